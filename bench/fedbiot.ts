@@ -1,0 +1,58 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { RunReport, StepEvent } from '../worker/events.ts';
+import { readReportJson } from '../worker/report/report-files.ts';
+import { checkStep } from '../worker/report/report-schema.ts';
+
+const PROGRAM = fileURLToPath(new URL('../worker/fedbiot.ts', import.meta.url));
+
+export interface RunSettings {
+  readonly job: string;
+  readonly out: string;
+  /** Null leaves the choice to the program. */
+  readonly threads: number | null;
+  readonly workers?: number;
+  readonly trace?: string;
+  readonly resume?: boolean;
+}
+
+/** Starts `fedbiot run` in a process of its own, which prints its events as JSON if `json`. */
+export function startRun({ job, out, threads, workers, trace, resume }: RunSettings, json = false): ChildProcess {
+  const options = [
+    ...(threads === null ? [] : ['--threads', String(threads)]),
+    ...(workers === undefined ? [] : ['--workers', String(workers)]),
+    ...(trace === undefined ? [] : ['--trace', trace]),
+    ...(resume ? ['--resume'] : []),
+    json ? '--json' : '--quiet',
+  ];
+  return spawn(process.execPath, [PROGRAM, 'run', job, '--out', out, ...options], { stdio: ['ignore', json ? 'pipe' : 'ignore', 'pipe'] });
+}
+
+/** Runs a job to its end, and reads what came of it. */
+export async function run(settings: RunSettings): Promise<RunReport> {
+  await succeeded(startRun(settings), `fedbiot run ${settings.job}`);
+  return readReportJson(settings.out);
+}
+
+/** Waits for a process. What it said counts only if it failed. */
+export async function succeeded(child: ChildProcess, what: string): Promise<void> {
+  let told = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (told = (told + text).slice(-4000)));
+  const [code, signal]: unknown[] = await once(child, 'close');
+  if (code !== 0) throw new Error(`${what} ended with ${signal === null ? `code ${String(code)}` : String(signal)}; it said:\n${told}`);
+}
+
+/** All steps of a finished run. */
+export function stepsOf(out: string): StepEvent[] {
+  return readFileSync(join(out, 'metrics.jsonl'), 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('{"event":"step"'))
+    .map((line) => {
+      const step = checkStep(JSON.parse(line));
+      if ('problem' in step) throw new Error(`${out}: not a step: ${step.problem}`);
+      return step;
+    });
+}

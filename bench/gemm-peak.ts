@@ -1,0 +1,51 @@
+import { Compute } from '../worker/engine/compute.ts';
+import { Graph } from '../worker/engine/graph.ts';
+import { gemm } from '../worker/engine/ops/matrix.ts';
+import { float32 } from '../worker/engine/tensor.ts';
+
+/** Products that are measured, [rows, inner, columns]: an MLP projection and the vocabulary of SmolLM2, and a textbook's. */
+export const PRODUCTS = [
+  [210, 576, 1536],
+  [256, 576, 49152],
+  [1024, 1024, 1024],
+] as const;
+
+/** GFLOP/s of matrix products through our engine, the best of several runs: what the machine gives at most. */
+export async function gemmPeak(threads: number): Promise<{ product: string; gigaflops: number }[]> {
+  const compute = new Compute({ threads, provider: 'cpu' });
+  try {
+    const peaks: { product: string; gigaflops: number }[] = [];
+    for (const [rows, inner, columns] of PRODUCTS) {
+      peaks.push({ product: `${rows}×${inner}×${columns}`, gigaflops: await measure(compute, rows, inner, columns) });
+    }
+    return peaks;
+  } finally {
+    compute.close();
+  }
+}
+
+const RUNS = 12;
+/** Work of one run, so that starting it costs nothing to speak of. */
+const RUN_FLOPS = 1.4e10;
+
+/** A chain x·Wᵀ·W·Wᵀ·… of equally large products, whose values neither grow nor vanish. */
+async function measure(compute: Compute, rows: number, inner: number, columns: number): Promise<number> {
+  const flops = 2 * rows * inner * columns;
+  const products = Math.max(1, Math.round(RUN_FLOPS / flops));
+  const graph = new Graph();
+  const weight = graph.input('weight', 'float32', [columns, inner]);
+  let x = graph.input('x', 'float32', [rows, inner]);
+  for (let i = 0; i < products; i++) x = gemm(x, weight, { transB: i % 2 === 0 });
+  graph.output('y', x);
+  const session = await compute.load(graph);
+  await compute.write('weight', float32(new Float32Array(columns * inner).fill(1 / Math.sqrt(inner * columns)), [columns, inner]));
+  await compute.write('x', float32(new Float32Array(rows * inner).fill(1), [rows, inner]));
+  let best = Infinity;
+  for (let run = 0; run < RUNS; run++) {
+    const { milliseconds } = await session.run({ feeds: { x: 'x', weight: 'weight' }, fetch: [], keep: { y: 'y' } });
+    best = Math.min(best, milliseconds);
+  }
+  await session.release();
+  await compute.free('x', 'weight', 'y');
+  return (products * flops) / best / 1e6;
+}

@@ -1,0 +1,43 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { parse } from 'yaml';
+import { isRecord } from '../crds/schema/node.ts';
+
+/** A FedBiOTJob as it is written, before defaults. */
+export type Manifest = Readonly<Record<string, unknown>>;
+
+/** New values of fields, named by dotted paths from the root; undefined takes a field out, so that its default counts again. */
+export type Changes = Readonly<Record<string, unknown>>;
+
+const PATHS = ['spec.model.uri', 'spec.data.train.uri', 'spec.data.public.uri', 'spec.data.eval.uri'];
+
+/** Reads a manifest; its relative paths become absolute, so that a variant of it can lie anywhere. */
+export function readManifest(path: string): Manifest {
+  const manifest: unknown = parse(readFileSync(path, 'utf8'));
+  if (!isRecord(manifest)) throw new Error(`${path} is not a manifest`);
+  const local = PATHS.flatMap((field): [string, string][] => {
+    const uri = fieldOf(manifest, field);
+    return typeof uri === 'string' && !/^[a-z][a-z0-9+.-]+:\/\//i.test(uri) ? [[field, resolve(dirname(path), uri)]] : [];
+  });
+  return withFields(manifest, Object.fromEntries(local));
+}
+
+export function fieldOf(manifest: Manifest, path: string): unknown {
+  return path.split('.').reduce<unknown>((node, name) => (isRecord(node) ? node[name] : undefined), manifest);
+}
+
+/** The manifest with some fields changed. */
+export function withFields(manifest: Manifest, changes: Changes): Manifest {
+  return Object.entries(changes).reduce((changed, [path, value]) => withField(changed, path.split('.'), value), manifest);
+}
+
+function withField(node: Manifest, [name = '', ...rest]: readonly string[], value: unknown): Manifest {
+  const { [name]: child, ...others } = node;
+  if (rest.length === 0) return value === undefined ? others : { ...others, [name]: value };
+  return { ...others, [name]: withField(isRecord(child) ? child : {}, rest, value) };
+}
+
+/** JSON is YAML, too. */
+export function writeManifest(path: string, manifest: Manifest): void {
+  writeFileSync(path, `${JSON.stringify(manifest, null, 2)}\n`);
+}

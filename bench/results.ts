@@ -1,0 +1,46 @@
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { isRecord } from '../crds/schema/node.ts';
+import type { RunReport } from '../worker/events.ts';
+import { readReportJson } from '../worker/report/report-files.ts';
+import { run } from './fedbiot.ts';
+import { writeManifest, type Manifest } from './job.ts';
+
+/** Folder of results: NAME.json is a manifest, NAME/ what came of it, NAME.trace/ its trace. */
+export interface Results {
+  readonly folder: string;
+  readonly threads: number | null;
+  readonly trace: boolean;
+}
+
+/** What came of a manifest: from the folder if it lies there, else it is run, or gone on with. */
+export async function resultOf({ folder, threads, trace }: Results, name: string, manifest: Manifest): Promise<RunReport> {
+  const job = join(folder, `${name}.json`);
+  const out = join(folder, name);
+  const traceFolder = join(folder, `${name}.trace`);
+  mkdirSync(folder, { recursive: true });
+  const earlier = existsSync(job) ? readFileSync(job, 'utf8') : null;
+  writeManifest(job, manifest);
+  if (earlier !== null && earlier !== readFileSync(job, 'utf8')) rmSync(out, { recursive: true, force: true });
+  if (existsSync(join(out, 'report.json'))) {
+    const report = await readReportJson(out);
+    if (report.adapterSha256 !== null) return report;
+  }
+  if (trace) {
+    // A run with a trace begins anew.
+    for (const half of [out, traceFolder]) rmSync(half, { recursive: true, force: true });
+  }
+  process.stderr.write(`${new Date().toISOString()} ${name}\n`);
+  return run({ job, out, threads, resume: existsSync(out), ...(trace ? { trace: traceFolder } : {}) });
+}
+
+/** Results of one table must come from the same model and data, whenever they were computed. */
+export function checkSameInputs(folder: string, names: readonly string[]): void {
+  const inputs = names.map((name) => {
+    const manifest: unknown = JSON.parse(readFileSync(join(folder, name, 'manifest.json'), 'utf8'));
+    const { spec: _, ...digests } = isRecord(manifest) && isRecord(manifest['sha256']) ? manifest['sha256'] : {};
+    return JSON.stringify(digests);
+  });
+  const other = inputs.findIndex((digests) => digests !== inputs[0]);
+  if (other >= 0) throw new Error(`${names[other]} was computed from another model or other data than ${names[0]}; remove it from ${folder}`);
+}

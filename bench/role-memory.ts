@@ -1,0 +1,50 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { FedBiOTJobSpec } from '../crds/types.ts';
+import { run } from './fedbiot.ts';
+import type { RoleMemory } from './role.ts';
+import { replayInTorch } from './torch-replay.ts';
+
+const ROLE = fileURLToPath(new URL('role.ts', import.meta.url));
+
+/** Peak resident memory of a role in bytes, ours and torch's. */
+export interface MemoryMeasurement {
+  readonly role: 'server' | 'client';
+  readonly batchSize: number;
+  readonly klWeight: number;
+  readonly ours: RoleMemory;
+  readonly torch: number;
+  /** torch_round.py holds both roles in one process: so much of it a client would not hold, the full model's layers. */
+  readonly torchSurplus: number;
+}
+
+/** Each role alone: ours in processes of its own, torch's as a replay of nothing but the role's steps. */
+export async function measureMemory(options: {
+  readonly folder: string;
+  readonly path: string;
+  readonly spec: FedBiOTJobSpec;
+  readonly model: string;
+  readonly python: string;
+  readonly threads: number;
+  readonly batchSize: number;
+  readonly klWeight: number;
+}): Promise<MemoryMeasurement[]> {
+  const { folder, path, threads, batchSize, klWeight } = options;
+  const trace = join(folder, 'trace');
+  const { plan } = await run({ job: path, out: join(folder, 'ours'), threads, trace });
+  const measurements: MemoryMeasurement[] = [];
+  // A client does the same whatever the server aligns by.
+  for (const role of klWeight === 0 ? (['server', 'client'] as const) : (['server'] as const)) {
+    const { stdout } = await promisify(execFile)(process.execPath, [ROLE, role, path, '--threads', String(threads)]);
+    const client = role === 'server' ? -1 : 0;
+    const torch = await replayInTorch({ ...options, plan, trace, out: join(folder, `torch-${role}`), only: (batch) => batch.client === client });
+    const { fullModel, emulatorBundle } = plan.bytes;
+    const { total, dropped } = plan.layers;
+    const layer = (fullModel - emulatorBundle) / dropped.length;
+    const torchSurplus = role === 'server' ? 0 : total * layer;
+    measurements.push({ role, batchSize, klWeight, ours: JSON.parse(stdout) as RoleMemory, torch: torch.peak_rss_mb * 2 ** 20, torchSurplus });
+  }
+  return measurements;
+}

@@ -1,0 +1,58 @@
+/**
+ * One role's work in the first round of a job, alone in its processes, as a pod would do it; prints the memory it took:
+ *
+ *   node bench/role.ts server|client JOB --threads 2
+ */
+import { dirname, resolve } from 'node:path';
+import { Argument, Command } from 'commander';
+import { positiveInteger } from '../worker/commands/arguments.ts';
+import { Compute } from '../worker/engine/compute.ts';
+import { EmulatorAligner } from '../worker/federation/alignment.ts';
+import { sampledBatches } from '../worker/federation/batches.ts';
+import { AdapterTrainer } from '../worker/federation/local-update.ts';
+import { openModelDirectory } from '../worker/model/directory.ts';
+import { loadTokenizer } from '../worker/model/tokenizer.ts';
+import { loadJobData } from '../worker/run/job-data.ts';
+import { federateModel, influenceOnPublicData, startingLora } from '../worker/run/job-model.ts';
+import { absoluteUri, readJob } from '../worker/run/job-record.ts';
+import { STATES_MEMORY } from '../worker/run/roles.ts';
+
+/** Bytes resident at most, of the process that leads and of the one that computes. */
+export interface RoleMemory {
+  readonly main: number;
+  readonly compute: number;
+}
+
+async function play(role: 'server' | 'client', path: string, threads: number): Promise<RoleMemory> {
+  const { spec } = readJob(path);
+  const baseDirectory = dirname(resolve(path));
+  const directory = await openModelDirectory(absoluteUri(spec.model.uri, baseDirectory));
+  const data = await loadJobData(spec, await loadTokenizer(directory.path), baseDirectory, () => {});
+  const compute = new Compute({ threads, provider: 'cpu' });
+  try {
+    const model = await federateModel(directory, spec, influenceOnPublicData(compute, data.publicSequences, spec.seed));
+    const batches = sampledBatches({ ...data, alignment: spec.emulator.alignment, local: spec.federation.local, seed: spec.seed, shuffle: spec.data.shuffle });
+    const common = { round: 1, lora: startingLora(model, spec, baseDirectory), onStep: () => {}, signal: new AbortController().signal };
+    if (role === 'server') {
+      const pool = batches.publicOrder;
+      const aligner = await EmulatorAligner.load({ compute, model, spec: spec.emulator.alignment, seed: spec.seed, batches, pool, memoryBytes: STATES_MEMORY, disk: null });
+      await aligner.align({ ...common, from: null });
+    } else {
+      const trainer = await AdapterTrainer.load({ compute, model, spec: spec.federation.local, seed: spec.seed, batches });
+      await trainer.train({ ...common, client: 0 });
+    }
+    return { main: process.resourceUsage().maxRSS * 1024, compute: (await compute.memory()).peakBytes };
+  } finally {
+    compute.close();
+  }
+}
+
+if (import.meta.main) {
+  const program = new Command()
+    .addArgument(new Argument('<role>').choices(['server', 'client']))
+    .argument('<job>', 'manifest')
+    .option('--threads <n>', 'threads to compute with', positiveInteger, 2)
+    .parse();
+  const [role, job] = program.processedArgs as ['server' | 'client', string];
+  console.log(JSON.stringify(await play(role, job, program.opts<{ threads: number }>().threads)));
+}

@@ -1,0 +1,132 @@
+import { formatBytes, formatCount } from '../worker/report/format.ts';
+import { describeMachine, type machine } from './machine.ts';
+import type { MemoryMeasurement } from './role-memory.ts';
+import { median, sum, table } from './statistics.ts';
+
+/** One phase of a round, both sides. */
+export interface PhaseMeasurement {
+  /** Seconds. */
+  readonly ours: number;
+  readonly torch: number;
+  /** Seconds of each step. */
+  readonly steps: { readonly ours: readonly number[]; readonly torch: readonly number[] };
+  readonly tokens: number;
+  /** Of our steps, and of our whole phase, which also computes what the steps are given. */
+  readonly flops: { readonly steps: number; readonly phase: number };
+}
+
+export interface Measurement {
+  readonly align: PhaseMeasurement;
+  readonly local: PhaseMeasurement;
+  readonly aggregate: number;
+  /** Largest |ours − torch| / |torch| of any step's loss. */
+  readonly lossError: number;
+}
+
+export interface SpeedResults {
+  readonly machine: ReturnType<typeof machine>;
+  readonly settings: { readonly threads: number; readonly batch: readonly number[]; readonly repeats: number; readonly alignSteps: number; readonly localSteps: number; readonly clients: number; readonly sequenceLength: number };
+  torch: Readonly<Record<string, string>>;
+  readonly peaks: { product: string; gigaflops: number }[];
+  readonly measurements: (Measurement & { readonly kind: 'round' | 'steady'; readonly klWeight: number; readonly batchSize: number; readonly repeat: number })[];
+  readonly memory: MemoryMeasurement[];
+}
+
+/** What docs/benchmarks.md says of speed. */
+export function speedTables({ machine, settings, torch, peaks, measurements, memory }: SpeedResults): string {
+  const { threads, repeats, alignSteps, localSteps, clients, sequenceLength, batch } = settings;
+  const worst = Math.max(...measurements.map(({ lossError }) => lossError));
+  const versions = Object.entries(torch).map(([name, version]) => `${name} ${version}`).join(', ');
+  return [
+    `${describeMachine(machine)} ${versions}. ${threads} threads, sequences of at most ${sequenceLength} tokens, adapter = last 4 layers, β = 0.5,`,
+    `LoRA r = 8 on all projections, AdamW at 5e-4, λ = 0; a round has ${alignSteps} alignment steps and ${clients} clients × ${localSteps} steps. Each figure: median (least) of ${repeats};`,
+    `the ratio is of medians. Both sides do the same steps; their losses differ by ${worst.toExponential(1)} at most, relatively.\n`,
+    ...batch.map((batchSize) => `### Batch ${batchSize}\n\n${phaseTable(measurements.filter((one) => one.batchSize === batchSize))}`),
+    '### Steps\n',
+    stepTable(measurements),
+    `GFLOP/s count what the method needs (bench/flops.ts). The machine's matrix products through the same engine: ${peaks.map(({ product, gigaflops }) => `${product} ${formatCount(gigaflops)}`).join(', ')} GFLOP/s.\n`,
+    '### Peak resident memory\n',
+    memoryTable(memory),
+  ].join('\n');
+}
+
+type Row = SpeedResults['measurements'][number];
+
+/** Seconds, tokens and operations of a part of a run. */
+interface Part {
+  readonly ours: number;
+  readonly torch: number;
+  readonly tokens: number;
+  readonly flops: number;
+}
+
+const phase = ({ ours, torch, tokens, flops }: PhaseMeasurement): Part => ({ ours, torch, tokens, flops: flops.phase });
+
+function whole({ align, local, aggregate }: Measurement): Part {
+  const parts = [phase(align), phase(local)];
+  const total = (field: keyof Part) => sum(parts.map((part) => part[field]));
+  return { ours: total('ours') + aggregate, torch: total('torch'), tokens: total('tokens'), flops: total('flops') };
+}
+
+function phaseTable(rows: readonly Row[]): string {
+  const of = (kind: Row['kind'], klWeight: number, part: (row: Row) => Part) => rows.filter((row) => row.kind === kind && row.klWeight === klWeight).map(part);
+  const lines: [string, Part[]][] = [
+    ['whole round, κ = 0', of('round', 0, whole)],
+    ['whole round, κ = 1', of('round', 1, whole)],
+    ['alignment, κ = 0, cold', of('round', 0, ({ align }) => phase(align))],
+    ['alignment, κ = 0, steady', of('steady', 0, ({ align }) => phase(align))],
+    ['alignment, κ = 1, cold', of('round', 1, ({ align }) => phase(align))],
+    ['alignment, κ = 1, steady', of('steady', 1, ({ align }) => phase(align))],
+    ['client phase', [0, 1].flatMap((klWeight) => of('round', klWeight, ({ local }) => phase(local)))],
+  ];
+  const header = ['phase', 'ours, s', 'torch, s', 'torch / ours', 'tokens/s, ours', 'tokens/s, torch', 'GFLOP/s, ours'];
+  const text = lines.map(([name, parts]) => {
+    const ours = median(parts.map((part) => part.ours));
+    const torch = median(parts.map((part) => part.torch));
+    const { tokens, flops } = parts[0]!;
+    return [name, seconds(parts.map((part) => part.ours)), seconds(parts.map((part) => part.torch)), `${(torch / ours).toFixed(2)}×`, formatCount(tokens / ours), formatCount(tokens / torch), formatCount(flops / ours / 1e9)];
+  });
+  return (
+    table(header, text) +
+    '\nCold: the teacher’s states of every sequence are computed within the phase: the figure of a single round. Steady: they are stored, which is ' +
+    'what every later visit of a public sequence costs. Torch computes them at each visit. The client phase includes the emulator’s forward pass.\n'
+  );
+}
+
+function seconds(values: readonly number[]): string {
+  return `${median(values).toFixed(2)} (${Math.min(...values).toFixed(2)})`;
+}
+
+function stepTable(rows: readonly Row[]): string {
+  const batches = [...new Set(rows.map(({ batchSize }) => batchSize))];
+  const line = (name: string, phases: readonly PhaseMeasurement[]) => {
+    const ours = phases.flatMap(({ steps }) => steps.ours);
+    const torch = phases.flatMap(({ steps }) => steps.torch);
+    const rate = sum(phases.map(({ flops }) => flops.steps)) / sum(ours) / 1e9;
+    const milliseconds = (values: readonly number[]) => `${(1000 * median(values)).toFixed(0)} (${(1000 * Math.min(...values)).toFixed(0)})`;
+    return [name, milliseconds(ours), milliseconds(torch), `${(median(torch) / median(ours)).toFixed(2)}×`, formatCount(rate)];
+  };
+  const lines = batches.flatMap((batchSize) => {
+    const of = (kind: Row['kind'], klWeights: readonly number[]) => rows.filter((row) => row.batchSize === batchSize && row.kind === kind && klWeights.includes(row.klWeight));
+    return [
+      line(`alignment, κ = 0, batch ${batchSize}`, of('steady', [0]).map(({ align }) => align)),
+      line(`alignment, κ = 1, batch ${batchSize}`, of('steady', [1]).map(({ align }) => align)),
+      line(`client, batch ${batchSize}`, of('round', [0, 1]).map(({ local }) => local)),
+    ];
+  });
+  return `${table(['step', 'ours, ms', 'torch, ms', 'torch / ours', 'GFLOP/s, ours'], lines)}\nOurs are given the teacher’s or the emulator’s states; torch computes them in the step.\n`;
+}
+
+function memoryTable(measurements: readonly MemoryMeasurement[]): string {
+  const rows = measurements.map(({ role, batchSize, klWeight, ours, torch, torchSurplus }) => [
+    `${role}${role === 'server' ? `, κ = ${klWeight}` : ''}, batch ${batchSize}`,
+    formatBytes(ours.compute),
+    formatBytes(ours.main),
+    formatBytes(torch),
+    formatBytes(torch - torchSurplus),
+  ]);
+  return (
+    table(['role', 'ours: compute process', 'ours: main process', 'torch', 'torch, without what the role need not hold'], rows) +
+    '\nThe main process holds the tokenised data and the LoRA. Torch’s client process also holds the full model’s layers, which its last column leaves out.\n'
+  );
+}

@@ -1,0 +1,186 @@
+/**
+ * Speed and memory of a round, beside the same steps in PyTorch (torch_round.py), on this machine, in this run:
+ *
+ *   npm run bench:speed -- --model DIR --data DIR [--batch 1 4] [--repeats 3] [--out results.json] > table.md
+ *
+ * Our runs and torch's take turns. Ours come first and write a trace; torch replays it, so both do the very same steps from the
+ * same LoRA. Times begin when everything is loaded: ours are those of report.json (a phase from its first moment to its last, with
+ * the trace it writes), torch's are the sum of its steps (without the files that it writes between them).
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Command, Option } from 'commander';
+import type { FedBiOTJobSpec } from '../crds/types.ts';
+import { positiveInteger } from '../worker/commands/arguments.ts';
+import { openModelDirectory } from '../worker/model/directory.ts';
+import { readJob } from '../worker/run/job-record.ts';
+import { run, stepsOf } from './fedbiot.ts';
+import { alignmentStep, clientStep, emulatorStates, teacherStates } from './flops.ts';
+import { gemmPeak } from './gemm-peak.ts';
+import { writeManifest } from './job.ts';
+import { machine } from './machine.ts';
+import { writePublicPool } from './public-pool.ts';
+import { measureMemory } from './role-memory.ts';
+import { speedTables, type Measurement, type SpeedResults } from './speed-tables.ts';
+import { sum } from './statistics.ts';
+import { readTrace, replayInTorch, type TorchResult } from './torch-replay.ts';
+
+/** Losses of both sides may differ by this much, relatively. */
+const TOLERANCE = 1e-3;
+const SEQUENCE_LENGTH = 256;
+/** For both phases. AdamW's first steps go by the gradient's sign, so that at a high rate roundings would grow to differences one sees. */
+const OPTIMIZER = { kind: 'AdamW', learningRate: 5e-4 };
+const CLIENTS = 3;
+
+interface Options {
+  model: string;
+  data: string;
+  python: string;
+  batch: number[];
+  repeats: number;
+  threads: number;
+  alignSteps: number;
+  localSteps: number;
+  out?: string;
+}
+
+/**
+ * `round`: one round, alignment from the whole public data, so that every teacher state is computed within it. `steady`: a second
+ * alignment over sequences whose states are stored; one client makes one step, as a round cannot do without.
+ */
+interface Case {
+  readonly kind: 'round' | 'steady';
+  readonly klWeight: number;
+  readonly batchSize: number;
+}
+
+async function main(options: Options): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'fedbiot-speed-'));
+  const results: SpeedResults = { machine: machine(), settings: { ...options, sequenceLength: SEQUENCE_LENGTH, clients: CLIENTS }, torch: {}, peaks: [], measurements: [], memory: [] };
+  const keep = () => options.out && writeFileSync(options.out, `${JSON.stringify(results, null, 1)}\n`);
+  try {
+    results.peaks.push(...(await gemmPeak(options.threads)));
+    for (const batchSize of options.batch) {
+      const cases = (['round', 'steady'] as const).flatMap((kind) => [0, 1].map((klWeight): Case => ({ kind, klWeight, batchSize })));
+      for (let repeat = 0; repeat < options.repeats; repeat++) {
+        for (const one of cases) {
+          const measured = await measure(one, options, join(folder, `${one.kind}-${one.klWeight}-${batchSize}-${repeat}`));
+          results.torch = measured.versions;
+          results.measurements.push({ ...one, repeat, ...measured.measurement });
+          keep();
+          process.stderr.write(`batch ${batchSize}, repeat ${repeat + 1}: ${one.kind} at klWeight ${one.klWeight} done\n`);
+        }
+      }
+      for (const klWeight of [0, 1]) {
+        const job = await writeJob({ kind: 'round', klWeight, batchSize }, options, join(folder, `memory-${klWeight}-${batchSize}`));
+        results.memory.push(...(await measureMemory({ ...job, ...options, batchSize, klWeight })));
+      }
+      keep();
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  process.stdout.write(speedTables(results));
+  const worst = Math.max(...results.measurements.map(({ lossError }) => lossError));
+  if (!(worst <= TOLERANCE)) throw new Error(`a loss differs from PyTorch's by ${worst}, relatively`);
+}
+
+interface Job {
+  readonly folder: string;
+  readonly path: string;
+  readonly spec: FedBiOTJobSpec;
+}
+
+async function writeJob({ kind, klWeight, batchSize }: Case, options: Options, folder: string): Promise<Job> {
+  const { alignSteps, localSteps } = options;
+  const steady = kind === 'steady';
+  mkdirSync(folder, { recursive: true });
+  const instructions = resolve(options.data, 'instructions/train.jsonl');
+  const pool = join(folder, 'public.jsonl');
+  if (steady) await writePublicPool(instructions, pool, { model: options.model, records: alignSteps * batchSize, sequenceLength: SEQUENCE_LENGTH });
+  const path = join(folder, 'job.yaml');
+  writeManifest(path, {
+    apiVersion: 'fedbiot.io/v1alpha1',
+    kind: 'FedBiOTJob',
+    metadata: { name: 'speed' },
+    spec: {
+      model: { uri: resolve(options.model) },
+      emulator: {
+        layerDropRate: 0.5,
+        alignment: { initialSteps: alignSteps, stepsPerRound: alignSteps, batchSize, sequenceLength: SEQUENCE_LENGTH, klWeight, lora: { rank: 8 }, optimizer: OPTIMIZER },
+      },
+      adapter: { layers: 4, lora: { rank: 8 } },
+      data: { train: { uri: resolve(options.data, 'gsm8k/train.jsonl') }, public: { uri: steady ? pool : instructions } },
+      federation: {
+        rounds: steady ? 2 : 1,
+        clients: steady ? 1 : CLIENTS,
+        local: { steps: steady ? 1 : localSteps, batchSize, sequenceLength: SEQUENCE_LENGTH, proximalWeight: 0, optimizer: OPTIMIZER },
+      },
+    },
+  });
+  return { folder, path, spec: readJob(path).spec };
+}
+
+async function measure(one: Case, options: Options, folder: string): Promise<{ measurement: Measurement; versions: TorchResult['versions'] }> {
+  const { model, python, threads } = options;
+  const { path, spec } = await writeJob(one, options, folder);
+  const out = join(folder, 'ours');
+  const trace = join(folder, 'trace');
+  const report = await run({ job: path, out, threads, trace });
+  const torch = await replayInTorch({ python, threads, model, spec, plan: report.plan, trace, out: join(folder, 'torch') });
+
+  const last = spec.federation.rounds;
+  const ours = stepsOf(out);
+  const theirs = torch.phases.flatMap(({ phase, round, client, steps }) =>
+    steps.map(({ loss, s }, step) => ({ phase: phase === 'align' ? 'align' : 'local', round: round + 1, client: client < 0 ? null : client, step, loss, s })),
+  );
+  if (theirs.length !== ours.length) throw new Error(`${ours.length} steps of ours, ${theirs.length} of torch`);
+  const pairs = theirs.map((their) => {
+    const our = ours.find(({ phase, round, client, step }) => phase === their.phase && round === their.round && client === their.client && step === their.step);
+    if (!our) throw new Error(`torch made a step that we did not: ${JSON.stringify(their)}`);
+    return { our, their };
+  });
+
+  const { config } = await openModelDirectory(model);
+  const { layers } = report.plan;
+  const emulatorLayers = layers.emulator.length;
+  const shape = { config, lora: spec.adapter.lora, teacherLayers: emulatorLayers + layers.dropped.length, emulatorLayers, adapterLayers: layers.adapter.length };
+  const batches = readTrace(trace).filter(({ round }) => round === last - 1);
+  const aligned = batches.filter(({ phase }) => phase === 'align');
+  const trained = batches.filter(({ phase }) => phase === 'client');
+  const work = (of: typeof batches, cost: (batch: (typeof batches)[number]) => number) => sum(of.map(cost));
+  const alignSteps = work(aligned, (batch) => alignmentStep(shape, batch, one.klWeight));
+  const clientSteps = work(trained, (batch) => clientStep(shape, batch));
+
+  const { seconds } = report.rounds[last - 1]!;
+  const phaseOf = (phase: 'align' | 'local') => {
+    const steps = pairs.filter(({ our }) => our.phase === phase && our.round === last);
+    return {
+      tokens: sum(steps.map(({ our }) => our.tokens)),
+      torch: sum(steps.map(({ their }) => their.s)),
+      steps: { ours: steps.map(({ our }) => our.ms / 1000), torch: steps.map(({ their }) => their.s) },
+    };
+  };
+  const measurement: Measurement = {
+    align: { ...phaseOf('align'), ours: seconds.align, flops: { steps: alignSteps, phase: alignSteps + (one.kind === 'steady' ? 0 : work(aligned, (batch) => teacherStates(shape, batch))) } },
+    local: { ...phaseOf('local'), ours: seconds.local, flops: { steps: clientSteps, phase: clientSteps + work(trained, (batch) => emulatorStates(shape, batch)) } },
+    aggregate: seconds.aggregate,
+    lossError: Math.max(...pairs.map(({ our, their }) => Math.abs(our.loss - their.loss) / Math.abs(their.loss))),
+  };
+  return { measurement, versions: torch.versions };
+}
+
+const options = new Command('bench:speed')
+  .addOption(new Option('--model <dir>', 'Hugging Face directory').env('FEDBIOT_TEST_MODEL').makeOptionMandatory())
+  .addOption(new Option('--data <dir>', 'folder with gsm8k/train.jsonl and instructions/train.jsonl').env('FEDBIOT_TEST_DATA').makeOptionMandatory())
+  .addOption(new Option('--python <program>', 'Python with bench/requirements.txt').env('FEDBIOT_PYTHON').default('python3'))
+  .option('--batch <sizes...>', 'batch sizes', (size: string, sizes: number[] | undefined) => [...(sizes ?? []), positiveInteger(size)])
+  .option('--repeats <n>', 'times everything is measured', positiveInteger, 3)
+  .option('--threads <n>', 'threads of either side', positiveInteger, 2)
+  .option('--align-steps <n>', 'alignment steps of a round', positiveInteger, 10)
+  .option('--local-steps <n>', 'steps of each client in a round', positiveInteger, 30)
+  .option('--out <file>', 'all measurements, as JSON')
+  .parse()
+  .opts<Omit<Options, 'batch'> & { batch?: number[] }>();
+await main({ ...options, batch: options.batch ?? [1] });

@@ -1,0 +1,31 @@
+export function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0);
+}
+
+export function mean(values: readonly number[]): number {
+  return sum(values) / values.length;
+}
+
+/** Of a sample: the squared deviations over n − 1. */
+export function standardDeviation(values: readonly number[]): number {
+  const center = mean(values);
+  return Math.sqrt(sum(values.map((value) => (value - center) ** 2)) / (values.length - 1));
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length / 2;
+  return (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2;
+}
+
+/** `1.23 ± 0.04`; of a single value, the value alone. */
+export function meanAndDeviation(values: readonly number[], digits: number, scale = 1): string {
+  const text = (value: number) => (scale * value).toFixed(digits);
+  return values.length < 2 ? text(mean(values)) : `${text(mean(values))} ± ${text(standardDeviation(values))}`;
+}
+
+/** A table in Markdown: the first column is text, the others are numbers. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |\n`;
+  return line(header) + line(header.map((_, i) => (i === 0 ? '---' : '---:'))) + rows.map(line).join('');
+}

@@ -1,0 +1,66 @@
+import { UserError } from '../worker/errors.ts';
+import { readYaml } from './yaml-document.ts';
+import { resolvePresets } from './presets.ts';
+import { isRecord, pathText } from './schema/node.ts';
+import type { FedBiOTJob } from './types.ts';
+import { validate } from './validate.ts';
+
+export interface ManifestProblem {
+  /** `spec.federation.local.optimizer.betas[0]`; empty for the file as a whole. */
+  readonly path: string;
+  readonly message: string;
+  /** From 1, of the field or of the nearest one around it. */
+  readonly line: number;
+}
+
+/** A manifest that cannot be run, with everything that is wrong with it. */
+export class ManifestError extends UserError {
+  override readonly name = 'ManifestError';
+  readonly problems: readonly ManifestProblem[];
+
+  constructor(source: string, problems: readonly ManifestProblem[]) {
+    const lines = problems.map(({ path, message, line }) => `  line ${line}: ${path}${path === '' ? '' : ': '}${message}`);
+    super(`${source} is not a valid FedBiOTJob:\n${lines.join('\n')}`, {
+      hint: 'docs/api.md describes every field.',
+    });
+    this.problems = problems;
+  }
+}
+
+/** What the API server adds to an object: `kubectl get -o yaml` prints it, and it says nothing about what to run. */
+const SERVER_METADATA = new Set([
+  'uid',
+  'resourceVersion',
+  'generation',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'managedFields',
+  'finalizers',
+  'ownerReferences',
+  'selfLink',
+]);
+
+function asWritten(value: unknown): unknown {
+  if (!isRecord(value)) return value;
+  const { status: _, ...job } = value;
+  if (!isRecord(job['metadata'])) return job;
+  const metadata = Object.entries(job['metadata']).filter(([name]) => !SERVER_METADATA.has(name));
+  return { ...job, metadata: Object.fromEntries(metadata) };
+}
+
+/**
+ * Reads a job from YAML (or JSON) and fills in every default. `source` names the text in error messages.
+ * @throws ManifestError with every problem: syntax; else unknown fields, types, ranges, and the rules the API server has too.
+ */
+export function parseManifest(text: string, source: string): FedBiOTJob {
+  const yaml = readYaml(text);
+  if ('problems' in yaml) throw new ManifestError(source, yaml.problems.map((problem) => ({ path: '', ...problem })));
+  const result = validate(asWritten(yaml.value));
+  if ('problems' in result) {
+    const problems = result.problems.map(({ path, message }) => ({ path: pathText(path), message, line: yaml.lineOf(path) }));
+    throw new ManifestError(source, problems.sort((a, b) => a.line - b.line));
+  }
+  const { apiVersion, kind, metadata, spec } = result.job;
+  return { apiVersion, kind, metadata, spec: resolvePresets(spec) };
+}

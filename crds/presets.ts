@@ -1,0 +1,45 @@
+import type { DefaultedSpec, FedBiOTJobSpec, Method, Placement } from './types.ts';
+
+interface MethodPreset {
+  readonly layerDropRate: number;
+  readonly schedule: FedBiOTJobSpec['emulator']['alignment']['schedule'];
+  readonly languageModelWeight: number;
+  readonly placement: Placement;
+  readonly proximalWeight: number;
+}
+
+/** What sets the methods apart, by default. The published comparison changes all of it at once; an ablation sets it one by one. */
+const METHODS: Record<Method, MethodPreset> = {
+  FedBiOT: { layerDropRate: 0.5, schedule: 'EveryRound', languageModelWeight: 0, placement: 'Last', proximalWeight: 0.1 },
+  OffsiteTuning: { layerDropRate: 0.5, schedule: 'Once', languageModelWeight: 0.1, placement: 'Both', proximalWeight: 0 },
+  FedOT: { layerDropRate: 0.5, schedule: 'Never', languageModelWeight: 0, placement: 'Both', proximalWeight: 0 },
+  FullModel: { layerDropRate: 0, schedule: 'Never', languageModelWeight: 0, placement: 'Last', proximalWeight: 0 },
+};
+
+/** Four adapter layers in either case: the last four, or two at each end. */
+const LAYERS: Record<Placement, number> = { Last: 4, Both: 2 };
+
+/** Fills the fields whose default depends on other fields; those that are set stay as they are. */
+export function resolvePresets(spec: DefaultedSpec): FedBiOTJobSpec {
+  const { emulator, adapter, federation } = spec;
+  const preset = METHODS[spec.method];
+  const placement = adapter.placement ?? preset.placement;
+  return {
+    ...spec,
+    emulator: {
+      ...emulator,
+      layerDropRate: emulator.layerDropRate ?? preset.layerDropRate,
+      alignment: {
+        ...emulator.alignment,
+        schedule: emulator.alignment.schedule ?? preset.schedule,
+        languageModelWeight: emulator.alignment.languageModelWeight ?? preset.languageModelWeight,
+      },
+    },
+    adapter: { ...adapter, placement, layers: adapter.layers ?? LAYERS[placement] },
+    federation: {
+      ...federation,
+      clientsPerRound: federation.clientsPerRound ?? federation.clients,
+      local: { ...federation.local, proximalWeight: federation.local.proximalWeight ?? preset.proximalWeight },
+    },
+  };
+}

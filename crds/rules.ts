@@ -1,0 +1,52 @@
+import { Environment } from '@marcbachmann/cel-js';
+import type { ParseResult } from '@marcbachmann/cel-js';
+import { RULES } from './schema/fields.ts';
+import { isRecord } from './schema/node.ts';
+import type { Path, Problem, SchemaNode } from './schema/node.ts';
+
+const environment = new Environment().registerVariable('self', 'dyn');
+const compiled = new Map<string, ParseResult>();
+
+function compile(rule: string): ParseResult {
+  const program = compiled.get(rule) ?? environment.parse(rule);
+  compiled.set(rule, program);
+  return program;
+}
+
+/** The value as the API server's CEL sees it: the schema's integers are ints, its other numbers doubles. */
+function celValue(schema: SchemaNode, value: unknown): unknown {
+  if (schema.type === 'integer' && typeof value === 'number' && Number.isInteger(value)) return BigInt(value);
+  if (Array.isArray(value)) return value.map((item) => celValue(schema.items ?? {}, item));
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, celValue(schema.properties?.[name] ?? {}, field)]));
+}
+
+/** Whether `rule`, at `node`, reads the field at `path`: rules name fields as `self.a.b`. */
+function reads(rule: string, node: Path, path: Path): boolean {
+  const within = node.every((step, i) => path[i] === step);
+  const fields = path.slice(node.length).filter((step) => typeof step === 'string');
+  return within && rule.includes(['self', ...fields].join('.'));
+}
+
+/**
+ * Evaluates every CEL rule of `schema` on a value that has its defaults. Rules that read one of the `broken` fields are passed
+ * over: what they would say of a value of the wrong type is noise, or no answer at all.
+ */
+export function violations(schema: SchemaNode, value: unknown, broken: readonly Path[], path: Path = []): Problem[] {
+  if (value === undefined) return [];
+  const found: Problem[] = [];
+  for (const { rule, message, fieldPath } of schema[RULES] ?? []) {
+    if (broken.some((field) => reads(rule, path, field))) continue;
+    if (compile(rule)({ self: celValue(schema, value) }) !== true) {
+      found.push({ path: [...path, ...(fieldPath?.split('.').filter(Boolean) ?? [])], message });
+    }
+  }
+  if (Array.isArray(value)) {
+    value.forEach((item, i) => found.push(...violations(schema.items ?? {}, item, broken, [...path, i])));
+  } else if (isRecord(value)) {
+    for (const [name, field] of Object.entries(schema.properties ?? {})) {
+      found.push(...violations(field, value[name], broken, [...path, name]));
+    }
+  }
+  return found;
+}

@@ -1,0 +1,108 @@
+import Type from 'typebox';
+import type { Static, TProperties, TSchema } from 'typebox';
+
+/**
+ * Builders for the few kinds of field the API is made of. They keep to what a Kubernetes structural schema can say, and make
+ * a description impossible to forget.
+ */
+
+/** A rule over several fields, evaluated by the API server and by `fedbiot` alike. */
+export interface Rule {
+  /** A CEL expression over `self`, the node's value with its defaults; must be true. */
+  readonly rule: string;
+  /** What is wrong, in words naming the fields. */
+  readonly message: string;
+  /** The field to blame, from the node: `.clientsPerRound`. */
+  readonly fieldPath?: string;
+}
+
+interface Common {
+  readonly rules?: readonly Rule[];
+  /** For an optional field that crds/presets.ts fills: from what, in the words of the reference. */
+  readonly preset?: string;
+}
+
+/** Keyword (never in the manifest) that tells in the reference where a field without a schema default gets its value from. */
+export const PRESET = 'x-fedbiot-preset';
+/** Kubernetes' name for CEL rules. */
+export const RULES = 'x-kubernetes-validations';
+
+const common = (description: string, { rules, preset, ...rest }: Common) => ({
+  ...rest,
+  description,
+  ...(preset === undefined ? {} : { [PRESET]: preset }),
+  ...(rules === undefined ? {} : { [RULES]: rules }),
+});
+
+interface Bounds<T> extends Common {
+  readonly default?: T;
+  readonly minimum?: number;
+  readonly maximum?: number;
+}
+
+export const integer = (description: string, options: Bounds<number> = {}) =>
+  Type.Integer({ format: 'int64', ...common(description, options) });
+
+export const number = (
+  description: string,
+  options: Bounds<number> & { readonly exclusiveMinimum?: number; readonly exclusiveMaximum?: number } = {},
+) => Type.Number(common(description, options));
+
+/** A fraction in [0, 1). */
+export const rate = (description: string, options: Bounds<number> = {}) =>
+  number(description, { ...options, minimum: 0, exclusiveMaximum: 1 });
+
+export const boolean = (description: string, options: Common & { readonly default?: boolean } = {}) =>
+  Type.Boolean(common(description, options));
+
+interface StringOptions extends Common {
+  readonly default?: string;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly pattern?: string;
+  readonly format?: string;
+}
+
+/** Bounded, so that the API server can bound what its rules cost. */
+export const string = (description: string, options: StringOptions = {}) =>
+  Type.String({ maxLength: 1024, ...common(description, options) });
+
+/** One of a few words. */
+export const choice = <const Values extends string[]>(
+  description: string,
+  values: readonly [...Values],
+  options: Common & { readonly default?: Values[number] } = {},
+) => Type.Enum<Values>(values, { type: 'string', ...common(description, options) });
+
+interface ListOptions<Item> extends Common {
+  readonly default?: readonly Item[];
+  readonly minItems?: number;
+  readonly maxItems: number;
+  readonly uniqueItems?: boolean;
+  /** Fields that tell the items apart, where two writers share the list. */
+  readonly mapKeys?: readonly string[];
+}
+
+export const list = <Item extends TSchema>(
+  description: string,
+  items: Item,
+  { mapKeys, ...options }: ListOptions<Static<Item>>,
+) =>
+  Type.Array(items, {
+    ...common(description, options),
+    ...(mapKeys === undefined ? {} : { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': mapKeys }),
+  });
+
+/**
+ * An object that knows its fields and no others. Where every field has a value without the user, so has the object: a default in full,
+ * because the API server holds the default itself to the rules.
+ */
+export function object<Properties extends TProperties>(description: string, properties: Properties, options: Common = {}) {
+  const defaults = Object.entries(properties).flatMap(([name, field]) => ('default' in field ? [[name, field.default]] : []));
+  const complete = Object.values(properties).every((field) => 'default' in field || Type.IsOptional(field));
+  return Type.Object(properties, {
+    additionalProperties: false,
+    ...(complete && defaults.length > 0 ? { default: Object.fromEntries(defaults) } : {}),
+    ...common(description, options),
+  });
+}

@@ -1,0 +1,36 @@
+import Type from 'typebox';
+import { choice, object, string } from './fields.ts';
+import { Spec } from './spec.ts';
+
+/** CronJob's limit: a 63 character label has room for the suffixes of the objects made for the job. */
+const NAME_MAX_LENGTH = 52;
+
+/** A DNS label, but for its length. */
+export const LABEL = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
+
+const label = (description: string, maxLength: number) => string(description, { maxLength, pattern: LABEL });
+
+const words = (description: string) => Type.Optional(Type.Record(Type.String(), Type.String(), { description }));
+
+export const Metadata = object('The job’s identity.', {
+  name: label(
+    `Name of the job: at most ${NAME_MAX_LENGTH} lower-case letters, digits and dashes, a letter or digit at either end.`,
+    NAME_MAX_LENGTH,
+  ),
+  namespace: Type.Optional(label('Kubernetes namespace; `fedbiot run` does not need it.', 63)),
+  labels: words('Kubernetes labels.'),
+  annotations: words('Kubernetes annotations.'),
+});
+
+export const GROUP = 'fedbiot.io';
+export const VERSION = 'v1alpha1';
+export const KIND = 'FedBiOTJob';
+export const DESCRIPTION = 'A federated fine-tuning of a language model whose full weights stay with the server.';
+
+/** A job as its author writes it. */
+export const Job = object(DESCRIPTION, {
+  apiVersion: choice('Version of the API.', [`${GROUP}/${VERSION}`]),
+  kind: choice('Kind of the object.', [KIND]),
+  metadata: Metadata,
+  spec: Spec,
+});

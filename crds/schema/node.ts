@@ -1,0 +1,44 @@
+import type { PRESET, RULES, Rule } from './fields.ts';
+
+/** A schema node, as those who walk the schema read it: the keywords that fields.ts writes. */
+export interface SchemaNode {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly items?: SchemaNode;
+  readonly required?: readonly string[] | undefined;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly exclusiveMaximum?: number;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly minItems?: number;
+  readonly maxItems?: number;
+  readonly uniqueItems?: boolean;
+  readonly pattern?: string;
+  readonly format?: string;
+  /** TypeBox's mark of a node whose static type is stated apart (the pair of betas). */
+  readonly '~unsafe'?: unknown;
+  readonly [RULES]?: readonly Rule[];
+  readonly [PRESET]?: string;
+}
+
+/** Steps from the root: field names, and indices of list items. */
+export type Path = readonly (string | number)[];
+
+/** Something wrong with the value at `path`. */
+export interface Problem {
+  readonly path: Path;
+  readonly message: string;
+}
+
+/** `spec.federation.local.optimizer.betas[0]` */
+export function pathText(path: Path): string {
+  return path.map((step, i) => (typeof step === 'number' ? `[${step}]` : i === 0 ? step : `.${step}`)).join('');
+}
+
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,0 +1,94 @@
+import { Adapter } from './adapter.ts';
+import { Data } from './data.ts';
+import { Emulator } from './emulator.ts';
+import { Federation } from './federation.ts';
+import { choice, integer, object, string } from './fields.ts';
+
+export const Model = object('The full model. It stays with the server, except with method FullModel.', {
+  uri: string(
+    'Hugging Face directory (config.json, *.safetensors, tokenizer.json): a path (a relative one starts at the manifest’s folder), a ' +
+      'file:///… URL or hf://org/name@revision.',
+    {
+      minLength: 1,
+      maxLength: 4096,
+      rules: [
+        {
+          rule: "!self.contains('://') || self.startsWith('file:///') || self.startsWith('hf://')",
+          message: 'must be a path, a file:///… URL or hf://org/name@revision',
+        },
+        {
+          rule: "!self.startsWith('hf://') || self.matches('^hf://[^/@]+/[^/@]+(@[^@]+)?$')",
+          message: 'a Hugging Face model is written hf://org/name or hf://org/name@revision',
+        },
+      ],
+    },
+  ),
+  dtype: choice(
+    'Type the frozen weights are held in; auto = as stored. Trained weights are always float32.',
+    ['auto', 'float32', 'bfloat16', 'float16'],
+    { default: 'auto' },
+  ),
+});
+
+export const Evaluation = object('When and how emulator + adapter (AdapEmu) and full model + adapter (AdapFu) are scored.', {
+  task: choice(
+    'What is measured beside the loss. loss: nothing. gsm8k: the final number of a generated answer. qa: exact match and F1 of a ' +
+      'generated answer against the accepted ones. tokens: response tokens predicted right, given those before.',
+    ['loss', 'gsm8k', 'qa', 'tokens'],
+    { default: 'loss' },
+  ),
+  everyRounds: integer('Rounds between evaluations; 0 = only after the last. The last round is always evaluated.', {
+    default: 1,
+    minimum: 0,
+    maximum: 1_000_000,
+  }),
+  limit: integer('Records scored, from the first; 0 = all.', { default: 0, minimum: 0, maximum: 1_000_000_000 }),
+  maxNewTokens: integer('Tokens generated at most for an answer (gsm8k, qa).', { default: 256, minimum: 1, maximum: 65_536 }),
+  batchSize: integer('Records scored at a time.', { default: 8, minimum: 1, maximum: 4096 }),
+});
+
+export const Checkpoint = object('How a run that was stopped can go on.', {
+  everyRounds: integer('Rounds between checkpoints.', { default: 1, minimum: 1, maximum: 1_000_000 }),
+  keep: integer('Checkpoints kept; older ones are removed.', { default: 2, minimum: 1, maximum: 1000 }),
+});
+
+const publicDataIsUsed =
+  "self.emulator.layerSelection == 'Importance' || " +
+  "(has(self.emulator.alignment.schedule) ? self.emulator.alignment.schedule != 'Never' : self.method in ['FedBiOT', 'OffsiteTuning'])";
+
+export const Spec = object(
+  'What to train, on what, and how.',
+  {
+    method: choice(
+      'Preset of emulator.layerDropRate, emulator.alignment.schedule and languageModelWeight, adapter.placement and layers, and ' +
+        'federation.local.proximalWeight, each of which can still be set alone. FedBiOT: the KDD 2024 method. OffsiteTuning, FedOT: ' +
+        'its baselines. FullModel: clients hold the full model (upper reference).',
+      ['FedBiOT', 'OffsiteTuning', 'FedOT', 'FullModel'],
+      { default: 'FedBiOT' },
+    ),
+    seed: integer('Every random choice of the job follows from it.', { default: 0, minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+    model: Model,
+    emulator: Emulator,
+    adapter: Adapter,
+    data: Data,
+    federation: Federation,
+    evaluation: Evaluation,
+    checkpoint: Checkpoint,
+  },
+  {
+    rules: [
+      {
+        rule: `has(self.data.public) || !(${publicDataIsUsed})`,
+        message:
+          'data.public is required: the emulator is aligned, or its layers are selected, on public data; give it, or set ' +
+          'emulator.alignment.schedule: Never and emulator.layerSelection: Uniform',
+        fieldPath: '.data.public',
+      },
+      {
+        rule: "has(self.data.eval) || self.evaluation.task == 'loss'",
+        message: 'data.eval is required: evaluation.task asks for a score on held-out records',
+        fieldPath: '.data.eval',
+      },
+    ],
+  },
+);

@@ -1,0 +1,54 @@
+import Type from 'typebox';
+import { choice, integer, list, number, object, string } from './fields.ts';
+
+const counts = { minimum: 0, maximum: 1_000_000_000 } as const;
+
+const time = (description: string) => string(description, { format: 'date-time', maxLength: 64 });
+
+const Condition = object('One aspect of the job’s state, in the form Kubernetes tools wait on.', {
+  type: string('Name of the aspect.', { minLength: 1, maxLength: 316 }),
+  status: choice('Whether it holds.', ['True', 'False', 'Unknown']),
+  reason: string('Why, in one CamelCase word.', { minLength: 1 }),
+  message: string('Why, in a sentence.', { maxLength: 32_768 }),
+  lastTransitionTime: time('When the status last changed.'),
+  observedGeneration: Type.Optional(integer('metadata.generation this was derived from.', { minimum: 0 })),
+});
+
+const score = (model: string) =>
+  Type.Optional(
+    object(`Score of ${model}.`, {
+      accuracy: Type.Optional(number('Fraction in [0, 1] right by the task’s measure; absent for task loss.', { minimum: 0, maximum: 1 })),
+      loss: Type.Optional(number('Mean negative log-likelihood over all labelled tokens, in nats.')),
+      headline: Type.Optional(string('The accuracy in percent, or the loss where there is none: what `kubectl get` shows.')),
+    }),
+  );
+
+/** What the operator tells about a job. Nothing in it is the user's to set. */
+export const Status = object('What has become of the job so far. Written by the operator.', {
+  observedGeneration: Type.Optional(integer('metadata.generation this status was derived from.', { minimum: 0 })),
+  phase: Type.Optional(choice('Where the job stands.', ['Pending', 'Running', 'Succeeded', 'Failed'])),
+  message: Type.Optional(string('Why it stands there, in a sentence.', { maxLength: 32_768 })),
+  conditions: Type.Optional(
+    list('Aspects of the job’s state, one a type.', Condition, { maxItems: 32, mapKeys: ['type'] }),
+  ),
+  startTime: Type.Optional(time('When the first round began.')),
+  completionTime: Type.Optional(time('When the job succeeded or failed.')),
+  round: Type.Optional(integer('Last finished round, from 1; 0 = none yet.', counts)),
+  clients: Type.Optional(
+    object('What the clients of the last finished round did.', {
+      selected: Type.Optional(integer('Clients drawn.', counts)),
+      reported: Type.Optional(integer('Clients whose result was aggregated.', counts)),
+      dropped: Type.Optional(integer('Clients that did not report in time.', counts)),
+      refused: Type.Optional(integer('Clients whose result was invalid.', counts)),
+    }),
+  ),
+  evaluation: Type.Optional(
+    object('The last evaluation.', {
+      round: Type.Optional(integer('Round after which it was made.', counts)),
+      base: score('the full model as it was given'),
+      adapEmu: score('emulator + adapter: what a client has'),
+      adapFu: score('full model + adapter: what the server gains'),
+    }),
+  ),
+  adapterSha256: Type.Optional(string('SHA-256 (hex) of the adapter after the last finished round.', { maxLength: 64 })),
+});

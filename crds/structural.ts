@@ -1,0 +1,49 @@
+import type { SchemaNode } from './schema/node.ts';
+
+type Keywords = Record<string, unknown>;
+
+/** Keywords that mean the same to the API server, in the order a reader wants them; so do all of `x-kubernetes-…`. */
+const SAME = ['description', 'type', 'format', 'enum', 'default', 'minLength', 'maxLength', 'pattern', 'minItems', 'maxItems'];
+
+function same(node: SchemaNode): Keywords {
+  const keywords = new Map<string, unknown>(Object.entries(node));
+  const names = [...SAME, ...[...keywords.keys()].filter((name) => name.startsWith('x-kubernetes-'))];
+  return Object.fromEntries(names.filter((name) => keywords.has(name)).map((name) => [name, keywords.get(name)]));
+}
+
+/** OpenAPI 3.0, which the API server speaks, has exclusive bounds as flags beside the bound. */
+function bounds({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: SchemaNode): Keywords {
+  return {
+    ...(minimum === undefined ? {} : { minimum }),
+    ...(exclusiveMinimum === undefined ? {} : { minimum: exclusiveMinimum, exclusiveMinimum: true }),
+    ...(maximum === undefined ? {} : { maximum }),
+    ...(exclusiveMaximum === undefined ? {} : { maximum: exclusiveMaximum, exclusiveMaximum: true }),
+  };
+}
+
+/** Fields the user must give: the schema requires every field with a default too, and the API server fills those in first. */
+export const mustBeGiven = (node: SchemaNode): readonly string[] =>
+  (node.required ?? []).filter((name) => node.properties?.[name]?.default === undefined);
+
+function fields(node: SchemaNode): Keywords {
+  if (node.properties === undefined) return {};
+  const given = mustBeGiven(node);
+  return {
+    properties: Object.fromEntries(Object.entries(node.properties).map(([name, field]) => [name, structural(field)])),
+    ...(given.length === 0 ? {} : { required: given }),
+  };
+}
+
+/**
+ * A schema node as a Kubernetes structural schema. What is dropped, the API server does in its own way: it prunes or refuses unknown
+ * fields wherever `properties` are listed, and a list of unique items is a set.
+ */
+export function structural(node: SchemaNode): Keywords {
+  return {
+    ...same(node),
+    ...bounds(node),
+    ...(node.uniqueItems === true ? { 'x-kubernetes-list-type': 'set' } : {}),
+    ...(node.items === undefined ? {} : { items: structural(node.items) }),
+    ...fields(node),
+  };
+}

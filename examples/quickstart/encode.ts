@@ -1,0 +1,15 @@
+import { interpretRecords } from '../../worker/data/record-format.ts';
+import { encodeExamples, type Sequence } from '../../worker/data/sequence.ts';
+import { applyTemplate } from '../../worker/data/template.ts';
+import type { Tokenizer } from '../../worker/model/tokenizer.ts';
+import type { TaskRecord } from './tasks.ts';
+
+/** Tokens of the longest record, with room to spare. */
+const SEQUENCE_LENGTH = 64;
+
+/** Records as `fedbiot run` would train on them: in the Alpaca prompt, with loss on the response. */
+export function encodeRecords(records: readonly TaskRecord[], tokenizer: Tokenizer): readonly Sequence[] {
+  const origins = records.map((record, i) => ({ file: 'tasks', line: i + 1, fields: { ...record } }));
+  const examples = applyTemplate(interpretRecords(origins, 'Alpaca').records, 'Alpaca', tokenizer);
+  return encodeExamples(examples, tokenizer, SEQUENCE_LENGTH).sequences;
+}

@@ -1,0 +1,25 @@
+import { collate } from '../../worker/data/batch.ts';
+import type { Session } from '../../worker/engine/compute.ts';
+import { float32 } from '../../worker/engine/tensor.ts';
+import { labelFeeds, tokenFeeds } from '../../worker/model/batch-feeds.ts';
+import type { Tokenizer } from '../../worker/model/tokenizer.ts';
+import { encodeRecords } from './encode.ts';
+import type { TaskRecord } from './tasks.ts';
+
+/**
+ * By category, in percent: the records whose every response token is the likeliest one after the true tokens before it. Those are
+ * the records that greedy decoding gets right. `scorer` is a session of `accuracyProgram`.
+ */
+export async function exactMatch(scorer: Session, parameters: Float32Array, records: readonly TaskRecord[], tokenizer: Tokenizer): Promise<Map<string, number>> {
+  const batch = collate(encodeRecords(records, tokenizer), 0);
+  const { labelledRows, labels } = labelFeeds(batch);
+  const feeds = { ...tokenFeeds(batch), labelledRows, labels, parameters: float32(parameters) };
+  const { outputs } = await scorer.run({ feeds, fetch: ['correct'] });
+  const wrong = new Set<number>();
+  outputs['correct']!.data.forEach((correct, i) => {
+    if (Number(correct) === 0) wrong.add(Math.floor(Number(labelledRows.data[i]) / batch.length));
+  });
+  const byCategory = Map.groupBy(records.keys(), (i) => records[i]!.category);
+  const percent = (indices: readonly number[]) => (100 * indices.filter((i) => !wrong.has(i)).length) / indices.length;
+  return new Map([...byCategory].sort(([a], [b]) => (a < b ? -1 : 1)).map(([category, indices]) => [category, percent(indices)]));
+}

@@ -1,0 +1,84 @@
+import { Graph, type Value } from '../../worker/engine/graph.ts';
+import { cast } from '../../worker/engine/ops/cast.ts';
+import { reshape, split } from '../../worker/engine/ops/shape.ts';
+import { crossEntropy, crossEntropyRows } from '../../worker/engine/ops/vocabulary.ts';
+import { PARAMETERS, withGradient } from '../../worker/engine/trainer.ts';
+import type { DecoderConfig } from '../../worker/model/config.ts';
+import { finalNorm, head, type DecoderPass, type WeightSource } from '../../worker/model/llama.ts';
+import { positionsOf } from '../../worker/model/positions.ts';
+import { embedInput, labelInputs, POSITIONS, runLayers } from '../../worker/model/programs/pass.ts';
+import { layoutOf, type TensorLayout } from '../../worker/model/tensor-layout.ts';
+import { decoderTensors } from '../../worker/model/weights.ts';
+import type { RandomStream } from '../../worker/random.ts';
+
+/** All weights of a model in one flat vector, in the order they are computed with. */
+export function parameterLayout(config: DecoderConfig): TensorLayout {
+  return layoutOf(decoderTensors(config));
+}
+
+/**
+ * Where training starts: norms at 1, matrices normal with deviation 1/√(2·in), those that write to the residual stream smaller by
+ * √(2·layers), so that the sum of all layers begins no larger than one.
+ */
+export function initialParameters(config: DecoderConfig, layout: TensorLayout, stream: RandomStream): Float32Array {
+  const out = new Float32Array(layout.size);
+  for (const { name, shape, offset, size } of layout.slices) {
+    const slice = out.subarray(offset, offset + size);
+    const [, width] = shape;
+    if (width === undefined) {
+      slice.fill(1);
+      continue;
+    }
+    const writesResidual = name.endsWith('o_proj.weight') || name.endsWith('down_proj.weight');
+    const deviation = 1 / Math.sqrt(2 * width * (writesResidual ? 2 * config.layers : 1));
+    for (let i = 0; i < size; i++) slice[i] = deviation * stream.normal();
+  }
+  return out;
+}
+
+/**
+ * Gradient of the cross-entropy on labelled rows with respect to every weight of the model. Inputs: `ids`, `positions`
+ * [batch, length]; `labelledRows`, `labels`, `labelWeights` [labelled]; `parameters`, `accumulated` [layout.size]. Outputs: `loss`
+ * [], `gradient` [layout.size].
+ */
+export function pretrainingProgram(config: DecoderConfig, layout: TensorLayout): Graph {
+  const graph = new Graph();
+  const parameters = graph.input(PARAMETERS, 'float32', [layout.size]);
+  const pass = fullPass(graph, config, slices(parameters, layout));
+  const { rows, labels, weights } = labelInputs(graph);
+  withGradient(graph, crossEntropy(lastStates(pass, rows), head(pass), labels, weights), parameters);
+  return graph;
+}
+
+/** Inputs as above but for `labelWeights` and `accumulated`. Output `correct` [labelled]: 1 where the label is the likeliest token, else 0. */
+export function accuracyProgram(config: DecoderConfig, layout: TensorLayout): Graph {
+  const graph = new Graph();
+  const pass = fullPass(graph, config, slices(graph.input(PARAMETERS, 'float32', [layout.size]), layout));
+  const rows = graph.input('labelledRows', 'int32', ['labelled']);
+  const labels = graph.input('labels', 'int32', ['labelled']);
+  const { logits } = crossEntropyRows(lastStates(pass, rows), head(pass), labels);
+  const best = cast(graph.apply('ArgMax', [logits], 'int64', ['labelled'], { axis: 1, keepdims: 0 }), 'int32');
+  graph.output('correct', cast(graph.apply('Equal', [best, labels], 'bool', ['labelled']), 'int32'));
+  return graph;
+}
+
+function slices(parameters: Value, layout: TensorLayout): WeightSource {
+  const parts = split(parameters, 0, layout.slices.map(({ size }) => size));
+  const weights = new Map(layout.slices.map(({ name, shape }, i) => [name, reshape(parts[i]!, shape)]));
+  return (name) => {
+    const weight = weights.get(name);
+    if (!weight) throw new Error(`the model has no weight ${name}`);
+    return weight;
+  };
+}
+
+function fullPass(graph: Graph, config: DecoderConfig, weight: WeightSource): DecoderPass {
+  const positions = graph.input(POSITIONS, 'float32', ['batch', 'length']);
+  return { graph, config, weight, positions: positionsOf(graph, config, positions, positions), lora: () => undefined };
+}
+
+/** Normed hidden states of the given rows after all layers. */
+function lastStates(pass: DecoderPass, rows: Value): Value {
+  const layers = Array.from({ length: pass.config.layers }, (_, layer) => layer);
+  return finalNorm(pass, runLayers(pass, layers, embedInput(pass), { rows }));
+}

@@ -1,0 +1,117 @@
+// What the documents say is so: links, commands, manifests, files, fields and messages in them are held against the project.
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { Command } from 'commander';
+import t from 'tap';
+import { parseManifest } from '../../crds/parse.ts';
+import { Job } from '../../crds/schema/job.ts';
+import { isRecord, type SchemaNode } from '../../crds/schema/node.ts';
+import { register as registerEval } from '../../worker/commands/eval.ts';
+import { register as registerExport } from '../../worker/commands/export.ts';
+import { register as registerPlan } from '../../worker/commands/plan.ts';
+import { register as registerReport } from '../../worker/commands/report.ts';
+import { register as registerRun } from '../../worker/commands/run.ts';
+import { register as registerValidate } from '../../worker/commands/validate.ts';
+import { anchorsOf, codeIn, documents, fedbiotCommands, linksIn, ROOT } from '../support/documents.ts';
+
+const all = documents();
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+const shellBlocks = all.flatMap(({ path, blocks }) => blocks.filter(({ language }) => language === 'sh').map(({ text }) => ({ path, text })));
+const spans = all.flatMap(({ path, prose }) => prose.flatMap(codeIn).map((code) => ({ path, code })));
+const manifests = globSync('examples/**/*.yaml', { cwd: ROOT }).filter((path) => read(path).includes('kind: FedBiOTJob'));
+
+/** The command line, whose commands do nothing. */
+function commandLine(): Command {
+  const program = new Command('fedbiot').exitOverride().configureOutput({ writeOut: () => undefined, writeErr: () => undefined });
+  for (const register of [registerRun, registerValidate, registerPlan, registerEval, registerExport, registerReport]) register(program);
+  for (const command of program.commands) command.action(() => undefined);
+  return program;
+}
+
+const commandNamed = (name: string | undefined) => commandLine().commands.find((command) => command.name() === name);
+const optionsOf = (command: Command) => ['--help', ...command.options.map(({ long }) => long)];
+
+function helpOf(command: Command): string {
+  let text = '';
+  command.configureOutput({ writeOut: (part) => (text += part) }).outputHelp();
+  return text;
+}
+
+t.test('links lead somewhere', async (t) => {
+  let checked = 0;
+  for (const document of all) {
+    for (const target of document.prose.flatMap(linksIn).filter((target) => !/^[a-z]+:/.test(target))) {
+      const [file = '', anchor] = target.split('#');
+      const path = file === '' ? document.path : normalize(join(dirname(document.path), file));
+      if (!existsSync(join(ROOT, path))) t.fail(`${document.path}: ${target} is not there`);
+      const headings = all.find((other) => other.path === path);
+      if (anchor !== undefined && headings && !anchorsOf(headings).includes(anchor)) t.fail(`${document.path}: ${path} has no heading #${anchor}`);
+      checked++;
+    }
+  }
+  t.ok(checked > 100, `${checked} links`);
+});
+
+t.test('commands that are shown can be given', async (t) => {
+  const examples = [
+    ...shellBlocks,
+    ...manifests.map((path) => ({ path, text: read(path).replaceAll(/^# +/gm, '') })),
+    ...commandLine().commands.map((command) => ({ path: `fedbiot ${command.name()} --help`, text: helpOf(command).replaceAll(/^Usage:.*$/gm, '') })),
+  ];
+  const commands = examples.flatMap(({ path, text }) => fedbiotCommands(text).map((args) => ({ path, args })));
+  for (const { path, args } of commands) t.doesNotThrow(() => commandLine().parse(args, { from: 'user' }), `${path}: fedbiot ${args.join(' ')}`);
+  t.ok(commands.length > 20, `${commands.length} commands`);
+});
+
+t.test('commands and options that are named exist', async (t) => {
+  const known = new Set(commandLine().commands.flatMap(optionsOf));
+  for (const { path, code } of spans) {
+    const [name, ...args] = /^(?:npx )?fedbiot (.+)$/.exec(code)?.[1]?.split(/\s+/) ?? [];
+    if (name !== undefined) {
+      const command = commandNamed(name);
+      const unknown = command && args.filter((arg) => arg.startsWith('--') && !optionsOf(command).includes(arg));
+      t.same(unknown, [], `${path}: ${code}`);
+    }
+    const option = /^(--[a-z-]+)(?: \S+)?$/.exec(code)?.[1];
+    // The programs of bench/ have options of their own.
+    if (option !== undefined && !path.startsWith('bench/')) t.ok(known.has(option), `${path}: ${code}`);
+  }
+});
+
+t.test('npm scripts and files that are named exist', async (t) => {
+  const { scripts } = JSON.parse(read('package.json'));
+  const texts = [...shellBlocks.map(({ path, text }) => ({ path, code: text })), ...spans];
+  for (const { path, code } of texts) {
+    for (const [, script = ''] of code.matchAll(/npm (?:run )?(?!ci\b)([a-z:]+)/g)) t.ok(script in scripts, `${path}: npm run ${script}`);
+    for (const [file] of code.matchAll(/(?<![\w./-])(?:crds|worker|test|bench|examples|docs)\/[\w./-]+\.(?:ts|py|sh|yaml|md)\b/g)) {
+      t.ok(existsSync(join(ROOT, file)), `${path}: ${file}`);
+    }
+  }
+});
+
+t.test('manifests are valid', async (t) => {
+  const shown = all.flatMap(({ path, blocks }) => blocks.filter(({ language }) => language === 'yaml').map(({ text }) => ({ path, text })));
+  const jobs = [...shown, ...manifests.map((path) => ({ path, text: read(path) }))].filter(({ text }) => text.includes('kind: FedBiOTJob'));
+  for (const { path, text } of jobs) t.doesNotThrow(() => parseManifest(text, path), path);
+  t.ok(jobs.length >= 5, `${jobs.length} manifests`);
+});
+
+t.test('fields of the manifest that are named exist', async (t) => {
+  const job: SchemaNode = Job;
+  const spec = job.properties?.['spec']?.properties ?? {};
+  for (const { path, code } of spans) {
+    const names = /^(?:spec\.)?([a-z]\w*(?:\.\w+)+|(?<=spec\.)\w+)$/.exec(code)?.[1]?.split('.');
+    if (names === undefined || !((names[0] ?? '') in spec)) continue;
+    const node = names.reduce<SchemaNode | undefined>((at, name) => at?.properties?.[name], { properties: spec });
+    t.ok(isRecord(node), `${path}: ${code}`);
+  }
+});
+
+t.test('messages in the troubleshooting are those of the program', async (t) => {
+  const sources = globSync('{crds,worker}/**/*.ts', { cwd: ROOT }).map(read).join('\n');
+  const troubleshooting = read('docs/running.md').split('## Troubleshooting')[1] ?? '';
+  const symptoms = troubleshooting.split('\n').filter((line) => line.startsWith('| ')).flatMap((line) => codeIn(line.split(' | ')[0] ?? ''));
+  const messages = symptoms.flatMap((symptom) => symptom.split('…')).map((part) => part.trim()).filter(Boolean);
+  for (const message of messages) t.ok(sources.includes(message), message);
+  t.ok(messages.length > 40, `${messages.length} messages`);
+});

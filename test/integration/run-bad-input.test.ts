@@ -1,0 +1,102 @@
+// What is wrong with a job, its model, its data or its folder is told in words, early, and nothing is lost.
+import { appendFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { UserError } from '../../worker/errors.ts';
+import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
+
+type Folder = string;
+
+interface Case {
+  readonly what: string;
+  readonly sections?: Readonly<Record<string, string>>;
+  readonly change?: (folder: Folder) => void;
+  readonly message: RegExp;
+  /** Whether training had begun, so that a folder exists. */
+  readonly late?: true;
+}
+
+const federation = (more: string) => ({ federation: `{ rounds: 2, clients: 2, ${more} }` });
+const data = (more: string) => ({ data: `{ train: { uri: train.jsonl }, public: { uri: public.jsonl }, eval: { uri: eval.jsonl }, ${more} }` });
+
+const cases: Case[] = [
+  { what: 'a misspelt field', sections: federation('local: { stepz: 2 }'), message: /spec\.federation\.local.*stepz[\s\S]*steps/ },
+  { what: 'a rate of 1', sections: federation('dropoutRate: 1'), message: /dropoutRate/ },
+  { what: 'an emulator of one layer', sections: { emulator: '{ layerDropRate: 0.9 }' }, message: /emulator is left with .* needs at least 2/ },
+  { what: 'more adapter layers than the model has', sections: { adapter: '{ layers: 40 }' }, message: /40 adapter layers do not fit: the model has/ },
+  { what: 'fewer records than clients', sections: { federation: '{ clients: 30 }' }, message: /20 training records cannot be dealt out to 30 clients/ },
+  { what: 'a field to split by that records lack', sections: data('partition: { kind: Meta, field: topic }'), message: /train\.jsonl:1: the field 'topic'/ },
+  { what: 'responses cut away', sections: federation('local: { steps: 2, sequenceLength: 8 }'), message: /no response is left within 8 tokens/ },
+  { what: 'a model that is not there', sections: { model: '{ uri: elsewhere }' }, message: /elsewhere is not a directory/ },
+  {
+    what: 'an unsupported architecture',
+    change: (folder) => replaceIn(join(folder, 'model/config.json'), /"model_type": ?"llama"/, '"model_type": "gpt2"'),
+    message: /gpt2/,
+  },
+  { what: 'truncated weights', change: (folder) => truncateSync(join(folder, 'model/model.safetensors'), 2000), message: /model\.safetensors/ },
+  {
+    what: 'a weight that is not a number',
+    change: (folder) => {
+      const path = join(folder, 'model/model.safetensors');
+      const bytes = readFileSync(path);
+      bytes.fill(0xff, bytes.length - 64);
+      writeFileSync(path, bytes);
+    },
+    message: /model\.safetensors.*(NaN|not finite|not a finite)/i,
+  },
+  { what: 'an empty data set', change: (folder) => writeFileSync(join(folder, 'train.jsonl'), ''), message: /train\.jsonl/ },
+  {
+    what: 'a record without a field',
+    change: (folder) => appendFileSync(join(folder, 'train.jsonl'), '{"question": "What?"}\n'),
+    message: /train\.jsonl:21: .*answers/,
+  },
+  { what: 'data that is not there', sections: { data: '{ train: { uri: nothing.jsonl }, public: { uri: public.jsonl } }' }, message: /nothing\.jsonl: no such data file/ },
+  {
+    what: 'a learning rate that makes the loss not finite',
+    sections: federation('local: { steps: 4, sequenceLength: 192, optimizer: { kind: SGD, learningRate: 1000, clipNorm: 0 } }'),
+    message: /round 1, client \d: step \d: the (loss|gradient's norm) is (NaN|Infinity) \(sequences /,
+    late: true,
+  },
+  {
+    what: 'a quorum that no round reaches',
+    sections: federation('dropoutRate: 0.99, quorum: 2, maxRoundRetries: 1'),
+    message: /round 1 failed: \d of 2 selected clients reported in the last of 2 attempts, but the quorum is 2/,
+    late: true,
+  },
+];
+
+for (const { what, sections = {}, change, message, late } of cases) {
+  t.test(what, async (t) => {
+    const folder = t.testdir();
+    const job = writeTinyJob(folder, sections);
+    change?.(folder);
+    const out = join(folder, 'out');
+    const error = await runTinyJob(job, out).then(
+      () => t.fail('the job ran'),
+      (error: unknown) => error,
+    );
+    t.ok(error instanceof UserError, String(error));
+    if (error instanceof UserError) t.match(error.message, message);
+    t.equal(existsSync(join(out, 'metrics.jsonl')), late === true, late ? 'the run left its folder' : 'nothing was begun');
+    if (late) t.ok(existsSync(join(out, 'checkpoints')), 'what was reached is kept');
+  });
+}
+
+t.test('a run folder belongs to one job and one process', async (t) => {
+  const folder = t.testdir();
+  const job = writeTinyJob(folder);
+  const out = join(folder, 'out');
+  const first = runTinyJob(job, out);
+  // The folder is locked before the first event; a second run meets the lock or, if it is slow, the first run's checkpoints.
+  await Promise.all([first, t.rejects(runTinyJob(job, out), { name: 'UserError' }, 'two runs on one folder')]);
+  await t.rejects(runTinyJob(job, out), { name: 'UserError', message: /holds checkpoints of this job/ });
+  replaceIn(job, /rounds: 2/, 'rounds: 3');
+  await t.rejects(runTinyJob(job, out), { name: 'UserError', message: /computed from another spec/ });
+});
+
+function replaceIn(path: string, what: RegExp, by: string): void {
+  const text = readFileSync(path, 'utf8');
+  const replaced = text.replace(what, by);
+  if (replaced === text) throw new Error(`${path} has no ${String(what)}`);
+  writeFileSync(path, replaced);
+}

@@ -1,0 +1,53 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A Markdown file, taken apart. */
+export interface Document {
+  /** From the project's root. */
+  readonly path: string;
+  /** Fenced code, by the language after the fence. */
+  readonly blocks: readonly { readonly language: string; readonly text: string }[];
+  /** Everything else, line by line. */
+  readonly prose: readonly string[];
+}
+
+const FENCED = /^( *)```(\w*)\n([^]*?)\n\1```$/gm;
+
+/** Every document of the project, generated ones among them. */
+export function documents(): Document[] {
+  return globSync(['*.md', '{docs,examples,test,bench,worker,crds}/**/*.md'], { cwd: ROOT })
+    .sort()
+    .map((path) => {
+      const text = readFileSync(join(ROOT, path), 'utf8');
+      const blocks = [...text.matchAll(FENCED)].map(([, , language = '', block = '']) => ({ language, text: block }));
+      return { path, blocks, prose: text.replaceAll(FENCED, '').split('\n') };
+    });
+}
+
+/** What stands between backticks in a line. */
+export function codeIn(line: string): string[] {
+  return [...line.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code);
+}
+
+/** Targets of links and pictures in a line. */
+export function linksIn(line: string): string[] {
+  return [...line.replaceAll(/`[^`]*`/g, '').matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
+}
+
+/** The anchors GitHub gives a document's headings. */
+export function anchorsOf({ prose }: Document): string[] {
+  const headings = prose.flatMap((line) => /^#+ (.+)$/.exec(line)?.[1] ?? []);
+  return headings.map((heading) => heading.toLowerCase().replaceAll(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-'));
+}
+
+/** Arguments of every `fedbiot …` in lines of shell: what a pipe, a comment or a gap of three spaces separates is not the command's. */
+export function fedbiotCommands(shell: string): string[][] {
+  const lines = shell.replaceAll('\\\n', ' ').split('\n');
+  return lines.flatMap((line) => {
+    const command = /(?:^|[\s&])fedbiot (.+)$/.exec(line)?.[1]?.split(/ #| \| | > | {3}/)[0];
+    return command === undefined ? [] : [command.trim().split(/\s+/)];
+  });
+}

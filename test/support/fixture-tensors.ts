@@ -1,0 +1,38 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { float32, int32, type Tensor } from '../../worker/engine/tensor.ts';
+import { readSafetensorsHeader, readTensor } from '../../worker/model/safetensors.ts';
+
+/** Tensors of a committed *.safetensors fixture by name: floating-point ones as float32, I32 as they are. */
+export function fixtureTensors(path: string): (name: string) => Tensor {
+  const { tensors } = readSafetensorsHeader(path);
+  return (name) => {
+    const entry = tensors.get(name);
+    if (!entry) throw new Error(`${path} has no tensor ${name}`);
+    if (entry.dtype !== 'I32') return float32(readTensor(path, entry), entry.shape);
+    const data = new Int32Array(entry.bytes / Int32Array.BYTES_PER_ELEMENT);
+    const file = openSync(path, 'r');
+    readSync(file, data, 0, entry.bytes, entry.offset);
+    closeSync(file);
+    return int32(data, entry.shape);
+  };
+}
+
+/** A tensor's elements; none is beyond 2⁵³. */
+export function numbers({ data }: Tensor): number[] {
+  return Array.from<number | bigint, number>(data, Number);
+}
+
+export function largest(xs: readonly number[]): number {
+  return xs.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
+}
+
+/** max|found − expected|. NaN anywhere yields NaN, which passes no comparison. */
+export function maxError(found: readonly number[], expected: readonly number[]): number {
+  if (found.length !== expected.length) throw new Error(`${found.length} numbers where ${expected.length} are expected`);
+  return largest(expected.map((x, i) => found[i]! - x));
+}
+
+/** max|found − expected| / max|expected|; the absolute error where all that is expected is zero. */
+export function relativeError(found: readonly number[], expected: readonly number[]): number {
+  return maxError(found, expected) / (largest(expected) || 1);
+}

@@ -1,0 +1,88 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CheckpointStore } from '../../worker/federation/checkpoint.ts';
+import { systemClock } from '../../worker/federation/clock.ts';
+import { federateInProcess } from '../../worker/federation/in-process.ts';
+import type { Outcome } from '../../worker/federation/coordinator.ts';
+import { sealLora } from '../../worker/federation/lora-package.ts';
+import { ReceivedResults } from '../../worker/federation/received-results.ts';
+import { openRunDirectory } from '../../worker/federation/run-directory.ts';
+import type { RunManifest } from '../../worker/federation/run-directory.ts';
+import type { FederationSettings } from '../../worker/federation/round-context.ts';
+import { MetricsLog } from '../../worker/report/metrics-log.ts';
+import type { RunEvent } from '../../worker/events.ts';
+import { initialLora, layouts, localTrainer, quadraticAligner, quadraticEvaluator } from './quadratic-federation.ts';
+
+export const manifest: RunManifest = { job: 'quadratic', sha256: { spec: 'a' }, versions: { fedbiot: '0.1.0' } };
+
+type Parts = Parameters<typeof federateInProcess>[0];
+
+export interface RunOptions extends Partial<Omit<Parts, 'settings' | 'emit'>> {
+  readonly workers?: number;
+  /** Writes the files of checkpoints. */
+  readonly write?: (path: string, bytes: Uint8Array) => Promise<void>;
+  readonly onEvent?: (event: RunEvent) => void;
+}
+
+/** One process's part of a run in the folder `root`: from its newest checkpoint, if it has one, to its end or interruption. */
+export function runQuadratic(root: string, settings: FederationSettings, options: RunOptions = {}): Promise<Outcome> {
+  return inRunDirectory(root, settings, options, federateInProcess);
+}
+
+/** What `run` makes of the parts of a run in the folder `root`. */
+export async function inRunDirectory(
+  root: string,
+  settings: FederationSettings,
+  options: RunOptions,
+  run: (parts: Parts) => Promise<Outcome>,
+): Promise<Outcome> {
+  const { workers = 1, write, onEvent, ...parts } = options;
+  const directory = openRunDirectory(root, manifest, { resume: existsSync(root) });
+  const metrics = new MetricsLog(directory.metrics);
+  try {
+    const { identity } = directory;
+    const { keep } = settings.checkpoint;
+    const checkpoints = new CheckpointStore(directory.checkpoints, { layouts, identity, keep, ...(write && { write }) });
+    const warnings: string[] = [];
+    const from = await checkpoints.load((message) => warnings.push(message));
+    metrics.truncateTo(from?.metricsBytes ?? 0);
+    const emit = (event: RunEvent) => {
+      metrics.append(event);
+      onEvent?.(event);
+    };
+    for (const message of warnings) emit({ event: 'warning', message });
+    return await run({
+      settings,
+      layouts,
+      aligner: quadraticAligner({ initialSteps: 6, stepsPerRound: 3 }),
+      evaluator: quadraticEvaluator(settings.federation.clients),
+      received: new ReceivedResults(directory.received),
+      emit,
+      onEvaluation: () => {},
+      trace: null,
+      clock: systemClock,
+      signal: new AbortController().signal,
+      checkpoints,
+      from,
+      initial: initialLora(),
+      metricsBytes: () => metrics.length(),
+      trainers: Array.from({ length: workers }, () => localTrainer(settings.federation.local)),
+      onLocalStep: () => {},
+      ...parts,
+    });
+  } finally {
+    metrics.close();
+    directory.release();
+  }
+}
+
+/** SHA-256 of both LoRA vectors. */
+export function digest({ lora }: Pick<Outcome, 'lora'>): string {
+  return sealLora(layouts, lora).sha256;
+}
+
+/** The lines of metrics.jsonl without what differs from run to run: the time things took. */
+export function metricsOf(root: string): unknown[] {
+  const lines = readFileSync(join(root, 'metrics.jsonl'), 'utf8').trimEnd().split('\n');
+  return lines.map((line): unknown => JSON.parse(line, (key, value: unknown) => (key === 'ms' || key === 'seconds' ? 0 : value)));
+}

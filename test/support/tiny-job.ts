@@ -1,0 +1,39 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { randomStream } from '../../worker/random.ts';
+import { runJob, type RunResult } from '../../worker/run/run-job.ts';
+import type { LiveEvent } from '../../worker/report/progress-state.ts';
+import { writeTinyModel } from './tiny-model.ts';
+
+const SECTIONS = {
+  model: '{ uri: model }',
+  data: '{ train: { uri: train.jsonl }, public: { uri: public.jsonl }, eval: { uri: eval.jsonl } }',
+  emulator: '{ alignment: { initialSteps: 2, stepsPerRound: 1, sequenceLength: 192 } }',
+  adapter: '{ layers: 2, lora: { rank: 4 } }',
+  federation: '{ rounds: 2, clients: 2, local: { steps: 2, sequenceLength: 192, optimizer: { learningRate: 0.01 } } }',
+};
+
+/** Writes model/, train.jsonl, public.jsonl, eval.jsonl and job.yaml into a folder; `sections` of the spec, as YAML, replace the job's own. */
+export function writeTinyJob(directory: string, sections: Readonly<Record<string, string>> = {}): string {
+  writeTinyModel(join(directory, 'model'));
+  for (const [name, count] of [['train', 20], ['public', 8], ['eval', 6]] as const) writeSums(join(directory, `${name}.jsonl`), count);
+  const path = join(directory, 'job.yaml');
+  const spec = Object.entries({ ...SECTIONS, ...sections }).map(([name, value]) => `  ${name}: ${value}\n`);
+  writeFileSync(path, `apiVersion: fedbiot.io/v1alpha1\nkind: FedBiOTJob\nmetadata: { name: tiny }\nspec:\n${spec.join('')}`);
+  return path;
+}
+
+/** Questions with a sum as their answer. */
+export function writeSums(path: string, count: number): void {
+  const random = randomStream(5, path.split('/').at(-1)!);
+  const records = Array.from({ length: count }, () => {
+    const [a, b] = [random.below(50), random.below(50)];
+    return { question: `How much is ${a} plus ${b}?`, answers: [String(a + b)] };
+  });
+  writeFileSync(path, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
+}
+
+export function runTinyJob(job: string, out: string, options: { signal?: AbortSignal; onEvent?: (event: LiveEvent) => void } = {}): Promise<RunResult> {
+  const { signal = new AbortController().signal, onEvent = () => {} } = options;
+  return runJob({ job, out, resume: false, workers: 1, threads: 1, provider: 'cpu', trace: null, signal, onEvent });
+}

@@ -1,0 +1,107 @@
+import { gzipSync } from 'node:zlib';
+import t from 'tap';
+import { readRecords } from '../../worker/data/record-file.ts';
+import { interpretRecords } from '../../worker/data/record-format.ts';
+import type { DataRecord } from '../../worker/data/record.ts';
+import { UserError } from '../../worker/errors.ts';
+
+const bytes = (...parts: (string | number[])[]) => Buffer.concat(parts.map((part) => Buffer.from(part as string)));
+
+t.test('records of well-formed files, with the line each starts on', async (t) => {
+  const cases: [string, string, Buffer, [number, unknown][]][] = [
+    ['lines', 'a.jsonl', bytes('{"a":1}\n{"a":2}\n'), [[1, 1], [2, 2]]],
+    ['no newline at the end', 'a.jsonl', bytes('{"a":1}\n{"a":2}'), [[1, 1], [2, 2]]],
+    ['byte order mark, CRLF, blank lines', 'a.jsonl', bytes([0xef, 0xbb, 0xbf], '\r\n{"a":1}\r\n  \r\n\r\n{"a":2}\r\n'), [[2, 1], [5, 2]]],
+    ['gzip', 'a.jsonl.gz', gzipSync('{"a":1}\n{"a":2}'), [[1, 1], [2, 2]]],
+    ['an array in gzip', 'a.json.gz', gzipSync('[{"a":1}]'), [[1, 1]]],
+    ['an array', 'a.json', bytes('\n[\n  {"a": 1},\n\n  {\n    "a": "x,]}[{\\"\\\\"\n  }, {"a": [[], {}, [1, {"b": 2}]]}\n]\n'), [[3, 1], [5, 'x,]}[{"\\'], [7, [[], {}, [1, { b: 2 }]]]]],
+    ['lines in a .json file', 'a.json', bytes('{"a":1}\n{"a":2}'), [[1, 1], [2, 2]]],
+    ['separators of Unicode within a line', 'a.jsonl', bytes('{"a":"x\u2028y\u0085z"}\n{"a":"\ufeff"}'), [[1, 'x\u2028y\u0085z'], [2, '\ufeff']]],
+  ];
+  for (const [name, file, content, wanted] of cases) {
+    t.same(readRecords(file, content).map(({ file, line, fields }) => [file, line, fields['a']]), wanted.map((w) => [file, ...w]), name);
+  }
+});
+
+t.test('malformed files are refused with file and line', async (t) => {
+  const gzipped = gzipSync('{"a":1}\n'.repeat(100));
+  const cases: [string, string, Buffer, RegExp][] = [
+    ['empty', 'a.jsonl', bytes(''), /^a\.jsonl holds no record/],
+    ['blank', 'a.jsonl', bytes('\n \r\n\t\n'), /^a\.jsonl holds no record/],
+    ['empty array', 'a.json', bytes('[ ]'), /^a\.json holds no record/],
+    ['broken line', 'a.jsonl', bytes('{"a":1}\n\n{"a":\n'), /^a\.jsonl:3: not JSON/],
+    ['two objects in a line', 'a.jsonl', bytes('{"a":1}{"a":2}'), /^a\.jsonl:1: not JSON/],
+    ['a number', 'a.jsonl', bytes('{"a":1}\n7'), /^a\.jsonl:2: not a JSON object/],
+    ['null in an array', 'a.json', bytes('[{"a":1},\nnull]'), /^a\.json:2: not a JSON object/],
+    ['broken array', 'a.json', bytes('[{"a":1},\n{"a" 2}]'), /^a\.json:2: not JSON/],
+    ['array cut off', 'a.json', bytes('[{"a":1},\n{"a":2}'), /^a\.json:\d: not JSON/],
+    ['invalid UTF-8 in a line', 'a.jsonl', bytes('{"a":1}\n{"a":"', [0xc3, 0x28], '"}\n'), /^a\.jsonl:2: not valid UTF-8/],
+    ['invalid UTF-8 in an array', 'a.json', bytes('[{"a":1},\n\n{"a":"', [0xff], '"}]'), /^a\.json:3: not valid UTF-8/],
+    ['UTF-16', 'a.jsonl', Buffer.from('\ufeff{"a":1}', 'utf16le'), /^a\.jsonl:1: not valid UTF-8/],
+    ['truncated gzip', 'a.jsonl.gz', gzipped.subarray(0, gzipped.length - 12), /^a\.jsonl\.gz cannot be decompressed/],
+    ['not gzip', 'a.jsonl.gz', bytes('{"a":1}'), /^a\.jsonl\.gz cannot be decompressed/],
+  ];
+  for (const [name, file, content, message] of cases) {
+    t.throws(() => readRecords(file, content), { constructor: UserError, message }, name);
+  }
+});
+
+const record = (fields: Record<string, unknown>, line = 1) => ({ file: 'f.jsonl', line, fields });
+const read = (format: Parameters<typeof interpretRecords>[1], ...records: Record<string, unknown>[]) =>
+  interpretRecords(records.map((fields, i) => record(fields, i + 1)), format);
+const told = ({ file: _file, line: _line, fields: _fields, ...rest }: DataRecord) => rest;
+
+t.test('every format, told by its fields', async (t) => {
+  const instruction = (instruction: string, input: string, response: string, acceptedAnswers = [response]) => ({
+    kind: 'instruction', instruction, input, response, acceptedAnswers,
+  });
+  const messages = [{ role: 'user', content: 'q' }, { role: 'assistant', content: 'r' }];
+  const cases: [string, Record<string, unknown>, object][] = [
+    ['Alpaca', { instruction: 'i', input: 'c', output: 'r', category: 'k' }, instruction('i', 'c', 'r')],
+    ['Alpaca', { instruction: 'i', output: '' }, instruction('i', '', '')],
+    ['Alpaca', { instruction: 'i', input: null, output: 'r' }, instruction('i', '', 'r')],
+    ['Dolly', { instruction: 'i', context: 'c', response: 'r', category: 'k' }, instruction('i', 'c', 'r')],
+    ['GSM8K', { question: 'q', answer: '1+1=2\n#### 2' }, instruction('q', '', '1+1=2\n#### 2')],
+    ['QuestionAnswer', { id: 7, question: 'q', answers: ['r', 's'] }, instruction('q', '', 'r', ['r', 's'])],
+    ['Chat', { messages }, { kind: 'chat', messages }],
+    ['Tokenized', { input_ids: [1, 2, 3], labels: [-100, 2, 3] }, { kind: 'tokenized', inputIds: [1, 2, 3], labels: [-100, 2, 3] }],
+  ];
+  for (const [format, fields, wanted] of cases) {
+    const found = read('Auto', fields);
+    t.equal(found.format, format);
+    t.same(found.records.map(told), [wanted], format);
+    t.same(found.records[0]?.fields, fields, 'all fields are kept for partitions');
+  }
+  t.same(read('Dolly', { instruction: 'i', output: 'o', response: 'r' }).records.map(told), [instruction('i', '', 'r')], 'a named format is not guessed');
+});
+
+t.test('records that do not fit are refused with file, line and field', async (t) => {
+  const good = { instruction: 'i', output: 'o' };
+  const user = { role: 'user', content: 'q' };
+  const cases: [string, Parameters<typeof interpretRecords>[1], Record<string, unknown>[], RegExp][] = [
+    ['unknown fields', 'Auto', [{ prompt: 'p', text: 't' }], /^f\.jsonl:1: no known format has these fields: prompt, text/],
+    ['no fields', 'Auto', [{}], /no known format/],
+    ['missing field, later', 'Auto', [good, good, { instruction: 'i' }], /^f\.jsonl:3: the field 'output' is missing/],
+    ['wrong type', 'Alpaca', [{ instruction: 4, output: 'o' }], /^f\.jsonl:1: the field 'instruction' is 4, not a text/],
+    ['null', 'Alpaca', [{ instruction: 'i', output: null }], /the field 'output' is null, not a text/],
+    ['input of a wrong type', 'Alpaca', [{ ...good, input: ['x'] }], /the field 'input' is a list, not a text/],
+    ['half a surrogate pair', 'Alpaca', [{ instruction: 'i', output: 'x\ud83d' }], /the field 'output' holds half a surrogate pair/],
+    ['no answers', 'QuestionAnswer', [{ question: 'q', answers: [] }], /the field 'answers' is empty/],
+    ['answers not a list', 'QuestionAnswer', [{ question: 'q', answers: 'x' }], /the field 'answers' is of type string, not a list/],
+    ['an answer not a text', 'QuestionAnswer', [{ question: 'q', answers: ['x', {}] }], /the field 'answers\[1\]' is of type object, not a text/],
+    ['message without role', 'Chat', [{ messages: [{ content: 'x' }] }], /the field 'messages\[0\]\.role' is missing/],
+    ['message not an object', 'Chat', [{ messages: ['x'] }], /the field 'messages\[0\]\.role' is missing/],
+    ['no assistant', 'Chat', [{ messages: [user, user] }], /no message with role 'assistant'/],
+    ['assistant first only', 'Chat', [{ messages: [{ role: 'assistant', content: 'x' }, user] }], /no message with role 'assistant'/],
+    ['no ids', 'Tokenized', [{ input_ids: [], labels: [] }], /the field 'input_ids' is empty/],
+    ['lengths differ', 'Tokenized', [{ input_ids: [1, 2], labels: [1] }], /2 input_ids but 1 labels/],
+    ['a fraction', 'Tokenized', [{ input_ids: [1.5], labels: [1] }], /'input_ids\[0\]' is 1\.5, not a token id/],
+    ['a negative id', 'Tokenized', [{ input_ids: [-100], labels: [-100] }], /'input_ids\[0\]' is -100, not a token id/],
+    ['too large', 'Tokenized', [{ input_ids: [2 ** 31], labels: [1] }], /not a token id/],
+    ['a label that is no id', 'Tokenized', [{ input_ids: [1], labels: [-1] }], /'labels\[0\]' is -1, not a token id or -100/],
+    ['shifted labels', 'Tokenized', [{ input_ids: [1, 2, 3], labels: [2, 3, -100] }], /labels\[0\] is 2, but input_ids\[0\] is 1/],
+  ];
+  for (const [name, format, records, message] of cases) {
+    t.throws(() => read(format, ...records), { constructor: UserError, message }, name);
+  }
+});

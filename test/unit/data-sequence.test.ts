@@ -1,0 +1,165 @@
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { interpretRecords } from '../../worker/data/record-format.ts';
+import { encodeExamples, encodePrompt, sequenceOf } from '../../worker/data/sequence.ts';
+import { alpacaPrompt, applyTemplate, type Example, type TextExample } from '../../worker/data/template.ts';
+import { UserError } from '../../worker/errors.ts';
+import { loadTokenizer, type Tokenizer } from '../../worker/model/tokenizer.ts';
+
+const family = (name: string) => loadTokenizer(fileURLToPath(new URL(`../fixtures/tokenizers/${name}`, import.meta.url)));
+const gpt2 = await family('gpt2');
+const llama3 = await family('llama3');
+
+const recordsOf = (...fields: Record<string, unknown>[]) =>
+  interpretRecords(fields.map((fields, i) => ({ file: 'd.jsonl', line: i + 1, fields })), 'Auto').records;
+
+/** A tokenizer that renders conversations as `[role]content;`, with `[assistant]` to open a response. */
+const chat: Tokenizer = {
+  ...gpt2,
+  hasChatTemplate: true,
+  applyChatTemplate: (messages, { addGenerationPrompt }) =>
+    messages.map(({ role, content }) => `[${role}]${content};`).join('') + (addGenerationPrompt ? '[assistant]' : ''),
+};
+
+const textOf = (examples: readonly Example[]): TextExample => {
+  const [example] = examples;
+  if (example?.kind !== 'text') throw new Error('expected a text example');
+  return example;
+};
+
+t.test('the Alpaca prompts, to the letter', async (t) => {
+  t.equal(
+    alpacaPrompt('Add.', ''),
+    'Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n' +
+      '### Instruction:\nAdd.\n\n### Response:',
+  );
+  t.equal(
+    alpacaPrompt('Add.', '1 2'),
+    'Below is an instruction that describes a task, paired with an input that provides further context. ' +
+      'Write a response that appropriately completes the request.\n\n### Instruction:\nAdd.\n\n### Input:\n1 2\n\n### Response:',
+  );
+});
+
+t.test('templates', async (t) => {
+  const messages = [
+    { role: 'system', content: 'Be brief.' },
+    { role: 'user', content: 'q' },
+    { role: 'assistant', content: 'r' },
+  ];
+  const cases: [string, Record<string, unknown>, 'Alpaca' | 'Chat' | 'None', Partial<TextExample>][] = [
+    ['question, Alpaca', { question: 'q', answers: ['r', 's'] }, 'Alpaca', { prompt: alpacaPrompt('q', ''), completion: 'r<|end|>', response: 'r', acceptedAnswers: ['r', 's'], addSpecialTokens: true }],
+    ['conversation, Alpaca', { messages }, 'Alpaca', { prompt: alpacaPrompt('Be brief.\n\nq', ''), completion: 'r<|end|>', acceptedAnswers: ['r'] }],
+    ['instruction, None', { instruction: 'i', input: 'c', output: 'r' }, 'None', { prompt: 'i\nc', completion: 'r<|end|>' }],
+    ['instruction without context, None', { instruction: 'i', output: 'r' }, 'None', { prompt: 'i', completion: 'r<|end|>' }],
+    ['instruction, Chat', { instruction: 'i', input: 'c', output: 'r' }, 'Chat', { prompt: '[user]i\n\nc;[assistant]', completion: 'r;', addSpecialTokens: false, response: 'r' }],
+    ['question, Chat', { question: 'q', answers: ['r', 's'] }, 'Chat', { prompt: '[user]q;[assistant]', acceptedAnswers: ['r', 's'] }],
+    ['conversation, Chat', { messages }, 'Chat', { prompt: '[system]Be brief.;[user]q;[assistant]', completion: 'r;', earlierCompletions: [] }],
+  ];
+  for (const [name, fields, template, wanted] of cases) {
+    t.match(textOf(applyTemplate(recordsOf(fields), template, chat)), { kind: 'text', file: 'd.jsonl', line: 1, fields, ...wanted }, name);
+  }
+  const tokenized = recordsOf({ input_ids: [1, 2], labels: [-100, 2] });
+  t.same(applyTemplate(tokenized, 'Alpaca', chat), tokenized, 'tokenized records stay as they are');
+});
+
+t.test('what a template cannot hold is refused', async (t) => {
+  const turns = recordsOf({ messages: ['user', 'assistant', 'user', 'assistant'].map((role) => ({ role, content: role })) });
+  t.throws(() => applyTemplate(turns, 'Alpaca', chat), {
+    constructor: UserError,
+    message: /^d\.jsonl:1: the template Alpaca has no place for a conversation of user, assistant, user, assistant/,
+  });
+  t.throws(() => applyTemplate(turns, 'Chat', gpt2), { constructor: UserError, message: /has no chat template/ });
+  const fickle = { ...chat, applyChatTemplate: (messages: readonly unknown[]) => `${messages.length}:` };
+  t.throws(() => applyTemplate(turns, 'Chat', fickle), { constructor: UserError, message: /writes the prompt of a response otherwise/ });
+});
+
+/** The text of the labelled tokens, each run of them on its own. */
+const labelledText = (labels: Int32Array, tokenizer: Tokenizer) => {
+  const runs: number[][] = [];
+  labels.forEach((label, at) => {
+    if (label < 0) return;
+    if (at > 0 && labels[at - 1]! >= 0) runs.at(-1)!.push(label);
+    else runs.push([label]);
+  });
+  return runs.map((run) => tokenizer.decode(run));
+};
+
+t.test('prompt and response are tokenised together, and the prompt alone says how many labels are masked', async (t) => {
+  for (const [name, tokenizer] of [['gpt2', gpt2], ['llama3, which begins a text with a token', llama3]] as const) {
+    const example = textOf(applyTemplate(recordsOf({ question: 'How many?', answer: 'Täglich 3 🙂\n#### 3' }), 'Alpaca', tokenizer));
+    const { sequences, kept, cutAway, truncated } = encodeExamples([example], tokenizer, 4096);
+    const [sequence] = sequences;
+    const whole = tokenizer.encode(example.prompt + example.completion);
+    const masked = tokenizer.encode(example.prompt).length;
+    t.same([...sequence!.inputIds], whole, name);
+    t.same([...sequence!.labels], whole.map((id, at) => (at < masked ? -100 : id)));
+    t.equal(sequence!.labels.at(-1), tokenizer.eosTokenId, 'the end of sequence is learnt');
+    t.same({ kept, cutAway, truncated }, { kept: [0], cutAway: 0, truncated: 0 });
+    t.same(encodePrompt(example, tokenizer), whole.slice(0, masked));
+  }
+});
+
+t.test('a prompt whose last token merges with the response is masked by its own count of tokens', async (t) => {
+  const example = textOf(applyTemplate(recordsOf({ instruction: 'th', output: 'e quick brown fox' }), 'None', gpt2));
+  const apart = [...gpt2.encode(example.prompt), ...gpt2.encode(example.completion)];
+  const together = gpt2.encode(example.prompt + example.completion);
+  t.ok(together.length < apart.length, 'the pair merges');
+  const { sequences } = encodeExamples([example], gpt2, 99);
+  t.same([...sequences[0]!.labels], together.map((id, at) => (at < gpt2.encode(example.prompt).length ? -100 : id)));
+});
+
+t.test('every turn of the assistant carries loss, unless the template rewrites it', async (t) => {
+  const conversation = recordsOf({
+    messages: ['user', 'assistant', 'user', 'assistant', 'user'].map((role, i) => ({ role, content: `${role}${i}` })),
+  });
+  const examples = applyTemplate(conversation, 'Chat', chat);
+  const { sequences } = encodeExamples(examples, chat, 999);
+  t.equal(chat.decode(sequences[0]!.inputIds), '[user]user0;[assistant]assistant1;[user]user2;[assistant]assistant3;', 'ends with the last response');
+  t.same(labelledText(sequences[0]!.labels, chat), ['assistant1;', 'assistant3;']);
+  t.same(textOf(examples).response, 'assistant3');
+
+  // As templates of reasoning models do with the thoughts of turns before the last question.
+  const forgetful: Tokenizer = {
+    ...chat,
+    applyChatTemplate: (messages, { addGenerationPrompt }) => {
+      const question = messages.findLastIndex(({ role }) => role === 'user');
+      const turns = messages.map(({ role, content }, at) => `[${role}]${role === 'assistant' && at < question ? '…' : content};`);
+      return turns.join('') + (addGenerationPrompt ? '[assistant]' : '');
+    },
+  };
+  const seen = encodeExamples(applyTemplate(conversation, 'Chat', forgetful), forgetful, 999).sequences[0]!;
+  t.equal(forgetful.decode(seen.inputIds), '[user]user0;[assistant]…;[user]user2;[assistant]assistant3;');
+  t.same(labelledText(seen.labels, forgetful), ['assistant3;']);
+});
+
+t.test('responses within the sequence length: kept, truncated, or cut away and counted', async (t) => {
+  const examples = applyTemplate(
+    recordsOf({ instruction: 'x'.repeat(50), output: 'y' }, { instruction: 'x', output: 'y'.repeat(90) }, { instruction: 'x', output: 'y' }),
+    'None',
+    gpt2,
+  );
+  const { sequences, kept, cutAway, truncated } = encodeExamples(examples, gpt2, 8);
+  t.same({ kept, cutAway, truncated }, { kept: [1, 2], cutAway: 1, truncated: 1 });
+  t.same(sequences.map(({ inputIds }) => inputIds.length <= 8), [true, true]);
+  t.throws(() => encodeExamples(examples.slice(0, 1), gpt2, 8), {
+    constructor: UserError,
+    message: /^d\.jsonl: no response is left within 8 tokens in any of 1 records/,
+  });
+});
+
+t.test('tokenized records', async (t) => {
+  const examples = applyTemplate(recordsOf({ input_ids: [4, 5, 6], labels: [4, -100, 6] }, { input_ids: [4, 5], labels: [4, -100] }), 'None', gpt2);
+  const { sequences, cutAway } = encodeExamples(examples, gpt2, 8);
+  t.same(sequences, [sequenceOf([4, 5, 6], [4, -100, 6])]);
+  t.equal(cutAway, 1, 'a label on the first token alone is no target');
+  const foreign = applyTemplate(recordsOf({ input_ids: [4, gpt2.vocabSize], labels: [4, gpt2.vocabSize] }), 'None', gpt2);
+  t.throws(() => encodeExamples(foreign, gpt2, 8), { constructor: UserError, message: /^d\.jsonl:1: token id \d+ is not one of the model's/ });
+});
+
+t.test('a sequence is named by its ids and labels', async (t) => {
+  const { id } = sequenceOf([1, 2], [-100, 2]);
+  t.match(id, /^[0-9a-f]{32}$/);
+  t.equal(sequenceOf([1, 2], [-100, 2]).id, id);
+  t.not(sequenceOf([1, 2], [1, 2]).id, id);
+  t.not(sequenceOf([1, 3], [-100, 3]).id, id);
+});

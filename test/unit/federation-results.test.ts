@@ -1,0 +1,191 @@
+import { join } from 'node:path';
+import t from 'tap';
+import { UserError } from '../../worker/errors.ts';
+import type { RunEvent } from '../../worker/events.ts';
+import { coordinate } from '../../worker/federation/coordinator.ts';
+import { runClientWorker } from '../../worker/federation/client-worker.ts';
+import { encodeFailure, encodeUpdate, verifyArrival } from '../../worker/federation/result.ts';
+import { openRound, sealRound } from '../../worker/federation/lora-package.ts';
+import { layoutOf } from '../../worker/model/tensor-layout.ts';
+import type { ClientTransport, Submission, Task } from '../../worker/transport/contract.ts';
+import { MemoryTransport } from '../../worker/transport/memory.ts';
+import { maxSealedBytes, seal, sha256 } from '../../worker/transport/package.ts';
+import { Refused } from '../../worker/transport/refusal.ts';
+import { initialLora, layouts, localTrainer, settings } from '../support/quadratic-federation.ts';
+import { digest, inRunDirectory, runQuadratic } from '../support/quadratic-run.ts';
+
+const layout = layouts.adapter;
+const { adapter } = initialLora();
+const task: Task = { job: 'quadratic', round: 3, attempt: 2, client: 1, sha256: 'f'.repeat(64), bytes: 100 };
+const expected = { job: 'quadratic', round: 3, attempt: 2, from: task.sha256, training: [0, 1, 2], reported: [2], layout };
+const steps = [
+  { loss: 1.5, tokens: 8, ms: 2 },
+  { loss: 0.1, tokens: 7, ms: 1 },
+];
+const update = { adapter, samples: 17, tokens: 15, losses: [1.5, 0.1] };
+const submission = encodeUpdate(layout, task, update, steps);
+
+const arrivalOf = ({ header, payload }: Submission) => ({ header, bytes: payload.byteLength, read: async () => payload });
+
+/** The submission with another header: fields replaced, and left out where undefined. */
+function withHeader(changes: Record<string, unknown>, { header, payload }: Submission = submission): Submission {
+  return { header: JSON.stringify({ ...JSON.parse(header), ...changes }), payload };
+}
+
+/** The submission with another payload, which its header names rightly. */
+function withPayload(payload: Uint8Array): Submission {
+  return { ...withHeader({ sha256: sha256(payload), bytes: payload.byteLength }), payload };
+}
+
+async function reasonOf(submission: Submission, changes: Partial<typeof expected> = {}): Promise<string> {
+  try {
+    await verifyArrival(arrivalOf(submission), { ...expected, ...changes });
+    return 'accepted';
+  } catch (error) {
+    if (error instanceof Refused) return error.reason;
+    throw error;
+  }
+}
+
+t.test('a result comes back as it was trained, bit for bit', async (t) => {
+  const read = await verifyArrival(arrivalOf(submission), expected);
+  t.strictSame(read, { client: 1, adapter, samples: 17, tokens: 15, steps, bytes: submission.payload.byteLength, submission });
+});
+
+t.test('every reason to refuse a result', async (t) => {
+  const other = layoutOf([{ name: 'layers.0.q_proj.lora_A', shape: [44] }]);
+  const cases: [reason: string, submission: Submission, what: string][] = [
+    ['accepted', submission, 'as it should be'],
+    ['accepted', withHeader({ attempt: 2, extra: 1 }), 'with a field we do not know'],
+    ['unknown-client', withHeader({ job: 'another' }), 'of another job'],
+    ['unknown-client', withHeader({ client: 7 }), 'of a client that was not asked'],
+    ['late', withHeader({ round: 2, attempt: 9 }), 'of an earlier round'],
+    ['late', withHeader({ attempt: 1 }), 'of an earlier attempt'],
+    ['wrong-round', withHeader({ round: 4, attempt: 1 }), 'of a round to come'],
+    ['wrong-round', withHeader({ attempt: 3 }), 'of an attempt to come'],
+    ['wrong-round', withHeader({ from: '0'.repeat(64) }), 'trained from another package'],
+    ['duplicate', withHeader({ client: 2 }), 'of a client that has reported'],
+    ['wrong-digest', withHeader({ sha256: '0'.repeat(64) }), 'with another digest'],
+    ['wrong-digest', withHeader({ bytes: 5 }), 'with another size'],
+    ['wrong-digest', { ...submission, payload: submission.payload.toReversed() }, 'corrupted on its way'],
+    ['wrong-digest', { ...submission, payload: new Uint8Array() }, 'without its payload'],
+    ['wrong-shape', withPayload(seal(other, adapter).bytes), 'with other tensors'],
+    ['not-finite', withPayload(seal(layout, adapter.with(3, NaN)).bytes), 'with a weight that is NaN'],
+    ['not-finite', withHeader({ steps: [{ loss: NaN, tokens: 8, ms: 1 }] }), 'with a loss that is NaN'],
+    ['malformed', withPayload(Uint8Array.of(1, 2, 3)), 'that is no safetensors file'],
+    ['malformed', { ...submission, header: '' }, 'without a header'],
+    ['malformed', { ...submission, header: '[]' }, 'with another header'],
+    ['malformed', withHeader({ samples: undefined }), 'without a number of samples'],
+    ['malformed', withHeader({ samples: 0 }), 'of no samples'],
+    ['malformed', withHeader({ samples: -5 }), 'of less than no samples'],
+    ['malformed', withHeader({ samples: '17' }), 'of a wrong type'],
+    ['malformed', withHeader({ steps: [] }), 'of no steps'],
+    ['malformed', withHeader({ client: 1.5 }), 'of half a client'],
+    ['too-large', withPayload(new Uint8Array(maxSealedBytes(layout) + 1)), 'of many bytes'],
+    ['too-large', { ...submission, header: ' '.repeat((16 << 20) + 1) }, 'with an endless header'],
+  ];
+  for (const [reason, submission, what] of cases) t.equal(await reasonOf(submission), reason, `a result ${what}: ${reason}`);
+});
+
+t.test('a payload that is too large is not even read', async (t) => {
+  const arrival = { header: submission.header, bytes: 2 ** 40, read: () => Promise.reject(new Error('it was read')) };
+  await t.rejects(verifyArrival(arrival, expected), new Refused('too-large', `it has ${2 ** 40} bytes, at most ${maxSealedBytes(layout)} are allowed`));
+});
+
+t.test('a failure is believed from a client of the round only', async (t) => {
+  const failure = encodeFailure(task, new UserError('the loss is not finite', { hint: 'Lower the learning rate.' }));
+  await t.rejects(reasonOf(failure), { name: 'UserError', message: 'round 3, client 1: the loss is not finite', hint: 'Lower the learning rate.' });
+  t.equal(await reasonOf(withHeader({ client: 9 }, failure)), 'unknown-client');
+  t.equal(await reasonOf(withHeader({ round: 2 }, failure)), 'late');
+  t.equal(await reasonOf(withHeader({ job: 'another' }, failure)), 'unknown-client');
+});
+
+t.test('a client refuses a package that is not its task’s', async (t) => {
+  const round = { job: 'quadratic', round: 3, attempt: 2 };
+  const { bytes } = sealRound(layouts, initialLora(), round);
+  t.strictSame(openRound(layouts, bytes, task), initialLora());
+  const refusal = (bytes: Uint8Array) => {
+    try {
+      return openRound(layouts, bytes, task);
+    } catch (error) {
+      return error instanceof Refused ? error.reason : error;
+    }
+  };
+  t.equal(refusal(sealRound(layouts, initialLora(), { ...round, round: 2 }).bytes), 'wrong-round');
+  t.equal(refusal(sealRound(layouts, initialLora(), { ...round, job: 'x' }).bytes), 'wrong-round');
+  t.equal(refusal(seal(layout, adapter).bytes), 'wrong-shape');
+});
+
+t.test('a round amid duplicates, strangers and corrupted results comes to what it would without them', async (t) => {
+  const root = t.testdir();
+  const job = settings({ rounds: 3, clients: 4, clientsPerRound: 3 });
+  const clean = await runQuadratic(join(root, 'clean'), job);
+  const events: RunEvent[] = [];
+  const outcome = await inRunDirectory(join(root, 'beset'), job, { onEvent: (event) => events.push(event) }, async (parts) => {
+    const transport = new MemoryTransport();
+    const client = besetting(transport.connect());
+    const worker = runClientWorker({ transport: client, trainer: localTrainer({ steps: 5 }), layouts, onStep: () => {}, signal: parts.signal });
+    try {
+      return await coordinate({ ...parts, transport });
+    } finally {
+      await transport.close();
+      await worker;
+    }
+  });
+  t.equal(digest(outcome), digest(clean));
+  const { late = 0, ...rest } = outcome.refusals;
+  t.strictSame(rest, { malformed: 9, 'unknown-client': 18, 'wrong-round': 9, 'wrong-digest': 3, duplicate: 6 });
+  t.equal(late, 2, 'the second copy of a round’s last result comes when the next has begun');
+  const reports = events.filter((event) => event.event === 'round');
+  t.ok(reports.every(({ clients }) => clients.reported.length === 3 && clients.refused.length === 0), 'a good result makes up for a bad one');
+  const told = events.flatMap((event) => (event.event === 'client' && event.outcome === 'refused' ? [event.reason ?? ''] : []));
+  t.equal(told.length, 18 + 9 + 3 + 6 + 2);
+});
+
+/**
+ * Sends before every result some that must be refused, and every result twice; before the first of a round also a corrupted
+ * copy, which the good one makes up for, as the round still waits for others.
+ */
+function besetting(client: ClientTransport): ClientTransport {
+  let begun = 0;
+  return {
+    ...client,
+    submit: async (delivery, submission) => {
+      const send = (other: Submission) => client.submit(delivery, other);
+      await send({ header: '{', payload: new Uint8Array(3) });
+      await send(withHeader({ job: 'another' }, submission));
+      await send(withHeader({ client: 77 }, submission));
+      await send(withHeader({ round: delivery.task.round + 1 }, submission));
+      if (delivery.task.round > begun) await send({ ...submission, payload: submission.payload.map((byte) => byte ^ 1) });
+      begun = delivery.task.round;
+      await send(submission);
+      await send(submission);
+    },
+  };
+}
+
+t.test('a client whose only result is refused does not keep the round waiting', async (t) => {
+  const root = join(t.testdir(), 'run');
+  const job = settings({ rounds: 1, clients: 3 });
+  const events: RunEvent[] = [];
+  const outcome = await inRunDirectory(root, job, { onEvent: (event) => events.push(event) }, async (parts) => {
+    const transport = new MemoryTransport();
+    const client = transport.connect();
+    const lying: ClientTransport = {
+      ...client,
+      submit: (delivery, submission) =>
+        client.submit(delivery, delivery.task.client === 1 ? { ...submission, payload: new Uint8Array(9) } : submission),
+    };
+    const worker = runClientWorker({ transport: lying, trainer: localTrainer({ steps: 5 }), layouts, onStep: () => {}, signal: parts.signal });
+    try {
+      return await coordinate({ ...parts, transport });
+    } finally {
+      await transport.close();
+      await worker;
+    }
+  });
+  t.equal(outcome.outcome, 'succeeded');
+  const [report] = events.filter((event) => event.event === 'round');
+  t.strictSame(report?.clients, { selected: [0, 1, 2], reported: [0, 2], dropped: [], refused: [1] });
+  t.strictSame(outcome.refusals, { 'wrong-digest': 1 });
+});

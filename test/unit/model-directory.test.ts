@@ -1,0 +1,189 @@
+import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import t from 'tap';
+import { openModelDirectory } from '../../worker/model/directory.ts';
+import { readSafetensorsHeader, readTensor, writeSafetensors } from '../../worker/model/safetensors.ts';
+import type { TensorData } from '../../worker/model/safetensors.ts';
+import { decoderTensors, scanFinite } from '../../worker/model/weights.ts';
+
+const FAMILIES = fileURLToPath(new URL('../fixtures/families/', import.meta.url));
+
+/** Fills a directory with a copy of a fixture, which a test may damage. */
+function copyTo(dir: string, family: string): string {
+  cpSync(join(FAMILIES, family), dir, { recursive: true });
+  return dir;
+}
+
+/** Rewrites a directory's model.safetensors with its tensors changed. */
+function rewrite(dir: string, change: (tensors: TensorData[]) => TensorData[], file = 'model.safetensors'): void {
+  const path = join(dir, file);
+  const content = readFileSync(path);
+  // prettier-ignore
+  const tensors = [...readSafetensorsHeader(path).tensors].map(([name, { dtype, shape, offset, bytes }]) => ({
+    name, dtype, shape, data: Buffer.from(content.subarray(offset, offset + bytes)),
+  }));
+  writeSafetensors(path, change(tensors));
+}
+
+for (const family of ['llama2', 'llama3', 'mistral', 'qwen2', 'smollm2']) {
+  t.test(`${family} opens: every weight is found, with its shape and finite values`, async (t) => {
+    const { path, config, weights, sha256 } = await openModelDirectory(join(FAMILIES, family));
+    t.equal(path, join(FAMILIES, family));
+    t.same(
+      [...weights.keys()],
+      decoderTensors(config).map(({ name }) => name),
+    );
+    for (const [name, entry] of weights) {
+      const values = readTensor(entry.file, entry);
+      t.equal(
+        values.length,
+        entry.shape.reduce((a, b) => a * b, 1),
+        name,
+      );
+    }
+    await scanFinite(weights);
+    t.match(await sha256(), /^[0-9a-f]{64}$/);
+  });
+}
+
+t.test('tied models have no head, Qwen2 has biases on q, k and v, shards are found', async (t) => {
+  const names = async (family: string) => [...(await openModelDirectory(join(FAMILIES, family))).weights.keys()];
+  t.notOk((await names('smollm2')).includes('lm_head.weight'));
+  t.ok((await names('llama2')).includes('lm_head.weight'));
+  t.same(
+    (await names('qwen2')).filter((name) => name.startsWith('model.layers.1.') && name.endsWith('bias')),
+    ['model.layers.1.self_attn.q_proj.bias', 'model.layers.1.self_attn.k_proj.bias', 'model.layers.1.self_attn.v_proj.bias'],
+  );
+  const files = new Set([...(await openModelDirectory(join(FAMILIES, 'llama3'))).weights.values()].map(({ file }) => file));
+  t.equal(files.size, 4);
+});
+
+t.test('a path, a file: URL and a cache of symbolic links open the same model, with the same hash', async (t) => {
+  const plain = await openModelDirectory(join(FAMILIES, 'llama2'));
+  const url = await openModelDirectory(pathToFileURL(join(FAMILIES, 'llama2')).href);
+  const dir = t.testdir({ blobs: {}, snapshot: {} });
+  for (const [name, blob] of [
+    ['config.json', 'b0'],
+    ['model.safetensors', 'b1'],
+  ] as const) {
+    copyFileSync(join(FAMILIES, 'llama2', name), join(dir, 'blobs', blob));
+    symlinkSync(join('..', 'blobs', blob), join(dir, 'snapshot', name));
+  }
+  const linked = await openModelDirectory(join(dir, 'snapshot'));
+  t.equal(linked.weights.get('model.norm.weight')?.file, join(dir, 'blobs', 'b1'));
+  t.equal(await url.sha256(), await plain.sha256());
+  t.equal(await linked.sha256(), await plain.sha256());
+});
+
+t.test('the hash changes with the config, the tokenizer and the weights', async (t) => {
+  const dir = copyTo(t.testdir({}), 'llama2');
+  const { sha256 } = await openModelDirectory(dir);
+  const hashes = [await sha256()];
+  writeFileSync(join(dir, 'tokenizer.json'), '{}');
+  hashes.push(await (await openModelDirectory(dir)).sha256());
+  writeFileSync(join(dir, 'config.json'), `${readFileSync(join(dir, 'config.json'), 'utf8')}\n`);
+  hashes.push(await (await openModelDirectory(dir)).sha256());
+  rewrite(dir, ([first, ...rest]) => {
+    first!.data[0]! ^= 1;
+    return [first!, ...rest];
+  });
+  hashes.push(await (await openModelDirectory(dir)).sha256());
+  t.equal(new Set(hashes).size, 4);
+});
+
+t.test('weights that do not fit the config are all listed', async (t) => {
+  const dir = copyTo(t.testdir({}), 'llama2');
+  rewrite(dir, (tensors) =>
+    tensors
+      .filter(({ name }) => name !== 'model.norm.weight')
+      .map((tensor) => {
+        if (tensor.name === 'model.layers.0.mlp.up_proj.weight') return { ...tensor, shape: [...tensor.shape, 1] };
+        return tensor.name === 'lm_head.weight' ? { ...tensor, dtype: tensor.dtype === 'F32' ? 'I32' : 'I16' } : tensor;
+      }),
+  );
+  await t.rejects(openModelDirectory(dir), {
+    name: 'UserError',
+    message:
+      /config\.json:\n {2}model\.layers\.0\.mlp\.up_proj\.weight has shape \[.*, 1\], not \[.*\]\n {2}model\.norm\.weight \[\d+\] is missing from model\.safetensors\n {2}lm_head\.weight is I(16|32), not F32, BF16 or F16$/,
+  });
+});
+
+t.test('a config of another model lists no more than can be read', async (t) => {
+  const dir = copyTo(t.testdir({}), 'llama2');
+  const config = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8'));
+  writeFileSync(join(dir, 'config.json'), JSON.stringify({ ...config, num_hidden_layers: 100 }));
+  await t.rejects(openModelDirectory(dir), { name: 'UserError', message: /… and \d{3} more$/ });
+});
+
+t.test('NaN and infinity are found where they are', async (t) => {
+  const cases: ['llama2' | 'mistral' | 'qwen2', string][] = [
+    ['llama2', 'model.layers.1.mlp.down_proj.weight'],
+    ['mistral', 'model.norm.weight'],
+    ['qwen2', 'model.layers.0.self_attn.k_proj.bias'],
+  ];
+  for (const [family, name] of cases) {
+    const dir = copyTo(t.testdir({}), family);
+    const { weights } = await openModelDirectory(dir);
+    const { shape, dtype } = weights.get(name)!;
+    const last = shape.reduce((a, b) => a * b, 1) - 1;
+    rewrite(dir, (tensors) => {
+      const { data } = tensors.find((tensor) => tensor.name === name)!;
+      // An exponent of ones: an infinity in each of the formats.
+      const [low, high] = { F32: [0x80, 0x7f], BF16: [0x80, 0x7f], F16: [0x00, 0x7c] }[dtype];
+      data.set([low!, high!], data.byteLength - 2);
+      return tensors;
+    });
+    const reopened = await openModelDirectory(dir);
+    const at = shape.map((size) => size - 1).join(', ');
+    await t.rejects(
+      scanFinite(reopened.weights),
+      { name: 'UserError', message: `weight ${name} in ` },
+      `${family} ${dtype} ${last}`,
+    );
+    await t.rejects(scanFinite(reopened.weights), { message: `is NaN or infinite at [${at}]` });
+  }
+});
+
+t.test('a scan can be cancelled', async (t) => {
+  const { weights } = await openModelDirectory(join(FAMILIES, 'llama2'));
+  await t.rejects(scanFinite(weights, { signal: AbortSignal.abort(new Error('stopped')) }), /stopped/);
+});
+
+t.test('directories that are no model are refused, saying why', async (t) => {
+  const index = (weightMap: unknown) => (dir: string) =>
+    writeFileSync(join(dir, 'model.safetensors.index.json'), JSON.stringify({ weight_map: weightMap }));
+  // prettier-ignore
+  const cases: [string, string, (dir: string) => void, RegExp][] = [
+    ['no config', 'llama2', (dir) => rmSync(join(dir, 'config.json')), /config\.json is missing/],
+    ['a config that is not JSON', 'llama2', (dir) => writeFileSync(join(dir, 'config.json'), '{'), /config\.json is not valid JSON/],
+    ['no weights', 'llama2', (dir) => rmSync(join(dir, 'model.safetensors')), /has neither model\.safetensors nor/],
+    ['an index that is not JSON', 'llama3', (dir) => writeFileSync(join(dir, 'model.safetensors.index.json'), '{'), /index\.json is not valid JSON/],
+    ['an index without a map', 'llama3', index(undefined), /has no weight_map/],
+    ['a shard outside', 'llama3', index({ 'model.norm.weight': '../model.safetensors' }), /places model\.norm\.weight in "\.\.\/model\.safetensors"/],
+    ['an absolute shard', 'llama3', index({ x: '/etc/passwd' }), /places x in "\/etc\/passwd"/],
+    ['the folder above as a shard', 'llama3', index({ x: '..' }), /places x in "\.\."/],
+    ['a shard that is a number', 'llama3', index({ x: 1 }), /places x in 1/],
+    ['a missing shard', 'llama3', (dir) => rmSync(join(dir, 'model-00002-of-00004.safetensors')), /model-00002-of-00004\.safetensors is missing/],
+    ['a truncated shard', 'llama3', (dir) => truncate(join(dir, 'model-00002-of-00004.safetensors')), /model-00002-of-00004\.safetensors is not a usable/],
+    ['an index that omits a weight', 'llama3', index({}), /model\.embed_tokens\.weight \[96, 32\] is missing\n/],
+  ];
+  for (const [name, family, damage, message] of cases) {
+    const dir = copyTo(t.testdir({}), family);
+    damage(dir);
+    await t.rejects(openModelDirectory(dir), { name: 'UserError', message }, name);
+  }
+  const dir = copyTo(t.testdir({}), 'llama2');
+  rmSync(join(dir, 'model.safetensors'));
+  writeFileSync(join(dir, 'pytorch_model.bin'), '');
+  t.match(await openModelDirectory(dir).catch((error: unknown) => error), { name: 'UserError', hint: /pickle/ });
+  await t.rejects(openModelDirectory(join(dir, 'config.json')), { name: 'UserError', message: /is not a directory/ });
+  await t.rejects(openModelDirectory(join(dir, 'none')), { name: 'UserError', message: /is not a directory/ });
+  await t.rejects(openModelDirectory('s3://bucket/model'), { name: 'UserError', message: /s3:\/\/ is not supported/ });
+  mkdirSync(join(dir, 'model.safetensors'));
+  await t.rejects(openModelDirectory(dir), { name: 'UserError', message: /EISDIR/ });
+});
+
+function truncate(path: string): void {
+  writeFileSync(path, readFileSync(path).subarray(0, -1));
+}

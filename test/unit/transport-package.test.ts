@@ -1,0 +1,74 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { layoutOf } from '../../worker/model/tensor-layout.ts';
+import { encodeSafetensors, float32Tensor } from '../../worker/model/safetensors.ts';
+import { maxSealedBytes, open, seal, sha256 } from '../../worker/transport/package.ts';
+import { Refused } from '../../worker/transport/refusal.ts';
+
+const layout = layoutOf([
+  { name: 'a', shape: [2, 3] },
+  { name: 'b', shape: [4] },
+]);
+const vector = Float32Array.from({ length: layout.size }, (_, i) => i / 7);
+
+function reasonOf(bytes: Uint8Array): string {
+  try {
+    open(bytes, layout, 'the package');
+    return 'accepted';
+  } catch (error) {
+    if (error instanceof Refused) return error.reason;
+    throw error;
+  }
+}
+
+t.test('what is sealed is read back, bit for bit', async (t) => {
+  const seed = Date.now() % 2 ** 31;
+  fc.assert(
+    fc.property(fc.array(fc.float({ noNaN: true, noDefaultInfinity: true }), { minLength: 10, maxLength: 10 }), (values) => {
+      const sealed = seal(layout, Float32Array.from(values), { round: '3' });
+      const { vector, metadata } = open(sealed.bytes, layout, 'the package');
+      return Buffer.from(vector.buffer).equals(Buffer.from(Float32Array.from(values).buffer)) && metadata['round'] === '3';
+    }),
+    { seed, numRuns: 100 },
+  );
+  t.pass(`seed ${seed}`);
+  const sealed = seal(layout, vector);
+  t.equal(sealed.sha256, sha256(sealed.bytes));
+  t.equal(seal(layout, vector.slice()).sha256, sealed.sha256, 'equal values make equal bytes');
+  t.ok(sealed.bytes.byteLength <= maxSealedBytes(layout));
+  t.throws(() => seal(layout, new Float32Array(9)), /9 elements for a layout of 10/);
+});
+
+t.test('anything else is refused, with its reason', async (t) => {
+  const [a, b] = [float32Tensor('a', [2, 3], new Float32Array(6)), float32Tensor('b', [4], new Float32Array(4))];
+  const halves = { name: 'b', dtype: 'F16', shape: [4], data: new Uint8Array(8) } as const;
+  const { bytes } = seal(layout, vector);
+  t.equal(reasonOf(bytes), 'accepted');
+  t.equal(reasonOf(encodeSafetensors([a])), 'wrong-shape', 'a tensor is missing');
+  t.equal(reasonOf(encodeSafetensors([a, b, float32Tensor('c', [1], new Float32Array(1))])), 'wrong-shape', 'one too many');
+  t.equal(reasonOf(encodeSafetensors([a, float32Tensor('b', [2, 2], new Float32Array(4))])), 'wrong-shape', 'another shape');
+  t.equal(reasonOf(encodeSafetensors([a, halves])), 'wrong-shape', 'another dtype');
+  t.equal(reasonOf(new Uint8Array(maxSealedBytes(layout) + 1)), 'too-large');
+  t.equal(reasonOf(new Uint8Array(0)), 'malformed');
+  t.equal(reasonOf(bytes.subarray(0, bytes.byteLength - 1)), 'malformed', 'truncated');
+  t.equal(reasonOf(Uint8Array.from(bytes, (byte, i) => (i < 8 ? 0xff : byte))), 'malformed', 'a header as long as the world');
+  for (const wrong of [NaN, Infinity, -Infinity]) {
+    const { bytes } = seal(layout, vector.with(7, wrong));
+    t.equal(reasonOf(bytes), 'not-finite');
+    t.throws(() => open(bytes, layout, 'the result'), { message: `the result: b holds ${wrong} at element 1` });
+  }
+});
+
+t.test('no bytes at all make it throw anything but a refusal', async (t) => {
+  const { bytes } = seal(layout, vector);
+  const seed = Date.now() % 2 ** 31;
+  fc.assert(
+    fc.property(fc.nat(bytes.byteLength - 1), fc.nat(255), fc.nat(bytes.byteLength), (at, byte, length) => {
+      const changed = bytes.slice(0, Math.max(length, at + 1));
+      changed[at] = byte;
+      reasonOf(changed);
+    }),
+    { seed, numRuns: 500 },
+  );
+  t.pass(`seed ${seed}`);
+});

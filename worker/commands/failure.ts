@@ -1,0 +1,21 @@
+import { UserError } from '../errors.ts';
+import { printable } from '../report/format.ts';
+
+/** The process's exit codes. */
+export const exitCode = { ok: 0, failure: 1, usage: 2, interrupted: 130 } as const;
+
+/** What a failed command prints and exits with. A user's error is told without a stack; any other is a defect of fedbiot. */
+export function describeFailure(error: unknown, version: string): { text: string; code: number } {
+  if (error instanceof UserError) {
+    const lines = error.message.split('\n').map(printable);
+    const hint = error.hint === undefined ? '' : `hint: ${printable(error.hint)}\n`;
+    return { text: `error: ${lines.join('\n')}\n${hint}`, code: exitCode.usage };
+  }
+  const stack = error instanceof Error ? (error.stack ?? String(error)) : String(error);
+  const cause = error instanceof Error && error.cause !== undefined ? `\ncaused by: ${String(error.cause)}` : '';
+  const where = `fedbiot ${version}, Node ${process.version}, ${process.platform} ${process.arch}`;
+  return {
+    text: `${stack}${cause}\n\nThis is a defect of fedbiot. Please report it with the lines above, the command, and: ${where}\n`,
+    code: exitCode.failure,
+  };
+}

@@ -1,0 +1,26 @@
+import type { Command } from 'commander';
+
+export function register(program: Command): void {
+  program
+    .command('plan')
+    .summary('tell what a job will keep, move and need')
+    .description(
+      'Tells before anything starts which layers the emulator keeps, how large every part is, what a round moves and whether this machine can hold it.',
+    )
+    .argument('<job>', 'manifest of a FedBiOTJob, YAML or JSON')
+    .option('--json', 'print JSON; sizes in bytes')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ fedbiot plan job.yaml
+  $ fedbiot plan job.yaml --json | jq .memory`,
+    )
+    .action(planCommand);
+}
+
+async function planCommand(job: string, { json = false }: { json?: boolean }): Promise<void> {
+  const [{ planManifest }, { planText }] = await Promise.all([import('../run/plan-job.ts'), import('../report/summary.ts')]);
+  const plan = await planManifest(job);
+  process.stdout.write(json ? `${JSON.stringify(plan, null, 2)}\n` : planText(plan));
+}

@@ -1,0 +1,91 @@
+import type { Command } from 'commander';
+import type { RunResult } from '../run/run-job.ts';
+import { Option } from 'commander';
+import { positiveInteger } from './arguments.ts';
+import { exitCode } from './failure.ts';
+import { listenForInterrupts } from './interrupts.ts';
+
+interface Flags {
+  out: string;
+  resume?: true;
+  workers?: number;
+  threads?: number;
+  provider: 'cpu' | 'cuda';
+  trace?: string;
+  json?: true;
+  quiet?: true;
+}
+
+export function register(program: Command): void {
+  program
+    .command('run')
+    .summary('run a job’s whole federation in this process')
+    .description('Runs a job’s whole federation, server and clients, in one process on this machine.')
+    .argument('<job>', 'manifest of a FedBiOTJob, YAML or JSON')
+    .requiredOption('-o, --out <dir>', 'folder for adapter, metrics, report and checkpoints')
+    .option('--resume', 'go on with the interrupted run in that folder')
+    .option('--workers <n>', 'compute processes (default: chosen for this machine)', positiveInteger)
+    .option('--threads <n>', 'threads of each compute process (default: chosen for this machine)', positiveInteger)
+    .addOption(new Option('--provider <name>', 'where to compute').choices(['cpu', 'cuda']).default('cpu'))
+    .option('--trace <dir>', 'write batches and LoRA snapshots there, to replay the run elsewhere')
+    .addOption(new Option('--json', 'print every event as a line of JSON').conflicts('quiet'))
+    .option('-q, --quiet', 'print nothing but warnings and errors')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ fedbiot run examples/quickstart.yaml --out runs/quickstart
+  $ fedbiot run job.yaml --out runs/job --resume        go on after Ctrl-C or a crash
+  $ fedbiot run job.yaml --out runs/job --json | jq 'select(.event == "round")'
+
+Ctrl-C finishes the step, writes a checkpoint and exits with code 130.`,
+    )
+    .action(runCommand);
+}
+
+async function runCommand(job: string, flags: Flags): Promise<void> {
+  const [{ createDisplay, displayMode }, { summaryText }, { runJob }] = await Promise.all([
+    import('../report/progress.ts'),
+    import('../report/summary.ts'),
+    import('../run/run-job.ts'),
+  ]);
+  const { stdout, stderr } = process;
+  const mode = displayMode(
+    { json: flags.json ?? false, quiet: flags.quiet ?? false },
+    stderr.isTTY === true,
+    process.env['TERM'],
+  );
+  const now = () => performance.now() / 1000;
+  const display = createDisplay({ mode, color: !process.env['NO_COLOR'], stdout, stderr, now });
+  const ticking = setInterval(display.tick, 1000);
+  const stop = new AbortController();
+  const release = listenForInterrupts(stop, display.note);
+  let result: RunResult;
+  try {
+    result = await runJob({
+      job,
+      out: flags.out,
+      resume: flags.resume ?? false,
+      workers: flags.workers ?? null,
+      threads: flags.threads ?? null,
+      provider: flags.provider,
+      trace: flags.trace ?? null,
+      signal: stop.signal,
+      onEvent: display.show,
+    });
+  } finally {
+    release();
+    clearInterval(ticking);
+    display.close();
+  }
+  if (result.outcome === 'interrupted') {
+    stderr.write(
+      result.round === null
+        ? 'interrupted before training began; run the same command again\n'
+        : `interrupted in round ${result.round}; to go on, run the same command with --resume\n`,
+    );
+    process.exitCode = exitCode.interrupted;
+  } else if (mode === 'live' || mode === 'plain') {
+    stdout.write(summaryText(result.report, flags.out));
+  }
+}

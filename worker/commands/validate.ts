@@ -1,0 +1,45 @@
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { UserError } from '../errors.ts';
+import { printable } from '../report/format.ts';
+import { describeFailure, exitCode } from './failure.ts';
+
+export function register(program: Command): void {
+  program
+    .command('validate')
+    .summary('check manifests against the schema and its rules')
+    .description('Checks manifests as the Kubernetes API server would, with the same schema and rules, and lists every problem.')
+    .argument('<job...>', 'manifests of FedBiOTJobs, YAML or JSON')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ fedbiot validate job.yaml
+  $ fedbiot validate examples/*.yaml
+
+Exits with code 2 when any manifest has a problem.`,
+    )
+    .action(validateCommand);
+}
+
+async function validateCommand(paths: readonly string[], _: object, command: Command): Promise<void> {
+  const { parseManifest } = await import('../../crds/parse.ts');
+  for (const path of paths) {
+    try {
+      parseManifest(await readManifest(path), path);
+      process.stdout.write(`${printable(path)}: ok\n`);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      process.stderr.write(describeFailure(error, command.parent?.version() ?? '').text);
+      process.exitCode = exitCode.usage;
+    }
+  }
+}
+
+async function readManifest(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new UserError(`cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}

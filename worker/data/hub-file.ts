@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { datasetInfo, downloadFile, getHFHubCachePath, getRepoFolderName, HubApiError } from '@huggingface/hub';
+import { UserError } from '../errors.ts';
+
+const form = /^hf:\/\/datasets\/([\w.-]+\/[\w.-]+)(?:@([^/@]+))?\/(.+)$/;
+const commitHash = /^[0-9a-f]{40}$/;
+const localHint = 'Without a network, copy the file here and give its path as uri.';
+
+/**
+ * The local path of `hf://datasets/org/name[@revision]/path`. The file lies in the Hugging Face cache in its own layout (HF_HOME,
+ * HF_HUB_CACHE), so that what Python downloaded is used; it is taken from there for a commit, with HF_HUB_OFFLINE, or when the hub
+ * cannot be reached. HF_ENDPOINT names another hub; HF_TOKEN opens private data sets. A revision holding a slash is written with %2F.
+ */
+export async function hubFile(uri: string): Promise<string> {
+  const { name, revision, path } = parse(uri);
+  const storage = join(getHFHubCachePath(), getRepoFolderName({ name, type: 'dataset' }));
+  const { HF_ENDPOINT: hubUrl, HF_TOKEN: accessToken, HF_HUB_OFFLINE: offline } = process.env;
+  const isOffline = offline !== undefined && !['', '0', 'false', 'no', 'off'].includes(offline.toLowerCase());
+  const cached = await cachedFile(storage, revision, path);
+  if (cached !== null && (isOffline || commitHash.test(revision))) return cached;
+  if (isOffline) throw new UserError(`${uri} is not in the cache ${storage}, and HF_HUB_OFFLINE is set`, { hint: localHint });
+
+  const hub = { ...(hubUrl ? { hubUrl } : {}), ...(accessToken ? { accessToken } : {}) };
+  try {
+    const { sha: commit } = await datasetInfo({ ...hub, name, revision, additionalFields: ['sha'] });
+    if (!commitHash.test(commit)) throw new Error(`the hub gave the commit ${JSON.stringify(commit)}`);
+    const file = join(storage, 'snapshots', commit, path);
+    if (!(await isFile(file))) {
+      const content = await downloadFile({ ...hub, repo: { type: 'dataset', name }, path, revision: commit });
+      if (content === null) throw new UserError(`${name} has no file ${path} at ${revision}`, { hint: 'Check the path in uri.' });
+      await save(content, file);
+    }
+    // Written last: a branch is found without network once the file is here.
+    if (revision !== commit) await writeRef(join(storage, 'refs', revision), commit);
+    return file;
+  } catch (cause) {
+    if (cause instanceof UserError) throw cause;
+    if (cause instanceof HubApiError) throw refusal(uri, cause);
+    if (cached !== null) return cached;
+    throw new UserError(`cannot download ${uri}: ${rootCause(cause)}`, { hint: localHint, cause });
+  }
+}
+
+function parse(uri: string): { name: string; revision: string; path: string } {
+  const [, name = '', written = 'main', path = ''] = form.exec(uri) ?? [];
+  const revision = written.replaceAll(/%2f/gi, '/');
+  // The parts become part of a path in the cache.
+  const isInside = `${name}/${revision}/${path}`.split('/').every((part) => !['', '.', '..'].includes(part));
+  if (isInside && !uri.includes('\\')) return { name, revision, path };
+  throw new UserError(`${uri} does not name a file of a data set`, {
+    hint: 'The form is hf://datasets/org/name/path or hf://datasets/org/name@revision/path.',
+  });
+}
+
+async function cachedFile(storage: string, revision: string, path: string): Promise<string | null> {
+  const ref = commitHash.test(revision) ? revision : await readFile(join(storage, 'refs', revision), 'utf8').catch(() => '');
+  const commit = ref.trim();
+  const file = join(storage, 'snapshots', commit, path);
+  return commitHash.test(commit) && (await isFile(file)) ? file : null;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return stat(path).then((found) => found.isFile(), () => false);
+}
+
+/** Writes beside the target first, so that a file in the cache is a whole one. */
+async function save(content: Blob, file: string): Promise<void> {
+  const partial = `${file}.${randomUUID()}.incomplete`;
+  await mkdir(dirname(file), { recursive: true });
+  try {
+    await pipeline(Readable.fromWeb(content.stream()), createWriteStream(partial));
+    const { size } = await stat(partial);
+    if (size !== content.size) throw new Error(`the file ended after ${size} of ${content.size} bytes`);
+    await rename(partial, file);
+  } catch (cause) {
+    await rm(partial, { force: true });
+    throw cause;
+  }
+}
+
+async function writeRef(ref: string, commit: string): Promise<void> {
+  await mkdir(dirname(ref), { recursive: true });
+  await writeFile(ref, commit);
+}
+
+function refusal(uri: string, { statusCode, message }: HubApiError): UserError {
+  if (statusCode === 401 || statusCode === 403) {
+    return new UserError(`the hub denies access to ${uri} (status ${statusCode})`, {
+      hint: 'There is no such data set, or it is gated: accept its terms on its page and set HF_TOKEN to a token that may read it.',
+    });
+  }
+  if (statusCode === 404) return new UserError(`the hub has no ${uri}`, { hint: 'Check organisation, name, revision and path.' });
+  return new UserError(`cannot download ${uri}: ${message}`, { hint: localHint });
+}
+
+/** fetch() says "fetch failed"; what failed is in the cause. */
+function rootCause(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? rootCause(error.cause) : error.message || error.name;
+}

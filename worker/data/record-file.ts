@@ -1,0 +1,136 @@
+import { gunzipSync } from 'node:zlib';
+import { UserError } from '../errors.ts';
+import { type RecordOrigin, recordError } from './record.ts';
+
+/** Node holds no larger Buffer in one piece on every platform, and nobody fine-tunes adapters on more. */
+export const maxDataBytes = 2 ** 31 - 1;
+
+const newline = 0x0a;
+const byteOrderMark = [0xef, 0xbb, 0xbf];
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const lenient = new TextDecoder();
+
+/**
+ * The objects of a .json or .jsonl file, plain or gzipped: one a line (blank lines are skipped), or one array of them.
+ * Throws UserError naming file and line for anything else, and for a file without a record.
+ */
+export function readRecords(file: string, content: Buffer): RecordOrigin[] {
+  let bytes = file.endsWith('.gz') ? decompress(file, content) : content;
+  if (byteOrderMark.every((byte, at) => bytes[at] === byte)) bytes = bytes.subarray(byteOrderMark.length);
+  const values = isArray(bytes) ? arrayElements(file, bytes) : lines(file, bytes);
+  const records = values.map(({ value, line }) => {
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { file, line, fields: { ...value } };
+    throw recordError({ file, line }, 'not a JSON object', 'A data file holds one object a line, or one array of objects.');
+  });
+  if (records.length > 0) return records;
+  throw new UserError(`${file} holds no record`, { hint: 'A data file holds one object a line, or one array of objects.' });
+}
+
+interface Positioned {
+  readonly value: unknown;
+  readonly line: number;
+}
+
+function decompress(file: string, content: Buffer): Buffer {
+  try {
+    return gunzipSync(content, { maxOutputLength: maxDataBytes });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    if (cause instanceof RangeError) {
+      const hint = 'Split the data into smaller files, or sample from it.';
+      throw new UserError(`${file} is larger than 2 GiB when decompressed`, { hint, cause });
+    }
+    const hint = 'The file may be truncated; copy or download it again.';
+    throw new UserError(`${file} cannot be decompressed: ${reason}`, { hint, cause });
+  }
+}
+
+function isArray(bytes: Buffer): boolean {
+  const first = bytes.find((byte) => byte !== 0x20 && byte !== 0x09 && byte !== 0x0d && byte !== newline);
+  return first === 0x5b;
+}
+
+/** Line by line, because a whole file may be longer than the longest string. */
+function lines(file: string, bytes: Buffer): Positioned[] {
+  const values: Positioned[] = [];
+  for (let start = 0, line = 1; start < bytes.length; line++) {
+    const found = bytes.indexOf(newline, start);
+    const end = found < 0 ? bytes.length : found;
+    const text = decode(file, line, bytes.subarray(start, end));
+    if (text.trim() !== '') values.push({ value: parse(file, line, text), line });
+    start = end + 1;
+  }
+  return values;
+}
+
+function arrayElements(file: string, bytes: Buffer): Positioned[] {
+  const text = decode(file, 1, bytes);
+  const elements = parse(file, 1, text);
+  if (!Array.isArray(elements)) throw recordError({ file, line: 1 }, 'not an array of objects');
+  const starts = elementLines(text);
+  return elements.map((value: unknown, at) => ({ value, line: starts[at] ?? 1 }));
+}
+
+/** The line on which each element of a valid JSON array starts. */
+function elementLines(text: string): number[] {
+  const starts: number[] = [];
+  let depth = 0;
+  let line = 1;
+  let expectsElement = false;
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at]!;
+    if (char === '\n') line++;
+    if (char.trim() === '') continue;
+    if (expectsElement && char !== ']') {
+      starts.push(line);
+      expectsElement = false;
+    }
+    if (char === '"') {
+      for (at++; text[at] !== '"'; at++) if (text[at] === '\\') at++;
+    } else if (char === '[' || char === '{') {
+      expectsElement = depth++ === 0;
+    } else if (char === ']' || char === '}') {
+      depth--;
+    } else if (char === ',' && depth === 1) {
+      expectsElement = true;
+    }
+  }
+  return starts;
+}
+
+function decode(file: string, line: number, bytes: Buffer): string {
+  try {
+    return strict.decode(bytes);
+  } catch (cause) {
+    if (cause instanceof TypeError) {
+      throw recordError({ file, line: line + badLine(bytes) }, 'not valid UTF-8', 'Save the file as UTF-8.');
+    }
+    throw recordError({ file, line }, 'too long for one text', 'Convert the array to JSON Lines: one object a line.');
+  }
+}
+
+/** How many lines stand before the first byte sequence that is not UTF-8. */
+function badLine(bytes: Buffer): number {
+  let before = 0;
+  for (let start = 0; start < bytes.length; before++) {
+    const found = bytes.indexOf(newline, start);
+    const end = found < 0 ? bytes.length : found;
+    if (lenient.decode(bytes.subarray(start, end)).includes('\ufffd')) return before;
+    start = end + 1;
+  }
+  return 0;
+}
+
+function parse(file: string, line: number, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const within = /\(line (\d+) column \d+\)/.exec(reason);
+    throw recordError(
+      { file, line: line + (within ? Number(within[1]) - 1 : 0) },
+      `not JSON: ${reason}`,
+      'A data file holds one object a line, or one array of objects.',
+    );
+  }
+}

@@ -1,0 +1,42 @@
+import type { DataSource } from '../../crds/types.ts';
+import { readChat, readGsm8k, readInstruction, readQuestionAnswer, readTokenized } from './record-reader.ts';
+import { type DataRecord, recordError, type RecordOrigin } from './record.ts';
+
+export type KnownFormat = Exclude<DataSource['format'], 'Auto'>;
+
+/** A way to write records: the fields that tell it, and how one is read. */
+interface Format {
+  readonly name: KnownFormat;
+  readonly fields: readonly string[];
+  read(at: RecordOrigin): DataRecord;
+}
+
+/** Auto takes the first whose fields a record has. */
+const formats: readonly Format[] = [
+  { name: 'Tokenized', fields: ['input_ids', 'labels'], read: readTokenized },
+  { name: 'Chat', fields: ['messages'], read: readChat },
+  { name: 'Alpaca', fields: ['instruction', 'output'], read: (at) => readInstruction(at, 'input', 'output') },
+  { name: 'Dolly', fields: ['instruction', 'response'], read: (at) => readInstruction(at, 'context', 'response') },
+  { name: 'QuestionAnswer', fields: ['question', 'answers'], read: readQuestionAnswer },
+  { name: 'GSM8K', fields: ['question', 'answer'], read: readGsm8k },
+];
+
+/**
+ * Reads every record in the named format, or the one the first record's fields tell. Throws UserError with file, line and field
+ * at the first record that does not fit.
+ */
+export function interpretRecords(
+  origins: readonly RecordOrigin[],
+  name: DataSource['format'],
+): { format: KnownFormat; records: DataRecord[] } {
+  const fits = (format: Format) =>
+    name === 'Auto' ? format.fields.every((field) => origins[0] && field in origins[0].fields) : format.name === name;
+  const format = formats.find(fits);
+  if (format) return { format: format.name, records: origins.map((at) => format.read(at)) };
+  const choices = formats.map(({ name, fields }) => `${name} (${fields.join(', ')})`).join(', ');
+  throw recordError(
+    origins[0] ?? { file: 'data', line: 1 },
+    `no known format has these fields: ${Object.keys(origins[0]?.fields ?? {}).join(', ')}`,
+    `Rename the fields to those of one of: ${choices}.`,
+  );
+}

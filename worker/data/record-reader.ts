@@ -1,0 +1,94 @@
+import type { ChatMessage } from '../model/chat-template.ts';
+import {
+  type ChatRecord,
+  type InstructionRecord,
+  recordError,
+  type RecordOrigin,
+  type TokenizedRecord,
+} from './record.ts';
+
+/** Alpaca and Dolly: `instruction`, a context that may be left out, and a response. */
+export function readInstruction(at: RecordOrigin, inputField: string, responseField: string): InstructionRecord {
+  const instruction = textField(at, 'instruction');
+  const input = at.fields[inputField] === undefined || at.fields[inputField] === null ? '' : textField(at, inputField);
+  const response = textField(at, responseField);
+  return { ...at, kind: 'instruction', instruction, input, response, acceptedAnswers: [response] };
+}
+
+/** GSM8K: the answer as published, its chain of thought and `#### 24` included, is the response. */
+export function readGsm8k(at: RecordOrigin): InstructionRecord {
+  const response = textField(at, 'answer');
+  return { ...at, kind: 'instruction', instruction: textField(at, 'question'), input: '', response, acceptedAnswers: [response] };
+}
+
+/** A question with the list of its accepted answers; the first is the one to learn. */
+export function readQuestionAnswer(at: RecordOrigin): InstructionRecord {
+  const instruction = textField(at, 'question');
+  const acceptedAnswers = listField(at, 'answers').map((answer, i) => text(at, `answers[${i}]`, answer));
+  const [response] = acceptedAnswers;
+  if (response === undefined) {
+    throw recordError(at, "the field 'answers' is empty", 'Give at least one accepted answer, or remove the record.');
+  }
+  return { ...at, kind: 'instruction', instruction, input: '', response, acceptedAnswers };
+}
+
+/** A conversation: `messages` of {role, content}, with at least one by the assistant after the first. */
+export function readChat(at: RecordOrigin): ChatRecord {
+  const messages = listField(at, 'messages').map((message, i): ChatMessage => {
+    const fields = typeof message === 'object' && message !== null ? Object.entries(message) : [];
+    const member = (name: string) => text(at, `messages[${i}].${name}`, fields.find(([key]) => key === name)?.[1]);
+    return { role: member('role'), content: member('content') };
+  });
+  if (messages.findLastIndex(({ role }) => role === 'assistant') >= 1) return { ...at, kind: 'chat', messages };
+  throw recordError(at, "no message with role 'assistant' follows another, so there is no response to learn");
+}
+
+/** Token ids and labels that are taken as they are; a label of -100 carries no loss. */
+export function readTokenized(at: RecordOrigin): TokenizedRecord {
+  const inputIds = integers(at, 'input_ids', 0);
+  const labels = integers(at, 'labels', -100);
+  if (inputIds.length === 0) throw recordError(at, "the field 'input_ids' is empty");
+  if (labels.length !== inputIds.length) {
+    throw recordError(at, `${inputIds.length} input_ids but ${labels.length} labels`, 'Give one label for each id: the id, or -100.');
+  }
+  const odd = labels.findIndex((label, i) => label !== -100 && label !== inputIds[i]);
+  if (odd < 0) return { ...at, kind: 'tokenized', inputIds, labels };
+  throw recordError(
+    at,
+    `labels[${odd}] is ${labels[odd]}, but input_ids[${odd}] is ${inputIds[odd]}`,
+    'A label stands at its own token (the loss shifts them): it is that token’s id, or -100.',
+  );
+}
+
+function textField(at: RecordOrigin, field: string): string {
+  return text(at, field, at.fields[field]);
+}
+
+function text(at: RecordOrigin, field: string, value: unknown): string {
+  if (typeof value !== 'string') throw wrongType(at, field, value, 'a text');
+  if (!value.isWellFormed()) throw recordError(at, `the field '${field}' holds half a surrogate pair, which is no character`);
+  return value;
+}
+
+function listField(at: RecordOrigin, field: string): unknown[] {
+  const value = at.fields[field];
+  if (Array.isArray(value)) return value;
+  throw wrongType(at, field, value, 'a list');
+}
+
+function integers(at: RecordOrigin, field: string, least: number): number[] {
+  return listField(at, field).map((value, i) => {
+    if (typeof value === 'number' && Number.isInteger(value) && value < 2 ** 31 && (value >= 0 || value === least)) return value;
+    throw wrongType(at, `${field}[${i}]`, value, least === 0 ? 'a token id' : 'a token id or -100');
+  });
+}
+
+function wrongType(at: RecordOrigin, field: string, value: unknown, expected: string) {
+  if (value === undefined) return recordError(at, `the field '${field}' is missing`);
+  return recordError(at, `the field '${field}' is ${describe(value)}, not ${expected}`);
+}
+
+function describe(value: unknown): string {
+  if (value === null || typeof value === 'number') return String(value);
+  return Array.isArray(value) ? 'a list' : `of type ${typeof value}`;
+}

@@ -1,0 +1,41 @@
+import { UserError } from '../errors.ts';
+import type { ChatMessage } from '../model/chat-template.ts';
+
+/** Where a record stands, and all it says: a partition may split by any of its fields. */
+export interface RecordOrigin {
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** One record of a data file, whatever its format was. */
+export type DataRecord = InstructionRecord | ChatRecord | TokenizedRecord;
+
+export interface InstructionRecord extends RecordOrigin {
+  readonly kind: 'instruction';
+  readonly instruction: string;
+  /** Context of the instruction; '' when there is none. */
+  readonly input: string;
+  readonly response: string;
+  /** Every response that counts as right. */
+  readonly acceptedAnswers: readonly string[];
+}
+
+export interface ChatRecord extends RecordOrigin {
+  readonly kind: 'chat';
+  /** At least one of the assistant's turns is among them. */
+  readonly messages: readonly ChatMessage[];
+}
+
+export interface TokenizedRecord extends RecordOrigin {
+  readonly kind: 'tokenized';
+  readonly inputIds: readonly number[];
+  /** As many as ids: the id itself where it carries loss, else -100. */
+  readonly labels: readonly number[];
+}
+
+/** The error for a record that cannot be used, with its file and line. */
+export function recordError(at: { file: string; line: number }, what: string, hint?: string): UserError {
+  return new UserError(`${at.file}:${at.line}: ${what}`, hint === undefined ? {} : { hint });
+}

@@ -1,0 +1,66 @@
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { DataSource } from '../../crds/types.ts';
+import { UserError } from '../errors.ts';
+import { hubFile } from './hub-file.ts';
+import { maxDataBytes, readRecords } from './record-file.ts';
+import { interpretRecords, type KnownFormat } from './record-format.ts';
+import type { DataRecord } from './record.ts';
+
+export interface LoadedData {
+  readonly file: string;
+  readonly bytes: number;
+  /** SHA-256 of the file as it lies there, in hex. */
+  readonly sha256: string;
+  readonly format: KnownFormat;
+  /** At least one. */
+  readonly records: readonly DataRecord[];
+}
+
+/**
+ * Loads the records of a source: a path (relative to `baseDirectory`, the manifest's), a file:// URL, or a file of a data set on
+ * the Hugging Face hub. Throws UserError for whatever keeps them from being read.
+ */
+export async function loadData(source: Pick<DataSource, 'uri' | 'format'>, baseDirectory: string): Promise<LoadedData> {
+  const file = await localPath(source.uri, baseDirectory);
+  if (!/\.jsonl?(\.gz)?$/.test(file)) {
+    throw new UserError(`${file}: only .json and .jsonl files, plain or with .gz, can be read`, {
+      hint: "Convert it, for example with Python's datasets.load_dataset(...).to_json('data.jsonl').",
+    });
+  }
+  const content = await readData(file);
+  const { format, records } = interpretRecords(readRecords(file, content), source.format);
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  return { file, bytes: content.length, sha256, format, records };
+}
+
+async function localPath(uri: string, baseDirectory: string): Promise<string> {
+  const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(uri)?.[1];
+  if (scheme === undefined) return resolve(baseDirectory, uri);
+  if (scheme === 'hf') return hubFile(uri);
+  if (scheme !== 'file') {
+    throw new UserError(`${uri}: data cannot be read from ${scheme}://`, { hint: 'Give a path, a file:// URL or hf://datasets/….' });
+  }
+  try {
+    return fileURLToPath(uri);
+  } catch (cause) {
+    throw new UserError(`${uri} is not a local file`, { hint: 'A file URL has three slashes: file:///path/to/data.jsonl.', cause });
+  }
+}
+
+async function readData(file: string): Promise<Buffer> {
+  try {
+    const { size } = await stat(file);
+    if (size <= maxDataBytes) return await readFile(file);
+  } catch (cause) {
+    const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new UserError(missing ? `${file}: no such data file` : `${file} cannot be read: ${reason}`, {
+      hint: 'A relative path counts from the folder of the manifest.',
+      cause,
+    });
+  }
+  throw new UserError(`${file} is larger than 2 GiB`, { hint: 'Split the data into smaller files, or sample from it.' });
+}

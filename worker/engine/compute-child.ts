@@ -1,0 +1,126 @@
+// The compute process: holds sessions and variables, runs one request at a time, in order.
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import type { ComputeMemory, ComputeMessage, ComputeReply, RunResult, SessionOptions } from './compute-protocol.ts';
+import type { Tensor } from './tensor.ts';
+
+const sessions = new Map<number, InferenceSession>();
+const variables = new Map<string, OrtTensor>();
+
+/** Tensors that are dropped keep their memory until the garbage collector runs, and it does not see how large they are. */
+const GARBAGE_BYTES = 128 * 2 ** 20;
+let garbage = 0;
+
+function collectAfter(bytes: number): void {
+  garbage += bytes;
+  if (garbage < GARBAGE_BYTES) return;
+  garbage = 0;
+  globalThis.gc?.();
+}
+
+function toOrt({ dtype, data, shape }: Tensor): OrtTensor {
+  return new OrtTensor(dtype, data, shape);
+}
+
+function fromOrt(tensor: OrtTensor): Tensor {
+  const { type, data, dims } = tensor;
+  if (type === 'float32' && data instanceof Float32Array) return { dtype: type, data, shape: dims };
+  if (type === 'int32' && data instanceof Int32Array) return { dtype: type, data, shape: dims };
+  if (type === 'int64' && data instanceof BigInt64Array) return { dtype: type, data, shape: dims };
+  throw new Error(`a tensor of type ${type} cannot be sent back`);
+}
+
+function variable(name: string): OrtTensor {
+  const tensor = variables.get(name);
+  if (!tensor) throw new Error(`no variable ${name}`);
+  return tensor;
+}
+
+async function load(session: number, model: Uint8Array, { threads, provider, weightFolder, prepack }: SessionOptions): Promise<void> {
+  const extra: Record<string, unknown> = {
+    session: {
+      // Without packed copies, weights are used where the file is mapped, and every product packs them anew.
+      disable_prepacking: prepack ? '0' : '1',
+      // A thread that spins while it waits takes a core from the next session, or from another process.
+      'intra_op.allow_spinning': '0',
+      ...(weightFolder === null ? {} : { model_external_initializers_file_folder_path: weightFolder }),
+    },
+  };
+  const options: InferenceSession.SessionOptions = {
+    executionProviders: provider === 'cuda' ? ['cuda', 'cpu'] : ['cpu'],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    // An arena would keep each session's peak for itself; malloc shares one heap among them, at the same speed (see compute.ts).
+    enableCpuMemArena: false,
+    enableMemPattern: false,
+    graphOptimizationLevel: 'all',
+    logSeverityLevel: 3,
+    extra,
+  };
+  sessions.set(session, await InferenceSession.create(model, options));
+}
+
+async function run({ session, feeds, fetch, keep = {}, update = {} }: Extract<ComputeMessage, { kind: 'run' }>): Promise<RunResult> {
+  const loaded = sessions.get(session);
+  if (!loaded) throw new Error(`no session ${session}`);
+  const inputs = Object.fromEntries(
+    Object.entries(feeds).map(([name, feed]) => [name, typeof feed === 'string' ? variable(feed) : toOrt(feed)]),
+  );
+  const started = performance.now();
+  const fetches = Object.fromEntries([
+    ...[...fetch, ...Object.keys(keep)].map((name) => [name, null] as const),
+    ...Object.entries(update).map(([output, name]) => [output, variable(name)] as const),
+  ]);
+  const outputs = await loaded.run(inputs, fetches);
+  const milliseconds = performance.now() - started;
+  for (const [output, name] of Object.entries(keep)) variables.set(name, outputs[output]!);
+  collectAfter([...fetch, ...Object.keys(keep)].reduce((sum, name) => sum + outputs[name]!.data.length * 4, 0));
+  return { outputs: Object.fromEntries(fetch.map((name) => [name, fromOrt(outputs[name]!)])), milliseconds };
+}
+
+function memory(): ComputeMemory {
+  return { residentBytes: process.memoryUsage.rss(), peakBytes: process.resourceUsage().maxRSS * 1024 };
+}
+
+async function answer(message: ComputeMessage): Promise<Extract<ComputeReply, { ok: true }>['value']> {
+  switch (message.kind) {
+    case 'load':
+      await load(message.session, message.model, message.options);
+      return null;
+    case 'unload':
+      await sessions.get(message.session)?.release();
+      sessions.delete(message.session);
+      return null;
+    case 'run':
+      return run(message);
+    case 'write':
+      variables.set(message.variable, toOrt(message.tensor));
+      return null;
+    case 'read':
+      return fromOrt(variable(message.variable));
+    case 'free':
+      for (const name of message.variables) variables.delete(name);
+      return null;
+    case 'memory':
+      return memory();
+  }
+}
+
+let queue = Promise.resolve();
+process.on('message', (message: ComputeMessage) => {
+  queue = queue.then(async () => {
+    let reply: ComputeReply;
+    try {
+      reply = { id: message.id, ok: true, value: await answer(message) };
+    } catch (error) {
+      reply = { id: message.id, ok: false, error: error instanceof Error ? error.message : String(error) };
+    }
+    // A parent that was killed takes no answer; 'disconnect' then ends this process.
+    process.send?.(reply, undefined, undefined, () => undefined);
+  });
+});
+
+// Ctrl-C reaches the whole process group; the parent decides when the step is finished. Without a parent there is no work.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => undefined);
+process.on('disconnect', () => process.exit(0));

@@ -1,0 +1,48 @@
+import type { Tensor } from './tensor.ts';
+
+/** What the compute process is asked to do. Sessions and variables live there; only small tensors cross. */
+export type ComputeRequest =
+  | { readonly kind: 'load'; readonly session: number; readonly model: Uint8Array; readonly options: SessionOptions }
+  | { readonly kind: 'unload'; readonly session: number }
+  | ({ readonly kind: 'run'; readonly session: number } & RunRequest)
+  | { readonly kind: 'write'; readonly variable: string; readonly tensor: Tensor }
+  | { readonly kind: 'read'; readonly variable: string }
+  | { readonly kind: 'free'; readonly variables: readonly string[] }
+  | { readonly kind: 'memory' };
+
+export interface SessionOptions {
+  readonly threads: number;
+  readonly provider: 'cpu' | 'cuda';
+  /** Folder that the graph's weight files are relative to; null for a graph without stored weights. */
+  readonly weightFolder: string | null;
+  /** Whether weights are copied into the order in which the matrix kernels read. */
+  readonly prepack: boolean;
+}
+
+export interface RunRequest {
+  /** A tensor, or the name of a variable that the compute process holds. */
+  readonly feeds: Readonly<Record<string, Tensor | string>>;
+  /** Outputs to send back. */
+  readonly fetch: readonly string[];
+  /** Outputs to hold as new variables: output name → variable name. */
+  readonly keep?: Readonly<Record<string, string>>;
+  /** Outputs to write into the memory of existing variables of the same shape, which may be inputs of the same run. */
+  readonly update?: Readonly<Record<string, string>>;
+}
+
+export interface RunResult {
+  readonly outputs: Readonly<Record<string, Tensor>>;
+  /** Time inside the session. */
+  readonly milliseconds: number;
+}
+
+export interface ComputeMemory {
+  readonly residentBytes: number;
+  readonly peakBytes: number;
+}
+
+export type ComputeReply =
+  | { readonly id: number; readonly ok: true; readonly value: RunResult | Tensor | ComputeMemory | null }
+  | { readonly id: number; readonly ok: false; readonly error: string };
+
+export type ComputeMessage = ComputeRequest & { readonly id: number };

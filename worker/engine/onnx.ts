@@ -1,0 +1,91 @@
+import onnxProto from 'onnx-proto';
+import type { Attribute, Graph, Node, Value } from './graph.ts';
+import type { DType, Tensor } from './tensor.ts';
+
+const { onnx } = onnxProto;
+const { FLOAT, FLOAT16, BFLOAT16, INT32, INT64, UINT64, BOOL } = onnx.TensorProto.DataType;
+const ELEMENT_TYPES: Record<DType, onnxProto.onnx.TensorProto.DataType> = {
+  float32: FLOAT,
+  float16: FLOAT16,
+  bfloat16: BFLOAT16,
+  int32: INT32,
+  int64: INT64,
+  uint64: UINT64,
+  bool: BOOL,
+};
+
+/** Opset 23 brought RotaryEmbedding; IR version 10 is the newest this opset needs. */
+const OPSET = 23;
+const IR_VERSION = 10;
+
+/** The graph as a serialised ONNX model. Weights stay where they are: the model names file, offset and length. */
+export function encodeModel(graph: Graph): Uint8Array {
+  const outputNames = new Map(graph.outputs.map(({ name, value }) => [value, name]));
+  const nameOf = (value: Value) => outputNames.get(value) ?? value.name;
+  const initializers = [
+    ...[...graph.constants].map(([value, tensor]) => constantProto(value, tensor)),
+    ...[...graph.weights].map(([value, { file, offset, bytes }]) =>
+      onnx.TensorProto.create({
+        name: value.name,
+        dataType: ELEMENT_TYPES[value.dtype],
+        dims: value.shape.map(Number),
+        dataLocation: onnx.TensorProto.DataLocation.EXTERNAL,
+        externalData: [
+          { key: 'location', value: file },
+          { key: 'offset', value: String(offset) },
+          { key: 'length', value: String(bytes) },
+        ],
+      }),
+    ),
+  ];
+  const model = onnx.ModelProto.create({
+    irVersion: IR_VERSION,
+    opsetImport: [
+      { domain: '', version: OPSET },
+      { domain: 'com.microsoft', version: 1 },
+    ],
+    producerName: 'fedbiot',
+    graph: {
+      name: 'graph',
+      node: graph.nodes.map((node) => nodeProto(node, nameOf)),
+      input: graph.inputs.map((value) => valueInfo(value.name, value)),
+      output: graph.outputs.map(({ name, value }) => valueInfo(name, value)),
+      initializer: initializers,
+    },
+  });
+  return onnx.ModelProto.encode(model).finish();
+}
+
+function constantProto(value: Value, tensor: Tensor): onnxProto.onnx.ITensorProto {
+  const { buffer, byteOffset, byteLength } = tensor.data;
+  return {
+    name: value.name,
+    dataType: ELEMENT_TYPES[tensor.dtype],
+    dims: [...tensor.shape],
+    rawData: new Uint8Array(buffer, byteOffset, byteLength),
+  };
+}
+
+function nodeProto({ operator, domain, inputs, outputs, attributes }: Node, nameOf: (value: Value) => string): onnxProto.onnx.INodeProto {
+  return {
+    name: outputs[0]!.name,
+    opType: operator,
+    domain,
+    input: inputs.map((input) => (input ? nameOf(input) : '')),
+    output: outputs.map(nameOf),
+    attribute: Object.entries(attributes).map(([name, attribute]) => attributeProto(name, attribute)),
+  };
+}
+
+function attributeProto(name: string, attribute: Attribute): onnxProto.onnx.IAttributeProto {
+  const { AttributeType } = onnx.AttributeProto;
+  if (typeof attribute === 'number') return { name, type: AttributeType.INT, i: attribute };
+  if (typeof attribute === 'string') return { name, type: AttributeType.STRING, s: new TextEncoder().encode(attribute) };
+  if ('float' in attribute) return { name, type: AttributeType.FLOAT, f: attribute.float };
+  return { name, type: AttributeType.INTS, ints: [...attribute] };
+}
+
+function valueInfo(name: string, { dtype, shape }: Value): onnxProto.onnx.IValueInfoProto {
+  const dim = shape.map((d) => (typeof d === 'number' ? { dimValue: d } : { dimParam: d }));
+  return { name, type: { tensorType: { elemType: ELEMENT_TYPES[dtype], shape: { dim } } } };
+}

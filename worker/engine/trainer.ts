@@ -1,0 +1,128 @@
+import type { Compute, Session } from './compute.ts';
+import { gradients } from './gradient.ts';
+import type { Graph, Value } from './graph.ts';
+import { add } from './ops/elementwise.ts';
+import { momentCount, optimizerGraph, optimizerRates, type OptimizerOptions } from './optimizer.ts';
+import { float32, type Tensor } from './tensor.ts';
+
+/** A training graph takes its parameters and the gradient collected so far under these names … */
+export const PARAMETERS = 'parameters';
+export const ACCUMULATED = 'accumulated';
+/** … and yields the loss and the new sum of gradients under these. */
+export const LOSS = 'loss';
+export const GRADIENT = 'gradient';
+
+/** Makes a graph with a loss a training graph: appends the gradient with respect to `parameters`, added to what was collected. */
+export function withGradient(graph: Graph, loss: Value, parameters: Value): void {
+  const accumulated = graph.input(ACCUMULATED, 'float32', parameters.shape);
+  const [gradient] = gradients(loss, [parameters]) as [Value];
+  graph.output(LOSS, loss);
+  graph.output(GRADIENT, add(accumulated, gradient));
+}
+
+/** A loss, or a gradient's norm, that is not a finite number. */
+export class NotFiniteError extends Error {
+  override readonly name = 'NotFiniteError';
+}
+
+/** Everything a training needs to go on to the same bits. */
+export interface TrainerState {
+  /** Optimizer steps done. */
+  readonly step: number;
+  readonly parameters: Float32Array;
+  readonly moments: readonly Float32Array[];
+}
+
+export interface TrainerStep {
+  /** Sum over the step's micro-batches. */
+  readonly loss: number;
+  /** L2 norm of the whole gradient before clipping. */
+  readonly gradientNorm: number;
+}
+
+/**
+ * Trains one flat vector: a gradient graph for each micro-batch, then the optimizer's graph. Parameters, moments and gradients stay
+ * in the compute process; a step moves only its batch and two numbers.
+ */
+export class Trainer {
+  readonly #compute: Compute;
+  readonly #gradient: Session;
+  readonly #optimizer: Session;
+  readonly #options: OptimizerOptions;
+  readonly #size: number;
+  readonly #scope: string;
+  #step = 0;
+
+  private constructor(compute: Compute, gradient: Session, optimizer: Session, options: OptimizerOptions, size: number, scope: string) {
+    this.#compute = compute;
+    this.#gradient = gradient;
+    this.#optimizer = optimizer;
+    this.#options = options;
+    this.#size = size;
+    this.#scope = scope;
+  }
+
+  /**
+   * `gradient` is a session of a graph with the names above; `scope` keeps the variables of several trainers of one compute
+   * process apart.
+   */
+  static async create(compute: Compute, gradient: Session, size: number, options: OptimizerOptions, scope: string): Promise<Trainer> {
+    const optimizer = await compute.load(optimizerGraph(size, options));
+    await compute.write(`${scope}.zero`, float32(new Float32Array(size)));
+    await compute.write(`${scope}.${GRADIENT}`, float32(new Float32Array(size)));
+    return new Trainer(compute, gradient, optimizer, options, size, scope);
+  }
+
+  /** Begins with fresh moments, or goes on from a state. */
+  async start(from: TrainerState | Float32Array): Promise<void> {
+    const zeros = () => Array.from({ length: momentCount(this.#options) }, () => new Float32Array(this.#size));
+    const state = from instanceof Float32Array ? { step: 0, parameters: from, moments: zeros() } : from;
+    await this.#compute.write(this.#name(PARAMETERS), float32(state.parameters));
+    for (const [i, moment] of state.moments.entries()) await this.#compute.write(this.#name(`moment${i}`), float32(moment));
+    this.#step = state.step;
+  }
+
+  /** One optimizer step on the sum of the micro-batches' losses. Throws NotFiniteError; the state is then lost. */
+  async step(microBatches: readonly Readonly<Record<string, Tensor | string>>[], learningRate: number): Promise<TrainerStep> {
+    let accumulated = this.#name('zero');
+    let loss = 0;
+    for (const feeds of microBatches) {
+      const { outputs } = await this.#gradient.run({
+        feeds: { ...feeds, [PARAMETERS]: this.#name(PARAMETERS), [ACCUMULATED]: accumulated },
+        fetch: [LOSS],
+        update: { [GRADIENT]: this.#name(GRADIENT) },
+      });
+      accumulated = this.#name(GRADIENT);
+      loss += Number(outputs[LOSS]!.data[0]);
+    }
+    if (!Number.isFinite(loss)) throw new NotFiniteError(`the loss is ${loss}`);
+
+    const moments = Array.from({ length: momentCount(this.#options) }, (_, i) => `moment${i}`);
+    const state = [PARAMETERS, ...moments];
+    const { outputs } = await this.#optimizer.run({
+      feeds: {
+        ...Object.fromEntries(state.map((name) => [name, this.#name(name)])),
+        gradient: this.#name(GRADIENT),
+        rates: optimizerRates(this.#options, learningRate, this.#step + 1),
+      },
+      fetch: ['norm'],
+      update: Object.fromEntries(state.map((name) => [`${name}.next`, this.#name(name)])),
+    });
+    const gradientNorm = Number(outputs['norm']!.data[0]);
+    if (!Number.isFinite(gradientNorm)) throw new NotFiniteError(`the gradient's norm is ${gradientNorm}`);
+    this.#step++;
+    return { loss, gradientNorm };
+  }
+
+  /** Reads the state back; the training may go on. */
+  async state(): Promise<TrainerState> {
+    const read = async (name: string) => Float32Array.from((await this.#compute.read(this.#name(name))).data, Number);
+    const moments: Float32Array[] = [];
+    for (let i = 0; i < momentCount(this.#options); i++) moments.push(await read(`moment${i}`));
+    return { step: this.#step, parameters: await read(PARAMETERS), moments };
+  }
+
+  #name(name: string): string {
+    return `${this.#scope}.${name}`;
+  }
+}

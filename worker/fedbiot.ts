@@ -1,0 +1,60 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { describeFailure, exitCode } from './commands/failure.ts';
+import { register as registerEval } from './commands/eval.ts';
+import { register as registerExport } from './commands/export.ts';
+import { register as registerPlan } from './commands/plan.ts';
+import { register as registerReport } from './commands/report.ts';
+import { register as registerRun } from './commands/run.ts';
+import { register as registerValidate } from './commands/validate.ts';
+
+const version = packageVersion();
+
+/** A reader that goes away (`fedbiot run … --json | head`) must not end a run that writes its results to disk. */
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
+try {
+  await commandLine().parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // Commander has printed what it has to say, help and version among it.
+    process.exitCode = error.exitCode === 0 ? exitCode.ok : exitCode.usage;
+  } else {
+    const { text, code } = describeFailure(error, version);
+    process.stderr.write(text);
+    process.exitCode = code;
+  }
+}
+
+function commandLine(): Command {
+  // Before the commands: they inherit it.
+  const program = new Command('fedbiot').exitOverride();
+  program
+    .description('Federated fine-tuning of large language models without the full model (FedBiOT).')
+    .version(version, '-V, --version')
+    .showHelpAfterError('(--help says more)')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ fedbiot run examples/quickstart.yaml --out runs/quickstart
+  $ fedbiot plan job.yaml
+  $ fedbiot run --help
+
+Exit codes: 0 ok, 1 failure, 2 bad usage or input, 130 interrupted.`,
+    );
+  for (const register of [registerRun, registerValidate, registerPlan, registerEval, registerExport, registerReport])
+    register(program);
+  return program;
+}
+
+function packageVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  if (typeof manifest !== 'object' || manifest === null || !('version' in manifest)) return 'unknown';
+  return String(manifest.version);
+}

@@ -1,0 +1,21 @@
+/**
+ * FedAvg: the mean of the clients' vectors weighted by their training samples, Σ nₖ wₖ / Σ nₖ. Sums run in double precision
+ * in the order of `updates` (the coordinator's: by client) and are rounded to float32 once, so the same updates give the same
+ * bits. Vectors are taken one at a time: memory does not grow with the number of clients.
+ * @param size elements of each vector
+ */
+export async function federatedAverage(
+  size: number,
+  updates: AsyncIterable<{ readonly samples: number; readonly adapter: Float32Array }>,
+): Promise<Float32Array> {
+  const sum = new Float64Array(size);
+  let total = 0;
+  for await (const { samples, adapter } of updates) {
+    if (!(samples > 0)) throw new RangeError(`an update of ${samples} samples has no weight`);
+    if (adapter.length !== size) throw new RangeError(`an update of ${adapter.length} elements, not ${size}`);
+    for (let i = 0; i < size; i++) sum[i]! += samples * adapter[i]!;
+    total += samples;
+  }
+  if (total === 0) throw new RangeError('no updates to average');
+  return Float32Array.from(sum, (value) => value / total);
+}

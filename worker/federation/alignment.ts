@@ -1,0 +1,125 @@
+import type { AlignmentSpec } from '../../crds/types.ts';
+import { collate } from '../data/batch.ts';
+import type { Compute } from '../engine/compute.ts';
+import { float32, type Tensor } from '../engine/tensor.ts';
+import { Trainer } from '../engine/trainer.ts';
+import { dropoutFeed, labelFeeds, padStates, tokenFeeds, tokenWeights } from '../model/batch-feeds.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
+import { alignmentProgram, comparedLayers, teacherAfter } from '../model/programs/alignment.ts';
+import { weightFolder } from '../model/stored-weights.ts';
+import { packInOrderOfUse, packSequences, TrunkRunner, type HiddenStates } from '../model/trunk-runner.ts';
+import type { Sequence } from '../data/sequence.ts';
+import { randomStream } from '../random.ts';
+import { alignmentSteps, type BatchSource } from './batches.ts';
+import type { Aligner, LoraState, OnStep, TrainingState } from './contracts.ts';
+import { learningRateAt } from './learning-rate.ts';
+import { explainNotFinite } from './not-finite.ts';
+import { TeacherStates, type DiskCache } from './teacher-states.ts';
+
+export interface EmulatorAlignerOptions {
+  readonly compute: Compute;
+  readonly model: FederatedModel;
+  readonly spec: AlignmentSpec;
+  readonly seed: number;
+  readonly batches: BatchSource;
+  /** All public sequences, in the order of their first use. */
+  readonly pool: readonly Sequence[];
+  readonly memoryBytes: number;
+  readonly disk: DiskCache | null;
+  /** Told of every batch, in the order of use. */
+  readonly onBatch?: (round: number, step: number, sequences: readonly Sequence[]) => void;
+}
+
+const ADAPTER_VARIABLE = 'aligner.adapter';
+
+/** The server's half of the method: trains the emulator's LoRA to imitate the teacher part on public data. */
+export class EmulatorAligner implements Aligner {
+  readonly #options: EmulatorAlignerOptions;
+  readonly #trainer: Trainer;
+  readonly #teacher: TeacherSource;
+  readonly #compared: readonly number[];
+
+  private constructor(options: EmulatorAlignerOptions, trainer: Trainer, teacher: TeacherSource) {
+    this.#options = options;
+    this.#trainer = trainer;
+    this.#teacher = teacher;
+    this.#compared = comparedLayers(options.model, options.spec.similarity);
+  }
+
+  static async load(options: EmulatorAlignerOptions): Promise<EmulatorAligner> {
+    const { compute, model, spec } = options;
+    const gradient = await compute.load(alignmentProgram(model, spec), weightFolder(model.weights), 'often');
+    const trainer = await Trainer.create(compute, gradient, model.emulator.layout.size, spec.optimizer, 'aligner');
+    const compared = comparedLayers(model, spec.similarity);
+    const teacher = model.split.front.length > 0 ? await behindFront(options, compared) : await atTheStart(options, compared);
+    return new EmulatorAligner(options, trainer, teacher);
+  }
+
+  steps(round: number): number {
+    return alignmentSteps(this.#options.spec, round);
+  }
+
+  async align(input: { round: number; lora: LoraState; from: TrainingState | null; onStep: OnStep; signal: AbortSignal }): Promise<{ done: boolean; state: TrainingState }> {
+    const { round, lora, from, onStep, signal } = input;
+    const { compute, spec, batches, onBatch } = this.#options;
+    const steps = this.steps(round);
+    const losses = [...(from?.losses ?? [])];
+    await compute.write(ADAPTER_VARIABLE, float32(lora.adapter));
+    await this.#trainer.start(from ?? lora.emulator);
+    for (let step = from?.step ?? 0; step < steps && !signal.aborted; step++) {
+      const started = performance.now();
+      const sequences = batches.alignment(round, step);
+      onBatch?.(round, step, sequences);
+      const batch = collate(sequences, 0);
+      const feeds = { ...(await this.#feeds(sequences, batch)), ...this.#dropout(round, step) };
+      const { loss } = await explainNotFinite(`alignment before round ${round}, step ${step}`, batch.ids, () =>
+        this.#trainer.step([feeds], learningRateAt(spec.optimizer, step, steps)),
+      );
+      losses.push(loss);
+      onStep({ phase: 'align', round, client: null, step, loss, tokens: batch.tokens, ms: performance.now() - started });
+    }
+    return { done: losses.length >= steps, state: { ...(await this.#trainer.state()), losses } };
+  }
+
+  #dropout(round: number, step: number) {
+    const { model, seed } = this.#options;
+    return model.emulator.dropout > 0 ? dropoutFeed(randomStream(seed, 'dropout', 'alignment', round, step)) : {};
+  }
+
+  async #feeds(sequences: readonly Sequence[], batch: ReturnType<typeof collate>): Promise<Record<string, Tensor | string>> {
+    const { model, spec } = this.#options;
+    const width = model.config.hiddenSize;
+    const { input, compared } = await this.#teacher(sequences);
+    const { ids, positions } = tokenFeeds(batch);
+    const needsLogits = spec.klWeight > 0 || spec.languageModelWeight > 0;
+    return {
+      positions,
+      ...(input ? { hidden: padStates(batch, input, width) } : { ids }),
+      tokenWeights: tokenWeights(batch),
+      ...Object.fromEntries(this.#compared.map((layer, i) => [teacherAfter(layer), padStates(batch, compared.map((states) => states[i]!), width)])),
+      ...(needsLogits ? { adapter: ADAPTER_VARIABLE } : {}),
+      ...(spec.languageModelWeight > 0 ? labelFeeds(batch) : {}),
+    };
+  }
+}
+
+/** What a batch needs of the teacher: its states after the compared layers, and what the trunk starts from unless that is the embedding. */
+type TeacherSource = (sequences: readonly Sequence[]) => Promise<{ input: Float32Array[] | null; compared: HiddenStates[] }>;
+
+/** With the adapter last, the teacher's states are constants of the job. */
+async function atTheStart(options: EmulatorAlignerOptions, compared: readonly number[]): Promise<TeacherSource> {
+  const { compute, model, pool, memoryBytes, disk } = options;
+  const runner = await TrunkRunner.load(compute, model, 'teacher', compared);
+  const states = new TeacherStates({ runner, packs: packInOrderOfUse(pool), layers: compared.length, memoryBytes, disk });
+  return async (sequences) => ({ input: null, compared: await states.of(sequences) });
+}
+
+/** With adapter layers in front, they depend on the adapter as it is now, and are computed at every step. */
+async function behindFront({ compute, model }: EmulatorAlignerOptions, compared: readonly number[]): Promise<TeacherSource> {
+  const runner = await TrunkRunner.load(compute, model, 'teacher', [-1, ...compared]);
+  return async (sequences) => {
+    const states: HiddenStates[] = [];
+    for (const pack of packSequences(sequences)) states.push(...(await runner.run(pack, { adapter: ADAPTER_VARIABLE })));
+    return { input: states.map(([first]) => first!), compared: states.map(([, ...rest]) => rest) };
+  };
+}

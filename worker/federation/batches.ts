@@ -1,0 +1,50 @@
+import { batchOrder, type BatchOrder } from '../data/batch-order.ts';
+import type { Sequence } from '../data/sequence.ts';
+import type { AlignmentSpec, LocalSpec } from '../../crds/types.ts';
+
+/** Which sequences each step trains on. Rounds count from 1, steps from 0 within their phase. */
+export interface BatchSource {
+  /** The public sequences in the order of their first use. */
+  readonly publicOrder: readonly Sequence[];
+  /** The batch of one alignment step, from the public data. */
+  alignment(round: number, step: number): readonly Sequence[];
+  /** The micro-batches of one local step, from one client's data. */
+  local(round: number, client: number, step: number): readonly (readonly Sequence[])[];
+}
+
+/** Steps of the alignment before a round. */
+export function alignmentSteps({ schedule, initialSteps, stepsPerRound }: AlignmentSpec, round: number): number {
+  if (schedule === 'Never') return 0;
+  if (round === 1) return initialSteps;
+  return schedule === 'EveryRound' ? stepsPerRound : 0;
+}
+
+/**
+ * Draws batches from shuffled passes over the data. The batch of a step follows from (seed, client, round, step) alone, so a
+ * resumed run sees the same ones.
+ */
+export function sampledBatches(options: {
+  publicSequences: readonly Sequence[];
+  clients: readonly (readonly Sequence[])[];
+  alignment: AlignmentSpec;
+  local: LocalSpec;
+  seed: number;
+  shuffle: boolean;
+}): BatchSource {
+  const { publicSequences, clients, alignment, local, seed, shuffle } = options;
+  const order = (count: number, batchSize: number, ...labels: (string | number)[]): BatchOrder =>
+    batchOrder(count, batchSize, { seed, labels, shuffle });
+  const publicOrder = order(publicSequences.length, alignment.batchSize, 'public');
+  const clientOrders = clients.map((sequences, client) => order(sequences.length, local.batchSize, 'client', client));
+  const stepsBefore = (round: number) => (round === 1 ? 0 : alignment.initialSteps + (round - 2) * alignment.stepsPerRound);
+  const firstPass = publicSequences.length > 0 ? order(publicSequences.length, publicSequences.length, 'public').batchAt(0) : [];
+  return {
+    publicOrder: firstPass.map((index) => publicSequences[index]!),
+    alignment: (round, step) => publicOrder.batchAt(stepsBefore(round) + step).map((index) => publicSequences[index]!),
+    local: (round, client, step) =>
+      Array.from({ length: local.gradientAccumulation }, (_, micro) => {
+        const at = ((round - 1) * local.steps + step) * local.gradientAccumulation + micro;
+        return clientOrders[client]!.batchAt(at).map((index) => clients[client]![index]!);
+      }),
+  };
+}

@@ -1,0 +1,160 @@
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../errors.ts';
+import { sha256 } from '../transport/package.ts';
+import { Refused } from '../transport/refusal.ts';
+import type { LoraLayouts } from './contracts.ts';
+import { createFolder, removeUnfinished, writeDurably } from './durable-files.ts';
+import { CorruptCheckpoint, decodeProgress, encodeProgress } from './progress.ts';
+import type { Progress, SavedProgress } from './progress.ts';
+
+/** Digests of the other files, in the form `sha256sum -c SHA256SUMS` reads. */
+const SUMS = 'SHA256SUMS';
+
+/**
+ * The checkpoints of a run. `round-0007` is the end of round 7; `round-0008-part-2` a point within round 8. Each is a folder
+ * that appears as a whole, so a crash or a full disk costs at most the newest.
+ */
+export class CheckpointStore {
+  readonly #folder: string;
+  readonly #layouts: LoraLayouts;
+  readonly #identity: string;
+  readonly #keep: number;
+  readonly #write: (path: string, bytes: Uint8Array) => Promise<void>;
+
+  /**
+   * @param folder the run's checkpoints/
+   * @param options.identity SHA-256 of what the run is computed from; a checkpoint of another run is refused
+   * @param options.keep checkpoints kept
+   * @param options.write writes one file to the disk
+   */
+  constructor(
+    folder: string,
+    options: {
+      layouts: LoraLayouts;
+      identity: string;
+      keep: number;
+      write?: (path: string, bytes: Uint8Array) => Promise<void>;
+    },
+  ) {
+    this.#folder = folder;
+    this.#layouts = options.layouts;
+    this.#identity = options.identity;
+    this.#keep = options.keep;
+    this.#write = options.write ?? writeDurably;
+  }
+
+  /**
+   * Writes a checkpoint, then removes those that are too old.
+   * @throws UserError when the disk is full; the checkpoints written before are intact
+   */
+  async save(saved: SavedProgress): Promise<void> {
+    await mkdir(this.#folder, { recursive: true });
+    const names = await this.#names();
+    const files = encodeProgress(saved, this.#layouts, this.#identity);
+    files.set(SUMS, Buffer.from([...files].map(([name, bytes]) => `${sha256(bytes)}  ${name}\n`).join('')));
+    const name = nameOf(saved.progress, names);
+    await createFolder(join(this.#folder, name), files, this.#write);
+    for (const old of outdated([...names, name], this.#keep)) await rm(join(this.#folder, old), { recursive: true, force: true });
+  }
+
+  /**
+   * The newest checkpoint that is intact, null when there is none at all. One that is damaged is set aside, with a warning.
+   * @throws UserError when all are damaged, or they are another run's
+   */
+  async load(warn: (message: string) => void): Promise<SavedProgress | null> {
+    await mkdir(this.#folder, { recursive: true });
+    await removeUnfinished(this.#folder);
+    const names = await this.#names();
+    for (const name of names.toReversed()) {
+      const path = join(this.#folder, name);
+      try {
+        return await this.#read(path);
+      } catch (error) {
+        if (!(error instanceof CorruptCheckpoint || error instanceof Refused)) throw error;
+        warn(`checkpoint ${path} is damaged (${error.message}): going on from the one before it`);
+        await rm(`${path}.damaged`, { recursive: true, force: true });
+        await rename(path, `${path}.damaged`);
+      }
+    }
+    if (names.length === 0) return null;
+    throw new UserError(`every checkpoint in ${this.#folder} is damaged`, {
+      hint: 'Start over with another --out folder, and check the disk this one lies on.',
+    });
+  }
+
+  /** Oldest first. */
+  async #names(): Promise<string[]> {
+    const names = await readdir(this.#folder);
+    return names.filter((name) => place(name) !== null).sort(byPlace);
+  }
+
+  async #read(path: string): Promise<SavedProgress> {
+    return decodeProgress(await readFiles(path), this.#layouts, this.#identity);
+  }
+}
+
+/**
+ * The files of the newest checkpoint in a run's checkpoints/ that is intact; null when there is none. Only reads: a run may be going on.
+ */
+export async function newestCheckpoint(folder: string): Promise<{ name: string; files: ReadonlyMap<string, Uint8Array> } | null> {
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names.filter((name) => place(name) !== null).sort(byPlace).toReversed()) {
+    try {
+      return { name, files: await readFiles(join(folder, name)) };
+    } catch (error) {
+      // Damaged, or just removed by the run, which keeps only the newest.
+      if (!(error instanceof CorruptCheckpoint)) throw error;
+    }
+  }
+  return null;
+}
+
+async function readFiles(path: string): Promise<Map<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  for (const [name, digest] of await readSums(path)) {
+    const bytes = await readFile(join(path, name)).catch(() => null);
+    if (bytes === null) throw new CorruptCheckpoint(`${name} is missing`);
+    if (sha256(bytes) !== digest) throw new CorruptCheckpoint(`the SHA-256 of ${name} is not the one in ${SUMS}`);
+    files.set(name, bytes);
+  }
+  return files;
+}
+
+async function readSums(path: string): Promise<[name: string, digest: string][]> {
+  const text = await readFile(join(path, SUMS), 'utf8').catch(() => '');
+  const sums = [...text.matchAll(/^([0-9a-f]{64}) {2}([a-z]+\.[a-z]+)$/gm)].map(([, digest = '', name = '']): [string, string] => [name, digest]);
+  if (sums.length === 0) throw new CorruptCheckpoint(`${SUMS} is missing or empty`);
+  return sums;
+}
+
+/** A checkpoint's round and part, from its name; the end of a round comes after all its parts. */
+function place(name: string): { round: number; part: number } | null {
+  const match = /^round-(\d{4,})(?:-part-(\d+))?$/.exec(name);
+  return match && { round: Number(match[1]), part: match[2] === undefined ? Infinity : Number(match[2]) };
+}
+
+function byPlace(a: string, b: string): number {
+  const [left, right] = [place(a), place(b)];
+  if (left === null || right === null) return 0;
+  // Not a difference: two infinities have none.
+  return left.round - right.round || (left.part < right.part ? -1 : left.part > right.part ? 1 : 0);
+}
+
+const padded = (round: number) => String(round).padStart(4, '0');
+
+function nameOf({ state, alignment }: Progress, taken: readonly string[]): string {
+  if (state.at === 'Finished') return `round-${padded(state.round)}`;
+  const end = `round-${padded(state.round - 1)}`;
+  if (state.at === 'Align' && state.round > 1 && alignment === null && !taken.includes(end)) return end;
+  const parts = taken.map(place).flatMap((at) => (at?.round === state.round && at.part !== Infinity ? [at.part] : []));
+  return `round-${padded(state.round)}-part-${Math.max(0, ...parts) + 1}`;
+}
+
+/** Those beyond the newest `keep` ends of rounds, and beyond the newest `keep` parts of the round after them. */
+function outdated(names: readonly string[], keep: number): string[] {
+  const isEnd = (name: string) => place(name)?.part === Infinity;
+  const lastEnd = names.findLastIndex(isEnd);
+  const kept = new Set([...names.filter(isEnd).slice(-keep), ...names.slice(lastEnd + 1).slice(-keep)]);
+  return names.filter((name) => !kept.has(name));
+}

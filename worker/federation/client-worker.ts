@@ -1,0 +1,80 @@
+import type { StepEvent } from '../events.ts';
+import { TransportClosed } from '../transport/contract.ts';
+import type { ClientTransport, Delivery, Submission, Task } from '../transport/contract.ts';
+import { Refused } from '../transport/refusal.ts';
+import type { LocalTrainer, LoraLayouts, LoraState } from './contracts.ts';
+import { requireFinite } from './diverged.ts';
+import { openRound } from './lora-package.ts';
+import { encodeFailure, encodeUpdate } from './result.ts';
+import type { LocalStep } from './result.ts';
+
+export interface ClientWorkerOptions {
+  readonly transport: ClientTransport;
+  readonly trainer: LocalTrainer;
+  readonly layouts: LoraLayouts;
+  /** Hears every local step as it happens. */
+  readonly onStep: (step: Omit<StepEvent, 'event'>) => void;
+  /** Ends the worker. A task it is at is given back, for another worker or for a resumed run. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Works on tasks, one at a time, until the transport closes or `signal` aborts. Several may run beside each other: what a
+ * client trains depends on the round's package and its own data, never on who trains it or when.
+ */
+export async function runClientWorker(options: ClientWorkerOptions): Promise<void> {
+  const { transport, signal } = options;
+  const open = packageCache(options);
+  try {
+    for (;;) {
+      const delivery = await transport.take(signal);
+      if (delivery === null) return;
+      const submission = await answer(delivery, open, options);
+      if (submission !== null) await transport.submit(delivery, submission);
+    }
+  } catch (error) {
+    if (!(error instanceof TransportClosed)) throw error;
+  } finally {
+    await transport.close();
+  }
+}
+
+/** The answer to a task, or null when nobody wants one any more. */
+async function answer(
+  { task, withdrawn }: Delivery,
+  open: (task: Task) => Promise<LoraState>,
+  { trainer, layouts, onStep, signal }: ClientWorkerOptions,
+): Promise<Submission | null> {
+  const { round, client } = task;
+  const stop = AbortSignal.any([signal, withdrawn]);
+  const steps: LocalStep[] = [];
+  try {
+    const lora = await open(task);
+    const update = await trainer.train({
+      round,
+      client,
+      lora,
+      onStep: (step) => {
+        steps.push(step);
+        onStep(step);
+      },
+      signal: stop,
+    });
+    requireFinite(layouts.adapter, update.adapter, 'the local training');
+    return encodeUpdate(layouts.adapter, task, update, steps);
+  } catch (error) {
+    if (stop.aborted || error instanceof TransportClosed) return null;
+    // The round ended between the task and its package.
+    if (error instanceof Refused && error.reason === 'late') return null;
+    return encodeFailure(task, error);
+  }
+}
+
+/** Fetches round packages, and keeps the last: the clients of a round all start from the same. */
+function packageCache({ transport, layouts }: ClientWorkerOptions): (task: Task) => Promise<LoraState> {
+  let last: { sha256: string; lora: LoraState } | null = null;
+  return async (task) => {
+    if (last?.sha256 !== task.sha256) last = { sha256: task.sha256, lora: openRound(layouts, await transport.fetch(task), task) };
+    return last.lora;
+  };
+}

@@ -1,0 +1,126 @@
+import { TransportClosed } from '../transport/contract.ts';
+import type { Arrival, Sealed } from '../transport/contract.ts';
+import { Refused } from '../transport/refusal.ts';
+import { sealRound } from './lora-package.ts';
+import type { Progress } from './progress.ts';
+import { claimedClient, verifyArrival } from './result.ts';
+import type { Update } from './result.ts';
+import { roundId } from './round-context.ts';
+import type { RoundContext, RoundStep } from './round-context.ts';
+import { accepted, awaited, collected, collecting, forgotten, refused, retried, training, verdict } from './state.ts';
+import type { Collect } from './state.ts';
+
+type Collecting = Progress & { readonly state: Collect };
+
+/**
+ * Hands out the round's tasks and takes results until every client has answered, or the deadline has passed. Results that
+ * came before an interruption are on disk, so only the other clients are asked again. The deadline then starts anew.
+ */
+export async function* collect(progress: Progress, start: Collect, context: RoundContext): RoundStep {
+  const { settings, transport, clock, emit, signal } = context;
+  const { quorum, roundDeadlineSeconds, maxRoundRetries } = settings.federation;
+  const round = roundId(context, start);
+  const began = clock.now();
+
+  const roundPackage = sealRound(context.layouts, progress.lora, round);
+  await transport.publish(round, roundPackage);
+
+  let now: Collecting = { ...progress, state: start };
+  yield (now = await restore(now, roundPackage, context));
+  const task = { ...round, sha256: roundPackage.sha256, bytes: roundPackage.bytes.byteLength };
+  for (const client of awaited(now.state)) await transport.dispatch({ ...task, client });
+
+  const deadline = clock.deadline(roundDeadlineSeconds);
+  const stop = AbortSignal.any([signal, deadline.signal]);
+  let deadlinePassed = false;
+  try {
+    while (!signal.aborted && verdict(now.state, quorum, deadlinePassed) === 'open') {
+      const arrival = await transport.receive(stop);
+      if (arrival !== null) yield (now = await settle(now, arrival, roundPackage, context));
+      else if (stop.aborted) deadlinePassed = deadline.signal.aborted;
+      else throw new TransportClosed();
+    }
+  } finally {
+    deadline.cancel();
+  }
+  const state = collecting(now.state, clock.now() - began);
+  const outcome = verdict(state, quorum, deadlinePassed);
+  if (outcome === 'open') return yield { ...now, state };
+
+  await transport.unlink(round);
+  const reason = deadlinePassed ? 'deadline' : 'quorum out of reach';
+  for (const client of awaited(state)) emit({ event: 'client', round: start.round, client, outcome: 'dropped', reason });
+  if (outcome === 'enough') return yield { ...now, state: collected(state) };
+
+  const again = retried(state, quorum, maxRoundRetries);
+  const count = `${state.reported.length} of ${state.selected.length} selected clients reported, the quorum is ${quorum}`;
+  const which = `attempt ${again.attempt} of ${maxRoundRetries + 1}`;
+  emit({ event: 'warning', message: `round ${start.round}: ${count}; trying again with other clients (${which})` });
+  yield { ...now, state: again };
+}
+
+function verify(arrival: Arrival, state: Collect, reported: readonly number[], { sha256 }: Sealed, context: RoundContext): Promise<Update> {
+  const round = roundId(context, state);
+  return verifyArrival(arrival, { ...round, from: sha256, training: training(state), reported, layout: context.layouts.adapter });
+}
+
+/** Takes up what was received before an interruption. What has become unreadable since is trained again. */
+async function restore(progress: Collecting, roundPackage: Sealed, context: RoundContext): Promise<Collecting> {
+  let { state } = progress;
+  const known = new Set(state.reported.map(({ client }) => client));
+  const stored = await context.received.of(roundId(context, state));
+  for (const client of known) if (!stored.has(client)) state = forgotten(state, client);
+  for (const [client, arrival] of stored) {
+    try {
+      const update = await verify(arrival, state, [], roundPackage, context);
+      if (!known.has(client)) state = await admit(state, update, context);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      const message = `round ${state.round}: the stored result of client ${client} cannot be used: ${error.message}; it trains again`;
+      context.emit({ event: 'warning', message });
+      await context.received.forget(roundId(context, state), client);
+      state = forgotten(state, client);
+    }
+  }
+  return { ...progress, state };
+}
+
+/** Judges one arrival: an update joins the round, anything else is refused and counted. */
+async function settle(progress: Collecting, arrival: Arrival, roundPackage: Sealed, context: RoundContext): Promise<Collecting> {
+  const { state } = progress;
+  const round = roundId(context, state);
+  let update: Update;
+  try {
+    update = await verify(arrival, state, state.reported.map(({ client }) => client), roundPackage, context);
+  } catch (error) {
+    if (error instanceof Refused) return refuse(progress, arrival, error, context);
+    await context.transport.unlink(round);
+    throw error;
+  }
+  await context.received.keep(round, update.client, update.submission);
+  return { ...progress, state: await admit(state, update, context) };
+}
+
+/** An update that is kept on disk joins the round. */
+async function admit(state: Collect, update: Update, { emit, trace }: RoundContext): Promise<Collect> {
+  const { client, adapter, steps } = update;
+  const { round } = state;
+  await trace?.client(round, client, adapter);
+  steps.forEach((step, i) => emit({ event: 'step', phase: 'local', round, client, step: i, ...step }));
+  emit({ event: 'client', round, client, outcome: 'reported' });
+  return accepted(state, update);
+}
+
+function refuse(progress: Collecting, arrival: Arrival, { reason, message }: Refused, { emit }: RoundContext): Collecting {
+  const { state, refusals } = progress;
+  const client = claimedClient(arrival);
+  emit({ event: 'warning', message: `round ${state.round}: a result was refused (${reason}): ${message}` });
+  if (client !== null) emit({ event: 'client', round: state.round, client, outcome: 'refused', reason });
+  // A result of another round, or a second one, says nothing about what its client does in this round.
+  const settlesClient = !['late', 'wrong-round', 'duplicate', 'unknown-client'].includes(reason);
+  return {
+    ...progress,
+    refusals: { ...refusals, [reason]: (refusals[reason] ?? 0) + 1 },
+    state: settlesClient && client !== null ? refused(state, client) : state,
+  };
+}

@@ -1,0 +1,63 @@
+import type { Evaluation, StepEvent } from '../events.ts';
+import type { TensorLayout } from '../model/tensor-layout.ts';
+
+/**
+ * What the federation needs of a model: its LoRA vectors. `adapter` trains on the clients, `emulator` trains on the server during
+ * alignment; either is one flat float32 vector with a layout of its own.
+ */
+export interface LoraLayouts {
+  readonly adapter: TensorLayout;
+  readonly emulator: TensorLayout;
+}
+
+/** The two LoRA vectors as they stand. Never changed in place. */
+export interface LoraState {
+  readonly adapter: Float32Array;
+  readonly emulator: Float32Array;
+}
+
+/** A trainer's optimizer state between two steps, so that a long phase can be checkpointed and resumed exactly. */
+export interface TrainingState {
+  /** Steps done. */
+  readonly step: number;
+  readonly parameters: Float32Array;
+  /** First and second moments (AdamW), or momentum and nothing (SGD). */
+  readonly moments: readonly Float32Array[];
+  readonly losses: readonly number[];
+}
+
+export type OnStep = (step: Omit<StepEvent, 'event'>) => void;
+
+/** Server side: trains the emulator's LoRA to imitate the teacher part (method, "align the emulator"). */
+export interface Aligner {
+  /** Number of optimizer steps of the alignment before this round; 0 when the schedule has none. */
+  steps(round: number): number;
+  /**
+   * Runs the alignment before `round`. When `signal` aborts, finishes the step and returns `done: false` with the state to
+   * continue from; pass it as `from` to go on to the same bits.
+   */
+  align(input: {
+    round: number;
+    lora: LoraState;
+    from: TrainingState | null;
+    onStep: OnStep;
+    signal: AbortSignal;
+  }): Promise<{ done: boolean; state: TrainingState }>;
+}
+
+export interface LocalUpdate {
+  readonly adapter: Float32Array;
+  /** Training samples the update was made from: the weight in FedAvg. */
+  readonly samples: number;
+  readonly losses: readonly number[];
+  readonly tokens: number;
+}
+
+/** Client side: trains the adapter's LoRA on one client's data (method, "tune the adapter"). Throws the signal's reason on abort. */
+export interface LocalTrainer {
+  train(input: { round: number; client: number; lora: LoraState; onStep: OnStep; signal: AbortSignal }): Promise<LocalUpdate>;
+}
+
+export interface Evaluator {
+  evaluate(input: { lora: LoraState; signal: AbortSignal; onProgress: (done: number, total: number) => void }): Promise<Evaluation>;
+}

@@ -1,0 +1,73 @@
+import type { LoraState } from './contracts.ts';
+import type { CheckpointStore } from './checkpoint.ts';
+import type { Progress, Refusals, SavedProgress } from './progress.ts';
+import type { RoundContext } from './round-context.ts';
+import { workOf } from './round-steps.ts';
+import { begin } from './state.ts';
+
+export interface Coordination extends RoundContext {
+  readonly checkpoints: Pick<CheckpointStore, 'save'>;
+  /** Where an earlier run of the job stopped; null to begin, with `initial`. */
+  readonly from: SavedProgress | null;
+  readonly initial: LoraState;
+  /** Length of metrics.jsonl after the last event. */
+  readonly metricsBytes: () => number;
+}
+
+export interface Outcome {
+  readonly outcome: 'succeeded' | 'interrupted';
+  /** The round that was finished last, or that was under way. */
+  readonly round: number;
+  readonly lora: LoraState;
+  readonly refusals: Refusals;
+}
+
+/**
+ * Runs the rounds of a job, from its beginning or from where an earlier run stopped, to the same bits. When `signal` aborts,
+ * the step that is under way is finished, a checkpoint written, and the outcome is `interrupted`.
+ *
+ * @throws UserError when a trainer fails (a loss that is not finite), a round misses its quorum too often, or the disk is
+ * full. What was reached until then is in a checkpoint.
+ */
+export async function coordinate(context: Coordination): Promise<Outcome> {
+  const { settings, checkpoints, received, trace, signal } = context;
+  let point = context.from ?? { progress: start(context.initial), metricsBytes: context.metricsBytes() };
+  /** The last point that was saved, or tried: what failed once is not tried again on the way out. */
+  let saved = context.from;
+  if (context.from === null) await trace?.initial(context.initial);
+
+  const save = async () => {
+    if (point === saved) return;
+    saved = point;
+    await checkpoints.save(point);
+  };
+  try {
+    while (point.progress.state.at !== 'Finished') {
+      const { state: before } = point.progress;
+      for await (const progress of workOf(point.progress, context)) point = { progress, metricsBytes: context.metricsBytes() };
+      if (isDue(before.at, point.progress, settings.checkpoint.everyRounds)) await save();
+      if (before.at === 'Checkpoint') await received.clear();
+      if (signal.aborted) break;
+    }
+  } catch (error) {
+    if (!(signal.aborted && error === signal.reason)) {
+      await save().catch((cause: unknown) => context.emit({ event: 'warning', message: `no checkpoint was written: ${String(cause)}` }));
+      throw error;
+    }
+  }
+  await save();
+  const { state, lora, refusals } = point.progress;
+  return { outcome: state.at === 'Finished' ? 'succeeded' : 'interrupted', round: state.round, lora, refusals };
+}
+
+function start(lora: LoraState): Progress {
+  return { state: begin(1), lora, alignment: null, refusals: {} };
+}
+
+/** Whether a checkpoint is due: `everyRounds` rounds have ended, or the alignment after them has, or a slice of one. */
+function isDue(before: Progress['state']['at'], { state, alignment }: Progress, everyRounds: number): boolean {
+  const roundIsDue = (state.round - 1) % everyRounds === 0;
+  if (before === 'Checkpoint') return roundIsDue || state.at === 'Finished';
+  if (before !== 'Align') return false;
+  return alignment !== null || (roundIsDue && state.at === 'Publish' && state.alignmentLoss !== null);
+}

@@ -1,0 +1,42 @@
+import type { StepEvent } from '../events.ts';
+import { MemoryTransport } from '../transport/memory.ts';
+import { runClientWorker } from './client-worker.ts';
+import type { LocalTrainer } from './contracts.ts';
+import { coordinate } from './coordinator.ts';
+import type { Coordination, Outcome } from './coordinator.ts';
+
+/**
+ * A whole federation in one process: the coordinator, and one client worker a trainer. How many there are changes how long
+ * it takes, and nothing else.
+ * @param federation.onLocalStep hears every client's steps as they happen, those of results that never count included;
+ * `emit` tells the steps of a client once, when its result is accepted
+ */
+export async function federateInProcess(
+  federation: Omit<Coordination, 'transport'> & {
+    readonly trainers: readonly LocalTrainer[];
+    readonly onLocalStep: (step: Omit<StepEvent, 'event'>) => void;
+  },
+): Promise<Outcome> {
+  const { trainers, onLocalStep, layouts } = federation;
+  const transport = new MemoryTransport();
+  const stop = new AbortController();
+  const signal = AbortSignal.any([federation.signal, stop.signal]);
+  const workers = trainers.map((trainer) =>
+    runClientWorker({ transport: transport.connect(), trainer, layouts, onStep: onLocalStep, signal }).catch((error: unknown) => {
+      // A worker that fails, other than in training, would leave the coordinator waiting for it.
+      stop.abort(error);
+      throw error;
+    }),
+  );
+  const settled = Promise.allSettled(workers);
+  let outcome: Outcome;
+  try {
+    outcome = await coordinate({ ...federation, transport, signal });
+  } finally {
+    stop.abort();
+    await transport.close();
+    await settled;
+  }
+  await Promise.all(workers);
+  return outcome;
+}

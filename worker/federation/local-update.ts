@@ -1,0 +1,139 @@
+import type { LocalSpec } from '../../crds/types.ts';
+import { collate } from '../data/batch.ts';
+import type { Sequence } from '../data/sequence.ts';
+import type { Compute } from '../engine/compute.ts';
+import { float32, type Tensor } from '../engine/tensor.ts';
+import { Trainer } from '../engine/trainer.ts';
+import { dropoutFeed, labelFeeds, padStates, tokenFeeds } from '../model/batch-feeds.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
+import { localUpdateProgram } from '../model/programs/local-update.ts';
+import { weightFolder } from '../model/stored-weights.ts';
+import { byLength, packSequences, TrunkRunner } from '../model/trunk-runner.ts';
+import { randomStream } from '../random.ts';
+import type { BatchSource } from './batches.ts';
+import type { LocalTrainer, LocalUpdate, LoraState, OnStep } from './contracts.ts';
+import { learningRateAt } from './learning-rate.ts';
+import { explainNotFinite } from './not-finite.ts';
+
+export interface AdapterTrainerOptions {
+  readonly compute: Compute;
+  readonly model: FederatedModel;
+  readonly spec: LocalSpec;
+  readonly seed: number;
+  readonly batches: BatchSource;
+  /** Told of every micro-batch, in the order of use. */
+  readonly onBatch?: (round: number, client: number, step: number, sequences: readonly Sequence[]) => void;
+}
+
+const EMULATOR_VARIABLE = 'client.emulator';
+const REFERENCE_VARIABLE = 'client.reference';
+
+/** Tokens whose emulator states are computed ahead of the steps that use them; bounds the memory they take. */
+const WINDOW_TOKENS = 4096;
+
+/** A client's half of the method: trains the adapter's LoRA beside the frozen emulator, on the client's own data. */
+export class AdapterTrainer implements LocalTrainer {
+  readonly #options: AdapterTrainerOptions;
+  readonly #trainer: Trainer;
+  /** Null where the gradient crosses the emulator, which then is part of the training graph. */
+  readonly #emulator: TrunkRunner | null;
+
+  private constructor(options: AdapterTrainerOptions, trainer: Trainer, emulator: TrunkRunner | null) {
+    this.#options = options;
+    this.#trainer = trainer;
+    this.#emulator = emulator;
+  }
+
+  static async load(options: AdapterTrainerOptions): Promise<AdapterTrainer> {
+    const { compute, model, spec } = options;
+    // The term is in every micro-batch's graph and must count once a step.
+    const program = localUpdateProgram(model, spec.proximalWeight / spec.gradientAccumulation);
+    const gradient = await compute.load(program, weightFolder(model.weights), 'often');
+    const trainer = await Trainer.create(compute, gradient, model.adapter.layout.size, spec.optimizer, 'client');
+    const last = model.split.emulator.at(-1)!;
+    const emulator = model.split.front.length > 0 ? null : await TrunkRunner.load(compute, model, 'emulator', [last]);
+    return new AdapterTrainer(options, trainer, emulator);
+  }
+
+  async train(input: { round: number; client: number; lora: LoraState; onStep: OnStep; signal: AbortSignal }): Promise<LocalUpdate> {
+    const { round, client, lora, onStep, signal } = input;
+    const { compute, spec, batches, onBatch } = this.#options;
+    await compute.write(EMULATOR_VARIABLE, float32(lora.emulator));
+    if (spec.proximalWeight > 0) await compute.write(REFERENCE_VARIABLE, float32(lora.adapter));
+    await this.#trainer.start(lora.adapter);
+
+    const losses: number[] = [];
+    let tokens = 0;
+    const upcoming = Array.from({ length: spec.steps }, (_, step) => batches.local(round, client, step));
+    for (const window of windows(upcoming)) {
+      const states = await this.#emulate(window.flat(2));
+      for (const microBatches of window) {
+        signal.throwIfAborted();
+        const started = performance.now();
+        const step = losses.length;
+        const collated = microBatches.map((sequences) => collate(sequences, 0));
+        microBatches.forEach((sequences) => onBatch?.(round, client, step, sequences));
+        const feeds = microBatches.map((sequences, i) => ({
+          ...this.#feeds(sequences, collated[i]!, states),
+          ...this.#dropout(round, client, step, i),
+        }));
+        const { loss } = await explainNotFinite(`step ${step}`, collated.flatMap(({ ids }) => ids), () =>
+          this.#trainer.step(feeds, learningRateAt(spec.optimizer, step, spec.steps)),
+        );
+        losses.push(loss);
+        const stepTokens = collated.reduce((sum, batch) => sum + batch.tokens, 0);
+        tokens += stepTokens;
+        onStep({ phase: 'local', round, client, step, loss, tokens: stepTokens, ms: performance.now() - started });
+      }
+    }
+    const { parameters } = await this.#trainer.state();
+    return { adapter: parameters, samples: spec.steps * spec.batchSize * spec.gradientAccumulation, losses, tokens };
+  }
+
+  /** The emulator's output for each sequence, by its id; one pass serves many steps, as the emulator is fixed in a round. */
+  async #emulate(sequences: readonly Sequence[]): Promise<ReadonlyMap<string, Float32Array>> {
+    const states = new Map<string, Float32Array>();
+    if (!this.#emulator) return states;
+    const unique = [...new Map(sequences.map((sequence) => [sequence.id, sequence])).values()];
+    for (const pack of packSequences(byLength(unique))) {
+      const computed = await this.#emulator.run(pack, { emulator: EMULATOR_VARIABLE });
+      pack.forEach(({ id }, i) => states.set(id, computed[i]![0]!));
+    }
+    return states;
+  }
+
+  #dropout(...place: [round: number, client: number, step: number, microBatch: number]) {
+    const { model, seed } = this.#options;
+    return model.adapter.dropout > 0 ? dropoutFeed(randomStream(seed, 'dropout', 'client', ...place)) : {};
+  }
+
+  #feeds(sequences: readonly Sequence[], batch: ReturnType<typeof collate>, states: ReadonlyMap<string, Float32Array>): Record<string, Tensor | string> {
+    const { model, spec } = this.#options;
+    const { ids, positions } = tokenFeeds(batch);
+    const trunk = this.#emulator
+      ? { hidden: padStates(batch, sequences.map(({ id }) => states.get(id)!), model.config.hiddenSize) }
+      : { ids, emulator: EMULATOR_VARIABLE };
+    return {
+      positions,
+      ...trunk,
+      ...labelFeeds(batch, spec.gradientAccumulation),
+      ...(spec.proximalWeight > 0 ? { reference: REFERENCE_VARIABLE } : {}),
+    };
+  }
+}
+
+/** Consecutive steps whose sequences have at most WINDOW_TOKENS tokens in all, or a single step with more. */
+function windows(steps: readonly (readonly (readonly Sequence[])[])[]): (readonly (readonly Sequence[])[])[][] {
+  const out: (readonly (readonly Sequence[])[])[][] = [];
+  let filled = Infinity;
+  for (const step of steps) {
+    const tokens = step.flat().reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+    if (filled + tokens > WINDOW_TOKENS) {
+      out.push([]);
+      filled = 0;
+    }
+    out.at(-1)!.push(step);
+    filled += tokens;
+  }
+  return out;
+}

@@ -1,0 +1,174 @@
+import Type from 'typebox';
+import type { Static } from 'typebox';
+import Value from 'typebox/value';
+import { UserError } from '../errors.ts';
+import type { TensorLayout } from '../model/tensor-layout.ts';
+import type { Arrival, RoundId, Submission, Task } from '../transport/contract.ts';
+import { checkSeal, maxSealedBytes, open, seal } from '../transport/package.ts';
+import { Refused } from '../transport/refusal.ts';
+import type { LocalUpdate } from './contracts.ts';
+
+/** Some 100 bytes a local step; a result with more is not one of ours. */
+const MAX_HEADER_CHARACTERS = 16 << 20;
+
+const count = (minimum: number) => Type.Integer({ minimum, maximum: Number.MAX_SAFE_INTEGER });
+
+// JSON has no NaN: it writes null. That must be told apart from a field of a wrong type.
+const numberOrNull = Type.Union([Type.Number(), Type.Null()]);
+
+/** One optimizer step of a client. */
+const Step = Type.Object({ loss: numberOrNull, tokens: count(0), ms: Type.Number({ minimum: 0 }) });
+
+const Identity = { job: Type.String(), round: count(1), attempt: count(1), client: count(0) };
+
+/** What comes with a trained adapter. */
+const Report = Type.Object({
+  ...Identity,
+  kind: Type.Literal('update'),
+  /** Digest of the round package it was trained from. */
+  from: Type.String(),
+  /** Digest and size of the payload. */
+  sha256: Type.String(),
+  bytes: count(0),
+  samples: count(1),
+  tokens: count(0),
+  steps: Type.Array(Step, { minItems: 1 }),
+});
+
+/** What comes instead of an adapter when a client could not train. */
+const Failure = Type.Object({
+  ...Identity,
+  kind: Type.Literal('failure'),
+  /** Whether the user can act on it. */
+  userError: Type.Boolean(),
+  message: Type.String(),
+  hint: Type.Union([Type.String(), Type.Null()]),
+});
+
+const Header = Type.Union([Report, Failure]);
+
+export interface LocalStep {
+  readonly loss: number;
+  readonly tokens: number;
+  readonly ms: number;
+}
+
+/** A result that passed every check. */
+export interface Update {
+  readonly client: number;
+  readonly adapter: Float32Array;
+  readonly samples: number;
+  readonly tokens: number;
+  readonly steps: readonly LocalStep[];
+  /** Bytes of the payload that travelled, and the submission as it came. */
+  readonly bytes: number;
+  readonly submission: Submission;
+}
+
+/** What a result must fit: the round that is being collected. */
+export interface Expectation extends RoundId {
+  /** Digest of the round package. */
+  readonly from: string;
+  /** Clients that were given a task. */
+  readonly training: readonly number[];
+  /** Clients that have reported. */
+  readonly reported: readonly number[];
+  readonly layout: TensorLayout;
+}
+
+/**
+ * A client's answer. The payload is the trained adapter itself rather than its difference to the start: the float32 bits the
+ * client trained, which a difference would round once more. It takes the same bytes.
+ */
+export function encodeUpdate(layout: TensorLayout, task: Task, update: LocalUpdate, steps: readonly LocalStep[]): Submission {
+  const { bytes, sha256 } = seal(layout, update.adapter);
+  const header: Static<typeof Report> = {
+    ...identity(task),
+    kind: 'update',
+    from: task.sha256,
+    sha256,
+    bytes: bytes.byteLength,
+    samples: update.samples,
+    tokens: update.tokens,
+    steps: steps.map(({ loss, tokens, ms }) => ({ loss, tokens, ms })),
+  };
+  return { header: JSON.stringify(header), payload: bytes };
+}
+
+/** Tells the server why a client could not train. */
+export function encodeFailure(task: Task, error: unknown): Submission {
+  const header: Static<typeof Failure> = {
+    ...identity(task),
+    kind: 'failure',
+    userError: error instanceof UserError,
+    message: error instanceof UserError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error),
+    hint: (error instanceof UserError ? error.hint : undefined) ?? null,
+  };
+  return { header: JSON.stringify(header), payload: new Uint8Array() };
+}
+
+const identity = ({ job, round, attempt, client }: Task) => ({ job, round, attempt, client });
+
+/** A client says it cannot train; the run cannot go on as if it had not been asked. */
+export function clientFailure({ round, client, userError, message, hint }: Static<typeof Failure>): Error {
+  const text = `round ${round}, client ${client}: ${message}`;
+  return userError ? new UserError(text, hint === null ? {} : { hint }) : new Error(text);
+}
+
+/** The client an arrival names, whether or not it is one; null when it cannot be read. */
+export function claimedClient({ header }: Arrival): number | null {
+  try {
+    return parseHeader(header).client;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Checks an arrival in the order of cost: header, membership, size, digest, shapes, values.
+ * @throws Refused when it must not be aggregated
+ * @throws Error (UserError where the user can act) when it is this round's client reporting that it failed
+ */
+export async function verifyArrival(arrival: Arrival, expected: Expectation): Promise<Update> {
+  const header = parseHeader(arrival.header);
+  checkMembership(header, expected);
+  if (header.kind === 'failure') throw clientFailure(header);
+  if (header.from !== expected.from) throw new Refused('wrong-round', 'it was trained from another package than this round’s');
+  const steps = finiteSteps(header.steps);
+  const limit = maxSealedBytes(expected.layout);
+  if (arrival.bytes > limit) throw new Refused('too-large', `it has ${arrival.bytes} bytes, at most ${limit} are allowed`);
+  const payload = await arrival.read();
+  const what = `the result of client ${header.client}`;
+  checkSeal(payload, header, what);
+  const { vector } = open(payload, expected.layout, what);
+  const { client, samples, tokens } = header;
+  return { client, adapter: vector, samples, tokens, steps, bytes: payload.byteLength, submission: { header: arrival.header, payload } };
+}
+
+function parseHeader(text: string): Static<typeof Header> {
+  if (text.length > MAX_HEADER_CHARACTERS) throw new Refused('too-large', `its header has ${text.length} characters`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new Refused('malformed', 'its header is not JSON');
+  }
+  if (!Value.Check(Header, value)) throw new Refused('malformed', 'its header lacks a field, or has one of a wrong type');
+  return value;
+}
+
+function checkMembership({ job, round, attempt, client }: Static<typeof Header>, expected: Expectation): void {
+  if (job !== expected.job) throw new Refused('unknown-client', `it belongs to job ${JSON.stringify(job.slice(0, 100))}`);
+  const behind = round - expected.round || attempt - expected.attempt;
+  if (behind < 0) throw new Refused('late', `it belongs to round ${round}, attempt ${attempt}, which has ended`);
+  if (behind > 0) throw new Refused('wrong-round', `it claims round ${round}, attempt ${attempt}, which has not begun`);
+  if (!expected.training.includes(client)) throw new Refused('unknown-client', `client ${client} was given no task in this round`);
+  if (expected.reported.includes(client)) throw new Refused('duplicate', `client ${client} has reported already`);
+}
+
+function finiteSteps(steps: Static<typeof Report>['steps']): LocalStep[] {
+  return steps.map(({ loss, tokens, ms }, step) => {
+    if (loss === null) throw new Refused('not-finite', `the loss of step ${step} is not finite`);
+    return { loss, tokens, ms };
+  });
+}

@@ -1,0 +1,124 @@
+import { UserError } from '../errors.ts';
+import { open } from '../transport/package.ts';
+import { Refused } from '../transport/refusal.ts';
+import { federatedAverage } from './aggregation.ts';
+import { collect } from './collect.ts';
+import { requireFinite } from './diverged.ts';
+import { sealRound } from './lora-package.ts';
+import type { Progress } from './progress.ts';
+import { roundId } from './round-context.ts';
+import type { RoundContext, RoundStep } from './round-context.ts';
+import { drawClients } from './sampling.ts';
+import { aggregated, aligned, aligning, evaluated, next, published, training } from './state.ts';
+import type { Aggregate, Align, Checkpoint, Evaluate, Publish } from './state.ts';
+
+/** A long alignment stops at this interval for a checkpoint, and goes on. */
+const ALIGNMENT_SLICE_SECONDS = 60;
+
+/** The work of the state a run is in. */
+export function workOf(progress: Progress, context: RoundContext): RoundStep {
+  const { state } = progress;
+  switch (state.at) {
+    case 'Align':
+      return align(progress, state, context);
+    case 'Publish':
+      return publish(progress, state, context);
+    case 'Collect':
+      return collect(progress, state, context);
+    case 'Aggregate':
+      return aggregate(progress, state, context);
+    case 'Evaluate':
+      return evaluate(progress, state, context);
+    case 'Checkpoint':
+      return endRound(progress, state, context);
+    case 'Finished':
+      throw new Error('a finished run has no work left');
+  }
+}
+
+/** Trains the emulator to imitate the teacher part with the adapter as it is now; one slice of it, if it takes long. */
+async function* align(progress: Progress, state: Align, context: RoundContext): RoundStep {
+  const { aligner, clock, emit } = context;
+  const steps = aligner.steps(state.round);
+  if (steps === 0) return yield { ...progress, state: aligned(state, [], 0) };
+
+  // A slice that goes on from another is not a new phase.
+  if (progress.alignment === null) emit({ event: 'phase', phase: 'align', round: state.round, steps });
+  const began = clock.now();
+  const sliceEnd = new AbortController();
+  const { done, state: alignment } = await aligner.align({
+    round: state.round,
+    lora: progress.lora,
+    from: progress.alignment,
+    onStep: (step) => {
+      emit({ event: 'step', ...step });
+      if (clock.now() - began >= ALIGNMENT_SLICE_SECONDS) sliceEnd.abort();
+    },
+    signal: AbortSignal.any([context.signal, sliceEnd.signal]),
+  });
+  const seconds = clock.now() - began;
+  if (!done) return yield { ...progress, alignment, state: aligning(state, seconds) };
+
+  requireFinite(context.layouts.emulator, alignment.parameters, `the alignment before round ${state.round}`);
+  const lora = { ...progress.lora, emulator: alignment.parameters };
+  await context.trace?.aligned(state.round, lora);
+  yield { ...progress, lora, alignment: null, state: aligned(state, alignment.losses, seconds) };
+}
+
+/** Draws the attempt's clients and makes the round package available. */
+async function* publish(progress: Progress, state: Publish, context: RoundContext): RoundStep {
+  const { settings, transport, emit } = context;
+  const draw = drawClients(settings.seed, state, settings.federation);
+  const round = roundId(context, state);
+  const roundPackage = sealRound(context.layouts, progress.lora, round);
+  await transport.publish(round, roundPackage);
+  for (const client of draw.dropped) emit({ event: 'client', round: state.round, client, outcome: 'dropped', reason: 'simulated' });
+  const collecting = published(state, draw, roundPackage.bytes.byteLength);
+  const steps = settings.federation.local.steps * training(collecting).length;
+  emit({ event: 'phase', phase: 'local', round: state.round, steps });
+  yield { ...progress, state: collecting };
+}
+
+/** Averages what the clients reported, in client order, from disk. */
+async function* aggregate(progress: Progress, state: Aggregate, context: RoundContext): RoundStep {
+  const { clock, emit, layouts, received } = context;
+  emit({ event: 'phase', phase: 'aggregate', round: state.round, steps: null });
+  const began = clock.now();
+  const stored = await received.of(roundId(context, state));
+  async function* updates() {
+    for (const { client, samples } of state.reported.toSorted((a, b) => a.client - b.client)) {
+      const what = `the stored result of client ${client} in round ${state.round}`;
+      const arrival = stored.get(client);
+      if (arrival === undefined) throw new UserError(`${what} is gone`, RESULT_LOST);
+      yield { samples, adapter: open(await arrival.read(), layouts.adapter, what).vector };
+    }
+  }
+  try {
+    const adapter = await federatedAverage(layouts.adapter.size, updates());
+    await context.trace?.aggregated(state.round, adapter);
+    yield { ...progress, lora: { ...progress.lora, adapter }, state: aggregated(state, clock.now() - began) };
+  } catch (error) {
+    throw error instanceof Refused ? new UserError(error.message, { ...RESULT_LOST, cause: error }) : error;
+  }
+}
+
+const RESULT_LOST = { hint: 'Remove the newest folder in checkpoints/ and run again with --resume: the round is trained again.' };
+
+async function* evaluate(progress: Progress, state: Evaluate, context: RoundContext): RoundStep {
+  const { settings, evaluator, clock, emit, signal } = context;
+  const { everyRounds } = settings.evaluation;
+  const due = state.round === settings.federation.rounds || (everyRounds > 0 && state.round % everyRounds === 0);
+  if (evaluator === null || !due) return yield { ...progress, state: evaluated(state, null, 0) };
+
+  emit({ event: 'phase', phase: 'evaluate', round: state.round, steps: null });
+  const began = clock.now();
+  const evaluation = await evaluator.evaluate({ lora: progress.lora, signal, onProgress: context.onEvaluation });
+  emit({ event: 'evaluation', round: state.round, ...evaluation });
+  yield { ...progress, state: evaluated(state, evaluation, clock.now() - began) };
+}
+
+/** Tells what the round came to. The coordinator writes the checkpoint: the next state, once this one is told. */
+async function* endRound(progress: Progress, state: Checkpoint, { settings, emit }: RoundContext): RoundStep {
+  emit({ event: 'round', ...state.report });
+  yield { ...progress, state: next(state, settings.federation.rounds) };
+}

@@ -1,0 +1,201 @@
+import Type from 'typebox';
+import type { Static } from 'typebox';
+import { UserError } from '../errors.ts';
+import type { Evaluation } from '../events.ts';
+import type { Update } from './result.ts';
+import type { Draw } from './sampling.ts';
+
+/*
+ * Where a run stands:
+ *
+ *   Align ─► Publish ─► Collect ─► Aggregate ─► Evaluate ─► Checkpoint ─► Align of the next round, or Finished
+ *               ▲          │
+ *               └──────────┘  quorum not reached: the round is tried again with other clients
+ *
+ * A state is plain data: a checkpoint holds it as JSON. What it says of tensors (the LoRA vectors, the results received) lies
+ * beside it. The functions below are the arrows; each gives a new state and does nothing else.
+ */
+
+const Count = Type.Integer({ minimum: 0 });
+const Clients = Type.Array(Count);
+
+/** What a round has cost so far, all attempts and resumptions together. */
+const Cost = Type.Object({
+  bytes: Type.Object({ down: Count, up: Count }),
+  seconds: Type.Object({ align: Type.Number(), local: Type.Number(), aggregate: Type.Number(), evaluate: Type.Number() }),
+});
+
+const Score = Type.Object({ accuracy: Type.Union([Type.Number(), Type.Null()]), f1: Type.Optional(Type.Number()), loss: Type.Number() });
+
+const Report = Type.Object({
+  round: Count,
+  clients: Type.Object({ selected: Clients, reported: Clients, dropped: Clients, refused: Clients }),
+  alignmentLoss: Type.Union([Type.Number(), Type.Null()]),
+  localLoss: Type.Number(),
+  evaluation: Type.Optional(Type.Object({ base: Score, adapEmu: Score, adapFu: Score })),
+  bytes: Cost.properties.bytes,
+  seconds: Cost.properties.seconds,
+});
+
+/** A result that was accepted. */
+const Accepted = Type.Object({ client: Count, samples: Count, meanLoss: Type.Number() });
+
+const Align = Type.Object({ at: Type.Literal('Align'), round: Count, cost: Cost });
+
+const Publish = Type.Object({
+  at: Type.Literal('Publish'),
+  round: Count,
+  /** From 1. */
+  attempt: Count,
+  alignmentLoss: Report.properties.alignmentLoss,
+  cost: Cost,
+});
+
+const Collect = Type.Object({
+  ...Publish.properties,
+  at: Type.Literal('Collect'),
+  selected: Clients,
+  dropped: Clients,
+  /** In order of arrival. */
+  reported: Type.Array(Accepted),
+  /** Clients with a task whose result was refused, and who have not sent a good one since. */
+  refused: Clients,
+});
+
+const Aggregate = Type.Object({ ...Collect.properties, at: Type.Literal('Aggregate') });
+const Evaluate = Type.Object({ at: Type.Literal('Evaluate'), round: Count, report: Report });
+const Checkpoint = Type.Object({ at: Type.Literal('Checkpoint'), round: Count, report: Report });
+const Finished = Type.Object({ at: Type.Literal('Finished'), round: Count });
+
+export const RoundState = Type.Union([Align, Publish, Collect, Aggregate, Evaluate, Checkpoint, Finished]);
+export type RoundState = Static<typeof RoundState>;
+export type Align = Static<typeof Align>;
+export type Publish = Static<typeof Publish>;
+export type Collect = Static<typeof Collect>;
+export type Aggregate = Static<typeof Aggregate>;
+export type Evaluate = Static<typeof Evaluate>;
+export type Checkpoint = Static<typeof Checkpoint>;
+export type Finished = Static<typeof Finished>;
+type Cost = Static<typeof Cost>;
+type Phase = keyof Cost['seconds'];
+
+const FREE: Cost = { bytes: { down: 0, up: 0 }, seconds: { align: 0, local: 0, aggregate: 0, evaluate: 0 } };
+
+const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+const ascending = (clients: readonly number[]) => [...clients].sort((a, b) => a - b);
+
+function spend<T extends { cost: Cost }>(state: T, phase: Phase, seconds: number): T {
+  const { bytes, seconds: spent } = state.cost;
+  return { ...state, cost: { bytes, seconds: { ...spent, [phase]: spent[phase] + seconds } } };
+}
+
+export function begin(round: number): Align {
+  return { at: 'Align', round, cost: FREE };
+}
+
+/** Alignment goes on later; only its time is booked. */
+export function aligning(state: Align, seconds: number): Align {
+  return spend(state, 'align', seconds);
+}
+
+/** @param losses of every alignment step of the round; empty when it had none */
+export function aligned(state: Align, losses: readonly number[], seconds: number): Publish {
+  const { round, cost } = aligning(state, seconds);
+  return { at: 'Publish', round, attempt: 1, alignmentLoss: losses.length === 0 ? null : mean(losses), cost };
+}
+
+/** @param packageBytes what each client with a task downloads */
+export function published(state: Publish, { selected, dropped }: Draw, packageBytes: number): Collect {
+  const { bytes, seconds } = state.cost;
+  const down = bytes.down + packageBytes * (selected.length - dropped.length);
+  const cost = { bytes: { ...bytes, down }, seconds };
+  return { ...state, at: 'Collect', selected: [...selected], dropped: [...dropped], reported: [], refused: [], cost };
+}
+
+/** The clients that were given a task. */
+export function training({ selected, dropped }: Collect): number[] {
+  return selected.filter((client) => !dropped.includes(client));
+}
+
+/** The clients that may still report. */
+export function awaited(state: Collect): number[] {
+  const settled = new Set([...state.reported.map(({ client }) => client), ...state.refused]);
+  return training(state).filter((client) => !settled.has(client));
+}
+
+export function accepted(state: Collect, { client, samples, steps, bytes }: Update): Collect {
+  const { cost, reported, refused } = state;
+  return {
+    ...state,
+    reported: [...reported, { client, samples, meanLoss: mean(steps.map(({ loss }) => loss)) }],
+    refused: refused.filter((other) => other !== client),
+    cost: { ...cost, bytes: { ...cost.bytes, up: cost.bytes.up + bytes } },
+  };
+}
+
+/** A result of this round's `client` was refused. It counts as refused until it sends a good one. */
+export function refused(state: Collect, client: number): Collect {
+  return awaited(state).includes(client) ? { ...state, refused: ascending([...state.refused, client]) } : state;
+}
+
+/** What `client` reported was lost: it must report again. */
+export function forgotten(state: Collect, client: number): Collect {
+  return { ...state, reported: state.reported.filter((update) => update.client !== client) };
+}
+
+export function collecting(state: Collect, seconds: number): Collect {
+  return spend(state, 'local', seconds);
+}
+
+/**
+ * Whether to go on waiting. `open` while somebody may still report, the deadline has not passed and the quorum is within
+ * reach; then `enough` or `short`, by whether the quorum was met.
+ */
+export function verdict(state: Collect, quorum: number, deadlinePassed: boolean): 'open' | 'enough' | 'short' {
+  const waiting = awaited(state).length;
+  const reported = state.reported.length;
+  if (reported + waiting < quorum) return 'short';
+  if (waiting > 0 && !deadlinePassed) return 'open';
+  return reported >= quorum ? 'enough' : 'short';
+}
+
+/** Whoever has not reported by now has dropped out of the round. */
+export function collected(state: Collect): Aggregate {
+  return { ...state, at: 'Aggregate', dropped: ascending([...state.dropped, ...awaited(state)]) };
+}
+
+/**
+ * The round again, with other clients.
+ * @throws UserError when it was tried often enough
+ */
+export function retried(state: Collect, quorum: number, maxRoundRetries: number): Publish {
+  const { round, attempt, alignmentLoss, cost, reported, selected } = state;
+  if (attempt > maxRoundRetries) {
+    const times = attempt === 1 ? '' : ` in the last of ${attempt} attempts`;
+    throw new UserError(
+      `round ${round} failed: ${reported.length} of ${selected.length} selected clients reported${times}, but the quorum is ${quorum}`,
+      { hint: 'Lower federation.quorum or dropoutRate, or raise roundDeadlineSeconds, clientsPerRound or maxRoundRetries.' },
+    );
+  }
+  return { at: 'Publish', round, attempt: attempt + 1, alignmentLoss, cost };
+}
+
+export function aggregated(state: Aggregate, seconds: number): Evaluate {
+  const { round, selected, dropped, refused, alignmentLoss, cost } = spend(state, 'aggregate', seconds);
+  // By client, so that the mean does not depend on who was first.
+  const reported = state.reported.toSorted((a, b) => a.client - b.client);
+  const samples = reported.reduce((sum, update) => sum + update.samples, 0);
+  const localLoss = reported.reduce((sum, update) => sum + update.samples * update.meanLoss, 0) / samples;
+  const clients = { selected, reported: reported.map(({ client }) => client), dropped, refused };
+  return { at: 'Evaluate', round, report: { round, clients, alignmentLoss, localLoss, ...cost } };
+}
+
+/** @param evaluation null when none was due */
+export function evaluated({ round, report }: Evaluate, evaluation: Evaluation | null, seconds: number): Checkpoint {
+  const spent = { ...report.seconds, evaluate: report.seconds.evaluate + seconds };
+  return { at: 'Checkpoint', round, report: { ...report, ...(evaluation && { evaluation }), seconds: spent } };
+}
+
+export function next({ round }: Checkpoint, rounds: number): Align | Finished {
+  return round < rounds ? begin(round + 1) : { at: 'Finished', round };
+}

@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+// The command `fedbiot`, in plain JavaScript so that any Node can start it: the program is TypeScript, which Node runs by itself
+// only from 22.18 on. An older one hands over to the Node that is among the project's own packages.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+if (process.features.typescript) {
+  await import('./fedbiot.ts');
+} else {
+  const node = ownNode();
+  if (node === null) {
+    process.stderr.write(
+      `error: fedbiot needs Node 22.18 or newer, this is ${process.version}\nhint: Run \`npm ci\` in fedbiot's folder: it brings its own.\n`,
+    );
+    process.exitCode = 2;
+  } else {
+    handOver(node);
+  }
+}
+
+function ownNode() {
+  try {
+    const folder = dirname(createRequire(import.meta.url).resolve('node/package.json'));
+    const path = join(folder, 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
+    return existsSync(path) ? path : null;
+  } catch {
+    return null;
+  }
+}
+
+function handOver(node) {
+  const program = fileURLToPath(new URL('./fedbiot.ts', import.meta.url));
+  const child = spawn(node, [program, ...process.argv.slice(2)], { stdio: 'inherit' });
+  // Ctrl-C reaches both processes: what to do about it is the program's to decide.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  child.on('error', (error) => {
+    process.stderr.write(`error: cannot start ${node}: ${error.message}\n`);
+    process.exitCode = 1;
+  });
+  child.on('exit', (code, signal) => {
+    if (signal !== null) process.removeAllListeners(signal).kill(process.pid, signal);
+    else process.exitCode = code ?? 1;
+  });
+}

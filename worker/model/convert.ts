@@ -1,0 +1,71 @@
+import { mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ModelSpec } from '../../crds/types.ts';
+import { UserError } from '../errors.ts';
+import type { ModelDirectory } from './directory.ts';
+import { firstNonFinite, FLOAT_BYTES, isFloatDtype, widenToFloat32, type FloatDtype } from './float-formats.ts';
+import { roundFromFloat32 } from './float-rounding.ts';
+import { readSafetensorsHeader } from './safetensors.ts';
+import { readRows, streamSafetensors } from './safetensors-stream.ts';
+import type { WeightEntry, WeightIndex } from './weights.ts';
+
+/** How a weight that is stored in one format is held in a job: float32 holds every half exactly, so nothing is rounded for it. */
+export function heldAs(dtype: ModelSpec['dtype'], stored: FloatDtype): FloatDtype {
+  return dtype === 'bfloat16' ? 'BF16' : dtype === 'float16' ? 'F16' : stored;
+}
+
+/**
+ * A model whose frozen weights are held in `dtype`. Where they are stored otherwise, they are rounded once, tensor by tensor, into a file
+ * under `cache` that is named by the model's hash and the dtype and found again by the next run; the rest of the directory is used as it
+ * is. `auto` and `float32` change nothing: all is computed in float32.
+ * @throws UserError when a value is too large for the dtype, or the file cannot be written
+ */
+export async function withDtype(
+  model: ModelDirectory,
+  dtype: ModelSpec['dtype'],
+  cache: string,
+  { signal }: { signal?: AbortSignal } = {},
+): Promise<ModelDirectory> {
+  if ([...model.weights.values()].every((entry) => heldAs(dtype, entry.dtype) === entry.dtype)) return model;
+  const folder = join(cache, `weights-${(await model.sha256()).slice(0, 16)}-${dtype}`);
+  const file = join(folder, 'model.safetensors');
+  if (!existsSync(file)) {
+    await mkdir(folder, { recursive: true });
+    const tensors = [...model.weights].map(([name, entry]) => {
+      const wanted = heldAs(dtype, entry.dtype);
+      return { name, dtype: wanted, shape: entry.shape, chunks: () => rounded(name, entry, wanted) };
+    });
+    await streamSafetensors(file, tensors, { metadata: { format: 'pt' }, ...(signal && { signal }) });
+  }
+  return { ...model, weights: indexOf(file, model.weights) };
+}
+
+/** The converted file's own index; a file that is not whole was never renamed to this name. */
+function indexOf(file: string, weights: WeightIndex): WeightIndex {
+  const { tensors } = readSafetensorsHeader(file);
+  return new Map(
+    [...weights].map(([name, { shape }]) => {
+      const found = tensors.get(name);
+      if (found === undefined || !isFloatDtype(found.dtype) || String(found.shape) !== String(shape)) {
+        throw new UserError(`${file} does not hold ${name} as it was written`, { hint: 'Remove the file: it is made anew.' });
+      }
+      return [name, { ...found, dtype: found.dtype, file }];
+    }),
+  );
+}
+
+async function* rounded(name: string, entry: WeightEntry, dtype: FloatDtype): AsyncGenerator<Uint8Array> {
+  for await (const piece of readRows(entry)) {
+    const values = new Float32Array(piece.byteLength / FLOAT_BYTES[entry.dtype]);
+    widenToFloat32(entry.dtype, piece, values);
+    const bytes = roundFromFloat32(dtype, values);
+    const at = firstNonFinite(dtype, bytes);
+    if (at >= 0) {
+      throw new UserError(`weight ${name} in ${entry.file} holds ${values[at]}, too large for ${dtype}`, {
+        hint: 'Set model.dtype to bfloat16, which has the range of float32, or to auto.',
+      });
+    }
+    yield bytes;
+  }
+}

@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { UserError } from '../errors.ts';
+import { parseDecoderConfig } from './config.ts';
+import type { DecoderConfig } from './config.ts';
+import { fileSha256 } from './file-hash.ts';
+import { downloadModel } from './hub.ts';
+import type { DownloadOptions } from './hub.ts';
+import { indexWeights } from './weights.ts';
+import type { WeightIndex } from './weights.ts';
+
+/** A Hugging Face model directory whose config and weights were found to fit each other. */
+export interface ModelDirectory {
+  /** Absolute. */
+  readonly path: string;
+  readonly config: DecoderConfig;
+  readonly weights: WeightIndex;
+  /** SHA-256 (hex) of the model: of config.json, tokenizer.json and every weight file by name, wherever the directory lies. */
+  sha256(): Promise<string>;
+}
+
+/**
+ * Opens a model: a directory (path or file: URL), or `hf://org/name@revision`, which is downloaded into the Hugging Face cache first.
+ * No weights are read, only their headers.
+ * @throws UserError when the directory is missing or incomplete, the architecture is not supported, or the download fails
+ */
+export async function openModelDirectory(uri: string, options: DownloadOptions = {}): Promise<ModelDirectory> {
+  const path = uri.startsWith('hf://') ? await downloadModel(uri, options) : localPath(uri);
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new UserError(`${path} is not a directory`, {
+      hint: 'Point model.uri at a Hugging Face model directory, or at hf://org/name@revision.',
+    });
+  }
+  const config = parseDecoderConfig(readConfig(join(path, 'config.json')), join(path, 'config.json'));
+  const { weights, files } = indexWeights(path, config);
+  const hashed = new Map(files);
+  for (const name of ['config.json', 'tokenizer.json']) {
+    if (existsSync(join(path, name))) hashed.set(name, join(path, name));
+  }
+  return { path, config, weights, sha256: () => sha256OfFiles(hashed) };
+}
+
+function localPath(uri: string): string {
+  const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(uri)?.[1]?.toLowerCase();
+  if (scheme === undefined) return resolve(uri);
+  if (scheme === 'file') return fileURLToPath(uri);
+  throw new UserError(`${uri}: ${scheme}:// is not supported`, {
+    hint: 'Use a directory, a file:// URL or hf://org/name@revision.',
+  });
+}
+
+function readConfig(path: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new UserError(`${path} is missing or not readable`, {
+      hint: 'A model directory holds config.json, tokenizer.json and *.safetensors.',
+      cause,
+    });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new UserError(`${path} is not valid JSON: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+/** Hash over "digest  name" lines in the order of names, as sha256sum prints them. */
+async function sha256OfFiles(files: ReadonlyMap<string, string>): Promise<string> {
+  const hash = createHash('sha256');
+  for (const name of [...files.keys()].sort()) hash.update(`${await fileSha256(files.get(name) ?? name)}  ${name}\n`);
+  return hash.digest('hex');
+}

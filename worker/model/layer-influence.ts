@@ -1,0 +1,28 @@
+import type { Compute } from '../engine/compute.ts';
+import { float32 } from '../engine/tensor.ts';
+import { tokenFeeds, type TokenBatch } from './batch-feeds.ts';
+import type { FederatedModel } from './federated-model.ts';
+import { influenceOf, influenceProgram } from './programs/influence.ts';
+import { weightFolder } from './stored-weights.ts';
+
+/**
+ * Influence of each teacher layer, in order: the mean over the batches' tokens of 1 − cos(input, output). The first token of a text is
+ * left out: it is an attention sink whose norm and direction say nothing about the rest.
+ */
+export async function layerInfluence(compute: Compute, model: FederatedModel, batches: readonly TokenBatch[]): Promise<number[]> {
+  const session = await compute.load(influenceProgram(model), weightFolder(model.weights));
+  const { teacher } = model.split;
+  const total = batches.reduce((sum, { tokens, rows }) => sum + tokens - rows, 0);
+  const influence = teacher.map(() => 0);
+  for (const batch of batches) {
+    const weights = new Float32Array(batch.rows * batch.length);
+    batch.lengths.forEach((length, row) => weights.fill(1 / total, row * batch.length + 1, row * batch.length + length));
+    const { outputs } = await session.run({
+      feeds: { ...tokenFeeds(batch), tokenWeights: float32(weights) },
+      fetch: teacher.map(influenceOf),
+    });
+    teacher.forEach((layer, i) => (influence[i]! += Number(outputs[influenceOf(layer)]!.data[0])));
+  }
+  await session.release();
+  return influence;
+}

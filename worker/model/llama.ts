@@ -1,0 +1,108 @@
+import type { Graph, Value } from '../engine/graph.ts';
+import { attention, rotary } from '../engine/ops/attention.ts';
+import { add, swiglu } from '../engine/ops/elementwise.ts';
+import { gatherRows } from '../engine/ops/gather.ts';
+import { gemm } from '../engine/ops/matrix.ts';
+import { rmsNorm } from '../engine/ops/normalization.ts';
+import { concat, reshape, split, transpose } from '../engine/ops/shape.ts';
+import type { DecoderConfig } from './config.ts';
+import type { LoraGroups } from './lora-graph.ts';
+import type { Positions } from './positions.ts';
+
+/** A frozen or trainable weight by its canonical name, e.g. `model.layers.3.mlp.up_proj.weight`, as float32. */
+export type WeightSource = (name: string) => Value;
+
+/** What all layers of a pass share. */
+export interface DecoderPass {
+  readonly graph: Graph;
+  readonly config: DecoderConfig;
+  readonly weight: WeightSource;
+  readonly positions: Positions;
+  /** LoRA of a layer, by its index in the full model. */
+  readonly lora: (layer: number) => LoraGroups | undefined;
+}
+
+/** Keys and values of the tokens before, [batch, keyValueHeads, past, headDim]. */
+export interface LayerCache {
+  readonly keys: Value;
+  readonly values: Value;
+}
+
+export interface LayerOptions {
+  /** Rows of h to go on with after attention; the last layer need not compute rows that no loss reads. */
+  readonly rows?: Value;
+  readonly cache?: LayerCache;
+}
+
+/** h[ids]: [batch, length] token ids to rows [batch·length, hidden]. */
+export function embed({ weight }: DecoderPass, ids: Value): Value {
+  return gatherRows(weight('model.embed_tokens.weight'), reshape(ids, ['rows']));
+}
+
+/** One decoder layer on rows h [batch·length, hidden]: h + attention(norm(h)), then + mlp(norm(·)). */
+export function decoderLayer(pass: DecoderPass, layer: number, h: Value, options: LayerOptions = {}): { h: Value; cache: LayerCache } {
+  const { config, weight } = pass;
+  const name = `model.layers.${layer}`;
+  const attended = selfAttention(pass, layer, rmsNorm(h, weight(`${name}.input_layernorm.weight`), config.rmsNormEpsilon), options);
+  const residual = options.rows ? gatherRows(h, options.rows) : h;
+  const h1 = add(residual, attended.output);
+  const h2 = add(h1, mlp(pass, layer, rmsNorm(h1, weight(`${name}.post_attention_layernorm.weight`), config.rmsNormEpsilon)));
+  return { h: h2, cache: attended.cache };
+}
+
+function selfAttention(pass: DecoderPass, layer: number, x: Value, options: LayerOptions): { output: Value; cache: LayerCache } {
+  const { config, positions } = pass;
+  const { heads, keyValueHeads, headDim } = config;
+  const [batch, length] = positions.queries.shape as [string, string];
+  const [q, k, v] = project(pass, layer, 'self_attn', ['q_proj', 'k_proj', 'v_proj'], x) as [Value, Value, Value];
+  const perHead = (rows: Value, count: number) => transpose(reshape(rows, [batch, length, count, headDim]), [0, 2, 1, 3]);
+
+  const rotated = rotary(perHead(k, keyValueHeads), positions.cos, positions.sin);
+  const keys = options.cache ? concat([options.cache.keys, rotated], 2, positions.keyLength) : rotated;
+  const values = options.cache ? concat([options.cache.values, perHead(v, keyValueHeads)], 2, positions.keyLength) : perHead(v, keyValueHeads);
+  const o = attention(rotary(perHead(q, heads), positions.cos, positions.sin), keys, values, positions.mask);
+
+  const rows = reshape(transpose(o, [0, 2, 1, 3]), [x.shape[0]!, heads * headDim]);
+  const [output] = project(pass, layer, 'self_attn', ['o_proj'], options.rows ? gatherRows(rows, options.rows) : rows) as [Value];
+  return { output, cache: { keys, values } };
+}
+
+function mlp(pass: DecoderPass, layer: number, x: Value): Value {
+  const [gate, up] = project(pass, layer, 'mlp', ['gate_proj', 'up_proj'], x) as [Value, Value];
+  const [down] = project(pass, layer, 'mlp', ['down_proj'], swiglu(gate, up)) as [Value];
+  return down;
+}
+
+/**
+ * Projections that read the same x, each y = x·Wᵀ (+ bias) (+ (α/r)·(x·Aᵀ)·B). The A of a group lie together, so that one
+ * product serves them all.
+ */
+function project(pass: DecoderPass, layer: number, block: string, projections: readonly string[], x: Value): Value[] {
+  const { config, weight } = pass;
+  const group = pass.lora(layer)?.get(projections[0]!);
+  const adapted = group ? projections.filter((projection) => group.b.has(projection)) : [];
+  const low = group && adapted.length > 0 ? gemm(group.dropout(x), group.a, { transB: true, alpha: group.scale }) : undefined;
+  const lows = low ? split(low, 1, adapted.map(() => group!.rank)) : [];
+  return projections.map((projection) => {
+    const name = `model.layers.${layer}.${block}.${projection}`;
+    const y = gemm(x, weight(`${name}.weight`), { transB: true });
+    const biased = hasBias(config, projection) ? add(y, weight(`${name}.bias`)) : y;
+    const place = adapted.indexOf(projection);
+    return place < 0 ? biased : gemm(lows[place]!, group!.b.get(projection)!, { c: biased });
+  });
+}
+
+function hasBias(config: DecoderConfig, projection: string): boolean {
+  if (projection === 'o_proj') return config.outputBias;
+  return projection.startsWith('q') || projection.startsWith('k') || projection.startsWith('v') ? config.attentionBias : config.mlpBias;
+}
+
+/** The rows the vocabulary's head reads: RMS norm of the last hidden states. */
+export function finalNorm({ config, weight }: DecoderPass, h: Value): Value {
+  return rmsNorm(h, weight('model.norm.weight'), config.rmsNormEpsilon);
+}
+
+/** The vocabulary's head [vocabulary, hidden]; the embedding itself where the two are tied. */
+export function head({ config, weight }: DecoderPass): Value {
+  return weight(config.tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight');
+}

@@ -1,0 +1,59 @@
+import { Graph } from '../../engine/graph.ts';
+import { cast } from '../../engine/ops/cast.ts';
+import { gatherRows } from '../../engine/ops/gather.ts';
+import { gemm } from '../../engine/ops/matrix.ts';
+import type { FederatedModel } from '../federated-model.ts';
+import { decoderLayer, embed, finalNorm, head, type DecoderPass } from '../llama.ts';
+import { positionsOf } from '../positions.ts';
+import { storedWeights } from '../stored-weights.ts';
+import type { Trunk } from './hidden-states.ts';
+import { ADAPTER, EMULATOR, loraOfPart, vectorInput } from './pass.ts';
+
+/** Names of a layer's cache: inputs `past.*`, outputs `present.*`. */
+export function cacheNames(layer: number): { past: [string, string]; present: [string, string] } {
+  return { past: [`past.keys.${layer}`, `past.values.${layer}`], present: [`present.keys.${layer}`, `present.values.${layer}`] };
+}
+
+/** All layers of a model with the given trunk, in order. */
+export function decodedLayers({ split }: FederatedModel, trunk: Trunk): readonly number[] {
+  return [...split.front, ...split[trunk], ...split.tail];
+}
+
+/**
+ * One step of greedy decoding with a cache of keys and values; the first step, with an empty cache, reads the prompts.
+ * Inputs: `ids` (int32), `positions` (float32) [batch, length]; `keyPositions` [batch, keys] for cached and new tokens, where a padded
+ * key has PADDING_POSITION; `lastRows` [batch] (int32), the row of each sequence's last token; `past.*` [batch, keyValueHeads, past,
+ * headDim]; `adapter`, and `emulator` for the emulator. Outputs: `next` [batch] (int32), the likeliest tokens; `present.*`.
+ */
+export function decodingProgram(model: FederatedModel, trunk: Trunk): Graph {
+  const graph = new Graph();
+  const { config } = model;
+  const adapter = loraOfPart(vectorInput(graph, ADAPTER, model.adapter), model.adapter);
+  const emulator = loraOfPart(trunk === 'emulator' ? vectorInput(graph, EMULATOR, model.emulator) : undefined, model.emulator);
+  const trunkLayers = model.split[trunk];
+  const ids = graph.input('ids', 'int32', ['batch', 'length']);
+  const queries = graph.input('positions', 'float32', ['batch', 'length']);
+  const keys = graph.input('keyPositions', 'float32', ['batch', 'keys']);
+  const lastRows = graph.input('lastRows', 'int32', ['batch']);
+  const pass: DecoderPass = {
+    graph,
+    config,
+    weight: storedWeights(graph, model.weights),
+    positions: positionsOf(graph, config, queries, keys),
+    lora: (layer) => (trunkLayers.includes(layer) ? emulator : adapter)(layer),
+  };
+
+  let h = embed(pass, ids);
+  const cacheShape = ['batch', config.keyValueHeads, 'past', config.headDim];
+  for (const layer of decodedLayers(model, trunk)) {
+    const { past, present } = cacheNames(layer);
+    const cache = { keys: graph.input(past[0], 'float32', cacheShape), values: graph.input(past[1], 'float32', cacheShape) };
+    const step = decoderLayer(pass, layer, h, { cache });
+    h = step.h;
+    graph.output(present[0], step.cache.keys);
+    graph.output(present[1], step.cache.values);
+  }
+  const logits = gemm(finalNorm(pass, gatherRows(h, lastRows)), head(pass), { transB: true });
+  graph.output('next', cast(graph.apply('ArgMax', [logits], 'int64', ['batch'], { axis: 1, keepdims: 0 }), 'int32'));
+  return graph;
+}

@@ -1,0 +1,34 @@
+import { Graph } from '../../engine/graph.ts';
+import type { FederatedModel } from '../federated-model.ts';
+import { decoderLayer } from '../llama.ts';
+import { ADAPTER, beginPass, embedInput, EMULATOR, loraOfPart, runLayers, vectorInput } from './pass.ts';
+
+/** Which layers lie between the embedding and the adapter's last part. */
+export type Trunk = 'teacher' | 'emulator';
+
+/** Name of the output after the given layer. */
+export function hiddenAfter(layer: number): string {
+  return `hidden.${layer}`;
+}
+
+/**
+ * Token ids to the hidden states after layers of the trunk, without a tape. Inputs: `ids` (int32) and `positions` (float32)
+ * [batch, length]; `adapter` if the adapter has front layers; `emulator` for the emulator. Output `hidden.L` [batch·length, hidden]
+ * for each layer L of `after` (indices in the full model; −1 is the trunk's own input).
+ */
+export function hiddenStatesProgram(model: FederatedModel, trunk: Trunk, after: readonly number[]): Graph {
+  const graph = new Graph();
+  const { front } = model.split;
+  const adapter = front.length > 0 ? vectorInput(graph, ADAPTER, model.adapter) : undefined;
+  const emulator = trunk === 'emulator' ? vectorInput(graph, EMULATOR, model.emulator) : undefined;
+  const frontLora = loraOfPart(adapter, model.adapter);
+  const trunkLora = loraOfPart(emulator, model.emulator);
+  const pass = beginPass(graph, model, (layer) => (front.includes(layer) ? frontLora : trunkLora)(layer));
+  let h = runLayers(pass, front, embedInput(pass));
+  if (after.includes(-1)) graph.output(hiddenAfter(-1), h);
+  for (const layer of model.split[trunk]) {
+    h = decoderLayer(pass, layer, h).h;
+    if (after.includes(layer)) graph.output(hiddenAfter(layer), h);
+  }
+  return graph;
+}

@@ -1,0 +1,34 @@
+import { Graph, type Value } from '../../engine/graph.ts';
+import { add, div, mul, sqrt, square, sub } from '../../engine/ops/elementwise.ts';
+import { reduceSum } from '../../engine/ops/shape.ts';
+import type { FederatedModel } from '../federated-model.ts';
+import { decoderLayer } from '../llama.ts';
+import { beginPass, embedInput, runLayers } from './pass.ts';
+
+/** Name of the output of the given layer's influence. */
+export function influenceOf(layer: number): string {
+  return `influence.${layer}`;
+}
+
+/**
+ * How much each teacher layer changes what passes through it (block influence, ShortGPT, arXiv 2403.03853):
+ *   Σ_i w_i·(1 − cos(x_i, layer(x_i)))
+ * Inputs: `ids` (int32), `positions` [batch, length]; `tokenWeights` [rows]. Output `influence.L` [] for each teacher layer.
+ */
+export function influenceProgram(model: FederatedModel): Graph {
+  const graph = new Graph();
+  const pass = beginPass(graph, model, () => undefined);
+  const weights = graph.input('tokenWeights', 'float32', ['rows']);
+  let h = runLayers(pass, model.split.front, embedInput(pass));
+  for (const layer of model.split.teacher) {
+    const next = decoderLayer(pass, layer, h).h;
+    graph.output(influenceOf(layer), reduceSum(mul(weights, sub(1, cosine(h, next))), [0], false));
+    h = next;
+  }
+  return graph;
+}
+
+function cosine(a: Value, b: Value): Value {
+  const norm = (x: Value) => sqrt(add(reduceSum(square(x), [1], false), 1e-12));
+  return div(reduceSum(mul(a, b), [1], false), mul(norm(a), norm(b)));
+}

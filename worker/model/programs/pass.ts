@@ -1,0 +1,58 @@
+import type { Graph, Value } from '../../engine/graph.ts';
+import { PARAMETERS } from '../../engine/trainer.ts';
+import type { FederatedModel, LoraPart } from '../federated-model.ts';
+import { loraOf } from '../lora-graph.ts';
+import { decoderLayer, embed, type DecoderPass, type LayerOptions, type WeightSource } from '../llama.ts';
+import { positionsOf } from '../positions.ts';
+import { storedWeights } from '../stored-weights.ts';
+
+/** Names of the inputs that all programs share. */
+export const IDS = 'ids';
+export const POSITIONS = 'positions';
+export const ADAPTER = 'adapter';
+export const EMULATOR = 'emulator';
+export const DROPOUT_KEY = 'dropoutKey';
+
+/** A flat LoRA vector as an input of the graph. */
+export function vectorInput(graph: Graph, name: string, { layout }: LoraPart): Value {
+  return graph.input(name, 'float32', [layout.size]);
+}
+
+/** The LoRA of a part's layers, cut from its flat vector; without a vector the layers run as they are stored. */
+export function loraOfPart(vector: Value | undefined, { layout, scale }: LoraPart): DecoderPass['lora'] {
+  return vector && layout.size > 0 ? loraOf(vector, layout, scale) : () => undefined;
+}
+
+/**
+ * The trained vector, and the LoRA of its layers with dropout if the part has any; `dropoutKey` [1] (int64) then is an input that must be
+ * new for every step.
+ */
+export function trainedLora(graph: Graph, part: LoraPart): { parameters: Value; lora: DecoderPass['lora'] } {
+  const parameters = vectorInput(graph, PARAMETERS, part);
+  const dropped = part.dropout > 0 ? { rate: part.dropout, key: graph.input(DROPOUT_KEY, 'int64', [1]) } : undefined;
+  return { parameters, lora: loraOf(parameters, part.layout, part.scale, dropped) };
+}
+
+/** Begins a pass over whole sequences: `positions` [batch, length] serve queries and keys alike. */
+export function beginPass(graph: Graph, model: FederatedModel, lora: DecoderPass['lora'], weight: WeightSource = storedWeights(graph, model.weights)): DecoderPass {
+  const positions = graph.input(POSITIONS, 'float32', ['batch', 'length']);
+  return { graph, config: model.config, weight, positions: positionsOf(graph, model.config, positions, positions), lora };
+}
+
+export function embedInput(pass: DecoderPass): Value {
+  return embed(pass, pass.graph.input(IDS, 'int32', ['batch', 'length']));
+}
+
+/** Runs decoder layers in order; `options` applies to the last of them. */
+export function runLayers(pass: DecoderPass, layers: readonly number[], h: Value, options: LayerOptions = {}): Value {
+  return layers.reduce((x, layer, i) => decoderLayer(pass, layer, x, i === layers.length - 1 ? options : {}).h, h);
+}
+
+/** Rows that carry a label: their places among all rows, the labels, and each row's weight in the loss, all [labelled]. */
+export function labelInputs(graph: Graph): { rows: Value; labels: Value; weights: Value } {
+  return {
+    rows: graph.input('labelledRows', 'int32', ['labelled']),
+    labels: graph.input('labels', 'int32', ['labelled']),
+    weights: graph.input('labelWeights', 'float32', ['labelled']),
+  };
+}

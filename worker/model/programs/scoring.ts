@@ -1,0 +1,26 @@
+import { Graph } from '../../engine/graph.ts';
+import { cast } from '../../engine/ops/cast.ts';
+import { crossEntropyRows } from '../../engine/ops/vocabulary.ts';
+import type { FederatedModel } from '../federated-model.ts';
+import { finalNorm, head } from '../llama.ts';
+import { ADAPTER, beginPass, loraOfPart, runLayers, vectorInput } from './pass.ts';
+
+/**
+ * From the trunk's hidden states to each labelled row's loss and whether its label is the likeliest token.
+ * Inputs: `positions` [batch, length]; `hidden` [rows, hidden]; `adapter`; `labelledRows`, `labels` [labelled] (int32).
+ * Outputs: `nll` [labelled] in nats; `correct` [labelled], 1 or 0.
+ */
+export function scoringProgram(model: FederatedModel): Graph {
+  const graph = new Graph();
+  const lora = loraOfPart(vectorInput(graph, ADAPTER, model.adapter), model.adapter);
+  const pass = beginPass(graph, model, lora);
+  const rows = graph.input('labelledRows', 'int32', ['labelled']);
+  const labels = graph.input('labels', 'int32', ['labelled']);
+  const h = graph.input('hidden', 'float32', ['rows', model.config.hiddenSize]);
+  const y = finalNorm(pass, runLayers(pass, model.split.tail, h, { rows }));
+  const { nll, logits } = crossEntropyRows(y, head(pass), labels);
+  graph.output('nll', nll);
+  const best = cast(graph.apply('ArgMax', [logits], 'int64', ['labelled'], { axis: 1, keepdims: 0 }), 'int32');
+  graph.output('correct', cast(graph.apply('Equal', [best, labels], 'bool', ['labelled']), 'int32'));
+  return graph;
+}

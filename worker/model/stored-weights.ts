@@ -1,0 +1,30 @@
+import { dirname, relative, sep } from 'node:path';
+import type { Graph } from '../engine/graph.ts';
+import { cast } from '../engine/ops/cast.ts';
+import type { DType } from '../engine/tensor.ts';
+import type { FloatDtype } from './float-formats.ts';
+import type { WeightSource } from './llama.ts';
+import type { WeightIndex } from './weights.ts';
+
+/** The folder that a session must be given to find the weights: the closest one above all their files. */
+export function weightFolder(weights: WeightIndex): string {
+  const folders = [...weights.values()].map(({ file }) => dirname(file).split(sep));
+  const common = folders.reduce((a, b) => {
+    const differ = a.findIndex((part, i) => part !== b[i]);
+    return differ < 0 ? a : a.slice(0, differ);
+  });
+  return common.join(sep) || sep;
+}
+
+const GRAPH_DTYPES = { F32: 'float32', BF16: 'bfloat16', F16: 'float16' } as const satisfies Record<FloatDtype, DType>;
+
+/** Frozen weights read in place from the model's files; half precisions are widened to float32, in which all is computed. */
+export function storedWeights(graph: Graph, weights: WeightIndex): WeightSource {
+  const folder = weightFolder(weights);
+  return (name) => {
+    const entry = weights.get(name);
+    if (!entry) throw new Error(`the model has no weight ${name}`);
+    const { file, dtype, shape, offset, bytes } = entry;
+    return cast(graph.weight(name, GRAPH_DTYPES[dtype], shape, { file: relative(folder, file), offset, bytes }), 'float32');
+  };
+}

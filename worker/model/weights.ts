@@ -1,0 +1,193 @@
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { Projection } from '../../crds/types.ts';
+import { UserError } from '../errors.ts';
+import type { DecoderConfig } from './config.ts';
+import { firstNonFinite, FLOAT_BYTES, isFloatDtype } from './float-formats.ts';
+import type { FloatDtype } from './float-formats.ts';
+import { INPUT_GROUPS, moduleOf, projectionShape } from './lora-layout.ts';
+import { readSafetensorsHeader } from './safetensors.ts';
+import type { SafetensorsHeader } from './safetensors.ts';
+
+/** Where a weight lies on disk. */
+export interface WeightEntry {
+  /** Absolute path, symbolic links resolved. */
+  readonly file: string;
+  readonly dtype: FloatDtype;
+  readonly shape: readonly number[];
+  /** First byte, counted from the start of the file. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** Every weight of a model by its checkpoint name: `model.layers.0.self_attn.q_proj.weight`, `lm_head.weight`, … */
+export type WeightIndex = ReadonlyMap<string, WeightEntry>;
+
+/** The weights and the files they lie in: name in the model's directory → absolute path. */
+export interface IndexedWeights {
+  readonly weights: WeightIndex;
+  readonly files: ReadonlyMap<string, string>;
+}
+
+const SINGLE_FILE = 'model.safetensors';
+const INDEX_FILE = 'model.safetensors.index.json';
+const LISTED = 50;
+
+/**
+ * The weights a decoder has, with their shapes ([out, in] for projections), in the order they are computed with. A tied model has no `lm_head.weight`.
+ */
+export function decoderTensors(config: DecoderConfig): { name: string; shape: readonly number[] }[] {
+  const { hiddenSize, vocabSize } = config;
+  const hasBias = (projection: Projection) =>
+    moduleOf(projection) === 'mlp' ? config.mlpBias : projection === 'o_proj' ? config.outputBias : config.attentionBias;
+  const projections = INPUT_GROUPS.flat().map((projection) => ({
+    name: `${moduleOf(projection)}.${projection}`,
+    bias: hasBias(projection),
+    ...projectionShape(config, projection),
+  }));
+  const layer = (prefix: string) => [
+    { name: `${prefix}.input_layernorm.weight`, shape: [hiddenSize] },
+    { name: `${prefix}.post_attention_layernorm.weight`, shape: [hiddenSize] },
+    ...projections.flatMap((projection) => [
+      { name: `${prefix}.${projection.name}.weight`, shape: [projection.out, projection.in] },
+      ...(projection.bias ? [{ name: `${prefix}.${projection.name}.bias`, shape: [projection.out] }] : []),
+    ]),
+  ];
+  return [
+    { name: 'model.embed_tokens.weight', shape: [vocabSize, hiddenSize] },
+    ...Array.from({ length: config.layers }, (_, i) => layer(`model.layers.${i}`)).flat(),
+    { name: 'model.norm.weight', shape: [hiddenSize] },
+    ...(config.tiedEmbeddings ? [] : [{ name: 'lm_head.weight', shape: [vocabSize, hiddenSize] }]),
+  ];
+}
+
+/**
+ * Finds every weight the config demands in a directory's model.safetensors, or in the shards its index names. Reads headers only.
+ * @throws UserError when a file is missing or broken, or listing all weights that are missing, misshapen or not floating point
+ */
+export function indexWeights(directory: string, config: DecoderConfig): IndexedWeights {
+  const shardOf = readShardMap(directory);
+  const files = new Map<string, string>();
+  const headers = new Map<string, SafetensorsHeader>();
+  const weights = new Map<string, WeightEntry>();
+  const problems: string[] = [];
+  for (const { name, shape } of decoderTensors(config)) {
+    const shard = shardOf(name);
+    if (shard === undefined) {
+      problems.push(`${name} [${shape.join(', ')}] is missing`);
+      continue;
+    }
+    const file = files.get(shard) ?? resolveShard(directory, shard);
+    const header = headers.get(shard) ?? readSafetensorsHeader(file);
+    files.set(shard, file);
+    headers.set(shard, header);
+    const found = header.tensors.get(name);
+    if (found === undefined) problems.push(`${name} [${shape.join(', ')}] is missing from ${shard}`);
+    else if (!sameShape(found.shape, shape))
+      problems.push(`${name} has shape [${found.shape.join(', ')}], not [${shape.join(', ')}]`);
+    else if (!isFloatDtype(found.dtype)) problems.push(`${name} is ${found.dtype}, not F32, BF16 or F16`);
+    else weights.set(name, { file, dtype: found.dtype, shape, offset: found.offset, bytes: found.bytes });
+  }
+  if (problems.length > 0) {
+    const rest = problems.length > LISTED ? [`… and ${problems.length - LISTED} more`] : [];
+    throw new UserError(
+      [`the weights in ${directory} do not match its config.json:`, ...problems.slice(0, LISTED), ...rest].join('\n  '),
+      { hint: 'Check that the directory is complete and that config.json belongs to these weights.' },
+    );
+  }
+  return { weights, files };
+}
+
+/**
+ * Looks for NaN and infinity in the given weights, reading them in pieces of 8 MiB at most.
+ * @throws UserError naming the first tensor that has one, and where in it
+ */
+export async function scanFinite(weights: WeightIndex, options: { signal?: AbortSignal } = {}): Promise<void> {
+  const buffer = new Uint8Array(8 << 20);
+  for (const [file, entries] of Map.groupBy(weights, ([, entry]) => entry.file)) {
+    const handle = await open(file, 'r');
+    try {
+      for (const [name, { dtype, shape, offset, bytes }] of entries) {
+        for (let done = 0; done < bytes;) {
+          options.signal?.throwIfAborted();
+          const { bytesRead } = await handle.read(buffer, 0, Math.min(buffer.byteLength, bytes - done), offset + done);
+          const whole = bytesRead - (bytesRead % FLOAT_BYTES[dtype]);
+          if (whole === 0) throw new UserError(`${file} ends within ${name}: the file is truncated`);
+          const found = firstNonFinite(dtype, buffer.subarray(0, whole));
+          if (found >= 0) {
+            const at = coordinates(done / FLOAT_BYTES[dtype] + found, shape);
+            throw new UserError(`weight ${name} in ${file} is NaN or infinite at [${at.join(', ')}]`, {
+              hint: 'The checkpoint is damaged, or was saved in float16 after an overflow; use another copy.',
+            });
+          }
+          done += whole;
+        }
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+}
+
+/** From a weight's name to the file that holds it, as model.safetensors (preferred, as transformers does) or the index says. */
+function readShardMap(directory: string): (name: string) => string | undefined {
+  if (existsSync(join(directory, SINGLE_FILE))) return () => SINGLE_FILE;
+  const path = join(directory, INDEX_FILE);
+  if (!existsSync(path)) {
+    const pickled =
+      existsSync(join(directory, 'pytorch_model.bin')) || existsSync(join(directory, 'pytorch_model.bin.index.json'));
+    throw new UserError(`${directory} has neither ${SINGLE_FILE} nor ${INDEX_FILE}`, {
+      hint: pickled
+        ? 'Its pytorch_model.bin is a pickle, which can run code and is never read: convert it to safetensors.'
+        : 'Point model.uri at a Hugging Face directory with safetensors weights.',
+    });
+  }
+  const shards = new Map<string, string>();
+  for (const [name, shard] of Object.entries(readWeightMap(path))) {
+    if (typeof shard !== 'string' || shard === '' || shard !== basename(shard) || shard.includes('\\') || shard === '..') {
+      throw new UserError(`${path} places ${name} in ${JSON.stringify(shard)}, which is not the name of a file beside it`);
+    }
+    shards.set(name, shard);
+  }
+  return (name) => shards.get(name);
+}
+
+function readWeightMap(path: string): object {
+  let index: unknown;
+  try {
+    index = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new UserError(`${path} is not valid JSON`, { cause });
+  }
+  if (typeof index === 'object' && index !== null && 'weight_map' in index) {
+    const map = index.weight_map;
+    if (typeof map === 'object' && map !== null && !Array.isArray(map)) return map;
+  }
+  throw new UserError(`${path} has no weight_map`);
+}
+
+function resolveShard(directory: string, shard: string): string {
+  try {
+    return realpathSync(join(directory, shard));
+  } catch (cause) {
+    throw new UserError(`${join(directory, shard)} is missing`, {
+      hint: 'Download the model again; a shard did not arrive.',
+      cause,
+    });
+  }
+}
+
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, i) => size === b[i]);
+}
+
+/** Row-major coordinates of a flat index. */
+function coordinates(flat: number, shape: readonly number[]): number[] {
+  const out: number[] = [];
+  for (const size of shape.toReversed()) {
+    out.unshift(flat % size);
+    flat = Math.floor(flat / size);
+  }
+  return out;
+}

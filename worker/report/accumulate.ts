@@ -1,0 +1,53 @@
+import type { Evaluation, RoundReport, RunEvent, RunPlan, RunReport } from '../events.ts';
+
+/** What the events of a run add up to. Its size grows with rounds, not with steps. */
+export interface RunHistory {
+  readonly run: { readonly job: string; readonly method: string; readonly plan: RunPlan } | null;
+  /** Finished rounds, ascending. */
+  readonly rounds: readonly RoundReport[];
+  readonly lastEvaluation: Evaluation | null;
+}
+
+/** What a report says that no event carries. */
+export interface RunFacts {
+  readonly seed: number;
+  readonly partition: RunReport['partition'];
+  readonly adapterSha256: string | null;
+}
+
+export const emptyHistory: RunHistory = { run: null, rounds: [], lastEvaluation: null };
+
+/**
+ * Adds one event. A round that comes again (a run resumed from an earlier checkpoint) replaces the old one and all after it, so
+ * a history is the same whether or not the run was ever interrupted.
+ */
+export function accumulate(history: RunHistory, event: RunEvent): RunHistory {
+  switch (event.event) {
+    case 'run':
+      return { ...history, run: { job: event.job, method: event.method, plan: event.plan } };
+    case 'evaluation':
+      return { ...history, lastEvaluation: { base: event.base, adapEmu: event.adapEmu, adapFu: event.adapFu } };
+    case 'round': {
+      const { event: _, ...round } = event;
+      const rounds = [...history.rounds.filter((earlier) => earlier.round < round.round), round];
+      return { ...history, rounds, lastEvaluation: round.evaluation ?? history.lastEvaluation };
+    }
+    default:
+      return history;
+  }
+}
+
+/** The contents of report.json. Throws when the history has no `run` event: a report needs its plan. */
+export function reportOf(history: RunHistory, facts: RunFacts): RunReport {
+  if (history.run === null) throw new Error('a report needs the run event');
+  return {
+    job: history.run.job,
+    method: history.run.method,
+    seed: facts.seed,
+    rounds: [...history.rounds],
+    final: history.lastEvaluation,
+    adapterSha256: facts.adapterSha256,
+    partition: facts.partition,
+    plan: history.run.plan,
+  };
+}

@@ -1,0 +1,31 @@
+const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+/** Text as HTML that shows exactly that text, in elements and in quoted attributes. */
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => entities[character] ?? '');
+}
+
+/** Markup that needs no escaping any more. */
+export class Markup {
+  readonly source: string;
+
+  /** Vouches that `source` is safe HTML: constant text, or the output of a renderer that escapes. */
+  constructor(source: string) {
+    this.source = source;
+  }
+}
+
+export type Content = string | number | Markup | readonly Content[];
+
+/** HTML from a template: every value put into it is escaped, unless it is markup already. */
+export function html(strings: TemplateStringsArray, ...values: readonly Content[]): Markup {
+  let source = strings[0] ?? '';
+  values.forEach((value, i) => (source += render(value) + (strings[i + 1] ?? '')));
+  return new Markup(source);
+}
+
+function render(value: Content): string {
+  if (value instanceof Markup) return value.source;
+  if (typeof value === 'string') return escapeHtml(value);
+  return typeof value === 'number' ? String(value) : value.map(render).join('');
+}

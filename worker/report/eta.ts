@@ -1,0 +1,34 @@
+import type { Phase } from '../events.ts';
+import type { PhaseProgress, ProgressState, Spent } from './progress-state.ts';
+
+const phases: readonly Phase[] = ['align', 'local', 'aggregate', 'evaluate'];
+
+/**
+ * Seconds until the run ends, if rounds go on as those that were seen; null until one was. The alignment of round 1 is longer
+ * than the others', so alignments count only once a second one was seen.
+ */
+export function remainingSeconds({ rounds, round, roundsDone, phase, spent }: ProgressState, now: number): number | null {
+  if (spent.rounds === 0) return null;
+  const usual = usualSeconds(spent);
+  const whole = phases.reduce((sum, name) => sum + usual[name], 0);
+  if (phase === null) return (rounds - roundsDone) * whole;
+  const after = phases.slice(phases.indexOf(phase.name) + 1).reduce((sum, name) => sum + usual[name], 0);
+  return (rounds - round) * whole + restOfPhase(phase, usual[phase.name], now) + after;
+}
+
+/** Seconds a phase takes in a usual round. An evaluation that is not due in every round counts with its share. */
+function usualSeconds({ rounds, laterRounds, laterAlign, local, aggregate, evaluate }: Spent): Record<Phase, number> {
+  return {
+    align: laterRounds === 0 ? 0 : laterAlign / laterRounds,
+    local: local / rounds,
+    aggregate: aggregate / rounds,
+    evaluate: evaluate / rounds,
+  };
+}
+
+/** By the phase's own pace once it has one, else by what it usually takes. */
+function restOfPhase({ began, done, total }: PhaseProgress, usual: number, now: number): number {
+  const elapsed = now - began;
+  if (total !== null && done > 0 && elapsed > 0) return Math.max(0, (elapsed * (total - done)) / done);
+  return Math.max(0, usual - elapsed);
+}

@@ -1,0 +1,101 @@
+import { createReadStream } from 'node:fs';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { RunReport } from '../events.ts';
+import { UserError } from '../errors.ts';
+import { renderReport } from './html.ts';
+import { LossCurves } from './loss-curves.ts';
+import { checkReport, checkStep } from './report-schema.ts';
+
+export const reportFiles = { json: 'report.json', html: 'report.html', metrics: 'metrics.jsonl' } as const;
+
+/** Writes report.json into a run's folder. An older one stays whole until the new one is. */
+export async function writeReportJson(folder: string, report: RunReport): Promise<void> {
+  await replaceFile(join(folder, reportFiles.json), `${JSON.stringify(report, null, 2)}\n`);
+}
+
+/**
+ * Renders report.html from the report and the steps in the folder's metrics.jsonl; returns its path.
+ * @throws UserError when metrics.jsonl is missing or has a damaged line.
+ */
+export async function writeReportHtml(folder: string, report: RunReport, version: string): Promise<string> {
+  const path = join(folder, reportFiles.html);
+  await replaceFile(path, renderReport(report, await readLossCurves(folder), version));
+  return path;
+}
+
+/** Reads a run's report.json. @throws UserError when it is missing or is not a report. */
+export async function readReportJson(folder: string): Promise<RunReport> {
+  const path = join(folder, reportFiles.json);
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new UserError(`cannot read ${path}: ${reason(cause)}`, {
+      hint: 'Give the folder that `fedbiot run --out` wrote; a run has its report.json once it has ended.',
+      cause,
+    });
+  });
+  const report = checkReport(parseJson(text, path));
+  if ('problem' in report) {
+    throw new UserError(`${path} is not a run’s report: ${report.problem}`, {
+      hint: 'Go on with the run (`fedbiot run … --resume`): it writes the file again.',
+    });
+  }
+  return report;
+}
+
+/**
+ * The losses of all steps in a run's metrics.jsonl, read line by line.
+ * @throws UserError when it is missing or a line is damaged; except the last, which the run may be writing just now.
+ */
+export async function readLossCurves(folder: string): Promise<LossCurves> {
+  const path = join(folder, reportFiles.metrics);
+  const curves = new LossCurves();
+  // Every step line begins so, and only steps matter here: the others need not be parsed.
+  const add = (line: string, number: number) => {
+    if (!line.startsWith('{"event":"step"')) return;
+    const step = checkStep(parseJson(line, `${path}:${number}`));
+    if ('problem' in step) throw new UserError(`${path}:${number} is not a step: ${step.problem}`);
+    curves.add(step);
+  };
+  try {
+    let rest = '';
+    let number = 0;
+    for await (const chunk of createReadStream(path, 'utf8')) {
+      const lines = (rest + String(chunk)).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) add(line, ++number);
+    }
+  } catch (cause) {
+    if (cause instanceof UserError) throw cause;
+    throw new UserError(`cannot read ${path}: ${reason(cause)}`, {
+      hint: 'Give the folder that `fedbiot run --out` wrote.',
+      cause,
+    });
+  }
+  return curves;
+}
+
+function parseJson(text: string, where: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new UserError(`${where} is not JSON: ${reason(cause)}`, { cause });
+  }
+}
+
+async function replaceFile(path: string, text: string): Promise<void> {
+  const partial = `${path}.${process.pid}.partial`;
+  try {
+    await writeFile(partial, text, { flush: true });
+    await rename(partial, path);
+  } catch (cause) {
+    await rm(partial, { force: true });
+    throw new UserError(`cannot write ${path}: ${reason(cause)}`, {
+      hint: 'Check that the folder is writable and has free space.',
+      cause,
+    });
+  }
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

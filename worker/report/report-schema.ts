@@ -1,0 +1,70 @@
+import { Compile } from 'typebox/compile';
+import Type from 'typebox';
+import type { RunReport, StepEvent } from '../events.ts';
+
+const count = Type.Integer({ minimum: 0 });
+const indices = Type.Array(count);
+const score = Type.Object({ accuracy: Type.Union([Type.Number(), Type.Null()]), f1: Type.Optional(Type.Number()), loss: Type.Number() });
+const evaluation = Type.Object({ base: score, adapEmu: score, adapFu: score });
+
+const round = Type.Object({
+  round: count,
+  clients: Type.Object({ selected: indices, reported: indices, dropped: indices, refused: indices }),
+  alignmentLoss: Type.Union([Type.Number(), Type.Null()]),
+  localLoss: Type.Number(),
+  evaluation: Type.Optional(evaluation),
+  bytes: Type.Object({ down: count, up: count }),
+  seconds: Type.Object({ align: Type.Number(), local: Type.Number(), aggregate: Type.Number(), evaluate: Type.Number() }),
+});
+
+const plan = Type.Object({
+  layers: Type.Object({
+    total: Type.Integer({ minimum: 0, maximum: 10_000 }),
+    adapter: indices,
+    emulator: indices,
+    dropped: indices,
+  }),
+  parameters: Type.Object({ full: count, emulator: count, adapterLora: count, emulatorLora: count }),
+  bytes: Type.Object({ fullModel: count, emulatorBundle: count, roundDown: count, roundUp: count, hiddenStateCache: count }),
+  memory: Type.Object({ server: count, client: count, evaluation: count, run: count, available: count, fits: Type.Boolean() }),
+});
+
+const report = Type.Object({
+  job: Type.String(),
+  method: Type.String(),
+  seed: Type.Number(),
+  rounds: Type.Array(round),
+  final: Type.Union([evaluation, Type.Null()]),
+  adapterSha256: Type.Union([Type.String(), Type.Null()]),
+  partition: Type.Array(Type.Object({ client: count, records: count, categories: Type.Record(Type.String(), count) })),
+  plan,
+});
+
+const step = Type.Object({
+  event: Type.Literal('step'),
+  phase: Type.Union([Type.Literal('align'), Type.Literal('local')]),
+  round: count,
+  client: Type.Union([count, Type.Null()]),
+  step: count,
+  loss: Type.Number(),
+  tokens: count,
+  ms: Type.Number(),
+});
+
+const reportCheck = Compile(report);
+const stepCheck = Compile(step);
+
+/** The value as the contents of a report.json, or what is wrong with it. Both come from disk, where anything may have been written. */
+export function checkReport(value: unknown): RunReport | { problem: string } {
+  return reportCheck.Check(value) ? value : { problem: firstProblem(reportCheck.Errors(value)) };
+}
+
+/** The same for one step line of metrics.jsonl. */
+export function checkStep(value: unknown): StepEvent | { problem: string } {
+  return stepCheck.Check(value) ? value : { problem: firstProblem(stepCheck.Errors(value)) };
+}
+
+function firstProblem(errors: readonly { instancePath: string; message: string }[]): string {
+  const first = errors[0];
+  return first === undefined ? 'not as expected' : `${first.instancePath || 'the whole'} ${first.message}`;
+}

@@ -1,0 +1,151 @@
+import { styleText } from 'node:util';
+import type { Evaluation, RoundReport, RunEvent, Score } from '../events.ts';
+import type { ProgressState } from './progress-state.ts';
+import { remainingSeconds } from './eta.ts';
+import { formatClock, formatCount, formatDuration, formatLoss, formatPercent, formatRate, printable } from './format.ts';
+
+export type Style = Parameters<typeof styleText>[0];
+
+/** A piece of a status line. Where the line is too long, the pieces of the highest `rank` go first. */
+export interface Segment {
+  readonly text: string;
+  readonly rank: number;
+  readonly style?: Style;
+}
+
+const gap = '  ';
+const barWidth = 12;
+const models = { base: 'base', adapEmu: 'AdapEmu', adapFu: 'AdapFu' } as const;
+
+/** The status at `now` seconds as up to two lines, each at most `columns` wide. */
+export function statusLines(state: ProgressState, now: number, columns: number, color: boolean): string[] {
+  return [firstLine(state, now), secondLine(state, now)].map((line) => fit(line, columns, color)).filter((line) => line !== '');
+}
+
+/** The same in one plain line, for a log. */
+export function statusText(state: ProgressState, now: number): string {
+  const loss = currentLoss(state);
+  const parts = [
+    position(state),
+    phaseText(state),
+    ...rates(state),
+    loss === null ? '' : `loss ${formatLoss(loss)}`,
+    eta(state, now),
+  ];
+  return parts.filter((part) => part !== '').join(gap);
+}
+
+/** A line that stays: what came of a phase, a round or a warning; null for events that leave none. */
+export function eventLine(event: RunEvent, rounds: number): string | null {
+  switch (event.event) {
+    case 'run': {
+      const resumed = event.resumedFromRound === null ? '' : `, resumed in round ${event.resumedFromRound}`;
+      return `${printable(event.job)}: ${event.method}, ${event.rounds} rounds, ${event.clients} clients${resumed}`;
+    }
+    case 'round':
+      return `round ${event.round}/${rounds}${gap}${roundText(event)}`;
+    case 'evaluation':
+      return `round ${event.round}/${rounds}${gap}${evaluationText(event)}`;
+    case 'warning':
+      return `warning: ${printable(event.message)}`;
+    // How a run ended is for the command to say.
+    default:
+      return null;
+  }
+}
+
+/** "accuracy base 12.0 %  AdapEmu 34.5 %  AdapFu 56.1 %  loss base 1.548 …": without accuracy where the task has none. */
+export function evaluationText(evaluation: Evaluation): string {
+  const of = (show: (score: Score) => string) =>
+    (['base', 'adapEmu', 'adapFu'] as const).map((key) => `${models[key]} ${show(evaluation[key])}`).join(gap);
+  const loss = `loss ${of((score) => formatLoss(score.loss))}`;
+  return evaluation.adapFu.accuracy === null ? loss : `accuracy ${of((score) => formatPercent(score.accuracy))}${gap}${loss}`;
+}
+
+function roundText({ clients, alignmentLoss, localLoss, seconds }: RoundReport): string {
+  const lost = [
+    ...(clients.dropped.length > 0 ? [`${clients.dropped.length} dropped`] : []),
+    ...(clients.refused.length > 0 ? [`${clients.refused.length} refused`] : []),
+  ];
+  const reported = [`${clients.reported.length} of ${clients.selected.length} clients reported`, ...lost].join(', ');
+  const losses = `${alignmentLoss === null ? '' : `alignment loss ${formatLoss(alignmentLoss)}${gap}`}local loss ${formatLoss(localLoss)}`;
+  const total = Object.values(seconds).reduce((a, b) => a + b, 0);
+  return [reported, losses, formatDuration(total)].join(gap);
+}
+
+function firstLine(state: ProgressState, now: number): Segment[] {
+  const [steps = '', tokens = ''] = rates(state);
+  return [
+    { text: position(state), rank: 0, style: 'bold' },
+    { text: bar(state), rank: 5, style: 'cyan' },
+    { text: phaseText(state), rank: 1 },
+    { text: steps, rank: 3 },
+    { text: tokens, rank: 4 },
+    { text: eta(state, now), rank: 2, style: 'bold' },
+  ];
+}
+
+function secondLine(state: ProgressState, now: number): Segment[] {
+  const { alignmentLoss, localLoss, evaluation } = state;
+  const metric = evaluation?.adapFu.accuracy === null ? 'loss' : 'accuracy';
+  const score = (key: keyof typeof models) =>
+    evaluation === null
+      ? ''
+      : `${models[key]} ${metric === 'loss' ? formatLoss(evaluation[key].loss) : formatPercent(evaluation[key].accuracy)}`;
+  return [
+    { text: alignmentLoss === null ? '' : `align ${formatLoss(alignmentLoss)}`, rank: 1, style: 'green' },
+    { text: localLoss === null ? '' : `local ${formatLoss(localLoss)}`, rank: 0, style: 'magenta' },
+    { text: evaluation === null ? '' : `${metric}:`, rank: 3, style: 'dim' },
+    { text: score('base'), rank: 5, style: 'dim' },
+    { text: score('adapEmu'), rank: 4, style: 'blue' },
+    { text: score('adapFu'), rank: 2, style: 'yellow' },
+    { text: `elapsed ${formatClock(now - state.began)}`, rank: 6, style: 'dim' },
+  ];
+}
+
+function position({ round, rounds }: ProgressState): string {
+  return round === 0 ? 'preparing' : `round ${round}/${rounds}`;
+}
+
+function phaseText({ phase }: ProgressState): string {
+  if (phase === null) return '';
+  if (phase.total !== null) return `${phase.name} ${formatCount(phase.done)}/${formatCount(phase.total)}`;
+  return phase.done > 0 ? `${phase.name} ${formatCount(phase.done)}` : phase.name;
+}
+
+/** Steps and tokens a second over the phase, up to its last step: clients side by side may finish steps in bursts. */
+function rates({ phase }: ProgressState): string[] {
+  if (phase === null || phase.seen.steps === 0) return [];
+  const seconds = phase.seen.last - phase.began;
+  if (seconds <= 0) return [];
+  return [`${formatRate(phase.seen.steps / seconds)} steps/s`, `${formatRate(phase.seen.tokens / seconds)} tokens/s`];
+}
+
+function currentLoss({ phase, alignmentLoss, localLoss }: ProgressState): number | null {
+  return phase?.name === 'align' ? alignmentLoss : phase?.name === 'local' ? localLoss : null;
+}
+
+function eta(state: ProgressState, now: number): string {
+  const seconds = remainingSeconds(state, now);
+  return seconds === null ? '' : `ETA ${formatClock(seconds)}`;
+}
+
+function bar({ phase }: ProgressState): string {
+  if (phase === null || phase.total === null || phase.total === 0) return '';
+  const filled = Math.round(barWidth * Math.min(1, phase.done / phase.total));
+  return '━'.repeat(filled) + '┈'.repeat(barWidth - filled);
+}
+
+/** Joins the pieces, leaving out those of the highest rank until the line fits; what then is still too long is cut. */
+export function fit(segments: readonly Segment[], columns: number, color: boolean): string {
+  let kept = segments.filter(({ text }) => text !== '');
+  const width = () => kept.reduce((sum, { text }) => sum + text.length, gap.length * Math.max(0, kept.length - 1));
+  while (kept.length > 1 && width() > columns) {
+    const worst = Math.max(...kept.map(({ rank }) => rank));
+    kept = kept.filter(({ rank }) => rank !== worst);
+  }
+  const paint = (text: string, style: Style | undefined) =>
+    color && style !== undefined ? styleText(style, text, { validateStream: false }) : text;
+  if (width() > columns) return paint(`${kept[0]?.text.slice(0, Math.max(0, columns - 1))}…`, kept[0]?.style);
+  return kept.map(({ text, style }) => paint(text, style)).join(gap);
+}

@@ -1,0 +1,69 @@
+import type { ForeseenPlan, RunReport, Score } from '../events.ts';
+import { formatBytes, formatCount, formatDuration, formatIndices, formatLoss, formatPercent, printable } from './format.ts';
+
+/** What a finished run prints: its scores and where its results are. */
+export function summaryText(report: RunReport, folder: string): string {
+  const seconds = report.rounds.reduce((sum, round) => sum + Object.values(round.seconds).reduce((a, b) => a + b, 0), 0);
+  const scores: string[][] = [];
+  if (report.final !== null) {
+    const { base, adapEmu, adapFu } = report.final;
+    const hasF1 = adapFu.f1 !== undefined;
+    const row = (name: string, { accuracy, f1, loss }: Score) => [name, formatPercent(accuracy), ...(hasF1 ? [formatPercent(f1 ?? null)] : []), formatLoss(loss)];
+    scores.push(['', 'accuracy', ...(hasF1 ? ['F1'] : []), 'loss'], row('base', base), row('AdapEmu', adapEmu), row('AdapFu', adapFu));
+  }
+  return [
+    ...table(scores, 'right'),
+    `${formatCount(report.rounds.length)} rounds in ${formatDuration(seconds)}; adapter SHA-256 ${report.adapterSha256 ?? 'not written yet'}`,
+    `report: ${printable(folder)}/report.html`,
+    '',
+  ].join('\n');
+}
+
+/** What `fedbiot plan` prints. */
+export function planText({ layers, parameters, bytes, memory }: ForeseenPlan): string {
+  const kept =
+    'kept' in layers
+      ? [['  emulator keeps', `${formatCount(layers.kept)}, by importance, measured on public data when the run begins`]]
+      : [
+          ['  emulator keeps', formatIndices(layers.emulator)],
+          ['  dropped', formatIndices(layers.dropped)],
+        ];
+  const rows = [
+    ['layers', `${layers.total}`],
+    ['  adapter', formatIndices(layers.adapter)],
+    ...kept,
+    ['parameters', ''],
+    ['  full model', formatCount(parameters.full)],
+    ['  emulator', formatCount(parameters.emulator)],
+    ['  adapter LoRA', formatCount(parameters.adapterLora)],
+    ['  emulator LoRA', formatCount(parameters.emulatorLora)],
+    ['bytes', ''],
+    ['  full model', formatBytes(bytes.fullModel)],
+    ['  emulator, once to a client', formatBytes(bytes.emulatorBundle)],
+    ['  a round, down', formatBytes(bytes.roundDown)],
+    ['  a round, up', formatBytes(bytes.roundUp)],
+    ['  hidden-state cache', formatBytes(bytes.hiddenStateCache)],
+    ['memory, at the peak', ''],
+    ['  server', formatBytes(memory.server)],
+    ['  client', formatBytes(memory.client)],
+    ['  evaluation', formatBytes(memory.evaluation)],
+    ['  fedbiot run, all in one', formatBytes(memory.run)],
+    ['  this machine has', formatBytes(memory.available)],
+  ];
+  const verdict = memory.fits
+    ? 'This machine can hold it.'
+    : 'This machine cannot hold it: give it more memory, or take shorter sequences or a smaller model.';
+  return `${[...table(rows, 'left'), verdict].join('\n')}\n`;
+}
+
+/** Rows with their columns lined up, two spaces apart; `values` says how all but the first column are. */
+function table(rows: readonly (readonly string[])[], values: 'left' | 'right'): string[] {
+  const widths: number[] = [];
+  for (const row of rows) row.forEach((text, i) => (widths[i] = Math.max(widths[i] ?? 0, text.length)));
+  return rows.map((row) =>
+    row
+      .map((text, i) => (i === 0 || values === 'left' ? text.padEnd(widths[i] ?? 0) : text.padStart(widths[i] ?? 0)))
+      .join('  ')
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,97 @@
+import { availableParallelism } from 'node:os';
+import type { DataSource, EvaluationSpec } from '../../crds/types.ts';
+import { encodeExamples } from '../data/sequence.ts';
+import { loadData } from '../data/source.ts';
+import { applyTemplate } from '../data/template.ts';
+import { Compute } from '../engine/compute.ts';
+import { ModelEvaluator } from '../federation/evaluation.ts';
+import { openModelDirectory } from '../model/directory.ts';
+import { openPeft } from '../model/peft.ts';
+import { loadTokenizer } from '../model/tokenizer.ts';
+import { scanFinite } from '../model/weights.ts';
+import { tasks } from '../tasks/registry.ts';
+import { heldOutOf } from './job-data.ts';
+import { wholeModel } from './whole-model.ts';
+
+/** What is scored, on what, and how. */
+export interface EvaluateOptions
+  extends Pick<DataSource, 'format' | 'template'>,
+    Pick<EvaluationSpec, 'task' | 'batchSize' | 'maxNewTokens'> {
+  /** Hugging Face directory or hf:// URI of the model. */
+  readonly model: string;
+  /** PEFT directory of an adapter to put on the model. */
+  readonly adapter: string | null;
+  /** File of records: .json or .jsonl, either with .gz, or hf://datasets/…; a relative path counts from the working directory. */
+  readonly data: string;
+  /** Only the first so many records; null: all. */
+  readonly limit: number | null;
+  /** Longer sequences are cut, in tokens; null: only what is longer than the model takes. */
+  readonly sequenceLength: number | null;
+  /** Threads that compute; null: all cores. */
+  readonly threads: number | null;
+  readonly provider: 'cpu' | 'cuda';
+  /** Hears how many texts and prompts are done. */
+  readonly onProgress: (done: number, total: number) => void;
+  /** Hears of records that were cut or left out. */
+  readonly onWarning: (message: string) => void;
+}
+
+export interface EvaluateResult {
+  /** Records evaluated. */
+  readonly n: number;
+  /** Labelled tokens. */
+  readonly tokens: number;
+  /** Mean negative log-likelihood over all labelled tokens (nats). */
+  readonly loss: number;
+  /** Fraction in [0, 1]; absent where the task has none. */
+  readonly accuracy?: number;
+  /** Mean F1, for a task with partial credit. */
+  readonly f1?: number;
+}
+
+/**
+ * Scores a full model, with or without an adapter, on the records of a file.
+ * @throws UserError for what is wrong with the model, the adapter or the data, and for data the task cannot be scored on
+ */
+export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateResult> {
+  const { limit, batchSize, maxNewTokens, onWarning } = options;
+  const directory = await openModelDirectory(options.model);
+  const adapter = options.adapter === null ? null : openPeft(options.adapter, directory.config);
+  const task = tasks[options.task];
+  const tokenizer = await loadTokenizer(directory.path);
+  const { records } = await loadData({ uri: options.data, format: options.format }, process.cwd());
+  const examples = applyTemplate(records.slice(0, limit ?? Infinity), options.template, tokenizer);
+  const longest = options.sequenceLength ?? directory.config.maxPositions;
+  const heldOut = heldOutOf(examples, task, tokenizer, (all) => {
+    const { sequences, cutAway, truncated } = encodeExamples(all, tokenizer, longest);
+    if (cutAway > 0) {
+      onWarning(`${cutAway} of ${all.length} records are left out of the loss: nothing of their response fits into ${longest} tokens`);
+    }
+    if (truncated > 0) onWarning(`${truncated} records are cut to ${longest} tokens`);
+    return sequences;
+  });
+  await scanFinite(directory.weights);
+
+  const compute = new Compute({ threads: options.threads ?? availableParallelism(), provider: options.provider });
+  try {
+    const evaluator = await ModelEvaluator.load({
+      compute,
+      model: wholeModel(directory, adapter),
+      spec: { task: options.task, everyRounds: 0, limit: limit ?? 0, maxNewTokens, batchSize },
+      task,
+      heldOut,
+      tokenizer,
+      memoryBytes: STATES_MEMORY,
+    });
+    const nothing = new Float32Array(0);
+    const signal = new AbortController().signal;
+    const { loss, accuracy, f1 } = await evaluator.score('teacher', adapter?.values ?? nothing, nothing, signal, options.onProgress);
+    const tokens = heldOut.sequences.reduce((sum, { labels }) => sum + labels.subarray(1).filter((label) => label >= 0).length, 0);
+    return { n: heldOut.sequences.length, tokens, loss, ...(accuracy === null ? {} : { accuracy }), ...(f1 === undefined ? {} : { f1 }) };
+  } finally {
+    compute.close();
+  }
+}
+
+/** The states of one pack; each text is scored once. */
+const STATES_MEMORY = 2 ** 28;

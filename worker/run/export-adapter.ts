@@ -1,0 +1,80 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { UserError } from '../errors.ts';
+import { diskError } from '../federation/durable-files.ts';
+import { readRunManifest } from '../federation/run-directory.ts';
+import { openModelDirectory, type ModelDirectory } from '../model/directory.ts';
+import { writeMergedModel } from '../model/merge.ts';
+import { exportPeft, openPeft } from '../model/peft.ts';
+import { loadTokenizer } from '../model/tokenizer.ts';
+import { scanFinite } from '../model/weights.ts';
+import { readJobRecord } from './job-record.ts';
+import { savedAdapter, type SavedAdapter } from './saved-adapter.ts';
+
+export interface ExportOptions {
+  /** Folder of the run. */
+  readonly run: string;
+  /** Folder to write; must not exist or be empty. */
+  readonly to: string;
+  /** Write the whole model with the adapter merged in, instead of the adapter. */
+  readonly merge: boolean;
+}
+
+export interface ExportResult extends Pick<SavedAdapter, 'checkpoint' | 'rounds'> {
+  /** Rounds of the whole job. */
+  readonly ofRounds: number;
+  /** Files written, relative to `to`. */
+  readonly files: readonly { readonly name: string; readonly bytes: number }[];
+}
+
+/**
+ * Writes a run's adapter as a PEFT directory, or merged into its model. A run that has not finished gives the adapter of its newest
+ * checkpoint. What was written is opened again before it gets its name, so `to` holds a whole export or nothing.
+ * @throws UserError when there is no such run or adapter, its model is not there or has changed, or `to` cannot be written
+ */
+export async function exportAdapter({ run, to, merge }: ExportOptions): Promise<ExportResult> {
+  const target = resolve(to);
+  if (existsSync(target) && (!statSync(target).isDirectory() || readdirSync(target).length > 0)) {
+    throw new UserError(`${to} exists and is not an empty folder`, { hint: 'Choose another --to.' });
+  }
+  const { spec } = readJobRecord(run);
+  const model = await openModelDirectory(spec.model.uri);
+  const { adapter, checkpoint, rounds } = await savedAdapter(run, spec, model.config);
+  if (merge) await checkUnchanged(run, model);
+  await writeFolder(target, async (folder) => {
+    if (merge) {
+      await writeMergedModel(model, adapter, folder);
+      await scanFinite((await openModelDirectory(folder)).weights);
+      await loadTokenizer(folder);
+    } else {
+      exportPeft(folder, adapter, spec.model.uri);
+      openPeft(folder, model.config);
+    }
+  });
+  const files = readdirSync(target).map((name) => ({ name, bytes: statSync(join(target, name)).size }));
+  return { checkpoint, rounds, ofRounds: spec.federation.rounds, files };
+}
+
+/** An adapter belongs to the weights it was trained beside: the run's manifest.json has their hash. */
+async function checkUnchanged(run: string, model: ModelDirectory): Promise<void> {
+  const { sha256 } = readRunManifest(join(run, 'manifest.json'));
+  if ((await model.sha256()) === sha256['model']) return;
+  throw new UserError(`${model.path} is not the model that the run in ${run} was made with: its files have changed`, {
+    hint: 'Restore the model, or export without --merge.',
+  });
+}
+
+/** Calls `fill` with a folder that becomes `target` once it is full and what is in it was found whole. */
+async function writeFolder(target: string, fill: (folder: string) => Promise<void>): Promise<void> {
+  const unfinished = join(dirname(target), `.unfinished-${basename(target)}`);
+  try {
+    await rm(unfinished, { recursive: true, force: true });
+    await mkdir(unfinished, { recursive: true });
+    await fill(unfinished);
+    await rename(unfinished, target);
+  } catch (error) {
+    await rm(unfinished, { recursive: true, force: true });
+    throw diskError(target, error);
+  }
+}

@@ -1,0 +1,218 @@
+import type { FedBiOTJobSpec } from '../../crds/types.ts';
+import { PREPACKED_BYTES } from '../engine/compute.ts';
+import type { DecoderConfig } from '../model/config.ts';
+import type { FederatedModel, LoraPart } from '../model/federated-model.ts';
+import { weightsOf } from './weight-bytes.ts';
+
+/*
+ * What each role's compute process takes at its peak, from shapes alone, with all sequences at their full length and every token
+ * labelled. Constants named "measured" come from peak resident sizes of SmolLM2-135M's roles at batch sizes 1 to 4 and lengths 64 to
+ * 1024, with every placement; test/integration/run-plan.test.ts holds the result to a measurement.
+ */
+
+const FLOAT_BYTES = 4;
+const MIB = 2 ** 20;
+
+/** Node and onnxruntime, measured. */
+const PROCESS_BYTES = 90 * MIB;
+
+/** A session's graph, measured; the optimizer is one as well. */
+const SESSION_BYTES = 15 * MIB;
+
+/** The process that reads data, moves tensors and writes the run's folder: measured, with ten thousand records. */
+const MAIN_BYTES = 300 * MIB;
+
+/** Copies of a LoRA vector that a training holds: itself, gradient, zeros, two moments, and three that a step makes. */
+const LORA_COPIES = 8;
+
+/** Tokens of a pass without a gradient (packSequences), at least. */
+const PACKED_TOKENS = 512;
+
+/** The part of a model that one session computes with. */
+interface Session {
+  readonly layers: readonly number[];
+  readonly embedding: boolean;
+  readonly head: boolean;
+  /** A training graph, whose weights are packed unless they are large. */
+  readonly trains?: true;
+}
+
+/** What one role adds to the process it lives in. */
+interface Demand {
+  readonly sessions: readonly Session[];
+  /** Trained vectors and all that training keeps of them. */
+  readonly lora: number;
+  /** Activations, logits and caches at the moment there are most of them. */
+  readonly work: number;
+}
+
+export interface JobMemory {
+  readonly server: number;
+  readonly client: number;
+  readonly evaluation: number;
+  /** All of `fedbiot run` on one machine: every role, with weights that several sessions map counted once. */
+  readonly run: number;
+}
+
+/** @param options.statesBytes hidden states held in memory; @param options.workers compute processes of `fedbiot run` */
+export function jobMemory(model: FederatedModel, spec: FedBiOTJobSpec, options: { statesBytes: number; workers: number }): JobMemory {
+  const server = serverDemand(model, spec);
+  const client = clientDemand(model, spec);
+  const evaluation = evaluationDemand(model, spec);
+  const packed = (sessions: readonly Session[]) => sessions.reduce((sum, session) => sum + packedWeights(model, session), 0);
+  const alone = (demand: Demand) =>
+    processBytes(demand) + residentWeights(model, demand.sessions) + packed(demand.sessions) + demand.lora + demand.work;
+  const together = [server, client, evaluation];
+  const sessions = [...together, ...Array.from({ length: options.workers - 1 }, () => client)].flatMap((demand) => demand.sessions);
+  const run =
+    MAIN_BYTES +
+    options.statesBytes +
+    options.workers * PROCESS_BYTES +
+    sessions.length * SESSION_BYTES +
+    sharedWeights(model, sessions) +
+    packed(sessions) +
+    together.reduce((sum, { lora }) => sum + lora, 0) +
+    Math.max(...together.map(({ work }) => work)) +
+    (options.workers - 1) * (client.lora + client.work);
+  return { server: alone(server), client: alone(client), evaluation: alone(evaluation), run };
+}
+
+function serverDemand(model: FederatedModel, { emulator: { alignment } }: FedBiOTJobSpec): Demand {
+  const { split, config } = model;
+  if (alignment.schedule === 'Never') return { sessions: [], lora: 0, work: 0 };
+  const { batchSize, sequenceLength: length, klWeight, languageModelWeight } = alignment;
+  const needsLogits = klWeight > 0 || languageModelWeight > 0;
+  const tokens = batchSize * length;
+  const trained = split.emulator.length * trainedLayer(config, length, model.emulator.dropout);
+  const crossed = needsLogits ? split.tail.length * crossedLayer(config, length) : 0;
+  // The divergence needs logits and probabilities of teacher and student, and their difference; a cross-entropy, one pair.
+  const logits = klWeight > 0 ? 5 : needsLogits ? 2 : 0;
+  return {
+    sessions: [
+      { layers: [...split.front, ...split.teacher], embedding: true, head: false },
+      { layers: [...split.emulator, ...(needsLogits ? split.tail : [])], embedding: split.front.length === 0, head: needsLogits, trains: true },
+    ],
+    lora: trainingBytes(model.emulator) + model.adapter.layout.size * FLOAT_BYTES,
+    work: Math.max(trainingWork(config, tokens, length, trained + crossed + logits * config.vocabSize), forwardBytes(config, length)),
+  };
+}
+
+function clientDemand(model: FederatedModel, { federation: { local } }: FedBiOTJobSpec): Demand {
+  const { split, config } = model;
+  const { batchSize, sequenceLength: length } = local;
+  const tokens = batchSize * length;
+  const atBothEnds = split.front.length > 0;
+  const trained = (split.front.length + split.tail.length) * trainedLayer(config, length, model.adapter.dropout);
+  const crossed = atBothEnds ? split.emulator.length * crossedLayer(config, length) : 0;
+  return {
+    sessions: atBothEnds
+      ? [{ layers: [...split.front, ...split.emulator, ...split.tail], embedding: true, head: true, trains: true }]
+      : [
+          { layers: split.tail, embedding: false, head: true, trains: true },
+          { layers: split.emulator, embedding: true, head: false },
+        ],
+    lora: trainingBytes(model.adapter) + model.emulator.layout.size * FLOAT_BYTES,
+    work: Math.max(trainingWork(config, tokens, length, trained + crossed + 2 * config.vocabSize), forwardBytes(config, length)),
+  };
+}
+
+function evaluationDemand(model: FederatedModel, { data, evaluation, federation }: FedBiOTJobSpec): Demand {
+  if (!data.eval) return { sessions: [], lora: 0, work: 0 };
+  const { split, config } = model;
+  const { sequenceLength: length } = federation.local;
+  const generates = evaluation.task === 'gsm8k' || evaluation.task === 'qa';
+  const whole = (trunk: readonly number[]): Session => ({ layers: [...split.front, ...trunk, ...split.tail], embedding: true, head: true });
+  const scored = Math.max(PACKED_TOKENS, length);
+  // Keys and values of a layer, of every token read and written, and their successors while a step makes them.
+  const cache = 4 * config.layers * config.keyValueHeads * config.headDim * evaluation.batchSize * (length + evaluation.maxNewTokens);
+  return {
+    sessions: [
+      { layers: [...split.front, ...split.teacher], embedding: true, head: false },
+      { layers: [...split.front, ...split.emulator], embedding: true, head: false },
+      { layers: split.tail, embedding: false, head: true },
+      ...(generates ? [whole(split.teacher), whole(split.emulator)] : []),
+    ],
+    lora: (model.adapter.layout.size + model.emulator.layout.size) * FLOAT_BYTES,
+    work: Math.max(
+      3 * scored * config.vocabSize * FLOAT_BYTES + forwardBytes(config, length),
+      generates ? cache * FLOAT_BYTES + forwardBytes(config, length, evaluation.batchSize * length) : 0,
+    ),
+  };
+}
+
+function processBytes({ sessions }: Demand): number {
+  return PROCESS_BYTES + (sessions.length + 1) * SESSION_BYTES;
+}
+
+/** What a process has resident: each session maps its weights anew, and half-precision ones are widened into memory of its own. */
+function residentWeights(model: FederatedModel, sessions: readonly Session[]): number {
+  return sessions.flatMap((session) => sessionWeights(model, session)).reduce((sum, { values }) => sum + values * FLOAT_BYTES, 0);
+}
+
+/** The same over all processes of a machine: pages of one file are there once, however often they are mapped. */
+function sharedWeights(model: FederatedModel, sessions: readonly Session[]): number {
+  const mapped = new Map<string, number>();
+  let own = 0;
+  for (const session of sessions) {
+    for (const { name, values, stored } of sessionWeights(model, session)) {
+      if (stored === 'F32') mapped.set(name, values * FLOAT_BYTES);
+      else own += values * FLOAT_BYTES;
+    }
+  }
+  return own + [...mapped.values()].reduce((sum, bytes) => sum + bytes, 0);
+}
+
+/**
+ * What packing adds: forward and backward read a weight in two orders, so there are two copies, which replace the mapped one, except of
+ * the head, whose rows are gathered as well; measured.
+ */
+function packedWeights(model: FederatedModel, session: Session): number {
+  const weights = sessionWeights(model, session);
+  const stored = weights.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (!session.trains || stored > PREPACKED_BYTES) return 0;
+  const head = model.config.tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight';
+  const copies = (name: string) => (name.startsWith('model.layers.') ? 1 : name === head && session.head ? 2 : 0);
+  return weights.reduce((sum, { name, values }) => sum + copies(name) * values * FLOAT_BYTES, 0);
+}
+
+function sessionWeights(model: FederatedModel, { layers, embedding, head }: Session) {
+  const names = new Set([
+    ...(embedding || (head && model.config.tiedEmbeddings) ? ['model.embed_tokens.weight'] : []),
+    ...(head ? ['model.norm.weight', 'lm_head.weight'] : []),
+  ]);
+  return weightsOf(model, (name, layer) => (layer === null ? names.has(name) : layers.includes(layer)));
+}
+
+function trainingBytes({ layout }: LoraPart): number {
+  return LORA_COPIES * layout.size * FLOAT_BYTES;
+}
+
+/**
+ * Numbers a layer keeps of each token for the gradient. A layer with LoRA: about nine of the hidden width (inputs of norms and
+ * projections, queries, keys, values), six of the MLP's, and a row of attention probabilities a head; measured. With dropout, a mask and
+ * what it leaves of each of the four inputs.
+ */
+function trainedLayer({ hiddenSize, intermediateSize, heads }: DecoderConfig, length: number, dropout = 0): number {
+  const masks = dropout > 0 ? 2 * (3 * hiddenSize + intermediateSize) : 0;
+  return 9 * hiddenSize + 6 * intermediateSize + heads * length + masks;
+}
+
+/** The same of a frozen layer that the gradient crosses: no weight's gradient needs the projections' inputs; measured. */
+function crossedLayer({ hiddenSize, intermediateSize, heads }: DecoderConfig, length: number): number {
+  return 5 * hiddenSize + 3 * intermediateSize + heads * length;
+}
+
+/** Of one layer at a time: scores, masked scores and their gradient, before and after the softmax; measured. */
+function attention({ heads }: DecoderConfig, length: number): number {
+  return 3 * heads * length;
+}
+
+/** A step's activations, `kept` numbers of each token among them. */
+function trainingWork(config: DecoderConfig, tokens: number, length: number, kept: number): number {
+  return tokens * (kept + attention(config, length)) * FLOAT_BYTES;
+}
+
+/** A pass without a tape holds one layer at a time. */
+function forwardBytes(config: DecoderConfig, length: number, tokens = Math.max(PACKED_TOKENS, length)): number {
+  return tokens * (trainedLayer(config, length) + attention(config, length)) * FLOAT_BYTES;
+}

@@ -1,0 +1,54 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseManifest } from '../../crds/parse.ts';
+import type { FedBiOTJob } from '../../crds/types.ts';
+import { UserError } from '../errors.ts';
+
+/**
+ * A job from its manifest.
+ * @throws UserError when the file cannot be read, or with all that is wrong in it
+ */
+export function readJob(path: string): FedBiOTJob {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new UserError(`${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+  return parseManifest(text, path);
+}
+
+/** Within a run's folder: the job as it was run, a manifest that can itself be run. */
+const JOB_FILE = 'job.json';
+
+/** Writes the job into its run's folder with every default filled in and every path absolute, so that it stands for itself. */
+export function writeJobRecord(root: string, job: FedBiOTJob, baseDirectory: string): void {
+  const { model, data, adapter } = job.spec;
+  const located = <T extends { uri: string }>(source: T): T => ({ ...source, uri: absoluteUri(source.uri, baseDirectory) });
+  const spec = {
+    ...job.spec,
+    model: located(model),
+    adapter: adapter.initFrom === undefined ? adapter : { ...adapter, initFrom: resolve(baseDirectory, adapter.initFrom) },
+    data: {
+      ...data,
+      train: located(data.train),
+      ...(data.public && { public: located(data.public) }),
+      ...(data.eval && { eval: located(data.eval) }),
+    },
+  };
+  writeFileSync(join(root, JOB_FILE), `${JSON.stringify({ ...job, spec }, null, 2)}\n`);
+}
+
+/** @throws UserError when `root` is not the folder of a run */
+export function readJobRecord(root: string): FedBiOTJob {
+  const path = join(root, JOB_FILE);
+  if (existsSync(path)) return readJob(path);
+  throw new UserError(`${root} is not the folder of a run: it has no ${JOB_FILE}`, {
+    hint: 'Give the folder that `fedbiot run --out` wrote.',
+  });
+}
+
+/** A relative path in a manifest counts from the manifest's folder; a URI with a scheme stays as it is. */
+export function absoluteUri(uri: string, baseDirectory: string): string {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(uri) ? uri : resolve(baseDirectory, uri);
+}

@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { FedBiOTJobSpec } from '../../crds/types.ts';
+import type { Compute } from '../engine/compute.ts';
+import { EmulatorAligner } from '../federation/alignment.ts';
+import { sampledBatches } from '../federation/batches.ts';
+import type { Aligner, Evaluator, LocalTrainer } from '../federation/contracts.ts';
+import { ModelEvaluator } from '../federation/evaluation.ts';
+import { AdapterTrainer } from '../federation/local-update.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
+import type { Tokenizer } from '../model/tokenizer.ts';
+import type { JobData } from './job-data.ts';
+import type { TraceWriter } from './trace.ts';
+
+/** Memory for hidden states that are constants of the job, and disk for those of the public data. */
+export const STATES_MEMORY = 2 ** 29;
+export const STATES_DISK = 8 * 2 ** 30;
+
+export interface RoleOptions {
+  readonly spec: FedBiOTJobSpec;
+  readonly model: FederatedModel;
+  readonly modelSha256: string;
+  readonly data: JobData;
+  readonly tokenizer: Tokenizer;
+  readonly computes: readonly [Compute, ...Compute[]];
+  /** Folder for what can be computed again. */
+  readonly cache: string;
+  readonly trace: TraceWriter | null;
+}
+
+export interface Roles {
+  readonly aligner: Aligner;
+  readonly trainers: readonly LocalTrainer[];
+  readonly evaluator: Evaluator | null;
+}
+
+/** Loads the server's roles into the first compute process, and a client worker into each. */
+export async function loadRoles({ spec, model, modelSha256, data, tokenizer, computes, cache, trace }: RoleOptions): Promise<Roles> {
+  const [server] = computes;
+  const batches = sampledBatches({
+    publicSequences: data.publicSequences,
+    clients: data.clients,
+    alignment: spec.emulator.alignment,
+    local: spec.federation.local,
+    seed: spec.seed,
+    shuffle: spec.data.shuffle,
+  });
+  const aligner: Aligner =
+    spec.emulator.alignment.schedule === 'Never'
+      ? unaligned
+      : await EmulatorAligner.load({
+          compute: server,
+          model,
+          spec: spec.emulator.alignment,
+          seed: spec.seed,
+          batches,
+          pool: batches.publicOrder,
+          memoryBytes: STATES_MEMORY,
+          disk: { directory: join(cache, `teacher-${statesKey(modelSha256, model, spec)}`), bytes: STATES_DISK },
+          ...(trace ? { onBatch: trace.alignmentBatch.bind(trace) } : {}),
+        });
+  const trainers: AdapterTrainer[] = [];
+  for (const compute of computes) {
+    trainers.push(
+      await AdapterTrainer.load({ compute, model, spec: spec.federation.local, seed: spec.seed, batches, ...(trace ? { onBatch: trace.localBatch.bind(trace) } : {}) }),
+    );
+  }
+  const evaluator = data.heldOut
+    ? await ModelEvaluator.load({ compute: server, model, spec: spec.evaluation, task: data.task, heldOut: data.heldOut, tokenizer, memoryBytes: STATES_MEMORY })
+    : null;
+  return { aligner, trainers, evaluator };
+}
+
+/** schedule: Never. */
+const unaligned: Aligner = {
+  steps: () => 0,
+  align: () => Promise.reject(new Error('nothing is aligned')),
+};
+
+/** What the teacher's states depend on besides the sequence: the model and the layers they are taken after. */
+function statesKey(modelSha256: string, { split }: FederatedModel, spec: FedBiOTJobSpec): string {
+  return createHash('sha256').update(JSON.stringify([modelSha256, split, spec.emulator.alignment.similarity])).digest('hex').slice(0, 16);
+}

@@ -1,0 +1,85 @@
+import { appendFileSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { collate, type Batch } from '../data/batch.ts';
+import type { Sequence } from '../data/sequence.ts';
+import type { LoraState } from '../federation/contracts.ts';
+import type { Trace } from '../federation/round-context.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
+import { float32Tensor, writeSafetensors, type TensorData } from '../model/safetensors.ts';
+import type { TensorLayout } from '../model/tensor-layout.ts';
+
+/**
+ * Writes a run in the form that bench/torch_round.py replays: batches.jsonl with every batch in the order of use, and the LoRA
+ * vectors after each phase. There, rounds count from 0, layers count within emulator + adapter, and B is [out, rank].
+ */
+export class TraceWriter implements Trace {
+  readonly #directory: string;
+  readonly #model: FederatedModel;
+  /** A client's batches wait for its result: only results that count are replayed. */
+  readonly #pending = new Map<string, string[]>();
+
+  constructor(directory: string, model: FederatedModel) {
+    mkdirSync(directory, { recursive: true });
+    this.#directory = directory;
+    this.#model = model;
+  }
+
+  alignmentBatch(round: number, step: number, sequences: readonly Sequence[]): void {
+    this.#append([line('align', round, -1, step, collate(sequences, 0))]);
+  }
+
+  localBatch(round: number, client: number, step: number, sequences: readonly Sequence[]): void {
+    const key = `${round}/${client}`;
+    // A client that trains again (its worker was lost) begins anew.
+    const lines = step === 0 ? [] : (this.#pending.get(key) ?? []);
+    this.#pending.set(key, [...lines, line('client', round, client, step, collate(sequences, 0))]);
+  }
+
+  async initial(lora: LoraState): Promise<void> {
+    this.#write('init_lora', [...this.#tensors(this.#model.emulator.layout, lora.emulator), ...this.#tensors(this.#model.adapter.layout, lora.adapter)]);
+  }
+
+  async aligned(round: number, lora: LoraState): Promise<void> {
+    this.#write(`after_align_r${round - 1}`, [...this.#tensors(this.#model.emulator.layout, lora.emulator), ...this.#tensors(this.#model.adapter.layout, lora.adapter)]);
+  }
+
+  async client(round: number, client: number, adapter: Float32Array): Promise<void> {
+    this.#append(this.#pending.get(`${round}/${client}`) ?? []);
+    this.#pending.delete(`${round}/${client}`);
+    this.#write(`client${client}_r${round - 1}`, this.#tensors(this.#model.adapter.layout, adapter));
+  }
+
+  async aggregated(round: number, adapter: Float32Array): Promise<void> {
+    this.#write(`aggregated_r${round - 1}`, this.#tensors(this.#model.adapter.layout, adapter));
+  }
+
+  #append(lines: readonly string[]): void {
+    appendFileSync(join(this.#directory, 'batches.jsonl'), lines.map((text) => `${text}\n`).join(''));
+  }
+
+  #write(name: string, tensors: readonly TensorData[]): void {
+    writeSafetensors(join(this.#directory, `${name}.safetensors`), tensors);
+  }
+
+  #tensors({ slices }: TensorLayout, values: Float32Array): TensorData[] {
+    const { front, emulator, tail } = this.#model.split;
+    const student = [...front, ...emulator, ...tail];
+    return slices.map(({ name, shape: [rows = 0, columns = 0], offset, size }) => {
+      const [, layer, rest] = /^layers\.(\d+)\.(.+)$/.exec(name)!;
+      const slice = values.subarray(offset, offset + size);
+      const renamed = `layers.${student.indexOf(Number(layer))}.${rest}`;
+      return name.endsWith('lora_B') ? float32Tensor(renamed, [columns, rows], transposed(slice, rows, columns)) : float32Tensor(renamed, [rows, columns], slice);
+    });
+  }
+}
+
+function line(phase: 'align' | 'client', round: number, client: number, step: number, batch: Batch): string {
+  const rows = <T>(of: (row: number) => T) => Array.from({ length: batch.rows }, (_, row) => of(row));
+  const cut = (data: Int32Array) => rows((row) => [...data.subarray(row * batch.length, (row + 1) * batch.length)]);
+  const mask = rows((row) => Array.from({ length: batch.length }, (_, i) => (i < batch.lengths[row]! ? 1 : 0)));
+  return JSON.stringify({ phase, round: round - 1, client, step, input_ids: cut(batch.inputIds), labels: cut(batch.labels), attention_mask: mask });
+}
+
+function transposed(matrix: Float32Array, rows: number, columns: number): Float32Array {
+  return Float32Array.from(matrix, (_, i) => matrix[(i % rows) * columns + Math.floor(i / rows)]!);
+}

@@ -1,0 +1,23 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { arch, cpus } from 'node:os';
+import { join } from 'node:path';
+import packageJson from '../../package.json' with { type: 'json' };
+
+/** What a run's bits may depend on besides its inputs. */
+export function versions() {
+  return {
+    fedbiot: packageJson.version,
+    node: process.versions.node,
+    'onnxruntime-node': installedVersion('onnxruntime-node'),
+    processor: `${cpus()[0]?.model ?? 'unknown'} (${arch()})`,
+  };
+}
+
+/** The version that is installed, which package.json only gives a range for. */
+function installedVersion(name: string): string {
+  const entry = createRequire(import.meta.url).resolve(name);
+  const path = join(entry.slice(0, entry.lastIndexOf(join('node_modules', name))), 'node_modules', name, 'package.json');
+  const { version }: { version?: unknown } = JSON.parse(readFileSync(path, 'utf8'));
+  return String(version);
+}

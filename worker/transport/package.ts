@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import { UserError } from '../errors.ts';
+import { encodeHeader, headerLength, LENGTH_BYTES, parseHeader } from '../model/safetensors-header.ts';
+import type { SafetensorsHeader } from '../model/safetensors-header.ts';
+import { encodeSafetensors, float32Tensor } from '../model/safetensors.ts';
+import type { TensorLayout } from '../model/tensor-layout.ts';
+import type { Sealed } from './contract.ts';
+import { Refused } from './refusal.ts';
+
+/** Room for the metadata of a package, beside its tensors. */
+const METADATA_BYTES = 4096;
+
+const bytesOf = ({ size }: { size: number }) => size * Float32Array.BYTES_PER_ELEMENT;
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** A flat float32 vector as safetensors, its slices named by `layout`. Equal input gives equal bytes. */
+export function seal(layout: TensorLayout, vector: Float32Array, metadata: Readonly<Record<string, string>> = {}): Sealed {
+  if (vector.length !== layout.size) throw new Error(`a vector of ${vector.length} elements for a layout of ${layout.size}`);
+  const tensors = layout.slices.map(({ name, shape, offset, size }) => float32Tensor(name, shape, vector.subarray(offset, offset + size)));
+  const bytes = encodeSafetensors(tensors, metadata);
+  return { bytes, sha256: sha256(bytes) };
+}
+
+/** The most bytes that `seal` makes for this layout. */
+export function maxSealedBytes(layout: TensorLayout): number {
+  const tensors = layout.slices.map((slice) => ({ name: slice.name, dtype: 'F32' as const, shape: slice.shape, bytes: bytesOf(slice) }));
+  return encodeHeader(tensors, {}).byteLength + bytesOf(layout) + METADATA_BYTES;
+}
+
+/** @throws Refused when the bytes are not the announced ones */
+export function checkSeal(bytes: Uint8Array, announced: { readonly bytes: number; readonly sha256: string }, what: string): void {
+  if (bytes.byteLength !== announced.bytes) {
+    throw new Refused('wrong-digest', `${what}: ${bytes.byteLength} bytes came, ${announced.bytes} were announced`);
+  }
+  if (sha256(bytes) !== announced.sha256) throw new Refused('wrong-digest', `${what}: its SHA-256 is not the announced one`);
+}
+
+/**
+ * Reads what `seal` wrote. The bytes are not trusted: size, then names, shapes and dtypes are checked before any value is
+ * copied, and then that every value is finite.
+ * @param what names the package in refusals
+ * @throws Refused
+ */
+export function open(
+  bytes: Uint8Array,
+  layout: TensorLayout,
+  what: string,
+): { vector: Float32Array; metadata: Readonly<Record<string, string>> } {
+  const limit = maxSealedBytes(layout);
+  if (bytes.byteLength > limit) throw new Refused('too-large', `${what} has ${bytes.byteLength} bytes, at most ${limit} are allowed`);
+  const { tensors, metadata } = readHeader(bytes, what);
+  const vector = new Float32Array(layout.size);
+  const target = new Uint8Array(vector.buffer);
+  for (const slice of layout.slices) {
+    const tensor = tensors.get(slice.name);
+    if (tensor === undefined) throw new Refused('wrong-shape', `${what} lacks tensor ${slice.name}`);
+    if (tensor.dtype !== 'F32' || String(tensor.shape) !== String(slice.shape)) {
+      const is = `${tensor.dtype} [${tensor.shape.join(', ')}]`;
+      throw new Refused('wrong-shape', `${what}: ${slice.name} is ${is}, not F32 [${slice.shape.join(', ')}]`);
+    }
+    target.set(bytes.subarray(tensor.offset, tensor.offset + tensor.bytes), bytesOf({ size: slice.offset }));
+  }
+  if (tensors.size > layout.slices.length) {
+    const known = new Set(layout.slices.map(({ name }) => name));
+    const stranger = [...tensors.keys()].find((name) => !known.has(name));
+    throw new Refused('wrong-shape', `${what} holds a tensor that does not belong there: ${JSON.stringify(stranger?.slice(0, 100))}`);
+  }
+  const notFinite = findNotFinite(layout, vector);
+  if (notFinite !== null) throw new Refused('not-finite', `${what}: ${notFinite}`);
+  return { vector, metadata };
+}
+
+function readHeader(bytes: Uint8Array, what: string): SafetensorsHeader {
+  try {
+    const length = headerLength(bytes.subarray(0, LENGTH_BYTES), bytes.byteLength, what);
+    return parseHeader(bytes.subarray(LENGTH_BYTES, LENGTH_BYTES + length), bytes.byteLength, what);
+  } catch (error) {
+    if (error instanceof UserError) throw new Refused('malformed', error.message);
+    throw error;
+  }
+}
+
+/** Says where a vector is not finite: `NAME holds NaN at element 3`; null when it is. */
+export function findNotFinite({ slices }: TensorLayout, vector: Float32Array): string | null {
+  const at = vector.findIndex((value) => !Number.isFinite(value));
+  const slice = slices.find(({ offset, size }) => at >= offset && at < offset + size);
+  return slice === undefined ? null : `${slice.name} holds ${vector[at]} at element ${at - slice.offset}`;
+}

@@ -31,7 +31,7 @@ async function play(role: 'server' | 'client', path: string, threads: number): P
   const compute = new Compute({ threads, provider: 'cpu' });
   try {
     const model = await federateModel(directory, spec, influenceOnPublicData(compute, data.publicSequences, spec.seed));
-    const batches = sampledBatches({ ...data, alignment: spec.emulator.alignment, local: spec.federation.local, seed: spec.seed, shuffle: spec.data.shuffle });
+    const batches = sampledBatches({ ...data, alignment: spec.emulator.alignment, local: spec.federation.local, rounds: spec.federation.rounds, seed: spec.seed, shuffle: spec.data.shuffle });
     const common = { round: 1, lora: startingLora(model, spec, baseDirectory), onStep: () => {}, signal: new AbortController().signal };
     if (role === 'server') {
       const pool = batches.publicOrder;

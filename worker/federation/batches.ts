@@ -4,7 +4,7 @@ import type { AlignmentSpec, LocalSpec } from '../../crds/types.ts';
 
 /** Which sequences each step trains on. Rounds count from 1, steps from 0 within their phase. */
 export interface BatchSource {
-  /** The public sequences in the order of their first use. */
+  /** The public sequences that the job's alignments use, in the order of their first use. */
   readonly publicOrder: readonly Sequence[];
   /** The batch of one alignment step, from the public data. */
   alignment(round: number, step: number): readonly Sequence[];
@@ -19,6 +19,11 @@ export function alignmentSteps({ schedule, initialSteps, stepsPerRound }: Alignm
   return schedule === 'EveryRound' ? stepsPerRound : 0;
 }
 
+/** Steps of the alignments before all rounds up to this one. */
+function alignmentStepsUpTo(spec: AlignmentSpec, round: number): number {
+  return round === 0 ? 0 : alignmentSteps(spec, 1) + (round - 1) * alignmentSteps(spec, 2);
+}
+
 /**
  * Draws batches from shuffled passes over the data. The batch of a step follows from (seed, client, round, step) alone, so a
  * resumed run sees the same ones.
@@ -28,19 +33,20 @@ export function sampledBatches(options: {
   clients: readonly (readonly Sequence[])[];
   alignment: AlignmentSpec;
   local: LocalSpec;
+  rounds: number;
   seed: number;
   shuffle: boolean;
 }): BatchSource {
-  const { publicSequences, clients, alignment, local, seed, shuffle } = options;
+  const { publicSequences, clients, alignment, local, rounds, seed, shuffle } = options;
   const order = (count: number, batchSize: number, ...labels: (string | number)[]): BatchOrder =>
     batchOrder(count, batchSize, { seed, labels, shuffle });
   const publicOrder = order(publicSequences.length, alignment.batchSize, 'public');
   const clientOrders = clients.map((sequences, client) => order(sequences.length, local.batchSize, 'client', client));
-  const stepsBefore = (round: number) => (round === 1 ? 0 : alignment.initialSteps + (round - 2) * alignment.stepsPerRound);
   const firstPass = publicSequences.length > 0 ? order(publicSequences.length, publicSequences.length, 'public').batchAt(0) : [];
+  const used = alignmentStepsUpTo(alignment, rounds) * alignment.batchSize;
   return {
-    publicOrder: firstPass.map((index) => publicSequences[index]!),
-    alignment: (round, step) => publicOrder.batchAt(stepsBefore(round) + step).map((index) => publicSequences[index]!),
+    publicOrder: firstPass.slice(0, used).map((index) => publicSequences[index]!),
+    alignment: (round, step) => publicOrder.batchAt(alignmentStepsUpTo(alignment, round - 1) + step).map((index) => publicSequences[index]!),
     local: (round, client, step) =>
       Array.from({ length: local.gradientAccumulation }, (_, micro) => {
         const at = ((round - 1) * local.steps + step) * local.gradientAccumulation + micro;

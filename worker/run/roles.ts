@@ -42,6 +42,7 @@ export async function loadRoles({ spec, model, modelSha256, data, tokenizer, com
     clients: data.clients,
     alignment: spec.emulator.alignment,
     local: spec.federation.local,
+    rounds: spec.federation.rounds,
     seed: spec.seed,
     shuffle: spec.data.shuffle,
   });

@@ -1,0 +1,69 @@
+/**
+ * What the operator gives a worker pod, and what the pod gives back: names that both sides must know, and nothing else. Imports
+ * nothing, so that the operator's image needs no engine.
+ */
+
+/** Folders of a worker pod. What a role does not mount, it cannot see. */
+export const MOUNT = {
+  /** ConfigMap with `JOB_FILE`. Both roles. */
+  job: '/etc/fedbiot/job',
+  /** spec.volumes.model: server only. */
+  model: '/fedbiot/model',
+  /** spec.volumes.publicData, for data.public and data.eval: server only. */
+  publicData: '/fedbiot/public-data',
+  /** spec.volumes.clientData, for data.train: clients only. */
+  clientData: '/fedbiot/client-data',
+  /** spec.volumes.output: checkpoints, metrics, report, adapter. Server only. */
+  output: '/fedbiot/output',
+  /** The emulator bundle, by content. Clients only. */
+  cache: '/fedbiot/cache',
+  /** Key `ca.crt` of the Secret in spec.redis.tls. Both roles. */
+  redisCa: '/etc/fedbiot/redis-ca',
+  /** Scratch space; the root file system is read-only. */
+  temporary: '/tmp',
+} as const;
+
+/** In `MOUNT.job`: the manifest as it was when the job began, with every default. */
+export const JOB_FILE = 'job.json';
+
+/** Where relative URIs of the manifest start when no volume is given for them: the examples that the image carries. */
+export const IMAGE_EXAMPLES = '/app/examples';
+
+/** Environment of a worker pod. */
+export const ENV = {
+  /** redis:// or rediss:// URL with its credentials, from a Secret. */
+  redisUrl: 'FEDBIOT_REDIS_URL',
+  /** PEM file of the authority that signed Redis's certificate; unset: the system's. */
+  redisCaFile: 'FEDBIOT_REDIS_CA_FILE',
+  /** Bearer token for the emulator bundle, from the job's Secret. */
+  token: 'FEDBIOT_JOB_TOKEN',
+  /** metadata.uid: names the job's keys in Redis. */
+  uid: 'FEDBIOT_JOB_UID',
+  namespace: 'FEDBIOT_JOB_NAMESPACE',
+  /** Name of the pod, from the downward API. */
+  pod: 'FEDBIOT_POD_NAME',
+  /** Clients only: http://… of the server pod. */
+  serverUrl: 'FEDBIOT_SERVER_URL',
+  logLevel: 'FEDBIOT_LOG_LEVEL',
+} as const;
+
+/** Ports of a worker pod. `bundle`: the emulator, with the job's token; server only. `metrics`: /metrics, /healthz, /readyz; both. */
+export const PORT = { bundle: 8080, metrics: 9464 } as const;
+
+/** Exit codes of a worker pod, and what the Job that owns it makes of them. */
+export const EXIT = {
+  succeeded: 0,
+  /** A defect or a passing fault: tried again within backoffLimit. */
+  failed: 1,
+  /** Something only the user can change: the job fails at once. */
+  invalid: 2,
+  /** Ended by SIGTERM after a checkpoint: does not count as a failure. */
+  interrupted: 130,
+} as const;
+
+/** JSON in a container's termination message (at most 4096 bytes). */
+export interface TerminationMessage {
+  /** CamelCase: becomes the reason of the job's Failed condition. */
+  readonly reason: 'Succeeded' | 'Interrupted' | 'InvalidInput' | 'QuorumNotReached' | 'NotFinite' | 'RedisUnusable' | 'InternalError';
+  readonly message: string;
+}

@@ -1,0 +1,40 @@
+/**
+ * Names of a job's keys in Redis. All of a job's keys share the hash tag {uid}, so that they lie on one node of a Redis Cluster and
+ * MULTI and scripts work; the uid tells apart jobs of one name in two namespaces, and a job from one that had its name before.
+ */
+export interface JobKeys {
+  /** Prefix for BullMQ, whose queues are `tasks` and `results`. */
+  readonly prefix: string;
+  /** JSON of JobProgress (worker/cluster/progress.ts). */
+  readonly progress: string;
+  /** JSON of report.json as it stands after the last finished round. */
+  readonly report: string;
+  /** JSON {sha256, bytes} of the emulator bundle's manifest. */
+  readonly bundle: string;
+  /** Counter: the fencing token of the newest server pod. */
+  readonly fence: string;
+  /** Exists once the job is over: clients leave. */
+  readonly finished: string;
+  /** Tensor bytes: `<tensors>:<name>:<chunk>`. */
+  readonly tensors: string;
+}
+
+export function jobKeys(uid: string): JobKeys {
+  const prefix = `fedbiot:{${uid}}`;
+  const key = (name: string) => `${prefix}:${name}`;
+  return {
+    prefix,
+    progress: key('progress'),
+    report: key('report'),
+    bundle: key('bundle'),
+    fence: key('fence'),
+    finished: key('finished'),
+    tensors: key('tensors'),
+  };
+}
+
+/** Channel on which a server pod tells, with the job's `namespace/name` as the message, that its progress has changed. */
+export const PROGRESS_CHANNEL = 'fedbiot:progress';
+
+/** Seconds a job's keys outlive their last change when nobody removes them. */
+export const KEYS_TTL_SECONDS = 7 * 24 * 3600;

@@ -151,7 +151,8 @@ t.test('the first signal asks to stop, the second ends the process', async (t) =
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     for (const kind of ['obedient', 'stubborn']) {
       const child = spawn(process.execPath, [path('test/support/interruptible.ts'), kind], { stdio: ['ignore', 'pipe', 'pipe'] });
-      const ended = once(child, 'exit');
+      // Not 'exit': what it printed may be read after that.
+      const ended = once(child, 'close');
       let stderr = '';
       child.stderr.setEncoding('utf8').on('data', (text: string) => {
         stderr += text;

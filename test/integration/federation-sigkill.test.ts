@@ -15,7 +15,8 @@ const seed = Number(process.env['FEDBIOT_TEST_SEED'] ?? Date.now() % 2 ** 31);
 /** Goes on with the run, and kills it some milliseconds after it has made some moments. Null when it was killed. */
 async function goOn(folder: string, kill: { moments: number; milliseconds: number } | null): Promise<string | null> {
   const child = spawn(process.execPath, [CHILD, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const exit = once(child, 'exit');
+  // Not 'exit': the last of its output may come after that.
+  const ended = once(child, 'close');
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     const before = output.length;
@@ -24,7 +25,7 @@ async function goOn(folder: string, kill: { moments: number; milliseconds: numbe
       void setTimeout(kill.milliseconds).then(() => child.kill('SIGKILL'));
     }
   });
-  const [code, signal]: unknown[] = await exit;
+  const [code, signal]: unknown[] = await ended;
   if (signal === 'SIGKILL') return null;
   if (code !== 0) throw new Error(`the run ended with code ${String(code)}`);
   return output.replaceAll('.', '');

@@ -74,7 +74,14 @@ async function run(out: string, { workers = 1, kill = null }: { workers?: number
     if (!Number.isNaN(began) || !line.startsWith('{"event":"run"')) return;
     began = performance.now();
     if (kill === null) return;
-    const strike = () => process.kill(kill.group ? -child.pid! : child.pid!, 'SIGKILL');
+    const strike = () => {
+      try {
+        process.kill(kill.group ? -child.pid! : child.pid!, 'SIGKILL');
+      } catch (error) {
+        // It had just finished.
+        if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+      }
+    };
     setTimeout(kill.after, null, { signal: stop.signal }).then(strike, () => undefined);
   });
   const [code, signal]: unknown[] = await exit;

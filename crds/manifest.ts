@@ -6,16 +6,34 @@ import { structural } from './structural.ts';
 
 const PLURAL = 'fedbiotjobs';
 
-const column = (name: string, type: string, jsonPath: string, description: string) => ({ name, type, jsonPath, description });
+interface Column {
+  readonly name: string;
+  readonly type: 'string' | 'integer' | 'number' | 'date';
+  readonly jsonPath: string;
+  readonly description: string;
+  /** 1: with `-o wide` only. */
+  readonly priority?: 1;
+}
+
+const column = (name: string, type: Column['type'], jsonPath: string, description: string): Column => ({ name, type, jsonPath, description });
+
+const wide = (...what: Parameters<typeof column>): Column => ({ ...column(...what), priority: 1 });
 
 /** What `kubectl get fedbiotjobs` shows. */
 const COLUMNS = [
   column('Phase', 'string', '.status.phase', 'Where the job stands'),
-  column('Round', 'integer', '.status.round', 'Last finished round'),
-  column('Clients', 'integer', '.status.clients.reported', 'Clients whose result the last finished round aggregated'),
+  column('Round', 'string', '.status.roundText', 'Finished rounds, of all'),
+  column('Clients', 'string', '.status.clientsText', 'Clients whose result the last finished round aggregated, of those selected'),
   column('AdapFu', 'string', '.status.evaluation.adapFu.headline', 'Score of full model + adapter'),
   column('AdapEmu', 'string', '.status.evaluation.adapEmu.headline', 'Score of emulator + adapter'),
   column('Age', 'date', '.metadata.creationTimestamp', 'Time since the job was created'),
+  wide('Method', 'string', '.spec.method', 'How it is trained'),
+  wide('Base', 'string', '.status.evaluation.base.headline', 'Score of the full model as it was given'),
+  wide('Alignment', 'number', '.status.alignmentLoss', 'Loss of the last alignment'),
+  wide('Local', 'number', '.status.localLoss', 'Mean loss of the clients of the last finished round'),
+  wide('Dropped', 'integer', '.status.clients.dropped', 'Clients that did not report in the last finished round in time'),
+  wide('Refused', 'integer', '.status.clients.refused', 'Clients whose result of the last finished round was invalid'),
+  wide('Message', 'string', '.status.message', 'Why the job stands there'),
 ];
 
 /** The CustomResourceDefinition as the API server takes it. */

@@ -1,6 +1,6 @@
 import type { TLocalizedValidationError } from 'typebox/error';
-import { LABEL } from './schema/job.ts';
-import { isRecord, pathText } from './schema/node.ts';
+import { LABEL } from './schema/kubernetes-names.ts';
+import { fieldOf, isRecord, pathText } from './schema/node.ts';
 import type { Path, Problem, SchemaNode } from './schema/node.ts';
 import { nearest } from './suggest.ts';
 
@@ -21,6 +21,8 @@ const TYPES: Record<string, string> = {
   number: 'a finite number',
   boolean: 'true or false',
 };
+
+const typeWords = (type: SchemaNode['type']) => [type ?? 'string'].flat().map((word) => TYPES[word]).join(' or ');
 
 function oneOf(allowed: readonly unknown[], value: unknown): string {
   const words = allowed.map(String);
@@ -54,7 +56,7 @@ function range({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: SchemaN
 }
 
 const schemaAt = (root: SchemaNode, path: Path) =>
-  path.reduce<SchemaNode>((node, step) => (typeof step === 'number' ? node.items : node.properties?.[step]) ?? {}, root);
+  path.reduce<SchemaNode>((node, step) => (typeof step === 'number' ? node.items : fieldOf(node, step)) ?? {}, root);
 
 const valueAt = (root: unknown, path: Path) =>
   path.reduce<unknown>((value, step) => (isRecord(value) || Array.isArray(value) ? Reflect.get(value, step) : undefined), root);
@@ -85,7 +87,7 @@ export function problemsOf(error: TLocalizedValidationError, schema: SchemaNode,
     case 'required':
       return error.params.requiredProperties.map((name) => ({ path: [...path, name], message: 'is required' }));
     case 'type':
-      return node.enum === undefined ? problem(`must be ${TYPES[node.type ?? 'string']}, not ${shown(value)}`) : []; // enum tells more
+      return node.enum === undefined ? problem(`must be ${typeWords(node.type)}, not ${shown(value)}`) : []; // enum tells more
     case 'enum':
       return problem(oneOf(error.params.allowedValues, value));
     case 'minimum':
@@ -101,6 +103,8 @@ export function problemsOf(error: TLocalizedValidationError, schema: SchemaNode,
       return problem(`must have at least ${many(error.params.limit, 'item')}`);
     case 'maxItems':
       return problem(`must have at most ${many(error.params.limit, 'item')}`);
+    case 'maxProperties':
+      return problem(`must have at most ${many(error.params.limit, 'entry').replace('entrys', 'entries')}`);
     case 'uniqueItems':
       return error.params.duplicateItems.map((i) => ({ path: [...path, i], message: `is in the list twice: ${shown(valueAt(value, [i]))}` }));
     case 'pattern':

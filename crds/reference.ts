@@ -7,6 +7,8 @@ import { mustBeGiven } from './structural.ts';
 const code = (value: unknown) => `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
 
 function typeOf(node: SchemaNode): string {
+  if (Array.isArray(node.type)) return node.type.join(' or ');
+  if (typeof node.additionalProperties === 'object') return `map of ${typeOf(node.additionalProperties)}`;
   if (node.items !== undefined) return `list of ${typeOf(node.items)}`;
   if (node.enum !== undefined) return node.enum.map(code).join(', ');
   const bounds = [

@@ -1,7 +1,7 @@
 import { Environment } from '@marcbachmann/cel-js';
 import type { ParseResult } from '@marcbachmann/cel-js';
 import { RULES } from './schema/fields.ts';
-import { isRecord } from './schema/node.ts';
+import { fieldOf, isRecord } from './schema/node.ts';
 import type { Path, Problem, SchemaNode } from './schema/node.ts';
 
 const environment = new Environment().registerVariable('self', 'dyn');
@@ -18,7 +18,7 @@ function celValue(schema: SchemaNode, value: unknown): unknown {
   if (schema.type === 'integer' && typeof value === 'number' && Number.isInteger(value)) return BigInt(value);
   if (Array.isArray(value)) return value.map((item) => celValue(schema.items ?? {}, item));
   if (!isRecord(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, celValue(schema.properties?.[name] ?? {}, field)]));
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, celValue(fieldOf(schema, name) ?? {}, field)]));
 }
 
 /** Whether `rule`, at `node`, reads the field at `path`: rules name fields as `self.a.b`. */
@@ -28,6 +28,9 @@ function reads(rule: string, node: Path, path: Path): boolean {
   return within && rule.includes(['self', ...fields].join('.'));
 }
 
+/** Rules about a change: they hold for whoever has nothing yet to change. */
+const ofChanges = (rule: string) => /\boldSelf\b/.test(rule);
+
 /**
  * Evaluates every CEL rule of `schema` on a value that has its defaults. Rules that read one of the `broken` fields are passed
  * over: what they would say of a value of the wrong type is noise, or no answer at all.
@@ -36,6 +39,7 @@ export function violations(schema: SchemaNode, value: unknown, broken: readonly 
   if (value === undefined) return [];
   const found: Problem[] = [];
   for (const { rule, message, fieldPath } of schema[RULES] ?? []) {
+    if (ofChanges(rule)) continue;
     if (broken.some((field) => reads(rule, path, field))) continue;
     if (compile(rule)({ self: celValue(schema, value) }) !== true) {
       found.push({ path: [...path, ...(fieldPath?.split('.').filter(Boolean) ?? [])], message });
@@ -44,8 +48,8 @@ export function violations(schema: SchemaNode, value: unknown, broken: readonly 
   if (Array.isArray(value)) {
     value.forEach((item, i) => found.push(...violations(schema.items ?? {}, item, broken, [...path, i])));
   } else if (isRecord(value)) {
-    for (const [name, field] of Object.entries(schema.properties ?? {})) {
-      found.push(...violations(field, value[name], broken, [...path, name]));
+    for (const [name, field] of Object.entries(value)) {
+      found.push(...violations(fieldOf(schema, name) ?? {}, field, broken, [...path, name]));
     }
   }
   return found;

@@ -3,11 +3,13 @@ import type { SchemaNode } from './schema/node.ts';
 type Keywords = Record<string, unknown>;
 
 /** Keywords that mean the same to the API server, in the order a reader wants them; so do all of `x-kubernetes-…`. */
-const SAME = ['description', 'type', 'format', 'enum', 'default', 'minLength', 'maxLength', 'pattern', 'minItems', 'maxItems'];
+const SAME = ['description', 'type', 'format', 'enum', 'default', 'minLength', 'maxLength', 'pattern', 'minItems', 'maxItems', 'maxProperties'];
 
 function same(node: SchemaNode): Keywords {
   const keywords = new Map<string, unknown>(Object.entries(node));
   const names = [...SAME, ...[...keywords.keys()].filter((name) => name.startsWith('x-kubernetes-'))];
+  // Two types at once, Kubernetes knows by its own word alone.
+  if (Array.isArray(node.type)) keywords.delete('type');
   return Object.fromEntries(names.filter((name) => keywords.has(name)).map((name) => [name, keywords.get(name)]));
 }
 
@@ -45,5 +47,6 @@ export function structural(node: SchemaNode): Keywords {
     ...(node.uniqueItems === true ? { 'x-kubernetes-list-type': 'set' } : {}),
     ...(node.items === undefined ? {} : { items: structural(node.items) }),
     ...fields(node),
+    ...(typeof node.additionalProperties === 'object' ? { additionalProperties: structural(node.additionalProperties) } : {}),
   };
 }

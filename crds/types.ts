@@ -5,8 +5,16 @@ import type { Alignment, Emulator } from './schema/emulator.ts';
 import type { Federation, Local } from './schema/federation.ts';
 import type { Job, Metadata } from './schema/job.ts';
 import type { Checkpoint, Evaluation, Model, Spec } from './schema/spec.ts';
+import type { EnvVar as EnvVarSchema } from './schema/environment.ts';
 import type { Lora, Projection as ProjectionSchema } from './schema/lora.ts';
 import type { Optimizer } from './schema/optimizer.ts';
+import type { PodTemplate } from './schema/pod-template.ts';
+import type { ClientPods, ServerPod } from './schema/pods.ts';
+import type { Redis } from './schema/redis.ts';
+import type { Resources } from './schema/resources.ts';
+import type { Status } from './schema/status.ts';
+import type { Toleration as TolerationSchema } from './schema/toleration.ts';
+import type { OutputVolume as OutputVolumeSchema, Volume, Volumes } from './schema/volumes.ts';
 
 /** A job with the schema's defaults, before the presets. */
 export type DefaultedJob = Static<typeof Job>;
@@ -51,3 +59,20 @@ export type Method = FedBiOTJobSpec['method'];
 export type Placement = AdapterSpec['placement'];
 export type Similarity = AlignmentSpec['similarity'];
 export type Task = EvaluationSpec['task'];
+
+/** The job's pods on a cluster. */
+export type ServerPodSpec = Static<typeof ServerPod>;
+export type ClientPodSpec = Static<typeof ClientPods>;
+export type PodTemplateSpec = Static<typeof PodTemplate>;
+export type ResourceSpec = Static<typeof Resources>;
+export type EnvVar = Static<typeof EnvVarSchema>;
+export type Toleration = Static<typeof TolerationSchema>;
+export type VolumesSpec = Static<typeof Volumes>;
+export type VolumeSource = Static<typeof Volume>;
+export type OutputVolume = Static<typeof OutputVolumeSchema>;
+export type RedisSpec = Static<typeof Redis>;
+
+/** What the operator writes of a job. */
+export type FedBiOTJobStatus = Static<typeof Status>;
+export type JobPhase = NonNullable<FedBiOTJobStatus['phase']>;
+export type JobCondition = NonNullable<FedBiOTJobStatus['conditions']>[number];

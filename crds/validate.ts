@@ -1,9 +1,10 @@
 import { Settings } from 'typebox/system';
 import Value from 'typebox/value';
+import { duplicates } from './duplicates.ts';
 import { problemsOf } from './messages.ts';
 import { violations } from './rules.ts';
 import { Job } from './schema/job.ts';
-import { isRecord } from './schema/node.ts';
+import { fieldOf, isRecord } from './schema/node.ts';
 import type { Problem, SchemaNode } from './schema/node.ts';
 import type { DefaultedJob } from './types.ts';
 
@@ -14,11 +15,10 @@ Settings.Set({ maxErrors: 1000 });
 function withoutNulls(schema: SchemaNode, value: unknown): unknown {
   if (Array.isArray(value)) return value.map((item) => withoutNulls(schema.items ?? {}, item));
   if (!isRecord(value)) return value;
-  const known = new Map(Object.entries(schema.properties ?? {}));
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([name, field]) => field !== null || !known.has(name))
-      .map(([name, field]) => [name, withoutNulls(known.get(name) ?? {}, field)]),
+      .filter(([name, field]) => field !== null || fieldOf(schema, name) === undefined)
+      .map(([name, field]) => [name, withoutNulls(fieldOf(schema, name) ?? {}, field)]),
   );
 }
 
@@ -27,6 +27,6 @@ export function validate(input: unknown): { job: DefaultedJob } | { problems: Pr
   const value = Value.Default(Job, withoutNulls(Job, input));
   const structural = Value.Errors(Job, value).flatMap((error) => problemsOf(error, Job, value));
   const broken = structural.map(({ path }) => path);
-  const problems = [...structural, ...violations(Job, value, broken)];
+  const problems = [...structural, ...duplicates(Job, value), ...violations(Job, value, broken)];
   return problems.length === 0 && Value.Check(Job, value) ? { job: value } : { problems };
 }

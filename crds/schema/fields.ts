@@ -6,7 +6,10 @@ import type { Static, TProperties, TSchema } from 'typebox';
  * a description impossible to forget.
  */
 
-/** A rule over several fields, evaluated by the API server and by `fedbiot` alike. */
+/**
+ * A rule over several fields, evaluated by the API server and by `fedbiot` alike; by the API server alone, on updates, where it
+ * compares with the stored value `oldSelf`.
+ */
 export interface Rule {
   /** A CEL expression over `self`, the node's value with its defaults; must be true. */
   readonly rule: string;
@@ -93,11 +96,36 @@ export const list = <Item extends TSchema>(
     ...(mapKeys === undefined ? {} : { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': mapKeys }),
   });
 
+interface MapOptions extends Common {
+  readonly maxProperties: number;
+}
+
+/** An object whose field names are the user's. */
+export const map = <Value extends TSchema>(description: string, values: Value, options: MapOptions) =>
+  Type.Unsafe<Record<string, Static<Value>>>({ type: 'object', additionalProperties: values, ...common(description, options) });
+
+/** Kubernetes' name for an object whose fields are kept unseen: another API, the pod's, judges them. */
+export const PRESERVE = 'x-kubernetes-preserve-unknown-fields';
+
+/** An object of another API. */
+export const foreign = (description: string) =>
+  Type.Unsafe<Record<string, unknown>>({ type: 'object', [PRESERVE]: true, ...common(description, {}) });
+
+/** An object of another API that is told apart by its name. */
+export const foreignNamed = (description: string, name: TSchema) =>
+  Type.Unsafe<{ name: string } & Record<string, unknown>>({
+    type: 'object',
+    required: ['name'],
+    properties: { name },
+    [PRESERVE]: true,
+    ...common(description, {}),
+  });
+
 /**
  * An object that knows its fields and no others. Where every field has a value without the user, so has the object: a default in full,
  * because the API server holds the default itself to the rules.
  */
-export function object<Properties extends TProperties>(description: string, properties: Properties, options: Common = {}) {
+export function object<Properties extends TProperties>(description: string, properties: Properties, options: Common & { readonly default?: object } = {}) {
   const defaults = Object.entries(properties).flatMap(([name, field]) => ('default' in field ? [[name, field.default]] : []));
   const complete = Object.values(properties).every((field) => 'default' in field || Type.IsOptional(field));
   return Type.Object(properties, {

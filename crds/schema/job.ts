@@ -1,14 +1,10 @@
 import Type from 'typebox';
-import { choice, object, string } from './fields.ts';
+import { choice, object } from './fields.ts';
+import { label } from './kubernetes-names.ts';
 import { Spec } from './spec.ts';
 
 /** CronJob's limit: a 63 character label has room for the suffixes of the objects made for the job. */
 const NAME_MAX_LENGTH = 52;
-
-/** A DNS label, but for its length. */
-export const LABEL = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
-
-const label = (description: string, maxLength: number) => string(description, { maxLength, pattern: LABEL });
 
 const words = (description: string) => Type.Optional(Type.Record(Type.String(), Type.String(), { description }));
 

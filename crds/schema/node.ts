@@ -2,11 +2,14 @@ import type { PRESET, RULES, Rule } from './fields.ts';
 
 /** A schema node, as those who walk the schema read it: the keywords that fields.ts writes. */
 export interface SchemaNode {
-  readonly type?: string;
+  /** A list where Kubernetes has its int-or-string. */
+  readonly type?: string | readonly string[];
   readonly description?: string;
   readonly default?: unknown;
   readonly enum?: readonly unknown[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
+  /** Of a map: what its values are. Of any other object: that it has no further fields. */
+  readonly additionalProperties?: boolean | SchemaNode;
   readonly items?: SchemaNode;
   readonly required?: readonly string[] | undefined;
   readonly minimum?: number;
@@ -17,7 +20,9 @@ export interface SchemaNode {
   readonly maxLength?: number;
   readonly minItems?: number;
   readonly maxItems?: number;
+  readonly maxProperties?: number;
   readonly uniqueItems?: boolean;
+  readonly 'x-kubernetes-list-map-keys'?: readonly string[];
   readonly pattern?: string;
   readonly format?: string;
   /** TypeBox's mark of a node whose static type is stated apart (the pair of betas). */
@@ -25,6 +30,10 @@ export interface SchemaNode {
   readonly [RULES]?: readonly Rule[];
   readonly [PRESET]?: string;
 }
+
+/** The node of a field: one of the object's own, or a map's value; undefined where the schema says nothing about it. */
+export const fieldOf = (node: SchemaNode, name: string): SchemaNode | undefined =>
+  node.properties?.[name] ?? (typeof node.additionalProperties === 'object' ? node.additionalProperties : undefined);
 
 /** Steps from the root: field names, and indices of list items. */
 export type Path = readonly (string | number)[];

@@ -1,8 +1,14 @@
+import Type from 'typebox';
 import { Adapter } from './adapter.ts';
 import { Data } from './data.ts';
 import { Emulator } from './emulator.ts';
 import { Federation } from './federation.ts';
 import { choice, integer, object, string } from './fields.ts';
+import { immutable } from './immutable.ts';
+import { lifecycle, MUTABLE } from './lifecycle.ts';
+import { ClientPods, ServerPod } from './pods.ts';
+import { Redis } from './redis.ts';
+import { Volumes } from './volumes.ts';
 
 export const Model = object('The full model. It stays with the server, except with method FullModel.', {
   uri: string(
@@ -56,25 +62,32 @@ const publicDataIsUsed =
   "self.emulator.layerSelection == 'Importance' || " +
   "(has(self.emulator.alignment.schedule) ? self.emulator.alignment.schedule != 'Never' : self.method in ['FedBiOT', 'OffsiteTuning'])";
 
+const properties = {
+  method: choice(
+    'Preset of emulator.layerDropRate, emulator.alignment.schedule and languageModelWeight, adapter.placement and layers, and ' +
+      'federation.local.proximalWeight, each of which can still be set alone. FedBiOT: the KDD 2024 method. OffsiteTuning, FedOT: ' +
+      'its baselines. FullModel: clients hold the full model (upper reference).',
+    ['FedBiOT', 'OffsiteTuning', 'FedOT', 'FullModel'],
+    { default: 'FedBiOT' },
+  ),
+  seed: integer('Every random choice of the job follows from it.', { default: 0, minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+  model: Model,
+  emulator: Emulator,
+  adapter: Adapter,
+  data: Data,
+  federation: Federation,
+  evaluation: Evaluation,
+  checkpoint: Checkpoint,
+  server: ServerPod,
+  client: ClientPods,
+  volumes: Type.Optional(Volumes),
+  redis: Type.Optional(Redis),
+  ...lifecycle,
+};
+
 export const Spec = object(
   'What to train, on what, and how.',
-  {
-    method: choice(
-      'Preset of emulator.layerDropRate, emulator.alignment.schedule and languageModelWeight, adapter.placement and layers, and ' +
-        'federation.local.proximalWeight, each of which can still be set alone. FedBiOT: the KDD 2024 method. OffsiteTuning, FedOT: ' +
-        'its baselines. FullModel: clients hold the full model (upper reference).',
-      ['FedBiOT', 'OffsiteTuning', 'FedOT', 'FullModel'],
-      { default: 'FedBiOT' },
-    ),
-    seed: integer('Every random choice of the job follows from it.', { default: 0, minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
-    model: Model,
-    emulator: Emulator,
-    adapter: Adapter,
-    data: Data,
-    federation: Federation,
-    evaluation: Evaluation,
-    checkpoint: Checkpoint,
-  },
+  properties,
   {
     rules: [
       {
@@ -89,6 +102,7 @@ export const Spec = object(
         message: 'data.eval is required: evaluation.task asks for a score on held-out records',
         fieldPath: '.data.eval',
       },
+      ...immutable(properties, MUTABLE),
     ],
   },
 );

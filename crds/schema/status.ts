@@ -1,5 +1,6 @@
 import Type from 'typebox';
-import { choice, integer, list, number, object, string } from './fields.ts';
+import type { RefusalReason } from '../../worker/transport/refusal.ts';
+import { choice, integer, list, map, number, object, string } from './fields.ts';
 
 const counts = { minimum: 0, maximum: 1_000_000_000 } as const;
 
@@ -26,14 +27,23 @@ const score = (model: string) =>
 /** What the operator tells about a job. Nothing in it is the user's to set. */
 export const Status = object('What has become of the job so far. Written by the operator.', {
   observedGeneration: Type.Optional(integer('metadata.generation this status was derived from.', { minimum: 0 })),
-  phase: Type.Optional(choice('Where the job stands.', ['Pending', 'Running', 'Succeeded', 'Failed'])),
+  phase: Type.Optional(choice('Where the job stands.', ['Pending', 'Suspended', 'Running', 'Succeeded', 'Failed'])),
   message: Type.Optional(string('Why it stands there, in a sentence.', { maxLength: 32_768 })),
   conditions: Type.Optional(
     list('Aspects of the job’s state, one a type.', Condition, { maxItems: 32, mapKeys: ['type'] }),
   ),
   startTime: Type.Optional(time('When the first round began.')),
   completionTime: Type.Optional(time('When the job succeeded or failed.')),
+  activity: Type.Optional(
+    choice('What the server pod is doing.', ['Preparing', 'Aligning', 'Training', 'Aggregating', 'Evaluating', 'Finished']),
+  ),
+  lastProgressTime: Type.Optional(time('When the server pod last told of its progress.')),
+  restarts: Type.Optional(integer('Times the server pod was replaced, for whatever reason but a suspension.', counts)),
   round: Type.Optional(integer('Last finished round, from 1; 0 = none yet.', counts)),
+  rounds: Type.Optional(integer('Rounds in all.', counts)),
+  roundText: Type.Optional(string('round/rounds: what `kubectl get` shows.', { maxLength: 64 })),
+  alignmentLoss: Type.Optional(number('Loss of the last step of the last alignment.')),
+  localLoss: Type.Optional(number('Mean loss of the clients of the last finished round, in nats.')),
   clients: Type.Optional(
     object('What the clients of the last finished round did.', {
       selected: Type.Optional(integer('Clients drawn.', counts)),
@@ -41,6 +51,13 @@ export const Status = object('What has become of the job so far. Written by the 
       dropped: Type.Optional(integer('Clients that did not report in time.', counts)),
       refused: Type.Optional(integer('Clients whose result was invalid.', counts)),
     }),
+  ),
+  clientsText: Type.Optional(string('reported/selected: what `kubectl get` shows.', { maxLength: 64 })),
+  refusals: Type.Optional(
+    // The keys are ours to write: the static type names them, the schema leaves room for more.
+    Type.Unsafe<Partial<Record<RefusalReason, number>>>(
+      map('Results refused since the job began, by reason.', integer('Number of results.', counts), { maxProperties: 64 }),
+    ),
   ),
   evaluation: Type.Optional(
     object('The last evaluation.', {

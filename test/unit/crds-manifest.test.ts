@@ -29,6 +29,7 @@ const nodes = (path: string, node: SchemaNode): Found[] => [
   { path, node },
   ...Object.entries(node.properties ?? {}).flatMap(([name, field]) => nodes(`${path}.${name}`, field)),
   ...(node.items === undefined ? [] : nodes(`${path}[]`, node.items)),
+  ...(typeof node.additionalProperties === 'object' ? nodes(`${path}{}`, node.additionalProperties) : []),
 ];
 
 t.test('every field is described, and bounded where a rule or a list might grow', (t) => {
@@ -36,6 +37,7 @@ t.test('every field is described, and bounded where a rule or a list might grow'
     t.ok((node.description ?? '').length >= 10, `${path} is described`);
     if (node.type === 'string' && node.enum === undefined) t.ok(node.maxLength, `${path} has a maximal length`);
     if (node.type === 'array') t.ok(node.maxItems, `${path} has a maximal length`);
+    if (typeof node.additionalProperties === 'object' && path !== 'job.metadata') t.ok(node.maxProperties, `${path} has a maximal size`);
     if (node.type === 'integer') t.type(node.minimum, 'number', `${path} has a minimum`);
   }
   t.end();
@@ -50,15 +52,16 @@ t.test('the schema is structural', (t) => {
   // https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
   const allowed = new Set([
     'description', 'type', 'format', 'enum', 'default', 'required', 'properties', 'items', 'minLength', 'maxLength', 'pattern',
-    'minItems', 'maxItems', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum',
-    'x-kubernetes-validations', 'x-kubernetes-list-type', 'x-kubernetes-list-map-keys',
+    'minItems', 'maxItems', 'maxProperties', 'additionalProperties', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum',
+    'x-kubernetes-int-or-string', 'x-kubernetes-preserve-unknown-fields', 'x-kubernetes-validations', 'x-kubernetes-list-type', 'x-kubernetes-list-map-keys',
   ]); // prettier-ignore
   const visit = (path: string, node: Record<string, unknown>) => {
     t.strictSame(Object.keys(node).filter((keyword) => !allowed.has(keyword)), [], `${path}: keywords`);
-    t.type(node['type'], 'string', `${path} has a type`);
+    t.ok(typeof node['type'] === 'string' || node['x-kubernetes-int-or-string'] === true, `${path} has a type`);
     for (const flag of ['exclusiveMinimum', 'exclusiveMaximum']) t.ok((node[flag] ?? true) === true, `${path}: ${flag} is a flag`);
     for (const [name, child] of Object.entries(node['properties'] ?? {})) visit(`${path}.${name}`, child);
     if (isRecord(node['items'])) visit(`${path}[]`, node['items']);
+    if (isRecord(node['additionalProperties'])) visit(`${path}{}`, node['additionalProperties']);
   };
   const crd = parse(manifestText());
   t.match(crd, {
@@ -69,8 +72,9 @@ t.test('the schema is structural', (t) => {
   visit('job', version.schema.openAPIV3Schema);
   t.strictSame(version.subresources, { status: {} });
   t.strictSame(
-    version.additionalPrinterColumns.map(({ name }: { name: string }) => name),
-    ['Phase', 'Round', 'Clients', 'AdapFu', 'AdapEmu', 'Age'],
+    customResourceDefinition().spec.versions[0]?.additionalPrinterColumns.map(({ name, priority }) => (priority ? `${name} wide` : name)),
+    ['Phase', 'Round', 'Clients', 'AdapFu', 'AdapEmu', 'Age',
+     ...['Method', 'Base', 'Alignment', 'Local', 'Dropped', 'Refused', 'Message'].map((name) => `${name} wide`)], // prettier-ignore
   );
   t.end();
 });
@@ -88,6 +92,15 @@ t.test('only what has no default must be given', (t) => {
     'spec.data.train.uri',
     'spec.data.public.uri',
     'spec.data.eval.uri',
+    ...['model', 'publicData', 'clientData'].flatMap((volume) =>
+      ['persistentVolumeClaim.claimName', 'hostPath.path', 'image.reference'].map((field) => `spec.volumes.${volume}.${field}`),
+    ),
+    'spec.volumes.output.persistentVolumeClaim.claimName',
+    'spec.volumes.output.hostPath.path',
+    'spec.redis.urlFrom',
+    'spec.redis.urlFrom.name',
+    'spec.redis.tls.caSecret',
+    'spec.redis.tls.caSecret.name',
   ]);
   t.end();
 });

@@ -110,6 +110,10 @@ t.test('the smallest manifest gets every default', (t) => {
     },
     evaluation: { task: 'loss', everyRounds: 1, limit: 0, maxNewTokens: 256, batchSize: 8 },
     checkpoint: { everyRounds: 1, keep: 2 },
+    server: {},
+    client: { pods: 1, parallelClients: 1 },
+    suspend: false,
+    backoffLimit: 6,
   });
   t.end();
 });

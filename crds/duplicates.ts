@@ -1,0 +1,23 @@
+import { fieldOf, isRecord } from './schema/node.ts';
+import type { Path, Problem, SchemaNode } from './schema/node.ts';
+
+const KEYS = 'x-kubernetes-list-map-keys';
+
+/** List items that have the key fields of an item before them: the API server refuses them, and JSON schema has no word for it. */
+export function duplicates(schema: SchemaNode, value: unknown, path: Path = []): Problem[] {
+  if (Array.isArray(value)) {
+    const keys = schema[KEYS];
+    const key = (item: unknown) => JSON.stringify(keys?.map((name) => (isRecord(item) ? item[name] : undefined)));
+    const earlier = new Set<string>();
+    return value.flatMap((item, i) => {
+      const twice = keys !== undefined && earlier.has(key(item));
+      earlier.add(key(item));
+      return [
+        ...(twice ? [{ path: [...path, i], message: `has the same ${keys.join(' and ')} as an item before it` }] : []),
+        ...duplicates(schema.items ?? {}, item, [...path, i]),
+      ];
+    });
+  }
+  if (!isRecord(value)) return [];
+  return Object.entries(value).flatMap(([name, field]) => duplicates(fieldOf(schema, name) ?? {}, field, [...path, name]));
+}

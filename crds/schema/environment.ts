@@ -1,0 +1,49 @@
+import Type from 'typebox';
+import { boolean, choice, list, object, string } from './fields.ts';
+import { dataKey, objectName } from './kubernetes-names.ts';
+
+const keyOf = (kind: 'Secret' | 'ConfigMap') =>
+  object(`A key of a ${kind} in the job’s namespace.`, {
+    name: objectName(`Name of the ${kind}.`),
+    key: dataKey('Key within it.'),
+    optional: Type.Optional(boolean(`Whether the pod starts without the ${kind} or the key too.`)),
+  });
+
+const ValueFrom = object(
+  'Where the value comes from.',
+  {
+    secretKeyRef: Type.Optional(keyOf('Secret')),
+    configMapKeyRef: Type.Optional(keyOf('ConfigMap')),
+    fieldRef: Type.Optional(
+      object('A field of the pod.', {
+        apiVersion: Type.Optional(choice('Version of the pod’s API.', ['v1'])),
+        fieldPath: string('Path of the field: metadata.name, spec.nodeName, status.podIP, …', { minLength: 1, maxLength: 253 }),
+      }),
+    ),
+  },
+  {
+    rules: [
+      {
+        rule: '[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.fieldRef)].filter(given, given).size() == 1',
+        message: 'must have exactly one of secretKeyRef, configMapKeyRef and fieldRef',
+      },
+    ],
+  },
+);
+
+export const EnvVar = object(
+  'A variable.',
+  {
+    name: string('Name of the variable.', {
+      maxLength: 253,
+      pattern: '^[-._a-zA-Z][-._a-zA-Z0-9]*$',
+      rules: [{ rule: "!self.startsWith('FEDBIOT_')", message: 'variables named FEDBIOT_… are the operator’s' }],
+    }),
+    value: Type.Optional(string('Its value. Secrets belong into valueFrom.', { maxLength: 32_768 })),
+    valueFrom: Type.Optional(ValueFrom),
+  },
+  { rules: [{ rule: '!has(self.value) || !has(self.valueFrom)', message: 'must have value or valueFrom, not both', fieldPath: '.value' }] },
+);
+
+export const environment = () =>
+  Type.Optional(list('Further environment of the worker container.', EnvVar, { maxItems: 64, mapKeys: ['name'] }));

@@ -1,0 +1,24 @@
+import { JOB_FILE } from '../../worker/cluster/pod.ts';
+import type { JobObject, ObservedConfigMap, PlannedObject } from '../reconcile/ports.ts';
+import { namesOf } from './names.ts';
+import { metadataOf } from './owned.ts';
+
+/**
+ * The manifest that both roles run, frozen: pods of one job must not differ in what they do, whatever happens to the defaults of a
+ * later operator. What may change while the job runs is left out; it is not the pods' business.
+ */
+export function configMap(job: JobObject, observed: ObservedConfigMap | null): PlannedObject {
+  const frozen = observed?.data?.[JOB_FILE];
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: metadataOf(job, namesOf(job.metadata.name).configMap),
+    immutable: true,
+    data: { [JOB_FILE]: frozen ?? manifestText(job) },
+  };
+}
+
+function manifestText({ apiVersion, kind, metadata, spec }: JobObject): string {
+  const { suspend: _suspend, ttlSecondsAfterFinished: _ttl, activeDeadlineSeconds: _deadline, ...frozen } = spec;
+  return JSON.stringify({ apiVersion, kind, metadata: { name: metadata.name, namespace: metadata.namespace }, spec: frozen });
+}

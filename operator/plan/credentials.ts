@@ -1,0 +1,21 @@
+import type { JobObject, ObservedSecret, PlannedObject } from '../reconcile/ports.ts';
+import { CREDENTIAL, namesOf } from './names.ts';
+import { metadataOf } from './owned.ts';
+import type { PlanSettings } from './settings.ts';
+
+const base64 = (text: string) => Buffer.from(text, 'utf8').toString('base64');
+
+/** The job's bearer token, made once (`freshToken`) and kept; and the operator's Redis, unless the job brings its own. */
+export function credentials(job: JobObject, observed: ObservedSecret | null, settings: PlanSettings, freshToken: string): PlannedObject {
+  const ownRedis = job.spec.redis === undefined ? settings.redis : null;
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: metadataOf(job, namesOf(job.metadata.name).credentials),
+    type: 'Opaque',
+    data: {
+      [CREDENTIAL.token]: observed?.data?.[CREDENTIAL.token] || base64(freshToken),
+      ...(ownRedis === null ? {} : { [CREDENTIAL.redisUrl]: base64(ownRedis.url) }),
+    },
+  };
+}

@@ -1,0 +1,40 @@
+import { isRecord } from '../../crds/schema/node.ts';
+
+/** The lists of a pod that a strategic merge joins by a key of their items; any other list is replaced as a whole. */
+const MERGE_KEYS: Readonly<Record<string, string>> = {
+  containers: 'name',
+  initContainers: 'name',
+  volumes: 'name',
+  env: 'name',
+  imagePullSecrets: 'name',
+  resourceClaims: 'name',
+  volumeMounts: 'mountPath',
+  topologySpreadConstraints: 'topologyKey',
+  hostAliases: 'ip',
+};
+
+/** `patch` laid over `base` as Kubernetes merges strategically: objects by field, lists by key, and null removes. Neither is changed. */
+export function strategicMerge(base: unknown, patch: unknown, field = ''): unknown {
+  if (Array.isArray(patch)) {
+    const key = MERGE_KEYS[field];
+    return key === undefined || !Array.isArray(base) ? patch : mergeLists(base, patch, key);
+  }
+  if (!isRecord(patch)) return patch;
+  const merged = new Map(isRecord(base) ? Object.entries(base) : []);
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) merged.delete(name);
+    else merged.set(name, strategicMerge(merged.get(name), value, name));
+  }
+  return Object.fromEntries(merged);
+}
+
+function mergeLists(base: readonly unknown[], patch: readonly unknown[], key: string): unknown[] {
+  const keyOf = (item: unknown) => (isRecord(item) ? item[key] : undefined);
+  const merged = [...base];
+  for (const item of patch) {
+    const at = merged.findIndex((other) => keyOf(other) === keyOf(item));
+    if (at < 0) merged.push(strategicMerge(undefined, item));
+    else merged[at] = strategicMerge(merged[at], item);
+  }
+  return merged;
+}

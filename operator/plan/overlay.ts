@@ -1,0 +1,163 @@
+import { isRecord } from '../../crds/schema/node.ts';
+import type { JobObject } from '../reconcile/ports.ts';
+import { InvalidSpec } from './invalid-spec.ts';
+import type { Role } from './labels.ts';
+import { RESERVED_LABELS } from './labels.ts';
+import { strategicMerge } from './merge.ts';
+import { checkMounts, checkVolumes } from './overlay-volumes.ts';
+import { RESTRICTED } from './restricted.ts';
+import { WORKER } from './worker-container.ts';
+import type { PodTemplate } from './worker-container.ts';
+
+/** What a job may lay over its pods. Anything else could undo the walls between roles, or the pods' security. */
+const ALLOWED = {
+  template: ['metadata', 'spec'],
+  metadata: ['labels', 'annotations'],
+  spec: [
+    'affinity',
+    'containers',
+    'dnsConfig',
+    'dnsPolicy',
+    'hostAliases',
+    'imagePullSecrets',
+    'initContainers',
+    'nodeSelector',
+    'preemptionPolicy',
+    'priorityClassName',
+    'resourceClaims',
+    'runtimeClassName',
+    'schedulerName',
+    'terminationGracePeriodSeconds',
+    'tolerations',
+    'topologySpreadConstraints',
+    'volumes',
+  ],
+  worker: ['name', 'env', 'resources', 'volumeMounts'],
+  initContainer: [
+    'name',
+    'args',
+    'command',
+    'env',
+    'image',
+    'imagePullPolicy',
+    'livenessProbe',
+    'ports',
+    'readinessProbe',
+    'resources',
+    'restartPolicy',
+    'startupProbe',
+    'volumeMounts',
+    'workingDir',
+  ],
+} as const;
+
+/** The operator's own variables. */
+const RESERVED_ENV = 'FEDBIOT_';
+
+/**
+ * The role's podTemplate laid over the operator's own template.
+ * @throws InvalidSpec that names the field that may not be set.
+ */
+export function overlay(job: JobObject, role: Role, template: PodTemplate): PodTemplate {
+  const at = `spec.${role}`;
+  checkEnv(job.spec[role]?.env, `${at}.env`);
+  const patch: unknown = job.spec[role]?.podTemplate;
+  if (patch === undefined) return template;
+  const path = `${at}.podTemplate`;
+  const { metadata, spec } = allowed(patch, path, ALLOWED.template);
+  checkMetadata(metadata, `${path}.metadata`);
+  const pod = spec === undefined ? {} : allowed(spec, `${path}.spec`, ALLOWED.spec);
+  const containers = list(pod['containers'], `${path}.spec.containers`).map((item, index) =>
+    workerContainer(item, `${path}.spec.containers[${index}]`),
+  );
+  const initContainers = list(pod['initContainers'], `${path}.spec.initContainers`).map((item, index) =>
+    initContainer(item, `${path}.spec.initContainers[${index}]`),
+  );
+  const volumes = list(pod['volumes'], `${path}.spec.volumes`);
+  checkVolumes(job, role, volumes, `${path}.spec.volumes`);
+  const replaced = new Set(volumes.map((volume) => (isRecord(volume) ? volume['name'] : undefined)));
+  const base: PodTemplate = {
+    ...template,
+    spec: { ...template.spec, volumes: template.spec.volumes.filter(({ name }) => !replaced.has(name)) },
+  };
+  const merged = strategicMerge(base, {
+    ...(metadata === undefined ? {} : { metadata }),
+    spec: { ...pod, containers, volumes, ...(initContainers.length === 0 ? {} : { initContainers }) },
+  });
+  return asTemplate(merged, path);
+}
+
+function checkMetadata(metadata: unknown, path: string): void {
+  if (metadata === undefined) return;
+  const fields = allowed(metadata, path, ALLOWED.metadata);
+  for (const field of ALLOWED.metadata) {
+    const words = fields[field] === undefined ? {} : record(fields[field], `${path}.${field}`);
+    for (const [key, value] of Object.entries(words)) {
+      if (typeof value !== 'string') throw new InvalidSpec(`${path}.${field}`, `the value of ${key} must be a string`);
+      if (field === 'labels' && RESERVED_LABELS.some((prefix) => key.startsWith(prefix))) {
+        throw new InvalidSpec(`${path}.labels`, `${key} is the operator's own`);
+      }
+    }
+  }
+}
+
+function workerContainer(value: unknown, path: string): unknown {
+  const container = record(value, path);
+  if (container['name'] !== WORKER) {
+    throw new InvalidSpec(
+      path,
+      `only the container ${WORKER} may be changed; a sidecar is an item of initContainers with restartPolicy: Always`,
+    );
+  }
+  allowed(container, path, ALLOWED.worker);
+  checkEnv(container['env'], `${path}.env`);
+  checkMounts(list(container['volumeMounts'], `${path}.volumeMounts`), `${path}.volumeMounts`);
+  return container;
+}
+
+function initContainer(value: unknown, path: string): unknown {
+  const container = allowed(value, path, ALLOWED.initContainer);
+  if (container['name'] === WORKER) throw new InvalidSpec(`${path}.name`, `${WORKER} is the name of the pod's own container`);
+  return { ...container, securityContext: RESTRICTED };
+}
+
+function checkEnv(value: unknown, path: string): void {
+  list(value, path).forEach((item, index) => {
+    const name = record(item, `${path}[${index}]`)['name'];
+    if (typeof name !== 'string') throw new InvalidSpec(`${path}[${index}].name`, 'must be a string');
+    if (name.startsWith(RESERVED_ENV)) throw new InvalidSpec(`${path}[${index}].name`, `names that begin with ${RESERVED_ENV} are the operator's own`);
+  });
+}
+
+function allowed(value: unknown, path: string, names: readonly string[]): Readonly<Record<string, unknown>> {
+  const fields = record(value, path);
+  for (const name of Object.keys(fields)) {
+    if (!names.includes(name)) throw new InvalidSpec(`${path}.${name}`, `may not be set; what may is ${names.join(', ')}`);
+  }
+  return fields;
+}
+
+function record(value: unknown, path: string): Readonly<Record<string, unknown>> {
+  if (!isRecord(value)) throw new InvalidSpec(path, 'must be an object');
+  const directive = Object.keys(value).find((name) => name.startsWith('$'));
+  if (directive !== undefined) throw new InvalidSpec(`${path}.${directive}`, 'merge directives are not supported');
+  return value;
+}
+
+function list(value: unknown, path: string): readonly unknown[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value)) throw new InvalidSpec(path, 'must be a list');
+  return value;
+}
+
+/** The merge keeps what the template is made of: its patch may neither remove nor retype it. */
+function asTemplate(merged: unknown, path: string): PodTemplate {
+  if (!isTemplate(merged)) throw new InvalidSpec(path, 'does not leave a pod');
+  return merged;
+}
+
+function isTemplate(value: unknown): value is PodTemplate {
+  if (!isRecord(value) || !isRecord(value['metadata']) || !isRecord(value['spec'])) return false;
+  const { containers, volumes } = value['spec'];
+  return isRecord(value['metadata']['labels']) && Array.isArray(containers) && Array.isArray(volumes);
+}

@@ -1,0 +1,105 @@
+import type { JobObject, ObjectReference, Observed, ObservedJob, ObservedObject, PlannedObject } from '../reconcile/ports.ts';
+import type { Outcome } from '../status/outcome.ts';
+import { clientsJob } from './clients-job.ts';
+import { configMap } from './config-map.ts';
+import { covers } from './covers.ts';
+import { credentials } from './credentials.ts';
+import { queueOf } from './labels.ts';
+import { networkPolicies } from './network-policies.ts';
+import { outputClaim } from './output-claim.ts';
+import { serverJob } from './server-job.ts';
+import { service } from './service.ts';
+import type { PlanSettings } from './settings.ts';
+
+/** One write to the API server. */
+export type Action =
+  | { readonly kind: 'create' | 'apply'; readonly object: PlannedObject }
+  | { readonly kind: 'suspend'; readonly job: ObjectReference; readonly suspend: boolean };
+
+export interface PlanInput {
+  readonly job: JobObject;
+  readonly observed: Observed;
+  readonly settings: PlanSettings;
+  /** Token for a Secret that does not exist yet. */
+  readonly freshToken: string;
+  /** How the job has ended; null: it has not. */
+  readonly outcome: Outcome | null;
+  /** Whether client pods still have time to leave by themselves after a success. */
+  readonly clientsMayFinish: boolean;
+}
+
+/**
+ * What to write so that the job goes on, or stops; nothing where all is as it should be.
+ * @throws InvalidSpec when the job cannot be carried out as it is written.
+ */
+export function plan(input: PlanInput): Action[] {
+  return input.outcome === null ? toRun(input) : toStop(input, input.outcome);
+}
+
+/** Every object that a job needs, as it is when it is made. */
+export function plannedObjects({ job, observed, settings, freshToken }: Omit<PlanInput, 'outcome' | 'clientsMayFinish'>) {
+  const [serverPolicy, clientsPolicy] = networkPolicies(job, settings, observed.redisPort);
+  return {
+    // Policies first: no pod runs outside its walls.
+    serverPolicy,
+    clientsPolicy,
+    configMap: configMap(job, observed.configMap),
+    credentials: credentials(job, observed.credentials, settings, freshToken),
+    service: service(job),
+    outputClaim: outputClaim(job),
+    serverJob: serverJob(job, settings),
+    clientsJob: clientsJob(job, settings),
+  };
+}
+
+function toRun(input: PlanInput): Action[] {
+  const { job, observed } = input;
+  const planned = plannedObjects(input);
+  const kept = (existing: ObservedObject | null, object: PlannedObject | null | undefined): Action[] =>
+    object === null || object === undefined || covers(existing, object) ? [] : [{ kind: existing === null ? 'create' : 'apply', object }];
+  return [
+    ...kept(observed.serverPolicy, planned.serverPolicy),
+    ...kept(observed.clientsPolicy, planned.clientsPolicy),
+    ...kept(observed.configMap, planned.configMap),
+    ...kept(observed.credentials, planned.credentials),
+    ...kept(observed.service, planned.service),
+    // A claim's spec is the storage's once it is bound.
+    ...(observed.outputClaim === null ? kept(null, planned.outputClaim) : []),
+    ...running(job, observed.serverJob, planned.serverJob),
+    ...running(job, observed.clientsJob, planned.clientsJob),
+  ];
+}
+
+/** A Job's template is for life: of one that exists, only whether it is suspended follows the spec. */
+function running(job: JobObject, existing: ObservedJob | null, planned: PlannedObject): Action[] {
+  if (existing === null) return [{ kind: 'create', object: planned }];
+  if (existing.metadata.deletionTimestamp !== undefined || hasEnded(existing)) return [];
+  const suspended = existing.spec?.suspend ?? false;
+  if (suspended === job.spec.suspend) return [];
+  // With a queue, what is suspended and was not by us waits for the queue to admit it.
+  if (suspended && queueOf(job) !== undefined && job.status?.phase !== 'Suspended') return [];
+  return [suspendAction(job, existing, job.spec.suspend)];
+}
+
+/** Pods of a job that has ended go, and the Jobs stay for their record. */
+function toStop({ job, observed, clientsMayFinish }: PlanInput, outcome: Outcome): Action[] {
+  const stopped = (existing: ObservedJob | null): Action[] =>
+    existing === null || existing.metadata.deletionTimestamp !== undefined || hasEnded(existing) || existing.spec?.suspend === true
+      ? []
+      : [suspendAction(job, existing, true)];
+  const clientsStay = outcome.phase === 'Succeeded' && clientsMayFinish;
+  return [...stopped(observed.serverJob), ...(clientsStay ? [] : stopped(observed.clientsJob))];
+}
+
+function suspendAction(job: JobObject, { metadata }: ObservedJob, suspend: boolean): Action {
+  const { name, uid } = metadata;
+  return {
+    kind: 'suspend',
+    job: { apiVersion: 'batch/v1', kind: 'Job', name, namespace: job.metadata.namespace, ...(uid === undefined ? {} : { uid }) },
+    suspend,
+  };
+}
+
+/** Whether a batch Job has completed or failed for good. */
+export const hasEnded = (job: ObservedJob): boolean =>
+  job.status?.conditions?.some(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True') ?? false;

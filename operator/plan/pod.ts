@@ -1,0 +1,116 @@
+import { ENV, MOUNT, PORT } from '../../worker/cluster/pod.ts';
+import type { JobObject } from '../reconcile/ports.ts';
+import { asksForGpu } from './gpu.ts';
+import { labelsOf } from './labels.ts';
+import type { Role } from './labels.ts';
+import { CREDENTIAL, namesOf } from './names.ts';
+import { overlay } from './overlay.ts';
+import { RESTRICTED } from './restricted.ts';
+import { serverUrl } from './service.ts';
+import type { PlanSettings } from './settings.ts';
+import { volumesOf } from './volumes.ts';
+import { WORKER } from './worker-container.ts';
+import type { EnvVariable, PodTemplate } from './worker-container.ts';
+
+/** The image's user `fedbiot`. */
+const USER = 65_532;
+
+/** Seconds a pod has for a checkpoint before it is killed. */
+const GRACE_SECONDS = 60;
+
+/** A role's pod: what its image, its volumes and its environment are, then what the job lays over it. */
+export function podTemplate(job: JobObject, role: Role, settings: PlanSettings): PodTemplate {
+  const own = job.spec[role] ?? {};
+  const { volumes, mounts } = volumesOf(job, role);
+  const pullPolicy = own.imagePullPolicy ?? settings.imagePullPolicy;
+  const template = overlay(job, role, {
+    metadata: { labels: labelsOf(job.metadata.name, role) },
+    spec: {
+      restartPolicy: 'Never',
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      terminationGracePeriodSeconds: GRACE_SECONDS,
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: USER,
+        runAsGroup: USER,
+        fsGroup: USER,
+        fsGroupChangePolicy: 'OnRootMismatch',
+        seccompProfile: { type: 'RuntimeDefault' },
+      },
+      ...present({
+        imagePullSecrets: own.imagePullSecrets,
+        nodeSelector: own.nodeSelector,
+        tolerations: own.tolerations,
+        affinity: own.affinity,
+        priorityClassName: own.priorityClassName,
+        runtimeClassName: own.runtimeClassName,
+      }),
+      containers: [
+        {
+          name: WORKER,
+          image: own.image ?? settings.image,
+          ...present({ imagePullPolicy: pullPolicy, resources: own.resources }),
+          command: ['node', 'worker/launch.js'],
+          args: [role],
+          workingDir: '/app',
+          env: environment(job, role, settings),
+          ports: [
+            ...(role === 'server' ? [{ name: 'bundle', containerPort: PORT.bundle, protocol: 'TCP' }] : []),
+            { name: 'metrics', containerPort: PORT.metrics, protocol: 'TCP' },
+          ],
+          ...PROBES,
+          securityContext: RESTRICTED,
+          volumeMounts: mounts,
+        },
+      ],
+      volumes,
+    },
+  });
+  return withProvider(template);
+}
+
+/** Loading a large model takes long; once a pod has answered, minutes of silence mean that it hangs. */
+const PROBES = {
+  startupProbe: probe('/healthz', { periodSeconds: 5, failureThreshold: 120, timeoutSeconds: 5 }),
+  livenessProbe: probe('/healthz', { periodSeconds: 30, failureThreshold: 10, timeoutSeconds: 10 }),
+  readinessProbe: probe('/readyz', { periodSeconds: 5, failureThreshold: 3, timeoutSeconds: 5 }),
+};
+
+function probe(path: string, timing: Readonly<Record<string, number>>) {
+  return { httpGet: { path, port: 'metrics' }, ...timing };
+}
+
+/** The worker computes on the GPU that it was given. */
+function withProvider(template: PodTemplate): PodTemplate {
+  const containers = template.spec.containers.map((container) =>
+    container.name === WORKER && asksForGpu(container.resources)
+      ? { ...container, args: [...(container.args ?? []), '--provider', 'cuda'] }
+      : container,
+  );
+  return { ...template, spec: { ...template.spec, containers } };
+}
+
+function environment(job: JobObject, role: Role, settings: PlanSettings): EnvVariable[] {
+  const { credentials } = namesOf(job.metadata.name);
+  const { redis } = job.spec;
+  const secret = (name: string, key: string) => ({ valueFrom: { secretKeyRef: { name, key } } });
+  const own: EnvVariable[] = [
+    { name: ENV.redisUrl, ...(redis === undefined ? secret(credentials, CREDENTIAL.redisUrl) : secret(redis.urlFrom.name, redis.urlFrom.key)) },
+    ...(redis?.tls?.caSecret === undefined ? [] : [{ name: ENV.redisCaFile, value: `${MOUNT.redisCa}/ca.crt` }]),
+    { name: ENV.token, ...secret(credentials, CREDENTIAL.token) },
+    { name: ENV.uid, value: job.metadata.uid },
+    { name: ENV.namespace, value: job.metadata.namespace },
+    { name: ENV.pod, valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+    ...(role === 'client' ? [{ name: ENV.serverUrl, value: serverUrl(job) }] : []),
+    { name: ENV.logLevel, value: settings.logLevel },
+    // The root file system is read-only: what libraries keep in a home goes to the scratch volume.
+    { name: 'HOME', value: MOUNT.temporary },
+  ];
+  const users = job.spec[role]?.env ?? [];
+  return [...own.filter(({ name }) => !users.some((variable) => variable.name === name)), ...users];
+}
+
+/** Without the fields that are undefined. */
+const present = (fields: Readonly<Record<string, unknown>>) =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));

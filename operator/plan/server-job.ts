@@ -1,0 +1,8 @@
+import type { JobObject, PlannedObject } from '../reconcile/ports.ts';
+import { namesOf } from './names.ts';
+import type { PlanSettings } from './settings.ts';
+import { workerJob } from './worker-job.ts';
+
+/** One server pod at a time, until one has finished the job. */
+export const serverJob = (job: JobObject, settings: PlanSettings): PlannedObject =>
+  workerJob(job, 'server', namesOf(job.metadata.name).server, settings, { completions: 1, parallelism: 1 });

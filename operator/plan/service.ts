@@ -1,0 +1,26 @@
+import { PORT } from '../../worker/cluster/pod.ts';
+import type { JobObject, PlannedObject } from '../reconcile/ports.ts';
+import { selectorOf } from './labels.ts';
+import { namesOf } from './names.ts';
+import { metadataOf } from './owned.ts';
+
+/** The server pod's name in the network: headless, as there is one pod and nothing to balance. */
+export function service(job: JobObject): PlannedObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: metadataOf(job, namesOf(job.metadata.name).service, 'server'),
+    spec: {
+      clusterIP: 'None',
+      selector: selectorOf(job.metadata.name, 'server'),
+      ports: [
+        { name: 'bundle', port: PORT.bundle, targetPort: 'bundle', protocol: 'TCP' },
+        { name: 'metrics', port: PORT.metrics, targetPort: 'metrics', protocol: 'TCP' },
+      ],
+    },
+  };
+}
+
+/** Where clients find the emulator bundle. */
+export const serverUrl = (job: JobObject): string =>
+  `http://${namesOf(job.metadata.name).service}.${job.metadata.namespace}.svc:${PORT.bundle}`;

@@ -1,0 +1,119 @@
+import { MOUNT } from '../../worker/cluster/pod.ts';
+import type { OutputVolume, VolumeSource } from '../../crds/types.ts';
+import type { JobObject } from '../reconcile/ports.ts';
+import { InvalidSpec } from './invalid-spec.ts';
+import type { Role } from './labels.ts';
+import { namesOf } from './names.ts';
+
+export interface PodVolume {
+  readonly name: string;
+  readonly [source: string]: unknown;
+}
+
+export interface PodMount {
+  readonly name: string;
+  readonly mountPath: string;
+  readonly readOnly?: boolean;
+}
+
+type Purpose = 'model' | 'publicData' | 'clientData' | 'output';
+
+const VOLUME_NAME: Record<Purpose, string> = {
+  model: 'model',
+  publicData: 'public-data',
+  clientData: 'client-data',
+  output: 'output',
+};
+
+/** What each role sees of the job's volumes: the walls between server and clients. */
+const SEEN_BY: Record<Role, readonly Purpose[]> = {
+  server: ['model', 'publicData', 'output'],
+  client: ['clientData'],
+};
+
+/** Volumes of a role's pod, and where they are mounted. */
+export function volumesOf(job: JobObject, role: Role): { volumes: PodVolume[]; mounts: PodMount[] } {
+  refuseSharedVolumes(job);
+  const names = namesOf(job.metadata.name);
+  const volumes: PodVolume[] = [{ name: 'job', configMap: { name: names.configMap } }];
+  const mounts: PodMount[] = [{ name: 'job', mountPath: MOUNT.job, readOnly: true }];
+  for (const purpose of SEEN_BY[role]) {
+    const source = sourceOf(job, purpose);
+    if (source === null) continue;
+    // Two mounts of one volume, and not two volumes of one claim: not every driver can attach a claim twice.
+    const same = volumes.find(({ name: _, ...other }) => JSON.stringify(other) === JSON.stringify(source));
+    const name = same?.name ?? VOLUME_NAME[purpose];
+    if (same === undefined) volumes.push({ name, ...source });
+    mounts.push({ name, mountPath: MOUNT[purpose], ...(purpose === 'output' ? {} : { readOnly: true }) });
+  }
+  if (role === 'client') {
+    volumes.push({ name: 'cache', emptyDir: {} });
+    mounts.push({ name: 'cache', mountPath: MOUNT.cache });
+  }
+  const caSecret = job.spec.redis?.tls?.caSecret?.name;
+  if (caSecret !== undefined) {
+    volumes.push({ name: 'redis-ca', secret: { secretName: caSecret, items: [{ key: 'ca.crt', path: 'ca.crt' }] } });
+    mounts.push({ name: 'redis-ca', mountPath: MOUNT.redisCa, readOnly: true });
+  }
+  volumes.push({ name: 'tmp', emptyDir: {} });
+  mounts.push({ name: 'tmp', mountPath: MOUNT.temporary });
+  return { volumes, mounts };
+}
+
+function sourceOf(job: JobObject, purpose: Purpose): Readonly<Record<string, unknown>> | null {
+  const volume: VolumeSource | OutputVolume | undefined = job.spec.volumes?.[purpose];
+  const source = volume === undefined ? null : given(volume);
+  if (source !== null) return source;
+  return purpose === 'output' ? { persistentVolumeClaim: { claimName: namesOf(job.metadata.name).output } } : null;
+}
+
+function given(volume: VolumeSource | OutputVolume): Readonly<Record<string, unknown>> | null {
+  if (volume.persistentVolumeClaim !== undefined) return { persistentVolumeClaim: { ...volume.persistentVolumeClaim } };
+  if (volume.hostPath !== undefined) return { hostPath: { ...volume.hostPath } };
+  if ('image' in volume && volume.image !== undefined) return { image: { ...volume.image } };
+  return null;
+}
+
+/** A volume that both sides mount would show one side what is the other's. */
+function refuseSharedVolumes(job: JobObject): void {
+  const clientData = sourceOf(job, 'clientData');
+  if (clientData === null) return;
+  for (const purpose of SEEN_BY.server) {
+    const source = sourceOf(job, purpose);
+    if (source !== null && overlaps(source, clientData)) {
+      throw new InvalidSpec(
+        'spec.volumes.clientData',
+        `is the same volume as spec.volumes.${purpose}, so clients would see what is the server's, or the server what is theirs; ` +
+          'give each its own',
+      );
+    }
+  }
+}
+
+/** Whether one volume shows what is in the other. */
+export function overlaps(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): boolean {
+  const [claimA, claimB] = [text(a, 'persistentVolumeClaim', 'claimName'), text(b, 'persistentVolumeClaim', 'claimName')];
+  if (claimA !== null && claimA === claimB) return true;
+  const [imageA, imageB] = [text(a, 'image', 'reference'), text(b, 'image', 'reference')];
+  if (imageA !== null && imageA === imageB) return true;
+  const [pathA, pathB] = [text(a, 'hostPath', 'path'), text(b, 'hostPath', 'path')];
+  return pathA !== null && pathB !== null && (isWithin(pathA, pathB) || isWithin(pathB, pathA));
+}
+
+function text(volume: Readonly<Record<string, unknown>>, source: string, field: string): string | null {
+  const value = volume[source];
+  if (typeof value !== 'object' || value === null) return null;
+  const found: unknown = Reflect.get(value, field);
+  return typeof found === 'string' ? found : null;
+}
+
+/** Whether `path` is `folder` or lies in it. */
+export function isWithin(path: string, folder: string): boolean {
+  const parts = (whole: string) => whole.split('/').filter((part) => part !== '' && part !== '.');
+  const [inner, outer] = [parts(path), parts(folder)];
+  return outer.every((part, index) => inner[index] === part);
+}
+
+/** What clients must not see by any way, or the server: sources of the other side. */
+export const hiddenFrom = (job: JobObject, role: Role): Readonly<Record<string, unknown>>[] =>
+  SEEN_BY[role === 'server' ? 'client' : 'server'].map((purpose) => sourceOf(job, purpose)).filter((source) => source !== null);

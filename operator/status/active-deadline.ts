@@ -1,0 +1,19 @@
+import type { JobObject } from '../reconcile/ports.ts';
+import { instant } from './observed-job.ts';
+import type { Verdict } from './outcome.ts';
+
+/** spec.activeDeadlineSeconds, as on a Job: counted from the start, which a suspension sets anew. */
+export function activeDeadline(job: JobObject, now: number): Verdict {
+  const { activeDeadlineSeconds, suspend } = job.spec;
+  const start = instant(job.status?.startTime);
+  if (activeDeadlineSeconds === undefined || suspend || start === null) return null;
+  const left = start + activeDeadlineSeconds * 1000 - now;
+  if (left > 0) return { askAgainMs: left };
+  return {
+    outcome: {
+      phase: 'Failed',
+      reason: 'DeadlineExceeded',
+      message: `The job was active for longer than spec.activeDeadlineSeconds (${activeDeadlineSeconds} s).`,
+    },
+  };
+}

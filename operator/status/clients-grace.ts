@@ -1,0 +1,13 @@
+import type { JobObject } from '../reconcile/ports.ts';
+import type { Outcome } from './outcome.ts';
+import { instant } from './observed-job.ts';
+
+/** Milliseconds that client pods have to leave by themselves once the job has succeeded. */
+const GRACE_MS = 60_000;
+
+/** Milliseconds until client pods of a job that has succeeded are taken away; 0: now. */
+export function clientsGrace({ status }: JobObject, outcome: Outcome | null, now: number): number {
+  if (outcome?.phase !== 'Succeeded') return 0;
+  const ended = instant(status?.completionTime);
+  return ended === null ? GRACE_MS : Math.max(0, ended + GRACE_MS - now);
+}

@@ -1,0 +1,39 @@
+import type { JobCondition } from '../../crds/types.ts';
+
+export type ConditionType = 'Suspended' | 'Running' | 'Succeeded' | 'Failed';
+
+export interface Aspect {
+  readonly type: ConditionType;
+  readonly holds: boolean;
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** The limit of a condition's message is 32768 characters; a screen's is less. */
+const MESSAGE_LENGTH = 4096;
+
+export const shortened = (message: string): string =>
+  message.length <= MESSAGE_LENGTH ? message : `${message.slice(0, MESSAGE_LENGTH - 1)}…`;
+
+/** The conditions with these aspects; the time of a transition stays while the status does, and other conditions stay as they are. */
+export function withAspects(
+  before: readonly JobCondition[],
+  aspects: readonly Aspect[],
+  now: string,
+  observedGeneration: number | undefined,
+): JobCondition[] {
+  const conditions = new Map(before.map((condition) => [condition.type, condition]));
+  for (const { type, holds, reason, message } of aspects) {
+    const previous = conditions.get(type);
+    const status = holds ? 'True' : 'False';
+    conditions.set(type, {
+      type,
+      status,
+      reason,
+      message: shortened(message),
+      lastTransitionTime: previous?.status === status ? previous.lastTransitionTime : now,
+      ...(observedGeneration === undefined ? {} : { observedGeneration }),
+    });
+  }
+  return [...conditions.values()];
+}

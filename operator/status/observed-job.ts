@@ -1,0 +1,28 @@
+import type { ObservedCondition, ObservedJob, ObservedPod, Timestamp } from '../reconcile/ports.ts';
+import { LABEL } from '../plan/labels.ts';
+import type { Role } from '../plan/labels.ts';
+import { WORKER } from '../plan/worker-container.ts';
+
+/** The condition of that type that holds. */
+export const conditionOf = (job: ObservedJob, type: string): ObservedCondition | null =>
+  job.status?.conditions?.find((condition) => condition.type === type && condition.status === 'True') ?? null;
+
+/** Milliseconds since 1970; null where there is no time, or none that can be read. */
+export function instant(time: Timestamp | undefined): number | null {
+  const parsed = time === undefined ? Number.NaN : Date.parse(time);
+  return Number.isNaN(parsed) ? null : parsed;
+}
+
+export const podsOf = (pods: readonly ObservedPod[], role: Role): ObservedPod[] =>
+  pods.filter(({ metadata }) => metadata.labels?.[LABEL.role] === role);
+
+export const workerStatus = (pod: ObservedPod) => pod.status?.containerStatuses?.find(({ name }) => name === WORKER);
+
+/** Whether the pod's worker runs or has run. */
+export function hasStarted(pod: ObservedPod): boolean {
+  const state = workerStatus(pod)?.state;
+  const phase = pod.status?.phase;
+  return state?.running !== undefined || state?.terminated !== undefined || phase === 'Succeeded' || phase === 'Failed';
+}
+
+export const isRunning = (pod: ObservedPod): boolean => workerStatus(pod)?.state?.running !== undefined;

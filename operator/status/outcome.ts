@@ -1,0 +1,47 @@
+import type { Observed, JobObject } from '../reconcile/ports.ts';
+import { activeDeadline } from './active-deadline.ts';
+import { failure } from './failure.ts';
+import { startDeadline } from './start-deadline.ts';
+import { success } from './success.ts';
+
+/** How a job has ended. */
+export interface Outcome {
+  readonly phase: 'Succeeded' | 'Failed';
+  /** CamelCase. */
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** What a policy says of a job: how it ends, or in how many milliseconds to ask again; null: nothing. */
+export type Verdict = { readonly outcome: Outcome } | { readonly askAgainMs: number } | null;
+
+export interface Judged {
+  readonly outcome: Outcome | null;
+  /** Milliseconds until time alone may change the outcome; null: never. */
+  readonly askAgainMs: number | null;
+}
+
+/** The policies in the order of their say; the first that ends the job counts. One that has ended stays as it is. */
+export function judge(job: JobObject, observed: Observed, now: number): Judged {
+  const ended = endedBefore(job);
+  if (ended !== null) return { outcome: ended, askAgainMs: null };
+  const verdicts = [success(observed), failure(observed), activeDeadline(job, now), startDeadline(job, observed, now)];
+  for (const verdict of verdicts) {
+    if (verdict !== null && 'outcome' in verdict) return { outcome: verdict.outcome, askAgainMs: null };
+  }
+  return { outcome: null, askAgainMs: soonest(verdicts.map((verdict) => (verdict !== null && 'askAgainMs' in verdict ? verdict.askAgainMs : null))) };
+}
+
+/** The end that the job's status tells of. */
+function endedBefore({ status }: JobObject): Outcome | null {
+  const phase = status?.phase;
+  if (phase !== 'Succeeded' && phase !== 'Failed') return null;
+  const condition = status?.conditions?.find(({ type }) => type === phase);
+  return { phase, reason: condition?.reason ?? phase, message: condition?.message ?? '' };
+}
+
+/** The least of the times that are one. */
+export function soonest(times: readonly (number | null)[]): number | null {
+  const known = times.filter((time) => time !== null);
+  return known.length === 0 ? null : Math.min(...known);
+}

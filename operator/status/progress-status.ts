@@ -1,0 +1,38 @@
+import type { FedBiOTJobStatus } from '../../crds/types.ts';
+import type { JobProgress } from '../../worker/cluster/progress.ts';
+
+type Scores = NonNullable<JobProgress['evaluation']>;
+
+/** The fields of the status that mirror what the server pod tells. */
+export function progressStatus(progress: JobProgress): Partial<FedBiOTJobStatus> {
+  const { phase, at, finishedRounds, rounds, clients, refusals, alignmentLoss, localLoss, evaluation, adapterSha256 } = progress;
+  return {
+    activity: phase,
+    ...(Number.isNaN(Date.parse(at)) ? {} : { lastProgressTime: new Date(at).toISOString() }),
+    round: finishedRounds,
+    rounds,
+    roundText: `${finishedRounds}/${rounds}`,
+    clients: { selected: clients.selected, reported: clients.reported, dropped: clients.dropped, refused: clients.refused },
+    clientsText: `${clients.reported}/${clients.selected}`,
+    ...(Object.keys(refusals).length === 0 ? {} : { refusals }),
+    ...(alignmentLoss === null ? {} : { alignmentLoss }),
+    ...(localLoss === null ? {} : { localLoss }),
+    ...(evaluation === null
+      ? {}
+      : {
+          evaluation: {
+            round: evaluation.round,
+            base: score(evaluation.base),
+            adapEmu: score(evaluation.adapEmu),
+            adapFu: score(evaluation.adapFu),
+          },
+        }),
+    ...(adapterSha256 === null ? {} : { adapterSha256 }),
+  };
+}
+
+function score({ accuracy, loss }: Scores['base']) {
+  return accuracy === null
+    ? { loss, headline: loss.toFixed(4) }
+    : { accuracy, loss, headline: `${(accuracy * 100).toFixed(1)} %` };
+}

@@ -1,0 +1,42 @@
+import type { ObservedPod } from '../reconcile/ports.ts';
+import { hasStarted } from './observed-job.ts';
+
+export interface Waiting {
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** What the kubelet says while all is well. */
+const USUAL = ['ContainerCreating', 'PodInitializing'];
+
+const CAMEL_CASE = /^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/;
+
+/** Why pods that have not started have not, in the scheduler's or the kubelet's words; null when they are just about to. */
+export function waitingReason(pods: readonly ObservedPod[]): Waiting | null {
+  const waiting = pods.filter((pod) => !hasStarted(pod) && pod.metadata.deletionTimestamp === undefined);
+  for (const find of [unscheduled, containerWaits]) {
+    for (const pod of waiting) {
+      const found = find(pod);
+      if (found !== null) return found;
+    }
+  }
+  return null;
+}
+
+function unscheduled({ metadata, status }: ObservedPod): Waiting | null {
+  const condition = status?.conditions?.find(({ type, status: holds }) => type === 'PodScheduled' && holds === 'False');
+  if (condition === undefined) return null;
+  return told(metadata.name, condition.reason ?? 'Unschedulable', condition.message);
+}
+
+/** A missing image, Secret, ConfigMap or key of them; a claim that is missing is the scheduler's to tell. */
+function containerWaits({ metadata, status }: ObservedPod): Waiting | null {
+  const states = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+  const waiting = states.map(({ state }) => state?.waiting).find((state) => state?.reason !== undefined && !USUAL.includes(state.reason));
+  return waiting?.reason === undefined ? null : told(metadata.name, waiting.reason, waiting.message);
+}
+
+const told = (pod: string, reason: string, message: string | undefined): Waiting => ({
+  reason: CAMEL_CASE.test(reason) ? reason : 'Waiting',
+  message: `${pod}: ${message === undefined || message === '' ? reason : message}`,
+});

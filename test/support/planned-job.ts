@@ -1,0 +1,45 @@
+import { validate } from '../../crds/validate.ts';
+import { resolvePresets } from '../../crds/presets.ts';
+import type { PlanSettings } from '../../operator/plan/settings.ts';
+import type { JobObject, Observed } from '../../operator/reconcile/ports.ts';
+
+export const UID = '8b1c2b8e-5a8a-4a37-8d0f-0c2f6f1d9a11';
+
+export const SETTINGS: PlanSettings = {
+  image: 'fedbiot:test',
+  redis: { url: 'redis://:secret@redis.fedbiot.svc:6379', port: 6379 },
+  logLevel: 'info',
+};
+
+export const NOTHING: Observed = {
+  configMap: null,
+  credentials: null,
+  serverJob: null,
+  clientsJob: null,
+  service: null,
+  outputClaim: null,
+  serverPolicy: null,
+  clientsPolicy: null,
+  pods: [],
+  redisPort: null,
+};
+
+/** A job as the operator sees it; `spec` replaces sections of a small one. */
+export function jobObject(spec: object = {}, options: { name?: string; status?: JobObject['status']; labels?: Record<string, string> } = {}): JobObject {
+  const { name = 'tiny', status, labels } = options;
+  const result = validate({
+    apiVersion: 'fedbiot.io/v1alpha1',
+    kind: 'FedBiOTJob',
+    metadata: { name, namespace: 'lab' },
+    spec: { model: { uri: 'model' }, data: { train: { uri: 'train.jsonl' }, public: { uri: 'public.jsonl' } }, ...spec },
+  });
+  if ('problems' in result) throw new Error(JSON.stringify(result.problems));
+  const { apiVersion, kind } = result.job;
+  return {
+    apiVersion,
+    kind,
+    metadata: { name, namespace: 'lab', uid: UID, generation: 1, ...(labels === undefined ? {} : { labels }) },
+    spec: resolvePresets(result.job.spec),
+    ...(status === undefined ? {} : { status }),
+  };
+}

@@ -1,0 +1,244 @@
+import t from 'tap';
+import fc from 'fast-check';
+import { randomInt } from 'node:crypto';
+import { parseManifest } from '../../crds/parse.ts';
+import { isRecord } from '../../crds/schema/node.ts';
+import { covers } from '../../operator/plan/covers.ts';
+import { configMap } from '../../operator/plan/config-map.ts';
+import { credentials } from '../../operator/plan/credentials.ts';
+import { InvalidSpec } from '../../operator/plan/invalid-spec.ts';
+import { strategicMerge } from '../../operator/plan/merge.ts';
+import { namesOf } from '../../operator/plan/names.ts';
+import { plan, plannedObjects } from '../../operator/plan/plan.ts';
+import { podTemplate } from '../../operator/plan/pod.ts';
+import { takenNames } from '../../operator/plan/taken-names.ts';
+import type { JobObject, Observed, PlannedObject } from '../../operator/reconcile/ports.ts';
+import { JOB_FILE, MOUNT } from '../../worker/cluster/pod.ts';
+import { jobObject, NOTHING, SETTINGS, UID } from '../support/planned-job.ts';
+
+const objectsOf = (job: JobObject, observed: Observed = NOTHING) => plannedObjects({ job, observed, settings: SETTINGS, freshToken: 'fresh' });
+const input = (job: JobObject, observed: Observed = NOTHING) => ({ job, observed, settings: SETTINGS, freshToken: 'fresh', outcome: null, clientsMayFinish: false });
+const decoded = (object: PlannedObject, key: string) => Buffer.from(object.data?.[key] ?? '', 'base64').toString();
+const mountsOf = (job: JobObject, role: 'server' | 'client') => {
+  const worker = podTemplate(job, role, SETTINGS).spec.containers[0]?.['volumeMounts'];
+  return Array.isArray(worker) ? worker.filter(isRecord).map((mount) => String(mount['mountPath'])) : [];
+};
+
+t.test('a new job gets every object, its walls first, and owns them', async (t) => {
+  const actions = plan(input(jobObject()));
+  const made = actions.flatMap((action) => (action.kind === 'create' ? [action.object] : []));
+  t.strictSame(
+    made.map(({ kind, metadata }) => `${kind} ${metadata.name}`),
+    [
+      'NetworkPolicy tiny-server',
+      'NetworkPolicy tiny-clients',
+      'ConfigMap tiny-job',
+      'Secret tiny-credentials',
+      'Service tiny-server',
+      'PersistentVolumeClaim tiny-output',
+      'Job tiny-server',
+      'Job tiny-clients',
+    ],
+  );
+  for (const { metadata } of made) {
+    t.match(metadata.ownerReferences, [{ uid: UID, controller: true, blockOwnerDeletion: true }]);
+    t.match(metadata.labels, { 'fedbiot.io/job': 'tiny', 'app.kubernetes.io/managed-by': 'fedbiot-operator' });
+  }
+});
+
+t.test('what exists as planned is left alone, and what differs is applied', async (t) => {
+  const planned = objectsOf(jobObject());
+  const exists = (object: PlannedObject | null | undefined) => ({ ...object, metadata: { ...object?.metadata, name: '', resourceVersion: '7' } });
+  const same = (object: PlannedObject | null | undefined) => (object ? { ...structuredClone(object), status: {} } : null);
+  const observed: Observed = {
+    ...NOTHING,
+    configMap: same(planned.configMap),
+    credentials: same(planned.credentials),
+    service: same(planned.service),
+    outputClaim: same(planned.outputClaim),
+    serverPolicy: same(planned.serverPolicy),
+    clientsPolicy: same(planned.clientsPolicy),
+    serverJob: { metadata: planned.serverJob.metadata, spec: { suspend: false } },
+    clientsJob: { metadata: planned.clientsJob.metadata, spec: { suspend: false } },
+  };
+  t.strictSame(plan(input(jobObject(), observed)), []);
+  t.match(plan(input(jobObject(), { ...observed, service: exists(planned.service) })), [{ kind: 'apply', object: { kind: 'Service' } }]);
+  t.match(plan(input(jobObject({ suspend: true }), observed)), [
+    { kind: 'suspend', job: { name: 'tiny-server' }, suspend: true },
+    { kind: 'suspend', job: { name: 'tiny-clients' }, suspend: true },
+  ]);
+  const ended = { ...input(jobObject(), observed), outcome: { phase: 'Succeeded', reason: 'Finished', message: '' } as const };
+  t.match(plan({ ...ended, clientsMayFinish: true }), [{ kind: 'suspend', job: { name: 'tiny-server' } }]);
+  t.equal(plan(ended).length, 2, 'clients that linger go');
+  const done = { ...observed.serverJob!, status: { conditions: [{ type: 'Complete', status: 'True' }] } };
+  t.strictSame(plan({ ...ended, clientsMayFinish: true, observed: { ...observed, serverJob: done } }), [], 'a Job that has ended is left alone');
+});
+
+t.test('a Job that a queue has suspended is the queue’s to start, one that the spec has suspended is not', async (t) => {
+  const labels = { 'kueue.x-k8s.io/queue-name': 'gpus' };
+  const planned = objectsOf(jobObject({}, { labels }));
+  t.equal(planned.serverJob.metadata.labels['kueue.x-k8s.io/queue-name'], 'gpus');
+  const suspended = { metadata: planned.serverJob.metadata, spec: { suspend: true } };
+  const observed = { ...NOTHING, serverJob: suspended, clientsJob: suspended };
+  const suspends = (job: JobObject) => plan(input(job, observed)).filter(({ kind }) => kind === 'suspend').length;
+  t.equal(suspends(jobObject({}, { labels, status: { phase: 'Pending' } })), 0);
+  t.equal(suspends(jobObject({}, { labels, status: { phase: 'Suspended' } })), 2);
+  t.equal(suspends(jobObject()), 2);
+});
+
+t.test('the token is kept, and the frozen manifest too', async (t) => {
+  const job = jobObject();
+  t.equal(decoded(credentials(job, null, SETTINGS, 'fresh'), 'token'), 'fresh');
+  const kept = credentials(job, { metadata: { name: '' }, data: { token: Buffer.from('old').toString('base64') } }, SETTINGS, 'fresh');
+  t.equal(decoded(kept, 'token'), 'old');
+  t.equal(decoded(kept, 'redis-url'), SETTINGS.redis?.url);
+  t.strictSame(Object.keys(credentials(jobObject({ redis: { urlFrom: { name: 's', key: 'url' } } }), null, SETTINGS, 'x').data ?? {}), ['token']);
+  t.equal(configMap(job, { metadata: { name: '' }, data: { [JOB_FILE]: 'frozen' } }).data?.[JOB_FILE], 'frozen');
+});
+
+t.test('the manifest that pods read has every default, and nothing that may change', async (t) => {
+  const text = configMap(jobObject({ suspend: true, activeDeadlineSeconds: 9 }), null).data?.[JOB_FILE] ?? '';
+  t.equal(text, configMap(jobObject(), null).data?.[JOB_FILE]);
+  t.strictSame(parseManifest(text, JOB_FILE).spec, jobObject().spec);
+});
+
+t.test('names fit where they go, at both ends', async (t) => {
+  for (const name of ['a', 'a'.repeat(52), '0'.repeat(52), '7']) {
+    const names = namesOf(name);
+    for (const value of Object.values(names)) t.match(value, /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
+    for (const value of [names.server, names.clients, names.service]) t.ok(value.length <= 63, value);
+    t.match(names.service, /^[a-z]/, 'a Service begins with a letter');
+  }
+});
+
+t.test('client pods never mount the server’s volumes, nor the server the clients’', async (t) => {
+  const name = fc.constantFrom('a', 'b', 'c', 'd', 'e');
+  const source = fc.oneof(
+    name.map((claimName) => ({ persistentVolumeClaim: { claimName } })),
+    fc.array(name, { minLength: 1, maxLength: 3 }).map((parts) => ({ hostPath: { path: `/${parts.join('/')}` } })),
+    name.map((reference) => ({ image: { reference } })),
+  );
+  const extra = fc.array(source.map((volume, index) => ({ name: `extra-${index}`, ...volume })), { maxLength: 1 });
+  const spec = fc.record({
+    volumes: fc.record(
+      { model: source, publicData: source, clientData: source, output: source.filter((volume) => !('image' in volume)) },
+      { requiredKeys: [] },
+    ),
+    overlay: fc.record({ server: extra, client: extra }),
+  });
+  const seed = randomInt(2 ** 31);
+  t.comment(`seed ${seed}`);
+  let accepted = 0;
+  fc.assert(
+    fc.property(spec, ({ volumes, overlay }) => {
+      const overlaid = (role: 'server' | 'client') => ({ podTemplate: { spec: { volumes: overlay[role] } } });
+      const job = jobObject({ volumes, server: overlaid('server'), client: overlaid('client') });
+      let pods;
+      try {
+        pods = { server: podTemplate(job, 'server', SETTINGS).spec.volumes, client: podTemplate(job, 'client', SETTINGS).spec.volumes };
+      } catch (error) {
+        if (error instanceof InvalidSpec) return;
+        throw error;
+      }
+      accepted += 1;
+      // By what is told apart in the objects alone: claim, image, path.
+      const keys = (list: typeof pods.server) =>
+        list.flatMap((volume) => {
+          const { persistentVolumeClaim: claim, hostPath, image } = volume;
+          if (isRecord(claim)) return [`claim ${String(claim['claimName'])}`];
+          if (isRecord(image)) return [`image ${String(image['reference'])}`];
+          return isRecord(hostPath) ? [`path ${String(hostPath['path'])}/`] : [];
+        });
+      const givenTo = (purposes: readonly ('model' | 'publicData' | 'output' | 'clientData')[]) =>
+        keys(purposes.flatMap((purpose) => (volumes[purpose] === undefined ? [] : [{ name: purpose, ...volumes[purpose] }])));
+      const clash = (seen: string[], hidden: string[]) => seen.some((a) => hidden.some((b) => a === b || (a.startsWith('path') && (a.startsWith(b) || b.startsWith(a)))));
+      if (clash(keys(pods.client), givenTo(['model', 'publicData', 'output']))) throw new Error('a client pod sees what is the server’s');
+      if (clash(keys(pods.server), givenTo(['clientData']))) throw new Error('the server pod sees what is the clients’');
+      const paths = mountsOf(job, 'client');
+      if ([MOUNT.model, MOUNT.publicData, MOUNT.output].some((path) => paths.includes(path))) throw new Error('mounted');
+      if (mountsOf(job, 'server').includes(MOUNT.clientData)) throw new Error('mounted');
+    }),
+    { seed, numRuns: 500 },
+  );
+  t.ok(accepted > 20, 'enough specs were fit to run');
+});
+
+t.test('what a podTemplate may not say is refused by name', async (t) => {
+  const laid = (podTemplate_: object, role: 'server' | 'client' = 'client') => {
+    const job = jobObject();
+    const spec = { ...job.spec, [role]: { ...job.spec[role], podTemplate: podTemplate_ } };
+    return podTemplate({ ...job, spec }, role, SETTINGS);
+  };
+  const refused: [object, RegExp][] = [
+    [{ spec: { hostNetwork: true } }, /spec\.client\.podTemplate\.spec\.hostNetwork: may not be set/],
+    [{ spec: { serviceAccountName: 'x' } }, /serviceAccountName/],
+    [{ spec: { securityContext: {} } }, /securityContext/],
+    [{ spec: { automountServiceAccountToken: true } }, /automountServiceAccountToken/],
+    [{ spec: { containers: [{ name: 'worker', image: 'x' }] } }, /containers\[0\]\.image/],
+    [{ spec: { containers: [{ name: 'other' }] } }, /only the container worker/],
+    [{ spec: { containers: [{ name: 'worker', env: [{ name: 'FEDBIOT_JOB_TOKEN', value: 'x' }] }] } }, /FEDBIOT_/],
+    [{ spec: { containers: [{ name: 'worker', volumeMounts: [{ name: 'x', mountPath: '/app/worker' }] }] } }, /would hide/],
+    [{ spec: { containers: [{ name: 'worker', volumeMounts: [{ name: 'x', mountPath: '/' }] }] } }, /would hide/],
+    [{ spec: { containers: [{ name: 'worker', volumeMounts: [{ name: 'x', mountPath: '/data/../app' }] }] } }, /absolute path/],
+    [{ spec: { initContainers: [{ name: 'init', securityContext: { privileged: true } }] } }, /securityContext/],
+    [{ spec: { volumes: [{ name: 'model', emptyDir: {} }] } }, /own volume/],
+    [{ spec: { volumes: [{ name: 'x', hostPath: { path: '/' } }] } }, /hostPath/],
+    [{ spec: { volumes: [{ name: 'x', projected: { sources: [{ serviceAccountToken: {} }] } }] } }, /projected/],
+    [{ spec: { volumes: [{ name: 'x', persistentVolumeClaim: { claimName: 'tiny-output' } }] } }, /must not see/],
+    [{ metadata: { labels: { 'fedbiot.io/role': 'server' } } }, /operator's own/],
+    [{ spec: { $patch: 'replace' } }, /directives/],
+  ];
+  for (const [patch, message] of refused) t.throws(() => laid(patch), { name: 'InvalidSpec', message }, JSON.stringify(patch));
+
+  const fine = laid({
+    metadata: { annotations: { a: 'b' }, labels: { team: 'x' } },
+    spec: {
+      volumes: [{ name: 'cache', ephemeral: { volumeClaimTemplate: {} } }, { name: 'certs', secret: { secretName: 's' } }],
+      initContainers: [{ name: 'proxy', image: 'p', restartPolicy: 'Always' }],
+      containers: [{ name: 'worker', env: [{ name: 'HTTPS_PROXY', value: 'p' }], resources: { limits: { 'nvidia.com/gpu': 1 } }, volumeMounts: [{ name: 'certs', mountPath: '/certs' }] }],
+    },
+  });
+  t.match(fine, { metadata: { labels: { team: 'x', 'fedbiot.io/role': 'client' }, annotations: { a: 'b' } } });
+  const [worker] = fine.spec.containers;
+  t.strictSame(worker?.args, ['client', '--provider', 'cuda'], 'a GPU is used');
+  t.ok(worker?.env?.some(({ name }) => name === 'HTTPS_PROXY') && worker.env.some(({ name }) => name === 'FEDBIOT_JOB_UID'));
+  t.strictSame(fine.spec.volumes.filter(({ name }) => name === 'cache'), [{ name: 'cache', ephemeral: { volumeClaimTemplate: {} } }]);
+  t.match(fine.spec['initContainers'], [{ name: 'proxy', securityContext: { allowPrivilegeEscalation: false } }]);
+});
+
+t.test('without a GPU the worker computes on the CPU', async (t) => {
+  const args = (resources: object) => podTemplate(jobObject({ server: { resources } }), 'server', SETTINGS).spec.containers[0]?.args;
+  t.strictSame(args({ limits: { cpu: 2 } }), ['server']);
+  t.strictSame(args({ limits: { 'nvidia.com/gpu': 0 } }), ['server']);
+  t.strictSame(args({ limits: { 'nvidia.com/gpu': '2' } }), ['server', '--provider', 'cuda']);
+});
+
+t.test('a strategic merge joins named lists, replaces others, and null removes', async (t) => {
+  const base = { a: { b: 1, c: 2 }, env: [{ name: 'x', value: '1' }, { name: 'y' }], list: [1, 2] };
+  const merged = strategicMerge(base, { a: { b: null, d: 3 }, env: [{ name: 'x', value: '2' }, { name: 'z' }], list: [3] });
+  t.strictSame(merged, { a: { c: 2, d: 3 }, env: [{ name: 'x', value: '2' }, { name: 'y' }, { name: 'z' }], list: [3] });
+  t.strictSame(base.a, { b: 1, c: 2 });
+});
+
+t.test('an object covers a plan when it says all of it', async (t) => {
+  t.ok(covers({ a: 1, b: [{ c: 1, d: 2 }] }, { b: [{ c: 1 }] }));
+  t.notOk(covers({ b: [{ c: 1 }, { c: 2 }] }, { b: [{ c: 1 }] }));
+  t.notOk(covers({ a: 1 }, { a: 2 }));
+  t.notOk(covers(null, { a: 1 }));
+  t.notOk(covers(null, {}));
+});
+
+t.test('the policies let each role reach what it needs', async (t) => {
+  const egress = (job: JobObject) => JSON.stringify(objectsOf(job).serverPolicy?.spec);
+  t.notMatch(egress(jobObject()), /443/);
+  t.match(egress(jobObject({ model: { uri: 'hf://org/name' } })), /443/);
+  const own = jobObject({ redis: { urlFrom: { name: 's', key: 'url' } } });
+  t.match(JSON.stringify(objectsOf(own, { ...NOTHING, redisPort: 7001 }).clientsPolicy?.spec), /7001/);
+});
+
+t.test('objects of others are told by name', async (t) => {
+  const foreign = { metadata: { name: 'tiny-server' } };
+  t.strictSame(takenNames(jobObject(), { ...NOTHING, serverJob: foreign }), ['Job tiny-server']);
+  const earlier = { metadata: { ...objectsOf(jobObject()).service.metadata, ownerReferences: [{ apiVersion: '', kind: '', name: '', uid: 'other', controller: true }] } };
+  t.strictSame(takenNames(jobObject(), { ...NOTHING, service: earlier }), ['Service tiny-server']);
+});

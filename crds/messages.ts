@@ -81,6 +81,7 @@ export function problemsOf(error: TLocalizedValidationError, schema: SchemaNode,
   const problem = (message: string): Problem[] => [{ path, message }];
   switch (error.keyword) {
     case 'additionalProperties':
+      if (typeof node.additionalProperties === 'object') return []; // a map: its values have told
       return error.params.additionalProperties.map((name) => ({ path: [...path, name], message: unknownField(name, node, schema) }));
     case 'boolean':
       return []; // an unknown field once more: its parent has told
@@ -104,7 +105,7 @@ export function problemsOf(error: TLocalizedValidationError, schema: SchemaNode,
     case 'maxItems':
       return problem(`must have at most ${many(error.params.limit, 'item')}`);
     case 'maxProperties':
-      return problem(`must have at most ${many(error.params.limit, 'entry').replace('entrys', 'entries')}`);
+      return problem(`must have at most ${error.params.limit} entries`);
     case 'uniqueItems':
       return error.params.duplicateItems.map((i) => ({ path: [...path, i], message: `is in the list twice: ${shown(valueAt(value, [i]))}` }));
     case 'pattern':

@@ -32,8 +32,10 @@ export interface SchemaNode {
 }
 
 /** The node of a field: one of the object's own, or a map's value; undefined where the schema says nothing about it. */
-export const fieldOf = (node: SchemaNode, name: string): SchemaNode | undefined =>
-  node.properties?.[name] ?? (typeof node.additionalProperties === 'object' ? node.additionalProperties : undefined);
+export function fieldOf({ properties = {}, additionalProperties }: SchemaNode, name: string): SchemaNode | undefined {
+  if (Object.hasOwn(properties, name)) return properties[name];
+  return typeof additionalProperties === 'object' ? additionalProperties : undefined;
+}
 
 /** Steps from the root: field names, and indices of list items. */
 export type Path = readonly (string | number)[];

@@ -1,0 +1,164 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { UserError } from '../worker/errors.ts';
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** What the operator is started with. */
+export interface OperatorConfig {
+  /** Namespaces to watch; null: all. */
+  readonly namespaces: readonly string[] | null;
+  /** Redis for jobs that bring none, with its credentials; null: every job has to bring its own. */
+  readonly redisUrl: string | null;
+  /** Image of worker pods, unless a job names another. */
+  readonly workerImage: string;
+  readonly leaderElect: boolean;
+  /** Namespace of the lease; null: the operator's own. */
+  readonly leaseNamespace: string | null;
+  /** Port of metrics, probes and the read API; 0: any free one. */
+  readonly port: number;
+  readonly logLevel: LogLevel;
+  /** File; null: the pod's ServiceAccount, else the user's default. */
+  readonly kubeconfig: string | null;
+  /** Jobs reconciled at the same time. */
+  readonly workers: number;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+interface Options {
+  readonly namespaces?: string[];
+  readonly redisUrlFile?: string;
+  readonly workerImage: string;
+  readonly leaderElect: boolean;
+  readonly leaseNamespace?: string;
+  readonly port: number;
+  readonly logLevel: LogLevel;
+  readonly kubeconfig?: string;
+  readonly workers: number;
+}
+
+/** An answer to --help or --version; nothing is to be started. */
+export interface Asked {
+  readonly text: string;
+}
+
+/**
+ * The configuration from the command line and, where an option is not given, from its environment variable.
+ * @throws UserError that names the option or variable that is wrong.
+ */
+export function readConfig(args: readonly string[], environment: Environment, version: string): OperatorConfig | Asked {
+  const printed: string[] = [];
+  const command = program(version, (text) => printed.push(text));
+  try {
+    command.parse([...withEnvironment(command, environment), ...args], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return { text: printed.join('') };
+    throw new UserError(error.message.replace(/^error: /, ''), { hint: '--help lists the options.', cause: error });
+  }
+  const { namespaces, redisUrlFile, leaseNamespace, kubeconfig, ...options } = command.opts<Options>();
+  return {
+    ...options,
+    namespaces: namespaces ?? null,
+    redisUrl: redisUrl(redisUrlFile, environment[REDIS_URL]),
+    leaseNamespace: leaseNamespace ?? null,
+    kubeconfig: kubeconfig ?? null,
+  };
+}
+
+const REDIS_URL = 'FEDBIOT_REDIS_URL';
+
+function program(version: string, print: (text: string) => void): Command {
+  return new Command('fedbiot-operator')
+    .description('Runs FedBiOTJobs on Kubernetes. Every option has a variable: --lease-namespace is FEDBIOT_LEASE_NAMESPACE.')
+    .version(version)
+    .allowExcessArguments(false)
+    .exitOverride()
+    .configureOutput({ writeOut: print, writeErr: () => {} })
+    .addOption(
+      new Option('--namespaces <names>', 'namespaces to watch, with commas between them (default: all)').argParser(namespaceList),
+    )
+    .addOption(
+      new Option('--redis-url-file <path>', `file with the URL of the Redis for jobs that bring none; the variable ${REDIS_URL} gives the URL itself`),
+    )
+    .addOption(
+      new Option('--worker-image <reference>', 'image of worker pods, unless a job names another').makeOptionMandatory(),
+    )
+    .addOption(new Option('--no-leader-elect', 'run without a lease: for a single replica that is never rolled'))
+    .addOption(
+      new Option('--lease-namespace <name>', "namespace of the lease (default: the operator's own)").argParser(namespaceName),
+    )
+    .addOption(
+      new Option('--port <number>', 'port of metrics, probes and the read API; 0: any free one').argParser(whole(0, 65_535)).default(8081),
+    )
+    .addOption(new Option('--log-level <level>', 'least severity to log').choices(LOG_LEVELS).default('info'))
+    .addOption(
+      new Option('--kubeconfig <path>', "how to reach the API server (default: the pod's ServiceAccount, else ~/.kube/config)"),
+    )
+    .addOption(
+      new Option('--workers <number>', 'jobs reconciled at the same time').argParser(whole(1, 256)).default(4),
+    );
+}
+
+/** Options whose value may come from the environment: all but those that ask a question. */
+const ASKING = new Set(['--help', '--version']);
+
+/** `--lease-namespace` is FEDBIOT_LEASE_NAMESPACE. */
+const variableOf = (long: string): string => `FEDBIOT_${long.slice(2).toUpperCase().replaceAll('-', '_')}`;
+
+/**
+ * The environment as arguments that stand before the real ones, which therefore win. Commander's own reading of it takes any value of a
+ * switch's variable, "false" too, as given, and an empty one as a value.
+ */
+function withEnvironment(command: Command, environment: Environment): string[] {
+  return command.options.flatMap(({ long, negate }) => {
+    if (long === undefined || long === null || ASKING.has(long)) return [];
+    const variable = variableOf(long);
+    const value = environment[variable];
+    if (value === undefined || value === '') return [];
+    if (!negate) return [`${long}=${value}`];
+    if (value === 'true') return [long];
+    if (value === 'false') return [];
+    throw new UserError(`the variable ${variable} is ${JSON.stringify(value)}`, { hint: 'Set it to true or false.' });
+  });
+}
+
+/** A label of DNS (RFC 1123), as namespaces are. */
+const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+function namespaceName(text: string): string {
+  if (!NAMESPACE.test(text)) throw new InvalidArgumentError(`${JSON.stringify(text)} is not the name of a namespace.`);
+  return text;
+}
+
+const namespaceList = (text: string): string[] => [...new Set(text.split(',').map((name) => namespaceName(name.trim())))];
+
+function whole(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most) throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+    return value;
+  };
+}
+
+/** The file wins: a Secret that is mounted can be rotated. The URL is never part of a message, as it holds a password. */
+function redisUrl(file: string | undefined, variable: string | undefined): string | null {
+  if (file === undefined) return variable === undefined || variable === '' ? null : checkedUrl(variable, REDIS_URL);
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new UserError(`cannot read the URL of Redis from ${file}`, { hint: 'Check --redis-url-file and that the Secret is mounted.', cause: error });
+  }
+  return checkedUrl(text, file);
+}
+
+function checkedUrl(text: string, source: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || (url.protocol !== 'redis:' && url.protocol !== 'rediss:') || url.hostname === '') {
+    throw new UserError(`what ${source} holds is not the URL of a Redis`, { hint: 'Write redis://user:password@host:6379, or rediss:// for TLS.' });
+  }
+  return text;
+}

@@ -1,0 +1,101 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import t from 'tap';
+import { readConfig } from '../../operator/config.ts';
+import { createLog, jobLog } from '../../operator/log.ts';
+import { UserError } from '../../worker/errors.ts';
+
+const image = ['--worker-image', 'example.org/fedbiot:1'];
+const read = (args: readonly string[], environment = {}) => readConfig(args, environment, '1.2.3');
+
+t.test('only the worker image has to be given', async (t) => {
+  t.same(read(image), {
+    namespaces: null,
+    redisUrl: null,
+    workerImage: 'example.org/fedbiot:1',
+    leaderElect: true,
+    leaseNamespace: null,
+    port: 8081,
+    logLevel: 'info',
+    kubeconfig: null,
+    workers: 4,
+  });
+  t.throws(() => read([]), { name: 'UserError', message: /--worker-image/ });
+});
+
+t.test('the environment gives what the command line does not', async (t) => {
+  const environment = {
+    FEDBIOT_WORKER_IMAGE: 'from-environment',
+    FEDBIOT_NAMESPACES: 'a, b,a',
+    FEDBIOT_REDIS_URL: 'redis://:secret@redis:6379',
+    FEDBIOT_NO_LEADER_ELECT: 'true',
+    FEDBIOT_LEASE_NAMESPACE: 'leases',
+    FEDBIOT_PORT: '9000',
+    FEDBIOT_LOG_LEVEL: 'debug',
+    FEDBIOT_KUBECONFIG: '/kube/config',
+    FEDBIOT_WORKERS: '',
+  };
+  t.match(read(['--port', '0', '--namespaces', 'c'], environment), {
+    workerImage: 'from-environment',
+    namespaces: ['c'],
+    redisUrl: 'redis://:secret@redis:6379',
+    leaderElect: false,
+    leaseNamespace: 'leases',
+    port: 0,
+    logLevel: 'debug',
+    kubeconfig: '/kube/config',
+    workers: 4,
+  });
+  process.env['FEDBIOT_NO_LEADER_ELECT'] = 'false';
+  t.teardown(() => delete process.env['FEDBIOT_NO_LEADER_ELECT']);
+  t.match(read(image, process.env), { leaderElect: true });
+  t.throws(() => read(image, { FEDBIOT_NO_LEADER_ELECT: 'yes' }), { name: 'UserError', message: /FEDBIOT_NO_LEADER_ELECT/ });
+});
+
+t.test('wrong values are named', async (t) => {
+  for (const [args, words] of [
+    [['--port', '70000'], /--port/],
+    [['--port', '1e3'], /--port/],
+    [['--workers', '0'], /--workers/],
+    [['--log-level', 'loud'], /--log-level/],
+    [['--namespaces', 'a,,b'], /--namespaces/],
+    [['--lease-namespace', 'Upper'], /--lease-namespace/],
+    [['--unknown'], /--unknown/],
+    [['surplus'], /arguments/],
+  ] as const) {
+    t.throws(() => read([...image, ...args]), { name: 'UserError', message: words, hint: /--help/ });
+  }
+});
+
+t.test('the URL of Redis comes from its file, and is never told', async (t) => {
+  const file = join(t.testdir(), 'url');
+  writeFileSync(file, 'rediss://user:secret@redis:6380\n');
+  t.match(read([...image, '--redis-url-file', file], { FEDBIOT_REDIS_URL: 'redis://other' }), { redisUrl: 'rediss://user:secret@redis:6380' });
+  for (const text of ['http://user:secret@redis', 'secret', 'redis://']) {
+    writeFileSync(file, text);
+    try {
+      read([...image, '--redis-url-file', file]);
+      t.fail(`${text} was taken`);
+    } catch (error) {
+      t.type(error, UserError);
+      t.notMatch(String(error), /secret/);
+    }
+  }
+  t.throws(() => read([...image, '--redis-url-file', `${file}-missing`]), { name: 'UserError', message: /cannot read/ });
+});
+
+t.test('--help and --version answer, and start nothing', async (t) => {
+  t.match(read(['--help']), { text: /FEDBIOT_LEASE_NAMESPACE[^]*--worker-image/ });
+  t.match(read(['--version']), { text: '1.2.3\n' });
+});
+
+t.test('log lines carry the job, and no token', async (t) => {
+  const lines: string[] = [];
+  const log = createLog('info', new Writable({ write: (chunk, _encoding, done) => (lines.push(String(chunk)), done()) }));
+  jobLog(log, 'team', 'tune').info({ request: { headers: { authorization: 'Bearer secret' } } }, 'asked');
+  log.debug('unseen');
+  t.equal(lines.length, 1);
+  t.match(JSON.parse(lines[0] ?? ''), { level: 'info', namespace: 'team', job: 'tune', msg: 'asked' });
+  t.notMatch(lines[0], /secret/);
+});

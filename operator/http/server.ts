@@ -1,0 +1,66 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import Fastify from 'fastify';
+import type { FastifyError, FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import type { Access } from './access.ts';
+import { PROBLEM_TYPE, PROBLEMS, Problem, problemBody } from './problems.ts';
+import type { ProblemKind } from './problems.ts';
+import { jobRoutes } from './routes.ts';
+import type { JobReader } from './routes.ts';
+
+export interface HttpSettings {
+  readonly reader: JobReader;
+  readonly access: Access;
+  readonly registry: Registry;
+  readonly log: Logger;
+  readonly version: string;
+  /** What is still missing before the operator can do its work, leading or standing by; null: nothing. */
+  notReady(): string | null;
+}
+
+/** Probes, metrics and the read API; not yet listening. Every replica serves them. */
+export async function httpServer({ reader, access, registry, log, version, notReady }: HttpSettings): Promise<FastifyInstance> {
+  const app = Fastify({ routerOptions: { maxParamLength: 63 }, bodyLimit: 1024, requestTimeout: 10_000 });
+
+  app.setErrorHandler<FastifyError | Problem>((error, request, reply) => {
+    const kind = kindOf(error);
+    // The caller learns the kind; the reason may be about others.
+    if (PROBLEMS[kind].status >= 500) log.error({ err: error.cause ?? error, path: request.routeOptions.url }, 'request failed');
+    return reply.status(PROBLEMS[kind].status).header('content-type', PROBLEM_TYPE).serializer(JSON.stringify).send(problemBody(kind));
+  });
+  app.setNotFoundHandler((_request, reply) =>
+    reply.status(404).header('content-type', PROBLEM_TYPE).serializer(JSON.stringify).send(problemBody('not-found')),
+  );
+
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'FedBiOT operator',
+        description: 'Reads jobs, their progress and their reports. A caller may read here what it may get or list of fedbiotjobs.fedbiot.io in the cluster.',
+        version,
+      },
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'A token that the API server knows.' } } },
+    },
+  });
+  await app.register(swaggerUi, { routePrefix: '/docs' });
+
+  jobRoutes(app, reader, access);
+  const hidden = { schema: { hide: true } };
+  app.get('/openapi.json', hidden, () => app.swagger());
+  app.get('/healthz', hidden, (_request, reply) => reply.type('text/plain').send('ok\n'));
+  app.get('/readyz', hidden, (_request, reply) => {
+    const missing = notReady();
+    return reply.status(missing === null ? 200 : 503).type('text/plain').send(`${missing ?? 'ok'}\n`);
+  });
+  app.get('/metrics', hidden, async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
+  await app.ready();
+  return app;
+}
+
+function kindOf(error: FastifyError | Problem): ProblemKind {
+  if (error instanceof Problem) return error.kind;
+  return error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500 ? 'invalid' : 'internal';
+}

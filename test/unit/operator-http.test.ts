@@ -1,0 +1,152 @@
+import { readFileSync } from 'node:fs';
+import { Registry } from 'prom-client';
+import t from 'tap';
+import type { Test } from 'tap';
+import { parseManifest } from '../../crds/parse.ts';
+import { Access } from '../../operator/http/access.ts';
+import type { Identity, Question, Reviews } from '../../operator/http/access.ts';
+import { httpServer } from '../../operator/http/server.ts';
+import { createLog } from '../../operator/log.ts';
+import type { JobObject } from '../../operator/reconcile/ports.ts';
+
+const manifest = parseManifest(readFileSync(new URL('../../examples/quickstart.yaml', import.meta.url), 'utf8'), 'quickstart.yaml');
+const jobIn = (namespace: string, name: string): JobObject => ({
+  ...manifest,
+  metadata: { name, namespace, uid: `${namespace}-${name}`, creationTimestamp: '2026-01-01T00:00:00Z' },
+  status: { phase: 'Running', round: 2, rounds: 10, refusals: { late: 1 }, clients: { selected: 4, reported: 3 } },
+});
+
+const report = {
+  job: 'tune',
+  method: 'FedBiOT',
+  seed: 0,
+  rounds: [],
+  final: null,
+  adapterSha256: null,
+  partition: [],
+  plan: {
+    layers: { total: 8, adapter: [7], emulator: [0], dropped: [1] },
+    parameters: { full: 1, emulator: 1, adapterLora: 1, emulatorLora: 1 },
+    bytes: { fullModel: 1, emulatorBundle: 1, roundDown: 1, roundUp: 1, hiddenStateCache: 1 },
+    memory: { server: 1, client: 1, evaluation: 1, run: 1, available: 1, fits: true },
+  },
+};
+
+/** Ann may read namespace a; the administrator everything; `down` is a token that the API server fails on. */
+function fakeReviews(): Reviews & { asked: Question[] } {
+  const asked: Question[] = [];
+  return {
+    asked,
+    async identify(token): Promise<Identity | null> {
+      if (token === 'down') throw new Error('no API server');
+      return token === 'ann' || token === 'administrator' ? { username: token } : null;
+    },
+    async isAllowed({ username }, question) {
+      asked.push(question);
+      return username === 'administrator' || question.namespace === 'a';
+    },
+  };
+}
+
+async function started(t: Test) {
+  const jobs = [jobIn('a', 'tune'), jobIn('a', 'new'), jobIn('b', 'tune')];
+  const reviews = fakeReviews();
+  let missing: string | null = 'caches are not filled';
+  const app = await httpServer({
+    reader: {
+      jobs: () => jobs,
+      getJob: (namespace, name) => jobs.find(({ metadata }) => metadata.namespace === namespace && metadata.name === name) ?? null,
+      progressOf: () => null,
+      async reportOf({ metadata }) {
+        if (metadata.namespace === 'b') throw new Error('password of Redis');
+        return metadata.name === 'new' ? null : report;
+      },
+    },
+    access: new Access(reviews),
+    registry: new Registry(),
+    log: createLog('error', { write: () => {} }),
+    version: '1.2.3',
+    notReady: () => missing,
+  });
+  t.teardown(() => app.close());
+  const get = (url: string, token?: string) => app.inject({ url, headers: token === undefined ? {} : { authorization: `Bearer ${token}` } });
+  return { get, reviews, ready: () => (missing = null) };
+}
+
+t.test('who may read what', async (t) => {
+  const { get } = await started(t);
+  const list = '/api/v1/jobs';
+  const job = '/api/v1/namespaces/b/jobs/tune';
+  for (const [url, token, status, type] of [
+    [list, undefined, 401, 'unauthenticated'],
+    [list, 'unknown', 401, 'unauthenticated'],
+    [list, 'ann', 403, 'forbidden'],
+    [`${list}?namespace=b`, 'ann', 403, 'forbidden'],
+    [`${list}?namespace=`, 'ann', 400, 'invalid'],
+    [job, 'ann', 403, 'forbidden'],
+    [`${job}/report`, 'ann', 403, 'forbidden'],
+    [`${job}/rounds`, undefined, 401, 'unauthenticated'],
+    [`${job}/metrics`, 'ann', 403, 'forbidden'],
+    ['/api/v1/namespaces/b/jobs/none', 'ann', 403, 'forbidden'],
+    ['/api/v1/namespaces/a/jobs/none', 'ann', 404, 'no-job'],
+    ['/api/v1/namespaces/a/jobs/new/report', 'ann', 404, 'no-report'],
+    [`${job}/report`, 'administrator', 503, 'unavailable'],
+    [list, 'down', 503, 'unavailable'],
+    ['/nowhere', undefined, 404, 'not-found'],
+  ] as const) {
+    const answer = await get(url, token);
+    t.equal(answer.statusCode, status, `${url} as ${token}`);
+    t.match(answer.headers['content-type'], /^application\/problem\+json/);
+    t.match(answer.json(), { type: `urn:fedbiot:problem:${type}`, status });
+    t.notMatch(answer.body, /password|no API server/, 'reasons stay in the log');
+    t.equal(answer.headers['www-authenticate'], status === 401 ? 'Bearer' : undefined);
+  }
+});
+
+t.test('jobs, their progress and their reports', async (t) => {
+  const { get } = await started(t);
+  t.same((await get('/api/v1/jobs', 'administrator')).json().jobs.length, 3);
+  const { jobs } = (await get('/api/v1/jobs?namespace=a', 'ann')).json();
+  t.match(jobs, [{ name: 'tune' }, { name: 'new' }]);
+  const one = '/api/v1/namespaces/a/jobs/tune';
+  const { metadata, status } = jobIn('a', 'tune');
+  const { name, namespace, uid, creationTimestamp: createdAt } = metadata;
+  t.same((await get(one, 'ann')).json(), { namespace, name, uid, method: 'FedBiOT', createdAt, status }, 'nothing is lost on the way');
+  t.same((await get(`${one}/metrics`, 'ann')).json(), { namespace, name, progress: null });
+  t.same((await get(`${one}/rounds`, 'ann')).json(), { rounds: [] });
+  t.same((await get(`${one}/report`, 'ann')).json(), report);
+});
+
+t.test('probes, metrics and the description are open to all', async (t) => {
+  const { get, ready } = await started(t);
+  t.match(await get('/healthz'), { statusCode: 200, body: 'ok\n' });
+  t.match(await get('/readyz'), { statusCode: 503, body: 'caches are not filled\n' });
+  ready();
+  t.match(await get('/readyz'), { statusCode: 200 });
+  t.match((await get('/metrics')).headers['content-type'], /text\/plain; version=0\.0\.4/);
+  t.match(await get('/docs/'), { statusCode: 200 });
+  const { paths } = (await get('/openapi.json')).json();
+  const job = '/api/v1/namespaces/{namespace}/jobs/{name}';
+  t.same(Object.keys(paths).sort(), ['/api/v1/jobs', job, `${job}/metrics`, `${job}/report`, `${job}/rounds`].sort());
+});
+
+t.test('an answer of the API server is kept a short while, for that question alone', async (t) => {
+  const reviews = fakeReviews();
+  let now = 0;
+  const access = new Access(reviews, () => now);
+  const question: Question = { verb: 'get', namespace: 'a', name: 'tune' };
+  const ask = (token: string, other: Partial<Question> = {}) => access.decide(`Bearer ${token}`, { ...question, ...other });
+  t.equal(await ask('ann'), 'allowed');
+  t.equal(await ask('ann'), 'allowed');
+  t.equal(reviews.asked.length, 1);
+  t.equal(await ask('ann', { namespace: 'b' }), 'forbidden');
+  t.equal(await ask('eve'), 'unauthenticated');
+  now = 60_000;
+  await ask('ann');
+  t.equal(reviews.asked.length, 3);
+  await t.rejects(ask('down'));
+  await t.rejects(ask('down'), 'a failure is not kept as an answer');
+  for (const header of [undefined, '', 'ann', 'Basic ann', 'Bearer ', `Bearer ${'x'.repeat(20_000)}`]) {
+    t.equal(await access.decide(header, question), 'unauthenticated');
+  }
+});

@@ -1,12 +1,16 @@
 import type { JobObject, ObservedSecret, PlannedObject } from '../reconcile/ports.ts';
+import { InvalidSpec } from './invalid-spec.ts';
 import { CREDENTIAL, namesOf } from './names.ts';
 import { metadataOf } from './owned.ts';
 import type { PlanSettings } from './settings.ts';
 
 const base64 = (text: string) => Buffer.from(text, 'utf8').toString('base64');
 
-/** The job's bearer token, made once (`freshToken`) and kept; and the operator's Redis, unless the job brings its own. */
+/** The job's bearer token, made once (`freshToken`) and kept; and the operator's Redis, unless the job brings its own. @throws InvalidSpec where there is neither. */
 export function credentials(job: JobObject, observed: ObservedSecret | null, settings: PlanSettings, freshToken: string): PlannedObject {
+  if (job.spec.redis === undefined && settings.redis === null) {
+    throw new InvalidSpec('spec.redis', 'is required: the operator was installed without a Redis of its own');
+  }
   const ownRedis = job.spec.redis === undefined ? settings.redis : null;
   return {
     apiVersion: 'v1',

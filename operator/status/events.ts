@@ -9,7 +9,10 @@ export function eventsBetween(before: FedBiOTJobStatus, after: FedBiOTJobStatus,
     const why = lastEnd === null ? '' : `: ${lastEnd.message}`;
     events.push({ type: 'Warning', reason: 'ServerRestarted', message: `The server pod failed and is replaced${why}` });
   }
-  for (const condition of after.conditions ?? []) {
+  const { phase } = after;
+  // Why a job does not run is news only while it should: its end or its suspension tells the rest.
+  const told = phase === 'Pending' || phase === 'Running' ? ['Running', 'Suspended'] : ['Suspended', 'Succeeded', 'Failed'];
+  for (const condition of (after.conditions ?? []).filter(({ type }) => told.includes(type))) {
     const event = transition(before.conditions?.find(({ type }) => type === condition.type), condition);
     if (event !== null) events.push(event);
   }
@@ -35,5 +38,5 @@ function transition(before: JobCondition | undefined, after: JobCondition): Even
   }
 }
 
-/** Reasons for not running that are part of an ordinary life, or that another condition tells. */
-const QUIET = new Set(['Starting', 'Restarting', 'Queued', 'SuspendedBySpec', 'Finished']);
+/** Reasons for not running that are part of an ordinary life, or that another event tells. */
+const QUIET = new Set(['Starting', 'Restarting', 'Queued']);

@@ -93,6 +93,7 @@ t.test('the token is kept, and the frozen manifest too', async (t) => {
   t.equal(decoded(kept, 'token'), 'old');
   t.equal(decoded(kept, 'redis-url'), SETTINGS.redis?.url);
   t.strictSame(Object.keys(credentials(jobObject({ redis: { urlFrom: { name: 's', key: 'url' } } }), null, SETTINGS, 'x').data ?? {}), ['token']);
+  t.throws(() => credentials(job, null, { ...SETTINGS, redis: null }, 'x'), { name: 'InvalidSpec', message: /spec\.redis: is required/ });
   t.equal(configMap(job, { metadata: { name: '' }, data: { [JOB_FILE]: 'frozen' } }).data?.[JOB_FILE], 'frozen');
 });
 
@@ -118,7 +119,7 @@ t.test('client pods never mount the server’s volumes, nor the server the clien
     fc.array(name, { minLength: 1, maxLength: 3 }).map((parts) => ({ hostPath: { path: `/${parts.join('/')}` } })),
     name.map((reference) => ({ image: { reference } })),
   );
-  const extra = fc.array(source.map((volume, index) => ({ name: `extra-${index}`, ...volume })), { maxLength: 1 });
+  const extra = fc.array(source.map((volume) => ({ name: 'extra', ...volume })), { maxLength: 1 });
   const spec = fc.record({
     volumes: fc.record(
       { model: source, publicData: source, clientData: source, output: source.filter((volume) => !('image' in volume)) },

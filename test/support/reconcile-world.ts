@@ -1,0 +1,101 @@
+import type { FedBiOTJobStatus } from '../../crds/types.ts';
+import { namesOf } from '../../operator/plan/names.ts';
+import { reconcile } from '../../operator/reconcile/reconcile.ts';
+import type { JobObject, ObservedPod, PlannedObject, ReconcilePorts } from '../../operator/reconcile/ports.ts';
+import { NOTHING, SETTINGS } from './planned-job.ts';
+
+type Stored = Omit<PlannedObject, 'metadata'> & {
+  metadata: PlannedObject['metadata'] & { uid: string };
+  status?: object;
+};
+
+/** A world of one job with a clock to turn, that writes down what the reconciler does to it. */
+export class ReconcileWorld {
+  job: JobObject | null;
+  /** By `Kind name`. */
+  readonly objects = new Map<string, Stored>();
+  pods: ObservedPod[] = [];
+  seconds = 0;
+  readonly calls: string[] = [];
+  /** Called before each write; may throw. */
+  fault: (call: string) => void = () => {};
+  /** What the caches have not seen yet. */
+  readonly unseen = new Set<string>();
+
+  constructor(job: JobObject) {
+    this.job = job;
+  }
+
+  /** One reconciliation; the calls it made. */
+  async turn(): Promise<{ calls: string[]; requeueAfterMs: number | null }> {
+    this.calls.length = 0;
+    const { requeueAfterMs } = await reconcile(this.ports, SETTINGS, 'lab', 'tiny');
+    return { calls: [...this.calls], requeueAfterMs };
+  }
+
+  get status(): FedBiOTJobStatus | undefined {
+    return this.job?.status;
+  }
+
+  setJobStatus(name: string, status: object): void {
+    const stored = this.objects.get(`Job ${name}`);
+    if (stored !== undefined) stored.status = status;
+  }
+
+  #call(call: string): void {
+    this.fault(call);
+    this.calls.push(call);
+  }
+
+  #seen(key: string): Stored | null {
+    return this.unseen.has(key) ? null : (this.objects.get(key) ?? null);
+  }
+
+  readonly ports: ReconcilePorts = {
+    getJob: () => this.job,
+    observe: async () => {
+      const names = namesOf('tiny');
+      return {
+        ...NOTHING,
+        serverPolicy: this.#seen(`NetworkPolicy ${names.server}`),
+        clientsPolicy: this.#seen(`NetworkPolicy ${names.clients}`),
+        configMap: this.#seen(`ConfigMap ${names.configMap}`),
+        credentials: this.#seen(`Secret ${names.credentials}`),
+        service: this.#seen(`Service ${names.service}`),
+        outputClaim: this.#seen(`PersistentVolumeClaim ${names.output}`),
+        serverJob: this.#seen(`Job ${names.server}`),
+        clientsJob: this.#seen(`Job ${names.clients}`),
+        pods: this.pods,
+      };
+    },
+    read: async ({ kind, name }) => this.objects.get(`${kind} ${name}`) ?? null,
+    create: async (object) => {
+      const key = `${object.kind} ${object.metadata.name}`;
+      this.#call(`create ${key}`);
+      if (this.objects.has(key)) return 'exists';
+      this.objects.set(key, { ...object, metadata: { ...object.metadata, uid: key } });
+      return 'created';
+    },
+    apply: async (object) => {
+      this.#call(`apply ${object.kind} ${object.metadata.name}`);
+    },
+    patchSpec: async ({ kind, name }, spec) => {
+      this.#call(`patch ${kind} ${name} ${JSON.stringify(spec)}`);
+      const stored = this.objects.get(`${kind} ${name}`);
+      if (stored !== undefined) this.objects.set(`${kind} ${name}`, { ...stored, spec: { ...stored.spec, ...spec } });
+    },
+    deleteObject: async ({ kind, name, uid }) => {
+      this.#call(`delete ${kind} ${name} ${uid ?? ''}`);
+    },
+    updateStatus: async (job, status) => {
+      this.#call(`status ${status.phase ?? ''}`);
+      this.job = { ...job, status };
+    },
+    recordEvent: (_job, { reason }) => {
+      this.calls.push(`event ${reason}`);
+    },
+    progressOf: () => null,
+    now: () => Date.parse('2026-01-01T00:00:00Z') + this.seconds * 1000,
+    freshToken: () => 'fresh',
+  };
+}

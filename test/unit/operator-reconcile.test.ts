@@ -1,0 +1,135 @@
+import t from 'tap';
+import type { JobObject } from '../../operator/reconcile/ports.ts';
+import { jobObject, UID } from '../support/planned-job.ts';
+import { ReconcileWorld } from '../support/reconcile-world.ts';
+
+/** A job whose objects have been made. */
+async function begun(spec: object = {}): Promise<ReconcileWorld> {
+  const world = new ReconcileWorld(jobObject(spec));
+  await world.turn();
+  return world;
+}
+
+const withSpec = (world: ReconcileWorld, spec: object): void => {
+  const { job } = world;
+  if (job !== null) world.job = { ...job, spec: { ...job.spec, ...spec } } satisfies JobObject;
+};
+
+t.test('objects, then the status once, then events; and then peace', async (t) => {
+  const world = new ReconcileWorld(jobObject());
+  const { calls } = await world.turn();
+  t.equal(calls.filter((call) => call.startsWith('create')).length, 8);
+  t.strictSame(calls.slice(8), ['status Pending', 'event Created']);
+  t.strictSame(await world.turn(), { calls: [], requeueAfterMs: null });
+});
+
+t.test('a job that is gone, going or somebody else’s is left alone', async (t) => {
+  const world = new ReconcileWorld(jobObject({ managedBy: 'kueue.x-k8s.io/multikueue' }));
+  t.strictSame((await world.turn()).calls, []);
+  const job = jobObject();
+  world.job = { ...job, metadata: { ...job.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } };
+  t.strictSame((await world.turn()).calls, []);
+  world.job = null;
+  t.strictSame((await world.turn()).calls, []);
+});
+
+t.test('no event without the status it tells of', async (t) => {
+  const world = new ReconcileWorld(jobObject());
+  world.fault = (call) => {
+    if (call.startsWith('status')) throw new Error('conflict');
+  };
+  await t.rejects(world.turn(), { message: 'conflict' });
+  t.notOk(world.calls.some((call) => call.startsWith('event')));
+});
+
+t.test('suspended and resumed', async (t) => {
+  const world = await begun();
+  withSpec(world, { suspend: true });
+  t.strictSame((await world.turn()).calls, ['patch Job tiny-server {"suspend":true}', 'patch Job tiny-clients {"suspend":true}', 'status Suspended', 'event Suspended']);
+  withSpec(world, { suspend: false });
+  t.strictSame((await world.turn()).calls, ['patch Job tiny-server {"suspend":false}', 'patch Job tiny-clients {"suspend":false}', 'status Pending', 'event Resumed']);
+});
+
+t.test('after success clients have a minute, and the job its time to live', async (t) => {
+  const world = await begun({ ttlSecondsAfterFinished: 300 });
+  world.setJobStatus('tiny-server', { conditions: [{ type: 'Complete', status: 'True' }] });
+  const { calls, requeueAfterMs } = await world.turn();
+  t.strictSame(calls, ['status Succeeded', 'event Succeeded']);
+  t.equal(requeueAfterMs, 60_000);
+  world.seconds = 60;
+  t.strictSame(await world.turn(), { calls: ['patch Job tiny-clients {"suspend":true}'], requeueAfterMs: 240_000 });
+  world.seconds = 300;
+  t.strictSame((await world.turn()).calls, [`delete FedBiOTJob tiny ${UID}`]);
+});
+
+t.test('what was deleted under a running job is made again, and not once it has ended', async (t) => {
+  const world = await begun();
+  world.objects.delete('Service tiny-server');
+  t.strictSame((await world.turn()).calls, ['create Service tiny-server', 'event Created']);
+  world.setJobStatus('tiny-clients', { conditions: [{ type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded' }] });
+  t.strictSame((await world.turn()).calls, ['patch Job tiny-server {"suspend":true}', 'status Failed', 'event BackoffLimitExceeded']);
+  world.objects.clear();
+  t.strictSame((await world.turn()).calls, []);
+});
+
+t.test('a deadline is waited for', async (t) => {
+  const world = new ReconcileWorld(jobObject({ activeDeadlineSeconds: 90 }));
+  t.equal((await world.turn()).requeueAfterMs, 90_000, 'from the first look');
+  world.seconds = 90;
+  t.strictSame((await world.turn()).calls.slice(-2), ['status Failed', 'event DeadlineExceeded']);
+});
+
+t.test('what cannot be carried out fails, with the reason', async (t) => {
+  const same = { persistentVolumeClaim: { claimName: 'one' } };
+  const world = new ReconcileWorld(jobObject({ volumes: { model: same, clientData: same } }));
+  t.strictSame((await world.turn()).calls, ['status Failed', 'event InvalidSpec']);
+  t.match(world.status?.message, /spec\.volumes\.clientData/);
+  t.strictSame((await world.turn()).calls, [], 'and is not tried again');
+
+  const refused = new ReconcileWorld(jobObject());
+  refused.fault = (call) => {
+    if (call === 'create Job tiny-clients') throw Object.assign(new Error('HTTP 422'), { code: 422, body: '{"message":"spec.template: no"}' });
+  };
+  await refused.turn();
+  t.match(refused.status, { phase: 'Failed', message: 'spec.template: no' });
+  refused.fault = (call) => {
+    if (call.startsWith('patch')) throw Object.assign(new Error('down'), { code: 503 });
+  };
+  await t.rejects(refused.turn(), { message: 'down' }, 'what may pass is tried again');
+});
+
+t.test('what is somebody else’s is never written over', async (t) => {
+  for (const unseen of [false, true]) {
+    const world = await begun();
+    const service = world.objects.get('Service tiny-server');
+    if (service === undefined) throw new Error('no Service');
+    world.objects.set('Service tiny-server', { ...service, metadata: { ...service.metadata, ownerReferences: [] } });
+    if (unseen) world.unseen.add('Service tiny-server');
+    const { calls, requeueAfterMs } = await world.turn();
+    t.strictSame(calls, [...(unseen ? ['create Service tiny-server'] : []), 'status Pending', 'event NameTaken']);
+    t.equal(requeueAfterMs, 30_000);
+    t.match(world.status?.message, /Service tiny-server exists already/);
+  }
+});
+
+t.test('caches that lag behind do no harm', async (t) => {
+  const world = await begun();
+  world.unseen.add('Secret tiny-credentials');
+  t.strictSame((await world.turn()).calls, ['create Secret tiny-credentials']);
+  t.equal(world.status?.phase, 'Pending');
+});
+
+t.test('Jobs and pods of a job that had the name before say nothing of this one', async (t) => {
+  const world = await begun();
+  const old = world.objects.get('Job tiny-server');
+  if (old === undefined) throw new Error('no Job');
+  const owner = { apiVersion: '', kind: '', name: 'tiny', uid: 'earlier', controller: true };
+  world.objects.set('Job tiny-server', {
+    ...old,
+    metadata: { ...old.metadata, ownerReferences: [owner] },
+    status: { conditions: [{ type: 'Complete', status: 'True' }] },
+  });
+  await world.turn();
+  t.equal(world.status?.phase, 'Pending');
+  t.match(world.status?.conditions, [{ type: 'Running', reason: 'NameTaken' }]);
+});

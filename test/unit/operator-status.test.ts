@@ -1,0 +1,181 @@
+import t from 'tap';
+import { Status } from '../../crds/schema/status.ts';
+import Value from 'typebox/value';
+import type { FedBiOTJobStatus } from '../../crds/types.ts';
+import type { JobObject, Observed, ObservedJob, ObservedPod } from '../../operator/reconcile/ports.ts';
+import { clientsGrace } from '../../operator/status/clients-grace.ts';
+import { eventsBetween } from '../../operator/status/events.ts';
+import { judge } from '../../operator/status/outcome.ts';
+import { deriveStatus } from '../../operator/status/status.ts';
+import { readTerminationMessage } from '../../operator/status/termination-message.ts';
+import { timeToLive } from '../../operator/status/ttl-after-finished.ts';
+import type { JobProgress } from '../../worker/cluster/progress.ts';
+import { jobObject, NOTHING } from '../support/planned-job.ts';
+
+const START = Date.parse('2026-01-01T00:00:00Z');
+const at = (seconds: number) => START + seconds * 1000;
+const iso = (seconds: number) => new Date(at(seconds)).toISOString();
+
+const batchJob = (role: 'server' | 'clients', status: ObservedJob['status'] = {}, suspend = false): ObservedJob => ({
+  metadata: { name: `tiny-${role}`, uid: role },
+  spec: { suspend },
+  status: { startTime: iso(0), ...status },
+});
+
+const ended = (type: string, reason: string, message = 'in the controller’s words') => ({ conditions: [{ type, status: 'True', reason, message }] });
+
+const pod = (role: 'server' | 'client', status: ObservedPod['status'], created = 0): ObservedPod => ({
+  metadata: { name: `tiny-${role}-x`, labels: { 'fedbiot.io/role': role }, creationTimestamp: iso(created) },
+  ...(status === undefined ? {} : { status }),
+});
+
+type State = NonNullable<NonNullable<NonNullable<ObservedPod['status']>['containerStatuses']>[number]['state']>;
+const worker = (phase: string, state: State): ObservedPod['status'] => ({ phase, containerStatuses: [{ name: 'worker', state }] });
+const exited = (exitCode: number, message?: string, reason = 'Error', finishedAt = iso(1)) =>
+  worker('Failed', { terminated: { exitCode, reason, finishedAt, ...(message === undefined ? {} : { message }) } });
+const RUNNING = worker('Running', { running: { startedAt: iso(0) } });
+const UNSCHEDULABLE: ObservedPod['status'] = {
+  phase: 'Pending',
+  conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: '0/3 nodes are available: 3 Insufficient nvidia.com/gpu.' }],
+};
+
+const world = (parts: Partial<Observed> = {}): Observed => ({ ...NOTHING, serverJob: batchJob('server'), clientsJob: batchJob('clients'), ...parts });
+
+function look(job: JobObject, observed: Observed, seconds = 1, progress: JobProgress | null = null): FedBiOTJobStatus {
+  const now = at(seconds);
+  const status = deriveStatus({ job, observed, outcome: judge(job, observed, now).outcome, blocked: null, progress, now });
+  if (!Value.Check(Status, status)) throw new Error(`not a status: ${JSON.stringify(Value.Errors(Status, status))}`);
+  return status;
+}
+
+const condition = ({ conditions = [] }: FedBiOTJobStatus, type: string) => conditions.find((one) => one.type === type);
+
+t.test('a job that starts is Pending, then Running', async (t) => {
+  const first = look(jobObject(), NOTHING);
+  t.match(first, { phase: 'Pending', observedGeneration: 1, startTime: '2026-01-01T00:00:01Z', restarts: 0 });
+  const second = look(jobObject({}, { status: first }), world({ pods: [pod('server', RUNNING)] }), 5);
+  t.match(second, { phase: 'Running', startTime: first.startTime });
+  t.match(condition(second, 'Running'), { status: 'True', reason: 'ServerRunning', lastTransitionTime: '2026-01-01T00:00:05Z' });
+  const third = look(jobObject({}, { status: second }), world({ pods: [pod('server', RUNNING)] }), 9);
+  t.strictSame(third, second, 'nothing new: nothing to write');
+});
+
+t.test('why pods wait is told in the words of who makes them wait', async (t) => {
+  const says = (status: ObservedPod['status']) => {
+    const told = look(jobObject(), world({ pods: [pod('server', status)] }));
+    return [told.phase, condition(told, 'Running')?.reason, told.message];
+  };
+  t.strictSame(says(UNSCHEDULABLE), ['Pending', 'Unschedulable', 'tiny-server-x: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu.']);
+  for (const reason of ['ImagePullBackOff', 'ErrImagePull', 'CreateContainerConfigError']) {
+    t.strictSame(says(worker('Pending', { waiting: { reason, message: 'secret "s" not found' } })), ['Pending', reason, 'tiny-server-x: secret "s" not found']);
+  }
+  t.equal(says(worker('Pending', { waiting: { reason: 'ContainerCreating' } }))[1], 'Starting');
+  const clients = look(jobObject(), world({ pods: [pod('server', RUNNING), pod('client', UNSCHEDULABLE)] }));
+  t.equal(clients.phase, 'Running');
+  t.match(clients.message, /Insufficient nvidia/);
+});
+
+t.test('suspended and resumed: the start is set anew', async (t) => {
+  const running = look(jobObject(), world({ pods: [pod('server', RUNNING)] }));
+  const suspended = look(jobObject({ suspend: true }, { status: running }), world(), 10);
+  t.match(suspended, { phase: 'Suspended', startTime: undefined });
+  t.equal(condition(suspended, 'Suspended')?.status, 'True');
+  const resumed = look(jobObject({}, { status: suspended }), world(), 20);
+  t.match(resumed, { phase: 'Pending', startTime: '2026-01-01T00:00:20Z' });
+  t.match(condition(resumed, 'Suspended'), { status: 'False', reason: 'Resumed' });
+  const queued = look(jobObject({}, { labels: { 'kueue.x-k8s.io/queue-name': 'gpus' } }), world({ serverJob: batchJob('server', {}, true) }));
+  t.match(queued, { phase: 'Pending', message: /queue gpus/ });
+});
+
+t.test('the server’s success is the job’s, whatever clients do after', async (t) => {
+  const done = world({ serverJob: batchJob('server', ended('Complete', 'Completed')), clientsJob: batchJob('clients', ended('Failed', 'BackoffLimitExceeded')) });
+  const status = look(jobObject(), done, 30);
+  t.match(status, { phase: 'Succeeded', completionTime: '2026-01-01T00:00:30Z' });
+  t.equal(condition(status, 'Succeeded')?.status, 'True');
+  t.match(condition(status, 'Running'), { status: 'False' });
+  const job = jobObject({ ttlSecondsAfterFinished: 100 }, { status });
+  t.strictSame(look(job, NOTHING, 99), status, 'an end is for good');
+  t.equal(timeToLive(job, at(40)), 90_000);
+  t.equal(timeToLive(job, at(500)), 0);
+  t.equal(timeToLive(jobObject({ ttlSecondsAfterFinished: 0 }, { status: { phase: 'Running' } }), at(1)), null);
+  t.equal(clientsGrace(job, judge(job, done, at(40)).outcome, at(40)), 50_000);
+  t.equal(clientsGrace(job, judge(job, done, at(500)).outcome, at(500)), 0);
+});
+
+t.test('a failure has the reason of the pod that ended last', async (t) => {
+  const failed = (reason: string, ...pods: ObservedPod[]) => {
+    const status = look(jobObject(), world({ serverJob: batchJob('server', ended('Failed', reason)), pods }));
+    t.equal(status.phase, 'Failed');
+    const { reason: told, message } = condition(status, 'Failed') ?? {};
+    return [told, message] as const;
+  };
+  const say = (reason: string, message: string) => JSON.stringify({ reason, message });
+  const [reason, message] = failed('PodFailurePolicy', pod('server', exited(2, say('InvalidInput', 'adapter.layers: the model has 4 layers'))));
+  t.equal(reason, 'InvalidInput');
+  t.match(message, /the model has 4 layers/);
+  const [last] = failed('BackoffLimitExceeded', pod('server', exited(1, say('NotFinite', 'x'), 'Error', iso(1))), pod('server', exited(1, say('QuorumNotReached', 'x'), 'Error', iso(9))));
+  t.equal(last, 'QuorumNotReached');
+  t.equal(failed('BackoffLimitExceeded', pod('server', exited(137, undefined, 'OOMKilled')))[0], 'OOMKilled');
+  t.match(failed('BackoffLimitExceeded', pod('server', exited(3)))[1], /exit code 3.*backoffLimit/);
+  t.strictSame(failed('DeadlineExceeded')[0], 'DeadlineExceeded');
+  const clients = look(jobObject(), world({ clientsJob: batchJob('clients', ended('Failed', 'PodFailurePolicy')), pods: [pod('client', exited(2, say('RedisUnusable', 'wrong password')))] }));
+  t.match(condition(clients, 'Failed'), { reason: 'RedisUnusable', message: /client pod.*wrong password/ });
+});
+
+t.test('what a pod says of its end is checked', async (t) => {
+  const read = readTerminationMessage;
+  t.strictSame(read('{"reason":"NotFinite","message":"a\\u001b[31mb"}'), { reason: 'NotFinite', message: 'a [31mb' });
+  for (const text of [undefined, '', 'x', '[]', '{"reason":"Mine","message":""}', '{"reason":"NotFinite"}', '{"reason":"NotFinite","message":3}']) t.equal(read(text), null, text ?? 'nothing');
+  t.equal(read(JSON.stringify({ reason: 'NotFinite', message: 'x'.repeat(5000) })), null, 'too long');
+});
+
+t.test('deadlines pass, and say when they will', async (t) => {
+  const active = jobObject({ activeDeadlineSeconds: 60 }, { status: { phase: 'Running', startTime: iso(0) } });
+  t.strictSame(judge(active, world(), at(20)), { outcome: null, askAgainMs: 40_000 });
+  t.match(judge(active, world(), at(60)).outcome, { phase: 'Failed', reason: 'DeadlineExceeded' });
+  t.strictSame(judge(jobObject({ activeDeadlineSeconds: 60, suspend: true }, { status: { startTime: iso(0) } }), world(), at(99)), { outcome: null, askAgainMs: null });
+
+  const start = jobObject({ startDeadlineSeconds: 60 });
+  const waits = world({ pods: [pod('server', RUNNING), pod('client', UNSCHEDULABLE, 10)] });
+  t.strictSame(judge(start, waits, at(20)), { outcome: null, askAgainMs: 50_000 });
+  t.match(judge(start, waits, at(70)).outcome, { phase: 'Failed', reason: 'StartDeadlineExceeded', message: /No client pod.*Insufficient/ });
+  t.strictSame(judge(start, world({ pods: [pod('server', RUNNING), pod('client', RUNNING), pod('client', UNSCHEDULABLE)] }), at(99)), { outcome: null, askAgainMs: null });
+  t.match(judge(start, world(), at(99)).outcome, { reason: 'StartDeadlineExceeded' }, 'pods that cannot even be made');
+  t.equal(judge(start, world({ serverJob: batchJob('server', {}, true), clientsJob: null }), at(99)).outcome, null, 'a queue has time');
+});
+
+t.test('progress is mirrored', async (t) => {
+  const score = (accuracy: number | null) => ({ accuracy, loss: 1.23456 });
+  const progress: JobProgress = {
+    fence: 1, sequence: 4, at: iso(7), phase: 'Training', round: 4, finishedRounds: 3, rounds: 50,
+    clients: { selected: 8, reported: 7, dropped: 1, refused: 0 }, refusals: { late: 2 }, alignmentLoss: 0.5, localLoss: null,
+    evaluation: { round: 3, base: score(null), adapEmu: score(0.25), adapFu: score(0.5) }, adapterSha256: null,
+  };
+  const status = look(jobObject(), world({ pods: [pod('server', RUNNING)] }), 8, progress);
+  t.match(status, {
+    activity: 'Training', round: 3, roundText: '3/50', clientsText: '7/8', refusals: { late: 2 }, alignmentLoss: 0.5,
+    evaluation: { round: 3, base: { headline: '1.2346' }, adapFu: { accuracy: 0.5, headline: '50.0 %' } },
+  });
+  const after = look(jobObject({}, { status: { phase: 'Succeeded', round: 3 } }), NOTHING, 9, { ...progress, finishedRounds: 50, adapterSha256: 'a'.repeat(64) });
+  t.match(after, { phase: 'Succeeded', round: 50, adapterSha256: 'a'.repeat(64) }, 'what is told last still comes in');
+});
+
+t.test('restarts are counted, and never forgotten', async (t) => {
+  const status = look(jobObject(), world({ serverJob: batchJob('server', { failed: 2 }) }));
+  t.match(status, { restarts: 2, phase: 'Pending' });
+  t.equal(look(jobObject({}, { status }), world()).restarts, 2);
+});
+
+t.test('events tell what has turned, once', async (t) => {
+  const pending = look(jobObject(), world({ pods: [pod('server', UNSCHEDULABLE)] }));
+  const reasons = (before: FedBiOTJobStatus, after: FedBiOTJobStatus) => eventsBetween(before, after, null).map(({ type, reason }) => `${type} ${reason}`);
+  t.strictSame(reasons({}, pending), ['Warning Unschedulable']);
+  t.strictSame(reasons(pending, pending), []);
+  const running = look(jobObject({}, { status: pending }), world({ pods: [pod('server', RUNNING)] }));
+  t.strictSame(reasons(pending, running), ['Normal Running']);
+  const suspended = look(jobObject({ suspend: true }, { status: running }), world());
+  t.strictSame(reasons(running, suspended), ['Normal Suspended']);
+  t.strictSame(reasons(running, look(jobObject({}, { status: running }), world({ serverJob: batchJob('server', ended('Complete', '')) }))), ['Normal Succeeded']);
+  t.strictSame(reasons(running, look(jobObject({}, { status: running }), world({ serverJob: batchJob('server', ended('Failed', 'DeadlineExceeded')) }))), ['Warning DeadlineExceeded']);
+  t.strictSame(reasons(running, { ...running, restarts: 1 }), ['Warning ServerRestarted']);
+});

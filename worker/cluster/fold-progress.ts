@@ -1,0 +1,91 @@
+import type { RunEvent, Score } from '../events.ts';
+import { REFUSAL_REASONS } from '../transport/refusal.ts';
+import type { RefusalReason } from '../transport/refusal.ts';
+import type { JobProgress } from './progress.ts';
+
+/** What a run's events say of where it stands; who writes it to Redis adds the fence, the sequence and the time. */
+export type RunProgress = Omit<JobProgress, 'fence' | 'sequence' | 'at'>;
+
+/** What the events leave to the job's manifest. */
+export interface ProgressFacts {
+  readonly rounds: number;
+  readonly clientsPerRound: number;
+  /** Optimizer steps of one client in one round. */
+  readonly localSteps: number;
+}
+
+const PHASES = { align: 'Aligning', local: 'Training', aggregate: 'Aggregating', evaluate: 'Evaluating' } as const;
+
+/** Results that say nothing about what their client does in the round under way. */
+const UNSETTLING: readonly RefusalReason[] = ['late', 'wrong-round', 'duplicate', 'unknown-client'];
+
+export function initialProgress({ rounds }: ProgressFacts): RunProgress {
+  return {
+    phase: 'Preparing',
+    round: 0,
+    finishedRounds: 0,
+    rounds,
+    clients: { selected: 0, reported: 0, dropped: 0, refused: 0 },
+    refusals: {},
+    alignmentLoss: null,
+    localLoss: null,
+    evaluation: null,
+    adapterSha256: null,
+  };
+}
+
+/**
+ * Adds one event; returns the same object when it changes nothing, so that a caller can tell. Folding a resumed run's metrics.jsonl
+ * first gives what the run knew when it stopped.
+ */
+export function foldProgress(progress: RunProgress, event: RunEvent, facts: ProgressFacts): RunProgress {
+  switch (event.event) {
+    case 'phase': {
+      const at = { ...progress, phase: PHASES[event.phase], round: event.round };
+      // An attempt's simulated dropouts are told before its phase begins, and a retry has other clients: its steps say who trains.
+      return event.phase === 'local' ? { ...at, clients: attemptOf(event.steps ?? 0, facts) } : at;
+    }
+    case 'client':
+      return settle(progress, event);
+    case 'evaluation': {
+      const { round, base, adapEmu, adapFu } = event;
+      return { ...progress, evaluation: { round, base: scoreOf(base), adapEmu: scoreOf(adapEmu), adapFu: scoreOf(adapFu) } };
+    }
+    case 'round': {
+      const { selected, reported, dropped, refused } = event.clients;
+      return {
+        ...progress,
+        round: event.round,
+        finishedRounds: event.round,
+        clients: { selected: selected.length, reported: reported.length, dropped: dropped.length, refused: refused.length },
+        alignmentLoss: event.alignmentLoss ?? progress.alignmentLoss,
+        localLoss: event.localLoss,
+      };
+    }
+    default:
+      return progress;
+  }
+}
+
+/** The job is over, and its adapter written. */
+export function finishedProgress(progress: RunProgress, adapterSha256: string): RunProgress {
+  return { ...progress, phase: 'Finished', adapterSha256 };
+}
+
+function attemptOf(steps: number, { clientsPerRound, localSteps }: ProgressFacts): RunProgress['clients'] {
+  return { selected: clientsPerRound, reported: 0, dropped: clientsPerRound - steps / localSteps, refused: 0 };
+}
+
+function settle(progress: RunProgress, event: Extract<RunEvent, { event: 'client' }>): RunProgress {
+  const { clients, refusals } = progress;
+  if (event.outcome === 'reported') return { ...progress, clients: { ...clients, reported: clients.reported + 1 } };
+  if (event.outcome === 'dropped') {
+    return event.reason === 'simulated' ? progress : { ...progress, clients: { ...clients, dropped: clients.dropped + 1 } };
+  }
+  const reason = REFUSAL_REASONS.find((known) => known === event.reason);
+  if (reason === undefined) return progress;
+  const refused = clients.refused + Number(!UNSETTLING.includes(reason));
+  return { ...progress, clients: { ...clients, refused }, refusals: { ...refusals, [reason]: (refusals[reason] ?? 0) + 1 } };
+}
+
+const scoreOf = ({ accuracy, loss }: Score) => ({ accuracy, loss });

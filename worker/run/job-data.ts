@@ -9,12 +9,18 @@ import type { Tokenizer } from '../model/tokenizer.ts';
 import { tasks } from '../tasks/registry.ts';
 import type { Task } from '../tasks/task.ts';
 
-/** A job's data, tokenised and dealt out. */
-export interface JobData {
+/** What clients train on, tokenised and dealt out. */
+export interface ClientData {
   /** By client. */
   readonly clients: readonly (readonly Sequence[])[];
   readonly partition: DataPartition['summary'];
-  /** The server's public sequences; empty when the job has none. */
+  /** SHA-256 of each file, by its role. */
+  readonly sha256: Readonly<Record<string, string>>;
+}
+
+/** What the server aligns and evaluates with. */
+export interface ServerData {
+  /** Empty when the job has none. */
   readonly publicSequences: readonly Sequence[];
   /** Null when there is nothing to evaluate on. */
   readonly heldOut: HeldOut | null;
@@ -23,6 +29,9 @@ export interface JobData {
   readonly sha256: Readonly<Record<string, string>>;
 }
 
+/** A job's data, where one process plays both parts. */
+export type JobData = ClientData & ServerData;
+
 /** Loads everything the spec names; paths count from `baseDirectory`. `warn` hears of records that were cut. */
 export async function loadJobData(
   spec: FedBiOTJobSpec,
@@ -30,40 +39,68 @@ export async function loadJobData(
   baseDirectory: string,
   warn: (message: string) => void,
 ): Promise<JobData> {
-  const { data, federation, emulator, evaluation, seed } = spec;
-  const sha256: Record<string, string> = {};
-  const load = async (role: string, source: DataSource, limit = Infinity): Promise<Example[]> => {
-    const { records, sha256: digest } = await loadData(source, baseDirectory);
-    sha256[`data.${role}`] = digest;
-    return applyTemplate(records.slice(0, limit), source.template, tokenizer);
-  };
-  const encode = (role: string, examples: readonly Example[], sequenceLength: number) => {
-    const encoded = encodeExamples(examples, tokenizer, sequenceLength);
-    if (encoded.cutAway > 0) {
-      warn(`data.${role}: ${encoded.cutAway} of ${examples.length} records are left out: nothing of their response fits into ${sequenceLength} tokens`);
-    }
-    if (encoded.truncated > 0) warn(`data.${role}: ${encoded.truncated} records are cut to ${sequenceLength} tokens`);
-    return encoded;
-  };
+  const client = await loadClientData(spec, tokenizer, baseDirectory, warn);
+  const server = await loadServerData(spec, tokenizer, baseDirectory, warn);
+  return { ...client, ...server, sha256: { ...client.sha256, ...server.sha256 } };
+}
 
-  const train = await load('train', data.train);
-  const encoded = encode('train', train, federation.local.sequenceLength);
-  const { clients, summary } = partitionRecords(encoded.kept.map((index) => train[index]!), data.partition, federation.clients, seed);
-
-  const publicExamples = data.public ? await load('public', data.public) : [];
-  const publicSequences = data.public ? encode('public', publicExamples, emulator.alignment.sequenceLength).sequences : [];
-
-  const task = tasks[evaluation.task];
-  const limit = evaluation.limit === 0 ? Infinity : evaluation.limit;
-  const heldOut = data.eval ? heldOutOf(await load('eval', data.eval, limit), task, tokenizer, (examples) => encode('eval', examples, federation.local.sequenceLength).sequences) : null;
+/** Loads data.train and deals it out to the clients. */
+export async function loadClientData(
+  spec: FedBiOTJobSpec,
+  tokenizer: Tokenizer,
+  baseDirectory: string,
+  warn: (message: string) => void,
+): Promise<ClientData> {
+  const { data, federation, seed } = spec;
+  const { examples, sha256 } = await loadExamples(data.train, tokenizer, baseDirectory);
+  const encoded = encodeRole('train', examples, tokenizer, federation.local.sequenceLength, warn);
+  const { clients, summary } = partitionRecords(encoded.kept.map((index) => examples[index]!), data.partition, federation.clients, seed);
   return {
     clients: clients.map((indices) => indices.map((index) => encoded.sequences[index]!)),
     partition: summary,
-    publicSequences,
-    heldOut,
-    task,
-    sha256,
+    sha256: { 'data.train': sha256 },
   };
+}
+
+/** Loads data.public and data.eval, where the spec names them. */
+export async function loadServerData(
+  spec: FedBiOTJobSpec,
+  tokenizer: Tokenizer,
+  baseDirectory: string,
+  warn: (message: string) => void,
+): Promise<ServerData> {
+  const { data, federation, emulator, evaluation } = spec;
+  const sha256: Record<string, string> = {};
+  let publicSequences: readonly Sequence[] = [];
+  if (data.public) {
+    const loaded = await loadExamples(data.public, tokenizer, baseDirectory);
+    sha256['data.public'] = loaded.sha256;
+    publicSequences = encodeRole('public', loaded.examples, tokenizer, emulator.alignment.sequenceLength, warn).sequences;
+  }
+  const task = tasks[evaluation.task];
+  let heldOut: HeldOut | null = null;
+  if (data.eval) {
+    const loaded = await loadExamples(data.eval, tokenizer, baseDirectory, evaluation.limit === 0 ? Infinity : evaluation.limit);
+    sha256['data.eval'] = loaded.sha256;
+    heldOut = heldOutOf(loaded.examples, task, tokenizer, (examples) =>
+      encodeRole('eval', examples, tokenizer, federation.local.sequenceLength, warn).sequences,
+    );
+  }
+  return { publicSequences, heldOut, task, sha256 };
+}
+
+async function loadExamples(source: DataSource, tokenizer: Tokenizer, baseDirectory: string, limit = Infinity): Promise<{ examples: Example[]; sha256: string }> {
+  const { records, sha256 } = await loadData(source, baseDirectory);
+  return { examples: applyTemplate(records.slice(0, limit), source.template, tokenizer), sha256 };
+}
+
+function encodeRole(role: string, examples: readonly Example[], tokenizer: Tokenizer, sequenceLength: number, warn: (message: string) => void) {
+  const encoded = encodeExamples(examples, tokenizer, sequenceLength);
+  if (encoded.cutAway > 0) {
+    warn(`data.${role}: ${encoded.cutAway} of ${examples.length} records are left out: nothing of their response fits into ${sequenceLength} tokens`);
+  }
+  if (encoded.truncated > 0) warn(`data.${role}: ${encoded.truncated} records are cut to ${sequenceLength} tokens`);
+  return encoded;
 }
 
 /** Examples as an evaluation uses them: all for the loss, and for generation those with a prompt, which the task must be able to score. */

@@ -1,0 +1,87 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import type { Test } from 'tap';
+
+export interface TestRedis {
+  readonly url: string;
+  /** Ends Redis without warning. */
+  kill(): Promise<void>;
+  /** Kills Redis, if it runs, and starts it with the same port and files. */
+  restart(): Promise<void>;
+}
+
+export interface RedisOptions {
+  readonly password?: string;
+  /** Keep every write, as a cluster's Redis must. */
+  readonly aof?: boolean;
+  /** Further options: name and value. */
+  readonly config?: Readonly<Record<string, string>>;
+}
+
+/** Why there is no Redis to start; false when there is one. */
+export const noRedis: string | false =
+  spawnSync('redis-server', ['--version']).status === 0 ? false : 'SKIPPED: no redis-server on the PATH; install the package redis-server';
+
+/** A Redis of the test's own, on a free port, its files in a temporary folder; it and they go with the test. */
+export async function startRedis(t: Test, { password, aof = false, config = {} }: RedisOptions = {}): Promise<TestRedis> {
+  const dir = mkdtempSync(join(tmpdir(), 'fedbiot-redis-'));
+  const port = await freePort();
+  const url = `redis://${password === undefined ? '' : `:${password}@`}127.0.0.1:${port}`;
+  const settings: Record<string, string> = {
+    port: String(port),
+    bind: '127.0.0.1',
+    dir,
+    save: '',
+    appendonly: aof ? 'yes' : 'no',
+    appendfsync: 'always',
+    ...(password !== undefined && { requirepass: password }),
+    ...config,
+  };
+  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  const start = async () => {
+    const child = spawn('redis-server', args, { stdio: 'ignore' });
+    await answers(url);
+    return child;
+  };
+  let child = await start();
+  const kill = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  };
+  t.teardown(async () => {
+    await kill();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  return {
+    url,
+    kill,
+    restart: async () => {
+      await kill();
+      child = await start();
+    },
+  };
+}
+
+async function answers(url: string): Promise<void> {
+  const redis = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: () => 50 });
+  redis.on('error', () => undefined);
+  // While it reads its files it answers LOADING.
+  while ((await redis.ping().catch(() => '')) !== 'PONG') await new Promise((resolve) => setTimeout(resolve, 50));
+  redis.disconnect();
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}

@@ -1,0 +1,182 @@
+import { randomUUID } from 'node:crypto';
+import { Queue, Worker } from 'bullmq';
+import type { Job } from 'bullmq';
+import type { Redis } from 'ioredis';
+import Type from 'typebox';
+import Value from 'typebox/value';
+import type { JobKeys } from '../../cluster/redis-keys.ts';
+import { sha256 } from '../package.ts';
+import type { ClientTransport, Delivery, Submission, Task } from '../contract.ts';
+import { TransportClosed } from '../contract.ts';
+import { openRedis } from './connect.ts';
+import type { RedisAddress } from './connect.ts';
+import { endedKey, MAX_HEADER_BYTES, packageName, QUEUE } from './names.ts';
+import { poller } from './pause.ts';
+import { Pending, within } from './pending.ts';
+import { RedisTensors } from './tensors.ts';
+
+/** Answers that may lie in Redis before clients wait with theirs: each holds an adapter. Clients that come together may exceed it. */
+const UNREAD_RESULTS = 64;
+/** How long an answer that the server does not take stays in Redis. */
+const RESULT_TTL_SECONDS = 24 * 3600;
+const DEFAULT_LOCK_MS = 30_000;
+const MAX_BEAT_MS = 1_000;
+
+const count = (minimum: number) => Type.Integer({ minimum, maximum: Number.MAX_SAFE_INTEGER });
+const TaskSchema = Type.Object({
+  job: Type.String(),
+  round: count(1),
+  attempt: count(1),
+  client: count(0),
+  sha256: Type.String({ pattern: '^([0-9a-f]{64})?$' }),
+  bytes: count(0),
+});
+
+interface Held {
+  readonly job: Job;
+  readonly task: Task;
+  readonly token: string;
+  readonly withdraw: AbortController;
+}
+
+/** One client's end of the data plane. The locks of its tasks are renewed for as long as its event loop turns. */
+export class RedisClientTransport implements ClientTransport {
+  readonly #keys: JobKeys;
+  readonly #queues: Redis;
+  readonly #bytes: Redis;
+  readonly #tensors: RedisTensors;
+  readonly #tasks: Worker;
+  readonly #results: Queue;
+  readonly #held = new Map<AbortSignal, Held>();
+  readonly #pending = new Pending();
+  readonly #lockMs: number;
+  readonly #beat: NodeJS.Timeout;
+  #beating = false;
+
+  /** @param lockMs how long after a client has died its tasks go to others */
+  constructor(address: RedisAddress, keys: JobKeys, { lockMs = DEFAULT_LOCK_MS }: { readonly lockMs?: number } = {}) {
+    this.#keys = keys;
+    this.#lockMs = lockMs;
+    this.#queues = openRedis(address);
+    this.#bytes = openRedis(address);
+    this.#tensors = new RedisTensors(this.#bytes, keys, RESULT_TTL_SECONDS);
+    const options = { connection: this.#queues, prefix: keys.prefix };
+    this.#results = new Queue(QUEUE.results, options);
+    this.#tasks = new Worker(QUEUE.tasks, null, {
+      ...options,
+      autorun: false,
+      lockDuration: lockMs,
+      stalledInterval: lockMs,
+      // A task is given out again however often the pods that hold it are killed; the round's deadline ends it.
+      maxStalledCount: 1_000_000,
+      removeOnComplete: { count: 0 },
+    });
+    this.#tasks.on('error', () => undefined);
+    this.#results.on('error', () => undefined);
+    void this.#tasks.startStalledCheckTimer();
+    this.#beat = setInterval(() => void this.#renew(), Math.min(MAX_BEAT_MS, lockMs / 4));
+  }
+
+  async take(signal: AbortSignal): Promise<Delivery | null> {
+    const { closing } = this.#pending;
+    const stop = AbortSignal.any([signal, closing]);
+    const pause = poller(stop);
+    while (!stop.aborted) {
+      const delivery = await this.#pending.run(() => this.#poll());
+      if (delivery !== null) return delivery;
+      await pause();
+    }
+    return null;
+  }
+
+  fetch(task: Task): Promise<Uint8Array> {
+    const what = `the package of round ${task.round}`;
+    return this.#pending.run(() => this.#tensors.read(packageName(task), task, what, 'late'));
+  }
+
+  async submit({ withdrawn }: Delivery, { header, payload }: Submission): Promise<void> {
+    if (Buffer.byteLength(header) > MAX_HEADER_BYTES) throw new Error(`a header of more than ${MAX_HEADER_BYTES} bytes`);
+    const bytes = payload.slice();
+    const name = `result-${randomUUID()}`;
+    const sealed = { bytes, sha256: sha256(bytes) };
+    await this.#room();
+    await this.#pending.run(async () => {
+      await this.#tensors.write(name, sealed);
+      const result = { header, name, bytes: bytes.byteLength, sha256: sealed.sha256 };
+      // The header counts twice where all of it must be escaped.
+      const options = { jobId: name, removeOnComplete: true, removeOnFail: true, sizeLimit: 2 * MAX_HEADER_BYTES };
+      await this.#results.add('result', result, options);
+      const held = this.#held.get(withdrawn);
+      this.#held.delete(withdrawn);
+      if (held !== undefined) await finish(held.job, held.token);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#pending.end();
+    clearInterval(this.#beat);
+    const left = [...this.#held.values()];
+    this.#held.clear();
+    // Where Redis does not answer, the locks run out.
+    await within(Promise.allSettled(left.map(({ job, token }) => job.moveToWait(token))));
+    await within(Promise.all([this.#tasks.close(), this.#results.close()]));
+    for (const redis of [this.#queues, this.#bytes]) redis.disconnect();
+  }
+
+  async #poll(): Promise<Delivery | null> {
+    const token = randomUUID();
+    const job = await this.#tasks.getNextJob(token, { block: false });
+    if (!job) return null;
+    const task: unknown = job.data;
+    if (!Value.Check(TaskSchema, task) || (await this.#bytes.exists(endedKey(this.#keys, task))) === 1) {
+      await finish(job, token);
+      return null;
+    }
+    if (this.#pending.closing.aborted) {
+      await job.moveToWait(token);
+      return null;
+    }
+    const withdraw = new AbortController();
+    this.#held.set(withdraw.signal, { job, task, token, withdraw });
+    return { task, withdrawn: withdraw.signal };
+  }
+
+  /** Waits until the server has taken enough of the answers before this one. */
+  async #room(): Promise<void> {
+    const { closing } = this.#pending;
+    const pause = poller(closing);
+    while ((await this.#pending.run(() => this.#results.getWaitingCount())) >= UNREAD_RESULTS) await pause();
+    if (closing.aborted) throw new TransportClosed();
+  }
+
+  /** Renews the locks of all tasks, and withdraws those that were lost or whose round has ended. */
+  async #renew(): Promise<void> {
+    if (this.#beating) return;
+    this.#beating = true;
+    try {
+      await Promise.all([...this.#held].map(([signal, held]) => this.#renewOne(signal, held)));
+    } catch {
+      // Redis is away: the next beat tries again, and a lock that ran out meanwhile shows then.
+    } finally {
+      this.#beating = false;
+    }
+  }
+
+  async #renewOne(signal: AbortSignal, { job, task, token, withdraw }: Held): Promise<void> {
+    const ended = (await this.#bytes.exists(endedKey(this.#keys, task))) === 1;
+    const renewed = (await job.extendLock(token, this.#lockMs)) === 1;
+    if ((!ended && renewed) || !this.#held.delete(signal)) return;
+    withdraw.abort();
+    if (ended) await finish(job, token);
+  }
+}
+
+/** Removes a task from the queue, unless it is no longer this client's. */
+async function finish(job: Job, token: string): Promise<void> {
+  try {
+    await job.moveToCompleted(null, token, false);
+  } catch (error) {
+    // BullMQ's scripts answer with negative codes when the lock or the entry is gone.
+    if (!(error instanceof Error && 'code' in error && typeof error.code === 'number' && error.code < 0)) throw error;
+  }
+}

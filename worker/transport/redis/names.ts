@@ -1,0 +1,17 @@
+import type { JobKeys } from '../../cluster/redis-keys.ts';
+import type { RoundId, Task } from '../contract.ts';
+
+/** BullMQ's queues of a job. */
+export const QUEUE = { tasks: 'tasks', results: 'results' } as const;
+
+/** Most bytes of a submission's header, which travels in its queue entry. */
+export const MAX_HEADER_BYTES = 4 * 1024 * 1024;
+
+/** Names without a colon, which BullMQ reserves. */
+const nameOf = ({ round, attempt }: RoundId) => `${round}-${attempt}`;
+
+export const packageName = (round: RoundId) => `round-${nameOf(round)}`;
+export const taskId = (task: Task) => `${nameOf(task)}-${task.client}`;
+
+/** Exists once a round has ended and its deliveries are withdrawn. */
+export const endedKey = ({ prefix }: JobKeys, round: RoundId) => `${prefix}:ended:${nameOf(round)}`;

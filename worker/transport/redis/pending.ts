@@ -1,0 +1,41 @@
+import { TransportClosed } from '../contract.ts';
+
+/** How long `close` waits for what is under way, when Redis does not answer. */
+const PATIENCE_MS = 5_000;
+
+/** What one end of the transport has under way, so that closing it waits for that instead of cutting it off. */
+export class Pending {
+  readonly #closing = new AbortController();
+  readonly #calls = new Set<Promise<unknown>>();
+
+  /** Aborts when this end closes. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /** @throws TransportClosed */
+  async run<T>(call: () => Promise<T>): Promise<T> {
+    if (this.closing.aborted) throw new TransportClosed();
+    const running = call();
+    this.#calls.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#calls.delete(running);
+    }
+  }
+
+  /** Lets nothing begin any more, and waits for what has begun. */
+  async end(): Promise<void> {
+    this.#closing.abort();
+    await within(Promise.allSettled(this.#calls));
+  }
+}
+
+/** Waits for `work`, but not for ever. */
+export async function within(work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, PATIENCE_MS)));
+  await Promise.race([work.catch(() => undefined), enough]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,78 @@
+import type { Redis } from 'ioredis';
+import Type from 'typebox';
+import type { Static } from 'typebox';
+import Value from 'typebox/value';
+import { JobProgress } from '../../cluster/progress.ts';
+import { jobKeys, KEYS_TTL_SECONDS, PROGRESS_CHANNEL } from '../../cluster/redis-keys.ts';
+import type { JobKeys } from '../../cluster/redis-keys.ts';
+import type { Fence } from './fence.ts';
+import { parseJson } from './parse-json.ts';
+
+const MAX_PROGRESS_BYTES = 64 * 1024;
+
+/** The emulator bundle's manifest, as the server pod announces it. */
+const BundleAnnouncement = Type.Object({
+  sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+  bytes: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+});
+export type BundleAnnouncement = Static<typeof BundleAnnouncement>;
+
+/** What a server pod tells about its job. Every write throws `Fenced` once a later server pod has taken over. */
+export class RedisProgress {
+  readonly #redis: Redis;
+  readonly #keys: JobKeys;
+  readonly #fence: Fence;
+  readonly #job: string;
+  #sequence = 0;
+
+  /** @param job its `namespace/name` */
+  constructor(redis: Redis, keys: JobKeys, fence: Fence, job: string) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#fence = fence;
+    this.#job = job;
+  }
+
+  async write(progress: Omit<JobProgress, 'fence' | 'sequence'>): Promise<void> {
+    const whole: JobProgress = { ...progress, fence: this.#fence.token, sequence: ++this.#sequence };
+    await this.#set(this.#keys.progress, JSON.stringify(whole));
+    await this.#redis.publish(PROGRESS_CHANNEL, this.#job);
+  }
+
+  /** @param report the JSON of report.json */
+  writeReport(report: string): Promise<void> {
+    return this.#set(this.#keys.report, report);
+  }
+
+  announceBundle({ sha256, bytes }: BundleAnnouncement): Promise<void> {
+    return this.#set(this.#keys.bundle, JSON.stringify({ sha256, bytes }));
+  }
+
+  /** Tells clients that the job is over. */
+  markFinished(): Promise<void> {
+    return this.#set(this.#keys.finished, '1');
+  }
+
+  #set(key: string, value: string): Promise<void> {
+    return this.#fence.run('SET', [key], [value, 'EX', KEYS_TTL_SECONDS]);
+  }
+}
+
+/** What the job's server pod told last; null when there is nothing, or what is there is not a JobProgress. */
+export async function readProgress(redis: Redis, uid: string): Promise<JobProgress | null> {
+  const { progress } = jobKeys(uid);
+  if ((await redis.strlen(progress)) > MAX_PROGRESS_BYTES) return null;
+  const value = parseJson(await redis.get(progress));
+  return Value.Check(JobProgress, value) ? value : null;
+}
+
+/** Whether the job is over. */
+export async function isFinished(redis: Redis, { finished }: Pick<JobKeys, 'finished'>): Promise<boolean> {
+  return (await redis.exists(finished)) === 1;
+}
+
+/** The bundle that the server pod has announced; null until it has. */
+export async function readBundle(redis: Redis, { bundle }: Pick<JobKeys, 'bundle'>): Promise<BundleAnnouncement | null> {
+  const value = parseJson(await redis.get(bundle));
+  return Value.Check(BundleAnnouncement, value) ? value : null;
+}

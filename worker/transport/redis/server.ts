@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto';
+import { Queue, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import Type from 'typebox';
+import Value from 'typebox/value';
+import { KEYS_TTL_SECONDS } from '../../cluster/redis-keys.ts';
+import type { JobKeys } from '../../cluster/redis-keys.ts';
+import type { Arrival, RoundId, Sealed, ServerTransport, Task } from '../contract.ts';
+import { Refused } from '../refusal.ts';
+import { openRedis } from './connect.ts';
+import type { RedisAddress } from './connect.ts';
+import { Fence, Fenced } from './fence.ts';
+import { endedKey, MAX_HEADER_BYTES, packageName, QUEUE, taskId } from './names.ts';
+import { poller } from './pause.ts';
+import { Pending, within } from './pending.ts';
+import { RedisTensors } from './tensors.ts';
+
+const MAX_TASK_BYTES = 16 * 1024;
+
+const Result = Type.Object({
+  header: Type.String({ maxLength: MAX_HEADER_BYTES }),
+  name: Type.String({ pattern: '^result-[0-9a-f-]{36}$' }),
+  bytes: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+  sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+});
+
+/** The server pod's end of the data plane. Once a later server pod has acquired the fence, every call throws `Fenced`. */
+export class RedisServerTransport implements ServerTransport {
+  readonly #keys: JobKeys;
+  readonly #queues: Redis;
+  readonly #bytes: Redis;
+  readonly #fence: Fence;
+  readonly #tensors: RedisTensors;
+  readonly #tasks: Queue;
+  readonly #results: Worker;
+  readonly #pending = new Pending();
+
+  /** @param token of the fence this server pod has acquired */
+  constructor(address: RedisAddress, keys: JobKeys, token: number) {
+    this.#keys = keys;
+    this.#queues = openRedis(address);
+    this.#bytes = openRedis(address);
+    this.#fence = new Fence(this.#bytes, keys, token);
+    this.#tensors = new RedisTensors(this.#bytes, keys, KEYS_TTL_SECONDS);
+    const { prefix } = keys;
+    this.#tasks = new Queue(QUEUE.tasks, { connection: this.#queues, prefix });
+    this.#results = new Worker(QUEUE.results, null, { connection: this.#queues, prefix, autorun: false, maxStalledCount: 1000 });
+    this.#tasks.on('error', () => undefined);
+    this.#results.on('error', () => undefined);
+    void this.#results.startStalledCheckTimer();
+  }
+
+  publish(round: RoundId, roundPackage: Sealed): Promise<void> {
+    const copy = { ...roundPackage, bytes: roundPackage.bytes.slice() };
+    return this.#pending.run(async () => {
+      await this.#tensors.write(packageName(round), copy, this.#fence);
+      await this.#fence.run('UNLINK', [endedKey(this.#keys, round)]);
+    });
+  }
+
+  dispatch(task: Task): Promise<void> {
+    return this.#pending.run(async () => {
+      await this.#fence.check();
+      // An entry of this id that is queued or worked on stays as it is.
+      await this.#tasks.add('task', task, { jobId: taskId(task), removeOnComplete: true, removeOnFail: true, sizeLimit: MAX_TASK_BYTES });
+    });
+  }
+
+  async receive(signal: AbortSignal): Promise<Arrival | null> {
+    const { closing } = this.#pending;
+    const pause = poller(AbortSignal.any([signal, closing]));
+    for (;;) {
+      if (closing.aborted) return null;
+      const last = signal.aborted;
+      const arrival = await this.#pending.run(() => this.#poll());
+      if (arrival !== null || last) return arrival;
+      await pause();
+    }
+  }
+
+  unlink(round: RoundId): Promise<void> {
+    return this.#pending.run(async () => {
+      await this.#fence.run('SET', [endedKey(this.#keys, round)], [1, 'EX', KEYS_TTL_SECONDS]);
+      await this.#tensors.unlink(packageName(round));
+      const prefix = taskId({ ...round, client: 0, sha256: '', bytes: 0 }).replace(/0$/, '');
+      // A task that a client takes meanwhile is withdrawn from that client.
+      const queued = (await this.#tasks.getWaiting()).filter(({ id }) => id?.startsWith(prefix));
+      await Promise.allSettled(queued.map((job) => job.remove()));
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#pending.end();
+    await within(Promise.all([this.#results.close(), this.#tasks.close()]));
+    for (const redis of [this.#queues, this.#bytes]) redis.disconnect();
+  }
+
+  /** The oldest result, which leaves the queue with it: what becomes of a result is the server's to keep. */
+  async #poll(): Promise<Arrival | null> {
+    await this.#fence.check();
+    const token = randomUUID();
+    const job = await this.#results.getNextJob(token, { block: false });
+    if (!job) return null;
+    try {
+      await this.#fence.check();
+    } catch (error) {
+      if (error instanceof Fenced) await job.moveToWait(token);
+      throw error;
+    }
+    await job.moveToCompleted(null, token, false);
+    return this.#arrival(job.data);
+  }
+
+  #arrival(data: unknown): Arrival {
+    if (!Value.Check(Result, data)) {
+      const refuse = () => Promise.reject(new Refused('malformed', 'what came is not a result'));
+      return { header: '', bytes: 0, read: refuse };
+    }
+    const { header, name, bytes } = data;
+    const read = async () => {
+      const payload = await this.#tensors.read(name, data, 'the payload of a result', 'wrong-digest');
+      await this.#tensors.unlink(name);
+      return payload;
+    };
+    return { header, bytes, read: () => this.#pending.run(read) };
+  }
+}

@@ -1,0 +1,90 @@
+import type { Redis } from 'ioredis';
+import Type from 'typebox';
+import Value from 'typebox/value';
+import type { JobKeys } from '../../cluster/redis-keys.ts';
+import { checkSeal } from '../package.ts';
+import { Refused } from '../refusal.ts';
+import type { RefusalReason } from '../refusal.ts';
+import type { Sealed } from '../contract.ts';
+import type { Fence } from './fence.ts';
+import { parseJson } from './parse-json.ts';
+
+/** Large enough for few round trips, small enough that none holds Redis up. */
+export const CHUNK_BYTES = 2 * 1024 * 1024;
+
+const Manifest = Type.Object({
+  bytes: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+  chunks: Type.Integer({ minimum: 0, maximum: 1_000_000 }),
+  sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+});
+
+/** Bytes under names in Redis: chunks, and a manifest that is written last, so that what can be found is whole. */
+export class RedisTensors {
+  readonly #redis: Redis;
+  readonly #prefix: string;
+  readonly #ttl: number;
+
+  /** @param ttlSeconds how long bytes outlive their writing when nobody unlinks them */
+  constructor(redis: Redis, { tensors }: Pick<JobKeys, 'tensors'>, ttlSeconds: number) {
+    this.#redis = redis;
+    this.#prefix = tensors;
+    this.#ttl = ttlSeconds;
+  }
+
+  /** @throws Fenced when a fence is given that was lost */
+  async write(name: string, { bytes, sha256 }: Sealed, fence?: Fence): Promise<void> {
+    const chunks = Math.ceil(bytes.byteLength / CHUNK_BYTES);
+    for (let i = 0; i < chunks; i++) await this.#set(this.#chunk(name, i), bytes.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES), fence);
+    const manifest = JSON.stringify({ bytes: bytes.byteLength, chunks, sha256 });
+    await this.#set(this.#manifest(name), Buffer.from(manifest), fence);
+  }
+
+  /**
+   * The bytes under a name. Nothing is read before the manifest promises what was announced.
+   * @param gone the reason of the refusal when nothing is there
+   * @throws Refused
+   */
+  async read(name: string, announced: { readonly bytes: number; readonly sha256: string }, what: string, gone: RefusalReason): Promise<Uint8Array> {
+    const manifest = parseJson(await this.#redis.get(this.#manifest(name)));
+    if (manifest === undefined) throw new Refused(gone, `${what} is gone`);
+    const chunks = Math.ceil(announced.bytes / CHUNK_BYTES);
+    const expected = { bytes: announced.bytes, chunks, sha256: announced.sha256 };
+    if (!Value.Check(Manifest, manifest) || JSON.stringify(Value.Clean(Manifest, manifest)) !== JSON.stringify(expected)) {
+      throw new Refused('wrong-digest', `${what}: its manifest is not the announced one`);
+    }
+    const bytes = new Uint8Array(announced.bytes);
+    for (let i = 0; i < chunks; i++) {
+      const chunk = await this.#redis.getBuffer(this.#chunk(name, i));
+      if (chunk === null) {
+        const ended = (await this.#redis.exists(this.#manifest(name))) === 0;
+        throw new Refused(ended ? gone : 'wrong-digest', `${what}: chunk ${i} of ${chunks} is gone`);
+      }
+      const size = Math.min(CHUNK_BYTES, announced.bytes - i * CHUNK_BYTES);
+      if (chunk.byteLength !== size) throw new Refused('wrong-digest', `${what}: chunk ${i} has ${chunk.byteLength} bytes, not ${size}`);
+      bytes.set(chunk, i * CHUNK_BYTES);
+    }
+    checkSeal(bytes, announced, what);
+    return bytes;
+  }
+
+  /** Removes what is under a name, the manifest first. */
+  async unlink(name: string): Promise<void> {
+    const manifest = parseJson(await this.#redis.get(this.#manifest(name)));
+    await this.#redis.unlink(this.#manifest(name));
+    const chunks = Value.Check(Manifest, manifest) ? manifest.chunks : 0;
+    for (let i = 0; i < chunks; i++) await this.#redis.unlink(this.#chunk(name, i));
+  }
+
+  async #set(key: string, value: Uint8Array, fence: Fence | undefined): Promise<void> {
+    if (fence !== undefined) return fence.run('SET', [key], [value, 'EX', this.#ttl]);
+    await this.#redis.set(key, Buffer.from(value.buffer, value.byteOffset, value.byteLength), 'EX', this.#ttl);
+  }
+
+  #manifest(name: string): string {
+    return `${this.#prefix}:${name}`;
+  }
+
+  #chunk(name: string, i: number): string {
+    return `${this.#prefix}:${name}:${i}`;
+  }
+}

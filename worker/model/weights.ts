@@ -36,8 +36,9 @@ const LISTED = 50;
 
 /**
  * The weights a decoder has, with their shapes ([out, in] for projections), in the order they are computed with. A tied model has no `lm_head.weight`.
+ * `layers` picks some of the decoder layers; embedding, final norm and head are always there.
  */
-export function decoderTensors(config: DecoderConfig): { name: string; shape: readonly number[] }[] {
+export function decoderTensors(config: DecoderConfig, layers: readonly number[] = allLayers(config)): { name: string; shape: readonly number[] }[] {
   const { hiddenSize, vocabSize } = config;
   const hasBias = (projection: Projection) =>
     moduleOf(projection) === 'mlp' ? config.mlpBias : projection === 'o_proj' ? config.outputBias : config.attentionBias;
@@ -56,7 +57,7 @@ export function decoderTensors(config: DecoderConfig): { name: string; shape: re
   ];
   return [
     { name: 'model.embed_tokens.weight', shape: [vocabSize, hiddenSize] },
-    ...Array.from({ length: config.layers }, (_, i) => layer(`model.layers.${i}`)).flat(),
+    ...layers.flatMap((index) => layer(`model.layers.${index}`)),
     { name: 'model.norm.weight', shape: [hiddenSize] },
     ...(config.tiedEmbeddings ? [] : [{ name: 'lm_head.weight', shape: [vocabSize, hiddenSize] }]),
   ];
@@ -64,15 +65,16 @@ export function decoderTensors(config: DecoderConfig): { name: string; shape: re
 
 /**
  * Finds every weight the config demands in a directory's model.safetensors, or in the shards its index names. Reads headers only.
+ * With `layers`, the other decoder layers may be absent.
  * @throws UserError when a file is missing or broken, or listing all weights that are missing, misshapen or not floating point
  */
-export function indexWeights(directory: string, config: DecoderConfig): IndexedWeights {
+export function indexWeights(directory: string, config: DecoderConfig, layers: readonly number[] = allLayers(config)): IndexedWeights {
   const shardOf = readShardMap(directory);
   const files = new Map<string, string>();
   const headers = new Map<string, SafetensorsHeader>();
   const weights = new Map<string, WeightEntry>();
   const problems: string[] = [];
-  for (const { name, shape } of decoderTensors(config)) {
+  for (const { name, shape } of decoderTensors(config, layers)) {
     const shard = shardOf(name);
     if (shard === undefined) {
       problems.push(`${name} [${shape.join(', ')}] is missing`);
@@ -176,6 +178,10 @@ function resolveShard(directory: string, shard: string): string {
       cause,
     });
   }
+}
+
+function allLayers(config: DecoderConfig): number[] {
+  return Array.from({ length: config.layers }, (_, i) => i);
 }
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {

@@ -25,17 +25,26 @@ export async function federateModel(
   const { config, weights } = directory;
   const { adapter, emulator } = spec;
   const request = { layers: config.layers, placement: adapter.placement, adapterLayers: adapter.layers } as const;
-  const withSplit = (split: FederatedModel['split']): FederatedModel => ({
+  const withSplit = (split: FederatedModel['split']) => modelWithSplit({ config, weights }, split, spec);
+  const { layerDropRate, layerSelection: selection } = emulator;
+  if (selection === 'Uniform' || layerDropRate === 0) return withSplit(splitLayers({ ...request, layerDropRate, selection: 'Uniform' }));
+  const whole = withSplit(splitLayers({ ...request, layerDropRate: 0, selection: 'Uniform' }));
+  return withSplit(splitLayers({ ...request, layerDropRate, selection, importance: await measure(whole) }));
+}
+
+/** A model whose split is known, with the layouts of the LoRA that the spec asks for. */
+export function modelWithSplit(
+  { config, weights }: Pick<FederatedModel, 'config' | 'weights'>,
+  split: FederatedModel['split'],
+  { adapter, emulator }: Pick<FedBiOTJobSpec, 'emulator' | 'adapter'>,
+): FederatedModel {
+  return {
     config,
     weights,
     split,
     adapter: { layout: loraLayout(config, [...split.front, ...split.tail], adapter.lora), ...scaling(adapter.lora) },
     emulator: { layout: loraLayout(config, split.emulator, emulator.alignment.lora), ...scaling(emulator.alignment.lora) },
-  });
-  const { layerDropRate, layerSelection: selection } = emulator;
-  if (selection === 'Uniform' || layerDropRate === 0) return withSplit(splitLayers({ ...request, layerDropRate, selection: 'Uniform' }));
-  const whole = withSplit(splitLayers({ ...request, layerDropRate: 0, selection: 'Uniform' }));
-  return withSplit(splitLayers({ ...request, layerDropRate, selection, importance: await measure(whole) }));
+  };
 }
 
 /** Measures the layers' influence on public data, for `layerSelection: Importance`. */

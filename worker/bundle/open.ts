@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { FedBiOTJobSpec } from '../../crds/types.ts';
+import { UserError } from '../errors.ts';
+import { parseDecoderConfig } from '../model/config.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
+import { fileSha256 } from '../model/file-hash.ts';
+import { readSafetensorsHeader } from '../model/safetensors.ts';
+import { splitLayers, type LayerSplit } from '../model/split.ts';
+import { loadTokenizer, type Tokenizer } from '../model/tokenizer.ts';
+import { indexWeights, scanFinite } from '../model/weights.ts';
+import { modelWithSplit } from '../run/job-model.ts';
+import { MANIFEST_FILE, MAX_MANIFEST_BYTES, parseManifest, WEIGHTS_FILE } from './manifest.ts';
+
+/** A client's model: that of the server, but for the weights of the layers it must not have. */
+export interface OpenedBundle {
+  readonly model: FederatedModel;
+  readonly tokenizer: Tokenizer;
+}
+
+/**
+ * Opens a bundle and checks everything about it: the manifest against `sha256`, each file against the manifest, the split against the job,
+ * the weights against the config.
+ * @throws UserError naming what is wrong
+ */
+export async function openBundle(
+  directory: string,
+  sha256: string,
+  spec: Pick<FedBiOTJobSpec, 'adapter' | 'emulator'>,
+): Promise<OpenedBundle> {
+  const manifestPath = join(directory, MANIFEST_FILE);
+  await checkSize(manifestPath, (bytes) => bytes <= MAX_MANIFEST_BYTES);
+  const bytes = await readFile(manifestPath);
+  if (createHash('sha256').update(bytes).digest('hex') !== sha256) throw damaged(manifestPath);
+  const { split, files } = parseManifest(bytes);
+  for (const file of files) {
+    const path = join(directory, file.name);
+    await checkSize(path, (size) => size === file.bytes);
+    if ((await fileSha256(path)) !== file.sha256) throw damaged(path);
+  }
+  const configPath = join(directory, 'config.json');
+  const config = parseDecoderConfig(parseJson(await readFile(configPath, 'utf8'), configPath), configPath);
+  checkSplit(split, config.layers, spec);
+  const { weights } = indexWeights(directory, config, [...split.front, ...split.emulator, ...split.tail]);
+  const extra = [...readSafetensorsHeader(join(directory, WEIGHTS_FILE)).tensors.keys()].find((name) => !weights.has(name));
+  if (extra !== undefined) throw new UserError(`the emulator bundle holds ${extra}, which no client may have`);
+  await scanFinite(weights);
+  return { model: modelWithSplit({ config, weights }, split, spec), tokenizer: await loadTokenizer(directory) };
+}
+
+/** That the split is one the job's spec can give. Which inner layers are the most important, only the server can tell. */
+function checkSplit(split: LayerSplit, layers: number, { adapter, emulator }: Pick<FedBiOTJobSpec, 'adapter' | 'emulator'>): void {
+  const { layerDropRate, layerSelection } = emulator;
+  const uniform = splitLayers({ layers, placement: adapter.placement, adapterLayers: adapter.layers, layerDropRate, selection: 'Uniform' });
+  const kept = new Set(split.emulator);
+  const possible: LayerSplit =
+    layerSelection === 'Uniform' || kept.size !== uniform.emulator.length
+      ? uniform
+      : {
+          ...uniform,
+          emulator: uniform.teacher.filter((layer, i) => kept.has(layer) || i === 0 || i === uniform.teacher.length - 1),
+          dropped: uniform.teacher.filter((layer) => !kept.has(layer)),
+        };
+  for (const part of ['front', 'teacher', 'emulator', 'tail', 'dropped'] as const) {
+    if (String(split[part]) === String(possible[part])) continue;
+    throw new UserError(`the emulator bundle has layers ${split[part].join(', ')} as ${part}, the job asks for ${possible[part].join(', ')}`, {
+      hint: 'Server and clients must run the same version, and the same job.',
+    });
+  }
+}
+
+async function checkSize(path: string, right: (bytes: number) => boolean): Promise<void> {
+  const found = await stat(path).catch(() => null);
+  if (!found?.isFile() || !right(found.size)) throw damaged(path);
+}
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new UserError(`${path} is not valid JSON`, { cause });
+  }
+}
+
+function damaged(path: string): UserError {
+  return new UserError(`${path} is not what the server announced: it is missing or damaged`, { hint: 'Remove the cached bundle: it is fetched anew.' });
+}

@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeDurably } from '../federation/durable-files.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
+import { fileSha256 } from '../model/file-hash.ts';
+import { readRows, streamSafetensors } from '../model/safetensors-stream.ts';
+import { decoderTensors } from '../model/weights.ts';
+import { BUNDLE_FILES, MANIFEST_FILE, WEIGHTS_FILE, type BundleFile } from './manifest.ts';
+
+/** A bundle on this machine. */
+export interface WrittenBundle {
+  readonly directory: string;
+  /** SHA-256 (hex) of its manifest. */
+  readonly sha256: string;
+  /** Of its manifest. */
+  readonly bytes: number;
+}
+
+/**
+ * Writes what clients need of a model, and nothing of the layers they must not have, into a folder that must not exist. The bytes depend on
+ * the model and its split alone. `modelDirectory` holds config and tokenizer; weights are streamed from where the model's index finds them.
+ * @throws UserError when it cannot be written; the signal's reason on abort
+ */
+export async function writeBundle(
+  model: FederatedModel,
+  modelDirectory: string,
+  out: string,
+  { signal }: { signal?: AbortSignal } = {},
+): Promise<WrittenBundle> {
+  const { config, weights, split } = model;
+  await mkdir(out);
+  for (const name of BUNDLE_FILES) {
+    if (name !== WEIGHTS_FILE && existsSync(join(modelDirectory, name))) await copyFile(join(modelDirectory, name), join(out, name));
+  }
+  const tensors = decoderTensors(config, [...split.front, ...split.emulator, ...split.tail]).map(({ name }) => {
+    const entry = weights.get(name);
+    if (!entry) throw new Error(`the model has no weight ${name}`);
+    return { name, dtype: entry.dtype, shape: entry.shape, chunks: () => readRows(entry) };
+  });
+  await streamSafetensors(join(out, WEIGHTS_FILE), tensors, { metadata: { format: 'pt' }, ...(signal && { signal }) });
+
+  const files: BundleFile[] = [];
+  for (const name of BUNDLE_FILES) {
+    const path = join(out, name);
+    if (existsSync(path)) files.push({ name, bytes: (await stat(path)).size, sha256: await fileSha256(path) });
+  }
+  const { front, teacher, emulator, tail, dropped } = split;
+  const manifest = Buffer.from(JSON.stringify({ version: 1, split: { front, teacher, emulator, tail, dropped }, files }));
+  // Last, so that a folder with a manifest is whole.
+  await writeDurably(join(out, MANIFEST_FILE), manifest);
+  return { directory: out, sha256: createHash('sha256').update(manifest).digest('hex'), bytes: manifest.byteLength };
+}

@@ -1,0 +1,155 @@
+import { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import type { JobProgress } from '../../worker/cluster/progress.ts';
+import { PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
+import type { RunReport } from '../../worker/events.ts';
+import { readProgress, readReport } from './read-json.ts';
+
+/** A job that tells of its progress through the mirror's Redis; `key` is `namespace/name`. */
+export interface MirroredJob {
+  readonly key: string;
+  readonly uid: string;
+}
+
+export interface MirrorSettings {
+  /** redis:// or rediss://, with credentials. */
+  readonly url: string;
+  /** PEM of the authority that signed Redis's certificate; without it the system's authorities count. */
+  readonly ca?: string;
+  readonly log: Logger;
+  /** Jobs that are not over and use this Redis. */
+  jobs(): readonly MirroredJob[];
+  /** There is news of the job: enqueue it. */
+  changed(key: string): void;
+  /** Redis answers, or does not any more. */
+  connected(isConnected: boolean): void;
+  /** How often every job is looked at though nothing was published. */
+  readonly pollMs?: number;
+  /** Least time between two readings of one job. */
+  readonly pauseMs?: number;
+}
+
+const POLL_MS = 15_000;
+const PAUSE_MS = 1_000;
+const TIMEOUT_MS = 5_000;
+const MAX_RECONNECT_DELAY_MS = 5_000;
+
+/**
+ * What server pods tell through one Redis, by the job's uid. Publications only say when to look; what counts is what is read. Without
+ * Redis, what was last known stays, and the operator goes on.
+ */
+export class ProgressMirror {
+  readonly #settings: MirrorSettings;
+  readonly #pauseMs: number;
+  readonly #reader: Redis;
+  readonly #subscriber: Redis;
+  readonly #known = new Map<string, JobProgress>();
+  /** Jobs read within the last pause, and whether to read them again after it. */
+  readonly #resting = new Map<string, { timer: NodeJS.Timeout; again: boolean }>();
+  readonly #poll: NodeJS.Timeout;
+  #closed = false;
+
+  constructor(settings: MirrorSettings) {
+    this.#settings = settings;
+    this.#pauseMs = settings.pauseMs ?? PAUSE_MS;
+    // Commands fail at once while Redis is away: the next poll is soon, and nobody waits.
+    const options = {
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      commandTimeout: TIMEOUT_MS,
+      connectTimeout: TIMEOUT_MS,
+      retryStrategy: (attempt: number) => Math.min(100 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS),
+      ...(settings.ca !== undefined && settings.url.startsWith('rediss:') ? { tls: { ca: settings.ca } } : {}),
+    };
+    this.#reader = new Redis(settings.url, options);
+    this.#subscriber = new Redis(settings.url, { ...options, autoResubscribe: false });
+    settings.connected(false);
+    for (const [name, redis] of [['reader', this.#reader], ['subscriber', this.#subscriber]] as const) {
+      redis.on('error', (error: Error) => settings.log.warn({ connection: name, reason: error.message }, 'Redis does not answer'));
+    }
+    this.#reader.on('ready', () => {
+      settings.connected(true);
+      this.#lookAtAll();
+    });
+    this.#reader.on('close', () => settings.connected(false));
+    this.#subscriber.on('ready', () => void this.#subscribe());
+    this.#subscriber.on('message', (_channel: string, key: string) => {
+      const job = settings.jobs().find((each) => each.key === key);
+      if (job !== undefined) this.#look(job);
+    });
+    this.#poll = setInterval(() => this.#lookAtAll(), settings.pollMs ?? POLL_MS);
+  }
+
+  /** What the job's server pod last told; null: nothing yet. */
+  progressOf(uid: string): JobProgress | null {
+    return this.#known.get(uid) ?? null;
+  }
+
+  /** The job's report as it stands; null: none yet. Throws when Redis does not answer, or holds something else. */
+  reportOf(uid: string): Promise<RunReport | null> {
+    return readReport(this.#reader, uid);
+  }
+
+  /** The job is gone. */
+  forget(uid: string): void {
+    this.#known.delete(uid);
+    clearTimeout(this.#resting.get(uid)?.timer);
+    this.#resting.delete(uid);
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#poll);
+    for (const { timer } of this.#resting.values()) clearTimeout(timer);
+    this.#resting.clear();
+    for (const redis of [this.#reader, this.#subscriber]) redis.disconnect();
+  }
+
+  async #subscribe(): Promise<void> {
+    try {
+      await this.#subscriber.subscribe(PROGRESS_CHANNEL);
+      // What was published before this is not heard.
+      this.#lookAtAll();
+    } catch (error) {
+      this.#settings.log.warn({ reason: String(error) }, 'cannot subscribe to progress; looking from time to time');
+    }
+  }
+
+  #lookAtAll(): void {
+    if (this.#reader.status === 'ready') for (const job of this.#settings.jobs()) this.#look(job);
+  }
+
+  /** At once, but at most once in a pause; what comes in between is looked at after it. */
+  #look(job: MirroredJob): void {
+    if (this.#closed) return;
+    const resting = this.#resting.get(job.uid);
+    if (resting !== undefined) {
+      resting.again = true;
+      return;
+    }
+    const timer = setTimeout(() => {
+      const again = this.#resting.get(job.uid)?.again === true;
+      this.#resting.delete(job.uid);
+      if (again) this.#look(job);
+    }, this.#pauseMs);
+    this.#resting.set(job.uid, { timer, again: false });
+    void this.#read(job);
+  }
+
+  async #read({ key, uid }: MirroredJob): Promise<void> {
+    try {
+      const progress = await readProgress(this.#reader, uid);
+      // A job that went meanwhile is not brought back.
+      if (progress === null || this.#closed || !this.#settings.jobs().some((job) => job.uid === uid)) return;
+      if (!isNewer(progress, this.#known.get(uid))) return;
+      this.#known.set(uid, progress);
+      this.#settings.changed(key);
+    } catch (error) {
+      if (!this.#closed) this.#settings.log.warn({ key, reason: error instanceof Error ? error.message : String(error) }, 'cannot read progress');
+    }
+  }
+}
+
+/** A server pod that was replaced may still write: the fence tells which is the later pod. */
+const isNewer = (progress: JobProgress, known: JobProgress | undefined): boolean =>
+  known === undefined || progress.fence > known.fence || (progress.fence === known.fence && progress.sequence > known.sequence);

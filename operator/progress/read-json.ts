@@ -1,0 +1,47 @@
+import type { Redis } from 'ioredis';
+import { Compile } from 'typebox/compile';
+import { JobProgress } from '../../worker/cluster/progress.ts';
+import { jobKeys } from '../../worker/cluster/redis-keys.ts';
+import type { RunReport } from '../../worker/events.ts';
+import { checkReport } from '../../worker/report/report-schema.ts';
+
+const MAX_PROGRESS_BYTES = 64 * 1024;
+const MAX_REPORT_BYTES = 16 * 1024 * 1024;
+
+const progressCheck = Compile(JobProgress);
+
+/** What lies in Redis under a job's key is not what a server pod writes: it is not used. */
+export class NotUsable extends Error {
+  override readonly name = 'NotUsable';
+}
+
+/** What the job's server pod last told; null: nothing. Throws NotUsable, or what Redis answers. */
+export async function readProgress(redis: Redis, uid: string): Promise<JobProgress | null> {
+  const key = jobKeys(uid).progress;
+  const value = await readJson(redis, key, MAX_PROGRESS_BYTES);
+  if (value === null) return null;
+  if (!progressCheck.Check(value)) throw new NotUsable(`${key} is not a job's progress`);
+  return value;
+}
+
+/** The job's report.json as it stands; null: none yet. Throws NotUsable, or what Redis answers. */
+export async function readReport(redis: Redis, uid: string): Promise<RunReport | null> {
+  const key = jobKeys(uid).report;
+  const value = await readJson(redis, key, MAX_REPORT_BYTES);
+  if (value === null) return null;
+  const report = checkReport(value);
+  if ('problem' in report) throw new NotUsable(`${key} is not a report: ${report.problem}`);
+  return report;
+}
+
+/** One byte more than allowed tells that there is more, without fetching it. */
+async function readJson(redis: Redis, key: string, maxBytes: number): Promise<unknown> {
+  const text = await redis.getrange(key, 0, maxBytes);
+  if (text === '') return null;
+  if (Buffer.byteLength(text) > maxBytes) throw new NotUsable(`${key} has more than ${maxBytes} bytes`);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new NotUsable(`${key} is not JSON`);
+  }
+}

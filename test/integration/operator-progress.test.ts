@@ -1,0 +1,125 @@
+import { Redis } from 'ioredis';
+import t from 'tap';
+import type { Test } from 'tap';
+import { createLog } from '../../operator/log.ts';
+import { ProgressMirror } from '../../operator/progress/mirror.ts';
+import type { MirroredJob } from '../../operator/progress/mirror.ts';
+import type { JobProgress } from '../../worker/cluster/progress.ts';
+import { jobKeys, PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
+import { noRedis, startRedis } from '../support/redis.ts';
+
+const told = (fence: number, sequence: number): JobProgress => ({
+  fence,
+  sequence,
+  at: '2026-01-01T00:00:00Z',
+  phase: 'Training',
+  round: 1,
+  finishedRounds: 0,
+  rounds: 3,
+  clients: { selected: 4, reported: 0, dropped: 0, refused: 0 },
+  refusals: {},
+  alignmentLoss: null,
+  localLoss: null,
+  evaluation: null,
+  adapterSha256: null,
+});
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + 60_000;
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error(`waited in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+const JOB: MirroredJob = { key: 'team/tune', uid: 'u-1' };
+
+function mirrorOf(t: Test, url: string, pollMs: number) {
+  const seen = { changed: 0, connected: false, warnings: '' };
+  const jobs = [JOB];
+  const mirror = new ProgressMirror({
+    url,
+    log: createLog('warn', { write: (line) => void (seen.warnings += line) }),
+    jobs: () => jobs,
+    changed: () => void seen.changed++,
+    connected: (isConnected) => void (seen.connected = isConnected),
+    pollMs,
+    pauseMs: 20,
+  });
+  t.teardown(() => mirror.close());
+  return { mirror, seen, jobs, sequence: () => mirror.progressOf(JOB.uid)?.sequence };
+}
+
+async function started(t: Test) {
+  const server = await startRedis(t);
+  const redis = new Redis(server.url, { maxRetriesPerRequest: null });
+  redis.on('error', () => {});
+  t.teardown(() => redis.disconnect());
+  const keys = jobKeys(JOB.uid);
+  const put = (value: unknown) => redis.set(keys.progress, typeof value === 'string' ? value : JSON.stringify(value));
+  return { server, redis, keys, put };
+}
+
+const NEVER = 1_000_000;
+
+t.test('what is published is mirrored, and only what is newer', { skip: noRedis }, async (t) => {
+  const { server, redis, put } = await started(t);
+  await put(told(2, 1));
+  const { mirror, seen, jobs, sequence } = mirrorOf(t, server.url, NEVER);
+  await until('what was told before', () => sequence() === 1);
+  const publish = async (value: unknown) => {
+    await put(value);
+    await redis.publish(PROGRESS_CHANNEL, JOB.key);
+  };
+  await until('subscribed', async () => (await redis.pubsub('NUMSUB', PROGRESS_CHANNEL))[1] === 1);
+  await publish(told(2, 2));
+  await until('what was published', () => sequence() === 2);
+  t.equal(seen.changed, 2);
+
+  for (const [value, words] of [
+    ['{', /not JSON/],
+    [{ ...told(2, 9), round: -1 }, /not a job's progress/],
+    [{ ...told(2, 9), localLoss: 'NaN' }, /not a job's progress/],
+    [JSON.stringify({ ...told(2, 9), more: 'x'.repeat(100_000) }), /more than/],
+  ] as const) {
+    await publish(value);
+    await until(String(words), () => words.test(seen.warnings));
+    seen.warnings = '';
+  }
+  t.equal(sequence(), 2, 'what cannot be used changes nothing');
+
+  await publish(told(1, 99));
+  await redis.publish(PROGRESS_CHANNEL, 'team/unknown');
+  await publish(told(3, 1));
+  await until("the later pod's", () => mirror.progressOf(JOB.uid)?.fence === 3);
+  t.equal(seen.changed, 3, 'an earlier pod is not heard');
+
+  jobs.length = 0;
+  mirror.forget(JOB.uid);
+  t.equal(mirror.progressOf(JOB.uid), null);
+});
+
+t.test('without a publication it looks from time to time; without Redis it keeps what it knows', { skip: noRedis }, async (t) => {
+  const { server, put } = await started(t);
+  const { mirror, seen, sequence } = mirrorOf(t, server.url, 50);
+  await until('connected', () => seen.connected);
+  t.equal(mirror.progressOf(JOB.uid), null);
+  await put(told(1, 1));
+  await until('polled', () => sequence() === 1);
+  await server.kill();
+  await until('the loss is known', () => !seen.connected);
+  t.equal(sequence(), 1);
+  await t.rejects(mirror.reportOf(JOB.uid), 'nobody waits for a Redis that is away');
+  await server.restart();
+  await put(told(2, 7));
+  await until('back', () => seen.connected && sequence() === 7);
+});
+
+t.test('the report is checked', { skip: noRedis }, async (t) => {
+  const { server, redis, keys } = await started(t);
+  const { mirror, seen } = mirrorOf(t, server.url, NEVER);
+  await until('connected', () => seen.connected);
+  t.equal(await mirror.reportOf(JOB.uid), null);
+  await redis.set(keys.report, '{"job": 1}');
+  await t.rejects(mirror.reportOf(JOB.uid), { name: 'NotUsable', message: /is not a report/ });
+});

@@ -1,0 +1,101 @@
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { fetchBundle } from '../../worker/bundle/fetch.ts';
+import { openBundle } from '../../worker/bundle/open.ts';
+import { serveBundle } from '../../worker/bundle/serve.ts';
+import { writeBundle } from '../../worker/bundle/write.ts';
+import { openModelDirectory } from '../../worker/model/directory.ts';
+import { federateModel } from '../../worker/run/job-model.ts';
+import { readJob } from '../../worker/run/job-record.ts';
+import { writeTinyJob } from '../support/tiny-job.ts';
+
+const root = t.testdir({});
+const { spec } = readJob(writeTinyJob(root));
+const directory = await openModelDirectory(join(root, 'model'));
+const bundle = await writeBundle(await federateModel(directory, spec, async () => []), directory.path, join(root, 'bundle'));
+const weights = readFileSync(join(bundle.directory, 'model.safetensors'));
+const token = 'a token of this test';
+const server = await serveBundle(bundle, { token, port: 0, host: '127.0.0.1' });
+t.teardown(() => server.close());
+const serverUrl = `http://127.0.0.1:${server.port}`;
+const common = { token, signal: AbortSignal.timeout(25_000), retryMs: 20 };
+
+/** A server that fails on purpose. */
+async function faulty(t: Test, listener: RequestListener): Promise<string> {
+  const http = createServer(listener).listen(0, '127.0.0.1');
+  await new Promise((resolve) => http.once('listening', resolve));
+  t.teardown(() => {
+    http.closeAllConnections();
+    http.close();
+  });
+  return `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+}
+
+t.test('a fetched bundle is the one that was written, and is fetched once', async (t) => {
+  const cache = t.testdir({});
+  const folder = await fetchBundle(bundle, { ...common, serverUrl, cache });
+  await openBundle(folder, bundle.sha256, spec);
+  t.same(readdirSync(cache), [bundle.sha256]);
+  t.equal(await fetchBundle(bundle, { ...common, serverUrl: 'http://127.0.0.1:1', cache }), folder);
+});
+
+t.test('nothing can be reached without the token, and nothing but the bundle with it', async (t) => {
+  const status = async (path: string, authorization?: string) =>
+    (await fetch(new URL(path, serverUrl), authorization === undefined ? {} : { headers: { authorization } })).status;
+  const manifest = `/bundle/${bundle.sha256}/bundle.json`;
+  t.equal(await status(manifest, `Bearer ${token}`), 200);
+  for (const wrong of [undefined, '', token, 'Bearer ', `Bearer ${token}x`, `Basic ${token}`]) t.equal(await status(manifest, wrong), 401);
+  t.equal(await status('/', undefined), 401);
+  for (const path of ['/', '/bundle/', `/bundle/${'0'.repeat(64)}/bundle.json`, `/bundle/${bundle.sha256}/`, `/bundle/${bundle.sha256}/..%2fjob.yaml`, `/bundle/${bundle.sha256}/other`]) {
+    t.equal(await status(path, `Bearer ${token}`), 404, path);
+  }
+  await t.rejects(fetchBundle(bundle, { ...common, token: 'wrong', serverUrl, cache: t.testdir({}) }), { message: /refuses the token/ });
+});
+
+t.test('goes on where an earlier process stopped, and where a connection was cut', async (t) => {
+  const cache = t.testdir({});
+  const part = join(cache, `${bundle.sha256}.part`);
+  mkdirSync(part);
+  writeFileSync(join(part, 'model.safetensors'), weights.subarray(0, 1000));
+  const ranges: string[] = [];
+  let cuts = 2;
+  const url = await faulty(t, (request, response) => {
+    const body = readFileSync(join(bundle.directory, request.url!.split('/').at(-1)!));
+    const from = Number(/bytes=(\d+)-/.exec(request.headers.range!)![1]);
+    if (request.url!.endsWith('model.safetensors')) ranges.push(request.headers.range!);
+    response.writeHead(206, { 'content-range': `bytes ${from}-${body.length - 1}/${body.length}`, 'content-length': body.length - from });
+    if (!request.url!.endsWith('model.safetensors') || cuts-- <= 0) response.end(body.subarray(from));
+    else response.write(body.subarray(from, from + 5000), () => setTimeout(() => response.destroy(), 50));
+  });
+  await openBundle(await fetchBundle(bundle, { ...common, serverUrl: url, cache }), bundle.sha256, spec);
+  t.equal(ranges[0], 'bytes=1000-');
+  t.equal(ranges.length, 3);
+  t.notOk(existsSync(part));
+});
+
+t.test('waits for a server that is away', async (t) => {
+  let away = 3;
+  const url = await faulty(t, (request, response) => {
+    const body = readFileSync(join(bundle.directory, request.url!.split('/').at(-1)!));
+    if (away-- > 0) response.writeHead(503).end();
+    else response.writeHead(206, { 'content-range': `bytes 0-${body.length - 1}/${body.length}` }).end(body);
+  });
+  await openBundle(await fetchBundle(bundle, { ...common, serverUrl: url, cache: t.testdir({}) }), bundle.sha256, spec);
+});
+
+t.test('what is damaged or larger than announced is refused', async (t) => {
+  const serving = (change: (body: Buffer) => Buffer, claim = (body: Buffer) => body.length) =>
+    faulty(t, (request, response) => {
+      const original = readFileSync(join(bundle.directory, request.url!.split('/').at(-1)!));
+      const body = change(original);
+      response.writeHead(206, { 'content-range': `bytes 0-${claim(original) - 1}/${claim(original)}` }).end(body);
+    });
+  const fetched = async (url: string) => fetchBundle(bundle, { ...common, serverUrl: url, cache: t.testdir({}) });
+  await t.rejects(fetched(await serving((body) => Buffer.alloc(body.length))), { message: /arrived damaged 3 times/ });
+  await t.rejects(fetched(await serving((body) => Buffer.concat([body, body]))), { message: /larger than announced/ });
+  await t.rejects(fetched(await serving((body) => body, (body) => body.length + 1)), { message: /not as large as announced/ });
+  await t.rejects(fetchBundle({ sha256: '../x', bytes: 5 }, { ...common, serverUrl, cache: t.testdir({}) }), { message: /no emulator bundle/ });
+});

@@ -1,0 +1,110 @@
+import { existsSync } from 'node:fs';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { UserError } from '../errors.ts';
+import { lockFolder } from '../federation/folder-lock.ts';
+import { fileSha256 } from '../model/file-hash.ts';
+import { MANIFEST_FILE, MAX_MANIFEST_BYTES, parseManifest, type BundleFile } from './manifest.ts';
+
+export interface FetchOptions {
+  /** http://… of the server pod. */
+  readonly serverUrl: string;
+  readonly token: string;
+  /** Folder that holds bundles by their id. One process at a time may fetch a bundle into it. */
+  readonly cache: string;
+  readonly signal: AbortSignal;
+  /** First wait before another attempt, in milliseconds; doubles up to sixteen times that. */
+  readonly retryMs?: number;
+}
+
+/** A file is fetched anew when it arrived damaged, but not for ever. */
+const DAMAGED_ATTEMPTS = 3;
+
+/**
+ * Fetches a bundle, going on where an earlier attempt or process stopped, and waiting for the server while it is away. Nothing is used
+ * before its SHA-256 was checked, and nothing larger than announced is taken.
+ * @returns the bundle's folder
+ * @throws UserError when the server refuses, or what it sends is not what it announced; the signal's reason on abort
+ */
+export async function fetchBundle(announced: { readonly sha256: string; readonly bytes: number }, options: FetchOptions): Promise<string> {
+  const { sha256, bytes } = announced;
+  if (!/^[0-9a-f]{64}$/.test(sha256) || !Number.isSafeInteger(bytes) || bytes < 1 || bytes > MAX_MANIFEST_BYTES) {
+    throw new UserError('the server announced something that is no emulator bundle');
+  }
+  const { cache } = options;
+  const folder = join(cache, sha256);
+  if (existsSync(folder)) return folder;
+  const part = `${folder}.part`;
+  await mkdir(part, { recursive: true });
+  const release = lockFolder(part);
+  try {
+    const manifest: Wanted = { name: MANIFEST_FILE, bytes, sha256 };
+    await fetchFile(manifest, sha256, part, options);
+    for (const file of parseManifest(await readFile(join(part, MANIFEST_FILE))).files) await fetchFile(file, sha256, part, options);
+  } finally {
+    release();
+  }
+  await rename(part, folder);
+  return folder;
+}
+
+type Wanted = Pick<BundleFile, 'bytes' | 'sha256'> & { readonly name: string };
+
+async function fetchFile(file: Wanted, id: string, part: string, options: FetchOptions): Promise<void> {
+  const path = join(part, file.name);
+  const { signal, retryMs = 500 } = options;
+  let damaged = 0;
+  for (let attempt = 0; ; attempt++) {
+    const held = (await stat(path).catch(() => null))?.size ?? 0;
+    if (held === file.bytes && existsSync(path)) {
+      if ((await fileSha256(path)) === file.sha256) return;
+      damaged += 1;
+      await rm(path);
+      if (damaged >= DAMAGED_ATTEMPTS) throw new UserError(`${file.name} of the emulator bundle arrived damaged ${damaged} times`);
+    } else if (held > file.bytes) await rm(path);
+    else if (attempt > 0) await delay(retryMs * 2 ** Math.min(attempt - 1, 4), undefined, { signal });
+    signal.throwIfAborted();
+    try {
+      await receive(file, id, path, options);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof UserError || isDiskError(error)) throw error;
+    }
+  }
+}
+
+/** Appends to the file what is still missing of it. */
+async function receive(file: Wanted, id: string, path: string, { serverUrl, token, signal }: FetchOptions): Promise<void> {
+  const out = await open(path, 'a');
+  try {
+    let { size } = await out.stat();
+    if (size >= file.bytes) return;
+    const response = await fetch(new URL(`/bundle/${id}/${file.name}`, serverUrl), {
+      headers: { authorization: `Bearer ${token}`, range: `bytes=${size}-`, 'accept-encoding': 'identity' },
+      redirect: 'error',
+      signal,
+    });
+    if (response.status === 401) {
+      await response.body?.cancel();
+      throw new UserError('the server refuses the token of the job', { hint: 'Server and clients must use the same Secret.' });
+    }
+    const begins = `bytes ${size}-${file.bytes - 1}/${file.bytes}`;
+    if (response.status !== 206 || response.headers.get('content-range') !== begins || !response.body) {
+      await response.body?.cancel();
+      if (response.status >= 500 || response.status === 404) throw new Error(`status ${response.status}`);
+      throw new UserError(`${file.name} of the emulator bundle is not as large as announced`);
+    }
+    for await (const chunk of response.body) {
+      size += chunk.byteLength;
+      if (size > file.bytes) throw new UserError(`${file.name} of the emulator bundle is larger than announced`);
+      await out.writeFile(chunk);
+    }
+  } finally {
+    await out.close();
+  }
+}
+
+function isDiskError(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && 'code' in error && ['ENOSPC', 'EDQUOT', 'EACCES', 'EROFS', 'EIO'].includes(String(error.code));
+}

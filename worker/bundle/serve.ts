@@ -1,0 +1,39 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import fastifyStatic from '@fastify/static';
+import Fastify from 'fastify';
+import type { AddressInfo } from 'node:net';
+import { BUNDLE_FILES, MANIFEST_FILE } from './manifest.ts';
+import type { WrittenBundle } from './write.ts';
+
+export interface BundleServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Serves a bundle's files under /bundle/<id>/, in ranges where asked, to who knows the job's token. Nothing else can be reached. */
+export async function serveBundle(
+  bundle: Pick<WrittenBundle, 'directory' | 'sha256'>,
+  { token, port, host = '::' }: { readonly token: string; readonly port: number; readonly host?: string },
+): Promise<BundleServer> {
+  const expected = digest(`Bearer ${token}`);
+  const server = Fastify({ logger: false, forceCloseConnections: true });
+  server.addHook('onRequest', async (request, reply) => {
+    // Digests: equal in length, so that the comparison takes the same time whatever was sent.
+    if (timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) return;
+    await reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'the token of the job is missing or wrong' });
+  });
+  await server.register(fastifyStatic, { root: bundle.directory, serve: false, cacheControl: false, lastModified: false });
+  const names = new Set<string>([MANIFEST_FILE, ...BUNDLE_FILES]);
+  server.get<{ Params: { id: string; file: string } }>('/bundle/:id/:file', (request, reply) => {
+    const { id, file } = request.params;
+    if (id !== bundle.sha256 || !names.has(file)) return reply.callNotFound();
+    return reply.sendFile(file);
+  });
+  await server.listen({ port, host });
+  const { port: bound } = server.server.address() as AddressInfo;
+  return { port: bound, close: () => server.close() };
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

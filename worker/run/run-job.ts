@@ -1,32 +1,26 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { FedBiOTJob } from '../../crds/types.ts';
 import { Compute } from '../engine/compute.ts';
 import { UserError } from '../errors.ts';
-import type { RunEvent, RunPlan, RunReport } from '../events.ts';
-import { CheckpointStore } from '../federation/checkpoint.ts';
+import type { RunPlan, RunReport } from '../events.ts';
 import { systemClock } from '../federation/clock.ts';
 import { federateInProcess } from '../federation/in-process.ts';
 import { ReceivedResults } from '../federation/received-results.ts';
 import { openRunDirectory, type RunDirectory } from '../federation/run-directory.ts';
 import { withDtype } from '../model/convert.ts';
 import { openModelDirectory, type ModelDirectory } from '../model/directory.ts';
-import { fileSha256 } from '../model/file-hash.ts';
-import { exportPeft } from '../model/peft.ts';
 import { loadTokenizer, type Tokenizer } from '../model/tokenizer.ts';
 import { scanFinite } from '../model/weights.ts';
-import { accumulate, emptyHistory, reportOf, type RunHistory } from '../report/accumulate.ts';
 import { formatBytes } from '../report/format.ts';
-import { MetricsLog } from '../report/metrics-log.ts';
 import type { LiveEvent } from '../report/progress-state.ts';
-import { writeReportHtml, writeReportJson } from '../report/report-files.ts';
 import { loadJobData, type JobData } from './job-data.ts';
 import { federateModel, influenceOnPublicData, startingLora } from './job-model.ts';
 import { availableMemory, planJob } from './job-plan.ts';
 import { absoluteUri, readJob, writeJobRecord } from './job-record.ts';
 import { loadRoles } from './roles.ts';
+import { RunRecord } from './run-record.ts';
 import { TraceWriter } from './trace.ts';
 import { versions } from './versions.ts';
 
@@ -112,24 +106,8 @@ async function federate(preparation: Preparation): Promise<RunResult> {
   const trace = preparation.trace === null ? null : new TraceWriter(preparation.trace, model);
   const layouts = { adapter: model.adapter.layout, emulator: model.emulator.layout };
 
-  const checkpoints = new CheckpointStore(directory.checkpoints, { layouts, identity: directory.identity, keep: spec.checkpoint.keep });
-  const damaged: string[] = [];
-  const from = await checkpoints.load((message) => damaged.push(message));
-  const log = new MetricsLog(directory.metrics);
-  log.truncateTo(from?.metricsBytes ?? 0);
-  let history: RunHistory = readHistory(directory.metrics);
-  const report = (adapterSha256: string | null) => reportOf(history, { seed: spec.seed, partition: [...data.partition], adapterSha256 });
-  const emit = (event: RunEvent) => {
-    history = accumulate(history, event);
-    log.append(event);
-    onEvent(event);
-  };
-  const save: CheckpointStore['save'] = async (point) => {
-    // What a checkpoint says of metrics.jsonl must be on the disk before the checkpoint is.
-    log.sync();
-    await checkpoints.save(point);
-    if (history.rounds.length > 0) await writeReportJson(directory.root, report(null));
-  };
+  const record = await RunRecord.open({ directory, layouts, spec, partition: data.partition, onEvent });
+  const { emit, from } = record;
   try {
     emit({
       event: 'run',
@@ -140,7 +118,7 @@ async function federate(preparation: Preparation): Promise<RunResult> {
       resumedFromRound: from?.progress.state.round ?? null,
       plan,
     });
-    for (const message of [...warnings, ...damaged, ...memoryWarning(plan)]) emit({ event: 'warning', message });
+    for (const message of [...warnings, ...record.warnings, ...memoryWarning(plan)]) emit({ event: 'warning', message });
 
     const { aligner, trainers, evaluator } = await loadRoles({
       spec,
@@ -165,28 +143,22 @@ async function federate(preparation: Preparation): Promise<RunResult> {
       trace,
       clock: systemClock,
       signal,
-      checkpoints: { save },
+      checkpoints: { save: record.save },
       from,
       initial: startingLora(model, spec, baseDirectory),
-      metricsBytes: () => log.length(),
+      metricsBytes: () => record.metricsBytes(),
     });
     if (outcome.outcome === 'interrupted') {
       emit({ event: 'end', outcome: 'interrupted', message: `interrupted in round ${outcome.round}; go on with --resume` });
       return { outcome: 'interrupted', round: outcome.round };
     }
-    exportPeft(directory.adapter, { spec: spec.adapter.lora, layout: layouts.adapter, values: outcome.lora.adapter }, absoluteUri(spec.model.uri, baseDirectory));
-    const adapterSha256 = await fileSha256(join(directory.adapter, 'adapter_model.safetensors'));
-    const final = report(adapterSha256);
-    await writeReportJson(directory.root, final);
-    emit({ event: 'end', outcome: 'succeeded', message: `adapter ${adapterSha256}` });
-    log.flush();
-    await writeReportHtml(directory.root, final, versions().fedbiot);
-    return { outcome: 'succeeded', report: final };
+    const report = await record.finish(outcome.lora.adapter, absoluteUri(spec.model.uri, baseDirectory));
+    return { outcome: 'succeeded', report };
   } catch (error) {
     emit({ event: 'end', outcome: 'failed', message: error instanceof Error ? error.message : String(error) });
     throw error;
   } finally {
-    log.close();
+    record.close();
   }
 }
 
@@ -198,11 +170,4 @@ function memoryWarning({ memory: { run, available, fits } }: RunPlan): string[] 
 async function inputsOf(job: FedBiOTJob, model: ModelDirectory, data: JobData) {
   const spec = createHash('sha256').update(JSON.stringify(job.spec)).digest('hex');
   return { job: job.metadata.name, sha256: { spec, model: await model.sha256(), ...data.sha256 }, versions: versions() };
-}
-
-function readHistory(path: string): RunHistory {
-  return readFileSync(path, 'utf8')
-    .split('\n')
-    .filter((line) => line !== '')
-    .reduce((history, line) => accumulate(history, JSON.parse(line) as RunEvent), emptyHistory);
 }

@@ -1,0 +1,106 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FedBiOTJobSpec } from '../../crds/types.ts';
+import type { RunEvent, RunReport } from '../events.ts';
+import { CheckpointStore } from '../federation/checkpoint.ts';
+import type { LoraLayouts } from '../federation/contracts.ts';
+import type { SavedProgress } from '../federation/progress.ts';
+import type { RunDirectory } from '../federation/run-directory.ts';
+import { fileSha256 } from '../model/file-hash.ts';
+import { exportPeft } from '../model/peft.ts';
+import { accumulate, emptyHistory, reportOf, type RunHistory } from '../report/accumulate.ts';
+import { MetricsLog } from '../report/metrics-log.ts';
+import { writeReportHtml, writeReportJson } from '../report/report-files.ts';
+import type { JobData } from './job-data.ts';
+import { versions } from './versions.ts';
+
+export interface RunRecordOptions {
+  readonly directory: RunDirectory;
+  readonly layouts: LoraLayouts;
+  readonly spec: Pick<FedBiOTJobSpec, 'seed' | 'checkpoint' | 'adapter'>;
+  /** Who holds what, for the report. */
+  readonly partition: JobData['partition'];
+  /** Hears every event once, after it is in the log. */
+  readonly onEvent: (event: RunEvent) => void;
+}
+
+/** What a run leaves in its folder while it goes and when it ends: checkpoints, metrics.jsonl, the reports and the adapter. */
+export class RunRecord {
+  /** Where an earlier run of the job stopped; null when there was none. */
+  readonly from: SavedProgress | null;
+  /** What was found damaged when the checkpoints were read. */
+  readonly warnings: readonly string[];
+  readonly #options: RunRecordOptions;
+  readonly #checkpoints: CheckpointStore;
+  readonly #log: MetricsLog;
+  #history: RunHistory;
+
+  private constructor(options: RunRecordOptions, checkpoints: CheckpointStore, from: SavedProgress | null, warnings: readonly string[]) {
+    this.from = from;
+    this.warnings = warnings;
+    this.#options = options;
+    this.#checkpoints = checkpoints;
+    this.#log = new MetricsLog(options.directory.metrics);
+    this.#log.truncateTo(from?.metricsBytes ?? 0);
+    this.#history = readHistory(options.directory.metrics);
+  }
+
+  /** Opens the record at the newest checkpoint that is whole; metrics.jsonl is cut to where that was made. */
+  static async open(options: RunRecordOptions): Promise<RunRecord> {
+    const { directory, layouts, spec } = options;
+    const checkpoints = new CheckpointStore(directory.checkpoints, { layouts, identity: directory.identity, keep: spec.checkpoint.keep });
+    const warnings: string[] = [];
+    const from = await checkpoints.load((message) => warnings.push(message));
+    return new RunRecord(options, checkpoints, from, warnings);
+  }
+
+  readonly emit = (event: RunEvent): void => {
+    this.#history = accumulate(this.#history, event);
+    this.#log.append(event);
+    this.#options.onEvent(event);
+  };
+
+  readonly save: CheckpointStore['save'] = async (point) => {
+    // What a checkpoint says of metrics.jsonl must be on the disk before the checkpoint is.
+    this.#log.sync();
+    await this.#checkpoints.save(point);
+    if (this.#history.rounds.length > 0) await writeReportJson(this.#options.directory.root, this.#report(null));
+  };
+
+  /** Length of metrics.jsonl after the last event. */
+  metricsBytes(): number {
+    return this.#log.length();
+  }
+
+  /**
+   * The run succeeded: writes the adapter and the final reports.
+   * @param baseModel what the adapter names as the model it belongs to
+   */
+  async finish(adapter: Float32Array, baseModel: string): Promise<RunReport> {
+    const { directory, layouts, spec } = this.#options;
+    exportPeft(directory.adapter, { spec: spec.adapter.lora, layout: layouts.adapter, values: adapter }, baseModel);
+    const adapterSha256 = await fileSha256(join(directory.adapter, 'adapter_model.safetensors'));
+    const report = this.#report(adapterSha256);
+    await writeReportJson(directory.root, report);
+    this.emit({ event: 'end', outcome: 'succeeded', message: `adapter ${adapterSha256}` });
+    this.#log.flush();
+    await writeReportHtml(directory.root, report, versions().fedbiot);
+    return report;
+  }
+
+  close(): void {
+    this.#log.close();
+  }
+
+  #report(adapterSha256: string | null): RunReport {
+    const { spec, partition } = this.#options;
+    return reportOf(this.#history, { seed: spec.seed, partition: [...partition], adapterSha256 });
+  }
+}
+
+function readHistory(path: string): RunHistory {
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .reduce((history, line) => accumulate(history, JSON.parse(line) as RunEvent), emptyHistory);
+}

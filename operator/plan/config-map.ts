@@ -1,3 +1,4 @@
+import { MUTABLE } from '../../crds/schema/lifecycle.ts';
 import { JOB_FILE } from '../../worker/cluster/pod.ts';
 import type { JobObject, ObservedConfigMap, PlannedObject } from '../reconcile/ports.ts';
 import { namesOf } from './names.ts';
@@ -19,6 +20,6 @@ export function configMap(job: JobObject, observed: ObservedConfigMap | null): P
 }
 
 function manifestText({ apiVersion, kind, metadata, spec }: JobObject): string {
-  const { suspend: _suspend, ttlSecondsAfterFinished: _ttl, activeDeadlineSeconds: _deadline, ...frozen } = spec;
+  const frozen = Object.fromEntries(Object.entries(spec).filter(([field]) => !MUTABLE.includes(field)));
   return JSON.stringify({ apiVersion, kind, metadata: { name: metadata.name, namespace: metadata.namespace }, spec: frozen });
 }

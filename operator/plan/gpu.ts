@@ -1,3 +1,5 @@
+import { isRecord } from '../../crds/schema/node.ts';
+
 /** Resources under which NVIDIA's device plugin offers whole GPUs (nvidia.com/gpu) and parts of them (nvidia.com/mig-…). */
 const isGpu = (resource: string) => resource === 'nvidia.com/gpu' || resource.startsWith('nvidia.com/mig-');
 
@@ -8,6 +10,4 @@ export function asksForGpu(resources: unknown): boolean {
   );
 }
 
-function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {};
-}
+const fieldsOf = (value: unknown) => (isRecord(value) ? value : {});

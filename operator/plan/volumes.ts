@@ -1,3 +1,4 @@
+import { isRecord } from '../../crds/schema/node.ts';
 import { MOUNT } from '../../worker/cluster/pod.ts';
 import type { OutputVolume, VolumeSource } from '../../crds/types.ts';
 import type { JobObject } from '../reconcile/ports.ts';
@@ -102,8 +103,7 @@ export function overlaps(a: Readonly<Record<string, unknown>>, b: Readonly<Recor
 
 function text(volume: Readonly<Record<string, unknown>>, source: string, field: string): string | null {
   const value = volume[source];
-  if (typeof value !== 'object' || value === null) return null;
-  const found: unknown = Reflect.get(value, field);
+  const found = isRecord(value) ? value[field] : undefined;
   return typeof found === 'string' ? found : null;
 }
 

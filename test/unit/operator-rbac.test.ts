@@ -5,7 +5,8 @@ import Value from 'typebox/value';
 import { parseAllDocuments } from 'yaml';
 import { parseManifest } from '../../crds/parse.ts';
 import { plannedObjects } from '../../operator/plan/plan.ts';
-import type { JobObject, Observed } from '../../operator/reconcile/ports.ts';
+import type { JobObject } from '../../operator/reconcile/ports.ts';
+import { NOTHING } from '../support/planned-job.ts';
 
 const folder = new URL('../../operator/rbac/', import.meta.url);
 
@@ -38,18 +39,6 @@ const each = (resource: string, verbs: string): string[] => verbs.split(' ').map
 
 const manifest = parseManifest(readFileSync(new URL('../../examples/quickstart.yaml', import.meta.url), 'utf8'), 'quickstart.yaml');
 const job: JobObject = { ...manifest, metadata: { name: 'tune', namespace: 'team', uid: 'u-1' } };
-const nothing: Observed = {
-  configMap: null,
-  credentials: null,
-  serverJob: null,
-  clientsJob: null,
-  service: null,
-  outputClaim: null,
-  serverPolicy: null,
-  clientsPolicy: null,
-  pods: [],
-  redisPort: null,
-};
 
 /** The resource of an object, as rules name it. */
 function resourceOf({ apiVersion, kind }: { apiVersion: string; kind: string }): string {
@@ -59,7 +48,7 @@ function resourceOf({ apiVersion, kind }: { apiVersion: string; kind: string }):
 
 t.test('the operator may write the kinds of objects it makes, and needs nothing more', async (t) => {
   const settings = { image: 'fedbiot', redis: { url: 'redis://redis', port: 6379 }, logLevel: 'info' };
-  const planned = Object.values(plannedObjects({ job, observed: nothing, settings, freshToken: 'token' }));
+  const planned = Object.values(plannedObjects({ job, observed: NOTHING, settings, freshToken: 'token' }));
   const kinds = new Set(planned.flatMap((object) => (object === null || object === undefined ? [] : [resourceOf(object)])));
   t.equal(kinds.size, 6);
   const wanted = [

@@ -4,6 +4,7 @@ import { UserError } from '../../worker/errors.ts';
 import type { RunEvent } from '../../worker/events.ts';
 import { coordinate } from '../../worker/federation/coordinator.ts';
 import { runClientWorker } from '../../worker/federation/client-worker.ts';
+import { Diverged } from '../../worker/federation/diverged.ts';
 import { encodeFailure, encodeUpdate, verifyArrival } from '../../worker/federation/result.ts';
 import { openRound, sealRound } from '../../worker/federation/lora-package.ts';
 import { layoutOf } from '../../worker/model/tensor-layout.ts';
@@ -95,6 +96,8 @@ t.test('a payload that is too large is not even read', async (t) => {
 t.test('a failure is believed from a client of the round only', async (t) => {
   const failure = encodeFailure(task, new UserError('the loss is not finite', { hint: 'Lower the learning rate.' }));
   await t.rejects(reasonOf(failure), { name: 'UserError', message: 'round 3, client 1: the loss is not finite', hint: 'Lower the learning rate.' });
+  const diverged = encodeFailure(task, new Diverged('the loss is NaN'));
+  await t.rejects(reasonOf(diverged), { name: 'Diverged', message: 'round 3, client 1: the loss is NaN' }, 'what kind of failure it was travels');
   t.equal(await reasonOf(withHeader({ client: 9 }, failure)), 'unknown-client');
   t.equal(await reasonOf(withHeader({ round: 2 }, failure)), 'late');
   t.equal(await reasonOf(withHeader({ job: 'another' }, failure)), 'unknown-client');

@@ -238,7 +238,7 @@ t.test('weights that the very last step made infinite are told, not sent', async
     train: async (input) => ({ ...(await trainer.train(input)), adapter: input.lora.adapter.with(25, -Infinity) }),
   };
   await t.rejects(run(root, settings(), { trainers: [overflowing] }), {
-    name: 'UserError',
+    name: 'Diverged',
     message: 'round 1, client 0: the local training has diverged: layers.0.q_proj.lora_B holds -Infinity at element 1',
   });
   const aligner = quadratic.quadraticAligner({ initialSteps: 1, stepsPerRound: 1 });
@@ -247,7 +247,7 @@ t.test('weights that the very last step made infinite are told, not sent', async
     return { done, state: { ...state, parameters: state.parameters.map(() => NaN) } };
   };
   await t.rejects(run(root, settings(), { aligner: { ...aligner, align } }), {
-    name: 'UserError',
+    name: 'Diverged',
     message: 'the alignment before round 1 has diverged: layers.0.v_proj.lora_A holds NaN at element 0',
   });
 });

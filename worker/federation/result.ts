@@ -7,6 +7,7 @@ import type { Arrival, RoundId, Submission, Task } from '../transport/contract.t
 import { checkSeal, maxSealedBytes, open, seal } from '../transport/package.ts';
 import { Refused } from '../transport/refusal.ts';
 import type { LocalUpdate } from './contracts.ts';
+import { Diverged } from './diverged.ts';
 
 /** Some 100 bytes a local step; a result with more is not one of ours. */
 const MAX_HEADER_CHARACTERS = 16 << 20;
@@ -39,8 +40,8 @@ const Report = Type.Object({
 const Failure = Type.Object({
   ...Identity,
   kind: Type.Literal('failure'),
-  /** Whether the user can act on it. */
-  userError: Type.Boolean(),
+  /** What kind of failure: whether the user can act on it, and whether it is that the training diverged. */
+  fault: Type.Enum(['diverged', 'user', 'defect']),
   message: Type.String(),
   hint: Type.Union([Type.String(), Type.Null()]),
 });
@@ -100,7 +101,7 @@ export function encodeFailure(task: Task, error: unknown): Submission {
   const header: Static<typeof Failure> = {
     ...identity(task),
     kind: 'failure',
-    userError: error instanceof UserError,
+    fault: error instanceof Diverged ? 'diverged' : error instanceof UserError ? 'user' : 'defect',
     message: error instanceof UserError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error),
     hint: (error instanceof UserError ? error.hint : undefined) ?? null,
   };
@@ -110,9 +111,11 @@ export function encodeFailure(task: Task, error: unknown): Submission {
 const identity = ({ job, round, attempt, client }: Task) => ({ job, round, attempt, client });
 
 /** A client says it cannot train; the run cannot go on as if it had not been asked. */
-export function clientFailure({ round, client, userError, message, hint }: Static<typeof Failure>): Error {
+export function clientFailure({ round, client, fault, message, hint }: Static<typeof Failure>): Error {
   const text = `round ${round}, client ${client}: ${message}`;
-  return userError ? new UserError(text, hint === null ? {} : { hint }) : new Error(text);
+  if (fault === 'defect') return new Error(text);
+  const options = hint === null ? {} : { hint };
+  return fault === 'diverged' ? new Diverged(text, options) : new UserError(text, options);
 }
 
 /** The client an arrival names, whether or not it is one; null when it cannot be read. */

@@ -16,6 +16,11 @@ import type { Draw } from './sampling.ts';
  * beside it. The functions below are the arrows; each gives a new state and does nothing else.
  */
 
+/** Too few clients reported, however often the round was tried. */
+export class QuorumNotReached extends UserError {
+  override readonly name = 'QuorumNotReached';
+}
+
 const Count = Type.Integer({ minimum: 0 });
 const Clients = Type.Array(Count);
 
@@ -166,13 +171,13 @@ export function collected(state: Collect): Aggregate {
 
 /**
  * The round again, with other clients.
- * @throws UserError when it was tried often enough
+ * @throws QuorumNotReached when it was tried often enough
  */
 export function retried(state: Collect, quorum: number, maxRoundRetries: number): Publish {
   const { round, attempt, alignmentLoss, cost, reported, selected } = state;
   if (attempt > maxRoundRetries) {
     const times = attempt === 1 ? '' : ` in the last of ${attempt} attempts`;
-    throw new UserError(
+    throw new QuorumNotReached(
       `round ${round} failed: ${reported.length} of ${selected.length} selected clients reported${times}, but the quorum is ${quorum}`,
       { hint: 'Lower federation.quorum or dropoutRate, or raise roundDeadlineSeconds, clientsPerRound or maxRoundRetries.' },
     );

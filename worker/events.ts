@@ -64,7 +64,7 @@ export interface RunReport {
   final: Evaluation | null;
   /** SHA-256 (hex) of adapter/adapter_model.safetensors; null until the run is done. */
   adapterSha256: string | null;
-  /** Who holds what: one entry a client. */
+  /** Who holds what: one entry a client; empty where the server does not know it, as on a cluster. */
   partition: { client: number; records: number; categories: Record<string, number> }[];
   plan: RunPlan;
 }

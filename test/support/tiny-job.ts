@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomStream } from '../../worker/random.ts';
-import { runJob, type RunResult } from '../../worker/run/run-job.ts';
+import { runJob } from '../../worker/run/run-job.ts';
+import type { RunResult } from '../../worker/run/server-side.ts';
 import type { LiveEvent } from '../../worker/report/progress-state.ts';
 import { writeTinyModel } from './tiny-model.ts';
 

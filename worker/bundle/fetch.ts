@@ -37,13 +37,13 @@ export async function fetchBundle(announced: { readonly sha256: string; readonly
   if (existsSync(folder)) return folder;
   const part = `${folder}.part`;
   await mkdir(part, { recursive: true });
-  const release = lockFolder(part);
+  const lock = lockFolder(part);
   try {
     const manifest: Wanted = { name: MANIFEST_FILE, bytes, sha256 };
     await fetchFile(manifest, sha256, part, options);
     for (const file of parseManifest(await readFile(join(part, MANIFEST_FILE))).files) await fetchFile(file, sha256, part, options);
   } finally {
-    release();
+    lock.release();
   }
   await rename(part, folder);
   return folder;

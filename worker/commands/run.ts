@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { RunResult } from '../run/run-job.ts';
+import type { RunResult } from '../run/server-side.ts';
 import { Option } from 'commander';
 import { positiveInteger } from './arguments.ts';
 import { exitCode } from './failure.ts';

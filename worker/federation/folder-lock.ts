@@ -10,29 +10,54 @@ export const LOCK_FILE = 'run.lock';
 
 const Owner = Type.Object({ host: Type.String(), pid: Type.Integer({ minimum: 1 }), started: Type.Union([Type.String(), Type.Null()]) });
 
+/** Another process has taken the folder: this one must not write to it any more. */
+export class FolderLost extends UserError {
+  override readonly name = 'FolderLost';
+}
+
+export interface FolderLock {
+  /** Whether it was taken from a process that may be alive. */
+  readonly tookOver: boolean;
+  /** @throws FolderLost when another process has taken the folder since */
+  check(): void;
+  /** Gives the folder back. */
+  release(): void;
+}
+
 /**
  * Takes a folder for this process. A lock whose owner has died is taken over.
- * @returns what gives the folder back
+ * @param options.takeOver take it from whoever has it: the caller knows by other means that its turn is over
  * @throws UserError when another process has the folder
  */
-export function lockFolder(folder: string): () => void {
+export function lockFolder(folder: string, { takeOver = false }: { takeOver?: boolean } = {}): FolderLock {
   const path = join(folder, LOCK_FILE);
   const own = `${path}.${process.pid}`;
   const text = `${JSON.stringify(thisProcess())}\n`;
   // A link is made with its content or not at all, and only where there is none: of two processes one gets the folder.
   writeFileSync(own, text);
+  let tookOver = false;
   try {
     while (!link(own, path)) {
       const held = read(path);
       if (held === null) continue;
-      if (isRunning(held.owner) !== false) throw inUse(folder, path, held.owner);
+      if (isRunning(held.owner) !== false) {
+        if (!takeOver) throw inUse(folder, path, held.owner);
+        tookOver = true;
+      }
       removeStale(path, held.text);
     }
   } finally {
     rmSync(own, { force: true });
   }
-  return () => {
-    if (read(path)?.text === text) rmSync(path, { force: true });
+  return {
+    tookOver,
+    check: () => {
+      const held = read(path);
+      if (held !== null && held.text !== text) throw new FolderLost(`process ${held.owner.pid} on ${held.owner.host} has taken over ${folder}`);
+    },
+    release: () => {
+      if (read(path)?.text === text) rmSync(path, { force: true });
+    },
   };
 }
 
@@ -64,7 +89,7 @@ function read(path: string): { text: string; owner: ProcessIdentity } | null {
   throw new UserError(`${path} cannot be read as the lock of a run`, { hint: 'Remove it if no run uses this folder.' });
 }
 
-/** Takes the lock of a dead owner away; if another process was quicker, and it is now that one's lock, puts it back. */
+/** Takes the lock of an owner whose turn is over away; if another process was quicker, and it is now that one's lock, puts it back. */
 function removeStale(path: string, text: string): void {
   const aside = `${path}.stale-${process.pid}`;
   try {

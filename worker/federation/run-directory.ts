@@ -7,6 +7,7 @@ import { UserError } from '../errors.ts';
 import { sha256 } from '../transport/package.ts';
 import { diskError } from './durable-files.ts';
 import { LOCK_FILE, lockFolder } from './folder-lock.ts';
+import type { FolderLock } from './folder-lock.ts';
 
 const Digests = Type.Record(Type.String(), Type.String());
 
@@ -20,8 +21,13 @@ const RunManifest = Type.Object({
 });
 export type RunManifest = Static<typeof RunManifest>;
 
+/** What a file system of its own has at its root: a volume may be given as it was made. */
+const VOLUME_FOLDER = 'lost+found';
+
 /** The folder a run writes to, held by this process until `release`. */
-export interface RunDirectory {
+export interface RunDirectory extends RunPaths, FolderLock {}
+
+interface RunPaths {
   readonly root: string;
   readonly adapter: string;
   readonly metrics: string;
@@ -34,24 +40,23 @@ export interface RunDirectory {
   readonly cache: string;
   /** SHA-256 of the manifest's digests: checkpoints carry it. */
   readonly identity: string;
-  /** Gives the folder back. */
-  release(): void;
 }
 
 /**
  * Makes or opens the folder `root` for a run of `manifest` and locks it.
  * @param options.resume go on with the run whose checkpoints lie there. Where there are none, the run begins
+ * @param options.takeOver take the folder even from a process that may be alive
  * @throws UserError when the folder is in use, holds something else or another job's run, holds checkpoints and `resume` is not
  * asked for, or cannot be written; or when `resume` is asked for and there is no such folder
  */
-export function openRunDirectory(root: string, manifest: RunManifest, { resume }: { resume: boolean }): RunDirectory {
+export function openRunDirectory(root: string, manifest: RunManifest, { resume, takeOver = false }: { resume: boolean; takeOver?: boolean }): RunDirectory {
   if (resume && !existsSync(root)) {
     throw new UserError(`there is nothing to resume: ${root} does not exist`, { hint: 'Check --out, or leave --resume out to begin.' });
   }
   const directory = describe(root, manifest);
   try {
     mkdirSync(root, { recursive: true });
-    const release = lockFolder(root);
+    const lock = lockFolder(root, { takeOver });
     try {
       checkContents(directory, manifest, resume);
       // First of all: a folder that holds anything else, and no manifest, is not a run's.
@@ -59,16 +64,16 @@ export function openRunDirectory(root: string, manifest: RunManifest, { resume }
       mkdirSync(directory.checkpoints, { recursive: true });
       mkdirSync(directory.cache, { recursive: true });
     } catch (error) {
-      release();
+      lock.release();
       throw error;
     }
-    return { ...directory, release };
+    return { ...directory, ...lock };
   } catch (error) {
     throw diskError(root, error);
   }
 }
 
-function describe(root: string, { sha256: digests }: RunManifest): Omit<RunDirectory, 'release'> {
+function describe(root: string, { sha256: digests }: RunManifest): RunPaths {
   const checkpoints = join(root, 'checkpoints');
   return {
     root,
@@ -84,9 +89,9 @@ function describe(root: string, { sha256: digests }: RunManifest): Omit<RunDirec
   };
 }
 
-function checkContents({ root, manifest: path, checkpoints }: Omit<RunDirectory, 'release'>, wanted: RunManifest, resume: boolean): void {
+function checkContents({ root, manifest: path, checkpoints }: RunPaths, wanted: RunManifest, resume: boolean): void {
   if (!existsSync(path)) {
-    const stranger = readdirSync(root).find((name) => !name.startsWith(LOCK_FILE));
+    const stranger = readdirSync(root).find((name) => !name.startsWith(LOCK_FILE) && name !== VOLUME_FOLDER);
     if (stranger === undefined) return;
     throw new UserError(`${root} is not the folder of a run: it holds ${stranger}, and no manifest.json`, {
       hint: 'Choose a new or empty --out folder.',

@@ -39,7 +39,7 @@ export function renderReport(report: RunReport, curves: LossCurves, version: str
 <header>
 <p>FedBiOT run report</p>
 <h1>${report.job}</h1>
-<p>${report.method} · seed ${report.seed} · ${plural(report.rounds.length, 'round')} · ${plural(report.partition.length, 'client')}</p>
+<p>${report.method} · seed ${report.seed} · ${plural(report.rounds.length, 'round')}${report.partition.length === 0 ? '' : ` · ${plural(report.partition.length, 'client')}`}</p>
 </header>
 <section class="summary">
 ${[scores(report), facts(report)]}
@@ -47,7 +47,7 @@ ${[scores(report), facts(report)]}
 ${layers(report)}
 <h2>Figures</h2>
 ${figures.length === 0 ? html`<p class="note">No round has finished yet.</p>` : html`<div class="figures">${figures.map(figure)}</div>`}
-${[partitionTable(report.partition), roundsTable(report.rounds)]}
+${[...(report.partition.length === 0 ? [] : [partitionTable(report.partition)]), roundsTable(report.rounds)]}
 <footer>Written by fedbiot ${version} from report.json and metrics.jsonl of the run.</footer>
 </body>
 </html>

@@ -21,19 +21,29 @@ export function readJob(path: string): FedBiOTJob {
 /** Within a run's folder: the job as it was run, a manifest that can itself be run. */
 const JOB_FILE = 'job.json';
 
+/** Where the relative paths of a manifest start: for `fedbiot run` at its folder, in a pod at the volumes that are mounted there. */
+export interface UriFolders {
+  /** Of model.uri and adapter.initFrom. */
+  readonly model: string;
+  /** Of data.public.uri and data.eval.uri. */
+  readonly publicData: string;
+  /** Of data.train.uri. */
+  readonly clientData: string;
+}
+
 /** Writes the job into its run's folder with every default filled in and every path absolute, so that it stands for itself. */
-export function writeJobRecord(root: string, job: FedBiOTJob, baseDirectory: string): void {
+export function writeJobRecord(root: string, job: FedBiOTJob, folders: UriFolders): void {
   const { model, data, adapter } = job.spec;
-  const located = <T extends { uri: string }>(source: T): T => ({ ...source, uri: absoluteUri(source.uri, baseDirectory) });
+  const located = <T extends { uri: string }>(source: T, folder: string): T => ({ ...source, uri: absoluteUri(source.uri, folder) });
   const spec = {
     ...job.spec,
-    model: located(model),
-    adapter: adapter.initFrom === undefined ? adapter : { ...adapter, initFrom: resolve(baseDirectory, adapter.initFrom) },
+    model: located(model, folders.model),
+    adapter: adapter.initFrom === undefined ? adapter : { ...adapter, initFrom: resolve(folders.model, adapter.initFrom) },
     data: {
       ...data,
-      train: located(data.train),
-      ...(data.public && { public: located(data.public) }),
-      ...(data.eval && { eval: located(data.eval) }),
+      train: located(data.train, folders.clientData),
+      ...(data.public && { public: located(data.public, folders.publicData) }),
+      ...(data.eval && { eval: located(data.eval, folders.publicData) }),
     },
   };
   writeFileSync(join(root, JOB_FILE), `${JSON.stringify({ ...job, spec }, null, 2)}\n`);

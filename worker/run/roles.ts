@@ -1,56 +1,48 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
+import type { Sequence } from '../data/sequence.ts';
 import type { Compute } from '../engine/compute.ts';
 import { EmulatorAligner } from '../federation/alignment.ts';
-import { sampledBatches } from '../federation/batches.ts';
+import { sampledBatches, type BatchSource } from '../federation/batches.ts';
 import type { Aligner, Evaluator, LocalTrainer } from '../federation/contracts.ts';
 import { ModelEvaluator } from '../federation/evaluation.ts';
 import { AdapterTrainer } from '../federation/local-update.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
-import type { JobData } from './job-data.ts';
+import type { ClientData, ServerData } from './job-data.ts';
 import type { TraceWriter } from './trace.ts';
 
 /** Memory for hidden states that are constants of the job, and disk for those of the public data. */
 export const STATES_MEMORY = 2 ** 29;
 export const STATES_DISK = 8 * 2 ** 30;
 
-export interface RoleOptions {
+export interface ServerRoleOptions {
   readonly spec: FedBiOTJobSpec;
   readonly model: FederatedModel;
   readonly modelSha256: string;
-  readonly data: JobData;
+  readonly data: ServerData;
   readonly tokenizer: Tokenizer;
-  readonly computes: readonly [Compute, ...Compute[]];
+  readonly compute: Compute;
   /** Folder for what can be computed again. */
   readonly cache: string;
   readonly trace: TraceWriter | null;
 }
 
-export interface Roles {
+export interface ServerRoles {
   readonly aligner: Aligner;
-  readonly trainers: readonly LocalTrainer[];
+  /** Null when there is nothing to evaluate on. */
   readonly evaluator: Evaluator | null;
 }
 
-/** Loads the server's roles into the first compute process, and a client worker into each. */
-export async function loadRoles({ spec, model, modelSha256, data, tokenizer, computes, cache, trace }: RoleOptions): Promise<Roles> {
-  const [server] = computes;
-  const batches = sampledBatches({
-    publicSequences: data.publicSequences,
-    clients: data.clients,
-    alignment: spec.emulator.alignment,
-    local: spec.federation.local,
-    rounds: spec.federation.rounds,
-    seed: spec.seed,
-    shuffle: spec.data.shuffle,
-  });
+/** Loads what the server does by itself into a compute process. */
+export async function loadServerRoles({ spec, model, modelSha256, data, tokenizer, compute, cache, trace }: ServerRoleOptions): Promise<ServerRoles> {
+  const batches = batchesOf(spec, { publicSequences: data.publicSequences, clients: [] });
   const aligner: Aligner =
     spec.emulator.alignment.schedule === 'Never'
       ? unaligned
       : await EmulatorAligner.load({
-          compute: server,
+          compute,
           model,
           spec: spec.emulator.alignment,
           seed: spec.seed,
@@ -60,16 +52,41 @@ export async function loadRoles({ spec, model, modelSha256, data, tokenizer, com
           disk: { directory: join(cache, `teacher-${statesKey(modelSha256, model, spec)}`), bytes: STATES_DISK },
           ...(trace ? { onBatch: trace.alignmentBatch.bind(trace) } : {}),
         });
-  const trainers: AdapterTrainer[] = [];
+  const evaluator = data.heldOut
+    ? await ModelEvaluator.load({ compute, model, spec: spec.evaluation, task: data.task, heldOut: data.heldOut, tokenizer, memoryBytes: STATES_MEMORY })
+    : null;
+  return { aligner, evaluator };
+}
+
+export interface TrainerOptions {
+  readonly spec: FedBiOTJobSpec;
+  readonly model: FederatedModel;
+  readonly clients: ClientData['clients'];
+  readonly computes: readonly Compute[];
+  readonly trace: TraceWriter | null;
+}
+
+/** Loads a trainer into each compute process; each can train any client. */
+export async function loadTrainers({ spec, model, clients, computes, trace }: TrainerOptions): Promise<LocalTrainer[]> {
+  const batches = batchesOf(spec, { publicSequences: [], clients });
+  const trainers: LocalTrainer[] = [];
   for (const compute of computes) {
     trainers.push(
       await AdapterTrainer.load({ compute, model, spec: spec.federation.local, seed: spec.seed, batches, ...(trace ? { onBatch: trace.localBatch.bind(trace) } : {}) }),
     );
   }
-  const evaluator = data.heldOut
-    ? await ModelEvaluator.load({ compute: server, model, spec: spec.evaluation, task: data.task, heldOut: data.heldOut, tokenizer, memoryBytes: STATES_MEMORY })
-    : null;
-  return { aligner, trainers, evaluator };
+  return trainers;
+}
+
+function batchesOf(spec: FedBiOTJobSpec, data: { publicSequences: readonly Sequence[]; clients: ClientData['clients'] }): BatchSource {
+  return sampledBatches({
+    ...data,
+    alignment: spec.emulator.alignment,
+    local: spec.federation.local,
+    rounds: spec.federation.rounds,
+    seed: spec.seed,
+    shuffle: spec.data.shuffle,
+  });
 }
 
 /** schedule: Never. */

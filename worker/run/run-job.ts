@@ -1,13 +1,10 @@
-import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { FedBiOTJob } from '../../crds/types.ts';
 import { Compute } from '../engine/compute.ts';
 import { UserError } from '../errors.ts';
-import type { RunPlan, RunReport } from '../events.ts';
-import { systemClock } from '../federation/clock.ts';
+import type { RunPlan } from '../events.ts';
 import { federateInProcess } from '../federation/in-process.ts';
-import { ReceivedResults } from '../federation/received-results.ts';
 import { openRunDirectory, type RunDirectory } from '../federation/run-directory.ts';
 import { withDtype } from '../model/convert.ts';
 import { openModelDirectory, type ModelDirectory } from '../model/directory.ts';
@@ -16,13 +13,14 @@ import { scanFinite } from '../model/weights.ts';
 import { formatBytes } from '../report/format.ts';
 import type { LiveEvent } from '../report/progress-state.ts';
 import { loadJobData, type JobData } from './job-data.ts';
-import { federateModel, influenceOnPublicData, startingLora } from './job-model.ts';
+import { federateModel, influenceOnPublicData } from './job-model.ts';
 import { availableMemory, planJob } from './job-plan.ts';
-import { absoluteUri, readJob, writeJobRecord } from './job-record.ts';
-import { loadRoles } from './roles.ts';
+import { absoluteUri, readJob, writeJobRecord, type UriFolders } from './job-record.ts';
+import { loadTrainers } from './roles.ts';
+import { runManifest } from './run-inputs.ts';
 import { RunRecord } from './run-record.ts';
+import { layoutsOf, runServerSide, type RunResult } from './server-side.ts';
 import { TraceWriter } from './trace.ts';
-import { versions } from './versions.ts';
 
 /** What a run is asked to do. */
 export interface RunOptions {
@@ -45,11 +43,6 @@ export interface RunOptions {
   readonly onEvent: (event: LiveEvent) => void;
 }
 
-/** What came of it. A run that fails throws instead. */
-export type RunResult =
-  | { readonly outcome: 'succeeded'; readonly report: RunReport }
-  | { readonly outcome: 'interrupted'; /** The round under way; null before the first. */ readonly round: number | null };
-
 /**
  * Runs a job in this process, from its manifest to the adapter and the report in the --out folder.
  * @throws UserError for everything that is wrong with the manifest, the model, the data or the folder, before training begins
@@ -68,19 +61,20 @@ async function prepare(options: RunOptions): Promise<RunResult> {
   if (resume && options.trace !== null) throw new UserError('a trace cannot be resumed', { hint: 'Leave --trace or --resume out.' });
   const job = readJob(options.job);
   const baseDirectory = dirname(resolve(options.job));
+  const folders = { model: baseDirectory, publicData: baseDirectory, clientData: baseDirectory };
   const model = await openModelDirectory(absoluteUri(job.spec.model.uri, baseDirectory));
   await scanFinite(model.weights, { signal });
   const tokenizer = await loadTokenizer(model.path);
   const warnings: string[] = [];
   const data = await loadJobData(job.spec, tokenizer, baseDirectory, (message) => warnings.push(message));
-  const directory = openRunDirectory(options.out, await inputsOf(job, model, data), { resume });
+  const directory = openRunDirectory(options.out, await runManifest(job, model, data.sha256), { resume });
   const start = () => new Compute({ threads: options.threads ?? availableParallelism(), provider: options.provider });
   const computes: [Compute, ...Compute[]] = [start()];
   try {
-    writeJobRecord(directory.root, job, baseDirectory);
-    const held = await withDtype(model, job.spec.model.dtype, directory.cache, { signal });
+    writeJobRecord(directory.root, job, folders);
+    const stored = await withDtype(model, job.spec.model.dtype, directory.cache, { signal });
     for (let i = 1; i < (options.workers ?? 1); i++) computes.push(start());
-    return await federate({ ...options, manifest: job, model: held, tokenizer, data, directory, computes, baseDirectory, warnings });
+    return await federate({ ...options, manifest: job, folders, stored, tokenizer, data, directory, computes, warnings });
   } finally {
     for (const compute of computes) compute.close();
     directory.release();
@@ -89,74 +83,40 @@ async function prepare(options: RunOptions): Promise<RunResult> {
 
 interface Preparation extends Omit<RunOptions, 'job'> {
   readonly manifest: FedBiOTJob;
-  readonly model: ModelDirectory;
+  readonly folders: UriFolders;
+  readonly stored: ModelDirectory;
   readonly tokenizer: Tokenizer;
   readonly data: JobData;
   readonly directory: RunDirectory;
   readonly computes: readonly [Compute, ...Compute[]];
-  readonly baseDirectory: string;
   readonly warnings: readonly string[];
 }
 
 async function federate(preparation: Preparation): Promise<RunResult> {
-  const { manifest: job, data, directory, computes, baseDirectory, signal, onEvent, warnings } = preparation;
+  const { manifest: job, stored, data, directory, computes, onEvent } = preparation;
   const { spec } = job;
-  const model = await federateModel(preparation.model, spec, influenceOnPublicData(computes[0], data.publicSequences, spec.seed));
+  const model = await federateModel(stored, spec, influenceOnPublicData(computes[0], data.publicSequences, spec.seed));
   const plan = planJob(model, spec, { publicSequences: data.publicSequences.length, workers: computes.length, available: availableMemory() });
   const trace = preparation.trace === null ? null : new TraceWriter(preparation.trace, model);
-  const layouts = { adapter: model.adapter.layout, emulator: model.emulator.layout };
-
-  const record = await RunRecord.open({ directory, layouts, spec, partition: data.partition, onEvent });
-  const { emit, from } = record;
+  const record = await RunRecord.open({ directory, layouts: layoutsOf(model), spec, partition: data.partition, onEvent });
   try {
-    emit({
-      event: 'run',
-      job: job.metadata.name,
-      method: spec.method,
-      rounds: spec.federation.rounds,
-      clients: spec.federation.clients,
-      resumedFromRound: from?.progress.state.round ?? null,
-      plan,
-    });
-    for (const message of [...warnings, ...record.warnings, ...memoryWarning(plan)]) emit({ event: 'warning', message });
-
-    const { aligner, trainers, evaluator } = await loadRoles({
-      spec,
+    return await runServerSide({
+      ...preparation,
+      job,
       model,
-      modelSha256: await preparation.model.sha256(),
-      data,
-      tokenizer: preparation.tokenizer,
-      computes,
-      cache: directory.cache,
+      compute: computes[0],
+      record,
+      plan,
+      warnings: [...preparation.warnings, ...memoryWarning(plan)],
       trace,
-    });
-    const outcome = await federateInProcess({
-      settings: { job: job.metadata.name, ...spec },
-      layouts,
-      aligner,
-      evaluator,
-      trainers,
-      received: new ReceivedResults(directory.received),
-      emit,
       onEvaluation: (done, total) => onEvent({ event: 'evaluating', done, total }),
-      onLocalStep: (step) => onEvent({ event: 'localStep', ...step }),
-      trace,
-      clock: systemClock,
-      signal,
-      checkpoints: { save: record.save },
-      from,
-      initial: startingLora(model, spec, baseDirectory),
-      metricsBytes: () => record.metricsBytes(),
+      federate: async (coordination) =>
+        federateInProcess({
+          ...coordination,
+          trainers: await loadTrainers({ spec, model, clients: data.clients, computes, trace }),
+          onLocalStep: (step) => onEvent({ event: 'localStep', ...step }),
+        }),
     });
-    if (outcome.outcome === 'interrupted') {
-      emit({ event: 'end', outcome: 'interrupted', message: `interrupted in round ${outcome.round}; go on with --resume` });
-      return { outcome: 'interrupted', round: outcome.round };
-    }
-    const report = await record.finish(outcome.lora.adapter, absoluteUri(spec.model.uri, baseDirectory));
-    return { outcome: 'succeeded', report };
-  } catch (error) {
-    emit({ event: 'end', outcome: 'failed', message: error instanceof Error ? error.message : String(error) });
-    throw error;
   } finally {
     record.close();
   }
@@ -165,9 +125,4 @@ async function federate(preparation: Preparation): Promise<RunResult> {
 function memoryWarning({ memory: { run, available, fits } }: RunPlan): string[] {
   const advice = 'shorter sequences, smaller batches or fewer --workers need less';
   return fits ? [] : [`this run takes about ${formatBytes(run)} of memory, and ${formatBytes(available)} are free: ${advice}`];
-}
-
-async function inputsOf(job: FedBiOTJob, model: ModelDirectory, data: JobData) {
-  const spec = createHash('sha256').update(JSON.stringify(job.spec)).digest('hex');
-  return { job: job.metadata.name, sha256: { spec, model: await model.sha256(), ...data.sha256 }, versions: versions() };
 }

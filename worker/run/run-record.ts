@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { RunEvent, RunReport } from '../events.ts';
@@ -11,20 +11,23 @@ import { exportPeft } from '../model/peft.ts';
 import { accumulate, emptyHistory, reportOf, type RunHistory } from '../report/accumulate.ts';
 import { MetricsLog } from '../report/metrics-log.ts';
 import { writeReportHtml, writeReportJson } from '../report/report-files.ts';
-import type { JobData } from './job-data.ts';
+import type { ClientData } from './job-data.ts';
 import { versions } from './versions.ts';
 
 export interface RunRecordOptions {
   readonly directory: RunDirectory;
   readonly layouts: LoraLayouts;
   readonly spec: Pick<FedBiOTJobSpec, 'seed' | 'checkpoint' | 'adapter'>;
-  /** Who holds what, for the report. */
-  readonly partition: JobData['partition'];
+  /** Who holds what, for the report; empty where only the clients know. */
+  readonly partition: ClientData['partition'];
   /** Hears every event once, after it is in the log. */
   readonly onEvent: (event: RunEvent) => void;
 }
 
-/** What a run leaves in its folder while it goes and when it ends: checkpoints, metrics.jsonl, the reports and the adapter. */
+/**
+ * What a run leaves in its folder while it goes and when it ends: checkpoints, metrics.jsonl, the reports and the adapter. Once another
+ * process has taken the folder, nothing more is written, and every call throws FolderLost.
+ */
 export class RunRecord {
   /** Where an earlier run of the job stopped; null when there was none. */
   readonly from: SavedProgress | null;
@@ -42,7 +45,7 @@ export class RunRecord {
     this.#checkpoints = checkpoints;
     this.#log = new MetricsLog(options.directory.metrics);
     this.#log.truncateTo(from?.metricsBytes ?? 0);
-    this.#history = readHistory(options.directory.metrics);
+    this.#history = readEvents(options.directory.metrics).reduce(accumulate, emptyHistory);
   }
 
   /** Opens the record at the newest checkpoint that is whole; metrics.jsonl is cut to where that was made. */
@@ -55,16 +58,18 @@ export class RunRecord {
   }
 
   readonly emit = (event: RunEvent): void => {
+    this.#options.directory.check();
     this.#history = accumulate(this.#history, event);
     this.#log.append(event);
     this.#options.onEvent(event);
   };
 
   readonly save: CheckpointStore['save'] = async (point) => {
+    this.#options.directory.check();
     // What a checkpoint says of metrics.jsonl must be on the disk before the checkpoint is.
     this.#log.sync();
     await this.#checkpoints.save(point);
-    if (this.#history.rounds.length > 0) await writeReportJson(this.#options.directory.root, this.#report(null));
+    if (this.#history.rounds.length > 0) await writeReportJson(this.#options.directory.root, this.report());
   };
 
   /** Length of metrics.jsonl after the last event. */
@@ -78,9 +83,10 @@ export class RunRecord {
    */
   async finish(adapter: Float32Array, baseModel: string): Promise<RunReport> {
     const { directory, layouts, spec } = this.#options;
+    directory.check();
     exportPeft(directory.adapter, { spec: spec.adapter.lora, layout: layouts.adapter, values: adapter }, baseModel);
     const adapterSha256 = await fileSha256(join(directory.adapter, 'adapter_model.safetensors'));
-    const report = this.#report(adapterSha256);
+    const report = { ...this.report(), adapterSha256 };
     await writeReportJson(directory.root, report);
     this.emit({ event: 'end', outcome: 'succeeded', message: `adapter ${adapterSha256}` });
     this.#log.flush();
@@ -88,19 +94,27 @@ export class RunRecord {
     return report;
   }
 
-  close(): void {
-    this.#log.close();
+  /** The report of a run that has not ended, as far as it has come. */
+  report(): RunReport {
+    const { spec, partition } = this.#options;
+    return reportOf(this.#history, { seed: spec.seed, partition: [...partition], adapterSha256: null });
   }
 
-  #report(adapterSha256: string | null): RunReport {
-    const { spec, partition } = this.#options;
-    return reportOf(this.#history, { seed: spec.seed, partition: [...partition], adapterSha256 });
+  close(): void {
+    try {
+      this.#options.directory.check();
+    } catch {
+      // What is still in the log's buffer is of no more use.
+      return;
+    }
+    this.#log.close();
   }
 }
 
-function readHistory(path: string): RunHistory {
-  return readFileSync(path, 'utf8')
-    .split('\n')
-    .filter((line) => line !== '')
-    .reduce((history, line) => accumulate(history, JSON.parse(line) as RunEvent), emptyHistory);
+/** The events in a run's metrics.jsonl; none where there is no such file. */
+export function readEvents(path: string): RunEvent[] {
+  if (!existsSync(path)) return [];
+  const lines = readFileSync(path, 'utf8').split('\n');
+  // A killed run leaves half a line at most, the last.
+  return lines.slice(0, -1).map((line): RunEvent => JSON.parse(line));
 }

@@ -1,0 +1,20 @@
+import { createHash } from 'node:crypto';
+import { lifecycle } from '../../crds/schema/lifecycle.ts';
+import type { FedBiOTJob, FedBiOTJobSpec } from '../../crds/types.ts';
+import type { RunManifest } from '../federation/run-directory.ts';
+import type { ModelDirectory } from '../model/directory.ts';
+import { versions } from './versions.ts';
+
+/** Fields of the spec that say where and when a job runs, and how it is stopped: what comes of it is the same. */
+const WHERE_AND_WHEN = new Set(['server', 'client', 'volumes', 'redis', 'checkpoint', ...Object.keys(lifecycle)]);
+
+/** The part of a spec that a run is computed from. */
+export function trainingSpec(spec: FedBiOTJobSpec): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(spec).filter(([name]) => !WHERE_AND_WHEN.has(name)));
+}
+
+/** What a run is computed from. `data`: SHA-256 of each file that this process reads, by its role. */
+export async function runManifest({ metadata, spec }: FedBiOTJob, model: ModelDirectory, data: Readonly<Record<string, string>>): Promise<RunManifest> {
+  const specSha256 = createHash('sha256').update(JSON.stringify(trainingSpec(spec))).digest('hex');
+  return { job: metadata.name, sha256: { spec: specSha256, model: await model.sha256(), ...data }, versions: versions() };
+}

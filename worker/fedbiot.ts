@@ -2,11 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { describeFailure, exitCode } from './commands/failure.ts';
+import { register as registerClient } from './commands/client.ts';
 import { register as registerEval } from './commands/eval.ts';
 import { register as registerExport } from './commands/export.ts';
 import { register as registerPlan } from './commands/plan.ts';
 import { register as registerReport } from './commands/report.ts';
 import { register as registerRun } from './commands/run.ts';
+import { register as registerServer } from './commands/server.ts';
 import { register as registerValidate } from './commands/validate.ts';
 
 const version = packageVersion();
@@ -48,8 +50,8 @@ Examples:
 
 Exit codes: 0 ok, 1 failure, 2 bad usage or input, 130 interrupted.`,
     );
-  for (const register of [registerRun, registerValidate, registerPlan, registerEval, registerExport, registerReport])
-    register(program);
+  const commands = [registerRun, registerValidate, registerPlan, registerEval, registerExport, registerReport, registerServer, registerClient];
+  for (const register of commands) register(program);
   return program;
 }
 

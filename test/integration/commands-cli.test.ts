@@ -11,7 +11,7 @@ import { writeReportJson } from '../../worker/report/report-files.ts';
 import { sampleEvents, sampleFacts } from '../support/sample-run.ts';
 
 const path = (relative: string) => fileURLToPath(new URL(`../../${relative}`, import.meta.url));
-const commands = ['run', 'validate', 'plan', 'eval', 'export', 'report'];
+const commands = ['run', 'validate', 'plan', 'eval', 'export', 'report', 'server', 'client'];
 
 function node(...args: readonly string[]): SpawnSyncReturns<string> {
   return spawnSync(process.execPath, args, { encoding: 'utf8', env: { ...process.env, NO_COLOR: '1' } });

@@ -6,11 +6,13 @@ import t from 'tap';
 import { parseManifest } from '../../crds/parse.ts';
 import { Job } from '../../crds/schema/job.ts';
 import { isRecord, type SchemaNode } from '../../crds/schema/node.ts';
+import { register as registerClient } from '../../worker/commands/client.ts';
 import { register as registerEval } from '../../worker/commands/eval.ts';
 import { register as registerExport } from '../../worker/commands/export.ts';
 import { register as registerPlan } from '../../worker/commands/plan.ts';
 import { register as registerReport } from '../../worker/commands/report.ts';
 import { register as registerRun } from '../../worker/commands/run.ts';
+import { register as registerServer } from '../../worker/commands/server.ts';
 import { register as registerValidate } from '../../worker/commands/validate.ts';
 import { anchorsOf, codeIn, documents, fedbiotCommands, linksIn, ROOT } from '../support/documents.ts';
 
@@ -23,7 +25,8 @@ const manifests = globSync('examples/**/*.yaml', { cwd: ROOT }).filter((path) =>
 /** The command line, whose commands do nothing. */
 function commandLine(): Command {
   const program = new Command('fedbiot').exitOverride().configureOutput({ writeOut: () => undefined, writeErr: () => undefined });
-  for (const register of [registerRun, registerValidate, registerPlan, registerEval, registerExport, registerReport]) register(program);
+  const commands = [registerRun, registerValidate, registerPlan, registerEval, registerExport, registerReport, registerServer, registerClient];
+  for (const register of commands) register(program);
   for (const command of program.commands) command.action(() => undefined);
   return program;
 }

@@ -4,7 +4,7 @@ import type { RunEvent } from '../events.ts';
 import { REFUSAL_REASONS } from '../transport/refusal.ts';
 
 /** Seconds: a step of the smallest model to a phase that takes a day. */
-const STEP_BUCKETS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300];
+export const STEP_BUCKETS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300];
 const PHASE_BUCKETS = [1, 3, 10, 30, 100, 300, 1000, 3600, 4 * 3600, 24 * 3600];
 const PHASES = ['align', 'local', 'aggregate', 'evaluate'] as const;
 

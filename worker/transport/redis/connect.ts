@@ -14,6 +14,9 @@ export class RedisUnusable extends UserError {
   override readonly name = 'RedisUnusable';
 }
 
+/** It did not answer, which may pass; everything else that makes it unusable stays until somebody changes it. */
+export class RedisUnreachable extends RedisUnusable {}
+
 const CONNECT_TIMEOUT_MS = 10_000;
 const MAX_RECONNECT_DELAY_MS = 2_000;
 
@@ -62,7 +65,7 @@ export function openRedis(address: RedisAddress): Redis {
 /**
  * Tries Redis once, and says what is wrong with it in words that the user can act on.
  * @returns what the user should know though Redis can be used
- * @throws RedisUnusable
+ * @throws RedisUnusable; RedisUnreachable where trying again may help
  */
 export async function checkRedis(address: RedisAddress): Promise<readonly string[]> {
   const redis = new Redis(address.url, { ...settingsOf(address), retryStrategy: () => null, maxRetriesPerRequest: 0 });
@@ -99,7 +102,7 @@ function explain(errors: readonly Error[], host: string): RedisUnusable {
     return new RedisUnusable(`no trusted TLS connection to Redis at ${host}: ${text}`, { ...options, hint });
   }
   const hint = 'Check host and port in the URL, that Redis runs, and that network policies let this pod reach it.';
-  return new RedisUnusable(`Redis at ${host} cannot be reached: ${text}`, { ...options, hint });
+  return new RedisUnreachable(`Redis at ${host} cannot be reached: ${text}`, { ...options, hint });
 }
 
 /** What INFO says about version and memory. */

@@ -1,0 +1,118 @@
+// A job in pods of its own, over a real Redis, gives the adapter of `fedbiot run`, to the byte, whoever is killed meanwhile.
+import { join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import { runJob } from '../../worker/run/run-job.ts';
+import { JobPods, writeWholeJob, type RunningPod } from '../support/pods.ts';
+import { noRedis, startRedis } from '../support/redis.ts';
+
+t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
+  const root = t.testdir();
+  const result = await runJob({
+    job: writeWholeJob(root),
+    out: join(root, 'out'),
+    resume: false,
+    workers: 1,
+    threads: 1,
+    provider: 'cpu',
+    trace: null,
+    signal: new AbortController().signal,
+    onEvent: () => {},
+  });
+  if (result.outcome !== 'succeeded') throw new Error('the run was interrupted');
+  const expected = result.report.adapterSha256;
+
+  const pods = async (t: Test, aof = false) => {
+    const redis = await startRedis(t, { aof, password: 'a password of this test' });
+    return { redis, job: await JobPods.create(t, redis.url) };
+  };
+  const succeeded = async (t: Test, job: JobPods, ...running: readonly RunningPod[]) => {
+    for (const pod of running) {
+      const { code, signal, termination, output } = await pod.ended;
+      if (code !== 0 || signal !== null) t.fail(`a pod ended with ${code ?? signal}:\n${output}`);
+      t.match(JSON.parse(termination ?? '{}'), { reason: 'Succeeded' });
+    }
+    t.equal(job.adapterSha256(), expected);
+  };
+
+  t.test('one server, two client pods, one of which trains two clients at a time', async (t) => {
+    const { job } = await pods(t);
+    const server = await job.start('server');
+    const clients = await Promise.all([job.start('client'), job.start('client', { spec: { client: { parallelClients: 2 } } })]);
+    await server.says(/phase begins/, { phase: 'align' });
+    const ready = await fetch(`http://127.0.0.1:${server.ports.metrics}/readyz`);
+    t.equal(ready.status, 200, 'the server is ready: its bundle can be fetched');
+    await server.says(/the round has ended/, { round: 2 });
+    const series = await (await fetch(`http://127.0.0.1:${server.ports.metrics}/metrics`)).text();
+    t.match(series, /^fedbiot_round\{namespace="lab",job="pods"\} 2$/m);
+    const theirs = await Promise.all(clients.map(async ({ ports }) => (await fetch(`http://127.0.0.1:${ports.metrics}/metrics`)).text()));
+    const answered = theirs.map((text) => Number(/^fedbiot_tasks_total\{outcome="answered",.*\} (\d+)$/m.exec(text)?.[1]));
+    t.ok(answered.reduce((a, b) => a + b, 0) >= 4, `clients answered ${answered.join(' + ')} tasks`);
+    t.match(theirs[0], /^fedbiot_bundle_bytes\{.*\} [1-9]\d+$/m);
+    await succeeded(t, job, server, ...clients);
+
+    const again = await job.start('server');
+    await again.says(/finished by an earlier pod/);
+    await succeeded(t, job, again);
+    const late = await job.start('client');
+    await succeeded(t, job, late);
+  });
+
+  t.test('the server is killed in a round, and another goes on', async (t) => {
+    const { job } = await pods(t);
+    const server = await job.start('server');
+    const clients = await Promise.all([job.start('client'), job.start('client')]);
+    await server.says(/has reported/, { round: 2 });
+    server.kill('SIGKILL');
+    t.equal((await server.ended).signal, 'SIGKILL');
+    const next = await job.start('server');
+    await next.says(/goes on in round 2/);
+    await succeeded(t, job, next, ...clients);
+  });
+
+  t.test('a client pod is killed while it trains, and another takes its task', async (t) => {
+    const { job } = await pods(t);
+    const server = await job.start('server');
+    const doomed = await job.start('client');
+    const other = await job.start('client');
+    const { round, client } = await doomed.says(/trains for a client/);
+    doomed.kill('SIGKILL');
+    await other.says(/trains for a client/, { round, client });
+    await succeeded(t, job, server, other);
+  });
+
+  t.test('the server is told to stop, and another goes on', async (t) => {
+    const { job } = await pods(t);
+    const server = await job.start('server');
+    const clients = await Promise.all([job.start('client'), job.start('client')]);
+    await server.says(/has reported/, { round: 1 });
+    server.kill('SIGTERM');
+    const { code, termination } = await server.ended;
+    t.equal(code, 130);
+    t.match(JSON.parse(termination ?? '{}'), { reason: 'Interrupted', message: /in round 1, after a checkpoint/ });
+    const next = await job.start('server');
+    await next.says(/goes on in round 1/);
+    await succeeded(t, job, next, ...clients);
+  });
+
+  t.test('a client pod is told to stop, and its task goes on at once', async (t) => {
+    const { job } = await pods(t);
+    const server = await job.start('server');
+    const leaving = await job.start('client', { context: { lockMs: 600_000 } });
+    await leaving.says(/trains for a client/);
+    leaving.kill('SIGTERM');
+    const { code, termination } = await leaving.ended;
+    t.equal(code, 130);
+    t.match(JSON.parse(termination ?? '{}'), { reason: 'Interrupted' });
+    await succeeded(t, job, server, await job.start('client', { context: { lockMs: 600_000 } }));
+  });
+
+  t.test('Redis is restarted in a round', async (t) => {
+    const { job, redis } = await pods(t, true);
+    const server = await job.start('server');
+    const clients = await Promise.all([job.start('client'), job.start('client')]);
+    await server.says(/has reported/, { round: 2 });
+    await redis.restart();
+    await succeeded(t, job, server, ...clients);
+  });
+});

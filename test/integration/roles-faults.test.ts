@@ -1,0 +1,122 @@
+// What ends a worker pod, and in which words; and what no log and no message tells.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import { Redis } from 'ioredis';
+import { readProgress } from '../../operator/progress/read-json.ts';
+import { jobKeys } from '../../worker/cluster/redis-keys.ts';
+import { acquireFence } from '../../worker/transport/redis/fence.ts';
+import { JobPods, type RunningPod } from '../support/pods.ts';
+import { noRedis, startRedis } from '../support/redis.ts';
+
+const PASSWORD = 'open-sesame-1234';
+
+function connection(t: Test, url: string): Redis {
+  const redis = new Redis(url, { maxRetriesPerRequest: null });
+  redis.on('error', () => undefined);
+  t.teardown(() => redis.disconnect());
+  return redis;
+}
+
+t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
+  const redis = await startRedis(t, { password: PASSWORD });
+  const host = redis.url.split('@')[1] ?? '';
+  const endsWith = async (t: Test, pod: RunningPod, code: number, reason: string, message: RegExp) => {
+    const { output, termination, ...ended } = await pod.ended;
+    t.equal(ended.code, code, `exit code\n${output}`);
+    t.match(JSON.parse(termination ?? '{}'), { reason, message });
+    return { output, termination };
+  };
+
+  t.test('another server takes over: the first ends, and tells and writes nothing more', async (t) => {
+    const job = await JobPods.create(t, redis.url);
+    const first = await job.start('server');
+    await first.says(/phase begins/, { phase: 'local' });
+    const raw = connection(t, redis.url);
+    const second = await job.start('server');
+    await endsWith(t, first, 130, 'Interrupted', /taken over/);
+    await second.says(/goes on in round 1/);
+    const client = await job.start('client');
+    await client.ended;
+    t.equal((await second.ended).code, 0);
+    t.match(await readProgress(raw, job.uid), { fence: 2, phase: 'Finished', finishedRounds: 3, adapterSha256: job.adapterSha256() });
+    t.equal(JSON.parse((await raw.get(jobKeys(job.uid).report)) ?? '{}').adapterSha256, job.adapterSha256());
+  });
+
+  t.test('a server that lost its fence while it waited for clients ends without being asked', async (t) => {
+    const job = await JobPods.create(t, redis.url);
+    const server = await job.start('server');
+    await server.says(/phase begins/, { phase: 'local' });
+    await acquireFence(connection(t, redis.url), jobKeys(job.uid));
+    await endsWith(t, server, 130, 'Interrupted', /fencing token 1, the job's is 2/);
+  });
+
+  t.test('input that no pod can use fails the job at once, in words that name it', async (t) => {
+    const job = await JobPods.create(t, redis.url);
+    await endsWith(t, await job.start('server', { spec: { adapter: { layers: 40 } } }), 2, 'InvalidInput', /40 adapter layers do not fit: the model has 12/);
+    t.notOk(existsSync(join(job.output, 'metrics.jsonl')), 'nothing was begun');
+    await endsWith(t, await job.start('server', { spec: { rounds: 3 } }), 2, 'InvalidInput', /rounds: unknown field/);
+    await endsWith(t, await job.start('client', { variables: { FEDBIOT_JOB_UID: '' } }), 2, 'InvalidInput', /FEDBIOT_JOB_UID: it is not set/);
+  });
+
+  t.test('a quorum that no round reaches, and a loss that is not finite, have reasons of their own', async (t) => {
+    const rare = await JobPods.create(t, redis.url);
+    const federation = { rounds: 1, clients: 2, local: { steps: 2 } };
+    const quorum = { spec: { federation: { ...federation, dropoutRate: 0.99, quorum: 2, maxRoundRetries: 1 } } };
+    await endsWith(t, await rare.start('server', quorum), 2, 'QuorumNotReached', /the quorum is 2/);
+
+    const wild = await JobPods.create(t, redis.url);
+    const spec = { federation: { ...federation, local: { steps: 10, optimizer: { kind: 'SGD', learningRate: 1000, clipNorm: 0 } } } };
+    const server = await wild.start('server', { spec });
+    const client = await wild.start('client', { spec });
+    await endsWith(t, server, 2, 'NotFinite', /round 1, client \d: .*(NaN|Infinity)/);
+    client.kill('SIGTERM');
+    await endsWith(t, client, 130, 'Interrupted', /told to stop/);
+  });
+
+  t.test('a Redis that refuses is told at once, one that does not answer after a while; a secret never', async (t) => {
+    const job = await JobPods.create(t, redis.url);
+    const wrong = `redis://:wrong-${PASSWORD}@${host}`;
+    const outputs = await Promise.all([
+      endsWith(t, await job.start('server', { variables: { FEDBIOT_REDIS_URL: wrong } }), 2, 'RedisUnusable', /refuses the user or password/),
+      endsWith(t, await job.start('client', { variables: { FEDBIOT_REDIS_URL: wrong } }), 2, 'RedisUnusable', /refuses the user or password/),
+      endsWith(
+        t,
+        await job.start('client', { variables: { FEDBIOT_REDIS_URL: `redis://:${PASSWORD}@127.0.0.1:1` }, context: { redisPatienceMs: 500 } }),
+        1,
+        'RedisUnusable',
+        /cannot be reached.*ECONNREFUSED/,
+      ),
+    ]);
+    for (const { output, termination } of outputs) {
+      for (const secret of [PASSWORD, job.token]) t.notMatch(`${output}${termination}`, secret);
+    }
+    t.match(outputs[2]?.output, /trying again/);
+  });
+
+  t.test('a client whose token is wrong gets no bundle', async (t) => {
+    const job = await JobPods.create(t, redis.url);
+    const server = await job.start('server');
+    const stranger = await job.start('client', { variables: { FEDBIOT_JOB_TOKEN: 'the-token-of-another-job' } });
+    const { output } = await endsWith(t, stranger, 2, 'InvalidInput', /refuses the token/);
+    t.notMatch(output, 'the-token-of-another-job');
+    server.kill('SIGTERM');
+    const ended = await server.ended;
+    t.equal(ended.code, 130);
+    const everything = `${ended.output}${ended.termination}${readFileSync(join(job.output, 'metrics.jsonl'), 'utf8')}`;
+    for (const secret of [PASSWORD, job.token]) t.notMatch(everything, secret);
+  });
+
+  t.test('a pod that is told to stop while it waits ends at once', async (t) => {
+    const job = await JobPods.create(t, redis.url);
+    const client = await job.start('client');
+    await client.says(/waiting for the server/);
+    client.kill('SIGTERM');
+    await endsWith(t, client, 130, 'Interrupted', /told to stop/);
+    const server = await job.start('server', { variables: { FEDBIOT_REDIS_URL: 'redis://127.0.0.1:1' } });
+    await server.says(/trying again/);
+    server.kill('SIGTERM');
+    await endsWith(t, server, 130, 'Interrupted', /told to stop/);
+  });
+});

@@ -1,0 +1,183 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Test } from 'tap';
+import type { PodContext } from '../../worker/run/pod/context.ts';
+import type { RoleName } from '../../worker/run/run-role.ts';
+import { freePort } from './redis.ts';
+
+const CHILD = fileURLToPath(new URL('role-child.ts', import.meta.url));
+const QUICKSTART = fileURLToPath(new URL('../../examples/quickstart/', import.meta.url));
+
+/** Longer than the lock is renewed apart, and short enough to wait for. */
+const LOCK_MS = 2_000;
+
+/** The quickstart's model and data, and rounds that are over soon. Paths count from one folder, or from a volume each. */
+const SPEC = {
+  seed: 3,
+  model: { uri: 'model' },
+  data: {
+    train: { uri: 'train.jsonl' },
+    public: { uri: 'public.jsonl' },
+    eval: { uri: 'eval.jsonl' },
+    partition: { kind: 'Dirichlet', alpha: 1 },
+  },
+  emulator: { layerDropRate: 0.5, alignment: { initialSteps: 6, stepsPerRound: 3 } },
+  federation: { rounds: 3, clients: 4, dropoutRate: 0.2, local: { steps: 20, batchSize: 8 } },
+  evaluation: { task: 'qa', maxNewTokens: 8, limit: 10, everyRounds: 0 },
+  volumes: { model: { hostPath: { path: '/model' } }, publicData: { hostPath: { path: '/public' } }, clientData: { hostPath: { path: '/client' } } },
+};
+
+const manifest = (spec: object) =>
+  JSON.stringify({ apiVersion: 'fedbiot.io/v1alpha1', kind: 'FedBiOTJob', metadata: { name: 'pods', namespace: 'lab' }, spec: { ...SPEC, ...spec } });
+
+/** Writes the job with all it reads into one folder, for `fedbiot run`. @returns the manifest's path */
+export function writeWholeJob(folder: string): string {
+  cpSync(join(QUICKSTART, 'model'), join(folder, 'model'), { recursive: true });
+  cpSync(join(QUICKSTART, 'data'), folder, { recursive: true });
+  const path = join(folder, 'job.json');
+  writeFileSync(path, manifest({}));
+  return path;
+}
+
+export interface LogLine {
+  readonly level: string;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** JSON, as it was written; null when nothing was. */
+  readonly termination: string | null;
+  readonly output: string;
+}
+
+/** A worker pod: a process with folders and an environment of its own. */
+export interface RunningPod {
+  /** The first line of its log that says so. @throws when it ends before */
+  says(what: RegExp, fields?: Readonly<Record<string, unknown>>): Promise<LogLine>;
+  kill(signal: NodeJS.Signals): void;
+  readonly ended: Promise<Ended>;
+  readonly ports: PodContext['ports'];
+}
+
+export interface PodOptions {
+  /** Sections of the spec that this pod is given instead. */
+  readonly spec?: object;
+  readonly variables?: Readonly<Record<string, string>>;
+  readonly context?: Partial<PodContext>;
+}
+
+/** A job on a cluster: folders that stand for its volumes, and pods that mount those of their role and no others. */
+export class JobPods {
+  readonly uid = randomUUID();
+  readonly token = `token-${randomUUID()}`;
+  readonly output: string;
+  readonly #t: Test;
+  readonly #root: string;
+  readonly #redisUrl: string;
+  readonly #bundlePort: number;
+  #count = 0;
+
+  private constructor(t: Test, root: string, redisUrl: string, bundlePort: number) {
+    this.#t = t;
+    this.#root = root;
+    this.#redisUrl = redisUrl;
+    this.#bundlePort = bundlePort;
+    this.output = join(root, 'output');
+  }
+
+  static async create(t: Test, redisUrl: string): Promise<JobPods> {
+    const root = t.testdir({ output: {}, public: {}, client: {}, empty: {} });
+    cpSync(join(QUICKSTART, 'model'), join(root, 'model/model'), { recursive: true });
+    for (const name of ['public', 'eval']) cpSync(join(QUICKSTART, `data/${name}.jsonl`), join(root, `public/${name}.jsonl`));
+    cpSync(join(QUICKSTART, 'data/train.jsonl'), join(root, 'client/train.jsonl'));
+    return new JobPods(t, root, redisUrl, await freePort());
+  }
+
+  start(role: RoleName, options: PodOptions = {}): Promise<RunningPod> {
+    return this.#start(role, `${role}-${++this.#count}`, options);
+  }
+
+  /** SHA-256 of the finished adapter. */
+  adapterSha256(): unknown {
+    const report: { adapterSha256?: unknown } = JSON.parse(readFileSync(join(this.output, 'report.json'), 'utf8'));
+    return report.adapterSha256;
+  }
+
+  async #start(role: RoleName, name: string, { spec = {}, variables = {}, context = {} }: PodOptions): Promise<RunningPod> {
+    const folder = join(this.#root, name);
+    const at = (path: string) => join(this.#root, path);
+    mkdirSync(join(folder, 'job'), { recursive: true });
+    mkdirSync(join(folder, 'cache'));
+    writeFileSync(join(folder, 'job/job.json'), manifest(spec));
+    const own = role === 'server' ? { model: at('model'), publicData: at('public'), output: this.output } : { clientData: at('client'), cache: join(folder, 'cache') };
+    const nothing = { model: at('empty'), publicData: at('empty'), clientData: at('empty'), output: at('empty'), cache: at('empty'), examples: at('empty') };
+    const terminationLog = join(folder, 'termination-log');
+    const surroundings: Partial<PodContext> = {
+      folders: { ...nothing, ...own, job: join(folder, 'job') },
+      variables: {
+        FEDBIOT_REDIS_URL: this.#redisUrl,
+        FEDBIOT_JOB_TOKEN: this.token,
+        FEDBIOT_JOB_UID: this.uid,
+        FEDBIOT_JOB_NAMESPACE: 'lab',
+        FEDBIOT_POD_NAME: name,
+        FEDBIOT_SERVER_URL: `http://127.0.0.1:${this.#bundlePort}`,
+        ...variables,
+      },
+      terminationLog,
+      host: '127.0.0.1',
+      ports: { bundle: this.#bundlePort, metrics: await freePort() },
+      redisPatienceMs: 20_000,
+      lockMs: LOCK_MS,
+      ...context,
+    };
+    return watch(this.#t, role, surroundings, terminationLog);
+  }
+}
+
+function watch(t: Test, role: RoleName, surroundings: Partial<PodContext>, terminationLog: string): RunningPod {
+  const child = spawn(process.execPath, [CHILD, role, JSON.stringify(surroundings)], { stdio: ['ignore', 'pipe', 'pipe'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  let output = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const lines: (LogLine | null)[] = [];
+  const listeners = new Set<(line: LogLine | null) => void>();
+  /** Null: there will be no more. */
+  const tell = (line: LogLine | null) => {
+    lines.push(line);
+    for (const listener of [...listeners]) listener(line);
+  };
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    output += `${text}\n`;
+    tell(JSON.parse(text));
+  });
+  const ended = once(child, 'close').then((): Ended => {
+    tell(null);
+    const termination = existsSync(terminationLog) ? readFileSync(terminationLog, 'utf8') : null;
+    return { code: child.exitCode, signal: child.signalCode, termination, output };
+  });
+  return {
+    ended,
+    ports: { bundle: 0, metrics: 0, ...surroundings.ports },
+    kill: (signal) => void child.kill(signal),
+    says: (what, fields = {}) =>
+      new Promise((resolve, reject) => {
+        const listener = (line: LogLine | null) => {
+          const fits = line !== null && what.test(line.msg) && Object.entries(fields).every(([name, value]) => line[name] === value);
+          if (line !== null && !fits) return;
+          listeners.delete(listener);
+          if (line === null) reject(new Error(`the ${role} ended before it said ${String(what)}:\n${output}`));
+          else resolve(line);
+        };
+        listeners.add(listener);
+        for (const line of lines) if (listeners.has(listener)) listener(line);
+      }),
+  };
+}

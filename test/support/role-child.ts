@@ -1,0 +1,11 @@
+import { listenForInterrupts } from '../../worker/commands/interrupts.ts';
+import { podContext, type PodContext } from '../../worker/run/pod/context.ts';
+import { runRole } from '../../worker/run/run-role.ts';
+
+/** node role-child.ts server|client SURROUNDINGS: a worker pod's process, as `fedbiot server` or `fedbiot client` is, in other surroundings. */
+const [role, text = '{}'] = process.argv.slice(2);
+const surroundings: Partial<PodContext> = JSON.parse(text);
+const stop = new AbortController();
+listenForInterrupts(stop, () => undefined);
+const context = { ...podContext({ provider: 'cpu', threads: 1 }, stop.signal), ...surroundings };
+process.exit(await runRole(role === 'server' ? 'server' : 'client', context));

@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../errors.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
+import { fileSha256 } from '../model/file-hash.ts';
+import { MANIFEST_FILE, parseManifest } from './manifest.ts';
+import { writeBundle, type WrittenBundle } from './write.ts';
+
+/**
+ * A model's bundle in a folder that is this model's alone: the one that an earlier process left there, if it is whole, or else a new one.
+ * @throws UserError when it cannot be written; the signal's reason on abort
+ */
+export async function reuseBundle(
+  model: FederatedModel,
+  modelDirectory: string,
+  directory: string,
+  options: { signal?: AbortSignal } = {},
+): Promise<WrittenBundle> {
+  const found = await wholeBundle(directory, model.split);
+  if (found !== null) return found;
+  await rm(directory, { recursive: true, force: true });
+  return writeBundle(model, modelDirectory, directory, options);
+}
+
+async function wholeBundle(directory: string, split: FederatedModel['split']): Promise<WrittenBundle | null> {
+  const path = join(directory, MANIFEST_FILE);
+  if (!existsSync(path)) return null;
+  const bytes = await readFile(path);
+  try {
+    const manifest = parseManifest(bytes);
+    for (const part of ['front', 'teacher', 'emulator', 'tail', 'dropped'] as const) {
+      if (String(manifest.split[part]) !== String(split[part])) return null;
+    }
+    for (const file of manifest.files) {
+      const name = join(directory, file.name);
+      if ((await stat(name).catch(() => null))?.size !== file.bytes || (await fileSha256(name)) !== file.sha256) return null;
+    }
+  } catch (error) {
+    if (error instanceof UserError) return null;
+    throw error;
+  }
+  return { directory, sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.byteLength };
+}

@@ -1,0 +1,51 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { StepEvent } from '../events.ts';
+import { STEP_BUCKETS } from './server-metrics.ts';
+
+/** What became of a task: answered with an adapter, answered with why there is none, or no longer wanted. */
+export const TASK_OUTCOMES = ['answered', 'failed', 'withdrawn'] as const;
+export type TaskOutcome = (typeof TASK_OUTCOMES)[number];
+
+export interface ClientMetrics {
+  readonly registry: Registry;
+  /** Takes a step as it is computed, whatever becomes of its result. */
+  step(step: Pick<StepEvent, 'loss' | 'tokens' | 'ms'>): void;
+  task(outcome: TaskOutcome): void;
+  /** LoRA vectors that came from the server, or went there. */
+  transferred(direction: 'down' | 'up', bytes: number): void;
+  /** The emulator bundle is there. */
+  bundle(bytes: number): void;
+}
+
+/** What a client pod tells Prometheus of its job. Every series stands at 0 from the beginning. */
+export function clientMetrics(labels: { readonly namespace: string; readonly job: string }): ClientMetrics {
+  const registry = new Registry();
+  registry.setDefaultLabels({ ...labels });
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+
+  const tokens = new Counter({ name: 'fedbiot_trained_tokens_total', help: 'Tokens this pod trained on, those of results that were never used among them.', registers });
+  const seconds = new Histogram({ name: 'fedbiot_step_duration_seconds', help: 'Time an optimizer step took.', labelNames: ['phase'], buckets: STEP_BUCKETS, registers });
+  const loss = new Gauge({ name: 'fedbiot_loss', help: 'Loss of the last step; 0 before the first.', labelNames: ['phase'], registers });
+  const bytes = new Counter({ name: 'fedbiot_delta_bytes_total', help: 'Bytes of LoRA vectors from (down) and to (up) the server.', labelNames: ['direction'], registers });
+  const tasks = new Counter({ name: 'fedbiot_tasks_total', help: 'Tasks of clients, by what became of them.', labelNames: ['outcome'], registers });
+  const bundleBytes = new Gauge({ name: 'fedbiot_bundle_bytes', help: 'Size of the emulator bundle; 0 until it is there.', registers });
+
+  const phase = 'local';
+  seconds.zero({ phase });
+  loss.set({ phase }, 0);
+  for (const direction of ['down', 'up']) bytes.inc({ direction }, 0);
+  for (const outcome of TASK_OUTCOMES) tasks.inc({ outcome }, 0);
+
+  return {
+    registry,
+    step(step) {
+      tokens.inc(step.tokens);
+      seconds.observe({ phase }, step.ms / 1000);
+      loss.set({ phase }, step.loss);
+    },
+    task: (outcome) => tasks.inc({ outcome }),
+    transferred: (direction, count) => bytes.inc({ direction }, count),
+    bundle: (size) => bundleBytes.set(size),
+  };
+}

@@ -1,0 +1,61 @@
+import { availableParallelism, networkInterfaces } from 'node:os';
+import type { FedBiOTJobSpec } from '../../../crds/types.ts';
+import { IMAGE_EXAMPLES, MOUNT, PORT } from '../../cluster/pod.ts';
+import type { UriFolders } from '../job-record.ts';
+
+/** What a worker pod is surrounded by. Tests surround it by something else. */
+export interface PodContext {
+  readonly folders: PodFolders;
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  /** File that the kubelet reads when the container has ended. */
+  readonly terminationLog: string;
+  /** Address to listen on, and the ports. */
+  readonly host: string;
+  readonly ports: Readonly<Record<keyof typeof PORT, number>>;
+  readonly provider: 'cpu' | 'cuda';
+  /** Threads of each compute process. */
+  readonly threads: number;
+  /** How long to wait for a Redis that does not answer when the pod starts. */
+  readonly redisPatienceMs: number;
+  /** How long after a client pod has died its tasks go to others. */
+  readonly lockMs: number;
+  /** Aborts when the pod is told to end. */
+  readonly signal: AbortSignal;
+}
+
+type PodFolders = Readonly<Record<'job' | 'model' | 'publicData' | 'clientData' | 'output' | 'cache' | 'examples', string>>;
+
+export interface PodFlags {
+  readonly provider: 'cpu' | 'cuda';
+  /** Undefined: as many as the pod's CPU limit allows. */
+  readonly threads?: number;
+}
+
+/** The surroundings that the operator gives a pod (worker/cluster/pod.ts). */
+export function podContext({ provider, threads }: PodFlags, signal: AbortSignal): PodContext {
+  return {
+    folders: { ...MOUNT, examples: IMAGE_EXAMPLES },
+    variables: process.env,
+    terminationLog: '/dev/termination-log',
+    host: anyAddress(),
+    ports: PORT,
+    provider,
+    // Node counts the CPUs that the control group's limit allows, rounded down.
+    threads: threads ?? availableParallelism(),
+    redisPatienceMs: 120_000,
+    lockMs: 30_000,
+    signal,
+  };
+}
+
+/** Where the relative paths of a job start in this pod. */
+export function uriFolders({ volumes }: Pick<FedBiOTJobSpec, 'volumes'>, folders: PodFolders): UriFolders {
+  const folderOf = (purpose: keyof UriFolders) => (volumes?.[purpose] === undefined ? folders.examples : folders[purpose]);
+  return { model: folderOf('model'), publicData: folderOf('publicData'), clientData: folderOf('clientData') };
+}
+
+/** All addresses of this machine; `::` takes IPv4 as well, where there is IPv6 at all. */
+function anyAddress(): string {
+  const addresses = Object.values(networkInterfaces()).flatMap((known) => known ?? []);
+  return addresses.some(({ family }) => family === 'IPv6') ? '::' : '0.0.0.0';
+}

@@ -1,0 +1,73 @@
+import pino from 'pino';
+import { ENV } from '../../cluster/pod.ts';
+import { UserError } from '../../errors.ts';
+import type { RedisAddress } from '../../transport/redis/connect.ts';
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** What the environment of a worker pod says. `redis` and `token` are secrets. */
+export interface PodEnvironment {
+  readonly redis: RedisAddress;
+  readonly token: string;
+  /** Names the job's keys in Redis. */
+  readonly uid: string;
+  readonly namespace: string;
+  readonly pod: string;
+  readonly logLevel: string;
+}
+
+const DEFAULT_LOG_LEVEL = 'info';
+
+/** @throws UserError that names the variable that is missing or wrong, and no secret's value */
+export function readEnvironment(variables: Variables): PodEnvironment {
+  const uid = required(variables, ENV.uid);
+  if (!/^[\w-]{1,64}$/.test(uid)) throw wrong(ENV.uid, `${JSON.stringify(uid)} is not the uid of an object`);
+  const logLevel = given(variables, ENV.logLevel) ?? DEFAULT_LOG_LEVEL;
+  const levels = Object.keys(pino.levels.values);
+  if (!levels.includes(logLevel)) throw wrong(ENV.logLevel, `${JSON.stringify(logLevel)} is none of ${levels.join(', ')}`);
+  const caFile = given(variables, ENV.redisCaFile);
+  return {
+    redis: { url: required(variables, ENV.redisUrl), ...(caFile === undefined ? {} : { caFile }) },
+    token: required(variables, ENV.token),
+    uid,
+    namespace: required(variables, ENV.namespace),
+    pod: required(variables, ENV.pod),
+    logLevel,
+  };
+}
+
+/** Where a client finds the server pod. @throws UserError */
+export function readServerUrl(variables: Variables): string {
+  const url = required(variables, ENV.serverUrl);
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw wrong(ENV.serverUrl, `${JSON.stringify(url)} is not an http:// URL`);
+  return url;
+}
+
+/** What no log line and no message may show. */
+export function secretsOf({ redis, token }: PodEnvironment): string[] {
+  const password = URL.canParse(redis.url) ? new URL(redis.url).password : '';
+  return [redis.url, token, password, decoded(password)];
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** An empty variable says as little as none. */
+const given = (variables: Variables, name: string): string | undefined => variables[name] || undefined;
+
+function required(variables: Variables, name: string): string {
+  const value = given(variables, name);
+  if (value === undefined) throw wrong(name, 'it is not set');
+  return value;
+}
+
+function wrong(name: string, what: string): UserError {
+  return new UserError(`environment variable ${name}: ${what}`, {
+    hint: 'The operator sets it: `fedbiot server` and `fedbiot client` run in its pods. To run a job here, use `fedbiot run`.',
+  });
+}

@@ -1,0 +1,28 @@
+import { openModelDirectory, type ModelDirectory } from '../../model/directory.ts';
+import { loadTokenizer, type Tokenizer } from '../../model/tokenizer.ts';
+import { scanFinite } from '../../model/weights.ts';
+import { loadServerData, type ServerData } from '../job-data.ts';
+import { absoluteUri, type UriFolders } from '../job-record.ts';
+import type { Pod } from '../run-role.ts';
+import { uriFolders } from './context.ts';
+
+/** What a server reads: the full model and its own data, never the clients'. */
+export interface ServerInputs {
+  readonly folders: UriFolders;
+  readonly model: ModelDirectory;
+  readonly tokenizer: Tokenizer;
+  readonly data: ServerData;
+  /** About records that were cut or left out. */
+  readonly warnings: readonly string[];
+}
+
+/** @throws UserError for everything that is wrong with the model or the data */
+export async function openServerInputs({ context, job: { spec } }: Pod): Promise<ServerInputs> {
+  const folders = uriFolders(spec, context.folders);
+  const model = await openModelDirectory(absoluteUri(spec.model.uri, folders.model));
+  await scanFinite(model.weights, { signal: context.signal });
+  const tokenizer = await loadTokenizer(model.path);
+  const warnings: string[] = [];
+  const data = await loadServerData(spec, tokenizer, folders.publicData, (message) => warnings.push(message));
+  return { folders, model, tokenizer, data, warnings };
+}

@@ -1,0 +1,124 @@
+import type { Logger } from 'pino';
+import { LABEL, MANAGER } from '../plan/labels.ts';
+import type { JobObject } from '../reconcile/ports.ts';
+import type { ApiClient } from './api-client.ts';
+import { Collection } from './collection.ts';
+import { WATCH_TIMES } from './list-watch.ts';
+import type { WatchTimes } from './list-watch.ts';
+import { jobReader } from './read-job.ts';
+import type { JobEntry } from './read-job.ts';
+import { BatchJob, Pod, reader, WholeObject } from './read-object.ts';
+import type { Read } from './read-object.ts';
+import { RESOURCE } from './resources.ts';
+import type { Resource } from './resources.ts';
+import { Store } from './store.ts';
+import type { Stored } from './store.ts';
+
+export interface CacheTimes extends WatchTimes {
+  /** How often every job is looked at though nothing was heard of it. */
+  readonly resyncMs: number;
+}
+
+export const CACHE_TIMES: CacheTimes = { ...WATCH_TIMES, resyncMs: 600_000 };
+
+export interface CachesSettings {
+  readonly client: ApiClient;
+  readonly namespaces: readonly string[] | null;
+  readonly log: Logger;
+  readonly times: CacheTimes;
+  changed(key: string): void;
+  removed(job: JobObject): void;
+}
+
+/** Jobs and what was made for them, as the watches last told. */
+export class Caches {
+  readonly jobs: Collection<JobEntry>;
+  readonly configMaps: Collection<WholeObject>;
+  readonly secrets: Collection<WholeObject>;
+  readonly services: Collection<WholeObject>;
+  readonly claims: Collection<WholeObject>;
+  readonly policies: Collection<WholeObject>;
+  readonly batchJobs: Collection<BatchJob>;
+  readonly pods: Collection<Pod>;
+  readonly #settings: CachesSettings;
+  #resync: NodeJS.Timeout | undefined;
+
+  constructor(settings: CachesSettings) {
+    this.#settings = settings;
+    const store = new Store<JobEntry>({
+      jobOf: () => null,
+      changed: ({ job }) => {
+        if (job !== null) this.#changed(keyOf(job.metadata));
+      },
+      removed: ({ known }) => {
+        if (known !== null) this.#guarded(() => settings.removed(known));
+      },
+    });
+    const read = jobReader((namespace, name) => store.get(namespace, name), settings.log);
+    this.jobs = new Collection({ ...settings, resource: RESOURCE.fedbiotJob, read, store });
+    this.configMaps = this.#made(RESOURCE.configMap, reader(RESOURCE.configMap, WholeObject));
+    this.secrets = this.#made(RESOURCE.secret, reader(RESOURCE.secret, WholeObject));
+    this.services = this.#made(RESOURCE.service, reader(RESOURCE.service, WholeObject));
+    this.claims = this.#made(RESOURCE.claim, reader(RESOURCE.claim, WholeObject));
+    this.policies = this.#made(RESOURCE.policy, reader(RESOURCE.policy, WholeObject));
+    this.batchJobs = this.#made(RESOURCE.job, reader(RESOURCE.job, BatchJob));
+    this.pods = this.#made(RESOURCE.pod, reader(RESOURCE.pod, Pod));
+  }
+
+  start(): void {
+    for (const collection of this.#all()) collection.start();
+    this.#resync = setInterval(() => {
+      for (const { metadata } of this.jobs.store.all()) this.#changed(keyOf(metadata));
+    }, this.#settings.times.resyncMs);
+  }
+
+  missing(): string | null {
+    const missing = this.#all().flatMap((collection) => collection.missing());
+    return missing.length === 0 ? null : `not listed yet: ${missing.join(', ')}`;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#resync);
+    await Promise.all(this.#all().map((collection) => collection.close()));
+  }
+
+  /** Where objects of a kind are kept; undefined: they are not. */
+  of(resource: Resource): Pick<Collection<Stored>, 'made' | 'wrote'> | undefined {
+    return this.#all().find((collection) => collection.resource === resource);
+  }
+
+  #changed(key: string): void {
+    this.#guarded(() => this.#settings.changed(key));
+  }
+
+  /** What those who are told do wrong stops nothing here. */
+  #guarded(tell: () => void): void {
+    try {
+      tell();
+    } catch (error) {
+      this.#settings.log.error({ err: error }, 'a change could not be handled');
+    }
+  }
+
+  #all() {
+    return [this.jobs, this.configMaps, this.secrets, this.services, this.claims, this.policies, this.batchJobs, this.pods];
+  }
+
+  /** Of what the operator makes, or what comes of it. */
+  #made<T extends Stored>(resource: Resource, read: Read<T>): Collection<T> {
+    const tell = (object: T) => {
+      const job = jobOf(object);
+      if (job !== null) this.#changed(job);
+    };
+    const store = new Store<T>({ jobOf, changed: tell, removed: tell });
+    return new Collection({ ...this.#settings, resource, labelSelector: `app.kubernetes.io/managed-by=${MANAGER}`, read, store });
+  }
+}
+
+/** The job that an object was made for, by its label. */
+function jobOf({ metadata }: Stored): string | null {
+  const job = metadata.labels?.[LABEL.job];
+  return job === undefined ? null : `${metadata.namespace}/${job}`;
+}
+
+const keyOf = ({ namespace, name }: JobObject['metadata']): string => `${namespace}/${name}`;

@@ -1,0 +1,143 @@
+import { hostname } from 'node:os';
+import type { KubeConfig } from '@kubernetes/client-node';
+import type { Logger } from 'pino';
+import { jobLog } from '../log.ts';
+import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
+import { namesOf } from '../plan/names.ts';
+import type { JobObject, Observed, ReconcilePorts } from '../reconcile/ports.ts';
+import { ApiClient } from './api-client.ts';
+import { CACHE_TIMES, Caches } from './caches.ts';
+import type { CacheTimes } from './caches.ts';
+import { EventRecorder } from './event-recorder.ts';
+import { UserSecrets } from './user-secrets.ts';
+import { writes } from './writes.ts';
+
+export interface ClusterSettings {
+  readonly kubeConfig: KubeConfig;
+  /** null: all. */
+  readonly namespaces: readonly string[] | null;
+  readonly log: Logger;
+  /** Counts every request to the API server. */
+  readonly request: OperatorMetrics['request'];
+  /** The FedBiOTJob `namespace/name` must be looked at. */
+  changed(key: string): void;
+  /** The job is gone. */
+  removed(job: JobObject): void;
+  readonly times?: Partial<CacheTimes>;
+  readonly requestTimeoutMs?: number;
+}
+
+const REDIS_PORT = 6379;
+const CA_KEY = 'ca.crt';
+
+/** The operator's hands and eyes: jobs and their objects as watches tell of them, and the writes of the reconciler. */
+export class Cluster {
+  readonly ports: Omit<ReconcilePorts, 'progressOf' | 'now' | 'freshToken'>;
+  readonly #log: Logger;
+  readonly #client: ApiClient;
+  readonly #caches: Caches;
+  readonly #secrets: UserSecrets;
+  readonly #events: EventRecorder;
+
+  constructor(settings: ClusterSettings) {
+    const { kubeConfig, namespaces, log, request, times, requestTimeoutMs } = settings;
+    this.#log = log;
+    this.#client = new ApiClient({ kubeConfig, request, ...(requestTimeoutMs === undefined ? {} : { timeoutMs: requestTimeoutMs }) });
+    this.#events = new EventRecorder({ client: this.#client, log, instance: hostname() });
+    this.#secrets = new UserSecrets(this.#client, log);
+    this.#caches = new Caches({
+      client: this.#client,
+      namespaces,
+      log,
+      times: { ...CACHE_TIMES, ...times },
+      changed: (key) => settings.changed(key),
+      removed: (job) => {
+        this.#events.forget(job.metadata.uid);
+        settings.removed(job);
+      },
+    });
+    this.ports = {
+      ...writes(this.#client, this.#caches),
+      getJob: (namespace, name) => this.#caches.jobs.store.get(namespace, name)?.job ?? null,
+      observe: (job) => this.#observe(job),
+      recordEvent: (job, event) => this.#events.record(job, event),
+    };
+  }
+
+  /** Begins all watches. */
+  start(): void {
+    this.#caches.start();
+  }
+
+  /** What has not been listed yet, in words; null: everything has. */
+  missing(): string | null {
+    return this.#caches.missing();
+  }
+
+  /** Every job that can be understood. */
+  jobs(): readonly JobObject[] {
+    return this.#caches.jobs.store.all().flatMap(({ job }) => (job === null ? [] : [job]));
+  }
+
+  /** URL of the Redis that the job brings; null: it brings none, or its Secret cannot be read. */
+  redisUrlOf(job: JobObject): Promise<string | null> {
+    return this.#orNull(job, this.#redisUrl(job));
+  }
+
+  /** PEM of the authority that signed the certificate of the job's Redis; null: the job names none, or its Secret cannot be read. */
+  caOf(job: JobObject): Promise<string | null> {
+    const secret = job.spec.redis?.tls?.caSecret;
+    if (secret === undefined) return Promise.resolve(null);
+    return this.#orNull(job, this.#secrets.read(job.metadata.namespace, secret.name, CA_KEY));
+  }
+
+  /** Once all watches have ended, and the events that are under way are told. */
+  async close(): Promise<void> {
+    await this.#caches.close();
+    await this.#events.settled();
+    this.#client.close();
+  }
+
+  async #observe(job: JobObject): Promise<Observed> {
+    const missing = this.missing();
+    // What has not been listed looks as if it did not exist.
+    if (missing !== null) throw new Error(missing);
+    const { name, namespace } = job.metadata;
+    const names = namesOf(name);
+    const { configMaps, secrets, services, claims, policies, batchJobs, pods } = this.#caches;
+    return {
+      configMap: configMaps.store.get(namespace, names.configMap),
+      credentials: secrets.store.get(namespace, names.credentials),
+      serverJob: batchJobs.store.get(namespace, names.server),
+      clientsJob: batchJobs.store.get(namespace, names.clients),
+      service: services.store.get(namespace, names.service),
+      outputClaim: claims.store.get(namespace, names.output),
+      serverPolicy: policies.store.get(namespace, names.server),
+      clientsPolicy: policies.store.get(namespace, names.clients),
+      pods: pods.store.ofJob(`${namespace}/${name}`),
+      redisPort: portOf(await this.#redisUrl(job)),
+    };
+  }
+
+  #redisUrl({ metadata, spec }: JobObject): Promise<string | null> {
+    const { redis } = spec;
+    return redis === undefined ? Promise.resolve(null) : this.#secrets.read(metadata.namespace, redis.urlFrom.name, redis.urlFrom.key);
+  }
+
+  async #orNull(job: JobObject, secret: Promise<string | null>): Promise<string | null> {
+    try {
+      return await secret;
+    } catch (error) {
+      const log = jobLog(this.#log, job.metadata.namespace, job.metadata.name);
+      log.warn({ reason: error instanceof Error ? error.message : String(error) }, 'a Secret of the job cannot be read');
+      return null;
+    }
+  }
+}
+
+function portOf(url: string | null): number | null {
+  if (url === null || !URL.canParse(url)) return null;
+  const { protocol, port } = new URL(url);
+  if (protocol !== 'redis:' && protocol !== 'rediss:') return null;
+  return port === '' ? REDIS_PORT : Number(port);
+}

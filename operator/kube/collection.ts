@@ -1,0 +1,74 @@
+import type { Logger } from 'pino';
+import type { ApiClient } from './api-client.ts';
+import { ListWatch } from './list-watch.ts';
+import type { WatchTimes } from './list-watch.ts';
+import type { Read } from './read-object.ts';
+import { collectionPath } from './resources.ts';
+import type { Resource } from './resources.ts';
+import type { Store, Stored } from './store.ts';
+
+export interface CollectionSettings<T extends Stored> {
+  readonly client: ApiClient;
+  readonly resource: Resource;
+  /** null: all. */
+  readonly namespaces: readonly string[] | null;
+  readonly labelSelector?: string;
+  readonly read: Read<T>;
+  readonly store: Store<T>;
+  readonly log: Logger;
+  readonly times: WatchTimes;
+}
+
+/** The objects of one kind in all namespaces that matter, followed by a watch in each, or by one for all. */
+export class Collection<T extends Stored> {
+  readonly resource: Resource;
+  readonly store: Store<T>;
+  readonly #read: Read<T>;
+  readonly #watches: readonly { readonly namespace: string | null; readonly watch: ListWatch<T> }[];
+
+  constructor({ client, resource, namespaces, labelSelector, read, store, log, times }: CollectionSettings<T>) {
+    this.resource = resource;
+    this.store = store;
+    this.#read = read;
+    this.#watches = (namespaces ?? [null]).map((namespace) => ({
+      namespace,
+      watch: new ListWatch({
+        client,
+        path: collectionPath(resource, namespace),
+        ...(labelSelector === undefined ? {} : { labelSelector }),
+        read,
+        log: log.child({ watch: resource.plural, ...(namespace === null ? {} : { namespace }) }),
+        times,
+        replace: (objects) => store.replace(objects, namespace),
+        put: (object) => store.put(object),
+        drop: (metadata) => store.drop(metadata),
+      }),
+    }));
+  }
+
+  start(): void {
+    for (const { watch } of this.#watches) watch.start();
+  }
+
+  /** What has not been listed yet, in words. */
+  missing(): readonly string[] {
+    const { plural } = this.resource;
+    return this.#watches.flatMap(({ namespace, watch }) => (watch.hasListed ? [] : namespace === null ? plural : `${plural} in ${namespace}`));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#watches.map(({ watch }) => watch.close()));
+  }
+
+  /** The API server's answer when an object was made. */
+  made(answer: unknown): void {
+    const object = this.#read(answer);
+    if (object !== null) this.store.made(object);
+  }
+
+  /** The API server's answer when an object was changed. */
+  wrote(answer: unknown): void {
+    const object = this.#read(answer);
+    if (object !== null) this.store.wrote(object);
+  }
+}

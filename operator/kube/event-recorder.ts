@@ -1,0 +1,159 @@
+import { randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import { GROUP } from '../../crds/schema/job.ts';
+import { jobLog } from '../log.ts';
+import type { EventRecord, JobObject } from '../reconcile/ports.ts';
+import { MERGE_PATCH } from './api-client.ts';
+import type { ApiClient } from './api-client.ts';
+import { collectionPath, objectPath, RESOURCE } from './resources.ts';
+
+/** The API server's limits: bytes of `note`, characters of `reason`. */
+const MAX_NOTE_BYTES = 1024;
+const MAX_REASON = 128;
+
+/** client-go's: what is told again within this time is counted, not repeated. */
+const SERIES_MS = 6 * 60_000;
+
+/** client-go's, a job: so many events at once, and one more each five minutes. */
+const BURST = 25;
+const REFILL_MS = 5 * 60_000;
+
+interface Series {
+  readonly uid: string;
+  /** Of the Event. */
+  readonly name: string;
+  count: number;
+  lastMs: number;
+  /** Settles once all that was told so far is written. */
+  written: Promise<void>;
+}
+
+interface Allowance {
+  events: number;
+  at: number;
+}
+
+export interface EventRecorderSettings {
+  readonly client: ApiClient;
+  readonly log: Logger;
+  /** The operator's pod, or another name of this process. */
+  readonly instance: string;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
+/** Tells jobs' events to the API server: nobody waits for it, and what cannot be told is logged. */
+export class EventRecorder {
+  readonly #settings: EventRecorderSettings;
+  readonly #now: () => number;
+  readonly #series = new Map<string, Series>();
+  readonly #allowances = new Map<string, Allowance>();
+
+  constructor(settings: EventRecorderSettings) {
+    this.#settings = settings;
+    this.#now = settings.now ?? Date.now;
+  }
+
+  record(job: JobObject, event: EventRecord): void {
+    const now = this.#now();
+    const { uid } = job.metadata;
+    if (!this.#mayTell(uid, now)) {
+      this.#log(job).warn({ event: event.reason }, 'too many events of this job: one is not told');
+      return;
+    }
+    const key = JSON.stringify([uid, event.type, event.reason, event.message]);
+    const known = this.#series.get(key);
+    if (known !== undefined && now - known.lastMs < SERIES_MS) {
+      known.count++;
+      known.lastMs = now;
+      const { count } = known;
+      known.written = known.written.then(() => this.#attempt(job, key, () => this.#repeat(job, known, count, now)));
+      return;
+    }
+    this.#forgetPast(now);
+    const series: Series = { uid, name: nameOf(job), count: 1, lastMs: now, written: Promise.resolve() };
+    series.written = this.#attempt(job, key, () => this.#tell(job, event, series.name, now));
+    this.#series.set(key, series);
+  }
+
+  /** The job is gone. */
+  forget(uid: string): void {
+    this.#allowances.delete(uid);
+    for (const [key, series] of this.#series) if (series.uid === uid) this.#series.delete(key);
+  }
+
+  /** Once all that was told is written, or cannot be. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#series.values()].map(({ written }) => written));
+  }
+
+  #log({ metadata }: JobObject): Logger {
+    return jobLog(this.#settings.log, metadata.namespace, metadata.name);
+  }
+
+  #mayTell(uid: string, now: number): boolean {
+    const events = allowed(this.#allowances.get(uid), now);
+    const may = events >= 1;
+    this.#allowances.set(uid, { events: may ? events - 1 : events, at: now });
+    return may;
+  }
+
+  #forgetPast(now: number): void {
+    for (const [key, { lastMs }] of this.#series) if (now - lastMs >= SERIES_MS) this.#series.delete(key);
+    for (const [uid, allowance] of this.#allowances) if (allowed(allowance, now) === BURST) this.#allowances.delete(uid);
+  }
+
+  /** What failed is told anew the next time. */
+  async #attempt(job: JobObject, key: string, write: () => Promise<unknown>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      this.#series.delete(key);
+      this.#log(job).warn({ reason: error instanceof Error ? error.message : String(error) }, 'an event could not be told');
+    }
+  }
+
+  async #tell(job: JobObject, event: EventRecord, name: string, now: number): Promise<void> {
+    const { apiVersion, kind, metadata } = job;
+    const { namespace, uid, resourceVersion } = metadata;
+    await this.#settings.client.json('POST', collectionPath(RESOURCE.event, namespace), {
+      body: {
+        apiVersion: RESOURCE.event.apiVersion,
+        kind: RESOURCE.event.kind,
+        metadata: { name, namespace },
+        eventTime: microTime(now),
+        reportingController: `${GROUP}/operator`,
+        reportingInstance: this.#settings.instance.slice(0, 128),
+        action: 'Reconcile',
+        reason: event.reason.slice(0, MAX_REASON),
+        regarding: { apiVersion, kind, name: metadata.name, namespace, uid, ...(resourceVersion === undefined ? {} : { resourceVersion }) },
+        note: cut(event.message),
+        type: event.type,
+      },
+    });
+  }
+
+  async #repeat(job: JobObject, { name }: Series, count: number, now: number): Promise<void> {
+    await this.#settings.client.json('PATCH', objectPath(RESOURCE.event, job.metadata.namespace, name), {
+      contentType: MERGE_PATCH,
+      body: { series: { count, lastObservedTime: microTime(now) } },
+    });
+  }
+}
+
+/** A job that nothing is known of may tell as much as ever. */
+const allowed = (before: Allowance | undefined, now: number): number =>
+  before === undefined ? BURST : Math.min(BURST, before.events + (now - before.at) / REFILL_MS);
+
+const nameOf = ({ metadata }: JobObject): string => `${metadata.name}.${randomBytes(8).toString('hex')}`;
+
+/** Kubernetes' MicroTime, which wants all six digits. */
+const microTime = (ms: number): string => new Date(ms).toISOString().replace('Z', '000Z');
+
+function cut(message: string): string {
+  const bytes = Buffer.from(message);
+  if (bytes.length <= MAX_NOTE_BYTES) return message;
+  const end = '…';
+  // A character that was cut in two reads as U+FFFD.
+  return `${bytes.subarray(0, MAX_NOTE_BYTES - Buffer.byteLength(end)).toString('utf8').replace(/\ufffd$/, '')}${end}`;
+}

@@ -1,0 +1,28 @@
+/** What came cannot be understood: asking for the same again would bring the same. */
+export class Unreadable extends Error {
+  override readonly name = 'Unreadable';
+}
+
+const NEWLINE = 0x0a;
+
+/** The lines of a stream that are not empty; `heard` is told of every piece. @throws Unreadable at a line of more bytes than `most` */
+export async function* linesOf(stream: AsyncIterable<Uint8Array>, most: number, heard: () => void): AsyncGenerator<string> {
+  let begun: Uint8Array[] = [];
+  let bytes = 0;
+  const keep = (piece: Uint8Array) => {
+    begun.push(piece);
+    bytes += piece.length;
+    if (bytes > most) throw new Unreadable(`a line has more than ${most} bytes`);
+  };
+  for await (const chunk of stream) {
+    heard();
+    let start = 0;
+    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
+      keep(chunk.subarray(start, end));
+      if (bytes > 0) yield Buffer.concat(begun).toString('utf8');
+      [begun, bytes, start] = [[], 0, end + 1];
+    }
+    keep(chunk.subarray(start));
+  }
+  // The rest is a line that was cut off.
+}

@@ -1,0 +1,132 @@
+import Type from 'typebox';
+import type { Static, TSchema } from 'typebox';
+import { Compile } from 'typebox/compile';
+import Value from 'typebox/value';
+import { isRecord } from '../../crds/schema/node.ts';
+import type { Resource } from './resources.ts';
+
+/** The parts of objects that are kept. What a schema does not name – managed fields above all – is dropped: caches hold every object. */
+
+const text = Type.String();
+const textOrNone = Type.Optional(text);
+const words = Type.Record(text, text);
+const condition = Type.Object({
+  type: text,
+  status: text,
+  reason: textOrNone,
+  message: textOrNone,
+  lastTransitionTime: textOrNone,
+});
+
+export const Metadata = Type.Object({
+  name: text,
+  namespace: text,
+  uid: text,
+  resourceVersion: text,
+  generation: Type.Optional(Type.Integer()),
+  creationTimestamp: textOrNone,
+  deletionTimestamp: textOrNone,
+  labels: Type.Optional(words),
+  ownerReferences: Type.Optional(
+    Type.Array(
+      Type.Object({
+        apiVersion: text,
+        kind: text,
+        name: text,
+        uid: text,
+        controller: Type.Optional(Type.Boolean()),
+        blockOwnerDeletion: Type.Optional(Type.Boolean()),
+      }),
+    ),
+  ),
+});
+
+/** Every stored object has one. */
+export type Metadata = Static<typeof Metadata>;
+
+const header = { apiVersion: text, kind: text, metadata: Metadata };
+
+/** An object of which all is compared with the plan. */
+export const WholeObject = Type.Object({
+  ...header,
+  spec: Type.Optional(Type.Unknown()),
+  data: Type.Optional(words),
+  type: textOrNone,
+  immutable: Type.Optional(Type.Boolean()),
+});
+export type WholeObject = Static<typeof WholeObject>;
+
+export const BatchJob = Type.Object({
+  ...header,
+  spec: Type.Optional(Type.Object({ suspend: Type.Optional(Type.Boolean()) })),
+  status: Type.Optional(
+    Type.Object({
+      active: Type.Optional(Type.Number()),
+      ready: Type.Optional(Type.Number()),
+      failed: Type.Optional(Type.Number()),
+      succeeded: Type.Optional(Type.Number()),
+      startTime: textOrNone,
+      conditions: Type.Optional(Type.Array(condition)),
+    }),
+  ),
+});
+export type BatchJob = Static<typeof BatchJob>;
+
+const containerStatuses = Type.Optional(
+  Type.Array(
+    Type.Object({
+      name: text,
+      state: Type.Optional(
+        Type.Object({
+          waiting: Type.Optional(Type.Object({ reason: textOrNone, message: textOrNone })),
+          running: Type.Optional(Type.Object({ startedAt: textOrNone })),
+          terminated: Type.Optional(
+            Type.Object({ exitCode: Type.Number(), reason: textOrNone, message: textOrNone, finishedAt: textOrNone }),
+          ),
+        }),
+      ),
+    }),
+  ),
+);
+
+export const Pod = Type.Object({
+  ...header,
+  status: Type.Optional(
+    Type.Object({
+      phase: textOrNone,
+      reason: textOrNone,
+      message: textOrNone,
+      conditions: Type.Optional(Type.Array(condition)),
+      containerStatuses,
+      initContainerStatuses: containerStatuses,
+    }),
+  ),
+});
+export type Pod = Static<typeof Pod>;
+
+/** Takes what is kept of an object out of what the API server told; null: it is not such an object. */
+export type Read<T> = (value: unknown) => T | null;
+
+export function reader<S extends TSchema>({ apiVersion, kind }: Resource, schema: S): Read<Static<S>> {
+  const validator = Compile(schema);
+  return (value) => {
+    if (!isRecord(value)) return null;
+    // In a list, objects of Kubernetes' own kinds do not say what they are.
+    const kept = withoutNulls(Value.Clean(schema, { ...value, apiVersion, kind }));
+    return validator.Check(kept) ? kept : null;
+  };
+}
+
+/** Kubernetes writes null where it means nothing, for times above all. */
+export function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(Object.entries(value).flatMap(([name, field]) => (field === null ? [] : [[name, withoutNulls(field)]])));
+}
+
+const metadataCheck = Compile(Metadata);
+
+export function readMetadata(value: unknown): Metadata | null {
+  const metadata = isRecord(value) && isRecord(value['metadata']) ? withoutNulls(Value.Clean(Metadata, { ...value['metadata'] })) : null;
+  return metadataCheck.Check(metadata) ? metadata : null;
+}

@@ -1,0 +1,116 @@
+import type { Metadata } from './read-object.ts';
+
+export interface Stored {
+  readonly metadata: Metadata;
+}
+
+export interface StoreSettings<T> {
+  /** The job that an object belongs to, `namespace/name`; null: none. */
+  jobOf(object: T): string | null;
+  /** An object is new, or may have changed. */
+  changed(object: T): void;
+  removed(object: T): void;
+}
+
+/** How long an object that was made here is believed in before it is seen. */
+const EXPECTED_MS = 5_000;
+
+/** The objects of one kind as they were last seen. */
+export class Store<T extends Stored> {
+  readonly #settings: StoreSettings<T>;
+  readonly #objects = new Map<string, T>();
+  /** Keys of objects, by job. */
+  readonly #jobs = new Map<string, Set<string>>();
+  /** What was made here and has not been seen: without it, a second look would make it again. */
+  readonly #expected = new Map<string, { readonly object: T; readonly until: number }>();
+
+  constructor(settings: StoreSettings<T>) {
+    this.#settings = settings;
+  }
+
+  get(namespace: string, name: string): T | null {
+    const key = `${namespace}/${name}`;
+    const expected = this.#expected.get(key);
+    if (expected !== undefined && expected.until < performance.now()) this.#expected.delete(key);
+    return this.#objects.get(key) ?? this.#expected.get(key)?.object ?? null;
+  }
+
+  all(): readonly T[] {
+    return [...this.#objects.values()];
+  }
+
+  ofJob(job: string): readonly T[] {
+    return [...(this.#jobs.get(job) ?? [])].flatMap((key) => this.#objects.get(key) ?? []);
+  }
+
+  put(object: T): void {
+    const key = keyOf(object);
+    const before = this.#objects.get(key);
+    // Deleted and made again, and nobody saw it between.
+    if (before !== undefined && before.metadata.uid !== object.metadata.uid) this.#remove(key, before);
+    this.#expected.delete(key);
+    this.#set(key, object);
+    this.#settings.changed(object);
+  }
+
+  drop({ namespace, name, uid }: Pick<Metadata, 'namespace' | 'name' | 'uid'>): void {
+    const key = `${namespace}/${name}`;
+    if (this.#expected.get(key)?.object.metadata.uid === uid) this.#expected.delete(key);
+    const before = this.#objects.get(key);
+    if (before !== undefined && before.metadata.uid === uid) this.#remove(key, before);
+  }
+
+  /** All that exists in a namespace (null: in any); what was there and is not any more, is gone. */
+  replace(objects: readonly T[], namespace: string | null): void {
+    const keys = new Set(objects.map(keyOf));
+    for (const [key, object] of this.#objects) {
+      if (!keys.has(key) && (namespace === null || object.metadata.namespace === namespace)) this.#remove(key, object);
+    }
+    for (const object of objects) this.put(object);
+  }
+
+  /** Made here just now. */
+  made(object: T): void {
+    const key = keyOf(object);
+    if (!this.#objects.has(key)) this.#expected.set(key, { object, until: performance.now() + EXPECTED_MS });
+  }
+
+  /** Changed here just now: what is known must not be older. Not told as a change. */
+  wrote(object: T): void {
+    const key = keyOf(object);
+    const before = this.#objects.get(key);
+    if (before === undefined || before.metadata.uid !== object.metadata.uid) return;
+    if (isNewer(object.metadata.resourceVersion, before.metadata.resourceVersion)) this.#set(key, object);
+  }
+
+  #set(key: string, object: T): void {
+    const before = this.#objects.get(key);
+    if (before !== undefined) this.#unlink(key, before);
+    this.#objects.set(key, object);
+    const job = this.#settings.jobOf(object);
+    if (job === null) return;
+    const keys = this.#jobs.get(job);
+    if (keys === undefined) this.#jobs.set(job, new Set([key]));
+    else keys.add(key);
+  }
+
+  #remove(key: string, object: T): void {
+    this.#unlink(key, object);
+    this.#objects.delete(key);
+    this.#settings.removed(object);
+  }
+
+  #unlink(key: string, object: T): void {
+    const job = this.#settings.jobOf(object);
+    const keys = job === null ? undefined : this.#jobs.get(job);
+    if (job === null || keys === undefined) return;
+    keys.delete(key);
+    if (keys.size === 0) this.#jobs.delete(job);
+  }
+}
+
+const keyOf = ({ metadata }: Stored): string => `${metadata.namespace}/${metadata.name}`;
+
+/** Versions of one kind are whole numbers that grow, too long for a double. */
+const isNewer = (version: string, than: string): boolean =>
+  version.length === than.length ? version > than : version.length > than.length;

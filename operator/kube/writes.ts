@@ -1,0 +1,89 @@
+import type { FedBiOTJobStatus } from '../../crds/types.ts';
+import { MANAGER } from '../plan/labels.ts';
+import type { JobObject, ObjectReference, ObservedObject, PlannedObject, ReconcilePorts } from '../reconcile/ports.ts';
+import { APPLY_PATCH, MERGE_PATCH } from './api-client.ts';
+import type { ApiClient } from './api-client.ts';
+import { ApiError, CODE, isApiError } from './api-error.ts';
+import type { Caches } from './caches.ts';
+import { readMetadata } from './read-object.ts';
+import { collectionPath, objectPath, RESOURCE, resourceOf } from './resources.ts';
+
+/** The writes that the reconciler asks for, and the one read past the caches. What the API server answers goes into the caches. */
+export function writes(client: ApiClient, caches: Caches): Pick<ReconcilePorts, 'read' | 'create' | 'apply' | 'patchSpec' | 'deleteObject' | 'updateStatus'> {
+  return {
+    async read(reference: ObjectReference): Promise<ObservedObject | null> {
+      try {
+        const metadata = readMetadata(await client.json('GET', pathOf(reference)));
+        if (metadata === null) throw new Error(`${reference.kind} ${reference.name}: the answer is no object`);
+        return { kind: reference.kind, metadata };
+      } catch (error) {
+        if (isApiError(error, CODE.notFound)) return null;
+        throw error;
+      }
+    },
+
+    async create(object: PlannedObject): Promise<'created' | 'exists'> {
+      const resource = resourceOf(object);
+      try {
+        const answer = await client.json('POST', collectionPath(resource, object.metadata.namespace), { query: { fieldManager: MANAGER }, body: object });
+        caches.of(resource)?.made(answer);
+        return 'created';
+      } catch (error) {
+        if (isApiError(error, CODE.conflict) && error.status.reason === 'AlreadyExists') return 'exists';
+        throw error;
+      }
+    },
+
+    async apply(object: PlannedObject): Promise<void> {
+      const { apiVersion, kind, metadata } = object;
+      const answer = await client.json('PATCH', pathOf({ apiVersion, kind, ...metadata }), {
+        query: { fieldManager: MANAGER, force: true },
+        contentType: APPLY_PATCH,
+        body: object,
+      });
+      caches.of(resourceOf(object))?.wrote(answer);
+    },
+
+    async patchSpec(reference: ObjectReference, spec: Readonly<Record<string, unknown>>): Promise<void> {
+      const { uid } = reference;
+      try {
+        const answer = await client.json('PATCH', pathOf(reference), {
+          query: { fieldManager: MANAGER },
+          contentType: MERGE_PATCH,
+          body: { ...(uid === undefined ? {} : { metadata: { uid } }), spec },
+        });
+        caches.of(resourceOf(reference))?.wrote(answer);
+      } catch (error) {
+        throw isOfAnotherUid(error) ? new ApiError(`${reference.kind} ${reference.name} is another than before`, CODE.conflict, error.body) : error;
+      }
+    },
+
+    async deleteObject(reference: ObjectReference): Promise<void> {
+      const { uid } = reference;
+      try {
+        await client.json('DELETE', pathOf(reference), {
+          body: { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Background', ...(uid === undefined ? {} : { preconditions: { uid } }) },
+        });
+      } catch (error) {
+        const isGone = isApiError(error, CODE.notFound) || (uid !== undefined && isApiError(error, CODE.conflict));
+        if (!isGone) throw error;
+      }
+    },
+
+    async updateStatus({ apiVersion, kind, metadata }: JobObject, status: FedBiOTJobStatus): Promise<void> {
+      const { name, namespace, uid, resourceVersion } = metadata;
+      const answer = await client.json('PUT', `${objectPath(RESOURCE.fedbiotJob, namespace, name)}/status`, {
+        query: { fieldManager: MANAGER },
+        // With the version that the status was derived from: where somebody was faster, it is derived again.
+        body: { apiVersion, kind, metadata: { name, namespace, uid, resourceVersion }, status },
+      });
+      caches.jobs.wrote(answer);
+    },
+  };
+}
+
+const pathOf = (reference: ObjectReference): string => objectPath(resourceOf(reference), reference.namespace, reference.name);
+
+/** An object that was made again under its name: the API server calls the patch invalid, which the job is not to fail for. */
+const isOfAnotherUid = (error: unknown): error is ApiError =>
+  isApiError(error, CODE.invalid) && (error.status.details?.causes?.some(({ field }) => field === 'metadata.uid') ?? false);

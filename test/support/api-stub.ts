@@ -1,0 +1,61 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { KubeConfig } from '@kubernetes/client-node';
+import type { Test } from 'tap';
+
+export interface StubRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+  readonly contentType: string | undefined;
+  readonly body: unknown;
+}
+
+export interface ApiStub {
+  readonly kubeConfig: KubeConfig;
+  /** What was asked so far. */
+  readonly requests: readonly StubRequest[];
+}
+
+/** A server that answers as a test says, where a real API server cannot be made to: it goes with the test. */
+export async function startStub(t: Test, answer: (request: StubRequest, response: ServerResponse) => void | Promise<void>): Promise<ApiStub> {
+  const requests: StubRequest[] = [];
+  const take = async (incoming: IncomingMessage, response: ServerResponse) => {
+    const url = new URL(incoming.url ?? '', 'http://stub');
+    const body = await text(incoming);
+    const request: StubRequest = {
+      method: incoming.method ?? '',
+      path: url.pathname,
+      query: Object.fromEntries(url.searchParams),
+      contentType: incoming.headers['content-type'],
+      body: body === '' ? undefined : JSON.parse(body),
+    };
+    requests.push(request);
+    await answer(request, response);
+  };
+  const server = createServer((incoming, response) => void take(incoming, response));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  const kubeConfig = new KubeConfig();
+  kubeConfig.loadFromClusterAndUser(
+    { name: 'stub', server: `http://127.0.0.1:${address.port}`, skipTLSVerify: true },
+    { name: 'stub', token: 'secret-token' },
+  );
+  return { kubeConfig, requests };
+}
+
+export function answerJson(response: ServerResponse, value: unknown, code = 200): void {
+  response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+}
+
+/** A refusal, as the API server words it. */
+export const answerStatus = (response: ServerResponse, code: number, reason: string, message = reason): void =>
+  answerJson(response, { kind: 'Status', apiVersion: 'v1', status: 'Failure', code, reason, message }, code);

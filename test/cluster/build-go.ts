@@ -1,11 +1,8 @@
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { access, readFile, readdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-
-/** The oldest Go that compiles the module in hyperkube/. */
-const OLDEST_GO = [1, 25] as const;
+import { run } from './run.ts';
 
 export interface Go {
   readonly program: string;
@@ -13,17 +10,28 @@ export interface Go {
   readonly version: string;
 }
 
-/** The machine's Go, or why it cannot be used. Its own place is looked at too: the installer leaves PATH to the user. */
-export async function findGo(): Promise<Go | { readonly skip: string }> {
+/**
+ * The machine's Go, if the module in `source` can be built with it, or why not. Its own place is looked at too: the installer leaves
+ * PATH to the user.
+ */
+export async function findGo(source: string): Promise<Go | { readonly skip: string }> {
+  const oldest = await oldestGo(source);
   for (const program of ['go', '/usr/local/go/bin/go']) {
     const version = (await run(program, ['env', 'GOVERSION'], { env: goEnvironment() }).catch(() => null))?.trim();
     if (version === undefined) continue;
     const [, major, minor] = /^go(\d+)\.(\d+)/.exec(version) ?? [];
     const found = [Number(major), Number(minor)] as const;
-    if (found[0] > OLDEST_GO[0] || (found[0] === OLDEST_GO[0] && found[1] >= OLDEST_GO[1])) return { program, version };
-    return { skip: `${program} is ${version}: Kubernetes needs Go ${OLDEST_GO.join('.')} or newer` };
+    if (found[0] > oldest[0] || (found[0] === oldest[0] && found[1] >= oldest[1])) return { program, version };
+    return { skip: `${program} is ${version}: it is built with Go ${oldest.join('.')} or newer` };
   }
-  return { skip: `no Go: Kubernetes is built from its modules with Go ${OLDEST_GO.join('.')} or newer, or set KUBEBUILDER_ASSETS` };
+  return { skip: `there is no Go: it is built from its modules with Go ${oldest.join('.')} or newer` };
+}
+
+/** What go.mod says. */
+async function oldestGo(source: string): Promise<readonly [number, number]> {
+  const [, major, minor] = /^go (\d+)\.(\d+)/m.exec(await readFile(join(source, 'go.mod'), 'utf8')) ?? [];
+  if (major === undefined || minor === undefined) throw new Error(`${source}/go.mod names no version of Go`);
+  return [Number(major), Number(minor)];
 }
 
 /** Twelve hex digits that name what a build of `source` with this Go would be. */
@@ -64,24 +72,4 @@ function goEnvironment(): NodeJS.ProcessEnv {
 
 function lastLine(error: unknown): string {
   return String(error instanceof Error ? error.message : error).trim().split('\n').at(-1) ?? '';
-}
-
-/** Runs a program to its end and returns its standard output; throws with its standard error. */
-export function run(
-  program: string,
-  args: readonly string[],
-  options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
-): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
-    let output = '';
-    let errors = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (errors = (errors + text).slice(-20_000)));
-    child.on('error', reject);
-    child.on('close', (code, signal) => {
-      if (code === 0) resolve(output);
-      else reject(new Error(`${program} ${args.slice(0, 3).join(' ')}: ${signal ?? `exit code ${code}`}\n${errors}`));
-    });
-  });
 }

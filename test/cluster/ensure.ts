@@ -1,8 +1,8 @@
-import { access, mkdir, mkdtemp, readFile, rename, rm, symlink } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { buildGo, buildId, downloadModules, findGo, type Go } from './build-go.ts';
-import { withLock } from './lock.ts';
+import { buildGo } from './build-go.ts';
+import { cachedBuild, exists } from './go-cache.ts';
+import type { Built } from './go-cache.ts';
 
 const SOURCE = join(import.meta.dirname, 'hyperkube');
 const TAGS = 'etcd,node,kubectl';
@@ -16,47 +16,23 @@ const NAMES = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-schedu
  * or a cache by content, into which the first caller builds from Go modules (minutes; 3 GB of Go's own cache) while others wait.
  * Throws when the build fails; what the machine lacks is a reason to skip.
  */
-export async function ensureKubernetes(): Promise<{ readonly folder: string } | { readonly skip: string }> {
+export async function ensureKubernetes(): Promise<Built> {
   const given = process.env['KUBEBUILDER_ASSETS'];
   if (given !== undefined && given !== '') {
     if (await exists(join(given, 'kube-apiserver'))) return { folder: given };
     throw new Error(`KUBEBUILDER_ASSETS=${given} has no kube-apiserver`);
   }
-  const go = await findGo();
-  if ('skip' in go) return go;
-
-  const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'fedbiot');
-  const folder = join(cache, `kubernetes-${await buildId(SOURCE, go, [TAGS])}`);
-  if (await exists(folder)) return { folder };
-  await mkdir(cache, { recursive: true });
-  return await withLock(
-    `${folder}.lock`,
-    async () => ((await exists(folder)) ? { folder } : await build(folder, go)),
-    () => tell('waiting for another process that builds Kubernetes'),
-  );
-}
-
-async function build(folder: string, go: Go): Promise<{ readonly folder: string } | { readonly skip: string }> {
-  tell(`fetching the modules of Kubernetes ${await version()}`);
-  const missing = await downloadModules(SOURCE, go);
-  if (missing !== null) return missing;
-
-  tell('building it: 7 minutes of processor time where nothing is cached');
-  const aside = await mkdtemp(`${folder}.new-`);
-  try {
-    await compile(aside, go);
-    // Whole or not at all: a folder that is there is a build that ended well.
-    await rename(aside, folder);
-  } finally {
-    await rm(aside, { recursive: true, force: true });
-  }
-  tell(`built ${folder}`);
-  return { folder };
-}
-
-async function compile(aside: string, go: Go): Promise<void> {
-  await buildGo(SOURCE, go, join(aside, PROGRAM), ['-tags', TAGS, '-ldflags', await linkFlags()]);
-  for (const name of NAMES) await symlink(PROGRAM, join(aside, name));
+  const built = await cachedBuild({
+    name: 'kubernetes',
+    source: SOURCE,
+    how: [TAGS],
+    takes: '7 minutes',
+    compile: async (into, go) => {
+      await buildGo(SOURCE, go, join(into, PROGRAM), ['-tags', TAGS, '-ldflags', await linkFlags()]);
+      for (const name of NAMES) await symlink(PROGRAM, join(into, name));
+    },
+  });
+  return 'skip' in built ? { skip: `${built.skip}; or set KUBEBUILDER_ASSETS` } : built;
 }
 
 /** The version that go.mod names, told to the programs as upstream's own build does. */
@@ -79,16 +55,4 @@ async function version(): Promise<string> {
   const found = /^\s*k8s\.io\/kubernetes (v\S+)$/m.exec(await readFile(join(SOURCE, 'go.mod'), 'utf8'))?.[1];
   if (found === undefined) throw new Error(`${SOURCE}/go.mod names no k8s.io/kubernetes`);
   return found;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** To standard error: standard output is the test protocol's. */
-function tell(text: string): void {
-  process.stderr.write(`kubernetes: ${text}\n`);
 }

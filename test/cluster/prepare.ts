@@ -1,5 +1,16 @@
 // Builds what the tests against a real Kubernetes need, before them: a first build takes longer than a test may.
+import { ensureCoreDns } from './ensure-coredns.ts';
 import { ensureKubernetes } from './ensure.ts';
+import { missingForLab } from './lab/requirements.ts';
 
-const found = await ensureKubernetes();
-process.stdout.write('skip' in found ? `tests against a real Kubernetes will be skipped: ${found.skip}\n` : `Kubernetes: ${found.folder}\n`);
+const kubernetes = await ensureKubernetes();
+process.stdout.write('skip' in kubernetes ? `tests against a real Kubernetes will be skipped: ${kubernetes.skip}\n` : `Kubernetes: ${kubernetes.folder}\n`);
+
+// Pods run only in the lab, and only they need names.
+const missing = missingForLab();
+if (missing === null) {
+  const coredns = await ensureCoreDns();
+  process.stdout.write('skip' in coredns ? `tests with real pods will be skipped: ${coredns.skip}\n` : `CoreDNS: ${coredns.folder}\n`);
+} else {
+  process.stdout.write(`tests with real pods will be skipped: ${missing}\n`);
+}

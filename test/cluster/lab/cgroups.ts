@@ -1,0 +1,36 @@
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const ROOT = '/sys/fs/cgroup';
+
+/** The hierarchies that pods are counted and held in: one with cgroup v2, one a controller with v1. */
+function hierarchies(): string[] {
+  if (existsSync(join(ROOT, 'cgroup.controllers'))) return [ROOT];
+  return readdirSync(ROOT)
+    .map((name) => join(ROOT, name))
+    .filter((path) => statSync(path).isDirectory() && !existsSync(join(path, 'cgroup.controllers')));
+}
+
+/** Makes the group `name` under which the kubelet makes its own. */
+export function makeCgroups(name: string): void {
+  for (const hierarchy of hierarchies()) {
+    const group = join(hierarchy, name);
+    if (hierarchy === ROOT) writeFileSync(join(ROOT, 'cgroup.subtree_control'), '+cpuset +cpu +memory +pids');
+    mkdirSync(group, { recursive: true });
+    // With v1 a new cpuset is empty, and nothing can run in it.
+    for (const file of ['cpuset.cpus', 'cpuset.mems']) {
+      if (hierarchy !== ROOT && existsSync(join(group, file))) writeFileSync(join(group, file), readFileSync(join(hierarchy, file)));
+    }
+  }
+}
+
+/** Removes the group and those in it, once their processes are gone. */
+export function removeCgroups(name: string): void {
+  for (const hierarchy of hierarchies()) removeGroup(join(hierarchy, name));
+}
+
+function removeGroup(path: string): void {
+  if (!existsSync(path)) return;
+  for (const entry of readdirSync(path, { withFileTypes: true })) if (entry.isDirectory()) removeGroup(join(path, entry.name));
+  rmdirSync(path);
+}

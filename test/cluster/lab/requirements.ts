@@ -1,0 +1,67 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, statfsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** The namespaces that the lab lives in: own network, own mounts, and processes that all end with the first of them. */
+export const NAMESPACES = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
+
+/** Where Debian's package containernetworking-plugins puts them, and where everybody else does. */
+const CNI_FOLDERS = ['/usr/lib/cni', '/opt/cni/bin'];
+const CNI_PLUGINS = ['bridge', 'host-local', 'loopback'];
+
+/** Programs, and the Debian packages that have them. */
+const PROGRAMS: Readonly<Record<string, string>> = {
+  unshare: 'util-linux',
+  ip: 'iproute2',
+  iptables: 'iptables',
+  containerd: 'containerd',
+  ctr: 'containerd',
+  'containerd-shim-runc-v2': 'containerd',
+  runc: 'runc',
+  'redis-server': 'redis-server',
+  tar: 'tar',
+};
+
+const OVERLAYFS = 0x794c7630;
+
+/** Folder of the CNI plugins; null: there is none with all that the lab needs. */
+export const cniFolder = (): string | null =>
+  CNI_FOLDERS.find((folder) => CNI_PLUGINS.every((name) => existsSync(join(folder, name)))) ?? null;
+
+/** Where a program is; on the folders of root's programs too, which a user's PATH lacks. */
+const pathOf = (name: string): string | undefined =>
+  `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`.split(':').map((folder) => join(folder, name)).find((path) => existsSync(path));
+
+/** The path of a program that this machine has. */
+export function findProgram(name: string): string {
+  const path = pathOf(name);
+  if (path === undefined) throw new Error(`there is no ${name}`);
+  return path;
+}
+
+/** What this machine lacks to run a node of Kubernetes; null: nothing. */
+export function missingForLab(): string | null {
+  if (process.platform !== 'linux') return 'it needs Linux';
+  if (process.getuid?.() !== 0) return 'it needs root';
+  const missing = Object.entries(PROGRAMS).filter(([name]) => pathOf(name) === undefined);
+  const packages = [...new Set([...missing.map(([, name]) => name), ...(cniFolder() === null ? ['containernetworking-plugins'] : [])])];
+  if (packages.length > 0) return `it needs what these packages have: ${packages.join(' ')}`;
+  if (statfsSync(tmpdir()).type === OVERLAYFS) return `${tmpdir()} lies on overlayfs, which cannot carry the layers of containers; set TMPDIR`;
+  return refusedNamespace() ?? missingCgroups();
+}
+
+/** Root in a container often may not do what root may. */
+function refusedNamespace(): string | null {
+  // Loads the module, where it is one and may be loaded.
+  spawnSync('modprobe', ['br_netfilter']);
+  if (!existsSync('/proc/sys/net/bridge/bridge-nf-call-iptables')) return 'the kernel has no br_netfilter';
+  const tried = spawnSync('unshare', [...NAMESPACES, 'ip', 'link', 'add', 'lab0', 'type', 'bridge'], { encoding: 'utf8' });
+  return tried.status === 0 ? null : `this process may not make a network of its own: ${(tried.stderr || String(tried.error)).trim()}`;
+}
+
+function missingCgroups(): string | null {
+  const root = '/sys/fs/cgroup';
+  if (!existsSync(join(root, 'memory')) && !existsSync(join(root, 'cgroup.controllers'))) return `there are no cgroups at ${root}`;
+  return null;
+}

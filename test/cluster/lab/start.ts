@@ -1,0 +1,71 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { until } from '../../support/until.ts';
+import { run } from '../run.ts';
+import type { Component } from './component.ts';
+import { ctr, startContainerd } from './containerd.ts';
+import { startControlPlane } from './control-plane.ts';
+import { NODE, startKubelet } from './kubelet.ts';
+import { prepareMachine } from './network.ts';
+import { startDns, startGpus, startProxy } from './services.ts';
+
+/** What a lab is made of. */
+export interface LabParts {
+  /** For its files; removed with it. */
+  readonly folder: string;
+  /** Folders of programs. */
+  readonly kubernetes: string;
+  readonly coredns: string;
+  readonly cni: string;
+  /** Group of its processes. */
+  readonly cgroup: string;
+  /** Archives of images. */
+  readonly archives: readonly string[];
+  /** The image of a pod's first process. */
+  readonly pauseImage: string;
+}
+
+export interface Lab {
+  readonly folder: string;
+  readonly kubeconfig: string;
+  readonly components: readonly Component[];
+  /** Runs kubectl as an administrator and returns what it prints; `input` is what it reads. */
+  kubectl(args: readonly string[], input?: string): Promise<string>;
+}
+
+/**
+ * A Kubernetes with one node that runs real containers and has pretended GPUs. To be called in namespaces of its own
+ * (requirements.ts), with whose first process it ends: nothing of it is visible outside.
+ */
+export async function startLab(parts: LabParts, gpus: number): Promise<Lab> {
+  const { folder, kubernetes } = parts;
+  const logs = join(folder, 'logs');
+  await mkdir(logs, { recursive: true });
+  await prepareMachine();
+
+  const { component: controlPlane, kubeconfig } = await startControlPlane(folder, logs, kubernetes);
+  const kubectl = (args: readonly string[], input?: string) =>
+    run(join(kubernetes, 'kubectl'), [`--kubeconfig=${kubeconfig}`, ...args], input === undefined ? {} : { input });
+  const containerd = await startContainerd({ ...parts, logs });
+  for (const archive of parts.archives) await ctr('images', 'import', archive);
+  const components = [controlPlane, containerd];
+  /** The next thing that is there once all of the lab runs. */
+  const awaited = async (what: string, args: readonly string[], holds: (answer: string) => boolean = () => true) =>
+    await until(what, 120, async () => {
+      for (const component of components) component.check();
+      const answer = await kubectl(args).catch(() => null);
+      return answer !== null && holds(answer) ? answer : null;
+    });
+
+  await awaited('the API server answers', ['get', '--raw', '/readyz']);
+  components.push(
+    await startKubelet({ ...parts, logs, kubeconfig }),
+    startProxy(logs, kubernetes, kubeconfig),
+    await startDns(folder, logs, parts.coredns, kubeconfig),
+    startGpus(logs, kubernetes, gpus),
+  );
+  const node = ['get', 'node', NODE, '--output=jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.allocatable.nvidia\\.com/gpu}'];
+  await awaited('the node is ready, with its GPUs', node, (answer) => answer === `True ${gpus}`);
+  await awaited('the controllers run', ['get', 'serviceaccount', 'default']);
+  return { folder, kubeconfig, components, kubectl };
+}

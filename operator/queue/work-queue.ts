@@ -1,0 +1,122 @@
+import type { Clock } from '../clock.ts';
+import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
+import { Backoff } from './backoff.ts';
+
+export interface WorkQueueSettings {
+  /** Keys worked on at the same time. */
+  readonly workers: number;
+  readonly clock: Clock;
+  readonly metrics: OperatorMetrics['queue'];
+  /** Milliseconds until the key is to be worked on again, whatever happens; null: when it is added. What it rejects with is retried. */
+  work(key: string): Promise<number | null>;
+  /** The key failed, and is tried again in so many milliseconds. */
+  failed(key: string, error: unknown, retryMs: number): void;
+}
+
+interface Delay {
+  readonly due: number;
+  cancel(): void;
+}
+
+/**
+ * client-go's work queue. A key waits at most once, however often it is added; it is never worked on twice at a time; and one that is
+ * added while it is worked on is worked on again after. Between `start` and `stop` no key that was added is lost; before and after,
+ * none is taken.
+ */
+export class WorkQueue {
+  readonly #settings: WorkQueueSettings;
+  readonly #backoff = new Backoff();
+  /** Keys to work on, in the order in which they were added, and when that was. One under way waits here for its next turn. */
+  readonly #wanted = new Map<string, number>();
+  readonly #underWay = new Map<string, Promise<void>>();
+  readonly #delays = new Map<string, Delay>();
+  #running = false;
+
+  constructor(settings: WorkQueueSettings) {
+    this.#settings = settings;
+  }
+
+  start(): void {
+    this.#running = true;
+  }
+
+  add(key: string): void {
+    if (!this.#running || this.#wanted.has(key)) return;
+    this.#wanted.set(key, this.#settings.clock.now());
+    this.#settings.metrics.added(this.#depth());
+    this.#fill();
+  }
+
+  /** Adds the key later. Of two times the sooner counts. */
+  addAfter(key: string, ms: number): void {
+    if (!this.#running) return;
+    if (ms <= 0) {
+      this.add(key);
+      return;
+    }
+    const { clock } = this.#settings;
+    const due = clock.now() + ms;
+    const delay = this.#delays.get(key);
+    if (delay !== undefined && delay.due <= due) return;
+    delay?.cancel();
+    const cancel = clock.after(ms, () => {
+      this.#delays.delete(key);
+      this.add(key);
+    });
+    this.#delays.set(key, { due, cancel });
+  }
+
+  /** Takes no more keys, and resolves once what is under way is done. Keys that wait are given up. */
+  async stop(): Promise<void> {
+    this.#running = false;
+    for (const { cancel } of this.#delays.values()) cancel();
+    this.#delays.clear();
+    this.#wanted.clear();
+    await Promise.all(this.#underWay.values());
+  }
+
+  /** Gives work to workers that have none. */
+  #fill(): void {
+    for (const [key, addedAt] of this.#wanted) {
+      if (this.#underWay.size >= this.#settings.workers) return;
+      if (!this.#underWay.has(key)) this.#begin(key, addedAt);
+    }
+  }
+
+  #begin(key: string, addedAt: number): void {
+    const { clock, metrics } = this.#settings;
+    const now = clock.now();
+    this.#wanted.delete(key);
+    // Begins after this: work that adds its own key must find it under way.
+    const ended = Promise.resolve()
+      .then(() => this.#work(key))
+      .finally(() => {
+        this.#underWay.delete(key);
+        metrics.done((clock.now() - now) / 1000);
+        this.#fill();
+      });
+    this.#underWay.set(key, ended);
+    metrics.taken(this.#depth(), (now - addedAt) / 1000);
+  }
+
+  async #work(key: string): Promise<void> {
+    const { clock, metrics, work, failed } = this.#settings;
+    try {
+      const againMs = await work(key);
+      this.#backoff.forget(key);
+      if (againMs !== null) this.addAfter(key, againMs);
+    } catch (error) {
+      const retryMs = this.#backoff.next(key, clock.now());
+      metrics.retried();
+      this.addAfter(key, retryMs);
+      failed(key, error, retryMs);
+    }
+  }
+
+  /** Keys that wait for a worker. */
+  #depth(): number {
+    let depth = this.#wanted.size;
+    for (const key of this.#underWay.keys()) if (this.#wanted.has(key)) depth--;
+    return depth;
+  }
+}

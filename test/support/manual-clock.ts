@@ -1,0 +1,54 @@
+import type { Clock } from '../../operator/clock.ts';
+
+interface Timer {
+  readonly due: number;
+  readonly callback: () => void;
+}
+
+/** A clock that a test turns. */
+export class ManualClock implements Clock {
+  #now = 0;
+  readonly #timers = new Set<Timer>();
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    const timer = { due: this.#now + Math.max(0, ms), callback };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  /** Whether nobody waits for anything. */
+  get idle(): boolean {
+    return this.#timers.size === 0;
+  }
+
+  /** Lets time pass, and what was waited for happen in its order, with all that follows from it at once. */
+  async turn(ms: number): Promise<void> {
+    const end = this.#now + ms;
+    await settled();
+    for (let next = this.#next(end); next !== null; next = this.#next(end)) {
+      this.#now = Math.max(this.#now, next.due);
+      this.#timers.delete(next);
+      next.callback();
+      await settled();
+    }
+    this.#now = end;
+  }
+
+  /** Lets time pass as for a process that is asleep: what was due in it has not happened. */
+  sleep(ms: number): void {
+    this.#now += ms;
+  }
+
+  #next(end: number): Timer | null {
+    let next: Timer | null = null;
+    for (const timer of this.#timers) if (timer.due <= end && (next === null || timer.due < next.due)) next = timer;
+    return next;
+  }
+}
+
+/** Everything that waits for nothing but its turn has had it. */
+export const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -24,7 +24,7 @@ export const lifecycle = {
     integer('Seconds after its end when the job is deleted, with all it made; without it, never.', { minimum: 0, ...seconds }),
   ),
   activeDeadlineSeconds: Type.Optional(
-    integer('Seconds from its start after which an unfinished job fails; the time it is suspended does not count. Without it, never.', {
+    integer('Seconds from its start after which an unfinished job fails; as on a Job, a suspension sets the start anew. Without it, never.', {
       minimum: 1,
       ...seconds,
     }),

@@ -2,13 +2,11 @@ import type { Redis } from 'ioredis';
 import Type from 'typebox';
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
-import { JobProgress } from '../../cluster/progress.ts';
-import { jobKeys, KEYS_TTL_SECONDS, PROGRESS_CHANNEL } from '../../cluster/redis-keys.ts';
+import type { JobProgress } from '../../cluster/progress.ts';
+import { KEYS_TTL_SECONDS, PROGRESS_CHANNEL } from '../../cluster/redis-keys.ts';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
 import type { Fence } from './fence.ts';
 import { parseJson } from './parse-json.ts';
-
-const MAX_PROGRESS_BYTES = 64 * 1024;
 
 /** The emulator bundle's manifest, as the server pod announces it. */
 const BundleAnnouncement = Type.Object({
@@ -56,14 +54,6 @@ export class RedisProgress {
   #set(key: string, value: string): Promise<void> {
     return this.#fence.run('SET', [key], [value, 'EX', KEYS_TTL_SECONDS]);
   }
-}
-
-/** What the job's server pod told last; null when there is nothing, or what is there is not a JobProgress. */
-export async function readProgress(redis: Redis, uid: string): Promise<JobProgress | null> {
-  const { progress } = jobKeys(uid);
-  if ((await redis.strlen(progress)) > MAX_PROGRESS_BYTES) return null;
-  const value = parseJson(await redis.get(progress));
-  return Value.Check(JobProgress, value) ? value : null;
 }
 
 /** Whether the job is over. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { UserError } from '../worker/errors.ts';
+import { isRedisUrl } from './progress/redis-url.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -156,8 +157,7 @@ function redisUrl(file: string | undefined, variable: string | undefined): strin
 }
 
 function checkedUrl(text: string, source: string): string {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  if (url === null || (url.protocol !== 'redis:' && url.protocol !== 'rediss:') || url.hostname === '') {
+  if (!isRedisUrl(text)) {
     throw new UserError(`what ${source} holds is not the URL of a Redis`, { hint: 'Write redis://user:password@host:6379, or rediss:// for TLS.' });
   }
   return text;

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { JobProgress } from '../../worker/cluster/progress.ts';
 import { PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
 import type { RunReport } from '../../worker/events.ts';
+import { removeJobKeys } from '../../worker/transport/redis/remove-job-keys.ts';
 import { readProgress, readReport } from './read-json.ts';
 
 /** A job that tells of its progress through the mirror's Redis; `key` is `namespace/name`. */
@@ -25,12 +26,12 @@ export interface MirrorSettings {
   connected(isConnected: boolean): void;
   /** How often every job is looked at though nothing was published. */
   readonly pollMs?: number;
-  /** Least time between two readings of one job. */
+  /** Least time between two readings of one job, and so between two changes of its status that are progress alone. */
   readonly pauseMs?: number;
 }
 
 const POLL_MS = 15_000;
-const PAUSE_MS = 1_000;
+const PAUSE_MS = 2_000;
 const TIMEOUT_MS = 5_000;
 const MAX_RECONNECT_DELAY_MS = 5_000;
 
@@ -65,7 +66,13 @@ export class ProgressMirror {
     this.#subscriber = new Redis(settings.url, { ...options, autoResubscribe: false });
     settings.connected(false);
     for (const [name, redis] of [['reader', this.#reader], ['subscriber', this.#subscriber]] as const) {
-      redis.on('error', (error: Error) => settings.log.warn({ connection: name, reason: error.message }, 'Redis does not answer'));
+      let told = '';
+      redis.on('ready', () => (told = ''));
+      redis.on('error', ({ message }: Error) => {
+        // Once a reason, and not with every try to connect.
+        if (message !== told) settings.log.warn({ connection: name, reason: message }, 'Redis does not answer');
+        told = message;
+      });
     }
     this.#reader.on('ready', () => {
       settings.connected(true);
@@ -88,6 +95,11 @@ export class ProgressMirror {
   /** The job's report as it stands; null: none yet. Throws when Redis does not answer, or holds something else. */
   reportOf(uid: string): Promise<RunReport | null> {
     return readReport(this.#reader, uid);
+  }
+
+  /** Removes the job's keys. Rejects when Redis does not answer. */
+  async sweep(uid: string): Promise<void> {
+    await removeJobKeys(this.#reader, uid);
   }
 
   /** The job is gone. */

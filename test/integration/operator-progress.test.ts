@@ -4,25 +4,9 @@ import type { Test } from 'tap';
 import { createLog } from '../../operator/log.ts';
 import { ProgressMirror } from '../../operator/progress/mirror.ts';
 import type { MirroredJob } from '../../operator/progress/mirror.ts';
-import type { JobProgress } from '../../worker/cluster/progress.ts';
 import { jobKeys, PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
-
-const told = (fence: number, sequence: number): JobProgress => ({
-  fence,
-  sequence,
-  at: '2026-01-01T00:00:00Z',
-  phase: 'Training',
-  round: 1,
-  finishedRounds: 0,
-  rounds: 3,
-  clients: { selected: 4, reported: 0, dropped: 0, refused: 0 },
-  refusals: {},
-  alignmentLoss: null,
-  localLoss: null,
-  evaluation: null,
-  adapterSha256: null,
-});
+import { toldProgress as told } from '../support/told-progress.ts';
 
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const end = Date.now() + 60_000;

@@ -1,0 +1,189 @@
+import type { Logger } from 'pino';
+import type { JobProgress } from '../../worker/cluster/progress.ts';
+import type { RunReport } from '../../worker/events.ts';
+import { jobLog } from '../log.ts';
+import type { JobObject } from '../reconcile/ports.ts';
+import { instant } from '../status/observed-job.ts';
+import { ProgressMirror } from './mirror.ts';
+import { isRedisUrl } from './redis-url.ts';
+
+/** Where a Redis is; the URL holds a password, and is never told. */
+export interface RedisAddress {
+  readonly url: string;
+  /** PEM of the authority that signed its certificate; null: the system's count. */
+  readonly ca: string | null;
+}
+
+export interface MirrorPoolSettings {
+  /** Redis for jobs that bring none; null: there is none. */
+  readonly defaultUrl: string | null;
+  readonly log: Logger;
+  /** All jobs that are watched. */
+  jobs(): readonly JobObject[];
+  /** The Redis that a job brings, from its Secrets; null: they are not there yet. */
+  addressOf(job: JobObject): Promise<RedisAddress | null>;
+  /** There is news of the job `namespace/name`. */
+  changed(key: string): void;
+  /** Whether the default Redis answers. */
+  connected(isConnected: boolean): void;
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** How often to look for the Redis of jobs whose own does not answer. */
+  readonly settleMs?: number;
+}
+
+const SETTLE_MS = 5_000;
+
+/** How long after a job's end its server pod's last words may still arrive. */
+const LAST_WORDS_MS = 60_000;
+
+interface Mirrored {
+  readonly address: string;
+  readonly mirror: ProgressMirror;
+  readonly uids: Set<string>;
+  isConnected: boolean;
+}
+
+/** What server pods tell, through whichever Redis: one mirror for each, from the first job that brings it to the last. */
+export class MirrorPool {
+  readonly #settings: MirrorPoolSettings;
+  readonly #default: ProgressMirror | null;
+  /** By address, and by uid of the jobs that bring them. */
+  readonly #mirrors = new Map<string, Mirrored>();
+  readonly #byJob = new Map<string, Mirrored>();
+  /** What was last said of a job whose Redis cannot be had. */
+  readonly #complaints = new Map<string, string>();
+  readonly #timer: NodeJS.Timeout;
+  #settling = false;
+  #closed = false;
+
+  constructor(settings: MirrorPoolSettings) {
+    const { defaultUrl, log, connected, settleMs = SETTLE_MS } = settings;
+    this.#settings = settings;
+    this.#default =
+      defaultUrl === null ? null : this.#open({ url: defaultUrl, ca: null }, log, connected, (job) => job.spec.redis === undefined);
+    this.#timer = setInterval(() => void this.#settle(), settleMs);
+  }
+
+  /** What the job's server pod last told; null: nothing yet. */
+  progressOf(uid: string): JobProgress | null {
+    return this.#byJob.get(uid)?.mirror.progressOf(uid) ?? this.#default?.progressOf(uid) ?? null;
+  }
+
+  /** The job's report as it stands; null: none yet. Rejects when its Redis does not answer, or holds something else. */
+  async reportOf(job: JobObject): Promise<RunReport | null> {
+    const mirror = this.#mirrorOf(job);
+    if (mirror === null) throw new Error("the job's Redis is not known");
+    return mirror.reportOf(job.metadata.uid);
+  }
+
+  /** The job is gone. `sweep`: with it go its keys, as far as its Redis can be reached. */
+  async forget(job: JobObject, sweep: boolean): Promise<void> {
+    const { uid, namespace, name } = job.metadata;
+    const mirror = this.#mirrorOf(job);
+    try {
+      if (sweep && mirror !== null) await mirror.sweep(uid);
+    } catch (error) {
+      jobLog(this.#settings.log, namespace, name).warn({ reason: wordsOf(error) }, "cannot remove the job's keys from Redis; they expire by themselves");
+    } finally {
+      mirror?.forget(uid);
+      this.#complaints.delete(uid);
+      this.#release(uid);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#timer);
+    this.#default?.close();
+    for (const { mirror } of this.#mirrors.values()) mirror.close();
+  }
+
+  #mirrorOf({ metadata, spec }: JobObject): ProgressMirror | null {
+    return spec.redis === undefined ? this.#default : (this.#byJob.get(metadata.uid)?.mirror ?? null);
+  }
+
+  /** Finds the Redis of jobs that bring one and have none that answers: its Secret may have come, or changed. */
+  async #settle(): Promise<void> {
+    if (this.#settling) return;
+    this.#settling = true;
+    const unsettled = this.#settings.jobs().filter(({ metadata, spec }) => spec.redis !== undefined && this.#byJob.get(metadata.uid)?.isConnected !== true);
+    for (const job of unsettled) await this.#find(job);
+    this.#settling = false;
+  }
+
+  async #find(job: JobObject): Promise<void> {
+    const { uid, namespace, name } = job.metadata;
+    const complain = (reason: string) => {
+      if (this.#complaints.get(uid) !== reason) jobLog(this.#settings.log, namespace, name).warn({ reason }, "cannot follow the job's progress");
+      this.#complaints.set(uid, reason);
+    };
+    let address: RedisAddress | null;
+    try {
+      address = await this.#settings.addressOf(job);
+    } catch (error) {
+      complain(wordsOf(error));
+      return;
+    }
+    if (address !== null && !isRedisUrl(address.url)) {
+      complain('what the Secret of spec.redis.urlFrom holds is not the URL of a Redis');
+      return;
+    }
+    const isThere = this.#settings.jobs().some(({ metadata }) => metadata.uid === uid);
+    if (address !== null && isThere && !this.#closed) this.#assign(job, address);
+  }
+
+  #assign(job: JobObject, address: RedisAddress): void {
+    const { uid, namespace, name } = job.metadata;
+    const key = JSON.stringify([address.url, address.ca]);
+    if (this.#byJob.get(uid)?.address === key) return;
+    this.#release(uid);
+    const mirrored = this.#mirrors.get(key) ?? this.#openFor(key, address, jobLog(this.#settings.log, namespace, name));
+    mirrored.uids.add(uid);
+    this.#byJob.set(uid, mirrored);
+  }
+
+  #openFor(key: string, address: RedisAddress, log: Logger): Mirrored {
+    const uids = new Set<string>();
+    const connected = (isConnected: boolean) => {
+      const mirrored = this.#mirrors.get(key);
+      if (mirrored !== undefined) mirrored.isConnected = isConnected;
+    };
+    const mirror = this.#open(address, log, connected, ({ metadata }) => uids.has(metadata.uid));
+    const mirrored: Mirrored = { address: key, mirror, uids, isConnected: false };
+    this.#mirrors.set(key, mirrored);
+    return mirrored;
+  }
+
+  #open({ url, ca }: RedisAddress, log: Logger, connected: (isConnected: boolean) => void, isMirrored: (job: JobObject) => boolean): ProgressMirror {
+    const { jobs, changed } = this.#settings;
+    return new ProgressMirror({
+      url,
+      ...(ca === null ? {} : { ca }),
+      log,
+      jobs: () => jobs().filter((job) => isMirrored(job) && this.#mayTell(job)).map(({ metadata }) => ({ key: `${metadata.namespace}/${metadata.name}`, uid: metadata.uid })),
+      changed,
+      connected,
+    });
+  }
+
+  /** Whether the job's server pod may have something new to tell. */
+  #mayTell({ spec, status }: JobObject): boolean {
+    if (spec.managedBy !== undefined) return false;
+    const ended = instant(status?.completionTime);
+    return ended === null || this.#settings.now() < ended + LAST_WORDS_MS;
+  }
+
+  /** The job does not need its mirror any more; the last one closes it. */
+  #release(uid: string): void {
+    const mirrored = this.#byJob.get(uid);
+    if (mirrored === undefined) return;
+    this.#byJob.delete(uid);
+    mirrored.uids.delete(uid);
+    if (mirrored.uids.size > 0) return;
+    this.#mirrors.delete(mirrored.address);
+    mirrored.mirror.close();
+  }
+}
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

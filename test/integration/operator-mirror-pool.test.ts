@@ -1,0 +1,131 @@
+import { Redis } from 'ioredis';
+import t from 'tap';
+import type { Test } from 'tap';
+import { createLog } from '../../operator/log.ts';
+import { MirrorPool } from '../../operator/progress/mirror-pool.ts';
+import type { RedisAddress } from '../../operator/progress/mirror-pool.ts';
+import type { JobObject } from '../../operator/reconcile/ports.ts';
+import { jobKeys } from '../../worker/cluster/redis-keys.ts';
+import { jobObject } from '../support/planned-job.ts';
+import { noRedis, startRedis } from '../support/redis.ts';
+import { toldProgress } from '../support/told-progress.ts';
+import { until } from '../support/until.ts';
+
+const SECONDS = 30;
+
+/** A job of its own uid; with a Redis of its own, or with the operator's. */
+function job(uid: string, own: boolean, status?: JobObject['status']): JobObject {
+  const made = jobObject(own ? { redis: { urlFrom: { name: `redis-of-${uid}` } } } : {}, { name: uid, ...(status === undefined ? {} : { status }) });
+  return { ...made, metadata: { ...made.metadata, uid } };
+}
+
+function poolOf(t: Test, defaultUrl: string | null, jobs: JobObject[]) {
+  const addresses = new Map<string, RedisAddress | null | Error>();
+  const seen = { changed: [] as string[], connected: false, log: '', asked: 0 };
+  const pool = new MirrorPool({
+    defaultUrl,
+    log: createLog('debug', { write: (line) => void (seen.log += line) }),
+    jobs: () => jobs,
+    async addressOf({ metadata }) {
+      seen.asked++;
+      const address = addresses.get(metadata.uid) ?? null;
+      if (address instanceof Error) throw address;
+      return address;
+    },
+    changed: (key) => void seen.changed.push(key),
+    connected: (isConnected) => void (seen.connected = isConnected),
+    now: () => Date.parse('2026-01-01T00:02:00Z'),
+    settleMs: 20,
+  });
+  t.teardown(() => pool.close());
+  return { pool, addresses, seen };
+}
+
+function connection(t: Test, url: string): Redis {
+  const redis = new Redis(url, { maxRetriesPerRequest: null });
+  redis.on('error', () => undefined);
+  t.teardown(() => redis.disconnect());
+  return redis;
+}
+
+const put = (redis: Redis, uid: string, sequence: number) => redis.set(jobKeys(uid).progress, JSON.stringify(toldProgress(1, sequence)));
+const holds = (condition: boolean) => (condition ? true : null);
+const connectionsTo = async (redis: Redis) => Number(/connected_clients:(\d+)/.exec(await redis.info('clients'))?.[1]);
+
+t.test('each job is heard through its own Redis, and one Redis through one mirror', { skip: noRedis }, async (t) => {
+  const [ours, theirs] = [await startRedis(t), await startRedis(t, { password: 'hunter2' })];
+  const [a, b] = [connection(t, ours.url), connection(t, theirs.url)];
+  await Promise.all([put(a, 'plain', 1), put(b, 'own-1', 2), put(b, 'own-2', 3)]);
+  const jobs = [job('plain', false), job('own-1', true), job('own-2', true)];
+  const { pool, addresses, seen } = poolOf(t, ours.url, jobs);
+  await until('the operator’s own Redis', SECONDS, () => holds(pool.progressOf('plain')?.sequence === 1));
+  t.ok(seen.connected);
+  t.equal(pool.progressOf('own-1'), null, 'its Secret is not there yet');
+  await t.rejects(pool.reportOf(job('own-1', true)), { message: /not known/ });
+
+  const before = await connectionsTo(b);
+  for (const uid of ['own-1', 'own-2']) addresses.set(uid, { url: theirs.url, ca: null });
+  await until('the jobs’ own Redis', SECONDS, () => holds(pool.progressOf('own-1')?.sequence === 2 && pool.progressOf('own-2')?.sequence === 3));
+  t.equal((await connectionsTo(b)) - before, 2, 'a reader and a subscriber for both jobs');
+  t.same([...new Set(seen.changed)].sort(), ['lab/own-1', 'lab/own-2', 'lab/plain']);
+  t.equal(await pool.reportOf(job('own-1', true)), null);
+
+  await b.set(jobKeys('own-2').report, 'x');
+  for (const uid of ['own-1', 'own-2']) {
+    const [gone] = jobs.splice(1, 1);
+    if (gone !== undefined) await pool.forget(gone, uid === 'own-1');
+    t.equal(pool.progressOf(uid), null);
+  }
+  t.equal(await b.exists(jobKeys('own-1').progress), 0, 'its keys go with it');
+  t.equal(await b.exists(jobKeys('own-2').progress), 1, 'unless another replica leads');
+  await until('the last one closes the mirror', SECONDS, async () => holds((await connectionsTo(b)) === before));
+  t.notMatch(seen.log, /hunter2|127\.0\.0\.1/);
+});
+
+t.test('a Secret that is wrong is complained of once, in words without it, and heard when it is right', { skip: noRedis }, async (t) => {
+  const redis = await startRedis(t, { password: 'hunter2' });
+  await put(connection(t, redis.url), 'own', 1);
+  const { pool, addresses, seen } = poolOf(t, null, [job('own', true), job('plain', false)]);
+  const asked = async (times: number) => {
+    const end = seen.asked + times;
+    await until(`asked ${times} times`, SECONDS, () => holds(seen.asked >= end));
+  };
+  addresses.set('own', { url: 'hunter2', ca: null });
+  await asked(3);
+  addresses.set('own', new Error('forbidden'));
+  await asked(3);
+  const lines = seen.log.trim().split('\n');
+  t.match(lines, [/is not the URL of a Redis/, /forbidden/]);
+  t.equal(lines.length, 2);
+  addresses.set('own', { url: redis.url.replace('hunter2', 'hunter3'), ca: null });
+  await until('the wrong password is told', SECONDS, () => holds(/WRONGPASS/.test(seen.log)));
+  addresses.set('own', { url: redis.url, ca: null });
+  await until('corrected', SECONDS, () => holds(pool.progressOf('own')?.sequence === 1));
+  t.notMatch(seen.log, /hunter/);
+  t.equal(pool.progressOf('plain'), null);
+});
+
+t.test('a job that has ended may have last words, for a minute', { skip: noRedis }, async (t) => {
+  const redis = await startRedis(t);
+  const raw = connection(t, redis.url);
+  await Promise.all([put(raw, 'just', 1), put(raw, 'long', 1), put(raw, 'running', 1)]);
+  const jobs = [
+    job('just', false, { phase: 'Succeeded', completionTime: '2026-01-01T00:01:30Z' }),
+    job('long', false, { phase: 'Failed', completionTime: '2026-01-01T00:00:30Z' }),
+    job('running', false),
+  ];
+  const { pool } = poolOf(t, redis.url, jobs);
+  await until('read', SECONDS, () => holds(pool.progressOf('just') !== null && pool.progressOf('running') !== null));
+  t.equal(pool.progressOf('long'), null);
+});
+
+t.test('keys in a Redis that is away are left to expire', { skip: noRedis }, async (t) => {
+  const redis = await startRedis(t);
+  const gone = job('plain', false);
+  const { pool, seen } = poolOf(t, redis.url, [gone]);
+  await until('connected', SECONDS, () => holds(seen.connected));
+  await redis.kill();
+  await until('lost', SECONDS, () => holds(!seen.connected));
+  await pool.forget(gone, true);
+  t.match(seen.log, /cannot remove the job's keys/);
+});

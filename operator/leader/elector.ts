@@ -1,0 +1,183 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Logger } from 'pino';
+import type { Clock } from '../clock.ts';
+import type { Candidate } from './candidate.ts';
+import type { LeaseRecord, LeaseStore, StoredLease } from './lease.ts';
+
+export interface LeaseTimes {
+  /** For how long after its last renewal a leader is waited for. */
+  readonly leaseMs: number;
+  /** For how long after its last renewal a leader takes itself for one: less, so that two never lead. */
+  readonly renewDeadlineMs: number;
+  /** Between two tries. */
+  readonly retryMs: number;
+}
+
+/** client-go's. */
+export const LEASE_TIMES: LeaseTimes = { leaseMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000 };
+
+/** Candidates wait up to this much longer, so that they do not come all at once. */
+const JITTER = 1.2;
+
+export interface ElectorSettings {
+  readonly store: LeaseStore;
+  /** Names this process, and no other that ever was. */
+  readonly identity: string;
+  readonly times: LeaseTimes;
+  readonly clock: Clock;
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** From 0 to 1. */
+  random(): number;
+  readonly log: Logger;
+  /** This process leads from now on. */
+  elected(): void;
+  /** It has lost the lead, and must not write any more. It does not run again. */
+  lost(): void;
+}
+
+/**
+ * Leader election by a lease, as client-go does it. A candidate measures by its own clock since when it has seen no renewal, so that
+ * clocks that differ do no harm; a leader measures from when it asked for the last renewal that was granted.
+ */
+export class LeaderElector implements Candidate {
+  readonly #settings: ElectorSettings;
+  /** The lease as it was last seen, and when it was first seen so. */
+  #seen: { readonly lease: StoredLease; readonly at: number } | null = null;
+  /** When the last renewal that was granted was asked for; null: this process does not lead. */
+  #renewed: number | null = null;
+  #stopped = false;
+  #cancelPause: () => void = () => {};
+  #cancelDeadline: () => void = () => {};
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(settings: ElectorSettings) {
+    this.#settings = settings;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  /** Also in a process that has been asleep. */
+  leads(): boolean {
+    const { clock, times } = this.#settings;
+    return this.#renewed !== null && clock.now() - this.#renewed < times.renewDeadlineMs;
+  }
+
+  /** Whoever waits for the lead can have it at once. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancelPause();
+    await this.#running;
+    this.#cancelDeadline();
+    const led = this.leads();
+    // Before the lease is free: by the time it is, another may lead.
+    this.#renewed = null;
+    if (led) await this.#release();
+  }
+
+  async #run(): Promise<void> {
+    const { times, random, elected } = this.#settings;
+    while (!this.#stopped && !(await this.#try())) await this.#pause(times.retryMs * (1 + JITTER * random()));
+    if (this.#stopped) return;
+    elected();
+    while (this.leads() && !this.#stopped) {
+      await this.#pause(times.retryMs);
+      if (this.leads() && !this.#stopped) await this.#try();
+    }
+  }
+
+  /** Acquires or renews the lease; whether this process holds it now. */
+  async #try(): Promise<boolean> {
+    const { clock, log, store } = this.#settings;
+    try {
+      // A leader knows the lease: it reads it only where another has written.
+      const known = this.#renewed === null ? await this.#read() : (this.#seen?.lease ?? null);
+      if (known !== null && !this.#isFree(known.record)) return false;
+      const record = this.#claim(known?.record ?? null);
+      const asked = clock.now();
+      const stored = known === null ? await store.create(record) : await store.replace(known.version, record);
+      if (stored === null) {
+        await this.#read();
+        return false;
+      }
+      this.#see(stored);
+      this.#extend(asked);
+      return this.leads();
+    } catch (error) {
+      log.warn({ reason: error instanceof Error ? error.message : String(error) }, 'cannot reach the lease');
+      return false;
+    }
+  }
+
+  async #read(): Promise<StoredLease | null> {
+    const lease = await this.#settings.store.read();
+    if (lease === null) this.#seen = null;
+    else this.#see(lease);
+    // Whoever took it leads already: there is nothing to wait for.
+    if (this.leads() && lease !== null && !this.#isFree(lease.record)) this.#lose();
+    return lease;
+  }
+
+  #see(lease: StoredLease): void {
+    const isNews = this.#seen === null || !isDeepStrictEqual(this.#seen.lease.record, lease.record);
+    this.#seen = { lease, at: isNews ? this.#settings.clock.now() : (this.#seen?.at ?? 0) };
+  }
+
+  /** Whether this process may take the lease as it was last seen. */
+  #isFree({ holder, durationSeconds }: LeaseRecord): boolean {
+    const { clock, identity, times } = this.#settings;
+    if (holder === '' || holder === identity) return true;
+    const unseenMs = clock.now() - (this.#seen?.at ?? clock.now());
+    return unseenMs >= Math.max(durationSeconds * 1000, times.leaseMs);
+  }
+
+  #claim(before: LeaseRecord | null): LeaseRecord {
+    const { identity, now, times } = this.#settings;
+    const isOurs = before?.holder === identity;
+    return {
+      holder: identity,
+      durationSeconds: times.leaseMs / 1000,
+      acquiredAt: isOurs ? before.acquiredAt : now(),
+      renewedAt: now(),
+      transitions: before === null ? 0 : before.transitions + Number(!isOurs),
+    };
+  }
+
+  #extend(asked: number): void {
+    const { clock, times } = this.#settings;
+    this.#renewed = asked;
+    this.#cancelDeadline();
+    this.#cancelDeadline = clock.after(asked + times.renewDeadlineMs - clock.now(), () => this.#lose());
+  }
+
+  #lose(): void {
+    this.#stopped = true;
+    this.#renewed = null;
+    this.#cancelPause();
+    this.#settings.lost();
+  }
+
+  async #release(): Promise<void> {
+    const { log, now, store } = this.#settings;
+    const held = this.#seen?.lease;
+    if (held === undefined) return;
+    try {
+      await store.replace(held.version, { ...held.record, holder: '', durationSeconds: 1, renewedAt: now() });
+    } catch (error) {
+      log.warn({ reason: error instanceof Error ? error.message : String(error) }, 'cannot release the lease; it runs out by itself');
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    if (this.#stopped) return Promise.resolve();
+    return new Promise((resolve) => {
+      const cancel = this.#settings.clock.after(ms, resolve);
+      this.#cancelPause = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+}

@@ -7,11 +7,22 @@ import { UserError } from '../../worker/errors.ts';
 import { thisProcess } from '../../worker/federation/process-identity.ts';
 import { openRunDirectory } from '../../worker/federation/run-directory.ts';
 import type { RunManifest } from '../../worker/federation/run-directory.ts';
+import { begin } from '../../worker/federation/state.ts';
+import { readJob } from '../../worker/run/job-record.ts';
+import { RunRecord } from '../../worker/run/run-record.ts';
+import { initialLora, layouts } from '../support/quadratic-federation.ts';
+import { writeTinyJob } from '../support/tiny-job.ts';
 
 const manifest: RunManifest = { job: 'job', sha256: { spec: 'a', model: 'b' }, versions: { fedbiot: '1' } };
 
-function open(root: string, { resume = false, changes = {} }: { resume?: boolean; changes?: Partial<RunManifest> } = {}) {
-  return openRunDirectory(root, { ...manifest, ...changes }, { resume });
+interface Options {
+  readonly resume?: boolean;
+  readonly takeOver?: boolean;
+  readonly changes?: Partial<RunManifest>;
+}
+
+function open(root: string, { resume = false, takeOver = false, changes = {} }: Options = {}) {
+  return openRunDirectory(root, { ...manifest, ...changes }, { resume, takeOver });
 }
 
 function errorOf(action: () => unknown): UserError {
@@ -124,6 +135,51 @@ t.test('a folder of another job is refused, and what differs is named', async (t
   t.equal(same.message, `${root} holds an earlier run of this job, computed from another model`);
   t.notOk(existsSync(join(root, 'run.lock')), 'a refusal keeps no lock');
   open(root, { changes: { versions: { fedbiot: '2' } } }).release();
+});
+
+t.test('a folder can be taken over: who had it finds out, and gives nothing back that is not its own', async (t) => {
+  const root = join(t.testdir(), 'run');
+  const first = open(root, { takeOver: true });
+  t.notOk(first.tookOver, 'nobody had it');
+  first.check();
+  first.release();
+  const lock = join(root, 'run.lock');
+  writeFileSync(lock, `${JSON.stringify({ host: 'a-pod-that-may-be-alive', pid: 1, started: null })}\n`);
+  t.match(errorOf(() => open(root)).hint, `remove ${lock}`);
+  const second = open(root, { takeOver: true });
+  t.ok(second.tookOver);
+  second.check();
+  writeFileSync(lock, `${JSON.stringify({ host: 'a-later-pod', pid: 1, started: null })}\n`);
+  t.throws(() => second.check(), { name: 'FolderLost', message: `process 1 on a-later-pod has taken over ${root}` });
+  second.release();
+  t.ok(existsSync(lock), 'the later pod keeps its lock');
+});
+
+t.test('once another has the folder, a run’s record writes nothing more', async (t) => {
+  const root = join(t.testdir(), 'run');
+  const directory = open(root);
+  const told: string[] = [];
+  const spec = readJob(writeTinyJob(t.testdirName)).spec;
+  const record = await RunRecord.open({ directory, layouts, spec, partition: [], onEvent: ({ event }) => void told.push(event) });
+  record.emit({ event: 'warning', message: 'mine' });
+  const before = readFileSync(directory.metrics, 'utf8');
+  record.emit({ event: 'step', phase: 'align', round: 1, client: null, step: 0, loss: 1, tokens: 1, ms: 1 });
+  writeFileSync(join(root, 'run.lock'), `${JSON.stringify({ host: 'a-later-pod', pid: 1, started: null })}\n`);
+  const lost = { name: 'FolderLost' };
+  t.throws(() => record.emit({ event: 'warning', message: 'not mine' }), lost);
+  await t.rejects(record.save({ progress: { state: begin(1), lora: initialLora(), alignment: null, refusals: {} }, metricsBytes: 0 }), lost);
+  await t.rejects(record.finish(initialLora().adapter, 'model'), lost);
+  record.close();
+  t.same(told, ['warning', 'step']);
+  t.equal(readFileSync(directory.metrics, 'utf8'), before, 'not even what was waiting to be written');
+  t.same(readdirSync(directory.checkpoints), []);
+  t.notOk(existsSync(directory.adapter));
+});
+
+t.test('a volume may be given as it was made', async (t) => {
+  const root = t.testdir({ 'lost+found': {} });
+  open(root, { resume: true }).release();
+  t.match(errorOf(() => open(t.testdir({ 'lost+found': {}, other: '' }))).message, 'it holds other');
 });
 
 t.test('a folder with checkpoints is gone on with only when asked for', async (t) => {

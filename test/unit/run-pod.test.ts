@@ -1,0 +1,89 @@
+// The edges of a worker pod: what its environment must say, what its log must not, and how its end is told.
+import fc from 'fast-check';
+import t from 'tap';
+import { readTerminationMessage } from '../../operator/status/termination-message.ts';
+import { UserError } from '../../worker/errors.ts';
+import { Diverged } from '../../worker/federation/diverged.ts';
+import { FolderLost } from '../../worker/federation/folder-lock.ts';
+import { QuorumNotReached } from '../../worker/federation/state.ts';
+import { endingOf, Interrupted, terminationText } from '../../worker/run/pod/ending.ts';
+import { readEnvironment, readServerUrl, secretsOf } from '../../worker/run/pod/environment.ts';
+import { hiding } from '../../worker/run/pod/log.ts';
+import { uriFolders } from '../../worker/run/pod/context.ts';
+import { RedisUnreachable, RedisUnusable } from '../../worker/transport/redis/connect.ts';
+import { Fenced } from '../../worker/transport/redis/fence.ts';
+
+const variables = {
+  FEDBIOT_REDIS_URL: 'redis://me:p%40ssword@redis:6379',
+  FEDBIOT_JOB_TOKEN: 'the-job-token',
+  FEDBIOT_JOB_UID: '8b1c2b8e-5a8a-4a37-8d0f-0c2f6f1d9a11',
+  FEDBIOT_JOB_NAMESPACE: 'lab',
+  FEDBIOT_POD_NAME: 'tiny-server-0',
+};
+
+t.test('the environment is read whole, or the variable that is wrong is named, without its value where that is a secret', async (t) => {
+  const { uid, redis, logLevel, token } = readEnvironment(variables);
+  t.match({ uid, redis, logLevel, token }, { uid: variables.FEDBIOT_JOB_UID, redis: { url: variables.FEDBIOT_REDIS_URL }, logLevel: 'info', token: 'the-job-token' });
+  t.equal(readEnvironment({ ...variables, FEDBIOT_REDIS_CA_FILE: '/ca.crt' }).redis.caFile, '/ca.crt');
+  for (const name of Object.keys(variables)) {
+    for (const value of [undefined, '']) {
+      t.throws(() => readEnvironment({ ...variables, [name]: value }), { name: 'UserError', message: `environment variable ${name}: it is not set` });
+    }
+  }
+  t.throws(() => readEnvironment({ ...variables, FEDBIOT_JOB_UID: 'a}b' }), { message: /FEDBIOT_JOB_UID.*is not the uid/ });
+  t.throws(() => readEnvironment({ ...variables, FEDBIOT_LOG_LEVEL: 'loud' }), { message: /FEDBIOT_LOG_LEVEL: "loud" is none of trace, debug, info/ });
+  t.throws(() => readServerUrl({ FEDBIOT_SERVER_URL: 'tiny-server:8080' }), { message: /FEDBIOT_SERVER_URL.*is not an http/ });
+  t.equal(readServerUrl({ FEDBIOT_SERVER_URL: 'http://tiny-server.lab.svc:8080' }), 'http://tiny-server.lab.svc:8080');
+});
+
+t.test('secrets are cut out of whatever is told, in every way they are written', async (t) => {
+  const hide = hiding(secretsOf(readEnvironment(variables)));
+  const text = `cannot log in to ${variables.FEDBIOT_REDIS_URL} with p@ssword, p%40ssword or the-job-token`;
+  t.equal(hide(text), 'cannot log in to [hidden] with [hidden], [hidden] or [hidden]');
+  t.equal(hiding(['', 'ab'])('about'), 'about', 'what is as short as a syllable is no secret');
+});
+
+t.test('a relative path starts at its volume, or at the examples', async (t) => {
+  const folders = { job: '', model: '/m', publicData: '/p', clientData: '/c', output: '', cache: '', examples: '/e' };
+  t.same(uriFolders({}, folders), { model: '/e', publicData: '/e', clientData: '/e' });
+  t.same(uriFolders({ volumes: { clientData: { hostPath: { path: '/x' } } } }, folders), { model: '/e', publicData: '/e', clientData: '/c' });
+});
+
+t.test('every end has a reason, and an exit code that says whether to try again', async (t) => {
+  const running = new AbortController().signal;
+  const stop = new AbortController();
+  stop.abort(new Error('interrupted'));
+  const cases: [unknown, AbortSignal, number, string, RegExp][] = [
+    [new UserError('40 layers do not fit', { hint: 'Lower adapter.layers.' }), running, 2, 'InvalidInput', /^40 layers do not fit\. Lower adapter\.layers\.$/],
+    [new QuorumNotReached('too few'), running, 2, 'QuorumNotReached', /too few/],
+    [new Diverged('NaN'), running, 2, 'NotFinite', /NaN/],
+    [new RedisUnusable('wrong password'), running, 2, 'RedisUnusable', /wrong password/],
+    [new RedisUnreachable('away'), running, 1, 'RedisUnusable', /away/],
+    [new TypeError('a bug'), running, 1, 'InternalError', /a bug/],
+    ['thrown', running, 1, 'InternalError', /thrown/],
+    [new Fenced(1, '2'), running, 130, 'Interrupted', /taken over/],
+    [new FolderLost('taken over'), running, 130, 'Interrupted', /taken over/],
+    [new Interrupted('in round 2'), stop.signal, 130, 'Interrupted', /in round 2/],
+    [stop.signal.reason, stop.signal, 130, 'Interrupted', /told to stop/],
+    [new DOMException('', 'AbortError'), stop.signal, 130, 'Interrupted', /told to stop/],
+    [new DOMException('', 'AbortError'), running, 1, 'InternalError', /^$/],
+    [new UserError('the disk is full'), stop.signal, 2, 'InvalidInput', /disk/],
+  ];
+  for (const [error, signal, code, reason, message] of cases) t.match(endingOf(error, signal), { code, termination: { reason, message } }, String(error));
+});
+
+t.test('a termination message fits, whatever it says, and the operator reads it', async (t) => {
+  t.equal(terminationText({ reason: 'Succeeded', message: 'done' }), '{"reason":"Succeeded","message":"done"}');
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary', maxLength: 6000, size: 'max' }), (message) => {
+      const text = terminationText({ reason: 'InternalError', message });
+      const read = readTerminationMessage(text);
+      const { message: said }: { message: string } = JSON.parse(text);
+      const isWhole = said === message.toWellFormed();
+      const isCut = said.endsWith('…') && message.toWellFormed().startsWith(said.slice(0, -1)) && Buffer.byteLength(text) > 4096 - 16;
+      return read?.reason === 'InternalError' && (isWhole || isCut) && said.isWellFormed();
+    }),
+  );
+  const long = terminationText({ reason: 'InvalidInput', message: '🙂'.repeat(5000) });
+  t.ok(Buffer.byteLength(long) <= 4096 && Buffer.byteLength(long) > 4080, `${Buffer.byteLength(long)} bytes`);
+});

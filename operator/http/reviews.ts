@@ -1,17 +1,41 @@
-import type { AuthenticationV1Api, AuthorizationV1Api } from '@kubernetes/client-node';
+import Type from 'typebox';
+import type { Static, TSchema } from 'typebox';
+import Value from 'typebox/value';
 import { GROUP } from '../../crds/schema/job.ts';
+import type { ApiClient } from '../kube/api-client.ts';
 import type { Identity, Question, Reviews } from './access.ts';
 
+const strings = Type.Array(Type.String());
+
+const TokenReview = Type.Object({
+  status: Type.Optional(
+    Type.Object({
+      authenticated: Type.Optional(Type.Boolean()),
+      user: Type.Optional(
+        Type.Object({
+          username: Type.Optional(Type.String()),
+          uid: Type.Optional(Type.String()),
+          groups: Type.Optional(strings),
+          extra: Type.Optional(Type.Record(Type.String(), strings)),
+        }),
+      ),
+    }),
+  ),
+});
+
+const SubjectAccessReview = Type.Object({ status: Type.Optional(Type.Object({ allowed: Type.Optional(Type.Boolean()) })) });
+
 /** Asks the API server itself. The operator needs `create` on both kinds of review, and nothing else for it. */
-export function kubernetesReviews(
-  authentication: Pick<AuthenticationV1Api, 'createTokenReview'>,
-  authorization: Pick<AuthorizationV1Api, 'createSubjectAccessReview'>,
-): Reviews {
+export function kubernetesReviews(client: Pick<ApiClient, 'json'>): Reviews {
+  const review = async <T extends TSchema>(schema: T, group: string, kind: string, spec: object): Promise<Static<T>> => {
+    const apiVersion = `${group}/v1`;
+    const answer = await client.json('POST', `/apis/${apiVersion}/${kind.toLowerCase()}s`, { body: { apiVersion, kind, spec } });
+    if (!Value.Check(schema, answer)) throw new Error(`the API server answered with something that is no ${kind}`);
+    return answer;
+  };
   return {
     async identify(token): Promise<Identity | null> {
-      const { status } = await authentication.createTokenReview({
-        body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token } },
-      });
+      const { status } = await review(TokenReview, 'authentication.k8s.io', 'TokenReview', { token });
       const user = status?.user;
       if (status?.authenticated !== true || user?.username === undefined) return null;
       const { username, uid, groups, extra } = user;
@@ -23,24 +47,12 @@ export function kubernetesReviews(
       };
     },
     async isAllowed({ username, uid, groups, extra }, { verb, namespace, name }: Question): Promise<boolean> {
-      const { status } = await authorization.createSubjectAccessReview({
-        body: {
-          apiVersion: 'authorization.k8s.io/v1',
-          kind: 'SubjectAccessReview',
-          spec: {
-            user: username,
-            ...(uid === undefined ? {} : { uid }),
-            ...(groups === undefined ? {} : { groups: [...groups] }),
-            ...(extra === undefined ? {} : { extra: Object.fromEntries(Object.entries(extra).map(([key, values]) => [key, [...values]])) }),
-            resourceAttributes: {
-              group: GROUP,
-              resource: 'fedbiotjobs',
-              verb,
-              ...(namespace === null ? {} : { namespace }),
-              ...(name === null ? {} : { name }),
-            },
-          },
-        },
+      const { status } = await review(SubjectAccessReview, 'authorization.k8s.io', 'SubjectAccessReview', {
+        user: username,
+        uid,
+        groups,
+        extra,
+        resourceAttributes: { group: GROUP, resource: 'fedbiotjobs', verb, ...(namespace === null ? {} : { namespace }), ...(name === null ? {} : { name }) },
       });
       return status?.allowed === true;
     },

@@ -1,0 +1,18 @@
+import { networkInterfaces } from 'node:os';
+import type { FastifyInstance } from 'fastify';
+import { UserError } from '../../worker/errors.ts';
+
+/** Listens on all addresses, of both families where there are two; the port, which 0 leaves open. @throws UserError where it cannot be had */
+export async function listen(app: FastifyInstance, port: number): Promise<number> {
+  const hasIPv6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'));
+  try {
+    await app.listen({ port, host: hasIPv6 ? '::' : '0.0.0.0' });
+  } catch (error) {
+    throw new UserError(`cannot listen on port ${port}: ${error instanceof Error ? error.message : String(error)}`, {
+      hint: 'Choose another with --port; 0 is any free one.',
+      cause: error,
+    });
+  }
+  const address = app.server.address();
+  return address === null || typeof address === 'string' ? port : address.port;
+}

@@ -1,0 +1,41 @@
+import packageJson from '../package.json' with { type: 'json' };
+import { UserError } from '../worker/errors.ts';
+import { readConfig } from './config.ts';
+import { createLog } from './log.ts';
+import { startOperator } from './operator.ts';
+
+const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+
+const { version } = packageJson;
+
+try {
+  const config = readConfig(process.argv.slice(2), process.env, version);
+  if ('text' in config) {
+    process.stdout.write(config.text);
+    process.exit(EXIT.ok);
+  }
+
+  const log = createLog(config.logLevel);
+  const fail = (error: unknown) => {
+    log.fatal({ err: error }, 'the operator ends, for another to take its place');
+    process.exit(EXIT.failed);
+  };
+  process.on('uncaughtException', fail);
+  process.on('unhandledRejection', fail);
+
+  const operator = await startOperator(config, version, log, fail);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    // Once: a second signal ends the process at once.
+    process.once(signal, async () => {
+      log.info({ signal }, 'stopping');
+      await operator.stop();
+      log.info('stopped');
+      process.exit(EXIT.ok);
+    });
+  }
+} catch (error) {
+  if (!(error instanceof UserError)) throw error;
+  const hint = error.hint === undefined ? '' : `hint: ${error.hint}\n`;
+  process.stderr.write(`error: ${error.message}\n${hint}`);
+  process.exit(EXIT.usage);
+}

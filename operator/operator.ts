@@ -1,0 +1,142 @@
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Logger } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { monotonicClock } from './clock.ts';
+import type { OperatorConfig } from './config.ts';
+import { Access } from './http/access.ts';
+import { listen } from './http/listen.ts';
+import { kubernetesReviews } from './http/reviews.ts';
+import { httpServer } from './http/server.ts';
+import { ApiClient } from './kube/api-client.ts';
+import { Cluster } from './kube/cluster.ts';
+import { loadKubeConfig } from './kube/kube-config.ts';
+import { soleReplica } from './leader/candidate.ts';
+import type { Candidate } from './leader/candidate.ts';
+import { LEASE_TIMES, LeaderElector } from './leader/elector.ts';
+import { kubernetesLease, LEASE_NAME } from './leader/kubernetes-lease.ts';
+import { leadingPorts } from './leader/leading-ports.ts';
+import { leaseNamespace } from './leader/lease-namespace.ts';
+import { jobMetrics } from './metrics/job-metrics.ts';
+import { operatorMetrics } from './metrics/operator-metrics.ts';
+import { planSettings } from './plan-settings.ts';
+import { MirrorPool } from './progress/mirror-pool.ts';
+import { WorkQueue } from './queue/work-queue.ts';
+import { Readiness } from './readiness.ts';
+import { reconcileKey } from './reconcile-key.ts';
+import type { ReconcilePorts } from './reconcile/ports.ts';
+
+/** How long the API server may take over the lease, or over a question about a caller: the lease is tried again well before it is lost. */
+const PROMPT_MS = 5_000;
+
+export interface Operator {
+  /** Port that it serves on. */
+  readonly port: number;
+  /** Finishes what is under way, hands the lead over and closes everything. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Every replica watches and serves; the leader alone reconciles. `fail`: the operator cannot go on, and the process must end.
+ * @throws UserError for what is missing around it
+ */
+export async function startOperator(config: OperatorConfig, version: string, log: Logger, fail: (error: Error) => void): Promise<Operator> {
+  const kubeConfig = loadKubeConfig(config.kubeconfig);
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const metrics = operatorMetrics(registry, { workers: config.workers, lease: LEASE_NAME });
+  const client = new ApiClient({ kubeConfig, request: metrics.request, timeoutMs: PROMPT_MS });
+
+  const elected = () => {
+    log.info('this replica leads');
+    metrics.leading(true);
+    queue.start();
+    for (const { metadata } of cluster.jobs()) queue.add(`${metadata.namespace}/${metadata.name}`);
+  };
+  const lost = () => {
+    metrics.leading(false);
+    fail(new Error('the lead is lost: the lease could not be renewed in time'));
+  };
+  const candidate: Candidate = config.leaderElect
+    ? new LeaderElector({
+        store: kubernetesLease(client, leaseNamespace(config.leaseNamespace)),
+        identity: `${hostname()}_${randomUUID()}`,
+        times: LEASE_TIMES,
+        clock: monotonicClock,
+        now: Date.now,
+        random: () => randomInt(2 ** 32) / 2 ** 32,
+        log,
+        elected,
+        lost,
+      })
+    : soleReplica(elected);
+
+  const cluster = new Cluster({
+    kubeConfig,
+    namespaces: config.namespaces,
+    log,
+    request: metrics.request,
+    changed: (key) => queue.add(key),
+    removed: (job) => void mirrors.forget(job, candidate.leads()),
+  });
+  const mirrors = new MirrorPool({
+    defaultUrl: config.redisUrl,
+    log,
+    jobs: () => cluster.jobs(),
+    async addressOf(job) {
+      const url = await cluster.redisUrlOf(job);
+      return url === null ? null : { url, ca: await cluster.caOf(job) };
+    },
+    changed: (key) => queue.add(key),
+    connected: metrics.redisConnected,
+    now: Date.now,
+  });
+  const ports: ReconcilePorts = {
+    ...cluster.ports,
+    progressOf: (uid) => mirrors.progressOf(uid),
+    now: Date.now,
+    freshToken: () => randomBytes(32).toString('base64url'),
+  };
+  const queue = new WorkQueue({
+    workers: config.workers,
+    clock: monotonicClock,
+    metrics: metrics.queue,
+    ...reconcileKey({ ports: leadingPorts(ports, () => candidate.leads()), settings: planSettings(config), metrics, log }),
+  });
+
+  const readiness = new Readiness({ client, log, missing: () => cluster.missing() });
+  jobMetrics(registry, () => cluster.jobs().map((job) => ({ job, progress: mirrors.progressOf(job.metadata.uid) })));
+  const app = await httpServer({
+    reader: { jobs: () => cluster.jobs(), getJob: ports.getJob, progressOf: ports.progressOf, reportOf: (job) => mirrors.reportOf(job) },
+    access: new Access(kubernetesReviews(client)),
+    registry,
+    log,
+    version,
+    notReady: () => readiness.missing(),
+  });
+  const port = await listen(app, config.port);
+  log.info({ version, port, namespaces: config.namespaces ?? 'all' }, 'serving');
+
+  cluster.start();
+  const stopping = new AbortController();
+  const standing = readiness.complete(stopping.signal).then((isComplete) => {
+    if (!isComplete) return;
+    log.info('ready');
+    candidate.start();
+  });
+
+  return {
+    port,
+    async stop() {
+      stopping.abort();
+      await standing;
+      await queue.stop();
+      await candidate.stop();
+      metrics.leading(false);
+      await app.close();
+      mirrors.close();
+      await cluster.close();
+      client.close();
+    },
+  };
+}

@@ -1,10 +1,13 @@
 // A job in pods of its own, over a real Redis, gives the adapter of `fedbiot run`, to the byte, whoever is killed meanwhile.
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { runJob } from '../../worker/run/run-job.ts';
 import { JobPods, writeWholeJob, type RunningPod } from '../support/pods.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
+
+const noProc = existsSync('/proc/self/status') ? false : 'SKIPPED: no /proc, which tells whose child a process is';
 
 t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
   const root = t.testdir();
@@ -105,6 +108,33 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     t.equal(code, 130);
     t.match(JSON.parse(termination ?? '{}'), { reason: 'Interrupted' });
     await succeeded(t, job, server, await job.start('client', { context: { lockMs: 600_000 } }));
+  });
+
+  t.test('the process that computes for a client pod is killed: the pod ends, and another takes its task', { skip: noProc }, async (t) => {
+    const { job } = await pods(t);
+    const server = await job.start('server');
+    const doomed = await job.start('client');
+    const { round, client } = await doomed.says(/trains for a client/);
+    t.equal(doomed.killComputes(), 1);
+    const { code, termination } = await doomed.ended;
+    t.equal(code, 1);
+    t.match(JSON.parse(termination ?? '{}'), { reason: 'InternalError', message: /compute process was killed by SIGKILL/ });
+    const other = await job.start('client');
+    await other.says(/trains for a client/, { round, client });
+    await succeeded(t, job, server, other);
+  });
+
+  t.test('server and client are told to stop while Redis is away', async (t) => {
+    const { job, redis } = await pods(t, true);
+    const before = [await job.start('server'), await job.start('client')];
+    await before[0]?.says(/has reported/, { round: 2 });
+    await redis.kill();
+    for (const pod of before) pod.kill('SIGTERM');
+    for (const pod of before) t.equal((await pod.ended).code, 130);
+    await redis.restart();
+    const after = await Promise.all([job.start('server'), job.start('client')]);
+    await after[0]?.says(/goes on in round 2/);
+    await succeeded(t, job, ...after);
   });
 
   t.test('Redis is restarted in a round', async (t) => {

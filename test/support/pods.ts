@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -63,6 +63,8 @@ export interface RunningPod {
   /** The first line of its log that says so. @throws when it ends before */
   says(what: RegExp, fields?: Readonly<Record<string, unknown>>): Promise<LogLine>;
   kill(signal: NodeJS.Signals): void;
+  /** Kills the processes that compute for it. @returns how many there were */
+  killComputes(): number;
   readonly ended: Promise<Ended>;
   readonly ports: PodContext['ports'];
 }
@@ -167,6 +169,11 @@ function watch(t: Test, role: RoleName, surroundings: Partial<PodContext>, termi
     ended,
     ports: { bundle: 0, metrics: 0, ...surroundings.ports },
     kill: (signal) => void child.kill(signal),
+    killComputes: () => {
+      const computes = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && parentOf(name) === child.pid);
+      for (const pid of computes) process.kill(Number(pid), 'SIGKILL');
+      return computes.length;
+    },
     says: (what, fields = {}) =>
       new Promise((resolve, reject) => {
         const listener = (line: LogLine | null) => {
@@ -180,4 +187,13 @@ function watch(t: Test, role: RoleName, surroundings: Partial<PodContext>, termi
         for (const line of lines) if (listeners.has(listener)) listener(line);
       }),
   };
+}
+
+/** Of a process, by its number; null when it has just ended. */
+function parentOf(pid: string): number | null {
+  try {
+    return Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  } catch {
+    return null;
+  }
 }

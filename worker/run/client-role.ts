@@ -14,7 +14,7 @@ import { RedisClientTransport } from '../transport/redis/client.ts';
 import { openRedis } from '../transport/redis/connect.ts';
 import { isFinished, readBundle, type BundleAnnouncement } from '../transport/redis/progress.ts';
 import { loadClientData } from './job-data.ts';
-import { abortable } from './pod/abortable.ts';
+import { abortable, later } from './pod/abortable.ts';
 import { uriFolders } from './pod/context.ts';
 import { Interrupted } from './pod/ending.ts';
 import { readServerUrl } from './pod/environment.ts';
@@ -26,6 +26,9 @@ import { layoutsOf } from './server-side.ts';
 
 /** Between two looks at what the server has told. */
 const POLL_MS = 1_000;
+
+/** How long giving tasks back may take. */
+const PATIENCE_MS = 20_000;
 
 interface Client extends Pod {
   readonly redis: Redis;
@@ -103,7 +106,8 @@ async function train(client: Client): Promise<void> {
         signal,
       }).catch((error: unknown) => broken.abort(error));
     });
-    await Promise.all(workers);
+    // They give their tasks back; a Redis that is away would keep them.
+    await abortable(Promise.all(workers), later(leave, PATIENCE_MS));
     broken.signal.throwIfAborted();
   } finally {
     for (const compute of computes) compute.close();

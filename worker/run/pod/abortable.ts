@@ -10,3 +10,10 @@ export async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promi
     signal.removeEventListener('abort', leave);
   }
 }
+
+/** Aborts a while after `signal` has, with its reason: for work that has something to put in order. */
+export function later(signal: AbortSignal, milliseconds: number): AbortSignal {
+  const controller = new AbortController();
+  signal.addEventListener('abort', () => void setTimeout(() => controller.abort(signal.reason), milliseconds), { once: true });
+  return controller.signal;
+}

@@ -1,0 +1,185 @@
+import { Redis } from 'ioredis';
+import t from 'tap';
+import { RESOURCE } from '../../operator/kube/resources.ts';
+import { jobKeys } from '../../worker/cluster/redis-keys.ts';
+import { acquireFence } from '../../worker/transport/redis/fence.ts';
+import { RedisProgress } from '../../worker/transport/redis/progress.ts';
+import { noControllers } from '../support/control-plane.ts';
+import { startLab } from '../support/operator-lab.ts';
+import { noRedis, startRedis } from '../support/redis.ts';
+import { toldProgress } from '../support/told-progress.ts';
+import { until } from '../support/until.ts';
+
+const SECONDS = 60;
+const PASSWORD = 'not-to-be-told';
+
+/** What is made for a job of that name. */
+const objectsFor = (name: string) => [
+  `ConfigMap ${name}-job`,
+  `Job ${name}-clients`,
+  `Job ${name}-server`,
+  `NetworkPolicy ${name}-clients`,
+  `NetworkPolicy ${name}-server`,
+  `PersistentVolumeClaim ${name}-output`,
+  `Secret ${name}-credentials`,
+  `Service ${name}-server`,
+];
+
+t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
+  const lab = await startLab(t);
+  const redis = await startRedis(t, { password: PASSWORD });
+  const operator = await lab.operator(redis.url);
+  await operator.logged('this replica leads');
+
+  t.test('the quickstart, applied as it is', async (t) => {
+    const namespace = await lab.namespace('quickstart');
+    await lab.kubectl('apply', '--namespace', namespace, '--filename', 'examples/quickstart.yaml');
+    await lab.jobIn('Pending', namespace, 'quickstart');
+    t.strictSame(await lab.objectsOf(namespace, 'quickstart'), objectsFor('quickstart'));
+
+    const told = async (what: string, args: readonly string[], pattern: RegExp) =>
+      t.ok(await until(what, SECONDS, async () => (pattern.test(await lab.kubectl(...args, '--namespace', namespace)) ? true : null)), what);
+    await told('columns', ['get', 'fbj'], /^NAME +PHASE +ROUND +CLIENTS +ADAPFU +ADAPEMU +AGE\nquickstart +Pending /);
+    await told('more columns', ['get', 'fbj', '-o', 'wide'], /MESSAGE\n.*no nodes available to schedule pods/);
+    await told('conditions and events', ['describe', 'fbj', 'quickstart'], /Conditions:[^]*Type: +Running[^]*Events:[^]*Created +\S+ +fedbiot\.io\/operator +Created NetworkPolicy/);
+    t.match(await lab.kubectl('explain', 'fbj.spec.emulator.alignment'), /schedule\t<string>[^]*enum: /);
+  });
+
+  t.test('its pods are such as a restricted namespace takes', async (t) => {
+    const namespace = await lab.namespace('restricted', { 'pod-security.kubernetes.io/enforce': 'restricted' });
+    await lab.createJob(namespace, 'tiny');
+    for (const role of ['server', 'client'] as const) t.ok(await lab.pod(namespace, 'tiny', role));
+  });
+
+  t.test('progress shows in status and metrics; after success all stays until the job is deleted', async (t) => {
+    const namespace = await lab.namespace('progress');
+    await lab.createJob(namespace, 'tiny');
+    await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
+    const { metadata } = await lab.jobIn('Running', namespace, 'tiny');
+
+    const raw = new Redis(redis.url);
+    t.teardown(() => raw.disconnect());
+    const keys = jobKeys(metadata.uid);
+    const server = new RedisProgress(raw, keys, await acquireFence(raw, keys), `${namespace}/tiny`);
+    const evaluation = { round: 1, base: { accuracy: 0, loss: 5 }, adapEmu: { accuracy: 0.25, loss: 2 }, adapFu: { accuracy: 0.75, loss: 1 } };
+    await server.write({ ...toldProgress(0, 0), finishedRounds: 1, clients: { selected: 4, reported: 3, dropped: 1, refused: 0 }, evaluation });
+    const { status } = await lab.jobThat('has finished a round', namespace, 'tiny', (job) => job.status?.round === 1);
+    t.match(status, { phase: 'Running', rounds: 3, clients: { selected: 4, reported: 3 }, evaluation: { adapFu: { accuracy: 0.75 } } });
+    t.match(await lab.kubectl('get', 'fbj', 'tiny', '--namespace', namespace), /tiny +Running +1\/3 +3\/4 +75\.0 % +25\.0 %/);
+    const labels = `namespace="${namespace}",job="tiny"`;
+    t.equal(await operator.metric(`fedbiot_round{${labels}}`), 1);
+    t.equal(await operator.metric(`fedbiot_job_phase{${labels},phase="Running"}`), 1);
+    t.equal(await operator.metric(`fedbiot_accuracy_ratio{${labels},model="adap_fu",task="loss"}`), 0.75);
+    t.equal(await operator.metric('fedbiot_operator_redis_connected'), 1);
+
+    await server.write({ ...toldProgress(0, 0), phase: 'Finished', finishedRounds: 3, adapterSha256: 'a'.repeat(64) });
+    await lab.play(namespace, 'tiny', 'server', { kind: 'ends', exitCode: 0 });
+    t.match(await lab.kubectl('wait', '--for=condition=Succeeded', '--timeout=60s', '--namespace', namespace, 'fbj/tiny'), /condition met/);
+    await lab.jobThat('has all its rounds', namespace, 'tiny', (job) => job.status?.round === 3 && job.status.adapterSha256 !== undefined);
+    t.strictSame(await lab.objectsOf(namespace, 'tiny'), objectsFor('tiny'));
+
+    await lab.deleteJob(namespace, 'tiny');
+    await until('all that was made is gone', SECONDS, async () => ((await lab.objectsOf(namespace, 'tiny')).length === 0 ? true : null));
+    await until('its pods too', SECONDS, async () => ((await lab.pods(namespace, 'tiny')).length === 0 ? true : null));
+    await until('and its keys in Redis', SECONDS, async () => ((await raw.keys(`${keys.prefix}*`)).length === 0 ? true : null));
+    const { body } = await operator.get('/metrics');
+    t.notMatch(body, new RegExp(labels), 'and its series');
+    t.match(body, /nodejs_eventloop_lag_p99_seconds/);
+    t.match(body, /controller_runtime_reconcile_total\{controller="fedbiotjob",result="success"\} [1-9]/);
+    t.match(body, /rest_client_requests_total\{code="201",method="POST",host="127\.0\.0\.1:\d+"\} [1-9]/);
+    t.match(body, /leader_election_master_status\{name="fedbiot-operator"\} 1/);
+  });
+
+  t.test('progress through a Redis that the job brings', async (t) => {
+    const namespace = await lab.namespace('own-redis');
+    const own = await startRedis(t, { password: `${PASSWORD}-either` });
+    await lab.create(RESOURCE.secret, namespace, { metadata: { name: 'redis' }, stringData: { url: own.url } });
+    await lab.createJob(namespace, 'tiny', { redis: { urlFrom: { name: 'redis' } } });
+    const { metadata } = await lab.jobIn('Pending', namespace, 'tiny');
+    const raw = new Redis(own.url);
+    t.teardown(() => raw.disconnect());
+    await raw.set(jobKeys(metadata.uid).progress, JSON.stringify({ ...toldProgress(1, 1), finishedRounds: 2 }));
+    await lab.jobThat('has finished two rounds', namespace, 'tiny', (job) => job.status?.round === 2);
+    await lab.deleteJob(namespace, 'tiny');
+    await until('its keys are gone', SECONDS, async () => ((await raw.dbsize()) === 0 ? true : null));
+  });
+
+  t.test('suspended, its pods go; resumed, they come back', async (t) => {
+    const namespace = await lab.namespace('suspend');
+    await lab.createJob(namespace, 'tiny');
+    await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
+    await lab.jobIn('Running', namespace, 'tiny');
+    const suspend = (value: boolean) => lab.kubectl('patch', 'fbj', 'tiny', '--namespace', namespace, '--type=merge', '--patch', JSON.stringify({ spec: { suspend: value } }));
+    await suspend(true);
+    const { status } = await lab.jobIn('Suspended', namespace, 'tiny');
+    t.equal(status?.startTime, undefined);
+    await until('no pods', SECONDS, async () => ((await lab.pods(namespace, 'tiny')).length === 0 ? true : null));
+    await suspend(false);
+    for (const role of ['server', 'client'] as const) t.ok(await lab.pod(namespace, 'tiny', role));
+    await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
+    const resumed = await lab.jobIn('Running', namespace, 'tiny');
+    t.match(resumed.status?.conditions, [{ type: 'Running', status: 'True' }, { type: 'Suspended', status: 'False', reason: 'Resumed' }]);
+    await until('events', SECONDS, async () => {
+      const described = await lab.kubectl('describe', 'fbj', 'tiny', '--namespace', namespace);
+      return /Normal +Suspended/.test(described) && /Normal +Resumed/.test(described) ? true : null;
+    });
+  });
+
+  t.test('a queue admits by suspend, and a job that others manage is theirs', async (t) => {
+    const namespace = await lab.namespace('queued');
+    const queued = { labels: { 'kueue.x-k8s.io/queue-name': 'gpus' } };
+    await lab.createJob(namespace, 'tiny', { suspend: true }, queued);
+    await lab.createJob(namespace, 'remote', { managedBy: 'kueue.x-k8s.io/multikueue' });
+    await lab.jobIn('Suspended', namespace, 'tiny');
+    t.match(await lab.get(RESOURCE.job, namespace, 'tiny-server'), { metadata: queued, spec: { suspend: true } });
+    // As Kueue admits it.
+    await lab.kubectl('patch', 'fbj', 'tiny', '--namespace', namespace, '--type=merge', '--patch', '{"spec":{"suspend":false}}');
+    t.ok(await lab.pod(namespace, 'tiny', 'server'));
+    t.strictSame(await lab.objectsOf(namespace, 'remote'), []);
+    t.equal((await lab.job(namespace, 'remote'))?.status, undefined);
+  });
+
+  t.test('one name in two namespaces, and the longest name', async (t) => {
+    const name = `n${'o'.repeat(50)}1`;
+    const namespaces = [await lab.namespace('names-1'), await lab.namespace('names-2')];
+    for (const namespace of namespaces) await lab.createJob(namespace, name);
+    for (const namespace of namespaces) {
+      await lab.play(namespace, name, 'server', { kind: 'runs' });
+      await lab.jobIn('Running', namespace, name);
+      t.strictSame(await lab.objectsOf(namespace, name), objectsFor(name));
+    }
+    await lab.play('names-1', name, 'server', { kind: 'ends', exitCode: 0 });
+    await lab.jobIn('Succeeded', 'names-1', name);
+    t.equal((await lab.job('names-2', name))?.status?.phase, 'Running', 'the other goes on');
+  });
+
+  t.test('whoever may read jobs in the cluster may read them here', async (t) => {
+    const namespace = await lab.namespace('readers');
+    await lab.createJob(namespace, 'tiny');
+    await lab.jobIn('Pending', namespace, 'tiny');
+    for (const account of ['viewer', 'stranger']) await lab.kubectl('create', 'serviceaccount', account, '--namespace', namespace);
+    await lab.kubectl('create', 'rolebinding', 'viewer', '--clusterrole=view', `--serviceaccount=${namespace}:viewer`, '--namespace', namespace);
+    const [viewer, stranger] = [await lab.tokenOf(namespace, 'viewer'), await lab.tokenOf(namespace, 'stranger')];
+    const path = `/api/v1/namespaces/${namespace}/jobs/tiny`;
+    // The role `view` learns of jobs by aggregation, which takes the controllers a moment; an answer is kept for ten seconds.
+    await until('the viewer reads', SECONDS, async () => ((await operator.get(path, viewer)).status === 200 ? true : null));
+    t.match(JSON.parse((await operator.get(path, viewer)).body), { namespace, name: 'tiny', status: { phase: 'Pending' } });
+    t.equal((await operator.get(`${path}/report`, viewer)).status, 404);
+    t.equal((await operator.get(`/api/v1/jobs?namespace=${namespace}`, viewer)).status, 200);
+    t.equal((await operator.get('/api/v1/jobs', viewer)).status, 403, 'not of all namespaces');
+    t.equal((await operator.get(path, stranger)).status, 403);
+    t.equal((await operator.get(path, 'made-up')).status, 401);
+    t.equal((await operator.get(path)).status, 401);
+  });
+
+  t.test('nothing of all this was forbidden, failed or told a secret', async (t) => {
+    t.equal(await operator.end('SIGTERM'), 0);
+    t.notMatch(operator.output, /forbidden|"level":"(error|fatal)"/);
+    t.notMatch(operator.output, new RegExp(PASSWORD));
+    const credentials = await lab.get(RESOURCE.secret, 'readers', 'tiny-credentials');
+    const token = /"token":"([^"]+)"/.exec(JSON.stringify(credentials))?.[1] ?? '';
+    t.ok(token.length > 40);
+    t.notOk(operator.output.includes(token) || operator.output.includes(Buffer.from(token, 'base64').toString()));
+    t.match(operator.output, /"namespace":"quickstart","job":"quickstart"/);
+  });
+});

@@ -33,7 +33,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     for (const pod of running) {
       const { code, signal, termination, output } = await pod.ended;
       if (code !== 0 || signal !== null) t.fail(`a pod ended with ${code ?? signal}:\n${output}`);
-      t.match(JSON.parse(termination ?? '{}'), { reason: 'Succeeded' });
+      t.match(JSON.parse(termination), { reason: 'Succeeded' });
     }
     t.equal(job.adapterSha256(), expected);
   };
@@ -92,7 +92,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     server.kill('SIGTERM');
     const { code, termination } = await server.ended;
     t.equal(code, 130);
-    t.match(JSON.parse(termination ?? '{}'), { reason: 'Interrupted', message: /in round 1, after a checkpoint/ });
+    t.match(JSON.parse(termination), { reason: 'Interrupted', message: /in round 1, after a checkpoint/ });
     const next = await job.start('server');
     await next.says(/goes on in round 1/);
     await succeeded(t, job, next, ...clients);
@@ -106,7 +106,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     leaving.kill('SIGTERM');
     const { code, termination } = await leaving.ended;
     t.equal(code, 130);
-    t.match(JSON.parse(termination ?? '{}'), { reason: 'Interrupted' });
+    t.match(JSON.parse(termination), { reason: 'Interrupted' });
     await succeeded(t, job, server, await job.start('client', { context: { lockMs: 600_000 } }));
   });
 
@@ -118,7 +118,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     t.equal(doomed.killComputes(), 1);
     const { code, termination } = await doomed.ended;
     t.equal(code, 1);
-    t.match(JSON.parse(termination ?? '{}'), { reason: 'InternalError', message: /compute process was killed by SIGKILL/ });
+    t.match(JSON.parse(termination), { reason: 'InternalError', message: /compute process was killed by SIGKILL/ });
     const other = await job.start('client');
     await other.says(/trains for a client/, { round, client });
     await succeeded(t, job, server, other);

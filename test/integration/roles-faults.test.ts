@@ -25,7 +25,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
   const endsWith = async (t: Test, pod: RunningPod, code: number, reason: string, message: RegExp) => {
     const { output, termination, ...ended } = await pod.ended;
     t.equal(ended.code, code, `exit code\n${output}`);
-    t.match(JSON.parse(termination ?? '{}'), { reason, message });
+    t.match(JSON.parse(termination), { reason, message });
     return { output, termination };
   };
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -53,8 +53,8 @@ export interface LogLine {
 export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** JSON, as it was written; null when nothing was. */
-  readonly termination: string | null;
+  /** JSON, as it was written; empty when nothing was. */
+  readonly termination: string;
   readonly output: string;
 }
 
@@ -122,6 +122,7 @@ export class JobPods {
     const own = role === 'server' ? { model: at('model'), publicData: at('public'), output: this.output } : { clientData: at('client'), cache: join(folder, 'cache') };
     const nothing = { model: at('empty'), publicData: at('empty'), clientData: at('empty'), output: at('empty'), cache: at('empty'), examples: at('empty') };
     const terminationLog = join(folder, 'termination-log');
+    writeFileSync(terminationLog, '');
     const surroundings: Partial<PodContext> = {
       folders: { ...nothing, ...own, job: join(folder, 'job') },
       variables: {
@@ -162,8 +163,7 @@ function watch(t: Test, role: RoleName, surroundings: Partial<PodContext>, termi
   });
   const ended = once(child, 'close').then((): Ended => {
     tell(null);
-    const termination = existsSync(terminationLog) ? readFileSync(terminationLog, 'utf8') : null;
-    return { code: child.exitCode, signal: child.signalCode, termination, output };
+    return { code: child.exitCode, signal: child.signalCode, termination: readFileSync(terminationLog, 'utf8'), output };
   });
   return {
     ended,

@@ -45,7 +45,7 @@ export async function runRole(name: RoleName, context: PodContext): Promise<numb
     log = podLog(environment.logLevel, { role: name, namespace, pod }, secrets);
     const job = readJob(join(context.folders.job, JOB_FILE));
     log = podLog(environment.logLevel, { role: name, namespace, job: job.metadata.name, pod }, secrets);
-    log.info({ threads: context.threads, provider: context.provider }, `each compute process has ${context.threads} threads`);
+    log.info({ threads: context.threads, provider: context.provider }, `threads of each compute process: ${context.threads}`);
     const message = await ROLES[name]({ context, environment, job, log });
     log.info(message);
     ending = { code: EXIT.succeeded, termination: { reason: 'Succeeded', message } };
@@ -55,9 +55,10 @@ export async function runRole(name: RoleName, context: PodContext): Promise<numb
   }
   const { reason, message } = ending.termination;
   try {
-    writeFileSync(context.terminationLog, terminationText({ reason, message: hide(message) }));
+    // The kubelet makes the file: where there is none, nobody will read it.
+    writeFileSync(context.terminationLog, terminationText({ reason, message: hide(message) }), { flag: 'r+' });
   } catch (error) {
-    log.warn(`the termination message could not be written: ${String(error)}`);
+    log.debug(`the termination message could not be written: ${String(error)}`);
   }
   return ending.code;
 }

@@ -3,23 +3,25 @@ import { join } from 'node:path';
 
 const ROOT = '/sys/fs/cgroup';
 
-/** The hierarchies that pods are counted and held in: one with cgroup v2, one a controller with v1. */
+const isVersion2 = (path: string) => existsSync(join(path, 'cgroup.controllers'));
+
+/** One with cgroup v2, one a controller with v1; and there perhaps one of v2, which holds nothing. */
 function hierarchies(): string[] {
-  if (existsSync(join(ROOT, 'cgroup.controllers'))) return [ROOT];
+  if (isVersion2(ROOT)) return [ROOT];
   return readdirSync(ROOT)
     .map((name) => join(ROOT, name))
-    .filter((path) => statSync(path).isDirectory() && !existsSync(join(path, 'cgroup.controllers')));
+    .filter((path) => statSync(path).isDirectory());
 }
 
 /** Makes the group `name` under which the kubelet makes its own. */
 export function makeCgroups(name: string): void {
+  if (isVersion2(ROOT)) writeFileSync(join(ROOT, 'cgroup.subtree_control'), '+cpuset +cpu +memory +pids');
   for (const hierarchy of hierarchies()) {
     const group = join(hierarchy, name);
-    if (hierarchy === ROOT) writeFileSync(join(ROOT, 'cgroup.subtree_control'), '+cpuset +cpu +memory +pids');
     mkdirSync(group, { recursive: true });
     // With v1 a new cpuset is empty, and nothing can run in it.
     for (const file of ['cpuset.cpus', 'cpuset.mems']) {
-      if (hierarchy !== ROOT && existsSync(join(group, file))) writeFileSync(join(group, file), readFileSync(join(hierarchy, file)));
+      if (!isVersion2(hierarchy) && existsSync(join(group, file))) writeFileSync(join(group, file), readFileSync(join(hierarchy, file)));
     }
   }
 }

@@ -50,22 +50,29 @@ export async function startLab(parts: LabParts, gpus: number): Promise<Lab> {
   for (const archive of parts.archives) await ctr('images', 'import', archive);
   const components = [controlPlane, containerd];
   /** The next thing that is there once all of the lab runs. */
-  const awaited = async (what: string, args: readonly string[], holds: (answer: string) => boolean = () => true) =>
-    await until(what, 120, async () => {
-      for (const component of components) component.check();
-      const answer = await kubectl(args).catch(() => null);
-      return answer !== null && holds(answer) ? answer : null;
-    });
+  const awaited = async (what: string, args: readonly string[], holds: (answer: string) => boolean = () => true) => {
+    try {
+      await until(what, 60, async () => {
+        for (const component of components) component.check();
+        const answer = await kubectl(args).catch(() => null);
+        return answer !== null && holds(answer) ? answer : null;
+      });
+    } catch (cause) {
+      throw new Error(components.map(({ name, logTail }) => `${name}:\n${logTail()}`).join('\n\n'), { cause });
+    }
+  };
 
   await awaited('the API server answers', ['get', '--raw', '/readyz']);
   components.push(
     await startKubelet({ ...parts, logs, kubeconfig }),
     startProxy(logs, kubernetes, kubeconfig),
     await startDns(folder, logs, parts.coredns, kubeconfig),
-    startGpus(logs, kubernetes, gpus),
   );
-  const node = ['get', 'node', NODE, '--output=jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.allocatable.nvidia\\.com/gpu}'];
-  await awaited('the node is ready, with its GPUs', node, (answer) => answer === `True ${gpus}`);
+  const node = (field: string) => ['get', 'node', NODE, `--output=jsonpath={${field}}`];
+  await awaited('the node is ready', node('.status.conditions[?(@.type=="Ready")].status'), (answer) => answer === 'True');
+  // Not before: a kubelet that starts empties the folder of its plugins.
+  components.push(startGpus(logs, kubernetes, gpus));
+  await awaited('the node has GPUs', node('.status.allocatable.nvidia\\.com/gpu'), (answer) => answer === String(gpus));
   await awaited('the controllers run', ['get', 'serviceaccount', 'default']);
   return { folder, kubeconfig, components, kubectl };
 }

@@ -1,0 +1,46 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { ensureCoreDns } from '../cluster/ensure-coredns.ts';
+import { ensureKubernetes } from '../cluster/ensure.ts';
+import { makeCgroups, removeCgroups } from '../cluster/lab/cgroups.ts';
+import { NAMESPACES, cniFolder, missingForLab } from '../cluster/lab/requirements.ts';
+import type { LabParts } from '../cluster/lab/start.ts';
+import { IMAGES, buildLabImages } from './lab-images.ts';
+
+/**
+ * Runs the test file `program` in namespaces of its own, in which it starts a lab from the parts in its argument. They end with it,
+ * however it ends, and all that runs in them. Skipped, with the reason, where there can be no lab.
+ */
+export async function testInLab(t: Test, name: string, program: string): Promise<void> {
+  const found = await findPrograms();
+  if ('skip' in found) {
+    await t.test(name, { skip: `SKIPPED: ${found.skip}` }, () => {});
+    return;
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'fedbiot-lab-'));
+  const cgroup = `fedbiot-lab-${process.pid}`;
+  t.teardown(async () => {
+    removeCgroups(cgroup);
+    await rm(folder, { recursive: true, force: true });
+  });
+  makeCgroups(cgroup);
+  const parts: LabParts = { ...found, folder, cgroup, archives: await buildLabImages(folder), pauseImage: IMAGES.pause };
+  await t.spawn('unshare', [...NAMESPACES, process.execPath, program, JSON.stringify(parts)], { env: withSystemPrograms() }, name);
+}
+
+async function findPrograms(): Promise<Pick<LabParts, 'kubernetes' | 'coredns' | 'cni'> | { readonly skip: string }> {
+  const missing = missingForLab();
+  if (missing !== null) return { skip: missing };
+  const kubernetes = await ensureKubernetes();
+  if ('skip' in kubernetes) return kubernetes;
+  if (!existsSync(join(kubernetes.folder, 'kubelet'))) return { skip: `${kubernetes.folder} has no kubelet: unset KUBEBUILDER_ASSETS` };
+  const coredns = await ensureCoreDns();
+  if ('skip' in coredns) return coredns;
+  return { kubernetes: kubernetes.folder, coredns: coredns.folder, cni: cniFolder() ?? '' };
+}
+
+/** An ordinary user's PATH lacks what only root uses. */
+const withSystemPrograms = () => ({ ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` });

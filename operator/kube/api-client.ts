@@ -23,8 +23,6 @@ export interface ApiRequest {
 }
 
 export const MERGE_PATCH = 'application/merge-patch+json';
-/** Server-side apply; JSON is YAML. */
-export const APPLY_PATCH = 'application/apply-patch+yaml';
 
 const TIMEOUT_MS = 30_000;
 

@@ -1,9 +1,10 @@
 import type { FedBiOTJobStatus } from '../../crds/types.ts';
 import { MANAGER } from '../plan/labels.ts';
 import type { JobObject, ObjectReference, ObservedObject, PlannedObject, ReconcilePorts } from '../reconcile/ports.ts';
-import { APPLY_PATCH, MERGE_PATCH } from './api-client.ts';
+import { MERGE_PATCH } from './api-client.ts';
 import type { ApiClient } from './api-client.ts';
 import { ApiError, CODE, isApiError } from './api-error.ts';
+import { apply } from './apply.ts';
 import type { Caches } from './caches.ts';
 import { readMetadata } from './read-object.ts';
 import { collectionPath, objectPath, RESOURCE, resourceOf } from './resources.ts';
@@ -35,13 +36,7 @@ export function writes(client: ApiClient, caches: Caches): Pick<ReconcilePorts, 
     },
 
     async apply(object: PlannedObject): Promise<void> {
-      const { apiVersion, kind, metadata } = object;
-      const answer = await client.json('PATCH', pathOf({ apiVersion, kind, ...metadata }), {
-        query: { fieldManager: MANAGER, force: true },
-        contentType: APPLY_PATCH,
-        body: object,
-      });
-      caches.of(resourceOf(object))?.wrote(answer);
+      caches.of(resourceOf(object))?.wrote(await apply(client, object));
     },
 
     async patchSpec(reference: ObjectReference, spec: Readonly<Record<string, unknown>>): Promise<void> {

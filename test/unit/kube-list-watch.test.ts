@@ -185,6 +185,23 @@ t.test('a connection on which nothing comes is given up', async (t) => {
   t.match(seen.log, /nothing came for 0\.1 s/);
 });
 
+t.test('a connection on which little comes is kept', async (t) => {
+  const { hears, requests } = await follow(
+    t,
+    {
+      list: (_request, response) => answerJson(response, list(7, [])),
+      watch: (_request, response) => {
+        let version = 8;
+        const timer = setInterval(() => response.write(line('MODIFIED', object('a', version++))), 200);
+        response.on('close', () => clearInterval(timer));
+      },
+    },
+    { watchSeconds: 0.1, marginMs: 0 },
+  );
+  await hears('a 18');
+  t.equal(requests('watch').length, 1);
+});
+
 t.test('an answer that does not come ends with the watch, at once', async (t) => {
   const { watch, requests } = await follow(t, { list: hold, watch: hold });
   await until('a list', 30, () => requests('list')[0] ?? null);

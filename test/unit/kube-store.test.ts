@@ -69,4 +69,8 @@ t.test('what was made here is expected until it is seen', async (t) => {
   store.put(object('a', '2'));
   store.drop({ namespace: 'lab', name: 'a', uid: 'a' });
   t.equal(store.get('lab', 'a'), null);
+  store.made(object('a', '3', { uid: 'first' }));
+  store.put(object('a', '4', { uid: 'second' }));
+  store.drop({ namespace: 'lab', name: 'a', uid: 'second' });
+  t.equal(store.get('lab', 'a'), null, 'what is seen is what counts');
 });

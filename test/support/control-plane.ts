@@ -1,0 +1,234 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ensureKubernetes } from '../cluster/ensure.ts';
+import { run } from '../cluster/run.ts';
+import { freePort } from './redis.ts';
+import { until } from './until.ts';
+
+const CRD = join(import.meta.dirname, '../../crds/fedbiotjob.yaml');
+
+export interface ControlPlaneOptions {
+  /** With the controller manager and the scheduler, which make pods of Jobs and carry deletions on. */
+  readonly controllers?: boolean;
+  /** File for a line of JSON a request, its metadata alone. */
+  readonly auditLog?: string;
+}
+
+/** A Kubernetes without nodes that knows FedBiOTJobs. */
+export interface ControlPlane {
+  readonly url: string;
+  /** File, of an administrator. */
+  readonly kubeconfig: string;
+  /** For files of the test; goes with the control plane. */
+  readonly folder: string;
+  /** Process ids, by program. */
+  readonly pids: () => Readonly<Record<string, number>>;
+  /** Runs kubectl as an administrator and returns what it prints; `input` is what it reads. Throws with what it says. */
+  kubectl(args: readonly string[], input?: string | object): Promise<string>;
+  /** File of a kubeconfig for the holder of a token, at the API server's address or at another that leads to it. */
+  kubeconfigFor(token: string, url?: string): string;
+  /** Ends the API server without warning; what it stored stays. */
+  stop(): Promise<void>;
+  /** Starts it again, at the same address. */
+  start(): Promise<void>;
+  /** Makes etcd forget all history. */
+  compact(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const found = await ensureKubernetes();
+const lacks = (...programs: readonly string[]): string | false => {
+  if ('skip' in found) return `SKIPPED: ${found.skip}`;
+  const missing = programs.filter((program) => !existsSync(join(found.folder, program)));
+  return missing.length === 0 ? false : `SKIPPED: ${found.folder} has no ${missing.join(', ')}`;
+};
+
+/** Why there is no API server to start; false when there is one. */
+export const noApiServer: string | false = lacks('etcd', 'kube-apiserver', 'kubectl');
+
+/** Why there are no controllers to start; false when there are. */
+export const noControllers: string | false = noApiServer || lacks('kube-controller-manager', 'kube-scheduler');
+
+/** Seconds that a program may take to answer, on a machine that has other things to do. */
+const PATIENCE = 120;
+
+export async function startControlPlane({ controllers = false, auditLog }: ControlPlaneOptions = {}): Promise<ControlPlane> {
+  if ('skip' in found) throw new Error(found.skip);
+  const programs = found.folder;
+  const folder = mkdtempSync(join(tmpdir(), 'fedbiot-kubernetes-'));
+  const pki = join(folder, 'pki');
+  const logs = join(folder, 'logs');
+  for (const each of [pki, logs]) mkdirSync(each);
+  const [port, etcdPort, peerPort] = [await freePort(), await freePort(), await freePort()];
+  const url = `https://127.0.0.1:${port}`;
+  const etcd = `http://127.0.0.1:${etcdPort}`;
+  const token = randomBytes(16).toString('hex');
+  writeCredentials(pki, token);
+
+  const running = new Map<string, ChildProcess>();
+  const launch = (program: string, args: readonly string[]) => {
+    const log = openSync(join(logs, `${program}.log`), 'a');
+    running.set(program, spawn(join(programs, program), args, { stdio: ['ignore', log, log] }));
+    closeSync(log);
+  };
+  const end = async (program: string, signal: NodeJS.Signals) => {
+    const child = running.get(program);
+    running.delete(program);
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    child.kill(signal);
+    await once(child, 'exit');
+  };
+  /** What comes of asking, once it comes; at once the reason why it will not. */
+  const awaited = (what: string, ask: () => Promise<unknown>) =>
+    until(what, PATIENCE, async () => {
+      for (const [program, { exitCode, signalCode }] of running) {
+        if (exitCode === null && signalCode === null) continue;
+        const log = readFileSync(join(logs, `${program}.log`), 'utf8').trimEnd().split('\n').slice(-20).join('\n');
+        throw new Error(`${program} ended with ${signalCode ?? `exit code ${exitCode}`}\n${log}`);
+      }
+      return await ask().then(
+        () => true,
+        () => null,
+      );
+    });
+
+  const kubeconfigFor = (bearer: string, at = url) => {
+    const file = join(folder, `${randomBytes(4).toString('hex')}.kubeconfig`);
+    writeFileSync(file, JSON.stringify(kubeconfigOf(at, join(pki, 'apiserver.crt'), bearer)), { mode: 0o600 });
+    return file;
+  };
+  const kubeconfig = kubeconfigFor(token);
+  const kubectl = (args: readonly string[], input?: string | object) =>
+    run(join(programs, 'kubectl'), [`--kubeconfig=${kubeconfig}`, ...args], {
+      ...(input === undefined ? {} : { input: typeof input === 'string' ? input : JSON.stringify(input) }),
+    });
+
+  const start = async () => {
+    launch('kube-apiserver', apiServerFlags({ pki, port, etcd, controllers, auditLog }));
+    await awaited('the API server is ready', () => kubectl(['get', '--raw', '/readyz']));
+  };
+  const close = async () => {
+    // Clients first: they would complain of what is gone.
+    for (const program of ['kube-scheduler', 'kube-controller-manager', 'kube-apiserver', 'etcd']) await end(program, 'SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  };
+
+  try {
+    launch('etcd', etcdFlags(join(folder, 'etcd'), etcd, `http://127.0.0.1:${peerPort}`));
+    await start();
+    await kubectl(['create', '--filename', CRD]);
+    // kubectl gives up on a definition that has no conditions yet.
+    await awaited('the definition is established', () => kubectl(['wait', '--for=condition=Established', '--timeout=60s', '--filename', CRD]));
+    await awaited('FedBiOTJobs are served', () => kubectl(['get', 'fedbiotjobs']));
+    if (controllers) {
+      launch('kube-controller-manager', controllerFlags(pki, kubeconfig));
+      launch('kube-scheduler', [`--kubeconfig=${kubeconfig}`, '--secure-port=0', '--leader-elect=false']);
+      await awaited('the controllers run', () => kubectl(['get', 'serviceaccount', 'default']));
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    url,
+    kubeconfig,
+    folder,
+    pids: () => Object.fromEntries([...running].flatMap(([program, { pid }]) => (pid === undefined ? [] : [[program, pid]]))),
+    kubectl,
+    kubeconfigFor,
+    stop: () => end('kube-apiserver', 'SIGKILL'),
+    start,
+    compact: () => compact(etcd),
+    close,
+  };
+}
+
+function writeCredentials(pki: string, token: string): void {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', {
+    namedCurve: 'prime256v1',
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'sec1', format: 'pem' },
+  });
+  writeFileSync(join(pki, 'accounts.pub'), publicKey);
+  writeFileSync(join(pki, 'accounts.key'), privateKey);
+  writeFileSync(join(pki, 'tokens.csv'), `${token},admin,admin,system:masters\n`);
+  writeFileSync(join(pki, 'audit.json'), JSON.stringify(AUDIT_POLICY));
+}
+
+const AUDIT_POLICY = { apiVersion: 'audit.k8s.io/v1', kind: 'Policy', omitStages: ['RequestReceived'], rules: [{ level: 'Metadata' }] };
+
+const etcdFlags = (data: string, client: string, peer: string) => [
+  '--name=lab',
+  `--data-dir=${data}`,
+  `--listen-client-urls=${client}`,
+  `--advertise-client-urls=${client}`,
+  `--listen-peer-urls=${peer}`,
+  `--initial-advertise-peer-urls=${peer}`,
+  `--initial-cluster=lab=${peer}`,
+  '--unsafe-no-fsync',
+  '--log-level=warn',
+];
+
+interface ApiServer {
+  readonly pki: string;
+  readonly port: number;
+  readonly etcd: string;
+  readonly controllers: boolean;
+  readonly auditLog: string | undefined;
+}
+
+/** It signs its own certificate, in a file that holds the authority's too. */
+const apiServerFlags = ({ pki, port, etcd, controllers, auditLog }: ApiServer) => [
+  `--etcd-servers=${etcd}`,
+  '--bind-address=127.0.0.1',
+  '--advertise-address=127.0.0.1',
+  `--secure-port=${port}`,
+  `--cert-dir=${pki}`,
+  `--token-auth-file=${join(pki, 'tokens.csv')}`,
+  '--service-account-issuer=https://kubernetes.default.svc',
+  `--service-account-key-file=${join(pki, 'accounts.pub')}`,
+  `--service-account-signing-key-file=${join(pki, 'accounts.key')}`,
+  '--service-cluster-ip-range=10.96.0.0/16',
+  '--authorization-mode=RBAC',
+  '--profiling=false',
+  // Nobody makes the ServiceAccount that pods want.
+  ...(controllers ? [] : ['--disable-admission-plugins=ServiceAccount']),
+  ...(auditLog === undefined ? [] : [`--audit-log-path=${auditLog}`, `--audit-policy-file=${join(pki, 'audit.json')}`]),
+];
+
+const controllerFlags = (pki: string, kubeconfig: string) => [
+  `--kubeconfig=${kubeconfig}`,
+  '--secure-port=0',
+  '--leader-elect=false',
+  '--use-service-account-credentials',
+  `--service-account-private-key-file=${join(pki, 'accounts.key')}`,
+  `--root-ca-file=${join(pki, 'apiserver.crt')}`,
+  '--kube-api-qps=200',
+  '--kube-api-burst=400',
+];
+
+const kubeconfigOf = (server: string, authority: string, token: string) => ({
+  apiVersion: 'v1',
+  kind: 'Config',
+  clusters: [{ name: 'lab', cluster: { server, 'certificate-authority': authority } }],
+  users: [{ name: 'lab', user: { token } }],
+  contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'lab' } }],
+  'current-context': 'lab',
+});
+
+/** By etcd's own API over HTTP, in which numbers are text. */
+async function compact(etcd: string): Promise<void> {
+  const post = async (path: string, body: object) => {
+    const response = await fetch(`${etcd}/v3/kv/${path}`, { method: 'POST', body: JSON.stringify(body) });
+    if (!response.ok) throw new Error(`etcd: ${path}: ${await response.text()}`);
+    return await response.text();
+  };
+  const { revision } = /"revision":\s*"(?<revision>\d+)"/.exec(await post('range', { key: Buffer.from('none').toString('base64') }))?.groups ?? {};
+  if (revision === undefined) throw new Error('etcd tells no revision');
+  await post('compaction', { revision, physical: true });
+}

@@ -10,11 +10,15 @@ export interface StubRequest {
   readonly path: string;
   readonly query: Readonly<Record<string, string>>;
   readonly contentType: string | undefined;
+  readonly authorization: string | undefined;
   readonly body: unknown;
 }
 
 export interface ApiStub {
+  readonly url: string;
   readonly kubeConfig: KubeConfig;
+  /** Connections taken so far. */
+  readonly connections: () => number;
   /** What was asked so far. */
   readonly requests: readonly StubRequest[];
 }
@@ -30,12 +34,15 @@ export async function startStub(t: Test, answer: (request: StubRequest, response
       path: url.pathname,
       query: Object.fromEntries(url.searchParams),
       contentType: incoming.headers['content-type'],
+      authorization: incoming.headers.authorization,
       body: body === '' ? undefined : JSON.parse(body),
     };
     requests.push(request);
     await answer(request, response);
   };
   const server = createServer((incoming, response) => void take(incoming, response));
+  let connections = 0;
+  server.on('connection', () => connections++);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.teardown(() => {
@@ -44,12 +51,10 @@ export async function startStub(t: Test, answer: (request: StubRequest, response
   });
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
+  const url = `http://127.0.0.1:${address.port}`;
   const kubeConfig = new KubeConfig();
-  kubeConfig.loadFromClusterAndUser(
-    { name: 'stub', server: `http://127.0.0.1:${address.port}`, skipTLSVerify: true },
-    { name: 'stub', token: 'secret-token' },
-  );
-  return { kubeConfig, requests };
+  kubeConfig.loadFromClusterAndUser({ name: 'stub', server: url, skipTLSVerify: true }, { name: 'stub', token: 'secret-token' });
+  return { url, kubeConfig, connections: () => connections, requests };
 }
 
 export function answerJson(response: ServerResponse, value: unknown, code = 200): void {

@@ -1,0 +1,143 @@
+import t from 'tap';
+import { RESOURCE } from '../../operator/kube/resources.ts';
+import { noControllers } from '../support/control-plane.ts';
+import { startLab } from '../support/operator-lab.ts';
+import { until } from '../support/until.ts';
+
+const SECONDS = 60;
+
+const says = (reason: string, message: string) => JSON.stringify({ reason, message });
+
+t.test('jobs that go wrong', { skip: noControllers }, async (t) => {
+  const lab = await startLab(t);
+  // Nobody listens there: jobs do not need the operator to reach Redis.
+  const operator = await lab.operator('redis://127.0.0.1:1');
+  await operator.logged('this replica leads');
+
+  const failed = async (namespace: string, name: string) => {
+    const { status } = await lab.jobIn('Failed', namespace, name);
+    return { ...status, failed: status?.conditions?.find(({ type }) => type === 'Failed') };
+  };
+  const event = (namespace: string, name: string, pattern: RegExp) =>
+    until(`an event ${pattern}`, SECONDS, async () => (pattern.test(await lab.kubectl('describe', 'fbj', name, '--namespace', namespace)) ? true : null));
+
+  t.test('each in its namespace', async (t) => {
+    // At the same time: most of it is the Job controller's, which waits before it replaces a pod.
+    t.jobs = 8;
+
+    t.test('what only the user can change ends the job at once, in the words of its pod', { buffered: true }, async (t) => {
+      const namespace = await lab.namespace('invalid');
+      await lab.createJob(namespace, 'layers');
+      const message = 'adapter.layers: 40 are more than the 24 that the model has';
+      await lab.play(namespace, 'layers', 'server', { kind: 'ends', exitCode: 2, message: says('InvalidInput', message) });
+      const { failed: condition, restarts } = await failed(namespace, 'layers');
+      t.match(condition, { status: 'True', reason: 'InvalidInput', message: `The server pod failed: ${message}` });
+      t.equal(restarts, 1);
+      t.match(await lab.kubectl('get', 'fbj', 'layers', '--namespace', namespace, '-o', 'wide'), /Failed .*adapter\.layers: 40/);
+      await event(namespace, 'layers', /Warning +InvalidInput .*adapter\.layers: 40/);
+      await until('client pods are taken away', SECONDS, async () => ((await lab.pods(namespace, 'layers', 'client')).length === 0 ? true : null));
+
+      const shared = { persistentVolumeClaim: { claimName: 'one' } };
+      await lab.createJob(namespace, 'shared', { volumes: { model: shared, clientData: shared } });
+      t.match((await failed(namespace, 'shared')).failed, { reason: 'InvalidSpec', message: /spec\.volumes\.clientData/ });
+      t.strictSame(await lab.objectsOf(namespace, 'shared'), []);
+
+      await lab.createJob(namespace, 'refused', { server: { resources: { requests: { cpu: '2' }, limits: { cpu: '1' } } } });
+      t.match((await failed(namespace, 'refused')).failed, { reason: 'InvalidSpec', message: /must be less than or equal to cpu limit/ }, 'what the API server alone can tell');
+    });
+
+    t.test('a pod that fails is tried again within backoffLimit', { buffered: true }, async (t) => {
+      const namespace = await lab.namespace('backoff');
+      await lab.createJob(namespace, 'tiny', { backoffLimit: 1 });
+      await lab.play(namespace, 'tiny', 'server', { kind: 'ends', exitCode: 1, message: says('InternalError', 'a defect') });
+      const { status } = await lab.jobThat('has restarted', namespace, 'tiny', (job) => job.status?.restarts === 1);
+      t.equal(status?.phase, 'Pending');
+      await event(namespace, 'tiny', /Warning +ServerRestarted .*a defect/);
+      // The Job controller waits ten seconds before it replaces a pod that failed.
+      await lab.play(namespace, 'tiny', 'server', { kind: 'ends', exitCode: 1, message: says('InternalError', 'a defect again') });
+      t.match((await failed(namespace, 'tiny')).failed, { reason: 'InternalError', message: /a defect again \(tried again as often as spec\.backoffLimit allows\)/ });
+    });
+
+    t.test('a disruption does not count', { buffered: true }, async (t) => {
+      const namespace = await lab.namespace('disruption');
+      await lab.createJob(namespace, 'tiny', { backoffLimit: 0 });
+      await Promise.all(
+        (['server', 'client'] as const).map(async (role) => {
+          const gone = await lab.play(namespace, 'tiny', role, { kind: 'evicted' });
+          const next = await lab.pod(namespace, 'tiny', role);
+          t.not(next.metadata.name, gone.metadata.name, `another ${role} pod`);
+        }),
+      );
+      await lab.play(namespace, 'tiny', 'server', { kind: 'ends', exitCode: 130, message: says('Interrupted', 'stopped after a checkpoint') });
+      await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
+      t.match((await lab.jobIn('Running', namespace, 'tiny')).status, { restarts: 2 });
+      await lab.play(namespace, 'tiny', 'server', { kind: 'ends', exitCode: 0 });
+      await lab.jobIn('Succeeded', namespace, 'tiny');
+    });
+
+    t.test('deadlines, and the time to live', { buffered: true }, async (t) => {
+      const namespace = await lab.namespace('deadlines');
+      await lab.createJob(namespace, 'active', { activeDeadlineSeconds: 2 });
+      await lab.createJob(namespace, 'start', { startDeadlineSeconds: 2, ttlSecondsAfterFinished: 3 });
+      await lab.play(namespace, 'active', 'server', { kind: 'runs' });
+      t.match((await failed(namespace, 'active')).failed, { reason: 'DeadlineExceeded', message: /longer than spec\.activeDeadlineSeconds \(2 s\)/ });
+      t.match((await failed(namespace, 'start')).failed, { reason: 'StartDeadlineExceeded', message: /No server pod started within .* \(2 s\): start-server-/ });
+      await until('its time is over', SECONDS, async () => ((await lab.job(namespace, 'start')) === null ? true : null));
+      await until('and all it made is gone', SECONDS, async () => ((await lab.objectsOf(namespace, 'start')).length === 0 ? true : null));
+    });
+
+    t.test('why a pod waits, in the words of who knows', { buffered: true }, async (t) => {
+      const namespace = await lab.namespace('waiting');
+      // A node that has room for nothing: it makes the scheduler say what it lacks.
+      await lab.api.json('POST', '/api/v1/nodes', { body: { apiVersion: 'v1', kind: 'Node', metadata: { name: 'full' } } });
+      t.teardown(() => lab.kubectl('delete', 'node', 'full'));
+      const ready = [{ type: 'Ready', status: 'True', lastHeartbeatTime: new Date().toISOString(), lastTransitionTime: new Date().toISOString() }];
+      await lab.api.json('PATCH', '/api/v1/nodes/full/status', {
+        contentType: 'application/merge-patch+json',
+        body: { status: { allocatable: { cpu: '8', memory: '8Gi', pods: '0' }, capacity: { cpu: '8', memory: '8Gi', pods: '0' }, conditions: ready } },
+      });
+      const output = { claim: { size: '1Gi' } };
+      const hostPath = { output: { hostPath: { path: '/out' } } };
+      await lab.createJob(namespace, 'gpu', { volumes: hostPath, server: { resources: { limits: { 'nvidia.com/gpu': 1 } } } });
+      await lab.createJob(namespace, 'claim', { volumes: { output, model: { persistentVolumeClaim: { claimName: 'missing' } } } });
+      const waits = (name: string, pattern: RegExp) => lab.jobThat(`waits: ${pattern}`, namespace, name, ({ status }) => status?.phase === 'Pending' && pattern.test(status.message ?? ''));
+      await waits('gpu', /Insufficient nvidia\.com\/gpu/);
+      await waits('claim', /persistentvolumeclaim "missing" not found/);
+      await event(namespace, 'gpu', /Warning +Unschedulable .*Insufficient nvidia\.com\/gpu/);
+
+      await lab.createJob(namespace, 'kubelet');
+      await lab.play(namespace, 'kubelet', 'server', { kind: 'waits', reason: 'CreateContainerConfigError', message: 'secret "redis" not found' });
+      await waits('kubelet', /secret "redis" not found/);
+      await lab.play(namespace, 'kubelet', 'server', { kind: 'waits', reason: 'ImagePullBackOff', message: 'Back-off pulling image "example.org/none"' });
+      const { status } = await waits('kubelet', /Back-off pulling image/);
+      t.match(status?.conditions, [{ type: 'Running', status: 'False', reason: 'ImagePullBackOff' }]);
+    });
+
+    t.test('what is somebody else’s is left alone, and the job goes on once it is gone', { buffered: true }, async (t) => {
+      const namespace = await lab.namespace('taken');
+      await lab.create(RESOURCE.configMap, namespace, { metadata: { name: 'tiny-job' }, data: { mine: 'yes' } });
+      await lab.createJob(namespace, 'tiny');
+      const { status } = await lab.jobThat('is blocked', namespace, 'tiny', (job) => job.status?.conditions?.[0]?.reason === 'NameTaken');
+      t.match(status, { phase: 'Pending', message: /ConfigMap tiny-job exists already/ });
+      t.match(await lab.get(RESOURCE.configMap, namespace, 'tiny-job'), { data: { mine: 'yes' } });
+      await lab.kubectl('delete', 'configmap', 'tiny-job', '--namespace', namespace);
+      t.ok(await lab.pod(namespace, 'tiny', 'server'));
+    });
+
+    t.test('what is deleted under a running job is made again', { buffered: true }, async (t) => {
+      const namespace = await lab.namespace('again');
+      await lab.createJob(namespace, 'tiny');
+      const pod = await lab.pod(namespace, 'tiny', 'server');
+      await lab.kubectl('delete', 'service,networkpolicy', '--all', '--namespace', namespace);
+      await until('all is there', SECONDS, async () => ((await lab.objectsOf(namespace, 'tiny')).length === 8 ? true : null));
+      t.equal((await lab.pod(namespace, 'tiny', 'server')).metadata.name, pod.metadata.name);
+    });
+  });
+
+  t.test('and nothing of it was a defect', async (t) => {
+    t.equal(await operator.end('SIGTERM'), 0);
+    t.notMatch(operator.output, /forbidden|"level":"(error|fatal)"|"err":/);
+    t.match(operator.output, /Redis does not answer/);
+    t.ok((operator.output.match(/Redis does not answer/g) ?? []).length <= 4, 'said once, not with every try');
+  });
+});

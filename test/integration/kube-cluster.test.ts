@@ -76,6 +76,19 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     await kubectl(['get', 'service', 'whole-server', '--namespace=lab']);
   });
 
+  t.test('an event that comes again is counted', async (t) => {
+    const seen = watchCluster(t, operator);
+    const job = await seen.filled().then(() => made(seen, 'told'));
+    const event = { type: 'Warning', reason: 'Unschedulable', message: `No node fits: ${'ä'.repeat(2000)}` } as const;
+    for (let times = 0; times < 3; times++) seen.ports.recordEvent(job, event);
+    const described = await until('three times', 30, async () => {
+      const text = await kubectl(['describe', 'fbj', 'told', '--namespace=lab']);
+      return text.includes('(x3 over') ? text : null;
+    });
+    t.match(described, /Warning +Unschedulable .*No node fits: ä+…/);
+    t.equal(described.split('Unschedulable').length, 2, 'in one line');
+  });
+
   t.test('pods of a job are found by their label', async (t) => {
     const seen = watchCluster(t, operator);
     await seen.filled();

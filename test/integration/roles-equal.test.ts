@@ -1,5 +1,5 @@
 // A job in pods of its own, over a real Redis, gives the adapter of `fedbiot run`, to the byte, whoever is killed meanwhile.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -68,6 +68,9 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     await server.says(/has reported/, { round: 2 });
     server.kill('SIGKILL');
     t.equal((await server.ended).signal, 'SIGKILL');
+    // As a pod with another host name sees it: whether the lock's owner lives, it cannot know.
+    const lock = join(job.output, 'run.lock');
+    writeFileSync(lock, readFileSync(lock, 'utf8').replace(/"host":"[^"]*"/, '"host":"the-pod-before"'));
     const next = await job.start('server');
     await next.says(/goes on in round 2/);
     await succeeded(t, job, next, ...clients);
@@ -135,6 +138,18 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     const after = await Promise.all([job.start('server'), job.start('client')]);
     await after[0]?.says(/goes on in round 2/);
     await succeeded(t, job, ...after);
+  });
+
+  t.test('Redis forgets everything in a round: the server leaves, and the next begins the round anew', async (t) => {
+    const { job, redis } = await pods(t);
+    const server = await job.start('server');
+    const clients = await Promise.all([job.start('client'), job.start('client')]);
+    await server.says(/has reported/, { round: 2 });
+    await redis.restart();
+    const { code, termination } = await server.ended;
+    t.equal(code, 130);
+    t.match(JSON.parse(termination), { reason: 'Interrupted', message: /gone from Redis/ });
+    await succeeded(t, job, await job.start('server'), ...clients);
   });
 
   t.test('Redis is restarted in a round', async (t) => {

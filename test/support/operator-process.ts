@@ -52,6 +52,11 @@ export class OperatorProcess {
     });
   }
 
+  /** Puts it to sleep, or wakes it. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child.kill(signal);
+  }
+
   /** Sends the signal and waits for the end; its exit code, or the signal. */
   async end(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<number | string | null> {
     if (this.isRunning) {

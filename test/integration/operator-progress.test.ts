@@ -18,7 +18,7 @@ async function until(what: string, holds: () => boolean | Promise<boolean>): Pro
 
 const JOB: MirroredJob = { key: 'team/tune', uid: 'u-1' };
 
-function mirrorOf(t: Test, url: string, pollMs: number) {
+function mirrorOf(t: Test, url: string, pollMs: number, pauseMs = 20) {
   const seen = { changed: 0, connected: false, warnings: '' };
   const jobs = [JOB];
   const mirror = new ProgressMirror({
@@ -28,7 +28,7 @@ function mirrorOf(t: Test, url: string, pollMs: number) {
     changed: () => void seen.changed++,
     connected: (isConnected) => void (seen.connected = isConnected),
     pollMs,
-    pauseMs: 20,
+    pauseMs,
   });
   t.teardown(() => mirror.close());
   return { mirror, seen, jobs, sequence: () => mirror.progressOf(JOB.uid)?.sequence };
@@ -81,6 +81,25 @@ t.test('what is published is mirrored, and only what is newer', { skip: noRedis 
   jobs.length = 0;
   mirror.forget(JOB.uid);
   t.equal(mirror.progressOf(JOB.uid), null);
+});
+
+t.test('however often it is told, a job is read once in a pause', { skip: noRedis }, async (t) => {
+  const { server, redis, put } = await started(t);
+  await put(told(1, 1));
+  const { mirror, seen, jobs, sequence } = mirrorOf(t, server.url, NEVER, NEVER);
+  await until('read', () => sequence() === 1);
+  await until('subscribed', async () => (await redis.pubsub('NUMSUB', PROGRESS_CHANNEL))[1] === 1);
+  for (let each = 2; each <= 20; each++) {
+    await put(told(1, each));
+    await redis.publish(PROGRESS_CHANNEL, JOB.key);
+  }
+  // What is published after all this is heard after it.
+  const later = { key: 'team/later', uid: 'u-2' };
+  jobs.push(later);
+  await redis.set(jobKeys(later.uid).progress, JSON.stringify(told(1, 1)));
+  await redis.publish(PROGRESS_CHANNEL, later.key);
+  await until('the later job', () => mirror.progressOf(later.uid) !== null);
+  t.equal(seen.changed, 2, 'one change of either job');
 });
 
 t.test('without a publication it looks from time to time; without Redis it keeps what it knows', { skip: noRedis }, async (t) => {

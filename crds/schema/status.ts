@@ -32,7 +32,7 @@ export const Status = object('What has become of the job so far. Written by the 
   conditions: Type.Optional(
     list('Aspects of the job’s state, one a type.', Condition, { maxItems: 32, mapKeys: ['type'] }),
   ),
-  startTime: Type.Optional(time('When the first round began.')),
+  startTime: Type.Optional(time('When the operator took the job up, or took it up again after a suspension: what spec.activeDeadlineSeconds counts from.')),
   completionTime: Type.Optional(time('When the job succeeded or failed.')),
   activity: Type.Optional(
     choice('What the server pod is doing.', ['Preparing', 'Aligning', 'Training', 'Aggregating', 'Evaluating', 'Finished']),

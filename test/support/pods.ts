@@ -27,7 +27,7 @@ const SPEC = {
     partition: { kind: 'Dirichlet', alpha: 1 },
   },
   emulator: { layerDropRate: 0.5, alignment: { initialSteps: 6, stepsPerRound: 3 } },
-  federation: { rounds: 3, clients: 4, dropoutRate: 0.2, local: { steps: 20, batchSize: 8 } },
+  federation: { rounds: 3, clients: 4, dropoutRate: 0.2, local: { steps: 30, batchSize: 8 } },
   evaluation: { task: 'qa', maxNewTokens: 8, limit: 10, everyRounds: 0 },
   volumes: { model: { hostPath: { path: '/model' } }, publicData: { hostPath: { path: '/public' } }, clientData: { hostPath: { path: '/client' } } },
 };

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { apiServerFlags, controllerFlags, kubeconfigOf, schedulerFlags, writeCredentials } from '../cluster/control-plane-flags.ts';
 import { ensureKubernetes } from '../cluster/ensure.ts';
 import { run } from '../cluster/run.ts';
 import { freePort } from './redis.ts';
@@ -69,6 +70,8 @@ export async function startControlPlane({ controllers = false, auditLog }: Contr
   const etcd = `http://127.0.0.1:${etcdPort}`;
   const token = randomBytes(16).toString('hex');
   writeCredentials(pki, token);
+  const auditPolicy = join(folder, 'audit.json');
+  writeFileSync(auditPolicy, JSON.stringify(AUDIT_POLICY));
 
   const running = new Map<string, ChildProcess>();
   const launch = (program: string, args: readonly string[]) => {
@@ -99,7 +102,7 @@ export async function startControlPlane({ controllers = false, auditLog }: Contr
 
   const kubeconfigFor = (bearer: string, at = url) => {
     const file = join(folder, `${randomBytes(4).toString('hex')}.kubeconfig`);
-    writeFileSync(file, JSON.stringify(kubeconfigOf(at, join(pki, 'apiserver.crt'), bearer)), { mode: 0o600 });
+    writeFileSync(file, JSON.stringify(kubeconfigOf(at, pki, bearer)), { mode: 0o600 });
     return file;
   };
   const kubeconfig = kubeconfigFor(token);
@@ -109,7 +112,12 @@ export async function startControlPlane({ controllers = false, auditLog }: Contr
     });
 
   const start = async () => {
-    launch('kube-apiserver', apiServerFlags({ pki, port, etcd, controllers, auditLog }));
+    launch('kube-apiserver', [
+      ...apiServerFlags({ pki, address: '127.0.0.1', port, etcd }),
+      // Nobody makes the ServiceAccount that pods want.
+      ...(controllers ? [] : ['--disable-admission-plugins=ServiceAccount']),
+      ...(auditLog === undefined ? [] : [`--audit-log-path=${auditLog}`, `--audit-policy-file=${auditPolicy}`]),
+    ]);
     await awaited('the API server is ready', () => kubectl(['get', '--raw', '/readyz']));
   };
   const close = async () => {
@@ -127,7 +135,7 @@ export async function startControlPlane({ controllers = false, auditLog }: Contr
     await awaited('FedBiOTJobs are served', () => kubectl(['get', 'fedbiotjobs']));
     if (controllers) {
       launch('kube-controller-manager', controllerFlags(pki, kubeconfig));
-      launch('kube-scheduler', [`--kubeconfig=${kubeconfig}`, '--secure-port=0', '--leader-elect=false']);
+      launch('kube-scheduler', schedulerFlags(kubeconfig));
       await awaited('the controllers run', () => kubectl(['get', 'serviceaccount', 'default']));
     }
   } catch (error) {
@@ -148,18 +156,6 @@ export async function startControlPlane({ controllers = false, auditLog }: Contr
   };
 }
 
-function writeCredentials(pki: string, token: string): void {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', {
-    namedCurve: 'prime256v1',
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-    privateKeyEncoding: { type: 'sec1', format: 'pem' },
-  });
-  writeFileSync(join(pki, 'accounts.pub'), publicKey);
-  writeFileSync(join(pki, 'accounts.key'), privateKey);
-  writeFileSync(join(pki, 'tokens.csv'), `${token},admin,admin,system:masters\n`);
-  writeFileSync(join(pki, 'audit.json'), JSON.stringify(AUDIT_POLICY));
-}
-
 const AUDIT_POLICY = { apiVersion: 'audit.k8s.io/v1', kind: 'Policy', omitStages: ['RequestReceived'], rules: [{ level: 'Metadata' }] };
 
 const etcdFlags = (data: string, client: string, peer: string) => [
@@ -173,53 +169,6 @@ const etcdFlags = (data: string, client: string, peer: string) => [
   '--unsafe-no-fsync',
   '--log-level=warn',
 ];
-
-interface ApiServer {
-  readonly pki: string;
-  readonly port: number;
-  readonly etcd: string;
-  readonly controllers: boolean;
-  readonly auditLog: string | undefined;
-}
-
-/** It signs its own certificate, in a file that holds the authority's too. */
-const apiServerFlags = ({ pki, port, etcd, controllers, auditLog }: ApiServer) => [
-  `--etcd-servers=${etcd}`,
-  '--bind-address=127.0.0.1',
-  '--advertise-address=127.0.0.1',
-  `--secure-port=${port}`,
-  `--cert-dir=${pki}`,
-  `--token-auth-file=${join(pki, 'tokens.csv')}`,
-  '--service-account-issuer=https://kubernetes.default.svc',
-  `--service-account-key-file=${join(pki, 'accounts.pub')}`,
-  `--service-account-signing-key-file=${join(pki, 'accounts.key')}`,
-  '--service-cluster-ip-range=10.96.0.0/16',
-  '--authorization-mode=RBAC',
-  '--profiling=false',
-  // Nobody makes the ServiceAccount that pods want.
-  ...(controllers ? [] : ['--disable-admission-plugins=ServiceAccount']),
-  ...(auditLog === undefined ? [] : [`--audit-log-path=${auditLog}`, `--audit-policy-file=${join(pki, 'audit.json')}`]),
-];
-
-const controllerFlags = (pki: string, kubeconfig: string) => [
-  `--kubeconfig=${kubeconfig}`,
-  '--secure-port=0',
-  '--leader-elect=false',
-  '--use-service-account-credentials',
-  `--service-account-private-key-file=${join(pki, 'accounts.key')}`,
-  `--root-ca-file=${join(pki, 'apiserver.crt')}`,
-  '--kube-api-qps=200',
-  '--kube-api-burst=400',
-];
-
-const kubeconfigOf = (server: string, authority: string, token: string) => ({
-  apiVersion: 'v1',
-  kind: 'Config',
-  clusters: [{ name: 'lab', cluster: { server, 'certificate-authority': authority } }],
-  users: [{ name: 'lab', user: { token } }],
-  contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'lab' } }],
-  'current-context': 'lab',
-});
 
 /** By etcd's own API over HTTP, in which numbers are text. */
 async function compact(etcd: string): Promise<void> {

@@ -6,7 +6,6 @@ export const NODE_ADDRESS = '10.244.0.1';
 
 export const POD_RANGE = '10.244.0.0/24';
 export const FIRST_POD_ADDRESS = '10.244.0.10';
-export const SERVICE_RANGE = '10.96.0.0/16';
 export const BRIDGE = 'cni0';
 
 /** Folders that the node's programs insist on; the machine's own stay as they are. */

@@ -1,6 +1,6 @@
 // Run by quickstart.test.ts in namespaces of its own: jobs on a node with real containers, against the same jobs in one process.
 import { createHash } from 'node:crypto';
-import { cp, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { parseDocument } from 'yaml';
@@ -18,76 +18,68 @@ const ROOT = join(import.meta.dirname, '../../..');
 const JOB = 'quickstart';
 const GPUS = 8;
 
-/** Enough for a fault in each of the first ones; what it learns is not what is tested. */
-const ROUNDS = 6;
+const MANIFEST = join(ROOT, 'examples/quickstart.yaml');
 
 t.setTimeout(20 * 60_000);
 
 const parts: LabParts = JSON.parse(process.argv[2] ?? '');
 const lab = await startLab(parts, GPUS);
+const report = async () => process.stderr.write(await labReport(lab));
 t.teardown(async () => {
-  if (!t.passing()) process.stderr.write(await labReport(lab));
+  if (!t.passing()) await report();
 });
-await install(lab);
+await install(lab).catch(async (error: unknown) => {
+  await report();
+  throw error;
+});
 const objects = new LabObjects(lab);
-
-/** The example's folder with a manifest of fewer rounds, which fedbiot reads here and kubectl there. */
-const examples = join(lab.folder, 'examples');
-const manifest = join(examples, 'quickstart.yaml');
-await cp(join(ROOT, 'examples'), examples, { recursive: true });
-const document = parseDocument(await readFile(manifest, 'utf8'));
-document.setIn(['spec', 'federation', 'rounds'], ROUNDS);
-await writeFile(manifest, document.toString());
 
 /** What the job makes in one process. */
 const embedded = join(lab.folder, 'embedded');
-await run(process.execPath, [join(ROOT, 'worker/launch.js'), 'run', manifest, '--out', embedded, '--quiet']);
+await run(process.execPath, [join(ROOT, 'worker/launch.js'), 'run', MANIFEST, '--out', embedded, '--quiet']);
 const expected = await adapterHash(embedded);
 
 t.test('a job makes on the cluster the bytes that it makes in one process', async (t) => {
   const output = await prepare('plain');
-  await lab.kubectl(['apply', '--namespace=plain', `--filename=${manifest}`]);
+  await lab.kubectl(['apply', '--namespace=plain', `--filename=${MANIFEST}`]);
   await succeeded('plain');
   t.comment(await lab.kubectl(['get', 'fedbiotjobs', '--namespace=plain']));
   t.equal(await adapterHash(output), expected, 'the adapter in the volume');
   t.equal((await objects.status('plain', JOB)).adapterSha256, expected, 'the adapter in the status');
+  await lab.kubectl(['wait', '--for=condition=Succeeded', `fedbiotjob/${JOB}`, '--namespace=plain', '--timeout=1s']);
 
+  const made = async () => {
+    const kinds = 'jobs,pods,configmaps,secrets,services,persistentvolumeclaims,networkpolicies';
+    return await lab.kubectl(['get', kinds, '--namespace=plain', '--output=name', `--selector=fedbiot.io/job=${JOB}`]);
+  };
+  t.match(await made(), `job.batch/${JOB}-server`, 'what it made can be told by its label');
   await lab.kubectl(['delete', 'fedbiotjob', JOB, '--namespace=plain', '--timeout=60s']);
-  const left = await until('what the job made is gone', 60, async () => {
-    const kinds = 'jobs,pods,secrets,services,persistentvolumeclaims,networkpolicies';
-    const names = await lab.kubectl(['get', kinds, '--namespace=plain', '--output=name', `--selector=fedbiot.io/job=${JOB}`]);
-    return names === '' ? names : null;
-  });
-  t.equal(left, '');
+  await until('what the job made is gone with it', 60, async () => ((await made()) === '' ? true : null));
 });
 
 t.test('the same bytes with each part killed once within a round', async (t) => {
   const output = await prepare('faults');
-  const two = document.clone();
-  two.setIn(['spec', 'client'], { pods: 2 });
-  await lab.kubectl(['apply', '--namespace=faults', '--filename=-'], two.toString());
+  await applyWith('faults', { pods: 2 });
 
   await training(1);
-  const client = await runningPod('client');
-  await kill('faults', client);
+  await crash('faults', await runningPod('client'));
 
   await training(2);
-  const container = (await objects.pod(SYSTEM, 'redis-0')).status?.containerStatuses?.[0]?.containerID?.replace('containerd://', '') ?? '';
-  await ctr('tasks', 'kill', '--signal=SIGKILL', container);
+  await crash(SYSTEM, 'redis-0');
 
   await training(3);
-  const server = await runningPod('server');
-  await kill('faults', server);
+  await crash('faults', await runningPod('server'));
 
   await training(4);
   const leader = await until('the operator has a leader', 30, () => objects.leader());
-  await kill(SYSTEM, await podOf(leader));
+  await lab.kubectl(['delete', 'pod', await podOf(leader), `--namespace=${SYSTEM}`, '--force', '--grace-period=0']);
 
   await succeeded('faults');
   t.equal(await adapterHash(output), expected, 'the adapter in the volume');
   const { restarts, adapterSha256 } = await objects.status('faults', JOB);
   t.equal(adapterSha256, expected, 'the adapter in the status');
   t.equal(restarts, 1, 'one server pod was replaced');
+  t.match(await resumedFrom(output), [null, Number], 'which went on from a checkpoint');
   const redis = await objects.pod(SYSTEM, 'redis-0');
   t.equal(redis.status?.containerStatuses?.[0]?.restartCount, 1, 'Redis was started again');
   t.not(await objects.leader(), leader, 'another replica leads');
@@ -102,9 +94,7 @@ t.test('GPUs', async (t) => {
   });
 
   await t.test('a job that asks for more than there are says so in the scheduler’s words', async (t) => {
-    const greedy = document.clone();
-    greedy.setIn(['spec', 'client'], { resources: { limits: { 'nvidia.com/gpu': GPUS + 1 } } });
-    await lab.kubectl(['apply', '--namespace=gpus', '--filename=-'], greedy.toString());
+    await applyWith('gpus', { resources: { limits: { 'nvidia.com/gpu': GPUS + 1 } } });
     const message = await until('the status has the reason', 60, async () => {
       const status = await objects.status('gpus', JOB);
       return status.message?.includes('nvidia.com/gpu') ? status.message : null;
@@ -117,6 +107,13 @@ t.test('GPUs', async (t) => {
 async function prepare(namespace: string): Promise<string> {
   await makeNamespace(lab, namespace);
   return await makeVolume(lab, { namespace, name: `${JOB}-output` }, '10Gi');
+}
+
+/** The job, with client pods that differ from the example's. */
+async function applyWith(namespace: string, client: object): Promise<void> {
+  const document = parseDocument(await readFile(MANIFEST, 'utf8'));
+  document.setIn(['spec', 'client'], client);
+  await lab.kubectl(['apply', `--namespace=${namespace}`, '--filename=-'], document.toString());
 }
 
 async function succeeded(namespace: string): Promise<void> {
@@ -141,8 +138,13 @@ const runningPod = (role: 'server' | 'client') =>
     return pods.find(({ status }) => status?.phase === 'Running')?.metadata?.name ?? null;
   });
 
-/** Without a chance to say good-bye. */
-const kill = (namespace: string, pod: string) => lab.kubectl(['delete', 'pod', pod, `--namespace=${namespace}`, '--force', '--grace-period=0']);
+/** Ends a pod's container without a chance to say good-bye: even a pod deleted by force gets a SIGTERM. */
+async function crash(namespace: string, pod: string): Promise<void> {
+  const { status } = await objects.pod(namespace, pod);
+  const container = status?.containerStatuses?.[0]?.containerID?.replace('containerd://', '');
+  if (container === undefined) throw new Error(`${pod} has no container`);
+  await ctr('tasks', 'kill', '--signal=SIGKILL', container);
+}
 
 /** The replica that a lease's holder names. */
 async function podOf(holder: string): Promise<string> {
@@ -170,6 +172,13 @@ const gpuPod = (count: number) => ({
     ],
   },
 });
+
+/** After which round each server pod of a job began, as its metrics tell; null: from the start. */
+async function resumedFrom(output: string): Promise<readonly unknown[]> {
+  const lines = (await readFile(join(output, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n');
+  const events: readonly { event: string; resumedFromRound: unknown }[] = lines.map((line) => JSON.parse(line));
+  return events.filter(({ event }) => event === 'run').map(({ resumedFromRound }) => resumedFromRound);
+}
 
 async function adapterHash(root: string): Promise<string> {
   return createHash('sha256').update(await readFile(join(root, 'adapter/adapter_model.safetensors'))).digest('hex');

@@ -96,7 +96,12 @@ const FORWARD_ONLY = ['scatterRows'];
 /** PyTorch draws other masks; test/unit/engine-gradients.test.ts checks it. */
 const WITHOUT_TORCH = ['dropout'];
 /** Exported operators that cases reach through another one, which is made of them. */
-const PARTS: Readonly<Record<string, string>> = { zerosLike: 'scatterRows', crossEntropyRows: 'crossEntropy' };
+const PARTS: Readonly<Record<string, string>> = {
+  zerosLike: 'scatterRows',
+  crossEntropyRows: 'crossEntropy',
+  inBlocks: 'divergence',
+  divergenceBlock: 'divergence',
+};
 
 const { cases }: { cases: readonly Case[] } = JSON.parse(readFileSync(`${FIXTURES}/ops.json`, 'utf8'));
 const tensor = fixtureTensors(`${FIXTURES}/ops.safetensors`);

@@ -8,7 +8,8 @@ export interface Value {
   readonly shape: Shape;
 }
 
-export type Attribute = number | string | readonly number[] | { readonly float: number };
+/** A graph as an attribute is an operator's body: what it repeats. */
+export type Attribute = number | string | readonly number[] | { readonly float: number } | Graph;
 
 export interface Node {
   readonly operator: string;
@@ -55,16 +56,27 @@ export class Graph {
   readonly outputs: { readonly name: string; readonly value: Value }[] = [];
   readonly constants = new Map<Value, Tensor>();
   readonly weights = new Map<Value, StoredWeight>();
+  readonly #scope: string;
   #counter = 0;
   readonly #shared = new Map<string, Value>();
 
+  /** @param scope what all names begin with: those of a body must differ from those of the graph around it, whose values it may use */
+  constructor(scope = '') {
+    this.#scope = scope;
+  }
+
   value(prefix: string, dtype: DType, shape: Shape): Value {
-    return { graph: this, name: `${prefix}_${this.#counter++}`, dtype, shape };
+    return { graph: this, name: `${this.#scope}${prefix}_${this.#counter++}`, dtype, shape };
+  }
+
+  /** An empty graph for the body of one of this graph's operators. */
+  body(): Graph {
+    return new Graph(`${this.#scope}body_${this.#counter++}.`);
   }
 
   input(name: string, dtype: DType, shape: Shape): Value {
-    if (this.inputs.some((input) => input.name === name)) throw new Error(`input ${name} is declared twice`);
-    const value: Value = { graph: this, name, dtype, shape };
+    if (this.inputs.some((input) => input.name === this.#scope + name)) throw new Error(`input ${name} is declared twice`);
+    const value: Value = { graph: this, name: this.#scope + name, dtype, shape };
     this.inputs.push(value);
     return value;
   }
@@ -73,7 +85,7 @@ export class Graph {
   output(name: string, value: Value): void {
     const computed = this.nodes.some(({ outputs }) => outputs.includes(value));
     const taken = this.outputs.some((output) => output.value === value);
-    this.outputs.push({ name, value: computed && !taken ? value : this.apply('Identity', [value], value.dtype, value.shape) });
+    this.outputs.push({ name: this.#scope + name, value: computed && !taken ? value : this.apply('Identity', [value], value.dtype, value.shape) });
   }
 
   constant(tensor: Tensor): Value {

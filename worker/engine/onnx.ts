@@ -1,5 +1,5 @@
 import onnxProto from 'onnx-proto';
-import type { Attribute, Graph, Node, Value } from './graph.ts';
+import { Graph, type Attribute, type Node, type StoredWeight, type Value } from './graph.ts';
 import type { DType, Tensor } from './tensor.ts';
 
 const { onnx } = onnxProto;
@@ -20,24 +20,6 @@ const IR_VERSION = 10;
 
 /** The graph as a serialised ONNX model. Weights stay where they are: the model names file, offset and length. */
 export function encodeModel(graph: Graph): Uint8Array {
-  const outputNames = new Map(graph.outputs.map(({ name, value }) => [value, name]));
-  const nameOf = (value: Value) => outputNames.get(value) ?? value.name;
-  const initializers = [
-    ...[...graph.constants].map(([value, tensor]) => constantProto(value, tensor)),
-    ...[...graph.weights].map(([value, { file, offset, bytes }]) =>
-      onnx.TensorProto.create({
-        name: value.name,
-        dataType: ELEMENT_TYPES[value.dtype],
-        dims: value.shape.map(Number),
-        dataLocation: onnx.TensorProto.DataLocation.EXTERNAL,
-        externalData: [
-          { key: 'location', value: file },
-          { key: 'offset', value: String(offset) },
-          { key: 'length', value: String(bytes) },
-        ],
-      }),
-    ),
-  ];
   const model = onnx.ModelProto.create({
     irVersion: IR_VERSION,
     opsetImport: [
@@ -45,15 +27,39 @@ export function encodeModel(graph: Graph): Uint8Array {
       { domain: 'com.microsoft', version: 1 },
     ],
     producerName: 'fedbiot',
-    graph: {
-      name: 'graph',
-      node: graph.nodes.map((node) => nodeProto(node, nameOf)),
-      input: graph.inputs.map((value) => valueInfo(value.name, value)),
-      output: graph.outputs.map(({ name, value }) => valueInfo(name, value)),
-      initializer: initializers,
-    },
+    graph: graphProto(graph, 'graph', (value) => value.name),
   });
   return onnx.ModelProto.encode(model).finish();
+}
+
+/** @param outerName names of the values of the graphs around this one */
+function graphProto(graph: Graph, name: string, outerName: (value: Value) => string): onnxProto.onnx.IGraphProto {
+  const outputNames = new Map(graph.outputs.map(({ name: output, value }) => [value, output]));
+  const nameOf = (value: Value) => outputNames.get(value) ?? outerName(value);
+  return {
+    name,
+    node: graph.nodes.map((node) => nodeProto(node, nameOf)),
+    input: graph.inputs.map((value) => valueInfo(value.name, value)),
+    output: graph.outputs.map(({ name: output, value }) => valueInfo(output, value)),
+    initializer: [
+      ...[...graph.constants].map(([value, tensor]) => constantProto(value, tensor)),
+      ...[...graph.weights].map(([value, stored]) => weightProto(value, stored)),
+    ],
+  };
+}
+
+function weightProto({ name, dtype, shape }: Value, { file, offset, bytes }: StoredWeight): onnxProto.onnx.ITensorProto {
+  return {
+    name,
+    dataType: ELEMENT_TYPES[dtype],
+    dims: shape.map(Number),
+    dataLocation: onnx.TensorProto.DataLocation.EXTERNAL,
+    externalData: [
+      { key: 'location', value: file },
+      { key: 'offset', value: String(offset) },
+      { key: 'length', value: String(bytes) },
+    ],
+  };
 }
 
 function constantProto(value: Value, tensor: Tensor): onnxProto.onnx.ITensorProto {
@@ -73,14 +79,15 @@ function nodeProto({ operator, domain, inputs, outputs, attributes }: Node, name
     domain,
     input: inputs.map((input) => (input ? nameOf(input) : '')),
     output: outputs.map(nameOf),
-    attribute: Object.entries(attributes).map(([name, attribute]) => attributeProto(name, attribute)),
+    attribute: Object.entries(attributes).map(([name, attribute]) => attributeProto(name, attribute, nameOf)),
   };
 }
 
-function attributeProto(name: string, attribute: Attribute): onnxProto.onnx.IAttributeProto {
+function attributeProto(name: string, attribute: Attribute, nameOf: (value: Value) => string): onnxProto.onnx.IAttributeProto {
   const { AttributeType } = onnx.AttributeProto;
   if (typeof attribute === 'number') return { name, type: AttributeType.INT, i: attribute };
   if (typeof attribute === 'string') return { name, type: AttributeType.STRING, s: new TextEncoder().encode(attribute) };
+  if (attribute instanceof Graph) return { name, type: AttributeType.GRAPH, g: graphProto(attribute, name, nameOf) };
   if ('float' in attribute) return { name, type: AttributeType.FLOAT, f: attribute.float };
   return { name, type: AttributeType.INTS, ints: [...attribute] };
 }

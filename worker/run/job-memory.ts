@@ -1,5 +1,6 @@
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import { PREPACKED_BYTES } from '../engine/compute.ts';
+import { divergenceBlock } from '../engine/ops/vocabulary.ts';
 import type { DecoderConfig } from '../model/config.ts';
 import type { FederatedModel, LoraPart } from '../model/federated-model.ts';
 import { weightsOf } from './weight-bytes.ts';
@@ -85,15 +86,16 @@ function serverDemand(model: FederatedModel, { emulator: { alignment } }: FedBiO
   const tokens = batchSize * length;
   const trained = split.emulator.length * trainedLayer(config, length, model.emulator.dropout);
   const crossed = needsLogits ? split.tail.length * crossedLayer(config, length) : 0;
-  // The divergence needs logits and probabilities of teacher and student, and their difference; a cross-entropy, one pair.
-  const logits = klWeight > 0 ? 5 : needsLogits ? 2 : 0;
+  // The divergence needs logits and probabilities of teacher and student, and two differences, of a block; a cross-entropy, one pair.
+  const divergence = klWeight > 0 ? 6 * Math.min(tokens, divergenceBlock(config.vocabSize)) * config.vocabSize * FLOAT_BYTES : 0;
+  const logits = languageModelWeight > 0 ? 2 * config.vocabSize : 0;
   return {
     sessions: [
       { layers: [...split.front, ...split.teacher], embedding: true, head: false },
       { layers: [...split.emulator, ...(needsLogits ? split.tail : [])], embedding: split.front.length === 0, head: needsLogits, trains: true },
     ],
     lora: trainingBytes(model.emulator) + model.adapter.layout.size * FLOAT_BYTES,
-    work: Math.max(trainingWork(config, tokens, length, trained + crossed + logits * config.vocabSize), forwardBytes(config, length)),
+    work: Math.max(trainingWork(config, tokens, length, trained + crossed + logits) + divergence, forwardBytes(config, length)),
   };
 }
 

@@ -1,4 +1,5 @@
 import { plain, type Value } from '../graph.ts';
+import { inBlocks } from './blocks.ts';
 import { mul, neg, sub } from './elementwise.ts';
 import { gatherRows, scatterRows } from './gather.ts';
 import { gemm } from './matrix.ts';
@@ -49,26 +50,36 @@ export function crossEntropyRows(y: Value, head: Value, labels: Value): { logits
 /**
  * Weighted Kullback–Leibler divergence between the vocabulary distributions of a fixed teacher and a student:
  *   Σ_i w_i · Σ_v P_T(v)·(ln P_T(v) − ln P_S(v)),  P = softmax(y·Eᵀ)
- * teacher, student [m, d], head E [vocabulary, d], weights [m]. Only the student takes a gradient: w_i·(P_S − P_T)·E.
+ * teacher, student [m, d], head E [vocabulary, d], weights [m]. Only the student takes a gradient: w_i·(P_S − P_T)·E, which is
+ * computed with the loss, so that logits and probabilities, the largest tensors there are, exist for a block of rows at a time.
  */
 export function divergence(teacher: Value, student: Value, head: Value, weights: Value): Value {
-  const { graph } = student;
-  const rows = student.shape[0]!;
-  const w = reshape(weights, [rows, 1]);
-  let pT = student;
-  let pS = student;
+  const w = reshape(weights, [student.shape[0]!, 1]);
+  let gradient = student;
   const build = () => {
-    const zT = gemm(teacher, head, { transB: true });
-    const zS = gemm(student, head, { transB: true });
-    pT = softmax(zT);
-    pS = softmax(zS);
-    // Σ P_T (z_T − z_S) = (P_T·E)·(y_T − y_S) would need one more vocabulary product; a row-wise dot does not.
-    const expected = reduceSum(mul(pT, sub(zT, zS)), [1], true);
-    const rowLoss = sub(expected, sub(logSumExp(zT, pT), logSumExp(zS, pS)));
+    const [rowLoss, slope] = inBlocks([teacher, student], divergenceBlock(Number(head.shape[0])), ([yT, yS]) => divergenceRows(yT!, yS!, head)) as [Value, Value];
+    gradient = slope;
     return reduceSum(mul(rowLoss, w), [0, 1], false);
   };
-  return graph.fused([student], build, (dL) => [plain(mul(gemm(sub(pS, pT), head), mul(w, dL)))]);
+  return student.graph.fused([student], build, (dL) => [plain(mul(gradient, mul(w, dL)))]);
 }
+
+/** Of each row, the divergence [m, 1] and its gradient with respect to the student's states, (P_S − P_T)·E [m, d]. */
+function divergenceRows(teacher: Value, student: Value, head: Value): [Value, Value] {
+  const zT = gemm(teacher, head, { transB: true });
+  const zS = gemm(student, head, { transB: true });
+  const pT = softmax(zT);
+  const pS = softmax(zS);
+  // Σ P_T (z_T − z_S) = (P_T·E)·(y_T − y_S) would need one more vocabulary product; a row-wise dot does not.
+  const expected = reduceSum(mul(pT, sub(zT, zS)), [1], true);
+  return [sub(expected, sub(logSumExp(zT, pT), logSumExp(zS, pS))), gemm(sub(pS, pT), head)];
+}
+
+/** Logits of a block: 16 MiB. What a block takes then fits the heap that the allocator keeps (ALLOCATOR in compute.ts). */
+const BLOCK_ELEMENTS = 2 ** 22;
+
+/** Rows that a divergence computes at a time: those that fill a block, and with a very large vocabulary enough to keep its products busy. */
+export const divergenceBlock = (vocabulary: number): number => Math.max(64, Math.floor(BLOCK_ELEMENTS / vocabulary));
 
 /** ln Σ exp(z) per row from z and its softmax p: at the row's maximum, ln Σ exp(z) = z − ln p. */
 function logSumExp(z: Value, p: Value): Value {

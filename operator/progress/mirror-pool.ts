@@ -30,9 +30,14 @@ export interface MirrorPoolSettings {
   now(): number;
   /** How often to look for the Redis of jobs whose own does not answer. */
   readonly settleMs?: number;
+  /** When to remove a job's keys once more. */
+  readonly sweepAgainMs?: number;
 }
 
 const SETTLE_MS = 5_000;
+
+/** Pods have a minute to leave once the job is gone. */
+const SWEEP_AGAIN_MS = 90_000;
 
 /** How long after a job's end its server pod's last words may still arrive. */
 const LAST_WORDS_MS = 60_000;
@@ -54,6 +59,7 @@ export class MirrorPool {
   /** What was last said of a job whose Redis cannot be had. */
   readonly #complaints = new Map<string, string>();
   readonly #timer: NodeJS.Timeout;
+  readonly #sweeps = new Set<NodeJS.Timeout>();
   #settling = false;
   #closed = false;
 
@@ -77,26 +83,39 @@ export class MirrorPool {
     return mirror.reportOf(job.metadata.uid);
   }
 
-  /** The job is gone. `sweep`: with it go its keys, as far as its Redis can be reached. */
+  /** The job is gone. `sweep`: with it go its keys, as far as its Redis can be reached; and later, once more, what its last pods wrote. */
   async forget(job: JobObject, sweep: boolean): Promise<void> {
-    const { uid, namespace, name } = job.metadata;
+    const { uid } = job.metadata;
     const mirror = this.#mirrorOf(job);
-    try {
-      if (sweep && mirror !== null) await mirror.sweep(uid);
-    } catch (error) {
-      jobLog(this.#settings.log, namespace, name).warn({ reason: wordsOf(error) }, "cannot remove the job's keys from Redis; they expire by themselves");
-    } finally {
-      mirror?.forget(uid);
-      this.#complaints.delete(uid);
+    mirror?.forget(uid);
+    this.#complaints.delete(uid);
+    if (!sweep || mirror === null) {
       this.#release(uid);
+      return;
     }
+    const later = setTimeout(() => {
+      this.#sweeps.delete(later);
+      void this.#sweep(job, mirror).then(() => this.#release(uid));
+    }, this.#settings.sweepAgainMs ?? SWEEP_AGAIN_MS);
+    this.#sweeps.add(later);
+    await this.#sweep(job, mirror);
   }
 
   close(): void {
     this.#closed = true;
     clearInterval(this.#timer);
+    for (const timer of this.#sweeps) clearTimeout(timer);
     this.#default?.close();
     for (const { mirror } of this.#mirrors.values()) mirror.close();
+  }
+
+  async #sweep({ metadata }: JobObject, mirror: ProgressMirror): Promise<void> {
+    try {
+      await mirror.sweep(metadata.uid);
+    } catch (error) {
+      const log = jobLog(this.#settings.log, metadata.namespace, metadata.name);
+      log.warn({ reason: wordsOf(error) }, "cannot remove the job's keys from Redis");
+    }
   }
 
   #mirrorOf({ metadata, spec }: JobObject): ProgressMirror | null {

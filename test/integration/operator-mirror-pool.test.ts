@@ -19,7 +19,7 @@ function job(uid: string, own: boolean, status?: JobObject['status']): JobObject
   return { ...made, metadata: { ...made.metadata, uid } };
 }
 
-function poolOf(t: Test, defaultUrl: string | null, jobs: JobObject[]) {
+function poolOf(t: Test, defaultUrl: string | null, jobs: JobObject[], sweepAgainMs = 20) {
   const addresses = new Map<string, RedisAddress | null | Error>();
   const seen = { changed: [] as string[], connected: false, log: '', asked: 0 };
   const pool = new MirrorPool({
@@ -36,6 +36,7 @@ function poolOf(t: Test, defaultUrl: string | null, jobs: JobObject[]) {
     connected: (isConnected) => void (seen.connected = isConnected),
     now: () => Date.parse('2026-01-01T00:02:00Z'),
     settleMs: 20,
+    sweepAgainMs,
   });
   t.teardown(() => pool.close());
   return { pool, addresses, seen };
@@ -117,6 +118,23 @@ t.test('a job that has ended may have last words, for a minute', { skip: noRedis
   const { pool } = poolOf(t, redis.url, jobs);
   await until('read', SECONDS, () => holds(pool.progressOf('just') !== null && pool.progressOf('running') !== null));
   t.equal(pool.progressOf('long'), null);
+});
+
+t.test('what the last pods of a job write after it has gone goes too', { skip: noRedis }, async (t) => {
+  const redis = await startRedis(t);
+  const raw = connection(t, redis.url);
+  const gone = job('own', true);
+  const jobs = [gone];
+  const { pool, addresses } = poolOf(t, null, jobs, 1000);
+  await put(raw, 'own', 1);
+  addresses.set('own', { url: redis.url, ca: null });
+  await until('read', SECONDS, () => holds(pool.progressOf('own') !== null));
+  jobs.length = 0;
+  await pool.forget(gone, true);
+  t.equal(await raw.dbsize(), 0);
+  await put(raw, 'own', 2);
+  await until('removed again', SECONDS, async () => holds((await raw.dbsize()) === 0));
+  t.equal(pool.progressOf('own'), null);
 });
 
 t.test('keys in a Redis that is away are left to expire', { skip: noRedis }, async (t) => {

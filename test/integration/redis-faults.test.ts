@@ -113,6 +113,22 @@ t.test('Redis', { skip: noRedis }, async (t) => {
     t.equal(Buffer.from(await arrival!.read()).toString(), 'result');
   });
 
+  t.test('later servers have greater tokens, also when Redis has forgotten the earlier ones', async (t) => {
+    const raw = connection(t, (await startRedis(t)).url);
+    const keys = jobKeys('tokens');
+    const first = await acquireFence(raw, keys);
+    const second = await acquireFence(raw, keys);
+    t.ok(second.token > first.token);
+    await raw.set(keys.fence, second.token + 1_000_000);
+    t.equal((await acquireFence(raw, keys)).token, second.token + 1_000_001, 'whatever Redis’s clock says');
+    await raw.flushall();
+    while (Date.now() <= second.token) await new Promise(setImmediate);
+    const third = await acquireFence(raw, keys);
+    t.ok(third.token > second.token);
+    await t.rejects(second.check(), { name: 'Fenced' });
+    await third.check();
+  });
+
   t.test('two jobs in one Redis do not see each other; removing one leaves the other', async (t) => {
     const redis = await startRedis(t);
     const [a, b] = [await serverOf(t, redis, 'a'), await serverOf(t, redis, 'b')];
@@ -172,7 +188,8 @@ t.test('Redis', { skip: noRedis }, async (t) => {
   t.test('progress: what one server tells the operator reads; a fenced one tells nothing', async (t) => {
     const raw = connection(t, (await startRedis(t)).url);
     const keys = jobKeys('p');
-    const progress = new RedisProgress(raw, keys, await acquireFence(raw, keys), 'ns/job');
+    const fence = await acquireFence(raw, keys);
+    const progress = new RedisProgress(raw, keys, fence, 'ns/job');
     const told = {
       at: new Date().toISOString(), phase: 'Training' as const, round: 2, finishedRounds: 1, rounds: 3,
       clients: { selected: 4, reported: 2, dropped: 0, refused: 1 }, refusals: { late: 1 },
@@ -180,7 +197,7 @@ t.test('Redis', { skip: noRedis }, async (t) => {
     };
     t.equal(await readProgress(raw, 'p'), null);
     await progress.write(told);
-    t.strictSame(await readProgress(raw, 'p'), { ...told, fence: 1, sequence: 1 });
+    t.strictSame(await readProgress(raw, 'p'), { ...told, fence: fence.token, sequence: 1 });
     t.ok((await raw.ttl(keys.progress)) <= KEYS_TTL_SECONDS);
     await progress.announceBundle({ sha256: sha256(text('b')), bytes: 7 });
     t.match(await readBundle(raw, keys), { bytes: 7 });

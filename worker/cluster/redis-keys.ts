@@ -11,7 +11,7 @@ export interface JobKeys {
   readonly report: string;
   /** JSON {sha256, bytes} of the emulator bundle's manifest. */
   readonly bundle: string;
-  /** Counter: the fencing token of the newest server pod. */
+  /** Fencing token of the newest server pod. */
   readonly fence: string;
   /** Exists once the job is over: clients leave. */
   readonly finished: string;

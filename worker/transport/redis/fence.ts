@@ -48,7 +48,19 @@ export class Fence {
   }
 }
 
+/**
+ * One more than the last token, and never less than Redis's clock in milliseconds: a Redis that has forgotten the job gives no token a
+ * second time. KEYS: fence. ARGV: its TTL in seconds.
+ */
+const ACQUIRE = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local token = math.max(tonumber(redis.call('GET', KEYS[1]) or 0) + 1, now)
+redis.call('SET', KEYS[1], string.format('%.0f', token), 'EX', ARGV[1])
+return token
+`;
+
 /** Takes the job over: every fence that was acquired before is lost. */
 export async function acquireFence(redis: Redis, keys: Pick<JobKeys, 'fence'>): Promise<Fence> {
-  return new Fence(redis, keys, await redis.incr(keys.fence));
+  return new Fence(redis, keys, Number(await redis.eval(ACQUIRE, 1, keys.fence, KEYS_TTL_SECONDS)));
 }

@@ -7,6 +7,7 @@ import { RedisProgress } from '../../worker/transport/redis/progress.ts';
 import { noControllers } from '../support/control-plane.ts';
 import { startLab } from '../support/operator-lab.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
+import { roundAt, samplePlan } from '../support/sample-run.ts';
 import { toldProgress } from '../support/told-progress.ts';
 import { until } from '../support/until.ts';
 
@@ -156,7 +157,7 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
   t.test('whoever may read jobs in the cluster may read them here', async (t) => {
     const namespace = await lab.namespace('readers');
     await lab.createJob(namespace, 'tiny');
-    await lab.jobIn('Pending', namespace, 'tiny');
+    const { metadata } = await lab.jobIn('Pending', namespace, 'tiny');
     for (const account of ['viewer', 'stranger']) await lab.kubectl('create', 'serviceaccount', account, '--namespace', namespace);
     await lab.kubectl('create', 'rolebinding', 'viewer', '--clusterrole=view', `--serviceaccount=${namespace}:viewer`, '--namespace', namespace);
     const [viewer, stranger] = [await lab.tokenOf(namespace, 'viewer'), await lab.tokenOf(namespace, 'stranger')];
@@ -165,6 +166,13 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     await until('the viewer reads', SECONDS, async () => ((await operator.get(path, viewer)).status === 200 ? true : null));
     t.match(JSON.parse((await operator.get(path, viewer)).body), { namespace, name: 'tiny', status: { phase: 'Pending' } });
     t.equal((await operator.get(`${path}/report`, viewer)).status, 404);
+    const raw = new Redis(redis.url);
+    t.teardown(() => raw.disconnect());
+    const report = { job: 'tiny', method: 'FedBiOT', seed: 0, rounds: [roundAt(1)], final: null, adapterSha256: null, partition: [], plan: samplePlan };
+    await raw.set(jobKeys(metadata.uid).report, JSON.stringify(report));
+    const told = await operator.get(`${path}/report`, viewer);
+    t.equal(told.status, 200);
+    t.strictSame(JSON.parse(told.body), report);
     t.equal((await operator.get(`/api/v1/jobs?namespace=${namespace}`, viewer)).status, 200);
     t.equal((await operator.get('/api/v1/jobs', viewer)).status, 403, 'not of all namespaces');
     t.equal((await operator.get(path, stranger)).status, 403);

@@ -1,0 +1,87 @@
+// A Redis that speaks TLS alone, with a certificate of an authority that only spec.redis.tls.caSecret names.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import t from 'tap';
+import { createLog } from '../../operator/log.ts';
+import { ProgressMirror } from '../../operator/progress/mirror.ts';
+import { jobKeys } from '../../worker/cluster/redis-keys.ts';
+import { runJob } from '../../worker/run/run-job.ts';
+import { checkRedis } from '../../worker/transport/redis/connect.ts';
+import { JobPods, writeWholeJob } from '../support/pods.ts';
+import { freePort, noRedis, startRedis } from '../support/redis.ts';
+import { toldProgress } from '../support/told-progress.ts';
+import { until } from '../support/until.ts';
+
+const noOpenssl = spawnSync('openssl', ['version']).status === 0 ? false : 'SKIPPED: no openssl on the PATH, to make certificates with';
+
+/** An authority, and the certificate that it gave to 127.0.0.1. */
+function certificates(folder: string) {
+  const at = (name: string) => join(folder, name);
+  const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+  openssl('req', '-x509', ...key, '-keyout', at('ca.key'), '-out', at('ca.crt'), '-subj', '/CN=authority', '-addext', 'basicConstraints=critical,CA:TRUE');
+  const subject = ['-subj', '/CN=redis', '-addext', 'subjectAltName=IP:127.0.0.1', '-CA', at('ca.crt'), '-CAkey', at('ca.key')];
+  openssl('req', '-x509', ...key, '-keyout', at('redis.key'), '-out', at('redis.crt'), ...subject);
+  return { ca: at('ca.crt'), certificate: at('redis.crt'), key: at('redis.key') };
+}
+
+t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async (t) => {
+  const root = t.testdir({ tls: {} });
+  const { ca, certificate, key } = certificates(join(root, 'tls'));
+  const port = await freePort();
+  const plain = await startRedis(t, {
+    password: 'secret',
+    config: { 'tls-port': String(port), 'tls-cert-file': certificate, 'tls-key-file': key, 'tls-ca-cert-file': ca, 'tls-auth-clients': 'no' },
+  });
+  const url = `rediss://:secret@127.0.0.1:${port}`;
+
+  t.test('its certificate is judged by the authority that is given, or by none that knows it', async (t) => {
+    t.strictSame(await checkRedis({ url, caFile: ca }), []);
+    await t.rejects(checkRedis({ url }), { name: 'RedisUnusable', message: /no trusted TLS connection/ });
+    await t.rejects(checkRedis({ url: plain.url.replace('redis:', 'rediss:'), caFile: ca }), { name: 'RedisUnusable' });
+    await t.rejects(checkRedis({ url, caFile: join(root, 'nowhere') }), { name: 'RedisUnusable', message: /cannot read the certificate authority/ });
+  });
+
+  t.test('roles meet through it', async (t) => {
+    mkdirSync(join(root, 'whole'));
+    const whole = await runJob({
+      job: writeWholeJob(join(root, 'whole')),
+      out: join(root, 'out'),
+      resume: false,
+      workers: 1,
+      threads: 1,
+      provider: 'cpu',
+      trace: null,
+      signal: new AbortController().signal,
+      onEvent: () => {},
+    });
+    const pods = await JobPods.create(t, url);
+    const variables = { FEDBIOT_REDIS_CA_FILE: ca };
+    const running = await Promise.all([pods.start('server', { variables }), pods.start('client', { variables })]);
+    for (const pod of running) t.match(await pod.ended, { code: 0 });
+    t.equal(pods.adapterSha256(), whole.outcome === 'succeeded' ? whole.report.adapterSha256 : null);
+  });
+
+  t.test('the operator hears of progress through it', async (t) => {
+    const redis = new Redis(url, { tls: { ca: readFileSync(ca) } });
+    t.teardown(() => redis.disconnect());
+    const job = { key: 'lab/secure', uid: 'secure' };
+    let isConnected = false;
+    const mirror = new ProgressMirror({
+      url,
+      ca: readFileSync(ca, 'utf8'),
+      log: createLog('error'),
+      jobs: () => [job],
+      changed: () => {},
+      connected: (now) => void (isConnected = now),
+      pollMs: 50,
+      pauseMs: 10,
+    });
+    t.teardown(() => mirror.close());
+    await redis.set(jobKeys(job.uid).progress, JSON.stringify(toldProgress(1, 1)));
+    t.match(await until('the mirror has it', 30, async () => mirror.progressOf(job.uid)), toldProgress(1, 1));
+    t.ok(isConnected);
+  });
+});

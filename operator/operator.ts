@@ -47,7 +47,10 @@ export async function startOperator(config: OperatorConfig, version: string, log
   const metrics = operatorMetrics(registry, { workers: config.workers, lease: LEASE_NAME });
   const client = new ApiClient({ kubeConfig, request: metrics.request, timeoutMs: PROMPT_MS });
 
+  const stopping = new AbortController();
+
   const elected = () => {
+    if (stopping.signal.aborted) return;
     log.info('this replica leads');
     metrics.leading(true);
     queue.start();
@@ -118,7 +121,6 @@ export async function startOperator(config: OperatorConfig, version: string, log
   log.info({ version, port, namespaces: config.namespaces ?? 'all' }, 'serving');
 
   cluster.start();
-  const stopping = new AbortController();
   const standing = readiness.complete(stopping.signal).then((isComplete) => {
     if (!isComplete) return;
     log.info('ready');

@@ -156,6 +156,7 @@ export class LeaderElector implements Candidate {
     this.#stopped = true;
     this.#renewed = null;
     this.#cancelPause();
+    this.#cancelDeadline();
     this.#settings.lost();
   }
 

@@ -6,13 +6,13 @@ import type { Test } from 'tap';
 import { ensureCoreDns } from '../cluster/ensure-coredns.ts';
 import { ensureKubernetes } from '../cluster/ensure.ts';
 import { makeCgroups, removeCgroups } from '../cluster/lab/cgroups.ts';
-import { NAMESPACES, cniFolder, missingForLab } from '../cluster/lab/requirements.ts';
+import { ALONE, cniFolder, missingForLab } from '../cluster/lab/requirements.ts';
 import type { LabParts } from '../cluster/lab/start.ts';
 import { IMAGES, buildLabImages } from './lab-images.ts';
 
 /**
- * Runs the test file `program` in namespaces of its own, in which it starts a lab from the parts in its argument. They end with it,
- * however it ends, and all that runs in them. Skipped, with the reason, where there can be no lab.
+ * Runs the test file `program` in namespaces of its own, in which it starts a lab from the parts in its argument. They end with it or
+ * with this process, however these end, and all that runs in them. Skipped, with the reason, where there can be no lab.
  */
 export async function testInLab(t: Test, name: string, program: string): Promise<void> {
   const found = await findPrograms();
@@ -23,12 +23,12 @@ export async function testInLab(t: Test, name: string, program: string): Promise
   const folder = await mkdtemp(join(tmpdir(), 'fedbiot-lab-'));
   const cgroup = `fedbiot-lab-${process.pid}`;
   t.teardown(async () => {
-    removeCgroups(cgroup);
+    await removeCgroups(cgroup);
     await rm(folder, { recursive: true, force: true });
   });
   makeCgroups(cgroup);
   const parts: LabParts = { ...found, folder, cgroup, archives: await buildLabImages(folder), pauseImage: IMAGES.pause };
-  await t.spawn('unshare', [...NAMESPACES, process.execPath, program, JSON.stringify(parts)], { env: withSystemPrograms() }, name);
+  await t.spawn('setpriv', [...ALONE, process.execPath, program, JSON.stringify(parts)], { env: withSystemPrograms() }, name);
 }
 
 async function findPrograms(): Promise<Pick<LabParts, 'kubernetes' | 'coredns' | 'cni'> | { readonly skip: string }> {

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { until } from '../../support/until.ts';
 
 const ROOT = '/sys/fs/cgroup';
 
@@ -26,13 +27,24 @@ export function makeCgroups(name: string): void {
   }
 }
 
-/** Removes the group and those in it, once their processes are gone. */
-export function removeCgroups(name: string): void {
-  for (const hierarchy of hierarchies()) removeGroup(join(hierarchy, name));
+/** Removes the group and those in it, whose processes are gone or about to be. */
+export async function removeCgroups(name: string): Promise<void> {
+  for (const hierarchy of hierarchies()) await removeGroup(join(hierarchy, name));
 }
 
-function removeGroup(path: string): void {
+async function removeGroup(path: string): Promise<void> {
   if (!existsSync(path)) return;
-  for (const entry of readdirSync(path, { withFileTypes: true })) if (entry.isDirectory()) removeGroup(join(path, entry.name));
-  rmdirSync(path);
+  for (const entry of readdirSync(path, { withFileTypes: true })) if (entry.isDirectory()) await removeGroup(join(path, entry.name));
+  await until(`${path} is empty`, 30, () => (isRemoved(path) ? true : null));
+}
+
+/** The kernel lets go of a group a moment after the last process in it has ended. */
+function isRemoved(path: string): boolean {
+  try {
+    rmdirSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EBUSY') return false;
+    throw error;
+  }
 }

@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** The namespaces that the lab lives in: own network, own mounts, and processes that all end with the first of them. */
-export const NAMESPACES = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
+const NAMESPACES = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
+
+/** For setpriv: runs a program in the lab's namespaces, until it ends or the process that started it does. */
+export const ALONE = ['--pdeathsig', 'KILL', 'unshare', ...NAMESPACES];
 
 /** Where Debian's package containernetworking-plugins puts them, and where everybody else does. */
 const CNI_FOLDERS = ['/usr/lib/cni', '/opt/cni/bin'];
@@ -12,6 +15,7 @@ const CNI_PLUGINS = ['bridge', 'host-local', 'loopback'];
 
 /** Programs, and the Debian packages that have them. */
 const PROGRAMS: Readonly<Record<string, string>> = {
+  setpriv: 'util-linux',
   unshare: 'util-linux',
   ip: 'iproute2',
   iptables: 'iptables',
@@ -56,7 +60,7 @@ function refusedNamespace(): string | null {
   // Loads the module, where it is one and may be loaded.
   spawnSync('modprobe', ['br_netfilter']);
   if (!existsSync('/proc/sys/net/bridge/bridge-nf-call-iptables')) return 'the kernel has no br_netfilter';
-  const tried = spawnSync('unshare', [...NAMESPACES, 'ip', 'link', 'add', 'lab0', 'type', 'bridge'], { encoding: 'utf8' });
+  const tried = spawnSync('setpriv', [...ALONE, 'ip', 'link', 'add', 'lab0', 'type', 'bridge'], { encoding: 'utf8' });
   return tried.status === 0 ? null : `this process may not make a network of its own: ${(tried.stderr || String(tried.error)).trim()}`;
 }
 

@@ -52,7 +52,7 @@ export async function startLab(parts: LabParts, gpus: number): Promise<Lab> {
   /** The next thing that is there once all of the lab runs. */
   const awaited = async (what: string, args: readonly string[], holds: (answer: string) => boolean = () => true) => {
     try {
-      await until(what, 60, async () => {
+      await until(what, 180, async () => {
         for (const component of components) component.check();
         const answer = await kubectl(args).catch(() => null);
         return answer !== null && holds(answer) ? answer : null;

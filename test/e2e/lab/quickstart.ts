@@ -20,7 +20,7 @@ const GPUS = 8;
 
 const MANIFEST = join(ROOT, 'examples/quickstart.yaml');
 
-t.setTimeout(20 * 60_000);
+t.setTimeout(35 * 60_000);
 
 const parts: LabParts = JSON.parse(process.argv[2] ?? '');
 const lab = await startLab(parts, GPUS);
@@ -46,15 +46,15 @@ t.test('a job makes on the cluster the bytes that it makes in one process', asyn
   t.comment(await lab.kubectl(['get', 'fedbiotjobs', '--namespace=plain']));
   t.equal(await adapterHash(output), expected, 'the adapter in the volume');
   t.equal((await objects.status('plain', JOB)).adapterSha256, expected, 'the adapter in the status');
-  await lab.kubectl(['wait', '--for=condition=Succeeded', `fedbiotjob/${JOB}`, '--namespace=plain', '--timeout=1s']);
+  await lab.kubectl(['wait', '--for=condition=Succeeded', `fedbiotjob/${JOB}`, '--namespace=plain', '--timeout=60s']);
 
   const made = async () => {
     const kinds = 'jobs,pods,configmaps,secrets,services,persistentvolumeclaims,networkpolicies';
     return await lab.kubectl(['get', kinds, '--namespace=plain', '--output=name', `--selector=fedbiot.io/job=${JOB}`]);
   };
   t.match(await made(), `job.batch/${JOB}-server`, 'what it made can be told by its label');
-  await lab.kubectl(['delete', 'fedbiotjob', JOB, '--namespace=plain', '--timeout=60s']);
-  await until('what the job made is gone with it', 60, async () => ((await made()) === '' ? true : null));
+  await lab.kubectl(['delete', 'fedbiotjob', JOB, '--namespace=plain', '--timeout=180s']);
+  await until('what the job made is gone with it', 180, async () => ((await made()) === '' ? true : null));
 });
 
 t.test('the same bytes with each part killed once within a round', async (t) => {
@@ -71,7 +71,7 @@ t.test('the same bytes with each part killed once within a round', async (t) => 
   await crash('faults', await runningPod('server'));
 
   await training(4);
-  const leader = await until('the operator has a leader', 30, () => objects.leader());
+  const leader = await until('the operator has a leader', 180, () => objects.leader());
   await lab.kubectl(['delete', 'pod', await podOf(leader), `--namespace=${SYSTEM}`, '--force', '--grace-period=0']);
 
   await succeeded('faults');
@@ -89,13 +89,13 @@ t.test('GPUs', async (t) => {
   await prepare('gpus');
   await t.test('a pod sees those it asked for', async (t) => {
     await lab.kubectl(['apply', '--namespace=gpus', '--filename=-'], JSON.stringify(gpuPod(2)));
-    await lab.kubectl(['wait', '--namespace=gpus', '--for=jsonpath={.status.phase}=Succeeded', 'pod/asks', '--timeout=60s']);
+    await lab.kubectl(['wait', '--namespace=gpus', '--for=jsonpath={.status.phase}=Succeeded', 'pod/asks', '--timeout=180s']);
     t.match(await lab.kubectl(['logs', '--namespace=gpus', 'asks']), /^GPU-\d,GPU-\d\n$/);
   });
 
   await t.test('a job that asks for more than there are says so in the scheduler’s words', async (t) => {
     await applyWith('gpus', { resources: { limits: { 'nvidia.com/gpu': GPUS + 1 } } });
-    const message = await until('the status has the reason', 60, async () => {
+    const message = await until('the status has the reason', 180, async () => {
       const status = await objects.status('gpus', JOB);
       return status.message?.includes('nvidia.com/gpu') ? status.message : null;
     });
@@ -117,7 +117,7 @@ async function applyWith(namespace: string, client: object): Promise<void> {
 }
 
 async function succeeded(namespace: string): Promise<void> {
-  const phase = await until(`the job in ${namespace} ends`, 400, async () => {
+  const phase = await until(`the job in ${namespace} ends`, 900, async () => {
     const { phase } = await objects.status(namespace, JOB);
     return phase === 'Succeeded' || phase === 'Failed' ? phase : null;
   });
@@ -126,14 +126,14 @@ async function succeeded(namespace: string): Promise<void> {
 
 /** The job of the faults is in the round after this one, and its clients are at work. */
 const training = (round: number) =>
-  until(`clients train after round ${round}`, 120, async () => {
+  until(`clients train after round ${round}`, 400, async () => {
     const { round: finished = 0, activity, phase, message } = await objects.status('faults', JOB);
     if (phase === 'Failed') throw new Error(`the job failed: ${message}`);
     return finished >= round && activity === 'Training' ? finished : null;
   });
 
 const runningPod = (role: 'server' | 'client') =>
-  until(`a ${role} pod runs`, 60, async () => {
+  until(`a ${role} pod runs`, 180, async () => {
     const pods = await objects.pods('faults', JOB, role);
     return pods.find(({ status }) => status?.phase === 'Running')?.metadata?.name ?? null;
   });

@@ -86,8 +86,8 @@ function serverDemand(model: FederatedModel, { emulator: { alignment } }: FedBiO
   const tokens = batchSize * length;
   const trained = split.emulator.length * trainedLayer(config, length, model.emulator.dropout);
   const crossed = needsLogits ? split.tail.length * crossedLayer(config, length) : 0;
-  // The divergence needs logits and probabilities of teacher and student, and two differences, of a block; a cross-entropy, one pair.
-  const divergence = klWeight > 0 ? 6 * Math.min(tokens, divergenceBlock(config.vocabSize)) * config.vocabSize * FLOAT_BYTES : 0;
+  // The divergence takes some ten matrices of a block's logits (measured), a cross-entropy logits and probabilities of all its rows.
+  const divergence = klWeight > 0 ? 10 * Math.min(tokens, divergenceBlock(config.vocabSize)) * config.vocabSize * FLOAT_BYTES : 0;
   const logits = languageModelWeight > 0 ? 2 * config.vocabSize : 0;
   return {
     sessions: [

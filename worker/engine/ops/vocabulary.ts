@@ -75,11 +75,11 @@ function divergenceRows(teacher: Value, student: Value, head: Value): [Value, Va
   return [sub(expected, sub(logSumExp(zT, pT), logSumExp(zS, pS))), gemm(sub(pS, pT), head)];
 }
 
-/** Logits of a block: 16 MiB. What a block takes then fits the heap that the allocator keeps (ALLOCATOR in compute.ts). */
-const BLOCK_ELEMENTS = 2 ** 22;
+/** Logits of a block: 32 MiB, the largest tensors that the allocator reuses (ALLOCATOR in compute.ts). */
+const BLOCK_ELEMENTS = 2 ** 23;
 
 /** Rows that a divergence computes at a time: those that fill a block, and with a very large vocabulary enough to keep its products busy. */
-export const divergenceBlock = (vocabulary: number): number => Math.max(64, Math.floor(BLOCK_ELEMENTS / vocabulary));
+export const divergenceBlock = (vocabulary: number): number => Math.max(64, Math.floor(BLOCK_ELEMENTS / vocabulary) - 1);
 
 /** ln Σ exp(z) per row from z and its softmax p: at the row's maximum, ln Σ exp(z) = z − ln p. */
 function logSumExp(z: Value, p: Value): Value {

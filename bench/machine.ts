@@ -7,8 +7,17 @@ export function machine() {
 }
 
 /** The same in a paragraph for the reader of a table. */
-export function describeMachine({ processor, cores, memoryGiB, node, 'onnxruntime-node': runtime, loadBefore }: ReturnType<typeof machine>): string {
-  const slow = /AMD/.test(processor) ? ' On processors by AMD, stock torch (its MKL) runs at about half of its speed on Intel’s: see bench/torch_round.py.' : '';
-  const busy = loadBefore > 0.5 ? ` **The machine was busy when this began (load ${loadBefore.toFixed(1)}): measure again.**` : '';
-  return `${processor}, ${cores} cores, ${memoryGiB} GiB; Node ${node}, onnxruntime-node ${runtime}.${slow}${busy}`;
+export function describeMachine({ 'onnxruntime-node': runtime, ...here }: ReturnType<typeof machine>): string {
+  const slow = /AMD/.test(here.processor) ? ' On processors by AMD, stock torch (its MKL) runs at about half of its speed on Intel’s: see bench/torch_round.py.' : '';
+  return `${describeHost(here)}, onnxruntime-node ${runtime}.${slow}${busyWarning(here)}`;
+}
+
+/** For what does not train. */
+export function describeHost({ processor, cores, memoryGiB, node }: Omit<ReturnType<typeof machine>, 'onnxruntime-node'>): string {
+  return `${processor}, ${cores} cores, ${memoryGiB} GiB; Node ${node}`;
+}
+
+/** Empty for a machine that was quiet. */
+export function busyWarning({ loadBefore }: Pick<ReturnType<typeof machine>, 'loadBefore'>): string {
+  return loadBefore > 0.5 ? ` **The machine was busy when this began (load ${loadBefore.toFixed(1)}): measure again.**` : '';
 }

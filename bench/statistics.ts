@@ -18,6 +18,12 @@ export function median(values: readonly number[]): number {
   return (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2;
 }
 
+/** The least value that so large a part (0 to 1) of the values does not exceed. */
+export function quantile(values: readonly number[], part: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)]!;
+}
+
 /** `1.23 ± 0.04`; of a single value, the value alone. */
 export function meanAndDeviation(values: readonly number[], digits: number, scale = 1): string {
   const text = (value: number) => (scale * value).toFixed(digits);

@@ -15,7 +15,7 @@ import { selectorOf } from '../../operator/plan/labels.ts';
 import type { Role } from '../../operator/plan/labels.ts';
 import type { JobObject } from '../../operator/reconcile/ports.ts';
 import { startControlPlane } from './control-plane.ts';
-import type { ControlPlane } from './control-plane.ts';
+import type { ControlPlane, ControlPlaneOptions } from './control-plane.ts';
 import { OperatorProcess } from './operator-process.ts';
 import type { OperatorOptions } from './operator-process.ts';
 import { until } from './until.ts';
@@ -44,9 +44,9 @@ export type PodTurn =
 export class OperatorLab {
   readonly plane: ControlPlane;
   readonly api: ApiClient;
-  readonly #t: Test;
+  readonly #t: Pick<Test, 'teardown'>;
 
-  constructor(t: Test, plane: ControlPlane) {
+  constructor(t: Pick<Test, 'teardown'>, plane: ControlPlane) {
     this.#t = t;
     this.plane = plane;
     this.api = new ApiClient({ kubeConfig: loadKubeConfig(plane.kubeconfig), request: () => {} });
@@ -183,8 +183,8 @@ export class OperatorLab {
 
 const Named = Type.Object({ metadata: Type.Object({ name: Type.String() }) });
 
-export async function startLab(t: Test): Promise<OperatorLab> {
-  const lab = new OperatorLab(t, await startControlPlane({ controllers: true }));
+export async function startLab(t: Pick<Test, 'teardown'>, options: Pick<ControlPlaneOptions, 'auditLog'> = {}): Promise<OperatorLab> {
+  const lab = new OperatorLab(t, await startControlPlane({ controllers: true, ...options }));
   await lab.namespace(SYSTEM);
   for (const file of ['service-account', 'cluster-role', 'all-namespaces', 'users']) await lab.kubectl('apply', '--filename', join(RBAC, `${file}.yaml`));
   return lab;

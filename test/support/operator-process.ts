@@ -24,7 +24,7 @@ export class OperatorProcess {
   /** All that it has written. */
   output = '';
 
-  constructor(t: Test, { args = [], environment = {} }: OperatorOptions) {
+  constructor(t: Pick<Test, 'teardown'>, { args = [], environment = {} }: OperatorOptions) {
     const child = spawn(process.execPath, ['operator/main.ts', ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'], HOME: '/nonexistent', ...environment },

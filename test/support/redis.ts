@@ -28,7 +28,7 @@ export const noRedis: string | false =
   spawnSync('redis-server', ['--version']).status === 0 ? false : 'SKIPPED: no redis-server on the PATH; install the package redis-server';
 
 /** A Redis of the test's own, on a free port, its files in a temporary folder; it and they go with the test. */
-export async function startRedis(t: Test, { password, aof = false, config = {} }: RedisOptions = {}): Promise<TestRedis> {
+export async function startRedis(t: Pick<Test, 'teardown'>, { password, aof = false, config = {} }: RedisOptions = {}): Promise<TestRedis> {
   const dir = mkdtempSync(join(tmpdir(), 'fedbiot-redis-'));
   const port = await freePort();
   const url = `redis://${password === undefined ? '' : `:${password}@`}127.0.0.1:${port}`;

@@ -1,0 +1,27 @@
+import { jobReader } from '../../operator/kube/read-job.ts';
+import { resourceOf } from '../../operator/kube/resources.ts';
+import { createLog } from '../../operator/log.ts';
+import { plannedObjects } from '../../operator/plan/plan.ts';
+import { NOTHING, SETTINGS } from '../../test/support/planned-job.ts';
+import { inParallel } from './parallel.ts';
+import { NAMESPACE, startQuietLab } from './quiet-lab.ts';
+import type { Scope } from './scope.ts';
+
+/**
+ * What the API server allows: jobs, and for each the very objects that the operator makes, created by a loop over so many connections
+ * that does nothing else. Seconds.
+ */
+export async function measurePlainLoop(scope: Scope, jobs: number, connections: number): Promise<number> {
+  const lab = await startQuietLab(scope);
+  const read = jobReader(() => null, createLog('error'));
+  const began = performance.now();
+  await inParallel(jobs, connections, async (index) => {
+    const job = read(await lab.createJob(NAMESPACE, `job-${index}`))?.job;
+    if (job === null || job === undefined) throw new Error('the job that was made cannot be read');
+    for (const object of Object.values(plannedObjects({ job, observed: NOTHING, settings: SETTINGS, freshToken: 'token' }))) {
+      if (object === null || object === undefined) continue;
+      await lab.create(resourceOf(object), NAMESPACE, object);
+    }
+  });
+  return (performance.now() - began) / 1000;
+}

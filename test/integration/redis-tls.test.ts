@@ -1,15 +1,14 @@
 // A Redis that speaks TLS alone, with a certificate of an authority that only spec.redis.tls.caSecret names.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import t from 'tap';
 import { createLog } from '../../operator/log.ts';
 import { ProgressMirror } from '../../operator/progress/mirror.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
-import { runJob } from '../../worker/run/run-job.ts';
 import { checkRedis } from '../../worker/transport/redis/connect.ts';
-import { JobPods, writeWholeJob } from '../support/pods.ts';
+import { JobPods, runWholeJob } from '../support/pods.ts';
 import { freePort, noRedis, startRedis } from '../support/redis.ts';
 import { toldProgress } from '../support/told-progress.ts';
 import { until } from '../support/until.ts';
@@ -45,23 +44,12 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
   });
 
   t.test('roles meet through it', async (t) => {
-    mkdirSync(join(root, 'whole'));
-    const whole = await runJob({
-      job: writeWholeJob(join(root, 'whole')),
-      out: join(root, 'out'),
-      resume: false,
-      workers: 1,
-      threads: 1,
-      provider: 'cpu',
-      trace: null,
-      signal: new AbortController().signal,
-      onEvent: () => {},
-    });
+    const expected = await runWholeJob(t.testdir());
     const pods = await JobPods.create(t, url);
     const variables = { FEDBIOT_REDIS_CA_FILE: ca };
     const running = await Promise.all([pods.start('server', { variables }), pods.start('client', { variables })]);
     for (const pod of running) t.match(await pod.ended, { code: 0 });
-    t.equal(pods.adapterSha256(), whole.outcome === 'succeeded' ? whole.report.adapterSha256 : null);
+    t.equal(pods.adapterSha256(), expected);
   });
 
   t.test('the operator hears of progress through it', async (t) => {

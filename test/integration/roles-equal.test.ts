@@ -3,27 +3,13 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { runJob } from '../../worker/run/run-job.ts';
-import { JobPods, writeWholeJob, type RunningPod } from '../support/pods.ts';
+import { JobPods, runWholeJob, type RunningPod } from '../support/pods.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
 
 const noProc = existsSync('/proc/self/status') ? false : 'SKIPPED: no /proc, which tells whose child a process is';
 
 t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
-  const root = t.testdir();
-  const result = await runJob({
-    job: writeWholeJob(root),
-    out: join(root, 'out'),
-    resume: false,
-    workers: 1,
-    threads: 1,
-    provider: 'cpu',
-    trace: null,
-    signal: new AbortController().signal,
-    onEvent: () => {},
-  });
-  if (result.outcome !== 'succeeded') throw new Error('the run was interrupted');
-  const expected = result.report.adapterSha256;
+  const expected = await runWholeJob(t.testdir());
 
   const pods = async (t: Test, aof = false) => {
     const redis = await startRedis(t, { aof, password: 'a password of this test' });

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import type { PodContext } from '../../worker/run/pod/context.ts';
+import { runJob } from '../../worker/run/run-job.ts';
 import type { RoleName } from '../../worker/run/run-role.ts';
 import { freePort } from './redis.ts';
 
@@ -35,13 +36,17 @@ const SPEC = {
 const manifest = (spec: object) =>
   JSON.stringify({ apiVersion: 'fedbiot.io/v1alpha1', kind: 'FedBiOTJob', metadata: { name: 'pods', namespace: 'lab' }, spec: { ...SPEC, ...spec } });
 
-/** Writes the job with all it reads into one folder, for `fedbiot run`. @returns the manifest's path */
-export function writeWholeJob(folder: string): string {
+/** Runs the job in this process, with all it reads in one folder. @returns the adapter's SHA-256 */
+export async function runWholeJob(folder: string): Promise<string | null> {
   cpSync(join(QUICKSTART, 'model'), join(folder, 'model'), { recursive: true });
   cpSync(join(QUICKSTART, 'data'), folder, { recursive: true });
-  const path = join(folder, 'job.json');
-  writeFileSync(path, manifest({}));
-  return path;
+  const job = join(folder, 'job.json');
+  writeFileSync(job, manifest({}));
+  const { signal } = new AbortController();
+  const options = { job, out: join(folder, 'out'), resume: false, workers: 1, threads: 1, provider: 'cpu', trace: null, signal, onEvent: () => {} } as const;
+  const result = await runJob(options);
+  if (result.outcome !== 'succeeded') throw new Error('the run was interrupted');
+  return result.report.adapterSha256;
 }
 
 export interface LogLine {

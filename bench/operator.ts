@@ -40,7 +40,7 @@ async function main({ jobs, idle }: Options): Promise<void> {
     const loops: { connections: number; seconds: number }[] = [];
     for (const connections of CONNECTIONS) {
       process.stderr.write(`a plain loop over ${connections} ${connections === 1 ? 'connection' : 'connections'}\n`);
-      loops.push({ connections, seconds: await scoped((scope) => measurePlainLoop(scope, jobs, connections)) });
+      loops.push({ connections, seconds: await scoped((scope) => measurePlainLoop(scope, folder, jobs, connections)) });
     }
     process.stderr.write('the operator\n');
     const measurement = await scoped((scope) => measureOperator(scope, folder, jobs, idle));
@@ -90,9 +90,9 @@ function quantiles(name: string, seconds: readonly number[]): string[] {
   return [name, String(seconds.length), at(0.5), at(0.99), at(1)];
 }
 
-/** By verb and resource, the most frequent first. */
+/** By verb and resource – watches together – the most frequent first. */
 function counted(requests: readonly AuditedRequest[]): [request: string, count: number][] {
-  const groups = Map.groupBy(requests, ({ verb, resource }) => `${verb} ${resource}`);
+  const groups = Map.groupBy(requests, ({ verb, resource }) => (verb === 'watch' ? verb : `${verb} ${resource}`));
   return [...groups].map(([request, { length }]): [string, number] => [request, length]).sort(([, a], [, b]) => b - a);
 }
 

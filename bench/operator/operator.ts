@@ -36,7 +36,7 @@ export async function measureOperator(scope: Scope, folder: string, jobs: number
   const auditLog = join(folder, 'audit.log');
   const observations = join(folder, 'observations.json');
   const redis = await startRedis(scope);
-  const lab = await startQuietLab(scope, { auditLog });
+  const lab = await startQuietLab(scope, auditLog);
   const operator = await lab.operator(redis.url, {
     args: ['--log-level', 'info'],
     environment: { NODE_OPTIONS: `--import=${pathToFileURL(join(import.meta.dirname, 'observe.ts'))}`, [OBSERVATIONS_FILE]: observations },

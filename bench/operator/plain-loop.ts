@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { jobReader } from '../../operator/kube/read-job.ts';
 import { resourceOf } from '../../operator/kube/resources.ts';
 import { createLog } from '../../operator/log.ts';
@@ -11,8 +12,9 @@ import type { Scope } from './scope.ts';
  * What the API server allows: jobs, and for each the very objects that the operator makes, created by a loop over so many connections
  * that does nothing else. Seconds.
  */
-export async function measurePlainLoop(scope: Scope, jobs: number, connections: number): Promise<number> {
-  const lab = await startQuietLab(scope);
+export async function measurePlainLoop(scope: Scope, folder: string, jobs: number, connections: number): Promise<number> {
+  // With the same burden: the log is not read.
+  const lab = await startQuietLab(scope, join(folder, `audit-${connections}.log`));
   const read = jobReader(() => null, createLog('error'));
   const began = performance.now();
   await inParallel(jobs, connections, async (index) => {

@@ -6,6 +6,7 @@ import t from 'tap';
 import { parseManifest } from '../../crds/parse.ts';
 import { Job } from '../../crds/schema/job.ts';
 import { isRecord, type SchemaNode } from '../../crds/schema/node.ts';
+import { readConfig } from '../../operator/config.ts';
 import { register as registerClient } from '../../worker/commands/client.ts';
 import { register as registerEval } from '../../worker/commands/eval.ts';
 import { register as registerExport } from '../../worker/commands/export.ts';
@@ -33,6 +34,11 @@ function commandLine(): Command {
 
 const commandNamed = (name: string | undefined) => commandLine().commands.find((command) => command.name() === name);
 const optionsOf = (command: Command) => ['--help', ...command.options.map(({ long }) => long)];
+
+function operatorOptions(): string[] {
+  const asked = readConfig(['--help'], {}, '0');
+  return 'text' in asked ? [...asked.text.matchAll(/^ +(?:-\w, )?(--[a-z-]+)/gm)].map(([, option = '']) => option) : [];
+}
 
 function helpOf(command: Command): string {
   let text = '';
@@ -67,7 +73,7 @@ t.test('commands that are shown can be given', async (t) => {
 });
 
 t.test('commands and options that are named exist', async (t) => {
-  const known = new Set(commandLine().commands.flatMap(optionsOf));
+  const known = new Set([...commandLine().commands.flatMap(optionsOf), ...operatorOptions()]);
   for (const { path, code } of spans) {
     const [name, ...args] = /^(?:npx )?fedbiot (.+)$/.exec(code)?.[1]?.split(/\s+/) ?? [];
     if (name !== undefined) {
@@ -86,7 +92,7 @@ t.test('npm scripts and files that are named exist', async (t) => {
   const texts = [...shellBlocks.map(({ path, text }) => ({ path, code: text })), ...spans];
   for (const { path, code } of texts) {
     for (const [, script = ''] of code.matchAll(/npm (?:run )?(?!ci\b)([a-z:]+)/g)) t.ok(script in scripts, `${path}: npm run ${script}`);
-    for (const [file] of code.matchAll(/(?<![\w./-])(?:crds|worker|test|bench|examples|docs)\/[\w./-]+\.(?:ts|py|sh|yaml|md)\b/g)) {
+    for (const [file] of code.matchAll(/(?<![\w./-])(?:crds|worker|operator|test|bench|examples|docs)\/[\w./-]+\.(?:ts|py|sh|yaml|md)\b/g)) {
       t.ok(existsSync(join(ROOT, file)), `${path}: ${file}`);
     }
   }
@@ -111,10 +117,18 @@ t.test('fields of the manifest that are named exist', async (t) => {
 });
 
 t.test('messages in the troubleshooting are those of the program', async (t) => {
-  const sources = globSync('{crds,worker}/**/*.ts', { cwd: ROOT }).map(read).join('\n');
-  const troubleshooting = read('docs/running.md').split('## Troubleshooting')[1] ?? '';
+  const sources = globSync('{crds,worker,operator}/**/*.ts', { cwd: ROOT }).map(read).join('\n');
+  const troubleshooting = `${read('docs/running.md').split('## Troubleshooting')[1]}${read('docs/troubleshooting.md')}`;
   const symptoms = troubleshooting.split('\n').filter((line) => line.startsWith('| ')).flatMap((line) => codeIn(line.split(' | ')[0] ?? ''));
-  const messages = symptoms.flatMap((symptom) => symptom.split('…')).map((part) => part.trim()).filter(Boolean);
+  // Fields are held against the schema above.
+  const messages = symptoms.flatMap((symptom) => symptom.split('…')).map((part) => part.trim()).filter((part) => part !== '' && !part.startsWith('status.'));
   for (const message of messages) t.ok(sources.includes(message), message);
-  t.ok(messages.length > 40, `${messages.length} messages`);
+  t.ok(messages.length > 75, `${messages.length} messages`);
+});
+
+t.test('every reason that the program gives is explained', async (t) => {
+  const text = read('docs/troubleshooting.md');
+  const reasons = globSync('operator/{status,reconcile}/*.ts', { cwd: ROOT }).flatMap((path) => [...read(path).matchAll(/reason: '(\w+)'/g)].map(([, reason = '']) => reason));
+  for (const reason of new Set(reasons)) t.ok(text.includes(`\`${reason}\``), reason);
+  t.ok(reasons.length > 15, `${reasons.length} reasons`);
 });

@@ -1,13 +1,16 @@
 import type { OperatorConfig } from './config.ts';
-import type { PlanSettings } from './plan/settings.ts';
+import type { OperatorRedis, PlanSettings } from './plan/settings.ts';
 
 const REDIS_PORT = 6379;
 
 /** What of the operator's own configuration shows in the objects of jobs. */
 export function planSettings({ workerImage, redisUrl, logLevel }: Pick<OperatorConfig, 'workerImage' | 'redisUrl' | 'logLevel'>): PlanSettings {
-  return {
-    image: workerImage,
-    redis: redisUrl === null ? null : { url: redisUrl, port: Number(new URL(redisUrl).port) || REDIS_PORT },
-    logLevel,
-  };
+  return { image: workerImage, redis: redisUrl === null ? null : redisAt(redisUrl), logLevel };
+}
+
+function redisAt(url: string): OperatorRedis {
+  const { hostname, port } = new URL(url);
+  // SERVICE.NAMESPACE.svc, with or without the cluster's domain.
+  const namespace = /^[^.]+\.([^.]+)\.svc(\.|$)/.exec(hostname)?.[1] ?? null;
+  return { url, port: Number(port) || REDIS_PORT, namespace };
 }

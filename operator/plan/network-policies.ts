@@ -8,6 +8,9 @@ import type { PlanSettings } from './settings.ts';
 
 const REDIS_PORT = 6379;
 
+/** Label that every namespace carries. */
+const NAMESPACE_NAME = 'kubernetes.io/metadata.name';
+
 const port = (number: number, protocol: 'TCP' | 'UDP' = 'TCP') => ({ port: number, protocol });
 
 /** Names are resolved wherever the cluster's resolver runs. */
@@ -45,7 +48,8 @@ export function networkPolicies(job: JobObject, settings: PlanSettings, redisPor
 
 function redisRule(job: JobObject, { redis }: PlanSettings, redisPort: number | null) {
   if (job.spec.redis !== undefined || redis === null) return { ports: [port(redisPort ?? REDIS_PORT)] };
-  return { ...(redis.peer === undefined ? {} : { to: [redis.peer] }), ports: [port(redis.port)] };
+  const pods = redis.namespace === null ? {} : { to: [{ namespaceSelector: { matchLabels: { [NAMESPACE_NAME]: redis.namespace } } }] };
+  return { ...pods, ports: [port(redis.port)] };
 }
 
 function policy(job: JobObject, role: Role, ingress: readonly object[], egress: readonly object[]): PlannedObject {

@@ -22,7 +22,6 @@ const GRACE_SECONDS = 60;
 export function podTemplate(job: JobObject, role: Role, settings: PlanSettings): PodTemplate {
   const own = job.spec[role] ?? {};
   const { volumes, mounts } = volumesOf(job, role);
-  const pullPolicy = own.imagePullPolicy ?? settings.imagePullPolicy;
   const template = overlay(job, role, {
     metadata: { labels: labelsOf(job.metadata.name, role) },
     spec: {
@@ -50,7 +49,7 @@ export function podTemplate(job: JobObject, role: Role, settings: PlanSettings):
         {
           name: WORKER,
           image: own.image ?? settings.image,
-          ...present({ imagePullPolicy: pullPolicy, resources: own.resources }),
+          ...present({ imagePullPolicy: own.imagePullPolicy, resources: own.resources }),
           command: ['node', 'worker/launch.js'],
           args: [role],
           workingDir: '/app',

@@ -2,7 +2,6 @@
 export interface PlanSettings {
   /** Image of worker pods, unless the job names another. */
   readonly image: string;
-  readonly imagePullPolicy?: 'Always' | 'IfNotPresent' | 'Never';
   /** Redis for jobs that bring none; null: they have to. */
   readonly redis: OperatorRedis | null;
   readonly logLevel: string;
@@ -12,17 +11,6 @@ export interface OperatorRedis {
   /** redis:// or rediss://, with credentials. */
   readonly url: string;
   readonly port: number;
-  /** Where its pods are; without it, worker pods may reach the port anywhere. */
-  readonly peer?: NetworkPeer;
-}
-
-export interface LabelSelector {
-  readonly matchLabels?: Readonly<Record<string, string>>;
-}
-
-/** A peer of a NetworkPolicy. */
-export interface NetworkPeer {
-  readonly namespaceSelector?: LabelSelector;
-  readonly podSelector?: LabelSelector;
-  readonly ipBlock?: { readonly cidr: string };
+  /** Namespace of its Service; null: it is no Service of the cluster, and worker pods may reach the port anywhere. */
+  readonly namespace: string | null;
 }

@@ -64,6 +64,8 @@ function standingOf(job: JobObject, observed: Observed, blocked: Standing | null
   if (server.some(isRunning)) {
     return { phase: 'Running', reason: 'ServerRunning', message: waiting === null ? 'The server pod runs.' : `The server pod runs; ${waiting.message}` };
   }
+  // Until its Job says so too, or a policy of the Job judges otherwise.
+  if (server.some(({ status }) => status?.phase === 'Succeeded')) return { phase: 'Running', reason: 'ServerFinished', message: 'The server pod has finished.' };
   if (waiting !== null) return { phase: 'Pending', ...waiting };
   const queue = queueOf(job);
   if (queue !== undefined && observed.serverJob?.spec?.suspend === true) {

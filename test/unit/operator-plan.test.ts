@@ -233,6 +233,8 @@ t.test('the policies let each role reach what it needs', async (t) => {
   const egress = (job: JobObject) => JSON.stringify(objectsOf(job).serverPolicy?.spec);
   t.notMatch(egress(jobObject()), /443/);
   t.match(egress(jobObject({ model: { uri: 'hf://org/name' } })), /443/);
+  const toRedis = { to: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'fedbiot' } } }], ports: [{ port: 6379, protocol: 'TCP' }] };
+  for (const policy of [objectsOf(jobObject()).serverPolicy, objectsOf(jobObject()).clientsPolicy]) t.match(JSON.stringify(policy?.spec), JSON.stringify(toRedis));
   const own = jobObject({ redis: { urlFrom: { name: 's', key: 'url' } } });
   t.match(JSON.stringify(objectsOf(own, { ...NOTHING, redisPort: 7001 }).clientsPolicy?.spec), /7001/);
 });

@@ -47,7 +47,7 @@ function resourceOf({ apiVersion, kind }: { apiVersion: string; kind: string }):
 }
 
 t.test('the operator may write the kinds of objects it makes, and needs nothing more', async (t) => {
-  const settings = { image: 'fedbiot', redis: { url: 'redis://redis', port: 6379 }, logLevel: 'info' };
+  const settings = { image: 'fedbiot', redis: { url: 'redis://redis', port: 6379, namespace: null }, logLevel: 'info' };
   const planned = Object.values(plannedObjects({ job, observed: NOTHING, settings, freshToken: 'token' }));
   const kinds = new Set(planned.flatMap((object) => (object === null || object === undefined ? [] : [resourceOf(object)])));
   t.equal(kinds.size, 6);

@@ -50,6 +50,12 @@ function look(job: JobObject, observed: Observed, seconds = 1, progress: JobProg
 
 const condition = ({ conditions = [] }: FedBiOTJobStatus, type: string) => conditions.find((one) => one.type === type);
 
+t.test('a server pod that has finished is not one that is being replaced', async (t) => {
+  const finished = pod('server', worker('Succeeded', { terminated: { exitCode: 0, finishedAt: iso(9) } }));
+  const job = world({ serverJob: batchJob('server', { failed: 1 }), pods: [pod('server', exited(137)), finished] });
+  t.match(look(jobObject(), job), { phase: 'Running', message: 'The server pod has finished.' });
+});
+
 t.test('a job that starts is Pending, then Running', async (t) => {
   const first = look(jobObject(), NOTHING);
   t.match(first, { phase: 'Pending', observedGeneration: 1, startTime: '2026-01-01T00:00:01Z', restarts: 0 });

@@ -23,7 +23,7 @@ const wide = (...what: Parameters<typeof column>): Column => ({ ...column(...wha
 const COLUMNS = [
   column('Phase', 'string', '.status.phase', 'Where the job stands'),
   column('Round', 'string', '.status.roundText', 'Finished rounds, of all'),
-  column('Clients', 'string', '.status.clientsText', 'Clients whose result the last finished round aggregated, of those selected'),
+  column('Clients', 'string', '.status.clientsText', 'Clients of the round under way, or of the last, that have reported, of those selected'),
   column('AdapFu', 'string', '.status.evaluation.adapFu.headline', 'Score of full model + adapter'),
   column('AdapEmu', 'string', '.status.evaluation.adapEmu.headline', 'Score of emulator + adapter'),
   column('Age', 'date', '.metadata.creationTimestamp', 'Time since the job was created'),

@@ -42,10 +42,10 @@ export const Status = object('What has become of the job so far. Written by the 
   round: Type.Optional(integer('Last finished round, from 1; 0 = none yet.', counts)),
   rounds: Type.Optional(integer('Rounds in all.', counts)),
   roundText: Type.Optional(string('round/rounds: what `kubectl get` shows.', { maxLength: 64 })),
-  alignmentLoss: Type.Optional(number('Loss of the last step of the last alignment.')),
+  alignmentLoss: Type.Optional(number('Mean loss of the last alignment.')),
   localLoss: Type.Optional(number('Mean loss of the clients of the last finished round, in nats.')),
   clients: Type.Optional(
-    object('What the clients of the last finished round did.', {
+    object('What the clients of the round under way do, or those of the last did.', {
       selected: Type.Optional(integer('Clients drawn.', counts)),
       reported: Type.Optional(integer('Clients whose result was aggregated.', counts)),
       dropped: Type.Optional(integer('Clients that did not report in time.', counts)),
@@ -67,5 +67,5 @@ export const Status = object('What has become of the job so far. Written by the 
       adapFu: score('full model + adapter: what the server gains'),
     }),
   ),
-  adapterSha256: Type.Optional(string('SHA-256 (hex) of the adapter after the last finished round.', { maxLength: 64 })),
+  adapterSha256: Type.Optional(string('SHA-256 (hex) of the finished adapter_model.safetensors.', { maxLength: 64 })),
 });

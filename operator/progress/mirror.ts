@@ -3,6 +3,8 @@ import type { Logger } from 'pino';
 import type { JobProgress } from '../../worker/cluster/progress.ts';
 import { PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
 import type { RunReport } from '../../worker/events.ts';
+import { isClusterNode, openCluster } from '../../worker/transport/redis/redis-cluster.ts';
+import type { ConnectionOptions, RedisConnection } from '../../worker/transport/redis/redis-cluster.ts';
 import { removeJobKeys } from '../../worker/transport/redis/remove-job-keys.ts';
 import { readProgress, readReport } from './read-json.ts';
 
@@ -37,13 +39,16 @@ const MAX_RECONNECT_DELAY_MS = 5_000;
 
 /**
  * What server pods tell through one Redis, by the job's uid. Publications only say when to look; what counts is what is read. Without
- * Redis, what was last known stays, and the operator goes on.
+ * Redis, what was last known stays, and the operator goes on. Each node of a Redis Cluster passes publications on, so that the one of
+ * the URL is enough to hear them; reading goes to the node that has the job's keys.
  */
 export class ProgressMirror {
   readonly #settings: MirrorSettings;
   readonly #pauseMs: number;
-  readonly #reader: Redis;
+  readonly #options: ConnectionOptions;
   readonly #subscriber: Redis;
+  /** Null until the subscriber knows what to read from. */
+  #reader: RedisConnection | null = null;
   readonly #known = new Map<string, JobProgress>();
   /** Jobs read within the last pause, and whether to read them again after it. */
   readonly #resting = new Map<string, { timer: NodeJS.Timeout; again: boolean }>();
@@ -54,7 +59,7 @@ export class ProgressMirror {
     this.#settings = settings;
     this.#pauseMs = settings.pauseMs ?? PAUSE_MS;
     // Commands fail at once while Redis is away: the next poll is soon, and nobody waits.
-    const options = {
+    this.#options = {
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
       commandTimeout: TIMEOUT_MS,
@@ -62,29 +67,15 @@ export class ProgressMirror {
       retryStrategy: (attempt: number) => Math.min(100 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS),
       ...(settings.ca !== undefined && settings.url.startsWith('rediss:') ? { tls: { ca: settings.ca } } : {}),
     };
-    this.#reader = new Redis(settings.url, options);
-    this.#subscriber = new Redis(settings.url, { ...options, autoResubscribe: false });
+    this.#subscriber = new Redis(settings.url, { ...this.#options, autoResubscribe: false });
     settings.connected(false);
-    for (const [name, redis] of [['reader', this.#reader], ['subscriber', this.#subscriber]] as const) {
-      let told = '';
-      redis.on('ready', () => (told = ''));
-      redis.on('error', ({ message }: Error) => {
-        // Once a reason, and not with every try to connect.
-        if (message !== told) settings.log.warn({ connection: name, reason: message }, 'Redis does not answer');
-        told = message;
-      });
-    }
-    this.#reader.on('ready', () => {
-      settings.connected(true);
-      this.#lookAtAll();
-    });
-    this.#reader.on('close', () => settings.connected(false));
+    this.#tellErrors('subscriber', this.#subscriber);
     this.#subscriber.on('ready', () => void this.#subscribe());
     this.#subscriber.on('message', (_channel: string, key: string) => {
       const job = settings.jobs().find((each) => each.key === key);
       if (job !== undefined) this.#look(job);
     });
-    this.#poll = setInterval(() => this.#lookAtAll(), settings.pollMs ?? POLL_MS);
+    this.#poll = setInterval(() => void (this.#reader === null ? this.#subscribe() : this.#lookAtAll()), settings.pollMs ?? POLL_MS);
   }
 
   /** What the job's server pod last told; null: nothing yet. */
@@ -93,13 +84,13 @@ export class ProgressMirror {
   }
 
   /** The job's report as it stands; null: none yet. Throws when Redis does not answer, or holds something else. */
-  reportOf(uid: string): Promise<RunReport | null> {
-    return readReport(this.#reader, uid);
+  async reportOf(uid: string): Promise<RunReport | null> {
+    return readReport(this.#connectedReader(), uid);
   }
 
   /** Removes the job's keys. Rejects when Redis does not answer. */
   async sweep(uid: string): Promise<void> {
-    await removeJobKeys(this.#reader, uid);
+    await removeJobKeys(this.#connectedReader(), uid);
   }
 
   /** The job is gone. */
@@ -114,11 +105,17 @@ export class ProgressMirror {
     clearInterval(this.#poll);
     for (const { timer } of this.#resting.values()) clearTimeout(timer);
     this.#resting.clear();
-    for (const redis of [this.#reader, this.#subscriber]) redis.disconnect();
+    for (const redis of [this.#reader, this.#subscriber]) redis?.disconnect();
   }
 
   async #subscribe(): Promise<void> {
+    if (this.#subscriber.status !== 'ready') return;
     try {
+      if (this.#reader === null) {
+        const info = await this.#subscriber.info('server');
+        if (this.#closed) return;
+        this.#reader ??= this.#openReader(isClusterNode(info));
+      }
       await this.#subscriber.subscribe(PROGRESS_CHANNEL);
       // What was published before this is not heard.
       this.#lookAtAll();
@@ -127,8 +124,35 @@ export class ProgressMirror {
     }
   }
 
+  #openReader(isCluster: boolean): RedisConnection {
+    const { url, connected } = this.#settings;
+    const reader = isCluster ? openCluster(url, this.#options) : new Redis(url, this.#options);
+    this.#tellErrors('reader', reader);
+    reader.on('ready', () => {
+      connected(true);
+      this.#lookAtAll();
+    });
+    reader.on('close', () => connected(false));
+    return reader;
+  }
+
+  #connectedReader(): RedisConnection {
+    if (this.#reader === null) throw new Error('Redis does not answer');
+    return this.#reader;
+  }
+
+  #tellErrors(connection: string, redis: RedisConnection): void {
+    let told = '';
+    redis.on('ready', () => (told = ''));
+    redis.on('error', ({ message }: Error) => {
+      // Once a reason, and not with every try to connect.
+      if (message !== told) this.#settings.log.warn({ connection, reason: message }, 'Redis does not answer');
+      told = message;
+    });
+  }
+
   #lookAtAll(): void {
-    if (this.#reader.status === 'ready') for (const job of this.#settings.jobs()) this.#look(job);
+    if (this.#reader?.status === 'ready') for (const job of this.#settings.jobs()) this.#look(job);
   }
 
   /** At once, but at most once in a pause; what comes in between is looked at after it. */
@@ -150,7 +174,7 @@ export class ProgressMirror {
 
   async #read({ key, uid }: MirroredJob): Promise<void> {
     try {
-      const progress = await readProgress(this.#reader, uid);
+      const progress = await readProgress(this.#connectedReader(), uid);
       // A job that went meanwhile is not brought back.
       if (progress === null || this.#closed || !this.#settings.jobs().some((job) => job.uid === uid)) return;
       if (!isNewer(progress, this.#known.get(uid))) return;

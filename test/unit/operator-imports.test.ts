@@ -42,10 +42,11 @@ t.test('the operator loads nothing that computes: its image has no engine', asyn
       'worker/cluster/redis-keys.ts',
       'worker/errors.ts',
       'worker/report/report-schema.ts',
+      'worker/transport/redis/redis-cluster.ts',
       'worker/transport/redis/remove-job-keys.ts',
       'worker/transport/refusal.ts',
     ],
-    'of worker: names, shapes and one helper',
+    'of worker: names, shapes, and how Redis is reached and left',
   );
   t.notOk(packages.some((name) => /onnx|huggingface|echarts|bullmq/.test(name)), packages.join(' '));
 });

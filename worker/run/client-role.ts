@@ -1,7 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Redis } from 'ioredis';
 import { fetchBundle } from '../bundle/fetch.ts';
 import { openBundle } from '../bundle/open.ts';
 import { jobKeys, type JobKeys } from '../cluster/redis-keys.ts';
@@ -11,8 +10,9 @@ import type { LocalTrainer } from '../federation/contracts.ts';
 import { clientMetrics, type ClientMetrics } from '../metrics/client-metrics.ts';
 import { serveMetrics } from '../metrics/metrics-server.ts';
 import { RedisClientTransport } from '../transport/redis/client.ts';
-import { openRedis } from '../transport/redis/connect.ts';
+import { openRedis, type RedisAddress } from '../transport/redis/connect.ts';
 import { isFinished, readBundle, type BundleAnnouncement } from '../transport/redis/progress.ts';
+import type { RedisConnection } from '../transport/redis/redis-cluster.ts';
 import { loadClientData } from './job-data.ts';
 import { abortable, later } from './pod/abortable.ts';
 import { uriFolders } from './pod/context.ts';
@@ -31,7 +31,8 @@ const POLL_MS = 1_000;
 const PATIENCE_MS = 20_000;
 
 interface Client extends Pod {
-  readonly redis: Redis;
+  readonly address: RedisAddress;
+  readonly redis: RedisConnection;
   readonly keys: JobKeys;
   readonly serverUrl: string;
   readonly metrics: ClientMetrics;
@@ -53,14 +54,14 @@ export async function clientRole(pod: Pod): Promise<string> {
   const metrics = clientMetrics({ namespace: environment.namespace, job: job.metadata.name });
   await serveMetrics(metrics.registry, { host: context.host, port: context.ports.metrics, isReady: () => isOpen });
 
-  await redisWhenUp(environment.redis, { patienceMs: context.redisPatienceMs, log, signal });
-  const redis = openRedis(environment.redis);
+  const address = await redisWhenUp(environment.redis, { patienceMs: context.redisPatienceMs, log, signal });
+  const redis = openRedis(address);
   const keys = jobKeys(environment.uid);
   const over = new AbortController();
   const leave = AbortSignal.any([signal, over.signal]);
   const watching = untilFinished(redis, keys, signal).then((isOver) => void (isOver && over.abort(new Error('the job is over'))));
   try {
-    await train({ ...pod, redis, keys, serverUrl, metrics, leave, onOpened: () => (isOpen = true) });
+    await train({ ...pod, address, redis, keys, serverUrl, metrics, leave, onOpened: () => (isOpen = true) });
   } catch (error) {
     // What was under way when it was time to leave.
     if (!leave.aborted) throw error;
@@ -71,7 +72,7 @@ export async function clientRole(pod: Pod): Promise<string> {
 }
 
 /** Waits for the end of the job; false when `signal` aborts before. */
-async function untilFinished(redis: Redis, keys: JobKeys, signal: AbortSignal): Promise<boolean> {
+async function untilFinished(redis: RedisConnection, keys: JobKeys, signal: AbortSignal): Promise<boolean> {
   while (!signal.aborted) {
     if (await abortable(isFinished(redis, keys), signal).catch(() => false)) return true;
     await delay(POLL_MS, undefined, { signal }).catch(() => undefined);
@@ -80,7 +81,7 @@ async function untilFinished(redis: Redis, keys: JobKeys, signal: AbortSignal): 
 }
 
 async function train(client: Client): Promise<void> {
-  const { context, job, environment, keys, metrics, log, leave } = client;
+  const { context, job, environment, address, keys, metrics, log, leave } = client;
   const { spec } = job;
   const bundle = await announcedBundle(client);
   const folder = await fetchBundle(bundle, { serverUrl: client.serverUrl, token: environment.token, cache: context.folders.cache, signal: leave });
@@ -97,7 +98,7 @@ async function train(client: Client): Promise<void> {
     const trainers = await loadTrainers({ spec, model, clients, computes, trace: null });
     log.info({ parallelClients: trainers.length }, 'ready to train');
     const workers = trainers.map(async (trainer) => {
-      const transport = new RedisClientTransport(environment.redis, keys, { lockMs: context.lockMs });
+      const transport = new RedisClientTransport(address, keys, { lockMs: context.lockMs });
       await runClientWorker({
         transport: observedTransport(transport, { metrics, log }),
         trainer: breaking(trainer, broken),

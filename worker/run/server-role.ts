@@ -10,7 +10,7 @@ import { serveMetrics } from '../metrics/metrics-server.ts';
 import { serverMetrics } from '../metrics/server-metrics.ts';
 import { withDtype } from '../model/convert.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { openRedis } from '../transport/redis/connect.ts';
+import { openRedis, type RedisAddress } from '../transport/redis/connect.ts';
 import { acquireFence } from '../transport/redis/fence.ts';
 import { RedisProgress } from '../transport/redis/progress.ts';
 import { RedisServerTransport } from '../transport/redis/server.ts';
@@ -33,6 +33,7 @@ import { layoutsOf, runServerSide, type RunResult } from './server-side.ts';
 
 /** A server pod that is at work. */
 interface Server extends Pod {
+  readonly address: RedisAddress;
   readonly inputs: ServerInputs;
   readonly directory: RunDirectory;
   readonly bulletin: Bulletin;
@@ -59,8 +60,8 @@ export async function serverRole(pod: Pod): Promise<string> {
   const metrics = serverMetrics({ namespace, job: name }, { task: evaluation.task, rounds: federation.rounds });
   await serveMetrics(metrics.registry, { host: context.host, port: context.ports.metrics, isReady: () => isServing });
 
-  await redisWhenUp(environment.redis, { patienceMs: context.redisPatienceMs, log, signal });
-  const redis = openRedis(environment.redis);
+  const address = await redisWhenUp(environment.redis, { patienceMs: context.redisPatienceMs, log, signal });
+  const redis = openRedis(address);
   const keys = jobKeys(environment.uid);
   const fence = await abortable(acquireFence(redis, keys), signal);
   log.info({ fence: fence.token }, 'this pod is the server of the job now');
@@ -80,6 +81,7 @@ export async function serverRole(pod: Pod): Promise<string> {
     const follower = new RunFollower(facts, { metrics, log, onProgress: bulletin.progress });
     const work = serve({
       ...pod,
+      address,
       inputs,
       directory,
       bulletin,
@@ -124,7 +126,7 @@ async function serve(server: Server): Promise<string> {
 }
 
 async function train(server: Server, compute: Compute): Promise<RunResult> {
-  const { context, environment, job, directory, bulletin, follower, inputs, token } = server;
+  const { context, environment, job, directory, bulletin, follower, inputs, token, address } = server;
   const { signal } = context;
   const { spec } = job;
   const { data } = inputs;
@@ -144,7 +146,7 @@ async function train(server: Server, compute: Compute): Promise<RunResult> {
   });
   // Without what the checkpoint does not know.
   follower.recall(readEvents(directory.metrics));
-  const transport = new RedisServerTransport(environment.redis, jobKeys(environment.uid), token);
+  const transport = new RedisServerTransport(address, jobKeys(environment.uid), token);
   try {
     return await runServerSide({
       ...inputs,

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Queue, Worker } from 'bullmq';
 import type { Job } from 'bullmq';
-import type { Redis } from 'ioredis';
 import Type from 'typebox';
 import Value from 'typebox/value';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
@@ -13,6 +12,7 @@ import type { RedisAddress } from './connect.ts';
 import { endedKey, MAX_HEADER_BYTES, packageName, QUEUE } from './names.ts';
 import { poller } from './pause.ts';
 import { Pending, within } from './pending.ts';
+import type { RedisConnection } from './redis-cluster.ts';
 import { RedisTensors } from './tensors.ts';
 
 /** Answers that may lie in Redis before clients wait with theirs: each holds an adapter. Clients that come together may exceed it. */
@@ -42,8 +42,8 @@ interface Held {
 /** One client's end of the data plane. The locks of its tasks are renewed for as long as its event loop turns. */
 export class RedisClientTransport implements ClientTransport {
   readonly #keys: JobKeys;
-  readonly #queues: Redis;
-  readonly #bytes: Redis;
+  readonly #queues: RedisConnection;
+  readonly #bytes: RedisConnection;
   readonly #tensors: RedisTensors;
   readonly #tasks: Worker;
   readonly #results: Queue;

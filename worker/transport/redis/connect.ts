@@ -1,12 +1,24 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { UserError } from '../../errors.ts';
+import { isClusterNode, mastersOf, openCluster } from './redis-cluster.ts';
+import type { ConnectionOptions, RedisConnection } from './redis-cluster.ts';
 
 export interface RedisAddress {
   /** redis:// or rediss://, with its credentials. Never printed. */
   readonly url: string;
   /** PEM file of the authority that signed Redis's certificate; without it the system's authorities count. */
   readonly caFile?: string;
+  /** The URL names a node of a Redis Cluster, which `checkRedis` tells. */
+  readonly isCluster?: boolean;
+}
+
+/** What a Redis that can be used is. */
+export interface CheckedRedis {
+  readonly isCluster: boolean;
+  /** What the user should know. */
+  readonly warnings: readonly string[];
 }
 
 /** Redis cannot serve as a job's data plane. */
@@ -52,33 +64,52 @@ function readAuthority(path: string): string {
 }
 
 /** A connection that reconnects for as long as it takes, and until then keeps what it was asked to send. */
-export function openRedis(address: RedisAddress): Redis {
-  const redis = new Redis(address.url, {
+export function openRedis(address: RedisAddress): RedisConnection {
+  const options = {
     ...settingsOf(address),
-    retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS),
-  });
+    retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS),
+  };
+  const redis = address.isCluster === true ? openCluster(address.url, options) : new Redis(address.url, options);
   // Reconnecting is the answer to a lost connection; without a listener each loss would be printed.
   redis.on('error', () => undefined);
   return redis;
 }
 
 /**
- * Tries Redis once, and says what is wrong with it in words that the user can act on.
- * @returns what the user should know though Redis can be used
+ * Tries Redis once, each master of a Redis Cluster, and says what is wrong with it in words that the user can act on.
  * @throws RedisUnusable; RedisUnreachable where trying again may help
  */
-export async function checkRedis(address: RedisAddress): Promise<readonly string[]> {
-  const redis = new Redis(address.url, { ...settingsOf(address), retryStrategy: () => null, maxRetriesPerRequest: 0 });
+export async function checkRedis(address: RedisAddress): Promise<CheckedRedis> {
+  const options = { ...settingsOf(address), retryStrategy: () => null, maxRetriesPerRequest: 0 };
+  const redis = new Redis(address.url, options);
   const failures: Error[] = [];
   redis.on('error', (error) => failures.push(error));
   try {
     await redis.connect();
-    return judge(await redis.info());
+    const info = await redis.info();
+    if (!isClusterNode(info)) return { isCluster: false, warnings: judge(info) };
+    const { host } = new URL(address.url);
+    if (!/^cluster_state:ok\r?$/m.test(await redis.cluster('INFO'))) {
+      throw new RedisUnreachable(`the Redis Cluster at ${host} is not complete`, { hint: 'See what CLUSTER INFO and CLUSTER NODES say there.' });
+    }
+    const infos = await infoOfMasters(address.url, options, failures);
+    return { isCluster: true, warnings: [...new Set(infos.flatMap(judge))] };
   } catch (error) {
     if (error instanceof RedisUnusable) throw error;
     throw explain([...failures, ...(error instanceof Error ? [error] : [])], new URL(address.url).host);
   } finally {
     redis.disconnect();
+  }
+}
+
+async function infoOfMasters(url: string, options: ConnectionOptions, failures: Error[]): Promise<string[]> {
+  const cluster = openCluster(url, options);
+  cluster.on('node error', (error: Error, node: string) => failures.push(new Error(`its node ${node}: ${error.message}`)));
+  try {
+    await once(cluster, 'ready');
+    return await Promise.all(mastersOf(cluster).map((node) => node.info()));
+  } finally {
+    cluster.disconnect();
   }
 }
 

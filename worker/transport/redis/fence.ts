@@ -1,6 +1,6 @@
-import type { Redis } from 'ioredis';
 import { KEYS_TTL_SECONDS } from '../../cluster/redis-keys.ts';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
+import type { RedisConnection } from './redis-cluster.ts';
 
 /** Another server pod has taken the job over: this one must not write any more. */
 export class Fenced extends Error {
@@ -26,10 +26,10 @@ return false
 /** A server pod's right to write: lost for good as soon as a later server pod has acquired its own. */
 export class Fence {
   readonly token: number;
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
   readonly #key: string;
 
-  constructor(redis: Redis, { fence }: Pick<JobKeys, 'fence'>, token: number) {
+  constructor(redis: RedisConnection, { fence }: Pick<JobKeys, 'fence'>, token: number) {
     this.#redis = redis;
     this.#key = fence;
     this.token = token;
@@ -61,6 +61,6 @@ return token
 `;
 
 /** Takes the job over: every fence that was acquired before is lost. */
-export async function acquireFence(redis: Redis, keys: Pick<JobKeys, 'fence'>): Promise<Fence> {
+export async function acquireFence(redis: RedisConnection, keys: Pick<JobKeys, 'fence'>): Promise<Fence> {
   return new Fence(redis, keys, Number(await redis.eval(ACQUIRE, 1, keys.fence, KEYS_TTL_SECONDS)));
 }

@@ -1,4 +1,3 @@
-import type { Redis } from 'ioredis';
 import Type from 'typebox';
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
@@ -7,6 +6,7 @@ import { KEYS_TTL_SECONDS, PROGRESS_CHANNEL } from '../../cluster/redis-keys.ts'
 import type { JobKeys } from '../../cluster/redis-keys.ts';
 import type { Fence } from './fence.ts';
 import { parseJson } from './parse-json.ts';
+import type { RedisConnection } from './redis-cluster.ts';
 
 /** The emulator bundle's manifest, as the server pod announces it. */
 const BundleAnnouncement = Type.Object({
@@ -17,14 +17,14 @@ export type BundleAnnouncement = Static<typeof BundleAnnouncement>;
 
 /** What a server pod tells about its job. Every write throws `Fenced` once a later server pod has taken over. */
 export class RedisProgress {
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
   readonly #keys: JobKeys;
   readonly #fence: Fence;
   readonly #job: string;
   #sequence = 0;
 
   /** @param job its `namespace/name` */
-  constructor(redis: Redis, keys: JobKeys, fence: Fence, job: string) {
+  constructor(redis: RedisConnection, keys: JobKeys, fence: Fence, job: string) {
     this.#redis = redis;
     this.#keys = keys;
     this.#fence = fence;
@@ -57,12 +57,12 @@ export class RedisProgress {
 }
 
 /** Whether the job is over. */
-export async function isFinished(redis: Redis, { finished }: Pick<JobKeys, 'finished'>): Promise<boolean> {
+export async function isFinished(redis: RedisConnection, { finished }: Pick<JobKeys, 'finished'>): Promise<boolean> {
   return (await redis.exists(finished)) === 1;
 }
 
 /** The bundle that the server pod has announced; null until it has. */
-export async function readBundle(redis: Redis, { bundle }: Pick<JobKeys, 'bundle'>): Promise<BundleAnnouncement | null> {
+export async function readBundle(redis: RedisConnection, { bundle }: Pick<JobKeys, 'bundle'>): Promise<BundleAnnouncement | null> {
   const value = parseJson(await redis.get(bundle));
   return Value.Check(BundleAnnouncement, value) ? value : null;
 }

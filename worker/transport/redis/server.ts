@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { Queue, Worker } from 'bullmq';
-import type { Redis } from 'ioredis';
 import Type from 'typebox';
 import Value from 'typebox/value';
 import { KEYS_TTL_SECONDS } from '../../cluster/redis-keys.ts';
@@ -13,6 +12,7 @@ import { Fence, Fenced } from './fence.ts';
 import { endedKey, MAX_HEADER_BYTES, packageName, QUEUE, taskId } from './names.ts';
 import { poller } from './pause.ts';
 import { Pending, within } from './pending.ts';
+import type { RedisConnection } from './redis-cluster.ts';
 import { RedisTensors } from './tensors.ts';
 
 const MAX_TASK_BYTES = 16 * 1024;
@@ -27,8 +27,8 @@ const Result = Type.Object({
 /** The server pod's end of the data plane. Once a later server pod has acquired the fence, every call throws `Fenced`. */
 export class RedisServerTransport implements ServerTransport {
   readonly #keys: JobKeys;
-  readonly #queues: Redis;
-  readonly #bytes: Redis;
+  readonly #queues: RedisConnection;
+  readonly #bytes: RedisConnection;
   readonly #fence: Fence;
   readonly #tensors: RedisTensors;
   readonly #tasks: Queue;

@@ -1,4 +1,3 @@
-import type { Redis } from 'ioredis';
 import Type from 'typebox';
 import Value from 'typebox/value';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
@@ -8,6 +7,7 @@ import type { RefusalReason } from '../refusal.ts';
 import type { Sealed } from '../contract.ts';
 import type { Fence } from './fence.ts';
 import { parseJson } from './parse-json.ts';
+import type { RedisConnection } from './redis-cluster.ts';
 
 /** Large enough for few round trips, small enough that none holds Redis up. */
 export const CHUNK_BYTES = 2 * 1024 * 1024;
@@ -20,12 +20,12 @@ const Manifest = Type.Object({
 
 /** Bytes under names in Redis: chunks, and a manifest that is written last, so that what can be found is whole. */
 export class RedisTensors {
-  readonly #redis: Redis;
+  readonly #redis: RedisConnection;
   readonly #prefix: string;
   readonly #ttl: number;
 
   /** @param ttlSeconds how long bytes outlive their writing when nobody unlinks them */
-  constructor(redis: Redis, { tensors }: Pick<JobKeys, 'tensors'>, ttlSeconds: number) {
+  constructor(redis: RedisConnection, { tensors }: Pick<JobKeys, 'tensors'>, ttlSeconds: number) {
     this.#redis = redis;
     this.#prefix = tensors;
     this.#ttl = ttlSeconds;

@@ -1,0 +1,142 @@
+// A Redis Cluster of three masters as a job's data plane: each job's keys are with one of them, which commands must find.
+import { randomUUID } from 'node:crypto';
+import { Cluster, Redis } from 'ioredis';
+import t from 'tap';
+import type { Test } from 'tap';
+import { createLog } from '../../operator/log.ts';
+import { ProgressMirror } from '../../operator/progress/mirror.ts';
+import type { MirroredJob } from '../../operator/progress/mirror.ts';
+import { jobKeys } from '../../worker/cluster/redis-keys.ts';
+import { RedisClientTransport } from '../../worker/transport/redis/client.ts';
+import { checkRedis, openRedis } from '../../worker/transport/redis/connect.ts';
+import { acquireFence } from '../../worker/transport/redis/fence.ts';
+import { RedisProgress } from '../../worker/transport/redis/progress.ts';
+import { removeJobKeys } from '../../worker/transport/redis/remove-job-keys.ts';
+import { RedisServerTransport } from '../../worker/transport/redis/server.ts';
+import { transportContract } from '../contract/transport.ts';
+import { JobPods, runWholeJob } from '../support/pods.ts';
+import { noRedis } from '../support/redis.ts';
+import { noRedisCli, startNode, startRedisCluster } from '../support/redis-cluster.ts';
+import { toldProgress } from '../support/told-progress.ts';
+import { until } from '../support/until.ts';
+
+/** As a URL holds it, it is not what the nodes ask for. */
+const password = 'a password of this test';
+
+t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, async (t) => {
+  const nodes = await startRedisCluster(t, { password, aof: true });
+  const masters = nodes.map(({ url }) => {
+    const redis = new Redis(url, { maxRetriesPerRequest: null });
+    redis.on('error', () => undefined);
+    t.teardown(() => redis.disconnect());
+    return redis;
+  });
+  const url = nodes[0]?.url ?? '';
+  const address = { url, isCluster: true };
+  const connect = (t: Test) => {
+    const redis = openRedis(address);
+    t.teardown(() => redis.disconnect());
+    return redis;
+  };
+  const keysAt = (uid: string) => Promise.all(masters.map(async (node) => (await node.keys(`${jobKeys(uid).prefix}:*`)).length));
+
+  /** Jobs whose keys are with the first, the second and the third master. */
+  const spread = async (): Promise<string[]> => {
+    const uids = new Map<number, string>();
+    while (uids.size < masters.length) {
+      const uid = randomUUID();
+      const slot = await masters[0]?.cluster('KEYSLOT', jobKeys(uid).progress);
+      // As --cluster create shares the slots out.
+      uids.set(Math.min(masters.length - 1, Math.floor(Number(slot) / 5461)), uid);
+    }
+    return [...uids].sort(([a], [b]) => a - b).map(([, uid]) => uid);
+  };
+
+  t.test('it is known at the start, and every master is checked', async (t) => {
+    t.strictSame(await checkRedis({ url }), { isCluster: true, warnings: [] });
+    await masters[1]?.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    t.match(await checkRedis({ url }), { isCluster: true, warnings: [/allkeys-lru/] });
+    await masters[1]?.config('SET', 'maxmemory', '1gb');
+    await t.rejects(checkRedis({ url }), { name: 'RedisUnusable', message: /allkeys-lru.*drop/ });
+    await masters[1]?.config('SET', 'maxmemory', '0', 'maxmemory-policy', 'noeviction');
+
+    const alone = await startNode(t);
+    await t.rejects(checkRedis(alone), { name: 'RedisUnusable', message: /the Redis Cluster at 127.*is not complete/ });
+  });
+
+  transportContract(t, 'redis cluster', async (t) => {
+    const keys = jobKeys(randomUUID());
+    const { token } = await acquireFence(connect(t), keys);
+    const server = new RedisServerTransport(address, keys, token);
+    t.teardown(() => server.close());
+    const client = async () => {
+      const client = new RedisClientTransport(address, keys);
+      t.teardown(() => client.close());
+      return client;
+    };
+    return { server, connect: client };
+  });
+
+  t.test('the operator hears of jobs on every node, and removes their keys', async (t) => {
+    const uids = await spread();
+    const jobs: MirroredJob[] = uids.map((uid, i) => ({ key: `lab/job-${i}`, uid }));
+    const seen = { connected: false, warnings: '' };
+    const mirror = new ProgressMirror({
+      url: nodes[2]?.url ?? '',
+      log: createLog('warn', { write: (line) => void (seen.warnings += line) }),
+      jobs: () => jobs,
+      changed: () => {},
+      connected: (now) => void (seen.connected = now),
+      // What is heard was published.
+      pollMs: 1_000_000,
+      pauseMs: 10,
+    });
+    t.teardown(() => mirror.close());
+    const redis = connect(t);
+    await until('subscribed', 30, async () => {
+      const counts = await Promise.all(masters.map((node) => node.pubsub('NUMSUB', 'fedbiot:progress')));
+      return seen.connected && counts.some(([, count]) => count === 1) ? true : null;
+    });
+    for (const [i, { key, uid }] of jobs.entries()) {
+      const { fence: _fence, sequence: _sequence, ...told } = toldProgress(0, 0);
+      const fence = await acquireFence(redis, jobKeys(uid));
+      await new RedisProgress(redis, jobKeys(uid), fence, key).write({ ...told, round: i + 1 });
+      t.match(await until('the mirror has it', 30, () => mirror.progressOf(uid)), { fence: fence.token, sequence: 1, round: i + 1 });
+    }
+    t.strictSame(await Promise.all(uids.map(keysAt)), [[2, 0, 0], [0, 2, 0], [0, 0, 2]], 'a job on each');
+    t.equal(await mirror.reportOf(uids[1] ?? ''), null);
+    await mirror.sweep(uids[0] ?? '');
+    await mirror.sweep(uids[2] ?? '');
+    t.strictSame(await Promise.all(uids.map(keysAt)), [[0, 0, 0], [0, 2, 0], [0, 0, 0]], 'others stay');
+    t.equal(await removeJobKeys(redis, uids[1] ?? ''), 2);
+    t.equal(seen.warnings, '');
+  });
+
+  t.test('commands wait for a node that is away, and for all of them', async (t) => {
+    const uids = await spread();
+    const redis = connect(t);
+    t.ok(redis instanceof Cluster);
+    const read = () => Promise.all(uids.map((uid) => redis.get(jobKeys(uid).bundle)));
+    for (const uid of uids) await redis.set(jobKeys(uid).bundle, uid);
+    for (const away of [nodes.slice(1, 2), nodes]) {
+      await Promise.all(away.map((node) => node.kill()));
+      const reading = read();
+      await Promise.all(away.map((node) => node.restart()));
+      t.strictSame(await reading, uids);
+    }
+  });
+
+  t.test('roles meet through it', async (t) => {
+    const expected = await runWholeJob(t.testdir());
+    const pods = await JobPods.create(t, url);
+    const running = await Promise.all([pods.start('server'), pods.start('client'), pods.start('client')]);
+    for (const pod of running) {
+      const { code, output } = await pod.ended;
+      t.equal(code, 0, output);
+      t.notMatch(output, password);
+    }
+    t.equal(pods.adapterSha256(), expected);
+    const at = await keysAt(pods.uid);
+    t.equal(at.filter((count) => count > 0).length, 1, `its keys are with one node: ${at.join(', ')}`);
+  });
+});

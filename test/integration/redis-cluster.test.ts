@@ -24,7 +24,7 @@ import { until } from '../support/until.ts';
 const password = 'a password of this test';
 
 t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, async (t) => {
-  const nodes = await startRedisCluster(t, { password, aof: true });
+  const nodes = await startRedisCluster(t, password, () => ({ aof: true }));
   const masters = nodes.map(({ url }) => {
     const redis = new Redis(url, { maxRetriesPerRequest: null });
     redis.on('error', () => undefined);
@@ -126,17 +126,37 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     }
   });
 
-  t.test('roles meet through it', async (t) => {
+  t.test('the operator knows when it is away, and when it is back', async (t) => {
+    let isConnected = false;
+    const uid = randomUUID();
+    const jobs = [{ key: 'lab/job', uid }];
+    const connected = (now: boolean) => void (isConnected = now);
+    const mirror = new ProgressMirror({ url, log: createLog('error'), jobs: () => jobs, changed: () => {}, connected, pollMs: 50, pauseMs: 10 });
+    t.teardown(() => mirror.close());
+    await until('connected', 30, () => isConnected || null);
+    await Promise.all(nodes.map((node) => node.kill()));
+    await until('the loss is known', 30, () => !isConnected || null);
+    await t.rejects(mirror.reportOf(uid), 'nobody waits for a Redis that is away');
+    await Promise.all(nodes.map((node) => node.restart()));
+    await connect(t).set(jobKeys(uid).progress, JSON.stringify(toldProgress(1, 1)));
+    t.match(await until('what was told meanwhile', 30, () => mirror.progressOf(uid)), toldProgress(1, 1));
+    t.ok(isConnected);
+  });
+
+  t.test('roles meet through it, and wait for the node that has their keys', async (t) => {
     const expected = await runWholeJob(t.testdir());
     const pods = await JobPods.create(t, url);
-    const running = await Promise.all([pods.start('server'), pods.start('client'), pods.start('client')]);
-    for (const pod of running) {
+    const server = await pods.start('server');
+    const clients = await Promise.all([pods.start('client'), pods.start('client')]);
+    await server.says(/has reported/, { round: 2 });
+    const at = await keysAt(pods.uid);
+    t.equal(at.filter((count) => count > 0).length, 1, `its keys are with one node: ${at.join(', ')}`);
+    await nodes[at.findIndex((count) => count > 0)]?.restart();
+    for (const pod of [server, ...clients]) {
       const { code, output } = await pod.ended;
       t.equal(code, 0, output);
       t.notMatch(output, password);
     }
     t.equal(pods.adapterSha256(), expected);
-    const at = await keysAt(pods.uid);
-    t.equal(at.filter((count) => count > 0).length, 1, `its keys are with one node: ${at.join(', ')}`);
   });
 });

@@ -7,9 +7,10 @@ import t from 'tap';
 import { createLog } from '../../operator/log.ts';
 import { ProgressMirror } from '../../operator/progress/mirror.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
-import { checkRedis } from '../../worker/transport/redis/connect.ts';
+import { checkRedis, openRedis } from '../../worker/transport/redis/connect.ts';
 import { JobPods, runWholeJob } from '../support/pods.ts';
 import { freePort, noRedis, startRedis } from '../support/redis.ts';
+import { noRedisCli, startRedisCluster } from '../support/redis-cluster.ts';
 import { toldProgress } from '../support/told-progress.ts';
 import { until } from '../support/until.ts';
 
@@ -29,10 +30,17 @@ function certificates(folder: string) {
 t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async (t) => {
   const root = t.testdir({ tls: {} });
   const { ca, certificate, key } = certificates(join(root, 'tls'));
+  const tlsConfig = (port: number) => ({
+    'tls-port': String(port),
+    'tls-cert-file': certificate,
+    'tls-key-file': key,
+    'tls-ca-cert-file': ca,
+    'tls-auth-clients': 'no',
+  });
   const port = await freePort();
   const plain = await startRedis(t, {
     password: 'secret',
-    config: { 'tls-port': String(port), 'tls-cert-file': certificate, 'tls-key-file': key, 'tls-ca-cert-file': ca, 'tls-auth-clients': 'no' },
+    config: tlsConfig(port),
   });
   const url = `rediss://:secret@127.0.0.1:${port}`;
 
@@ -50,6 +58,22 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
     const running = await Promise.all([pods.start('server', { variables }), pods.start('client', { variables })]);
     for (const pod of running) t.match(await pod.ended, { code: 0 });
     t.equal(pods.adapterSha256(), expected);
+  });
+
+  t.test('the nodes of a Redis Cluster are judged by the same authority', { skip: noRedisCli }, async (t) => {
+    const ports: number[] = [];
+    await startRedisCluster(t, 'secret', async () => {
+      const port = await freePort();
+      ports.push(port);
+      return { config: { ...tlsConfig(port), 'tls-cluster': 'yes' } };
+    });
+    const address = { url: `rediss://:secret@127.0.0.1:${ports[0]}`, caFile: ca };
+    const { isCluster } = await checkRedis(address);
+    t.ok(isCluster);
+    const redis = openRedis({ ...address, isCluster });
+    t.teardown(() => redis.disconnect());
+    // Of one of these, the node of the URL does not have the key.
+    for (const uid of ['a', 'b', 'c']) t.equal(await redis.set(jobKeys(uid).bundle, uid), 'OK');
   });
 
   t.test('the operator hears of progress through it', async (t) => {

@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
+import { Redis } from 'ioredis';
 import type { Test } from 'tap';
 import { freePort, startRedis } from './redis.ts';
 import type { RedisOptions, TestRedis } from './redis.ts';
+import { until } from './until.ts';
 
 /** Why no Redis Cluster can be made; false when one can. */
 export const noRedisCli: string | false =
@@ -14,11 +16,23 @@ export async function startNode(t: Pick<Test, 'teardown'>, options: RedisOptions
 }
 
 /** Three masters that share the keys; a job's are all with one of them. */
-export async function startRedisCluster(t: Pick<Test, 'teardown'>, options: RedisOptions & { readonly password: string }): Promise<TestRedis[]> {
-  const nodes = [await startNode(t, options), await startNode(t, options), await startNode(t, options)];
+export async function startRedisCluster(t: Pick<Test, 'teardown'>, password: string, optionsOf: () => RedisOptions | Promise<RedisOptions>): Promise<TestRedis[]> {
+  const nodes: TestRedis[] = [];
+  while (nodes.length < 3) nodes.push(await startNode(t, { ...(await optionsOf()), password }));
   const addresses = nodes.map(({ url }) => new URL(url).host);
   const command = ['--cluster', 'create', ...addresses, '--cluster-replicas', '0', '--cluster-yes'];
-  const { status, stdout, stderr } = spawnSync('redis-cli', command, { encoding: 'utf8', env: { ...process.env, REDISCLI_AUTH: options.password } });
+  const { status, stdout, stderr } = spawnSync('redis-cli', command, { encoding: 'utf8', env: { ...process.env, REDISCLI_AUTH: password } });
   if (status !== 0) throw new Error(`redis-cli cannot make a cluster:\n${stdout}${stderr}`);
+  // Each node finds that out for itself, after redis-cli has.
+  await Promise.all(nodes.map(({ url }) => until(`the cluster is complete for ${new URL(url).host}`, 30, async () => (await isComplete(url)) || null)));
   return nodes;
+}
+
+async function isComplete(url: string): Promise<boolean> {
+  const redis = new Redis(url);
+  try {
+    return /^cluster_state:ok\r$/m.test(await redis.cluster('INFO'));
+  } finally {
+    redis.disconnect();
+  }
 }

@@ -16,7 +16,7 @@ import { RedisServerTransport } from '../../worker/transport/redis/server.ts';
 import { transportContract } from '../contract/transport.ts';
 import { JobPods, runWholeJob } from '../support/pods.ts';
 import { noRedis } from '../support/redis.ts';
-import { noRedisCli, startNode, startRedisCluster } from '../support/redis-cluster.ts';
+import { addReplica, isComplete, noRedisCli, startNode, startRedisCluster } from '../support/redis-cluster.ts';
 import { toldProgress } from '../support/told-progress.ts';
 import { until } from '../support/until.ts';
 
@@ -118,12 +118,17 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     t.ok(redis instanceof Cluster);
     const read = () => Promise.all(uids.map((uid) => redis.get(jobKeys(uid).bundle)));
     for (const uid of uids) await redis.set(jobKeys(uid).bundle, uid);
-    for (const away of [nodes.slice(1, 2), nodes]) {
-      await Promise.all(away.map((node) => node.kill()));
-      const reading = read();
-      await Promise.all(away.map((node) => node.restart()));
-      t.strictSame(await reading, uids);
-    }
+
+    await nodes[1]?.kill();
+    const reading = read();
+    await until('the others miss it', 30, async () => ((await isComplete(url)) ? null : true));
+    await nodes[1]?.restart();
+    t.strictSame(await reading, uids);
+
+    await Promise.all(nodes.map((node) => node.kill()));
+    const readingAgain = read();
+    await Promise.all(nodes.map((node) => node.restart()));
+    t.strictSame(await readingAgain, uids);
   });
 
   t.test('the operator knows when it is away, and when it is back', async (t) => {
@@ -158,5 +163,17 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
       t.notMatch(output, password);
     }
     t.equal(pods.adapterSha256(), expected);
+  });
+
+  t.test('a replica takes the place of a master that is lost', async (t) => {
+    const [, uid = ''] = await spread();
+    const redis = connect(t);
+    const fence = await acquireFence(redis, jobKeys(uid));
+    await addReplica(t, password, nodes[1]?.url ?? '');
+    await until('the replica has what was written', 30, async () => ((await masters[1]?.wait(1, 1000)) === 1 ? true : null));
+    await nodes[1]?.kill();
+    await fence.check();
+    await t.rejects(checkRedis({ url: nodes[1]?.url ?? '' }), { message: /cannot be reached/ });
+    t.match(await checkRedis({ url }), { isCluster: true });
   });
 });

@@ -20,15 +20,29 @@ export async function startRedisCluster(t: Pick<Test, 'teardown'>, password: str
   const nodes: TestRedis[] = [];
   while (nodes.length < 3) nodes.push(await startNode(t, { ...(await optionsOf()), password }));
   const addresses = nodes.map(({ url }) => new URL(url).host);
-  const command = ['--cluster', 'create', ...addresses, '--cluster-replicas', '0', '--cluster-yes'];
-  const { status, stdout, stderr } = spawnSync('redis-cli', command, { encoding: 'utf8', env: { ...process.env, REDISCLI_AUTH: password } });
-  if (status !== 0) throw new Error(`redis-cli cannot make a cluster:\n${stdout}${stderr}`);
+  redisCli(password, 'create', ...addresses, '--cluster-replicas', '0', '--cluster-yes');
   // Each node finds that out for itself, after redis-cli has.
   await Promise.all(nodes.map(({ url }) => until(`the cluster is complete for ${new URL(url).host}`, 30, async () => (await isComplete(url)) || null)));
   return nodes;
 }
 
-async function isComplete(url: string): Promise<boolean> {
+/** A copy of one of the masters, which takes its place when it is lost. */
+export async function addReplica(t: Pick<Test, 'teardown'>, password: string, master: string): Promise<TestRedis> {
+  const replica = await startNode(t, { password, config: { masterauth: password } });
+  const redis = new Redis(master);
+  const id = await redis.cluster('MYID');
+  redis.disconnect();
+  redisCli(password, 'add-node', new URL(replica.url).host, new URL(master).host, '--cluster-slave', '--cluster-master-id', id);
+  return replica;
+}
+
+function redisCli(password: string, ...command: readonly string[]): void {
+  const { status, stdout, stderr } = spawnSync('redis-cli', ['--cluster', ...command], { encoding: 'utf8', env: { ...process.env, REDISCLI_AUTH: password } });
+  if (status !== 0) throw new Error(`redis-cli --cluster ${command[0]}:\n${stdout}${stderr}`);
+}
+
+/** Whether all keys have a node, as far as this one knows. */
+export async function isComplete(url: string): Promise<boolean> {
   const redis = new Redis(url);
   try {
     return /^cluster_state:ok\r$/m.test(await redis.cluster('INFO'));

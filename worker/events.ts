@@ -3,7 +3,8 @@ export type RunEvent =
   | { event: 'run'; job: string; method: string; rounds: number; clients: number; resumedFromRound: number | null; plan: RunPlan }
   | { event: 'phase'; phase: Phase; round: number; steps: number | null }
   | StepEvent
-  | { event: 'client'; round: number; client: number; outcome: 'reported' | 'dropped' | 'refused'; reason?: string }
+  | { event: 'client'; round: number; client: number; outcome: 'reported' | 'dropped'; reason?: string }
+  | { event: 'client'; round: number; /** Null: the result names none. */ client: number | null; outcome: 'refused'; reason: string }
   | ({ event: 'evaluation'; round: number } & Evaluation)
   | ({ event: 'round' } & RoundReport)
   | { event: 'warning'; message: string }

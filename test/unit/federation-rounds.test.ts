@@ -133,7 +133,7 @@ t.test('whoever reports first, the mean is taken in client order', async (t) => 
     const { lora } = await run(t.testdir(), settings({ rounds: 1, clients: 3 }), {
       trainers: [trainer, trainer, trainer],
       onEvent: (event) => {
-        if (event.event !== 'client') return;
+        if (event.event !== 'client' || event.outcome === 'refused') return;
         arrived.push(event.client);
         reported[order.indexOf(event.client)]?.resolve();
       },

@@ -39,9 +39,9 @@ t.test('a simulated dropout counts once, and a retry starts its counts anew', as
 });
 
 t.test('refusals are counted by reason; one that comes late says nothing of the round under way', async (t) => {
-  const refused = (reason: string): RunEvent => ({ event: 'client', round: 1, client: 1, outcome: 'refused', reason });
-  const progress = fold([{ event: 'phase', phase: 'local', round: 1, steps: 4 }, refused('late'), refused('late'), refused('wrong-shape'), refused('what')]);
-  t.same(progress.refusals, { late: 2, 'wrong-shape': 1 });
+  const refused = (reason: string, client: number | null = 1): RunEvent => ({ event: 'client', round: 1, client, outcome: 'refused', reason });
+  const progress = fold([{ event: 'phase', phase: 'local', round: 1, steps: 4 }, refused('late'), refused('late'), refused('wrong-shape'), refused('what'), refused('malformed', null)]);
+  t.same(progress.refusals, { late: 2, 'wrong-shape': 1, malformed: 1 }, 'that of nobody too');
   t.equal(progress.clients.refused, 1);
 });
 

@@ -84,7 +84,7 @@ function settle(progress: RunProgress, event: Extract<RunEvent, { event: 'client
   }
   const reason = REFUSAL_REASONS.find((known) => known === event.reason);
   if (reason === undefined) return progress;
-  const refused = clients.refused + Number(!UNSETTLING.includes(reason));
+  const refused = clients.refused + Number(event.client !== null && !UNSETTLING.includes(reason));
   return { ...progress, clients: { ...clients, refused }, refusals: { ...refusals, [reason]: (refusals[reason] ?? 0) + 1 } };
 }
 

@@ -115,7 +115,7 @@ function refuse(progress: Collecting, arrival: Arrival, { reason, message }: Ref
   const { state, refusals } = progress;
   const client = claimedClient(arrival);
   emit({ event: 'warning', message: `round ${state.round}: a result was refused (${reason}): ${message}` });
-  if (client !== null) emit({ event: 'client', round: state.round, client, outcome: 'refused', reason });
+  emit({ event: 'client', round: state.round, client, outcome: 'refused', reason });
   // A result of another round, or a second one, says nothing about what its client does in this round.
   const settlesClient = !['late', 'wrong-round', 'duplicate', 'unknown-client'].includes(reason);
   return {

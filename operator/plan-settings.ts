@@ -1,7 +1,6 @@
 import type { OperatorConfig } from './config.ts';
 import type { OperatorRedis, PlanSettings } from './plan/settings.ts';
-
-const REDIS_PORT = 6379;
+import { redisPort } from './redis-url.ts';
 
 /** What of the operator's own configuration shows in the objects of jobs. */
 export function planSettings({ workerImage, redisUrl, logLevel }: Pick<OperatorConfig, 'workerImage' | 'redisUrl' | 'logLevel'>): PlanSettings {
@@ -9,8 +8,8 @@ export function planSettings({ workerImage, redisUrl, logLevel }: Pick<OperatorC
 }
 
 function redisAt(url: string): OperatorRedis {
-  const { hostname, port } = new URL(url);
+  const { hostname } = new URL(url);
   // SERVICE.NAMESPACE.svc, with or without the cluster's domain.
   const namespace = /^[^.]+\.([^.]+)\.svc(\.|$)/.exec(hostname)?.[1] ?? null;
-  return { url, port: Number(port) || REDIS_PORT, namespace };
+  return { url, port: redisPort(url), namespace };
 }

@@ -5,6 +5,7 @@ import { jobLog } from '../log.ts';
 import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
 import { namesOf } from '../plan/names.ts';
 import type { JobObject, Observed, ReconcilePorts } from '../reconcile/ports.ts';
+import { isRedisUrl, redisPort } from '../redis-url.ts';
 import { ApiClient } from './api-client.ts';
 import { CACHE_TIMES, Caches } from './caches.ts';
 import type { CacheTimes } from './caches.ts';
@@ -27,7 +28,6 @@ export interface ClusterSettings {
   readonly requestTimeoutMs?: number;
 }
 
-const REDIS_PORT = 6379;
 const CA_KEY = 'ca.crt';
 
 /** The operator's hands and eyes: jobs and their objects as watches tell of them, and the writes of the reconciler. */
@@ -135,9 +135,4 @@ export class Cluster {
   }
 }
 
-function portOf(url: string | null): number | null {
-  if (url === null || !URL.canParse(url)) return null;
-  const { protocol, port } = new URL(url);
-  if (protocol !== 'redis:' && protocol !== 'rediss:') return null;
-  return port === '' ? REDIS_PORT : Number(port);
-}
+const portOf = (url: string | null): number | null => (url !== null && isRedisUrl(url) ? redisPort(url) : null);

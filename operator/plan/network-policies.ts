@@ -1,12 +1,11 @@
 import { PORT } from '../../worker/cluster/pod.ts';
+import { REDIS_PORT } from '../redis-url.ts';
 import type { JobObject, PlannedObject } from '../reconcile/ports.ts';
 import { selectorOf } from './labels.ts';
 import type { Role } from './labels.ts';
 import { namesOf } from './names.ts';
 import { metadataOf } from './owned.ts';
 import type { PlanSettings } from './settings.ts';
-
-const REDIS_PORT = 6379;
 
 /** Label that every namespace carries. */
 const NAMESPACE_NAME = 'kubernetes.io/metadata.name';

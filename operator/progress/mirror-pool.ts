@@ -5,7 +5,7 @@ import { jobLog } from '../log.ts';
 import type { JobObject } from '../reconcile/ports.ts';
 import { instant } from '../status/observed-job.ts';
 import { ProgressMirror } from './mirror.ts';
-import { isRedisUrl } from './redis-url.ts';
+import { isRedisUrl } from '../redis-url.ts';
 
 /** Where a Redis is; the URL holds a password, and is never told. */
 export interface RedisAddress {

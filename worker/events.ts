@@ -53,6 +53,40 @@ export interface RoundReport {
   evaluation?: Evaluation;
   bytes: { down: number; up: number };
   seconds: { align: number; local: number; aggregate: number; evaluate: number };
+  /** Absent in a run that a version began which did not measure it. */
+  cost?: RoundCost;
+}
+
+/** What a role has used, in all its processes. docs/running.md says what is measured where. */
+export interface RoleCost {
+  /** Processor time. */
+  cpuSeconds: number;
+  /** Time of its computations on a GPU, times GPUs; 0 where it computes on processors. */
+  gpuSeconds: number;
+  /** Tokens it trained on, without padding. */
+  tokens: number;
+  /** The most its processes have held at once, by the largest among those that played the role. */
+  peakMemoryBytes: number;
+}
+
+export interface RoundCost {
+  server: RoleCost;
+  clients: RoleCost;
+}
+
+/** What a run has cost, and what it saved. */
+export interface RunCost extends RoundCost {
+  /** Between the server and all clients; `bundle` is the emulator, once to each client. */
+  bytes: { bundle: number; down: number; up: number };
+  /** Against the same job with the full model sent to the clients and trained there. FLOPs are by formula (docs/method.md). */
+  savings: { bytes: Saving; flops: Saving };
+}
+
+export interface Saving {
+  here: number;
+  fullModel: number;
+  /** fullModel − here: below 0 where the full model would have cost less. */
+  saved: number;
 }
 
 /** The contents of report.json. */
@@ -63,6 +97,8 @@ export interface RunReport {
   rounds: RoundReport[];
   /** Last evaluation of the run; null when evaluation was off. */
   final: Evaluation | null;
+  /** Null when rounds are among them whose cost was not measured. */
+  cost: RunCost | null;
   /** SHA-256 (hex) of adapter/adapter_model.safetensors; null until the run is done. */
   adapterSha256: string | null;
   /** Who holds what: one entry a client; empty where the server does not know it, as on a cluster. */
@@ -74,7 +110,17 @@ export interface RunReport {
 export interface RunPlan {
   layers: { total: number; adapter: number[]; emulator: number[]; dropped: number[] };
   parameters: { full: number; emulator: number; adapterLora: number; emulatorLora: number };
-  bytes: { fullModel: number; emulatorBundle: number; roundDown: number; roundUp: number; hiddenStateCache: number };
+  bytes: {
+    fullModel: number;
+    emulatorBundle: number;
+    roundDown: number;
+    /** A round down, if the full model were trained on the clients. */
+    fullModelRoundDown: number;
+    roundUp: number;
+    hiddenStateCache: number;
+  };
+  /** Floating-point operations for a token (docs/method.md): of a client's training, here and in the full model, and of the alignment. */
+  flops: { clientToken: number; fullModelToken: number; alignmentToken: number };
   /**
    * Peak resident size of each role's compute process; `run` is all of `fedbiot run` on one machine, with weights that several roles map
    * counted once, and `fits` says whether that is `available`.

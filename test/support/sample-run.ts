@@ -4,7 +4,8 @@ import type { RunFacts } from '../../worker/report/accumulate.ts';
 export const samplePlan: RunPlan = {
   layers: { total: 8, adapter: [6, 7], emulator: [0, 2, 5], dropped: [1, 3, 4] },
   parameters: { full: 1_000_000, emulator: 600_000, adapterLora: 4_000, emulatorLora: 6_000 },
-  bytes: { fullModel: 4_000_000, emulatorBundle: 2_400_000, roundDown: 80_000, roundUp: 32_000, hiddenStateCache: 1_000_000 },
+  bytes: { fullModel: 4_000_000, emulatorBundle: 2_400_000, roundDown: 40_000, fullModelRoundDown: 64_000, roundUp: 16_000, hiddenStateCache: 1_000_000 },
+  flops: { clientToken: 1_000, fullModelToken: 1_600, alignmentToken: 2_000 },
   memory: { server: 2 ** 28, client: 2 ** 27, evaluation: 2 ** 27, run: 2 ** 29, available: 2 ** 33, fits: true },
 };
 
@@ -33,6 +34,10 @@ export function roundAt(round: number): RoundReport {
     ...(round % 2 === 0 ? { evaluation: evaluationAt(round) } : {}),
     bytes: { down: 80_000, up: 32_000 },
     seconds: { align: round === 1 ? 50 : 5, local: 10, aggregate: 1, evaluate: round % 2 === 0 ? 4 : 0 },
+    cost: {
+      server: { cpuSeconds: 3, gpuSeconds: 0, tokens: 300, peakMemoryBytes: 2 ** 28 + round },
+      clients: { cpuSeconds: 15, gpuSeconds: 0, tokens: dropped.length > 0 ? 200 : 400, peakMemoryBytes: 2 ** 27 },
+    },
   };
 }
 

@@ -14,5 +14,6 @@ export const toldProgress = (fence: number, sequence: number): JobProgress => ({
   alignmentLoss: null,
   localLoss: null,
   evaluation: null,
+  cost: null,
   adapterSha256: null,
 });

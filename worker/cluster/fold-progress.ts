@@ -1,10 +1,16 @@
-import type { RunEvent, Score } from '../events.ts';
+import type { RoundReport, RunEvent, Score } from '../events.ts';
+import { costAfter, costOfNone, type CostFacts } from '../report/run-cost.ts';
 import { REFUSAL_REASONS } from '../transport/refusal.ts';
 import type { RefusalReason } from '../transport/refusal.ts';
 import type { JobProgress } from './progress.ts';
 
 /** What a run's events say of where it stands; who writes it to Redis adds the fence, the sequence and the time. */
-export type RunProgress = Omit<JobProgress, 'fence' | 'sequence' | 'at'>;
+export type ToldProgress = Omit<JobProgress, 'fence' | 'sequence' | 'at'>;
+
+export interface RunProgress extends ToldProgress {
+  /** What the cost of a round is counted with; not told. Null before the run has begun. */
+  readonly costFacts: CostFacts | null;
+}
 
 /** What the events leave to the job's manifest. */
 export interface ProgressFacts {
@@ -30,6 +36,8 @@ export function initialProgress({ rounds }: ProgressFacts): RunProgress {
     alignmentLoss: null,
     localLoss: null,
     evaluation: null,
+    cost: null,
+    costFacts: null,
     adapterSha256: null,
   };
 }
@@ -40,6 +48,8 @@ export function initialProgress({ rounds }: ProgressFacts): RunProgress {
  */
 export function foldProgress(progress: RunProgress, event: RunEvent, facts: ProgressFacts): RunProgress {
   switch (event.event) {
+    case 'run':
+      return { ...progress, costFacts: { clients: event.clients, plan: event.plan } };
     case 'phase': {
       const at = { ...progress, phase: PHASES[event.phase], round: event.round };
       // An attempt's simulated dropouts are told before its phase begins, and a retry has other clients: its steps say who trains.
@@ -60,11 +70,22 @@ export function foldProgress(progress: RunProgress, event: RunEvent, facts: Prog
         clients: { selected: selected.length, reported: reported.length, dropped: dropped.length, refused: refused.length },
         alignmentLoss: event.alignmentLoss ?? progress.alignmentLoss,
         localLoss: event.localLoss,
+        cost: costWith(progress, event),
       };
     }
     default:
       return progress;
   }
+}
+
+function costWith({ finishedRounds, cost, costFacts }: RunProgress, round: RoundReport): RunProgress['cost'] {
+  if (costFacts === null || round.cost === undefined) return null;
+  return costAfter(finishedRounds === 0 ? costOfNone(costFacts) : cost, round, costFacts);
+}
+
+/** What is told of a run that stands so. */
+export function toldProgress({ costFacts: _, ...told }: RunProgress): ToldProgress {
+  return told;
 }
 
 /** The job is over, and its adapter written. */

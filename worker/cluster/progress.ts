@@ -7,6 +7,18 @@ const orNull = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.N
 
 const Score = Type.Object({ accuracy: orNull(Type.Number({ minimum: 0, maximum: 1 })), loss: Type.Number() });
 
+const amount = Type.Number({ minimum: 0 });
+const RoleCost = Type.Object({ cpuSeconds: amount, gpuSeconds: amount, tokens: amount, peakMemoryBytes: amount });
+const Saving = Type.Object({ here: amount, fullModel: amount, saved: Type.Number() });
+
+/** What a run has cost (RunCost in worker/events.ts). Sums are unbounded: clients' figures are in them. */
+const RunCost = Type.Object({
+  server: RoleCost,
+  clients: RoleCost,
+  bytes: Type.Object({ bundle: amount, down: amount, up: amount }),
+  savings: Type.Object({ bytes: Saving, flops: Saving }),
+});
+
 /**
  * Where a job stands, as its server pod tells it through Redis and the operator mirrors it to the job's status. The operator checks it
  * against this schema before use: what comes from Redis is not trusted.
@@ -33,6 +45,8 @@ export const JobProgress = Type.Object({
   /** Round after which it was made, and its scores. */
   evaluation: orNull(Type.Object({ round: count, base: Score, adapEmu: Score, adapFu: Score })),
   /** SHA-256 (hex) of the finished adapter; null until then. */
+  /** Of the finished rounds; null before the first, or when rounds are among them whose cost was not measured. */
+  cost: orNull(RunCost),
   adapterSha256: orNull(Type.String({ pattern: '^[0-9a-f]{64}$' })),
 });
 

@@ -1,8 +1,9 @@
 import type { Evaluation, RoundReport, RunEvent, RunPlan, RunReport } from '../events.ts';
+import { runCost } from './run-cost.ts';
 
 /** What the events of a run add up to. Its size grows with rounds, not with steps. */
 export interface RunHistory {
-  readonly run: { readonly job: string; readonly method: string; readonly plan: RunPlan } | null;
+  readonly run: { readonly job: string; readonly method: string; readonly clients: number; readonly plan: RunPlan } | null;
   /** Finished rounds, ascending. */
   readonly rounds: readonly RoundReport[];
   readonly lastEvaluation: Evaluation | null;
@@ -24,7 +25,7 @@ export const emptyHistory: RunHistory = { run: null, rounds: [], lastEvaluation:
 export function accumulate(history: RunHistory, event: RunEvent): RunHistory {
   switch (event.event) {
     case 'run':
-      return { ...history, run: { job: event.job, method: event.method, plan: event.plan } };
+      return { ...history, run: { job: event.job, method: event.method, clients: event.clients, plan: event.plan } };
     case 'evaluation':
       return { ...history, lastEvaluation: { base: event.base, adapEmu: event.adapEmu, adapFu: event.adapFu } };
     case 'round': {
@@ -46,6 +47,7 @@ export function reportOf(history: RunHistory, facts: RunFacts): RunReport {
     seed: facts.seed,
     rounds: [...history.rounds],
     final: history.lastEvaluation,
+    cost: runCost(history.rounds, history.run),
     adapterSha256: facts.adapterSha256,
     partition: facts.partition,
     plan: history.run.plan,

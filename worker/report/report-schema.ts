@@ -7,6 +7,16 @@ const indices = Type.Array(count);
 const score = Type.Object({ accuracy: Type.Union([Type.Number(), Type.Null()]), f1: Type.Optional(Type.Number()), loss: Type.Number() });
 const evaluation = Type.Object({ base: score, adapEmu: score, adapFu: score });
 
+const amount = Type.Number({ minimum: 0 });
+const role = Type.Object({ cpuSeconds: amount, gpuSeconds: amount, tokens: amount, peakMemoryBytes: amount });
+const saving = Type.Object({ here: amount, fullModel: amount, saved: Type.Number() });
+const cost = Type.Object({
+  server: role,
+  clients: role,
+  bytes: Type.Object({ bundle: amount, down: amount, up: amount }),
+  savings: Type.Object({ bytes: saving, flops: saving }),
+});
+
 const round = Type.Object({
   round: count,
   clients: Type.Object({ selected: indices, reported: indices, dropped: indices, refused: indices }),
@@ -15,6 +25,7 @@ const round = Type.Object({
   evaluation: Type.Optional(evaluation),
   bytes: Type.Object({ down: count, up: count }),
   seconds: Type.Object({ align: Type.Number(), local: Type.Number(), aggregate: Type.Number(), evaluate: Type.Number() }),
+  cost: Type.Optional(Type.Object({ server: role, clients: role })),
 });
 
 const plan = Type.Object({
@@ -25,7 +36,8 @@ const plan = Type.Object({
     dropped: indices,
   }),
   parameters: Type.Object({ full: count, emulator: count, adapterLora: count, emulatorLora: count }),
-  bytes: Type.Object({ fullModel: count, emulatorBundle: count, roundDown: count, roundUp: count, hiddenStateCache: count }),
+  bytes: Type.Object({ fullModel: count, emulatorBundle: count, roundDown: count, fullModelRoundDown: count, roundUp: count, hiddenStateCache: count }),
+  flops: Type.Object({ clientToken: amount, fullModelToken: amount, alignmentToken: amount }),
   memory: Type.Object({ server: count, client: count, evaluation: count, run: count, available: count, fits: Type.Boolean() }),
 });
 
@@ -35,6 +47,7 @@ const report = Type.Object({
   seed: Type.Number(),
   rounds: Type.Array(round),
   final: Type.Union([evaluation, Type.Null()]),
+  cost: Type.Union([cost, Type.Null()]),
   adapterSha256: Type.Union([Type.String(), Type.Null()]),
   partition: Type.Array(Type.Object({ client: count, records: count, categories: Type.Record(Type.String(), count) })),
   plan,

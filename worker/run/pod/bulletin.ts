@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { finishedProgress, type RunProgress } from '../../cluster/fold-progress.ts';
+import { finishedProgress, toldProgress, type RunProgress } from '../../cluster/fold-progress.ts';
 import type { RunReport } from '../../events.ts';
 import { Fenced } from '../../transport/redis/fence.ts';
 import { within } from '../../transport/redis/pending.ts';
@@ -50,6 +50,6 @@ export class Bulletin {
   }
 
   #tell(progress: RunProgress): Promise<void> {
-    return this.#channel.write({ ...progress, at: new Date().toISOString() });
+    return this.#channel.write({ ...toldProgress(progress), at: new Date().toISOString() });
   }
 }

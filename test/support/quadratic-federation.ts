@@ -123,7 +123,7 @@ export function quadraticEvaluator(clients: number): Evaluator {
   };
 }
 
-export type Changes = Partial<Omit<FederationSettings['federation'], 'aggregation'>>;
+export type Changes = Partial<Omit<FederationSettings['federation'], 'aggregation' | 'local'>> & { readonly local?: { readonly steps: number } };
 
 export function settings(federation: Changes = {}, checkpoint: Partial<FederationSettings['checkpoint']> = {}): FederationSettings {
   const clients = federation.clients ?? 4;
@@ -139,8 +139,9 @@ export function settings(federation: Changes = {}, checkpoint: Partial<Federatio
       maxRoundRetries: 3,
       dropoutRate: 0,
       aggregation: { kind: 'FedAvg' },
-      local: { steps: 5 },
       ...federation,
+      // Room for the samples that any client claims.
+      local: { steps: 5, batchSize: 100, gradientAccumulation: 1, ...federation.local },
     },
     evaluation: { everyRounds: 2 },
     checkpoint: { everyRounds: 1, keep: 2, ...checkpoint },

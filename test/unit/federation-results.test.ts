@@ -18,7 +18,7 @@ import { digest, inRunDirectory, runQuadratic } from '../support/quadratic-run.t
 const layout = layouts.adapter;
 const { adapter } = initialLora();
 const task: Task = { job: 'quadratic', round: 3, attempt: 2, client: 1, sha256: 'f'.repeat(64), bytes: 100 };
-const expected = { job: 'quadratic', round: 3, attempt: 2, from: task.sha256, training: [0, 1, 2], reported: [2], layout };
+const expected = { job: 'quadratic', round: 3, attempt: 2, from: task.sha256, training: [0, 1, 2], reported: [2], samples: 17, layout };
 const steps = [
   { loss: 1.5, tokens: 8, ms: 2 },
   { loss: 0.1, tokens: 7, ms: 1 },
@@ -80,6 +80,8 @@ t.test('every reason to refuse a result', async (t) => {
     ['malformed', withHeader({ samples: 0 }), 'of no samples'],
     ['malformed', withHeader({ samples: -5 }), 'of less than no samples'],
     ['malformed', withHeader({ samples: '17' }), 'of a wrong type'],
+    ['accepted', withHeader({ samples: 1 }), 'of fewer samples than there could be'],
+    ['malformed', withHeader({ samples: 18 }), 'that claims more weight than is a client’s'],
     ['malformed', withHeader({ steps: [] }), 'of no steps'],
     ['malformed', withHeader({ client: 1.5 }), 'of half a client'],
     ['too-large', withPayload(new Uint8Array(maxSealedBytes(layout) + 1)), 'of many bytes'],

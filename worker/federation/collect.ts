@@ -60,8 +60,10 @@ export async function* collect(progress: Progress, start: Collect, context: Roun
 }
 
 function verify(arrival: Arrival, state: Collect, reported: readonly number[], { sha256 }: Sealed, context: RoundContext): Promise<Update> {
+  const { steps, batchSize, gradientAccumulation } = context.settings.federation.local;
+  const samples = steps * batchSize * gradientAccumulation;
   const round = roundId(context, state);
-  return verifyArrival(arrival, { ...round, from: sha256, training: training(state), reported, layout: context.layouts.adapter });
+  return verifyArrival(arrival, { ...round, from: sha256, training: training(state), reported, samples, layout: context.layouts.adapter });
 }
 
 /** Takes up what was received before an interruption. What has become unreadable since is trained again. */

@@ -74,6 +74,8 @@ export interface Expectation extends RoundId {
   readonly training: readonly number[];
   /** Clients that have reported. */
   readonly reported: readonly number[];
+  /** What a client's steps take: who claims more would have more than its share of the mean. */
+  readonly samples: number;
   readonly layout: TensorLayout;
 }
 
@@ -137,6 +139,7 @@ export async function verifyArrival(arrival: Arrival, expected: Expectation): Pr
   checkMembership(header, expected);
   if (header.kind === 'failure') throw clientFailure(header);
   if (header.from !== expected.from) throw new Refused('wrong-round', 'it was trained from another package than this round’s');
+  if (header.samples > expected.samples) throw new Refused('malformed', `it claims ${header.samples} samples, a client trains on ${expected.samples}`);
   const steps = finiteSteps(header.steps);
   const limit = maxSealedBytes(expected.layout);
   if (arrival.bytes > limit) throw new Refused('too-large', `it has ${arrival.bytes} bytes, at most ${limit} are allowed`);

@@ -10,7 +10,7 @@ import type { ReceivedResults } from './received-results.ts';
 export interface FederationSettings {
   readonly job: string;
   readonly seed: number;
-  readonly federation: Omit<FederationSpec, 'local'> & { readonly local: Pick<LocalSpec, 'steps'> };
+  readonly federation: Omit<FederationSpec, 'local'> & { readonly local: Pick<LocalSpec, 'steps' | 'batchSize' | 'gradientAccumulation'> };
   readonly evaluation: Pick<EvaluationSpec, 'everyRounds'>;
   readonly checkpoint: CheckpointSpec;
 }

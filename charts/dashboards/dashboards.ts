@@ -1,0 +1,13 @@
+import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
+import { fleetDashboard } from './fleet.ts';
+import { jobDashboard } from './job.ts';
+import { operatorDashboard } from './operator.ts';
+
+const text = (dashboard: Dashboard) => `${JSON.stringify(dashboard, null, 2)}\n`;
+
+/** The files of charts/fedbiot/dashboards. */
+export const dashboards = (): Readonly<Record<string, string>> => ({
+  'fleet.json': text(fleetDashboard()),
+  'job.json': text(jobDashboard()),
+  'operator.json': text(operatorDashboard()),
+});

@@ -1,0 +1,194 @@
+import type { Builder } from '@grafana/grafana-foundation-sdk/cog';
+import {
+  BigValueColorMode,
+  BigValueGraphMode,
+  BigValueTextMode,
+  GraphDrawStyle,
+  LegendDisplayMode,
+  LegendPlacement,
+  LineInterpolation,
+  ReduceDataOptionsBuilder,
+  StackingConfigBuilder,
+  StackingMode,
+  TableSortByFieldStateBuilder,
+  VisibilityMode,
+  VizLegendOptionsBuilder,
+  VizTooltipOptionsBuilder,
+  SortOrder,
+  TooltipDisplayMode,
+} from '@grafana/grafana-foundation-sdk/common';
+import { ThresholdsConfigBuilder, ThresholdsMode } from '@grafana/grafana-foundation-sdk/dashboard';
+import type { DataTransformerConfig, DynamicConfigValue, Panel, Threshold } from '@grafana/grafana-foundation-sdk/dashboard';
+import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-sdk/prometheus';
+import { PanelBuilder as StatBuilder } from '@grafana/grafana-foundation-sdk/stat';
+import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/table';
+import { PanelBuilder as GraphBuilder } from '@grafana/grafana-foundation-sdk/timeseries';
+import type { Query } from './query.ts';
+import { PROMETHEUS } from './variables.ts';
+
+interface Content {
+  readonly title: string;
+  /** What it shows and, where that is not plain, what is good. */
+  readonly description: string;
+  readonly queries: readonly Query[];
+  /** Of 24. */
+  readonly width: number;
+  readonly height: number;
+}
+
+interface Numbers extends Content {
+  /** Grafana's name of it. */
+  readonly unit: string;
+  readonly decimals?: number;
+  readonly min?: number;
+  readonly max?: number;
+  /** Values from which another colour holds; the first has none. */
+  readonly steps?: readonly Threshold[];
+}
+
+/** Properties of the series whose name the expression matches. */
+export interface Look {
+  readonly name: RegExp;
+  readonly color?: string;
+  readonly dashed?: true;
+}
+
+export interface Graph extends Numbers {
+  readonly stacked?: true;
+  readonly bars?: true;
+  readonly looks?: readonly Look[];
+}
+
+/** A panel's names of its queries, which its columns and links refer to. */
+export const REFERENCES = 'ABCDEFGHIJKLMNOP';
+
+const target = ({ expr, legend }: Query, index: number) =>
+  new DataqueryBuilder().datasource(PROMETHEUS).refId(REFERENCES.charAt(index)).expr(expr).legendFormat(legend);
+
+const thresholds = (steps: readonly Threshold[]) => new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps([...steps]);
+
+const PLAIN: readonly Threshold[] = [{ value: null, color: 'text' }];
+
+/** Lines over time. */
+export function graph(content: Graph): Builder<Panel> {
+  const { title, description, queries, width, height, unit, decimals, min, max, stacked, bars, looks = [] } = content;
+  const panel = new GraphBuilder()
+    .title(title)
+    .description(description)
+    .datasource(PROMETHEUS)
+    .span(width)
+    .height(height)
+    .unit(unit)
+    .lineInterpolation(LineInterpolation.StepAfter)
+    .showPoints(VisibilityMode.Never)
+    .lineWidth(2)
+    .fillOpacity(bars || stacked ? 60 : 0)
+    .drawStyle(bars ? GraphDrawStyle.Bars : GraphDrawStyle.Line)
+    .legend(new VizLegendOptionsBuilder().displayMode(LegendDisplayMode.List).placement(LegendPlacement.Bottom).showLegend(true))
+    .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending));
+  if (stacked) panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal).group('A'));
+  if (decimals !== undefined) panel.decimals(decimals);
+  if (min !== undefined) panel.min(min);
+  if (max !== undefined) panel.max(max);
+  for (const { name, color, dashed } of looks) {
+    const properties: DynamicConfigValue[] = [];
+    if (color !== undefined) properties.push({ id: 'color', value: { mode: 'fixed', fixedColor: color } });
+    if (dashed) properties.push({ id: 'custom.lineStyle', value: { fill: 'dash', dash: [8, 6] } });
+    panel.overrideByRegexp(String(name), properties);
+  }
+  queries.forEach((query, index) => panel.withTarget(target(query, index).range()));
+  return panel;
+}
+
+export interface Figure extends Numbers {
+  /** Show the series' names in the place of their values. */
+  readonly names?: true;
+  /** Show both, though it is one query. */
+  readonly namesBeside?: true;
+  /** Draw what it was before, below the figure. */
+  readonly history?: true;
+}
+
+/** The last value of each series, large. */
+export function figure(content: Figure): Builder<Panel> {
+  const { title, description, queries, width, height, unit, decimals, min, max, steps = PLAIN, names, namesBeside = queries.length > 1, history } = content;
+  const panel = new StatBuilder()
+    .title(title)
+    .description(description)
+    .datasource(PROMETHEUS)
+    .span(width)
+    .height(height)
+    .unit(unit)
+    .thresholds(thresholds(steps))
+    .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']))
+    .graphMode(history ? BigValueGraphMode.Area : BigValueGraphMode.None)
+    .colorMode(BigValueColorMode.Value)
+    .textMode(names ? BigValueTextMode.Name : namesBeside ? BigValueTextMode.ValueAndName : BigValueTextMode.Auto);
+  if (decimals !== undefined) panel.decimals(decimals);
+  if (min !== undefined) panel.min(min);
+  if (max !== undefined) panel.max(max);
+  queries.forEach((query, index) => panel.withTarget(target(query, index).range()));
+  return panel;
+}
+
+/** A column that holds what a query gave. `query` is its place among the panel's. */
+export interface Column {
+  readonly name: string;
+  readonly unit: string;
+  readonly decimals?: number;
+  readonly steps?: readonly Threshold[];
+}
+
+export interface Table extends Content {
+  /** Labels that become columns, and what they are called. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** A column for each query; null: the query gives labels, and its value says nothing. */
+  readonly columns: readonly (Column | null)[];
+  /** Column that rows are sorted by. */
+  readonly sortBy: string;
+  readonly descending?: true;
+  /** Where a click on the column leads. */
+  readonly link?: { readonly column: string; readonly title: string; readonly url: string };
+}
+
+/** A row for each set of labels, with what the queries give for it now. */
+export function table(content: Table): Builder<Panel> {
+  const { title, description, queries, width, height, labels, columns, sortBy, descending, link } = content;
+  const panel = new TableBuilder()
+    .title(title)
+    .description(description)
+    .datasource(PROMETHEUS)
+    .span(width)
+    .height(height)
+    .sortBy([new TableSortByFieldStateBuilder().displayName(sortBy).desc(descending ?? false)]);
+  // A single query's column is called Value, those of several Value #A and so on.
+  const valueOf = (index: number) => (queries.length === 1 ? 'Value' : `Value #${REFERENCES.charAt(index)}`);
+  const hidden = ['Time', ...columns.flatMap((column, index) => (column === null ? [valueOf(index)] : []))];
+  const named = columns.flatMap((column, index) => (column === null ? [] : [[valueOf(index), column.name] as const]));
+  const order = [...Object.keys(labels), ...named.map(([value]) => value)];
+  const transformations: DataTransformerConfig[] = [
+    { id: 'merge', options: {} },
+    {
+      id: 'organize',
+      options: {
+        excludeByName: Object.fromEntries(hidden.map((name) => [name, true])),
+        indexByName: Object.fromEntries(order.map((name, index) => [name, index])),
+        renameByName: { ...labels, ...Object.fromEntries(named) },
+      },
+    },
+  ];
+  for (const transformation of transformations) panel.withTransformation(transformation);
+  for (const column of columns) {
+    if (column === null) continue;
+    const { name, unit, decimals, steps } = column;
+    const properties: DynamicConfigValue[] = [{ id: 'unit', value: unit }];
+    if (decimals !== undefined) properties.push({ id: 'decimals', value: decimals });
+    if (steps !== undefined) {
+      properties.push({ id: 'thresholds', value: { mode: 'absolute', steps } }, { id: 'custom.cellOptions', value: { type: 'color-text' } });
+    }
+    panel.overrideByName(name, properties);
+  }
+  if (link !== undefined) panel.overrideByName(link.column, [{ id: 'links', value: [{ title: link.title, url: link.url }] }]);
+  queries.forEach((query, index) => panel.withTarget(target(query, index).instant().format(PromQueryFormat.Table)));
+  return panel;
+}

@@ -1,0 +1,69 @@
+// What `fedbiot plan` says of examples/gsm8k.yaml for models of a given shape, whose weights need not be there: npm run bench:plan
+import { closeSync, copyFileSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseDocument } from 'yaml';
+import { parseDecoderConfig } from '../worker/model/config.ts';
+import { encodeHeader, tensorBytes } from '../worker/model/safetensors-header.ts';
+import { decoderTensors } from '../worker/model/weights.ts';
+import { planText } from '../worker/report/summary.ts';
+import { planManifest } from '../worker/run/plan-job.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+
+const LLAMA = { architectures: ['LlamaForCausalLM'], model_type: 'llama', hidden_act: 'silu', rms_norm_eps: 1e-5 };
+
+/** As their config.json has them. */
+// prettier-ignore
+const SHAPES = {
+  'SmolLM2-135M': {
+    ...LLAMA, hidden_size: 576, intermediate_size: 1536, num_hidden_layers: 30, num_attention_heads: 9, num_key_value_heads: 3,
+    vocab_size: 49152, tie_word_embeddings: true, max_position_embeddings: 8192, torch_dtype: 'bfloat16',
+  },
+  'LLaMA-2-7B': {
+    ...LLAMA, hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32, num_attention_heads: 32, num_key_value_heads: 32,
+    vocab_size: 32000, tie_word_embeddings: false, max_position_embeddings: 4096, torch_dtype: 'float16',
+  },
+} as const;
+
+const CASES = [
+  { name: 'SmolLM2-135M', task: 'gsm8k' },
+  { name: 'LLaMA-2-7B', task: 'gsm8k' },
+  { name: 'LLaMA-2-7B', task: 'tokens' },
+] as const;
+
+/** Records of the example's public data set. */
+const PUBLIC_RECORDS = 15_011;
+
+const record = (count: number) => `${JSON.stringify({ instruction: 'a', input: '', output: 'b' })}\n`.repeat(count);
+
+/** A model directory as `plan` reads it: a header that says what the weights would be, and a hole in their place. */
+function writeShape(folder: string, config: (typeof SHAPES)[keyof typeof SHAPES]): void {
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
+  const dtype = config.torch_dtype === 'float16' ? 'F16' : 'BF16';
+  const tensors = decoderTensors(parseDecoderConfig(config, 'config.json')).map(({ name, shape }) => ({ name, dtype, shape, bytes: tensorBytes(dtype, shape) }) as const);
+  const header = encodeHeader(tensors, { format: 'pt' });
+  const file = openSync(join(folder, 'model.safetensors'), 'w');
+  writeSync(file, header);
+  ftruncateSync(file, header.byteLength + tensors.reduce((sum, { bytes }) => sum + bytes, 0));
+  closeSync(file);
+}
+
+const work = mkdtempSync(join(tmpdir(), 'fedbiot-plan-'));
+try {
+  for (const [name, count] of [['train', 3], ['public', PUBLIC_RECORDS]] as const) writeFileSync(join(work, `${name}.jsonl`), record(count));
+  copyFileSync(join(work, 'train.jsonl'), join(work, 'eval.jsonl'));
+  for (const [index, { name, task }] of CASES.entries()) {
+    writeShape(join(work, `${index}`), SHAPES[name]);
+    const manifest = parseDocument(readFileSync(join(ROOT, 'examples/gsm8k.yaml'), 'utf8'));
+    manifest.setIn(['spec', 'model', 'uri'], `${index}`);
+    manifest.setIn(['spec', 'evaluation', 'task'], task);
+    for (const data of ['train', 'public', 'eval']) manifest.setIn(['spec', 'data', data, 'uri'], `${data}.jsonl`);
+    const path = join(work, `${index}.yaml`);
+    writeFileSync(path, manifest.toString());
+    process.stdout.write(`## ${name}, task ${task}\n\n${planText(await planManifest(path))}\n`);
+  }
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}

@@ -41,7 +41,7 @@ async function play(role: 'server' | 'client', path: string, threads: number): P
       const trainer = await AdapterTrainer.load({ compute, model, spec: spec.federation.local, seed: spec.seed, batches });
       await trainer.train({ ...common, client: 0 });
     }
-    return { main: process.resourceUsage().maxRSS * 1024, compute: (await compute.memory()).peakBytes };
+    return { main: process.resourceUsage().maxRSS * 1024, compute: (await compute.usage()).peakMemoryBytes };
   } finally {
     compute.close();
   }

@@ -44,7 +44,7 @@ export function speedTables({ machine, settings, torch, peaks, measurements, mem
     ...batch.map((batchSize) => `### Batch ${batchSize}\n\n${phaseTable(measurements.filter((one) => one.batchSize === batchSize))}`),
     '### Steps\n',
     stepTable(measurements),
-    `GFLOP/s count what the method needs (bench/flops.ts). The machine's matrix products through the same engine: ${peaks.map(({ product, gigaflops }) => `${product} ${formatCount(gigaflops)}`).join(', ')} GFLOP/s.\n`,
+    `GFLOP/s count what the method needs (worker/model/flops.ts). The machine's matrix products through the same engine: ${peaks.map(({ product, gigaflops }) => `${product} ${formatCount(gigaflops)}`).join(', ')} GFLOP/s.\n`,
     '### Peak resident memory\n',
     memoryTable(memory),
   ].join('\n');

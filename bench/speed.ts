@@ -14,9 +14,9 @@ import { Command, Option } from 'commander';
 import type { FedBiOTJobSpec } from '../crds/types.ts';
 import { positiveInteger } from '../worker/commands/arguments.ts';
 import { openModelDirectory } from '../worker/model/directory.ts';
+import { alignmentStep, clientStep, emulatorStates, teacherStates, type Shape } from '../worker/model/flops.ts';
 import { readJob } from '../worker/run/job-record.ts';
 import { run, stepsOf } from './fedbiot.ts';
-import { alignmentStep, clientStep, emulatorStates, teacherStates } from './flops.ts';
 import { gemmPeak } from './gemm-peak.ts';
 import { writeManifest } from './job.ts';
 import { machine } from './machine.ts';
@@ -24,7 +24,7 @@ import { writePublicPool } from './public-pool.ts';
 import { measureMemory } from './role-memory.ts';
 import { speedTables, type Measurement, type SpeedResults } from './speed-tables.ts';
 import { sum } from './statistics.ts';
-import { readTrace, replayInTorch, type TorchResult } from './torch-replay.ts';
+import { readTrace, replayInTorch, sequencesOf, type TorchResult } from './torch-replay.ts';
 
 /** Losses of both sides may differ by this much, relatively. */
 const TOLERANCE = 1e-3;
@@ -145,13 +145,21 @@ async function measure(one: Case, options: Options, folder: string): Promise<{ m
   const { config } = await openModelDirectory(model);
   const { layers } = report.plan;
   const emulatorLayers = layers.emulator.length;
-  const shape = { config, lora: spec.adapter.lora, teacherLayers: emulatorLayers + layers.dropped.length, emulatorLayers, adapterLayers: layers.adapter.length };
+  const shape: Shape = {
+    config,
+    adapterLora: spec.adapter.lora,
+    emulatorLora: spec.emulator.alignment.lora,
+    teacherLayers: emulatorLayers + layers.dropped.length,
+    emulatorLayers,
+    frontLayers: 0,
+    tailLayers: layers.adapter.length,
+  };
   const batches = readTrace(trace).filter(({ round }) => round === last - 1);
   const aligned = batches.filter(({ phase }) => phase === 'align');
   const trained = batches.filter(({ phase }) => phase === 'client');
-  const work = (of: typeof batches, cost: (batch: (typeof batches)[number]) => number) => sum(of.map(cost));
-  const alignSteps = work(aligned, (batch) => alignmentStep(shape, batch, one.klWeight));
-  const clientSteps = work(trained, (batch) => clientStep(shape, batch));
+  const work = (of: typeof batches, cost: (sequences: ReturnType<typeof sequencesOf>) => number) => sum(of.map((batch) => cost(sequencesOf(batch))));
+  const alignSteps = work(aligned, (sequences) => alignmentStep(shape, sequences, spec.emulator.alignment));
+  const clientSteps = work(trained, (sequences) => clientStep(shape, sequences));
 
   const { seconds } = report.rounds[last - 1]!;
   const phaseOf = (phase: 'align' | 'local') => {
@@ -163,8 +171,8 @@ async function measure(one: Case, options: Options, folder: string): Promise<{ m
     };
   };
   const measurement: Measurement = {
-    align: { ...phaseOf('align'), ours: seconds.align, flops: { steps: alignSteps, phase: alignSteps + (one.kind === 'steady' ? 0 : work(aligned, (batch) => teacherStates(shape, batch))) } },
-    local: { ...phaseOf('local'), ours: seconds.local, flops: { steps: clientSteps, phase: clientSteps + work(trained, (batch) => emulatorStates(shape, batch)) } },
+    align: { ...phaseOf('align'), ours: seconds.align, flops: { steps: alignSteps, phase: alignSteps + (one.kind === 'steady' ? 0 : work(aligned, (sequences) => teacherStates(shape, sequences))) } },
+    local: { ...phaseOf('local'), ours: seconds.local, flops: { steps: clientSteps, phase: clientSteps + work(trained, (sequences) => emulatorStates(shape, sequences)) } },
     aggregate: seconds.aggregate,
     lossError: Math.max(...pairs.map(({ our, their }) => Math.abs(our.loss - their.loss) / Math.abs(their.loss))),
   };

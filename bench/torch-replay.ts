@@ -7,6 +7,7 @@ import type { Static } from 'typebox';
 import Value from 'typebox/value';
 import type { FedBiOTJobSpec, OptimizerSpec } from '../crds/types.ts';
 import type { RunPlan } from '../worker/events.ts';
+import type { SequenceSize } from '../worker/model/flops.ts';
 import { succeeded } from './fedbiot.ts';
 
 const PROGRAM = fileURLToPath(new URL('torch_round.py', import.meta.url));
@@ -56,6 +57,11 @@ export interface Replay {
 
 export function readTrace(trace: string): TraceBatch[] {
   return linesOf(trace).map(parseBatch);
+}
+
+/** How long a batch's sequences are, and how much of them is learned. */
+export function sequencesOf({ labels, attention_mask: mask }: TraceBatch): SequenceSize[] {
+  return labels.map((row, i) => ({ tokens: mask[i]!.reduce((a, b) => a + b, 0), labelled: row.slice(1).filter((label) => label >= 0).length }));
 }
 
 /** Runs the very steps of a trace in PyTorch, in a process of its own that has two threads as well. */

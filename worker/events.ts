@@ -57,7 +57,7 @@ export interface RoundReport {
   cost?: RoundCost;
 }
 
-/** What a role has used, in all its processes. docs/running.md says what is measured where. */
+/** What a role has used (docs/running.md, "what is measured"). */
 export interface RoleCost {
   /** Processor time. */
   cpuSeconds: number;
@@ -65,7 +65,7 @@ export interface RoleCost {
   gpuSeconds: number;
   /** Tokens it trained on, without padding. */
   tokens: number;
-  /** The most its processes have held at once, by the largest among those that played the role. */
+  /** Peak resident size of its largest compute process, in a pod together with the process that leads it. */
   peakMemoryBytes: number;
 }
 

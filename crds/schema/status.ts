@@ -24,6 +24,27 @@ const score = (model: string) =>
     }),
   );
 
+const amount = { minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const;
+
+const role = (whose: string) =>
+  Type.Optional(
+    object(`What ${whose} used.`, {
+      cpuSeconds: Type.Optional(number('Processor time.', { minimum: 0 })),
+      gpuSeconds: Type.Optional(number('Time of computations on a GPU, times GPUs.', { minimum: 0 })),
+      tokens: Type.Optional(integer('Tokens trained on.', amount)),
+      peakMemoryBytes: Type.Optional(integer('Peak resident size of the largest compute process and the process that leads it.', amount)),
+    }),
+  );
+
+const saving = (description: string) =>
+  Type.Optional(
+    object(description, {
+      here: Type.Optional(number('In this job.', { minimum: 0 })),
+      fullModel: Type.Optional(number('With the full model sent to the clients and trained there.', { minimum: 0 })),
+      saved: Type.Optional(number('The difference; negative where the full model would have cost less.')),
+    }),
+  );
+
 /** What the operator tells about a job. Nothing in it is the user's to set. */
 export const Status = object('What has become of the job so far. Written by the operator.', {
   observedGeneration: Type.Optional(integer('metadata.generation this status was derived from.', { minimum: 0 })),
@@ -65,6 +86,25 @@ export const Status = object('What has become of the job so far. Written by the 
       base: score('the full model as it was given'),
       adapEmu: score('emulator + adapter: what a client has'),
       adapFu: score('full model + adapter: what the server gains'),
+    }),
+  ),
+  cost: Type.Optional(
+    object('What the finished rounds have cost, and what was saved against the full model.', {
+      server: role('the server'),
+      clients: role('the clients, together,'),
+      bytes: Type.Optional(
+        object('Bytes between the server and all clients.', {
+          bundle: Type.Optional(integer('The emulator, once to each client.', amount)),
+          down: Type.Optional(integer('Round packages, to clients.', amount)),
+          up: Type.Optional(integer('Results, from clients.', amount)),
+        }),
+      ),
+      savings: Type.Optional(
+        object('Against the full model on the clients.', {
+          bytes: saving('Bytes between the server and all clients.'),
+          flops: saving('Floating-point operations of training and alignment, by formula.'),
+        }),
+      ),
     }),
   ),
   adapterSha256: Type.Optional(string('SHA-256 (hex) of the finished adapter_model.safetensors.', { maxLength: 64 })),

@@ -193,7 +193,7 @@ t.test('Redis', { skip: noRedis }, async (t) => {
     const told = {
       at: new Date().toISOString(), phase: 'Training' as const, round: 2, finishedRounds: 1, rounds: 3,
       clients: { selected: 4, reported: 2, dropped: 0, refused: 1 }, refusals: { late: 1 },
-      alignmentLoss: 0.5, localLoss: null, evaluation: null, adapterSha256: null,
+      alignmentLoss: 0.5, localLoss: null, evaluation: null, cost: null, adapterSha256: null,
     };
     t.equal(await readProgress(raw, 'p'), null);
     await progress.write(told);
@@ -227,7 +227,7 @@ t.test('Redis', { skip: noRedis }, async (t) => {
         runClientWorker({ transport: clientOf(t, redis, uid), trainer, layouts: parts.layouts, onStep: () => undefined, signal: stop.signal }),
       );
       try {
-        return await coordinate({ ...parts, transport: server });
+        return await coordinate({ ...parts, transport: server, sharesProcesses: false });
       } finally {
         stop.abort();
         await server.close();

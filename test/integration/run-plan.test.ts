@@ -37,6 +37,7 @@ t.test('sizes of a plan are those of the files and vectors', async (t) => {
     fullModel: 4 * (6 * layer + rest),
     emulatorBundle: 4 * (4 * layer + rest),
     roundDown: 4 * (2 * lora(4) + 2 * lora(8)),
+    fullModelRoundDown: 4 * (2 * lora(4) + 4 * lora(8)),
     roundUp: 4 * 2 * lora(4),
     // 2 + 1 steps of 4 sequences would need 12; there are 8.
     hiddenStateCache: 8 * 192 * 48 * 4,
@@ -200,7 +201,7 @@ async function peakOf(role: 'server' | 'client' | 'evaluation', model: Federated
         await evaluator.evaluate({ lora, signal, onProgress: () => {} });
       }
     }
-    return (await compute.memory()).peakBytes;
+    return (await compute.usage()).peakMemoryBytes;
   } finally {
     compute.close();
   }

@@ -91,11 +91,17 @@ async function run(out: string, { workers = 1, kill = null }: { workers?: number
   return performance.now() - began;
 }
 
-/** All that a run tells of itself but the time it took. */
+/** All that a run tells of itself but what it measured. */
 async function resultOf(out: string) {
-  const { rounds, ...rest } = await readReportJson(out);
-  const { plan, ...told } = rest;
-  return { ...told, layers: plan.layers, rounds: rounds.map(({ seconds: _, ...round }) => round), steps: eventsOf(out, 'step') };
+  const { rounds, plan, cost, ...told } = await readReportJson(out);
+  return {
+    ...told,
+    layers: plan.layers,
+    rounds: rounds.map(({ seconds: _, cost, ...round }) => ({ ...round, tokens: [cost?.server.tokens, cost?.clients.tokens] })),
+    moved: cost?.bytes,
+    savings: cost?.savings,
+    steps: eventsOf(out, 'step'),
+  };
 }
 
 /** Every step, once. Clients that train side by side report in any order. */

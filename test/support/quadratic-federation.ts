@@ -63,7 +63,7 @@ export function localTrainer({ steps }: { steps: number }): LocalTrainer {
         losses.push(loss);
         onStep({ phase: 'local', round, client, step, loss, tokens: 8, ms: 0 });
       }
-      return { adapter, samples: samplesOf(client), losses, tokens: 8 * steps };
+      return { adapter, samples: samplesOf(client), losses, tokens: 8 * steps, use: { cpuSeconds: steps, gpuSeconds: 0, peakMemoryBytes: 1000 + client } };
     },
   };
 }

@@ -8,6 +8,7 @@ import { sealLora } from '../../worker/federation/lora-package.ts';
 import { ReceivedResults } from '../../worker/federation/received-results.ts';
 import { openRunDirectory } from '../../worker/federation/run-directory.ts';
 import type { RunManifest } from '../../worker/federation/run-directory.ts';
+import { unmetered } from '../../worker/federation/spent.ts';
 import type { FederationSettings } from '../../worker/federation/round-context.ts';
 import { MetricsLog } from '../../worker/report/metrics-log.ts';
 import type { RunEvent } from '../../worker/events.ts';
@@ -61,6 +62,7 @@ export async function inRunDirectory(
       onEvaluation: () => {},
       trace: null,
       clock: systemClock,
+      meter: unmetered,
       signal: new AbortController().signal,
       checkpoints,
       from,

@@ -200,7 +200,7 @@ t.test('the compute process', async (t) => {
     await sleep(100);
     child.kill('SIGKILL');
     await rejected;
-    await t.rejects(compute.memory(), ComputeLostError, 'and to every later request');
+    await t.rejects(compute.usage(), ComputeLostError, 'and to every later request');
   });
 
   t.test('closed in the middle of a run, it is gone', async (t) => {
@@ -211,7 +211,7 @@ t.test('the compute process', async (t) => {
     compute.close();
     await Promise.all([rejected, once(child, 'exit')]);
     t.throws(() => process.kill(child.pid!, 0), { code: 'ESRCH' }, 'no process is left');
-    await t.rejects(compute.memory(), ComputeLostError);
+    await t.rejects(compute.usage(), ComputeLostError);
   });
 
   t.test('an error in a run leaves it usable', async (t) => {

@@ -23,7 +23,8 @@ const steps = [
   { loss: 1.5, tokens: 8, ms: 2 },
   { loss: 0.1, tokens: 7, ms: 1 },
 ];
-const update = { adapter, samples: 17, tokens: 15, losses: [1.5, 0.1] };
+const use = { cpuSeconds: 2.5, gpuSeconds: 0, peakMemoryBytes: 1e8 };
+const update = { adapter, samples: 17, tokens: 15, losses: [1.5, 0.1], use };
 const submission = encodeUpdate(layout, task, update, steps);
 
 const arrivalOf = ({ header, payload }: Submission) => ({ header, bytes: payload.byteLength, read: async () => payload });
@@ -50,7 +51,7 @@ async function reasonOf(submission: Submission, changes: Partial<typeof expected
 
 t.test('a result comes back as it was trained, bit for bit', async (t) => {
   const read = await verifyArrival(arrivalOf(submission), expected);
-  t.strictSame(read, { client: 1, adapter, samples: 17, tokens: 15, steps, bytes: submission.payload.byteLength, submission });
+  t.strictSame(read, { client: 1, adapter, samples: 17, tokens: 15, steps, cost: { ...use, tokens: 15 }, bytes: submission.payload.byteLength, submission });
 });
 
 t.test('every reason to refuse a result', async (t) => {
@@ -83,6 +84,11 @@ t.test('every reason to refuse a result', async (t) => {
     ['accepted', withHeader({ samples: 1 }), 'of fewer samples than there could be'],
     ['malformed', withHeader({ samples: 18 }), 'that claims more weight than is a client’s'],
     ['malformed', withHeader({ steps: [] }), 'of no steps'],
+    ['malformed', withHeader({ use: undefined }), 'that does not say what it took'],
+    ['malformed', withHeader({ use: { ...use, cpuSeconds: -1 } }), 'that took less than no time'],
+    ['malformed', withHeader({ use: { ...use, gpuSeconds: NaN } }), 'that took a time that is no number'],
+    ['malformed', withHeader({ use: { ...use, cpuSeconds: 1e12 } }), 'that took longer than can be'],
+    ['malformed', withHeader({ use: { ...use, peakMemoryBytes: 2 ** 60 } }), 'that took more memory than there is'],
     ['malformed', withHeader({ client: 1.5 }), 'of half a client'],
     ['too-large', withPayload(new Uint8Array(maxSealedBytes(layout) + 1)), 'of many bytes'],
     ['too-large', { ...submission, header: ' '.repeat((16 << 20) + 1) }, 'with an endless header'],
@@ -131,7 +137,7 @@ t.test('a round amid duplicates, strangers and corrupted results comes to what i
     const client = besetting(transport.connect());
     const worker = runClientWorker({ transport: client, trainer: localTrainer({ steps: 5 }), layouts, onStep: () => {}, signal: parts.signal });
     try {
-      return await coordinate({ ...parts, transport });
+      return await coordinate({ ...parts, transport, sharesProcesses: true });
     } finally {
       await transport.close();
       await worker;
@@ -183,7 +189,7 @@ t.test('a client whose only result is refused does not keep the round waiting', 
     };
     const worker = runClientWorker({ transport: lying, trainer: localTrainer({ steps: 5 }), layouts, onStep: () => {}, signal: parts.signal });
     try {
-      return await coordinate({ ...parts, transport });
+      return await coordinate({ ...parts, transport, sharesProcesses: true });
     } finally {
       await transport.close();
       await worker;

@@ -126,7 +126,7 @@ t.test('whoever reports first, the mean is taken in client order', async (t) => 
       train: async ({ round, client, lora, onStep }) => {
         await reported[order.indexOf(client) - 1]?.promise;
         onStep({ phase: 'local', round, client, step: 0, loss: 1, tokens: 1, ms: 0 });
-        return { adapter: lora.adapter.map(() => values[client]!), samples: 1, losses: [1], tokens: 1 };
+        return { adapter: lora.adapter.map(() => values[client]!), samples: 1, losses: [1], tokens: 1, use: { cpuSeconds: 0, gpuSeconds: 0, peakMemoryBytes: 0 } };
       },
     };
     const arrived: number[] = [];

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import Value from 'typebox/value';
+import { NOTHING } from '../../worker/cost.ts';
 import { UserError } from '../../worker/errors.ts';
 import type { Update } from '../../worker/federation/result.ts';
 import * as state from '../../worker/federation/state.ts';
@@ -14,22 +15,31 @@ const evaluation = { base: score, adapEmu: score, adapFu: { accuracy: null, loss
 
 function update(client: number, losses: readonly number[], samples = 10): Update {
   const steps = losses.map((loss) => ({ loss, tokens: 4, ms: 1 }));
-  return { client, adapter: new Float32Array(), samples, tokens: 8, steps, bytes: 100, submission: { header: '', payload: new Uint8Array() } };
+  return { client, adapter: new Float32Array(), samples, tokens: 8, steps, cost: { cpuSeconds: 3, gpuSeconds: 2, tokens: 4 * steps.length, peakMemoryBytes: 100 + client }, bytes: 100, submission: { header: '', payload: new Uint8Array() } };
+}
+
+/** What a piece of the server's work took: four processors, and a token a second. */
+function spent(seconds: number, peakMemoryBytes = 0) {
+  return { seconds, cost: { cpuSeconds: 4 * seconds, gpuSeconds: seconds, tokens: seconds, peakMemoryBytes } };
 }
 
 /** Round 2 with clients 1, 3, 5, 7, of which 3 has dropped out. */
 function collectingRound(): Collect {
-  return published(aligned(begin(2), [3, 1], 5), { selected: [1, 3, 5, 7], dropped: [3] }, 1000);
+  return published(aligned(begin(2), [3, 1], spent(5)), { selected: [1, 3, 5, 7], dropped: [3] }, 1000);
 }
 
 t.test('a round from its beginning to its end', async (t) => {
-  const publish = aligned(aligning(begin(2), 4), [3, 1], 5);
+  const publish = aligned(aligning(begin(2), spent(4, 90)), [3, 1], spent(5, 80));
   t.strictSame(publish, {
     at: 'Publish',
     round: 2,
     attempt: 1,
     alignmentLoss: 2,
-    cost: { bytes: { down: 0, up: 0 }, seconds: { align: 9, local: 0, aggregate: 0, evaluate: 0 } },
+    cost: {
+      bytes: { down: 0, up: 0 },
+      seconds: { align: 9, local: 0, aggregate: 0, evaluate: 0 },
+      roles: { server: { cpuSeconds: 36, gpuSeconds: 9, tokens: 9, peakMemoryBytes: 90 }, clients: NOTHING },
+    },
   });
   const collect = published(publish, { selected: [1, 3, 5, 7], dropped: [3] }, 1000);
   t.equal(collect.cost.bytes.down, 3000, 'who drops out downloads nothing');
@@ -37,10 +47,10 @@ t.test('a round from its beginning to its end', async (t) => {
 
   const two = accepted(accepted(collect, update(7, [4, 2], 30)), update(1, [1, 1], 10));
   t.strictSame(awaited(two), [5]);
-  const aggregate = collected(collecting(two, 60));
+  const aggregate = collected(collecting(two, spent(60, 50)));
   t.strictSame(aggregate.dropped, [3, 5], 'who has not reported has dropped out');
-  const evaluate = aggregated(aggregate, 2);
-  const checkpoint = evaluated(evaluate, evaluation, 8);
+  const evaluate = aggregated(aggregate, spent(2));
+  const checkpoint = evaluated(evaluate, evaluation, spent(8, 95));
   t.strictSame(checkpoint.report, {
     round: 2,
     clients: { selected: [1, 3, 5, 7], reported: [1, 7], dropped: [3, 5], refused: [] },
@@ -48,11 +58,15 @@ t.test('a round from its beginning to its end', async (t) => {
     localLoss: (30 * 3 + 10 * 1) / 40,
     bytes: { down: 3000, up: 200 },
     seconds: { align: 9, local: 60, aggregate: 2, evaluate: 8 },
+    cost: {
+      server: { cpuSeconds: 4 * 79, gpuSeconds: 79, tokens: 79, peakMemoryBytes: 95 },
+      clients: { cpuSeconds: 6, gpuSeconds: 4, tokens: 16, peakMemoryBytes: 107 },
+    },
     evaluation,
   });
   t.strictSame(next(checkpoint, 3), begin(3));
   t.strictSame(next(checkpoint, 2), { at: 'Finished', round: 2 });
-  t.notOk('evaluation' in evaluated(evaluate, null, 0).report);
+  t.notOk('evaluation' in evaluated(evaluate, null, spent(0)).report);
 
   const all: RoundState[] = [begin(2), publish, collect, two, aggregate, evaluate, checkpoint, next(checkpoint, 2)];
   for (const each of all) {
@@ -64,12 +78,12 @@ t.test('a round from its beginning to its end', async (t) => {
 
 t.test('the local loss does not depend on who was first', async (t) => {
   const updates = [update(1, [0.1], 3), update(5, [0.7], 7), update(7, [1 / 3], 11)];
-  const lossOf = (order: readonly Update[]) => aggregated(collected(order.reduce(accepted, collectingRound())), 0).report.localLoss;
+  const lossOf = (order: readonly Update[]) => aggregated(collected(order.reduce(accepted, collectingRound())), spent(0)).report.localLoss;
   t.equal(lossOf(updates.toReversed()), lossOf(updates));
 });
 
 t.test('a round without alignment has no alignment loss', async (t) => {
-  t.equal(aligned(begin(1), [], 0).alignmentLoss, null);
+  t.equal(aligned(begin(1), [], spent(0)).alignmentLoss, null);
 });
 
 t.test('a refused client is not waited for, unless it sends a good result yet', async (t) => {
@@ -90,7 +104,7 @@ t.test('verdict', async (t) => {
   fc.assert(
     fc.property(clients, fc.integer({ min: 1, max: 13 }), fc.boolean(), ({ reported, refused: bad, waiting }, quorum, late) => {
       const selected = Array.from({ length: reported + bad + waiting }, (_, client) => client);
-      let state = published(aligned(begin(1), [], 0), { selected, dropped: [] }, 1);
+      let state = published(aligned(begin(1), [], spent(0)), { selected, dropped: [] }, 1);
       for (const client of selected.slice(0, reported)) state = accepted(state, update(client, [1]));
       for (const client of selected.slice(reported, reported + bad)) state = refused(state, client);
       const expected =
@@ -107,6 +121,7 @@ t.test('a round is tried again maxRoundRetries times', async (t) => {
   const again = retried(failed, 2, 1);
   t.strictSame([again.round, again.attempt, again.alignmentLoss], [2, 2, 2]);
   t.strictSame(again.cost.bytes, { down: 3000, up: 100 }, 'what it cost counts');
+  t.equal(again.cost.roles?.clients.tokens, 4, 'and so does what was trained');
   const messageOf = (state: Collect, retries: number) => {
     try {
       return retried(state, 2, retries);
@@ -117,4 +132,12 @@ t.test('a round is tried again maxRoundRetries times', async (t) => {
   t.equal(messageOf(failed, 0), 'round 2 failed: 1 of 4 selected clients reported, but the quorum is 2');
   const second = published(again, { selected: [0, 2], dropped: [0] }, 1);
   t.equal(messageOf(second, 1), 'round 2 failed: 0 of 2 selected clients reported in the last of 2 attempts, but the quorum is 2');
+});
+
+t.test('a round that was begun without measuring has no cost', async (t) => {
+  const { bytes, seconds } = begin(1).cost;
+  const collect = published(aligned({ at: 'Align', round: 1, cost: { bytes, seconds } }, [], spent(1)), { selected: [0], dropped: [] }, 10);
+  const { report } = evaluated(aggregated(collected(collecting(accepted(collect, update(0, [1])), spent(2))), spent(3)), null, spent(4));
+  t.notOk('cost' in report, 'half of it would mislead');
+  t.strictSame(report.seconds, { align: 1, local: 2, aggregate: 3, evaluate: 4 });
 });

@@ -155,7 +155,7 @@ t.test('progress is mirrored', async (t) => {
   const progress: JobProgress = {
     fence: 1, sequence: 4, at: iso(7), phase: 'Training', round: 4, finishedRounds: 3, rounds: 50,
     clients: { selected: 8, reported: 7, dropped: 1, refused: 0 }, refusals: { late: 2 }, alignmentLoss: 0.5, localLoss: null,
-    evaluation: { round: 3, base: score(null), adapEmu: score(0.25), adapFu: score(0.5) }, adapterSha256: null,
+    evaluation: { round: 3, base: score(null), adapEmu: score(0.25), adapFu: score(0.5) }, cost: null, adapterSha256: null,
   };
   const status = look(jobObject(), world({ pods: [pod('server', RUNNING)] }), 8, progress);
   t.match(status, {

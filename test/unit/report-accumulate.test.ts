@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { RunEvent } from '../../worker/events.ts';
 import { accumulate, emptyHistory, reportOf } from '../../worker/report/accumulate.ts';
+import { runCost } from '../../worker/report/run-cost.ts';
 import { checkReport, checkStep } from '../../worker/report/report-schema.ts';
 import { evaluationAt, roundAt, sampleEvents, sampleFacts, samplePlan, stepAt } from '../support/sample-run.ts';
 
@@ -14,6 +15,7 @@ t.test('a report is what its rounds said', async (t) => {
     seed: 7,
     rounds: [1, 2, 3, 4, 5].map(roundAt),
     final: evaluationAt(4),
+    cost: runCost([1, 2, 3, 4, 5].map(roundAt), { clients: 2, plan: samplePlan }),
     adapterSha256: sampleFacts.adapterSha256,
     partition: sampleFacts.partition,
     plan: samplePlan,

@@ -71,6 +71,9 @@ t.test('the page says what the report says', async (t) => {
     /Client 1<\/th><td>10<\/td><td class="share" style="--share: 1\.000">10<\/td><td>·<\/td>/,
     'who holds what, most frequent first',
   );
+  t.match(page, /Server<\/th><td>18\.0 s<\/td><td>–<\/td><td>1,800<\/td><td>256 MiB<\/td>/, 'what it cost');
+  t.match(page, /FLOPs<\/th><td>5\.60 MFLOP<\/td><td>3\.20 MFLOP<\/td><td>-2\.40 MFLOP<\/td><td>-75\.0 %<\/td>/, 'and what it saved, or did not');
+  t.notMatch(render(6, { cost: null }), /CPU time/);
   t.match(page, /<li class="emulator">0<\/li><li class="dropped">1<\/li>/, 'layers');
 });
 

@@ -1,6 +1,7 @@
 // The compute process: holds sessions and variables, runs one request at a time, in order.
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import type { ComputeMemory, ComputeMessage, ComputeReply, RunResult, SessionOptions } from './compute-protocol.ts';
+import type { ComputeMessage, ComputeReply, RunResult, SessionOptions } from './compute-protocol.ts';
+import { processUsage } from './process-usage.ts';
 import type { Tensor } from './tensor.ts';
 
 const sessions = new Map<number, InferenceSession>();
@@ -78,10 +79,6 @@ async function run({ session, feeds, fetch, keep = {}, update = {} }: Extract<Co
   return { outputs: Object.fromEntries(fetch.map((name) => [name, fromOrt(outputs[name]!)])), milliseconds };
 }
 
-function memory(): ComputeMemory {
-  return { residentBytes: process.memoryUsage.rss(), peakBytes: process.resourceUsage().maxRSS * 1024 };
-}
-
 async function answer(message: ComputeMessage): Promise<Extract<ComputeReply, { ok: true }>['value']> {
   switch (message.kind) {
     case 'load':
@@ -101,8 +98,8 @@ async function answer(message: ComputeMessage): Promise<Extract<ComputeReply, { 
     case 'free':
       for (const name of message.variables) variables.delete(name);
       return null;
-    case 'memory':
-      return memory();
+    case 'usage':
+      return processUsage();
   }
 }
 

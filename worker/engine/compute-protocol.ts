@@ -8,7 +8,7 @@ export type ComputeRequest =
   | { readonly kind: 'write'; readonly variable: string; readonly tensor: Tensor }
   | { readonly kind: 'read'; readonly variable: string }
   | { readonly kind: 'free'; readonly variables: readonly string[] }
-  | { readonly kind: 'memory' };
+  | { readonly kind: 'usage' };
 
 export interface SessionOptions {
   readonly threads: number;
@@ -36,13 +36,15 @@ export interface RunResult {
   readonly milliseconds: number;
 }
 
-export interface ComputeMemory {
-  readonly residentBytes: number;
-  readonly peakBytes: number;
+/** What the compute process has used since it began. */
+export interface ComputeUsage {
+  /** Processor time of all its threads. */
+  readonly cpuSeconds: number;
+  readonly peakMemoryBytes: number;
 }
 
 export type ComputeReply =
-  | { readonly id: number; readonly ok: true; readonly value: RunResult | Tensor | ComputeMemory | null }
+  | { readonly id: number; readonly ok: true; readonly value: RunResult | Tensor | ComputeUsage | null }
   | { readonly id: number; readonly ok: false; readonly error: string };
 
 export type ComputeMessage = ComputeRequest & { readonly id: number };

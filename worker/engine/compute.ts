@@ -1,5 +1,5 @@
 import { fork, type ChildProcess } from 'node:child_process';
-import type { ComputeMemory, ComputeMessage, ComputeReply, ComputeRequest, RunRequest, RunResult, SessionOptions } from './compute-protocol.ts';
+import type { ComputeMessage, ComputeReply, ComputeRequest, ComputeUsage, RunRequest, RunResult, SessionOptions } from './compute-protocol.ts';
 import { UserError } from '../errors.ts';
 import type { Graph } from './graph.ts';
 import { encodeModel } from './onnx.ts';
@@ -96,8 +96,9 @@ export class Compute {
     await this.#ask<null>({ kind: 'free', variables });
   }
 
-  memory(): Promise<ComputeMemory> {
-    return this.#ask<ComputeMemory>({ kind: 'memory' });
+  /** What the process has used so far. Waits for the request that is under way. */
+  usage(): Promise<ComputeUsage> {
+    return this.#ask<ComputeUsage>({ kind: 'usage' });
   }
 
   /** Ends the process, in the middle of a run if need be. */

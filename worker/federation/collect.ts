@@ -7,6 +7,7 @@ import { claimedClient, verifyArrival } from './result.ts';
 import type { Update } from './result.ts';
 import { roundId } from './round-context.ts';
 import type { RoundContext, RoundStep } from './round-context.ts';
+import { measure, unmetered } from './spent.ts';
 import { accepted, awaited, collected, collecting, forgotten, refused, retried, training, verdict } from './state.ts';
 import type { Collect } from './state.ts';
 
@@ -17,10 +18,11 @@ type Collecting = Progress & { readonly state: Collect };
  * came before an interruption are on disk, so only the other clients are asked again. The deadline then starts anew.
  */
 export async function* collect(progress: Progress, start: Collect, context: RoundContext): RoundStep {
-  const { settings, transport, clock, emit, signal } = context;
+  const { settings, transport, clock, meter, sharesProcesses, emit, signal } = context;
   const { quorum, roundDeadlineSeconds, maxRoundRetries } = settings.federation;
   const round = roundId(context, start);
-  const began = clock.now();
+  // It waits: whatever a GPU does is the clients'.
+  const spent = await measure({ clock, meter: sharesProcesses ? unmetered : { ...meter, gpus: 0 } });
 
   const roundPackage = sealRound(context.layouts, progress.lora, round);
   await transport.publish(round, roundPackage);
@@ -43,7 +45,7 @@ export async function* collect(progress: Progress, start: Collect, context: Roun
   } finally {
     deadline.cancel();
   }
-  const state = collecting(now.state, clock.now() - began);
+  const state = collecting(now.state, await spent());
   const outcome = verdict(state, quorum, deadlinePassed);
   if (outcome === 'open') return yield { ...now, state };
 

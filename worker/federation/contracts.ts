@@ -1,4 +1,4 @@
-import type { Evaluation, StepEvent } from '../events.ts';
+import type { Evaluation, RoleCost, StepEvent } from '../events.ts';
 import type { TensorLayout } from '../model/tensor-layout.ts';
 
 /**
@@ -45,12 +45,27 @@ export interface Aligner {
   }): Promise<{ done: boolean; state: TrainingState }>;
 }
 
-export interface LocalUpdate {
+/** What a role has used for a piece of its work. Tokens are counted by the steps. */
+export type Use = Omit<RoleCost, 'tokens'>;
+
+/** Measures a role's processes. */
+export interface Meter {
+  /** What they have used since they began. */
+  read(): Promise<Omit<Use, 'gpuSeconds'>>;
+  /** GPUs that they compute on. */
+  readonly gpus: number;
+}
+
+export interface LocalTraining {
   readonly adapter: Float32Array;
   /** Training samples the update was made from: the weight in FedAvg. */
   readonly samples: number;
   readonly losses: readonly number[];
   readonly tokens: number;
+}
+
+export interface LocalUpdate extends LocalTraining {
+  readonly use: Use;
 }
 
 /** Client side: trains the adapter's LoRA on one client's data (method, "tune the adapter"). Throws the signal's reason on abort. */

@@ -12,7 +12,7 @@ import type { Coordination, Outcome } from './coordinator.ts';
  * `emit` tells the steps of a client once, when its result is accepted
  */
 export async function federateInProcess(
-  federation: Omit<Coordination, 'transport'> & {
+  federation: Omit<Coordination, 'transport' | 'sharesProcesses'> & {
     readonly trainers: readonly LocalTrainer[];
     readonly onLocalStep: (step: Omit<StepEvent, 'event'>) => void;
   },
@@ -31,7 +31,7 @@ export async function federateInProcess(
   const settled = Promise.allSettled(workers);
   let outcome: Outcome;
   try {
-    outcome = await coordinate({ ...federation, transport, signal });
+    outcome = await coordinate({ ...federation, transport, sharesProcesses: true, signal });
   } finally {
     stop.abort();
     await transport.close();

@@ -11,7 +11,7 @@ import { weightFolder } from '../model/stored-weights.ts';
 import { byLength, packSequences, TrunkRunner } from '../model/trunk-runner.ts';
 import { randomStream } from '../random.ts';
 import type { BatchSource } from './batches.ts';
-import type { LocalTrainer, LocalUpdate, LoraState, OnStep } from './contracts.ts';
+import type { LocalTraining, LoraState, OnStep } from './contracts.ts';
 import { learningRateAt } from './learning-rate.ts';
 import { explainNotFinite } from './not-finite.ts';
 
@@ -32,7 +32,7 @@ const REFERENCE_VARIABLE = 'client.reference';
 const WINDOW_TOKENS = 4096;
 
 /** A client's half of the method: trains the adapter's LoRA beside the frozen emulator, on the client's own data. */
-export class AdapterTrainer implements LocalTrainer {
+export class AdapterTrainer {
   readonly #options: AdapterTrainerOptions;
   readonly #trainer: Trainer;
   /** Null where the gradient crosses the emulator, which then is part of the training graph. */
@@ -55,7 +55,7 @@ export class AdapterTrainer implements LocalTrainer {
     return new AdapterTrainer(options, trainer, emulator);
   }
 
-  async train(input: { round: number; client: number; lora: LoraState; onStep: OnStep; signal: AbortSignal }): Promise<LocalUpdate> {
+  async train(input: { round: number; client: number; lora: LoraState; onStep: OnStep; signal: AbortSignal }): Promise<LocalTraining> {
     const { round, client, lora, onStep, signal } = input;
     const { compute, spec, batches, onBatch } = this.#options;
     await compute.write(EMULATOR_VARIABLE, float32(lora.emulator));

@@ -2,6 +2,7 @@ import Type from 'typebox';
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
 import { UserError } from '../errors.ts';
+import type { RoleCost } from '../events.ts';
 import type { TensorLayout } from '../model/tensor-layout.ts';
 import type { Arrival, RoundId, Submission, Task } from '../transport/contract.ts';
 import { checkSeal, maxSealedBytes, open, seal } from '../transport/package.ts';
@@ -20,6 +21,13 @@ const numberOrNull = Type.Union([Type.Number(), Type.Null()]);
 /** One optimizer step of a client. */
 const Step = Type.Object({ loss: numberOrNull, tokens: count(0), ms: Type.Number({ minimum: 0 }) });
 
+/** What the training took. The bounds keep sums over many clients finite and true: three decades of processors, a pebibyte. */
+const Use = Type.Object({
+  cpuSeconds: Type.Number({ minimum: 0, maximum: 1e9 }),
+  gpuSeconds: Type.Number({ minimum: 0, maximum: 1e9 }),
+  peakMemoryBytes: Type.Number({ minimum: 0, maximum: 2 ** 50 }),
+});
+
 const Identity = { job: Type.String(), round: count(1), attempt: count(1), client: count(0) };
 
 /** What comes with a trained adapter. */
@@ -34,6 +42,7 @@ const Report = Type.Object({
   samples: count(1),
   tokens: count(0),
   steps: Type.Array(Step, { minItems: 1 }),
+  use: Use,
 });
 
 /** What comes instead of an adapter when a client could not train. */
@@ -61,6 +70,7 @@ export interface Update {
   readonly samples: number;
   readonly tokens: number;
   readonly steps: readonly LocalStep[];
+  readonly cost: RoleCost;
   /** Bytes of the payload that travelled, and the submission as it came. */
   readonly bytes: number;
   readonly submission: Submission;
@@ -94,6 +104,7 @@ export function encodeUpdate(layout: TensorLayout, task: Task, update: LocalUpda
     samples: update.samples,
     tokens: update.tokens,
     steps: steps.map(({ loss, tokens, ms }) => ({ loss, tokens, ms })),
+    use: update.use,
   };
   return { header: JSON.stringify(header), payload: bytes };
 }
@@ -147,8 +158,11 @@ export async function verifyArrival(arrival: Arrival, expected: Expectation): Pr
   const what = `the result of client ${header.client}`;
   checkSeal(payload, header, what);
   const { vector } = open(payload, expected.layout, what);
-  const { client, samples, tokens } = header;
-  return { client, adapter: vector, samples, tokens, steps, bytes: payload.byteLength, submission: { header: arrival.header, payload } };
+  const { client, samples, tokens, use } = header;
+  const { cpuSeconds, gpuSeconds, peakMemoryBytes } = use;
+  // The tokens that the steps' events tell.
+  const cost = { cpuSeconds, gpuSeconds, peakMemoryBytes, tokens: steps.reduce((sum, step) => sum + step.tokens, 0) };
+  return { client, adapter: vector, samples, tokens, steps, cost, bytes: payload.byteLength, submission: { header: arrival.header, payload } };
 }
 
 function parseHeader(text: string): Static<typeof Header> {

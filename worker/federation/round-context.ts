@@ -2,7 +2,7 @@ import type { CheckpointSpec, EvaluationSpec, FederationSpec, LocalSpec } from '
 import type { RunEvent } from '../events.ts';
 import type { RoundId, ServerTransport } from '../transport/contract.ts';
 import type { Clock } from './clock.ts';
-import type { Aligner, Evaluator, LoraLayouts, LoraState } from './contracts.ts';
+import type { Aligner, Evaluator, LoraLayouts, LoraState, Meter } from './contracts.ts';
 import type { Progress } from './progress.ts';
 import type { ReceivedResults } from './received-results.ts';
 
@@ -39,6 +39,10 @@ export interface RoundContext {
   readonly onEvaluation: (done: number, total: number) => void;
   readonly trace: Trace | null;
   readonly clock: Clock;
+  /** Of the server. */
+  readonly meter: Meter;
+  /** Clients train in the server's own processes: what these use meanwhile is the clients', and told with their results. */
+  readonly sharesProcesses: boolean;
   /** Aborts when the run is to stop: what is under way finishes its step. */
   readonly signal: AbortSignal;
 }

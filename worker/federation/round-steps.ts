@@ -8,6 +8,7 @@ import { sealRound } from './lora-package.ts';
 import type { Progress } from './progress.ts';
 import { roundId } from './round-context.ts';
 import type { RoundContext, RoundStep } from './round-context.ts';
+import { measure, NOTHING_SPENT } from './spent.ts';
 import { drawClients } from './sampling.ts';
 import { aggregated, aligned, aligning, evaluated, next, published, training } from './state.ts';
 import type { Aggregate, Align, Checkpoint, Evaluate, Publish } from './state.ts';
@@ -40,11 +41,13 @@ export function workOf(progress: Progress, context: RoundContext): RoundStep {
 async function* align(progress: Progress, state: Align, context: RoundContext): RoundStep {
   const { aligner, clock, emit } = context;
   const steps = aligner.steps(state.round);
-  if (steps === 0) return yield { ...progress, state: aligned(state, [], 0) };
+  if (steps === 0) return yield { ...progress, state: aligned(state, [], NOTHING_SPENT) };
 
   // A slice that goes on from another is not a new phase.
   if (progress.alignment === null) emit({ event: 'phase', phase: 'align', round: state.round, steps });
+  const spent = await measure(context);
   const began = clock.now();
+  let tokens = 0;
   const sliceEnd = new AbortController();
   const { done, state: alignment } = await aligner.align({
     round: state.round,
@@ -52,17 +55,18 @@ async function* align(progress: Progress, state: Align, context: RoundContext): 
     from: progress.alignment,
     onStep: (step) => {
       emit({ event: 'step', ...step });
+      tokens += step.tokens;
       if (clock.now() - began >= ALIGNMENT_SLICE_SECONDS) sliceEnd.abort();
     },
     signal: AbortSignal.any([context.signal, sliceEnd.signal]),
   });
-  const seconds = clock.now() - began;
-  if (!done) return yield { ...progress, alignment, state: aligning(state, seconds) };
+  const slice = await spent(tokens);
+  if (!done) return yield { ...progress, alignment, state: aligning(state, slice) };
 
   requireFinite(context.layouts.emulator, alignment.parameters, `the alignment before round ${state.round}`);
   const lora = { ...progress.lora, emulator: alignment.parameters };
   await context.trace?.aligned(state.round, lora);
-  yield { ...progress, lora, alignment: null, state: aligned(state, alignment.losses, seconds) };
+  yield { ...progress, lora, alignment: null, state: aligned(state, alignment.losses, slice) };
 }
 
 /** Draws the attempt's clients and makes the round package available. */
@@ -81,9 +85,10 @@ async function* publish(progress: Progress, state: Publish, context: RoundContex
 
 /** Averages what the clients reported, in client order, from disk. */
 async function* aggregate(progress: Progress, state: Aggregate, context: RoundContext): RoundStep {
-  const { clock, emit, layouts, received } = context;
+  const { clock, emit, layouts, meter, received } = context;
   emit({ event: 'phase', phase: 'aggregate', round: state.round, steps: null });
-  const began = clock.now();
+  // No GPU takes part.
+  const spent = await measure({ clock, meter: { ...meter, gpus: 0 } });
   const stored = await received.of(roundId(context, state));
   async function* updates() {
     for (const { client, samples } of state.reported.toSorted((a, b) => a.client - b.client)) {
@@ -96,7 +101,7 @@ async function* aggregate(progress: Progress, state: Aggregate, context: RoundCo
   try {
     const adapter = await federatedAverage(layouts.adapter.size, updates());
     await context.trace?.aggregated(state.round, adapter);
-    yield { ...progress, lora: { ...progress.lora, adapter }, state: aggregated(state, clock.now() - began) };
+    yield { ...progress, lora: { ...progress.lora, adapter }, state: aggregated(state, await spent()) };
   } catch (error) {
     throw error instanceof Refused ? new UserError(error.message, { ...RESULT_LOST, cause: error }) : error;
   }
@@ -105,16 +110,16 @@ async function* aggregate(progress: Progress, state: Aggregate, context: RoundCo
 const RESULT_LOST = { hint: 'Remove the newest folder in checkpoints/ and run again with --resume: the round is trained again.' };
 
 async function* evaluate(progress: Progress, state: Evaluate, context: RoundContext): RoundStep {
-  const { settings, evaluator, clock, emit, signal } = context;
+  const { settings, evaluator, emit, signal } = context;
   const { everyRounds } = settings.evaluation;
   const due = state.round === settings.federation.rounds || (everyRounds > 0 && state.round % everyRounds === 0);
-  if (evaluator === null || !due) return yield { ...progress, state: evaluated(state, null, 0) };
+  if (evaluator === null || !due) return yield { ...progress, state: evaluated(state, null, NOTHING_SPENT) };
 
   emit({ event: 'phase', phase: 'evaluate', round: state.round, steps: null });
-  const began = clock.now();
+  const spent = await measure(context);
   const evaluation = await evaluator.evaluate({ lora: progress.lora, signal, onProgress: context.onEvaluation });
   emit({ event: 'evaluation', round: state.round, ...evaluation });
-  yield { ...progress, state: evaluated(state, evaluation, clock.now() - began) };
+  yield { ...progress, state: evaluated(state, evaluation, await spent()) };
 }
 
 /** Tells what the round came to. The coordinator writes the checkpoint: the next state, once this one is told. */

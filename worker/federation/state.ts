@@ -1,9 +1,11 @@
 import Type from 'typebox';
 import type { Static } from 'typebox';
+import { NOTHING, together } from '../cost.ts';
 import { UserError } from '../errors.ts';
 import type { Evaluation } from '../events.ts';
 import type { Update } from './result.ts';
 import type { Draw } from './sampling.ts';
+import type { Spent } from './spent.ts';
 
 /*
  * Where a run stands:
@@ -24,10 +26,14 @@ export class QuorumNotReached extends UserError {
 const Count = Type.Integer({ minimum: 0 });
 const Clients = Type.Array(Count);
 
+const Role = Type.Object({ cpuSeconds: Type.Number(), gpuSeconds: Type.Number(), tokens: Type.Number(), peakMemoryBytes: Type.Number() });
+
 /** What a round has cost so far, all attempts and resumptions together. */
 const Cost = Type.Object({
   bytes: Type.Object({ down: Count, up: Count }),
   seconds: Type.Object({ align: Type.Number(), local: Type.Number(), aggregate: Type.Number(), evaluate: Type.Number() }),
+  /** Absent in a round that a version began which did not measure it. */
+  roles: Type.Optional(Type.Object({ server: Role, clients: Role })),
 });
 
 const Score = Type.Object({ accuracy: Type.Union([Type.Number(), Type.Null()]), f1: Type.Optional(Type.Number()), loss: Type.Number() });
@@ -40,6 +46,7 @@ const Report = Type.Object({
   evaluation: Type.Optional(Type.Object({ base: Score, adapEmu: Score, adapFu: Score })),
   bytes: Cost.properties.bytes,
   seconds: Cost.properties.seconds,
+  cost: Cost.properties.roles,
 });
 
 /** A result that was accepted. */
@@ -84,36 +91,41 @@ export type Finished = Static<typeof Finished>;
 type Cost = Static<typeof Cost>;
 type Phase = keyof Cost['seconds'];
 
-const FREE: Cost = { bytes: { down: 0, up: 0 }, seconds: { align: 0, local: 0, aggregate: 0, evaluate: 0 } };
+const FREE: Cost = {
+  bytes: { down: 0, up: 0 },
+  seconds: { align: 0, local: 0, aggregate: 0, evaluate: 0 },
+  roles: { server: NOTHING, clients: NOTHING },
+};
 
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 const ascending = (clients: readonly number[]) => [...clients].sort((a, b) => a - b);
 
-function spend<T extends { cost: Cost }>(state: T, phase: Phase, seconds: number): T {
-  const { bytes, seconds: spent } = state.cost;
-  return { ...state, cost: { bytes, seconds: { ...spent, [phase]: spent[phase] + seconds } } };
+function spend<T extends { cost: Cost }>(state: T, phase: Phase, { seconds, cost }: Spent): T {
+  const { bytes, seconds: spent, roles } = state.cost;
+  const measured = roles && { roles: { ...roles, server: together(roles.server, cost) } };
+  return { ...state, cost: { bytes, seconds: { ...spent, [phase]: spent[phase] + seconds }, ...measured } };
 }
 
 export function begin(round: number): Align {
   return { at: 'Align', round, cost: FREE };
 }
 
-/** Alignment goes on later; only its time is booked. */
-export function aligning(state: Align, seconds: number): Align {
-  return spend(state, 'align', seconds);
+/** Alignment goes on later; only what it took is booked. */
+export function aligning(state: Align, spent: Spent): Align {
+  return spend(state, 'align', spent);
 }
 
 /** @param losses of every alignment step of the round; empty when it had none */
-export function aligned(state: Align, losses: readonly number[], seconds: number): Publish {
-  const { round, cost } = aligning(state, seconds);
+export function aligned(state: Align, losses: readonly number[], spent: Spent): Publish {
+  const { round, cost } = aligning(state, spent);
   return { at: 'Publish', round, attempt: 1, alignmentLoss: losses.length === 0 ? null : mean(losses), cost };
 }
 
 /** @param packageBytes what each client with a task downloads */
 export function published(state: Publish, { selected, dropped }: Draw, packageBytes: number): Collect {
-  const { bytes, seconds } = state.cost;
+  const { bytes } = state.cost;
   const down = bytes.down + packageBytes * (selected.length - dropped.length);
-  const cost = { bytes: { ...bytes, down }, seconds };
+  const cost = { ...state.cost, bytes: { ...bytes, down } };
   return { ...state, at: 'Collect', selected: [...selected], dropped: [...dropped], reported: [], refused: [], cost };
 }
 
@@ -128,13 +140,15 @@ export function awaited(state: Collect): number[] {
   return training(state).filter((client) => !settled.has(client));
 }
 
-export function accepted(state: Collect, { client, samples, steps, bytes }: Update): Collect {
+export function accepted(state: Collect, { client, samples, steps, bytes, cost: used }: Update): Collect {
   const { cost, reported, refused } = state;
+  const { roles } = cost;
+  const measured = roles && { roles: { ...roles, clients: together(roles.clients, used) } };
   return {
     ...state,
     reported: [...reported, { client, samples, meanLoss: mean(steps.map(({ loss }) => loss)) }],
     refused: refused.filter((other) => other !== client),
-    cost: { ...cost, bytes: { ...cost.bytes, up: cost.bytes.up + bytes } },
+    cost: { ...cost, bytes: { ...cost.bytes, up: cost.bytes.up + bytes }, ...measured },
   };
 }
 
@@ -148,8 +162,8 @@ export function forgotten(state: Collect, client: number): Collect {
   return { ...state, reported: state.reported.filter((update) => update.client !== client) };
 }
 
-export function collecting(state: Collect, seconds: number): Collect {
-  return spend(state, 'local', seconds);
+export function collecting(state: Collect, spent: Spent): Collect {
+  return spend(state, 'local', spent);
 }
 
 /**
@@ -185,20 +199,25 @@ export function retried(state: Collect, quorum: number, maxRoundRetries: number)
   return { at: 'Publish', round, attempt: attempt + 1, alignmentLoss, cost };
 }
 
-export function aggregated(state: Aggregate, seconds: number): Evaluate {
-  const { round, selected, dropped, refused, alignmentLoss, cost } = spend(state, 'aggregate', seconds);
+export function aggregated(state: Aggregate, spent: Spent): Evaluate {
+  const { round, selected, dropped, refused, alignmentLoss, cost } = spend(state, 'aggregate', spent);
   // By client, so that the mean does not depend on who was first.
   const reported = state.reported.toSorted((a, b) => a.client - b.client);
   const samples = reported.reduce((sum, update) => sum + update.samples, 0);
   const localLoss = reported.reduce((sum, update) => sum + update.samples * update.meanLoss, 0) / samples;
   const clients = { selected, reported: reported.map(({ client }) => client), dropped, refused };
-  return { at: 'Evaluate', round, report: { round, clients, alignmentLoss, localLoss, ...cost } };
+  return { at: 'Evaluate', round, report: { round, clients, alignmentLoss, localLoss, ...reportedCost(cost) } };
 }
 
 /** @param evaluation null when none was due */
-export function evaluated({ round, report }: Evaluate, evaluation: Evaluation | null, seconds: number): Checkpoint {
-  const spent = { ...report.seconds, evaluate: report.seconds.evaluate + seconds };
-  return { at: 'Checkpoint', round, report: { ...report, ...(evaluation && { evaluation }), seconds: spent } };
+export function evaluated({ round, report }: Evaluate, evaluation: Evaluation | null, spent: Spent): Checkpoint {
+  const { bytes, seconds, cost: roles } = report;
+  const { cost } = spend({ cost: { bytes, seconds, ...(roles && { roles }) } }, 'evaluate', spent);
+  return { at: 'Checkpoint', round, report: { ...report, ...(evaluation && { evaluation }), ...reportedCost(cost) } };
+}
+
+function reportedCost({ bytes, seconds, roles }: Cost): Pick<Static<typeof Report>, 'bytes' | 'seconds' | 'cost'> {
+  return { bytes, seconds, ...(roles && { cost: roles }) };
 }
 
 export function next({ round }: Checkpoint, rounds: number): Align | Finished {

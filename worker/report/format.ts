@@ -2,6 +2,7 @@ import { stripVTControlCharacters } from 'node:util';
 
 const missing = '–';
 const integers = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+const flopUnits = ['', 'k', 'M', 'G', 'T', 'P', 'E', 'Z', 'Y'] as const;
 const byteUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
 
 /** 12345 → "12,345". */
@@ -11,13 +12,22 @@ export function formatCount(value: number): string {
 
 /** Bytes in binary units: 1536 → "1.50 KiB". */
 export function formatBytes(bytes: number): string {
-  let value = bytes;
+  return inUnits(bytes, 1024, byteUnits);
+}
+
+/** Floating-point operations in decimal units: 1.5e12 → "1.50 TFLOP". */
+export function formatFlops(flops: number): string {
+  return `${inUnits(flops, 1000, flopUnits)}FLOP`;
+}
+
+function inUnits(amount: number, step: number, units: readonly string[]): string {
+  let value = amount;
   let unit = 0;
-  while (Math.abs(value) >= 1024 && unit < byteUnits.length - 1) {
-    value /= 1024;
+  while (Math.abs(value) >= step && unit < units.length - 1) {
+    value /= step;
     unit++;
   }
-  return `${unit === 0 ? value.toFixed(0) : threeDigits(value)} ${byteUnits[unit]}`;
+  return `${unit === 0 ? value.toFixed(0) : threeDigits(value)} ${units[unit]}`;
 }
 
 /** A rate or a count that may be below one: three significant digits, thousands grouped. */

@@ -7,6 +7,7 @@ import { formatBytes, formatCount, formatDuration, formatIndices, formatLoss, fo
 import { accuracyFigure, lossFigure, roundLossFigure, stepLossFigure } from './loss-figures.ts';
 import { bytesFigure, clientsFigure, timeFigure } from './round-figures.ts';
 import { partitionTable } from './partition-table.ts';
+import { costTables } from './cost-tables.ts';
 import { style } from './style.ts';
 
 /** Beyond this many points a curve is binned: more than a figure has pixels only makes the file larger. */
@@ -45,6 +46,7 @@ export function renderReport(report: RunReport, curves: LossCurves, version: str
 ${[scores(report), facts(report)]}
 </section>
 ${layers(report)}
+${report.cost === null ? '' : costTables(report.cost)}
 <h2>Figures</h2>
 ${figures.length === 0 ? html`<p class="note">No round has finished yet.</p>` : html`<div class="figures">${figures.map(figure)}</div>`}
 ${[...(report.partition.length === 0 ? [] : [partitionTable(report.partition)]), roundsTable(report.rounds)]}

@@ -1,7 +1,8 @@
 import type { ForeseenPlan, RunReport, Score } from '../events.ts';
+import { savingRows, usageRows } from './cost-tables.ts';
 import { formatBytes, formatCount, formatDuration, formatIndices, formatLoss, formatPercent, printable } from './format.ts';
 
-/** What a finished run prints: its scores and where its results are. */
+/** What a finished run prints: its scores, its cost and where its results are. */
 export function summaryText(report: RunReport, folder: string): string {
   const seconds = report.rounds.reduce((sum, round) => sum + Object.values(round.seconds).reduce((a, b) => a + b, 0), 0);
   const scores: string[][] = [];
@@ -13,6 +14,7 @@ export function summaryText(report: RunReport, folder: string): string {
   }
   return [
     ...table(scores, 'right'),
+    ...(report.cost === null ? [] : [...table(usageRows(report.cost), 'right'), ...table(savingRows(report.cost), 'right')]),
     `${formatCount(report.rounds.length)} rounds in ${formatDuration(seconds)}; adapter SHA-256 ${report.adapterSha256 ?? 'not written yet'}`,
     `report: ${printable(folder)}/report.html`,
     '',

@@ -95,7 +95,8 @@ async function train(client: Client): Promise<void> {
   const signal = AbortSignal.any([leave, broken.signal]);
   const computes = Array.from({ length: spec.client.parallelClients }, () => new Compute({ threads: context.threads, provider: context.provider }));
   try {
-    const trainers = await loadTrainers({ spec, model, clients, computes, trace: null });
+    const place = { provider: context.provider, ownProcess: true };
+    const trainers = await loadTrainers({ spec, model, clients, computes, place, trace: null });
     log.info({ parallelClients: trainers.length }, 'ready to train');
     const workers = trainers.map(async (trainer) => {
       const transport = new RedisClientTransport(address, keys, { lockMs: context.lockMs });

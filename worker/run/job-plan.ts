@@ -3,6 +3,8 @@ import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { RunPlan } from '../events.ts';
 import { alignmentSteps } from '../federation/batches.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
+import { tokenFlops, type Shape } from '../model/flops.ts';
+import { loraLayout } from '../model/lora-layout.ts';
 import { comparedLayers } from '../model/programs/alignment.ts';
 import { jobMemory } from './job-memory.ts';
 import { STATES_DISK, STATES_MEMORY } from './roles.ts';
@@ -39,10 +41,24 @@ export function planJob(model: FederatedModel, spec: FedBiOTJobSpec, { publicSeq
       fullModel: total(full, 'bytes'),
       emulatorBundle: total(bundle, 'bytes'),
       roundDown: (adapter.layout.size + emulator.layout.size) * FLOAT_BYTES,
+      fullModelRoundDown: (adapter.layout.size + loraLayout(config, split.teacher, spec.emulator.alignment.lora).size) * FLOAT_BYTES,
       roundUp: adapter.layout.size * FLOAT_BYTES,
       hiddenStateCache,
     },
+    flops: tokenFlops(shapeOf(model, spec), spec.emulator.alignment),
     memory: { ...memory, available, fits: memory.run <= available },
+  };
+}
+
+function shapeOf({ config, split }: FederatedModel, { adapter, emulator }: FedBiOTJobSpec): Shape {
+  return {
+    config,
+    adapterLora: adapter.lora,
+    emulatorLora: emulator.alignment.lora,
+    teacherLayers: split.teacher.length,
+    emulatorLayers: split.emulator.length,
+    frontLayers: split.front.length,
+    tailLayers: split.tail.length,
   };
 }
 

@@ -11,6 +11,7 @@ import { AdapterTrainer } from '../federation/local-update.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import type { ClientData, ServerData } from './job-data.ts';
+import { clientMeter, type Place } from './meters.ts';
 import type { TraceWriter } from './trace.ts';
 
 /** Memory for hidden states that are constants of the job, and disk for those of the public data. */
@@ -63,17 +64,19 @@ export interface TrainerOptions {
   readonly model: FederatedModel;
   readonly clients: ClientData['clients'];
   readonly computes: readonly Compute[];
+  readonly place: Place;
   readonly trace: TraceWriter | null;
 }
 
 /** Loads a trainer into each compute process; each can train any client. */
-export async function loadTrainers({ spec, model, clients, computes, trace }: TrainerOptions): Promise<LocalTrainer[]> {
+export async function loadTrainers({ spec, model, clients, computes, place, trace }: TrainerOptions): Promise<LocalTrainer[]> {
   const batches = batchesOf(spec, { publicSequences: [], clients });
+  const metered = clientMeter(place);
   const trainers: LocalTrainer[] = [];
   for (const compute of computes) {
-    trainers.push(
-      await AdapterTrainer.load({ compute, model, spec: spec.federation.local, seed: spec.seed, batches, ...(trace ? { onBatch: trace.localBatch.bind(trace) } : {}) }),
-    );
+    const onBatch = trace ? { onBatch: trace.localBatch.bind(trace) } : {};
+    const trainer = await AdapterTrainer.load({ compute, model, spec: spec.federation.local, seed: spec.seed, batches, ...onBatch });
+    trainers.push(metered(trainer, compute));
   }
   return trainers;
 }

@@ -12,6 +12,7 @@ import type { Tokenizer } from '../model/tokenizer.ts';
 import type { ServerData } from './job-data.ts';
 import { startingLora } from './job-model.ts';
 import { absoluteUri, type UriFolders } from './job-record.ts';
+import { serverMeter, type Place } from './meters.ts';
 import { loadServerRoles } from './roles.ts';
 import type { RunRecord } from './run-record.ts';
 import type { TraceWriter } from './trace.ts';
@@ -29,6 +30,7 @@ export interface ServerSide {
   readonly tokenizer: Tokenizer;
   readonly data: ServerData;
   readonly compute: Compute;
+  readonly place: Place;
   readonly directory: RunDirectory;
   readonly record: RunRecord;
   readonly plan: RunPlan;
@@ -38,7 +40,7 @@ export interface ServerSide {
   readonly onEvaluation: (done: number, total: number) => void;
   readonly signal: AbortSignal;
   /** Carries the rounds out, by whatever way the clients are reached. */
-  readonly federate: (coordination: Omit<Coordination, 'transport'>) => Promise<Outcome>;
+  readonly federate: (coordination: Omit<Coordination, 'transport' | 'sharesProcesses'>) => Promise<Outcome>;
 }
 
 /** The server's whole part in a run, from where its record stands to the adapter and the reports in its folder. */
@@ -70,6 +72,7 @@ export async function runServerSide(run: ServerSide): Promise<RunResult> {
       onEvaluation: run.onEvaluation,
       trace,
       clock: systemClock,
+      meter: serverMeter(compute, run.place),
       signal,
       checkpoints: { save: record.save },
       from,

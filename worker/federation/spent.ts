@@ -1,0 +1,31 @@
+import { NOTHING } from '../cost.ts';
+import type { RoleCost } from '../events.ts';
+import type { Meter } from './contracts.ts';
+import type { Clock } from './clock.ts';
+
+/** What a piece of the server's work took: by the clock, and of its processes. */
+export interface Spent {
+  readonly seconds: number;
+  readonly cost: RoleCost;
+}
+
+export interface Measured {
+  readonly clock: Pick<Clock, 'now'>;
+  readonly meter: Meter;
+}
+
+/** Of who computes nothing. */
+export const unmetered: Meter = { gpus: 0, read: async () => ({ cpuSeconds: 0, peakMemoryBytes: 0 }) };
+
+/** Begins to measure a piece of work; what it gives is called at the end. */
+export async function measure({ clock, meter }: Measured): Promise<(tokens?: number) => Promise<Spent>> {
+  const before = await meter.read();
+  const began = clock.now();
+  return async (tokens = 0) => {
+    const seconds = clock.now() - began;
+    const { cpuSeconds, peakMemoryBytes } = await meter.read();
+    return { seconds, cost: { cpuSeconds: cpuSeconds - before.cpuSeconds, gpuSeconds: seconds * meter.gpus, tokens, peakMemoryBytes } };
+  };
+}
+
+export const NOTHING_SPENT: Spent = { seconds: 0, cost: NOTHING };

@@ -97,6 +97,7 @@ async function federate(preparation: Preparation): Promise<RunResult> {
   const { spec } = job;
   const model = await federateModel(stored, spec, influenceOnPublicData(computes[0], data.publicSequences, spec.seed));
   const plan = planJob(model, spec, { publicSequences: data.publicSequences.length, workers: computes.length, available: availableMemory() });
+  const place = { provider: preparation.provider, ownProcess: false };
   const trace = preparation.trace === null ? null : new TraceWriter(preparation.trace, model);
   const record = await RunRecord.open({ directory, layouts: layoutsOf(model), spec, partition: data.partition, onEvent });
   try {
@@ -105,6 +106,7 @@ async function federate(preparation: Preparation): Promise<RunResult> {
       job,
       model,
       compute: computes[0],
+      place,
       record,
       plan,
       warnings: [...preparation.warnings, ...memoryWarning(plan)],
@@ -113,7 +115,7 @@ async function federate(preparation: Preparation): Promise<RunResult> {
       federate: async (coordination) =>
         federateInProcess({
           ...coordination,
-          trainers: await loadTrainers({ spec, model, clients: data.clients, computes, trace }),
+          trainers: await loadTrainers({ spec, model, clients: data.clients, computes, place, trace }),
           onLocalStep: (step) => onEvent({ event: 'localStep', ...step }),
         }),
     });

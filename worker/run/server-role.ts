@@ -154,6 +154,7 @@ async function train(server: Server, compute: Compute): Promise<RunResult> {
       stored,
       model,
       compute,
+      place: { provider: context.provider, ownProcess: true },
       directory,
       record,
       plan: planJob(model, spec, { publicSequences: data.publicSequences.length, workers: 1, available: availableMemory() }),
@@ -163,7 +164,7 @@ async function train(server: Server, compute: Compute): Promise<RunResult> {
       federate: async (coordination) => {
         server.onTraining();
         bulletin.progress(follower.progress);
-        return coordinate({ ...coordination, transport: interruptible(transport, signal) });
+        return coordinate({ ...coordination, transport: interruptible(transport, signal), sharesProcesses: false });
       },
     });
   } finally {

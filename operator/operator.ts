@@ -81,6 +81,7 @@ export async function startOperator(config: OperatorConfig, version: string, log
     request: metrics.request,
     changed: (key) => queue.add(key),
     removed: (job) => void mirrors.forget(job, candidate.leads()),
+    watch: metrics.watch,
   });
   const mirrors = new MirrorPool({
     defaultUrl: config.redisUrl,
@@ -92,6 +93,7 @@ export async function startOperator(config: OperatorConfig, version: string, log
     },
     changed: (key) => queue.add(key),
     connected: metrics.redisConnected,
+    memory: metrics.redisMemory,
     now: Date.now,
   });
   const ports: ReconcilePorts = {
@@ -108,7 +110,7 @@ export async function startOperator(config: OperatorConfig, version: string, log
   });
 
   const readiness = new Readiness({ client, log, missing: () => cluster.missing() });
-  jobMetrics(registry, () => cluster.jobs().map((job) => ({ job, progress: mirrors.progressOf(job.metadata.uid) })));
+  jobMetrics(registry, () => cluster.jobs().map((job) => ({ job, progress: mirrors.progressOf(job.metadata.uid), pods: cluster.podsOf(job) })));
   const app = await httpServer({
     reader: { jobs: () => cluster.jobs(), getJob: ports.getJob, progressOf: ports.progressOf, reportOf: (job) => mirrors.reportOf(job) },
     access: new Access(kubernetesReviews(client)),

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
 import { LABEL, MANAGER } from '../plan/labels.ts';
 import type { JobObject } from '../reconcile/ports.ts';
 import type { ApiClient } from './api-client.ts';
@@ -28,6 +29,7 @@ export interface CachesSettings {
   readonly times: CacheTimes;
   changed(key: string): void;
   removed(job: JobObject): void;
+  readonly watch: OperatorMetrics['watch'];
 }
 
 /** Jobs and what was made for them, as the watches last told. */

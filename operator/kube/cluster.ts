@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { jobLog } from '../log.ts';
 import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
 import { namesOf } from '../plan/names.ts';
-import type { JobObject, Observed, ReconcilePorts } from '../reconcile/ports.ts';
+import type { JobObject, Observed, ObservedPod, ReconcilePorts } from '../reconcile/ports.ts';
 import { isRedisUrl, redisPort } from '../redis-url.ts';
 import { ApiClient } from './api-client.ts';
 import { CACHE_TIMES, Caches } from './caches.ts';
@@ -24,6 +24,8 @@ export interface ClusterSettings {
   changed(key: string): void;
   /** The job is gone. */
   removed(job: JobObject): void;
+  /** Counts watches that begin anew. */
+  readonly watch: OperatorMetrics['watch'];
   readonly times?: Partial<CacheTimes>;
   readonly requestTimeoutMs?: number;
 }
@@ -55,6 +57,7 @@ export class Cluster {
         this.#events.forget(job.metadata.uid);
         settings.removed(job);
       },
+      watch: settings.watch,
     });
     this.ports = {
       ...writes(this.#client, this.#caches),
@@ -77,6 +80,11 @@ export class Cluster {
   /** Every job that can be understood. */
   jobs(): readonly JobObject[] {
     return this.#caches.jobs.store.all().flatMap(({ job }) => (job === null ? [] : [job]));
+  }
+
+  /** The pods made for a job. */
+  podsOf({ metadata }: JobObject): readonly ObservedPod[] {
+    return this.#caches.pods.store.ofJob(`${metadata.namespace}/${metadata.name}`);
   }
 
   /** URL of the Redis that the job brings; null: it brings none, or its Secret cannot be read. */
@@ -104,7 +112,7 @@ export class Cluster {
     if (missing !== null) throw new Error(missing);
     const { name, namespace } = job.metadata;
     const names = namesOf(name);
-    const { configMaps, secrets, services, claims, policies, batchJobs, pods } = this.#caches;
+    const { configMaps, secrets, services, claims, policies, batchJobs } = this.#caches;
     return {
       configMap: configMaps.store.get(namespace, names.configMap),
       credentials: secrets.store.get(namespace, names.credentials),
@@ -114,7 +122,7 @@ export class Cluster {
       outputClaim: claims.store.get(namespace, names.output),
       serverPolicy: policies.store.get(namespace, names.server),
       clientsPolicy: policies.store.get(namespace, names.clients),
-      pods: pods.store.ofJob(`${namespace}/${name}`),
+      pods: this.podsOf(job),
       redisPort: portOf(await this.#redisUrl(job)),
     };
   }

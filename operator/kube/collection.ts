@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
 import type { ApiClient } from './api-client.ts';
 import { ListWatch } from './list-watch.ts';
 import type { WatchTimes } from './list-watch.ts';
@@ -17,6 +18,7 @@ export interface CollectionSettings<T extends Stored> {
   readonly store: Store<T>;
   readonly log: Logger;
   readonly times: WatchTimes;
+  readonly watch: OperatorMetrics['watch'];
 }
 
 /** The objects of one kind in all namespaces that matter, followed by a watch in each, or by one for all. */
@@ -26,10 +28,11 @@ export class Collection<T extends Stored> {
   readonly #read: Read<T>;
   readonly #watches: readonly { readonly namespace: string | null; readonly watch: ListWatch<T> }[];
 
-  constructor({ client, resource, namespaces, labelSelector, read, store, log, times }: CollectionSettings<T>) {
+  constructor({ client, resource, namespaces, labelSelector, read, store, log, times, watch }: CollectionSettings<T>) {
     this.resource = resource;
     this.store = store;
     this.#read = read;
+    watch.added(resource.plural);
     this.#watches = (namespaces ?? [null]).map((namespace) => ({
       namespace,
       watch: new ListWatch({
@@ -42,6 +45,7 @@ export class Collection<T extends Stored> {
         replace: (objects) => store.replace(objects, namespace),
         put: (object) => store.put(object),
         drop: (metadata) => store.drop(metadata),
+        restarted: () => watch.restarted(resource.plural),
       }),
     }));
   }

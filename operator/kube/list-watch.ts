@@ -36,6 +36,8 @@ export interface ListWatchSettings<T> {
   replace(objects: readonly T[]): void;
   put(object: T): void;
   drop(metadata: Metadata): void;
+  /** Watching begins anew after something went wrong; not when the API server has ended a watch in its time. */
+  restarted(): void;
 }
 
 const PAGE_SIZE = 500;
@@ -97,7 +99,9 @@ export class ListWatch<T> {
         if (needsList(error)) this.#version = null;
         log.warn({ reason: error instanceof Error ? error.message : String(error), failures }, 'watch interrupted');
       }
-      if (failures > 0) await sleep(pauseMs(failures, times), undefined, { signal: this.#stop.signal }).catch(() => undefined);
+      if (failures === 0) continue;
+      this.#settings.restarted();
+      await sleep(pauseMs(failures, times), undefined, { signal: this.#stop.signal }).catch(() => undefined);
     }
   }
 

@@ -1,5 +1,8 @@
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
+import { one, registerSeries } from '../../worker/metrics/series.ts';
+import type { Series } from '../../worker/metrics/series.ts';
+import type { RedisMemory } from '../progress/redis-memory.ts';
 
 /** The controller's name in every label. */
 export const CONTROLLER = 'fedbiotjob';
@@ -28,7 +31,32 @@ export interface OperatorMetrics {
   leading(isLeader: boolean): void;
   /** Whether the operator hears of progress from the default Redis. */
   redisConnected(isConnected: boolean): void;
+  /** What the default Redis says of its memory; null: it says nothing. */
+  redisMemory(memory: RedisMemory | null): void;
+  /** Watches of the API server, by the plural of the resource. */
+  readonly watch: {
+    added(resource: string): void;
+    /** It begins anew after something went wrong. */
+    restarted(resource: string): void;
+  };
 }
+
+const MEMORY_SERIES: readonly Series<RedisMemory>[] = [
+  {
+    name: 'fedbiot_operator_redis_memory_used_bytes',
+    help: "Memory that the operator's Redis uses, of a Redis Cluster its fullest master; none while it does not answer.",
+    kind: 'gauge',
+    labels: [],
+    samples: ({ used }) => one(used),
+  },
+  {
+    name: 'fedbiot_operator_redis_memory_max_bytes',
+    help: "The most memory that the operator's Redis may use (maxmemory), of a Redis Cluster its fullest master; 0: no limit; none while it does not answer.",
+    kind: 'gauge',
+    labels: [],
+    samples: ({ max }) => one(max),
+  },
+];
 
 export function operatorMetrics(registry: Registry, settings: { readonly workers: number; readonly lease: string }): OperatorMetrics {
   const registers = [registry];
@@ -54,6 +82,9 @@ export function operatorMetrics(registry: Registry, settings: { readonly workers
   const requests = counter('rest_client_requests_total', 'Requests to the API server.', ['code', 'method', 'host']);
   const leader = gauge('leader_election_master_status', '1 on the replica that leads, else 0.', ['name']);
   const redis = gauge('fedbiot_operator_redis_connected', '1 while the operator hears of progress from its Redis, else 0.', []);
+  const restarts = counter('fedbiot_operator_watch_restarts_total', 'Watches of the API server that began anew after something went wrong.', ['resource']);
+  let memory: RedisMemory | null = null;
+  registerSeries(registry, MEMORY_SERIES, [], () => (memory === null ? [] : [{ labels: {}, view: memory }]));
 
   for (const result of RESULTS) reconciles.inc({ ...controller, result }, 0);
   errors.inc(controller, 0);
@@ -98,5 +129,12 @@ export function operatorMetrics(registry: Registry, settings: { readonly workers
     request: (method, host, code) => requests.inc({ code: String(code), method, host }),
     leading: (isLeader) => leader.set({ name: settings.lease }, Number(isLeader)),
     redisConnected: (isConnected) => redis.set(Number(isConnected)),
+    redisMemory(told) {
+      memory = told;
+    },
+    watch: {
+      added: (resource) => restarts.inc({ resource }, 0),
+      restarted: (resource) => restarts.inc({ resource }),
+    },
   };
 }

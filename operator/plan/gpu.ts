@@ -1,13 +1,26 @@
 import { isRecord } from '../../crds/schema/node.ts';
+import type { JobObject } from '../reconcile/ports.ts';
+import type { Role } from './labels.ts';
+import { WORKER } from './worker-container.ts';
 
 /** Resources under which NVIDIA's device plugin offers whole GPUs (nvidia.com/gpu) and parts of them (nvidia.com/mig-…). */
 const isGpu = (resource: string) => resource === 'nvidia.com/gpu' || resource.startsWith('nvidia.com/mig-');
 
 /** Whether a container's resources ask for a GPU. */
-export function asksForGpu(resources: unknown): boolean {
-  return ['limits', 'requests'].some((kind) =>
-    Object.entries(fieldsOf(fieldsOf(resources)[kind])).some(([name, quantity]) => isGpu(name) && Number(quantity) !== 0),
-  );
+export const asksForGpu = (resources: unknown): boolean => Object.values(gpusIn(resources)).some((quantity) => Number(quantity) !== 0);
+
+/** GPUs, or parts of one, that each pod of a role asks for: by its resources, and by what its podTemplate says of them instead. */
+export function gpusOf({ spec }: JobObject, role: Role): number {
+  const own = spec[role];
+  const worker = own?.podTemplate?.spec?.containers?.find(({ name }) => name === WORKER);
+  const quantities = { ...gpusIn(own?.resources), ...gpusIn(worker?.resources) };
+  return Object.values(quantities).reduce<number>((sum, quantity) => sum + Number(quantity), 0);
 }
+
+/** What is asked for, by resource. A container's request of a GPU is its limit. */
+const gpusIn = (resources: unknown): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    ['requests', 'limits'].flatMap((kind) => Object.entries(fieldsOf(fieldsOf(resources)[kind])).filter(([name]) => isGpu(name))),
+  );
 
 const fieldsOf = (value: unknown) => (isRecord(value) ? value : {});

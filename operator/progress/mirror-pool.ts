@@ -5,6 +5,8 @@ import { jobLog } from '../log.ts';
 import type { JobObject } from '../reconcile/ports.ts';
 import { instant } from '../status/observed-job.ts';
 import { ProgressMirror } from './mirror.ts';
+import type { MirrorSettings } from './mirror.ts';
+import type { RedisMemory } from './redis-memory.ts';
 import { isRedisUrl } from '../redis-url.ts';
 
 /** Where a Redis is; the URL holds a password, and is never told. */
@@ -26,6 +28,8 @@ export interface MirrorPoolSettings {
   changed(key: string): void;
   /** Whether the default Redis answers. */
   connected(isConnected: boolean): void;
+  /** What the default Redis says of its memory; null: nothing. */
+  memory(memory: RedisMemory | null): void;
   /** Milliseconds since 1970. */
   now(): number;
   /** How often to look for the Redis of jobs whose own does not answer. */
@@ -64,10 +68,10 @@ export class MirrorPool {
   #closed = false;
 
   constructor(settings: MirrorPoolSettings) {
-    const { defaultUrl, log, connected, settleMs = SETTLE_MS } = settings;
+    const { defaultUrl, log, connected, memory, settleMs = SETTLE_MS } = settings;
     this.#settings = settings;
     this.#default =
-      defaultUrl === null ? null : this.#open({ url: defaultUrl, ca: null }, log, connected, (job) => job.spec.redis === undefined);
+      defaultUrl === null ? null : this.#open({ url: defaultUrl, ca: null }, { log, connected, memory }, (job) => job.spec.redis === undefined);
     this.#timer = setInterval(() => void this.#settle(), settleMs);
   }
 
@@ -168,21 +172,20 @@ export class MirrorPool {
       const mirrored = this.#mirrors.get(key);
       if (mirrored !== undefined) mirrored.isConnected = isConnected;
     };
-    const mirror = this.#open(address, log, connected, ({ metadata }) => uids.has(metadata.uid));
+    const mirror = this.#open(address, { log, connected }, ({ metadata }) => uids.has(metadata.uid));
     const mirrored: Mirrored = { address: key, mirror, uids, isConnected: false };
     this.#mirrors.set(key, mirrored);
     return mirrored;
   }
 
-  #open({ url, ca }: RedisAddress, log: Logger, connected: (isConnected: boolean) => void, isMirrored: (job: JobObject) => boolean): ProgressMirror {
+  #open({ url, ca }: RedisAddress, listeners: Pick<MirrorSettings, 'log' | 'connected' | 'memory'>, isMirrored: (job: JobObject) => boolean): ProgressMirror {
     const { jobs, changed } = this.#settings;
     return new ProgressMirror({
       url,
       ...(ca === null ? {} : { ca }),
-      log,
+      ...listeners,
       jobs: () => jobs().filter((job) => isMirrored(job) && this.#mayTell(job)).map(({ metadata }) => ({ key: `${metadata.namespace}/${metadata.name}`, uid: metadata.uid })),
       changed,
-      connected,
     });
   }
 

@@ -7,6 +7,8 @@ import { isClusterNode, openCluster } from '../../worker/transport/redis/redis-c
 import type { ConnectionOptions, RedisConnection } from '../../worker/transport/redis/redis-cluster.ts';
 import { removeJobKeys } from '../../worker/transport/redis/remove-job-keys.ts';
 import { readProgress, readReport } from './read-json.ts';
+import { readRedisMemory } from './redis-memory.ts';
+import type { RedisMemory } from './redis-memory.ts';
 
 /** A job that tells of its progress through the mirror's Redis; `key` is `namespace/name`. */
 export interface MirroredJob {
@@ -26,6 +28,8 @@ export interface MirrorSettings {
   changed(key: string): void;
   /** Redis answers, or does not any more. */
   connected(isConnected: boolean): void;
+  /** What Redis says of its memory, asked as often as jobs are looked at; null: it says nothing. Without it nobody asks. */
+  readonly memory?: (memory: RedisMemory | null) => void;
   /** How often every job is looked at though nothing was published. */
   readonly pollMs?: number;
   /** Least time between two readings of one job, and so between two changes of its status that are progress alone. */
@@ -132,7 +136,10 @@ export class ProgressMirror {
       connected(true);
       this.#lookAtAll();
     });
-    reader.on('close', () => connected(false));
+    reader.on('close', () => {
+      connected(false);
+      this.#settings.memory?.(null);
+    });
     return reader;
   }
 
@@ -152,7 +159,16 @@ export class ProgressMirror {
   }
 
   #lookAtAll(): void {
-    if (this.#reader?.status === 'ready') for (const job of this.#settings.jobs()) this.#look(job);
+    if (this.#reader?.status !== 'ready') return;
+    for (const job of this.#settings.jobs()) this.#look(job);
+    void this.#measure(this.#reader);
+  }
+
+  async #measure(reader: RedisConnection): Promise<void> {
+    const { memory } = this.#settings;
+    if (memory === undefined) return;
+    const told = await readRedisMemory(reader).catch(() => null);
+    memory(reader.status === 'ready' ? told : null);
   }
 
   /** At once, but at most once in a pause; what comes in between is looked at after it. */

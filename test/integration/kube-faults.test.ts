@@ -51,6 +51,7 @@ t.test('what happens to the API server and on the way to it', { skip: noApiServe
     await shows(seen, 'b,c');
     t.match(seen.removed, [{ metadata: { name: 'a' } }]);
     t.notMatch(seen.log(), /: 410 /);
+    t.equal(new Set(seen.restarted).size, 8, 'all watches began anew');
     for (const name of ['b', 'c']) await remove(name);
   });
 
@@ -154,6 +155,7 @@ t.test('what happens to the API server and on the way to it', { skip: noApiServe
       replace: (all) => told.push(all.map(({ metadata }) => metadata.name)),
       put: ({ metadata }) => told.push([metadata.name]),
       drop: ({ name }) => told.push(['gone', name]),
+      restarted: () => t.fail('nothing went wrong'),
     });
     watch.start();
     t.teardown(async () => {

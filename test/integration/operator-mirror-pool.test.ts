@@ -4,6 +4,7 @@ import type { Test } from 'tap';
 import { createLog } from '../../operator/log.ts';
 import { MirrorPool } from '../../operator/progress/mirror-pool.ts';
 import type { RedisAddress } from '../../operator/progress/mirror-pool.ts';
+import type { RedisMemory } from '../../operator/progress/redis-memory.ts';
 import type { JobObject } from '../../operator/reconcile/ports.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
 import { jobObject } from '../support/planned-job.ts';
@@ -21,7 +22,7 @@ function job(uid: string, own: boolean, status?: JobObject['status']): JobObject
 
 function poolOf(t: Test, defaultUrl: string | null, jobs: JobObject[], sweepAgainMs = 20) {
   const addresses = new Map<string, RedisAddress | null | Error>();
-  const seen = { changed: [] as string[], connected: false, log: '', asked: 0 };
+  const seen = { changed: [] as string[], connected: false, memory: null as RedisMemory | null, log: '', asked: 0 };
   const pool = new MirrorPool({
     defaultUrl,
     log: createLog('debug', { write: (line) => void (seen.log += line) }),
@@ -34,6 +35,7 @@ function poolOf(t: Test, defaultUrl: string | null, jobs: JobObject[], sweepAgai
     },
     changed: (key) => void seen.changed.push(key),
     connected: (isConnected) => void (seen.connected = isConnected),
+    memory: (memory) => void (seen.memory = memory),
     now: () => Date.parse('2026-01-01T00:02:00Z'),
     settleMs: 20,
     sweepAgainMs,
@@ -54,7 +56,7 @@ const holds = (condition: boolean) => (condition ? true : null);
 const connectionsTo = async (redis: Redis) => Number(/connected_clients:(\d+)/.exec(await redis.info('clients'))?.[1]);
 
 t.test('each job is heard through its own Redis, and one Redis through one mirror', { skip: noRedis }, async (t) => {
-  const [ours, theirs] = [await startRedis(t), await startRedis(t, { password: 'hunter2' })];
+  const [ours, theirs] = [await startRedis(t), await startRedis(t, { password: 'hunter2', config: { maxmemory: '1gb' } })];
   const [a, b] = [connection(t, ours.url), connection(t, theirs.url)];
   await Promise.all([put(a, 'plain', 1), put(b, 'own-1', 2), put(b, 'own-2', 3)]);
   const jobs = [job('plain', false), job('own-1', true), job('own-2', true)];
@@ -81,6 +83,7 @@ t.test('each job is heard through its own Redis, and one Redis through one mirro
   t.equal(await b.exists(jobKeys('own-2').progress), 1, 'unless another replica leads');
   await until('the last one closes the mirror', SECONDS, async () => holds((await connectionsTo(b)) === before));
   t.notMatch(seen.log, /hunter2|127\.0\.0\.1/);
+  t.equal(seen.memory?.max, 0, "only the operator's own Redis is asked for its memory");
 });
 
 t.test('a Secret that is wrong is complained of once, in words without it, and heard when it is right', { skip: noRedis }, async (t) => {

@@ -4,6 +4,7 @@ import type { Test } from 'tap';
 import { createLog } from '../../operator/log.ts';
 import { ProgressMirror } from '../../operator/progress/mirror.ts';
 import type { MirroredJob } from '../../operator/progress/mirror.ts';
+import type { RedisMemory } from '../../operator/progress/redis-memory.ts';
 import { jobKeys, PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
 import { toldProgress as told } from '../support/told-progress.ts';
@@ -19,7 +20,7 @@ async function until(what: string, holds: () => boolean | Promise<boolean>): Pro
 const JOB: MirroredJob = { key: 'team/tune', uid: 'u-1' };
 
 function mirrorOf(t: Test, url: string, pollMs: number, pauseMs = 20) {
-  const seen = { changed: 0, connected: false, warnings: '' };
+  const seen = { changed: 0, connected: false, memory: null as RedisMemory | null, warnings: '' };
   const jobs = [JOB];
   const mirror = new ProgressMirror({
     url,
@@ -27,6 +28,7 @@ function mirrorOf(t: Test, url: string, pollMs: number, pauseMs = 20) {
     jobs: () => jobs,
     changed: () => void seen.changed++,
     connected: (isConnected) => void (seen.connected = isConnected),
+    memory: (memory) => void (seen.memory = memory),
     pollMs,
     pauseMs,
   });
@@ -125,4 +127,15 @@ t.test('the report is checked', { skip: noRedis }, async (t) => {
   t.equal(await mirror.reportOf(JOB.uid), null);
   await redis.set(keys.report, '{"job": 1}');
   await t.rejects(mirror.reportOf(JOB.uid), { name: 'NotUsable', message: /is not a report/ });
+});
+
+t.test("Redis's memory is told while it answers", { skip: noRedis }, async (t) => {
+  const server = await startRedis(t, { config: { maxmemory: '64mb' } });
+  const { seen } = mirrorOf(t, server.url, 50);
+  const told = () => seen.memory?.max === 64 * 2 ** 20 && seen.memory.used > 0;
+  await until('told', told);
+  await server.kill();
+  await until('nothing more is said', () => seen.memory === null);
+  await server.restart();
+  await until('told again', told);
 });

@@ -6,6 +6,7 @@ import type { Test } from 'tap';
 import { createLog } from '../../operator/log.ts';
 import { ProgressMirror } from '../../operator/progress/mirror.ts';
 import type { MirroredJob } from '../../operator/progress/mirror.ts';
+import type { RedisMemory } from '../../operator/progress/redis-memory.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
 import { RedisClientTransport } from '../../worker/transport/redis/client.ts';
 import { checkRedis, openRedis } from '../../worker/transport/redis/connect.ts';
@@ -80,13 +81,15 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
   t.test('the operator hears of jobs on every node, and removes their keys', async (t) => {
     const uids = await spread();
     const jobs: MirroredJob[] = uids.map((uid, i) => ({ key: `lab/job-${i}`, uid }));
-    const seen = { connected: false, warnings: '' };
+    const seen = { connected: false, memory: null as RedisMemory | null, warnings: '' };
+    await masters[1]?.config('SET', 'maxmemory', '32mb');
     const mirror = new ProgressMirror({
       url: nodes[2]?.url ?? '',
       log: createLog('warn', { write: (line) => void (seen.warnings += line) }),
       jobs: () => jobs,
       changed: () => {},
       connected: (now) => void (seen.connected = now),
+      memory: (memory) => void (seen.memory = memory),
       // What is heard was published.
       pollMs: 1_000_000,
       pauseMs: 10,
@@ -104,6 +107,7 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
       t.match(await until('the mirror has it', 30, () => mirror.progressOf(uid)), { fence: fence.token, sequence: 1, round: i + 1 });
     }
     t.strictSame(await Promise.all(uids.map(keysAt)), [[2, 0, 0], [0, 2, 0], [0, 0, 2]], 'a job on each');
+    t.equal(seen.memory?.max, 32 * 2 ** 20, 'the memory of the fullest node is told');
     t.equal(await mirror.reportOf(uids[1] ?? ''), null);
     await mirror.sweep(uids[0] ?? '');
     await mirror.sweep(uids[2] ?? '');

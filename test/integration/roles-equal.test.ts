@@ -33,6 +33,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     for (const { ports } of [server, ...clients]) t.equal((await fetch(`http://127.0.0.1:${ports.metrics}/readyz`)).status, 200, 'ready');
     const series = await (await fetch(`http://127.0.0.1:${server.ports.metrics}/metrics`)).text();
     t.match(series, /^fedbiot_round\{namespace="lab",job="pods"\} 2$/m);
+    t.match(series, /^fedbiot_queue_jobs\{namespace="lab",job="pods",queue="tasks"\} \d+$/m);
     const theirs = await Promise.all(clients.map(async ({ ports }) => (await fetch(`http://127.0.0.1:${ports.metrics}/metrics`)).text()));
     const answered = theirs.map((text) => Number(/^fedbiot_tasks_total\{outcome="answered",.*\} (\d+)$/m.exec(text)?.[1]));
     t.ok(answered.reduce((a, b) => a + b, 0) >= 4, `clients answered ${answered.join(' + ')} tasks`);

@@ -29,6 +29,8 @@ export interface SeenCluster {
   readonly ports: ReconcilePorts;
   readonly changed: readonly string[];
   readonly removed: readonly JobObject[];
+  /** Resources whose watch began anew after something went wrong. */
+  readonly restarted: readonly string[];
   readonly log: () => string;
   /** Method and code of each request. */
   readonly requests: readonly string[];
@@ -37,6 +39,7 @@ export interface SeenCluster {
 
 /** The operator's view of the cluster, begun, and what it tells. */
 export function watchCluster(t: Test, kubeconfig: string, settings: Partial<ClusterSettings> = {}): SeenCluster {
+  const restarted: string[] = [];
   const changed: string[] = [];
   const removed: JobObject[] = [];
   const requests: string[] = [];
@@ -45,6 +48,7 @@ export function watchCluster(t: Test, kubeconfig: string, settings: Partial<Clus
     kubeConfig: loadKubeConfig(kubeconfig),
     namespaces: null,
     log: createLog('info', { write: (text) => void (log += text) }),
+    watch: { added: () => undefined, restarted: (resource) => restarted.push(resource) },
     request: (method, _host, code) => requests.push(`${method} ${code}`),
     changed: (key) => changed.push(key),
     removed: (job) => removed.push(job),
@@ -56,6 +60,7 @@ export function watchCluster(t: Test, kubeconfig: string, settings: Partial<Clus
     cluster,
     ports: { ...cluster.ports, progressOf: () => null, now: () => Date.now(), freshToken: () => 'fresh' },
     changed,
+    restarted,
     removed,
     log: () => log,
     requests,

@@ -33,7 +33,7 @@ async function follow(t: Test, script: Script, times: Partial<WatchTimes> = {}, 
     script[what](request, response, ++count[what]);
   });
   const told: string[] = [];
-  const seen = { log: '' };
+  const seen = { log: '', restarts: 0 };
   const counted: string[] = [];
   const client = new ApiClient({ kubeConfig: stub.kubeConfig, request: (method, _host, code) => counted.push(`${method} ${code}`) });
   const watch = new ListWatch<WholeObject>({
@@ -46,6 +46,7 @@ async function follow(t: Test, script: Script, times: Partial<WatchTimes> = {}, 
     replace: (objects) => told.push(`all ${objects.map(({ metadata }) => metadata.name)}`),
     put: ({ metadata }) => told.push(`${metadata.name} ${metadata.resourceVersion}`),
     drop: ({ name }) => told.push(`no ${name}`),
+    restarted: () => void seen.restarts++,
   });
   watch.start();
   t.teardown(async () => {
@@ -60,7 +61,7 @@ async function follow(t: Test, script: Script, times: Partial<WatchTimes> = {}, 
 const hold = () => undefined;
 
 t.test('pages, then events, then where it was', async (t) => {
-  const { told, watch, requests, counted } = await follow(
+  const { told, seen, watch, requests, counted } = await follow(
     t,
     {
       list: ({ query }, response) => {
@@ -90,11 +91,12 @@ t.test('pages, then events, then where it was', async (t) => {
     { resourceVersion: '15' },
   ]);
   t.strictSame(counted.slice(0, 3), ['GET 200', 'GET 200', 'GET 200']);
+  t.equal(seen.restarts, 0, 'a watch that ends in its time is none that failed');
 });
 
 t.test('history that is gone is listed again, however it is said', async (t) => {
   for (const said of ['answer', 'event'] as const) {
-    const { requests, hears } = await follow(t, {
+    const { requests, hears, seen } = await follow(t, {
       list: (_request, response, times) => answerJson(response, list(100 * times, [object(`list${times}`, times)])),
       watch: (_request, response, times) => {
         if (times > 1) hold();
@@ -105,6 +107,7 @@ t.test('history that is gone is listed again, however it is said', async (t) => 
     await hears('all list2');
     await until('a watch from there', 30, () => requests('watch').find(({ query }) => query['resourceVersion'] === '200') ?? null);
     t.equal(requests('list').length, 2, said);
+    t.equal(seen.restarts, 1, said);
   }
 });
 
@@ -141,6 +144,7 @@ t.test('any other fault waits, longer each time, and goes on from where it was',
   t.equal(requests('list').length, 1, 'no second list');
   t.ok(requests('watch').every(({ query }) => query['resourceVersion'] === '7'));
   t.match(seen.log, /etcd is away.*"failures":3/);
+  t.equal(seen.restarts, 4, 'an answer that is none, and says nothing, among them');
 });
 
 t.test('what cannot be read is listed anew', async (t) => {

@@ -5,70 +5,110 @@ import { serveMetrics } from '../../worker/metrics/metrics-server.ts';
 import { serverMetrics } from '../../worker/metrics/server-metrics.ts';
 import { REFUSAL_REASONS } from '../../worker/transport/refusal.ts';
 import { sampleEvents } from '../support/sample-run.ts';
+import { Scrape } from '../support/scrape.ts';
 
-const facts = { rounds: 4, clientsPerRound: 2, localSteps: 2 };
+const progressFacts = { rounds: 4, clientsPerRound: 2, localSteps: 2 };
+const jobFacts = { task: 'tokens', rounds: 4, quorum: 2, layerDropRate: 0.4 };
+const LABELS = { namespace: 'ns', job: 'sample' };
 
-/** The value of a series by its labels, besides namespace and job, which every series must have. */
-async function values(events: readonly RunEvent[]): Promise<Map<string, number>> {
-  const metrics = serverMetrics({ namespace: 'ns', job: 'sample' }, { task: 'tokens', rounds: 4 });
-  let progress = initialProgress(facts);
+/** Metrics that hear events at 5 s after 1970, after those of an earlier process. */
+async function told(events: readonly RunEvent[], earlier: readonly RunEvent[] = []): Promise<Scrape> {
+  const metrics = serverMetrics(LABELS, jobFacts, () => 5_000);
+  const fold = (progress: ReturnType<typeof initialProgress>, event: RunEvent) => foldProgress(progress, event, progressFacts);
+  let progress = earlier.reduce(fold, initialProgress(progressFacts));
+  if (earlier.length > 0) metrics.recall(earlier, progress);
   for (const event of events) {
-    progress = foldProgress(progress, event, facts);
+    progress = fold(progress, event);
     metrics.observe(event, progress);
   }
-  const series = new Map<string, number>();
-  for (const line of (await metrics.registry.metrics()).split('\n')) {
-    const found = /^(fedbiot_\w+)\{(.*)\} (\S+)$/.exec(line);
-    if (found === null) continue;
-    const labels = found[2]!.split(',');
-    t.ok(labels.includes('namespace="ns"') && labels.includes('job="sample"'), `${found[1]} says of which job it is`);
-    const rest = labels.filter((label) => !/^(namespace|job)=/.test(label)).sort();
-    series.set([found[1], ...rest].join(' '), Number(found[3]));
-  }
-  return series;
+  const scrape = new Scrape(await metrics.registry.metrics());
+  for (const { name, labels } of scrape.samples) t.match(labels, LABELS, `${name} says of which job it is`);
+  return scrape;
 }
 
 t.test('a run in numbers', async (t) => {
-  const series = await values(sampleEvents(4));
-  const close = (name: string, value: number) => t.ok(Math.abs((series.get(name) ?? NaN) - value) < 1e-9, `${name} is ${series.get(name)}, not ${value}`);
-  close('fedbiot_round', 4);
-  close('fedbiot_rounds', 4);
-  close('fedbiot_clients state="reported"', 2);
-  close('fedbiot_client_dropout_ratio', 0);
-  close('fedbiot_emulator_layer_dropout_ratio', 0.5);
-  close('fedbiot_accuracy_ratio model="adap_fu" task="tokens"', 0.18);
-  close('fedbiot_loss phase="alignment"', 0.25);
-  close('fedbiot_loss phase="local"', 0.5);
-  close('fedbiot_loss phase="eval"', 2.46);
-  close('fedbiot_alignment_gap', 0.44);
-  close('fedbiot_delta_bytes_total direction="up"', 128_000);
-  close('fedbiot_trained_tokens_total', (4 * 3 + 7 * 2) * 100);
-  close('fedbiot_step_duration_seconds_sum phase="align"', 12 * 0.05);
-  close('fedbiot_round_duration_seconds_sum phase="align"', 65);
-  close('fedbiot_round_duration_seconds_count phase="local"', 4);
+  const series = await told(sampleEvents(4));
+  const is = (value: number, name: string, labels: Readonly<Record<string, string>> = {}) => {
+    const found = series.value(name, labels) ?? Number.NaN;
+    t.ok(Math.abs(found - value) < 1e-9, `${name} ${JSON.stringify(labels)} is ${found}, not ${value}`);
+  };
+  is(4, 'fedbiot_round');
+  is(4, 'fedbiot_rounds');
+  is(5, 'fedbiot_last_progress_timestamp_seconds');
+  is(2, 'fedbiot_clients', { state: 'reported' });
+  is(2, 'fedbiot_quorum_clients');
+  is(0, 'fedbiot_client_dropout_ratio');
+  is(0.5, 'fedbiot_emulator_layer_dropout_ratio');
+  is(0.18, 'fedbiot_accuracy_ratio', { model: 'adap_fu', task: 'tokens' });
+  is(0.25, 'fedbiot_loss', { phase: 'alignment' });
+  is(0.5, 'fedbiot_loss', { phase: 'local' });
+  is(2.46, 'fedbiot_loss', { phase: 'eval' });
+  is(0.44, 'fedbiot_alignment_gap');
+  is(320_000, 'fedbiot_delta_bytes_total', { direction: 'down' });
+  is(128_000, 'fedbiot_delta_bytes_total', { direction: 'up' });
+  is(4 * 3 * 100, 'fedbiot_trained_tokens_total', { role: 'server' });
+  is(7 * 2 * 100, 'fedbiot_trained_tokens_total', { role: 'client' });
+  is(12 * 0.05, 'fedbiot_step_duration_seconds_sum', { phase: 'align' });
+  is(65, 'fedbiot_round_duration_seconds_sum', { phase: 'align' });
+  is(4, 'fedbiot_round_duration_seconds_count', { phase: 'local' });
+  is(12, 'fedbiot_cpu_seconds_total', { role: 'server' });
+  is(60, 'fedbiot_cpu_seconds_total', { role: 'client' });
+  is(0, 'fedbiot_gpu_seconds_total', { role: 'client' });
+  is(2 ** 28 + 4, 'fedbiot_peak_memory_bytes', { role: 'server' });
+  is(2 ** 27, 'fedbiot_peak_memory_bytes', { role: 'client' });
+  // As the sample's plan has it: 2 clients, the package of the full model 1.6 times as large.
+  is(2 * (4_000_000 - 2_400_000) + 320_000 * 0.6, 'fedbiot_saved_bytes');
+  is(1400 * (1_600 - 1_000) - 1200 * 2_000, 'fedbiot_saved_flops');
 });
 
-t.test('every series is there before anything happened', async (t) => {
-  const series = await values([]);
-  for (const reason of REFUSAL_REASONS) t.equal(series.get(`fedbiot_refused_results_total reason="${reason}"`), 0);
-  for (const phase of ['align', 'local', 'aggregate', 'evaluate']) t.equal(series.get(`fedbiot_round_duration_seconds_count phase="${phase}"`), 0);
-  for (const name of ['fedbiot_round', 'fedbiot_trained_tokens_total', 'fedbiot_alignment_gap', 'fedbiot_delta_bytes_total direction="down"']) t.equal(series.get(name), 0);
+t.test('what is counted is there before anything happened; what is measured is not', async (t) => {
+  const series = await told([]);
+  for (const reason of REFUSAL_REASONS) t.equal(series.value('fedbiot_refused_results_total', { reason }), 0);
+  for (const phase of ['align', 'local', 'aggregate', 'evaluate']) t.equal(series.value('fedbiot_round_duration_seconds_count', { phase }), 0);
+  for (const role of ['server', 'client']) {
+    for (const name of ['fedbiot_trained_tokens_total', 'fedbiot_cpu_seconds_total', 'fedbiot_gpu_seconds_total']) t.equal(series.value(name, { role }), 0, name);
+  }
+  t.equal(series.value('fedbiot_delta_bytes_total', { direction: 'down' }), 0);
+  t.equal(series.value('fedbiot_round'), 0);
+  t.equal(series.value('fedbiot_emulator_layer_dropout_ratio'), 0.4, 'as asked');
+  const measured = ['accuracy_ratio', 'loss', 'alignment_gap', 'last_progress_timestamp_seconds', 'peak_memory_bytes', 'saved_bytes', 'saved_flops'];
+  for (const name of measured) t.same(series.all(`fedbiot_${name}`), [], name);
+});
+
+t.test('a process that goes on counts on from where the one before it stopped', async (t) => {
+  const events = sampleEvents(4);
+  const second = events.findIndex((event) => event.event === 'phase' && event.round === 3);
+  const whole = await told(events);
+  const resumed = await told(events.slice(second), events.slice(0, second));
+  for (const { name, labels, value } of whole.samples.filter(({ name }) => /^fedbiot_(?!step|round_duration)/.test(name))) {
+    t.equal(resumed.value(name, labels), value, `${name} ${JSON.stringify(labels)}`);
+  }
+  t.equal(resumed.value('fedbiot_round_duration_seconds_count', { phase: 'local' }), 2, 'durations are those of this process');
 });
 
 t.test('a refusal is counted by its reason', async (t) => {
-  const series = await values([{ event: 'client', round: 1, client: 0, outcome: 'refused', reason: 'late' }]);
-  t.equal(series.get('fedbiot_refused_results_total reason="late"'), 1);
+  const series = await told([{ event: 'client', round: 1, client: 0, outcome: 'refused', reason: 'late' }]);
+  t.equal(series.value('fedbiot_refused_results_total', { reason: 'late' }), 1);
+});
+
+t.test('a loss that is no number is not told', async (t) => {
+  const score = { accuracy: null, loss: Number.NaN };
+  const series = await told([{ event: 'evaluation', round: 1, base: score, adapEmu: score, adapFu: score }]);
+  t.same(series.all('fedbiot_loss'), []);
+  t.same(series.all('fedbiot_alignment_gap'), []);
 });
 
 t.test('metrics, health and readiness over HTTP', async (t) => {
-  const { registry } = serverMetrics({ namespace: 'ns', job: 'sample' }, { task: 'tokens', rounds: 4 });
+  const { registry } = serverMetrics(LABELS, jobFacts);
   let isReady = false;
   const server = await serveMetrics(registry, { host: '127.0.0.1', port: 0, isReady: () => isReady });
   t.teardown(() => server.close());
   const get = (path: string) => fetch(`http://127.0.0.1:${server.port}${path}`);
   const metrics = await get('/metrics');
   t.match(metrics.headers.get('content-type'), /^text\/plain; version=0\.0\.4/);
-  t.match(await metrics.text(), /process_cpu_seconds_total\{namespace="ns",job="sample"\}/);
+  const scrape = new Scrape(await metrics.text());
+  t.ok((scrape.value('process_cpu_seconds_total', LABELS) ?? 0) > 0);
+  t.ok(scrape.types.has('nodejs_eventloop_lag_p99_seconds'));
   t.equal((await get('/healthz')).status, 200);
   t.equal((await get('/readyz')).status, 503);
   isReady = true;

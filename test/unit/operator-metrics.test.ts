@@ -5,12 +5,17 @@ import { parseManifest } from '../../crds/parse.ts';
 import { jobMetrics } from '../../operator/metrics/job-metrics.ts';
 import type { JobView } from '../../operator/metrics/job-metrics.ts';
 import { operatorMetrics } from '../../operator/metrics/operator-metrics.ts';
-import type { JobObject } from '../../operator/reconcile/ports.ts';
+import type { JobObject, ObservedPod } from '../../operator/reconcile/ports.ts';
+import { progressStatus } from '../../operator/status/progress-status.ts';
 import type { JobProgress } from '../../worker/cluster/progress.ts';
 import { REFUSAL_REASONS } from '../../worker/transport/refusal.ts';
+import { Scrape } from '../support/scrape.ts';
 
 const manifest = parseManifest(readFileSync(new URL('../../examples/quickstart.yaml', import.meta.url), 'utf8'), 'quickstart.yaml');
 const job: JobObject = { ...manifest, metadata: { name: 'tune', namespace: 'team', uid: 'u-1' } };
+const LABELS = { namespace: 'team', job: 'tune' };
+
+const role = (cpuSeconds: number) => ({ cpuSeconds, gpuSeconds: cpuSeconds / 2, tokens: cpuSeconds * 10, peakMemoryBytes: cpuSeconds * 1000 });
 
 const progress: JobProgress = {
   fence: 1,
@@ -30,47 +35,125 @@ const progress: JobProgress = {
     adapEmu: { accuracy: null, loss: 2 },
     adapFu: { accuracy: 0.75, loss: 1 },
   },
+  cost: {
+    server: role(3),
+    clients: role(7),
+    bytes: { bundle: 100, down: 40, up: 20 },
+    savings: { bytes: { here: 160, fullModel: 400, saved: 240 }, flops: { here: 9, fullModel: 4, saved: -5 } },
+  },
   adapterSha256: null,
 };
 
 const linesOf = async (registry: Registry, name: string) =>
   (await registry.metrics()).split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
 
-t.test("a job's series follow what is known of it, and go with it", async (t) => {
+/** What the operator tells of a job. */
+async function told(view: Partial<JobView>): Promise<Scrape> {
   const registry = new Registry();
-  const views: JobView[] = [{ job, progress: null }];
-  jobMetrics(registry, () => views);
-  const of = (name: string) => linesOf(registry, name);
-  const labels = 'namespace="team",job="tune"';
+  jobMetrics(registry, () => [{ job, progress: null, pods: [], ...view }]);
+  const scrape = new Scrape(await registry.metrics());
+  for (const { name, labels } of scrape.samples) t.match(labels, LABELS, `${name} says of which job it is`);
+  return scrape;
+}
 
-  t.same(await of('fedbiot_round'), [`fedbiot_round{${labels}} 0`]);
-  t.equal((await of('fedbiot_refused_results_total')).length, REFUSAL_REASONS.length, 'every reason, before it happens');
-  t.ok((await of('fedbiot_job_phase')).includes(`fedbiot_job_phase{${labels},phase="Pending"} 1`));
-  t.same(await of('fedbiot_loss'), [], 'what is not known is not told');
+const condition = (type: string, status: 'True' | 'False', reason: string) => ({ type, status, reason, message: '', lastTransitionTime: '2026-01-01T00:00:00Z' });
 
-  views[0] = { job: { ...job, status: { phase: 'Running' } }, progress };
-  t.same(await of('fedbiot_job_phase'), [
-    `fedbiot_job_phase{${labels},phase="Pending"} 0`,
-    `fedbiot_job_phase{${labels},phase="Suspended"} 0`,
-    `fedbiot_job_phase{${labels},phase="Running"} 1`,
-    `fedbiot_job_phase{${labels},phase="Succeeded"} 0`,
-    `fedbiot_job_phase{${labels},phase="Failed"} 0`,
-  ]);
-  t.same(await of('fedbiot_job_info'), [`fedbiot_job_info{${labels},method="FedBiOT",task="qa"} 1`]);
-  t.same(await of('fedbiot_round'), [`fedbiot_round{${labels}} 2`]);
-  t.same(await of('fedbiot_rounds'), [`fedbiot_rounds{${labels}} 10`]);
-  t.ok((await of('fedbiot_clients')).includes(`fedbiot_clients{${labels},state="reported"} 2`));
-  t.same(await of('fedbiot_client_dropout_ratio'), [`fedbiot_client_dropout_ratio{${labels}} 0.25`]);
-  t.same(await of('fedbiot_emulator_layer_dropout_ratio'), [`fedbiot_emulator_layer_dropout_ratio{${labels}} 0.5`]);
-  t.same(await of('fedbiot_accuracy_ratio'), [
-    `fedbiot_accuracy_ratio{${labels},model="base",task="qa"} 0`,
-    `fedbiot_accuracy_ratio{${labels},model="adap_fu",task="qa"} 0.75`,
-  ]);
-  t.same(await of('fedbiot_loss'), [`fedbiot_loss{${labels},phase="alignment"} 0.25`, `fedbiot_loss{${labels},phase="eval"} 1`]);
-  for (let scrape = 0; scrape < 2; scrape++) {
-    t.ok((await of('fedbiot_refused_results_total')).includes(`fedbiot_refused_results_total{${labels},reason="late"} 3`), 'a scrape counts nothing');
+t.test('of a job that has just been made: what is counted, and what it asks for', async (t) => {
+  const series = await told({});
+  t.equal(series.value('fedbiot_job_info', { method: 'FedBiOT', task: 'qa' }), 1);
+  t.equal(series.value('fedbiot_job_phase', { phase: 'Pending' }), 1);
+  t.equal(series.value('fedbiot_round'), 0);
+  t.equal(series.value('fedbiot_quorum_clients'), 1);
+  t.equal(series.all('fedbiot_refused_results_total').length, REFUSAL_REASONS.length, 'every reason, before it happens');
+  t.equal(series.value('fedbiot_delta_bytes_total', { direction: 'up' }), 0);
+  t.equal(series.value('fedbiot_trained_tokens_total', { role: 'client' }), 0);
+  t.equal(series.value('fedbiot_cpu_seconds_total', { role: 'server' }), 0);
+  t.equal(series.value('fedbiot_job_restarts'), 0);
+  for (const name of ['job_failed', 'loss', 'accuracy_ratio', 'alignment_gap', 'last_progress_timestamp_seconds', 'peak_memory_bytes', 'saved_bytes']) {
+    t.same(series.all(`fedbiot_${name}`), [], `${name}: what is not known is not told`);
   }
+});
 
+t.test('of a job that runs: what its server pod last told', async (t) => {
+  const series = await told({ job: { ...job, status: { phase: 'Running', restarts: 2 } }, progress });
+  t.same(
+    series.all('fedbiot_job_phase').map(({ labels, value }) => [labels['phase'], value]),
+    [['Pending', 0], ['Suspended', 0], ['Running', 1], ['Succeeded', 0], ['Failed', 0]],
+  );
+  const is = (value: number, name: string, labels: Readonly<Record<string, string>> = {}) => t.equal(series.value(name, labels), value, name);
+  is(2, 'fedbiot_round');
+  is(10, 'fedbiot_rounds');
+  is(Date.parse(progress.at) / 1000, 'fedbiot_last_progress_timestamp_seconds');
+  is(2, 'fedbiot_clients', { state: 'reported' });
+  is(0.25, 'fedbiot_client_dropout_ratio');
+  is(0.5, 'fedbiot_emulator_layer_dropout_ratio');
+  t.same(series.all('fedbiot_accuracy_ratio').map(({ labels, value }) => [labels['model'], labels['task'], value]), [['base', 'qa', 0], ['adap_fu', 'qa', 0.75]]);
+  t.same(series.all('fedbiot_loss').map(({ labels, value }) => [labels['phase'], value]), [['alignment', 0.25], ['eval', 1]]);
+  is(1, 'fedbiot_alignment_gap');
+  is(3, 'fedbiot_refused_results_total', { reason: 'late' });
+  is(40, 'fedbiot_delta_bytes_total', { direction: 'down' });
+  is(20, 'fedbiot_delta_bytes_total', { direction: 'up' });
+  is(30, 'fedbiot_trained_tokens_total', { role: 'server' });
+  is(70, 'fedbiot_trained_tokens_total', { role: 'client' });
+  is(7, 'fedbiot_cpu_seconds_total', { role: 'client' });
+  is(1.5, 'fedbiot_gpu_seconds_total', { role: 'server' });
+  is(3000, 'fedbiot_peak_memory_bytes', { role: 'server' });
+  is(240, 'fedbiot_saved_bytes');
+  is(-5, 'fedbiot_saved_flops');
+  is(2, 'fedbiot_job_restarts');
+});
+
+t.test('an operator that has just begun tells what the status says', async (t) => {
+  const reconciled: JobObject = { ...job, status: { phase: 'Succeeded', restarts: 2, ...progressStatus(progress) } };
+  const [before, after] = [await told({ job: reconciled, progress }), await told({ job: reconciled })];
+  t.same(after.samples, before.samples);
+});
+
+t.test('a cost that was not measured is not told as none', async (t) => {
+  const series = await told({ progress: { ...progress, cost: null } });
+  for (const name of ['delta_bytes_total', 'trained_tokens_total', 'cpu_seconds_total', 'gpu_seconds_total', 'peak_memory_bytes', 'saved_bytes', 'saved_flops']) {
+    t.same(series.all(`fedbiot_${name}`), [], name);
+  }
+});
+
+t.test('a job that has failed says why', async (t) => {
+  const conditions = [condition('Running', 'False', 'NotFinite'), condition('Failed', 'True', 'NotFinite')];
+  const series = await told({ job: { ...job, status: { phase: 'Failed', conditions } } });
+  t.same(series.all('fedbiot_job_failed'), [{ name: 'fedbiot_job_failed', labels: { ...LABELS, reason: 'NotFinite' }, value: 1 }]);
+  const going = await told({ job: { ...job, status: { phase: 'Running', conditions: [condition('Failed', 'False', 'None')] } } });
+  t.same(going.all('fedbiot_job_failed'), []);
+});
+
+t.test('GPUs that a job asks for, and those of pods that run', async (t) => {
+  const resources = { limits: { 'nvidia.com/gpu': 2, cpu: '4' }, requests: { 'nvidia.com/gpu': '2' } };
+  const spec: JobObject['spec'] = {
+    ...job.spec,
+    server: { ...job.spec.server, podTemplate: { spec: { containers: [{ name: 'worker', resources }] } } },
+    client: { ...job.spec.client, pods: 3, resources: { limits: { 'nvidia.com/mig-1g.10gb': '1' } } },
+  };
+  const pod = (of: 'server' | 'client', state: object): ObservedPod => ({
+    metadata: { name: of, labels: { 'fedbiot.io/role': of } },
+    status: { containerStatuses: [{ name: 'worker', state }] },
+  });
+  const pods = [pod('server', { running: {} }), pod('client', { running: {} }), pod('client', { waiting: {} }), pod('client', { terminated: { exitCode: 0 } })];
+  const gpus = async (view: Partial<JobView>) => {
+    const series = await told(view);
+    return ['server', 'client'].map((of) => ['asked', 'running'].map((state) => series.value('fedbiot_gpus', { role: of, state })));
+  };
+  t.same(await gpus({ pods }), [[0, 0], [0, 0]], 'a job without GPUs');
+  t.same(await gpus({ job: { ...job, spec }, pods }), [[2, 2], [3, 1]]);
+  t.same(await gpus({ job: { ...job, spec: { ...spec, suspend: true } }, pods: [] }), [[0, 0], [0, 0]]);
+  t.same(await gpus({ job: { ...job, spec, status: { phase: 'Succeeded' } }, pods: pods.slice(1, 2) }), [[0, 0], [0, 1]], 'a client pod that has yet to leave');
+});
+
+t.test("a scrape counts nothing, and a job's series go with it", async (t) => {
+  const registry = new Registry();
+  const views: JobView[] = [{ job, progress, pods: [] }];
+  jobMetrics(registry, () => views);
+  const labels = 'namespace="team",job="tune"';
+  for (let scrape = 0; scrape < 2; scrape++) {
+    t.ok((await linesOf(registry, 'fedbiot_refused_results_total')).includes(`fedbiot_refused_results_total{${labels},reason="late"} 3`));
+  }
   views.length = 0;
   t.notMatch(await registry.metrics(), /tune/);
 });
@@ -121,4 +204,19 @@ t.test("the operator's own metrics have controller-runtime's names and begin at 
   metrics.redisConnected(true);
   t.same(await of('leader_election_master_status'), ['leader_election_master_status{name="fedbiot-operator"} 1']);
   t.same(await of('fedbiot_operator_redis_connected'), ['fedbiot_operator_redis_connected 1']);
+
+  const memory = async () => [...(await of('fedbiot_operator_redis_memory_used_bytes')), ...(await of('fedbiot_operator_redis_memory_max_bytes'))];
+  t.same(await memory(), [], 'nothing is known of Redis');
+  metrics.redisMemory({ used: 5, max: 0 });
+  t.same(await memory(), ['fedbiot_operator_redis_memory_used_bytes 5', 'fedbiot_operator_redis_memory_max_bytes 0']);
+  metrics.redisMemory(null);
+  t.same(await memory(), []);
+
+  metrics.watch.added('pods');
+  metrics.watch.added('fedbiotjobs');
+  metrics.watch.restarted('pods');
+  t.same(await of('fedbiot_operator_watch_restarts_total'), [
+    'fedbiot_operator_watch_restarts_total{resource="pods"} 1',
+    'fedbiot_operator_watch_restarts_total{resource="fedbiotjobs"} 0',
+  ]);
 });

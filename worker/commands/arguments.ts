@@ -7,3 +7,10 @@ export function positiveInteger(text: string): number {
     throw new InvalidArgumentError('It must be a whole number of at least 1.');
   return value;
 }
+
+/** Parses an option's value as a TCP port; 0: any free one. */
+export function portNumber(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value > 65_535) throw new InvalidArgumentError('It must be a port, from 0 to 65535.');
+  return value;
+}

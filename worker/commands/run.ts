@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
+import { UserError } from '../errors.ts';
+import type { RunMetrics } from '../metrics/run-metrics.ts';
 import type { RunResult } from '../run/server-side.ts';
 import { Option } from 'commander';
-import { positiveInteger } from './arguments.ts';
+import { portNumber, positiveInteger } from './arguments.ts';
 import { exitCode } from './failure.ts';
 import { listenForInterrupts } from './interrupts.ts';
 
@@ -12,6 +14,8 @@ interface Flags {
   threads?: number;
   provider: 'cpu' | 'cuda';
   trace?: string;
+  metricsPort?: number;
+  metricsHost?: string;
   json?: true;
   quiet?: true;
 }
@@ -28,6 +32,8 @@ export function register(program: Command): void {
     .option('--threads <n>', 'threads of each compute process (default: chosen for this machine)', positiveInteger)
     .addOption(new Option('--provider <name>', 'where to compute').choices(['cpu', 'cuda']).default('cpu'))
     .option('--trace <dir>', 'write batches and LoRA snapshots there, to replay the run elsewhere')
+    .option('--metrics-port <n>', 'serve metrics for Prometheus there while the run lasts; 0: on a free port', portNumber)
+    .option('--metrics-host <address>', 'address to serve them on (default: 127.0.0.1)')
     .addOption(new Option('--json', 'print every event as a line of JSON').conflicts('quiet'))
     .option('-q, --quiet', 'print nothing but warnings and errors')
     .addHelpText(
@@ -37,6 +43,7 @@ Examples:
   $ fedbiot run examples/quickstart.yaml --out runs/quickstart
   $ fedbiot run job.yaml --out runs/job --resume        go on after Ctrl-C or a crash
   $ fedbiot run job.yaml --out runs/job --json | jq 'select(.event == "round")'
+  $ fedbiot run job.yaml --out runs/job --metrics-port 9464      at http://127.0.0.1:9464/metrics
 
 Ctrl-C finishes the step, writes a checkpoint and exits with code 130.`,
     )
@@ -60,8 +67,11 @@ async function runCommand(job: string, flags: Flags): Promise<void> {
   const ticking = setInterval(display.tick, 1000);
   const stop = new AbortController();
   const release = listenForInterrupts(stop, display.note);
+  let metrics: RunMetrics | null = null;
   let result: RunResult;
   try {
+    metrics = await served(job, flags);
+    if (metrics !== null) display.note(`metrics: ${metrics.url}`);
     result = await runJob({
       job,
       out: flags.out,
@@ -71,9 +81,14 @@ async function runCommand(job: string, flags: Flags): Promise<void> {
       provider: flags.provider,
       trace: flags.trace ?? null,
       signal: stop.signal,
-      onEvent: display.show,
+      onEvent: (event) => {
+        display.show(event);
+        metrics?.hear(event);
+      },
+      ...(metrics === null ? {} : { onResume: metrics.recall }),
     });
   } finally {
+    await metrics?.close();
     release();
     clearInterval(ticking);
     display.close();
@@ -88,4 +103,14 @@ async function runCommand(job: string, flags: Flags): Promise<void> {
   } else if (mode === 'live' || mode === 'plain') {
     stdout.write(summaryText(result.report, flags.out));
   }
+}
+
+/** The run's metrics, where they are asked for: what serves them is loaded only then. */
+async function served(job: string, { metricsHost, metricsPort }: Flags): Promise<RunMetrics | null> {
+  if (metricsPort === undefined) {
+    if (metricsHost === undefined) return null;
+    throw new UserError('--metrics-host is given without --metrics-port', { hint: 'Give both, or neither.' });
+  }
+  const [{ serveRunMetrics }, { readJob }] = await Promise.all([import('../metrics/run-metrics.ts'), import('../run/job-record.ts')]);
+  return serveRunMetrics(readJob(job), { host: metricsHost ?? '127.0.0.1', port: metricsPort });
 }

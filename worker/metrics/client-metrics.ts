@@ -17,30 +17,31 @@ export interface ClientMetrics {
   bundle(bytes: number): void;
 }
 
-/** What a client pod tells Prometheus of its job. Every series stands at 0 from the beginning. */
+/** What a client pod tells Prometheus of its job. What is counted stands at 0 from the beginning. */
 export function clientMetrics(labels: { readonly namespace: string; readonly job: string }): ClientMetrics {
   const registry = new Registry();
   registry.setDefaultLabels({ ...labels });
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
 
-  const tokens = new Counter({ name: 'fedbiot_trained_tokens_total', help: 'Tokens this pod trained on, those of results that were never used among them.', registers });
+  const tokens = new Counter({ name: 'fedbiot_trained_tokens_total', help: 'Tokens this pod trained on, those of results that were never used among them.', labelNames: ['role'], registers });
   const seconds = new Histogram({ name: 'fedbiot_step_duration_seconds', help: 'Time an optimizer step took.', labelNames: ['phase'], buckets: STEP_BUCKETS, registers });
-  const loss = new Gauge({ name: 'fedbiot_loss', help: 'Loss of the last step; 0 before the first.', labelNames: ['phase'], registers });
+  const loss = new Gauge({ name: 'fedbiot_loss', help: 'Loss of the last step; none before the first.', labelNames: ['phase'], registers });
   const bytes = new Counter({ name: 'fedbiot_delta_bytes_total', help: 'Bytes of LoRA vectors from (down) and to (up) the server.', labelNames: ['direction'], registers });
   const tasks = new Counter({ name: 'fedbiot_tasks_total', help: 'Tasks of clients, by what became of them.', labelNames: ['outcome'], registers });
   const bundleBytes = new Gauge({ name: 'fedbiot_bundle_bytes', help: 'Size of the emulator bundle; 0 until it is there.', registers });
 
   const phase = 'local';
+  const role = 'client';
+  tokens.inc({ role }, 0);
   seconds.zero({ phase });
-  loss.set({ phase }, 0);
   for (const direction of ['down', 'up']) bytes.inc({ direction }, 0);
   for (const outcome of TASK_OUTCOMES) tasks.inc({ outcome }, 0);
 
   return {
     registry,
     step(step) {
-      tokens.inc(step.tokens);
+      tokens.inc({ role }, step.tokens);
       seconds.observe({ phase }, step.ms / 1000);
       loss.set({ phase }, step.loss);
     },

@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path';
 import type { FedBiOTJob } from '../../crds/types.ts';
 import { Compute } from '../engine/compute.ts';
 import { UserError } from '../errors.ts';
-import type { RunPlan } from '../events.ts';
+import type { RunEvent, RunPlan } from '../events.ts';
 import { federateInProcess } from '../federation/in-process.ts';
 import { openRunDirectory, type RunDirectory } from '../federation/run-directory.ts';
 import { withDtype } from '../model/convert.ts';
@@ -18,7 +18,7 @@ import { availableMemory, planJob } from './job-plan.ts';
 import { absoluteUri, readJob, writeJobRecord, type UriFolders } from './job-record.ts';
 import { loadTrainers } from './roles.ts';
 import { runManifest } from './run-inputs.ts';
-import { RunRecord } from './run-record.ts';
+import { readEvents, RunRecord } from './run-record.ts';
 import { layoutsOf, runServerSide, type RunResult } from './server-side.ts';
 import { TraceWriter } from './trace.ts';
 
@@ -41,6 +41,8 @@ export interface RunOptions {
   readonly signal: AbortSignal;
   /** Hears every run event once, as it goes to metrics.jsonl, and what happens between them. */
   readonly onEvent: (event: LiveEvent) => void;
+  /** Hears, before all else, the events of a run that is gone on with, as far as they count. */
+  readonly onResume?: (events: readonly RunEvent[]) => void;
 }
 
 /**
@@ -100,6 +102,7 @@ async function federate(preparation: Preparation): Promise<RunResult> {
   const place = { provider: preparation.provider, ownProcess: false };
   const trace = preparation.trace === null ? null : new TraceWriter(preparation.trace, model);
   const record = await RunRecord.open({ directory, layouts: layoutsOf(model), spec, partition: data.partition, onEvent });
+  if (record.from !== null) preparation.onResume?.(readEvents(directory.metrics));
   try {
     return await runServerSide({
       ...preparation,

@@ -6,13 +6,16 @@ import { jobKeys } from '../cluster/redis-keys.ts';
 import { Compute } from '../engine/compute.ts';
 import { coordinate } from '../federation/coordinator.ts';
 import { openRunDirectory, type RunDirectory } from '../federation/run-directory.ts';
+import { factsOf } from '../metrics/job-series.ts';
 import { serveMetrics } from '../metrics/metrics-server.ts';
-import { serverMetrics } from '../metrics/server-metrics.ts';
+import { queueMetric } from '../metrics/queue-metric.ts';
+import { serverMetrics, type ServerMetrics } from '../metrics/server-metrics.ts';
 import { withDtype } from '../model/convert.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { openRedis, type RedisAddress } from '../transport/redis/connect.ts';
 import { acquireFence } from '../transport/redis/fence.ts';
 import { RedisProgress } from '../transport/redis/progress.ts';
+import { queueLengths } from '../transport/redis/queue-lengths.ts';
 import { RedisServerTransport } from '../transport/redis/server.ts';
 import { federateModel, influenceOnPublicData } from './job-model.ts';
 import { availableMemory, planJob } from './job-plan.ts';
@@ -38,6 +41,7 @@ interface Server extends Pod {
   readonly directory: RunDirectory;
   readonly bulletin: Bulletin;
   readonly follower: RunFollower;
+  readonly metrics: ServerMetrics;
   /** Of the fence. */
   readonly token: number;
   /** The bundle can be fetched. */
@@ -53,16 +57,17 @@ interface Server extends Pod {
 export async function serverRole(pod: Pod): Promise<string> {
   const { context, job, environment, log } = pod;
   const { signal } = context;
-  const { federation, evaluation } = job.spec;
+  const { federation } = job.spec;
   const { namespace } = environment;
   const { name } = job.metadata;
   let isServing = false;
-  const metrics = serverMetrics({ namespace, job: name }, { task: evaluation.task, rounds: federation.rounds });
+  const metrics = serverMetrics({ namespace, job: name }, factsOf(job.spec));
   await serveMetrics(metrics.registry, { host: context.host, port: context.ports.metrics, isReady: () => isServing });
 
   const address = await redisWhenUp(environment.redis, { patienceMs: context.redisPatienceMs, log, signal });
   const redis = openRedis(address);
   const keys = jobKeys(environment.uid);
+  queueMetric(metrics.registry, { namespace, job: name }, () => queueLengths(redis, keys));
   const fence = await abortable(acquireFence(redis, keys), signal);
   log.info({ fence: fence.token }, 'this pod is the server of the job now');
   const bulletin = new Bulletin(new RedisProgress(redis, keys, fence, `${namespace}/${name}`), log);
@@ -86,6 +91,7 @@ export async function serverRole(pod: Pod): Promise<string> {
       directory,
       bulletin,
       follower,
+      metrics,
       token: fence.token,
       onServing: () => (isServing = true),
       onTraining: () => signal.removeEventListener('abort', leaveAtOnce),
@@ -159,7 +165,7 @@ async function train(server: Server, compute: Compute): Promise<RunResult> {
       record,
       plan: planJob(model, spec, { publicSequences: data.publicSequences.length, workers: 1, available: availableMemory() }),
       trace: null,
-      onEvaluation: () => undefined,
+      onEvaluation: server.metrics.heard,
       signal,
       federate: async (coordination) => {
         server.onTraining();

@@ -29,6 +29,7 @@ export class RunFollower {
   /** Begins where an earlier pod's events lead to. */
   recall(events: readonly RunEvent[]): void {
     this.#progress = events.reduce((progress, event) => foldProgress(progress, event, this.#facts), initialProgress(this.#facts));
+    this.#listeners.metrics.recall(events, this.#progress);
   }
 
   hear(event: RunEvent): void {

@@ -1,0 +1,34 @@
+import { mastersOf } from '../../worker/transport/redis/redis-cluster.ts';
+import type { RedisConnection } from '../../worker/transport/redis/redis-cluster.ts';
+
+/** Bytes. */
+export interface RedisMemory {
+  readonly used: number;
+  /** 0: no limit. */
+  readonly max: number;
+}
+
+/** What Redis says of its memory, of a Redis Cluster the fullest of its masters; null: nothing that can be used. Rejects when it does not answer. */
+export async function readRedisMemory(redis: RedisConnection): Promise<RedisMemory | null> {
+  const infos = await Promise.all(mastersOf(redis).map((node) => node.info('memory')));
+  return fullest(infos.flatMap((info) => memoryIn(info) ?? []));
+}
+
+/** What stands in INFO. */
+export function memoryIn(info: string): RedisMemory | null {
+  const [used, max] = [bytesIn(info, 'used_memory'), bytesIn(info, 'maxmemory')];
+  return used === null || max === null ? null : { used, max };
+}
+
+function bytesIn(info: string, field: string): number | null {
+  const bytes = Number(new RegExp(`^${field}:(\\d{1,16})\\r?$`, 'm').exec(info)?.[1]);
+  return Number.isSafeInteger(bytes) ? bytes : null;
+}
+
+/** The one with the least room; among those without a limit, the largest. */
+export function fullest(memories: readonly RedisMemory[]): RedisMemory | null {
+  const [first] = [...memories].sort((a, b) => fullness(b) - fullness(a) || b.used - a.used);
+  return first ?? null;
+}
+
+const fullness = ({ used, max }: RedisMemory): number => (max === 0 ? 0 : used / max);

@@ -1,0 +1,118 @@
+// docs/operations.md names exactly the metrics that there are, with their labels and who tells them.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Registry } from 'prom-client';
+import t from 'tap';
+import { jobMetrics } from '../../operator/metrics/job-metrics.ts';
+import { operatorMetrics } from '../../operator/metrics/operator-metrics.ts';
+import { progressStatus } from '../../operator/status/progress-status.ts';
+import { foldProgress, initialProgress, toldProgress } from '../../worker/cluster/fold-progress.ts';
+import { clientMetrics } from '../../worker/metrics/client-metrics.ts';
+import { factsOf } from '../../worker/metrics/job-series.ts';
+import { queueMetric } from '../../worker/metrics/queue-metric.ts';
+import { serveRunMetrics } from '../../worker/metrics/run-metrics.ts';
+import { serverMetrics } from '../../worker/metrics/server-metrics.ts';
+import { ROOT } from '../support/documents.ts';
+import { jobObject } from '../support/planned-job.ts';
+import { sampleEvents } from '../support/sample-run.ts';
+import { Scrape } from '../support/scrape.ts';
+
+/** Labels by metric. Node's own metrics are left to its documents. */
+type Metrics = ReadonlyMap<string, readonly string[]>;
+
+const JOB = { namespace: 'lab', job: 'tiny' };
+const events = sampleEvents(4);
+const facts = { rounds: 4, clientsPerRound: 2, localSteps: 2 };
+const progress = events.reduce((before, event) => foldProgress(before, event, facts), initialProgress(facts));
+const spec = { evaluation: { task: 'qa' }, data: { train: { uri: 'train.jsonl' }, public: { uri: 'public.jsonl' }, eval: { uri: 'eval.jsonl' } } };
+
+function metricsIn(text: string): Metrics {
+  const scrape = new Scrape(text);
+  const own = [...scrape.types.keys()].filter((name) => !/^(?:process|nodejs)_/.test(name));
+  return new Map(
+    own.map((name) => {
+      const samples = [name, `${name}_count`].flatMap((each) => scrape.all(each));
+      if (samples.length === 0) throw new Error(`${name} has no sample here: its labels cannot be known`);
+      const labels = new Set(samples.flatMap(({ labels }) => Object.keys(labels)));
+      return [name, [...labels].filter((label) => !(label in JOB)).sort()];
+    }),
+  );
+}
+
+async function ofOperator(): Promise<Metrics> {
+  const registry = new Registry();
+  const metrics = operatorMetrics(registry, { workers: 1, lease: 'lease' });
+  metrics.redisMemory({ used: 1, max: 2 });
+  metrics.request('GET', 'host', 200);
+  metrics.watch.added('pods');
+  const failed = { type: 'Failed', status: 'True', reason: 'NotFinite', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' } as const;
+  const told = { ...toldProgress(progress), fence: 1, sequence: 1, at: '2026-01-01T00:00:00Z' };
+  const job = jobObject(spec, { status: { ...progressStatus(told), phase: 'Failed', conditions: [failed] } });
+  jobMetrics(registry, () => [{ job, progress: told, pods: [] }]);
+  return metricsIn(await registry.metrics());
+}
+
+async function ofServer(): Promise<Metrics> {
+  const metrics = serverMetrics(JOB, factsOf(jobObject(spec).spec));
+  queueMetric(metrics.registry, JOB, async () => ({ tasks: 0, results: 0 }));
+  for (const event of events) metrics.observe(event, progress);
+  return metricsIn(await metrics.registry.metrics());
+}
+
+async function ofClient(): Promise<Metrics> {
+  const metrics = clientMetrics(JOB);
+  metrics.step({ loss: 1, tokens: 1, ms: 1 });
+  return metricsIn(await metrics.registry.metrics());
+}
+
+const SOURCES = { operator: await ofOperator(), server: await ofServer(), client: await ofClient() };
+
+interface Row {
+  readonly name: string;
+  /** null: the operator alone. */
+  readonly from: readonly string[] | null;
+  readonly labels: readonly string[];
+}
+
+const wordsIn = (cell: string) => cell.replaceAll(/\([^)]*\)/g, '').split(',').map((word) => word.trim()).filter((word) => word !== '');
+
+function rowsOf(section: string): Row[] {
+  const rows = section.split('\n').filter((line) => /^\| (?!metric|---)/.test(line)).map((line) => line.split('|').slice(1, -1).map((cell) => cell.trim()));
+  return rows.flatMap(([names = '', ...cells]) => {
+    const [labels = '', from] = cells.length === 3 ? [cells[1], cells[0]] : [cells[0]];
+    return wordsIn(names).map((name) => ({ name, from: from === undefined ? null : wordsIn(from), labels: wordsIn(labels).sort() }));
+  });
+}
+
+const section = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8').split('\n## ').find((part) => part.startsWith('Metrics\n')) ?? '';
+const rows = rowsOf(section);
+
+t.test('every metric that is named exists, from whom and with the labels that are said', async (t) => {
+  for (const { name, from, labels } of rows) {
+    const tellers = Object.entries(SOURCES).filter(([, metrics]) => metrics.has(name));
+    t.same(tellers.map(([source]) => source), from ?? ['operator'], `who tells ${name}`);
+    for (const [source, metrics] of tellers) t.same(metrics.get(name), labels, `labels of ${name} from the ${source}`);
+  }
+  t.ok(rows.length > 40, `${rows.length} metrics`);
+  const known = new Set(rows.map(({ name }) => name));
+  for (const [name] of section.matchAll(/\bfedbiot_\w+/g)) t.ok(known.has(name), `${name} has a row`);
+});
+
+t.test('every metric that exists is named', async (t) => {
+  const known = rows.map(({ name }) => name);
+  t.same(known.filter((name, index) => known.indexOf(name) !== index), [], 'once');
+  const all = new Set(Object.values(SOURCES).flatMap((metrics) => [...metrics.keys()]));
+  t.same([...all].filter((name) => !known.includes(name)), []);
+});
+
+t.test('an embedded run tells what a server pod does, but for the queues, and what the job is', async (t) => {
+  const { metadata, spec: whole } = jobObject(spec);
+  const job = { apiVersion: 'fedbiot.io/v1alpha1', kind: 'FedBiOTJob', metadata, spec: whole } as const;
+  const run = await serveRunMetrics(job, { host: '127.0.0.1', port: 0 });
+  t.teardown(run.close);
+  for (const event of events) run.hear(event);
+  const metrics = metricsIn(await (await fetch(run.url)).text());
+  const expected = new Map([...SOURCES.server, ...[...SOURCES.operator].filter(([name]) => /^fedbiot_job_(?:info|phase)$/.test(name))]);
+  expected.delete('fedbiot_queue_jobs');
+  t.same([...metrics].sort(), [...expected].sort());
+});

@@ -1,0 +1,191 @@
+import type { FedBiOTJobSpec, JobPhase } from '../../crds/types.ts';
+import type { JobProgress } from '../cluster/progress.ts';
+import type { RunCost } from '../events.ts';
+import { REFUSAL_REASONS } from '../transport/refusal.ts';
+import { one } from './series.ts';
+import type { Series } from './series.ts';
+
+/**
+ * How a job stands, in numbers: the one list that the operator, the server pod and `fedbiot run` tell alike, each of what it knows. What is
+ * counted is there from the beginning; what is measured, once it has been.
+ */
+
+const PHASES = ['Pending', 'Suspended', 'Running', 'Succeeded', 'Failed'] as const satisfies readonly JobPhase[];
+const CLIENT_STATES = ['selected', 'reported', 'dropped', 'refused'] as const;
+
+/** What a job is, by its spec, and the phase that it is in. */
+export interface JobIdentity {
+  readonly method: string;
+  readonly task: string;
+  readonly phase: JobPhase;
+}
+
+/** What a job asks for, by its spec. */
+export interface JobFacts {
+  readonly task: string;
+  readonly rounds: number;
+  readonly quorum: number;
+  /** Part of the layers below the adapter that the emulator does without. */
+  readonly layerDropRate: number;
+}
+
+interface Score {
+  readonly accuracy: number | null;
+  readonly loss: number | null;
+}
+
+export interface JobStanding extends JobFacts, Pick<JobProgress, 'finishedRounds' | 'clients' | 'refusals' | 'alignmentLoss' | 'localLoss'> {
+  readonly evaluation: { readonly base: Score; readonly adapEmu: Score; readonly adapFu: Score } | null;
+  /** When the run was last heard of, in milliseconds since 1970; null: never. */
+  readonly heardAt: number | null;
+  /** Tokens trained on, by role; null: not known. */
+  readonly tokens: Readonly<Record<'server' | 'client', number>> | null;
+  /** Bytes of LoRA vectors to (down) and from (up) clients; null: not known. */
+  readonly bytes: Readonly<Record<'down' | 'up', number>> | null;
+  /** Of the finished rounds; null before the first, or when it is not known. */
+  readonly cost: Pick<RunCost, 'server' | 'clients' | 'savings'> | null;
+}
+
+export const factsOf = ({ evaluation, federation, emulator }: FedBiOTJobSpec): JobFacts => ({
+  task: evaluation.task,
+  rounds: federation.rounds,
+  quorum: federation.quorum,
+  layerDropRate: emulator.layerDropRate,
+});
+
+/** A job of which nothing has been heard. */
+export const unheard = (facts: JobFacts): JobStanding => ({
+  ...facts,
+  finishedRounds: 0,
+  clients: { selected: 0, reported: 0, dropped: 0, refused: 0 },
+  refusals: {},
+  alignmentLoss: null,
+  localLoss: null,
+  evaluation: null,
+  heardAt: null,
+  tokens: { server: 0, client: 0 },
+  bytes: { down: 0, up: 0 },
+  cost: null,
+});
+
+export const IDENTITY_SERIES: readonly Series<JobIdentity>[] = [
+  {
+    name: 'fedbiot_job_info',
+    help: '1; what the job is, in its labels.',
+    kind: 'gauge',
+    labels: ['method', 'task'],
+    samples: ({ method, task }) => [{ labels: { method, task }, value: 1 }],
+  },
+  {
+    name: 'fedbiot_job_phase',
+    help: '1 for the phase that the job is in, 0 for the others.',
+    kind: 'gauge',
+    labels: ['phase'],
+    samples: (job) => PHASES.map((phase) => ({ labels: { phase }, value: Number(job.phase === phase) })),
+  },
+];
+
+export const STANDING_SERIES: readonly Series<JobStanding>[] = [
+  {
+    name: 'fedbiot_round',
+    help: 'Last finished round; 0: none yet.',
+    kind: 'gauge',
+    labels: [],
+    samples: ({ finishedRounds }) => one(finishedRounds),
+  },
+  {
+    name: 'fedbiot_rounds',
+    help: 'Rounds in all.',
+    kind: 'gauge',
+    labels: [],
+    samples: ({ rounds }) => one(rounds),
+  },
+  {
+    name: 'fedbiot_last_progress_timestamp_seconds',
+    help: 'When the run was last heard of, in seconds since 1970; none before that.',
+    kind: 'gauge',
+    labels: [],
+    samples: ({ heardAt }) => (heardAt === null ? [] : one(heardAt / 1000)),
+  },
+  {
+    name: 'fedbiot_clients',
+    help: 'Clients of the round under way, or of the last, by what became of them.',
+    kind: 'gauge',
+    labels: ['state'],
+    samples: ({ clients }) => CLIENT_STATES.map((state) => ({ labels: { state }, value: clients[state] })),
+  },
+  {
+    name: 'fedbiot_quorum_clients',
+    help: 'Clients that must report for a round to count.',
+    kind: 'gauge',
+    labels: [],
+    samples: ({ quorum }) => one(quorum),
+  },
+  {
+    name: 'fedbiot_client_dropout_ratio',
+    help: 'Dropped clients of the round under way, or of the last, over those selected, from 0 to 1.',
+    kind: 'gauge',
+    labels: [],
+    samples: ({ clients: { selected, dropped } }) => one(selected === 0 ? 0 : dropped / selected),
+  },
+  {
+    name: 'fedbiot_emulator_layer_dropout_ratio',
+    help: "Part of the model's layers below the adapter that the emulator does without, from 0 to 1: as asked, or as it came out.",
+    kind: 'gauge',
+    labels: [],
+    samples: ({ layerDropRate }) => one(layerDropRate),
+  },
+  {
+    name: 'fedbiot_accuracy_ratio',
+    help: 'Accuracy of the last evaluation, from 0 to 1; none before the first, and for a task that has no accuracy.',
+    kind: 'gauge',
+    labels: ['model', 'task'],
+    samples: ({ task, evaluation }) =>
+      evaluation === null
+        ? []
+        : ([['base', evaluation.base], ['adap_emu', evaluation.adapEmu], ['adap_fu', evaluation.adapFu]] as const).flatMap(([model, { accuracy }]) =>
+            accuracy === null ? [] : [{ labels: { model, task }, value: accuracy }],
+          ),
+  },
+  {
+    name: 'fedbiot_loss',
+    help: 'Last known loss (nats, but for alignment): of alignment, of local training, of full model + adapter in evaluation; none before the first.',
+    kind: 'gauge',
+    labels: ['phase'],
+    samples: ({ alignmentLoss, localLoss, evaluation }) =>
+      ([['alignment', alignmentLoss], ['local', localLoss], ['eval', evaluation?.adapFu.loss ?? null]] as const).flatMap(([phase, value]) =>
+        value === null ? [] : [{ labels: { phase }, value }],
+      ),
+  },
+  {
+    name: 'fedbiot_alignment_gap',
+    help: 'Loss (nats) of emulator + adapter less that of full model + adapter in the last evaluation; none before the first.',
+    kind: 'gauge',
+    labels: [],
+    samples({ evaluation }) {
+      const [emulated, full] = [evaluation?.adapEmu.loss ?? null, evaluation?.adapFu.loss ?? null];
+      return emulated === null || full === null ? [] : one(emulated - full);
+    },
+  },
+  {
+    name: 'fedbiot_refused_results_total',
+    help: 'Results of clients that were refused since the job began, by reason.',
+    kind: 'counter',
+    labels: ['reason'],
+    samples: ({ refusals }) => REFUSAL_REASONS.map((reason) => ({ labels: { reason }, value: refusals[reason] ?? 0 })),
+  },
+  {
+    name: 'fedbiot_delta_bytes_total',
+    help: 'Bytes of LoRA vectors to (down) and from (up) clients, in finished rounds.',
+    kind: 'counter',
+    labels: ['direction'],
+    samples: ({ bytes }) => (bytes === null ? [] : (['down', 'up'] as const).map((direction) => ({ labels: { direction }, value: bytes[direction] }))),
+  },
+  {
+    name: 'fedbiot_trained_tokens_total',
+    help: 'Tokens trained on: by the server in alignment, by clients in results that were accepted.',
+    kind: 'counter',
+    labels: ['role'],
+    samples: ({ tokens }) => (tokens === null ? [] : (['server', 'client'] as const).map((role) => ({ labels: { role }, value: tokens[role] }))),
+  },
+];

@@ -1,0 +1,69 @@
+import type { Registry } from 'prom-client';
+import type { FedBiOTJob, JobPhase } from '../../crds/types.ts';
+import { foldProgress, initialProgress } from '../cluster/fold-progress.ts';
+import type { RunProgress } from '../cluster/fold-progress.ts';
+import { UserError } from '../errors.ts';
+import type { RunEvent } from '../events.ts';
+import type { LiveEvent } from '../report/progress-state.ts';
+import { factsOf, IDENTITY_SERIES } from './job-series.ts';
+import { serveMetrics } from './metrics-server.ts';
+import type { MetricsServer } from './metrics-server.ts';
+import { registerSeries } from './series.ts';
+import { serverMetrics } from './server-metrics.ts';
+
+export interface RunMetrics {
+  /** Of the metrics. */
+  readonly url: string;
+  /** Takes the events of the run that is gone on with. */
+  recall(events: readonly RunEvent[]): void;
+  hear(event: LiveEvent): void;
+  close(): Promise<void>;
+}
+
+const PHASES = { succeeded: 'Succeeded', failed: 'Failed', interrupted: 'Suspended' } as const satisfies Record<string, JobPhase>;
+
+/**
+ * Serves the metrics of a run whose server and clients are this process: what a server pod tells, and what the operator says of the job.
+ * @param at port 0: a free one
+ * @throws UserError when it cannot listen there
+ */
+export async function serveRunMetrics({ metadata, spec }: FedBiOTJob, at: { readonly host: string; readonly port: number }): Promise<RunMetrics> {
+  const labels = { namespace: metadata.namespace ?? 'default', job: metadata.name };
+  const { federation, method, evaluation } = spec;
+  const facts = { rounds: federation.rounds, clientsPerRound: federation.clientsPerRound, localSteps: federation.local.steps };
+  const metrics = serverMetrics(labels, factsOf(spec));
+  let phase: JobPhase = 'Pending';
+  registerSeries(metrics.registry, IDENTITY_SERIES, Object.keys(labels), () => [{ labels, view: { method, task: evaluation.task, phase } }]);
+  let progress: RunProgress = initialProgress(facts);
+
+  const server = await listen(metrics.registry, at);
+  return {
+    url: `http://${at.host.includes(':') ? `[${at.host}]` : at.host}:${server.port}/metrics`,
+    recall(events) {
+      progress = events.reduce((before, event) => foldProgress(before, event, facts), initialProgress(facts));
+      metrics.recall(events, progress);
+    },
+    hear(event) {
+      // A client's step counts once its result is accepted, and is told again then.
+      if (event.event === 'localStep' || event.event === 'evaluating') return metrics.heard();
+      progress = foldProgress(progress, event, facts);
+      if (event.event === 'run') phase = 'Running';
+      if (event.event === 'end') phase = PHASES[event.outcome];
+      metrics.observe(event, progress);
+    },
+    close: () => server.close(),
+  };
+}
+
+async function listen(registry: Registry, { host, port }: { readonly host: string; readonly port: number }): Promise<MetricsServer> {
+  try {
+    return await serveMetrics(registry, { host, port, isReady: () => true });
+  } catch (error) {
+    if (!(error instanceof Error && 'syscall' in error)) throw error;
+    const isTaken = 'code' in error && error.code === 'EADDRINUSE';
+    throw new UserError(`metrics cannot be served on port ${port} of ${host}: ${isTaken ? 'it is taken' : error.message}`, {
+      hint: isTaken ? 'Give another --metrics-port, or 0 for a free one.' : 'Check --metrics-host and --metrics-port.',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,71 @@
+import { Counter, Gauge } from 'prom-client';
+import type { Registry } from 'prom-client';
+
+export interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** A metric that is derived from what is known at a scrape, so that nothing is left of what has gone. `V`: what it is derived from. */
+export interface Series<V> {
+  readonly name: string;
+  readonly help: string;
+  readonly kind: 'gauge' | 'counter';
+  readonly labels: readonly string[];
+  samples(view: V): readonly Sample[];
+}
+
+/** A view, and the labels that all its samples have. */
+export interface Labelled<V> {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly view: V;
+}
+
+export const one = (value: number): Sample[] => [{ labels: {}, value }];
+
+/** The same metrics, derived from something that can be seen as what they are derived from. */
+export const viewedAs = <V, W>(series: readonly Series<V>[], see: (view: W) => V): Series<W>[] =>
+  series.map((each) => ({ ...each, samples: (view) => each.samples(see(view)) }));
+
+/** @param labelNames those that every view has */
+export function registerSeries<V>(
+  registry: Registry,
+  series: readonly Series<V>[],
+  labelNames: readonly string[],
+  views: () => Iterable<Labelled<V>>,
+): void {
+  for (const { name, help, kind, labels, samples } of series) {
+    const configuration = { name, help, labelNames: [...labelNames, ...labels], registers: [registry] };
+    const each = (add: (labels: Record<string, string>, value: number) => void) => {
+      for (const { labels: own, view } of views()) {
+        for (const sample of samples(view)) {
+          // A number that is none has no place in a series: what is missing is seen, and spoils no sum.
+          if (Number.isFinite(sample.value)) add({ ...own, ...sample.labels }, sample.value);
+        }
+      }
+    };
+    if (kind === 'gauge') {
+      new Gauge({
+        ...configuration,
+        collect() {
+          empty(this, configuration.labelNames);
+          each((of, value) => this.set(of, value));
+        },
+      });
+    } else {
+      new Counter({
+        ...configuration,
+        collect() {
+          empty(this, configuration.labelNames);
+          each((of, value) => this.inc(of, Math.max(0, value)));
+        },
+      });
+    }
+  }
+}
+
+/** Without labels, a reset leaves a 0. */
+function empty(metric: Gauge | Counter, labelNames: readonly string[]): void {
+  if (labelNames.length === 0) metric.remove();
+  else metric.reset();
+}

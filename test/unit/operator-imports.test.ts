@@ -44,13 +44,17 @@ t.test('the operator loads nothing that computes: its image has no engine', asyn
       'worker/cluster/pod.ts',
       'worker/cluster/progress.ts',
       'worker/cluster/redis-keys.ts',
+      'worker/cost.ts',
       'worker/errors.ts',
+      'worker/metrics/cost-series.ts',
+      'worker/metrics/job-series.ts',
+      'worker/metrics/series.ts',
       'worker/report/report-schema.ts',
       'worker/transport/redis/redis-cluster.ts',
       'worker/transport/redis/remove-job-keys.ts',
       'worker/transport/refusal.ts',
     ],
-    'of worker: names, shapes, and how Redis is reached and left',
+    'of worker: names, shapes, what is told of a job in numbers, and how Redis is reached and left',
   );
   t.notOk(packages.some((name) => /onnx|huggingface|echarts|bullmq/.test(name)), packages.join(' '));
 });

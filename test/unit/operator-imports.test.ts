@@ -10,11 +10,7 @@ function importsOf(path: string): string[] {
   const found = [
     ...text.matchAll(/^(?:import|export)\s+(?!type\b)(?:[^'";]*?\sfrom\s+)?'([^']+)'/gm),
     ...text.matchAll(/\bimport\(\s*'([^']+)'/g),
-      'worker/cost.ts',
   ];
-      'worker/metrics/cost-series.ts',
-      'worker/metrics/job-series.ts',
-      'worker/metrics/series.ts',
   return found.flatMap(([, specifier]) => (specifier === undefined ? [] : [specifier]));
 }
 

@@ -1,8 +1,12 @@
 // A job in pods of its own, over a real Redis, gives the adapter of `fedbiot run`, to the byte, whoever is killed meanwhile.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import t from 'tap';
 import type { Test } from 'tap';
+import { readProgress } from '../../operator/progress/read-json.ts';
+import { readReportJson } from '../../worker/report/report-files.ts';
+import { readEvents } from '../../worker/run/run-record.ts';
 import { JobPods, runWholeJob, type RunningPod } from '../support/pods.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
 
@@ -25,7 +29,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
   };
 
   t.test('one server, two client pods, one of which trains two clients at a time', async (t) => {
-    const { job } = await pods(t);
+    const { job, redis } = await pods(t);
     const server = await job.start('server');
     const clients = await Promise.all([job.start('client'), job.start('client', { spec: { client: { parallelClients: 2 } } })]);
     await server.says(/phase begins/, { phase: 'align' });
@@ -39,6 +43,19 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     t.ok(answered.reduce((a, b) => a + b, 0) >= 4, `clients answered ${answered.join(' + ')} tasks`);
     t.match(theirs[0], /^fedbiot_bundle_bytes\{.*\} [1-9]\d+$/m);
     await succeeded(t, job, server, ...clients);
+
+    const { cost, rounds } = await readReportJson(job.output);
+    const steps = readEvents(join(job.output, 'metrics.jsonl')).filter((event) => event.event === 'step');
+    for (const [role, phase] of [['server', 'align'], ['clients', 'local']] as const) {
+      const trained = steps.reduce((sum, step) => sum + (step.phase === phase ? step.tokens : 0), 0);
+      t.match(cost?.[role], { tokens: trained, gpuSeconds: 0 }, `${role}: the tokens of its steps`);
+      t.ok(cost![role].cpuSeconds > 0.1 && cost![role].cpuSeconds < 600, `${role}: ${cost![role].cpuSeconds} s of processors`);
+      t.ok(cost![role].peakMemoryBytes > 100e6, `${role}: ${cost![role].peakMemoryBytes} bytes, in both its processes`);
+    }
+    t.ok(rounds.every((round) => round.cost!.clients.cpuSeconds > 0));
+    const raw = new Redis(redis.url);
+    t.teardown(() => raw.disconnect());
+    t.same((await readProgress(raw, job.uid))?.cost, cost, 'the operator hears of it');
 
     const again = await job.start('server');
     await again.says(/finished by an earlier pod/);

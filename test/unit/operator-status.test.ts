@@ -11,6 +11,7 @@ import { readTerminationMessage } from '../../operator/status/termination-messag
 import { timeToLive } from '../../operator/status/ttl-after-finished.ts';
 import type { JobProgress } from '../../worker/cluster/progress.ts';
 import { jobObject, NOTHING } from '../support/planned-job.ts';
+import { toldProgress } from '../support/told-progress.ts';
 
 const START = Date.parse('2026-01-01T00:00:00Z');
 const at = (seconds: number) => START + seconds * 1000;
@@ -164,6 +165,20 @@ t.test('progress is mirrored', async (t) => {
   });
   const after = look(jobObject({}, { status: { phase: 'Succeeded', round: 3 } }), NOTHING, 9, { ...progress, finishedRounds: 50, adapterSha256: 'a'.repeat(64) });
   t.match(after, { phase: 'Succeeded', round: 50, adapterSha256: 'a'.repeat(64) }, 'what is told last still comes in');
+});
+
+t.test('what a job cost is mirrored, however much clients claim', async (t) => {
+  const role = (tokens: number) => ({ cpuSeconds: 1.5, gpuSeconds: 0, tokens, peakMemoryBytes: 1e9 + 0.25 });
+  const saving = { here: 1e21, fullModel: 4e21, saved: 3e21, more: 1 };
+  const progress: JobProgress = {
+    ...toldProgress(1, 1),
+    cost: { server: role(5), clients: role(1e300), bytes: { bundle: 3, down: 2, up: 1 }, savings: { bytes: { here: 9, fullModel: 8, saved: -1 }, flops: saving } },
+  };
+  const { cost } = look(jobObject(), world({ pods: [pod('server', RUNNING)] }), 8, progress);
+  t.strictSame(cost?.server, { cpuSeconds: 1.5, gpuSeconds: 0, tokens: 5, peakMemoryBytes: 1e9 });
+  t.equal(cost?.clients?.tokens, Number.MAX_SAFE_INTEGER, 'what the API server can take');
+  t.strictSame(cost?.bytes, { bundle: 3, down: 2, up: 1 });
+  t.strictSame(cost?.savings, { bytes: { here: 9, fullModel: 8, saved: -1 }, flops: { here: 1e21, fullModel: 4e21, saved: 3e21 } });
 });
 
 t.test('restarts are counted, and never forgotten', async (t) => {

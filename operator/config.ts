@@ -12,6 +12,8 @@ export interface OperatorConfig {
   readonly namespaces: readonly string[] | null;
   /** Redis for jobs that bring none, with its credentials; null: every job has to bring its own. */
   readonly redisUrl: string | null;
+  /** PEM of the authority that signed its certificate; null: those that the system trusts. */
+  readonly redisCa: string | null;
   /** Image of worker pods, unless a job names another. */
   readonly workerImage: string;
   readonly leaderElect: boolean;
@@ -19,6 +21,8 @@ export interface OperatorConfig {
   readonly leaseNamespace: string | null;
   /** Port of metrics, probes and the read API; 0: any free one. */
   readonly port: number;
+  /** Whether metrics are only for callers whom the API server lets get the URL /metrics. */
+  readonly metricsAuth: boolean;
   readonly logLevel: LogLevel;
   /** File; null: the pod's ServiceAccount, else the user's default. */
   readonly kubeconfig: string | null;
@@ -31,10 +35,12 @@ type Environment = Readonly<Record<string, string | undefined>>;
 interface Options {
   readonly namespaces?: string[];
   readonly redisUrlFile?: string;
+  readonly redisCaFile?: string;
   readonly workerImage: string;
   readonly leaderElect: boolean;
   readonly leaseNamespace?: string;
   readonly port: number;
+  readonly metricsAuth?: boolean;
   readonly logLevel: LogLevel;
   readonly kubeconfig?: string;
   readonly workers: number;
@@ -59,11 +65,13 @@ export function readConfig(args: readonly string[], environment: Environment, ve
     if (error.exitCode === 0) return { text: printed.join('') };
     throw new UserError(error.message.replace(/^error: /, ''), { hint: '--help lists the options.', cause: error });
   }
-  const { namespaces, redisUrlFile, leaseNamespace, kubeconfig, ...options } = command.opts<Options>();
+  const { namespaces, redisUrlFile, redisCaFile, leaseNamespace, metricsAuth, kubeconfig, ...options } = command.opts<Options>();
   return {
     ...options,
     namespaces: namespaces ?? null,
     redisUrl: redisUrl(redisUrlFile, environment[REDIS_URL]),
+    redisCa: redisCaFile === undefined ? null : redisCa(redisCaFile),
+    metricsAuth: metricsAuth ?? false,
     leaseNamespace: leaseNamespace ?? null,
     kubeconfig: kubeconfig ?? null,
   };
@@ -85,6 +93,9 @@ function program(version: string, print: (text: string) => void): Command {
       new Option('--redis-url-file <path>', `file with the URL of the Redis for jobs that bring none; the variable ${REDIS_URL} gives the URL itself`),
     )
     .addOption(
+      new Option('--redis-ca-file <path>', "file with the authority that signed that Redis's certificate, for jobs' pods too (default: those that the images trust)"),
+    )
+    .addOption(
       new Option('--worker-image <reference>', 'image of worker pods, unless a job names another').makeOptionMandatory(),
     )
     .addOption(new Option('--no-leader-elect', 'run without a lease: for a single replica that is never rolled'))
@@ -94,6 +105,7 @@ function program(version: string, print: (text: string) => void): Command {
     .addOption(
       new Option('--port <number>', 'port of metrics, probes and the read API; 0: any free one').argParser(whole(0, 65_535)).default(8081),
     )
+    .addOption(new Option('--metrics-auth', 'metrics only for bearer tokens whose user may get the nonresource URL /metrics'))
     .addOption(new Option('--log-level <level>', 'least severity to log').choices(LOG_LEVELS).default('info'))
     .addOption(
       new Option('--kubeconfig <path>', "how to reach the API server (default: the pod's ServiceAccount, else ~/.kube/config)"),
@@ -114,12 +126,13 @@ const variableOf = (long: string): string => `FEDBIOT_${long.slice(2).toUpperCas
  * switch's variable, "false" too, as given, and an empty one as a value.
  */
 function withEnvironment(command: Command, environment: Environment): string[] {
-  return command.options.flatMap(({ long, negate }) => {
+  return command.options.flatMap(({ long, negate, required }) => {
     if (long === undefined || long === null || ASKING.has(long)) return [];
     const variable = variableOf(long);
     const value = environment[variable];
     if (value === undefined || value === '') return [];
-    if (!negate) return [`${long}=${value}`];
+    const isSwitch = negate || !required;
+    if (!isSwitch) return [`${long}=${value}`];
     if (value === 'true') return [long];
     if (value === 'false') return [];
     throw new UserError(`the variable ${variable} is ${JSON.stringify(value)}`, { hint: 'Set it to true or false.' });
@@ -161,4 +174,13 @@ function checkedUrl(text: string, source: string): string {
     throw new UserError(`what ${source} holds is not the URL of a Redis`, { hint: 'Write redis://user:password@host:6379, or rediss:// for TLS.' });
   }
   return text;
+}
+
+/** Whether it is a certificate shows once Redis is reached. */
+function redisCa(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UserError(`cannot read the authority of Redis from ${file}`, { hint: 'Check --redis-ca-file and that the Secret is mounted.', cause: error });
+  }
 }

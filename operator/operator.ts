@@ -84,7 +84,7 @@ export async function startOperator(config: OperatorConfig, version: string, log
     watch: metrics.watch,
   });
   const mirrors = new MirrorPool({
-    defaultUrl: config.redisUrl,
+    defaultRedis: config.redisUrl === null ? null : { url: config.redisUrl, ca: config.redisCa },
     log,
     jobs: () => cluster.jobs(),
     async addressOf(job) {
@@ -114,6 +114,7 @@ export async function startOperator(config: OperatorConfig, version: string, log
   const app = await httpServer({
     reader: { jobs: () => cluster.jobs(), getJob: ports.getJob, progressOf: ports.progressOf, reportOf: (job) => mirrors.reportOf(job) },
     access: new Access(kubernetesReviews(client)),
+    metricsAuth: config.metricsAuth,
     registry,
     log,
     version,

@@ -3,13 +3,13 @@ import type { OperatorRedis, PlanSettings } from './plan/settings.ts';
 import { redisPort } from './redis-url.ts';
 
 /** What of the operator's own configuration shows in the objects of jobs. */
-export function planSettings({ workerImage, redisUrl, logLevel }: Pick<OperatorConfig, 'workerImage' | 'redisUrl' | 'logLevel'>): PlanSettings {
-  return { image: workerImage, redis: redisUrl === null ? null : redisAt(redisUrl), logLevel };
+export function planSettings({ workerImage, redisUrl, redisCa, logLevel }: Pick<OperatorConfig, 'workerImage' | 'redisUrl' | 'redisCa' | 'logLevel'>): PlanSettings {
+  return { image: workerImage, redis: redisUrl === null ? null : redisAt(redisUrl, redisCa), logLevel };
 }
 
-function redisAt(url: string): OperatorRedis {
+function redisAt(url: string, ca: string | null): OperatorRedis {
   const { hostname } = new URL(url);
   // SERVICE.NAMESPACE.svc, with or without the cluster's domain.
   const namespace = /^[^.]+\.([^.]+)\.svc(\.|$)/.exec(hostname)?.[1] ?? null;
-  return { url, port: redisPort(url), namespace };
+  return { url, ca, port: redisPort(url), namespace };
 }

@@ -8,7 +8,8 @@ export interface Identity {
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
-export interface Question {
+/** Whether jobs may be read. */
+export interface JobQuestion {
   readonly verb: 'get' | 'list';
   /** null: in all namespaces. */
   readonly namespace: string | null;
@@ -16,7 +17,14 @@ export interface Question {
   readonly name: string | null;
 }
 
-/** What is asked of the API server: TokenReview and SubjectAccessReview on fedbiotjobs.fedbiot.io. */
+/** Whether a URL that is no resource's may be read. */
+export interface UrlQuestion {
+  readonly url: string;
+}
+
+export type Question = JobQuestion | UrlQuestion;
+
+/** What is asked of the API server: TokenReview, and SubjectAccessReview on fedbiotjobs.fedbiot.io or a URL. */
 export interface Reviews {
   /** null: the token is nobody's. */
   identify(token: string): Promise<Identity | null>;
@@ -55,7 +63,7 @@ export class Access {
     const token = /^Bearer +([\x21-\x7e]+)$/i.exec(authorization ?? '')?.[1];
     if (token === undefined || token.length > MAX_TOKEN_BYTES) return Promise.resolve('unauthenticated');
     // By its hash: the memory holds no tokens.
-    const key = createHash('sha256').update(JSON.stringify([token, question.verb, question.namespace, question.name])).digest('base64');
+    const key = createHash('sha256').update(JSON.stringify([token, question])).digest('base64');
     const kept = this.#answers.get(key);
     if (kept !== undefined && kept.until > this.#now()) return kept.verdict;
     const verdict = this.#ask(token, question);

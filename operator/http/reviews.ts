@@ -46,15 +46,23 @@ export function kubernetesReviews(client: Pick<ApiClient, 'json'>): Reviews {
         ...(extra === undefined ? {} : { extra }),
       };
     },
-    async isAllowed({ username, uid, groups, extra }, { verb, namespace, name }: Question): Promise<boolean> {
+    async isAllowed({ username, uid, groups, extra }, question: Question): Promise<boolean> {
       const { status } = await review(SubjectAccessReview, 'authorization.k8s.io', 'SubjectAccessReview', {
         user: username,
         uid,
         groups,
         extra,
-        resourceAttributes: { group: GROUP, resource: 'fedbiotjobs', verb, ...(namespace === null ? {} : { namespace }), ...(name === null ? {} : { name }) },
+        ...attributesOf(question),
       });
       return status?.allowed === true;
     },
+  };
+}
+
+function attributesOf(question: Question): object {
+  if ('url' in question) return { nonResourceAttributes: { path: question.url, verb: 'get' } };
+  const { verb, namespace, name } = question;
+  return {
+    resourceAttributes: { group: GROUP, resource: 'fedbiotjobs', verb, ...(namespace === null ? {} : { namespace }), ...(name === null ? {} : { name }) },
   };
 }

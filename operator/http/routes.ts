@@ -5,7 +5,7 @@ import { Status } from '../../crds/schema/status.ts';
 import { JobProgress } from '../../worker/cluster/progress.ts';
 import type { RunReport } from '../../worker/events.ts';
 import type { JobObject } from '../reconcile/ports.ts';
-import type { Access, Question } from './access.ts';
+import type { Admit } from './admit.ts';
 import { Problem, ProblemBody } from './problems.ts';
 
 /** What the read API shows. */
@@ -55,17 +55,7 @@ const describe = (summary: string, answer: Type.TSchema, parameters: object) => 
 });
 
 /** GET only: whoever wants to change a job talks to the API server. */
-export function jobRoutes(app: FastifyInstance, reader: JobReader, access: Access): void {
-  const admit = async (request: FastifyRequest, reply: FastifyReply, question: Question): Promise<void> => {
-    let verdict;
-    try {
-      verdict = await access.decide(request.headers.authorization, question);
-    } catch (error) {
-      throw new Problem('unavailable', error);
-    }
-    if (verdict === 'unauthenticated') reply.header('www-authenticate', 'Bearer');
-    if (verdict !== 'allowed') throw new Problem(verdict);
-  };
+export function jobRoutes(app: FastifyInstance, reader: JobReader, admit: Admit): void {
   /** Who may not read a job does not learn whether it exists. */
   const jobOf = async (request: FastifyRequest<{ Params: JobParameters }>, reply: FastifyReply): Promise<JobObject> => {
     const { namespace, name } = request.params;

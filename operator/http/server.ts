@@ -5,6 +5,7 @@ import type { FastifyError, FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Access } from './access.ts';
+import { admitBy } from './admit.ts';
 import { PROBLEM_TYPE, PROBLEMS, Problem, problemBody } from './problems.ts';
 import type { ProblemKind } from './problems.ts';
 import { jobRoutes } from './routes.ts';
@@ -13,6 +14,8 @@ import type { JobReader } from './routes.ts';
 export interface HttpSettings {
   readonly reader: JobReader;
   readonly access: Access;
+  /** Whether metrics are only for those who may get the URL /metrics. */
+  readonly metricsAuth: boolean;
   readonly registry: Registry;
   readonly log: Logger;
   readonly version: string;
@@ -21,7 +24,7 @@ export interface HttpSettings {
 }
 
 /** Probes, metrics and the read API; not yet listening. Every replica serves them. */
-export async function httpServer({ reader, access, registry, log, version, notReady }: HttpSettings): Promise<FastifyInstance> {
+export async function httpServer({ reader, access, metricsAuth, registry, log, version, notReady }: HttpSettings): Promise<FastifyInstance> {
   const app = Fastify({ routerOptions: { maxParamLength: 63 }, bodyLimit: 1024, requestTimeout: 10_000 });
 
   app.setErrorHandler<FastifyError | Problem>((error, request, reply) => {
@@ -47,7 +50,8 @@ export async function httpServer({ reader, access, registry, log, version, notRe
   });
   await app.register(swaggerUi, { routePrefix: '/docs' });
 
-  jobRoutes(app, reader, access);
+  const admit = admitBy(access);
+  jobRoutes(app, reader, admit);
   const hidden = { schema: { hide: true } };
   app.get('/openapi.json', hidden, () => app.swagger());
   app.get('/healthz', hidden, (_request, reply) => reply.type('text/plain').send('ok\n'));
@@ -55,7 +59,10 @@ export async function httpServer({ reader, access, registry, log, version, notRe
     const missing = notReady();
     return reply.status(missing === null ? 200 : 503).type('text/plain').send(`${missing ?? 'ok'}\n`);
   });
-  app.get('/metrics', hidden, async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
+  app.get('/metrics', hidden, async (request, reply) => {
+    if (metricsAuth) await admit(request, reply, { url: '/metrics' }, 'forbidden-metrics');
+    return reply.type(registry.contentType).send(await registry.metrics());
+  });
   await app.ready();
   return app;
 }

@@ -20,6 +20,7 @@ export function credentials(job: JobObject, observed: ObservedSecret | null, set
     data: {
       [CREDENTIAL.token]: observed?.data?.[CREDENTIAL.token] || base64(freshToken),
       ...(ownRedis === null ? {} : { [CREDENTIAL.redisUrl]: base64(ownRedis.url) }),
+      ...(ownRedis?.ca ? { [CREDENTIAL.redisCa]: base64(ownRedis.ca) } : {}),
     },
   };
 }

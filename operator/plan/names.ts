@@ -21,4 +21,4 @@ export function namesOf(job: string): ObjectNames {
 }
 
 /** Keys of the Secret with a job's credentials. */
-export const CREDENTIAL = { token: 'token', redisUrl: 'redis-url' } as const;
+export const CREDENTIAL = { token: 'token', redisUrl: 'redis-url', redisCa: 'redis-ca.crt' } as const;

@@ -5,6 +5,7 @@ import { labelsOf } from './labels.ts';
 import type { Role } from './labels.ts';
 import { CREDENTIAL, namesOf } from './names.ts';
 import { overlay } from './overlay.ts';
+import { redisCaOf } from './redis-ca.ts';
 import { RESTRICTED } from './restricted.ts';
 import { serverUrl } from './service.ts';
 import type { PlanSettings } from './settings.ts';
@@ -21,7 +22,7 @@ const GRACE_SECONDS = 60;
 /** A role's pod: what its image, its volumes and its environment are, then what the job lays over it. */
 export function podTemplate(job: JobObject, role: Role, settings: PlanSettings): PodTemplate {
   const own = job.spec[role] ?? {};
-  const { volumes, mounts } = volumesOf(job, role);
+  const { volumes, mounts } = volumesOf(job, role, settings);
   const template = overlay(job, role, {
     metadata: { labels: labelsOf(job.metadata.name, role) },
     spec: {
@@ -96,7 +97,7 @@ function environment(job: JobObject, role: Role, settings: PlanSettings): EnvVar
   const secret = (name: string, key: string) => ({ valueFrom: { secretKeyRef: { name, key } } });
   const own: EnvVariable[] = [
     { name: ENV.redisUrl, ...(redis === undefined ? secret(credentials, CREDENTIAL.redisUrl) : secret(redis.urlFrom.name, redis.urlFrom.key)) },
-    ...(redis?.tls?.caSecret === undefined ? [] : [{ name: ENV.redisCaFile, value: `${MOUNT.redisCa}/ca.crt` }]),
+    ...(redisCaOf(job, settings) === null ? [] : [{ name: ENV.redisCaFile, value: `${MOUNT.redisCa}/ca.crt` }]),
     { name: ENV.token, ...secret(credentials, CREDENTIAL.token) },
     { name: ENV.uid, value: job.metadata.uid },
     { name: ENV.namespace, value: job.metadata.namespace },

@@ -10,6 +10,8 @@ export interface PlanSettings {
 export interface OperatorRedis {
   /** redis:// or rediss://, with credentials. */
   readonly url: string;
+  /** PEM of the authority that signed its certificate; null: those that the images trust. */
+  readonly ca: string | null;
   readonly port: number;
   /** Namespace of its Service; null: it is no Service of the cluster, and worker pods may reach the port anywhere. */
   readonly namespace: string | null;

@@ -5,6 +5,8 @@ import type { JobObject } from '../reconcile/ports.ts';
 import { InvalidSpec } from './invalid-spec.ts';
 import type { Role } from './labels.ts';
 import { namesOf } from './names.ts';
+import { redisCaOf } from './redis-ca.ts';
+import type { PlanSettings } from './settings.ts';
 
 export interface PodVolume {
   readonly name: string;
@@ -33,7 +35,7 @@ const SEEN_BY: Record<Role, readonly Purpose[]> = {
 };
 
 /** Volumes of a role's pod, and where they are mounted. */
-export function volumesOf(job: JobObject, role: Role): { volumes: PodVolume[]; mounts: PodMount[] } {
+export function volumesOf(job: JobObject, role: Role, settings: PlanSettings): { volumes: PodVolume[]; mounts: PodMount[] } {
   refuseSharedVolumes(job);
   const names = namesOf(job.metadata.name);
   const volumes: PodVolume[] = [{ name: 'job', configMap: { name: names.configMap } }];
@@ -51,9 +53,9 @@ export function volumesOf(job: JobObject, role: Role): { volumes: PodVolume[]; m
     volumes.push({ name: 'cache', emptyDir: {} });
     mounts.push({ name: 'cache', mountPath: MOUNT.cache });
   }
-  const caSecret = job.spec.redis?.tls?.caSecret?.name;
-  if (caSecret !== undefined) {
-    volumes.push({ name: 'redis-ca', secret: { secretName: caSecret, items: [{ key: 'ca.crt', path: 'ca.crt' }] } });
+  const ca = redisCaOf(job, settings);
+  if (ca !== null) {
+    volumes.push({ name: 'redis-ca', secret: { secretName: ca.secret, items: [{ key: ca.key, path: 'ca.crt' }] } });
     mounts.push({ name: 'redis-ca', mountPath: MOUNT.redisCa, readOnly: true });
   }
   volumes.push({ name: 'tmp', emptyDir: {} });

@@ -18,7 +18,7 @@ export interface RedisAddress {
 
 export interface MirrorPoolSettings {
   /** Redis for jobs that bring none; null: there is none. */
-  readonly defaultUrl: string | null;
+  readonly defaultRedis: RedisAddress | null;
   readonly log: Logger;
   /** All jobs that are watched. */
   jobs(): readonly JobObject[];
@@ -68,10 +68,10 @@ export class MirrorPool {
   #closed = false;
 
   constructor(settings: MirrorPoolSettings) {
-    const { defaultUrl, log, connected, memory, settleMs = SETTLE_MS } = settings;
+    const { defaultRedis, log, connected, memory, settleMs = SETTLE_MS } = settings;
     this.#settings = settings;
     this.#default =
-      defaultUrl === null ? null : this.#open({ url: defaultUrl, ca: null }, { log, connected, memory }, (job) => job.spec.redis === undefined);
+      defaultRedis === null ? null : this.#open(defaultRedis, { log, connected, memory }, (job) => job.spec.redis === undefined);
     this.#timer = setInterval(() => void this.#settle(), settleMs);
   }
 

@@ -24,7 +24,7 @@ function poolOf(t: Test, defaultUrl: string | null, jobs: JobObject[], sweepAgai
   const addresses = new Map<string, RedisAddress | null | Error>();
   const seen = { changed: [] as string[], connected: false, memory: null as RedisMemory | null, log: '', asked: 0 };
   const pool = new MirrorPool({
-    defaultUrl,
+    defaultRedis: defaultUrl === null ? null : { url: defaultUrl, ca: null },
     log: createLog('debug', { write: (line) => void (seen.log += line) }),
     jobs: () => jobs,
     async addressOf({ metadata }) {

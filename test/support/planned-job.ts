@@ -7,7 +7,7 @@ export const UID = '8b1c2b8e-5a8a-4a37-8d0f-0c2f6f1d9a11';
 
 export const SETTINGS: PlanSettings = {
   image: 'fedbiot:test',
-  redis: { url: 'redis://:secret@redis.fedbiot.svc:6379', port: 6379, namespace: 'fedbiot' },
+  redis: { url: 'redis://:secret@redis.fedbiot.svc:6379', ca: null, port: 6379, namespace: 'fedbiot' },
   logLevel: 'info',
 };
 

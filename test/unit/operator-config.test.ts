@@ -13,10 +13,12 @@ t.test('only the worker image has to be given', async (t) => {
   t.same(read(image), {
     namespaces: null,
     redisUrl: null,
+    redisCa: null,
     workerImage: 'example.org/fedbiot:1',
     leaderElect: true,
     leaseNamespace: null,
     port: 8081,
+    metricsAuth: false,
     logLevel: 'info',
     kubeconfig: null,
     workers: 4,
@@ -32,6 +34,7 @@ t.test('the environment gives what the command line does not', async (t) => {
     FEDBIOT_NO_LEADER_ELECT: 'true',
     FEDBIOT_LEASE_NAMESPACE: 'leases',
     FEDBIOT_PORT: '9000',
+    FEDBIOT_METRICS_AUTH: 'true',
     FEDBIOT_LOG_LEVEL: 'debug',
     FEDBIOT_KUBECONFIG: '/kube/config',
     FEDBIOT_WORKERS: '',
@@ -43,6 +46,7 @@ t.test('the environment gives what the command line does not', async (t) => {
     leaderElect: false,
     leaseNamespace: 'leases',
     port: 0,
+    metricsAuth: true,
     logLevel: 'debug',
     kubeconfig: '/kube/config',
     workers: 4,
@@ -50,7 +54,10 @@ t.test('the environment gives what the command line does not', async (t) => {
   process.env['FEDBIOT_NO_LEADER_ELECT'] = 'false';
   t.teardown(() => delete process.env['FEDBIOT_NO_LEADER_ELECT']);
   t.match(read(image, process.env), { leaderElect: true });
-  t.throws(() => read(image, { FEDBIOT_NO_LEADER_ELECT: 'yes' }), { name: 'UserError', message: /FEDBIOT_NO_LEADER_ELECT/ });
+  for (const name of ['FEDBIOT_NO_LEADER_ELECT', 'FEDBIOT_METRICS_AUTH']) {
+    t.throws(() => read(image, { [name]: 'yes' }), { name: 'UserError', message: new RegExp(name) });
+    t.same(read(image, { [name]: 'false' }), read(image));
+  }
 });
 
 t.test('wrong values are named', async (t) => {
@@ -82,7 +89,15 @@ t.test('the URL of Redis comes from its file, and is never told', async (t) => {
       t.notMatch(String(error), /secret/);
     }
   }
-  t.throws(() => read([...image, '--redis-url-file', `${file}-missing`]), { name: 'UserError', message: /cannot read/ });
+  for (const option of ['--redis-url-file', '--redis-ca-file']) {
+    t.throws(() => read([...image, option, `${file}-missing`]), { name: 'UserError', message: /cannot read/, hint: new RegExp(option) });
+  }
+});
+
+t.test('the authority of Redis comes from its file', async (t) => {
+  const file = join(t.testdir(), 'ca.crt');
+  writeFileSync(file, 'PEM');
+  t.match(read(image, { FEDBIOT_REDIS_CA_FILE: file }), { redisCa: 'PEM' });
 });
 
 t.test('--help and --version answer, and start nothing', async (t) => {

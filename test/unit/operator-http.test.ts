@@ -4,7 +4,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { parseManifest } from '../../crds/parse.ts';
 import { Access } from '../../operator/http/access.ts';
-import type { Identity, Question, Reviews } from '../../operator/http/access.ts';
+import type { Identity, JobQuestion, Question, Reviews } from '../../operator/http/access.ts';
 import { httpServer } from '../../operator/http/server.ts';
 import { createLog } from '../../operator/log.ts';
 import type { JobObject } from '../../operator/reconcile/ports.ts';
@@ -22,33 +22,36 @@ const report = {
   seed: 0,
   rounds: [],
   final: null,
+  cost: null,
   adapterSha256: null,
   partition: [],
   plan: {
     layers: { total: 8, adapter: [7], emulator: [0], dropped: [1] },
     parameters: { full: 1, emulator: 1, adapterLora: 1, emulatorLora: 1 },
-    bytes: { fullModel: 1, emulatorBundle: 1, roundDown: 1, roundUp: 1, hiddenStateCache: 1 },
+    bytes: { fullModel: 1, emulatorBundle: 1, roundDown: 1, fullModelRoundDown: 1, roundUp: 1, hiddenStateCache: 1 },
+    flops: { clientToken: 1, fullModelToken: 1, alignmentToken: 1 },
     memory: { server: 1, client: 1, evaluation: 1, run: 1, available: 1, fits: true },
   },
 };
 
-/** Ann may read namespace a; the administrator everything; `down` is a token that the API server fails on. */
+/** Ann may read namespace a; the administrator everything; Prometheus metrics; `down` is a token that the API server fails on. */
 function fakeReviews(): Reviews & { asked: Question[] } {
   const asked: Question[] = [];
   return {
     asked,
     async identify(token): Promise<Identity | null> {
       if (token === 'down') throw new Error('no API server');
-      return token === 'ann' || token === 'administrator' ? { username: token } : null;
+      return ['ann', 'administrator', 'prometheus'].includes(token) ? { username: token } : null;
     },
     async isAllowed({ username }, question) {
       asked.push(question);
-      return username === 'administrator' || question.namespace === 'a';
+      if (username === 'administrator') return true;
+      return 'url' in question ? username === 'prometheus' && question.url === '/metrics' : username === 'ann' && question.namespace === 'a';
     },
   };
 }
 
-async function started(t: Test) {
+async function started(t: Test, metricsAuth = false) {
   const jobs = [jobIn('a', 'tune'), jobIn('a', 'new'), jobIn('b', 'tune')];
   const reviews = fakeReviews();
   let missing: string | null = 'caches are not filled';
@@ -63,6 +66,7 @@ async function started(t: Test) {
       },
     },
     access: new Access(reviews),
+    metricsAuth,
     registry: new Registry(),
     log: createLog('error', { write: () => {} }),
     version: '1.2.3',
@@ -130,12 +134,31 @@ t.test('probes, metrics and the description are open to all', async (t) => {
   t.same(Object.keys(paths).sort(), ['/api/v1/jobs', job, `${job}/metrics`, `${job}/report`, `${job}/rounds`].sort());
 });
 
+t.test('metrics over authentication', async (t) => {
+  const { get, reviews } = await started(t, true);
+  for (const [token, status, type] of [
+    [undefined, 401, 'unauthenticated'],
+    ['unknown', 401, 'unauthenticated'],
+    ['ann', 403, 'forbidden-metrics'],
+    ['down', 503, 'unavailable'],
+  ] as const) {
+    const answer = await get('/metrics', token);
+    t.match(answer, { statusCode: status, headers: { 'content-type': /^application\/problem\+json/ } }, `as ${token}`);
+    t.match(answer.json(), { type: `urn:fedbiot:problem:${type}` });
+    t.equal(answer.headers['www-authenticate'], status === 401 ? 'Bearer' : undefined);
+  }
+  t.match(await get('/metrics', 'prometheus'), { statusCode: 200, headers: { 'content-type': /text\/plain/ } });
+  t.strictSame(reviews.asked, [{ url: '/metrics' }, { url: '/metrics' }], 'of ann and of prometheus');
+  t.match(await get('/healthz'), { statusCode: 200 }, 'probes stay open');
+  t.match(await get('/api/v1/jobs', 'prometheus'), { statusCode: 403 }, 'who may read metrics may not read jobs');
+});
+
 t.test('an answer of the API server is kept a short while, for that question alone', async (t) => {
   const reviews = fakeReviews();
   let now = 0;
   const access = new Access(reviews, () => now);
-  const question: Question = { verb: 'get', namespace: 'a', name: 'tune' };
-  const ask = (token: string, other: Partial<Question> = {}) => access.decide(`Bearer ${token}`, { ...question, ...other });
+  const question: JobQuestion = { verb: 'get', namespace: 'a', name: 'tune' };
+  const ask = (token: string, other: Partial<JobQuestion> = {}) => access.decide(`Bearer ${token}`, { ...question, ...other });
   t.equal(await ask('ann'), 'allowed');
   t.equal(await ask('ann'), 'allowed');
   t.equal(reviews.asked.length, 1);

@@ -97,6 +97,23 @@ t.test('the token is kept, and the frozen manifest too', async (t) => {
   t.equal(configMap(job, { metadata: { name: '' }, data: { [JOB_FILE]: 'frozen' } }).data?.[JOB_FILE], 'frozen');
 });
 
+t.test('pods know the authority of the Redis that they use: the job’s, or the operator’s', async (t) => {
+  const settings = { ...SETTINGS, redis: { url: 'rediss://redis', ca: 'PEM', port: 6379, namespace: null } };
+  const authority = (job: JobObject) => {
+    const { spec } = podTemplate(job, 'client', settings);
+    const file = spec.containers[0]?.env?.find(({ name }) => name === 'FEDBIOT_REDIS_CA_FILE')?.value;
+    return { file, volume: spec.volumes.find(({ name }) => name === 'redis-ca')?.['secret'] };
+  };
+  const file = `${MOUNT.redisCa}/ca.crt`;
+  t.strictSame(authority(jobObject()), { file, volume: { secretName: 'tiny-credentials', items: [{ key: 'redis-ca.crt', path: 'ca.crt' }] } });
+  t.equal(decoded(credentials(jobObject(), null, settings, 'x'), 'redis-ca.crt'), 'PEM');
+  const urlFrom = { name: 's', key: 'url' };
+  const brought = jobObject({ redis: { urlFrom, tls: { caSecret: { name: 'theirs' } } } });
+  t.strictSame(authority(brought), { file, volume: { secretName: 'theirs', items: [{ key: 'ca.crt', path: 'ca.crt' }] } });
+  t.strictSame(Object.keys(credentials(brought, null, settings, 'x').data ?? {}), ['token']);
+  t.strictSame(authority(jobObject({ redis: { urlFrom } })), { file: undefined, volume: undefined });
+});
+
 t.test('the manifest that pods read has every default, and nothing that may change', async (t) => {
   const text = configMap(jobObject({ suspend: true, activeDeadlineSeconds: 9 }), null).data?.[JOB_FILE] ?? '';
   t.equal(text, configMap(jobObject(), null).data?.[JOB_FILE]);

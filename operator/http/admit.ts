@@ -1,0 +1,23 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Access, Question } from './access.ts';
+import { Problem } from './problems.ts';
+import type { ProblemKind } from './problems.ts';
+
+/** Lets a request pass, or ends it with the problem: `forbidden` where its token is somebody's who may not. */
+export type Admit = (request: FastifyRequest, reply: FastifyReply, question: Question, forbidden?: ProblemKind) => Promise<void>;
+
+export function admitBy(access: Access): Admit {
+  return async (request, reply, question, forbidden = 'forbidden') => {
+    let verdict;
+    try {
+      verdict = await access.decide(request.headers.authorization, question);
+    } catch (error) {
+      throw new Problem('unavailable', error);
+    }
+    if (verdict === 'forbidden') throw new Problem(forbidden);
+    if (verdict === 'unauthenticated') {
+      reply.header('www-authenticate', 'Bearer');
+      throw new Problem('unauthenticated');
+    }
+  };
+}

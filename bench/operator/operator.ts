@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { SYSTEM } from '../../test/support/operator-lab.ts';
+import { SYSTEM } from '../../test/support/chart.ts';
 import type { OperatorLab } from '../../test/support/operator-lab.ts';
 import type { OperatorProcess } from '../../test/support/operator-process.ts';
 import { startRedis } from '../../test/support/redis.ts';

@@ -52,6 +52,10 @@ export async function downloadModules(source: string, go: Go): Promise<{ readonl
   }
 }
 
+/** Where the files of a module lie that `source` needs. */
+export const moduleFolder = async (source: string, go: Go, module: string): Promise<string> =>
+  (await run(go.program, ['list', '-m', '-f', '{{.Dir}}', module], { cwd: source, env: goEnvironment() })).trim();
+
 /**
  * Compiles the main package in `source` to the file `out`, with at most four compilers: the API types take up to 2 GiB each.
  * Throws with the compiler's words.

@@ -1,10 +1,14 @@
 // Builds what the tests against a real Kubernetes need, before them: a first build takes longer than a test may.
 import { ensureCoreDns } from './ensure-coredns.ts';
+import { ensureHelm } from './ensure-helm.ts';
 import { ensureKubernetes } from './ensure.ts';
 import { missingForLab } from './lab/requirements.ts';
 
 const kubernetes = await ensureKubernetes();
 process.stdout.write('skip' in kubernetes ? `tests against a real Kubernetes will be skipped: ${kubernetes.skip}\n` : `Kubernetes: ${kubernetes.folder}\n`);
+
+const helm = await ensureHelm();
+process.stdout.write('skip' in helm ? `tests of the chart will be skipped: ${helm.skip}\n` : `Helm: ${helm.folder}\n`);
 
 // Pods run only in the lab, and only they need names.
 const missing = missingForLab();

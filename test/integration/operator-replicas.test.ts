@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { LEASE_NAME } from '../../operator/leader/kubernetes-lease.ts';
+import { SYSTEM } from '../support/chart.ts';
 import { noControllers } from '../support/control-plane.ts';
-import { startLab, SYSTEM } from '../support/operator-lab.ts';
+import { operatorIn } from '../support/operator-access.ts';
+import { startLab } from '../support/operator-lab.ts';
 import type { OperatorLab } from '../support/operator-lab.ts';
 import { OperatorProcess } from '../support/operator-process.ts';
 import { until } from '../support/until.ts';
@@ -129,10 +131,23 @@ t.test('replicas', { skip: noControllers }, async (t) => {
     t.equal(await operator.end('SIGTERM'), 0);
   });
 
+  t.test('metrics over authentication', async (t) => {
+    const namespace = await lab.namespace('monitoring');
+    for (const name of ['prometheus', 'nobody']) await lab.kubectl('create', 'serviceaccount', name, '--namespace', namespace);
+    const reader = ['--clusterrole=fedbiot-metrics-reader', `--serviceaccount=${namespace}:prometheus`];
+    await lab.kubectl('create', 'clusterrolebinding', 'prometheus', ...reader);
+    const operator = await lab.operator(REDIS, { args: ['--metrics-auth'] }, t);
+    await operator.logged('ready');
+    t.match(await operator.get('/metrics'), { status: 401 });
+    t.match(await operator.get('/metrics', await lab.tokenOf(namespace, 'nobody')), { status: 403, body: /forbidden-metrics/ });
+    t.match(await operator.get('/metrics', await lab.tokenOf(namespace, 'prometheus')), { status: 200, body: /leader_election_master_status/ });
+    t.equal(await operator.end('SIGTERM'), 0);
+  });
+
   t.test('granted and told some namespaces, it keeps to them', async (t) => {
     const [ours, theirs] = [await lab.namespace('ours'), await lab.namespace('theirs')];
-    await lab.kubectl('delete', '--filename', 'operator/rbac/all-namespaces.yaml');
-    await lab.kubectl('apply', '--namespace', ours, '--filename', 'operator/rbac/namespaced.yaml');
+    await lab.kubectl('delete', 'clusterrolebinding', 'fedbiot-operator');
+    await lab.apply(operatorIn(ours));
     const operator = await lab.operator(REDIS, { args: ['--namespaces', ours] }, t);
     for (const namespace of [ours, theirs]) await lab.createJob(namespace, 'tiny');
     await lab.jobIn('Pending', ours, 'tiny');

@@ -1,27 +1,24 @@
-import { join } from 'node:path';
 import type { Test } from 'tap';
 import { Cluster } from '../../operator/kube/cluster.ts';
 import type { ClusterSettings } from '../../operator/kube/cluster.ts';
 import { loadKubeConfig } from '../../operator/kube/kube-config.ts';
 import { createLog } from '../../operator/log.ts';
 import type { JobObject, ReconcilePorts } from '../../operator/reconcile/ports.ts';
+import { SYSTEM } from './chart.ts';
 import type { ControlPlane } from './control-plane.ts';
+import { operatorAccount, operatorIn } from './operator-access.ts';
 import { until } from './until.ts';
-
-const RBAC = join(import.meta.dirname, '../../operator/rbac');
-const NAMESPACE = 'fedbiot-system';
 
 /** Makes the operator's account, with no right yet in any namespace but its own; its token. */
 export async function createOperatorAccount({ kubectl }: ControlPlane): Promise<string> {
-  await kubectl(['create', 'namespace', NAMESPACE]);
-  for (const file of ['service-account.yaml', 'cluster-role.yaml']) await kubectl(['create', '--filename', join(RBAC, file)]);
-  return (await kubectl(['create', 'token', 'fedbiot-operator', '--namespace', NAMESPACE, '--duration=2h'])).trim();
+  await kubectl(['create', 'namespace', SYSTEM]);
+  await kubectl(['create', '--filename=-'], operatorAccount());
+  return (await kubectl(['create', 'token', 'fedbiot-operator', '--namespace', SYSTEM, '--duration=2h'])).trim();
 }
 
 /** Lets the operator work in a namespace, or in all (null). */
 export async function allowOperator({ kubectl }: ControlPlane, namespace: string | null): Promise<void> {
-  if (namespace === null) await kubectl(['create', '--filename', join(RBAC, 'all-namespaces.yaml')]);
-  else await kubectl(['create', '--namespace', namespace, '--filename', join(RBAC, 'namespaced.yaml')]);
+  await kubectl(['create', '--filename=-'], operatorIn(namespace));
 }
 
 export interface SeenCluster {
@@ -29,29 +26,29 @@ export interface SeenCluster {
   readonly ports: ReconcilePorts;
   readonly changed: readonly string[];
   readonly removed: readonly JobObject[];
-  /** Resources whose watch began anew after something went wrong. */
-  readonly restarted: readonly string[];
   readonly log: () => string;
   /** Method and code of each request. */
   readonly requests: readonly string[];
+  /** Resources whose watch began anew after something went wrong. */
+  readonly restarted: readonly string[];
   readonly filled: () => Promise<unknown>;
 }
 
 /** The operator's view of the cluster, begun, and what it tells. */
 export function watchCluster(t: Test, kubeconfig: string, settings: Partial<ClusterSettings> = {}): SeenCluster {
-  const restarted: string[] = [];
   const changed: string[] = [];
   const removed: JobObject[] = [];
   const requests: string[] = [];
+  const restarted: string[] = [];
   let log = '';
   const cluster = new Cluster({
     kubeConfig: loadKubeConfig(kubeconfig),
     namespaces: null,
     log: createLog('info', { write: (text) => void (log += text) }),
-    watch: { added: () => undefined, restarted: (resource) => restarted.push(resource) },
     request: (method, _host, code) => requests.push(`${method} ${code}`),
     changed: (key) => changed.push(key),
     removed: (job) => removed.push(job),
+    watch: { added: () => undefined, restarted: (resource) => restarted.push(resource) },
     ...settings,
   });
   t.teardown(() => cluster.close());
@@ -60,10 +57,10 @@ export function watchCluster(t: Test, kubeconfig: string, settings: Partial<Clus
     cluster,
     ports: { ...cluster.ports, progressOf: () => null, now: () => Date.now(), freshToken: () => 'fresh' },
     changed,
-    restarted,
     removed,
     log: () => log,
     requests,
+    restarted,
     filled: () => until('all is listed', 60, () => (cluster.missing() === null ? true : null)),
   };
 }

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { Test } from 'tap';
 import Type from 'typebox';
 import Value from 'typebox/value';
@@ -14,16 +13,13 @@ import { createLog } from '../../operator/log.ts';
 import { selectorOf } from '../../operator/plan/labels.ts';
 import type { Role } from '../../operator/plan/labels.ts';
 import type { JobObject } from '../../operator/reconcile/ports.ts';
+import { SYSTEM } from './chart.ts';
 import { startControlPlane } from './control-plane.ts';
 import type { ControlPlane, ControlPlaneOptions } from './control-plane.ts';
+import { operatorAccount, operatorIn } from './operator-access.ts';
 import { OperatorProcess } from './operator-process.ts';
 import type { OperatorOptions } from './operator-process.ts';
 import { until } from './until.ts';
-
-const RBAC = join(import.meta.dirname, '../../operator/rbac');
-
-/** The operator's own namespace, as its manifests name it. */
-export const SYSTEM = 'fedbiot-system';
 
 const SECONDS = 60;
 
@@ -186,7 +182,7 @@ const Named = Type.Object({ metadata: Type.Object({ name: Type.String() }) });
 export async function startLab(t: Pick<Test, 'teardown'>, options: Pick<ControlPlaneOptions, 'auditLog'> = {}): Promise<OperatorLab> {
   const lab = new OperatorLab(t, await startControlPlane({ controllers: true, ...options }));
   await lab.namespace(SYSTEM);
-  for (const file of ['service-account', 'cluster-role', 'all-namespaces', 'users']) await lab.kubectl('apply', '--filename', join(RBAC, `${file}.yaml`));
+  for (const object of [operatorAccount(), operatorIn(null)]) await lab.apply(object);
   return lab;
 }
 

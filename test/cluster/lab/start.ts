@@ -16,6 +16,7 @@ export interface LabParts {
   /** Folders of programs. */
   readonly kubernetes: string;
   readonly coredns: string;
+  readonly helm: string;
   readonly cni: string;
   /** Group of its processes. */
   readonly cgroup: string;
@@ -31,6 +32,8 @@ export interface Lab {
   readonly components: readonly Component[];
   /** Runs kubectl as an administrator and returns what it prints; `input` is what it reads. */
   kubectl(args: readonly string[], input?: string): Promise<string>;
+  /** Runs Helm as an administrator and returns what it prints; `input` is what it reads. */
+  helm(args: readonly string[], input?: string): Promise<string>;
 }
 
 /**
@@ -46,6 +49,11 @@ export async function startLab(parts: LabParts, gpus: number): Promise<Lab> {
   const { component: controlPlane, kubeconfig } = await startControlPlane(folder, logs, kubernetes);
   const kubectl = (args: readonly string[], input?: string) =>
     run(join(kubernetes, 'kubectl'), [`--kubeconfig=${kubeconfig}`, ...args], input === undefined ? {} : { input });
+  const helm = (args: readonly string[], input?: string) =>
+    run(join(parts.helm, 'helm'), args, {
+      env: { ...process.env, KUBECONFIG: kubeconfig, HELM_CACHE_HOME: join(folder, 'helm'), HELM_CONFIG_HOME: join(folder, 'helm'), HELM_DATA_HOME: join(folder, 'helm') },
+      ...(input === undefined ? {} : { input }),
+    });
   const containerd = await startContainerd({ ...parts, logs });
   for (const archive of parts.archives) await ctr('images', 'import', archive);
   const components = [controlPlane, containerd];
@@ -74,5 +82,5 @@ export async function startLab(parts: LabParts, gpus: number): Promise<Lab> {
   components.push(startGpus(logs, kubernetes, gpus));
   await awaited('the node has GPUs', node('.status.allocatable.nvidia\\.com/gpu'), (answer) => answer === String(gpus));
   await awaited('the controllers run', ['get', 'serviceaccount', 'default']);
-  return { folder, kubeconfig, components, kubectl };
+  return { folder, kubeconfig, components, kubectl, helm };
 }

@@ -1,39 +1,66 @@
-import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ctr } from '../../cluster/lab/containerd.ts';
 import type { Lab } from '../../cluster/lab/start.ts';
+import { CHART, SYSTEM } from '../../support/chart.ts';
 import { IMAGES } from '../../support/lab-images.ts';
 
-const ROOT = join(import.meta.dirname, '../../..');
+/** Redis's pod, and the claim of its volume. */
+export const REDIS = { pod: 'fedbiot-redis-0', claim: 'data-fedbiot-redis-0' } as const;
 
-/** Where the operator and its Redis are. */
-export const SYSTEM = 'fedbiot-system';
+/** The version of a release before this one, and the tag of its images. */
+export const OLDER = '0.0.9';
 
-/** Redis and the operator, as docs/cluster.md has a cluster's administrator install them. */
+/** The chart, as documents have a cluster's administrator install it: in a namespace in which every pod must meet the restricted standard. */
 export async function install(lab: Lab): Promise<void> {
-  const apply = async (path: string) => lab.kubectl(['apply', '--server-side', '--filename=-'], withLabImages(await readFile(join(ROOT, path), 'utf8')));
-  await makeVolume(lab, { namespace: SYSTEM, name: 'redis-data' }, '8Gi');
-  await apply('examples/cluster/namespace.yaml');
-  const password = randomBytes(16).toString('hex');
-  const url = `redis://:${password}@redis.${SYSTEM}.svc:6379`;
-  await lab.kubectl(['create', 'secret', 'generic', 'redis', `--namespace=${SYSTEM}`, `--from-literal=password=${password}`, `--from-literal=url=${url}`]);
-  await apply('crds/fedbiotjob.yaml');
-  await lab.kubectl(['wait', '--for=condition=Established', 'crd/fedbiotjobs.fedbiot.io', '--timeout=60s']);
-  for (const name of ['service-account', 'cluster-role', 'all-namespaces', 'users']) await apply(`operator/rbac/${name}.yaml`);
-  await apply('examples/cluster/redis.yaml');
-  await rolledOut(lab, 'statefulset/redis');
-  await apply('examples/cluster/operator.yaml');
-  await rolledOut(lab, 'deployment/fedbiot-operator');
+  await makeNamespace(lab, SYSTEM);
+  await makeVolume(lab, { namespace: SYSTEM, name: REDIS.claim }, '8Gi');
+  await helm(lab, ['install', 'fedbiot', CHART], valuesFor('test'));
+  await rolledOut(lab);
 }
 
-/** The lab fetches nothing: where a manifest names an image, it gets the lab's own. */
-const withLabImages = (manifest: string) =>
-  manifest
-    .replaceAll(/[\w./]+\/fedbiot-operator:[\w.]+/g, IMAGES.operator)
-    .replaceAll(/[\w./]+\/fedbiot-worker:[\w.]+/g, IMAGES.worker)
-    .replaceAll(/[\w./]+\/redis:[\w.-]+/g, IMAGES.redis);
+/** The same chart and the same images as a release before this one. */
+export async function installOlder(lab: Lab): Promise<void> {
+  for (const image of [IMAGES.operator, IMAGES.worker]) await ctr('images', 'tag', image, image.replace(/:\w+$/, `:${OLDER}`));
+  await makeNamespace(lab, SYSTEM);
+  await makeVolume(lab, { namespace: SYSTEM, name: REDIS.claim }, '8Gi');
+  await lab.helm(['package', CHART, `--version=${OLDER}`, `--app-version=${OLDER}`, `--destination=${lab.folder}`]);
+  await helm(lab, ['install', 'fedbiot', join(lab.folder, `fedbiot-${OLDER}.tgz`)], valuesFor(''));
+  await rolledOut(lab);
+}
 
-const rolledOut = (lab: Lab, what: string) => lab.kubectl(['rollout', 'status', what, `--namespace=${SYSTEM}`, '--timeout=300s']);
+/** From whatever is installed to this. */
+export async function upgrade(lab: Lab): Promise<void> {
+  await helm(lab, ['upgrade', 'fedbiot', CHART], { ...valuesFor('test'), logLevel: 'debug' });
+  await rolledOut(lab);
+}
+
+/** `helm test`; what it printed. */
+export async function smokeTest(lab: Lab): Promise<string> {
+  await makeVolume(lab, { namespace: SYSTEM, name: 'fedbiot-test-output' }, '10Gi');
+  return await lab.helm(['test', 'fedbiot', `--namespace=${SYSTEM}`, '--timeout=11m']);
+}
+
+export async function uninstall(lab: Lab): Promise<void> {
+  await lab.helm(['uninstall', 'fedbiot', `--namespace=${SYSTEM}`, '--wait', '--timeout=3m']);
+}
+
+const helm = (lab: Lab, args: readonly string[], values: object) => lab.helm([...args, `--namespace=${SYSTEM}`, '--values=-'], JSON.stringify(values));
+
+/** The lab fetches nothing: it has images of its own. The chart's appVersion is the tag where none is given. */
+function valuesFor(tag: string): object {
+  const image = (reference: string) => {
+    const [registry = '', ...path] = reference.replace(/:\w+$/, '').split('/');
+    return { registry, repository: path.join('/'), tag };
+  };
+  return { image: image(IMAGES.operator), workerImage: image(IMAGES.worker), redis: { image: { ...image(IMAGES.redis), tag: 'test' } } };
+}
+
+async function rolledOut(lab: Lab): Promise<void> {
+  for (const what of ['statefulset/fedbiot-redis', 'deployment/fedbiot-operator']) {
+    await lab.kubectl(['rollout', 'status', what, `--namespace=${SYSTEM}`, '--timeout=300s']);
+  }
+}
 
 /** A namespace for jobs, in which every pod must meet the restricted standard. */
 export async function makeNamespace(lab: Lab, name: string): Promise<void> {

@@ -4,7 +4,7 @@ import { selectorOf } from '../../../operator/plan/labels.ts';
 import type { Role } from '../../../operator/plan/labels.ts';
 import type { FedBiOTJobStatus } from '../../../crds/types.ts';
 import type { Lab } from '../../cluster/lab/start.ts';
-import { SYSTEM } from './install.ts';
+import { SYSTEM } from '../../support/chart.ts';
 
 interface StoredJob extends KubernetesObject {
   readonly status?: FedBiOTJobStatus;

@@ -1,4 +1,5 @@
-// Run by quickstart.test.ts in namespaces of its own: jobs on a node with real containers, against the same jobs in one process.
+// Run by quickstart.test.ts in namespaces of its own: a release of the chart and its jobs on a node with real containers, against the same
+// jobs in one process.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,9 +9,10 @@ import { ctr } from '../../cluster/lab/containerd.ts';
 import { run } from '../../cluster/run.ts';
 import { startLab } from '../../cluster/lab/start.ts';
 import type { LabParts } from '../../cluster/lab/start.ts';
+import { SYSTEM } from '../../support/chart.ts';
 import { IMAGES } from '../../support/lab-images.ts';
 import { until } from '../../support/until.ts';
-import { SYSTEM, install, makeNamespace, makeVolume } from './install.ts';
+import { OLDER, REDIS, installOlder, makeNamespace, makeVolume, smokeTest, uninstall, upgrade } from './install.ts';
 import { LabObjects } from './objects.ts';
 import { labReport } from './report.ts';
 
@@ -28,7 +30,7 @@ const report = async () => process.stderr.write(await labReport(lab));
 t.teardown(async () => {
   if (!t.passing()) await report();
 });
-await install(lab).catch(async (error: unknown) => {
+await installOlder(lab).catch(async (error: unknown) => {
   await report();
   throw error;
 });
@@ -39,10 +41,19 @@ const embedded = join(lab.folder, 'embedded');
 await run(process.execPath, [join(ROOT, 'worker/launch.js'), 'run', MANIFEST, '--out', embedded, '--quiet']);
 const expected = await adapterHash(embedded);
 
-t.test('a job makes on the cluster the bytes that it makes in one process', async (t) => {
+t.test('a job makes on the cluster the bytes that it makes in one process, while the release is upgraded', async (t) => {
   const output = await prepare('plain');
   await lab.kubectl(['apply', '--namespace=plain', `--filename=${MANIFEST}`]);
+  await training('plain', 1);
+  const password = () => lab.kubectl(['get', 'secret', 'fedbiot-redis', `--namespace=${SYSTEM}`, '--output=jsonpath={.data.password}']);
+  const before = { pods: await runningPods('plain'), password: await password() };
+  await upgrade(lab);
+  t.strictSame({ pods: await runningPods('plain'), password: await password() }, before, 'pods and password stay');
+  for (const pod of before.pods) t.match(pod, `:${OLDER}`, 'with the images that they began with');
+  const { round = 0, phase } = await objects.status('plain', JOB);
+  t.match(phase, 'Running', `the upgrade took place in round ${round + 1}`);
   await succeeded('plain');
+  t.equal((await objects.status('plain', JOB)).restarts ?? 0, 0, 'no server pod was replaced');
   t.comment(await lab.kubectl(['get', 'fedbiotjobs', '--namespace=plain']));
   t.equal(await adapterHash(output), expected, 'the adapter in the volume');
   t.equal((await objects.status('plain', JOB)).adapterSha256, expected, 'the adapter in the status');
@@ -61,16 +72,16 @@ t.test('the same bytes with each part killed once within a round', async (t) => 
   const output = await prepare('faults');
   await applyWith('faults', { pods: 2 });
 
-  await training(1);
+  await training('faults', 1);
   await crash('faults', await runningPod('client'));
 
-  await training(2);
-  await crash(SYSTEM, 'redis-0');
+  await training('faults', 2);
+  await crash(SYSTEM, REDIS.pod);
 
-  await training(3);
+  await training('faults', 3);
   await crash('faults', await runningPod('server'));
 
-  await training(4);
+  await training('faults', 4);
   const leader = await until('the operator has a leader', 180, () => objects.leader());
   await lab.kubectl(['delete', 'pod', await podOf(leader), `--namespace=${SYSTEM}`, '--force', '--grace-period=0']);
 
@@ -80,7 +91,7 @@ t.test('the same bytes with each part killed once within a round', async (t) => 
   t.equal(adapterSha256, expected, 'the adapter in the status');
   t.equal(restarts, 1, 'one server pod was replaced');
   t.match(await resumedFrom(output), [null, Number], 'which went on from a checkpoint');
-  const redis = await objects.pod(SYSTEM, 'redis-0');
+  const redis = await objects.pod(SYSTEM, REDIS.pod);
   t.equal(redis.status?.containerStatuses?.[0]?.restartCount, 1, 'Redis was started again');
   t.not(await objects.leader(), leader, 'another replica leads');
 });
@@ -101,6 +112,23 @@ t.test('GPUs', async (t) => {
     });
     t.match(message, /Insufficient nvidia\.com\/gpu/);
   });
+});
+
+t.test('helm test runs a job of one round, and leaves nothing', async (t) => {
+  t.match(await smokeTest(lab), /Succeeded/);
+  t.equal(await lab.kubectl(['get', 'fedbiotjobs,pods,serviceaccounts,roles,rolebindings', `--namespace=${SYSTEM}`, '--selector=app.kubernetes.io/component=test', '--output=name']), '');
+  t.equal(await lab.kubectl(['get', 'fedbiotjobs', `--namespace=${SYSTEM}`, '--output=name']), '');
+});
+
+t.test('uninstalled, the release leaves what it says it keeps', async (t) => {
+  await uninstall(lab);
+  const kinds = 'deployments,statefulsets,services,secrets,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,leases,pods,persistentvolumeclaims';
+  const left = (await lab.kubectl(['get', kinds, `--namespace=${SYSTEM}`, '--output=name'])).trim().split('\n');
+  // These two are the namespace's own.
+  const own = ['configmap/kube-root-ca.crt', 'serviceaccount/default'];
+  t.strictSame(left.filter((name) => !own.includes(name)), [`persistentvolumeclaim/${REDIS.claim}`]);
+  t.equal(await lab.kubectl(['get', 'clusterroles,clusterrolebindings', '--selector=app.kubernetes.io/part-of=fedbiot', '--output=name']), '');
+  t.match(await objects.status('faults', JOB), { phase: 'Succeeded' }, 'jobs stay');
 });
 
 /** A namespace for the job, and a volume for its claim: the folder that it is. */
@@ -124,10 +152,10 @@ async function succeeded(namespace: string): Promise<void> {
   if (phase !== 'Succeeded') throw new Error(`the job in ${namespace} failed: ${(await objects.status(namespace, JOB)).message}`);
 }
 
-/** The job of the faults is in the round after this one, and its clients are at work. */
-const training = (round: number) =>
+/** The job is in the round after this one, and its clients are at work. */
+const training = (namespace: string, round: number) =>
   until(`clients train after round ${round}`, 400, async () => {
-    const { round: finished = 0, activity, phase, message } = await objects.status('faults', JOB);
+    const { round: finished = 0, activity, phase, message } = await objects.status(namespace, JOB);
     if (phase === 'Failed') throw new Error(`the job failed: ${message}`);
     return finished >= round && activity === 'Training' ? finished : null;
   });
@@ -137,6 +165,12 @@ const runningPod = (role: 'server' | 'client') =>
     const pods = await objects.pods('faults', JOB, role);
     return pods.find(({ status }) => status?.phase === 'Running')?.metadata?.name ?? null;
   });
+
+/** Uids and images of a job's pods. */
+async function runningPods(namespace: string): Promise<readonly string[]> {
+  const pods = [...(await objects.pods(namespace, JOB, 'server')), ...(await objects.pods(namespace, JOB, 'client'))];
+  return pods.map(({ metadata, spec }) => `${metadata?.uid} ${spec?.containers[0]?.image}`);
+}
 
 /** Ends a pod's container without a chance to say good-bye: even a pod deleted by force gets a SIGTERM. */
 async function crash(namespace: string, pod: string): Promise<void> {

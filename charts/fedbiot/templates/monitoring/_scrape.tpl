@@ -1,0 +1,9 @@
+{{/* What both monitors say of a scrape. */}}
+{{- define "fedbiot.scrape" -}}
+{{- $monitor := . -}}
+{{- range $field := list "interval" "scrapeTimeout" "relabelings" "metricRelabelings" }}
+{{- with get $monitor $field }}
+{{ $field }}: {{ toJson . }}
+{{- end }}
+{{- end }}
+{{- end -}}

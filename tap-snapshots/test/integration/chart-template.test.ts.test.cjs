@@ -1,0 +1,4171 @@
+/* IMPORTANT
+ * This snapshot file is auto-generated, but designed for humans.
+ * It should be checked into source control and tracked carefully.
+ * Re-generate by setting TAP_SNAPSHOT=1 and running tests.
+ * Make sure to inspect the output below.  Do not ignore changes!
+ */
+'use strict'
+exports[`test/integration/chart-template.test.ts > TAP > what is made of values > a Prometheus that shows its own token 1`] = `
+- apiVersion: networking.k8s.io/v1
+  kind: NetworkPolicy
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    podSelector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: operator
+    policyTypes:
+      - Ingress
+    ingress:
+      - ports:
+          - port: http
+            protocol: TCP
+- apiVersion: networking.k8s.io/v1
+  kind: NetworkPolicy
+  metadata:
+    name: fedbiot-redis
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: redis
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    podSelector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: redis
+    policyTypes:
+      - Ingress
+      - Egress
+    ingress:
+      - ports:
+          - port: redis
+            protocol: TCP
+        from:
+          - podSelector:
+              matchLabels:
+                app.kubernetes.io/name: fedbiot
+                app.kubernetes.io/instance: fedbiot
+                app.kubernetes.io/component: operator
+          - namespaceSelector: {}
+            podSelector:
+              matchExpressions:
+                - key: fedbiot.io/job
+                  operator: Exists
+- apiVersion: policy/v1
+  kind: PodDisruptionBudget
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    minAvailable: 1
+    selector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: operator
+- apiVersion: v1
+  kind: ServiceAccount
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+- apiVersion: v1
+  kind: Secret
+  metadata:
+    name: fedbiot-redis
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: redis
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  type: Opaque
+  data: made
+- apiVersion: apiextensions.k8s.io/v1
+  kind: CustomResourceDefinition
+  metadata:
+    name: fedbiotjobs.fedbiot.io
+    labels:
+      app.kubernetes.io/component: crd
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/resource-policy: keep
+  spec: of crds/schema
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-metrics-reader
+    labels:
+      app.kubernetes.io/component: metrics
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  rules:
+    - nonResourceURLs:
+        - /metrics
+      verbs:
+        - get
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-job-editor
+    labels:
+      app.kubernetes.io/component: users
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      rbac.authorization.k8s.io/aggregate-to-admin: "true"
+      rbac.authorization.k8s.io/aggregate-to-edit: "true"
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+      verbs:
+        - create
+        - update
+        - patch
+        - delete
+        - deletecollection
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-job-viewer
+    labels:
+      app.kubernetes.io/component: users
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      rbac.authorization.k8s.io/aggregate-to-admin: "true"
+      rbac.authorization.k8s.io/aggregate-to-edit: "true"
+      rbac.authorization.k8s.io/aggregate-to-view: "true"
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+        - fedbiotjobs/status
+      verbs:
+        - get
+        - list
+        - watch
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-operator
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+      verbs:
+        - get
+        - list
+        - watch
+        - delete
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs/status
+      verbs:
+        - update
+        - patch
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs/finalizers
+      verbs:
+        - update
+    - apiGroups:
+        - batch
+      resources:
+        - jobs
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+    - apiGroups:
+        - ""
+      resources:
+        - configmaps
+        - secrets
+        - services
+        - persistentvolumeclaims
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+    - apiGroups:
+        - networking.k8s.io
+      resources:
+        - networkpolicies
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+    - apiGroups:
+        - ""
+      resources:
+        - pods
+      verbs:
+        - get
+        - list
+        - watch
+    - apiGroups:
+        - events.k8s.io
+      resources:
+        - events
+      verbs:
+        - create
+        - patch
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-operator-reviews
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  rules:
+    - apiGroups:
+        - authentication.k8s.io
+      resources:
+        - tokenreviews
+      verbs:
+        - create
+    - apiGroups:
+        - authorization.k8s.io
+      resources:
+        - subjectaccessreviews
+      verbs:
+        - create
+    - apiGroups:
+        - apiextensions.k8s.io
+      resources:
+        - customresourcedefinitions
+      resourceNames:
+        - fedbiotjobs.fedbiot.io
+      verbs:
+        - get
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRoleBinding
+  metadata:
+    name: fedbiot-operator
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: ClusterRole
+    name: fedbiot-operator
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-operator
+      namespace: fedbiot-system
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRoleBinding
+  metadata:
+    name: fedbiot-operator-reviews
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: ClusterRole
+    name: fedbiot-operator-reviews
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-operator
+      namespace: fedbiot-system
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: Role
+  metadata:
+    name: fedbiot-operator-lease
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  rules:
+    - apiGroups:
+        - coordination.k8s.io
+      resources:
+        - leases
+      verbs:
+        - create
+    - apiGroups:
+        - coordination.k8s.io
+      resources:
+        - leases
+      resourceNames:
+        - fedbiot-operator
+      verbs:
+        - get
+        - update
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: RoleBinding
+  metadata:
+    name: fedbiot-operator-lease
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: Role
+    name: fedbiot-operator-lease
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-operator
+      namespace: fedbiot-system
+- apiVersion: v1
+  kind: Service
+  metadata:
+    name: fedbiot-redis
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: redis
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    selector:
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/component: redis
+    ports:
+      - name: redis
+        port: 6379
+        targetPort: redis
+        protocol: TCP
+- apiVersion: v1
+  kind: Service
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    selector:
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/component: operator
+    ports:
+      - name: http
+        port: 8081
+        targetPort: http
+        protocol: TCP
+- apiVersion: apps/v1
+  kind: Deployment
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    replicas: 2
+    selector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: operator
+    template:
+      metadata:
+        labels:
+          app.kubernetes.io/component: operator
+          app.kubernetes.io/instance: fedbiot
+          app.kubernetes.io/name: fedbiot
+      spec:
+        serviceAccountName: fedbiot-operator
+        securityContext:
+          runAsGroup: 65532
+          runAsNonRoot: true
+          runAsUser: 65532
+          seccompProfile:
+            type: RuntimeDefault
+        topologySpreadConstraints:
+          - labelSelector:
+              matchLabels:
+                app.kubernetes.io/component: operator
+                app.kubernetes.io/instance: fedbiot
+                app.kubernetes.io/name: fedbiot
+            maxSkew: 1
+            topologyKey: kubernetes.io/hostname
+            whenUnsatisfiable: ScheduleAnyway
+        containers:
+          - name: operator
+            image: fedbiot/operator:0.1.0
+            imagePullPolicy: IfNotPresent
+            env:
+              - name: FEDBIOT_WORKER_IMAGE
+                value: fedbiot/worker:0.1.0
+              - name: FEDBIOT_LOG_LEVEL
+                value: info
+              - name: FEDBIOT_WORKERS
+                value: "4"
+              - name: FEDBIOT_METRICS_AUTH
+                value: "true"
+              - name: REDIS_PASSWORD
+                valueFrom:
+                  secretKeyRef:
+                    name: fedbiot-redis
+                    key: password
+              - name: FEDBIOT_REDIS_URL
+                value: redis://:$(REDIS_PASSWORD)@fedbiot-redis.fedbiot-system.svc:6379
+            ports:
+              - name: http
+                containerPort: 8081
+                protocol: TCP
+            livenessProbe:
+              httpGet:
+                path: /healthz
+                port: http
+            readinessProbe:
+              httpGet:
+                path: /readyz
+                port: http
+              periodSeconds: 1
+            resources:
+              limits:
+                memory: 1Gi
+              requests:
+                cpu: 50m
+                memory: 256Mi
+            securityContext:
+              allowPrivilegeEscalation: false
+              capabilities:
+                drop:
+                  - ALL
+              readOnlyRootFilesystem: true
+- apiVersion: apps/v1
+  kind: StatefulSet
+  metadata:
+    name: fedbiot-redis
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: redis
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    replicas: 1
+    serviceName: fedbiot-redis
+    selector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: redis
+    template:
+      metadata:
+        labels:
+          app.kubernetes.io/component: redis
+          app.kubernetes.io/instance: fedbiot
+          app.kubernetes.io/name: fedbiot
+      spec:
+        automountServiceAccountToken: false
+        securityContext:
+          fsGroup: 65532
+          runAsGroup: 65532
+          runAsNonRoot: true
+          runAsUser: 65532
+          seccompProfile:
+            type: RuntimeDefault
+        containers:
+          - name: redis
+            image: docker.io/library/redis:7.4-bookworm
+            imagePullPolicy: IfNotPresent
+            command:
+              - redis-server
+            args:
+              - --requirepass
+              - $(REDISCLI_AUTH)
+              - --appendonly
+              - yes
+              - --save
+              - ""
+              - --maxmemory
+              - 1gb
+              - --maxmemory-policy
+              - noeviction
+              - --dir
+              - /data
+            env:
+              - name: REDISCLI_AUTH
+                valueFrom:
+                  secretKeyRef:
+                    name: fedbiot-redis
+                    key: password
+            ports:
+              - name: redis
+                containerPort: 6379
+                protocol: TCP
+            livenessProbe:
+              tcpSocket:
+                port: redis
+              failureThreshold: 6
+            readinessProbe:
+              exec:
+                command:
+                  - redis-cli
+                  - -e
+                  - ping
+              periodSeconds: 5
+              timeoutSeconds: 5
+            resources:
+              limits:
+                memory: 2Gi
+              requests:
+                cpu: 100m
+                memory: 256Mi
+            securityContext:
+              allowPrivilegeEscalation: false
+              capabilities:
+                drop:
+                  - ALL
+              readOnlyRootFilesystem: true
+            volumeMounts:
+              - name: data
+                mountPath: /data
+        volumes:
+          - name: data
+            emptyDir: {}
+- apiVersion: coordination.k8s.io/v1
+  kind: Lease
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+- apiVersion: monitoring.coreos.com/v1
+  kind: ServiceMonitor
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: metrics
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    selector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: operator
+    endpoints:
+      - port: http
+        path: /metrics
+        honorLabels: true
+        bearerTokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token
+- apiVersion: v1
+  kind: ServiceAccount
+  metadata:
+    name: fedbiot-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-weight: "-1"
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: Role
+  metadata:
+    name: fedbiot-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-weight: "-1"
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+      verbs:
+        - create
+        - get
+        - delete
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: RoleBinding
+  metadata:
+    name: fedbiot-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-weight: "-1"
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: Role
+    name: fedbiot-test
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-test
+      namespace: fedbiot-system
+- apiVersion: v1
+  kind: Pod
+  metadata:
+    name: fedbiot-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-output-log-policy: hook-succeeded,hook-failed
+  spec:
+    restartPolicy: Never
+    serviceAccountName: fedbiot-test
+    securityContext:
+      runAsGroup: 65532
+      runAsNonRoot: true
+      runAsUser: 65532
+      seccompProfile:
+        type: RuntimeDefault
+    containers:
+      - name: test
+        image: fedbiot/operator:0.1.0
+        imagePullPolicy: IfNotPresent
+        command:
+          - node
+          - operator/smoke-test.ts
+        args:
+          - fedbiot-system
+          - fedbiot-test
+          - "600"
+        resources:
+          limits:
+            memory: 1Gi
+          requests:
+            cpu: 50m
+            memory: 256Mi
+        securityContext:
+          allowPrivilegeEscalation: false
+          capabilities:
+            drop:
+              - ALL
+          readOnlyRootFilesystem: true
+
+`
+
+exports[`test/integration/chart-template.test.ts > TAP > what is made of values > as little as can be 1`] = `
+- apiVersion: v1
+  kind: Service
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    selector:
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/component: operator
+    ports:
+      - name: http
+        port: 8081
+        targetPort: http
+        protocol: TCP
+- apiVersion: apps/v1
+  kind: Deployment
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    replicas: 1
+    strategy:
+      type: Recreate
+    selector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: operator
+    template:
+      metadata:
+        labels:
+          app.kubernetes.io/component: operator
+          app.kubernetes.io/instance: fedbiot
+          app.kubernetes.io/name: fedbiot
+      spec:
+        serviceAccountName: given
+        securityContext:
+          runAsGroup: 65532
+          runAsNonRoot: true
+          runAsUser: 65532
+          seccompProfile:
+            type: RuntimeDefault
+        topologySpreadConstraints:
+          - labelSelector:
+              matchLabels:
+                app.kubernetes.io/component: operator
+                app.kubernetes.io/instance: fedbiot
+                app.kubernetes.io/name: fedbiot
+            maxSkew: 1
+            topologyKey: kubernetes.io/hostname
+            whenUnsatisfiable: ScheduleAnyway
+        containers:
+          - name: operator
+            image: fedbiot/operator:0.1.0
+            imagePullPolicy: IfNotPresent
+            env:
+              - name: FEDBIOT_WORKER_IMAGE
+                value: fedbiot/worker:0.1.0
+              - name: FEDBIOT_LOG_LEVEL
+                value: info
+              - name: FEDBIOT_WORKERS
+                value: "4"
+              - name: FEDBIOT_NO_LEADER_ELECT
+                value: "true"
+            ports:
+              - name: http
+                containerPort: 8081
+                protocol: TCP
+            livenessProbe:
+              httpGet:
+                path: /healthz
+                port: http
+            readinessProbe:
+              httpGet:
+                path: /readyz
+                port: http
+              periodSeconds: 1
+            resources:
+              limits:
+                memory: 1Gi
+              requests:
+                cpu: 50m
+                memory: 256Mi
+            securityContext:
+              allowPrivilegeEscalation: false
+              capabilities:
+                drop:
+                  - ALL
+              readOnlyRootFilesystem: true
+- apiVersion: v1
+  kind: ServiceAccount
+  metadata:
+    name: fedbiot-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-weight: "-1"
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: Role
+  metadata:
+    name: fedbiot-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-weight: "-1"
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+      verbs:
+        - create
+        - get
+        - delete
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: RoleBinding
+  metadata:
+    name: fedbiot-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-weight: "-1"
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: Role
+    name: fedbiot-test
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-test
+      namespace: fedbiot-system
+- apiVersion: v1
+  kind: Pod
+  metadata:
+    name: fedbiot-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-output-log-policy: hook-succeeded,hook-failed
+  spec:
+    restartPolicy: Never
+    serviceAccountName: fedbiot-test
+    securityContext:
+      runAsGroup: 65532
+      runAsNonRoot: true
+      runAsUser: 65532
+      seccompProfile:
+        type: RuntimeDefault
+    containers:
+      - name: test
+        image: fedbiot/operator:0.1.0
+        imagePullPolicy: IfNotPresent
+        command:
+          - node
+          - operator/smoke-test.ts
+        args:
+          - fedbiot-system
+          - fedbiot-test
+          - "600"
+        resources:
+          limits:
+            memory: 1Gi
+          requests:
+            cpu: 50m
+            memory: 256Mi
+        securityContext:
+          allowPrivilegeEscalation: false
+          capabilities:
+            drop:
+              - ALL
+          readOnlyRootFilesystem: true
+
+`
+
+exports[`test/integration/chart-template.test.ts > TAP > what is made of values > as much as can be 1`] = `
+- apiVersion: networking.k8s.io/v1
+  kind: NetworkPolicy
+  metadata:
+    name: tuning-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+  spec:
+    podSelector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: operator
+    policyTypes:
+      - Ingress
+      - Egress
+    ingress:
+      - ports:
+          - port: http
+            protocol: TCP
+        from:
+          - namespaceSelector:
+              matchLabels:
+                kubernetes.io/metadata.name: monitoring
+    egress:
+      - ports:
+          - port: 443
+          - port: 53
+            protocol: UDP
+          - port: 6379
+- apiVersion: networking.k8s.io/v1
+  kind: NetworkPolicy
+  metadata:
+    name: tuning-redis
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: redis
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+  spec:
+    podSelector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: redis
+    policyTypes:
+      - Ingress
+      - Egress
+    ingress:
+      - ports:
+          - port: redis
+            protocol: TCP
+        from:
+          - podSelector:
+              matchLabels:
+                app.kubernetes.io/name: fedbiot
+                app.kubernetes.io/instance: fedbiot
+                app.kubernetes.io/component: operator
+          - namespaceSelector: {}
+            podSelector:
+              matchExpressions:
+                - key: fedbiot.io/job
+                  operator: Exists
+          - podSelector:
+              matchLabels:
+                app: redis-exporter
+- apiVersion: policy/v1
+  kind: PodDisruptionBudget
+  metadata:
+    name: tuning-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+  spec:
+    maxUnavailable: 34%
+    selector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: operator
+- apiVersion: v1
+  kind: ServiceAccount
+  metadata:
+    name: tuning-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+      example.org/role: fedbiot
+- kind: ConfigMap
+  name: of dashboards/
+- kind: ConfigMap
+  name: of dashboards/
+- kind: ConfigMap
+  name: of dashboards/
+- apiVersion: apiextensions.k8s.io/v1
+  kind: CustomResourceDefinition
+  metadata:
+    name: fedbiotjobs.fedbiot.io
+    labels:
+      app.kubernetes.io/component: crd
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+  spec: of crds/schema
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: tuning-metrics-reader
+    labels:
+      app.kubernetes.io/component: metrics
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+  rules:
+    - nonResourceURLs:
+        - /metrics
+      verbs:
+        - get
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: tuning-job-editor
+    labels:
+      app.kubernetes.io/component: users
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      rbac.authorization.k8s.io/aggregate-to-admin: "true"
+      rbac.authorization.k8s.io/aggregate-to-edit: "true"
+      team: ml
+    annotations:
+      example.org/owner: ml
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+      verbs:
+        - create
+        - update
+        - patch
+        - delete
+        - deletecollection
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: tuning-job-viewer
+    labels:
+      app.kubernetes.io/component: users
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      rbac.authorization.k8s.io/aggregate-to-admin: "true"
+      rbac.authorization.k8s.io/aggregate-to-edit: "true"
+      rbac.authorization.k8s.io/aggregate-to-view: "true"
+      team: ml
+    annotations:
+      example.org/owner: ml
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+        - fedbiotjobs/status
+      verbs:
+        - get
+        - list
+        - watch
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: tuning-operator
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+      verbs:
+        - get
+        - list
+        - watch
+        - delete
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs/status
+      verbs:
+        - update
+        - patch
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs/finalizers
+      verbs:
+        - update
+    - apiGroups:
+        - batch
+      resources:
+        - jobs
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+    - apiGroups:
+        - ""
+      resources:
+        - configmaps
+        - secrets
+        - services
+        - persistentvolumeclaims
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+    - apiGroups:
+        - networking.k8s.io
+      resources:
+        - networkpolicies
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+    - apiGroups:
+        - ""
+      resources:
+        - pods
+      verbs:
+        - get
+        - list
+        - watch
+    - apiGroups:
+        - events.k8s.io
+      resources:
+        - events
+      verbs:
+        - create
+        - patch
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: tuning-operator-reviews
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+  rules:
+    - apiGroups:
+        - authentication.k8s.io
+      resources:
+        - tokenreviews
+      verbs:
+        - create
+    - apiGroups:
+        - authorization.k8s.io
+      resources:
+        - subjectaccessreviews
+      verbs:
+        - create
+    - apiGroups:
+        - apiextensions.k8s.io
+      resources:
+        - customresourcedefinitions
+      resourceNames:
+        - fedbiotjobs.fedbiot.io
+      verbs:
+        - get
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRoleBinding
+  metadata:
+    name: tuning-metrics-reader
+    labels:
+      app.kubernetes.io/component: metrics
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: ClusterRole
+    name: tuning-metrics-reader
+  subjects:
+    - kind: ServiceAccount
+      name: prometheus
+      namespace: monitoring
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRoleBinding
+  metadata:
+    name: tuning-operator
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: ClusterRole
+    name: tuning-operator
+  subjects:
+    - kind: ServiceAccount
+      name: tuning-operator
+      namespace: fedbiot-system
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRoleBinding
+  metadata:
+    name: tuning-operator-reviews
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: ClusterRole
+    name: tuning-operator-reviews
+  subjects:
+    - kind: ServiceAccount
+      name: tuning-operator
+      namespace: fedbiot-system
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: Role
+  metadata:
+    name: tuning-operator-lease
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+  rules:
+    - apiGroups:
+        - coordination.k8s.io
+      resources:
+        - leases
+      verbs:
+        - create
+    - apiGroups:
+        - coordination.k8s.io
+      resources:
+        - leases
+      resourceNames:
+        - fedbiot-operator
+      verbs:
+        - get
+        - update
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: RoleBinding
+  metadata:
+    name: tuning-operator-lease
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: Role
+    name: tuning-operator-lease
+  subjects:
+    - kind: ServiceAccount
+      name: tuning-operator
+      namespace: fedbiot-system
+- apiVersion: v1
+  kind: Service
+  metadata:
+    name: tuning-redis
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: redis
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+  spec:
+    selector:
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/component: redis
+    ports:
+      - name: redis
+        port: 6379
+        targetPort: redis
+        protocol: TCP
+- apiVersion: v1
+  kind: Service
+  metadata:
+    name: tuning-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/exposed: "false"
+      example.org/owner: ml
+  spec:
+    selector:
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/component: operator
+    ports:
+      - name: http
+        port: 80
+        targetPort: http
+        protocol: TCP
+- apiVersion: apps/v1
+  kind: Deployment
+  metadata:
+    name: tuning-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+  spec:
+    replicas: 3
+    selector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: operator
+    template:
+      metadata:
+        labels:
+          app.kubernetes.io/component: operator
+          app.kubernetes.io/instance: fedbiot
+          app.kubernetes.io/name: fedbiot
+          team: ml
+          tier: control
+        annotations:
+          example.org/checked: "true"
+          example.org/owner: ml
+      spec:
+        serviceAccountName: tuning-operator
+        imagePullSecrets:
+          - name: registry
+        priorityClassName: system-cluster-critical
+        securityContext:
+          runAsGroup: 65532
+          runAsNonRoot: true
+          runAsUser: 65532
+          seccompProfile:
+            type: RuntimeDefault
+        nodeSelector:
+          kubernetes.io/arch: amd64
+        tolerations:
+          - effect: NoSchedule
+            key: control
+            operator: Exists
+        affinity:
+          nodeAffinity:
+            requiredDuringSchedulingIgnoredDuringExecution:
+              nodeSelectorTerms:
+                - matchExpressions:
+                    - key: gpu
+                      operator: DoesNotExist
+        topologySpreadConstraints:
+          - labelSelector:
+              matchLabels:
+                app.kubernetes.io/component: operator
+                app.kubernetes.io/instance: fedbiot
+                app.kubernetes.io/name: fedbiot
+            maxSkew: 1
+            topologyKey: topology.kubernetes.io/zone
+            whenUnsatisfiable: DoNotSchedule
+        containers:
+          - name: operator
+            image: registry.example:5000/ml/fedbiot-operator@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+            imagePullPolicy: Always
+            env:
+              - name: FEDBIOT_WORKER_IMAGE
+                value: registry.example:5000/fedbiot/worker:1.2.3
+              - name: FEDBIOT_LOG_LEVEL
+                value: debug
+              - name: FEDBIOT_WORKERS
+                value: "16"
+              - name: FEDBIOT_METRICS_AUTH
+                value: "true"
+              - name: REDIS_PASSWORD
+                valueFrom:
+                  secretKeyRef:
+                    name: chosen
+                    key: secret
+              - name: FEDBIOT_REDIS_URL
+                value: redis://:$(REDIS_PASSWORD)@tuning-redis.fedbiot-system.svc:6379
+              - name: NODE_OPTIONS
+                value: --max-old-space-size=768
+            ports:
+              - name: http
+                containerPort: 8081
+                protocol: TCP
+            livenessProbe:
+              httpGet:
+                path: /healthz
+                port: http
+            readinessProbe:
+              httpGet:
+                path: /readyz
+                port: http
+              periodSeconds: 1
+            resources:
+              limits:
+                cpu: 1
+                memory: 1Gi
+              requests:
+                cpu: 1
+                memory: 1Gi
+            securityContext:
+              allowPrivilegeEscalation: false
+              capabilities:
+                drop:
+                  - ALL
+              readOnlyRootFilesystem: true
+- apiVersion: apps/v1
+  kind: StatefulSet
+  metadata:
+    name: tuning-redis
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: redis
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+  spec:
+    replicas: 1
+    serviceName: tuning-redis
+    selector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: redis
+    template:
+      metadata:
+        labels:
+          app.kubernetes.io/component: redis
+          app.kubernetes.io/instance: fedbiot
+          app.kubernetes.io/name: fedbiot
+          team: ml
+          tier: data
+        annotations:
+          example.org/checked: "true"
+          example.org/owner: ml
+      spec:
+        automountServiceAccountToken: false
+        imagePullSecrets:
+          - name: registry
+        priorityClassName: system-cluster-critical
+        securityContext:
+          fsGroup: 65532
+          runAsGroup: 65532
+          runAsNonRoot: true
+          runAsUser: 65532
+          seccompProfile:
+            type: RuntimeDefault
+        nodeSelector:
+          disk: fast
+        tolerations:
+          - key: data
+            operator: Exists
+        affinity:
+          podAntiAffinity: {}
+        containers:
+          - name: redis
+            image: registry.example:5000/library/redis@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+            imagePullPolicy: IfNotPresent
+            command:
+              - redis-server
+            args:
+              - --requirepass
+              - $(REDISCLI_AUTH)
+              - --appendonly
+              - yes
+              - --save
+              - ""
+              - --maxmemory
+              - 4gb
+              - --maxmemory-policy
+              - noeviction
+              - --dir
+              - /data
+            env:
+              - name: REDISCLI_AUTH
+                valueFrom:
+                  secretKeyRef:
+                    name: chosen
+                    key: secret
+            ports:
+              - name: redis
+                containerPort: 6379
+                protocol: TCP
+            livenessProbe:
+              tcpSocket:
+                port: redis
+              failureThreshold: 6
+            readinessProbe:
+              exec:
+                command:
+                  - redis-cli
+                  - -e
+                  - ping
+              periodSeconds: 5
+              timeoutSeconds: 5
+            resources:
+              limits:
+                memory: 8Gi
+              requests:
+                cpu: "1"
+                memory: 8Gi
+            securityContext:
+              allowPrivilegeEscalation: false
+              capabilities:
+                drop:
+                  - ALL
+              readOnlyRootFilesystem: true
+            volumeMounts:
+              - name: data
+                mountPath: /data
+    persistentVolumeClaimRetentionPolicy:
+      whenDeleted: Delete
+      whenScaled: Retain
+    volumeClaimTemplates:
+      - apiVersion: v1
+        kind: PersistentVolumeClaim
+        metadata:
+          name: data
+          labels:
+            app.kubernetes.io/name: fedbiot
+            app.kubernetes.io/instance: fedbiot
+            app.kubernetes.io/component: redis
+        spec:
+          accessModes:
+            - ReadWriteOnce
+          storageClassName: fast
+          resources:
+            requests:
+              storage: 16Gi
+- apiVersion: coordination.k8s.io/v1
+  kind: Lease
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+- apiVersion: monitoring.coreos.com/v1
+  kind: PodMonitor
+  metadata:
+    name: tuning-workers
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: metrics
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      release: kube-prometheus-stack
+      team: ml
+    annotations:
+      example.org/owner: ml
+  spec:
+    namespaceSelector:
+      any: true
+    selector:
+      matchExpressions:
+        - key: fedbiot.io/job
+          operator: Exists
+    podMetricsEndpoints:
+      - port: metrics
+        path: /metrics
+        honorLabels: true
+        relabelings:
+          - action: replace
+            replacement: one
+            targetLabel: cluster
+- apiVersion: monitoring.coreos.com/v1
+  kind: PrometheusRule
+  metadata:
+    name: tuning
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: metrics
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      release: kube-prometheus-stack
+      team: ml
+    annotations:
+      example.org/owner: ml
+  spec: of rules/
+- apiVersion: monitoring.coreos.com/v1
+  kind: ServiceMonitor
+  metadata:
+    name: tuning-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: metrics
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      release: kube-prometheus-stack
+      team: ml
+    annotations:
+      example.org/owner: ml
+  spec:
+    selector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: operator
+    endpoints:
+      - port: http
+        path: /metrics
+        honorLabels: true
+        interval: 15s
+        scrapeTimeout: 10s
+        metricRelabelings:
+          - action: drop
+            regex: nodejs_.*
+            sourceLabels:
+              - __name__
+        authorization:
+          credentials:
+            name: prometheus-token
+            key: token
+- apiVersion: v1
+  kind: ServiceAccount
+  metadata:
+    name: tuning-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-weight: "-1"
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: Role
+  metadata:
+    name: tuning-test
+    namespace: team-a
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-weight: "-1"
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+      verbs:
+        - create
+        - get
+        - delete
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: RoleBinding
+  metadata:
+    name: tuning-test
+    namespace: team-a
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-weight: "-1"
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: Role
+    name: tuning-test
+  subjects:
+    - kind: ServiceAccount
+      name: tuning-test
+      namespace: fedbiot-system
+- apiVersion: v1
+  kind: Pod
+  metadata:
+    name: tuning-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      team: ml
+    annotations:
+      example.org/owner: ml
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-output-log-policy: hook-succeeded,hook-failed
+  spec:
+    restartPolicy: Never
+    serviceAccountName: tuning-test
+    imagePullSecrets:
+      - name: registry
+    securityContext:
+      runAsGroup: 65532
+      runAsNonRoot: true
+      runAsUser: 65532
+      seccompProfile:
+        type: RuntimeDefault
+    nodeSelector:
+      kubernetes.io/arch: amd64
+    tolerations:
+      - effect: NoSchedule
+        key: control
+        operator: Exists
+    containers:
+      - name: test
+        image: registry.example:5000/ml/fedbiot-operator@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+        imagePullPolicy: Always
+        command:
+          - node
+          - operator/smoke-test.ts
+        args:
+          - team-a
+          - tuning-test
+          - "300"
+        resources:
+          limits:
+            cpu: 1
+            memory: 1Gi
+          requests:
+            cpu: 1
+            memory: 1Gi
+        securityContext:
+          allowPrivilegeEscalation: false
+          capabilities:
+            drop:
+              - ALL
+          readOnlyRootFilesystem: true
+
+`
+
+exports[`test/integration/chart-template.test.ts > TAP > what is made of values > default 1`] = `
+- apiVersion: networking.k8s.io/v1
+  kind: NetworkPolicy
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    podSelector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: operator
+    policyTypes:
+      - Ingress
+    ingress:
+      - ports:
+          - port: http
+            protocol: TCP
+- apiVersion: networking.k8s.io/v1
+  kind: NetworkPolicy
+  metadata:
+    name: fedbiot-redis
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: redis
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    podSelector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: redis
+    policyTypes:
+      - Ingress
+      - Egress
+    ingress:
+      - ports:
+          - port: redis
+            protocol: TCP
+        from:
+          - podSelector:
+              matchLabels:
+                app.kubernetes.io/name: fedbiot
+                app.kubernetes.io/instance: fedbiot
+                app.kubernetes.io/component: operator
+          - namespaceSelector: {}
+            podSelector:
+              matchExpressions:
+                - key: fedbiot.io/job
+                  operator: Exists
+- apiVersion: policy/v1
+  kind: PodDisruptionBudget
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    minAvailable: 1
+    selector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: operator
+- apiVersion: v1
+  kind: ServiceAccount
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+- apiVersion: v1
+  kind: Secret
+  metadata:
+    name: fedbiot-redis
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: redis
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  type: Opaque
+  data: made
+- apiVersion: apiextensions.k8s.io/v1
+  kind: CustomResourceDefinition
+  metadata:
+    name: fedbiotjobs.fedbiot.io
+    labels:
+      app.kubernetes.io/component: crd
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/resource-policy: keep
+  spec: of crds/schema
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-job-editor
+    labels:
+      app.kubernetes.io/component: users
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      rbac.authorization.k8s.io/aggregate-to-admin: "true"
+      rbac.authorization.k8s.io/aggregate-to-edit: "true"
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+      verbs:
+        - create
+        - update
+        - patch
+        - delete
+        - deletecollection
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-job-viewer
+    labels:
+      app.kubernetes.io/component: users
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      rbac.authorization.k8s.io/aggregate-to-admin: "true"
+      rbac.authorization.k8s.io/aggregate-to-edit: "true"
+      rbac.authorization.k8s.io/aggregate-to-view: "true"
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+        - fedbiotjobs/status
+      verbs:
+        - get
+        - list
+        - watch
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-operator
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+      verbs:
+        - get
+        - list
+        - watch
+        - delete
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs/status
+      verbs:
+        - update
+        - patch
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs/finalizers
+      verbs:
+        - update
+    - apiGroups:
+        - batch
+      resources:
+        - jobs
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+    - apiGroups:
+        - ""
+      resources:
+        - configmaps
+        - secrets
+        - services
+        - persistentvolumeclaims
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+    - apiGroups:
+        - networking.k8s.io
+      resources:
+        - networkpolicies
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+    - apiGroups:
+        - ""
+      resources:
+        - pods
+      verbs:
+        - get
+        - list
+        - watch
+    - apiGroups:
+        - events.k8s.io
+      resources:
+        - events
+      verbs:
+        - create
+        - patch
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-operator-reviews
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  rules:
+    - apiGroups:
+        - authentication.k8s.io
+      resources:
+        - tokenreviews
+      verbs:
+        - create
+    - apiGroups:
+        - authorization.k8s.io
+      resources:
+        - subjectaccessreviews
+      verbs:
+        - create
+    - apiGroups:
+        - apiextensions.k8s.io
+      resources:
+        - customresourcedefinitions
+      resourceNames:
+        - fedbiotjobs.fedbiot.io
+      verbs:
+        - get
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRoleBinding
+  metadata:
+    name: fedbiot-operator
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: ClusterRole
+    name: fedbiot-operator
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-operator
+      namespace: fedbiot-system
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRoleBinding
+  metadata:
+    name: fedbiot-operator-reviews
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: ClusterRole
+    name: fedbiot-operator-reviews
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-operator
+      namespace: fedbiot-system
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: Role
+  metadata:
+    name: fedbiot-operator-lease
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  rules:
+    - apiGroups:
+        - coordination.k8s.io
+      resources:
+        - leases
+      verbs:
+        - create
+    - apiGroups:
+        - coordination.k8s.io
+      resources:
+        - leases
+      resourceNames:
+        - fedbiot-operator
+      verbs:
+        - get
+        - update
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: RoleBinding
+  metadata:
+    name: fedbiot-operator-lease
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: Role
+    name: fedbiot-operator-lease
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-operator
+      namespace: fedbiot-system
+- apiVersion: v1
+  kind: Service
+  metadata:
+    name: fedbiot-redis
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: redis
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    selector:
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/component: redis
+    ports:
+      - name: redis
+        port: 6379
+        targetPort: redis
+        protocol: TCP
+- apiVersion: v1
+  kind: Service
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    selector:
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/component: operator
+    ports:
+      - name: http
+        port: 8081
+        targetPort: http
+        protocol: TCP
+- apiVersion: apps/v1
+  kind: Deployment
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    replicas: 2
+    selector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: operator
+    template:
+      metadata:
+        labels:
+          app.kubernetes.io/component: operator
+          app.kubernetes.io/instance: fedbiot
+          app.kubernetes.io/name: fedbiot
+      spec:
+        serviceAccountName: fedbiot-operator
+        securityContext:
+          runAsGroup: 65532
+          runAsNonRoot: true
+          runAsUser: 65532
+          seccompProfile:
+            type: RuntimeDefault
+        topologySpreadConstraints:
+          - labelSelector:
+              matchLabels:
+                app.kubernetes.io/component: operator
+                app.kubernetes.io/instance: fedbiot
+                app.kubernetes.io/name: fedbiot
+            maxSkew: 1
+            topologyKey: kubernetes.io/hostname
+            whenUnsatisfiable: ScheduleAnyway
+        containers:
+          - name: operator
+            image: fedbiot/operator:0.1.0
+            imagePullPolicy: IfNotPresent
+            env:
+              - name: FEDBIOT_WORKER_IMAGE
+                value: fedbiot/worker:0.1.0
+              - name: FEDBIOT_LOG_LEVEL
+                value: info
+              - name: FEDBIOT_WORKERS
+                value: "4"
+              - name: REDIS_PASSWORD
+                valueFrom:
+                  secretKeyRef:
+                    name: fedbiot-redis
+                    key: password
+              - name: FEDBIOT_REDIS_URL
+                value: redis://:$(REDIS_PASSWORD)@fedbiot-redis.fedbiot-system.svc:6379
+            ports:
+              - name: http
+                containerPort: 8081
+                protocol: TCP
+            livenessProbe:
+              httpGet:
+                path: /healthz
+                port: http
+            readinessProbe:
+              httpGet:
+                path: /readyz
+                port: http
+              periodSeconds: 1
+            resources:
+              limits:
+                memory: 1Gi
+              requests:
+                cpu: 50m
+                memory: 256Mi
+            securityContext:
+              allowPrivilegeEscalation: false
+              capabilities:
+                drop:
+                  - ALL
+              readOnlyRootFilesystem: true
+- apiVersion: apps/v1
+  kind: StatefulSet
+  metadata:
+    name: fedbiot-redis
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: redis
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    replicas: 1
+    serviceName: fedbiot-redis
+    selector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: redis
+    template:
+      metadata:
+        labels:
+          app.kubernetes.io/component: redis
+          app.kubernetes.io/instance: fedbiot
+          app.kubernetes.io/name: fedbiot
+      spec:
+        automountServiceAccountToken: false
+        securityContext:
+          fsGroup: 65532
+          runAsGroup: 65532
+          runAsNonRoot: true
+          runAsUser: 65532
+          seccompProfile:
+            type: RuntimeDefault
+        containers:
+          - name: redis
+            image: docker.io/library/redis:7.4-bookworm
+            imagePullPolicy: IfNotPresent
+            command:
+              - redis-server
+            args:
+              - --requirepass
+              - $(REDISCLI_AUTH)
+              - --appendonly
+              - yes
+              - --save
+              - ""
+              - --maxmemory
+              - 1gb
+              - --maxmemory-policy
+              - noeviction
+              - --dir
+              - /data
+            env:
+              - name: REDISCLI_AUTH
+                valueFrom:
+                  secretKeyRef:
+                    name: fedbiot-redis
+                    key: password
+            ports:
+              - name: redis
+                containerPort: 6379
+                protocol: TCP
+            livenessProbe:
+              tcpSocket:
+                port: redis
+              failureThreshold: 6
+            readinessProbe:
+              exec:
+                command:
+                  - redis-cli
+                  - -e
+                  - ping
+              periodSeconds: 5
+              timeoutSeconds: 5
+            resources:
+              limits:
+                memory: 2Gi
+              requests:
+                cpu: 100m
+                memory: 256Mi
+            securityContext:
+              allowPrivilegeEscalation: false
+              capabilities:
+                drop:
+                  - ALL
+              readOnlyRootFilesystem: true
+            volumeMounts:
+              - name: data
+                mountPath: /data
+    persistentVolumeClaimRetentionPolicy:
+      whenDeleted: Retain
+      whenScaled: Retain
+    volumeClaimTemplates:
+      - apiVersion: v1
+        kind: PersistentVolumeClaim
+        metadata:
+          name: data
+          labels:
+            app.kubernetes.io/name: fedbiot
+            app.kubernetes.io/instance: fedbiot
+            app.kubernetes.io/component: redis
+        spec:
+          accessModes:
+            - ReadWriteOnce
+          resources:
+            requests:
+              storage: 8Gi
+- apiVersion: coordination.k8s.io/v1
+  kind: Lease
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+- apiVersion: v1
+  kind: ServiceAccount
+  metadata:
+    name: fedbiot-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-weight: "-1"
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: Role
+  metadata:
+    name: fedbiot-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-weight: "-1"
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+      verbs:
+        - create
+        - get
+        - delete
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: RoleBinding
+  metadata:
+    name: fedbiot-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-weight: "-1"
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: Role
+    name: fedbiot-test
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-test
+      namespace: fedbiot-system
+- apiVersion: v1
+  kind: Pod
+  metadata:
+    name: fedbiot-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-output-log-policy: hook-succeeded,hook-failed
+  spec:
+    restartPolicy: Never
+    serviceAccountName: fedbiot-test
+    securityContext:
+      runAsGroup: 65532
+      runAsNonRoot: true
+      runAsUser: 65532
+      seccompProfile:
+        type: RuntimeDefault
+    containers:
+      - name: test
+        image: fedbiot/operator:0.1.0
+        imagePullPolicy: IfNotPresent
+        command:
+          - node
+          - operator/smoke-test.ts
+        args:
+          - fedbiot-system
+          - fedbiot-test
+          - "600"
+        resources:
+          limits:
+            memory: 1Gi
+          requests:
+            cpu: 50m
+            memory: 256Mi
+        securityContext:
+          allowPrivilegeEscalation: false
+          capabilities:
+            drop:
+              - ALL
+          readOnlyRootFilesystem: true
+
+`
+
+exports[`test/integration/chart-template.test.ts > TAP > what is made of values > external Redis with an authority 1`] = `
+- apiVersion: networking.k8s.io/v1
+  kind: NetworkPolicy
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    podSelector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: operator
+    policyTypes:
+      - Ingress
+    ingress:
+      - ports:
+          - port: http
+            protocol: TCP
+- apiVersion: policy/v1
+  kind: PodDisruptionBudget
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    minAvailable: 1
+    selector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: operator
+- apiVersion: v1
+  kind: ServiceAccount
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+- apiVersion: apiextensions.k8s.io/v1
+  kind: CustomResourceDefinition
+  metadata:
+    name: fedbiotjobs.fedbiot.io
+    labels:
+      app.kubernetes.io/component: crd
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/resource-policy: keep
+  spec: of crds/schema
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-job-editor
+    labels:
+      app.kubernetes.io/component: users
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      rbac.authorization.k8s.io/aggregate-to-admin: "true"
+      rbac.authorization.k8s.io/aggregate-to-edit: "true"
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+      verbs:
+        - create
+        - update
+        - patch
+        - delete
+        - deletecollection
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-job-viewer
+    labels:
+      app.kubernetes.io/component: users
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      rbac.authorization.k8s.io/aggregate-to-admin: "true"
+      rbac.authorization.k8s.io/aggregate-to-edit: "true"
+      rbac.authorization.k8s.io/aggregate-to-view: "true"
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+        - fedbiotjobs/status
+      verbs:
+        - get
+        - list
+        - watch
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-operator
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+      verbs:
+        - get
+        - list
+        - watch
+        - delete
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs/status
+      verbs:
+        - update
+        - patch
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs/finalizers
+      verbs:
+        - update
+    - apiGroups:
+        - batch
+      resources:
+        - jobs
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+    - apiGroups:
+        - ""
+      resources:
+        - configmaps
+        - secrets
+        - services
+        - persistentvolumeclaims
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+    - apiGroups:
+        - networking.k8s.io
+      resources:
+        - networkpolicies
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+    - apiGroups:
+        - ""
+      resources:
+        - pods
+      verbs:
+        - get
+        - list
+        - watch
+    - apiGroups:
+        - events.k8s.io
+      resources:
+        - events
+      verbs:
+        - create
+        - patch
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-operator-reviews
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  rules:
+    - apiGroups:
+        - authentication.k8s.io
+      resources:
+        - tokenreviews
+      verbs:
+        - create
+    - apiGroups:
+        - authorization.k8s.io
+      resources:
+        - subjectaccessreviews
+      verbs:
+        - create
+    - apiGroups:
+        - apiextensions.k8s.io
+      resources:
+        - customresourcedefinitions
+      resourceNames:
+        - fedbiotjobs.fedbiot.io
+      verbs:
+        - get
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRoleBinding
+  metadata:
+    name: fedbiot-operator
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: ClusterRole
+    name: fedbiot-operator
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-operator
+      namespace: fedbiot-system
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRoleBinding
+  metadata:
+    name: fedbiot-operator-reviews
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: ClusterRole
+    name: fedbiot-operator-reviews
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-operator
+      namespace: fedbiot-system
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: Role
+  metadata:
+    name: fedbiot-operator-lease
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  rules:
+    - apiGroups:
+        - coordination.k8s.io
+      resources:
+        - leases
+      verbs:
+        - create
+    - apiGroups:
+        - coordination.k8s.io
+      resources:
+        - leases
+      resourceNames:
+        - fedbiot-operator
+      verbs:
+        - get
+        - update
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: RoleBinding
+  metadata:
+    name: fedbiot-operator-lease
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: Role
+    name: fedbiot-operator-lease
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-operator
+      namespace: fedbiot-system
+- apiVersion: v1
+  kind: Service
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    selector:
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/component: operator
+    ports:
+      - name: http
+        port: 8081
+        targetPort: http
+        protocol: TCP
+- apiVersion: apps/v1
+  kind: Deployment
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    replicas: 2
+    selector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: operator
+    template:
+      metadata:
+        labels:
+          app.kubernetes.io/component: operator
+          app.kubernetes.io/instance: fedbiot
+          app.kubernetes.io/name: fedbiot
+      spec:
+        serviceAccountName: fedbiot-operator
+        securityContext:
+          runAsGroup: 65532
+          runAsNonRoot: true
+          runAsUser: 65532
+          seccompProfile:
+            type: RuntimeDefault
+        topologySpreadConstraints:
+          - labelSelector:
+              matchLabels:
+                app.kubernetes.io/component: operator
+                app.kubernetes.io/instance: fedbiot
+                app.kubernetes.io/name: fedbiot
+            maxSkew: 1
+            topologyKey: kubernetes.io/hostname
+            whenUnsatisfiable: ScheduleAnyway
+        containers:
+          - name: operator
+            image: fedbiot/operator:0.1.0
+            imagePullPolicy: IfNotPresent
+            env:
+              - name: FEDBIOT_WORKER_IMAGE
+                value: fedbiot/worker:0.1.0
+              - name: FEDBIOT_LOG_LEVEL
+                value: info
+              - name: FEDBIOT_WORKERS
+                value: "4"
+              - name: FEDBIOT_REDIS_URL
+                valueFrom:
+                  secretKeyRef:
+                    name: managed-redis
+                    key: url
+              - name: FEDBIOT_REDIS_CA_FILE
+                value: /etc/fedbiot/redis-ca/ca.crt
+            ports:
+              - name: http
+                containerPort: 8081
+                protocol: TCP
+            livenessProbe:
+              httpGet:
+                path: /healthz
+                port: http
+            readinessProbe:
+              httpGet:
+                path: /readyz
+                port: http
+              periodSeconds: 1
+            resources:
+              limits:
+                memory: 1Gi
+              requests:
+                cpu: 50m
+                memory: 256Mi
+            securityContext:
+              allowPrivilegeEscalation: false
+              capabilities:
+                drop:
+                  - ALL
+              readOnlyRootFilesystem: true
+            volumeMounts:
+              - name: redis-ca
+                mountPath: /etc/fedbiot/redis-ca
+                readOnly: true
+        volumes:
+          - name: redis-ca
+            secret:
+              secretName: managed-redis
+              items:
+                - key: ca.crt
+                  path: ca.crt
+- apiVersion: coordination.k8s.io/v1
+  kind: Lease
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+- apiVersion: v1
+  kind: ServiceAccount
+  metadata:
+    name: fedbiot-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-weight: "-1"
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: Role
+  metadata:
+    name: fedbiot-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-weight: "-1"
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+      verbs:
+        - create
+        - get
+        - delete
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: RoleBinding
+  metadata:
+    name: fedbiot-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-weight: "-1"
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: Role
+    name: fedbiot-test
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-test
+      namespace: fedbiot-system
+- apiVersion: v1
+  kind: Pod
+  metadata:
+    name: fedbiot-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-output-log-policy: hook-succeeded,hook-failed
+  spec:
+    restartPolicy: Never
+    serviceAccountName: fedbiot-test
+    securityContext:
+      runAsGroup: 65532
+      runAsNonRoot: true
+      runAsUser: 65532
+      seccompProfile:
+        type: RuntimeDefault
+    containers:
+      - name: test
+        image: fedbiot/operator:0.1.0
+        imagePullPolicy: IfNotPresent
+        command:
+          - node
+          - operator/smoke-test.ts
+        args:
+          - fedbiot-system
+          - fedbiot-test
+          - "600"
+        resources:
+          limits:
+            memory: 1Gi
+          requests:
+            cpu: 50m
+            memory: 256Mi
+        securityContext:
+          allowPrivilegeEscalation: false
+          capabilities:
+            drop:
+              - ALL
+          readOnlyRootFilesystem: true
+
+`
+
+exports[`test/integration/chart-template.test.ts > TAP > what is made of values > some namespaces 1`] = `
+- apiVersion: networking.k8s.io/v1
+  kind: NetworkPolicy
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    podSelector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: operator
+    policyTypes:
+      - Ingress
+    ingress:
+      - ports:
+          - port: http
+            protocol: TCP
+- apiVersion: networking.k8s.io/v1
+  kind: NetworkPolicy
+  metadata:
+    name: fedbiot-redis
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: redis
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    podSelector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: redis
+    policyTypes:
+      - Ingress
+      - Egress
+    ingress:
+      - ports:
+          - port: redis
+            protocol: TCP
+        from:
+          - podSelector:
+              matchLabels:
+                app.kubernetes.io/name: fedbiot
+                app.kubernetes.io/instance: fedbiot
+                app.kubernetes.io/component: operator
+          - namespaceSelector: {}
+            podSelector:
+              matchExpressions:
+                - key: fedbiot.io/job
+                  operator: Exists
+- apiVersion: policy/v1
+  kind: PodDisruptionBudget
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    minAvailable: 1
+    selector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: operator
+- apiVersion: v1
+  kind: ServiceAccount
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+- apiVersion: v1
+  kind: Secret
+  metadata:
+    name: fedbiot-redis
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: redis
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  type: Opaque
+  data: made
+- apiVersion: apiextensions.k8s.io/v1
+  kind: CustomResourceDefinition
+  metadata:
+    name: fedbiotjobs.fedbiot.io
+    labels:
+      app.kubernetes.io/component: crd
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/resource-policy: keep
+  spec: of crds/schema
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-job-editor
+    labels:
+      app.kubernetes.io/component: users
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      rbac.authorization.k8s.io/aggregate-to-admin: "true"
+      rbac.authorization.k8s.io/aggregate-to-edit: "true"
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+      verbs:
+        - create
+        - update
+        - patch
+        - delete
+        - deletecollection
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-job-viewer
+    labels:
+      app.kubernetes.io/component: users
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+      rbac.authorization.k8s.io/aggregate-to-admin: "true"
+      rbac.authorization.k8s.io/aggregate-to-edit: "true"
+      rbac.authorization.k8s.io/aggregate-to-view: "true"
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+        - fedbiotjobs/status
+      verbs:
+        - get
+        - list
+        - watch
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-operator
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+      verbs:
+        - get
+        - list
+        - watch
+        - delete
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs/status
+      verbs:
+        - update
+        - patch
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs/finalizers
+      verbs:
+        - update
+    - apiGroups:
+        - batch
+      resources:
+        - jobs
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+    - apiGroups:
+        - ""
+      resources:
+        - configmaps
+        - secrets
+        - services
+        - persistentvolumeclaims
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+    - apiGroups:
+        - networking.k8s.io
+      resources:
+        - networkpolicies
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+    - apiGroups:
+        - ""
+      resources:
+        - pods
+      verbs:
+        - get
+        - list
+        - watch
+    - apiGroups:
+        - events.k8s.io
+      resources:
+        - events
+      verbs:
+        - create
+        - patch
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-operator-reviews
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  rules:
+    - apiGroups:
+        - authentication.k8s.io
+      resources:
+        - tokenreviews
+      verbs:
+        - create
+    - apiGroups:
+        - authorization.k8s.io
+      resources:
+        - subjectaccessreviews
+      verbs:
+        - create
+    - apiGroups:
+        - apiextensions.k8s.io
+      resources:
+        - customresourcedefinitions
+      resourceNames:
+        - fedbiotjobs.fedbiot.io
+      verbs:
+        - get
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRoleBinding
+  metadata:
+    name: fedbiot-operator-reviews
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: ClusterRole
+    name: fedbiot-operator-reviews
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-operator
+      namespace: fedbiot-system
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: Role
+  metadata:
+    name: fedbiot-operator-lease
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  rules:
+    - apiGroups:
+        - coordination.k8s.io
+      resources:
+        - leases
+      verbs:
+        - create
+    - apiGroups:
+        - coordination.k8s.io
+      resources:
+        - leases
+      resourceNames:
+        - fedbiot-operator
+      verbs:
+        - get
+        - update
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: RoleBinding
+  metadata:
+    name: fedbiot-operator
+    namespace: team-a
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: ClusterRole
+    name: fedbiot-operator
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-operator
+      namespace: fedbiot-system
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: RoleBinding
+  metadata:
+    name: fedbiot-operator
+    namespace: team-b
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: ClusterRole
+    name: fedbiot-operator
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-operator
+      namespace: fedbiot-system
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: RoleBinding
+  metadata:
+    name: fedbiot-operator-lease
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: Role
+    name: fedbiot-operator-lease
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-operator
+      namespace: fedbiot-system
+- apiVersion: v1
+  kind: Service
+  metadata:
+    name: fedbiot-redis
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: redis
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    selector:
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/component: redis
+    ports:
+      - name: redis
+        port: 6379
+        targetPort: redis
+        protocol: TCP
+- apiVersion: v1
+  kind: Service
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    selector:
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/component: operator
+    ports:
+      - name: http
+        port: 8081
+        targetPort: http
+        protocol: TCP
+- apiVersion: apps/v1
+  kind: Deployment
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    replicas: 2
+    selector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: operator
+    template:
+      metadata:
+        labels:
+          app.kubernetes.io/component: operator
+          app.kubernetes.io/instance: fedbiot
+          app.kubernetes.io/name: fedbiot
+      spec:
+        serviceAccountName: fedbiot-operator
+        securityContext:
+          runAsGroup: 65532
+          runAsNonRoot: true
+          runAsUser: 65532
+          seccompProfile:
+            type: RuntimeDefault
+        topologySpreadConstraints:
+          - labelSelector:
+              matchLabels:
+                app.kubernetes.io/component: operator
+                app.kubernetes.io/instance: fedbiot
+                app.kubernetes.io/name: fedbiot
+            maxSkew: 1
+            topologyKey: kubernetes.io/hostname
+            whenUnsatisfiable: ScheduleAnyway
+        containers:
+          - name: operator
+            image: fedbiot/operator:0.1.0
+            imagePullPolicy: IfNotPresent
+            env:
+              - name: FEDBIOT_WORKER_IMAGE
+                value: fedbiot/worker:0.1.0
+              - name: FEDBIOT_LOG_LEVEL
+                value: info
+              - name: FEDBIOT_WORKERS
+                value: "4"
+              - name: FEDBIOT_NAMESPACES
+                value: team-a,team-b
+              - name: REDIS_PASSWORD
+                valueFrom:
+                  secretKeyRef:
+                    name: fedbiot-redis
+                    key: password
+              - name: FEDBIOT_REDIS_URL
+                value: redis://:$(REDIS_PASSWORD)@fedbiot-redis.fedbiot-system.svc:6379
+            ports:
+              - name: http
+                containerPort: 8081
+                protocol: TCP
+            livenessProbe:
+              httpGet:
+                path: /healthz
+                port: http
+            readinessProbe:
+              httpGet:
+                path: /readyz
+                port: http
+              periodSeconds: 1
+            resources:
+              limits:
+                memory: 1Gi
+              requests:
+                cpu: 50m
+                memory: 256Mi
+            securityContext:
+              allowPrivilegeEscalation: false
+              capabilities:
+                drop:
+                  - ALL
+              readOnlyRootFilesystem: true
+- apiVersion: apps/v1
+  kind: StatefulSet
+  metadata:
+    name: fedbiot-redis
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: redis
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    replicas: 1
+    serviceName: fedbiot-redis
+    selector:
+      matchLabels:
+        app.kubernetes.io/name: fedbiot
+        app.kubernetes.io/instance: fedbiot
+        app.kubernetes.io/component: redis
+    template:
+      metadata:
+        labels:
+          app.kubernetes.io/component: redis
+          app.kubernetes.io/instance: fedbiot
+          app.kubernetes.io/name: fedbiot
+      spec:
+        automountServiceAccountToken: false
+        securityContext:
+          fsGroup: 65532
+          runAsGroup: 65532
+          runAsNonRoot: true
+          runAsUser: 65532
+          seccompProfile:
+            type: RuntimeDefault
+        containers:
+          - name: redis
+            image: docker.io/library/redis:7.4-bookworm
+            imagePullPolicy: IfNotPresent
+            command:
+              - redis-server
+            args:
+              - --requirepass
+              - $(REDISCLI_AUTH)
+              - --appendonly
+              - yes
+              - --save
+              - ""
+              - --maxmemory
+              - 1gb
+              - --maxmemory-policy
+              - noeviction
+              - --dir
+              - /data
+            env:
+              - name: REDISCLI_AUTH
+                valueFrom:
+                  secretKeyRef:
+                    name: fedbiot-redis
+                    key: password
+            ports:
+              - name: redis
+                containerPort: 6379
+                protocol: TCP
+            livenessProbe:
+              tcpSocket:
+                port: redis
+              failureThreshold: 6
+            readinessProbe:
+              exec:
+                command:
+                  - redis-cli
+                  - -e
+                  - ping
+              periodSeconds: 5
+              timeoutSeconds: 5
+            resources:
+              limits:
+                memory: 2Gi
+              requests:
+                cpu: 100m
+                memory: 256Mi
+            securityContext:
+              allowPrivilegeEscalation: false
+              capabilities:
+                drop:
+                  - ALL
+              readOnlyRootFilesystem: true
+            volumeMounts:
+              - name: data
+                mountPath: /data
+    persistentVolumeClaimRetentionPolicy:
+      whenDeleted: Retain
+      whenScaled: Retain
+    volumeClaimTemplates:
+      - apiVersion: v1
+        kind: PersistentVolumeClaim
+        metadata:
+          name: data
+          labels:
+            app.kubernetes.io/name: fedbiot
+            app.kubernetes.io/instance: fedbiot
+            app.kubernetes.io/component: redis
+        spec:
+          accessModes:
+            - ReadWriteOnce
+          resources:
+            requests:
+              storage: 8Gi
+- apiVersion: coordination.k8s.io/v1
+  kind: Lease
+  metadata:
+    name: fedbiot-operator
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+- apiVersion: monitoring.coreos.com/v1
+  kind: PodMonitor
+  metadata:
+    name: fedbiot-workers
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: metrics
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+  spec:
+    namespaceSelector:
+      matchNames:
+        - team-a
+        - team-b
+    selector:
+      matchExpressions:
+        - key: fedbiot.io/job
+          operator: Exists
+    podMetricsEndpoints:
+      - port: metrics
+        path: /metrics
+        honorLabels: true
+- apiVersion: v1
+  kind: ServiceAccount
+  metadata:
+    name: fedbiot-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-weight: "-1"
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: Role
+  metadata:
+    name: fedbiot-test
+    namespace: team-a
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-weight: "-1"
+  rules:
+    - apiGroups:
+        - fedbiot.io
+      resources:
+        - fedbiotjobs
+      verbs:
+        - create
+        - get
+        - delete
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: RoleBinding
+  metadata:
+    name: fedbiot-test
+    namespace: team-a
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-weight: "-1"
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: Role
+    name: fedbiot-test
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-test
+      namespace: fedbiot-system
+- apiVersion: v1
+  kind: Pod
+  metadata:
+    name: fedbiot-test
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: test
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: 0.1.0
+      helm.sh/chart: fedbiot-0.1.0
+    annotations:
+      helm.sh/hook: test
+      helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+      helm.sh/hook-output-log-policy: hook-succeeded,hook-failed
+  spec:
+    restartPolicy: Never
+    serviceAccountName: fedbiot-test
+    securityContext:
+      runAsGroup: 65532
+      runAsNonRoot: true
+      runAsUser: 65532
+      seccompProfile:
+        type: RuntimeDefault
+    containers:
+      - name: test
+        image: fedbiot/operator:0.1.0
+        imagePullPolicy: IfNotPresent
+        command:
+          - node
+          - operator/smoke-test.ts
+        args:
+          - team-a
+          - fedbiot-test
+          - "600"
+        resources:
+          limits:
+            memory: 1Gi
+          requests:
+            cpu: 50m
+            memory: 256Mi
+        securityContext:
+          allowPrivilegeEscalation: false
+          capabilities:
+            drop:
+              - ALL
+          readOnlyRootFilesystem: true
+
+`

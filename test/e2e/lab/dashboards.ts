@@ -1,0 +1,143 @@
+// Run by dashboards.test.ts in namespaces of its own: jobs on a node with real containers, watched by a real Prometheus, whose data
+// every query of the dashboards is asked for. With a folder in FEDBIOT_PICTURES, the dashboards' pictures are written there.
+import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t from 'tap';
+import { parseDocument, parse } from 'yaml';
+import { startLab } from '../../cluster/lab/start.ts';
+import type { LabParts } from '../../cluster/lab/start.ts';
+import { dashboardPicture } from '../../support/dashboard-picture.ts';
+import { ALL, ask, readDashboard, withoutData } from '../../support/dashboards.ts';
+import type { Variables } from '../../support/dashboards.ts';
+import type { Window } from '../../support/prometheus.ts';
+import { until } from '../../support/until.ts';
+import { install, makeNamespace, makeVolume } from './install.ts';
+import { LabObjects } from './objects.ts';
+import { monitor } from './prometheus.ts';
+import { labReport } from './report.ts';
+
+const ROOT = join(import.meta.dirname, '../../..');
+const RULES = join(ROOT, 'charts/fedbiot/rules');
+const MANIFEST = join(ROOT, 'examples/quickstart.yaml');
+const GPUS = 4;
+const LARGEST_PICTURE = 300_000;
+
+const NAMESPACE = 'research';
+/** One job runs, one waits for GPUs while its clients have theirs, one has waited too long. */
+const JOB = 'quickstart';
+const WAITING = 'waits-for-gpus';
+const FAILED = 'waited-too-long';
+
+t.setTimeout(30 * 60_000);
+
+const parts: LabParts = JSON.parse(process.argv[2] ?? '');
+const lab = await startLab(parts, GPUS);
+t.teardown(async () => {
+  if (!t.passing()) process.stderr.write(await labReport(lab));
+});
+await install(lab).catch(async (error: unknown) => {
+  process.stderr.write(await labReport(lab));
+  throw error;
+});
+const objects = new LabObjects(lab);
+await makeNamespace(lab, NAMESPACE);
+await makeVolume(lab, { namespace: NAMESPACE, name: `${JOB}-output` }, '10Gi');
+const prometheus = await monitor(t, lab);
+const from = now();
+
+const tooMany = { resources: { limits: { 'nvidia.com/gpu': GPUS + 1 } } };
+await apply(WAITING, { server: tooMany, client: { pods: 2, resources: { limits: { 'nvidia.com/gpu': 1 } } } });
+await apply(FAILED, { server: tooMany, startDeadlineSeconds: 5 });
+await until('a job has waited too long', 180, async () => ((await objects.status(NAMESPACE, FAILED)).phase === 'Failed' ? true : null));
+await until('the clients of the job that waits run', 180, async () => {
+  const pods = await objects.pods(NAMESPACE, WAITING, 'client');
+  return pods.length === 2 && pods.every(({ status }) => status?.phase === 'Running') ? true : null;
+});
+await apply(JOB, { client: { pods: 2 } });
+await until('the job is in its last round', 900, async () => {
+  const { phase, message, round = 0, rounds = Infinity } = await objects.status(NAMESPACE, JOB);
+  if (phase === 'Failed' || phase === 'Succeeded') throw new Error(`the job is ${phase}: ${message}`);
+  return round >= rounds - 1 ? true : null;
+});
+const window: Window = { from, to: now(), step: 2 };
+
+t.test('everything is scraped', async (t) => {
+  const targets = await prometheus.targets();
+  const failing = targets.filter(({ health, labels }) => health !== 'up' && labels['job'] === 'fedbiot-operator');
+  t.strictSame(failing, []);
+  t.equal(targets.filter(({ labels }) => labels['job'] === 'fedbiot-operator').length, 2, 'both replicas');
+  t.ok(targets.filter(({ labels }) => labels['job'] === 'fedbiot-workers').length >= 5, 'a server pod and four client pods');
+});
+
+const SELECTED: Readonly<Record<string, Variables>> = {
+  job: { namespace: NAMESPACE, job: JOB },
+  fleet: ALL,
+  operator: ALL,
+};
+
+for (const [name, variables] of Object.entries(SELECTED)) {
+  t.test(`every query of the dashboard ${name} has data`, async (t) => {
+    const dashboard = readDashboard(name);
+    const data = await ask(dashboard, { prometheus, window, variables, rateInterval: 15 });
+    t.strictSame(withoutData(data), [], 'queries without data');
+    for (const { name: annotation, expr } of dashboard.annotations.list ?? []) {
+      if (expr === undefined) continue;
+      const asked = expr.replaceAll('$__interval', `${window.step}s`).replaceAll('$namespace', variables.namespace).replaceAll('$job', variables.job);
+      const marked = await prometheus.queryRange(asked, window);
+      t.ok(marked.filter(({ labels }) => Number(labels['round']) > 0).length >= 8, `${annotation}: the ends of the rounds`);
+    }
+    const picture = dashboardPicture(dashboard, data, window);
+    t.ok(picture.length < LARGEST_PICTURE, `its picture has ${picture.length} bytes`);
+    t.notMatch(picture, /NaN|undefined/);
+    const folder = process.env['FEDBIOT_PICTURES'];
+    if (folder !== undefined) await writeFile(join(ROOT, folder, `dashboard-${name}.svg`), picture);
+  });
+}
+
+t.test('variables offer what there is', async (t) => {
+  t.strictSame(await prometheus.labelValues('job', `fedbiot_rounds{namespace=~"${NAMESPACE}"}`), [JOB, FAILED, WAITING].sort());
+  t.strictSame(await prometheus.labelValues('namespace', 'fedbiot_rounds'), [NAMESPACE]);
+});
+
+t.test('what several tell counts once', async (t) => {
+  const fleet = await ask(readDashboard('fleet'), { prometheus, window, variables: ALL, rateInterval: 15 });
+  const last = (title: string, label: string) => {
+    const series = fleet.find(({ panel }) => panel.title === title)?.answers.flatMap((answer) => answer.series) ?? [];
+    return Object.fromEntries(series.map(({ labels, points }) => [labels[label], points.at(-1)?.[1]]));
+  };
+  t.strictSame(last('Jobs by phase', 'phase'), { Failed: 1, Pending: 1, Running: 1, Succeeded: 0, Suspended: 0 });
+  t.strictSame(last('GPUs', 'state'), { asked: GPUS + 1 + 2, running: 2 });
+});
+
+t.test('rules record, and of a sound fleet with one failed job only that is told', async (t) => {
+  const groups = await Promise.all((await readdir(RULES)).map(async (name) => parse(await readFile(join(RULES, name), 'utf8')).groups));
+  const records: string[] = groups.flat().flatMap(({ rules }) => rules.flatMap(({ record }: { record?: string }) => record ?? []));
+  t.ok(records.length > 10);
+  for (const record of records) {
+    const series = await until(`${record} is recorded`, 60, async () => {
+      const found = await prometheus.queryRange(record, { from, to: now(), step: 5 });
+      return found.length > 0 ? found : null;
+    });
+    t.ok(series.some(({ points }) => points.some(([, value]) => Number.isFinite(value))), record);
+  }
+  await until('the alert fires', 90, async () => ((await firing()).length > 0 ? true : null));
+  await until('the job ends', 300, async () => ((await objects.status(NAMESPACE, JOB)).phase === 'Succeeded' ? true : null));
+  t.strictSame(await firing(), [`FedBiOTJobFailed ${FAILED} StartDeadlineExceeded`]);
+});
+
+async function firing(): Promise<string[]> {
+  const alerts = await prometheus.queryRange('ALERTS{alertstate="firing"}', { from, to: now(), step: 1 });
+  return alerts.map(({ labels }) => `${labels['alertname']} ${labels['job']} ${labels['reason']}`);
+}
+
+/** The example's job by another name, with what else its spec says. */
+async function apply(name: string, spec: Readonly<Record<string, unknown>>): Promise<void> {
+  const document = parseDocument(await readFile(MANIFEST, 'utf8'));
+  document.setIn(['metadata', 'name'], name);
+  for (const [field, value] of Object.entries(spec)) document.setIn(['spec', field], value);
+  await lab.kubectl(['apply', `--namespace=${NAMESPACE}`, '--filename=-'], document.toString());
+}
+
+function now(): number {
+  return Date.now() / 1000;
+}

@@ -1,0 +1,73 @@
+// The chart's releases on a real API server: what an upgrade keeps, and what uninstalling leaves. On a real node: test/e2e.
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { GROUP, KIND, VERSION } from '../../crds/schema/job.ts';
+import { CHART, SYSTEM } from '../support/chart.ts';
+import { noControllers, startControlPlane } from '../support/control-plane.ts';
+import { Helm, noHelm } from '../support/helm.ts';
+import { until } from '../support/until.ts';
+
+t.test('install, upgrade, uninstall', { skip: noHelm || noControllers, timeout: 300_000 }, async (t) => {
+  const { kubectl, kubeconfig, close } = await startControlPlane({ controllers: true });
+  t.teardown(close);
+  const helm = new Helm(t, kubeconfig);
+  const release = ['fedbiot', CHART, `--namespace=${SYSTEM}`];
+  const get = (what: string, field: string, namespace = SYSTEM) =>
+    kubectl(['get', ...what.split(' '), `--namespace=${namespace}`, `--output=jsonpath={${field}}`]);
+  const password = () => get('secret fedbiot-redis', '.data.password');
+
+  await kubectl(['create', 'namespace', SYSTEM]);
+  await kubectl(['label', 'namespace', SYSTEM, 'pod-security.kubernetes.io/enforce=restricted']);
+  await kubectl(['create', 'namespace', 'demo']);
+  // As one who has applied it by hand: what the control plane's start has done.
+  await t.rejects(helm.run(['install', ...release]), /cannot be imported|ownership/, 'what is another’s stays another’s');
+  const older = join(t.testdir(), 'fedbiot');
+  cpSync(CHART, older, { recursive: true });
+  writeFileSync(join(older, 'Chart.yaml'), readFileSync(join(CHART, 'Chart.yaml'), 'utf8').replaceAll(/ersion: 0\.1\.0/g, 'ersion: 0.0.9'));
+  await helm.run(['install', 'fedbiot', older, `--namespace=${SYSTEM}`, '--take-ownership']);
+  await until('pods are made, which meet the standard', 60, async () => {
+    const names = await kubectl(['get', 'pods', '--namespace', SYSTEM, '--output', 'name']);
+    return names.match(/pod\/(fedbiot-redis-0|fedbiot-operator-)/g)?.length === 3 ? names : null;
+  });
+  t.equal(await get('deployment fedbiot-operator', '.spec.template.spec.containers[0].image'), 'fedbiot/operator:0.0.9');
+  const first = await password();
+  t.match(Buffer.from(first, 'base64').toString(), /^[A-Za-z0-9]{32}$/);
+  await kubectl(['apply', '--filename=-', '--namespace=demo'], job);
+
+  await helm.run(['upgrade', ...release], { redis: { maxmemory: '2gb' }, logLevel: 'debug' });
+  t.equal(await get('deployment fedbiot-operator', '.spec.template.spec.containers[0].image'), 'fedbiot/operator:0.1.0');
+  t.match(await get('statefulset fedbiot-redis', '.spec.template.spec.containers[0].args'), /2gb/);
+  t.equal(await password(), first, 'the password stays');
+  t.equal(await get('fedbiotjob tune', '.metadata.name', 'demo'), 'tune');
+  await helm.run(['rollback', 'fedbiot', '1', `--namespace=${SYSTEM}`]);
+  t.equal(await password(), first, 'also when it is rolled back');
+
+  const canI = async (verb: string, namespace: string, group: string) =>
+    (await kubectl(['auth', 'can-i', verb, 'fedbiotjobs', `--namespace=${namespace}`, '--as=ann', `--as-group=${group}`]).catch(() => 'no')).trim();
+  await kubectl(['create', 'rolebinding', 'viewers', '--clusterrole=view', '--group=viewers', '--namespace=demo']);
+  await kubectl(['create', 'rolebinding', 'editors', '--clusterrole=edit', '--group=editors', '--namespace=demo']);
+  await until('roles are aggregated', 60, async () => ((await canI('create', 'demo', 'editors')) === 'yes' ? true : null));
+  t.equal(await canI('get', 'demo', 'viewers'), 'yes');
+  t.equal(await canI('create', 'demo', 'viewers'), 'no');
+  t.equal(await canI('get', SYSTEM, 'viewers'), 'no');
+
+  await helm.run(['uninstall', 'fedbiot', `--namespace=${SYSTEM}`]);
+  t.equal(await get('fedbiotjob tune', '.metadata.name', 'demo'), 'tune', 'the definition stays, and its jobs');
+  const labelled = ['--selector=app.kubernetes.io/instance=fedbiot', '--output=name'];
+  const kinds = 'deployments,statefulsets,services,secrets,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,leases,pods,persistentvolumeclaims';
+  const left = await until('pods are gone', 60, async () => {
+    const names = await kubectl(['get', kinds, `--namespace=${SYSTEM}`, ...labelled]);
+    return names.includes('pod/') ? null : names;
+  });
+  t.equal(left.trim(), 'persistentvolumeclaim/data-fedbiot-redis-0');
+  t.equal(await kubectl(['get', 'clusterroles,clusterrolebindings', ...labelled]), '');
+  t.equal(await kubectl(['get', 'secrets,leases', `--namespace=${SYSTEM}`, '--output=name']), '');
+});
+
+const job = {
+  apiVersion: `${GROUP}/${VERSION}`,
+  kind: KIND,
+  metadata: { name: 'tune' },
+  spec: { model: { uri: 'model' }, data: { train: { uri: 'train.jsonl' }, public: { uri: 'public.jsonl' }, eval: { uri: 'eval.jsonl' } } },
+};

@@ -1,0 +1,60 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import Type from 'typebox';
+import type { Static } from 'typebox';
+import Value from 'typebox/value';
+import { parseAllDocuments } from 'yaml';
+import { ensureHelm } from '../cluster/ensure-helm.ts';
+import { run } from '../cluster/run.ts';
+import { CHART, SYSTEM } from './chart.ts';
+
+const found = await ensureHelm();
+
+/** Why there is no Helm; false when there is one. */
+export const noHelm: string | false = 'skip' in found ? `SKIPPED: ${found.skip}` : false;
+
+const strings = Type.Optional(Type.Record(Type.String(), Type.String()));
+const Rendered = Type.Object({
+  apiVersion: Type.String(),
+  kind: Type.String(),
+  metadata: Type.Object({ name: Type.String(), namespace: Type.Optional(Type.String()), labels: strings, annotations: strings }),
+});
+
+/** An object as Helm renders it, with whatever its kind has besides. */
+export type Rendered = Static<typeof Rendered> & Readonly<Record<string, unknown>>;
+
+/** Helm with folders of its own, which go with the test; `kubeconfig` null: it meets no cluster. */
+export class Helm {
+  readonly #environment: NodeJS.ProcessEnv;
+
+  constructor(t: Pick<Test, 'teardown'>, kubeconfig: string | null = null) {
+    const home = mkdtempSync(join(tmpdir(), 'fedbiot-helm-'));
+    t.teardown(() => rmSync(home, { recursive: true, force: true }));
+    this.#environment = {
+      PATH: process.env['PATH'],
+      HOME: home,
+      HELM_CACHE_HOME: join(home, 'cache'),
+      HELM_CONFIG_HOME: join(home, 'config'),
+      HELM_DATA_HOME: join(home, 'data'),
+      KUBECONFIG: kubeconfig ?? join(home, 'none'),
+    };
+  }
+
+  /** What it prints; `values`: the chart's, for a command that takes them. Throws with what it says. */
+  run(args: readonly string[], values?: object): Promise<string> {
+    if ('skip' in found) throw new Error(found.skip);
+    const given = values === undefined ? {} : { input: JSON.stringify(values) };
+    return run(join(found.folder, 'helm'), values === undefined ? args : [...args, '--values=-'], { env: this.#environment, ...given });
+  }
+
+  /** The objects that a release named fedbiot has, and those of its test. */
+  async template(values: object): Promise<Rendered[]> {
+    const text = await this.run(['template', 'fedbiot', CHART, `--namespace=${SYSTEM}`], values);
+    return parseAllDocuments(text).flatMap((document) => {
+      const object: unknown = document.toJS();
+      return Value.Check(Rendered, object) ? [object] : [];
+    });
+  }
+}

@@ -2,7 +2,7 @@ import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { dashboardBuilder, finished } from './dashboard.ts';
 import { figure, graph, table } from './panels.ts';
 import type { Look } from './panels.ts';
-import { perJob, ratePerJob } from './query.ts';
+import { clientTokenRate, perJob, ratePerJob } from './query.ts';
 import { job, namespaceOfJobs } from './variables.ts';
 
 const PHASES: readonly Look[] = [
@@ -57,12 +57,12 @@ const atAGlance = [
   }),
   figure({
     title: 'Tokens trained',
-    description: 'A second, of all jobs.',
+    description: 'A second, of all jobs: in alignment and by clients.',
     unit: 'short',
     width: 4,
     height: 4,
     history: true,
-    queries: [{ expr: `sum(${ratePerJob('fedbiot_trained_tokens_total', { by: ['role'] })})`, legend: 'tokens/s' }],
+    queries: [{ expr: `sum(${ratePerJob('fedbiot_trained_tokens_total', { where: 'role="server"' })}) + sum(${clientTokenRate()})`, legend: 'tokens/s' }],
   }),
 ];
 

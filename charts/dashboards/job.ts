@@ -4,7 +4,7 @@ import type { AnnotationQuery, Dashboard } from '@grafana/grafana-foundation-sdk
 import { dashboardBuilder, finished } from './dashboard.ts';
 import { figure, graph, table } from './panels.ts';
 import type { Look } from './panels.ts';
-import { notOfClientPods, ofClientPods, perJob, percentile, ratePerJob, told } from './query.ts';
+import { ROUNDS_ENDED, ROUND_SECONDS, clientTokenRate, notOfClientPods, perJob, perRound, percentile, ratePerJob, told } from './query.ts';
 import { PROMETHEUS, job, namespaceOfJobs } from './variables.ts';
 
 const ACCURACY = 'fedbiot_accuracy_ratio';
@@ -20,7 +20,7 @@ const SERVER: Look = { name: /server/, color: 'purple' };
 const CLIENT: Look = { name: /client/, color: 'green' };
 
 /** The mean of the finished rounds, as far as the server pod that runs has seen them. */
-const ROUND_SECONDS =
+const MEAN_ROUND_SECONDS =
   `sum by (namespace, job) (${perJob('fedbiot_round_duration_seconds_sum', { by: ['phase'] })})` +
   ` / ${perJob('fedbiot_round_duration_seconds_count')}`;
 
@@ -110,7 +110,7 @@ const atAGlance = [
     decimals: 0,
     width: 4,
     height: 4,
-    queries: [{ expr: `(${perJob('fedbiot_rounds')} - ${ROUND}) * (${ROUND_SECONDS})`, legend: '{{job}}' }],
+    queries: [{ expr: `(${perJob('fedbiot_rounds')} - ${ROUND}) * (${MEAN_ROUND_SECONDS})`, legend: '{{job}}' }],
   }),
 ];
 
@@ -272,12 +272,7 @@ const time = [
     looks: [SERVER, CLIENT],
     queries: [
       { expr: ratePerJob('fedbiot_trained_tokens_total', { where: 'role="server"' }), legend: '{{job}} server' },
-      {
-        expr:
-          `sum by (namespace, job) (${ofClientPods(`rate(${told('fedbiot_trained_tokens_total', 'role="client"')}[$__rate_interval])`)})` +
-          ` or ${ratePerJob('fedbiot_trained_tokens_total', { where: 'role="client"' })}`,
-        legend: '{{job}} clients',
-      },
+      { expr: clientTokenRate(), legend: '{{job}} clients' },
     ],
   }),
   graph({
@@ -303,27 +298,29 @@ const time = [
 const cost = [
   graph({
     title: 'GPUs at work',
-    description: 'GPU-seconds a second, by role. Far below the GPUs that the job holds, they wait.',
+    description: 'By role, the mean of the rounds that ended in the interval: GPU-seconds over the seconds they took. Far below the GPUs that the job holds, these wait.',
+    connected: true,
     unit: 'none',
     min: 0,
     width: 6,
     height: 7,
     looks: [SERVER, CLIENT],
-    queries: [{ expr: ratePerJob('fedbiot_gpu_seconds_total', { by: ['role'] }), legend: '{{job}} {{role}}' }],
+    queries: [{ expr: perRound('fedbiot_gpu_seconds_total', 'role', ROUND_SECONDS), legend: '{{job}} {{role}}' }],
   }),
   graph({
     title: 'CPUs at work',
-    description: 'CPU-seconds a second, by role.',
+    description: 'By role, the mean of the rounds that ended in the interval: CPU-seconds over the seconds they took.',
+    connected: true,
     unit: 'none',
     min: 0,
     width: 6,
     height: 7,
     looks: [SERVER, CLIENT],
-    queries: [{ expr: ratePerJob('fedbiot_cpu_seconds_total', { by: ['role'] }), legend: '{{job}} {{role}}' }],
+    queries: [{ expr: perRound('fedbiot_cpu_seconds_total', 'role', ROUND_SECONDS), legend: '{{job}} {{role}}' }],
   }),
   graph({
     title: 'Peak memory',
-    description: 'Most memory that a process of the role has held since it began.',
+    description: 'The largest among the processes of a role, since the job began.',
     unit: 'bytes',
     min: 0,
     width: 6,
@@ -332,9 +329,10 @@ const cost = [
     queries: [{ expr: perJob('fedbiot_peak_memory_bytes', { by: ['role'] }), legend: '{{job}} {{role}}' }],
   }),
   graph({
-    title: 'Bytes between server and clients',
-    description: 'LoRA vectors a second, down to clients and up from them.',
-    unit: 'binBps',
+    title: 'Bytes of a round',
+    description: 'LoRA vectors down to clients and up from them, the mean of the rounds that ended in the interval.',
+    unit: 'bytes',
+    connected: true,
     min: 0,
     width: 6,
     height: 7,
@@ -342,11 +340,11 @@ const cost = [
       { name: /down/, color: 'blue' },
       { name: /up/, color: 'orange' },
     ],
-    queries: [{ expr: ratePerJob('fedbiot_delta_bytes_total', { by: ['direction'] }), legend: '{{job}} {{direction}}' }],
+    queries: [{ expr: perRound('fedbiot_delta_bytes_total', 'direction', ROUNDS_ENDED), legend: '{{job}} {{direction}}' }],
   }),
   table({
     title: 'Cost so far, by role',
-    description: 'Since the job began.',
+    description: 'Of the rounds that are finished.',
     width: 12,
     height: 6,
     labels: { namespace: 'Namespace', job: 'Job', role: 'Role' },
@@ -377,7 +375,7 @@ const cost = [
   }),
   figure({
     title: 'Bytes saved',
-    description: 'Against sending the full model to the clients that trained.',
+    description: 'Against sending the full model to the clients, less what was sent instead. Below 0 it was more.',
     unit: 'bytes',
     width: 4,
     height: 6,
@@ -385,7 +383,7 @@ const cost = [
   }),
   figure({
     title: 'Computing saved',
-    description: 'Floating-point operations, by formula, against clients that train beside the full model.',
+    description: 'Floating-point operations, by formula, against training the full model on the clients. Below 0 it was more.',
     unit: 'si:FLOP',
     decimals: 2,
     width: 4,

@@ -56,6 +56,8 @@ export interface Look {
 export interface Graph extends Numbers {
   readonly stacked?: true;
   readonly bars?: true;
+  /** Draw lines over the gaps between values. */
+  readonly connected?: true;
   readonly looks?: readonly Look[];
 }
 
@@ -71,7 +73,7 @@ const PLAIN: readonly Threshold[] = [{ value: null, color: 'text' }];
 
 /** Lines over time. */
 export function graph(content: Graph): Builder<Panel> {
-  const { title, description, queries, width, height, unit, decimals, min, max, stacked, bars, looks = [] } = content;
+  const { title, description, queries, width, height, unit, decimals, min, max, stacked, bars, connected = false, looks = [] } = content;
   const panel = new GraphBuilder()
     .title(title)
     .description(description)
@@ -82,6 +84,7 @@ export function graph(content: Graph): Builder<Panel> {
     .lineInterpolation(LineInterpolation.StepAfter)
     .showPoints(VisibilityMode.Never)
     .lineWidth(2)
+    .spanNulls(connected)
     .fillOpacity(bars || stacked ? 60 : 0)
     .drawStyle(bars ? GraphDrawStyle.Bars : GraphDrawStyle.Line)
     .legend(new VizLegendOptionsBuilder().displayMode(LegendDisplayMode.List).placement(LegendPlacement.Bottom).showLegend(true))

@@ -31,6 +31,26 @@ const FROM_CLIENT_POD = 'on (instance) fedbiot_bundle_bytes';
 export const notOfClientPods = (vector: string) => `${vector} unless ${FROM_CLIENT_POD}`;
 export const ofClientPods = (vector: string) => `${vector} and ${FROM_CLIENT_POD}`;
 
+/** Tokens a second that clients train: as their pods tell it, or else as the server accepts their results. */
+export const clientTokenRate = () => {
+  const tokens = told('fedbiot_trained_tokens_total', 'role="client"');
+  const live = `sum by (namespace, job) (${ofClientPods(`rate(${tokens}[$__rate_interval])`)})`;
+  return `${live} or max by (namespace, job) (rate(${tokens}[$__rate_interval]))`;
+};
+
+/**
+ * What is counted when a round ends, over something else that is: as the same source tells both, which is the server pod, since between two
+ * sources' scrapes a round may end.
+ */
+export const perRound = (counter: string, by: string, of: string) =>
+  `max by (namespace, job, ${by}) (rate(${told(counter)}[$__rate_interval])` +
+  ` / on (namespace, job, instance) group_left () ${of})`;
+
+/** Seconds of rounds that have ended, a second. */
+export const ROUND_SECONDS = `sum by (namespace, job, instance) (rate(${told('fedbiot_round_duration_seconds_sum')}[$__rate_interval]))`;
+/** Rounds that have ended, a second. */
+export const ROUNDS_ENDED = `max by (namespace, job, instance) (rate(${told('fedbiot_round_duration_seconds_count')}[$__rate_interval]))`;
+
 /** Series that operators tell of themselves. */
 export const perOperator = (metric: string, where?: string) => `${metric}{namespace=~"$namespace"${further(where)}}`;
 

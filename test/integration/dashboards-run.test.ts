@@ -36,16 +36,16 @@ t.test('fedbiot run --metrics-port fills the dashboard of its job', { skip: noPr
   });
   const [code] = await once(run, 'exit');
   t.equal(code, 0, 'the run succeeds');
-  // Its last series are those of before it ended.
-  const window = { from, to: Date.now() / 1000, step: 1 };
+  const [round] = await prometheus.queryRange('max by (namespace, job) (fedbiot_round)', { from, to: Date.now() / 1000, step: 0.5 });
+  t.match(round?.labels, { namespace: 'default', job: 'quickstart' });
+  t.ok(round?.points.some(([, finished]) => finished >= ROUNDS - 1), 'rounds are seen to end');
+  // With the end of the run its series end.
+  const [last = NaN] = round?.points.at(-1) ?? [];
+  const window = { from, to: last, step: 1 };
 
   const dashboard = readDashboard('job');
   const first = dashboard.panels.findIndex(({ title }) => title === 'On the cluster');
   const data = await ask({ ...dashboard, panels: dashboard.panels.slice(0, first) }, { prometheus, window, variables: ALL, rateInterval: 10 });
   t.strictSame(withoutData(data), [], 'queries without data');
   t.ok(data.flatMap(({ answers }) => answers).length > 25, 'that were many');
-
-  const [finished] = await prometheus.queryRange('max by (namespace, job) (fedbiot_round)', window);
-  t.match(finished?.labels, { namespace: 'default', job: 'quickstart' });
-  t.ok(finished?.points.some(([, round]) => round >= ROUNDS - 1), 'rounds are seen to end');
 });

@@ -34,7 +34,7 @@ const Panel = Type.Object({
         min: Type.Optional(Type.Number()),
         max: Type.Optional(Type.Number()),
         thresholds: Type.Optional(Type.Object({ steps: Type.Array(Step) })),
-        custom: Type.Optional(Type.Object({ drawStyle: Type.Optional(Type.String()), stacking: Type.Optional(Type.Object({ mode: Type.String() })) })),
+        custom: Type.Optional(Type.Object({ drawStyle: Type.Optional(Type.String()), spanNulls: Type.Optional(Type.Boolean()), stacking: Type.Optional(Type.Object({ mode: Type.String() })) })),
       }),
       overrides: Type.Array(Type.Object({ matcher: Type.Object({ id: Type.String(), options: Type.String() }), properties: Properties })),
     }),

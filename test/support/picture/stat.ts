@@ -1,0 +1,36 @@
+import { escapeHtml } from '../../../worker/report/escape.ts';
+import type { PanelData } from '../dashboards.ts';
+import { formatValue } from './format.ts';
+import { nameOf, stepColor, unitOf } from './looks.ts';
+import { theme } from './theme.ts';
+import type { Box } from './theme.ts';
+
+/** The last value of each series, side by side, with its name where the panel shows it. */
+export function statPicture({ panel, answers }: PanelData, { y, width, height }: Box): string {
+  const { unit, decimals } = unitOf(panel);
+  const mode = panel.options?.textMode ?? 'auto';
+  const figures = answers.flatMap(({ target, series }) =>
+    series.flatMap((each) => {
+      const last = each.points.findLast(([, value]) => Number.isFinite(value))?.[1];
+      if (last === undefined) return [];
+      const name = nameOf(target, each);
+      const text = mode === 'name' ? name : formatValue(last, unit, decimals);
+      const color = stepColor(panel.fieldConfig?.defaults.thresholds?.steps ?? [], last) ?? theme.text;
+      return [{ text, color, name: mode === 'value_and_name' ? name : null }];
+    }),
+  );
+  const each = width / Math.max(1, figures.length);
+  const size = Math.min(26, (height - 24) / 1.4, ...figures.map(({ text }) => (each - 14) / (text.length * 0.58)));
+  return figures
+    .map(({ text, color, name }, index) => {
+      const x = (index + 0.5) * each;
+      const middle = y + height / 2;
+      const value = `<text x="${round(x)}" y="${round(middle + (name === null ? size / 3 : size / 2 + 4))}" font-size="${round(size)}" font-weight="600" text-anchor="middle" fill="${color}">${escapeHtml(text)}</text>`;
+      if (name === null) return value;
+      const small = Math.min(12, (each - 8) / (name.length * 0.55));
+      return `<text x="${round(x)}" y="${round(middle - 10)}" font-size="${round(small)}" text-anchor="middle" fill="${theme.muted}">${escapeHtml(name)}</text>${value}`;
+    })
+    .join('');
+}
+
+const round = (value: number) => Number(value.toFixed(1));

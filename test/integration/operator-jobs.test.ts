@@ -54,7 +54,8 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
 
   t.test('progress shows in status and metrics; after success all stays until the job is deleted', async (t) => {
     const namespace = await lab.namespace('progress');
-    await lab.createJob(namespace, 'tiny');
+    const gpus = (count: number) => ({ resources: { limits: { 'nvidia.com/gpu': count } } });
+    await lab.createJob(namespace, 'tiny', { server: gpus(2), client: { ...gpus(1), pods: 3 } });
     await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
     const { metadata } = await lab.jobIn('Running', namespace, 'tiny');
 
@@ -71,7 +72,13 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     t.equal(await operator.metric(`fedbiot_round{${labels}}`), 1);
     t.equal(await operator.metric(`fedbiot_job_phase{${labels},phase="Running"}`), 1);
     t.equal(await operator.metric(`fedbiot_accuracy_ratio{${labels},model="adap_fu",task="loss"}`), 0.75);
+    const gpusThat = (role: string, state: string) => operator.metric(`fedbiot_gpus{${labels},role="${role}",state="${state}"}`);
+    t.same([await gpusThat('server', 'asked'), await gpusThat('server', 'running')], [2, 2]);
+    t.same([await gpusThat('client', 'asked'), await gpusThat('client', 'running')], [3, 0], 'no client pod runs');
     t.equal(await operator.metric('fedbiot_operator_redis_connected'), 1);
+    t.ok(((await operator.metric('fedbiot_operator_redis_memory_used_bytes')) ?? 0) > 0);
+    t.equal(await operator.metric('fedbiot_operator_redis_memory_max_bytes'), 0, 'it has no limit');
+    t.equal(await operator.metric('fedbiot_operator_watch_restarts_total{resource="fedbiotjobs"}'), 0);
 
     await server.write({ ...toldProgress(0, 0), phase: 'Finished', finishedRounds: 3, adapterSha256: 'a'.repeat(64) });
     await lab.play(namespace, 'tiny', 'server', { kind: 'ends', exitCode: 0 });

@@ -9,6 +9,9 @@ import { readReportJson } from '../../worker/report/report-files.ts';
 import { readEvents } from '../../worker/run/run-record.ts';
 import { JobPods, runWholeJob, type RunningPod } from '../support/pods.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
+import { Scrape } from '../support/scrape.ts';
+
+const scrape = async ({ ports }: RunningPod) => new Scrape(await (await fetch(`http://127.0.0.1:${ports.metrics}/metrics`)).text());
 
 const noProc = existsSync('/proc/self/status') ? false : 'SKIPPED: no /proc, which tells whose child a process is';
 
@@ -35,13 +38,17 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     await server.says(/phase begins/, { phase: 'align' });
     await server.says(/the round has ended/, { round: 2 });
     for (const { ports } of [server, ...clients]) t.equal((await fetch(`http://127.0.0.1:${ports.metrics}/readyz`)).status, 200, 'ready');
-    const series = await (await fetch(`http://127.0.0.1:${server.ports.metrics}/metrics`)).text();
-    t.match(series, /^fedbiot_round\{namespace="lab",job="pods"\} 2$/m);
-    t.match(series, /^fedbiot_queue_jobs\{namespace="lab",job="pods",queue="tasks"\} \d+$/m);
-    const theirs = await Promise.all(clients.map(async ({ ports }) => (await fetch(`http://127.0.0.1:${ports.metrics}/metrics`)).text()));
-    const answered = theirs.map((text) => Number(/^fedbiot_tasks_total\{outcome="answered",.*\} (\d+)$/m.exec(text)?.[1]));
+    const series = await scrape(server);
+    t.equal(series.value('fedbiot_round', { namespace: 'lab', job: 'pods' }), 2);
+    for (const queue of ['tasks', 'results']) t.ok((series.value('fedbiot_queue_jobs', { queue }) ?? -1) >= 0, `what waits in ${queue}`);
+    for (const role of ['server', 'client']) {
+      t.ok((series.value('fedbiot_cpu_seconds_total', { role }) ?? 0) > 0, `the ${role}'s processor time`);
+      t.ok((series.value('fedbiot_peak_memory_bytes', { role }) ?? 0) > 2 ** 20, `the ${role}'s memory`);
+    }
+    const theirs = await Promise.all(clients.map(scrape));
+    const answered = theirs.map((client) => client.value('fedbiot_tasks_total', { outcome: 'answered' }) ?? Number.NaN);
     t.ok(answered.reduce((a, b) => a + b, 0) >= 4, `clients answered ${answered.join(' + ')} tasks`);
-    t.match(theirs[0], /^fedbiot_bundle_bytes\{.*\} [1-9]\d+$/m);
+    t.ok((theirs[0]?.value('fedbiot_bundle_bytes') ?? 0) > 10);
     await succeeded(t, job, server, ...clients);
 
     const { cost, rounds } = await readReportJson(job.output);
@@ -76,6 +83,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     writeFileSync(lock, readFileSync(lock, 'utf8').replace(/"host":"[^"]*"/, '"host":"the-pod-before"'));
     const next = await job.start('server');
     await next.says(/goes on in round/);
+    t.ok(((await scrape(next)).value('fedbiot_delta_bytes_total', { direction: 'up' }) ?? 0) > 0, 'what was counted before counts');
     await succeeded(t, job, next, ...clients);
   });
 

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { Compute } from '../../worker/engine/compute.ts';
@@ -102,4 +103,19 @@ t.test('the time of a compute process is measured, all its threads together', { 
   t.ok(used > 0.005 && used < 60, `${used} s for 20 products`);
   t.equal(meter.gpus, 0);
   t.equal(serverMeter(compute, { provider: 'cuda', ownProcess: true }).gpus, 1);
+});
+
+const status = existsSync('/proc/self/status') ? readFileSync('/proc/self/status', 'utf8') : '';
+const untold = /^VmHWM:/m.test(status) ? false : 'SKIPPED: no VmHWM in /proc/self/status, which tells a process from the one that started it';
+
+t.test('the memory of the process that started it is not its own', { skip: untold, timeout: 60_000 }, async (t) => {
+  const peakOf = async () => {
+    const compute = new Compute({ threads: 1, provider: 'cpu' });
+    t.teardown(() => compute.close());
+    return (await compute.usage()).peakMemoryBytes;
+  };
+  const before = await peakOf();
+  const large = Buffer.alloc(600 * 2 ** 20, 1);
+  const grown = (await peakOf()) - before;
+  t.ok(grown < large.length / 2, `${grown} bytes more, of a process that has ${large.length} more`);
 });

@@ -5,7 +5,8 @@ import { Command } from 'commander';
 import t from 'tap';
 import { parseManifest } from '../../crds/parse.ts';
 import { Job } from '../../crds/schema/job.ts';
-import { isRecord, type SchemaNode } from '../../crds/schema/node.ts';
+import { fieldOf, type SchemaNode } from '../../crds/schema/node.ts';
+import { Status } from '../../crds/schema/status.ts';
 import { readConfig } from '../../operator/config.ts';
 import { register as registerClient } from '../../worker/commands/client.ts';
 import { register as registerEval } from '../../worker/commands/eval.ts';
@@ -15,7 +16,7 @@ import { register as registerReport } from '../../worker/commands/report.ts';
 import { register as registerRun } from '../../worker/commands/run.ts';
 import { register as registerServer } from '../../worker/commands/server.ts';
 import { register as registerValidate } from '../../worker/commands/validate.ts';
-import { anchorsOf, codeIn, documents, fedbiotCommands, linksIn, ROOT } from '../support/documents.ts';
+import { anchorsOf, chartValueExists, codeIn, documents, fedbiotCommands, linksIn, ROOT } from '../support/documents.ts';
 
 const all = documents();
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
@@ -82,8 +83,8 @@ t.test('commands and options that are named exist', async (t) => {
       t.same(unknown, [], `${path}: ${code}`);
     }
     const option = /^(--[a-z-]+)(?: \S+)?$/.exec(code)?.[1];
-    // The programs of bench/ have options of their own.
-    if (option !== undefined && !path.startsWith('bench/')) t.ok(known.has(option), `${path}: ${code}`);
+    // The programs of bench/ and Helm have options of their own.
+    if (option !== undefined && !/^(bench|charts)\//.test(path)) t.ok(known.has(option), `${path}: ${code}`);
   }
 });
 
@@ -91,8 +92,8 @@ t.test('npm scripts and files that are named exist', async (t) => {
   const { scripts } = JSON.parse(read('package.json'));
   const texts = [...shellBlocks.map(({ path, text }) => ({ path, code: text })), ...spans];
   for (const { path, code } of texts) {
-    for (const [, script = ''] of code.matchAll(/npm (?:run )?(?!ci\b)([a-z\d:]+)/g)) t.ok(script in scripts, `${path}: npm run ${script}`);
-    for (const [file] of code.matchAll(/(?<![\w./-])(?:crds|worker|operator|test|bench|examples|docs)\/[\w./-]+\.(?:ts|py|sh|yaml|md)\b/g)) {
+    for (const [, script = ''] of code.matchAll(/npm (?:run )?(?!ci\b|install\b|sbom\b)([a-z\d:]+)/g)) t.ok(script in scripts, `${path}: npm run ${script}`);
+    for (const [file] of code.matchAll(/(?<![\w./-])(?:crds|worker|operator|charts|test|bench|examples|docs)\/[\w./-]+\.(?:ts|py|sh|yaml|md)\b/g)) {
       t.ok(existsSync(join(ROOT, file)), `${path}: ${file}`);
     }
   }
@@ -105,15 +106,23 @@ t.test('manifests are valid', async (t) => {
   t.ok(jobs.length >= 5, `${jobs.length} manifests`);
 });
 
-t.test('fields of the manifest that are named exist', async (t) => {
-  const job: SchemaNode = Job;
-  const spec = job.properties?.['spec']?.properties ?? {};
+t.test('fields of the manifest and the status, and values of the chart, that are named exist', async (t) => {
+  const { properties }: SchemaNode = Job;
+  const job: SchemaNode = { properties: { ...properties, status: Status } };
+  const spec = properties?.['spec'] ?? {};
+  const fieldsIn = (from: SchemaNode, names: readonly string[]) =>
+    names.reduce<SchemaNode | undefined>((at, name) => at && fieldOf(at.items ?? at, name), from) !== undefined;
+  let checked = 0;
   for (const { path, code } of spans) {
-    const names = /^(?:spec\.)?([a-z]\w*(?:\.\w+)+|(?<=spec\.)\w+)$/.exec(code)?.[1]?.split('.');
-    if (names === undefined || !((names[0] ?? '') in spec)) continue;
-    const node = names.reduce<SchemaNode | undefined>((at, name) => at?.properties?.[name], { properties: spec });
-    t.ok(isRecord(node), `${path}: ${code}`);
+    const [name] = /^[a-z]\w*(?:\.\w+)+$/.exec(code) ?? [];
+    if (name === undefined || /\.(?:html|jsonl?|md|ts|yaml)$/.test(name)) continue;
+    const names = name.split('.');
+    const [first = ''] = names;
+    if (!fieldsIn(job, [first]) && !fieldsIn(spec, [first]) && !chartValueExists(first)) continue;
+    checked++;
+    t.ok(fieldsIn(job, names) || fieldsIn(spec, names) || chartValueExists(name), `${path}: ${code}`);
   }
+  t.ok(checked > 100, `${checked} names`);
 });
 
 t.test('messages in the troubleshooting are those of the program', async (t) => {

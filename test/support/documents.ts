@@ -1,6 +1,8 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+import { isRecord } from '../../crds/schema/node.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -18,7 +20,7 @@ const FENCED = /^( *)```(\w*)\n([^]*?)\n\1```$/gm;
 
 /** Every document of the project, generated ones among them. */
 export function documents(): Document[] {
-  return globSync(['*.md', '{docs,examples,test,bench,worker,crds}/**/*.md'], { cwd: ROOT })
+  return globSync(['*.md', '{docs,examples,test,bench,worker,crds,charts}/**/*.md'], { cwd: ROOT })
     .sort()
     .map((path) => {
       const text = readFileSync(join(ROOT, path), 'utf8');
@@ -47,7 +49,21 @@ export function anchorsOf({ prose }: Document): string[] {
 export function fedbiotCommands(shell: string): string[][] {
   const lines = shell.replaceAll('\\\n', ' ').split('\n');
   return lines.flatMap((line) => {
-    const command = /(?:^|[\s&])fedbiot (.+)$/.exec(line)?.[1]?.split(/ #| \| | > | {3}/)[0];
+    const command = /(?:^\s*(?:\$ )?|npx |&& )fedbiot (.+)$/.exec(line)?.[1]?.split(/ #| \| | > | {3}/)[0];
     return command === undefined ? [] : [command.trim().split(/\s+/)];
   });
+}
+
+const chartValues: unknown = parse(readFileSync(join(ROOT, 'charts/fedbiot/values.yaml'), 'utf8'));
+
+/** Whether the chart has a value of this name, with dots in it; one that is an empty map may hold any. */
+export function chartValueExists(path: string): boolean {
+  let at: unknown = chartValues;
+  for (const name of path.split('.')) {
+    if (!isRecord(at)) return false;
+    if (Object.keys(at).length === 0) return true;
+    if (!Object.hasOwn(at, name)) return false;
+    at = at[name];
+  }
+  return true;
 }

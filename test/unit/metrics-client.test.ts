@@ -3,7 +3,7 @@ import { clientMetrics, TASK_OUTCOMES } from '../../worker/metrics/client-metric
 import { Scrape } from '../support/scrape.ts';
 
 t.test('a client pod in numbers, every series of what is counted there from the beginning', async (t) => {
-  const metrics = clientMetrics({ namespace: 'ns', job: 'sample' });
+  const metrics = clientMetrics({ namespace: 'ns', job: 'sample' }, () => 7_000);
   const value = async (name: string, labels: Readonly<Record<string, string>> = {}) =>
     new Scrape(await metrics.registry.metrics()).value(name, { namespace: 'ns', job: 'sample', ...labels });
   for (const outcome of TASK_OUTCOMES) t.equal(await value('fedbiot_tasks_total', { outcome }), 0);
@@ -11,7 +11,7 @@ t.test('a client pod in numbers, every series of what is counted there from the 
   t.equal(await value('fedbiot_step_duration_seconds_count', { phase: 'local' }), 0);
   t.equal(await value('fedbiot_delta_bytes_total', { direction: 'up' }), 0);
   t.equal(await value('fedbiot_trained_tokens_total', { role: 'client' }), 0);
-  t.equal(await value('fedbiot_loss'), undefined, 'nobody has measured one');
+  for (const name of ['fedbiot_loss', 'fedbiot_last_progress_timestamp_seconds']) t.equal(await value(name), undefined, `${name}: there was no step`);
   metrics.step({ loss: 2, tokens: 30, ms: 500 });
   metrics.step({ loss: 1.5, tokens: 12, ms: 250 });
   metrics.task('answered');
@@ -23,4 +23,6 @@ t.test('a client pod in numbers, every series of what is counted there from the 
   t.equal(await value('fedbiot_tasks_total', { outcome: 'answered' }), 1);
   t.equal(await value('fedbiot_delta_bytes_total', { direction: 'up' }), 7);
   t.equal(await value('fedbiot_bundle_bytes'), 1000);
+  t.equal(await value('fedbiot_last_progress_timestamp_seconds'), 7);
+  t.type(await value('nodejs_eventloop_lag_seconds'), 'number');
 });

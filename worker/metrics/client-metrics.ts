@@ -1,5 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { StepEvent } from '../events.ts';
+import { LAST_PROGRESS } from './job-series.ts';
+import { registerSeries } from './series.ts';
 import { STEP_BUCKETS } from './server-metrics.ts';
 
 /** What became of a task: answered with an adapter, answered with why there is none, or no longer wanted. */
@@ -17,8 +19,8 @@ export interface ClientMetrics {
   bundle(bytes: number): void;
 }
 
-/** What a client pod tells Prometheus of its job. What is counted stands at 0 from the beginning. */
-export function clientMetrics(labels: { readonly namespace: string; readonly job: string }): ClientMetrics {
+/** What a client pod tells Prometheus of its job. What is counted stands at 0 from the beginning. `now`: milliseconds since 1970. */
+export function clientMetrics(labels: { readonly namespace: string; readonly job: string }, now = Date.now): ClientMetrics {
   const registry = new Registry();
   registry.setDefaultLabels({ ...labels });
   collectDefaultMetrics({ register: registry });
@@ -31,6 +33,9 @@ export function clientMetrics(labels: { readonly namespace: string; readonly job
   const tasks = new Counter({ name: 'fedbiot_tasks_total', help: 'Tasks of clients, by what became of them.', labelNames: ['outcome'], registers });
   const bundleBytes = new Gauge({ name: 'fedbiot_bundle_bytes', help: 'Size of the emulator bundle; 0 until it is there.', registers });
 
+  let heardAt: number | null = null;
+  registerSeries(registry, [LAST_PROGRESS], [], () => [{ labels: {}, view: { heardAt } }]);
+
   const phase = 'local';
   const role = 'client';
   tokens.inc({ role }, 0);
@@ -41,6 +46,7 @@ export function clientMetrics(labels: { readonly namespace: string; readonly job
   return {
     registry,
     step(step) {
+      heardAt = now();
       tokens.inc({ role }, step.tokens);
       seconds.observe({ phase }, step.ms / 1000);
       loss.set({ phase }, step.loss);

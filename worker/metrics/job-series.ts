@@ -85,6 +85,15 @@ export const IDENTITY_SERIES: readonly Series<JobIdentity>[] = [
   },
 ];
 
+/** Client pods tell it too: between two words of theirs to the server, many steps may pass. */
+export const LAST_PROGRESS: Series<Pick<JobStanding, 'heardAt'>> = {
+  name: 'fedbiot_last_progress_timestamp_seconds',
+  help: 'When something of the run was last heard of, in seconds since 1970; none before that.',
+  kind: 'gauge',
+  labels: [],
+  samples: ({ heardAt }) => (heardAt === null ? [] : one(heardAt / 1000)),
+};
+
 export const STANDING_SERIES: readonly Series<JobStanding>[] = [
   {
     name: 'fedbiot_round',
@@ -100,13 +109,7 @@ export const STANDING_SERIES: readonly Series<JobStanding>[] = [
     labels: [],
     samples: ({ rounds }) => one(rounds),
   },
-  {
-    name: 'fedbiot_last_progress_timestamp_seconds',
-    help: 'When the run was last heard of, in seconds since 1970; none before that.',
-    kind: 'gauge',
-    labels: [],
-    samples: ({ heardAt }) => (heardAt === null ? [] : one(heardAt / 1000)),
-  },
+  LAST_PROGRESS,
   {
     name: 'fedbiot_clients',
     help: 'Clients of the round under way, or of the last, by what became of them.',

@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import t from 'tap';
 import { createLog } from '../../operator/log.ts';
-import { ProgressMirror } from '../../operator/progress/mirror.ts';
+import { MirrorPool } from '../../operator/progress/mirror-pool.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
 import { checkRedis, openRedis } from '../../worker/transport/redis/connect.ts';
+import { jobObject, UID } from '../support/planned-job.ts';
 import { JobPods, runWholeJob } from '../support/pods.ts';
 import { freePort, noRedis, startRedis } from '../support/redis.ts';
 import { noRedisCli, startRedisCluster } from '../support/redis-cluster.ts';
@@ -79,21 +80,20 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
   t.test('the operator hears of progress through it', async (t) => {
     const redis = new Redis(url, { tls: { ca: readFileSync(ca) } });
     t.teardown(() => redis.disconnect());
-    const job = { key: 'lab/secure', uid: 'secure' };
+    await redis.set(jobKeys(UID).progress, JSON.stringify(toldProgress(1, 1)));
     let isConnected = false;
-    const mirror = new ProgressMirror({
-      url,
-      ca: readFileSync(ca, 'utf8'),
+    const pool = new MirrorPool({
+      defaultRedis: { url, ca: readFileSync(ca, 'utf8') },
       log: createLog('error'),
-      jobs: () => [job],
+      jobs: () => [jobObject()],
+      addressOf: async () => null,
       changed: () => {},
       connected: (now) => void (isConnected = now),
-      pollMs: 50,
-      pauseMs: 10,
+      memory: () => {},
+      now: Date.now,
     });
-    t.teardown(() => mirror.close());
-    await redis.set(jobKeys(job.uid).progress, JSON.stringify(toldProgress(1, 1)));
-    t.match(await until('the mirror has it', 30, async () => mirror.progressOf(job.uid)), toldProgress(1, 1));
+    t.teardown(() => pool.close());
+    t.match(await until('the mirror has it', 30, () => pool.progressOf(UID)), toldProgress(1, 1));
     t.ok(isConnected);
   });
 });

@@ -126,7 +126,7 @@ t.test('fields of the manifest and the status, and values of the chart, that are
 });
 
 t.test('messages in the troubleshooting are those of the program', async (t) => {
-  const sources = globSync('{crds,worker,operator}/**/*.ts', { cwd: ROOT }).map(read).join('\n');
+  const sources = globSync(['{crds,worker,operator}/**/*.ts', 'charts/fedbiot/templates/*.{tpl,yaml}'], { cwd: ROOT }).map(read).join('\n');
   const troubleshooting = `${read('docs/running.md').split('## Troubleshooting')[1]}${read('docs/troubleshooting.md')}`;
   const symptoms = troubleshooting.split('\n').filter((line) => line.startsWith('| ')).flatMap((line) => codeIn(line.split(' | ')[0] ?? ''));
   // Fields are held against the schema above.

@@ -11,8 +11,8 @@ const LEASE = 'name="fedbiot-operator"';
 
 const rate = (metric: string, where: string) => `rate(${perOperator(metric, where)}[$__rate_interval])`;
 /** Counters that every operator of controller-runtime has and that name none: known by the instance. */
-const rateOfAny = (metric: string) => ofOperators(`rate(${metric}{namespace=~"$namespace"}[$__rate_interval])`);
-const ofAny = (metric: string) => ofOperators(`${metric}{namespace=~"$namespace"}`);
+const rateOfAny = (metric: string) => ofOperators(`rate(${perOperator(metric)}[$__rate_interval])`);
+const ofAny = (metric: string) => ofOperators(perOperator(metric));
 const ratio = (part: string, whole: string) => `sum(${part}) / sum(${whole})`;
 /** Where a pod scraped by an address has no name, the address is all there is. */
 const REPLICA = '{{pod}} {{instance}}';

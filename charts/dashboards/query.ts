@@ -51,12 +51,12 @@ export const ROUND_SECONDS = `sum by (namespace, job, instance) (rate(${told('fe
 /** Rounds that have ended, a second. */
 export const ROUNDS_ENDED = `max by (namespace, job, instance) (rate(${told('fedbiot_round_duration_seconds_count')}[$__rate_interval]))`;
 
-/** Series that operators tell of themselves. */
-export const perOperator = (metric: string, where?: string) => `${metric}{namespace=~"$namespace"${further(where)}}`;
+/** Series that the chosen operators tell of themselves. */
+export const perOperator = (metric: string, where?: string) => `${metric}{namespace=~"$operator"${further(where)}}`;
 
 /** Of series that every program tells, those of an operator. */
 export const ofOperators = (vector: string) =>
-  `${vector} and on (instance) controller_runtime_max_concurrent_reconciles{namespace=~"$namespace", controller="fedbiotjob"}`;
+  `${vector} and on (instance) ${perOperator('controller_runtime_max_concurrent_reconciles', 'controller="fedbiotjob"')}`;
 
 /** Percentile of a histogram's rate. `by` are labels to tell apart. */
 export const percentile = (part: number, bucketRates: string, by: readonly string[]) =>

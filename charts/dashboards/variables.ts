@@ -13,11 +13,11 @@ export const datasource = () => new DatasourceVariableBuilder('datasource').labe
 /** Also what has no such label: a run in one process may be in no namespace. */
 const EVERYTHING = '.*';
 
-function valuesOf(name: string, label: string, series: string): QueryVariableBuilder {
+function valuesOf(name: string, title: string, series: string, label: string): QueryVariableBuilder {
   return new QueryVariableBuilder(name)
-    .label(label)
+    .label(title)
     .datasource(PROMETHEUS)
-    .query(`label_values(${series}, ${name})`)
+    .query(`label_values(${series}, ${label})`)
     .refresh(VariableRefresh.OnTimeRangeChanged)
     .sort(VariableSort.AlphabeticalAsc)
     .multi(true)
@@ -26,7 +26,8 @@ function valuesOf(name: string, label: string, series: string): QueryVariableBui
     .current({ selected: true, text: 'All', value: '$__all' });
 }
 
-export const namespaceOfJobs = () => valuesOf('namespace', 'Namespace', 'fedbiot_rounds');
-export const job = () => valuesOf('job', 'Job', 'fedbiot_rounds{namespace=~"$namespace"}');
+export const namespaceOfJobs = () => valuesOf('namespace', 'Namespace', 'fedbiot_rounds', 'namespace');
+export const job = () => valuesOf('job', 'Job', 'fedbiot_rounds{namespace=~"$namespace"}', 'job');
+/** By another name than that of jobs: links carry the variables along. */
 export const namespaceOfOperators = () =>
-  valuesOf('namespace', 'Namespace', 'controller_runtime_max_concurrent_reconciles{controller="fedbiotjob"}');
+  valuesOf('operator', 'Namespace of the operator', 'controller_runtime_max_concurrent_reconciles{controller="fedbiotjob"}', 'namespace');

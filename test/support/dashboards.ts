@@ -61,10 +61,10 @@ export const readDashboard = (name: string): Dashboard =>
 /** Rows are panels too, which ask nothing. */
 export const isRow = ({ type }: Panel): boolean => type === 'row';
 
-export type Variables = Readonly<Record<'namespace' | 'job', string>>;
+export type Variables = Readonly<Record<'namespace' | 'job' | 'operator', string>>;
 
 /** All of them, as Grafana puts it. */
-export const ALL: Variables = { namespace: '.*', job: '.*' };
+export const ALL: Variables = { namespace: '.*', job: '.*', operator: '.*' };
 
 /** An expression as Grafana sends it. `rateInterval`: seconds. */
 export function substituted(expr: string, variables: Variables, { from, to, step }: Window, rateInterval: number): string {

@@ -6,8 +6,9 @@ import t from 'tap';
 import { parseDocument, parse } from 'yaml';
 import { startLab } from '../../cluster/lab/start.ts';
 import type { LabParts } from '../../cluster/lab/start.ts';
+import { SYSTEM } from '../../support/chart.ts';
 import { dashboardPicture } from '../../support/dashboard-picture.ts';
-import { ALL, ask, readDashboard, withoutData } from '../../support/dashboards.ts';
+import { ALL, ask, readDashboard, substituted, withoutData } from '../../support/dashboards.ts';
 import type { Variables } from '../../support/dashboards.ts';
 import type { Window } from '../../support/prometheus.ts';
 import { until } from '../../support/until.ts';
@@ -20,6 +21,8 @@ const ROOT = join(import.meta.dirname, '../../..');
 const RULES = join(ROOT, 'charts/fedbiot/rules');
 const MANIFEST = join(ROOT, 'examples/quickstart.yaml');
 const GPUS = 4;
+/** Seconds: Grafana's is at least four scrapes. */
+const RATE_INTERVAL = 15;
 const LARGEST_PICTURE = 300_000;
 
 const NAMESPACE = 'research';
@@ -70,20 +73,19 @@ t.test('everything is scraped', async (t) => {
 });
 
 const SELECTED: Readonly<Record<string, Variables>> = {
-  job: { namespace: NAMESPACE, job: JOB },
+  job: { ...ALL, namespace: NAMESPACE, job: JOB },
   fleet: ALL,
-  operator: ALL,
+  operator: { ...ALL, operator: SYSTEM },
 };
 
 for (const [name, variables] of Object.entries(SELECTED)) {
   t.test(`every query of the dashboard ${name} has data`, async (t) => {
     const dashboard = readDashboard(name);
-    const data = await ask(dashboard, { prometheus, window, variables, rateInterval: 15 });
+    const data = await ask(dashboard, { prometheus, window, variables, rateInterval: RATE_INTERVAL });
     t.strictSame(withoutData(data), [], 'queries without data');
     for (const { name: annotation, expr } of dashboard.annotations.list ?? []) {
       if (expr === undefined) continue;
-      const asked = expr.replaceAll('$__interval', `${window.step}s`).replaceAll('$namespace', variables.namespace).replaceAll('$job', variables.job);
-      const marked = await prometheus.queryRange(asked, window);
+      const marked = await prometheus.queryRange(substituted(expr, variables, window, RATE_INTERVAL), window);
       t.ok(marked.filter(({ labels }) => Number(labels['round']) > 0).length >= 8, `${annotation}: the ends of the rounds`);
     }
     const picture = dashboardPicture(dashboard, data, window);
@@ -100,7 +102,7 @@ t.test('variables offer what there is', async (t) => {
 });
 
 t.test('what several tell counts once', async (t) => {
-  const fleet = await ask(readDashboard('fleet'), { prometheus, window, variables: ALL, rateInterval: 15 });
+  const fleet = await ask(readDashboard('fleet'), { prometheus, window, variables: ALL, rateInterval: RATE_INTERVAL });
   const last = (title: string, label: string) => {
     const series = fleet.find(({ panel }) => panel.title === title)?.answers.flatMap((answer) => answer.series) ?? [];
     return Object.fromEntries(series.map(({ labels, points }) => [labels[label], points.at(-1)?.[1]]));

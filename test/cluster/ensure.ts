@@ -1,7 +1,8 @@
 import { readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buildGo } from './build-go.ts';
-import { cachedBuild, exists } from './go-cache.ts';
+import { exists } from './cached-folder.ts';
+import { cachedBuild } from './go-cache.ts';
 import type { Built } from './go-cache.ts';
 
 const SOURCE = join(import.meta.dirname, 'hyperkube');

@@ -1,52 +1,126 @@
-import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdir, readFile, readdir } from 'node:fs/promises';
+// The images of the Dockerfile, as buildah builds them: what is in them, and that their programs run as a pod's would.
+import { chown, readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import t from 'tap';
-import { buildImages } from '../support/image.ts';
+import t, { type Test } from 'tap';
+import { REVISION, TARGETS, ensureImages, referenceOf, type Target } from '../support/image-build.ts';
+import { filesOf, machineOf, packagesIn, type Bill } from '../support/image-contents.ts';
+import { startIn, unpackImage, type ImageRoot } from '../support/image-root.ts';
+import { until } from '../support/until.ts';
 
-const exec = promisify(execFile);
-const root = process.getuid?.() === 0;
+const ROOT = join(import.meta.dirname, '../..');
+const USER = 65532;
 
-interface Entry {
-  readonly Config: string;
-  readonly RepoTags: readonly string[];
-  readonly Layers: readonly string[];
+/** What an image may take, unpacked. */
+const MAX_BYTES: Readonly<Record<Target, number>> = { operator: 260e6, worker: 320e6 };
+
+// With a first build.
+t.setTimeout(20 * 60_000);
+
+const read = async (...path: readonly string[]) => JSON.parse(await readFile(join(...path), 'utf8'));
+
+const images = await ensureImages();
+if ('skip' in images) {
+  await t.test('images', { skip: `SKIPPED: ${images.skip}` }, () => {});
+} else {
+  for (const target of TARGETS) {
+    await t.test(target, async (t) => {
+      const folder = t.testdir({ output: {} });
+      const output = join(folder, 'output');
+      await chown(output, USER, USER);
+      const image = await unpackImage(join(images.folder, `${target}.tar`), join(folder, 'root'));
+      // Before anything makes places to mount in it.
+      await testContents(t, target, image);
+      await (target === 'operator' ? testOperator(t, image, output) : testWorker(t, image, output));
+    });
+  }
 }
 
-t.test('the images run their programs as an ordinary user, from a root they cannot write', { skip: root ? false : 'needs root, for chroot' }, async (t) => {
-  const folder = t.testdir();
-  const archive = join(folder, 'images.tar');
-  await buildImages({ worker: 'docker.io/fedbiot/worker:test', operator: 'docker.io/fedbiot/operator:test' }, archive);
-  t.strictSame(await readdir(folder), ['images.tar'], 'nothing is left beside the archive');
+async function testContents(t: Pick<Test, 'test'>, target: Target, image: ImageRoot): Promise<void> {
+  const { version }: { version: string } = await read(ROOT, 'package.json');
+  const app = join(image.folder, 'app');
 
-  await exec('tar', ['--extract', '--file', archive, '--directory', folder]);
-  const entries: Entry[] = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'));
-  /** The image's files, and a way to run its Node among them with nothing of this process's environment: that names modules that the image has not. */
-  const unpack = async (name: string) => {
-    const entry = entries.find(({ RepoTags }) => RepoTags[0] === `docker.io/fedbiot/${name}:test`);
-    if (entry === undefined) throw new Error(`no image ${name}`);
-    t.match(JSON.parse(await readFile(join(folder, entry.Config), 'utf8')), { config: { User: '65532:65532', WorkingDir: '/app' } }, `${name}'s user`);
-    const rootfs = join(folder, name);
-    await mkdir(rootfs);
-    for (const layer of entry.Layers) await exec('tar', ['--extract', '--file', join(folder, layer), '--directory', rootfs]);
-    const node = (...args: string[]) => exec('env', ['-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'chroot', '--userspec=65532:65532', rootfs, '/usr/local/bin/node', ...args]);
-    return { modules: join(rootfs, 'app/node_modules'), node };
-  };
+  await t.test('it says what it is and how it is run', async (t) => {
+    t.equal(image.reference, referenceOf(target));
+    t.match(image.config, { User: `${USER}:${USER}`, WorkingDir: '/app', StopSignal: 'SIGTERM' });
+    const label = (name: string) => image.config.Labels[`org.opencontainers.image.${name}`];
+    t.match(label('title'), `FedBiOT ${target}`);
+    t.match([label('licenses'), label('version'), label('revision')], ['Apache-2.0', version, REVISION]);
+    t.match([label('description'), label('source')], [/large language models/, '']);
+  });
 
-  const worker = await unpack('worker');
-  const bin = join(worker.modules, 'onnxruntime-node/bin');
-  const [binding = ''] = await readdir(bin);
-  t.strictSame(await readdir(join(bin, binding)), ['linux'], "no other platform's onnxruntime");
-  t.notOk(existsSync(join(worker.modules, 'tap')), 'no packages of development');
-  const { stdout } = await worker.node('/app/worker/launch.js', 'plan', '/app/examples/quickstart.yaml');
-  t.match(stdout, /emulator, once to a client/, 'it plans the example that it carries');
-  const loaded = await worker.node('-e', "console.log(typeof require('/app/node_modules/onnxruntime-node').InferenceSession.create)");
-  t.equal(loaded.stdout.trim(), 'function', 'onnxruntime finds its libraries');
+  await t.test('it has nothing to build, install or look around with', async (t) => {
+    const files = await filesOf(image);
+    const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+    t.comment(`${target}: ${Math.round(bytes / 1e6)} MB unpacked`);
+    t.ok(bytes <= MAX_BYTES[target], `${bytes} bytes`);
+    const system = files.filter(({ path }) => !path.startsWith('app/'));
+    t.strictSame(system.filter(({ path, executable }) => executable && !/\.so(\.\d+)*$/.test(path)).map(({ path }) => path), ['usr/local/bin/node']);
+    const build = /^(root|run|proc|var\/(?!lib\/dpkg\/status\.d\/))|(^|\/)(npm|npx|corepack|apt|dpkg|busybox|pip)$/;
+    t.strictSame(files.filter(({ path }) => build.test(path)), [], 'no package manager, and nothing of the build');
+    t.strictSame(await readdir(join(image.folder, 'var/lib/dpkg/status.d')), ['gcc-12-base', 'libc6', 'libgcc-s1', 'libstdc++6'], 'what scanners look for');
+  });
 
-  const operator = await unpack('operator');
-  t.notOk(existsSync(join(operator.modules, 'onnxruntime-node')), 'the operator brings nothing that computes');
-  const help = await operator.node('/app/operator/main.ts', '--help');
-  t.match(help.stdout, /--worker-image/, 'and starts without it');
-});
+  await t.test("it has no other platform's binaries", async (t) => {
+    const native = (await filesOf(image)).filter(({ path }) => /\.(node|so(\.\d+)*|dll|dylib|exe)$/.test(path));
+    t.ok(native.length > 5, `${native.length} native files`);
+    const own = await machineOf(process.execPath);
+    for (const { path } of native) t.equal(await machineOf(join(image.folder, path)), own, path);
+  });
+
+  await t.test('it has the packages that its list names, and none of development', async (t) => {
+    const { packages }: { packages: Record<string, { dev?: boolean }> } = await read(ROOT, 'package-lock.json');
+    const installed = await packagesIn(app);
+    t.strictSame([...installed.keys()].filter((path) => packages[path]?.dev !== undefined), []);
+    const bill: Bill = await read(app, 'sbom.cdx.json');
+    t.match(bill, { bomFormat: 'CycloneDX', specVersion: /^1\.\d$/, metadata: { component: { name: 'fedbiot', version } } });
+    const listed = bill.components.map(({ name, version }) => `${name}@${version}`);
+    t.strictSame([...new Set(listed)].sort(), [...new Set(installed.values())].sort());
+    t.strictSame(bill.components.filter(({ purl, licenses }) => !purl?.startsWith('pkg:npm/') || !licenses?.length), []);
+    t.equal(listed.some((name) => name.startsWith('onnxruntime-node@')), target === 'worker');
+  });
+}
+
+async function testOperator(t: Pick<Test, 'test'>, image: ImageRoot, output: string): Promise<void> {
+  await t.test('the operator starts, with nothing that computes', async (t) => {
+    const { code, stdout, stderr } = await (await startIn(image, [...image.config.Cmd, '--help'], output)).ended;
+    t.equal(code, 0, stderr);
+    t.match(stdout, /--worker-image/);
+  });
+}
+
+async function testWorker(t: Pick<Test, 'test'>, image: ImageRoot, output: string): Promise<void> {
+  const fedbiot = async (...args: readonly string[]) => await startIn(image, ['node', 'worker/launch.js', ...args], output);
+
+  await t.test('it plans the example that it carries', async (t) => {
+    const { code, stdout, stderr } = await (await fedbiot('plan', 'examples/quickstart.yaml')).ended;
+    t.equal(code, 0, stderr);
+    t.match(stdout, /emulator, once to a client/);
+  });
+
+  await t.test('it writes where it may alone', async (t) => {
+    const script = `
+      console.log(process.getuid(), process.pid);
+      for (const folder of ['/app', '/usr', '/tmp', '/output']) {
+        try { fs.writeFileSync(folder + '/file', ''); console.log(folder); } catch ({ code }) { console.log(code); }
+      }`;
+    const { stdout } = await (await startIn(image, ['node', '--eval', script], output)).ended;
+    t.strictSame(stdout.trim().split('\n'), [`${USER} 1`, 'EROFS', 'EROFS', '/tmp', '/output'], 'as the first process of its namespace');
+  });
+
+  await t.test('told to stop, it writes a checkpoint first', async (t) => {
+    const program = await fedbiot('run', 'examples/quickstart.yaml', '--out', '/output/run');
+    const run = join(output, 'run');
+    await until('it trains', 300, async () => {
+      const metrics = await readFile(join(run, 'metrics.jsonl'), 'utf8').catch(() => '');
+      return metrics.includes('"event":"step"') ? true : null;
+    });
+    await program.kill('SIGTERM');
+    const { code, stderr } = await program.ended;
+    t.equal(code, 130, stderr);
+    t.match(stderr, /writing a checkpoint/);
+    t.notMatch(stderr, /telemetry/, 'onnxruntime tells nobody');
+    const newest = (await readdir(join(run, 'checkpoints'))).filter((name) => name.startsWith('round-')).sort().at(-1);
+    t.match(newest, /^round-0001-part-/, 'of the round that it was in');
+    t.ok(await read(run, 'checkpoints', newest ?? '', 'state.json'));
+  });
+}

@@ -15,8 +15,6 @@ export interface Image {
   /** Folders whose files it has, the later over the earlier. */
   readonly layers: readonly string[];
   readonly command: readonly string[];
-  readonly user?: string;
-  readonly workingFolder?: string;
 }
 
 /**
@@ -43,16 +41,14 @@ export async function writeArchive(images: readonly Image[], out: string): Promi
   }
 }
 
-function configOf({ command, user, workingFolder }: Image, digests: readonly string[]) {
+function configOf({ command }: Image, digests: readonly string[]) {
   return {
     architecture: { x64: 'amd64', arm64: 'arm64' }[process.arch as string] ?? process.arch,
     os: 'linux',
     created: EPOCH,
     config: {
-      Env: ['PATH=/usr/local/bin:/usr/bin:/bin', 'NODE_ENV=production'],
-      WorkingDir: workingFolder ?? '/',
+      Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
       Cmd: command,
-      ...(user === undefined ? {} : { User: user }),
     },
     rootfs: { type: 'layers', diff_ids: digests.map((digest) => `sha256:${digest}`) },
     history: digests.map(() => ({ created: EPOCH, created_by: 'fedbiot' })),

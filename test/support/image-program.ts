@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -15,13 +15,6 @@ export async function addProgram(root: string, program: string, place: string): 
   await mkdir(join(root, 'etc'), { recursive: true });
   await writeFile(join(root, 'etc/nsswitch.conf'), 'hosts: files dns\n');
   await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/:/bin/sh\nnonroot:x:65532:65532::/tmp:/bin/sh\n');
-}
-
-/** What the native modules in `modules` are linked to and Node is not, such as librt for onnxruntime. Needs ldd. */
-export async function addNativeLibraries(root: string, modules: string): Promise<void> {
-  for (const name of await readdir(modules, { recursive: true })) {
-    if (/\.node$|\.so(\.\d+)*$/.test(name)) await copyLibraries(root, join(modules, name));
-  }
 }
 
 /** Copies the system's libraries that `file` is linked to, at their places, and returns these; none for a static program. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { ensureCoreDns } from '../cluster/ensure-coredns.ts';
+import { ensureHelm } from '../cluster/ensure-helm.ts';
 import { ensureKubernetes } from '../cluster/ensure.ts';
 import { makeCgroups, removeCgroups } from '../cluster/lab/cgroups.ts';
 import { ALONE, cniFolder, missingForLab } from '../cluster/lab/requirements.ts';
@@ -26,12 +27,17 @@ export async function testInLab(t: Test, name: string, program: string): Promise
     await removeCgroups(cgroup);
     await rm(folder, { recursive: true, force: true });
   });
+  const archives = await buildLabImages(folder);
+  if ('skip' in archives) {
+    await t.test(name, { skip: `SKIPPED: ${archives.skip}` }, () => {});
+    return;
+  }
   makeCgroups(cgroup);
-  const parts: LabParts = { ...found, folder, cgroup, archives: await buildLabImages(folder), pauseImage: IMAGES.pause };
+  const parts: LabParts = { ...found, folder, cgroup, archives, pauseImage: IMAGES.pause };
   await t.spawn('setpriv', [...ALONE, process.execPath, program, JSON.stringify(parts)], { env: withSystemPrograms() }, name);
 }
 
-async function findPrograms(): Promise<Pick<LabParts, 'kubernetes' | 'coredns' | 'cni'> | { readonly skip: string }> {
+async function findPrograms(): Promise<Pick<LabParts, 'kubernetes' | 'coredns' | 'helm' | 'cni'> | { readonly skip: string }> {
   const missing = missingForLab();
   if (missing !== null) return { skip: missing };
   const kubernetes = await ensureKubernetes();
@@ -39,7 +45,9 @@ async function findPrograms(): Promise<Pick<LabParts, 'kubernetes' | 'coredns' |
   if (!existsSync(join(kubernetes.folder, 'kubelet'))) return { skip: `${kubernetes.folder} has no kubelet: unset KUBEBUILDER_ASSETS` };
   const coredns = await ensureCoreDns();
   if ('skip' in coredns) return coredns;
-  return { kubernetes: kubernetes.folder, coredns: coredns.folder, cni: cniFolder() ?? '' };
+  const helm = await ensureHelm();
+  if ('skip' in helm) return helm;
+  return { kubernetes: kubernetes.folder, coredns: coredns.folder, helm: helm.folder, cni: cniFolder() ?? '' };
 }
 
 /** An ordinary user's PATH lacks what only root uses. */

@@ -37,6 +37,9 @@ const ALLOCATOR = {
   MALLOC_TRIM_THRESHOLD_: String(2 ** 30),
 };
 
+/** onnxruntime-node would otherwise tell its makers of its use, over the network. */
+const NO_TELEMETRY = { ORT_DISABLE_TELEMETRY: '1' };
+
 /**
  * A child process that runs graphs. A session's run blocks the thread it is on for the whole step, and a worker thread that
  * is terminated during one takes the process with it; a child process keeps the caller's event loop free and dies cleanly.
@@ -55,7 +58,7 @@ export class Compute {
     this.#child = fork(new URL('./compute-child.ts', import.meta.url), [], {
       serialization: 'advanced',
       execArgv: ['--disable-warning=ExperimentalWarning', '--expose-gc'],
-      env: { ...process.env, ...ALLOCATOR },
+      env: { ...process.env, ...ALLOCATOR, ...NO_TELEMETRY },
     });
     this.#child.on('message', (reply: ComputeReply) => this.#settle(reply));
     this.#child.on('error', (error) => this.#fail(new ComputeLostError(`the compute process failed: ${error.message}`)));
@@ -135,7 +138,7 @@ export class Compute {
 /** A provider that is not there fails when the first session is made, in words about shared libraries. */
 function withoutCuda(cause: Error): UserError {
   return new UserError(`CUDA cannot be used: ${cause.message.split('\n')[0]}`, {
-    hint: 'It needs an NVIDIA driver, CUDA 12, cuDNN 9 and `npm ci --onnxruntime-node-install=cuda12`; or run with --provider cpu.',
+    hint: 'It needs an NVIDIA driver, CUDA 12, cuDNN 9 and onnxruntime’s CUDA provider (docs/engine.md); in a pod, the worker-cuda image. Or run with --provider cpu.',
     cause,
   });
 }

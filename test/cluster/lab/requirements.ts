@@ -24,7 +24,10 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   'containerd-shim-runc-v2': 'containerd',
   runc: 'runc',
   'redis-server': 'redis-server',
+  'redis-cli': 'redis-tools',
   tar: 'tar',
+  buildah: 'buildah',
+  debootstrap: 'debootstrap',
 };
 
 const OVERLAYFS = 0x794c7630;
@@ -44,13 +47,19 @@ export function findProgram(name: string): string {
   return path;
 }
 
+/** Names the packages whose programs, in `programs`, are not there, and `more`; null: there are none. */
+export function missingPrograms(programs: Readonly<Record<string, string>>, more: readonly string[] = []): string | null {
+  const missing = Object.entries(programs).filter(([name]) => pathOf(name) === undefined);
+  const packages = [...new Set([...missing.map(([, name]) => name), ...more])];
+  return packages.length === 0 ? null : `it needs what these packages have: ${packages.join(' ')}`;
+}
+
 /** What this machine lacks to run a node of Kubernetes; null: nothing. */
 export function missingForLab(): string | null {
   if (process.platform !== 'linux') return 'it needs Linux';
   if (process.getuid?.() !== 0) return 'it needs root';
-  const missing = Object.entries(PROGRAMS).filter(([name]) => pathOf(name) === undefined);
-  const packages = [...new Set([...missing.map(([, name]) => name), ...(cniFolder() === null ? ['containernetworking-plugins'] : [])])];
-  if (packages.length > 0) return `it needs what these packages have: ${packages.join(' ')}`;
+  const missing = missingPrograms(PROGRAMS, cniFolder() === null ? ['containernetworking-plugins'] : []);
+  if (missing !== null) return missing;
   if (statfsSync(tmpdir()).type === OVERLAYFS) return `${tmpdir()} lies on overlayfs, which cannot carry the layers of containers; set TMPDIR`;
   return refusedNamespace() ?? missingCgroups();
 }

@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CACHE, cachedFolder, tell, type Built } from '../cluster/cached-folder.ts';
+import { run } from '../cluster/run.ts';
+import { writeArchive } from './image-archive.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+/** What the stand-in is called in its archive, base.tar. */
+export const NODE_BASE = 'localhost/fedbiot-node:test';
+
+const SUITE = 'bookworm';
+const NPM = '11.19.1';
+
+/**
+ * A stand-in for the Dockerfile's base image, where no registry of images can be reached: Debian as debootstrap makes it of its packages,
+ * and from npm's registry the Node that tests run on, and npm, in the places where the real one has them.
+ */
+export async function ensureNodeBase(): Promise<Built> {
+  const { version }: { version: string } = JSON.parse(await readFile(join(ROOT, 'node_modules/node/package.json'), 'utf8'));
+  const id = createHash('sha256').update(`${version} ${process.arch}`).update(await readFile(import.meta.filename)).digest('hex').slice(0, 12);
+  return await cachedFolder(join(CACHE, `node-base-${id}`), 'the base image', async (into) => {
+    tell('the base image: fetching Debian and npm; a minute');
+    // The cache may lie where no device files can be made, or on a file system for which dpkg has no patience.
+    const aside = await mkdtemp(join(tmpdir(), 'fedbiot-base-'));
+    try {
+      const root = join(aside, 'root');
+      const failed = await run('debootstrap', ['--variant=minbase', SUITE, root]).then(() => null, String);
+      if (failed !== null) return { skip: `Debian cannot be fetched: ${failed.trim().split('\n').at(-1)}` };
+      await rm(join(root, 'var/cache/apt/archives'), { recursive: true });
+      const local = join(root, 'usr/local');
+      const distribution = `node-linux-${process.arch}`;
+      await run('npm', ['install', '--no-save', '--no-audit', '--no-fund', `--prefix=${aside}`, `${distribution}@${version}`]);
+      for (const path of ['bin/node', 'LICENSE']) await cp(join(aside, 'node_modules', distribution, path), join(local, path));
+      await run('npm', ['install', '--global', '--no-audit', '--no-fund', `--prefix=${local}`, `npm@${NPM}`]);
+      await writeArchive([{ reference: NODE_BASE, layers: [root], command: ['node'] }], join(into, 'base.tar'));
+      return null;
+    } finally {
+      await rm(aside, { recursive: true, force: true });
+    }
+  });
+}

@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import { copyFile, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { cachedFolder, tell, type Built } from '../cluster/cached-folder.ts';
+import { missingPrograms } from '../cluster/lab/requirements.ts';
+import { run } from '../cluster/run.ts';
+import { NODE_BASE, ensureNodeBase } from './image-base.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const CACHE = join(ROOT, '.cache');
+
+/** The Dockerfile's targets that are built from packages alone. */
+export const TARGETS = ['operator', 'worker'] as const;
+export type Target = (typeof TARGETS)[number];
+
+/** Never fetched: they are imported. */
+export const referenceOf = (target: Target): string => `docker.io/fedbiot/${target}:test`;
+
+/** What the images say they were built from. */
+export const REVISION = 'test';
+
+/** Earlier builds are removed once nothing can be reading them any more. */
+const KEPT_MS = 3_600_000;
+
+/** What this machine lacks to build images; null: nothing. */
+export function missingForImages(): string | null {
+  if (process.platform !== 'linux') return 'it needs Linux';
+  if (process.getuid?.() !== 0) return 'it needs root';
+  return missingPrograms({ buildah: 'buildah', debootstrap: 'debootstrap', tar: 'tar', unshare: 'util-linux' });
+}
+
+/**
+ * A folder with an archive of each target, operator.tar and worker.tar, which buildah builds of the Dockerfile and this checkout, on a
+ * stand-in for its base image. Built anew when one of the files has changed; the first caller builds while others wait.
+ */
+export async function ensureImages(): Promise<Built> {
+  const missing = missingForImages();
+  if (missing !== null) return { skip: missing };
+  const base = await ensureNodeBase();
+  if ('skip' in base) return base;
+  const name = `images-${await inputsHash(base.folder)}`;
+  const built = await cachedFolder(join(CACHE, name), 'the images', async (into) => {
+    tell('the images: building; two minutes');
+    await buildInto(into, base.folder);
+    return null;
+  });
+  await removeOlder(name);
+  return built;
+}
+
+async function buildInto(into: string, base: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'fedbiot-images-'));
+  // In a mount namespace of its own, with which ends what a build that fails leaves mounted.
+  const program = ['--mount', 'buildah', `--root=${join(folder, 'storage')}`, `--runroot=${join(folder, 'run')}`, '--storage-driver=overlay'];
+  const buildah = async (...args: readonly string[]) => await run('unshare', [...program, ...args]);
+  try {
+    const policy = join(folder, 'policy.json');
+    await writeFile(policy, JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] }));
+    const secrets = await npmSecrets(folder);
+    await buildah('pull', '--quiet', `--signature-policy=${policy}`, `docker-archive:${join(base, 'base.tar')}`);
+    for (const target of TARGETS) {
+      const reference = referenceOf(target);
+      const args = [`NODE_IMAGE=${NODE_BASE}`, `PYTHON_IMAGE=${NODE_BASE}`, `REVISION=${REVISION}`].map((arg) => `--build-arg=${arg}`);
+      const how = ['--isolation=chroot', '--pull-never', '--layers', `--signature-policy=${policy}`];
+      await buildah('build', ...how, ...args, ...secrets, `--target=${target}`, `--tag=${reference}`, ROOT);
+      await buildah('push', '--quiet', `--signature-policy=${policy}`, reference, `docker-archive:${join(into, `${target}.tar`)}:${reference}`);
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** How npm reaches its registry on this machine, for the build and for no layer: the registry, its authority and credentials. */
+async function npmSecrets(folder: string): Promise<readonly string[]> {
+  const lines = (await run('npm', ['config', 'get', 'registry', 'cafile', 'userconfig'], { cwd: ROOT })).trim().split('\n');
+  const config = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+  const own = await readFile(config['userconfig'] ?? '', 'utf8').catch(() => '');
+  const authority = [config['cafile'], process.env['NODE_EXTRA_CA_CERTS']].find((path) => path?.startsWith('/'));
+  const npmrc = join(folder, 'npmrc');
+  const secrets = [`--secret=id=npmrc,src=${npmrc}`];
+  if (authority !== undefined) {
+    await copyFile(authority, join(folder, 'ca'));
+    secrets.push(`--secret=id=ca,src=${join(folder, 'ca')}`);
+  }
+  await writeFile(npmrc, [own, `registry=${config['registry']}`, ...(authority === undefined ? [] : ['cafile=/run/secrets/ca']), ''].join('\n'));
+  return secrets;
+}
+
+/** Of all that goes into the images, as .dockerignore lists it. */
+async function inputsHash(base: string): Promise<string> {
+  const hash = createHash('sha256').update(base).update(await readFile(import.meta.filename));
+  const listed = (await readFile(join(ROOT, '.dockerignore'), 'utf8')).split('\n').flatMap((line) => (line.startsWith('!') ? [line.slice(1)] : []));
+  for (const path of ['Dockerfile', '.dockerignore', ...listed]) {
+    const inside = (await stat(join(ROOT, path))).isDirectory() ? await readdir(join(ROOT, path), { recursive: true }) : [''];
+    for (const name of inside.sort()) {
+      const file = join(path, name);
+      if ((await stat(join(ROOT, file))).isFile()) hash.update(`${file}\0`).update(await readFile(join(ROOT, file)));
+    }
+  }
+  return hash.digest('hex').slice(0, 12);
+}
+
+async function removeOlder(current: string): Promise<void> {
+  for (const name of await readdir(CACHE)) {
+    const path = join(CACHE, name);
+    if (!name.startsWith('images-') || name.startsWith(current)) continue;
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Date.now() }));
+    if (Date.now() - mtimeMs > KEPT_MS) await rm(path, { recursive: true, force: true });
+  }
+}

@@ -16,12 +16,12 @@ const TITLE = 26;
 
 /**
  * A dashboard as a picture: its grid, its panels' titles, units and colours, with the data of its queries, drawn by the report's chart
- * library. Close to what Grafana shows of the same JSON, and not drawn by it.
+ * library. Close to what Grafana shows of the same JSON, and not drawn by it. `marks`: the moments of its annotations.
  */
-export function dashboardPicture(dashboard: Dashboard, data: readonly PanelData[], window: Window): string {
+export function dashboardPicture(dashboard: Dashboard, data: readonly PanelData[], window: Window, marks: readonly number[]): string {
   const width = 24 * CELL.width;
   const height = HEADER + CELL.height * Math.max(...dashboard.panels.map(({ gridPos }) => gridPos.y + gridPos.h)) + GAP;
-  const parts = data.map((each) => placed(each, window));
+  const parts = data.map((each) => placed(each, window, marks));
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="${escapeHtml(dashboard.title)}" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif">`,
     `<rect width="${width}" height="${height}" fill="${theme.page}"/>`,
@@ -32,7 +32,7 @@ export function dashboardPicture(dashboard: Dashboard, data: readonly PanelData[
   ].join('\n');
 }
 
-function placed({ panel, answers }: PanelData, window: Window): string {
+function placed({ panel, answers }: PanelData, window: Window, marks: readonly number[]): string {
   const { x, y, w, h } = panel.gridPos;
   const box: Box = {
     x: x * CELL.width + GAP,
@@ -46,15 +46,15 @@ function placed({ panel, answers }: PanelData, window: Window): string {
     `<g transform="translate(${box.x} ${box.y})">`,
     `<rect width="${box.width}" height="${box.height}" rx="2" fill="${theme.panel}" stroke="${theme.rule}"/>`,
     `<text x="8" y="17" font-size="12.5" font-weight="500" fill="${theme.text}">${escapeHtml(panel.title)}</text>`,
-    drawn({ panel, answers }, inside, window),
+    drawn({ panel, answers }, inside, window, marks),
     '</g>',
   ].join('');
 }
 
-function drawn(data: PanelData, box: Box, window: Window): string {
+function drawn(data: PanelData, box: Box, window: Window, marks: readonly number[]): string {
   switch (data.panel.type) {
     case 'timeseries':
-      return graphPicture(data, box, window);
+      return graphPicture(data, box, window, marks);
     case 'stat':
       return statPicture(data, box);
     case 'table':

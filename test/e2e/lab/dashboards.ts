@@ -1,7 +1,7 @@
 // Run by dashboards.test.ts in namespaces of its own: jobs on a node with real containers, watched by a real Prometheus, whose data
 // every query of the dashboards is asked for. With a folder in FEDBIOT_PICTURES, the dashboards' pictures are written there.
 import { readFile, readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import t from 'tap';
 import { parseDocument, parse } from 'yaml';
 import { startLab } from '../../cluster/lab/start.ts';
@@ -83,16 +83,18 @@ for (const [name, variables] of Object.entries(SELECTED)) {
     const dashboard = readDashboard(name);
     const data = await ask(dashboard, { prometheus, window, variables, rateInterval: RATE_INTERVAL });
     t.strictSame(withoutData(data), [], 'queries without data');
+    const marks: number[] = [];
     for (const { name: annotation, expr } of dashboard.annotations.list ?? []) {
       if (expr === undefined) continue;
       const marked = await prometheus.queryRange(substituted(expr, variables, window, RATE_INTERVAL), window);
       t.ok(marked.filter(({ labels }) => Number(labels['round']) > 0).length >= 8, `${annotation}: the ends of the rounds`);
+      marks.push(...marked.flatMap(({ points }) => points.slice(0, 1).map(([time]) => time)));
     }
-    const picture = dashboardPicture(dashboard, data, window);
+    const picture = dashboardPicture(dashboard, data, window, marks);
     t.ok(picture.length < LARGEST_PICTURE, `its picture has ${picture.length} bytes`);
     t.notMatch(picture, /NaN|undefined/);
     const folder = process.env['FEDBIOT_PICTURES'];
-    if (folder !== undefined) await writeFile(join(ROOT, folder, `dashboard-${name}.svg`), picture);
+    if (folder !== undefined) await writeFile(resolve(ROOT, folder, `dashboard-${name}.svg`), picture);
   });
 }
 

@@ -1,6 +1,6 @@
 import { init, use } from 'echarts/core';
 import { BarChart, LineChart } from 'echarts/charts';
-import { GridComponent, LegendComponent } from 'echarts/components';
+import { GridComponent, LegendComponent, MarkLineComponent } from 'echarts/components';
 import { SVGRenderer } from 'echarts/renderers';
 import type { PanelData } from '../dashboards.ts';
 import type { Window } from '../prometheus.ts';
@@ -9,35 +9,40 @@ import { lookOf, nameOf, unitOf } from './looks.ts';
 import { theme } from './theme.ts';
 import type { Box } from './theme.ts';
 
-use([BarChart, LineChart, GridComponent, LegendComponent, SVGRenderer]);
+use([BarChart, LineChart, GridComponent, LegendComponent, MarkLineComponent, SVGRenderer]);
 
 /** Points of a line in a picture. */
 const MOST_POINTS = 80;
 /** Names below a graph; Grafana's legend scrolls. */
 const MOST_NAMES = 10;
 
-/** Lines or stacked bars over the minutes of the window. */
-export function graphPicture({ panel, answers }: PanelData, { x, y, width, height }: Box, window: Window): string {
+const LEGEND = { line: 17, symbol: 14, gap: 16, letter: 6.4 } as const;
+
+/** Lines or stacked bars over the minutes of the window. `marks`: moments to draw a vertical line at. */
+export function graphPicture({ panel, answers }: PanelData, { x, y, width, height }: Box, window: Window, marks: readonly number[]): string {
   const { unit, decimals } = unitOf(panel);
   const { min, max, custom } = panel.fieldConfig?.defaults ?? {};
   const bars = custom?.drawStyle === 'bars';
   const stacked = custom?.stacking !== undefined && custom.stacking.mode !== 'none';
   const named = answers.flatMap(({ target, series }) => series.map((each) => ({ name: nameOf(target, each), points: each.points })));
+  const names = [...new Set(named.map(({ name }) => name))].slice(0, MOST_NAMES);
+  const legendHeight = LEGEND.line + (linesOf(names, width - 16) - 1) * (LEGEND.line + LEGEND.gap / 2);
   const chart = init(null, null, { renderer: 'svg', ssr: true, width, height });
   try {
     chart.setOption({
       animation: false,
       textStyle: { fontFamily: 'sans-serif', color: theme.text },
-      grid: { left: 58, right: 12, top: 8, bottom: 44 },
+      grid: { left: 58, right: 12, top: 8, bottom: 24 + legendHeight },
       legend: {
         bottom: 0,
         left: 8,
-        itemWidth: 14,
+        width: width - 16,
+        itemWidth: LEGEND.symbol,
         itemHeight: 3,
-        itemGap: 8,
+        itemGap: LEGEND.gap,
         icon: 'rect',
         textStyle: { color: theme.text, fontSize: 10.5 },
-        data: [...new Set(named.map(({ name }) => name))].slice(0, MOST_NAMES),
+        data: names,
       },
       xAxis: {
         type: 'value',
@@ -51,7 +56,7 @@ export function graphPicture({ panel, answers }: PanelData, { x, y, width, heigh
       yAxis: {
         type: 'value',
         ...(min === undefined ? { scale: true } : { min }),
-        ...(max === undefined ? {} : { max }),
+        ...(max === undefined ? {} : { max, interval: max / 4 }),
         ...(decimals === 0 ? { minInterval: 1 } : {}),
         splitNumber: 4,
         axisLabel: { color: theme.muted, fontSize: 10, formatter: (value: number) => formatValue(value, unit) },
@@ -60,7 +65,7 @@ export function graphPicture({ panel, answers }: PanelData, { x, y, width, heigh
       series: named.map(({ name, points }, index) => {
         const { color, dashed } = lookOf(panel, name, index);
         const data = thinned(points, window).map(([time, value]) => [time, Number.isFinite(value) ? Number(value.toPrecision(5)) : null]);
-        const shared = { name, color, silent: true, data, ...(stacked ? { stack: 'all' } : {}) };
+        const shared = { name, color, silent: true, data, ...(stacked ? { stack: 'all' } : {}), ...(index === 0 ? { markLine: lines(marks, window) } : {}) };
         return bars
           ? { ...shared, type: 'bar', barWidth: 3 }
           : {
@@ -80,6 +85,25 @@ export function graphPicture({ panel, answers }: PanelData, { x, y, width, heigh
     chart.dispose();
   }
 }
+
+/** Lines that a legend takes, by the usual width of a letter. */
+function linesOf(names: readonly string[], width: number): number {
+  let [lines, at] = [1, 0];
+  for (const name of names) {
+    const each = LEGEND.symbol + LEGEND.gap + name.length * LEGEND.letter;
+    if (at > 0 && at + each > width) [lines, at] = [lines + 1, 0];
+    at += each;
+  }
+  return lines;
+}
+
+const lines = (marks: readonly number[], { from }: Window) => ({
+  symbol: 'none',
+  silent: true,
+  label: { show: false },
+  lineStyle: { color: theme.muted, width: 0.7, type: 'dashed', opacity: 0.7 },
+  data: marks.map((mark) => ({ xAxis: mark - from })),
+});
 
 /** As many points as can be told apart, by the seconds since the window began. */
 function thinned(points: readonly (readonly [number, number])[], { from }: Window): (readonly [number, number])[] {

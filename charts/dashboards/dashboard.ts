@@ -55,5 +55,10 @@ const SCHEMA_VERSION = 39;
 export function finished(builder: DashboardBuilder): Dashboard {
   const dashboard = builder.build();
   const panels = (dashboard.panels ?? []).map((panel, index) => ({ ...panel, id: index + 1 }));
-  return { ...dashboard, schemaVersion: SCHEMA_VERSION, panels };
+  const links = (dashboard.links ?? []).map(inSight);
+  const annotations = { list: (dashboard.annotations.list ?? []).map(inSight) };
+  return { ...dashboard, schemaVersion: SCHEMA_VERSION, panels, links, annotations };
 }
+
+/** Above the panels, and not in a menu of newer Grafanas, as the library would have it. */
+const inSight = <T extends { placement?: unknown }>({ placement: _, ...rest }: T) => rest;

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import type { Static } from 'typebox';
 import Value from 'typebox/value';
 import type { ApiClient } from '../kube/api-client.ts';
 import { CODE, isApiError } from '../kube/api-error.ts';
@@ -6,8 +7,10 @@ import type { LeaseRecord, LeaseStore, StoredLease } from './lease.ts';
 
 export const LEASE_NAME = 'fedbiot-operator';
 
+const strings = Type.Optional(Type.Record(Type.String(), Type.String()));
+
 const Lease = Type.Object({
-  metadata: Type.Object({ resourceVersion: Type.String({ minLength: 1 }) }),
+  metadata: Type.Object({ resourceVersion: Type.String({ minLength: 1 }), labels: strings, annotations: strings }),
   spec: Type.Optional(
     Type.Object({
       holderIdentity: Type.Optional(Type.String()),
@@ -19,33 +22,41 @@ const Lease = Type.Object({
   ),
 });
 
-/** The lease as an object of the API server. */
+/** The lease as an object of the API server. What others have put on it stays: the chart knows its own by it. */
 export function kubernetesLease(client: Pick<ApiClient, 'json'>, namespace: string): LeaseStore {
   const collection = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
   const path = `${collection}/${LEASE_NAME}`;
+  let others: object = {};
+  const ask = async (method: string, at: string, body?: object): Promise<StoredLease> => {
+    const answer = await client.json(method, at, body === undefined ? {} : { body });
+    if (!Value.Check(Lease, answer)) throw new Error('the API server answered with something that is no Lease');
+    const { labels, annotations } = answer.metadata;
+    others = { ...(labels && { labels }), ...(annotations && { annotations }) };
+    return stored(answer);
+  };
   return {
-    read: () => unless([CODE.notFound], () => client.json('GET', path)),
-    create: (record) => unless([CODE.conflict], () => client.json('POST', collection, { body: manifest(namespace, record) })),
-    replace: (version, record) =>
-      unless([CODE.conflict, CODE.notFound], () => client.json('PUT', path, { body: manifest(namespace, record, version) })),
+    read: () => unless([CODE.notFound], () => ask('GET', path)),
+    create: (record) => unless([CODE.conflict], () => ask('POST', collection, manifest({ namespace }, record))),
+    // Without a version it would replace whatever another has written.
+    replace: (resourceVersion, record) =>
+      unless([CODE.conflict, CODE.notFound], () => ask('PUT', path, manifest({ namespace, ...others, resourceVersion }, record))),
   };
 }
 
 /** What is stored; null for an answer with one of `codes`. */
-async function unless(codes: readonly number[], ask: () => Promise<unknown>): Promise<StoredLease | null> {
+async function unless(codes: readonly number[], ask: () => Promise<StoredLease>): Promise<StoredLease | null> {
   try {
-    return stored(await ask());
+    return await ask();
   } catch (error) {
     if (isApiError(error, ...codes)) return null;
     throw error;
   }
 }
 
-/** Without a version it would replace whatever another has written. */
-const manifest = (namespace: string, record: LeaseRecord, resourceVersion?: string) => ({
+const manifest = (metadata: object, record: LeaseRecord) => ({
   apiVersion: 'coordination.k8s.io/v1',
   kind: 'Lease',
-  metadata: { name: LEASE_NAME, namespace, ...(resourceVersion === undefined ? {} : { resourceVersion }) },
+  metadata: { name: LEASE_NAME, ...metadata },
   spec: {
     holderIdentity: record.holder,
     leaseDurationSeconds: record.durationSeconds,
@@ -58,9 +69,7 @@ const manifest = (namespace: string, record: LeaseRecord, resourceVersion?: stri
 /** A MicroTime, which must have six digits. */
 const microTime = (ms: number): string => new Date(ms).toISOString().replace('Z', '000Z');
 
-function stored(answer: unknown): StoredLease {
-  if (!Value.Check(Lease, answer)) throw new Error('the API server answered with something that is no Lease');
-  const { metadata, spec = {} } = answer;
+function stored({ metadata, spec = {} }: Static<typeof Lease>): StoredLease {
   return {
     version: metadata.resourceVersion,
     record: {

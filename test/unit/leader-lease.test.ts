@@ -52,6 +52,14 @@ t.test('a record is written and read as a Lease, with times to the microsecond',
   await t.rejects(store.read(), { message: /no Lease/ });
 });
 
+t.test('labels and annotations of others stay', async (t) => {
+  const others = { labels: { 'app.kubernetes.io/managed-by': 'Helm' }, annotations: { 'meta.helm.sh/release-name': 'fedbiot' } };
+  const { sent, store } = serverOf(() => ({ metadata: { resourceVersion: '8', ...others }, spec }));
+  await store.read();
+  await store.replace('8', record);
+  t.match(sent[1], ['PUT', /leases/, { metadata: { ...others, resourceVersion: '8' } }]);
+});
+
 t.test('who was too late, and what is gone', async (t) => {
   const failing = (code: number) =>
     serverOf(() => {

@@ -123,7 +123,10 @@ t.test('helm test runs a job of one round, and leaves nothing', async (t) => {
 t.test('uninstalled, the release leaves what it says it keeps', async (t) => {
   await uninstall(lab);
   const kinds = 'deployments,statefulsets,services,secrets,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,leases,pods,persistentvolumeclaims';
-  const left = (await lab.kubectl(['get', kinds, `--namespace=${SYSTEM}`, '--output=name'])).trim().split('\n');
+  const left = await until('pods are gone', 120, async () => {
+    const names = await lab.kubectl(['get', kinds, `--namespace=${SYSTEM}`, '--output=name']);
+    return names.includes('pod/') ? null : names.trim().split('\n');
+  });
   // These two are the namespace's own.
   const own = ['configmap/kube-root-ca.crt', 'serviceaccount/default'];
   t.strictSame(left.filter((name) => !own.includes(name)), [`persistentvolumeclaim/${REDIS.claim}`]);

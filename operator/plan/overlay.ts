@@ -118,7 +118,21 @@ function workerContainer(value: unknown, path: string): unknown {
 function initContainer(value: unknown, path: string): unknown {
   const container = allowed(value, path, ALLOWED.initContainer);
   if (container['name'] === WORKER) throw new InvalidSpec(`${path}.name`, `${WORKER} is the name of the pod's own container`);
+  checkNetwork(container, path);
   return { ...container, securityContext: RESTRICTED };
+}
+
+/** A pod takes no port of its node, and has the kubelet ask no other host: what the standard forbids besides RESTRICTED. */
+function checkNetwork(container: Readonly<Record<string, unknown>>, path: string): void {
+  const refuse = (value: unknown, at: string, names: readonly string[]) => {
+    const set = value === undefined ? undefined : names.find((name) => name in record(value, at));
+    if (set !== undefined) throw new InvalidSpec(`${at}.${set}`, 'may not be set: it concerns the node, or other hosts');
+  };
+  list(container['ports'], `${path}.ports`).forEach((port, index) => refuse(port, `${path}.ports[${index}]`, ['hostPort', 'hostIP']));
+  for (const name of ['livenessProbe', 'readinessProbe', 'startupProbe']) {
+    const probe = container[name] === undefined ? {} : record(container[name], `${path}.${name}`);
+    for (const kind of ['httpGet', 'tcpSocket']) refuse(probe[kind], `${path}.${name}.${kind}`, ['host']);
+  }
 }
 
 function checkEnv(value: unknown, path: string): void {

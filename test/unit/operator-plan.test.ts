@@ -199,6 +199,8 @@ t.test('what a podTemplate may not say is refused by name', async (t) => {
     [{ spec: { containers: [{ name: 'worker', volumeMounts: [{ name: 'x', mountPath: '/' }] }] } }, /would hide/],
     [{ spec: { containers: [{ name: 'worker', volumeMounts: [{ name: 'x', mountPath: '/data/../app' }] }] } }, /absolute path/],
     [{ spec: { initContainers: [{ name: 'init', securityContext: { privileged: true } }] } }, /securityContext/],
+    [{ spec: { initContainers: [{ name: 'init', ports: [{ containerPort: 1 }, { containerPort: 2, hostPort: 80 }] }] } }, /initContainers\[0\]\.ports\[1\]\.hostPort/],
+    [{ spec: { initContainers: [{ name: 'init', readinessProbe: { httpGet: { host: '10.0.0.1', port: 80 } } }] } }, /readinessProbe\.httpGet\.host/],
     [{ spec: { volumes: [{ name: 'model', emptyDir: {} }] } }, /own volume/],
     [{ spec: { volumes: [{ name: 'x', hostPath: { path: '/' } }] } }, /hostPath/],
     [{ spec: { volumes: [{ name: 'x', projected: { sources: [{ serviceAccountToken: {} }] } }] } }, /projected/],
@@ -212,7 +214,7 @@ t.test('what a podTemplate may not say is refused by name', async (t) => {
     metadata: { annotations: { a: 'b' }, labels: { team: 'x' } },
     spec: {
       volumes: [{ name: 'cache', ephemeral: { volumeClaimTemplate: {} } }, { name: 'certs', secret: { secretName: 's' } }],
-      initContainers: [{ name: 'proxy', image: 'p', restartPolicy: 'Always' }],
+      initContainers: [{ name: 'proxy', image: 'p', restartPolicy: 'Always', ports: [{ containerPort: 80 }], startupProbe: { tcpSocket: { port: 80 } } }],
       containers: [{ name: 'worker', env: [{ name: 'HTTPS_PROXY', value: 'p' }], resources: { limits: { 'nvidia.com/gpu': 1 } }, volumeMounts: [{ name: 'certs', mountPath: '/certs' }] }],
     },
   });

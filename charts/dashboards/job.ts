@@ -25,7 +25,7 @@ const MEAN_ROUND_SECONDS =
   ` / ${perJob('fedbiot_round_duration_seconds_count')}`;
 
 const ROUND = perJob('fedbiot_round');
-const roundAt = (offset: string) => `count_values by (namespace, job) ("round", max by (namespace, job) (${told('fedbiot_round')}${offset}))`;
+const roundAt = (offset: string) => `count_values by (namespace, job) ("round", max by (namespace, job) (${told('fedbiot_round')}${offset}) > 0)`;
 
 /** A line where a round has become the last finished one. */
 const roundEnds: Builder<AnnotationQuery> = {

@@ -104,7 +104,7 @@ export function graph(content: Graph): Builder<Panel> {
 }
 
 export interface Figure extends Numbers {
-  /** Show the series' names in the place of their values. */
+  /** Show the names of the series that there are now, in the place of their values. */
   readonly names?: true;
   /** Show both, though it is one query. */
   readonly namesBeside?: true;
@@ -130,7 +130,8 @@ export function figure(content: Figure): Builder<Panel> {
   if (decimals !== undefined) panel.decimals(decimals);
   if (min !== undefined) panel.min(min);
   if (max !== undefined) panel.max(max);
-  queries.forEach((query, index) => panel.withTarget(target(query, index).range()));
+  // Over a range, a series that is gone has a last value as well.
+  queries.forEach((query, index) => panel.withTarget(names ? target(query, index).instant() : target(query, index).range()));
   return panel;
 }
 

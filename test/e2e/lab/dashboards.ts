@@ -103,14 +103,16 @@ t.test('variables offer what there is', async (t) => {
   t.strictSame(await prometheus.labelValues('namespace', 'fedbiot_rounds'), [NAMESPACE]);
 });
 
-t.test('what several tell counts once', async (t) => {
-  const fleet = await ask(readDashboard('fleet'), { prometheus, window, variables: ALL, rateInterval: RATE_INTERVAL });
-  const last = (title: string, label: string) => {
-    const series = fleet.find(({ panel }) => panel.title === title)?.answers.flatMap((answer) => answer.series) ?? [];
+t.test('what several tell counts once, and what was is no longer', async (t) => {
+  const last = async (name: string, title: string, label: string) => {
+    const data = await ask(readDashboard(name), { prometheus, window, variables: SELECTED[name] ?? ALL, rateInterval: RATE_INTERVAL });
+    const series = data.find(({ panel }) => panel.title === title)?.answers.flatMap((answer) => answer.series) ?? [];
     return Object.fromEntries(series.map(({ labels, points }) => [labels[label], points.at(-1)?.[1]]));
   };
-  t.strictSame(last('Jobs by phase', 'phase'), { Failed: 1, Pending: 1, Running: 1, Succeeded: 0, Suspended: 0 });
-  t.strictSame(last('GPUs', 'state'), { asked: GPUS + 1 + 2, running: 2 });
+  t.strictSame(await last('fleet', 'Jobs by phase', 'phase'), { Failed: 1, Pending: 1, Running: 1, Succeeded: 0, Suspended: 0 });
+  t.strictSame(await last('fleet', 'GPUs', 'state'), { asked: GPUS + 1 + 2, running: 2 });
+  t.strictSame(await last('job', 'Phase', 'phase'), { Running: 1 });
+  t.equal(Object.keys(await last('operator', 'Leader', 'pod')).length, 1, 'one replica leads');
 });
 
 t.test('rules record, and of a sound fleet with one failed job only that is told', async (t) => {

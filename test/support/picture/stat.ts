@@ -5,6 +5,9 @@ import { nameOf, stepColor, unitOf } from './looks.ts';
 import { theme } from './theme.ts';
 import type { Box } from './theme.ts';
 
+/** Width of a letter, of its height. */
+const LETTER = { bold: 0.7, plain: 0.6 } as const;
+
 /** The last value of each series, side by side, with its name where the panel shows it. */
 export function statPicture({ panel, answers }: PanelData, { y, width, height }: Box): string {
   const { unit, decimals } = unitOf(panel);
@@ -20,14 +23,14 @@ export function statPicture({ panel, answers }: PanelData, { y, width, height }:
     }),
   );
   const each = width / Math.max(1, figures.length);
-  const size = Math.min(26, (height - 24) / 1.4, ...figures.map(({ text }) => (each - 14) / (text.length * 0.58)));
+  const size = Math.min(26, (height - 24) / 1.4, ...figures.map(({ text }) => (each - 14) / (text.length * LETTER.bold)));
   return figures
     .map(({ text, color, name }, index) => {
       const x = (index + 0.5) * each;
       const middle = y + height / 2;
       const value = `<text x="${round(x)}" y="${round(middle + (name === null ? size / 3 : size / 2 + 4))}" font-size="${round(size)}" font-weight="600" text-anchor="middle" fill="${color}">${escapeHtml(text)}</text>`;
       if (name === null) return value;
-      const small = Math.min(12, (each - 8) / (name.length * 0.55));
+      const small = Math.min(12, (each - 8) / (name.length * LETTER.plain));
       return `<text x="${round(x)}" y="${round(middle - 10)}" font-size="${round(small)}" text-anchor="middle" fill="${theme.muted}">${escapeHtml(name)}</text>${value}`;
     })
     .join('');

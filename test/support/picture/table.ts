@@ -15,6 +15,7 @@ const Organize = Type.Object({
 const Steps = Type.Object({ steps: Type.Array(Type.Object({ value: Type.Union([Type.Number(), Type.Null()]), color: Type.String() })) });
 
 const LINE = 22;
+const LINK = '#1f60c4';
 
 type Cell = string | number;
 
@@ -42,23 +43,33 @@ export function tableOf({ panel, answers }: PanelData): { readonly columns: read
 
 export function tablePicture(data: PanelData, { y, width, height }: Box): string {
   const { columns, rows } = tableOf(data);
-  const each = (width - 16) / columns.length;
   const [{ displayName, desc } = { displayName: '', desc: false }] = data.panel.options?.sortBy ?? [];
   const order = (a: Cell = '', b: Cell = '') => (typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b)));
   const sorted = [...rows].sort((a, b) => order(a[displayName], b[displayName]) * (desc ? -1 : 1));
-  const text = (line: number, column: number, words: string, fill: string, weight = 400) =>
-    `<text x="${(8 + column * each).toFixed(1)}" y="${y + 14 + line * LINE}" font-size="12" font-weight="${weight}" fill="${fill}">${escapeHtml(words)}</text>`;
-  const lines = sorted.slice(0, Math.floor((height - LINE) / LINE)).flatMap((row, line) =>
-    columns.map((name, column) => {
-      const cell = row[name];
-      if (cell === undefined) return '';
-      const property = (id: string) => data.panel.fieldConfig?.overrides.filter(({ matcher }) => matcher.options === name).flatMap(({ properties }) => properties).find((one) => one.id === id)?.value;
-      if (typeof cell === 'string') return text(line + 1, column, cell, property('links') === undefined ? theme.text : '#1f60c4');
-      const [unit, decimals, thresholds] = [property('unit'), property('decimals'), property('thresholds')];
-      const color = Value.Check(Steps, thresholds) ? stepColor(thresholds.steps, cell) : null;
-      return text(line + 1, column, formatValue(cell, String(unit), typeof decimals === 'number' ? decimals : undefined), color ?? theme.text);
-    }),
-  );
+  const shown = sorted.slice(0, Math.floor((height - LINE) / LINE)).map((row) => columns.map((name) => written(data, name, row[name])));
+  // As wide as what stands in them.
+  const lengths = columns.map((name, column) => 2 + Math.max(name.length, ...shown.map((cells) => cells[column]?.text.length ?? 0)));
+  const letter = (width - 16) / lengths.reduce((sum, length) => sum + length, 0);
+  const left = (column: number) => 8 + letter * lengths.slice(0, column).reduce((sum, length) => sum + length, 0);
+  const text = (line: number, column: number, { text, color }: Written, weight = 400) =>
+    `<text x="${left(column).toFixed(1)}" y="${y + 14 + line * LINE}" font-size="12" font-weight="${weight}" fill="${color}">${escapeHtml(text)}</text>`;
+  const head = columns.map((name, column) => text(0, column, { text: name, color: LINK }, 500)).join('');
   const rule = `<path d="M8 ${y + 20}H${width - 8}" stroke="${theme.rule}"/>`;
-  return columns.map((name, column) => text(0, column, name, '#1f60c4', 500)).join('') + rule + lines.join('');
+  return head + rule + shown.flatMap((cells, line) => cells.map((cell, column) => text(line + 1, column, cell))).join('');
+}
+
+interface Written {
+  readonly text: string;
+  readonly color: string;
+}
+
+/** A cell in the unit and the colour that the panel gives its column. */
+function written({ panel }: PanelData, column: string, cell: Cell | undefined): Written {
+  const properties = panel.fieldConfig?.overrides.filter(({ matcher }) => matcher.options === column).flatMap((override) => override.properties) ?? [];
+  const property = (id: string) => properties.find((each) => each.id === id)?.value;
+  if (cell === undefined) return { text: '', color: theme.text };
+  if (typeof cell === 'string') return { text: cell, color: property('links') === undefined ? theme.text : LINK };
+  const [unit, decimals, thresholds] = [property('unit'), property('decimals'), property('thresholds')];
+  const color = Value.Check(Steps, thresholds) ? stepColor(thresholds.steps, cell) : null;
+  return { text: formatValue(cell, String(unit), typeof decimals === 'number' ? decimals : undefined), color: color ?? theme.text };
 }

@@ -1,4 +1,5 @@
 // What the documents say is so: links, commands, manifests, files, fields and messages in them are held against the project.
+import { execFileSync } from 'node:child_process';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { Command } from 'commander';
@@ -140,4 +141,29 @@ t.test('every reason that the program gives is explained', async (t) => {
   const reasons = globSync('operator/{status,reconcile}/*.ts', { cwd: ROOT }).flatMap((path) => [...read(path).matchAll(/reason: '(\w+)'/g)].map(([, reason = '']) => reason));
   for (const reason of new Set(reasons)) t.ok(text.includes(`\`${reason}\``), reason);
   t.ok(reasons.length > 15, `${reasons.length} reasons`);
+});
+
+t.test('figures of the sizing are what commands print', async (t) => {
+  const text = read('docs/operations.md');
+  const printed = (program: string, ...args: readonly string[]) => execFileSync(process.execPath, [join(ROOT, program), ...args], { cwd: ROOT, encoding: 'utf8' });
+  for (const line of printed('worker/launch.js', 'plan', 'examples/quickstart.yaml').trimEnd().split('\n')) {
+    if (!/machine/.test(line)) t.ok(text.includes(`\n${line}\n`), line);
+  }
+  const rows = new Map(text.split('\n').filter((line) => line.startsWith('| ')).map((line) => [line.split(' | ')[0]?.slice(2), line]));
+  const rowOf = new Map([
+    ['full model', 'full model, as stored'],
+    ['emulator, once to a client', 'emulator'],
+    ['a round, down', 'a round, down / up'],
+    ['a round, up', 'a round, down / up'],
+  ]);
+  const shapes = printed('bench/plan-shape.ts').split('## ').slice(1);
+  for (const [column, shape] of shapes.entries()) {
+    const sizes = [...shape.matchAll(/^ {2}(\S.*?) {2,}([\d.]+) ([KMG]iB)$/gm)].filter(([, name = '']) => !/machine|all in one/.test(name));
+    for (const [, name = '', size = ''] of sizes) {
+      const row = rows.get(rowOf.get(name) ?? name);
+      t.ok(row?.split(' | ')[column + 1]?.split(/[ /|]+/).includes(size), `${shape.split('\n')[0]}: ${name} ${size}`);
+    }
+    t.equal(sizes.length, 8, `${shape.split('\n')[0]}: sizes`);
+  }
+  t.equal(shapes.length, 3);
 });

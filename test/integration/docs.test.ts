@@ -63,6 +63,11 @@ t.test('links lead somewhere', async (t) => {
   t.ok(checked > 100, `${checked} links`);
 });
 
+t.test('code is not broken over lines', async (t) => {
+  const broken = all.flatMap(({ path, prose }) => prose.filter((line) => line.split('`').length % 2 === 0).map((line) => `${path}: ${line}`));
+  t.strictSame(broken, []);
+});
+
 t.test('commands that are shown can be given', async (t) => {
   const examples = [
     ...shellBlocks,

@@ -52,5 +52,6 @@ export interface Bill {
     readonly version: string;
     readonly purl?: string;
     readonly licenses?: readonly unknown[];
+    readonly hashes?: readonly unknown[];
   }[];
 }

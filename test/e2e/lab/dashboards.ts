@@ -57,10 +57,10 @@ await until('the clients of the job that waits run', 180, async () => {
   return pods.length === 2 && pods.every(({ status }) => status?.phase === 'Running') ? true : null;
 });
 await apply(JOB, { client: { pods: 2 } });
-await until('the job is in its last round', 900, async () => {
+await until('the job is in its last rounds', 900, async () => {
   const { phase, message, round = 0, rounds = Infinity } = await objects.status(NAMESPACE, JOB);
   if (phase === 'Failed' || phase === 'Succeeded') throw new Error(`the job is ${phase}: ${message}`);
-  return round >= rounds - 1 ? true : null;
+  return round >= rounds - 2 ? true : null;
 });
 const window: Window = { from, to: now(), step: 2 };
 
@@ -87,7 +87,7 @@ for (const [name, variables] of Object.entries(SELECTED)) {
     for (const { name: annotation, expr } of dashboard.annotations.list ?? []) {
       if (expr === undefined) continue;
       const marked = await prometheus.queryRange(substituted(expr, variables, window, RATE_INTERVAL), window);
-      t.ok(marked.filter(({ labels }) => Number(labels['round']) > 0).length >= 8, `${annotation}: the ends of the rounds`);
+      t.ok(marked.filter(({ labels }) => Number(labels['round']) > 0).length >= 6, `${annotation}: the ends of the rounds`);
       marks.push(...marked.flatMap(({ points }) => points.slice(0, 1).map(([time]) => time)));
     }
     const picture = dashboardPicture(dashboard, data, window, marks);

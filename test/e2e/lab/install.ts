@@ -1,5 +1,7 @@
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parse } from 'yaml';
+import packageJson from '../../../package.json' with { type: 'json' };
 import { ctr } from '../../cluster/lab/containerd.ts';
 import type { Lab } from '../../cluster/lab/start.ts';
 import { CHART, SYSTEM } from '../../support/chart.ts';
@@ -11,27 +13,23 @@ export const REDIS = { pod: 'fedbiot-redis-0', claim: 'data-fedbiot-redis-0' } a
 /** The version of a release before this one, and the tag of its images. */
 export const OLDER = '0.0.9';
 
-/** The chart, as documents have a cluster's administrator install it: in a namespace in which every pod must meet the restricted standard. */
+/** The chart without values, in a namespace in which every pod must meet the restricted standard. */
 export async function install(lab: Lab): Promise<void> {
-  await makeNamespace(lab, SYSTEM);
-  await makeVolume(lab, { namespace: SYSTEM, name: REDIS.claim }, '8Gi');
-  await helm(lab, ['install', 'fedbiot', CHART], valuesFor('test'));
-  await rolledOut(lab);
+  await prepareImages(packageJson.version);
+  await installFrom(lab, CHART);
 }
 
 /** The same chart and the same images as a release before this one. */
 export async function installOlder(lab: Lab): Promise<void> {
-  for (const image of [IMAGES.operator, IMAGES.worker]) await ctr('images', 'tag', image, image.replace(/:\w+$/, `:${OLDER}`));
-  await makeNamespace(lab, SYSTEM);
-  await makeVolume(lab, { namespace: SYSTEM, name: REDIS.claim }, '8Gi');
+  await prepareImages(OLDER);
   await lab.helm(['package', CHART, `--version=${OLDER}`, `--app-version=${OLDER}`, `--destination=${lab.folder}`]);
-  await helm(lab, ['install', 'fedbiot', join(lab.folder, `fedbiot-${OLDER}.tgz`)], valuesFor(''));
-  await rolledOut(lab);
+  await installFrom(lab, join(lab.folder, `fedbiot-${OLDER}.tgz`));
 }
 
-/** From whatever is installed to this. */
+/** From whatever is installed to this, with a setting that was not given before. */
 export async function upgrade(lab: Lab): Promise<void> {
-  await helm(lab, ['upgrade', 'fedbiot', CHART], { ...valuesFor('test'), logLevel: 'debug' });
+  await prepareImages(packageJson.version);
+  await lab.helm(['upgrade', 'fedbiot', CHART, `--namespace=${SYSTEM}`, '--set=logLevel=debug']);
   await rolledOut(lab);
 }
 
@@ -45,15 +43,22 @@ export async function uninstall(lab: Lab): Promise<void> {
   await lab.helm(['uninstall', 'fedbiot', `--namespace=${SYSTEM}`, '--wait', '--timeout=3m']);
 }
 
-const helm = (lab: Lab, args: readonly string[], values: object) => lab.helm([...args, `--namespace=${SYSTEM}`, '--values=-'], JSON.stringify(values));
+async function installFrom(lab: Lab, chart: string): Promise<void> {
+  await makeNamespace(lab, SYSTEM);
+  await makeVolume(lab, { namespace: SYSTEM, name: REDIS.claim }, '8Gi');
+  await lab.helm(['install', 'fedbiot', chart, `--namespace=${SYSTEM}`]);
+  await rolledOut(lab);
+}
 
-/** The lab fetches nothing: it has images of its own. The chart's appVersion is the tag where none is given. */
-function valuesFor(tag: string): object {
-  const image = (reference: string) => {
-    const [registry = '', ...path] = reference.replace(/:\w+$/, '').split('/');
-    return { registry, repository: path.join('/'), tag };
+/** The lab fetches nothing: its images get the names that the chart's values have by default. */
+async function prepareImages(version: string): Promise<void> {
+  const { redis } = parse(await readFile(join(CHART, 'values.yaml'), 'utf8'));
+  const names = {
+    [IMAGES.operator]: `docker.io/fedbiot/operator:${version}`,
+    [IMAGES.worker]: `docker.io/fedbiot/worker:${version}`,
+    [IMAGES.redis]: `${redis.image.registry}/${redis.image.repository}:${redis.image.tag}`,
   };
-  return { image: image(IMAGES.operator), workerImage: image(IMAGES.worker), redis: { image: { ...image(IMAGES.redis), tag: 'test' } } };
+  for (const [image, name] of Object.entries(names)) await ctr('images', 'tag', '--force', image, name);
 }
 
 async function rolledOut(lab: Lab): Promise<void> {

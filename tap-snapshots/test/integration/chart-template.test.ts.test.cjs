@@ -17,8 +17,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     podSelector:
       matchLabels:
@@ -42,8 +42,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     podSelector:
       matchLabels:
@@ -79,8 +79,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     minAvailable: 1
     selector:
@@ -99,8 +99,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
 - apiVersion: v1
   kind: Secret
   metadata:
@@ -112,8 +112,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   type: Opaque
   data: made
 - apiVersion: apiextensions.k8s.io/v1
@@ -126,8 +126,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/resource-policy: keep
   spec: of crds/schema
@@ -141,8 +141,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   rules:
     - nonResourceURLs:
         - /metrics
@@ -158,8 +158,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       rbac.authorization.k8s.io/aggregate-to-admin: "true"
       rbac.authorization.k8s.io/aggregate-to-edit: "true"
   rules:
@@ -183,8 +183,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       rbac.authorization.k8s.io/aggregate-to-admin: "true"
       rbac.authorization.k8s.io/aggregate-to-edit: "true"
       rbac.authorization.k8s.io/aggregate-to-view: "true"
@@ -208,8 +208,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   rules:
     - apiGroups:
         - fedbiot.io
@@ -291,8 +291,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   rules:
     - apiGroups:
         - authentication.k8s.io
@@ -324,8 +324,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   roleRef:
     apiGroup: rbac.authorization.k8s.io
     kind: ClusterRole
@@ -344,8 +344,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   roleRef:
     apiGroup: rbac.authorization.k8s.io
     kind: ClusterRole
@@ -365,8 +365,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   rules:
     - apiGroups:
         - coordination.k8s.io
@@ -394,8 +394,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   roleRef:
     apiGroup: rbac.authorization.k8s.io
     kind: Role
@@ -415,8 +415,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     selector:
       app.kubernetes.io/name: fedbiot
@@ -438,8 +438,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     selector:
       app.kubernetes.io/name: fedbiot
@@ -461,8 +461,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     replicas: 2
     selector:
@@ -495,11 +495,11 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
             whenUnsatisfiable: ScheduleAnyway
         containers:
           - name: operator
-            image: fedbiot/operator:0.1.0
+            image: fedbiot/operator:VERSION
             imagePullPolicy: IfNotPresent
             env:
               - name: FEDBIOT_WORKER_IMAGE
-                value: fedbiot/worker:0.1.0
+                value: fedbiot/worker:VERSION
               - name: FEDBIOT_LOG_LEVEL
                 value: info
               - name: FEDBIOT_WORKERS
@@ -549,8 +549,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     replicas: 1
     serviceName: fedbiot-redis
@@ -644,8 +644,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
 - apiVersion: monitoring.coreos.com/v1
   kind: ServiceMonitor
   metadata:
@@ -657,8 +657,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     selector:
       matchLabels:
@@ -681,8 +681,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -698,8 +698,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -724,8 +724,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -749,8 +749,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -766,7 +766,7 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
         type: RuntimeDefault
     containers:
       - name: test
-        image: fedbiot/operator:0.1.0
+        image: fedbiot/operator:VERSION
         imagePullPolicy: IfNotPresent
         command:
           - node
@@ -802,8 +802,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     selector:
       app.kubernetes.io/name: fedbiot
@@ -825,8 +825,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     replicas: 1
     strategy:
@@ -861,11 +861,11 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
             whenUnsatisfiable: ScheduleAnyway
         containers:
           - name: operator
-            image: fedbiot/operator:0.1.0
+            image: fedbiot/operator:VERSION
             imagePullPolicy: IfNotPresent
             env:
               - name: FEDBIOT_WORKER_IMAGE
-                value: fedbiot/worker:0.1.0
+                value: fedbiot/worker:VERSION
               - name: FEDBIOT_LOG_LEVEL
                 value: info
               - name: FEDBIOT_WORKERS
@@ -908,8 +908,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -925,8 +925,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -951,8 +951,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -976,8 +976,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -993,7 +993,7 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
         type: RuntimeDefault
     containers:
       - name: test
-        image: fedbiot/operator:0.1.0
+        image: fedbiot/operator:VERSION
         imagePullPolicy: IfNotPresent
         command:
           - node
@@ -1029,8 +1029,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1068,8 +1068,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1111,8 +1111,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1134,8 +1134,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1156,8 +1156,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1172,8 +1172,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1192,8 +1192,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       rbac.authorization.k8s.io/aggregate-to-admin: "true"
       rbac.authorization.k8s.io/aggregate-to-edit: "true"
       team: ml
@@ -1220,8 +1220,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       rbac.authorization.k8s.io/aggregate-to-admin: "true"
       rbac.authorization.k8s.io/aggregate-to-edit: "true"
       rbac.authorization.k8s.io/aggregate-to-view: "true"
@@ -1248,8 +1248,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1334,8 +1334,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1370,8 +1370,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1393,8 +1393,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1416,8 +1416,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1440,8 +1440,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1472,8 +1472,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1496,8 +1496,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1522,8 +1522,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/exposed: "false"
@@ -1549,8 +1549,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1664,8 +1664,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1793,8 +1793,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1809,8 +1809,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       release: kube-prometheus-stack
       team: ml
     annotations:
@@ -1841,8 +1841,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       release: kube-prometheus-stack
       team: ml
     annotations:
@@ -1859,8 +1859,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       release: kube-prometheus-stack
       team: ml
     annotations:
@@ -1897,8 +1897,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1916,8 +1916,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1944,8 +1944,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -1971,8 +1971,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       team: ml
     annotations:
       example.org/owner: ml
@@ -2035,8 +2035,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     podSelector:
       matchLabels:
@@ -2060,8 +2060,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     podSelector:
       matchLabels:
@@ -2097,8 +2097,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     minAvailable: 1
     selector:
@@ -2117,8 +2117,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
 - apiVersion: v1
   kind: Secret
   metadata:
@@ -2130,8 +2130,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   type: Opaque
   data: made
 - apiVersion: apiextensions.k8s.io/v1
@@ -2144,8 +2144,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/resource-policy: keep
   spec: of crds/schema
@@ -2159,8 +2159,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       rbac.authorization.k8s.io/aggregate-to-admin: "true"
       rbac.authorization.k8s.io/aggregate-to-edit: "true"
   rules:
@@ -2184,8 +2184,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       rbac.authorization.k8s.io/aggregate-to-admin: "true"
       rbac.authorization.k8s.io/aggregate-to-edit: "true"
       rbac.authorization.k8s.io/aggregate-to-view: "true"
@@ -2209,8 +2209,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   rules:
     - apiGroups:
         - fedbiot.io
@@ -2292,8 +2292,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   rules:
     - apiGroups:
         - authentication.k8s.io
@@ -2325,8 +2325,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   roleRef:
     apiGroup: rbac.authorization.k8s.io
     kind: ClusterRole
@@ -2345,8 +2345,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   roleRef:
     apiGroup: rbac.authorization.k8s.io
     kind: ClusterRole
@@ -2366,8 +2366,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   rules:
     - apiGroups:
         - coordination.k8s.io
@@ -2395,8 +2395,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   roleRef:
     apiGroup: rbac.authorization.k8s.io
     kind: Role
@@ -2416,8 +2416,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     selector:
       app.kubernetes.io/name: fedbiot
@@ -2439,8 +2439,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     selector:
       app.kubernetes.io/name: fedbiot
@@ -2462,8 +2462,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     replicas: 2
     selector:
@@ -2496,11 +2496,11 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
             whenUnsatisfiable: ScheduleAnyway
         containers:
           - name: operator
-            image: fedbiot/operator:0.1.0
+            image: fedbiot/operator:VERSION
             imagePullPolicy: IfNotPresent
             env:
               - name: FEDBIOT_WORKER_IMAGE
-                value: fedbiot/worker:0.1.0
+                value: fedbiot/worker:VERSION
               - name: FEDBIOT_LOG_LEVEL
                 value: info
               - name: FEDBIOT_WORKERS
@@ -2548,8 +2548,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     replicas: 1
     serviceName: fedbiot-redis
@@ -2658,8 +2658,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
 - apiVersion: v1
   kind: ServiceAccount
   metadata:
@@ -2671,8 +2671,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -2688,8 +2688,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -2714,8 +2714,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -2739,8 +2739,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -2756,7 +2756,7 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
         type: RuntimeDefault
     containers:
       - name: test
-        image: fedbiot/operator:0.1.0
+        image: fedbiot/operator:VERSION
         imagePullPolicy: IfNotPresent
         command:
           - node
@@ -2792,8 +2792,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     podSelector:
       matchLabels:
@@ -2817,8 +2817,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     minAvailable: 1
     selector:
@@ -2837,8 +2837,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
 - apiVersion: apiextensions.k8s.io/v1
   kind: CustomResourceDefinition
   metadata:
@@ -2849,8 +2849,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/resource-policy: keep
   spec: of crds/schema
@@ -2864,8 +2864,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       rbac.authorization.k8s.io/aggregate-to-admin: "true"
       rbac.authorization.k8s.io/aggregate-to-edit: "true"
   rules:
@@ -2889,8 +2889,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       rbac.authorization.k8s.io/aggregate-to-admin: "true"
       rbac.authorization.k8s.io/aggregate-to-edit: "true"
       rbac.authorization.k8s.io/aggregate-to-view: "true"
@@ -2914,8 +2914,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   rules:
     - apiGroups:
         - fedbiot.io
@@ -2997,8 +2997,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   rules:
     - apiGroups:
         - authentication.k8s.io
@@ -3030,8 +3030,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   roleRef:
     apiGroup: rbac.authorization.k8s.io
     kind: ClusterRole
@@ -3050,8 +3050,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   roleRef:
     apiGroup: rbac.authorization.k8s.io
     kind: ClusterRole
@@ -3071,8 +3071,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   rules:
     - apiGroups:
         - coordination.k8s.io
@@ -3100,8 +3100,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   roleRef:
     apiGroup: rbac.authorization.k8s.io
     kind: Role
@@ -3121,8 +3121,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     selector:
       app.kubernetes.io/name: fedbiot
@@ -3144,8 +3144,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     replicas: 2
     selector:
@@ -3178,11 +3178,11 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
             whenUnsatisfiable: ScheduleAnyway
         containers:
           - name: operator
-            image: fedbiot/operator:0.1.0
+            image: fedbiot/operator:VERSION
             imagePullPolicy: IfNotPresent
             env:
               - name: FEDBIOT_WORKER_IMAGE
-                value: fedbiot/worker:0.1.0
+                value: fedbiot/worker:VERSION
               - name: FEDBIOT_LOG_LEVEL
                 value: info
               - name: FEDBIOT_WORKERS
@@ -3241,8 +3241,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
 - apiVersion: v1
   kind: ServiceAccount
   metadata:
@@ -3254,8 +3254,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -3271,8 +3271,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -3297,8 +3297,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -3322,8 +3322,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -3339,7 +3339,7 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
         type: RuntimeDefault
     containers:
       - name: test
-        image: fedbiot/operator:0.1.0
+        image: fedbiot/operator:VERSION
         imagePullPolicy: IfNotPresent
         command:
           - node
@@ -3375,8 +3375,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     podSelector:
       matchLabels:
@@ -3400,8 +3400,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     podSelector:
       matchLabels:
@@ -3437,8 +3437,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     minAvailable: 1
     selector:
@@ -3457,8 +3457,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
 - apiVersion: v1
   kind: Secret
   metadata:
@@ -3470,8 +3470,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   type: Opaque
   data: made
 - apiVersion: apiextensions.k8s.io/v1
@@ -3484,8 +3484,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/resource-policy: keep
   spec: of crds/schema
@@ -3499,8 +3499,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       rbac.authorization.k8s.io/aggregate-to-admin: "true"
       rbac.authorization.k8s.io/aggregate-to-edit: "true"
   rules:
@@ -3524,8 +3524,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
       rbac.authorization.k8s.io/aggregate-to-admin: "true"
       rbac.authorization.k8s.io/aggregate-to-edit: "true"
       rbac.authorization.k8s.io/aggregate-to-view: "true"
@@ -3549,8 +3549,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   rules:
     - apiGroups:
         - fedbiot.io
@@ -3632,8 +3632,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   rules:
     - apiGroups:
         - authentication.k8s.io
@@ -3665,8 +3665,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   roleRef:
     apiGroup: rbac.authorization.k8s.io
     kind: ClusterRole
@@ -3686,8 +3686,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   rules:
     - apiGroups:
         - coordination.k8s.io
@@ -3715,8 +3715,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   roleRef:
     apiGroup: rbac.authorization.k8s.io
     kind: ClusterRole
@@ -3736,8 +3736,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   roleRef:
     apiGroup: rbac.authorization.k8s.io
     kind: ClusterRole
@@ -3757,8 +3757,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   roleRef:
     apiGroup: rbac.authorization.k8s.io
     kind: Role
@@ -3778,8 +3778,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     selector:
       app.kubernetes.io/name: fedbiot
@@ -3801,8 +3801,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     selector:
       app.kubernetes.io/name: fedbiot
@@ -3824,8 +3824,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     replicas: 2
     selector:
@@ -3858,11 +3858,11 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
             whenUnsatisfiable: ScheduleAnyway
         containers:
           - name: operator
-            image: fedbiot/operator:0.1.0
+            image: fedbiot/operator:VERSION
             imagePullPolicy: IfNotPresent
             env:
               - name: FEDBIOT_WORKER_IMAGE
-                value: fedbiot/worker:0.1.0
+                value: fedbiot/worker:VERSION
               - name: FEDBIOT_LOG_LEVEL
                 value: info
               - name: FEDBIOT_WORKERS
@@ -3912,8 +3912,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     replicas: 1
     serviceName: fedbiot-redis
@@ -4022,8 +4022,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
 - apiVersion: monitoring.coreos.com/v1
   kind: PodMonitor
   metadata:
@@ -4035,8 +4035,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
   spec:
     namespaceSelector:
       matchNames:
@@ -4061,8 +4061,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -4078,8 +4078,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -4104,8 +4104,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -4129,8 +4129,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
       app.kubernetes.io/part-of: fedbiot
-      app.kubernetes.io/version: 0.1.0
-      helm.sh/chart: fedbiot-0.1.0
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
     annotations:
       helm.sh/hook: test
       helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
@@ -4146,7 +4146,7 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
         type: RuntimeDefault
     containers:
       - name: test
-        image: fedbiot/operator:0.1.0
+        image: fedbiot/operator:VERSION
         imagePullPolicy: IfNotPresent
         command:
           - node

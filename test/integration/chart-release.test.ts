@@ -8,7 +8,7 @@ import { noControllers, startControlPlane } from '../support/control-plane.ts';
 import { Helm, noHelm } from '../support/helm.ts';
 import { until } from '../support/until.ts';
 
-t.test('install, upgrade, uninstall', { skip: noHelm || noControllers, timeout: 300_000 }, async (t) => {
+t.test('notes, install, upgrade, uninstall', { skip: noHelm || noControllers, timeout: 300_000 }, async (t) => {
   const { kubectl, kubeconfig, close } = await startControlPlane({ controllers: true });
   t.teardown(close);
   const helm = new Helm(t, kubeconfig);
@@ -22,6 +22,18 @@ t.test('install, upgrade, uninstall', { skip: noHelm || noControllers, timeout: 
   await kubectl(['create', 'namespace', 'demo']);
   // As one who has applied it by hand: what the control plane's start has done.
   await t.rejects(helm.run(['install', ...release]), /cannot be imported|ownership/, 'what is another’s stays another’s');
+  const notes = (values: object) => helm.run(['install', ...release, '--take-ownership', '--dry-run=server'], values);
+  const plain = await notes({});
+  t.match(plain, 'kubectl rollout status deployment/fedbiot-operator --namespace fedbiot-system');
+  t.match(plain, 'helm test fedbiot --namespace fedbiot-system --timeout 660s');
+  t.match(plain, 'kubectl apply --namespace demo -f examples/quickstart.yaml');
+  t.match(plain, 'none are published');
+  t.match(plain, 'data-fedbiot-redis-0, stays');
+  t.match(await notes({ watchNamespaces: ['demo', 'team-b'] }), /works in demo, team-b[^]*kubectl apply --namespace demo/);
+  t.match(await notes({ redis: { enabled: false }, crds: { enabled: false } }), /There is no Redis[^]*not part of the release/);
+  const strict = { fullnameOverride: 'tuning', crds: { keep: false }, metrics: { authentication: true } };
+  t.match(await notes(strict), /uninstalling the release deletes every job[^]*tuning-metrics-reader/);
+
   const older = join(t.testdir(), 'fedbiot');
   cpSync(CHART, older, { recursive: true });
   writeFileSync(join(older, 'Chart.yaml'), readFileSync(join(CHART, 'Chart.yaml'), 'utf8').replaceAll(/ersion: 0\.1\.0/g, 'ersion: 0.0.9'));

@@ -148,16 +148,3 @@ t.test('what is wrong is said', { skip: noHelm }, async (t) => {
     await t.rejects(helm.template(values), words, JSON.stringify(values));
   }
 });
-
-t.test('NOTES.txt says what comes next', { skip: noHelm }, async (t) => {
-  const notes = (values: object) => helm.run(['install', 'fedbiot', CHART, `--namespace=${SYSTEM}`, '--dry-run=client'], values);
-  const plain = await notes({});
-  t.match(plain, 'kubectl rollout status deployment/fedbiot-operator --namespace fedbiot-system');
-  t.match(plain, 'helm test fedbiot --namespace fedbiot-system --timeout 660s');
-  t.match(plain, 'none are published');
-  t.match(plain, 'kubectl apply --namespace demo -f examples/quickstart.yaml');
-  t.match(await notes({ watchNamespaces: ['team-a', 'team-b'] }), /works in team-a, team-b[^]*kubectl apply --namespace team-a/);
-  t.match(plain, 'data-fedbiot-redis-0, stays');
-  t.match(await notes(CHART_VALUES['as little as can be'] ?? {}), /There is no Redis[^]*not part of the release/);
-  t.match(await notes(CHART_VALUES['as much as can be'] ?? {}), /uninstalling the release deletes every job[^]*tuning-metrics-reader/);
-});

@@ -2,7 +2,7 @@ import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { dashboardBuilder, finished } from './dashboard.ts';
 import { figure, graph, table } from './panels.ts';
 import type { Look } from './panels.ts';
-import { clientTokenRate, perJob, ratePerJob } from './query.ts';
+import { accuracyOf, clientTokenRate, perJob, ratePerJob } from './query.ts';
 import { job, namespaceOfJobs } from './variables.ts';
 
 const PHASES: readonly Look[] = [
@@ -16,7 +16,6 @@ const PHASES: readonly Look[] = [
 const inPhase = (phase: string) => perJob('fedbiot_job_phase', { where: `phase="${phase}"` });
 const JOBS_BY_PHASE = `sum by (phase) (${perJob('fedbiot_job_phase', { by: ['phase'] })})`;
 const GPUS_BY_STATE = `sum by (state) (${perJob('fedbiot_gpus', { by: ['role', 'state'] })})`;
-const accuracyOf = (model: string) => perJob('fedbiot_accuracy_ratio', { where: `model="${model}"` });
 
 /** To the dashboard of the row's job. */
 const TO_JOB =

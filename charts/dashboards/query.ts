@@ -25,6 +25,9 @@ export const perJob = (metric: string, { by, where }: Choice = {}) => `max by ($
 /** The same of a counter, a second. */
 export const ratePerJob = (metric: string, { by, where }: Choice = {}) => `max by (${kept(by)}) (rate(${told(metric, where)}[$__rate_interval]))`;
 
+/** Accuracy of a model (base, adap_emu, adap_fu) in the last evaluation. */
+export const accuracyOf = (model: string) => perJob('fedbiot_accuracy_ratio', { where: `model="${model}"` });
+
 /** Client pods tell of themselves under some of the same names: these are theirs, known by what they alone tell. */
 const FROM_CLIENT_POD = 'on (instance) fedbiot_bundle_bytes';
 

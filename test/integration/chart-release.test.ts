@@ -2,11 +2,14 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import packageJson from '../../package.json' with { type: 'json' };
 import { GROUP, KIND, VERSION } from '../../crds/schema/job.ts';
 import { CHART, SYSTEM } from '../support/chart.ts';
 import { noControllers, startControlPlane } from '../support/control-plane.ts';
 import { Helm, noHelm } from '../support/helm.ts';
 import { until } from '../support/until.ts';
+
+const { version } = packageJson;
 
 t.test('notes, install, upgrade, uninstall', { skip: noHelm || noControllers, timeout: 300_000 }, async (t) => {
   const { kubectl, kubeconfig, close } = await startControlPlane({ controllers: true });
@@ -36,7 +39,7 @@ t.test('notes, install, upgrade, uninstall', { skip: noHelm || noControllers, ti
 
   const older = join(t.testdir(), 'fedbiot');
   cpSync(CHART, older, { recursive: true });
-  writeFileSync(join(older, 'Chart.yaml'), readFileSync(join(CHART, 'Chart.yaml'), 'utf8').replaceAll(/ersion: 0\.1\.0/g, 'ersion: 0.0.9'));
+  writeFileSync(join(older, 'Chart.yaml'), readFileSync(join(CHART, 'Chart.yaml'), 'utf8').replaceAll(`ersion: ${version}`, 'ersion: 0.0.9'));
   await helm.run(['install', 'fedbiot', older, `--namespace=${SYSTEM}`, '--take-ownership']);
   await until('pods are made, which meet the standard', 60, async () => {
     const names = await kubectl(['get', 'pods', '--namespace', SYSTEM, '--output', 'name']);
@@ -48,7 +51,7 @@ t.test('notes, install, upgrade, uninstall', { skip: noHelm || noControllers, ti
   await kubectl(['apply', '--filename=-', '--namespace=demo'], job);
 
   await helm.run(['upgrade', ...release], { redis: { maxmemory: '2gb' }, logLevel: 'debug' });
-  t.equal(await get('deployment fedbiot-operator', '.spec.template.spec.containers[0].image'), 'fedbiot/operator:0.1.0');
+  t.equal(await get('deployment fedbiot-operator', '.spec.template.spec.containers[0].image'), `fedbiot/operator:${version}`);
   t.match(await get('statefulset fedbiot-redis', '.spec.template.spec.containers[0].args'), /2gb/);
   t.equal(await password(), first, 'the password stays');
   t.equal(await get('fedbiotjob tune', '.metadata.name', 'demo'), 'tune');

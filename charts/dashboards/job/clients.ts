@@ -1,0 +1,56 @@
+import { graph } from '../panels.ts';
+import { perJob } from '../query.ts';
+
+export const clients = [
+  graph({
+    title: 'Clients of the round',
+    description: 'What became of the clients drawn for the round under way or the last. Below the dashed line, the quorum, the round does not count and is tried again.',
+    unit: 'none',
+    decimals: 0,
+    min: 0,
+    width: 8,
+    height: 8,
+    looks: [
+      { name: /selected/, color: 'gray' },
+      { name: /reported/, color: 'green' },
+      { name: /dropped/, color: 'orange' },
+      { name: /refused/, color: 'red' },
+      { name: /quorum/, color: 'text', dashed: true },
+    ],
+    queries: [
+      { expr: perJob('fedbiot_clients', { by: ['state'] }), legend: '{{job}} {{state}}' },
+      { expr: perJob('fedbiot_quorum_clients'), legend: '{{job}} quorum' },
+    ],
+  }),
+  graph({
+    title: 'Client dropout and what the quorum bears',
+    description: 'Dropped clients over those drawn. Above the dashed line – all but the quorum – the round does not count.',
+    unit: 'percentunit',
+    min: 0,
+    max: 1,
+    width: 8,
+    height: 8,
+    looks: [
+      { name: /dropout/, color: 'orange' },
+      { name: /bears/, color: 'red', dashed: true },
+    ],
+    queries: [
+      { expr: perJob('fedbiot_client_dropout_ratio'), legend: '{{job}} dropout' },
+      {
+        expr: `1 - ${perJob('fedbiot_quorum_clients')} / (${perJob('fedbiot_clients', { where: 'state="selected"' })} > 0)`,
+        legend: '{{job}} bears',
+      },
+    ],
+  }),
+  graph({
+    title: 'Refused results by reason',
+    description: 'Results that came and were not used. Late ones, duplicates and those of another round come of tasks given out twice; all others are of a client that is broken or hostile.',
+    unit: 'none',
+    decimals: 0,
+    min: 0,
+    width: 8,
+    height: 8,
+    stacked: true,
+    queries: [{ expr: perJob('fedbiot_refused_results_total', { by: ['reason'] }), legend: '{{job}} {{reason}}' }],
+  }),
+];

@@ -25,13 +25,13 @@ export interface ComputeOptions {
 
 /**
  * glibc's allocator for large, short-lived tensors: those up to 32 MiB (the most it allows) are reused from the heap instead of being
- * mapped anew, larger ones come in huge pages, and up to 1 GiB of freed heap is kept from one step to the next. One arena: sessions run
- * on several threads, and the arenas of all but the first are made of pieces of 64 MiB that go back to the kernel as soon as they are
- * empty, so that a pass could wait for pages in every operator. Against ONNX Runtime's arenas, one for each session: the same time, half
- * the memory. Other C libraries ignore the variables.
+ * mapped anew, and up to 1 GiB of freed heap is kept from one step to the next. One arena: sessions run on several threads, and the arenas
+ * of all but the first are made of pieces of 64 MiB that go back to the kernel as soon as they are empty, so that a pass could wait for
+ * pages in every operator. Against ONNX Runtime's arenas, one for each session: the same time, half the memory. No huge pages: a heap that
+ * is kept gains nothing from them, and to find and clear them made the first pass over anything take up to twice as long. Other C libraries
+ * ignore the variables.
  */
 const ALLOCATOR = {
-  GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
   MALLOC_ARENA_MAX: '1',
   MALLOC_MMAP_THRESHOLD_: String(32 * 2 ** 20),
   MALLOC_TRIM_THRESHOLD_: String(2 ** 30),

@@ -116,10 +116,21 @@ export class Trainer {
 
   /** Reads the state back; the training may go on. */
   async state(): Promise<TrainerState> {
-    const read = async (name: string) => Float32Array.from((await this.#compute.read(this.#name(name))).data, Number);
     const moments: Float32Array[] = [];
-    for (let i = 0; i < momentCount(this.#options); i++) moments.push(await read(`moment${i}`));
-    return { step: this.#step, parameters: await read(PARAMETERS), moments };
+    for (let i = 0; i < momentCount(this.#options); i++) moments.push(await this.#read(`moment${i}`));
+    return { step: this.#step, parameters: await this.parameters(), moments };
+  }
+
+  /** Reads the parameters back. */
+  parameters(): Promise<Float32Array> {
+    return this.#read(PARAMETERS);
+  }
+
+  async #read(name: string): Promise<Float32Array> {
+    const { data } = await this.#compute.read(this.#name(name));
+    if (!(data instanceof Float32Array)) throw new Error(`the variable ${this.#name(name)} is not float32`);
+    // What came from the compute process may be a part of its message.
+    return data.slice();
   }
 
   #name(name: string): string {

@@ -86,8 +86,7 @@ export class AdapterTrainer {
         onStep({ phase: 'local', round, client, step, loss, tokens: stepTokens, ms: performance.now() - started });
       }
     }
-    const { parameters } = await this.#trainer.state();
-    return { adapter: parameters, samples: spec.steps * spec.batchSize * spec.gradientAccumulation, losses, tokens };
+    return { adapter: await this.#trainer.parameters(), samples: spec.steps * spec.batchSize * spec.gradientAccumulation, losses, tokens };
   }
 
   /** The emulator's output for each sequence, by its id; one pass serves many steps, as the emulator is fixed in a round. */

@@ -1,7 +1,6 @@
 import type { RoundReport, RunEvent, Score } from '../events.ts';
 import { costAfter, costOfNone, type CostFacts } from '../report/run-cost.ts';
-import { REFUSAL_REASONS } from '../transport/refusal.ts';
-import type { RefusalReason } from '../transport/refusal.ts';
+import { REFUSAL_REASONS, settlesClient } from '../transport/refusal.ts';
 import type { JobProgress } from './progress.ts';
 
 /** What a run's events say of where it stands; who writes it to Redis adds the fence, the sequence and the time. */
@@ -21,9 +20,6 @@ export interface ProgressFacts {
 }
 
 const PHASES = { align: 'Aligning', local: 'Training', aggregate: 'Aggregating', evaluate: 'Evaluating' } as const;
-
-/** Results that say nothing about what their client does in the round under way. */
-const UNSETTLING: readonly RefusalReason[] = ['late', 'wrong-round', 'duplicate', 'unknown-client'];
 
 export function initialProgress({ rounds }: ProgressFacts): RunProgress {
   return {
@@ -105,7 +101,7 @@ function settle(progress: RunProgress, event: Extract<RunEvent, { event: 'client
   }
   const reason = REFUSAL_REASONS.find((known) => known === event.reason);
   if (reason === undefined) return progress;
-  const refused = clients.refused + Number(event.client !== null && !UNSETTLING.includes(reason));
+  const refused = clients.refused + Number(event.client !== null && settlesClient(reason));
   return { ...progress, clients: { ...clients, refused }, refusals: { ...refusals, [reason]: (refusals[reason] ?? 0) + 1 } };
 }
 

@@ -8,11 +8,11 @@ const orNull = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.N
 const Score = Type.Object({ accuracy: orNull(Type.Number({ minimum: 0, maximum: 1 })), loss: Type.Number() });
 
 const amount = Type.Number({ minimum: 0 });
-const RoleCost = Type.Object({ cpuSeconds: amount, gpuSeconds: amount, tokens: amount, peakMemoryBytes: amount });
+export const RoleCost = Type.Object({ cpuSeconds: amount, gpuSeconds: amount, tokens: amount, peakMemoryBytes: amount });
 const Saving = Type.Object({ here: amount, fullModel: amount, saved: Type.Number() });
 
 /** What a run has cost (RunCost in worker/events.ts). Sums are unbounded: clients' figures are in them. */
-const RunCost = Type.Object({
+export const RunCost = Type.Object({
   server: RoleCost,
   clients: RoleCost,
   bytes: Type.Object({ bundle: amount, down: amount, up: amount }),
@@ -44,9 +44,9 @@ export const JobProgress = Type.Object({
   localLoss: orNull(Type.Number()),
   /** Round after which it was made, and its scores. */
   evaluation: orNull(Type.Object({ round: count, base: Score, adapEmu: Score, adapFu: Score })),
-  /** SHA-256 (hex) of the finished adapter; null until then. */
   /** Of the finished rounds; null before the first, or when rounds are among them whose cost was not measured. */
   cost: orNull(RunCost),
+  /** SHA-256 (hex) of the finished adapter; null until then. */
   adapterSha256: orNull(Type.String({ pattern: '^[0-9a-f]{64}$' })),
 });
 

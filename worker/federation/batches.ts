@@ -12,6 +12,11 @@ export interface BatchSource {
   local(round: number, client: number, step: number): readonly (readonly Sequence[])[];
 }
 
+/** Samples that a client trains on in a round: its weight in the mean. */
+export function samplesPerRound({ steps, batchSize, gradientAccumulation }: Pick<LocalSpec, 'steps' | 'batchSize' | 'gradientAccumulation'>): number {
+  return steps * batchSize * gradientAccumulation;
+}
+
 /** Steps of the alignment before a round. */
 export function alignmentSteps({ schedule, initialSteps, stepsPerRound }: AlignmentSpec, round: number): number {
   if (schedule === 'Never') return 0;

@@ -1,8 +1,9 @@
 import { TransportClosed } from '../transport/contract.ts';
 import type { Arrival, Sealed } from '../transport/contract.ts';
-import { Refused } from '../transport/refusal.ts';
+import { Refused, settlesClient } from '../transport/refusal.ts';
 import { sealRound } from './lora-package.ts';
 import type { Progress } from './progress.ts';
+import { samplesPerRound } from './batches.ts';
 import { claimedClient, verifyArrival } from './result.ts';
 import type { Update } from './result.ts';
 import { roundId } from './round-context.ts';
@@ -62,8 +63,7 @@ export async function* collect(progress: Progress, start: Collect, context: Roun
 }
 
 function verify(arrival: Arrival, state: Collect, reported: readonly number[], { sha256 }: Sealed, context: RoundContext): Promise<Update> {
-  const { steps, batchSize, gradientAccumulation } = context.settings.federation.local;
-  const samples = steps * batchSize * gradientAccumulation;
+  const samples = samplesPerRound(context.settings.federation.local);
   const round = roundId(context, state);
   return verifyArrival(arrival, { ...round, from: sha256, training: training(state), reported, samples, layout: context.layouts.adapter });
 }
@@ -120,11 +120,9 @@ function refuse(progress: Collecting, arrival: Arrival, { reason, message }: Ref
   const client = claimedClient(arrival);
   emit({ event: 'warning', message: `round ${state.round}: a result was refused (${reason}): ${message}` });
   emit({ event: 'client', round: state.round, client, outcome: 'refused', reason });
-  // A result of another round, or a second one, says nothing about what its client does in this round.
-  const settlesClient = !['late', 'wrong-round', 'duplicate', 'unknown-client'].includes(reason);
   return {
     ...progress,
     refusals: { ...refusals, [reason]: (refusals[reason] ?? 0) + 1 },
-    state: settlesClient && client !== null ? refused(state, client) : state,
+    state: settlesClient(reason) && client !== null ? refused(state, client) : state,
   };
 }

@@ -10,7 +10,7 @@ import { localUpdateProgram } from '../model/programs/local-update.ts';
 import { weightFolder } from '../model/stored-weights.ts';
 import { byLength, packSequences, TrunkRunner } from '../model/trunk-runner.ts';
 import { randomStream } from '../random.ts';
-import type { BatchSource } from './batches.ts';
+import { samplesPerRound, type BatchSource } from './batches.ts';
 import type { LocalTraining, LoraState, OnStep } from './contracts.ts';
 import { learningRateAt } from './learning-rate.ts';
 import { explainNotFinite } from './not-finite.ts';
@@ -86,7 +86,7 @@ export class AdapterTrainer {
         onStep({ phase: 'local', round, client, step, loss, tokens: stepTokens, ms: performance.now() - started });
       }
     }
-    return { adapter: await this.#trainer.parameters(), samples: spec.steps * spec.batchSize * spec.gradientAccumulation, losses, tokens };
+    return { adapter: await this.#trainer.parameters(), samples: samplesPerRound(spec), losses, tokens };
   }
 
   /** The emulator's output for each sequence, by its id; one pass serves many steps, as the emulator is fixed in a round. */

@@ -1,5 +1,6 @@
 import { Compile } from 'typebox/compile';
 import Type from 'typebox';
+import { RoleCost, RunCost } from '../cluster/progress.ts';
 import type { RunReport, StepEvent } from '../events.ts';
 
 const count = Type.Integer({ minimum: 0 });
@@ -8,14 +9,6 @@ const score = Type.Object({ accuracy: Type.Union([Type.Number(), Type.Null()]), 
 const evaluation = Type.Object({ base: score, adapEmu: score, adapFu: score });
 
 const amount = Type.Number({ minimum: 0 });
-const role = Type.Object({ cpuSeconds: amount, gpuSeconds: amount, tokens: amount, peakMemoryBytes: amount });
-const saving = Type.Object({ here: amount, fullModel: amount, saved: Type.Number() });
-const cost = Type.Object({
-  server: role,
-  clients: role,
-  bytes: Type.Object({ bundle: amount, down: amount, up: amount }),
-  savings: Type.Object({ bytes: saving, flops: saving }),
-});
 
 const round = Type.Object({
   round: count,
@@ -25,7 +18,7 @@ const round = Type.Object({
   evaluation: Type.Optional(evaluation),
   bytes: Type.Object({ down: count, up: count }),
   seconds: Type.Object({ align: Type.Number(), local: Type.Number(), aggregate: Type.Number(), evaluate: Type.Number() }),
-  cost: Type.Optional(Type.Object({ server: role, clients: role })),
+  cost: Type.Optional(Type.Object({ server: RoleCost, clients: RoleCost })),
 });
 
 const plan = Type.Object({
@@ -47,7 +40,7 @@ const report = Type.Object({
   seed: Type.Number(),
   rounds: Type.Array(round),
   final: Type.Union([evaluation, Type.Null()]),
-  cost: Type.Union([cost, Type.Null()]),
+  cost: Type.Union([RunCost, Type.Null()]),
   adapterSha256: Type.Union([Type.String(), Type.Null()]),
   partition: Type.Array(Type.Object({ client: count, records: count, categories: Type.Record(Type.String(), count) })),
   plan,

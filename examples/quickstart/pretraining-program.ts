@@ -1,7 +1,7 @@
 import { Graph, type Value } from '../../worker/engine/graph.ts';
 import { cast } from '../../worker/engine/ops/cast.ts';
 import { reshape, split } from '../../worker/engine/ops/shape.ts';
-import { crossEntropy, crossEntropyRows } from '../../worker/engine/ops/vocabulary.ts';
+import { crossEntropy, crossEntropyRows } from '../../worker/engine/ops/cross-entropy.ts';
 import { PARAMETERS, withGradient } from '../../worker/engine/trainer.ts';
 import type { DecoderConfig } from '../../worker/model/config.ts';
 import { finalNorm, head, type DecoderPass, type WeightSource } from '../../worker/model/llama.ts';

@@ -4,8 +4,8 @@ import { Compute } from '../../worker/engine/compute.ts';
 import { inBlocks } from '../../worker/engine/ops/blocks.ts';
 import { gemm } from '../../worker/engine/ops/matrix.ts';
 import { mul } from '../../worker/engine/ops/elementwise.ts';
-import { reduceSum } from '../../worker/engine/ops/shape.ts';
-import { divergence } from '../../worker/engine/ops/vocabulary.ts';
+import { reduceSum, split } from '../../worker/engine/ops/shape.ts';
+import { divergence, divergenceBlock, vocabularySlices } from '../../worker/engine/ops/divergence.ts';
 import { float32 } from '../../worker/engine/tensor.ts';
 import { randomStream } from '../../worker/random.ts';
 import { compileForward, evaluateWithGradients } from '../support/evaluate-graph.ts';
@@ -40,18 +40,29 @@ for (const [rows, blockRows] of [[1, 4], [4, 4], [5, 4], [8, 4], [9, 4], [7, 1]]
   });
 }
 
-t.test('a divergence over several blocks is the sum of those over its rows', async (t) => {
-  const vocabulary = 70_000;
+t.test('a divergence over several blocks and slices of the vocabulary is the sum of those over its rows', async (t) => {
+  const vocabulary = 300_000;
+  t.ok(divergenceBlock(vocabulary) < 130, 'several blocks');
   const [teacher, student, head] = [normal(130, 2), normal(130, 2), normal(vocabulary, 2)];
-  const of = async (from: number, to: number) => {
+  const sizes = vocabularySlices(vocabulary).map(([from, to]) => to - from);
+  const of = async (from: number, to: number, slices: readonly number[]) => {
     const rows = (x: typeof teacher) => float32((x.data as Float32Array).slice(2 * from, 2 * to), [to - from, 2]);
     const weights = float32(new Float32Array(to - from).fill(0.5));
     const inputs = [rows(teacher), rows(student), head, weights];
-    const { output, gradients } = await evaluateWithGradients(compute, ([yT, yS, e, w]) => divergence(yT!, yS!, e!, w!), inputs, float32(Float32Array.of(1), []), [1]);
+    const { output, gradients } = await evaluateWithGradients(compute, ([yT, yS, e, w]) => divergence(yT!, yS!, split(e!, 0, slices), w!), inputs, float32(Float32Array.of(1), []), [1]);
     return { loss: numbers(output)[0]!, gradient: numbers(gradients[0]!) };
   };
-  const whole = await of(0, 130);
-  const halves = [await of(0, 50), await of(50, 90), await of(90, 130)];
-  t.ok(relativeError([whole.loss], [halves.reduce((sum, { loss }) => sum + loss, 0)]) < 1e-5);
-  t.ok(relativeError(whole.gradient, halves.flatMap(({ gradient }) => gradient)) < 1e-5);
+  const whole = await of(0, 130, sizes);
+  const others = [1, ...sizes.with(-1, sizes.at(-1)! - 1)];
+  const parts = [await of(0, 50, others), await of(50, 90, others.toReversed()), await of(90, 130, sizes)];
+  t.ok(relativeError([whole.loss], [parts.reduce((sum, { loss }) => sum + loss, 0)]) < 1e-5);
+  t.ok(relativeError(whole.gradient, parts.flatMap(({ gradient }) => gradient)) < 1e-5);
+});
+
+t.test('slices of a vocabulary are nearly equal and leave nothing out', async (t) => {
+  for (const vocabulary of [1, 15, 16, 100, 7168, 7169, 32_000, 49_152, 50_257, 128_256, 151_936]) {
+    const slices = vocabularySlices(vocabulary);
+    t.same([slices[0]![0], slices.at(-1)![1]], [0, vocabulary]);
+    t.ok(slices.every(([from, to], i) => to > from && to - from <= 7168 && (i === 0 || from === slices[i - 1]![1])), `${slices.length} slices of ${vocabulary}`);
+  }
 });

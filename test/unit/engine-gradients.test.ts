@@ -7,7 +7,8 @@ import { gatherRows } from '../../worker/engine/ops/gather.ts';
 import { gemm, matmul } from '../../worker/engine/ops/matrix.ts';
 import { rmsNorm, softmax } from '../../worker/engine/ops/normalization.ts';
 import { concat, reduceMean, reduceSum, reshape, split, transpose } from '../../worker/engine/ops/shape.ts';
-import { crossEntropy, divergence } from '../../worker/engine/ops/vocabulary.ts';
+import { crossEntropy } from '../../worker/engine/ops/cross-entropy.ts';
+import { divergence } from '../../worker/engine/ops/divergence.ts';
 import { float32, int32, type Tensor } from '../../worker/engine/tensor.ts';
 import { randomStream, type RandomStream } from '../../worker/random.ts';
 import { compileForward, evaluateWithGradients, type Build } from '../support/evaluate-graph.ts';
@@ -106,7 +107,7 @@ const cases: Case[] = [
   },
   {
     name: 'divergence',
-    build: ([teacher, student, head, w]) => divergence(teacher!, student!, head!, w!),
+    build: ([teacher, student, head, w]) => divergence(teacher!, student!, split(head!, 0, [3, 2, 1]), w!),
     inputs: [normal(4, 3), normal(4, 3), normal(6, 3), positive(4)],
     wanted: [1],
   },

@@ -11,7 +11,8 @@ import { gatherRows, scatterRows } from '../../worker/engine/ops/gather.ts';
 import { gemm, matmul } from '../../worker/engine/ops/matrix.ts';
 import { rmsNorm, softmax } from '../../worker/engine/ops/normalization.ts';
 import { concat, reduceMean, reduceSum, reshape, split, transpose } from '../../worker/engine/ops/shape.ts';
-import { crossEntropy, divergence } from '../../worker/engine/ops/vocabulary.ts';
+import { crossEntropy } from '../../worker/engine/ops/cross-entropy.ts';
+import { divergence } from '../../worker/engine/ops/divergence.ts';
 import { float32, type Tensor } from '../../worker/engine/tensor.ts';
 import { readSafetensorsHeader } from '../../worker/model/safetensors.ts';
 import { compileForward, evaluateWithGradients } from '../support/evaluate-graph.ts';
@@ -53,6 +54,8 @@ type Build = (inputs: Value[], attributes: Attributes) => Value;
 const width = (x: Value) => Number(x.shape.at(-1));
 const identityMatrix = ({ graph }: Value, n: number) =>
   graph.constant(float32(Float32Array.from({ length: n * n }, (_, i) => (i % (n + 1) === 0 ? 1 : 0)), [n, n]));
+/** A head in two uneven slices. */
+const slices = (head: Value) => split(head, 0, [1, Number(head.shape[0]) - 1]);
 
 /** How the engine builds the `op` of a case. A case with one input uses it for both operands. */
 const builds: Readonly<Record<string, Build>> = {
@@ -87,8 +90,8 @@ const builds: Readonly<Record<string, Build>> = {
   attention: ([q, k, v, mask]) => attention(q!, k!, v!, mask!),
   crossEntropy: ([y, head, labels, weights]) => crossEntropy(y!, head!, labels!, weights!),
   crossEntropyOfLogits: ([z, labels, weights]) => crossEntropy(z!, identityMatrix(z!, width(z!)), labels!, weights!),
-  divergence: ([teacher, student, head, weights]) => divergence(teacher!, student!, head!, weights!),
-  divergenceOfLogits: ([zT, zS, weights]) => divergence(zT!, zS!, identityMatrix(zS!, width(zS!)), weights!),
+  divergence: ([teacher, student, head, weights]) => divergence(teacher!, student!, slices(head!), weights!),
+  divergenceOfLogits: ([zT, zS, weights]) => divergence(zT!, zS!, slices(identityMatrix(zS!, width(zS!))), weights!),
 };
 
 /** Operators without a gradient: nothing is ever trained through them. */
@@ -101,6 +104,8 @@ const PARTS: Readonly<Record<string, string>> = {
   crossEntropyRows: 'crossEntropy',
   inBlocks: 'divergence',
   divergenceBlock: 'divergence',
+  divergenceElements: 'divergence',
+  vocabularySlices: 'divergence',
 };
 
 const { cases }: { cases: readonly Case[] } = JSON.parse(readFileSync(`${FIXTURES}/ops.json`, 'utf8'));

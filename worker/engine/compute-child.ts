@@ -41,8 +41,10 @@ async function load(session: number, model: Uint8Array, { threads, provider, wei
     session: {
       // Without packed copies, weights are used where the file is mapped, and every product packs them anew.
       disable_prepacking: prepack ? '0' : '1',
-      // A thread that spins while it waits takes a core from the next session, or from another process.
-      'intra_op.allow_spinning': '0',
+      // Operators follow each other faster than a thread wakes up, so a thread that waits stays awake for a moment. Without a limit it
+      // would take a core from the next session, or from another process.
+      'intra_op.allow_spinning': '1',
+      'intra_op.spin_duration_us': '50',
       ...(weightFolder === null ? {} : { model_external_initializers_file_folder_path: weightFolder }),
     },
   };

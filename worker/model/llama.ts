@@ -102,7 +102,12 @@ export function finalNorm({ config, weight }: DecoderPass, h: Value): Value {
   return rmsNorm(h, weight('model.norm.weight'), config.rmsNormEpsilon);
 }
 
-/** The vocabulary's head [vocabulary, hidden]; the embedding itself where the two are tied. */
+/** The vocabulary's head [vocabulary, hidden]. */
 export function head({ config, weight }: DecoderPass): Value {
-  return weight(config.tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight');
+  return weight(headName(config));
+}
+
+/** The head's weight; the embedding itself where the two are tied. */
+export function headName({ tiedEmbeddings }: DecoderConfig): string {
+  return tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight';
 }

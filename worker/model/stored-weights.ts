@@ -1,9 +1,8 @@
 import { dirname, relative, sep } from 'node:path';
-import type { Graph } from '../engine/graph.ts';
+import type { Graph, Value } from '../engine/graph.ts';
 import { cast } from '../engine/ops/cast.ts';
 import type { DType } from '../engine/tensor.ts';
 import type { FloatDtype } from './float-formats.ts';
-import type { WeightSource } from './llama.ts';
 import type { WeightIndex } from './weights.ts';
 
 /** The folder that a session must be given to find the weights: the closest one above all their files. */
@@ -18,13 +17,19 @@ export function weightFolder(weights: WeightIndex): string {
 
 const GRAPH_DTYPES = { F32: 'float32', BF16: 'bfloat16', F16: 'float16' } as const satisfies Record<FloatDtype, DType>;
 
-/** Frozen weights read in place from the model's files; half precisions are widened to float32, in which all is computed. */
-export function storedWeights(graph: Graph, weights: WeightIndex): WeightSource {
+/**
+ * Frozen weights read in place from the model's files, or of one the rows [from, to), which lie together; half precisions are widened to
+ * float32, in which all is computed.
+ */
+export function storedWeights(graph: Graph, weights: WeightIndex): (name: string, rows?: readonly [from: number, to: number]) => Value {
   const folder = weightFolder(weights);
-  return (name) => {
+  return (name, rows) => {
     const entry = weights.get(name);
     if (!entry) throw new Error(`the model has no weight ${name}`);
     const { file, dtype, shape, offset, bytes } = entry;
-    return cast(graph.weight(name, GRAPH_DTYPES[dtype], shape, { file: relative(folder, file), offset, bytes }), 'float32');
+    const [from, to] = rows ?? [0, shape[0]!];
+    const rowBytes = bytes / shape[0]!;
+    const place = { file: relative(folder, file), offset: offset + from * rowBytes, bytes: (to - from) * rowBytes };
+    return cast(graph.weight(rows ? `${name}[${from}:${to}]` : name, GRAPH_DTYPES[dtype], [to - from, ...shape.slice(1)], place), 'float32');
   };
 }

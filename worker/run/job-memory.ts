@@ -1,6 +1,6 @@
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import { PREPACKED_BYTES } from '../engine/compute.ts';
-import { divergenceBlock } from '../engine/ops/vocabulary.ts';
+import { divergenceElements } from '../engine/ops/divergence.ts';
 import type { DecoderConfig } from '../model/config.ts';
 import type { FederatedModel, LoraPart } from '../model/federated-model.ts';
 import { weightsOf } from './weight-bytes.ts';
@@ -86,8 +86,8 @@ function serverDemand(model: FederatedModel, { emulator: { alignment } }: FedBiO
   const tokens = batchSize * length;
   const trained = split.emulator.length * trainedLayer(config, length, model.emulator.dropout);
   const crossed = needsLogits ? split.tail.length * crossedLayer(config, length) : 0;
-  // The divergence takes some ten matrices of a block's logits (measured), a cross-entropy logits and probabilities of all its rows.
-  const divergence = klWeight > 0 ? 10 * Math.min(tokens, divergenceBlock(config.vocabSize)) * config.vocabSize * FLOAT_BYTES : 0;
+  const divergence = klWeight > 0 ? divergenceElements(tokens, config.vocabSize) * FLOAT_BYTES : 0;
+  // A cross-entropy takes logits and probabilities of all its rows.
   const logits = languageModelWeight > 0 ? 2 * config.vocabSize : 0;
   return {
     sessions: [

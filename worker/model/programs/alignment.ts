@@ -1,11 +1,13 @@
 import { Graph, type Value } from '../../engine/graph.ts';
 import { add, mul } from '../../engine/ops/elementwise.ts';
 import { gatherRows } from '../../engine/ops/gather.ts';
-import { crossEntropy, divergence } from '../../engine/ops/vocabulary.ts';
+import { crossEntropy } from '../../engine/ops/cross-entropy.ts';
+import { divergence, vocabularySlices } from '../../engine/ops/divergence.ts';
 import { withGradient } from '../../engine/trainer.ts';
 import type { FederatedModel } from '../federated-model.ts';
-import { decoderLayer, finalNorm, head } from '../llama.ts';
+import { decoderLayer, finalNorm, head, headName } from '../llama.ts';
 import { ADAPTER, beginPass, embedInput, labelInputs, loraOfPart, runLayers, trainedLora, vectorInput } from './pass.ts';
+import { storedWeights } from '../stored-weights.ts';
 import { SIMILARITIES, type Similarity } from './similarity.ts';
 
 export interface AlignmentObjective {
@@ -48,7 +50,8 @@ export function alignmentProgram(model: FederatedModel, objective: AlignmentObje
   const needsLogits = klWeight > 0 || languageModelWeight > 0;
   const { parameters, lora: emulatorLora } = trainedLora(graph, model.emulator);
   const adapterLora = loraOfPart(needsLogits ? vectorInput(graph, ADAPTER, model.adapter) : undefined, model.adapter);
-  const pass = beginPass(graph, model, (layer) => (tail.includes(layer) ? adapterLora : emulatorLora)(layer));
+  const weight = storedWeights(graph, model.weights);
+  const pass = beginPass(graph, model, (layer) => (tail.includes(layer) ? adapterLora : emulatorLora)(layer), weight);
   const hidden = ['rows', model.config.hiddenSize];
   const tokenWeights = graph.input('tokenWeights', 'float32', ['rows']);
 
@@ -64,7 +67,8 @@ export function alignmentProgram(model: FederatedModel, objective: AlignmentObje
     const yE = finalNorm(pass, runLayers(pass, tail, h));
     if (klWeight > 0) {
       const yT = finalNorm(pass, runLayers(pass, tail, teacher.get(teacherEnd)!));
-      loss = add(loss, mul(divergence(yT, yE, head(pass), tokenWeights), klWeight));
+      const slices = vocabularySlices(model.config.vocabSize).map((rows) => weight(headName(model.config), rows));
+      loss = add(loss, mul(divergence(yT, yE, slices, tokenWeights), klWeight));
     }
     if (languageModelWeight > 0) {
       const { rows, labels, weights } = labelInputs(graph);

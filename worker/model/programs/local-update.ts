@@ -2,7 +2,7 @@ import { Graph, type Value } from '../../engine/graph.ts';
 import { add, mul, neg } from '../../engine/ops/elementwise.ts';
 import { gemm } from '../../engine/ops/matrix.ts';
 import { concat, reduceSum, split } from '../../engine/ops/shape.ts';
-import { crossEntropy } from '../../engine/ops/vocabulary.ts';
+import { crossEntropy } from '../../engine/ops/cross-entropy.ts';
 import { withGradient } from '../../engine/trainer.ts';
 import type { FederatedModel } from '../federated-model.ts';
 import { finalNorm, head } from '../llama.ts';

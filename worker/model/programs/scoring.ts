@@ -1,6 +1,6 @@
 import { Graph } from '../../engine/graph.ts';
 import { cast } from '../../engine/ops/cast.ts';
-import { crossEntropyRows } from '../../engine/ops/vocabulary.ts';
+import { crossEntropyRows } from '../../engine/ops/cross-entropy.ts';
 import type { FederatedModel } from '../federated-model.ts';
 import { finalNorm, head } from '../llama.ts';
 import { ADAPTER, beginPass, loraOfPart, runLayers, vectorInput } from './pass.ts';

@@ -1,7 +1,7 @@
 import { collate } from '../../worker/data/batch.ts';
 import type { Session } from '../../worker/engine/compute.ts';
 import { float32 } from '../../worker/engine/tensor.ts';
-import { labelFeeds, tokenFeeds } from '../../worker/model/batch-feeds.ts';
+import { labelFeeds, placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
 import type { Tokenizer } from '../../worker/model/tokenizer.ts';
 import { encodeRecords } from './encode.ts';
 import type { TaskRecord } from './tasks.ts';
@@ -13,11 +13,12 @@ import type { TaskRecord } from './tasks.ts';
 export async function exactMatch(scorer: Session, parameters: Float32Array, records: readonly TaskRecord[], tokenizer: Tokenizer): Promise<Map<string, number>> {
   const batch = collate(encodeRecords(records, tokenizer), 0);
   const { labelledRows, labels } = labelFeeds(batch);
-  const feeds = { ...tokenFeeds(batch), labelledRows, labels, parameters: float32(parameters) };
+  const feeds = { ids: tokenIds(batch), ...placeFeeds(batch), labelledRows, labels, parameters: float32(parameters) };
   const { outputs } = await scorer.run({ feeds, fetch: ['correct'] });
+  const recordOfRow = [...batch.lengths].flatMap((length, record) => Array.from({ length }, () => record));
   const wrong = new Set<number>();
   outputs['correct']!.data.forEach((correct, i) => {
-    if (Number(correct) === 0) wrong.add(Math.floor(Number(labelledRows.data[i]) / batch.length));
+    if (Number(correct) === 0) wrong.add(recordOfRow[Number(labelledRows.data[i])]!);
   });
   const byCategory = Map.groupBy(records.keys(), (i) => records[i]!.category);
   const percent = (indices: readonly number[]) => (100 * indices.filter((i) => !wrong.has(i)).length) / indices.length;

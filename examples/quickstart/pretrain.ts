@@ -14,7 +14,7 @@ import { Compute } from '../../worker/engine/compute.ts';
 import type { OptimizerOptions } from '../../worker/engine/optimizer.ts';
 import { Trainer, type TrainerState } from '../../worker/engine/trainer.ts';
 import { learningRateAt } from '../../worker/federation/learning-rate.ts';
-import { labelFeeds, tokenFeeds } from '../../worker/model/batch-feeds.ts';
+import { labelFeeds, placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
 import { parseDecoderConfig } from '../../worker/model/config.ts';
 import { float32Tensor, readSafetensorsHeader, readTensor, writeSafetensors, type TensorData } from '../../worker/model/safetensors.ts';
 import { loadTokenizer } from '../../worker/model/tokenizer.ts';
@@ -81,7 +81,7 @@ async function pretrain({ out, steps, threads }: Options): Promise<void> {
     const stream = randomStream(SEED, 'pretraining', step);
     const batch = collate(encodeRecords(Array.from({ length: BATCH_SIZE }, () => publicRecord(stream)), tokenizer), pad);
     const rate = learningRateAt(RATE, step, steps);
-    losses.push((await trainer.step([{ ...tokenFeeds(batch), ...labelFeeds(batch) }], rate)).loss);
+    losses.push((await trainer.step([{ ids: tokenIds(batch), ...placeFeeds(batch), ...labelFeeds(batch) }], rate)).loss);
     tokens += batch.tokens;
     if ((step + 1) % REPORT_STEPS !== 0 && step + 1 !== steps) continue;
     const seconds = (performance.now() - started) / 1000;

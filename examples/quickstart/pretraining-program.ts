@@ -6,7 +6,7 @@ import { PARAMETERS, withGradient } from '../../worker/engine/trainer.ts';
 import type { DecoderConfig } from '../../worker/model/config.ts';
 import { finalNorm, head, type DecoderPass, type WeightSource } from '../../worker/model/llama.ts';
 import { positionsOf } from '../../worker/model/positions.ts';
-import { embedInput, labelInputs, POSITIONS, runLayers } from '../../worker/model/programs/pass.ts';
+import { embedInput, labelInputs, placesInput, POSITIONS, runLayers } from '../../worker/model/programs/pass.ts';
 import { layoutOf, type TensorLayout } from '../../worker/model/tensor-layout.ts';
 import { decoderTensors } from '../../worker/model/weights.ts';
 import type { RandomStream } from '../../worker/random.ts';
@@ -37,8 +37,8 @@ export function initialParameters(config: DecoderConfig, layout: TensorLayout, s
 }
 
 /**
- * Gradient of the cross-entropy on labelled rows with respect to every weight of the model. Inputs: `ids`, `positions`
- * [batch, length]; `labelledRows`, `labels`, `labelWeights` [labelled]; `parameters`, `accumulated` [layout.size]. Outputs: `loss`
+ * Gradient of the cross-entropy on labelled rows with respect to every weight of the model. Inputs: `ids` [rows], `positions`
+ * [batch, length] and places (beginPass); `labelledRows`, `labels`, `labelWeights` [labelled]; `parameters`, `accumulated` [layout.size]. Outputs: `loss`
  * [], `gradient` [layout.size].
  */
 export function pretrainingProgram(config: DecoderConfig, layout: TensorLayout): Graph {
@@ -74,7 +74,7 @@ function slices(parameters: Value, layout: TensorLayout): WeightSource {
 
 function fullPass(graph: Graph, config: DecoderConfig, weight: WeightSource): DecoderPass {
   const positions = graph.input(POSITIONS, 'float32', ['batch', 'length']);
-  return { graph, config, weight, positions: positionsOf(graph, config, positions, positions), lora: () => undefined };
+  return { graph, config, weight, positions: positionsOf(graph, config, positions, positions), places: placesInput(graph), lora: () => undefined };
 }
 
 /** Normed hidden states of the given rows after all layers. */

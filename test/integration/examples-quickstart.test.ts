@@ -12,7 +12,7 @@ import { collate } from '../../worker/data/batch.ts';
 import { loadData } from '../../worker/data/source.ts';
 import { Compute } from '../../worker/engine/compute.ts';
 import { Trainer } from '../../worker/engine/trainer.ts';
-import { labelFeeds, tokenFeeds } from '../../worker/model/batch-feeds.ts';
+import { labelFeeds, placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import { readTensor } from '../../worker/model/safetensors.ts';
 import { loadTokenizer } from '../../worker/model/tokenizer.ts';
@@ -97,7 +97,7 @@ t.test('pretraining learns', async (t) => {
   for (let step = 0; step < 60; step++) {
     const stream = randomStream(0, 'batch', step);
     const batch = collate(encodeRecords(Array.from({ length: 16 }, () => publicRecord(stream)), tokenizer), 0);
-    losses.push((await trainer.step([{ ...tokenFeeds(batch), ...labelFeeds(batch) }], 1e-2)).loss);
+    losses.push((await trainer.step([{ ids: tokenIds(batch), ...placeFeeds(batch), ...labelFeeds(batch) }], 1e-2)).loss);
   }
   const chance = Math.log(config.vocabSize);
   t.ok(Math.abs(losses[0]! - chance) < 0.5, `begins at ${losses[0]!.toFixed(2)} nats, near chance (${chance.toFixed(2)})`);

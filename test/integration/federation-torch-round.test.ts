@@ -88,12 +88,12 @@ for (const recorded of index.cases) {
         warmupSteps: 0,
       };
     };
-    const { source, pool, count } = replay(recorded.batches);
+    const { source, pool, batchSize, count } = replay(recorded.batches);
     const alignment: AlignmentSpec = {
       schedule: 'EveryRound',
       initialSteps: count('align', 0),
       stepsPerRound: count('align', 1),
-      batchSize: 1,
+      batchSize,
       sequenceLength: 512,
       similarity: similarityOf(options.similarity),
       klWeight: options.kd_weight,
@@ -103,7 +103,7 @@ for (const recorded of index.cases) {
     };
     const local: LocalSpec = {
       steps: count('client', 0) / 2,
-      batchSize: 1,
+      batchSize,
       gradientAccumulation: 1,
       sequenceLength: 512,
       optimizer: optimizer(options.lr),
@@ -147,7 +147,7 @@ for (const recorded of index.cases) {
 }
 
 /** Batches as they were recorded; there, rounds count from 0. */
-function replay(file: string): { source: BatchSource; pool: Sequence[]; count: (phase: RecordedBatch['phase'], round: number) => number } {
+function replay(file: string): { source: BatchSource; pool: Sequence[]; batchSize: number; count: (phase: RecordedBatch['phase'], round: number) => number } {
   const batches = readFileSync(round(file), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as RecordedBatch);
   const sequences = (batch: RecordedBatch) =>
     batch.input_ids.map((ids, row) => {
@@ -160,6 +160,7 @@ function replay(file: string): { source: BatchSource; pool: Sequence[]; count: (
   return {
     source: { publicOrder: pool, alignment: (r, step) => at('align', r, -1, step), local: (r, client, step) => [at('client', r, client, step)] },
     pool,
+    batchSize: batches[0]!.input_ids.length,
     count: (phase, r) => batches.filter((b) => b.phase === phase && b.round === r).length,
   };
 }

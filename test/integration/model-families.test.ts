@@ -5,7 +5,7 @@ import t from 'tap';
 import { Compute } from '../../worker/engine/compute.ts';
 import type { Graph } from '../../worker/engine/graph.ts';
 import { float32, int32, type Tensor } from '../../worker/engine/tensor.ts';
-import { labelFeeds, tokenFeeds, type TokenBatch } from '../../worker/model/batch-feeds.ts';
+import { labelFeeds, placeFeeds, tokenIds, type TokenBatch } from '../../worker/model/batch-feeds.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
 import { Generator } from '../../worker/model/generator.ts';
 import { hiddenAfter, hiddenStatesProgram } from '../../worker/model/programs/hidden-states.ts';
@@ -47,21 +47,22 @@ for (const [name, folder] of families) {
     const lora = float32(loraVector(model.adapter.layout, (name) => tensor(`lora/${name}`)));
     const { layout } = model.adapter;
     const { labelledRows, labels, labelWeights } = labelFeeds(batch);
-    const { ids, positions } = tokenFeeds(batch);
+    const ids = tokenIds(batch);
+    const places = placeFeeds(batch);
 
     const trunkEnd = split.teacher.at(-1)!;
-    const teacher = await run(model, hiddenStatesProgram(model, 'teacher', [trunkEnd]), { ids, positions });
+    const teacher = await run(model, hiddenStatesProgram(model, 'teacher', [trunkEnd]), { ids, ...places });
     const hidden = teacher[hiddenAfter(trunkEnd)]!;
 
     t.test('hidden states before the adapter', async (t) => {
-      const error = relativeError(realRows(hidden, batch), numbers(tensor('hidden')));
+      const error = relativeError(numbers(hidden), numbers(tensor('hidden')));
       t.ok(error < 1e-5, `relative error ${error}`);
     });
 
     for (const [weights, adapter, expected] of [['as stored', untrained, 'logits'], ['with LoRA', lora, 'loraLogits']] as const) {
       t.test(`logits ${weights}`, async (t) => {
-        const rows = int32(Int32Array.from(realPositions(batch)));
-        const { logits } = await run(model, logitsProgram(model), { ids, positions, adapter, rows });
+        const rows = int32(Int32Array.from({ length: batch.tokens }, (_, i) => i));
+        const { logits } = await run(model, logitsProgram(model), { ids, ...places, adapter, rows });
         const error = maxError(numbers(logits!), numbers(tensor(expected)));
         t.ok(error < LOGIT_TOLERANCE, `greatest error ${error}`);
       });
@@ -72,7 +73,7 @@ for (const [name, folder] of families) {
       ['with LoRA', lora, oracle.loraLoss, 'loraLogits'],
     ] as const) {
       t.test(`score ${weights}`, async (t) => {
-        const { nll, correct } = await run(model, scoringProgram(model), { positions, hidden, adapter, labelledRows, labels });
+        const { nll, correct } = await run(model, scoringProgram(model), { ...places, hidden, adapter, labelledRows, labels });
         const loss = mean(numbers(nll!));
         t.ok(relativeError([loss], [expected]) < LOSS_TOLERANCE, `loss ${loss}, expected ${expected}`);
         t.same(numbers(correct!), bestTokens(tensor(logits), batch).map((best, i) => Number(best === labels.data[i])));
@@ -80,8 +81,8 @@ for (const [name, folder] of families) {
     }
 
     t.test("a client's loss and gradient", async (t) => {
-      const feeds = { positions, hidden, labelledRows, labels, labelWeights, parameters: lora, accumulated: untrained };
-      const { loss, gradient } = await run(model, localUpdateProgram(model, 0), feeds);
+      const feeds = { ...places, hidden, labelledRows, labels, labelWeights, parameters: lora, accumulated: untrained };
+      const { loss, gradient } = await run(model, localUpdateProgram(model, { proximalWeight: 0, batchSize: batch.rows }), feeds);
       const lossError = relativeError(numbers(loss!), [oracle.loraLoss]);
       t.ok(lossError < LOSS_TOLERANCE, `loss: relative error ${lossError}`);
       for (const slice of layout.slices) {
@@ -102,8 +103,8 @@ for (const [name, folder] of families) {
 
       const step = async (of: FederatedModel, parameters: Tensor) => {
         const accumulated = float32(new Float32Array(parameters.data.length));
-        const feeds = { positions, hidden, labelledRows, labels, labelWeights, parameters, accumulated };
-        const { loss, gradient } = await run(of, localUpdateProgram(of, 0), feeds);
+        const feeds = { ...places, hidden, labelledRows, labels, labelWeights, parameters, accumulated };
+        const { loss, gradient } = await run(of, localUpdateProgram(of, { proximalWeight: 0, batchSize: batch.rows }), feeds);
         const all = numbers(gradient!);
         const { slices } = of.adapter.layout;
         const gradients = new Map(slices.map(({ name, offset, size }) => [name, all.slice(offset, offset + size)]));
@@ -145,17 +146,6 @@ function lastLayers(layers: number, adapterLayers: number): LayerSplit {
   const all = Array.from({ length: layers }, (_, i) => i);
   const teacher = all.slice(0, -adapterLayers);
   return { front: [], teacher, emulator: teacher, tail: all.slice(-adapterLayers), dropped: [] };
-}
-
-/** Places of the tokens that are not padding. */
-function realPositions({ length, lengths }: TokenBatch): number[] {
-  return [...lengths].flatMap((real, row) => Array.from({ length: real }, (_, i) => row * length + i));
-}
-
-function realRows(tensor: Tensor, batch: TokenBatch): number[] {
-  const width = tensor.shape[1]!;
-  const all = numbers(tensor);
-  return realPositions(batch).flatMap((place) => all.slice(place * width, (place + 1) * width));
 }
 
 /** The likeliest next token at each labelled place, from logits of the positions that are not padding. */

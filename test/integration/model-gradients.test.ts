@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import { Compute } from '../../worker/engine/compute.ts';
 import type { Graph } from '../../worker/engine/graph.ts';
 import { float32, type Tensor } from '../../worker/engine/tensor.ts';
-import { labelFeeds, tokenFeeds, tokenWeights } from '../../worker/model/batch-feeds.ts';
+import { labelFeeds, placeFeeds, tokenIds, tokenWeights, type TokenBatch } from '../../worker/model/batch-feeds.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
 import { alignmentProgram, comparedLayers, teacherAfter } from '../../worker/model/programs/alignment.ts';
 import type { AlignmentObjective } from '../../worker/model/programs/alignment.ts';
@@ -32,26 +32,27 @@ type Feeds = Readonly<Record<string, Tensor>>;
 
 const family = await openFamily(familyFolder('llama3'));
 const { batch } = family;
-const { ids, positions } = tokenFeeds(batch);
+const ids = tokenIds(batch);
+const places = placeFeeds(batch);
 const labelled = labelFeeds(batch);
 /** Five layers: the adapter's last two, or first and last; two of the other three make the emulator. */
 const last = modelWith('Last', 2);
 const both = modelWith('Both', 1);
 
-const aligned: AlignmentObjective = { similarity: 'L2PerToken', klWeight: 0, languageModelWeight: 0 };
+const aligned: AlignmentObjective = { similarity: 'L2PerToken', klWeight: 0, languageModelWeight: 0, batchSize: batch.rows };
 for (const [name, model] of Object.entries({ last, both })) {
   const similarities = model === last ? (['L2', 'L2PerToken', 'Cosine', 'Layerwise'] as const) : [];
   const objectives: AlignmentObjective[] = [
     ...similarities.map((similarity) => ({ ...aligned, similarity })),
     { ...aligned, klWeight: 0.5 },
     { ...aligned, languageModelWeight: 0.25 },
-    { similarity: 'Layerwise', klWeight: 0.5, languageModelWeight: 0.25 },
+    { ...aligned, similarity: 'Layerwise', klWeight: 0.5, languageModelWeight: 0.25 },
   ];
   for (const objective of objectives) {
     const { similarity, klWeight, languageModelWeight } = objective;
     t.test(`alignment, adapter ${name}: ${similarity}, κ = ${klWeight}, w = ${languageModelWeight}`, async (t) => {
       const adapter = vector(model.adapter.layout, 'adapter');
-      const feeds = { ...(await teacherFeeds(model, objective, adapter)), positions, tokenWeights: tokenWeights(batch) };
+      const feeds = { ...(await teacherFeeds(model, objective, adapter)), ...places, tokenWeights: tokenWeights(batch) };
       const reached = klWeight + languageModelWeight > 0 ? { adapter } : {};
       const labels = languageModelWeight > 0 ? labelled : {};
       const program = alignmentProgram(model, objective);
@@ -64,11 +65,22 @@ for (const [name, model] of Object.entries({ last, both })) {
       const emulator = vector(model.emulator.layout, 'emulator');
       const trunk = model.split.front.length > 0 ? { ids, emulator } : { hidden: await emulated(model, emulator) };
       const reference = proximalWeight > 0 ? { reference: vector(model.adapter.layout, 'reference') } : {};
-      const feeds = { ...trunk, ...reference, ...labelled, positions };
-      await checkGradient(t, model, localUpdateProgram(model, proximalWeight), feeds, model.adapter.layout);
+      const feeds = { ...trunk, ...reference, ...labelled, ...places };
+      await checkGradient(t, model, localUpdateProgram(model, { proximalWeight, batchSize: batch.rows }), feeds, model.adapter.layout);
     });
   }
 }
+
+t.test('a batch of one sequence needs no places: the same bits without', async (t) => {
+  const alone: TokenBatch = { rows: 1, length: 6, inputIds: batch.inputIds.slice(0, 6), labels: batch.labels.slice(0, 6), lengths: Int32Array.of(6), tokens: 6 };
+  const model = both;
+  const { layout } = model.adapter;
+  const feeds = { ids: tokenIds(alone), ...labelFeeds(alone), emulator: vector(model.emulator.layout, 'emulator'), parameters: vector(layout, 'parameters'), accumulated: float32(new Float32Array(layout.size)) };
+  const [without, placed] = await Promise.all(
+    [1, 2].map((batchSize) => runProgram(compute, model, localUpdateProgram(model, { proximalWeight: 0, batchSize }), { ...feeds, ...placeFeeds(alone, batchSize) })),
+  );
+  t.same(without, placed);
+});
 
 t.test('the proximal term is λ·‖(α/r)(B·A − B₀·A₀)‖², and zero at the start of the round', async (t) => {
   const model = both;
@@ -77,10 +89,10 @@ t.test('the proximal term is λ·‖(α/r)(B·A − B₀·A₀)‖², and zero a
   const reference = vector(layout, 'reference');
   const emulator = vector(model.emulator.layout, 'emulator');
   const accumulated = float32(new Float32Array(layout.size));
-  const feeds = { ids, positions, emulator, ...labelled, parameters, accumulated };
+  const feeds = { ids, ...places, emulator, ...labelled, parameters, accumulated };
   const loss = async (proximalWeight: number, from: Tensor) => {
     const term = proximalWeight > 0 ? { reference: from } : {};
-    const outputs = await runProgram(compute, model, localUpdateProgram(model, proximalWeight), { ...feeds, ...term });
+    const outputs = await runProgram(compute, model, localUpdateProgram(model, { proximalWeight, batchSize: batch.rows }), { ...feeds, ...term });
     return numbers(outputs['loss']!)[0]!;
   };
   const plain = await loss(0, reference);
@@ -95,9 +107,9 @@ t.test("KL is against the full model, also where the emulator does not keep the 
   const adapter = vector(model.adapter.layout, 'adapter');
   const parameters = vector(model.emulator.layout, 'parameters');
   const loss = async (similarity: AlignmentObjective['similarity'], klWeight: number) => {
-    const objective = { similarity, klWeight, languageModelWeight: 0 };
+    const objective = { ...aligned, similarity, klWeight };
     const vectors = { parameters, accumulated: float32(new Float32Array(parameters.data.length)), ...(klWeight > 0 ? { adapter } : {}) };
-    const feeds = { ...(await teacherFeeds(model, objective, adapter)), ...vectors, positions, tokenWeights: tokenWeights(batch) };
+    const feeds = { ...(await teacherFeeds(model, objective, adapter)), ...vectors, ...places, tokenWeights: tokenWeights(batch) };
     return numbers((await runProgram(compute, model, alignmentProgram(model, objective), feeds))['loss']!)[0]!;
   };
   const expected = (await loss('L2', 1)) - (await loss('L2', 0));
@@ -121,14 +133,14 @@ async function teacherFeeds(model: FederatedModel, { similarity }: AlignmentObje
   const { front } = model.split;
   const after = [-1, ...comparedLayers(model, similarity)];
   const reached = front.length > 0 ? { adapter } : {};
-  const states = await runProgram(compute, model, hiddenStatesProgram(model, 'teacher', after), { ids, positions, ...reached });
+  const states = await runProgram(compute, model, hiddenStatesProgram(model, 'teacher', after), { ids, ...places, ...reached });
   const teacher = comparedLayers(model, similarity).map((layer) => [teacherAfter(layer), states[hiddenAfter(layer)]!] as const);
   return { ...Object.fromEntries(teacher), ...(front.length > 0 ? { hidden: states[hiddenAfter(-1)]! } : { ids }) };
 }
 
 async function emulated(model: FederatedModel, emulator: Tensor): Promise<Tensor> {
   const end = model.split.emulator.at(-1)!;
-  const states = await runProgram(compute, model, hiddenStatesProgram(model, 'emulator', [end]), { ids, positions, emulator });
+  const states = await runProgram(compute, model, hiddenStatesProgram(model, 'emulator', [end]), { ids, ...places, emulator });
   return states[hiddenAfter(end)]!;
 }
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { Compute } from '../../worker/engine/compute.ts';
 import { float32, int32, type Tensor } from '../../worker/engine/tensor.ts';
-import { labelFeeds, padStates, tokenFeeds, type TokenBatch } from '../../worker/model/batch-feeds.ts';
+import { joinStates, labelFeeds, placeFeeds, tokenIds, type TokenBatch } from '../../worker/model/batch-feeds.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
 import { Generator } from '../../worker/model/generator.ts';
@@ -37,21 +37,22 @@ t.test('SmolLM2-135M', { skip }, async (t) => {
   const compute = new Compute({ threads: 2, provider: 'cpu' });
   t.teardown(() => compute.close());
   const adapter = float32(new Float32Array(model.adapter.layout.size));
-  const { ids, positions } = tokenFeeds(batch);
+  const ids = tokenIds(batch);
+  const places = placeFeeds(batch);
 
   t.test('loss of every token, through the stages of an evaluation', async (t) => {
     const runner = await TrunkRunner.load(compute, model, 'teacher', model.split.teacher.slice(-1));
     const states = await runner.run(texts.map(({ text, ids }) => ({ id: text, inputIds: Int32Array.from(ids) })), {});
-    const hidden = padStates(batch, states.map(([last]) => last!), model.config.hiddenSize);
+    const hidden = joinStates(states.map(([last]) => last!), model.config.hiddenSize);
     const { labelledRows, labels } = labelFeeds(batch);
-    const { nll } = await runProgram(compute, model, scoringProgram(model), { positions, hidden, adapter, labelledRows, labels });
+    const { nll } = await runProgram(compute, model, scoringProgram(model), { ...places, hidden, adapter, labelledRows, labels });
     const error = maxError(numbers(nll!), texts.flatMap(({ nll }) => nll));
     t.ok(error < TOLERANCE, `greatest error ${error}`);
   });
 
   t.test('logits of the next token', async (t) => {
-    const rows = int32(batch.lengths.map((length, row) => row * batch.length + length - 1));
-    const { logits } = await runProgram(compute, model, logitsProgram(model), { ids, positions, adapter, rows });
+    const rows = int32(batch.lengths.map((_, row) => batch.lengths.slice(0, row + 1).reduce((a, b) => a + b) - 1));
+    const { logits } = await runProgram(compute, model, logitsProgram(model), { ids, ...places, adapter, rows });
     texts.forEach(({ text, lastLogits }, row) => {
       const error = maxError(everyNth(logits!, row, logitStride), lastLogits);
       t.ok(error < TOLERANCE, `${text}: greatest error ${error}`);

@@ -6,6 +6,7 @@ import { add, div, exp, log, mul, neg, sigmoid, sqrt, square, sub, swiglu } from
 import { gatherRows } from '../../worker/engine/ops/gather.ts';
 import { gemm, matmul } from '../../worker/engine/ops/matrix.ts';
 import { rmsNorm, softmax } from '../../worker/engine/ops/normalization.ts';
+import { padRows, placesOf, unpadRows } from '../../worker/engine/ops/padding.ts';
 import { concat, reduceMean, reduceSum, reshape, split, transpose } from '../../worker/engine/ops/shape.ts';
 import { crossEntropy } from '../../worker/engine/ops/cross-entropy.ts';
 import { divergence } from '../../worker/engine/ops/divergence.ts';
@@ -35,6 +36,10 @@ const indices =
   (n: number, below: number): Make =>
   (r) =>
     int32(Int32Array.from({ length: n }, () => r.below(below)));
+const integers =
+  (shape: readonly number[], ...values: number[]): Make =>
+  () =>
+    int32(Int32Array.from(values), shape);
 const keyed =
   (key: bigint): Make =>
   () => ({ dtype: 'int64', shape: [1], data: BigInt64Array.of(key) });
@@ -93,6 +98,16 @@ const cases: Case[] = [
   ),
   { name: 'rotary', build: ([x, c, s]) => rotary(x!, c!, s!), inputs: [normal(2, 2, 3, 4), normal(2, 3, 2), normal(2, 3, 2)], wanted: [0] },
   { name: 'dropout', build: ([x, key]) => dropout(x!, 0.4, key!, 3), inputs: [normal(5, 7), keyed(11n)], wanted: [0] },
+  {
+    // Sequences of two rows and of one, in 2 × 2 cells; what padding holds is never read.
+    name: 'padRows and unpadRows',
+    build: ([x, w, cells, rowsOfCells]) => {
+      const places = placesOf(cells!, rowsOfCells!);
+      return unpadRows(mul(padRows(x!, places), w!), places);
+    },
+    inputs: [normal(3, 2), normal(1, 2), integers([3], 0, 1, 2), integers([2, 2], 0, 1, 2, -1)],
+    wanted: [0, 1],
+  },
   {
     name: 'attention, grouped heads, causal',
     build: ([q, k, v, mask]) => attention(q!, k!, v!, mask!),

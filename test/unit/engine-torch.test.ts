@@ -96,8 +96,8 @@ const builds: Readonly<Record<string, Build>> = {
 
 /** Operators without a gradient: nothing is ever trained through them. */
 const FORWARD_ONLY = ['scatterRows'];
-/** PyTorch draws other masks; test/unit/engine-gradients.test.ts checks it. */
-const WITHOUT_TORCH = ['dropout'];
+/** PyTorch draws other masks, and pads otherwise; test/unit/engine-gradients.test.ts checks these. */
+const WITHOUT_TORCH = ['dropout', 'padRows', 'unpadRows', 'placesOf'];
 /** Exported operators that cases reach through another one, which is made of them. */
 const PARTS: Readonly<Record<string, string>> = {
   zerosLike: 'scatterRows',

@@ -3,7 +3,7 @@ import { collate } from '../data/batch.ts';
 import type { Compute } from '../engine/compute.ts';
 import { float32, type Tensor } from '../engine/tensor.ts';
 import { Trainer } from '../engine/trainer.ts';
-import { dropoutFeed, labelFeeds, padStates, tokenFeeds, tokenWeights } from '../model/batch-feeds.ts';
+import { dropoutFeed, joinStates, labelFeeds, placeFeeds, tokenIds, tokenWeights } from '../model/batch-feeds.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { alignmentProgram, comparedLayers, teacherAfter } from '../model/programs/alignment.ts';
 import { weightFolder } from '../model/stored-weights.ts';
@@ -90,13 +90,12 @@ export class EmulatorAligner implements Aligner {
     const { model, spec } = this.#options;
     const width = model.config.hiddenSize;
     const { input, compared } = await this.#teacher(sequences);
-    const { ids, positions } = tokenFeeds(batch);
     const needsLogits = spec.klWeight > 0 || spec.languageModelWeight > 0;
     return {
-      positions,
-      ...(input ? { hidden: padStates(batch, input, width) } : { ids }),
+      ...placeFeeds(batch, spec.batchSize),
+      ...(input ? { hidden: joinStates(input, width) } : { ids: tokenIds(batch) }),
       tokenWeights: tokenWeights(batch),
-      ...Object.fromEntries(this.#compared.map((layer, i) => [teacherAfter(layer), padStates(batch, compared.map((states) => states[i]!), width)])),
+      ...Object.fromEntries(this.#compared.map((layer, i) => [teacherAfter(layer), joinStates(compared.map((states) => states[i]!), width)])),
       ...(needsLogits ? { adapter: ADAPTER_VARIABLE } : {}),
       ...(spec.languageModelWeight > 0 ? labelFeeds(batch) : {}),
     };

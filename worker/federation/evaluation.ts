@@ -5,7 +5,7 @@ import type { TextExample } from '../data/template.ts';
 import type { Compute, Session } from '../engine/compute.ts';
 import { float32, type Tensor } from '../engine/tensor.ts';
 import type { Evaluation, Score } from '../events.ts';
-import { labelFeeds, padStates, tokenFeeds } from '../model/batch-feeds.ts';
+import { joinStates, labelFeeds, placeFeeds } from '../model/batch-feeds.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { Generator } from '../model/generator.ts';
 import type { Trunk } from '../model/programs/hidden-states.ts';
@@ -122,8 +122,8 @@ export class ModelEvaluator implements Evaluator {
       const { labelledRows, labels } = labelFeeds(batch);
       const { outputs } = await this.#scoring.run({
         feeds: {
-          positions: tokenFeeds(batch).positions,
-          hidden: padStates(batch, states.map(([last]) => last!), model.config.hiddenSize),
+          ...placeFeeds(batch),
+          hidden: joinStates(states.map(([last]) => last!), model.config.hiddenSize),
           adapter: vectors.adapter,
           labelledRows,
           labels,

@@ -4,7 +4,7 @@ import type { Sequence } from '../data/sequence.ts';
 import type { Compute } from '../engine/compute.ts';
 import { float32, type Tensor } from '../engine/tensor.ts';
 import { Trainer } from '../engine/trainer.ts';
-import { dropoutFeed, labelFeeds, padStates, tokenFeeds } from '../model/batch-feeds.ts';
+import { dropoutFeed, joinStates, labelFeeds, placeFeeds, tokenIds } from '../model/batch-feeds.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { localUpdateProgram } from '../model/programs/local-update.ts';
 import { weightFolder } from '../model/stored-weights.ts';
@@ -47,7 +47,7 @@ export class AdapterTrainer {
   static async load(options: AdapterTrainerOptions): Promise<AdapterTrainer> {
     const { compute, model, spec } = options;
     // The term is in every micro-batch's graph and must count once a step.
-    const program = localUpdateProgram(model, spec.proximalWeight / spec.gradientAccumulation);
+    const program = localUpdateProgram(model, { ...spec, proximalWeight: spec.proximalWeight / spec.gradientAccumulation });
     const gradient = await compute.load(program, weightFolder(model.weights), 'often');
     const trainer = await Trainer.create(compute, gradient, model.adapter.layout.size, spec.optimizer, 'client');
     const last = model.split.emulator.at(-1)!;
@@ -108,12 +108,11 @@ export class AdapterTrainer {
 
   #feeds(sequences: readonly Sequence[], batch: ReturnType<typeof collate>, states: ReadonlyMap<string, Float32Array>): Record<string, Tensor | string> {
     const { model, spec } = this.#options;
-    const { ids, positions } = tokenFeeds(batch);
     const trunk = this.#emulator
-      ? { hidden: padStates(batch, sequences.map(({ id }) => states.get(id)!), model.config.hiddenSize) }
-      : { ids, emulator: EMULATOR_VARIABLE };
+      ? { hidden: joinStates(sequences.map(({ id }) => states.get(id)!), model.config.hiddenSize) }
+      : { ids: tokenIds(batch), emulator: EMULATOR_VARIABLE };
     return {
-      positions,
+      ...placeFeeds(batch, spec.batchSize),
       ...trunk,
       ...labelFeeds(batch, spec.gradientAccumulation),
       ...(spec.proximalWeight > 0 ? { reference: REFERENCE_VARIABLE } : {}),

@@ -16,17 +16,34 @@ export interface TokenBatch {
   readonly tokens: number;
 }
 
-/** Inputs `ids` [rows, length] (int32) and `positions` [rows, length]. With padding on the right, causality alone hides it. */
-export function tokenFeeds({ rows, length, inputIds }: TokenBatch): { ids: Tensor; positions: Tensor } {
-  const positions = Float32Array.from({ length: rows * length }, (_, i) => i % length);
-  return { ids: int32(inputIds, [rows, length]), positions: float32(positions, [rows, length]) };
+/** Input `ids` [tokens] (int32): the sequences' tokens one after the other, without padding. */
+export function tokenIds(batch: TokenBatch): Tensor {
+  return int32(realCells(batch).map((cell) => batch.inputIds[cell]!));
 }
 
-/** Input `tokenWeights` [rows·length]: 1/tokens on real tokens, 0 on padding. */
-export function tokenWeights({ rows, length, lengths, tokens }: TokenBatch): Tensor {
-  const weights = new Float32Array(rows * length);
-  lengths.forEach((real, row) => weights.fill(1 / tokens, row * length, row * length + real));
-  return float32(weights);
+/**
+ * Inputs `positions` [rows, length], and where tokens lie among them: `cells` [tokens] and `rowsOfCells` [rows, length] (int32). With
+ * padding on the right, causality alone hides it. A batch of one sequence has no padding: a graph that is made for such takes
+ * `positions` only.
+ */
+export function placeFeeds(batch: TokenBatch, batchSize?: number): Record<string, Tensor> {
+  const { rows, length } = batch;
+  const positions = float32(Float32Array.from({ length: rows * length }, (_, i) => i % length), [rows, length]);
+  if (batchSize === 1) return { positions };
+  const cells = realCells(batch);
+  const rowsOfCells = new Int32Array(rows * length).fill(-1);
+  cells.forEach((cell, row) => (rowsOfCells[cell] = row));
+  return { positions, cells: int32(cells), rowsOfCells: int32(rowsOfCells, [rows, length]) };
+}
+
+/** The cells of [rows, length] that hold a token, in order. */
+function realCells({ length, lengths }: TokenBatch): Int32Array {
+  return Int32Array.from([...lengths].flatMap((real, row) => Array.from({ length: real }, (_, i) => row * length + i)));
+}
+
+/** Input `tokenWeights` [tokens]: 1/tokens each. */
+export function tokenWeights({ tokens }: TokenBatch): Tensor {
+  return float32(new Float32Array(tokens).fill(1 / tokens));
 }
 
 export interface LabelFeeds {
@@ -39,23 +56,29 @@ export interface LabelFeeds {
  * Inputs `labelledRows`, `labels` and `labelWeights` [labelled]: the rows whose next token carries loss. The weights make the
  * loss a mean over labelled tokens, divided by `share` (the number of micro-batches of a step).
  */
-export function labelFeeds({ length, labels }: TokenBatch, share = 1): LabelFeeds {
+export function labelFeeds(batch: TokenBatch, share = 1): LabelFeeds {
+  const { length, labels } = batch;
   const rows: number[] = [];
   const targets: number[] = [];
-  labels.forEach((label, i) => {
-    if (label < 0 || i % length === 0) return;
-    rows.push(i - 1);
+  realCells(batch).forEach((cell, row) => {
+    const label = labels[cell]!;
+    if (label < 0 || cell % length === 0) return;
+    rows.push(row - 1);
     targets.push(label);
   });
   const weights = new Float32Array(rows.length).fill(1 / (rows.length * share));
   return { labelledRows: int32(Int32Array.from(rows)), labels: int32(Int32Array.from(targets)), labelWeights: float32(weights) };
 }
 
-/** Puts each row's states [its tokens, width] into [rows·length, width], zero on padding. */
-export function padStates({ rows, length }: TokenBatch, states: readonly Float32Array[], width: number): Tensor {
-  const padded = new Float32Array(rows * length * width);
-  states.forEach((state, row) => padded.set(state, row * length * width));
-  return float32(padded, [rows * length, width]);
+/** The states [its tokens, width] of sequences, one below the other: [tokens, width]. */
+export function joinStates(states: readonly Float32Array[], width: number): Tensor {
+  const joined = new Float32Array(states.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
+  for (const state of states) {
+    joined.set(state, offset);
+    offset += state.length;
+  }
+  return float32(joined, [joined.length / width, width]);
 }
 
 /** Input `dropoutKey` [1]: new for every step, and the same when the step is repeated. */

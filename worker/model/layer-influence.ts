@@ -1,6 +1,6 @@
 import type { Compute } from '../engine/compute.ts';
 import { float32 } from '../engine/tensor.ts';
-import { tokenFeeds, type TokenBatch } from './batch-feeds.ts';
+import { placeFeeds, tokenIds, type TokenBatch } from './batch-feeds.ts';
 import type { FederatedModel } from './federated-model.ts';
 import { influenceOf, influenceProgram } from './programs/influence.ts';
 import { weightFolder } from './stored-weights.ts';
@@ -15,10 +15,9 @@ export async function layerInfluence(compute: Compute, model: FederatedModel, ba
   const total = batches.reduce((sum, { tokens, rows }) => sum + tokens - rows, 0);
   const influence = teacher.map(() => 0);
   for (const batch of batches) {
-    const weights = new Float32Array(batch.rows * batch.length);
-    batch.lengths.forEach((length, row) => weights.fill(1 / total, row * batch.length + 1, row * batch.length + length));
+    const weights = [...batch.lengths].flatMap((length) => Array.from({ length }, (_, i) => (i === 0 ? 0 : 1 / total)));
     const { outputs } = await session.run({
-      feeds: { ...tokenFeeds(batch), tokenWeights: float32(weights) },
+      feeds: { ids: tokenIds(batch), ...placeFeeds(batch), tokenWeights: float32(Float32Array.from(weights)) },
       fetch: teacher.map(influenceOf),
     });
     teacher.forEach((layer, i) => (influence[i]! += Number(outputs[influenceOf(layer)]!.data[0])));

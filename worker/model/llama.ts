@@ -4,7 +4,9 @@ import { add, swiglu } from '../engine/ops/elementwise.ts';
 import { gatherRows } from '../engine/ops/gather.ts';
 import { gemm } from '../engine/ops/matrix.ts';
 import { rmsNorm } from '../engine/ops/normalization.ts';
+import { padRows, unpadRows, type Places } from '../engine/ops/padding.ts';
 import { concat, reshape, split, transpose } from '../engine/ops/shape.ts';
+import type { Dim } from '../engine/tensor.ts';
 import type { DecoderConfig } from './config.ts';
 import type { LoraGroups } from './lora-graph.ts';
 import type { Positions } from './positions.ts';
@@ -18,6 +20,8 @@ export interface DecoderPass {
   readonly config: DecoderConfig;
   readonly weight: WeightSource;
   readonly positions: Positions;
+  /** Where rows lie among the positions; null where none of these is padding, and row follows row. */
+  readonly places: Places | null;
   /** LoRA of a layer, by its index in the full model. */
   readonly lora: (layer: number) => LoraGroups | undefined;
 }
@@ -34,12 +38,12 @@ export interface LayerOptions {
   readonly cache?: LayerCache;
 }
 
-/** h[ids]: [batch, length] token ids to rows [batch·length, hidden]. */
+/** h[ids]: token ids, [rows] or [batch, length], to rows [rows, hidden]. */
 export function embed({ weight }: DecoderPass, ids: Value): Value {
   return gatherRows(weight('model.embed_tokens.weight'), reshape(ids, ['rows']));
 }
 
-/** One decoder layer on rows h [batch·length, hidden]: h + attention(norm(h)), then + mlp(norm(·)). */
+/** One decoder layer on rows h [rows, hidden]: h + attention(norm(h)), then + mlp(norm(·)). */
 export function decoderLayer(pass: DecoderPass, layer: number, h: Value, options: LayerOptions = {}): { h: Value; cache: LayerCache } {
   const { config, weight } = pass;
   const name = `model.layers.${layer}`;
@@ -51,18 +55,20 @@ export function decoderLayer(pass: DecoderPass, layer: number, h: Value, options
 }
 
 function selfAttention(pass: DecoderPass, layer: number, x: Value, options: LayerOptions): { output: Value; cache: LayerCache } {
-  const { config, positions } = pass;
+  const { config, positions, places } = pass;
   const { heads, keyValueHeads, headDim } = config;
   const [batch, length] = positions.queries.shape as [string, string];
   const [q, k, v] = project(pass, layer, 'self_attn', ['q_proj', 'k_proj', 'v_proj'], x) as [Value, Value, Value];
-  const perHead = (rows: Value, count: number) => transpose(reshape(rows, [batch, length, count, headDim]), [0, 2, 1, 3]);
+  const perHead = (rows: Value, count: number) =>
+    transpose(reshape(places ? padRows(rows, places) : rows, [batch, length, count, headDim]), [0, 2, 1, 3]);
 
   const rotated = rotary(perHead(k, keyValueHeads), positions.cos, positions.sin);
   const keys = options.cache ? concat([options.cache.keys, rotated], 2, positions.keyLength) : rotated;
   const values = options.cache ? concat([options.cache.values, perHead(v, keyValueHeads)], 2, positions.keyLength) : perHead(v, keyValueHeads);
   const o = attention(rotary(perHead(q, heads), positions.cos, positions.sin), keys, values, positions.mask);
 
-  const rows = reshape(transpose(o, [0, 2, 1, 3]), [x.shape[0]!, heads * headDim]);
+  const joined = (rows: Dim) => reshape(transpose(o, [0, 2, 1, 3]), [rows, heads * headDim]);
+  const rows = places ? unpadRows(joined('cells'), places) : joined(x.shape[0]!);
   const [output] = project(pass, layer, 'self_attn', ['o_proj'], options.rows ? gatherRows(rows, options.rows) : rows) as [Value];
   return { output, cache: { keys, values } };
 }

@@ -1,6 +1,6 @@
 import type { Compute, Session } from '../engine/compute.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { tokenFeeds, type TokenBatch } from './batch-feeds.ts';
+import { placeFeeds, tokenIds, type TokenBatch } from './batch-feeds.ts';
 import type { FederatedModel } from './federated-model.ts';
 import { hiddenAfter, hiddenStatesProgram, type Trunk } from './programs/hidden-states.ts';
 import { weightFolder } from './stored-weights.ts';
@@ -78,13 +78,13 @@ export class TrunkRunner {
   async run(pack: readonly TokenSequence[], vectors: TrunkVectors): Promise<HiddenStates[]> {
     const batch = unlabelledBatch(pack);
     const names = this.#after.map(hiddenAfter);
-    const { outputs } = await this.#session.run({ feeds: { ...tokenFeeds(batch), ...vectors }, fetch: names });
-    return pack.map(({ inputIds }, row) =>
-      names.map((name) => {
-        const start = row * batch.length * this.#width;
-        return (outputs[name]!.data as Float32Array).slice(start, start + inputIds.length * this.#width);
-      }),
-    );
+    const { outputs } = await this.#session.run({ feeds: { ids: tokenIds(batch), ...placeFeeds(batch), ...vectors }, fetch: names });
+    let end = 0;
+    return pack.map(({ inputIds }) => {
+      const start = end;
+      end += inputIds.length * this.#width;
+      return names.map((name) => (outputs[name]!.data as Float32Array).slice(start, end));
+    });
   }
 }
 

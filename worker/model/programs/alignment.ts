@@ -16,6 +16,8 @@ export interface AlignmentObjective {
   readonly klWeight: number;
   /** w: the loss is (1 − w)·sim + κ·KL + w·CE. */
   readonly languageModelWeight: number;
+  /** Sequences of a batch. */
+  readonly batchSize: number;
 }
 
 /** Name of the input with the teacher's hidden states after the given layer. */
@@ -37,13 +39,12 @@ export function comparedLayers({ split }: FederatedModel, similarity: Similarity
  *   (1 − w)·sim(h_E, h_T) + κ·KL(z_T ‖ z_E) + w·CE(z_E, labels)
  * h_T is an input, computed once a sequence. z_T and z_E share the adapter, which is fixed here, and the head.
  *
- * Inputs: `positions` [batch, length]; `ids` [batch, length], or `hidden` [rows, hidden] from the adapter's front layers;
- * `teacher.L` [rows, hidden]; `tokenWeights` [rows]: 1/tokens on real tokens, 0 on padding; `parameters`, `accumulated`
- * [emulator]; with κ or w `adapter`; with w `labelledRows`, `labels` [labelled] (int32) and `labelWeights` [labelled].
+ * Inputs: `positions` and places (beginPass); `ids` [rows], or `hidden` [rows, hidden] from the adapter's front layers;
+ * `teacher.L` [rows, hidden]; `tokenWeights` [rows]: 1/tokens; `parameters`, `accumulated` [emulator]; with κ or w `adapter`; with w `labelledRows`, `labels` [labelled] (int32) and `labelWeights` [labelled].
  * Outputs: `loss` [], `gradient` [emulator].
  */
 export function alignmentProgram(model: FederatedModel, objective: AlignmentObjective): Graph {
-  const { similarity, klWeight, languageModelWeight } = objective;
+  const { similarity, klWeight, languageModelWeight, batchSize } = objective;
   const graph = new Graph();
   const { emulator, tail, front } = model.split;
   const teacherEnd = model.split.teacher.at(-1)!;
@@ -51,7 +52,7 @@ export function alignmentProgram(model: FederatedModel, objective: AlignmentObje
   const { parameters, lora: emulatorLora } = trainedLora(graph, model.emulator);
   const adapterLora = loraOfPart(needsLogits ? vectorInput(graph, ADAPTER, model.adapter) : undefined, model.adapter);
   const weight = storedWeights(graph, model.weights);
-  const pass = beginPass(graph, model, (layer) => (tail.includes(layer) ? adapterLora : emulatorLora)(layer), weight);
+  const pass = beginPass(graph, model, (layer) => (tail.includes(layer) ? adapterLora : emulatorLora)(layer), { batchSize, weight });
   const hidden = ['rows', model.config.hiddenSize];
   const tokenWeights = graph.input('tokenWeights', 'float32', ['rows']);
 

@@ -40,6 +40,7 @@ export function decodingProgram(model: FederatedModel, trunk: Trunk): Graph {
     config,
     weight: storedWeights(graph, model.weights),
     positions: positionsOf(graph, config, queries, keys),
+    places: null,
     lora: (layer) => (trunkLayers.includes(layer) ? emulator : adapter)(layer),
   };
 

@@ -12,9 +12,8 @@ export function hiddenAfter(layer: number): string {
 }
 
 /**
- * Token ids to the hidden states after layers of the trunk, without a tape. Inputs: `ids` (int32) and `positions` (float32)
- * [batch, length]; `adapter` if the adapter has front layers; `emulator` for the emulator. Output `hidden.L` [batch·length, hidden]
- * for each layer L of `after` (indices in the full model; −1 is the trunk's own input).
+ * Token ids to the hidden states after layers of the trunk, without a tape. Inputs: `ids` [rows], `positions` and places
+ * (beginPass); `adapter` if the adapter has front layers; `emulator` for the emulator. Output `hidden.L` [rows, hidden] for each layer L of `after` (indices in the full model; −1 is the trunk's own input).
  */
 export function hiddenStatesProgram(model: FederatedModel, trunk: Trunk, after: readonly number[]): Graph {
   const graph = new Graph();

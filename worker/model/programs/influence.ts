@@ -13,7 +13,7 @@ export function influenceOf(layer: number): string {
 /**
  * How much each teacher layer changes what passes through it (block influence, ShortGPT, arXiv 2403.03853):
  *   Σ_i w_i·(1 − cos(x_i, layer(x_i)))
- * Inputs: `ids` (int32), `positions` [batch, length]; `tokenWeights` [rows]. Output `influence.L` [] for each teacher layer.
+ * Inputs: `ids` [rows], `positions` and places (beginPass); `tokenWeights` [rows]. Output `influence.L` [] for each teacher layer.
  */
 export function influenceProgram(model: FederatedModel): Graph {
   const graph = new Graph();

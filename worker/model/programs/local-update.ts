@@ -9,22 +9,29 @@ import { finalNorm, head } from '../llama.ts';
 import { loraOf, type LoraGroups } from '../lora-graph.ts';
 import { beginPass, embedInput, EMULATOR, labelInputs, loraOfPart, runLayers, trainedLora, vectorInput } from './pass.ts';
 
+export interface LocalObjective {
+  /** λ. */
+  readonly proximalWeight: number;
+  /** Sequences of a micro-batch. */
+  readonly batchSize: number;
+}
+
 /**
  * Gradient of a client's loss with respect to the adapter's LoRA (method, "tune the adapter"):
  *   CE(labels) + λ · Σ_W ‖(α/r)·(B·A − B₀·A₀)‖²
  * With the adapter last, the emulator's output is an input, since no gradient flows into the emulator. With adapter layers at both
  * ends the gradient crosses the frozen emulator, which then is part of the graph.
  *
- * Inputs: `positions` [batch, length]; `hidden` [rows, hidden], or `ids` [batch, length] and `emulator`; `labelledRows`, `labels`,
+ * Inputs: `positions` and places (beginPass); `hidden` [rows, hidden], or `ids` [rows] and `emulator`; `labelledRows`, `labels`,
  * `labelWeights` [labelled]; `parameters`, `accumulated` [adapter]; with λ `reference` [adapter], the round's start.
  * Outputs: `loss` [], `gradient` [adapter].
  */
-export function localUpdateProgram(model: FederatedModel, proximalWeight: number): Graph {
+export function localUpdateProgram(model: FederatedModel, { proximalWeight, batchSize }: LocalObjective): Graph {
   const graph = new Graph();
   const { front, emulator, tail } = model.split;
   const { parameters, lora: adapterLora } = trainedLora(graph, model.adapter);
   const emulatorLora = loraOfPart(front.length > 0 ? vectorInput(graph, EMULATOR, model.emulator) : undefined, model.emulator);
-  const pass = beginPass(graph, model, (layer) => (emulator.includes(layer) ? emulatorLora : adapterLora)(layer));
+  const pass = beginPass(graph, model, (layer) => (emulator.includes(layer) ? emulatorLora : adapterLora)(layer), { batchSize });
   const { rows, labels, weights } = labelInputs(graph);
 
   const h =

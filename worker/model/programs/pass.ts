@@ -1,4 +1,5 @@
 import type { Graph, Value } from '../../engine/graph.ts';
+import { placesOf, type Places } from '../../engine/ops/padding.ts';
 import { PARAMETERS } from '../../engine/trainer.ts';
 import type { FederatedModel, LoraPart } from '../federated-model.ts';
 import { loraOf } from '../lora-graph.ts';
@@ -33,14 +34,29 @@ export function trainedLora(graph: Graph, part: LoraPart): { parameters: Value; 
   return { parameters, lora: loraOf(parameters, part.layout, part.scale, dropped) };
 }
 
-/** Begins a pass over whole sequences: `positions` [batch, length] serve queries and keys alike. */
-export function beginPass(graph: Graph, model: FederatedModel, lora: DecoderPass['lora'], weight: WeightSource = storedWeights(graph, model.weights)): DecoderPass {
+export interface PassOptions {
+  /** Sequences in every batch, if that is known: a single one has no padding. */
+  readonly batchSize?: number;
+  readonly weight?: WeightSource;
+}
+
+/**
+ * Begins a pass over whole sequences. Inputs: `positions` [batch, length] serve queries and keys alike; unless batches have one sequence,
+ * `cells` [rows] and `rowsOfCells` [batch, length] (int32) say where among them each row lies.
+ */
+export function beginPass(graph: Graph, model: FederatedModel, lora: DecoderPass['lora'], options: PassOptions = {}): DecoderPass {
+  const { batchSize, weight = storedWeights(graph, model.weights) } = options;
   const positions = graph.input(POSITIONS, 'float32', ['batch', 'length']);
-  return { graph, config: model.config, weight, positions: positionsOf(graph, model.config, positions, positions), lora };
+  const places = batchSize === 1 ? null : placesInput(graph);
+  return { graph, config: model.config, weight, positions: positionsOf(graph, model.config, positions, positions), places, lora };
+}
+
+export function placesInput(graph: Graph): Places {
+  return placesOf(graph.input('cells', 'int32', ['rows']), graph.input('rowsOfCells', 'int32', ['batch', 'length']));
 }
 
 export function embedInput(pass: DecoderPass): Value {
-  return embed(pass, pass.graph.input(IDS, 'int32', ['batch', 'length']));
+  return embed(pass, pass.graph.input(IDS, 'int32', ['rows']));
 }
 
 /** Runs decoder layers in order; `options` applies to the last of them. */

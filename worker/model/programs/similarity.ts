@@ -5,7 +5,7 @@ import { reduceSum } from '../../engine/ops/shape.ts';
 /** How far the emulator's hidden states are from the teacher's. */
 export type Similarity = 'L2' | 'L2PerToken' | 'Cosine' | 'Layerwise';
 
-/** Keeps the rows of padding, which are all zero, from dividing by zero; far below the norm of any real token. */
+/** Keeps a token whose states are all zero from dividing by zero; far below the norm of any real one. */
 const TINY = 1e-6;
 
 type Measure = (hE: Value, hT: Value, tokenWeights: Value) => Value;
@@ -16,7 +16,7 @@ const squaredNorm = (x: Value): Value => reduceSum(square(x), [1], false);
 const perToken: Measure = (hE, hT, w) => reduceSum(mul(w, div(squaredNorm(sub(hE, hT)), add(squaredNorm(hT), TINY))), [0], false);
 
 /**
- * hE, hT [rows, hidden]; tokenWeights [rows], 1/tokens on real tokens and 0 on padding. Yields a scalar.
+ * hE, hT [rows, hidden]; tokenWeights [rows], 1/tokens. Yields a scalar.
  * - L2 (the paper's): mean(((h_T − h_E)/rms(h_T))²) = Σ‖h_T − h_E‖² / Σ‖h_T‖², with one rms for the whole tensor.
  * - L2PerToken: each token by its own norm, so that the attention sink does not drown the others.
  * - Cosine: −mean cos(h_E, h_T).

@@ -1,0 +1,45 @@
+import { plain, type Value } from '../graph.ts';
+import { cast } from './cast.ts';
+import { mul } from './elementwise.ts';
+import { reshape } from './shape.ts';
+
+/**
+ * Where the tokens of a batch lie once its sequences are padded to equal length. Only attention needs them so; all else is computed on
+ * rows of real tokens, one sequence after the other.
+ */
+export interface Places {
+  /** The cell of each row: [rows] (int32), as indices into [batch·length]. */
+  readonly cells: Value;
+  /** The row of each cell: [cells] (int32), −1 on padding. */
+  readonly rows: Value;
+  /** 1 where a cell holds a row, 0 on padding: [cells, 1]. */
+  readonly filled: Value;
+}
+
+/** From `cells` [rows] and `rowsOfCells` [batch, length] (both int32). */
+export function placesOf(cells: Value, rowsOfCells: Value): Places {
+  const { graph } = cells;
+  const rows = reshape(rowsOfCells, ['cells']);
+  const column = graph.apply('Unsqueeze', [rows, graph.integers(1)], 'int32', ['cells', 1]);
+  const zero = graph.constant({ dtype: 'int32', shape: [], data: Int32Array.of(0) });
+  return { cells, rows, filled: cast(graph.apply('GreaterOrEqual', [column, zero], 'bool', ['cells', 1]), 'float32') };
+}
+
+/**
+ * x [rows, d] to [cells, d]. Padding holds the values of some row: what is computed of it must not reach a result. Its gradient is then
+ * zero, and is not read.
+ */
+export function padRows(x: Value, { cells, rows }: Places): Value {
+  const padded = take(x, rows);
+  return x.graph.differentiable([x], padded, (dy) => [plain(take(dy, cells))]);
+}
+
+/** The rows [rows, d] of x [cells, d]. The gradient of padding is zero. */
+export function unpadRows(x: Value, { cells, rows, filled }: Places): Value {
+  return x.graph.differentiable([x], take(x, cells), (dy) => [plain(mul(take(dy, rows), filled))]);
+}
+
+/** x[index]; an index of −1 takes the last row. */
+function take(x: Value, index: Value): Value {
+  return x.graph.apply('Gather', [x, index], x.dtype, [index.shape[0]!, ...x.shape.slice(1)], { axis: 0 });
+}

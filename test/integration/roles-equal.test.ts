@@ -155,8 +155,11 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     const { job, redis } = await pods(t);
     const server = await job.start('server');
     const clients = await Promise.all([job.start('client'), job.start('client')]);
-    await server.says(/has reported/, { round: 2 });
+    await clients[0]?.says(/trains for a client/, { round: 2 });
+    // So that the round cannot be over before Redis is.
+    for (const client of clients) client.kill('SIGSTOP');
     await redis.restart();
+    for (const client of clients) client.kill('SIGCONT');
     const { code, termination } = await server.ended;
     t.equal(code, 130);
     t.match(JSON.parse(termination), { reason: 'Interrupted', message: /gone from Redis/ });

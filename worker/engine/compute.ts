@@ -76,8 +76,7 @@ export class Compute {
    */
   async load(graph: Graph, weightFolder: string | null = null, use: 'often' | 'seldom' = 'seldom'): Promise<Session> {
     const session = this.#nextSession++;
-    const weightBytes = [...graph.weights.values()].reduce((sum, { bytes }) => sum + bytes, 0);
-    const options: SessionOptions = { ...this.#options, weightFolder, prepack: use === 'often' && weightBytes <= PREPACKED_BYTES };
+    const options: SessionOptions = { ...this.#options, weightFolder, prepack: use === 'often' && graph.weightBytes <= PREPACKED_BYTES };
     await this.#ask<null>({ kind: 'load', session, model: encodeModel(graph), options }).catch((cause: unknown) => {
       throw this.#options.provider === 'cuda' && cause instanceof Error ? withoutCuda(cause) : cause;
     });

@@ -116,6 +116,20 @@ export class Graph {
     });
   }
 
+  /** Bytes of its weights in their files; what two of them share counts once. */
+  get weightBytes(): number {
+    let bytes = 0;
+    for (const stored of Map.groupBy(this.weights.values(), ({ file }) => file).values()) {
+      let end = 0;
+      for (const weight of stored.toSorted((a, b) => a.offset - b.offset)) {
+        const next = Math.max(end, weight.offset + weight.bytes);
+        bytes += next - Math.max(end, weight.offset);
+        end = next;
+      }
+    }
+    return bytes;
+  }
+
   /** The size of a named dimension as an int64 vector of one element, read off the first input that has it. */
   dimension(name: string): Value {
     return this.#once(`dimension:${name}`, () => {

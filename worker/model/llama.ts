@@ -1,5 +1,6 @@
 import type { Graph, Value } from '../engine/graph.ts';
 import { attention, rotary } from '../engine/ops/attention.ts';
+import { cast } from '../engine/ops/cast.ts';
 import { add, swiglu } from '../engine/ops/elementwise.ts';
 import { gatherRows } from '../engine/ops/gather.ts';
 import { gemm } from '../engine/ops/matrix.ts';
@@ -11,7 +12,7 @@ import type { DecoderConfig } from './config.ts';
 import type { LoraGroups } from './lora-graph.ts';
 import type { Positions } from './positions.ts';
 
-/** A frozen or trainable weight by its canonical name, e.g. `model.layers.3.mlp.up_proj.weight`, as float32. */
+/** A frozen or trainable weight by its canonical name, e.g. `model.layers.3.mlp.up_proj.weight`, in the type it is stored in. */
 export type WeightSource = (name: string) => Value;
 
 /** What all layers of a pass share. */
@@ -38,19 +39,24 @@ export interface LayerOptions {
   readonly cache?: LayerCache;
 }
 
-/** h[ids]: token ids, [rows] or [batch, length], to rows [rows, hidden]. */
+/** Embedding of token ids, [rows] or [batch, length], as rows [rows, hidden]. Only these rows of the table are read and widened. */
 export function embed({ weight }: DecoderPass, ids: Value): Value {
-  return gatherRows(weight('model.embed_tokens.weight'), reshape(ids, ['rows']));
+  return cast(gatherRows(weight('model.embed_tokens.weight'), reshape(ids, ['rows'])), 'float32');
+}
+
+/** A weight as it is computed with. */
+function widened({ weight }: DecoderPass, name: string): Value {
+  return cast(weight(name), 'float32');
 }
 
 /** One decoder layer on rows h [rows, hidden]: h + attention(norm(h)), then + mlp(norm(·)). */
 export function decoderLayer(pass: DecoderPass, layer: number, h: Value, options: LayerOptions = {}): { h: Value; cache: LayerCache } {
-  const { config, weight } = pass;
+  const { config } = pass;
   const name = `model.layers.${layer}`;
-  const attended = selfAttention(pass, layer, rmsNorm(h, weight(`${name}.input_layernorm.weight`), config.rmsNormEpsilon), options);
+  const attended = selfAttention(pass, layer, rmsNorm(h, widened(pass, `${name}.input_layernorm.weight`), config.rmsNormEpsilon), options);
   const residual = options.rows ? gatherRows(h, options.rows) : h;
   const h1 = add(residual, attended.output);
-  const h2 = add(h1, mlp(pass, layer, rmsNorm(h1, weight(`${name}.post_attention_layernorm.weight`), config.rmsNormEpsilon)));
+  const h2 = add(h1, mlp(pass, layer, rmsNorm(h1, widened(pass, `${name}.post_attention_layernorm.weight`), config.rmsNormEpsilon)));
   return { h: h2, cache: attended.cache };
 }
 
@@ -84,15 +90,15 @@ function mlp(pass: DecoderPass, layer: number, x: Value): Value {
  * product serves them all.
  */
 function project(pass: DecoderPass, layer: number, block: string, projections: readonly string[], x: Value): Value[] {
-  const { config, weight } = pass;
+  const { config } = pass;
   const group = pass.lora(layer)?.get(projections[0]!);
   const adapted = group ? projections.filter((projection) => group.b.has(projection)) : [];
   const low = group && adapted.length > 0 ? gemm(group.dropout(x), group.a, { transB: true, alpha: group.scale }) : undefined;
   const lows = low ? split(low, 1, adapted.map(() => group!.rank)) : [];
   return projections.map((projection) => {
     const name = `model.layers.${layer}.${block}.${projection}`;
-    const y = gemm(x, weight(`${name}.weight`), { transB: true });
-    const biased = hasBias(config, projection) ? add(y, weight(`${name}.bias`)) : y;
+    const y = gemm(x, widened(pass, `${name}.weight`), { transB: true });
+    const biased = hasBias(config, projection) ? add(y, widened(pass, `${name}.bias`)) : y;
     const place = adapted.indexOf(projection);
     return place < 0 ? biased : gemm(lows[place]!, group!.b.get(projection)!, { c: biased });
   });
@@ -104,13 +110,13 @@ function hasBias(config: DecoderConfig, projection: string): boolean {
 }
 
 /** The rows the vocabulary's head reads: RMS norm of the last hidden states. */
-export function finalNorm({ config, weight }: DecoderPass, h: Value): Value {
-  return rmsNorm(h, weight('model.norm.weight'), config.rmsNormEpsilon);
+export function finalNorm(pass: DecoderPass, h: Value): Value {
+  return rmsNorm(h, widened(pass, 'model.norm.weight'), pass.config.rmsNormEpsilon);
 }
 
 /** The vocabulary's head [vocabulary, hidden]. */
-export function head({ config, weight }: DecoderPass): Value {
-  return weight(headName(config));
+export function head(pass: DecoderPass): Value {
+  return widened(pass, headName(pass.config));
 }
 
 /** The head's weight; the embedding itself where the two are tied. */

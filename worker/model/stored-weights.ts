@@ -1,6 +1,5 @@
 import { dirname, relative, sep } from 'node:path';
 import type { Graph, Value } from '../engine/graph.ts';
-import { cast } from '../engine/ops/cast.ts';
 import type { DType } from '../engine/tensor.ts';
 import type { FloatDtype } from './float-formats.ts';
 import type { WeightIndex } from './weights.ts';
@@ -17,10 +16,7 @@ export function weightFolder(weights: WeightIndex): string {
 
 const GRAPH_DTYPES = { F32: 'float32', BF16: 'bfloat16', F16: 'float16' } as const satisfies Record<FloatDtype, DType>;
 
-/**
- * Frozen weights read in place from the model's files, or of one the rows [from, to), which lie together; half precisions are widened to
- * float32, in which all is computed.
- */
+/** Frozen weights read in place from the model's files, or of one the rows [from, to), which lie together. */
 export function storedWeights(graph: Graph, weights: WeightIndex): (name: string, rows?: readonly [from: number, to: number]) => Value {
   const folder = weightFolder(weights);
   return (name, rows) => {
@@ -30,6 +26,6 @@ export function storedWeights(graph: Graph, weights: WeightIndex): (name: string
     const [from, to] = rows ?? [0, shape[0]!];
     const rowBytes = bytes / shape[0]!;
     const place = { file: relative(folder, file), offset: offset + from * rowBytes, bytes: (to - from) * rowBytes };
-    return cast(graph.weight(rows ? `${name}[${from}:${to}]` : name, GRAPH_DTYPES[dtype], [to - from, ...shape.slice(1)], place), 'float32');
+    return graph.weight(rows ? `${name}[${from}:${to}]` : name, GRAPH_DTYPES[dtype], [to - from, ...shape.slice(1)], place);
   };
 }

@@ -3,6 +3,7 @@ import { PREPACKED_BYTES } from '../engine/compute.ts';
 import { divergenceElements } from '../engine/ops/divergence.ts';
 import type { DecoderConfig } from '../model/config.ts';
 import type { FederatedModel, LoraPart } from '../model/federated-model.ts';
+import { headName } from '../model/llama.ts';
 import { weightsOf } from './weight-bytes.ts';
 
 /*
@@ -148,7 +149,7 @@ function processBytes({ sessions }: Demand): number {
 
 /** What a process has resident: each session maps its weights anew, and half-precision ones are widened into memory of its own. */
 function residentWeights(model: FederatedModel, sessions: readonly Session[]): number {
-  return sessions.flatMap((session) => sessionWeights(model, session)).reduce((sum, { values }) => sum + values * FLOAT_BYTES, 0);
+  return sessions.flatMap((session) => sessionWeights(model, session)).reduce((sum, { resident }) => sum + resident, 0);
 }
 
 /** The same over all processes of a machine: pages of one file are there once, however often they are mapped. */
@@ -156,9 +157,9 @@ function sharedWeights(model: FederatedModel, sessions: readonly Session[]): num
   const mapped = new Map<string, number>();
   let own = 0;
   for (const session of sessions) {
-    for (const { name, values, stored } of sessionWeights(model, session)) {
-      if (stored === 'F32') mapped.set(name, values * FLOAT_BYTES);
-      else own += values * FLOAT_BYTES;
+    for (const { name, resident, widened } of sessionWeights(model, session)) {
+      if (widened) own += resident;
+      else mapped.set(name, resident);
     }
   }
   return own + [...mapped.values()].reduce((sum, bytes) => sum + bytes, 0);
@@ -172,17 +173,19 @@ function packedWeights(model: FederatedModel, session: Session): number {
   const weights = sessionWeights(model, session);
   const stored = weights.reduce((sum, { bytes }) => sum + bytes, 0);
   if (!session.trains || stored > PREPACKED_BYTES) return 0;
-  const head = model.config.tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight';
+  const head = headName(model.config);
   const copies = (name: string) => (name.startsWith('model.layers.') ? 1 : name === head && session.head ? 2 : 0);
   return weights.reduce((sum, { name, values }) => sum + copies(name) * values * FLOAT_BYTES, 0);
 }
 
+/** A session's weights. Half precisions are widened, but for an embedding that only looks up rows. */
 function sessionWeights(model: FederatedModel, { layers, embedding, head }: Session) {
-  const names = new Set([
-    ...(embedding || (head && model.config.tiedEmbeddings) ? ['model.embed_tokens.weight'] : []),
-    ...(head ? ['model.norm.weight', 'lm_head.weight'] : []),
-  ]);
-  return weightsOf(model, (name, layer) => (layer === null ? names.has(name) : layers.includes(layer)));
+  const computed = new Set(head ? ['model.norm.weight', headName(model.config)] : []);
+  const names = new Set([...computed, ...(embedding ? ['model.embed_tokens.weight'] : [])]);
+  return weightsOf(model, (name, layer) => (layer === null ? names.has(name) : layers.includes(layer))).map((weight) => {
+    const widened = weight.stored !== 'F32' && (weight.name.startsWith('model.layers.') || computed.has(weight.name));
+    return { ...weight, widened, resident: widened ? weight.values * FLOAT_BYTES : weight.bytes };
+  });
 }
 
 function trainingBytes({ layout }: LoraPart): number {

@@ -1,6 +1,7 @@
 import { Graph, type Value } from '../../engine/graph.ts';
 import { add, mul } from '../../engine/ops/elementwise.ts';
 import { gatherRows } from '../../engine/ops/gather.ts';
+import { cast } from '../../engine/ops/cast.ts';
 import { crossEntropy } from '../../engine/ops/cross-entropy.ts';
 import { divergence, vocabularySlices } from '../../engine/ops/divergence.ts';
 import { withGradient } from '../../engine/trainer.ts';
@@ -68,7 +69,7 @@ export function alignmentProgram(model: FederatedModel, objective: AlignmentObje
     const yE = finalNorm(pass, runLayers(pass, tail, h));
     if (klWeight > 0) {
       const yT = finalNorm(pass, runLayers(pass, tail, teacher.get(teacherEnd)!));
-      const slices = vocabularySlices(model.config.vocabSize).map((rows) => weight(headName(model.config), rows));
+      const slices = vocabularySlices(model.config.vocabSize).map((rows) => cast(weight(headName(model.config), rows), 'float32'));
       loss = add(loss, mul(divergence(yT, yE, slices, tokenWeights), klWeight));
     }
     if (languageModelWeight > 0) {

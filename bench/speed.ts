@@ -1,7 +1,7 @@
 /**
  * Speed and memory of a round, beside the same steps in PyTorch (torch_round.py), on this machine, in this run:
  *
- *   npm run bench:speed -- --model DIR --data DIR [--batch 1 4] [--repeats 3] [--out results.json] > table.md
+ *   npm run bench:speed -- --model DIR --data DIR [--public gsm8k] [--batch 1 4] [--repeats 3] [--out results.json] > table.md
  *
  * Our runs and torch's take turns. Ours come first and write a trace; torch replays it, so both do the very same steps from the
  * same LoRA. Times begin when everything is loaded: ours are those of report.json (a phase from its first moment to its last, with
@@ -36,6 +36,7 @@ const CLIENTS = 3;
 interface Options {
   model: string;
   data: string;
+  public: string;
   python: string;
   batch: number[];
   repeats: number;
@@ -96,9 +97,9 @@ async function writeJob({ kind, klWeight, batchSize }: Case, options: Options, f
   const { alignSteps, localSteps } = options;
   const steady = kind === 'steady';
   mkdirSync(folder, { recursive: true });
-  const instructions = resolve(options.data, 'instructions/train.jsonl');
+  const whole = resolve(options.data, options.public, 'train.jsonl');
   const pool = join(folder, 'public.jsonl');
-  if (steady) await writePublicPool(instructions, pool, { model: options.model, records: alignSteps * batchSize, sequenceLength: SEQUENCE_LENGTH });
+  if (steady) await writePublicPool(whole, pool, { model: options.model, records: alignSteps * batchSize, sequenceLength: SEQUENCE_LENGTH });
   const path = join(folder, 'job.yaml');
   writeManifest(path, {
     apiVersion: 'fedbiot.io/v1alpha1',
@@ -111,7 +112,7 @@ async function writeJob({ kind, klWeight, batchSize }: Case, options: Options, f
         alignment: { initialSteps: alignSteps, stepsPerRound: alignSteps, batchSize, sequenceLength: SEQUENCE_LENGTH, klWeight, lora: { rank: 8 }, optimizer: OPTIMIZER },
       },
       adapter: { layers: 4, lora: { rank: 8 } },
-      data: { train: { uri: resolve(options.data, 'gsm8k/train.jsonl') }, public: { uri: steady ? pool : instructions } },
+      data: { train: { uri: resolve(options.data, 'gsm8k/train.jsonl') }, public: { uri: steady ? pool : whole } },
       federation: {
         rounds: steady ? 2 : 1,
         clients: steady ? 1 : CLIENTS,
@@ -181,8 +182,9 @@ async function measure(one: Case, options: Options, folder: string): Promise<{ m
 
 const options = new Command('bench:speed')
   .addOption(new Option('--model <dir>', 'Hugging Face directory').env('FEDBIOT_TEST_MODEL').makeOptionMandatory())
-  .addOption(new Option('--data <dir>', 'folder with gsm8k/train.jsonl and instructions/train.jsonl').env('FEDBIOT_TEST_DATA').makeOptionMandatory())
+  .addOption(new Option('--data <dir>', 'folder with gsm8k/train.jsonl and the public data').env('FEDBIOT_TEST_DATA').makeOptionMandatory())
   .addOption(new Option('--python <program>', 'Python with bench/requirements.txt').env('FEDBIOT_PYTHON').default('python3'))
+  .option('--public <folder>', 'folder in it with the public data to align on', 'instructions')
   .option('--batch <sizes...>', 'batch sizes', (size: string, sizes: number[] | undefined) => [...(sizes ?? []), positiveInteger(size)])
   .option('--repeats <n>', 'times everything is measured', positiveInteger, 3)
   .option('--threads <n>', 'threads of either side', positiveInteger, 2)

@@ -1,14 +1,14 @@
 import { Graph, type Value } from '../../engine/graph.ts';
-import { add, mul } from '../../engine/ops/elementwise.ts';
-import { gatherRows } from '../../engine/ops/gather.ts';
 import { cast } from '../../engine/ops/cast.ts';
 import { crossEntropy } from '../../engine/ops/cross-entropy.ts';
 import { divergence, vocabularySlices } from '../../engine/ops/divergence.ts';
+import { add, mul } from '../../engine/ops/elementwise.ts';
+import { gatherRows } from '../../engine/ops/gather.ts';
 import { withGradient } from '../../engine/trainer.ts';
 import type { FederatedModel } from '../federated-model.ts';
 import { decoderLayer, finalNorm, head, headName } from '../llama.ts';
-import { ADAPTER, beginPass, embedInput, labelInputs, loraOfPart, runLayers, trainedLora, vectorInput } from './pass.ts';
 import { storedWeights } from '../stored-weights.ts';
+import { ADAPTER, beginPass, embedInput, labelInputs, loraOfPart, runLayers, trainedLora, vectorInput } from './pass.ts';
 import { SIMILARITIES, type Similarity } from './similarity.ts';
 
 export interface AlignmentObjective {
@@ -41,7 +41,8 @@ export function comparedLayers({ split }: FederatedModel, similarity: Similarity
  * h_T is an input, computed once a sequence. z_T and z_E share the adapter, which is fixed here, and the head.
  *
  * Inputs: `positions` and places (beginPass); `ids` [rows], or `hidden` [rows, hidden] from the adapter's front layers;
- * `teacher.L` [rows, hidden]; `tokenWeights` [rows]: 1/tokens; `parameters`, `accumulated` [emulator]; with κ or w `adapter`; with w `labelledRows`, `labels` [labelled] (int32) and `labelWeights` [labelled].
+ * `teacher.L` [rows, hidden]; `tokenWeights` [rows]: 1/tokens; `parameters`, `accumulated` [emulator]; with κ or w `adapter`; with w
+ * `labelledRows`, `labels` [labelled] (int32) and `labelWeights` [labelled].
  * Outputs: `loss` [], `gradient` [emulator].
  */
 export function alignmentProgram(model: FederatedModel, objective: AlignmentObjective): Graph {

@@ -1,12 +1,11 @@
 import { Graph, type Value } from '../../worker/engine/graph.ts';
 import { cast } from '../../worker/engine/ops/cast.ts';
-import { reshape, split } from '../../worker/engine/ops/shape.ts';
 import { crossEntropy, crossEntropyRows } from '../../worker/engine/ops/cross-entropy.ts';
+import { reshape, split } from '../../worker/engine/ops/shape.ts';
 import { PARAMETERS, withGradient } from '../../worker/engine/trainer.ts';
 import type { DecoderConfig } from '../../worker/model/config.ts';
 import { finalNorm, head, type DecoderPass, type WeightSource } from '../../worker/model/llama.ts';
-import { positionsOf } from '../../worker/model/positions.ts';
-import { embedInput, labelInputs, placesInput, POSITIONS, runLayers } from '../../worker/model/programs/pass.ts';
+import { embedInput, labelInputs, passWith, runLayers } from '../../worker/model/programs/pass.ts';
 import { layoutOf, type TensorLayout } from '../../worker/model/tensor-layout.ts';
 import { decoderTensors } from '../../worker/model/weights.ts';
 import type { RandomStream } from '../../worker/random.ts';
@@ -38,13 +37,13 @@ export function initialParameters(config: DecoderConfig, layout: TensorLayout, s
 
 /**
  * Gradient of the cross-entropy on labelled rows with respect to every weight of the model. Inputs: `ids` [rows], `positions`
- * [batch, length] and places (beginPass); `labelledRows`, `labels`, `labelWeights` [labelled]; `parameters`, `accumulated` [layout.size]. Outputs: `loss`
- * [], `gradient` [layout.size].
+ * [batch, length] and places (beginPass); `labelledRows`, `labels`, `labelWeights` [labelled]; `parameters`, `accumulated` [layout.size].
+ * Outputs: `loss` [], `gradient` [layout.size].
  */
 export function pretrainingProgram(config: DecoderConfig, layout: TensorLayout): Graph {
   const graph = new Graph();
   const parameters = graph.input(PARAMETERS, 'float32', [layout.size]);
-  const pass = fullPass(graph, config, slices(parameters, layout));
+  const pass = passWith(graph, config, { weight: slices(parameters, layout), lora: () => undefined });
   const { rows, labels, weights } = labelInputs(graph);
   withGradient(graph, crossEntropy(lastStates(pass, rows), head(pass), labels, weights), parameters);
   return graph;
@@ -53,7 +52,7 @@ export function pretrainingProgram(config: DecoderConfig, layout: TensorLayout):
 /** Inputs as above but for `labelWeights` and `accumulated`. Output `correct` [labelled]: 1 where the label is the likeliest token, else 0. */
 export function accuracyProgram(config: DecoderConfig, layout: TensorLayout): Graph {
   const graph = new Graph();
-  const pass = fullPass(graph, config, slices(graph.input(PARAMETERS, 'float32', [layout.size]), layout));
+  const pass = passWith(graph, config, { weight: slices(graph.input(PARAMETERS, 'float32', [layout.size]), layout), lora: () => undefined });
   const rows = graph.input('labelledRows', 'int32', ['labelled']);
   const labels = graph.input('labels', 'int32', ['labelled']);
   const { logits } = crossEntropyRows(lastStates(pass, rows), head(pass), labels);
@@ -70,11 +69,6 @@ function slices(parameters: Value, layout: TensorLayout): WeightSource {
     if (!weight) throw new Error(`the model has no weight ${name}`);
     return weight;
   };
-}
-
-function fullPass(graph: Graph, config: DecoderConfig, weight: WeightSource): DecoderPass {
-  const positions = graph.input(POSITIONS, 'float32', ['batch', 'length']);
-  return { graph, config, weight, positions: positionsOf(graph, config, positions, positions), places: placesInput(graph), lora: () => undefined };
 }
 
 /** Normed hidden states of the given rows after all layers. */

@@ -1,6 +1,7 @@
 import type { Graph, Value } from '../../engine/graph.ts';
 import { placesOf, type Places } from '../../engine/ops/padding.ts';
 import { PARAMETERS } from '../../engine/trainer.ts';
+import type { DecoderConfig } from '../config.ts';
 import type { FederatedModel, LoraPart } from '../federated-model.ts';
 import { loraOf } from '../lora-graph.ts';
 import { decoderLayer, embed, type DecoderPass, type LayerOptions, type WeightSource } from '../llama.ts';
@@ -9,7 +10,7 @@ import { storedWeights } from '../stored-weights.ts';
 
 /** Names of the inputs that all programs share. */
 export const IDS = 'ids';
-export const POSITIONS = 'positions';
+const POSITIONS = 'positions';
 export const ADAPTER = 'adapter';
 export const EMULATOR = 'emulator';
 export const DROPOUT_KEY = 'dropoutKey';
@@ -46,12 +47,17 @@ export interface PassOptions {
  */
 export function beginPass(graph: Graph, model: FederatedModel, lora: DecoderPass['lora'], options: PassOptions = {}): DecoderPass {
   const { batchSize, weight = storedWeights(graph, model.weights) } = options;
-  const positions = graph.input(POSITIONS, 'float32', ['batch', 'length']);
-  const places = batchSize === 1 ? null : placesInput(graph);
-  return { graph, config: model.config, weight, positions: positionsOf(graph, model.config, positions, positions), places, lora };
+  return passWith(graph, model.config, { weight, lora }, batchSize);
 }
 
-export function placesInput(graph: Graph): Places {
+/** The same with weights that need not be stored. */
+export function passWith(graph: Graph, config: DecoderConfig, { weight, lora }: Pick<DecoderPass, 'weight' | 'lora'>, batchSize?: number): DecoderPass {
+  const positions = graph.input(POSITIONS, 'float32', ['batch', 'length']);
+  const places = batchSize === 1 ? null : placesInput(graph);
+  return { graph, config, weight, positions: positionsOf(graph, config, positions, positions), places, lora };
+}
+
+function placesInput(graph: Graph): Places {
   return placesOf(graph.input('cells', 'int32', ['rows']), graph.input('rowsOfCells', 'int32', ['batch', 'length']));
 }
 

@@ -9,6 +9,7 @@ import { ctr } from '../../cluster/lab/containerd.ts';
 import { run } from '../../cluster/run.ts';
 import { startLab } from '../../cluster/lab/start.ts';
 import type { LabParts } from '../../cluster/lab/start.ts';
+import { readEvents } from '../../../worker/run/run-record.ts';
 import { SYSTEM } from '../../support/chart.ts';
 import { IMAGES } from '../../support/lab-images.ts';
 import { until } from '../../support/until.ts';
@@ -44,7 +45,7 @@ const expected = await adapterHash(embedded);
 t.test('a job makes on the cluster the bytes that it makes in one process, while the release is upgraded', async (t) => {
   const output = await prepare('plain');
   await lab.kubectl(['apply', '--namespace=plain', `--filename=${MANIFEST}`]);
-  await training('plain', 1);
+  await training('plain', output, 0);
   const password = () => lab.kubectl(['get', 'secret', 'fedbiot-redis', `--namespace=${SYSTEM}`, '--output=jsonpath={.data.password}']);
   const before = { pods: await runningPods('plain'), password: await password() };
   await upgrade(lab);
@@ -72,16 +73,16 @@ t.test('the same bytes with each part killed once within a round', async (t) => 
   const output = await prepare('faults');
   await applyWith('faults', { pods: 2 });
 
-  await training('faults', 1);
+  await training('faults', output, 1);
   await crash('faults', await runningPod('client'));
 
-  await training('faults', 2);
+  await training('faults', output, 2);
   await crash(SYSTEM, REDIS.pod);
 
-  await training('faults', 3);
+  await training('faults', output, 3);
   await crash('faults', await runningPod('server'));
 
-  await training('faults', 4);
+  await training('faults', output, 4);
   const leader = await until('the operator has a leader', 180, () => objects.leader());
   await lab.kubectl(['delete', 'pod', await podOf(leader), `--namespace=${SYSTEM}`, '--force', '--grace-period=0']);
 
@@ -90,7 +91,7 @@ t.test('the same bytes with each part killed once within a round', async (t) => 
   const { restarts, adapterSha256 } = await objects.status('faults', JOB);
   t.equal(adapterSha256, expected, 'the adapter in the status');
   t.equal(restarts, 1, 'one server pod was replaced');
-  t.match(await resumedFrom(output), [null, Number], 'which went on from a checkpoint');
+  t.match(resumedFrom(output), [null, Number], 'which went on from a checkpoint');
   const redis = await objects.pod(SYSTEM, REDIS.pod);
   t.equal(redis.status?.containerStatuses?.[0]?.restartCount, 1, 'Redis was started again');
   t.not(await objects.leader(), leader, 'another replica leads');
@@ -155,12 +156,16 @@ async function succeeded(namespace: string): Promise<void> {
   if (phase !== 'Succeeded') throw new Error(`the job in ${namespace} failed: ${(await objects.status(namespace, JOB)).message}`);
 }
 
-/** The job is in the round after this one, and its clients are at work. */
-const training = (namespace: string, round: number) =>
-  until(`clients train after round ${round}`, 400, async () => {
-    const { round: finished = 0, activity, phase, message } = await objects.status(namespace, JOB);
-    if (phase === 'Failed') throw new Error(`the job failed: ${message}`);
-    return finished >= round && activity === 'Training' ? finished : null;
+/**
+ * So many rounds of the job are finished, and its clients are at work. The server's own record tells it at once; the status follows within
+ * two seconds, as long as a fast machine takes for a round, and may never tell of the training.
+ */
+const training = (namespace: string, output: string, finishedRounds: number) =>
+  until(`clients train after round ${finishedRounds}`, 400, async () => {
+    const { phase, message } = await objects.status(namespace, JOB);
+    if (phase === 'Succeeded' || phase === 'Failed') throw new Error(`the job ended before clients trained after round ${finishedRounds}: ${phase}: ${message}`);
+    const now = recordOf(output).findLast(({ event }) => event === 'phase');
+    return now?.event === 'phase' && now.phase === 'local' && now.round > finishedRounds ? now.round : null;
   });
 
 const runningPod = (role: 'server' | 'client') =>
@@ -211,11 +216,9 @@ const gpuPod = (count: number) => ({
 });
 
 /** After which round each server pod of a job began, as its metrics tell; null: from the start. */
-async function resumedFrom(output: string): Promise<readonly unknown[]> {
-  const lines = (await readFile(join(output, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n');
-  const events: readonly { event: string; resumedFromRound: unknown }[] = lines.map((line) => JSON.parse(line));
-  return events.filter(({ event }) => event === 'run').map(({ resumedFromRound }) => resumedFromRound);
-}
+const resumedFrom = (output: string) => recordOf(output).flatMap((each) => (each.event === 'run' ? [each.resumedFromRound] : []));
+
+const recordOf = (output: string) => readEvents(join(output, 'metrics.jsonl'));
 
 async function adapterHash(root: string): Promise<string> {
   return createHash('sha256').update(await readFile(join(root, 'adapter/adapter_model.safetensors'))).digest('hex');

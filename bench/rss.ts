@@ -43,9 +43,9 @@ async function main({ model, data, rounds }: Options): Promise<void> {
       metadata: { name: 'rss' },
       spec: {
         model: { uri: resolve(model) },
-        emulator: { alignment: { initialSteps: 4, stepsPerRound: 2, batchSize: 1, sequenceLength: SEQUENCE_LENGTH, klWeight: 1 } },
+        emulator: { alignment: { initialSteps: 10, stepsPerRound: 10, batchSize: 1, sequenceLength: SEQUENCE_LENGTH, klWeight: 1 } },
         data: { train: { uri: resolve(data, 'gsm8k/train.jsonl') }, public: { uri: pool } },
-        federation: { rounds, clients: 4, local: { steps: 3, batchSize: 1, sequenceLength: SEQUENCE_LENGTH } },
+        federation: { rounds, clients: 3, local: { steps: 30, batchSize: 1, sequenceLength: SEQUENCE_LENGTH } },
       },
     });
     const samples = await sample(job, join(folder, 'out'));

@@ -1,6 +1,7 @@
 import { Graph, type Value } from '../../worker/engine/graph.ts';
 import { cast } from '../../worker/engine/ops/cast.ts';
-import { crossEntropy, crossEntropyRows } from '../../worker/engine/ops/cross-entropy.ts';
+import { crossEntropyOfLogits } from '../../worker/engine/ops/cross-entropy.ts';
+import { gemm } from '../../worker/engine/ops/matrix.ts';
 import { reshape, split } from '../../worker/engine/ops/shape.ts';
 import { PARAMETERS, withGradient } from '../../worker/engine/trainer.ts';
 import type { DecoderConfig } from '../../worker/model/config.ts';
@@ -45,7 +46,7 @@ export function pretrainingProgram(config: DecoderConfig, layout: TensorLayout):
   const parameters = graph.input(PARAMETERS, 'float32', [layout.size]);
   const pass = passWith(graph, config, { weight: slices(parameters, layout), lora: () => undefined });
   const { rows, labels, weights } = labelInputs(graph);
-  withGradient(graph, crossEntropy(lastStates(pass, rows), head(pass), labels, weights), parameters);
+  withGradient(graph, crossEntropyOfLogits(logitsOf(pass, rows), labels, weights), parameters);
   return graph;
 }
 
@@ -55,8 +56,7 @@ export function accuracyProgram(config: DecoderConfig, layout: TensorLayout): Gr
   const pass = passWith(graph, config, { weight: slices(graph.input(PARAMETERS, 'float32', [layout.size]), layout), lora: () => undefined });
   const rows = graph.input('labelledRows', 'int32', ['labelled']);
   const labels = graph.input('labels', 'int32', ['labelled']);
-  const { logits } = crossEntropyRows(lastStates(pass, rows), head(pass), labels);
-  const best = cast(graph.apply('ArgMax', [logits], 'int64', ['labelled'], { axis: 1, keepdims: 0 }), 'int32');
+  const best = cast(graph.apply('ArgMax', [logitsOf(pass, rows)], 'int64', ['labelled'], { axis: 1, keepdims: 0 }), 'int32');
   graph.output('correct', cast(graph.apply('Equal', [best, labels], 'bool', ['labelled']), 'int32'));
   return graph;
 }
@@ -71,8 +71,8 @@ function slices(parameters: Value, layout: TensorLayout): WeightSource {
   };
 }
 
-/** Normed hidden states of the given rows after all layers. */
-function lastStates(pass: DecoderPass, rows: Value): Value {
+/** Logits [rows, vocabulary] of the given rows. */
+function logitsOf(pass: DecoderPass, rows: Value): Value {
   const layers = Array.from({ length: pass.config.layers }, (_, layer) => layer);
-  return finalNorm(pass, runLayers(pass, layers, embedInput(pass), { rows }));
+  return gemm(finalNorm(pass, runLayers(pass, layers, embedInput(pass), { rows })), head(pass), { transB: true });
 }

@@ -303,7 +303,7 @@ def losses(o: Oracle):
             'crossEntropy',
             lambda: [normal(5, 4, scale=scale), normal(9, 4), labels, weights],
             lambda y, e, labels, w: cross_entropy(y @ e.mT, labels, w),
-            frozen=(3,),
+            frozen=(1, 3),
         )
         o.case(
             f'divergence{name}',

@@ -1,12 +1,15 @@
 // Rows computed in blocks are what they are when computed at once, whether blocks come out even or not.
 import t from 'tap';
 import { Compute } from '../../worker/engine/compute.ts';
+import type { Value } from '../../worker/engine/graph.ts';
 import { inBlocks } from '../../worker/engine/ops/blocks.ts';
 import { gemm } from '../../worker/engine/ops/matrix.ts';
 import { mul } from '../../worker/engine/ops/elementwise.ts';
 import { reduceSum, split } from '../../worker/engine/ops/shape.ts';
-import { divergence, divergenceBlock, vocabularySlices } from '../../worker/engine/ops/divergence.ts';
-import { float32 } from '../../worker/engine/tensor.ts';
+import { crossEntropy } from '../../worker/engine/ops/cross-entropy.ts';
+import { divergence } from '../../worker/engine/ops/divergence.ts';
+import { vocabularyBlock, vocabularySlices } from '../../worker/engine/ops/vocabulary.ts';
+import { float32, int32, type Tensor } from '../../worker/engine/tensor.ts';
 import { randomStream } from '../../worker/random.ts';
 import { compileForward, evaluateWithGradients } from '../support/evaluate-graph.ts';
 import { numbers, relativeError } from '../support/fixture-tensors.ts';
@@ -40,24 +43,36 @@ for (const [rows, blockRows] of [[1, 4], [4, 4], [5, 4], [8, 4], [9, 4], [7, 1]]
   });
 }
 
-t.test('a divergence over several blocks and slices of the vocabulary is the sum of those over its rows', async (t) => {
-  const vocabulary = 300_000;
-  t.ok(divergenceBlock(vocabulary) < 130, 'several blocks');
-  const [teacher, student, head] = [normal(130, 2), normal(130, 2), normal(vocabulary, 2)];
-  const sizes = vocabularySlices(vocabulary).map(([from, to]) => to - from);
-  const of = async (from: number, to: number, slices: readonly number[]) => {
-    const rows = (x: typeof teacher) => float32((x.data as Float32Array).slice(2 * from, 2 * to), [to - from, 2]);
-    const weights = float32(new Float32Array(to - from).fill(0.5));
-    const inputs = [rows(teacher), rows(student), head, weights];
-    const { output, gradients } = await evaluateWithGradients(compute, ([yT, yS, e, w]) => divergence(yT!, yS!, split(e!, 0, slices), w!), inputs, float32(Float32Array.of(1), []), [1]);
-    return { loss: numbers(output)[0]!, gradient: numbers(gradients[0]!) };
-  };
-  const whole = await of(0, 130, sizes);
-  const others = [1, ...sizes.with(-1, sizes.at(-1)! - 1)];
-  const parts = [await of(0, 50, others), await of(50, 90, others.toReversed()), await of(90, 130, sizes)];
-  t.ok(relativeError([whole.loss], [parts.reduce((sum, { loss }) => sum + loss, 0)]) < 1e-5);
-  t.ok(relativeError(whole.gradient, parts.flatMap(({ gradient }) => gradient)) < 1e-5);
-});
+const VOCABULARY = 300_000;
+const SLICES = vocabularySlices(VOCABULARY).map(([from, to]) => to - from);
+const HEAD = normal(VOCABULARY, 2);
+const states = normal(130, 2);
+const teacher = normal(130, 2);
+const labels = int32(Int32Array.from({ length: 130 }, () => r.below(VOCABULARY)));
+const rowsOf = (x: Tensor, from: number, to: number): Tensor =>
+  x.data instanceof Float32Array ? float32(x.data.slice(2 * from, 2 * to), [to - from, 2]) : int32(Int32Array.from(x.data, Number).slice(from, to));
+
+const losses: Readonly<Record<string, { readonly against: Tensor; readonly build: (y: Value, against: Value, head: Value[], weights: Value) => Value }>> = {
+  divergence: { against: teacher, build: (y, teacher, head, w) => divergence(teacher, y, head, w) },
+  'cross-entropy': { against: labels, build: (y, labels, head, w) => crossEntropy(y, head, labels, w) },
+};
+
+for (const [name, { against, build }] of Object.entries(losses)) {
+  t.test(`a ${name} over several blocks and slices of the vocabulary is the sum of those over its rows`, async (t) => {
+    t.ok(vocabularyBlock(VOCABULARY) < 130, 'several blocks');
+    const of = async (from: number, to: number, slices: readonly number[]) => {
+      const weights = float32(new Float32Array(to - from).fill(0.5));
+      const inputs = [rowsOf(states, from, to), rowsOf(against, from, to), HEAD, weights];
+      const { output, gradients } = await evaluateWithGradients(compute, ([y, other, e, w]) => build(y!, other!, split(e!, 0, slices), w!), inputs, float32(Float32Array.of(1), []), [0]);
+      return { loss: numbers(output)[0]!, gradient: numbers(gradients[0]!) };
+    };
+    const whole = await of(0, 130, SLICES);
+    const others = [1, ...SLICES.with(-1, SLICES.at(-1)! - 1)];
+    const parts = [await of(0, 50, others), await of(50, 90, others.toReversed()), await of(90, 130, SLICES)];
+    t.ok(relativeError([whole.loss], [parts.reduce((sum, { loss }) => sum + loss, 0)]) < 1e-5);
+    t.ok(relativeError(whole.gradient, parts.flatMap(({ gradient }) => gradient)) < 1e-5);
+  });
+}
 
 t.test('slices of a vocabulary are nearly equal and leave nothing out', async (t) => {
   for (const vocabulary of [1, 15, 16, 100, 7168, 7169, 32_000, 49_152, 50_257, 128_256, 151_936]) {

@@ -8,7 +8,7 @@ import { gemm, matmul } from '../../worker/engine/ops/matrix.ts';
 import { rmsNorm, softmax } from '../../worker/engine/ops/normalization.ts';
 import { padRows, placesOf, unpadRows } from '../../worker/engine/ops/padding.ts';
 import { concat, reduceMean, reduceSum, reshape, split, transpose } from '../../worker/engine/ops/shape.ts';
-import { crossEntropy } from '../../worker/engine/ops/cross-entropy.ts';
+import { crossEntropy, crossEntropyOfLogits } from '../../worker/engine/ops/cross-entropy.ts';
 import { divergence } from '../../worker/engine/ops/divergence.ts';
 import { float32, int32, type Tensor } from '../../worker/engine/tensor.ts';
 import { randomStream, type RandomStream } from '../../worker/random.ts';
@@ -116,9 +116,15 @@ const cases: Case[] = [
   },
   {
     name: 'crossEntropy',
-    build: ([y, head, labels, w]) => crossEntropy(y!, head!, labels!, w!),
+    build: ([y, head, labels, w]) => crossEntropy(y!, split(head!, 0, [3, 2, 1]), labels!, w!),
     inputs: [normal(4, 3), normal(6, 3), indices(4, 6), positive(4)],
-    wanted: [0, 1],
+    wanted: [0],
+  },
+  {
+    name: 'crossEntropyOfLogits',
+    build: ([z, labels, w]) => crossEntropyOfLogits(z!, labels!, w!),
+    inputs: [normal(4, 6), indices(4, 6), positive(4)],
+    wanted: [0],
   },
   {
     name: 'divergence',

@@ -11,7 +11,7 @@ import { gatherRows, scatterRows } from '../../worker/engine/ops/gather.ts';
 import { gemm, matmul } from '../../worker/engine/ops/matrix.ts';
 import { rmsNorm, softmax } from '../../worker/engine/ops/normalization.ts';
 import { concat, reduceMean, reduceSum, reshape, split, transpose } from '../../worker/engine/ops/shape.ts';
-import { crossEntropy } from '../../worker/engine/ops/cross-entropy.ts';
+import { crossEntropy, crossEntropyOfLogits } from '../../worker/engine/ops/cross-entropy.ts';
 import { divergence } from '../../worker/engine/ops/divergence.ts';
 import { float32, type Tensor } from '../../worker/engine/tensor.ts';
 import { readSafetensorsHeader } from '../../worker/model/safetensors.ts';
@@ -88,8 +88,8 @@ const builds: Readonly<Record<string, Build>> = {
   scatterRows: ([y, index, like]) => scatterRows(y!, index!, like!),
   rotary: ([x, cos, sin]) => rotary(x!, cos!, sin!),
   attention: ([q, k, v, mask]) => attention(q!, k!, v!, mask!),
-  crossEntropy: ([y, head, labels, weights]) => crossEntropy(y!, head!, labels!, weights!),
-  crossEntropyOfLogits: ([z, labels, weights]) => crossEntropy(z!, identityMatrix(z!, width(z!)), labels!, weights!),
+  crossEntropy: ([y, head, labels, weights]) => crossEntropy(y!, slices(head!), labels!, weights!),
+  crossEntropyOfLogits: ([z, labels, weights]) => crossEntropyOfLogits(z!, labels!, weights!),
   divergence: ([teacher, student, head, weights]) => divergence(teacher!, student!, slices(head!), weights!),
   divergenceOfLogits: ([zT, zS, weights]) => divergence(zT!, zS!, slices(identityMatrix(zS!, width(zS!))), weights!),
 };
@@ -101,11 +101,15 @@ const WITHOUT_TORCH = ['dropout', 'padRows', 'unpadRows', 'placesOf'];
 /** Exported operators that cases reach through another one, which is made of them. */
 const PARTS: Readonly<Record<string, string>> = {
   zerosLike: 'scatterRows',
-  crossEntropyRows: 'crossEntropy',
+  negativeLogLikelihood: 'crossEntropyOfLogits',
+  crossEntropyElements: 'crossEntropy',
   inBlocks: 'divergence',
-  divergenceBlock: 'divergence',
   divergenceElements: 'divergence',
   vocabularySlices: 'divergence',
+  vocabularyBlock: 'divergence',
+  vocabularyOf: 'divergence',
+  joinSlices: 'divergence',
+  logSumExp: 'divergence',
 };
 
 const { cases }: { cases: readonly Case[] } = JSON.parse(readFileSync(`${FIXTURES}/ops.json`, 'utf8'));

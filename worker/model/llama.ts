@@ -7,6 +7,7 @@ import { gemm } from '../engine/ops/matrix.ts';
 import { rmsNorm } from '../engine/ops/normalization.ts';
 import { padRows, unpadRows, type Places } from '../engine/ops/padding.ts';
 import { concat, reshape, split, transpose } from '../engine/ops/shape.ts';
+import { vocabularySlices } from '../engine/ops/vocabulary.ts';
 import type { Dim } from '../engine/tensor.ts';
 import type { DecoderConfig } from './config.ts';
 import type { LoraGroups } from './lora-graph.ts';
@@ -117,6 +118,11 @@ export function finalNorm(pass: DecoderPass, h: Value): Value {
 /** The vocabulary's head [vocabulary, hidden]. */
 export function head(pass: DecoderPass): Value {
   return widened(pass, headName(pass.config));
+}
+
+/** The same as slices of its rows, one below the other, for a loss over the vocabulary. */
+export function headSlices(config: DecoderConfig, weight: (name: string, rows: readonly [from: number, to: number]) => Value): Value[] {
+  return vocabularySlices(config.vocabSize).map((rows) => cast(weight(headName(config), rows), 'float32'));
 }
 
 /** The head's weight; the embedding itself where the two are tied. */

@@ -1,5 +1,6 @@
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import { PREPACKED_BYTES } from '../engine/compute.ts';
+import { crossEntropyElements } from '../engine/ops/cross-entropy.ts';
 import { divergenceElements } from '../engine/ops/divergence.ts';
 import type { DecoderConfig } from '../model/config.ts';
 import type { FederatedModel, LoraPart } from '../model/federated-model.ts';
@@ -88,15 +89,14 @@ function serverDemand(model: FederatedModel, { emulator: { alignment } }: FedBiO
   const trained = split.emulator.length * trainedLayer(config, length, model.emulator.dropout);
   const crossed = needsLogits ? split.tail.length * crossedLayer(config, length) : 0;
   const divergence = klWeight > 0 ? divergenceElements(tokens, config.vocabSize) * FLOAT_BYTES : 0;
-  // A cross-entropy takes logits and probabilities of all its rows.
-  const logits = languageModelWeight > 0 ? 2 * config.vocabSize : 0;
+  const crossEntropy = languageModelWeight > 0 ? crossEntropyElements(tokens, config.vocabSize) * FLOAT_BYTES : 0;
   return {
     sessions: [
       { layers: [...split.front, ...split.teacher], embedding: true, head: false },
       { layers: [...split.emulator, ...(needsLogits ? split.tail : [])], embedding: split.front.length === 0, head: needsLogits, trains: true },
     ],
     lora: trainingBytes(model.emulator) + model.adapter.layout.size * FLOAT_BYTES,
-    work: Math.max(trainingWork(config, tokens, length, trained + crossed + logits) + divergence, forwardBytes(config, length)),
+    work: Math.max(trainingWork(config, tokens, length, trained + crossed) + divergence + crossEntropy, forwardBytes(config, length)),
   };
 }
 
@@ -115,7 +115,7 @@ function clientDemand(model: FederatedModel, { federation: { local } }: FedBiOTJ
           { layers: split.emulator, embedding: true, head: false },
         ],
     lora: trainingBytes(model.adapter) + model.emulator.layout.size * FLOAT_BYTES,
-    work: Math.max(trainingWork(config, tokens, length, trained + crossed + 2 * config.vocabSize), forwardBytes(config, length)),
+    work: Math.max(trainingWork(config, tokens, length, trained + crossed) + crossEntropyElements(tokens, config.vocabSize) * FLOAT_BYTES, forwardBytes(config, length)),
   };
 }
 
@@ -166,15 +166,16 @@ function sharedWeights(model: FederatedModel, sessions: readonly Session[]): num
 }
 
 /**
- * What packing adds: forward and backward read a weight in two orders, so there are two copies, which replace the mapped one, except of
- * the head, whose rows are gathered as well; measured.
+ * What packing adds: forward and backward read a weight in two orders, so there are two copies, which replace the mapped one, except of a
+ * head that is the embedding as well, whose rows are looked up; measured.
  */
 function packedWeights(model: FederatedModel, session: Session): number {
   const weights = sessionWeights(model, session);
   const stored = weights.reduce((sum, { bytes }) => sum + bytes, 0);
   if (!session.trains || stored > PREPACKED_BYTES) return 0;
   const head = headName(model.config);
-  const copies = (name: string) => (name.startsWith('model.layers.') ? 1 : name === head && session.head ? 2 : 0);
+  const isLookedUp = model.config.tiedEmbeddings && session.embedding;
+  const copies = (name: string) => (name.startsWith('model.layers.') ? 1 : name === head && session.head ? (isLookedUp ? 2 : 1) : 0);
   return weights.reduce((sum, { name, values }) => sum + copies(name) * values * FLOAT_BYTES, 0);
 }
 

@@ -1,47 +1,100 @@
 import { plain, type Value } from '../graph.ts';
-import { mul, neg, sub } from './elementwise.ts';
-import { gatherRows, scatterRows } from './gather.ts';
+import { inBlocks } from './blocks.ts';
+import { cast } from './cast.ts';
+import { mul, neg } from './elementwise.ts';
 import { gemm } from './matrix.ts';
 import { softmax } from './normalization.ts';
-import { reduceSum, reshape } from './shape.ts';
+import { concat, reduceSum, reshape, split } from './shape.ts';
+import { joinSlices, logSumExp, SLICE_ROWS, vocabularyBlock, vocabularyOf } from './vocabulary.ts';
 
 /** Smallest probability a loss tells apart from zero: a row's loss is cut off at −ln(1e-37) ≈ 85 nats; its gradient is not. */
 const LEAST_PROBABILITY = 1e-37;
 
 /**
- * Weighted cross-entropy of the vocabulary's logits z = y·Eᵀ, head and loss in one operator:
- *   Σ_i w_i · −ln softmax(z_i)[label_i]
- * y [m, d], head E [vocabulary, d], labels [m] (int32), weights [m]. Rows without a label should not be here at all: the
- * vocabulary's product dominates a client's step, so the caller gathers labelled rows first.
- *
- * Gradient: dy_i = w_i·(P_i·E − E[label_i]) without a one-hot matrix; dE = (w·P)ᵀ·y − scatter(label, w·y).
+ * Weighted cross-entropy of the logits of a fixed head, y·Eᵀ:
+ *   Σ_i w_i · −ln P_i(label_i),  P = softmax(y·Eᵀ)
+ * y [m, d], labels [m] (int32), weights [m]; the head E [vocabulary, d] as slices of it, one below the other. Rows without a label should
+ * not be here at all: the vocabulary's products dominate a client's step, so the caller gathers labelled rows first.
+ * The gradient with respect to y is w_i·(P_i − onehot(label_i))·E; it is computed with the loss, as that of a divergence is.
  */
-export function crossEntropy(y: Value, head: Value, labels: Value, weights: Value): Value {
-  const { graph } = y;
+export function crossEntropy(y: Value, head: readonly Value[], labels: Value, weights: Value): Value {
   const w = reshape(weights, [y.shape[0]!, 1]);
-  let p = y;
+  let gradient = y;
   const build = () => {
-    const rows = crossEntropyRows(y, head, labels);
-    p = rows.probabilities;
-    return reduceSum(mul(rows.nll, weights), [0], false);
+    const [rowLoss, slope] = inBlocks([y, column(labels)], vocabularyBlock(vocabularyOf(head)), ([y, label]) => crossEntropyRows(y!, head, label!)) as [Value, Value];
+    gradient = slope;
+    return reduceSum(mul(rowLoss, w), [0, 1], false);
   };
-  return graph.fused([y, head], build, (dL, wanted) => {
-    const dw = mul(w, dL);
-    return [
-      wanted[0] ? plain(mul(sub(gemm(p, head), gatherRows(head, labels)), dw)) : undefined,
-      wanted[1] ? plain(sub(gemm(mul(p, dw), y, { transA: true }), scatterRows(mul(y, dw), labels, head))) : undefined,
-    ];
+  return y.graph.fused([y], build, (dL) => [plain(mul(gradient, mul(w, dL)))]);
+}
+
+/** Of each row, −ln P(label) [m, 1] and its gradient with respect to y, (P − onehot(label))·E [m, d]; label [m, 1]. */
+function crossEntropyRows(y: Value, head: readonly Value[], label: Value): [Value, Value] {
+  let from = 0;
+  const slices = head.map((slice) => {
+    const z = gemm(y, slice, { transB: true });
+    const p = softmax(z);
+    const place = placeIn(label, from, (from += Number(slice.shape[0])));
+    return { slice, p, mass: logSumExp(z, p), place, picked: mul(pick(p, place.index), place.isInside) };
+  });
+  const { shares } = joinSlices(slices.map(({ mass }) => mass));
+  const likelihood = reduceSum(mul(shares, concat(slices.map(({ picked }) => picked), 1)), [1], true);
+  const share = split(shares, 1, head.map(() => 1));
+  const slope = slices.reduce<Value | undefined>((c, { slice, p, place }, i) => gemm(addAt(mul(p, share[i]!), place.index, neg(place.isInside)), slice, { c }), undefined);
+  return [negativeLog(likelihood), slope!];
+}
+
+/** Numbers that a cross-entropy of so many rows holds at most: a block's probabilities, and what a slice needs between its products. */
+export function crossEntropyElements(rows: number, vocabulary: number): number {
+  return Math.min(rows, vocabularyBlock(vocabulary)) * (vocabulary + 2 * Math.min(vocabulary, SLICE_ROWS));
+}
+
+/**
+ * The same from logits z [m, vocabulary], for a head that is trained. Gradient: w_i·(P_i − onehot(label_i)).
+ */
+export function crossEntropyOfLogits(z: Value, labels: Value, weights: Value): Value {
+  const w = reshape(weights, [z.shape[0]!, 1]);
+  let p = z;
+  const build = () => {
+    p = softmax(z);
+    return reduceSum(mul(negativeLog(pick(p, column(labels))), w), [0, 1], false);
+  };
+  return z.graph.fused([z], build, (dL) => {
+    const minusOne = z.graph.apply('Expand', [z.graph.number(-1), z.graph.apply('Shape', [w], 'int64', [2])], 'float32', w.shape);
+    return [plain(mul(addAt(p, column(labels), minusOne), mul(w, dL)))];
   });
 }
 
-/** The parts of a cross-entropy: logits and probabilities [m, vocabulary], negative log-likelihood of each label [m]. */
-export function crossEntropyRows(y: Value, head: Value, labels: Value): { logits: Value; probabilities: Value; nll: Value } {
-  const { graph } = y;
-  const rows = y.shape[0]!;
-  const logits = gemm(y, head, { transB: true });
-  const probabilities = softmax(logits);
-  const column = graph.apply('Unsqueeze', [labels, graph.integers(1)], 'int32', [rows, 1]);
-  const picked = graph.apply('GatherElements', [probabilities, column], 'float32', [rows, 1], { axis: 1 });
-  const safe = graph.apply('Max', [picked, graph.number(LEAST_PROBABILITY)], 'float32', [rows, 1]);
-  return { logits, probabilities, nll: reshape(neg(graph.apply('Log', [safe], 'float32', [rows, 1])), [rows]) };
+/** −ln P_i(label_i) [m] of logits z [m, vocabulary]. */
+export function negativeLogLikelihood(z: Value, labels: Value): Value {
+  return reshape(negativeLog(pick(softmax(z), column(labels))), [z.shape[0]!]);
+}
+
+function negativeLog(p: Value): Value {
+  const { graph, shape } = p;
+  return neg(graph.apply('Log', [graph.apply('Max', [p, graph.number(LEAST_PROBABILITY)], 'float32', shape)], 'float32', shape));
+}
+
+/** Where the labels [m, 1] are in the slice [from, to) of the vocabulary: an index that is always valid, and 1 if it is the label, else 0. */
+function placeIn(label: Value, from: number, to: number): { index: Value; isInside: Value } {
+  const { graph, shape } = label;
+  const integer = (x: number) => graph.constant({ dtype: 'int32', shape: [], data: Int32Array.of(x) });
+  const wanted = graph.apply('Sub', [label, integer(from)], 'int32', shape);
+  const index = graph.apply('Clip', [wanted, integer(0), integer(to - from - 1)], 'int32', shape);
+  return { index, isInside: cast(graph.apply('Equal', [wanted, index], 'bool', shape), 'float32') };
+}
+
+/** Of each row the element at index [m, 1]: [m, 1]. */
+function pick(x: Value, index: Value): Value {
+  return x.graph.apply('GatherElements', [x, index], x.dtype, index.shape, { axis: 1 });
+}
+
+/** x with values [m, 1] added at index [m, 1] of each row. */
+function addAt(x: Value, index: Value, values: Value): Value {
+  return x.graph.apply('ScatterElements', [x, index, values], x.dtype, x.shape, { axis: 1, reduction: 'add' });
+}
+
+function column(labels: Value): Value {
+  const { graph, shape } = labels;
+  return graph.apply('Unsqueeze', [labels, graph.integers(1)], labels.dtype, [shape[0]!, 1]);
 }

@@ -1,12 +1,11 @@
 import { Graph, type Value } from '../../engine/graph.ts';
-import { cast } from '../../engine/ops/cast.ts';
 import { crossEntropy } from '../../engine/ops/cross-entropy.ts';
-import { divergence, vocabularySlices } from '../../engine/ops/divergence.ts';
+import { divergence } from '../../engine/ops/divergence.ts';
 import { add, mul } from '../../engine/ops/elementwise.ts';
 import { gatherRows } from '../../engine/ops/gather.ts';
 import { withGradient } from '../../engine/trainer.ts';
 import type { FederatedModel } from '../federated-model.ts';
-import { decoderLayer, finalNorm, head, headName } from '../llama.ts';
+import { decoderLayer, finalNorm, headSlices } from '../llama.ts';
 import { storedWeights } from '../stored-weights.ts';
 import { ADAPTER, beginPass, embedInput, labelInputs, loraOfPart, runLayers, trainedLora, vectorInput } from './pass.ts';
 import { SIMILARITIES, type Similarity } from './similarity.ts';
@@ -70,12 +69,11 @@ export function alignmentProgram(model: FederatedModel, objective: AlignmentObje
     const yE = finalNorm(pass, runLayers(pass, tail, h));
     if (klWeight > 0) {
       const yT = finalNorm(pass, runLayers(pass, tail, teacher.get(teacherEnd)!));
-      const slices = vocabularySlices(model.config.vocabSize).map((rows) => cast(weight(headName(model.config), rows), 'float32'));
-      loss = add(loss, mul(divergence(yT, yE, slices, tokenWeights), klWeight));
+      loss = add(loss, mul(divergence(yT, yE, headSlices(model.config, weight), tokenWeights), klWeight));
     }
     if (languageModelWeight > 0) {
       const { rows, labels, weights } = labelInputs(graph);
-      loss = add(loss, mul(crossEntropy(gatherRows(yE, rows), head(pass), labels, weights), languageModelWeight));
+      loss = add(loss, mul(crossEntropy(gatherRows(yE, rows), headSlices(model.config, weight), labels, weights), languageModelWeight));
     }
   }
   withGradient(graph, loss, parameters);

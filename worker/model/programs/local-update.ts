@@ -5,8 +5,9 @@ import { concat, reduceSum, split } from '../../engine/ops/shape.ts';
 import { crossEntropy } from '../../engine/ops/cross-entropy.ts';
 import { withGradient } from '../../engine/trainer.ts';
 import type { FederatedModel } from '../federated-model.ts';
-import { finalNorm, head } from '../llama.ts';
+import { finalNorm, headSlices } from '../llama.ts';
 import { loraOf, type LoraGroups } from '../lora-graph.ts';
+import { storedWeights } from '../stored-weights.ts';
 import { beginPass, embedInput, EMULATOR, labelInputs, loraOfPart, runLayers, trainedLora, vectorInput } from './pass.ts';
 
 export interface LocalObjective {
@@ -31,7 +32,8 @@ export function localUpdateProgram(model: FederatedModel, { proximalWeight, batc
   const { front, emulator, tail } = model.split;
   const { parameters, lora: adapterLora } = trainedLora(graph, model.adapter);
   const emulatorLora = loraOfPart(front.length > 0 ? vectorInput(graph, EMULATOR, model.emulator) : undefined, model.emulator);
-  const pass = beginPass(graph, model, (layer) => (emulator.includes(layer) ? emulatorLora : adapterLora)(layer), { batchSize });
+  const weight = storedWeights(graph, model.weights);
+  const pass = beginPass(graph, model, (layer) => (emulator.includes(layer) ? emulatorLora : adapterLora)(layer), { batchSize, weight });
   const { rows, labels, weights } = labelInputs(graph);
 
   const h =
@@ -39,7 +41,7 @@ export function localUpdateProgram(model: FederatedModel, { proximalWeight, batc
       ? runLayers(pass, emulator, runLayers(pass, front, embedInput(pass)))
       : graph.input('hidden', 'float32', ['rows', model.config.hiddenSize]);
   const y = finalNorm(pass, runLayers(pass, tail, h, { rows }));
-  let loss = crossEntropy(y, head(pass), labels, weights);
+  let loss = crossEntropy(y, headSlices(model.config, weight), labels, weights);
   if (proximalWeight > 0) {
     const reference = loraOf(vectorInput(graph, 'reference', model.adapter), model.adapter.layout, model.adapter.scale);
     loss = add(loss, mul(proximalTerm(adapterLora, reference, [...front, ...tail]), proximalWeight));

@@ -1,6 +1,7 @@
 import { Graph } from '../../engine/graph.ts';
 import { cast } from '../../engine/ops/cast.ts';
-import { crossEntropyRows } from '../../engine/ops/cross-entropy.ts';
+import { negativeLogLikelihood } from '../../engine/ops/cross-entropy.ts';
+import { gemm } from '../../engine/ops/matrix.ts';
 import type { FederatedModel } from '../federated-model.ts';
 import { finalNorm, head } from '../llama.ts';
 import { ADAPTER, beginPass, loraOfPart, runLayers, vectorInput } from './pass.ts';
@@ -18,8 +19,8 @@ export function scoringProgram(model: FederatedModel): Graph {
   const labels = graph.input('labels', 'int32', ['labelled']);
   const h = graph.input('hidden', 'float32', ['rows', model.config.hiddenSize]);
   const y = finalNorm(pass, runLayers(pass, model.split.tail, h, { rows }));
-  const { nll, logits } = crossEntropyRows(y, head(pass), labels);
-  graph.output('nll', nll);
+  const logits = gemm(y, head(pass), { transB: true });
+  graph.output('nll', negativeLogLikelihood(logits, labels));
   const best = cast(graph.apply('ArgMax', [logits], 'int64', ['labelled'], { axis: 1, keepdims: 0 }), 'int32');
   graph.output('correct', cast(graph.apply('Equal', [best, labels], 'bool', ['labelled']), 'int32'));
   return graph;

@@ -3,7 +3,7 @@ import type { Dim } from '../tensor.ts';
 
 /**
  * A function of rows, computed a block of rows at a time, so that what lies between its inputs and its results never exists for more
- * than one block. `rows` are values [m, width], m > 0; `body` maps blocks of them [block, width] to results [block, width], and may
+ * than one block. `rows` are values [m, width]; `body` maps blocks of them [block, width] to results [block, width], and may
  * use values of the graph around it. Blocks are of equal size, of at most `blockRows`; the last is filled up with zeros, whose results
  * are left out. Has no gradient: the caller fuses it with one.
  */
@@ -12,8 +12,10 @@ export function inBlocks(rows: readonly Value[], blockRows: number, body: (block
   const integer = (operator: string, a: Value, b: Value) => graph.apply(operator, [a, b], 'int64', [1]);
   const dividedUp = (a: Value, b: Value) => integer('Div', integer('Add', a, integer('Sub', b, graph.integers(1))), b);
   const m = graph.apply('Shape', [rows[0]!], 'int64', [1], { start: 0, end: 1 });
-  const blocks = dividedUp(m, graph.integers(blockRows));
-  const size = dividedUp(m, blocks);
+  // Without rows there is one block of one row, all of it filled up.
+  const atLeastOne = (x: Value) => integer('Max', x, graph.integers(1));
+  const blocks = atLeastOne(dividedUp(m, graph.integers(blockRows)));
+  const size = atLeastOne(dividedUp(m, blocks));
   const missing = integer('Sub', integer('Mul', blocks, size), m);
   const stacks = rows.map((value) => stackBlocks(value, blocks, size, missing));
 

@@ -15,7 +15,7 @@ import { startRun } from './fedbiot.ts';
 import { writeManifest } from './job.ts';
 import { describeMachine, machine } from './machine.ts';
 import { writePublicPool } from './public-pool.ts';
-import { table } from './statistics.ts';
+import { sum, table } from './statistics.ts';
 
 /** Shorter than nearly all records, so that no later round needs more than the first ones because its records are longer. */
 const SEQUENCE_LENGTH = 128;
@@ -56,13 +56,19 @@ async function main({ model, data, rounds }: Options): Promise<void> {
   }
 }
 
-/** Resident bytes after a round. */
+/** Of a process after a round, in bytes. */
+interface Memory {
+  readonly resident: number;
+  /** Without pages of files, which belong to the system's cache: those of a mapped model come in as tokens are first looked up. */
+  readonly own: number;
+}
+
 interface Sample {
-  /** Coordinator, data and transport. */
-  readonly main: number;
   /** The compute process that aligns and trains every other client, and the one that trains the others. */
-  readonly server: number;
-  readonly client: number;
+  readonly server: Memory;
+  readonly client: Memory;
+  /** Coordinator, data and transport. */
+  readonly main: Memory;
 }
 
 async function sample(job: string, out: string): Promise<Sample[]> {
@@ -74,35 +80,43 @@ async function sample(job: string, out: string): Promise<Sample[]> {
   for await (const line of createInterface({ input: child.stdout! })) {
     if (!line.startsWith('{"event":"round"')) continue;
     const [server, client] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ').map(Number);
-    const now = { server: residentBytes(server!), client: residentBytes(client!), main: residentBytes(child.pid!) };
+    const now = { server: memoryOf(server!), client: memoryOf(client!), main: memoryOf(child.pid!) };
     samples.push(now);
-    process.stderr.write(`round ${samples.length}: ${Object.entries(now).map(([role, bytes]) => `${role} ${formatBytes(bytes)}`).join(', ')}\n`);
+    process.stderr.write(`round ${samples.length}: ${Object.entries(now).map(([role, { resident }]) => `${role} ${formatBytes(resident)}`).join(', ')}\n`);
   }
   const [code]: unknown[] = await exit;
   if (code !== 0) throw new Error(`the run ended with code ${String(code)}:\n${told}`);
   return samples;
 }
 
-function residentBytes(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024;
+function memoryOf(pid: number): Memory {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const bytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)![1]) * 1024;
+  return { resident: bytes('VmRSS'), own: bytes('RssAnon') };
 }
 
+const ROLES = [
+  ['server’s compute process', ({ server }: Sample) => [server]],
+  ['client’s compute process', ({ client }: Sample) => [client]],
+  ['main process', ({ main }: Sample) => [main]],
+  ['all together', ({ server, client, main }: Sample) => [server, client, main]],
+] as const;
+
 function report(samples: readonly Sample[], machineText: string): void {
-  const warm = samples[WARM_ROUND - 1]!;
-  const roles = [
-    ['server’s compute process', 'server'],
-    ['client’s compute process', 'client'],
-    ['main process', 'main'],
-  ] as const;
   const after = samples.slice(WARM_ROUND - 1);
-  const furthest = (role: keyof Sample) => Math.max(...after.map((one) => Math.abs(one[role] / warm[role] - 1)));
-  const rows = roles.map(([name, role]) => {
-    const values = after.map((one) => one[role]);
-    return [name, formatBytes(warm[role]), formatBytes(values.at(-1)!), formatBytes(Math.min(...values)), formatBytes(Math.max(...values)), `${(100 * furthest(role)).toFixed(1)} %`];
-  });
-  const header = ['resident memory', `after round ${WARM_ROUND}`, `after round ${samples.length}`, 'least', 'most', `furthest from round ${WARM_ROUND}`];
+  const series = (part: keyof Memory) =>
+    ROLES.map(([name, processes]) => {
+      const values = after.map((one) => sum(processes(one).map((memory) => memory[part])));
+      const [first, last] = [values[0]!, values.at(-1)!];
+      return { name: part === 'own' ? `${name}, its own` : name, first, last, values, furthest: Math.max(...values.map((value) => Math.abs(value / first - 1))) };
+    });
+  const percent = (x: number) => `${(100 * x).toFixed(1)} %`;
+  const all = [...series('resident'), ...series('own')];
+  const rows = all.map(({ name, first, last, values, furthest }) => [name, formatBytes(first), formatBytes(last), percent(last / first - 1), formatBytes(Math.min(...values)), formatBytes(Math.max(...values)), percent(furthest)]);
+  const header = ['resident memory', `after round ${WARM_ROUND}`, `after round ${samples.length}`, 'change', 'least', 'most', `furthest from round ${WARM_ROUND}`];
   process.stdout.write(`${machineText}\n\n${table(header, rows)}`);
-  if (furthest('server') > TOLERANCE || furthest('client') > TOLERANCE) throw new Error(`a compute process moved by more than ${100 * TOLERANCE} %`);
+  const moved = all.filter(({ name, furthest }) => furthest > TOLERANCE && !name.startsWith('main'));
+  if (moved.length > 0) throw new Error(`more than ${percent(TOLERANCE)} away from round ${WARM_ROUND}: ${moved.map(({ name }) => name).join('; ')}`);
 }
 
 await main(

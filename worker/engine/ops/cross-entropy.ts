@@ -30,11 +30,10 @@ export function crossEntropy(y: Value, head: readonly Value[], labels: Value, we
 
 /** Of each row, −ln P(label) [m, 1] and its gradient with respect to y, (P − onehot(label))·E [m, d]; label [m, 1]. */
 function crossEntropyRows(y: Value, head: readonly Value[], label: Value): [Value, Value] {
-  let from = 0;
-  const slices = head.map((slice) => {
+  const slices = head.map((slice, i) => {
     const z = gemm(y, slice, { transB: true });
     const p = softmax(z);
-    const place = placeIn(label, from, (from += Number(slice.shape[0])));
+    const place = placeIn(label, vocabularyOf(head.slice(0, i)), vocabularyOf([slice]));
     return { slice, p, mass: logSumExp(z, p), place, picked: mul(pick(p, place.index), place.isInside) };
   });
   const { shares } = joinSlices(slices.map(({ mass }) => mass));
@@ -49,9 +48,7 @@ export function crossEntropyElements(rows: number, vocabulary: number): number {
   return Math.min(rows, vocabularyBlock(vocabulary)) * (vocabulary + 2 * Math.min(vocabulary, SLICE_ROWS));
 }
 
-/**
- * The same from logits z [m, vocabulary], for a head that is trained. Gradient: w_i·(P_i − onehot(label_i)).
- */
+/** The same from logits z [m, vocabulary], for a head that is trained. Gradient: w_i·(P_i − onehot(label_i)). */
 export function crossEntropyOfLogits(z: Value, labels: Value, weights: Value): Value {
   const w = reshape(weights, [z.shape[0]!, 1]);
   let p = z;
@@ -60,8 +57,8 @@ export function crossEntropyOfLogits(z: Value, labels: Value, weights: Value): V
     return reduceSum(mul(negativeLog(pick(p, column(labels))), w), [0, 1], false);
   };
   return z.graph.fused([z], build, (dL) => {
-    const minusOne = z.graph.apply('Expand', [z.graph.number(-1), z.graph.apply('Shape', [w], 'int64', [2])], 'float32', w.shape);
-    return [plain(mul(addAt(p, column(labels), minusOne), mul(w, dL)))];
+    const dw = mul(w, dL);
+    return [plain(addAt(mul(p, dw), column(labels), neg(dw)))];
   });
 }
 
@@ -75,12 +72,12 @@ function negativeLog(p: Value): Value {
   return neg(graph.apply('Log', [graph.apply('Max', [p, graph.number(LEAST_PROBABILITY)], 'float32', shape)], 'float32', shape));
 }
 
-/** Where the labels [m, 1] are in the slice [from, to) of the vocabulary: an index that is always valid, and 1 if it is the label, else 0. */
-function placeIn(label: Value, from: number, to: number): { index: Value; isInside: Value } {
+/** Where labels [m, 1] are in a slice of the vocabulary of so many tokens: an index that is always valid, and 1 if it is the label's, else 0. */
+function placeIn(label: Value, from: number, tokens: number): { index: Value; isInside: Value } {
   const { graph, shape } = label;
   const integer = (x: number) => graph.constant({ dtype: 'int32', shape: [], data: Int32Array.of(x) });
   const wanted = graph.apply('Sub', [label, integer(from)], 'int32', shape);
-  const index = graph.apply('Clip', [wanted, integer(0), integer(to - from - 1)], 'int32', shape);
+  const index = graph.apply('Clip', [wanted, integer(0), integer(tokens - 1)], 'int32', shape);
   return { index, isInside: cast(graph.apply('Equal', [wanted, index], 'bool', shape), 'float32') };
 }
 

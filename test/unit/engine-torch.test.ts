@@ -107,6 +107,7 @@ const PARTS: Readonly<Record<string, string>> = {
   divergenceElements: 'divergence',
   vocabularySlices: 'divergence',
   vocabularyBlock: 'divergence',
+  heldElements: 'divergence',
   vocabularyOf: 'divergence',
   joinSlices: 'divergence',
   logSumExp: 'divergence',

@@ -28,6 +28,8 @@ const MAIN_BYTES = 300 * MIB;
 /** Copies of a LoRA vector that a training holds: itself, gradient, zeros, two moments, and three that a step makes. */
 const LORA_COPIES = 8;
 
+const EMBEDDING = 'model.embed_tokens.weight';
+
 /** Tokens of a pass without a gradient (packSequences), at least. */
 const PACKED_TOKENS = 512;
 
@@ -174,15 +176,15 @@ function packedWeights(model: FederatedModel, session: Session): number {
   const stored = weights.reduce((sum, { bytes }) => sum + bytes, 0);
   if (!session.trains || stored > PREPACKED_BYTES) return 0;
   const head = headName(model.config);
-  const isLookedUp = model.config.tiedEmbeddings && session.embedding;
-  const copies = (name: string) => (name.startsWith('model.layers.') ? 1 : name === head && session.head ? (isLookedUp ? 2 : 1) : 0);
-  return weights.reduce((sum, { name, values }) => sum + copies(name) * values * FLOAT_BYTES, 0);
+  const packed = weights.filter(({ name }) => name.startsWith('model.layers.') || (session.head && name === head));
+  const added = (name: string) => (session.embedding && name === EMBEDDING ? 2 : 1);
+  return packed.reduce((sum, { name, values }) => sum + added(name) * values * FLOAT_BYTES, 0);
 }
 
 /** A session's weights. Half precisions are widened, but for an embedding that only looks up rows. */
 function sessionWeights(model: FederatedModel, { layers, embedding, head }: Session) {
   const computed = new Set(head ? ['model.norm.weight', headName(model.config)] : []);
-  const names = new Set([...computed, ...(embedding ? ['model.embed_tokens.weight'] : [])]);
+  const names = new Set([...computed, ...(embedding ? [EMBEDDING] : [])]);
   return weightsOf(model, (name, layer) => (layer === null ? names.has(name) : layers.includes(layer))).map((weight) => {
     const widened = weight.stored !== 'F32' && (weight.name.startsWith('model.layers.') || computed.has(weight.name));
     return { ...weight, widened, resident: widened ? weight.values * FLOAT_BYTES : weight.bytes };

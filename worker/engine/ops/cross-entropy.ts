@@ -1,11 +1,11 @@
 import { plain, type Value } from '../graph.ts';
 import { inBlocks } from './blocks.ts';
 import { cast } from './cast.ts';
-import { mul, neg } from './elementwise.ts';
+import { log, mul, neg } from './elementwise.ts';
 import { gemm } from './matrix.ts';
 import { softmax } from './normalization.ts';
 import { concat, reduceSum, reshape, split } from './shape.ts';
-import { joinSlices, logSumExp, SLICE_ROWS, vocabularyBlock, vocabularyOf } from './vocabulary.ts';
+import { heldElements, joinSlices, logSumExp, vocabularyBlock, vocabularyOf } from './vocabulary.ts';
 
 /** Smallest probability a loss tells apart from zero: a row's loss is cut off at −ln(1e-37) ≈ 85 nats; its gradient is not. */
 const LEAST_PROBABILITY = 1e-37;
@@ -18,7 +18,7 @@ const LEAST_PROBABILITY = 1e-37;
  * The gradient with respect to y is w_i·(P_i − onehot(label_i))·E; it is computed with the loss, as that of a divergence is.
  */
 export function crossEntropy(y: Value, head: readonly Value[], labels: Value, weights: Value): Value {
-  const w = reshape(weights, [y.shape[0]!, 1]);
+  const w = column(weights);
   let gradient = y;
   const build = () => {
     const [rowLoss, slope] = inBlocks([y, column(labels)], vocabularyBlock(vocabularyOf(head)), ([y, label]) => crossEntropyRows(y!, head, label!)) as [Value, Value];
@@ -45,12 +45,12 @@ function crossEntropyRows(y: Value, head: readonly Value[], label: Value): [Valu
 
 /** Numbers that a cross-entropy of so many rows holds at most: a block's probabilities, and what a slice needs between its products. */
 export function crossEntropyElements(rows: number, vocabulary: number): number {
-  return Math.min(rows, vocabularyBlock(vocabulary)) * (vocabulary + 2 * Math.min(vocabulary, SLICE_ROWS));
+  return heldElements(rows, vocabulary, { whole: 1, part: 2 });
 }
 
 /** The same from logits z [m, vocabulary], for a head that is trained. Gradient: w_i·(P_i − onehot(label_i)). */
 export function crossEntropyOfLogits(z: Value, labels: Value, weights: Value): Value {
-  const w = reshape(weights, [z.shape[0]!, 1]);
+  const w = column(weights);
   let p = z;
   const build = () => {
     p = softmax(z);
@@ -69,7 +69,7 @@ export function negativeLogLikelihood(z: Value, labels: Value): Value {
 
 function negativeLog(p: Value): Value {
   const { graph, shape } = p;
-  return neg(graph.apply('Log', [graph.apply('Max', [p, graph.number(LEAST_PROBABILITY)], 'float32', shape)], 'float32', shape));
+  return neg(log(graph.apply('Max', [p, graph.number(LEAST_PROBABILITY)], 'float32', shape)));
 }
 
 /** Where labels [m, 1] are in a slice of the vocabulary of so many tokens: an index that is always valid, and 1 if it is the label's, else 0. */
@@ -91,7 +91,5 @@ function addAt(x: Value, index: Value, values: Value): Value {
   return x.graph.apply('ScatterElements', [x, index, values], x.dtype, x.shape, { axis: 1, reduction: 'add' });
 }
 
-function column(labels: Value): Value {
-  const { graph, shape } = labels;
-  return graph.apply('Unsqueeze', [labels, graph.integers(1)], labels.dtype, [shape[0]!, 1]);
-}
+/** [m] as [m, 1]. */
+const column = (x: Value): Value => reshape(x, [x.shape[0]!, 1]);

@@ -4,7 +4,7 @@ import { mul, sub } from './elementwise.ts';
 import { gemm, matmul } from './matrix.ts';
 import { softmax } from './normalization.ts';
 import { concat, reduceSum, reshape, split } from './shape.ts';
-import { joinSlices, logSumExp, SLICE_ROWS, vocabularyBlock, vocabularyOf } from './vocabulary.ts';
+import { heldElements, joinSlices, logSumExp, vocabularyBlock, vocabularyOf } from './vocabulary.ts';
 
 /**
  * Weighted Kullback–Leibler divergence between the vocabulary distributions of a fixed teacher and a student:
@@ -52,5 +52,5 @@ function rowDot(a: Value, b: Value): Value {
 
 /** Numbers that a divergence of so many rows holds at most: a block's probabilities, and what a slice needs between its products. */
 export function divergenceElements(rows: number, vocabulary: number): number {
-  return Math.min(rows, vocabularyBlock(vocabulary)) * (2 * vocabulary + 6 * Math.min(vocabulary, SLICE_ROWS));
+  return heldElements(rows, vocabulary, { whole: 2, part: 6 });
 }

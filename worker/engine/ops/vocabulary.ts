@@ -1,5 +1,5 @@
 import type { Value } from '../graph.ts';
-import { sub } from './elementwise.ts';
+import { log, sub } from './elementwise.ts';
 import { softmax } from './normalization.ts';
 import { concat } from './shape.ts';
 
@@ -9,7 +9,7 @@ import { concat } from './shape.ts';
  */
 
 /** Rows of the head in a slice at most: what is computed between two products then stays in the caches. */
-export const SLICE_ROWS = 7168;
+const SLICE_ROWS = 7168;
 
 /**
  * Cuts a vocabulary into slices [from, to) of nearly equal size. A multiple of 16: rows of logits then begin where cache lines do; seldom a
@@ -29,6 +29,11 @@ export function vocabularyBlock(vocabulary: number): number {
   return Math.max(64, Math.floor(BLOCK_ELEMENTS / vocabulary));
 }
 
+/** Numbers that a loss of so many rows holds at most: of a block `whole` matrices over the vocabulary and `part` over a slice. */
+export function heldElements(rows: number, vocabulary: number, { whole, part }: { readonly whole: number; readonly part: number }): number {
+  return Math.min(rows, vocabularyBlock(vocabulary)) * (whole * vocabulary + part * Math.min(vocabulary, SLICE_ROWS));
+}
+
 /** Rows of the whole head. */
 export function vocabularyOf(head: readonly Value[]): number {
   return head.reduce((sum, { shape: [rows] }) => sum + Number(rows), 0);
@@ -45,5 +50,5 @@ export function joinSlices(masses: readonly Value[]): { mass: Value; shares: Val
 export function logSumExp(z: Value, p: Value): Value {
   const { graph } = z;
   const rowMax = (x: Value) => graph.apply('ReduceMax', [x, graph.integers(1)], 'float32', [x.shape[0]!, 1], { keepdims: 1 });
-  return sub(rowMax(z), graph.apply('Log', [rowMax(p)], 'float32', [z.shape[0]!, 1]));
+  return sub(rowMax(z), log(rowMax(p)));
 }

@@ -67,13 +67,14 @@ export function alignmentProgram(model: FederatedModel, objective: AlignmentObje
   let loss = mul(similarities.reduce((a, b) => add(a, b)), 1 - languageModelWeight);
   if (needsLogits) {
     const yE = finalNorm(pass, runLayers(pass, tail, h));
+    const slices = headSlices(model.config, weight);
     if (klWeight > 0) {
       const yT = finalNorm(pass, runLayers(pass, tail, teacher.get(teacherEnd)!));
-      loss = add(loss, mul(divergence(yT, yE, headSlices(model.config, weight), tokenWeights), klWeight));
+      loss = add(loss, mul(divergence(yT, yE, slices, tokenWeights), klWeight));
     }
     if (languageModelWeight > 0) {
       const { rows, labels, weights } = labelInputs(graph);
-      loss = add(loss, mul(crossEntropy(gatherRows(yE, rows), headSlices(model.config, weight), labels, weights), languageModelWeight));
+      loss = add(loss, mul(crossEntropy(gatherRows(yE, rows), slices, labels, weights), languageModelWeight));
     }
   }
   withGradient(graph, loss, parameters);

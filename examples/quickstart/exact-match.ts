@@ -1,6 +1,6 @@
 import { collate } from '../../worker/data/batch.ts';
 import type { Session } from '../../worker/engine/compute.ts';
-import { float32 } from '../../worker/engine/tensor.ts';
+import { float32, int32 } from '../../worker/engine/tensor.ts';
 import { labelFeeds, placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
 import type { Tokenizer } from '../../worker/model/tokenizer.ts';
 import { encodeRecords } from './encode.ts';
@@ -13,7 +13,7 @@ import type { TaskRecord } from './tasks.ts';
 export async function exactMatch(scorer: Session, parameters: Float32Array, records: readonly TaskRecord[], tokenizer: Tokenizer): Promise<Map<string, number>> {
   const batch = collate(encodeRecords(records, tokenizer), 0);
   const { labelledRows, labels } = labelFeeds(batch);
-  const feeds = { ids: tokenIds(batch), ...placeFeeds(batch), labelledRows, labels, parameters: float32(parameters) };
+  const feeds = { ids: int32(tokenIds(batch)), ...placeFeeds(batch), labelledRows, labels, parameters: float32(parameters) };
   const { outputs } = await scorer.run({ feeds, fetch: ['correct'] });
   const recordOfRow = [...batch.lengths].flatMap((length, record) => Array.from({ length }, () => record));
   const wrong = new Set<number>();

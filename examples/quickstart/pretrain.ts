@@ -12,6 +12,7 @@ import { positiveInteger } from '../../worker/commands/arguments.ts';
 import { collate } from '../../worker/data/batch.ts';
 import { Compute } from '../../worker/engine/compute.ts';
 import type { OptimizerOptions } from '../../worker/engine/optimizer.ts';
+import { int32 } from '../../worker/engine/tensor.ts';
 import { Trainer, type TrainerState } from '../../worker/engine/trainer.ts';
 import { learningRateAt } from '../../worker/federation/learning-rate.ts';
 import { labelFeeds, placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
@@ -81,7 +82,7 @@ async function pretrain({ out, steps, threads }: Options): Promise<void> {
     const stream = randomStream(SEED, 'pretraining', step);
     const batch = collate(encodeRecords(Array.from({ length: BATCH_SIZE }, () => publicRecord(stream)), tokenizer), pad);
     const rate = learningRateAt(RATE, step, steps);
-    losses.push((await trainer.step([{ ids: tokenIds(batch), ...placeFeeds(batch), ...labelFeeds(batch) }], rate)).loss);
+    losses.push((await trainer.step([{ ids: int32(tokenIds(batch)), ...placeFeeds(batch), ...labelFeeds(batch) }], rate)).loss);
     tokens += batch.tokens;
     if ((step + 1) % REPORT_STEPS !== 0 && step + 1 !== steps) continue;
     const seconds = (performance.now() - started) / 1000;

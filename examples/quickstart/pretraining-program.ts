@@ -1,12 +1,13 @@
 import { Graph, type Value } from '../../worker/engine/graph.ts';
 import { cast } from '../../worker/engine/ops/cast.ts';
 import { crossEntropyOfLogits } from '../../worker/engine/ops/cross-entropy.ts';
+import { gatherRows } from '../../worker/engine/ops/gather.ts';
 import { gemm } from '../../worker/engine/ops/matrix.ts';
 import { reshape, split } from '../../worker/engine/ops/shape.ts';
 import { PARAMETERS, withGradient } from '../../worker/engine/trainer.ts';
 import type { DecoderConfig } from '../../worker/model/config.ts';
 import { finalNorm, head, type DecoderPass, type WeightSource } from '../../worker/model/llama.ts';
-import { embedInput, labelInputs, passWith, runLayers } from '../../worker/model/programs/pass.ts';
+import { labelInputs, passWith, runLayers } from '../../worker/model/programs/pass.ts';
 import { layoutOf, type TensorLayout } from '../../worker/model/tensor-layout.ts';
 import { decoderTensors } from '../../worker/model/weights.ts';
 import type { RandomStream } from '../../worker/random.ts';
@@ -71,8 +72,13 @@ function slices(parameters: Value, layout: TensorLayout): WeightSource {
   };
 }
 
+/** Rows of the embedding, which is trained with all else: [rows, hidden]. */
+function embedding({ graph, weight }: DecoderPass): Value {
+  return gatherRows(weight('model.embed_tokens.weight'), graph.input('ids', 'int32', ['rows']));
+}
+
 /** Logits [rows, vocabulary] of the given rows. */
 function logitsOf(pass: DecoderPass, rows: Value): Value {
   const layers = Array.from({ length: pass.config.layers }, (_, layer) => layer);
-  return gemm(finalNorm(pass, runLayers(pass, layers, embedInput(pass), { rows })), head(pass), { transB: true });
+  return gemm(finalNorm(pass, runLayers(pass, layers, embedding(pass), { rows })), head(pass), { transB: true });
 }

@@ -11,6 +11,7 @@ import { writeTokenizer } from '../../examples/quickstart/tokenizer.ts';
 import { collate } from '../../worker/data/batch.ts';
 import { loadData } from '../../worker/data/source.ts';
 import { Compute } from '../../worker/engine/compute.ts';
+import { int32 } from '../../worker/engine/tensor.ts';
 import { Trainer } from '../../worker/engine/trainer.ts';
 import { labelFeeds, placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
@@ -97,7 +98,7 @@ t.test('pretraining learns', async (t) => {
   for (let step = 0; step < 60; step++) {
     const stream = randomStream(0, 'batch', step);
     const batch = collate(encodeRecords(Array.from({ length: 16 }, () => publicRecord(stream)), tokenizer), 0);
-    losses.push((await trainer.step([{ ids: tokenIds(batch), ...placeFeeds(batch), ...labelFeeds(batch) }], 1e-2)).loss);
+    losses.push((await trainer.step([{ ids: int32(tokenIds(batch)), ...placeFeeds(batch), ...labelFeeds(batch) }], 1e-2)).loss);
   }
   const chance = Math.log(config.vocabSize);
   t.ok(Math.abs(losses[0]! - chance) < 0.5, `begins at ${losses[0]!.toFixed(2)} nats, near chance (${chance.toFixed(2)})`);

@@ -6,6 +6,7 @@ import { Compute } from '../../worker/engine/compute.ts';
 import type { Graph } from '../../worker/engine/graph.ts';
 import { float32, int32, type Tensor } from '../../worker/engine/tensor.ts';
 import { labelFeeds, placeFeeds, tokenIds, type TokenBatch } from '../../worker/model/batch-feeds.ts';
+import { embed } from '../../worker/model/embedding.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
 import { Generator } from '../../worker/model/generator.ts';
 import { hiddenAfter, hiddenStatesProgram } from '../../worker/model/programs/hidden-states.ts';
@@ -47,11 +48,11 @@ for (const [name, folder] of families) {
     const lora = float32(loraVector(model.adapter.layout, (name) => tensor(`lora/${name}`)));
     const { layout } = model.adapter;
     const { labelledRows, labels, labelWeights } = labelFeeds(batch);
-    const ids = tokenIds(batch);
+    const embedding = embed(model.weights, tokenIds(batch));
     const places = placeFeeds(batch);
 
     const trunkEnd = split.teacher.at(-1)!;
-    const teacher = await run(model, hiddenStatesProgram(model, 'teacher', [trunkEnd]), { ids, ...places });
+    const teacher = await run(model, hiddenStatesProgram(model, 'teacher', [trunkEnd]), { hidden: embedding, ...places });
     const hidden = teacher[hiddenAfter(trunkEnd)]!;
 
     t.test('hidden states before the adapter', async (t) => {
@@ -62,7 +63,7 @@ for (const [name, folder] of families) {
     for (const [weights, adapter, expected] of [['as stored', untrained, 'logits'], ['with LoRA', lora, 'loraLogits']] as const) {
       t.test(`logits ${weights}`, async (t) => {
         const rows = int32(Int32Array.from({ length: batch.tokens }, (_, i) => i));
-        const { logits } = await run(model, logitsProgram(model), { ids, ...places, adapter, rows });
+        const { logits } = await run(model, logitsProgram(model), { hidden: embedding, ...places, adapter, rows });
         const error = maxError(numbers(logits!), numbers(tensor(expected)));
         t.ok(error < LOGIT_TOLERANCE, `greatest error ${error}`);
       });

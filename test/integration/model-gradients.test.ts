@@ -4,6 +4,7 @@ import { Compute } from '../../worker/engine/compute.ts';
 import type { Graph } from '../../worker/engine/graph.ts';
 import { float32, type Tensor } from '../../worker/engine/tensor.ts';
 import { labelFeeds, placeFeeds, tokenIds, tokenWeights, type TokenBatch } from '../../worker/model/batch-feeds.ts';
+import { embed } from '../../worker/model/embedding.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
 import { alignmentProgram, comparedLayers, teacherAfter } from '../../worker/model/programs/alignment.ts';
 import type { AlignmentObjective } from '../../worker/model/programs/alignment.ts';
@@ -32,12 +33,13 @@ type Feeds = Readonly<Record<string, Tensor>>;
 
 const family = await openFamily(familyFolder('llama3'));
 const { batch } = family;
-const ids = tokenIds(batch);
 const places = placeFeeds(batch);
 const labelled = labelFeeds(batch);
 /** Five layers: the adapter's last two, or first and last; two of the other three make the emulator. */
 const last = modelWith('Last', 2);
 const both = modelWith('Both', 1);
+/** The embedding, which does not depend on the split. */
+const hidden = embed(last.weights, tokenIds(batch));
 
 const aligned: AlignmentObjective = { similarity: 'L2PerToken', klWeight: 0, languageModelWeight: 0, batchSize: batch.rows };
 for (const [name, model] of Object.entries({ last, both })) {
@@ -63,7 +65,7 @@ for (const [name, model] of Object.entries({ last, both })) {
   for (const proximalWeight of [0, 0.3]) {
     t.test(`local update, adapter ${name}: λ = ${proximalWeight}`, async (t) => {
       const emulator = vector(model.emulator.layout, 'emulator');
-      const trunk = model.split.front.length > 0 ? { ids, emulator } : { hidden: await emulated(model, emulator) };
+      const trunk = model.split.front.length > 0 ? { hidden, emulator } : { hidden: await emulated(model, emulator) };
       const reference = proximalWeight > 0 ? { reference: vector(model.adapter.layout, 'reference') } : {};
       const feeds = { ...trunk, ...reference, ...labelled, ...places };
       await checkGradient(t, model, localUpdateProgram(model, { proximalWeight, batchSize: batch.rows }), feeds, model.adapter.layout);
@@ -75,7 +77,7 @@ t.test('a batch of one sequence needs no places: the same bits without', async (
   const alone: TokenBatch = { rows: 1, length: 6, inputIds: batch.inputIds.slice(0, 6), labels: batch.labels.slice(0, 6), lengths: Int32Array.of(6), tokens: 6 };
   const model = both;
   const { layout } = model.adapter;
-  const feeds = { ids: tokenIds(alone), ...labelFeeds(alone), emulator: vector(model.emulator.layout, 'emulator'), parameters: vector(layout, 'parameters'), accumulated: float32(new Float32Array(layout.size)) };
+  const feeds = { hidden: embed(model.weights, tokenIds(alone)), ...labelFeeds(alone), emulator: vector(model.emulator.layout, 'emulator'), parameters: vector(layout, 'parameters'), accumulated: float32(new Float32Array(layout.size)) };
   const [without, placed] = await Promise.all(
     [1, 2].map((batchSize) => runProgram(compute, model, localUpdateProgram(model, { proximalWeight: 0, batchSize }), { ...feeds, ...placeFeeds(alone, batchSize) })),
   );
@@ -89,7 +91,7 @@ t.test('the proximal term is λ·‖(α/r)(B·A − B₀·A₀)‖², and zero a
   const reference = vector(layout, 'reference');
   const emulator = vector(model.emulator.layout, 'emulator');
   const accumulated = float32(new Float32Array(layout.size));
-  const feeds = { ids, ...places, emulator, ...labelled, parameters, accumulated };
+  const feeds = { hidden, ...places, emulator, ...labelled, parameters, accumulated };
   const loss = async (proximalWeight: number, from: Tensor) => {
     const term = proximalWeight > 0 ? { reference: from } : {};
     const outputs = await runProgram(compute, model, localUpdateProgram(model, { proximalWeight, batchSize: batch.rows }), { ...feeds, ...term });
@@ -133,14 +135,14 @@ async function teacherFeeds(model: FederatedModel, { similarity }: AlignmentObje
   const { front } = model.split;
   const after = [-1, ...comparedLayers(model, similarity)];
   const reached = front.length > 0 ? { adapter } : {};
-  const states = await runProgram(compute, model, hiddenStatesProgram(model, 'teacher', after), { ids, ...places, ...reached });
+  const states = await runProgram(compute, model, hiddenStatesProgram(model, 'teacher', after), { hidden, ...places, ...reached });
   const teacher = comparedLayers(model, similarity).map((layer) => [teacherAfter(layer), states[hiddenAfter(layer)]!] as const);
-  return { ...Object.fromEntries(teacher), ...(front.length > 0 ? { hidden: states[hiddenAfter(-1)]! } : { ids }) };
+  return { ...Object.fromEntries(teacher), ...(front.length > 0 ? { hidden: states[hiddenAfter(-1)]! } : { hidden }) };
 }
 
 async function emulated(model: FederatedModel, emulator: Tensor): Promise<Tensor> {
   const end = model.split.emulator.at(-1)!;
-  const states = await runProgram(compute, model, hiddenStatesProgram(model, 'emulator', [end]), { ids, ...places, emulator });
+  const states = await runProgram(compute, model, hiddenStatesProgram(model, 'emulator', [end]), { hidden, ...places, emulator });
   return states[hiddenAfter(end)]!;
 }
 

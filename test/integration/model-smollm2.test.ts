@@ -5,6 +5,7 @@ import { Compute } from '../../worker/engine/compute.ts';
 import { float32, int32, type Tensor } from '../../worker/engine/tensor.ts';
 import { joinStates, labelFeeds, placeFeeds, tokenIds, type TokenBatch } from '../../worker/model/batch-feeds.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
+import { embed } from '../../worker/model/embedding.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
 import { Generator } from '../../worker/model/generator.ts';
 import { loraLayout } from '../../worker/model/lora-layout.ts';
@@ -37,7 +38,6 @@ t.test('SmolLM2-135M', { skip }, async (t) => {
   const compute = new Compute({ threads: 2, provider: 'cpu' });
   t.teardown(() => compute.close());
   const adapter = float32(new Float32Array(model.adapter.layout.size));
-  const ids = tokenIds(batch);
   const places = placeFeeds(batch);
 
   t.test('loss of every token, through the stages of an evaluation', async (t) => {
@@ -52,7 +52,7 @@ t.test('SmolLM2-135M', { skip }, async (t) => {
 
   t.test('logits of the next token', async (t) => {
     const rows = int32(batch.lengths.map((_, row) => batch.lengths.slice(0, row + 1).reduce((a, b) => a + b) - 1));
-    const { logits } = await runProgram(compute, model, logitsProgram(model), { ids, ...places, adapter, rows });
+    const { logits } = await runProgram(compute, model, logitsProgram(model), { hidden: embed(model.weights, tokenIds(batch)), ...places, adapter, rows });
     texts.forEach(({ text, lastLogits }, row) => {
       const error = maxError(everyNth(logits!, row, logitStride), lastLogits);
       t.ok(error < TOLERANCE, `${text}: greatest error ${error}`);

@@ -5,7 +5,7 @@ import { gemm } from '../../worker/engine/ops/matrix.ts';
 import type { Tensor } from '../../worker/engine/tensor.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
 import { finalNorm, head } from '../../worker/model/llama.ts';
-import { ADAPTER, beginPass, embedInput, loraOfPart, runLayers, vectorInput } from '../../worker/model/programs/pass.ts';
+import { ADAPTER, beginPass, hiddenInput, loraOfPart, runLayers, vectorInput } from '../../worker/model/programs/pass.ts';
 import { weightFolder } from '../../worker/model/stored-weights.ts';
 
 /** Runs a graph of a model once and returns all it yields. */
@@ -21,12 +21,12 @@ export async function runProgram(
   return outputs;
 }
 
-/** Token ids through all layers of the full model: `logits` [chosen, vocabulary] at the positions that `rows` [chosen] names. */
+/** The embedding through all layers of the full model: `logits` [chosen, vocabulary] at the positions that `rows` [chosen] names. */
 export function logitsProgram(model: FederatedModel): Graph {
   const graph = new Graph();
   const lora = loraOfPart(vectorInput(graph, ADAPTER, model.adapter), model.adapter);
   const pass = beginPass(graph, model, lora);
-  const h = runLayers(pass, [...model.split.teacher, ...model.split.tail], embedInput(pass));
+  const h = runLayers(pass, [...model.split.teacher, ...model.split.tail], hiddenInput(pass));
   const chosen = gatherRows(h, graph.input('rows', 'int32', ['chosen']));
   graph.output('logits', gemm(finalNorm(pass, chosen), head(pass), { transB: true }));
   return graph;

@@ -4,6 +4,7 @@ import type { Compute } from '../engine/compute.ts';
 import { float32, type Tensor } from '../engine/tensor.ts';
 import { Trainer } from '../engine/trainer.ts';
 import { dropoutFeed, joinStates, labelFeeds, placeFeeds, tokenIds, tokenWeights } from '../model/batch-feeds.ts';
+import { embed } from '../model/embedding.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { alignmentProgram, comparedLayers, teacherAfter } from '../model/programs/alignment.ts';
 import { weightFolder } from '../model/stored-weights.ts';
@@ -93,7 +94,7 @@ export class EmulatorAligner implements Aligner {
     const needsLogits = spec.klWeight > 0 || spec.languageModelWeight > 0;
     return {
       ...placeFeeds(batch, spec.batchSize),
-      ...(input ? { hidden: joinStates(input, width) } : { ids: tokenIds(batch) }),
+      hidden: input ? joinStates(input, width) : embed(model.weights, tokenIds(batch)),
       tokenWeights: tokenWeights(batch),
       ...Object.fromEntries(this.#compared.map((layer, i) => [teacherAfter(layer), joinStates(compared.map((states) => states[i]!), width)])),
       ...(needsLogits ? { adapter: ADAPTER_VARIABLE } : {}),

@@ -5,6 +5,7 @@ import type { Compute } from '../engine/compute.ts';
 import { float32, type Tensor } from '../engine/tensor.ts';
 import { Trainer } from '../engine/trainer.ts';
 import { dropoutFeed, joinStates, labelFeeds, placeFeeds, tokenIds } from '../model/batch-feeds.ts';
+import { embed } from '../model/embedding.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { localUpdateProgram } from '../model/programs/local-update.ts';
 import { weightFolder } from '../model/stored-weights.ts';
@@ -110,7 +111,7 @@ export class AdapterTrainer {
     const { model, spec } = this.#options;
     const trunk = this.#emulator
       ? { hidden: joinStates(sequences.map(({ id }) => states.get(id)!), model.config.hiddenSize) }
-      : { ids: tokenIds(batch), emulator: EMULATOR_VARIABLE };
+      : { hidden: embed(model.weights, tokenIds(batch)), emulator: EMULATOR_VARIABLE };
     return {
       ...placeFeeds(batch, spec.batchSize),
       ...trunk,

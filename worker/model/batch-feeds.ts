@@ -16,9 +16,9 @@ export interface TokenBatch {
   readonly tokens: number;
 }
 
-/** Input `ids` [tokens] (int32): the sequences' tokens one after the other, without padding. */
-export function tokenIds(batch: TokenBatch): Tensor {
-  return int32(realCells(batch).map((cell) => batch.inputIds[cell]!));
+/** The sequences' tokens one after the other, without padding: [tokens]. */
+export function tokenIds(batch: TokenBatch): Int32Array {
+  return realCells(batch).map((cell) => batch.inputIds[cell]!);
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Compute, Session } from '../engine/compute.ts';
 import { float32, int32, type Tensor } from '../engine/tensor.ts';
+import { embed } from './embedding.ts';
 import type { FederatedModel } from './federated-model.ts';
 import { PADDING_POSITION } from './positions.ts';
 import { cacheNames, decodedLayers, decodingProgram } from './programs/decoding.ts';
@@ -49,7 +50,7 @@ export class Generator {
     for (let produced = 0; produced < maxNewTokens; produced++) {
       const keyPositions = float32(Float32Array.from(keys.flat()), [prompts.length, keys[0]!.length]);
       const { outputs } = await this.#session.run({
-        feeds: { ...step, ...past, ...vectors, keyPositions },
+        feeds: { hidden: embed(this.#model.weights, step.ids), ...step.places, ...past, ...vectors, keyPositions },
         fetch: ['next'],
         keep: Object.fromEntries(this.#caches.map(({ present, variable }) => [present, variable])),
       });
@@ -69,21 +70,31 @@ export class Generator {
   }
 }
 
+/** Tokens that are read at once, sequence by sequence, and the inputs that say where they stand. */
+interface DecodingStep {
+  readonly ids: Int32Array;
+  readonly places: Readonly<Record<'positions' | 'lastRows', Tensor>>;
+}
+
 /** The prompts, padded on the right; each sequence's last token says what comes next. */
-function promptStep(prompts: readonly (readonly number[])[], length: number): Record<string, Tensor> {
+function promptStep(prompts: readonly (readonly number[])[], length: number): DecodingStep {
   const ids = new Int32Array(prompts.length * length);
   prompts.forEach((prompt, row) => ids.set(prompt, row * length));
   return {
-    ids: int32(ids, [prompts.length, length]),
-    positions: float32(Float32Array.from(ids, (_, i) => i % length), [prompts.length, length]),
-    lastRows: int32(Int32Array.from(prompts, (prompt, row) => row * length + prompt.length - 1)),
+    ids,
+    places: {
+      positions: float32(Float32Array.from(ids, (_, i) => i % length), [prompts.length, length]),
+      lastRows: int32(Int32Array.from(prompts, (prompt, row) => row * length + prompt.length - 1)),
+    },
   };
 }
 
-function nextStep(tokens: readonly number[], positions: readonly number[]): Record<string, Tensor> {
+function nextStep(tokens: readonly number[], positions: readonly number[]): DecodingStep {
   return {
-    ids: int32(Int32Array.from(tokens), [tokens.length, 1]),
-    positions: float32(Float32Array.from(positions), [tokens.length, 1]),
-    lastRows: int32(Int32Array.from(tokens, (_, row) => row)),
+    ids: Int32Array.from(tokens),
+    places: {
+      positions: float32(Float32Array.from(positions), [tokens.length, 1]),
+      lastRows: int32(Int32Array.from(tokens, (_, row) => row)),
+    },
   };
 }

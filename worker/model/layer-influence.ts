@@ -1,6 +1,7 @@
 import type { Compute } from '../engine/compute.ts';
 import { float32 } from '../engine/tensor.ts';
 import { placeFeeds, tokenIds, type TokenBatch } from './batch-feeds.ts';
+import { embed } from './embedding.ts';
 import type { FederatedModel } from './federated-model.ts';
 import { influenceOf, influenceProgram } from './programs/influence.ts';
 import { weightFolder } from './stored-weights.ts';
@@ -17,7 +18,7 @@ export async function layerInfluence(compute: Compute, model: FederatedModel, ba
   for (const batch of batches) {
     const weights = [...batch.lengths].flatMap((length) => Array.from({ length }, (_, i) => (i === 0 ? 0 : 1 / total)));
     const { outputs } = await session.run({
-      feeds: { ids: tokenIds(batch), ...placeFeeds(batch), tokenWeights: float32(Float32Array.from(weights)) },
+      feeds: { hidden: embed(model.weights, tokenIds(batch)), ...placeFeeds(batch), tokenWeights: float32(Float32Array.from(weights)) },
       fetch: teacher.map(influenceOf),
     });
     teacher.forEach((layer, i) => (influence[i]! += Number(outputs[influenceOf(layer)]!.data[0])));

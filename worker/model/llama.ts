@@ -40,11 +40,6 @@ export interface LayerOptions {
   readonly cache?: LayerCache;
 }
 
-/** Embedding of token ids, [rows] or [batch, length], as rows [rows, hidden]. Only these rows of the table are read and widened. */
-export function embed({ weight }: DecoderPass, ids: Value): Value {
-  return cast(gatherRows(weight('model.embed_tokens.weight'), reshape(ids, ['rows'])), 'float32');
-}
-
 /** A weight as it is computed with. */
 function widened({ weight }: DecoderPass, name: string): Value {
   return cast(weight(name), 'float32');

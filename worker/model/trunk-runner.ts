@@ -1,9 +1,11 @@
 import type { Compute, Session } from '../engine/compute.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import { placeFeeds, tokenIds, type TokenBatch } from './batch-feeds.ts';
+import { embed } from './embedding.ts';
 import type { FederatedModel } from './federated-model.ts';
 import { hiddenAfter, hiddenStatesProgram, type Trunk } from './programs/hidden-states.ts';
 import { weightFolder } from './stored-weights.ts';
+import type { WeightIndex } from './weights.ts';
 
 /** What a trunk is run on: token ids, and a name for what is computed from them. */
 export interface TokenSequence {
@@ -60,29 +62,31 @@ export function byLength<S extends TokenSequence>(sequences: readonly S[]): S[] 
 export class TrunkRunner {
   readonly #session: Session;
   readonly #after: readonly number[];
-  readonly #width: number;
+  readonly #weights: WeightIndex;
 
-  private constructor(session: Session, after: readonly number[], width: number) {
+  private constructor(session: Session, after: readonly number[], weights: WeightIndex) {
     this.#session = session;
     this.#after = after;
-    this.#width = width;
+    this.#weights = weights;
   }
 
   /** `after`: the layers whose outputs are wanted, as indices in the full model; −1 is what the adapter's front layers yield. */
   static async load(compute: Compute, model: FederatedModel, trunk: Trunk, after: readonly number[]): Promise<TrunkRunner> {
     const session = await compute.load(hiddenStatesProgram(model, trunk, after), weightFolder(model.weights));
-    return new TrunkRunner(session, after, model.config.hiddenSize);
+    return new TrunkRunner(session, after, model.weights);
   }
 
   /** One pass over sequences that belong to one pack. */
   async run(pack: readonly TokenSequence[], vectors: TrunkVectors): Promise<HiddenStates[]> {
     const batch = unlabelledBatch(pack);
+    const hidden = embed(this.#weights, tokenIds(batch));
+    const [, width] = hidden.shape as readonly [number, number];
     const names = this.#after.map(hiddenAfter);
-    const { outputs } = await this.#session.run({ feeds: { ids: tokenIds(batch), ...placeFeeds(batch), ...vectors }, fetch: names });
+    const { outputs } = await this.#session.run({ feeds: { hidden, ...placeFeeds(batch), ...vectors }, fetch: names });
     let end = 0;
     return pack.map(({ inputIds }) => {
       const start = end;
-      end += inputIds.length * this.#width;
+      end += inputIds.length * width;
       return names.map((name) => (outputs[name]!.data as Float32Array).slice(start, end));
     });
   }

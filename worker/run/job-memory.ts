@@ -28,15 +28,12 @@ const MAIN_BYTES = 300 * MIB;
 /** Copies of a LoRA vector that a training holds: itself, gradient, zeros, two moments, and three that a step makes. */
 const LORA_COPIES = 8;
 
-const EMBEDDING = 'model.embed_tokens.weight';
-
 /** Tokens of a pass without a gradient (packSequences), at least. */
 const PACKED_TOKENS = 512;
 
-/** The part of a model that one session computes with. */
+/** The part of a model that one session computes with. None has the embedding: its rows are read from the file. */
 interface Session {
   readonly layers: readonly number[];
-  readonly embedding: boolean;
   readonly head: boolean;
   /** A training graph, whose weights are packed unless they are large. */
   readonly trains?: true;
@@ -94,8 +91,8 @@ function serverDemand(model: FederatedModel, { emulator: { alignment } }: FedBiO
   const crossEntropy = languageModelWeight > 0 ? crossEntropyElements(tokens, config.vocabSize) * FLOAT_BYTES : 0;
   return {
     sessions: [
-      { layers: [...split.front, ...split.teacher], embedding: true, head: false },
-      { layers: [...split.emulator, ...(needsLogits ? split.tail : [])], embedding: split.front.length === 0, head: needsLogits, trains: true },
+      { layers: [...split.front, ...split.teacher], head: false },
+      { layers: [...split.emulator, ...(needsLogits ? split.tail : [])], head: needsLogits, trains: true },
     ],
     lora: trainingBytes(model.emulator) + model.adapter.layout.size * FLOAT_BYTES,
     work: Math.max(trainingWork(config, tokens, length, trained + crossed) + divergence + crossEntropy, forwardBytes(config, length)),
@@ -111,10 +108,10 @@ function clientDemand(model: FederatedModel, { federation: { local } }: FedBiOTJ
   const crossed = atBothEnds ? split.emulator.length * crossedLayer(config, length) : 0;
   return {
     sessions: atBothEnds
-      ? [{ layers: [...split.front, ...split.emulator, ...split.tail], embedding: true, head: true, trains: true }]
+      ? [{ layers: [...split.front, ...split.emulator, ...split.tail], head: true, trains: true }]
       : [
-          { layers: split.tail, embedding: false, head: true, trains: true },
-          { layers: split.emulator, embedding: true, head: false },
+          { layers: split.tail, head: true, trains: true },
+          { layers: split.emulator, head: false },
         ],
     lora: trainingBytes(model.adapter) + model.emulator.layout.size * FLOAT_BYTES,
     work: Math.max(trainingWork(config, tokens, length, trained + crossed) + crossEntropyElements(tokens, config.vocabSize) * FLOAT_BYTES, forwardBytes(config, length)),
@@ -126,15 +123,15 @@ function evaluationDemand(model: FederatedModel, { data, evaluation, federation 
   const { split, config } = model;
   const { sequenceLength: length } = federation.local;
   const generates = evaluation.task === 'gsm8k' || evaluation.task === 'qa';
-  const whole = (trunk: readonly number[]): Session => ({ layers: [...split.front, ...trunk, ...split.tail], embedding: true, head: true });
+  const whole = (trunk: readonly number[]): Session => ({ layers: [...split.front, ...trunk, ...split.tail], head: true });
   const scored = Math.max(PACKED_TOKENS, length);
   // Keys and values of a layer, of every token read and written, and their successors while a step makes them.
   const cache = 4 * config.layers * config.keyValueHeads * config.headDim * evaluation.batchSize * (length + evaluation.maxNewTokens);
   return {
     sessions: [
-      { layers: [...split.front, ...split.teacher], embedding: true, head: false },
-      { layers: [...split.front, ...split.emulator], embedding: true, head: false },
-      { layers: split.tail, embedding: false, head: true },
+      { layers: [...split.front, ...split.teacher], head: false },
+      { layers: [...split.front, ...split.emulator], head: false },
+      { layers: split.tail, head: true },
       ...(generates ? [whole(split.teacher), whole(split.emulator)] : []),
     ],
     lora: (model.adapter.layout.size + model.emulator.layout.size) * FLOAT_BYTES,
@@ -167,26 +164,21 @@ function sharedWeights(model: FederatedModel, sessions: readonly Session[]): num
   return own + [...mapped.values()].reduce((sum, bytes) => sum + bytes, 0);
 }
 
-/**
- * What packing adds: forward and backward read a weight in two orders, so there are two copies, which replace the mapped one, except of a
- * head that is the embedding as well, whose rows are looked up; measured.
- */
+/** What packing adds: forward and backward read a weight in two orders, so there are two copies, which replace the mapped one; measured. */
 function packedWeights(model: FederatedModel, session: Session): number {
   const weights = sessionWeights(model, session);
   const stored = weights.reduce((sum, { bytes }) => sum + bytes, 0);
   if (!session.trains || stored > PREPACKED_BYTES) return 0;
   const head = headName(model.config);
   const packed = weights.filter(({ name }) => name.startsWith('model.layers.') || (session.head && name === head));
-  const added = (name: string) => (session.embedding && name === EMBEDDING ? 2 : 1);
-  return packed.reduce((sum, { name, values }) => sum + added(name) * values * FLOAT_BYTES, 0);
+  return packed.reduce((sum, { values }) => sum + values * FLOAT_BYTES, 0);
 }
 
-/** A session's weights. Half precisions are widened, but for an embedding that only looks up rows. */
-function sessionWeights(model: FederatedModel, { layers, embedding, head }: Session) {
-  const computed = new Set(head ? ['model.norm.weight', headName(model.config)] : []);
-  const names = new Set([...computed, ...(embedding ? [EMBEDDING] : [])]);
+/** A session's weights; half precisions are widened. */
+function sessionWeights(model: FederatedModel, { layers, head }: Session) {
+  const names = new Set(head ? ['model.norm.weight', headName(model.config)] : []);
   return weightsOf(model, (name, layer) => (layer === null ? names.has(name) : layers.includes(layer))).map((weight) => {
-    const widened = weight.stored !== 'F32' && (weight.name.startsWith('model.layers.') || computed.has(weight.name));
+    const widened = weight.stored !== 'F32';
     return { ...weight, widened, resident: widened ? weight.values * FLOAT_BYTES : weight.bytes };
   });
 }

@@ -7,7 +7,7 @@ import { withGradient } from '../../engine/trainer.ts';
 import type { FederatedModel } from '../federated-model.ts';
 import { decoderLayer, finalNorm, headSlices } from '../llama.ts';
 import { storedWeights } from '../stored-weights.ts';
-import { ADAPTER, beginPass, embedInput, labelInputs, loraOfPart, runLayers, trainedLora, vectorInput } from './pass.ts';
+import { ADAPTER, beginPass, hiddenInput, labelInputs, loraOfPart, runLayers, trainedLora, vectorInput } from './pass.ts';
 import { SIMILARITIES, type Similarity } from './similarity.ts';
 
 export interface AlignmentObjective {
@@ -39,7 +39,7 @@ export function comparedLayers({ split }: FederatedModel, similarity: Similarity
  *   (1 − w)·sim(h_E, h_T) + κ·KL(z_T ‖ z_E) + w·CE(z_E, labels)
  * h_T is an input, computed once a sequence. z_T and z_E share the adapter, which is fixed here, and the head.
  *
- * Inputs: `positions` and places (beginPass); `ids` [rows], or `hidden` [rows, hidden] from the adapter's front layers;
+ * Inputs: `positions` and places (beginPass); `hidden` [rows, hidden], the embedding or what the adapter's front layers yield;
  * `teacher.L` [rows, hidden]; `tokenWeights` [rows]: 1/tokens; `parameters`, `accumulated` [emulator]; with κ or w `adapter`; with w
  * `labelledRows`, `labels` [labelled] (int32) and `labelWeights` [labelled].
  * Outputs: `loss` [], `gradient` [emulator].
@@ -47,7 +47,7 @@ export function comparedLayers({ split }: FederatedModel, similarity: Similarity
 export function alignmentProgram(model: FederatedModel, objective: AlignmentObjective): Graph {
   const { similarity, klWeight, languageModelWeight, batchSize } = objective;
   const graph = new Graph();
-  const { emulator, tail, front } = model.split;
+  const { emulator, tail } = model.split;
   const teacherEnd = model.split.teacher.at(-1)!;
   const needsLogits = klWeight > 0 || languageModelWeight > 0;
   const { parameters, lora: emulatorLora } = trainedLora(graph, model.emulator);
@@ -57,7 +57,7 @@ export function alignmentProgram(model: FederatedModel, objective: AlignmentObje
   const hidden = ['rows', model.config.hiddenSize];
   const tokenWeights = graph.input('tokenWeights', 'float32', ['rows']);
 
-  let h = front.length > 0 ? graph.input('hidden', 'float32', hidden) : embedInput(pass);
+  let h = hiddenInput(pass);
   const student = new Map<number, Value>();
   for (const layer of emulator) student.set(layer, (h = decoderLayer(pass, layer, h).h));
   const teacher = new Map(comparedLayers(model, similarity).map((layer) => [layer, graph.input(teacherAfter(layer), 'float32', hidden)]));

@@ -3,11 +3,11 @@ import { cast } from '../../engine/ops/cast.ts';
 import { gatherRows } from '../../engine/ops/gather.ts';
 import { gemm } from '../../engine/ops/matrix.ts';
 import type { FederatedModel } from '../federated-model.ts';
-import { decoderLayer, embed, finalNorm, head, type DecoderPass } from '../llama.ts';
+import { decoderLayer, finalNorm, head, type DecoderPass } from '../llama.ts';
 import { positionsOf } from '../positions.ts';
 import { storedWeights } from '../stored-weights.ts';
 import type { Trunk } from './hidden-states.ts';
-import { ADAPTER, EMULATOR, loraOfPart, vectorInput } from './pass.ts';
+import { ADAPTER, EMULATOR, hiddenInput, loraOfPart, vectorInput } from './pass.ts';
 
 /** Names of a layer's cache: inputs `past.*`, outputs `present.*`. */
 export function cacheNames(layer: number): { past: [string, string]; present: [string, string] } {
@@ -21,7 +21,7 @@ export function decodedLayers({ split }: FederatedModel, trunk: Trunk): readonly
 
 /**
  * One step of greedy decoding with a cache of keys and values; the first step, with an empty cache, reads the prompts.
- * Inputs: `ids` (int32), `positions` (float32) [batch, length]; `keyPositions` [batch, keys] for cached and new tokens, where a padded
+ * Inputs: `hidden` [batch·length, hidden], the embedding; `positions` (float32) [batch, length]; `keyPositions` [batch, keys] for cached and new tokens, where a padded
  * key has PADDING_POSITION; `lastRows` [batch] (int32), the row of each sequence's last token; `past.*` [batch, keyValueHeads, past,
  * headDim]; `adapter`, and `emulator` for the emulator. Outputs: `next` [batch] (int32), the likeliest tokens; `present.*`.
  */
@@ -31,7 +31,6 @@ export function decodingProgram(model: FederatedModel, trunk: Trunk): Graph {
   const adapter = loraOfPart(vectorInput(graph, ADAPTER, model.adapter), model.adapter);
   const emulator = loraOfPart(trunk === 'emulator' ? vectorInput(graph, EMULATOR, model.emulator) : undefined, model.emulator);
   const trunkLayers = model.split[trunk];
-  const ids = graph.input('ids', 'int32', ['batch', 'length']);
   const queries = graph.input('positions', 'float32', ['batch', 'length']);
   const keys = graph.input('keyPositions', 'float32', ['batch', 'keys']);
   const lastRows = graph.input('lastRows', 'int32', ['batch']);
@@ -44,7 +43,7 @@ export function decodingProgram(model: FederatedModel, trunk: Trunk): Graph {
     lora: (layer) => (trunkLayers.includes(layer) ? emulator : adapter)(layer),
   };
 
-  let h = embed(pass, ids);
+  let h = hiddenInput(pass);
   const cacheShape = ['batch', config.keyValueHeads, 'past', config.headDim];
   for (const layer of decodedLayers(model, trunk)) {
     const { past, present } = cacheNames(layer);

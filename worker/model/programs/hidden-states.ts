@@ -1,7 +1,7 @@
 import { Graph } from '../../engine/graph.ts';
 import type { FederatedModel } from '../federated-model.ts';
 import { decoderLayer } from '../llama.ts';
-import { ADAPTER, beginPass, embedInput, EMULATOR, loraOfPart, runLayers, vectorInput } from './pass.ts';
+import { ADAPTER, beginPass, EMULATOR, hiddenInput, loraOfPart, runLayers, vectorInput } from './pass.ts';
 
 /** Which layers lie between the embedding and the adapter's last part. */
 export type Trunk = 'teacher' | 'emulator';
@@ -12,7 +12,7 @@ export function hiddenAfter(layer: number): string {
 }
 
 /**
- * Token ids to the hidden states after layers of the trunk, without a tape. Inputs: `ids` [rows], `positions` and places
+ * From the embedding `hidden` [rows, hidden] to the hidden states after layers of the trunk, without a tape. Inputs besides: `positions` and places
  * (beginPass); `adapter` if the adapter has front layers; `emulator` for the emulator. Output `hidden.L` [rows, hidden] for each layer L of `after` (indices in the full model; −1 is the trunk's own input).
  */
 export function hiddenStatesProgram(model: FederatedModel, trunk: Trunk, after: readonly number[]): Graph {
@@ -23,7 +23,7 @@ export function hiddenStatesProgram(model: FederatedModel, trunk: Trunk, after: 
   const frontLora = loraOfPart(adapter, model.adapter);
   const trunkLora = loraOfPart(emulator, model.emulator);
   const pass = beginPass(graph, model, (layer) => (front.includes(layer) ? frontLora : trunkLora)(layer));
-  let h = runLayers(pass, front, embedInput(pass));
+  let h = runLayers(pass, front, hiddenInput(pass));
   if (after.includes(-1)) graph.output(hiddenAfter(-1), h);
   for (const layer of model.split[trunk]) {
     h = decoderLayer(pass, layer, h).h;

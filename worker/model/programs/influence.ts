@@ -3,7 +3,7 @@ import { add, div, mul, sqrt, square, sub } from '../../engine/ops/elementwise.t
 import { reduceSum } from '../../engine/ops/shape.ts';
 import type { FederatedModel } from '../federated-model.ts';
 import { decoderLayer } from '../llama.ts';
-import { beginPass, embedInput, runLayers } from './pass.ts';
+import { beginPass, hiddenInput, runLayers } from './pass.ts';
 
 /** Name of the output of the given layer's influence. */
 export function influenceOf(layer: number): string {
@@ -13,13 +13,13 @@ export function influenceOf(layer: number): string {
 /**
  * How much each teacher layer changes what passes through it (block influence, ShortGPT, arXiv 2403.03853):
  *   Σ_i w_i·(1 − cos(x_i, layer(x_i)))
- * Inputs: `ids` [rows], `positions` and places (beginPass); `tokenWeights` [rows]. Output `influence.L` [] for each teacher layer.
+ * Inputs: `hidden` [rows, hidden], the embedding; `positions` and places (beginPass); `tokenWeights` [rows]. Output `influence.L` [] for each teacher layer.
  */
 export function influenceProgram(model: FederatedModel): Graph {
   const graph = new Graph();
   const pass = beginPass(graph, model, () => undefined);
   const weights = graph.input('tokenWeights', 'float32', ['rows']);
-  let h = runLayers(pass, model.split.front, embedInput(pass));
+  let h = runLayers(pass, model.split.front, hiddenInput(pass));
   for (const layer of model.split.teacher) {
     const next = decoderLayer(pass, layer, h).h;
     graph.output(influenceOf(layer), reduceSum(mul(weights, sub(1, cosine(h, next))), [0], false));

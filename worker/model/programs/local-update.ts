@@ -8,7 +8,7 @@ import type { FederatedModel } from '../federated-model.ts';
 import { finalNorm, headSlices } from '../llama.ts';
 import { loraOf, type LoraGroups } from '../lora-graph.ts';
 import { storedWeights } from '../stored-weights.ts';
-import { beginPass, embedInput, EMULATOR, labelInputs, loraOfPart, runLayers, trainedLora, vectorInput } from './pass.ts';
+import { beginPass, EMULATOR, hiddenInput, labelInputs, loraOfPart, runLayers, trainedLora, vectorInput } from './pass.ts';
 
 export interface LocalObjective {
   /** λ. */
@@ -23,7 +23,7 @@ export interface LocalObjective {
  * With the adapter last, the emulator's output is an input, since no gradient flows into the emulator. With adapter layers at both
  * ends the gradient crosses the frozen emulator, which then is part of the graph.
  *
- * Inputs: `positions` and places (beginPass); `hidden` [rows, hidden], or `ids` [rows] and `emulator`; `labelledRows`, `labels`,
+ * Inputs: `positions` and places (beginPass); `hidden` [rows, hidden], or with layers at both ends the embedding, and `emulator`; `labelledRows`, `labels`,
  * `labelWeights` [labelled]; `parameters`, `accumulated` [adapter]; with λ `reference` [adapter], the round's start.
  * Outputs: `loss` [], `gradient` [adapter].
  */
@@ -36,10 +36,8 @@ export function localUpdateProgram(model: FederatedModel, { proximalWeight, batc
   const pass = beginPass(graph, model, (layer) => (emulator.includes(layer) ? emulatorLora : adapterLora)(layer), { batchSize, weight });
   const { rows, labels, weights } = labelInputs(graph);
 
-  const h =
-    front.length > 0
-      ? runLayers(pass, emulator, runLayers(pass, front, embedInput(pass)))
-      : graph.input('hidden', 'float32', ['rows', model.config.hiddenSize]);
+  const crossed = front.length > 0 ? [...front, ...emulator] : [];
+  const h = runLayers(pass, crossed, hiddenInput(pass));
   const y = finalNorm(pass, runLayers(pass, tail, h, { rows }));
   let loss = crossEntropy(y, headSlices(model.config, weight), labels, weights);
   if (proximalWeight > 0) {

@@ -4,12 +4,12 @@ import { PARAMETERS } from '../../engine/trainer.ts';
 import type { DecoderConfig } from '../config.ts';
 import type { FederatedModel, LoraPart } from '../federated-model.ts';
 import { loraOf } from '../lora-graph.ts';
-import { decoderLayer, embed, type DecoderPass, type LayerOptions, type WeightSource } from '../llama.ts';
+import { decoderLayer, type DecoderPass, type LayerOptions, type WeightSource } from '../llama.ts';
 import { positionsOf } from '../positions.ts';
 import { storedWeights } from '../stored-weights.ts';
 
 /** Names of the inputs that all programs share. */
-export const IDS = 'ids';
+export const HIDDEN = 'hidden';
 const POSITIONS = 'positions';
 export const ADAPTER = 'adapter';
 export const EMULATOR = 'emulator';
@@ -61,8 +61,9 @@ function placesInput(graph: Graph): Places {
   return placesOf(graph.input('cells', 'int32', ['rows']), graph.input('rowsOfCells', 'int32', ['batch', 'length']));
 }
 
-export function embedInput(pass: DecoderPass): Value {
-  return embed(pass, pass.graph.input(IDS, 'int32', ['rows']));
+/** What a pass begins with, [rows, hidden]: the embedding of its tokens, or what the layers before have made of it. */
+export function hiddenInput({ graph, config }: Pick<DecoderPass, 'graph' | 'config'>): Value {
+  return graph.input(HIDDEN, 'float32', ['rows', config.hiddenSize]);
 }
 
 /** Runs decoder layers in order; `options` applies to the last of them. */

@@ -4,7 +4,7 @@ import { negativeLogLikelihood } from '../../engine/ops/cross-entropy.ts';
 import { gemm } from '../../engine/ops/matrix.ts';
 import type { FederatedModel } from '../federated-model.ts';
 import { finalNorm, head } from '../llama.ts';
-import { ADAPTER, beginPass, loraOfPart, runLayers, vectorInput } from './pass.ts';
+import { ADAPTER, beginPass, hiddenInput, loraOfPart, runLayers, vectorInput } from './pass.ts';
 
 /**
  * From the trunk's hidden states to each labelled row's loss and whether its label is the likeliest token.
@@ -17,8 +17,7 @@ export function scoringProgram(model: FederatedModel): Graph {
   const pass = beginPass(graph, model, lora);
   const rows = graph.input('labelledRows', 'int32', ['labelled']);
   const labels = graph.input('labels', 'int32', ['labelled']);
-  const h = graph.input('hidden', 'float32', ['rows', model.config.hiddenSize]);
-  const y = finalNorm(pass, runLayers(pass, model.split.tail, h, { rows }));
+  const y = finalNorm(pass, runLayers(pass, model.split.tail, hiddenInput(pass), { rows }));
   const logits = gemm(y, head(pass), { transB: true });
   graph.output('nll', negativeLogLikelihood(logits, labels));
   const best = cast(graph.apply('ArgMax', [logits], 'int64', ['labelled'], { axis: 1, keepdims: 0 }), 'int32');

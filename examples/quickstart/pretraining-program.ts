@@ -1,5 +1,4 @@
 import { Graph, type Value } from '../../worker/engine/graph.ts';
-import { cast } from '../../worker/engine/ops/cast.ts';
 import { crossEntropyOfLogits } from '../../worker/engine/ops/cross-entropy.ts';
 import { gatherRows } from '../../worker/engine/ops/gather.ts';
 import { gemm } from '../../worker/engine/ops/matrix.ts';
@@ -7,6 +6,7 @@ import { reshape, split } from '../../worker/engine/ops/shape.ts';
 import { PARAMETERS, withGradient } from '../../worker/engine/trainer.ts';
 import type { DecoderConfig } from '../../worker/model/config.ts';
 import { finalNorm, head, type DecoderPass, type WeightSource } from '../../worker/model/llama.ts';
+import { isLikeliest } from '../../worker/model/programs/likeliest.ts';
 import { labelInputs, passWith, runLayers } from '../../worker/model/programs/pass.ts';
 import { layoutOf, type TensorLayout } from '../../worker/model/tensor-layout.ts';
 import { decoderTensors } from '../../worker/model/weights.ts';
@@ -57,8 +57,7 @@ export function accuracyProgram(config: DecoderConfig, layout: TensorLayout): Gr
   const pass = passWith(graph, config, { weight: slices(graph.input(PARAMETERS, 'float32', [layout.size]), layout), lora: () => undefined });
   const rows = graph.input('labelledRows', 'int32', ['labelled']);
   const labels = graph.input('labels', 'int32', ['labelled']);
-  const best = cast(graph.apply('ArgMax', [logitsOf(pass, rows)], 'int64', ['labelled'], { axis: 1, keepdims: 0 }), 'int32');
-  graph.output('correct', cast(graph.apply('Equal', [best, labels], 'bool', ['labelled']), 'int32'));
+  graph.output('correct', isLikeliest(logitsOf(pass, rows), labels));
   return graph;
 }
 

@@ -1,6 +1,6 @@
 import { plain, type Value } from '../graph.ts';
 import { cast } from './cast.ts';
-import { zerosLike } from './shape.ts';
+import { reshape, zerosLike } from './shape.ts';
 
 /**
  * Rows of x [n, d] by index [m] (int32): y[i] = x[index[i]]. Its gradient adds row i of dy to row index[i]; an index may
@@ -13,8 +13,6 @@ export function gatherRows(x: Value, index: Value): Value {
 
 /** Sums the rows of y [m, d] into zeros shaped like `like` [n, d], at the rows that index [m] names. */
 export function scatterRows(y: Value, index: Value, like: Value): Value {
-  const { graph } = y;
-  const column = graph.apply('Unsqueeze', [index, graph.integers(1)], 'int32', [index.shape[0]!, 1]);
-  const places = cast(column, 'int64');
-  return graph.apply('ScatterND', [zerosLike(like), places, y], y.dtype, like.shape, { reduction: 'add' });
+  const places = cast(reshape(index, [index.shape[0]!, 1]), 'int64');
+  return y.graph.apply('ScatterND', [zerosLike(like), places, y], y.dtype, like.shape, { reduction: 'add' });
 }

@@ -20,7 +20,7 @@ export interface Places {
 export function placesOf(cells: Value, rowsOfCells: Value): Places {
   const { graph } = cells;
   const rows = reshape(rowsOfCells, ['cells']);
-  const column = graph.apply('Unsqueeze', [rows, graph.integers(1)], 'int32', ['cells', 1]);
+  const column = reshape(rows, ['cells', 1]);
   const zero = graph.constant({ dtype: 'int32', shape: [], data: Int32Array.of(0) });
   return { cells, rows, filled: cast(graph.apply('GreaterOrEqual', [column, zero], 'bool', ['cells', 1]), 'float32') };
 }

@@ -1,5 +1,4 @@
 import { Graph } from '../../engine/graph.ts';
-import { cast } from '../../engine/ops/cast.ts';
 import { gatherRows } from '../../engine/ops/gather.ts';
 import { gemm } from '../../engine/ops/matrix.ts';
 import type { FederatedModel } from '../federated-model.ts';
@@ -7,6 +6,7 @@ import { decoderLayer, finalNorm, head, type DecoderPass } from '../llama.ts';
 import { positionsOf } from '../positions.ts';
 import { storedWeights } from '../stored-weights.ts';
 import type { Trunk } from './hidden-states.ts';
+import { likeliest } from './likeliest.ts';
 import { ADAPTER, EMULATOR, hiddenInput, loraOfPart, vectorInput } from './pass.ts';
 
 /** Names of a layer's cache: inputs `past.*`, outputs `present.*`. */
@@ -54,6 +54,6 @@ export function decodingProgram(model: FederatedModel, trunk: Trunk): Graph {
     graph.output(present[1], step.cache.values);
   }
   const logits = gemm(finalNorm(pass, gatherRows(h, lastRows)), head(pass), { transB: true });
-  graph.output('next', cast(graph.apply('ArgMax', [logits], 'int64', ['batch'], { axis: 1, keepdims: 0 }), 'int32'));
+  graph.output('next', likeliest(logits));
   return graph;
 }

@@ -1,9 +1,9 @@
 import { Graph } from '../../engine/graph.ts';
-import { cast } from '../../engine/ops/cast.ts';
 import { negativeLogLikelihood } from '../../engine/ops/cross-entropy.ts';
 import { gemm } from '../../engine/ops/matrix.ts';
 import type { FederatedModel } from '../federated-model.ts';
 import { finalNorm, head } from '../llama.ts';
+import { isLikeliest } from './likeliest.ts';
 import { ADAPTER, beginPass, hiddenInput, loraOfPart, runLayers, vectorInput } from './pass.ts';
 
 /**
@@ -20,7 +20,6 @@ export function scoringProgram(model: FederatedModel): Graph {
   const y = finalNorm(pass, runLayers(pass, model.split.tail, hiddenInput(pass), { rows }));
   const logits = gemm(y, head(pass), { transB: true });
   graph.output('nll', negativeLogLikelihood(logits, labels));
-  const best = cast(graph.apply('ArgMax', [logits], 'int64', ['labelled'], { axis: 1, keepdims: 0 }), 'int32');
-  graph.output('correct', cast(graph.apply('Equal', [best, labels], 'bool', ['labelled']), 'int32'));
+  graph.output('correct', isLikeliest(logits, labels));
   return graph;
 }

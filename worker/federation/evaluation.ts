@@ -8,11 +8,12 @@ import type { Evaluation, Score } from '../events.ts';
 import { joinStates, labelFeeds, placeFeeds } from '../model/batch-feeds.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { Generator } from '../model/generator.ts';
+import { byBeginning, packSequences } from '../model/packs.ts';
 import type { Trunk } from '../model/programs/hidden-states.ts';
 import { scoringProgram } from '../model/programs/scoring.ts';
 import { weightFolder } from '../model/stored-weights.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
-import { byLength, packSequences, TrunkRunner, type TrunkVectors } from '../model/trunk-runner.ts';
+import { TrunkRunner, type TrunkVectors } from '../model/trunk-runner.ts';
 import type { GenerationTask, PredictionScore, Task } from '../tasks/task.ts';
 import type { Evaluator, LoraState } from './contracts.ts';
 import { TeacherStates } from './teacher-states.ts';
@@ -62,7 +63,7 @@ export class ModelEvaluator implements Evaluator {
     this.#teacher =
       model.split.front.length > 0
         ? null
-        : new TeacherStates({ runner: teacherRunner, packs: packSequences(byLength(heldOut.sequences)), layers: 1, memoryBytes, disk: null });
+        : new TeacherStates({ runner: teacherRunner, packs: packSequences(byBeginning(heldOut.sequences)), layers: 1, memoryBytes, disk: null });
   }
 
   static async load(options: ModelEvaluatorOptions): Promise<ModelEvaluator> {
@@ -115,7 +116,7 @@ export class ModelEvaluator implements Evaluator {
     const { model, heldOut } = this.#options;
     const trunkVectors = this.#trunkVectors(vectors);
     const counts = { loss: 0, labelled: 0, correct: 0 };
-    for (const pack of packSequences(byLength(heldOut.sequences))) {
+    for (const pack of packSequences(byBeginning(heldOut.sequences))) {
       signal.throwIfAborted();
       const states = trunk === 'teacher' && this.#teacher ? await this.#teacher.of(pack) : await (await this.#runner(trunk)).run(pack, trunkVectors);
       const batch = collate(pack, 0);

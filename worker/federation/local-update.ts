@@ -7,9 +7,10 @@ import { Trainer } from '../engine/trainer.ts';
 import { dropoutFeed, joinStates, labelFeeds, placeFeeds, tokenIds } from '../model/batch-feeds.ts';
 import { embed } from '../model/embedding.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
+import { byBeginning, packSequences } from '../model/packs.ts';
 import { localUpdateProgram } from '../model/programs/local-update.ts';
 import { weightFolder } from '../model/stored-weights.ts';
-import { byLength, packSequences, TrunkRunner } from '../model/trunk-runner.ts';
+import { TrunkRunner } from '../model/trunk-runner.ts';
 import { randomStream } from '../random.ts';
 import { samplesPerRound, type BatchSource } from './batches.ts';
 import type { LocalTraining, LoraState, OnStep } from './contracts.ts';
@@ -95,7 +96,7 @@ export class AdapterTrainer {
     const states = new Map<string, Float32Array>();
     if (!this.#emulator) return states;
     const unique = [...new Map(sequences.map((sequence) => [sequence.id, sequence])).values()];
-    for (const pack of packSequences(byLength(unique))) {
+    for (const pack of packSequences(byBeginning(unique))) {
       const computed = await this.#emulator.run(pack, { emulator: EMULATOR_VARIABLE });
       pack.forEach(({ id }, i) => states.set(id, computed[i]![0]!));
     }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { HiddenStates, TokenSequence, TrunkRunner } from '../model/trunk-runner.ts';
+import type { TokenSequence } from '../model/packs.ts';
+import type { HiddenStates, TrunkRunner } from '../model/trunk-runner.ts';
 
 export interface TeacherStatesOptions {
   readonly runner: Pick<TrunkRunner, 'run'>;

@@ -22,18 +22,37 @@ export function tokenIds(batch: TokenBatch): Int32Array {
 }
 
 /**
- * Inputs `positions` [rows, length], and where tokens lie among them: `cells` [tokens] and `rowsOfCells` [rows, length] (int32). With
- * padding on the right, causality alone hides it. A batch of one sequence has no padding: a graph that is made for such takes
- * `positions` only.
+ * Inputs `positions` and places of a batch whose every token has a row of its own. A batch of one sequence has no padding: a graph that is
+ * made for such takes `positions` only.
  */
-export function placeFeeds(batch: TokenBatch, batchSize?: number): Record<string, Tensor> {
-  const { rows, length } = batch;
-  const positions = float32(Float32Array.from({ length: rows * length }, (_, i) => i % length), [rows, length]);
-  if (batchSize === 1) return { positions };
-  const cells = realCells(batch);
-  const rowsOfCells = new Int32Array(rows * length).fill(-1);
-  cells.forEach((cell, row) => (rowsOfCells[cell] = row));
-  return { positions, cells: int32(cells), rowsOfCells: int32(rowsOfCells, [rows, length]) };
+export function placeFeeds({ rows, length, lengths }: TokenBatch, batchSize?: number): Record<string, Tensor> {
+  if (batchSize === 1) return { positions: positions(rows, length) };
+  let end = 0;
+  return rowPlaces(Array.from(lengths, (tokens) => Int32Array.from({ length: tokens }, () => end++)));
+}
+
+/**
+ * Inputs `positions` [sequences, length], and where rows lie among them: `cells` [rows], the first place of each, and `rowsOfCells`
+ * [sequences, length] (int32), −1 on padding. With padding on the right, causality alone hides it. `rowsOf`: the row of each
+ * token of each sequence.
+ */
+export function rowPlaces(rowsOf: readonly Int32Array[]): Record<string, Tensor> {
+  const length = Math.max(...rowsOf.map((rows) => rows.length));
+  const rowsOfCells = new Int32Array(rowsOf.length * length).fill(-1);
+  const cells: number[] = [];
+  rowsOf.forEach((rows, sequence) => {
+    rowsOfCells.set(rows, sequence * length);
+    rows.forEach((row, i) => (cells[row] ??= sequence * length + i));
+  });
+  return {
+    positions: positions(rowsOf.length, length),
+    cells: int32(Int32Array.from(cells)),
+    rowsOfCells: int32(rowsOfCells, [rowsOf.length, length]),
+  };
+}
+
+function positions(sequences: number, length: number): Tensor {
+  return float32(Float32Array.from({ length: sequences * length }, (_, i) => i % length), [sequences, length]);
 }
 
 /** The cells of [rows, length] that hold a token, in order. */

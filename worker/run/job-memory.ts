@@ -5,6 +5,7 @@ import { divergenceElements } from '../engine/ops/divergence.ts';
 import type { DecoderConfig } from '../model/config.ts';
 import type { FederatedModel, LoraPart } from '../model/federated-model.ts';
 import { headName } from '../model/llama.ts';
+import { PACK_CELLS } from '../model/packs.ts';
 import { weightsOf } from './weight-bytes.ts';
 
 /*
@@ -27,9 +28,6 @@ const MAIN_BYTES = 300 * MIB;
 
 /** Copies of a LoRA vector that a training holds: itself, gradient, zeros, two moments, and three that a step makes. */
 const LORA_COPIES = 8;
-
-/** Tokens of a pass without a gradient (packSequences), at least. */
-const PACKED_TOKENS = 512;
 
 /** The part of a model that one session computes with. None has the embedding: its rows are read from the file. */
 interface Session {
@@ -124,7 +122,7 @@ function evaluationDemand(model: FederatedModel, { data, evaluation, federation 
   const { sequenceLength: length } = federation.local;
   const generates = evaluation.task === 'gsm8k' || evaluation.task === 'qa';
   const whole = (trunk: readonly number[]): Session => ({ layers: [...split.front, ...trunk, ...split.tail], head: true });
-  const scored = Math.max(PACKED_TOKENS, length);
+  const scored = Math.max(PACK_CELLS, length);
   // Keys and values of a layer, of every token read and written, and their successors while a step makes them.
   const cache = 4 * config.layers * config.keyValueHeads * config.headDim * evaluation.batchSize * (length + evaluation.maxNewTokens);
   return {
@@ -213,6 +211,6 @@ function trainingWork(config: DecoderConfig, tokens: number, length: number, kep
 }
 
 /** A pass without a tape holds one layer at a time. */
-function forwardBytes(config: DecoderConfig, length: number, tokens = Math.max(PACKED_TOKENS, length)): number {
+function forwardBytes(config: DecoderConfig, length: number, tokens = Math.max(PACK_CELLS, length)): number {
   return tokens * (trainedLayer(config, length) + attention(config, length)) * FLOAT_BYTES;
 }

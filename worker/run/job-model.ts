@@ -8,9 +8,9 @@ import type { ModelDirectory } from '../model/directory.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { layerInfluence } from '../model/layer-influence.ts';
 import { initialLora, loraLayout } from '../model/lora-layout.ts';
+import { packSequences } from '../model/packs.ts';
 import { importPeft } from '../model/peft.ts';
 import { splitLayers } from '../model/split.ts';
-import { packSequences } from '../model/trunk-runner.ts';
 import { randomStream } from '../random.ts';
 
 /** Public sequences that the layers' importance is measured on: their mean over tokens hardly moves after a few thousand. */

@@ -8,7 +8,7 @@ import { reshape } from './shape.ts';
  * rows of real tokens, one sequence after the other.
  */
 export interface Places {
-  /** The cell of each row: [rows] (int32), as indices into [batch·length]. */
+  /** The cell of each row, or one of them where sequences share it: [rows] (int32), as indices into [batch·length]. */
   readonly cells: Value;
   /** The row of each cell: [cells] (int32), −1 on padding. */
   readonly rows: Value;
@@ -27,7 +27,7 @@ export function placesOf(cells: Value, rowsOfCells: Value): Places {
 
 /**
  * x [rows, d] to [cells, d]. Padding holds the values of some row: what is computed of it must not reach a result. Its gradient is then
- * zero, and is not read.
+ * zero, and is not read. The gradient is that of rows with one cell each.
  */
 export function padRows(x: Value, { cells, rows }: Places): Value {
   const padded = take(x, rows);

@@ -1,0 +1,61 @@
+import { closest } from './shared-rows.ts';
+
+/** What is computed in a pass without a gradient: token ids, and a name for what becomes of them. */
+export interface TokenSequence {
+  readonly id: string;
+  readonly inputIds: Int32Array;
+}
+
+/** Rows of one pass: enough to keep the cores busy on short sequences, little enough to stay in the caches. */
+export const PACK_ROWS = 512;
+
+/** Places in attention, where a beginning that is shared is there for each sequence, and shorter ones are padded. */
+export const PACK_CELLS = 768;
+
+/**
+ * Cuts sequences, in the given order, into groups that are computed together. The grouping can be part of a result's bits, since the
+ * shape of a product decides in which order it is summed; it therefore depends on the sequences alone, never on what is cached.
+ */
+export function packSequences<S extends TokenSequence>(sequences: readonly S[]): S[][] {
+  const packs: S[][] = [];
+  let rows = 0;
+  let longest = 0;
+  for (const sequence of sequences) {
+    const pack = packs.at(-1) ?? [];
+    const { length } = sequence.inputIds;
+    const grown = rows + length - closest(sequence.inputIds, pack.map(({ inputIds }) => inputIds)).length;
+    const width = Math.max(longest, length);
+    if (pack.length > 0 && grown <= PACK_ROWS && (pack.length + 1) * width <= PACK_CELLS) {
+      pack.push(sequence);
+      rows = grown;
+      longest = width;
+    } else {
+      packs.push([sequence]);
+      rows = longest = length;
+    }
+  }
+  return packs;
+}
+
+/** Sequences looked ahead when packs follow the order of use. */
+const WINDOW = 16;
+
+/** Packs that follow the order of use: what is computed together is needed within a few steps. */
+export function packInOrderOfUse<S extends TokenSequence>(sequences: readonly S[]): S[][] {
+  const unique = [...new Map(sequences.map((sequence) => [sequence.id, sequence])).values()];
+  const windows = Array.from({ length: Math.ceil(unique.length / WINDOW) }, (_, i) => unique.slice(i * WINDOW, (i + 1) * WINDOW));
+  return windows.flatMap((window) => packSequences(byBeginning(window)));
+}
+
+/** Sequences with so many first tokens in common belong together; templates differ sooner. */
+const BEGINNING = 16;
+
+/**
+ * Sequences that begin alike side by side, so that they share rows, then those that begin like no other; in either part the shortest
+ * first, as neighbours of one length need no padding.
+ */
+export function byBeginning<S extends TokenSequence>(sequences: readonly S[]): S[] {
+  const byLength = sequences.toSorted((a, b) => a.inputIds.length - b.inputIds.length);
+  const groups = [...Map.groupBy(byLength, ({ inputIds }) => inputIds.subarray(0, BEGINNING).join()).values()];
+  return [...groups.filter(({ length }) => length > 1), ...groups.filter(({ length }) => length === 1)].flat();
+}

@@ -130,8 +130,9 @@ for (const recorded of index.cases) {
     const onStep = () => undefined;
     for (const r of [0, 1]) {
       const aligned = await aligner.align({ round: r + 1, lora: state, from: null, onStep, signal });
-      compareLosses(`alignment ${r}`, aligned.state.losses, lossesOf('align', r, -1));
-      state = { ...state, emulator: aligned.state.parameters };
+      if (!aligned.done) throw new Error('nothing had stopped the alignment');
+      compareLosses(`alignment ${r}`, aligned.losses, lossesOf('align', r, -1));
+      state = { ...state, emulator: aligned.emulator };
       compare(`after_align_r${r}`, state.emulator, model.emulator.layout);
       const updates = [];
       for (const client of [0, 1]) {

@@ -94,7 +94,7 @@ export function quadraticAligner({ initialSteps, stepsPerRound }: { initialSteps
         };
         onStep({ phase: 'align', round, client: null, step, loss, tokens: 8, ms: 0 });
       }
-      return { done: true, state };
+      return { done: true, emulator: state.parameters, losses: state.losses };
     },
   };
 }

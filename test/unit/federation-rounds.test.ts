@@ -243,8 +243,8 @@ t.test('weights that the very last step made infinite are told, not sent', async
   });
   const aligner = quadratic.quadraticAligner({ initialSteps: 1, stepsPerRound: 1 });
   const align: typeof aligner.align = async (input) => {
-    const { done, state } = await aligner.align(input);
-    return { done, state: { ...state, parameters: state.parameters.map(() => NaN) } };
+    const outcome = await aligner.align(input);
+    return outcome.done ? { ...outcome, emulator: outcome.emulator.map(() => NaN) } : outcome;
   };
   await t.rejects(run(root, settings(), { aligner: { ...aligner, align } }), {
     name: 'Diverged',

@@ -2,7 +2,7 @@
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import type { ComputeMessage, ComputeReply, RunResult, SessionOptions } from './compute-protocol.ts';
 import { processUsage } from './process-usage.ts';
-import type { Tensor } from './tensor.ts';
+import { float32, type Tensor } from './tensor.ts';
 
 const sessions = new Map<number, InferenceSession>();
 const variables = new Map<string, OrtTensor>();
@@ -94,6 +94,9 @@ async function answer(message: ComputeMessage): Promise<Extract<ComputeReply, { 
       return run(message);
     case 'write':
       variables.set(message.variable, toOrt(message.tensor));
+      return null;
+    case 'clear':
+      variables.set(message.variable, toOrt(float32(new Float32Array(message.size))));
       return null;
     case 'read':
       return fromOrt(variable(message.variable));

@@ -90,6 +90,11 @@ export class Compute {
     await this.#ask<null>({ kind: 'write', variable, tensor });
   }
 
+  /** Makes a variable a vector of so many zeros. */
+  async clear(variable: string, size: number): Promise<void> {
+    await this.#ask<null>({ kind: 'clear', variable, size });
+  }
+
   read(variable: string): Promise<Tensor> {
     return this.#ask<Tensor>({ kind: 'read', variable });
   }

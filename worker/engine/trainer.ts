@@ -51,6 +51,8 @@ export class Trainer {
   readonly #options: OptimizerOptions;
   readonly #size: number;
   readonly #scope: string;
+  /** Names of the moments, as the optimizer's graph has them. */
+  readonly #moments: readonly string[];
   #step = 0;
 
   private constructor(compute: Compute, gradient: Session, optimizer: Session, options: OptimizerOptions, size: number, scope: string) {
@@ -60,6 +62,7 @@ export class Trainer {
     this.#options = options;
     this.#size = size;
     this.#scope = scope;
+    this.#moments = Array.from({ length: momentCount(options) }, (_, i) => `moment${i}`);
   }
 
   /**
@@ -68,38 +71,33 @@ export class Trainer {
    */
   static async create(compute: Compute, gradient: Session, size: number, options: OptimizerOptions, scope: string): Promise<Trainer> {
     const optimizer = await compute.load(optimizerGraph(size, options));
-    await compute.write(`${scope}.zero`, float32(new Float32Array(size)));
-    await compute.write(`${scope}.${GRADIENT}`, float32(new Float32Array(size)));
+    await compute.clear(`${scope}.zero`, size);
+    await compute.clear(`${scope}.${GRADIENT}`, size);
     return new Trainer(compute, gradient, optimizer, options, size, scope);
   }
 
   /** Begins with fresh moments, or goes on from a state. */
   async start(from: TrainerState | Float32Array): Promise<void> {
-    const zeros = () => Array.from({ length: momentCount(this.#options) }, () => new Float32Array(this.#size));
-    const state = from instanceof Float32Array ? { step: 0, parameters: from, moments: zeros() } : from;
-    await this.#compute.write(this.#name(PARAMETERS), float32(state.parameters));
-    for (const [i, moment] of state.moments.entries()) await this.#compute.write(this.#name(`moment${i}`), float32(moment));
-    this.#step = state.step;
+    const { step, parameters, moments } = from instanceof Float32Array ? { step: 0, parameters: from, moments: [] } : from;
+    await this.#compute.write(this.#name(PARAMETERS), float32(parameters));
+    for (const [i, name] of this.#moments.entries()) {
+      const moment = moments[i];
+      await (moment ? this.#compute.write(this.#name(name), float32(moment)) : this.#compute.clear(this.#name(name), this.#size));
+    }
+    this.#step = step;
   }
 
   /** One optimizer step on the sum of the micro-batches' losses. Throws NotFiniteError; the state is then lost. */
   async step(microBatches: readonly Readonly<Record<string, Tensor | string>>[], learningRate: number): Promise<TrainerStep> {
-    let accumulated = this.#name('zero');
-    let loss = 0;
-    for (const feeds of microBatches) {
-      const { outputs } = await this.#gradient.run({
-        feeds: { ...feeds, [PARAMETERS]: this.#name(PARAMETERS), [ACCUMULATED]: accumulated },
+    const gradients = microBatches.map((feeds, i) =>
+      this.#gradient.run({
+        feeds: { ...feeds, [PARAMETERS]: this.#name(PARAMETERS), [ACCUMULATED]: this.#name(i === 0 ? 'zero' : GRADIENT) },
         fetch: [LOSS],
         update: { [GRADIENT]: this.#name(GRADIENT) },
-      });
-      accumulated = this.#name(GRADIENT);
-      loss += Number(outputs[LOSS]!.data[0]);
-    }
-    if (!Number.isFinite(loss)) throw new NotFiniteError(`the loss is ${loss}`);
-
-    const moments = Array.from({ length: momentCount(this.#options) }, (_, i) => `moment${i}`);
-    const state = [PARAMETERS, ...moments];
-    const { outputs } = await this.#optimizer.run({
+      }),
+    );
+    const state = [PARAMETERS, ...this.#moments];
+    const optimizer = this.#optimizer.run({
       feeds: {
         ...Object.fromEntries(state.map((name) => [name, this.#name(name)])),
         gradient: this.#name(GRADIENT),
@@ -108,7 +106,11 @@ export class Trainer {
       fetch: ['norm'],
       update: Object.fromEntries(state.map((name) => [`${name}.next`, this.#name(name)])),
     });
-    const gradientNorm = Number(outputs['norm']!.data[0]);
+    // All is asked for at once, and done in order: between two graphs the compute process waits for nobody.
+    const [stepped, ...computed] = await Promise.all([optimizer, ...gradients]);
+    const loss = computed.reduce((sum, { outputs }) => sum + Number(outputs[LOSS]!.data[0]), 0);
+    if (!Number.isFinite(loss)) throw new NotFiniteError(`the loss is ${loss}`);
+    const gradientNorm = Number(stepped.outputs['norm']!.data[0]);
     if (!Number.isFinite(gradientNorm)) throw new NotFiniteError(`the gradient's norm is ${gradientNorm}`);
     this.#step++;
     return { loss, gradientNorm };
@@ -117,7 +119,7 @@ export class Trainer {
   /** Reads the state back; the training may go on. */
   async state(): Promise<TrainerState> {
     const moments: Float32Array[] = [];
-    for (let i = 0; i < momentCount(this.#options); i++) moments.push(await this.#read(`moment${i}`));
+    for (const name of this.#moments) moments.push(await this.#read(name));
     return { step: this.#step, parameters: await this.parameters(), moments };
   }
 

@@ -13,7 +13,7 @@ import { TrunkRunner, type HiddenStates } from '../model/trunk-runner.ts';
 import type { Sequence } from '../data/sequence.ts';
 import { randomStream } from '../random.ts';
 import { alignmentSteps, type BatchSource } from './batches.ts';
-import type { Aligner, LoraState, OnStep, TrainingState } from './contracts.ts';
+import type { Aligner, AlignmentOutcome, LoraState, OnStep, TrainingState } from './contracts.ts';
 import { learningRateAt } from './learning-rate.ts';
 import { explainNotFinite } from './not-finite.ts';
 import { TeacherStates, type DiskCache } from './teacher-states.ts';
@@ -61,7 +61,7 @@ export class EmulatorAligner implements Aligner {
     return alignmentSteps(this.#options.spec, round);
   }
 
-  async align(input: { round: number; lora: LoraState; from: TrainingState | null; onStep: OnStep; signal: AbortSignal }): Promise<{ done: boolean; state: TrainingState }> {
+  async align(input: { round: number; lora: LoraState; from: TrainingState | null; onStep: OnStep; signal: AbortSignal }): Promise<AlignmentOutcome> {
     const { round, lora, from, onStep, signal } = input;
     const { compute, spec, batches, onBatch } = this.#options;
     const steps = this.steps(round);
@@ -80,7 +80,8 @@ export class EmulatorAligner implements Aligner {
       losses.push(loss);
       onStep({ phase: 'align', round, client: null, step, loss, tokens: batch.tokens, ms: performance.now() - started });
     }
-    return { done: losses.length >= steps, state: { ...(await this.#trainer.state()), losses } };
+    if (losses.length < steps) return { done: false, state: { ...(await this.#trainer.state()), losses } };
+    return { done: true, emulator: await this.#trainer.parameters(), losses };
   }
 
   #dropout(round: number, step: number) {

@@ -42,8 +42,13 @@ export interface Aligner {
     from: TrainingState | null;
     onStep: OnStep;
     signal: AbortSignal;
-  }): Promise<{ done: boolean; state: TrainingState }>;
+  }): Promise<AlignmentOutcome>;
 }
+
+/** What all steps of an alignment have made of the emulator's LoRA, or where one that was stopped goes on. */
+export type AlignmentOutcome =
+  | { readonly done: true; readonly emulator: Float32Array; readonly losses: readonly number[] }
+  | { readonly done: false; readonly state: TrainingState };
 
 /** What a role has used for a piece of its work. Tokens are counted by the steps. */
 export type Use = Omit<RoleCost, 'tokens'>;

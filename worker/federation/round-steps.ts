@@ -49,7 +49,7 @@ async function* align(progress: Progress, state: Align, context: RoundContext): 
   const began = clock.now();
   let tokens = 0;
   const sliceEnd = new AbortController();
-  const { done, state: alignment } = await aligner.align({
+  const outcome = await aligner.align({
     round: state.round,
     lora: progress.lora,
     from: progress.alignment,
@@ -61,12 +61,13 @@ async function* align(progress: Progress, state: Align, context: RoundContext): 
     signal: AbortSignal.any([context.signal, sliceEnd.signal]),
   });
   const slice = await spent(tokens);
-  if (!done) return yield { ...progress, alignment, state: aligning(state, slice) };
+  if (!outcome.done) return yield { ...progress, alignment: outcome.state, state: aligning(state, slice) };
 
-  requireFinite(context.layouts.emulator, alignment.parameters, `the alignment before round ${state.round}`);
-  const lora = { ...progress.lora, emulator: alignment.parameters };
+  const { emulator, losses } = outcome;
+  requireFinite(context.layouts.emulator, emulator, `the alignment before round ${state.round}`);
+  const lora = { ...progress.lora, emulator };
   await context.trace?.aligned(state.round, lora);
-  yield { ...progress, lora, alignment: null, state: aligned(state, alignment.losses, slice) };
+  yield { ...progress, lora, alignment: null, state: aligned(state, losses, slice) };
 }
 
 /** Draws the attempt's clients and makes the round package available. */

@@ -21,9 +21,10 @@ export function decodedLayers({ split }: FederatedModel, trunk: Trunk): readonly
 
 /**
  * One step of greedy decoding with a cache of keys and values; the first step, with an empty cache, reads the prompts.
- * Inputs: `hidden` [batch·length, hidden], the embedding; `positions` (float32) [batch, length]; `keyPositions` [batch, keys] for cached and new tokens, where a padded
- * key has PADDING_POSITION; `lastRows` [batch] (int32), the row of each sequence's last token; `past.*` [batch, keyValueHeads, past,
- * headDim]; `adapter`, and `emulator` for the emulator. Outputs: `next` [batch] (int32), the likeliest tokens; `present.*`.
+ * Inputs: `hidden` [batch·length, hidden], the embedding; `positions` [batch, length]; `keyPositions` [batch, keys] for cached and new
+ * tokens, where a padded key has PADDING_POSITION; `lastRows` [batch] (int32), the row of each sequence's last token; `past.*` [batch,
+ * keyValueHeads, past, headDim]; `adapter`, and `emulator` for the emulator. Outputs: `next` [batch] (int32), the likeliest tokens;
+ * `present.*`.
  */
 export function decodingProgram(model: FederatedModel, trunk: Trunk): Graph {
   const graph = new Graph();

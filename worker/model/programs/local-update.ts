@@ -23,8 +23,9 @@ export interface LocalObjective {
  * With the adapter last, the emulator's output is an input, since no gradient flows into the emulator. With adapter layers at both
  * ends the gradient crosses the frozen emulator, which then is part of the graph.
  *
- * Inputs: `positions` and places (beginPass); `hidden` [rows, hidden], or with layers at both ends the embedding, and `emulator`; `labelledRows`, `labels`,
- * `labelWeights` [labelled]; `parameters`, `accumulated` [adapter]; with λ `reference` [adapter], the round's start.
+ * Inputs: `positions` and places (beginPass); `hidden` [rows, hidden], which with layers at both ends is the embedding, and then
+ * `emulator`; `labelledRows`, `labels`, `labelWeights` [labelled]; `parameters`, `accumulated` [adapter]; with λ `reference` [adapter], the
+ * round's start.
  * Outputs: `loss` [], `gradient` [adapter].
  */
 export function localUpdateProgram(model: FederatedModel, { proximalWeight, batchSize }: LocalObjective): Graph {

@@ -1,16 +1,11 @@
-import { closest } from './shared-rows.ts';
-
 /** What is computed in a pass without a gradient: token ids, and a name for what becomes of them. */
 export interface TokenSequence {
   readonly id: string;
   readonly inputIds: Int32Array;
 }
 
-/** Rows of one pass: enough to keep the cores busy on short sequences, little enough to stay in the caches. */
-export const PACK_ROWS = 512;
-
-/** Places in attention, where a beginning that is shared is there for each sequence, and shorter ones are padded. */
-export const PACK_CELLS = 768;
+/** Padded tokens of one pass: enough to keep the cores busy on short sequences, little enough to stay in the caches. */
+export const PACK_TOKENS = 512;
 
 /**
  * Cuts sequences, in the given order, into groups that are computed together. The grouping can be part of a result's bits, since the
@@ -18,20 +13,16 @@ export const PACK_CELLS = 768;
  */
 export function packSequences<S extends TokenSequence>(sequences: readonly S[]): S[][] {
   const packs: S[][] = [];
-  let rows = 0;
   let longest = 0;
   for (const sequence of sequences) {
-    const pack = packs.at(-1) ?? [];
-    const { length } = sequence.inputIds;
-    const grown = rows + length - closest(sequence.inputIds, pack.map(({ inputIds }) => inputIds)).length;
-    const width = Math.max(longest, length);
-    if (pack.length > 0 && grown <= PACK_ROWS && (pack.length + 1) * width <= PACK_CELLS) {
+    const pack = packs.at(-1);
+    const length = Math.max(longest, sequence.inputIds.length);
+    if (pack && (pack.length + 1) * length <= PACK_TOKENS) {
       pack.push(sequence);
-      rows = grown;
-      longest = width;
+      longest = length;
     } else {
       packs.push([sequence]);
-      rows = longest = length;
+      longest = sequence.inputIds.length;
     }
   }
   return packs;

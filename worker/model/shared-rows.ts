@@ -24,7 +24,7 @@ export function shareRows(sequences: readonly Int32Array[]): SharedRows {
 }
 
 /** Which of the others has the longest beginning in common with a sequence, and how many tokens that is. */
-export function closest(sequence: Int32Array, others: readonly Int32Array[]): { index: number; length: number } {
+function closest(sequence: Int32Array, others: readonly Int32Array[]): { index: number; length: number } {
   let best = { index: -1, length: 0 };
   others.forEach((other, index) => {
     const length = commonBeginning(sequence, other);

@@ -5,7 +5,7 @@ import { divergenceElements } from '../engine/ops/divergence.ts';
 import type { DecoderConfig } from '../model/config.ts';
 import type { FederatedModel, LoraPart } from '../model/federated-model.ts';
 import { headName } from '../model/llama.ts';
-import { PACK_CELLS } from '../model/packs.ts';
+import { PACK_TOKENS } from '../model/packs.ts';
 import { weightsOf } from './weight-bytes.ts';
 
 /*
@@ -122,7 +122,7 @@ function evaluationDemand(model: FederatedModel, { data, evaluation, federation 
   const { sequenceLength: length } = federation.local;
   const generates = evaluation.task === 'gsm8k' || evaluation.task === 'qa';
   const whole = (trunk: readonly number[]): Session => ({ layers: [...split.front, ...trunk, ...split.tail], head: true });
-  const scored = Math.max(PACK_CELLS, length);
+  const scored = Math.max(PACK_TOKENS, length);
   // Keys and values of a layer, of every token read and written, and their successors while a step makes them.
   const cache = 4 * config.layers * config.keyValueHeads * config.headDim * evaluation.batchSize * (length + evaluation.maxNewTokens);
   return {
@@ -211,6 +211,6 @@ function trainingWork(config: DecoderConfig, tokens: number, length: number, kep
 }
 
 /** A pass without a tape holds one layer at a time. */
-function forwardBytes(config: DecoderConfig, length: number, tokens = Math.max(PACK_CELLS, length)): number {
+function forwardBytes(config: DecoderConfig, length: number, tokens = Math.max(PACK_TOKENS, length)): number {
   return tokens * (trainedLayer(config, length) + attention(config, length)) * FLOAT_BYTES;
 }

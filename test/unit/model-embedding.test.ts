@@ -41,5 +41,5 @@ t.test('a token without a row, and a file that has become shorter', async (t) =>
   const { offset, bytes } = weights.get(NAME)!;
   writeFileSync(file, readFileSync(file).subarray(0, offset + bytes - 1));
   t.ok(embed(weights, Int32Array.of(ROWS - 2)));
-  t.throws(() => embed(weights, Int32Array.of(ROWS - 1)), { name: 'UserError', message: `${file} ends within ${NAME}: the file is truncated` });
+  t.throws(() => embed(weights, Int32Array.of(ROWS - 1)), { name: 'UserError', message: `${file} ends at byte ${offset + bytes - 1}, 1 bytes too early: the file is truncated` });
 });

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { UserError } from '../errors.ts';
-import { FLOAT_BYTES, isFloatDtype, widenToFloat32 } from './float-formats.ts';
+import { FLOAT_BYTES, isFloatDtype, widenToFloat32, type FloatDtype } from './float-formats.ts';
 import { encodeHeader, headerLength, LENGTH_BYTES, parseHeader, tensorBytes } from './safetensors-header.ts';
 import type { SafetensorsDtype, SafetensorsHeader, TensorEntry } from './safetensors-header.ts';
 
@@ -54,6 +54,20 @@ export function readTensor(path: string, entry: TensorEntry): Float32Array {
       const first = done / FLOAT_BYTES[dtype];
       widenToFloat32(dtype, bytes, out.subarray(first, first + bytes.byteLength / FLOAT_BYTES[dtype]));
     }
+    return out;
+  });
+}
+
+/**
+ * Reads some rows of a matrix (F32, BF16 or F16), in the given order, as float32 [rows, width].
+ * @throws UserError when the file is missing, or has become shorter than its header said
+ */
+export function readMatrixRows(path: string, { dtype, shape, offset, bytes }: TensorEntry & { readonly dtype: FloatDtype }, rows: Int32Array): Float32Array {
+  const rowBytes = bytes / shape[0]!;
+  const width = rowBytes / FLOAT_BYTES[dtype];
+  const out = new Float32Array(rows.length * width);
+  return withFile(path, (fd) => {
+    rows.forEach((row, i) => widenToFloat32(dtype, readFully(fd, offset + row * rowBytes, rowBytes, path), out.subarray(i * width, (i + 1) * width)));
     return out;
   });
 }

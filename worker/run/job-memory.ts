@@ -168,7 +168,7 @@ function packedWeights(model: FederatedModel, session: Session): number {
   const stored = weights.reduce((sum, { bytes }) => sum + bytes, 0);
   if (!session.trains || stored > PREPACKED_BYTES) return 0;
   const head = headName(model.config);
-  const packed = weights.filter(({ name }) => name.startsWith('model.layers.') || (session.head && name === head));
+  const packed = weights.filter(({ name }) => name.startsWith('model.layers.') || name === head);
   return packed.reduce((sum, { values }) => sum + values * FLOAT_BYTES, 0);
 }
 

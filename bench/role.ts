@@ -36,9 +36,11 @@ async function play(role: 'server' | 'client', path: string, threads: number): P
     if (role === 'server') {
       const pool = batches.publicOrder;
       const aligner = await EmulatorAligner.load({ compute, model, spec: spec.emulator.alignment, seed: spec.seed, batches, pool, memoryBytes: STATES_MEMORY, disk: null });
+      await aligner.rehearse();
       await aligner.align({ ...common, from: null });
     } else {
-      const trainer = await AdapterTrainer.load({ compute, model, spec: spec.federation.local, seed: spec.seed, batches });
+      const trainer = await AdapterTrainer.load({ compute, model, spec: spec.federation.local, seed: spec.seed, batches, pool: data.clients.flat() });
+      await trainer.rehearse();
       await trainer.train({ ...common, client: 0 });
     }
     return { main: process.resourceUsage().maxRSS * 1024, compute: (await compute.usage()).peakMemoryBytes };

@@ -70,7 +70,8 @@ export async function replayInTorch({ python, threads, model, spec, plan, trace,
   const batches = join(out, 'replayed.jsonl');
   writeFileSync(batches, linesOf(trace).filter((line) => only?.(parseBatch(line)) ?? true).map((line) => `${line}\n`).join(''));
   const inputs = { model, out, batches, 'init-lora': join(trace, 'init_lora.safetensors'), threads };
-  const options = Object.entries({ ...inputs, ...optionsOf(spec, plan) }).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  // As our roles do, once they are loaded.
+  const options = ['--rehearse', ...Object.entries({ ...inputs, ...optionsOf(spec, plan) }).flatMap(([name, value]) => [`--${name}`, String(value)])];
   const child = spawn(python, [PROGRAM, ...options], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, OMP_NUM_THREADS: String(threads), OMP_WAIT_POLICY: 'PASSIVE' },

@@ -106,6 +106,11 @@ def parse(argv=None):
     add('--attn', default='sdpa', choices=['sdpa', 'eager'])
     add('--threads', type=int, default=2)
     add(
+        '--rehearse',
+        action='store_true',
+        help="compute the gradient of a phase's longest batch before its first step, off the clock",
+    )
+    add(
         '--repeat-timing',
         type=int,
         default=1,
@@ -415,6 +420,9 @@ def train(args, models, parameters, lr, batches, loss_of):
     """One optimizer step a batch. loss_of(ids, labels, mask) gives the loss and what else to record of it."""
     models.train_only(parameters)
     optimizer = optimizer_of(args, parameters, lr)
+    if args.rehearse:
+        longest = max(batches, key=lambda batch: len(batch['input_ids'][0]))
+        loss_of(*tensors(longest))[0].backward()
     steps = []
     for batch in batches:
         started = time.time()

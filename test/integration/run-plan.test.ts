@@ -181,16 +181,18 @@ async function peakOf(role: 'server' | 'client' | 'evaluation', model: Federated
   const lora = startingLora(model, spec, '.');
   const signal = new AbortController().signal;
   const compute = new Compute({ threads: 2, provider: 'cpu' });
-  const common = { compute, model, batches, seed: 0, memoryBytes: 2 ** 28 };
+  const common = { compute, model, batches, pool, seed: 0, memoryBytes: 2 ** 28 };
   try {
     switch (role) {
       case 'server': {
-        const aligner = await EmulatorAligner.load({ ...common, spec: alignment, pool, disk: null });
+        const aligner = await EmulatorAligner.load({ ...common, spec: alignment, disk: null });
+        await aligner.rehearse();
         await aligner.align({ round: 1, lora, from: null, onStep: () => {}, signal });
         break;
       }
       case 'client': {
         const trainer = await AdapterTrainer.load({ ...common, spec: local });
+        await trainer.rehearse();
         await trainer.train({ round: 1, client: 0, lora, onStep: () => {}, signal });
         break;
       }

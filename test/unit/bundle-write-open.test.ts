@@ -74,7 +74,7 @@ t.test('a local update from the bundle is that from the whole model, to the bit'
   const update = async (from: FederatedModel) => {
     const compute = new Compute({ threads: 1, provider: 'cpu' });
     try {
-      const trainer = await AdapterTrainer.load({ compute, model: from, spec: spec.federation.local, seed: spec.seed, batches });
+      const trainer = await AdapterTrainer.load({ compute, model: from, spec: spec.federation.local, seed: spec.seed, batches, pool: data.clients.flat() });
       return await trainer.train({ round: 1, client: 1, lora, onStep: () => {}, signal: new AbortController().signal });
     } finally {
       compute.close();

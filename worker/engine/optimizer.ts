@@ -36,20 +36,24 @@ export function optimizerGraph(size: number, options: OptimizerOptions): Graph {
     { axis: 0 },
   ) as [Value, Value, Value];
 
-  const norm = sqrt(reduceSum(mul(raw, raw), [0], true));
+  const squared = mul(raw, raw);
+  const norm = sqrt(reduceSum(squared, [0], true));
   graph.output('norm', norm);
-  const g = options.clipNorm > 0 ? mul(raw, clipFactor(norm, options.clipNorm)) : raw;
+  const clip = options.clipNorm > 0 ? clipFactor(norm, options.clipNorm) : graph.number(1);
 
   if (options.kind === 'AdamW') {
     const [beta1, beta2] = options.betas;
-    const m = add(mul(moments[0]!, beta1), mul(g, 1 - beta1));
-    const v = add(mul(moments[1]!, beta2), mul(mul(g, g), 1 - beta2));
-    const step = div(mul(m, mul(rate, correction1)), add(sqrt(mul(v, correction2)), options.epsilon));
+    // Factors are multiplied with each other first: what passes over the whole vectors is most of a step's time.
+    const m = add(mul(moments[0]!, beta1), mul(raw, mul(clip, 1 - beta1)));
+    const v = add(mul(moments[1]!, beta2), mul(squared, mul(mul(clip, clip), 1 - beta2)));
+    const root = sqrt(correction2);
+    const step = div(mul(m, div(mul(rate, correction1), root)), add(sqrt(v), div(options.epsilon, root)));
     const decayed = options.weightDecay > 0 ? mul(p, sub(1, mul(rate, options.weightDecay))) : p;
     graph.output('parameters.next', sub(decayed, step));
     graph.output('moment0.next', m);
     graph.output('moment1.next', v);
   } else {
+    const g = mul(raw, clip);
     const decayed = options.weightDecay > 0 ? add(g, mul(p, options.weightDecay)) : g;
     const direction = options.momentum > 0 ? add(mul(moments[0]!, options.momentum), decayed) : decayed;
     graph.output('parameters.next', sub(p, mul(direction, rate)));

@@ -1,4 +1,4 @@
-import type { Compute, Session } from './compute.ts';
+import type { Compute, RunResult, Session } from './compute.ts';
 import { gradients } from './gradient.ts';
 import type { Graph, Value } from './graph.ts';
 import { add } from './ops/elementwise.ts';
@@ -89,13 +89,7 @@ export class Trainer {
 
   /** One optimizer step on the sum of the micro-batches' losses. Throws NotFiniteError; the state is then lost. */
   async step(microBatches: readonly Readonly<Record<string, Tensor | string>>[], learningRate: number): Promise<TrainerStep> {
-    const gradients = microBatches.map((feeds, i) =>
-      this.#gradient.run({
-        feeds: { ...feeds, [PARAMETERS]: this.#name(PARAMETERS), [ACCUMULATED]: this.#name(i === 0 ? 'zero' : GRADIENT) },
-        fetch: [LOSS],
-        update: { [GRADIENT]: this.#name(GRADIENT) },
-      }),
-    );
+    const gradients = microBatches.map((feeds, i) => this.#collect(feeds, { at: PARAMETERS, onto: i === 0 ? 'zero' : GRADIENT }));
     const state = [PARAMETERS, ...this.#moments];
     const optimizer = this.#optimizer.run({
       feeds: {
@@ -116,6 +110,11 @@ export class Trainer {
     return { loss, gradientNorm };
   }
 
+  /** Computes a micro-batch's gradient at zero, which the next step overwrites. */
+  async rehearse(microBatch: Readonly<Record<string, Tensor | string>>): Promise<void> {
+    await this.#collect(microBatch, { at: 'zero', onto: 'zero' });
+  }
+
   /** Reads the state back; the training may go on. */
   async state(): Promise<TrainerState> {
     const moments: Float32Array[] = [];
@@ -126,6 +125,15 @@ export class Trainer {
   /** Reads the parameters back. */
   parameters(): Promise<Float32Array> {
     return this.#read(PARAMETERS);
+  }
+
+  /** A micro-batch's loss; its gradient goes into GRADIENT, together with what was collected. */
+  #collect(feeds: Readonly<Record<string, Tensor | string>>, { at, onto }: { at: string; onto: string }): Promise<RunResult> {
+    return this.#gradient.run({
+      feeds: { ...feeds, [PARAMETERS]: this.#name(at), [ACCUMULATED]: this.#name(onto) },
+      fetch: [LOSS],
+      update: { [GRADIENT]: this.#name(GRADIENT) },
+    });
   }
 
   async #read(name: string): Promise<Float32Array> {

@@ -1,5 +1,5 @@
 import type { AlignmentSpec } from '../../crds/types.ts';
-import { collate } from '../data/batch.ts';
+import { collate, type Batch } from '../data/batch.ts';
 import type { Compute } from '../engine/compute.ts';
 import { float32, type Tensor } from '../engine/tensor.ts';
 import { Trainer } from '../engine/trainer.ts';
@@ -12,8 +12,8 @@ import { weightFolder } from '../model/stored-weights.ts';
 import { TrunkRunner, type HiddenStates } from '../model/trunk-runner.ts';
 import type { Sequence } from '../data/sequence.ts';
 import { randomStream } from '../random.ts';
-import { alignmentSteps, type BatchSource } from './batches.ts';
-import type { Aligner, AlignmentOutcome, LoraState, OnStep, TrainingState } from './contracts.ts';
+import { alignmentSteps, longestBatch, type BatchSource } from './batches.ts';
+import type { Aligner, AlignmentOutcome, LoraState, OnStep, Rehearsing, TrainingState } from './contracts.ts';
 import { learningRateAt } from './learning-rate.ts';
 import { explainNotFinite } from './not-finite.ts';
 import { TeacherStates, type DiskCache } from './teacher-states.ts';
@@ -35,7 +35,7 @@ export interface EmulatorAlignerOptions {
 const ADAPTER_VARIABLE = 'aligner.adapter';
 
 /** The server's half of the method: trains the emulator's LoRA to imitate the teacher part on public data. */
-export class EmulatorAligner implements Aligner {
+export class EmulatorAligner implements Aligner, Rehearsing {
   readonly #options: EmulatorAlignerOptions;
   readonly #trainer: Trainer;
   readonly #teacher: TeacherSource;
@@ -73,7 +73,7 @@ export class EmulatorAligner implements Aligner {
       const sequences = batches.alignment(round, step);
       onBatch?.(round, step, sequences);
       const batch = collate(sequences, 0);
-      const feeds = { ...(await this.#feeds(sequences, batch)), ...this.#dropout(round, step) };
+      const feeds = { ...this.#feeds(batch, await this.#teacher(sequences)), ...this.#dropout(round, step) };
       const { loss } = await explainNotFinite(`alignment before round ${round}, step ${step}`, batch.ids, () =>
         this.#trainer.step([feeds], learningRateAt(spec.optimizer, step, steps)),
       );
@@ -84,15 +84,26 @@ export class EmulatorAligner implements Aligner {
     return { done: true, emulator: await this.#trainer.parameters(), losses };
   }
 
+  async rehearse(): Promise<void> {
+    const { compute, model, spec, pool } = this.#options;
+    const sequences = longestBatch(pool, spec.batchSize);
+    if (sequences.length === 0) return;
+    await compute.clear(ADAPTER_VARIABLE, model.adapter.layout.size);
+    // No state of the teacher is computed: those of this job are kept, and are the rounds' work.
+    const states = sequences.map(({ inputIds }) => new Float32Array(inputIds.length * model.config.hiddenSize).fill(1));
+    const input = model.split.front.length > 0 ? states : null;
+    const feeds = this.#feeds(collate(sequences, 0), { input, compared: states.map((state) => this.#compared.map(() => state)) });
+    await this.#trainer.rehearse({ ...feeds, ...this.#dropout(0, 0) });
+  }
+
   #dropout(round: number, step: number) {
     const { model, seed } = this.#options;
     return model.emulator.dropout > 0 ? dropoutFeed(randomStream(seed, 'dropout', 'alignment', round, step)) : {};
   }
 
-  async #feeds(sequences: readonly Sequence[], batch: ReturnType<typeof collate>): Promise<Record<string, Tensor | string>> {
+  #feeds(batch: Batch, { input, compared }: OfTeacher): Record<string, Tensor | string> {
     const { model, spec } = this.#options;
     const width = model.config.hiddenSize;
-    const { input, compared } = await this.#teacher(sequences);
     const needsLogits = spec.klWeight > 0 || spec.languageModelWeight > 0;
     return {
       ...placeFeeds(batch, spec.batchSize),
@@ -105,8 +116,13 @@ export class EmulatorAligner implements Aligner {
   }
 }
 
-/** What a batch needs of the teacher: its states after the compared layers, and what the trunk starts from unless that is the embedding. */
-type TeacherSource = (sequences: readonly Sequence[]) => Promise<{ input: Float32Array[] | null; compared: HiddenStates[] }>;
+/** What a batch needs of the teacher: of each sequence what the trunk starts from, unless that is the embedding, and states after the compared layers. */
+interface OfTeacher {
+  readonly input: readonly Float32Array[] | null;
+  readonly compared: readonly HiddenStates[];
+}
+
+type TeacherSource = (sequences: readonly Sequence[]) => Promise<OfTeacher>;
 
 /** With the adapter last, the teacher's states are constants of the job. */
 async function atTheStart(options: EmulatorAlignerOptions, compared: readonly number[]): Promise<TeacherSource> {

@@ -17,6 +17,11 @@ export function samplesPerRound({ steps, batchSize, gradientAccumulation }: Pick
   return steps * batchSize * gradientAccumulation;
 }
 
+/** The longest sequences, as many as a batch has: none takes more memory. */
+export function longestBatch(sequences: readonly Sequence[], batchSize: number): readonly Sequence[] {
+  return sequences.toSorted((a, b) => b.inputIds.length - a.inputIds.length).slice(0, batchSize);
+}
+
 /** Steps of the alignment before a round. */
 export function alignmentSteps({ schedule, initialSteps, stepsPerRound }: AlignmentSpec, round: number): number {
   if (schedule === 'Never') return 0;

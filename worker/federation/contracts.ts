@@ -45,6 +45,15 @@ export interface Aligner {
   }): Promise<AlignmentOutcome>;
 }
 
+/** A role that can take its longest step beforehand. */
+export interface Rehearsing {
+  /**
+   * Computes the gradient of the longest batch there can be, and drops it. Call it when everything is loaded: memory for the largest step
+   * is then there before the first round, or the process ends at once and not hours later, and no step of a round waits for it.
+   */
+  rehearse(): Promise<void>;
+}
+
 /** What all steps of an alignment have made of the emulator's LoRA, or where one that was stopped goes on. */
 export type AlignmentOutcome =
   | { readonly done: true; readonly emulator: Float32Array; readonly losses: readonly number[] }

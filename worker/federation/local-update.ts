@@ -1,5 +1,5 @@
 import type { LocalSpec } from '../../crds/types.ts';
-import { collate } from '../data/batch.ts';
+import { collate, type Batch } from '../data/batch.ts';
 import type { Sequence } from '../data/sequence.ts';
 import type { Compute } from '../engine/compute.ts';
 import { float32, type Tensor } from '../engine/tensor.ts';
@@ -12,8 +12,8 @@ import { localUpdateProgram } from '../model/programs/local-update.ts';
 import { weightFolder } from '../model/stored-weights.ts';
 import { TrunkRunner } from '../model/trunk-runner.ts';
 import { randomStream } from '../random.ts';
-import { samplesPerRound, type BatchSource } from './batches.ts';
-import type { LocalTraining, LoraState, OnStep } from './contracts.ts';
+import { longestBatch, samplesPerRound, type BatchSource } from './batches.ts';
+import type { LocalTraining, LoraState, OnStep, Rehearsing } from './contracts.ts';
 import { learningRateAt } from './learning-rate.ts';
 import { explainNotFinite } from './not-finite.ts';
 
@@ -23,6 +23,8 @@ export interface AdapterTrainerOptions {
   readonly spec: LocalSpec;
   readonly seed: number;
   readonly batches: BatchSource;
+  /** All sequences of all clients. */
+  readonly pool: readonly Sequence[];
   /** Told of every micro-batch, in the order of use. */
   readonly onBatch?: (round: number, client: number, step: number, sequences: readonly Sequence[]) => void;
 }
@@ -34,7 +36,7 @@ const REFERENCE_VARIABLE = 'client.reference';
 const WINDOW_TOKENS = 4096;
 
 /** A client's half of the method: trains the adapter's LoRA beside the frozen emulator, on the client's own data. */
-export class AdapterTrainer {
+export class AdapterTrainer implements Rehearsing {
   readonly #options: AdapterTrainerOptions;
   readonly #trainer: Trainer;
   /** Null where the gradient crosses the emulator, which then is part of the training graph. */
@@ -91,6 +93,15 @@ export class AdapterTrainer {
     return { adapter: await this.#trainer.parameters(), samples: samplesPerRound(spec), losses, tokens };
   }
 
+  async rehearse(): Promise<void> {
+    const { compute, model, spec, pool } = this.#options;
+    const sequences = longestBatch(pool, spec.batchSize);
+    await compute.clear(EMULATOR_VARIABLE, model.emulator.layout.size);
+    if (spec.proximalWeight > 0) await compute.clear(REFERENCE_VARIABLE, model.adapter.layout.size);
+    const states = await this.#emulate(sequences);
+    await this.#trainer.rehearse({ ...this.#feeds(sequences, collate(sequences, 0), states), ...this.#dropout(0, 0, 0, 0) });
+  }
+
   /** The emulator's output for each sequence, by its id; one pass serves many steps, as the emulator is fixed in a round. */
   async #emulate(sequences: readonly Sequence[]): Promise<ReadonlyMap<string, Float32Array>> {
     const states = new Map<string, Float32Array>();
@@ -108,7 +119,7 @@ export class AdapterTrainer {
     return model.adapter.dropout > 0 ? dropoutFeed(randomStream(seed, 'dropout', 'client', ...place)) : {};
   }
 
-  #feeds(sequences: readonly Sequence[], batch: ReturnType<typeof collate>, states: ReadonlyMap<string, Float32Array>): Record<string, Tensor | string> {
+  #feeds(sequences: readonly Sequence[], batch: Batch, states: ReadonlyMap<string, Float32Array>): Record<string, Tensor | string> {
     const { model, spec } = this.#options;
     const trunk = this.#emulator
       ? { hidden: joinStates(sequences.map(({ id }) => states.get(id)!), model.config.hiddenSize) }

@@ -20,7 +20,7 @@ import { Interrupted } from './pod/ending.ts';
 import { readServerUrl } from './pod/environment.ts';
 import { observedTransport } from './pod/observed-transport.ts';
 import { redisWhenUp } from './pod/redis-up.ts';
-import { loadTrainers } from './roles.ts';
+import { loadTrainers, rehearseAll } from './roles.ts';
 import type { Pod } from './run-role.ts';
 import { layoutsOf } from './server-side.ts';
 
@@ -97,6 +97,7 @@ async function train(client: Client): Promise<void> {
   try {
     const place = { provider: context.provider, ownProcess: true };
     const trainers = await loadTrainers({ spec, model, clients, computes, place, trace: null });
+    await rehearseAll(trainers);
     log.info({ parallelClients: trainers.length }, 'ready to train');
     const workers = trainers.map(async (trainer) => {
       const transport = new RedisClientTransport(address, keys, { lockMs: context.lockMs });

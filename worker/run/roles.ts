@@ -5,7 +5,7 @@ import type { Sequence } from '../data/sequence.ts';
 import type { Compute } from '../engine/compute.ts';
 import { EmulatorAligner } from '../federation/alignment.ts';
 import { sampledBatches, type BatchSource } from '../federation/batches.ts';
-import type { Aligner, Evaluator, LocalTrainer } from '../federation/contracts.ts';
+import type { Aligner, Evaluator, LocalTrainer, Rehearsing } from '../federation/contracts.ts';
 import { ModelEvaluator } from '../federation/evaluation.ts';
 import { AdapterTrainer } from '../federation/local-update.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
@@ -31,7 +31,7 @@ export interface ServerRoleOptions {
 }
 
 export interface ServerRoles {
-  readonly aligner: Aligner;
+  readonly aligner: Aligner & Rehearsing;
   /** Null when there is nothing to evaluate on. */
   readonly evaluator: Evaluator | null;
 }
@@ -39,7 +39,7 @@ export interface ServerRoles {
 /** Loads what the server does by itself into a compute process. */
 export async function loadServerRoles({ spec, model, modelSha256, data, tokenizer, compute, cache, trace }: ServerRoleOptions): Promise<ServerRoles> {
   const batches = batchesOf(spec, { publicSequences: data.publicSequences, clients: [] });
-  const aligner: Aligner =
+  const aligner: Aligner & Rehearsing =
     spec.emulator.alignment.schedule === 'Never'
       ? unaligned
       : await EmulatorAligner.load({
@@ -69,16 +69,22 @@ export interface TrainerOptions {
 }
 
 /** Loads a trainer into each compute process; each can train any client. */
-export async function loadTrainers({ spec, model, clients, computes, place, trace }: TrainerOptions): Promise<LocalTrainer[]> {
+export async function loadTrainers({ spec, model, clients, computes, place, trace }: TrainerOptions): Promise<(LocalTrainer & Rehearsing)[]> {
   const batches = batchesOf(spec, { publicSequences: [], clients });
   const metered = clientMeter(place);
-  const trainers: LocalTrainer[] = [];
+  const pool = clients.flat();
+  const trainers: (LocalTrainer & Rehearsing)[] = [];
   for (const compute of computes) {
     const onBatch = trace ? { onBatch: trace.localBatch.bind(trace) } : {};
-    const trainer = await AdapterTrainer.load({ compute, model, spec: spec.federation.local, seed: spec.seed, batches, ...onBatch });
-    trainers.push(metered(trainer, compute));
+    const trainer = await AdapterTrainer.load({ compute, model, spec: spec.federation.local, seed: spec.seed, batches, pool, ...onBatch });
+    trainers.push({ ...metered(trainer, compute), rehearse: () => trainer.rehearse() });
   }
   return trainers;
+}
+
+/** Lets all roles of a process rehearse; they may share a compute process, so that they all are to be loaded before. */
+export async function rehearseAll(roles: readonly Rehearsing[]): Promise<void> {
+  await Promise.all(roles.map((role) => role.rehearse()));
 }
 
 function batchesOf(spec: FedBiOTJobSpec, data: { publicSequences: readonly Sequence[]; clients: ClientData['clients'] }): BatchSource {
@@ -93,8 +99,9 @@ function batchesOf(spec: FedBiOTJobSpec, data: { publicSequences: readonly Seque
 }
 
 /** schedule: Never. */
-const unaligned: Aligner = {
+const unaligned: Aligner & Rehearsing = {
   steps: () => 0,
+  rehearse: () => Promise.resolve(),
   align: () => Promise.reject(new Error('nothing is aligned')),
 };
 

@@ -16,7 +16,7 @@ import { loadJobData, type JobData } from './job-data.ts';
 import { federateModel, influenceOnPublicData } from './job-model.ts';
 import { availableMemory, planJob } from './job-plan.ts';
 import { absoluteUri, readJob, writeJobRecord, type UriFolders } from './job-record.ts';
-import { loadTrainers } from './roles.ts';
+import { loadTrainers, rehearseAll } from './roles.ts';
 import { runManifest } from './run-inputs.ts';
 import { readEvents, RunRecord } from './run-record.ts';
 import { layoutsOf, runServerSide, type RunResult } from './server-side.ts';
@@ -115,12 +115,11 @@ async function federate(preparation: Preparation): Promise<RunResult> {
       warnings: [...preparation.warnings, ...memoryWarning(plan)],
       trace,
       onEvaluation: (done, total) => onEvent({ event: 'evaluating', done, total }),
-      federate: async (coordination) =>
-        federateInProcess({
-          ...coordination,
-          trainers: await loadTrainers({ spec, model, clients: data.clients, computes, place, trace }),
-          onLocalStep: (step) => onEvent({ event: 'localStep', ...step }),
-        }),
+      federate: async (coordination) => {
+        const trainers = await loadTrainers({ spec, model, clients: data.clients, computes, place, trace });
+        await rehearseAll([coordination.aligner, ...trainers]);
+        return federateInProcess({ ...coordination, trainers, onLocalStep: (step) => onEvent({ event: 'localStep', ...step }) });
+      },
     });
   } finally {
     record.close();

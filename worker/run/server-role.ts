@@ -168,6 +168,7 @@ async function train(server: Server, compute: Compute): Promise<RunResult> {
       onEvaluation: server.metrics.heard,
       signal,
       federate: async (coordination) => {
+        await coordination.aligner.rehearse();
         server.onTraining();
         bulletin.progress(follower.progress);
         return coordinate({ ...coordination, transport: interruptible(transport, signal), sharesProcesses: false });

@@ -2,7 +2,7 @@ import type { FedBiOTJob } from '../../crds/types.ts';
 import type { Compute } from '../engine/compute.ts';
 import type { RunPlan, RunReport } from '../events.ts';
 import { systemClock } from '../federation/clock.ts';
-import type { LoraLayouts } from '../federation/contracts.ts';
+import type { LoraLayouts, Rehearsing } from '../federation/contracts.ts';
 import type { Coordination, Outcome } from '../federation/coordinator.ts';
 import { ReceivedResults } from '../federation/received-results.ts';
 import type { RunDirectory } from '../federation/run-directory.ts';
@@ -40,7 +40,7 @@ export interface ServerSide {
   readonly onEvaluation: (done: number, total: number) => void;
   readonly signal: AbortSignal;
   /** Carries the rounds out, by whatever way the clients are reached. */
-  readonly federate: (coordination: Omit<Coordination, 'transport' | 'sharesProcesses'>) => Promise<Outcome>;
+  readonly federate: (coordination: Omit<Coordination, 'transport' | 'sharesProcesses'> & { readonly aligner: Rehearsing }) => Promise<Outcome>;
 }
 
 /** The server's whole part in a run, from where its record stands to the adapter and the reports in its folder. */

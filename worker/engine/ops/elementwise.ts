@@ -79,13 +79,13 @@ export function square(x: Value): Value {
 
 /**
  * SwiGLU's gate: silu(gate) · up = gate · σ(gate) · up. One operator of the tape, because its gradient shares
- * s = σ(gate) and t = gate·s: d gate = dy · up · (s + t·(1 − s)), d up = dy · t.
+ * s = σ(gate) and t = gate·s: d up = dy · t, and d gate = dy · up · (s + t·(1 − s)) = up · (d up + s·(dy − d up)).
  */
 export function swiglu(gate: Value, up: Value): Value {
   const s = sigmoid(gate);
   const t = mul(gate, s);
-  return gate.graph.fused([gate, up], () => mul(t, up), (dy, wanted) => [
-    wanted[0] ? plain(mul(mul(dy, up), add(s, mul(t, sub(1, s))))) : undefined,
-    wanted[1] ? plain(mul(dy, t)) : undefined,
-  ]);
+  return gate.graph.fused([gate, up], () => mul(t, up), (dy, wanted) => {
+    const dUp = mul(dy, t);
+    return [wanted[0] ? plain(mul(up, add(dUp, mul(s, sub(dy, dUp))))) : undefined, wanted[1] ? plain(dUp) : undefined];
+  });
 }

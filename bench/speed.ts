@@ -4,8 +4,9 @@
  *   npm run bench:speed -- --model DIR --data DIR [--public gsm8k] [--batch 1 4] [--repeats 3] [--out results.json] > table.md
  *
  * Our runs and torch's take turns. Ours come first and write a trace; torch replays it, so both do the very same steps from the
- * same LoRA. Times begin when everything is loaded: ours are those of report.json (a phase from its first moment to its last, with
- * the trace it writes), torch's are the sum of its steps (without the files that it writes between them).
+ * same LoRA. Times begin when everything is loaded and both sides have computed their longest batch once: ours are those of report.json (a
+ * phase from its first moment to its last, with the trace it writes), torch's are the sum of its steps (without the files that it writes
+ * between them).
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

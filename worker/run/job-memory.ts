@@ -197,7 +197,7 @@ function trainedLayer({ hiddenSize, intermediateSize, heads }: DecoderConfig, le
 
 /** The same of a frozen layer that the gradient crosses: no weight's gradient needs the projections' inputs; measured. */
 function crossedLayer({ hiddenSize, intermediateSize, heads }: DecoderConfig, length: number): number {
-  return 5 * hiddenSize + 3 * intermediateSize + heads * length;
+  return 7 * hiddenSize + 4 * intermediateSize + heads * length;
 }
 
 /** Of one layer at a time: scores, masked scores and their gradient, before and after the softmax; measured. */

@@ -87,15 +87,19 @@ export class Trainer {
     this.#step = step;
   }
 
-  /** One optimizer step on the sum of the micro-batches' losses. Throws NotFiniteError; the state is then lost. */
+  /**
+   * One optimizer step on the sum of the micro-batches' losses. The next may be asked for before this one is done. Throws NotFiniteError;
+   * the state is then lost.
+   */
   async step(microBatches: readonly Readonly<Record<string, Tensor | string>>[], learningRate: number): Promise<TrainerStep> {
+    this.#step++;
     const gradients = microBatches.map((feeds, i) => this.#collect(feeds, { at: PARAMETERS, onto: i === 0 ? 'zero' : GRADIENT }));
     const state = [PARAMETERS, ...this.#moments];
     const optimizer = this.#optimizer.run({
       feeds: {
         ...Object.fromEntries(state.map((name) => [name, this.#name(name)])),
         gradient: this.#name(GRADIENT),
-        rates: optimizerRates(this.#options, learningRate, this.#step + 1),
+        rates: optimizerRates(this.#options, learningRate, this.#step),
       },
       fetch: ['norm'],
       update: Object.fromEntries(state.map((name) => [`${name}.next`, this.#name(name)])),
@@ -106,7 +110,6 @@ export class Trainer {
     if (!Number.isFinite(loss)) throw new NotFiniteError(`the loss is ${loss}`);
     const gradientNorm = Number(stepped.outputs['norm']!.data[0]);
     if (!Number.isFinite(gradientNorm)) throw new NotFiniteError(`the gradient's norm is ${gradientNorm}`);
-    this.#step++;
     return { loss, gradientNorm };
   }
 
@@ -115,7 +118,7 @@ export class Trainer {
     await this.#collect(microBatch, { at: 'zero', onto: 'zero' });
   }
 
-  /** Reads the state back; the training may go on. */
+  /** Reads the state back, after the last step that was asked for; the training may go on. */
   async state(): Promise<TrainerState> {
     const moments: Float32Array[] = [];
     for (const name of this.#moments) moments.push(await this.#read(name));

@@ -16,6 +16,7 @@ import { alignmentSteps, longestBatch, type BatchSource } from './batches.ts';
 import type { Aligner, AlignmentOutcome, LoraState, OnStep, Rehearsing, TrainingState } from './contracts.ts';
 import { learningRateAt } from './learning-rate.ts';
 import { explainNotFinite } from './not-finite.ts';
+import { oneAhead } from './one-ahead.ts';
 import { TeacherStates, type DiskCache } from './teacher-states.ts';
 
 export interface EmulatorAlignerOptions {
@@ -63,25 +64,35 @@ export class EmulatorAligner implements Aligner, Rehearsing {
 
   async align(input: { round: number; lora: LoraState; from: TrainingState | null; onStep: OnStep; signal: AbortSignal }): Promise<AlignmentOutcome> {
     const { round, lora, from, onStep, signal } = input;
-    const { compute, spec, batches, onBatch } = this.#options;
+    const { compute } = this.#options;
     const steps = this.steps(round);
     const losses = [...(from?.losses ?? [])];
     await compute.write(ADAPTER_VARIABLE, float32(lora.adapter));
     await this.#trainer.start(from ?? lora.emulator);
-    for (let step = from?.step ?? 0; step < steps && !signal.aborted; step++) {
-      const started = performance.now();
-      const sequences = batches.alignment(round, step);
-      onBatch?.(round, step, sequences);
-      const batch = collate(sequences, 0);
-      const feeds = { ...this.#feeds(batch, await this.#teacher(sequences)), ...this.#dropout(round, step) };
-      const { loss } = await explainNotFinite(`alignment before round ${round}, step ${step}`, batch.ids, () =>
-        this.#trainer.step([feeds], learningRateAt(spec.optimizer, step, steps)),
-      );
+    function* upcoming(): Generator<number> {
+      for (let step = from?.step ?? 0; step < steps && !signal.aborted; step++) yield step;
+    }
+    let since = performance.now();
+    for await (const { step, loss, tokens } of oneAhead(upcoming(), (step) => this.#ask(round, step))) {
       losses.push(loss);
-      onStep({ phase: 'align', round, client: null, step, loss, tokens: batch.tokens, ms: performance.now() - started });
+      const now = performance.now();
+      onStep({ phase: 'align', round, client: null, step, loss, tokens, ms: now - since });
+      since = now;
     }
     if (losses.length < steps) return { done: false, state: { ...(await this.#trainer.state()), losses } };
     return { done: true, emulator: await this.#trainer.parameters(), losses };
+  }
+
+  /** Asks for a step. What it needs of the teacher is computed before. */
+  async #ask(round: number, step: number) {
+    const { spec, batches, onBatch } = this.#options;
+    const sequences = batches.alignment(round, step);
+    onBatch?.(round, step, sequences);
+    const batch = collate(sequences, 0);
+    const feeds = { ...this.#feeds(batch, await this.#teacher(sequences)), ...this.#dropout(round, step) };
+    const rate = learningRateAt(spec.optimizer, step, this.steps(round));
+    const stepped = explainNotFinite(`alignment before round ${round}, step ${step}`, batch.ids, () => this.#trainer.step([feeds], rate));
+    return { result: stepped.then(({ loss }) => ({ step, loss, tokens: batch.tokens })) };
   }
 
   async rehearse(): Promise<void> {

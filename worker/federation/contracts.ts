@@ -33,8 +33,8 @@ export interface Aligner {
   /** Number of optimizer steps of the alignment before this round; 0 when the schedule has none. */
   steps(round: number): number;
   /**
-   * Runs the alignment before `round`. When `signal` aborts, finishes the step and returns `done: false` with the state to
-   * continue from; pass it as `from` to go on to the same bits.
+   * Runs the alignment before `round`. When `signal` aborts, finishes the steps that were begun and returns `done: false` with the
+   * state to continue from; pass it as `from` to go on to the same bits.
    */
   align(input: {
     round: number;

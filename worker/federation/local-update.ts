@@ -16,6 +16,7 @@ import { longestBatch, samplesPerRound, type BatchSource } from './batches.ts';
 import type { LocalTraining, LoraState, OnStep, Rehearsing } from './contracts.ts';
 import { learningRateAt } from './learning-rate.ts';
 import { explainNotFinite } from './not-finite.ts';
+import { oneAhead } from './one-ahead.ts';
 
 export interface AdapterTrainerOptions {
   readonly compute: Compute;
@@ -61,36 +62,45 @@ export class AdapterTrainer implements Rehearsing {
 
   async train(input: { round: number; client: number; lora: LoraState; onStep: OnStep; signal: AbortSignal }): Promise<LocalTraining> {
     const { round, client, lora, onStep, signal } = input;
-    const { compute, spec, batches, onBatch } = this.#options;
+    const { compute, spec, batches } = this.#options;
     await compute.write(EMULATOR_VARIABLE, float32(lora.emulator));
     if (spec.proximalWeight > 0) await compute.write(REFERENCE_VARIABLE, float32(lora.adapter));
     await this.#trainer.start(lora.adapter);
 
     const losses: number[] = [];
-    let tokens = 0;
-    const upcoming = Array.from({ length: spec.steps }, (_, step) => batches.local(round, client, step));
+    let total = 0;
+    const upcoming = Array.from({ length: spec.steps }, (_, step) => ({ step, microBatches: batches.local(round, client, step) }));
     for (const window of windows(upcoming)) {
-      const states = await this.#emulate(window.flat(2));
-      for (const microBatches of window) {
+      const states = await this.#emulate(window.flatMap(({ microBatches }) => microBatches.flat()));
+      let since = performance.now();
+      const ask = async (next: PlannedStep) => {
         signal.throwIfAborted();
-        const started = performance.now();
-        const step = losses.length;
-        const collated = microBatches.map((sequences) => collate(sequences, 0));
-        microBatches.forEach((sequences) => onBatch?.(round, client, step, sequences));
-        const feeds = microBatches.map((sequences, i) => ({
-          ...this.#feeds(sequences, collated[i]!, states),
-          ...this.#dropout(round, client, step, i),
-        }));
-        const { loss } = await explainNotFinite(`step ${step}`, collated.flatMap(({ ids }) => ids), () =>
-          this.#trainer.step(feeds, learningRateAt(spec.optimizer, step, spec.steps)),
-        );
+        return this.#ask(round, client, next, states);
+      };
+      for await (const { step, loss, tokens } of oneAhead(window, ask)) {
         losses.push(loss);
-        const stepTokens = collated.reduce((sum, batch) => sum + batch.tokens, 0);
-        tokens += stepTokens;
-        onStep({ phase: 'local', round, client, step, loss, tokens: stepTokens, ms: performance.now() - started });
+        total += tokens;
+        const now = performance.now();
+        onStep({ phase: 'local', round, client, step, loss, tokens, ms: now - since });
+        since = now;
       }
     }
-    return { adapter: await this.#trainer.parameters(), samples: samplesPerRound(spec), losses, tokens };
+    return { adapter: await this.#trainer.parameters(), samples: samplesPerRound(spec), losses, tokens: total };
+  }
+
+  /** Asks for a step. */
+  #ask(round: number, client: number, { step, microBatches }: PlannedStep, states: ReadonlyMap<string, Float32Array>) {
+    const { spec, onBatch } = this.#options;
+    const collated = microBatches.map((sequences) => collate(sequences, 0));
+    microBatches.forEach((sequences) => onBatch?.(round, client, step, sequences));
+    const feeds = microBatches.map((sequences, i) => ({
+      ...this.#feeds(sequences, collated[i]!, states),
+      ...this.#dropout(round, client, step, i),
+    }));
+    const rate = learningRateAt(spec.optimizer, step, spec.steps);
+    const stepped = explainNotFinite(`step ${step}`, collated.flatMap(({ ids }) => ids), () => this.#trainer.step(feeds, rate));
+    const tokens = collated.reduce((sum, batch) => sum + batch.tokens, 0);
+    return { result: stepped.then(({ loss }) => ({ step, loss, tokens })) };
   }
 
   async rehearse(): Promise<void> {
@@ -133,12 +143,18 @@ export class AdapterTrainer implements Rehearsing {
   }
 }
 
+/** A step, from 0, and the micro-batches it trains on. */
+interface PlannedStep {
+  readonly step: number;
+  readonly microBatches: readonly (readonly Sequence[])[];
+}
+
 /** Consecutive steps whose sequences have at most WINDOW_TOKENS tokens in all, or a single step with more. */
-function windows(steps: readonly (readonly (readonly Sequence[])[])[]): (readonly (readonly Sequence[])[])[][] {
-  const out: (readonly (readonly Sequence[])[])[][] = [];
+function windows(steps: readonly PlannedStep[]): PlannedStep[][] {
+  const out: PlannedStep[][] = [];
   let filled = Infinity;
   for (const step of steps) {
-    const tokens = step.flat().reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+    const tokens = step.microBatches.flat().reduce((sum, { inputIds }) => sum + inputIds.length, 0);
     if (filled + tokens > WINDOW_TOKENS) {
       out.push([]);
       filled = 0;

@@ -66,10 +66,9 @@ export class TeacherStates {
     const pack = this.#packs.get(id);
     if (!pack) throw new Error(`sequence ${id} is not of the pool`);
     const computed = await this.#runner.run(pack, {});
-    pack.forEach((sequence, i) => {
-      this.#hold(sequence.id, computed[i]!);
-      this.#write(sequence.id, computed[i]!);
-    });
+    pack.forEach((sequence, i) => this.#hold(sequence.id, computed[i]!));
+    // Later, while the step that waits for them is computed.
+    setImmediate(() => pack.forEach((sequence, i) => this.#write(sequence.id, computed[i]!)));
     return computed[pack.findIndex((sequence) => sequence.id === id)]!;
   }
 

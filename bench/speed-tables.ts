@@ -89,7 +89,8 @@ function phaseTable(rows: readonly Row[]): string {
   return (
     table(header, text) +
     '\nCold: the teacher’s states of every sequence are computed within the phase: the figure of a single round. Steady: they are stored, which is ' +
-    'what every later visit of a public sequence costs. Torch computes them at each visit. The client phase includes the emulator’s forward pass.\n'
+    'what every later visit of a public sequence costs. Torch computes them at each visit. The client phase includes the emulator’s forward pass. ' +
+    'Either side has computed its longest batch once before the clock runs.\n'
   );
 }
 

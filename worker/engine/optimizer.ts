@@ -53,7 +53,7 @@ export function optimizerGraph(size: number, options: OptimizerOptions): Graph {
     graph.output('moment0.next', m);
     graph.output('moment1.next', v);
   } else {
-    const g = mul(raw, clip);
+    const g = options.clipNorm > 0 ? mul(raw, clip) : raw;
     const decayed = options.weightDecay > 0 ? add(g, mul(p, options.weightDecay)) : g;
     const direction = options.momentum > 0 ? add(mul(moments[0]!, options.momentum), decayed) : decayed;
     graph.output('parameters.next', sub(p, mul(direction, rate)));

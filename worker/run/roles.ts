@@ -82,7 +82,7 @@ export async function loadTrainers({ spec, model, clients, computes, place, trac
   return trainers;
 }
 
-/** Lets all roles of a process rehearse; they may share a compute process, so that they all are to be loaded before. */
+/** Lets roles rehearse, once all that share a compute process are loaded: what one has freed, the next one's weights would fill. */
 export async function rehearseAll(roles: readonly Rehearsing[]): Promise<void> {
   await Promise.all(roles.map((role) => role.rehearse()));
 }

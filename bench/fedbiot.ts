@@ -15,15 +15,17 @@ export interface RunSettings {
   /** Null leaves the choice to the program. */
   readonly threads: number | null;
   readonly workers?: number;
+  readonly provider?: 'cpu' | 'cuda';
   readonly trace?: string;
   readonly resume?: boolean;
 }
 
 /** Starts `fedbiot run` in a process of its own, which prints its events as JSON if `json`. */
-export function startRun({ job, out, threads, workers, trace, resume }: RunSettings, json = false): ChildProcess {
+export function startRun({ job, out, threads, workers, provider, trace, resume }: RunSettings, json = false): ChildProcess {
   const options = [
     ...(threads === null ? [] : ['--threads', String(threads)]),
     ...(workers === undefined ? [] : ['--workers', String(workers)]),
+    ...(provider === undefined ? [] : ['--provider', provider]),
     ...(trace === undefined ? [] : ['--trace', trace]),
     ...(resume ? ['--resume'] : []),
     json ? '--json' : '--quiet',

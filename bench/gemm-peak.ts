@@ -1,4 +1,4 @@
-import { Compute } from '../worker/engine/compute.ts';
+import { Compute, type ComputeOptions } from '../worker/engine/compute.ts';
 import { Graph } from '../worker/engine/graph.ts';
 import { gemm } from '../worker/engine/ops/matrix.ts';
 import { float32 } from '../worker/engine/tensor.ts';
@@ -11,12 +11,12 @@ export const PRODUCTS = [
 ] as const;
 
 /** GFLOP/s of matrix products through our engine, the best of several runs: what the machine gives at most. */
-export async function gemmPeak(threads: number): Promise<{ product: string; gigaflops: number }[]> {
-  const compute = new Compute({ threads, provider: 'cpu' });
+export async function gemmPeak(options: ComputeOptions): Promise<{ product: string; gigaflops: number }[]> {
+  const compute = new Compute(options);
   try {
     const peaks: { product: string; gigaflops: number }[] = [];
-    for (const [rows, inner, columns] of PRODUCTS) {
-      peaks.push({ product: `${rows}×${inner}×${columns}`, gigaflops: await measure(compute, rows, inner, columns) });
+    for (const product of PRODUCTS) {
+      peaks.push({ product: product.join('×'), gigaflops: await measure(compute, product, RUN_FLOPS[options.provider]) });
     }
     return peaks;
   } finally {
@@ -25,13 +25,13 @@ export async function gemmPeak(threads: number): Promise<{ product: string; giga
 }
 
 const RUNS = 12;
-/** Work of one run, so that starting it costs nothing to speak of. */
-const RUN_FLOPS = 1.4e10;
+/** Work of one run, so that starting it, and on a GPU the way there and back, costs nothing to speak of. */
+const RUN_FLOPS = { cpu: 1.4e10, cuda: 2e12 };
 
-/** A chain x·Wᵀ·W·Wᵀ·… of equally large products, whose values neither grow nor vanish. */
-async function measure(compute: Compute, rows: number, inner: number, columns: number): Promise<number> {
+/** A chain x·Wᵀ·W·Wᵀ·…·W of equally large products, whose values neither grow nor vanish. */
+async function measure(compute: Compute, [rows, inner, columns]: (typeof PRODUCTS)[number], work: number): Promise<number> {
   const flops = 2 * rows * inner * columns;
-  const products = Math.max(1, Math.round(RUN_FLOPS / flops));
+  const products = 2 * Math.max(1, Math.round(work / flops / 2));
   const graph = new Graph();
   const weight = graph.input('weight', 'float32', [columns, inner]);
   let x = graph.input('x', 'float32', [rows, inner]);

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { FedBiOTJobSpec } from '../crds/types.ts';
 import { run } from './fedbiot.ts';
+import { whileWatchingGpu } from './gpu-memory.ts';
 import type { RoleMemory } from './role.ts';
 import { replayInTorch } from './torch-replay.ts';
 
@@ -18,6 +19,8 @@ export interface MemoryMeasurement {
   readonly torch: number;
   /** torch_round.py holds both roles in one process: so much of it a client would not hold, the full model's layers. */
   readonly torchSurplus: number;
+  /** Peak memory of the GPU in bytes, if both sides computed there. */
+  readonly gpu: { readonly ours: number; readonly torch: number } | null;
 }
 
 /** Each role alone: ours in processes of its own, torch's as a replay of nothing but the role's steps. */
@@ -28,23 +31,27 @@ export async function measureMemory(options: {
   readonly model: string;
   readonly python: string;
   readonly threads: number;
+  readonly provider: 'cpu' | 'cuda';
   readonly batchSize: number;
   readonly klWeight: number;
 }): Promise<MemoryMeasurement[]> {
-  const { folder, path, threads, batchSize, klWeight } = options;
+  const { folder, path, threads, provider, batchSize, klWeight } = options;
   const trace = join(folder, 'trace');
-  const { plan } = await run({ job: path, out: join(folder, 'ours'), threads, trace });
+  const { plan } = await run({ job: path, out: join(folder, 'ours'), threads, provider, trace });
   const measurements: MemoryMeasurement[] = [];
   // A client does the same whatever the server aligns by.
   for (const role of klWeight === 0 ? (['server', 'client'] as const) : (['server'] as const)) {
-    const { stdout } = await promisify(execFile)(process.execPath, [ROLE, role, path, '--threads', String(threads)]);
+    const alone = promisify(execFile)(process.execPath, [ROLE, role, path, '--threads', String(threads), '--provider', provider]);
+    const [{ stdout }, ours] = await whileWatchingGpu(provider, alone);
     const client = role === 'server' ? -1 : 0;
-    const torch = await replayInTorch({ ...options, plan, trace, out: join(folder, `torch-${role}`), only: (batch) => batch.client === client });
+    const replay = replayInTorch({ ...options, plan, trace, out: join(folder, `torch-${role}`), only: (batch) => batch.client === client });
+    const [torch, theirs] = await whileWatchingGpu(provider, replay);
     const { fullModel, emulatorBundle } = plan.bytes;
     const { total, dropped } = plan.layers;
     const layer = (fullModel - emulatorBundle) / dropped.length;
     const torchSurplus = role === 'server' ? 0 : total * layer;
-    measurements.push({ role, batchSize, klWeight, ours: JSON.parse(stdout) as RoleMemory, torch: torch.peak_rss_mb * 2 ** 20, torchSurplus });
+    const gpu = ours === null || theirs === null ? null : { ours, torch: theirs };
+    measurements.push({ role, batchSize, klWeight, ours: JSON.parse(stdout) as RoleMemory, torch: torch.peak_rss_mb * 2 ** 20, torchSurplus, gpu });
   }
   return measurements;
 }

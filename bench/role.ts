@@ -1,12 +1,12 @@
 /**
  * One role's work in the first round of a job, alone in its processes, as a pod would do it; prints the memory it took:
  *
- *   node bench/role.ts server|client JOB --threads 2
+ *   node bench/role.ts server|client JOB --threads 2 --provider cpu
  */
 import { dirname, resolve } from 'node:path';
-import { Argument, Command } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import { positiveInteger } from '../worker/commands/arguments.ts';
-import { Compute } from '../worker/engine/compute.ts';
+import { Compute, type ComputeOptions } from '../worker/engine/compute.ts';
 import { EmulatorAligner } from '../worker/federation/alignment.ts';
 import { sampledBatches } from '../worker/federation/batches.ts';
 import { AdapterTrainer } from '../worker/federation/local-update.ts';
@@ -23,12 +23,12 @@ export interface RoleMemory {
   readonly compute: number;
 }
 
-async function play(role: 'server' | 'client', path: string, threads: number): Promise<RoleMemory> {
+async function play(role: 'server' | 'client', path: string, options: ComputeOptions): Promise<RoleMemory> {
   const { spec } = readJob(path);
   const baseDirectory = dirname(resolve(path));
   const directory = await openModelDirectory(absoluteUri(spec.model.uri, baseDirectory));
   const data = await loadJobData(spec, await loadTokenizer(directory.path), baseDirectory, () => {});
-  const compute = new Compute({ threads, provider: 'cpu' });
+  const compute = new Compute(options);
   try {
     const model = await federateModel(directory, spec, influenceOnPublicData(compute, data.publicSequences, spec.seed));
     const batches = sampledBatches({ ...data, alignment: spec.emulator.alignment, local: spec.federation.local, rounds: spec.federation.rounds, seed: spec.seed, shuffle: spec.data.shuffle });
@@ -54,7 +54,8 @@ if (import.meta.main) {
     .addArgument(new Argument('<role>').choices(['server', 'client']))
     .argument('<job>', 'manifest')
     .option('--threads <n>', 'threads to compute with', positiveInteger, 2)
+    .addOption(new Option('--provider <name>', 'where to compute').choices(['cpu', 'cuda']).default('cpu'))
     .parse();
   const [role, job] = program.processedArgs as ['server' | 'client', string];
-  console.log(JSON.stringify(await play(role, job, program.opts<{ threads: number }>().threads)));
+  console.log(JSON.stringify(await play(role, job, program.opts<ComputeOptions>())));
 }

@@ -119,15 +119,17 @@ function stepTable(rows: readonly Row[]): string {
 }
 
 function memoryTable(measurements: readonly MemoryMeasurement[]): string {
-  const rows = measurements.map(({ role, batchSize, klWeight, ours, torch, torchSurplus }) => [
+  const rows = measurements.map(({ role, batchSize, klWeight, ours, torch, torchSurplus, gpu }) => [
     `${role}${role === 'server' ? `, κ = ${klWeight}` : ''}, batch ${batchSize}`,
     formatBytes(ours.compute),
     formatBytes(ours.main),
     formatBytes(torch),
     formatBytes(torch - torchSurplus),
+    ...(gpu ? [formatBytes(gpu.ours), formatBytes(gpu.torch)] : []),
   ]);
+  const gpuColumns = measurements.some(({ gpu }) => gpu) ? ['GPU, ours', 'GPU, torch'] : [];
   return (
-    table(['role', 'ours: compute process', 'ours: main process', 'torch', 'torch, without what the role need not hold'], rows) +
+    table(['role', 'ours: compute process', 'ours: main process', 'torch', 'torch, without what the role need not hold', ...gpuColumns], rows) +
     '\nThe main process holds the tokenised data and the LoRA. Torch’s client process also holds the full model’s layers, which its last column leaves out.\n'
   );
 }

@@ -1,7 +1,7 @@
 /**
  * Speed and memory of a round, beside the same steps in PyTorch (torch_round.py), on this machine, in this run:
  *
- *   npm run bench:speed -- --model DIR --data DIR [--public gsm8k] [--batch 1 4] [--repeats 3] [--out results.json] > table.md
+ *   npm run bench:speed -- --model DIR --data DIR [--public gsm8k] [--batch 1 4] [--repeats 3] [--provider cuda] [--out results.json] > table.md
  *
  * Our runs and torch's take turns. Ours come first and write a trace; torch replays it, so both do the very same steps from the
  * same LoRA. Times begin when everything is loaded and both sides have computed their longest batch once: ours are those of report.json (a
@@ -42,6 +42,7 @@ interface Options {
   batch: number[];
   repeats: number;
   threads: number;
+  provider: 'cpu' | 'cuda';
   alignSteps: number;
   localSteps: number;
   out?: string;
@@ -62,7 +63,7 @@ async function main(options: Options): Promise<void> {
   const results: SpeedResults = { machine: machine(), settings: { ...options, sequenceLength: SEQUENCE_LENGTH, clients: CLIENTS }, torch: {}, peaks: [], measurements: [], memory: [] };
   const keep = () => options.out && writeFileSync(options.out, `${JSON.stringify(results, null, 1)}\n`);
   try {
-    results.peaks.push(...(await gemmPeak(options.threads)));
+    results.peaks.push(...(await gemmPeak(options)));
     for (const batchSize of options.batch) {
       const cases = (['round', 'steady'] as const).flatMap((kind) => [0, 1].map((klWeight): Case => ({ kind, klWeight, batchSize })));
       for (let repeat = 0; repeat < options.repeats; repeat++) {
@@ -125,12 +126,12 @@ async function writeJob({ kind, klWeight, batchSize }: Case, options: Options, f
 }
 
 async function measure(one: Case, options: Options, folder: string): Promise<{ measurement: Measurement; versions: TorchResult['versions'] }> {
-  const { model, python, threads } = options;
+  const { model, python, threads, provider } = options;
   const { path, spec } = await writeJob(one, options, folder);
   const out = join(folder, 'ours');
   const trace = join(folder, 'trace');
-  const report = await run({ job: path, out, threads, trace });
-  const torch = await replayInTorch({ python, threads, model, spec, plan: report.plan, trace, out: join(folder, 'torch') });
+  const report = await run({ job: path, out, threads, provider, trace });
+  const torch = await replayInTorch({ python, threads, provider, model, spec, plan: report.plan, trace, out: join(folder, 'torch') });
 
   const last = spec.federation.rounds;
   const ours = stepsOf(out);
@@ -189,6 +190,7 @@ const options = new Command('bench:speed')
   .option('--batch <sizes...>', 'batch sizes', (size: string, sizes: number[] | undefined) => [...(sizes ?? []), positiveInteger(size)])
   .option('--repeats <n>', 'times everything is measured', positiveInteger, 3)
   .option('--threads <n>', 'threads of either side', positiveInteger, 2)
+  .addOption(new Option('--provider <name>', 'where both sides compute').choices(['cpu', 'cuda']).default('cpu'))
   .option('--align-steps <n>', 'alignment steps of a round', positiveInteger, 10)
   .option('--local-steps <n>', 'steps of each client in a round', positiveInteger, 30)
   .option('--out <file>', 'all measurements, as JSON')

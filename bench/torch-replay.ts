@@ -44,6 +44,8 @@ export type TorchResult = Static<typeof TorchResult>;
 export interface Replay {
   readonly python: string;
   readonly threads: number;
+  /** Where torch computes: with the processor if absent. */
+  readonly provider?: 'cpu' | 'cuda';
   readonly model: string;
   /** Of the job that the trace was written by, with all defaults. */
   readonly spec: FedBiOTJobSpec;
@@ -65,11 +67,11 @@ export function sequencesOf({ labels, attention_mask: mask }: TraceBatch): Seque
 }
 
 /** Runs the very steps of a trace in PyTorch, in a process of its own that has two threads as well. */
-export async function replayInTorch({ python, threads, model, spec, plan, trace, out, only }: Replay): Promise<TorchResult> {
+export async function replayInTorch({ python, threads, provider = 'cpu', model, spec, plan, trace, out, only }: Replay): Promise<TorchResult> {
   mkdirSync(out, { recursive: true });
   const batches = join(out, 'replayed.jsonl');
   writeFileSync(batches, linesOf(trace).filter((line) => only?.(parseBatch(line)) ?? true).map((line) => `${line}\n`).join(''));
-  const inputs = { model, out, batches, 'init-lora': join(trace, 'init_lora.safetensors'), threads };
+  const inputs = { model, out, batches, 'init-lora': join(trace, 'init_lora.safetensors'), threads, device: provider };
   // As our roles do, once they are loaded.
   const options = ['--rehearse', ...Object.entries({ ...inputs, ...optionsOf(spec, plan) }).flatMap(([name, value]) => [`--${name}`, String(value)])];
   const child = spawn(python, [PROGRAM, ...options], {

@@ -105,6 +105,7 @@ def parse(argv=None):
     add('--save-dtype', choices=['float32', 'float64', 'bfloat16'], help='of the LoRA files (default: --dtype)')
     add('--attn', default='sdpa', choices=['sdpa', 'eager'])
     add('--threads', type=int, default=2)
+    add('--device', default='cpu', choices=['cpu', 'cuda'])
     add(
         '--rehearse',
         action='store_true',
@@ -209,7 +210,7 @@ class Models:
         full = transformers.AutoModelForCausalLM.from_pretrained(
             args.model, dtype=getattr(torch, args.dtype), attn_implementation=args.attn
         )
-        full.requires_grad_(False).eval()
+        full.to(args.device).requires_grad_(False).eval()
         full.config.use_cache = False
         self.layers = full.config.num_hidden_layers
         split = self.layers - args.s
@@ -359,10 +360,11 @@ def replayed(path):
     return [Phase(*key, list(group)) for key, group in runs]
 
 
-def tensors(batch):
+def tensors(args, batch):
     """ids, labels and attention mask; no mask where nothing is padded, so that torch may take its faster path."""
-    ids, labels, mask = (torch.tensor(batch[name]) for name in ('input_ids', 'labels', 'attention_mask'))
-    return ids, labels, None if mask.all() else mask
+    padded = not all(map(all, batch['attention_mask']))
+    ids, labels, mask = (torch.tensor(batch[name], device=args.device) for name in ('input_ids', 'labels', 'attention_mask'))
+    return ids, labels, mask if padded else None
 
 
 # ------------------------------------------------------------------------------------------------------------- losses
@@ -422,11 +424,11 @@ def train(args, models, parameters, lr, batches, loss_of):
     optimizer = optimizer_of(args, parameters, lr)
     if args.rehearse:
         longest = max(batches, key=lambda batch: len(batch['input_ids'][0]))
-        loss_of(*tensors(longest))[0].backward()
+        loss_of(*tensors(args, longest))[0].backward()
     steps = []
     for batch in batches:
         started = time.time()
-        ids, labels, mask = tensors(batch)
+        ids, labels, mask = tensors(args, batch)
         loss, parts = loss_of(ids, labels, mask)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -533,7 +535,7 @@ def evaluate(args, models):
     assign(models.teacher_adapter, snapshot(models.adapter))
     examples = Examples(args)
     rows = examples.stream(args.eval_data)
-    batches = [tensors(examples.collate([next(rows)])) for _ in range(args.eval_n)]
+    batches = [tensors(args, examples.collate([next(rows)])) for _ in range(args.eval_n)]
     losses = {
         name: statistics.mean(model(input_ids=ids, labels=labels, use_cache=False).loss.item() for ids, labels, _ in batches)
         for name, model in (('adapemu', models.student), ('adapfu', models.teacher))
@@ -559,6 +561,16 @@ def timing_of(runs):
     return timing
 
 
+def versions(args):
+    """What a figure depends on besides the options."""
+    found = dict(
+        python=sys.version.split()[0], torch=torch.__version__, transformers=transformers.__version__, peft=peft.__version__
+    )
+    if args.device == 'cuda':
+        found |= dict(GPU=torch.cuda.get_device_name(), CUDA=torch.version.cuda)
+    return found
+
+
 def main(argv=None):
     """Runs it all and returns the contents of result.json."""
     args = parse(argv)
@@ -572,7 +584,7 @@ def main(argv=None):
 
     def save(name, parameters, metadata=None):
         save_file(
-            {key: p.detach().to(save_dtype).contiguous() for key, p in parameters.items()}, out / f'{name}.safetensors', metadata
+            {key: p.detach().to('cpu', save_dtype).contiguous() for key, p in parameters.items()}, out / f'{name}.safetensors', metadata
         )
 
     save('init_lora', initial, dict(emu_map=json.dumps(models.kept), scale=str(models.scale), args=json.dumps(vars(args))))
@@ -591,9 +603,7 @@ def main(argv=None):
     losses = [[step['loss'] for phase in run for step in phase['steps']] for run in runs]
     result = dict(
         args=vars(args),
-        versions=dict(
-            python=sys.version.split()[0], torch=torch.__version__, transformers=transformers.__version__, peft=peft.__version__
-        ),
+        versions=versions(args),
         layers=models.layers,
         emu_map=models.kept,
         student_layers=models.student_layers,

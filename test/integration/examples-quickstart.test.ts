@@ -10,7 +10,6 @@ import { publicRecord, type TaskRecord } from '../../examples/quickstart/tasks.t
 import { writeTokenizer } from '../../examples/quickstart/tokenizer.ts';
 import { collate } from '../../worker/data/batch.ts';
 import { loadData } from '../../worker/data/source.ts';
-import { Compute } from '../../worker/engine/compute.ts';
 import { int32 } from '../../worker/engine/tensor.ts';
 import { Trainer } from '../../worker/engine/trainer.ts';
 import { labelFeeds, placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
@@ -18,6 +17,7 @@ import { openModelDirectory } from '../../worker/model/directory.ts';
 import { readTensor } from '../../worker/model/safetensors.ts';
 import { loadTokenizer } from '../../worker/model/tokenizer.ts';
 import { randomStream } from '../../worker/random.ts';
+import { testCompute } from '../support/test-compute.ts';
 
 const EXAMPLE = join(import.meta.dirname, '../../examples/quickstart');
 const MODEL = join(EXAMPLE, 'model');
@@ -75,7 +75,7 @@ t.test('the model knows the public problems, and nothing of how the clients answ
   const layout = parameterLayout(config);
   const parameters = new Float32Array(layout.size);
   for (const { name, offset } of layout.slices) parameters.set(readTensor(weights.get(name)!.file, weights.get(name)!), offset);
-  const compute = new Compute({ threads: 1, provider: 'cpu' });
+  const compute = testCompute();
   t.teardown(() => compute.close());
   const scorer = await compute.load(accuracyProgram(config, layout));
   const { public: known, eval: unknown } = dataSets();
@@ -88,7 +88,7 @@ t.test('pretraining learns', async (t) => {
   const { config: full } = await openModelDirectory(MODEL);
   const config = { ...full, layers: 2, hiddenSize: 32, intermediateSize: 64, heads: 2, keyValueHeads: 2, headDim: 16 };
   const layout = parameterLayout(config);
-  const compute = new Compute({ threads: 1, provider: 'cpu' });
+  const compute = testCompute();
   t.teardown(() => compute.close());
   const optimizer = { kind: 'AdamW', betas: [0.9, 0.98], epsilon: 1e-8, weightDecay: 0.01, momentum: 0, clipNorm: 1 } as const;
   const session = await compute.load(pretrainingProgram(config, layout));

@@ -5,7 +5,6 @@ import { Readable } from 'node:stream';
 import t from 'tap';
 import type { AlignmentSpec, LocalSpec, LoraSpec, OptimizerSpec } from '../../crds/types.ts';
 import { sequenceOf, type Sequence } from '../../worker/data/sequence.ts';
-import { Compute } from '../../worker/engine/compute.ts';
 import { federatedAverage } from '../../worker/federation/aggregation.ts';
 import { EmulatorAligner } from '../../worker/federation/alignment.ts';
 import type { BatchSource } from '../../worker/federation/batches.ts';
@@ -16,6 +15,7 @@ import type { FederatedModel } from '../../worker/model/federated-model.ts';
 import { loraLayout } from '../../worker/model/lora-layout.ts';
 import type { TensorLayout } from '../../worker/model/tensor-layout.ts';
 import { fixtureTensors, numbers, relativeError } from '../support/fixture-tensors.ts';
+import { testCompute } from '../support/test-compute.ts';
 
 /** Rounding moves losses and adapters by about 2e-6 relative; a forgotten term by 6e-3 and more. */
 const TOLERANCE = 1e-4;
@@ -56,7 +56,7 @@ interface RecordedBatch {
 }
 
 const index = JSON.parse(readFileSync(round('index.json'), 'utf8')) as { layer: { name: string; shape: number[] }[]; cases: Case[] };
-const compute = new Compute({ threads: 1, provider: 'cpu' });
+const compute = testCompute();
 t.teardown(() => compute.close());
 const directory = await openModelDirectory(join(fixtures, 'families/llama2'));
 const initial = fixtureTensors(round('init_lora.safetensors'));

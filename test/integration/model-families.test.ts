@@ -2,7 +2,6 @@
 import { cpSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { Compute } from '../../worker/engine/compute.ts';
 import type { Graph } from '../../worker/engine/graph.ts';
 import { float32, int32, type Tensor } from '../../worker/engine/tensor.ts';
 import { labelFeeds, placeFeeds, tokenIds, type TokenBatch } from '../../worker/model/batch-feeds.ts';
@@ -18,13 +17,14 @@ import { familyFolder, openFamily } from '../support/family.ts';
 import { maxError, numbers, relativeError } from '../support/fixture-tensors.ts';
 import { inOurOrder, loraVector } from '../support/lora-vector.ts';
 import { logitsProgram, runProgram } from '../support/run-program.ts';
+import { testCompute } from '../support/test-compute.ts';
 
 /** Another order of the sums moves PyTorch's own logits by 3e-6. */
 const LOGIT_TOLERANCE = 1e-4;
 const LOSS_TOLERANCE = 1e-5;
 const GRADIENT_TOLERANCE = 1e-4;
 
-const compute = new Compute({ threads: 1, provider: 'cpu' });
+const compute = testCompute();
 t.teardown(() => compute.close());
 type Feeds = Readonly<Record<string, Tensor>>;
 const run = (model: FederatedModel, graph: Graph, feeds: Feeds) => runProgram(compute, model, graph, feeds);

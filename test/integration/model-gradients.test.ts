@@ -1,6 +1,5 @@
 // Gradients of the alignment and of the local update against finite differences, for every objective and placement.
 import t, { type Test } from 'tap';
-import { Compute } from '../../worker/engine/compute.ts';
 import type { Graph } from '../../worker/engine/graph.ts';
 import { float32, type Tensor } from '../../worker/engine/tensor.ts';
 import { labelFeeds, placeFeeds, tokenIds, tokenWeights, type TokenBatch } from '../../worker/model/batch-feeds.ts';
@@ -17,6 +16,7 @@ import { randomStream } from '../../worker/random.ts';
 import { familyFolder, openFamily } from '../support/family.ts';
 import { numbers } from '../support/fixture-tensors.ts';
 import { runProgram } from '../support/run-program.ts';
+import { testCompute } from '../support/test-compute.ts';
 
 /**
  * Distance of the points from the parameters. Four points have an error of O(h⁴) and of O(ε/h), ε being what float32 leaves of
@@ -26,7 +26,7 @@ const STEP = 0.01;
 const TOLERANCE = 5e-3;
 const seed = Number(process.env['TEST_SEED'] ?? 22);
 t.comment(`seed ${seed}`);
-const compute = new Compute({ threads: 1, provider: 'cpu' });
+const compute = testCompute();
 t.teardown(() => compute.close());
 
 type Feeds = Readonly<Record<string, Tensor>>;
@@ -74,7 +74,9 @@ for (const [name, model] of Object.entries({ last, both })) {
 }
 
 t.test('a batch of one sequence needs no places: the same bits without', async (t) => {
-  const alone: TokenBatch = { rows: 1, length: 6, inputIds: batch.inputIds.slice(0, 6), labels: batch.labels.slice(0, 6), lengths: Int32Array.of(6), tokens: 6 };
+  const length = 12;
+  const alone: TokenBatch = { rows: 1, length, inputIds: batch.inputIds.slice(0, length), labels: batch.labels.slice(0, length), lengths: Int32Array.of(length), tokens: length };
+  t.ok(alone.labels.some((label) => label >= 0), 'there is something to learn');
   const model = both;
   const { layout } = model.adapter;
   const feeds = { hidden: embed(model.weights, tokenIds(alone)), ...labelFeeds(alone), emulator: vector(model.emulator.layout, 'emulator'), parameters: vector(layout, 'parameters'), accumulated: float32(new Float32Array(layout.size)) };

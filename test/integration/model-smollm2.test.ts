@@ -1,7 +1,6 @@
 // The real SmolLM2-135M against transformers (test/oracle/smollm2.py): losses, logits, generation.
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { Compute } from '../../worker/engine/compute.ts';
 import { float32, int32, type Tensor } from '../../worker/engine/tensor.ts';
 import { joinStates, labelFeeds, placeFeeds, tokenIds, type TokenBatch } from '../../worker/model/batch-feeds.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
@@ -14,6 +13,7 @@ import { splitLayers } from '../../worker/model/split.ts';
 import { TrunkRunner } from '../../worker/model/trunk-runner.ts';
 import { maxError, numbers } from '../support/fixture-tensors.ts';
 import { logitsProgram, runProgram } from '../support/run-program.ts';
+import { testCompute } from '../support/test-compute.ts';
 
 const directory = process.env['FEDBIOT_TEST_MODEL'];
 const skip =
@@ -35,7 +35,7 @@ t.test('SmolLM2-135M', { skip }, async (t) => {
   const { logitStride, texts }: Expected = JSON.parse(readFileSync(new URL('../fixtures/smollm2.json', import.meta.url), 'utf8'));
   const model = await openModel(directory!);
   const batch = batchOf(texts.map(({ ids }) => ids));
-  const compute = new Compute({ threads: 2, provider: 'cpu' });
+  const compute = testCompute(2);
   t.teardown(() => compute.close());
   const adapter = float32(new Float32Array(model.adapter.layout.size));
   const places = placeFeeds(batch);

@@ -9,7 +9,6 @@ import { Source } from '../../crds/schema/data.ts';
 import { Evaluation } from '../../crds/schema/spec.ts';
 import { choices, defaults } from '../../worker/commands/eval.ts';
 import { alpacaPrompt } from '../../worker/data/template.ts';
-import { Compute } from '../../worker/engine/compute.ts';
 import { float32 } from '../../worker/engine/tensor.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import { Generator } from '../../worker/model/generator.ts';
@@ -22,6 +21,7 @@ import { evaluateModel, type EvaluateOptions } from '../../worker/run/evaluate-m
 import { wholeModel } from '../../worker/run/whole-model.ts';
 import { writeSums } from '../support/tiny-job.ts';
 import { writeTinyModel } from '../support/tiny-model.ts';
+import { testCompute } from '../support/test-compute.ts';
 
 const FEDBIOT = fileURLToPath(new URL('../../worker/fedbiot.ts', import.meta.url));
 const spec: LoraSpec = { rank: 3, alpha: 12, dropout: 0.1, targets: ['q_proj', 'o_proj', 'up_proj'] };
@@ -96,7 +96,7 @@ t.test('answers are those the model with its adapter writes', async (t) => {
   const tokenizer = await loadTokenizer(model);
   const questions = ['How far is it?', 'Who was that?', 'What is a sum?'];
   const prompts = questions.map((question) => tokenizer.encode(alpacaPrompt(question, '')));
-  const compute = new Compute({ threads: 1, provider: 'cpu' });
+  const compute = testCompute();
   t.teardown(() => compute.close());
   const generator = await Generator.load(compute, wholeModel(directory, adapter), 'teacher');
   const limits = { maxNewTokens: 3, stopTokenIds: tokenizer.stopTokenIds };

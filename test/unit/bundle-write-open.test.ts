@@ -6,7 +6,6 @@ import { openBundle } from '../../worker/bundle/open.ts';
 import { writeBundle } from '../../worker/bundle/write.ts';
 import { sampledBatches } from '../../worker/federation/batches.ts';
 import { AdapterTrainer } from '../../worker/federation/local-update.ts';
-import { Compute } from '../../worker/engine/compute.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
 import { readSafetensorsHeader } from '../../worker/model/safetensors.ts';
@@ -14,6 +13,7 @@ import { loadClientData } from '../../worker/run/job-data.ts';
 import { federateModel, startingLora } from '../../worker/run/job-model.ts';
 import { readJob } from '../../worker/run/job-record.ts';
 import { writeTinyJob } from '../support/tiny-job.ts';
+import { testCompute } from '../support/test-compute.ts';
 
 async function written(root: string, sections: Readonly<Record<string, string>> = {}) {
   const { spec } = readJob(writeTinyJob(root, sections));
@@ -72,7 +72,7 @@ t.test('a local update from the bundle is that from the whole model, to the bit'
   });
   const lora = startingLora(model, spec, root);
   const update = async (from: FederatedModel) => {
-    const compute = new Compute({ threads: 1, provider: 'cpu' });
+    const compute = testCompute();
     try {
       const trainer = await AdapterTrainer.load({ compute, model: from, spec: spec.federation.local, seed: spec.seed, batches, pool: data.clients.flat() });
       return await trainer.train({ round: 1, client: 1, lora, onStep: () => {}, signal: new AbortController().signal });

@@ -1,6 +1,5 @@
 // Rows computed in blocks are what they are when computed at once, whether blocks come out even or not.
 import t from 'tap';
-import { Compute } from '../../worker/engine/compute.ts';
 import type { Value } from '../../worker/engine/graph.ts';
 import { inBlocks } from '../../worker/engine/ops/blocks.ts';
 import { gemm } from '../../worker/engine/ops/matrix.ts';
@@ -13,8 +12,9 @@ import { float32, int32, type Tensor } from '../../worker/engine/tensor.ts';
 import { randomStream } from '../../worker/random.ts';
 import { compileForward, evaluateWithGradients } from '../support/evaluate-graph.ts';
 import { numbers, relativeError } from '../support/fixture-tensors.ts';
+import { testCompute } from '../support/test-compute.ts';
 
-const compute = new Compute({ threads: 1, provider: 'cpu' });
+const compute = testCompute();
 t.teardown(() => compute.close());
 const r = randomStream(1, 'blocks');
 const normal = (...shape: number[]) => float32(Float32Array.from({ length: shape.reduce((a, b) => a * b) }, () => r.normal()), shape);

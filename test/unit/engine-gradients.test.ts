@@ -1,5 +1,4 @@
 import t from 'tap';
-import { Compute } from '../../worker/engine/compute.ts';
 import { attention, rotary } from '../../worker/engine/ops/attention.ts';
 import { dropout } from '../../worker/engine/ops/dropout.ts';
 import { add, div, exp, log, mul, neg, sigmoid, sqrt, square, sub, swiglu } from '../../worker/engine/ops/elementwise.ts';
@@ -13,12 +12,13 @@ import { divergence } from '../../worker/engine/ops/divergence.ts';
 import { float32, int32, type Tensor } from '../../worker/engine/tensor.ts';
 import { randomStream, type RandomStream } from '../../worker/random.ts';
 import { compileForward, evaluateWithGradients, type Build } from '../support/evaluate-graph.ts';
+import { testCompute } from '../support/test-compute.ts';
 
 /** Central differences in float32: step h has error O(h²) + O(ε/h); h = 0.01 balances them for values around 1. */
 const STEP = 0.01;
 const TOLERANCE = 5e-3;
 const seed = Number(process.env['TEST_SEED'] ?? 20);
-const compute = new Compute({ threads: 1, provider: 'cpu' });
+const compute = testCompute();
 t.teardown(() => compute.close());
 t.comment(`seed ${seed}`);
 

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { Compute, ComputeLostError } from '../../worker/engine/compute.ts';
+import { type Compute, ComputeLostError } from '../../worker/engine/compute.ts';
 import { Graph } from '../../worker/engine/graph.ts';
 import { mul, square, sub } from '../../worker/engine/ops/elementwise.ts';
 import { gemm } from '../../worker/engine/ops/matrix.ts';
@@ -16,6 +16,7 @@ import { float32, type Tensor } from '../../worker/engine/tensor.ts';
 import { NotFiniteError, PARAMETERS, Trainer, withGradient, type TrainerState } from '../../worker/engine/trainer.ts';
 import { randomStream } from '../../worker/random.ts';
 import { fixtureTensors, numbers, relativeError } from '../support/fixture-tensors.ts';
+import { testCompute } from '../support/test-compute.ts';
 
 const seed = Number(process.env['TEST_SEED'] ?? 21);
 t.comment(`seed ${seed}`);
@@ -53,7 +54,7 @@ async function trainerOf(compute: Compute, graph: Graph, size: number, options: 
 }
 
 t.test('steps', async (t) => {
-  const compute = new Compute({ threads: 1, provider: 'cpu' });
+  const compute = testCompute();
   t.teardown(() => compute.close());
 
   interface Trajectory {
@@ -116,7 +117,7 @@ t.test('steps', async (t) => {
 
       await trainer.start(middle);
       same(await steps(trainer, batches.slice(3)));
-      const other = new Compute({ threads: 1, provider: 'cpu' });
+      const other = testCompute();
       t.teardown(() => other.close());
       const resumed = await trainerOf(other, leastSquares(SIZE), SIZE, options);
       await resumed.start(middle);
@@ -162,7 +163,7 @@ t.test('the compute process', async (t) => {
     if (message.process instanceof ChildProcess) child = message.process;
   });
   const spawn = () => {
-    const compute = new Compute({ threads: 1, provider: 'cpu' });
+    const compute = testCompute();
     t.teardown(() => compute.close());
     return { compute, child: child! };
   };

@@ -2,7 +2,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { Compute } from '../../worker/engine/compute.ts';
 import { Graph, type Value } from '../../worker/engine/graph.ts';
 import { attention, rotary } from '../../worker/engine/ops/attention.ts';
 import { add, div, exp, log, mul, neg, sigmoid, sqrt, square, sub, swiglu } from '../../worker/engine/ops/elementwise.ts';
@@ -17,6 +16,7 @@ import { float32, type Tensor } from '../../worker/engine/tensor.ts';
 import { readSafetensorsHeader } from '../../worker/model/safetensors.ts';
 import { compileForward, evaluateWithGradients } from '../support/evaluate-graph.ts';
 import { fixtureTensors, largest, maxError, numbers, relativeError } from '../support/fixture-tensors.ts';
+import { testCompute } from '../support/test-compute.ts';
 
 const VALUE_TOLERANCE = 1e-5;
 const GRADIENT_TOLERANCE = 1e-4;
@@ -115,7 +115,7 @@ const PARTS: Readonly<Record<string, string>> = {
 
 const { cases }: { cases: readonly Case[] } = JSON.parse(readFileSync(`${FIXTURES}/ops.json`, 'utf8'));
 const tensor = fixtureTensors(`${FIXTURES}/ops.safetensors`);
-const compute = new Compute({ threads: 1, provider: 'cpu' });
+const compute = testCompute();
 t.teardown(() => compute.close());
 
 for (const { name, op, attributes, inputs: names, output, upstream, gradients } of cases.filter(({ op }) => op !== 'cast')) {

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { parseDecoderConfig } from '../../worker/model/config.ts';
-import { Compute } from '../../worker/engine/compute.ts';
 import { Graph } from '../../worker/engine/graph.ts';
 import { float32 } from '../../worker/engine/tensor.ts';
 import { positionsOf } from '../../worker/model/positions.ts';
 import { inverseFrequencies } from '../../worker/model/rotary.ts';
 import { numbers } from '../support/fixture-tensors.ts';
+import { testCompute } from '../support/test-compute.ts';
 
 interface Case {
   config: unknown;
@@ -20,7 +20,7 @@ interface Case {
 const cases: Record<string, Case> = JSON.parse(readFileSync(new URL('../fixtures/rotary.json', import.meta.url), 'utf8'));
 const tolerance = (position: number) => 2e-7 * position + 1e-7;
 
-const compute = new Compute({ threads: 1, provider: 'cpu' });
+const compute = testCompute();
 t.teardown(() => compute.close());
 
 for (const [name, expected] of Object.entries(cases)) {

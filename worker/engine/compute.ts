@@ -37,6 +37,12 @@ const ALLOCATOR = {
   MALLOC_TRIM_THRESHOLD_: String(2 ** 30),
 };
 
+/**
+ * CUDA's products of float32 stay in float32, as PyTorch's do by default. ONNX Runtime would use TensorFloat-32, of 10 bits, whose losses
+ * differ in the third digit; whoever wants it sets the variable to 1.
+ */
+const PRECISION = { NVIDIA_TF32_OVERRIDE: '0' };
+
 /** onnxruntime-node would otherwise tell its makers of its use, over the network. */
 const NO_TELEMETRY = { ORT_DISABLE_TELEMETRY: '1' };
 
@@ -58,7 +64,7 @@ export class Compute {
     this.#child = fork(new URL('./compute-child.ts', import.meta.url), [], {
       serialization: 'advanced',
       execArgv: ['--disable-warning=ExperimentalWarning', '--expose-gc'],
-      env: { ...process.env, ...ALLOCATOR, ...NO_TELEMETRY },
+      env: { ...PRECISION, ...process.env, ...ALLOCATOR, ...NO_TELEMETRY },
     });
     this.#child.on('message', (reply: ComputeReply) => this.#settle(reply));
     this.#child.on('error', (error) => this.#fail(new ComputeLostError(`the compute process failed: ${error.message}`)));

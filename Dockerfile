@@ -48,24 +48,19 @@ RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca \
  && find . -mindepth 3 -maxdepth 3 ! -path "*/linux/$(node -p process.arch)" -exec rm -r {} + \
  && find . -type d -empty -delete
 
-# onnxruntime's CUDA 12 execution provider, of the version that package-lock.json has, and NVIDIA's libraries that it is linked to.
-FROM ${NODE_IMAGE} AS cuda-provider
-ARG CUDA_PROVIDER=https://github.com/microsoft/onnxruntime/releases/download/v1.30.0/onnxruntime-linux-x64-gpu_cuda12-1.30.0.tgz
-ARG CUDA_PROVIDER_SHA256=f9886932ee7bb0b4d3fcab736a392d4ff5efaa0672b47f19f0cec03437cf64f1
-ADD ${CUDA_PROVIDER} /tmp/provider.tgz
-RUN echo "${CUDA_PROVIDER_SHA256}  /tmp/provider.tgz" | sha256sum --check --strict \
- && mkdir /provider \
- && tar --extract --file /tmp/provider.tgz --directory /provider --strip-components=2 --wildcards \
-      '*/lib/libonnxruntime_providers_cuda.so' '*/lib/libonnxruntime_providers_shared.so'
-
-FROM ${PYTHON_IMAGE} AS cuda-libraries
+# onnxruntime's CUDA execution provider and what it is linked to of NVIDIA's libraries. Python only unpacks them; which one does it is no matter.
+FROM ${PYTHON_IMAGE} AS cuda
 COPY docker/cuda-libraries.txt /tmp/
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
-    pip install --no-cache-dir --no-compile --no-deps --only-binary=:all: --require-hashes --requirement=/tmp/cuda-libraries.txt --target=/tmp/cuda \
- && mkdir -p /cuda/lib /cuda/licences \
+    pip install --no-cache-dir --no-compile --no-deps --only-binary=:all: --python-version=3.14 \
+      --require-hashes --requirement=/tmp/cuda-libraries.txt --target=/tmp/cuda \
+ && mkdir -p /cuda/lib /cuda/licences /provider \
+ && mv /tmp/cuda/onnxruntime/capi/libonnxruntime_providers_cuda.so /tmp/cuda/onnxruntime/capi/libonnxruntime_providers_shared.so /provider/ \
  && mv /tmp/cuda/nvidia/*/lib/*.so.* /cuda/lib/ \
- && rm /cuda/lib/*.alt.* /cuda/lib/libcufftw.* /cuda/lib/libnvblas.* \
- && for folder in /tmp/cuda/*.dist-info; do find "$folder" -iname 'license*' -type f -exec cp {} "/cuda/licences/$(basename "$folder" .dist-info).txt" \; ; done
+ && rm /cuda/lib/libnvblas.* \
+ && cp /tmp/cuda/onnxruntime/LICENSE /cuda/licences/onnxruntime.txt \
+ && cp /tmp/cuda/onnxruntime/ThirdPartyNotices.txt /cuda/licences/onnxruntime-third-party.txt \
+ && for folder in /tmp/cuda/nvidia*.dist-info; do find "$folder" -iname 'license*' -type f -exec cp {} "/cuda/licences/$(basename "$folder" .dist-info).txt" \; ; done
 
 FROM scratch AS base
 COPY --from=system /system /
@@ -100,9 +95,9 @@ CMD ["node", "worker/launch.js", "--help"]
 
 # On NVIDIA's GPUs, x86-64 alone. The driver's own libraries come from the node, some distributions' by /usr/local/nvidia.
 FROM worker-files AS worker-cuda
-LABEL org.opencontainers.image.title="FedBiOT worker, CUDA 12"
-COPY --from=cuda-libraries /cuda /usr/local/cuda
-COPY --from=cuda-provider /provider node_modules/onnxruntime-node/bin/napi-v6/linux/x64
+LABEL org.opencontainers.image.title="FedBiOT worker, CUDA 13"
+COPY --from=cuda /cuda /usr/local/cuda
+COPY --from=cuda /provider node_modules/onnxruntime-node/bin/napi-v6/linux/x64
 ENV LD_LIBRARY_PATH=/usr/local/cuda/lib:/usr/local/nvidia/lib64:/usr/local/nvidia/lib NVIDIA_DRIVER_CAPABILITIES=compute,utility
 
 # The last target, so that it is the default one.

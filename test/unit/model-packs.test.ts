@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { rowPlaces } from '../../worker/model/batch-feeds.ts';
-import { byBeginning, PACK_TOKENS, packInOrderOfUse, packSequences, type TokenSequence } from '../../worker/model/packs.ts';
+import { byBeginning, PACK_TOKENS, packInOrderOfUse, packSequences, packTokens, type TokenSequence } from '../../worker/model/packs.ts';
 import { shareRows } from '../../worker/model/shared-rows.ts';
 
 const seed = Number(process.env['TEST_SEED'] ?? 22);
@@ -45,6 +45,13 @@ t.test('packs keep the order and their limit', async (t) => {
   for (const [i, next] of packs.slice(1).entries()) t.ok(padded([...packs[i]!, next[0]!]) > PACK_TOKENS, 'a pack ends only when it is full');
   const long = prompted(0, 0, PACK_TOKENS + 1);
   t.same(packSequences([long, long]), [[long], [long]], 'one that is too long for any pack is computed alone');
+});
+
+t.test('a GPU takes more in one pass', async (t) => {
+  const sequences = Array.from({ length: 32 }, (_, i) => prompted(i, i, 200));
+  const sizes = (provider: 'cpu' | 'cuda') => packInOrderOfUse(sequences, packTokens({ provider, threads: 1 })).map(({ length }) => length);
+  t.same(sizes('cpu'), Array.from({ length: 16 }, () => 2));
+  t.same(sizes('cuda'), [16, 16], 'all of a window of the order of use');
 });
 
 t.test('what begins alike is computed side by side, the shortest first', async (t) => {

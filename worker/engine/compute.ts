@@ -52,15 +52,15 @@ const NO_TELEMETRY = { ORT_DISABLE_TELEMETRY: '1' };
  * Requests are answered in order.
  */
 export class Compute {
+  readonly options: ComputeOptions;
   readonly #child: ChildProcess;
-  readonly #options: ComputeOptions;
   readonly #waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   #nextId = 0;
   #nextSession = 0;
   #lost: Error | null = null;
 
   constructor(options: ComputeOptions) {
-    this.#options = options;
+    this.options = options;
     this.#child = fork(new URL('./compute-child.ts', import.meta.url), [], {
       serialization: 'advanced',
       execArgv: ['--disable-warning=ExperimentalWarning', '--expose-gc'],
@@ -82,9 +82,9 @@ export class Compute {
    */
   async load(graph: Graph, weightFolder: string | null = null, use: 'often' | 'seldom' = 'seldom'): Promise<Session> {
     const session = this.#nextSession++;
-    const options: SessionOptions = { ...this.#options, weightFolder, prepack: use === 'often' && graph.weightBytes <= PREPACKED_BYTES };
+    const options: SessionOptions = { ...this.options, weightFolder, prepack: use === 'often' && graph.weightBytes <= PREPACKED_BYTES };
     await this.#ask<null>({ kind: 'load', session, model: encodeModel(graph), options }).catch((cause: unknown) => {
-      throw this.#options.provider === 'cuda' && cause instanceof Error ? withoutCuda(cause) : cause;
+      throw this.options.provider === 'cuda' && cause instanceof Error ? withoutCuda(cause) : cause;
     });
     return {
       run: (request) => this.#ask<RunResult>({ kind: 'run', session, ...request }),
@@ -148,7 +148,7 @@ export class Compute {
 /** A provider that is not there fails when the first session is made, in words about shared libraries. */
 function withoutCuda(cause: Error): UserError {
   return new UserError(`CUDA cannot be used: ${cause.message.split('\n')[0]}`, {
-    hint: 'It needs an NVIDIA driver, CUDA 12, cuDNN 9 and onnxruntime’s CUDA provider (docs/engine.md); in a pod, the worker-cuda image. Or run with --provider cpu.',
+    hint: 'It needs an NVIDIA driver, CUDA 13’s libraries and onnxruntime’s CUDA provider (docs/engine.md); in a pod, the worker-cuda image. Or run with --provider cpu.',
     cause,
   });
 }

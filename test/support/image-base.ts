@@ -8,8 +8,9 @@ import { writeArchive } from './image-archive.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** What the stand-in is called in its archive, base.tar. */
+/** What a stand-in is called in its archive, base.tar. */
 export const NODE_BASE = 'localhost/fedbiot-node:test';
+export const PYTHON_BASE = 'localhost/fedbiot-python:test';
 
 const SUITE = 'bookworm';
 const NPM = '11.19.1';
@@ -20,22 +21,41 @@ const NPM = '11.19.1';
  */
 export async function ensureNodeBase(): Promise<Built> {
   const { version }: { version: string } = JSON.parse(await readFile(join(ROOT, 'node_modules/node/package.json'), 'utf8'));
+  return await ensureBase('node-base', version, 'the base image', NODE_BASE, [], async (root, aside) => {
+    const local = join(root, 'usr/local');
+    const distribution = `node-linux-${process.arch}`;
+    await run('npm', ['install', '--no-save', '--no-audit', '--no-fund', `--prefix=${aside}`, `${distribution}@${version}`]);
+    for (const path of ['bin/node', 'LICENSE']) await cp(join(aside, 'node_modules', distribution, path), join(local, path));
+    await run('npm', ['install', '--global', '--no-audit', '--no-fund', `--prefix=${local}`, `npm@${NPM}`]);
+  });
+}
+
+/** A stand-in for the image that unpacks what CUDA needs: Debian with its Python and pip. */
+export async function ensurePythonBase(): Promise<Built> {
+  return await ensureBase('python-base', '', 'the image of Python', PYTHON_BASE, ['python3-pip', 'ca-certificates'], async () => {});
+}
+
+async function ensureBase(
+  name: string,
+  version: string,
+  what: string,
+  reference: string,
+  packages: readonly string[],
+  complete: (root: string, aside: string) => Promise<void>,
+): Promise<Built> {
   const id = createHash('sha256').update(`${version} ${process.arch}`).update(await readFile(import.meta.filename)).digest('hex').slice(0, 12);
-  return await cachedFolder(join(CACHE, `node-base-${id}`), 'the base image', async (into) => {
-    tell('the base image: fetching Debian and npm; a minute');
+  return await cachedFolder(join(CACHE, `${name}-${id}`), what, async (into) => {
+    tell(`${what}: fetching Debian; a minute`);
     // The cache may lie where no device files can be made, or on a file system for which dpkg has no patience.
     const aside = await mkdtemp(join(tmpdir(), 'fedbiot-base-'));
     try {
       const root = join(aside, 'root');
-      const failed = await run('debootstrap', ['--variant=minbase', SUITE, root]).then(() => null, String);
+      const include = packages.length > 0 ? [`--include=${packages.join()}`] : [];
+      const failed = await run('debootstrap', ['--variant=minbase', ...include, SUITE, root]).then(() => null, String);
       if (failed !== null) return { skip: `Debian cannot be fetched: ${failed.trim().split('\n').at(-1)}` };
       await rm(join(root, 'var/cache/apt/archives'), { recursive: true });
-      const local = join(root, 'usr/local');
-      const distribution = `node-linux-${process.arch}`;
-      await run('npm', ['install', '--no-save', '--no-audit', '--no-fund', `--prefix=${aside}`, `${distribution}@${version}`]);
-      for (const path of ['bin/node', 'LICENSE']) await cp(join(aside, 'node_modules', distribution, path), join(local, path));
-      await run('npm', ['install', '--global', '--no-audit', '--no-fund', `--prefix=${local}`, `npm@${NPM}`]);
-      await writeArchive([{ reference: NODE_BASE, layers: [root], command: ['node'] }], join(into, 'base.tar'));
+      await complete(root, aside);
+      await writeArchive([{ reference, layers: [root], command: [] }], join(into, 'base.tar'));
       return null;
     } finally {
       await rm(aside, { recursive: true, force: true });

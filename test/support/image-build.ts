@@ -5,17 +5,18 @@ import { join } from 'node:path';
 import { cachedFolder, tell, type Built } from '../cluster/cached-folder.ts';
 import { missingPrograms } from '../cluster/lab/requirements.ts';
 import { run } from '../cluster/run.ts';
-import { NODE_BASE, ensureNodeBase } from './image-base.ts';
+import { NODE_BASE, PYTHON_BASE, ensureNodeBase, ensurePythonBase } from './image-base.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const CACHE = join(ROOT, '.cache');
 
-/** The Dockerfile's targets that are built from packages alone. */
+/** The Dockerfile's targets that jobs in the lab run in. */
 export const TARGETS = ['operator', 'worker'] as const;
 export type Target = (typeof TARGETS)[number];
+type AnyTarget = Target | 'worker-cuda';
 
 /** Never fetched: they are imported. */
-export const referenceOf = (target: Target): string => `docker.io/fedbiot/${target}:test`;
+export const referenceOf = (target: AnyTarget): string => `docker.io/fedbiot/${target}:test`;
 
 /** What the images say they were built from. */
 export const REVISION = 'test';
@@ -31,25 +32,41 @@ export function missingForImages(): string | null {
 }
 
 /**
- * A folder with an archive of each target, operator.tar and worker.tar, which buildah builds of the Dockerfile and this checkout, on a
- * stand-in for its base image. Built anew when one of the files has changed; the first caller builds while others wait.
+ * A folder with an archive of each of the lab's targets, operator.tar and worker.tar, which buildah builds of the Dockerfile and this
+ * checkout, on a stand-in for its base image. Built anew when one of the files has changed; the first caller builds while others wait.
  */
 export async function ensureImages(): Promise<Built> {
+  const listed = (await readFile(join(ROOT, '.dockerignore'), 'utf8')).split('\n').flatMap((line) => (line.startsWith('!') ? [line.slice(1)] : []));
+  return await ensureBuilt('images', 'the images', TARGETS, [ensureNodeBase], ['Dockerfile', '.dockerignore', ...listed]);
+}
+
+/** A folder with worker-cuda.tar, of whatever code there was when what sets it apart from the worker's image changed last. */
+export async function ensureCudaImage(): Promise<Built> {
+  if (process.arch !== 'x64') return { skip: "onnxruntime's CUDA provider is for x86-64" };
+  const inputs = ['Dockerfile', 'package-lock.json', 'docker/cuda-libraries.txt'];
+  return await ensureBuilt('cuda-image', 'the image for CUDA, of three quarters of a gigabyte', ['worker-cuda'], [ensureNodeBase, ensurePythonBase], inputs);
+}
+
+async function ensureBuilt(prefix: string, what: string, targets: readonly AnyTarget[], ensureBases: readonly (() => Promise<Built>)[], inputs: readonly string[]): Promise<Built> {
   const missing = missingForImages();
   if (missing !== null) return { skip: missing };
-  const base = await ensureNodeBase();
-  if ('skip' in base) return base;
-  const name = `images-${await inputsHash(base.folder)}`;
-  const built = await cachedFolder(join(CACHE, name), 'the images', async (into) => {
-    tell('the images: building; two minutes');
-    await buildInto(into, base.folder);
+  const bases: string[] = [];
+  for (const ensure of ensureBases) {
+    const base = await ensure();
+    if ('skip' in base) return base;
+    bases.push(base.folder);
+  }
+  const name = `${prefix}-${await inputsHash(bases, inputs)}`;
+  const built = await cachedFolder(join(CACHE, name), what, async (into) => {
+    tell(`${what}: building; two minutes`);
+    await buildInto(into, targets, bases);
     return null;
   });
-  await removeOlder(name);
+  await removeOlder(prefix, name);
   return built;
 }
 
-async function buildInto(into: string, base: string): Promise<void> {
+async function buildInto(into: string, targets: readonly AnyTarget[], bases: readonly string[]): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'fedbiot-images-'));
   // In a mount namespace of its own, with which ends what a build that fails leaves mounted.
   const program = ['--mount', 'buildah', `--root=${join(folder, 'storage')}`, `--runroot=${join(folder, 'run')}`, '--storage-driver=overlay'];
@@ -57,11 +74,11 @@ async function buildInto(into: string, base: string): Promise<void> {
   try {
     const policy = join(folder, 'policy.json');
     await writeFile(policy, JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] }));
-    const secrets = await npmSecrets(folder);
-    await buildah('pull', '--quiet', `--signature-policy=${policy}`, `docker-archive:${join(base, 'base.tar')}`);
-    for (const target of TARGETS) {
+    const secrets = await registrySecrets(folder);
+    for (const base of bases) await buildah('pull', '--quiet', `--signature-policy=${policy}`, `docker-archive:${join(base, 'base.tar')}`);
+    for (const target of targets) {
       const reference = referenceOf(target);
-      const args = [`NODE_IMAGE=${NODE_BASE}`, `PYTHON_IMAGE=${NODE_BASE}`, `REVISION=${REVISION}`].map((arg) => `--build-arg=${arg}`);
+      const args = [`NODE_IMAGE=${NODE_BASE}`, `PYTHON_IMAGE=${PYTHON_BASE}`, `REVISION=${REVISION}`].map((arg) => `--build-arg=${arg}`);
       const how = ['--isolation=chroot', '--pull-never', '--layers', `--signature-policy=${policy}`];
       await buildah('build', ...how, ...args, ...secrets, `--target=${target}`, `--tag=${reference}`, ROOT);
       await buildah('push', '--quiet', `--signature-policy=${policy}`, reference, `docker-archive:${join(into, `${target}.tar`)}:${reference}`);
@@ -71,27 +88,28 @@ async function buildInto(into: string, base: string): Promise<void> {
   }
 }
 
-/** How npm reaches its registry on this machine, for the build and for no layer: the registry, its authority and credentials. */
-async function npmSecrets(folder: string): Promise<readonly string[]> {
+/** How npm and pip reach their registries on this machine, for the build and for no layer: the registry, its authority and credentials. */
+async function registrySecrets(folder: string): Promise<readonly string[]> {
   const lines = (await run('npm', ['config', 'get', 'registry', 'cafile', 'userconfig'], { cwd: ROOT })).trim().split('\n');
   const config = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
   const own = await readFile(config['userconfig'] ?? '', 'utf8').catch(() => '');
   const authority = [config['cafile'], process.env['NODE_EXTRA_CA_CERTS']].find((path) => path?.startsWith('/'));
   const npmrc = join(folder, 'npmrc');
-  const secrets = [`--secret=id=npmrc,src=${npmrc}`];
+  const pip = join(folder, 'pip');
+  const secrets = [`--secret=id=npmrc,src=${npmrc}`, `--secret=id=pip,src=${pip}`];
   if (authority !== undefined) {
     await copyFile(authority, join(folder, 'ca'));
     secrets.push(`--secret=id=ca,src=${join(folder, 'ca')}`);
   }
   await writeFile(npmrc, [own, `registry=${config['registry']}`, ...(authority === undefined ? [] : ['cafile=/run/secrets/ca']), ''].join('\n'));
+  const index = process.env['PIP_INDEX_URL'];
+  await writeFile(pip, ['[global]', ...(index === undefined ? [] : [`index-url=${index}`]), ...(authority === undefined ? [] : ['cert=/run/secrets/ca']), ''].join('\n'));
   return secrets;
 }
 
-/** Of all that goes into the images, as .dockerignore lists it. */
-async function inputsHash(base: string): Promise<string> {
-  const hash = createHash('sha256').update(base).update(await readFile(import.meta.filename));
-  const listed = (await readFile(join(ROOT, '.dockerignore'), 'utf8')).split('\n').flatMap((line) => (line.startsWith('!') ? [line.slice(1)] : []));
-  for (const path of ['Dockerfile', '.dockerignore', ...listed]) {
+async function inputsHash(bases: readonly string[], paths: readonly string[]): Promise<string> {
+  const hash = createHash('sha256').update(bases.join()).update(await readFile(import.meta.filename));
+  for (const path of paths) {
     const inside = (await stat(join(ROOT, path))).isDirectory() ? await readdir(join(ROOT, path), { recursive: true }) : [''];
     for (const name of inside.sort()) {
       const file = join(path, name);
@@ -101,10 +119,10 @@ async function inputsHash(base: string): Promise<string> {
   return hash.digest('hex').slice(0, 12);
 }
 
-async function removeOlder(current: string): Promise<void> {
+async function removeOlder(prefix: string, current: string): Promise<void> {
   for (const name of await readdir(CACHE)) {
     const path = join(CACHE, name);
-    if (!name.startsWith('images-') || name.startsWith(current)) continue;
+    if (!name.startsWith(`${prefix}-`) || name.startsWith(current)) continue;
     const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Date.now() }));
     if (Date.now() - mtimeMs > KEPT_MS) await rm(path, { recursive: true, force: true });
   }

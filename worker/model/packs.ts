@@ -18,7 +18,8 @@ export function packTokens({ provider }: ComputeOptions): number {
 
 /**
  * Cuts sequences, in the given order, into groups that are computed together. The grouping can be part of a result's bits, since the
- * shape of a product decides in which order it is summed; it therefore depends on the sequences alone, never on what is cached.
+ * shape of a product decides in which order it is summed; it therefore depends on the sequences and their limit alone, never on what is
+ * cached.
  */
 export function packSequences<S extends TokenSequence>(sequences: readonly S[], tokens = PACK_TOKENS): S[][] {
   const packs: S[][] = [];

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Provider } from '../worker/engine/provider.ts';
 import type { RunReport, StepEvent } from '../worker/events.ts';
 import { readReportJson } from '../worker/report/report-files.ts';
 import { checkStep } from '../worker/report/report-schema.ts';
@@ -15,7 +16,7 @@ export interface RunSettings {
   /** Null leaves the choice to the program. */
   readonly threads: number | null;
   readonly workers?: number;
-  readonly provider?: 'cpu' | 'cuda';
+  readonly provider?: Provider;
   readonly trace?: string;
   readonly resume?: boolean;
 }

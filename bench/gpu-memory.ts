@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import type { Provider } from '../worker/engine/provider.ts';
 
 /**
  * What the work yields, and the most memory of the first GPU that was in use meanwhile, in bytes, whoever used it: with contexts, code and
  * what an allocator keeps for later. Null where the processor computes.
  */
-export async function whileWatchingGpu<T>(provider: 'cpu' | 'cuda', work: Promise<T>): Promise<[T, number | null]> {
+export async function whileWatchingGpu<T>(provider: Provider, work: Promise<T>): Promise<[T, number | null]> {
   if (provider === 'cpu') return [await work, null];
   const query = ['--id=0', '--query-gpu=memory.used', '--format=csv,noheader,nounits', '--loop-ms=100'];
   const watcher = spawn('nvidia-smi', query, { stdio: ['ignore', 'pipe', 'inherit'] });

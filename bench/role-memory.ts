@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { FedBiOTJobSpec } from '../crds/types.ts';
+import type { Provider } from '../worker/engine/provider.ts';
 import { run } from './fedbiot.ts';
 import { whileWatchingGpu } from './gpu-memory.ts';
 import type { RoleMemory } from './role.ts';
@@ -31,7 +32,7 @@ export async function measureMemory(options: {
   readonly model: string;
   readonly python: string;
   readonly threads: number;
-  readonly provider: 'cpu' | 'cuda';
+  readonly provider: Provider;
   readonly batchSize: number;
   readonly klWeight: number;
 }): Promise<MemoryMeasurement[]> {
@@ -42,15 +43,15 @@ export async function measureMemory(options: {
   // A client does the same whatever the server aligns by.
   for (const role of klWeight === 0 ? (['server', 'client'] as const) : (['server'] as const)) {
     const alone = promisify(execFile)(process.execPath, [ROLE, role, path, '--threads', String(threads), '--provider', provider]);
-    const [{ stdout }, ours] = await whileWatchingGpu(provider, alone);
+    const [{ stdout }, ourGpu] = await whileWatchingGpu(provider, alone);
     const client = role === 'server' ? -1 : 0;
     const replay = replayInTorch({ ...options, plan, trace, out: join(folder, `torch-${role}`), only: (batch) => batch.client === client });
-    const [torch, theirs] = await whileWatchingGpu(provider, replay);
+    const [torch, torchGpu] = await whileWatchingGpu(provider, replay);
     const { fullModel, emulatorBundle } = plan.bytes;
     const { total, dropped } = plan.layers;
     const layer = (fullModel - emulatorBundle) / dropped.length;
     const torchSurplus = role === 'server' ? 0 : total * layer;
-    const gpu = ours === null || theirs === null ? null : { ours, torch: theirs };
+    const gpu = ourGpu === null || torchGpu === null ? null : { ours: ourGpu, torch: torchGpu };
     measurements.push({ role, batchSize, klWeight, ours: JSON.parse(stdout) as RoleMemory, torch: torch.peak_rss_mb * 2 ** 20, torchSurplus, gpu });
   }
   return measurements;

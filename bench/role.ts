@@ -4,8 +4,8 @@
  *   node bench/role.ts server|client JOB --threads 2 --provider cpu
  */
 import { dirname, resolve } from 'node:path';
-import { Argument, Command, Option } from 'commander';
-import { positiveInteger } from '../worker/commands/arguments.ts';
+import { Argument, Command } from 'commander';
+import { positiveInteger, providerOption } from '../worker/commands/arguments.ts';
 import { Compute, type ComputeOptions } from '../worker/engine/compute.ts';
 import { EmulatorAligner } from '../worker/federation/alignment.ts';
 import { sampledBatches } from '../worker/federation/batches.ts';
@@ -54,7 +54,7 @@ if (import.meta.main) {
     .addArgument(new Argument('<role>').choices(['server', 'client']))
     .argument('<job>', 'manifest')
     .option('--threads <n>', 'threads to compute with', positiveInteger, 2)
-    .addOption(new Option('--provider <name>', 'where to compute').choices(['cpu', 'cuda']).default('cpu'))
+    .addOption(providerOption())
     .parse();
   const [role, job] = program.processedArgs as ['server' | 'client', string];
   console.log(JSON.stringify(await play(role, job, program.opts<ComputeOptions>())));

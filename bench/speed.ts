@@ -13,7 +13,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import type { FedBiOTJobSpec } from '../crds/types.ts';
-import { positiveInteger } from '../worker/commands/arguments.ts';
+import { positiveInteger, providerOption } from '../worker/commands/arguments.ts';
+import type { Provider } from '../worker/engine/provider.ts';
 import { openModelDirectory } from '../worker/model/directory.ts';
 import { alignmentStep, clientStep, emulatorStates, teacherStates, type Shape } from '../worker/model/flops.ts';
 import { readJob } from '../worker/run/job-record.ts';
@@ -42,7 +43,7 @@ interface Options {
   batch: number[];
   repeats: number;
   threads: number;
-  provider: 'cpu' | 'cuda';
+  provider: Provider;
   alignSteps: number;
   localSteps: number;
   out?: string;
@@ -190,7 +191,7 @@ const options = new Command('bench:speed')
   .option('--batch <sizes...>', 'batch sizes', (size: string, sizes: number[] | undefined) => [...(sizes ?? []), positiveInteger(size)])
   .option('--repeats <n>', 'times everything is measured', positiveInteger, 3)
   .option('--threads <n>', 'threads of either side', positiveInteger, 2)
-  .addOption(new Option('--provider <name>', 'where both sides compute').choices(['cpu', 'cuda']).default('cpu'))
+  .addOption(providerOption('where both sides compute'))
   .option('--align-steps <n>', 'alignment steps of a round', positiveInteger, 10)
   .option('--local-steps <n>', 'steps of each client in a round', positiveInteger, 30)
   .option('--out <file>', 'all measurements, as JSON')

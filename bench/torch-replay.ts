@@ -6,6 +6,7 @@ import Type from 'typebox';
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
 import type { FedBiOTJobSpec, OptimizerSpec } from '../crds/types.ts';
+import type { Provider } from '../worker/engine/provider.ts';
 import type { RunPlan } from '../worker/events.ts';
 import type { SequenceSize } from '../worker/model/flops.ts';
 import { succeeded } from './fedbiot.ts';
@@ -44,8 +45,7 @@ export type TorchResult = Static<typeof TorchResult>;
 export interface Replay {
   readonly python: string;
   readonly threads: number;
-  /** Where torch computes: with the processor if absent. */
-  readonly provider?: 'cpu' | 'cuda';
+  readonly provider: Provider;
   readonly model: string;
   /** Of the job that the trace was written by, with all defaults. */
   readonly spec: FedBiOTJobSpec;
@@ -67,7 +67,7 @@ export function sequencesOf({ labels, attention_mask: mask }: TraceBatch): Seque
 }
 
 /** Runs the very steps of a trace in PyTorch, in a process of its own that has two threads as well. */
-export async function replayInTorch({ python, threads, provider = 'cpu', model, spec, plan, trace, out, only }: Replay): Promise<TorchResult> {
+export async function replayInTorch({ python, threads, provider, model, spec, plan, trace, out, only }: Replay): Promise<TorchResult> {
   mkdirSync(out, { recursive: true });
   const batches = join(out, 'replayed.jsonl');
   writeFileSync(batches, linesOf(trace).filter((line) => only?.(parseBatch(line)) ?? true).map((line) => `${line}\n`).join(''));

@@ -21,29 +21,34 @@ const NPM = '11.19.1';
  */
 export async function ensureNodeBase(): Promise<Built> {
   const { version }: { version: string } = JSON.parse(await readFile(join(ROOT, 'node_modules/node/package.json'), 'utf8'));
-  return await ensureBase('node-base', version, 'the base image', NODE_BASE, [], async (root, aside) => {
+  const complete = async (root: string, aside: string) => {
     const local = join(root, 'usr/local');
     const distribution = `node-linux-${process.arch}`;
     await run('npm', ['install', '--no-save', '--no-audit', '--no-fund', `--prefix=${aside}`, `${distribution}@${version}`]);
     for (const path of ['bin/node', 'LICENSE']) await cp(join(aside, 'node_modules', distribution, path), join(local, path));
     await run('npm', ['install', '--global', '--no-audit', '--no-fund', `--prefix=${local}`, `npm@${NPM}`]);
-  });
+  };
+  return await ensureBase({ name: `node-base-${version}`, what: 'the base image', reference: NODE_BASE, packages: [], complete });
 }
 
 /** A stand-in for the image that unpacks what CUDA needs: Debian with its Python and pip. */
 export async function ensurePythonBase(): Promise<Built> {
-  return await ensureBase('python-base', '', 'the image of Python', PYTHON_BASE, ['python3-pip', 'ca-certificates'], async () => {});
+  return await ensureBase({ name: 'python-base', what: 'the image of Python', reference: PYTHON_BASE, packages: ['python3-pip', 'ca-certificates'] });
 }
 
-async function ensureBase(
-  name: string,
-  version: string,
-  what: string,
-  reference: string,
-  packages: readonly string[],
-  complete: (root: string, aside: string) => Promise<void>,
-): Promise<Built> {
-  const id = createHash('sha256').update(`${version} ${process.arch}`).update(await readFile(import.meta.filename)).digest('hex').slice(0, 12);
+interface Base {
+  /** Of its folder in the cache: with the version of what is not Debian's. */
+  readonly name: string;
+  readonly what: string;
+  readonly reference: string;
+  /** Of Debian's, beside the least there is. */
+  readonly packages: readonly string[];
+  /** Adds what is not Debian's to the root; `aside` is for what it needs meanwhile. */
+  readonly complete?: (root: string, aside: string) => Promise<void>;
+}
+
+async function ensureBase({ name, what, reference, packages, complete }: Base): Promise<Built> {
+  const id = createHash('sha256').update(process.arch).update(await readFile(import.meta.filename)).digest('hex').slice(0, 12);
   return await cachedFolder(join(CACHE, `${name}-${id}`), what, async (into) => {
     tell(`${what}: fetching Debian; a minute`);
     // The cache may lie where no device files can be made, or on a file system for which dpkg has no patience.
@@ -54,7 +59,7 @@ async function ensureBase(
       const failed = await run('debootstrap', ['--variant=minbase', ...include, SUITE, root]).then(() => null, String);
       if (failed !== null) return { skip: `Debian cannot be fetched: ${failed.trim().split('\n').at(-1)}` };
       await rm(join(root, 'var/cache/apt/archives'), { recursive: true });
-      await complete(root, aside);
+      await complete?.(root, aside);
       await writeArchive([{ reference, layers: [root], command: [] }], join(into, 'base.tar'));
       return null;
     } finally {

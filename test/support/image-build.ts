@@ -37,32 +37,43 @@ export function missingForImages(): string | null {
  */
 export async function ensureImages(): Promise<Built> {
   const listed = (await readFile(join(ROOT, '.dockerignore'), 'utf8')).split('\n').flatMap((line) => (line.startsWith('!') ? [line.slice(1)] : []));
-  return await ensureBuilt('images', 'the images', TARGETS, [ensureNodeBase], ['Dockerfile', '.dockerignore', ...listed]);
+  return await ensureBuilt({ name: 'images', what: 'the images', targets: TARGETS, bases: [ensureNodeBase], inputs: ['Dockerfile', '.dockerignore', ...listed] });
 }
 
 /** A folder with worker-cuda.tar, of whatever code there was when what sets it apart from the worker's image changed last. */
 export async function ensureCudaImage(): Promise<Built> {
   if (process.arch !== 'x64') return { skip: "onnxruntime's CUDA provider is for x86-64" };
   const inputs = ['Dockerfile', 'package-lock.json', 'docker/cuda-libraries.txt'];
-  return await ensureBuilt('cuda-image', 'the image for CUDA, of three quarters of a gigabyte', ['worker-cuda'], [ensureNodeBase, ensurePythonBase], inputs);
+  const what = 'the image for CUDA, of three quarters of a gigabyte';
+  return await ensureBuilt({ name: 'cuda-image', what, targets: ['worker-cuda'], bases: [ensureNodeBase, ensurePythonBase], inputs });
 }
 
-async function ensureBuilt(prefix: string, what: string, targets: readonly AnyTarget[], ensureBases: readonly (() => Promise<Built>)[], inputs: readonly string[]): Promise<Built> {
+interface Build {
+  /** What its folders in the cache begin with. */
+  readonly name: string;
+  readonly what: string;
+  readonly targets: readonly AnyTarget[];
+  readonly bases: readonly (() => Promise<Built>)[];
+  /** Files and folders of the checkout that it depends on. */
+  readonly inputs: readonly string[];
+}
+
+async function ensureBuilt({ name, what, targets, bases, inputs }: Build): Promise<Built> {
   const missing = missingForImages();
   if (missing !== null) return { skip: missing };
-  const bases: string[] = [];
-  for (const ensure of ensureBases) {
+  const found: string[] = [];
+  for (const ensure of bases) {
     const base = await ensure();
     if ('skip' in base) return base;
-    bases.push(base.folder);
+    found.push(base.folder);
   }
-  const name = `${prefix}-${await inputsHash(bases, inputs)}`;
-  const built = await cachedFolder(join(CACHE, name), what, async (into) => {
+  const current = `${name}-${await inputsHash(found, inputs)}`;
+  const built = await cachedFolder(join(CACHE, current), what, async (into) => {
     tell(`${what}: building; two minutes`);
-    await buildInto(into, targets, bases);
+    await buildInto(into, targets, found);
     return null;
   });
-  await removeOlder(prefix, name);
+  await removeOlder(name, current);
   return built;
 }
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
+import type { Provider } from '../../worker/engine/provider.ts';
 import { rowPlaces } from '../../worker/model/batch-feeds.ts';
 import { byBeginning, PACK_TOKENS, packInOrderOfUse, packSequences, packTokens, type TokenSequence } from '../../worker/model/packs.ts';
 import { shareRows } from '../../worker/model/shared-rows.ts';
@@ -49,7 +50,7 @@ t.test('packs keep the order and their limit', async (t) => {
 
 t.test('a GPU takes more in one pass', async (t) => {
   const sequences = Array.from({ length: 32 }, (_, i) => prompted(i, i, 200));
-  const sizes = (provider: 'cpu' | 'cuda') => packInOrderOfUse(sequences, packTokens({ provider, threads: 1 })).map(({ length }) => length);
+  const sizes = (provider: Provider) => packInOrderOfUse(sequences, packTokens(provider)).map(({ length }) => length);
   t.same(sizes('cpu'), Array.from({ length: 16 }, () => 2));
   t.same(sizes('cuda'), [16, 16], 'all of a window of the order of use');
 });

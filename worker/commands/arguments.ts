@@ -1,4 +1,12 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
+import type { Provider } from '../engine/provider.ts';
+
+const PROVIDERS: readonly [Provider, ...Provider[]] = ['cpu', 'cuda'];
+
+/** The option `--provider`. */
+export function providerOption(description = 'where to compute'): Option {
+  return new Option('--provider <name>', description).choices(PROVIDERS).default(PROVIDERS[0]);
+}
 
 /** Parses an option's value as a whole number of at least 1. */
 export function positiveInteger(text: string): number {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { EvaluateOptions } from '../run/evaluate-model.ts';
-import { positiveInteger } from './arguments.ts';
+import { positiveInteger, providerOption } from './arguments.ts';
 
 interface Flags
   extends Pick<EvaluateOptions, 'model' | 'data' | 'task' | 'batchSize' | 'maxNewTokens' | 'format' | 'template' | 'provider'> {
@@ -36,7 +36,7 @@ export function register(program: Command): void {
     .option('--batch-size <n>', 'answers generated at once', positiveInteger, defaults.batchSize)
     .option('--max-new-tokens <n>', 'longest answer to generate, in tokens', positiveInteger, defaults.maxNewTokens)
     .option('--threads <n>', 'threads that compute (default: all cores)', positiveInteger)
-    .addOption(new Option('--provider <name>', 'where to compute').choices(['cpu', 'cuda']).default('cpu'))
+    .addOption(providerOption())
     .option('--json', 'print {n, tokens, loss, accuracy?, f1?} as JSON')
     .addHelpText(
       'after',

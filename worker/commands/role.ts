@@ -1,7 +1,7 @@
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import type { PodFlags } from '../run/pod/context.ts';
 import type { RoleName } from '../run/run-role.ts';
-import { positiveInteger } from './arguments.ts';
+import { positiveInteger, providerOption } from './arguments.ts';
 import { listenForInterrupts } from './interrupts.ts';
 
 /** Adds what the commands of both roles have in common: options, and that they run in pods. */
@@ -13,7 +13,7 @@ export function registerRole(program: Command, role: RoleName, summary: string, 
       `${description} For the pods that the operator makes: job, environment and volumes are where it puts them. On one machine, \`fedbiot run\` plays all roles.`,
     )
     .option('--threads <n>', 'threads of each compute process (default: the CPUs of the pod’s limit, rounded down)', positiveInteger)
-    .addOption(new Option('--provider <name>', 'where to compute').choices(['cpu', 'cuda']).default('cpu'))
+    .addOption(providerOption())
     .addHelpText(
       'after',
       `

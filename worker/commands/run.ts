@@ -3,7 +3,8 @@ import { UserError } from '../errors.ts';
 import type { RunMetrics } from '../metrics/run-metrics.ts';
 import type { RunResult } from '../run/server-side.ts';
 import { Option } from 'commander';
-import { portNumber, positiveInteger } from './arguments.ts';
+import type { Provider } from '../engine/provider.ts';
+import { portNumber, positiveInteger, providerOption } from './arguments.ts';
 import { exitCode } from './failure.ts';
 import { listenForInterrupts } from './interrupts.ts';
 
@@ -12,7 +13,7 @@ interface Flags {
   resume?: true;
   workers?: number;
   threads?: number;
-  provider: 'cpu' | 'cuda';
+  provider: Provider;
   trace?: string;
   metricsPort?: number;
   metricsHost?: string;
@@ -30,7 +31,7 @@ export function register(program: Command): void {
     .option('--resume', 'go on with the interrupted run in that folder')
     .option('--workers <n>', 'compute processes (default: chosen for this machine)', positiveInteger)
     .option('--threads <n>', 'threads of each compute process (default: chosen for this machine)', positiveInteger)
-    .addOption(new Option('--provider <name>', 'where to compute').choices(['cpu', 'cuda']).default('cpu'))
+    .addOption(providerOption())
     .option('--trace <dir>', 'write batches and LoRA snapshots there, to replay the run elsewhere')
     .option('--metrics-port <n>', 'serve metrics for Prometheus there while the run lasts; 0: on a free port', portNumber)
     .option('--metrics-host <address>', 'address to serve them on (default: 127.0.0.1)')

@@ -1,3 +1,4 @@
+import type { Provider } from './provider.ts';
 import type { Tensor } from './tensor.ts';
 
 /** What the compute process is asked to do. Sessions and variables live there; only small tensors cross. */
@@ -13,7 +14,7 @@ export type ComputeRequest =
 
 export interface SessionOptions {
   readonly threads: number;
-  readonly provider: 'cpu' | 'cuda';
+  readonly provider: Provider;
   /** Folder that the graph's weight files are relative to; null for a graph without stored weights. */
   readonly weightFolder: string | null;
   /** Whether weights are copied into the order in which the matrix kernels read. */

@@ -3,6 +3,7 @@ import type { ComputeMessage, ComputeReply, ComputeRequest, ComputeUsage, RunReq
 import { UserError } from '../errors.ts';
 import type { Graph } from './graph.ts';
 import { encodeModel } from './onnx.ts';
+import type { Provider } from './provider.ts';
 import type { Tensor } from './tensor.ts';
 
 export type { RunRequest, RunResult } from './compute-protocol.ts';
@@ -20,7 +21,7 @@ export class ComputeLostError extends Error {
 
 export interface ComputeOptions {
   readonly threads: number;
-  readonly provider: 'cpu' | 'cuda';
+  readonly provider: Provider;
 }
 
 /**
@@ -52,15 +53,15 @@ const NO_TELEMETRY = { ORT_DISABLE_TELEMETRY: '1' };
  * Requests are answered in order.
  */
 export class Compute {
-  readonly options: ComputeOptions;
   readonly #child: ChildProcess;
+  readonly #options: ComputeOptions;
   readonly #waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   #nextId = 0;
   #nextSession = 0;
   #lost: Error | null = null;
 
   constructor(options: ComputeOptions) {
-    this.options = options;
+    this.#options = options;
     this.#child = fork(new URL('./compute-child.ts', import.meta.url), [], {
       serialization: 'advanced',
       execArgv: ['--disable-warning=ExperimentalWarning', '--expose-gc'],
@@ -74,6 +75,10 @@ export class Compute {
     });
   }
 
+  get provider(): Provider {
+    return this.#options.provider;
+  }
+
   /**
    * Creates a session.
    * @param weightFolder the folder of the files that the graph's stored weights name
@@ -82,9 +87,9 @@ export class Compute {
    */
   async load(graph: Graph, weightFolder: string | null = null, use: 'often' | 'seldom' = 'seldom'): Promise<Session> {
     const session = this.#nextSession++;
-    const options: SessionOptions = { ...this.options, weightFolder, prepack: use === 'often' && graph.weightBytes <= PREPACKED_BYTES };
+    const options: SessionOptions = { ...this.#options, weightFolder, prepack: use === 'often' && graph.weightBytes <= PREPACKED_BYTES };
     await this.#ask<null>({ kind: 'load', session, model: encodeModel(graph), options }).catch((cause: unknown) => {
-      throw this.options.provider === 'cuda' && cause instanceof Error ? withoutCuda(cause) : cause;
+      throw this.provider === 'cuda' && cause instanceof Error ? withoutCuda(cause) : cause;
     });
     return {
       run: (request) => this.#ask<RunResult>({ kind: 'run', session, ...request }),

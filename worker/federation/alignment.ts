@@ -6,7 +6,7 @@ import { Trainer } from '../engine/trainer.ts';
 import { dropoutFeed, joinStates, labelFeeds, placeFeeds, tokenIds, tokenWeights } from '../model/batch-feeds.ts';
 import { embed } from '../model/embedding.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { packInOrderOfUse, packSequences, packTokens } from '../model/packs.ts';
+import { packInOrderOfUse, packTokens } from '../model/packs.ts';
 import { alignmentProgram, comparedLayers, teacherAfter } from '../model/programs/alignment.ts';
 import { weightFolder } from '../model/stored-weights.ts';
 import { TrunkRunner, type HiddenStates } from '../model/trunk-runner.ts';
@@ -139,7 +139,7 @@ type TeacherSource = (sequences: readonly Sequence[]) => Promise<OfTeacher>;
 async function atTheStart(options: EmulatorAlignerOptions, compared: readonly number[]): Promise<TeacherSource> {
   const { compute, model, pool, memoryBytes, disk } = options;
   const runner = await TrunkRunner.load(compute, model, 'teacher', compared);
-  const states = new TeacherStates({ runner, packs: packInOrderOfUse(pool, packTokens(compute.options)), layers: compared.length, memoryBytes, disk });
+  const states = new TeacherStates({ runner, packs: packInOrderOfUse(pool, packTokens(compute.provider)), layers: compared.length, memoryBytes, disk });
   return async (sequences) => ({ input: null, compared: await states.of(sequences) });
 }
 
@@ -147,8 +147,7 @@ async function atTheStart(options: EmulatorAlignerOptions, compared: readonly nu
 async function behindFront({ compute, model }: EmulatorAlignerOptions, compared: readonly number[]): Promise<TeacherSource> {
   const runner = await TrunkRunner.load(compute, model, 'teacher', [-1, ...compared]);
   return async (sequences) => {
-    const states: HiddenStates[] = [];
-    for (const pack of packSequences(sequences, packTokens(compute.options))) states.push(...(await runner.run(pack, { adapter: ADAPTER_VARIABLE })));
+    const states = await runner.runAll(sequences, { adapter: ADAPTER_VARIABLE });
     return { input: states.map(([first]) => first!), compared: states.map(([, ...rest]) => rest) };
   };
 }

@@ -7,7 +7,7 @@ import { Trainer } from '../engine/trainer.ts';
 import { dropoutFeed, joinStates, labelFeeds, placeFeeds, tokenIds } from '../model/batch-feeds.ts';
 import { embed } from '../model/embedding.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { byBeginning, packSequences, packTokens } from '../model/packs.ts';
+import { byBeginning } from '../model/packs.ts';
 import { localUpdateProgram } from '../model/programs/local-update.ts';
 import { weightFolder } from '../model/stored-weights.ts';
 import { TrunkRunner } from '../model/trunk-runner.ts';
@@ -114,16 +114,10 @@ export class AdapterTrainer implements Rehearsing {
 
   /** The emulator's output for each sequence, by its id; one pass serves many steps, as the emulator is fixed in a round. */
   async #emulate(sequences: readonly Sequence[]): Promise<ReadonlyMap<string, Float32Array>> {
-    const emulator = this.#emulator;
-    if (!emulator) return new Map();
-    const unique = [...new Map(sequences.map((sequence) => [sequence.id, sequence])).values()];
-    const packs = packSequences(byBeginning(unique), packTokens(this.#options.compute.options));
-    // All are asked for at once, so that no pass waits for what the one before it yielded to be read here.
-    const passes = packs.map(async (pack) => {
-      const states = await emulator.run(pack, { emulator: EMULATOR_VARIABLE });
-      return pack.map(({ id }, i) => [id, states[i]![0]!] as const);
-    });
-    return new Map((await Promise.all(passes)).flat());
+    if (!this.#emulator) return new Map();
+    const unique = byBeginning([...new Map(sequences.map((sequence) => [sequence.id, sequence])).values()]);
+    const states = await this.#emulator.runAll(unique, { emulator: EMULATOR_VARIABLE });
+    return new Map(unique.map(({ id }, i) => [id, states[i]![0]!]));
   }
 
   #dropout(...place: [round: number, client: number, step: number, microBatch: number]) {

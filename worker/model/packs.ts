@@ -1,4 +1,4 @@
-import type { ComputeOptions } from '../engine/compute.ts';
+import type { Provider } from '../engine/provider.ts';
 
 /** What is computed in a pass without a gradient: token ids, and a name for what becomes of them. */
 export interface TokenSequence {
@@ -12,7 +12,7 @@ export const PACK_TOKENS = 512;
 const GPU_PACK_TOKENS = 4096;
 
 /** For a pass that yields hidden states; one that yields logits has PACK_TOKENS wherever it is computed. */
-export function packTokens({ provider }: ComputeOptions): number {
+export function packTokens(provider: Provider): number {
   return provider === 'cuda' ? GPU_PACK_TOKENS : PACK_TOKENS;
 }
 

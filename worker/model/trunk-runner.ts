@@ -3,7 +3,7 @@ import type { Tensor } from '../engine/tensor.ts';
 import { rowPlaces } from './batch-feeds.ts';
 import { embed } from './embedding.ts';
 import type { FederatedModel } from './federated-model.ts';
-import type { TokenSequence } from './packs.ts';
+import { packSequences, packTokens, type TokenSequence } from './packs.ts';
 import { hiddenAfter, hiddenStatesProgram, type Trunk } from './programs/hidden-states.ts';
 import { shareRows } from './shared-rows.ts';
 import { weightFolder } from './stored-weights.ts';
@@ -20,17 +20,25 @@ export class TrunkRunner {
   readonly #session: Session;
   readonly #after: readonly number[];
   readonly #weights: WeightIndex;
+  readonly #packTokens: number;
 
-  private constructor(session: Session, after: readonly number[], weights: WeightIndex) {
+  private constructor(session: Session, after: readonly number[], weights: WeightIndex, tokens: number) {
     this.#session = session;
     this.#after = after;
     this.#weights = weights;
+    this.#packTokens = tokens;
   }
 
   /** `after`: the layers whose outputs are wanted, as indices in the full model; −1 is what the adapter's front layers yield. */
   static async load(compute: Compute, model: FederatedModel, trunk: Trunk, after: readonly number[]): Promise<TrunkRunner> {
     const session = await compute.load(hiddenStatesProgram(model, trunk, after), weightFolder(model.weights));
-    return new TrunkRunner(session, after, model.weights);
+    return new TrunkRunner(session, after, model.weights, packTokens(compute.provider));
+  }
+
+  /** All passes over the sequences: asked for at once, so that none waits for what the one before it yielded to be read here. */
+  async runAll(sequences: readonly TokenSequence[], vectors: TrunkVectors): Promise<HiddenStates[]> {
+    const packs = packSequences(sequences, this.#packTokens);
+    return (await Promise.all(packs.map((pack) => this.run(pack, vectors)))).flat();
   }
 
   /** One pass over sequences that belong to one pack. */

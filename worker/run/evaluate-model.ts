@@ -4,6 +4,7 @@ import { encodeExamples } from '../data/sequence.ts';
 import { loadData } from '../data/source.ts';
 import { applyTemplate } from '../data/template.ts';
 import { Compute } from '../engine/compute.ts';
+import type { Provider } from '../engine/provider.ts';
 import { ModelEvaluator } from '../federation/evaluation.ts';
 import { openModelDirectory } from '../model/directory.ts';
 import { openPeft } from '../model/peft.ts';
@@ -29,7 +30,7 @@ export interface EvaluateOptions
   readonly sequenceLength: number | null;
   /** Threads that compute; null: all cores. */
   readonly threads: number | null;
-  readonly provider: 'cpu' | 'cuda';
+  readonly provider: Provider;
   /** Hears how many texts and prompts are done. */
   readonly onProgress: (done: number, total: number) => void;
   /** Hears of records that were cut or left out. */

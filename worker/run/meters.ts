@@ -1,11 +1,12 @@
-import type { Compute, ComputeOptions } from '../engine/compute.ts';
+import type { Compute } from '../engine/compute.ts';
+import type { Provider } from '../engine/provider.ts';
 import { processUsage } from '../engine/process-usage.ts';
 import type { LocalTrainer, LocalTraining, Meter } from '../federation/contracts.ts';
 import { SharedUse } from './shared-use.ts';
 
 /** Where a role computes. */
 export interface Place {
-  readonly provider: ComputeOptions['provider'];
+  readonly provider: Provider;
   /** This process works for one role alone, so that its memory is that role's. */
   readonly ownProcess: boolean;
 }

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { FedBiOTJob } from '../../crds/types.ts';
 import { Compute } from '../engine/compute.ts';
+import type { Provider } from '../engine/provider.ts';
 import { UserError } from '../errors.ts';
 import type { RunEvent, RunPlan } from '../events.ts';
 import { federateInProcess } from '../federation/in-process.ts';
@@ -34,7 +35,7 @@ export interface RunOptions {
   readonly workers: number | null;
   /** Threads of each compute process; null: all cores. */
   readonly threads: number | null;
-  readonly provider: 'cpu' | 'cuda';
+  readonly provider: Provider;
   /** Folder for batches and LoRA snapshots, to replay the run elsewhere. */
   readonly trace: string | null;
   /** Aborts when the user asks to stop: finish the step, write a checkpoint, return `interrupted`. */

@@ -1,6 +1,7 @@
 import { availableParallelism, networkInterfaces } from 'node:os';
 import type { FedBiOTJobSpec } from '../../../crds/types.ts';
 import { IMAGE_EXAMPLES, MOUNT, PORT } from '../../cluster/pod.ts';
+import type { Provider } from '../../engine/provider.ts';
 import type { UriFolders } from '../job-record.ts';
 
 /** What a worker pod is surrounded by. Tests surround it by something else. */
@@ -12,7 +13,7 @@ export interface PodContext {
   /** Address to listen on, and the ports. */
   readonly host: string;
   readonly ports: Readonly<Record<keyof typeof PORT, number>>;
-  readonly provider: 'cpu' | 'cuda';
+  readonly provider: Provider;
   /** Threads of each compute process. */
   readonly threads: number;
   /** How long to wait for a Redis that does not answer when the pod starts. */
@@ -26,7 +27,7 @@ export interface PodContext {
 type PodFolders = Readonly<Record<'job' | 'model' | 'publicData' | 'clientData' | 'output' | 'cache' | 'examples', string>>;
 
 export interface PodFlags {
-  readonly provider: 'cpu' | 'cuda';
+  readonly provider: Provider;
   /** Undefined: as many as the pod's CPU limit allows. */
   readonly threads?: number;
 }

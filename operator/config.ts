@@ -14,6 +14,8 @@ export interface OperatorConfig {
   readonly redisUrl: string | null;
   /** PEM of the authority that signed its certificate; null: those that the system trusts. */
   readonly redisCa: string | null;
+  /** What jobs' tokens and passwords are derived from; null: a random one, of this process. */
+  readonly secretKey: string | null;
   /** Image of worker pods, unless a job names another. */
   readonly workerImage: string;
   readonly leaderElect: boolean;
@@ -36,6 +38,7 @@ interface Options {
   readonly namespaces?: string[];
   readonly redisUrlFile?: string;
   readonly redisCaFile?: string;
+  readonly secretKeyFile?: string;
   readonly workerImage: string;
   readonly leaderElect: boolean;
   readonly leaseNamespace?: string;
@@ -65,12 +68,13 @@ export function readConfig(args: readonly string[], environment: Environment, ve
     if (error.exitCode === 0) return { text: printed.join('') };
     throw new UserError(error.message.replace(/^error: /, ''), { hint: '--help lists the options.', cause: error });
   }
-  const { namespaces, redisUrlFile, redisCaFile, leaseNamespace, metricsAuth, kubeconfig, ...options } = command.opts<Options>();
+  const { namespaces, redisUrlFile, redisCaFile, secretKeyFile, leaseNamespace, metricsAuth, kubeconfig, ...options } = command.opts<Options>();
   return {
     ...options,
     namespaces: namespaces ?? null,
     redisUrl: redisUrl(redisUrlFile, environment[REDIS_URL]),
     redisCa: redisCaFile === undefined ? null : redisCa(redisCaFile),
+    secretKey: secretKeyFile === undefined ? null : secretKey(secretKeyFile),
     metricsAuth: metricsAuth ?? false,
     leaseNamespace: leaseNamespace ?? null,
     kubeconfig: kubeconfig ?? null,
@@ -94,6 +98,9 @@ function program(version: string, print: (text: string) => void): Command {
     )
     .addOption(
       new Option('--redis-ca-file <path>', "file with the authority that signed that Redis's certificate, for jobs' pods too (default: those that the images trust)"),
+    )
+    .addOption(
+      new Option('--secret-key-file <path>', "file with a secret of 32 characters or more, from which jobs' tokens are derived (default: a random one of this process)"),
     )
     .addOption(
       new Option('--worker-image <reference>', 'image of worker pods, unless a job names another').makeOptionMandatory(),
@@ -183,4 +190,19 @@ function redisCa(file: string): string {
   } catch (error) {
     throw new UserError(`cannot read the authority of Redis from ${file}`, { hint: 'Check --redis-ca-file and that the Secret is mounted.', cause: error });
   }
+}
+
+/** As many as a SHA-256 has bytes. */
+const KEY_LENGTH = 32;
+
+function secretKey(file: string): string {
+  const hint = `Check --secret-key-file and that the Secret is mounted; it wants ${KEY_LENGTH} random characters or more.`;
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new UserError(`cannot read the key for jobs' secrets from ${file}`, { hint, cause: error });
+  }
+  if (text.length < KEY_LENGTH) throw new UserError(`the key for jobs' secrets in ${file} has ${text.length} characters`, { hint });
+  return text;
 }

@@ -1,4 +1,4 @@
-import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
@@ -100,7 +100,6 @@ export async function startOperator(config: OperatorConfig, version: string, log
     ...cluster.ports,
     progressOf: (uid) => mirrors.progressOf(uid),
     now: Date.now,
-    freshToken: () => randomBytes(32).toString('base64url'),
   };
   const queue = new WorkQueue({
     workers: config.workers,
@@ -121,6 +120,9 @@ export async function startOperator(config: OperatorConfig, version: string, log
     notReady: () => readiness.missing(),
   });
   const port = await listen(app, config.port);
+  if (config.secretKey === null) {
+    log.warn('no --secret-key-file: a Secret of a job that is deleted after this process has ended is made again with another token, which running pods do not know');
+  }
   log.info({ version, port, namespaces: config.namespaces ?? 'all' }, 'serving');
 
   cluster.start();

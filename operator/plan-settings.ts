@@ -1,10 +1,18 @@
+import { randomBytes } from 'node:crypto';
 import type { OperatorConfig } from './config.ts';
 import type { OperatorRedis, PlanSettings } from './plan/settings.ts';
 import { redisPort } from './redis-url.ts';
 
+type PlanConfig = Pick<OperatorConfig, 'workerImage' | 'redisUrl' | 'redisCa' | 'logLevel' | 'secretKey'>;
+
 /** What of the operator's own configuration shows in the objects of jobs. */
-export function planSettings({ workerImage, redisUrl, redisCa, logLevel }: Pick<OperatorConfig, 'workerImage' | 'redisUrl' | 'redisCa' | 'logLevel'>): PlanSettings {
-  return { image: workerImage, redis: redisUrl === null ? null : redisAt(redisUrl, redisCa), logLevel };
+export function planSettings({ workerImage, redisUrl, redisCa, logLevel, secretKey }: PlanConfig): PlanSettings {
+  return {
+    image: workerImage,
+    redis: redisUrl === null ? null : redisAt(redisUrl, redisCa),
+    logLevel,
+    secretKey: secretKey ?? randomBytes(32).toString('base64url'),
+  };
 }
 
 function redisAt(url: string, ca: string | null): OperatorRedis {

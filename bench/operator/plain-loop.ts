@@ -20,7 +20,7 @@ export async function measurePlainLoop(scope: Scope, folder: string, jobs: numbe
   await inParallel(jobs, connections, async (index) => {
     const job = read(await lab.createJob(NAMESPACE, `job-${index}`))?.job;
     if (job === null || job === undefined) throw new Error('the job that was made cannot be read');
-    for (const object of Object.values(plannedObjects({ job, observed: NOTHING, settings: SETTINGS, freshToken: 'token' }))) {
+    for (const object of Object.values(plannedObjects({ job, observed: NOTHING, settings: SETTINGS }))) {
       if (object === null || object === undefined) continue;
       await lab.create(resourceOf(object), NAMESPACE, object);
     }

@@ -1,4 +1,5 @@
 import type { JobObject, ObservedSecret, PlannedObject } from '../reconcile/ports.ts';
+import { derivedSecret } from './derived-secret.ts';
 import { InvalidSpec } from './invalid-spec.ts';
 import { CREDENTIAL, namesOf } from './names.ts';
 import { metadataOf } from './owned.ts';
@@ -6,19 +7,21 @@ import type { PlanSettings } from './settings.ts';
 
 const base64 = (text: string) => Buffer.from(text, 'utf8').toString('base64');
 
-/** The job's bearer token, made once (`freshToken`) and kept; and the operator's Redis, unless the job brings its own. @throws InvalidSpec where there is neither. */
-export function credentials(job: JobObject, observed: ObservedSecret | null, settings: PlanSettings, freshToken: string): PlannedObject {
+/** The job's bearer token; and the operator's Redis, unless the job brings its own. @throws InvalidSpec where there is neither. */
+export function credentials(job: JobObject, observed: ObservedSecret | null, settings: PlanSettings): PlannedObject {
   if (job.spec.redis === undefined && settings.redis === null) {
     throw new InvalidSpec('spec.redis', 'is required: the operator was installed without a Redis of its own');
   }
   const ownRedis = job.spec.redis === undefined ? settings.redis : null;
+  // What is there stays: pods have it, whatever the operator's key has become since.
+  const kept = (name: string) => observed?.data?.[name] || base64(derivedSecret(settings.secretKey, job.metadata.uid, name));
   return {
     apiVersion: 'v1',
     kind: 'Secret',
     metadata: metadataOf(job, namesOf(job.metadata.name).credentials),
     type: 'Opaque',
     data: {
-      [CREDENTIAL.token]: observed?.data?.[CREDENTIAL.token] || base64(freshToken),
+      [CREDENTIAL.token]: kept(CREDENTIAL.token),
       ...(ownRedis === null ? {} : { [CREDENTIAL.redisUrl]: base64(ownRedis.url) }),
       ...(ownRedis?.ca ? { [CREDENTIAL.redisCa]: base64(ownRedis.ca) } : {}),
     },

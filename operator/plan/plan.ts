@@ -20,8 +20,6 @@ export interface PlanInput {
   readonly job: JobObject;
   readonly observed: Observed;
   readonly settings: PlanSettings;
-  /** Token for a Secret that does not exist yet. */
-  readonly freshToken: string;
   /** How the job has ended; null: it has not. */
   readonly outcome: Outcome | null;
   /** Whether client pods still have time to leave by themselves after a success. */
@@ -37,14 +35,14 @@ export function plan(input: PlanInput): Action[] {
 }
 
 /** Every object that a job needs, as it is when it is made. */
-export function plannedObjects({ job, observed, settings, freshToken }: Omit<PlanInput, 'outcome' | 'clientsMayFinish'>) {
+export function plannedObjects({ job, observed, settings }: Omit<PlanInput, 'outcome' | 'clientsMayFinish'>) {
   const [serverPolicy, clientsPolicy] = networkPolicies(job, settings, observed.redisPort);
   return {
     // Policies first: no pod runs outside its walls.
     serverPolicy,
     clientsPolicy,
     configMap: configMap(job, observed.configMap),
-    credentials: credentials(job, observed.credentials, settings, freshToken),
+    credentials: credentials(job, observed.credentials, settings),
     service: service(job),
     outputClaim: outputClaim(job),
     serverJob: serverJob(job, settings),

@@ -181,6 +181,4 @@ export interface ReconcilePorts {
   progressOf(uid: string): JobProgress | null;
   /** Milliseconds since 1970. */
   now(): number;
-  /** A new bearer token that nobody can guess. */
-  freshToken(): string;
 }

@@ -64,7 +64,7 @@ async function carryOut(ports: ReconcilePorts, settings: PlanSettings, job: JobO
   const created: string[] = [];
   try {
     const clientsMayFinish = clientsGrace(job, outcome, ports.now()) > 0;
-    for (const action of plan({ job, observed, settings, freshToken: ports.freshToken(), outcome, clientsMayFinish })) {
+    for (const action of plan({ job, observed, settings, outcome, clientsMayFinish })) {
       const result = await perform(ports, job, action);
       if (result === 'created') created.push(title(action));
       if (result === 'taken') return { outcome, created, taken: [title(action)] };

@@ -117,15 +117,16 @@ t.test('dashboards and rules', { skip: noHelm }, async (t) => {
 });
 
 t.test('the operator takes the variables that the chart sets', { skip: noHelm }, async (t) => {
-  const files = { FEDBIOT_REDIS_CA_FILE: join(CHART, 'Chart.yaml') };
+  const file = join(CHART, 'Chart.yaml');
+  const isFile = (name: string) => name.endsWith('_FILE');
   const configOf = async (values: object) => {
     const found = (await helm.template(values)).find(({ kind }) => kind === 'Deployment');
     const env = Value.Parse(Deployment, found).spec.template.spec.containers[0]?.env ?? [];
     const given = Object.fromEntries(env.map(({ name, value }) => [name, value?.replaceAll('$(REDIS_PASSWORD)', 'p') ?? 'redis://managed']));
-    return readConfig([], { ...given, ...('FEDBIOT_REDIS_CA_FILE' in given ? files : {}) }, '0');
+    return readConfig([], Object.fromEntries(Object.entries(given).map(([name, value]) => [name, isFile(name) ? file : value])), '0');
   };
   const [plain, external, some, least, most] = await Promise.all(cases.slice(0, 5).map(([, values]) => configOf(values)));
-  t.match(plain, { workerImage: `fedbiot/worker:${version}`, redisUrl: 'redis://:p@fedbiot-redis.fedbiot-system.svc:6379', redisCa: null, leaderElect: true, metricsAuth: false });
+  t.match(plain, { workerImage: `fedbiot/worker:${version}`, redisUrl: 'redis://:p@fedbiot-redis.fedbiot-system.svc:6379', redisCa: null, secretKey: /apiVersion/, leaderElect: true, metricsAuth: false });
   t.match(external, { redisUrl: 'redis://managed', redisCa: /apiVersion/ });
   t.match(some, { namespaces: ['team-a', 'team-b'] });
   t.match(least, { leaderElect: false, redisUrl: null });

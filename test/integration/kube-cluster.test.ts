@@ -111,7 +111,7 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
   t.test('apply changes nothing twice, and leaves to others what is theirs', async (t) => {
     const seen = watchCluster(t, operator);
     const job = await seen.filled().then(() => made(seen, 'applied'));
-    const { service } = plannedObjects({ job, observed: NOTHING, settings: SETTINGS, freshToken: 'token' });
+    const { service } = plannedObjects({ job, observed: NOTHING, settings: SETTINGS });
     t.equal(await seen.ports.create(service), 'created');
     t.equal(await seen.ports.create(service), 'exists');
     t.ok((await seen.ports.observe(job)).service, 'known before it is seen');
@@ -156,7 +156,7 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
   t.test('what the API server says of a write', async (t) => {
     const seen = watchCluster(t, operator);
     const job = await seen.filled().then(() => made(seen, 'written'));
-    const { configMap, serverJob } = plannedObjects({ job, observed: NOTHING, settings: SETTINGS, freshToken: 'token' });
+    const { configMap, serverJob } = plannedObjects({ job, observed: NOTHING, settings: SETTINGS });
     const named = (object: PlannedObject, uid?: string) => ({ ...object, name: object.metadata.name, namespace: 'lab', ...(uid === undefined ? {} : { uid }) });
 
     await t.rejects(seen.ports.create({ ...serverJob, spec: { parallelism: -1 } }), { code: 422, body: { kind: 'Status', message: /spec\.template/ } });

@@ -18,6 +18,7 @@ t.test('jobs that go wrong', { skip: noControllers }, async (t) => {
     const { status } = await lab.jobIn('Failed', namespace, name);
     return { ...status, failed: status?.conditions?.find(({ type }) => type === 'Failed') };
   };
+  const tokenOf = (namespace: string, name: string) => lab.kubectl('get', 'secret', `${name}-credentials`, '--namespace', namespace, '-o', 'jsonpath={.data.token}');
   const event = (namespace: string, name: string, pattern: RegExp) =>
     until(`an event ${pattern}`, SECONDS, async () => (pattern.test(await lab.kubectl('describe', 'fbj', name, '--namespace', namespace)) ? true : null));
 
@@ -129,9 +130,11 @@ t.test('jobs that go wrong', { skip: noControllers }, async (t) => {
       const namespace = await lab.namespace('again');
       await lab.createJob(namespace, 'tiny');
       const pod = await lab.pod(namespace, 'tiny', 'server');
-      await lab.kubectl('delete', 'service,networkpolicy', '--all', '--namespace', namespace);
+      const token = await tokenOf(namespace, 'tiny');
+      await lab.kubectl('delete', 'service,networkpolicy,secret', '--all', '--namespace', namespace);
       await until('all is there', SECONDS, async () => ((await lab.objectsOf(namespace, 'tiny')).length === 8 ? true : null));
       t.equal((await lab.pod(namespace, 'tiny', 'server')).metadata.name, pod.metadata.name);
+      t.equal(await tokenOf(namespace, 'tiny'), token, 'with the token that its pods have');
     });
   });
 
@@ -140,5 +143,14 @@ t.test('jobs that go wrong', { skip: noControllers }, async (t) => {
     t.notMatch(operator.output, /forbidden|"level":"(error|fatal)"|"err":/);
     t.match(operator.output, /Redis does not answer/);
     t.ok((operator.output.match(/Redis does not answer/g) ?? []).length <= 4, 'said once, not with every try');
+  });
+
+  t.test('a Secret that is deleted while no operator runs is made again by the next as it was', async (t) => {
+    const token = await tokenOf('again', 'tiny');
+    t.match(token, /^\S{40,}$/);
+    await lab.kubectl('delete', 'secret', 'tiny-credentials', '--namespace', 'again');
+    await lab.operator('redis://127.0.0.1:1', {}, t);
+    await until('it is there', SECONDS, async () => ((await lab.get(RESOURCE.secret, 'again', 'tiny-credentials')) === null ? null : true));
+    t.equal(await tokenOf('again', 'tiny'), token);
   });
 });

@@ -55,7 +55,7 @@ export function watchCluster(t: Test, kubeconfig: string, settings: Partial<Clus
   cluster.start();
   return {
     cluster,
-    ports: { ...cluster.ports, progressOf: () => null, now: () => Date.now(), freshToken: () => 'fresh' },
+    ports: { ...cluster.ports, progressOf: () => null, now: () => Date.now() },
     changed,
     removed,
     log: () => log,

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Test } from 'tap';
 import Type from 'typebox';
 import Value from 'typebox/value';
@@ -68,8 +70,10 @@ export class OperatorLab {
   /** The operator as its own ServiceAccount, on a free port. */
   async operator(redisUrl: string | null, { args = [], environment = {} }: OperatorOptions = {}, t = this.#t): Promise<OperatorProcess> {
     const kubeconfig = this.plane.kubeconfigFor(await this.tokenOf(SYSTEM, 'fedbiot-operator'));
+    const secretKey = join(this.plane.folder, 'secret-key');
+    writeFileSync(secretKey, 'a key of the tests, and of nothing else');
     return new OperatorProcess(t, {
-      args: ['--kubeconfig', kubeconfig, '--worker-image', 'fedbiot:test', '--lease-namespace', SYSTEM, '--port', '0', '--log-level', 'debug', ...args],
+      args: ['--kubeconfig', kubeconfig, '--worker-image', 'fedbiot:test', '--secret-key-file', secretKey, '--lease-namespace', SYSTEM, '--port', '0', '--log-level', 'debug', ...args],
       environment: { ...(redisUrl === null ? {} : { FEDBIOT_REDIS_URL: redisUrl }), ...environment },
     });
   }

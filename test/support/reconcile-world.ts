@@ -96,6 +96,5 @@ export class ReconcileWorld {
     },
     progressOf: () => null,
     now: () => Date.parse('2026-01-01T00:00:00Z') + this.seconds * 1000,
-    freshToken: () => 'fresh',
   };
 }

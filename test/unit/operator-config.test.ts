@@ -14,6 +14,7 @@ t.test('only the worker image has to be given', async (t) => {
     namespaces: null,
     redisUrl: null,
     redisCa: null,
+    secretKey: null,
     workerImage: 'example.org/fedbiot:1',
     leaderElect: true,
     leaseNamespace: null,
@@ -98,6 +99,16 @@ t.test('the authority of Redis comes from its file', async (t) => {
   const file = join(t.testdir(), 'ca.crt');
   writeFileSync(file, 'PEM');
   t.match(read(image, { FEDBIOT_REDIS_CA_FILE: file }), { redisCa: 'PEM' });
+});
+
+t.test('the key for secrets of jobs comes from its file, is long enough, and is never told', async (t) => {
+  const file = join(t.testdir(), 'key');
+  const key = 'k'.repeat(32);
+  writeFileSync(file, `${key}\n`);
+  t.match(read(image, { FEDBIOT_SECRET_KEY_FILE: file }), { secretKey: key });
+  writeFileSync(file, 'short');
+  t.throws(() => read([...image, '--secret-key-file', file]), { name: 'UserError', message: /has 5 characters/, hint: /--secret-key-file/ });
+  t.throws(() => read([...image, '--secret-key-file', `${file}-missing`]), { name: 'UserError', message: /cannot read/, hint: /--secret-key-file/ });
 });
 
 t.test('--help and --version answer, and start nothing', async (t) => {

@@ -16,8 +16,8 @@ import type { JobObject, Observed, PlannedObject } from '../../operator/reconcil
 import { JOB_FILE, MOUNT } from '../../worker/cluster/pod.ts';
 import { jobObject, NOTHING, SETTINGS, UID } from '../support/planned-job.ts';
 
-const objectsOf = (job: JobObject, observed: Observed = NOTHING) => plannedObjects({ job, observed, settings: SETTINGS, freshToken: 'fresh' });
-const input = (job: JobObject, observed: Observed = NOTHING) => ({ job, observed, settings: SETTINGS, freshToken: 'fresh', outcome: null, clientsMayFinish: false });
+const objectsOf = (job: JobObject, observed: Observed = NOTHING) => plannedObjects({ job, observed, settings: SETTINGS });
+const input = (job: JobObject, observed: Observed = NOTHING) => ({ job, observed, settings: SETTINGS, outcome: null, clientsMayFinish: false });
 const decoded = (object: PlannedObject, key: string) => Buffer.from(object.data?.[key] ?? '', 'base64').toString();
 const mountsOf = (job: JobObject, role: 'server' | 'client') => {
   const worker = podTemplate(job, role, SETTINGS).spec.containers[0]?.['volumeMounts'];
@@ -88,12 +88,16 @@ t.test('a Job that a queue has suspended is the queue’s to start, one that the
 
 t.test('the token is kept, and the frozen manifest too', async (t) => {
   const job = jobObject();
-  t.equal(decoded(credentials(job, null, SETTINGS, 'fresh'), 'token'), 'fresh');
-  const kept = credentials(job, { metadata: { name: '' }, data: { token: Buffer.from('old').toString('base64') } }, SETTINGS, 'fresh');
+  const token = decoded(credentials(job, null, SETTINGS), 'token');
+  t.match(token, /^[\w-]{43}$/);
+  t.equal(decoded(credentials(job, null, { ...SETTINGS }), 'token'), token, 'made again as it was');
+  t.not(decoded(credentials(job, null, { ...SETTINGS, secretKey: 'another' }), 'token'), token);
+  t.not(decoded(credentials({ ...job, metadata: { ...job.metadata, uid: 'another' } }, null, SETTINGS), 'token'), token);
+  const kept = credentials(job, { metadata: { name: '' }, data: { token: Buffer.from('old').toString('base64') } }, SETTINGS);
   t.equal(decoded(kept, 'token'), 'old');
   t.equal(decoded(kept, 'redis-url'), SETTINGS.redis?.url);
-  t.strictSame(Object.keys(credentials(jobObject({ redis: { urlFrom: { name: 's', key: 'url' } } }), null, SETTINGS, 'x').data ?? {}), ['token']);
-  t.throws(() => credentials(job, null, { ...SETTINGS, redis: null }, 'x'), { name: 'InvalidSpec', message: /spec\.redis: is required/ });
+  t.strictSame(Object.keys(credentials(jobObject({ redis: { urlFrom: { name: 's', key: 'url' } } }), null, SETTINGS).data ?? {}), ['token']);
+  t.throws(() => credentials(job, null, { ...SETTINGS, redis: null }), { name: 'InvalidSpec', message: /spec\.redis: is required/ });
   t.equal(configMap(job, { metadata: { name: '' }, data: { [JOB_FILE]: 'frozen' } }).data?.[JOB_FILE], 'frozen');
 });
 
@@ -106,11 +110,11 @@ t.test('pods know the authority of the Redis that they use: the job’s, or the 
   };
   const file = `${MOUNT.redisCa}/ca.crt`;
   t.strictSame(authority(jobObject()), { file, volume: { secretName: 'tiny-credentials', items: [{ key: 'redis-ca.crt', path: 'ca.crt' }] } });
-  t.equal(decoded(credentials(jobObject(), null, settings, 'x'), 'redis-ca.crt'), 'PEM');
+  t.equal(decoded(credentials(jobObject(), null, settings), 'redis-ca.crt'), 'PEM');
   const urlFrom = { name: 's', key: 'url' };
   const brought = jobObject({ redis: { urlFrom, tls: { caSecret: { name: 'theirs' } } } });
   t.strictSame(authority(brought), { file, volume: { secretName: 'theirs', items: [{ key: 'ca.crt', path: 'ca.crt' }] } });
-  t.strictSame(Object.keys(credentials(brought, null, settings, 'x').data ?? {}), ['token']);
+  t.strictSame(Object.keys(credentials(brought, null, settings).data ?? {}), ['token']);
   t.strictSame(authority(jobObject({ redis: { urlFrom } })), { file: undefined, volume: undefined });
 });
 

@@ -29,7 +29,7 @@ function resourceOf({ apiVersion, kind }: { apiVersion: string; kind: string }):
 }
 
 t.test('the operator may write the kinds of objects it makes, and needs nothing more', async (t) => {
-  const planned = Object.values(plannedObjects({ job, observed: NOTHING, settings: SETTINGS, freshToken: 'token' }));
+  const planned = Object.values(plannedObjects({ job, observed: NOTHING, settings: SETTINGS }));
   const kinds = new Set(planned.flatMap((object) => (object === null || object === undefined ? [] : [resourceOf(object)])));
   t.equal(kinds.size, 6);
   const wanted = [

@@ -68,6 +68,10 @@ annotations:
 {{- $image.digest | empty | ternary (printf "%s:%s" $name ($image.tag | default (index . 1))) (printf "%s@%s" $name $image.digest) -}}
 {{- end -}}
 
+{{- define "fedbiot.secretKey.secretName" -}}
+{{- .Values.secretKey.existingSecret.name | default (printf "%s-secret-key" (include "fedbiot.fullname" .)) -}}
+{{- end -}}
+
 {{- define "fedbiot.redis.fullname" -}}
 {{- printf "%s-redis" (include "fedbiot.fullname" .) -}}
 {{- end -}}

@@ -116,6 +116,21 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       helm.sh/chart: fedbiot-VERSION
   type: Opaque
   data: made
+- apiVersion: v1
+  kind: Secret
+  metadata:
+    name: fedbiot-secret-key
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  type: Opaque
+  data: made
 - apiVersion: apiextensions.k8s.io/v1
   kind: CustomResourceDefinition
   metadata:
@@ -500,6 +515,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
             env:
               - name: FEDBIOT_WORKER_IMAGE
                 value: fedbiot/worker:VERSION
+              - name: FEDBIOT_SECRET_KEY_FILE
+                value: /etc/fedbiot/secret-key/key
               - name: FEDBIOT_LOG_LEVEL
                 value: info
               - name: FEDBIOT_WORKERS
@@ -538,6 +555,17 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
                 drop:
                   - ALL
               readOnlyRootFilesystem: true
+            volumeMounts:
+              - name: secret-key
+                mountPath: /etc/fedbiot/secret-key
+                readOnly: true
+        volumes:
+          - name: secret-key
+            secret:
+              secretName: fedbiot-secret-key
+              items:
+                - key: key
+                  path: key
 - apiVersion: apps/v1
   kind: StatefulSet
   metadata:
@@ -792,6 +820,21 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
 
 exports[`test/integration/chart-template.test.ts > TAP > what is made of values > as little as can be 1`] = `
 - apiVersion: v1
+  kind: Secret
+  metadata:
+    name: fedbiot-secret-key
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  type: Opaque
+  data: made
+- apiVersion: v1
   kind: Service
   metadata:
     name: fedbiot-operator
@@ -866,6 +909,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
             env:
               - name: FEDBIOT_WORKER_IMAGE
                 value: fedbiot/worker:VERSION
+              - name: FEDBIOT_SECRET_KEY_FILE
+                value: /etc/fedbiot/secret-key/key
               - name: FEDBIOT_LOG_LEVEL
                 value: info
               - name: FEDBIOT_WORKERS
@@ -897,6 +942,17 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
                 drop:
                   - ALL
               readOnlyRootFilesystem: true
+            volumeMounts:
+              - name: secret-key
+                mountPath: /etc/fedbiot/secret-key
+                readOnly: true
+        volumes:
+          - name: secret-key
+            secret:
+              secretName: fedbiot-secret-key
+              items:
+                - key: key
+                  path: key
 - apiVersion: v1
   kind: ServiceAccount
   metadata:
@@ -1612,6 +1668,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
             env:
               - name: FEDBIOT_WORKER_IMAGE
                 value: registry.example:5000/fedbiot/worker:1.2.3
+              - name: FEDBIOT_SECRET_KEY_FILE
+                value: /etc/fedbiot/secret-key/key
               - name: FEDBIOT_LOG_LEVEL
                 value: debug
               - name: FEDBIOT_WORKERS
@@ -1653,6 +1711,17 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
                 drop:
                   - ALL
               readOnlyRootFilesystem: true
+            volumeMounts:
+              - name: secret-key
+                mountPath: /etc/fedbiot/secret-key
+                readOnly: true
+        volumes:
+          - name: secret-key
+            secret:
+              secretName: kept
+              items:
+                - key: secret
+                  path: key
 - apiVersion: apps/v1
   kind: StatefulSet
   metadata:
@@ -2134,6 +2203,21 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       helm.sh/chart: fedbiot-VERSION
   type: Opaque
   data: made
+- apiVersion: v1
+  kind: Secret
+  metadata:
+    name: fedbiot-secret-key
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  type: Opaque
+  data: made
 - apiVersion: apiextensions.k8s.io/v1
   kind: CustomResourceDefinition
   metadata:
@@ -2501,6 +2585,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
             env:
               - name: FEDBIOT_WORKER_IMAGE
                 value: fedbiot/worker:VERSION
+              - name: FEDBIOT_SECRET_KEY_FILE
+                value: /etc/fedbiot/secret-key/key
               - name: FEDBIOT_LOG_LEVEL
                 value: info
               - name: FEDBIOT_WORKERS
@@ -2537,6 +2623,17 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
                 drop:
                   - ALL
               readOnlyRootFilesystem: true
+            volumeMounts:
+              - name: secret-key
+                mountPath: /etc/fedbiot/secret-key
+                readOnly: true
+        volumes:
+          - name: secret-key
+            secret:
+              secretName: fedbiot-secret-key
+              items:
+                - key: key
+                  path: key
 - apiVersion: apps/v1
   kind: StatefulSet
   metadata:
@@ -2839,6 +2936,21 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/part-of: fedbiot
       app.kubernetes.io/version: VERSION
       helm.sh/chart: fedbiot-VERSION
+- apiVersion: v1
+  kind: Secret
+  metadata:
+    name: fedbiot-secret-key
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  type: Opaque
+  data: made
 - apiVersion: apiextensions.k8s.io/v1
   kind: CustomResourceDefinition
   metadata:
@@ -3183,6 +3295,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
             env:
               - name: FEDBIOT_WORKER_IMAGE
                 value: fedbiot/worker:VERSION
+              - name: FEDBIOT_SECRET_KEY_FILE
+                value: /etc/fedbiot/secret-key/key
               - name: FEDBIOT_LOG_LEVEL
                 value: info
               - name: FEDBIOT_WORKERS
@@ -3220,10 +3334,19 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
                   - ALL
               readOnlyRootFilesystem: true
             volumeMounts:
+              - name: secret-key
+                mountPath: /etc/fedbiot/secret-key
+                readOnly: true
               - name: redis-ca
                 mountPath: /etc/fedbiot/redis-ca
                 readOnly: true
         volumes:
+          - name: secret-key
+            secret:
+              secretName: fedbiot-secret-key
+              items:
+                - key: key
+                  path: key
           - name: redis-ca
             secret:
               secretName: managed-redis
@@ -3466,6 +3589,21 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
     namespace: fedbiot-system
     labels:
       app.kubernetes.io/component: redis
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  type: Opaque
+  data: made
+- apiVersion: v1
+  kind: Secret
+  metadata:
+    name: fedbiot-secret-key
+    namespace: fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
       app.kubernetes.io/instance: fedbiot
       app.kubernetes.io/managed-by: Helm
       app.kubernetes.io/name: fedbiot
@@ -3863,6 +4001,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
             env:
               - name: FEDBIOT_WORKER_IMAGE
                 value: fedbiot/worker:VERSION
+              - name: FEDBIOT_SECRET_KEY_FILE
+                value: /etc/fedbiot/secret-key/key
               - name: FEDBIOT_LOG_LEVEL
                 value: info
               - name: FEDBIOT_WORKERS
@@ -3901,6 +4041,17 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
                 drop:
                   - ALL
               readOnlyRootFilesystem: true
+            volumeMounts:
+              - name: secret-key
+                mountPath: /etc/fedbiot/secret-key
+                readOnly: true
+        volumes:
+          - name: secret-key
+            secret:
+              secretName: fedbiot-secret-key
+              items:
+                - key: key
+                  path: key
 - apiVersion: apps/v1
   kind: StatefulSet
   metadata:

@@ -2,6 +2,7 @@ import { Settings } from 'typebox/system';
 import Value from 'typebox/value';
 import { duplicates } from './duplicates.ts';
 import { problemsOf } from './messages.ts';
+import { tooDeep, tooDeepProblem } from './nesting.ts';
 import { violations } from './rules.ts';
 import { Job } from './schema/job.ts';
 import { fieldOf, isRecord } from './schema/node.ts';
@@ -24,6 +25,8 @@ function withoutNulls(schema: SchemaNode, value: unknown): unknown {
 
 /** The job with the schema's defaults, or everything that is wrong with it: first what the schema says, then the rules. */
 export function validate(input: unknown): { job: DefaultedJob } | { problems: Problem[] } {
+  const depth = tooDeep(input);
+  if (depth !== null) return { problems: [tooDeepProblem(depth)] };
   const value = Value.Default(Job, withoutNulls(Job, input));
   const structural = Value.Errors(Job, value).flatMap((error) => problemsOf(error, Job, value));
   const broken = structural.map(({ path }) => path);

@@ -19,6 +19,7 @@ import { leadingPorts } from './leader/leading-ports.ts';
 import { leaseNamespace } from './leader/lease-namespace.ts';
 import { jobMetrics } from './metrics/job-metrics.ts';
 import { operatorMetrics } from './metrics/operator-metrics.ts';
+import { unreadableObjects } from './metrics/unreadable-objects.ts';
 import { planSettings } from './plan-settings.ts';
 import { MirrorPool } from './progress/mirror-pool.ts';
 import { WorkQueue } from './queue/work-queue.ts';
@@ -54,7 +55,7 @@ export async function startOperator(config: OperatorConfig, version: string, log
     log.info('this replica leads');
     metrics.leading(true);
     queue.start();
-    for (const { metadata } of cluster.jobs()) queue.add(`${metadata.namespace}/${metadata.name}`);
+    for (const key of cluster.keys()) queue.add(key);
   };
   const lost = () => {
     metrics.leading(false);
@@ -110,6 +111,7 @@ export async function startOperator(config: OperatorConfig, version: string, log
 
   const readiness = new Readiness({ client, log, missing: () => cluster.missing() });
   jobMetrics(registry, () => cluster.jobs().map((job) => ({ job, progress: mirrors.progressOf(job.metadata.uid), pods: cluster.podsOf(job) })));
+  unreadableObjects(registry, () => cluster.unreadable());
   const app = await httpServer({
     reader: { jobs: () => cluster.jobs(), getJob: ports.getJob, progressOf: ports.progressOf, reportOf: (job) => mirrors.reportOf(job) },
     access: new Access(kubernetesReviews(client)),

@@ -225,7 +225,7 @@ const outside = [
     decimals: 0,
     min: 0,
     max: 1,
-    width: 8,
+    width: 6,
     height: 8,
     queries: [{ expr: perOperator('leader_election_master_status', LEASE), legend: REPLICA }],
   }),
@@ -234,7 +234,7 @@ const outside = [
     description: 'Used, and the limit where there is one (maxmemory; 0 is none). When it is full, rounds fail.',
     unit: 'bytes',
     min: 0,
-    width: 8,
+    width: 6,
     height: 8,
     looks: [{ name: /limit/, color: 'red', dashed: true }],
     queries: [
@@ -249,9 +249,19 @@ const outside = [
     decimals: 0,
     min: 0,
     max: 1,
-    width: 8,
+    width: 6,
     height: 8,
     queries: [{ expr: perOperator('fedbiot_operator_redis_connected'), legend: REPLICA }],
+  }),
+  graph({
+    title: 'Objects that cannot be read',
+    description: 'By what is watched. Each is passed over, alone; a job is told why in its status.',
+    unit: 'none',
+    decimals: 0,
+    min: 0,
+    width: 6,
+    height: 8,
+    queries: [{ expr: `max by (resource) (${perOperator('fedbiot_operator_unreadable_objects')})`, legend: '{{resource}}' }],
   }),
 ];
 

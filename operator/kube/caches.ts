@@ -49,9 +49,7 @@ export class Caches {
     this.#settings = settings;
     const store = new Store<JobEntry>({
       jobOf: () => null,
-      changed: ({ job }) => {
-        if (job !== null) this.#changed(keyOf(job.metadata));
-      },
+      changed: ({ metadata }) => this.#changed(keyOf(metadata)),
       removed: ({ known }) => {
         if (known !== null) this.#guarded(() => settings.removed(known));
       },
@@ -82,6 +80,12 @@ export class Caches {
   async close(): Promise<void> {
     clearInterval(this.#resync);
     await Promise.all(this.#all().map((collection) => collection.close()));
+  }
+
+  /** Objects that cannot be read, by the plural of their kind. */
+  unreadable(): ReadonlyMap<string, number> {
+    const jobs = this.jobs.store.all().filter(({ unreadable }) => unreadable !== null).length;
+    return new Map(this.#all().map(({ resource, unreadable }) => [resource.plural, unreadable + (resource === this.jobs.resource ? jobs : 0)]));
   }
 
   /** Where objects of a kind are kept; undefined: they are not. */

@@ -62,6 +62,7 @@ export class Cluster {
     this.ports = {
       ...writes(this.#client, this.#caches),
       getJob: (namespace, name) => this.#caches.jobs.store.get(namespace, name)?.job ?? null,
+      unreadableJob: (namespace, name) => this.#caches.jobs.store.get(namespace, name)?.unreadable ?? null,
       observe: (job) => this.#observe(job),
       recordEvent: (job, event) => this.#events.record(job, event),
     };
@@ -75,6 +76,16 @@ export class Cluster {
   /** What has not been listed yet, in words; null: everything has. */
   missing(): string | null {
     return this.#caches.missing();
+  }
+
+  /** `namespace/name` of every job, also of those that cannot be read. */
+  keys(): readonly string[] {
+    return this.#caches.jobs.store.all().map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
+  }
+
+  /** Objects that cannot be read, by the plural of their kind. */
+  unreadable(): ReadonlyMap<string, number> {
+    return this.#caches.unreadable();
   }
 
   /** Every job that can be understood. */

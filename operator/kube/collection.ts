@@ -3,7 +3,7 @@ import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
 import type { ApiClient } from './api-client.ts';
 import { ListWatch } from './list-watch.ts';
 import type { WatchTimes } from './list-watch.ts';
-import type { Read } from './read-object.ts';
+import type { Metadata, Read } from './read-object.ts';
 import { collectionPath } from './resources.ts';
 import type { Resource } from './resources.ts';
 import type { Store, Stored } from './store.ts';
@@ -26,6 +26,8 @@ export class Collection<T extends Stored> {
   readonly resource: Resource;
   readonly store: Store<T>;
   readonly #read: Read<T>;
+  /** What is there and is passed over, as it cannot be read: `namespace/name`. */
+  readonly #unreadable = new Set<string>();
   readonly #watches: readonly { readonly namespace: string | null; readonly watch: ListWatch<T> }[];
 
   constructor({ client, resource, namespaces, labelSelector, read, store, log, times, watch }: CollectionSettings<T>) {
@@ -42,12 +44,28 @@ export class Collection<T extends Stored> {
         read,
         log: log.child({ watch: resource.plural, ...(namespace === null ? {} : { namespace }) }),
         times,
-        replace: (objects) => store.replace(objects, namespace),
-        put: (object) => store.put(object),
-        drop: (metadata) => store.drop(metadata),
+        replace: (objects, unreadable) => {
+          for (const key of this.#unreadable) if (namespace === null || key.startsWith(`${namespace}/`)) this.#unreadable.delete(key);
+          for (const metadata of unreadable) this.#unreadable.add(keyOf(metadata));
+          store.replace(objects, namespace);
+        },
+        put: (object) => {
+          this.#unreadable.delete(keyOf(object.metadata));
+          store.put(object);
+        },
+        drop: (metadata, unreadable) => {
+          if (unreadable) this.#unreadable.add(keyOf(metadata));
+          else this.#unreadable.delete(keyOf(metadata));
+          store.drop(metadata);
+        },
         restarted: () => watch.restarted(resource.plural),
       }),
     }));
+  }
+
+  /** How many objects are passed over. */
+  get unreadable(): number {
+    return this.#unreadable.size;
   }
 
   start(): void {
@@ -76,3 +94,5 @@ export class Collection<T extends Stored> {
     if (object !== null) this.store.wrote(object);
   }
 }
+
+const keyOf = ({ namespace, name }: Metadata): string => `${namespace}/${name}`;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { GROUP } from '../../crds/schema/job.ts';
 import { jobLog } from '../log.ts';
-import type { EventRecord, JobObject } from '../reconcile/ports.ts';
+import type { EventRecord, EventSubject } from '../reconcile/ports.ts';
 import { MERGE_PATCH } from './api-client.ts';
 import type { ApiClient } from './api-client.ts';
 import { collectionPath, objectPath, RESOURCE } from './resources.ts';
@@ -54,7 +54,7 @@ export class EventRecorder {
     this.#now = settings.now ?? Date.now;
   }
 
-  record(job: JobObject, event: EventRecord): void {
+  record(job: EventSubject, event: EventRecord): void {
     const now = this.#now();
     const { uid } = job.metadata;
     if (!this.#mayTell(uid, now)) {
@@ -87,7 +87,7 @@ export class EventRecorder {
     await Promise.all([...this.#series.values()].map(({ written }) => written));
   }
 
-  #log({ metadata }: JobObject): Logger {
+  #log({ metadata }: EventSubject): Logger {
     return jobLog(this.#settings.log, metadata.namespace, metadata.name);
   }
 
@@ -104,7 +104,7 @@ export class EventRecorder {
   }
 
   /** What failed is told anew the next time. */
-  async #attempt(job: JobObject, key: string, write: () => Promise<unknown>): Promise<void> {
+  async #attempt(job: EventSubject, key: string, write: () => Promise<unknown>): Promise<void> {
     try {
       await write();
     } catch (error) {
@@ -113,8 +113,9 @@ export class EventRecorder {
     }
   }
 
-  async #tell(job: JobObject, event: EventRecord, name: string, now: number): Promise<void> {
-    const { apiVersion, kind, metadata } = job;
+  async #tell(job: EventSubject, event: EventRecord, name: string, now: number): Promise<void> {
+    const { apiVersion, kind } = RESOURCE.fedbiotJob;
+    const { metadata } = job;
     const { namespace, uid, resourceVersion } = metadata;
     await this.#settings.client.json('POST', collectionPath(RESOURCE.event, namespace), {
       body: {
@@ -133,7 +134,7 @@ export class EventRecorder {
     });
   }
 
-  async #repeat(job: JobObject, { name }: Series, count: number, now: number): Promise<void> {
+  async #repeat(job: EventSubject, { name }: Series, count: number, now: number): Promise<void> {
     await this.#settings.client.json('PATCH', objectPath(RESOURCE.event, job.metadata.namespace, name), {
       contentType: MERGE_PATCH,
       body: { series: { count, lastObservedTime: microTime(now) } },
@@ -145,7 +146,7 @@ export class EventRecorder {
 const allowed = (before: Allowance | undefined, now: number): number =>
   before === undefined ? BURST : Math.min(BURST, before.events + (now - before.at) / REFILL_MS);
 
-const nameOf = ({ metadata }: JobObject): string => `${metadata.name}.${randomBytes(8).toString('hex')}`;
+const nameOf = ({ metadata }: EventSubject): string => `${metadata.name}.${randomBytes(8).toString('hex')}`;
 
 /** Kubernetes' MicroTime, which wants all six digits. */
 const microTime = (ms: number): string => new Date(ms).toISOString().replace('Z', '000Z');

@@ -32,10 +32,11 @@ export interface ListWatchSettings<T> {
   readonly log: Logger;
   readonly times: WatchTimes;
   readonly pageSize?: number;
-  /** All that exists. */
-  replace(objects: readonly T[]): void;
+  /** All that exists; `unreadable`: of what is passed over, where it says so much. */
+  replace(objects: readonly T[], unreadable: readonly Metadata[]): void;
   put(object: T): void;
-  drop(metadata: Metadata): void;
+  /** It is gone, or `unreadable`: there, and passed over. */
+  drop(metadata: Metadata, unreadable: boolean): void;
   /** Watching begins anew after something went wrong; not when the API server has ended a watch in its time. */
   restarted(): void;
 }
@@ -107,20 +108,21 @@ export class ListWatch<T> {
 
   /** Tells all that exists; the version from which on to watch. */
   async #list(): Promise<string> {
-    const { found, version } = await this.#pages().catch((error: unknown) => {
+    const { found, unreadable, version } = await this.#pages().catch((error: unknown) => {
       // The list was so long that its beginning has been forgotten: all at once, then.
       if (isApiError(error, CODE.gone)) return this.#pages(0);
       throw error;
     });
-    this.#settings.replace(found);
+    this.#settings.replace(found, unreadable);
     this.#hasListed = true;
     return version;
   }
 
   /** `size` 0: no pages. */
-  async #pages(size = this.#settings.pageSize ?? PAGE_SIZE): Promise<{ readonly found: T[]; readonly version: string }> {
+  async #pages(size = this.#settings.pageSize ?? PAGE_SIZE): Promise<{ readonly found: T[]; readonly unreadable: Metadata[]; readonly version: string }> {
     const { client, path, labelSelector } = this.#settings;
     const found: T[] = [];
+    const unreadable: Metadata[] = [];
     let next: string | undefined;
     for (;;) {
       const query = {
@@ -133,9 +135,10 @@ export class ListWatch<T> {
       for (const item of list.items) {
         const object = this.#read(item);
         if (object !== null) found.push(object);
+        else unreadable.push(...[readMetadata(item)].filter((metadata) => metadata !== null));
       }
       next = list.metadata.continue;
-      if (next === undefined || next === '') return { found, version: list.metadata.resourceVersion };
+      if (next === undefined || next === '') return { found, unreadable, version: list.metadata.resourceVersion };
     }
   }
 
@@ -166,19 +169,25 @@ export class ListWatch<T> {
     }
     const metadata = readMetadata(object);
     if (metadata === null) throw new Unreadable(`an event ${type} has no object`);
-    const read = type === 'DELETED' ? null : this.#read(object);
-    if (read === null) this.#settings.drop(metadata);
+    const isThere = type !== 'DELETED';
+    const read = isThere ? this.#read(object) : null;
+    if (read === null) this.#settings.drop(metadata, isThere);
     else this.#settings.put(read);
     this.#version = metadata.resourceVersion;
   }
 
+  /** null: it cannot be read, which costs this object alone. */
   #read(value: unknown): T | null {
-    const object = this.#settings.read(value);
-    if (object === null) {
+    const passOver = (cause: object) => {
       const { namespace, name } = readMetadata(value) ?? {};
-      this.#settings.log.warn({ namespace, name }, 'an object is not what its kind says, and is passed over');
+      this.#settings.log.warn({ namespace, name, ...cause }, 'an object cannot be read, and is passed over');
+      return null;
+    };
+    try {
+      return this.#settings.read(value) ?? passOver({});
+    } catch (error) {
+      return passOver({ err: error });
     }
-    return object;
   }
 }
 

@@ -1,50 +1,73 @@
 import type { Logger } from 'pino';
+import Type from 'typebox';
 import { Compile } from 'typebox/compile';
-import Value from 'typebox/value';
 import { resolvePresets } from '../../crds/presets.ts';
 import { isRecord, pathText } from '../../crds/schema/node.ts';
 import { Status } from '../../crds/schema/status.ts';
 import { validate } from '../../crds/validate.ts';
 import { jobLog } from '../log.ts';
-import type { JobObject } from '../reconcile/ports.ts';
-import { readMetadata, withoutNulls } from './read-object.ts';
+import type { JobObject, UnreadableJob } from '../reconcile/ports.ts';
+import { keptOf, readMetadata } from './read-object.ts';
 import type { Metadata, Read } from './read-object.ts';
 import { RESOURCE } from './resources.ts';
 
 /** A FedBiOTJob as it is stored, whether or not it can be understood. */
 export interface JobEntry {
   readonly metadata: Metadata;
-  /** null: it breaks the rules, as one may that was made under another version of them. */
+  /** null: it cannot be read, or breaks the rules, as one may that was made under another version of them. */
   readonly job: JobObject | null;
+  /** The same job, where it is null. */
+  readonly unreadable: UnreadableJob | null;
   /** The job as it was last understood. */
   readonly known: JobObject | null;
 }
 
 const statusCheck = Compile(Status);
 
-/** `before`: the entry of that name, if there is one. A job that cannot be understood is logged once a version. */
+/** `before`: the entry of that name, if there is one. What is wrong with a job is logged once. */
 export function jobReader(before: (namespace: string, name: string) => JobEntry | null, log: Logger): Read<JobEntry> {
   return (value) => {
     const metadata = readMetadata(value);
     if (metadata === null || !isRecord(value)) return null;
     const previous = before(metadata.namespace, metadata.name);
     const same = previous?.metadata.uid === metadata.uid ? previous : null;
-    const result = understood(value, metadata, same);
-    if ('job' in result) return { metadata, job: result.job, known: result.job };
-    if (same?.metadata.resourceVersion !== metadata.resourceVersion) {
-      jobLog(log, metadata.namespace, metadata.name).error({ problem: result.problem }, 'the job is not valid and is left alone');
-    }
-    return { metadata, job: null, known: same?.known ?? null };
+    const result = attempted(() => understood(value, metadata, same));
+    if ('job' in result) return { metadata, job: result.job, unreadable: null, known: result.job };
+    const { problem } = result;
+    if (same?.unreadable?.problem !== problem) jobLog(log, metadata.namespace, metadata.name).error({ problem }, 'the job is not valid and is left alone');
+    return { metadata, job: null, unreadable: { metadata, problem, isOurs: isOurs(value), status: standing(value) }, known: same?.known ?? null };
   };
 }
 
-function understood(value: Readonly<Record<string, unknown>>, metadata: Metadata, before: JobEntry | null): { job: JobObject } | { problem: string } {
+type Result = { readonly job: JobObject } | { readonly problem: string };
+
+/** Whatever a job holds, it stands in the way of no other. */
+function attempted(read: () => Result): Result {
+  try {
+    return read();
+  } catch (error) {
+    return { problem: `cannot be read: ${error instanceof Error ? error.message : String(error)}` };
+  }
+}
+
+const isOurs = ({ spec }: Readonly<Record<string, unknown>>): boolean => !isRecord(spec) || spec['managedBy'] === undefined;
+
+/** What a status says that is not read as a whole. */
+const Standing = Type.Pick(Status, ['phase', 'conditions']);
+const standingCheck = Compile(Standing);
+
+function standing({ status }: Readonly<Record<string, unknown>>): UnreadableJob['status'] {
+  const kept = keptOf(Standing, isRecord(status) ? { ...status } : {});
+  return standingCheck.Check(kept) ? kept : {};
+}
+
+function understood(value: Readonly<Record<string, unknown>>, metadata: Metadata, before: JobEntry | null): Result {
   const { apiVersion, kind } = RESOURCE.fedbiotJob;
   const spec = specOf(value, metadata, before);
   if (typeof spec === 'string') return { problem: spec };
   if (value['status'] === undefined || value['status'] === null) return { job: { apiVersion, kind, metadata, spec } };
   // A newer operator may have written more.
-  const status = withoutNulls(Value.Clean(Status, value['status']));
+  const status = keptOf(Status, value['status']);
   return statusCheck.Check(status) ? { job: { apiVersion, kind, metadata, spec, status } } : { problem: 'status: is not what the operator writes' };
 }
 

@@ -2,6 +2,7 @@ import Type from 'typebox';
 import type { Static, TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import Value from 'typebox/value';
+import { tooDeep } from '../../crds/nesting.ts';
 import { isRecord } from '../../crds/schema/node.ts';
 import type { Resource } from './resources.ts';
 
@@ -112,13 +113,19 @@ export function reader<S extends TSchema>({ apiVersion, kind }: Resource, schema
   return (value) => {
     if (!isRecord(value)) return null;
     // In a list, objects of Kubernetes' own kinds do not say what they are.
-    const kept = withoutNulls(Value.Clean(schema, { ...value, apiVersion, kind }));
+    const kept = keptOf(schema, { ...value, apiVersion, kind });
     return validator.Check(kept) ? kept : null;
   };
 }
 
+/** What the schema names, without nulls; undefined where it is nested so deep that no other walk over it would end well. */
+export function keptOf(schema: TSchema, value: unknown): unknown {
+  const kept = Value.Clean(schema, value);
+  return tooDeep(kept) === null ? withoutNulls(kept) : undefined;
+}
+
 /** Kubernetes writes null where it means nothing, for times above all. */
-export function withoutNulls(value: unknown): unknown {
+function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNulls);
   if (!isRecord(value)) return value;
   return Object.fromEntries(Object.entries(value).flatMap(([name, field]) => (field === null ? [] : [[name, withoutNulls(field)]])));
@@ -127,6 +134,6 @@ export function withoutNulls(value: unknown): unknown {
 const metadataCheck = Compile(Metadata);
 
 export function readMetadata(value: unknown): Metadata | null {
-  const metadata = isRecord(value) && isRecord(value['metadata']) ? withoutNulls(Value.Clean(Metadata, { ...value['metadata'] })) : null;
+  const metadata = isRecord(value) && isRecord(value['metadata']) ? keptOf(Metadata, { ...value['metadata'] }) : null;
   return metadataCheck.Check(metadata) ? metadata : null;
 }

@@ -10,7 +10,7 @@ import { readMetadata } from './read-object.ts';
 import { collectionPath, objectPath, RESOURCE, resourceOf } from './resources.ts';
 
 /** The writes that the reconciler asks for, and the one read past the caches. What the API server answers goes into the caches. */
-export function writes(client: ApiClient, caches: Caches): Pick<ReconcilePorts, 'read' | 'create' | 'apply' | 'patchSpec' | 'deleteObject' | 'updateStatus'> {
+export function writes(client: ApiClient, caches: Caches): Pick<ReconcilePorts, 'read' | 'create' | 'apply' | 'patchSpec' | 'deleteObject' | 'updateStatus' | 'patchStatus'> {
   return {
     async read(reference: ObjectReference): Promise<ObservedObject | null> {
       try {
@@ -71,6 +71,15 @@ export function writes(client: ApiClient, caches: Caches): Pick<ReconcilePorts, 
         query: { fieldManager: MANAGER },
         // With the version that the status was derived from: where somebody was faster, it is derived again.
         body: { apiVersion, kind, metadata: { name, namespace, uid, resourceVersion }, status },
+      });
+      caches.jobs.wrote(answer);
+    },
+
+    async patchStatus({ name, namespace, uid, resourceVersion }, status): Promise<void> {
+      const answer = await client.json('PATCH', `${objectPath(RESOURCE.fedbiotJob, namespace, name)}/status`, {
+        query: { fieldManager: MANAGER },
+        contentType: MERGE_PATCH,
+        body: { metadata: { uid, resourceVersion }, status },
       });
       caches.jobs.wrote(answer);
     },

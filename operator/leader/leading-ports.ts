@@ -24,5 +24,6 @@ export function leadingPorts(ports: ReconcilePorts, leads: () => boolean): Recon
     patchSpec: guarded(ports.patchSpec),
     deleteObject: guarded(ports.deleteObject),
     updateStatus: guarded(ports.updateStatus),
+    patchStatus: guarded(ports.patchStatus),
   };
 }

@@ -33,6 +33,16 @@ export interface JobObject {
   readonly status?: FedBiOTJobStatus;
 }
 
+/** A FedBiOTJob that cannot be read, or breaks the rules: it is left alone, but told so. */
+export interface UnreadableJob {
+  readonly metadata: JobObject['metadata'];
+  readonly problem: string;
+  /** Whether the operator has a say in it (spec.managedBy). */
+  readonly isOurs: boolean;
+  /** What of its status is needed to write into it. */
+  readonly status: Pick<FedBiOTJobStatus, 'phase' | 'conditions'>;
+}
+
 export interface PlannedMetadata {
   readonly name: string;
   readonly namespace: string;
@@ -148,6 +158,9 @@ export interface ObjectReference {
   readonly uid?: string;
 }
 
+/** What an event is about. */
+export type EventSubject = Pick<JobObject, 'metadata'>;
+
 export interface EventRecord {
   readonly type: 'Normal' | 'Warning';
   /** CamelCase, as in conditions. */
@@ -162,6 +175,8 @@ export interface EventRecord {
 export interface ReconcilePorts {
   /** The job as the watch last told it; null: it is gone. */
   getJob(namespace: string, name: string): JobObject | null;
+  /** The job where `getJob` has none because it cannot be read; null: there is no such job. */
+  unreadableJob(namespace: string, name: string): UnreadableJob | null;
   /** The job's objects and pods. May read from caches: the API server refuses what a stale view gets wrong. */
   observe(job: JobObject): Promise<Observed>;
   /** One object as it is now, past all caches; null: there is none. */
@@ -176,7 +191,9 @@ export interface ReconcilePorts {
   deleteObject(reference: ObjectReference): Promise<void>;
   /** Replaces the job's status through the status subresource. */
   updateStatus(job: JobObject, status: FedBiOTJobStatus): Promise<void>;
-  recordEvent(job: JobObject, event: EventRecord): void;
+  /** JSON merge patch of the status, where the rest of the job is not known; of this very version. */
+  patchStatus(metadata: JobObject['metadata'], status: FedBiOTJobStatus): Promise<void>;
+  recordEvent(job: EventSubject, event: EventRecord): void;
   /** What the job's server pod last told; null: nothing yet. */
   progressOf(uid: string): JobProgress | null;
   /** Milliseconds since 1970. */

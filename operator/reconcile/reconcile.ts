@@ -17,6 +17,7 @@ import type { Standing } from '../status/status.ts';
 import { timeToLive } from '../status/ttl-after-finished.ts';
 import { ownObjects } from './own-objects.ts';
 import { refusalOf } from './refusal.ts';
+import { tellUnreadable } from './tell-unreadable.ts';
 import type { JobObject, Observed, ReconcilePorts } from './ports.ts';
 
 export interface ReconcileResult {
@@ -35,6 +36,7 @@ const TAKEN_RETRY_MS = 30_000;
  */
 export async function reconcile(ports: ReconcilePorts, settings: PlanSettings, namespace: string, name: string): Promise<ReconcileResult> {
   const job = ports.getJob(namespace, name);
+  if (job === null) await tellUnreadable(ports, namespace, name);
   if (job === null || isNotOurs(job)) return DONE;
 
   const found = await ports.observe(job);

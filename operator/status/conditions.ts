@@ -1,6 +1,6 @@
 import type { JobCondition } from '../../crds/types.ts';
 
-export type ConditionType = 'Suspended' | 'Running' | 'Succeeded' | 'Failed';
+export type ConditionType = 'Valid' | 'Suspended' | 'Running' | 'Succeeded' | 'Failed';
 
 export interface Aspect {
   readonly type: ConditionType;

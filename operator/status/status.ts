@@ -86,9 +86,12 @@ function aspectsOf(job: JobObject, { phase, reason, message }: PhaseStanding): A
       : wasSuspended
         ? [{ type: 'Suspended', holds: false, reason: 'Resumed', message: 'spec.suspend is false.' }]
         : [];
+  // A job that could not be read for a while: a later operator knows more, or its author has changed what may be changed.
+  const wasUnreadable = job.status?.conditions?.some(({ type }) => type === 'Valid') ?? false;
+  const valid: Aspect[] = wasUnreadable ? [{ type: 'Valid', holds: true, reason: 'Readable', message: 'The job can be read.' }] : [];
   const ended: Aspect[] = phase === 'Succeeded' || phase === 'Failed' ? [{ type: phase, holds: true, reason, message }] : [];
-  return [...suspended, running, ...ended];
+  return [...valid, ...suspended, running, ...ended];
 }
 
 /** RFC 3339 in whole seconds, as Kubernetes writes times. */
-const secondsOf = (now: number): string => `${new Date(now).toISOString().slice(0, 19)}Z`;
+export const secondsOf = (now: number): string => `${new Date(now).toISOString().slice(0, 19)}Z`;

@@ -5,6 +5,7 @@ import { Registry } from 'prom-client';
 import t from 'tap';
 import { jobMetrics } from '../../operator/metrics/job-metrics.ts';
 import { operatorMetrics } from '../../operator/metrics/operator-metrics.ts';
+import { unreadableObjects } from '../../operator/metrics/unreadable-objects.ts';
 import { progressStatus } from '../../operator/status/progress-status.ts';
 import { foldProgress, initialProgress, toldProgress } from '../../worker/cluster/fold-progress.ts';
 import { clientMetrics } from '../../worker/metrics/client-metrics.ts';
@@ -45,6 +46,7 @@ async function ofOperator(): Promise<Metrics> {
   metrics.redisMemory({ used: 1, max: 2 });
   metrics.request('GET', 'host', 200);
   metrics.watch.added('pods');
+  unreadableObjects(registry, () => new Map([['pods', 1]]));
   const failed = { type: 'Failed', status: 'True', reason: 'NotFinite', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' } as const;
   const told = { ...toldProgress(progress), fence: 1, sequence: 1, at: '2026-01-01T00:00:00Z' };
   const job = jobObject(spec, { status: { ...progressStatus(told), phase: 'Failed', conditions: [failed] } });

@@ -53,6 +53,7 @@ export class ReconcileWorld {
 
   readonly ports: ReconcilePorts = {
     getJob: () => this.job,
+    unreadableJob: () => null,
     observe: async () => {
       const names = namesOf('tiny');
       return {
@@ -90,6 +91,10 @@ export class ReconcileWorld {
     updateStatus: async (job, status) => {
       this.#call(`status ${status.phase ?? ''}`);
       this.job = { ...job, status };
+    },
+    patchStatus: async (_metadata, status) => {
+      this.#call(`patch status ${status.phase ?? ''}`);
+      if (this.job !== null) this.job = { ...this.job, status: { ...this.job.status, ...status } };
     },
     recordEvent: (_job, { reason }) => {
       this.calls.push(`event ${reason}`);

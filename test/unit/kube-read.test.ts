@@ -30,6 +30,23 @@ t.test('what is kept of an object', async (t) => {
   for (const wrong of [null, 'text', {}, { metadata: {} }, { metadata: { ...metadata, labels: { a: 1 } } }, { metadata, data: [] }]) t.equal(read(wrong), null);
 });
 
+const nested = (levels: number): unknown => JSON.parse(`${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`);
+
+t.test('what is nested too deep cannot be read; where nobody looks, depth does not matter', async (t) => {
+  const read = reader(RESOURCE.service, WholeObject);
+  for (const levels of [63, 64, 3_000, 100_000]) {
+    t.equal(read({ metadata, spec: nested(levels) }) !== null, levels === 63, `${levels} levels and the object around them`);
+    t.ok(read({ metadata: { ...metadata, managedFields: [{ fieldsV1: nested(levels) }] }, status: nested(levels) }));
+  }
+  const { store } = world();
+  for (const levels of [3_000, 100_000]) {
+    const entry = store(stored({ spec: { ...manifest.spec, client: { affinity: nested(levels) } } }, String(levels), levels));
+    t.match(entry?.unreadable?.problem, /^spec\.client\.affinity\.a\.a\.a: is nested more than 64 levels deep$/);
+    t.ok(store(stored({ metadata: { ...metadata, managedFields: [{ fieldsV1: nested(levels) }] } }))?.job);
+    t.ok(store(stored({ status: { phase: 'Running', conditions: [{ type: 'A', status: 'True', reason: 'A', message: '', lastTransitionTime: '2026-01-01T00:00:00Z', more: nested(levels) }] } }))?.job);
+  }
+});
+
 t.test('a Job without its template, a pod without its spec, times that are null', async (t) => {
   const job = reader(RESOURCE.job, BatchJob)({
     metadata,
@@ -87,13 +104,13 @@ t.test('the spec is read again only with its generation', async (t) => {
   t.equal(third?.spec.suspend, true);
 });
 
-t.test('a job that is not valid is said once a version, and left alone', async (t) => {
+t.test('a job that is not valid is said once, and left alone', async (t) => {
   const { seen, store } = world();
   const good = store(stored());
   seen.log = '';
   const bad = () => stored({ spec: { ...manifest.spec, rounds: 3 } }, '8', 2);
   const entry = store(bad());
-  t.match(entry, { job: null, known: good?.job });
+  t.match(entry, { job: null, known: good?.job, unreadable: { isOurs: true, status: {}, problem: /spec\.rounds/ } });
   t.match(seen.log, /"namespace":"lab","job":"tune","problem":"spec\.rounds: unknown field/);
   seen.log = '';
   store(bad());
@@ -102,4 +119,6 @@ t.test('a job that is not valid is said once a version, and left alone', async (
   t.match(seen.log, /status/);
   t.ok(store(stored({}, '10'))?.job, 'until it is');
   t.equal(store('text'), null);
+  const others = store(stored({ spec: { managedBy: 'kueue.x-k8s.io/multikueue', rounds: 3 }, status: { phase: 'Running', message: 'x' } }, '11', 3));
+  t.match(others?.unreadable, { isOurs: false, status: { phase: 'Running' } });
 });

@@ -33,6 +33,31 @@ t.test('a job that is gone, going or somebody else’s is left alone', async (t)
   t.strictSame((await world.turn()).calls, []);
 });
 
+t.test('a job that cannot be read is told so once, and is left alone; until it can be read', async (t) => {
+  const world = await begun();
+  const job = jobObject();
+  const unreadable = (status: JobObject['status'] = world.status, isOurs = true) => ({ metadata: job.metadata, problem: 'spec.x: is wrong', isOurs, status: status ?? {} });
+  const known = world.job;
+  const turned = async (unread: ReturnType<typeof unreadable>) => {
+    world.job = null;
+    world.ports.unreadableJob = () => unread;
+    world.ports.patchStatus = async (_metadata, status) => {
+      world.calls.push(`patch ${status.phase ?? 'nothing'}`);
+      if (known !== null) world.job = { ...known, status: { ...known.status, ...status } };
+    };
+    return (await world.turn()).calls;
+  };
+  t.strictSame(await turned(unreadable(known?.status, false)), [], "it is somebody else's");
+  t.strictSame(await turned(unreadable({ phase: 'Succeeded' })), ['patch nothing', 'event Unreadable'], 'what has ended has ended');
+  t.strictSame(await turned(unreadable({})), ['patch Pending', 'event Unreadable']);
+  const { job: told } = world;
+  t.match(told?.status?.conditions?.filter(({ type }) => type === 'Valid'), [{ status: 'False', reason: 'Unreadable', message: 'The job is left alone: spec.x: is wrong' }]);
+  t.strictSame(await turned(unreadable(told?.status)), []);
+  world.job = told;
+  t.strictSame((await world.turn()).calls, ['status Pending']);
+  t.match(world.status?.conditions?.find(({ type }) => type === 'Valid'), { status: 'True', reason: 'Readable' });
+});
+
 t.test('no event without the status it tells of', async (t) => {
   const world = new ReconcileWorld(jobObject());
   world.fault = (call) => {

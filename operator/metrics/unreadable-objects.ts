@@ -1,0 +1,16 @@
+import type { Registry } from 'prom-client';
+import { one, registerSeries } from '../../worker/metrics/series.ts';
+import type { Series } from '../../worker/metrics/series.ts';
+
+const UNREADABLE: Series<number> = {
+  name: 'fedbiot_operator_unreadable_objects',
+  help: 'Objects that the operator watches and cannot read: each is passed over, alone.',
+  kind: 'gauge',
+  labels: [],
+  samples: one,
+};
+
+/** `counts` is asked at every scrape: by the plural of the resource. */
+export function unreadableObjects(registry: Registry, counts: () => ReadonlyMap<string, number>): void {
+  registerSeries(registry, [UNREADABLE], ['resource'], () => Array.from(counts(), ([resource, view]) => ({ labels: { resource }, view })));
+}

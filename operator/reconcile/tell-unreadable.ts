@@ -1,0 +1,25 @@
+import { shortened, withAspects } from '../status/conditions.ts';
+import { secondsOf } from '../status/status.ts';
+import type { ReconcilePorts, UnreadableJob } from './ports.ts';
+
+/** A job that cannot be read is left as it is, with all that was made for it; its status and an event tell why. */
+export async function tellUnreadable(ports: ReconcilePorts, namespace: string, name: string): Promise<void> {
+  const job = ports.unreadableJob(namespace, name);
+  if (job === null || !job.isOurs || job.metadata.deletionTimestamp !== undefined || isTold(job)) return;
+  const { metadata, status } = job;
+  const message = messageOf(job);
+  const hasEnded = status.phase === 'Succeeded' || status.phase === 'Failed';
+  const aspect = { type: 'Valid', holds: false, reason: REASON, message } as const;
+  await ports.patchStatus(metadata, {
+    ...(hasEnded ? {} : { phase: status.phase ?? 'Pending', message }),
+    conditions: withAspects(status.conditions ?? [], [aspect], secondsOf(ports.now()), metadata.generation),
+  });
+  ports.recordEvent({ metadata }, { type: 'Warning', reason: REASON, message });
+}
+
+const REASON = 'Unreadable';
+
+const messageOf = ({ problem }: UnreadableJob): string => shortened(`The job is left alone: ${problem}`);
+
+const isTold = (job: UnreadableJob): boolean =>
+  job.status.conditions?.some(({ type, status, message }) => type === 'Valid' && status === 'False' && message === messageOf(job)) ?? false;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { UserError } from '../worker/errors.ts';
-import { isRedisUrl } from './redis-url.ts';
+import { readRedisUrl } from '../worker/transport/redis/redis-url.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -169,7 +169,7 @@ function redisUrl(file: string | undefined, variable: string | undefined): strin
   if (file === undefined) return variable === undefined || variable === '' ? null : checkedUrl(variable, REDIS_URL);
   let text: string;
   try {
-    text = readFileSync(file, 'utf8').trim();
+    text = readFileSync(file, 'utf8').replace(/\r?\n$/, '');
   } catch (error) {
     throw new UserError(`cannot read the URL of Redis from ${file}`, { hint: 'Check --redis-url-file and that the Secret is mounted.', cause: error });
   }
@@ -177,10 +177,13 @@ function redisUrl(file: string | undefined, variable: string | undefined): strin
 }
 
 function checkedUrl(text: string, source: string): string {
-  if (!isRedisUrl(text)) {
-    throw new UserError(`what ${source} holds is not the URL of a Redis`, { hint: 'Write redis://user:password@host:6379, or rediss:// for TLS.' });
+  try {
+    readRedisUrl(text);
+    return text;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(`${source}: ${error.message}`, error.hint === undefined ? {} : { hint: error.hint });
   }
-  return text;
 }
 
 /** Whether it is a certificate shows once Redis is reached. */

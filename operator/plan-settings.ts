@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { OperatorConfig } from './config.ts';
 import type { OperatorRedis, PlanSettings } from './plan/settings.ts';
-import { redisPort } from './redis-url.ts';
+import { readRedisUrl } from '../worker/transport/redis/redis-url.ts';
 
 type PlanConfig = Pick<OperatorConfig, 'workerImage' | 'redisUrl' | 'redisCa' | 'logLevel' | 'secretKey'>;
 
@@ -16,8 +16,8 @@ export function planSettings({ workerImage, redisUrl, redisCa, logLevel, secretK
 }
 
 function redisAt(url: string, ca: string | null): OperatorRedis {
-  const { hostname } = new URL(url);
+  const { host, port } = readRedisUrl(url);
   // SERVICE.NAMESPACE.svc, with or without the cluster's domain.
-  const namespace = /^[^.]+\.([^.]+)\.svc(\.|$)/.exec(hostname)?.[1] ?? null;
-  return { url, ca, port: redisPort(url), namespace };
+  const namespace = /^[^.]+\.([^.]+)\.svc(\.|$)/.exec(host)?.[1] ?? null;
+  return { url, ca, port, namespace };
 }

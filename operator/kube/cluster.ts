@@ -1,11 +1,11 @@
 import { hostname } from 'node:os';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
+import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
 import { jobLog } from '../log.ts';
 import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
 import { namesOf } from '../plan/names.ts';
 import type { JobObject, Observed, ObservedPod, ReconcilePorts } from '../reconcile/ports.ts';
-import { isRedisUrl, redisPort } from '../redis-url.ts';
 import { ApiClient } from './api-client.ts';
 import { CACHE_TIMES, Caches } from './caches.ts';
 import type { CacheTimes } from './caches.ts';
@@ -154,4 +154,11 @@ export class Cluster {
   }
 }
 
-const portOf = (url: string | null): number | null => (url !== null && isRedisUrl(url) ? redisPort(url) : null);
+/** What else the URL is, is told where Redis is asked. */
+function portOf(url: string | null): number | null {
+  try {
+    return url === null ? null : readRedisUrl(url).port;
+  } catch {
+    return null;
+  }
+}

@@ -33,7 +33,7 @@ export class UserSecrets {
   async read(namespace: string, name: string, key: string): Promise<string | null> {
     const data = await this.#data(namespace, name);
     const encoded = data?.[key];
-    return encoded === undefined ? null : Buffer.from(encoded, 'base64').toString('utf8').trim();
+    return encoded === undefined ? null : Buffer.from(encoded, 'base64').toString('utf8');
   }
 
   #data(namespace: string, name: string): Kept['data'] {

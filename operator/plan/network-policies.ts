@@ -1,5 +1,5 @@
 import { PORT } from '../../worker/cluster/pod.ts';
-import { REDIS_PORT } from '../redis-url.ts';
+import { REDIS_PORT } from '../../worker/transport/redis/redis-url.ts';
 import type { JobObject, PlannedObject } from '../reconcile/ports.ts';
 import { selectorOf } from './labels.ts';
 import type { Role } from './labels.ts';

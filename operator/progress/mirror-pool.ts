@@ -1,13 +1,14 @@
 import type { Logger } from 'pino';
 import type { JobProgress } from '../../worker/cluster/progress.ts';
+import { UserError } from '../../worker/errors.ts';
 import type { RunReport } from '../../worker/events.ts';
 import { jobLog } from '../log.ts';
 import type { JobObject } from '../reconcile/ports.ts';
 import { instant } from '../status/observed-job.ts';
+import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
 import { ProgressMirror } from './mirror.ts';
 import type { MirrorSettings } from './mirror.ts';
 import type { RedisMemory } from './redis-memory.ts';
-import { isRedisUrl } from '../redis-url.ts';
 
 /** Where a Redis is; the URL holds a password, and is never told. */
 export interface RedisAddress {
@@ -141,19 +142,13 @@ export class MirrorPool {
       if (this.#complaints.get(uid) !== reason) jobLog(this.#settings.log, namespace, name).warn({ reason }, "cannot follow the job's progress");
       this.#complaints.set(uid, reason);
     };
-    let address: RedisAddress | null;
     try {
-      address = await this.#settings.addressOf(job);
+      const address = await this.#settings.addressOf(job);
+      const isThere = this.#settings.jobs().some(({ metadata }) => metadata.uid === uid);
+      if (address !== null && isThere && !this.#closed) this.#assign(job, address);
     } catch (error) {
       complain(wordsOf(error));
-      return;
     }
-    if (address !== null && !isRedisUrl(address.url)) {
-      complain('what the Secret of spec.redis.urlFrom holds is not the URL of a Redis');
-      return;
-    }
-    const isThere = this.#settings.jobs().some(({ metadata }) => metadata.uid === uid);
-    if (address !== null && isThere && !this.#closed) this.#assign(job, address);
   }
 
   #assign(job: JobObject, address: RedisAddress): void {
@@ -181,7 +176,7 @@ export class MirrorPool {
   #open({ url, ca }: RedisAddress, listeners: Pick<MirrorSettings, 'log' | 'connected' | 'memory'>, isMirrored: (job: JobObject) => boolean): ProgressMirror {
     const { jobs, changed } = this.#settings;
     return new ProgressMirror({
-      url,
+      endpoint: readRedisUrl(url),
       ...(ca === null ? {} : { ca }),
       ...listeners,
       jobs: () => jobs().filter((job) => isMirrored(job) && this.#mayTell(job)).map(({ metadata }) => ({ key: `${metadata.namespace}/${metadata.name}`, uid: metadata.uid })),
@@ -208,4 +203,7 @@ export class MirrorPool {
   }
 }
 
-const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+function wordsOf(error: unknown): string {
+  if (error instanceof UserError && error.hint !== undefined) return `${error.message}. ${error.hint}`;
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,10 +1,11 @@
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { JobProgress } from '../../worker/cluster/progress.ts';
 import { PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
 import type { RunReport } from '../../worker/events.ts';
-import { isClusterNode, openCluster } from '../../worker/transport/redis/redis-cluster.ts';
+import { isClusterNode, openCluster, openSingle } from '../../worker/transport/redis/redis-cluster.ts';
 import type { ConnectionOptions, RedisConnection } from '../../worker/transport/redis/redis-cluster.ts';
+import type { RedisEndpoint } from '../../worker/transport/redis/redis-url.ts';
 import { removeJobKeys } from '../../worker/transport/redis/remove-job-keys.ts';
 import { readProgress, readReport } from './read-json.ts';
 import { readRedisMemory } from './redis-memory.ts';
@@ -17,8 +18,7 @@ export interface MirroredJob {
 }
 
 export interface MirrorSettings {
-  /** redis:// or rediss://, with credentials. */
-  readonly url: string;
+  readonly endpoint: RedisEndpoint;
   /** PEM of the authority that signed Redis's certificate; without it the system's authorities count. */
   readonly ca?: string;
   readonly log: Logger;
@@ -69,9 +69,9 @@ export class ProgressMirror {
       commandTimeout: TIMEOUT_MS,
       connectTimeout: TIMEOUT_MS,
       retryStrategy: (attempt: number) => Math.min(100 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS),
-      ...(settings.ca !== undefined && settings.url.startsWith('rediss:') ? { tls: { ca: settings.ca } } : {}),
+      ...(settings.ca !== undefined ? { tls: { ca: settings.ca } } : {}),
     };
-    this.#subscriber = new Redis(settings.url, { ...this.#options, autoResubscribe: false });
+    this.#subscriber = openSingle(settings.endpoint, { ...this.#options, autoResubscribe: false });
     settings.connected(false);
     this.#tellErrors('subscriber', this.#subscriber);
     this.#subscriber.on('ready', () => void this.#subscribe());
@@ -129,8 +129,8 @@ export class ProgressMirror {
   }
 
   #openReader(isCluster: boolean): RedisConnection {
-    const { url, connected } = this.#settings;
-    const reader = isCluster ? openCluster(url, this.#options) : new Redis(url, this.#options);
+    const { endpoint, connected } = this.#settings;
+    const reader = isCluster ? openCluster(endpoint, this.#options) : openSingle(endpoint, this.#options);
     this.#tellErrors('reader', reader);
     reader.on('ready', () => {
       connected(true);

@@ -99,7 +99,7 @@ t.test('a Secret that is wrong is complained of once, in words without it, and h
   addresses.set('own', new Error('forbidden'));
   await asked(3);
   const lines = seen.log.trim().split('\n');
-  t.match(lines, [/is not the URL of a Redis/, /forbidden/]);
+  t.match(lines, [/the URL of Redis does not begin with.*percent-encode/, /forbidden/]);
   t.equal(lines.length, 2);
   addresses.set('own', { url: redis.url.replace('hunter2', 'hunter3'), ca: null });
   await until('the wrong password is told', SECONDS, () => holds(/WRONGPASS/.test(seen.log)));
@@ -107,6 +107,20 @@ t.test('a Secret that is wrong is complained of once, in words without it, and h
   await until('corrected', SECONDS, () => holds(pool.progressOf('own')?.sequence === 1));
   t.notMatch(seen.log, /hunter/);
   t.equal(pool.progressOf('plain'), null);
+});
+
+t.test('what no client takes for a URL is told of its job alone; the others are heard', { skip: noRedis }, async (t) => {
+  const redis = await startRedis(t);
+  await put(connection(t, redis.url), 'honest', 1);
+  const urls = ['redis://:pa%ss@redis', `${redis.url}?connectTimeout=x`, `${redis.url}?sentinels=x`, `${redis.url}?scripts=x`, ` ${redis.url}`, 'redis:redis', `${redis.url}/x`, 'redis://redis:0'];
+  const jobs = [...urls.map((_, i) => job(`wrong-${i}`, true)), job('honest', true)];
+  const { pool, addresses, seen } = poolOf(t, null, jobs);
+  for (const [i, url] of urls.entries()) addresses.set(`wrong-${i}`, { url, ca: null });
+  addresses.set('honest', { url: redis.url, ca: null });
+  await until('the honest one is heard', SECONDS, () => holds(pool.progressOf('honest')?.sequence === 1));
+  const told = seen.log.trim().split('\n').filter((line) => /cannot follow/.test(line));
+  t.strictSame(told.map((line) => JSON.parse(line).job), urls.map((_, i) => `wrong-${i}`), 'each is told of, once');
+  t.notMatch(seen.log, /pa%ss/);
 });
 
 t.test('a job that has ended may have last words, for a minute', { skip: noRedis }, async (t) => {

@@ -6,6 +6,7 @@ import { ProgressMirror } from '../../operator/progress/mirror.ts';
 import type { MirroredJob } from '../../operator/progress/mirror.ts';
 import type { RedisMemory } from '../../operator/progress/redis-memory.ts';
 import { jobKeys, PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
+import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
 import { toldProgress as told } from '../support/told-progress.ts';
 
@@ -23,7 +24,7 @@ function mirrorOf(t: Test, url: string, pollMs: number, pauseMs = 20) {
   const seen = { changed: 0, connected: false, memory: null as RedisMemory | null, warnings: '' };
   const jobs = [JOB];
   const mirror = new ProgressMirror({
-    url,
+    endpoint: readRedisUrl(url),
     log: createLog('warn', { write: (line) => void (seen.warnings += line) }),
     jobs: () => jobs,
     changed: () => void seen.changed++,

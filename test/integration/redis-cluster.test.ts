@@ -14,6 +14,7 @@ import { acquireFence } from '../../worker/transport/redis/fence.ts';
 import { RedisProgress } from '../../worker/transport/redis/progress.ts';
 import { removeJobKeys } from '../../worker/transport/redis/remove-job-keys.ts';
 import { RedisServerTransport } from '../../worker/transport/redis/server.ts';
+import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
 import { transportContract } from '../contract/transport.ts';
 import { JobPods, runWholeJob } from '../support/pods.ts';
 import { noRedis } from '../support/redis.ts';
@@ -84,7 +85,7 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     const seen = { connected: false, memory: null as RedisMemory | null, warnings: '' };
     await masters[1]?.config('SET', 'maxmemory', '32mb');
     const mirror = new ProgressMirror({
-      url: nodes[2]?.url ?? '',
+      endpoint: readRedisUrl(nodes[2]?.url ?? ''),
       log: createLog('warn', { write: (line) => void (seen.warnings += line) }),
       jobs: () => jobs,
       changed: () => {},
@@ -140,7 +141,7 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     const uid = randomUUID();
     const jobs = [{ key: 'lab/job', uid }];
     const connected = (now: boolean) => void (isConnected = now);
-    const mirror = new ProgressMirror({ url, log: createLog('error'), jobs: () => jobs, changed: () => {}, connected, pollMs: 50, pauseMs: 10 });
+    const mirror = new ProgressMirror({ endpoint: readRedisUrl(url), log: createLog('error'), jobs: () => jobs, changed: () => {}, connected, pollMs: 50, pauseMs: 10 });
     t.teardown(() => mirror.close());
     await until('connected', 30, () => isConnected || null);
     await Promise.all(nodes.map((node) => node.kill()));

@@ -55,7 +55,9 @@ t.test('Redis', { skip: noRedis }, async (t) => {
     const host = good.url.split('@')[1];
     await t.rejects(checkRedis({ url: `redis://:wrong@${host}` }), { name: 'RedisUnusable', message: /refuses the user or password/ });
     await t.rejects(checkRedis({ url: `redis://${host}` }), { name: 'RedisUnusable', message: /asks for credentials/ });
-    await t.rejects(checkRedis({ url: 'http://redis' }), { name: 'RedisUnusable', message: /begins with http/ });
+    await t.rejects(checkRedis({ url: 'http://redis' }), { name: 'RedisUnusable', message: /does not begin with redis/ });
+    await t.rejects(checkRedis({ url: `${good.url}/99` }), { name: 'RedisUnusable', message: /has no database 99/ });
+    t.match(await checkRedis({ url: `${good.url}/3` }), { isCluster: false });
     await good.kill();
     const error: unknown = await checkRedis(good).catch((error: unknown) => error);
     t.match(error, { name: 'RedisUnusable', message: /cannot be reached.*ECONNREFUSED/ });

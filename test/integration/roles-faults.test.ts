@@ -82,6 +82,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     const outputs = await Promise.all([
       endsWith(t, await job.start('server', { variables: { FEDBIOT_REDIS_URL: wrong } }), 2, 'RedisUnusable', /refuses the user or password/),
       endsWith(t, await job.start('client', { variables: { FEDBIOT_REDIS_URL: wrong } }), 2, 'RedisUnusable', /refuses the user or password/),
+      endsWith(t, await job.start('server', { variables: { FEDBIOT_REDIS_URL: `redis://:${PASSWORD}%@${host}` } }), 2, 'RedisUnusable', /% in user or password/),
       endsWith(
         t,
         await job.start('client', { variables: { FEDBIOT_REDIS_URL: `redis://:${PASSWORD}@127.0.0.1:1` }, context: { redisPatienceMs: 500 } }),
@@ -93,7 +94,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     for (const { output, termination } of outputs) {
       for (const secret of [PASSWORD, job.token]) t.notMatch(`${output}${termination}`, secret);
     }
-    t.match(outputs[2]?.output, /trying again/);
+    t.match(outputs[3]?.output, /trying again/);
   });
 
   t.test('a client whose token is wrong gets no bundle', async (t) => {

@@ -32,7 +32,7 @@ export const noRedis: string | false =
 export async function startRedis(t: Pick<Test, 'teardown'>, { password, aof = false, config = {} }: RedisOptions = {}): Promise<TestRedis> {
   const dir = mkdtempSync(join(tmpdir(), 'fedbiot-redis-'));
   const port = await freePort();
-  const url = `redis://${password === undefined ? '' : `:${password}@`}127.0.0.1:${port}`;
+  const url = `redis://${password === undefined ? '' : `:${encodeURIComponent(password)}@`}127.0.0.1:${port}`;
   const settings: Record<string, string> = {
     port: String(port),
     bind: '127.0.0.1',

@@ -4,7 +4,6 @@ import { Writable } from 'node:stream';
 import t from 'tap';
 import { readConfig } from '../../operator/config.ts';
 import { createLog, jobLog } from '../../operator/log.ts';
-import { UserError } from '../../worker/errors.ts';
 
 const image = ['--worker-image', 'example.org/fedbiot:1'];
 const read = (args: readonly string[], environment = {}) => readConfig(args, environment, '1.2.3');
@@ -80,13 +79,13 @@ t.test('the URL of Redis comes from its file, and is never told', async (t) => {
   const file = join(t.testdir(), 'url');
   writeFileSync(file, 'rediss://user:secret@redis:6380\n');
   t.match(read([...image, '--redis-url-file', file], { FEDBIOT_REDIS_URL: 'redis://other' }), { redisUrl: 'rediss://user:secret@redis:6380' });
-  for (const text of ['http://user:secret@redis', 'secret', 'redis://']) {
+  for (const text of ['http://user:secret@redis', 'secret', 'redis://', ' redis://:secret@redis', 'redis://:secret%@redis', 'redis://:secret@redis?connectTimeout=5']) {
     writeFileSync(file, text);
     try {
       read([...image, '--redis-url-file', file]);
       t.fail(`${text} was taken`);
     } catch (error) {
-      t.type(error, UserError);
+      t.match(error, { name: 'UserError', message: new RegExp(`^${file}: the URL of Redis`), hint: /percent-encode/ });
       t.notMatch(String(error), /secret/);
     }
   }

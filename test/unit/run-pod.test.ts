@@ -10,7 +10,7 @@ import { endingOf, Interrupted, terminationText } from '../../worker/run/pod/end
 import { readEnvironment, readServerUrl, secretsOf } from '../../worker/run/pod/environment.ts';
 import { hiding } from '../../worker/run/pod/log.ts';
 import { uriFolders } from '../../worker/run/pod/context.ts';
-import { RedisUnreachable, RedisUnusable } from '../../worker/transport/redis/connect.ts';
+import { RedisUnreachable, RedisUnusable } from '../../worker/transport/redis/unusable.ts';
 import { Fenced } from '../../worker/transport/redis/fence.ts';
 
 const variables = {
@@ -40,6 +40,8 @@ t.test('secrets are cut out of whatever is told, in every way they are written',
   const hide = hiding(secretsOf(readEnvironment(variables)));
   const text = `cannot log in to ${variables.FEDBIOT_REDIS_URL} with p@ssword, p%40ssword or the-job-token`;
   t.equal(hide(text), 'cannot log in to [hidden] with [hidden], [hidden] or [hidden]');
+  const wrong = hiding(secretsOf(readEnvironment({ ...variables, FEDBIOT_REDIS_URL: ' redis://me:hunter%2@redis' })));
+  t.equal(wrong('hunter%2'), '[hidden]', 'also where it is no URL');
   t.equal(hiding(['', 'ab'])('about'), 'about', 'what is as short as a syllable is no secret');
 });
 

@@ -3,7 +3,7 @@ import { UserError } from '../../errors.ts';
 import { Diverged } from '../../federation/diverged.ts';
 import { FolderLost } from '../../federation/folder-lock.ts';
 import { QuorumNotReached } from '../../federation/state.ts';
-import { RedisUnreachable, RedisUnusable } from '../../transport/redis/connect.ts';
+import { RedisUnreachable, RedisUnusable } from '../../transport/redis/unusable.ts';
 import { Fenced } from '../../transport/redis/fence.ts';
 
 /** The pod stopped because it was told to, and the job can go on from here. */

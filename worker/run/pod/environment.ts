@@ -2,6 +2,7 @@ import pino from 'pino';
 import { ENV } from '../../cluster/pod.ts';
 import { UserError } from '../../errors.ts';
 import type { RedisAddress } from '../../transport/redis/connect.ts';
+import { passwordsIn } from '../../transport/redis/redis-url.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -45,16 +46,7 @@ export function readServerUrl(variables: Variables): string {
 
 /** What no log line and no message may show. */
 export function secretsOf({ redis, token }: PodEnvironment): string[] {
-  const password = URL.canParse(redis.url) ? new URL(redis.url).password : '';
-  return [redis.url, token, password, decoded(password)];
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+  return [redis.url, token, ...passwordsIn(redis.url)];
 }
 
 /** An empty variable says as little as none. */

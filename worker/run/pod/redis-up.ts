@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { checkRedis, RedisUnreachable, type RedisAddress } from '../../transport/redis/connect.ts';
+import { checkRedis, type RedisAddress } from '../../transport/redis/connect.ts';
+import { RedisUnreachable } from '../../transport/redis/unusable.ts';
 
 const RETRY_MS = 2_000;
 

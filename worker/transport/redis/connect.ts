@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { Redis } from 'ioredis';
-import { UserError } from '../../errors.ts';
-import { isClusterNode, mastersOf, openCluster } from './redis-cluster.ts';
+import type { Redis } from 'ioredis';
+import { isClusterNode, mastersOf, openCluster, openSingle } from './redis-cluster.ts';
 import type { ConnectionOptions, RedisConnection } from './redis-cluster.ts';
+import { readRedisUrl } from './redis-url.ts';
+import type { RedisEndpoint } from './redis-url.ts';
+import { RedisUnreachable, RedisUnusable } from './unusable.ts';
 
 export interface RedisAddress {
   /** redis:// or rediss://, with its credentials. Never printed. */
@@ -21,14 +23,6 @@ export interface CheckedRedis {
   readonly warnings: readonly string[];
 }
 
-/** Redis cannot serve as a job's data plane. */
-export class RedisUnusable extends UserError {
-  override readonly name = 'RedisUnusable';
-}
-
-/** It did not answer, which may pass; everything else that makes it unusable stays until somebody changes it. */
-export class RedisUnreachable extends RedisUnusable {}
-
 const CONNECT_TIMEOUT_MS = 10_000;
 const MAX_RECONNECT_DELAY_MS = 2_000;
 
@@ -39,20 +33,10 @@ interface Settings {
   readonly tls?: { readonly ca?: string };
 }
 
-function settingsOf({ url, caFile }: RedisAddress): Settings {
-  let protocol: string;
-  try {
-    ({ protocol } = new URL(url));
-  } catch {
-    throw new RedisUnusable('the URL of Redis is not a URL', { hint: 'Give it as redis://user:password@host:port or rediss://….' });
-  }
-  if (protocol !== 'redis:' && protocol !== 'rediss:') {
-    throw new RedisUnusable(`the URL of Redis begins with ${protocol}//`, { hint: 'It must begin with redis:// or rediss://.' });
-  }
+function settingsOf({ isTls }: RedisEndpoint, caFile: string | undefined): Settings {
   // BullMQ wants commands to wait for Redis rather than fail; what was sent and not answered is sent again.
   const settings: Settings = { maxRetriesPerRequest: null, connectTimeout: CONNECT_TIMEOUT_MS, lazyConnect: true };
-  if (protocol === 'redis:') return settings;
-  return { ...settings, tls: caFile === undefined ? {} : { ca: readAuthority(caFile) } };
+  return isTls && caFile !== undefined ? { ...settings, tls: { ca: readAuthority(caFile) } } : settings;
 }
 
 function readAuthority(path: string): string {
@@ -64,12 +48,13 @@ function readAuthority(path: string): string {
 }
 
 /** A connection that reconnects for as long as it takes, and until then keeps what it was asked to send. */
-export function openRedis(address: RedisAddress): RedisConnection {
+export function openRedis({ url, caFile, isCluster = false }: RedisAddress): RedisConnection {
+  const endpoint = readRedisUrl(url);
   const options = {
-    ...settingsOf(address),
+    ...settingsOf(endpoint, caFile),
     retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS),
   };
-  const redis = address.isCluster === true ? openCluster(address.url, options) : new Redis(address.url, options);
+  const redis = isCluster ? openCluster(endpoint, options) : openSingle(endpoint, options);
   // Reconnecting is the answer to a lost connection; without a listener each loss would be printed.
   redis.on('error', () => undefined);
   return redis;
@@ -80,30 +65,44 @@ export function openRedis(address: RedisAddress): RedisConnection {
  * @throws RedisUnusable; RedisUnreachable where trying again may help
  */
 export async function checkRedis(address: RedisAddress): Promise<CheckedRedis> {
-  const options = { ...settingsOf(address), retryStrategy: () => null, maxRetriesPerRequest: 0 };
-  const redis = new Redis(address.url, options);
+  const endpoint = readRedisUrl(address.url);
+  const place = hostOf(endpoint);
+  const options = { ...settingsOf(endpoint, address.caFile), retryStrategy: () => null, maxRetriesPerRequest: 0 };
+  const redis = openSingle(endpoint, options);
   const failures: Error[] = [];
   redis.on('error', (error) => failures.push(error));
   try {
     await redis.connect();
+    await selects(redis, endpoint, place);
     const info = await redis.info();
     if (!isClusterNode(info)) return { isCluster: false, warnings: judge(info) };
-    const { host } = new URL(address.url);
     if (!/^cluster_state:ok\r?$/m.test(await redis.cluster('INFO'))) {
-      throw new RedisUnreachable(`the Redis Cluster at ${host} is not complete`, { hint: 'See what CLUSTER INFO and CLUSTER NODES say there.' });
+      throw new RedisUnreachable(`the Redis Cluster at ${place} is not complete`, { hint: 'See what CLUSTER INFO and CLUSTER NODES say there.' });
     }
-    const infos = await infoOfMasters(address.url, options, failures);
+    const infos = await infoOfMasters(endpoint, options, failures);
     return { isCluster: true, warnings: [...new Set(infos.flatMap(judge))] };
   } catch (error) {
     if (error instanceof RedisUnusable) throw error;
-    throw explain([...failures, ...(error instanceof Error ? [error] : [])], new URL(address.url).host);
+    throw explain([...failures, ...(error instanceof Error ? [error] : [])], place);
   } finally {
     redis.disconnect();
   }
 }
 
-async function infoOfMasters(url: string, options: ConnectionOptions, failures: Error[]): Promise<string[]> {
-  const cluster = openCluster(url, options);
+const hostOf = ({ host, port }: RedisEndpoint): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+/** A client that may not select its database stays in the first one, silently. */
+async function selects(redis: Redis, { database }: RedisEndpoint, place: string): Promise<void> {
+  if (database === 0) return;
+  try {
+    await redis.select(database);
+  } catch (cause) {
+    throw new RedisUnusable(`Redis at ${place} has no database ${database} for this user`, { hint: 'Correct what stands after host and port in the URL, or leave it out.', cause });
+  }
+}
+
+async function infoOfMasters(endpoint: RedisEndpoint, options: ConnectionOptions, failures: Error[]): Promise<string[]> {
+  const cluster = openCluster(endpoint, options);
   cluster.on('node error', (error: Error, node: string) => failures.push(new Error(`its node ${node}: ${error.message}`)));
   try {
     await once(cluster, 'ready');

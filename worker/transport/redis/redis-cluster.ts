@@ -1,5 +1,6 @@
-import { Cluster } from 'ioredis';
-import type { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
+import type { RedisEndpoint } from './redis-url.ts';
+import { RedisUnusable } from './unusable.ts';
 
 /** One Redis, or the nodes of a Redis Cluster; a job's keys share a hash tag, so that one node has all of them. */
 export type RedisConnection = Redis | Cluster;
@@ -11,6 +12,11 @@ export interface ConnectionOptions {
   readonly connectTimeout: number;
   readonly commandTimeout?: number;
   readonly enableOfflineQueue?: boolean;
+  /** Whether to connect with the first command only, or by `connect`. */
+  readonly lazyConnect?: boolean;
+  /** Whether what was subscribed is so again after a connection was lost. */
+  readonly autoResubscribe?: boolean;
+  /** Of an endpoint with TLS: without it, the system's authorities count. */
   readonly tls?: { readonly ca?: string };
   /** Milliseconds until the next attempt; null: there is none. */
   readonly retryStrategy: (attempt: number) => number | null;
@@ -22,18 +28,26 @@ export const isClusterNode = (info: string): boolean => /^redis_mode:cluster\r?$
 /** The masters that share the keys. */
 export const mastersOf = (redis: RedisConnection): readonly Redis[] => (redis instanceof Cluster ? redis.nodes('master') : [redis]);
 
-/** A connection to the Redis Cluster of which the URL names a node. The others take the same credentials and authority. */
-export function openCluster(url: string, options: ConnectionOptions): Cluster {
-  const { protocol, hostname, port, username, password } = new URL(url);
-  const { maxRetriesPerRequest, connectTimeout, commandTimeout, enableOfflineQueue = true, tls = {}, retryStrategy } = options;
-  return new Cluster([{ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 6379) }], {
+/** A connection to one Redis. */
+export function openSingle(endpoint: RedisEndpoint, { tls, ...options }: ConnectionOptions): Redis {
+  return new Redis({ ...options, host: endpoint.host, port: endpoint.port, db: endpoint.database, ...accessOf(endpoint, tls) });
+}
+
+/**
+ * A connection to the Redis Cluster of which the endpoint is a node. The others take the same credentials and authority.
+ * @throws RedisUnusable where a database is named: a cluster has one
+ */
+export function openCluster(endpoint: RedisEndpoint, options: ConnectionOptions): Cluster {
+  if (endpoint.database !== 0) {
+    throw new RedisUnusable(`the URL of Redis names database ${endpoint.database} of a Redis Cluster, which has database 0 alone`, { hint: 'Leave it out of the URL.' });
+  }
+  const { maxRetriesPerRequest, connectTimeout, commandTimeout, enableOfflineQueue = true, tls, retryStrategy } = options;
+  return new Cluster([{ host: endpoint.host, port: endpoint.port }], {
     redisOptions: {
       maxRetriesPerRequest,
       connectTimeout,
       ...(commandTimeout === undefined ? {} : { commandTimeout }),
-      ...(username === '' ? {} : { username: decodeURIComponent(username) }),
-      ...(password === '' ? {} : { password: decodeURIComponent(password) }),
-      ...(protocol === 'rediss:' ? { tls } : {}),
+      ...accessOf(endpoint, tls),
     },
     enableOfflineQueue,
     clusterRetryStrategy: retryStrategy,
@@ -44,3 +58,9 @@ export function openCluster(url: string, options: ConnectionOptions): Cluster {
     ...(maxRetriesPerRequest === null ? { maxRedirections: Infinity } : {}),
   });
 }
+
+const accessOf = ({ username, password, isTls }: RedisEndpoint, tls: ConnectionOptions['tls'] = {}) => ({
+  ...(username === undefined ? {} : { username }),
+  ...(password === undefined ? {} : { password }),
+  ...(isTls ? { tls } : {}),
+});

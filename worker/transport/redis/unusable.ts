@@ -1,0 +1,9 @@
+import { UserError } from '../../errors.ts';
+
+/** Redis cannot serve as a job's data plane. */
+export class RedisUnusable extends UserError {
+  override readonly name = 'RedisUnusable';
+}
+
+/** It did not answer, which may pass; everything else that makes it unusable stays until somebody changes it. */
+export class RedisUnreachable extends RedisUnusable {}

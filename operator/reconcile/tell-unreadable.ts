@@ -1,6 +1,7 @@
 import { shortened, withAspects } from '../status/conditions.ts';
 import { secondsOf } from '../status/status.ts';
 import type { ReconcilePorts, UnreadableJob } from './ports.ts';
+import { refusalOf } from './refusal.ts';
 
 /** A job that cannot be read is left as it is, with all that was made for it; its status and an event tell why. */
 export async function tellUnreadable(ports: ReconcilePorts, namespace: string, name: string): Promise<void> {
@@ -10,10 +11,16 @@ export async function tellUnreadable(ports: ReconcilePorts, namespace: string, n
   const message = messageOf(job);
   const hasEnded = status.phase === 'Succeeded' || status.phase === 'Failed';
   const aspect = { type: 'Valid', holds: false, reason: REASON, message } as const;
-  await ports.patchStatus(metadata, {
+  const patch = {
     ...(hasEnded ? {} : { phase: status.phase ?? 'Pending', message }),
     conditions: withAspects(status.conditions ?? [], [aspect], secondsOf(ports.now()), metadata.generation),
-  });
+  };
+  try {
+    await ports.patchStatus(metadata, patch);
+  } catch (error) {
+    // Where the API server, too, finds the job invalid, it takes no word about it: the event remains.
+    if (refusalOf(error) === null) throw error;
+  }
   ports.recordEvent({ metadata }, { type: 'Warning', reason: REASON, message });
 }
 

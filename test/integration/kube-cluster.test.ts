@@ -214,6 +214,7 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     t.notOk(seen.cluster.jobs().some(({ metadata }) => metadata.name === 'broken'));
     t.match(seen.log(), /"job":"broken","problem":"spec\.[a-z.]+: .*not valid and is left alone/);
     t.strictSame(await reconcile(seen.ports, SETTINGS, 'lab', 'broken'), { requeueAfterMs: null });
+    await until('an event tells why', 30, async () => (/Unreadable .*spec\./.test(await kubectl(['get', 'events', '--namespace=lab'])) ? true : null));
     await reconcile(seen.ports, SETTINGS, 'lab', 'sound');
     t.equal(seen.ports.getJob('lab', 'sound')?.status?.phase, 'Pending');
     t.equal(job.metadata.name, 'sound');

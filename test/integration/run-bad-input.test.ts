@@ -50,7 +50,7 @@ const cases: Case[] = [
     change: (folder) => appendFileSync(join(folder, 'train.jsonl'), '{"question": "What?"}\n'),
     message: /train\.jsonl:21: .*answers/,
   },
-  { what: 'data that is not there', sections: { data: '{ train: { uri: nothing.jsonl }, public: { uri: public.jsonl } }' }, message: /nothing\.jsonl: no such data file/ },
+  { what: 'data that is not there', sections: { data: '{ train: { uri: nothing.jsonl }, public: { uri: public.jsonl } }' }, message: /nothing\.jsonl is missing/ },
   {
     what: 'a learning rate that makes the loss not finite',
     sections: federation('local: { steps: 4, sequenceLength: 192, optimizer: { kind: SGD, learningRate: 1000, clipNorm: 0 } }'),

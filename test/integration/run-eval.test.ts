@@ -114,9 +114,9 @@ t.test('answers are those the model with its adapter writes', async (t) => {
 
 t.test('what cannot be scored is refused', async (t) => {
   const refused = (change: Partial<EvaluateOptions>, message: RegExp) => t.rejects(evaluateModel(options(change)), { name: 'UserError', message });
-  await refused({ adapter: join(root, 'nowhere') }, /cannot read .*nowhere.adapter_config\.json/);
+  await refused({ adapter: join(root, 'nowhere') }, /nowhere.adapter_config\.json is missing/);
   await refused({ model: join(root, 'nowhere') }, /nowhere is not a directory/);
-  await refused({ data: join(root, 'nowhere.jsonl') }, /no such data file/);
+  await refused({ data: join(root, 'nowhere.jsonl') }, /nowhere\.jsonl is missing/);
   const ofAnother = fileURLToPath(new URL('../fixtures/peft', import.meta.url));
   await refused({ adapter: ofAnother }, /does not fit the model:\n.*has shape/);
   const tokenized = join(root, 'tokenized.jsonl');

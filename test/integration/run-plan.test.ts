@@ -94,7 +94,7 @@ t.test('what is missing is told at once', async (t) => {
   writeFileSync(join(directory, 'eval.jsonl'), '{"question": 1}\n');
   await refused(/eval\.jsonl:1/);
   rmSync(join(directory, 'train.jsonl'));
-  await refused(/train\.jsonl: no such data file/);
+  await refused(/train\.jsonl is missing/);
   truncateSync(join(directory, 'model/model.safetensors'), 1000);
   await refused(/model\.safetensors .*truncated/);
 });

@@ -16,6 +16,7 @@ t.test('records of well-formed files, with the line each starts on', async (t) =
     ['an array in gzip', 'a.json.gz', gzipSync('[{"a":1}]'), [[1, 1]]],
     ['an array', 'a.json', bytes('\n[\n  {"a": 1},\n\n  {\n    "a": "x,]}[{\\"\\\\"\n  }, {"a": [[], {}, [1, {"b": 2}]]}\n]\n'), [[3, 1], [5, 'x,]}[{"\\'], [7, [[], {}, [1, { b: 2 }]]]]],
     ['lines in a .json file', 'a.json', bytes('{"a":1}\n{"a":2}'), [[1, 1], [2, 2]]],
+    ['one object over several lines', 'a.json', bytes('{\n  "a": 1,\n  "b": {}\n}\n'), [[1, 1]]],
     ['separators of Unicode within a line', 'a.jsonl', bytes('{"a":"x\u2028y\u0085z"}\n{"a":"\ufeff"}'), [[1, 'x\u2028y\u0085z'], [2, '\ufeff']]],
   ];
   for (const [name, file, content, wanted] of cases) {
@@ -37,9 +38,12 @@ t.test('malformed files are refused with file and line', async (t) => {
     ['array cut off', 'a.json', bytes('[{"a":1},\n{"a":2}'), /^a\.json:\d: not JSON/],
     ['invalid UTF-8 in a line', 'a.jsonl', bytes('{"a":1}\n{"a":"', [0xc3, 0x28], '"}\n'), /^a\.jsonl:2: not valid UTF-8/],
     ['invalid UTF-8 in an array', 'a.json', bytes('[{"a":1},\n\n{"a":"', [0xff], '"}]'), /^a\.json:3: not valid UTF-8/],
-    ['UTF-16', 'a.jsonl', Buffer.from('\ufeff{"a":1}', 'utf16le'), /^a\.jsonl:1: not valid UTF-8/],
+    ['UTF-16', 'a.jsonl', Buffer.from('\ufeff{"a":1}', 'utf16le'), /^a\.jsonl is text in UTF-16, not JSON/],
     ['truncated gzip', 'a.jsonl.gz', gzipped.subarray(0, gzipped.length - 12), /^a\.jsonl\.gz cannot be decompressed/],
-    ['not gzip', 'a.jsonl.gz', bytes('{"a":1}'), /^a\.jsonl\.gz cannot be decompressed/],
+    ['gzip by another name', 'a.jsonl', gzipped, /^a\.jsonl is compressed with gzip, not JSON/],
+    ['a pointer, gzipped', 'a.jsonl.gz', gzipSync('version https://git-lfs.github.com/spec/v1\n'), /^a\.jsonl\.gz is a pointer of git-lfs/],
+    ['a page by the name of gzip', 'a.jsonl.gz', bytes('<!DOCTYPE html>'), /in spite of its name, but a web page/],
+    ['not gzip', 'a.jsonl.gz', bytes('{"a":1}'), /^a\.jsonl\.gz is not compressed with gzip, in spite of its name/],
   ];
   for (const [name, file, content, message] of cases) {
     t.throws(() => readRecords(file, content), { constructor: UserError, message }, name);
@@ -49,6 +53,22 @@ t.test('malformed files are refused with file and line', async (t) => {
 const record = (fields: Record<string, unknown>, line = 1) => ({ file: 'f.jsonl', line, fields });
 const read = (format: Parameters<typeof interpretRecords>[1], ...records: Record<string, unknown>[]) =>
   interpretRecords(records.map((fields, i) => record(fields, i + 1)), format);
+
+t.test('records under a key of one object are not taken for a record', async (t) => {
+  const rows = [{ instruction: 'i', output: 'o' }, { instruction: 'j', output: 'p' }];
+  for (const content of [JSON.stringify({ data: rows }), JSON.stringify({ version: 1, data: rows }, null, 2)]) {
+    for (const format of ['Auto', 'Alpaca'] as const) {
+      t.throws(() => interpretRecords(readRecords('a.json', bytes(content)), format), {
+        name: 'UserError',
+        message: /^a\.json:1: the records stand under the key "data" of one object$/,
+        hint: /jq -c '\.data\[\]' FILE > data\.jsonl/,
+      });
+    }
+  }
+  t.throws(() => read('Auto', { 'the rows': rows }), { hint: /\.\["the rows"\]\[\]/ });
+  t.throws(() => read('Auto', { data: [] }), { message: /no known format/ }, 'nothing is wrapped');
+});
+
 const told = ({ file: _file, line: _line, fields: _fields, ...rest }: DataRecord) => rest;
 
 t.test('every format, told by its fields', async (t) => {

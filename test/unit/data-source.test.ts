@@ -38,11 +38,11 @@ t.test('sources that cannot be read are refused', async (t) => {
   await truncate(join(directory, 'huge.jsonl'), 2 ** 31);
   await symlink(join(directory, 'loop.jsonl'), join(directory, 'loop.jsonl'));
   const cases: [string, RegExp][] = [
-    ['absent.jsonl', /absent\.jsonl: no such data file/],
+    ['absent.jsonl', /absent\.jsonl is missing/],
     ['table.csv', /only \.json and \.jsonl files/],
-    ['folder.jsonl', /folder\.jsonl cannot be read: EISDIR/],
-    ['loop.jsonl', /loop\.jsonl cannot be read: ELOOP/],
-    ['huge.jsonl', /larger than 2 GiB/],
+    ['folder.jsonl', /folder\.jsonl is a folder, not a file/],
+    ['loop.jsonl', /loop\.jsonl is a link that leads to itself/],
+    ['huge.jsonl', /has 2147483648 bytes, more than the 2147483647/],
     ['s3://bucket/data.jsonl', /data cannot be read from s3:\/\//],
     ['file://host/data.jsonl', /is not a local file/],
     ['hf://datasets/org/data.jsonl', /does not name a file of a data set/],

@@ -118,7 +118,7 @@ t.test('a file that is not what it claims is refused, naming file, tensor and fa
   const x = (fields: object) => ({ x: { dtype: 'F32', shape: [4], data_offsets: [0, 16], ...fields } });
   // prettier-ignore
   const broken: [string, Buffer, RegExp][] = [
-    ['empty', Buffer.alloc(0), /has 0 bytes, fewer than the 8/],
+    ['empty', Buffer.alloc(0), /has 0 bytes, fewer than the 8|is empty/],
     ['shorter than the length', Buffer.alloc(5), /has 5 bytes/],
     ['a header beyond the limit', file('{}', 0, 100_000_001n), /claims 100000001 bytes, more than the 100000000/],
     ['a header of 2^64-1 bytes', file('{}', 0, 2n ** 64n - 1n), /claims 18446744073709551615 bytes/],
@@ -167,8 +167,8 @@ t.test('a file that is not what it claims is refused, naming file, tensor and fa
     t.throws(() => readSafetensorsHeader(path), { message: path }, `${name}: names the file`);
     t.throws(() => decodeSafetensors(bytes, { maxBytes: 1000 }), { name: 'UserError', message }, `${name}, in memory`);
   }
-  t.throws(() => readSafetensorsHeader(join(dir, 'none')), { name: 'UserError', message: /cannot read .*none: ENOENT/ });
-  t.throws(() => readSafetensorsHeader(dir), { name: 'UserError', message: /cannot read .*EISDIR/ });
+  t.throws(() => readSafetensorsHeader(join(dir, 'none')), { name: 'UserError', message: /none is missing/ });
+  t.throws(() => readSafetensorsHeader(dir), { name: 'UserError', message: /is a folder, not a file/ });
 });
 
 t.test('a file cut off after its header was read', async (t) => {

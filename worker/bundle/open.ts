@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import { UserError } from '../errors.ts';
-import { parseDecoderConfig } from '../model/config.ts';
+import { readDecoderConfig } from '../model/directory.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { fileSha256 } from '../model/file-hash.ts';
 import { readSafetensorsHeader } from '../model/safetensors.ts';
@@ -39,8 +39,7 @@ export async function openBundle(
     await checkSize(path, (size) => size === file.bytes);
     if ((await fileSha256(path)) !== file.sha256) throw damaged(path);
   }
-  const configPath = join(directory, 'config.json');
-  const config = parseDecoderConfig(parseJson(await readFile(configPath, 'utf8'), configPath), configPath);
+  const config = readDecoderConfig(directory);
   checkSplit(split, config.layers, spec);
   const { weights } = indexWeights(directory, config, [...split.front, ...split.emulator, ...split.tail]);
   const extra = [...readSafetensorsHeader(join(directory, WEIGHTS_FILE)).tensors.keys()].find((name) => !weights.has(name));
@@ -73,14 +72,6 @@ function checkSplit(split: LayerSplit, layers: number, { adapter, emulator }: Pi
 async function checkSize(path: string, right: (bytes: number) => boolean): Promise<void> {
   const found = await stat(path).catch(() => null);
   if (!found?.isFile() || !right(found.size)) throw damaged(path);
-}
-
-function parseJson(text: string, path: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new UserError(`${path} is not valid JSON`, { cause });
-  }
 }
 
 function damaged(path: string): UserError {

@@ -1,5 +1,6 @@
 import { gunzipSync } from 'node:zlib';
 import { UserError } from '../errors.ts';
+import { kindOf } from '../files/kind.ts';
 import { type RecordOrigin, recordError } from './record.ts';
 
 /** Node holds no larger Buffer in one piece on every platform, and nobody fine-tunes adapters on more. */
@@ -16,6 +17,8 @@ const lenient = new TextDecoder();
  */
 export function readRecords(file: string, content: Buffer): RecordOrigin[] {
   let bytes = file.endsWith('.gz') ? decompress(file, content) : content;
+  const kind = bytes.length > 0 ? kindOf(bytes, 'text') : null;
+  if (kind) throw new UserError(`${file} is ${kind.what}, not JSON`, { hint: kind.hint });
   if (byteOrderMark.every((byte, at) => bytes[at] === byte)) bytes = bytes.subarray(byteOrderMark.length);
   const values = isArray(bytes) ? arrayElements(file, bytes) : lines(file, bytes);
   const records = values.map(({ value, line }) => {
@@ -32,6 +35,12 @@ interface Positioned {
 }
 
 function decompress(file: string, content: Buffer): Buffer {
+  if (content[0] !== 0x1f || content[1] !== 0x8b) {
+    const kind = kindOf(content, 'text');
+    throw new UserError(`${file} is not compressed with gzip, in spite of its name${kind ? `, but ${kind.what}` : ''}`, {
+      hint: kind?.hint ?? 'Take .gz from its name, or compress it with gzip.',
+    });
+  }
   try {
     return gunzipSync(content, { maxOutputLength: maxDataBytes });
   } catch (cause) {
@@ -50,8 +59,28 @@ function isArray(bytes: Buffer): boolean {
   return first === 0x5b;
 }
 
-/** Line by line, because a whole file may be longer than the longest string. */
+/** A file of one object over several lines is that record; of several, each must have a line of its own. */
 function lines(file: string, bytes: Buffer): Positioned[] {
+  try {
+    return eachLine(file, bytes);
+  } catch (error) {
+    const whole = onlyObject(bytes);
+    if (whole === null) throw error;
+    return [{ value: whole, line: 1 }];
+  }
+}
+
+function onlyObject(bytes: Buffer): object | null {
+  try {
+    const value: unknown = JSON.parse(strict.decode(bytes));
+    return typeof value === 'object' ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Line by line, because a whole file may be longer than the longest string. */
+function eachLine(file: string, bytes: Buffer): Positioned[] {
   const values: Positioned[] = [];
   for (let start = 0, line = 1; start < bytes.length; line++) {
     const found = bytes.indexOf(newline, start);

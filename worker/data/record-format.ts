@@ -29,6 +29,7 @@ export function interpretRecords(
   origins: readonly RecordOrigin[],
   name: DataSource['format'],
 ): { format: KnownFormat; records: DataRecord[] } {
+  refuseWrapped(origins);
   const fits = (format: Format) =>
     name === 'Auto' ? format.fields.every((field) => origins[0] && field in origins[0].fields) : format.name === name;
   const format = formats.find(fits);
@@ -39,4 +40,18 @@ export function interpretRecords(
     `no known format has these fields: ${Object.keys(origins[0]?.fields ?? {}).join(', ')}`,
     `Rename the fields to those of one of: ${choices}.`,
   );
+}
+
+/** Refuses a file whose one object holds the records under a key, as the answers of web services do. */
+function refuseWrapped(origins: readonly RecordOrigin[]): void {
+  const [only, ...more] = origins;
+  if (!only || more.length > 0 || formats.some(({ fields }) => fields.every((field) => field in only.fields))) return;
+  const isRecord = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
+  const key = Object.keys(only.fields).find((name) => {
+    const value = only.fields[name];
+    return Array.isArray(value) && value.length > 0 && value.every(isRecord);
+  });
+  if (key === undefined) return;
+  const filter = /^\w+$/.test(key) ? `.${key}[]` : `.[${JSON.stringify(key)}][]`;
+  throw recordError(only, `the records stand under the key ${JSON.stringify(key)} of one object`, `Take them out of it: jq -c '${filter}' FILE > data.jsonl.`);
 }

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { DataSource } from '../../crds/types.ts';
 import { UserError } from '../errors.ts';
+import { readInput } from '../files/read.ts';
 import { hubFile } from './hub-file.ts';
 import { maxDataBytes, readRecords } from './record-file.ts';
 import { interpretRecords, type KnownFormat } from './record-format.ts';
@@ -30,7 +30,11 @@ export async function loadData(source: Pick<DataSource, 'uri' | 'format'>, baseD
       hint: "Convert it, for example with Python's datasets.load_dataset(...).to_json('data.jsonl').",
     });
   }
-  const content = await readData(file);
+  const content = readInput(file, {
+    maxBytes: maxDataBytes,
+    hint: 'A relative path counts from the folder of the manifest.',
+    tooLarge: 'Split the data into smaller files, or sample from it.',
+  });
   const { format, records } = interpretRecords(readRecords(file, content), source.format);
   const sha256 = createHash('sha256').update(content).digest('hex');
   return { file, bytes: content.length, sha256, format, records };
@@ -48,19 +52,4 @@ async function localPath(uri: string, baseDirectory: string): Promise<string> {
   } catch (cause) {
     throw new UserError(`${uri} is not a local file`, { hint: 'A file URL has three slashes: file:///path/to/data.jsonl.', cause });
   }
-}
-
-async function readData(file: string): Promise<Buffer> {
-  try {
-    const { size } = await stat(file);
-    if (size <= maxDataBytes) return await readFile(file);
-  } catch (cause) {
-    const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new UserError(missing ? `${file}: no such data file` : `${file} cannot be read: ${reason}`, {
-      hint: 'A relative path counts from the folder of the manifest.',
-      cause,
-    });
-  }
-  throw new UserError(`${file} is larger than 2 GiB`, { hint: 'Split the data into smaller files, or sample from it.' });
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Template } from '@huggingface/jinja';
 import { UserError } from '../errors.ts';
-import { isJsonObject, type JsonObject } from './tokenizer-rules.ts';
+import { isJsonObject, type JsonObject } from '../files/read.ts';
 
 export interface ChatMessage {
   readonly role: string;

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../errors.ts';
+import { readJson, SMALL_FILE_BYTES } from '../files/read.ts';
 import { parseDecoderConfig } from './config.ts';
 import type { DecoderConfig } from './config.ts';
 import { fileSha256 } from './file-hash.ts';
@@ -10,6 +11,8 @@ import { downloadModel } from './hub.ts';
 import type { DownloadOptions } from './hub.ts';
 import { indexWeights } from './weights.ts';
 import type { WeightIndex } from './weights.ts';
+
+const COMPLETE = 'A model directory holds config.json, tokenizer.json and *.safetensors.';
 
 /** A Hugging Face model directory whose config and weights were found to fit each other. */
 export interface ModelDirectory {
@@ -33,7 +36,7 @@ export async function openModelDirectory(uri: string, options: DownloadOptions =
       hint: 'Point model.uri at a Hugging Face model directory, or at hf://org/name@revision.',
     });
   }
-  const config = parseDecoderConfig(readConfig(join(path, 'config.json')), join(path, 'config.json'));
+  const config = readDecoderConfig(path);
   const { weights, files } = indexWeights(path, config);
   const hashed = new Map(files);
   for (const name of ['config.json', 'tokenizer.json']) {
@@ -51,21 +54,13 @@ function localPath(uri: string): string {
   });
 }
 
-function readConfig(path: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new UserError(`${path} is missing or not readable`, {
-      hint: 'A model directory holds config.json, tokenizer.json and *.safetensors.',
-      cause,
-    });
-  }
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new UserError(`${path} is not valid JSON: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-  }
+/**
+ * What config.json of a model directory says.
+ * @throws UserError when it cannot be read, or as `parseDecoderConfig`
+ */
+export function readDecoderConfig(directory: string): DecoderConfig {
+  const path = join(directory, 'config.json');
+  return parseDecoderConfig(readJson(path, { maxBytes: SMALL_FILE_BYTES, hint: COMPLETE }), path);
 }
 
 /** Hash over "digest  name" lines in the order of names, as sha256sum prints them. */

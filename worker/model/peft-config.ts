@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { UserError } from '../errors.ts';
+import { readJsonObject, shown, SMALL_FILE_BYTES } from '../files/read.ts';
 
 /** adapter_config.json of a PEFT directory, known to be of a plain LoRA: W + (alpha / r) · B·A with one alpha and r for all. */
 export type PeftConfig = Readonly<Record<string, unknown>>;
@@ -20,28 +20,17 @@ const VARIANTS: readonly (readonly [name: string, plain: readonly string[]])[] =
 
 /** @throws UserError when it cannot be read, or the adapter is anything but plain LoRA */
 export function readPeftConfig(path: string): PeftConfig {
-  const config = readObject(path);
+  const config = readJsonObject(path, {
+    maxBytes: SMALL_FILE_BYTES,
+    hint: 'A PEFT adapter is a directory with adapter_config.json and adapter_model.safetensors.',
+  });
   const type = config['peft_type'];
   if (type !== 'LORA')
-    throw new UserError(`${path}: peft_type ${JSON.stringify(type)} is not supported`, { hint: 'Supported is LORA.' });
+    throw new UserError(`${path}: peft_type ${shown(type)} is not supported`, { hint: 'Supported is LORA.' });
   const variant = VARIANTS.find(([name, plain]) => !plain.includes(JSON.stringify(config[name] ?? null)))?.[0];
   if (variant !== undefined)
-    throw new UserError(`${path}: ${variant} ${JSON.stringify(config[variant])} is not supported`, {
+    throw new UserError(`${path}: ${variant} ${shown(config[variant])} is not supported`, {
       hint: 'Supported is plain LoRA.',
     });
   return config;
-}
-
-function readObject(path: string): PeftConfig {
-  let config: unknown;
-  try {
-    config = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new UserError(`cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      hint: 'A PEFT adapter is a directory with adapter_config.json and adapter_model.safetensors.',
-      cause,
-    });
-  }
-  if (typeof config === 'object' && config !== null && !Array.isArray(config)) return { ...config };
-  throw new UserError(`${path} is not a JSON object`);
 }

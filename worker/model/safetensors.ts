@@ -1,5 +1,7 @@
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { UserError } from '../errors.ts';
+import { kindOf } from '../files/kind.ts';
+import { readFully, readHead, withInput } from '../files/read.ts';
 import { FLOAT_BYTES, isFloatDtype, widenToFloat32, type FloatDtype } from './float-formats.ts';
 import { encodeHeader, headerLength, LENGTH_BYTES, parseHeader, tensorBytes } from './safetensors-header.ts';
 import type { SafetensorsDtype, SafetensorsHeader, TensorEntry } from './safetensors-header.ts';
@@ -30,13 +32,17 @@ export function float32Tensor(name: string, shape: readonly number[], values: Fl
 
 /**
  * Reads and checks the header of a *.safetensors file; no tensor data is read.
- * @throws UserError when the file is missing, truncated, or its header lies about it
+ * @throws UserError when the file is missing, truncated or another kind of file, or its header lies about it
  */
 export function readSafetensorsHeader(path: string): SafetensorsHeader {
-  return withFile(path, (fd) => {
-    const totalBytes = fstatSync(fd).size;
-    const length = headerLength(readFully(fd, 0, Math.min(LENGTH_BYTES, totalBytes), path), totalBytes, path);
-    return parseHeader(readFully(fd, LENGTH_BYTES, length, path), totalBytes, path);
+  return withInput(path, (fd, totalBytes) => {
+    try {
+      const length = headerLength(readFully(fd, 0, Math.min(LENGTH_BYTES, totalBytes), path), totalBytes, path);
+      return parseHeader(readFully(fd, LENGTH_BYTES, length, path), totalBytes, path);
+    } catch (error) {
+      const kind = error instanceof UserError ? kindOf(readHead(fd, totalBytes, path), 'safetensors') : null;
+      throw kind ? new UserError(`${path} is ${kind.what}, not a safetensors file`, { hint: kind.hint, cause: error }) : error;
+    }
   });
 }
 
@@ -48,7 +54,7 @@ export function readTensor(path: string, entry: TensorEntry): Float32Array {
   const { dtype } = entry;
   if (!isFloatDtype(dtype)) throw notFloat(path, dtype);
   const out = new Float32Array(entry.bytes / FLOAT_BYTES[dtype]);
-  return withFile(path, (fd) => {
+  return withInput(path, (fd) => {
     for (let done = 0; done < entry.bytes; done += CHUNK_BYTES) {
       const bytes = readFully(fd, entry.offset + done, Math.min(CHUNK_BYTES, entry.bytes - done), path);
       const first = done / FLOAT_BYTES[dtype];
@@ -66,7 +72,7 @@ export function readMatrixRows(path: string, { dtype, shape, offset, bytes }: Te
   const rowBytes = bytes / shape[0]!;
   const width = rowBytes / FLOAT_BYTES[dtype];
   const out = new Float32Array(rows.length * width);
-  return withFile(path, (fd) => {
+  return withInput(path, (fd) => {
     rows.forEach((row, i) => widenToFloat32(dtype, readFully(fd, offset + row * rowBytes, rowBytes, path), out.subarray(i * width, (i + 1) * width)));
     return out;
   });
@@ -162,32 +168,6 @@ function parts(tensors: readonly TensorData[], metadata: Readonly<Record<string,
     ),
     ...sorted.map(({ data }) => data),
   ];
-}
-
-function withFile<T>(path: string, use: (fd: number) => T): T {
-  try {
-    const fd = openSync(path, 'r');
-    try {
-      return use(fd);
-    } finally {
-      closeSync(fd);
-    }
-  } catch (cause) {
-    if (cause instanceof UserError) throw cause;
-    throw new UserError(`cannot read ${path}: ${reason(cause)}`, { cause });
-  }
-}
-
-function readFully(fd: number, position: number, length: number, path: string): Uint8Array {
-  const out = new Uint8Array(length);
-  let done = 0;
-  while (done < length) {
-    const read = readSync(fd, out, done, length - done, position + done);
-    if (read === 0)
-      throw new UserError(`${path} ends at byte ${position + done}, ${length - done} bytes too early: the file is truncated`);
-    done += read;
-  }
-  return out;
 }
 
 function writeFully(fd: number, bytes: Uint8Array): void {

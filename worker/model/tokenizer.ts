@@ -1,9 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
 import { UserError } from '../errors.ts';
+import { isThere, type JsonObject, readJsonObject, shown, SMALL_FILE_BYTES } from '../files/read.ts';
+import { isTokenId } from './added-tokens.ts';
 import { type ChatMessage, loadChatTemplate } from './chat-template.ts';
-import { isJsonObject, type JsonObject, spellOut, unsupportedRule } from './tokenizer-rules.ts';
+import { buildTokenizer } from './tokenizer-library.ts';
+import { TokenizerProblem } from './tokenizer-problem.ts';
 
 /** Text to token ids and back, as Python's `AutoTokenizer` of the same directory does it. */
 export interface Tokenizer {
@@ -27,35 +28,31 @@ export interface Tokenizer {
   applyChatTemplate(messages: readonly ChatMessage[], options: { addGenerationPrompt: boolean }): string;
 }
 
+/** Most bytes of tokenizer.json; the largest published ones have some 35 MB. */
+const MAX_TOKENIZER_BYTES = 256 << 20;
+
 /**
  * Loads the tokenizer of a Hugging Face model directory, as tokenizer.json describes it. (For the class LlamaTokenizer, transformers 5
  * puts rules of its own in the file's place; they differ at a text's leading spaces and right after a special token within it.)
  * Throws UserError when the directory has no tokenizer that can be reproduced exactly.
  */
 export async function loadTokenizer(directory: string): Promise<Tokenizer> {
-  const json = await readObject(directory, 'tokenizer.json');
-  if (json === null) {
-    throw new UserError(`${join(directory, 'tokenizer.json')}: no such file`, {
-      hint: "A directory with only tokenizer.model is converted by Python's AutoTokenizer.from_pretrained(dir).save_pretrained(dir).",
-    });
-  }
-  const config = {
-    ...(await readObject(directory, 'special_tokens_map.json')),
-    ...(await readObject(directory, 'tokenizer_config.json')),
-  };
-  const generation = (await readObject(directory, 'generation_config.json')) ?? {};
-  const unsupported = unsupportedRule(json);
-  if (unsupported) throw new UserError(`${join(directory, 'tokenizer.json')} has ${unsupported}, which is not supported`);
+  const json = readJsonObject(join(directory, 'tokenizer.json'), {
+    maxBytes: MAX_TOKENIZER_BYTES,
+    hint: "A directory with only tokenizer.model is converted by Python's AutoTokenizer.from_pretrained(dir).save_pretrained(dir).",
+  });
+  const config = readSettings(directory, 'tokenizer_config.json');
+  const specialTokensMap = readSettings(directory, 'special_tokens_map.json');
+  refuseOtherIds(config, join(directory, 'tokenizer_config.json'));
+  const { library, added } = build(directory, json, { config, specialTokensMap });
 
-  const specialTokens = namedTokens(config);
-  const library = build(directory, asPythonLoadsIt(json, config, specialTokens), config);
   const idOf = (name: string) => {
-    const content = specialTokens[name];
+    const content = added.named[name];
     return content === undefined ? undefined : library.token_to_id(content);
   };
-  const eosToken = specialTokens['eos_token'];
+  const eosToken = added.named['eos_token'];
   const eosTokenId = idOf('eos_token');
-  if (eosToken === undefined || eosTokenId === undefined) {
+  if (eosToken === undefined || eosTokenId === undefined || added.withoutId.has(eosToken)) {
     throw new UserError(`the tokenizer of ${directory} has no end-of-sequence token, so no response would ever end`, {
       hint: 'Name one of its tokens as eos_token in tokenizer_config.json.',
     });
@@ -65,19 +62,20 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
       hint: 'Take the token out of the post_processor in tokenizer.json: it is put after each response anyway.',
     });
   }
-  const stops = [generation['eos_token_id']].flat().filter((id) => typeof id === 'number');
   const vocabSize = [...library.get_vocab().values()].reduce((size, id) => Math.max(size, id + 1), 0);
-  const render = await loadChatTemplate(directory, config, specialTokens);
+  const render = await loadChatTemplate(directory, config, added.named);
 
   return {
     vocabSize,
     bosTokenId: idOf('bos_token'),
     eosToken,
     eosTokenId,
-    stopTokenIds: [...new Set([eosTokenId, ...stops])].sort((a, b) => a - b),
+    stopTokenIds: [...new Set([eosTokenId, ...generationStops(directory)])].sort((a, b) => a - b),
     padTokenId: idOf('pad_token'),
     hasChatTemplate: render !== null,
-    encode: (text, { addSpecialTokens = true } = {}) => library.encode(text, { add_special_tokens: addSpecialTokens }).ids,
+    encode: (text, { addSpecialTokens = true } = {}) =>
+      // A character without a token is left out, as in Python, where the model has no unk_token.
+      library.encode(text, { add_special_tokens: addSpecialTokens }).ids.filter((id) => id !== undefined),
     decode: (ids, { skipSpecial = false } = {}) => {
       const known = Array.from(ids).filter((id) => library.id_to_token(id) !== undefined);
       if (known.length === 0) return '';
@@ -93,67 +91,40 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
   };
 }
 
-async function readObject(directory: string, name: string): Promise<JsonObject | null> {
-  const file = join(directory, name);
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return null;
-    throw new UserError(`${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-  }
-  try {
-    const value: unknown = JSON.parse(text);
-    if (isJsonObject(value)) return value;
-  } catch (cause) {
-    throw new UserError(`${file} is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-  }
-  throw new UserError(`${file} does not hold a JSON object`);
+/** A file that may be absent: then it says nothing. */
+function readSettings(directory: string, name: string): JsonObject {
+  const path = join(directory, name);
+  return isThere(path) ? readJsonObject(path, { maxBytes: SMALL_FILE_BYTES }) : {};
 }
 
-/** What we use of the library, whose own declarations do not resolve under `moduleResolution: nodenext`. */
-interface Library {
-  encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
-  decode(ids: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
-  token_to_id(token: string): number | undefined;
-  id_to_token(id: number): string | undefined;
-  get_vocab(): Map<string, number>;
+/** Settings that make Python cut a text otherwise than tokenizer.json says. (add_bos_token and add_prefix_space do not.) */
+function refuseOtherIds(config: JsonObject, path: string): void {
+  for (const name of ['split_special_tokens', 'fix_mistral_regex']) {
+    const value = config[name] ?? false;
+    if (value !== false) {
+      throw new UserError(`${path}: ${name} ${shown(value)} is not supported`, {
+        hint: 'Save the tokenizer as Python has it after loading, with save_pretrained, and without the option.',
+      });
+    }
+  }
 }
 
-function build(directory: string, json: JsonObject, config: JsonObject): Library {
+/** `eos_token_id` of generation_config.json: one, several or none. */
+function generationStops(directory: string): number[] {
+  const path = join(directory, 'generation_config.json');
+  const { eos_token_id: ids = null } = readSettings(directory, 'generation_config.json');
+  if (ids === null) return [];
+  return [ids].flat().map((id) => {
+    if (isTokenId(id)) return id;
+    throw new UserError(`${path}: eos_token_id ${shown(ids)} is not a token id, nor a list of them`);
+  });
+}
+
+function build(directory: string, json: JsonObject, files: Parameters<typeof buildTokenizer>[1]): ReturnType<typeof buildTokenizer> {
   try {
-    return new LibraryTokenizer(json, config);
+    return buildTokenizer(json, files);
   } catch (cause) {
+    if (cause instanceof TokenizerProblem) throw new UserError(`${join(directory, cause.file)} has ${cause.message}, which is not supported`, { cause });
     throw new UserError(`${join(directory, 'tokenizer.json')}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
-}
-
-/** The tokens tokenizer_config.json names, such as `eos_token`: each a text, or an object with the text as `content`. */
-function namedTokens(config: JsonObject): Record<string, string> {
-  const tokens: Record<string, string> = {};
-  for (const name of ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token']) {
-    const value = config[name];
-    const content = isJsonObject(value) ? value['content'] : value;
-    if (typeof content === 'string') tokens[name] = content;
-  }
-  return tokens;
-}
-
-/**
- * tokenizer.json with what Python adds to it on loading: the added tokens of tokenizer_config.json, and its named tokens as special
- * ones. Its post-processor alone decides whether a text begins with a special token; add_bos_token has no effect beside it.
- */
-function asPythonLoadsIt(json: JsonObject, config: JsonObject, specialTokens: Readonly<Record<string, string>>): JsonObject {
-  const vocab = isJsonObject(json['model']) && isJsonObject(json['model']['vocab']) ? json['model']['vocab'] : {};
-  const added: JsonObject[] = Array.isArray(json['added_tokens']) ? json['added_tokens'].filter(isJsonObject) : [];
-  const known = new Set(added.map((token) => token['content']));
-  const add = (token: JsonObject, id: unknown) => {
-    if (known.has(token['content']) || typeof id !== 'number') return;
-    known.add(token['content']);
-    added.push({ ...token, id });
-  };
-  const listed = isJsonObject(config['added_tokens_decoder']) ? config['added_tokens_decoder'] : {};
-  for (const [id, token] of Object.entries(listed)) if (isJsonObject(token)) add(token, Number(id));
-  for (const content of Object.values(specialTokens)) add({ content, special: true }, vocab[content]);
-  return { ...json, added_tokens: added, pre_tokenizer: spellOut(json['pre_tokenizer']) };
 }

@@ -1,8 +1,8 @@
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Projection } from '../../crds/types.ts';
 import { UserError } from '../errors.ts';
+import { isJsonObject, isThere, readJson, resolveInput, shown } from '../files/read.ts';
 import type { DecoderConfig } from './config.ts';
 import { firstNonFinite, FLOAT_BYTES, isFloatDtype } from './float-formats.ts';
 import type { FloatDtype } from './float-formats.ts';
@@ -32,6 +32,9 @@ export interface IndexedWeights {
 
 const SINGLE_FILE = 'model.safetensors';
 const INDEX_FILE = 'model.safetensors.index.json';
+/** The largest published models have some 200 shards, and indexes of some 100 KB. */
+const MAX_SHARDS = 4096;
+const MAX_INDEX_BYTES = 64 << 20;
 const LISTED = 50;
 
 /**
@@ -80,7 +83,7 @@ export function indexWeights(directory: string, config: DecoderConfig, layers: r
       problems.push(`${name} [${shape.join(', ')}] is missing`);
       continue;
     }
-    const file = files.get(shard) ?? resolveShard(directory, shard);
+    const file = files.get(shard) ?? resolveInput(join(directory, shard), 'Download the model again; a shard did not arrive.');
     const header = headers.get(shard) ?? readSafetensorsHeader(file);
     files.set(shard, file);
     headers.set(shard, header);
@@ -134,11 +137,11 @@ export async function scanFinite(weights: WeightIndex, options: { signal?: Abort
 
 /** From a weight's name to the file that holds it, as model.safetensors (preferred, as transformers does) or the index says. */
 function readShardMap(directory: string): (name: string) => string | undefined {
-  if (existsSync(join(directory, SINGLE_FILE))) return () => SINGLE_FILE;
+  if (isThere(join(directory, SINGLE_FILE))) return () => SINGLE_FILE;
   const path = join(directory, INDEX_FILE);
-  if (!existsSync(path)) {
+  if (!isThere(path)) {
     const pickled =
-      existsSync(join(directory, 'pytorch_model.bin')) || existsSync(join(directory, 'pytorch_model.bin.index.json'));
+      isThere(join(directory, 'pytorch_model.bin')) || isThere(join(directory, 'pytorch_model.bin.index.json'));
     throw new UserError(`${directory} has neither ${SINGLE_FILE} nor ${INDEX_FILE}`, {
       hint: pickled
         ? 'Its pytorch_model.bin is a pickle, which can run code and is never read: convert it to safetensors.'
@@ -148,36 +151,19 @@ function readShardMap(directory: string): (name: string) => string | undefined {
   const shards = new Map<string, string>();
   for (const [name, shard] of Object.entries(readWeightMap(path))) {
     if (typeof shard !== 'string' || shard === '' || shard !== basename(shard) || shard.includes('\\') || shard === '..') {
-      throw new UserError(`${path} places ${name} in ${JSON.stringify(shard)}, which is not the name of a file beside it`);
+      throw new UserError(`${path} places ${name} in ${shown(shard)}, which is not the name of a file beside it`);
     }
     shards.set(name, shard);
   }
+  const files = new Set(shards.values()).size;
+  if (files > MAX_SHARDS) throw new UserError(`${path} names ${files} files, more than the ${MAX_SHARDS} a model can have`);
   return (name) => shards.get(name);
 }
 
 function readWeightMap(path: string): object {
-  let index: unknown;
-  try {
-    index = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new UserError(`${path} is not valid JSON`, { cause });
-  }
-  if (typeof index === 'object' && index !== null && 'weight_map' in index) {
-    const map = index.weight_map;
-    if (typeof map === 'object' && map !== null && !Array.isArray(map)) return map;
-  }
+  const index = readJson(path, { maxBytes: MAX_INDEX_BYTES });
+  if (isJsonObject(index) && isJsonObject(index['weight_map'])) return index['weight_map'];
   throw new UserError(`${path} has no weight_map`);
-}
-
-function resolveShard(directory: string, shard: string): string {
-  try {
-    return realpathSync(join(directory, shard));
-  } catch (cause) {
-    throw new UserError(`${join(directory, shard)} is missing`, {
-      hint: 'Download the model again; a shard did not arrive.',
-      cause,
-    });
-  }
 }
 
 function allLayers(config: DecoderConfig): number[] {

@@ -1,0 +1,74 @@
+/** What a file turns out to be, in words that follow "is", and what to do about it. */
+export interface FileKind {
+  readonly what: string;
+  readonly hint: string;
+}
+
+/** So many first bytes tell every kind. */
+export const HEAD_BYTES = 512;
+
+const CONVERT = "Convert it, for example with Python's datasets.load_dataset(...).to_json('data.jsonl').";
+const UNPACK = 'Unpack it first.';
+const RESAVE = 'Save it as UTF-8, for example with iconv -f UTF-16 -t UTF-8.';
+const AGAIN = 'Copy or download it again.';
+const PICKLE = 'A pickle can run code and is never read: save the weights as safetensors, with save_pretrained in Python.';
+
+/** Beginnings that name a format, as text of one character a byte. The longer of two that begin alike comes first. */
+const SIGNATURES: readonly (readonly [begins: string, what: string, hint: string])[] = [
+  [
+    'version https://git-lfs.github.com/spec/',
+    'a pointer of git-lfs, which stands for the file itself',
+    'Fetch the file: git lfs install, then git lfs pull in its repository; or download it again.',
+  ],
+  ['\x1f\x8b', 'compressed with gzip', 'Decompress it: gunzip reads a name that ends in .gz.'],
+  ['BZh', 'compressed with bzip2', 'Decompress it with bunzip2.'],
+  ['\xfd7zXZ\0', 'compressed with xz', 'Decompress it with unxz.'],
+  ['\x28\xb5\x2f\xfd', 'compressed with zstd', 'Decompress it with unzstd.'],
+  ['PK\x03\x04', 'a zip archive', UNPACK],
+  ['PK\x05\x06', 'an empty zip archive', UNPACK],
+  ["7z\xbc\xaf'\x1c", 'a 7z archive', UNPACK],
+  ['PAR1', 'a Parquet file', CONVERT],
+  ['ARROW1', 'an Arrow file', CONVERT],
+  ['SQLite format 3\0', 'an SQLite database', CONVERT],
+  ['GGUF', 'a GGUF file', 'Use the model as it was before conversion: config.json and *.safetensors.'],
+  ['\x89HDF', 'an HDF5 file', 'Use the model as safetensors.'],
+  ['\x93NUMPY', 'a NumPy array', 'Use safetensors.'],
+  ['%PDF', 'a PDF document', 'Give the file itself.'],
+  ['\xff\xfe\0\0', 'text in UTF-32', RESAVE.replace('16', '32')],
+  ['\xff\xfe', 'text in UTF-16', RESAVE],
+  ['\xfe\xff', 'text in UTF-16', RESAVE],
+];
+
+/** Protocols 2 to 5, as Python writes them. */
+const PICKLED = /^\x80[\x02-\x05][\x8a\x95(}\]Xc)]/;
+/** One half of each character of ASCII in UTF-16 is zero. */
+const UTF16_WITHOUT_MARK = /^(?:[\t\n\r -~]\0){2}|^(?:\0[\t\n\r -~]){2}/;
+const WEB_PAGE = /^\s*(?:<!doctype html|<html|<head|<!--)/i;
+const XML = /^\s*<\?xml|^\s*<Error>/;
+/** Eight bytes of length, then the object that describes the tensors. */
+const SAFETENSORS = /^[^]{5}\0\0\0\{"/;
+
+/**
+ * What a file's first bytes (HEAD_BYTES, or all it has) say that it is instead of the text or safetensors that it should be; null where
+ * they say nothing else.
+ */
+export function kindOf(head: Uint8Array, expected: 'text' | 'safetensors'): FileKind | null {
+  if (head.byteLength === 0) return { what: 'empty', hint: AGAIN };
+  const text = Buffer.from(head.buffer, head.byteOffset, Math.min(head.byteLength, HEAD_BYTES)).toString('latin1');
+  const found = SIGNATURES.find(([begins]) => text.startsWith(begins));
+  if (found) {
+    const [begins, what, hint] = found;
+    // PyTorch's own format since 1.6: a zip archive of a pickle.
+    return begins.startsWith('PK') && text.includes('data.pkl') ? { what: 'a pickle of PyTorch', hint: PICKLE } : { what, hint };
+  }
+  if (PICKLED.test(text)) return { what: 'a pickle of Python', hint: PICKLE };
+  if (UTF16_WITHOUT_MARK.test(text)) return { what: 'text in UTF-16', hint: RESAVE };
+  const begin = text.replace(/^\xef\xbb\xbf/, '');
+  if (WEB_PAGE.test(begin)) {
+    return { what: 'a web page', hint: 'Download the file itself, not the page that shows it; a gated file needs a login or token.' };
+  }
+  if (XML.test(begin)) return { what: 'XML, perhaps the answer of a server that refused', hint: 'Download the file again.' };
+  if (/^\0{9}\0*$/.test(text)) return { what: 'filled with zeros, as after an interrupted copy', hint: AGAIN };
+  if (expected === 'text') return SAFETENSORS.test(text) ? { what: 'a safetensors file', hint: 'Give the file that belongs here.' } : null;
+  return /^[\t\n\r -~]{9}/.test(text) ? { what: `text that begins ${JSON.stringify(text.slice(0, 40))}`, hint: AGAIN } : null;
+}

@@ -31,6 +31,7 @@ oracle_to "$fixtures/rotary.json" rotary
 oracle_to "$fixtures/layer-drop.json" layer_drop
 oracle safetensors_fixture "$fixtures/safetensors/mixed.safetensors"
 oracle tokenizers "$fixtures/tokenizers"
+oracle_to "$fixtures/tokenizers/added-tokens.json" added_tokens "$fixtures/tokenizers"
 oracle peft_load write "$fixtures/families/llama2" "$fixtures/peft"
 if [ -n "${FEDBIOT_TEST_MODEL:-}" ]; then
   oracle_to "$fixtures/smollm2.json" smollm2 "$FEDBIOT_TEST_MODEL"

@@ -65,8 +65,8 @@ t.test('records under a key of one object are not taken for a record', async (t)
       });
     }
   }
-  t.throws(() => read('Auto', { 'the rows': rows }), { hint: /\.\["the rows"\]\[\]/ });
-  t.throws(() => read('Auto', { data: [] }), { message: /no known format/ }, 'nothing is wrapped');
+  t.throws(() => read('Auto', { 'the rows': rows }), { name: 'UserError', message: /under the key/, hint: /\.\["the rows"\]\[\]/ });
+  t.throws(() => read('Auto', { data: [] }), { name: 'UserError', message: /no known format/ }, 'nothing is wrapped');
 });
 
 const told = ({ file: _file, line: _line, fields: _fields, ...rest }: DataRecord) => rest;

@@ -37,6 +37,30 @@ t.test('ids and texts equal those of transformers in every family', async (t) =>
   }
 });
 
+interface AddedCases {
+  texts: string[];
+  cases: { family: string; listed?: object[]; config?: object; map?: object; ids: number[][] }[];
+}
+
+t.test('tokens are added, and take the white space beside them, as in transformers', async (t) => {
+  const { texts, cases }: AddedCases = JSON.parse(await readFile(join(fixtures, 'added-tokens.json'), 'utf8'));
+  for (const { family, listed = [], config = {}, map, ids } of cases) {
+    const read = async (name: string) => JSON.parse(await readFile(join(fixtures, family, name), 'utf8'));
+    const json = await read('tokenizer.json');
+    const directory = await variant(
+      t,
+      {
+        'tokenizer.json': { ...json, added_tokens: [...json.added_tokens, ...listed] },
+        'tokenizer_config.json': { ...(await read('tokenizer_config.json')), ...config },
+        ...(map && { 'special_tokens_map.json': map }),
+      },
+      family,
+    );
+    const tokenizer = await loadTokenizer(directory);
+    t.same(texts.map((text) => tokenizer.encode(text)), ids, `${family} ${JSON.stringify({ listed, config, map })}`);
+  }
+});
+
 const renderable = "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{{ eos_token }}\n{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}";
 
 /** A copy of a fixture with other files. */
@@ -109,6 +133,14 @@ t.test('what cannot be tokenised as Python does is refused', async (t) => {
     pair: [],
     special_tokens: { '<|end|>': { id: '<|end|>', ids: [1], tokens: ['<|end|>'] } },
   };
+  const token = { id: 556, content: '<x>', single_word: false, lstrip: false, rstrip: false, normalized: false, special: false };
+  const withToken = (change: object) => ({ ...json, added_tokens: [{ ...token, ...change }] });
+  const withModel = (change: object) => ({ ...json, model: { ...json.model, ...change } });
+  const nested = (depth: number): object => {
+    let rule: object = { type: 'Digits' };
+    for (let i = 0; i < depth; i++) rule = { type: 'Sequence', pretokenizers: [rule] };
+    return rule;
+  };
   const cases: [string, Record<string, object | string | null>, RegExp][] = [
     ['no tokenizer.json', { 'tokenizer.json': null }, /tokenizer\.json is missing/],
     ['not JSON', { 'tokenizer.json': '{' }, /tokenizer\.json is not JSON/],
@@ -124,6 +156,29 @@ t.test('what cannot be tokenised as Python does is refused', async (t) => {
       { 'tokenizer.json': { ...json, pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'Split', pattern: { String: 'x' }, behavior: 'MergedWithNext', invert: false }] } } },
       /behavior "MergedWithNext"/,
     ],
+    ['an id that is no integer', { 'tokenizer.json': withToken({ id: 1.5 }) }, /added token "<x>" with the id 1\.5, which is not an integer/],
+    ['a negative id', { 'tokenizer.json': withToken({ id: -1 }) }, /with the id -1/],
+    ['an id that is text', { 'tokenizer.json': withToken({ id: '7' }) }, /with the id "7"/],
+    ['no id', { 'tokenizer.json': withToken({ id: null }) }, /with the id null/],
+    ['an id of 1e8', { 'tokenizer.json': withToken({ id: 1e8 }) }, /with the id 100000000/],
+    ['a flag that is text', { 'tokenizer.json': withToken({ lstrip: 'no' }) }, /with lstrip "no"/],
+    ['no content', { 'tokenizer.json': withToken({ content: '' }) }, /content "", which is no text/],
+    ['a token of the vocabulary with the id 1e8', { 'tokenizer.json': withModel({ vocab: { ...json.model.vocab, zz: 1e8 } }) }, /token "zz" with the id 100000000/],
+    ['with a fraction', { 'tokenizer.json': withModel({ vocab: { ...json.model.vocab, zz: 700.5 } }) }, /token "zz" with the id 700\.5/],
+    ['two tokens with one id', { 'tokenizer.json': withModel({ vocab: { ...json.model.vocab, zz: 7 } }) }, /two tokens with the id 7/],
+    ['a merge of no tokens', { 'tokenizer.json': withModel({ merges: ['zzz a'] }) }, /merge "zzz a" \(number 1\) with "zzz", which is no token/],
+    ['a merge of three', { 'tokenizer.json': withModel({ merges: ['a b c'] }) }, /merge "a b c" \(number 1\), which is no pair/],
+    ['a merge that is a number', { 'tokenizer.json': withModel({ merges: [7] }) }, /merge 7/],
+    ['an option of another library', { 'tokenizer.json': withModel({ continuing_subword_suffix: '##' }) }, /continuing_subword_suffix = "##"/],
+    ['an unknown section', { 'tokenizer.json': { ...json, magic: { on: true } } }, /the section magic = \{"on":true\}/],
+    ['an unknown normalizer', { 'tokenizer.json': { ...json, normalizer: { type: 'Lowercase' } } }, /a normalizer of type "Lowercase"/],
+    ['an unknown field of a rule', { 'tokenizer.json': { ...json, pre_tokenizer: { type: 'Digits', magic: 1 } } }, /Digits with the field "magic"/],
+    ['rules without end', { 'tokenizer.json': { ...json, pre_tokenizer: nested(500) } }, /a pre_tokenizer nested more than 8 deep/],
+    ['a decoder of another kind', { 'tokenizer.json': { ...json, decoder: { type: 'WordPiece' } } }, /a decoder of type "WordPiece"/],
+    ['a special token of another id', { 'tokenizer.json': { ...json, post_processor: { ...endsEveryText, special_tokens: { '<|end|>': { id: '<|end|>', ids: [7], tokens: ['<|end|>'] } } } } }, /special token "<\|end\|>" is \[7\], not its id 1/],
+    ['special tokens that are split', { 'tokenizer_config.json': { ...config, split_special_tokens: true } }, /tokenizer_config\.json: split_special_tokens true is not supported/],
+    ['a stop that is no id', { 'generation_config.json': { eos_token_id: [1, 1.5] } }, /generation_config\.json: eos_token_id \[1,1\.5\] is not a token id/],
+    ['a named token that is a number', { 'tokenizer_config.json': { ...config, pad_token: 7 } }, /tokenizer_config\.json has pad_token 7/],
     ['single word', { 'tokenizer.json': { ...json, added_tokens: [{ content: 'x', id: 1, single_word: true }] } }, /single_word/],
   ];
   for (const [name, files, message] of cases) {

@@ -121,6 +121,12 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Whether a setting says nothing: null, false, or an empty text, list or object. */
+export function isNothing(value: unknown): boolean {
+  if (value === null || value === undefined || value === false || value === '') return true;
+  return typeof value === 'object' && Object.keys(value).length === 0;
+}
+
 /** @throws UserError as `readJson`, or when it holds anything but an object */
 export function readJsonObject(path: string, options: ReadOptions): JsonObject {
   const value = readJson(path, options);

@@ -74,7 +74,10 @@ export function addedTokens({ listed, config, specialTokensMap }: TokenFiles, vo
     const content = contentOf(value);
     add({ ...(flags.get(content) ?? tokenOf(value, true, 'a special token')), special: true });
   }
-  for (const value of extraTokens(settings)) add({ ...tokenOf(value, true, 'extra_special_tokens'), special: true });
+  for (const value of extraTokens(settings)) {
+    const known = typeof value === 'string' ? flags.get(value) : undefined;
+    add({ ...(known ?? tokenOf(value, true, 'extra_special_tokens')), special: true });
+  }
   return {
     tokens: [...found.values()],
     named: Object.fromEntries(Object.entries(named).map(([name, value]) => [name, contentOf(value)])),

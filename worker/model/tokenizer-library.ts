@@ -1,6 +1,7 @@
 import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
-import type { JsonObject } from '../files/read.ts';
+import { isNothing, type JsonObject, shown } from '../files/read.ts';
 import { addedTokens, type AddedTokens, type TokenFiles } from './added-tokens.ts';
+import { TokenizerProblem } from './tokenizer-problem.ts';
 import { vocabularyOf } from './tokenizer-model.ts';
 import { rulesOf } from './tokenizer-rules.ts';
 
@@ -12,6 +13,9 @@ export interface Library {
   id_to_token(id: number): string | undefined;
   get_vocab(): Map<string, number>;
 }
+
+/** Of tokenizer.json. Truncation and padding are of batches, which Python leaves to whoever makes one. */
+const SECTIONS = ['version', 'truncation', 'padding', 'added_tokens', 'normalizer', 'pre_tokenizer', 'post_processor', 'decoder', 'model'];
 
 /** Its parts, of which `encode` is put together anew. */
 interface Parts extends Library {
@@ -29,6 +33,8 @@ interface Parts extends Library {
  * @throws TokenizerProblem for what cannot be reproduced; any Error for what the library refuses
  */
 export function buildTokenizer(json: JsonObject, files: Omit<TokenFiles, 'listed'>): { library: Library; added: AddedTokens } {
+  const unknown = Object.keys(json).find((name) => !SECTIONS.includes(name) && !isNothing(json[name]));
+  if (unknown !== undefined) throw new TokenizerProblem(`the section ${unknown} = ${shown(json[unknown])}`);
   const vocabulary = vocabularyOf(json['model']);
   const added = addedTokens({ ...files, listed: json['added_tokens'] }, vocabulary);
   const ids = new Map([...vocabulary, ...added.tokens.map(({ content, id }) => [content, id] as const)]);

@@ -26,7 +26,7 @@ const FIELDS: Readonly<Record<string, readonly string[] | null>> = {
  */
 export function vocabularyOf(model: unknown): ReadonlyMap<string, number> {
   if (!isJsonObject(model) || model['type'] !== 'BPE') {
-    throw new TokenizerProblem(`a model of type ${shown(isJsonObject(model) ? (model['type'] ?? null) : model)}; the LLaMA family uses BPE`);
+    throw new TokenizerProblem(`a model of type ${shown((isJsonObject(model) ? model['type'] : model) ?? null)}; the LLaMA family uses BPE`);
   }
   for (const [name, value] of Object.entries(model)) {
     const allowed = Object.hasOwn(FIELDS, name) ? FIELDS[name] : [];

@@ -19,10 +19,11 @@ export function reconcileKey({ ports, settings, metrics, log }: ReconcileKeySett
   return {
     async work(key) {
       const [namespace, name] = partsOf(key);
-      const { requeueAfterMs } = await metrics.reconcile(
+      const { requeueAfterMs, blocked } = await metrics.reconcile(
         () => reconcile(ports, settings, namespace, name),
         (result) => (result.requeueAfterMs === null ? 'success' : 'requeue_after'),
       );
+      if (blocked !== null) jobLog(log, namespace, name).warn({ reason: blocked }, 'the job cannot go on');
       jobLog(log, namespace, name).debug({ requeueAfterMs }, 'reconciled');
       return requeueAfterMs;
     },

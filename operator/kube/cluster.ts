@@ -10,6 +10,7 @@ import { ApiClient } from './api-client.ts';
 import { CACHE_TIMES, Caches } from './caches.ts';
 import type { CacheTimes } from './caches.ts';
 import { EventRecorder } from './event-recorder.ts';
+import { lastWarning } from './last-warning.ts';
 import { UserSecrets } from './user-secrets.ts';
 import { writes } from './writes.ts';
 
@@ -64,6 +65,7 @@ export class Cluster {
       getJob: (namespace, name) => this.#caches.jobs.store.get(namespace, name)?.job ?? null,
       unreadableJob: (namespace, name) => this.#caches.jobs.store.get(namespace, name)?.unreadable ?? null,
       observe: (job) => this.#observe(job),
+      lastWarning: (reference) => lastWarning(this.#client, reference, log),
       recordEvent: (job, event) => this.#events.record(job, event),
     };
   }

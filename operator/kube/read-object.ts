@@ -92,6 +92,7 @@ const containerStatuses = Type.Optional(
 
 export const Pod = Type.Object({
   ...header,
+  spec: Type.Optional(Type.Object({ nodeName: textOrNone })),
   status: Type.Optional(
     Type.Object({
       phase: textOrNone,

@@ -1,4 +1,4 @@
-import type { JobObject, ObjectReference, Observed, ObservedJob, ObservedObject, PlannedObject } from '../reconcile/ports.ts';
+import type { JobObject, ObjectReference, Observed, ObservedJob, ObservedObject, ObservedPod, PlannedObject } from '../reconcile/ports.ts';
 import type { Outcome } from '../status/outcome.ts';
 import { clientsJob } from './clients-job.ts';
 import { configMap } from './config-map.ts';
@@ -14,7 +14,8 @@ import type { PlanSettings } from './settings.ts';
 /** One write to the API server. */
 export type Action =
   | { readonly kind: 'create' | 'apply'; readonly object: PlannedObject }
-  | { readonly kind: 'suspend'; readonly job: ObjectReference; readonly suspend: boolean };
+  | { readonly kind: 'suspend'; readonly job: ObjectReference; readonly suspend: boolean }
+  | { readonly kind: 'delete'; readonly pod: ObjectReference };
 
 export interface PlanInput {
   readonly job: JobObject;
@@ -24,6 +25,8 @@ export interface PlanInput {
   readonly outcome: Outcome | null;
   /** Whether client pods still have time to leave by themselves after a success. */
   readonly clientsMayFinish: boolean;
+  /** Pods whose worker has ended and is to be tried again, while others of their containers run on. */
+  readonly toReplace: readonly ObservedPod[];
 }
 
 /**
@@ -35,7 +38,7 @@ export function plan(input: PlanInput): Action[] {
 }
 
 /** Every object that a job needs, as it is when it is made. */
-export function plannedObjects({ job, observed, settings }: Omit<PlanInput, 'outcome' | 'clientsMayFinish'>) {
+export function plannedObjects({ job, observed, settings }: Omit<PlanInput, 'outcome' | 'clientsMayFinish' | 'toReplace'>) {
   const [serverPolicy, clientsPolicy] = networkPolicies(job, settings, observed.redisPort);
   return {
     // Policies first: no pod runs outside its walls.
@@ -65,6 +68,7 @@ function toRun(input: PlanInput): Action[] {
     ...(observed.outputClaim === null ? kept(null, planned.outputClaim) : []),
     ...running(job, observed.serverJob, planned.serverJob),
     ...running(job, observed.clientsJob, planned.clientsJob),
+    ...input.toReplace.map((pod) => deleteAction(job, pod)),
   ];
 }
 
@@ -96,6 +100,12 @@ function suspendAction(job: JobObject, { metadata }: ObservedJob, suspend: boole
     job: { apiVersion: 'batch/v1', kind: 'Job', name, namespace: job.metadata.namespace, ...(uid === undefined ? {} : { uid }) },
     suspend,
   };
+}
+
+/** The Job controller counts a pod that is deleted by how its worker ended, as any other. */
+function deleteAction(job: JobObject, { metadata }: ObservedPod): Action {
+  const { name, uid } = metadata;
+  return { kind: 'delete', pod: { apiVersion: 'v1', kind: 'Pod', name, namespace: job.metadata.namespace, ...(uid === undefined ? {} : { uid }) } };
 }
 
 /** Whether a batch Job has completed or failed for good. */

@@ -122,6 +122,7 @@ export interface ObservedContainerStatus {
 }
 
 export interface ObservedPod extends ObservedObject {
+  readonly spec?: { readonly nodeName?: string };
   readonly status?: {
     readonly phase?: string;
     readonly reason?: string;
@@ -130,6 +131,14 @@ export interface ObservedPod extends ObservedObject {
     readonly containerStatuses?: readonly ObservedContainerStatus[];
     readonly initContainerStatuses?: readonly ObservedContainerStatus[];
   };
+}
+
+/** What Kubernetes last warned of about an object, by an Event. */
+export interface ObservedWarning {
+  /** CamelCase. */
+  readonly reason: string;
+  readonly message: string;
+  readonly at: Timestamp;
 }
 
 /** What exists of a job; null: nothing of that name. */
@@ -146,6 +155,8 @@ export interface Observed {
   readonly pods: readonly ObservedPod[];
   /** Port in the URL of the job's own Redis (spec.redis.urlFrom); null: the job has none, or its Secret cannot be read. */
   readonly redisPort: number | null;
+  /** By the uid of the object that it is about. Asked for where nothing else explains why pods are missing; absent: not asked for. */
+  readonly warnings?: ReadonlyMap<string, ObservedWarning>;
 }
 
 /** Names an object in a namespace. */
@@ -169,8 +180,8 @@ export interface EventRecord {
 }
 
 /**
- * What the API server refuses as invalid must reject with an Error whose `code` is 422 and whose `body` is its Status (an object or its
- * JSON), as the errors of @kubernetes/client-node do: such a job fails, where any other rejection is tried again.
+ * What the API server refuses must reject with an Error whose `code` is the HTTP status and whose `body` is its Status (an object or its
+ * JSON), as the errors of @kubernetes/client-node do: it is told in the job's status, where any other rejection is tried again.
  */
 export interface ReconcilePorts {
   /** The job as the watch last told it; null: it is gone. */
@@ -181,6 +192,8 @@ export interface ReconcilePorts {
   observe(job: JobObject): Promise<Observed>;
   /** One object as it is now, past all caches; null: there is none. */
   read(reference: ObjectReference): Promise<ObservedObject | null>;
+  /** The last Event of type Warning about an object that has a uid; null: there is none, or events may not be read. */
+  lastWarning(reference: ObjectReference): Promise<ObservedWarning | null>;
   /** Makes an object; tells `exists` where one of that name stands, which stays as it is. */
   create(object: PlannedObject): Promise<'created' | 'exists'>;
   /** Server-side apply with the operator's field manager, of an object that exists and is the job's. */

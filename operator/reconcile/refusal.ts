@@ -1,16 +1,33 @@
 import { isRecord } from '../../crds/schema/node.ts';
 
-/** 422: the object is not valid, and trying again will not make it so. */
-const UNPROCESSABLE = 422;
-
-/** The API server's words when it refused an object as invalid; null for any other error, which may pass. */
-export function refusalOf(error: unknown): string | null {
-  if (!(error instanceof Error) || Reflect.get(error, 'code') !== UNPROCESSABLE) return null;
-  return wordsOf(Reflect.get(error, 'body')) ?? error.message;
+/** What the API server, or whoever it asks, does not let be done. */
+export interface Refusal {
+  /** The object breaks the rules of its kind: trying again will not help. Else it may: quotas, policies and rights change. */
+  readonly isInvalid: boolean;
+  /** In the words of who refuses. */
+  readonly message: string;
 }
 
-/** The message of a Kubernetes Status, which clients hand on as text or as an object. */
-function wordsOf(body: unknown): string | null {
+const CODE = { malformed: 400, unauthorized: 401, notFound: 404, timeout: 408, conflict: 409, unprocessable: 422, tooMany: 429, internal: 500 } as const;
+
+/** Answers that are no judgement of the object: of this moment, of caches that are late, or of who asks. */
+const PASSING: readonly number[] = [CODE.unauthorized, CODE.notFound, CODE.timeout, CODE.conflict, CODE.tooMany];
+
+/** What was refused; null for any other error. An admission webhook that does not answer is told as 500. */
+export function refusalOf(error: unknown): Refusal | null {
+  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : null;
+  if (!(error instanceof Error) || typeof code !== 'number' || code < 400 || code > CODE.internal || PASSING.includes(code)) return null;
+  const status = statusOf(Reflect.get(error, 'body'));
+  if (code === CODE.internal && status === null) return null;
+  const message = status?.['message'];
+  return {
+    isInvalid: code === CODE.malformed || (code === CODE.unprocessable && namesField(status)),
+    message: typeof message === 'string' && message !== '' ? message : error.message,
+  };
+}
+
+/** A Kubernetes Status, which clients hand on as text or as an object. */
+function statusOf(body: unknown): Readonly<Record<string, unknown>> | null {
   let status = body;
   if (typeof body === 'string') {
     try {
@@ -19,5 +36,12 @@ function wordsOf(body: unknown): string | null {
       return null;
     }
   }
-  return isRecord(status) && typeof status['message'] === 'string' ? status['message'] : null;
+  return isRecord(status) ? status : null;
+}
+
+/** The kind's own rules name the field that breaks them; an admission policy, which answers 422 as well, does not. */
+function namesField(status: Readonly<Record<string, unknown>> | null): boolean {
+  const details = status?.['details'];
+  const causes = isRecord(details) ? details['causes'] : undefined;
+  return Array.isArray(causes) && causes.some((cause) => isRecord(cause) && typeof cause['field'] === 'string' && cause['field'] !== '');
 }

@@ -1,4 +1,5 @@
 import type { JobObject } from '../reconcile/ports.ts';
+import { lastSaid } from './last-said.ts';
 import { instant } from './observed-job.ts';
 import type { Verdict } from './outcome.ts';
 
@@ -9,11 +10,7 @@ export function activeDeadline(job: JobObject, now: number): Verdict {
   if (activeDeadlineSeconds === undefined || suspend || start === null) return null;
   const left = start + activeDeadlineSeconds * 1000 - now;
   if (left > 0) return { askAgainMs: left };
-  return {
-    outcome: {
-      phase: 'Failed',
-      reason: 'DeadlineExceeded',
-      message: `The job was active for longer than spec.activeDeadlineSeconds (${activeDeadlineSeconds} s).`,
-    },
-  };
+  const said = lastSaid(job);
+  const message = `The job was active for longer than spec.activeDeadlineSeconds (${activeDeadlineSeconds} s).${said === null ? '' : ` It did not run: ${said}`}`;
+  return { outcome: { phase: 'Failed', reason: 'DeadlineExceeded', message } };
 }

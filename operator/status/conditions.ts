@@ -1,4 +1,5 @@
 import type { JobCondition } from '../../crds/types.ts';
+import { printable } from './printable.ts';
 
 export type ConditionType = 'Valid' | 'Suspended' | 'Running' | 'Succeeded' | 'Failed';
 
@@ -12,8 +13,11 @@ export interface Aspect {
 /** The limit of a condition's message is 32768 characters; a screen's is less. */
 const MESSAGE_LENGTH = 4096;
 
-export const shortened = (message: string): string =>
-  message.length <= MESSAGE_LENGTH ? message : `${message.slice(0, MESSAGE_LENGTH - 1)}…`;
+/** What is shown of a message: others' words may be long, and hold anything. */
+export function shortened(message: string): string {
+  const shown = printable(message);
+  return shown.length <= MESSAGE_LENGTH ? shown : `${shown.slice(0, MESSAGE_LENGTH - 1)}…`;
+}
 
 /** The conditions with these aspects; the time of a transition stays while the status does, and other conditions stay as they are. */
 export function withAspects(

@@ -39,4 +39,4 @@ function transition(before: JobCondition | undefined, after: JobCondition): Even
 }
 
 /** Reasons for not running that are part of an ordinary life, or that another event tells. */
-const QUIET = new Set(['Starting', 'Restarting', 'Queued']);
+export const QUIET: ReadonlySet<string> = new Set(['Starting', 'Initializing', 'Restarting', 'Queued']);

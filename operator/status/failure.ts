@@ -41,7 +41,7 @@ export function lastEnd(pods: readonly ObservedPod[]): PodEnd | null {
 }
 
 /** What is known of one pod's end: its own words first, then the kubelet's. */
-function endOf(pod: ObservedPod): PodEnd | null {
+export function endOf(pod: ObservedPod): PodEnd | null {
   const ended = workerStatus(pod)?.state?.terminated;
   if (ended?.exitCode === 0) return null;
   const said = readTerminationMessage(ended?.message);
@@ -50,6 +50,10 @@ function endOf(pod: ObservedPod): PodEnd | null {
     return { reason: 'OOMKilled', message: `${pod.metadata.name} used more memory than its limit allows; raise resources.limits.memory` };
   }
   if (ended !== undefined) return { reason: 'PodFailed', message: `${pod.metadata.name} ended with exit code ${ended.exitCode}` };
+  const before = pod.status?.initContainerStatuses?.find(({ state }) => (state?.terminated?.exitCode ?? 0) !== 0);
+  if (before !== undefined) {
+    return { reason: 'PodFailed', message: `the init container ${before.name} of ${pod.metadata.name} ended with exit code ${before.state?.terminated?.exitCode}` };
+  }
   const { reason, message } = pod.status ?? {};
   return reason === undefined ? null : { reason, message: message ?? `${pod.metadata.name}: ${reason}` };
 }

@@ -1,5 +1,6 @@
 import type { Observed, JobObject } from '../reconcile/ports.ts';
 import { activeDeadline } from './active-deadline.ts';
+import { endedWorker } from './ended-worker.ts';
 import { failure } from './failure.ts';
 import { startDeadline } from './start-deadline.ts';
 import { success } from './success.ts';
@@ -25,7 +26,7 @@ export interface Judged {
 export function judge(job: JobObject, observed: Observed, now: number): Judged {
   const ended = endedBefore(job);
   if (ended !== null) return { outcome: ended, askAgainMs: null };
-  const verdicts = [success(observed), failure(observed), activeDeadline(job, now), startDeadline(job, observed, now)];
+  const verdicts = [success(observed), failure(observed), endedWorker(observed, now), activeDeadline(job, now), startDeadline(job, observed, now)];
   for (const verdict of verdicts) {
     if (verdict !== null && 'outcome' in verdict) return { outcome: verdict.outcome, askAgainMs: null };
   }

@@ -1,9 +1,10 @@
 import type { JobObject, Observed, ObservedJob, ObservedPod } from '../reconcile/ports.ts';
 import type { Role } from '../plan/labels.ts';
+import { lastSaid } from './last-said.ts';
 import { hasStarted, instant, podsOf } from './observed-job.ts';
 import { soonest } from './outcome.ts';
 import type { Verdict } from './outcome.ts';
-import { waitingReason } from './waiting.ts';
+import { troubleOf } from './trouble.ts';
 
 /** spec.startDeadlineSeconds: how long a role may be without a pod that has started, while it should have one. */
 export function startDeadline(job: JobObject, observed: Observed, now: number): Verdict {
@@ -12,10 +13,10 @@ export function startDeadline(job: JobObject, observed: Observed, now: number): 
   const times: number[] = [];
   for (const [role, owner] of [['server', observed.serverJob], ['client', observed.clientsJob]] as const) {
     const pods = podsOf(observed.pods, role);
-    const since = waitingSince(owner, pods);
+    const since = waitingSince(job, owner, pods);
     if (since === null) continue;
     const left = since + startDeadlineSeconds * 1000 - now;
-    if (left <= 0) return { outcome: { phase: 'Failed', reason: 'StartDeadlineExceeded', message: late(role, startDeadlineSeconds, pods) } };
+    if (left <= 0) return { outcome: { phase: 'Failed', reason: 'StartDeadlineExceeded', message: late(role, startDeadlineSeconds, troubleOf(role, observed, now)?.message ?? lastSaid(job)) } };
     times.push(left);
   }
   const askAgainMs = soonest(times);
@@ -23,8 +24,10 @@ export function startDeadline(job: JobObject, observed: Observed, now: number): 
 }
 
 /** Since when a role's pods have been waiting to start; null when one has, or none is wanted. */
-function waitingSince(owner: ObservedJob | null, pods: readonly ObservedPod[]): number | null {
-  if (owner === null || owner.spec?.suspend === true) return null;
+function waitingSince({ status }: JobObject, owner: ObservedJob | null, pods: readonly ObservedPod[]): number | null {
+  // Its Job could not even be made.
+  if (owner === null) return instant(status?.startTime);
+  if (owner.spec?.suspend === true) return null;
   const alive = pods.filter(({ status }) => status?.phase !== 'Failed');
   if (alive.some(hasStarted)) return null;
   const created = soonest(alive.map(({ metadata }) => instant(metadata.creationTimestamp)));
@@ -33,7 +36,5 @@ function waitingSince(owner: ObservedJob | null, pods: readonly ObservedPod[]): 
   return created ?? (neverHadOne ? instant(owner.status?.startTime) : null);
 }
 
-function late(role: Role, seconds: number, pods: readonly ObservedPod[]): string {
-  const why = waitingReason(pods);
-  return `No ${role} pod started within spec.startDeadlineSeconds (${seconds} s)${why === null ? '' : `: ${why.message}`}`;
-}
+const late = (role: Role, seconds: number, why: string | null): string =>
+  `No ${role} pod started within spec.startDeadlineSeconds (${seconds} s)${why === null ? '' : `: ${why}`}`;

@@ -1,14 +1,13 @@
-import type { FedBiOTJobStatus, JobPhase } from '../../crds/types.ts';
+import type { FedBiOTJobStatus } from '../../crds/types.ts';
 import type { JobProgress } from '../../worker/cluster/progress.ts';
-import { queueOf } from '../plan/labels.ts';
 import type { JobObject, Observed } from '../reconcile/ports.ts';
 import { restarts } from './backoff.ts';
 import { shortened, withAspects } from './conditions.ts';
 import type { Aspect } from './conditions.ts';
-import { isRunning, podsOf } from './observed-job.ts';
 import type { Outcome } from './outcome.ts';
 import { progressStatus } from './progress-status.ts';
-import { waitingReason } from './waiting.ts';
+import { standingOf } from './standing.ts';
+import type { PhaseStanding, Standing } from './standing.ts';
 
 export interface StatusInput {
   readonly job: JobObject;
@@ -21,19 +20,13 @@ export interface StatusInput {
   readonly now: number;
 }
 
-/** Where a job stands that has not ended, or why it does not go on. */
-export interface Standing {
-  readonly reason: string;
-  readonly message: string;
-}
-
 /** The job's status as it is now. Of a job that has ended, phase and conditions stay; what its server told last may still come in. */
 export function deriveStatus({ job, observed, outcome, blocked, progress, now }: StatusInput): FedBiOTJobStatus {
   const before = job.status ?? {};
   const { generation } = job.metadata;
   const told = progress === null ? {} : progressStatus(progress);
   if (before.phase === 'Succeeded' || before.phase === 'Failed') return { ...before, ...told };
-  const standing = outcome ?? standingOf(job, observed, blocked);
+  const standing = outcome ?? standingOf(job, observed, blocked, now);
   const message = shortened(standing.message);
   const time = secondsOf(now);
   const { startTime, ...rest } = before;
@@ -49,32 +42,6 @@ export function deriveStatus({ job, observed, outcome, blocked, progress, now }:
     restarts: restarts(observed, before.restarts ?? 0),
     conditions: withAspects(before.conditions ?? [], aspectsOf(job, standing), time, generation),
   };
-}
-
-interface PhaseStanding extends Standing {
-  readonly phase: JobPhase;
-}
-
-/** Where a job stands that has not ended. */
-function standingOf(job: JobObject, observed: Observed, blocked: Standing | null): PhaseStanding {
-  if (job.spec.suspend) return { phase: 'Suspended', reason: 'SuspendedBySpec', message: 'spec.suspend is true.' };
-  if (blocked !== null) return { phase: 'Pending', ...blocked };
-  const server = podsOf(observed.pods, 'server');
-  const waiting = waitingReason(server) ?? waitingReason(podsOf(observed.pods, 'client'));
-  if (server.some(isRunning)) {
-    return { phase: 'Running', reason: 'ServerRunning', message: waiting === null ? 'The server pod runs.' : `The server pod runs; ${waiting.message}` };
-  }
-  // Until its Job says so too, or a policy of the Job judges otherwise.
-  if (server.some(({ status }) => status?.phase === 'Succeeded')) return { phase: 'Running', reason: 'ServerFinished', message: 'The server pod has finished.' };
-  if (waiting !== null) return { phase: 'Pending', ...waiting };
-  const queue = queueOf(job);
-  if (queue !== undefined && observed.serverJob?.spec?.suspend === true) {
-    return { phase: 'Pending', reason: 'Queued', message: `The job waits to be admitted by queue ${queue}.` };
-  }
-  const refused = observed.serverJob?.status?.failed ?? 0;
-  return refused > 0
-    ? { phase: 'Pending', reason: 'Restarting', message: 'The server pod failed and is being replaced.' }
-    : { phase: 'Pending', reason: 'Starting', message: 'The pods are being started.' };
 }
 
 function aspectsOf(job: JobObject, { phase, reason, message }: PhaseStanding): Aspect[] {

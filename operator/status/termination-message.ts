@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import Value from 'typebox/value';
 import type { TerminationMessage } from '../../worker/cluster/pod.ts';
+import { printable } from './printable.ts';
 
 /** The kubelet's limit. */
 const MAX_BYTES = 4096;
@@ -29,6 +30,3 @@ export function readTerminationMessage(text: string | undefined): TerminationMes
   if (!Value.Check(Message, value)) return null;
   return { reason: value.reason, message: printable(value.message) };
 }
-
-/** Without control characters: it is shown on terminals. */
-const printable = (text: string): string => text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, ' ').trim();

@@ -1,11 +1,11 @@
 import type { FedBiOTJobStatus } from '../../crds/types.ts';
 import { namesOf } from '../../operator/plan/names.ts';
 import { reconcile } from '../../operator/reconcile/reconcile.ts';
-import type { JobObject, ObservedPod, PlannedObject, ReconcilePorts } from '../../operator/reconcile/ports.ts';
+import type { JobObject, ObservedPod, ObservedWarning, PlannedObject, ReconcilePorts } from '../../operator/reconcile/ports.ts';
 import { NOTHING, SETTINGS } from './planned-job.ts';
 
 type Stored = Omit<PlannedObject, 'metadata'> & {
-  metadata: PlannedObject['metadata'] & { uid: string };
+  metadata: PlannedObject['metadata'] & { uid: string; creationTimestamp: string };
   status?: object;
 };
 
@@ -17,6 +17,8 @@ export class ReconcileWorld {
   pods: ObservedPod[] = [];
   seconds = 0;
   readonly calls: string[] = [];
+  /** By uid. */
+  readonly warnings = new Map<string, ObservedWarning>();
   /** Called before each write; may throw. */
   fault: (call: string) => void = () => {};
   /** What the caches have not seen yet. */
@@ -69,12 +71,13 @@ export class ReconcileWorld {
         pods: this.pods,
       };
     },
+    lastWarning: async ({ uid }) => this.warnings.get(uid ?? '') ?? null,
     read: async ({ kind, name }) => this.objects.get(`${kind} ${name}`) ?? null,
     create: async (object) => {
       const key = `${object.kind} ${object.metadata.name}`;
       this.#call(`create ${key}`);
       if (this.objects.has(key)) return 'exists';
-      this.objects.set(key, { ...object, metadata: { ...object.metadata, uid: key } });
+      this.objects.set(key, { ...object, metadata: { ...object.metadata, uid: key, creationTimestamp: new Date(this.ports.now()).toISOString() } });
       return 'created';
     },
     apply: async (object) => {

@@ -17,7 +17,7 @@ import { JOB_FILE, MOUNT } from '../../worker/cluster/pod.ts';
 import { jobObject, NOTHING, SETTINGS, UID } from '../support/planned-job.ts';
 
 const objectsOf = (job: JobObject, observed: Observed = NOTHING) => plannedObjects({ job, observed, settings: SETTINGS });
-const input = (job: JobObject, observed: Observed = NOTHING) => ({ job, observed, settings: SETTINGS, outcome: null, clientsMayFinish: false });
+const input = (job: JobObject, observed: Observed = NOTHING) => ({ job, observed, settings: SETTINGS, outcome: null, clientsMayFinish: false, toReplace: [] });
 const decoded = (object: PlannedObject, key: string) => Buffer.from(object.data?.[key] ?? '', 'base64').toString();
 const mountsOf = (job: JobObject, role: 'server' | 'client') => {
   const worker = podTemplate(job, role, SETTINGS).spec.containers[0]?.['volumeMounts'];

@@ -34,11 +34,11 @@ t.test('the operator may write the kinds of objects it makes, and needs nothing 
   t.equal(kinds.size, 6);
   const wanted = [
     ...[...kinds].flatMap((resource) => each(resource, 'get list watch create patch')),
-    ...each('/pods', 'get list watch'),
+    ...each('/pods', 'get list watch delete'),
     ...each('fedbiot.io/fedbiotjobs', 'get list watch delete'),
     ...each('fedbiot.io/fedbiotjobs/status', 'update patch'),
     ...each('fedbiot.io/fedbiotjobs/finalizers', 'update'),
-    ...each('events.k8s.io/events', 'create patch'),
+    ...each('events.k8s.io/events', 'list create patch'),
   ];
   t.same(grants('operator'), wanted.sort());
   t.same(grants('reviews'), [

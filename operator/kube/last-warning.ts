@@ -1,0 +1,45 @@
+import type { Logger } from 'pino';
+import Type from 'typebox';
+import type { Static } from 'typebox';
+import Value from 'typebox/value';
+import type { ObjectReference, ObservedWarning } from '../reconcile/ports.ts';
+import type { ApiClient } from './api-client.ts';
+import { CODE, isApiError } from './api-error.ts';
+import { collectionPath, RESOURCE } from './resources.ts';
+
+/** Read at most: whoever may write events of the namespace may write many. */
+const MOST = 100;
+
+const textOrNull = Type.Optional(Type.Union([Type.String(), Type.Null()]));
+const Event = Type.Object({
+  reason: textOrNull,
+  note: textOrNull,
+  eventTime: textOrNull,
+  /** Of those who tell events in the older way, the Job controller among them. */
+  deprecatedLastTimestamp: textOrNull,
+  series: Type.Optional(Type.Union([Type.Object({ lastObservedTime: textOrNull }), Type.Null()])),
+  metadata: Type.Object({ creationTimestamp: textOrNull }),
+});
+const List = Type.Object({ items: Type.Array(Type.Unknown()) });
+
+/** The last Event of type Warning about the very object; null: there is none, or events may not be read. */
+export async function lastWarning(client: ApiClient, { namespace, uid }: ObjectReference, log: Logger): Promise<ObservedWarning | null> {
+  if (uid === undefined) return null;
+  let answer: unknown;
+  try {
+    const fieldSelector = `type=Warning,regarding.uid=${uid}`;
+    answer = await client.json('GET', collectionPath(RESOURCE.event, namespace), { query: { fieldSelector, limit: MOST } });
+  } catch (error) {
+    if (!isApiError(error, CODE.forbidden)) throw error;
+    log.warn({ namespace, reason: error.message }, 'events cannot be read');
+    return null;
+  }
+  const items = Value.Check(List, answer) ? answer.items : [];
+  const warnings = items.flatMap((item) => (Value.Check(Event, item) ? (warningOf(item) ?? []) : []));
+  return warnings.reduce<ObservedWarning | null>((last, warning) => (last === null || Date.parse(warning.at) >= Date.parse(last.at) ? warning : last), null);
+}
+
+function warningOf({ reason, note, eventTime, deprecatedLastTimestamp, series, metadata }: Static<typeof Event>): ObservedWarning | null {
+  const at = series?.lastObservedTime ?? deprecatedLastTimestamp ?? eventTime ?? metadata.creationTimestamp;
+  return reason && at && !Number.isNaN(Date.parse(at)) ? { reason, message: note ?? '', at } : null;
+}

@@ -1,0 +1,89 @@
+import { InvalidSpec } from '../plan/invalid-spec.ts';
+import { isOwned } from '../plan/owned.ts';
+import { plan } from '../plan/plan.ts';
+import type { Action, PlanInput } from '../plan/plan.ts';
+import { shortened } from '../status/conditions.ts';
+import type { Outcome } from '../status/outcome.ts';
+import type { Standing } from '../status/standing.ts';
+import type { JobObject, ReconcilePorts } from './ports.ts';
+import { refusalOf } from './refusal.ts';
+
+/** What came of carrying out the plan. */
+export interface Done {
+  readonly outcome: Outcome | null;
+  /** `Kind name` of the objects that were made. */
+  readonly created: readonly string[];
+  /** What keeps the rest of the plan from being carried out, and may pass; null: nothing. */
+  readonly blocked: Standing | null;
+}
+
+/**
+ * Plans, and writes what is missing. `taken`: `Kind name` of objects that stand where the job's should, and are not its own. What can
+ * never be written ends the job; what others refuse now is told, and what follows waits for it – but never what stops pods.
+ */
+export async function carryOut(ports: ReconcilePorts, input: PlanInput, taken: readonly string[]): Promise<Done> {
+  const { job, outcome } = input;
+  const created: string[] = [];
+  const invalid = (message: string): Done => ({ outcome: { phase: 'Failed', reason: 'InvalidSpec', message }, created, blocked: null });
+  let blocked = taken.length === 0 ? null : nameTaken(taken);
+  let actions: readonly Action[];
+  try {
+    actions = plan(input);
+  } catch (error) {
+    if (!(error instanceof InvalidSpec) || outcome !== null) throw error;
+    return invalid(error.message);
+  }
+  for (const action of actions) {
+    if (blocked !== null && !stopsPods(action)) continue;
+    try {
+      const result = await perform(ports, job, action);
+      if (result === 'created') created.push(title(action));
+      if (result === 'taken') blocked = nameTaken([title(action)]);
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (refusal === null) throw error;
+      if (refusal.isInvalid && action.kind === 'create' && outcome === null) return invalid(refusal.message);
+      blocked ??= { reason: 'Refused', message: shortened(`The API server refuses ${title(action)}: ${refusal.message}`) };
+    }
+  }
+  return { outcome, created, blocked };
+}
+
+const stopsPods = (action: Action): boolean => action.kind === 'delete' || (action.kind === 'suspend' && action.suspend);
+
+async function perform(ports: ReconcilePorts, job: JobObject, action: Action): Promise<'created' | 'changed' | 'taken'> {
+  switch (action.kind) {
+    case 'create': {
+      if ((await ports.create(action.object)) === 'created') return 'created';
+      // Made a moment ago, and not in the caches yet; or somebody else's, which is never written over.
+      const { apiVersion, kind, metadata } = action.object;
+      const existing = await ports.read({ apiVersion, kind, name: metadata.name, namespace: metadata.namespace });
+      return existing === null || isOwned(job, existing) ? 'changed' : 'taken';
+    }
+    case 'apply':
+      await ports.apply(action.object);
+      return 'changed';
+    case 'suspend':
+      await ports.patchSpec(action.job, { suspend: action.suspend });
+      return 'changed';
+    case 'delete':
+      await ports.deleteObject(action.pod);
+      return 'changed';
+  }
+}
+
+function title(action: Action): string {
+  switch (action.kind) {
+    case 'suspend':
+      return `that Job ${action.job.name} is ${action.suspend ? 'suspended' : 'resumed'}`;
+    case 'delete':
+      return `that Pod ${action.pod.name} is deleted`;
+    default:
+      return `${action.object.kind} ${action.object.metadata.name}`;
+  }
+}
+
+function nameTaken(names: readonly string[]): Standing {
+  const [exist, are, them] = names.length === 1 ? ['exists', 'is', 'it'] : ['exist', 'are', 'them'];
+  return { reason: 'NameTaken', message: `${names.join(', ')} ${exist} already and ${are} not this job's; delete ${them}, or give the job another name.` };
+}

@@ -1,0 +1,31 @@
+import { EXIT } from '../../worker/cluster/pod.ts';
+import type { Observed } from '../reconcile/ports.ts';
+import { endOf } from './failure.ts';
+import { graceLeft, lingering } from './lingering.ts';
+import { podsOf } from './observed-job.ts';
+import { soonest } from './outcome.ts';
+import type { Verdict } from './outcome.ts';
+import { FINISHED } from './success.ts';
+
+/**
+ * Where other containers keep a pod from ending, its worker's end counts as the pod's would: what the user alone can change ends the job,
+ * and a server that has finished has finished once the others have had time to end by themselves.
+ */
+export function endedWorker({ pods }: Observed, now: number): Verdict {
+  const times: number[] = [];
+  for (const role of ['server', 'client'] as const) {
+    for (const pod of podsOf(pods, role)) {
+      const over = lingering(pod);
+      if (over === null) continue;
+      if (over.exitCode === EXIT.invalid) {
+        const { reason, message } = endOf(pod) ?? { reason: 'PodFailed', message: over.message };
+        return { outcome: { phase: 'Failed', reason, message: `The ${role} pod failed: ${message}` } };
+      }
+      const left = graceLeft(pod, now);
+      if (left > 0) times.push(left);
+      else if (role === 'server' && over.exitCode === EXIT.succeeded) return { outcome: FINISHED };
+    }
+  }
+  const askAgainMs = soonest(times);
+  return askAgainMs === null ? null : { askAgainMs };
+}

@@ -1,0 +1,36 @@
+import type { ObservedPod } from '../reconcile/ports.ts';
+import { instant } from './observed-job.ts';
+import type { Standing } from './standing.ts';
+
+/** How long after the end of its grace a pod that is deleted may still be there: kubelets and controllers take a moment. */
+const SLACK_MS = 30_000;
+
+/** Milliseconds until a pod that is deleted is late to go; null: it is not deleted, or is late already. */
+export function untilLate({ metadata }: ObservedPod, now: number): number | null {
+  const due = instant(metadata.deletionTimestamp);
+  return due === null || due + SLACK_MS <= now ? null : due + SLACK_MS - now;
+}
+
+/** That nobody hears of a pod any more, as on a node that is lost; null: somebody does, or it has ended. */
+export function lostPod(pod: ObservedPod, now: number): Standing | null {
+  const { metadata, spec, status } = pod;
+  if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return null;
+  const node = spec?.nodeName === undefined ? 'its node' : `its node ${spec.nodeName}`;
+  const { deletionTimestamp } = metadata;
+  if (deletionTimestamp !== undefined && untilLate(pod, now) === null) {
+    return {
+      reason: 'NodeLost',
+      message: `${metadata.name} was to be gone by ${deletionTimestamp} and is not: ${node} may be lost. It is replaced once Kubernetes has taken it away.`,
+    };
+  }
+  if (!isUnheard(pod)) return null;
+  return { reason: 'NodeLost', message: `${metadata.name}: ${node} is not heard of. Kubernetes replaces the pod unless the node comes back.` };
+}
+
+/** A kubelet that says that containers are ready says it of their pod, too, but for readiness gates; without it, the node controller takes that back. */
+function isUnheard({ status }: ObservedPod): boolean {
+  const condition = (type: string) => status?.conditions?.find((each) => each.type === type);
+  const ready = condition('Ready');
+  const revoked = condition('ContainersReady')?.status === 'True' && ready?.status === 'False' && ready.reason !== 'ReadinessGatesNotReady';
+  return revoked || status?.phase === 'Unknown' || status?.reason === 'NodeLost';
+}

@@ -1,0 +1,36 @@
+import type { Role } from '../plan/labels.ts';
+import type { Observed, ObservedJob, ObservedPod, ObservedWarning } from '../reconcile/ports.ts';
+import { lostPod } from './lost-pod.ts';
+import { hasStarted, instant, podsOf } from './observed-job.ts';
+import type { Standing } from './standing.ts';
+import { told, waitingReason } from './waiting.ts';
+
+type Warnings = NonNullable<Observed['warnings']>;
+
+/** What keeps a role's pods from working, in the words of whoever knows; null: nothing that is known. */
+export function troubleOf(role: Role, { pods, serverJob, clientsJob, warnings = new Map() }: Observed, now: number): Standing | null {
+  const ofRole = podsOf(pods, role);
+  const [lost] = ofRole.flatMap((pod) => lostPod(pod, now) ?? []);
+  return lost ?? waitingReason(ofRole) ?? warned(ofRole, warnings) ?? notMade(role === 'server' ? serverJob : clientsJob, ofRole, warnings);
+}
+
+/** A volume that cannot be mounted, a network that cannot be had: the pod itself does not say. */
+function warned(pods: readonly ObservedPod[], warnings: Warnings): Standing | null {
+  for (const pod of pods.filter((each) => !hasStarted(each))) {
+    const warning = warningOf(pod, warnings);
+    if (warning !== null) return told(pod.metadata.name, warning.reason, warning.message);
+  }
+  return null;
+}
+
+/** Pods that the Job controller may not make: a quota, a limit, an admission policy, a webhook. */
+function notMade(owner: ObservedJob | null, pods: readonly ObservedPod[], warnings: Warnings): Standing | null {
+  const warning = owner === null ? null : warningOf(owner, warnings);
+  if (owner === null || warning?.reason !== 'FailedCreate') return null;
+  // A pod that was made since says that it is over.
+  const isPast = pods.some(({ metadata }) => (instant(metadata.creationTimestamp) ?? 0) > (instant(warning.at) ?? 0));
+  return isPast ? null : told(owner.metadata.name, warning.reason, warning.message);
+}
+
+const warningOf = ({ metadata }: ObservedPod | ObservedJob, warnings: Warnings): ObservedWarning | null =>
+  metadata.uid === undefined ? null : (warnings.get(metadata.uid) ?? null);

@@ -1,0 +1,58 @@
+import { hasEnded } from '../plan/plan.ts';
+import type { Role } from '../plan/labels.ts';
+import type { JobObject, ObjectReference, Observed, ObservedJob, ObservedMetadata } from '../reconcile/ports.ts';
+import { untilLate } from './lost-pod.ts';
+import { hasStarted, instant, podsOf } from './observed-job.ts';
+import { soonest } from './outcome.ts';
+import { waitingReason } from './waiting.ts';
+
+/** How long a Job may be without a pod, or a pod without a word of why it waits, before anybody is asked. */
+const USUAL_MS = 5_000;
+
+export interface Unexplained {
+  /** What Kubernetes may have warned of. */
+  readonly objects: readonly (ObjectReference & { readonly uid: string })[];
+  /** Milliseconds until time alone may add to them; null: never. */
+  readonly lookAgainMs: number | null;
+}
+
+/** Jobs that lack pods, and pods that wait without saying why. */
+export function unexplained(job: JobObject, observed: Observed, now: number): Unexplained {
+  const { phase } = job.status ?? {};
+  if (phase === 'Succeeded' || phase === 'Failed' || job.spec.suspend) return { objects: [], lookAgainMs: null };
+  const objects: (ObjectReference & { readonly uid: string })[] = [];
+  const times = observed.pods.map((pod) => untilLate(pod, now));
+  for (const role of ['server', 'client'] as const) {
+    const found = waits(job, observed, role);
+    if (found === null) continue;
+    const { name, uid, creationTimestamp } = found.metadata;
+    if (uid === undefined) continue;
+    const left = (instant(creationTimestamp) ?? now) + USUAL_MS - now;
+    if (left > 0) times.push(left);
+    else objects.push({ ...found.kind, name, namespace: job.metadata.namespace, uid });
+  }
+  return { objects, lookAgainMs: soonest(times) };
+}
+
+interface Waits {
+  readonly kind: typeof POD | typeof JOB;
+  readonly metadata: ObservedMetadata;
+}
+
+const POD = { apiVersion: 'v1', kind: 'Pod' } as const;
+const JOB = { apiVersion: 'batch/v1', kind: 'Job' } as const;
+
+/** What the role waits for without a word of why; null: nothing. */
+function waits(job: JobObject, { serverJob, clientsJob, pods }: Observed, role: Role): Waits | null {
+  const owner = role === 'server' ? serverJob : clientsJob;
+  if (owner === null || !wantsPods(owner)) return null;
+  const ofRole = podsOf(pods, role);
+  const missing = (role === 'server' ? 1 : job.spec.client.pods) - ofRole.filter(({ status }) => status?.phase !== 'Failed').length;
+  if (missing > 0) return { kind: JOB, metadata: owner.metadata };
+  const silent = ofRole.find((pod) => !hasStarted(pod) && pod.metadata.deletionTimestamp === undefined && waitingReason([pod]) === null);
+  return silent === undefined ? null : { kind: POD, metadata: silent.metadata };
+}
+
+/** Whether the Job controller should be making pods of it. */
+export const wantsPods = (owner: ObservedJob): boolean =>
+  owner.spec?.suspend !== true && owner.metadata.deletionTimestamp === undefined && !hasEnded(owner) && (owner.status?.succeeded ?? 0) === 0;

@@ -172,6 +172,15 @@ export interface ObjectReference {
 /** What an event is about. */
 export type EventSubject = Pick<JobObject, 'metadata'>;
 
+/** Passwords of the users that a job's roles have in the operator's Redis. */
+export type RolePasswords = Readonly<Record<'server' | 'client', string>>;
+
+/** Whether the operator's Redis lets it make users for jobs. `reason`: why not, in Redis's words. */
+export type RedisUsersStanding =
+  /** `readOnlyKeys`: Redis knows keys that may only be read. `isOpen`: whoever reaches Redis needs no user, so that users keep nobody out. */
+  | { readonly kind: 'ready'; readonly readOnlyKeys: boolean; readonly isOpen: boolean }
+  | { readonly kind: 'refused' | 'away'; readonly reason: string };
+
 export interface EventRecord {
   readonly type: 'Normal' | 'Warning';
   /** CamelCase, as in conditions. */

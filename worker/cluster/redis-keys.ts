@@ -15,6 +15,10 @@ export interface JobKeys {
   readonly fence: string;
   /** Exists once the job is over: clients leave. */
   readonly finished: string;
+  /** `<ended>:<round>-<attempt>` exists once a round has ended and its deliveries are withdrawn. */
+  readonly ended: string;
+  /** Exists while an operator sees to the job's users in its Redis. */
+  readonly users: string;
   /** Tensor bytes: `<tensors>:<name>:<chunk>`. */
   readonly tensors: string;
 }
@@ -29,9 +33,17 @@ export function jobKeys(uid: string): JobKeys {
     bundle: key('bundle'),
     fence: key('fence'),
     finished: key('finished'),
+    ended: key('ended'),
+    users: key('users'),
     tensors: key('tensors'),
   };
 }
+
+/** BullMQ's queues of a job, behind the prefix. Clients take tasks and add results: they write both. */
+export const QUEUE = { tasks: 'tasks', results: 'results' } as const;
+
+/** How names of tensors begin: round packages are the server's to write, results the clients'. */
+export const TENSOR = { package: 'round-', result: 'result-' } as const;
 
 /** Channel on which a server pod tells, with the job's `namespace/name` as the message, that its progress has changed. */
 export const PROGRESS_CHANNEL = 'fedbiot:progress';

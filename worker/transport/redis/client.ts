@@ -3,13 +3,14 @@ import { Queue, Worker } from 'bullmq';
 import type { Job } from 'bullmq';
 import Type from 'typebox';
 import Value from 'typebox/value';
+import { QUEUE } from '../../cluster/redis-keys.ts';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
 import { sha256 } from '../package.ts';
 import type { ClientTransport, Delivery, Submission, Task } from '../contract.ts';
 import { TransportClosed } from '../contract.ts';
 import { openRedis } from './connect.ts';
 import type { RedisAddress } from './connect.ts';
-import { endedKey, MAX_HEADER_BYTES, packageName, QUEUE } from './names.ts';
+import { endedKey, freshResultName, MAX_HEADER_BYTES, packageName } from './names.ts';
 import { poller } from './pause.ts';
 import { Pending, within } from './pending.ts';
 import type { RedisConnection } from './redis-cluster.ts';
@@ -97,7 +98,7 @@ export class RedisClientTransport implements ClientTransport {
   async submit({ withdrawn }: Delivery, { header, payload }: Submission): Promise<void> {
     if (Buffer.byteLength(header) > MAX_HEADER_BYTES) throw new Error(`a header of more than ${MAX_HEADER_BYTES} bytes`);
     const bytes = payload.slice();
-    const name = `result-${randomUUID()}`;
+    const name = freshResultName();
     const sealed = { bytes, sha256: sha256(bytes) };
     await this.#room();
     await this.#pending.run(async () => {

@@ -1,8 +1,7 @@
+import { randomUUID } from 'node:crypto';
+import { TENSOR } from '../../cluster/redis-keys.ts';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
 import type { RoundId, Task } from '../contract.ts';
-
-/** BullMQ's queues of a job. */
-export const QUEUE = { tasks: 'tasks', results: 'results' } as const;
 
 /** Most bytes of a submission's header, which travels in its queue entry. */
 export const MAX_HEADER_BYTES = 4 * 1024 * 1024;
@@ -10,8 +9,9 @@ export const MAX_HEADER_BYTES = 4 * 1024 * 1024;
 /** Names without a colon, which BullMQ reserves. */
 const nameOf = ({ round, attempt }: RoundId) => `${round}-${attempt}`;
 
-export const packageName = (round: RoundId) => `round-${nameOf(round)}`;
+export const packageName = (round: RoundId) => `${TENSOR.package}${nameOf(round)}`;
+export const freshResultName = () => `${TENSOR.result}${randomUUID()}`;
 export const taskId = (task: Task) => `${nameOf(task)}-${task.client}`;
 
 /** Exists once a round has ended and its deliveries are withdrawn. */
-export const endedKey = ({ prefix }: JobKeys, round: RoundId) => `${prefix}:ended:${nameOf(round)}`;
+export const endedKey = ({ ended }: JobKeys, round: RoundId) => `${ended}:${nameOf(round)}`;

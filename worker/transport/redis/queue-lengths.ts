@@ -1,5 +1,5 @@
+import { QUEUE } from '../../cluster/redis-keys.ts';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
-import { QUEUE } from './names.ts';
 import type { RedisConnection } from './redis-cluster.ts';
 
 export type QueueLengths = Readonly<Record<keyof typeof QUEUE, number>>;

@@ -1,0 +1,208 @@
+import { createHash } from 'node:crypto';
+import { Cluster, Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { jobKeys, KEYS_TTL_SECONDS } from '../../worker/cluster/redis-keys.ts';
+import { isClusterNode, openCluster } from '../../worker/transport/redis/redis-cluster.ts';
+import type { ConnectionOptions, RedisConnection } from '../../worker/transport/redis/redis-cluster.ts';
+import type { RolePasswords, RedisUsersStanding } from '../reconcile/ports.ts';
+import { aclRules, uidOfUser, userName } from './rules.ts';
+
+export interface RedisUsersSettings {
+  /** Of the operator's Redis: redis:// or rediss://, with the credentials of a user who may make others. */
+  readonly url: string;
+  /** PEM of the authority that signed its certificate; null: the system's count. */
+  readonly ca: string | null;
+  readonly log: Logger;
+  /** All jobs are to be looked at: Redis may have forgotten their users, or whether users can be made has changed. */
+  changed(): void;
+  /** How often a Redis that makes no users is asked again, and users that nobody renews are looked for. */
+  readonly lookMs?: number;
+}
+
+const LOOK_MS = 30_000;
+const TIMEOUT_MS = 5_000;
+const MAX_RECONNECT_DELAY_MS = 5_000;
+
+/** How often what was made is made again, though nothing tells that it is gone: somebody may have removed it. */
+const RENEW_MS = 60_000;
+
+/** Made and removed at once, to see whether the operator may. */
+const PROBE = 'fedbiot-probe';
+
+const ROLES = ['server', 'client'] as const;
+
+/** The users of jobs in the operator's Redis: one for each role, on every node of a Redis Cluster. */
+export class RedisUsers {
+  readonly #settings: RedisUsersSettings;
+  readonly #options: ConnectionOptions;
+  #entry: Redis | null = null;
+  #redis: RedisConnection | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  #looking = false;
+  #standing: RedisUsersStanding = { kind: 'away', reason: 'it was not asked yet' };
+  /** By uid: what was made over this connection, and when. */
+  readonly #granted = new Map<string, { readonly what: string; readonly at: number }>();
+  #isSaved = true;
+
+  constructor(settings: RedisUsersSettings) {
+    this.#settings = settings;
+    this.#options = {
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      commandTimeout: TIMEOUT_MS,
+      connectTimeout: TIMEOUT_MS,
+      retryStrategy: (attempt: number) => Math.min(100 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS),
+      ...(settings.ca !== null && settings.url.startsWith('rediss:') ? { tls: { ca: settings.ca } } : {}),
+    };
+  }
+
+  /** Connects: only who leads makes users. */
+  start(): void {
+    const entry = new Redis(this.#settings.url, this.#options);
+    this.#entry = entry;
+    entry.on('error', ({ message }: Error) => this.#tell({ kind: 'away', reason: message }));
+    entry.on('close', () => this.#forget());
+    entry.on('ready', () => void this.#look());
+    this.#timer = setInterval(() => void this.#look(), this.#settings.lookMs ?? LOOK_MS);
+  }
+
+  /** Whether users can be made, as it was last seen. */
+  standing(): RedisUsersStanding {
+    return this.#standing;
+  }
+
+  /** Makes the users of a job's roles, or makes them anew. Rejects where Redis does not answer, or does not take them. */
+  async grant(uid: string, passwords: RolePasswords): Promise<void> {
+    const standing = this.#standing;
+    if (standing.kind !== 'ready') throw new Error(standing.reason);
+    const what = sha256(JSON.stringify(passwords));
+    const known = this.#granted.get(uid);
+    if (known?.what === what && performance.now() - known.at < RENEW_MS) return;
+    const make = (node: Redis) =>
+      Promise.all(ROLES.map((role) => node.call('ACL', 'SETUSER', userName(uid, role), ...aclRules(uid, role, sha256(passwords[role]), standing.readOnlyKeys))));
+    try {
+      await this.#onEveryNode(make);
+    } catch (error) {
+      this.#tell(standingAfter(error));
+      throw error;
+    }
+    await this.#redis?.set(jobKeys(uid).users, '1', 'EX', KEYS_TTL_SECONDS).catch(() => undefined);
+    this.#granted.set(uid, { what, at: performance.now() });
+    if (known?.what !== what) await this.#save();
+  }
+
+  /** Removes the users of a job that is gone, and ends their connections. Rejects when Redis does not answer. */
+  async revoke(uid: string): Promise<void> {
+    this.#granted.delete(uid);
+    if (this.#standing.kind !== 'ready') return;
+    await this.#onEveryNode((node) => node.call('ACL', 'DELUSER', ...ROLES.map((role) => userName(uid, role))));
+    await this.#save();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    for (const redis of [this.#entry, this.#redis]) redis?.disconnect();
+  }
+
+  /** Sees whether users can be made, and looks for those that nobody needs any more. */
+  async #look(): Promise<void> {
+    if (this.#looking || this.#entry?.status !== 'ready') return;
+    this.#looking = true;
+    try {
+      this.#redis ??= await this.#open(this.#entry);
+      if (this.#standing.kind !== 'ready') this.#tell(await this.#probe());
+      await this.#removeForgotten();
+    } catch (error) {
+      this.#tell(standingAfter(error));
+    } finally {
+      this.#looking = false;
+    }
+  }
+
+  async #open(entry: Redis): Promise<RedisConnection> {
+    if (!isClusterNode(await entry.info('server'))) return entry;
+    const cluster = openCluster(this.#settings.url, this.#options);
+    cluster.on('error', () => undefined);
+    // A node that joins, or comes back, knows no users.
+    cluster.on('+node', () => {
+      this.#granted.clear();
+      if (this.#standing.kind === 'ready') this.#settings.changed();
+    });
+    return cluster;
+  }
+
+  async #probe(): Promise<RedisUsersStanding> {
+    const make = (...rules: readonly string[]) => this.#onEveryNode((node) => node.call('ACL', 'SETUSER', PROBE, 'reset', ...rules));
+    await make();
+    const readOnlyKeys = await make('%R~fedbiot:*').then(
+      () => true,
+      (error: unknown) => {
+        // Redis 6.2 does not know such keys.
+        if (wordsOf(error).includes('%R~')) return false;
+        throw error;
+      },
+    );
+    await this.#onEveryNode((node) => node.call('ACL', 'DELUSER', PROBE));
+    const users = (await this.#onEveryNode((node) => node.call('ACL', 'LIST'))).flat();
+    return { kind: 'ready', readOnlyKeys, isOpen: users.some((line) => isOpenDefault(String(line))) };
+  }
+
+  /** Users whose job went while nobody looked: no operator has renewed them for as long as a job's keys last. */
+  async #removeForgotten(): Promise<void> {
+    const names = (await this.#onEveryNode((node) => node.call('ACL', 'USERS'))).flat();
+    const uids = new Set(names.flatMap((name) => uidOfUser(String(name)) ?? []));
+    for (const uid of uids) {
+      if (this.#granted.has(uid) || (await this.#redis?.exists(jobKeys(uid).users)) !== 0) continue;
+      await this.revoke(uid);
+      this.#settings.log.info({ uid }, 'removed the users of a job that is gone from Redis');
+    }
+  }
+
+  /** So that Redis has the users when it starts again. One that has no file for them gets them anew as soon as the operator sees it. */
+  async #save(): Promise<void> {
+    try {
+      await this.#onEveryNode((node) => node.call('ACL', 'SAVE'));
+      this.#isSaved = true;
+    } catch (error) {
+      if (this.#isSaved) this.#settings.log.info({ reason: wordsOf(error) }, 'Redis does not keep the users of jobs over a restart of its own; they are made again then');
+      this.#isSaved = false;
+    }
+  }
+
+  async #onEveryNode<T>(ask: (node: Redis) => Promise<T>): Promise<T[]> {
+    const redis = this.#redis;
+    if (redis === null) throw new Error('Redis does not answer');
+    return Promise.all((redis instanceof Cluster ? redis.nodes('all') : [redis]).map(ask));
+  }
+
+  #forget(): void {
+    this.#granted.clear();
+    this.#tell({ kind: 'away', reason: 'the connection was lost' });
+  }
+
+  #tell(standing: RedisUsersStanding): void {
+    const before = this.#standing;
+    // Errors go on while it is away, and the first says why.
+    if (before.kind === standing.kind && (standing.kind !== 'refused' || before.kind !== 'refused' || before.reason === standing.reason)) return;
+    this.#standing = standing;
+    if (standing.kind === 'refused') this.#settings.log.warn({ reason: standing.reason }, 'Redis lets the operator make no users: jobs cannot be kept apart there');
+    if (standing.kind === 'ready') {
+      this.#settings.log.info({ readOnlyKeys: standing.readOnlyKeys }, 'each job gets users of its own in Redis');
+      if (standing.isOpen) this.#settings.log.warn("Redis's default user has no password: whoever reaches it has all jobs' keys");
+    }
+    if (standing.kind !== 'away') this.#settings.changed();
+  }
+}
+
+/** What Redis says of itself – loading, busy, a cluster that is down – passes; that it knows or allows no such command does not. */
+function standingAfter(error: unknown): RedisUsersStanding {
+  const reason = wordsOf(error);
+  return { kind: /^(NOPERM|ERR)\b/.test(reason) ? 'refused' : 'away', reason };
+}
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Of ACL LIST: a default user to whom no password is asked, and who may do something. */
+const isOpenDefault = (line: string): boolean => /^user default on .*\bnopass\b/.test(line) && !/ -@all$/.test(line);

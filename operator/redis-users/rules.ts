@@ -1,0 +1,39 @@
+import { jobKeys, PROGRESS_CHANNEL, QUEUE, TENSOR } from '../../worker/cluster/redis-keys.ts';
+import type { Role } from '../plan/labels.ts';
+
+/** The user of a job's role in the operator's Redis. */
+export const userName = (uid: string, role: Role): string => `fedbiot-${uid}-${role}`;
+
+/** The uid in the name of such a user; null: it is none of ours. */
+export const uidOfUser = (name: string): string | null => /^fedbiot-([\w-]+)-(?:server|client)$/.exec(name)?.[1] ?? null;
+
+/**
+ * What the roles do, and BullMQ's scripts for them. Scripts are held to the same rights. No command that concerns others than the user:
+ * none that administers, and none that tells of keys by other ways than their names (SCAN, KEYS, RANDOMKEY).
+ */
+const COMMANDS = [
+  '-@all',
+  ...['string', 'hash', 'list', 'set', 'sortedset', 'stream', 'transaction'].map((category) => `+@${category}`),
+  ...['del', 'unlink', 'exists', 'expire', 'pexpire', 'pexpireat', 'persist', 'ttl', 'pttl', 'type', 'rename', 'time'].map((command) => `+${command}`),
+  ...['eval', 'evalsha', 'script|exists', 'script|load'].map((command) => `+${command}`),
+  ...['hello', 'ping', 'quit', 'client|setname', 'info', 'asking', 'readonly', 'cluster|slots', 'cluster|info'].map((command) => `+${command}`),
+  '-@admin',
+  '-@dangerous',
+  // It is among the dangerous ones, and tells version, mode and memory.
+  '+info',
+];
+
+/**
+ * ACL rules of a role's user, after `ACL SETUSER name reset`. The server has all keys of its job. Clients write what they must, the
+ * queues and their results, and read the rest that they need. `readOnlyKeys`: Redis knows keys that may only be read, as from 7.0 on;
+ * else clients may write these too.
+ * @param passwordSha256 hex
+ */
+export function aclRules(uid: string, role: Role, passwordSha256: string, readOnlyKeys: boolean): string[] {
+  const { prefix, tensors, ended, finished, bundle } = jobKeys(uid);
+  const login = ['reset', 'on', `#${passwordSha256}`, ...COMMANDS];
+  if (role === 'server') return [...login, '+publish', `&${PROGRESS_CHANNEL}`, `~${prefix}:*`];
+  const written = [...Object.values(QUEUE).map((queue) => `${prefix}:${queue}:*`), `${tensors}:${TENSOR.result}*`];
+  const read = [`${tensors}:${TENSOR.package}*`, `${ended}:*`, finished, bundle];
+  return [...login, ...written.map((pattern) => `~${pattern}`), ...read.map((pattern) => `${readOnlyKeys ? '%R' : ''}~${pattern}`)];
+}

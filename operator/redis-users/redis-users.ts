@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
-import { Cluster, Redis } from 'ioredis';
+import { Cluster } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { jobKeys, KEYS_TTL_SECONDS } from '../../worker/cluster/redis-keys.ts';
-import { isClusterNode, openCluster } from '../../worker/transport/redis/redis-cluster.ts';
+import { isClusterNode, mastersOf, openCluster, openSingle } from '../../worker/transport/redis/redis-cluster.ts';
 import type { ConnectionOptions, RedisConnection } from '../../worker/transport/redis/redis-cluster.ts';
+import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
+import type { RedisEndpoint } from '../../worker/transport/redis/redis-url.ts';
 import type { RolePasswords, RedisUsersStanding } from '../reconcile/ports.ts';
 import { aclRules, uidOfUser, userName } from './rules.ts';
 
@@ -34,6 +37,7 @@ const ROLES = ['server', 'client'] as const;
 /** The users of jobs in the operator's Redis: one for each role, on every node of a Redis Cluster. */
 export class RedisUsers {
   readonly #settings: RedisUsersSettings;
+  readonly #endpoint: RedisEndpoint;
   readonly #options: ConnectionOptions;
   #entry: Redis | null = null;
   #redis: RedisConnection | null = null;
@@ -46,19 +50,20 @@ export class RedisUsers {
 
   constructor(settings: RedisUsersSettings) {
     this.#settings = settings;
+    this.#endpoint = readRedisUrl(settings.url);
     this.#options = {
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
       commandTimeout: TIMEOUT_MS,
       connectTimeout: TIMEOUT_MS,
       retryStrategy: (attempt: number) => Math.min(100 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS),
-      ...(settings.ca !== null && settings.url.startsWith('rediss:') ? { tls: { ca: settings.ca } } : {}),
+      ...(settings.ca === null ? {} : { tls: { ca: settings.ca } }),
     };
   }
 
   /** Connects: only who leads makes users. */
   start(): void {
-    const entry = new Redis(this.#settings.url, this.#options);
+    const entry = openSingle(this.#endpoint, this.#options);
     this.#entry = entry;
     entry.on('error', ({ message }: Error) => this.#tell({ kind: 'away', reason: message }));
     entry.on('close', () => this.#forget());
@@ -80,14 +85,15 @@ export class RedisUsers {
     if (known?.what === what && performance.now() - known.at < RENEW_MS) return;
     const make = (node: Redis) =>
       Promise.all(ROLES.map((role) => node.call('ACL', 'SETUSER', userName(uid, role), ...aclRules(uid, role, sha256(passwords[role]), standing.readOnlyKeys))));
+    let isWhole = true;
     try {
-      await this.#onEveryNode(make);
+      await this.#onEveryNode(make, () => (isWhole = false));
     } catch (error) {
       this.#tell(standingAfter(error));
       throw error;
     }
     await this.#redis?.set(jobKeys(uid).users, '1', 'EX', KEYS_TTL_SECONDS).catch(() => undefined);
-    this.#granted.set(uid, { what, at: performance.now() });
+    if (isWhole) this.#granted.set(uid, { what, at: performance.now() });
     if (known?.what !== what) await this.#save();
   }
 
@@ -110,6 +116,7 @@ export class RedisUsers {
     this.#looking = true;
     try {
       this.#redis ??= await this.#open(this.#entry);
+      if (this.#redis instanceof Cluster) this.#redis.refreshSlotsCache();
       if (this.#standing.kind !== 'ready') this.#tell(await this.#probe());
       await this.#removeForgotten();
     } catch (error) {
@@ -121,7 +128,7 @@ export class RedisUsers {
 
   async #open(entry: Redis): Promise<RedisConnection> {
     if (!isClusterNode(await entry.info('server'))) return entry;
-    const cluster = openCluster(this.#settings.url, this.#options);
+    const cluster = openCluster(this.#endpoint, this.#options);
     cluster.on('error', () => undefined);
     // A node that joins, or comes back, knows no users.
     cluster.on('+node', () => {
@@ -169,10 +176,14 @@ export class RedisUsers {
     }
   }
 
-  async #onEveryNode<T>(ask: (node: Redis) => Promise<T>): Promise<T[]> {
+  /** A copy of a node that does not answer is passed over: it is asked again before it can take its master's place, or soon after. */
+  async #onEveryNode<T>(ask: (node: Redis) => Promise<T>, passedOver: () => void = () => undefined): Promise<T[]> {
     const redis = this.#redis;
     if (redis === null) throw new Error('Redis does not answer');
-    return Promise.all((redis instanceof Cluster ? redis.nodes('all') : [redis]).map(ask));
+    const copies = redis instanceof Cluster ? redis.nodes('slave') : [];
+    const asked = copies.map((node) => ask(node).then((answer) => [answer], () => (passedOver(), [])));
+    const answers = await Promise.all(mastersOf(redis).map(ask));
+    return [...answers, ...(await Promise.all(asked)).flat()];
   }
 
   #forget(): void {

@@ -14,6 +14,8 @@ import { addReplica, noRedisCli, startRedisCluster } from '../support/redis-clus
 import { noRedis, startRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 
+t.setTimeout(300_000);
+
 const ADMIN = 'password-of-the-operator';
 const PASSWORDS = { server: 'password of the server pods', client: 'password of the client pods' };
 const [OURS, THEIRS] = ['8a7d6f0e-0000-4000-8000-000000000001', '8a7d6f0e-0000-4000-8000-000000000002'];
@@ -89,7 +91,6 @@ t.test('what a client pod cannot do with its user', { skip: noRedis }, async (t)
     ['SHUTDOWN', 'NOSAVE'],
     ['REPLICAOF', '127.0.0.1', '1'],
     ['MONITOR'],
-    ['DEBUG', 'SLEEP', '1'],
     ['CLIENT', 'LIST'],
     ['CLIENT', 'KILL', 'TYPE', 'normal'],
     ['CLIENT', 'TRACKING', 'ON', 'BCAST'],
@@ -117,7 +118,7 @@ t.test('what a client pod cannot do with its user', { skip: noRedis }, async (t)
   ] as const;
   await refused("a client, another job's keys", client, foreign);
   await refused("a server, another job's keys", server, foreign);
-  t.match(await answerOf(client.call('EVAL', `return redis.call('GET', '${theirs.progress}')`, '0')), /No permissions|NOPERM|ACL/i, 'nor by a script that names no key');
+  t.match(await answerOf(client.call('EVAL', `return redis.call('GET', '${theirs.progress}')`, '0')), /can't access at least one of the keys|NOPERM/, 'nor by a script that names no key');
   await refused("a client, its server's keys", client, [
     ['SET', ours.progress, '{}'],
     ['GET', ours.progress],

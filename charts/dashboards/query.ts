@@ -28,6 +28,12 @@ export const ratePerJob = (metric: string, { by, where }: Choice = {}) => `max b
 /** Accuracy of a model (base, adap_emu, adap_fu) in the last evaluation. */
 export const accuracyOf = (model: string) => perJob('fedbiot_accuracy_ratio', { where: `model="${model}"` });
 
+/** Accuracy, and F1 where the task gives partial credit, of a model in the last evaluation: by the label `score`. */
+export const scoresOf = (model: string) =>
+  [['accuracy', accuracyOf(model)], ['F1', perJob('fedbiot_f1_ratio', { where: `model="${model}"` })]]
+    .map(([score, vector]) => `label_replace(${vector}, "score", "${score}", "", "")`)
+    .join(' or ');
+
 /** Client pods tell of themselves under some of the same names: these are theirs, known by what they alone tell. */
 const FROM_CLIENT_POD = 'on (instance) fedbiot_bundle_bytes';
 

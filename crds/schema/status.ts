@@ -19,6 +19,9 @@ const score = (model: string) =>
   Type.Optional(
     object(`Score of ${model}.`, {
       accuracy: Type.Optional(number('Fraction in [0, 1] right by the task’s measure; absent for task loss.', { minimum: 0, maximum: 1 })),
+      f1: Type.Optional(
+        number('Mean word overlap in [0, 1] with the best accepted answer; absent for a task without partial credit.', { minimum: 0, maximum: 1 }),
+      ),
       loss: Type.Optional(number('Mean negative log-likelihood over all labelled tokens, in nats.')),
       headline: Type.Optional(string('The accuracy in percent, or the loss where there is none: what `kubectl get` shows.')),
     }),
@@ -45,7 +48,12 @@ const saving = (description: string) =>
     }),
   );
 
-/** What the operator tells about a job. Nothing in it is the user's to set. */
+export const RefusalCount = integer('Number of results.', counts);
+
+/**
+ * What the operator tells about a job. Nothing in it is the user's to set. What of it the server pod tells is checked by these very
+ * schemas when it is read (worker/cluster/progress.ts), so that whatever is told can be written.
+ */
 export const Status = object('What has become of the job so far. Written by the operator.', {
   observedGeneration: Type.Optional(integer('metadata.generation this status was derived from.', { minimum: 0 })),
   phase: Type.Optional(choice('Where the job stands.', ['Pending', 'Suspended', 'Running', 'Succeeded', 'Failed'])),
@@ -77,7 +85,7 @@ export const Status = object('What has become of the job so far. Written by the 
   refusals: Type.Optional(
     // The keys are ours to write: the static type names them, the schema leaves room for more.
     Type.Unsafe<Partial<Record<RefusalReason, number>>>(
-      map('Results refused since the job began, by reason.', integer('Number of results.', counts), { maxProperties: 64 }),
+      map('Results refused since the job began, by reason.', RefusalCount, { maxProperties: 64 }),
     ),
   ),
   evaluation: Type.Optional(
@@ -107,5 +115,5 @@ export const Status = object('What has become of the job so far. Written by the 
       ),
     }),
   ),
-  adapterSha256: Type.Optional(string('SHA-256 (hex) of the finished adapter_model.safetensors.', { maxLength: 64 })),
+  adapterSha256: Type.Optional(string('SHA-256 (hex) of the finished adapter_model.safetensors.', { maxLength: 64, pattern: '^[0-9a-f]{64}$' })),
 });

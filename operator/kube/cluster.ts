@@ -66,7 +66,11 @@ export class Cluster {
       unreadableJob: (namespace, name) => this.#caches.jobs.store.get(namespace, name)?.unreadable ?? null,
       observe: (job) => this.#observe(job),
       lastWarning: (reference) => lastWarning(this.#client, reference, log),
-      recordEvent: (job, event) => this.#events.record(job, event),
+      recordEvent: (job, event) => {
+        const { namespace, name } = job.metadata;
+        if (event.type === 'Warning') jobLog(log, namespace, name).info({ reason: event.reason, note: event.message }, 'the job has a warning');
+        this.#events.record(job, event);
+      },
     };
   }
 

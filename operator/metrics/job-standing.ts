@@ -47,4 +47,8 @@ function toldBefore({ lastProgressTime, round, clients, refusals, alignmentLoss,
   };
 }
 
-const scoreOf = ({ accuracy, loss }: { readonly accuracy?: number; readonly loss?: number } = {}) => ({ accuracy: accuracy ?? null, loss: loss ?? null });
+const scoreOf = ({ accuracy, f1, loss }: { readonly accuracy?: number; readonly f1?: number; readonly loss?: number } = {}) => ({
+  accuracy: accuracy ?? null,
+  ...(f1 === undefined ? {} : { f1 }),
+  loss: loss ?? null,
+});

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { JobProgress } from '../../worker/cluster/progress.ts';
@@ -42,7 +43,8 @@ const TIMEOUT_MS = 5_000;
 const MAX_RECONNECT_DELAY_MS = 5_000;
 
 /**
- * What server pods tell through one Redis, by the job's uid. Publications only say when to look; what counts is what is read. Without
+ * What server pods tell through one Redis, by the job's uid. Publications only say when to look; what counts is what is read. What is there was
+ * written by the newest server pod, as writes are fenced in Redis; an order claimed in the message could shut out all that comes after it. Without
  * Redis, what was last known stays, and the operator goes on. Each node of a Redis Cluster passes publications on, so that the one of
  * the URL is enough to hear them; reading goes to the node that has the job's keys.
  */
@@ -193,7 +195,7 @@ export class ProgressMirror {
       const progress = await readProgress(this.#connectedReader(), uid);
       // A job that went meanwhile is not brought back.
       if (progress === null || this.#closed || !this.#settings.jobs().some((job) => job.uid === uid)) return;
-      if (!isNewer(progress, this.#known.get(uid))) return;
+      if (isDeepStrictEqual(progress, this.#known.get(uid))) return;
       this.#known.set(uid, progress);
       this.#settings.changed(key);
     } catch (error) {
@@ -201,7 +203,3 @@ export class ProgressMirror {
     }
   }
 }
-
-/** A server pod that was replaced may still write: the fence tells which is the later pod. */
-const isNewer = (progress: JobProgress, known: JobProgress | undefined): boolean =>
-  known === undefined || progress.fence > known.fence || (progress.fence === known.fence && progress.sequence > known.sequence);

@@ -1,4 +1,6 @@
 import { Compile } from 'typebox/compile';
+import Value from 'typebox/value';
+import { MAX_DEPTH, tooDeep } from '../../crds/nesting.ts';
 import { JobProgress } from '../../worker/cluster/progress.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
 import type { RunReport } from '../../worker/events.ts';
@@ -20,8 +22,10 @@ export async function readProgress(redis: RedisConnection, uid: string): Promise
   const key = jobKeys(uid).progress;
   const value = await readJson(redis, key, MAX_PROGRESS_BYTES);
   if (value === null) return null;
-  if (!progressCheck.Check(value)) throw new NotUsable(`${key} is not a job's progress`);
-  return value;
+  // A newer pod may tell more, which the status has no room for.
+  const progress = Value.Clean(JobProgress, value);
+  if (!progressCheck.Check(progress)) throw new NotUsable(`${key} is not a job's progress`);
+  return progress;
 }
 
 /** The job's report.json as it stands; null: none yet. Throws NotUsable, or what Redis answers. */
@@ -39,9 +43,12 @@ async function readJson(redis: RedisConnection, key: string, maxBytes: number): 
   const text = await redis.getrange(key, 0, maxBytes);
   if (text === '') return null;
   if (Buffer.byteLength(text) > maxBytes) throw new NotUsable(`${key} has more than ${maxBytes} bytes`);
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch {
     throw new NotUsable(`${key} is not JSON`);
   }
+  if (tooDeep(value) !== null) throw new NotUsable(`${key} is nested more than ${MAX_DEPTH} levels deep`);
+  return value;
 }

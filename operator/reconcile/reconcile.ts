@@ -16,6 +16,7 @@ import type { Done } from './carry-out.ts';
 import { ownObjects } from './own-objects.ts';
 import type { JobObject, Observed, ObservedWarning, ReconcilePorts } from './ports.ts';
 import { retryAfter } from './retry.ts';
+import { refusalOf } from './refusal.ts';
 import { tellUnreadable } from './tell-unreadable.ts';
 
 export interface ReconcileResult {
@@ -62,9 +63,19 @@ async function explained(ports: ReconcilePorts, job: JobObject, observed: Observ
 
 async function writeStatus(ports: ReconcilePorts, job: JobObject, observed: Observed, { outcome, blocked }: Done): Promise<FedBiOTJobStatus> {
   const progress = ports.progressOf(job.metadata.uid);
-  const status = deriveStatus({ job, observed, outcome, blocked, progress, now: ports.now() });
-  if (!isDeepStrictEqual(status, job.status)) await ports.updateStatus(job, status);
-  return status;
+  const told = { job, observed, outcome, blocked, now: ports.now() };
+  const write = async (status: FedBiOTJobStatus): Promise<FedBiOTJobStatus> => {
+    if (!isDeepStrictEqual(status, job.status)) await ports.updateStatus(job, status);
+    return status;
+  };
+  try {
+    return await write(deriveStatus({ ...told, progress }));
+  } catch (error) {
+    const refusal = refusalOf(error);
+    if (refusal?.isInvalid !== true || progress === null) throw error;
+    // How the job stands is told in any case.
+    return await write(deriveStatus({ ...told, progress: null, progressRefused: refusal.message }));
+  }
 }
 
 /** Only what the API server has taken is told. */

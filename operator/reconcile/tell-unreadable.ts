@@ -19,7 +19,7 @@ export async function tellUnreadable(ports: ReconcilePorts, namespace: string, n
     await ports.patchStatus(metadata, patch);
   } catch (error) {
     // Where the API server, too, finds the job invalid, it takes no word about it: the event remains.
-    if (refusalOf(error) === null) throw error;
+    if (refusalOf(error)?.isInvalid !== true) throw error;
   }
   ports.recordEvent({ metadata }, { type: 'Warning', reason: REASON, message });
 }

@@ -2,9 +2,8 @@ import type { FedBiOTJobStatus } from '../../crds/types.ts';
 import type { JobProgress } from '../../worker/cluster/progress.ts';
 
 type Scores = NonNullable<JobProgress['evaluation']>;
-type Cost = NonNullable<JobProgress['cost']>;
 
-/** The fields of the status that mirror what the server pod tells. */
+/** The fields of the status that mirror what the server pod tells: the schemas of both are one, so that the API server takes them. */
 export function progressStatus(progress: JobProgress): Partial<FedBiOTJobStatus> {
   const { phase, at, finishedRounds, rounds, clients, refusals, alignmentLoss, localLoss, evaluation, cost, adapterSha256 } = progress;
   return {
@@ -13,7 +12,7 @@ export function progressStatus(progress: JobProgress): Partial<FedBiOTJobStatus>
     round: finishedRounds,
     rounds,
     roundText: `${finishedRounds}/${rounds}`,
-    clients: { selected: clients.selected, reported: clients.reported, dropped: clients.dropped, refused: clients.refused },
+    clients,
     clientsText: `${clients.reported}/${clients.selected}`,
     ...(Object.keys(refusals).length === 0 ? {} : { refusals }),
     ...(alignmentLoss === null ? {} : { alignmentLoss }),
@@ -28,35 +27,16 @@ export function progressStatus(progress: JobProgress): Partial<FedBiOTJobStatus>
             adapFu: score(evaluation.adapFu),
           },
         }),
-    ...(cost === null ? {} : { cost: costStatus(cost) }),
+    ...(cost === null ? {} : { cost }),
     ...(adapterSha256 === null ? {} : { adapterSha256 }),
   };
 }
 
-/** Field by field: what comes from Redis may have more. */
-function costStatus({ server, clients, bytes, savings }: Cost): NonNullable<FedBiOTJobStatus['cost']> {
+function score({ accuracy, f1, loss }: Scores['base']) {
   return {
-    server: role(server),
-    clients: role(clients),
-    bytes: { bundle: whole(bytes.bundle), down: whole(bytes.down), up: whole(bytes.up) },
-    savings: { bytes: saving(savings.bytes), flops: saving(savings.flops) },
+    ...(accuracy === null ? {} : { accuracy }),
+    ...(f1 === undefined ? {} : { f1 }),
+    loss,
+    headline: accuracy === null ? loss.toFixed(4) : `${(accuracy * 100).toFixed(1)} %`,
   };
-}
-
-const role = ({ cpuSeconds, gpuSeconds, tokens, peakMemoryBytes }: Cost['server']) => ({
-  cpuSeconds,
-  gpuSeconds,
-  tokens: whole(tokens),
-  peakMemoryBytes: whole(peakMemoryBytes),
-});
-
-const saving = ({ here, fullModel, saved }: Cost['savings']['bytes']) => ({ here, fullModel, saved });
-
-/** Clients' figures are in the sums: whatever they claim, the API server must be able to take it. */
-const whole = (value: number) => Math.min(Math.round(value), Number.MAX_SAFE_INTEGER);
-
-function score({ accuracy, loss }: Scores['base']) {
-  return accuracy === null
-    ? { loss, headline: loss.toFixed(4) }
-    : { accuracy, loss, headline: `${(accuracy * 100).toFixed(1)} %` };
 }

@@ -16,16 +16,22 @@ export interface StatusInput {
   /** Something outside that keeps the job from going on; null: nothing. */
   readonly blocked: Standing | null;
   readonly progress: JobProgress | null;
+  /** Why the API server refuses a status with what was told, in its words: as it does whose definition is older than the operator. */
+  readonly progressRefused?: string;
   /** Milliseconds since 1970. */
   readonly now: number;
 }
 
 /** The job's status as it is now. Of a job that has ended, phase and conditions stay; what its server told last may still come in. */
-export function deriveStatus({ job, observed, outcome, blocked, progress, now }: StatusInput): FedBiOTJobStatus {
+export function deriveStatus({ job, observed, outcome, blocked, progress, progressRefused, now }: StatusInput): FedBiOTJobStatus {
   const before = job.status ?? {};
   const { generation } = job.metadata;
   const told = progress === null ? {} : progressStatus(progress);
-  if (before.phase === 'Succeeded' || before.phase === 'Failed') return { ...before, ...told };
+  const mirrored = progress === null && progressRefused === undefined ? [] : mirroredAspects(job, progressRefused);
+  if (before.phase === 'Succeeded' || before.phase === 'Failed') {
+    const { conditions = [] } = before;
+    return { ...before, ...told, ...(mirrored.length === 0 ? {} : { conditions: withAspects(conditions, mirrored, secondsOf(now), generation) }) };
+  }
   const standing = outcome ?? standingOf(job, observed, blocked, now);
   const message = shortened(standing.message);
   const time = secondsOf(now);
@@ -40,8 +46,18 @@ export function deriveStatus({ job, observed, outcome, blocked, progress, now }:
     ...(start === undefined ? {} : { startTime: start }),
     ...(outcome === null ? {} : { completionTime: time }),
     restarts: restarts(observed, before.restarts ?? 0),
-    conditions: withAspects(before.conditions ?? [], aspectsOf(job, standing), time, generation),
+    conditions: withAspects(before.conditions ?? [], [...aspectsOf(job, standing), ...mirrored], time, generation),
   };
+}
+
+/** Whether the status shows what the server pod tells; said once it did not. */
+function mirroredAspects(job: JobObject, refused: string | undefined): Aspect[] {
+  const type = 'ProgressMirrored';
+  if (refused !== undefined) {
+    return [{ type, holds: false, reason: 'ProgressRefused', message: `The API server refuses what the server pod tells of its progress: ${refused}` }];
+  }
+  const wasRefused = job.status?.conditions?.some((condition) => condition.type === type) ?? false;
+  return wasRefused ? [{ type, holds: true, reason: 'ProgressMirrored', message: 'The status shows what the server pod tells.' }] : [];
 }
 
 function aspectsOf(job: JobObject, { phase, reason, message }: PhaseStanding): Aspect[] {

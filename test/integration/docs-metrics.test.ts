@@ -48,7 +48,7 @@ async function ofOperator(): Promise<Metrics> {
   metrics.watch.added('pods');
   unreadableObjects(registry, () => new Map([['pods', 1]]));
   const failed = { type: 'Failed', status: 'True', reason: 'NotFinite', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' } as const;
-  const told = { ...toldProgress(progress), fence: 1, sequence: 1, at: '2026-01-01T00:00:00Z' };
+  const told = { ...toldProgress(progress), at: '2026-01-01T00:00:00Z' };
   const job = jobObject(spec, { status: { ...progressStatus(told), phase: 'Failed', conditions: [failed] } });
   jobMetrics(registry, () => [{ job, progress: told, pods: [] }]);
   return metricsIn(await registry.metrics());

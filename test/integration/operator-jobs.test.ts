@@ -68,7 +68,7 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     const role = (tokens: number) => ({ cpuSeconds: 12.5, gpuSeconds: 0, tokens, peakMemoryBytes: 2 ** 30 });
     const saving = { here: 3e22, fullModel: 1e20, saved: -2.99e22 };
     const cost = { server: role(7), clients: role(1e25), bytes: { bundle: 1e12, down: 2, up: 1 }, savings: { bytes: saving, flops: saving } };
-    await server.write({ ...toldProgress(0, 0), finishedRounds: 1, clients: { selected: 4, reported: 3, dropped: 1, refused: 0 }, evaluation, cost });
+    await server.write({ ...toldProgress(), finishedRounds: 1, clients: { selected: 4, reported: 3, dropped: 1, refused: 0 }, evaluation, cost });
     const { status } = await lab.jobThat('has finished a round', namespace, 'tiny', (job) => job.status?.round === 1);
     t.match(status, { phase: 'Running', rounds: 3, clients: { selected: 4, reported: 3 }, evaluation: { adapFu: { accuracy: 0.75 } } });
     t.same(status?.cost, { ...cost, clients: role(Number.MAX_SAFE_INTEGER) }, 'what it cost');
@@ -85,7 +85,7 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     t.equal(await operator.metric('fedbiot_operator_redis_memory_max_bytes'), 0, 'it has no limit');
     t.equal(await operator.metric('fedbiot_operator_watch_restarts_total{resource="fedbiotjobs"}'), 0);
 
-    await server.write({ ...toldProgress(0, 0), phase: 'Finished', finishedRounds: 3, adapterSha256: 'a'.repeat(64) });
+    await server.write({ ...toldProgress(), phase: 'Finished', finishedRounds: 3, adapterSha256: 'a'.repeat(64) });
     await lab.play(namespace, 'tiny', 'server', { kind: 'ends', exitCode: 0 });
     t.match(await lab.kubectl('wait', '--for=condition=Succeeded', '--timeout=60s', '--namespace', namespace, 'fbj/tiny'), /condition met/);
     await lab.jobThat('has all its rounds', namespace, 'tiny', (job) => job.status?.round === 3 && job.status.adapterSha256 !== undefined);
@@ -111,7 +111,7 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     const { metadata } = await lab.jobIn('Pending', namespace, 'tiny');
     const raw = new Redis(own.url);
     t.teardown(() => raw.disconnect());
-    await raw.set(jobKeys(metadata.uid).progress, JSON.stringify({ ...toldProgress(1, 1), finishedRounds: 2 }));
+    await raw.set(jobKeys(metadata.uid).progress, JSON.stringify({ ...toldProgress(), finishedRounds: 2 }));
     await lab.jobThat('has finished two rounds', namespace, 'tiny', (job) => job.status?.round === 2);
     await lab.deleteJob(namespace, 'tiny');
     await until('its keys are gone', SECONDS, async () => ((await raw.dbsize()) === 0 ? true : null));

@@ -51,7 +51,7 @@ function connection(t: Test, url: string): Redis {
   return redis;
 }
 
-const put = (redis: Redis, uid: string, sequence: number) => redis.set(jobKeys(uid).progress, JSON.stringify(toldProgress(1, sequence)));
+const put = (redis: Redis, uid: string, round: number) => redis.set(jobKeys(uid).progress, JSON.stringify(toldProgress(round)));
 const holds = (condition: boolean) => (condition ? true : null);
 const connectionsTo = async (redis: Redis) => Number(/connected_clients:(\d+)/.exec(await redis.info('clients'))?.[1]);
 
@@ -61,14 +61,14 @@ t.test('each job is heard through its own Redis, and one Redis through one mirro
   await Promise.all([put(a, 'plain', 1), put(b, 'own-1', 2), put(b, 'own-2', 3)]);
   const jobs = [job('plain', false), job('own-1', true), job('own-2', true)];
   const { pool, addresses, seen } = poolOf(t, ours.url, jobs);
-  await until('the operator’s own Redis', SECONDS, () => holds(pool.progressOf('plain')?.sequence === 1));
+  await until('the operator’s own Redis', SECONDS, () => holds(pool.progressOf('plain')?.round === 1));
   t.ok(seen.connected);
   t.equal(pool.progressOf('own-1'), null, 'its Secret is not there yet');
   await t.rejects(pool.reportOf(job('own-1', true)), { message: /not known/ });
 
   const before = await connectionsTo(b);
   for (const uid of ['own-1', 'own-2']) addresses.set(uid, { url: theirs.url, ca: null });
-  await until('the jobs’ own Redis', SECONDS, () => holds(pool.progressOf('own-1')?.sequence === 2 && pool.progressOf('own-2')?.sequence === 3));
+  await until('the jobs’ own Redis', SECONDS, () => holds(pool.progressOf('own-1')?.round === 2 && pool.progressOf('own-2')?.round === 3));
   t.equal((await connectionsTo(b)) - before, 2, 'a reader and a subscriber for both jobs');
   t.same([...new Set(seen.changed)].sort(), ['lab/own-1', 'lab/own-2', 'lab/plain']);
   t.equal(await pool.reportOf(job('own-1', true)), null);
@@ -104,7 +104,7 @@ t.test('a Secret that is wrong is complained of once, in words without it, and h
   addresses.set('own', { url: redis.url.replace('hunter2', 'hunter3'), ca: null });
   await until('the wrong password is told', SECONDS, () => holds(/WRONGPASS/.test(seen.log)));
   addresses.set('own', { url: redis.url, ca: null });
-  await until('corrected', SECONDS, () => holds(pool.progressOf('own')?.sequence === 1));
+  await until('corrected', SECONDS, () => holds(pool.progressOf('own')?.round === 1));
   t.notMatch(seen.log, /hunter/);
   t.equal(pool.progressOf('plain'), null);
 });
@@ -117,7 +117,7 @@ t.test('what no client takes for a URL is told of its job alone; the others are 
   const { pool, addresses, seen } = poolOf(t, null, jobs);
   for (const [i, url] of urls.entries()) addresses.set(`wrong-${i}`, { url, ca: null });
   addresses.set('honest', { url: redis.url, ca: null });
-  await until('the honest one is heard', SECONDS, () => holds(pool.progressOf('honest')?.sequence === 1));
+  await until('the honest one is heard', SECONDS, () => holds(pool.progressOf('honest')?.round === 1));
   const told = seen.log.trim().split('\n').filter((line) => /cannot follow/.test(line));
   t.strictSame(told.map((line) => JSON.parse(line).job), urls.map((_, i) => `wrong-${i}`), 'each is told of, once');
   t.notMatch(seen.log, /pa%ss/);

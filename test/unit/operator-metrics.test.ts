@@ -18,8 +18,6 @@ const LABELS = { namespace: 'team', job: 'tune' };
 const role = (cpuSeconds: number) => ({ cpuSeconds, gpuSeconds: cpuSeconds / 2, tokens: cpuSeconds * 10, peakMemoryBytes: cpuSeconds * 1000 });
 
 const progress: JobProgress = {
-  fence: 1,
-  sequence: 4,
   at: '2026-01-01T00:00:00Z',
   phase: 'Training',
   round: 3,
@@ -33,7 +31,7 @@ const progress: JobProgress = {
     round: 2,
     base: { accuracy: 0, loss: 5 },
     adapEmu: { accuracy: null, loss: 2 },
-    adapFu: { accuracy: 0.75, loss: 1 },
+    adapFu: { accuracy: 0.75, f1: 0.875, loss: 1 },
   },
   cost: {
     server: role(3),
@@ -88,6 +86,7 @@ t.test('of a job that runs: what its server pod last told', async (t) => {
   is(0.25, 'fedbiot_client_dropout_ratio');
   is(0.5, 'fedbiot_emulator_layer_dropout_ratio');
   t.same(series.all('fedbiot_accuracy_ratio').map(({ labels, value }) => [labels['model'], labels['task'], value]), [['base', 'qa', 0], ['adap_fu', 'qa', 0.75]]);
+  t.same(series.all('fedbiot_f1_ratio').map(({ labels, value }) => [labels['model'], labels['task'], value]), [['adap_fu', 'qa', 0.875]]);
   t.same(series.all('fedbiot_loss').map(({ labels, value }) => [labels['phase'], value]), [['alignment', 0.25], ['eval', 1]]);
   is(1, 'fedbiot_alignment_gap');
   is(3, 'fedbiot_refused_results_total', { reason: 'late' });

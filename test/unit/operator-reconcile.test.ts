@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { JobObject } from '../../operator/reconcile/ports.ts';
 import { refusalOf } from '../../operator/reconcile/refusal.ts';
+import { toldProgress } from '../support/told-progress.ts';
 import { jobObject, UID } from '../support/planned-job.ts';
 import { ReconcileWorld } from '../support/reconcile-world.ts';
 
@@ -57,6 +58,26 @@ t.test('a job that cannot be read is told so once, and is left alone; until it c
   world.job = told;
   t.strictSame((await world.turn()).calls, ['status Pending']);
   t.match(world.status?.conditions?.find(({ type }) => type === 'Valid'), { status: 'True', reason: 'Readable' });
+});
+
+t.test('progress that the API server refuses costs the status its figures, and nothing else', async (t) => {
+  const world = await begun();
+  let round = 2_000_000_000;
+  world.ports.progressOf = () => ({ ...toldProgress(1), round: 1, finishedRounds: round });
+  const write = world.ports.updateStatus;
+  world.ports.updateStatus = async (job, status) => {
+    if ((status.round ?? 0) > 1e9) throw Object.assign(new Error('invalid'), { code: 422, body: { message: 'status.round: must be at most 1e9', details: { causes: [{ field: 'status.round' }] } } });
+    await write(job, status);
+  };
+  t.strictSame((await world.turn()).calls, ['status Pending', 'event ProgressRefused']);
+  t.match(world.status?.conditions?.find(({ type }) => type === 'ProgressMirrored'), { status: 'False', message: /status\.round: must be at most 1e9/ });
+  t.strictSame((await world.turn()).calls, [], 'once');
+  world.setJobStatus('tiny-server', { conditions: [{ type: 'Complete', status: 'True' }] });
+  t.ok((await world.turn()).calls.includes('status Succeeded'), 'the end comes from the pod');
+  round = 3;
+  await world.turn();
+  t.match(world.status, { phase: 'Succeeded', round: 3 });
+  t.match(world.status?.conditions?.find(({ type }) => type === 'ProgressMirrored'), { status: 'True', reason: 'ProgressMirrored' });
 });
 
 t.test('no event without the status it tells of', async (t) => {

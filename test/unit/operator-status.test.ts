@@ -11,7 +11,8 @@ import { readTerminationMessage } from '../../operator/status/termination-messag
 import { timeToLive } from '../../operator/status/ttl-after-finished.ts';
 import type { JobProgress } from '../../worker/cluster/progress.ts';
 import { jobObject, NOTHING } from '../support/planned-job.ts';
-import { toldProgress } from '../support/told-progress.ts';
+import { initialProgress, toldProgress as foldedProgress } from '../../worker/cluster/fold-progress.ts';
+import type { RunProgress } from '../../worker/cluster/fold-progress.ts';
 
 const START = Date.parse('2026-01-01T00:00:00Z');
 const at = (seconds: number) => START + seconds * 1000;
@@ -154,7 +155,7 @@ t.test('deadlines pass, and say when they will', async (t) => {
 t.test('progress is mirrored', async (t) => {
   const score = (accuracy: number | null) => ({ accuracy, loss: 1.23456 });
   const progress: JobProgress = {
-    fence: 1, sequence: 4, at: iso(7), phase: 'Training', round: 4, finishedRounds: 3, rounds: 50,
+    at: iso(7), phase: 'Training', round: 4, finishedRounds: 3, rounds: 50,
     clients: { selected: 8, reported: 7, dropped: 1, refused: 0 }, refusals: { late: 2 }, alignmentLoss: 0.5, localLoss: null,
     evaluation: { round: 3, base: score(null), adapEmu: score(0.25), adapFu: score(0.5) }, cost: null, adapterSha256: null,
   };
@@ -169,12 +170,12 @@ t.test('progress is mirrored', async (t) => {
 
 t.test('what a job cost is mirrored, however much clients claim', async (t) => {
   const role = (tokens: number) => ({ cpuSeconds: 1.5, gpuSeconds: 0, tokens, peakMemoryBytes: 1e9 + 0.25 });
-  const saving = { here: 1e21, fullModel: 4e21, saved: 3e21, more: 1 };
-  const progress: JobProgress = {
-    ...toldProgress(1, 1),
+  const saving = { here: 1e21, fullModel: 4e21, saved: 3e21 };
+  const run: RunProgress = {
+    ...initialProgress({ rounds: 3, clientsPerRound: 4, localSteps: 1 }),
     cost: { server: role(5), clients: role(1e300), bytes: { bundle: 3, down: 2, up: 1 }, savings: { bytes: { here: 9, fullModel: 8, saved: -1 }, flops: saving } },
   };
-  const { cost } = look(jobObject(), world({ pods: [pod('server', RUNNING)] }), 8, progress);
+  const { cost } = look(jobObject(), world({ pods: [pod('server', RUNNING)] }), 8, { ...foldedProgress(run), at: iso(7) });
   t.strictSame(cost?.server, { cpuSeconds: 1.5, gpuSeconds: 0, tokens: 5, peakMemoryBytes: 1e9 });
   t.equal(cost?.clients?.tokens, Number.MAX_SAFE_INTEGER, 'what the API server can take');
   t.strictSame(cost?.bytes, { bundle: 3, down: 2, up: 1 });

@@ -55,7 +55,7 @@ t.test('what is told as rounds end is what the report says', async (t) => {
   const again = [...events.slice(0, resumed), ...events.slice(0, 1), ...events.slice(resumed)];
   t.same(fold(again).cost, report.cost, 'whether or not it was resumed');
   t.equal(fold(events.slice(0, events.findIndex(({ event }) => event === 'round'))).cost, null, 'none before a round has ended');
-  const told = { fence: 1, sequence: 1, at: '', ...toldProgress(finishedProgress(fold(events), 'ab'.repeat(32))) };
+  const told = { at: '2026-01-01T00:00:00Z', ...toldProgress(finishedProgress(fold(events), 'ab'.repeat(32))) };
   t.notOk('costFacts' in told);
   t.ok(Value.Check(JobProgress, JSON.parse(JSON.stringify(told))), 'as the schema wants it');
   t.notOk(Value.Check(JobProgress, { ...told, cost: { ...told.cost, server: { ...told.cost?.server, cpuSeconds: -1 } } }), 'time does not run backwards');

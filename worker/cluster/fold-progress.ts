@@ -3,8 +3,8 @@ import { costAfter, costOfNone, type CostFacts } from '../report/run-cost.ts';
 import { REFUSAL_REASONS, settlesClient } from '../transport/refusal.ts';
 import type { JobProgress } from './progress.ts';
 
-/** What a run's events say of where it stands; who writes it to Redis adds the fence, the sequence and the time. */
-export type ToldProgress = Omit<JobProgress, 'fence' | 'sequence' | 'at'>;
+/** What a run's events say of where it stands; who writes it to Redis adds the time. */
+export type ToldProgress = Omit<JobProgress, 'at'>;
 
 export interface RunProgress extends ToldProgress {
   /** What the cost of a round is counted with; not told. Null before the run has begun. */
@@ -80,9 +80,17 @@ function costWith({ finishedRounds, cost, costFacts }: RunProgress, round: Round
 }
 
 /** What is told of a run that stands so. */
-export function toldProgress({ costFacts: _, ...told }: RunProgress): ToldProgress {
-  return told;
+export function toldProgress({ costFacts: _, cost, ...told }: RunProgress): ToldProgress {
+  return { ...told, cost: cost && toldCost(cost) };
 }
+
+/** Clients' figures are in the sums: whatever they claim, bytes and tokens are whole numbers, as the status has them. */
+function toldCost({ server, clients, bytes, savings }: NonNullable<JobProgress['cost']>): JobProgress['cost'] {
+  const role = (cost: typeof server) => ({ ...cost, tokens: whole(cost.tokens), peakMemoryBytes: whole(cost.peakMemoryBytes) });
+  return { server: role(server), clients: role(clients), bytes: { bundle: whole(bytes.bundle), down: whole(bytes.down), up: whole(bytes.up) }, savings };
+}
+
+const whole = (value: number) => Math.min(Math.round(value), Number.MAX_SAFE_INTEGER);
 
 /** The job is over, and its adapter written. */
 export function finishedProgress(progress: RunProgress, adapterSha256: string): RunProgress {
@@ -105,4 +113,4 @@ function settle(progress: RunProgress, event: Extract<RunEvent, { event: 'client
   return { ...progress, clients: { ...clients, refused }, refusals: { ...refusals, [reason]: (refusals[reason] ?? 0) + 1 } };
 }
 
-const scoreOf = ({ accuracy, loss }: Score) => ({ accuracy, loss });
+const scoreOf = ({ accuracy, f1, loss }: Score) => ({ accuracy, ...(f1 === undefined ? {} : { f1 }), loss });

@@ -1,53 +1,55 @@
 import Type from 'typebox';
 import type { Static } from 'typebox';
+import { RefusalCount, Status } from '../../crds/schema/status.ts';
 import { REFUSAL_REASONS } from '../transport/refusal.ts';
 
-const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const orNull = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 
-const Score = Type.Object({ accuracy: orNull(Type.Number({ minimum: 0, maximum: 1 })), loss: Type.Number() });
+/** The fields of the status, each of them given: what is told must fit what the API server takes. */
+const status = Type.Required(Status).properties;
+const evaluation = Type.Required(status.evaluation).properties;
+const cost = Type.Required(status.cost).properties;
+const savings = Type.Required(cost.savings).properties;
 
-const amount = Type.Number({ minimum: 0 });
-export const RoleCost = Type.Object({ cpuSeconds: amount, gpuSeconds: amount, tokens: amount, peakMemoryBytes: amount });
-const Saving = Type.Object({ here: amount, fullModel: amount, saved: Type.Number() });
+const { accuracy, f1, loss } = Type.Required(evaluation.base).properties;
+/** Older pods tell no F1, and most tasks have none. */
+const Score = Type.Object({ accuracy: orNull(accuracy), f1: Type.Optional(f1), loss });
 
-/** What a run has cost (RunCost in worker/events.ts). Sums are unbounded: clients' figures are in them. */
-export const RunCost = Type.Object({
-  server: RoleCost,
-  clients: RoleCost,
-  bytes: Type.Object({ bundle: amount, down: amount, up: amount }),
-  savings: Type.Object({ bytes: Saving, flops: Saving }),
+const RunCost = Type.Object({
+  server: Type.Required(cost.server),
+  clients: Type.Required(cost.clients),
+  bytes: Type.Required(cost.bytes),
+  savings: Type.Object({ bytes: Type.Required(savings.bytes), flops: Type.Required(savings.flops) }),
 });
+
+/** Of four digits, and without a leap second: a time that the API server takes. */
+const TIME = '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?Z$';
 
 /**
  * Where a job stands, as its server pod tells it through Redis and the operator mirrors it to the job's status. The operator checks it
- * against this schema before use: what comes from Redis is not trusted.
+ * against this schema before use: what comes from Redis is not trusted. It does not say who wrote it: what lies in Redis is the newest
+ * server pod's word, as each write is fenced there, and a claim in the message itself could be made by anybody.
  */
 export const JobProgress = Type.Object({
-  /** Fencing token of the server pod that wrote it: a later pod's is greater. */
-  fence: count,
-  /** Counts the writes of one server pod. */
-  sequence: count,
   /** ISO 8601, UTC. */
-  at: Type.String({ maxLength: 64 }),
-  phase: Type.Enum(['Preparing', 'Aligning', 'Training', 'Aggregating', 'Evaluating', 'Finished']),
+  at: Type.String({ maxLength: 64, pattern: TIME }),
+  phase: status.activity,
   /** Round under way, from 1; 0 before the first. */
-  round: count,
+  round: status.round,
   /** Last round that was finished; 0: none. */
-  finishedRounds: count,
-  rounds: count,
+  finishedRounds: status.round,
+  rounds: status.rounds,
   /** Of the round under way, or of the last. */
-  clients: Type.Object({ selected: count, reported: count, dropped: count, refused: count }),
+  clients: Type.Required(status.clients),
   /** Results refused since the job began, by reason. */
-  refusals: Type.Partial(Type.Record(Type.Enum([...REFUSAL_REASONS]), count)),
-  alignmentLoss: orNull(Type.Number()),
-  localLoss: orNull(Type.Number()),
+  refusals: Type.Partial(Type.Record(Type.Enum([...REFUSAL_REASONS]), RefusalCount)),
+  alignmentLoss: orNull(status.alignmentLoss),
+  localLoss: orNull(status.localLoss),
   /** Round after which it was made, and its scores. */
-  evaluation: orNull(Type.Object({ round: count, base: Score, adapEmu: Score, adapFu: Score })),
+  evaluation: orNull(Type.Object({ round: evaluation.round, base: Score, adapEmu: Score, adapFu: Score })),
   /** Of the finished rounds; null before the first, or when rounds are among them whose cost was not measured. */
   cost: orNull(RunCost),
-  /** SHA-256 (hex) of the finished adapter; null until then. */
-  adapterSha256: orNull(Type.String({ pattern: '^[0-9a-f]{64}$' })),
+  adapterSha256: orNull(status.adapterSha256),
 });
 
 export type JobProgress = Static<typeof JobProgress>;

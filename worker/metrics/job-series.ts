@@ -3,7 +3,7 @@ import type { JobProgress } from '../cluster/progress.ts';
 import type { RunCost } from '../events.ts';
 import { REFUSAL_REASONS } from '../transport/refusal.ts';
 import { one } from './series.ts';
-import type { Series } from './series.ts';
+import type { Sample, Series } from './series.ts';
 
 /**
  * How a job stands, in numbers: the one list that the operator, the server pod and `fedbiot run` tell alike, each of what it knows. What is
@@ -31,6 +31,8 @@ export interface JobFacts {
 
 interface Score {
   readonly accuracy: number | null;
+  /** Absent for a task without partial credit. */
+  readonly f1?: number;
   readonly loss: number | null;
 }
 
@@ -143,12 +145,14 @@ export const STANDING_SERIES: readonly Series<JobStanding>[] = [
     help: 'Accuracy of the last evaluation, from 0 to 1; none before the first, and for a task that has no accuracy.',
     kind: 'gauge',
     labels: ['model', 'task'],
-    samples: ({ task, evaluation }) =>
-      evaluation === null
-        ? []
-        : ([['base', evaluation.base], ['adap_emu', evaluation.adapEmu], ['adap_fu', evaluation.adapFu]] as const).flatMap(([model, { accuracy }]) =>
-            accuracy === null ? [] : [{ labels: { model, task }, value: accuracy }],
-          ),
+    samples: (job) => ofModels(job, ({ accuracy }) => accuracy),
+  },
+  {
+    name: 'fedbiot_f1_ratio',
+    help: 'Mean word overlap with the best accepted answer in the last evaluation, from 0 to 1; none before the first, and for a task without partial credit.',
+    kind: 'gauge',
+    labels: ['model', 'task'],
+    samples: (job) => ofModels(job, ({ f1 }) => f1 ?? null),
   },
   {
     name: 'fedbiot_loss',
@@ -192,3 +196,13 @@ export const STANDING_SERIES: readonly Series<JobStanding>[] = [
     samples: ({ tokens }) => (tokens === null ? [] : (['server', 'client'] as const).map((role) => ({ labels: { role }, value: tokens[role] }))),
   },
 ];
+
+/** One figure of each model's score, where it has it. */
+function ofModels({ task, evaluation }: JobStanding, figure: (score: Score) => number | null): Sample[] {
+  if (evaluation === null) return [];
+  const models = [['base', evaluation.base], ['adap_emu', evaluation.adapEmu], ['adap_fu', evaluation.adapFu]] as const;
+  return models.flatMap(([model, score]) => {
+    const value = figure(score);
+    return value === null ? [] : [{ labels: { model, task }, value }];
+  });
+}

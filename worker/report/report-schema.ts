@@ -1,6 +1,5 @@
 import { Compile } from 'typebox/compile';
 import Type from 'typebox';
-import { RoleCost, RunCost } from '../cluster/progress.ts';
 import type { RunReport, StepEvent } from '../events.ts';
 
 const count = Type.Integer({ minimum: 0 });
@@ -9,6 +8,14 @@ const score = Type.Object({ accuracy: Type.Union([Type.Number(), Type.Null()]), 
 const evaluation = Type.Object({ base: score, adapEmu: score, adapFu: score });
 
 const amount = Type.Number({ minimum: 0 });
+const RoleCost = Type.Object({ cpuSeconds: amount, gpuSeconds: amount, tokens: amount, peakMemoryBytes: amount });
+const Saving = Type.Object({ here: amount, fullModel: amount, saved: Type.Number() });
+const RunCost = Type.Object({
+  server: RoleCost,
+  clients: RoleCost,
+  bytes: Type.Object({ bundle: amount, down: amount, up: amount }),
+  savings: Type.Object({ bytes: Saving, flops: Saving }),
+});
 
 const round = Type.Object({
   round: count,

@@ -1,6 +1,6 @@
 import { graph } from '../panels.ts';
 import type { Look } from '../panels.ts';
-import { accuracyOf, notOfClientPods, perJob, told } from '../query.ts';
+import { notOfClientPods, perJob, scoresOf, told } from '../query.ts';
 
 const MODELS: readonly Look[] = [
   { name: /base/, color: 'gray', dashed: true },
@@ -11,16 +11,16 @@ const MODELS: readonly Look[] = [
 export const learning = [
   graph({
     title: 'Accuracy by round',
-    description: 'In each evaluation: of the model as it was given (base), of emulator + adapter (AdapEmu: what clients have) and of full model + adapter (AdapFu: what the server gains). A vertical line is the end of a round.',
+    description: 'In each evaluation: of the model as it was given (base), of emulator + adapter (AdapEmu: what clients have) and of full model + adapter (AdapFu: what the server gains); and F1, the mean word overlap with the best accepted answer, where the task has it. A vertical line is the end of a round.',
     unit: 'percentunit',
     min: 0,
     width: 12,
     height: 9,
     looks: MODELS,
     queries: [
-      { expr: accuracyOf('base'), legend: '{{job}} base' },
-      { expr: accuracyOf('adap_emu'), legend: '{{job}} AdapEmu' },
-      { expr: accuracyOf('adap_fu'), legend: '{{job}} AdapFu' },
+      { expr: scoresOf('base'), legend: '{{job}} base {{score}}' },
+      { expr: scoresOf('adap_emu'), legend: '{{job}} AdapEmu {{score}}' },
+      { expr: scoresOf('adap_fu'), legend: '{{job}} AdapFu {{score}}' },
     ],
   }),
   graph({

@@ -21,7 +21,6 @@ export class RedisProgress {
   readonly #keys: JobKeys;
   readonly #fence: Fence;
   readonly #job: string;
-  #sequence = 0;
 
   /** @param job its `namespace/name` */
   constructor(redis: RedisConnection, keys: JobKeys, fence: Fence, job: string) {
@@ -31,9 +30,8 @@ export class RedisProgress {
     this.#job = job;
   }
 
-  async write(progress: Omit<JobProgress, 'fence' | 'sequence'>): Promise<void> {
-    const whole: JobProgress = { ...progress, fence: this.#fence.token, sequence: ++this.#sequence };
-    await this.#set(this.#keys.progress, JSON.stringify(whole));
+  async write(progress: JobProgress): Promise<void> {
+    await this.#set(this.#keys.progress, JSON.stringify(progress));
     await this.#redis.publish(PROGRESS_CHANNEL, this.#job);
   }
 

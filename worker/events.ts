@@ -1,6 +1,6 @@
 /** What a run says while it goes: one line of metrics.jsonl, and the input of every progress display and report. */
 export type RunEvent =
-  | { event: 'run'; job: string; method: string; rounds: number; clients: number; resumedFromRound: number | null; plan: RunPlan }
+  | { event: 'run'; job: string; method: string; rounds: number; clients: number; resumedFromRound: number | null; plan: RunPlan; date?: string }
   | { event: 'phase'; phase: Phase; round: number; steps: number | null }
   | StepEvent
   | { event: 'client'; round: number; client: number; outcome: 'reported' | 'dropped'; reason?: string }
@@ -104,6 +104,8 @@ export interface RunReport {
   /** Who holds what: one entry a client; empty where the server does not know it, as on a cluster. */
   partition: { client: number; records: number; categories: Record<string, number> }[];
   plan: RunPlan;
+  /** The day that the model's chat template wrote into the data; absent where it asks for none. */
+  date?: string;
 }
 
 /** What `fedbiot plan` prints and a report repeats. Sizes in bytes. */

@@ -58,6 +58,13 @@ export const Data = object('Who learns from what.', {
     source('The server’s public records, for alignment and for layer selection by importance. Required where either happens.'),
   ),
   eval: Type.Optional(source('Held-out records both models are scored on. Without them nothing is evaluated.')),
+  date: Type.Optional(
+    string(
+      'The day that chat templates take for today, in those that write it into a conversation (`strftime_now`), as 2026-11-30. By default ' +
+        'the day the job was made or `fedbiot run` began, in UTC; it is kept for as long as the job lasts.',
+      { maxLength: 10, pattern: '^[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-9]))$' },
+    ),
+  ),
   shuffle: boolean('Whether batches are drawn in an order shuffled by the seed, or in the files’ order.', { default: true }),
   partition: Partition,
 });

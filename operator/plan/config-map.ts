@@ -1,5 +1,6 @@
 import { MUTABLE } from '../../crds/schema/lifecycle.ts';
 import { JOB_FILE } from '../../worker/cluster/pod.ts';
+import { dayOf } from '../../worker/cluster/day.ts';
 import type { JobObject, ObservedConfigMap, PlannedObject } from '../reconcile/ports.ts';
 import { namesOf } from './names.ts';
 import { metadataOf } from './owned.ts';
@@ -20,6 +21,9 @@ export function configMap(job: JobObject, observed: ObservedConfigMap | null): P
 }
 
 function manifestText({ apiVersion, kind, metadata, spec }: JobObject): string {
-  const frozen = Object.fromEntries(Object.entries(spec).filter(([field]) => !MUTABLE.includes(field)));
+  const { creationTimestamp } = metadata;
+  // Chat templates can ask for the day: the pods of a job, and those that replace them later, have one.
+  const dated = creationTimestamp === undefined ? spec : { ...spec, data: { date: dayOf(new Date(creationTimestamp)), ...spec.data } };
+  const frozen = Object.fromEntries(Object.entries(dated).filter(([field]) => !MUTABLE.includes(field)));
   return JSON.stringify({ apiVersion, kind, metadata: { name: metadata.name, namespace: metadata.namespace }, spec: frozen });
 }

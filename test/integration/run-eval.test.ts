@@ -40,6 +40,7 @@ const options = (change: Partial<EvaluateOptions>): EvaluateOptions => ({
   task: 'loss',
   limit: null,
   sequenceLength: null,
+  date: null,
   threads: 1,
   provider: 'cpu',
   onProgress: () => {},

@@ -41,9 +41,8 @@ export async function inRunDirectory(
   const directory = openRunDirectory(root, manifest, { resume: existsSync(root) });
   const metrics = new MetricsLog(directory.metrics);
   try {
-    const { identity } = directory;
     const { keep } = settings.checkpoint;
-    const checkpoints = new CheckpointStore(directory.checkpoints, { layouts, identity, keep, ...(write && { write }) });
+    const checkpoints = new CheckpointStore(directory.checkpoints, { layouts, origin: directory, keep, ...(write && { write }) });
     const warnings: string[] = [];
     const from = await checkpoints.load((message) => warnings.push(message));
     metrics.truncateTo(from?.metricsBytes ?? 0);

@@ -1,8 +1,9 @@
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { readRecords } from '../../worker/data/record-file.ts';
-import { interpretRecords } from '../../worker/data/record-format.ts';
+import { interpretRecords, unreadFields } from '../../worker/data/record-format.ts';
 import type { DataRecord } from '../../worker/data/record.ts';
+import { unusedWarning } from '../../worker/data/unused.ts';
 import { UserError } from '../../worker/errors.ts';
 
 const bytes = (...parts: (string | number[])[]) => Buffer.concat(parts.map((part) => Buffer.from(part as string)));
@@ -76,6 +77,7 @@ t.test('every format, told by its fields', async (t) => {
     kind: 'instruction', instruction, input, response, acceptedAnswers,
   });
   const messages = [{ role: 'user', content: 'q' }, { role: 'assistant', content: 'r' }];
+  const call = { role: 'assistant', tool_calls: [{ function: { name: 'add' } }] };
   const cases: [string, Record<string, unknown>, object][] = [
     ['Alpaca', { instruction: 'i', input: 'c', output: 'r', category: 'k' }, instruction('i', 'c', 'r')],
     ['Alpaca', { instruction: 'i', output: '' }, instruction('i', '', '')],
@@ -83,7 +85,16 @@ t.test('every format, told by its fields', async (t) => {
     ['Dolly', { instruction: 'i', context: 'c', response: 'r', category: 'k' }, instruction('i', 'c', 'r')],
     ['GSM8K', { question: 'q', answer: '1+1=2\n#### 2' }, instruction('q', '', '1+1=2\n#### 2')],
     ['QuestionAnswer', { id: 7, question: 'q', answers: ['r', 's'] }, instruction('q', '', 'r', ['r', 's'])],
-    ['Chat', { messages }, { kind: 'chat', messages }],
+    ['Chat', { messages }, { kind: 'chat', conversation: { messages }, targets: [1] }],
+    [
+      'Chat',
+      { messages: [...messages, call, { role: 'tool', content: '5', name: 'add' }], tools: [{}], documents: null, chat_template_kwargs: { a: 1 } },
+      {
+        kind: 'chat',
+        conversation: { messages: [...messages, { ...call, content: null }, { role: 'tool', content: '5', name: 'add' }], tools: [{}], variables: { a: 1 } },
+        targets: [1, 2],
+      },
+    ],
     ['Tokenized', { input_ids: [1, 2, 3], labels: [-100, 2, 3] }, { kind: 'tokenized', inputIds: [1, 2, 3], labels: [-100, 2, 3] }],
   ];
   for (const [format, fields, wanted] of cases) {
@@ -113,6 +124,11 @@ t.test('records that do not fit are refused with file, line and field', async (t
     ['message not an object', 'Chat', [{ messages: ['x'] }], /the field 'messages\[0\]\.role' is missing/],
     ['no assistant', 'Chat', [{ messages: [user, user] }], /no message with role 'assistant'/],
     ['assistant first only', 'Chat', [{ messages: [{ role: 'assistant', content: 'x' }, user] }], /no message with role 'assistant'/],
+    ['no content', 'Chat', [{ messages: [user, { role: 'assistant', content: null, tool_calls: null }] }], /the field 'messages\[1\]\.content' is null, not a text/],
+    ['content in parts', 'Chat', [{ messages: [user, { role: 'assistant', content: [{ type: 'text', text: 'x' }] }] }], /'messages\[1\]\.content' is a list, not a text/],
+    ['tools in a text', 'Chat', [{ messages: [user, { role: 'assistant', content: 'x' }], tools: '[]' }], /the field 'tools' is of type string, not a list/],
+    ['variables in a list', 'Chat', [{ messages: [user, { role: 'assistant', content: 'x' }], chat_template_kwargs: [] }], /'chat_template_kwargs' is a list, not an object/],
+    ['padding', 'Tokenized', [{ input_ids: [1, 2], labels: [1, -100], attention_mask: [1, 0] }], /'attention_mask' hides tokens/],
     ['no ids', 'Tokenized', [{ input_ids: [], labels: [] }], /the field 'input_ids' is empty/],
     ['lengths differ', 'Tokenized', [{ input_ids: [1, 2], labels: [1] }], /2 input_ids but 1 labels/],
     ['a fraction', 'Tokenized', [{ input_ids: [1.5], labels: [1] }], /'input_ids\[0\]' is 1\.5, not a token id/],
@@ -124,4 +140,15 @@ t.test('records that do not fit are refused with file, line and field', async (t
   for (const [name, format, records, message] of cases) {
     t.throws(() => read(format, ...records), { constructor: UserError, message }, name);
   }
+});
+
+t.test('fields that a format does not read are counted', async (t) => {
+  const counted = (format: Parameters<typeof unreadFields>[1], ...records: Record<string, unknown>[]) =>
+    [...unreadFields(records.map((fields, i) => record(fields, i + 1)), format)];
+  t.same(counted('Alpaca', { instruction: 'i', input: 'c', output: 'o', text: 't', id: 0 }, { instruction: 'i', output: 'o', text: '', id: 1 }), [['text', 1], ['id', 2]]);
+  t.same(counted('Chat', { messages: [], tools: [], documents: [], chat_template_kwargs: {}, prompt: 'p' }), [['prompt', 1]]);
+  t.same(counted('Dolly', { instruction: 'i', context: 'c', response: 'r' }), []);
+  t.same(counted('Tokenized', { input_ids: [1], labels: [1], attention_mask: [1], token_type_ids: [0] }), [['token_type_ids', 1]]);
+  t.match(unusedWarning(new Map([['text', 3], ['id', 4]]), 4), 'what is not used of 4 records: text (in 3), id (in 4)');
+  t.match(unusedWarning(new Map(Array.from({ length: 5000 }, (_, i) => [`f${i}`, 1])), 4), /f11 \(in 1\), and 4988 more$/);
 });

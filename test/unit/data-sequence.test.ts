@@ -4,6 +4,7 @@ import { interpretRecords } from '../../worker/data/record-format.ts';
 import { encodeExamples, encodePrompt, sequenceOf } from '../../worker/data/sequence.ts';
 import { alpacaPrompt, applyTemplate, type Example, type TextExample } from '../../worker/data/template.ts';
 import { UserError } from '../../worker/errors.ts';
+import type { Conversation } from '../../worker/model/chat-template.ts';
 import { loadTokenizer, type Tokenizer } from '../../worker/model/tokenizer.ts';
 
 const family = (name: string) => loadTokenizer(fileURLToPath(new URL(`../fixtures/tokenizers/${name}`, import.meta.url)));
@@ -17,7 +18,7 @@ const recordsOf = (...fields: Record<string, unknown>[]) =>
 const chat: Tokenizer = {
   ...gpt2,
   hasChatTemplate: true,
-  applyChatTemplate: (messages, { addGenerationPrompt }) =>
+  applyChatTemplate: ({ messages }, { addGenerationPrompt }) =>
     messages.map(({ role, content }) => `[${role}]${content};`).join('') + (addGenerationPrompt ? '[assistant]' : ''),
 };
 
@@ -69,7 +70,7 @@ t.test('what a template cannot hold is refused', async (t) => {
     message: /^d\.jsonl:1: the template Alpaca has no place for a conversation of user, assistant, user, assistant/,
   });
   t.throws(() => applyTemplate(turns, 'Chat', gpt2), { constructor: UserError, message: /has no chat template/ });
-  const fickle = { ...chat, applyChatTemplate: (messages: readonly unknown[]) => `${messages.length}:` };
+  const fickle = { ...chat, applyChatTemplate: ({ messages }: Conversation) => `${messages.length}:` };
   t.throws(() => applyTemplate(turns, 'Chat', fickle), { constructor: UserError, message: /writes the prompt of a response otherwise/ });
 });
 
@@ -84,7 +85,7 @@ const labelledText = (labels: Int32Array, tokenizer: Tokenizer) => {
   return runs.map((run) => tokenizer.decode(run));
 };
 
-t.test('prompt and response are tokenised together, and the prompt alone says how many labels are masked', async (t) => {
+t.test('where no token spans the end of the prompt, the tokens are those of the whole text', async (t) => {
   for (const [name, tokenizer] of [['gpt2', gpt2], ['llama3, which begins a text with a token', llama3]] as const) {
     const example = textOf(applyTemplate(recordsOf({ question: 'How many?', answer: 'Täglich 3 🙂\n#### 3' }), 'Alpaca', tokenizer));
     const { sequences, kept, cutAway, truncated } = encodeExamples([example], tokenizer, 4096);
@@ -99,13 +100,60 @@ t.test('prompt and response are tokenised together, and the prompt alone says ho
   }
 });
 
-t.test('a prompt whose last token merges with the response is masked by its own count of tokens', async (t) => {
-  const example = textOf(applyTemplate(recordsOf({ instruction: 'th', output: 'e quick brown fox' }), 'None', gpt2));
-  const apart = [...gpt2.encode(example.prompt), ...gpt2.encode(example.completion)];
-  const together = gpt2.encode(example.prompt + example.completion);
-  t.ok(together.length < apart.length, 'the pair merges');
-  const { sequences } = encodeExamples([example], gpt2, 99);
-  t.same([...sequences[0]!.labels], together.map((id, at) => (at < gpt2.encode(example.prompt).length ? -100 : id)));
+/** Tokenizers that join what stands before and after a prompt's end, or put a space before every text. */
+const families = ['gpt2', 'llama2', 'llama3', 'mistral', 'qwen2', 'smollm2', 'prefix-space', 'metaspace-split', 'digits'];
+
+for (const name of families) {
+  t.test(`${name}: every token of a response is learned, and generation starts from what stands before it in training`, async (t) => {
+    const tokenizer = await family(name);
+    const pairs = [['th', 'e quick brown fox'], ['Say it:', '-7'], ['So:', '://x'], ['a ', 'b'], ['12', '34'], ['x', '\ny'], ['', 'yes'], ['end\n', '\nyes']] as const;
+    let spanned = 0;
+    for (const [instruction, output] of pairs) {
+      const example = textOf(applyTemplate(recordsOf({ instruction, output }), 'None', tokenizer));
+      const [sequence] = encodeExamples([example], tokenizer, 99).sequences;
+      const [ids, labels] = [[...(sequence?.inputIds ?? [])], [...(sequence?.labels ?? [])]];
+      const prompt = encodePrompt(example, tokenizer);
+      t.same(prompt, tokenizer.encode(instruction), 'generation starts from the tokens of the prompt alone');
+      t.same(ids.slice(0, prompt.length), prompt, 'as does training');
+      t.same(labels, ids.map((id, at) => (at < prompt.length ? -100 : id)), 'all that follows is learned, and nothing else');
+      const whole = tokenizer.encode(example.prompt + example.completion);
+      if (String(whole.slice(0, prompt.length)) !== String(prompt)) spanned++;
+      t.equal(tokenizer.decode(ids), tokenizer.decode(whole), `the text is the same: ${JSON.stringify(instruction + output)}`);
+    }
+    t.comment(`a token spanned the end of ${spanned} of ${pairs.length} prompts`);
+  });
+}
+
+t.test('no token spans the beginning or the end of an earlier response either', async (t) => {
+  const tight: Tokenizer = {
+    ...chat,
+    applyChatTemplate: ({ messages }) => messages.map(({ content }) => `${content}t`).join(''),
+  };
+  const conversation = recordsOf({
+    messages: [['user', 'q'], ['assistant', 'he'], ['user', 'h'], ['assistant', 'he quick']].map(([role, content]) => ({ role, content })),
+  });
+  const [sequence] = encodeExamples(applyTemplate(conversation, 'Chat', tight), tight, 99).sequences;
+  t.equal(tight.decode(sequence?.inputIds ?? []), ['qt', 'het', 'ht', 'he quickt'].join(''));
+  t.same(labelledText(sequence?.labels ?? new Int32Array(), tight), ['het', 'he quickt']);
+  t.not(String([...(sequence?.inputIds ?? [])]), String(tight.encode(['qt', 'het', 'ht', 'he quickt'].join(''))), 'tokens of the whole text span the borders');
+});
+
+t.test('turns of weight 0 are read and not learned', async (t) => {
+  const turn = (role: string, content: string, weight?: number) => ({ role, content, ...(weight === undefined ? {} : { weight }) });
+  const labelled = (...messages: object[]) => {
+    const { sequences } = encodeExamples(applyTemplate(recordsOf({ messages }), 'Chat', chat), chat, 999);
+    return { text: chat.decode(sequences[0]!.inputIds), learned: labelledText(sequences[0]!.labels, chat) };
+  };
+  t.same(labelled(turn('user', 'one'), turn('assistant', 'nine', 0), turn('user', 'three'), turn('assistant', 'four', 1)), {
+    text: '[user]one;[assistant]nine;[user]three;[assistant]four;',
+    learned: ['four;'],
+  });
+  t.same(labelled(turn('user', 'one'), turn('assistant', 'two'), turn('user', 'three'), turn('assistant', 'nine', 0)), {
+    text: '[user]one;[assistant]two;',
+    learned: ['two;'],
+  });
+  t.throws(() => labelled(turn('user', 'one'), turn('assistant', 'nine', 0)), { constructor: UserError, message: /every response has weight 0/ });
+  t.throws(() => labelled(turn('user', 'one'), turn('assistant', 'nine', 0.5)), { constructor: UserError, message: /'messages\[1\]\.weight' is 0\.5, not 0 or 1/ });
 });
 
 t.test('every turn of the assistant carries loss, unless the template rewrites it', async (t) => {
@@ -121,7 +169,7 @@ t.test('every turn of the assistant carries loss, unless the template rewrites i
   // As templates of reasoning models do with the thoughts of turns before the last question.
   const forgetful: Tokenizer = {
     ...chat,
-    applyChatTemplate: (messages, { addGenerationPrompt }) => {
+    applyChatTemplate: ({ messages }, { addGenerationPrompt }) => {
       const question = messages.findLastIndex(({ role }) => role === 'user');
       const turns = messages.map(({ role, content }, at) => `[${role}]${role === 'assistant' && at < question ? '…' : content};`);
       return turns.join('') + (addGenerationPrompt ? '[assistant]' : '');

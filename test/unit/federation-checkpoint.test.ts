@@ -10,7 +10,7 @@ import { begin } from '../../worker/federation/state.ts';
 import { initialLora, layouts, settings } from '../support/quadratic-federation.ts';
 import { digest, metricsOf, runQuadratic } from '../support/quadratic-run.ts';
 
-const identity = 'identity';
+const origin = { identity: 'identity', date: null };
 
 /** The end of round `round`: its number is in the metrics' length, too. */
 function endOf(round: number): SavedProgress {
@@ -31,7 +31,7 @@ const noWarning = (message: string) => {
 };
 
 function store(folder: string, options: Partial<ConstructorParameters<typeof CheckpointStore>[1]> = {}): CheckpointStore {
-  return new CheckpointStore(folder, { layouts, identity, keep: 2, ...options });
+  return new CheckpointStore(folder, { layouts, origin, keep: 2, ...options });
 }
 
 const names = (folder: string) => readdirSync(folder).sort();
@@ -100,7 +100,7 @@ t.test('when all are damaged, nothing is started over in silence', async (t) => 
 t.test('the checkpoint of another run is refused', async (t) => {
   const folder = join(t.testdir(), 'checkpoints');
   await store(folder).save(endOf(1));
-  await t.rejects(store(folder, { identity: 'other' }).load(noWarning), { name: 'UserError', message: /another job/ });
+  await t.rejects(store(folder, { origin: { identity: 'other', date: null } }).load(noWarning), { name: 'UserError', message: /another job/ });
   t.strictSame(names(folder), ['round-0001'], 'it is left alone');
 });
 

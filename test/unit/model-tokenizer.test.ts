@@ -103,7 +103,8 @@ t.test('named tokens are found in text even where tokenizer.json does not list t
 });
 
 t.test('chat templates', async (t) => {
-  const messages = [{ role: 'user', content: 'hi' }];
+  const hi = { messages: [{ role: 'user', content: 'hi' }] };
+  const asked = { addGenerationPrompt: true, date: null };
   const wanted = '<|user|>hi<|end|>\n<|assistant|>';
   const sources = {
     'chat_template.jinja': { 'chat_template.jinja': renderable },
@@ -114,14 +115,14 @@ t.test('chat templates', async (t) => {
   };
   for (const [name, files] of Object.entries(sources)) {
     const tokenizer = await loadTokenizer(await variant(t, files));
-    t.equal(tokenizer.applyChatTemplate(messages, { addGenerationPrompt: true }), wanted, name);
+    t.equal(tokenizer.applyChatTemplate(hi, asked), wanted, name);
     t.ok(tokenizer.hasChatTemplate);
   }
   const none = await loadTokenizer(join(fixtures, 'gpt2'));
   t.notOk(none.hasChatTemplate);
-  t.throws(() => none.applyChatTemplate(messages, { addGenerationPrompt: true }), /has no chat template/);
+  t.throws(() => none.applyChatTemplate(hi, asked), /has no chat template/);
   const strict = await loadTokenizer(await variant(t, { 'chat_template.jinja': "{{ raise_exception('roles must alternate') }}" }));
-  t.throws(() => strict.applyChatTemplate(messages, { addGenerationPrompt: true }), /refuses the messages: roles must alternate/);
+  t.throws(() => strict.applyChatTemplate(hi, asked), /refuses the messages: roles must alternate/);
   await t.rejects(loadTokenizer(await variant(t, { 'chat_template.jinja': '{% if %}' })), /cannot be parsed/);
 });
 

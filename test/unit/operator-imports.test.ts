@@ -7,6 +7,7 @@ t.test('the operator loads nothing that computes: its image has no engine', asyn
   t.strictSame(
     files.filter((file) => file.startsWith('worker/')),
     [
+      'worker/cluster/day.ts',
       'worker/cluster/pod.ts',
       'worker/cluster/progress.ts',
       'worker/cluster/redis-keys.ts',

@@ -124,6 +124,17 @@ t.test('the manifest that pods read has every default, and nothing that may chan
   t.strictSame(parseManifest(text, JOB_FILE).spec, jobObject().spec);
 });
 
+t.test('the pods of a job have one day: that on which it was made, in UTC, unless the job says another', async (t) => {
+  const dateOf = (data: object, creationTimestamp: string) => {
+    const job = jobObject({ data: { train: { uri: 't' }, public: { uri: 'p' }, ...data } });
+    const text = configMap({ ...job, metadata: { ...job.metadata, creationTimestamp } }, null).data?.[JOB_FILE] ?? '';
+    return parseManifest(text, JOB_FILE).spec.data.date;
+  };
+  t.equal(dateOf({}, '2026-03-07T23:59:59Z'), '2026-03-07');
+  t.equal(dateOf({}, '2026-03-07T23:59:59-05:00'), '2026-03-08');
+  t.equal(dateOf({ date: '2020-02-29' }, '2026-03-07T23:59:59Z'), '2020-02-29');
+});
+
 t.test('names fit where they go, at both ends', async (t) => {
   for (const name of ['a', 'a'.repeat(52), '0'.repeat(52), '7']) {
     const names = namesOf(name);

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Provider } from '../engine/provider.ts';
+import { isDay } from '../cluster/day.ts';
 
 const PROVIDERS: readonly [Provider, ...Provider[]] = ['cpu', 'cuda'];
 
@@ -21,4 +22,10 @@ export function portNumber(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || value > 65_535) throw new InvalidArgumentError('It must be a port, from 0 to 65535.');
   return value;
+}
+
+/** Parses an option's value as a day of the calendar. */
+export function day(text: string): string {
+  if (!isDay(text)) throw new InvalidArgumentError('It must be a day, as 2026-11-30.');
+  return text;
 }

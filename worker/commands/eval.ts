@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { EvaluateOptions } from '../run/evaluate-model.ts';
-import { positiveInteger, providerOption } from './arguments.ts';
+import { day, positiveInteger, providerOption } from './arguments.ts';
 
 interface Flags
   extends Pick<EvaluateOptions, 'model' | 'data' | 'task' | 'batchSize' | 'maxNewTokens' | 'format' | 'template' | 'provider'> {
   adapter?: string;
   limit?: number;
   sequenceLength?: number;
+  date?: string;
   threads?: number;
   json?: boolean;
 }
@@ -33,11 +34,12 @@ export function register(program: Command): void {
     .addOption(new Option('--format <name>', 'what a record looks like').choices(choices.format).default(defaults.format))
     .addOption(new Option('--template <name>', 'how a record becomes text').choices(choices.template).default(defaults.template))
     .option('--sequence-length <n>', 'cut longer sequences, in tokens (default: what the model takes)', positiveInteger)
+    .option('--date <day>', 'what a chat template takes for today, as 2026-11-30 (default: today, in UTC)', day)
     .option('--batch-size <n>', 'answers generated at once', positiveInteger, defaults.batchSize)
     .option('--max-new-tokens <n>', 'longest answer to generate, in tokens', positiveInteger, defaults.maxNewTokens)
     .option('--threads <n>', 'threads that compute (default: all cores)', positiveInteger)
     .addOption(providerOption())
-    .option('--json', 'print {n, tokens, loss, accuracy?, f1?} as JSON')
+    .option('--json', 'print {n, tokens, loss, accuracy?, f1?, date?} as JSON')
     .addHelpText(
       'after',
       `
@@ -54,7 +56,7 @@ Examples:
     .action(evalCommand);
 }
 
-async function evalCommand({ adapter, limit, sequenceLength, threads, json = false, ...rest }: Flags): Promise<void> {
+async function evalCommand({ adapter, limit, sequenceLength, date, threads, json = false, ...rest }: Flags): Promise<void> {
   const [{ evaluateModel }, { formatCount, formatLoss, formatPercent, printable }] = await Promise.all([
     import('../run/evaluate-model.ts'),
     import('../report/format.ts'),
@@ -66,6 +68,7 @@ async function evalCommand({ adapter, limit, sequenceLength, threads, json = fal
     adapter: adapter ?? null,
     limit: limit ?? null,
     sequenceLength: sequenceLength ?? null,
+    date: date ?? null,
     threads: threads ?? null,
     onWarning: (message) => stderr.write(`warning: ${printable(message)}\n`),
     onProgress: (done: number, total: number) => {
@@ -79,7 +82,8 @@ async function evalCommand({ adapter, limit, sequenceLength, threads, json = fal
   }
   const accuracy = result.accuracy === undefined ? '' : `accuracy ${formatPercent(result.accuracy)}  `;
   const f1 = result.f1 === undefined ? '' : `F1 ${formatPercent(result.f1)}  `;
+  const told = result.date === undefined ? '' : `, on the day ${result.date}`;
   stdout.write(
-    `${accuracy}${f1}loss ${formatLoss(result.loss)}  (${formatCount(result.n)} records, ${formatCount(result.tokens)} labelled tokens)\n`,
+    `${accuracy}${f1}loss ${formatLoss(result.loss)}  (${formatCount(result.n)} records, ${formatCount(result.tokens)} labelled tokens${told})\n`,
   );
 }

@@ -4,19 +4,20 @@ import { type DataRecord, recordError, type RecordOrigin } from './record.ts';
 
 export type KnownFormat = Exclude<DataSource['format'], 'Auto'>;
 
-/** A way to write records: the fields that tell it, and how one is read. */
+/** A way to write records: the fields that tell it, those that it may have besides, and how one is read. */
 interface Format {
   readonly name: KnownFormat;
   readonly fields: readonly string[];
+  readonly optional?: readonly string[];
   read(at: RecordOrigin): DataRecord;
 }
 
 /** Auto takes the first whose fields a record has. */
 const formats: readonly Format[] = [
-  { name: 'Tokenized', fields: ['input_ids', 'labels'], read: readTokenized },
-  { name: 'Chat', fields: ['messages'], read: readChat },
-  { name: 'Alpaca', fields: ['instruction', 'output'], read: (at) => readInstruction(at, 'input', 'output') },
-  { name: 'Dolly', fields: ['instruction', 'response'], read: (at) => readInstruction(at, 'context', 'response') },
+  { name: 'Tokenized', fields: ['input_ids', 'labels'], optional: ['attention_mask'], read: readTokenized },
+  { name: 'Chat', fields: ['messages'], optional: ['tools', 'documents', 'chat_template_kwargs'], read: readChat },
+  { name: 'Alpaca', fields: ['instruction', 'output'], optional: ['input'], read: (at) => readInstruction(at, 'input', 'output') },
+  { name: 'Dolly', fields: ['instruction', 'response'], optional: ['context'], read: (at) => readInstruction(at, 'context', 'response') },
   { name: 'QuestionAnswer', fields: ['question', 'answers'], read: readQuestionAnswer },
   { name: 'GSM8K', fields: ['question', 'answer'], read: readGsm8k },
 ];
@@ -54,4 +55,17 @@ function refuseWrapped(origins: readonly RecordOrigin[]): void {
   if (key === undefined) return;
   const filter = /^\w+$/.test(key) ? `.${key}[]` : `.[${JSON.stringify(key)}][]`;
   throw recordError(only, `the records stand under the key ${JSON.stringify(key)} of one object`, `Take them out of it: jq -c '${filter}' FILE > data.jsonl.`);
+}
+
+/** Fields of records that the format does not read, each with the number of records that say something in it. */
+export function unreadFields(records: readonly RecordOrigin[], name: KnownFormat): Map<string, number> {
+  const format = formats.find((known) => known.name === name);
+  const read = new Set([...(format?.fields ?? []), ...(format?.optional ?? [])]);
+  const counts = new Map<string, number>();
+  for (const { fields } of records) {
+    for (const [field, value] of Object.entries(fields)) {
+      if (!read.has(field) && value !== null && value !== '') counts.set(field, (counts.get(field) ?? 0) + 1);
+    }
+  }
+  return counts;
 }

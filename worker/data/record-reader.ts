@@ -1,4 +1,4 @@
-import type { ChatMessage } from '../model/chat-template.ts';
+import type { ChatMessage, Conversation } from '../model/chat-template.ts';
 import {
   type ChatRecord,
   type InstructionRecord,
@@ -32,15 +32,45 @@ export function readQuestionAnswer(at: RecordOrigin): InstructionRecord {
   return { ...at, kind: 'instruction', instruction, input: '', response, acceptedAnswers };
 }
 
-/** A conversation: `messages` of {role, content}, with at least one by the assistant after the first. */
+/**
+ * A conversation: `messages` of {role, content, …}, with at least one to learn: by the assistant, after another, and not of weight 0.
+ * The fields of messages, `tools`, `documents` and what `chat_template_kwargs` holds are the template's.
+ */
 export function readChat(at: RecordOrigin): ChatRecord {
-  const messages = listField(at, 'messages').map((message, i): ChatMessage => {
-    const fields = typeof message === 'object' && message !== null ? Object.entries(message) : [];
-    const member = (name: string) => text(at, `messages[${i}].${name}`, fields.find(([key]) => key === name)?.[1]);
-    return { role: member('role'), content: member('content') };
-  });
-  if (messages.findLastIndex(({ role }) => role === 'assistant') >= 1) return { ...at, kind: 'chat', messages };
-  throw recordError(at, "no message with role 'assistant' follows another, so there is no response to learn");
+  const read = listField(at, 'messages').map((message, i) => readMessage(at, `messages[${i}]`, message));
+  const answers = read.flatMap(({ message: { role } }, i) => (role === 'assistant' && i > 0 ? [i] : []));
+  if (answers.length === 0) throw recordError(at, "no message with role 'assistant' follows another, so there is no response to learn");
+  const targets = answers.filter((i) => read[i]?.weight !== 0);
+  if (targets.length === 0) {
+    throw recordError(at, 'every response has weight 0, so there is none to learn', 'Give one of them weight 1, or remove the record.');
+  }
+  const [tools, documents] = [optionalList(at, 'tools'), optionalList(at, 'documents')];
+  const variables = at.fields['chat_template_kwargs'] ?? undefined;
+  if (variables !== undefined && !isObject(variables)) throw wrongType(at, 'chat_template_kwargs', variables, 'an object');
+  const conversation: Conversation = {
+    messages: read.map(({ message }) => message),
+    ...(tools === undefined ? {} : { tools }),
+    ...(documents === undefined ? {} : { documents }),
+    ...(variables === undefined ? {} : { variables }),
+  };
+  return { ...at, kind: 'chat', conversation, targets };
+}
+
+/** @returns the message as the template gets it, and its weight in the loss, which only the assistant's have */
+function readMessage(at: RecordOrigin, name: string, value: unknown): { message: ChatMessage; weight: number } {
+  const { role: given, content: said, ...rest } = isObject(value) ? value : {};
+  const role = text(at, `${name}.role`, given);
+  // What calls a tool has often nothing else to say.
+  const isCall = [rest['tool_calls'], rest['function_call']].some((call) => call !== undefined && call !== null);
+  const content = isCall && (said === undefined || said === null) ? null : text(at, `${name}.content`, said);
+  if (role !== 'assistant') return { message: { ...rest, role, content }, weight: 0 };
+  const { weight = null, ...others } = rest;
+  if (weight === null || weight === 0 || weight === 1) return { message: { ...others, role, content }, weight: weight ?? 1 };
+  throw wrongType(at, `${name}.weight`, weight, '0 or 1');
+}
+
+function optionalList(at: RecordOrigin, name: string): readonly unknown[] | undefined {
+  return at.fields[name] === undefined || at.fields[name] === null ? undefined : listField(at, name);
 }
 
 /** Token ids and labels that are taken as they are; a label of -100 carries no loss. */
@@ -50,6 +80,10 @@ export function readTokenized(at: RecordOrigin): TokenizedRecord {
   if (inputIds.length === 0) throw recordError(at, "the field 'input_ids' is empty");
   if (labels.length !== inputIds.length) {
     throw recordError(at, `${inputIds.length} input_ids but ${labels.length} labels`, 'Give one label for each id: the id, or -100.');
+  }
+  const mask = at.fields['attention_mask'];
+  if (mask !== undefined && mask !== null && (!Array.isArray(mask) || mask.length !== inputIds.length || mask.some((bit) => bit !== 1))) {
+    throw recordError(at, "the field 'attention_mask' hides tokens", 'Leave padding out of the records: batches are padded here.');
   }
   const odd = labels.findIndex((label, i) => label !== -100 && label !== inputIds[i]);
   if (odd < 0) return { ...at, kind: 'tokenized', inputIds, labels };
@@ -86,6 +120,10 @@ function integers(at: RecordOrigin, field: string, least: number): number[] {
 function wrongType(at: RecordOrigin, field: string, value: unknown, expected: string) {
   if (value === undefined) return recordError(at, `the field '${field}' is missing`);
   return recordError(at, `the field '${field}' is ${describe(value)}, not ${expected}`);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function describe(value: unknown): string {

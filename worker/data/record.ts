@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts';
-import type { ChatMessage } from '../model/chat-template.ts';
+import type { Conversation } from '../model/chat-template.ts';
 
 /** Where a record stands, and all it says: a partition may split by any of its fields. */
 export interface RecordOrigin {
@@ -24,8 +24,9 @@ export interface InstructionRecord extends RecordOrigin {
 
 export interface ChatRecord extends RecordOrigin {
   readonly kind: 'chat';
-  /** At least one of the assistant's turns is among them. */
-  readonly messages: readonly ChatMessage[];
+  readonly conversation: Conversation;
+  /** Which messages are to be learned: turns of the assistant that follow another message, ascending, at least one. */
+  readonly targets: readonly number[];
 }
 
 export interface TokenizedRecord extends RecordOrigin {
@@ -38,4 +39,14 @@ export interface TokenizedRecord extends RecordOrigin {
 /** The error for a record that cannot be used, with its file and line. */
 export function recordError(at: { file: string; line: number }, what: string, hint?: string): UserError {
   return new UserError(`${at.file}:${at.line}: ${what}`, hint === undefined ? {} : { hint });
+}
+
+/** What is said of a record wherever it goes. */
+export function originOf({ file, line, fields }: RecordOrigin): RecordOrigin {
+  return { file, line, fields };
+}
+
+/** Two parts of a text; one that is empty leaves no separator. */
+export function withContext(first: string, separator: string, second: string): string {
+  return first === '' || second === '' ? first + second : first + separator + second;
 }

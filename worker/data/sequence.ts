@@ -28,8 +28,8 @@ export interface EncodedExamples {
 }
 
 /**
- * Encodes examples to at most `sequenceLength` tokens. Prompt and completion are tokenised together; as many labels are masked as
- * the prompt alone has tokens. Throws UserError when no example is left.
+ * Encodes examples to at most `sequenceLength` tokens. Every token of a response carries a label, and none of a prompt does.
+ * Throws UserError when no example is left.
  */
 export function encodeExamples(examples: readonly Example[], tokenizer: Tokenizer, sequenceLength: number): EncodedExamples {
   const sequences: Sequence[] = [];
@@ -59,9 +59,9 @@ export function sequenceOf(ids: readonly number[], labels: readonly number[]): S
   return { inputIds, labels: labelIds, id };
 }
 
-/** The tokens an evaluation starts to generate from. */
+/** The tokens an evaluation starts to generate from: those that stand before the completion in training. */
 export function encodePrompt(example: TextExample, tokenizer: Tokenizer): number[] {
-  return tokenizer.encode(example.prompt, { addSpecialTokens: example.addSpecialTokens });
+  return encodeParts(partsOf(example).slice(0, -1), tokenizer, example.addSpecialTokens).flat();
 }
 
 /** The first token is predicted from nothing, so a label on it is no target. */
@@ -70,13 +70,60 @@ function hasTarget({ labels }: Sequence): boolean {
 }
 
 function encodeText(example: TextExample, tokenizer: Tokenizer): { ids: number[]; labels: number[] } {
-  const { prompt, completion, addSpecialTokens } = example;
-  const ids = tokenizer.encode(prompt + completion, { addSpecialTokens });
-  const tokensBefore = (end: number) => tokenizer.encode(prompt.slice(0, end), { addSpecialTokens }).length;
-  const spans = example.earlierCompletions.map(({ start, end }) => [tokensBefore(start), tokensBefore(end)] as const);
-  const labelled = [...spans, [tokensBefore(prompt.length), ids.length] as const];
-  const labels = ids.map((id, at) => (labelled.some(([start, end]) => start <= at && at < end) ? id : ignoredLabel));
-  return { ids, labels };
+  const parts = partsOf(example);
+  const ids = encodeParts(parts, tokenizer, example.addSpecialTokens);
+  return { ids: ids.flat(), labels: ids.flatMap((part, i) => (parts[i]?.isLearned ? part : part.map(() => ignoredLabel))) };
+}
+
+interface TextPart {
+  readonly text: string;
+  readonly isLearned: boolean;
+}
+
+/** The text of an example, cut where what is learned begins and ends. The last part is the completion. */
+function partsOf({ prompt, completion, earlierCompletions }: TextExample): TextPart[] {
+  const parts: TextPart[] = [];
+  let at = 0;
+  for (const { start, end } of earlierCompletions) {
+    parts.push({ text: prompt.slice(at, start), isLearned: false }, { text: prompt.slice(start, end), isLearned: true });
+    at = end;
+  }
+  return [...parts, { text: prompt.slice(at), isLearned: false }, { text: completion, isLearned: true }];
+}
+
+/**
+ * Token ids of each part of a text. No token spans two parts: a part has the tokens that the whole text gives it, if those before it stay as
+ * they are, and else those that it has apart. So what comes before a response is in training what an evaluation starts from.
+ */
+function encodeParts(parts: readonly TextPart[], tokenizer: Tokenizer, addSpecialTokens: boolean): number[][] {
+  let text = '';
+  let before: readonly number[] = [];
+  return parts.map((part) => {
+    text += part.text;
+    const whole = tokenizer.encode(text, { addSpecialTokens });
+    const ids = startsWith(whole, before) ? whole.slice(before.length) : encodeApart(part.text, before, whole, tokenizer);
+    before = whole;
+    return ids;
+  });
+}
+
+/** Characters behind which a text is read to keep it from the space that some tokenizers put before every text. */
+const ANCHORS = ['\n', '.', '0'];
+
+/** Tokens of `part` that follow `before`, so that both together are the text of `whole`. */
+function encodeApart(part: string, before: readonly number[], whole: readonly number[], tokenizer: Tokenizer): number[] {
+  const encode = (text: string) => tokenizer.encode(text, { addSpecialTokens: false });
+  const text = tokenizer.decode(whole);
+  const alone = encode(part);
+  const anchored = ANCHORS.flatMap((anchor) => {
+    const [first, both] = [encode(anchor), encode(anchor + part)];
+    return startsWith(both, first) ? [both.slice(first.length)] : [];
+  });
+  return [alone, ...anchored].find((ids) => tokenizer.decode([...before, ...ids]) === text) ?? alone;
+}
+
+function startsWith(ids: readonly number[], first: readonly number[]): boolean {
+  return first.every((id, at) => ids[at] === id);
 }
 
 function tokenized(example: TokenizedExample, tokenizer: Tokenizer): { ids: readonly number[]; labels: readonly number[] } {

@@ -1,7 +1,15 @@
 import type { DataSource } from '../../crds/types.ts';
-import type { ChatMessage } from '../model/chat-template.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
-import { type ChatRecord, type DataRecord, type InstructionRecord, recordError, type RecordOrigin } from './record.ts';
+import { chatExample, extraFields } from './chat-example.ts';
+import {
+  type ChatRecord,
+  type DataRecord,
+  type InstructionRecord,
+  originOf,
+  recordError,
+  type RecordOrigin,
+  withContext,
+} from './record.ts';
 
 /** A record as text or as token ids, ready to be encoded. */
 export type Example = TextExample | TokenizedExample;
@@ -37,15 +45,30 @@ export function alpacaPrompt(instruction: string, input: string): string {
         `\n\n### Instruction:\n${instruction}\n\n### Input:\n${input}\n\n### Response:`;
 }
 
+/** Names of what records say and the text does not, each with the number of records. */
+export type UnusedCounts = Map<string, number>;
+
+export interface TemplateOptions {
+  /** What a chat template takes for today, as 2026-11-30; null, the default: it may not ask. */
+  readonly date?: string | null;
+  /** Counts what does not get into the text. */
+  readonly unused?: UnusedCounts;
+}
+
 /** Puts records into a prompt template. A tokenized record stays as it is. Throws UserError for one the template cannot hold. */
 export function applyTemplate(
   records: readonly DataRecord[],
   template: DataSource['template'],
   tokenizer: Pick<Tokenizer, 'eosToken' | 'applyChatTemplate'>,
+  { date = null, unused = new Map() }: TemplateOptions = {},
 ): Example[] {
+  const count = (name: string) => void unused.set(name, (unused.get(name) ?? 0) + 1);
   return records.map((record) => {
     if (record.kind === 'tokenized') return record;
-    if (template === 'Chat') return chatExample(record, tokenizer);
+    if (template === 'Chat') {
+      return chatExample(record, (conversation, addGenerationPrompt) => tokenizer.applyChatTemplate(conversation, { addGenerationPrompt, date }), count);
+    }
+    if (record.kind === 'chat') for (const name of extraFields(record.conversation)) count(name);
     const { instruction, input, response, acceptedAnswers } = record.kind === 'chat' ? singleExchange(record, template) : record;
     return {
       ...originOf(record),
@@ -65,59 +88,13 @@ function singleExchange(
   record: ChatRecord,
   template: string,
 ): Pick<InstructionRecord, 'instruction' | 'input' | 'response' | 'acceptedAnswers'> {
-  const roles = record.messages.map(({ role }) => role).join(', ');
-  const [response, user, system] = record.messages.toReversed();
-  if ((roles === 'user, assistant' || roles === 'system, user, assistant') && user && response) {
-    const instruction = withContext(system?.content ?? '', '\n\n', user.content);
+  const { messages } = record.conversation;
+  const roles = messages.map(({ role }) => role).join(', ');
+  const [response, user, system] = messages.toReversed();
+  if ((roles === 'user, assistant' || roles === 'system, user, assistant') && typeof response?.content === 'string') {
+    const instruction = withContext(system?.content ?? '', '\n\n', user?.content ?? '');
     return { instruction, input: '', response: response.content, acceptedAnswers: [response.content] };
   }
-  throw recordError(record, `the template ${template} has no place for a conversation of ${roles}`, 'Set the template to Chat.');
-}
-
-/**
- * The conversation in the model's chat template. Training text ends with the assistant's last turn, and each of its turns carries
- * loss, from the template's opening of the turn to what the template closes it with.
- */
-function chatExample(record: ChatRecord | InstructionRecord, tokenizer: Pick<Tokenizer, 'applyChatTemplate'>): TextExample {
-  const messages = record.kind === 'chat' ? record.messages : instructionMessages(record);
-  const render = (count: number, addGenerationPrompt: boolean) =>
-    tokenizer.applyChatTemplate(messages.slice(0, count), { addGenerationPrompt });
-  const turns = messages.flatMap(({ role }, at) => (role === 'assistant' && at > 0 ? [at] : []));
-  const last = turns.pop() ?? messages.length - 1;
-  const text = render(last + 1, false);
-  const prompt = render(last, true);
-  if (!text.startsWith(prompt)) {
-    throw recordError(record, 'the chat template writes the prompt of a response otherwise than before the response itself');
-  }
-  // A template may shorten earlier turns (thoughts, say): such a turn stands in the text in another form and carries no loss.
-  const earlierCompletions = turns
-    .map((at) => ({ before: render(at, true), through: render(at + 1, false) }))
-    .filter(({ before, through }) => through.startsWith(before) && prompt.startsWith(through))
-    .map(({ before, through }) => ({ start: before.length, end: through.length }));
-  const response = messages[last]?.content ?? '';
-  return {
-    ...originOf(record),
-    kind: 'text',
-    prompt,
-    completion: text.slice(prompt.length),
-    earlierCompletions,
-    addSpecialTokens: false,
-    response,
-    acceptedAnswers: record.kind === 'chat' ? [response] : record.acceptedAnswers,
-  };
-}
-
-function instructionMessages({ instruction, input, response }: InstructionRecord): ChatMessage[] {
-  return [
-    { role: 'user', content: withContext(instruction, '\n\n', input) },
-    { role: 'assistant', content: response },
-  ];
-}
-
-function withContext(first: string, separator: string, second: string): string {
-  return first === '' || second === '' ? first + second : first + separator + second;
-}
-
-function originOf({ file, line, fields }: RecordOrigin): RecordOrigin {
-  return { file, line, fields };
+  const what = response?.content === null ? 'a call of a tool' : `a conversation of ${roles}`;
+  throw recordError(record, `the template ${template} has no place for ${what}`, 'Set the template to Chat.');
 }

@@ -6,7 +6,7 @@ import { Refused } from '../transport/refusal.ts';
 import type { LoraLayouts } from './contracts.ts';
 import { createFolder, removeUnfinished, writeDurably } from './durable-files.ts';
 import { CorruptCheckpoint, decodeProgress, encodeProgress } from './progress.ts';
-import type { Progress, SavedProgress } from './progress.ts';
+import type { Progress, RunOrigin, SavedProgress } from './progress.ts';
 
 /** Digests of the other files, in the form `sha256sum -c SHA256SUMS` reads. */
 const SUMS = 'SHA256SUMS';
@@ -18,13 +18,13 @@ const SUMS = 'SHA256SUMS';
 export class CheckpointStore {
   readonly #folder: string;
   readonly #layouts: LoraLayouts;
-  readonly #identity: string;
+  readonly #origin: RunOrigin;
   readonly #keep: number;
   readonly #write: (path: string, bytes: Uint8Array) => Promise<void>;
 
   /**
    * @param folder the run's checkpoints/
-   * @param options.identity SHA-256 of what the run is computed from; a checkpoint of another run is refused
+   * @param options.origin what the run is computed from; a checkpoint of another run is refused
    * @param options.keep checkpoints kept
    * @param options.write writes one file to the disk
    */
@@ -32,14 +32,14 @@ export class CheckpointStore {
     folder: string,
     options: {
       layouts: LoraLayouts;
-      identity: string;
+      origin: RunOrigin;
       keep: number;
       write?: (path: string, bytes: Uint8Array) => Promise<void>;
     },
   ) {
     this.#folder = folder;
     this.#layouts = options.layouts;
-    this.#identity = options.identity;
+    this.#origin = options.origin;
     this.#keep = options.keep;
     this.#write = options.write ?? writeDurably;
   }
@@ -51,7 +51,7 @@ export class CheckpointStore {
   async save(saved: SavedProgress): Promise<void> {
     await mkdir(this.#folder, { recursive: true });
     const names = await this.#names();
-    const files = encodeProgress(saved, this.#layouts, this.#identity);
+    const files = encodeProgress(saved, this.#layouts, this.#origin);
     files.set(SUMS, Buffer.from([...files].map(([name, bytes]) => `${sha256(bytes)}  ${name}\n`).join('')));
     const name = nameOf(saved.progress, names);
     await createFolder(join(this.#folder, name), files, this.#write);
@@ -90,7 +90,7 @@ export class CheckpointStore {
   }
 
   async #read(path: string): Promise<SavedProgress> {
-    return decodeProgress(await readFiles(path), this.#layouts, this.#identity);
+    return decodeProgress(await readFiles(path), this.#layouts, this.#origin.identity);
   }
 }
 

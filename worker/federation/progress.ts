@@ -34,6 +34,8 @@ const Saved = Type.Object({
   format: Type.Literal(1),
   /** SHA-256 (hex) of what the run is computed from. */
   identity: Type.String(),
+  /** The day that chat templates wrote into the data; absent where none asks for it. */
+  date: Type.Optional(Type.String()),
   metricsBytes: Count,
   refusals: Type.Partial(
     Type.Object({
@@ -64,13 +66,22 @@ const alignmentLayout = (parameters: number, moments: readonly number[]) =>
     ...moments.map((size, i) => ({ name: `moment.${i}`, shape: [size] })),
   ]);
 
+/** What a run is computed from. */
+export interface RunOrigin {
+  /** SHA-256 (hex) of all of it. */
+  readonly identity: string;
+  /** The day that chat templates wrote into its data; null where none asks for it. */
+  readonly date: string | null;
+}
+
 /** The files of a checkpoint: state.json, lora.safetensors and, within an alignment, align.safetensors. */
-export function encodeProgress({ progress, metricsBytes }: SavedProgress, layouts: LoraLayouts, identity: string): Map<string, Uint8Array> {
+export function encodeProgress({ progress, metricsBytes }: SavedProgress, layouts: LoraLayouts, { identity, date }: RunOrigin): Map<string, Uint8Array> {
   const { state, lora, alignment, refusals } = progress;
   const moments = alignment?.moments.map(({ length }) => length) ?? [];
   const saved: Static<typeof Saved> = {
     format: 1,
     identity,
+    ...(date === null ? {} : { date }),
     metricsBytes,
     refusals,
     alignment: alignment && { step: alignment.step, losses: [...alignment.losses], moments },
@@ -112,6 +123,11 @@ export function decodeProgress(files: ReadonlyMap<string, Uint8Array>, layouts: 
     alignment = { step, losses, parameters: parameters!, moments: rest };
   }
   return { metricsBytes, progress: { state, lora, alignment, refusals } };
+}
+
+/** The day in a checkpoint's state.json; null where it has none. */
+export function dateInCheckpoint(files: ReadonlyMap<string, Uint8Array>): string | null {
+  return parse(file(files, 'state.json')).date ?? null;
 }
 
 function file(files: ReadonlyMap<string, Uint8Array>, name: string): Uint8Array {

@@ -8,6 +8,7 @@ import { sha256 } from '../transport/package.ts';
 import { diskError } from './durable-files.ts';
 import { LOCK_FILE, lockFolder } from './folder-lock.ts';
 import type { FolderLock } from './folder-lock.ts';
+import type { RunOrigin } from './progress.ts';
 
 const Digests = Type.Record(Type.String(), Type.String());
 
@@ -16,6 +17,8 @@ const RunManifest = Type.Object({
   job: Type.String(),
   /** SHA-256 (hex) by name: `spec`, `model`, `data.train`, … All must be equal for a run to be gone on with. */
   sha256: Digests,
+  /** The day that chat templates wrote into the data; absent where none asks for it. */
+  date: Type.Optional(Type.String()),
   /** Of fedbiot, Node, onnxruntime-node, …: told, not compared. */
   versions: Digests,
 });
@@ -25,7 +28,10 @@ export type RunManifest = Static<typeof RunManifest>;
 const VOLUME_FOLDER = 'lost+found';
 
 /** The folder a run writes to, held by this process until `release`. */
-export interface RunDirectory extends RunPaths, FolderLock {}
+export interface RunDirectory extends RunPaths, RunOrigin, FolderLock {
+  /** What was found damaged in it. */
+  readonly warnings: readonly string[];
+}
 
 interface RunPaths {
   readonly root: string;
@@ -38,8 +44,6 @@ interface RunPaths {
   /** Results received in the round that is under way. */
   readonly received: string;
   readonly cache: string;
-  /** SHA-256 of the manifest's digests: checkpoints carry it. */
-  readonly identity: string;
 }
 
 /**
@@ -53,12 +57,13 @@ export function openRunDirectory(root: string, manifest: RunManifest, { resume, 
   if (resume && !existsSync(root)) {
     throw new UserError(`there is nothing to resume: ${root} does not exist`, { hint: 'Check --out, or leave --resume out to begin.' });
   }
-  const directory = describe(root, manifest);
+  const directory = { ...pathsIn(root), ...originOf(manifest) };
   try {
     mkdirSync(root, { recursive: true });
     const lock = lockFolder(root, { takeOver });
+    let warnings: string[];
     try {
-      checkContents(directory, manifest, resume);
+      warnings = checkContents(directory, manifest, resume);
       // First of all: a folder that holds anything else, and no manifest, is not a run's.
       writeManifest(directory.manifest, manifest);
       mkdirSync(directory.checkpoints, { recursive: true });
@@ -67,13 +72,13 @@ export function openRunDirectory(root: string, manifest: RunManifest, { resume, 
       lock.release();
       throw error;
     }
-    return { ...directory, ...lock };
+    return { ...directory, ...lock, warnings };
   } catch (error) {
     throw diskError(root, error);
   }
 }
 
-function describe(root: string, { sha256: digests }: RunManifest): RunPaths {
+function pathsIn(root: string): RunPaths {
   const checkpoints = join(root, 'checkpoints');
   return {
     root,
@@ -85,44 +90,95 @@ function describe(root: string, { sha256: digests }: RunManifest): RunPaths {
     checkpoints,
     received: join(checkpoints, 'received'),
     cache: join(root, 'cache'),
-    identity: sha256(Buffer.from(JSON.stringify(Object.entries(digests).sort(([a], [b]) => (a < b ? -1 : 1))))),
   };
 }
 
-function checkContents({ root, manifest: path, checkpoints }: RunPaths, wanted: RunManifest, resume: boolean): void {
-  if (!existsSync(path)) {
-    const stranger = readdirSync(root).find((name) => !name.startsWith(LOCK_FILE) && name !== VOLUME_FOLDER);
-    if (stranger === undefined) return;
-    throw new UserError(`${root} is not the folder of a run: it holds ${stranger}, and no manifest.json`, {
-      hint: 'Choose a new or empty --out folder.',
-    });
+function originOf({ sha256: digests, date }: RunManifest): RunOrigin {
+  const inputs = Object.entries(date === undefined ? digests : { ...digests, date }).sort(([a], [b]) => (a < b ? -1 : 1));
+  return { identity: sha256(Buffer.from(JSON.stringify(inputs))), date: date ?? null };
+}
+
+/** @returns what was found damaged, and is made anew */
+function checkContents({ root, manifest: path, checkpoints, identity }: RunPaths & RunOrigin, wanted: RunManifest, resume: boolean): string[] {
+  const found = manifestOf(path);
+  const known = identitiesIn(checkpoints);
+  const changed = found === null ? [] : changes(found, wanted);
+  const warnings: string[] = [];
+  if (found === null || changed.length > 0) {
+    const state = existsSync(path) ? 'damaged' : 'missing';
+    if (known.includes(identity)) {
+      // What checkpoints say is protected by their sums, and it is what the run is gone on from.
+      warnings.push(`${path} was ${state} and is written anew; its checkpoints are of this very job`);
+    } else if (found !== null) {
+      const job = found.job === wanted.job ? 'an earlier run of this job' : `a run of job ${found.job}`;
+      throw new UserError(`${root} holds ${job}, computed from another ${changed.join(', ')}`, {
+        hint: 'Choose another --out folder, or restore what the run began with to resume it.',
+      });
+    } else if (known.length > 0) {
+      throw new UserError(`${root} holds checkpoints of another job, or of this one with another model or other data; its manifest.json, which would say, is ${state}`, {
+        hint: 'Choose another --out folder.',
+      });
+    } else if (state === 'damaged') {
+      throw notAManifest(path);
+    } else {
+      const stranger = readdirSync(root).find((name) => !name.startsWith(LOCK_FILE) && name !== VOLUME_FOLDER);
+      if (stranger === undefined) return [];
+      throw new UserError(`${root} is not the folder of a run: it holds ${stranger}, and no manifest.json`, {
+        hint: 'Choose a new or empty --out folder.',
+      });
+    }
   }
-  const found = readRunManifest(path);
-  const names = [...new Set([...Object.keys(found.sha256), ...Object.keys(wanted.sha256)])].sort();
-  const changed = names.filter((name) => found.sha256[name] !== wanted.sha256[name]);
-  if (changed.length > 0) {
-    const job = found.job === wanted.job ? 'an earlier run of this job' : `a run of job ${found.job}`;
-    throw new UserError(`${root} holds ${job}, computed from another ${changed.join(', ')}`, {
-      hint: 'Choose another --out folder, or restore what the run began with to resume it.',
-    });
-  }
-  if (!resume && existsSync(checkpoints) && readdirSync(checkpoints).some((name) => name.startsWith('round-'))) {
+  if (!resume && existsSync(checkpoints) && readdirSync(checkpoints).some(isCheckpoint)) {
     throw new UserError(`${root} holds checkpoints of this job`, {
       hint: 'Go on with it by --resume, or choose another --out folder to begin again.',
     });
   }
+  return warnings;
+}
+
+/** Names of what two runs are computed from, where they differ. */
+function changes(found: RunManifest, wanted: RunManifest): string[] {
+  const names = [...new Set([...Object.keys(found.sha256), ...Object.keys(wanted.sha256)])].sort();
+  const changed = names.filter((name) => found.sha256[name] !== wanted.sha256[name]);
+  return found.date === wanted.date ? changed : [...changed, 'date'];
+}
+
+const isCheckpoint = (name: string) => name.startsWith('round-');
+
+/** What the checkpoints in a folder say that they are computed from. */
+function identitiesIn(checkpoints: string): string[] {
+  if (!existsSync(checkpoints)) return [];
+  return readdirSync(checkpoints).filter(isCheckpoint).flatMap((name) => {
+    const state = readJson(join(checkpoints, name, 'state.json'));
+    return typeof state === 'object' && state !== null && 'identity' in state && typeof state.identity === 'string' ? [state.identity] : [];
+  });
+}
+
+/** A run's manifest.json; null where it is missing or damaged. */
+export function manifestOf(path: string): RunManifest | null {
+  const value = readJson(path);
+  return Value.Check(RunManifest, value) ? value : null;
 }
 
 /** @throws UserError when `path` is not a run's manifest.json */
 export function readRunManifest(path: string): RunManifest {
-  let value: unknown;
+  const manifest = manifestOf(path);
+  if (manifest === null) throw notAManifest(path);
+  return manifest;
+}
+
+function notAManifest(path: string): UserError {
+  return new UserError(`${path} is not the manifest of a run`, {
+    hint: 'Choose a new or empty --out folder; where it is a run’s whose file was damaged, --resume writes it anew.',
+  });
+}
+
+function readJson(path: string): unknown {
   try {
-    value = JSON.parse(readFileSync(path, 'utf8'));
+    return JSON.parse(readFileSync(path, 'utf8'));
   } catch {
-    value = undefined;
+    return undefined;
   }
-  if (Value.Check(RunManifest, value)) return value;
-  throw new UserError(`${path} is not the manifest of a run`, { hint: 'Choose a new or empty --out folder.' });
 }
 
 /** A killed run leaves the whole manifest or none. */

@@ -1,16 +1,42 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Template } from '@huggingface/jinja';
+import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import { UserError } from '../errors.ts';
 import { isJsonObject, type JsonObject } from '../files/read.ts';
+import { strftime } from './strftime.ts';
 
+/** A turn of a conversation, with every field that its record has: `tool_calls`, `name`, `reasoning_content`, … */
 export interface ChatMessage {
   readonly role: string;
-  readonly content: string;
+  /** Null: the turn is in other fields, such as `tool_calls`. */
+  readonly content: string | null;
+  readonly [field: string]: unknown;
 }
 
-/** Renders messages to the text the model was tuned on. */
-export type RenderChat = (messages: readonly ChatMessage[], options: { addGenerationPrompt: boolean }) => string;
+/** What a chat template is given, as by Python's `apply_chat_template`. */
+export interface Conversation {
+  readonly messages: readonly ChatMessage[];
+  /** JSON schemas of functions. */
+  readonly tools?: readonly unknown[];
+  readonly documents?: readonly unknown[];
+  /** Further variables, such as `enable_thinking`. */
+  readonly variables?: Readonly<Record<string, unknown>>;
+}
+
+export interface RenderOptions {
+  /** Whether the text ends with what opens the assistant's turn. */
+  readonly addGenerationPrompt: boolean;
+  /** What the template takes for today, as 2026-11-30; null: it may not ask. */
+  readonly date: string | null;
+}
+
+/** Renders conversations to the text that the model was tuned on. */
+export interface ChatTemplate {
+  /** Whether the text depends on the day. */
+  readonly readsDate: boolean;
+  /** @throws UserError when the template refuses the conversation */
+  render(conversation: Conversation, options: RenderOptions): string;
+}
 
 /**
  * The chat template of a model directory: chat_template.jinja, else `chat_template` of tokenizer_config.json (a text, or a
@@ -20,7 +46,7 @@ export async function loadChatTemplate(
   directory: string,
   config: JsonObject,
   specialTokens: Readonly<Record<string, string>>,
-): Promise<RenderChat | null> {
+): Promise<ChatTemplate | null> {
   const file = join(directory, 'chat_template.jinja');
   const source = (await readFile(file, 'utf8').catch(() => null)) ?? templateOf(config['chat_template']);
   if (source === null) return null;
@@ -29,19 +55,54 @@ export async function loadChatTemplate(
       hint: 'Set data.*.template to Alpaca, or use a model whose chat template renders these messages.',
       cause,
     });
-  let template: Template;
+  let program: ReturnType<typeof parse>;
   try {
-    template = new Template(source);
+    // As Python's environment for chat templates is set up.
+    program = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
   } catch (cause) {
     throw failure('cannot be parsed', cause);
   }
-  return (messages, { addGenerationPrompt }) => {
-    try {
-      return template.render({ ...specialTokens, messages, add_generation_prompt: addGenerationPrompt });
-    } catch (cause) {
-      throw failure('refuses the messages', cause);
-    }
+  return {
+    readsDate: /\bstrftime_now\b/.test(source),
+    render: ({ messages, tools = null, documents = null, variables }, { addGenerationPrompt, date }) => {
+      try {
+        // The library sorts keys by the language of the machine.
+        if (/\bsort_keys\b/.test(source)) throw new Error('tojson with sort_keys is not supported');
+        const given = { ...specialTokens, ...variables, messages, tools, documents, add_generation_prompt: addGenerationPrompt };
+        const text = new Interpreter(environmentOf(given, date)).run(program).value;
+        if (typeof text !== 'string') throw new Error('it writes no text');
+        return text;
+      } catch (cause) {
+        throw failure('refuses the messages', cause);
+      }
+    },
   };
+}
+
+/** All that a template can name. The library's own set reaches the machine's clock, zone and language. */
+function environmentOf(given: Readonly<Record<string, unknown>>, date: string | null): Environment {
+  const environment = new Environment();
+  const globals = {
+    ...{ true: true, True: true, false: false, False: false, none: null, None: null },
+    range,
+    raise_exception: (message: unknown) => {
+      throw new Error(String(message));
+    },
+    strftime_now: (format: unknown) => {
+      if (typeof format !== 'string') throw new Error('strftime_now takes a text');
+      if (date === null) throw new Error('it asks for the day, and the job says none in data.date');
+      return strftime(date, format);
+    },
+  };
+  for (const [name, value] of Object.entries({ ...globals, ...given })) environment.set(name, value);
+  return environment;
+}
+
+/** Python's. */
+function range(first: number, end?: number, step = 1): number[] {
+  const [from, to] = end === undefined ? [0, first] : [first, end];
+  if (step === 0) throw new Error('range() must not have a step of 0');
+  return Array.from({ length: Math.max(0, Math.ceil((to - from) / step)) }, (_, i) => from + i * step);
 }
 
 function templateOf(value: unknown): string | null {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { isThere, type JsonObject, readJsonObject, shown, SMALL_FILE_BYTES } from '../files/read.ts';
 import { isTokenId } from './added-tokens.ts';
-import { type ChatMessage, loadChatTemplate } from './chat-template.ts';
+import { type Conversation, loadChatTemplate, type RenderOptions } from './chat-template.ts';
 import { buildTokenizer } from './tokenizer-library.ts';
 import { TokenizerProblem } from './tokenizer-problem.ts';
 
@@ -17,6 +17,8 @@ export interface Tokenizer {
   readonly stopTokenIds: readonly number[];
   readonly padTokenId: number | undefined;
   readonly hasChatTemplate: boolean;
+  /** Whether the chat template writes the day into its text. */
+  readonly chatTemplateReadsDate: boolean;
   /** Equal to `tok(text, add_special_tokens=…).input_ids` in Python. Special tokens are added by default. */
   encode(text: string, options?: { addSpecialTokens?: boolean }): number[];
   /**
@@ -25,7 +27,7 @@ export interface Tokenizer {
    */
   decode(ids: Iterable<number>, options?: { skipSpecial?: boolean }): string;
   /** The text of a conversation; encode it without special tokens, as it has its own. Throws UserError without a template. */
-  applyChatTemplate(messages: readonly ChatMessage[], options: { addGenerationPrompt: boolean }): string;
+  applyChatTemplate(conversation: Conversation, options: RenderOptions): string;
 }
 
 /** Most bytes of tokenizer.json; the largest published ones have some 35 MB. */
@@ -63,7 +65,7 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
     });
   }
   const vocabSize = [...library.get_vocab().values()].reduce((size, id) => Math.max(size, id + 1), 0);
-  const render = await loadChatTemplate(directory, config, added.named);
+  const chatTemplate = await loadChatTemplate(directory, config, added.named);
 
   return {
     vocabSize,
@@ -72,7 +74,8 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
     eosTokenId,
     stopTokenIds: [...new Set([eosTokenId, ...generationStops(directory)])].sort((a, b) => a - b),
     padTokenId: idOf('pad_token'),
-    hasChatTemplate: render !== null,
+    hasChatTemplate: chatTemplate !== null,
+    chatTemplateReadsDate: chatTemplate?.readsDate ?? false,
     encode: (text, { addSpecialTokens = true } = {}) =>
       // A character without a token is left out, as in Python, where the model has no unk_token.
       library.encode(text, { add_special_tokens: addSpecialTokens }).ids.filter((id) => id !== undefined),
@@ -82,8 +85,8 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
       // Python never "cleans up" the spaces of a BPE tokenizer, whatever its configuration says.
       return library.decode(known, { skip_special_tokens: skipSpecial, clean_up_tokenization_spaces: false });
     },
-    applyChatTemplate: (messages, options) => {
-      if (render) return render(messages, options);
+    applyChatTemplate: (conversation, options) => {
+      if (chatTemplate) return chatTemplate.render(conversation, options);
       throw new UserError(`the model in ${directory} has no chat template`, {
         hint: 'Set data.*.template to Alpaca, or use an instruction-tuned model.',
       });

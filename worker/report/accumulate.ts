@@ -3,7 +3,7 @@ import { runCost } from './run-cost.ts';
 
 /** What the events of a run add up to. Its size grows with rounds, not with steps. */
 export interface RunHistory {
-  readonly run: { readonly job: string; readonly method: string; readonly clients: number; readonly plan: RunPlan } | null;
+  readonly run: { readonly job: string; readonly method: string; readonly clients: number; readonly plan: RunPlan; readonly date?: string } | null;
   /** Finished rounds, ascending. */
   readonly rounds: readonly RoundReport[];
   readonly lastEvaluation: Evaluation | null;
@@ -25,7 +25,10 @@ export const emptyHistory: RunHistory = { run: null, rounds: [], lastEvaluation:
 export function accumulate(history: RunHistory, event: RunEvent): RunHistory {
   switch (event.event) {
     case 'run':
-      return { ...history, run: { job: event.job, method: event.method, clients: event.clients, plan: event.plan } };
+      return {
+        ...history,
+        run: { job: event.job, method: event.method, clients: event.clients, plan: event.plan, ...(event.date === undefined ? {} : { date: event.date }) },
+      };
     case 'evaluation':
       return { ...history, lastEvaluation: { base: event.base, adapEmu: event.adapEmu, adapFu: event.adapFu } };
     case 'round': {
@@ -51,5 +54,6 @@ export function reportOf(history: RunHistory, facts: RunFacts): RunReport {
     adapterSha256: facts.adapterSha256,
     partition: facts.partition,
     plan: history.run.plan,
+    ...(history.run.date === undefined ? {} : { date: history.run.date }),
   };
 }

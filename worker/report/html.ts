@@ -40,7 +40,7 @@ export function renderReport(report: RunReport, curves: LossCurves, version: str
 <header>
 <p>FedBiOT run report</p>
 <h1>${report.job}</h1>
-<p>${report.method} · seed ${report.seed} · ${plural(report.rounds.length, 'round')}${report.partition.length === 0 ? '' : ` · ${plural(report.partition.length, 'client')}`}</p>
+<p>${report.method} · seed ${report.seed} · ${plural(report.rounds.length, 'round')}${report.partition.length === 0 ? '' : ` · ${plural(report.partition.length, 'client')}`}${report.date === undefined ? '' : ` · chat template’s day ${report.date}`}</p>
 </header>
 <section class="summary">
 ${[scores(report), facts(report)]}

@@ -51,6 +51,7 @@ const report = Type.Object({
   adapterSha256: Type.Union([Type.String(), Type.Null()]),
   partition: Type.Array(Type.Object({ client: count, records: count, categories: Type.Record(Type.String(), count) })),
   plan,
+  date: Type.Optional(Type.String()),
 });
 
 const step = Type.Object({

@@ -1,13 +1,16 @@
 import { availableParallelism } from 'node:os';
 import type { DataSource, EvaluationSpec } from '../../crds/types.ts';
+import { unreadFields } from '../data/record-format.ts';
 import { encodeExamples } from '../data/sequence.ts';
 import { loadData } from '../data/source.ts';
 import { applyTemplate } from '../data/template.ts';
+import { unusedWarning } from '../data/unused.ts';
 import { Compute } from '../engine/compute.ts';
 import type { Provider } from '../engine/provider.ts';
 import { ModelEvaluator } from '../federation/evaluation.ts';
 import { openModelDirectory } from '../model/directory.ts';
 import { openPeft } from '../model/peft.ts';
+import { dayOf } from '../cluster/day.ts';
 import { loadTokenizer } from '../model/tokenizer.ts';
 import { scanFinite } from '../model/weights.ts';
 import { tasks } from '../tasks/registry.ts';
@@ -28,6 +31,8 @@ export interface EvaluateOptions
   readonly limit: number | null;
   /** Longer sequences are cut, in tokens; null: only what is longer than the model takes. */
   readonly sequenceLength: number | null;
+  /** What a chat template takes for today, as 2026-11-30; null: today. */
+  readonly date: string | null;
   /** Threads that compute; null: all cores. */
   readonly threads: number | null;
   readonly provider: Provider;
@@ -48,6 +53,8 @@ export interface EvaluateResult {
   readonly accuracy?: number;
   /** Mean F1, for a task with partial credit. */
   readonly f1?: number;
+  /** The day that the chat template wrote into the records; absent where it asks for none. */
+  readonly date?: string;
 }
 
 /**
@@ -60,8 +67,14 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
   const adapter = options.adapter === null ? null : openPeft(options.adapter, directory.config);
   const task = tasks[options.task];
   const tokenizer = await loadTokenizer(directory.path);
-  const { records } = await loadData({ uri: options.data, format: options.format }, process.cwd());
-  const examples = applyTemplate(records.slice(0, limit ?? Infinity), options.template, tokenizer);
+  const readsDate = options.template === 'Chat' && tokenizer.chatTemplateReadsDate;
+  if (options.date !== null && !readsDate) onWarning('--date is not used: no chat template asks for the day');
+  const date = readsDate ? (options.date ?? dayOf(new Date())) : null;
+  const { records, format } = await loadData({ uri: options.data, format: options.format }, process.cwd());
+  const used = records.slice(0, limit ?? Infinity);
+  const unused = unreadFields(used, format);
+  const examples = applyTemplate(used, options.template, tokenizer, { date, unused });
+  if (unused.size > 0) onWarning(unusedWarning(unused, used.length));
   const longest = options.sequenceLength ?? directory.config.maxPositions;
   const heldOut = heldOutOf(examples, task, tokenizer, (all) => {
     const { sequences, cutAway, truncated } = encodeExamples(all, tokenizer, longest);
@@ -88,7 +101,7 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
     const signal = new AbortController().signal;
     const { loss, accuracy, f1 } = await evaluator.score('teacher', adapter?.values ?? nothing, nothing, signal, options.onProgress);
     const tokens = heldOut.sequences.reduce((sum, { labels }) => sum + labels.subarray(1).filter((label) => label >= 0).length, 0);
-    return { n: heldOut.sequences.length, tokens, loss, ...(accuracy === null ? {} : { accuracy }), ...(f1 === undefined ? {} : { f1 }) };
+    return { n: heldOut.sequences.length, tokens, loss, ...(accuracy === null ? {} : { accuracy }), ...(f1 === undefined ? {} : { f1 }), ...(date === null ? {} : { date }) };
   } finally {
     compute.close();
   }

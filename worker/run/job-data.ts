@@ -1,8 +1,11 @@
 import type { DataSource, FedBiOTJobSpec } from '../../crds/types.ts';
 import { partitionRecords, type DataPartition } from '../data/partition.ts';
 import { encodeExamples, encodePrompt, type Sequence } from '../data/sequence.ts';
+import { unreadFields } from '../data/record-format.ts';
+import { recordError } from '../data/record.ts';
 import { loadData } from '../data/source.ts';
 import { applyTemplate, type Example, type TextExample } from '../data/template.ts';
+import { unusedWarning } from '../data/unused.ts';
 import { UserError } from '../errors.ts';
 import type { HeldOut } from '../federation/evaluation.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
@@ -52,9 +55,12 @@ export async function loadClientData(
   warn: (message: string) => void,
 ): Promise<ClientData> {
   const { data, federation, seed } = spec;
-  const { examples, sha256 } = await loadExamples(data.train, tokenizer, baseDirectory);
+  const { examples, sha256 } = await loadExamples('train', data.train, { data, tokenizer, baseDirectory, warn });
   const encoded = encodeRole('train', examples, tokenizer, federation.local.sequenceLength, warn);
-  const { clients, summary } = partitionRecords(encoded.kept.map((index) => examples[index]!), data.partition, federation.clients, seed);
+  const kept = encoded.kept.map((index) => examples[index]!);
+  const { clients, summary } = blamingCuts(encoded, examples.length, federation.local.sequenceLength, () =>
+    partitionRecords(kept, data.partition, federation.clients, seed),
+  );
   return {
     clients: clients.map((indices) => indices.map((index) => encoded.sequences[index]!)),
     partition: summary,
@@ -73,14 +79,15 @@ export async function loadServerData(
   const sha256: Record<string, string> = {};
   let publicSequences: readonly Sequence[] = [];
   if (data.public) {
-    const loaded = await loadExamples(data.public, tokenizer, baseDirectory);
+    const loaded = await loadExamples('public', data.public, { data, tokenizer, baseDirectory, warn });
     sha256['data.public'] = loaded.sha256;
     publicSequences = encodeRole('public', loaded.examples, tokenizer, emulator.alignment.sequenceLength, warn).sequences;
   }
   const task = tasks[evaluation.task];
   let heldOut: HeldOut | null = null;
   if (data.eval) {
-    const loaded = await loadExamples(data.eval, tokenizer, baseDirectory, evaluation.limit === 0 ? Infinity : evaluation.limit);
+    const limit = evaluation.limit === 0 ? Infinity : evaluation.limit;
+    const loaded = await loadExamples('eval', data.eval, { data, tokenizer, baseDirectory, warn, limit });
     sha256['data.eval'] = loaded.sha256;
     heldOut = heldOutOf(loaded.examples, task, tokenizer, (examples) =>
       encodeRole('eval', examples, tokenizer, federation.local.sequenceLength, warn).sequences,
@@ -89,9 +96,41 @@ export async function loadServerData(
   return { publicSequences, heldOut, task, sha256 };
 }
 
-async function loadExamples(source: DataSource, tokenizer: Tokenizer, baseDirectory: string, limit = Infinity): Promise<{ examples: Example[]; sha256: string }> {
-  const { records, sha256 } = await loadData(source, baseDirectory);
-  return { examples: applyTemplate(records.slice(0, limit), source.template, tokenizer), sha256 };
+interface Loading {
+  readonly data: FedBiOTJobSpec['data'];
+  readonly tokenizer: Tokenizer;
+  readonly baseDirectory: string;
+  readonly warn: (message: string) => void;
+  /** Only the first so many records. */
+  readonly limit?: number;
+}
+
+async function loadExamples(
+  role: string,
+  source: DataSource,
+  { data, tokenizer, baseDirectory, warn, limit = Infinity }: Loading,
+): Promise<{ examples: Example[]; sha256: string }> {
+  const { records, format, sha256 } = await loadData(source, baseDirectory);
+  const used = records.slice(0, limit);
+  const unused = unreadFields(used, format);
+  // The files of a job are mostly of one make.
+  if (data.partition.kind !== 'IID') unused.delete(data.partition.field);
+  const examples = applyTemplate(used, source.template, tokenizer, { date: data.date ?? null, unused });
+  if (unused.size > 0) warn(`data.${role}: ${unusedWarning(unused, used.length)}`);
+  return { examples, sha256 };
+}
+
+/** Records that were cut away first may be why the others cannot be dealt out. */
+function blamingCuts<T>({ cutAway }: { cutAway: number }, records: number, sequenceLength: number, deal: () => T): T {
+  try {
+    return deal();
+  } catch (cause) {
+    if (cutAway === 0 || !(cause instanceof UserError)) throw cause;
+    throw new UserError(
+      `${cause.message}, after ${cutAway} of ${records} records were left out: nothing of their response fits into ${sequenceLength} tokens`,
+      { hint: `Raise federation.local.sequenceLength. If the records are to be left out: ${cause.hint ?? 'give more training data.'}`, cause },
+    );
+  }
 }
 
 function encodeRole(role: string, examples: readonly Example[], tokenizer: Tokenizer, sequenceLength: number, warn: (message: string) => void) {
@@ -117,7 +156,12 @@ export function heldOutOf(
         hint: 'Evaluate with task loss or tokens, or on records with text.',
       });
     }
-    texts.forEach((example) => task.check(example));
+    for (const example of texts) {
+      if (example.acceptedAnswers.length === 0) {
+        throw recordError(example, `the task ${task.name} compares text, and the turn to answer is a call of a tool`, 'Evaluate with task loss or tokens.');
+      }
+      task.check(example);
+    }
   }
   const prompts = task.generates ? texts.map((example) => ({ example, ids: encodePrompt(example, tokenizer) })) : [];
   return { sequences: encode(examples), prompts };

@@ -14,6 +14,7 @@ import { scanFinite } from '../model/weights.ts';
 import { formatBytes } from '../report/format.ts';
 import type { LiveEvent } from '../report/progress-state.ts';
 import { loadJobData, type JobData } from './job-data.ts';
+import { datedJob } from './job-date.ts';
 import { federateModel, influenceOnPublicData } from './job-model.ts';
 import { availableMemory, planJob } from './job-plan.ts';
 import { absoluteUri, readJob, writeJobRecord, type UriFolders } from './job-record.ts';
@@ -62,15 +63,20 @@ export async function runJob(options: RunOptions): Promise<RunResult> {
 async function prepare(options: RunOptions): Promise<RunResult> {
   const { resume, signal } = options;
   if (resume && options.trace !== null) throw new UserError('a trace cannot be resumed', { hint: 'Leave --trace or --resume out.' });
-  const job = readJob(options.job);
+  const asked = readJob(options.job);
   const baseDirectory = dirname(resolve(options.job));
   const folders = { model: baseDirectory, publicData: baseDirectory, clientData: baseDirectory };
-  const model = await openModelDirectory(absoluteUri(job.spec.model.uri, baseDirectory));
+  const model = await openModelDirectory(absoluteUri(asked.spec.model.uri, baseDirectory));
   await scanFinite(model.weights, { signal });
   const tokenizer = await loadTokenizer(model.path);
   const warnings: string[] = [];
-  const data = await loadJobData(job.spec, tokenizer, baseDirectory, (message) => warnings.push(message));
-  const directory = openRunDirectory(options.out, await runManifest(job, model, data.sha256), { resume });
+  const warn = (message: string) => void warnings.push(message);
+  const { job, data, directory } = await tellingOnFailure(warnings, options.onEvent, async () => {
+    const job = await datedJob(asked, tokenizer, { out: options.out, resume, warn });
+    const data = await loadJobData(job.spec, tokenizer, baseDirectory, warn);
+    const manifest = await runManifest(job, { model, tokenizer, data: data.sha256 });
+    return { job, data, directory: openRunDirectory(options.out, manifest, { resume }) };
+  });
   const start = () => new Compute({ threads: options.threads ?? availableParallelism(), provider: options.provider });
   const computes: [Compute, ...Compute[]] = [start()];
   try {
@@ -81,6 +87,16 @@ async function prepare(options: RunOptions): Promise<RunResult> {
   } finally {
     for (const compute of computes) compute.close();
     directory.release();
+  }
+}
+
+/** Warnings are told when the run begins. Where it does not come to that, they may say why. */
+async function tellingOnFailure<T>(warnings: readonly string[], tell: RunOptions['onEvent'], prepare: () => Promise<T>): Promise<T> {
+  try {
+    return await prepare();
+  } catch (error) {
+    for (const message of warnings) tell({ event: 'warning', message });
+    throw error;
   }
 }
 

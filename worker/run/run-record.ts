@@ -51,7 +51,7 @@ export class RunRecord {
   /** Opens the record at the newest checkpoint that is whole; metrics.jsonl is cut to where that was made. */
   static async open(options: RunRecordOptions): Promise<RunRecord> {
     const { directory, layouts, spec } = options;
-    const checkpoints = new CheckpointStore(directory.checkpoints, { layouts, identity: directory.identity, keep: spec.checkpoint.keep });
+    const checkpoints = new CheckpointStore(directory.checkpoints, { layouts, origin: directory, keep: spec.checkpoint.keep });
     const warnings: string[] = [];
     const from = await checkpoints.load((message) => warnings.push(message));
     return new RunRecord(options, checkpoints, from, warnings);

@@ -73,7 +73,7 @@ export async function serverRole(pod: Pod): Promise<string> {
   const bulletin = new Bulletin(new RedisProgress(redis, keys, fence, `${namespace}/${name}`), log);
 
   const inputs = await abortable(openServerInputs(pod), signal);
-  const manifest = await abortable(runManifest(job, inputs.model, inputs.data.sha256), signal);
+  const manifest = await abortable(runManifest(job, { ...inputs, data: inputs.data.sha256 }), signal);
   // The fence has ended the turn of whoever has the folder.
   const directory = openRunDirectory(context.folders.output, manifest, { resume: true, takeOver: true });
   const tenure = watchTenure(fence, directory);

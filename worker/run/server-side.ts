@@ -57,6 +57,7 @@ export async function runServerSide(run: ServerSide): Promise<RunResult> {
       clients: spec.federation.clients,
       resumedFromRound: from?.progress.state.round ?? null,
       plan,
+      ...(directory.date === null ? {} : { date: directory.date }),
     });
     for (const message of [...run.warnings, ...record.warnings]) emit({ event: 'warning', message });
 

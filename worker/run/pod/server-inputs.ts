@@ -17,12 +17,17 @@ export interface ServerInputs {
 }
 
 /** @throws UserError for everything that is wrong with the model or the data */
-export async function openServerInputs({ context, job: { spec } }: Pod): Promise<ServerInputs> {
+export async function openServerInputs({ context, job: { spec }, log }: Pod): Promise<ServerInputs> {
   const folders = uriFolders(spec, context.folders);
   const model = await openModelDirectory(absoluteUri(spec.model.uri, folders.model));
   await scanFinite(model.weights, { signal: context.signal });
   const tokenizer = await loadTokenizer(model.path);
   const warnings: string[] = [];
-  const data = await loadServerData(spec, tokenizer, folders.publicData, (message) => warnings.push(message));
+  const heard = (message: string) => {
+    // The run tells them, too, if it comes to one.
+    log.warn(message);
+    warnings.push(message);
+  };
+  const data = await loadServerData(spec, tokenizer, folders.publicData, heard);
   return { folders, model, tokenizer, data, warnings };
 }

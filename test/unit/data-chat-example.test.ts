@@ -1,0 +1,80 @@
+// What a chat template does not write of a record is refused, or counted.
+import t from 'tap';
+import { interpretRecords } from '../../worker/data/record-format.ts';
+import { applyTemplate, type UnusedCounts } from '../../worker/data/template.ts';
+import { UserError } from '../../worker/errors.ts';
+import type { ChatMessage, Conversation } from '../../worker/model/chat-template.ts';
+
+type Render = (conversation: Conversation) => string;
+
+const inTemplate = (render: Render, ...records: object[]) => {
+  const unused: UnusedCounts = new Map();
+  const origins = records.map((fields, i) => ({ file: 'd.jsonl', line: i + 1, fields: { ...fields } }));
+  const tokenizer = {
+    eosToken: '<end>',
+    applyChatTemplate: (conversation: Conversation, { addGenerationPrompt }: { addGenerationPrompt: boolean }) =>
+      render(conversation) + (addGenerationPrompt ? '[assistant]' : ''),
+  };
+  const examples = applyTemplate(interpretRecords(origins, 'Chat').records, 'Chat', tokenizer, { unused });
+  return { unused: Object.fromEntries(unused), examples };
+};
+
+const plain = ({ role, content }: ChatMessage) => `[${role}]${content ?? ''};`;
+const plainly: Render = ({ messages }) => messages.map(plain).join('');
+const withCalls: Render = ({ messages, tools = [] }) =>
+  tools.map((tool) => JSON.stringify(tool)).join('') + messages.map((message) => plain(message) + (message['tool_calls'] ? JSON.stringify(message['tool_calls']) : '')).join('');
+const withoutThoughts: Render = ({ messages }) =>
+  messages.map(({ role, content }) => plain({ role, content: role === 'assistant' ? ((content ?? '').split('</think>').at(-1) ?? '') : content })).join('');
+
+const user = { role: 'user', content: 'q' };
+const answer = { role: 'assistant', content: 'r' };
+const call = { role: 'assistant', content: '', tool_calls: [{ function: { name: 'add', arguments: '2,3' } }] };
+const result = { role: 'tool', content: '5', tool_call_id: 'c1' };
+
+t.test('tools and calls reach the template, and a call is learned', async (t) => {
+  const { unused, examples } = inTemplate(withCalls, { messages: [user, call, result, answer], tools: [{ name: 'add' }] }, { messages: [user, call], tools: [{ name: 'add' }] });
+  t.same(unused, { 'messages[].tool_call_id': 1 }, 'this template does not tell results apart');
+  t.match(examples[0], { prompt: '{"name":"add"}[user]q;[assistant];[{"function":{"name":"add","arguments":"2,3"}}][tool]5;[assistant]', completion: 'r;' });
+  t.match(examples[1], { completion: ';[{"function":{"name":"add","arguments":"2,3"}}]', acceptedAnswers: [''] });
+});
+
+t.test('a template that leaves out the turn to learn is refused, with the record and what to do', async (t) => {
+  const refused = (render: Render, messages: object[], message: RegExp) =>
+    t.throws(() => inTemplate(render, { messages }), { constructor: UserError, message, hint: /chat_template\.jinja|Alpaca/ });
+  refused(plainly, [user, call], /^d\.jsonl:1: the chat template does not write messages\[\]\.tool_calls, which the turn to learn consists of/);
+  refused(withoutThoughts, [user, { role: 'assistant', content: '<think>two and two</think>4' }], /“<think>two and two<\/think>4…” is not in the text/);
+  refused(({ messages }) => plainly({ messages: messages.slice(-1) }), [user, answer, user, answer], /otherwise than before the response itself: "user\]q;\[assistant\]" in the one/);
+});
+
+t.test('what is not in the text is counted: fields, later messages, shortened turns', async (t) => {
+  const named = { ...user, name: 'ann', tool_calls: null };
+  const { unused } = inTemplate(
+    plainly,
+    { messages: [named, { ...answer, train: true }], tools: [{}], chat_template_kwargs: { enable_thinking: false } },
+    { messages: [named, answer, user] },
+  );
+  t.same(unused, { tools: 1, 'chat_template_kwargs.enable_thinking': 1, 'messages[].name': 2, 'messages[].train': 1, 'messages after the last response': 1 });
+  const thoughts = { role: 'assistant', content: '<think>so</think>a' };
+  const shortened = inTemplate(withoutThoughts, { messages: [user, thoughts, user, answer] });
+  t.same(shortened.unused, { 'earlier responses, which the chat template shortens': 1 });
+  t.match(shortened.examples[0], { earlierCompletions: [], completion: 'r;' });
+});
+
+t.test('a template that cannot do without a field reads it', async (t) => {
+  const strict: Render = ({ messages }) =>
+    messages.map((message) => {
+      if (message.role === 'tool' && message['tool_call_id'] === undefined) throw new Error('which call?');
+      return plain(message);
+    }).join('');
+  t.same(inTemplate(strict, { messages: [user, answer, result, answer] }).unused, {});
+});
+
+t.test('the templates without conversations have no place for calls', async (t) => {
+  const origins = [{ file: 'd.jsonl', line: 1, fields: { messages: [user, { ...call, content: null }] } }];
+  const { records } = interpretRecords(origins, 'Chat');
+  const tokenizer = { eosToken: '<end>', applyChatTemplate: () => '' };
+  t.throws(() => applyTemplate(records, 'Alpaca', tokenizer), { constructor: UserError, message: /^d\.jsonl:1: the template Alpaca has no place for a call of a tool/ });
+  const unused: UnusedCounts = new Map();
+  applyTemplate(interpretRecords([{ file: 'd.jsonl', line: 1, fields: { messages: [{ ...user, name: 'ann' }, answer], tools: [] } }], 'Chat').records, 'Alpaca', tokenizer, { unused });
+  t.same(Object.fromEntries(unused), { tools: 1, 'messages[].name': 1 });
+});

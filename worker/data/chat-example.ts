@@ -1,0 +1,121 @@
+import type { ChatMessage, Conversation } from '../model/chat-template.ts';
+import { type ChatRecord, type InstructionRecord, originOf, recordError, withContext } from './record.ts';
+import type { TextExample } from './template.ts';
+
+type Render = (conversation: Conversation, addGenerationPrompt: boolean) => string;
+
+/** What the assistant does in a turn besides saying its content: a text without it is another turn. */
+const CALLS = ['messages[].tool_calls', 'messages[].function_call'];
+
+const OTHER_TEMPLATE =
+  "Change the records, put a chat_template.jinja that writes them whole into the model's directory, or set data.*.template to Alpaca.";
+
+/**
+ * A conversation in the model's chat template. Training text ends with the last turn that is to be learned, and each of these carries
+ * loss, from the template's opening of the turn to what the template closes it with.
+ * @param count hears the name of everything in the record that the text does not have
+ * @throws UserError when the text does not have the last turn as the record has it
+ */
+export function chatExample(record: ChatRecord | InstructionRecord, render: Render, count: (name: string) => void): TextExample {
+  const { conversation, targets } = record.kind === 'chat' ? record : asConversation(record);
+  const { messages } = conversation;
+  const upTo = (end: number, addGenerationPrompt: boolean, of = conversation) => render({ ...of, messages: of.messages.slice(0, end) }, addGenerationPrompt);
+  const turns = [...targets];
+  const last = turns.pop() ?? messages.length - 1;
+  const text = upTo(last + 1, false);
+  const prompt = upTo(last, true);
+  if (!text.isWellFormed()) throw recordError(record, 'the text holds half a surrogate pair, which is no character');
+  if (!text.startsWith(prompt)) throw openedOtherwise(record, prompt, text);
+  const completion = text.slice(prompt.length);
+  if (!says(completion, messages[last])) {
+    const lost = `${(messages[last]?.content ?? '').trim().slice(0, 40)}…`;
+    throw recordError(record, `the chat template does not write the turn to learn as it is: “${lost}” is not in the text`, OTHER_TEMPLATE);
+  }
+  for (const name of extraFields(conversation)) {
+    if (!isUnused(text, () => upTo(last + 1, false, without(conversation, name)))) continue;
+    const isTarget = CALLS.includes(name) && targets.some((at) => messages[at]?.[name.slice('messages[].'.length)]);
+    if (isTarget) throw recordError(record, `the chat template does not write ${name}, which the turn to learn consists of`, OTHER_TEMPLATE);
+    count(name);
+  }
+  if (last + 1 < messages.length) count('messages after the last response');
+  // A template may shorten earlier turns (thoughts, say): such a turn stands in the text in another form and carries no loss.
+  const spans = turns.flatMap((at) => {
+    const [before, through] = [upTo(at, true), upTo(at + 1, false)];
+    const isWhole = through.startsWith(before) && prompt.startsWith(through) && says(through.slice(before.length), messages[at]);
+    return isWhole ? [{ start: before.length, end: through.length }] : [];
+  });
+  if (spans.length < turns.length) count('earlier responses, which the chat template shortens');
+  const content = messages[last]?.content ?? null;
+  return {
+    ...originOf(record),
+    kind: 'text',
+    prompt,
+    completion,
+    earlierCompletions: spans,
+    addSpecialTokens: false,
+    response: content ?? '',
+    acceptedAnswers: record.kind === 'instruction' ? record.acceptedAnswers : content === null ? [] : [content],
+  };
+}
+
+/** Names of what a conversation has besides roles and contents. */
+export function extraFields({ messages, tools, documents, variables }: Conversation): string[] {
+  // Null stands for a field that others in the file have.
+  const isSaid = ([, value]: [string, unknown]) => value !== null && value !== undefined;
+  const fields = new Set(messages.flatMap((message) => Object.entries(message).filter(isSaid).map(([name]) => name)));
+  fields.delete('role');
+  fields.delete('content');
+  return [
+    ...(tools === undefined ? [] : ['tools']),
+    ...(documents === undefined ? [] : ['documents']),
+    ...Object.keys(variables ?? {}).map((name) => `chat_template_kwargs.${name}`),
+    ...[...fields].map((name) => `messages[].${name}`),
+  ];
+}
+
+function without({ messages, tools, documents, variables = {} }: Conversation, name: string): Conversation {
+  const lacks = (key: string) => key !== name;
+  return {
+    ...(tools !== undefined && lacks('tools') ? { tools } : {}),
+    ...(documents !== undefined && lacks('documents') ? { documents } : {}),
+    variables: Object.fromEntries(Object.entries(variables).filter(([key]) => lacks(`chat_template_kwargs.${key}`))),
+    messages: messages.map(({ role, content, ...rest }) => ({
+      ...Object.fromEntries(Object.entries(rest).filter(([key]) => lacks(`messages[].${key}`))),
+      role,
+      content,
+    })),
+  };
+}
+
+function isUnused(text: string, renderWithout: () => string): boolean {
+  try {
+    return renderWithout() === text;
+  } catch {
+    // A template that cannot do without it reads it.
+    return false;
+  }
+}
+
+/** Templates trim what they write. */
+function says(text: string, message: ChatMessage | undefined): boolean {
+  return text.includes((message?.content ?? '').trim());
+}
+
+function openedOtherwise(record: ChatRecord | InstructionRecord, prompt: string, text: string) {
+  let same = 0;
+  while (same < prompt.length && prompt[same] === text[same]) same++;
+  const shown = (part: string) => JSON.stringify(part.slice(same, same + 30));
+  return recordError(
+    record,
+    `the chat template writes the prompt of a response otherwise than before the response itself: ${shown(prompt)} in the one, ${shown(text)} in the other`,
+    OTHER_TEMPLATE,
+  );
+}
+
+function asConversation({ instruction, input, response }: InstructionRecord): Pick<ChatRecord, 'conversation' | 'targets'> {
+  const messages = [
+    { role: 'user', content: withContext(instruction, '\n\n', input) },
+    { role: 'assistant', content: response },
+  ];
+  return { conversation: { messages }, targets: [1] };
+}

@@ -301,8 +301,11 @@ class Examples:
                 yield prompt, record['output'] + self.tokenizer.eos_token
 
     def encode(self, prompt, response):
-        ids = self.tokenizer(prompt + response).input_ids[: self.args.tok_len]
-        masked = min(len(self.tokenizer(prompt).input_ids), len(ids))
+        before, ids = self.tokenizer(prompt).input_ids, self.tokenizer(prompt + response).input_ids
+        if ids[: len(before)] != before:  # a token spans the end of the prompt
+            ids = before + self.tokenizer(response, add_special_tokens=False).input_ids
+        ids = ids[: self.args.tok_len]
+        masked = min(len(before), len(ids))
         return ids, [IGNORED] * masked + ids[masked:]
 
     def stream(self, path, part=0, parts=1):

@@ -4,7 +4,7 @@
     python eval_loss.py MODEL_DIRECTORY DATA_FOLDER > ../fixtures/eval-loss.json
 
 {n, tokens, loss}: the mean over all labelled tokens, in nats. A record is the Alpaca prompt, the answer as published and the end
-of sequence, tokenised together; as many labels are masked as the prompt alone has tokens.
+of sequence: the tokens of the whole, or of both apart where one would span the end of the prompt. Those of the prompt carry no label.
 """
 
 import json
@@ -25,8 +25,11 @@ PROMPT = (
 @torch.no_grad()
 def record_loss(model, tokenizer, record):
     prompt = PROMPT.format(question=record['question'])
-    ids = tokenizer(prompt + record['answer'] + tokenizer.eos_token).input_ids
-    masked = len(tokenizer(prompt).input_ids)
+    response = record['answer'] + tokenizer.eos_token
+    before, ids = tokenizer(prompt).input_ids, tokenizer(prompt + response).input_ids
+    if ids[: len(before)] != before:
+        ids = before + tokenizer(response, add_special_tokens=False).input_ids
+    masked = len(before)
     logits = model(torch.tensor([ids])).logits[0, masked - 1 : -1]
     return torch.nn.functional.cross_entropy(logits, torch.tensor(ids[masked:]), reduction='sum').item(), len(ids) - masked
 

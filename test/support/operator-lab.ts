@@ -36,6 +36,8 @@ export type PodTurn =
   | { readonly kind: 'runs' }
   | { readonly kind: 'waits'; readonly reason: string; readonly message: string }
   | { readonly kind: 'ends'; readonly exitCode: number; readonly message?: string }
+  /** Beside a container `mesh-proxy`, which runs on. */
+  | { readonly kind: 'lingers'; readonly exitCode: number; readonly message: string }
   | { readonly kind: 'evicted' };
 
 /** A control plane with controllers and without nodes, the operator's manifests, and a test that plays the kubelet. */
@@ -197,7 +199,7 @@ function statusOf(turn: PodTurn): object {
     case 'runs':
       return {
         phase: 'Running',
-        conditions: [{ type: 'PodScheduled', status: 'True' }, { type: 'Ready', status: 'True' }],
+        conditions: ['PodScheduled', 'ContainersReady', 'Ready'].map((type) => ({ type, status: 'True' })),
         containerStatuses: [worker({ running: { startedAt: now } })],
       };
     case 'waits':
@@ -219,6 +221,14 @@ function statusOf(turn: PodTurn): object {
               ...(turn.message === undefined ? {} : { message: turn.message }),
             },
           }),
+        ],
+      };
+    case 'lingers':
+      return {
+        phase: 'Running',
+        containerStatuses: [
+          worker({ running: null, terminated: { exitCode: turn.exitCode, finishedAt: now, startedAt: now, message: turn.message } }),
+          { ...worker({ running: { startedAt: now } }), name: 'mesh-proxy' },
         ],
       };
     case 'evicted':

@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { one, registerSeries } from '../../worker/metrics/series.ts';
 import type { Series } from '../../worker/metrics/series.ts';
-import type { RedisMemory } from '../progress/redis-memory.ts';
+import type { RedisMemory } from '../redis/memory.ts';
 
 /** The controller's name in every label. */
 export const CONTROLLER = 'fedbiotjob';

@@ -4,11 +4,11 @@ import { UserError } from '../../worker/errors.ts';
 import type { RunReport } from '../../worker/events.ts';
 import { jobLog } from '../log.ts';
 import type { JobObject } from '../reconcile/ports.ts';
+import type { RedisMemory } from '../redis/memory.ts';
 import { instant } from '../status/observed-job.ts';
 import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
 import { ProgressMirror } from './mirror.ts';
 import type { MirrorSettings } from './mirror.ts';
-import type { RedisMemory } from './redis-memory.ts';
 
 /** Where a Redis is; the URL holds a password, and is never told. */
 export interface RedisAddress {

@@ -4,13 +4,15 @@ import type { Logger } from 'pino';
 import type { JobProgress } from '../../worker/cluster/progress.ts';
 import { PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
 import type { RunReport } from '../../worker/events.ts';
-import { isClusterNode, openCluster, openSingle } from '../../worker/transport/redis/redis-cluster.ts';
-import type { ConnectionOptions, RedisConnection } from '../../worker/transport/redis/redis-cluster.ts';
 import type { RedisEndpoint } from '../../worker/transport/redis/redis-url.ts';
-import { removeJobKeys } from '../../worker/transport/redis/remove-job-keys.ts';
-import { readProgress, readReport } from './read-json.ts';
-import { readRedisMemory } from './redis-memory.ts';
-import type { RedisMemory } from './redis-memory.ts';
+import { UnsafeRedis } from '../redis/guard.ts';
+import { readRedisMemory } from '../redis/memory.ts';
+import type { RedisMemory } from '../redis/memory.ts';
+import { RedisNodes } from '../redis/nodes.ts';
+import { openGuarded } from '../redis/open.ts';
+import type { GuardedOptions } from '../redis/open.ts';
+import { removeJobKeys } from '../redis/remove-job-keys.ts';
+import { MAX_REPORT_BYTES, readProgress, readReport } from './read-json.ts';
 
 /** A job that tells of its progress through the mirror's Redis; `key` is `namespace/name`. */
 export interface MirroredJob {
@@ -39,8 +41,18 @@ export interface MirrorSettings {
 
 const POLL_MS = 15_000;
 const PAUSE_MS = 2_000;
-const TIMEOUT_MS = 5_000;
+const HEARING_MS = 10;
 const MAX_RECONNECT_DELAY_MS = 5_000;
+
+/** Answers to what is asked all the time are progress, INFO, and names of keys. */
+const MAX_REPLY_BYTES = 256 * 1024;
+
+/** A Redis that answered what it should not is left alone for a while, longer each time, until it has behaved for as long. */
+const UNSAFE_DELAY_MS = 1_000;
+const MAX_UNSAFE_DELAY_MS = 5 * 60_000;
+
+/** The same trouble is told again after this. */
+const TELL_AGAIN_MS = 10 * 60_000;
 
 /**
  * What server pods tell through one Redis, by the job's uid. Publications only say when to look; what counts is what is read. What is there was
@@ -51,37 +63,40 @@ const MAX_RECONNECT_DELAY_MS = 5_000;
 export class ProgressMirror {
   readonly #settings: MirrorSettings;
   readonly #pauseMs: number;
-  readonly #options: ConnectionOptions;
+  readonly #options: GuardedOptions;
   readonly #subscriber: Redis;
-  /** Null until the subscriber knows what to read from. */
-  #reader: RedisConnection | null = null;
+  readonly #nodes: RedisNodes;
   readonly #known = new Map<string, JobProgress>();
   /** Jobs read within the last pause, and whether to read them again after it. */
   readonly #resting = new Map<string, { timer: NodeJS.Timeout; again: boolean }>();
+  /** Of whom there was a publication, until they are looked at. */
+  readonly #heard = new Set<string>();
+  #hearing: NodeJS.Timeout | undefined;
   readonly #poll: NodeJS.Timeout;
+  #isSubscribed = false;
+  #unsafe = { times: 0, last: 0 };
+  /** A report may be large: one at a time. */
+  #report: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   constructor(settings: MirrorSettings) {
     this.#settings = settings;
     this.#pauseMs = settings.pauseMs ?? PAUSE_MS;
-    // Commands fail at once while Redis is away: the next poll is soon, and nobody waits.
     this.#options = {
-      enableOfflineQueue: false,
-      maxRetriesPerRequest: 0,
-      commandTimeout: TIMEOUT_MS,
-      connectTimeout: TIMEOUT_MS,
-      retryStrategy: (attempt: number) => Math.min(100 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS),
-      ...(settings.ca !== undefined ? { tls: { ca: settings.ca } } : {}),
+      endpoint: settings.endpoint,
+      ca: settings.ca ?? null,
+      maxReplyBytes: MAX_REPLY_BYTES,
+      retryStrategy: (attempt) => Math.max(Math.min(100 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS), this.#unsafeDelay()),
     };
-    this.#subscriber = openSingle(settings.endpoint, { ...this.#options, autoResubscribe: false });
     settings.connected(false);
-    this.#tellErrors('subscriber', this.#subscriber);
-    this.#subscriber.on('ready', () => void this.#subscribe());
-    this.#subscriber.on('message', (_channel: string, key: string) => {
-      const job = settings.jobs().find((each) => each.key === key);
-      if (job !== undefined) this.#look(job);
-    });
-    this.#poll = setInterval(() => void (this.#reader === null ? this.#subscribe() : this.#lookAtAll()), settings.pollMs ?? POLL_MS);
+    this.#subscriber = openGuarded(this.#options);
+    this.#nodes = new RedisNodes(this.#options);
+    this.#listen();
+    this.#poll = setInterval(() => {
+      if (!this.#isSubscribed) void this.#subscribe();
+      this.#lookAtAll();
+    }, settings.pollMs ?? POLL_MS);
+    for (const redis of [this.#subscriber, this.#nodes.seed]) redis.connect().catch(() => undefined);
   }
 
   /** What the job's server pod last told; null: nothing yet. */
@@ -89,14 +104,16 @@ export class ProgressMirror {
     return this.#known.get(uid) ?? null;
   }
 
-  /** The job's report as it stands; null: none yet. Throws when Redis does not answer, or holds something else. */
-  async reportOf(uid: string): Promise<RunReport | null> {
-    return readReport(this.#connectedReader(), uid);
+  /** The job's report as it stands; null: none yet. Rejects when Redis does not answer, or holds something else. */
+  reportOf(uid: string): Promise<RunReport | null> {
+    const report = this.#report.then(() => this.#readReport(uid));
+    this.#report = report.catch(() => undefined);
+    return report;
   }
 
   /** Removes the job's keys. Rejects when Redis does not answer. */
   async sweep(uid: string): Promise<void> {
-    await removeJobKeys(this.#connectedReader(), uid);
+    await this.#nodes.at(uid, (node) => removeJobKeys(node, uid));
   }
 
   /** The job is gone. */
@@ -104,73 +121,106 @@ export class ProgressMirror {
     this.#known.delete(uid);
     clearTimeout(this.#resting.get(uid)?.timer);
     this.#resting.delete(uid);
+    this.#nodes.forget(uid);
   }
 
   close(): void {
     this.#closed = true;
     clearInterval(this.#poll);
+    clearTimeout(this.#hearing);
     for (const { timer } of this.#resting.values()) clearTimeout(timer);
     this.#resting.clear();
-    for (const redis of [this.#reader, this.#subscriber]) redis?.disconnect();
+    this.#subscriber.disconnect();
+    this.#nodes.close();
   }
 
-  async #subscribe(): Promise<void> {
-    if (this.#subscriber.status !== 'ready') return;
-    try {
-      if (this.#reader === null) {
-        const info = await this.#subscriber.info('server');
-        if (this.#closed) return;
-        this.#reader ??= this.#openReader(isClusterNode(info));
-      }
-      await this.#subscriber.subscribe(PROGRESS_CHANNEL);
-      // What was published before this is not heard.
-      this.#lookAtAll();
-    } catch (error) {
-      this.#settings.log.warn({ reason: String(error) }, 'cannot subscribe to progress; looking from time to time');
-    }
-  }
-
-  #openReader(isCluster: boolean): RedisConnection {
-    const { endpoint, connected } = this.#settings;
-    const reader = isCluster ? openCluster(endpoint, this.#options) : openSingle(endpoint, this.#options);
+  #listen(): void {
+    const { connected, memory } = this.#settings;
+    const [subscriber, reader] = [this.#subscriber, this.#nodes.seed];
+    this.#tellErrors('subscriber', subscriber);
     this.#tellErrors('reader', reader);
+    subscriber.on('ready', () => void this.#subscribe());
+    subscriber.on('close', () => (this.#isSubscribed = false));
+    subscriber.on('message', (_channel: string, key: string) => this.#hear(key));
     reader.on('ready', () => {
       connected(true);
       this.#lookAtAll();
     });
     reader.on('close', () => {
       connected(false);
-      this.#settings.memory?.(null);
+      memory?.(null);
     });
-    return reader;
   }
 
-  #connectedReader(): RedisConnection {
-    if (this.#reader === null) throw new Error('Redis does not answer');
-    return this.#reader;
+  /** Many at once cost one search of the jobs. */
+  #hear(key: string): void {
+    this.#heard.add(key);
+    this.#hearing ??= setTimeout(() => {
+      this.#hearing = undefined;
+      const heard = new Set(this.#heard);
+      this.#heard.clear();
+      for (const job of this.#settings.jobs()) if (heard.has(job.key)) this.#look(job);
+    }, HEARING_MS);
   }
 
-  #tellErrors(connection: string, redis: RedisConnection): void {
-    let told = '';
-    redis.on('ready', () => (told = ''));
-    redis.on('error', ({ message }: Error) => {
-      // Once a reason, and not with every try to connect.
-      if (message !== told) this.#settings.log.warn({ connection, reason: message }, 'Redis does not answer');
-      told = message;
+  async #subscribe(): Promise<void> {
+    if (this.#subscriber.status !== 'ready') return;
+    try {
+      await this.#subscriber.subscribe(PROGRESS_CHANNEL);
+      this.#isSubscribed = true;
+      // What was published before this is not heard.
+      this.#lookAtAll();
+    } catch (error) {
+      if (!this.#closed) this.#settings.log.warn({ reason: String(error) }, 'cannot subscribe to progress; looking from time to time');
+    }
+  }
+
+  /** With a connection of its own, as no other answer may be as large. */
+  async #readReport(uid: string): Promise<RunReport | null> {
+    if (this.#nodes.seed.status !== 'ready') throw new Error('Redis does not answer');
+    const nodes = new RedisNodes({ ...this.#options, maxReplyBytes: MAX_REPORT_BYTES + MAX_REPLY_BYTES, retryStrategy: () => null });
+    try {
+      await nodes.seed.connect();
+      return await nodes.at(uid, (node) => readReport(node, uid));
+    } finally {
+      nodes.close();
+    }
+  }
+
+  /** For how long to leave a Redis alone that answered what it should not. */
+  #unsafeDelay(): number {
+    const { times, last } = this.#unsafe;
+    const delay = times === 0 ? 0 : Math.min(UNSAFE_DELAY_MS * 2 ** Math.min(times, 20), MAX_UNSAFE_DELAY_MS);
+    if (performance.now() - last > delay + MAX_UNSAFE_DELAY_MS) this.#unsafe = { times: 0, last: 0 };
+    return this.#unsafe.times === 0 ? 0 : delay;
+  }
+
+  #tellErrors(connection: string, redis: Redis): void {
+    const told = new Map<string, number>();
+    redis.on('error', (error: Error) => {
+      const now = performance.now();
+      if (error instanceof UnsafeRedis) this.#unsafe = { times: this.#unsafe.times + 1, last: now };
+      const { message } = error;
+      if (now - (told.get(message) ?? -Infinity) < TELL_AGAIN_MS) return;
+      // Of what a Redis says in its own words there may be no end.
+      if (told.size >= 10) told.clear();
+      told.set(message, now);
+      const what = error instanceof UnsafeRedis ? 'Redis answers what is not read' : 'Redis does not answer';
+      this.#settings.log.warn({ connection, reason: message }, what);
     });
   }
 
   #lookAtAll(): void {
-    if (this.#reader?.status !== 'ready') return;
+    if (this.#nodes.seed.status !== 'ready') return;
     for (const job of this.#settings.jobs()) this.#look(job);
-    void this.#measure(this.#reader);
+    void this.#measure();
   }
 
-  async #measure(reader: RedisConnection): Promise<void> {
+  async #measure(): Promise<void> {
     const { memory } = this.#settings;
     if (memory === undefined) return;
-    const told = await readRedisMemory(reader).catch(() => null);
-    memory(reader.status === 'ready' ? told : null);
+    const told = await readRedisMemory(this.#nodes).catch(() => null);
+    memory(this.#nodes.seed.status === 'ready' ? told : null);
   }
 
   /** At once, but at most once in a pause; what comes in between is looked at after it. */
@@ -192,7 +242,7 @@ export class ProgressMirror {
 
   async #read({ key, uid }: MirroredJob): Promise<void> {
     try {
-      const progress = await readProgress(this.#connectedReader(), uid);
+      const progress = await this.#nodes.at(uid, (node) => readProgress(node, uid));
       // A job that went meanwhile is not brought back.
       if (progress === null || this.#closed || !this.#settings.jobs().some((job) => job.uid === uid)) return;
       if (isDeepStrictEqual(progress, this.#known.get(uid))) return;

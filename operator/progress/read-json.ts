@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import { Compile } from 'typebox/compile';
 import Value from 'typebox/value';
 import { MAX_DEPTH, tooDeep } from '../../crds/nesting.ts';
@@ -5,10 +6,9 @@ import { JobProgress } from '../../worker/cluster/progress.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
 import type { RunReport } from '../../worker/events.ts';
 import { checkReport } from '../../worker/report/report-schema.ts';
-import type { RedisConnection } from '../../worker/transport/redis/redis-cluster.ts';
 
 const MAX_PROGRESS_BYTES = 64 * 1024;
-const MAX_REPORT_BYTES = 16 * 1024 * 1024;
+export const MAX_REPORT_BYTES = 16 * 1024 * 1024;
 
 const progressCheck = Compile(JobProgress);
 
@@ -18,7 +18,7 @@ export class NotUsable extends Error {
 }
 
 /** What the job's server pod last told; null: nothing. Throws NotUsable, or what Redis answers. */
-export async function readProgress(redis: RedisConnection, uid: string): Promise<JobProgress | null> {
+export async function readProgress(redis: Redis, uid: string): Promise<JobProgress | null> {
   const key = jobKeys(uid).progress;
   const value = await readJson(redis, key, MAX_PROGRESS_BYTES);
   if (value === null) return null;
@@ -29,7 +29,7 @@ export async function readProgress(redis: RedisConnection, uid: string): Promise
 }
 
 /** The job's report.json as it stands; null: none yet. Throws NotUsable, or what Redis answers. */
-export async function readReport(redis: RedisConnection, uid: string): Promise<RunReport | null> {
+export async function readReport(redis: Redis, uid: string): Promise<RunReport | null> {
   const key = jobKeys(uid).report;
   const value = await readJson(redis, key, MAX_REPORT_BYTES);
   if (value === null) return null;
@@ -39,7 +39,7 @@ export async function readReport(redis: RedisConnection, uid: string): Promise<R
 }
 
 /** One byte more than allowed tells that there is more, without fetching it. */
-async function readJson(redis: RedisConnection, key: string, maxBytes: number): Promise<unknown> {
+async function readJson(redis: Redis, key: string, maxBytes: number): Promise<unknown> {
   const text = await redis.getrange(key, 0, maxBytes);
   if (text === '') return null;
   if (Buffer.byteLength(text) > maxBytes) throw new NotUsable(`${key} has more than ${maxBytes} bytes`);

@@ -4,7 +4,7 @@ import type { Test } from 'tap';
 import { createLog } from '../../operator/log.ts';
 import { MirrorPool } from '../../operator/progress/mirror-pool.ts';
 import type { RedisAddress } from '../../operator/progress/mirror-pool.ts';
-import type { RedisMemory } from '../../operator/progress/redis-memory.ts';
+import type { RedisMemory } from '../../operator/redis/memory.ts';
 import type { JobObject } from '../../operator/reconcile/ports.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
 import { jobObject } from '../support/planned-job.ts';

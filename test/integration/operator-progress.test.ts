@@ -4,7 +4,7 @@ import type { Test } from 'tap';
 import { createLog } from '../../operator/log.ts';
 import { ProgressMirror } from '../../operator/progress/mirror.ts';
 import type { MirroredJob } from '../../operator/progress/mirror.ts';
-import type { RedisMemory } from '../../operator/progress/redis-memory.ts';
+import type { RedisMemory } from '../../operator/redis/memory.ts';
 import { jobKeys, PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
 import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
 import { noRedis, startRedis } from '../support/redis.ts';

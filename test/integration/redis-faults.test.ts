@@ -14,7 +14,7 @@ import { RedisClientTransport } from '../../worker/transport/redis/client.ts';
 import { checkRedis } from '../../worker/transport/redis/connect.ts';
 import { acquireFence } from '../../worker/transport/redis/fence.ts';
 import { RedisProgress, isFinished, readBundle } from '../../worker/transport/redis/progress.ts';
-import { removeJobKeys } from '../../worker/transport/redis/remove-job-keys.ts';
+import { removeJobKeys } from '../../operator/redis/remove-job-keys.ts';
 import { RedisServerTransport } from '../../worker/transport/redis/server.ts';
 import { CHUNK_BYTES, RedisTensors } from '../../worker/transport/redis/tensors.ts';
 import { settings } from '../support/quadratic-federation.ts';

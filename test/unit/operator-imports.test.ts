@@ -19,7 +19,6 @@ t.test('the operator loads nothing that computes: its image has no engine', asyn
       'worker/report/report-schema.ts',
       'worker/transport/redis/redis-cluster.ts',
       'worker/transport/redis/redis-url.ts',
-      'worker/transport/redis/remove-job-keys.ts',
       'worker/transport/redis/unusable.ts',
       'worker/transport/refusal.ts',
     ],

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { fullest, memoryIn } from '../../operator/progress/redis-memory.ts';
+import { fullest, memoryIn } from '../../operator/redis/memory.ts';
 
 t.test('memory, as INFO says it', async (t) => {
   const info = (used: string, max: string) => `# Memory\r\nused_memory:${used}\r\nused_memory_rss:9\r\nmaxmemory_human:1G\r\nmaxmemory:${max}\r\nmaxmemory_policy:noeviction\r\n`;

@@ -10,12 +10,8 @@ export interface ConnectionOptions {
   /** Null: commands wait for as long as it takes. */
   readonly maxRetriesPerRequest: number | null;
   readonly connectTimeout: number;
-  readonly commandTimeout?: number;
-  readonly enableOfflineQueue?: boolean;
   /** Whether to connect with the first command only, or by `connect`. */
   readonly lazyConnect?: boolean;
-  /** Whether what was subscribed is so again after a connection was lost. */
-  readonly autoResubscribe?: boolean;
   /** Of an endpoint with TLS: without it, the system's authorities count. */
   readonly tls?: { readonly ca?: string };
   /** Milliseconds until the next attempt; null: there is none. */
@@ -41,15 +37,13 @@ export function openCluster(endpoint: RedisEndpoint, options: ConnectionOptions)
   if (endpoint.database !== 0) {
     throw new RedisUnusable(`the URL of Redis names database ${endpoint.database} of a Redis Cluster, which has database 0 alone`, { hint: 'Leave it out of the URL.' });
   }
-  const { maxRetriesPerRequest, connectTimeout, commandTimeout, enableOfflineQueue = true, tls, retryStrategy } = options;
+  const { maxRetriesPerRequest, connectTimeout, tls, retryStrategy } = options;
   return new Cluster([{ host: endpoint.host, port: endpoint.port }], {
     redisOptions: {
       maxRetriesPerRequest,
       connectTimeout,
-      ...(commandTimeout === undefined ? {} : { commandTimeout }),
       ...accessOf(endpoint, tls),
     },
-    enableOfflineQueue,
     clusterRetryStrategy: retryStrategy,
     // Names stay names: those are what certificates are for.
     dnsLookup: (name, callback) => callback(null, name),

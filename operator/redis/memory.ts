@@ -1,5 +1,4 @@
-import { mastersOf } from '../../worker/transport/redis/redis-cluster.ts';
-import type { RedisConnection } from '../../worker/transport/redis/redis-cluster.ts';
+import type { RedisNodes } from './nodes.ts';
 
 /** Bytes. */
 export interface RedisMemory {
@@ -9,8 +8,8 @@ export interface RedisMemory {
 }
 
 /** What Redis says of its memory, of a Redis Cluster the fullest of its masters; null: nothing that can be used. Rejects when it does not answer. */
-export async function readRedisMemory(redis: RedisConnection): Promise<RedisMemory | null> {
-  const infos = await Promise.all(mastersOf(redis).map((node) => node.info('memory')));
+export async function readRedisMemory(nodes: RedisNodes): Promise<RedisMemory | null> {
+  const infos = await Promise.all((await nodes.masters()).map((node) => node.info('memory')));
   return fullest(infos.flatMap((info) => memoryIn(info) ?? []));
 }
 

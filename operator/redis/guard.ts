@@ -1,0 +1,89 @@
+import type { Socket } from 'node:net';
+import { BadFrame, FrameReader } from './resp-frames.ts';
+import type { Frame } from './resp-frames.ts';
+
+/** A Redis, which is whatever a tenant says is one, answered what nobody who reads it should have to bear. */
+export class UnsafeRedis extends Error {
+  override readonly name = 'UnsafeRedis';
+}
+
+/** No answer of those that are read here has more. */
+const MAX_ITEMS = 16_384;
+const MAX_DEPTH = 8;
+
+/** A publication names a job: `namespace/name`. */
+const MAX_MESSAGE_BYTES = 1024;
+const MAX_MESSAGES = 1000;
+const PERIOD_MS = 1000;
+
+/** Commands that wait for an answer. */
+const MAX_ASKED = 10_000;
+
+/**
+ * Stands between a socket and the client that reads RESP2 from it: the client sees only frames that answer what it asked or are
+ * publications, in bounds of size, number and shape. At anything else the socket is destroyed with UnsafeRedis, before the client sees it:
+ * it would keep what is announced, in memory, and throws at some of what was not asked where nobody can catch it. More publications than
+ * `MAX_MESSAGES` a second wait in the socket.
+ */
+export function guard(socket: Socket, maxReplyBytes: number): void {
+  const asked: string[] = [];
+  let isSubscriber = false;
+  let messages = 0;
+  let pause: NodeJS.Timeout | undefined;
+  let periodEnds = 0;
+
+  const judge = ({ shape, word }: Frame) => {
+    if (isSubscriber && shape === '*$$$' && word === 'message') {
+      messages++;
+      return;
+    }
+    const command = asked.shift();
+    if (command === undefined) throw new BadFrame('it answers what was not asked');
+    if ((command !== 'subscribe' && !isSubscriber) || shape === '-') return;
+    if (shape !== '*$$:' || word !== 'subscribe') throw new BadFrame('it does not answer to SUBSCRIBE as Redis does');
+    isSubscriber = true;
+  };
+  const received = new FrameReader({ bytes: () => (asked.length === 0 ? MAX_MESSAGE_BYTES : maxReplyBytes), items: MAX_ITEMS, depth: MAX_DEPTH }, judge);
+  const sent = new FrameReader({ bytes: () => Infinity, items: Infinity, depth: 1 }, ({ word }) => {
+    if (asked.push(word.toLowerCase()) > MAX_ASKED) throw new BadFrame(`${MAX_ASKED} commands wait for an answer`);
+  });
+  const refuse = (error: unknown) => void socket.destroy(error instanceof BadFrame ? new UnsafeRedis(error.message) : toError(error));
+
+  const holdBack = () => {
+    const now = performance.now();
+    if (now >= periodEnds) [periodEnds, messages] = [now + PERIOD_MS, 0];
+    if (messages < MAX_MESSAGES || pause !== undefined) return;
+    socket.pause();
+    pause = setTimeout(() => {
+      pause = undefined;
+      socket.resume();
+    }, periodEnds - now);
+  };
+  socket.once('close', () => clearTimeout(pause));
+
+  const push = socket.push.bind(socket);
+  socket.push = (chunk: unknown, encoding?: BufferEncoding) => {
+    try {
+      if (chunk instanceof Buffer) received.write(chunk);
+    } catch (error) {
+      refuse(error);
+      return false;
+    }
+    const goesOn = push(chunk, encoding);
+    holdBack();
+    return goesOn;
+  };
+
+  const write = socket.write.bind(socket);
+  socket.write = (chunk: string | Uint8Array, ...rest: []) => {
+    try {
+      sent.write(typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    } catch (error) {
+      refuse(error);
+      return false;
+    }
+    return write(chunk, ...rest);
+  };
+}
+
+const toError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

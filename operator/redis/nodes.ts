@@ -1,0 +1,87 @@
+import type { Redis } from 'ioredis';
+import { isClusterNode } from '../../worker/transport/redis/redis-cluster.ts';
+import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
+import { openGuarded } from './open.ts';
+import type { GuardedOptions } from './open.ts';
+
+/** A Redis Cluster of more nodes than this is not followed: whoever writes the URL would choose to what, and how often, is connected. */
+const MAX_NODES = 64;
+
+/** From one node to another, for one question. */
+const MAX_MOVES = 4;
+
+/**
+ * One Redis, or the nodes of a Redis Cluster that were needed. The client's own way with a cluster believes whatever it is told of slots
+ * and nodes; here each job's keys are sought where the node that was asked last says that they are.
+ */
+export class RedisNodes {
+  /** The one of the URL. It alone connects again by itself. */
+  readonly seed: Redis;
+  readonly #options: GuardedOptions;
+  readonly #others = new Map<string, { readonly node: Redis; readonly connected: Promise<Redis> }>();
+  /** Where a job's keys are, by its uid, when not in the first node. */
+  readonly #homes = new Map<string, Redis>();
+  #closed = false;
+
+  constructor(options: GuardedOptions) {
+    this.#options = options;
+    this.seed = openGuarded(options);
+    this.seed.on('error', () => undefined);
+  }
+
+  /** Asks the node that has the job's keys, of which the first command that names one finds out. @throws what the node answers, or that it does not */
+  async at<T>(uid: string, ask: (node: Redis) => Promise<T>): Promise<T> {
+    let node = this.#homes.get(uid) ?? this.seed;
+    for (let moves = 0; ; moves++) {
+      try {
+        return await ask(node);
+      } catch (error) {
+        this.#homes.delete(uid);
+        const place = movedTo(error, this.#options.endpoint.host);
+        if (place === null || moves === MAX_MOVES) throw error;
+        node = await this.#other(place);
+        this.#homes.set(uid, node);
+      }
+    }
+  }
+
+  /** The nodes that share the keys. */
+  async masters(): Promise<readonly Redis[]> {
+    if (!isClusterNode(await this.seed.info())) return [this.seed];
+    const slots = await this.seed.cluster('SLOTS');
+    const places = new Set(slots.flatMap(([, , master]) => (master === undefined ? [] : [placeOf(master[0] || this.#options.endpoint.host, master[1])])));
+    return Promise.all([...places].map((place) => this.#other(place)));
+  }
+
+  forget(uid: string): void {
+    this.#homes.delete(uid);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.seed.disconnect();
+    for (const { node } of this.#others.values()) node.disconnect();
+  }
+
+  #other(place: string): Promise<Redis> {
+    const known = this.#others.get(place);
+    if (known !== undefined) return known.connected;
+    if (this.#closed) return Promise.reject(new Error('Redis is not asked any more'));
+    if (this.#others.size >= MAX_NODES) return Promise.reject(new Error(`the Redis Cluster has more than ${MAX_NODES} nodes`));
+    const { host, port } = readRedisUrl(`redis://${place}`);
+    const node = openGuarded({ ...this.#options, endpoint: { ...this.#options.endpoint, host, port }, retryStrategy: () => null });
+    node.on('error', () => undefined);
+    const connected = node.connect().then(() => node);
+    this.#others.set(place, { node, connected });
+    node.once('end', () => this.#others.delete(place));
+    return connected;
+  }
+}
+
+/** Where an error says that the keys are: `MOVED slot host:port`, of which the host may be left out. */
+function movedTo(error: unknown, host: string): string | null {
+  const [, there, port] = error instanceof Error ? (/^MOVED \d+ (\S*):(\d+)$/.exec(error.message) ?? []) : [];
+  return there === undefined || port === undefined ? null : placeOf(there || host, Number(port));
+}
+
+const placeOf = (host: string, port: number): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;

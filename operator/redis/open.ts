@@ -1,0 +1,61 @@
+import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { AbstractConnector, Redis } from 'ioredis';
+import type { RedisEndpoint } from '../../worker/transport/redis/redis-url.ts';
+import { guard } from './guard.ts';
+
+export interface GuardedOptions {
+  readonly endpoint: RedisEndpoint;
+  /** PEM of the authority that signed its certificate; null: the system's count. */
+  readonly ca: string | null;
+  /** No answer may have more. */
+  readonly maxReplyBytes: number;
+  /** Milliseconds until the next attempt to connect; null: there is none. */
+  readonly retryStrategy: (attempt: number) => number | null;
+}
+
+const TIMEOUT_MS = 5_000;
+const DISCONNECT_TIMEOUT_MS = 2_000;
+/** For how long a connection may be silent while an answer is awaited. */
+const SILENCE_MS = 30_000;
+
+/**
+ * A connection to a Redis that may be anybody's, by RESP2, guarded. It connects by `connect`; its commands fail at once while it is away:
+ * the next look is soon, and nobody waits.
+ */
+export function openGuarded({ endpoint, ca, maxReplyBytes, retryStrategy }: GuardedOptions): Redis {
+  const { host, port, isTls, username, password, database } = endpoint;
+  class GuardedConnector extends AbstractConnector {
+    constructor() {
+      super(DISCONNECT_TIMEOUT_MS);
+    }
+
+    override async connect() {
+      this.connecting = true;
+      const socket = isTls ? connectTls({ host, port, ...(ca === null ? {} : { ca }) }) : connect({ host, port });
+      guard(socket, maxReplyBytes);
+      socket.once('error', (error) => (this.firstError = error));
+      this.stream = socket;
+      return socket;
+    }
+  }
+  return new Redis({
+    Connector: GuardedConnector,
+    host,
+    port,
+    db: database,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    // Tells the client which event means that the connection stands.
+    ...(isTls ? { tls: {} } : {}),
+    protocol: 2,
+    lazyConnect: true,
+    autoResubscribe: false,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: TIMEOUT_MS,
+    connectTimeout: TIMEOUT_MS,
+    socketTimeout: SILENCE_MS,
+    retryStrategy,
+  });
+}

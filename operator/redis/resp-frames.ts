@@ -1,0 +1,121 @@
+/** What can be known of a frame of RESP2, the protocol of Redis, without keeping it. */
+export interface Frame {
+  /** The frame's type and those of its first items: `+` text, `-` error, `:` number, `$` bytes, `*` array, `_` null. */
+  readonly shape: string;
+  /** Beginning of its first bytes, as Latin-1. */
+  readonly word: string;
+}
+
+export interface FrameLimits {
+  /** Bytes of the frame that is being read, announced or arrived. */
+  bytes(): number;
+  /** Items of all its arrays. */
+  readonly items: number;
+  /** Arrays within arrays. */
+  readonly depth: number;
+}
+
+/** What came is no RESP2, or more of it than is read. */
+export class BadFrame extends Error {
+  override readonly name = 'BadFrame';
+}
+
+const SHAPE_LENGTH = 5;
+const WORD_LENGTH = 16;
+
+/** Lines are lengths, numbers, words as OK and errors; what is long comes as bytes. */
+const MAX_LINE_BYTES = 8192;
+
+/**
+ * Reads RESP2 as it arrives, in pieces of any length, and keeps nothing of it but the line under way. It takes nothing that a laxer reader could understand in another way: both see the same frames.
+ */
+export class FrameReader {
+  readonly #limits: FrameLimits;
+  readonly #told: (frame: Frame) => void;
+  #line = '';
+  /** Bytes of a bulk string, and of the line's end behind it, that are yet to come. */
+  #awaited = 0;
+  /** Items that are yet to come, of each array that is open. */
+  #open: number[] = [];
+  #bytes = 0;
+  #items = 0;
+  #shape = '';
+  #word: string | null = null;
+  #wordLength = 0;
+
+  constructor(limits: FrameLimits, told: (frame: Frame) => void) {
+    this.#limits = limits;
+    this.#told = told;
+  }
+
+  /** @throws BadFrame; and what `told` throws. After that nothing can be read any more. */
+  write(chunk: Buffer): void {
+    for (let at = 0; at < chunk.length; ) at += this.#awaited > 0 ? this.#takeBytes(chunk, at) : this.#takeLine(chunk, at);
+  }
+
+  #takeBytes(chunk: Buffer, at: number): number {
+    const taken = Math.min(this.#awaited, chunk.length - at);
+    if (this.#word !== null && this.#word.length < this.#wordLength) {
+      this.#word += chunk.toString('latin1', at, at + Math.min(taken, this.#wordLength - this.#word.length));
+    }
+    this.#awaited -= taken;
+    if (this.#awaited === 0) this.#ended();
+    return taken;
+  }
+
+  #takeLine(chunk: Buffer, at: number): number {
+    const end = chunk.indexOf(0x0a, at);
+    const stop = end === -1 ? chunk.length : end + 1;
+    this.#line += chunk.toString('latin1', at, stop);
+    if (this.#line.length > MAX_LINE_BYTES) throw new BadFrame(`a line has more than ${MAX_LINE_BYTES} bytes`);
+    if (end !== -1) {
+      const line = this.#line;
+      this.#line = '';
+      if (line.length < 2 || line.indexOf('\r') !== line.length - 2) throw new BadFrame('a line does not end as one of Redis');
+      this.#count(line.length);
+      this.#begun(line.charAt(0), line.slice(1, -2));
+    }
+    return stop - at;
+  }
+
+  /** A line of a type and what stands behind it. */
+  #begun(type: string, text: string): void {
+    const isNull = (type === '$' || type === '*') && text === '-1';
+    if (this.#open.length < 2 && this.#shape.length < SHAPE_LENGTH) this.#shape += isNull ? '_' : type;
+    if (type === '+' || type === '-' || isNull) return this.#ended();
+    if (type === ':' && /^[+-]?\d{1,20}$/.test(text)) return this.#ended();
+    if ((type !== '$' && type !== '*') || !/^\d{1,15}$/.test(text)) throw new BadFrame('it does not speak as Redis does');
+    const length = Number(text);
+    if (type === '$') {
+      this.#count(length + 2);
+      this.#awaited = length + 2;
+      if (this.#word === null) [this.#word, this.#wordLength] = ['', Math.min(length, WORD_LENGTH)];
+      return;
+    }
+    this.#items += length;
+    if (this.#items > this.#limits.items) throw new BadFrame(`an answer has ${this.#items} items, of which ${this.#limits.items} are read`);
+    if (length === 0) return this.#ended();
+    this.#open.push(length);
+    if (this.#open.length > this.#limits.depth) throw new BadFrame(`an answer has arrays within arrays, deeper than ${this.#limits.depth}`);
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes > this.#limits.bytes()) throw new BadFrame(`an answer has ${this.#bytes} bytes or more, of which ${this.#limits.bytes()} are read`);
+  }
+
+  /** A value is complete, and with the last one of an array the array. */
+  #ended(): void {
+    for (let last = this.#open.length - 1; last >= 0; last--) {
+      const left = (this.#open[last] ?? 0) - 1;
+      if (left > 0) {
+        this.#open[last] = left;
+        return;
+      }
+      this.#open.pop();
+    }
+    const frame = { shape: this.#shape, word: this.#word ?? '' };
+    [this.#bytes, this.#items, this.#shape, this.#word, this.#wordLength] = [0, 0, '', null, 0];
+    this.#told(frame);
+  }
+}

@@ -1,0 +1,112 @@
+// What a tenant calls its Redis may be anything that listens. The operator reads from it in bounds, goes on, and hears the others.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Redis } from 'ioredis';
+import t from 'tap';
+import { jobKeys } from '../../worker/cluster/redis-keys.ts';
+import { bulk, honest, hostileRedis } from '../support/hostile-redis.ts';
+import type { Answers } from '../support/hostile-redis.ts';
+import { noRedis, startRedis } from '../support/redis.ts';
+import { toldProgress } from '../support/told-progress.ts';
+import { until } from '../support/until.ts';
+
+const CHILD = join(import.meta.dirname, '../support/mirror-pool-child.ts');
+const BLOCK = Buffer.alloc(1 << 20, 'x');
+
+/** Writes a block for as long as somebody reads. */
+function flood(socket: Socket, block: Buffer): void {
+  const more = () => {
+    while (!socket.destroyed && socket.write(block)) continue;
+  };
+  socket.on('drain', more);
+  more();
+}
+
+/** To one command: what begins an answer, and the block that follows for ever. */
+const endless = (to: string, begin: string, block = BLOCK): Answers => (command, socket) => {
+  if (command !== to) return honest(command);
+  socket.write(begin);
+  setImmediate(() => flood(socket, block));
+  return '';
+};
+const says = (to: string, answer: string): Answers => (command) => (command === to ? answer : honest(command));
+const message = (payload: string) => `*3\r\n${bulk('message')}${bulk('fedbiot:progress')}${bulk(payload)}`;
+const cluster: Answers = (command) => {
+  if (command === 'info') return bulk('redis_version:7.2.0\r\nredis_mode:cluster\r\n');
+  if (command === 'cluster') return `*1\r\n*3\r\n:0\r\n:9007199254740991\r\n*3\r\n${bulk('127.0.0.1')}:1\r\n${bulk('id')}`;
+  return honest(command);
+};
+
+const attacks: Readonly<Record<string, Answers>> = {
+  ...Object.fromEntries(['auth', 'info', 'getrange', 'subscribe'].map((to) => [`bytes-${to}`, endless(to, '$4000000000\r\n')])),
+  'gone-scan': endless('scan', '*2\r\n$1\r\n0\r\n*1\r\n$4000000000\r\n'),
+  'gone-never': (command) => (command === 'scan' ? `*2\r\n${bulk('7')}*1\r\n${bulk('x')}` : honest(command)),
+  line: endless('getrange', '+'),
+  'error-line': endless('info', '-ERR '),
+  'length-line': endless('getrange', '$', Buffer.alloc(1 << 20, '1')),
+  array: says('getrange', '*1000000000\r\n'),
+  items: endless('getrange', '*4000000\r\n', Buffer.from(':1\r\n'.repeat(1 << 16))),
+  nested: endless('getrange', '*1\r\n', Buffer.from('*1\r\n'.repeat(1 << 16))),
+  'large-message': endless('subscribe', `${honest('subscribe')}*3\r\n${bulk('message')}${bulk('fedbiot:progress')}$4000000000\r\n`),
+  messages: endless('subscribe', honest('subscribe'), Buffer.from(message('lab/messages').repeat(1 << 14))),
+  ...Object.fromEntries(
+    ['$-1', '*-1', '*0', '_', '>1\r\n$-1', '*1\r\n$-1', `*2\r\n${bulk('message')}$-1`, `*4\r\n${bulk('pmessage')}$1\r\nx\r\n*-1\r\n*-1`, 'HTTP/1.1 400 Bad Request'].flatMap((answer, i) => [
+      [`unasked-${i}`, says('getrange', `${bulk('')}${answer}\r\n`)],
+      [`subscriber-${i}`, says('subscribe', `${honest('subscribe')}${answer}\r\n`)],
+      [`answer-${i}`, says('subscribe', `${answer}\r\n`)],
+      [`info-${i}`, says('info', `${answer}\r\n`)],
+    ]),
+  ),
+  slots: cluster,
+  'moved-round': says('getrange', '-MOVED 1 :1\r\n'),
+  'moved-nowhere': says('getrange', '-MOVED 1 a b:99999\r\n'),
+  'moved-name': says('getrange', '-MOVED 1 a%00b@c:99999\r\n'),
+  silent: () => '',
+};
+
+t.test('no answer makes the operator keep much, wait, or end', { skip: noRedis, timeout: 120_000 }, async (t) => {
+  const redis = await startRedis(t);
+  const raw = new Redis(redis.url);
+  t.teardown(() => raw.disconnect());
+  const urls: Record<string, string> = { honest: redis.url };
+  const servers = new Map<string, Awaited<ReturnType<typeof hostileRedis>>>();
+  for (const [name, answers] of Object.entries(attacks)) {
+    const server = await hostileRedis(t, answers);
+    servers.set(name, server);
+    urls[name] = `redis://:secret@127.0.0.1:${server.port}`;
+  }
+  const child = spawn(process.execPath, [CHILD, JSON.stringify(urls)], { stdio: ['pipe', 'pipe', 'pipe'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  const lines: string[] = [];
+  let errors = '';
+  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
+  child.stderr.on('data', (data) => void (errors += data));
+  const exited = once(child, 'exit');
+
+  for (const sequence of [1, 2, 3]) {
+    await raw.set(jobKeys('honest').progress, JSON.stringify(toldProgress(1, sequence)));
+    await raw.publish('fedbiot:progress', 'lab/honest');
+    await until(`the honest job is heard: ${sequence}`, 20, () => {
+      if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${errors.slice(-2000)}`);
+      return lines.includes(JSON.stringify({ changed: 'lab/honest', sequence })) || null;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+  }
+  child.stdin.write('end');
+  const [code] = await exited;
+  t.equal(code, 0, errors.slice(-2000));
+  const { maxRssMiB, longestMs } = JSON.parse(lines.at(-1) ?? '{}');
+  t.comment({ maxRssMiB, longestMs });
+  t.ok(maxRssMiB < 300, `${maxRssMiB} MiB at most`);
+  t.ok(longestMs < 2_000, `${longestMs} ms at most without doing anything else`);
+  const told = lines.filter((line) => line.includes('Redis answers what is not read')).map((line) => JSON.parse(line));
+  for (const words of [/4000000\d* bytes or more/, /a line has more than/, /1000000000 items/, /deeper than/, /not asked/, /does not answer to SUBSCRIBE/, /does not speak/]) {
+    t.ok(told.some(({ reason }) => words.test(reason)), `told: ${words}`);
+  }
+  t.notMatch(lines.join('\n') + errors, /secret/);
+  t.ok(lines.length < 20 * servers.size, 'and it is not told for ever');
+  for (const [name, server] of servers) t.ok(server.connections() < 60, `${name}: it is left alone after a while: ${server.connections()} connections`);
+});

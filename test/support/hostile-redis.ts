@@ -1,0 +1,48 @@
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import type { Test } from 'tap';
+
+/** What a server that is no Redis does with a command, by its name in lower case. */
+export type Answers = (command: string, socket: Socket) => string | Buffer | void;
+
+const INFO = 'redis_version:7.2.0\r\nredis_mode:standalone\r\nloading:0\r\n';
+
+export const bulk = (text: string): string => `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
+
+/** What a good Redis with nothing in it says, as far as the operator asks. */
+export function honest(command: string): string {
+  if (command === 'info') return bulk(INFO);
+  if (command === 'subscribe') return `*3\r\n${bulk('subscribe')}${bulk('fedbiot:progress')}:1\r\n`;
+  if (command === 'scan') return `*2\r\n${bulk('0')}*0\r\n`;
+  if (command === 'getrange') return bulk('');
+  if (command === 'exists' || command === 'unlink') return ':0\r\n';
+  return '+OK\r\n';
+}
+
+/** A server that answers what it likes. @returns its port, and how often somebody connected */
+export async function hostileRedis(t: Pick<Test, 'teardown'>, answers: Answers): Promise<{ port: number; connections(): number }> {
+  const sockets = new Set<Socket>();
+  let connections = 0;
+  const server = createServer((socket) => {
+    connections++;
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => undefined);
+    // Commands arrive whole in these tests: each begins with its number of words.
+    socket.on('data', (data) => {
+      for (const [, name = ''] of data.toString('latin1').matchAll(/(?:^|\n)\*\d+\r\n\$\d+\r\n([A-Za-z]+)\r\n/g)) {
+        const command = name.toLowerCase();
+        socket.write(answers(command, socket) ?? honest(command));
+      }
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return { port: address.port, connections: () => connections };
+}

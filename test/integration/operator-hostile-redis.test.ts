@@ -86,12 +86,12 @@ t.test('no answer makes the operator keep much, wait, or end', { skip: noRedis, 
   child.stderr.on('data', (data) => void (errors += data));
   const exited = once(child, 'exit');
 
-  for (const sequence of [1, 2, 3]) {
-    await raw.set(jobKeys('honest').progress, JSON.stringify(toldProgress(1, sequence)));
+  for (const round of [1, 2, 3]) {
+    await raw.set(jobKeys('honest').progress, JSON.stringify(toldProgress(round)));
     await raw.publish('fedbiot:progress', 'lab/honest');
-    await until(`the honest job is heard: ${sequence}`, 20, () => {
+    await until(`the honest job is heard: ${round}`, 20, () => {
       if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${errors.slice(-2000)}`);
-      return lines.includes(JSON.stringify({ changed: 'lab/honest', sequence })) || null;
+      return lines.includes(JSON.stringify({ changed: 'lab/honest', round })) || null;
     });
     await new Promise((resolve) => setTimeout(resolve, 3_000));
   }
@@ -100,7 +100,7 @@ t.test('no answer makes the operator keep much, wait, or end', { skip: noRedis, 
   t.equal(code, 0, errors.slice(-2000));
   const { maxRssMiB, longestMs } = JSON.parse(lines.at(-1) ?? '{}');
   t.comment({ maxRssMiB, longestMs });
-  t.ok(maxRssMiB < 300, `${maxRssMiB} MiB at most`);
+  t.ok(maxRssMiB < 500, `${maxRssMiB} MiB at most`);
   t.ok(longestMs < 2_000, `${longestMs} ms at most without doing anything else`);
   const told = lines.filter((line) => line.includes('Redis answers what is not read')).map((line) => JSON.parse(line));
   for (const words of [/4000000\d* bytes or more/, /a line has more than/, /1000000000 items/, /deeper than/, /not asked/, /does not answer to SUBSCRIBE/, /does not speak/]) {

@@ -17,7 +17,7 @@ const pool = new MirrorPool({
   log: createLog('warn'),
   jobs: () => jobs,
   addressOf: async ({ metadata }) => ({ url: urls.get(metadata.uid) ?? '', ca: null }),
-  changed: (key) => console.log(JSON.stringify({ changed: key, sequence: pool.progressOf(key.split('/')[1] ?? '')?.sequence })),
+  changed: (key) => console.log(JSON.stringify({ changed: key, round: pool.progressOf(key.split('/')[1] ?? '')?.round })),
   connected: () => undefined,
   memory: () => undefined,
   now: Date.now,

@@ -10,6 +10,8 @@ export interface ConnectionOptions {
   /** Null: commands wait for as long as it takes. */
   readonly maxRetriesPerRequest: number | null;
   readonly connectTimeout: number;
+  readonly commandTimeout?: number;
+  readonly enableOfflineQueue?: boolean;
   /** Whether to connect with the first command only, or by `connect`. */
   readonly lazyConnect?: boolean;
   /** Of an endpoint with TLS: without it, the system's authorities count. */
@@ -37,13 +39,15 @@ export function openCluster(endpoint: RedisEndpoint, options: ConnectionOptions)
   if (endpoint.database !== 0) {
     throw new RedisUnusable(`the URL of Redis names database ${endpoint.database} of a Redis Cluster, which has database 0 alone`, { hint: 'Leave it out of the URL.' });
   }
-  const { maxRetriesPerRequest, connectTimeout, tls, retryStrategy } = options;
+  const { maxRetriesPerRequest, connectTimeout, commandTimeout, enableOfflineQueue = true, tls, retryStrategy } = options;
   return new Cluster([{ host: endpoint.host, port: endpoint.port }], {
     redisOptions: {
       maxRetriesPerRequest,
       connectTimeout,
+      ...(commandTimeout === undefined ? {} : { commandTimeout }),
       ...accessOf(endpoint, tls),
     },
+    enableOfflineQueue,
     clusterRetryStrategy: retryStrategy,
     // Names stay names: those are what certificates are for.
     dnsLookup: (name, callback) => callback(null, name),

@@ -179,19 +179,12 @@ t.test('a file cut off after its header was read', async (t) => {
   t.throws(() => readTensor(path, entry), { name: 'UserError', message: /4 bytes too early: the file is truncated/ });
 });
 
-t.test('no damaged header crashes the reader with anything but a UserError', async () => {
-  const python = readFileSync(PYTHON_FILE);
-  fc.assert(
-    fc.property(fc.array(fc.tuple(fc.nat(python.byteLength - 1), fc.nat(255)), { minLength: 1, maxLength: 4 }), (edits) => {
-      const bytes = Buffer.from(python);
-      for (const [at, value] of edits) bytes[at] = value;
-      try {
-        decodeSafetensors(bytes, { maxBytes: bytes.byteLength });
-      } catch (error) {
-        return error instanceof Error && error.name === 'UserError';
-      }
-      return true;
-    }),
-    { numRuns: 500 },
-  );
+t.test('half precision at an odd place of a received package is read as it is', async (t) => {
+  const json = Buffer.from('{"x":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}} ');
+  for (const odd of [json, json.subarray(0, -1)]) {
+    const prefix = Buffer.alloc(8);
+    prefix.writeBigUInt64LE(BigInt(odd.length));
+    const bytes = Buffer.concat([prefix, odd, Buffer.from([0x80, 0x3f, 0x00, 0xc0])]);
+    t.same([...decodeSafetensors(bytes, { maxBytes: 1000 }).tensors.get('x')!.values], [1, -2]);
+  }
 });

@@ -28,7 +28,7 @@ export function widenToFloat32(dtype: FloatDtype, bytes: Uint8Array, out: Float3
 /** Index of the first NaN or infinity, or -1: a value whose exponent bits are all set. */
 export function firstNonFinite(dtype: FloatDtype, bytes: Uint8Array): number {
   if (dtype === 'F32') {
-    const words = bytes.byteOffset % 4 === 0 ? wordsOf(bytes) : wordsOf(bytes.slice());
+    const words = bytes.byteOffset % 4 === 0 ? wordsOf(bytes) : wordsOf(new Uint8Array(bytes));
     for (let i = 0; i < words.length; i++) if ((words[i]! & 0x7f80_0000) === 0x7f80_0000) return i;
     return -1;
   }
@@ -42,8 +42,9 @@ function wordsOf(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
 }
 
+/** Where the elements do not lie as the processor wants them, a copy of them does. (A Buffer's own slice() copies nothing.) */
 function alignedHalves(bytes: Uint8Array): Uint16Array {
-  const aligned = bytes.byteOffset % 2 === 0 ? bytes : bytes.slice();
+  const aligned = bytes.byteOffset % 2 === 0 ? bytes : new Uint8Array(bytes);
   return new Uint16Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 2);
 }
 

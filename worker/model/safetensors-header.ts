@@ -1,4 +1,5 @@
 import { UserError } from '../errors.ts';
+import { shown } from '../files/read.ts';
 
 /** Bytes an element takes, for every dtype of the format with whole-byte elements. */
 // prettier-ignore
@@ -106,7 +107,7 @@ function parseJson(bytes: Uint8Array, where: string): object {
   }
   if (!isObject(value)) throw broken(where, 'its header is not a JSON object');
   const duplicate = duplicateKey(text);
-  if (duplicate !== undefined) throw broken(where, `its header names ${JSON.stringify(duplicate)} twice`);
+  if (duplicate !== undefined) throw broken(where, `its header names ${shown(duplicate)} twice`);
   return value;
 }
 
@@ -130,20 +131,20 @@ function parseMetadata(value: unknown, where: string): Record<string, string> {
   if (!isObject(value)) throw broken(where, '__metadata__ is not an object');
   return Object.fromEntries(
     Object.entries(value).map(([key, text]) => {
-      if (typeof text !== 'string') throw broken(where, `__metadata__ entry ${JSON.stringify(key)} is not a string`);
+      if (typeof text !== 'string') throw broken(where, `__metadata__ entry ${shown(key)} is not a string`);
       return [key, text];
     }),
   );
 }
 
 function parseEntry(name: string, value: unknown, dataStart: number, dataBytes: number, where: string): TensorEntry {
-  const wrong = (what: string) => broken(where, `tensor ${JSON.stringify(name)}: ${what}`);
+  const wrong = (what: string) => broken(where, `tensor ${shown(name)}: ${what}`);
   if (!isObject(value)) throw wrong('its entry is not an object');
   const { dtype, shape, data_offsets: offsets } = value;
-  if (!isDtype(dtype)) throw wrong(`unknown dtype ${JSON.stringify(dtype)}`);
-  if (!isSizes(shape)) throw wrong(`shape ${JSON.stringify(shape)} is not a list of non-negative integers`);
+  if (!isDtype(dtype)) throw wrong(`unknown dtype ${shown(dtype)}`);
+  if (!isSizes(shape)) throw wrong(`shape ${shown(shape)} is not a list of non-negative integers`);
   if (!isSizes(offsets) || offsets.length !== 2) {
-    throw wrong(`data_offsets ${JSON.stringify(offsets)} are not two non-negative integers`);
+    throw wrong(`data_offsets ${shown(offsets)} are not two non-negative integers`);
   }
   const [begin = 0, end = 0] = offsets;
   if (begin > end) throw wrong(`data_offsets [${begin}, ${end}] end before they begin`);
@@ -153,7 +154,7 @@ function parseEntry(name: string, value: unknown, dataStart: number, dataBytes: 
     );
   const needed = tensorBytes(dtype, shape);
   if (needed !== end - begin) {
-    throw wrong(`${dtype} of shape [${shape.join(', ')}] takes ${needed} bytes, but data_offsets hold ${end - begin}`);
+    throw wrong(`${dtype} of shape ${shown(shape)} takes ${needed} bytes, but data_offsets hold ${end - begin}`);
   }
   return { dtype, shape, offset: dataStart + begin, bytes: end - begin };
 }
@@ -162,8 +163,8 @@ function checkCoverage(tensors: ReadonlyMap<string, TensorEntry>, dataStart: num
   const inOrder = [...tensors].sort(([, a], [, b]) => a.offset - b.offset || a.bytes - b.bytes);
   let at = dataStart;
   for (const [name, { offset, bytes }] of inOrder) {
-    if (offset < at) throw broken(where, `tensor ${JSON.stringify(name)} overlaps the tensor before it by ${at - offset} bytes`);
-    if (offset > at) throw broken(where, `${offset - at} bytes before tensor ${JSON.stringify(name)} belong to no tensor`);
+    if (offset < at) throw broken(where, `tensor ${shown(name)} overlaps the tensor before it by ${at - offset} bytes`);
+    if (offset > at) throw broken(where, `${offset - at} bytes before tensor ${shown(name)} belong to no tensor`);
     at = offset + bytes;
   }
   if (at < totalBytes) throw broken(where, `${totalBytes - at} bytes at the end belong to no tensor`);

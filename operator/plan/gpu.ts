@@ -6,6 +6,9 @@ import { WORKER } from './worker-container.ts';
 /** Resources under which NVIDIA's device plugin offers whole GPUs (nvidia.com/gpu) and parts of them (nvidia.com/mig-…). */
 const isGpu = (resource: string) => resource === 'nvidia.com/gpu' || resource.startsWith('nvidia.com/mig-');
 
+/** Names of claims of devices (dynamic resource allocation) that are of GPUs: what a claim holds is not known here. */
+const isGpuClaim = (name: string) => name === 'gpu' || name.startsWith('gpu-');
+
 /** Whether a container's resources ask for a GPU. */
 export const asksForGpu = (resources: unknown): boolean => Object.values(gpusIn(resources)).some((quantity) => Number(quantity) !== 0);
 
@@ -17,10 +20,12 @@ export function gpusOf({ spec }: JobObject, role: Role): number {
   return Object.values(quantities).reduce<number>((sum, quantity) => sum + Number(quantity), 0);
 }
 
-/** What is asked for, by resource. A container's request of a GPU is its limit. */
-const gpusIn = (resources: unknown): Readonly<Record<string, unknown>> =>
-  Object.fromEntries(
-    ['requests', 'limits'].flatMap((kind) => Object.entries(fieldsOf(fieldsOf(resources)[kind])).filter(([name]) => isGpu(name))),
-  );
+/** What is asked for, by resource or claim. A container's request of a GPU is its limit; a claim counts as one. */
+function gpusIn(resources: unknown): Readonly<Record<string, unknown>> {
+  const asked = fieldsOf(resources);
+  const amounts = ['requests', 'limits'].flatMap((kind) => Object.entries(fieldsOf(asked[kind])).filter(([name]) => isGpu(name)));
+  const claims = Array.isArray(asked['claims']) ? asked['claims'].map((claim) => fieldsOf(claim)['name']) : [];
+  return Object.fromEntries([...amounts, ...claims.filter((name) => typeof name === 'string' && isGpuClaim(name)).map((name) => [`claim ${name}`, 1])]);
+}
 
 const fieldsOf = (value: unknown) => (isRecord(value) ? value : {});

@@ -8,6 +8,7 @@ const MERGE_KEYS: Readonly<Record<string, string>> = {
   env: 'name',
   imagePullSecrets: 'name',
   resourceClaims: 'name',
+  claims: 'name',
   volumeMounts: 'mountPath',
   topologySpreadConstraints: 'topologyKey',
   hostAliases: 'ip',

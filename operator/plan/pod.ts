@@ -1,3 +1,4 @@
+import { placement } from '../../crds/schema/placement.ts';
 import { ENV, MOUNT, PORT } from '../../worker/cluster/pod.ts';
 import type { JobObject } from '../reconcile/ports.ts';
 import { asksForGpu } from './gpu.ts';
@@ -15,6 +16,8 @@ import type { EnvVariable, PodTemplate } from './worker-container.ts';
 
 /** The image's user `fedbiot`. */
 const USER = 65_532;
+
+const PLACEMENT = Object.keys(placement).filter((field): field is keyof typeof placement => field in placement);
 
 /** Seconds a pod has for a checkpoint before it is killed. */
 const GRACE_SECONDS = 60;
@@ -38,14 +41,8 @@ export function podTemplate(job: JobObject, role: Role, settings: PlanSettings):
         fsGroupChangePolicy: 'OnRootMismatch',
         seccompProfile: { type: 'RuntimeDefault' },
       },
-      ...present({
-        imagePullSecrets: own.imagePullSecrets,
-        nodeSelector: own.nodeSelector,
-        tolerations: own.tolerations,
-        affinity: own.affinity,
-        priorityClassName: own.priorityClassName,
-        runtimeClassName: own.runtimeClassName,
-      }),
+      // Whatever the schema lets a job say of its placement.
+      ...present(Object.fromEntries(PLACEMENT.map((field) => [field, own[field]]))),
       containers: [
         {
           name: WORKER,

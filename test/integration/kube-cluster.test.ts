@@ -195,6 +195,17 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     t.notMatch(seen.log(), /:p@/);
   });
 
+  t.test('devices of dynamic resource allocation reach the Job', async (t) => {
+    const seen = watchCluster(t, operator);
+    await seen.filled();
+    const gpu = { name: 'gpu', resourceClaimTemplateName: 'one-gpu' };
+    await made(seen, 'devices', { client: { resources: { claims: [{ name: 'gpu' }] }, podTemplate: { spec: { resourceClaims: [gpu] } } } });
+    await reconcile(seen.ports, SETTINGS, 'lab', 'devices');
+    t.match(await admin.json('GET', objectPath(RESOURCE.job, 'lab', 'devices-clients')), {
+      spec: { template: { spec: { resourceClaims: [gpu], containers: [{ args: ['client', '--provider', 'cuda'], resources: { claims: [{ name: 'gpu' }] } }] } } },
+    });
+  });
+
   t.test('a stored job that breaks the rules does no harm', async (t) => {
     const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/fedbiotjobs.fedbiot.io';
     const original: unknown = await admin.json('GET', path);

@@ -27,6 +27,7 @@ fixtures=test/fixtures
 oracle ops
 oracle families
 oracle round
+oracle_to "$fixtures/learning-rates.json" learning_rates
 oracle_to "$fixtures/rotary.json" rotary
 oracle_to "$fixtures/layer-drop.json" layer_drop
 oracle safetensors_fixture "$fixtures/safetensors/mixed.safetensors"

@@ -1,13 +1,21 @@
+import type { FederationSpec } from '../../crds/types.ts';
+
+/** What a client trained, and the samples it trained on. */
+export interface WeightedUpdate {
+  readonly samples: number;
+  readonly adapter: Float32Array;
+}
+
+/** Makes one vector of `size` elements of the clients', which come one at a time, in the order of clients. */
+export type Aggregation = (size: number, updates: AsyncIterable<WeightedUpdate>) => Promise<Float32Array>;
+
 /**
  * FedAvg: the mean of the clients' vectors weighted by their training samples, Σ nₖ wₖ / Σ nₖ. Sums run in double precision
  * in the order of `updates` (the coordinator's: by client) and are rounded to float32 once, so the same updates give the same
  * bits. Vectors are taken one at a time: memory does not grow with the number of clients.
  * @param size elements of each vector
  */
-export async function federatedAverage(
-  size: number,
-  updates: AsyncIterable<{ readonly samples: number; readonly adapter: Float32Array }>,
-): Promise<Float32Array> {
+export async function federatedAverage(size: number, updates: AsyncIterable<WeightedUpdate>): Promise<Float32Array> {
   const sum = new Float64Array(size);
   let total = 0;
   for await (const { samples, adapter } of updates) {
@@ -19,3 +27,6 @@ export async function federatedAverage(
   if (total === 0) throw new RangeError('no updates to average');
   return Float32Array.from(sum, (value) => value / total);
 }
+
+/** Every aggregation, by its name in a manifest. */
+export const aggregations: Readonly<Record<FederationSpec['aggregation']['kind'], Aggregation>> = { FedAvg: federatedAverage };

@@ -1,7 +1,7 @@
 import { UserError } from '../errors.ts';
 import { open } from '../transport/package.ts';
 import { Refused } from '../transport/refusal.ts';
-import { federatedAverage } from './aggregation.ts';
+import { aggregations } from './aggregation.ts';
 import { collect } from './collect.ts';
 import { requireFinite } from './diverged.ts';
 import { sealRound } from './lora-package.ts';
@@ -99,8 +99,9 @@ async function* aggregate(progress: Progress, state: Aggregate, context: RoundCo
       yield { samples, adapter: open(await arrival.read(), layouts.adapter, what).vector };
     }
   }
+  const aggregate = aggregations[context.settings.federation.aggregation.kind];
   try {
-    const adapter = await federatedAverage(layouts.adapter.size, updates());
+    const adapter = await aggregate(layouts.adapter.size, updates());
     await context.trace?.aggregated(state.round, adapter);
     yield { ...progress, lora: { ...progress.lora, adapter }, state: aggregated(state, await spent()) };
   } catch (error) {

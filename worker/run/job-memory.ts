@@ -6,6 +6,7 @@ import type { DecoderConfig } from '../model/config.ts';
 import type { FederatedModel, LoraPart } from '../model/federated-model.ts';
 import { headName } from '../model/llama.ts';
 import { PACK_TOKENS } from '../model/packs.ts';
+import { tasks } from '../tasks/registry.ts';
 import { weightsOf } from './weight-bytes.ts';
 
 /*
@@ -120,7 +121,7 @@ function evaluationDemand(model: FederatedModel, { data, evaluation, federation 
   if (!data.eval) return { sessions: [], lora: 0, work: 0 };
   const { split, config } = model;
   const { sequenceLength: length } = federation.local;
-  const generates = evaluation.task === 'gsm8k' || evaluation.task === 'qa';
+  const { generates } = tasks[evaluation.task];
   const whole = (trunk: readonly number[]): Session => ({ layers: [...split.front, ...trunk, ...split.tail], head: true });
   const scored = Math.max(PACK_TOKENS, length);
   // Keys and values of a layer, of every token read and written, and their successors while a step makes them.

@@ -52,12 +52,13 @@ t.test('metrics.jsonl is read up to a line that is being written', async (t) => 
   writeFileSync(path, `{"event":"warning","message":"{\\"event\\":\\"step\\""}\n${line(0)}${line(1)}`);
   appendFileSync(path, line(2).slice(0, 30));
   t.same(
-    (await readLossCurves(folder)).curve('align', 10).points.map(({ mean }) => mean),
+    (await readLossCurves(folder)).curves.curve('align', 10).points.map(({ mean }) => mean),
     [0, 1],
   );
 
   appendFileSync(path, `\n${line(3)}`);
-  await t.rejects(readLossCurves(folder), { name: 'UserError', message: /metrics\.jsonl:4 is not JSON/ });
+  const { curves, damaged } = await readLossCurves(folder);
+  t.same({ count: curves.curve('align', 10).points.length, damaged }, { count: 3, damaged: 1 }, 'a damaged line costs its own step');
 });
 
 t.test('a folder without metrics is not a run', async (t) => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Type from 'typebox';
 import type { Static } from 'typebox';
@@ -40,6 +40,7 @@ interface RunPaths {
   readonly report: string;
   readonly reportPage: string;
   readonly manifest: string;
+  readonly job: string;
   readonly checkpoints: string;
   /** Results received in the round that is under way. */
   readonly received: string;
@@ -87,6 +88,7 @@ function pathsIn(root: string): RunPaths {
     report: join(root, 'report.json'),
     reportPage: join(root, 'report.html'),
     manifest: join(root, 'manifest.json'),
+    job: join(root, 'job.json'),
     checkpoints,
     received: join(checkpoints, 'received'),
     cache: join(root, 'cache'),
@@ -99,7 +101,10 @@ function originOf({ sha256: digests, date }: RunManifest): RunOrigin {
 }
 
 /** @returns what was found damaged, and is made anew */
-function checkContents({ root, manifest: path, checkpoints, identity }: RunPaths & RunOrigin, wanted: RunManifest, resume: boolean): string[] {
+function checkContents(paths: RunPaths & RunOrigin, wanted: RunManifest, resume: boolean): string[] {
+  const { root, manifest: path, checkpoints, identity } = paths;
+  const folder = [path, paths.job, paths.metrics, paths.report, paths.reportPage].find((file) => statSync(file, { throwIfNoEntry: false })?.isDirectory());
+  if (folder !== undefined) throw new UserError(`${folder} is a folder, where a run writes a file`, { hint: 'Move it away, or choose another --out folder.' });
   const found = manifestOf(path);
   const known = identitiesIn(checkpoints);
   const changed = found === null ? [] : changes(found, wanted);

@@ -1,7 +1,7 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RunReport } from '../events.ts';
+import type { RunReport, StepEvent } from '../events.ts';
 import { UserError } from '../errors.ts';
 import { renderReport } from './html.ts';
 import { LossCurves } from './loss-curves.ts';
@@ -15,13 +15,14 @@ export async function writeReportJson(folder: string, report: RunReport): Promis
 }
 
 /**
- * Renders report.html from the report and the steps in the folder's metrics.jsonl; returns its path.
- * @throws UserError when metrics.jsonl is missing or has a damaged line.
+ * Renders report.html from the report and the steps in the folder's metrics.jsonl.
+ * @returns its path, and how many steps it is without, as their lines are damaged; null where there is no metrics.jsonl at all
  */
-export async function writeReportHtml(folder: string, report: RunReport, version: string): Promise<string> {
+export async function writeReportHtml(folder: string, report: RunReport, version: string): Promise<{ path: string; damagedSteps: number | null }> {
   const path = join(folder, reportFiles.html);
-  await replaceFile(path, renderReport(report, await readLossCurves(folder), version));
-  return path;
+  const { curves, damaged } = existsSync(join(folder, reportFiles.metrics)) ? await readLossCurves(folder) : { curves: new LossCurves(), damaged: null };
+  await replaceFile(path, renderReport(report, curves, version));
+  return { path, damagedSteps: damaged };
 }
 
 /** Reads a run's report.json. @throws UserError when it is missing or is not a report. */
@@ -43,35 +44,44 @@ export async function readReportJson(folder: string): Promise<RunReport> {
 }
 
 /**
- * The losses of all steps in a run's metrics.jsonl, read line by line.
- * @throws UserError when it is missing or a line is damaged; except the last, which the run may be writing just now.
+ * The losses of all steps in a run's metrics.jsonl, read line by line, and how many lines of steps are damaged; without the last line,
+ * which the run may be writing just now.
+ * @throws UserError when it cannot be read
  */
-export async function readLossCurves(folder: string): Promise<LossCurves> {
+export async function readLossCurves(folder: string): Promise<{ curves: LossCurves; damaged: number }> {
   const path = join(folder, reportFiles.metrics);
   const curves = new LossCurves();
+  let damaged = 0;
   // Every step line begins so, and only steps matter here: the others need not be parsed.
-  const add = (line: string, number: number) => {
+  const add = (line: string) => {
     if (!line.startsWith('{"event":"step"')) return;
-    const step = checkStep(parseJson(line, `${path}:${number}`));
-    if ('problem' in step) throw new UserError(`${path}:${number} is not a step: ${step.problem}`);
-    curves.add(step);
+    const step = stepIn(line);
+    if (step === null) damaged++;
+    else curves.add(step);
   };
   try {
     let rest = '';
-    let number = 0;
     for await (const chunk of createReadStream(path, 'utf8')) {
       const lines = (rest + String(chunk)).split('\n');
       rest = lines.pop() ?? '';
-      for (const line of lines) add(line, ++number);
+      lines.forEach(add);
     }
   } catch (cause) {
-    if (cause instanceof UserError) throw cause;
     throw new UserError(`cannot read ${path}: ${reason(cause)}`, {
       hint: 'Give the folder that `fedbiot run --out` wrote.',
       cause,
     });
   }
-  return curves;
+  return { curves, damaged };
+}
+
+function stepIn(line: string): StepEvent | null {
+  try {
+    const step = checkStep(JSON.parse(line));
+    return 'problem' in step ? null : step;
+  } catch {
+    return null;
+  }
 }
 
 function parseJson(text: string, where: string): unknown {

@@ -1,6 +1,6 @@
 import { Compile } from 'typebox/compile';
 import Type from 'typebox';
-import type { RunReport, StepEvent } from '../events.ts';
+import type { RunEvent, RunReport, StepEvent } from '../events.ts';
 
 const count = Type.Integer({ minimum: 0 });
 const indices = Type.Array(count);
@@ -65,6 +65,37 @@ const step = Type.Object({
   ms: Type.Number(),
 });
 
+const event = Type.Union([
+  step,
+  // The plan is told anew at each start, by the version that starts.
+  Type.Object({
+    event: Type.Literal('run'),
+    job: Type.String(),
+    method: Type.String(),
+    rounds: count,
+    clients: count,
+    resumedFromRound: Type.Union([count, Type.Null()]),
+    plan: Type.Object({}),
+  }),
+  Type.Object({
+    event: Type.Literal('phase'),
+    phase: Type.Enum(['align', 'local', 'aggregate', 'evaluate']),
+    round: count,
+    steps: Type.Union([count, Type.Null()]),
+  }),
+  Type.Object({
+    event: Type.Literal('client'),
+    round: count,
+    client: Type.Union([count, Type.Null()]),
+    outcome: Type.Enum(['reported', 'dropped', 'refused']),
+    reason: Type.Optional(Type.String()),
+  }),
+  Type.Interface([evaluation], { event: Type.Literal('evaluation'), round: count }),
+  Type.Interface([round], { event: Type.Literal('round') }),
+  Type.Object({ event: Type.Literal('warning'), message: Type.String() }),
+  Type.Object({ event: Type.Literal('end'), outcome: Type.Enum(['succeeded', 'interrupted', 'failed']), message: Type.String() }),
+]);
+
 const reportCheck = Compile(report);
 const stepCheck = Compile(step);
 
@@ -72,6 +103,15 @@ const stepCheck = Compile(step);
 export function checkReport(value: unknown): RunReport | { problem: string } {
   return reportCheck.Check(value) ? value : { problem: firstProblem(reportCheck.Errors(value)) };
 }
+
+const eventCheck = Compile(event);
+
+/** The value of a line of metrics.jsonl; null where it is none. */
+export function eventOf(value: unknown): RunEvent | null {
+  return isEvent(value) ? value : null;
+}
+
+const isEvent = (value: unknown): value is RunEvent => eventCheck.Check(value);
 
 /** The same for one step line of metrics.jsonl. */
 export function checkStep(value: unknown): StepEvent | { problem: string } {

@@ -10,7 +10,8 @@ import { fileSha256 } from '../model/file-hash.ts';
 import { exportPeft } from '../model/peft.ts';
 import { accumulate, emptyHistory, reportOf, type RunHistory } from '../report/accumulate.ts';
 import { MetricsLog } from '../report/metrics-log.ts';
-import { writeReportHtml, writeReportJson } from '../report/report-files.ts';
+import { mendMetrics, readLines } from '../report/metrics-mend.ts';
+import { readReportJson, writeReportHtml, writeReportJson } from '../report/report-files.ts';
 import type { ClientData } from './job-data.ts';
 import { versions } from './versions.ts';
 
@@ -31,7 +32,7 @@ export interface RunRecordOptions {
 export class RunRecord {
   /** Where an earlier run of the job stopped; null when there was none. */
   readonly from: SavedProgress | null;
-  /** What was found damaged when the checkpoints were read. */
+  /** What was found damaged in the folder. */
   readonly warnings: readonly string[];
   readonly #options: RunRecordOptions;
   readonly #checkpoints: CheckpointStore;
@@ -52,8 +53,12 @@ export class RunRecord {
   static async open(options: RunRecordOptions): Promise<RunRecord> {
     const { directory, layouts, spec } = options;
     const checkpoints = new CheckpointStore(directory.checkpoints, { layouts, origin: directory, keep: spec.checkpoint.keep });
-    const warnings: string[] = [];
+    const warnings = [...directory.warnings];
     const from = await checkpoints.load((message) => warnings.push(message));
+    if (from !== null) {
+      const mended = await mendedMetrics(directory, from);
+      if (mended !== null) warnings.push(mended);
+    }
     return new RunRecord(options, checkpoints, from, warnings);
   }
 
@@ -111,10 +116,14 @@ export class RunRecord {
   }
 }
 
-/** The events in a run's metrics.jsonl; none where there is no such file. */
+/** What was lost of metrics.jsonl, in words; null where it is what the checkpoint knows. */
+async function mendedMetrics({ root, metrics }: RunDirectory, { metricsBytes, progress: { state } }: SavedProgress): Promise<string | null> {
+  const report = await readReportJson(root).catch(() => null);
+  const rounds = state.at === 'Finished' ? state.round : state.round - 1;
+  return mendMetrics(metrics, { bytes: metricsBytes, rounds, spare: report?.rounds ?? [] });
+}
+
+/** The events in a run's metrics.jsonl, without lines that are damaged; none where there is no such file. */
 export function readEvents(path: string): RunEvent[] {
-  if (!existsSync(path)) return [];
-  const lines = readFileSync(path, 'utf8').split('\n');
-  // A killed run leaves half a line at most, the last.
-  return lines.slice(0, -1).map((line): RunEvent => JSON.parse(line));
+  return existsSync(path) ? readLines(readFileSync(path)).events.map(({ event }) => event) : [];
 }

@@ -8,7 +8,7 @@ import { sampledBatches } from '../../worker/federation/batches.ts';
 import { AdapterTrainer } from '../../worker/federation/local-update.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
-import { readSafetensorsHeader } from '../../worker/model/safetensors.ts';
+import { float32Tensor, readSafetensorsHeader, readTensor, writeSafetensors } from '../../worker/model/safetensors.ts';
 import { loadClientData } from '../../worker/run/job-data.ts';
 import { federateModel, startingLora } from '../../worker/run/job-model.ts';
 import { readJob } from '../../worker/run/job-record.ts';
@@ -29,6 +29,26 @@ function bytesOf(model: FederatedModel, name: string): Buffer {
 }
 
 const EMULATOR = '{ layerDropRate: 0.5, alignment: { initialSteps: 2, stepsPerRound: 1, sequenceLength: 192 } }';
+
+t.test('a tied model with another stored head: the bundle has that head, and the client computes with it', async (t) => {
+  const root = t.testdir({});
+  const manifest = writeTinyJob(root, { emulator: EMULATOR });
+  const path = join(root, 'model', 'model.safetensors');
+  const tensors = [...readSafetensorsHeader(path).tensors].map(([name, entry]) => float32Tensor(name, entry.shape, readTensor(path, entry)));
+  const table = tensors.find(({ name }) => name === 'model.embed_tokens.weight')!;
+  const other = new Uint8Array(table.data);
+  other[3]! ^= 0x80;
+  writeSafetensors(path, [...tensors, { ...table, name: 'lm_head.weight', data: other }]);
+  const { spec } = readJob(manifest);
+  const directory = await openModelDirectory(join(root, 'model'));
+  const model = await federateModel(directory, spec, async () => [1, 4, 2, 3]);
+  const bundle = await writeBundle(model, directory.path, join(root, 'bundle'));
+  const opened = await openBundle(bundle.directory, bundle.sha256, spec);
+  t.notOk(model.config.tiedEmbeddings);
+  t.same(opened.model.config, model.config);
+  t.ok(bytesOf(opened.model, 'lm_head.weight').equals(Buffer.from(other)));
+});
+
 
 for (const [name, sections] of [
   ['Last', { emulator: EMULATOR }],

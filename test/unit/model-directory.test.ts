@@ -2,10 +2,14 @@ import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, wri
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import t from 'tap';
+import type { LoraSpec } from '../../crds/types.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
-import { readSafetensorsHeader, readTensor, writeSafetensors } from '../../worker/model/safetensors.ts';
+import { initialLora, loraLayout } from '../../worker/model/lora-layout.ts';
+import { writeMergedModel } from '../../worker/model/merge.ts';
+import { float32Tensor, readSafetensorsHeader, readTensor, writeSafetensors } from '../../worker/model/safetensors.ts';
 import type { TensorData } from '../../worker/model/safetensors.ts';
 import { decoderTensors, scanFinite } from '../../worker/model/weights.ts';
+import { randomStream } from '../../worker/random.ts';
 
 const FAMILIES = fileURLToPath(new URL('../fixtures/families/', import.meta.url));
 
@@ -105,7 +109,7 @@ t.test('weights that do not fit the config are all listed', async (t) => {
   await t.rejects(openModelDirectory(dir), {
     name: 'UserError',
     message:
-      /config\.json:\n {2}model\.layers\.0\.mlp\.up_proj\.weight has shape \[.*, 1\], not \[.*\]\n {2}model\.norm\.weight \[\d+\] is missing from model\.safetensors\n {2}lm_head\.weight is I(16|32), not F32, BF16 or F16$/,
+      /config\.json:\n {2}model\.layers\.0\.mlp\.up_proj\.weight has shape \[.*,1\], not \[.*\]\n {2}model\.norm\.weight \[\d+\] is missing from model\.safetensors\n {2}lm_head\.weight is I(16|32), not F32, BF16 or F16$/,
   });
 });
 
@@ -114,6 +118,62 @@ t.test('a config of another model lists no more than can be read', async (t) => 
   const config = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8'));
   writeFileSync(join(dir, 'config.json'), JSON.stringify({ ...config, num_hidden_layers: 100 }));
   await t.rejects(openModelDirectory(dir), { name: 'UserError', message: /… and \d{3} more$/ });
+});
+
+/** The embedding as a head, with its last value changed, stored in another dtype, or as it is. */
+function withHead(dir: string, change: (head: TensorData) => TensorData): void {
+  rewrite(dir, (tensors) => {
+    const embedding = tensors.find(({ name }) => name === 'model.embed_tokens.weight')!;
+    return [...tensors, change({ ...embedding, name: 'lm_head.weight', data: Buffer.from(embedding.data) })];
+  });
+}
+
+function changed(head: TensorData): TensorData {
+  head.data[head.data.byteLength - 1]! ^= 1;
+  return head;
+}
+
+t.test('a head that is stored beside the embedding it should be tied to is used where it differs, and told', async (t) => {
+  const dir = copyTo(t.testdir({}), 'smollm2');
+  const tied = await openModelDirectory(dir);
+  t.ok(tied.config.tiedEmbeddings);
+  t.same(tied.warnings, []);
+  withHead(dir, (head) => head);
+  const twice = await openModelDirectory(dir);
+  t.same([twice.config, [...twice.weights.keys()]], [tied.config, [...tied.weights.keys()]], 'stored twice, it is one');
+  t.same(twice.warnings, []);
+
+  const other = copyTo(t.testdir({}), 'smollm2');
+  withHead(other, changed);
+  const untied = await openModelDirectory(other);
+  t.notOk(untied.config.tiedEmbeddings);
+  t.equal(untied.weights.get('lm_head.weight')?.dtype, tied.weights.get('model.embed_tokens.weight')?.dtype);
+  t.match(untied.warnings, [/config\.json ties the head to the embedding, but the weights hold another lm_head\.weight: it is used/]);
+
+  const misshapen = copyTo(t.testdir({}), 'smollm2');
+  withHead(misshapen, (head) => ({ ...head, shape: head.shape.toReversed() }));
+  await t.rejects(openModelDirectory(misshapen), { name: 'UserError', message: /lm_head\.weight has shape/ });
+});
+
+t.test('merged, a model whose head is not tied says so in its config.json', async (t) => {
+  const dir = copyTo(t.testdir({}), 'smollm2');
+  withHead(dir, changed);
+  const model = await openModelDirectory(dir);
+  const spec: LoraSpec = { rank: 2, alpha: 4, dropout: 0, targets: ['q_proj'] };
+  const layout = loraLayout(model.config, [0], spec);
+  const to = join(dir, 'merged');
+  mkdirSync(to);
+  await writeMergedModel(model, { spec, layout, values: initialLora(layout, randomStream(1, 'merged')) }, to);
+  t.equal(JSON.parse(readFileSync(join(to, 'config.json'), 'utf8')).tie_word_embeddings, false);
+  const merged = await openModelDirectory(to);
+  t.same([merged.config, merged.warnings], [model.config, []]);
+});
+
+t.test('tensors that no graph reads are told; buffers that follow from the config are not', async (t) => {
+  const dir = copyTo(t.testdir({}), 'llama2');
+  const more = ['model.layers.0.self_attn.q_norm.weight', 'model.layers.0.self_attn.rotary_emb.inv_freq'];
+  rewrite(dir, (tensors) => [...tensors, ...more.map((name) => float32Tensor(name, [1], new Float32Array(1)))]);
+  t.match((await openModelDirectory(dir)).warnings, [/holds 1 tensors that a llama model .* not used: "model\.layers\.0\.self_attn\.q_norm\.weight"$/]);
 });
 
 t.test('NaN and infinity are found where they are', async (t) => {

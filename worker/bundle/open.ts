@@ -39,10 +39,10 @@ export async function openBundle(
     await checkSize(path, (size) => size === file.bytes);
     if ((await fileSha256(path)) !== file.sha256) throw damaged(path);
   }
-  const config = readDecoderConfig(directory);
-  checkSplit(split, config.layers, spec);
-  const { weights } = indexWeights(directory, config, [...split.front, ...split.emulator, ...split.tail]);
-  const extra = [...readSafetensorsHeader(join(directory, WEIGHTS_FILE)).tensors.keys()].find((name) => !weights.has(name));
+  const declared = readDecoderConfig(directory);
+  checkSplit(split, declared.layers, spec);
+  const { config, weights } = indexWeights(directory, declared, [...split.front, ...split.emulator, ...split.tail]);
+  const extra = [...readSafetensorsHeader(join(directory, WEIGHTS_FILE)).tensors.keys()].find((name) => !weights.has(name) && name !== 'lm_head.weight');
   if (extra !== undefined) throw new UserError(`the emulator bundle holds ${extra}, which no client may have`);
   await scanFinite(weights);
   return { model: modelWithSplit({ config, weights }, split, spec), tokenizer: await loadTokenizer(directory) };

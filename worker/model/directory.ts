@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../errors.ts';
-import { readJson, SMALL_FILE_BYTES } from '../files/read.ts';
+import { readJson, shown, SMALL_FILE_BYTES } from '../files/read.ts';
 import { parseDecoderConfig } from './config.ts';
 import type { DecoderConfig } from './config.ts';
 import { fileSha256 } from './file-hash.ts';
@@ -20,6 +20,8 @@ export interface ModelDirectory {
   readonly path: string;
   readonly config: DecoderConfig;
   readonly weights: WeightIndex;
+  /** What of the files is not as it seems, to be told. */
+  readonly warnings: readonly string[];
   /** SHA-256 (hex) of the model: of config.json, tokenizer.json and every weight file by name, wherever the directory lies. */
   sha256(): Promise<string>;
 }
@@ -36,13 +38,28 @@ export async function openModelDirectory(uri: string, options: DownloadOptions =
       hint: 'Point model.uri at a Hugging Face model directory, or at hf://org/name@revision.',
     });
   }
-  const config = readDecoderConfig(path);
-  const { weights, files } = indexWeights(path, config);
+  const declared = readDecoderConfig(path);
+  const { config, weights, files, unused } = indexWeights(path, declared);
   const hashed = new Map(files);
   for (const name of ['config.json', 'tokenizer.json']) {
     if (existsSync(join(path, name))) hashed.set(name, join(path, name));
   }
-  return { path, config, weights, sha256: () => sha256OfFiles(hashed) };
+  return { path, config, weights, warnings: warningsOf(path, declared, config, unused), sha256: () => sha256OfFiles(hashed) };
+}
+
+function warningsOf(path: string, declared: DecoderConfig, config: DecoderConfig, unused: readonly string[]): string[] {
+  const warnings: string[] = [];
+  if (declared.tiedEmbeddings !== config.tiedEmbeddings) {
+    warnings.push(
+      `${join(path, 'config.json')} ties the head to the embedding, but the weights hold another lm_head.weight: it is used, as in transformers 5 ` +
+        '(earlier versions tie them, and compute something else). Set tie_word_embeddings to false there.',
+    );
+  }
+  if (unused.length > 0) {
+    const named = unused.slice(0, 5).map(shown).join(', ');
+    warnings.push(`${path} holds ${unused.length} tensors that a ${config.family} model of this config.json does not have, and that are not used: ${named}${unused.length > 5 ? ', …' : ''}`);
+  }
+  return warnings;
 }
 
 function localPath(uri: string): string {

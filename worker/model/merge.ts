@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Projection } from '../../crds/types.ts';
 import { UserError } from '../errors.ts';
+import { isJsonObject } from '../files/read.ts';
 import type { ModelDirectory } from './directory.ts';
 import { firstNonFinite, FLOAT_BYTES, isFloatDtype, widenToFloat32, type FloatDtype } from './float-formats.ts';
 import { roundFromFloat32 } from './float-rounding.ts';
@@ -16,13 +17,13 @@ const COMPANIONS = /\.(json|jinja|txt|model)$|^(LICENSE|NOTICE|USE_POLICY)/;
 
 /**
  * Writes a model with an adapter merged in as a Hugging Face directory: each adapted weight becomes W + (α/r)·B·A, summed in float64
- * and then rounded to the dtype W is stored in; every other tensor and file is copied as it is. Weights keep their shards and pass
- * through memory in pieces.
+ * and then rounded to the dtype W is stored in; every other tensor and file is copied as it is, but for a config.json that ties a head which
+ * is not tied. Weights keep their shards and pass through memory in pieces.
  * @param to an existing folder
  * @throws UserError when a merged weight does not fit its dtype, or a file cannot be read or written
  */
 export async function writeMergedModel(
-  { path, weights }: Pick<ModelDirectory, 'path' | 'weights'>,
+  { path, config, weights }: Pick<ModelDirectory, 'path' | 'config' | 'weights'>,
   adapter: LoraAdapter,
   to: string,
   { signal }: { signal?: AbortSignal } = {},
@@ -36,10 +37,19 @@ export async function writeMergedModel(
     if (name.endsWith('.safetensors')) {
       const file = realpathSync(source);
       if (used.has(file)) await writeShard(file, factors, join(to, name), signal);
+    } else if (name === 'config.json' && !config.tiedEmbeddings) {
+      await writeFile(join(to, name), untied(await readFile(source, 'utf8')));
     } else if (COMPANIONS.test(name)) {
       await writeFile(join(to, name), await readFile(source));
     }
   }
+}
+
+/** config.json as it is, or with its claim corrected that the head is the embedding: not all who load it look at the weights. */
+function untied(json: string): string {
+  const config: unknown = JSON.parse(json);
+  if (!isJsonObject(config) || config['tie_word_embeddings'] !== true) return json;
+  return `${JSON.stringify({ ...config, tie_word_embeddings: false }, null, 2)}\n`;
 }
 
 async function writeShard(file: string, factors: ReadonlyMap<string, LowRank>, to: string, signal: AbortSignal | undefined): Promise<void> {

@@ -9,6 +9,7 @@ import type { FloatDtype } from './float-formats.ts';
 import { INPUT_GROUPS, moduleOf, projectionShape } from './lora-layout.ts';
 import { readSafetensorsHeader } from './safetensors.ts';
 import type { SafetensorsHeader } from './safetensors.ts';
+import { sameValues } from './tied-head.ts';
 
 /** Where a weight lies on disk. */
 export interface WeightEntry {
@@ -24,12 +25,19 @@ export interface WeightEntry {
 /** Every weight of a model by its checkpoint name: `model.layers.0.self_attn.q_proj.weight`, `lm_head.weight`, … */
 export type WeightIndex = ReadonlyMap<string, WeightEntry>;
 
-/** The weights and the files they lie in: name in the model's directory → absolute path. */
+/** What a directory's weights are. */
 export interface IndexedWeights {
+  /** The config, with the head tied to the embedding only where it is. */
+  readonly config: DecoderConfig;
   readonly weights: WeightIndex;
+  /** The files they lie in: name in the model's directory → absolute path. */
   readonly files: ReadonlyMap<string, string>;
+  /** Tensors in these files that are not used. */
+  readonly unused: readonly string[];
 }
 
+const EMBEDDING = 'model.embed_tokens.weight';
+const HEAD = 'lm_head.weight';
 const SINGLE_FILE = 'model.safetensors';
 const INDEX_FILE = 'model.safetensors.index.json';
 /** The largest published models have some 200 shards, and indexes of some 100 KB. */
@@ -59,41 +67,51 @@ export function decoderTensors(config: DecoderConfig, layers: readonly number[] 
     ]),
   ];
   return [
-    { name: 'model.embed_tokens.weight', shape: [vocabSize, hiddenSize] },
+    { name: EMBEDDING, shape: [vocabSize, hiddenSize] },
     ...layers.flatMap((index) => layer(`model.layers.${index}`)),
     { name: 'model.norm.weight', shape: [hiddenSize] },
-    ...(config.tiedEmbeddings ? [] : [{ name: 'lm_head.weight', shape: [vocabSize, hiddenSize] }]),
+    ...(config.tiedEmbeddings ? [] : [{ name: HEAD, shape: [vocabSize, hiddenSize] }]),
   ];
 }
 
 /**
- * Finds every weight the config demands in a directory's model.safetensors, or in the shards its index names. Reads headers only.
- * With `layers`, the other decoder layers may be absent.
+ * Finds every weight the config demands in a directory's model.safetensors, or in the shards its index names. Reads headers only, unless
+ * a head is stored beside an embedding that it should be tied to: where it holds other values, the two are not tied, as in transformers 5,
+ * and the config that is returned says so. With `layers`, the other decoder layers may be absent.
  * @throws UserError when a file is missing or broken, or listing all weights that are missing, misshapen or not floating point
  */
 export function indexWeights(directory: string, config: DecoderConfig, layers: readonly number[] = allLayers(config)): IndexedWeights {
   const shardOf = readShardMap(directory);
   const files = new Map<string, string>();
   const headers = new Map<string, SafetensorsHeader>();
-  const weights = new Map<string, WeightEntry>();
   const problems: string[] = [];
-  for (const { name, shape } of decoderTensors(config, layers)) {
+  const entryOf = ({ name, shape }: { name: string; shape: readonly number[] }, { optional = false } = {}): WeightEntry | undefined => {
     const shard = shardOf(name);
     if (shard === undefined) {
-      problems.push(`${name} [${shape.join(', ')}] is missing`);
-      continue;
+      if (!optional) problems.push(`${name} [${shape.join(', ')}] is missing`);
+      return undefined;
     }
     const file = files.get(shard) ?? resolveInput(join(directory, shard), 'Download the model again; a shard did not arrive.');
     const header = headers.get(shard) ?? readSafetensorsHeader(file);
     files.set(shard, file);
     headers.set(shard, header);
     const found = header.tensors.get(name);
-    if (found === undefined) problems.push(`${name} [${shape.join(', ')}] is missing from ${shard}`);
-    else if (!sameShape(found.shape, shape))
-      problems.push(`${name} has shape [${found.shape.join(', ')}], not [${shape.join(', ')}]`);
+    if (found === undefined) {
+      if (!optional) problems.push(`${name} [${shape.join(', ')}] is missing from ${shard}`);
+      return undefined;
+    }
+    if (!sameShape(found.shape, shape)) problems.push(`${name} has shape ${shown(found.shape)}, not [${shape.join(', ')}]`);
     else if (!isFloatDtype(found.dtype)) problems.push(`${name} is ${found.dtype}, not F32, BF16 or F16`);
-    else weights.set(name, { file, dtype: found.dtype, shape, offset: found.offset, bytes: found.bytes });
+    else return { file, dtype: found.dtype, shape, offset: found.offset, bytes: found.bytes };
+    return undefined;
+  };
+  const weights = new Map<string, WeightEntry>();
+  for (const tensor of decoderTensors(config, layers)) {
+    const entry = entryOf(tensor);
+    if (entry) weights.set(tensor.name, entry);
   }
+  const embedding = weights.get(EMBEDDING);
+  const head = config.tiedEmbeddings ? entryOf({ name: HEAD, shape: [config.vocabSize, config.hiddenSize] }, { optional: true }) : undefined;
   if (problems.length > 0) {
     const rest = problems.length > LISTED ? [`… and ${problems.length - LISTED} more`] : [];
     throw new UserError(
@@ -101,7 +119,19 @@ export function indexWeights(directory: string, config: DecoderConfig, layers: r
       { hint: 'Check that the directory is complete and that config.json belongs to these weights.' },
     );
   }
-  return { weights, files };
+  const unused = unusedTensors(config, headers.values());
+  if (!embedding || !head || sameValues(embedding, head)) return { config, weights, files, unused };
+  weights.set(HEAD, head);
+  return { config: { ...config, tiedEmbeddings: false }, weights, files, unused };
+}
+
+/** Buffers that old checkpoints carry along: they follow from the config. */
+const DERIVED = /\.rotary_emb\.(inv_freq|cos_cached|sin_cached)$/;
+
+/** Tensors in the files that no decoder of this config has: biases it does not use, layers beyond its last, … A head is told by itself. */
+function unusedTensors(config: DecoderConfig, headers: Iterable<SafetensorsHeader>): string[] {
+  const known = new Set([...decoderTensors(config).map(({ name }) => name), HEAD]);
+  return [...headers].flatMap(({ tensors }) => [...tensors.keys()]).filter((name) => !known.has(name) && !DERIVED.test(name));
 }
 
 /**

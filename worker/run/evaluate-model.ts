@@ -64,6 +64,7 @@ export interface EvaluateResult {
 export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateResult> {
   const { limit, batchSize, maxNewTokens, onWarning } = options;
   const directory = await openModelDirectory(options.model);
+  directory.warnings.forEach(onWarning);
   const adapter = options.adapter === null ? null : openPeft(options.adapter, directory.config);
   const task = tasks[options.task];
   const tokenizer = await loadTokenizer(directory.path);

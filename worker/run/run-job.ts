@@ -69,7 +69,7 @@ async function prepare(options: RunOptions): Promise<RunResult> {
   const model = await openModelDirectory(absoluteUri(asked.spec.model.uri, baseDirectory));
   await scanFinite(model.weights, { signal });
   const tokenizer = await loadTokenizer(model.path);
-  const warnings: string[] = [];
+  const warnings = [...model.warnings];
   const warn = (message: string) => void warnings.push(message);
   const { job, data, directory } = await tellingOnFailure(warnings, options.onEvent, async () => {
     const job = await datedJob(asked, tokenizer, { out: options.out, resume, warn });

@@ -28,6 +28,7 @@ export async function openServerInputs({ context, job: { spec }, log }: Pod): Pr
     log.warn(message);
     warnings.push(message);
   };
+  model.warnings.forEach(heard);
   const data = await loadServerData(spec, tokenizer, folders.publicData, heard);
   return { folders, model, tokenizer, data, warnings };
 }

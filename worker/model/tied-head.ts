@@ -1,0 +1,38 @@
+import { readFully, withInput } from '../files/read.ts';
+import { FLOAT_BYTES, widenToFloat32, type FloatDtype } from './float-formats.ts';
+
+interface StoredMatrix {
+  readonly file: string;
+  readonly dtype: FloatDtype;
+  readonly shape: readonly number[];
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+const PIECE = 1 << 20;
+
+/**
+ * Whether two stored matrices of one shape hold the same values. It reads until they differ: at once, where a head was trained by itself,
+ * and to the end where a checkpoint stores the embedding twice.
+ * @throws UserError when a file ends too early
+ */
+export function sameValues(a: StoredMatrix, b: StoredMatrix): boolean {
+  const count = a.shape.reduce((product, size) => product * size, 1);
+  return withInput(a.file, (fdA) =>
+    withInput(b.file, (fdB) => {
+      for (let done = 0; done < count; done += PIECE) {
+        const n = Math.min(PIECE, count - done);
+        const [left, right] = [values(fdA, a, done, n), values(fdB, b, done, n)];
+        for (let i = 0; i < n; i++) if (left[i] !== right[i]) return false;
+      }
+      return true;
+    }),
+  );
+}
+
+function values(fd: number, { file, dtype, offset }: StoredMatrix, first: number, n: number): Float32Array {
+  const size = FLOAT_BYTES[dtype];
+  const out = new Float32Array(n);
+  widenToFloat32(dtype, readFully(fd, offset + first * size, n * size, file), out);
+  return out;
+}

@@ -58,7 +58,7 @@ export const PodTemplate = object(
     metadata: Type.Optional(
       object('Labels and annotations of the pods.', {
         labels: words('Further labels; those the operator sets stay.'),
-        annotations: words('Further annotations.'),
+        annotations: words('Further annotations: of known ones, and with keys without dot and slash. Others could undo the pod’s security.'),
       }),
     ),
     spec: Type.Optional(PodSpec),

@@ -4,13 +4,12 @@ import type { JobObject } from '../reconcile/ports.ts';
 import { InvalidSpec } from './invalid-spec.ts';
 import type { Role } from './labels.ts';
 import { namesOf } from './names.ts';
+import { checkSource } from './volume-source.ts';
 import { hiddenFrom, isWithin, overlaps } from './volumes.ts';
 
-/** Kinds of volumes that the restricted pod security standard allows and that carry no API credentials. */
-const SOURCES = ['configMap', 'csi', 'downwardAPI', 'emptyDir', 'ephemeral', 'image', 'persistentVolumeClaim', 'secret'];
-
-/** The operator's own volumes; a job may put something larger in the place of the last two. */
-const RESERVED = ['job', 'model', 'public-data', 'client-data', 'output', 'redis-ca'];
+/** The operator's own volumes, all but one of them to be read alone; a job may put something larger in the place of the last two. */
+const WRITABLE = 'output';
+const RESERVED = ['job', 'model', 'public-data', 'client-data', WRITABLE, 'redis-ca'];
 const REPLACEABLE = ['cache', 'tmp'];
 
 /** Folders of the image and of the operator's mounts. */
@@ -18,25 +17,22 @@ const TAKEN = ['/app', '/fedbiot', '/etc/fedbiot', MOUNT.temporary];
 
 /** @throws InvalidSpec for a volume that could show a role what it must not see. */
 export function checkVolumes(job: JobObject, role: Role, volumes: readonly unknown[], path: string): void {
-  const hidden = hiddenFrom(job, role);
+  const hidden = [...hiddenFrom(job, role), ...sharable(job, role)];
   volumes.forEach((volume, index) => {
     const at = `${path}[${index}]`;
     if (!isRecord(volume)) throw new InvalidSpec(at, 'must be an object');
     const { name, ...sources } = volume;
     if (typeof name !== 'string') throw new InvalidSpec(`${at}.name`, 'must be a string');
     if (RESERVED.includes(name)) throw new InvalidSpec(`${at}.name`, `${name} is the operator's own volume; only ${REPLACEABLE.join(' and ')} may be replaced`);
-    const kinds = Object.keys(sources);
-    const refused = kinds.find((kind) => !SOURCES.includes(kind));
-    if (refused !== undefined) throw new InvalidSpec(`${at}.${refused}`, `may not be set; what may is ${SOURCES.join(', ')}`);
-    if (kinds.length !== 1) throw new InvalidSpec(at, `needs one of ${SOURCES.join(', ')}`);
-    if (hidden.some((source) => overlaps(source, sources))) {
-      throw new InvalidSpec(at, `is a volume that ${role} pods must not see`);
-    }
-    const secret = sources['secret'];
-    if (isRecord(secret) && secret['secretName'] === namesOf(job.metadata.name).credentials) {
-      throw new InvalidSpec(at, "is the Secret with the job's own credentials");
-    }
+    checkSource(sources, namesOf(job.metadata.name).credentials, at);
+    if (hidden.some((source) => overlaps(source, sources))) throw new InvalidSpec(at, `is a volume that ${role} pods must not see`);
   });
+}
+
+/** Claims in the other role's podTemplate: what both could write to would carry anything from one side to the other. */
+function sharable(job: JobObject, role: Role): Readonly<Record<string, unknown>>[] {
+  const volumes = job.spec[role === 'server' ? 'client' : 'server']?.podTemplate?.spec?.volumes ?? [];
+  return volumes.filter((volume) => isRecord(volume) && 'persistentVolumeClaim' in volume);
 }
 
 /** @throws InvalidSpec for a mount that would hide the program, or what the operator mounts. */
@@ -49,5 +45,16 @@ export function checkMounts(mounts: readonly unknown[], path: string): void {
     }
     const taken = TAKEN.find((folder) => isWithin(mountPath, folder) || isWithin(folder, mountPath));
     if (taken !== undefined) throw new InvalidSpec(at, `${mountPath} would hide what the pod has at ${taken}`);
+  });
+}
+
+/** @throws InvalidSpec for a mount by which a container could write to what is there to be read. */
+export function checkReadOnly(mounts: readonly unknown[], path: string): void {
+  mounts.forEach((mount, index) => {
+    if (!isRecord(mount)) throw new InvalidSpec(`${path}[${index}]`, 'must be an object');
+    const { name, readOnly } = mount;
+    if (typeof name === 'string' && name !== WRITABLE && RESERVED.includes(name) && readOnly !== true) {
+      throw new InvalidSpec(`${path}[${index}].readOnly`, `must be true: ${name} is the operator's own volume`);
+    }
   });
 }

@@ -1,11 +1,14 @@
 import { isRecord } from '../../crds/schema/node.ts';
 import type { JobObject } from '../reconcile/ports.ts';
+import { ANNOTATIONS, mayAnnotate } from './annotations.ts';
 import { InvalidSpec } from './invalid-spec.ts';
 import type { Role } from './labels.ts';
 import { RESERVED_LABELS } from './labels.ts';
 import { strategicMerge } from './merge.ts';
-import { checkMounts, checkVolumes } from './overlay-volumes.ts';
+import { namesOf } from './names.ts';
+import { checkMounts, checkReadOnly, checkVolumes } from './overlay-volumes.ts';
 import { RESTRICTED } from './restricted.ts';
+import { isHiddenImage } from './volumes.ts';
 import { WORKER } from './worker-container.ts';
 import type { PodTemplate } from './worker-container.ts';
 
@@ -60,7 +63,8 @@ const RESERVED_ENV = 'FEDBIOT_';
  */
 export function overlay(job: JobObject, role: Role, template: PodTemplate): PodTemplate {
   const at = `spec.${role}`;
-  checkEnv(job.spec[role]?.env, `${at}.env`);
+  checkEnv(job, job.spec[role]?.env, `${at}.env`);
+  checkImage(job, role, job.spec[role]?.image, `${at}.image`);
   const patch: unknown = job.spec[role]?.podTemplate;
   if (patch === undefined) return template;
   const path = `${at}.podTemplate`;
@@ -68,10 +72,10 @@ export function overlay(job: JobObject, role: Role, template: PodTemplate): PodT
   checkMetadata(metadata, `${path}.metadata`);
   const pod = spec === undefined ? {} : allowed(spec, `${path}.spec`, ALLOWED.spec);
   const containers = list(pod['containers'], `${path}.spec.containers`).map((item, index) =>
-    workerContainer(item, `${path}.spec.containers[${index}]`),
+    workerContainer(job, item, `${path}.spec.containers[${index}]`),
   );
   const initContainers = list(pod['initContainers'], `${path}.spec.initContainers`).map((item, index) =>
-    initContainer(item, `${path}.spec.initContainers[${index}]`),
+    initContainer(job, role, item, `${path}.spec.initContainers[${index}]`),
   );
   const volumes = list(pod['volumes'], `${path}.spec.volumes`);
   checkVolumes(job, role, volumes, `${path}.spec.volumes`);
@@ -95,13 +99,16 @@ function checkMetadata(metadata: unknown, path: string): void {
     for (const [key, value] of Object.entries(words)) {
       if (typeof value !== 'string') throw new InvalidSpec(`${path}.${field}`, `the value of ${key} must be a string`);
       if (field === 'labels' && RESERVED_LABELS.some((prefix) => key.startsWith(prefix))) {
-        throw new InvalidSpec(`${path}.labels`, `${key} is the operator's own`);
+        throw new InvalidSpec(`${path}.labels`, `${key} is the operator's own, or asks for credentials`);
+      }
+      if (field === 'annotations' && !mayAnnotate(key)) {
+        throw new InvalidSpec(`${path}.annotations`, `${key} may not be set: it could undo the pod's security. What may is ${ANNOTATIONS.join(', ')}, and keys without dot and slash`);
       }
     }
   }
 }
 
-function workerContainer(value: unknown, path: string): unknown {
+function workerContainer(job: JobObject, value: unknown, path: string): unknown {
   const container = record(value, path);
   if (container['name'] !== WORKER) {
     throw new InvalidSpec(
@@ -110,14 +117,19 @@ function workerContainer(value: unknown, path: string): unknown {
     );
   }
   allowed(container, path, ALLOWED.worker);
-  checkEnv(container['env'], `${path}.env`);
-  checkMounts(list(container['volumeMounts'], `${path}.volumeMounts`), `${path}.volumeMounts`);
+  checkEnv(job, container['env'], `${path}.env`);
+  const mounts = list(container['volumeMounts'], `${path}.volumeMounts`);
+  checkMounts(mounts, `${path}.volumeMounts`);
+  checkReadOnly(mounts, `${path}.volumeMounts`);
   return container;
 }
 
-function initContainer(value: unknown, path: string): unknown {
+function initContainer(job: JobObject, role: Role, value: unknown, path: string): unknown {
   const container = allowed(value, path, ALLOWED.initContainer);
   if (container['name'] === WORKER) throw new InvalidSpec(`${path}.name`, `${WORKER} is the name of the pod's own container`);
+  checkImage(job, role, container['image'], `${path}.image`);
+  checkEnv(job, container['env'], `${path}.env`);
+  checkReadOnly(list(container['volumeMounts'], `${path}.volumeMounts`), `${path}.volumeMounts`);
   checkNetwork(container, path);
   return { ...container, securityContext: RESTRICTED };
 }
@@ -135,12 +147,21 @@ function checkNetwork(container: Readonly<Record<string, unknown>>, path: string
   }
 }
 
-function checkEnv(value: unknown, path: string): void {
+function checkEnv(job: JobObject, value: unknown, path: string): void {
   list(value, path).forEach((item, index) => {
-    const name = record(item, `${path}[${index}]`)['name'];
-    if (typeof name !== 'string') throw new InvalidSpec(`${path}[${index}].name`, 'must be a string');
-    if (name.startsWith(RESERVED_ENV)) throw new InvalidSpec(`${path}[${index}].name`, `names that begin with ${RESERVED_ENV} are the operator's own`);
+    const at = `${path}[${index}]`;
+    const { name, valueFrom = {} } = record(item, at);
+    if (typeof name !== 'string') throw new InvalidSpec(`${at}.name`, 'must be a string');
+    if (name.startsWith(RESERVED_ENV)) throw new InvalidSpec(`${at}.name`, `names that begin with ${RESERVED_ENV} are the operator's own`);
+    const { secretKeyRef } = record(valueFrom, `${at}.valueFrom`);
+    if (isRecord(secretKeyRef) && secretKeyRef['name'] === namesOf(job.metadata.name).credentials) {
+      throw new InvalidSpec(`${at}.valueFrom.secretKeyRef`, "is the Secret with the job's own credentials, of which each role has its part");
+    }
   });
+}
+
+function checkImage(job: JobObject, role: Role, image: unknown, path: string): void {
+  if (typeof image === 'string' && isHiddenImage(job, role, image)) throw new InvalidSpec(path, `is an image that ${role} pods must not see: a volume of the other side`);
 }
 
 function allowed(value: unknown, path: string, names: readonly string[]): Readonly<Record<string, unknown>> {

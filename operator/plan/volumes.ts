@@ -2,6 +2,7 @@ import { isRecord } from '../../crds/schema/node.ts';
 import { MOUNT } from '../../worker/cluster/pod.ts';
 import type { OutputVolume, VolumeSource } from '../../crds/types.ts';
 import type { JobObject } from '../reconcile/ports.ts';
+import { mayBeSameImage } from './image-name.ts';
 import { InvalidSpec } from './invalid-spec.ts';
 import type { Role } from './labels.ts';
 import { namesOf } from './names.ts';
@@ -21,6 +22,8 @@ export interface PodMount {
 
 type Purpose = 'model' | 'publicData' | 'clientData' | 'output';
 
+const PURPOSES: readonly Purpose[] = ['model', 'publicData', 'clientData', 'output'];
+
 const VOLUME_NAME: Record<Purpose, string> = {
   model: 'model',
   publicData: 'public-data',
@@ -37,6 +40,7 @@ const SEEN_BY: Record<Role, readonly Purpose[]> = {
 /** Volumes of a role's pod, and where they are mounted. */
 export function volumesOf(job: JobObject, role: Role, settings: PlanSettings): { volumes: PodVolume[]; mounts: PodMount[] } {
   refuseSharedVolumes(job);
+  refuseNodeFolders(job);
   const names = namesOf(job.metadata.name);
   const volumes: PodVolume[] = [{ name: 'job', configMap: { name: names.configMap } }];
   const mounts: PodMount[] = [{ name: 'job', mountPath: MOUNT.job, readOnly: true }];
@@ -93,12 +97,25 @@ function refuseSharedVolumes(job: JobObject): void {
   }
 }
 
+/** Where nodes keep what all their pods mount, run from or could reach. */
+const NODE_FOLDERS = ['/var/lib/kubelet', '/var/lib/containerd', '/run/containerd', '/var/lib/containers', '/run/containers', '/var/lib/docker', '/var/lib/rancher', '/proc', '/sys', '/dev'];
+
+function refuseNodeFolders(job: JobObject): void {
+  for (const purpose of PURPOSES) {
+    const path = text(sourceOf(job, purpose) ?? {}, 'hostPath', 'path');
+    const folder = path === null ? undefined : NODE_FOLDERS.find((each) => isWithin(path, each) || isWithin(each, path));
+    if (folder !== undefined) {
+      throw new InvalidSpec(`spec.volumes.${purpose}.hostPath.path`, `shows ${folder}, where a node keeps what is other pods'; give a folder of the job's own`);
+    }
+  }
+}
+
 /** Whether one volume shows what is in the other. */
 export function overlaps(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): boolean {
   const [claimA, claimB] = [text(a, 'persistentVolumeClaim', 'claimName'), text(b, 'persistentVolumeClaim', 'claimName')];
   if (claimA !== null && claimA === claimB) return true;
   const [imageA, imageB] = [text(a, 'image', 'reference'), text(b, 'image', 'reference')];
-  if (imageA !== null && imageA === imageB) return true;
+  if (imageA !== null && imageB !== null && mayBeSameImage(imageA, imageB)) return true;
   const [pathA, pathB] = [text(a, 'hostPath', 'path'), text(b, 'hostPath', 'path')];
   return pathA !== null && pathB !== null && (isWithin(pathA, pathB) || isWithin(pathB, pathA));
 }
@@ -115,6 +132,10 @@ export function isWithin(path: string, folder: string): boolean {
   const [inner, outer] = [parts(path), parts(folder)];
   return outer.every((part, index) => inner[index] === part);
 }
+
+/** Whether an image is one that the role must not see as a volume: a container that runs from it has its files. */
+export const isHiddenImage = (job: JobObject, role: Role, reference: string): boolean =>
+  hiddenFrom(job, role).some((source) => overlaps(source, { image: { reference } }));
 
 /** What clients must not see by any way, or the server: sources of the other side. */
 export const hiddenFrom = (job: JobObject, role: Role): Readonly<Record<string, unknown>>[] =>

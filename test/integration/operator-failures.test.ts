@@ -43,6 +43,11 @@ t.test('jobs that go wrong', { skip: noControllers }, async (t) => {
       t.match((await failed(namespace, 'shared')).failed, { reason: 'InvalidSpec', message: /spec\.volumes\.clientData/ });
       t.strictSame(await lab.objectsOf(namespace, 'shared'), []);
 
+      const annotations = { 'container.apparmor.security.beta.kubernetes.io/worker': 'unconfined' };
+      await lab.createJob(namespace, 'unconfined', { server: { podTemplate: { metadata: { annotations } } } });
+      t.match((await failed(namespace, 'unconfined')).failed, { reason: 'InvalidSpec', message: /apparmor.* may not be set/ });
+      t.strictSame(await lab.objectsOf(namespace, 'unconfined'), []);
+
       await lab.createJob(namespace, 'refused', { server: { resources: { requests: { cpu: '2' }, limits: { cpu: '1' } } } });
       t.match((await failed(namespace, 'refused')).failed, { reason: 'InvalidSpec', message: /must be less than or equal to cpu limit/ }, 'what the API server alone can tell');
     });

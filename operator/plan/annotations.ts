@@ -1,0 +1,29 @@
+/**
+ * Annotations that a job's pods may carry: keys, and beginnings that end in `/`. What they ask for is known. Any other may be an order to a
+ * container runtime, a network or a webhook: to take off AppArmor or seccomp, to hand in a device, to add a volume, a network or a container.
+ */
+export const ANNOTATIONS: readonly string[] = [
+  'prometheus.io/',
+  'kubectl.kubernetes.io/default-container',
+  'kubectl.kubernetes.io/default-logs-container',
+  'kubernetes.io/description',
+  'kubernetes.io/ingress-bandwidth',
+  'kubernetes.io/egress-bandwidth',
+  'cluster-autoscaler.kubernetes.io/',
+  'karpenter.sh/do-not-disrupt',
+  'kueue.x-k8s.io/',
+  'scheduling.k8s.io/group-name',
+  'scheduling.volcano.sh/',
+  'sidecar.istio.io/inject',
+  'traffic.sidecar.istio.io/',
+  'linkerd.io/inject',
+  'config.linkerd.io/skip-inbound-ports',
+  'config.linkerd.io/skip-outbound-ports',
+  'config.linkerd.io/opaque-ports',
+  'fluentbit.io/',
+  'co.elastic.logs/',
+];
+
+/** Keys without a domain, and without a dot, are private to who sets them; container runtimes have theirs with one, before a slash or not. */
+export const mayAnnotate = (key: string): boolean =>
+  !/[./]/.test(key) || ANNOTATIONS.some((known) => (known.endsWith('/') ? key.startsWith(known) : key === known));

@@ -20,6 +20,9 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
+/** A file that grows over the limit of the shell: the write then fails in words, where the signal would end the process without one. */
+process.on('SIGXFSZ', () => undefined);
+
 try {
   await commandLine().parseAsync();
 } catch (error) {

@@ -13,6 +13,9 @@ const REASONS = [
   'QuorumNotReached',
   'NotFinite',
   'RedisUnusable',
+  'StorageFull',
+  'OutOfMemory',
+  'SystemFailure',
   'InternalError',
 ] as const satisfies readonly TerminationMessage['reason'][];
 

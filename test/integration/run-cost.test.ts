@@ -56,7 +56,7 @@ t.test('what is interrupted and gone on with costs the same', { timeout: 120_000
   };
   t.equal((await runTinyJob(job, out, { signal: stop.signal, onEvent })).outcome, 'interrupted');
   const before = await readReportJson(out);
-  const options = { job, out, resume: true, workers: 1, threads: 1, provider: 'cpu', trace: null, signal: new AbortController().signal, onEvent: () => {} } as const;
+  const options = { job, out, resume: true, workers: 1, threads: 1, provider: 'cpu', force: false, trace: null, signal: new AbortController().signal, onEvent: () => {} } as const;
   const result = await runJob(options);
   if (result.outcome !== 'succeeded') throw new Error('interrupted');
   const { cost, rounds } = result.report;
@@ -81,7 +81,7 @@ t.test('a run that was begun without measuring goes on, and has no cost', { time
   t.not(unmeasured, text);
   writeFileSync(metrics, unmeasured);
   await t.rejects(readReportJson(out), { name: 'UserError', message: /is not a run’s report: .*cost|flops/, hint: /--resume/ });
-  const options = { job, out, resume: true, workers: 1, threads: 1, provider: 'cpu', trace: null, signal: new AbortController().signal, onEvent: () => {} } as const;
+  const options = { job, out, resume: true, workers: 1, threads: 1, provider: 'cpu', force: false, trace: null, signal: new AbortController().signal, onEvent: () => {} } as const;
   const result = await runJob(options);
   if (result.outcome !== 'succeeded') throw new Error('interrupted');
   t.equal(result.report.cost, null);

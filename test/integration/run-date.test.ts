@@ -97,7 +97,7 @@ t.test('an evaluation says the day, and can be given one', async (t) => {
     batchSize: 4,
     maxNewTokens: 4,
     threads: 1,
-    provider: 'cpu',
+    force: false, provider: 'cpu',
     onProgress: () => {},
     onWarning: noWarning,
   };

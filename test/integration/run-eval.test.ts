@@ -42,6 +42,7 @@ const options = (change: Partial<EvaluateOptions>): EvaluateOptions => ({
   sequenceLength: null,
   date: null,
   threads: 1,
+  force: false,
   provider: 'cpu',
   onProgress: () => {},
   onWarning: () => {},

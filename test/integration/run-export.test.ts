@@ -21,7 +21,7 @@ await runTinyJob(job, run);
 const lossOf = async (model: string, adapter: string | null) => {
   const silent = { onProgress: () => {}, onWarning: () => {} };
   const data = join(root, 'eval.jsonl');
-  const { loss } = await evaluateModel({ model, adapter, data, task: 'loss', limit: null, sequenceLength: null, date: null, threads: 1, provider: 'cpu', ...silent, ...defaults });
+  const { loss } = await evaluateModel({ model, adapter, data, task: 'loss', limit: null, sequenceLength: null, date: null, threads: 1, provider: 'cpu', force: false, ...silent, ...defaults });
   return loss;
 };
 

@@ -1,6 +1,6 @@
 // `fedbiot plan`: what is told before a job begins, and how near its memory comes to what is then measured.
 import { spawnSync } from 'node:child_process';
-import { rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -90,7 +90,7 @@ t.test('what is missing is told at once', async (t) => {
   const directory = t.testdir({});
   const job = writeTinyJob(directory);
   const refused = (message: RegExp) => t.rejects(planManifest(job), { name: 'UserError', message });
-  await t.rejects(planManifest(join(directory, 'nowhere.yaml')), { name: 'UserError', message: /nowhere\.yaml cannot be read/ });
+  await t.rejects(planManifest(join(directory, 'nowhere.yaml')), { name: 'UserError', message: /cannot read .*nowhere\.yaml: there is no such file/ });
   writeFileSync(join(directory, 'eval.jsonl'), '{"question": 1}\n');
   await refused(/eval\.jsonl:1/);
   rmSync(join(directory, 'train.jsonl'));
@@ -99,7 +99,7 @@ t.test('what is missing is told at once', async (t) => {
   await refused(/model\.safetensors .*truncated/);
 });
 
-t.test('a run that this machine cannot hold begins with a warning', async (t) => {
+t.test('a run that this machine cannot hold is refused before it begins, and with --force begins with a warning', async (t) => {
   const directory = t.testdir({});
   // A cache of states so large that no machine has it would need a large model; a batch so large does not.
   const federation = '{ rounds: 1, clients: 1, local: { steps: 1, batchSize: 4096, sequenceLength: 1000000 } }';
@@ -108,9 +108,14 @@ t.test('a run that this machine cannot hold begins with a warning', async (t) =>
   t.notOk(plan.memory.fits);
   const { stdout } = spawnSync(process.execPath, [FEDBIOT, 'plan', job], { encoding: 'utf8' });
   t.match(stdout, /This machine cannot hold it/);
+  const run = spawnSync(process.execPath, [FEDBIOT, 'run', job, '--out', join(directory, 'refused')], { encoding: 'utf8' });
+  t.equal(run.status, 2);
+  t.match(run.stderr, /^error: this run takes about [\d.]+ [PT]iB of memory, and this machine has .* for it\nhint: .*--force/);
+  t.notOk(existsSync(join(directory, 'refused')), 'and nothing was written');
   const warnings: string[] = [];
   const stop = new AbortController();
   await runTinyJob(job, join(directory, 'run'), {
+    force: true,
     signal: stop.signal,
     onEvent: (event) => {
       if (event.event !== 'warning') return;
@@ -118,7 +123,7 @@ t.test('a run that this machine cannot hold begins with a warning', async (t) =>
       stop.abort(new Error('enough'));
     },
   });
-  t.match(warnings, [/this run takes about [\d.]+ [PT]iB of memory, and .* are free/]);
+  t.match(warnings, [/this run takes about [\d.]+ [PT]iB of memory, and this machine has .* for it/]);
 });
 
 t.test('on the command line, as JSON', async (t) => {

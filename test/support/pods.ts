@@ -43,7 +43,7 @@ export async function runWholeJob(folder: string): Promise<string | null> {
   const job = join(folder, 'job.json');
   writeFileSync(job, manifest({}));
   const { signal } = new AbortController();
-  const options = { job, out: join(folder, 'out'), resume: false, workers: 1, threads: 1, provider: 'cpu', trace: null, signal, onEvent: () => {} } as const;
+  const options = { job, out: join(folder, 'out'), resume: false, workers: 1, threads: 1, provider: 'cpu', force: false, trace: null, signal, onEvent: () => {} } as const;
   const result = await runJob(options);
   if (result.outcome !== 'succeeded') throw new Error('the run was interrupted');
   return result.report.adapterSha256;

@@ -34,7 +34,7 @@ export function writeSums(path: string, count: number): void {
   writeFileSync(path, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
 }
 
-export function runTinyJob(job: string, out: string, options: { signal?: AbortSignal; resume?: boolean; onEvent?: (event: LiveEvent) => void } = {}): Promise<RunResult> {
-  const { signal = new AbortController().signal, resume = false, onEvent = () => {} } = options;
-  return runJob({ job, out, resume, workers: 1, threads: 1, provider: 'cpu', trace: null, signal, onEvent });
+export function runTinyJob(job: string, out: string, options: { force?: boolean; signal?: AbortSignal; resume?: boolean; onEvent?: (event: LiveEvent) => void } = {}): Promise<RunResult> {
+  const { force = false, signal = new AbortController().signal, resume = false, onEvent = () => {} } = options;
+  return runJob({ job, out, resume, workers: 1, threads: 1, provider: 'cpu', force, trace: null, signal, onEvent });
 }

@@ -6,7 +6,8 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { type Compute, ComputeLostError } from '../../worker/engine/compute.ts';
+import type { Compute } from '../../worker/engine/compute.ts';
+import { ComputeLostError } from '../../worker/engine/compute-lost.ts';
 import { Graph } from '../../worker/engine/graph.ts';
 import { mul, square, sub } from '../../worker/engine/ops/elementwise.ts';
 import { gemm } from '../../worker/engine/ops/matrix.ts';
@@ -197,7 +198,7 @@ t.test('the compute process', async (t) => {
   t.test('killed in the middle of a run, it says so', async (t) => {
     const { compute, child } = spawn();
     const { result } = await begin(compute, 5000);
-    const rejected = t.rejects(result, new ComputeLostError('the compute process was killed by SIGKILL (out of memory?)'));
+    const rejected = t.rejects(result, { name: 'ComputeLostError', message: 'the compute process was killed by SIGKILL (out of memory?)', shortage: 'process' });
     await sleep(100);
     child.kill('SIGKILL');
     await rejected;

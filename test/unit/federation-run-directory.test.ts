@@ -202,5 +202,5 @@ t.test('resume needs a folder, though not yet a checkpoint', async (t) => {
 t.test('a folder that cannot be written is told in words', { skip: process.getuid?.() === 0 ? 'root may write anywhere' : false }, async (t) => {
   const root = t.testdir();
   spawnSync('chmod', ['a-w', root]);
-  t.match(errorOf(() => open(join(root, 'run'))).message, 'cannot be written (EACCES)');
+  t.match(errorOf(() => open(join(root, 'run'))).message, 'permission is denied (EACCES)');
 });

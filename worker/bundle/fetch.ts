@@ -3,6 +3,7 @@ import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../errors.ts';
+import { systemFailure } from '../system-failure.ts';
 import { lockFolder } from '../federation/folder-lock.ts';
 import { fileSha256 } from '../model/file-hash.ts';
 import { MANIFEST_FILE, MAX_MANIFEST_BYTES, parseManifest, type BundleFile } from './manifest.ts';
@@ -69,7 +70,9 @@ async function fetchFile(file: Wanted, id: string, part: string, options: FetchO
       await receive(file, id, path, options);
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof UserError || isDiskError(error)) throw error;
+      // What the network did passes; what this machine cannot do does not pass by waiting here.
+      const failure = systemFailure(error, `cannot write ${path}`);
+      if (failure instanceof UserError) throw failure;
     }
   }
 }
@@ -103,8 +106,4 @@ async function receive(file: Wanted, id: string, path: string, { serverUrl, toke
   } finally {
     await out.close();
   }
-}
-
-function isDiskError(error: unknown): boolean {
-  return error instanceof Error && 'syscall' in error && 'code' in error && ['ENOSPC', 'EDQUOT', 'EACCES', 'EROFS', 'EIO'].includes(String(error.code));
 }

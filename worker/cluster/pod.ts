@@ -64,6 +64,16 @@ export const EXIT = {
 /** JSON in a container's termination message (at most 4096 bytes). */
 export interface TerminationMessage {
   /** CamelCase: becomes the reason of the job's Failed condition. */
-  readonly reason: 'Succeeded' | 'Interrupted' | 'InvalidInput' | 'QuorumNotReached' | 'NotFinite' | 'RedisUnusable' | 'InternalError';
+  readonly reason:
+    | 'Succeeded'
+    | 'Interrupted'
+    | 'InvalidInput'
+    | 'QuorumNotReached'
+    | 'NotFinite'
+    | 'RedisUnusable'
+    | 'StorageFull'
+    | 'OutOfMemory'
+    | 'SystemFailure'
+    | 'InternalError';
   readonly message: string;
 }

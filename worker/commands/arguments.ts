@@ -9,6 +9,12 @@ export function providerOption(description = 'where to compute'): Option {
   return new Option('--provider <name>', description).choices(PROVIDERS).default(PROVIDERS[0]);
 }
 
+/** Parses a path or an address: an empty one is mostly a variable of the shell that is not set, and would stand for this folder, or for all addresses. */
+export function notEmpty(text: string): string {
+  if (text === '') throw new InvalidArgumentError('It is empty.');
+  return text;
+}
+
 /** Parses an option's value as a whole number of at least 1. */
 export function positiveInteger(text: string): number {
   const value = Number(text);

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { EvaluateOptions } from '../run/evaluate-model.ts';
-import { day, positiveInteger, providerOption } from './arguments.ts';
+import { day, notEmpty, positiveInteger, providerOption } from './arguments.ts';
 
 interface Flags
   extends Pick<EvaluateOptions, 'model' | 'data' | 'task' | 'batchSize' | 'maxNewTokens' | 'format' | 'template' | 'provider'> {
@@ -10,6 +10,7 @@ interface Flags
   sequenceLength?: number;
   date?: string;
   threads?: number;
+  force?: true;
   json?: boolean;
 }
 
@@ -26,9 +27,9 @@ export function register(program: Command): void {
     .command('eval')
     .summary('score a model, with or without an adapter, on a data file')
     .description('Scores a model, with or without an adapter, on a data file. The loss is the mean over all labelled tokens.')
-    .requiredOption('--model <dir>', 'Hugging Face directory of the model')
-    .option('--adapter <dir>', 'PEFT adapter to put on it')
-    .requiredOption('--data <file>', 'records: .json or .jsonl, either with .gz')
+    .requiredOption('--model <dir>', 'Hugging Face directory of the model', notEmpty)
+    .option('--adapter <dir>', 'PEFT adapter to put on it', notEmpty)
+    .requiredOption('--data <file>', 'records: .json or .jsonl, either with .gz', notEmpty)
     .addOption(new Option('--task <name>', 'what the accuracy is; loss has none').choices(choices.task).makeOptionMandatory())
     .option('--limit <n>', 'only the first n records', positiveInteger)
     .addOption(new Option('--format <name>', 'what a record looks like').choices(choices.format).default(defaults.format))
@@ -39,6 +40,7 @@ export function register(program: Command): void {
     .option('--max-new-tokens <n>', 'longest answer to generate, in tokens', positiveInteger, defaults.maxNewTokens)
     .option('--threads <n>', 'threads that compute (default: all cores)', positiveInteger)
     .addOption(providerOption())
+    .option('--force', 'score although memory will not suffice by the plan')
     .option('--json', 'print {n, tokens, loss, accuracy?, f1?, date?} as JSON')
     .addHelpText(
       'after',
@@ -56,7 +58,7 @@ Examples:
     .action(evalCommand);
 }
 
-async function evalCommand({ adapter, limit, sequenceLength, date, threads, json = false, ...rest }: Flags): Promise<void> {
+async function evalCommand({ adapter, limit, sequenceLength, date, threads, force, json = false, ...rest }: Flags): Promise<void> {
   const [{ evaluateModel }, { formatCount, formatLoss, formatPercent, printable }] = await Promise.all([
     import('../run/evaluate-model.ts'),
     import('../report/format.ts'),
@@ -70,6 +72,7 @@ async function evalCommand({ adapter, limit, sequenceLength, date, threads, json
     sequenceLength: sequenceLength ?? null,
     date: date ?? null,
     threads: threads ?? null,
+    force: force ?? false,
     onWarning: (message) => stderr.write(`warning: ${printable(message)}\n`),
     onProgress: (done: number, total: number) => {
       if (live) stderr.write(`\r${formatCount(done)}/${formatCount(total)}`);

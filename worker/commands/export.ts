@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { notEmpty } from './arguments.ts';
 
 export function register(program: Command): void {
   program
@@ -7,8 +8,8 @@ export function register(program: Command): void {
     .description(
       'Copies a run’s adapter as a PEFT directory; with --merge, writes a Hugging Face directory of the full model with the adapter merged in.',
     )
-    .argument('<run>', 'folder that `fedbiot run --out` wrote')
-    .requiredOption('--to <dir>', 'folder to write')
+    .argument('<run>', 'folder that `fedbiot run --out` wrote', notEmpty)
+    .requiredOption('--to <dir>', 'folder to write', notEmpty)
     .option('--merge', 'write the full model, adapter merged in')
     .addHelpText(
       'after',

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { notEmpty } from './arguments.ts';
 
 export function register(program: Command): void {
   program
@@ -7,7 +8,7 @@ export function register(program: Command): void {
     .description(
       'Tells before anything starts which layers the emulator keeps, how large every part is, what a round moves and whether this machine can hold it.',
     )
-    .argument('<job>', 'manifest of a FedBiOTJob, YAML or JSON')
+    .argument('<job>', 'manifest of a FedBiOTJob, YAML or JSON', notEmpty)
     .option('--json', 'print JSON; sizes in bytes')
     .addHelpText(
       'after',

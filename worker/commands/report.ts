@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
+import { notEmpty } from './arguments.ts';
 
 export function register(program: Command): void {
   program
     .command('report')
     .summary('render a run’s report.html again')
     .description('Renders report.html again from a run’s report.json and metrics.jsonl.')
-    .argument('<run>', 'folder that `fedbiot run --out` wrote')
+    .argument('<run>', 'folder that `fedbiot run --out` wrote', notEmpty)
     .addHelpText(
       'after',
       `

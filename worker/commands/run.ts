@@ -4,7 +4,7 @@ import type { RunMetrics } from '../metrics/run-metrics.ts';
 import type { RunResult } from '../run/server-side.ts';
 import { Option } from 'commander';
 import type { Provider } from '../engine/provider.ts';
-import { portNumber, positiveInteger, providerOption } from './arguments.ts';
+import { notEmpty, portNumber, positiveInteger, providerOption } from './arguments.ts';
 import { exitCode } from './failure.ts';
 import { listenForInterrupts } from './interrupts.ts';
 
@@ -14,6 +14,7 @@ interface Flags {
   workers?: number;
   threads?: number;
   provider: Provider;
+  force?: true;
   trace?: string;
   metricsPort?: number;
   metricsHost?: string;
@@ -26,15 +27,16 @@ export function register(program: Command): void {
     .command('run')
     .summary('run a job’s whole federation in this process')
     .description('Runs a job’s whole federation, server and clients, in one process on this machine.')
-    .argument('<job>', 'manifest of a FedBiOTJob, YAML or JSON')
-    .requiredOption('-o, --out <dir>', 'folder for adapter, metrics, report and checkpoints')
+    .argument('<job>', 'manifest of a FedBiOTJob, YAML or JSON', notEmpty)
+    .requiredOption('-o, --out <dir>', 'folder for adapter, metrics, report and checkpoints', notEmpty)
     .option('--resume', 'go on with the interrupted run in that folder')
     .option('--workers <n>', 'compute processes (default: chosen for this machine)', positiveInteger)
     .option('--threads <n>', 'threads of each compute process (default: chosen for this machine)', positiveInteger)
     .addOption(providerOption())
-    .option('--trace <dir>', 'write batches and LoRA snapshots there, to replay the run elsewhere')
+    .option('--force', 'run although memory will not suffice by the plan')
+    .option('--trace <dir>', 'write batches and LoRA snapshots there, to replay the run elsewhere', notEmpty)
     .option('--metrics-port <n>', 'serve metrics for Prometheus there while the run lasts; 0: on a free port', portNumber)
-    .option('--metrics-host <address>', 'address to serve them on (default: 127.0.0.1)')
+    .option('--metrics-host <address>', 'address to serve them on (default: 127.0.0.1)', notEmpty)
     .addOption(new Option('--json', 'print every event as a line of JSON').conflicts('quiet'))
     .option('-q, --quiet', 'print nothing but warnings and errors')
     .addHelpText(
@@ -80,6 +82,7 @@ async function runCommand(job: string, flags: Flags): Promise<void> {
       workers: flags.workers ?? null,
       threads: flags.threads ?? null,
       provider: flags.provider,
+      force: flags.force ?? false,
       trace: flags.trace ?? null,
       signal: stop.signal,
       onEvent: (event) => {

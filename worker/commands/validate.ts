@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { UserError } from '../errors.ts';
+import { unable } from '../system-failure.ts';
 import { printable } from '../report/format.ts';
+import { notEmpty } from './arguments.ts';
 import { describeFailure, exitCode } from './failure.ts';
 
 export function register(program: Command): void {
@@ -9,7 +11,7 @@ export function register(program: Command): void {
     .command('validate')
     .summary('check manifests against the schema and its rules')
     .description('Checks manifests as the Kubernetes API server would, with the same schema and rules, and lists every problem.')
-    .argument('<job...>', 'manifests of FedBiOTJobs, YAML or JSON')
+    .argument('<job...>', 'manifests of FedBiOTJobs, YAML or JSON', (path: string, before: readonly string[] = []) => [...before, notEmpty(path)])
     .addHelpText(
       'after',
       `
@@ -40,6 +42,6 @@ async function readManifest(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {
-    throw new UserError(`cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw unable(`cannot read ${path}`, cause);
   }
 }

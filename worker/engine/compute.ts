@@ -1,6 +1,9 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import type { ComputeMessage, ComputeReply, ComputeRequest, ComputeUsage, RunRequest, RunResult, SessionOptions } from './compute-protocol.ts';
 import { UserError } from '../errors.ts';
+import { systemFailure } from '../system-failure.ts';
+import { computeFailure, computeLost, ComputeLostError } from './compute-lost.ts';
+import { controlGroup } from './control-group.ts';
 import type { Graph } from './graph.ts';
 import { encodeModel } from './onnx.ts';
 import type { Provider } from './provider.ts';
@@ -13,11 +16,6 @@ export type { RunRequest, RunResult } from './compute-protocol.ts';
  * one to two times their size of memory more. With the long batches that suit large models, packing them anew is hardly noticed.
  */
 export const PREPACKED_BYTES = 512 * 2 ** 20;
-
-/** The compute process ended on its own: out of memory, a crash in a kernel, or a kill. */
-export class ComputeLostError extends Error {
-  override readonly name = 'ComputeLostError';
-}
 
 export interface ComputeOptions {
   readonly threads: number;
@@ -62,17 +60,16 @@ export class Compute {
 
   constructor(options: ComputeOptions) {
     this.#options = options;
+    const { memoryKills } = controlGroup();
+    const killedBefore = memoryKills() ?? Infinity;
     this.#child = fork(new URL('./compute-child.ts', import.meta.url), [], {
       serialization: 'advanced',
       execArgv: ['--disable-warning=ExperimentalWarning', '--expose-gc'],
       env: { ...PRECISION, ...process.env, ...ALLOCATOR, ...NO_TELEMETRY },
     });
     this.#child.on('message', (reply: ComputeReply) => this.#settle(reply));
-    this.#child.on('error', (error) => this.#fail(new ComputeLostError(`the compute process failed: ${error.message}`)));
-    this.#child.on('exit', (code, signal) => {
-      const how = signal ? `was killed by ${signal}${signal === 'SIGKILL' ? ' (out of memory?)' : ''}` : `exited with code ${code}`;
-      this.#fail(new ComputeLostError(`the compute process ${how}`));
-    });
+    this.#child.on('error', (error) => this.#fail(unstarted(error)));
+    this.#child.on('exit', (code, signal) => this.#fail(computeLost(code, signal, (memoryKills() ?? 0) > killedBefore)));
   }
 
   get provider(): Provider {
@@ -89,7 +86,7 @@ export class Compute {
     const session = this.#nextSession++;
     const options: SessionOptions = { ...this.#options, weightFolder, prepack: use === 'often' && graph.weightBytes <= PREPACKED_BYTES };
     await this.#ask<null>({ kind: 'load', session, model: encodeModel(graph), options }).catch((cause: unknown) => {
-      throw this.provider === 'cuda' && cause instanceof Error ? withoutCuda(cause) : cause;
+      throw this.provider === 'cuda' && cause instanceof Error && !(cause instanceof UserError) ? withoutCuda(cause) : cause;
     });
     return {
       run: (request) => this.#ask<RunResult>({ kind: 'run', session, ...request }),
@@ -140,7 +137,7 @@ export class Compute {
     const waiting = this.#waiting.get(reply.id);
     this.#waiting.delete(reply.id);
     if (reply.ok) waiting?.resolve(reply.value);
-    else waiting?.reject(new Error(reply.error));
+    else waiting?.reject(computeFailure(reply.error));
   }
 
   #fail(error: Error): void {
@@ -148,6 +145,11 @@ export class Compute {
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }
+}
+
+function unstarted(error: Error): Error {
+  const failure = systemFailure(error, 'cannot start a compute process');
+  return failure instanceof Error && failure !== error ? failure : new ComputeLostError(`the compute process failed: ${error.message}`);
 }
 
 /** A provider that is not there fails when the first session is made, in words about shared libraries. */

@@ -1,6 +1,7 @@
 import type { StepEvent } from '../events.ts';
 import { TransportClosed } from '../transport/contract.ts';
 import type { ClientTransport, Delivery, Submission, Task } from '../transport/contract.ts';
+import { SystemFailure, systemFailure } from '../system-failure.ts';
 import { Refused } from '../transport/refusal.ts';
 import type { LocalTrainer, LoraLayouts, LoraState } from './contracts.ts';
 import { requireFinite } from './diverged.ts';
@@ -21,6 +22,7 @@ export interface ClientWorkerOptions {
 /**
  * Works on tasks, one at a time, until the transport closes or `signal` aborts. Several may run beside each other: what a
  * client trains depends on the round's package and its own data, never on who trains it or when.
+ * @throws SystemFailure when this machine could not do what a task needs
  */
 export async function runClientWorker(options: ClientWorkerOptions): Promise<void> {
   const { transport, signal } = options;
@@ -66,6 +68,9 @@ async function answer(
     if (stop.aborted || error instanceof TransportClosed) return null;
     // The round ended between the task and its package.
     if (error instanceof Refused && error.reason === 'late') return null;
+    // Memory, a disk, a process that is gone: the misfortune of this worker, and no failure of the client. The task goes to another.
+    const failure = systemFailure(error);
+    if (failure instanceof SystemFailure) throw failure;
     return encodeFailure(task, error);
   }
 }

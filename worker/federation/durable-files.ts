@@ -1,6 +1,21 @@
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { UserError } from '../errors.ts';
+import { systemFailure } from '../system-failure.ts';
+
+/**
+ * Makes a folder, and those around it that are missing. Node's own way to do so never ends where the file system says of every new name
+ * that there is no such folder, as /proc does.
+ */
+export function makeFolder(path: string): void {
+  const parent = dirname(path);
+  if (!existsSync(parent)) makeFolder(parent);
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
+  }
+}
 
 /** Writes one new file and makes sure that it is on the disk. */
 export async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
@@ -29,7 +44,7 @@ const UNFINISHED = '.unfinished-';
  * Makes a folder that is either there with all its files, on the disk, or not there at all: the files are written to another
  * folder, which is renamed last. `path` must not exist.
  * @param write stands for `writeDurably`
- * @throws UserError when the disk is full, or the folder cannot be written
+ * @throws SystemFailure when the disk is full, or the folder cannot be written
  */
 export async function createFolder(
   path: string,
@@ -48,7 +63,7 @@ export async function createFolder(
   } catch (error) {
     // What was written so far would keep a full disk full. If even this fails, the error to tell is still the first.
     await rm(unfinished, { recursive: true, force: true }).catch(() => {});
-    throw diskError(path, error);
+    throw systemFailure(error, `cannot write ${path}`);
   }
 }
 
@@ -56,27 +71,5 @@ export async function createFolder(
 export async function removeUnfinished(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (name.startsWith(UNFINISHED)) await rm(join(folder, name), { recursive: true, force: true });
-  }
-}
-
-/** A failure to write, in the user's words. */
-export function diskError(path: string, error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  switch (code) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new UserError(`the disk is full: ${path} was not written; what was saved before it is intact`, {
-        hint: 'Free some space and run again with --resume.',
-        cause: error,
-      });
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return new UserError(`${path} cannot be written (${code})`, {
-        hint: 'Choose a folder that this user may write to with --out.',
-        cause: error,
-      });
-    default:
-      return error;
   }
 }

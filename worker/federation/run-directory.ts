@@ -4,8 +4,9 @@ import Type from 'typebox';
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
 import { UserError } from '../errors.ts';
+import { systemFailure } from '../system-failure.ts';
 import { sha256 } from '../transport/package.ts';
-import { diskError } from './durable-files.ts';
+import { makeFolder } from './durable-files.ts';
 import { LOCK_FILE, lockFolder } from './folder-lock.ts';
 import type { FolderLock } from './folder-lock.ts';
 import type { RunOrigin } from './progress.ts';
@@ -58,9 +59,12 @@ export function openRunDirectory(root: string, manifest: RunManifest, { resume, 
   if (resume && !existsSync(root)) {
     throw new UserError(`there is nothing to resume: ${root} does not exist`, { hint: 'Check --out, or leave --resume out to begin.' });
   }
+  if (statSync(root, { throwIfNoEntry: false })?.isDirectory() === false) {
+    throw new UserError(`${root} is a file and no folder`, { hint: 'Choose another --out folder.' });
+  }
   const directory = { ...pathsIn(root), ...originOf(manifest) };
   try {
-    mkdirSync(root, { recursive: true });
+    makeFolder(root);
     const lock = lockFolder(root, { takeOver });
     let warnings: string[];
     try {
@@ -75,7 +79,7 @@ export function openRunDirectory(root: string, manifest: RunManifest, { resume, 
     }
     return { ...directory, ...lock, warnings };
   } catch (error) {
-    throw diskError(root, error);
+    throw systemFailure(error, `cannot write ${root}`);
   }
 }
 

@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, readSync, realpathSync } from 'node:fs';
 import { UserError } from '../errors.ts';
+import { unable } from '../system-failure.ts';
 import { HEAD_BYTES, kindOf } from './kind.ts';
 
 /** Most bytes of a small file of settings; real ones have some kilobytes. */
@@ -146,7 +147,9 @@ export function shown(value: unknown): string {
 
 function notReadable(path: string, cause: unknown, hint: string | undefined): UserError {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  const [what, remedy] = code === 'ENOENT' ? absent(path, hint) : refused(code, cause);
+  const told = code === 'ENOENT' ? absent(path, hint) : refused(code);
+  if (told === null) return unable(`cannot read ${path}`, cause, hint);
+  const [what, remedy] = told;
   return new UserError(`${path} ${what}`, { ...(remedy !== undefined && { hint: remedy }), cause });
 }
 
@@ -155,7 +158,8 @@ function absent(path: string, hint: string | undefined): [what: string, hint: st
   return [`is a link to ${readlinkSync(path)}, and nothing is there`, 'Copy the folder with what its links point to (cp -rL), or download it again.'];
 }
 
-function refused(code: unknown, cause: unknown): [what: string, hint: string | undefined] {
+/** What only whoever reads a file knows; the rest is told as for all files. */
+function refused(code: unknown): [what: string, hint: string | undefined] | null {
   switch (code) {
     case 'EACCES':
     case 'EPERM':
@@ -165,6 +169,6 @@ function refused(code: unknown, cause: unknown): [what: string, hint: string | u
     case 'ELOOP':
       return ['is a link that leads to itself', 'Copy or download the file again.'];
     default:
-      return [`cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, undefined];
+      return null;
   }
 }

@@ -1,5 +1,6 @@
 import { open, rename, rm } from 'node:fs/promises';
 import { UserError } from '../errors.ts';
+import { systemFailure } from '../system-failure.ts';
 import { encodeHeader, tensorBytes } from './safetensors-header.ts';
 import type { SafetensorsDtype, TensorEntry } from './safetensors-header.ts';
 import { inFileOrder } from './safetensors.ts';
@@ -46,11 +47,7 @@ export async function streamSafetensors(
     await rename(partial, path);
   } catch (cause) {
     await rm(partial, { force: true });
-    if (!isSystemError(cause)) throw cause;
-    throw new UserError(`cannot write ${path}: ${cause.message}`, {
-      hint: 'Check that the folder exists, is writable and has free space.',
-      cause,
-    });
+    throw systemFailure(cause, `cannot write ${path}`);
   }
 }
 
@@ -78,8 +75,4 @@ export async function* readRows(
   } finally {
     await handle.close();
   }
-}
-
-function isSystemError(cause: unknown): cause is NodeJS.ErrnoException {
-  return cause instanceof Error && 'code' in cause && typeof cause.code === 'string';
 }

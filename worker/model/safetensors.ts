@@ -1,6 +1,7 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { UserError } from '../errors.ts';
 import { kindOf } from '../files/kind.ts';
+import { unable } from '../system-failure.ts';
 import { readFully, readHead, withInput } from '../files/read.ts';
 import { FLOAT_BYTES, isFloatDtype, widenToFloat32, type FloatDtype } from './float-formats.ts';
 import { encodeHeader, headerLength, LENGTH_BYTES, parseHeader, tensorBytes } from './safetensors-header.ts';
@@ -99,10 +100,7 @@ export function writeSafetensors(
     renameSync(partial, path);
   } catch (cause) {
     rmSync(partial, { force: true });
-    throw new UserError(`cannot write ${path}: ${reason(cause)}`, {
-      hint: 'Check that the folder exists, is writable and has free space.',
-      cause,
-    });
+    throw unable(`cannot write ${path}`, cause);
   }
 }
 
@@ -176,8 +174,4 @@ function writeFully(fd: number, bytes: Uint8Array): void {
 
 function notFloat(where: string, dtype: string): UserError {
   return new UserError(`${where} holds ${dtype} values; only F32, BF16 and F16 can be read as weights`);
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

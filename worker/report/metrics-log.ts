@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import type { RunEvent } from '../events.ts';
 import { UserError } from '../errors.ts';
+import { unable } from '../system-failure.ts';
 
 const bufferLimit = 64 * 1024;
 const bufferMilliseconds = 1000;
@@ -39,12 +40,17 @@ export class MetricsLog {
   flush(): void {
     if (this.#buffered === 0) return;
     const bytes = Buffer.concat(this.#buffer);
-    this.#do('write', () => {
-      for (let at = 0; at < bytes.length;) at += writeSync(this.#file, bytes, at);
-    });
-    this.#written += bytes.length;
-    this.#buffer = [];
-    this.#buffered = 0;
+    let at = 0;
+    try {
+      this.#do('write', () => {
+        while (at < bytes.length) at += writeSync(this.#file, bytes, at);
+      });
+    } finally {
+      // A full disk can take the first half of a line: whoever writes again goes on behind it.
+      this.#written += at;
+      this.#buffer = at < bytes.length ? [bytes.subarray(at)] : [];
+      this.#buffered = bytes.length - at;
+    }
   }
 
   /** Length in bytes, once the operating system has everything appended: killing the process no longer loses it. */
@@ -86,11 +92,7 @@ export class MetricsLog {
     try {
       return action();
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new UserError(`cannot ${what} ${this.path}: ${reason}`, {
-        hint: 'Check that the output folder exists, is writable and has free space; then go on with --resume.',
-        cause,
-      });
+      throw unable(`cannot ${what} ${this.path}`, cause);
     }
   }
 }

@@ -3,6 +3,7 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RunReport, StepEvent } from '../events.ts';
 import { UserError } from '../errors.ts';
+import { reasonOf, unable } from '../system-failure.ts';
 import { renderReport } from './html.ts';
 import { LossCurves } from './loss-curves.ts';
 import { checkReport, checkStep } from './report-schema.ts';
@@ -29,10 +30,7 @@ export async function writeReportHtml(folder: string, report: RunReport, version
 export async function readReportJson(folder: string): Promise<RunReport> {
   const path = join(folder, reportFiles.json);
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new UserError(`cannot read ${path}: ${reason(cause)}`, {
-      hint: 'Give the folder that `fedbiot run --out` wrote; a run has its report.json once it has ended.',
-      cause,
-    });
+    throw unable(`cannot read ${path}`, cause, 'Give the folder that `fedbiot run --out` wrote; a run has its report.json once it has ended.');
   });
   const report = checkReport(parseJson(text, path));
   if ('problem' in report) {
@@ -67,10 +65,7 @@ export async function readLossCurves(folder: string): Promise<{ curves: LossCurv
       lines.forEach(add);
     }
   } catch (cause) {
-    throw new UserError(`cannot read ${path}: ${reason(cause)}`, {
-      hint: 'Give the folder that `fedbiot run --out` wrote.',
-      cause,
-    });
+    throw unable(`cannot read ${path}`, cause, 'Give the folder that `fedbiot run --out` wrote.');
   }
   return { curves, damaged };
 }
@@ -88,7 +83,7 @@ function parseJson(text: string, where: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new UserError(`${where} is not JSON: ${reason(cause)}`, { cause });
+    throw new UserError(`${where} is not JSON: ${reasonOf(cause)}`, { cause });
   }
 }
 
@@ -99,13 +94,6 @@ async function replaceFile(path: string, text: string): Promise<void> {
     await rename(partial, path);
   } catch (cause) {
     await rm(partial, { force: true });
-    throw new UserError(`cannot write ${path}: ${reason(cause)}`, {
-      hint: 'Check that the folder is writable and has free space.',
-      cause,
-    });
+    throw unable(`cannot write ${path}`, cause);
   }
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -4,9 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fetchBundle } from '../bundle/fetch.ts';
 import { openBundle } from '../bundle/open.ts';
 import { jobKeys, type JobKeys } from '../cluster/redis-keys.ts';
-import { Compute, ComputeLostError } from '../engine/compute.ts';
+import { Compute } from '../engine/compute.ts';
 import { runClientWorker } from '../federation/client-worker.ts';
-import type { LocalTrainer } from '../federation/contracts.ts';
 import { clientMetrics, type ClientMetrics } from '../metrics/client-metrics.ts';
 import { serveMetrics } from '../metrics/metrics-server.ts';
 import { RedisClientTransport } from '../transport/redis/client.ts';
@@ -14,6 +13,8 @@ import { openRedis, type RedisAddress } from '../transport/redis/connect.ts';
 import { isFinished, readBundle, type BundleAnnouncement } from '../transport/redis/progress.ts';
 import type { RedisConnection } from '../transport/redis/redis-cluster.ts';
 import { loadClientData } from './job-data.ts';
+import { podMemory } from './job-memory.ts';
+import { checkPodMemory } from './memory-check.ts';
 import { abortable, later } from './pod/abortable.ts';
 import { uriFolders } from './pod/context.ts';
 import { Interrupted } from './pod/ending.ts';
@@ -91,6 +92,8 @@ async function train(client: Client): Promise<void> {
   client.onOpened();
   const { clients } = await loadClientData(spec, tokenizer, uriFolders(spec, context.folders).clientData, (message) => log.warn(message));
 
+  for (const warning of checkPodMemory(podMemory(model, spec).client, 'spec.client.resources.limits.memory')) log.warn(warning);
+
   const broken = new AbortController();
   const signal = AbortSignal.any([leave, broken.signal]);
   const computes = Array.from({ length: spec.client.parallelClients }, () => new Compute({ threads: context.threads, provider: context.provider }));
@@ -103,7 +106,7 @@ async function train(client: Client): Promise<void> {
       const transport = new RedisClientTransport(address, keys, { lockMs: context.lockMs });
       await runClientWorker({
         transport: observedTransport(transport, { metrics, log }),
-        trainer: breaking(trainer, broken),
+        trainer,
         layouts: layoutsOf(model),
         onStep: metrics.step,
         signal,
@@ -115,17 +118,6 @@ async function train(client: Client): Promise<void> {
   } finally {
     for (const compute of computes) compute.close();
   }
-}
-
-/** A compute process that is gone is this pod's misfortune, and no failure of the client it trained: the task goes to another pod. */
-function breaking(trainer: LocalTrainer, broken: AbortController): LocalTrainer {
-  return {
-    train: (input) =>
-      trainer.train(input).catch((error: unknown) => {
-        if (error instanceof ComputeLostError) broken.abort(error);
-        throw error;
-      }),
-  };
 }
 
 /** The bundle that the server has announced, as soon as it has. */

@@ -7,7 +7,7 @@ import { applyTemplate } from '../data/template.ts';
 import { unusedWarning } from '../data/unused.ts';
 import { Compute } from '../engine/compute.ts';
 import type { Provider } from '../engine/provider.ts';
-import { ModelEvaluator } from '../federation/evaluation.ts';
+import { ModelEvaluator, type HeldOut } from '../federation/evaluation.ts';
 import { openModelDirectory } from '../model/directory.ts';
 import { openPeft } from '../model/peft.ts';
 import { dayOf } from '../cluster/day.ts';
@@ -15,6 +15,8 @@ import { loadTokenizer } from '../model/tokenizer.ts';
 import { scanFinite } from '../model/weights.ts';
 import { tasks } from '../tasks/registry.ts';
 import { heldOutOf } from './job-data.ts';
+import { scoringMemory } from './job-memory.ts';
+import { availableMemory, checkMemory } from './memory-check.ts';
 import { wholeModel } from './whole-model.ts';
 
 /** What is scored, on what, and how. */
@@ -36,6 +38,8 @@ export interface EvaluateOptions
   /** Threads that compute; null: all cores. */
   readonly threads: number | null;
   readonly provider: Provider;
+  /** Score although memory will not suffice by the plan. */
+  readonly force: boolean;
   /** Hears how many texts and prompts are done. */
   readonly onProgress: (done: number, total: number) => void;
   /** Hears of records that were cut or left out. */
@@ -85,13 +89,16 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
     if (truncated > 0) onWarning(`${truncated} records are cut to ${longest} tokens`);
     return sequences;
   });
+  const model = wholeModel(directory, adapter);
+  const needed = scoringMemory(model, { task: options.task, batchSize, maxNewTokens, length: longestOf(heldOut) });
+  for (const warning of checkMemory('this evaluation', needed, { available: availableMemory(), force: options.force })) onWarning(warning);
   await scanFinite(directory.weights);
 
   const compute = new Compute({ threads: options.threads ?? availableParallelism(), provider: options.provider });
   try {
     const evaluator = await ModelEvaluator.load({
       compute,
-      model: wholeModel(directory, adapter),
+      model,
       spec: { task: options.task, everyRounds: 0, limit: limit ?? 0, maxNewTokens, batchSize },
       task,
       heldOut,
@@ -106,6 +113,10 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
   } finally {
     compute.close();
   }
+}
+
+function longestOf({ sequences, prompts }: HeldOut): number {
+  return [...sequences.map(({ inputIds }) => inputIds), ...prompts.map(({ ids }) => ids)].reduce((longest, { length }) => Math.max(longest, length), 0);
 }
 
 /** The states of one pack; each text is scored once. */

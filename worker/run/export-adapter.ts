@@ -1,14 +1,15 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../errors.ts';
-import { diskError } from '../federation/durable-files.ts';
+import { makeFolder } from '../federation/durable-files.ts';
 import { readRunManifest } from '../federation/run-directory.ts';
 import { openModelDirectory, type ModelDirectory } from '../model/directory.ts';
 import { writeMergedModel } from '../model/merge.ts';
 import { exportPeft, openPeft } from '../model/peft.ts';
 import { loadTokenizer } from '../model/tokenizer.ts';
 import { scanFinite } from '../model/weights.ts';
+import { systemFailure } from '../system-failure.ts';
 import { readJobRecord } from './job-record.ts';
 import { savedAdapter, type SavedAdapter } from './saved-adapter.ts';
 
@@ -70,11 +71,11 @@ async function writeFolder(target: string, fill: (folder: string) => Promise<voi
   const unfinished = join(dirname(target), `.unfinished-${basename(target)}`);
   try {
     await rm(unfinished, { recursive: true, force: true });
-    await mkdir(unfinished, { recursive: true });
+    makeFolder(unfinished);
     await fill(unfinished);
     await rename(unfinished, target);
   } catch (error) {
-    await rm(unfinished, { recursive: true, force: true });
-    throw diskError(target, error);
+    await rm(unfinished, { recursive: true, force: true }).catch(() => undefined);
+    throw systemFailure(error, `cannot write ${target}`);
   }
 }

@@ -1,4 +1,4 @@
-import type { FedBiOTJobSpec } from '../../crds/types.ts';
+import type { EvaluationSpec, FedBiOTJobSpec } from '../../crds/types.ts';
 import { PREPACKED_BYTES } from '../engine/compute.ts';
 import { crossEntropyElements } from '../engine/ops/cross-entropy.ts';
 import { divergenceElements } from '../engine/ops/divergence.ts';
@@ -60,22 +60,35 @@ export function jobMemory(model: FederatedModel, spec: FedBiOTJobSpec, options: 
   const server = serverDemand(model, spec);
   const client = clientDemand(model, spec);
   const evaluation = evaluationDemand(model, spec);
-  const packed = (sessions: readonly Session[]) => sessions.reduce((sum, session) => sum + packedWeights(model, session), 0);
   const alone = (demand: Demand) =>
-    processBytes(demand) + residentWeights(model, demand.sessions) + packed(demand.sessions) + demand.lora + demand.work;
-  const together = [server, client, evaluation];
-  const sessions = [...together, ...Array.from({ length: options.workers - 1 }, () => client)].flatMap((demand) => demand.sessions);
-  const run =
+    processBytes(demand) + residentWeights(model, demand.sessions) + packedWeightsOf(model, demand.sessions) + demand.lora + demand.work;
+  const others = Array.from({ length: options.workers - 1 }, () => [client]);
+  const run = machineBytes(model, [[server, client, evaluation], ...others]) + options.statesBytes;
+  return { server: alone(server), client: alone(client), evaluation: alone(evaluation), run };
+}
+
+/** What the pods of each role take at least: states that are kept in memory are left out. */
+export function podMemory(model: FederatedModel, spec: FedBiOTJobSpec): { readonly server: number; readonly client: number } {
+  const clients = Array.from({ length: spec.client.parallelClients }, () => [clientDemand(model, spec)]);
+  return { server: machineBytes(model, [[serverDemand(model, spec), evaluationDemand(model, spec)]]), client: machineBytes(model, clients) };
+}
+
+/**
+ * What a machine needs for a process that leads and for those that compute, with weights that several sessions map counted once.
+ * @param processes the demands that share each compute process: they work one after another
+ */
+function machineBytes(model: FederatedModel, processes: readonly (readonly Demand[])[]): number {
+  const demands = processes.flat();
+  const sessions = demands.flatMap((demand) => demand.sessions);
+  return (
     MAIN_BYTES +
-    options.statesBytes +
-    options.workers * PROCESS_BYTES +
+    processes.length * PROCESS_BYTES +
     sessions.length * SESSION_BYTES +
     sharedWeights(model, sessions) +
-    packed(sessions) +
-    together.reduce((sum, { lora }) => sum + lora, 0) +
-    Math.max(...together.map(({ work }) => work)) +
-    (options.workers - 1) * (client.lora + client.work);
-  return { server: alone(server), client: alone(client), evaluation: alone(evaluation), run };
+    packedWeightsOf(model, sessions) +
+    demands.reduce((sum, { lora }) => sum + lora, 0) +
+    processes.reduce((sum, shared) => sum + Math.max(...shared.map(({ work }) => work)), 0)
+  );
 }
 
 function serverDemand(model: FederatedModel, { emulator: { alignment } }: FedBiOTJobSpec): Demand {
@@ -117,10 +130,25 @@ function clientDemand(model: FederatedModel, { federation: { local } }: FedBiOTJ
   };
 }
 
+/** What an evaluation of the full model alone takes: the process that leads it, and the one that computes. */
+export function scoringMemory(model: FederatedModel, scoring: Scoring): number {
+  return machineBytes(model, [[scoringDemand(model, scoring, ['teacher'])]]);
+}
+
+/** What is scored in an evaluation, at its longest. */
+export interface Scoring extends Pick<EvaluationSpec, 'task' | 'batchSize' | 'maxNewTokens'> {
+  /** Tokens of the longest text or prompt. */
+  readonly length: number;
+}
+
 function evaluationDemand(model: FederatedModel, { data, evaluation, federation }: FedBiOTJobSpec): Demand {
   if (!data.eval) return { sessions: [], lora: 0, work: 0 };
+  return scoringDemand(model, { ...evaluation, length: federation.local.sequenceLength }, ['teacher', 'emulator']);
+}
+
+/** @param trunks what is scored of the model below the adapter's layers */
+function scoringDemand(model: FederatedModel, { length, ...evaluation }: Scoring, trunks: readonly ('teacher' | 'emulator')[]): Demand {
   const { split, config } = model;
-  const { sequenceLength: length } = federation.local;
   const { generates } = tasks[evaluation.task];
   const whole = (trunk: readonly number[]): Session => ({ layers: [...split.front, ...trunk, ...split.tail], head: true });
   const scored = Math.max(PACK_TOKENS, length);
@@ -128,10 +156,9 @@ function evaluationDemand(model: FederatedModel, { data, evaluation, federation 
   const cache = 4 * config.layers * config.keyValueHeads * config.headDim * evaluation.batchSize * (length + evaluation.maxNewTokens);
   return {
     sessions: [
-      { layers: [...split.front, ...split.teacher], head: false },
-      { layers: [...split.front, ...split.emulator], head: false },
+      ...trunks.map((trunk): Session => ({ layers: [...split.front, ...split[trunk]], head: false })),
       { layers: split.tail, head: true },
-      ...(generates ? [whole(split.teacher), whole(split.emulator)] : []),
+      ...(generates ? trunks.map((trunk) => whole(split[trunk])) : []),
     ],
     lora: (model.adapter.layout.size + model.emulator.layout.size) * FLOAT_BYTES,
     work: Math.max(
@@ -161,6 +188,10 @@ function sharedWeights(model: FederatedModel, sessions: readonly Session[]): num
     }
   }
   return own + [...mapped.values()].reduce((sum, bytes) => sum + bytes, 0);
+}
+
+function packedWeightsOf(model: FederatedModel, sessions: readonly Session[]): number {
+  return sessions.reduce((sum, session) => sum + packedWeights(model, session), 0);
 }
 
 /** What packing adds: forward and backward read a weight in two orders, so there are two copies, which replace the mapped one; measured. */

@@ -1,4 +1,3 @@
-import { freemem } from 'node:os';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { RunPlan } from '../events.ts';
 import { alignmentSteps } from '../federation/batches.ts';
@@ -60,11 +59,6 @@ function shapeOf({ config, split }: FederatedModel, { adapter, emulator }: FedBi
     frontLayers: split.front.length,
     tailLayers: split.tail.length,
   };
-}
-
-/** Memory that new processes can have here: what the kernel would give (MemAvailable, on Linux), within the control group's limit. */
-export function availableMemory(): number {
-  return Math.min(freemem(), process.constrainedMemory() || Infinity);
 }
 
 /** The teacher's states of all public sequences the job comes to, at full length. Behind adapter layers they change, and are not kept. */

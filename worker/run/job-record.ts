@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { parseManifest } from '../../crds/parse.ts';
 import type { FedBiOTJob } from '../../crds/types.ts';
 import { UserError } from '../errors.ts';
+import { unable } from '../system-failure.ts';
 
 /**
  * A job from its manifest.
@@ -13,7 +14,7 @@ export function readJob(path: string): FedBiOTJob {
   try {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new UserError(`${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw unable(`cannot read ${path}`, cause);
   }
   return parseManifest(text, path);
 }

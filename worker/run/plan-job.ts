@@ -3,12 +3,14 @@ import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import { loadData } from '../data/source.ts';
 import type { ForeseenPlan } from '../events.ts';
 import { heldAs } from '../model/convert.ts';
-import { openModelDirectory } from '../model/directory.ts';
+import { openModelDirectory, type ModelDirectory } from '../model/directory.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
 import { FLOAT_BYTES } from '../model/float-formats.ts';
 import type { WeightIndex } from '../model/weights.ts';
 import { federateModel } from './job-model.ts';
-import { availableMemory, planJob } from './job-plan.ts';
+import { planJob } from './job-plan.ts';
 import { absoluteUri, readJob } from './job-record.ts';
+import { availableMemory } from './memory-check.ts';
 
 /**
  * Foresees a job from its manifest: reads the model's headers and the data files, and computes nothing.
@@ -19,9 +21,7 @@ export async function planManifest(path: string): Promise<ForeseenPlan> {
   const { data, emulator } = spec;
   const baseDirectory = dirname(resolve(path));
   const stored = await openModelDirectory(absoluteUri(spec.model.uri, baseDirectory));
-  const directory = { ...stored, weights: asHeld(stored.weights, spec.model.dtype) };
-  // Layers are all of one shape, so the sizes hold whichever of them are kept.
-  const model = await federateModel(directory, { ...spec, emulator: { ...emulator, layerSelection: 'Uniform' } }, unmeasured);
+  const model = await foreseenModel(stored, spec);
   await loadData(data.train, baseDirectory);
   if (data.eval) await loadData(data.eval, baseDirectory);
   const publicSequences = data.public ? (await loadData(data.public, baseDirectory)).records.length : 0;
@@ -29,6 +29,12 @@ export async function planManifest(path: string): Promise<ForeseenPlan> {
   const { total, adapter } = layers;
   const measuredLater = emulator.layerSelection === 'Importance' && layers.dropped.length > 0;
   return { layers: measuredLater ? { total, adapter, kept: layers.emulator.length } : layers, ...plan };
+}
+
+/** A model as a job will hold and split it. Layers are all of one shape, so its sizes hold whichever of them are kept. */
+export function foreseenModel(stored: ModelDirectory, spec: FedBiOTJobSpec): Promise<FederatedModel> {
+  const directory = { ...stored, weights: asHeld(stored.weights, spec.model.dtype) };
+  return federateModel(directory, { ...spec, emulator: { ...spec.emulator, layerSelection: 'Uniform' } }, unmeasured);
 }
 
 /** The sizes weights will have; where they will lie is not known yet. */

@@ -4,20 +4,21 @@ import type { FedBiOTJob } from '../../crds/types.ts';
 import { Compute } from '../engine/compute.ts';
 import type { Provider } from '../engine/provider.ts';
 import { UserError } from '../errors.ts';
-import type { RunEvent, RunPlan } from '../events.ts';
+import type { RunEvent } from '../events.ts';
 import { federateInProcess } from '../federation/in-process.ts';
 import { openRunDirectory, type RunDirectory } from '../federation/run-directory.ts';
 import { withDtype } from '../model/convert.ts';
 import { openModelDirectory, type ModelDirectory } from '../model/directory.ts';
 import { loadTokenizer, type Tokenizer } from '../model/tokenizer.ts';
 import { scanFinite } from '../model/weights.ts';
-import { formatBytes } from '../report/format.ts';
 import type { LiveEvent } from '../report/progress-state.ts';
 import { loadJobData, type JobData } from './job-data.ts';
 import { datedJob } from './job-date.ts';
 import { federateModel, influenceOnPublicData } from './job-model.ts';
-import { availableMemory, planJob } from './job-plan.ts';
+import { planJob, type PlanContext } from './job-plan.ts';
 import { absoluteUri, readJob, writeJobRecord, type UriFolders } from './job-record.ts';
+import { availableMemory, checkMemory } from './memory-check.ts';
+import { foreseenModel } from './plan-job.ts';
 import { loadTrainers, rehearseAll } from './roles.ts';
 import { runManifest } from './run-inputs.ts';
 import { readEvents, RunRecord } from './run-record.ts';
@@ -37,6 +38,8 @@ export interface RunOptions {
   /** Threads of each compute process; null: all cores. */
   readonly threads: number | null;
   readonly provider: Provider;
+  /** Run although the plan says that memory will not suffice. */
+  readonly force: boolean;
   /** Folder for batches and LoRA snapshots, to replay the run elsewhere. */
   readonly trace: string | null;
   /** Aborts when the user asks to stop: finish the step, write a checkpoint, return `interrupted`. */
@@ -74,6 +77,8 @@ async function prepare(options: RunOptions): Promise<RunResult> {
   const { job, data, directory } = await tellingOnFailure(warnings, options.onEvent, async () => {
     const job = await datedJob(asked, tokenizer, { out: options.out, resume, warn });
     const data = await loadJobData(job.spec, tokenizer, baseDirectory, warn);
+    const { memory } = planJob(await foreseenModel(model, job.spec), job.spec, planContext(options, data));
+    for (const message of checkMemory('this run', memory.run, { available: memory.available, force: options.force })) warn(message);
     const manifest = await runManifest(job, { model, tokenizer, data: data.sha256 });
     return { job, data, directory: openRunDirectory(options.out, manifest, { resume }) };
   });
@@ -115,7 +120,7 @@ async function federate(preparation: Preparation): Promise<RunResult> {
   const { manifest: job, stored, data, directory, computes, onEvent } = preparation;
   const { spec } = job;
   const model = await federateModel(stored, spec, influenceOnPublicData(computes[0], data.publicSequences, spec.seed));
-  const plan = planJob(model, spec, { publicSequences: data.publicSequences.length, workers: computes.length, available: availableMemory() });
+  const plan = planJob(model, spec, planContext(preparation, data));
   const place = { provider: preparation.provider, ownProcess: false };
   const trace = preparation.trace === null ? null : new TraceWriter(preparation.trace, model);
   const record = await RunRecord.open({ directory, layouts: layoutsOf(model), spec, partition: data.partition, onEvent });
@@ -129,7 +134,6 @@ async function federate(preparation: Preparation): Promise<RunResult> {
       place,
       record,
       plan,
-      warnings: [...preparation.warnings, ...memoryWarning(plan)],
       trace,
       onEvaluation: (done, total) => onEvent({ event: 'evaluating', done, total }),
       federate: async (coordination) => {
@@ -143,7 +147,6 @@ async function federate(preparation: Preparation): Promise<RunResult> {
   }
 }
 
-function memoryWarning({ memory: { run, available, fits } }: RunPlan): string[] {
-  const advice = 'shorter sequences, smaller batches or fewer --workers need less';
-  return fits ? [] : [`this run takes about ${formatBytes(run)} of memory, and ${formatBytes(available)} are free: ${advice}`];
+function planContext({ workers }: Pick<RunOptions, 'workers'>, { publicSequences }: Pick<JobData, 'publicSequences'>): PlanContext {
+  return { publicSequences: publicSequences.length, workers: workers ?? 1, available: availableMemory() };
 }

@@ -4,6 +4,7 @@ import type { RunPlan, RunReport } from '../events.ts';
 import { systemClock } from '../federation/clock.ts';
 import type { LoraLayouts, Rehearsing } from '../federation/contracts.ts';
 import type { Coordination, Outcome } from '../federation/coordinator.ts';
+import { reasonOf } from '../system-failure.ts';
 import { ReceivedResults } from '../federation/received-results.ts';
 import type { RunDirectory } from '../federation/run-directory.ts';
 import type { ModelDirectory } from '../model/directory.ts';
@@ -87,7 +88,11 @@ export async function runServerSide(run: ServerSide): Promise<RunResult> {
     const report = await record.finish(outcome.lora.adapter, absoluteUri(spec.model.uri, folders.model));
     return { outcome: 'succeeded', report };
   } catch (error) {
-    emit({ event: 'end', outcome: 'failed', message: error instanceof Error ? error.message : String(error) });
+    try {
+      emit({ event: 'end', outcome: 'failed', message: reasonOf(error) });
+    } catch {
+      // A disk that is full takes no event either. The error to tell is still the first.
+    }
     throw error;
   }
 }

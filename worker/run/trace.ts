@@ -1,7 +1,9 @@
-import { appendFileSync, mkdirSync } from 'node:fs';
+import { appendFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { collate, type Batch } from '../data/batch.ts';
 import type { Sequence } from '../data/sequence.ts';
+import { UserError } from '../errors.ts';
+import { makeFolder } from '../federation/durable-files.ts';
 import type { LoraState } from '../federation/contracts.ts';
 import type { Trace } from '../federation/round-context.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
@@ -19,7 +21,8 @@ export class TraceWriter implements Trace {
   readonly #pending = new Map<string, string[]>();
 
   constructor(directory: string, model: FederatedModel) {
-    mkdirSync(directory, { recursive: true });
+    makeFolder(directory);
+    if (readdirSync(directory).length > 0) throw new UserError(`${directory} is not empty: a trace would be mixed with what it holds`, { hint: 'Choose another --trace folder.' });
     this.#directory = directory;
     this.#model = model;
   }

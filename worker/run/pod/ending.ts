@@ -1,5 +1,6 @@
 import { EXIT, type TerminationMessage } from '../../cluster/pod.ts';
 import { UserError } from '../../errors.ts';
+import { SystemFailure, systemFailure, type Shortage } from '../../system-failure.ts';
 import { Diverged } from '../../federation/diverged.ts';
 import { FolderLost } from '../../federation/folder-lock.ts';
 import { QuorumNotReached } from '../../federation/state.ts';
@@ -20,7 +21,8 @@ export interface Ending {
  * What an error that ended a role means for the job.
  * @param signal what told the pod to stop, if it has
  */
-export function endingOf(error: unknown, signal: AbortSignal): Ending {
+export function endingOf(thrown: unknown, signal: AbortSignal): Ending {
+  const error = systemFailure(thrown);
   const end = (code: Ending['code'], reason: TerminationMessage['reason'], message = wordsOf(error)): Ending => ({
     code,
     termination: { reason, message },
@@ -34,9 +36,18 @@ export function endingOf(error: unknown, signal: AbortSignal): Ending {
   if (error instanceof QuorumNotReached) return end(EXIT.invalid, 'QuorumNotReached');
   if (error instanceof RedisUnreachable) return end(EXIT.failed, 'RedisUnusable');
   if (error instanceof RedisUnusable) return end(EXIT.invalid, 'RedisUnusable');
+  if (error instanceof SystemFailure) return end(error.passes ? EXIT.failed : EXIT.invalid, REASON_OF[error.shortage]);
   if (error instanceof UserError) return end(EXIT.invalid, 'InvalidInput');
   return end(EXIT.failed, 'InternalError');
 }
+
+const REASON_OF: Readonly<Record<Shortage, TerminationMessage['reason']>> = {
+  path: 'InvalidInput',
+  full: 'StorageFull',
+  memory: 'OutOfMemory',
+  process: 'SystemFailure',
+  passing: 'SystemFailure',
+};
 
 /** Node's own functions throw an AbortError of theirs. */
 function isReasonOf({ aborted, reason }: AbortSignal, error: unknown): boolean {

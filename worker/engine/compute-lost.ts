@@ -1,0 +1,44 @@
+import { SystemFailure, type Shortage } from '../system-failure.ts';
+
+const LESS_MEMORY =
+  'Shorter sequences and smaller batches need less, and so do fewer compute processes; `fedbiot plan` says how much a job takes. A run goes on with --resume.';
+
+/** The compute process has ended on its own, or was ended. */
+export class ComputeLostError extends SystemFailure {
+  override readonly name = 'ComputeLostError';
+
+  constructor(message: string, { shortage = 'process', hint }: { shortage?: Shortage; hint?: string } = {}) {
+    super(shortage, message, hint === undefined ? {} : { hint });
+  }
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  SIGKILL: `Mostly the kernel does so for want of memory. ${LESS_MEMORY}`,
+  SIGABRT: `Mostly for want of memory. ${LESS_MEMORY}`,
+  SIGBUS: 'A file that it had mapped was cut short, or its disk failed: check the model’s files, and run again with --resume.',
+  SIGILL: 'This build of onnxruntime asks for instructions that this processor does not have.',
+};
+const CRASH = 'A run goes on with --resume. If it comes again, please report it with the lines above.';
+
+/**
+ * Why a compute process is gone.
+ * @param outOfMemory whether the kernel has killed for want of memory since it began
+ */
+export function computeLost(code: number | null, signal: NodeJS.Signals | null, outOfMemory: boolean): ComputeLostError {
+  if (signal === 'SIGKILL' && outOfMemory) {
+    return new ComputeLostError('the compute process was killed by the kernel: it is out of memory', { shortage: 'memory', hint: LESS_MEMORY });
+  }
+  const how = signal === null ? `exited with code ${code}` : `was killed by ${signal}${signal === 'SIGKILL' || signal === 'SIGABRT' ? ' (out of memory?)' : ''}`;
+  return new ComputeLostError(`the compute process ${how}`, { hint: HINTS[signal ?? ''] ?? CRASH });
+}
+
+/** The words of onnxruntime, CUDA and Node for memory that cannot be had. */
+const NO_MEMORY = /bad_alloc|failed to allocate memory|is smaller than requested bytes|array buffer allocation failed|cannot allocate memory|out of memory|CUDA failure 2\b|_ALLOC_FAILED/i;
+const OF_GPU = /CUDA|CUBLAS|CUDNN|BFCArena/;
+
+/** What a compute process answers when it could not do what it was asked. */
+export function computeFailure(message: string): Error {
+  if (!NO_MEMORY.test(message)) return new Error(message);
+  const [first = ''] = message.split('\n');
+  return new SystemFailure('memory', `${OF_GPU.test(message) ? 'the GPU' : 'the compute process'} is out of memory: ${first}`, { hint: LESS_MEMORY });
+}

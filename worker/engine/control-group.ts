@@ -1,0 +1,67 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** What Linux's control groups say of the memory of this process. Null where they say nothing: elsewhere, and without a limit. */
+export interface ControlGroup {
+  /** Bytes that all processes of the group may have: the least limit of the group and those around it. */
+  memoryLimit(): number | null;
+  /** Processes that the kernel has killed so far because memory ran out, in the group or, where it does not count them, on the machine. */
+  memoryKills(): number | null;
+}
+
+/** @param root where the file system begins that /proc and /sys are read from */
+export function controlGroup(root = '/'): ControlGroup {
+  const groups = memoryGroups(root);
+  return {
+    memoryLimit: () => {
+      const limits = groups.flatMap(({ folders, limit }) => folders.map((folder) => count(text(join(folder, limit))))).filter((bytes) => bytes !== null);
+      const least = Math.min(...limits);
+      // Version 1 says no limit by a number that no machine has.
+      return least < 2 ** 60 ? least : null;
+    },
+    memoryKills: () => {
+      const own = groups.map(({ folders: [folder = ''], kills }) => /^oom_kill (\d+)$/m.exec(text(join(folder, kills)))?.[1]);
+      const counted = own.find((kills) => kills !== undefined) ?? /^oom_kill (\d+)$/m.exec(text(join(root, 'proc/vmstat')))?.[1];
+      return counted === undefined ? null : Number(counted);
+    },
+  };
+}
+
+interface MemoryGroup {
+  /** The process's own, then those around it. */
+  readonly folders: readonly string[];
+  readonly limit: string;
+  readonly kills: string;
+}
+
+/** Version 2 has one tree, version 1 one for memory; both may be there, and the controller is in one of them. */
+function memoryGroups(root: string): MemoryGroup[] {
+  const lines = text(join(root, 'proc/self/cgroup')).split('\n');
+  return lines.flatMap((line): MemoryGroup[] => {
+    const [, controllers = '', path = '/'] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    if (controllers === '' && line.startsWith('0:')) return [{ folders: around(join(root, 'sys/fs/cgroup'), path), limit: 'memory.max', kills: 'memory.events' }];
+    if (!controllers.split(',').includes('memory')) return [];
+    return [{ folders: around(join(root, 'sys/fs/cgroup/memory'), path), limit: 'memory.limit_in_bytes', kills: 'memory.oom_control' }];
+  });
+}
+
+/** In a container the path may be the host's, of which nothing is to be seen but the container's own group, as the root. */
+function around(mount: string, path: string): string[] {
+  const folders = [];
+  let folder = join(mount, path);
+  if (!existsSync(folder)) folder = mount;
+  for (; folder.length > mount.length; folder = dirname(folder)) folders.push(folder);
+  return [...folders, mount];
+}
+
+function text(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function count(written: string): number | null {
+  return /^\d+\s*$/.test(written) ? Number(written) : null;
+}

@@ -201,7 +201,7 @@ export interface ReconcilePorts {
   observe(job: JobObject): Promise<Observed>;
   /** One object as it is now, past all caches; null: there is none. */
   read(reference: ObjectReference): Promise<ObservedObject | null>;
-  /** The last Event of type Warning about an object that has a uid; null: there is none, or events may not be read. */
+  /** The last Event of type Warning about an object that has a uid; null: there is none, or events cannot be read. */
   lastWarning(reference: ObjectReference): Promise<ObservedWarning | null>;
   /** Makes an object; tells `exists` where one of that name stands, which stays as it is. */
   create(object: PlannedObject): Promise<'created' | 'exists'>;

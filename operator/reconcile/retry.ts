@@ -4,9 +4,8 @@ import type { JobObject } from './ports.ts';
 const LEAST_MS = 5_000;
 const MOST_MS = 120_000;
 
-/** Milliseconds until to look again at what nobody tells of: as long as the job has stood still so far, so that pauses double. */
+/** Milliseconds until to look again at what nobody tells of: as long as the job has stood as it does, so that pauses double. */
 export function retryAfter({ status }: JobObject, now: number): number {
-  const running = status?.conditions?.find(({ type }) => type === 'Running');
-  const since = instant(running?.status === 'True' ? undefined : running?.lastTransitionTime) ?? now;
+  const since = instant(status?.conditions?.find(({ type }) => type === 'Running')?.lastTransitionTime) ?? now;
   return Math.min(MOST_MS, Math.max(LEAST_MS, now - since));
 }

@@ -16,6 +16,8 @@ export interface OperatorConfig {
   readonly redisCa: string | null;
   /** What jobs' tokens and passwords are derived from; null: a random one, of this process. */
   readonly secretKey: string | null;
+  /** Annotations that jobs may give their pods besides those that are known: keys, and beginnings that end in `/`. */
+  readonly podAnnotations: readonly string[];
   /** Image of worker pods, unless a job names another. */
   readonly workerImage: string;
   readonly leaderElect: boolean;
@@ -39,6 +41,7 @@ interface Options {
   readonly redisUrlFile?: string;
   readonly redisCaFile?: string;
   readonly secretKeyFile?: string;
+  readonly podAnnotations: string[];
   readonly workerImage: string;
   readonly leaderElect: boolean;
   readonly leaseNamespace?: string;
@@ -103,6 +106,11 @@ function program(version: string, print: (text: string) => void): Command {
       new Option('--secret-key-file <path>', "file with a secret of 32 characters or more, from which jobs' tokens are derived (default: a random one of this process)"),
     )
     .addOption(
+      new Option('--pod-annotations <keys>', 'annotations that jobs may give their pods besides those that are known to be harmless, with commas between them; one that ends in / allows all that begin so')
+        .argParser(annotationList)
+        .default([]),
+    )
+    .addOption(
       new Option('--worker-image <reference>', 'image of worker pods, unless a job names another').makeOptionMandatory(),
     )
     .addOption(new Option('--no-leader-elect', 'run without a lease: for a single replica that is never rolled'))
@@ -155,6 +163,16 @@ function namespaceName(text: string): string {
 }
 
 const namespaceList = (text: string): string[] => [...new Set(text.split(',').map((name) => namespaceName(name.trim())))];
+
+/** A key, or a domain with its slash. */
+const ANNOTATION = /^[a-z0-9]([-.a-z0-9]*[a-z0-9])?\/[-._A-Za-z0-9]*$/;
+
+function annotationList(text: string): string[] {
+  return text.split(',').map((key) => {
+    if (!ANNOTATION.test(key.trim())) throw new InvalidArgumentError(`${JSON.stringify(key)} is neither the key of an annotation with its domain, nor a domain and a slash.`);
+    return key.trim();
+  });
+}
 
 function whole(least: number, most: number): (text: string) => number {
   return (text) => {

@@ -2,7 +2,7 @@
  * Annotations that a job's pods may carry: keys, and beginnings that end in `/`. What they ask for is known. Any other may be an order to a
  * container runtime, a network or a webhook: to take off AppArmor or seccomp, to hand in a device, to add a volume, a network or a container.
  */
-export const ANNOTATIONS: readonly string[] = [
+const HARMLESS: readonly string[] = [
   'prometheus.io/',
   'kubectl.kubernetes.io/default-container',
   'kubectl.kubernetes.io/default-logs-container',
@@ -25,5 +25,8 @@ export const ANNOTATIONS: readonly string[] = [
 ];
 
 /** Keys without a domain, and without a dot, are private to who sets them; container runtimes have theirs with one, before a slash or not. */
-export const mayAnnotate = (key: string): boolean =>
-  !/[./]/.test(key) || ANNOTATIONS.some((known) => (known.endsWith('/') ? key.startsWith(known) : key === known));
+export const mayAnnotate = (key: string, allowed: readonly string[]): boolean =>
+  !/[./]/.test(key) || annotations(allowed).some((known) => (known.endsWith('/') ? key.startsWith(known) : key === known));
+
+/** With those that the operator was told to allow. */
+export const annotations = (allowed: readonly string[]): readonly string[] => [...HARMLESS, ...allowed];

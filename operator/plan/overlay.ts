@@ -1,6 +1,6 @@
 import { isRecord } from '../../crds/schema/node.ts';
 import type { JobObject } from '../reconcile/ports.ts';
-import { ANNOTATIONS, mayAnnotate } from './annotations.ts';
+import { annotations, mayAnnotate } from './annotations.ts';
 import { InvalidSpec } from './invalid-spec.ts';
 import type { Role } from './labels.ts';
 import { RESERVED_LABELS } from './labels.ts';
@@ -8,6 +8,7 @@ import { strategicMerge } from './merge.ts';
 import { namesOf } from './names.ts';
 import { checkMounts, checkReadOnly, checkVolumes } from './overlay-volumes.ts';
 import { RESTRICTED } from './restricted.ts';
+import type { PlanSettings } from './settings.ts';
 import { isHiddenImage } from './volumes.ts';
 import { WORKER } from './worker-container.ts';
 import type { PodTemplate } from './worker-container.ts';
@@ -61,7 +62,7 @@ const RESERVED_ENV = 'FEDBIOT_';
  * The role's podTemplate laid over the operator's own template.
  * @throws InvalidSpec that names the field that may not be set.
  */
-export function overlay(job: JobObject, role: Role, template: PodTemplate): PodTemplate {
+export function overlay(job: JobObject, role: Role, { podAnnotations }: Pick<PlanSettings, 'podAnnotations'>, template: PodTemplate): PodTemplate {
   const at = `spec.${role}`;
   checkEnv(job, job.spec[role]?.env, `${at}.env`);
   checkImage(job, role, job.spec[role]?.image, `${at}.image`);
@@ -69,7 +70,7 @@ export function overlay(job: JobObject, role: Role, template: PodTemplate): PodT
   if (patch === undefined) return template;
   const path = `${at}.podTemplate`;
   const { metadata, spec } = allowed(patch, path, ALLOWED.template);
-  checkMetadata(metadata, `${path}.metadata`);
+  checkMetadata(metadata, podAnnotations, `${path}.metadata`);
   const pod = spec === undefined ? {} : allowed(spec, `${path}.spec`, ALLOWED.spec);
   const containers = list(pod['containers'], `${path}.spec.containers`).map((item, index) =>
     workerContainer(job, item, `${path}.spec.containers[${index}]`),
@@ -91,7 +92,7 @@ export function overlay(job: JobObject, role: Role, template: PodTemplate): PodT
   return asTemplate(merged, path);
 }
 
-function checkMetadata(metadata: unknown, path: string): void {
+function checkMetadata(metadata: unknown, podAnnotations: readonly string[], path: string): void {
   if (metadata === undefined) return;
   const fields = allowed(metadata, path, ALLOWED.metadata);
   for (const field of ALLOWED.metadata) {
@@ -101,8 +102,8 @@ function checkMetadata(metadata: unknown, path: string): void {
       if (field === 'labels' && RESERVED_LABELS.some((prefix) => key.startsWith(prefix))) {
         throw new InvalidSpec(`${path}.labels`, `${key} is the operator's own, or asks for credentials`);
       }
-      if (field === 'annotations' && !mayAnnotate(key)) {
-        throw new InvalidSpec(`${path}.annotations`, `${key} may not be set: it could undo the pod's security. What may is ${ANNOTATIONS.join(', ')}, and keys without dot and slash`);
+      if (field === 'annotations' && !mayAnnotate(key, podAnnotations)) {
+        throw new InvalidSpec(`${path}.annotations`, `${key} may not be set: it could undo the pod's security. What may is ${annotations(podAnnotations).join(', ')}, and keys without dot and slash`);
       }
     }
   }

@@ -26,7 +26,7 @@ const GRACE_SECONDS = 60;
 export function podTemplate(job: JobObject, role: Role, settings: PlanSettings): PodTemplate {
   const own = job.spec[role] ?? {};
   const { volumes, mounts } = volumesOf(job, role, settings);
-  const template = overlay(job, role, {
+  const template = overlay(job, role, settings, {
     metadata: { labels: labelsOf(job.metadata.name, role) },
     spec: {
       restartPolicy: 'Never',

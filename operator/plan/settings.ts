@@ -5,6 +5,8 @@ export interface PlanSettings {
   /** Redis for jobs that bring none; null: they have to. */
   readonly redis: OperatorRedis | null;
   readonly logLevel: string;
+  /** Annotations that jobs may give their pods besides those that are known: keys, and beginnings that end in `/`. */
+  readonly podAnnotations: readonly string[];
   /** Secret: what jobs' tokens and passwords are derived from. */
   readonly secretKey: string;
 }

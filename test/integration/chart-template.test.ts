@@ -130,7 +130,7 @@ t.test('the operator takes the variables that the chart sets', { skip: noHelm },
   t.match(external, { redisUrl: 'redis://managed', redisCa: /apiVersion/ });
   t.match(some, { namespaces: ['team-a', 'team-b'] });
   t.match(least, { leaderElect: false, redisUrl: null });
-  t.match(most, { workerImage: 'registry.example:5000/fedbiot/worker:1.2.3', metricsAuth: true, logLevel: 'debug', workers: 16 });
+  t.match(most, { workerImage: 'registry.example:5000/fedbiot/worker:1.2.3', metricsAuth: true, logLevel: 'debug', workers: 16, podAnnotations: ['example.org/', 'vault.hashicorp.com/role'] });
 });
 
 t.test('what is wrong is said', { skip: noHelm }, async (t) => {

@@ -9,6 +9,7 @@ export const SETTINGS: PlanSettings = {
   image: 'fedbiot:test',
   redis: { url: 'redis://:secret@redis.fedbiot.svc:6379', ca: null, port: 6379, namespace: 'fedbiot' },
   logLevel: 'info',
+  podAnnotations: [],
   secretKey: 'a key of the tests, and of nothing else',
 };
 

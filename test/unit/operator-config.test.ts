@@ -14,6 +14,7 @@ t.test('only the worker image has to be given', async (t) => {
     redisUrl: null,
     redisCa: null,
     secretKey: null,
+    podAnnotations: [],
     workerImage: 'example.org/fedbiot:1',
     leaderElect: true,
     leaseNamespace: null,
@@ -38,6 +39,7 @@ t.test('the environment gives what the command line does not', async (t) => {
     FEDBIOT_LOG_LEVEL: 'debug',
     FEDBIOT_KUBECONFIG: '/kube/config',
     FEDBIOT_WORKERS: '',
+    FEDBIOT_POD_ANNOTATIONS: 'example.org/, a.b/c',
   };
   t.match(read(['--port', '0', '--namespaces', 'c'], environment), {
     workerImage: 'from-environment',
@@ -50,6 +52,7 @@ t.test('the environment gives what the command line does not', async (t) => {
     logLevel: 'debug',
     kubeconfig: '/kube/config',
     workers: 4,
+    podAnnotations: ['example.org/', 'a.b/c'],
   });
   process.env['FEDBIOT_NO_LEADER_ELECT'] = 'false';
   t.teardown(() => delete process.env['FEDBIOT_NO_LEADER_ELECT']);
@@ -67,6 +70,8 @@ t.test('wrong values are named', async (t) => {
     [['--workers', '0'], /--workers/],
     [['--log-level', 'loud'], /--log-level/],
     [['--namespaces', 'a,,b'], /--namespaces/],
+    [['--pod-annotations', 'example.org'], /--pod-annotations/],
+    [['--pod-annotations', '/'], /--pod-annotations/],
     [['--lease-namespace', 'Upper'], /--lease-namespace/],
     [['--unknown'], /--unknown/],
     [['surplus'], /arguments/],

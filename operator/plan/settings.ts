@@ -9,6 +9,8 @@ export interface PlanSettings {
   readonly podAnnotations: readonly string[];
   /** Secret: what jobs' tokens and passwords are derived from. */
   readonly secretKey: string;
+  /** Whether jobs get the operator's own credentials where Redis lets it make no users. */
+  readonly allowSharedRedisCredentials: boolean;
 }
 
 export interface OperatorRedis {

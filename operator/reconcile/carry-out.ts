@@ -4,6 +4,7 @@ import { plan } from '../plan/plan.ts';
 import type { Action, PlanInput } from '../plan/plan.ts';
 import { shortened } from '../status/conditions.ts';
 import type { Outcome } from '../status/outcome.ts';
+import { waitsForRedis } from '../status/redis-isolated.ts';
 import type { Standing } from '../status/standing.ts';
 import type { JobObject, ReconcilePorts } from './ports.ts';
 import { refusalOf } from './refusal.ts';
@@ -25,7 +26,7 @@ export async function carryOut(ports: ReconcilePorts, input: PlanInput, taken: r
   const { job, outcome } = input;
   const created: string[] = [];
   const invalid = (message: string): Done => ({ outcome: { phase: 'Failed', reason: 'InvalidSpec', message }, created, blocked: null });
-  let blocked = taken.length === 0 ? null : nameTaken(taken);
+  let blocked = taken.length === 0 ? waitsForRedis(input.redis) : nameTaken(taken);
   let actions: readonly Action[];
   try {
     actions = plan(input);
@@ -69,6 +70,9 @@ async function perform(ports: ReconcilePorts, job: JobObject, action: Action): P
     case 'delete':
       await ports.deleteObject(action.pod);
       return 'changed';
+    case 'grant':
+      await ports.grantRedis(job, action.passwords);
+      return 'changed';
   }
 }
 
@@ -78,6 +82,8 @@ function title(action: Action): string {
       return `that Job ${action.job.name} is ${action.suspend ? 'suspended' : 'resumed'}`;
     case 'delete':
       return `that Pod ${action.pod.name} is deleted`;
+    case 'grant':
+      return "the job's users in Redis";
     default:
       return `${action.object.kind} ${action.object.metadata.name}`;
   }

@@ -218,6 +218,10 @@ export interface ReconcilePorts {
   recordEvent(job: EventSubject, event: EventRecord): void;
   /** What the job's server pod last told; null: nothing yet. */
   progressOf(uid: string): JobProgress | null;
+  /** Whether users can be made in the operator's Redis; not asked where it has none. */
+  redisUsers(): RedisUsersStanding;
+  /** Makes the users of a job's roles in the operator's Redis, or makes them anew. Rejects where Redis does not take them. */
+  grantRedis(job: JobObject, passwords: RolePasswords): Promise<void>;
   /** Milliseconds since 1970. */
   now(): number;
 }

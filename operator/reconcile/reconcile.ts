@@ -1,13 +1,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { FedBiOTJobStatus } from '../../crds/types.ts';
+import { redisAccess } from '../plan/redis-access.ts';
 import type { PlanSettings } from '../plan/settings.ts';
 import { takenNames } from '../plan/taken-names.ts';
 import { clientsGrace } from '../status/clients-grace.ts';
+import type { Aspect } from '../status/conditions.ts';
 import { eventsBetween } from '../status/events.ts';
 import { lastEnd } from '../status/failure.ts';
 import { toReplace } from '../status/lingering.ts';
 import { podsOf } from '../status/observed-job.ts';
 import { judge, soonest } from '../status/outcome.ts';
+import { redisIsolated } from '../status/redis-isolated.ts';
 import { deriveStatus } from '../status/status.ts';
 import { timeToLive } from '../status/ttl-after-finished.ts';
 import { unexplained } from '../status/unexplained.ts';
@@ -41,9 +44,11 @@ export async function reconcile(ports: ReconcilePorts, settings: PlanSettings, n
   const observed = await explained(ports, job, ownObjects(job, found));
   const now = ports.now();
   const { outcome } = judge(job, observed, now);
-  const input = { job, observed, settings, outcome, clientsMayFinish: clientsGrace(job, outcome, now) > 0, toReplace: toReplace(observed, now) };
+  const standing = ports.redisUsers();
+  const redis = redisAccess(job, observed, settings, standing);
+  const input = { job, observed, settings, redis, outcome, clientsMayFinish: clientsGrace(job, outcome, now) > 0, toReplace: toReplace(observed, now) };
   const done = await carryOut(ports, input, takenNames(job, found));
-  const status = await writeStatus(ports, job, observed, done);
+  const status = await writeStatus(ports, job, observed, done, redisIsolated(redis, standing, observed));
   tellEvents(ports, job, observed, status, done);
   return expire(ports, { ...job, status }, observed, done);
 }
@@ -61,9 +66,15 @@ async function explained(ports: ReconcilePorts, job: JobObject, observed: Observ
   return { ...observed, warnings };
 }
 
-async function writeStatus(ports: ReconcilePorts, job: JobObject, observed: Observed, { outcome, blocked }: Done): Promise<FedBiOTJobStatus> {
+async function writeStatus(
+  ports: ReconcilePorts,
+  job: JobObject,
+  observed: Observed,
+  { outcome, blocked }: Done,
+  isolated: Aspect | null,
+): Promise<FedBiOTJobStatus> {
   const progress = ports.progressOf(job.metadata.uid);
-  const told = { job, observed, outcome, blocked, now: ports.now() };
+  const told = { job, observed, outcome, blocked, isolated, now: ports.now() };
   const write = async (status: FedBiOTJobStatus): Promise<FedBiOTJobStatus> => {
     if (!isDeepStrictEqual(status, job.status)) await ports.updateStatus(job, status);
     return status;

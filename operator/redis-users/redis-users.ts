@@ -7,8 +7,10 @@ import { isClusterNode, mastersOf, openCluster, openSingle } from '../../worker/
 import type { ConnectionOptions, RedisConnection } from '../../worker/transport/redis/redis-cluster.ts';
 import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
 import type { RedisEndpoint } from '../../worker/transport/redis/redis-url.ts';
-import type { RolePasswords, RedisUsersStanding } from '../reconcile/ports.ts';
-import { aclRules, uidOfUser, userName } from './rules.ts';
+import { jobLog } from '../log.ts';
+import { redisUser } from '../plan/redis-access.ts';
+import type { JobObject, RolePasswords, RedisUsersStanding } from '../reconcile/ports.ts';
+import { aclRules, uidOfUser } from './rules.ts';
 
 export interface RedisUsersSettings {
   /** Of the operator's Redis: redis:// or rediss://, with the credentials of a user who may make others. */
@@ -47,6 +49,7 @@ export class RedisUsers {
   /** By uid: what was made over this connection, and when. */
   readonly #granted = new Map<string, { readonly what: string; readonly at: number }>();
   #isSaved = true;
+  #asked: () => void = () => undefined;
 
   constructor(settings: RedisUsersSettings) {
     this.#settings = settings;
@@ -61,14 +64,18 @@ export class RedisUsers {
     };
   }
 
-  /** Connects: only who leads makes users. */
-  start(): void {
+  /** Connects: only who leads makes users. Once it is known whether Redis takes them, or it has not answered for a while. */
+  start(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#asked = resolve;
+    setTimeout(resolve, TIMEOUT_MS).unref();
     const entry = openSingle(this.#endpoint, this.#options);
     this.#entry = entry;
     entry.on('error', ({ message }: Error) => this.#tell({ kind: 'away', reason: message }));
     entry.on('close', () => this.#forget());
     entry.on('ready', () => void this.#look());
     this.#timer = setInterval(() => void this.#look(), this.#settings.lookMs ?? LOOK_MS);
+    return promise;
   }
 
   /** Whether users can be made, as it was last seen. */
@@ -84,7 +91,7 @@ export class RedisUsers {
     const known = this.#granted.get(uid);
     if (known?.what === what && performance.now() - known.at < RENEW_MS) return;
     const make = (node: Redis) =>
-      Promise.all(ROLES.map((role) => node.call('ACL', 'SETUSER', userName(uid, role), ...aclRules(uid, role, sha256(passwords[role]), standing.readOnlyKeys))));
+      Promise.all(ROLES.map((role) => node.call('ACL', 'SETUSER', redisUser(uid, role), ...aclRules(uid, role, sha256(passwords[role]), standing.readOnlyKeys))));
     let isWhole = true;
     try {
       await this.#onEveryNode(make, () => (isWhole = false));
@@ -97,11 +104,18 @@ export class RedisUsers {
     if (known?.what !== what) await this.#save();
   }
 
-  /** Removes the users of a job that is gone, and ends their connections. Rejects when Redis does not answer. */
-  async revoke(uid: string): Promise<void> {
+  /** Removes the users of a job that is gone, and ends their connections; where Redis does not answer, when it is seen that nobody renews them. */
+  async revoke({ metadata: { namespace, name, uid } }: Pick<JobObject, 'metadata'>): Promise<void> {
+    try {
+      if (this.#standing.kind === 'ready') await this.#remove(uid);
+    } catch (error) {
+      jobLog(this.#settings.log, namespace, name).warn({ reason: wordsOf(error) }, "cannot remove the job's users from Redis yet");
+    }
+  }
+
+  async #remove(uid: string): Promise<void> {
     this.#granted.delete(uid);
-    if (this.#standing.kind !== 'ready') return;
-    await this.#onEveryNode((node) => node.call('ACL', 'DELUSER', ...ROLES.map((role) => userName(uid, role))));
+    await this.#onEveryNode((node) => node.call('ACL', 'DELUSER', ...ROLES.map((role) => redisUser(uid, role))));
     await this.#save();
   }
 
@@ -160,7 +174,7 @@ export class RedisUsers {
     const uids = new Set(names.flatMap((name) => uidOfUser(String(name)) ?? []));
     for (const uid of uids) {
       if (this.#granted.has(uid) || (await this.#redis?.exists(jobKeys(uid).users)) !== 0) continue;
-      await this.revoke(uid);
+      await this.#remove(uid);
       this.#settings.log.info({ uid }, 'removed the users of a job that is gone from Redis');
     }
   }
@@ -188,14 +202,14 @@ export class RedisUsers {
 
   #forget(): void {
     this.#granted.clear();
-    this.#tell({ kind: 'away', reason: 'the connection was lost' });
+    if (this.#standing.kind !== 'away') this.#tell({ kind: 'away', reason: 'the connection was lost' });
   }
 
   #tell(standing: RedisUsersStanding): void {
     const before = this.#standing;
-    // Errors go on while it is away, and the first says why.
-    if (before.kind === standing.kind && (standing.kind !== 'refused' || before.kind !== 'refused' || before.reason === standing.reason)) return;
     this.#standing = standing;
+    this.#asked();
+    if (before.kind === standing.kind) return;
     if (standing.kind === 'refused') this.#settings.log.warn({ reason: standing.reason }, 'Redis lets the operator make no users: jobs cannot be kept apart there');
     if (standing.kind === 'ready') {
       this.#settings.log.info({ readOnlyKeys: standing.readOnlyKeys }, 'each job gets users of its own in Redis');

@@ -1,10 +1,7 @@
 import { jobKeys, PROGRESS_CHANNEL, QUEUE, TENSOR } from '../../worker/cluster/redis-keys.ts';
 import type { Role } from '../plan/labels.ts';
 
-/** The user of a job's role in the operator's Redis. */
-export const userName = (uid: string, role: Role): string => `fedbiot-${uid}-${role}`;
-
-/** The uid in the name of such a user; null: it is none of ours. */
+/** The uid in the name of a job's user; null: it is none of ours. */
 export const uidOfUser = (name: string): string | null => /^fedbiot-([\w-]+)-(?:server|client)$/.exec(name)?.[1] ?? null;
 
 /**

@@ -1,7 +1,7 @@
 import type { JobCondition } from '../../crds/types.ts';
 import { printable } from './printable.ts';
 
-export type ConditionType = 'Valid' | 'ProgressMirrored' | 'Suspended' | 'Running' | 'Succeeded' | 'Failed';
+export type ConditionType = 'Valid' | 'ProgressMirrored' | 'RedisIsolated' | 'Suspended' | 'Running' | 'Succeeded' | 'Failed';
 
 export interface Aspect {
   readonly type: ConditionType;

@@ -11,7 +11,7 @@ export function eventsBetween(before: FedBiOTJobStatus, after: FedBiOTJobStatus,
   }
   const { phase } = after;
   // Why a job does not run is news only while it should: its end or its suspension tells the rest.
-  const told = phase === 'Pending' || phase === 'Running' ? ['Running', 'Suspended', 'ProgressMirrored'] : ['Suspended', 'Succeeded', 'Failed', 'ProgressMirrored'];
+  const told = phase === 'Pending' || phase === 'Running' ? ['Running', 'Suspended', 'ProgressMirrored', 'RedisIsolated'] : ['Suspended', 'Succeeded', 'Failed', 'ProgressMirrored'];
   for (const condition of (after.conditions ?? []).filter(({ type }) => told.includes(type))) {
     const event = transition(before.conditions?.find(({ type }) => type === condition.type), condition);
     if (event !== null) events.push(event);
@@ -30,6 +30,7 @@ function transition(before: JobCondition | undefined, after: JobCondition): Even
     case 'Suspended':
       return turned ? { type: 'Normal', reason: status === 'True' ? 'Suspended' : 'Resumed', message } : null;
     case 'ProgressMirrored':
+    case 'RedisIsolated':
       return turned && status === 'False' ? { type: 'Warning', reason, message } : null;
     case 'Running':
       if (status === 'True') return turned ? { type: 'Normal', reason: 'Running', message } : null;

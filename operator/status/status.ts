@@ -15,6 +15,8 @@ export interface StatusInput {
   readonly outcome: Outcome | null;
   /** Something outside that keeps the job from going on; null: nothing. */
   readonly blocked: Standing | null;
+  /** Whether the job's pods are kept to its own keys in Redis; null: as it was. */
+  readonly isolated: Aspect | null;
   readonly progress: JobProgress | null;
   /** Why the API server refuses a status with what was told, in its words: as it does whose definition is older than the operator. */
   readonly progressRefused?: string;
@@ -23,7 +25,7 @@ export interface StatusInput {
 }
 
 /** The job's status as it is now. Of a job that has ended, phase and conditions stay; what its server told last may still come in. */
-export function deriveStatus({ job, observed, outcome, blocked, progress, progressRefused, now }: StatusInput): FedBiOTJobStatus {
+export function deriveStatus({ job, observed, outcome, blocked, isolated, progress, progressRefused, now }: StatusInput): FedBiOTJobStatus {
   const before = job.status ?? {};
   const { generation } = job.metadata;
   const told = progress === null ? {} : progressStatus(progress);
@@ -46,7 +48,7 @@ export function deriveStatus({ job, observed, outcome, blocked, progress, progre
     ...(start === undefined ? {} : { startTime: start }),
     ...(outcome === null ? {} : { completionTime: time }),
     restarts: restarts(observed, before.restarts ?? 0),
-    conditions: withAspects(before.conditions ?? [], [...aspectsOf(job, standing), ...mirrored], time, generation),
+    conditions: withAspects(before.conditions ?? [], [...aspectsOf(job, standing), ...mirrored, ...(isolated === null ? [] : [isolated])], time, generation),
   };
 }
 

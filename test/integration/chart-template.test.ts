@@ -127,7 +127,7 @@ t.test('the operator takes the variables that the chart sets', { skip: noHelm },
   };
   const [plain, external, some, least, most] = await Promise.all(cases.slice(0, 5).map(([, values]) => configOf(values)));
   t.match(plain, { workerImage: `fedbiot/worker:${version}`, redisUrl: 'redis://:p@fedbiot-redis.fedbiot-system.svc:6379', redisCa: null, secretKey: /apiVersion/, leaderElect: true, metricsAuth: false });
-  t.match(external, { redisUrl: 'redis://managed', redisCa: /apiVersion/ });
+  t.match(external, { redisUrl: 'redis://managed', redisCa: /apiVersion/, allowSharedRedisCredentials: true });
   t.match(some, { namespaces: ['team-a', 'team-b'] });
   t.match(least, { leaderElect: false, redisUrl: null });
   t.match(most, { workerImage: 'registry.example:5000/fedbiot/worker:1.2.3', metricsAuth: true, logLevel: 'debug', workers: 16, podAnnotations: ['example.org/', 'vault.hashicorp.com/role'] });

@@ -9,7 +9,7 @@ import { validJob } from '../fixtures/invalid-jobs.ts';
 import { noApiServer, startControlPlane } from '../support/control-plane.ts';
 import { allowOperator, createOperatorAccount, watchCluster } from '../support/operator-cluster.ts';
 import type { SeenCluster } from '../support/operator-cluster.ts';
-import { NOTHING, SETTINGS } from '../support/planned-job.ts';
+import { accessOf, NOTHING, SETTINGS } from '../support/planned-job.ts';
 import { until } from '../support/until.ts';
 
 const manifest = (name: string, { spec = {}, namespace = 'lab' }: { spec?: object; namespace?: string } = {}) => {
@@ -111,7 +111,7 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
   t.test('apply changes nothing twice, and leaves to others what is theirs', async (t) => {
     const seen = watchCluster(t, operator);
     const job = await seen.filled().then(() => made(seen, 'applied'));
-    const { service } = plannedObjects({ job, observed: NOTHING, settings: SETTINGS });
+    const { service } = plannedObjects({ job, observed: NOTHING, settings: SETTINGS, redis: accessOf(job) });
     t.equal(await seen.ports.create(service), 'created');
     t.equal(await seen.ports.create(service), 'exists');
     t.ok((await seen.ports.observe(job)).service, 'known before it is seen');
@@ -156,7 +156,7 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
   t.test('what the API server says of a write', async (t) => {
     const seen = watchCluster(t, operator);
     const job = await seen.filled().then(() => made(seen, 'written'));
-    const { configMap, serverJob } = plannedObjects({ job, observed: NOTHING, settings: SETTINGS });
+    const { configMap, serverJob } = plannedObjects({ job, observed: NOTHING, settings: SETTINGS, redis: accessOf(job) });
     const named = (object: PlannedObject, uid?: string) => ({ ...object, name: object.metadata.name, namespace: 'lab', ...(uid === undefined ? {} : { uid }) });
 
     await t.rejects(seen.ports.create({ ...serverJob, spec: { parallelism: -1 } }), { code: 422, body: { kind: 'Status', message: /spec\.template/ } });

@@ -3,13 +3,14 @@
 import t from 'tap';
 import { noControllers } from '../support/control-plane.ts';
 import { startLab } from '../support/operator-lab.ts';
+import { noRedis, startRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 
 const SECONDS = 60;
 
-t.test('jobs that others refuse', { skip: noControllers }, async (t) => {
+t.test('jobs that others refuse', { skip: noControllers || noRedis }, async (t) => {
   const lab = await startLab(t);
-  const operator = await lab.operator('redis://127.0.0.1:1');
+  const operator = await lab.operator((await startRedis(t)).url);
   await operator.logged('this replica leads');
 
   const quota = async (namespace: string, hard: object) => {

@@ -9,10 +9,10 @@ import { operatorIn } from '../support/operator-access.ts';
 import { startLab } from '../support/operator-lab.ts';
 import type { OperatorLab } from '../support/operator-lab.ts';
 import { OperatorProcess } from '../support/operator-process.ts';
+import { noRedis, startRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 
 const SECONDS = 60;
-const REDIS = 'redis://127.0.0.1:1';
 
 const holderOf = (lab: OperatorLab) => lab.kubectl('get', 'lease', LEASE_NAME, '--namespace', SYSTEM, '-o', 'jsonpath={.spec.holderIdentity}');
 const LEADING = 'leader_election_master_status{name="fedbiot-operator"}';
@@ -38,9 +38,10 @@ t.test('options that are wrong are told in words', async (t) => {
   t.match(await ended(['--version']), { code: 0, output: /^\d+\.\d+\.\d+\n$/ });
 });
 
-t.test('replicas', { skip: noControllers }, async (t) => {
+t.test('replicas', { skip: noControllers || noRedis }, async (t) => {
   const lab = await startLab(t);
-  const started = (t: Test) => lab.operator(REDIS, {}, t);
+  const redis = await startRedis(t);
+  const started = (t: Test) => lab.operator(redis.url, {}, t);
 
   t.test('without the kind FedBiOTJob it says so, and goes on once it is there', async (t) => {
     await lab.kubectl('delete', '--filename', 'crds/fedbiotjob.yaml');
@@ -116,7 +117,7 @@ t.test('replicas', { skip: noControllers }, async (t) => {
   t.test('the API server goes away for a while', async (t) => {
     const namespace = await lab.namespace('away');
     // Alone, it has no lease to lose.
-    const operator = await lab.operator(REDIS, { args: ['--no-leader-elect'] }, t);
+    const operator = await lab.operator(redis.url, { args: ['--no-leader-elect'] }, t);
     await lab.createJob(namespace, 'tiny');
     await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
     await lab.jobIn('Running', namespace, 'tiny');
@@ -136,7 +137,7 @@ t.test('replicas', { skip: noControllers }, async (t) => {
     for (const name of ['prometheus', 'nobody']) await lab.kubectl('create', 'serviceaccount', name, '--namespace', namespace);
     const reader = ['--clusterrole=fedbiot-metrics-reader', `--serviceaccount=${namespace}:prometheus`];
     await lab.kubectl('create', 'clusterrolebinding', 'prometheus', ...reader);
-    const operator = await lab.operator(REDIS, { args: ['--metrics-auth'] }, t);
+    const operator = await lab.operator(redis.url, { args: ['--metrics-auth'] }, t);
     await operator.logged('ready');
     t.match(await operator.get('/metrics'), { status: 401 });
     t.match(await operator.get('/metrics', await lab.tokenOf(namespace, 'nobody')), { status: 403, body: /forbidden-metrics/ });
@@ -148,7 +149,7 @@ t.test('replicas', { skip: noControllers }, async (t) => {
     const [ours, theirs] = [await lab.namespace('ours'), await lab.namespace('theirs')];
     await lab.kubectl('delete', 'clusterrolebinding', 'fedbiot-operator');
     await lab.apply(operatorIn(ours));
-    const operator = await lab.operator(REDIS, { args: ['--namespaces', ours] }, t);
+    const operator = await lab.operator(redis.url, { args: ['--namespaces', ours] }, t);
     for (const namespace of [ours, theirs]) await lab.createJob(namespace, 'tiny');
     await lab.jobIn('Pending', ours, 'tiny');
     t.equal((await lab.job(theirs, 'tiny'))?.status, undefined);

@@ -6,8 +6,9 @@ import { Redis } from 'ioredis';
 import t from 'tap';
 import type { Test } from 'tap';
 import { createLog } from '../../operator/log.ts';
+import { redisUser } from '../../operator/plan/redis-access.ts';
 import { RedisUsers } from '../../operator/redis-users/redis-users.ts';
-import { aclRules, userName } from '../../operator/redis-users/rules.ts';
+import { aclRules } from '../../operator/redis-users/rules.ts';
 import { jobKeys, PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
 import { JobPods, runWholeJob } from '../support/pods.ts';
 import { addReplica, noRedisCli, startRedisCluster } from '../support/redis-cluster.ts';
@@ -29,7 +30,7 @@ function connection(t: Test, url: string): Redis {
 
 function urlOf(url: string, uid: string, role: 'server' | 'client', password = PASSWORDS[role]): string {
   const own = new URL(url);
-  own.username = userName(uid, role);
+  own.username = redisUser(uid, role);
   own.password = encodeURIComponent(password);
   return own.href;
 }
@@ -37,7 +38,7 @@ function urlOf(url: string, uid: string, role: 'server' | 'client', password = P
 function usersOf(t: Test, url: string, lookMs = 100) {
   const seen = { changed: 0, log: '' };
   const users = new RedisUsers({ url, ca: null, log: createLog('info', { write: (line) => void (seen.log += line) }), changed: () => void seen.changed++, lookMs });
-  users.start();
+  void users.start();
   t.teardown(() => users.close());
   const ready = () => until('users can be made', 20, () => (users.standing().kind === 'ready' ? true : null));
   return { users, seen, ready };
@@ -83,7 +84,7 @@ t.test('what a client pod cannot do with its user', { skip: noRedis }, async (t)
   const administration = [
     ['CONFIG', 'GET', '*'],
     ['CONFIG', 'SET', 'maxmemory', '1'],
-    ['ACL', 'SETUSER', userName(OURS, 'client'), '~*'],
+    ['ACL', 'SETUSER', redisUser(OURS, 'client'), '~*'],
     ['ACL', 'LIST'],
     ['FLUSHALL'],
     ['FLUSHDB'],
@@ -161,7 +162,7 @@ t.test('users come with a job and go with it, and outlast Redis', { skip: noRedi
       t.match(await answerOf(connection(t, own).ping()), /WRONGPASS/, 'one password at a time');
       const left = connection(t, urlOf(redis.url, OURS, 'client'));
       await left.ping();
-      await users.revoke(OURS);
+      await users.revoke({ metadata: { namespace: 'team', name: 'tune', uid: OURS } });
       t.match(await answerOf(left.ping()), /closed|ECONNRESET|Stream/, 'whoever is connected is cut off');
       t.match(await answerOf(connection(t, urlOf(redis.url, OURS, 'client')).ping()), /WRONGPASS/);
       t.equal(/not keep the users/.test(seen.log), redis === forgetful, 'and the log says whether Redis keeps them');
@@ -173,14 +174,14 @@ t.test('users come with a job and go with it, and outlast Redis', { skip: noRedi
 t.test('users of a job that went while no operator looked are removed when its keys are gone', { skip: noRedis }, async (t) => {
   const { url } = await startRedis(t, { password: ADMIN });
   const admin = connection(t, url);
-  for (const uid of [OURS, THEIRS]) await admin.call('ACL', 'SETUSER', userName(uid, 'server'), ...aclRules(uid, 'server', createHash('sha256').update('x').digest('hex'), true));
+  for (const uid of [OURS, THEIRS]) await admin.call('ACL', 'SETUSER', redisUser(uid, 'server'), ...aclRules(uid, 'server', createHash('sha256').update('x').digest('hex'), true));
   await admin.call('ACL', 'SETUSER', 'somebody-else', 'on', '>x');
   await admin.set(jobKeys(THEIRS).users, '1');
   const { ready } = usersOf(t, url);
   await ready();
   const names = () => admin.call('ACL', 'USERS');
-  await until('the user is gone', 20, async () => ((await names()) as string[]).includes(userName(OURS, 'server')) ? null : true);
-  t.strictSame(((await names()) as string[]).sort(), ['default', 'somebody-else', userName(THEIRS, 'server')].sort(), 'others stay: their operator still sees to them');
+  await until('the user is gone', 20, async () => ((await names()) as string[]).includes(redisUser(OURS, 'server')) ? null : true);
+  t.strictSame(((await names()) as string[]).sort(), ['default', 'somebody-else', redisUser(THEIRS, 'server')].sort(), 'others stay: their operator still sees to them');
 });
 
 t.test('a Redis that lets the operator make no users, until it does', { skip: noRedis }, async (t) => {
@@ -225,7 +226,7 @@ t.test('every node of a Redis Cluster has the users, one that joins later too', 
     await users.grant(OURS, PASSWORDS);
     return (await answerOf(connection(t, urlOf(replica.url, OURS, 'client')).ping())) === 'PONG' ? true : null;
   });
-  await users.revoke(OURS);
+  await users.revoke({ metadata: { namespace: 'team', name: 'tune', uid: OURS } });
   for (const { url } of [...nodes, replica]) t.match(await answerOf(connection(t, urlOf(url, OURS, 'client')).ping()), /WRONGPASS/);
 });
 

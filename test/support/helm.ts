@@ -51,7 +51,8 @@ export class Helm {
 
   /** The objects that a release named fedbiot has, and those of its test. */
   async template(values: object): Promise<Rendered[]> {
-    const text = await this.run(['template', 'fedbiot', CHART, `--namespace=${SYSTEM}`], values);
+    const api = '--api-versions=admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy';
+    const text = await this.run(['template', 'fedbiot', CHART, `--namespace=${SYSTEM}`, api], values);
     return parseAllDocuments(text).flatMap((document) => {
       const object: unknown = document.toJS();
       return Value.Check(Rendered, object) ? [object] : [];

@@ -7,6 +7,7 @@ import type { JobObject, ReconcilePorts } from '../../operator/reconcile/ports.t
 import { SYSTEM } from './chart.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { operatorAccount, operatorIn } from './operator-access.ts';
+import { USERS } from './planned-job.ts';
 import { until } from './until.ts';
 
 /** Makes the operator's account, with no right yet in any namespace but its own; its token. */
@@ -55,7 +56,7 @@ export function watchCluster(t: Test, kubeconfig: string, settings: Partial<Clus
   cluster.start();
   return {
     cluster,
-    ports: { ...cluster.ports, progressOf: () => null, now: () => Date.now() },
+    ports: { ...cluster.ports, progressOf: () => null, redisUsers: () => USERS, grantRedis: async () => undefined, now: () => Date.now() },
     changed,
     removed,
     log: () => log,

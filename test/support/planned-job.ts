@@ -1,7 +1,8 @@
 import { validate } from '../../crds/validate.ts';
 import { resolvePresets } from '../../crds/presets.ts';
 import type { PlanSettings } from '../../operator/plan/settings.ts';
-import type { JobObject, Observed } from '../../operator/reconcile/ports.ts';
+import { redisAccess } from '../../operator/plan/redis-access.ts';
+import type { JobObject, Observed, RedisUsersStanding } from '../../operator/reconcile/ports.ts';
 
 export const UID = '8b1c2b8e-5a8a-4a37-8d0f-0c2f6f1d9a11';
 
@@ -10,8 +11,15 @@ export const SETTINGS: PlanSettings = {
   redis: { url: 'redis://:secret@redis.fedbiot.svc:6379', ca: null, port: 6379, namespace: 'fedbiot' },
   logLevel: 'info',
   podAnnotations: [],
+  allowSharedRedisCredentials: false,
   secretKey: 'a key of the tests, and of nothing else',
 };
+
+/** A Redis that makes users, as from version 7.0 on. */
+export const USERS: RedisUsersStanding = { kind: 'ready', readOnlyKeys: true, isOpen: false };
+
+/** How a job's pods reach the Redis of SETTINGS. */
+export const accessOf = (job: JobObject, observed: Observed = NOTHING, settings: PlanSettings = SETTINGS) => redisAccess(job, observed, settings, USERS);
 
 export const NOTHING: Observed = {
   configMap: null,

@@ -1,8 +1,8 @@
 import type { FedBiOTJobStatus } from '../../crds/types.ts';
 import { namesOf } from '../../operator/plan/names.ts';
 import { reconcile } from '../../operator/reconcile/reconcile.ts';
-import type { JobObject, ObservedPod, ObservedWarning, PlannedObject, ReconcilePorts } from '../../operator/reconcile/ports.ts';
-import { NOTHING, SETTINGS } from './planned-job.ts';
+import type { JobObject, ObservedPod, ObservedWarning, PlannedObject, ReconcilePorts, RedisUsersStanding } from '../../operator/reconcile/ports.ts';
+import { NOTHING, SETTINGS, USERS } from './planned-job.ts';
 
 type Stored = Omit<PlannedObject, 'metadata'> & {
   metadata: PlannedObject['metadata'] & { uid: string; creationTimestamp: string };
@@ -19,6 +19,9 @@ export class ReconcileWorld {
   readonly calls: string[] = [];
   /** By uid. */
   readonly warnings = new Map<string, ObservedWarning>();
+  redisUsers: RedisUsersStanding = USERS;
+  /** How often the job's users in Redis were made. */
+  grants = 0;
   /** Called before each write; may throw. */
   fault: (call: string) => void = () => {};
   /** What the caches have not seen yet. */
@@ -101,6 +104,11 @@ export class ReconcileWorld {
     },
     recordEvent: (_job, { reason }) => {
       this.calls.push(`event ${reason}`);
+    },
+    redisUsers: () => this.redisUsers,
+    grantRedis: async () => {
+      this.fault('grant');
+      this.grants += 1;
     },
     progressOf: () => null,
     now: () => Date.parse('2026-01-01T00:00:00Z') + this.seconds * 1000,

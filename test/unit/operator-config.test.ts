@@ -11,6 +11,7 @@ const read = (args: readonly string[], environment = {}) => readConfig(args, env
 t.test('only the worker image has to be given', async (t) => {
   t.same(read(image), {
     namespaces: null,
+    allowSharedRedisCredentials: false,
     redisUrl: null,
     redisCa: null,
     secretKey: null,

@@ -6,7 +6,7 @@ import { plannedObjects } from '../../operator/plan/plan.ts';
 import type { JobObject } from '../../operator/reconcile/ports.ts';
 import { RULES, rulesOf } from '../support/chart-rules.ts';
 import type { RuleFile } from '../support/chart-rules.ts';
-import { NOTHING, SETTINGS } from '../support/planned-job.ts';
+import { accessOf, NOTHING, SETTINGS } from '../support/planned-job.ts';
 
 /** `group/resource verb`, for every verb that one of the chart's files of rules grants. */
 function grants(name: RuleFile): string[] {
@@ -29,7 +29,7 @@ function resourceOf({ apiVersion, kind }: { apiVersion: string; kind: string }):
 }
 
 t.test('the operator may write the kinds of objects it makes, and needs nothing more', async (t) => {
-  const planned = Object.values(plannedObjects({ job, observed: NOTHING, settings: SETTINGS }));
+  const planned = Object.values(plannedObjects({ job, observed: NOTHING, settings: SETTINGS, redis: accessOf(job) }));
   const kinds = new Set(planned.flatMap((object) => (object === null || object === undefined ? [] : [resourceOf(object)])));
   t.equal(kinds.size, 6);
   const wanted = [

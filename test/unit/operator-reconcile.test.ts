@@ -2,7 +2,7 @@ import t from 'tap';
 import type { JobObject } from '../../operator/reconcile/ports.ts';
 import { refusalOf } from '../../operator/reconcile/refusal.ts';
 import { toldProgress } from '../support/told-progress.ts';
-import { jobObject, UID } from '../support/planned-job.ts';
+import { jobObject, UID, USERS } from '../support/planned-job.ts';
 import { ReconcileWorld } from '../support/reconcile-world.ts';
 
 /** A job whose objects have been made. */
@@ -284,4 +284,35 @@ t.test('what the API server says is told as refused, as invalid, or not at all',
   for (const code of [200, 401, 404, 408, 409, 429, 503]) t.equal(at(code, { message: 'm' }), null, `${code}`);
   t.equal(at(500, 'a proxy'), null);
   t.equal(refusalOf(new Error('no answer')), null);
+});
+
+t.test('no pod is made before its users in Redis are', async (t) => {
+  const world = new ReconcileWorld(jobObject());
+  world.fault = (call) => {
+    if (call === 'grant') throw new Error('Redis does not answer');
+  };
+  await t.rejects(world.turn(), /Redis does not answer/, 'to be tried again');
+  t.notOk(world.calls.some((call) => call.startsWith('create Job')));
+  world.fault = () => {};
+  await world.turn();
+  t.equal(world.grants, 1);
+  t.match(world.status?.conditions, [{ type: 'Running' }, { type: 'RedisIsolated', status: 'True', reason: 'UserPerRole' }]);
+  await world.turn();
+  t.equal(world.grants, 2, 'and are made anew at each look');
+});
+
+t.test('a job waits for a Redis that makes no users, and says so', async (t) => {
+  const world = new ReconcileWorld(jobObject());
+  world.redisUsers = { kind: 'refused', reason: 'NOPERM' };
+  const { calls, requeueAfterMs } = await world.turn();
+  t.strictSame(calls, ['status Pending', 'event RedisUsersRefused'], 'nothing is made, not even the Secret');
+  t.match(world.status, { phase: 'Pending', message: /lets it make no users/ });
+  t.ok(requeueAfterMs !== null && requeueAfterMs > 0);
+  world.redisUsers = USERS;
+  await world.turn();
+  t.ok(world.objects.has('Job tiny-server'));
+  world.redisUsers = { kind: 'away', reason: 'connect ECONNREFUSED' };
+  world.objects.delete('Service tiny-server');
+  t.match((await world.turn()).calls, ['create Service tiny-server'], 'a job that has begun goes on while Redis is away');
+  t.match(world.status?.conditions, [{ type: 'Running' }, { type: 'RedisIsolated', status: 'True' }]);
 });

@@ -47,7 +47,7 @@ const world = (parts: Partial<Observed> = {}): Observed => ({ ...NOTHING, server
 
 function look(job: JobObject, observed: Observed, seconds = 1, progress: JobProgress | null = null): FedBiOTJobStatus {
   const now = at(seconds);
-  const status = deriveStatus({ job, observed, outcome: judge(job, observed, now).outcome, blocked: null, progress, now });
+  const status = deriveStatus({ job, observed, outcome: judge(job, observed, now).outcome, blocked: null, isolated: null, progress, now });
   if (!Value.Check(Status, status)) throw new Error(`not a status: ${JSON.stringify(Value.Errors(Status, status))}`);
   return status;
 }

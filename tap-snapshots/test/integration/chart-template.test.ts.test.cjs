@@ -609,10 +609,16 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
             image: docker.io/library/redis:7.4-bookworm
             imagePullPolicy: IfNotPresent
             command:
+              - sh
+              - -ec
+              - |
+                umask 077
+                hash=$(printf %s "$REDISCLI_AUTH" | sha256sum)
+                { echo "user default on #\${hash%% *} ~* &* +@all"; if [ -f users.acl ]; then grep -v '^user default ' users.acl || true; fi; } > users.new
+                mv users.new users.acl
+                exec redis-server --aclfile /data/users.acl "$@"
               - redis-server
             args:
-              - --requirepass
-              - $(REDISCLI_AUTH)
               - --appendonly
               - yes
               - --save
@@ -629,6 +635,7 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
                   secretKeyRef:
                     name: fedbiot-redis
                     key: password
+            workingDir: /data
             ports:
               - name: redis
                 containerPort: 6379
@@ -700,6 +707,111 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
         path: /metrics
         honorLabels: true
         bearerTokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token
+- apiVersion: admissionregistration.k8s.io/v1
+  kind: ValidatingAdmissionPolicy
+  metadata:
+    name: fedbiot-operator.fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  spec:
+    failurePolicy: Fail
+    matchConstraints:
+      resourceRules:
+        - apiGroups:
+            - ""
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+          resources:
+            - configmaps
+            - secrets
+            - services
+            - persistentvolumeclaims
+        - apiGroups:
+            - networking.k8s.io
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+          resources:
+            - networkpolicies
+        - apiGroups:
+            - batch
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+          resources:
+            - jobs
+        - apiGroups:
+            - ""
+          apiVersions:
+            - "*"
+          operations:
+            - DELETE
+          resources:
+            - pods
+    matchConditions:
+      - name: asked-by-the-operator
+        expression: request.userInfo.username == 'system:serviceaccount:fedbiot-system:fedbiot-operator'
+    variables:
+      - name: subject
+        expression: "request.operation == 'DELETE' ? oldObject : object"
+      - name: job
+        expression: "has(variables.subject.metadata.labels) && 'fedbiot.io/job' in variables.subject.metadata.labels ? variables.subject.metadata.labels['fedbiot.io/job'] : ''"
+      - name: makesPods
+        expression: request.resource.resource == 'jobs' && (request.operation == 'CREATE' || object.spec.template != oldObject.spec.template)
+      - name: pod
+        expression: object.spec.template.spec
+      - name: containers
+        expression: "variables.pod.containers + (has(variables.pod.initContainers) ? variables.pod.initContainers : [])"
+    validations:
+      - message: the operator writes, and deletes pods with, its own labels alone
+        expression: variables.job != '' && 'app.kubernetes.io/managed-by' in variables.subject.metadata.labels && variables.subject.metadata.labels['app.kubernetes.io/managed-by'] == 'fedbiot-operator'
+      - message: the operator writes objects of FedBiOTJobs alone, which they name as their controller
+        expression: request.operation == 'DELETE' || [object, oldObject].filter(each, each != null).all(each, has(each.metadata.ownerReferences) && each.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind == 'FedBiOTJob' && owner.apiVersion.startsWith('fedbiot.io/') && owner.name == variables.job))
+      - message: the operator writes objects of certain names alone
+        expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'] }[request.resource.resource]"
+      - message: the operator's Secrets are of type Opaque
+        expression: request.resource.resource != 'secrets' || object.type == 'Opaque'
+      - message: the operator's Services are reached within the cluster alone
+        expression: request.resource.resource != 'services' || (object.spec.type == 'ClusterIP' && !has(object.spec.externalIPs))
+      - message: the operator's pods have the account default and no token of it
+        expression: "!variables.makesPods || ( (!has(variables.pod.serviceAccountName) || variables.pod.serviceAccountName in ['', 'default']) && (!has(variables.pod.serviceAccount) || variables.pod.serviceAccount in ['', 'default']) && has(variables.pod.automountServiceAccountToken) && !variables.pod.automountServiceAccountToken)"
+      - message: the operator's pods mount what the restricted standard allows, and no tokens; admissionPolicy.hostPaths of the chart lets them mount folders of the node
+        expression: "!variables.makesPods || !has(variables.pod.volumes) || variables.pod.volumes.all(volume, has(volume.configMap) || has(volume.csi) || has(volume.downwardAPI) || has(volume.emptyDir) || has(volume.ephemeral) || has(volume.image) || has(volume.persistentVolumeClaim) || has(volume.secret))"
+      - message: the operator's pods have no part in the node's namespaces, and are not root
+        expression: "!variables.makesPods || ( (!has(variables.pod.hostNetwork) || !variables.pod.hostNetwork) && (!has(variables.pod.hostPID) || !variables.pod.hostPID) && (!has(variables.pod.hostIPC) || !variables.pod.hostIPC) && has(variables.pod.securityContext) && has(variables.pod.securityContext.runAsNonRoot) && variables.pod.securityContext.runAsNonRoot && [variables.pod.securityContext].all(context, has(context.runAsUser) && context.runAsUser > 0 && has(context.runAsGroup) && context.runAsGroup > 0 && (!has(context.fsGroup) || context.fsGroup > 0) && (!has(context.supplementalGroups) || context.supplementalGroups.all(group, group > 0)) && (!has(context.sysctls) || size(context.sysctls) == 0) && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && has(context.seccompProfile) && context.seccompProfile.type == 'RuntimeDefault'))"
+      - message: the operator's containers have no privileges
+        expression: "!variables.makesPods || variables.containers.all(container, has(container.securityContext) && (!has(container.ports) || container.ports.all(port, !has(port.hostPort) || port.hostPort == 0)) && [container.securityContext].all(context, has(context.allowPrivilegeEscalation) && !context.allowPrivilegeEscalation && (!has(context.privileged) || !context.privileged) && has(context.runAsNonRoot) && context.runAsNonRoot && !has(context.runAsUser) && !has(context.runAsGroup) && has(context.capabilities) && has(context.capabilities.drop) && 'ALL' in context.capabilities.drop && !has(context.capabilities.add) && (!has(context.procMount) || context.procMount == 'Default') && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && (!has(context.seccompProfile) || context.seccompProfile.type == 'RuntimeDefault')))"
+      - message: the operator's pods have no annotation that takes AppArmor from them
+        expression: "!variables.makesPods || !has(object.spec.template.metadata.annotations) || object.spec.template.metadata.annotations.all(key, !key.startsWith('container.apparmor.security.beta.kubernetes.io/'))"
+- apiVersion: admissionregistration.k8s.io/v1
+  kind: ValidatingAdmissionPolicyBinding
+  metadata:
+    name: fedbiot-operator.fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  spec:
+    policyName: fedbiot-operator.fedbiot-system
+    validationActions:
+      - Deny
 - apiVersion: v1
   kind: ServiceAccount
   metadata:
@@ -1787,10 +1899,16 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
             image: registry.example:5000/library/redis@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
             imagePullPolicy: IfNotPresent
             command:
+              - sh
+              - -ec
+              - |
+                umask 077
+                hash=$(printf %s "$REDISCLI_AUTH" | sha256sum)
+                { echo "user default on #\${hash%% *} ~* &* +@all"; if [ -f users.acl ]; then grep -v '^user default ' users.acl || true; fi; } > users.new
+                mv users.new users.acl
+                exec redis-server --aclfile /data/users.acl "$@"
               - redis-server
             args:
-              - --requirepass
-              - $(REDISCLI_AUTH)
               - --appendonly
               - yes
               - --save
@@ -1807,6 +1925,7 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
                   secretKeyRef:
                     name: chosen
                     key: secret
+            workingDir: /data
             ports:
               - name: redis
                 containerPort: 6379
@@ -1961,6 +2080,117 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
           credentials:
             name: prometheus-token
             key: token
+- apiVersion: admissionregistration.k8s.io/v1
+  kind: ValidatingAdmissionPolicy
+  metadata:
+    name: tuning-operator.fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+      team: ml
+    annotations:
+      example.org/owner: ml
+  spec:
+    failurePolicy: Fail
+    matchConstraints:
+      resourceRules:
+        - apiGroups:
+            - ""
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+          resources:
+            - configmaps
+            - secrets
+            - services
+            - persistentvolumeclaims
+        - apiGroups:
+            - networking.k8s.io
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+          resources:
+            - networkpolicies
+        - apiGroups:
+            - batch
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+          resources:
+            - jobs
+        - apiGroups:
+            - ""
+          apiVersions:
+            - "*"
+          operations:
+            - DELETE
+          resources:
+            - pods
+    matchConditions:
+      - name: asked-by-the-operator
+        expression: request.userInfo.username == 'system:serviceaccount:fedbiot-system:tuning-operator'
+    variables:
+      - name: subject
+        expression: "request.operation == 'DELETE' ? oldObject : object"
+      - name: job
+        expression: "has(variables.subject.metadata.labels) && 'fedbiot.io/job' in variables.subject.metadata.labels ? variables.subject.metadata.labels['fedbiot.io/job'] : ''"
+      - name: makesPods
+        expression: request.resource.resource == 'jobs' && (request.operation == 'CREATE' || object.spec.template != oldObject.spec.template)
+      - name: pod
+        expression: object.spec.template.spec
+      - name: containers
+        expression: "variables.pod.containers + (has(variables.pod.initContainers) ? variables.pod.initContainers : [])"
+    validations:
+      - message: the operator writes, and deletes pods with, its own labels alone
+        expression: variables.job != '' && 'app.kubernetes.io/managed-by' in variables.subject.metadata.labels && variables.subject.metadata.labels['app.kubernetes.io/managed-by'] == 'fedbiot-operator'
+      - message: the operator writes objects of FedBiOTJobs alone, which they name as their controller
+        expression: request.operation == 'DELETE' || [object, oldObject].filter(each, each != null).all(each, has(each.metadata.ownerReferences) && each.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind == 'FedBiOTJob' && owner.apiVersion.startsWith('fedbiot.io/') && owner.name == variables.job))
+      - message: the operator writes objects of certain names alone
+        expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'] }[request.resource.resource]"
+      - message: the operator's Secrets are of type Opaque
+        expression: request.resource.resource != 'secrets' || object.type == 'Opaque'
+      - message: the operator's Services are reached within the cluster alone
+        expression: request.resource.resource != 'services' || (object.spec.type == 'ClusterIP' && !has(object.spec.externalIPs))
+      - message: the operator's pods have the account default and no token of it
+        expression: "!variables.makesPods || ( (!has(variables.pod.serviceAccountName) || variables.pod.serviceAccountName in ['', 'default']) && (!has(variables.pod.serviceAccount) || variables.pod.serviceAccount in ['', 'default']) && has(variables.pod.automountServiceAccountToken) && !variables.pod.automountServiceAccountToken)"
+      - message: the operator's pods mount what the restricted standard allows, and no tokens and folders of the node
+        expression: "!variables.makesPods || !has(variables.pod.volumes) || variables.pod.volumes.all(volume, has(volume.configMap) || has(volume.csi) || has(volume.downwardAPI) || has(volume.emptyDir) || has(volume.ephemeral) || has(volume.image) || has(volume.persistentVolumeClaim) || has(volume.secret) || has(volume.hostPath))"
+      - message: the operator's pods have no part in the node's namespaces, and are not root
+        expression: "!variables.makesPods || ( (!has(variables.pod.hostNetwork) || !variables.pod.hostNetwork) && (!has(variables.pod.hostPID) || !variables.pod.hostPID) && (!has(variables.pod.hostIPC) || !variables.pod.hostIPC) && has(variables.pod.securityContext) && has(variables.pod.securityContext.runAsNonRoot) && variables.pod.securityContext.runAsNonRoot && [variables.pod.securityContext].all(context, has(context.runAsUser) && context.runAsUser > 0 && has(context.runAsGroup) && context.runAsGroup > 0 && (!has(context.fsGroup) || context.fsGroup > 0) && (!has(context.supplementalGroups) || context.supplementalGroups.all(group, group > 0)) && (!has(context.sysctls) || size(context.sysctls) == 0) && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && has(context.seccompProfile) && context.seccompProfile.type == 'RuntimeDefault'))"
+      - message: the operator's containers have no privileges
+        expression: "!variables.makesPods || variables.containers.all(container, has(container.securityContext) && (!has(container.ports) || container.ports.all(port, !has(port.hostPort) || port.hostPort == 0)) && [container.securityContext].all(context, has(context.allowPrivilegeEscalation) && !context.allowPrivilegeEscalation && (!has(context.privileged) || !context.privileged) && has(context.runAsNonRoot) && context.runAsNonRoot && !has(context.runAsUser) && !has(context.runAsGroup) && has(context.capabilities) && has(context.capabilities.drop) && 'ALL' in context.capabilities.drop && !has(context.capabilities.add) && (!has(context.procMount) || context.procMount == 'Default') && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && (!has(context.seccompProfile) || context.seccompProfile.type == 'RuntimeDefault')))"
+      - message: the operator's pods have no annotation that takes AppArmor from them
+        expression: "!variables.makesPods || !has(object.spec.template.metadata.annotations) || object.spec.template.metadata.annotations.all(key, !key.startsWith('container.apparmor.security.beta.kubernetes.io/'))"
+- apiVersion: admissionregistration.k8s.io/v1
+  kind: ValidatingAdmissionPolicyBinding
+  metadata:
+    name: tuning-operator.fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+      team: ml
+    annotations:
+      example.org/owner: ml
+  spec:
+    policyName: tuning-operator.fedbiot-system
+    validationActions:
+      - Deny
 - apiVersion: v1
   kind: ServiceAccount
   metadata:
@@ -2683,10 +2913,16 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
             image: docker.io/library/redis:7.4-bookworm
             imagePullPolicy: IfNotPresent
             command:
+              - sh
+              - -ec
+              - |
+                umask 077
+                hash=$(printf %s "$REDISCLI_AUTH" | sha256sum)
+                { echo "user default on #\${hash%% *} ~* &* +@all"; if [ -f users.acl ]; then grep -v '^user default ' users.acl || true; fi; } > users.new
+                mv users.new users.acl
+                exec redis-server --aclfile /data/users.acl "$@"
               - redis-server
             args:
-              - --requirepass
-              - $(REDISCLI_AUTH)
               - --appendonly
               - yes
               - --save
@@ -2703,6 +2939,7 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
                   secretKeyRef:
                     name: fedbiot-redis
                     key: password
+            workingDir: /data
             ports:
               - name: redis
                 containerPort: 6379
@@ -2765,6 +3002,111 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/part-of: fedbiot
       app.kubernetes.io/version: VERSION
       helm.sh/chart: fedbiot-VERSION
+- apiVersion: admissionregistration.k8s.io/v1
+  kind: ValidatingAdmissionPolicy
+  metadata:
+    name: fedbiot-operator.fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  spec:
+    failurePolicy: Fail
+    matchConstraints:
+      resourceRules:
+        - apiGroups:
+            - ""
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+          resources:
+            - configmaps
+            - secrets
+            - services
+            - persistentvolumeclaims
+        - apiGroups:
+            - networking.k8s.io
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+          resources:
+            - networkpolicies
+        - apiGroups:
+            - batch
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+          resources:
+            - jobs
+        - apiGroups:
+            - ""
+          apiVersions:
+            - "*"
+          operations:
+            - DELETE
+          resources:
+            - pods
+    matchConditions:
+      - name: asked-by-the-operator
+        expression: request.userInfo.username == 'system:serviceaccount:fedbiot-system:fedbiot-operator'
+    variables:
+      - name: subject
+        expression: "request.operation == 'DELETE' ? oldObject : object"
+      - name: job
+        expression: "has(variables.subject.metadata.labels) && 'fedbiot.io/job' in variables.subject.metadata.labels ? variables.subject.metadata.labels['fedbiot.io/job'] : ''"
+      - name: makesPods
+        expression: request.resource.resource == 'jobs' && (request.operation == 'CREATE' || object.spec.template != oldObject.spec.template)
+      - name: pod
+        expression: object.spec.template.spec
+      - name: containers
+        expression: "variables.pod.containers + (has(variables.pod.initContainers) ? variables.pod.initContainers : [])"
+    validations:
+      - message: the operator writes, and deletes pods with, its own labels alone
+        expression: variables.job != '' && 'app.kubernetes.io/managed-by' in variables.subject.metadata.labels && variables.subject.metadata.labels['app.kubernetes.io/managed-by'] == 'fedbiot-operator'
+      - message: the operator writes objects of FedBiOTJobs alone, which they name as their controller
+        expression: request.operation == 'DELETE' || [object, oldObject].filter(each, each != null).all(each, has(each.metadata.ownerReferences) && each.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind == 'FedBiOTJob' && owner.apiVersion.startsWith('fedbiot.io/') && owner.name == variables.job))
+      - message: the operator writes objects of certain names alone
+        expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'] }[request.resource.resource]"
+      - message: the operator's Secrets are of type Opaque
+        expression: request.resource.resource != 'secrets' || object.type == 'Opaque'
+      - message: the operator's Services are reached within the cluster alone
+        expression: request.resource.resource != 'services' || (object.spec.type == 'ClusterIP' && !has(object.spec.externalIPs))
+      - message: the operator's pods have the account default and no token of it
+        expression: "!variables.makesPods || ( (!has(variables.pod.serviceAccountName) || variables.pod.serviceAccountName in ['', 'default']) && (!has(variables.pod.serviceAccount) || variables.pod.serviceAccount in ['', 'default']) && has(variables.pod.automountServiceAccountToken) && !variables.pod.automountServiceAccountToken)"
+      - message: the operator's pods mount what the restricted standard allows, and no tokens; admissionPolicy.hostPaths of the chart lets them mount folders of the node
+        expression: "!variables.makesPods || !has(variables.pod.volumes) || variables.pod.volumes.all(volume, has(volume.configMap) || has(volume.csi) || has(volume.downwardAPI) || has(volume.emptyDir) || has(volume.ephemeral) || has(volume.image) || has(volume.persistentVolumeClaim) || has(volume.secret))"
+      - message: the operator's pods have no part in the node's namespaces, and are not root
+        expression: "!variables.makesPods || ( (!has(variables.pod.hostNetwork) || !variables.pod.hostNetwork) && (!has(variables.pod.hostPID) || !variables.pod.hostPID) && (!has(variables.pod.hostIPC) || !variables.pod.hostIPC) && has(variables.pod.securityContext) && has(variables.pod.securityContext.runAsNonRoot) && variables.pod.securityContext.runAsNonRoot && [variables.pod.securityContext].all(context, has(context.runAsUser) && context.runAsUser > 0 && has(context.runAsGroup) && context.runAsGroup > 0 && (!has(context.fsGroup) || context.fsGroup > 0) && (!has(context.supplementalGroups) || context.supplementalGroups.all(group, group > 0)) && (!has(context.sysctls) || size(context.sysctls) == 0) && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && has(context.seccompProfile) && context.seccompProfile.type == 'RuntimeDefault'))"
+      - message: the operator's containers have no privileges
+        expression: "!variables.makesPods || variables.containers.all(container, has(container.securityContext) && (!has(container.ports) || container.ports.all(port, !has(port.hostPort) || port.hostPort == 0)) && [container.securityContext].all(context, has(context.allowPrivilegeEscalation) && !context.allowPrivilegeEscalation && (!has(context.privileged) || !context.privileged) && has(context.runAsNonRoot) && context.runAsNonRoot && !has(context.runAsUser) && !has(context.runAsGroup) && has(context.capabilities) && has(context.capabilities.drop) && 'ALL' in context.capabilities.drop && !has(context.capabilities.add) && (!has(context.procMount) || context.procMount == 'Default') && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && (!has(context.seccompProfile) || context.seccompProfile.type == 'RuntimeDefault')))"
+      - message: the operator's pods have no annotation that takes AppArmor from them
+        expression: "!variables.makesPods || !has(object.spec.template.metadata.annotations) || object.spec.template.metadata.annotations.all(key, !key.startsWith('container.apparmor.security.beta.kubernetes.io/'))"
+- apiVersion: admissionregistration.k8s.io/v1
+  kind: ValidatingAdmissionPolicyBinding
+  metadata:
+    name: fedbiot-operator.fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  spec:
+    policyName: fedbiot-operator.fedbiot-system
+    validationActions:
+      - Deny
 - apiVersion: v1
   kind: ServiceAccount
   metadata:
@@ -3316,6 +3658,8 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
                   secretKeyRef:
                     name: managed-redis
                     key: url
+              - name: FEDBIOT_ALLOW_SHARED_REDIS_CREDENTIALS
+                value: "true"
               - name: FEDBIOT_REDIS_CA_FILE
                 value: /etc/fedbiot/redis-ca/ca.crt
             ports:
@@ -3376,6 +3720,111 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       app.kubernetes.io/part-of: fedbiot
       app.kubernetes.io/version: VERSION
       helm.sh/chart: fedbiot-VERSION
+- apiVersion: admissionregistration.k8s.io/v1
+  kind: ValidatingAdmissionPolicy
+  metadata:
+    name: fedbiot-operator.fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  spec:
+    failurePolicy: Fail
+    matchConstraints:
+      resourceRules:
+        - apiGroups:
+            - ""
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+          resources:
+            - configmaps
+            - secrets
+            - services
+            - persistentvolumeclaims
+        - apiGroups:
+            - networking.k8s.io
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+          resources:
+            - networkpolicies
+        - apiGroups:
+            - batch
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+          resources:
+            - jobs
+        - apiGroups:
+            - ""
+          apiVersions:
+            - "*"
+          operations:
+            - DELETE
+          resources:
+            - pods
+    matchConditions:
+      - name: asked-by-the-operator
+        expression: request.userInfo.username == 'system:serviceaccount:fedbiot-system:fedbiot-operator'
+    variables:
+      - name: subject
+        expression: "request.operation == 'DELETE' ? oldObject : object"
+      - name: job
+        expression: "has(variables.subject.metadata.labels) && 'fedbiot.io/job' in variables.subject.metadata.labels ? variables.subject.metadata.labels['fedbiot.io/job'] : ''"
+      - name: makesPods
+        expression: request.resource.resource == 'jobs' && (request.operation == 'CREATE' || object.spec.template != oldObject.spec.template)
+      - name: pod
+        expression: object.spec.template.spec
+      - name: containers
+        expression: "variables.pod.containers + (has(variables.pod.initContainers) ? variables.pod.initContainers : [])"
+    validations:
+      - message: the operator writes, and deletes pods with, its own labels alone
+        expression: variables.job != '' && 'app.kubernetes.io/managed-by' in variables.subject.metadata.labels && variables.subject.metadata.labels['app.kubernetes.io/managed-by'] == 'fedbiot-operator'
+      - message: the operator writes objects of FedBiOTJobs alone, which they name as their controller
+        expression: request.operation == 'DELETE' || [object, oldObject].filter(each, each != null).all(each, has(each.metadata.ownerReferences) && each.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind == 'FedBiOTJob' && owner.apiVersion.startsWith('fedbiot.io/') && owner.name == variables.job))
+      - message: the operator writes objects of certain names alone
+        expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'] }[request.resource.resource]"
+      - message: the operator's Secrets are of type Opaque
+        expression: request.resource.resource != 'secrets' || object.type == 'Opaque'
+      - message: the operator's Services are reached within the cluster alone
+        expression: request.resource.resource != 'services' || (object.spec.type == 'ClusterIP' && !has(object.spec.externalIPs))
+      - message: the operator's pods have the account default and no token of it
+        expression: "!variables.makesPods || ( (!has(variables.pod.serviceAccountName) || variables.pod.serviceAccountName in ['', 'default']) && (!has(variables.pod.serviceAccount) || variables.pod.serviceAccount in ['', 'default']) && has(variables.pod.automountServiceAccountToken) && !variables.pod.automountServiceAccountToken)"
+      - message: the operator's pods mount what the restricted standard allows, and no tokens; admissionPolicy.hostPaths of the chart lets them mount folders of the node
+        expression: "!variables.makesPods || !has(variables.pod.volumes) || variables.pod.volumes.all(volume, has(volume.configMap) || has(volume.csi) || has(volume.downwardAPI) || has(volume.emptyDir) || has(volume.ephemeral) || has(volume.image) || has(volume.persistentVolumeClaim) || has(volume.secret))"
+      - message: the operator's pods have no part in the node's namespaces, and are not root
+        expression: "!variables.makesPods || ( (!has(variables.pod.hostNetwork) || !variables.pod.hostNetwork) && (!has(variables.pod.hostPID) || !variables.pod.hostPID) && (!has(variables.pod.hostIPC) || !variables.pod.hostIPC) && has(variables.pod.securityContext) && has(variables.pod.securityContext.runAsNonRoot) && variables.pod.securityContext.runAsNonRoot && [variables.pod.securityContext].all(context, has(context.runAsUser) && context.runAsUser > 0 && has(context.runAsGroup) && context.runAsGroup > 0 && (!has(context.fsGroup) || context.fsGroup > 0) && (!has(context.supplementalGroups) || context.supplementalGroups.all(group, group > 0)) && (!has(context.sysctls) || size(context.sysctls) == 0) && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && has(context.seccompProfile) && context.seccompProfile.type == 'RuntimeDefault'))"
+      - message: the operator's containers have no privileges
+        expression: "!variables.makesPods || variables.containers.all(container, has(container.securityContext) && (!has(container.ports) || container.ports.all(port, !has(port.hostPort) || port.hostPort == 0)) && [container.securityContext].all(context, has(context.allowPrivilegeEscalation) && !context.allowPrivilegeEscalation && (!has(context.privileged) || !context.privileged) && has(context.runAsNonRoot) && context.runAsNonRoot && !has(context.runAsUser) && !has(context.runAsGroup) && has(context.capabilities) && has(context.capabilities.drop) && 'ALL' in context.capabilities.drop && !has(context.capabilities.add) && (!has(context.procMount) || context.procMount == 'Default') && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && (!has(context.seccompProfile) || context.seccompProfile.type == 'RuntimeDefault')))"
+      - message: the operator's pods have no annotation that takes AppArmor from them
+        expression: "!variables.makesPods || !has(object.spec.template.metadata.annotations) || object.spec.template.metadata.annotations.all(key, !key.startsWith('container.apparmor.security.beta.kubernetes.io/'))"
+- apiVersion: admissionregistration.k8s.io/v1
+  kind: ValidatingAdmissionPolicyBinding
+  metadata:
+    name: fedbiot-operator.fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  spec:
+    policyName: fedbiot-operator.fedbiot-system
+    validationActions:
+      - Deny
 - apiVersion: v1
   kind: ServiceAccount
   metadata:
@@ -4105,10 +4554,16 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
             image: docker.io/library/redis:7.4-bookworm
             imagePullPolicy: IfNotPresent
             command:
+              - sh
+              - -ec
+              - |
+                umask 077
+                hash=$(printf %s "$REDISCLI_AUTH" | sha256sum)
+                { echo "user default on #\${hash%% *} ~* &* +@all"; if [ -f users.acl ]; then grep -v '^user default ' users.acl || true; fi; } > users.new
+                mv users.new users.acl
+                exec redis-server --aclfile /data/users.acl "$@"
               - redis-server
             args:
-              - --requirepass
-              - $(REDISCLI_AUTH)
               - --appendonly
               - yes
               - --save
@@ -4125,6 +4580,7 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
                   secretKeyRef:
                     name: fedbiot-redis
                     key: password
+            workingDir: /data
             ports:
               - name: redis
                 containerPort: 6379
@@ -4213,6 +4669,111 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       - port: metrics
         path: /metrics
         honorLabels: true
+- apiVersion: admissionregistration.k8s.io/v1
+  kind: ValidatingAdmissionPolicy
+  metadata:
+    name: fedbiot-operator.fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  spec:
+    failurePolicy: Fail
+    matchConstraints:
+      resourceRules:
+        - apiGroups:
+            - ""
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+          resources:
+            - configmaps
+            - secrets
+            - services
+            - persistentvolumeclaims
+        - apiGroups:
+            - networking.k8s.io
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+          resources:
+            - networkpolicies
+        - apiGroups:
+            - batch
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+          resources:
+            - jobs
+        - apiGroups:
+            - ""
+          apiVersions:
+            - "*"
+          operations:
+            - DELETE
+          resources:
+            - pods
+    matchConditions:
+      - name: asked-by-the-operator
+        expression: request.userInfo.username == 'system:serviceaccount:fedbiot-system:fedbiot-operator'
+    variables:
+      - name: subject
+        expression: "request.operation == 'DELETE' ? oldObject : object"
+      - name: job
+        expression: "has(variables.subject.metadata.labels) && 'fedbiot.io/job' in variables.subject.metadata.labels ? variables.subject.metadata.labels['fedbiot.io/job'] : ''"
+      - name: makesPods
+        expression: request.resource.resource == 'jobs' && (request.operation == 'CREATE' || object.spec.template != oldObject.spec.template)
+      - name: pod
+        expression: object.spec.template.spec
+      - name: containers
+        expression: "variables.pod.containers + (has(variables.pod.initContainers) ? variables.pod.initContainers : [])"
+    validations:
+      - message: the operator writes, and deletes pods with, its own labels alone
+        expression: variables.job != '' && 'app.kubernetes.io/managed-by' in variables.subject.metadata.labels && variables.subject.metadata.labels['app.kubernetes.io/managed-by'] == 'fedbiot-operator'
+      - message: the operator writes objects of FedBiOTJobs alone, which they name as their controller
+        expression: request.operation == 'DELETE' || [object, oldObject].filter(each, each != null).all(each, has(each.metadata.ownerReferences) && each.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind == 'FedBiOTJob' && owner.apiVersion.startsWith('fedbiot.io/') && owner.name == variables.job))
+      - message: the operator writes objects of certain names alone
+        expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'] }[request.resource.resource]"
+      - message: the operator's Secrets are of type Opaque
+        expression: request.resource.resource != 'secrets' || object.type == 'Opaque'
+      - message: the operator's Services are reached within the cluster alone
+        expression: request.resource.resource != 'services' || (object.spec.type == 'ClusterIP' && !has(object.spec.externalIPs))
+      - message: the operator's pods have the account default and no token of it
+        expression: "!variables.makesPods || ( (!has(variables.pod.serviceAccountName) || variables.pod.serviceAccountName in ['', 'default']) && (!has(variables.pod.serviceAccount) || variables.pod.serviceAccount in ['', 'default']) && has(variables.pod.automountServiceAccountToken) && !variables.pod.automountServiceAccountToken)"
+      - message: the operator's pods mount what the restricted standard allows, and no tokens; admissionPolicy.hostPaths of the chart lets them mount folders of the node
+        expression: "!variables.makesPods || !has(variables.pod.volumes) || variables.pod.volumes.all(volume, has(volume.configMap) || has(volume.csi) || has(volume.downwardAPI) || has(volume.emptyDir) || has(volume.ephemeral) || has(volume.image) || has(volume.persistentVolumeClaim) || has(volume.secret))"
+      - message: the operator's pods have no part in the node's namespaces, and are not root
+        expression: "!variables.makesPods || ( (!has(variables.pod.hostNetwork) || !variables.pod.hostNetwork) && (!has(variables.pod.hostPID) || !variables.pod.hostPID) && (!has(variables.pod.hostIPC) || !variables.pod.hostIPC) && has(variables.pod.securityContext) && has(variables.pod.securityContext.runAsNonRoot) && variables.pod.securityContext.runAsNonRoot && [variables.pod.securityContext].all(context, has(context.runAsUser) && context.runAsUser > 0 && has(context.runAsGroup) && context.runAsGroup > 0 && (!has(context.fsGroup) || context.fsGroup > 0) && (!has(context.supplementalGroups) || context.supplementalGroups.all(group, group > 0)) && (!has(context.sysctls) || size(context.sysctls) == 0) && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && has(context.seccompProfile) && context.seccompProfile.type == 'RuntimeDefault'))"
+      - message: the operator's containers have no privileges
+        expression: "!variables.makesPods || variables.containers.all(container, has(container.securityContext) && (!has(container.ports) || container.ports.all(port, !has(port.hostPort) || port.hostPort == 0)) && [container.securityContext].all(context, has(context.allowPrivilegeEscalation) && !context.allowPrivilegeEscalation && (!has(context.privileged) || !context.privileged) && has(context.runAsNonRoot) && context.runAsNonRoot && !has(context.runAsUser) && !has(context.runAsGroup) && has(context.capabilities) && has(context.capabilities.drop) && 'ALL' in context.capabilities.drop && !has(context.capabilities.add) && (!has(context.procMount) || context.procMount == 'Default') && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && (!has(context.seccompProfile) || context.seccompProfile.type == 'RuntimeDefault')))"
+      - message: the operator's pods have no annotation that takes AppArmor from them
+        expression: "!variables.makesPods || !has(object.spec.template.metadata.annotations) || object.spec.template.metadata.annotations.all(key, !key.startsWith('container.apparmor.security.beta.kubernetes.io/'))"
+- apiVersion: admissionregistration.k8s.io/v1
+  kind: ValidatingAdmissionPolicyBinding
+  metadata:
+    name: fedbiot-operator.fedbiot-system
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  spec:
+    policyName: fedbiot-operator.fedbiot-system
+    validationActions:
+      - Deny
 - apiVersion: v1
   kind: ServiceAccount
   metadata:

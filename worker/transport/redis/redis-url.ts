@@ -34,6 +34,12 @@ export function readRedisUrl(text: string): RedisEndpoint {
   return { isTls: scheme.toLowerCase() === 'rediss', ...readUser(rest.slice(0, Math.max(at, 0))), ...readPlace(rest.slice(at + 1)) };
 }
 
+/** The URL that `readRedisUrl` reads so. */
+export function writeRedisUrl({ host, port, isTls, username = '', password, database }: RedisEndpoint): string {
+  const user = password === undefined ? '' : `${encodeURIComponent(username)}:${encodeURIComponent(password)}@`;
+  return `${isTls ? 'rediss' : 'redis'}://${user}${isIPv6(host) ? `[${host}]` : host}:${port}${database === 0 ? '' : `/${database}`}`;
+}
+
 /** All that may be a password in a text that should be the URL of a Redis, whether it is one or not. */
 export function passwordsIn(text: string): string[] {
   const [, password = ''] = /^[^:]*:(?:\/\/[^:]*:)?(.*)@/s.exec(text) ?? [];

@@ -1,0 +1,86 @@
+import { readRedisUrl, writeRedisUrl } from '../../worker/transport/redis/redis-url.ts';
+import type { JobObject, Observed, ObservedSecret, RedisUsersStanding, RolePasswords } from '../reconcile/ports.ts';
+import { derivedSecret } from './derived-secret.ts';
+import type { Role } from './labels.ts';
+import { CREDENTIAL } from './names.ts';
+import type { OperatorRedis, PlanSettings } from './settings.ts';
+
+/**
+ * How a job's pods reach Redis: the job brings it, or must; or it is the operator's, with a user for each role, or with the operator's own
+ * credentials; or, while no user can be made, with what the job's Secret has already.
+ */
+export type RedisAccess =
+  | { readonly kind: 'brought' | 'kept' }
+  /** `grant`: users to make; null: they were made, and Redis takes none now. */
+  | { readonly kind: 'users'; readonly grant: RolePasswords | null; readonly urls: Readonly<Record<Role, string>> }
+  | { readonly kind: 'shared'; readonly url: string }
+  /** The job must wait. */
+  | { readonly kind: 'none'; readonly why: Exclude<RedisUsersStanding, { kind: 'ready' }> };
+
+/** The user of a job's role in the operator's Redis. */
+export const redisUser = (uid: string, role: Role): string => `fedbiot-${uid}-${role}`;
+
+export function redisAccess(job: JobObject, observed: Observed, settings: PlanSettings, standing: RedisUsersStanding): RedisAccess {
+  if (job.spec.redis !== undefined || settings.redis === null) return { kind: 'brought' };
+  const users = usersOf(job, observed.credentials, settings.redis, settings.secretKey);
+  if (standing.kind === 'ready') return users;
+  if (standing.kind === 'refused' && settings.allowSharedRedisCredentials) return { kind: 'shared', url: settings.redis.url };
+  if (isEquipped(observed)) return { kind: 'kept' };
+  // Its Secret is gone, and its pods run.
+  if (hasBegun(observed)) return { ...users, grant: null };
+  return { kind: 'none', why: standing };
+}
+
+function usersOf({ metadata: { uid } }: JobObject, secret: ObservedSecret | null, redis: OperatorRedis, secretKey: string) {
+  const passwordOf = (role: Role) => keptPassword(secret, uid, role) ?? derivedSecret(secretKey, uid, CREDENTIAL.redisUrl[role]);
+  const passwords = { server: passwordOf('server'), client: passwordOf('client') };
+  const endpoint = readRedisUrl(redis.url);
+  const urlOf = (role: Role) => writeRedisUrl({ ...endpoint, username: redisUser(uid, role), password: passwords[role] });
+  return { kind: 'users', grant: passwords, urls: { server: urlOf('server'), client: urlOf('client') } } as const;
+}
+
+/** As a derived secret is: 256 bits. What somebody wrote in its place is not taken. */
+const PASSWORD = /^[\w-]{43}$/;
+
+/** The password that pods have already, whatever the operator's key has become since. */
+function keptPassword(secret: ObservedSecret | null, uid: string, role: Role): string | null {
+  const encoded = secret?.data?.[CREDENTIAL.redisUrl[role]];
+  if (encoded === undefined) return null;
+  try {
+    const { username, password = '' } = readRedisUrl(Buffer.from(encoded, 'base64').toString('utf8'));
+    return username === redisUser(uid, role) && PASSWORD.test(password) ? password : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether the job's Secret has what its pods ask for. */
+function isEquipped(observed: Observed): boolean {
+  const has = (key: string) => (observed.credentials?.data?.[key] ?? '') !== '';
+  return (has(CREDENTIAL.redisUrl.server) && has(CREDENTIAL.redisUrl.client)) || (has(CREDENTIAL.oneRedisUrl) && hasBegun(observed));
+}
+
+const hasBegun = ({ serverJob, clientsJob }: Observed): boolean => serverJob !== null && clientsJob !== null;
+
+/** What the Secret of a job says of it. A job that began under an operator that made no users has pods of both roles that read one URL. */
+export function redisCredentials(access: RedisAccess, secret: ObservedSecret | null): Readonly<Record<string, string>> {
+  const known = secret?.data ?? {};
+  const both = (server: string, client: string) => ({
+    [CREDENTIAL.redisUrl.server]: base64(server),
+    [CREDENTIAL.redisUrl.client]: base64(client),
+    ...(known[CREDENTIAL.oneRedisUrl] === undefined ? {} : { [CREDENTIAL.oneRedisUrl]: base64(server) }),
+  });
+  switch (access.kind) {
+    case 'users':
+      return both(access.urls.server, access.urls.client);
+    case 'shared':
+      return both(access.url, access.url);
+    case 'kept':
+      return Object.fromEntries([CREDENTIAL.redisUrl.server, CREDENTIAL.redisUrl.client, CREDENTIAL.oneRedisUrl].flatMap((key) => (known[key] === undefined ? [] : [[key, known[key]]])));
+    case 'brought':
+    case 'none':
+      return {};
+  }
+}
+
+const base64 = (text: string): string => Buffer.from(text, 'utf8').toString('base64');

@@ -1,15 +1,19 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import Fastify from 'fastify';
 import type { FastifyError, FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import { boundedServer, USUAL_LIMITS } from '../../worker/http/bounded-server.ts';
+import type { ConnectionLimits } from '../../worker/http/bounded-server.ts';
 import type { Access } from './access.ts';
 import { admitBy } from './admit.ts';
 import { PROBLEM_TYPE, PROBLEMS, Problem, problemBody } from './problems.ts';
 import type { ProblemKind } from './problems.ts';
 import { jobRoutes } from './routes.ts';
 import type { JobReader } from './routes.ts';
+
+/** Callers of the read API may come through one proxy. */
+const LIMITS: ConnectionLimits = { ...USUAL_LIMITS, perPeer: 256, total: 1024 };
 
 export interface HttpSettings {
   readonly reader: JobReader;
@@ -25,7 +29,7 @@ export interface HttpSettings {
 
 /** Probes, metrics and the read API; not yet listening. Every replica serves them. */
 export async function httpServer({ reader, access, metricsAuth, registry, log, version, notReady }: HttpSettings): Promise<FastifyInstance> {
-  const app = Fastify({ routerOptions: { maxParamLength: 63 }, bodyLimit: 1024, requestTimeout: 10_000 });
+  const app = boundedServer(LIMITS, { routerOptions: { maxParamLength: 63 } });
 
   app.setErrorHandler<FastifyError | Problem>((error, request, reply) => {
     const kind = kindOf(error);

@@ -20,22 +20,22 @@ export function workerJob(job: JobObject, role: Role, name: string, settings: Pl
       backoffLimit: job.spec.backoffLimit,
       // A pod that is on its way out may still hold its volume, its GPU or its tasks.
       podReplacementPolicy: 'Failed',
-      podFailurePolicy: { rules: FAILURE_RULES },
+      podFailurePolicy: { rules: failureRules(role) },
       ...scale,
       template: podTemplate(job, role, settings),
     },
   };
 }
 
-const onExit = (action: string, code: number) => ({
+const onExit = (action: string, values: readonly number[]) => ({
   action,
-  onExitCodes: { containerName: WORKER, operator: 'In', values: [code] },
+  onExitCodes: { containerName: WORKER, operator: 'In', values },
 });
 
-const FAILURE_RULES = [
+const failureRules = (role: Role) => [
   // What only the user can change does not get better by trying again, not even on another node.
-  onExit('FailJob', EXIT.invalid),
+  onExit('FailJob', [EXIT.invalid]),
   // Eviction, preemption, the loss of a node: not the job's fault.
   { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
-  onExit('Ignore', EXIT.interrupted),
+  onExit('Ignore', role === 'client' ? [EXIT.unavailable, EXIT.interrupted] : [EXIT.interrupted]),
 ];

@@ -65,6 +65,20 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
       t.match((await failed(namespace, 'tiny')).failed, { reason: 'InternalError', message: /a defect again \(tried again as often as spec\.backoffLimit allows\)/ });
     });
 
+    t.test('a Redis that is away for all pods counts as often as the server tells of it, not once for each client pod', { buffered: true }, async (t) => {
+      const namespace = await lab.namespace('redis');
+      await lab.createJob(namespace, 'tiny', { backoffLimit: 1, client: { pods: 8 } });
+      await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
+      const message = says('RedisUnusable', 'Redis at redis:6379 is a replica, which takes no writes');
+      for (let i = 0; i < 8; i++) await lab.play(namespace, 'tiny', 'client', { kind: 'ends', exitCode: 69, message });
+      await lab.play(namespace, 'tiny', 'client', { kind: 'runs' });
+      t.equal((await lab.jobIn('Running', namespace, 'tiny')).status?.phase, 'Running', 'eight have ended, and a ninth goes on');
+
+      await lab.createJob(namespace, 'never', { backoffLimit: 0 });
+      await lab.play(namespace, 'never', 'server', { kind: 'ends', exitCode: 69, message });
+      t.match((await failed(namespace, 'never')).failed, { reason: 'RedisUnusable', message: /The server pod failed: Redis at .* \(tried again as often as spec\.backoffLimit allows\)/ });
+    });
+
     t.test('a disruption does not count', { buffered: true }, async (t) => {
       const namespace = await lab.namespace('disruption');
       await lab.createJob(namespace, 'tiny', { backoffLimit: 0 });

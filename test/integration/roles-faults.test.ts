@@ -86,7 +86,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
       endsWith(
         t,
         await job.start('client', { variables: { FEDBIOT_REDIS_URL: `redis://:${PASSWORD}@127.0.0.1:1` }, context: { redisPatienceMs: 500 } }),
-        1,
+        69,
         'RedisUnusable',
         /cannot be reached.*ECONNREFUSED/,
       ),

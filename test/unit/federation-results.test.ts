@@ -5,10 +5,10 @@ import type { RunEvent } from '../../worker/events.ts';
 import { coordinate } from '../../worker/federation/coordinator.ts';
 import { runClientWorker } from '../../worker/federation/client-worker.ts';
 import { Diverged } from '../../worker/federation/diverged.ts';
-import { encodeFailure, encodeUpdate, verifyArrival } from '../../worker/federation/result.ts';
+import { encodeFailure, encodeUpdate, maxHeaderBytes, verifyArrival } from '../../worker/federation/result.ts';
 import { openRound, sealRound } from '../../worker/federation/lora-package.ts';
 import { layoutOf } from '../../worker/model/tensor-layout.ts';
-import type { ClientTransport, Submission, Task } from '../../worker/transport/contract.ts';
+import type { ClientTransport, ServerTransport, Submission, Task } from '../../worker/transport/contract.ts';
 import { MemoryTransport } from '../../worker/transport/memory.ts';
 import { maxSealedBytes, seal, sha256 } from '../../worker/transport/package.ts';
 import { Refused } from '../../worker/transport/refusal.ts';
@@ -18,7 +18,7 @@ import { digest, inRunDirectory, runQuadratic } from '../support/quadratic-run.t
 const layout = layouts.adapter;
 const { adapter } = initialLora();
 const task: Task = { job: 'quadratic', round: 3, attempt: 2, client: 1, sha256: 'f'.repeat(64), bytes: 100 };
-const expected = { job: 'quadratic', round: 3, attempt: 2, from: task.sha256, training: [0, 1, 2], reported: [2], samples: 17, layout };
+const expected = { job: 'quadratic', round: 3, attempt: 2, from: task.sha256, training: [0, 1, 2], reported: [2], steps: 2, samples: 17, layout };
 const steps = [
   { loss: 1.5, tokens: 8, ms: 2 },
   { loss: 0.1, tokens: 7, ms: 1 },
@@ -73,7 +73,13 @@ t.test('every reason to refuse a result', async (t) => {
     ['wrong-digest', { ...submission, payload: new Uint8Array() }, 'without its payload'],
     ['wrong-shape', withPayload(seal(other, adapter).bytes), 'with other tensors'],
     ['not-finite', withPayload(seal(layout, adapter.with(3, NaN)).bytes), 'with a weight that is NaN'],
-    ['not-finite', withHeader({ steps: [{ loss: NaN, tokens: 8, ms: 1 }] }), 'with a loss that is NaN'],
+    ['not-finite', withHeader({ steps: [steps[0], { loss: NaN, tokens: 8, ms: 1 }] }), 'with a loss that is NaN'],
+    ['not-finite', withHeader({ steps: [steps[0], { loss: 1e308, tokens: 8, ms: 1 }] }), 'with a loss whose sum is not finite'],
+    ['accepted', withHeader({ steps: [steps[0], { loss: 3.4e38, tokens: 8, ms: 1 }] }), 'with a loss that is the largest there can be'],
+    ['malformed', withHeader({ steps: [steps[0], { loss: 1, tokens: 8, ms: 1e300 }] }), 'with a step of endless time'],
+    ['malformed', withHeader({ steps: [steps[0], { loss: 1, tokens: 2 ** 53 - 1, ms: 1 }] }), 'with more tokens in a step than there are'],
+    ['malformed', withHeader({ steps: steps.slice(1) }), 'of fewer steps than were asked for'],
+    ['malformed', withHeader({ steps: [...steps, ...steps] }), 'of more steps than were asked for'],
     ['malformed', withPayload(Uint8Array.of(1, 2, 3)), 'that is no safetensors file'],
     ['malformed', { ...submission, header: '' }, 'without a header'],
     ['malformed', { ...submission, header: '[]' }, 'with another header'],
@@ -91,7 +97,7 @@ t.test('every reason to refuse a result', async (t) => {
     ['malformed', withHeader({ use: { ...use, peakMemoryBytes: 2 ** 60 } }), 'that took more memory than there is'],
     ['malformed', withHeader({ client: 1.5 }), 'of half a client'],
     ['too-large', withPayload(new Uint8Array(maxSealedBytes(layout) + 1)), 'of many bytes'],
-    ['too-large', { ...submission, header: ' '.repeat((16 << 20) + 1) }, 'with an endless header'],
+    ['too-large', { ...submission, header: ' '.repeat(maxHeaderBytes(expected.steps) + 1) }, 'with an endless header'],
   ];
   for (const [reason, submission, what] of cases) t.equal(await reasonOf(submission), reason, `a result ${what}: ${reason}`);
 });
@@ -99,6 +105,19 @@ t.test('every reason to refuse a result', async (t) => {
 t.test('a payload that is too large is not even read', async (t) => {
   const arrival = { header: submission.header, bytes: 2 ** 40, read: () => Promise.reject(new Error('it was read')) };
   await t.rejects(verifyArrival(arrival, expected), new Refused('too-large', `it has ${2 ** 40} bytes, at most ${maxSealedBytes(layout)} are allowed`));
+});
+
+t.test('a payload of another size than its header announces is not read either', async (t) => {
+  const arrival = { header: submission.header, bytes: submission.payload.byteLength - 1, read: () => Promise.reject(new Error('it was read')) };
+  await t.rejects(verifyArrival(arrival, expected), { name: 'Refused', reason: 'wrong-digest', message: /were announced/ });
+});
+
+t.test('the header of a true result fits, however long its numbers are', async (t) => {
+  const many = Array.from({ length: 10_000 }, () => ({ loss: -1.2345678901234567e-105, tokens: 1e12, ms: 123456789.12345678 }));
+  const { header } = encodeUpdate(layout, { ...task, job: 'j'.repeat(253) }, { ...update, samples: 2 ** 53 - 1 }, many);
+  t.ok(header.length <= maxHeaderBytes(many.length), `${header.length} of ${maxHeaderBytes(many.length)}`);
+  const failure = encodeFailure(task, new UserError('€\n'.repeat(100_000), { hint: '"'.repeat(100_000) }));
+  t.ok(Buffer.byteLength(failure.header) <= maxHeaderBytes(1), `${Buffer.byteLength(failure.header)}`);
 });
 
 t.test('a failure is believed from a client of the round only', async (t) => {
@@ -199,4 +218,66 @@ t.test('a client whose only result is refused does not keep the round waiting', 
   const [report] = events.filter((event) => event.event === 'round');
   t.strictSame(report?.clients, { selected: [0, 1, 2], reported: [0, 2], dropped: [], refused: [1] });
   t.strictSame(outcome.refusals, { 'wrong-digest': 1 });
+});
+
+t.test('a package is published once a round, and by a server that goes on from within one, again', async (t) => {
+  const root = join(t.testdir(), 'run');
+  const job = settings({ rounds: 3, clients: 3 });
+  const published: string[] = [];
+  /** Stops in the middle of round 2, once. */
+  const part = (stop: AbortController, onEvent: (event: RunEvent) => void = () => {}) =>
+    inRunDirectory(root, job, { signal: stop.signal, onEvent }, async (parts) => {
+      const transport = new MemoryTransport();
+      const counting: ServerTransport = {
+        publish: (round, sealed) => {
+          published.push(`${round.round}-${round.attempt}`);
+          return transport.publish(round, sealed);
+        },
+        dispatch: (task) => transport.dispatch(task),
+        receive: (signal) => transport.receive(signal),
+        unlink: (round) => transport.unlink(round),
+        close: () => transport.close(),
+      };
+      const worker = runClientWorker({ transport: transport.connect(), trainer: localTrainer({ steps: 5 }), layouts, onStep: () => {}, signal: parts.signal });
+      try {
+        return await coordinate({ ...parts, transport: counting, sharesProcesses: true });
+      } finally {
+        await transport.close();
+        await worker;
+      }
+    });
+  const stop = new AbortController();
+  const first = await part(stop, (event) => {
+    if (event.event === 'client' && event.round === 2) stop.abort();
+  });
+  t.equal(first.outcome, 'interrupted');
+  const second = await part(new AbortController());
+  t.strictSame(published, ['1-1', '2-1', '2-1', '3-1']);
+  t.equal(digest(second), digest(await runQuadratic(join(t.testdir(), 'whole'), job)));
+});
+
+t.test('refusals without end are counted, and told up to a number', async (t) => {
+  const root = join(t.testdir(), 'run');
+  const events: RunEvent[] = [];
+  const outcome = await inRunDirectory(root, settings({ rounds: 1, clients: 1 }), { onEvent: (event) => events.push(event) }, async (parts) => {
+    const transport = new MemoryTransport();
+    const client = transport.connect();
+    const flooding: ClientTransport = {
+      ...client,
+      submit: async (delivery, submission) => {
+        for (let i = 0; i < 1500; i++) await client.submit(delivery, { header: '{', payload: new Uint8Array() });
+        await client.submit(delivery, submission);
+      },
+    };
+    const worker = runClientWorker({ transport: flooding, trainer: localTrainer({ steps: 5 }), layouts, onStep: () => {}, signal: parts.signal });
+    try {
+      return await coordinate({ ...parts, transport, sharesProcesses: true });
+    } finally {
+      await transport.close();
+      await worker;
+    }
+  });
+  t.strictSame(outcome.refusals, { malformed: 1500 });
+  t.equal(events.filter((event) => event.event === 'client' && event.outcome === 'refused').length, 1000);
+  t.equal(events.filter((event) => event.event === 'warning' && /no more are told/.test(event.message)).length, 1);
 });

@@ -130,7 +130,7 @@ t.test('whoever reports first, the mean is taken in client order', async (t) => 
       },
     };
     const arrived: number[] = [];
-    const { lora } = await run(t.testdir(), settings({ rounds: 1, clients: 3 }), {
+    const { lora } = await run(t.testdir(), settings({ rounds: 1, clients: 3, local: { steps: 1 } }), {
       trainers: [trainer, trainer, trainer],
       onEvent: (event) => {
         if (event.event !== 'client' || event.outcome === 'refused') return;
@@ -149,7 +149,7 @@ t.test('whoever reports first, the mean is taken in client order', async (t) => 
 t.test('a client that dropped out never trains', async (t) => {
   const trained: string[] = [];
   const trainer = localTrainer({ steps: 2 });
-  const job = settings({ rounds: 6, clients: 5, dropoutRate: 0.4 });
+  const job = settings({ rounds: 6, clients: 5, dropoutRate: 0.4, local: { steps: 2 } });
   const { reports, events } = await run(t.testdir(), job, {
     trainers: [{ train: (input) => (trained.push(`${input.round}/${input.client}`), trainer.train(input)) }],
   });

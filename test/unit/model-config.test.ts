@@ -61,6 +61,19 @@ t.test('published configs', async (t) => {
   });
 });
 
+t.test('configs as they are published are read, with every field that they have', async (t) => {
+  const published: { of: string; config: { num_hidden_layers: number } }[] = JSON.parse(
+    readFileSync(new URL('../fixtures/published-configs.json', import.meta.url), 'utf8'),
+  );
+  for (const { of, config } of published) t.equal(parseDecoderConfig(config, of).layers, config.num_hidden_layers, of);
+});
+
+t.test('what switches nothing on is passed over; of two forms of rotary scaling the older counts, as in transformers', async (t) => {
+  t.same(parseDecoderConfig({ ...LLAMA2, magic: null, more: false, other: {}, lists: [], text: '' }, 'c'), llama2);
+  const both = { ...LLAMA2, rope_parameters: { rope_type: 'default', rope_theta: 5 }, rope_scaling: { type: 'linear', factor: 2 } };
+  t.same(parseDecoderConfig(both, 'c').rope, { theta: 10_000, scaling: { kind: 'linear', factor: 2 } });
+});
+
 t.test('the old form of a config says the same as the new', async (t) => {
   const config = parseDecoderConfig(family('llama3/config.json'), 'new');
   t.same(parseDecoderConfig(family('llama3/config-old.json'), 'old'), config);
@@ -111,21 +124,43 @@ t.test('what is not supported, or not a config, is refused by name', async (t) =
     [{ ...LLAMA2, rope_scaling: { rope_type: 'yarn', factor: 4 } }, /rotary scaling "yarn"/],
     [{ ...LLAMA2, rope_scaling: { type: 'dynamic', factor: 4 } }, /rotary scaling "dynamic"/],
     [{ ...LLAMA2, rope_scaling: { type: 'linear' } }, /rope_scaling: factor is missing/],
-    [{ ...LLAMA2, rope_scaling: { type: 'linear', factor: 0 } }, /factor must be a positive number, not 0/],
+    [{ ...LLAMA2, rope_scaling: { type: 'linear', factor: 0 } }, /factor must be a number from 1 to 100000, not 0/],
     [{ ...LLAMA2, rope_scaling: 3 }, /rope_scaling is not an object/],
     [{ ...LLAMA2, rope_scaling: { ...LLAMA3_ROPE, high_freq_factor: 1 } }, /high_freq_factor 1 must be greater/],
-    [{ ...LLAMA2, rope_parameters: { full_attention: { rope_type: 'default' } } }, /by layer type \(full_attention\)/],
+    [{ ...LLAMA2, rope_parameters: { full_attention: { rope_type: 'default' } } }, /by layer type \(\["full_attention"\]\)/],
     [{ ...LLAMA2, partial_rotary_factor: 0.5 }, /partial_rotary_factor 0\.5/],
     [{ ...QWEN2, use_sliding_window: true, max_window_layers: 12 }, /sliding window on 12 of 24 layers/],
     [{ ...LLAMA2, torch_dtype: 'float8_e4m3fn' }, /dtype "float8_e4m3fn"/],
     [{ ...LLAMA2, num_hidden_layers: undefined }, /num_hidden_layers is missing/],
-    [{ ...LLAMA2, num_hidden_layers: '32' }, /num_hidden_layers must be a positive integer, not "32"/],
-    [{ ...LLAMA2, hidden_size: -1 }, /hidden_size must be a positive integer, not -1/],
+    [{ ...LLAMA2, num_hidden_layers: '32' }, /num_hidden_layers must be a positive integer, at most 4096, not "32"/],
+    [{ ...LLAMA2, hidden_size: -1 }, /hidden_size must be a positive integer, at most 262144, not -1/],
     [{ ...LLAMA2, vocab_size: 1.5 }, /vocab_size must be a positive integer/],
-    [{ ...LLAMA2, rms_norm_eps: 0 }, /rms_norm_eps must be a positive number/],
+    [{ ...LLAMA2, rms_norm_eps: 0 }, /rms_norm_eps must be a number from 1e-12 to 1/],
     [{ ...LLAMA2, tie_word_embeddings: 1 }, /tie_word_embeddings must be true or false/],
     [{ ...LLAMA2, num_key_value_heads: 5 }, /num_attention_heads 32 is not a multiple of num_key_value_heads 5/],
-    [{ ...LLAMA2, num_attention_heads: 3, num_key_value_heads: 3 }, /head_dim must be a positive integer, not 1365\.3/],
+    [{ ...LLAMA2, num_attention_heads: 3, num_key_value_heads: 3 }, /head_dim must be a positive integer, at most 8192, not 1365\.3/],
+    [{ ...LLAMA2, rope_theta: 1e-300 }, /rope_theta must be a number from 1 to 1000000000000000, not 1e-300/],
+    [{ ...LLAMA2, rope_theta: 1e300 }, /rope_theta must be a number from 1 to/],
+    [{ ...LLAMA2, rope_parameters: { rope_theta: 0.5 } }, /rope_parameters: rope_theta must be a number from 1 to/],
+    [{ ...LLAMA2, rms_norm_eps: 1e-300 }, /rms_norm_eps must be a number from/],
+    [{ ...LLAMA2, num_hidden_layers: 10_000_000 }, /num_hidden_layers must be a positive integer, at most 4096, not 10000000/],
+    [{ ...LLAMA2, vocab_size: 1e12 }, /vocab_size must be a positive integer, at most 4194304/],
+    [{ ...LLAMA2, hidden_size: 2 ** 40 }, /hidden_size must be/],
+    [{ ...LLAMA2, num_attention_heads: 2 ** 40 }, /num_attention_heads must be/],
+    [{ ...LLAMA2, intermediate_size: 2 ** 40 }, /intermediate_size must be/],
+    [{ ...LLAMA2, max_position_embeddings: 2 ** 40 }, /max_position_embeddings must be/],
+    [{ ...LLAMA2, head_dim: 2 ** 40 }, /head_dim must be/],
+    [{ ...MISTRAL, sliding_window: 2 ** 40 }, /sliding_window must be/],
+    [{ ...LLAMA2, embedding_multiplier: 12 }, /the field embedding_multiplier \(12\) is not known/],
+    [{ ...LLAMA2, per_layer_config: { 0: { head_dim: 64 } } }, /the field per_layer_config \(\{"0":\{"head_dim":64\}\}\) is not known/],
+    [{ ...LLAMA2, rope_interleaved: true }, /the field rope_interleaved \(true\) is not known/],
+    [{ ...LLAMA2, attention_dropout: 0.1 }, /attention_dropout 0\.1 is not supported/],
+    [{ ...LLAMA2, rope_scaling: { type: 'linear', factor: 2, attention_factor: 0.5 } }, /rope_scaling of the kind linear: the field attention_factor \(0\.5\) is not known/],
+    [{ ...LLAMA2, rope_parameters: { rope_type: 'default', mrope_section: [16, 24, 24] } }, /mrope_section/],
+    [{ ...LLAMA2, layer_types: ['full_attention'] }, /layer_types \["full_attention"\] is not supported/],
+    [{ ...LLAMA2, layer_types: Array(32).fill('sliding_attention') }, /there is no window to slide/],
+    [{ ...LLAMA2, layer_types: Array(32).fill('chunked_attention') }, /layer_types/],
+    [{ ...LLAMA2, __proto__: null, magic: 'x'.repeat(10_000) }, /the field magic \("x{119}…\) is not known/],
     [{ ...LLAMA2, head_dim: 7 }, /head_dim 7 is odd/],
   ];
   for (const [json, message] of refused) {

@@ -13,6 +13,7 @@ t.test('the operator loads nothing that computes: its image has no engine', asyn
       'worker/cluster/redis-keys.ts',
       'worker/cost.ts',
       'worker/errors.ts',
+      'worker/http/bounded-server.ts',
       'worker/metrics/cost-series.ts',
       'worker/metrics/job-series.ts',
       'worker/metrics/series.ts',
@@ -22,7 +23,7 @@ t.test('the operator loads nothing that computes: its image has no engine', asyn
       'worker/transport/redis/unusable.ts',
       'worker/transport/refusal.ts',
     ],
-    'of worker: names, shapes, what is told of a job in numbers, and how Redis is reached and left',
+    'of worker: names, shapes, what is told of a job in numbers, and how Redis is reached and left, what an HTTP server takes',
   );
   t.notOk(packages.some((name) => /onnx|huggingface|echarts|bullmq/.test(name)), packages.join(' '));
 });

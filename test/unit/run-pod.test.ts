@@ -60,7 +60,7 @@ t.test('every end has a reason, and an exit code that says whether to try again'
     [new QuorumNotReached('too few'), running, 2, 'QuorumNotReached', /too few/],
     [new Diverged('NaN'), running, 2, 'NotFinite', /NaN/],
     [new RedisUnusable('wrong password'), running, 2, 'RedisUnusable', /wrong password/],
-    [new RedisUnreachable('away'), running, 1, 'RedisUnusable', /away/],
+    [new RedisUnreachable('away'), running, 69, 'RedisUnusable', /away/],
     [new TypeError('a bug'), running, 1, 'InternalError', /a bug/],
     ['thrown', running, 1, 'InternalError', /thrown/],
     [new Fenced(1, '2'), running, 130, 'Interrupted', /taken over/],

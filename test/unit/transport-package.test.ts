@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { layoutOf } from '../../worker/model/tensor-layout.ts';
 import { encodeSafetensors, float32Tensor } from '../../worker/model/safetensors.ts';
-import { maxSealedBytes, open, seal, sha256 } from '../../worker/transport/package.ts';
+import { maxSealedBytes, open, seal, sealedBytes, sha256 } from '../../worker/transport/package.ts';
 import { Refused } from '../../worker/transport/refusal.ts';
 
 const layout = layoutOf([
@@ -71,4 +71,14 @@ t.test('no bytes at all make it throw anything but a refusal', async (t) => {
     { seed, numRuns: 500 },
   );
   t.pass(`seed ${seed}`);
+});
+
+t.test('the size of a package is known before it is made', async (t) => {
+  // In another order than that of the file, so that offsets have other lengths.
+  const slices = Array.from({ length: 40 }, (_, i) => ({ name: `layers.${(i * 7) % 40}.q_proj.lora_${i % 2 === 0 ? 'B' : 'A'}`, shape: [1 + ((i * 13) % 29), 3] }));
+  const layout = layoutOf(slices);
+  const metadata = { job: 'a job', round: '12' };
+  const { byteLength } = seal(layout, new Float32Array(layout.size), metadata).bytes;
+  t.equal(sealedBytes(layout, metadata), byteLength);
+  t.ok(maxSealedBytes(layout) > byteLength);
 });

@@ -1,9 +1,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import fastifyStatic from '@fastify/static';
-import Fastify from 'fastify';
 import type { AddressInfo } from 'node:net';
+import { boundedServer, USUAL_LIMITS } from '../http/bounded-server.ts';
+import type { ConnectionLimits } from '../http/bounded-server.ts';
 import { BUNDLE_FILES, MANIFEST_FILE } from './manifest.ts';
 import type { WrittenBundle } from './write.ts';
+
+/** All of a job's client pods may fetch at a time. */
+const LIMITS: ConnectionLimits = { ...USUAL_LIMITS, total: 2048 };
 
 export interface BundleServer {
   readonly port: number;
@@ -13,10 +17,10 @@ export interface BundleServer {
 /** Serves a bundle's files under /bundle/<id>/, in ranges where asked, to who knows the job's token. Nothing else can be reached. */
 export async function serveBundle(
   bundle: Pick<WrittenBundle, 'directory' | 'sha256'>,
-  { token, port, host = '::' }: { readonly token: string; readonly port: number; readonly host?: string },
+  { token, port, host = '::', limits = LIMITS }: { readonly token: string; readonly port: number; readonly host?: string; readonly limits?: ConnectionLimits },
 ): Promise<BundleServer> {
   const expected = digest(`Bearer ${token}`);
-  const server = Fastify({ logger: false, forceCloseConnections: true });
+  const server = boundedServer(limits);
   server.addHook('onRequest', async (request, reply) => {
     // Digests: equal in length, so that the comparison takes the same time whatever was sent.
     if (timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) return;

@@ -57,6 +57,11 @@ export const EXIT = {
   failed: 1,
   /** Something only the user can change: the job fails at once. */
   invalid: 2,
+  /**
+   * Redis does not answer, or takes nothing now. Counts of the server alone: whatever the cause, it is the same for every client pod, and
+   * must not count once for each.
+   */
+  unavailable: 69,
   /** Ended by SIGTERM after a checkpoint: does not count as a failure. */
   interrupted: 130,
 } as const;

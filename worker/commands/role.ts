@@ -23,7 +23,7 @@ Example:
 An adapter is the same to the bit only where all compute processes have as many threads: give server and clients the same CPU limit.
 
 Logs are lines of JSON on stdout; /metrics, /healthz and /readyz are on port 9464. Exit codes: 0 the job is over, 1 tried again, 2 only
-the user can change it, 130 ended by SIGTERM.`,
+the user can change it, 69 Redis is away or takes nothing, tried again, 130 ended by SIGTERM.`,
     )
     .action((flags: PodFlags) => roleCommand(role, flags));
 }

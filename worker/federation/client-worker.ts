@@ -5,7 +5,7 @@ import { SystemFailure, systemFailure } from '../system-failure.ts';
 import { Refused } from '../transport/refusal.ts';
 import type { LocalTrainer, LoraLayouts, LoraState } from './contracts.ts';
 import { requireFinite } from './diverged.ts';
-import { openRound } from './lora-package.ts';
+import { openRound, roundBytes } from './lora-package.ts';
 import { encodeFailure, encodeUpdate } from './result.ts';
 import type { LocalStep } from './result.ts';
 
@@ -50,8 +50,17 @@ async function answer(
   const { round, client } = task;
   const stop = AbortSignal.any([signal, withdrawn]);
   const steps: LocalStep[] = [];
+  let lora: LoraState;
   try {
-    const lora = await open(task);
+    lora = await open(task);
+  } catch (error) {
+    if (stop.aborted || error instanceof TransportClosed) return null;
+    // What keeps the transport from working is no failure of the client.
+    if (!(error instanceof Refused)) throw error;
+    // The round ended between the task and its package.
+    return error.reason === 'late' ? null : encodeFailure(task, error);
+  }
+  try {
     const update = await trainer.train({
       round,
       client,
@@ -65,9 +74,7 @@ async function answer(
     requireFinite(layouts.adapter, update.adapter, 'the local training');
     return encodeUpdate(layouts.adapter, task, update, steps);
   } catch (error) {
-    if (stop.aborted || error instanceof TransportClosed) return null;
-    // The round ended between the task and its package.
-    if (error instanceof Refused && error.reason === 'late') return null;
+    if (stop.aborted) return null;
     // Memory, a disk, a process that is gone: the misfortune of this worker, and no failure of the client. The task goes to another.
     const failure = systemFailure(error);
     if (failure instanceof SystemFailure) throw failure;
@@ -79,7 +86,11 @@ async function answer(
 function packageCache({ transport, layouts }: ClientWorkerOptions): (task: Task) => Promise<LoraState> {
   let last: { sha256: string; lora: LoraState } | null = null;
   return async (task) => {
-    if (last?.sha256 !== task.sha256) last = { sha256: task.sha256, lora: openRound(layouts, await transport.fetch(task), task) };
-    return last.lora;
+    if (last?.sha256 === task.sha256) return last.lora;
+    const expected = roundBytes(layouts, task);
+    if (task.bytes !== expected) throw new Refused('too-large', `the task names a package of ${task.bytes} bytes, a round’s has ${expected}`);
+    const lora = openRound(layouts, await transport.fetch(task), task);
+    last = { sha256: task.sha256, lora };
+    return lora;
   };
 }

@@ -14,6 +14,9 @@ import type { Collect } from './state.ts';
 
 type Collecting = Progress & { readonly state: Collect };
 
+/** Refusals of an attempt that are told one by one; further ones, which no client of ours sends, are counted and tell nothing. */
+const TOLD_REFUSALS = 1000;
+
 /**
  * Hands out the round's tasks and takes results until every client has answered, or the deadline has passed. Results that
  * came before an interruption are on disk, so only the other clients are asked again. The deadline then starts anew.
@@ -33,13 +36,14 @@ export async function* collect(progress: Progress, start: Collect, context: Roun
   const task = { ...round, sha256: roundPackage.sha256, bytes: roundPackage.bytes.byteLength };
   for (const client of awaited(now.state)) await transport.dispatch({ ...task, client });
 
+  const told = new RefusalTeller(context);
   const deadline = clock.deadline(roundDeadlineSeconds);
   const stop = AbortSignal.any([signal, deadline.signal]);
   let deadlinePassed = false;
   try {
     while (!signal.aborted && verdict(now.state, quorum, deadlinePassed) === 'open') {
       const arrival = await transport.receive(stop);
-      if (arrival !== null) yield (now = await settle(now, arrival, roundPackage, context));
+      if (arrival !== null) yield (now = await settle(now, arrival, roundPackage, context, told));
       else if (stop.aborted) deadlinePassed = deadline.signal.aborted;
       else throw new TransportClosed();
     }
@@ -63,9 +67,10 @@ export async function* collect(progress: Progress, start: Collect, context: Roun
 }
 
 function verify(arrival: Arrival, state: Collect, reported: readonly number[], { sha256 }: Sealed, context: RoundContext): Promise<Update> {
-  const samples = samplesPerRound(context.settings.federation.local);
+  const { local } = context.settings.federation;
   const round = roundId(context, state);
-  return verifyArrival(arrival, { ...round, from: sha256, training: training(state), reported, samples, layout: context.layouts.adapter });
+  const expected = { ...round, from: sha256, training: training(state), reported, steps: local.steps, samples: samplesPerRound(local) };
+  return verifyArrival(arrival, { ...expected, layout: context.layouts.adapter });
 }
 
 /** Takes up what was received before an interruption. What has become unreadable since is trained again. */
@@ -90,14 +95,14 @@ async function restore(progress: Collecting, roundPackage: Sealed, context: Roun
 }
 
 /** Judges one arrival: an update joins the round, anything else is refused and counted. */
-async function settle(progress: Collecting, arrival: Arrival, roundPackage: Sealed, context: RoundContext): Promise<Collecting> {
+async function settle(progress: Collecting, arrival: Arrival, roundPackage: Sealed, context: RoundContext, told: RefusalTeller): Promise<Collecting> {
   const { state } = progress;
   const round = roundId(context, state);
   let update: Update;
   try {
     update = await verify(arrival, state, state.reported.map(({ client }) => client), roundPackage, context);
   } catch (error) {
-    if (error instanceof Refused) return refuse(progress, arrival, error, context);
+    if (error instanceof Refused) return refuse(progress, arrival, error, context, told);
     await context.transport.unlink(round);
     throw error;
   }
@@ -115,14 +120,31 @@ async function admit(state: Collect, update: Update, { emit, trace }: RoundConte
   return accepted(state, update);
 }
 
-function refuse(progress: Collecting, arrival: Arrival, { reason, message }: Refused, { emit }: RoundContext): Collecting {
+function refuse(progress: Collecting, arrival: Arrival, refusal: Refused, { settings }: RoundContext, told: RefusalTeller): Collecting {
   const { state, refusals } = progress;
-  const client = claimedClient(arrival);
-  emit({ event: 'warning', message: `round ${state.round}: a result was refused (${reason}): ${message}` });
-  emit({ event: 'client', round: state.round, client, outcome: 'refused', reason });
+  const { reason } = refusal;
+  const client = claimedClient(arrival, settings.federation.local.steps);
+  told.tell(state.round, client, refusal);
   return {
     ...progress,
     refusals: { ...refusals, [reason]: (refusals[reason] ?? 0) + 1 },
     state: settlesClient(reason) && client !== null ? refused(state, client) : state,
   };
+}
+
+/** Tells of what was refused in an attempt, so that whoever sends without end does not fill the disk with what is told of it. */
+class RefusalTeller {
+  readonly #emit: RoundContext['emit'];
+  #count = 0;
+
+  constructor({ emit }: RoundContext) {
+    this.#emit = emit;
+  }
+
+  tell(round: number, client: number | null, { reason, message }: Refused): void {
+    if (++this.#count > TOLD_REFUSALS) return;
+    this.#emit({ event: 'warning', message: `round ${round}: a result was refused (${reason}): ${message}` });
+    this.#emit({ event: 'client', round, client, outcome: 'refused', reason });
+    if (this.#count === TOLD_REFUSALS) this.#emit({ event: 'warning', message: `round ${round}: ${TOLD_REFUSALS} results were refused; no more are told` });
+  }
 }

@@ -1,5 +1,5 @@
 import type { RoundId, Sealed, Task } from '../transport/contract.ts';
-import { open, seal } from '../transport/package.ts';
+import { open, seal, sealedBytes } from '../transport/package.ts';
 import { Refused } from '../transport/refusal.ts';
 import { layoutOf } from '../model/tensor-layout.ts';
 import type { TensorLayout } from '../model/tensor-layout.ts';
@@ -30,6 +30,11 @@ const roundMetadata = ({ job, round, attempt }: RoundId) => ({ job, round: Strin
 /** What the server sends to every client of a round: the adapter and the emulator's LoRA as they stand. */
 export function sealRound(layouts: LoraLayouts, lora: LoraState, round: RoundId): Sealed {
   return sealLora(layouts, lora, roundMetadata(round));
+}
+
+/** Bytes of what `sealRound` makes. */
+export function roundBytes(layouts: LoraLayouts, round: RoundId): number {
+  return sealedBytes(joined(layouts), roundMetadata(round));
 }
 
 /** The LoRA state that a task starts from. The transport has checked the digest. @throws Refused when it is not this task's */

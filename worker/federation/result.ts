@@ -10,16 +10,27 @@ import { Refused } from '../transport/refusal.ts';
 import type { LocalUpdate } from './contracts.ts';
 import { Diverged } from './diverged.ts';
 
-/** Some 100 bytes a local step; a result with more is not one of ours. */
-const MAX_HEADER_CHARACTERS = 16 << 20;
+/** Of a result's header: what it says once, words of a failure among it, and what it says of each step. */
+const HEADER_BYTES = 16 * 1024;
+const STEP_BYTES = 128;
+
+/** Most bytes of the header of a result that tells of this many steps. */
+export const maxHeaderBytes = (steps: number): number => HEADER_BYTES + steps * STEP_BYTES;
 
 const count = (minimum: number) => Type.Integer({ minimum, maximum: Number.MAX_SAFE_INTEGER });
 
 // JSON has no NaN: it writes null. That must be told apart from a field of a wrong type.
 const numberOrNull = Type.Union([Type.Number(), Type.Null()]);
 
-/** One optimizer step of a client. */
-const Step = Type.Object({ loss: numberOrNull, tokens: count(0), ms: Type.Number({ minimum: 0 }) });
+/** Losses are float32: what is larger was computed by none of ours, and sums of it would not be finite. */
+const MAX_LOSS = 3.4028234663852886e38;
+
+/** One optimizer step of a client. The bounds keep sums over many steps finite and true: three decades, a trillion tokens. */
+const Step = Type.Object({
+  loss: numberOrNull,
+  tokens: Type.Integer({ minimum: 0, maximum: 1e12 }),
+  ms: Type.Number({ minimum: 0, maximum: 1e12 }),
+});
 
 /** What the training took. The bounds keep sums over many clients finite and true: three decades of processors, a pebibyte. */
 const Use = Type.Object({
@@ -84,6 +95,8 @@ export interface Expectation extends RoundId {
   readonly training: readonly number[];
   /** Clients that have reported. */
   readonly reported: readonly number[];
+  /** Optimizer steps that a client makes. */
+  readonly steps: number;
   /** What a client's steps take: who claims more would have more than its share of the mean. */
   readonly samples: number;
   readonly layout: TensorLayout;
@@ -115,11 +128,15 @@ export function encodeFailure(task: Task, error: unknown): Submission {
     ...identity(task),
     kind: 'failure',
     fault: error instanceof Diverged ? 'diverged' : error instanceof UserError ? 'user' : 'defect',
-    message: error instanceof UserError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error),
-    hint: (error instanceof UserError ? error.hint : undefined) ?? null,
+    message: cut(error instanceof UserError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)),
+    hint: error instanceof UserError && error.hint !== undefined ? cut(error.hint) : null,
   };
   return { header: JSON.stringify(header), payload: new Uint8Array() };
 }
+
+/** Longer words would not fit a header. */
+const LONGEST_WORDS = 2000;
+const cut = (words: string): string => (words.length <= LONGEST_WORDS ? words : `${words.slice(0, LONGEST_WORDS).toWellFormed()}…`);
 
 const identity = ({ job, round, attempt, client }: Task) => ({ job, round, attempt, client });
 
@@ -132,9 +149,9 @@ export function clientFailure({ round, client, fault, message, hint }: Static<ty
 }
 
 /** The client an arrival names, whether or not it is one; null when it cannot be read. */
-export function claimedClient({ header }: Arrival): number | null {
+export function claimedClient({ header }: Arrival, steps: number): number | null {
   try {
-    return parseHeader(header).client;
+    return parseHeader(header, steps).client;
   } catch {
     return null;
   }
@@ -146,14 +163,16 @@ export function claimedClient({ header }: Arrival): number | null {
  * @throws Error (UserError where the user can act) when it is this round's client reporting that it failed
  */
 export async function verifyArrival(arrival: Arrival, expected: Expectation): Promise<Update> {
-  const header = parseHeader(arrival.header);
+  const header = parseHeader(arrival.header, expected.steps);
   checkMembership(header, expected);
   if (header.kind === 'failure') throw clientFailure(header);
   if (header.from !== expected.from) throw new Refused('wrong-round', 'it was trained from another package than this round’s');
   if (header.samples > expected.samples) throw new Refused('malformed', `it claims ${header.samples} samples, a client trains on ${expected.samples}`);
+  if (header.steps.length !== expected.steps) throw new Refused('malformed', `it tells of ${header.steps.length} steps, a client makes ${expected.steps}`);
   const steps = finiteSteps(header.steps);
   const limit = maxSealedBytes(expected.layout);
   if (arrival.bytes > limit) throw new Refused('too-large', `it has ${arrival.bytes} bytes, at most ${limit} are allowed`);
+  if (arrival.bytes !== header.bytes) throw new Refused('wrong-digest', `it has ${arrival.bytes} bytes, ${header.bytes} were announced`);
   const payload = await arrival.read();
   const what = `the result of client ${header.client}`;
   checkSeal(payload, header, what);
@@ -165,8 +184,8 @@ export async function verifyArrival(arrival: Arrival, expected: Expectation): Pr
   return { client, adapter: vector, samples, tokens, steps, cost, bytes: payload.byteLength, submission: { header: arrival.header, payload } };
 }
 
-function parseHeader(text: string): Static<typeof Header> {
-  if (text.length > MAX_HEADER_CHARACTERS) throw new Refused('too-large', `its header has ${text.length} characters`);
+function parseHeader(text: string, steps: number): Static<typeof Header> {
+  if (text.length > maxHeaderBytes(steps)) throw new Refused('too-large', `its header has ${text.length} characters`);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -188,7 +207,7 @@ function checkMembership({ job, round, attempt, client }: Static<typeof Header>,
 
 function finiteSteps(steps: Static<typeof Report>['steps']): LocalStep[] {
   return steps.map(({ loss, tokens, ms }, step) => {
-    if (loss === null) throw new Refused('not-finite', `the loss of step ${step} is not finite`);
+    if (loss === null || Math.abs(loss) > MAX_LOSS) throw new Refused('not-finite', `the loss of step ${step} is not finite in float32`);
     return { loss, tokens, ms };
   });
 }

@@ -4,7 +4,7 @@ import { Refused } from '../transport/refusal.ts';
 import { aggregations } from './aggregation.ts';
 import { collect } from './collect.ts';
 import { requireFinite } from './diverged.ts';
-import { sealRound } from './lora-package.ts';
+import { roundBytes } from './lora-package.ts';
 import type { Progress } from './progress.ts';
 import { roundId } from './round-context.ts';
 import type { RoundContext, RoundStep } from './round-context.ts';
@@ -70,15 +70,12 @@ async function* align(progress: Progress, state: Align, context: RoundContext): 
   yield { ...progress, lora, alignment: null, state: aligned(state, losses, slice) };
 }
 
-/** Draws the attempt's clients and makes the round package available. */
+/** Draws the attempt's clients. The package is sent where their results are collected: by whoever goes on from there, too. */
 async function* publish(progress: Progress, state: Publish, context: RoundContext): RoundStep {
-  const { settings, transport, emit } = context;
+  const { settings, emit } = context;
   const draw = drawClients(settings.seed, state, settings.federation);
-  const round = roundId(context, state);
-  const roundPackage = sealRound(context.layouts, progress.lora, round);
-  await transport.publish(round, roundPackage);
   for (const client of draw.dropped) emit({ event: 'client', round: state.round, client, outcome: 'dropped', reason: 'simulated' });
-  const collecting = published(state, draw, roundPackage.bytes.byteLength);
+  const collecting = published(state, draw, roundBytes(context.layouts, roundId(context, state)));
   const steps = settings.federation.local.steps * training(collecting).length;
   emit({ event: 'phase', phase: 'local', round: state.round, steps });
   yield { ...progress, state: collecting };

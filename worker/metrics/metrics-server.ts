@@ -1,5 +1,5 @@
-import Fastify from 'fastify';
 import type { Registry } from 'prom-client';
+import { boundedServer, USUAL_LIMITS } from '../http/bounded-server.ts';
 
 export interface MetricsServer {
   readonly port: number;
@@ -14,7 +14,7 @@ export async function serveMetrics(
   registry: Registry,
   { host, port, isReady }: { readonly host: string; readonly port: number; readonly isReady: () => boolean },
 ): Promise<MetricsServer> {
-  const app = Fastify({ logger: false, forceCloseConnections: true });
+  const app = boundedServer(USUAL_LIMITS);
   app.get('/metrics', async (_, reply) => reply.type(registry.contentType).send(await registry.metrics()));
   app.get('/healthz', () => 'ok');
   app.get('/readyz', async (_, reply) => (isReady() ? 'ok' : reply.code(503).send('not ready')));

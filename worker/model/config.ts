@@ -1,4 +1,10 @@
 import { UserError } from '../errors.ts';
+import { isJsonObject, type JsonObject, shown } from '../files/read.ts';
+import { CONFIG_FIELDS, SUPPORTED, UNKNOWN } from './config-fields.ts';
+import { fieldReader } from './config-reader.ts';
+import { parseRope } from './config-rope.ts';
+import { parseSlidingWindow } from './config-window.ts';
+import { refuseUnknownFields } from './known-fields.ts';
 
 export type Family = 'llama' | 'mistral' | 'qwen2';
 
@@ -45,9 +51,6 @@ const ARCHITECTURES: Readonly<Record<Family, string>> = {
   qwen2: 'Qwen2ForCausalLM',
 };
 
-const SUPPORTED =
-  'Supported are decoders of the LLaMA family: LLaMA 2 and 3, SmolLM2 (llama), Mistral (mistral), Qwen2 and Qwen2.5 (qwen2).';
-
 /** What sets well-known relatives apart, for the error message. */
 const DIFFERENCES: Readonly<Record<string, string>> = {
   mixtral: 'mixture of experts',
@@ -67,8 +70,6 @@ const DIFFERENCES: Readonly<Record<string, string>> = {
   gpt_neox: 'parallel residual and LayerNorm',
 };
 
-type Json = Readonly<Record<string, unknown>>;
-
 /**
  * Reads the contents of a Hugging Face config.json, with the defaults of the transformers library, in its old form (rope_theta and
  * rope_scaling) or its new one (rope_parameters).
@@ -77,14 +78,15 @@ type Json = Readonly<Record<string, unknown>>;
  * @throws UserError naming the architecture or feature that is not supported, or the field that is missing or wrong
  */
 export function parseDecoderConfig(json: unknown, where: string): DecoderConfig {
-  if (!isJson(json)) throw new UserError(`${where} is not a JSON object`);
+  if (!isJsonObject(json)) throw new UserError(`${where} is not a JSON object`);
   const family = parseFamily(json, where);
   refuseUnsupportedFeatures(json, where);
+  refuseUnknownFields(json, CONFIG_FIELDS, where, UNKNOWN);
   const read = fieldReader(json, where);
   const layers = read.size('num_hidden_layers');
   const hiddenSize = read.size('hidden_size');
   const heads = read.size('num_attention_heads');
-  const keyValueHeads = read.size('num_key_value_heads', family === 'mistral' ? 8 : heads);
+  const keyValueHeads = read.size('num_key_value_heads', family === 'mistral' && json['num_key_value_heads'] === undefined ? 8 : heads);
   const maxPositions = read.size('max_position_embeddings', { llama: 2048, mistral: 131072, qwen2: 32768 }[family]);
   if (heads % keyValueHeads !== 0) {
     throw new UserError(`${where}: num_attention_heads ${heads} is not a multiple of num_key_value_heads ${keyValueHeads}`);
@@ -101,7 +103,7 @@ export function parseDecoderConfig(json: unknown, where: string): DecoderConfig 
     keyValueHeads,
     headDim,
     vocabSize: read.size('vocab_size'),
-    rmsNormEpsilon: read.positive('rms_norm_eps', 1e-6),
+    rmsNormEpsilon: read.between('rms_norm_eps', 1e-12, 1, 1e-6),
     rope: parseRope(json, maxPositions, where),
     tiedEmbeddings: read.flag('tie_word_embeddings', false),
     attentionBias: llamaBias || family === 'qwen2',
@@ -113,11 +115,11 @@ export function parseDecoderConfig(json: unknown, where: string): DecoderConfig 
   };
 }
 
-function parseFamily(json: Json, where: string): Family {
+function parseFamily(json: JsonObject, where: string): Family {
   const { model_type: type, architectures } = json;
   if (typeof type !== 'string') throw new UserError(`${where} has no model_type`, { hint: SUPPORTED });
   if (!isFamily(type)) {
-    const named = Array.isArray(architectures) && typeof architectures[0] === 'string' ? `${type} (${architectures[0]})` : type;
+    const named = Array.isArray(architectures) && typeof architectures[0] === 'string' ? `${type.slice(0, 80)} (${architectures[0].slice(0, 80)})` : type.slice(0, 80);
     const difference = Object.hasOwn(DIFFERENCES, type) ? `: ${DIFFERENCES[type]}` : '';
     throw new UserError(`${where}: architecture ${named} is not supported${difference}`, { hint: SUPPORTED });
   }
@@ -127,7 +129,7 @@ function parseFamily(json: Json, where: string): Family {
     !(Array.isArray(architectures) && architectures.includes(ARCHITECTURES[type]))
   ) {
     throw new UserError(
-      `${where}: architectures ${JSON.stringify(architectures)} is not supported; a ${type} model must be ${ARCHITECTURES[type]}`,
+      `${where}: architectures ${shown(architectures)} is not supported; a ${type} model must be ${ARCHITECTURES[type]}`,
       {
         hint: SUPPORTED,
       },
@@ -137,13 +139,13 @@ function parseFamily(json: Json, where: string): Family {
 }
 
 /** Refuses what would change the result in a way the graphs do not compute. */
-function refuseUnsupportedFeatures(json: Json, where: string): void {
+function refuseUnsupportedFeatures(json: JsonObject, where: string): void {
   const refuse = (feature: string, hint = SUPPORTED) => new UserError(`${where}: ${feature} is not supported`, { hint });
   const { hidden_act: activation = 'silu', quantization_config: quantization = null } = json;
-  if (activation !== 'silu') throw refuse(`hidden_act ${JSON.stringify(activation)}`, 'Supported is silu.');
+  if (activation !== 'silu') throw refuse(`hidden_act ${shown(activation)}`, 'Supported is silu.');
   if (quantization !== null) {
     const method =
-      isJson(quantization) && typeof quantization['quant_method'] === 'string' ? ` (${quantization['quant_method']})` : '';
+      isJsonObject(quantization) && typeof quantization['quant_method'] === 'string' ? ` (${quantization['quant_method']})` : '';
     throw refuse(`quantization_config${method}`, 'Use the model as it was before quantization: float32, bfloat16 or float16.');
   }
   for (const field of ['num_local_experts', 'num_experts', 'n_routed_experts']) {
@@ -154,100 +156,14 @@ function refuseUnsupportedFeatures(json: Json, where: string): void {
   }
 }
 
-/** transformers' rotary parameters: `rope_parameters`, or `rope_theta` beside `rope_scaling` with its kind under rope_type or type. */
-function parseRope(json: Json, maxPositions: number, where: string): DecoderConfig['rope'] {
-  const name = isJson(json['rope_parameters']) ? 'rope_parameters' : 'rope_scaling';
-  const parameters = json[name] ?? {};
-  if (!isJson(parameters)) throw new UserError(`${where}: ${name} is not an object`);
-  if (Object.values(parameters).some(isJson)) {
-    throw new UserError(`${where}: ${name} by layer type (${Object.keys(parameters).join(', ')}) is not supported`, {
-      hint: SUPPORTED,
-    });
-  }
-  const within = fieldReader(parameters, `${where}: ${name}`);
-  const beside = fieldReader(json, where);
-  const theta = within.positive('rope_theta', beside.positive('rope_theta', 10_000));
-  const rotated = within.positive('partial_rotary_factor', beside.positive('partial_rotary_factor', 1));
-  if (rotated !== 1)
-    throw new UserError(`${where}: partial_rotary_factor ${rotated} is not supported`, { hint: 'Supported is 1.' });
-  const kind = parameters['rope_type'] ?? parameters['type'] ?? 'default';
-  switch (kind) {
-    case 'default':
-      return { theta, scaling: null };
-    case 'linear':
-      return { theta, scaling: { kind: 'linear', factor: within.positive('factor') } };
-    case 'llama3': {
-      const lowFreqFactor = within.positive('low_freq_factor');
-      const highFreqFactor = within.positive('high_freq_factor');
-      if (highFreqFactor <= lowFreqFactor) {
-        throw new UserError(
-          `${where}: ${name}: high_freq_factor ${highFreqFactor} must be greater than low_freq_factor ${lowFreqFactor}`,
-        );
-      }
-      const inside = within.size('original_max_position_embeddings', maxPositions);
-      const originalMaxPositions = beside.size('original_max_position_embeddings', inside);
-      return {
-        theta,
-        scaling: { kind: 'llama3', factor: within.positive('factor'), lowFreqFactor, highFreqFactor, originalMaxPositions },
-      };
-    }
-    default:
-      throw new UserError(`${where}: rotary scaling ${JSON.stringify(kind)} is not supported`, {
-        hint: 'Supported are default, linear and llama3.',
-      });
-  }
-}
-
-/** Mistral slides on all layers; Qwen2 only with use_sliding_window, and then from layer max_window_layers on. LLaMA ignores the field. */
-function parseSlidingWindow(json: Json, family: Family, layers: number, where: string): number | null {
-  if (family === 'llama') return null;
-  const read = fieldReader(json, where);
-  if (family === 'mistral') return json['sliding_window'] === null ? null : read.size('sliding_window', 4096);
-  if (!read.flag('use_sliding_window', false) || json['sliding_window'] === null) return null;
-  const types = json['layer_types'];
-  const sliding = Array.isArray(types)
-    ? types.filter((type) => type === 'sliding_attention').length
-    : Math.max(0, layers - read.count('max_window_layers', 28));
-  if (sliding === 0) return null;
-  if (sliding === layers) return read.size('sliding_window', 4096);
-  throw new UserError(`${where}: a sliding window on ${sliding} of ${layers} layers is not supported`, {
-    hint: 'Supported is a window on all layers or on none (use_sliding_window: false).',
-  });
-}
-
-function parseStoredDtype(json: Json, where: string): DecoderConfig['storedDtype'] {
+function parseStoredDtype(json: JsonObject, where: string): DecoderConfig['storedDtype'] {
   const dtype = json['dtype'] ?? json['torch_dtype'] ?? 'float32';
   if (dtype === 'float32' || dtype === 'bfloat16' || dtype === 'float16') return dtype;
-  throw new UserError(`${where}: dtype ${JSON.stringify(dtype)} is not supported`, {
+  throw new UserError(`${where}: dtype ${shown(dtype)} is not supported`, {
     hint: 'Supported are float32, bfloat16 and float16.',
   });
 }
 
-/** Reads single fields; a field that is absent or null takes its default, and is an error without one. */
-function fieldReader(json: Json, where: string) {
-  const read = (name: string, byDefault: unknown, accepted: (value: unknown) => boolean, kind: string): unknown => {
-    const value = json[name] ?? byDefault;
-    if (value === undefined) throw new UserError(`${where}: ${name} is missing`);
-    if (!accepted(value)) throw new UserError(`${where}: ${name} must be ${kind}, not ${JSON.stringify(value)}`);
-    return value;
-  };
-  const integer = (least: number) => (value: unknown) => Number.isSafeInteger(value) && Number(value) >= least;
-  return {
-    size: (name: string, byDefault?: number) => Number(read(name, byDefault, integer(1), 'a positive integer')),
-    count: (name: string, byDefault?: number) => Number(read(name, byDefault, integer(0), 'a non-negative integer')),
-    positive: (name: string, byDefault?: number) =>
-      Number(
-        read(name, byDefault, (value) => typeof value === 'number' && Number.isFinite(value) && value > 0, 'a positive number'),
-      ),
-    flag: (name: string, byDefault: boolean) =>
-      read(name, byDefault, (value) => typeof value === 'boolean', 'true or false') === true,
-  };
-}
-
 function isFamily(type: string): type is Family {
   return Object.hasOwn(ARCHITECTURES, type);
-}
-
-function isJson(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -6,10 +6,12 @@ import { openBundle } from '../bundle/open.ts';
 import { jobKeys, type JobKeys } from '../cluster/redis-keys.ts';
 import { Compute } from '../engine/compute.ts';
 import { runClientWorker } from '../federation/client-worker.ts';
+import { maxHeaderBytes } from '../federation/result.ts';
 import { clientMetrics, type ClientMetrics } from '../metrics/client-metrics.ts';
 import { serveMetrics } from '../metrics/metrics-server.ts';
 import { RedisClientTransport } from '../transport/redis/client.ts';
 import { openRedis, type RedisAddress } from '../transport/redis/connect.ts';
+import type { RedisListener } from '../transport/redis/patience.ts';
 import { isFinished, readBundle, type BundleAnnouncement } from '../transport/redis/progress.ts';
 import type { RedisConnection } from '../transport/redis/redis-cluster.ts';
 import { loadClientData } from './job-data.ts';
@@ -20,6 +22,7 @@ import { uriFolders } from './pod/context.ts';
 import { Interrupted } from './pod/ending.ts';
 import { readServerUrl } from './pod/environment.ts';
 import { observedTransport } from './pod/observed-transport.ts';
+import { redisLog } from './pod/redis-log.ts';
 import { redisWhenUp } from './pod/redis-up.ts';
 import { loadTrainers, rehearseAll } from './roles.ts';
 import type { Pod } from './run-role.ts';
@@ -33,6 +36,7 @@ const PATIENCE_MS = 20_000;
 
 interface Client extends Pod {
   readonly address: RedisAddress;
+  readonly listener: RedisListener;
   readonly redis: RedisConnection;
   readonly keys: JobKeys;
   readonly serverUrl: string;
@@ -55,14 +59,16 @@ export async function clientRole(pod: Pod): Promise<string> {
   const metrics = clientMetrics({ namespace: environment.namespace, job: job.metadata.name });
   await serveMetrics(metrics.registry, { host: context.host, port: context.ports.metrics, isReady: () => isOpen });
 
-  const address = await redisWhenUp(environment.redis, { patienceMs: context.redisPatienceMs, log, signal });
-  const redis = openRedis(address);
   const keys = jobKeys(environment.uid);
+  const needs = { keys, role: 'client', job: `${environment.namespace}/${job.metadata.name}` } as const;
+  const address = await redisWhenUp(environment.redis, needs, { patienceMs: context.redisPatienceMs, log, signal });
+  const listener = redisLog(log);
+  const redis = openRedis(address, listener);
   const over = new AbortController();
   const leave = AbortSignal.any([signal, over.signal]);
   const watching = untilFinished(redis, keys, signal).then((isOver) => void (isOver && over.abort(new Error('the job is over'))));
   try {
-    await train({ ...pod, address, redis, keys, serverUrl, metrics, leave, onOpened: () => (isOpen = true) });
+    await train({ ...pod, address, listener, redis, keys, serverUrl, metrics, leave, onOpened: () => (isOpen = true) });
   } catch (error) {
     // What was under way when it was time to leave.
     if (!leave.aborted) throw error;
@@ -82,7 +88,7 @@ async function untilFinished(redis: RedisConnection, keys: JobKeys, signal: Abor
 }
 
 async function train(client: Client): Promise<void> {
-  const { context, job, environment, address, keys, metrics, log, leave } = client;
+  const { context, job, environment, address, listener, keys, metrics, log, leave } = client;
   const { spec } = job;
   const bundle = await announcedBundle(client);
   const folder = await fetchBundle(bundle, { serverUrl: client.serverUrl, token: environment.token, cache: context.folders.cache, signal: leave });
@@ -103,7 +109,11 @@ async function train(client: Client): Promise<void> {
     await rehearseAll(trainers);
     log.info({ parallelClients: trainers.length }, 'ready to train');
     const workers = trainers.map(async (trainer) => {
-      const transport = new RedisClientTransport(address, keys, { lockMs: context.lockMs });
+      const transport = new RedisClientTransport(address, keys, {
+        lockMs: context.lockMs,
+        maxHeaderBytes: maxHeaderBytes(spec.federation.local.steps),
+        listener,
+      });
       await runClientWorker({
         transport: observedTransport(transport, { metrics, log }),
         trainer,

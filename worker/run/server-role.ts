@@ -5,6 +5,7 @@ import { serveBundle } from '../bundle/serve.ts';
 import { jobKeys } from '../cluster/redis-keys.ts';
 import { Compute } from '../engine/compute.ts';
 import { coordinate } from '../federation/coordinator.ts';
+import { maxHeaderBytes } from '../federation/result.ts';
 import { openRunDirectory, type RunDirectory } from '../federation/run-directory.ts';
 import { factsOf } from '../metrics/job-series.ts';
 import { serveMetrics } from '../metrics/metrics-server.ts';
@@ -14,6 +15,7 @@ import { withDtype } from '../model/convert.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { openRedis, type RedisAddress } from '../transport/redis/connect.ts';
 import { acquireFence } from '../transport/redis/fence.ts';
+import type { RedisListener } from '../transport/redis/patience.ts';
 import { RedisProgress } from '../transport/redis/progress.ts';
 import { queueLengths } from '../transport/redis/queue-lengths.ts';
 import { RedisServerTransport } from '../transport/redis/server.ts';
@@ -29,6 +31,7 @@ import { Interrupted } from './pod/ending.ts';
 import { finishedReport } from './pod/finished-run.ts';
 import { RunFollower } from './pod/follower.ts';
 import { interruptible } from './pod/interruptible.ts';
+import { redisLog } from './pod/redis-log.ts';
 import { redisWhenUp } from './pod/redis-up.ts';
 import { openServerInputs, type ServerInputs } from './pod/server-inputs.ts';
 import { HANDOVER_MS, watchTenure } from './pod/tenure.ts';
@@ -40,6 +43,7 @@ import { layoutsOf, runServerSide, type RunResult } from './server-side.ts';
 /** A server pod that is at work. */
 interface Server extends Pod {
   readonly address: RedisAddress;
+  readonly listener: RedisListener;
   readonly inputs: ServerInputs;
   readonly directory: RunDirectory;
   readonly bulletin: Bulletin;
@@ -67,13 +71,15 @@ export async function serverRole(pod: Pod): Promise<string> {
   const metrics = serverMetrics({ namespace, job: name }, factsOf(job.spec));
   await serveMetrics(metrics.registry, { host: context.host, port: context.ports.metrics, isReady: () => isServing });
 
-  const address = await redisWhenUp(environment.redis, { patienceMs: context.redisPatienceMs, log, signal });
-  const redis = openRedis(address);
   const keys = jobKeys(environment.uid);
+  const needs = { keys, role: 'server', job: `${namespace}/${name}` } as const;
+  const address = await redisWhenUp(environment.redis, needs, { patienceMs: context.redisPatienceMs, log, signal });
+  const listener = redisLog(log);
+  const redis = openRedis(address, listener);
   queueMetric(metrics.registry, { namespace, job: name }, () => queueLengths(redis, keys));
   const fence = await abortable(acquireFence(redis, keys), signal);
   log.info({ fence: fence.token }, 'this pod is the server of the job now');
-  const bulletin = new Bulletin(new RedisProgress(redis, keys, fence, `${namespace}/${name}`), log);
+  const bulletin = new Bulletin(new RedisProgress(redis, keys, fence, needs.job), log);
 
   const inputs = await abortable(openServerInputs(pod), signal);
   const manifest = await abortable(runManifest(job, { ...inputs, data: inputs.data.sha256 }), signal);
@@ -90,6 +96,7 @@ export async function serverRole(pod: Pod): Promise<string> {
     const work = serve({
       ...pod,
       address,
+      listener,
       inputs,
       directory,
       bulletin,
@@ -135,7 +142,7 @@ async function serve(server: Server): Promise<string> {
 }
 
 async function train(server: Server, compute: Compute): Promise<RunResult> {
-  const { context, environment, job, directory, bulletin, follower, inputs, token, address } = server;
+  const { context, environment, job, directory, bulletin, follower, inputs, token, address, listener } = server;
   const { signal } = context;
   const { spec } = job;
   const { data } = inputs;
@@ -157,7 +164,8 @@ async function train(server: Server, compute: Compute): Promise<RunResult> {
   });
   // Without what the checkpoint does not know.
   follower.recall(readEvents(directory.metrics));
-  const transport = new RedisServerTransport(address, jobKeys(environment.uid), token);
+  const { steps } = spec.federation.local;
+  const transport = new RedisServerTransport(address, jobKeys(environment.uid), token, { maxHeaderBytes: maxHeaderBytes(steps), listener });
   try {
     return await runServerSide({
       ...inputs,

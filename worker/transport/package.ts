@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { UserError } from '../errors.ts';
 import { encodeHeader, headerLength, LENGTH_BYTES, parseHeader } from '../model/safetensors-header.ts';
 import type { SafetensorsHeader } from '../model/safetensors-header.ts';
-import { encodeSafetensors, float32Tensor } from '../model/safetensors.ts';
+import { encodeSafetensors, float32Tensor, inFileOrder } from '../model/safetensors.ts';
 import type { TensorLayout } from '../model/tensor-layout.ts';
 import type { Sealed } from './contract.ts';
 import { Refused } from './refusal.ts';
@@ -24,10 +24,15 @@ export function seal(layout: TensorLayout, vector: Float32Array, metadata: Reado
   return { bytes, sha256: sha256(bytes) };
 }
 
+/** Bytes of what `seal` makes of a vector of this layout. */
+export function sealedBytes(layout: TensorLayout, metadata: Readonly<Record<string, string>>): number {
+  const tensors = layout.slices.map((slice) => ({ name: slice.name, dtype: 'F32' as const, shape: slice.shape, bytes: bytesOf(slice) }));
+  return encodeHeader(inFileOrder(tensors), metadata).byteLength + bytesOf(layout);
+}
+
 /** The most bytes that `seal` makes for this layout. */
 export function maxSealedBytes(layout: TensorLayout): number {
-  const tensors = layout.slices.map((slice) => ({ name: slice.name, dtype: 'F32' as const, shape: slice.shape, bytes: bytesOf(slice) }));
-  return encodeHeader(tensors, {}).byteLength + bytesOf(layout) + METADATA_BYTES;
+  return sealedBytes(layout, {}) + METADATA_BYTES;
 }
 
 /** @throws Refused when the bytes are not the announced ones */

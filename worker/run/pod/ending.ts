@@ -34,7 +34,7 @@ export function endingOf(thrown: unknown, signal: AbortSignal): Ending {
   if (error instanceof Diverged) return end(EXIT.invalid, 'NotFinite');
   // federation.maxRoundRetries says how often to try: another pod would try as often again.
   if (error instanceof QuorumNotReached) return end(EXIT.invalid, 'QuorumNotReached');
-  if (error instanceof RedisUnreachable) return end(EXIT.failed, 'RedisUnusable');
+  if (error instanceof RedisUnreachable) return end(EXIT.unavailable, 'RedisUnusable');
   if (error instanceof RedisUnusable) return end(EXIT.invalid, 'RedisUnusable');
   if (error instanceof SystemFailure) return end(error.passes ? EXIT.failed : EXIT.invalid, REASON_OF[error.shortage]);
   if (error instanceof UserError) return end(EXIT.invalid, 'InvalidInput');

@@ -1,9 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { checkRedis, type RedisAddress } from '../../transport/redis/connect.ts';
+import { RedisUnknownUser } from '../../transport/redis/answers.ts';
+import type { RedisNeeds } from '../../transport/redis/needs.ts';
 import { RedisUnreachable } from '../../transport/redis/unusable.ts';
 
 const RETRY_MS = 2_000;
+
+/** How long a user may be unknown: Redis may have been restarted, and its users are made again. */
+const UNKNOWN_MS = 10_000;
 
 export interface Waiting {
   readonly patienceMs: number;
@@ -12,21 +17,23 @@ export interface Waiting {
 }
 
 /**
- * Checks Redis, and waits for one that does not answer: it may start after this pod.
+ * Checks that Redis does what the role needs, and waits for one that does not answer or refuses for now: it may start after this pod, or
+ * fail over.
  * @returns the address, and whether it is that of a Redis Cluster
- * @throws RedisUnusable when it cannot be used, or does not answer for `patienceMs`
+ * @throws RedisUnusable when it cannot be used; RedisUnreachable when it does not answer, or takes nothing, for `patienceMs`
  */
-export async function redisWhenUp(address: RedisAddress, { patienceMs, log, signal }: Waiting): Promise<RedisAddress> {
+export async function redisWhenUp(address: RedisAddress, needs: RedisNeeds, { patienceMs, log, signal }: Waiting): Promise<RedisAddress> {
   const began = performance.now();
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted();
     try {
-      const { isCluster, warnings } = await checkRedis(address);
+      const { isCluster, warnings } = await checkRedis(address, needs);
       for (const warning of warnings) log.warn(warning);
       return { ...address, isCluster };
     } catch (error) {
-      if (!(error instanceof RedisUnreachable) || performance.now() - began >= patienceMs) throw error;
-      if (attempt === 1) log.warn(`${error.message}; trying again for ${Math.round(patienceMs / 1000)} s`);
+      const patience = error instanceof RedisUnreachable ? patienceMs : error instanceof RedisUnknownUser ? Math.min(patienceMs, UNKNOWN_MS) : 0;
+      if (!(error instanceof Error) || performance.now() - began >= patience) throw error;
+      if (attempt === 1) log.warn(`${error.message}; trying again for ${Math.round(patience / 1000)} s`);
     }
     await delay(Math.min(RETRY_MS, patienceMs), undefined, { signal });
   }

@@ -8,11 +8,15 @@ import type { JobKeys } from '../../cluster/redis-keys.ts';
 import { sha256 } from '../package.ts';
 import type { ClientTransport, Delivery, Submission, Task } from '../contract.ts';
 import { TransportClosed } from '../contract.ts';
+import { finish } from './finish.ts';
 import { openRedis } from './connect.ts';
 import type { RedisAddress } from './connect.ts';
-import { endedKey, freshResultName, MAX_HEADER_BYTES, packageName } from './names.ts';
+import { endedKey, freshResultName, MAX_HEADER_BYTES, maxResultBytes, MAX_TASK_BYTES, packageName } from './names.ts';
+import { DEAF } from './patience.ts';
+import type { RedisListener } from './patience.ts';
 import { poller } from './pause.ts';
 import { Pending, within } from './pending.ts';
+import { cleanQueue } from './queue-guard.ts';
 import type { RedisConnection } from './redis-cluster.ts';
 import { RedisTensors } from './tensors.ts';
 
@@ -33,6 +37,14 @@ const TaskSchema = Type.Object({
   bytes: count(0),
 });
 
+export interface ClientTransportOptions {
+  /** How long after a client has died its tasks go to others. */
+  readonly lockMs?: number;
+  /** Most bytes of a submission's header. */
+  readonly maxHeaderBytes?: number;
+  readonly listener?: RedisListener;
+}
+
 interface Held {
   readonly job: Job;
   readonly task: Task;
@@ -51,15 +63,22 @@ export class RedisClientTransport implements ClientTransport {
   readonly #held = new Map<AbortSignal, Held>();
   readonly #pending = new Pending();
   readonly #lockMs: number;
+  readonly #maxHeaderBytes: number;
+  readonly #listener: RedisListener;
   readonly #beat: NodeJS.Timeout;
   #beating = false;
 
-  /** @param lockMs how long after a client has died its tasks go to others */
-  constructor(address: RedisAddress, keys: JobKeys, { lockMs = DEFAULT_LOCK_MS }: { readonly lockMs?: number } = {}) {
+  constructor(
+    address: RedisAddress,
+    keys: JobKeys,
+    { lockMs = DEFAULT_LOCK_MS, maxHeaderBytes = MAX_HEADER_BYTES, listener = DEAF }: ClientTransportOptions = {},
+  ) {
     this.#keys = keys;
     this.#lockMs = lockMs;
-    this.#queues = openRedis(address);
-    this.#bytes = openRedis(address);
+    this.#maxHeaderBytes = maxHeaderBytes;
+    this.#listener = listener;
+    this.#queues = openRedis(address, listener);
+    this.#bytes = openRedis(address, listener);
     this.#tensors = new RedisTensors(this.#bytes, keys, RESULT_TTL_SECONDS);
     const options = { connection: this.#queues, prefix: keys.prefix };
     this.#results = new Queue(QUEUE.results, options);
@@ -72,8 +91,8 @@ export class RedisClientTransport implements ClientTransport {
       maxStalledCount: 1_000_000,
       removeOnComplete: { count: 0 },
     });
-    this.#tasks.on('error', () => undefined);
-    this.#results.on('error', () => undefined);
+    this.#tasks.on('error', (error) => listener.failed(error));
+    this.#results.on('error', (error) => listener.failed(error));
     void this.#tasks.startStalledCheckTimer();
     this.#beat = setInterval(() => void this.#renew(), Math.min(MAX_BEAT_MS, lockMs / 4));
   }
@@ -96,7 +115,7 @@ export class RedisClientTransport implements ClientTransport {
   }
 
   async submit({ withdrawn }: Delivery, { header, payload }: Submission): Promise<void> {
-    if (Buffer.byteLength(header) > MAX_HEADER_BYTES) throw new Error(`a header of more than ${MAX_HEADER_BYTES} bytes`);
+    if (Buffer.byteLength(header) > this.#maxHeaderBytes) throw new Error(`a header of more than ${this.#maxHeaderBytes} bytes`);
     const bytes = payload.slice();
     const name = freshResultName();
     const sealed = { bytes, sha256: sha256(bytes) };
@@ -104,8 +123,7 @@ export class RedisClientTransport implements ClientTransport {
     await this.#pending.run(async () => {
       await this.#tensors.write(name, sealed);
       const result = { header, name, bytes: bytes.byteLength, sha256: sealed.sha256 };
-      // The header counts twice where all of it must be escaped.
-      const options = { jobId: name, removeOnComplete: true, removeOnFail: true, sizeLimit: 2 * MAX_HEADER_BYTES };
+      const options = { jobId: name, removeOnComplete: true, removeOnFail: true, sizeLimit: maxResultBytes(this.#maxHeaderBytes) };
       await this.#results.add('result', result, options);
       const held = this.#held.get(withdrawn);
       this.#held.delete(withdrawn);
@@ -125,6 +143,8 @@ export class RedisClientTransport implements ClientTransport {
   }
 
   async #poll(): Promise<Delivery | null> {
+    const dropped = await cleanQueue(this.#bytes, this.#keys, 'tasks', MAX_TASK_BYTES);
+    if (dropped > 0) this.#listener.failed(new Error(`${dropped} entries of the queue of tasks are none, and were removed`));
     const token = randomUUID();
     const job = await this.#tasks.getNextJob(token, { block: false });
     if (!job) return null;
@@ -146,7 +166,7 @@ export class RedisClientTransport implements ClientTransport {
   async #room(): Promise<void> {
     const { closing } = this.#pending;
     const pause = poller(closing);
-    while ((await this.#pending.run(() => this.#results.getWaitingCount())) >= UNREAD_RESULTS) await pause();
+    while ((await this.#pending.run(() => this.#queues.llen(`${this.#keys.prefix}:${QUEUE.results}:wait`))) >= UNREAD_RESULTS) await pause();
     if (closing.aborted) throw new TransportClosed();
   }
 
@@ -169,15 +189,5 @@ export class RedisClientTransport implements ClientTransport {
     if ((!ended && renewed) || !this.#held.delete(signal)) return;
     withdraw.abort();
     if (ended) await finish(job, token);
-  }
-}
-
-/** Removes a task from the queue, unless it is no longer this client's. */
-async function finish(job: Job, token: string): Promise<void> {
-  try {
-    await job.moveToCompleted(null, token, false);
-  } catch (error) {
-    // BullMQ's scripts answer with negative codes when the lock or the entry is gone.
-    if (!(error instanceof Error && 'code' in error && typeof error.code === 'number' && error.code < 0)) throw error;
   }
 }

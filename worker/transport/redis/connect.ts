@@ -1,6 +1,11 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
+import { answerOf, unusable } from './answers.ts';
+import { tryNeeds } from './needs.ts';
+import type { RedisNeeds } from './needs.ts';
+import { DEAF, patient } from './patience.ts';
+import type { RedisListener } from './patience.ts';
 import { isClusterNode, mastersOf, openCluster, openSingle } from './redis-cluster.ts';
 import type { ConnectionOptions, RedisConnection } from './redis-cluster.ts';
 import { readRedisUrl } from './redis-url.ts';
@@ -47,24 +52,28 @@ function readAuthority(path: string): string {
   }
 }
 
-/** A connection that reconnects for as long as it takes, and until then keeps what it was asked to send. */
-export function openRedis({ url, caFile, isCluster = false }: RedisAddress): RedisConnection {
+/**
+ * A connection that reconnects for as long as it takes, and until then keeps what it was asked to send. What Redis refuses for now is
+ * asked again, as `listener` hears; other refusals throw RedisUnusable.
+ */
+export function openRedis({ url, caFile, isCluster = false }: RedisAddress, listener: RedisListener = DEAF): RedisConnection {
   const endpoint = readRedisUrl(url);
   const options = {
     ...settingsOf(endpoint, caFile),
     retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS),
   };
   const redis = isCluster ? openCluster(endpoint, options) : openSingle(endpoint, options);
-  // Reconnecting is the answer to a lost connection; without a listener each loss would be printed.
-  redis.on('error', () => undefined);
-  return redis;
+  // Reconnecting is the answer to a lost connection.
+  redis.on('error', (error) => listener.failed(error));
+  return patient(redis, { host: hostOf(endpoint), listener });
 }
 
 /**
  * Tries Redis once, each master of a Redis Cluster, and says what is wrong with it in words that the user can act on.
+ * @param needs what is to be tried; without it, Redis is only asked what it is
  * @throws RedisUnusable; RedisUnreachable where trying again may help
  */
-export async function checkRedis(address: RedisAddress): Promise<CheckedRedis> {
+export async function checkRedis(address: RedisAddress, needs?: RedisNeeds): Promise<CheckedRedis> {
   const endpoint = readRedisUrl(address.url);
   const place = hostOf(endpoint);
   const options = { ...settingsOf(endpoint, address.caFile), retryStrategy: () => null, maxRetriesPerRequest: 0 };
@@ -75,11 +84,15 @@ export async function checkRedis(address: RedisAddress): Promise<CheckedRedis> {
     await redis.connect();
     await selects(redis, endpoint, place);
     const info = await redis.info();
-    if (!isClusterNode(info)) return { isCluster: false, warnings: judge(info) };
+    if (!isClusterNode(info)) {
+      const warnings = judge(info);
+      if (needs !== undefined) await tryNeeds(redis, needs);
+      return { isCluster: false, warnings };
+    }
     if (!/^cluster_state:ok\r?$/m.test(await redis.cluster('INFO'))) {
       throw new RedisUnreachable(`the Redis Cluster at ${place} is not complete`, { hint: 'See what CLUSTER INFO and CLUSTER NODES say there.' });
     }
-    const infos = await infoOfMasters(endpoint, options, failures);
+    const infos = await infoOfMasters(endpoint, options, failures, needs);
     return { isCluster: true, warnings: [...new Set(infos.flatMap(judge))] };
   } catch (error) {
     if (error instanceof RedisUnusable) throw error;
@@ -101,32 +114,26 @@ async function selects(redis: Redis, { database }: RedisEndpoint, place: string)
   }
 }
 
-async function infoOfMasters(endpoint: RedisEndpoint, options: ConnectionOptions, failures: Error[]): Promise<string[]> {
+async function infoOfMasters(endpoint: RedisEndpoint, options: ConnectionOptions, failures: Error[], needs: RedisNeeds | undefined): Promise<string[]> {
   const cluster = openCluster(endpoint, options);
-  cluster.on('node error', (error: Error, node: string) => failures.push(new Error(`its node ${node}: ${error.message}`)));
+  cluster.on('node error', (error: Error, node: string) => failures.push(new Error(`its node ${node}: ${error.message}`, { cause: error })));
   try {
     await once(cluster, 'ready');
-    return await Promise.all(mastersOf(cluster).map((node) => node.info()));
+    const infos = await Promise.all(mastersOf(cluster).map((node) => node.info()));
+    if (needs !== undefined) await tryNeeds(cluster, needs);
+    return infos;
   } finally {
     cluster.disconnect();
   }
 }
 
 function explain(errors: readonly Error[], host: string): RedisUnusable {
+  for (const error of errors) {
+    const answer = answerOf(error) ?? answerOf(error.cause);
+    if (answer !== null) return unusable(answer, host, error);
+  }
   const text = errors.map(({ message }) => message).join('; ');
   const options = { cause: errors[0] };
-  if (/WRONGPASS|invalid password|invalid username/i.test(text)) {
-    const hint = 'Correct the credentials in the Secret of spec.redis.urlFrom.';
-    return new RedisUnusable(`Redis at ${host} refuses the user or password`, { ...options, hint });
-  }
-  if (/NOAUTH/.test(text)) {
-    const hint = 'Put them into the URL: redis://user:password@host:port.';
-    return new RedisUnusable(`Redis at ${host} asks for credentials and the URL has none`, { ...options, hint });
-  }
-  if (/NOPERM/.test(text)) {
-    const hint = 'Allow it all commands on keys and channels fedbiot:*, and INFO.';
-    return new RedisUnusable(`Redis at ${host} does not allow this user what a job needs`, { ...options, hint });
-  }
   if (/certificate|self.signed|SSL|TLS/i.test(text)) {
     const hint = 'Give the authority in spec.redis.tls.caSecret, and use rediss:// only where Redis speaks TLS.';
     return new RedisUnusable(`no trusted TLS connection to Redis at ${host}: ${text}`, { ...options, hint });

@@ -1,5 +1,6 @@
 import { KEYS_TTL_SECONDS } from '../../cluster/redis-keys.ts';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
+import { foreign } from './foreign.ts';
 import type { RedisConnection } from './redis-cluster.ts';
 
 /** Another server pod has taken the job over: this one must not write any more. */
@@ -11,10 +12,13 @@ export class Fenced extends Error {
   }
 }
 
+/** A token has no more digits: more than that, a server pod never wrote. */
+const MAX_DIGITS = 16;
+
 /** KEYS: fence, targets. ARGV: token, TTL of the fence in seconds, command, its arguments after the targets. */
 const GUARDED = `
 local current = redis.call('GET', KEYS[1])
-if current ~= ARGV[1] then return current or '' end
+if current ~= ARGV[1] then return string.sub(current or '', 1, ${MAX_DIGITS + 1}) end
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 local call = {ARGV[3]}
 for i = 2, #KEYS do call[#call + 1] = KEYS[i] end
@@ -35,11 +39,13 @@ export class Fence {
     this.token = token;
   }
 
-  /** Runs one command if the fence is still held, in one step. @throws Fenced */
+  /** Runs one command if the fence is still held, in one step. @throws Fenced; RedisUnusable when what is there is nobody's token */
   async run(command: string, keys: readonly string[], args: readonly (string | number | Uint8Array)[] = []): Promise<void> {
     const rest = args.map((arg) => (arg instanceof Uint8Array ? Buffer.from(arg.buffer, arg.byteOffset, arg.byteLength) : arg));
     const refusal = await this.#redis.eval(GUARDED, keys.length + 1, this.#key, ...keys, this.token, KEYS_TTL_SECONDS, command, ...rest);
-    if (refusal !== null) throw new Fenced(this.token, String(refusal));
+    if (refusal === null) return;
+    const current = String(refusal);
+    throw current === '' || isToken(current) ? new Fenced(this.token, current) : foreign(this.#key);
   }
 
   /** @throws Fenced */
@@ -48,19 +54,28 @@ export class Fence {
   }
 }
 
+const isToken = (text: string): boolean => text.length <= MAX_DIGITS && /^[1-9]\d*$/.test(text) && Number.isSafeInteger(Number(text));
+
+/** How far the fence may be ahead of Redis's clock: clocks differ, but not by years, and tokens after this one must still be exact. */
+const MAX_AHEAD_MS = 24 * 3600 * 1000;
+
 /**
  * One more than the last token, and never less than Redis's clock in milliseconds: a Redis that has forgotten the job gives no token a
- * second time. KEYS: fence. ARGV: its TTL in seconds.
+ * second time. Nothing where the last token is none. KEYS: fence. ARGV: its TTL in seconds, how far a token may be ahead of the clock.
  */
 const ACQUIRE = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local token = math.max(tonumber(redis.call('GET', KEYS[1]) or 0) + 1, now)
-redis.call('SET', KEYS[1], string.format('%.0f', token), 'EX', ARGV[1])
+local last = redis.call('GET', KEYS[1]) or '0'
+if #last > ${MAX_DIGITS} or not string.match(last, '^%d+$') or tonumber(last) > now + ARGV[2] then return false end
+local token = string.format('%.0f', math.max(tonumber(last) + 1, now))
+redis.call('SET', KEYS[1], token, 'EX', ARGV[1])
 return token
 `;
 
-/** Takes the job over: every fence that was acquired before is lost. */
+/** Takes the job over: every fence that was acquired before is lost. @throws RedisUnusable when what Redis holds is nobody's token */
 export async function acquireFence(redis: RedisConnection, keys: Pick<JobKeys, 'fence'>): Promise<Fence> {
-  return new Fence(redis, keys, Number(await redis.eval(ACQUIRE, 1, keys.fence, KEYS_TTL_SECONDS)));
+  const token = await redis.eval(ACQUIRE, 1, keys.fence, KEYS_TTL_SECONDS, MAX_AHEAD_MS);
+  if (typeof token !== 'string' || !isToken(token)) throw foreign(keys.fence);
+  return new Fence(redis, keys, Number(token));
 }

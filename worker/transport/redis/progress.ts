@@ -5,6 +5,7 @@ import type { JobProgress } from '../../cluster/progress.ts';
 import { KEYS_TTL_SECONDS, PROGRESS_CHANNEL } from '../../cluster/redis-keys.ts';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
 import type { Fence } from './fence.ts';
+import { foreign } from './foreign.ts';
 import { parseJson } from './parse-json.ts';
 import type { RedisConnection } from './redis-cluster.ts';
 
@@ -13,6 +14,7 @@ const BundleAnnouncement = Type.Object({
   sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
   bytes: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
 });
+const MAX_ANNOUNCEMENT_BYTES = 512;
 export type BundleAnnouncement = Static<typeof BundleAnnouncement>;
 
 /** What a server pod tells about its job. Every write throws `Fenced` once a later server pod has taken over. */
@@ -59,8 +61,10 @@ export async function isFinished(redis: RedisConnection, { finished }: Pick<JobK
   return (await redis.exists(finished)) === 1;
 }
 
-/** The bundle that the server pod has announced; null until it has. */
+/** The bundle that the server pod has announced; null until it has. @throws RedisUnusable when something else is there */
 export async function readBundle(redis: RedisConnection, { bundle }: Pick<JobKeys, 'bundle'>): Promise<BundleAnnouncement | null> {
-  const value = parseJson(await redis.get(bundle));
-  return Value.Check(BundleAnnouncement, value) ? value : null;
+  const value = parseJson((await redis.getrange(bundle, 0, MAX_ANNOUNCEMENT_BYTES)) || null);
+  if (value === undefined) return null;
+  if (!Value.Check(BundleAnnouncement, value)) throw foreign(bundle);
+  return value;
 }

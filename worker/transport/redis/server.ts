@@ -9,20 +9,28 @@ import { Refused } from '../refusal.ts';
 import { openRedis } from './connect.ts';
 import type { RedisAddress } from './connect.ts';
 import { Fence, Fenced } from './fence.ts';
-import { endedKey, MAX_HEADER_BYTES, packageName, taskId } from './names.ts';
+import { finish } from './finish.ts';
+import { endedKey, MAX_HEADER_BYTES, maxResultBytes, MAX_TASK_BYTES, packageName, taskId } from './names.ts';
+import { DEAF } from './patience.ts';
+import type { RedisListener } from './patience.ts';
 import { poller } from './pause.ts';
 import { Pending, within } from './pending.ts';
+import { cleanQueue } from './queue-guard.ts';
 import type { RedisConnection } from './redis-cluster.ts';
 import { RedisTensors } from './tensors.ts';
 
-const MAX_TASK_BYTES = 16 * 1024;
-
 const Result = Type.Object({
-  header: Type.String({ maxLength: MAX_HEADER_BYTES }),
+  header: Type.String(),
   name: Type.String({ pattern: '^result-[0-9a-f-]{36}$' }),
   bytes: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
   sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
 });
+
+export interface ServerTransportOptions {
+  /** Most bytes of a result's header. */
+  readonly maxHeaderBytes?: number;
+  readonly listener?: RedisListener;
+}
 
 /** The server pod's end of the data plane. Once a later server pod has acquired the fence, every call throws `Fenced`. */
 export class RedisServerTransport implements ServerTransport {
@@ -33,20 +41,24 @@ export class RedisServerTransport implements ServerTransport {
   readonly #tensors: RedisTensors;
   readonly #tasks: Queue;
   readonly #results: Worker;
+  readonly #maxHeaderBytes: number;
   readonly #pending = new Pending();
+  /** What was dispatched in rounds that have not ended: the ids of their tasks, by the round's package. */
+  readonly #dispatched = new Map<string, Set<string>>();
 
   /** @param token of the fence this server pod has acquired */
-  constructor(address: RedisAddress, keys: JobKeys, token: number) {
+  constructor(address: RedisAddress, keys: JobKeys, token: number, { maxHeaderBytes = MAX_HEADER_BYTES, listener = DEAF }: ServerTransportOptions = {}) {
     this.#keys = keys;
-    this.#queues = openRedis(address);
-    this.#bytes = openRedis(address);
+    this.#maxHeaderBytes = maxHeaderBytes;
+    this.#queues = openRedis(address, listener);
+    this.#bytes = openRedis(address, listener);
     this.#fence = new Fence(this.#bytes, keys, token);
     this.#tensors = new RedisTensors(this.#bytes, keys, KEYS_TTL_SECONDS);
     const { prefix } = keys;
     this.#tasks = new Queue(QUEUE.tasks, { connection: this.#queues, prefix });
     this.#results = new Worker(QUEUE.results, null, { connection: this.#queues, prefix, autorun: false, maxStalledCount: 1000 });
-    this.#tasks.on('error', () => undefined);
-    this.#results.on('error', () => undefined);
+    this.#tasks.on('error', (error) => listener.failed(error));
+    this.#results.on('error', (error) => listener.failed(error));
     void this.#results.startStalledCheckTimer();
   }
 
@@ -61,6 +73,8 @@ export class RedisServerTransport implements ServerTransport {
   dispatch(task: Task): Promise<void> {
     return this.#pending.run(async () => {
       await this.#fence.check();
+      const ids = this.#dispatched.get(packageName(task)) ?? new Set();
+      this.#dispatched.set(packageName(task), ids.add(taskId(task)));
       // An entry of this id that is queued or worked on stays as it is.
       await this.#tasks.add('task', task, { jobId: taskId(task), removeOnComplete: true, removeOnFail: true, sizeLimit: MAX_TASK_BYTES });
     });
@@ -82,10 +96,10 @@ export class RedisServerTransport implements ServerTransport {
     return this.#pending.run(async () => {
       await this.#fence.run('SET', [endedKey(this.#keys, round)], [1, 'EX', KEYS_TTL_SECONDS]);
       await this.#tensors.unlink(packageName(round));
-      const prefix = taskId({ ...round, client: 0, sha256: '', bytes: 0 }).replace(/0$/, '');
       // A task that a client takes meanwhile is withdrawn from that client.
-      const queued = (await this.#tasks.getWaiting()).filter(({ id }) => id?.startsWith(prefix));
-      await Promise.allSettled(queued.map((job) => job.remove()));
+      const ids = this.#dispatched.get(packageName(round)) ?? [];
+      this.#dispatched.delete(packageName(round));
+      await Promise.allSettled([...ids].map((id) => this.#tasks.remove(id)));
     });
   }
 
@@ -98,6 +112,8 @@ export class RedisServerTransport implements ServerTransport {
   /** The oldest result, which leaves the queue with it: what becomes of a result is the server's to keep. */
   async #poll(): Promise<Arrival | null> {
     await this.#fence.check();
+    const dropped = await cleanQueue(this.#bytes, this.#keys, 'results', maxResultBytes(this.#maxHeaderBytes));
+    if (dropped > 0) return malformed(`${dropped} entries of the queue of results are none`);
     const token = randomUUID();
     const job = await this.#results.getNextJob(token, { block: false });
     if (!job) return null;
@@ -107,15 +123,12 @@ export class RedisServerTransport implements ServerTransport {
       if (error instanceof Fenced) await job.moveToWait(token);
       throw error;
     }
-    await job.moveToCompleted(null, token, false);
+    await finish(job, token);
     return this.#arrival(job.data);
   }
 
   #arrival(data: unknown): Arrival {
-    if (!Value.Check(Result, data)) {
-      const refuse = () => Promise.reject(new Refused('malformed', 'what came is not a result'));
-      return { header: '', bytes: 0, read: refuse };
-    }
+    if (!Value.Check(Result, data) || data.header.length > this.#maxHeaderBytes) return malformed('what came is not a result');
     const { header, name, bytes } = data;
     const read = async () => {
       const payload = await this.#tensors.read(name, data, 'the payload of a result', 'wrong-digest');
@@ -124,4 +137,9 @@ export class RedisServerTransport implements ServerTransport {
     };
     return { header, bytes, read: () => this.#pending.run(read) };
   }
+}
+
+/** What came and is no result: refused as soon as it is looked at. */
+function malformed(why: string): Arrival {
+  return { header: '', bytes: 0, read: () => Promise.reject(new Refused('malformed', why)) };
 }

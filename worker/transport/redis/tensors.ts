@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import type { Static } from 'typebox';
 import Value from 'typebox/value';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
 import { checkSeal } from '../package.ts';
@@ -8,15 +9,21 @@ import type { Sealed } from '../contract.ts';
 import type { Fence } from './fence.ts';
 import { parseJson } from './parse-json.ts';
 import type { RedisConnection } from './redis-cluster.ts';
+import { RedisUnusable } from './unusable.ts';
 
 /** Large enough for few round trips, small enough that none holds Redis up. */
 export const CHUNK_BYTES = 2 * 1024 * 1024;
 
 const Manifest = Type.Object({
   bytes: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
-  chunks: Type.Integer({ minimum: 0, maximum: 1_000_000 }),
+  chunks: Type.Integer({ minimum: 0, maximum: 16_384 }),
   sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
 });
+
+type Announced = Pick<Static<typeof Manifest>, 'bytes' | 'sha256'>;
+
+/** Longer than any manifest. */
+const MAX_MANIFEST_BYTES = 512;
 
 /** Bytes under names in Redis: chunks, and a manifest that is written last, so that what can be found is whole. */
 export class RedisTensors {
@@ -40,12 +47,22 @@ export class RedisTensors {
   }
 
   /**
-   * The bytes under a name. Nothing is read before the manifest promises what was announced.
+   * The bytes under a name. Nothing is read before the manifest promises what was announced, and of no chunk more than a byte too many,
+   * however long it is.
    * @param gone the reason of the refusal when nothing is there
    * @throws Refused
    */
-  async read(name: string, announced: { readonly bytes: number; readonly sha256: string }, what: string, gone: RefusalReason): Promise<Uint8Array> {
-    const manifest = parseJson(await this.#redis.get(this.#manifest(name)));
+  async read(name: string, announced: Announced, what: string, gone: RefusalReason): Promise<Uint8Array> {
+    try {
+      return await this.#read(name, announced, what, gone);
+    } catch (error) {
+      if (error instanceof RedisUnusable && /WRONGTYPE/.test(String(error.cause))) throw new Refused('wrong-digest', `${what}: it is no bytes`);
+      throw error;
+    }
+  }
+
+  async #read(name: string, announced: Announced, what: string, gone: RefusalReason): Promise<Uint8Array> {
+    const manifest = await this.#readManifest(name);
     if (manifest === undefined) throw new Refused(gone, `${what} is gone`);
     const chunks = Math.ceil(announced.bytes / CHUNK_BYTES);
     const expected = { bytes: announced.bytes, chunks, sha256: announced.sha256 };
@@ -54,13 +71,16 @@ export class RedisTensors {
     }
     const bytes = new Uint8Array(announced.bytes);
     for (let i = 0; i < chunks; i++) {
-      const chunk = await this.#redis.getBuffer(this.#chunk(name, i));
-      if (chunk === null) {
+      const size = Math.min(CHUNK_BYTES, announced.bytes - i * CHUNK_BYTES);
+      const chunk = await this.#redis.getrangeBuffer(this.#chunk(name, i), 0, size);
+      if (chunk.byteLength === 0) {
         const ended = (await this.#redis.exists(this.#manifest(name))) === 0;
         throw new Refused(ended ? gone : 'wrong-digest', `${what}: chunk ${i} of ${chunks} is gone`);
       }
-      const size = Math.min(CHUNK_BYTES, announced.bytes - i * CHUNK_BYTES);
-      if (chunk.byteLength !== size) throw new Refused('wrong-digest', `${what}: chunk ${i} has ${chunk.byteLength} bytes, not ${size}`);
+      if (chunk.byteLength !== size) {
+        const has = chunk.byteLength > size ? 'more' : chunk.byteLength;
+        throw new Refused('wrong-digest', `${what}: chunk ${i} has ${has} bytes, not ${size}`);
+      }
       bytes.set(chunk, i * CHUNK_BYTES);
     }
     checkSeal(bytes, announced, what);
@@ -69,10 +89,14 @@ export class RedisTensors {
 
   /** Removes what is under a name, the manifest first. */
   async unlink(name: string): Promise<void> {
-    const manifest = parseJson(await this.#redis.get(this.#manifest(name)));
+    const manifest = await this.#readManifest(name);
     await this.#redis.unlink(this.#manifest(name));
     const chunks = Value.Check(Manifest, manifest) ? manifest.chunks : 0;
     for (let i = 0; i < chunks; i++) await this.#redis.unlink(this.#chunk(name, i));
+  }
+
+  async #readManifest(name: string): Promise<unknown> {
+    return parseJson((await this.#redis.getrange(this.#manifest(name), 0, MAX_MANIFEST_BYTES)) || null);
   }
 
   async #set(key: string, value: Uint8Array, fence: Fence | undefined): Promise<void> {

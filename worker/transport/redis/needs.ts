@@ -1,0 +1,46 @@
+import { PROGRESS_CHANNEL, QUEUE } from '../../cluster/redis-keys.ts';
+import type { JobKeys } from '../../cluster/redis-keys.ts';
+import { freshResultName } from './names.ts';
+import type { RedisConnection } from './redis-cluster.ts';
+
+/** Who asks Redis for what. */
+export interface RedisNeeds {
+  readonly keys: JobKeys;
+  /** Progress is the server's to tell. */
+  readonly role: 'server' | 'client';
+  /** `namespace/name`. */
+  readonly job: string;
+}
+
+const TTL_SECONDS = 60;
+
+/** One command of each type that BullMQ's scripts have. KEYS: one of a queue's. ARGV: TTL in seconds. */
+const SCRIPT = `
+local time = redis.call('TIME')
+redis.call('HSET', KEYS[1], 'at', time[1])
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+redis.call('HGETALL', KEYS[1])
+redis.call('UNLINK', KEYS[1])
+redis.call('LPUSH', KEYS[1], '1')
+redis.call('RPOPLPUSH', KEYS[1], KEYS[1])
+redis.call('DEL', KEYS[1])
+redis.call('ZADD', KEYS[1], 1, '1')
+redis.call('DEL', KEYS[1])
+redis.call('SADD', KEYS[1], '1')
+redis.call('DEL', KEYS[1])
+redis.call('XADD', KEYS[1], '*', 'event', 'probe')
+redis.call('DEL', KEYS[1])
+return 1
+`;
+
+/** Tries what a role will ask of Redis: writes, scripts, telling. On keys of the job, which go again. @throws what Redis answers */
+export async function tryNeeds(redis: RedisConnection, { keys, role, job }: RedisNeeds): Promise<void> {
+  const name = freshResultName();
+  const tensor = `${keys.tensors}:${name}`;
+  await redis.set(tensor, '1', 'EX', TTL_SECONDS);
+  await redis.getrange(tensor, 0, 1);
+  await redis.unlink(tensor);
+  await redis.exists(keys.finished);
+  for (const queue of Object.values(QUEUE)) await redis.eval(SCRIPT, 1, `${keys.prefix}:${queue}:${name}`, TTL_SECONDS);
+  if (role === 'server') await redis.publish(PROGRESS_CHANNEL, job);
+}

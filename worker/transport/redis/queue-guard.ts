@@ -1,0 +1,70 @@
+import type { JobKeys, QUEUE } from '../../cluster/redis-keys.ts';
+import type { RedisConnection } from './redis-cluster.ts';
+import { RedisUnusable } from './unusable.ts';
+
+/** More than all tasks of a round, and than all pods' results. */
+const MOST_WAITING = 100_000;
+/** Removed in one step, so that none holds Redis up. */
+const MOST_DROPPED = 100;
+/** Of an entry: BullMQ writes some ten fields, all but the data short. */
+const MOST_FIELDS = 32;
+const MAX_FIELD_BYTES = 4096;
+const MAX_ID_BYTES = 128;
+
+/**
+ * Removes from a queue's next entries those that BullMQ could not read, or would read whole however large they are.
+ * KEYS: wait, meta, prioritized, delayed. ARGV: prefix of entries, most bytes of an entry's data.
+ */
+const CLEAN = `
+local marks = redis.call('HMGET', KEYS[2], 'paused', 'concurrency', 'max')
+if marks[1] or marks[2] or marks[3] then return {'held', 0} end
+redis.call('UNLINK', KEYS[3], KEYS[4])
+local waiting = redis.call('LLEN', KEYS[1])
+if waiting > ${MOST_WAITING} then return {'flooded', waiting} end
+local function isJson(key, field)
+  local text = redis.call('HGET', key, field)
+  return not text or (pcall(cjson.decode, text))
+end
+local function isEntry(id)
+  local key = ARGV[1] .. id
+  if #id > ${MAX_ID_BYTES} or redis.call('TYPE', key).ok ~= 'hash' or redis.call('HLEN', key) > ${MOST_FIELDS} then return false end
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    local limit = ${MAX_FIELD_BYTES}
+    if field == 'data' then limit = tonumber(ARGV[2]) end
+    if #field > 64 or redis.call('HSTRLEN', key, field) > limit then return false end
+  end
+  return isJson(key, 'data') and isJson(key, 'opts') and isJson(key, 'stacktrace')
+end
+local dropped = 0
+while dropped < ${MOST_DROPPED} do
+  local id = redis.call('LINDEX', KEYS[1], -1)
+  if not id or isEntry(id) then break end
+  redis.call('RPOP', KEYS[1])
+  redis.call('UNLINK', ARGV[1] .. id)
+  dropped = dropped + 1
+end
+return {'clean', dropped}
+`;
+
+/**
+ * Makes sure that the next entry of a queue can be taken, if there is one.
+ * @returns how many entries were removed because they are none that a pod of the job wrote
+ * @throws RedisUnusable when somebody has paused or limited the queue, or filled it
+ */
+export async function cleanQueue(redis: RedisConnection, { prefix }: JobKeys, queue: keyof typeof QUEUE, maxDataBytes: number): Promise<number> {
+  const key = (name: string) => `${prefix}:${queue}:${name}`;
+  const keys = [key('wait'), key('meta'), key('prioritized'), key('delayed')];
+  const reply: unknown = await redis.eval(CLEAN, keys.length, ...keys, key(''), maxDataBytes);
+  const [found, count]: unknown[] = Array.isArray(reply) ? reply : [];
+  if (found === 'held') {
+    throw new RedisUnusable(`somebody has paused or limited the queue ${queue} of the job in Redis`, {
+      hint: `Remove the fields paused, concurrency and max of ${key('meta')}; spec.suspend suspends a job.`,
+    });
+  }
+  if (found === 'flooded') {
+    throw new RedisUnusable(`the queue ${queue} of the job in Redis has ${String(count)} entries, more than ${MOST_WAITING}`, {
+      hint: 'Find out who writes to keys fedbiot:*, and make the job anew.',
+    });
+  }
+  return Number(count);
+}

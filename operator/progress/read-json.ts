@@ -10,6 +10,9 @@ import { checkReport } from '../../worker/report/report-schema.ts';
 const MAX_PROGRESS_BYTES = 64 * 1024;
 export const MAX_REPORT_BYTES = 16 * 1024 * 1024;
 
+/** All that is asked of Redis here. */
+type Reading = Pick<Redis, 'getrange'>;
+
 const progressCheck = Compile(JobProgress);
 
 /** What lies in Redis under a job's key is not what a server pod writes: it is not used. */
@@ -18,7 +21,7 @@ export class NotUsable extends Error {
 }
 
 /** What the job's server pod last told; null: nothing. Throws NotUsable, or what Redis answers. */
-export async function readProgress(redis: Redis, uid: string): Promise<JobProgress | null> {
+export async function readProgress(redis: Reading, uid: string): Promise<JobProgress | null> {
   const key = jobKeys(uid).progress;
   const value = await readJson(redis, key, MAX_PROGRESS_BYTES);
   if (value === null) return null;
@@ -29,7 +32,7 @@ export async function readProgress(redis: Redis, uid: string): Promise<JobProgre
 }
 
 /** The job's report.json as it stands; null: none yet. Throws NotUsable, or what Redis answers. */
-export async function readReport(redis: Redis, uid: string): Promise<RunReport | null> {
+export async function readReport(redis: Reading, uid: string): Promise<RunReport | null> {
   const key = jobKeys(uid).report;
   const value = await readJson(redis, key, MAX_REPORT_BYTES);
   if (value === null) return null;
@@ -39,7 +42,7 @@ export async function readReport(redis: Redis, uid: string): Promise<RunReport |
 }
 
 /** One byte more than allowed tells that there is more, without fetching it. */
-async function readJson(redis: Redis, key: string, maxBytes: number): Promise<unknown> {
+async function readJson(redis: Reading, key: string, maxBytes: number): Promise<unknown> {
   const text = await redis.getrange(key, 0, maxBytes);
   if (text === '') return null;
   if (Buffer.byteLength(text) > maxBytes) throw new NotUsable(`${key} has more than ${maxBytes} bytes`);

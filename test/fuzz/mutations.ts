@@ -66,7 +66,7 @@ function edit(): fc.Arbitrary<Edit> {
     ),
     fc.constant<Edit>((parent, key) => set(parent, key, [member(parent, key) ?? null])),
     fc.constant<Edit>((parent, key) => set(parent, key, { value: member(parent, key) ?? null })),
-    fc.constant<Edit>((parent, key) => set(parent, key, String(member(parent, key)))),
+    fc.constant<Edit>((parent, key) => set(parent, key, JSON.stringify(member(parent, key) ?? null))),
     fc.constant<Edit>((parent, key) => {
       const here = member(parent, key) ?? null;
       if (Array.isArray(parent)) parent.push(structuredClone(here));

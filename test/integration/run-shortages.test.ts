@@ -8,6 +8,7 @@ import t, { type Test } from 'tap';
 import { writeTinyJob } from '../support/tiny-job.ts';
 
 const FEDBIOT = fileURLToPath(new URL('../../worker/fedbiot.ts', import.meta.url));
+const HOG = fileURLToPath(new URL('../support/compute-hog.ts', import.meta.url));
 const root = t.testdir();
 const job = writeTinyJob(root);
 const isRoot = process.getuid?.() === 0;
@@ -113,4 +114,20 @@ t.test('a control group with little memory', { skip: noGroup }, async (t) => {
   const forced = fedbiot([...score, '--force'], inside);
   t.equal(forced.status, 0, forced.stderr);
   t.match(forced.stderr, /^warning: this evaluation takes about/m);
+});
+
+t.test('a compute process that takes more than the control group has', { skip: noGroup }, async (t) => {
+  const group = join(groups, `fedbiot-test-compute-${process.pid}`);
+  mkdirSync(group);
+  t.teardown(() => rmdirSync(group));
+  writeFileSync(join(group, 'memory.limit_in_bytes'), String(500 * 2 ** 20));
+  const { status, stdout } = spawnSync('bash', ['-c', `unset NODE_OPTIONS; echo $$ > ${group}/cgroup.procs; exec "$@"`, 'bash', process.execPath, HOG, '4096'], { encoding: 'utf8' });
+  t.match(stdout, /^OutOfMemory: the compute process was killed by the kernel: it is out of memory\. Shorter sequences/, 'the kernel’s count tells it from another kill');
+  t.equal(status, 1, 'a pod is tried again');
+});
+
+t.test('a compute process whose memory is limited', async (t) => {
+  const { status, stdout } = spawnSync('bash', ['-c', 'unset NODE_OPTIONS; ulimit -v 3000000; exec "$@"', 'bash', process.execPath, HOG, '8192'], { encoding: 'utf8' });
+  t.match(stdout, /^OutOfMemory: the compute process (is out of memory: |was killed by SIGABRT)/);
+  t.equal(status, 1);
 });

@@ -7,7 +7,7 @@ import { SystemFailure } from '../../worker/system-failure.ts';
 t.test('a process that the kernel killed is told from one that somebody killed', async (t) => {
   t.match(computeLost(null, 'SIGKILL', true), { name: 'ComputeLostError', message: /killed by the kernel: it is out of memory$/, shortage: 'memory', hint: /fedbiot plan/ });
   t.match(computeLost(null, 'SIGKILL', false), { message: 'the compute process was killed by SIGKILL (out of memory?)', shortage: 'process', hint: /memory/ });
-  t.match(computeLost(null, 'SIGABRT', false), { message: /SIGABRT \(out of memory\?\)/, hint: /memory/ });
+  t.match(computeLost(null, 'SIGABRT', false), { message: /SIGABRT \(out of memory\?\)/, shortage: 'memory', hint: /memory/ });
   t.match(computeLost(null, 'SIGBUS', true), { message: /SIGBUS$/, hint: /cut short/ });
   t.match(computeLost(null, 'SIGILL', false), { hint: /processor/ });
   t.match(computeLost(null, 'SIGSEGV', false), { hint: /please report it/ });

@@ -1,4 +1,5 @@
 // The compute process: holds sessions and variables, runs one request at a time, in order.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import type { ComputeMessage, ComputeReply, RunResult, SessionOptions } from './compute-protocol.ts';
 import { processUsage } from './process-usage.ts';
@@ -108,6 +109,17 @@ async function answer(message: ComputeMessage): Promise<Extract<ComputeReply, { 
   }
 }
 
+/** When memory runs out, the kernel ends this process rather than the one that leads it, which can then say what happened. */
+function offerToTheKernel(): void {
+  const file = '/proc/self/oom_score_adj';
+  try {
+    writeFileSync(file, String(Math.min(1000, Number(readFileSync(file, 'utf8')) + 500)));
+  } catch {
+    // Another system, or not allowed.
+  }
+}
+
+offerToTheKernel();
 let queue = Promise.resolve();
 process.on('message', (message: ComputeMessage) => {
   queue = queue.then(async () => {

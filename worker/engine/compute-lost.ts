@@ -29,7 +29,9 @@ export function computeLost(code: number | null, signal: NodeJS.Signals | null, 
     return new ComputeLostError('the compute process was killed by the kernel: it is out of memory', { shortage: 'memory', hint: LESS_MEMORY });
   }
   const how = signal === null ? `exited with code ${code}` : `was killed by ${signal}${signal === 'SIGKILL' || signal === 'SIGABRT' ? ' (out of memory?)' : ''}`;
-  return new ComputeLostError(`the compute process ${how}`, { hint: HINTS[signal ?? ''] ?? CRASH });
+  // V8 and the C++ library abort where memory cannot be had.
+  const shortage = signal === 'SIGABRT' ? 'memory' : 'process';
+  return new ComputeLostError(`the compute process ${how}`, { shortage, hint: HINTS[signal ?? ''] ?? CRASH });
 }
 
 /** The words of onnxruntime, CUDA and Node for memory that cannot be had. */

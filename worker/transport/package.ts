@@ -57,22 +57,24 @@ export function open(
   const limit = maxSealedBytes(layout);
   if (bytes.byteLength > limit) throw new Refused('too-large', `${what} has ${bytes.byteLength} bytes, at most ${limit} are allowed`);
   const { tensors, metadata } = readHeader(bytes, what);
-  const vector = new Float32Array(layout.size);
-  const target = new Uint8Array(vector.buffer);
-  for (const slice of layout.slices) {
+  // Before any memory is taken: a layout may itself be from a file that is damaged.
+  const found = layout.slices.map((slice) => {
     const tensor = tensors.get(slice.name);
     if (tensor === undefined) throw new Refused('wrong-shape', `${what} lacks tensor ${slice.name}`);
     if (tensor.dtype !== 'F32' || String(tensor.shape) !== String(slice.shape)) {
       const is = `${tensor.dtype} [${tensor.shape.join(', ')}]`;
       throw new Refused('wrong-shape', `${what}: ${slice.name} is ${is}, not F32 [${slice.shape.join(', ')}]`);
     }
-    target.set(bytes.subarray(tensor.offset, tensor.offset + tensor.bytes), bytesOf({ size: slice.offset }));
-  }
+    return { at: bytesOf({ size: slice.offset }), stored: bytes.subarray(tensor.offset, tensor.offset + tensor.bytes) };
+  });
   if (tensors.size > layout.slices.length) {
     const known = new Set(layout.slices.map(({ name }) => name));
     const stranger = [...tensors.keys()].find((name) => !known.has(name));
     throw new Refused('wrong-shape', `${what} holds a tensor that does not belong there: ${JSON.stringify(stranger?.slice(0, 100))}`);
   }
+  const vector = new Float32Array(layout.size);
+  const target = new Uint8Array(vector.buffer);
+  for (const { at, stored } of found) target.set(stored, at);
   const notFinite = findNotFinite(layout, vector);
   if (notFinite !== null) throw new Refused('not-finite', `${what}: ${notFinite}`);
   return { vector, metadata };

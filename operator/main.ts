@@ -1,6 +1,7 @@
 import packageJson from '../package.json' with { type: 'json' };
 import { UserError } from '../worker/errors.ts';
 import { readConfig } from './config.ts';
+import { lastResort } from './last-resort.ts';
 import { createLog } from './log.ts';
 import { startOperator } from './operator.ts';
 
@@ -24,13 +25,17 @@ try {
   process.on('unhandledRejection', fail);
 
   const operator = await startOperator(config, version, log, fail);
+  // From here on it serves everybody's jobs.
+  const unhandled = lastResort(log, operator.unhandled);
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) process.off(event, fail).on(event, unhandled);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     // Once: a second signal ends the process at once.
-    process.once(signal, async () => {
+    process.once(signal, () => {
       log.info({ signal }, 'stopping');
-      await operator.stop();
-      log.info('stopped');
-      process.exit(EXIT.ok);
+      operator.stop().then(() => {
+        log.info('stopped');
+        process.exit(EXIT.ok);
+      }, fail);
     });
   }
 } catch (error) {

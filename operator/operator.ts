@@ -2,6 +2,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { aside } from './aside.ts';
 import { monotonicClock } from './clock.ts';
 import type { OperatorConfig } from './config.ts';
 import { Access } from './http/access.ts';
@@ -36,6 +37,8 @@ const NO_REDIS = { kind: 'away', reason: 'the operator has no Redis' } as const;
 export interface Operator {
   /** Port that it serves on. */
   readonly port: number;
+  /** Counts an error that nobody caught. */
+  unhandled(): void;
   /** Finishes what is under way, hands the lead over and closes everything. */
   stop(): Promise<void>;
 }
@@ -91,8 +94,8 @@ export async function startOperator(config: OperatorConfig, version: string, log
     request: metrics.request,
     changed: (key) => queue.add(key),
     removed(job) {
-      void mirrors.forget(job, candidate.leads());
-      if (candidate.leads() && job.spec.redis === undefined) void redisUsers?.revoke(job);
+      aside(log, () => mirrors.forget(job, candidate.leads()));
+      if (candidate.leads() && job.spec.redis === undefined) aside(log, () => redisUsers?.revoke(job));
     },
     watch: metrics.watch,
   });
@@ -153,6 +156,7 @@ export async function startOperator(config: OperatorConfig, version: string, log
 
   return {
     port,
+    unhandled: metrics.unhandled,
     async stop() {
       stopping.abort();
       await standing;

@@ -78,10 +78,17 @@ export class LeaderElector implements Candidate {
   }
 
   async #run(): Promise<void> {
-    const { times, random, elected } = this.#settings;
+    const { times, random, elected, log } = this.#settings;
     while (!this.#stopped && !(await this.#try())) await this.#pause(times.retryMs * (1 + JITTER * random()));
     if (this.#stopped) return;
-    elected();
+    try {
+      elected();
+    } catch (error) {
+      // It holds the lease and does not do what a leader does: another must.
+      log.error({ err: error }, 'this replica cannot lead');
+      this.#lose();
+      return;
+    }
     while (this.leads() && !this.#stopped) {
       await this.#pause(times.retryMs);
       if (this.leads() && !this.#stopped) await this.#try();

@@ -29,6 +29,8 @@ export interface OperatorMetrics {
   /** A request to the API server; `code` is the HTTP status, or `<error>` when there was no answer. */
   request(method: string, host: string, code: number | '<error>'): void;
   leading(isLeader: boolean): void;
+  /** An error came to the process that nobody caught. */
+  unhandled(): void;
   /** Whether the operator hears of progress from the default Redis. */
   redisConnected(isConnected: boolean): void;
   /** What the default Redis says of its memory; null: it says nothing. */
@@ -83,6 +85,7 @@ export function operatorMetrics(registry: Registry, settings: { readonly workers
   const leader = gauge('leader_election_master_status', '1 on the replica that leads, else 0.', ['name']);
   const redis = gauge('fedbiot_operator_redis_connected', '1 while the operator hears of progress from its Redis, else 0.', []);
   const restarts = counter('fedbiot_operator_watch_restarts_total', 'Watches of the API server that began anew after something went wrong.', ['resource']);
+  const unhandled = counter('fedbiot_operator_unhandled_errors_total', 'Errors that nobody caught: the operator went on, and each is a defect of it.', []);
   let memory: RedisMemory | null = null;
   registerSeries(registry, MEMORY_SERIES, [], () => (memory === null ? [] : [{ labels: {}, view: memory }]));
 
@@ -128,6 +131,7 @@ export function operatorMetrics(registry: Registry, settings: { readonly workers
     },
     request: (method, host, code) => requests.inc({ code: String(code), method, host }),
     leading: (isLeader) => leader.set({ name: settings.lease }, Number(isLeader)),
+    unhandled: () => unhandled.inc(),
     redisConnected: (isConnected) => redis.set(Number(isConnected)),
     redisMemory(told) {
       memory = told;

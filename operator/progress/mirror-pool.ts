@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { JobProgress } from '../../worker/cluster/progress.ts';
 import { UserError } from '../../worker/errors.ts';
 import type { RunReport } from '../../worker/events.ts';
+import { aside } from '../aside.ts';
 import { jobLog } from '../log.ts';
 import type { JobObject } from '../reconcile/ports.ts';
 import type { RedisMemory } from '../redis/memory.ts';
@@ -73,7 +74,7 @@ export class MirrorPool {
     this.#settings = settings;
     this.#default =
       defaultRedis === null ? null : this.#open(defaultRedis, { log, connected, memory }, (job) => job.spec.redis === undefined);
-    this.#timer = setInterval(() => void this.#settle(), settleMs);
+    this.#timer = setInterval(() => aside(log, () => this.#settle()), settleMs);
   }
 
   /** What the job's server pod last told; null: nothing yet. */
@@ -100,7 +101,10 @@ export class MirrorPool {
     }
     const later = setTimeout(() => {
       this.#sweeps.delete(later);
-      void this.#sweep(job, mirror).then(() => this.#release(uid));
+      aside(this.#settings.log, async () => {
+        await this.#sweep(job, mirror);
+        this.#release(uid);
+      });
     }, this.#settings.sweepAgainMs ?? SWEEP_AGAIN_MS);
     this.#sweeps.add(later);
     await this.#sweep(job, mirror);
@@ -131,9 +135,12 @@ export class MirrorPool {
   async #settle(): Promise<void> {
     if (this.#settling) return;
     this.#settling = true;
-    const unsettled = this.#settings.jobs().filter(({ metadata, spec }) => spec.redis !== undefined && this.#byJob.get(metadata.uid)?.isConnected !== true);
-    for (const job of unsettled) await this.#find(job);
-    this.#settling = false;
+    try {
+      const unsettled = this.#settings.jobs().filter(({ metadata, spec }) => spec.redis !== undefined && this.#byJob.get(metadata.uid)?.isConnected !== true);
+      for (const job of unsettled) await this.#find(job);
+    } finally {
+      this.#settling = false;
+    }
   }
 
   async #find(job: JobObject): Promise<void> {

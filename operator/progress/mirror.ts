@@ -5,6 +5,7 @@ import type { JobProgress } from '../../worker/cluster/progress.ts';
 import { PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
 import type { RunReport } from '../../worker/events.ts';
 import type { RedisEndpoint } from '../../worker/transport/redis/redis-url.ts';
+import { aside } from '../aside.ts';
 import { UnsafeRedis } from '../redis/guard.ts';
 import { readRedisMemory } from '../redis/memory.ts';
 import type { RedisMemory } from '../redis/memory.ts';
@@ -88,13 +89,13 @@ export class ProgressMirror {
       maxReplyBytes: MAX_REPLY_BYTES,
       retryStrategy: (attempt) => Math.max(Math.min(100 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS), this.#unsafeDelay()),
     };
-    settings.connected(false);
+    this.#aside(() => settings.connected(false));
     this.#subscriber = openGuarded(this.#options);
     this.#nodes = new RedisNodes(this.#options);
     this.#listen();
     this.#poll = setInterval(() => {
-      if (!this.#isSubscribed) void this.#subscribe();
-      this.#lookAtAll();
+      if (!this.#isSubscribed) this.#aside(() => this.#subscribe());
+      this.#aside(() => this.#lookAtAll());
     }, settings.pollMs ?? POLL_MS);
     for (const redis of [this.#subscriber, this.#nodes.seed]) redis.connect().catch(() => undefined);
   }
@@ -139,16 +140,16 @@ export class ProgressMirror {
     const [subscriber, reader] = [this.#subscriber, this.#nodes.seed];
     this.#tellErrors('subscriber', subscriber);
     this.#tellErrors('reader', reader);
-    subscriber.on('ready', () => void this.#subscribe());
+    subscriber.on('ready', () => this.#aside(() => this.#subscribe()));
     subscriber.on('close', () => (this.#isSubscribed = false));
     subscriber.on('message', (_channel: string, key: string) => this.#hear(key));
     reader.on('ready', () => {
-      connected(true);
-      this.#lookAtAll();
+      this.#aside(() => connected(true));
+      this.#aside(() => this.#lookAtAll());
     });
     reader.on('close', () => {
-      connected(false);
-      memory?.(null);
+      this.#aside(() => connected(false));
+      this.#aside(() => memory?.(null));
     });
   }
 
@@ -159,7 +160,9 @@ export class ProgressMirror {
       this.#hearing = undefined;
       const heard = new Set(this.#heard);
       this.#heard.clear();
-      for (const job of this.#settings.jobs()) if (heard.has(job.key)) this.#look(job);
+      this.#aside(() => {
+        for (const job of this.#settings.jobs()) if (heard.has(job.key)) this.#look(job);
+      });
     }, HEARING_MS);
   }
 
@@ -195,6 +198,10 @@ export class ProgressMirror {
     return this.#unsafe.times === 0 ? 0 : delay;
   }
 
+  #aside(work: () => void | Promise<void>): void {
+    aside(this.#settings.log, work);
+  }
+
   #tellErrors(connection: string, redis: Redis): void {
     const told = new Map<string, number>();
     redis.on('error', (error: Error) => {
@@ -213,7 +220,7 @@ export class ProgressMirror {
   #lookAtAll(): void {
     if (this.#nodes.seed.status !== 'ready') return;
     for (const job of this.#settings.jobs()) this.#look(job);
-    void this.#measure();
+    this.#aside(() => this.#measure());
   }
 
   async #measure(): Promise<void> {
@@ -237,7 +244,7 @@ export class ProgressMirror {
       if (again) this.#look(job);
     }, this.#pauseMs);
     this.#resting.set(job.uid, { timer, again: false });
-    void this.#read(job);
+    this.#aside(() => this.#read(job));
   }
 
   async #read({ key, uid }: MirroredJob): Promise<void> {

@@ -7,6 +7,7 @@ import { isClusterNode, mastersOf, openCluster, openSingle } from '../../worker/
 import type { ConnectionOptions, RedisConnection } from '../../worker/transport/redis/redis-cluster.ts';
 import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
 import type { RedisEndpoint } from '../../worker/transport/redis/redis-url.ts';
+import { aside } from '../aside.ts';
 import { jobLog } from '../log.ts';
 import { redisUser } from '../plan/redis-access.ts';
 import type { JobObject, RolePasswords, RedisUsersStanding } from '../reconcile/ports.ts';
@@ -73,8 +74,8 @@ export class RedisUsers {
     this.#entry = entry;
     entry.on('error', ({ message }: Error) => this.#tell({ kind: 'away', reason: message }));
     entry.on('close', () => this.#forget());
-    entry.on('ready', () => void this.#look());
-    this.#timer = setInterval(() => void this.#look(), this.#settings.lookMs ?? LOOK_MS);
+    entry.on('ready', () => this.#lookAside());
+    this.#timer = setInterval(() => this.#lookAside(), this.#settings.lookMs ?? LOOK_MS);
     return promise;
   }
 
@@ -122,6 +123,10 @@ export class RedisUsers {
   close(): void {
     clearInterval(this.#timer);
     for (const redis of [this.#entry, this.#redis]) redis?.disconnect();
+  }
+
+  #lookAside(): void {
+    aside(this.#settings.log, () => this.#look());
   }
 
   /** Sees whether users can be made, and looks for those that nobody needs any more. */

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { randomStream } from '../../worker/random.ts';
@@ -22,7 +21,7 @@ async function goOn(folder: string, kill: { moments: number; milliseconds: numbe
     const before = output.length;
     output += text;
     if (kill !== null && before < kill.moments && output.length >= kill.moments) {
-      void setTimeout(kill.milliseconds).then(() => child.kill('SIGKILL'));
+      setTimeout(() => child.kill('SIGKILL'), kill.milliseconds);
     }
   });
   const [code, signal]: unknown[] = await ended;

@@ -174,4 +174,20 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
     await until('it is there', SECONDS, async () => ((await lab.get(RESOURCE.secret, 'again', 'tiny-credentials')) === null ? null : true));
     t.equal(await tokenOf('again', 'tiny'), token);
   });
+
+  t.test('an error that nobody caught is told and counted; jobs go on', async (t) => {
+    const thrower = `process.on('SIGUSR2', () => { Promise.reject(new Error('planted: a promise')); setTimeout(() => { throw new Error('planted: a timer'); }); });`;
+    const namespace = await lab.namespace('unhandled');
+    await operator.end('SIGTERM');
+    const next = await lab.operator('redis://127.0.0.1:1', { environment: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(thrower)}` } });
+    await next.logged('this replica leads');
+    next.signal('SIGUSR2');
+    await until('both are counted', SECONDS, async () => (/^fedbiot_operator_unhandled_errors_total 2$/m.test((await next.get('/metrics')).body) ? true : null));
+    t.match(next.output, /planted: a promise/);
+    t.match(next.output, /planted: a timer/);
+    await lab.createJob(namespace, 'after');
+    await lab.play(namespace, 'after', 'server', { kind: 'ends', exitCode: 0, message: says('Succeeded', 'done') });
+    await lab.jobIn('Succeeded', namespace, 'after');
+    t.equal(await next.end('SIGTERM'), 0);
+  });
 });

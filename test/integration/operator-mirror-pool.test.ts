@@ -164,3 +164,42 @@ t.test('keys in a Redis that is away are left to expire', { skip: noRedis }, asy
   await pool.forget(gone, true);
   t.match(seen.log, /cannot remove the job's keys/);
 });
+
+t.test('whoever is told or asked may throw: others are heard all the same', { skip: noRedis }, async (t) => {
+  const [ours, theirs] = [await startRedis(t), await startRedis(t)];
+  const [a, b] = [connection(t, ours.url), connection(t, theirs.url)];
+  await Promise.all([put(a, 'plain', 1), put(b, 'own', 1), put(b, 'bad', 1)]);
+  let thrown = 0;
+  const fails = (): never => {
+    thrown++;
+    throw new Error('a listener fails');
+  };
+  let calls = 0;
+  const jobs = [job('bad', true), job('own', true), job('plain', false)];
+  let log = '';
+  const pool = new MirrorPool({
+    defaultRedis: { url: ours.url, ca: null },
+    log: createLog('debug', { write: (line) => void (log += line) }),
+    jobs: () => (++calls % 3 === 0 ? fails() : jobs),
+    addressOf: async ({ metadata }) => (metadata.uid === 'bad' ? fails() : { url: theirs.url, ca: null }),
+    changed: fails,
+    connected: fails,
+    memory: fails,
+    now: () => Date.parse('2026-01-01T00:02:00Z'),
+    settleMs: 20,
+    sweepAgainMs: 20,
+  });
+  t.teardown(() => pool.close());
+  const tell = async (round: number) => {
+    await Promise.all([put(a, 'plain', round), put(b, 'own', round)]);
+    await Promise.all([a.publish('fedbiot:progress', 'lab/plain'), b.publish('fedbiot:progress', 'lab/own')]);
+  };
+  let round = 1;
+  await until('both are heard', SECONDS, async () => {
+    await tell(++round);
+    return holds((pool.progressOf('plain')?.round ?? 0) > 1 && (pool.progressOf('own')?.round ?? 0) > 1);
+  });
+  await pool.forget(job('own', true), true);
+  t.ok(thrown > 10, `${thrown} times`);
+  t.match(log, /what was done aside failed/);
+});

@@ -40,7 +40,9 @@ export async function startStub(t: Test, answer: (request: StubRequest, response
     requests.push(request);
     await answer(request, response);
   };
-  const server = createServer((incoming, response) => void take(incoming, response));
+  const server = createServer((incoming, response) => {
+    take(incoming, response).catch(() => response.destroy());
+  });
   let connections = 0;
   server.on('connection', () => connections++);
   server.listen(0, '127.0.0.1');

@@ -28,7 +28,7 @@ const asking = setInterval(() => {
   for (const job of jobs) pool.reportOf(job).catch(() => undefined);
 }, 200);
 const forgetting = setTimeout(() => {
-  for (const job of jobs.filter(({ metadata }) => metadata.uid.startsWith('gone'))) void pool.forget(job, true);
+  for (const job of jobs.filter(({ metadata }) => metadata.uid.startsWith('gone'))) pool.forget(job, true).catch(() => process.exit(1));
 }, 2_000);
 process.stdin.once('data', () => {
   clearInterval(asking);

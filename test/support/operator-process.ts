@@ -52,8 +52,8 @@ export class OperatorProcess {
     });
   }
 
-  /** Puts it to sleep, or wakes it. */
-  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+  /** Puts it to sleep, or wakes it; or what a test planted. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGUSR2'): void {
     this.#child.kill(signal);
   }
 

@@ -93,8 +93,9 @@ export class RedisClientTransport implements ClientTransport {
     });
     this.#tasks.on('error', (error) => listener.failed(error));
     this.#results.on('error', (error) => listener.failed(error));
-    void this.#tasks.startStalledCheckTimer();
-    this.#beat = setInterval(() => void this.#renew(), Math.min(MAX_BEAT_MS, lockMs / 4));
+    // What fails there it emits.
+    this.#tasks.startStalledCheckTimer().catch(() => undefined);
+    this.#beat = setInterval(() => this.#renew(), Math.min(MAX_BEAT_MS, lockMs / 4));
   }
 
   async take(signal: AbortSignal): Promise<Delivery | null> {
@@ -171,16 +172,13 @@ export class RedisClientTransport implements ClientTransport {
   }
 
   /** Renews the locks of all tasks, and withdraws those that were lost or whose round has ended. */
-  async #renew(): Promise<void> {
+  #renew(): void {
     if (this.#beating) return;
     this.#beating = true;
-    try {
-      await Promise.all([...this.#held].map(([signal, held]) => this.#renewOne(signal, held)));
-    } catch {
+    Promise.all([...this.#held].map(([signal, held]) => this.#renewOne(signal, held)))
       // Redis is away: the next beat tries again, and a lock that ran out meanwhile shows then.
-    } finally {
-      this.#beating = false;
-    }
+      .catch(() => undefined)
+      .finally(() => (this.#beating = false));
   }
 
   async #renewOne(signal: AbortSignal, { job, task, token, withdraw }: Held): Promise<void> {

@@ -59,7 +59,8 @@ export class RedisServerTransport implements ServerTransport {
     this.#results = new Worker(QUEUE.results, null, { connection: this.#queues, prefix, autorun: false, maxStalledCount: 1000 });
     this.#tasks.on('error', (error) => listener.failed(error));
     this.#results.on('error', (error) => listener.failed(error));
-    void this.#results.startStalledCheckTimer();
+    // What fails there it emits.
+    this.#results.startStalledCheckTimer().catch(() => undefined);
   }
 
   publish(round: RoundId, roundPackage: Sealed): Promise<void> {

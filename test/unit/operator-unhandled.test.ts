@@ -1,0 +1,79 @@
+// What is thrown where nobody catches: one job's trouble is told and counted, and the operator goes on.
+import { setImmediate as turn } from 'node:timers/promises';
+import { Registry } from 'prom-client';
+import t from 'tap';
+import { aside } from '../../operator/aside.ts';
+import { lastResort } from '../../operator/last-resort.ts';
+import { LEASE_TIMES, LeaderElector } from '../../operator/leader/elector.ts';
+import type { StoredLease } from '../../operator/leader/lease.ts';
+import { createLog } from '../../operator/log.ts';
+import { operatorMetrics } from '../../operator/metrics/operator-metrics.ts';
+import { ManualClock, settled } from '../support/manual-clock.ts';
+
+function logged() {
+  const lines: string[] = [];
+  return { lines, log: createLog('info', { write: (line) => void lines.push(line) }) };
+}
+
+t.test('what is done aside fails aside', async (t) => {
+  const { log, lines } = logged();
+  const done: string[] = [];
+  aside(log, () => {
+    throw new Error('at once');
+  });
+  aside(log, () => Promise.reject(new Error('later')));
+  aside(log, async () => void done.push('well'));
+  aside(log, () => void done.push('at once'));
+  await turn();
+  t.strictSame(done, ['well', 'at once']);
+  t.match(lines, [/at once/, /later/]);
+  t.equal(lines.length, 2);
+});
+
+t.test('all are counted, the first are told, and in the next minute again', async (t) => {
+  const { log, lines } = logged();
+  const registry = new Registry();
+  const { unhandled } = operatorMetrics(registry, { workers: 1, lease: 'lease' });
+  t.match(await registry.metrics(), /^fedbiot_operator_unhandled_errors_total 0$/m);
+  let now = 0;
+  const thrown = lastResort(log, unhandled, () => now);
+  for (let each = 1; each <= 100; each++) thrown(new Error(`trouble ${each}`));
+  thrown('no error at all');
+  t.match(await registry.metrics(), /^fedbiot_operator_unhandled_errors_total 101$/m);
+  t.equal(lines.length, 21);
+  t.match(lines, [/trouble 1"/]);
+  t.match(lines.at(-1), /are counted, not told/);
+  now = 60_001;
+  thrown(new Error('trouble again'));
+  t.match(lines.at(-1), /trouble again/);
+});
+
+t.test('a replica that cannot do what a leader does gives the lead up', async (t) => {
+  const { log, lines } = logged();
+  const clock = new ManualClock();
+  let lease: StoredLease | null = null;
+  let lost = 0;
+  const elector = new LeaderElector({
+    store: {
+      read: async () => lease,
+      create: async (record) => (lease = { record, version: '1' }),
+      replace: async (_version, record) => (lease = { record, version: '2' }),
+    },
+    identity: 'one',
+    times: LEASE_TIMES,
+    clock,
+    now: () => 0,
+    random: () => 0,
+    log,
+    elected() {
+      throw new Error('the queue does not start');
+    },
+    lost: () => void lost++,
+  });
+  elector.start();
+  await settled();
+  t.equal(lost, 1, 'which ends the process');
+  t.notOk(elector.leads());
+  t.match(lines, [/the queue does not start/]);
+  await elector.stop();
+});

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { UserError } from '../../worker/errors.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import { downloadModel, parseModelUri } from '../../worker/model/hub.ts';
 import type { DownloadProgress } from '../../worker/model/hub.ts';
@@ -191,4 +192,54 @@ t.test('model URIs', async (t) => {
   ]) {
     t.throws(() => parseModelUri(uri), { name: 'UserError', message: uri }, uri);
   }
+});
+
+t.test('through a proxy, where one is set', async (t) => {
+  const heard: string[] = [];
+  const proxy = createServer();
+  proxy.on('connect', (request, socket) => {
+    heard.push(request.url ?? '');
+    const upstream = connect(port, '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+      socket.pipe(upstream).pipe(socket);
+    });
+    upstream.on('error', () => socket.destroy());
+    socket.on('error', () => upstream.destroy());
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const { port: proxyPort } = proxy.address() as AddressInfo;
+  t.teardown(() => {
+    for (const name of ['HTTP_PROXY', 'NO_PROXY']) delete process.env[name];
+    proxy.close();
+    proxy.closeAllConnections();
+  });
+  // Only the proxy knows where this host is.
+  process.env['HF_ENDPOINT'] = 'http://hub.invalid';
+  process.env['HF_HUB_CACHE'] = t.testdir({});
+  process.env['HTTP_PROXY'] = `http://user:secret@127.0.0.1:${proxyPort}`;
+  t.ok((await downloadModel('hf://org/tiny')).endsWith(COMMIT));
+  t.match(heard, ['hub.invalid:80']);
+  heard.length = 0;
+  t.equal((await fetch(`http://127.0.0.1:${port}/api/models/org/tiny/revision/main`)).status, 200);
+  t.same(heard, [], 'other connections do not go through it');
+
+  const refused = async (message: RegExp) => {
+    process.env['HF_HUB_CACHE'] = t.testdir({});
+    const error = await downloadModel('hf://org/tiny').then(
+      () => t.fail('it was downloaded'),
+      (error: unknown) => error,
+    );
+    t.match(error, { name: 'UserError', message, hint: /proxy/i });
+    t.notMatch(`${String(error)} ${error instanceof UserError ? error.hint : ''}`, /secret/);
+  };
+  proxy.removeAllListeners('connect');
+  proxy.on('connect', (_, socket) => socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'));
+  proxy.closeAllConnections();
+  await refused(/^cannot download hf:\/\/org\/tiny from http:\/\/hub\.invalid through the proxy http:\/\/127\.0\.0\.1:\d+: .*407/);
+  process.env['NO_PROXY'] = '.invalid';
+  await refused(/^cannot download hf:\/\/org\/tiny from http:\/\/hub\.invalid: /);
+  delete process.env['NO_PROXY'];
+  process.env['HTTP_PROXY'] = 'socks5://127.0.0.1:1080';
+  await t.rejects(downloadModel('hf://org/tiny'), { name: 'UserError', message: /HTTP_PROXY cannot be used: socks5:\/\/ is not supported/ });
 });

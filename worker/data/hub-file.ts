@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { datasetInfo, downloadFile, getHFHubCachePath, getRepoFolderName, HubApiError } from '@huggingface/hub';
 import { UserError } from '../errors.ts';
+import { asked, isOffline, unreachable, withHub } from '../hub/access.ts';
 
 const form = /^hf:\/\/datasets\/([\w.-]+\/[\w.-]+)(?:@([^/@]+))?\/(.+)$/;
 const commitHash = /^[0-9a-f]{40}$/;
@@ -14,35 +15,34 @@ const localHint = 'Without a network, copy the file here and give its path as ur
 /**
  * The local path of `hf://datasets/org/name[@revision]/path`. The file lies in the Hugging Face cache in its own layout (HF_HOME,
  * HF_HUB_CACHE), so that what Python downloaded is used; it is taken from there for a commit, with HF_HUB_OFFLINE, or when the hub
- * cannot be reached. HF_ENDPOINT names another hub; HF_TOKEN opens private data sets. A revision holding a slash is written with %2F.
+ * cannot be reached. HF_ENDPOINT names another hub, HTTPS_PROXY a proxy; HF_TOKEN opens private data sets. A revision holding a slash is written with %2F.
  */
 export async function hubFile(uri: string): Promise<string> {
   const { name, revision, path } = parse(uri);
   const storage = join(getHFHubCachePath(), getRepoFolderName({ name, type: 'dataset' }));
-  const { HF_ENDPOINT: hubUrl, HF_TOKEN: accessToken, HF_HUB_OFFLINE: offline } = process.env;
-  const isOffline = offline !== undefined && !['', '0', 'false', 'no', 'off'].includes(offline.toLowerCase());
   const cached = await cachedFile(storage, revision, path);
-  if (cached !== null && (isOffline || commitHash.test(revision))) return cached;
-  if (isOffline) throw new UserError(`${uri} is not in the cache ${storage}, and HF_HUB_OFFLINE is set`, { hint: localHint });
+  if (cached !== null && (isOffline() || commitHash.test(revision))) return cached;
+  if (isOffline()) throw new UserError(`${uri} is not in the cache ${storage}, and HF_HUB_OFFLINE is set`, { hint: localHint });
 
-  const hub = { ...(hubUrl ? { hubUrl } : {}), ...(accessToken ? { accessToken } : {}) };
   try {
-    const { sha: commit } = await datasetInfo({ ...hub, name, revision, additionalFields: ['sha'] });
-    if (!commitHash.test(commit)) throw new Error(`the hub gave the commit ${JSON.stringify(commit)}`);
-    const file = join(storage, 'snapshots', commit, path);
-    if (!(await isFile(file))) {
-      const content = await downloadFile({ ...hub, repo: { type: 'dataset', name }, path, revision: commit });
-      if (content === null) throw new UserError(`${name} has no file ${path} at ${revision}`, { hint: 'Check the path in uri.' });
-      await save(content, file);
-    }
-    // Written last: a branch is found without network once the file is here.
-    if (revision !== commit) await writeRef(join(storage, 'refs', revision), commit);
-    return file;
+    return await withHub(async (hub) => {
+      const { sha: commit } = await datasetInfo({ ...hub, name, revision, additionalFields: ['sha'] });
+      if (!commitHash.test(commit)) throw new Error(`the hub gave the commit ${JSON.stringify(commit)}`);
+      const file = join(storage, 'snapshots', commit, path);
+      if (!(await isFile(file))) {
+        const content = await downloadFile({ ...hub, repo: { type: 'dataset', name }, path, revision: commit });
+        if (content === null) throw new UserError(`${name} has no file ${path} at ${revision}`, { hint: 'Check the path in uri.' });
+        await save(content, file);
+      }
+      // Written last: a branch is found without network once the file is here.
+      if (revision !== commit) await writeRef(join(storage, 'refs', revision), commit);
+      return file;
+    });
   } catch (cause) {
     if (cause instanceof UserError) throw cause;
     if (cause instanceof HubApiError) throw refusal(uri, cause);
     if (cached !== null) return cached;
-    throw new UserError(`cannot download ${uri}: ${rootCause(cause)}`, { hint: localHint, cause });
+    throw unreachable(uri, cause, localHint);
   }
 }
 
@@ -91,15 +91,9 @@ async function writeRef(ref: string, commit: string): Promise<void> {
 function refusal(uri: string, { statusCode, message }: HubApiError): UserError {
   if (statusCode === 401 || statusCode === 403) {
     return new UserError(`the hub denies access to ${uri} (status ${statusCode})`, {
-      hint: 'There is no such data set, or it is gated: accept its terms on its page and set HF_TOKEN to a token that may read it.',
+      hint: `There is no such data set, or it is gated: accept its terms on its page and set HF_TOKEN to a token that may read it. ${asked()}`,
     });
   }
-  if (statusCode === 404) return new UserError(`the hub has no ${uri}`, { hint: 'Check organisation, name, revision and path.' });
-  return new UserError(`cannot download ${uri}: ${message}`, { hint: localHint });
-}
-
-/** fetch() says "fetch failed"; what failed is in the cause. */
-function rootCause(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? rootCause(error.cause) : error.message || error.name;
+  if (statusCode === 404) return new UserError(`the hub has no ${uri}`, { hint: `Check organisation, name, revision and path. ${asked()}` });
+  return unreachable(uri, new Error(message), localHint);
 }

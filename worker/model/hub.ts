@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { downloadFile, getHFHubCachePath, getRepoFolderName, HubApiError, listFiles, modelInfo } from '@huggingface/hub';
 import type { ListFileEntry } from '@huggingface/hub';
 import { UserError } from '../errors.ts';
+import { asked, type HubAccess, isOffline, unreachable, withHub } from '../hub/access.ts';
 
 export interface DownloadProgress {
   readonly file: string;
@@ -33,7 +34,7 @@ const WANTED = [
 /**
  * Makes `hf://org/name@revision` available locally and returns the directory. Files lie in the Hugging Face cache in its own
  * layout (HF_HOME, HF_HUB_CACHE, XDG_CACHE_HOME), so that what Python downloaded is used. HF_TOKEN opens gated models; HF_ENDPOINT
- * names a mirror; with HF_HUB_OFFLINE, or when the hub cannot be reached, a revision that is complete in the cache is used.
+ * names a mirror, HTTPS_PROXY a proxy; with HF_HUB_OFFLINE, or when the hub cannot be reached, a revision that is complete in the cache is used.
  * @throws UserError when there is no such model, access is denied, or it is neither in the cache nor reachable
  */
 export async function downloadModel(uri: string, options: DownloadOptions = {}): Promise<string> {
@@ -44,16 +45,19 @@ export async function downloadModel(uri: string, options: DownloadOptions = {}):
     if (cached !== null) return cached;
   }
   if (isOffline()) throw new UserError(`${uri} is not in the cache ${storage}, and HF_HUB_OFFLINE is set`, { hint: LOCAL_HINT });
-  const hub = hubAccess(name, options.signal);
   try {
-    const { sha: commit } = await modelInfo({ ...hub, name, revision, additionalFields: ['sha'] });
-    return await downloadSnapshot(hub, revision, commit, storage, options);
+    return await withHub(async (access) => {
+      const hub = { ...access, ...repository(name, options.signal) };
+      const { sha: commit } = await modelInfo({ ...hub, name, revision, additionalFields: ['sha'] });
+      return downloadSnapshot(hub, revision, commit, storage, options);
+    });
   } catch (cause) {
     options.signal?.throwIfAborted();
+    if (cause instanceof UserError) throw cause;
     if (cause instanceof HubApiError) refuseFor(cause.statusCode, uri);
     const cached = await cachedSnapshot(storage, revision);
     if (cached !== null) return cached;
-    throw new UserError(`cannot download ${uri}: ${rootCause(cause)}`, { hint: LOCAL_HINT, cause });
+    throw unreachable(uri, cause, LOCAL_HINT);
   }
 }
 
@@ -69,21 +73,18 @@ export function parseModelUri(uri: string): { name: string; revision: string } {
   return { name, revision };
 }
 
-type HubAccess = ReturnType<typeof hubAccess>;
+type ModelAccess = HubAccess & ReturnType<typeof repository>;
 
-function hubAccess(name: string, signal: AbortSignal | undefined) {
-  const { HF_TOKEN: accessToken, HF_ENDPOINT: hubUrl } = process.env;
+function repository(name: string, signal: AbortSignal | undefined) {
   return {
     repo: { type: 'model' as const, name },
     fetch: (input: Parameters<typeof fetch>[0], init?: RequestInit) =>
       fetch(input, signal === undefined ? init : { ...init, signal }),
-    ...(accessToken ? { accessToken } : {}),
-    ...(hubUrl ? { hubUrl } : {}),
   };
 }
 
 async function downloadSnapshot(
-  hub: HubAccess,
+  hub: ModelAccess,
   revision: string,
   commit: string,
   storage: string,
@@ -119,7 +120,7 @@ async function downloadSnapshot(
 async function downloadTo(
   path: string,
   file: ListFileEntry,
-  from: HubAccess & { revision: string },
+  from: ModelAccess & { revision: string },
   report: (bytes: number) => void,
 ): Promise<void> {
   const content = await downloadFile({ ...from, path: file.path });
@@ -174,19 +175,9 @@ async function cachedSnapshot(storage: string, revision: string): Promise<string
 function refuseFor(status: number, uri: string): void {
   if (status === 401 || status === 403) {
     throw new UserError(`the hub denies access to ${uri} (status ${status})`, {
-      hint: 'There is no such model, or it is gated: accept its licence on its page and set HF_TOKEN to a token that may read it.',
+      hint: `There is no such model, or it is gated: accept its licence on its page and set HF_TOKEN to a token that may read it. ${asked()}`,
     });
   }
   if (status === 404)
-    throw new UserError(`the hub has no ${uri}`, { hint: 'Check the name and the revision (branch, tag or commit).' });
-}
-
-/** fetch() says "fetch failed"; what failed is in the cause. */
-function rootCause(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? rootCause(error.cause) : error.message || error.name;
-}
-
-function isOffline(): boolean {
-  return ['1', 'true', 'yes', 'on'].includes((process.env['HF_HUB_OFFLINE'] ?? '').toLowerCase());
+    throw new UserError(`the hub has no ${uri}`, { hint: `Check the name and the revision (branch, tag or commit). ${asked()}` });
 }

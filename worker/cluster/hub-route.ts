@@ -1,0 +1,70 @@
+import { UserError } from '../errors.ts';
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** How the Hugging Face hub is reached. */
+export interface HubRoute {
+  /** Of the hub or a mirror, without a slash at its end. */
+  readonly endpoint: string;
+  /** With its credentials; null: none. */
+  readonly proxy: string | null;
+  /** Hosts that are reached without the proxy. */
+  readonly noProxy: string;
+}
+
+const HUB = 'https://huggingface.co';
+
+/**
+ * The way to the hub that the variables of an environment say: HF_ENDPOINT; HTTPS_PROXY or HTTP_PROXY, as the endpoint's scheme is, else
+ * ALL_PROXY; NO_PROXY. The names of proxies' variables may be in small letters, which count first.
+ * @throws UserError that names the variable, and none of its secrets
+ */
+export function hubRoute(variables: Variables): HubRoute {
+  const given = (name: string) => variables[name.toLowerCase()]?.trim() || variables[name]?.trim() || undefined;
+  const endpoint = urlIn('HF_ENDPOINT', given('HF_ENDPOINT') ?? HUB);
+  if (endpoint.username !== '' || endpoint.password !== '') {
+    throw new UserError('HF_ENDPOINT holds credentials', { hint: 'Give them by HF_TOKEN, and the address alone in HF_ENDPOINT.' });
+  }
+  const noProxy = given('NO_PROXY') ?? '';
+  const name = [endpoint.protocol === 'http:' ? 'HTTP_PROXY' : 'HTTPS_PROXY', 'ALL_PROXY'].find((variable) => given(variable) !== undefined);
+  const value = name === undefined ? undefined : given(name);
+  // As curl reads it.
+  const proxy = name === undefined || value === undefined ? null : urlIn(name, value.includes('://') ? value : `http://${value}`);
+  return {
+    endpoint: `${endpoint.origin}${endpoint.pathname}`.replace(/\/+$/, ''),
+    proxy: proxy === null || isExempt(endpoint, noProxy) ? null : proxy.href.replace(/\/$/, ''),
+    noProxy,
+  };
+}
+
+/** The host that is connected to, and its port. */
+export function nextHop({ endpoint, proxy }: HubRoute): { host: string; port: number } {
+  const { hostname, port, protocol } = new URL(proxy ?? endpoint);
+  return { host: hostname, port: port === '' ? (protocol === 'http:' ? 80 : 443) : Number(port) };
+}
+
+/** The way in words, without credentials. */
+export function routeText({ endpoint, proxy }: HubRoute): string {
+  if (proxy === null) return endpoint;
+  const { protocol, host } = new URL(proxy);
+  return `${endpoint} through the proxy ${protocol}//${host}`;
+}
+
+function urlIn(name: string, value: string): URL {
+  const url = URL.canParse(value) ? new URL(value) : null;
+  if (url !== null && (url.protocol === 'https:' || url.protocol === 'http:') && url.hostname !== '') return url;
+  const scheme = url === null ? 'its value is no URL' : `${url.protocol}// is not supported`;
+  throw new UserError(`${name} cannot be used: ${scheme}`, { hint: `Write ${name === 'HF_ENDPOINT' ? 'https://mirror.example' : 'http://proxy.example:3128'}.` });
+}
+
+/** Whether NO_PROXY, as Node reads it, has the host: `*`, a host, `.domain` or `*.domain`, each with a port or without. */
+function isExempt({ hostname, port, protocol }: URL, noProxy: string): boolean {
+  const own = port === '' ? (protocol === 'http:' ? '80' : '443') : port;
+  return noProxy.split(/[\s,]+/).some((entry) => {
+    const [, host = '', only] = /^(.*?)(?::(\d+))?$/.exec(entry.toLowerCase()) ?? [];
+    if (host === '' || (only !== undefined && only !== own)) return false;
+    if (host === '*' || host === hostname) return true;
+    const domain = host.replace(/^\*/, '');
+    return domain.startsWith('.') && hostname.endsWith(domain);
+  });
+}

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { hubRoute } from '../worker/cluster/hub-route.ts';
 import { UserError } from '../worker/errors.ts';
 import { readRedisUrl } from '../worker/transport/redis/redis-url.ts';
 
@@ -22,6 +23,10 @@ export interface OperatorConfig {
   readonly allowSharedRedisCredentials: boolean;
   /** Image of worker pods, unless a job names another. */
   readonly workerImage: string;
+  /** Endpoint of the Hugging Face hub, a proxy to it, and hosts without that proxy, for jobs' pods; null: the hub itself, none, none. */
+  readonly hubEndpoint: string | null;
+  readonly hubProxy: string | null;
+  readonly hubNoProxy: string | null;
   readonly leaderElect: boolean;
   /** Namespace of the lease; null: the operator's own. */
   readonly leaseNamespace: string | null;
@@ -46,6 +51,9 @@ interface Options {
   readonly podAnnotations: string[];
   readonly allowSharedRedisCredentials?: boolean;
   readonly workerImage: string;
+  readonly hubEndpoint?: string;
+  readonly hubProxy?: string;
+  readonly hubNoProxy?: string;
   readonly leaderElect: boolean;
   readonly leaseNamespace?: string;
   readonly port: number;
@@ -74,7 +82,7 @@ export function readConfig(args: readonly string[], environment: Environment, ve
     if (error.exitCode === 0) return { text: printed.join('') };
     throw new UserError(error.message.replace(/^error: /, ''), { hint: '--help lists the options.', cause: error });
   }
-  const { namespaces, redisUrlFile, redisCaFile, secretKeyFile, allowSharedRedisCredentials, leaseNamespace, metricsAuth, kubeconfig, ...options } = command.opts<Options>();
+  const { namespaces, redisUrlFile, redisCaFile, secretKeyFile, hubEndpoint, hubProxy, hubNoProxy, allowSharedRedisCredentials, leaseNamespace, metricsAuth, kubeconfig, ...options } = command.opts<Options>();
   return {
     ...options,
     namespaces: namespaces ?? null,
@@ -82,6 +90,9 @@ export function readConfig(args: readonly string[], environment: Environment, ve
     redisCa: redisCaFile === undefined ? null : redisCa(redisCaFile),
     secretKey: secretKeyFile === undefined ? null : secretKey(secretKeyFile),
     allowSharedRedisCredentials: allowSharedRedisCredentials ?? false,
+    hubEndpoint: hubEndpoint ?? null,
+    hubProxy: hubProxy ?? null,
+    hubNoProxy: hubNoProxy ?? null,
     metricsAuth: metricsAuth ?? false,
     leaseNamespace: leaseNamespace ?? null,
     kubeconfig: kubeconfig ?? null,
@@ -120,6 +131,9 @@ function program(version: string, print: (text: string) => void): Command {
     .addOption(
       new Option('--worker-image <reference>', 'image of worker pods, unless a job names another').makeOptionMandatory(),
     )
+    .addOption(new Option('--hub-endpoint <url>', "mirror of the Hugging Face hub for jobs' pods: HF_ENDPOINT there (default: the hub itself)").argParser(hubVariable('HF_ENDPOINT')))
+    .addOption(new Option('--hub-proxy <url>', "proxy to the hub for jobs' pods, without credentials: HTTPS_PROXY and HTTP_PROXY there (default: none)").argParser(hubVariable('HTTPS_PROXY')))
+    .addOption(new Option('--hub-no-proxy <hosts>', "hosts without that proxy: NO_PROXY in jobs' pods (default: none)"))
     .addOption(new Option('--no-leader-elect', 'run without a lease: for a single replica that is never rolled'))
     .addOption(
       new Option('--lease-namespace <name>', "namespace of the lease (default: the operator's own)").argParser(namespaceName),
@@ -186,6 +200,19 @@ function whole(least: number, most: number): (text: string) => number {
     const value = Number(text);
     if (!/^\d+$/.test(text) || value < least || value > most) throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
     return value;
+  };
+}
+
+/** The value of a variable of jobs' pods. It stands open in their templates. */
+function hubVariable(name: string): (text: string) => string {
+  return (text) => {
+    try {
+      const { proxy } = hubRoute({ [name]: text });
+      if (proxy !== null && new URL(proxy).username !== '') throw new UserError('it holds credentials: jobs give those by env.valueFrom');
+      return text;
+    } catch (error) {
+      throw new InvalidArgumentError(error instanceof Error ? `${error.message}.` : String(error));
+    }
   };
 }
 

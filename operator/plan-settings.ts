@@ -1,17 +1,36 @@
 import { randomBytes } from 'node:crypto';
 import type { OperatorConfig } from './config.ts';
+import { namespaceOf } from './plan/service-namespace.ts';
 import type { OperatorRedis, PlanSettings } from './plan/settings.ts';
 import { readRedisUrl } from '../worker/transport/redis/redis-url.ts';
 
-type PlanConfig = Pick<OperatorConfig, 'workerImage' | 'redisUrl' | 'redisCa' | 'logLevel' | 'secretKey' | 'podAnnotations' | 'allowSharedRedisCredentials'>;
+type PlanConfig = Pick<
+  OperatorConfig,
+  | 'workerImage'
+  | 'redisUrl'
+  | 'redisCa'
+  | 'logLevel'
+  | 'secretKey'
+  | 'podAnnotations'
+  | 'allowSharedRedisCredentials'
+  | 'hubEndpoint'
+  | 'hubProxy'
+  | 'hubNoProxy'
+>;
 
 /** What of the operator's own configuration shows in the objects of jobs. */
-export function planSettings({ workerImage, redisUrl, redisCa, logLevel, secretKey, podAnnotations, allowSharedRedisCredentials }: PlanConfig): PlanSettings {
+export function planSettings(config: PlanConfig): PlanSettings {
+  const { workerImage, redisUrl, redisCa, logLevel, secretKey, podAnnotations, allowSharedRedisCredentials, hubEndpoint, hubProxy, hubNoProxy } = config;
   return {
     image: workerImage,
     redis: redisUrl === null ? null : redisAt(redisUrl, redisCa),
     logLevel,
     podAnnotations,
+    hub: {
+      ...(hubEndpoint === null ? {} : { HF_ENDPOINT: hubEndpoint }),
+      ...(hubProxy === null ? {} : { HTTPS_PROXY: hubProxy, HTTP_PROXY: hubProxy }),
+      ...(hubNoProxy === null ? {} : { NO_PROXY: hubNoProxy }),
+    },
     secretKey: secretKey ?? randomBytes(32).toString('base64url'),
     allowSharedRedisCredentials,
   };
@@ -19,7 +38,5 @@ export function planSettings({ workerImage, redisUrl, redisCa, logLevel, secretK
 
 function redisAt(url: string, ca: string | null): OperatorRedis {
   const { host, port } = readRedisUrl(url);
-  // SERVICE.NAMESPACE.svc, with or without the cluster's domain.
-  const namespace = /^[^.]+\.([^.]+)\.svc(\.|$)/.exec(host)?.[1] ?? null;
-  return { url, ca, port, namespace };
+  return { url, ca, port, namespace: namespaceOf(host) };
 }

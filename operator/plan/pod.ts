@@ -2,6 +2,7 @@ import { placement } from '../../crds/schema/placement.ts';
 import { ENV, MOUNT, PORT } from '../../worker/cluster/pod.ts';
 import type { JobObject } from '../reconcile/ports.ts';
 import { asksForGpu } from './gpu.ts';
+import { readsHub } from './reads-hub.ts';
 import { labelsOf } from './labels.ts';
 import type { Role } from './labels.ts';
 import { CREDENTIAL, namesOf } from './names.ts';
@@ -101,6 +102,7 @@ function environment(job: JobObject, role: Role, settings: PlanSettings): EnvVar
     { name: ENV.pod, valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
     ...(role === 'client' ? [{ name: ENV.serverUrl, value: serverUrl(job) }] : []),
     { name: ENV.logLevel, value: settings.logLevel },
+    ...(readsHub(job, role) ? Object.entries(settings.hub).map(([name, value]) => ({ name, value })) : []),
     // The root file system is read-only: what libraries keep in a home goes to the scratch volume.
     { name: 'HOME', value: MOUNT.temporary },
   ];

@@ -7,6 +7,8 @@ export interface PlanSettings {
   readonly logLevel: string;
   /** Annotations that jobs may give their pods besides those that are known: keys, and beginnings that end in `/`. */
   readonly podAnnotations: readonly string[];
+  /** Variables of pods that read from the Hugging Face hub, unless the job sets them: how they reach it. */
+  readonly hub: Readonly<Record<string, string>>;
   /** Secret: what jobs' tokens and passwords are derived from. */
   readonly secretKey: string;
   /** Whether jobs get the operator's own credentials where Redis lets it make no users. */

@@ -124,7 +124,7 @@ t.test('without network and cache the error says what to do', async (t) => {
   const unreachable: unknown = await downloadModel('hf://org/other').catch((error: unknown) => error);
   t.match(unreachable, {
     name: 'UserError',
-    message: /cannot download hf:\/\/org\/other: .+/,
+    message: /cannot download hf:\/\/org\/other from http:\/\/127\.0\.0\.1:1: .+/,
     hint: /set model\.uri to its directory/,
   });
   process.env['HF_HUB_OFFLINE'] = 'true';

@@ -12,6 +12,7 @@ export const SETTINGS: PlanSettings = {
   logLevel: 'info',
   podAnnotations: [],
   allowSharedRedisCredentials: false,
+  hub: {},
   secretKey: 'a key of the tests, and of nothing else',
 };
 

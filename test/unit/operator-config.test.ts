@@ -17,6 +17,9 @@ t.test('only the worker image has to be given', async (t) => {
     secretKey: null,
     podAnnotations: [],
     workerImage: 'example.org/fedbiot:1',
+    hubEndpoint: null,
+    hubProxy: null,
+    hubNoProxy: null,
     leaderElect: true,
     leaseNamespace: null,
     port: 8081,
@@ -41,6 +44,9 @@ t.test('the environment gives what the command line does not', async (t) => {
     FEDBIOT_KUBECONFIG: '/kube/config',
     FEDBIOT_WORKERS: '',
     FEDBIOT_POD_ANNOTATIONS: 'example.org/, a.b/c',
+    FEDBIOT_HUB_ENDPOINT: 'https://mirror.example',
+    FEDBIOT_HUB_PROXY: 'http://proxy.example:3128',
+    FEDBIOT_HUB_NO_PROXY: '.example',
   };
   t.match(read(['--port', '0', '--namespaces', 'c'], environment), {
     workerImage: 'from-environment',
@@ -54,7 +60,17 @@ t.test('the environment gives what the command line does not', async (t) => {
     kubeconfig: '/kube/config',
     workers: 4,
     podAnnotations: ['example.org/', 'a.b/c'],
+    hubEndpoint: 'https://mirror.example',
+    hubProxy: 'http://proxy.example:3128',
+    hubNoProxy: '.example',
   });
+  for (const [option, value, message] of [
+    ['--hub-endpoint', 'mirror', /HF_ENDPOINT cannot be used/],
+    ['--hub-proxy', 'socks5://proxy:1080', /HTTPS_PROXY cannot be used/],
+    ['--hub-proxy', 'http://user:secret@proxy:3128', /it holds credentials/],
+  ] as const) {
+    t.throws(() => read([...image, option, value]), { name: 'UserError', message });
+  }
   process.env['FEDBIOT_NO_LEADER_ELECT'] = 'false';
   t.teardown(() => delete process.env['FEDBIOT_NO_LEADER_ELECT']);
   t.match(read(image, process.env), { leaderElect: true });

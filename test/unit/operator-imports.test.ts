@@ -8,6 +8,7 @@ t.test('the operator loads nothing that computes: its image has no engine', asyn
     files.filter((file) => file.startsWith('worker/')),
     [
       'worker/cluster/day.ts',
+      'worker/cluster/hub-route.ts',
       'worker/cluster/pod.ts',
       'worker/cluster/progress.ts',
       'worker/cluster/redis-keys.ts',

@@ -9,6 +9,7 @@ import { credentials as planCredentials } from '../../operator/plan/credentials.
 import { InvalidSpec } from '../../operator/plan/invalid-spec.ts';
 import { strategicMerge } from '../../operator/plan/merge.ts';
 import { namesOf } from '../../operator/plan/names.ts';
+import { networkPolicies } from '../../operator/plan/network-policies.ts';
 import { plan, plannedObjects } from '../../operator/plan/plan.ts';
 import { podTemplate } from '../../operator/plan/pod.ts';
 import { takenNames } from '../../operator/plan/taken-names.ts';
@@ -135,6 +136,34 @@ t.test('the pods of a job have one day: that on which it was made, in UTC, unles
   t.equal(dateOf({}, '2026-03-07T23:59:59Z'), '2026-03-07');
   t.equal(dateOf({}, '2026-03-07T23:59:59-05:00'), '2026-03-08');
   t.equal(dateOf({ date: '2020-02-29' }, '2026-03-07T23:59:59Z'), '2020-02-29');
+});
+
+t.test('pods that read from the hub know its mirror and proxy, and may reach that port alone', async (t) => {
+  const hub = { HF_ENDPOINT: 'https://mirror.example:8443', HTTPS_PROXY: 'http://proxy.infra.svc:3128', HTTP_PROXY: 'http://proxy.infra.svc:3128' };
+  const data = { train: { uri: 'hf://datasets/o/n/t.jsonl' }, public: { uri: 'p.jsonl' } };
+  const variables = ['HF_ENDPOINT', 'HTTPS_PROXY'];
+  const hubOf = (spec: object, settings = SETTINGS) => {
+    const job = jobObject({ data, ...spec });
+    const env = podTemplate(job, 'client', settings).spec.containers[0]?.env ?? [];
+    const [, clients] = networkPolicies(job, settings, null);
+    const { egress } = Object.assign({ egress: [] as { ports: { port: number }[] }[] }, clients?.spec);
+    return { env: env.filter(({ name }) => variables.includes(name)).map(({ name, value }) => `${name}=${value}`), rule: egress[3] };
+  };
+  const anywhere = (port: number) => ({ ports: [{ port, protocol: 'TCP' }] });
+  t.strictSame(hubOf({}), { env: [], rule: anywhere(443) });
+  t.strictSame(hubOf({}, { ...SETTINGS, hub: { HF_ENDPOINT: hub.HF_ENDPOINT } }), { env: ['HF_ENDPOINT=https://mirror.example:8443'], rule: anywhere(8443) });
+  t.strictSame(hubOf({}, { ...SETTINGS, hub }), {
+    env: ['HF_ENDPOINT=https://mirror.example:8443', 'HTTPS_PROXY=http://proxy.infra.svc:3128'],
+    rule: { to: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'infra' } } }], ...anywhere(3128) },
+  });
+  const own = { client: { env: [{ name: 'HTTPS_PROXY', value: 'http://u:p@theirs.example:8080' }] } };
+  t.strictSame(hubOf(own, { ...SETTINGS, hub }).rule, anywhere(8080), 'the job’s own wins');
+  const layered = { client: { podTemplate: { spec: { containers: [{ name: 'worker', env: [{ name: 'https_proxy', value: 'http://laid.example:9090' }] }] } } } };
+  t.strictSame(hubOf(layered).rule, anywhere(9090));
+  const secret = { client: { env: [{ name: 'HTTPS_PROXY', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }] } };
+  t.strictSame(hubOf(secret).rule, anywhere(443), 'what a Secret holds is not known here');
+  t.strictSame(hubOf({ client: { env: [{ name: 'HTTPS_PROXY', value: 'nonsense://' }] } }).rule, anywhere(443));
+  t.strictSame(hubOf({ data: { ...data, train: { uri: 't.jsonl' } } }, { ...SETTINGS, hub }), { env: [], rule: undefined }, 'who reads nothing there needs nothing');
 });
 
 t.test('names fit where they go, at both ends', async (t) => {

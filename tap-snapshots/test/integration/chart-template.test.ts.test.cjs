@@ -1790,6 +1790,12 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
                 value: debug
               - name: FEDBIOT_WORKERS
                 value: "16"
+              - name: FEDBIOT_HUB_ENDPOINT
+                value: https://mirror.example:8443
+              - name: FEDBIOT_HUB_PROXY
+                value: http://proxy.example:3128
+              - name: FEDBIOT_HUB_NO_PROXY
+                value: .cluster.local,10.0.0.1
               - name: FEDBIOT_POD_ANNOTATIONS
                 value: example.org/,vault.hashicorp.com/role
               - name: FEDBIOT_METRICS_AUTH

@@ -1,7 +1,9 @@
+import { EXIT } from '../../worker/cluster/pod.ts';
 import type { Role } from '../plan/labels.ts';
 import type { Observed, ObservedJob, ObservedPod, ObservedWarning } from '../reconcile/ports.ts';
 import { lostPod } from './lost-pod.ts';
-import { hasStarted, instant, podsOf } from './observed-job.ts';
+import { endOf } from './failure.ts';
+import { hasStarted, instant, isRunning, podsOf, workerStatus } from './observed-job.ts';
 import type { Standing } from './standing.ts';
 import { told, waitingReason } from './waiting.ts';
 
@@ -11,7 +13,21 @@ type Warnings = NonNullable<Observed['warnings']>;
 export function troubleOf(role: Role, { pods, serverJob, clientsJob, warnings = new Map() }: Observed, now: number): Standing | null {
   const ofRole = podsOf(pods, role);
   const [lost] = ofRole.flatMap((pod) => lostPod(pod, now) ?? []);
-  return lost ?? waitingReason(ofRole) ?? warned(ofRole, warnings) ?? notMade(role === 'server' ? serverJob : clientsJob, ofRole, warnings);
+  return (
+    lost ??
+    waitingReason(ofRole) ??
+    warned(ofRole, warnings) ??
+    notMade(role === 'server' ? serverJob : clientsJob, ofRole, warnings) ??
+    redisAway(ofRole)
+  );
+}
+
+/** Pods that came to their end because of Redis, and are tried again: those of clients without end, and so without another word. */
+function redisAway(pods: readonly ObservedPod[]): Standing | null {
+  if (pods.some(isRunning)) return null;
+  const ended = pods.findLast((pod) => workerStatus(pod)?.state?.terminated?.exitCode === EXIT.unavailable);
+  const end = ended === undefined ? null : endOf(ended);
+  return ended === undefined || end === null ? null : told(ended.metadata.name, end.reason, end.message);
 }
 
 /** A volume that cannot be mounted, a network that cannot be had: the pod itself does not say. */

@@ -85,7 +85,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
       endsWith(t, await job.start('server', { variables: { FEDBIOT_REDIS_URL: `redis://:${PASSWORD}%@${host}` } }), 2, 'RedisUnusable', /% in user or password/),
       endsWith(
         t,
-        await job.start('client', { variables: { FEDBIOT_REDIS_URL: `redis://:${PASSWORD}@127.0.0.1:1` }, context: { redisPatienceMs: 500 } }),
+        await job.start('client', { variables: { FEDBIOT_REDIS_URL: `redis://:${PASSWORD}@127.0.0.1:1` }, context: { redisPatienceMs: { server: 500, client: 500 } } }),
         69,
         'RedisUnusable',
         /cannot be reached.*ECONNREFUSED/,

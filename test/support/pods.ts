@@ -142,7 +142,7 @@ export class JobPods {
       terminationLog,
       host: '127.0.0.1',
       ports: { bundle: this.#bundlePort, metrics: await freePort() },
-      redisPatienceMs: 20_000,
+      redisPatienceMs: { server: 20_000, client: 20_000 },
       lockMs: LOCK_MS,
       ...context,
     };

@@ -275,3 +275,12 @@ t.test('a long alignment is cut into slices with a checkpoint each, and comes to
   t.equal(sliced.events.filter((event) => event.event === 'phase' && event.phase === 'align').length, 2, 'one phase a round');
   t.equal(digest(sliced), digest(await run(root, settings({ rounds: 2 }))));
 });
+
+t.test('an evaluation that is not finite ends the run, which can be gone on with', async (t) => {
+  const root = join(t.testdir(), 'run');
+  const job = settings({ rounds: 2, clients: 2 });
+  const score = (loss: number) => ({ accuracy: null, loss });
+  const evaluator = { evaluate: async () => ({ base: score(1), adapEmu: score(1), adapFu: score(NaN) }) };
+  await t.rejects(runQuadratic(root, job, { evaluator }), { name: 'Diverged', message: /after round 2 has diverged: the loss of adapFu is NaN/, hint: /learning rate/ });
+  t.equal((await runQuadratic(root, job)).outcome, 'succeeded', 'what was reached is there, and can be read');
+});

@@ -1,9 +1,10 @@
 import { UserError } from '../errors.ts';
+import type { Evaluation } from '../events.ts';
 import { open } from '../transport/package.ts';
 import { Refused } from '../transport/refusal.ts';
 import { aggregations } from './aggregation.ts';
 import { collect } from './collect.ts';
-import { requireFinite } from './diverged.ts';
+import { Diverged, requireFinite } from './diverged.ts';
 import { roundBytes } from './lora-package.ts';
 import type { Progress } from './progress.ts';
 import { roundId } from './round-context.ts';
@@ -117,8 +118,19 @@ async function* evaluate(progress: Progress, state: Evaluate, context: RoundCont
   emit({ event: 'phase', phase: 'evaluate', round: state.round, steps: null });
   const spent = await measure(context);
   const evaluation = await evaluator.evaluate({ lora: progress.lora, signal, onProgress: context.onEvaluation });
+  requireFiniteLosses(evaluation, state.round);
   emit({ event: 'evaluation', round: state.round, ...evaluation });
   yield { ...progress, state: evaluated(state, evaluation, await spent()) };
+}
+
+/** Weights that are finite, of whichever client, can still make activations that are not; neither a checkpoint nor a report could tell of them. */
+function requireFiniteLosses(evaluation: Evaluation, round: number): void {
+  for (const [model, { loss }] of Object.entries(evaluation)) {
+    if (Number.isFinite(loss)) continue;
+    throw new Diverged(`the evaluation after round ${round} has diverged: the loss of ${model} is ${loss}`, {
+      hint: 'Most often a learning rate is too high: lower it, or clip with optimizer.clipNorm. A client may also have sent weights that are too large.',
+    });
+  }
 }
 
 /** Tells what the round came to. The coordinator writes the checkpoint: the next state, once this one is told. */

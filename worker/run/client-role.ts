@@ -61,7 +61,8 @@ export async function clientRole(pod: Pod): Promise<string> {
 
   const keys = jobKeys(environment.uid);
   const needs = { keys, role: 'client', job: `${environment.namespace}/${job.metadata.name}` } as const;
-  const address = await redisWhenUp(environment.redis, needs, { patienceMs: context.redisPatienceMs, log, signal });
+  const patienceMs = context.redisPatienceMs.client;
+  const address = { ...(await redisWhenUp(environment.redis, needs, { patienceMs, log, signal })), patienceMs };
   const listener = redisLog(log);
   const redis = openRedis(address, listener);
   const over = new AbortController();

@@ -73,7 +73,7 @@ export async function serverRole(pod: Pod): Promise<string> {
 
   const keys = jobKeys(environment.uid);
   const needs = { keys, role: 'server', job: `${namespace}/${name}` } as const;
-  const address = await redisWhenUp(environment.redis, needs, { patienceMs: context.redisPatienceMs, log, signal });
+  const address = await redisWhenUp(environment.redis, needs, { patienceMs: context.redisPatienceMs.server, log, signal });
   const listener = redisLog(log);
   const redis = openRedis(address, listener);
   queueMetric(metrics.registry, { namespace, job: name }, () => queueLengths(redis, keys));

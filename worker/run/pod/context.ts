@@ -16,8 +16,8 @@ export interface PodContext {
   readonly provider: Provider;
   /** Threads of each compute process. */
   readonly threads: number;
-  /** How long to wait for a Redis that does not answer when the pod starts. */
-  readonly redisPatienceMs: number;
+  /** How long each role waits for a Redis that does not answer, or takes nothing, when its pod starts. */
+  readonly redisPatienceMs: Readonly<Record<'server' | 'client', number>>;
   /** How long after a client pod has died its tasks go to others. */
   readonly lockMs: number;
   /** Aborts when the pod is told to end. */
@@ -43,7 +43,8 @@ export function podContext({ provider, threads }: PodFlags, signal: AbortSignal)
     provider,
     // Node counts the CPUs that the control group's limit allows, rounded down.
     threads: threads ?? availableParallelism(),
-    redisPatienceMs: 120_000,
+    // The server ends for all: clients that end are many, and long in coming back.
+    redisPatienceMs: { server: 120_000, client: 3_600_000 },
     lockMs: 30_000,
     signal,
   };

@@ -19,6 +19,8 @@ export interface RedisAddress {
   readonly caFile?: string;
   /** The URL names a node of a Redis Cluster, which `checkRedis` tells. */
   readonly isCluster?: boolean;
+  /** How long commands wait for a Redis that answers, and takes nothing; without it, ten minutes. */
+  readonly patienceMs?: number;
 }
 
 /** What a Redis that can be used is. */
@@ -56,7 +58,7 @@ function readAuthority(path: string): string {
  * A connection that reconnects for as long as it takes, and until then keeps what it was asked to send. What Redis refuses for now is
  * asked again, as `listener` hears; other refusals throw RedisUnusable.
  */
-export function openRedis({ url, caFile, isCluster = false }: RedisAddress, listener: RedisListener = DEAF): RedisConnection {
+export function openRedis({ url, caFile, isCluster = false, patienceMs }: RedisAddress, listener: RedisListener = DEAF): RedisConnection {
   const endpoint = readRedisUrl(url);
   const options = {
     ...settingsOf(endpoint, caFile),
@@ -65,7 +67,7 @@ export function openRedis({ url, caFile, isCluster = false }: RedisAddress, list
   const redis = isCluster ? openCluster(endpoint, options) : openSingle(endpoint, options);
   // Reconnecting is the answer to a lost connection.
   redis.on('error', (error) => listener.failed(error));
-  return patient(redis, { host: hostOf(endpoint), listener });
+  return patient(redis, { host: hostOf(endpoint), listener, ...(patienceMs === undefined ? {} : { patienceMs }) });
 }
 
 /**

@@ -132,7 +132,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     t.equal(doomed.killComputes(), 1);
     const { code, termination } = await doomed.ended;
     t.equal(code, 1);
-    t.match(JSON.parse(termination), { reason: 'InternalError', message: /the compute process (was killed by SIGKILL|cannot be reached)/ });
+    t.match(JSON.parse(termination), { reason: 'SystemFailure', message: /the compute process (was killed by SIGKILL|cannot be reached)/ });
     const other = await job.start('client');
     await other.says(/trains for a client/, { round, client });
     await succeeded(t, job, server, other);

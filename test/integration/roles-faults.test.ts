@@ -7,7 +7,7 @@ import { Redis } from 'ioredis';
 import { readProgress } from '../../operator/progress/read-json.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
 import { acquireFence } from '../../worker/transport/redis/fence.ts';
-import { JobPods, type RunningPod } from '../support/pods.ts';
+import { JobPods, runWholeJob, type RunningPod } from '../support/pods.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
 
 const PASSWORD = 'open-sesame-1234';
@@ -95,6 +95,28 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
       for (const secret of [PASSWORD, job.token]) t.notMatch(`${output}${termination}`, secret);
     }
     t.match(outputs[3]?.output, /trying again/);
+  });
+
+  t.test('a replica is told at the start, in words, and may become a master', async (t) => {
+    const replica = await startRedis(t);
+    await connection(t, replica.url).replicaof('127.0.0.1', new URL(redis.url).port);
+    const job = await JobPods.create(t, replica.url);
+    const context = { redisPatienceMs: { server: 500, client: 500 } };
+    await Promise.all((['server', 'client'] as const).map(async (role) => endsWith(t, await job.start(role, { context }), 69, 'RedisUnusable', /is a replica, which takes no writes\. Give the address of the master/)));
+  });
+
+  t.test('a Redis that takes nothing for a while, in the middle of a round, is waited for; the adapter is the same', async (t) => {
+    const own = await startRedis(t);
+    const admin = connection(t, own.url);
+    const job = await JobPods.create(t, own.url);
+    const pods = [await job.start('server'), await job.start('client')];
+    await pods[0]?.says(/phase begins/, { phase: 'local' });
+    await admin.config('SET', 'maxmemory', '1');
+    await Promise.all(pods.map((pod) => pod.says(/has no memory left for what a job writes \(OOM\); trying again/)));
+    await admin.config('SET', 'maxmemory', '0');
+    await Promise.all(pods.map((pod) => pod.says(/takes commands again/)));
+    for (const pod of pods) t.equal((await pod.ended).code, 0);
+    t.equal(job.adapterSha256(), await runWholeJob(t.testdir()));
   });
 
   t.test('a client whose token is wrong gets no bundle', async (t) => {

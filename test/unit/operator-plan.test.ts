@@ -14,7 +14,7 @@ import { plan, plannedObjects } from '../../operator/plan/plan.ts';
 import { podTemplate } from '../../operator/plan/pod.ts';
 import { takenNames } from '../../operator/plan/taken-names.ts';
 import type { JobObject, Observed, PlannedObject } from '../../operator/reconcile/ports.ts';
-import { JOB_FILE, MOUNT } from '../../worker/cluster/pod.ts';
+import { EXIT, JOB_FILE, MOUNT } from '../../worker/cluster/pod.ts';
 import { accessOf, jobObject, NOTHING, SETTINGS, UID } from '../support/planned-job.ts';
 
 const objectsOf = (job: JobObject, observed: Observed = NOTHING) => plannedObjects({ job, observed, settings: SETTINGS, redis: accessOf(job, observed) });
@@ -47,6 +47,15 @@ t.test('a new job gets every object, its walls first, and owns them', async (t) 
     t.match(metadata.ownerReferences, [{ uid: UID, controller: true, blockOwnerDeletion: true }]);
     t.match(metadata.labels, { 'fedbiot.io/job': 'tiny', 'app.kubernetes.io/managed-by': 'fedbiot-operator' });
   }
+});
+
+t.test('what counts of a pod’s end: a cause that all client pods share counts of the server alone', async (t) => {
+  const { serverJob, clientsJob } = objectsOf(jobObject());
+  const on = (action: string, values: readonly number[]) => ({ action, onExitCodes: { containerName: 'worker', operator: 'In', values } });
+  const disruption = { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] };
+  const { invalid, unavailable, interrupted } = EXIT;
+  t.strictSame(serverJob.spec, { ...serverJob.spec, podFailurePolicy: { rules: [on('FailJob', [invalid]), disruption, on('Ignore', [interrupted])] } });
+  t.strictSame(clientsJob.spec, { ...clientsJob.spec, podFailurePolicy: { rules: [on('FailJob', [invalid]), disruption, on('Ignore', [unavailable, interrupted])] } });
 });
 
 t.test('what exists as planned is left alone, and what differs is applied', async (t) => {

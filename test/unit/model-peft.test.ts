@@ -69,6 +69,19 @@ t.test('an adapter that is not the job’s is refused, saying what differs', asy
     [{ bias: 'all' }, /bias "all"/],
     [{ init_lora_weights: 'pissa' }, /init_lora_weights "pissa"/],
     [{ rank_pattern: { q_proj: 8 } }, /rank_pattern {"q_proj":8}/],
+    [{ r: 3.5 }, /r is 3\.5, not a positive integer, at most 1024/],
+    [{ r: 1e9 }, /r is 1000000000, not a positive integer/],
+    [{ lora_alpha: '6' }, /lora_alpha is "6", not a positive number/],
+    [{ lora_dropout: 1 }, /lora_dropout is 1, not a number from 0 to 1/],
+    [{ magic: 7 }, /adapter_config\.json: the field magic \(7\) is not known/],
+    [{ alora_invocation_tokens: [1, 2] }, /alora_invocation_tokens \[1,2\] is not supported/],
+    [{ use_bdlora: { nblocks: 2 } }, /use_bdlora \{"nblocks":2\} is not supported/],
+    [{ loftq_config: { loftq_bits: 4 } }, /loftq_config .* is not supported/],
+    [{ target_modules: ['q_proj', 7] }, /target_modules \["q_proj",7\] is not a list of names/],
+    [{ exclude_modules: '.*q_proj' }, /exclude_modules "\.\*q_proj" is not supported/],
+    [{ exclude_modules: ['self_attn.q_proj'] }, /layers\.2\.self_attn\.q_proj\.lora_A\.weight, a module that adapter_config\.json does not adapt/],
+    [{ layers_to_transform: [2] }, /layers\.3\..*, a module that adapter_config\.json does not adapt/],
+    [{ layers_to_transform: ['2'] }, /layers_to_transform \["2"\] is not a layer/],
     [{ modules_to_save: ['lm_head'] }, /modules_to_save \["lm_head"\]/],
   ];
   for (const [change, message] of configs) {
@@ -83,8 +96,8 @@ t.test('an adapter that is not the job’s is refused, saying what differs', asy
   // prettier-ignore
   const files: [string, (tensors: TensorData[]) => TensorData[], RegExp][] = [
     ['missing', (tensors) => tensors.slice(1), /base_model\.model\.model\.layers\.2\.mlp\.down_proj\.lora_A\.weight is missing/],
-    ['extra', (tensors) => [...tensors, float32Tensor('base_model.model.lm_head.lora_A.weight', [1], Float32Array.of(1))], /lm_head\.lora_A\.weight belongs to no layer/],
-    ['shape', ([first, ...rest]) => [{ ...first!, shape: first!.shape.toReversed() }, ...rest], /lora_A\.weight has shape \[\d+, 3\], not \[3, \d+\]/],
+    ['extra', (tensors) => [...tensors, float32Tensor('base_model.model.lm_head.lora_A.weight', [1], Float32Array.of(1))], /lm_head\.lora_A\.weight" belongs to no layer/],
+    ['shape', ([first, ...rest]) => [{ ...first!, shape: first!.shape.toReversed() }, ...rest], /lora_A\.weight has shape \[\d+,3\], not \[3, \d+\]/],
     ['NaN', ([first, ...rest]) => [{ ...first!, data: Buffer.concat([first!.data.slice(4), Buffer.from([0, 0, 0xc0, 0x7f])]) }, ...rest], /lora_A\.weight is NaN or infinite at element \d+/],
   ];
   for (const [name, change, message] of files) {
@@ -112,7 +125,8 @@ t.test('an adapter that is not the job’s is refused, saying what differs', asy
 });
 
 t.test('target_modules may be a pattern or full names', async (t) => {
-  for (const targets of ['all-linear', spec.targets.map((target) => `model.layers.2.mlp.${target}`)]) {
+  const fullNames = layout.slices.map(({ name }) => `model.${name.replace(/\.lora_[AB]$/, '')}`);
+  for (const targets of ['all-linear', fullNames, spec.targets.map((target) => (target === 'down_proj' ? `mlp.${target}` : `self_attn.${target}`))]) {
     const dir = t.testdir({});
     cpSync(PEFT, dir, { recursive: true });
     const original = JSON.parse(readFileSync(join(dir, 'adapter_config.json'), 'utf8'));
@@ -138,7 +152,7 @@ t.test('opened for a model, an adapter says itself what it is', async (t) => {
 
 t.test('an adapter of another model, or of something else than projections, is refused', async (t) => {
   const mistral = (await openModelDirectory(join(FIXTURES, 'families/mistral'))).config;
-  t.throws(() => openPeft(PEFT, mistral), { name: 'UserError', message: /does not fit the model:\n.* has shape \[\d+, \d+\], not/, hint: /the model it was trained on/ });
+  t.throws(() => openPeft(PEFT, mistral), { name: 'UserError', message: /does not fit the model:\n.* has shape \[\d+,\d+\], not/, hint: /the model it was trained on/ });
   t.throws(() => openPeft(PEFT, { ...config, layers: 3 }), { message: /adapts layer 3, and the model has 3 layers/ });
 
   const written = (tensors: readonly TensorData[], change: object = {}) => {
@@ -150,10 +164,10 @@ t.test('an adapter of another model, or of something else than projections, is r
   };
   const tensor = (name: string) => float32Tensor(name, [1], Float32Array.of(1));
   for (const name of ['base_model.model.lm_head.lora_A.weight', 'base_model.model.model.layers.0.mlp.q_proj.lora_A.weight', 'x']) {
-    t.throws(() => openPeft(written([tensor(name)]), config), { message: new RegExp(`${name} is not the low-rank weight of a projection`) });
+    t.throws(() => openPeft(written([tensor(name)]), config), { message: new RegExp(`"${name}" is not the low-rank weight of a projection`) });
   }
   t.throws(() => openPeft(written([]), config), { message: /holds no tensor/ });
   const one = [tensor('base_model.model.model.layers.0.mlp.up_proj.lora_A.weight')];
-  for (const r of [0, '8', null]) t.throws(() => openPeft(written(one, { r }), config), { message: /: r is .*, not a positive number/ });
+  for (const r of [0, '8', null]) t.throws(() => openPeft(written(one, { r }), config), { message: /: r is .*, not a positive integer/ });
   t.throws(() => openPeft(written(one, { peft_type: 'IA3' }), config), { message: /peft_type "IA3"/ });
 });

@@ -12,6 +12,11 @@ export function harmless(...names: readonly string[]): KnownFields {
   return Object.fromEntries(names.map((name) => [name, null]));
 }
 
+/** Fields that mean another computation whatever they hold. */
+export function unsupported(...names: readonly string[]): KnownFields {
+  return Object.fromEntries(names.map((name) => [name, []]));
+}
+
 /**
  * Refuses what would change the result in a way that nobody computes: a field that nobody knows, or a value other than those that leave the
  * result as it is. Null, false and what is empty switch nothing on.

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LoraSpec, Projection } from '../../crds/types.ts';
 import { UserError } from '../errors.ts';
+import { shown } from '../files/read.ts';
 import type { DecoderConfig } from './config.ts';
 import { firstNonFinite } from './float-formats.ts';
 import { parseModelUri } from './hub.ts';
@@ -70,8 +71,9 @@ export function exportPeft(directory: string, { spec, layout, values }: LoraAdap
  */
 export function importPeft(directory: string, { spec, layout }: Omit<LoraAdapter, 'values'>): Float32Array {
   const configPath = join(directory, CONFIG_FILE);
-  checkConfig(readPeftConfig(configPath), spec, configPath);
-  return readValues(join(directory, WEIGHTS_FILE), layout, {
+  const config = readPeftConfig(configPath);
+  checkConfig(config, spec, configPath);
+  return readValues(join(directory, WEIGHTS_FILE), layout, config, {
     whole: "the job's adapter",
     stranger: 'belongs to no layer or projection the job trains',
     hint: 'adapter.initFrom must have been trained on the same layers and projections of the same model.',
@@ -88,9 +90,9 @@ export function openPeft(directory: string, model: DecoderConfig): LoraAdapter {
   const path = join(directory, WEIGHTS_FILE);
   const { layers, targets } = adaptedModules(readSafetensorsHeader(path).tensors.keys(), path);
   const spec = {
-    rank: positive(config, 'r', configPath),
-    alpha: positive(config, 'lora_alpha', configPath),
-    dropout: typeof config['lora_dropout'] === 'number' ? config['lora_dropout'] : 0,
+    rank: config.rank,
+    alpha: config.alpha,
+    dropout: config.dropout,
     targets,
   };
   const beyond = layers.find((layer) => layer >= model.layers);
@@ -98,7 +100,7 @@ export function openPeft(directory: string, model: DecoderConfig): LoraAdapter {
     throw new UserError(`${path} adapts layer ${beyond}, and the model has ${model.layers} layers`, { hint: OTHER_MODEL });
   }
   const layout = loraLayout(model, layers, spec);
-  return { spec, layout, values: readValues(path, layout, { whole: 'the model', stranger: 'has no place in it', hint: OTHER_MODEL }) };
+  return { spec, layout, values: readValues(path, layout, config, { whole: 'the model', stranger: 'has no place in it', hint: OTHER_MODEL }) };
 }
 
 const OTHER_MODEL = 'Use the adapter with the model it was trained on.';
@@ -110,8 +112,9 @@ interface Fit {
   readonly hint: string;
 }
 
-function readValues(path: string, layout: TensorLayout, fit: Fit): Float32Array {
+function readValues(path: string, layout: TensorLayout, config: PeftConfig, fit: Fit): Float32Array {
   const { tensors } = readSafetensorsHeader(path);
+  refusePassedOver(tensors.keys(), config, path);
   checkTensors(tensors, layout, path, fit);
   const values = new Float32Array(layout.size);
   for (const slice of layout.slices) {
@@ -129,19 +132,19 @@ function readValues(path: string, layout: TensorLayout, fit: Fit): Float32Array 
 
 /** Refuses an adapter whose rank, alpha or targets are not the job's. */
 function checkConfig(config: PeftConfig, spec: LoraSpec, where: string): void {
-  const { r: rank, lora_alpha: alpha, target_modules: targets } = config;
+  const { rank, alpha, targets } = config;
   if (rank !== spec.rank)
-    throw new UserError(`${where}: rank r is ${JSON.stringify(rank)}, the job's adapter.lora.rank ${spec.rank}`, {
+    throw new UserError(`${where}: rank r is ${rank}, the job's adapter.lora.rank ${spec.rank}`, {
       hint: 'Make them equal.',
     });
   if (alpha !== spec.alpha) {
-    throw new UserError(`${where}: lora_alpha is ${JSON.stringify(alpha)}, the job's adapter.lora.alpha ${spec.alpha}`, {
+    throw new UserError(`${where}: lora_alpha is ${alpha}, the job's adapter.lora.alpha ${spec.alpha}`, {
       hint: 'Make them equal.',
     });
   }
   // A pattern ("all-linear", a regular expression) says nothing by itself: then the tensors decide alone.
-  if (!Array.isArray(targets)) return;
-  const listed = [...new Set(targets.map((target) => String(target).split('.').at(-1)))].sort().join(', ');
+  if (targets === null) return;
+  const listed = [...new Set(targets.map((target) => target.split('.').at(-1)))].sort().join(', ').slice(0, 200);
   const wanted = [...new Set(spec.targets)].sort().join(', ');
   if (listed !== wanted)
     throw new UserError(`${where}: target_modules are ${listed}, the job's adapter.lora.targets ${wanted}`, {
@@ -156,7 +159,7 @@ function adaptedModules(names: Iterable<string>, where: string): { layers: numbe
     const [, layer, module, target = ''] = LORA_TENSOR.exec(name) ?? [];
     const projection = PROJECTIONS.find((projection) => projection === target);
     if (projection === undefined || moduleOf(projection) !== module) {
-      throw new UserError(`${where}: ${name} is not the low-rank weight of a projection`, {
+      throw new UserError(`${where}: ${shown(name)} is not the low-rank weight of a projection`, {
         hint: 'Supported are LoRA weights on the projections of decoder layers.',
       });
     }
@@ -170,10 +173,15 @@ function adaptedModules(names: Iterable<string>, where: string): { layers: numbe
 const LORA_TENSOR = /^base_model\.model\.model\.layers\.(\d+)\.(\w+)\.(\w+)\.lora_[AB]\.weight$/;
 const PROJECTIONS = INPUT_GROUPS.flat();
 
-function positive(config: PeftConfig, name: string, where: string): number {
-  const value = config[name];
-  if (typeof value === 'number' && value > 0 && Number.isFinite(value)) return value;
-  throw new UserError(`${where}: ${name} is ${JSON.stringify(value)}, not a positive number`);
+/** Refuses tensors of modules that the config does not name: PEFT would leave them out, and compute something else. */
+function refusePassedOver(names: Iterable<string>, { adapts }: PeftConfig, where: string): void {
+  for (const name of names) {
+    const [, layer, module, target] = LORA_TENSOR.exec(name) ?? [];
+    if (layer === undefined || adapts(Number(layer), `model.layers.${layer}.${module}.${target}`)) continue;
+    throw new UserError(`${where} holds ${name}, a module that ${CONFIG_FILE} does not adapt`, {
+      hint: 'target_modules, exclude_modules and layers_to_transform say which modules PEFT adapts: correct them, or export the adapter again.',
+    });
+  }
 }
 
 function checkTensors(tensors: ReadonlyMap<string, { shape: readonly number[] }>, layout: TensorLayout, where: string, fit: Fit): void {
@@ -182,11 +190,11 @@ function checkTensors(tensors: ReadonlyMap<string, { shape: readonly number[] }>
     const [name, shape] = [peftName(slice), peftShape(slice)];
     const found = tensors.get(name)?.shape;
     if (found === undefined) problems.push(`${name} is missing`);
-    else if (found.join() !== shape.join()) problems.push(`${name} has shape [${found.join(', ')}], not [${shape.join(', ')}]`);
+    else if (found.join() !== shape.join()) problems.push(`${name} has shape ${shown(found)}, not [${shape.join(', ')}]`);
   }
   const known = new Set(layout.slices.map(peftName));
   for (const name of tensors.keys())
-    if (!known.has(name)) problems.push(`${name} ${fit.stranger}`);
+    if (!known.has(name)) problems.push(`${shown(name)} ${fit.stranger}`);
   if (problems.length === 0) return;
   const listed = problems.length > LISTED ? [...problems.slice(0, LISTED), `… and ${problems.length - LISTED} more`] : problems;
   throw new UserError([`${where} does not fit ${fit.whole}:`, ...listed].join('\n  '), { hint: fit.hint });

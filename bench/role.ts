@@ -27,7 +27,7 @@ async function play(role: 'server' | 'client', path: string, options: ComputeOpt
   const { spec } = readJob(path);
   const baseDirectory = dirname(resolve(path));
   const directory = await openModelDirectory(absoluteUri(spec.model.uri, baseDirectory));
-  const data = await loadJobData(spec, await loadTokenizer(directory.path), baseDirectory, () => {});
+  const data = await loadJobData(spec, await loadTokenizer(directory.path, directory.config), baseDirectory, () => {});
   const compute = new Compute(options);
   try {
     const model = await federateModel(directory, spec, influenceOnPublicData(compute, data.publicSequences, spec.seed));

@@ -92,6 +92,33 @@ t.test('special tokens and what ends a generation', async (t) => {
   t.equal(tokenizer.decode(Int32Array.of(99_999)), '', 'an id of the padded embedding has no text');
 });
 
+t.test('what generation_config.json says of a greedy continuation is told, as it is not done; how to sample is not', async (t) => {
+  // As Qwen2.5-0.5B-Instruct has it.
+  const qwen = { bos_token_id: 1, pad_token_id: 1, do_sample: true, eos_token_id: [1, 3], repetition_penalty: 1.1, temperature: 0.7, top_p: 0.8, top_k: 20 };
+  const penalised = await loadTokenizer(await variant(t, { 'generation_config.json': { ...qwen, transformers_version: '4.37.0' } }));
+  t.same(penalised.stopTokenIds, [1, 3]);
+  t.match(penalised.generationWarnings, [/generation_config\.json: repetition_penalty 1\.1: not used where an evaluation generates/]);
+  const sampled = await loadTokenizer(await variant(t, { 'generation_config.json': { ...qwen, repetition_penalty: 1, num_beams: 1, suppress_tokens: null } }));
+  t.same(sampled.generationWarnings, []);
+  await t.rejects(loadTokenizer(await variant(t, { 'generation_config.json': { magic: 7 } })), { name: 'UserError', message: /the field magic \(7\) is not known/ });
+});
+
+t.test('without generation_config.json, config.json names what ends a text', async (t) => {
+  t.same((await loadTokenizer(await variant(t, { 'config.json': { eos_token_id: [4, 1] } }))).stopTokenIds, [1, 4]);
+  await t.rejects(loadTokenizer(await variant(t, { 'config.json': { eos_token_id: -1 } })), { name: 'UserError', message: /config\.json: eos_token_id -1 is not a token id/ });
+});
+
+t.test('a token that the embedding has no row for is refused in a text, and not before', async (t) => {
+  const json = JSON.parse(await readFile(join(fixtures, 'gpt2/tokenizer.json'), 'utf8'));
+  const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: false };
+  const directory = await variant(t, { 'tokenizer.json': { ...json, added_tokens: [...json.added_tokens, { id: 556, content: '<tool>', ...flags }] } });
+  const tokenizer = await loadTokenizer(directory, { vocabSize: 556 });
+  t.equal(tokenizer.vocabSize, 556);
+  t.ok(tokenizer.encode('a text').length > 0);
+  t.throws(() => tokenizer.encode('a <tool>'), { name: 'UserError', message: /the token "<tool>" with the id 556, and the embedding has 556 rows$/ });
+  await t.rejects(loadTokenizer(directory, { vocabSize: 1 }), { name: 'UserError', message: /the embedding has 1 rows/ }, 'the end of sequence');
+});
+
 t.test('named tokens are found in text even where tokenizer.json does not list them', async (t) => {
   const json = JSON.parse(await readFile(join(fixtures, 'gpt2/tokenizer.json'), 'utf8'));
   const tokenizer = await loadTokenizer(await variant(t, { 'tokenizer.json': { ...json, added_tokens: [] } }));

@@ -45,7 +45,7 @@ export async function openBundle(
   const extra = [...readSafetensorsHeader(join(directory, WEIGHTS_FILE)).tensors.keys()].find((name) => !weights.has(name) && name !== 'lm_head.weight');
   if (extra !== undefined) throw new UserError(`the emulator bundle holds ${extra}, which no client may have`);
   await scanFinite(weights);
-  return { model: modelWithSplit({ config, weights }, split, spec), tokenizer: await loadTokenizer(directory) };
+  return { model: modelWithSplit({ config, weights }, split, spec), tokenizer: await loadTokenizer(directory, config) };
 }
 
 /** That the split is one the job's spec can give. Which inner layers are the most important, only the server can tell. */

@@ -1,20 +1,22 @@
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { isThere, type JsonObject, readJsonObject, shown, SMALL_FILE_BYTES } from '../files/read.ts';
-import { isTokenId } from './added-tokens.ts';
 import { type Conversation, loadChatTemplate, type RenderOptions } from './chat-template.ts';
+import { readGenerationConfig } from './generation-config.ts';
 import { buildTokenizer } from './tokenizer-library.ts';
 import { TokenizerProblem } from './tokenizer-problem.ts';
 
 /** Text to token ids and back, as Python's `AutoTokenizer` of the same directory does it. */
 export interface Tokenizer {
-  /** Highest token id + 1. The model's embedding has at least as many rows. */
+  /** Ids are below it: the highest + 1, or the rows of the model's embedding where these are fewer. */
   readonly vocabSize: number;
   readonly bosTokenId: number | undefined;
   readonly eosToken: string;
   readonly eosTokenId: number;
   /** Every id that ends a generation: the end of sequence and those of generation_config.json, ascending. */
   readonly stopTokenIds: readonly number[];
+  /** What generation_config.json asks for and an evaluation that generates does not do. */
+  readonly generationWarnings: readonly string[];
   readonly padTokenId: number | undefined;
   readonly hasChatTemplate: boolean;
   /** Whether the chat template writes the day into its text. */
@@ -37,8 +39,10 @@ const MAX_TOKENIZER_BYTES = 256 << 20;
  * Loads the tokenizer of a Hugging Face model directory, as tokenizer.json describes it. (For the class LlamaTokenizer, transformers 5
  * puts rules of its own in the file's place; they differ at a text's leading spaces and right after a special token within it.)
  * Throws UserError when the directory has no tokenizer that can be reproduced exactly.
+ * @param embedding of the model: a text with a token that it has no row for is refused when it is encoded. Real tokenizers know some that
+ * no text holds
  */
-export async function loadTokenizer(directory: string): Promise<Tokenizer> {
+export async function loadTokenizer(directory: string, { vocabSize: rows }: { vocabSize: number } = { vocabSize: Infinity }): Promise<Tokenizer> {
   const json = readJsonObject(join(directory, 'tokenizer.json'), {
     maxBytes: MAX_TOKENIZER_BYTES,
     hint: "A directory with only tokenizer.model is converted by Python's AutoTokenizer.from_pretrained(dir).save_pretrained(dir).",
@@ -59,31 +63,41 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
       hint: 'Name one of its tokens as eos_token in tokenizer_config.json.',
     });
   }
+  const known = (ids: readonly (number | undefined)[]) => {
+    // A character without a token is left out, as in Python, where the model has no unk_token.
+    const found = ids.filter((id) => id !== undefined);
+    const beyond = found.find((id) => id >= rows);
+    if (beyond === undefined) return found;
+    throw new UserError(`the tokenizer of ${directory} gives a text the token ${shown(library.id_to_token(beyond))} with the id ${beyond}, and the embedding has ${rows} rows`, {
+      hint: "Take the token out of the tokenizer's files, or give the model a row for it: resize_token_embeddings in Python.",
+    });
+  };
+  known([eosTokenId]);
   if (library.encode('a', { add_special_tokens: true }).ids.at(-1) === eosTokenId) {
     throw new UserError(`the tokenizer of ${directory} ends every text with ${eosToken}, so a prompt would end before its response`, {
       hint: 'Take the token out of the post_processor in tokenizer.json: it is put after each response anyway.',
     });
   }
   const vocabSize = [...library.get_vocab().values()].reduce((size, id) => Math.max(size, id + 1), 0);
+  const generation = readGenerationConfig(directory);
   const chatTemplate = await loadChatTemplate(directory, config, added.named);
 
   return {
-    vocabSize,
+    vocabSize: Math.min(vocabSize, rows),
     bosTokenId: idOf('bos_token'),
     eosToken,
     eosTokenId,
-    stopTokenIds: [...new Set([eosTokenId, ...generationStops(directory)])].sort((a, b) => a - b),
+    stopTokenIds: [...new Set([eosTokenId, ...generation.stopTokenIds])].sort((a, b) => a - b),
+    generationWarnings: generation.warnings,
     padTokenId: idOf('pad_token'),
     hasChatTemplate: chatTemplate !== null,
     chatTemplateReadsDate: chatTemplate?.readsDate ?? false,
-    encode: (text, { addSpecialTokens = true } = {}) =>
-      // A character without a token is left out, as in Python, where the model has no unk_token.
-      library.encode(text, { add_special_tokens: addSpecialTokens }).ids.filter((id) => id !== undefined),
+    encode: (text, { addSpecialTokens = true } = {}) => known(library.encode(text, { add_special_tokens: addSpecialTokens }).ids),
     decode: (ids, { skipSpecial = false } = {}) => {
-      const known = Array.from(ids).filter((id) => library.id_to_token(id) !== undefined);
-      if (known.length === 0) return '';
+      const spelled = Array.from(ids).filter((id) => library.id_to_token(id) !== undefined);
+      if (spelled.length === 0) return '';
       // Python never "cleans up" the spaces of a BPE tokenizer, whatever its configuration says.
-      return library.decode(known, { skip_special_tokens: skipSpecial, clean_up_tokenization_spaces: false });
+      return library.decode(spelled, { skip_special_tokens: skipSpecial, clean_up_tokenization_spaces: false });
     },
     applyChatTemplate: (conversation, options) => {
       if (chatTemplate) return chatTemplate.render(conversation, options);
@@ -110,17 +124,6 @@ function refuseOtherIds(config: JsonObject, path: string): void {
       });
     }
   }
-}
-
-/** `eos_token_id` of generation_config.json: one, several or none. */
-function generationStops(directory: string): number[] {
-  const path = join(directory, 'generation_config.json');
-  const { eos_token_id: ids = null } = readSettings(directory, 'generation_config.json');
-  if (ids === null) return [];
-  return [ids].flat().map((id) => {
-    if (isTokenId(id)) return id;
-    throw new UserError(`${path}: eos_token_id ${shown(ids)} is not a token id, nor a list of them`);
-  });
 }
 
 function build(directory: string, json: JsonObject, files: Parameters<typeof buildTokenizer>[1]): ReturnType<typeof buildTokenizer> {

@@ -71,7 +71,8 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
   directory.warnings.forEach(onWarning);
   const adapter = options.adapter === null ? null : openPeft(options.adapter, directory.config);
   const task = tasks[options.task];
-  const tokenizer = await loadTokenizer(directory.path);
+  const tokenizer = await loadTokenizer(directory.path, directory.config);
+  if (task.generates) tokenizer.generationWarnings.forEach(onWarning);
   const readsDate = options.template === 'Chat' && tokenizer.chatTemplateReadsDate;
   if (options.date !== null && !readsDate) onWarning('--date is not used: no chat template asks for the day');
   const date = readsDate ? (options.date ?? dayOf(new Date())) : null;

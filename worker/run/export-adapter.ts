@@ -47,7 +47,7 @@ export async function exportAdapter({ run, to, merge }: ExportOptions): Promise<
     if (merge) {
       await writeMergedModel(model, adapter, folder);
       await scanFinite((await openModelDirectory(folder)).weights);
-      await loadTokenizer(folder);
+      await loadTokenizer(folder, model.config);
     } else {
       exportPeft(folder, adapter, spec.model.uri);
       openPeft(folder, model.config);

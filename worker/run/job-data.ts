@@ -84,6 +84,7 @@ export async function loadServerData(
     publicSequences = encodeRole('public', loaded.examples, tokenizer, emulator.alignment.sequenceLength, warn).sequences;
   }
   const task = tasks[evaluation.task];
+  if (data.eval && task.generates) tokenizer.generationWarnings.forEach(warn);
   let heldOut: HeldOut | null = null;
   if (data.eval) {
     const limit = evaluation.limit === 0 ? Infinity : evaluation.limit;

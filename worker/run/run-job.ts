@@ -71,7 +71,7 @@ async function prepare(options: RunOptions): Promise<RunResult> {
   const folders = { model: baseDirectory, publicData: baseDirectory, clientData: baseDirectory };
   const model = await openModelDirectory(absoluteUri(asked.spec.model.uri, baseDirectory));
   await scanFinite(model.weights, { signal });
-  const tokenizer = await loadTokenizer(model.path);
+  const tokenizer = await loadTokenizer(model.path, model.config);
   const warnings = [...model.warnings];
   const warn = (message: string) => void warnings.push(message);
   const { job, data, directory } = await tellingOnFailure(warnings, options.onEvent, async () => {

@@ -21,7 +21,7 @@ export async function openServerInputs({ context, job: { spec }, log }: Pod): Pr
   const folders = uriFolders(spec, context.folders);
   const model = await openModelDirectory(absoluteUri(spec.model.uri, folders.model));
   await scanFinite(model.weights, { signal: context.signal });
-  const tokenizer = await loadTokenizer(model.path);
+  const tokenizer = await loadTokenizer(model.path, model.config);
   const warnings: string[] = [];
   const heard = (message: string) => {
     // The run tells them, too, if it comes to one.

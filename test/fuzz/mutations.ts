@@ -16,9 +16,12 @@ const oddNames = ['magic', 'constructor', '__proto__', 'hasOwnProperty', 'toStri
 
 type Edit = (parent: Json[] | { [name: string]: Json }, key: string) => void;
 
-/** A JSON text made of a right value by one to three edits anywhere in it; now and then one that the text itself suffers. */
+/**
+ * A JSON text made of a right value by one to three edits anywhere in it; now and then one that the text itself suffers. Each character is a
+ * byte, to be written as latin1: all of ASCII but for what an edit of the text put in.
+ */
 export function mutatedJson(value: unknown): fc.Arbitrary<string> {
-  const base = JSON.stringify(value);
+  const base = ascii(JSON.stringify(value));
   const path = fc.array(fc.nat(), { minLength: 1, maxLength: 8 });
   const edits = fc.array(fc.tuple(path, edit()), { minLength: 1, maxLength: 3 });
   const ofValue = edits.map((chosen) => {
@@ -27,10 +30,14 @@ export function mutatedJson(value: unknown): fc.Arbitrary<string> {
       const [parent, key] = walk(box, way);
       apply(parent, key);
     }
-    return (JSON.stringify(box.root) ?? 'null').replaceAll(JSON.stringify(DEEP), deepJson);
+    return ascii(JSON.stringify(box.root) ?? 'null').replaceAll(JSON.stringify(DEEP), deepJson);
   });
   const ofText = mutatedBytes(Buffer.from(base)).map((bytes) => Buffer.from(bytes).toString('latin1'));
   return fc.oneof({ arbitrary: ofValue, weight: 9 }, { arbitrary: ofText, weight: 1 });
+}
+
+function ascii(json: string): string {
+  return json.replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** From the root to a member, as far down as the way leads. */

@@ -1,6 +1,6 @@
 import type { TLocalizedValidationError } from 'typebox/error';
 import { LABEL } from './schema/kubernetes-names.ts';
-import { fieldOf, isRecord, pathText } from './schema/node.ts';
+import { fieldOf, isRecord } from './schema/node.ts';
 import type { Path, Problem, SchemaNode } from './schema/node.ts';
 import { nearest } from './suggest.ts';
 
@@ -29,20 +29,6 @@ function oneOf(allowed: readonly unknown[], value: unknown): string {
   const guess = typeof value === 'string' && words.length > 1 ? nearest(value, words) : undefined;
   const question = guess === undefined ? '' : `; did you mean ${guess}?`;
   return `must be ${words.length > 1 ? 'one of ' : ''}${words.join(', ')}, not ${shown(value)}${question}`;
-}
-
-/** Every path of the schema that ends in `name`. */
-function pathsTo(name: string, schema: SchemaNode, path: Path = []): Path[] {
-  return Object.entries(schema.properties ?? {}).flatMap(([field, node]) => [
-    ...(field === name ? [[...path, field]] : []),
-    ...pathsTo(name, node, [...path, field]),
-  ]);
-}
-
-function unknownField(name: string, parent: SchemaNode, root: SchemaNode): string {
-  const elsewhere = pathsTo(name, root).map(pathText);
-  const guess = nearest(name, Object.keys(parent.properties ?? {})) ?? (elsewhere.length <= 3 ? elsewhere.join(' or ') : '');
-  return guess === '' ? 'unknown field' : `unknown field; did you mean ${guess}?`;
 }
 
 function range({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: SchemaNode): string {
@@ -81,10 +67,7 @@ export function problemsOf(error: TLocalizedValidationError, schema: SchemaNode,
   const problem = (message: string): Problem[] => [{ path, message }];
   switch (error.keyword) {
     case 'additionalProperties':
-      if (typeof node.additionalProperties === 'object') return []; // a map: its values have told
-      return error.params.additionalProperties.map((name) => ({ path: [...path, name], message: unknownField(name, node, schema) }));
-    case 'boolean':
-      return []; // an unknown field once more: its parent has told
+      return []; // a map: its values have told
     case 'required':
       return error.params.requiredProperties.map((name) => ({ path: [...path, name], message: 'is required' }));
     case 'type':

@@ -39,8 +39,7 @@ function pathTo(place: Place): Path {
 /** Steps of a path that nobody wants to read whole. */
 const SHOWN_STEPS = 6;
 
+export const tooDeepMessage = () => `is nested more than ${MAX_DEPTH} levels deep`;
+
 /** What is wrong with a value that is nested too deep, for the field around the depth. */
-export const tooDeepProblem = (path: Path, most = MAX_DEPTH) => ({
-  path: path.slice(0, SHOWN_STEPS),
-  message: `is nested more than ${most} levels deep`,
-});
+export const tooDeepProblem = (path: Path) => ({ path: path.slice(0, SHOWN_STEPS), message: tooDeepMessage() });

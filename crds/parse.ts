@@ -3,7 +3,7 @@ import { readYaml } from './yaml-document.ts';
 import { resolvePresets } from './presets.ts';
 import { isRecord, pathText } from './schema/node.ts';
 import type { FedBiOTJob } from './types.ts';
-import { validate } from './validate.ts';
+import { MOST_SHOWN, validate } from './validate.ts';
 
 export interface ManifestProblem {
   /** `spec.federation.local.optimizer.betas[0]`; empty for the file as a whole. */
@@ -19,8 +19,9 @@ export class ManifestError extends UserError {
   readonly problems: readonly ManifestProblem[];
 
   constructor(source: string, problems: readonly ManifestProblem[]) {
-    const lines = problems.map(({ path, message, line }) => `  line ${line}: ${path}${path === '' ? '' : ': '}${message}`);
-    super(`${source} is not a valid FedBiOTJob:\n${lines.join('\n')}`, {
+    const lines = problems.slice(0, MOST_SHOWN).map(({ path, message, line }) => `  line ${line}: ${path}${path === '' ? '' : ': '}${message}`);
+    const more = problems.length - lines.length;
+    super(`${source} is not a valid FedBiOTJob:\n${lines.join('\n')}${more === 0 ? '' : `\n  … and ${more} more`}`, {
       hint: 'docs/api.md describes every field.',
     });
     this.problems = problems;

@@ -18,7 +18,8 @@ function celValue(schema: SchemaNode, value: unknown): unknown {
   if (schema.type === 'integer' && typeof value === 'number' && Number.isInteger(value)) return BigInt(value);
   if (Array.isArray(value)) return value.map((item) => celValue(schema.items ?? {}, item));
   if (!isRecord(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, celValue(fieldOf(schema, name) ?? {}, field)]));
+  // A map, as of an object the interpreter wants to know the constructor: a label may be called so.
+  return new Map(Object.entries(value).map(([name, field]) => [name, celValue(fieldOf(schema, name) ?? {}, field)]));
 }
 
 /** Whether `rule`, at `node`, reads the field at `path`: rules name fields as `self.a.b`. */

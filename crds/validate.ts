@@ -5,31 +5,24 @@ import { problemsOf } from './messages.ts';
 import { tooDeep, tooDeepProblem } from './nesting.ts';
 import { violations } from './rules.ts';
 import { Job } from './schema/job.ts';
-import { fieldOf, isRecord } from './schema/node.ts';
-import type { Problem, SchemaNode } from './schema/node.ts';
+import type { Problem } from './schema/node.ts';
 import type { DefaultedJob } from './types.ts';
+import { onlyKnown } from './unknown-fields.ts';
 
 // TypeBox stops at eight errors by default. A user wants to see them all, though not a million.
 Settings.Set({ maxErrors: 1000 });
 
-/** As the API server does before it sets defaults: a known field that is null counts as left out. */
-function withoutNulls(schema: SchemaNode, value: unknown): unknown {
-  if (Array.isArray(value)) return value.map((item) => withoutNulls(schema.items ?? {}, item));
-  if (!isRecord(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([name, field]) => field !== null || fieldOf(schema, name) === undefined)
-      .map(([name, field]) => [name, withoutNulls(fieldOf(schema, name) ?? {}, field)]),
-  );
-}
+/** Problems that a message lists; the others are counted. */
+export const MOST_SHOWN = 20;
 
 /** The job with the schema's defaults, or everything that is wrong with it: first what the schema says, then the rules. */
 export function validate(input: unknown): { job: DefaultedJob } | { problems: Problem[] } {
   const depth = tooDeep(input);
   if (depth !== null) return { problems: [tooDeepProblem(depth)] };
-  const value = Value.Default(Job, withoutNulls(Job, input));
+  const known = onlyKnown(Job, input);
+  const value = Value.Default(Job, known.value);
   const structural = Value.Errors(Job, value).flatMap((error) => problemsOf(error, Job, value));
   const broken = structural.map(({ path }) => path);
-  const problems = [...structural, ...duplicates(Job, value), ...violations(Job, value, broken)];
+  const problems = [...known.problems, ...structural, ...duplicates(Job, value), ...violations(Job, value, broken)];
   return problems.length === 0 && Value.Check(Job, value) ? { job: value } : { problems };
 }

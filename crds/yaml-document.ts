@@ -1,6 +1,9 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, visit } from 'yaml';
-import type { Document } from 'yaml';
+import { Composer, isScalar, LineCounter, Parser } from 'yaml';
+import type { CST, Document } from 'yaml';
+import { MAX_DEPTH, tooDeepMessage } from './nesting.ts';
 import type { Path } from './schema/node.ts';
+import { YamlValue } from './yaml-value.ts';
+import type { SyntaxProblem } from './yaml-value.ts';
 
 /** One YAML document, and where in the text its fields stand. */
 export interface YamlDocument {
@@ -9,56 +12,85 @@ export interface YamlDocument {
   lineOf(path: Path): number;
 }
 
-export interface SyntaxProblem {
-  readonly line: number;
-  readonly message: string;
-}
+/** etcd takes objects of 1.5 MiB at most, as JSON with their metadata. */
+const MOST_CHARACTERS = 1024 * 1024;
 
-function locate(document: Document, counter: LineCounter): YamlDocument['lineOf'] {
-  return (path) => {
-    let node: unknown = document.contents;
-    let offset = document.contents?.range?.[0] ?? 0;
-    for (const step of path) {
-      if (isAlias(node)) node = node.resolve(document);
-      if (isMap(node)) {
-        const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === step);
-        if (!isScalar(pair?.key)) break;
-        offset = pair.key.range?.[0] ?? offset;
-        node = pair.value;
-      } else if (isSeq(node)) {
-        node = node.items[Number(step)];
-        if (isScalar(node) || isMap(node) || isSeq(node)) offset = node.range?.[0] ?? offset;
-      } else break;
-    }
-    return counter.linePos(offset).line;
-  };
-}
+/** What YAML allows nowhere; a carriage return alone, and what breaks lines in YAML 1.1 and does not in 1.2. */
+const UNREADABLE = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\ufffe\uffff]|\r(?!\n)/;
+
+/** Errors of syntax that are told: what follows the first is mostly its consequence. */
+const MOST_SYNTAX = 20;
 
 /** A document of nothing but comments holds an empty scalar. */
 const holdsSomething = ({ contents }: Document.Parsed) => contents !== null && !(isScalar(contents) && contents.value === null);
 
-/** Reads a text that must hold exactly one YAML 1.2 document. Anchors and merge keys work; duplicate keys and tags are refused. */
-export function readYaml(text: string): YamlDocument | { problems: SyntaxProblem[] } {
+/**
+ * Reads a text that must hold exactly one document, which YAML 1.1 (kubectl) and YAML 1.2 read alike. Anchors and merge keys work; tags,
+ * directives and fields that are set twice are refused. Time and memory are bounded, whatever the text is.
+ */
+export function readYaml(text: string): YamlDocument | { problems: readonly SyntaxProblem[] } {
+  if (text.length > MOST_CHARACTERS) return refused(1, `the file has ${text.length} characters: a manifest has ${MOST_CHARACTERS} at most`);
+  const unreadable = UNREADABLE.exec(text);
+  if (unreadable !== null) return refused(text.slice(0, unreadable.index).split('\n').length, characterProblem(unreadable[0]));
+
   const counter = new LineCounter();
-  const documents = parseAllDocuments(text, { lineCounter: counter, merge: true, prettyErrors: false });
-  const [document, second] = Array.isArray(documents) ? documents.filter(holdsSomething) : [];
-  if (document === undefined) return { problems: [{ line: 1, message: 'the file is empty: it must hold a FedBiOTJob' }] };
   const at = (offset: number) => counter.linePos(offset).line;
-  const problems = [...document.errors, ...document.warnings].map(({ pos, message }) => ({ line: at(pos[0]), message }));
-  if (second !== undefined) {
-    const line = at(second.contents?.range?.[0] ?? 0);
-    problems.push({ line, message: 'a second document begins here: a file must hold one FedBiOTJob' });
-  }
-  visit(document, {
-    Alias: (_, alias) => {
-      if (alias.resolve(document) !== undefined) return;
-      problems.push({ line: at(alias.range?.[0] ?? 0), message: `*${alias.source} names no anchor that stands before it` });
-    },
-  });
-  if (problems.length > 0) return { problems };
+  const tokens = [...new Parser(counter.addNewLine).parse(text)];
+  const deep = tooDeepAt(tokens);
+  if (deep !== null) return refused(at(deep), tooDeepMessage());
+  const directive = tokens.find(({ type }) => type === 'directive');
+  if (directive !== undefined) return refused(at(directive.offset), 'directives (lines that begin with %) are not read: leave it out');
+
+  // What is no YAML at all, the composer would make an error of for each character.
+  const broken = tokens.find((token) => token.type === 'error');
+  if (broken !== undefined) return refused(at(broken.offset), broken.message);
+
+  const [document, second] = composed(tokens);
+  if (document?.contents === undefined || document.contents === null) return refused(1, 'the file is empty: it must hold a FedBiOTJob');
+  const syntax = [...document.errors, ...document.warnings].slice(0, MOST_SYNTAX).map(({ pos, message }) => ({ line: at(pos[0]), message }));
+  if (second !== undefined) syntax.push({ line: at(second.contents?.range?.[0] ?? 0), message: 'a second document begins here: a file must hold one FedBiOTJob' });
+  if (syntax.length > 0) return { problems: syntax };
+  const read = new YamlValue(document.contents, at);
+  const { problems, value } = read;
+  return problems.length > 0 ? { problems } : { value, lineOf: (path) => read.lineOf(path) };
+}
+
+/** The first two documents that hold something, or are broken. */
+function composed(tokens: readonly CST.Token[]): readonly Document.Parsed[] {
+  const documents: Document.Parsed[] = [];
+  const { stackTraceLimit } = Error;
+  // The composer makes an error a mistake; their stacks, which nobody reads, are what takes long.
+  Error.stackTraceLimit = 0;
   try {
-    return { value: document.toJS(), lineOf: locate(document, counter) };
-  } catch {
-    return { problems: [{ line: 1, message: 'its aliases unfold to an excessive size' }] };
+    // Fields are compared with each other where they are read: the composer's way takes long with many.
+    for (const each of new Composer({ uniqueKeys: false, prettyErrors: false }).compose(tokens)) {
+      if (holdsSomething(each) || each.errors.length > 0) documents.push(each);
+      if (documents.length === 2) break;
+    }
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
+  return documents;
+}
+
+const refused = (line: number, message: string) => ({ problems: [{ line, message }] });
+
+function characterProblem(character: string): string {
+  const code = `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
+  return `the character ${code} cannot stand here: leave it out, or write it as an escape in double quotes`;
+}
+
+/** Offset of what is nested deeper than may be; null: nothing. Looks without recursion: the composer recurses. */
+function tooDeepAt(tokens: readonly CST.Token[]): number | null {
+  const open = tokens.map((token): [CST.Token, number] => [token, 0]);
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const [token, depth] = next;
+    if (depth > MAX_DEPTH) return token.offset;
+    if (token.type === 'document') {
+      if (token.value !== undefined) open.push([token.value, depth]);
+    } else if ('items' in token) {
+      for (const { key, value } of token.items) for (const each of [key, value]) if (each) open.push([each, depth + 1]);
+    }
+  }
+  return null;
 }

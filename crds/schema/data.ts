@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { boolean, choice, number, object, string } from './fields.ts';
+import { boolean, choice, FILE_URL, number, object, string } from './fields.ts';
 
 const source = (what: string) =>
   object(what, {
@@ -10,6 +10,7 @@ const source = (what: string) =>
         minLength: 1,
         maxLength: 4096,
         rules: [
+          FILE_URL,
           {
             rule: "!self.contains('://') || self.startsWith('file:///') || self.startsWith('hf://')",
             message: 'must be a path, a file:///… URL or hf://datasets/org/name@revision/path',

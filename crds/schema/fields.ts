@@ -70,6 +70,12 @@ interface StringOptions extends Common {
 export const string = (description: string, options: StringOptions = {}) =>
   Type.String({ maxLength: 1024, ...common(description, options) });
 
+/** A file URL that names a file: Node refuses a slash that is written as %2F, and what is no percent-encoding. */
+export const FILE_URL: Rule = {
+  rule: "!self.startsWith('file:///') || !self.matches('%(2[fF]|$|[^0-9a-fA-F]|[0-9a-fA-F]($|[^0-9a-fA-F]))')",
+  message: 'a file:///… URL has two hexadecimal digits after each %, and no %2F',
+};
+
 /** One of a few words. */
 export const choice = <const Values extends string[]>(
   description: string,

@@ -3,7 +3,7 @@ import { Adapter } from './adapter.ts';
 import { Data } from './data.ts';
 import { Emulator } from './emulator.ts';
 import { Federation } from './federation.ts';
-import { choice, integer, object, string } from './fields.ts';
+import { choice, FILE_URL, integer, object, string } from './fields.ts';
 import { immutable } from './immutable.ts';
 import { lifecycle, MUTABLE } from './lifecycle.ts';
 import { ClientPods, ServerPod } from './pods.ts';
@@ -18,6 +18,7 @@ export const Model = object('The full model. It stays with the server, except wi
       minLength: 1,
       maxLength: 4096,
       rules: [
+        FILE_URL,
         {
           rule: "!self.contains('://') || self.startsWith('file:///') || self.startsWith('hf://')",
           message: 'must be a path, a file:///… URL or hf://org/name@revision',

@@ -4,7 +4,7 @@ import { Compile } from 'typebox/compile';
 import { resolvePresets } from '../../crds/presets.ts';
 import { isRecord, pathText } from '../../crds/schema/node.ts';
 import { Status } from '../../crds/schema/status.ts';
-import { validate } from '../../crds/validate.ts';
+import { MOST_SHOWN, validate } from '../../crds/validate.ts';
 import { jobLog } from '../log.ts';
 import type { JobObject, UnreadableJob } from '../reconcile/ports.ts';
 import { keptOf, readMetadata } from './read-object.ts';
@@ -79,5 +79,7 @@ function specOf(value: Readonly<Record<string, unknown>>, metadata: Metadata, be
   const { name, namespace } = metadata;
   const result = validate({ apiVersion: value['apiVersion'], kind: value['kind'], metadata: { name, namespace }, spec: value['spec'] });
   if ('job' in result) return resolvePresets(result.job.spec);
-  return result.problems.map(({ path, message }) => `${pathText(path)}: ${message}`).join('; ');
+  const told = result.problems.slice(0, MOST_SHOWN).map(({ path, message }) => `${pathText(path)}: ${message}`);
+  const more = result.problems.length - told.length;
+  return `${told.join('; ')}${more === 0 ? '' : `; and ${more} more`}`;
 }

@@ -1,7 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { UserError } from '../errors.ts';
-import { unable } from '../system-failure.ts';
 import { printable } from '../report/format.ts';
 import { notEmpty } from './arguments.ts';
 import { describeFailure, exitCode } from './failure.ts';
@@ -25,23 +23,15 @@ Exits with code 2 when any manifest has a problem.`,
 }
 
 async function validateCommand(paths: readonly string[], _: object, command: Command): Promise<void> {
-  const { parseManifest } = await import('../../crds/parse.ts');
+  const { readJob } = await import('../run/job-record.ts');
   for (const path of paths) {
     try {
-      parseManifest(await readManifest(path), path);
+      readJob(path);
       process.stdout.write(`${printable(path)}: ok\n`);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       process.stderr.write(describeFailure(error, command.parent?.version() ?? '').text);
       process.exitCode = exitCode.usage;
     }
-  }
-}
-
-async function readManifest(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    throw unable(`cannot read ${path}`, cause);
   }
 }

@@ -50,6 +50,9 @@ async function localPath(uri: string, baseDirectory: string): Promise<string> {
   try {
     return fileURLToPath(uri);
   } catch (cause) {
-    throw new UserError(`${uri} is not a local file`, { hint: 'A file URL has three slashes: file:///path/to/data.jsonl.', cause });
+    throw new UserError(`${uri} names no local file: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      hint: 'A file URL has three slashes, and no %2F: file:///path/to/data.jsonl.',
+      cause,
+    });
   }
 }

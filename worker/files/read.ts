@@ -95,19 +95,26 @@ export function readInput(path: string, { maxBytes, hint, tooLarge }: ReadOption
 }
 
 /**
- * Reads a file of JSON.
- * @throws UserError as `readInput`, or when it is not JSON in UTF-8, naming what it is instead where its first bytes tell
+ * Reads a file of text; `format`: what it should be.
+ * @throws UserError as `readInput`, or when it is not UTF-8, naming what it is instead where its first bytes tell
  */
-export function readJson(path: string, options: ReadOptions): unknown {
+export function readText(path: string, format: string, options: ReadOptions): string {
   const bytes = readInput(path, options);
   const kind = kindOf(bytes, 'text');
-  if (kind) throw new UserError(`${path} is ${kind.what}, not JSON`, { hint: kind.hint });
-  let text: string;
+  if (kind) throw new UserError(`${path} is ${kind.what}, not ${format}`, { hint: kind.hint });
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
     throw new UserError(`${path} is not text in UTF-8`, { hint: 'Save it as UTF-8.', cause });
   }
+}
+
+/**
+ * Reads a file of JSON.
+ * @throws UserError as `readText`, or when it is not JSON
+ */
+export function readJson(path: string, options: ReadOptions): unknown {
+  const text = readText(path, 'JSON', options);
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -62,10 +62,21 @@ function warningsOf(path: string, declared: DecoderConfig, config: DecoderConfig
   return warnings;
 }
 
+function pathOf(url: string): string {
+  try {
+    return fileURLToPath(url);
+  } catch (cause) {
+    throw new UserError(`${url} names no local directory: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      hint: 'A file URL has three slashes, and no %2F: file:///path/to/model.',
+      cause,
+    });
+  }
+}
+
 function localPath(uri: string): string {
   const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(uri)?.[1]?.toLowerCase();
   if (scheme === undefined) return resolve(uri);
-  if (scheme === 'file') return fileURLToPath(uri);
+  if (scheme === 'file') return pathOf(uri);
   throw new UserError(`${uri}: ${scheme}:// is not supported`, {
     hint: 'Use a directory, a file:// URL or hf://org/name@revision.',
   });

@@ -1,23 +1,20 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseManifest } from '../../crds/parse.ts';
 import type { FedBiOTJob } from '../../crds/types.ts';
 import { UserError } from '../errors.ts';
-import { unable } from '../system-failure.ts';
+import { readText } from '../files/read.ts';
 
 /**
  * A job from its manifest.
  * @throws UserError when the file cannot be read, or with all that is wrong in it
  */
 export function readJob(path: string): FedBiOTJob {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw unable(`cannot read ${path}`, cause);
-  }
-  return parseManifest(text, path);
+  return parseManifest(readText(path, 'a manifest', { maxBytes: MAX_MANIFEST_BYTES, hint: 'Give the manifest of a FedBiOTJob.' }), path);
 }
+
+/** Four bytes for each character that a manifest can have. */
+const MAX_MANIFEST_BYTES = 4 << 20;
 
 /** Within a run's folder: the job as it was run, a manifest that can itself be run. */
 const JOB_FILE = 'job.json';

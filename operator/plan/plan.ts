@@ -42,7 +42,13 @@ export function plan(input: PlanInput): Action[] {
 }
 
 /** Every object that a job needs, as it is when it is made. */
-export function plannedObjects({ job, observed, settings, redis }: Omit<PlanInput, 'outcome' | 'clientsMayFinish' | 'toReplace'>) {
+export function plannedObjects(input: Omit<PlanInput, 'outcome' | 'clientsMayFinish' | 'toReplace'>) {
+  const { job, settings } = input;
+  return { ...surroundings(input), serverJob: serverJob(job, settings), clientsJob: clientsJob(job, settings) };
+}
+
+/** What pods need around them. */
+function surroundings({ job, observed, settings, redis }: Pick<PlanInput, 'job' | 'observed' | 'settings' | 'redis'>) {
   const [serverPolicy, clientsPolicy] = networkPolicies(job, settings, observed.redisPort);
   return {
     // Policies first: no pod runs outside its walls.
@@ -52,17 +58,16 @@ export function plannedObjects({ job, observed, settings, redis }: Omit<PlanInpu
     credentials: credentials(job, observed.credentials, settings, redis),
     service: service(job),
     outputClaim: outputClaim(job),
-    serverJob: serverJob(job, settings),
-    clientsJob: clientsJob(job, settings),
   };
 }
 
 function toRun(input: PlanInput): Action[] {
-  const { job, observed, redis } = input;
-  const planned = plannedObjects(input);
+  const { job, observed, settings, redis } = input;
+  const planned = surroundings(input);
   const kept = (existing: ObservedObject | null, object: PlannedObject | null | undefined): Action[] =>
     object === null || object === undefined || covers(existing, object) ? [] : [{ kind: existing === null ? 'create' : 'apply', object }];
   return [
+    ...stops(input),
     ...kept(observed.serverPolicy, planned.serverPolicy),
     ...kept(observed.clientsPolicy, planned.clientsPolicy),
     ...kept(observed.configMap, planned.configMap),
@@ -72,27 +77,33 @@ function toRun(input: PlanInput): Action[] {
     ...kept(observed.service, planned.service),
     // A claim's spec is the storage's once it is bound.
     ...(observed.outputClaim === null ? kept(null, planned.outputClaim) : []),
-    ...running(job, observed.serverJob, planned.serverJob),
-    ...running(job, observed.clientsJob, planned.clientsJob),
-    ...input.toReplace.map((pod) => deleteAction(job, pod)),
+    // A Job's template is for life: of one that exists, only whether it is suspended follows the spec.
+    ...(observed.serverJob === null ? kept(null, serverJob(job, settings)) : resumed(job, observed.serverJob)),
+    ...(observed.clientsJob === null ? kept(null, clientsJob(job, settings)) : resumed(job, observed.clientsJob)),
   ];
 }
 
-/** A Job's template is for life: of one that exists, only whether it is suspended follows the spec. */
-function running(job: JobObject, existing: ObservedJob | null, planned: PlannedObject): Action[] {
-  if (existing === null) return [{ kind: 'create', object: planned }];
-  if (existing.metadata.deletionTimestamp !== undefined || hasEnded(existing)) return [];
-  const suspended = existing.spec?.suspend ?? false;
-  if (suspended === job.spec.suspend) return [];
-  // With a queue, what is suspended and was not by us waits for the queue to admit it.
-  if (suspended && queueOf(job) !== undefined && job.status?.phase !== 'Suspended') return [];
-  return [suspendAction(job, existing, job.spec.suspend)];
+/** What takes pods away from a job that has not ended: nothing else need be possible for it. */
+export function stops({ job, observed, toReplace }: Pick<PlanInput, 'job' | 'observed' | 'toReplace'>): Action[] {
+  const suspended = [observed.serverJob, observed.clientsJob].flatMap((existing) =>
+    existing !== null && job.spec.suspend && canChange(existing) && existing.spec?.suspend !== true ? [suspendAction(job, existing, true)] : [],
+  );
+  return [...suspended, ...toReplace.map((pod) => deleteAction(job, pod))];
 }
+
+function resumed(job: JobObject, existing: ObservedJob): Action[] {
+  if (!canChange(existing) || job.spec.suspend || existing.spec?.suspend !== true) return [];
+  // With a queue, what is suspended and was not by us waits for the queue to admit it.
+  if (queueOf(job) !== undefined && job.status?.phase !== 'Suspended') return [];
+  return [suspendAction(job, existing, false)];
+}
+
+const canChange = (existing: ObservedJob): boolean => existing.metadata.deletionTimestamp === undefined && !hasEnded(existing);
 
 /** Pods of a job that has ended go, and the Jobs stay for their record. */
 function toStop({ job, observed, clientsMayFinish }: PlanInput, outcome: Outcome): Action[] {
   const stopped = (existing: ObservedJob | null): Action[] =>
-    existing === null || existing.metadata.deletionTimestamp !== undefined || hasEnded(existing) || existing.spec?.suspend === true
+    existing === null || !canChange(existing) || existing.spec?.suspend === true
       ? []
       : [suspendAction(job, existing, true)];
   const clientsStay = outcome.phase === 'Succeeded' && clientsMayFinish;

@@ -1,6 +1,6 @@
 import { InvalidSpec } from '../plan/invalid-spec.ts';
 import { isOwned } from '../plan/owned.ts';
-import { plan } from '../plan/plan.ts';
+import { plan, stops } from '../plan/plan.ts';
 import type { Action, PlanInput } from '../plan/plan.ts';
 import { shortened } from '../status/conditions.ts';
 import type { Outcome } from '../status/outcome.ts';
@@ -32,7 +32,10 @@ export async function carryOut(ports: ReconcilePorts, input: PlanInput, taken: r
     actions = plan(input);
   } catch (error) {
     if (!(error instanceof InvalidSpec) || outcome !== null) throw error;
-    return invalid(error.message);
+    if (input.observed.serverJob === null) return invalid(error.message);
+    // It began under another operator, or another configuration of this: what runs is not lost for that.
+    blocked ??= { reason: 'Refused', message: `The operator makes no such job now: ${error.message}` };
+    actions = stops(input);
   }
   for (const action of actions) {
     if (blocked !== null && !stopsPods(action)) continue;

@@ -15,6 +15,7 @@ export class ReconcileWorld {
   /** By `Kind name`. */
   readonly objects = new Map<string, Stored>();
   pods: ObservedPod[] = [];
+  settings = SETTINGS;
   seconds = 0;
   readonly calls: string[] = [];
   /** By uid. */
@@ -34,7 +35,7 @@ export class ReconcileWorld {
   /** One reconciliation; the calls it made. */
   async turn(): Promise<{ calls: string[]; requeueAfterMs: number | null }> {
     this.calls.length = 0;
-    const { requeueAfterMs } = await reconcile(this.ports, SETTINGS, 'lab', 'tiny');
+    const { requeueAfterMs } = await reconcile(this.ports, this.settings, 'lab', 'tiny');
     return { calls: [...this.calls], requeueAfterMs };
   }
 

@@ -76,10 +76,10 @@ t.test('what exists as planned is left alone, and what differs is applied', asyn
   t.strictSame(plan(input(jobObject(), observed)).map(({ kind }) => kind), ['grant'], 'Redis may have forgotten its users');
   t.match(plan(input(jobObject(), { ...observed, service: exists(planned.service) })), [{ kind: 'grant' }, { kind: 'apply', object: { kind: 'Service' } }]);
   t.match(plan(input(jobObject({ suspend: true }), observed)), [
-    { kind: 'grant' },
     { kind: 'suspend', job: { name: 'tiny-server' }, suspend: true },
     { kind: 'suspend', job: { name: 'tiny-clients' }, suspend: true },
-  ]);
+    { kind: 'grant' },
+  ], 'what stops pods comes first');
   const ended = { ...input(jobObject(), observed), outcome: { phase: 'Succeeded', reason: 'Finished', message: '' } as const };
   t.match(plan({ ...ended, clientsMayFinish: true }), [{ kind: 'suspend', job: { name: 'tiny-server' } }]);
   t.equal(plan(ended).length, 2, 'clients that linger go');

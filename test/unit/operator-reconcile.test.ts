@@ -2,7 +2,7 @@ import t from 'tap';
 import type { JobObject } from '../../operator/reconcile/ports.ts';
 import { refusalOf } from '../../operator/reconcile/refusal.ts';
 import { toldProgress } from '../support/told-progress.ts';
-import { jobObject, UID, USERS } from '../support/planned-job.ts';
+import { jobObject, SETTINGS, UID, USERS } from '../support/planned-job.ts';
 import { ReconcileWorld } from '../support/reconcile-world.ts';
 
 /** A job whose objects have been made. */
@@ -315,4 +315,20 @@ t.test('a job waits for a Redis that makes no users, and says so', async (t) => 
   world.objects.delete('Service tiny-server');
   t.match((await world.turn()).calls, ['create Service tiny-server'], 'a job that has begun goes on while Redis is away');
   t.match(world.status?.conditions, [{ type: 'Running' }, { type: 'RedisIsolated', status: 'True' }]);
+});
+
+t.test('a job that began under another operator, or another configuration, goes on where this one would not make it', async (t) => {
+  const world = await begun();
+  world.settings = { ...SETTINGS, redis: null };
+  await world.turn();
+  t.match(world.status, { phase: 'Pending', message: 'The operator makes no such job now: spec.redis: is required: the operator was installed without a Redis of its own' });
+  withSpec(world, { suspend: true });
+  t.equal((await world.turn()).calls.filter((call) => call.startsWith('patch')).length, 2, 'and stops when it is to');
+  const annotations = { 'example.org/since': 'before there was a list' };
+  const laid = await begun();
+  withSpec(laid, { server: { podTemplate: { metadata: { annotations } } } });
+  t.strictSame((await laid.turn()).calls, [], 'the pods of its Jobs are as they were made');
+  const fresh = new ReconcileWorld(jobObject({ server: { podTemplate: { metadata: { annotations } } } }));
+  await fresh.turn();
+  t.match(fresh.status, { phase: 'Failed', message: /example\.org\/since may not be set/ });
 });

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { describeFailure, exitCode } from './commands/failure.ts';
+import { outliveOutput } from './commands/output.ts';
 import { register as registerClient } from './commands/client.ts';
 import { register as registerEval } from './commands/eval.ts';
 import { register as registerExport } from './commands/export.ts';
@@ -13,27 +14,22 @@ import { register as registerValidate } from './commands/validate.ts';
 
 const version = packageVersion();
 
-/** A reader that goes away (`fedbiot run … --json | head`) must not end a run that writes its results to disk. */
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
-}
-
 /** A file that grows over the limit of the shell: the write then fails in words, where the signal would end the process without one. */
 process.on('SIGXFSZ', () => undefined);
 
+outliveOutput(fail);
 try {
   await commandLine().parseAsync();
 } catch (error) {
-  if (error instanceof CommanderError) {
-    // Commander has printed what it has to say, help and version among it.
-    process.exitCode = error.exitCode === 0 ? exitCode.ok : exitCode.usage;
-  } else {
-    const { text, code } = describeFailure(error, version);
-    process.stderr.write(text);
-    process.exitCode = code;
-  }
+  // Commander has printed what it has to say, help and version among it.
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? exitCode.ok : exitCode.usage;
+  else fail(error);
+}
+
+function fail(error: unknown): void {
+  const { text, code } = describeFailure(error, version);
+  process.stderr.write(text);
+  process.exitCode = code;
 }
 
 function commandLine(): Command {

@@ -68,6 +68,19 @@ t.test('short files', async (t) => {
   t.equal(fedbiot(run(out, '--resume')).status, 0, 'and with longer ones it goes on');
 });
 
+t.test('a full disk under what is printed ends no run', async (t) => {
+  const shell = (out: string, redirect: string) => {
+    const script = `unset NODE_OPTIONS; "$@" ${redirect}`;
+    const { status, stderr } = spawnSync('bash', ['-c', script, 'bash', process.execPath, FEDBIOT, 'run', job, '--out', out, '--threads', '1', '--json'], { encoding: 'utf8' });
+    t.ok(existsSync(join(out, 'adapter/adapter_model.safetensors')), 'the run has its adapter');
+    return { status, stderr };
+  };
+  told(t, shell(join(root, 'printed'), '>/dev/full'), 2, /cannot print all of the output: the disk is full/, /Free some space/);
+  t.equal(shell(join(root, 'logged'), '2>/dev/full >/dev/null').status, 0, 'nor under a log');
+  t.same(shell(join(root, 'closed'), '>&- <&-'), { status: 0, stderr: '' }, 'nor is there a need for any output');
+  t.same(shell(join(root, 'piped'), '| head -1 >/dev/null; exit ${PIPESTATUS[0]}'), { status: 0, stderr: '' }, 'and a reader may have read enough');
+});
+
 t.test('a trace is not mixed with another', async (t) => {
   told(t, fedbiot(run(join(root, 'traced'), '--trace', root)), 2, /is not empty: a trace would be mixed/, /another --trace folder/);
 });

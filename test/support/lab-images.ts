@@ -25,6 +25,8 @@ async function buildToolImages(folder: string): Promise<string> {
   const redis = join(folder, 'redis-image');
   const pause = join(folder, 'pause-image');
   for (const name of ['redis-server', 'redis-cli']) await addProgram(redis, findProgram(name), `/usr/local/bin/${name}`);
+  // What its start in the chart needs besides.
+  for (const name of ['sh', 'sha256sum', 'grep', 'mv']) await addProgram(redis, findProgram(name), `/usr/bin/${name}`);
   await mkdir(join(redis, 'data'));
   await addProgram(pause, findProgram('sleep'), '/usr/local/bin/sleep');
   const out = join(folder, 'tools.tar');

@@ -15,6 +15,7 @@ import { IMAGES } from '../../support/lab-images.ts';
 import { until } from '../../support/until.ts';
 import { OLDER, REDIS, installOlder, makeNamespace, makeVolume, smokeTest, uninstall, upgrade } from './install.ts';
 import { LabObjects } from './objects.ts';
+import { HostileTenant } from './hostile.ts';
 import { labReport } from './report.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -42,10 +43,18 @@ const embedded = join(lab.folder, 'embedded');
 await run(process.execPath, [join(ROOT, 'worker/launch.js'), 'run', MANIFEST, '--out', embedded, '--quiet']);
 const expected = await adapterHash(embedded);
 
+const hostile = new HostileTenant(lab, objects, await readFile(MANIFEST, 'utf8'));
+
+t.test('a hostile tenant moves in beside them', async () => {
+  await hostile.moveIn();
+  await hostile.attackOperator();
+});
+
 t.test('a job makes on the cluster the bytes that it makes in one process, while the release is upgraded', async (t) => {
   const output = await prepare('plain');
   await lab.kubectl(['apply', '--namespace=plain', `--filename=${MANIFEST}`]);
   await training('plain', output, 0);
+  await hostile.attackRedis(t, await lab.kubectl(['get', 'fedbiotjob', JOB, '--namespace=plain', '--output=jsonpath={.metadata.uid}']));
   const password = () => lab.kubectl(['get', 'secret', 'fedbiot-redis', `--namespace=${SYSTEM}`, '--output=jsonpath={.data.password}']);
   const before = { pods: await runningPods('plain'), password: await password() };
   await upgrade(lab);
@@ -95,6 +104,12 @@ t.test('the same bytes with each part killed once within a round', async (t) => 
   const redis = await objects.pod(SYSTEM, REDIS.pod);
   t.equal(redis.status?.containerStatuses?.[0]?.restartCount, 1, 'Redis was started again');
   t.not(await objects.leader(), leader, 'another replica leads');
+});
+
+t.test('the hostile tenant has ended no replica of the operator, nor hidden its jobs', async (t) => {
+  t.strictSame(await hostile.operatorRestarts(), [0, 0]);
+  for (const job of ['percent', 'options', 'flood', 'own']) t.match(await objects.status('hostile', job), { phase: 'Suspended' }, job);
+  t.match((await objects.status('faults', JOB)).conditions?.find(({ type }) => type === 'RedisIsolated'), { status: 'True', reason: 'UserPerRole' });
 });
 
 t.test('GPUs', async (t) => {

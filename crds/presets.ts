@@ -23,6 +23,7 @@ const LAYERS: Record<Placement, number> = { Last: 4, Both: 2 };
 export function resolvePresets(spec: DefaultedSpec): FedBiOTJobSpec {
   const { emulator, adapter, federation } = spec;
   const preset = METHODS[spec.method];
+  const clientsPerRound = federation.clientsPerRound ?? federation.clients;
   const placement = adapter.placement ?? preset.placement;
   return {
     ...spec,
@@ -38,7 +39,8 @@ export function resolvePresets(spec: DefaultedSpec): FedBiOTJobSpec {
     adapter: { ...adapter, placement, layers: adapter.layers ?? LAYERS[placement] },
     federation: {
       ...federation,
-      clientsPerRound: federation.clientsPerRound ?? federation.clients,
+      clientsPerRound,
+      quorum: federation.quorum ?? Math.ceil(clientsPerRound / 2),
       local: { ...federation.local, proximalWeight: federation.local.proximalWeight ?? preset.proximalWeight },
     },
   };

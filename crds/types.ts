@@ -34,7 +34,7 @@ export type AlignmentSpec = Preset<Static<typeof Alignment>, 'schedule' | 'langu
 export type EmulatorSpec = Preset<Omit<Static<typeof Emulator>, 'alignment'>, 'layerDropRate'> & { alignment: AlignmentSpec };
 export type AdapterSpec = Preset<Static<typeof Adapter>, 'placement' | 'layers'>;
 export type LocalSpec = Preset<Static<typeof Local>, 'proximalWeight'>;
-export type FederationSpec = Preset<Omit<Static<typeof Federation>, 'local'>, 'clientsPerRound'> & { local: LocalSpec };
+export type FederationSpec = Preset<Omit<Static<typeof Federation>, 'local'>, 'clientsPerRound' | 'quorum'> & { local: LocalSpec };
 
 /** A spec with the schema's defaults, before the presets: what the API server stores and the CEL rules see. */
 export type DefaultedSpec = Static<typeof Spec>;

@@ -41,7 +41,13 @@ export const Federation = object(
     clientsPerRound: Type.Optional(
       integer('Clients drawn to take part in a round. Default: all of them.', { minimum: 1, maximum: 10_000, preset: 'clients' }),
     ),
-    quorum: integer('Clients that must report for a round to count.', { default: 1, minimum: 1, maximum: 10_000 }),
+    quorum: Type.Optional(
+      integer('Clients that must report for a round to count. Default: half of clientsPerRound, rounded up.', {
+        minimum: 1,
+        maximum: 10_000,
+        preset: 'half of clientsPerRound',
+      }),
+    ),
     roundDeadlineSeconds: integer('Seconds after which a round goes on with whoever has reported; 0 = waits for all.', {
       default: 3600,
       minimum: 0,
@@ -70,7 +76,7 @@ export const Federation = object(
         fieldPath: '.clientsPerRound',
       },
       {
-        rule: 'self.quorum <= (has(self.clientsPerRound) ? self.clientsPerRound : self.clients)',
+        rule: '!has(self.quorum) || self.quorum <= (has(self.clientsPerRound) ? self.clientsPerRound : self.clients)',
         message: 'quorum must not exceed clientsPerRound (by default all clients): it could never be reached',
         fieldPath: '.quorum',
       },

@@ -101,7 +101,7 @@ t.test('the smallest manifest gets every default', (t) => {
       rounds: 10,
       clients: 3,
       clientsPerRound: 3,
-      quorum: 1,
+      quorum: 2,
       roundDeadlineSeconds: 3600,
       maxRoundRetries: 3,
       dropoutRate: 0,

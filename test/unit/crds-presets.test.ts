@@ -30,6 +30,7 @@ const presets = ({ emulator, adapter, federation }: FedBiOTJobSpec) => ({
   layers: adapter.layers,
   proximalWeight: federation.local.proximalWeight,
   clientsPerRound: federation.clientsPerRound,
+  quorum: federation.quorum,
 });
 
 const METHODS = {
@@ -41,8 +42,18 @@ const METHODS = {
 
 t.test('what each method presets', (t) => {
   for (const [method, expected] of Object.entries(METHODS)) {
-    t.strictSame(Object.values(presets(resolved({ method }))), [...expected, 3], method);
+    t.strictSame(Object.values(presets(resolved({ method }))), [...expected, 3, 2], method);
   }
+  t.end();
+});
+
+t.test('the quorum is half of the clients drawn, rounded up, unless it is given', (t) => {
+  for (const [clientsPerRound, quorum] of [[1, 1], [2, 1], [3, 2], [4, 2], [9, 5]] as const) {
+    const { federation } = resolved({ method: 'FedBiOT', federation: { clients: 9, clientsPerRound } });
+    t.match(federation, { clientsPerRound, quorum });
+  }
+  t.match(resolved({ method: 'FedBiOT', federation: { clients: 7 } }).federation, { clientsPerRound: 7, quorum: 4 });
+  t.match(resolved({ method: 'FedBiOT', federation: { clients: 7, quorum: 1 } }).federation, { quorum: 1 });
   t.end();
 });
 
@@ -53,7 +64,7 @@ t.test('each preset field can be set alone, and moves no other', (t) => {
     ['languageModelWeight', 0.3, { emulator: { alignment: { languageModelWeight: 0.3 } } }],
     ['layers', 7, { adapter: { layers: 7 } }],
     ['proximalWeight', 0.7, { federation: { local: { proximalWeight: 0.7 } } }],
-    ['clientsPerRound', 2, { federation: { clientsPerRound: 2 } }],
+    ['quorum', 1, { federation: { quorum: 1 } }],
     ...['EveryRound', 'Once', 'Never'].map((schedule): Override => [
       'schedule',
       schedule,

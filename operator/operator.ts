@@ -53,6 +53,8 @@ export async function startOperator(config: OperatorConfig, version: string, log
   collectDefaultMetrics({ register: registry });
   const metrics = operatorMetrics(registry, { workers: config.workers, lease: LEASE_NAME });
   const client = new ApiClient({ kubeConfig, request: metrics.request, timeoutMs: PROMPT_MS });
+  // Whoever calls makes it ask: never in the way of the lease.
+  const reviewer = new ApiClient({ kubeConfig, request: metrics.request, timeoutMs: PROMPT_MS });
 
   const stopping = new AbortController();
 
@@ -134,7 +136,7 @@ export async function startOperator(config: OperatorConfig, version: string, log
   unreadableObjects(registry, () => cluster.unreadable());
   const app = await httpServer({
     reader: { jobs: () => cluster.jobs(), getJob: ports.getJob, progressOf: ports.progressOf, reportOf: (job) => mirrors.reportOf(job) },
-    access: new Access(kubernetesReviews(client)),
+    access: new Access(kubernetesReviews(reviewer)),
     metricsAuth: config.metricsAuth,
     registry,
     log,
@@ -168,6 +170,7 @@ export async function startOperator(config: OperatorConfig, version: string, log
       redisUsers?.close();
       await cluster.close();
       client.close();
+      reviewer.close();
     },
   };
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { Allowance } from './allowance.ts';
 
 /** Who a bearer token belongs to, as TokenReview tells. */
 export interface Identity {
@@ -31,13 +32,23 @@ export interface Reviews {
   isAllowed(identity: Identity, question: Question): Promise<boolean>;
 }
 
-export type Verdict = 'allowed' | 'unauthenticated' | 'forbidden';
+/** `busy`: the API server is not asked any more within this second. */
+export type Verdict = 'allowed' | 'unauthenticated' | 'forbidden' | 'busy';
 
 /** How long an answer holds: a token that was revoked is good for that much longer. */
 const HOLDS_MS = 10_000;
 
 /** Answers kept; the oldest give way, so that made-up tokens cannot fill the memory. */
 const MOST_ANSWERS = 1000;
+
+/** How long a token that was somebody's is asked about beside the allowance of strangers. */
+const GOOD_MS = 600_000;
+
+/** Questions to the API server in a second about tokens of which nothing is known, from one address and from all. */
+const STRANGERS = [10, 50] as const;
+
+/** And about a token that was somebody's, and all of those. */
+const KNOWN = [50, 500] as const;
 
 /** Longer than any token of Kubernetes; nothing longer is hashed or sent on. */
 const MAX_TOKEN_BYTES = 16 * 1024;
@@ -52,28 +63,42 @@ export class Access {
   readonly #reviews: Reviews;
   readonly #now: () => number;
   readonly #answers = new Map<string, Kept>();
+  /** Tokens that were somebody's, by their hash, and until when that counts. */
+  readonly #good = new Map<string, number>();
+  readonly #strangers = new Allowance(...STRANGERS);
+  readonly #known = new Allowance(...KNOWN);
 
   constructor(reviews: Reviews, now: () => number = Date.now) {
     this.#reviews = reviews;
     this.#now = now;
   }
 
-  /** `authorization`: the request's header. Throws what the API server throws; that is not kept. */
-  decide(authorization: string | undefined, question: Question): Promise<Verdict> {
+  /**
+   * `authorization`: the request's header; `address`: where it comes from. Whoever makes tokens up is told no, and soon nothing, without the
+   * API server; those who were known before are asked about all the same. Throws what the API server throws; that is not kept.
+   */
+  decide(authorization: string | undefined, question: Question, address: string): Promise<Verdict> {
     const token = /^Bearer +([\x21-\x7e]+)$/i.exec(authorization ?? '')?.[1];
     if (token === undefined || token.length > MAX_TOKEN_BYTES) return Promise.resolve('unauthenticated');
     // By its hash: the memory holds no tokens.
-    const key = createHash('sha256').update(JSON.stringify([token, question])).digest('base64');
+    const hash = hashOf(token);
+    const key = hashOf(JSON.stringify([token, question]));
     const kept = this.#answers.get(key);
     if (kept !== undefined && kept.until > this.#now()) return kept.verdict;
-    const verdict = this.#ask(token, question);
+    const now = this.#now();
+    const isKnown = (this.#good.get(hash) ?? 0) > now;
+    if (!(isKnown ? this.#known.take(hash, now) : this.#strangers.take(address, now))) return Promise.resolve('busy');
+    const verdict = this.#ask(token, hash, question);
     this.#keep(key, verdict);
     return verdict;
   }
 
-  async #ask(token: string, question: Question): Promise<Verdict> {
+  async #ask(token: string, hash: string, question: Question): Promise<Verdict> {
     const identity = await this.#reviews.identify(token);
+    this.#good.delete(hash);
     if (identity === null) return 'unauthenticated';
+    this.#good.set(hash, this.#now() + GOOD_MS);
+    dropOldest(this.#good);
     return (await this.#reviews.isAllowed(identity, question)) ? 'allowed' : 'forbidden';
   }
 
@@ -81,10 +106,16 @@ export class Access {
     const kept = { verdict, until: this.#now() + HOLDS_MS };
     this.#answers.delete(key);
     this.#answers.set(key, kept);
-    const oldest = this.#answers.keys().next();
-    if (this.#answers.size > MOST_ANSWERS && !oldest.done) this.#answers.delete(oldest.value);
+    dropOldest(this.#answers);
     verdict.catch(() => {
       if (this.#answers.get(key) === kept) this.#answers.delete(key);
     });
   }
+}
+
+const hashOf = (text: string): string => createHash('sha256').update(text).digest('base64');
+
+function dropOldest(map: Map<string, unknown>): void {
+  const oldest = map.keys().next();
+  if (map.size > MOST_ANSWERS && !oldest.done) map.delete(oldest.value);
 }

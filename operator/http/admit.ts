@@ -10,11 +10,15 @@ export function admitBy(access: Access): Admit {
   return async (request, reply, question, forbidden = 'forbidden') => {
     let verdict;
     try {
-      verdict = await access.decide(request.headers.authorization, question);
+      verdict = await access.decide(request.headers.authorization, question, request.ip);
     } catch (error) {
       throw new Problem('unavailable', error);
     }
     if (verdict === 'forbidden') throw new Problem(forbidden);
+    if (verdict === 'busy') {
+      reply.header('retry-after', 1);
+      throw new Problem('busy');
+    }
     if (verdict === 'unauthenticated') {
       reply.header('www-authenticate', 'Bearer');
       throw new Problem('unauthenticated');

@@ -48,7 +48,7 @@ const Figures = Type.Object({
 const Opaque = Type.Object({}, { additionalProperties: true, description: 'As report.json.' });
 const Rounds = Type.Object({ rounds: Type.Array(Opaque, { description: 'One entry a finished round, as in report.json.' }) });
 
-const refusals = Object.fromEntries([400, 401, 403, 404, 500, 503].map((status) => [status, ProblemBody]));
+const refusals = Object.fromEntries([400, 401, 403, 404, 429, 500, 503].map((status) => [status, ProblemBody]));
 
 const describe = (summary: string, answer: Type.TSchema, parameters: object) => ({
   schema: { summary, tags: ['jobs'], security: [{ bearer: [] }], ...parameters, response: { 200: answer, ...refusals } },

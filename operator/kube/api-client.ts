@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
 import { ApiError } from './api-error.ts';
+import { Authentication, NoCredentials } from './authentication.ts';
 
 export interface ApiClientSettings {
   readonly kubeConfig: KubeConfig;
@@ -40,11 +41,13 @@ export class ApiClient {
   readonly #host: string;
   /** null: a proxy stands between, and client-node's agent knows how to pass it. */
   readonly #agent: HttpAgent | null;
+  readonly #authentication: Authentication;
 
   constructor(settings: ApiClientSettings) {
     const cluster = settings.kubeConfig.getCurrentCluster();
     if (cluster === null) throw new Error('the kubeconfig names no cluster');
     this.#settings = settings;
+    this.#authentication = new Authentication(settings.kubeConfig);
     this.#timeoutMs = settings.timeoutMs ?? TIMEOUT_MS;
     this.#server = cluster.server.replace(/\/$/, '');
     this.#host = new URL(this.#server).host;
@@ -81,7 +84,10 @@ export class ApiClient {
     try {
       return await work(outer === null ? late.signal : AbortSignal.any([outer, late.signal]), what);
     } catch (error) {
-      if (late.signal.aborted) throw new Error(`${what}: no answer within ${this.#timeoutMs / 1000} s`, { cause: error });
+      if (late.signal.aborted) {
+        const missing = error instanceof Error && error.cause instanceof NoCredentials ? error.cause.message : 'no answer';
+        throw new Error(`${what}: ${missing} within ${this.#timeoutMs / 1000} s`, { cause: error });
+      }
       throw error;
     } finally {
       clearTimeout(timer);
@@ -101,7 +107,7 @@ export class ApiClient {
     };
     let response: IncomingMessage;
     try {
-      await this.#settings.kubeConfig.applyToHTTPSOptions(options);
+      await this.#authentication.apply(options, signal);
       if (this.#agent !== null) options.agent = this.#agent;
       response = await this.#exchange(`${this.#server}${path}${queryText(request.query)}`, options, body);
     } catch (cause) {

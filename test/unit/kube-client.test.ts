@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mock } from 'node:test';
 import { KubeConfig } from '@kubernetes/client-node';
@@ -81,4 +81,30 @@ t.test('the token of a ServiceAccount is read again when it is a minute old', as
     await api.json('GET', '/');
   }
   t.strictSame(stub.requests.map(({ authorization }) => authorization), ['Bearer first', 'Bearer first', 'Bearer third']);
+});
+
+t.test('an exec plugin that hangs is named, waited for no longer than a request may take, and started once', async (t) => {
+  const { stub } = await client(t, (_request, response) => answerJson(response, {}));
+  const folder = t.testdir({});
+  const [plugin, starts, goOn] = ['plugin', 'starts', 'go-on'].map((name) => join(folder, name));
+  const credential = JSON.stringify({ apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', status: { token: 'by-plugin' } });
+  writeFileSync(String(plugin), `#!/bin/sh\necho >> ${starts}\nwhile [ ! -e ${goOn} ]; do sleep 0.05; done\necho '${credential}'\n`, { mode: 0o755 });
+  const kubeConfig = new KubeConfig();
+  const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: plugin, interactiveMode: 'Never' };
+  kubeConfig.loadFromClusterAndUser({ name: 'one', server: stub.url, skipTLSVerify: true }, { name: 'user', exec });
+  const counted: string[] = [];
+  const api = new ApiClient({ kubeConfig, request: (_method, _host, code) => void counted.push(String(code)), timeoutMs: 300 });
+  t.teardown(() => {
+    writeFileSync(String(goOn), '');
+    api.close();
+  });
+  const message = `GET /x: no credentials from the kubeconfig's exec plugin ${plugin} within 0.3 s`;
+  for (let round = 0; round < 2; round++) await Promise.all([1, 2, 3].map(() => t.rejects(api.json('GET', '/x'), { message })));
+  t.strictSame(counted, Array(6).fill('<error>'));
+  t.equal(readFileSync(String(starts), 'utf8').length, 1, 'not once for each request');
+  const waited = api.json('GET', '/x');
+  writeFileSync(String(goOn), '');
+  t.strictSame(await waited, {}, 'a login that ends late counts');
+  t.equal(stub.requests.at(-1)?.authorization, 'Bearer by-plugin');
+  t.equal(readFileSync(String(starts), 'utf8').length, 1);
 });

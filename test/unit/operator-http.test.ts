@@ -158,7 +158,7 @@ t.test('an answer of the API server is kept a short while, for that question alo
   let now = 0;
   const access = new Access(reviews, () => now);
   const question: JobQuestion = { verb: 'get', namespace: 'a', name: 'tune' };
-  const ask = (token: string, other: Partial<JobQuestion> = {}) => access.decide(`Bearer ${token}`, { ...question, ...other });
+  const ask = (token: string, other: Partial<JobQuestion> = {}) => access.decide(`Bearer ${token}`, { ...question, ...other }, '10.0.0.1');
   t.equal(await ask('ann'), 'allowed');
   t.equal(await ask('ann'), 'allowed');
   t.equal(reviews.asked.length, 1);
@@ -170,6 +170,45 @@ t.test('an answer of the API server is kept a short while, for that question alo
   await t.rejects(ask('down'));
   await t.rejects(ask('down'), 'a failure is not kept as an answer');
   for (const header of [undefined, '', 'ann', 'Basic ann', 'Bearer ', `Bearer ${'x'.repeat(20_000)}`]) {
-    t.equal(await access.decide(header, question), 'unauthenticated');
+    t.equal(await access.decide(header, question, '10.0.0.1'), 'unauthenticated');
   }
+});
+
+t.test('made-up tokens make few questions, and stand in nobody’s way', async (t) => {
+  const identified: string[] = [];
+  const fake = fakeReviews();
+  const reviews: Reviews = {
+    identify(token) {
+      identified.push(token);
+      return fake.identify(token);
+    },
+    isAllowed: (identity, question) => fake.isAllowed(identity, question),
+  };
+  let now = 0;
+  const access = new Access(reviews, () => now);
+  const question: JobQuestion = { verb: 'get', namespace: 'a', name: 'tune' };
+  const ask = (token: string, address: string, name = 'tune') => access.decide(`Bearer ${token}`, { ...question, name }, address);
+  t.equal(await ask('ann', '10.0.0.1'), 'allowed');
+  const verdicts = await Promise.all(Array.from({ length: 2000 }, (_, i) => ask(`made-up-${i}`, '10.0.0.1')));
+  t.strictSame([...new Set(verdicts)], ['unauthenticated', 'busy']);
+  t.equal(identified.length, 10, 'one of ann, the others of one address');
+  t.equal(await ask('ann', '10.0.0.1', 'other'), 'allowed', 'who was known is answered');
+  t.equal(await ask('administrator', '10.0.0.2'), 'allowed', 'and who comes from elsewhere');
+  await Promise.all(Array.from({ length: 2000 }, (_, i) => ask(`made-up-${i}`, `10.0.1.${i % 200}`)));
+  t.equal(identified.length, 51, 'fifty of all strangers, and one of ann again');
+  const before = identified.length;
+  t.equal(await ask('made-up-0', '10.0.0.1'), 'unauthenticated');
+  t.equal(identified.length, before, 'a no is kept as well');
+  await Promise.all(Array.from({ length: 2000 }, (_, i) => ask('ann', '10.0.0.1', `job-${i}`)));
+  t.ok(identified.length - before <= 50, 'nor does one who is known ask without end');
+  now = 1_000;
+  t.equal(await ask('prometheus', '10.0.0.1'), 'forbidden', 'a second later there is room again');
+});
+
+t.test('too many requests are told as that', async (t) => {
+  const { get } = await started(t);
+  const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => get('/api/v1/jobs', `made-up-${i}`)));
+  const busy = answers.find(({ statusCode }) => statusCode === 429);
+  t.match(busy?.headers, { 'retry-after': '1', 'content-type': /problem\+json/ });
+  t.equal(busy?.json().type, 'urn:fedbiot:problem:busy');
 });

@@ -102,3 +102,25 @@ function replaceIn(path: string, what: RegExp, by: string): void {
   if (replaced === text) throw new Error(`${path} has no ${String(what)}`);
   writeFileSync(path, replaced);
 }
+
+t.test('records that were left out are told, and named as a cause, where the others cannot be dealt out', async (t) => {
+  const folder = t.testdir();
+  for (const partition of ['{ kind: Meta, field: category }', '{ kind: Dirichlet, alpha: 0.01, field: category }']) {
+    const job = writeTinyJob(folder, {
+      ...data(`partition: ${partition}`),
+      federation: '{ rounds: 1, clients: 8, local: { steps: 1, sequenceLength: 128 } }',
+    });
+    const record = (category: string, question: string) => `${JSON.stringify({ question, answers: ['so'], category })}\n`;
+    const records = Array.from({ length: 10 }, (_, i) => record('short', `How ${i}?`) + record(`long ${i}`, 'word '.repeat(200)));
+    writeFileSync(join(folder, 'train.jsonl'), records.join(''));
+    const told: string[] = [];
+    const out = join(folder, 'out');
+    const error: unknown = await runTinyJob(job, out, { onEvent: (event) => void (event.event === 'warning' && told.push(event.message)) }).catch((error: unknown) => error);
+    t.match(error, {
+      name: 'UserError',
+      message: /partition leaves clients? .* without a record, after 10 of 20 records were left out: nothing of their response fits into 128 tokens/,
+      hint: /^Raise federation\.local\.sequenceLength/,
+    });
+    t.match(told, [/data\.train: 10 of 20 records are left out/]);
+  }
+});

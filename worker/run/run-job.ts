@@ -12,6 +12,7 @@ import { openModelDirectory, type ModelDirectory } from '../model/directory.ts';
 import { loadTokenizer, type Tokenizer } from '../model/tokenizer.ts';
 import { scanFinite } from '../model/weights.ts';
 import type { LiveEvent } from '../report/progress-state.ts';
+import { tellingOnFailure } from './early-warnings.ts';
 import { loadJobData, type JobData } from './job-data.ts';
 import { datedJob } from './job-date.ts';
 import { federateModel, influenceOnPublicData } from './job-model.ts';
@@ -74,7 +75,7 @@ async function prepare(options: RunOptions): Promise<RunResult> {
   const tokenizer = await loadTokenizer(model.path, model.config);
   const warnings = [...model.warnings];
   const warn = (message: string) => void warnings.push(message);
-  const { job, data, directory } = await tellingOnFailure(warnings, options.onEvent, async () => {
+  const { job, data, directory } = await tellingOnFailure(warnings, (message) => options.onEvent({ event: 'warning', message }), async () => {
     const job = await datedJob(asked, tokenizer, { out: options.out, resume, warn });
     const data = await loadJobData(job.spec, tokenizer, baseDirectory, warn);
     const { memory } = planJob(await foreseenModel(model, job.spec), job.spec, planContext(options, data));
@@ -92,16 +93,6 @@ async function prepare(options: RunOptions): Promise<RunResult> {
   } finally {
     for (const compute of computes) compute.close();
     directory.release();
-  }
-}
-
-/** Warnings are told when the run begins. Where it does not come to that, they may say why. */
-async function tellingOnFailure<T>(warnings: readonly string[], tell: RunOptions['onEvent'], prepare: () => Promise<T>): Promise<T> {
-  try {
-    return await prepare();
-  } catch (error) {
-    for (const message of warnings) tell({ event: 'warning', message });
-    throw error;
   }
 }
 

@@ -1,6 +1,7 @@
 import { openModelDirectory, type ModelDirectory } from '../../model/directory.ts';
 import { loadTokenizer, type Tokenizer } from '../../model/tokenizer.ts';
 import { scanFinite } from '../../model/weights.ts';
+import { tellingOnFailure } from '../early-warnings.ts';
 import { loadServerData, type ServerData } from '../job-data.ts';
 import { absoluteUri, type UriFolders } from '../job-record.ts';
 import type { Pod } from '../run-role.ts';
@@ -22,13 +23,11 @@ export async function openServerInputs({ context, job: { spec }, log }: Pod): Pr
   const model = await openModelDirectory(absoluteUri(spec.model.uri, folders.model));
   await scanFinite(model.weights, { signal: context.signal });
   const tokenizer = await loadTokenizer(model.path, model.config);
-  const warnings: string[] = [];
-  const heard = (message: string) => {
-    // The run tells them, too, if it comes to one.
-    log.warn(message);
-    warnings.push(message);
-  };
-  model.warnings.forEach(heard);
-  const data = await loadServerData(spec, tokenizer, folders.publicData, heard);
+  const warnings = [...model.warnings];
+  const data = await tellingOnFailure(
+    warnings,
+    (message) => log.warn(message),
+    () => loadServerData(spec, tokenizer, folders.publicData, (message) => warnings.push(message)),
+  );
   return { folders, model, tokenizer, data, warnings };
 }

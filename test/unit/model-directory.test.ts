@@ -223,6 +223,7 @@ t.test('directories that are no model are refused, saying why', async (t) => {
     ['a shard outside', 'llama3', index({ 'model.norm.weight': '../model.safetensors' }), /places model\.norm\.weight in "\.\.\/model\.safetensors"/],
     ['an absolute shard', 'llama3', index({ x: '/etc/passwd' }), /places x in "\/etc\/passwd"/],
     ['the folder above as a shard', 'llama3', index({ x: '..' }), /places x in "\.\."/],
+    ['a shard with a name without end', 'llama3', index({ x: 'x'.repeat(20_000) }), /places x in "x{119}…, which is not/],
     ['a shard that is a number', 'llama3', index({ x: 1 }), /places x in 1/],
     ['a missing shard', 'llama3', (dir) => rmSync(join(dir, 'model-00002-of-00004.safetensors')), /model-00002-of-00004\.safetensors is missing/],
     ['a truncated shard', 'llama3', (dir) => truncate(join(dir, 'model-00002-of-00004.safetensors')), /model-00002-of-00004\.safetensors is not a usable/],

@@ -180,8 +180,8 @@ function readShardMap(directory: string): (name: string) => string | undefined {
   }
   const shards = new Map<string, string>();
   for (const [name, shard] of Object.entries(readWeightMap(path))) {
-    if (typeof shard !== 'string' || shard === '' || shard !== basename(shard) || shard.includes('\\') || shard === '..') {
-      throw new UserError(`${path} places ${name} in ${shown(shard)}, which is not the name of a file beside it`);
+    if (typeof shard !== 'string' || shard === '' || shard !== basename(shard) || shard.includes('\\') || shard.length > 255 || shard === '..') {
+      throw new UserError(`${path} places ${name.slice(0, 120)} in ${shown(shard)}, which is not the name of a file beside it`);
     }
     shards.set(name, shard);
   }

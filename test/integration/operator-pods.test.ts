@@ -2,15 +2,16 @@
 import t from 'tap';
 import { noControllers } from '../support/control-plane.ts';
 import { startLab } from '../support/operator-lab.ts';
+import { noRedis, startRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 
 const SECONDS = 60;
 
 const says = (reason: string, message: string) => JSON.stringify({ reason, message });
 
-t.test('pods', { skip: noControllers }, async (t) => {
+t.test('pods', { skip: noControllers || noRedis }, async (t) => {
   const lab = await startLab(t);
-  const operator = await lab.operator('redis://127.0.0.1:1');
+  const operator = await lab.operator((await startRedis(t)).url);
   await operator.logged('this replica leads');
   const noPods = (namespace: string, job: string) => until('no pods', SECONDS, async () => ((await lab.pods(namespace, job)).length === 0 ? true : null));
 

@@ -41,7 +41,8 @@ export interface ListWatchSettings<T> {
   restarted(): void;
 }
 
-const PAGE_SIZE = 500;
+/** An object has 1.5 MiB at most, and a page of the largest must not fill the memory. */
+const PAGE_SIZE = 100;
 
 /** etcd takes objects of 1.5 MiB at most; JSON may write them longer. */
 const MAX_LINE_BYTES = 16 * 1024 * 1024;

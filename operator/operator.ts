@@ -62,11 +62,13 @@ export async function startOperator(config: OperatorConfig, version: string, log
     if (stopping.signal.aborted) return;
     log.info('this replica leads');
     metrics.leading(true);
-    void Promise.resolve(redisUsers?.start()).then(() => {
+    const begin = () => {
       if (stopping.signal.aborted) return;
       queue.start();
       lookAtAll();
-    });
+    };
+    // One that leads and does not work would blind all: another must take its place.
+    Promise.resolve(redisUsers?.start()).then(begin).catch(fail);
   };
   const lookAtAll = () => {
     for (const key of cluster.keys()) queue.add(key);

@@ -113,7 +113,7 @@ t.test('report renders the page again from the run’s folder', async (t) => {
   const folder = t.testdir();
   const missing = fedbiot('report', folder);
   t.equal(missing.status, 2);
-  t.match(missing.stderr, /^error: cannot read .*report\.json: ENOENT.*\nhint: /);
+  t.match(missing.stderr, /^error: cannot read .*report\.json: there is no such file.*\nhint: /);
 
   const events = sampleEvents(4);
   const log = new MetricsLog(join(folder, 'metrics.jsonl'));

@@ -1,5 +1,6 @@
 import { gunzipSync } from 'node:zlib';
 import { UserError } from '../errors.ts';
+import { unable } from '../system-failure.ts';
 import { kindOf } from '../files/kind.ts';
 import { type RecordOrigin, recordError } from './record.ts';
 
@@ -44,13 +45,12 @@ function decompress(file: string, content: Buffer): Buffer {
   try {
     return gunzipSync(content, { maxOutputLength: maxDataBytes });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    if (cause instanceof RangeError) {
+    if (cause instanceof RangeError && 'code' in cause && cause.code === 'ERR_BUFFER_TOO_LARGE') {
       const hint = 'Split the data into smaller files, or sample from it.';
       throw new UserError(`${file} is larger than 2 GiB when decompressed`, { hint, cause });
     }
     const hint = 'The file may be truncated; copy or download it again.';
-    throw new UserError(`${file} cannot be decompressed: ${reason}`, { hint, cause });
+    throw unable(`${file} cannot be decompressed`, cause, hint);
   }
 }
 

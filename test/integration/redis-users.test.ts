@@ -66,6 +66,28 @@ t.test('a job whose roles have users of their own makes the same bytes, and its 
   t.strictSame(await connection(t, url).call('ACL', 'LOG'), [], 'nothing was refused');
 });
 
+t.test('Redis forgets the users in a round: pods wait until they are made again, and the bytes are the same', { skip: noRedis, timeout: 600_000 }, async (t) => {
+  const expected = await runWholeJob(t.testdir());
+  const redis = await startRedis(t, { password: ADMIN, aof: true });
+  const job = await JobPods.create(t, redis.url);
+  const { users, seen, ready } = usersOf(t, redis.url);
+  await ready();
+  await users.grant(job.uid, PASSWORDS);
+  const as = (role: 'server' | 'client') => ({ variables: { FEDBIOT_REDIS_URL: urlOf(redis.url, job.uid, role) } });
+  const pods = await Promise.all([job.start('server', as('server')), job.start('client', as('client')), job.start('client', as('client'))]);
+  await pods[0].says(/has reported/, { round: 2 });
+  await redis.restart();
+  await until('the operator has seen it', 20, () => (seen.changed === 2 ? true : null));
+  t.match(await answerOf(connection(t, urlOf(redis.url, job.uid, 'server')).ping()), /WRONGPASS/, 'they are unknown');
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  await users.grant(job.uid, PASSWORDS);
+  for (const pod of pods) {
+    const { code, output } = await pod.ended;
+    t.equal(code, 0, code === 0 ? 'succeeded' : output);
+  }
+  t.equal(job.adapterSha256(), expected);
+});
+
 t.test('what a client pod cannot do with its user', { skip: noRedis }, async (t) => {
   const { url } = await startRedis(t, { password: ADMIN });
   const { users, ready } = usersOf(t, url);

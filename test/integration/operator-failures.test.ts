@@ -183,7 +183,7 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
     const thrower = `process.on('SIGUSR2', () => { Promise.reject(new Error('planted: a promise')); setTimeout(() => { throw new Error('planted: a timer'); }); });`;
     const namespace = await lab.namespace('unhandled');
     await operator.end('SIGTERM');
-    const next = await lab.operator('redis://127.0.0.1:1', { environment: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(thrower)}` } });
+    const next = await lab.operator(redis.url, { environment: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(thrower)}` } });
     await next.logged('this replica leads');
     next.signal('SIGUSR2');
     await until('both are counted', SECONDS, async () => (/^fedbiot_operator_unhandled_errors_total 2$/m.test((await next.get('/metrics')).body) ? true : null));

@@ -7,6 +7,7 @@ import { jobMetrics } from '../../operator/metrics/job-metrics.ts';
 import { operatorMetrics } from '../../operator/metrics/operator-metrics.ts';
 import { unreadableObjects } from '../../operator/metrics/unreadable-objects.ts';
 import { progressStatus } from '../../operator/status/progress-status.ts';
+import type { RunEvent, Score } from '../../worker/events.ts';
 import { foldProgress, initialProgress, toldProgress } from '../../worker/cluster/fold-progress.ts';
 import { clientMetrics } from '../../worker/metrics/client-metrics.ts';
 import { factsOf } from '../../worker/metrics/job-series.ts';
@@ -22,7 +23,12 @@ import { Scrape } from '../support/scrape.ts';
 type Metrics = ReadonlyMap<string, readonly string[]>;
 
 const JOB = { namespace: 'lab', job: 'tiny' };
-const events = sampleEvents(4);
+/** Of a task with partial credit, so that every series of a job has a sample. */
+const withF1 = (score: Score): Score => ({ ...score, f1: 0.5 });
+const events = sampleEvents(4).map((event): RunEvent => {
+  if (event.event !== 'evaluation') return event;
+  return { ...event, base: withF1(event.base), adapEmu: withF1(event.adapEmu), adapFu: withF1(event.adapFu) };
+});
 const facts = { rounds: 4, clientsPerRound: 2, localSteps: 2 };
 const progress = events.reduce((before, event) => foldProgress(before, event, facts), initialProgress(facts));
 const spec = { evaluation: { task: 'qa' }, data: { train: { uri: 'train.jsonl' }, public: { uri: 'public.jsonl' }, eval: { uri: 'eval.jsonl' } } };

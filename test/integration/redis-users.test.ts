@@ -38,7 +38,7 @@ function urlOf(url: string, uid: string, role: 'server' | 'client', password = P
 function usersOf(t: Test, url: string, lookMs = 100) {
   const seen = { changed: 0, log: '' };
   const users = new RedisUsers({ url, ca: null, log: createLog('info', { write: (line) => void (seen.log += line) }), changed: () => void seen.changed++, lookMs });
-  void users.start();
+  users.start().catch((error: unknown) => t.error(error));
   t.teardown(() => users.close());
   const ready = () => until('users can be made', 20, () => (users.standing().kind === 'ready' ? true : null));
   return { users, seen, ready };

@@ -8,7 +8,7 @@ import { readProgress } from '../../operator/progress/read-json.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
 import { acquireFence } from '../../worker/transport/redis/fence.ts';
 import { JobPods, runWholeJob, type RunningPod } from '../support/pods.ts';
-import { noRedis, startRedis } from '../support/redis.ts';
+import { freePort, noRedis, startRedis } from '../support/redis.ts';
 
 const PASSWORD = 'open-sesame-1234';
 
@@ -31,7 +31,8 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
 
   t.test('another server takes over: the first ends, and tells and writes nothing more', async (t) => {
     const job = await JobPods.create(t, redis.url);
-    const first = await job.start('server');
+    // An address of its own, as each pod has: both listen for a moment.
+    const first = await job.start('server', { context: { ports: { bundle: await freePort(), metrics: await freePort() } } });
     await first.says(/phase begins/, { phase: 'local' });
     const raw = connection(t, redis.url);
     const second = await job.start('server');

@@ -32,11 +32,8 @@ oracle_to "$fixtures/rotary.json" rotary
 oracle_to "$fixtures/layer-drop.json" layer_drop
 oracle safetensors_fixture "$fixtures/safetensors/mixed.safetensors"
 oracle tokenizers "$fixtures/tokenizers"
-<<<<<<< HEAD
 oracle_to "$fixtures/tokenizers/added-tokens.json" added_tokens "$fixtures/tokenizers"
-=======
 oracle_to "$fixtures/chat-templates.json" chat_templates
->>>>>>> b514c4b (Chat templates get all that a record says, as in Python, and the day from the job; what is not used is told; no token spans the end of a prompt; a lost manifest is written anew from what checkpoints say)
 oracle peft_load write "$fixtures/families/llama2" "$fixtures/peft"
 if [ -n "${FEDBIOT_TEST_MODEL:-}" ]; then
   oracle_to "$fixtures/smollm2.json" smollm2 "$FEDBIOT_TEST_MODEL"

@@ -40,7 +40,7 @@ async function get(port: number, from: string): Promise<string> {
 }
 
 const closed = (sockets: readonly Socket[]) =>
-  Promise.all(sockets.map((socket) => (socket.closed ? null : new Promise<void>((resolve) => socket.once('close', () => resolve())))));
+  Promise.all(sockets.map((socket) => (socket.closed ? Promise.resolve() : new Promise<void>((resolve) => socket.once('close', () => resolve())))));
 
 t.test('half-open connections are few, of each address and in all, and are gone soon; others are answered meanwhile', async (t) => {
   const { port, open, get } = await serve(t);

@@ -130,6 +130,7 @@ export async function startOperator(config: OperatorConfig, version: string, log
     workers: config.workers,
     clock: monotonicClock,
     metrics: metrics.queue,
+    log,
     ...reconcileKey({ ports: leadingPorts(ports, () => candidate.leads()), settings: planSettings(config), metrics, log }),
   });
 

@@ -1,5 +1,5 @@
 import type { JobObject, ObservedSecret, PlannedObject } from '../reconcile/ports.ts';
-import { derivedSecret } from './derived-secret.ts';
+import { derivedSecret, isSecret } from './derived-secret.ts';
 import { InvalidSpec } from './invalid-spec.ts';
 import { CREDENTIAL, namesOf } from './names.ts';
 import { metadataOf } from './owned.ts';
@@ -16,14 +16,15 @@ export function credentials(job: JobObject, observed: ObservedSecret | null, set
   }
   const ownRedis = job.spec.redis === undefined ? settings.redis : null;
   // What is there stays: pods have it, whatever the operator's key has become since.
-  const kept = (name: string) => observed?.data?.[name] || base64(derivedSecret(settings.secretKey, job.metadata.uid, name));
+  const known = Buffer.from(observed?.data?.[CREDENTIAL.token] ?? '', 'base64').toString('utf8');
+  const token = isSecret(known) ? known : derivedSecret(settings.secretKey, job.metadata.uid, CREDENTIAL.token);
   return {
     apiVersion: 'v1',
     kind: 'Secret',
     metadata: metadataOf(job, namesOf(job.metadata.name).credentials),
     type: 'Opaque',
     data: {
-      [CREDENTIAL.token]: kept(CREDENTIAL.token),
+      [CREDENTIAL.token]: base64(token),
       ...redisCredentials(access, observed),
       ...(ownRedis?.ca ? { [CREDENTIAL.redisCa]: base64(ownRedis.ca) } : {}),
     },

@@ -6,3 +6,6 @@ import { createHmac } from 'node:crypto';
  */
 export const derivedSecret = (key: string, uid: string, purpose: string): string =>
   createHmac('sha256', key).update(JSON.stringify([uid, purpose])).digest('base64url');
+
+/** Whether an operator may have made it, with whatever key: what somebody wrote in its place is not taken. */
+export const isSecret = (text: string): boolean => /^[\w-]{43}$/.test(text);

@@ -1,6 +1,6 @@
 import { readRedisUrl, writeRedisUrl } from '../../worker/transport/redis/redis-url.ts';
 import type { JobObject, Observed, ObservedSecret, RedisUsersStanding, RolePasswords } from '../reconcile/ports.ts';
-import { derivedSecret } from './derived-secret.ts';
+import { derivedSecret, isSecret } from './derived-secret.ts';
 import type { Role } from './labels.ts';
 import { CREDENTIAL } from './names.ts';
 import type { OperatorRedis, PlanSettings } from './settings.ts';
@@ -39,16 +39,13 @@ function usersOf({ metadata: { uid } }: JobObject, secret: ObservedSecret | null
   return { kind: 'users', grant: passwords, urls: { server: urlOf('server'), client: urlOf('client') } } as const;
 }
 
-/** As a derived secret is: 256 bits. What somebody wrote in its place is not taken. */
-const PASSWORD = /^[\w-]{43}$/;
-
 /** The password that pods have already, whatever the operator's key has become since. */
 function keptPassword(secret: ObservedSecret | null, uid: string, role: Role): string | null {
   const encoded = secret?.data?.[CREDENTIAL.redisUrl[role]];
   if (encoded === undefined) return null;
   try {
     const { username, password = '' } = readRedisUrl(Buffer.from(encoded, 'base64').toString('utf8'));
-    return username === redisUser(uid, role) && PASSWORD.test(password) ? password : null;
+    return username === redisUser(uid, role) && isSecret(password) ? password : null;
   } catch {
     return null;
   }

@@ -181,13 +181,14 @@ export class MirrorPool {
   }
 
   #open({ url, ca }: RedisAddress, listeners: Pick<MirrorSettings, 'log' | 'connected' | 'memory'>, isMirrored: (job: JobObject) => boolean): ProgressMirror {
-    const { jobs, changed } = this.#settings;
+    const { jobs, changed, now } = this.#settings;
     return new ProgressMirror({
       endpoint: readRedisUrl(url),
       ...(ca === null ? {} : { ca }),
       ...listeners,
       jobs: () => jobs().filter((job) => isMirrored(job) && this.#mayTell(job)).map(({ metadata }) => ({ key: `${metadata.namespace}/${metadata.name}`, uid: metadata.uid })),
       changed,
+      now,
     });
   }
 

@@ -34,6 +34,8 @@ export interface MirrorSettings {
   connected(isConnected: boolean): void;
   /** What Redis says of its memory, asked as often as jobs are looked at; null: it says nothing. Without it nobody asks. */
   readonly memory?: (memory: RedisMemory | null) => void;
+  /** Milliseconds since 1970. */
+  now(): number;
   /** How often every job is looked at though nothing was published. */
   readonly pollMs?: number;
   /** Least time between two readings of one job, and so between two changes of its status that are progress alone. */
@@ -67,7 +69,8 @@ export class ProgressMirror {
   readonly #options: GuardedOptions;
   readonly #subscriber: Redis;
   readonly #nodes: RedisNodes;
-  readonly #known = new Map<string, JobProgress>();
+  /** `told`: as it lies in Redis; `progress`: as it is believed. */
+  readonly #known = new Map<string, { readonly told: JobProgress; readonly progress: JobProgress }>();
   /** Jobs read within the last pause, and whether to read them again after it. */
   readonly #resting = new Map<string, { timer: NodeJS.Timeout; again: boolean }>();
   /** Of whom there was a publication, until they are looked at. */
@@ -102,7 +105,7 @@ export class ProgressMirror {
 
   /** What the job's server pod last told; null: nothing yet. */
   progressOf(uid: string): JobProgress | null {
-    return this.#known.get(uid) ?? null;
+    return this.#known.get(uid)?.progress ?? null;
   }
 
   /** The job's report as it stands; null: none yet. Rejects when Redis does not answer, or holds something else. */
@@ -249,14 +252,17 @@ export class ProgressMirror {
 
   async #read({ key, uid }: MirroredJob): Promise<void> {
     try {
-      const progress = await this.#nodes.at(uid, (node) => readProgress(node, uid));
+      const told = await this.#nodes.at(uid, (node) => readProgress(node, uid));
       // A job that went meanwhile is not brought back.
-      if (progress === null || this.#closed || !this.#settings.jobs().some((job) => job.uid === uid)) return;
-      if (isDeepStrictEqual(progress, this.#known.get(uid))) return;
-      this.#known.set(uid, progress);
+      if (told === null || this.#closed || !this.#settings.jobs().some((job) => job.uid === uid)) return;
+      if (isDeepStrictEqual(told, this.#known.get(uid)?.told)) return;
+      this.#known.set(uid, { told, progress: heardBy(told, this.#settings.now()) });
       this.#settings.changed(key);
     } catch (error) {
       if (!this.#closed) this.#settings.log.warn({ key, reason: error instanceof Error ? error.message : String(error) }, 'cannot read progress');
     }
   }
 }
+
+/** What is told for the first time was told by now at the latest: a time to come would hide for as long that nothing more is told. */
+const heardBy = (progress: JobProgress, now: number): JobProgress => (Date.parse(progress.at) > now ? { ...progress, at: new Date(now).toISOString() } : progress);

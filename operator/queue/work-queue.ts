@@ -1,3 +1,5 @@
+import type { Logger } from 'pino';
+import { aside } from '../aside.ts';
 import type { Clock } from '../clock.ts';
 import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
 import { Backoff } from './backoff.ts';
@@ -7,6 +9,7 @@ export interface WorkQueueSettings {
   readonly workers: number;
   readonly clock: Clock;
   readonly metrics: OperatorMetrics['queue'];
+  readonly log: Logger;
   /** Milliseconds until the key is to be worked on again, whatever happens; null: when it is added. What it rejects with is retried. */
   work(key: string): Promise<number | null>;
   /** The key failed, and is tried again in so many milliseconds. */
@@ -100,7 +103,7 @@ export class WorkQueue {
   }
 
   async #work(key: string): Promise<void> {
-    const { clock, metrics, work, failed } = this.#settings;
+    const { clock, metrics, log, work, failed } = this.#settings;
     try {
       const againMs = await work(key);
       this.#backoff.forget(key);
@@ -109,7 +112,7 @@ export class WorkQueue {
       const retryMs = this.#backoff.next(key, clock.now());
       metrics.retried();
       this.addAfter(key, retryMs);
-      failed(key, error, retryMs);
+      aside(log, () => failed(key, error, retryMs));
     }
   }
 

@@ -13,6 +13,7 @@ const REASONS = [
   'QuorumNotReached',
   'NotFinite',
   'RedisUnusable',
+  'TokenRefused',
   'StorageFull',
   'OutOfMemory',
   'SystemFailure',

@@ -18,12 +18,12 @@ export function troubleOf(role: Role, { pods, serverJob, clientsJob, warnings = 
     waitingReason(ofRole) ??
     warned(ofRole, warnings) ??
     notMade(role === 'server' ? serverJob : clientsJob, ofRole, warnings) ??
-    redisAway(ofRole)
+    unavailable(ofRole)
   );
 }
 
-/** Pods that came to their end because of Redis, and are tried again: those of clients without end, and so without another word. */
-function redisAway(pods: readonly ObservedPod[]): Standing | null {
+/** Pods that came to their end because of what all of them need, and are tried again: those of clients without end, and so without another word. */
+function unavailable(pods: readonly ObservedPod[]): Standing | null {
   if (pods.some(isRunning)) return null;
   const ended = pods.findLast((pod) => workerStatus(pod)?.state?.terminated?.exitCode === EXIT.unavailable);
   const end = ended === undefined ? null : endOf(ended);

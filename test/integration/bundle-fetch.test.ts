@@ -52,7 +52,22 @@ t.test('nothing can be reached without the token, and nothing but the bundle wit
   for (const path of ['/', '/bundle/', `/bundle/${'0'.repeat(64)}/bundle.json`, `/bundle/${bundle.sha256}/`, `/bundle/${bundle.sha256}/..%2fjob.yaml`, `/bundle/${bundle.sha256}/other`]) {
     t.equal(await status(path, `Bearer ${token}`), 404, path);
   }
-  await t.rejects(fetchBundle(bundle, { ...common, token: 'wrong', serverUrl, cache: t.testdir({}) }), { message: /refuses the token/ });
+  await t.rejects(fetchBundle(bundle, { ...common, token: 'wrong', refusedMs: 0, serverUrl, cache: t.testdir({}) }), { name: 'TokenRefused', message: /refuses the token/ });
+});
+
+t.test('a server that refuses the token is waited for: one that begins anew may have it', async (t) => {
+  let refusals = 3;
+  const url = await faulty(t, (request, response) => {
+    const body = readFileSync(join(bundle.directory, request.url!.split('/').at(-1)!));
+    if (refusals-- > 0) response.writeHead(401).end();
+    else response.writeHead(206, { 'content-range': `bytes 0-${body.length - 1}/${body.length}` }).end(body);
+  });
+  await openBundle(await fetchBundle(bundle, { ...common, serverUrl: url, cache: t.testdir({}) }), bundle.sha256, spec);
+  t.equal(refusals < 0, true);
+  const refusing = await faulty(t, (_request, response) => void response.writeHead(401).end());
+  const began = performance.now();
+  await t.rejects(fetchBundle(bundle, { ...common, refusedMs: 100, serverUrl: refusing, cache: t.testdir({}) }), { name: 'TokenRefused' });
+  t.ok(performance.now() - began >= 100, 'but not for ever');
 });
 
 t.test('goes on where an earlier process stopped, and where a connection was cut', async (t) => {

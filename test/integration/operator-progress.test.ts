@@ -30,6 +30,7 @@ function mirrorOf(t: Test, url: string, pollMs: number, pauseMs = 20) {
     changed: () => void seen.changed++,
     connected: (isConnected) => void (seen.connected = isConnected),
     memory: (memory) => void (seen.memory = memory),
+    now: Date.now,
     pollMs,
     pauseMs,
   });
@@ -150,4 +151,20 @@ t.test("Redis's memory is told while it answers", { skip: noRedis }, async (t) =
   await until('nothing more is said', () => seen.memory === null);
   await server.restart();
   await until('told again', told);
+});
+
+t.test('a time to come counts as the time at which it was heard of, once', { skip: noRedis }, async (t) => {
+  const { server, put } = await started(t);
+  const { mirror, seen } = mirrorOf(t, server.url, 20);
+  const before = Date.now();
+  await put({ ...told(1), at: '9999-12-31T23:59:59Z' });
+  await until('it is heard', () => mirror.progressOf(JOB.uid) !== null);
+  const at = mirror.progressOf(JOB.uid)?.at ?? '';
+  t.ok(Date.parse(at) >= before && Date.parse(at) <= Date.now(), at);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  t.equal(mirror.progressOf(JOB.uid)?.at, at, 'though it is read again and again');
+  t.equal(seen.changed, 1);
+  await put(told(2));
+  await until('the next is heard', () => mirror.progressOf(JOB.uid)?.round === 2);
+  t.equal(mirror.progressOf(JOB.uid)?.at, told(2).at, 'a time that is past is as it was told');
 });

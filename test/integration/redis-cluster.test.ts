@@ -90,6 +90,7 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
       changed: () => {},
       connected: (now) => void (seen.connected = now),
       memory: (memory) => void (seen.memory = memory),
+      now: Date.now,
       // What is heard was published.
       pollMs: 1_000_000,
       pauseMs: 10,
@@ -140,7 +141,7 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     const uid = randomUUID();
     const jobs = [{ key: 'lab/job', uid }];
     const connected = (now: boolean) => void (isConnected = now);
-    const mirror = new ProgressMirror({ endpoint: readRedisUrl(url), log: createLog('error'), jobs: () => jobs, changed: () => {}, connected, pollMs: 50, pauseMs: 10 });
+    const mirror = new ProgressMirror({ endpoint: readRedisUrl(url), log: createLog('error'), jobs: () => jobs, changed: () => {}, connected, now: Date.now, pollMs: 50, pauseMs: 10 });
     t.teardown(() => mirror.close());
     await until('connected', 30, () => isConnected || null);
     await Promise.all(nodes.map((node) => node.kill()));

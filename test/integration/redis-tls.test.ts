@@ -1,13 +1,17 @@
 // A Redis that speaks TLS alone, with a certificate of an authority that only spec.redis.tls.caSecret names.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import t from 'tap';
 import { createLog } from '../../operator/log.ts';
+import { redisUser } from '../../operator/plan/redis-access.ts';
 import { MirrorPool } from '../../operator/progress/mirror-pool.ts';
-import { jobKeys } from '../../worker/cluster/redis-keys.ts';
+import { RedisUsers } from '../../operator/redis-users/redis-users.ts';
+import { jobKeys, PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
 import { checkRedis, openRedis } from '../../worker/transport/redis/connect.ts';
+import { hostileRedis, honest } from '../support/hostile-redis.ts';
+import type { Answers } from '../support/hostile-redis.ts';
 import { jobObject, UID } from '../support/planned-job.ts';
 import { JobPods, runWholeJob } from '../support/pods.ts';
 import { freePort, noRedis, startRedis } from '../support/redis.ts';
@@ -95,5 +99,78 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
     t.teardown(() => pool.close());
     t.match(await until('the mirror has it', 30, () => pool.progressOf(UID)), toldProgress());
     t.ok(isConnected);
+  });
+
+  t.test("a job's own Redis: with a Secret's authority that did not sign it nothing is sent, and with the right one it is heard, read and swept", async (t) => {
+    const redis = new Redis(url, { tls: { ca: readFileSync(ca) } });
+    t.teardown(() => redis.disconnect());
+    const uid = 'brings-its-own';
+    const keys = jobKeys(uid);
+    await redis.set(keys.progress, JSON.stringify(toldProgress(2)));
+    const made = jobObject({ redis: { urlFrom: { name: 'redis' }, tls: { caSecret: { name: 'authority' } } } });
+    const job = { ...made, metadata: { ...made.metadata, uid } };
+    const other = join(root, 'other');
+    mkdirSync(other);
+    let authority: string | null = readFileSync(certificates(other).ca, 'utf8');
+    let said = '';
+    const pool = new MirrorPool({
+      defaultRedis: null,
+      log: createLog('info', { write: (line) => void (said += line) }),
+      jobs: () => [job],
+      addressOf: async () => ({ url, ca: authority }),
+      changed: () => {},
+      connected: () => {},
+      memory: () => {},
+      now: Date.now,
+      settleMs: 50,
+    });
+    t.teardown(() => pool.close());
+    for (const wrong of [authority, null, 'no PEM at all']) {
+      [authority, said] = [wrong, ''];
+      await until('it is told', 30, () => (/Redis does not answer|cannot follow/.test(said) ? true : null));
+      t.equal(pool.progressOf(uid), null);
+      t.notMatch(said, /secret@|PRIVATE KEY/);
+    }
+    authority = readFileSync(ca, 'utf8');
+    t.match(await until('it is heard', 30, () => pool.progressOf(uid)), { round: 2 });
+    t.equal(await pool.reportOf(job), null);
+    // Over a connection of its own, in as many records of TLS as it takes.
+    await redis.set(keys.report, 'x'.repeat(3_000_000));
+    await t.rejects(pool.reportOf(job), { message: /is not JSON/ });
+    await redis.set(keys.progress, 'x'.repeat(300_000));
+    await redis.publish(PROGRESS_CHANNEL, 'lab/tiny');
+    t.match(pool.progressOf(uid), { round: 2 }, 'what is known stays');
+    await pool.forget(job, true);
+    t.strictSame(await redis.keys(`${keys.prefix}:*`), []);
+  });
+
+  t.test('what announces more than is read is cut off, behind TLS as before it', async (t) => {
+    const answers: Answers = (command) => (command === 'getrange' ? '$4000000000\r\n' : honest(command));
+    const server = await hostileRedis(t, answers, { cert: readFileSync(certificate), key: readFileSync(key) });
+    let said = '';
+    const pool = new MirrorPool({
+      defaultRedis: { url: `rediss://:secret@127.0.0.1:${server.port}`, ca: readFileSync(ca, 'utf8') },
+      log: createLog('info', { write: (line) => void (said += line) }),
+      jobs: () => [jobObject()],
+      addressOf: async () => null,
+      changed: () => {},
+      connected: () => {},
+      memory: () => {},
+      now: Date.now,
+    });
+    t.teardown(() => pool.close());
+    await until('it is told', 30, () => (/Redis answers what is not read/.test(said) ? true : null));
+    t.equal(pool.progressOf(UID), null);
+  });
+
+  t.test('users of jobs are made through it', async (t) => {
+    const users = new RedisUsers({ url, ca: readFileSync(ca, 'utf8'), log: createLog('error'), changed: () => {}, lookMs: 100 });
+    t.teardown(() => users.close());
+    await users.start();
+    await until('they can be made', 30, () => (users.standing().kind === 'ready' ? true : null));
+    await users.grant(UID, { server: 's'.repeat(43), client: 'c'.repeat(43) });
+    const made = new Redis(url, { tls: { ca: readFileSync(ca) }, username: redisUser(UID, 'client'), password: 'c'.repeat(43) });
+    t.teardown(() => made.disconnect());
+    t.equal(await made.exists(jobKeys(UID).bundle), 0);
   });
 });

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import type { Test } from 'tap';
 
 /** What a server that is no Redis does with a command, by its name in lower case. */
@@ -19,11 +20,11 @@ export function honest(command: string): string {
   return '+OK\r\n';
 }
 
-/** A server that answers what it likes. @returns its port, and how often somebody connected */
-export async function hostileRedis(t: Pick<Test, 'teardown'>, answers: Answers): Promise<{ port: number; connections(): number }> {
+/** A server that answers what it likes, over TLS where it has a certificate. @returns its port, and how often somebody connected */
+export async function hostileRedis(t: Pick<Test, 'teardown'>, answers: Answers, tls?: TlsOptions): Promise<{ port: number; connections(): number }> {
   const sockets = new Set<Socket>();
   let connections = 0;
-  const server = createServer((socket) => {
+  const take = (socket: Socket) => {
     connections++;
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
@@ -35,7 +36,8 @@ export async function hostileRedis(t: Pick<Test, 'teardown'>, answers: Answers):
         socket.write(answers(command, socket) ?? honest(command));
       }
     });
-  });
+  };
+  const server = tls === undefined ? createServer(take) : createTlsServer(tls, take);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.teardown(() => {

@@ -106,8 +106,12 @@ t.test('the token is kept, and the frozen manifest too', async (t) => {
   t.equal(decoded(credentials(job, null, { ...SETTINGS }), 'token'), token, 'made again as it was');
   t.not(decoded(credentials(job, null, { ...SETTINGS, secretKey: 'another' }), 'token'), token);
   t.not(decoded(credentials({ ...job, metadata: { ...job.metadata, uid: 'another' } }, null, SETTINGS), 'token'), token);
-  const kept = credentials(job, { metadata: { name: '' }, data: { token: Buffer.from('old').toString('base64') } }, SETTINGS);
-  t.equal(decoded(kept, 'token'), 'old');
+  const kept = credentials(job, { metadata: { name: '' }, data: { token: Buffer.from('o'.repeat(43)).toString('base64') } }, SETTINGS);
+  t.equal(decoded(kept, 'token'), 'o'.repeat(43));
+  for (const edited of ['', 'old', `${token}\n`, '%%%']) {
+    const mended = credentials(job, { metadata: { name: '' }, data: { token: Buffer.from(edited).toString('base64') } }, SETTINGS);
+    t.equal(decoded(mended, 'token'), token, `not ${JSON.stringify(edited)}, which no operator made`);
+  }
   t.strictSame(Object.keys(credentials(jobObject({ redis: { urlFrom: { name: 's', key: 'url' } } }), null, SETTINGS).data ?? {}), ['token']);
   t.throws(() => credentials(job, null, { ...SETTINGS, redis: null }), { name: 'InvalidSpec', message: /spec\.redis: is required/ });
   t.equal(configMap(job, { metadata: { name: '' }, data: { [JOB_FILE]: 'frozen' } }).data?.[JOB_FILE], 'frozen');

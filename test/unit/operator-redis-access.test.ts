@@ -100,7 +100,7 @@ t.test('a Secret that is deleted while Redis is away is made again as it was', a
 });
 
 t.test('a job that began under an operator that made no users', async (t) => {
-  const old = { token: 'its token', 'redis-url': OPERATORS };
+  const old = { token: 't'.repeat(43), 'redis-url': OPERATORS };
   t.equal(waitsForRedis(redisAccess(job, withSecret(old, running), SETTINGS, REFUSED)), null);
   t.strictSame(secretOf(REFUSED, withSecret(old, running)), old, 'goes on as it began');
   t.match(waitsForRedis(redisAccess(job, withSecret(old), SETTINGS, REFUSED)), { reason: 'RedisUsersRefused' }, 'unless it has no pods yet, which would look for other keys');

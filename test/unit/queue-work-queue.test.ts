@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { WorkQueue } from '../../operator/queue/work-queue.ts';
+import { createLog } from '../../operator/log.ts';
 import { ManualClock, settled } from '../support/manual-clock.ts';
 
 interface Work {
@@ -10,9 +11,9 @@ interface Work {
 }
 
 /** A queue whose work a test begins and ends by hand. */
-function queueOf({ workers = 2 } = {}) {
+function queueOf({ workers = 2, isBroken = false } = {}) {
   const clock = new ManualClock();
-  const seen = { begun: [] as string[], retries: [] as number[], depth: 0, waited: [] as number[], worked: [] as number[] };
+  const seen = { begun: [] as string[], retries: [] as number[], depth: 0, waited: [] as number[], worked: [] as number[], log: '' };
   const underWay: Work[] = [];
   const queue = new WorkQueue({
     workers,
@@ -26,6 +27,7 @@ function queueOf({ workers = 2 } = {}) {
       done: (workedSeconds) => void seen.worked.push(workedSeconds),
       retried: () => {},
     },
+    log: createLog('info', { write: (line) => void (seen.log += line) }),
     work(key) {
       seen.begun.push(key);
       return new Promise((resolve, reject) => {
@@ -44,12 +46,15 @@ function queueOf({ workers = 2 } = {}) {
         underWay.push(work);
       });
     },
-    failed: (_key, _error, retryMs) => void seen.retries.push(retryMs),
+    failed(_key, _error, retryMs) {
+      seen.retries.push(retryMs);
+      if (isBroken) throw new Error('whoever is told of failures fails');
+    },
   });
   return { clock, queue, seen, underWay };
 }
 
-function started(options: { workers?: number } = {}) {
+function started(options: { workers?: number; isBroken?: boolean } = {}) {
   const made = queueOf(options);
   made.queue.start();
   return made;
@@ -83,6 +88,7 @@ t.test('a key that adds itself while it is worked on is not worked on twice at a
     workers: 4,
     clock: new ManualClock(),
     metrics: { added() {}, taken() {}, done() {}, retried() {} },
+    log: createLog('error'),
     async work(key) {
       most = Math.max(most, ++now);
       if (++turns < 5) queue.add(key);
@@ -219,4 +225,20 @@ t.test('whatever happens, no key is lost and none is worked on twice at a time',
     }),
     { seed, numRuns: 200 },
   );
+});
+
+t.test('whoever is told of a failure may fail: the key is tried again, others are worked on, and the queue ends', async (t) => {
+  const { queue, seen, underWay, clock } = started({ workers: 1, isBroken: true });
+  for (const key of ['a', 'b']) queue.add(key);
+  await settled();
+  underWay[0]?.fail();
+  await settled();
+  t.strictSame(seen.begun, ['a', 'b']);
+  t.match(seen.log, /whoever is told of failures fails/);
+  underWay[0]?.end();
+  await settled();
+  await clock.turn(1_000);
+  t.strictSame(seen.begun, ['a', 'b', 'a']);
+  underWay[0]?.fail();
+  await queue.stop();
 });

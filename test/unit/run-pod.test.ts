@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { readTerminationMessage } from '../../operator/status/termination-message.ts';
+import { TokenRefused } from '../../worker/bundle/fetch.ts';
 import { UserError } from '../../worker/errors.ts';
 import { Diverged } from '../../worker/federation/diverged.ts';
 import { FolderLost } from '../../worker/federation/folder-lock.ts';
@@ -61,6 +62,7 @@ t.test('every end has a reason, and an exit code that says whether to try again'
     [new Diverged('NaN'), running, 2, 'NotFinite', /NaN/],
     [new RedisUnusable('wrong password'), running, 2, 'RedisUnusable', /wrong password/],
     [new RedisUnreachable('away'), running, 69, 'RedisUnusable', /away/],
+    [new TokenRefused('no'), running, 69, 'TokenRefused', /no/],
     [new TypeError('a bug'), running, 1, 'InternalError', /a bug/],
     ['thrown', running, 1, 'InternalError', /thrown/],
     [new Fenced(1, '2'), running, 130, 'Interrupted', /taken over/],

@@ -17,7 +17,16 @@ export interface FetchOptions {
   readonly signal: AbortSignal;
   /** First wait before another attempt, in milliseconds; doubles up to sixteen times that. */
   readonly retryMs?: number;
+  /** For how long the server may refuse the token, in milliseconds: the Secret may have been changed, and the server's pod be on its way. */
+  readonly refusedMs?: number;
 }
+
+/** The server has another token than the job's Secret had when this process began: one of both is to begin anew. */
+export class TokenRefused extends UserError {
+  override readonly name = 'TokenRefused';
+}
+
+const REFUSED_MS = 60_000;
 
 /** A file is fetched anew when it arrived damaged, but not for ever. */
 const DAMAGED_ATTEMPTS = 3;
@@ -26,7 +35,7 @@ const DAMAGED_ATTEMPTS = 3;
  * Fetches a bundle, going on where an earlier attempt or process stopped, and waiting for the server while it is away. Nothing is used
  * before its SHA-256 was checked, and nothing larger than announced is taken.
  * @returns the bundle's folder
- * @throws UserError when the server refuses, or what it sends is not what it announced; the signal's reason on abort
+ * @throws TokenRefused when the server goes on refusing the token; UserError when what it sends is not what it announced; the signal's reason on abort
  */
 export async function fetchBundle(announced: { readonly sha256: string; readonly bytes: number }, options: FetchOptions): Promise<string> {
   const { sha256, bytes } = announced;
@@ -54,7 +63,8 @@ type Wanted = Pick<BundleFile, 'bytes' | 'sha256'> & { readonly name: string };
 
 async function fetchFile(file: Wanted, id: string, part: string, options: FetchOptions): Promise<void> {
   const path = join(part, file.name);
-  const { signal, retryMs = 500 } = options;
+  const { signal, retryMs = 500, refusedMs = REFUSED_MS } = options;
+  let refusedAt: number | null = null;
   let damaged = 0;
   for (let attempt = 0; ; attempt++) {
     const held = (await stat(path).catch(() => null))?.size ?? 0;
@@ -70,6 +80,8 @@ async function fetchFile(file: Wanted, id: string, part: string, options: FetchO
       await receive(file, id, path, options);
     } catch (error) {
       signal.throwIfAborted();
+      refusedAt = error instanceof TokenRefused ? (refusedAt ?? performance.now()) : null;
+      if (refusedAt !== null && performance.now() - refusedAt < refusedMs) continue;
       // What the network did passes; what this machine cannot do does not pass by waiting here.
       const failure = systemFailure(error, `cannot write ${path}`);
       if (failure instanceof UserError) throw failure;
@@ -90,7 +102,7 @@ async function receive(file: Wanted, id: string, path: string, { serverUrl, toke
     });
     if (response.status === 401) {
       await response.body?.cancel();
-      throw new UserError('the server refuses the token of the job', { hint: 'Server and clients must use the same Secret.' });
+      throw new TokenRefused('the server refuses the token of the job', { hint: 'The token in the job’s Secret was changed: pods that began before have the old one. Put it back, or delete the server pod.' });
     }
     const begins = `bytes ${size}-${file.bytes - 1}/${file.bytes}`;
     if (response.status !== 206 || response.headers.get('content-range') !== begins || !response.body) {

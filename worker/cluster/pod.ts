@@ -58,8 +58,8 @@ export const EXIT = {
   /** Something only the user can change: the job fails at once. */
   invalid: 2,
   /**
-   * Redis does not answer, or takes nothing now. Counts of the server alone: whatever the cause, it is the same for every client pod, and
-   * must not count once for each.
+   * Redis does not answer, or takes nothing now; or the server has another token than the client. Counts of the server alone: whatever the
+   * cause, it is the same for every client pod, and must not count once for each.
    */
   unavailable: 69,
   /** Ended by SIGTERM after a checkpoint: does not count as a failure. */
@@ -76,6 +76,7 @@ export interface TerminationMessage {
     | 'QuorumNotReached'
     | 'NotFinite'
     | 'RedisUnusable'
+    | 'TokenRefused'
     | 'StorageFull'
     | 'OutOfMemory'
     | 'SystemFailure'

@@ -1,3 +1,4 @@
+import { TokenRefused } from '../../bundle/fetch.ts';
 import { EXIT, type TerminationMessage } from '../../cluster/pod.ts';
 import { UserError } from '../../errors.ts';
 import { SystemFailure, systemFailure, type Shortage } from '../../system-failure.ts';
@@ -35,6 +36,7 @@ export function endingOf(thrown: unknown, signal: AbortSignal): Ending {
   // federation.maxRoundRetries says how often to try: another pod would try as often again.
   if (error instanceof QuorumNotReached) return end(EXIT.invalid, 'QuorumNotReached');
   if (error instanceof RedisUnreachable) return end(EXIT.unavailable, 'RedisUnusable');
+  if (error instanceof TokenRefused) return end(EXIT.unavailable, 'TokenRefused');
   if (error instanceof RedisUnusable) return end(EXIT.invalid, 'RedisUnusable');
   if (error instanceof SystemFailure) return end(error.passes ? EXIT.failed : EXIT.invalid, REASON_OF[error.shortage]);
   if (error instanceof UserError) return end(EXIT.invalid, 'InvalidInput');

@@ -1,5 +1,12 @@
 import Type from 'typebox';
 import { boolean, choice, FILE_URL, number, object, string } from './fields.ts';
+import type { Rule } from './fields.ts';
+
+/** A rule in the place of a pattern, which would be told as it is. */
+const DAY: Rule = {
+  rule: "self.matches('^[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-9]))$')",
+  message: 'it must be a day, as 2026-11-30',
+};
 
 const source = (what: string) =>
   object(what, {
@@ -63,7 +70,7 @@ export const Data = object('Who learns from what.', {
     string(
       'The day that chat templates take for today, in those that write it into a conversation (`strftime_now`), as 2026-11-30. By default ' +
         'the day the job was made or `fedbiot run` began, in UTC; it is kept for as long as the job lasts.',
-      { maxLength: 10, pattern: '^[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-9]))$' },
+      { maxLength: 10, rules: [DAY] },
     ),
   ),
   shuffle: boolean('Whether batches are drawn in an order shuffled by the seed, or in the files’ order.', { default: true }),

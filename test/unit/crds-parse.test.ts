@@ -262,6 +262,7 @@ const INVALID: [path: string, value: unknown, blamed: string | null, words: RegE
   ['spec.federation.clients', 0, null, /at least 1/],
   ['spec.federation.clientsPerRound', 4, null, /clientsPerRound must not exceed clients/],
   ['spec.federation.quorum', 4, null, /quorum must not exceed clientsPerRound/],
+  ['spec.data.date', '2026-02-30', null, /^it must be a day, as 2026-11-30$/],
   ['spec.federation.quorum', 0, null, /at least 1/],
   ['spec.federation.roundDeadlineSeconds', -1, null, /at least 0/],
   ['spec.federation.dropoutRate', 1, null, /at least 0 and below 1/],

@@ -22,7 +22,7 @@ const kinds: [name: string, content: Buffer, what: RegExp, hint: RegExp][] = [
   ['a web page', Buffer.from('\n<!DOCTYPE html><html><body>Log in.</body></html>'.repeat(9)), /a web page/, /Download the file itself/],
   ['a page with a mark', Buffer.from('\ufeff<html lang="en">…'), /a web page/, /Download/],
   ['a refusal in XML', Buffer.from('<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>'), /XML/, /again/],
-  ['gzip', gzipSync(text), /compressed with gzip/, /gunzip/],
+  ['gzip', gzipSync(text), /compressed with gzip/, /gunzip.*\.jsonl\.gz/],
   ['bzip2', Buffer.from('BZh91AY&SY'), /compressed with bzip2/, /bunzip2/],
   ['xz', Buffer.from('fd377a585a0000', 'hex'), /compressed with xz/, /unxz/],
   ['zstd', Buffer.from('28b52ffd0458', 'hex'), /compressed with zstd/, /unzstd/],

@@ -20,7 +20,7 @@ const SIGNATURES: readonly (readonly [begins: string, what: string, hint: string
     'a pointer of git-lfs, which stands for the file itself',
     'Fetch the file: git lfs install, then git lfs pull in its repository; or download it again.',
   ],
-  ['\x1f\x8b', 'compressed with gzip', 'Decompress it: gunzip reads a name that ends in .gz.'],
+  ['\x1f\x8b', 'compressed with gzip', 'Add .gz to its name, then gunzip it. Records may stay compressed, as .jsonl.gz or .json.gz.'],
   ['BZh', 'compressed with bzip2', 'Decompress it with bunzip2.'],
   ['\xfd7zXZ\0', 'compressed with xz', 'Decompress it with unxz.'],
   ['\x28\xb5\x2f\xfd', 'compressed with zstd', 'Decompress it with unzstd.'],

@@ -30,7 +30,7 @@ export async function writeReportHtml(folder: string, report: RunReport, version
 export async function readReportJson(folder: string): Promise<RunReport> {
   const path = join(folder, reportFiles.json);
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw unable(`cannot read ${path}`, cause, 'Give the folder that `fedbiot run --out` wrote; a run has its report.json once it has ended.');
+    throw unable(`cannot read ${path}`, cause, 'Give the folder that `fedbiot run --out` wrote; a run has its report.json from the first checkpoint with a finished round on.');
   });
   const report = checkReport(parseJson(text, path));
   if ('problem' in report) {

@@ -1,9 +1,10 @@
 // What a chat template does not write of a record is refused, or counted.
 import t from 'tap';
 import { interpretRecords } from '../../worker/data/record-format.ts';
+import { readRecords } from '../../worker/data/record-file.ts';
 import { applyTemplate, type UnusedCounts } from '../../worker/data/template.ts';
 import { UserError } from '../../worker/errors.ts';
-import type { ChatMessage, Conversation } from '../../worker/model/chat-template.ts';
+import { loadChatTemplate, type ChatMessage, type Conversation } from '../../worker/model/chat-template.ts';
 
 type Render = (conversation: Conversation) => string;
 
@@ -77,4 +78,28 @@ t.test('the templates without conversations have no place for calls', async (t) 
   const unused: UnusedCounts = new Map();
   applyTemplate(interpretRecords([{ file: 'd.jsonl', line: 1, fields: { messages: [{ ...user, name: 'ann' }, answer], tools: [] } }], 'Chat').records, 'Alpaca', tokenizer, { unused });
   t.same(Object.fromEntries(unused), { tools: 1, 'messages[].name': 1 });
+});
+
+t.test('numbers reach the template as Python reads and writes them', async (t) => {
+  const numbers = '[1.0, 0.0, -0.0, 1e3, 2.50, 1E-7, 0.0001, 0.00001, 1e16, 123456789012345680.0, 9007199254740993, 12345678901234567890123, -0, 7, 0.1]';
+  const record = `{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "r", "weight": 1.0}], "tools": [{"minimum": 0.0, "default": 1.0, "of": ${numbers}}]}`;
+  // What transformers writes for this template and these tools.
+  const expected =
+    '[{"minimum": 0.0, "default": 1.0, "of": [1.0, 0.0, -0.0, 1000.0, 2.5, 1e-07, 0.0001, 1e-05, 1e+16, 1.2345678901234568e+17, 9007199254740993, ' +
+    '12345678901234567890123, 0, 7, 0.1]}]|1.0|no|2.0|9007199254740993|1.0x|True';
+  const source =
+    "{{ tools | tojson }}|{{ tools[0].default }}|{{ 'yes' if tools[0].minimum else 'no' }}|{{ tools[0].default + 1 }}|{{ tools[0].of[10] }}|" +
+    "{{ tools[0].default ~ 'x' }}|{{ 'True' if tools[0].default == 1 else 'False' }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}" +
+    '{% if add_generation_prompt %}[assistant]{% endif %}';
+  const template = await loadChatTemplate(t.testdir({ 'chat_template.jinja': source }), {}, {});
+  if (template === null) throw new Error('no template');
+  const tokenizer = { eosToken: '', applyChatTemplate: template.render };
+  for (const [file, content] of [['d.jsonl', record], ['d.json', `[${record}, ${record}]`], ['d.json', record.replace('{', '{\n')]] as const) {
+    const { records } = interpretRecords(readRecords(file, Buffer.from(content)), 'Auto');
+    for (const example of applyTemplate(records, 'Chat', tokenizer)) {
+      t.match(example, { kind: 'text', prompt: `${expected}[user]q[assistant]`, completion: 'r' }, file);
+    }
+  }
+  const beyond = readRecords('d.jsonl', Buffer.from(record.replace('0.0,', '1e999,')));
+  t.throws(() => applyTemplate(interpretRecords(beyond, 'Auto').records, 'Chat', tokenizer), { constructor: UserError, message: /refuses the messages/ });
 });

@@ -71,3 +71,27 @@ t.test('range is Python’s', async (t) => {
   const template = await load(t, '{% for i in range(3) %}{{ i }}{% endfor %}|{% for i in range(5, 1, -2) %}{{ i }}{% endfor %}|{% for i in range(2, 2) %}{{ i }}{% endfor %}');
   t.equal(template.render({ messages: [] }, { addGenerationPrompt: false, date: null }), '012|53|');
 });
+
+t.test('a template without end, or whose text would fill the memory, is refused', async (t) => {
+  const nested = (depth: number) => '{% for i in range(100000) %}'.repeat(depth) + '{% endfor %}'.repeat(depth);
+  const doubled = "{% set ns = namespace(x='0123456789') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}";
+  for (const [source, says] of [
+    [nested(3), /takes more than \d+ steps/],
+    [doubled, /makes a text of more than \d+ characters/],
+    [doubled.replace("'0123456789'", '[1]').replace('ns.x ~ ns.x', 'ns.x + ns.x'), /makes a list of more than \d+ elements/],
+    ['{{ range(1000000000) | length }}', /range\(\) of 1000000000 numbers/],
+    ["{{ messages | tojson(indent=1000000000) }}", /refuses the messages/],
+  ] as const) {
+    const { render } = await load(t, source);
+    const started = performance.now();
+    t.throws(() => render({ messages: [{ role: 'user', content: 'x' }] }, { addGenerationPrompt: false, date: null }), { constructor: UserError, message: says }, source.slice(0, 60));
+    t.ok(performance.now() - started < 20_000, `${Math.round(performance.now() - started)} ms`);
+  }
+});
+
+t.test('a chat_template.jinja that cannot be read is not passed over for another', async (t) => {
+  const dir = t.testdir({ 'chat_template.jinja': 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n' });
+  await t.rejects(loadChatTemplate(dir, { chat_template: 'x' }, {}), { constructor: UserError, message: /is a pointer of git-lfs.*, not a chat template/ });
+  const link = t.testdir({ 'chat_template.jinja': t.fixture('symlink', 'nowhere') });
+  await t.rejects(loadChatTemplate(link, { chat_template: 'x' }, {}), { constructor: UserError, message: /is a link to nowhere, and nothing is there/ });
+});

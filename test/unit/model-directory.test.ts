@@ -155,6 +155,21 @@ t.test('a head that is stored beside the embedding it should be tied to is used 
   await t.rejects(openModelDirectory(misshapen), { name: 'UserError', message: /lm_head\.weight has shape/ });
 });
 
+t.test('of a tied table that is stored as the head alone, the head is the embedding, as in transformers', async (t) => {
+  const dir = copyTo(t.testdir({}), 'smollm2');
+  const usual = await openModelDirectory(dir);
+  rewrite(dir, (tensors) => tensors.map((tensor) => (tensor.name === 'model.embed_tokens.weight' ? { ...tensor, name: 'lm_head.weight' } : tensor)));
+  const swapped = await openModelDirectory(dir);
+  t.same([swapped.config, [...swapped.weights.keys()], swapped.warnings], [usual.config, [...usual.weights.keys()], []]);
+  t.equal(swapped.weights.get('model.embed_tokens.weight')?.offset, readSafetensorsHeader(join(dir, 'model.safetensors')).tensors.get('lm_head.weight')?.offset);
+
+  rewrite(dir, (tensors) => tensors.filter(({ name }) => name !== 'lm_head.weight'));
+  await t.rejects(openModelDirectory(dir), { name: 'UserError', message: /model\.embed_tokens\.weight \[.*\] is missing/ });
+  const untied = copyTo(t.testdir({}), 'llama2');
+  rewrite(untied, (tensors) => tensors.filter(({ name }) => name !== 'model.embed_tokens.weight'));
+  await t.rejects(openModelDirectory(untied), { name: 'UserError', message: /model\.embed_tokens\.weight \[.*\] is missing/ });
+});
+
 t.test('merged, a model whose head is not tied says so in its config.json', async (t) => {
   const dir = copyTo(t.testdir({}), 'smollm2');
   withHead(dir, changed);

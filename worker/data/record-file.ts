@@ -2,7 +2,8 @@ import { gunzipSync } from 'node:zlib';
 import { UserError } from '../errors.ts';
 import { unable } from '../system-failure.ts';
 import { kindOf } from '../files/kind.ts';
-import { type RecordOrigin, recordError } from './record.ts';
+import { type ReadRecord, recordError } from './record.ts';
+import { mayHoldWrittenNumbers, parseWrittenNumbers } from '../files/written-number.ts';
 
 /** Node holds no larger Buffer in one piece on every platform, and nobody fine-tunes adapters on more. */
 export const maxDataBytes = 2 ** 31 - 1;
@@ -16,14 +17,14 @@ const lenient = new TextDecoder();
  * The objects of a .json or .jsonl file, plain or gzipped: one a line (blank lines are skipped), or one array of them.
  * Throws UserError naming file and line for anything else, and for a file without a record.
  */
-export function readRecords(file: string, content: Buffer): RecordOrigin[] {
+export function readRecords(file: string, content: Buffer): ReadRecord[] {
   let bytes = file.endsWith('.gz') ? decompress(file, content) : content;
   const kind = bytes.length > 0 ? kindOf(bytes, 'text') : null;
   if (kind) throw new UserError(`${file} is ${kind.what}, not JSON`, { hint: kind.hint });
   if (byteOrderMark.every((byte, at) => bytes[at] === byte)) bytes = bytes.subarray(byteOrderMark.length);
   const values = isArray(bytes) ? arrayElements(file, bytes) : lines(file, bytes);
-  const records = values.map(({ value, line }) => {
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { file, line, fields: { ...value } };
+  const records = values.map(({ value, line, written }) => {
+    if (isObject(value)) return { file, line, fields: { ...value }, ...(written && { written: () => objectOf(written()) }) };
     throw recordError({ file, line }, 'not a JSON object', 'A data file holds one object a line, or one array of objects.');
   });
   if (records.length > 0) return records;
@@ -33,7 +34,15 @@ export function readRecords(file: string, content: Buffer): RecordOrigin[] {
 interface Positioned {
   readonly value: unknown;
   readonly line: number;
+  /** The value with numbers as Python writes them; absent where that is no other. */
+  readonly written?: () => unknown;
 }
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const objectOf = (value: unknown): Readonly<Record<string, unknown>> => (isObject(value) ? value : {});
 
 function decompress(file: string, content: Buffer): Buffer {
   if (content[0] !== 0x1f || content[1] !== 0x8b) {
@@ -66,14 +75,15 @@ function lines(file: string, bytes: Buffer): Positioned[] {
   } catch (error) {
     const whole = onlyObject(bytes);
     if (whole === null) throw error;
-    return [{ value: whole, line: 1 }];
+    return [whole];
   }
 }
 
-function onlyObject(bytes: Buffer): object | null {
+function onlyObject(bytes: Buffer): Positioned | null {
   try {
-    const value: unknown = JSON.parse(strict.decode(bytes));
-    return typeof value === 'object' ? value : null;
+    const text = strict.decode(bytes);
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? { value, line: 1, ...asWritten(text) } : null;
   } catch {
     return null;
   }
@@ -86,7 +96,7 @@ function eachLine(file: string, bytes: Buffer): Positioned[] {
     const found = bytes.indexOf(newline, start);
     const end = found < 0 ? bytes.length : found;
     const text = decode(file, line, bytes.subarray(start, end));
-    if (text.trim() !== '') values.push({ value: parse(file, line, text), line });
+    if (text.trim() !== '') values.push({ value: parse(file, line, text), line, ...asWritten(text) });
     start = end + 1;
   }
   return values;
@@ -97,7 +107,17 @@ function arrayElements(file: string, bytes: Buffer): Positioned[] {
   const elements = parse(file, 1, text);
   if (!Array.isArray(elements)) throw recordError({ file, line: 1 }, 'not an array of objects');
   const starts = elementLines(text);
-  return elements.map((value: unknown, at) => ({ value, line: starts[at] ?? 1 }));
+  let all: unknown;
+  const written = (at: number) => () => {
+    all ??= parseWrittenNumbers(text);
+    return Array.isArray(all) ? all[at] : undefined;
+  };
+  const mayDiffer = mayHoldWrittenNumbers(text);
+  return elements.map((value: unknown, at) => ({ value, line: starts[at] ?? 1, ...(mayDiffer && { written: written(at) }) }));
+}
+
+function asWritten(text: string): Pick<Positioned, 'written'> {
+  return mayHoldWrittenNumbers(text) ? { written: () => parseWrittenNumbers(text) } : {};
 }
 
 /** The line on which each element of a valid JSON array starts. */

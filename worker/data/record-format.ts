@@ -1,6 +1,6 @@
 import type { DataSource } from '../../crds/types.ts';
 import { readChat, readGsm8k, readInstruction, readQuestionAnswer, readTokenized } from './record-reader.ts';
-import { type DataRecord, recordError, type RecordOrigin } from './record.ts';
+import { type DataRecord, recordError, type ReadRecord, type RecordOrigin } from './record.ts';
 
 export type KnownFormat = Exclude<DataSource['format'], 'Auto'>;
 
@@ -9,7 +9,7 @@ interface Format {
   readonly name: KnownFormat;
   readonly fields: readonly string[];
   readonly optional?: readonly string[];
-  read(at: RecordOrigin): DataRecord;
+  read(at: ReadRecord): DataRecord;
 }
 
 /** Auto takes the first whose fields a record has. */
@@ -27,7 +27,7 @@ const formats: readonly Format[] = [
  * at the first record that does not fit.
  */
 export function interpretRecords(
-  origins: readonly RecordOrigin[],
+  origins: readonly ReadRecord[],
   name: DataSource['format'],
 ): { format: KnownFormat; records: DataRecord[] } {
   refuseWrapped(origins);

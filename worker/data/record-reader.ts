@@ -2,23 +2,26 @@ import type { ChatMessage, Conversation } from '../model/chat-template.ts';
 import {
   type ChatRecord,
   type InstructionRecord,
+  originOf,
+  type ReadRecord,
   recordError,
   type RecordOrigin,
   type TokenizedRecord,
 } from './record.ts';
+import { WrittenNumber } from '../files/written-number.ts';
 
 /** Alpaca and Dolly: `instruction`, a context that may be left out, and a response. */
 export function readInstruction(at: RecordOrigin, inputField: string, responseField: string): InstructionRecord {
   const instruction = textField(at, 'instruction');
   const input = at.fields[inputField] === undefined || at.fields[inputField] === null ? '' : textField(at, inputField);
   const response = textField(at, responseField);
-  return { ...at, kind: 'instruction', instruction, input, response, acceptedAnswers: [response] };
+  return { ...originOf(at), kind: 'instruction', instruction, input, response, acceptedAnswers: [response] };
 }
 
 /** GSM8K: the answer as published, its chain of thought and `#### 24` included, is the response. */
 export function readGsm8k(at: RecordOrigin): InstructionRecord {
   const response = textField(at, 'answer');
-  return { ...at, kind: 'instruction', instruction: textField(at, 'question'), input: '', response, acceptedAnswers: [response] };
+  return { ...originOf(at), kind: 'instruction', instruction: textField(at, 'question'), input: '', response, acceptedAnswers: [response] };
 }
 
 /** A question with the list of its accepted answers; the first is the one to learn. */
@@ -29,14 +32,16 @@ export function readQuestionAnswer(at: RecordOrigin): InstructionRecord {
   if (response === undefined) {
     throw recordError(at, "the field 'answers' is empty", 'Give at least one accepted answer, or remove the record.');
   }
-  return { ...at, kind: 'instruction', instruction, input: '', response, acceptedAnswers };
+  return { ...originOf(at), kind: 'instruction', instruction, input: '', response, acceptedAnswers };
 }
 
 /**
  * A conversation: `messages` of {role, content, …}, with at least one to learn: by the assistant, after another, and not of weight 0.
- * The fields of messages, `tools`, `documents` and what `chat_template_kwargs` holds are the template's.
+ * The fields of messages, `tools`, `documents` and what `chat_template_kwargs` holds are the template's, with numbers as Python writes them.
  */
-export function readChat(at: RecordOrigin): ChatRecord {
+export function readChat(record: ReadRecord): ChatRecord {
+  const origin = originOf(record);
+  const at = record.written === undefined ? origin : { ...origin, fields: record.written() };
   const read = listField(at, 'messages').map((message, i) => readMessage(at, `messages[${i}]`, message));
   const answers = read.flatMap(({ message: { role } }, i) => (role === 'assistant' && i > 0 ? [i] : []));
   if (answers.length === 0) throw recordError(at, "no message with role 'assistant' follows another, so there is no response to learn");
@@ -53,7 +58,7 @@ export function readChat(at: RecordOrigin): ChatRecord {
     ...(documents === undefined ? {} : { documents }),
     ...(variables === undefined ? {} : { variables }),
   };
-  return { ...at, kind: 'chat', conversation, targets };
+  return { ...origin, kind: 'chat', conversation, targets };
 }
 
 /** @returns the message as the template gets it, and its weight in the loss, which only the assistant's have */
@@ -64,7 +69,8 @@ function readMessage(at: RecordOrigin, name: string, value: unknown): { message:
   const isCall = [rest['tool_calls'], rest['function_call']].some((call) => call !== undefined && call !== null);
   const content = isCall && (said === undefined || said === null) ? null : text(at, `${name}.content`, said);
   if (role !== 'assistant') return { message: { ...rest, role, content }, weight: 0 };
-  const { weight = null, ...others } = rest;
+  const { weight: written = null, ...others } = rest;
+  const weight = written instanceof WrittenNumber ? Number(written) : written;
   if (weight === null || weight === 0 || weight === 1) return { message: { ...others, role, content }, weight: weight ?? 1 };
   throw wrongType(at, `${name}.weight`, weight, '0 or 1');
 }
@@ -86,7 +92,7 @@ export function readTokenized(at: RecordOrigin): TokenizedRecord {
     throw recordError(at, "the field 'attention_mask' hides tokens", 'Leave padding out of the records: batches are padded here.');
   }
   const odd = labels.findIndex((label, i) => label !== -100 && label !== inputIds[i]);
-  if (odd < 0) return { ...at, kind: 'tokenized', inputIds, labels };
+  if (odd < 0) return { ...originOf(at), kind: 'tokenized', inputIds, labels };
   throw recordError(
     at,
     `labels[${odd}] is ${labels[odd]}, but input_ids[${odd}] is ${inputIds[odd]}`,
@@ -127,6 +133,6 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 function describe(value: unknown): string {
-  if (value === null || typeof value === 'number') return String(value);
+  if (value === null || typeof value === 'number' || value instanceof WrittenNumber) return String(value);
   return Array.isArray(value) ? 'a list' : `of type ${typeof value}`;
 }

@@ -9,6 +9,12 @@ export interface RecordOrigin {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
+/** A record as its file has it. */
+export interface ReadRecord extends RecordOrigin {
+  /** Its fields, with a WrittenNumber for each number that JavaScript writes otherwise than Python; absent where there is none. */
+  readonly written?: () => Readonly<Record<string, unknown>>;
+}
+
 /** One record of a data file, whatever its format was. */
 export type DataRecord = InstructionRecord | ChatRecord | TokenizedRecord;
 

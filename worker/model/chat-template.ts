@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
+import { parse, tokenize } from '@huggingface/jinja';
 import { UserError } from '../errors.ts';
-import { isJsonObject, type JsonObject } from '../files/read.ts';
+import { isJsonObject, isThere, type JsonObject, readText, SMALL_FILE_BYTES } from '../files/read.ts';
+import { BoundedInterpreter, boundedRange, environmentWith } from './chat-interpreter.ts';
 import { strftime } from './strftime.ts';
 
 /** A turn of a conversation, with every field that its record has: `tool_calls`, `name`, `reasoning_content`, … */
@@ -48,7 +48,7 @@ export async function loadChatTemplate(
   specialTokens: Readonly<Record<string, string>>,
 ): Promise<ChatTemplate | null> {
   const file = join(directory, 'chat_template.jinja');
-  const source = (await readFile(file, 'utf8').catch(() => null)) ?? templateOf(config['chat_template']);
+  const source = isThere(file) ? readText(file, 'a chat template', { maxBytes: SMALL_FILE_BYTES }) : templateOf(config['chat_template']);
   if (source === null) return null;
   const failure = (what: string, cause: unknown) =>
     new UserError(`the chat template of ${directory} ${what}: ${cause instanceof Error ? cause.message : String(cause)}`, {
@@ -69,7 +69,7 @@ export async function loadChatTemplate(
         // The library sorts keys by the language of the machine.
         if (/\bsort_keys\b/.test(source)) throw new Error('tojson with sort_keys is not supported');
         const given = { ...specialTokens, ...variables, messages, tools, documents, add_generation_prompt: addGenerationPrompt };
-        const text = new Interpreter(environmentOf(given, date)).run(program).value;
+        const text = new BoundedInterpreter(environmentOf(given, date)).run(program).value;
         if (typeof text !== 'string') throw new Error('it writes no text');
         return text;
       } catch (cause) {
@@ -80,11 +80,10 @@ export async function loadChatTemplate(
 }
 
 /** All that a template can name. The library's own set reaches the machine's clock, zone and language. */
-function environmentOf(given: Readonly<Record<string, unknown>>, date: string | null): Environment {
-  const environment = new Environment();
+function environmentOf(given: Readonly<Record<string, unknown>>, date: string | null): ReturnType<typeof environmentWith> {
   const globals = {
     ...{ true: true, True: true, false: false, False: false, none: null, None: null },
-    range,
+    range: boundedRange,
     raise_exception: (message: unknown) => {
       throw new Error(String(message));
     },
@@ -94,15 +93,7 @@ function environmentOf(given: Readonly<Record<string, unknown>>, date: string | 
       return strftime(date, format);
     },
   };
-  for (const [name, value] of Object.entries({ ...globals, ...given })) environment.set(name, value);
-  return environment;
-}
-
-/** Python's. */
-function range(first: number, end?: number, step = 1): number[] {
-  const [from, to] = end === undefined ? [0, first] : [first, end];
-  if (step === 0) throw new Error('range() must not have a step of 0');
-  return Array.from({ length: Math.max(0, Math.ceil((to - from) / step)) }, (_, i) => from + i * step);
+  return environmentWith({ ...globals, ...given });
 }
 
 function templateOf(value: unknown): string | null {

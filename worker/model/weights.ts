@@ -77,7 +77,7 @@ export function decoderTensors(config: DecoderConfig, layers: readonly number[] 
 /**
  * Finds every weight the config demands in a directory's model.safetensors, or in the shards its index names. Reads headers only, unless
  * a head is stored beside an embedding that it should be tied to: where it holds other values, the two are not tied, as in transformers 5,
- * and the config that is returned says so. With `layers`, the other decoder layers may be absent.
+ * and the config that is returned says so. Of a tied table the checkpoint may store the head alone, which is then the embedding. With `layers`, the other decoder layers may be absent.
  * @throws UserError when a file is missing or broken, or listing all weights that are missing, misshapen or not floating point
  */
 export function indexWeights(directory: string, config: DecoderConfig, layers: readonly number[] = allLayers(config)): IndexedWeights {
@@ -106,12 +106,13 @@ export function indexWeights(directory: string, config: DecoderConfig, layers: r
     return undefined;
   };
   const weights = new Map<string, WeightEntry>();
+  const head = config.tiedEmbeddings ? entryOf({ name: HEAD, shape: [config.vocabSize, config.hiddenSize] }, { optional: true }) : undefined;
   for (const tensor of decoderTensors(config, layers)) {
-    const entry = entryOf(tensor);
+    // Of a table that is both, a checkpoint may store either, as transformers reads it.
+    const entry = tensor.name === EMBEDDING && head ? (entryOf(tensor, { optional: true }) ?? head) : entryOf(tensor);
     if (entry) weights.set(tensor.name, entry);
   }
   const embedding = weights.get(EMBEDDING);
-  const head = config.tiedEmbeddings ? entryOf({ name: HEAD, shape: [config.vocabSize, config.hiddenSize] }, { optional: true }) : undefined;
   if (problems.length > 0) {
     const rest = problems.length > LISTED ? [`… and ${problems.length - LISTED} more`] : [];
     throw new UserError(

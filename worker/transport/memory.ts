@@ -30,7 +30,7 @@ export class MemoryTransport implements ServerTransport {
   async publish(round: RoundId, { bytes, sha256 }: Sealed): Promise<void> {
     this.#mustBeOpen();
     if (this.#packages.get(roundKey(round))?.sha256 === sha256) return;
-    this.#packages.set(roundKey(round), { bytes: bytes.slice(), sha256 });
+    this.#packages.set(roundKey(round), { bytes: new Uint8Array(bytes), sha256 });
   }
 
   async dispatch(task: Task): Promise<void> {
@@ -80,7 +80,7 @@ export class MemoryTransport implements ServerTransport {
         const stored = this.#packages.get(roundKey(task));
         if (stored === undefined) throw new Refused('late', `the package of round ${task.round} is gone: the round has ended`);
         checkSeal(stored.bytes, task, 'round package');
-        return stored.bytes.slice();
+        return new Uint8Array(stored.bytes);
       },
       submit: (delivery, submission) => this.#submit(delivery, submission),
       close: async () => {
@@ -94,7 +94,7 @@ export class MemoryTransport implements ServerTransport {
   }
 
   async #submit({ task, withdrawn }: Delivery, { header, payload }: Submission): Promise<void> {
-    const bytes = payload.slice();
+    const bytes = new Uint8Array(payload);
     await this.#arrivals.put({ header, bytes: bytes.byteLength, read: async () => bytes });
     const key = taskKey(task);
     if (this.#taken.get(key)?.withdraw.signal === withdrawn) this.#taken.delete(key);

@@ -117,7 +117,7 @@ export class RedisClientTransport implements ClientTransport {
 
   async submit({ withdrawn }: Delivery, { header, payload }: Submission): Promise<void> {
     if (Buffer.byteLength(header) > this.#maxHeaderBytes) throw new Error(`a header of more than ${this.#maxHeaderBytes} bytes`);
-    const bytes = payload.slice();
+    const bytes = new Uint8Array(payload);
     const name = freshResultName();
     const sealed = { bytes, sha256: sha256(bytes) };
     await this.#room();

@@ -64,7 +64,7 @@ export class RedisServerTransport implements ServerTransport {
   }
 
   publish(round: RoundId, roundPackage: Sealed): Promise<void> {
-    const copy = { ...roundPackage, bytes: roundPackage.bytes.slice() };
+    const copy = { ...roundPackage, bytes: new Uint8Array(roundPackage.bytes) };
     return this.#pending.run(async () => {
       await this.#tensors.write(packageName(round), copy, this.#fence);
       await this.#fence.run('UNLINK', [endedKey(this.#keys, round)]);

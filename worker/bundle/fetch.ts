@@ -97,7 +97,7 @@ async function receive(file: Wanted, id: string, path: string, { serverUrl, toke
     if (size >= file.bytes) return;
     const response = await fetch(new URL(`/bundle/${id}/${file.name}`, serverUrl), {
       headers: { authorization: `Bearer ${token}`, range: `bytes=${size}-`, 'accept-encoding': 'identity' },
-      redirect: 'error',
+      redirect: 'manual',
       signal,
     });
     if (response.status === 401) {
@@ -108,6 +108,11 @@ async function receive(file: Wanted, id: string, path: string, { serverUrl, toke
     if (response.status !== 206 || response.headers.get('content-range') !== begins || !response.body) {
       await response.body?.cancel();
       if (response.status >= 500 || response.status === 404) throw new Error(`status ${response.status}`);
+      if (response.status >= 300 && response.status !== 416) {
+        throw new UserError(`the server answers with status ${response.status} instead of ${file.name} of the emulator bundle`, {
+          hint: 'Something else answers at its address, such as a proxy: pods of a job must reach each other directly.',
+        });
+      }
       throw new UserError(`${file.name} of the emulator bundle is not as large as announced`);
     }
     for await (const chunk of response.body) {

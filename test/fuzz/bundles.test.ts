@@ -1,0 +1,98 @@
+// Bundles, as a client pod fetches and opens them: each file, the manifest that names it rightly, and answers of a server.
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import t from 'tap';
+import { fetchBundle } from '../../worker/bundle/fetch.ts';
+import { BUNDLE_FILES, MANIFEST_FILE, parseManifest } from '../../worker/bundle/manifest.ts';
+import { openBundle } from '../../worker/bundle/open.ts';
+import { writeBundle } from '../../worker/bundle/write.ts';
+import { openModelDirectory } from '../../worker/model/directory.ts';
+import { federateModel } from '../../worker/run/job-model.ts';
+import { readJob } from '../../worker/run/job-record.ts';
+import { sha256 } from '../../worker/transport/package.ts';
+import { writeTinyJob } from '../support/tiny-job.ts';
+import { fuzz } from './harness.ts';
+import { mutatedBytes, mutatedJson } from './mutations.ts';
+
+const root = t.testdir({});
+const { spec } = readJob(writeTinyJob(root, { emulator: '{ layerDropRate: 0.5, alignment: { initialSteps: 2, stepsPerRound: 1, sequenceLength: 192 } }' }));
+const directory = await openModelDirectory(join(root, 'model'));
+const bundle = await writeBundle(await federateModel(directory, spec, async () => []), directory.path, join(root, 'bundle'));
+const manifest = parseManifest(readFileSync(join(bundle.directory, MANIFEST_FILE)));
+const names = BUNDLE_FILES.filter((name) => manifest.files.some((file) => file.name === name));
+
+/** A copy of the bundle whose manifest names its files as they are, however odd: only then are they looked into. */
+const odd = join(root, 'odd');
+
+function withFile(name: string, bytes: Uint8Array): string {
+  rmSync(odd, { recursive: true, force: true });
+  cpSync(bundle.directory, odd, { recursive: true });
+  writeFileSync(join(odd, name), bytes);
+  const files = manifest.files.map((file) => (file.name === name ? { name, bytes: bytes.byteLength, sha256: sha256(bytes) } : file));
+  const text = Buffer.from(JSON.stringify({ ...manifest, files }));
+  writeFileSync(join(odd, MANIFEST_FILE), text);
+  return sha256(text);
+}
+
+async function opened(id: string): Promise<void> {
+  const { model, tokenizer } = await openBundle(odd, id, spec);
+  const { front, emulator, tail } = manifest.split;
+  const held = new Set([...front, ...emulator, ...tail]);
+  const strange = [...model.weights.keys()].find((name) => /layers\.(\d+)\./.test(name) && !held.has(Number(/layers\.(\d+)\./.exec(name)?.[1])));
+  if (strange !== undefined) throw new Error(`a client got ${strange}`);
+  tokenizer.encode('How much is 1 plus 2?');
+}
+
+await t.test('the bundle itself is opened', async () => opened(withFile('config.json', readFileSync(join(bundle.directory, 'config.json')))));
+
+for (const name of names) {
+  t.test(`${name} of a bundle, named rightly in its manifest`, async (t) => {
+    const right = readFileSync(join(bundle.directory, name));
+    const inputs = name.endsWith('.json') ? mutatedJson(JSON.parse(right.toString())).map((text) => Buffer.from(text, 'latin1')) : mutatedBytes(right);
+    await fuzz(t, { name, inputs, runs: 100, attempt: (bytes) => opened(withFile(name, bytes)) });
+  });
+}
+
+t.test('the manifest of a bundle, whose id is right', async (t) => {
+  const attempt = (text: string) => {
+    const bytes = Buffer.from(text, 'latin1');
+    withFile('config.json', readFileSync(join(bundle.directory, 'config.json')));
+    writeFileSync(join(odd, MANIFEST_FILE), bytes);
+    return opened(sha256(bytes));
+  };
+  await fuzz(t, { name: 'manifests', inputs: mutatedJson(manifest), runs: 100, attempt });
+});
+
+t.test('a server that answers anything: what is fetched is the bundle, or it is refused', async (t) => {
+  type Answer = { readonly status: number; readonly range: string | null; readonly body: Uint8Array };
+  const config = readFileSync(join(bundle.directory, 'config.json'));
+  const right = `bytes 0-${config.byteLength - 1}/${config.byteLength}`;
+  let answer: Answer = { status: 500, range: null, body: config };
+  const server = createServer((_, response) => {
+    response.writeHead(answer.status, answer.range === null ? {} : { 'content-range': answer.range });
+    response.end(answer.body);
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  t.teardown(() => (server.closeAllConnections(), server.close()));
+  const address = server.address();
+  if (typeof address !== 'object' || address === null) throw new Error('no address');
+  const cache = join(root, 'cache');
+  const announced = { sha256: sha256(config), bytes: config.byteLength };
+  const inputs = fc.record({
+    status: fc.constantFrom(200, 206, 206, 206, 206, 301, 401, 403, 416),
+    range: fc.constantFrom(right, right, right, right, null, '', 'bytes */1', `bytes 0-${2 ** 53}/${2 ** 53}`, `bytes 1-${config.byteLength - 1}/${config.byteLength}`),
+    // Of the announced length or longer: what is shorter is asked for again for as long as the job lasts.
+    body: mutatedBytes(config).map((bytes) => Buffer.concat([bytes, Buffer.alloc(Math.max(0, config.byteLength - bytes.byteLength))])),
+  });
+  const attempt = async (next: Answer) => {
+    answer = next;
+    rmSync(cache, { recursive: true, force: true });
+    const { port } = address;
+    // The config in the place of a manifest: the first file is refused as none, or as not the announced one.
+    await fetchBundle(announced, { serverUrl: `http://127.0.0.1:${port}`, token: 'x', cache, signal: AbortSignal.timeout(9000), retryMs: 1 });
+    throw new Error('a file that is no manifest was taken for one');
+  };
+  await fuzz(t, { name: 'answers', inputs, runs: 100, limitMs: 10_000, attempt });
+});

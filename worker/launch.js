@@ -42,7 +42,14 @@ function handOver(node) {
     process.exitCode = 1;
   });
   child.on('exit', (code, signal) => {
-    if (signal !== null) process.removeAllListeners(signal).kill(process.pid, signal);
+    if (signal === 'SIGABRT') {
+      // V8 aborts where the heap is full, in words of its own.
+      process.stderr.write(
+        'error: the program was aborted, mostly because Node’s heap was full\n' +
+          'hint: Use fewer records, or set NODE_OPTIONS=--max-old-space-size= with more MiB. A run goes on with --resume.\n',
+      );
+      process.exitCode = 1;
+    } else if (signal !== null) process.removeAllListeners(signal).kill(process.pid, signal);
     else process.exitCode = code ?? 1;
   });
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { UserError } from '../../worker/errors.ts';
 import { thisProcess } from '../../worker/federation/process-identity.ts';
-import { openRunDirectory } from '../../worker/federation/run-directory.ts';
+import { openRunDirectory, readRunManifest } from '../../worker/federation/run-directory.ts';
 import type { RunManifest } from '../../worker/federation/run-directory.ts';
 import { begin } from '../../worker/federation/state.ts';
 import { readJob } from '../../worker/run/job-record.ts';
@@ -122,6 +122,9 @@ t.test('a folder of something else is left alone', async (t) => {
   t.strictSame(readdirSync(root), ['thesis.tex']);
   const other = t.testdir({ 'manifest.json': '{"name": "an app"}' });
   t.match(errorOf(() => open(other)).message, 'is not the manifest of a run');
+  const pointer = t.testdir({ 'manifest.json': 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n' });
+  t.match(errorOf(() => open(pointer)).message, 'manifest.json is a pointer of git-lfs, which stands for the file itself, not the manifest of a run');
+  t.match(errorOf(() => readRunManifest(join(pointer, 'manifest.json'))).message, 'a pointer of git-lfs');
 });
 
 t.test('a folder of another job is refused, and what differs is named', async (t) => {

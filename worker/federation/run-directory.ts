@@ -5,6 +5,8 @@ import type { Static } from 'typebox';
 import Value from 'typebox/value';
 import { UserError } from '../errors.ts';
 import { systemFailure } from '../system-failure.ts';
+import { kindOf } from '../files/kind.ts';
+import { readHead, withInput } from '../files/read.ts';
 import { sha256 } from '../transport/package.ts';
 import { makeFolder } from './durable-files.ts';
 import { LOCK_FILE, lockFolder } from './folder-lock.ts';
@@ -114,7 +116,7 @@ function checkContents(paths: RunPaths & RunOrigin, wanted: RunManifest, resume:
   const changed = found === null ? [] : changes(found, wanted);
   const warnings: string[] = [];
   if (found === null || changed.length > 0) {
-    const state = existsSync(path) ? 'damaged' : 'missing';
+    const state = existsSync(path) ? damageOf(path) : 'missing';
     if (known.includes(identity)) {
       // What checkpoints say is protected by their sums, and it is what the run is gone on from.
       warnings.push(`${path} was ${state} and is written anew; its checkpoints are of this very job`);
@@ -127,7 +129,7 @@ function checkContents(paths: RunPaths & RunOrigin, wanted: RunManifest, resume:
       throw new UserError(`${root} holds checkpoints of another job, or of this one with another model or other data; its manifest.json, which would say, is ${state}`, {
         hint: 'Choose another --out folder.',
       });
-    } else if (state === 'damaged') {
+    } else if (state !== 'missing') {
       throw notAManifest(path);
     } else {
       const stranger = readdirSync(root).find((name) => !name.startsWith(LOCK_FILE) && name !== VOLUME_FOLDER);
@@ -176,8 +178,19 @@ export function readRunManifest(path: string): RunManifest {
   return manifest;
 }
 
+/** Why a manifest.json that is there is none, in words that follow “is”. */
+function damageOf(path: string): string {
+  try {
+    const head = withInput(path, (fd, bytes) => readHead(fd, bytes, path));
+    return kindOf(head, 'text')?.what ?? 'damaged';
+  } catch {
+    return 'damaged';
+  }
+}
+
 function notAManifest(path: string): UserError {
-  return new UserError(`${path} is not the manifest of a run`, {
+  const damage = damageOf(path);
+  return new UserError(`${path} is ${damage === 'damaged' ? '' : `${damage}, `}not the manifest of a run`, {
     hint: 'Choose a new or empty --out folder; where it is a run’s whose file was damaged, --resume writes it anew.',
   });
 }

@@ -7,7 +7,7 @@ import { Status } from '../../crds/schema/status.ts';
 import { MOST_SHOWN, validate } from '../../crds/validate.ts';
 import { jobLog } from '../log.ts';
 import type { JobObject, UnreadableJob } from '../reconcile/ports.ts';
-import { keptOf, readMetadata } from './read-object.ts';
+import { keptOf, lengthOf, readMetadata } from './read-object.ts';
 import type { Metadata, Read } from './read-object.ts';
 import { RESOURCE } from './resources.ts';
 
@@ -24,6 +24,9 @@ export interface JobEntry {
 
 const statusCheck = Compile(Status);
 
+/** Characters of a job as JSON. Every job is kept in memory, and honest ones have a tenth of it. */
+const MOST = 64 * 1024;
+
 /** `before`: the entry of that name, if there is one. What is wrong with a job is logged once. */
 export function jobReader(before: (namespace: string, name: string) => JobEntry | null, log: Logger): Read<JobEntry> {
   return (value) => {
@@ -35,8 +38,15 @@ export function jobReader(before: (namespace: string, name: string) => JobEntry 
     if ('job' in result) return { metadata, job: result.job, unreadable: null, known: result.job };
     const { problem } = result;
     if (same?.unreadable?.problem !== problem) jobLog(log, metadata.namespace, metadata.name).error({ problem }, 'the job is not valid and is left alone');
-    return { metadata, job: null, unreadable: { metadata, problem, isOurs: isOurs(value), status: standing(value) }, known: same?.known ?? null };
+    const kept = withoutBulk(metadata);
+    return { metadata: kept, job: null, unreadable: { metadata: kept, problem, isOurs: isOurs(value), status: standing(value) }, known: same?.known ?? null };
   };
+}
+
+function withoutBulk(metadata: Metadata): Metadata {
+  if (lengthOf(metadata) <= MOST) return metadata;
+  const { labels: _labels, ownerReferences: _owners, ...rest } = metadata;
+  return rest;
 }
 
 type Result = { readonly job: JobObject } | { readonly problem: string };
@@ -63,6 +73,7 @@ function standing({ status }: Readonly<Record<string, unknown>>): UnreadableJob[
 
 function understood(value: Readonly<Record<string, unknown>>, metadata: Metadata, before: JobEntry | null): Result {
   const { apiVersion, kind } = RESOURCE.fedbiotJob;
+  if (lengthOf([metadata, value['spec']]) > MOST) return { problem: `is larger than a job may be: its labels and its spec have more than ${MOST / 1024} KiB` };
   const spec = specOf(value, metadata, before);
   if (typeof spec === 'string') return { problem: spec };
   if (value['status'] === undefined || value['status'] === null) return { job: { apiVersion, kind, metadata, spec } };

@@ -106,7 +106,19 @@ export const Pod = Type.Object({
 });
 export type Pod = Static<typeof Pod>;
 
-/** Takes what is kept of an object out of what the API server told; null: it is not such an object. */
+/** Characters of JSON. Nothing that the operator makes is as large, and whoever may make objects may make thousands of the largest. */
+const MOST_KEPT = 128 * 1024;
+
+/** Characters of a value as JSON; 0 where it is nested too deep for that, which is told elsewhere. */
+export function lengthOf(value: unknown): number {
+  try {
+    return JSON.stringify(value)?.length ?? 0;
+  } catch {
+    return 0;
+  }
+}
+
+/** Takes what is kept of an object out of what the API server told; null: it is not such an object, or too large to be kept. */
 export type Read<T> = (value: unknown) => T | null;
 
 export function reader<S extends TSchema>({ apiVersion, kind }: Resource, schema: S): Read<Static<S>> {
@@ -115,7 +127,7 @@ export function reader<S extends TSchema>({ apiVersion, kind }: Resource, schema
     if (!isRecord(value)) return null;
     // In a list, objects of Kubernetes' own kinds do not say what they are.
     const kept = keptOf(schema, { ...value, apiVersion, kind });
-    return validator.Check(kept) ? kept : null;
+    return validator.Check(kept) && lengthOf(kept) <= MOST_KEPT ? kept : null;
   };
 }
 

@@ -8,13 +8,16 @@ import { objectPath, RESOURCE } from './resources.ts';
 /** How long what was read holds: a Secret that the user corrects is seen that much later. */
 const HOLDS_MS = 30_000;
 
-/** Kept at most; jobs that share a Redis share its Secret. */
+/** Kept at most, of those that were read last. */
 const MOST = 1000;
+
+/** Characters of a URL, or of an authority's certificates, in base64. The rest of a Secret is not kept. */
+const MAX_VALUE = 64 * 1024;
 
 const Secret = Type.Object({ data: Type.Optional(Type.Record(Type.String(), Type.String())) });
 
 interface Kept {
-  readonly data: Promise<Readonly<Record<string, string>> | null>;
+  readonly value: Promise<string | null>;
   readonly until: number;
 }
 
@@ -29,33 +32,33 @@ export class UserSecrets {
     this.#log = log;
   }
 
-  /** The text under a key; null: there is none, or it may not be read. @throws what kept the API server from answering */
-  async read(namespace: string, name: string, key: string): Promise<string | null> {
-    const data = await this.#data(namespace, name);
-    const encoded = data?.[key];
-    return encoded === undefined ? null : Buffer.from(encoded, 'base64').toString('utf8');
-  }
-
-  #data(namespace: string, name: string): Kept['data'] {
+  /** The text under a key; null: there is none, it may not be read, or is far too long. @throws what kept the API server from answering */
+  read(namespace: string, name: string, key: string): Promise<string | null> {
     const path = objectPath(RESOURCE.secret, namespace, name);
+    const place = `${path}#${key}`;
     const now = performance.now();
-    const kept = this.#kept.get(path);
-    if (kept !== undefined && kept.until > now) return kept.data;
-    const fresh: Kept = { data: this.#fetch(path, namespace, name), until: now + HOLDS_MS };
-    this.#kept.delete(path);
-    this.#kept.set(path, fresh);
+    const kept = this.#kept.get(place);
+    if (kept !== undefined && kept.until > now) return kept.value;
+    const fresh: Kept = { value: this.#fetch(path, namespace, name, key), until: now + HOLDS_MS };
+    this.#kept.delete(place);
+    this.#kept.set(place, fresh);
     const oldest = this.#kept.keys().next();
     if (this.#kept.size > MOST && !oldest.done) this.#kept.delete(oldest.value);
-    fresh.data.catch(() => {
-      if (this.#kept.get(path) === fresh) this.#kept.delete(path);
+    fresh.value.catch(() => {
+      if (this.#kept.get(place) === fresh) this.#kept.delete(place);
     });
-    return fresh.data;
+    return fresh.value;
   }
 
-  async #fetch(path: string, namespace: string, secret: string): Kept['data'] {
+  async #fetch(path: string, namespace: string, secret: string, key: string): Kept['value'] {
     try {
       const answer = await this.#client.json('GET', path);
-      return Value.Check(Secret, answer) ? (answer.data ?? {}) : null;
+      const data = Value.Check(Secret, answer) ? (answer.data ?? {}) : {};
+      const encoded = Object.hasOwn(data, key) ? data[key] : undefined;
+      if (encoded === undefined) return null;
+      if (encoded.length <= MAX_VALUE) return Buffer.from(encoded, 'base64').toString('utf8');
+      this.#log.warn({ namespace, secret, key }, 'what a job names in a Secret is too long, and is not used');
+      return null;
     } catch (error) {
       if (!isApiError(error, CODE.notFound, CODE.forbidden)) throw error;
       this.#log.warn({ namespace, secret, code: error.code }, 'a Secret that a job names cannot be read');

@@ -11,11 +11,20 @@ export class TokenBucket {
     this.#tokens = burst;
   }
 
+  /** Whether it is as one that nothing was taken of. */
+  isFull(now: number): boolean {
+    return this.#left(now) >= this.#burst;
+  }
+
   /** Takes a token; the milliseconds until it may be used. What waits already has its place before it. */
   take(now: number): number {
-    const passed = this.#at === null ? 0 : now - this.#at;
+    this.#tokens = this.#left(now) - 1;
     this.#at = now;
-    this.#tokens = Math.min(this.#burst, this.#tokens + passed * this.#perMs) - 1;
     return this.#tokens >= 0 ? 0 : -this.#tokens / this.#perMs;
+  }
+
+  #left(now: number): number {
+    const passed = this.#at === null ? 0 : now - this.#at;
+    return Math.min(this.#burst, this.#tokens + passed * this.#perMs);
   }
 }

@@ -3,9 +3,10 @@ import { aside } from '../aside.ts';
 import type { Clock } from '../clock.ts';
 import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
 import { Backoff } from './backoff.ts';
+import { namespaceOf } from './namespace-of.ts';
 
 export interface WorkQueueSettings {
-  /** Keys worked on at the same time. */
+  /** Keys worked on at the same time: of one namespace one less, from three on, so that what hangs in one leaves a worker to the others. */
   readonly workers: number;
   readonly clock: Clock;
   readonly metrics: OperatorMetrics['queue'];
@@ -24,13 +25,13 @@ interface Delay {
 /**
  * client-go's work queue. A key waits at most once, however often it is added; it is never worked on twice at a time; and one that is
  * added while it is worked on is worked on again after. Between `start` and `stop` no key that was added is lost; before and after,
- * none is taken.
+ * none is taken. Namespaces take turns: however many keys of one wait, those of another do not wait for them.
  */
 export class WorkQueue {
   readonly #settings: WorkQueueSettings;
   readonly #backoff = new Backoff();
-  /** Keys to work on, in the order in which they were added, and when that was. One under way waits here for its next turn. */
-  readonly #wanted = new Map<string, number>();
+  /** By namespace, in the order of their turns: keys to work on, in the order in which they were added, and when that was. One under way waits here for its next turn. */
+  readonly #wanted = new Map<string, Map<string, number>>();
   readonly #underWay = new Map<string, Promise<void>>();
   readonly #delays = new Map<string, Delay>();
   #running = false;
@@ -44,8 +45,10 @@ export class WorkQueue {
   }
 
   add(key: string): void {
-    if (!this.#running || this.#wanted.has(key)) return;
-    this.#wanted.set(key, this.#settings.clock.now());
+    const namespace = namespaceOf(key);
+    const keys = this.#wanted.get(namespace) ?? new Map<string, number>();
+    if (!this.#running || keys.has(key)) return;
+    this.#wanted.set(namespace, keys.set(key, this.#settings.clock.now()));
     this.#settings.metrics.added(this.#depth());
     this.#fill();
   }
@@ -80,16 +83,35 @@ export class WorkQueue {
 
   /** Gives work to workers that have none. */
   #fill(): void {
-    for (const [key, addedAt] of this.#wanted) {
-      if (this.#underWay.size >= this.#settings.workers) return;
-      if (!this.#underWay.has(key)) this.#begin(key, addedAt);
+    const { workers } = this.#settings;
+    while (this.#underWay.size < workers) {
+      const next = this.#next(workers > 2 ? workers - 1 : workers);
+      if (next === null) return;
+      this.#begin(...next);
     }
+  }
+
+  /** The key whose turn it is, taken out, and when it was added; null: none may begin. `most`: under way of one namespace. */
+  #next(most: number): readonly [key: string, addedAt: number] | null {
+    const busy = new Map<string, number>();
+    for (const key of this.#underWay.keys()) busy.set(namespaceOf(key), (busy.get(namespaceOf(key)) ?? 0) + 1);
+    for (const [namespace, keys] of this.#wanted) {
+      if ((busy.get(namespace) ?? 0) >= most) continue;
+      for (const [key, addedAt] of keys) {
+        if (this.#underWay.has(key)) continue;
+        keys.delete(key);
+        // The next turn is that of the others.
+        this.#wanted.delete(namespace);
+        if (keys.size > 0) this.#wanted.set(namespace, keys);
+        return [key, addedAt];
+      }
+    }
+    return null;
   }
 
   #begin(key: string, addedAt: number): void {
     const { clock, metrics } = this.#settings;
     const now = clock.now();
-    this.#wanted.delete(key);
     // Begins after this: work that adds its own key must find it under way.
     const ended = Promise.resolve()
       .then(() => this.#work(key))
@@ -118,8 +140,9 @@ export class WorkQueue {
 
   /** Keys that wait for a worker. */
   #depth(): number {
-    let depth = this.#wanted.size;
-    for (const key of this.#underWay.keys()) if (this.#wanted.has(key)) depth--;
+    let depth = 0;
+    for (const keys of this.#wanted.values()) depth += keys.size;
+    for (const key of this.#underWay.keys()) if (this.#wanted.get(namespaceOf(key))?.has(key) === true) depth--;
     return depth;
   }
 }

@@ -193,6 +193,16 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     t.equal(await seen.cluster.caOf(job), 'PEM');
     t.equal((await seen.ports.observe(job)).redisPort, 6380);
     t.notMatch(seen.log(), /:p@/);
+
+    const fill = Buffer.alloc(700_000, 'x').toString('base64');
+    await kubectl(['replace', '--filename', '-'], { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'redis', namespace: 'lab' }, data: { url: fill } });
+    const bulky = await made(watchCluster(t, operator), 'bulky', { redis });
+    const again = watchCluster(t, operator);
+    await again.filled();
+    t.strictSame([await again.cluster.redisUrlOf(bulky), (await again.ports.observe(bulky)).redisPort], [null, null], 'what is far too long is not used');
+    t.match(again.log(), /is too long, and is not used/);
+    const inherited = await made(again, 'inherited', { redis: { urlFrom: { name: 'redis', key: 'constructor' } } });
+    t.equal(await again.cluster.redisUrlOf(inherited), null, 'nor what no Secret holds');
   });
 
   t.test('devices of dynamic resource allocation reach the Job', async (t) => {

@@ -47,6 +47,21 @@ t.test('what is nested too deep cannot be read; where nobody looks, depth does n
   }
 });
 
+t.test('what is larger than anything that the operator makes is not kept', async (t) => {
+  const read = reader(RESOURCE.configMap, WholeObject);
+  const large = 'x'.repeat(200_000);
+  t.ok(read({ metadata, data: { a: 'x'.repeat(100_000) } }));
+  t.equal(read({ metadata, data: { a: large } }), null);
+  t.ok(read({ metadata: { ...metadata, annotations: { a: large } }, data: {} }), 'what is not kept is not counted');
+  const { store } = world();
+  const labels = Object.fromEntries(Array.from({ length: 4000 }, (_, index) => [`label-${index}`, 'x'.repeat(20)]));
+  for (const [name, change] of Object.entries({ labels: { metadata: { ...metadata, labels } }, spec: { spec: { ...manifest.spec, client: { podTemplate: { spec: { nodeSelector: labels } } } } } })) {
+    const entry = store(stored(change, name, 9));
+    t.match(entry?.unreadable?.problem, /larger than a job may be/, name);
+    t.ok(JSON.stringify(entry).length < 10_000, name);
+  }
+});
+
 t.test('a Job without its template, a pod without its spec, times that are null', async (t) => {
   const job = reader(RESOURCE.job, BatchJob)({
     metadata,

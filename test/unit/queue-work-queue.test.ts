@@ -242,3 +242,38 @@ t.test('whoever is told of a failure may fail: the key is tried again, others ar
   underWay[0]?.fail();
   await queue.stop();
 });
+
+t.test('what one namespace asks for, others do not wait for', async (t) => {
+  const { queue, seen, underWay } = started({ workers: 4 });
+  for (let each = 0; each < 100; each++) queue.add(`crowd/${each}`);
+  await settled();
+  t.strictSame(seen.begun, ['crowd/0', 'crowd/1', 'crowd/2'], 'one worker is left, should these hang');
+  for (const key of ['a/job', 'b/job', 'a/other']) queue.add(key);
+  await settled();
+  t.equal(seen.begun[3], 'a/job');
+  underWay.find(({ key }) => key === 'a/job')?.end();
+  await settled();
+  underWay.find(({ key }) => key === seen.begun[4])?.end();
+  await settled();
+  t.strictSame([...seen.begun].slice(4, 6).sort(), ['a/other', 'b/job'], 'in turns');
+  t.equal(seen.depth, 97);
+  underWay.find(({ key }) => key === 'crowd/0')?.end();
+  await settled();
+  t.equal(seen.begun.length, 7);
+});
+
+t.test('however often keys of a namespace fail, those of another are tried again as soon as ever', async (t) => {
+  const { queue, seen, underWay } = started();
+  for (let each = 0; each < 1000; each++) {
+    queue.add('crowd/job');
+    await settled();
+    underWay[0]?.fail();
+    await settled();
+  }
+  t.ok((seen.retries.at(-1) ?? 0) > 80_000, 'of the crowd, ten a second');
+  queue.add('quiet/job');
+  await settled();
+  underWay[0]?.fail();
+  await settled();
+  t.equal(seen.retries.at(-1), 5);
+});

@@ -11,6 +11,7 @@ import { PROBLEM_TYPE, PROBLEMS, Problem, problemBody } from './problems.ts';
 import type { ProblemKind } from './problems.ts';
 import { jobRoutes } from './routes.ts';
 import type { JobReader } from './routes.ts';
+import { sparing } from './sparing.ts';
 
 /** Callers of the read API may come through one proxy. */
 const LIMITS: ConnectionLimits = { ...USUAL_LIMITS, perPeer: 256, total: 1024 };
@@ -63,9 +64,10 @@ export async function httpServer({ reader, access, metricsAuth, registry, log, v
     const missing = notReady();
     return reply.status(missing === null ? 200 : 503).type('text/plain').send(`${missing ?? 'ok'}\n`);
   });
+  const metrics = sparing(() => registry.metrics());
   app.get('/metrics', hidden, async (request, reply) => {
     if (metricsAuth) await admit(request, reply, { url: '/metrics' }, 'forbidden-metrics');
-    return reply.type(registry.contentType).send(await registry.metrics());
+    return reply.type(registry.contentType).send(await metrics());
   });
   await app.ready();
   return app;

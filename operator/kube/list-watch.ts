@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import Type from 'typebox';
 import Value from 'typebox/value';
+import { aside } from '../aside.ts';
 import type { ApiClient } from './api-client.ts';
 import { ApiError, CODE, isApiError, readStatus } from './api-error.ts';
 import { Unreadable } from './lines.ts';
@@ -102,7 +103,7 @@ export class ListWatch<T> {
         log.warn({ reason: error instanceof Error ? error.message : String(error), failures }, 'watch interrupted');
       }
       if (failures === 0) continue;
-      this.#settings.restarted();
+      aside(log, () => this.#settings.restarted());
       await sleep(pauseMs(failures, times), undefined, { signal: this.#stop.signal }).catch(() => undefined);
     }
   }

@@ -48,8 +48,13 @@ const SWEEP_AGAIN_MS = 90_000;
 /** How long after a job's end its server pod's last words may still arrive. */
 const LAST_WORDS_MS = 60_000;
 
+/** Redis that are followed for jobs of one namespace: each takes connections, and whoever makes jobs says how many there are. */
+const MOST_OF_NAMESPACE = 100;
+
 interface Mirrored {
   readonly address: string;
+  /** Of the job for which it was opened. */
+  readonly namespace: string;
   readonly mirror: ProgressMirror;
   readonly uids: Set<string>;
   isConnected: boolean;
@@ -163,19 +168,22 @@ export class MirrorPool {
     const key = JSON.stringify([address.url, address.ca]);
     if (this.#byJob.get(uid)?.address === key) return;
     this.#release(uid);
-    const mirrored = this.#mirrors.get(key) ?? this.#openFor(key, address, jobLog(this.#settings.log, namespace, name));
+    const mirrored = this.#mirrors.get(key) ?? this.#openFor(key, address, namespace, jobLog(this.#settings.log, namespace, name));
     mirrored.uids.add(uid);
     this.#byJob.set(uid, mirrored);
   }
 
-  #openFor(key: string, address: RedisAddress, log: Logger): Mirrored {
+  /** @throws Error when there are too many for the namespace */
+  #openFor(key: string, address: RedisAddress, namespace: string, log: Logger): Mirrored {
+    const others = [...this.#mirrors.values()].filter((mirrored) => mirrored.namespace === namespace).length;
+    if (others >= MOST_OF_NAMESPACE) throw new Error(`${others} other Redis are followed for jobs of this namespace, and no more are`);
     const uids = new Set<string>();
     const connected = (isConnected: boolean) => {
       const mirrored = this.#mirrors.get(key);
       if (mirrored !== undefined) mirrored.isConnected = isConnected;
     };
     const mirror = this.#open(address, { log, connected }, ({ metadata }) => uids.has(metadata.uid));
-    const mirrored: Mirrored = { address: key, mirror, uids, isConnected: false };
+    const mirrored: Mirrored = { address: key, namespace, mirror, uids, isConnected: false };
     this.#mirrors.set(key, mirrored);
     return mirrored;
   }

@@ -180,6 +180,25 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     t.equal(seen.removed.at(-1)?.metadata.uid, job.metadata.uid);
   });
 
+  t.test('whoever is told of changes may throw: all is seen all the same', async (t) => {
+    let thrown = 0;
+    const fails = (): never => {
+      thrown++;
+      throw new Error('a listener fails');
+    };
+    const watch = { added: () => undefined, restarted: fails };
+    const seen = watchCluster(t, operator, { changed: fails, removed: fails, watch, times: { firstPauseMs: 20, longestPauseMs: 100, watchSeconds: 1, resyncMs: 100 } });
+    await seen.filled();
+    await made(seen, 'thrown-at');
+    await reconcile(seen.ports, SETTINGS, 'lab', 'thrown-at');
+    await kubectl(['delete', 'fedbiotjob', 'thrown-at', '--namespace', 'lab']);
+    await until('it is gone', 30, () => (seen.ports.getJob('lab', 'thrown-at') === null ? true : null));
+    await made(seen, 'after');
+    await kubectl(['delete', 'fedbiotjob', 'after', '--namespace', 'lab']);
+    t.ok(thrown > 3);
+    t.match(seen.log(), /a change could not be handled/);
+  });
+
   t.test('Secrets that a job names', async (t) => {
     const seen = watchCluster(t, operator);
     await seen.filled();

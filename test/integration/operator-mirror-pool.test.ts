@@ -203,3 +203,22 @@ t.test('whoever is told or asked may throw: others are heard all the same', { sk
   t.ok(thrown > 10, `${thrown} times`);
   t.match(log, /what was done aside failed/);
 });
+
+t.test('a namespace that names Redis without end has a hundred of them followed, and others are heard', { skip: noRedis }, async (t) => {
+  const server = await startRedis(t);
+  const redis = connection(t, server.url);
+  await Promise.all([put(redis, 'crowd-0', 1), put(redis, 'elsewhere', 1)]);
+  const crowd = Array.from({ length: 130 }, (_, index) => job(`crowd-${index}`, true));
+  const made = job('elsewhere', true);
+  const elsewhere = { ...made, metadata: { ...made.metadata, namespace: 'elsewhere' } };
+  const jobs = [...crowd, elsewhere];
+  const { pool, addresses, seen } = poolOf(t, null, jobs);
+  // Each database is another address; those that Redis has not, it refuses.
+  jobs.forEach(({ metadata }, index) => addresses.set(metadata.uid, { url: `${server.url}/${index === crowd.length ? 0 : index}`, ca: null }));
+  await until('both are heard', SECONDS, () => holds(pool.progressOf('elsewhere')?.round === 1 && pool.progressOf('crowd-0')?.round === 1));
+  await until('it is told', SECONDS, () => holds(/100 other Redis are followed/.test(seen.log)));
+  t.ok((await connectionsTo(redis)) <= 2 * 100 + 3, 'two each, and those of the test');
+  const gone = jobs.splice(50, 1);
+  for (const each of gone) await pool.forget(each, false);
+  await until('one that is free is taken', SECONDS, () => holds((seen.log.match(/other Redis are followed/g) ?? []).length >= 30));
+});

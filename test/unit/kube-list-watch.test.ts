@@ -46,7 +46,10 @@ async function follow(t: Test, script: Script, times: Partial<WatchTimes> = {}, 
     replace: (objects) => told.push(`all ${objects.map(({ metadata }) => metadata.name)}`),
     put: ({ metadata }) => told.push(`${metadata.name} ${metadata.resourceVersion}`),
     drop: ({ name }) => told.push(`no ${name}`),
-    restarted: () => void seen.restarts++,
+    restarted() {
+      seen.restarts++;
+      throw new Error('whoever is told fails');
+    },
   });
   watch.start();
   t.teardown(async () => {

@@ -6,6 +6,7 @@ import { parseManifest } from '../../crds/parse.ts';
 import { Access } from '../../operator/http/access.ts';
 import type { Identity, JobQuestion, Question, Reviews } from '../../operator/http/access.ts';
 import { httpServer } from '../../operator/http/server.ts';
+import { sparing } from '../../operator/http/sparing.ts';
 import { createLog } from '../../operator/log.ts';
 import type { JobObject } from '../../operator/reconcile/ports.ts';
 
@@ -211,4 +212,25 @@ t.test('too many requests are told as that', async (t) => {
   const busy = answers.find(({ statusCode }) => statusCode === 429);
   t.match(busy?.headers, { 'retry-after': '1', 'content-type': /problem\+json/ });
   t.equal(busy?.json().type, 'urn:fedbiot:problem:busy');
+});
+
+t.test('what takes time to make is made once for all who ask, and takes a tenth of the time at most', async (t) => {
+  let now = 0;
+  let made = 0;
+  let fails = false;
+  const get = sparing(async () => {
+    made++;
+    now += 100;
+    if (fails) throw new Error('it cannot be made');
+    return made;
+  }, () => now);
+  t.strictSame(await Promise.all([get(), get(), get()]), [1, 1, 1]);
+  now += 899;
+  t.equal(await get(), 1);
+  now += 1;
+  t.equal(await get(), 2);
+  [now, fails] = [now + 900, true];
+  await t.rejects(get(), { message: 'it cannot be made' });
+  fails = false;
+  t.equal(await get(), 4, 'what failed is not kept');
 });

@@ -90,7 +90,7 @@ t.test('what is missing is told at once', async (t) => {
   const directory = t.testdir({});
   const job = writeTinyJob(directory);
   const refused = (message: RegExp) => t.rejects(planManifest(job), { name: 'UserError', message });
-  await t.rejects(planManifest(join(directory, 'nowhere.yaml')), { name: 'UserError', message: /cannot read .*nowhere\.yaml: there is no such file/ });
+  await t.rejects(planManifest(join(directory, 'nowhere.yaml')), { name: 'UserError', message: /nowhere\.yaml is missing/ });
   writeFileSync(join(directory, 'eval.jsonl'), '{"question": 1}\n');
   await refused(/eval\.jsonl:1/);
   rmSync(join(directory, 'train.jsonl'));

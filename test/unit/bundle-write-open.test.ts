@@ -16,7 +16,11 @@ import { writeTinyJob } from '../support/tiny-job.ts';
 import { testCompute } from '../support/test-compute.ts';
 
 async function written(root: string, sections: Readonly<Record<string, string>> = {}) {
-  const { spec } = readJob(writeTinyJob(root, sections));
+  return bundled(writeTinyJob(root, sections), root);
+}
+
+async function bundled(manifest: string, root: string) {
+  const { spec } = readJob(manifest);
   const directory = await openModelDirectory(join(root, 'model'));
   const model = await federateModel(directory, spec, async () => [1, 4, 2, 3]);
   const bundle = await writeBundle(model, directory.path, join(root, 'bundle'));
@@ -28,21 +32,23 @@ function bytesOf(model: FederatedModel, name: string): Buffer {
   return readFileSync(file).subarray(offset, offset + bytes);
 }
 
-const EMULATOR = '{ layerDropRate: 0.5, alignment: { initialSteps: 2, stepsPerRound: 1, sequenceLength: 192 } }';
-
-t.test('a tied model with another stored head: the bundle has that head, and the client computes with it', async (t) => {
-  const root = t.testdir({});
-  const manifest = writeTinyJob(root, { emulator: EMULATOR });
-  const path = join(root, 'model', 'model.safetensors');
+/** Stores a head beside the embedding, with the sign of its first value turned. @returns its bytes */
+function storeOtherHead(path: string): Uint8Array {
   const tensors = [...readSafetensorsHeader(path).tensors].map(([name, entry]) => float32Tensor(name, entry.shape, readTensor(path, entry)));
   const table = tensors.find(({ name }) => name === 'model.embed_tokens.weight')!;
   const other = new Uint8Array(table.data);
   other[3]! ^= 0x80;
   writeSafetensors(path, [...tensors, { ...table, name: 'lm_head.weight', data: other }]);
-  const { spec } = readJob(manifest);
-  const directory = await openModelDirectory(join(root, 'model'));
-  const model = await federateModel(directory, spec, async () => [1, 4, 2, 3]);
-  const bundle = await writeBundle(model, directory.path, join(root, 'bundle'));
+  return other;
+}
+
+const EMULATOR = '{ layerDropRate: 0.5, alignment: { initialSteps: 2, stepsPerRound: 1, sequenceLength: 192 } }';
+
+t.test('a tied model with another stored head: the bundle has that head, and the client computes with it', async (t) => {
+  const root = t.testdir({});
+  const manifest = writeTinyJob(root, { emulator: EMULATOR });
+  const other = storeOtherHead(join(root, 'model', 'model.safetensors'));
+  const { spec, model, bundle } = await bundled(manifest, root);
   const opened = await openBundle(bundle.directory, bundle.sha256, spec);
   t.notOk(model.config.tiedEmbeddings);
   t.same(opened.model.config, model.config);
@@ -75,9 +81,12 @@ for (const [name, sections] of [
   });
 }
 
-t.test('a local update from the bundle is that from the whole model, to the bit', async (t) => {
+for (const head of ['tied', 'stored']) t.test(`a local update from the bundle is that from the whole model, to the bit: head ${head}`, async (t) => {
   const root = t.testdir({});
-  const { spec, model, bundle } = await written(root, { emulator: EMULATOR });
+  const manifest = writeTinyJob(root, { emulator: EMULATOR });
+  if (head === 'stored') storeOtherHead(join(root, 'model', 'model.safetensors'));
+  const { spec, model, bundle } = await bundled(manifest, root);
+  t.equal(model.config.tiedEmbeddings, head === 'tied');
   const opened = await openBundle(bundle.directory, bundle.sha256, spec);
   const data = await loadClientData(spec, opened.tokenizer, root, (message) => t.comment(message));
   const { alignment } = spec.emulator;
@@ -100,11 +109,11 @@ t.test('a local update from the bundle is that from the whole model, to the bit'
       compute.close();
     }
   };
-  const [whole, bundled] = [await update(model), await update(opened.model)];
+  const [whole, fromBundle] = [await update(model), await update(opened.model)];
   const raw = ({ buffer, byteOffset, byteLength }: Float32Array) => Buffer.from(buffer, byteOffset, byteLength);
   t.notOk(raw(whole.adapter).equals(raw(lora.adapter)), 'it has learned');
-  t.same(bundled.losses, whole.losses);
-  t.ok(raw(bundled.adapter).equals(raw(whole.adapter)));
+  t.same(fromBundle.losses, whole.losses);
+  t.ok(raw(fromBundle.adapter).equals(raw(whole.adapter)));
 });
 
 t.test('a bundle that is not as announced is refused', async (t) => {

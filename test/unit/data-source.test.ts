@@ -44,7 +44,7 @@ t.test('sources that cannot be read are refused', async (t) => {
     ['loop.jsonl', /loop\.jsonl is a link that leads to itself/],
     ['huge.jsonl', /has 2147483648 bytes, more than the 2147483647/],
     ['s3://bucket/data.jsonl', /data cannot be read from s3:\/\//],
-    ['file://host/data.jsonl', /is not a local file/],
+    ['file://host/data.jsonl', /names no local file/],
     ['hf://datasets/org/data.jsonl', /does not name a file of a data set/],
     ['hf://datasets/org/name/../../x.jsonl', /does not name a file of a data set/],
     ['hf://datasets/org/name@..%2F../x.jsonl', /does not name a file of a data set/],

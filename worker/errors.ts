@@ -9,3 +9,6 @@ export class UserError extends Error {
     this.hint = options.hint;
   }
 }
+
+/** The message of whatever was thrown. */
+export const errorMessage = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,4 +1,4 @@
-import { UserError } from './errors.ts';
+import { errorMessage, UserError } from './errors.ts';
 
 /**
  * What gave out: a `path` that cannot be used as asked, a file system that is `full`, the `memory`, a `process` that computed, or `passing`
@@ -84,7 +84,7 @@ function refusalOf(error: unknown): (Refusal & { readonly code: string }) | null
 export function reasonOf(error: unknown): string {
   const refusal = refusalOf(error);
   if (refusal !== null) return `${refusal.words} (${refusal.code})`;
-  return error instanceof Error ? error.message : String(error);
+  return errorMessage(error);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import type { FastifyInstance } from 'fastify';
-import { UserError } from '../../worker/errors.ts';
+import { errorMessage, UserError } from '../../worker/errors.ts';
 
 /** Listens on all addresses, of both families where there are two; the port, which 0 leaves open. @throws UserError where it cannot be had */
 export async function listen(app: FastifyInstance, port: number): Promise<number> {
@@ -8,7 +8,7 @@ export async function listen(app: FastifyInstance, port: number): Promise<number
   try {
     await app.listen({ port, host: hasIPv6 ? '::' : '0.0.0.0' });
   } catch (error) {
-    throw new UserError(`cannot listen on port ${port}: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new UserError(`cannot listen on port ${port}: ${errorMessage(error)}`, {
       hint: 'Choose another with --port; 0 is any free one.',
       cause: error,
     });

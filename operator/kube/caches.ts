@@ -8,7 +8,7 @@ import { WATCH_TIMES } from './list-watch.ts';
 import type { WatchTimes } from './list-watch.ts';
 import { jobReader } from './read-job.ts';
 import type { JobEntry } from './read-job.ts';
-import { BatchJob, Pod, reader, WholeObject } from './read-object.ts';
+import { BatchJob, keyOf, Pod, reader, WholeObject } from './read-object.ts';
 import type { Read } from './read-object.ts';
 import { RESOURCE } from './resources.ts';
 import type { Resource } from './resources.ts';
@@ -126,5 +126,3 @@ function jobOf({ metadata }: Stored): string | null {
   const job = metadata.labels?.[LABEL.job];
   return job === undefined ? null : `${metadata.namespace}/${job}`;
 }
-
-const keyOf = ({ namespace, name }: JobObject['metadata']): string => `${namespace}/${name}`;

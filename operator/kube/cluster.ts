@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
+import { errorMessage } from '../../worker/errors.ts';
 import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
 import { jobLog } from '../log.ts';
 import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
@@ -11,6 +12,7 @@ import { CACHE_TIMES, Caches } from './caches.ts';
 import type { CacheTimes } from './caches.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { lastWarning } from './last-warning.ts';
+import { keyOf } from './read-object.ts';
 import { UserSecrets } from './user-secrets.ts';
 import { writes } from './writes.ts';
 
@@ -86,7 +88,7 @@ export class Cluster {
 
   /** `namespace/name` of every job, also of those that cannot be read. */
   keys(): readonly string[] {
-    return this.#caches.jobs.store.all().map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
+    return this.#caches.jobs.store.all().map(({ metadata }) => keyOf(metadata));
   }
 
   /** Objects that cannot be read, by the plural of their kind. */
@@ -101,7 +103,7 @@ export class Cluster {
 
   /** The pods made for a job. */
   podsOf({ metadata }: JobObject): readonly ObservedPod[] {
-    return this.#caches.pods.store.ofJob(`${metadata.namespace}/${metadata.name}`);
+    return this.#caches.pods.store.ofJob(keyOf(metadata));
   }
 
   /** URL of the Redis that the job brings; null: it brings none, or its Secret cannot be read. */
@@ -154,7 +156,7 @@ export class Cluster {
       return await secret;
     } catch (error) {
       const log = jobLog(this.#log, job.metadata.namespace, job.metadata.name);
-      log.warn({ reason: error instanceof Error ? error.message : String(error) }, 'a Secret of the job cannot be read');
+      log.warn({ reason: errorMessage(error) }, 'a Secret of the job cannot be read');
       return null;
     }
   }

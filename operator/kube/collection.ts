@@ -3,7 +3,8 @@ import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
 import type { ApiClient } from './api-client.ts';
 import { ListWatch } from './list-watch.ts';
 import type { WatchTimes } from './list-watch.ts';
-import type { Metadata, Read } from './read-object.ts';
+import { keyOf } from './read-object.ts';
+import type { Read } from './read-object.ts';
 import { collectionPath } from './resources.ts';
 import type { Resource } from './resources.ts';
 import type { Store, Stored } from './store.ts';
@@ -94,5 +95,3 @@ export class Collection<T extends Stored> {
     if (object !== null) this.store.wrote(object);
   }
 }
-
-const keyOf = ({ namespace, name }: Metadata): string => `${namespace}/${name}`;

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
+import { errorMessage } from '../../worker/errors.ts';
 import { GROUP } from '../../crds/schema/job.ts';
 import { jobLog } from '../log.ts';
 import type { EventRecord, EventSubject } from '../reconcile/ports.ts';
@@ -109,7 +110,7 @@ export class EventRecorder {
       await write();
     } catch (error) {
       this.#series.delete(key);
-      this.#log(job).warn({ reason: error instanceof Error ? error.message : String(error) }, 'an event could not be told');
+      this.#log(job).warn({ reason: errorMessage(error) }, 'an event could not be told');
     }
   }
 

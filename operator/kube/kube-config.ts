@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
-import { UserError } from '../../worker/errors.ts';
+import { errorMessage, UserError } from '../../worker/errors.ts';
 
 const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 
@@ -30,7 +30,7 @@ function fromFiles(source: string, load: (config: KubeConfig) => void): KubeConf
   try {
     load(config);
   } catch (cause) {
-    throw new UserError(`${source} cannot be read as a kubeconfig: ${cause instanceof Error ? cause.message : String(cause)}`, { hint: HINT, cause });
+    throw new UserError(`${source} cannot be read as a kubeconfig: ${errorMessage(cause)}`, { hint: HINT, cause });
   }
   const problem = problemOf(config);
   if (problem !== null) throw new UserError(`${source} cannot be used: ${problem}`, { hint: HINT });

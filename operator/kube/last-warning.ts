@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import Type from 'typebox';
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
+import { errorMessage } from '../../worker/errors.ts';
 import type { ObjectReference, ObservedWarning } from '../reconcile/ports.ts';
 import type { ApiClient } from './api-client.ts';
 import { collectionPath, RESOURCE } from './resources.ts';
@@ -30,7 +31,7 @@ export async function lastWarning(client: ApiClient, { namespace, uid }: ObjectR
     answer = await client.json('GET', collectionPath(RESOURCE.event, namespace), { query: { fieldSelector, limit: MOST } });
   } catch (error) {
     // Only words are missing: the job goes on without.
-    log.warn({ namespace, reason: error instanceof Error ? error.message : String(error) }, 'events cannot be read');
+    log.warn({ namespace, reason: errorMessage(error) }, 'events cannot be read');
     return null;
   }
   const items = Value.Check(List, answer) ? answer.items : [];

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import Type from 'typebox';
 import Value from 'typebox/value';
+import { errorMessage } from '../../worker/errors.ts';
 import { aside } from '../aside.ts';
 import type { ApiClient } from './api-client.ts';
 import { ApiError, CODE, isApiError, readStatus } from './api-error.ts';
@@ -100,7 +101,7 @@ export class ListWatch<T> {
         if (this.#stop.signal.aborted) return;
         failures = this.#events > before ? 1 : failures + 1;
         if (needsList(error)) this.#version = null;
-        log.warn({ reason: error instanceof Error ? error.message : String(error), failures }, 'watch interrupted');
+        log.warn({ reason: errorMessage(error), failures }, 'watch interrupted');
       }
       if (failures === 0) continue;
       aside(log, () => this.#settings.restarted());

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import Type from 'typebox';
 import { Compile } from 'typebox/compile';
+import { errorMessage } from '../../worker/errors.ts';
 import { resolvePresets } from '../../crds/presets.ts';
 import { isRecord, pathText } from '../../crds/schema/node.ts';
 import { Status } from '../../crds/schema/status.ts';
@@ -56,7 +57,7 @@ function attempted(read: () => Result): Result {
   try {
     return read();
   } catch (error) {
-    return { problem: `cannot be read: ${error instanceof Error ? error.message : String(error)}` };
+    return { problem: `cannot be read: ${errorMessage(error)}` };
   }
 }
 

@@ -45,6 +45,9 @@ export const Metadata = Type.Object({
 /** Every stored object has one. */
 export type Metadata = Static<typeof Metadata>;
 
+/** `namespace/name`. */
+export const keyOf = ({ namespace, name }: Pick<Metadata, 'namespace' | 'name'>): string => `${namespace}/${name}`;
+
 const header = { apiVersion: text, kind: text, metadata: Metadata };
 
 /** An object of which all is compared with the plan. */

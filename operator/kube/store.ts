@@ -1,3 +1,4 @@
+import { keyOf } from './read-object.ts';
 import type { Metadata } from './read-object.ts';
 
 export interface Stored {
@@ -44,7 +45,7 @@ export class Store<T extends Stored> {
   }
 
   put(object: T): void {
-    const key = keyOf(object);
+    const key = keyOf(object.metadata);
     const before = this.#objects.get(key);
     // Deleted and made again, and nobody saw it between.
     if (before !== undefined && before.metadata.uid !== object.metadata.uid) this.#remove(key, before);
@@ -62,7 +63,7 @@ export class Store<T extends Stored> {
 
   /** All that exists in a namespace (null: in any); what was there and is not any more, is gone. */
   replace(objects: readonly T[], namespace: string | null): void {
-    const keys = new Set(objects.map(keyOf));
+    const keys = new Set(objects.map(({ metadata }) => keyOf(metadata)));
     for (const [key, object] of this.#objects) {
       if (!keys.has(key) && (namespace === null || object.metadata.namespace === namespace)) this.#remove(key, object);
     }
@@ -71,13 +72,13 @@ export class Store<T extends Stored> {
 
   /** Made here just now. */
   made(object: T): void {
-    const key = keyOf(object);
+    const key = keyOf(object.metadata);
     if (!this.#objects.has(key)) this.#expected.set(key, { object, until: performance.now() + EXPECTED_MS });
   }
 
   /** Changed here just now: what is known must not be older. Not told as a change. */
   wrote(object: T): void {
-    const key = keyOf(object);
+    const key = keyOf(object.metadata);
     const before = this.#objects.get(key);
     if (before === undefined || before.metadata.uid !== object.metadata.uid) return;
     if (isNewer(object.metadata.resourceVersion, before.metadata.resourceVersion)) this.#set(key, object);
@@ -108,8 +109,6 @@ export class Store<T extends Stored> {
     if (keys.size === 0) this.#jobs.delete(job);
   }
 }
-
-const keyOf = ({ metadata }: Stored): string => `${metadata.namespace}/${metadata.name}`;
 
 /** Versions of one kind are whole numbers that grow, too long for a double. */
 const isNewer = (version: string, than: string): boolean =>

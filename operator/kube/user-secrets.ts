@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import Type from 'typebox';
 import Value from 'typebox/value';
+import { decodeSecret } from '../plan/secret-data.ts';
 import type { ApiClient } from './api-client.ts';
 import { CODE, isApiError } from './api-error.ts';
 import { objectPath, RESOURCE } from './resources.ts';
@@ -56,7 +57,7 @@ export class UserSecrets {
       const data = Value.Check(Secret, answer) ? (answer.data ?? {}) : {};
       const encoded = Object.hasOwn(data, key) ? data[key] : undefined;
       if (encoded === undefined) return null;
-      if (encoded.length <= MAX_VALUE) return Buffer.from(encoded, 'base64').toString('utf8');
+      if (encoded.length <= MAX_VALUE) return decodeSecret(encoded);
       this.#log.warn({ namespace, secret, key }, 'what a job names in a Secret is too long, and is not used');
       return null;
     } catch (error) {

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
+import { errorMessage } from '../../worker/errors.ts';
 import type { Clock } from '../clock.ts';
 import type { Candidate } from './candidate.ts';
 import type { LeaseRecord, LeaseStore, StoredLease } from './lease.ts';
@@ -113,7 +114,7 @@ export class LeaderElector implements Candidate {
       this.#extend(asked);
       return this.leads();
     } catch (error) {
-      log.warn({ reason: error instanceof Error ? error.message : String(error) }, 'cannot reach the lease');
+      log.warn({ reason: errorMessage(error) }, 'cannot reach the lease');
       return false;
     }
   }
@@ -174,7 +175,7 @@ export class LeaderElector implements Candidate {
     try {
       await store.replace(held.version, { ...held.record, holder: '', durationSeconds: 1, renewedAt: now() });
     } catch (error) {
-      log.warn({ reason: error instanceof Error ? error.message : String(error) }, 'cannot release the lease; it runs out by itself');
+      log.warn({ reason: errorMessage(error) }, 'cannot release the lease; it runs out by itself');
     }
   }
 

@@ -5,9 +5,8 @@ import { CREDENTIAL, namesOf } from './names.ts';
 import { metadataOf } from './owned.ts';
 import { redisCredentials } from './redis-access.ts';
 import type { RedisAccess } from './redis-access.ts';
+import { decodeSecret, encodeSecret } from './secret-data.ts';
 import type { PlanSettings } from './settings.ts';
-
-const base64 = (text: string) => Buffer.from(text, 'utf8').toString('base64');
 
 /** The job's bearer token; and how its pods reach the operator's Redis, unless the job brings its own. @throws InvalidSpec where there is neither. */
 export function credentials(job: JobObject, observed: ObservedSecret | null, settings: PlanSettings, access: RedisAccess): PlannedObject {
@@ -16,7 +15,7 @@ export function credentials(job: JobObject, observed: ObservedSecret | null, set
   }
   const ownRedis = job.spec.redis === undefined ? settings.redis : null;
   // What is there stays: pods have it, whatever the operator's key has become since.
-  const known = Buffer.from(observed?.data?.[CREDENTIAL.token] ?? '', 'base64').toString('utf8');
+  const known = decodeSecret(observed?.data?.[CREDENTIAL.token] ?? '');
   const token = isSecret(known) ? known : derivedSecret(settings.secretKey, job.metadata.uid, CREDENTIAL.token);
   return {
     apiVersion: 'v1',
@@ -24,9 +23,9 @@ export function credentials(job: JobObject, observed: ObservedSecret | null, set
     metadata: metadataOf(job, namesOf(job.metadata.name).credentials),
     type: 'Opaque',
     data: {
-      [CREDENTIAL.token]: base64(token),
+      [CREDENTIAL.token]: encodeSecret(token),
       ...redisCredentials(access, observed),
-      ...(ownRedis?.ca ? { [CREDENTIAL.redisCa]: base64(ownRedis.ca) } : {}),
+      ...(ownRedis?.ca ? { [CREDENTIAL.redisCa]: encodeSecret(ownRedis.ca) } : {}),
     },
   };
 }

@@ -5,6 +5,7 @@ import { configMap } from './config-map.ts';
 import { covers } from './covers.ts';
 import { credentials } from './credentials.ts';
 import { queueOf } from './labels.ts';
+import { hasEnded } from './has-ended.ts';
 import { networkPolicies } from './network-policies.ts';
 import { outputClaim } from './output-claim.ts';
 import type { RedisAccess } from './redis-access.ts';
@@ -124,7 +125,3 @@ function deleteAction(job: JobObject, { metadata }: ObservedPod): Action {
   const { name, uid } = metadata;
   return { kind: 'delete', pod: { apiVersion: 'v1', kind: 'Pod', name, namespace: job.metadata.namespace, ...(uid === undefined ? {} : { uid }) } };
 }
-
-/** Whether a batch Job has completed or failed for good. */
-export const hasEnded = (job: ObservedJob): boolean =>
-  job.status?.conditions?.some(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True') ?? false;

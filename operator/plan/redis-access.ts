@@ -3,6 +3,7 @@ import type { JobObject, Observed, ObservedSecret, RedisUsersStanding, RolePassw
 import { derivedSecret, isSecret } from './derived-secret.ts';
 import type { Role } from './labels.ts';
 import { CREDENTIAL } from './names.ts';
+import { decodeSecret, encodeSecret } from './secret-data.ts';
 import type { OperatorRedis, PlanSettings } from './settings.ts';
 
 /**
@@ -44,7 +45,7 @@ function keptPassword(secret: ObservedSecret | null, uid: string, role: Role): s
   const encoded = secret?.data?.[CREDENTIAL.redisUrl[role]];
   if (encoded === undefined) return null;
   try {
-    const { username, password = '' } = readRedisUrl(Buffer.from(encoded, 'base64').toString('utf8'));
+    const { username, password = '' } = readRedisUrl(decodeSecret(encoded));
     return username === redisUser(uid, role) && isSecret(password) ? password : null;
   } catch {
     return null;
@@ -63,9 +64,9 @@ const hasBegun = ({ serverJob, clientsJob }: Observed): boolean => serverJob !==
 export function redisCredentials(access: RedisAccess, secret: ObservedSecret | null): Readonly<Record<string, string>> {
   const known = secret?.data ?? {};
   const both = (server: string, client: string) => ({
-    [CREDENTIAL.redisUrl.server]: base64(server),
-    [CREDENTIAL.redisUrl.client]: base64(client),
-    ...(known[CREDENTIAL.oneRedisUrl] === undefined ? {} : { [CREDENTIAL.oneRedisUrl]: base64(server) }),
+    [CREDENTIAL.redisUrl.server]: encodeSecret(server),
+    [CREDENTIAL.redisUrl.client]: encodeSecret(client),
+    ...(known[CREDENTIAL.oneRedisUrl] === undefined ? {} : { [CREDENTIAL.oneRedisUrl]: encodeSecret(server) }),
   });
   switch (access.kind) {
     case 'users':
@@ -79,5 +80,3 @@ export function redisCredentials(access: RedisAccess, secret: ObservedSecret | n
       return {};
   }
 }
-
-const base64 = (text: string): string => Buffer.from(text, 'utf8').toString('base64');

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { JobProgress } from '../../worker/cluster/progress.ts';
-import { UserError } from '../../worker/errors.ts';
+import { errorMessage, UserError } from '../../worker/errors.ts';
 import type { RunReport } from '../../worker/events.ts';
 import { aside } from '../aside.ts';
 import { jobLog } from '../log.ts';
@@ -221,5 +221,5 @@ export class MirrorPool {
 
 function wordsOf(error: unknown): string {
   if (error instanceof UserError && error.hint !== undefined) return `${error.message}. ${error.hint}`;
-  return error instanceof Error ? error.message : String(error);
+  return errorMessage(error);
 }

@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import { errorMessage } from '../../worker/errors.ts';
 import type { JobProgress } from '../../worker/cluster/progress.ts';
 import { PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
 import type { RunReport } from '../../worker/events.ts';
 import type { RedisEndpoint } from '../../worker/transport/redis/redis-url.ts';
 import { aside } from '../aside.ts';
-import { UnsafeRedis } from '../redis/guard.ts';
+import { retryDelay } from '../redis/fail-fast.ts';
 import { readRedisMemory } from '../redis/memory.ts';
 import type { RedisMemory } from '../redis/memory.ts';
 import { RedisNodes } from '../redis/nodes.ts';
@@ -14,6 +15,7 @@ import { openGuarded } from '../redis/open.ts';
 import type { GuardedOptions } from '../redis/open.ts';
 import { removeJobKeys } from '../redis/remove-job-keys.ts';
 import { MAX_REPORT_BYTES, readProgress, readReport } from './read-json.ts';
+import { RedisTrouble } from './redis-trouble.ts';
 
 /** A job that tells of its progress through the mirror's Redis; `key` is `namespace/name`. */
 export interface MirroredJob {
@@ -45,17 +47,9 @@ export interface MirrorSettings {
 const POLL_MS = 15_000;
 const PAUSE_MS = 2_000;
 const HEARING_MS = 10;
-const MAX_RECONNECT_DELAY_MS = 5_000;
 
 /** Answers to what is asked all the time are progress, INFO, and names of keys. */
 const MAX_REPLY_BYTES = 256 * 1024;
-
-/** A Redis that answered what it should not is left alone for a while, longer each time, until it has behaved for as long. */
-const UNSAFE_DELAY_MS = 1_000;
-const MAX_UNSAFE_DELAY_MS = 5 * 60_000;
-
-/** The same trouble is told again after this. */
-const TELL_AGAIN_MS = 10 * 60_000;
 
 /**
  * What server pods tell through one Redis, by the job's uid. Publications only say when to look; what counts is what is read. What is there was
@@ -66,6 +60,7 @@ const TELL_AGAIN_MS = 10 * 60_000;
 export class ProgressMirror {
   readonly #settings: MirrorSettings;
   readonly #pauseMs: number;
+  readonly #trouble: RedisTrouble;
   readonly #options: GuardedOptions;
   readonly #subscriber: Redis;
   readonly #nodes: RedisNodes;
@@ -78,7 +73,6 @@ export class ProgressMirror {
   #hearing: NodeJS.Timeout | undefined;
   readonly #poll: NodeJS.Timeout;
   #isSubscribed = false;
-  #unsafe = { times: 0, last: 0 };
   /** A report may be large: one at a time. */
   #report: Promise<unknown> = Promise.resolve();
   #closed = false;
@@ -86,11 +80,12 @@ export class ProgressMirror {
   constructor(settings: MirrorSettings) {
     this.#settings = settings;
     this.#pauseMs = settings.pauseMs ?? PAUSE_MS;
+    this.#trouble = new RedisTrouble(settings.log);
     this.#options = {
       endpoint: settings.endpoint,
       ca: settings.ca ?? null,
       maxReplyBytes: MAX_REPLY_BYTES,
-      retryStrategy: (attempt) => Math.max(Math.min(100 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS), this.#unsafeDelay()),
+      retryStrategy: (attempt) => Math.max(retryDelay(attempt), this.#trouble.delay()),
     };
     this.#aside(() => settings.connected(false));
     this.#subscriber = openGuarded(this.#options);
@@ -141,8 +136,8 @@ export class ProgressMirror {
   #listen(): void {
     const { connected, memory } = this.#settings;
     const [subscriber, reader] = [this.#subscriber, this.#nodes.seed];
-    this.#tellErrors('subscriber', subscriber);
-    this.#tellErrors('reader', reader);
+    this.#trouble.listen('subscriber', subscriber);
+    this.#trouble.listen('reader', reader);
     subscriber.on('ready', () => this.#aside(() => this.#subscribe()));
     subscriber.on('close', () => (this.#isSubscribed = false));
     subscriber.on('message', (_channel: string, key: string) => this.#hear(key));
@@ -193,31 +188,8 @@ export class ProgressMirror {
     }
   }
 
-  /** For how long to leave a Redis alone that answered what it should not. */
-  #unsafeDelay(): number {
-    const { times, last } = this.#unsafe;
-    const delay = times === 0 ? 0 : Math.min(UNSAFE_DELAY_MS * 2 ** Math.min(times, 20), MAX_UNSAFE_DELAY_MS);
-    if (performance.now() - last > delay + MAX_UNSAFE_DELAY_MS) this.#unsafe = { times: 0, last: 0 };
-    return this.#unsafe.times === 0 ? 0 : delay;
-  }
-
   #aside(work: () => void | Promise<void>): void {
     aside(this.#settings.log, work);
-  }
-
-  #tellErrors(connection: string, redis: Redis): void {
-    const told = new Map<string, number>();
-    redis.on('error', (error: Error) => {
-      const now = performance.now();
-      if (error instanceof UnsafeRedis) this.#unsafe = { times: this.#unsafe.times + 1, last: now };
-      const { message } = error;
-      if (now - (told.get(message) ?? -Infinity) < TELL_AGAIN_MS) return;
-      // Of what a Redis says in its own words there may be no end.
-      if (told.size >= 10) told.clear();
-      told.set(message, now);
-      const what = error instanceof UnsafeRedis ? 'Redis answers what is not read' : 'Redis does not answer';
-      this.#settings.log.warn({ connection, reason: message }, what);
-    });
   }
 
   #lookAtAll(): void {
@@ -259,7 +231,7 @@ export class ProgressMirror {
       this.#known.set(uid, { told, progress: heardBy(told, this.#settings.now()) });
       this.#settings.changed(key);
     } catch (error) {
-      if (!this.#closed) this.#settings.log.warn({ key, reason: error instanceof Error ? error.message : String(error) }, 'cannot read progress');
+      if (!this.#closed) this.#settings.log.warn({ key, reason: errorMessage(error) }, 'cannot read progress');
     }
   }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Cluster } from 'ioredis';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import { errorMessage } from '../../worker/errors.ts';
 import { jobKeys, KEYS_TTL_SECONDS } from '../../worker/cluster/redis-keys.ts';
 import { isClusterNode, mastersOf, openCluster, openSingle } from '../../worker/transport/redis/redis-cluster.ts';
 import type { ConnectionOptions, RedisConnection } from '../../worker/transport/redis/redis-cluster.ts';
@@ -10,7 +11,9 @@ import type { RedisEndpoint } from '../../worker/transport/redis/redis-url.ts';
 import { aside } from '../aside.ts';
 import { jobLog } from '../log.ts';
 import { redisUser } from '../plan/redis-access.ts';
+import { FAIL_FAST, retryDelay } from '../redis/fail-fast.ts';
 import type { JobObject, RolePasswords, RedisUsersStanding } from '../reconcile/ports.ts';
+import { probe, standingAfter } from './probe.ts';
 import { aclRules, uidOfUser } from './rules.ts';
 
 export interface RedisUsersSettings {
@@ -26,14 +29,12 @@ export interface RedisUsersSettings {
 }
 
 const LOOK_MS = 30_000;
-const TIMEOUT_MS = 5_000;
-const MAX_RECONNECT_DELAY_MS = 5_000;
+
+/** How long `start` waits for Redis's first answer. */
+const FIRST_ANSWER_MS = 5_000;
 
 /** How often what was made is made again, though nothing tells that it is gone: somebody may have removed it. */
 const RENEW_MS = 60_000;
-
-/** Made and removed at once, to see whether the operator may. */
-const PROBE = 'fedbiot-probe';
 
 const ROLES = ['server', 'client'] as const;
 
@@ -56,11 +57,8 @@ export class RedisUsers {
     this.#settings = settings;
     this.#endpoint = readRedisUrl(settings.url);
     this.#options = {
-      enableOfflineQueue: false,
-      maxRetriesPerRequest: 0,
-      commandTimeout: TIMEOUT_MS,
-      connectTimeout: TIMEOUT_MS,
-      retryStrategy: (attempt: number) => Math.min(100 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS),
+      ...FAIL_FAST,
+      retryStrategy: retryDelay,
       ...(settings.ca === null ? {} : { tls: { ca: settings.ca } }),
     };
   }
@@ -69,7 +67,7 @@ export class RedisUsers {
   start(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#asked = resolve;
-    setTimeout(resolve, TIMEOUT_MS).unref();
+    setTimeout(resolve, FIRST_ANSWER_MS).unref();
     const entry = openSingle(this.#endpoint, this.#options);
     this.#entry = entry;
     entry.on('error', ({ message }: Error) => this.#tell({ kind: 'away', reason: message }));
@@ -110,7 +108,7 @@ export class RedisUsers {
     try {
       if (this.#standing.kind === 'ready') await this.#remove(uid);
     } catch (error) {
-      jobLog(this.#settings.log, namespace, name).warn({ reason: wordsOf(error) }, "cannot remove the job's users from Redis yet");
+      jobLog(this.#settings.log, namespace, name).warn({ reason: errorMessage(error) }, "cannot remove the job's users from Redis yet");
     }
   }
 
@@ -136,7 +134,7 @@ export class RedisUsers {
     try {
       this.#redis ??= await this.#open(this.#entry);
       if (this.#redis instanceof Cluster) this.#redis.refreshSlotsCache();
-      if (this.#standing.kind !== 'ready') this.#tell(await this.#probe());
+      if (this.#standing.kind !== 'ready') this.#tell(await probe((ask) => this.#onEveryNode(ask)));
       await this.#removeForgotten();
     } catch (error) {
       this.#tell(standingAfter(error));
@@ -157,22 +155,6 @@ export class RedisUsers {
     return cluster;
   }
 
-  async #probe(): Promise<RedisUsersStanding> {
-    const make = (...rules: readonly string[]) => this.#onEveryNode((node) => node.call('ACL', 'SETUSER', PROBE, 'reset', ...rules));
-    await make();
-    const readOnlyKeys = await make('%R~fedbiot:*').then(
-      () => true,
-      (error: unknown) => {
-        // Redis 6.2 does not know such keys.
-        if (wordsOf(error).includes('%R~')) return false;
-        throw error;
-      },
-    );
-    await this.#onEveryNode((node) => node.call('ACL', 'DELUSER', PROBE));
-    const users = (await this.#onEveryNode((node) => node.call('ACL', 'LIST'))).flat();
-    return { kind: 'ready', readOnlyKeys, isOpen: users.some((line) => isOpenDefault(String(line))) };
-  }
-
   /** Users whose job went while nobody looked: no operator has renewed them for as long as a job's keys last. */
   async #removeForgotten(): Promise<void> {
     const names = (await this.#onEveryNode((node) => node.call('ACL', 'USERS'))).flat();
@@ -190,7 +172,7 @@ export class RedisUsers {
       await this.#onEveryNode((node) => node.call('ACL', 'SAVE'));
       this.#isSaved = true;
     } catch (error) {
-      if (this.#isSaved) this.#settings.log.info({ reason: wordsOf(error) }, 'Redis does not keep the users of jobs over a restart of its own; they are made again then');
+      if (this.#isSaved) this.#settings.log.info({ reason: errorMessage(error) }, 'Redis does not keep the users of jobs over a restart of its own; they are made again then');
       this.#isSaved = false;
     }
   }
@@ -224,15 +206,4 @@ export class RedisUsers {
   }
 }
 
-/** What Redis says of itself – loading, busy, a cluster that is down – passes; that it knows or allows no such command does not. */
-function standingAfter(error: unknown): RedisUsersStanding {
-  const reason = wordsOf(error);
-  return { kind: /^(NOPERM|ERR)\b/.test(reason) ? 'refused' : 'away', reason };
-}
-
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
-
-const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-/** Of ACL LIST: a default user to whom no password is asked, and who may do something. */
-const isOpenDefault = (line: string): boolean => /^user default on .*\bnopass\b/.test(line) && !/ -@all$/.test(line);

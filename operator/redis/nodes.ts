@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { isClusterNode } from '../../worker/transport/redis/redis-cluster.ts';
-import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
+import { hostAndPort, readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
 import { openGuarded } from './open.ts';
 import type { GuardedOptions } from './open.ts';
 
@@ -49,7 +49,7 @@ export class RedisNodes {
   async masters(): Promise<readonly Redis[]> {
     if (!isClusterNode(await this.seed.info())) return [this.seed];
     const slots = await this.seed.cluster('SLOTS');
-    const places = new Set(slots.flatMap(([, , master]) => (master === undefined ? [] : [placeOf(master[0] || this.#options.endpoint.host, master[1])])));
+    const places = new Set(slots.flatMap(([, , master]) => (master === undefined ? [] : [hostAndPort({ host: master[0] || this.#options.endpoint.host, port: master[1] })])));
     return Promise.all([...places].map((place) => this.#other(place)));
   }
 
@@ -81,7 +81,5 @@ export class RedisNodes {
 /** Where an error says that the keys are: `MOVED slot host:port`, of which the host may be left out. */
 function movedTo(error: unknown, host: string): string | null {
   const [, there, port] = error instanceof Error ? (/^MOVED \d+ (\S*):(\d+)$/.exec(error.message) ?? []) : [];
-  return there === undefined || port === undefined ? null : placeOf(there || host, Number(port));
+  return there === undefined || port === undefined ? null : hostAndPort({ host: there || host, port: Number(port) });
 }
-
-const placeOf = (host: string, port: number): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;

@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { AbstractConnector, Redis } from 'ioredis';
 import type { RedisEndpoint } from '../../worker/transport/redis/redis-url.ts';
+import { FAIL_FAST } from './fail-fast.ts';
 import { guard } from './guard.ts';
 
 export interface GuardedOptions {
@@ -14,7 +15,6 @@ export interface GuardedOptions {
   readonly retryStrategy: (attempt: number) => number | null;
 }
 
-const TIMEOUT_MS = 5_000;
 const DISCONNECT_TIMEOUT_MS = 2_000;
 /** For how long a connection may be silent while an answer is awaited. */
 const SILENCE_MS = 30_000;
@@ -51,10 +51,7 @@ export function openGuarded({ endpoint, ca, maxReplyBytes, retryStrategy }: Guar
     protocol: 2,
     lazyConnect: true,
     autoResubscribe: false,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    commandTimeout: TIMEOUT_MS,
-    connectTimeout: TIMEOUT_MS,
+    ...FAIL_FAST,
     socketTimeout: SILENCE_MS,
     retryStrategy,
   });

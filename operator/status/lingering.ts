@@ -4,7 +4,7 @@ import type { Observed, ObservedPod } from '../reconcile/ports.ts';
 import { instant, workerStatus } from './observed-job.ts';
 
 /** A pod whose worker has ended while others of its containers run on: sidecars that were put into it and are none to Kubernetes. */
-export interface Lingering {
+interface Lingering {
   readonly exitCode: number;
   /** What has ended and what is waited for, in a sentence. */
   readonly message: string;

@@ -1,4 +1,4 @@
-import { hasEnded } from '../plan/plan.ts';
+import { hasEnded } from '../plan/has-ended.ts';
 import type { Role } from '../plan/labels.ts';
 import type { JobObject, ObjectReference, Observed, ObservedJob, ObservedMetadata } from '../reconcile/ports.ts';
 import { untilLate } from './lost-pod.ts';
@@ -9,7 +9,7 @@ import { waitingReason } from './waiting.ts';
 /** How long a Job may be without a pod, or a pod without a word of why it waits, before anybody is asked. */
 const USUAL_MS = 5_000;
 
-export interface Unexplained {
+interface Unexplained {
   /** What Kubernetes may have warned of. */
   readonly objects: readonly (ObjectReference & { readonly uid: string })[];
   /** Milliseconds until time alone may add to them; null: never. */
@@ -54,5 +54,5 @@ function waits(job: JobObject, { serverJob, clientsJob, pods }: Observed, role: 
 }
 
 /** Whether the Job controller should be making pods of it. */
-export const wantsPods = (owner: ObservedJob): boolean =>
+const wantsPods = (owner: ObservedJob): boolean =>
   owner.spec?.suspend !== true && owner.metadata.deletionTimestamp === undefined && !hasEnded(owner) && (owner.status?.succeeded ?? 0) === 0;

@@ -5,7 +5,8 @@ import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { UserError } from '../../worker/errors.ts';
 import { kindOf } from '../../worker/files/kind.ts';
-import { readInput, readJsonObject, shown } from '../../worker/files/read.ts';
+import { shown } from '../../worker/files/json-value.ts';
+import { readInput, readJsonObject } from '../../worker/files/read.ts';
 import { encodeSafetensors, float32Tensor, readSafetensorsHeader } from '../../worker/model/safetensors.ts';
 
 const pointer = Buffer.from(`version https://git-lfs.github.com/spec/v1\noid sha256:${'7'.repeat(64)}\nsize 4632872\n`);

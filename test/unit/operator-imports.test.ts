@@ -15,6 +15,7 @@ t.test('the operator loads nothing that computes: its image has no engine', asyn
       'worker/cost.ts',
       'worker/errors.ts',
       'worker/http/bounded-server.ts',
+      'worker/message-throttle.ts',
       'worker/metrics/cost-series.ts',
       'worker/metrics/job-series.ts',
       'worker/metrics/series.ts',
@@ -24,7 +25,7 @@ t.test('the operator loads nothing that computes: its image has no engine', asyn
       'worker/transport/redis/unusable.ts',
       'worker/transport/refusal.ts',
     ],
-    'of worker: names, shapes, what is told of a job in numbers, and how Redis is reached and left, what an HTTP server takes',
+    'of worker: names, shapes, metrics of a job, how Redis is reached, how an HTTP server bounds its callers, and logs their repetition',
   );
   t.notOk(packages.some((name) => /onnx|huggingface|echarts|bullmq/.test(name)), packages.join(' '));
 });

@@ -1,7 +1,7 @@
 // What Redis says when it does not do what it was asked, and what that means for a job.
 import t from 'tap';
-import { answerOf, unusable, RedisUnknownUser } from '../../worker/transport/redis/answers.ts';
-import { RedisUnreachable, RedisUnusable } from '../../worker/transport/redis/unusable.ts';
+import { answerOf, unusable } from '../../worker/transport/redis/answers.ts';
+import { RedisUnknownUser, RedisUnreachable, RedisUnusable } from '../../worker/transport/redis/unusable.ts';
 
 class ReplyError extends Error {
   override readonly name = 'ReplyError';

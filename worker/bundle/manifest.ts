@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
-import { UserError } from '../errors.ts';
+import { errorMessage, UserError } from '../errors.ts';
 
 /** The file that lists a bundle's other files. Its SHA-256 (hex) is the bundle's id. */
 export const MANIFEST_FILE = 'bundle.json';
@@ -58,7 +58,7 @@ export function parseManifest(bytes: Uint8Array): BundleManifest {
     if (bytes.byteLength > MAX_MANIFEST_BYTES) throw new Error(`it has ${bytes.byteLength} bytes`);
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
-    throw broken(cause instanceof Error ? cause.message : String(cause));
+    throw broken(errorMessage(cause));
   }
   if (!Value.Check(BundleManifest, value)) throw broken('it does not have the form of one');
   const names = new Set(value.files.map(({ name }) => name));

@@ -1,5 +1,6 @@
 import { gunzipSync } from 'node:zlib';
-import { UserError } from '../errors.ts';
+import { isRecord } from '../../crds/schema/node.ts';
+import { errorMessage, UserError } from '../errors.ts';
 import { unable } from '../system-failure.ts';
 import { kindOf } from '../files/kind.ts';
 import { type ReadRecord, recordError } from './record.ts';
@@ -24,7 +25,7 @@ export function readRecords(file: string, content: Buffer): ReadRecord[] {
   if (byteOrderMark.every((byte, at) => bytes[at] === byte)) bytes = bytes.subarray(byteOrderMark.length);
   const values = isArray(bytes) ? arrayElements(file, bytes) : lines(file, bytes);
   const records = values.map(({ value, line, written }) => {
-    if (isObject(value)) return { file, line, fields: { ...value }, ...(written && { written: () => objectOf(written()) }) };
+    if (isRecord(value)) return { file, line, fields: { ...value }, ...(written && { written: () => objectOf(written()) }) };
     throw recordError({ file, line }, 'not a JSON object', 'A data file holds one object a line, or one array of objects.');
   });
   if (records.length > 0) return records;
@@ -38,11 +39,7 @@ interface Positioned {
   readonly written?: () => unknown;
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-const objectOf = (value: unknown): Readonly<Record<string, unknown>> => (isObject(value) ? value : {});
+const objectOf = (value: unknown): Readonly<Record<string, unknown>> => (isRecord(value) ? value : {});
 
 function decompress(file: string, content: Buffer): Buffer {
   if (content[0] !== 0x1f || content[1] !== 0x8b) {
@@ -83,7 +80,7 @@ function onlyObject(bytes: Buffer): Positioned | null {
   try {
     const text = strict.decode(bytes);
     const value: unknown = JSON.parse(text);
-    return isObject(value) ? { value, line: 1, ...asWritten(text) } : null;
+    return isRecord(value) ? { value, line: 1, ...asWritten(text) } : null;
   } catch {
     return null;
   }
@@ -174,7 +171,7 @@ function parse(file: string, line: number, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = errorMessage(cause);
     const within = /\(line (\d+) column \d+\)/.exec(reason);
     throw recordError(
       { file, line: line + (within ? Number(within[1]) - 1 : 0) },

@@ -1,3 +1,4 @@
+import { isRecord } from '../../crds/schema/node.ts';
 import type { DataSource } from '../../crds/types.ts';
 import { readChat, readGsm8k, readInstruction, readQuestionAnswer, readTokenized } from './record-reader.ts';
 import { type DataRecord, recordError, type ReadRecord, type RecordOrigin } from './record.ts';
@@ -47,7 +48,6 @@ export function interpretRecords(
 function refuseWrapped(origins: readonly RecordOrigin[]): void {
   const [only, ...more] = origins;
   if (!only || more.length > 0 || formats.some(({ fields }) => fields.every((field) => field in only.fields))) return;
-  const isRecord = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
   const key = Object.keys(only.fields).find((name) => {
     const value = only.fields[name];
     return Array.isArray(value) && value.length > 0 && value.every(isRecord);

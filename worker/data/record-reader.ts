@@ -1,3 +1,4 @@
+import { isRecord } from '../../crds/schema/node.ts';
 import type { ChatMessage, Conversation } from '../model/chat-template.ts';
 import {
   type ChatRecord,
@@ -51,7 +52,7 @@ export function readChat(record: ReadRecord): ChatRecord {
   }
   const [tools, documents] = [optionalList(at, 'tools'), optionalList(at, 'documents')];
   const variables = at.fields['chat_template_kwargs'] ?? undefined;
-  if (variables !== undefined && !isObject(variables)) throw wrongType(at, 'chat_template_kwargs', variables, 'an object');
+  if (variables !== undefined && !isRecord(variables)) throw wrongType(at, 'chat_template_kwargs', variables, 'an object');
   const conversation: Conversation = {
     messages: read.map(({ message }) => message),
     ...(tools === undefined ? {} : { tools }),
@@ -63,7 +64,7 @@ export function readChat(record: ReadRecord): ChatRecord {
 
 /** @returns the message as the template gets it, and its weight in the loss, which only the assistant's have */
 function readMessage(at: RecordOrigin, name: string, value: unknown): { message: ChatMessage; weight: number } {
-  const { role: given, content: said, ...rest } = isObject(value) ? value : {};
+  const { role: given, content: said, ...rest } = isRecord(value) ? value : {};
   const role = text(at, `${name}.role`, given);
   // What calls a tool has often nothing else to say.
   const isCall = [rest['tool_calls'], rest['function_call']].some((call) => call !== undefined && call !== null);
@@ -126,10 +127,6 @@ function integers(at: RecordOrigin, field: string, least: number): number[] {
 function wrongType(at: RecordOrigin, field: string, value: unknown, expected: string) {
   if (value === undefined) return recordError(at, `the field '${field}' is missing`);
   return recordError(at, `the field '${field}' is ${describe(value)}, not ${expected}`);
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function describe(value: unknown): string {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { DataSource } from '../../crds/types.ts';
-import { UserError } from '../errors.ts';
+import { errorMessage, UserError } from '../errors.ts';
 import { readInput } from '../files/read.ts';
 import { hubFile } from './hub-file.ts';
 import { maxDataBytes, readRecords } from './record-file.ts';
@@ -50,7 +50,7 @@ async function localPath(uri: string, baseDirectory: string): Promise<string> {
   try {
     return fileURLToPath(uri);
   } catch (cause) {
-    throw new UserError(`${uri} names no local file: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    throw new UserError(`${uri} names no local file: ${errorMessage(cause)}`, {
       hint: 'A file URL has three slashes, and no %2F: file:///path/to/data.jsonl.',
       cause,
     });

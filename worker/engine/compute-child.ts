@@ -1,6 +1,7 @@
 // The compute process: holds sessions and variables, runs one request at a time, in order.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { errorMessage } from '../errors.ts';
 import type { ComputeMessage, ComputeReply, RunResult, SessionOptions } from './compute-protocol.ts';
 import { processUsage } from './process-usage.ts';
 import { float32, type Tensor } from './tensor.ts';
@@ -127,7 +128,7 @@ process.on('message', (message: ComputeMessage) => {
     try {
       reply = { id: message.id, ok: true, value: await answer(message) };
     } catch (error) {
-      reply = { id: message.id, ok: false, error: error instanceof Error ? error.message : String(error) };
+      reply = { id: message.id, ok: false, error: errorMessage(error) };
     }
     // A parent that was killed takes no answer; 'disconnect' then ends this process.
     process.send?.(reply, undefined, undefined, () => undefined);

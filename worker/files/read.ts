@@ -1,6 +1,8 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, readSync, realpathSync } from 'node:fs';
-import { UserError } from '../errors.ts';
+import { isRecord } from '../../crds/schema/node.ts';
+import { errorMessage, UserError } from '../errors.ts';
 import { unable } from '../system-failure.ts';
+import type { JsonObject } from './json-value.ts';
 import { HEAD_BYTES, kindOf } from './kind.ts';
 
 /** Most bytes of a small file of settings; real ones have some kilobytes. */
@@ -118,38 +120,15 @@ export function readJson(path: string, options: ReadOptions): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new UserError(`${path} is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new UserError(`${path} is not JSON: ${errorMessage(cause)}`, { cause });
   }
-}
-
-/** A JSON object whose members are yet to be checked. */
-export type JsonObject = Readonly<Record<string, unknown>>;
-
-export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** Whether a setting says nothing: null, false, or an empty text, list or object. */
-export function isNothing(value: unknown): boolean {
-  if (value === null || value === undefined || value === false || value === '') return true;
-  return typeof value === 'object' && Object.keys(value).length === 0;
 }
 
 /** @throws UserError as `readJson`, or when it holds anything but an object */
 export function readJsonObject(path: string, options: ReadOptions): JsonObject {
   const value = readJson(path, options);
-  if (isJsonObject(value)) return value;
+  if (isRecord(value)) return value;
   throw new UserError(`${path} does not hold a JSON object`);
-}
-
-/** A value as an error shows it: as JSON, cut where it is long. */
-export function shown(value: unknown): string {
-  try {
-    const json = JSON.stringify(value) ?? String(value);
-    return json.length > 120 ? `${json.slice(0, 120)}…` : json;
-  } catch {
-    return 'a value nested too deep to be shown';
-  }
 }
 
 function notReadable(path: string, cause: unknown, hint: string | undefined): UserError {

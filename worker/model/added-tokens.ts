@@ -1,4 +1,5 @@
-import { isJsonObject, type JsonObject, shown } from '../files/read.ts';
+import { isRecord } from '../../crds/schema/node.ts';
+import { type JsonObject, shown } from '../files/json-value.ts';
 import { TokenizerProblem } from './tokenizer-problem.ts';
 
 /** A token that is found in a text before anything else is. */
@@ -58,7 +59,7 @@ export function addedTokens({ listed, config, specialTokensMap }: TokenFiles, vo
 
   const decoder = config['added_tokens_decoder'];
   const flags = new Map(found);
-  if (isJsonObject(decoder)) {
+  if (isRecord(decoder)) {
     flags.clear();
     for (const [key, value] of Object.entries(decoder).sort(([a], [b]) => Number(a) - Number(b))) {
       if (!isTokenId(Number(key))) throw new TokenizerProblem(`added_tokens_decoder has a token with the id ${shown(key)}`, 'tokenizer_config.json');
@@ -67,7 +68,7 @@ export function addedTokens({ listed, config, specialTokensMap }: TokenFiles, vo
       flags.set(token.content, { ...token, id: Number(key) });
     }
   }
-  const settings = isJsonObject(decoder) ? config : { ...config, ...specialTokensMap };
+  const settings = isRecord(decoder) ? config : { ...config, ...specialTokensMap };
   const named = namedTokens(settings);
   const given = new Set([...vocabulary.keys(), ...found.keys()]);
   for (const value of Object.values(named)) {
@@ -91,14 +92,14 @@ export function isTokenId(value: unknown): value is number {
 
 /** An entry of tokenizer.json, which must say everything. */
 function listedToken(entry: unknown): Omit<AddedToken, 'id'> {
-  const where = `the added token ${isJsonObject(entry) ? shown(entry['content']) : shown(entry)}`;
-  if (!isJsonObject(entry)) throw new TokenizerProblem(`${where}, which is no object`);
+  const where = `the added token ${isRecord(entry) ? shown(entry['content']) : shown(entry)}`;
+  if (!isRecord(entry)) throw new TokenizerProblem(`${where}, which is no object`);
   if (!isTokenId(entry['id'])) throw new TokenizerProblem(`${where} with the id ${shown(entry['id'])}, which is not an integer from 0 to ${MAX_TOKEN_ID}`);
   return tokenOf(entry, false, where);
 }
 
 function tokenOf(value: unknown, special: boolean, where: string): Omit<AddedToken, 'id'> {
-  const fields: JsonObject = isJsonObject(value) ? value : { content: value, special };
+  const fields: JsonObject = isRecord(value) ? value : { content: value, special };
   const flag = (name: string, byDefault: boolean): boolean => {
     const given = fields[name] ?? byDefault;
     if (typeof given === 'boolean') return given;
@@ -124,20 +125,20 @@ function namedTokens(settings: JsonObject): Record<string, unknown> {
   const names = [...NAMED, ...own].filter((name) => settings[name] !== undefined && settings[name] !== null);
   const named = Object.fromEntries(names.map((name) => [name, settings[name]]));
   for (const name of names) contentOf(named[name], name);
-  return isJsonObject(extra) ? { ...named, ...extra } : named;
+  return isRecord(extra) ? { ...named, ...extra } : named;
 }
 
 function extraTokens(settings: JsonObject): readonly unknown[] {
   for (const name of ['extra_special_tokens', 'additional_special_tokens']) {
     const value = settings[name];
     if (Array.isArray(value) && value.length > 0) return value;
-    if (isJsonObject(value) && Object.keys(value).length > 0) return [];
+    if (isRecord(value) && Object.keys(value).length > 0) return [];
   }
   return [];
 }
 
 function contentOf(value: unknown, name = 'a special token'): string {
-  const content = isJsonObject(value) ? value['content'] : value;
+  const content = isRecord(value) ? value['content'] : value;
   if (typeof content === 'string') return content;
   throw new TokenizerProblem(`${name} ${shown(value)}, which is no text`, 'tokenizer_config.json');
 }

@@ -1,5 +1,5 @@
 import { Environment, Interpreter } from '@huggingface/jinja';
-import { isJsonObject } from '../files/read.ts';
+import { isRecord } from '../../crds/schema/node.ts';
 import { WrittenNumber } from '../files/written-number.ts';
 
 /** The library's types are lost on the way: its declarations name files without their extensions. */
@@ -30,12 +30,12 @@ export class BoundedInterpreter extends Interpreting {
 
   override evaluate(statement: unknown, environment: unknown): RuntimeValue {
     this.#spend(1);
-    if (isJsonObject(statement) && statement['type'] === 'For') this.#noteIterable(statement['iterable']);
+    if (isRecord(statement) && statement['type'] === 'For') this.#noteIterable(statement['iterable']);
     const result = super.evaluate(statement, environment);
     const length = lengthOf(result.value);
     if (typeof result.value === 'string' && length > MAX_CHARACTERS) throw new Error(`it makes a text of more than ${MAX_CHARACTERS} characters`);
     if (typeof result.value !== 'string' && length > MAX_ELEMENTS) throw new Error(`it makes a list of more than ${MAX_ELEMENTS} elements`);
-    if (isJsonObject(statement) && this.#loopedOver.has(statement)) this.#spend(length);
+    if (isRecord(statement) && this.#loopedOver.has(statement)) this.#spend(length);
     return result;
   }
 
@@ -45,9 +45,9 @@ export class BoundedInterpreter extends Interpreting {
   }
 
   #noteIterable(iterable: unknown): void {
-    if (!isJsonObject(iterable)) return;
+    if (!isRecord(iterable)) return;
     const filtered = iterable['type'] === 'SelectExpression' ? iterable['lhs'] : iterable;
-    if (isJsonObject(filtered)) this.#loopedOver.add(filtered);
+    if (isRecord(filtered)) this.#loopedOver.add(filtered);
   }
 }
 

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { parse, tokenize } from '@huggingface/jinja';
-import { UserError } from '../errors.ts';
-import { isJsonObject, isThere, type JsonObject, readText, SMALL_FILE_BYTES } from '../files/read.ts';
+import { isRecord } from '../../crds/schema/node.ts';
+import { errorMessage, UserError } from '../errors.ts';
+import type { JsonObject } from '../files/json-value.ts';
+import { isThere, readText, SMALL_FILE_BYTES } from '../files/read.ts';
 import { BoundedInterpreter, boundedRange, environmentWith } from './chat-interpreter.ts';
 import { strftime } from './strftime.ts';
 
@@ -51,7 +53,7 @@ export async function loadChatTemplate(
   const source = isThere(file) ? readText(file, 'a chat template', { maxBytes: SMALL_FILE_BYTES }) : templateOf(config['chat_template']);
   if (source === null) return null;
   const failure = (what: string, cause: unknown) =>
-    new UserError(`the chat template of ${directory} ${what}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    new UserError(`the chat template of ${directory} ${what}: ${errorMessage(cause)}`, {
       hint: 'Set data.*.template to Alpaca, or use a model whose chat template renders these messages.',
       cause,
     });
@@ -99,6 +101,6 @@ function environmentOf(given: Readonly<Record<string, unknown>>, date: string | 
 function templateOf(value: unknown): string | null {
   if (typeof value === 'string') return value;
   if (!Array.isArray(value)) return null;
-  const chosen = value.filter(isJsonObject).find((entry) => entry['name'] === 'default');
+  const chosen = value.filter(isRecord).find((entry) => entry['name'] === 'default');
   return typeof chosen?.['template'] === 'string' ? chosen['template'] : null;
 }

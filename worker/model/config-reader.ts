@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts';
-import { type JsonObject, shown } from '../files/read.ts';
+import { type JsonObject, shown } from '../files/json-value.ts';
 
 /**
  * Most of each size. Far beyond any published model (16 times the layers, width and vocabulary of LLaMA 3.1 405B), and far below what

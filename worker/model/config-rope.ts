@@ -1,5 +1,6 @@
+import { isRecord } from '../../crds/schema/node.ts';
 import { UserError } from '../errors.ts';
-import { isJsonObject, isNothing, type JsonObject, shown } from '../files/read.ts';
+import { isNothing, type JsonObject, shown } from '../files/json-value.ts';
 import type { DecoderConfig } from './config.ts';
 import { SUPPORTED, UNKNOWN } from './config-fields.ts';
 import { fieldReader } from './config-reader.ts';
@@ -16,8 +17,8 @@ const ROPE_FIELDS = {
 export function parseRope(json: JsonObject, maxPositions: number, where: string): DecoderConfig['rope'] {
   const name = isNothing(json['rope_scaling']) ? 'rope_parameters' : 'rope_scaling';
   const parameters = json[name] ?? {};
-  if (!isJsonObject(parameters)) throw new UserError(`${where}: ${name} is not an object`);
-  if (Object.values(parameters).some(isJsonObject)) {
+  if (!isRecord(parameters)) throw new UserError(`${where}: ${name} is not an object`);
+  if (Object.values(parameters).some(isRecord)) {
     throw new UserError(`${where}: ${name} by layer type (${shown(Object.keys(parameters))}) is not supported`, { hint: SUPPORTED });
   }
   const kind = parameters['rope_type'] ?? parameters['type'] ?? 'default';

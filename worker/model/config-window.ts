@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts';
-import { type JsonObject, shown } from '../files/read.ts';
+import { type JsonObject, shown } from '../files/json-value.ts';
 import type { Family } from './config.ts';
 import { fieldReader } from './config-reader.ts';
 

@@ -1,5 +1,6 @@
+import { isRecord } from '../../crds/schema/node.ts';
 import { UserError } from '../errors.ts';
-import { isJsonObject, type JsonObject, shown } from '../files/read.ts';
+import { type JsonObject, shown } from '../files/json-value.ts';
 import { CONFIG_FIELDS, SUPPORTED, UNKNOWN } from './config-fields.ts';
 import { fieldReader } from './config-reader.ts';
 import { parseRope } from './config-rope.ts';
@@ -78,7 +79,7 @@ const DIFFERENCES: Readonly<Record<string, string>> = {
  * @throws UserError naming the architecture or feature that is not supported, or the field that is missing or wrong
  */
 export function parseDecoderConfig(json: unknown, where: string): DecoderConfig {
-  if (!isJsonObject(json)) throw new UserError(`${where} is not a JSON object`);
+  if (!isRecord(json)) throw new UserError(`${where} is not a JSON object`);
   const family = parseFamily(json, where);
   refuseUnsupportedFeatures(json, where);
   refuseUnknownFields(json, CONFIG_FIELDS, where, UNKNOWN);
@@ -145,7 +146,7 @@ function refuseUnsupportedFeatures(json: JsonObject, where: string): void {
   if (activation !== 'silu') throw refuse(`hidden_act ${shown(activation)}`, 'Supported is silu.');
   if (quantization !== null) {
     const method =
-      isJsonObject(quantization) && typeof quantization['quant_method'] === 'string' ? ` (${quantization['quant_method']})` : '';
+      isRecord(quantization) && typeof quantization['quant_method'] === 'string' ? ` (${quantization['quant_method']})` : '';
     throw refuse(`quantization_config${method}`, 'Use the model as it was before quantization: float32, bfloat16 or float16.');
   }
   for (const field of ['num_local_experts', 'num_experts', 'n_routed_experts']) {

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { UserError } from '../errors.ts';
-import { readJson, shown, SMALL_FILE_BYTES } from '../files/read.ts';
+import { errorMessage, UserError } from '../errors.ts';
+import { shown } from '../files/json-value.ts';
+import { readJson, SMALL_FILE_BYTES } from '../files/read.ts';
 import { parseDecoderConfig } from './config.ts';
 import type { DecoderConfig } from './config.ts';
 import { fileSha256 } from './file-hash.ts';
@@ -66,7 +67,7 @@ function pathOf(url: string): string {
   try {
     return fileURLToPath(url);
   } catch (cause) {
-    throw new UserError(`${url} names no local directory: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    throw new UserError(`${url} names no local directory: ${errorMessage(cause)}`, {
       hint: 'A file URL has three slashes, and no %2F: file:///path/to/model.',
       cause,
     });

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
-import { isNothing, isThere, type JsonObject, readJsonObject, shown, SMALL_FILE_BYTES } from '../files/read.ts';
+import { isNothing, type JsonObject, shown } from '../files/json-value.ts';
+import { isThere, readJsonObject, SMALL_FILE_BYTES } from '../files/read.ts';
 import { isTokenId } from './added-tokens.ts';
 import { GENERATION_FIELDS, UNKNOWN } from './config-fields.ts';
 import { harmless, refuseUnknownFields } from './known-fields.ts';

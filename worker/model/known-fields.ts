@@ -1,5 +1,5 @@
 import { UserError } from '../errors.ts';
-import { isNothing, type JsonObject, shown } from '../files/read.ts';
+import { isNothing, type JsonObject, shown } from '../files/json-value.ts';
 
 /**
  * Fields that a file may have: null for one that is read elsewhere, or that changes nothing of what is computed; else the values that leave

@@ -1,9 +1,9 @@
 import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isRecord } from '../../crds/schema/node.ts';
 import type { Projection } from '../../crds/types.ts';
 import { UserError } from '../errors.ts';
-import { isJsonObject } from '../files/read.ts';
 import type { ModelDirectory } from './directory.ts';
 import { firstNonFinite, FLOAT_BYTES, isFloatDtype, widenToFloat32, type FloatDtype } from './float-formats.ts';
 import { roundFromFloat32 } from './float-rounding.ts';
@@ -48,7 +48,7 @@ export async function writeMergedModel(
 /** config.json as it is, or with its claim corrected that the head is the embedding: not all who load it look at the weights. */
 function untied(json: string): string {
   const config: unknown = JSON.parse(json);
-  if (!isJsonObject(config) || config['tie_word_embeddings'] !== true) return json;
+  if (!isRecord(config) || config['tie_word_embeddings'] !== true) return json;
   return `${JSON.stringify({ ...config, tie_word_embeddings: false }, null, 2)}\n`;
 }
 

@@ -1,5 +1,6 @@
 import { UserError } from '../errors.ts';
-import { type JsonObject, readJsonObject, shown, SMALL_FILE_BYTES } from '../files/read.ts';
+import { type JsonObject, shown } from '../files/json-value.ts';
+import { readJsonObject, SMALL_FILE_BYTES } from '../files/read.ts';
 import { harmless, type KnownFields, refuseUnknownFields, unsupported } from './known-fields.ts';
 
 /** adapter_config.json of a PEFT directory, known to be of a plain LoRA: W + (alpha / r) · B·A with one alpha and r for all. */

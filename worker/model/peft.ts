@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LoraSpec, Projection } from '../../crds/types.ts';
 import { UserError } from '../errors.ts';
-import { shown } from '../files/read.ts';
+import { shown } from '../files/json-value.ts';
 import type { DecoderConfig } from './config.ts';
 import { firstNonFinite } from './float-formats.ts';
 import { parseModelUri } from './hub.ts';

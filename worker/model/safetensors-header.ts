@@ -1,5 +1,6 @@
+import { isRecord } from '../../crds/schema/node.ts';
 import { UserError } from '../errors.ts';
-import { shown } from '../files/read.ts';
+import { shown } from '../files/json-value.ts';
 
 /** Bytes an element takes, for every dtype of the format with whole-byte elements. */
 // prettier-ignore
@@ -105,7 +106,7 @@ function parseJson(bytes: Uint8Array, where: string): object {
   } catch (cause) {
     throw broken(where, 'its header is not valid JSON in UTF-8', cause);
   }
-  if (!isObject(value)) throw broken(where, 'its header is not a JSON object');
+  if (!isRecord(value)) throw broken(where, 'its header is not a JSON object');
   const duplicate = duplicateKey(text);
   if (duplicate !== undefined) throw broken(where, `its header names ${shown(duplicate)} twice`);
   return value;
@@ -128,7 +129,7 @@ function duplicateKey(json: string): string | undefined {
 }
 
 function parseMetadata(value: unknown, where: string): Record<string, string> {
-  if (!isObject(value)) throw broken(where, '__metadata__ is not an object');
+  if (!isRecord(value)) throw broken(where, '__metadata__ is not an object');
   return Object.fromEntries(
     Object.entries(value).map(([key, text]) => {
       if (typeof text !== 'string') throw broken(where, `__metadata__ entry ${shown(key)} is not a string`);
@@ -139,7 +140,7 @@ function parseMetadata(value: unknown, where: string): Record<string, string> {
 
 function parseEntry(name: string, value: unknown, dataStart: number, dataBytes: number, where: string): TensorEntry {
   const wrong = (what: string) => broken(where, `tensor ${shown(name)}: ${what}`);
-  if (!isObject(value)) throw wrong('its entry is not an object');
+  if (!isRecord(value)) throw wrong('its entry is not an object');
   const { dtype, shape, data_offsets: offsets } = value;
   if (!isDtype(dtype)) throw wrong(`unknown dtype ${shown(dtype)}`);
   if (!isSizes(shape)) throw wrong(`shape ${shown(shape)} is not a list of non-negative integers`);
@@ -168,10 +169,6 @@ function checkCoverage(tensors: ReadonlyMap<string, TensorEntry>, dataStart: num
     at = offset + bytes;
   }
   if (at < totalBytes) throw broken(where, `${totalBytes - at} bytes at the end belong to no tensor`);
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isDtype(value: unknown): value is SafetensorsDtype {

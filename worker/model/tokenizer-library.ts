@@ -1,5 +1,5 @@
 import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
-import { isNothing, type JsonObject, shown } from '../files/read.ts';
+import { isNothing, type JsonObject, shown } from '../files/json-value.ts';
 import { addedTokens, type AddedTokens, type TokenFiles } from './added-tokens.ts';
 import { TokenizerProblem } from './tokenizer-problem.ts';
 import { vocabularyOf } from './tokenizer-model.ts';

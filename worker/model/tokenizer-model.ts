@@ -1,4 +1,5 @@
-import { isJsonObject, shown } from '../files/read.ts';
+import { isRecord } from '../../crds/schema/node.ts';
+import { shown } from '../files/json-value.ts';
 import { isTokenId, MAX_TOKEN_ID } from './added-tokens.ts';
 import { TokenizerProblem } from './tokenizer-problem.ts';
 
@@ -25,8 +26,8 @@ const FIELDS: Readonly<Record<string, readonly string[] | null>> = {
  * @throws TokenizerProblem for anything that Python would not load, or that would be computed otherwise
  */
 export function vocabularyOf(model: unknown): ReadonlyMap<string, number> {
-  if (!isJsonObject(model) || model['type'] !== 'BPE') {
-    throw new TokenizerProblem(`a model of type ${shown((isJsonObject(model) ? model['type'] : model) ?? null)}; the LLaMA family uses BPE`);
+  if (!isRecord(model) || model['type'] !== 'BPE') {
+    throw new TokenizerProblem(`a model of type ${shown((isRecord(model) ? model['type'] : model) ?? null)}; the LLaMA family uses BPE`);
   }
   for (const [name, value] of Object.entries(model)) {
     const allowed = Object.hasOwn(FIELDS, name) ? FIELDS[name] : [];
@@ -40,7 +41,7 @@ export function vocabularyOf(model: unknown): ReadonlyMap<string, number> {
 }
 
 function tokenIds(vocab: unknown): Map<string, number> {
-  if (!isJsonObject(vocab)) throw new TokenizerProblem('a vocab that is no object');
+  if (!isRecord(vocab)) throw new TokenizerProblem('a vocab that is no object');
   const ids = new Set<number>();
   const vocabulary = new Map<string, number>();
   for (const [token, id] of Object.entries(vocab)) {

@@ -1,4 +1,5 @@
-import { isJsonObject, type JsonObject, shown } from '../files/read.ts';
+import { isRecord } from '../../crds/schema/node.ts';
+import { type JsonObject, shown } from '../files/json-value.ts';
 import { TokenizerProblem } from './tokenizer-problem.ts';
 
 /**
@@ -38,11 +39,12 @@ const MAX_DEPTH = 8;
 
 function rule(value: unknown, where: string, kinds: Kinds, depth = 0): JsonObject | null {
   if (value === null || value === undefined) return null;
-  const type = isJsonObject(value) ? value['type'] : undefined;
-  if (!isJsonObject(value) || typeof type !== 'string' || !Object.hasOwn(kinds, type)) {
+  const type = isRecord(value) ? value['type'] : undefined;
+  const kind = typeof type === 'string' && Object.hasOwn(kinds, type) ? kinds[type] : undefined;
+  if (!isRecord(value) || kind === undefined) {
     throw new TokenizerProblem(`a ${where} of type ${shown(type ?? value)}`);
   }
-  const { fields, list, spellOut } = kinds[type]!;
+  const { fields, list, spellOut } = kind;
   const unknown = Object.keys(value).find((name) => name !== 'type' && !fields.includes(name));
   if (unknown !== undefined) throw new TokenizerProblem(`a ${where} of type ${type} with the field ${shown(unknown)}`);
   if (list === undefined) return spellOut ? spellOut(value, where) : value;
@@ -106,10 +108,10 @@ function postProcessors(idOf: (token: string) => number | undefined): Kinds {
         const { single, special_tokens: specials } = rule;
         if (!Array.isArray(single)) throw new TokenizerProblem(`a ${where} whose single is no list`);
         for (const piece of single) {
-          if (isJsonObject(piece) && isJsonObject(piece['Sequence']) && piece['Sequence']['id'] === 'A') continue;
-          const name = isJsonObject(piece) && isJsonObject(piece['SpecialToken']) ? piece['SpecialToken']['id'] : undefined;
-          const special = typeof name === 'string' && isJsonObject(specials) && Object.hasOwn(specials, name) ? specials[name] : undefined;
-          if (typeof name !== 'string' || !isJsonObject(special)) throw new TokenizerProblem(`a ${where} with the piece ${shown(piece)}`);
+          if (isRecord(piece) && isRecord(piece['Sequence']) && piece['Sequence']['id'] === 'A') continue;
+          const name = isRecord(piece) && isRecord(piece['SpecialToken']) ? piece['SpecialToken']['id'] : undefined;
+          const special = typeof name === 'string' && isRecord(specials) && Object.hasOwn(specials, name) ? specials[name] : undefined;
+          if (typeof name !== 'string' || !isRecord(special)) throw new TokenizerProblem(`a ${where} with the piece ${shown(piece)}`);
           const { ids, tokens } = special;
           // The library looks the token up; Rust takes the id that stands here.
           if (shown(tokens) !== shown([name]) || shown(ids) !== shown([idOf(name)])) {
@@ -187,7 +189,7 @@ function replace(rule: JsonObject, where: string): JsonObject {
 }
 
 function patternOf({ type, pattern }: JsonObject, where: string): { Regex: string } {
-  const [[kind, value] = [], ...more] = isJsonObject(pattern) ? Object.entries(pattern) : [];
+  const [[kind, value] = [], ...more] = isRecord(pattern) ? Object.entries(pattern) : [];
   if (more.length === 0 && typeof value === 'string') {
     if (kind === 'Regex') return { Regex: value };
     if (kind === 'String' && value !== '') return { Regex: value.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`) };

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import { UserError } from '../errors.ts';
-import { isThere, type JsonObject, readJsonObject, shown, SMALL_FILE_BYTES } from '../files/read.ts';
+import { errorMessage, UserError } from '../errors.ts';
+import { type JsonObject, shown } from '../files/json-value.ts';
+import { isThere, readJsonObject, SMALL_FILE_BYTES } from '../files/read.ts';
 import { type Conversation, loadChatTemplate, type RenderOptions } from './chat-template.ts';
 import { readGenerationConfig } from './generation-config.ts';
 import { buildTokenizer } from './tokenizer-library.ts';
@@ -131,6 +132,6 @@ function build(directory: string, json: JsonObject, files: Parameters<typeof bui
     return buildTokenizer(json, files);
   } catch (cause) {
     if (cause instanceof TokenizerProblem) throw new UserError(`${join(directory, cause.file)} has ${cause.message}, which is not supported`, { cause });
-    throw new UserError(`${join(directory, 'tokenizer.json')}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new UserError(`${join(directory, 'tokenizer.json')}: ${errorMessage(cause)}`, { cause });
   }
 }

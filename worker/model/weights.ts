@@ -1,8 +1,10 @@
 import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { isRecord } from '../../crds/schema/node.ts';
 import type { Projection } from '../../crds/types.ts';
 import { UserError } from '../errors.ts';
-import { isJsonObject, isThere, readJson, resolveInput, shown } from '../files/read.ts';
+import { shown } from '../files/json-value.ts';
+import { isThere, readJson, resolveInput } from '../files/read.ts';
 import type { DecoderConfig } from './config.ts';
 import { firstNonFinite, FLOAT_BYTES, isFloatDtype } from './float-formats.ts';
 import type { FloatDtype } from './float-formats.ts';
@@ -193,7 +195,7 @@ function readShardMap(directory: string): (name: string) => string | undefined {
 
 function readWeightMap(path: string): object {
   const index = readJson(path, { maxBytes: MAX_INDEX_BYTES });
-  if (isJsonObject(index) && isJsonObject(index['weight_map'])) return index['weight_map'];
+  if (isRecord(index) && isRecord(index['weight_map'])) return index['weight_map'];
   throw new UserError(`${path} has no weight_map`);
 }
 

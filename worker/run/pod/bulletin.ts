@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { errorMessage } from '../../errors.ts';
 import { finishedProgress, toldProgress, type RunProgress } from '../../cluster/fold-progress.ts';
 import type { RunReport } from '../../events.ts';
 import { Fenced } from '../../transport/redis/fence.ts';
@@ -19,7 +20,7 @@ export class Bulletin {
     this.#channel = channel;
     const failed = (what: string) => (error: unknown) => {
       // Whoever watches the fence ends the pod.
-      if (!(error instanceof Fenced)) log.warn(`Redis does not take the ${what}: ${error instanceof Error ? error.message : String(error)}`);
+      if (!(error instanceof Fenced)) log.warn(`Redis does not take the ${what}: ${errorMessage(error)}`);
     };
     this.#progress = new Feed((progress) => this.#tell(progress), PAUSE_MS, failed('progress'));
     this.#report = new Feed((report) => channel.writeReport(JSON.stringify(report)), PAUSE_MS, failed('report'));

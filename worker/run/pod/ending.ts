@@ -1,6 +1,6 @@
 import { TokenRefused } from '../../bundle/fetch.ts';
 import { EXIT, type TerminationMessage } from '../../cluster/pod.ts';
-import { UserError } from '../../errors.ts';
+import { errorMessage, UserError } from '../../errors.ts';
 import { SystemFailure, systemFailure, type Shortage } from '../../system-failure.ts';
 import { Diverged } from '../../federation/diverged.ts';
 import { FolderLost } from '../../federation/folder-lock.ts';
@@ -58,7 +58,7 @@ function isReasonOf({ aborted, reason }: AbortSignal, error: unknown): boolean {
 
 function wordsOf(error: unknown): string {
   if (error instanceof UserError) return error.hint === undefined ? error.message : `${error.message}. ${error.hint}`;
-  return error instanceof Error ? error.message : String(error);
+  return errorMessage(error);
 }
 
 /** The kubelet's limit. */

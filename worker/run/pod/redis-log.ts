@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { MessageThrottle } from '../../message-throttle.ts';
 import type { RedisListener } from '../../transport/redis/patience.ts';
 
 /** One line a minute of each thing that Redis says again and again. */
@@ -6,15 +7,10 @@ const QUIET_MS = 60_000;
 
 /** Tells the log how Redis takes the pod's commands, on all its connections together. */
 export function redisLog(log: Logger): RedisListener {
-  const told = new Map<string, number>();
+  const throttle = new MessageThrottle(QUIET_MS, 100);
   let isRefused = false;
   const tell = (level: 'warn' | 'info', message: string) => {
-    const last = told.get(message);
-    if (last !== undefined && performance.now() - last < QUIET_MS) return;
-    // Few are ever different; whatever Redis answers, the memory holds no more.
-    if (told.size >= 100) told.clear();
-    told.set(message, performance.now());
-    log[level](message);
+    if (throttle.admits(message)) log[level](message);
   };
   return {
     refused: (message) => {
@@ -24,7 +20,7 @@ export function redisLog(log: Logger): RedisListener {
     taken: () => {
       if (!isRefused) return;
       isRefused = false;
-      told.clear();
+      throttle.forget();
       log.info('Redis takes commands again');
     },
     failed: (error) => tell('info', `Redis: ${error.message}`),

@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { checkRedis, type RedisAddress } from '../../transport/redis/connect.ts';
-import { RedisUnknownUser } from '../../transport/redis/answers.ts';
 import type { RedisNeeds } from '../../transport/redis/needs.ts';
-import { RedisUnreachable } from '../../transport/redis/unusable.ts';
+import { RedisUnknownUser, RedisUnreachable } from '../../transport/redis/unusable.ts';
 
 const RETRY_MS = 2_000;
 

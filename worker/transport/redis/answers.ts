@@ -1,7 +1,7 @@
-import { RedisUnreachable, RedisUnusable } from './unusable.ts';
+import { RedisUnknownUser, RedisUnreachable, RedisUnusable } from './unusable.ts';
 
 /** What an error that Redis answers with means for a job. */
-export interface RedisAnswer {
+interface RedisAnswer {
   /**
    * `passes`: the same command may be taken later. `elsewhere`: likewise, perhaps by the Redis to which a new connection leads.
    * `stays`: until somebody changes it. `unknown-user`: likewise, unless Redis was restarted without its users, which are made again.
@@ -126,9 +126,6 @@ export function answerOf(error: unknown): RedisAnswer | null {
     hint: 'Find out who writes to keys fedbiot:*, and whether this is a Redis of version 6.2 or newer.',
   };
 }
-
-/** Redis does not know the user or the password: it may have been restarted, and have forgotten a user of whom it is told again. */
-export class RedisUnknownUser extends RedisUnusable {}
 
 /** An answer of the Redis at `host` as the error to end with. */
 export function unusable({ lasts, says, hint }: RedisAnswer, host: string, cause: unknown): RedisUnusable {

@@ -6,9 +6,9 @@ import { tryNeeds } from './needs.ts';
 import type { RedisNeeds } from './needs.ts';
 import { DEAF, patient } from './patience.ts';
 import type { RedisListener } from './patience.ts';
-import { isClusterNode, mastersOf, openCluster, openSingle } from './redis-cluster.ts';
+import { isClusterNode, mastersOf, openCluster, openSingle, reconnectDelay } from './redis-cluster.ts';
 import type { ConnectionOptions, RedisConnection } from './redis-cluster.ts';
-import { readRedisUrl } from './redis-url.ts';
+import { hostAndPort, readRedisUrl } from './redis-url.ts';
 import type { RedisEndpoint } from './redis-url.ts';
 import { RedisUnreachable, RedisUnusable } from './unusable.ts';
 
@@ -62,12 +62,12 @@ export function openRedis({ url, caFile, isCluster = false, patienceMs }: RedisA
   const endpoint = readRedisUrl(url);
   const options = {
     ...settingsOf(endpoint, caFile),
-    retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS),
+    retryStrategy: reconnectDelay(50, MAX_RECONNECT_DELAY_MS),
   };
   const redis = isCluster ? openCluster(endpoint, options) : openSingle(endpoint, options);
   // Reconnecting is the answer to a lost connection.
   redis.on('error', (error) => listener.failed(error));
-  return patient(redis, { host: hostOf(endpoint), listener, ...(patienceMs === undefined ? {} : { patienceMs }) });
+  return patient(redis, { host: hostAndPort(endpoint), listener, ...(patienceMs === undefined ? {} : { patienceMs }) });
 }
 
 /**
@@ -77,7 +77,7 @@ export function openRedis({ url, caFile, isCluster = false, patienceMs }: RedisA
  */
 export async function checkRedis(address: RedisAddress, needs?: RedisNeeds): Promise<CheckedRedis> {
   const endpoint = readRedisUrl(address.url);
-  const place = hostOf(endpoint);
+  const place = hostAndPort(endpoint);
   const options = { ...settingsOf(endpoint, address.caFile), retryStrategy: () => null, maxRetriesPerRequest: 0 };
   const redis = openSingle(endpoint, options);
   const failures: Error[] = [];
@@ -103,8 +103,6 @@ export async function checkRedis(address: RedisAddress, needs?: RedisNeeds): Pro
     redis.disconnect();
   }
 }
-
-const hostOf = ({ host, port }: RedisEndpoint): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 /** A client that may not select its database stays in the first one, silently. */
 async function selects(redis: Redis, { database }: RedisEndpoint, place: string): Promise<void> {

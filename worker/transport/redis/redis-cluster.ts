@@ -26,6 +26,9 @@ export const isClusterNode = (info: string): boolean => /^redis_mode:cluster\r?$
 /** The masters that share the keys. */
 export const mastersOf = (redis: RedisConnection): readonly Redis[] => (redis instanceof Cluster ? redis.nodes('master') : [redis]);
 
+/** Milliseconds before each attempt to connect, from the first: twice `baseMs`, then twice as long each time, up to `mostMs`. */
+export const reconnectDelay = (baseMs: number, mostMs: number) => (attempt: number): number => Math.min(baseMs * 2 ** Math.min(attempt, 10), mostMs);
+
 /** A connection to one Redis. */
 export function openSingle(endpoint: RedisEndpoint, { tls, ...options }: ConnectionOptions): Redis {
   return new Redis({ ...options, host: endpoint.host, port: endpoint.port, db: endpoint.database, ...accessOf(endpoint, tls) });

@@ -35,10 +35,13 @@ export function readRedisUrl(text: string): RedisEndpoint {
 }
 
 /** The URL that `readRedisUrl` reads so. */
-export function writeRedisUrl({ host, port, isTls, username = '', password, database }: RedisEndpoint): string {
+export function writeRedisUrl({ isTls, username = '', password, database, ...place }: RedisEndpoint): string {
   const user = password === undefined ? '' : `${encodeURIComponent(username)}:${encodeURIComponent(password)}@`;
-  return `${isTls ? 'rediss' : 'redis'}://${user}${isIPv6(host) ? `[${host}]` : host}:${port}${database === 0 ? '' : `/${database}`}`;
+  return `${isTls ? 'rediss' : 'redis'}://${user}${hostAndPort(place)}${database === 0 ? '' : `/${database}`}`;
 }
+
+/** `host:port`, with an IPv6 address in brackets. */
+export const hostAndPort = ({ host, port }: Pick<RedisEndpoint, 'host' | 'port'>): string => `${isIPv6(host) ? `[${host}]` : host}:${port}`;
 
 /** All that may be a password in a text that should be the URL of a Redis, whether it is one or not. */
 export function passwordsIn(text: string): string[] {

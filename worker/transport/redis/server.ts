@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Queue, Worker } from 'bullmq';
 import Type from 'typebox';
 import Value from 'typebox/value';
-import { KEYS_TTL_SECONDS, QUEUE } from '../../cluster/redis-keys.ts';
+import { KEYS_TTL_SECONDS, QUEUE, TENSOR } from '../../cluster/redis-keys.ts';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
 import type { Arrival, RoundId, Sealed, ServerTransport, Task } from '../contract.ts';
 import { Refused } from '../refusal.ts';
@@ -21,7 +21,7 @@ import { RedisTensors } from './tensors.ts';
 
 const Result = Type.Object({
   header: Type.String(),
-  name: Type.String({ pattern: '^result-[0-9a-f-]{36}$' }),
+  name: Type.String({ pattern: `^${TENSOR.result}[0-9a-f-]{36}$` }),
   bytes: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
   sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
 });

@@ -1,0 +1,40 @@
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { MessageThrottle } from '../../worker/message-throttle.ts';
+import { UnsafeRedis } from '../redis/guard.ts';
+
+/** A Redis whose answers are out of bounds is left alone for a while, longer each time, until it has behaved for as long. */
+const UNSAFE_DELAY_MS = 1_000;
+const MAX_UNSAFE_DELAY_MS = 5 * 60_000;
+
+/** The same error is logged again after this time. */
+const LOG_AGAIN_MS = 10 * 60_000;
+
+/** Errors of the connections to one Redis: logs them, and says how long to wait before connecting again. */
+export class RedisTrouble {
+  readonly #log: Logger;
+  #unsafe = { times: 0, last: 0 };
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  /** @param connection its name in the log */
+  listen(connection: string, redis: Redis): void {
+    const throttle = new MessageThrottle(LOG_AGAIN_MS, 10);
+    redis.on('error', (error: Error) => {
+      const isUnsafe = error instanceof UnsafeRedis;
+      if (isUnsafe) this.#unsafe = { times: this.#unsafe.times + 1, last: performance.now() };
+      const { message } = error;
+      if (throttle.admits(message)) this.#log.warn({ connection, reason: message }, isUnsafe ? 'Redis answers what is not read' : 'Redis does not answer');
+    });
+  }
+
+  /** Milliseconds to leave Redis alone for its unsafe answers; 0: there were none lately. */
+  delay(): number {
+    const { times, last } = this.#unsafe;
+    const delay = times === 0 ? 0 : Math.min(UNSAFE_DELAY_MS * 2 ** Math.min(times, 20), MAX_UNSAFE_DELAY_MS);
+    if (performance.now() - last > delay + MAX_UNSAFE_DELAY_MS) this.#unsafe = { times: 0, last: 0 };
+    return this.#unsafe.times === 0 ? 0 : delay;
+  }
+}

@@ -118,13 +118,13 @@ function program(version: string, print: (text: string) => void): Command {
       new Option('--redis-ca-file <path>', "file with the authority that signed that Redis's certificate, for jobs' pods too (default: those that the images trust)"),
     )
     .addOption(
-      new Option('--allow-shared-redis-credentials', "give jobs the operator's own credentials where that Redis lets it make no users: each job can then reach the others' keys"),
+      new Option('--allow-shared-redis-credentials', "give jobs the operator's own credentials if that Redis does not let it create users: each job can then reach the keys of the others"),
     )
     .addOption(
-      new Option('--secret-key-file <path>', "file with a secret of 32 characters or more, from which jobs' tokens are derived (default: a random one of this process)"),
+      new Option('--secret-key-file <path>', "file with a secret of 32 characters or more, from which jobs' tokens are derived (default: a random one for this process)"),
     )
     .addOption(
-      new Option('--pod-annotations <keys>', 'annotations that jobs may give their pods besides those that are known to be harmless, with commas between them; one that ends in / allows all that begin so')
+      new Option('--pod-annotations <keys>', 'annotations that jobs may give their pods besides those known to be harmless, separated by commas; one that ends in / allows every annotation with that prefix')
         .argParser(annotationList)
         .default([]),
     )
@@ -208,7 +208,7 @@ function hubVariable(name: string): (text: string) => string {
   return (text) => {
     try {
       const { proxy } = hubRoute({ [name]: text });
-      if (proxy !== null && new URL(proxy).username !== '') throw new UserError('it holds credentials: jobs give those by env.valueFrom');
+      if (proxy !== null && new URL(proxy).username !== '') throw new UserError('it contains credentials: a job can set those by env.valueFrom');
       return text;
     } catch (error) {
       throw new InvalidArgumentError(error instanceof Error ? `${error.message}.` : String(error));
@@ -251,7 +251,7 @@ function redisCa(file: string): string {
 const KEY_LENGTH = 32;
 
 function secretKey(file: string): string {
-  const hint = `Check --secret-key-file and that the Secret is mounted; it wants ${KEY_LENGTH} random characters or more.`;
+  const hint = `Check --secret-key-file and that the Secret is mounted; it must hold ${KEY_LENGTH} random characters or more.`;
   let text: string;
   try {
     text = readFileSync(file, 'utf8').trim();

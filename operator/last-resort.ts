@@ -14,7 +14,7 @@ export function lastResort(log: Logger, count: () => void, now: () => number = (
     count();
     if (now() - begun > PERIOD_MS) [begun, told] = [now(), 0];
     told++;
-    if (told <= MOST_TOLD) log.error({ err: error }, 'an error that nobody caught; the operator goes on');
+    if (told <= MOST_TOLD) log.error({ err: error }, 'uncaught error; the operator continues');
     if (told === MOST_TOLD) log.error(`more of them within ${PERIOD_MS / 1000} s are counted, not told`);
   };
 }

@@ -148,7 +148,7 @@ export async function startOperator(config: OperatorConfig, version: string, log
   });
   const port = await listen(app, config.port);
   if (config.secretKey === null) {
-    log.warn('no --secret-key-file: a Secret of a job that is deleted after this process has ended is made again with another token, which running pods do not know');
+    log.warn('no --secret-key-file: if the Secret of a job is deleted after a restart of the operator, it is created again with another token, which running pods do not know');
   }
   log.info({ version, port, namespaces: config.namespaces ?? 'all' }, 'serving');
 

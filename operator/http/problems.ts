@@ -5,7 +5,7 @@ export const PROBLEMS = {
   unauthenticated: { status: 401, title: 'Unauthenticated', detail: 'Send a bearer token that the API server knows.' },
   forbidden: { status: 403, title: 'Forbidden', detail: 'The token may not read these jobs: it needs get or list on fedbiotjobs.fedbiot.io in the namespace.' },
   'forbidden-metrics': { status: 403, title: 'Forbidden', detail: 'The token may not read metrics: its user needs get on the nonresource URL /metrics.' },
-  busy: { status: 429, title: 'Too many requests', detail: 'More tokens than the operator asks the API server about in a second; try again.' },
+  busy: { status: 429, title: 'Too many requests', detail: 'The operator has reached its limit of token reviews per second; try again.' },
   'not-found': { status: 404, title: 'Not found', detail: 'There is no such resource.' },
   'no-job': { status: 404, title: 'No such job', detail: 'There is no FedBiOTJob of that name in the namespace, or it is in one that is not watched.' },
   'no-report': { status: 404, title: 'No report yet', detail: 'A report is there once the first round is finished, and goes a week after the last.' },

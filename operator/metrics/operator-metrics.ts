@@ -85,7 +85,7 @@ export function operatorMetrics(registry: Registry, settings: { readonly workers
   const leader = gauge('leader_election_master_status', '1 on the replica that leads, else 0.', ['name']);
   const redis = gauge('fedbiot_operator_redis_connected', '1 while the operator hears of progress from its Redis, else 0.', []);
   const restarts = counter('fedbiot_operator_watch_restarts_total', 'Watches of the API server that began anew after something went wrong.', ['resource']);
-  const unhandled = counter('fedbiot_operator_unhandled_errors_total', 'Errors that nobody caught: the operator went on, and each is a defect of it.', []);
+  const unhandled = counter('fedbiot_operator_unhandled_errors_total', 'Uncaught errors: the operator continued; each is a defect.', []);
   let memory: RedisMemory | null = null;
   registerSeries(registry, MEMORY_SERIES, [], () => (memory === null ? [] : [{ labels: {}, view: memory }]));
 

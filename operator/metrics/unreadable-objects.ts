@@ -4,7 +4,7 @@ import type { Series } from '../../worker/metrics/series.ts';
 
 const UNREADABLE: Series<number> = {
   name: 'fedbiot_operator_unreadable_objects',
-  help: 'Objects that the operator watches and cannot read: each is passed over, alone.',
+  help: 'Objects that the operator watches and cannot read; each is skipped.',
   kind: 'gauge',
   labels: [],
   samples: one,

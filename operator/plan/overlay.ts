@@ -103,7 +103,7 @@ function checkMetadata(metadata: unknown, podAnnotations: readonly string[], pat
         throw new InvalidSpec(`${path}.labels`, `${key} is the operator's own, or asks for credentials`);
       }
       if (field === 'annotations' && !mayAnnotate(key, podAnnotations)) {
-        throw new InvalidSpec(`${path}.annotations`, `${key} may not be set: it could undo the pod's security. What may is ${annotations(podAnnotations).join(', ')}, and keys without dot and slash`);
+        throw new InvalidSpec(`${path}.annotations`, `${key} may not be set: it could undo the pod's security. Allowed are ${annotations(podAnnotations).join(', ')}, and keys without a dot or slash`);
       }
     }
   }
@@ -156,7 +156,7 @@ function checkEnv(job: JobObject, value: unknown, path: string): void {
     if (name.startsWith(RESERVED_ENV)) throw new InvalidSpec(`${at}.name`, `names that begin with ${RESERVED_ENV} are the operator's own`);
     const { secretKeyRef } = record(valueFrom, `${at}.valueFrom`);
     if (isRecord(secretKeyRef) && secretKeyRef['name'] === namesOf(job.metadata.name).credentials) {
-      throw new InvalidSpec(`${at}.valueFrom.secretKeyRef`, "is the Secret with the job's own credentials, of which each role has its part");
+      throw new InvalidSpec(`${at}.valueFrom.secretKeyRef`, "is the Secret with the job's own credentials, of which each role sees only its part");
     }
   });
 }

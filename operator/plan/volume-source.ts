@@ -35,7 +35,7 @@ function checkClaim(source: Fields, path: string): void {
 
 function checkDriver({ driver, nodePublishSecretRef }: Fields, credentials: string, path: string): void {
   if (typeof driver !== 'string' || !DRIVERS.includes(driver)) {
-    throw new InvalidSpec(`${path}.driver`, `may be ${DRIVERS.join(', ')}; volumes of another driver are to be had by a persistentVolumeClaim`);
+    throw new InvalidSpec(`${path}.driver`, `may be ${DRIVERS.join(', ')}; for volumes of another driver use a persistentVolumeClaim`);
   }
   if (isRecord(nodePublishSecretRef) && nodePublishSecretRef['name'] === credentials) {
     throw new InvalidSpec(`${path}.nodePublishSecretRef`, "is the Secret with the job's own credentials");

@@ -105,7 +105,7 @@ function refuseNodeFolders(job: JobObject): void {
     const path = text(sourceOf(job, purpose) ?? {}, 'hostPath', 'path');
     const folder = path === null ? undefined : NODE_FOLDERS.find((each) => isWithin(path, each) || isWithin(each, path));
     if (folder !== undefined) {
-      throw new InvalidSpec(`spec.volumes.${purpose}.hostPath.path`, `shows ${folder}, where a node keeps what is other pods'; give a folder of the job's own`);
+      throw new InvalidSpec(`spec.volumes.${purpose}.hostPath.path`, `exposes ${folder}, where a node keeps files of other pods; use a folder of the job's own`);
     }
   }
 }

@@ -26,7 +26,7 @@ export class RedisTrouble {
       const isUnsafe = error instanceof UnsafeRedis;
       if (isUnsafe) this.#unsafe = { times: this.#unsafe.times + 1, last: performance.now() };
       const { message } = error;
-      if (throttle.admits(message)) this.#log.warn({ connection, reason: message }, isUnsafe ? 'Redis answers what is not read' : 'Redis does not answer');
+      if (throttle.admits(message)) this.#log.warn({ connection, reason: message }, isUnsafe ? 'Redis sent an invalid or oversized answer' : 'Redis does not answer');
     });
   }
 

@@ -34,7 +34,7 @@ export async function carryOut(ports: ReconcilePorts, input: PlanInput, taken: r
     if (!(error instanceof InvalidSpec) || outcome !== null) throw error;
     if (input.observed.serverJob === null) return invalid(error.message);
     // It began under another operator, or another configuration of this: what runs is not lost for that.
-    blocked ??= { reason: 'Refused', message: `The operator makes no such job now: ${error.message}` };
+    blocked ??= { reason: 'Refused', message: `The operator would not create this job now: ${error.message}` };
     actions = stops(input);
   }
   for (const action of actions) {
@@ -82,9 +82,9 @@ async function perform(ports: ReconcilePorts, job: JobObject, action: Action): P
 function title(action: Action): string {
   switch (action.kind) {
     case 'suspend':
-      return `that Job ${action.job.name} is ${action.suspend ? 'suspended' : 'resumed'}`;
+      return `to ${action.suspend ? 'suspend' : 'resume'} Job ${action.job.name}`;
     case 'delete':
-      return `that Pod ${action.pod.name} is deleted`;
+      return `to delete Pod ${action.pod.name}`;
     case 'grant':
       return "the job's users in Redis";
     default:

@@ -47,7 +47,7 @@ export class RedisUsers {
   #redis: RedisConnection | null = null;
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
-  #standing: RedisUsersStanding = { kind: 'away', reason: 'it was not asked yet' };
+  #standing: RedisUsersStanding = { kind: 'away', reason: 'it was not contacted yet' };
   /** By uid: what was made over this connection, and when. */
   readonly #granted = new Map<string, { readonly what: string; readonly at: number }>();
   #isSaved = true;
@@ -162,7 +162,7 @@ export class RedisUsers {
     for (const uid of uids) {
       if (this.#granted.has(uid) || (await this.#redis?.exists(jobKeys(uid).users)) !== 0) continue;
       await this.#remove(uid);
-      this.#settings.log.info({ uid }, 'removed the users of a job that is gone from Redis');
+      this.#settings.log.info({ uid }, 'removed the Redis users of a job that no longer exists');
     }
   }
 
@@ -172,7 +172,7 @@ export class RedisUsers {
       await this.#onEveryNode((node) => node.call('ACL', 'SAVE'));
       this.#isSaved = true;
     } catch (error) {
-      if (this.#isSaved) this.#settings.log.info({ reason: errorMessage(error) }, 'Redis does not keep the users of jobs over a restart of its own; they are made again then');
+      if (this.#isSaved) this.#settings.log.info({ reason: errorMessage(error) }, 'Redis does not save the users of jobs; the operator creates them again after Redis restarts');
       this.#isSaved = false;
     }
   }
@@ -197,10 +197,10 @@ export class RedisUsers {
     this.#standing = standing;
     this.#asked();
     if (before.kind === standing.kind) return;
-    if (standing.kind === 'refused') this.#settings.log.warn({ reason: standing.reason }, 'Redis lets the operator make no users: jobs cannot be kept apart there');
+    if (standing.kind === 'refused') this.#settings.log.warn({ reason: standing.reason }, 'Redis does not let the operator create users: jobs cannot be isolated there');
     if (standing.kind === 'ready') {
-      this.#settings.log.info({ readOnlyKeys: standing.readOnlyKeys }, 'each job gets users of its own in Redis');
-      if (standing.isOpen) this.#settings.log.warn("Redis's default user has no password: whoever reaches it has all jobs' keys");
+      this.#settings.log.info({ readOnlyKeys: standing.readOnlyKeys }, 'each job gets its own users in Redis');
+      if (standing.isOpen) this.#settings.log.warn("the default user of Redis has no password: anyone who reaches Redis can use the keys of all jobs");
     }
     if (standing.kind !== 'away') this.#settings.changed();
   }

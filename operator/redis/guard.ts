@@ -38,9 +38,9 @@ export function guard(socket: Socket, maxReplyBytes: number): void {
       return;
     }
     const command = asked.shift();
-    if (command === undefined) throw new BadFrame('it answers what was not asked');
+    if (command === undefined) throw new BadFrame('it sends an answer that was not asked for');
     if ((command !== 'subscribe' && !isSubscriber) || shape === '-') return;
-    if (shape !== '*$$:' || word !== 'subscribe') throw new BadFrame('it does not answer to SUBSCRIBE as Redis does');
+    if (shape !== '*$$:' || word !== 'subscribe') throw new BadFrame('its answer to SUBSCRIBE is not that of Redis');
     isSubscriber = true;
   };
   const received = new FrameReader({ bytes: () => (asked.length === 0 ? MAX_MESSAGE_BYTES : maxReplyBytes), items: MAX_ITEMS, depth: MAX_DEPTH }, judge);

@@ -66,7 +66,7 @@ export class RedisNodes {
   #other(place: string): Promise<Redis> {
     const known = this.#others.get(place);
     if (known !== undefined) return known.connected;
-    if (this.#closed) return Promise.reject(new Error('Redis is not asked any more'));
+    if (this.#closed) return Promise.reject(new Error('the connections to Redis are closed'));
     if (this.#others.size >= MAX_NODES) return Promise.reject(new Error(`the Redis Cluster has more than ${MAX_NODES} nodes`));
     const { host, port } = readRedisUrl(`redis://${place}`);
     const node = openGuarded({ ...this.#options, endpoint: { ...this.#options.endpoint, host, port }, retryStrategy: () => null });

@@ -20,7 +20,7 @@ export async function removeJobKeys(node: Redis, uid: string): Promise<number> {
     const keys = found.filter((key) => key.startsWith(`${prefix}:`));
     if (keys.length > 0) removed += await node.unlink(...keys);
     cursor = next;
-    if (performance.now() - began > PATIENCE_MS) throw new Error(`Redis names keys for more than ${PATIENCE_MS / 1000} s`);
+    if (performance.now() - began > PATIENCE_MS) throw new Error(`Redis lists keys for more than ${PATIENCE_MS / 1000} s`);
   } while (cursor !== '0');
   return removed;
 }

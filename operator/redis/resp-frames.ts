@@ -84,7 +84,7 @@ export class FrameReader {
     if (this.#open.length < 2 && this.#shape.length < SHAPE_LENGTH) this.#shape += isNull ? '_' : type;
     if (type === '+' || type === '-' || isNull) return this.#ended();
     if (type === ':' && /^[+-]?\d{1,20}$/.test(text)) return this.#ended();
-    if ((type !== '$' && type !== '*') || !/^\d{1,15}$/.test(text)) throw new BadFrame('it does not speak as Redis does');
+    if ((type !== '$' && type !== '*') || !/^\d{1,15}$/.test(text)) throw new BadFrame('it does not speak RESP2');
     const length = Number(text);
     if (type === '$') {
       this.#count(length + 2);
@@ -93,15 +93,15 @@ export class FrameReader {
       return;
     }
     this.#items += length;
-    if (this.#items > this.#limits.items) throw new BadFrame(`an answer has ${this.#items} items, of which ${this.#limits.items} are read`);
+    if (this.#items > this.#limits.items) throw new BadFrame(`an answer has ${this.#items} items; at most ${this.#limits.items} are read`);
     if (length === 0) return this.#ended();
     this.#open.push(length);
-    if (this.#open.length > this.#limits.depth) throw new BadFrame(`an answer has arrays within arrays, deeper than ${this.#limits.depth}`);
+    if (this.#open.length > this.#limits.depth) throw new BadFrame(`an answer has arrays nested more than ${this.#limits.depth} levels deep`);
   }
 
   #count(bytes: number): void {
     this.#bytes += bytes;
-    if (this.#bytes > this.#limits.bytes()) throw new BadFrame(`an answer has ${this.#bytes} bytes or more, of which ${this.#limits.bytes()} are read`);
+    if (this.#bytes > this.#limits.bytes()) throw new BadFrame(`an answer has ${this.#bytes} bytes or more; at most ${this.#limits.bytes()} are read`);
   }
 
   /** A value is complete, and with the last one of an array the array. */

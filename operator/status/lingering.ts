@@ -20,7 +20,7 @@ export function lingering(pod: ObservedPod): Lingering | null {
   if (ended === undefined || status?.phase === 'Succeeded' || status?.phase === 'Failed') return null;
   const others = (status?.containerStatuses ?? []).filter(({ name, state }) => name !== WORKER && state?.running !== undefined).map(({ name }) => name);
   if (others.length === 0) return null;
-  const message = `The worker of ${metadata.name} has ended with exit code ${ended.exitCode}; its pod waits for the end of ${others.join(', ')}.`;
+  const message = `The worker of ${metadata.name} has ended with exit code ${ended.exitCode}; other containers of its pod still run: ${others.join(', ')}.`;
   return { exitCode: ended.exitCode, message };
 }
 

@@ -20,11 +20,11 @@ export function lostPod(pod: ObservedPod, now: number): Standing | null {
   if (deletionTimestamp !== undefined && untilLate(pod, now) === null) {
     return {
       reason: 'NodeLost',
-      message: `${metadata.name} was to be gone by ${deletionTimestamp} and is not: ${node} may be lost. It is replaced once Kubernetes has taken it away.`,
+      message: `${metadata.name} should have been gone by ${deletionTimestamp} and is still there: ${node} may be lost. The pod is replaced once Kubernetes has removed it.`,
     };
   }
   if (!isUnheard(pod)) return null;
-  return { reason: 'NodeLost', message: `${metadata.name}: ${node} is not heard of. Kubernetes replaces the pod unless the node comes back.` };
+  return { reason: 'NodeLost', message: `${metadata.name}: ${node} does not respond. Kubernetes replaces the pod unless the node comes back.` };
 }
 
 /** A kubelet that says that containers are ready says it of their pod, too, but for readiness gates; without it, the node controller takes that back. */

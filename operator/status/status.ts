@@ -56,10 +56,10 @@ export function deriveStatus({ job, observed, outcome, blocked, isolated, progre
 function mirroredAspects(job: JobObject, refused: string | undefined): Aspect[] {
   const type = 'ProgressMirrored';
   if (refused !== undefined) {
-    return [{ type, holds: false, reason: 'ProgressRefused', message: `The API server refuses what the server pod tells of its progress: ${refused}` }];
+    return [{ type, holds: false, reason: 'ProgressRefused', message: `The API server refuses the progress that the server pod reports: ${refused}` }];
   }
   const wasRefused = job.status?.conditions?.some((condition) => condition.type === type) ?? false;
-  return wasRefused ? [{ type, holds: true, reason: 'ProgressMirrored', message: 'The status shows what the server pod tells.' }] : [];
+  return wasRefused ? [{ type, holds: true, reason: 'ProgressMirrored', message: 'The status shows the progress that the server pod reports.' }] : [];
 }
 
 function aspectsOf(job: JobObject, { phase, reason, message }: PhaseStanding): Aspect[] {

@@ -92,7 +92,7 @@ t.test('with the operator’s token', { skip: noControllers || noHelm || noRedis
   t.test('what is others’', async (t) => {
     const configMap = (name: string, more: object = {}) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: meta(name, more), data: { a: 'b' } });
     await creating('an object of no job', configMap('x'), /its own labels/);
-    await creating('of another name', configMap('aws-auth', own), /certain names/);
+    await creating('of another name', configMap('aws-auth', own), /the names that it gives/);
     await creating('of no owner', configMap('tiny-job', { labels }), /controller|already exists/);
     await lab.create(RESOURCE.configMap, namespace, { metadata: { name: 'theirs-job' }, data: { a: 'b' } });
     const steal = JSON.stringify({ metadata: { labels: { ...labels, 'fedbiot.io/job': 'theirs' }, ownerReferences: [{ ...ownerReferences[0], name: 'theirs' }] }, data: { a: 'c' } });

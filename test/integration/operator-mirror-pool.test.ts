@@ -201,7 +201,7 @@ t.test('whoever is told or asked may throw: others are heard all the same', { sk
   });
   await pool.forget(job('own', true), true);
   t.ok(thrown > 10, `${thrown} times`);
-  t.match(log, /what was done aside failed/);
+  t.match(log, /background work failed/);
 });
 
 t.test('a namespace that names Redis without end has a hundred of them followed, and others are heard', { skip: noRedis }, async (t) => {

@@ -26,7 +26,7 @@ t.test('pods', { skip: noControllers || noRedis }, async (t) => {
       await lab.jobIn('Running', namespace, 'tune');
       const { metadata } = await lab.play(namespace, 'tune', 'server', { kind: 'lingers', exitCode: 0, message: says('Succeeded', 'done') });
       const { status } = await lab.jobThat('says what it waits for', namespace, 'tune', (job) => job.status?.conditions?.[0]?.reason === 'WorkerEnded');
-      t.match(status, { phase: 'Running', message: `The worker of ${metadata.name} has ended with exit code 0; its pod waits for the end of mesh-proxy.` });
+      t.match(status, { phase: 'Running', message: `The worker of ${metadata.name} has ended with exit code 0; other containers of its pod still run: mesh-proxy.` });
       await lab.jobIn('Succeeded', namespace, 'tune');
       await until('the server pod goes', SECONDS, async () => ((await lab.pods(namespace, 'tune', 'server')).length === 0 ? true : null));
     });
@@ -46,7 +46,7 @@ t.test('pods', { skip: noControllers || noRedis }, async (t) => {
       const namespace = await lab.namespace('again');
       await lab.createJob(namespace, 'tune', { backoffLimit: 1 });
       const first = await lab.play(namespace, 'tune', 'server', { kind: 'lingers', exitCode: 1, message: says('InternalError', 'a passing fault') });
-      await lab.jobThat('says what it waits for', namespace, 'tune', (job) => /exit code 1; its pod waits for the end of mesh-proxy/.test(job.status?.message ?? ''));
+      await lab.jobThat('says what it waits for', namespace, 'tune', (job) => /exit code 1; other containers of its pod still run: mesh-proxy/.test(job.status?.message ?? ''));
       await lab.jobThat('has another try', namespace, 'tune', ({ status }) => status?.restarts === 1);
       const second = await until('another pod', SECONDS, async () => (await lab.pods(namespace, 'tune', 'server')).find(({ metadata }) => metadata.name !== first.metadata.name) ?? null);
       t.ok(second);
@@ -70,7 +70,7 @@ t.test('pods', { skip: noControllers || noRedis }, async (t) => {
       await lab.jobIn('Running', namespace, 'tune');
       // The node controller waits for the better part of a minute.
       const { status } = await lab.jobThat('says that the node is lost', namespace, 'tune', (job) => job.status?.conditions?.[0]?.reason === 'NodeLost', 120);
-      t.match(status, { phase: 'Pending', message: `${metadata.name}: its node silent is not heard of. Kubernetes replaces the pod unless the node comes back.` });
+      t.match(status, { phase: 'Pending', message: `${metadata.name}: its node silent does not respond. Kubernetes replaces the pod unless the node comes back.` });
     });
   });
 

@@ -93,7 +93,7 @@ t.test('jobs that others refuse', { skip: noControllers || noRedis }, async (t) 
       await lab.jobIn('Running', namespace, 'tune');
       await policy(namespace, { ...batchJobs, operations: ['UPDATE'] }, '!object.spec.suspend', { message: 'nobody suspends', reason: 'Forbidden' });
       t.match(await failed(namespace, 'tune'), { reason: 'DeadlineExceeded' });
-      await event(namespace, 'tune', /Warning +Refused .*that Job tune-\w+ is suspended: .*nobody suspends/);
+      await event(namespace, 'tune', /Warning +Refused .*to suspend Job tune-\w+: .*nobody suspends/);
       t.equal((await lab.pods(namespace, 'tune', 'server')).length, 1);
       await lab.kubectl('delete', 'validatingadmissionpolicybinding', namespace);
       await until('no pods', SECONDS, async () => ((await lab.pods(namespace, 'tune')).length === 0 ? true : null));

@@ -169,7 +169,7 @@ t.test('users come with a job and go with it, and outlast Redis', { skip: noRedi
   for (const [title, redis] of [['with a file for them', kept], ['without', forgetful]] as const) {
     await t.test(title, async (t) => {
       const { users, seen, ready } = usersOf(t, redis.url);
-      await t.rejects(users.grant(OURS, PASSWORDS), /not asked yet|lost|ECONN/, 'not before Redis answers');
+      await t.rejects(users.grant(OURS, PASSWORDS), /not contacted yet|lost|ECONN/, 'not before Redis answers');
       await ready();
       t.equal(seen.changed, 1);
       await users.grant(OURS, PASSWORDS);

@@ -39,9 +39,9 @@ function told(t: Test, { status, stderr }: Ended, code: number, message: RegExp,
 t.test('an --out that no run can write to', async (t) => {
   writeFileSync(join(root, 'file'), '');
   const cases: [out: string, message: RegExp][] = [
-    [join(root, 'file'), /file is a file and no folder/],
-    [join(root, 'file/below'), /a part of the path is a file and no folder/],
-    ['/dev/null', /is a file and no folder/],
+    [join(root, 'file'), /file is a file, not a folder/],
+    [join(root, 'file/below'), /a part of the path is a file, not a folder/],
+    ['/dev/null', /is a file, not a folder/],
     [join(root, 'x'.repeat(300)), /the name is too long/],
     ['/proc/fedbiot', /no such file or folder/],
   ];

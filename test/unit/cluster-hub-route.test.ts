@@ -30,7 +30,7 @@ t.test('hosts without a proxy', async (t) => {
 
 t.test('what cannot be used is told by its name, without secrets', async (t) => {
   const cases: [Record<string, string>, RegExp][] = [
-    [{ HF_ENDPOINT: 'mirror.example' }, /^HF_ENDPOINT cannot be used: its value is no URL/],
+    [{ HF_ENDPOINT: 'mirror.example' }, /^HF_ENDPOINT cannot be used: its value is not a URL/],
     [{ HF_ENDPOINT: 'ftp://mirror.example' }, /^HF_ENDPOINT cannot be used: ftp:\/\/ is not supported/],
     [{ HF_ENDPOINT: 'https://user:secret@mirror.example' }, /^HF_ENDPOINT holds credentials/],
     [{ ALL_PROXY: 'socks5://user:secret@proxy:1080' }, /^ALL_PROXY cannot be used: socks5:\/\/ is not supported/],
@@ -41,7 +41,7 @@ t.test('what cannot be used is told by its name, without secrets', async (t) => 
       hubRoute(variables);
       t.fail(JSON.stringify(variables));
     } catch (error) {
-      t.match(error, { name: 'UserError', message, hint: /^(Write https?:|Give them by HF_TOKEN)/ });
+      t.match(error, { name: 'UserError', message, hint: /^(Write https?:|Use HF_TOKEN)/ });
       t.notMatch(String(error), /secret/);
     }
   }

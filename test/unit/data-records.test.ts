@@ -43,8 +43,8 @@ t.test('malformed files are refused with file and line', async (t) => {
     ['truncated gzip', 'a.jsonl.gz', gzipped.subarray(0, gzipped.length - 12), /^a\.jsonl\.gz cannot be decompressed/],
     ['gzip by another name', 'a.jsonl', gzipped, /^a\.jsonl is compressed with gzip, not JSON/],
     ['a pointer, gzipped', 'a.jsonl.gz', gzipSync('version https://git-lfs.github.com/spec/v1\n'), /^a\.jsonl\.gz is a pointer of git-lfs/],
-    ['a page by the name of gzip', 'a.jsonl.gz', bytes('<!DOCTYPE html>'), /in spite of its name, but a web page/],
-    ['not gzip', 'a.jsonl.gz', bytes('{"a":1}'), /^a\.jsonl\.gz is not compressed with gzip, in spite of its name/],
+    ['a page by the name of gzip', 'a.jsonl.gz', bytes('<!DOCTYPE html>'), /despite its name, but a web page/],
+    ['not gzip', 'a.jsonl.gz', bytes('{"a":1}'), /^a\.jsonl\.gz is not compressed with gzip, despite its name/],
   ];
   for (const [name, file, content, message] of cases) {
     t.throws(() => readRecords(file, content), { constructor: UserError, message }, name);

@@ -67,7 +67,7 @@ t.test('the environment gives what the command line does not', async (t) => {
   for (const [option, value, message] of [
     ['--hub-endpoint', 'mirror', /HF_ENDPOINT cannot be used/],
     ['--hub-proxy', 'socks5://proxy:1080', /HTTPS_PROXY cannot be used/],
-    ['--hub-proxy', 'http://user:secret@proxy:3128', /it holds credentials/],
+    ['--hub-proxy', 'http://user:secret@proxy:3128', /it contains credentials/],
   ] as const) {
     t.throws(() => read([...image, option, value]), { name: 'UserError', message });
   }

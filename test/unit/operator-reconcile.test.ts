@@ -306,7 +306,7 @@ t.test('a job waits for a Redis that makes no users, and says so', async (t) => 
   world.redisUsers = { kind: 'refused', reason: 'NOPERM' };
   const { calls, requeueAfterMs } = await world.turn();
   t.strictSame(calls, ['status Pending', 'event RedisUsersRefused'], 'nothing is made, not even the Secret');
-  t.match(world.status, { phase: 'Pending', message: /lets it make no users/ });
+  t.match(world.status, { phase: 'Pending', message: /does not let it create users/ });
   t.ok(requeueAfterMs !== null && requeueAfterMs > 0);
   world.redisUsers = USERS;
   await world.turn();
@@ -321,7 +321,7 @@ t.test('a job that began under another operator, or another configuration, goes 
   const world = await begun();
   world.settings = { ...SETTINGS, redis: null };
   await world.turn();
-  t.match(world.status, { phase: 'Pending', message: 'The operator makes no such job now: spec.redis: is required: the operator was installed without a Redis of its own' });
+  t.match(world.status, { phase: 'Pending', message: 'The operator would not create this job now: spec.redis: is required: the operator was installed without a Redis of its own' });
   withSpec(world, { suspend: true });
   t.equal((await world.turn()).calls.filter((call) => call.startsWith('patch')).length, 2, 'and stops when it is to');
   const annotations = { 'example.org/since': 'before there was a list' };

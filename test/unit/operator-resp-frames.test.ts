@@ -52,7 +52,7 @@ t.test('what is not Redis, or too much, is refused as soon as it is announced', 
     ['*1000000000\r\n', /1000000000 items/],
     ['*2\r\n*10\r\n', null],
     ['*2\r\n*19\r\n', /21 items/],
-    ['*1\r\n*1\r\n*1\r\n*1\r\n', /deeper/],
+    ['*1\r\n*1\r\n*1\r\n*1\r\n', /levels deep/],
   ] as const) {
     if (words === null) t.doesNotThrow(() => whole(text), text);
     else t.throws(() => whole(text), { name: 'BadFrame', message: words }, text);

@@ -214,12 +214,12 @@ t.test('a pod that nobody hears of is lost, and one that should be gone', async 
   const spec = { nodeName: 'n1' };
   t.strictSame(says({ spec }, { ...RUNNING, conditions: ready('True') }).slice(0, 2), ['Running', 'ServerRunning']);
   t.strictSame(says({ spec }, { ...RUNNING, conditions: ready('False') }).slice(0, 2), ['Pending', 'NodeLost']);
-  t.match(says({ spec }, { ...RUNNING, conditions: ready('False') })[2], /^tiny-server-x: its node n1 is not heard of/);
+  t.match(says({ spec }, { ...RUNNING, conditions: ready('False') })[2], /^tiny-server-x: its node n1 does not respond/);
   t.equal(says({ spec }, { ...RUNNING, conditions: ready('False', 'ReadinessGatesNotReady') })[1], 'ServerRunning');
   t.equal(says({}, { ...RUNNING, phase: 'Unknown' })[1], 'NodeLost');
   const metadata = { deletionTimestamp: iso(60) };
   t.equal(says({ metadata }, RUNNING, 89)[1], 'ServerRunning', 'it has its grace, and a little more');
-  t.match(says({ spec, metadata }, RUNNING, 90)[2], /^tiny-server-x was to be gone by .* and is not: its node n1 may be lost/);
+  t.match(says({ spec, metadata }, RUNNING, 90)[2], /^tiny-server-x should have been gone by .* and is still there: its node n1 may be lost/);
   const lostClient = { ...pod('client', { ...RUNNING, conditions: ready('False') }), spec };
   t.match(look(jobObject(), world({ pods: [pod('server', RUNNING), lostClient] })), { phase: 'Running', message: /^The server pod runs\. tiny-client-x: its node n1/ });
   const leaving = { ...pod('server', RUNNING), metadata: { ...pod('server', RUNNING).metadata, ...metadata } };
@@ -235,7 +235,7 @@ t.test('a worker that has ended beside a sidecar', async (t) => {
     ],
   });
   const ofServer = (exitCode: number, message?: string) => world({ pods: [pod('server', over(exitCode, message)), pod('client', RUNNING)] });
-  t.match(look(jobObject(), ofServer(0), 12), { phase: 'Running', message: 'The worker of tiny-server-x has ended with exit code 0; its pod waits for the end of proxy.' });
+  t.match(look(jobObject(), ofServer(0), 12), { phase: 'Running', message: 'The worker of tiny-server-x has ended with exit code 0; other containers of its pod still run: proxy.' });
   t.strictSame(judge(jobObject(), ofServer(0), at(12)), { outcome: null, askAgainMs: 13_000 }, 'it may end by itself');
   t.match(judge(jobObject(), ofServer(0), at(25)).outcome, { phase: 'Succeeded' });
   t.match(judge(jobObject(), ofServer(2, '{"reason":"InvalidInput","message":"no records"}'), at(10)).outcome, { reason: 'InvalidInput', message: 'The server pod failed: no records' });

@@ -142,7 +142,7 @@ t.test('the job’s own credentials are given out by the operator alone', async 
 
 t.test('folders in which a node keeps what is other pods’ are nobody’s model or data', async (t) => {
   for (const path of ['/', '/var', '/var/lib/kubelet/pods', '/var/lib//./kubelet', '/proc/1/root', '/run/containerd', '/dev']) {
-    refuses(t, () => pod('server', {}, { publicData: { hostPath: { path } } }), /spec\.volumes\.publicData\.hostPath\.path: shows/);
+    refuses(t, () => pod('server', {}, { publicData: { hostPath: { path } } }), /spec\.volumes\.publicData\.hostPath\.path: exposes/);
   }
   for (const path of ['/data', '/var/data', '/var/lib/kubelets', '/mnt/proc']) t.ok(pod('server', {}, { publicData: { hostPath: { path } } }), path);
 });

@@ -41,14 +41,14 @@ t.test('a file that is whole is left as it is', async (t) => {
 
 t.test('a lost file: the rounds come from the report', async (t) => {
   const { message, text, rounds } = mended(null);
-  t.match(message, /metrics\.jsonl was missing: what could be read of it is there, rounds 1, 2, 3, 4, 5, 6 from report\.json$/);
+  t.match(message, /metrics\.jsonl was missing: the lines that could be read are kept, rounds 1, 2, 3, 4, 5, 6 from report\.json$/);
   t.equal(text.length, whole.length, 'as long as the checkpoint knows it');
   t.same(rounds.map(({ event: _, ...round }) => round), spare);
 });
 
 t.test('without a report, what is lost is told', async (t) => {
   const { message, rounds, damaged, events } = mended(whole.subarray(0, whole.length - 400), { spare: [] });
-  t.match(message, /cut to \d+ of \d+ bytes.*what rounds 6 came to is lost to the report; it is kept as .*metrics\.jsonl\.damaged/);
+  t.match(message, /cut to \d+ of \d+ bytes.*the report lacks rounds 6; it is kept as .*metrics\.jsonl\.damaged/);
   t.same(rounds.map(({ round }) => round), [1, 2, 3, 4, 5]);
   t.equal(damaged, 0);
   t.match(events.at(-1), { event: 'warning', message });

@@ -27,10 +27,10 @@ symlinkSync('circle', at('circle'));
 
 const real: readonly [what: string, error: unknown, words: RegExp, code: number, reason: string][] = [
   ['a file that is not there', thrown(() => readFileSync(at('none'))), /no such file or folder \(ENOENT\)/, 2, 'InvalidInput'],
-  ['a file as a folder', thrown(() => readFileSync(at('file/x'))), /is a file and no folder \(ENOTDIR\)/, 2, 'InvalidInput'],
-  ['a folder as a file', thrown(() => readFileSync(folder)), /is a folder and no file \(EISDIR\)/, 2, 'InvalidInput'],
+  ['a file as a folder', thrown(() => readFileSync(at('file/x'))), /is a file, not a folder \(ENOTDIR\)/, 2, 'InvalidInput'],
+  ['a folder as a file', thrown(() => readFileSync(folder)), /is a folder, not a file \(EISDIR\)/, 2, 'InvalidInput'],
   ['a name that is too long', thrown(() => writeFileSync(at('x'.repeat(300)), '')), /name is too long \(ENAMETOOLONG\)/, 2, 'InvalidInput'],
-  ['links in a circle', thrown(() => readFileSync(at('circle'))), /lead in a circle \(ELOOP\)/, 2, 'InvalidInput'],
+  ['links in a circle', thrown(() => readFileSync(at('circle'))), /form a loop \(ELOOP\)/, 2, 'InvalidInput'],
   ['what is there already', thrown(() => mkdirSync(at('file'))), /exists already \(EEXIST\)/, 2, 'InvalidInput'],
   ['a folder with things in it', thrown(() => rmdirSync(at('full'))), /not empty \(ENOTEMPTY\)/, 2, 'InvalidInput'],
   ['a disk that is full', thrown(() => writeSync(openSync('/dev/full', 'w'), 'x')), /the disk is full \(ENOSPC\)/, 2, 'StorageFull'],

@@ -23,7 +23,7 @@ export function hubRoute(variables: Variables): HubRoute {
   const given = (name: string) => variables[name.toLowerCase()]?.trim() || variables[name]?.trim() || undefined;
   const endpoint = urlIn('HF_ENDPOINT', given('HF_ENDPOINT') ?? HUB);
   if (endpoint.username !== '' || endpoint.password !== '') {
-    throw new UserError('HF_ENDPOINT holds credentials', { hint: 'Give them by HF_TOKEN, and the address alone in HF_ENDPOINT.' });
+    throw new UserError('HF_ENDPOINT holds credentials', { hint: 'Use HF_TOKEN for credentials, and only the address in HF_ENDPOINT.' });
   }
   const noProxy = given('NO_PROXY') ?? '';
   const name = [endpoint.protocol === 'http:' ? 'HTTP_PROXY' : 'HTTPS_PROXY', 'ALL_PROXY'].find((variable) => given(variable) !== undefined);
@@ -53,7 +53,7 @@ export function routeText({ endpoint, proxy }: HubRoute): string {
 function urlIn(name: string, value: string): URL {
   const url = URL.canParse(value) ? new URL(value) : null;
   if (url !== null && (url.protocol === 'https:' || url.protocol === 'http:') && url.hostname !== '') return url;
-  const scheme = url === null ? 'its value is no URL' : `${url.protocol}// is not supported`;
+  const scheme = url === null ? 'its value is not a URL' : `${url.protocol}// is not supported`;
   throw new UserError(`${name} cannot be used: ${scheme}`, { hint: `Write ${name === 'HF_ENDPOINT' ? 'https://mirror.example' : 'http://proxy.example:3128'}.` });
 }
 

@@ -32,6 +32,6 @@ export function portNumber(text: string): number {
 
 /** Parses an option's value as a day of the calendar. */
 export function day(text: string): string {
-  if (!isDay(text)) throw new InvalidArgumentError('It must be a day, as 2026-11-30.');
+  if (!isDay(text)) throw new InvalidArgumentError('It must be a date such as 2026-11-30.');
   return text;
 }

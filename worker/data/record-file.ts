@@ -44,7 +44,7 @@ const objectOf = (value: unknown): Readonly<Record<string, unknown>> => (isRecor
 function decompress(file: string, content: Buffer): Buffer {
   if (content[0] !== 0x1f || content[1] !== 0x8b) {
     const kind = kindOf(content, 'text');
-    throw new UserError(`${file} is not compressed with gzip, in spite of its name${kind ? `, but ${kind.what}` : ''}`, {
+    throw new UserError(`${file} is not compressed with gzip, despite its name${kind ? `, but ${kind.what}` : ''}`, {
       hint: kind?.hint ?? 'Take .gz from its name, or compress it with gzip.',
     });
   }

@@ -13,8 +13,8 @@ export class ComputeLostError extends SystemFailure {
 }
 
 const HINTS: Readonly<Record<string, string>> = {
-  SIGKILL: `Mostly the kernel does so for want of memory. ${LESS_MEMORY}`,
-  SIGABRT: `Mostly for want of memory. ${LESS_MEMORY}`,
+  SIGKILL: `Usually the kernel does this when memory runs out. ${LESS_MEMORY}`,
+  SIGABRT: `Usually memory has run out. ${LESS_MEMORY}`,
   SIGBUS: 'A file that it had mapped was cut short, or its disk failed: check the model’s files, and run again with --resume.',
   SIGILL: 'This build of onnxruntime asks for instructions that this processor does not have.',
 };

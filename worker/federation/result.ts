@@ -168,7 +168,7 @@ export async function verifyArrival(arrival: Arrival, expected: Expectation): Pr
   if (header.kind === 'failure') throw clientFailure(header);
   if (header.from !== expected.from) throw new Refused('wrong-round', 'it was trained from another package than this round’s');
   if (header.samples > expected.samples) throw new Refused('malformed', `it claims ${header.samples} samples, a client trains on ${expected.samples}`);
-  if (header.steps.length !== expected.steps) throw new Refused('malformed', `it tells of ${header.steps.length} steps, a client makes ${expected.steps}`);
+  if (header.steps.length !== expected.steps) throw new Refused('malformed', `it reports ${header.steps.length} steps, a client makes ${expected.steps}`);
   const steps = finiteSteps(header.steps);
   const limit = maxSealedBytes(expected.layout);
   if (arrival.bytes > limit) throw new Refused('too-large', `it has ${arrival.bytes} bytes, at most ${limit} are allowed`);

@@ -62,7 +62,7 @@ export function openRunDirectory(root: string, manifest: RunManifest, { resume, 
     throw new UserError(`there is nothing to resume: ${root} does not exist`, { hint: 'Check --out, or leave --resume out to begin.' });
   }
   if (statSync(root, { throwIfNoEntry: false })?.isDirectory() === false) {
-    throw new UserError(`${root} is a file and no folder`, { hint: 'Choose another --out folder.' });
+    throw new UserError(`${root} is a file, not a folder`, { hint: 'Choose another --out folder.' });
   }
   const directory = { ...pathsIn(root), ...originOf(manifest) };
   try {
@@ -191,7 +191,7 @@ function damageOf(path: string): string {
 function notAManifest(path: string): UserError {
   const damage = damageOf(path);
   return new UserError(`${path} is ${damage === 'damaged' ? '' : `${damage}, `}not the manifest of a run`, {
-    hint: 'Choose a new or empty --out folder; where it is a run’s whose file was damaged, --resume writes it anew.',
+    hint: 'Choose a new or empty --out folder; if it is a run whose file was damaged, --resume writes it again.',
   });
 }
 

@@ -18,7 +18,7 @@ export interface ReadOptions {
 
 /**
  * Opens a file to read, calls `use` with its descriptor and size, and closes it again.
- * @throws UserError when there is no such file, it is no regular file (a folder, a pipe, a link to nothing), or may not be read
+ * @throws UserError when there is no such file, it is not a regular file (a folder, a pipe, a link to nothing), or may not be read
  */
 export function withInput<T>(path: string, use: (fd: number, bytes: number) => T, { hint }: { hint?: string | undefined } = {}): T {
   let fd: number;

@@ -32,7 +32,7 @@ export async function withHub<T>(action: (hub: HubAccess) => Promise<T>): Promis
 function useProxy({ proxy, noProxy }: HubRoute): () => void {
   if (proxy === null) return () => undefined;
   if (!('setGlobalProxyFromEnv' in http)) {
-    throw new UserError(`a proxy is set, which Node ${process.version} cannot use`, { hint: 'Run fedbiot by the Node that it brings, or by Node 24.14 or newer.' });
+    throw new UserError(`a proxy is set, which Node ${process.version} cannot use`, { hint: 'Run fedbiot with the Node that comes with it, or with Node 24.14 or newer.' });
   }
   return http.setGlobalProxyFromEnv({ HTTPS_PROXY: proxy, HTTP_PROXY: proxy, NO_PROXY: noProxy });
 }
@@ -46,7 +46,7 @@ export function unreachable(uri: string, cause: unknown, locally: string): UserE
 
 /** The way to the hub in a sentence, for the hint of what it answered. */
 export function asked(): string {
-  return `Asked was ${routeText(hubRoute(process.env))}.`;
+  return `The request went to ${routeText(hubRoute(process.env))}.`;
 }
 
 /** fetch() says "fetch failed"; what failed is in the cause. */

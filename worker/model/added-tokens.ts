@@ -93,7 +93,7 @@ export function isTokenId(value: unknown): value is number {
 /** An entry of tokenizer.json, which must say everything. */
 function listedToken(entry: unknown): Omit<AddedToken, 'id'> {
   const where = `the added token ${isRecord(entry) ? shown(entry['content']) : shown(entry)}`;
-  if (!isRecord(entry)) throw new TokenizerProblem(`${where}, which is no object`);
+  if (!isRecord(entry)) throw new TokenizerProblem(`${where}, which is not an object`);
   if (!isTokenId(entry['id'])) throw new TokenizerProblem(`${where} with the id ${shown(entry['id'])}, which is not an integer from 0 to ${MAX_TOKEN_ID}`);
   return tokenOf(entry, false, where);
 }
@@ -106,7 +106,7 @@ function tokenOf(value: unknown, special: boolean, where: string): Omit<AddedTok
     throw new TokenizerProblem(`${where} with ${name} ${shown(given)}, which is not true or false`);
   };
   const content = fields['content'];
-  if (typeof content !== 'string' || content === '') throw new TokenizerProblem(`${where} with the content ${shown(content)}, which is no text`);
+  if (typeof content !== 'string' || content === '') throw new TokenizerProblem(`${where} with the content ${shown(content)}, which is not text`);
   if (flag('single_word', false)) throw new TokenizerProblem(`${where} with single_word`);
   const isSpecial = flag('special', special);
   return {
@@ -140,5 +140,5 @@ function extraTokens(settings: JsonObject): readonly unknown[] {
 function contentOf(value: unknown, name = 'a special token'): string {
   const content = isRecord(value) ? value['content'] : value;
   if (typeof content === 'string') return content;
-  throw new TokenizerProblem(`${name} ${shown(value)}, which is no text`, 'tokenizer_config.json');
+  throw new TokenizerProblem(`${name} ${shown(value)}, which is not text`, 'tokenizer_config.json');
 }

@@ -34,14 +34,14 @@ export function vocabularyOf(model: unknown): ReadonlyMap<string, number> {
     if (allowed && !allowed.includes(shown(value ?? null))) throw new TokenizerProblem(`the BPE option ${name} = ${shown(value)}`);
   }
   const unknown = model['unk_token'] ?? null;
-  if (unknown !== null && typeof unknown !== 'string') throw new TokenizerProblem(`the unk_token ${shown(unknown)}, which is no text`);
+  if (unknown !== null && typeof unknown !== 'string') throw new TokenizerProblem(`the unk_token ${shown(unknown)}, which is not text`);
   const vocabulary = tokenIds(model['vocab']);
   checkMerges(model['merges'], vocabulary);
   return vocabulary;
 }
 
 function tokenIds(vocab: unknown): Map<string, number> {
-  if (!isRecord(vocab)) throw new TokenizerProblem('a vocab that is no object');
+  if (!isRecord(vocab)) throw new TokenizerProblem('a vocab that is not an object');
   const ids = new Set<number>();
   const vocabulary = new Map<string, number>();
   for (const [token, id] of Object.entries(vocab)) {
@@ -57,16 +57,16 @@ function tokenIds(vocab: unknown): Map<string, number> {
 
 /** Merges are pairs of tokens, or texts of two with a space between. The library tells which by the first. */
 function checkMerges(merges: unknown, vocabulary: ReadonlyMap<string, number>): void {
-  if (!Array.isArray(merges)) throw new TokenizerProblem('merges that are no list');
+  if (!Array.isArray(merges)) throw new TokenizerProblem('merges that are not a list');
   if (merges.length > MAX_MERGES) throw new TokenizerProblem(`${merges.length} merges, more than ${MAX_MERGES}`);
   const inPairs = Array.isArray(merges[0]);
   merges.forEach((merge: unknown, i) => {
     const pair: unknown = inPairs ? merge : typeof merge === 'string' ? merge.split(' ') : undefined;
     const [a, b, ...more]: unknown[] = Array.isArray(pair) ? pair : [];
     if (typeof a !== 'string' || typeof b !== 'string' || more.length > 0) {
-      throw new TokenizerProblem(`the merge ${shown(merge)} (number ${i + 1}), which is no pair of tokens`);
+      throw new TokenizerProblem(`the merge ${shown(merge)} (number ${i + 1}), which is not a pair of tokens`);
     }
     const missing = [a, b, a + b].find((token) => !vocabulary.has(token));
-    if (missing !== undefined) throw new TokenizerProblem(`the merge ${shown(merge)} (number ${i + 1}) with ${shown(missing)}, which is no token`);
+    if (missing !== undefined) throw new TokenizerProblem(`the merge ${shown(merge)} (number ${i + 1}) with ${shown(missing)}, which is not a token`);
   });
 }

@@ -49,7 +49,7 @@ function rule(value: unknown, where: string, kinds: Kinds, depth = 0): JsonObjec
   if (unknown !== undefined) throw new TokenizerProblem(`a ${where} of type ${type} with the field ${shown(unknown)}`);
   if (list === undefined) return spellOut ? spellOut(value, where) : value;
   const inner = value[list];
-  if (!Array.isArray(inner)) throw new TokenizerProblem(`a ${where} of type ${type} whose ${list} are no list`);
+  if (!Array.isArray(inner)) throw new TokenizerProblem(`a ${where} of type ${type} whose ${list} are not a list`);
   if (depth >= MAX_DEPTH) throw new TokenizerProblem(`a ${where} nested more than ${MAX_DEPTH} deep`);
   return { ...value, [list]: inner.map((each) => rule(each ?? {}, where, kinds, depth + 1)) };
 }
@@ -106,7 +106,7 @@ function postProcessors(idOf: (token: string) => number | undefined): Kinds {
       fields: ['single', 'pair', 'special_tokens'],
       spellOut: (rule, where) => {
         const { single, special_tokens: specials } = rule;
-        if (!Array.isArray(single)) throw new TokenizerProblem(`a ${where} whose single is no list`);
+        if (!Array.isArray(single)) throw new TokenizerProblem(`a ${where} whose single is not a list`);
         for (const piece of single) {
           if (isRecord(piece) && isRecord(piece['Sequence']) && piece['Sequence']['id'] === 'A') continue;
           const name = isRecord(piece) && isRecord(piece['SpecialToken']) ? piece['SpecialToken']['id'] : undefined;

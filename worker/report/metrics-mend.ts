@@ -31,9 +31,9 @@ export function mendMetrics(path: string, { bytes, rounds, spare }: KnownRounds)
   const state = found === null ? 'missing' : found.length < bytes ? `cut to ${found.length} of ${bytes} bytes` : 'damaged';
   const aside = found === null ? '' : `; it is kept as ${unused(`${path}.damaged`)}`;
   const message =
-    `${path} was ${state}: what could be read of it is there` +
+    `${path} was ${state}: the lines that could be read are kept` +
     (taken.length > 0 ? `, round${taken.length > 1 ? 's' : ''} ${listed(taken)} from report.json` : '') +
-    (lost.length > 0 ? `; what rounds ${lost.join(', ')} came to is lost to the report` : '') +
+    (lost.length > 0 ? `; the report lacks rounds ${lost.join(', ')}` : '') +
     aside;
   const lines = taken.reduce(withRound, events.map(({ event, line }) => ({ event, line })));
   const text = Buffer.concat(fitted(lines.map(({ line }) => line), message, bytes));

@@ -22,7 +22,7 @@ export function checkMemory(what: string, needed: number, { available, force }: 
   const message = `${what} takes about ${formatBytes(needed)} of memory, and this machine has ${formatBytes(available)} for it`;
   const advice = 'shorter sequences, smaller batches or fewer --workers need less';
   if (force) return [`${message}: ${advice}`];
-  throw new UserError(message, { hint: `${advice[0]?.toUpperCase()}${advice.slice(1)}. --force goes on all the same.` });
+  throw new UserError(message, { hint: `${advice[0]?.toUpperCase()}${advice.slice(1)}. --force goes on anyway.` });
 }
 
 /** Estimates may be so much too high: as the plan's test allows. What is refused in a pod cannot be forced, so it must be certain. */

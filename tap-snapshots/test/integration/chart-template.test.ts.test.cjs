@@ -776,25 +776,25 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       - name: containers
         expression: "variables.pod.containers + (has(variables.pod.initContainers) ? variables.pod.initContainers : [])"
     validations:
-      - message: the operator writes, and deletes pods with, its own labels alone
+      - message: the operator may write objects, and delete pods, only with its own labels
         expression: variables.job != '' && 'app.kubernetes.io/managed-by' in variables.subject.metadata.labels && variables.subject.metadata.labels['app.kubernetes.io/managed-by'] == 'fedbiot-operator'
-      - message: the operator writes objects of FedBiOTJobs alone, which they name as their controller
+      - message: the operator may write only objects whose controller is a FedBiOTJob
         expression: request.operation == 'DELETE' || [object, oldObject].filter(each, each != null).all(each, has(each.metadata.ownerReferences) && each.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind == 'FedBiOTJob' && owner.apiVersion.startsWith('fedbiot.io/') && owner.name == variables.job))
-      - message: the operator writes objects of certain names alone
+      - message: the operator may write only objects with the names that it gives
         expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'] }[request.resource.resource]"
-      - message: the operator's Secrets are of type Opaque
+      - message: the operator's Secrets must be of type Opaque
         expression: request.resource.resource != 'secrets' || object.type == 'Opaque'
-      - message: the operator's Services are reached within the cluster alone
+      - message: the operator's Services must be reachable only within the cluster
         expression: request.resource.resource != 'services' || (object.spec.type == 'ClusterIP' && !has(object.spec.externalIPs))
-      - message: the operator's pods have the account default and no token of it
+      - message: the operator's pods must use the account default, without its token
         expression: "!variables.makesPods || ( (!has(variables.pod.serviceAccountName) || variables.pod.serviceAccountName in ['', 'default']) && (!has(variables.pod.serviceAccount) || variables.pod.serviceAccount in ['', 'default']) && has(variables.pod.automountServiceAccountToken) && !variables.pod.automountServiceAccountToken)"
-      - message: the operator's pods mount what the restricted standard allows, and no tokens; admissionPolicy.hostPaths of the chart lets them mount folders of the node
+      - message: the operator's pods may mount only what the restricted standard allows; admissionPolicy.hostPaths of the chart lets them mount folders of the node
         expression: "!variables.makesPods || !has(variables.pod.volumes) || variables.pod.volumes.all(volume, has(volume.configMap) || has(volume.csi) || has(volume.downwardAPI) || has(volume.emptyDir) || has(volume.ephemeral) || has(volume.image) || has(volume.persistentVolumeClaim) || has(volume.secret))"
-      - message: the operator's pods have no part in the node's namespaces, and are not root
+      - message: the operator's pods may not use the node's namespaces, nor run as root
         expression: "!variables.makesPods || ( (!has(variables.pod.hostNetwork) || !variables.pod.hostNetwork) && (!has(variables.pod.hostPID) || !variables.pod.hostPID) && (!has(variables.pod.hostIPC) || !variables.pod.hostIPC) && has(variables.pod.securityContext) && has(variables.pod.securityContext.runAsNonRoot) && variables.pod.securityContext.runAsNonRoot && [variables.pod.securityContext].all(context, has(context.runAsUser) && context.runAsUser > 0 && has(context.runAsGroup) && context.runAsGroup > 0 && (!has(context.fsGroup) || context.fsGroup > 0) && (!has(context.supplementalGroups) || context.supplementalGroups.all(group, group > 0)) && (!has(context.sysctls) || size(context.sysctls) == 0) && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && has(context.seccompProfile) && context.seccompProfile.type == 'RuntimeDefault'))"
-      - message: the operator's containers have no privileges
+      - message: the operator's containers may not have privileges
         expression: "!variables.makesPods || variables.containers.all(container, has(container.securityContext) && (!has(container.ports) || container.ports.all(port, !has(port.hostPort) || port.hostPort == 0)) && [container.securityContext].all(context, has(context.allowPrivilegeEscalation) && !context.allowPrivilegeEscalation && (!has(context.privileged) || !context.privileged) && has(context.runAsNonRoot) && context.runAsNonRoot && !has(context.runAsUser) && !has(context.runAsGroup) && has(context.capabilities) && has(context.capabilities.drop) && 'ALL' in context.capabilities.drop && !has(context.capabilities.add) && (!has(context.procMount) || context.procMount == 'Default') && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && (!has(context.seccompProfile) || context.seccompProfile.type == 'RuntimeDefault')))"
-      - message: the operator's pods have no annotation that takes AppArmor from them
+      - message: the operator's pods may not have an annotation that turns off AppArmor
         expression: "!variables.makesPods || !has(object.spec.template.metadata.annotations) || object.spec.template.metadata.annotations.all(key, !key.startsWith('container.apparmor.security.beta.kubernetes.io/'))"
 - apiVersion: admissionregistration.k8s.io/v1
   kind: ValidatingAdmissionPolicyBinding
@@ -2158,25 +2158,25 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       - name: containers
         expression: "variables.pod.containers + (has(variables.pod.initContainers) ? variables.pod.initContainers : [])"
     validations:
-      - message: the operator writes, and deletes pods with, its own labels alone
+      - message: the operator may write objects, and delete pods, only with its own labels
         expression: variables.job != '' && 'app.kubernetes.io/managed-by' in variables.subject.metadata.labels && variables.subject.metadata.labels['app.kubernetes.io/managed-by'] == 'fedbiot-operator'
-      - message: the operator writes objects of FedBiOTJobs alone, which they name as their controller
+      - message: the operator may write only objects whose controller is a FedBiOTJob
         expression: request.operation == 'DELETE' || [object, oldObject].filter(each, each != null).all(each, has(each.metadata.ownerReferences) && each.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind == 'FedBiOTJob' && owner.apiVersion.startsWith('fedbiot.io/') && owner.name == variables.job))
-      - message: the operator writes objects of certain names alone
+      - message: the operator may write only objects with the names that it gives
         expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'] }[request.resource.resource]"
-      - message: the operator's Secrets are of type Opaque
+      - message: the operator's Secrets must be of type Opaque
         expression: request.resource.resource != 'secrets' || object.type == 'Opaque'
-      - message: the operator's Services are reached within the cluster alone
+      - message: the operator's Services must be reachable only within the cluster
         expression: request.resource.resource != 'services' || (object.spec.type == 'ClusterIP' && !has(object.spec.externalIPs))
-      - message: the operator's pods have the account default and no token of it
+      - message: the operator's pods must use the account default, without its token
         expression: "!variables.makesPods || ( (!has(variables.pod.serviceAccountName) || variables.pod.serviceAccountName in ['', 'default']) && (!has(variables.pod.serviceAccount) || variables.pod.serviceAccount in ['', 'default']) && has(variables.pod.automountServiceAccountToken) && !variables.pod.automountServiceAccountToken)"
-      - message: the operator's pods mount what the restricted standard allows, and no tokens and folders of the node
+      - message: the operator's pods may mount only what the restricted standard allows, and folders of the node
         expression: "!variables.makesPods || !has(variables.pod.volumes) || variables.pod.volumes.all(volume, has(volume.configMap) || has(volume.csi) || has(volume.downwardAPI) || has(volume.emptyDir) || has(volume.ephemeral) || has(volume.image) || has(volume.persistentVolumeClaim) || has(volume.secret) || has(volume.hostPath))"
-      - message: the operator's pods have no part in the node's namespaces, and are not root
+      - message: the operator's pods may not use the node's namespaces, nor run as root
         expression: "!variables.makesPods || ( (!has(variables.pod.hostNetwork) || !variables.pod.hostNetwork) && (!has(variables.pod.hostPID) || !variables.pod.hostPID) && (!has(variables.pod.hostIPC) || !variables.pod.hostIPC) && has(variables.pod.securityContext) && has(variables.pod.securityContext.runAsNonRoot) && variables.pod.securityContext.runAsNonRoot && [variables.pod.securityContext].all(context, has(context.runAsUser) && context.runAsUser > 0 && has(context.runAsGroup) && context.runAsGroup > 0 && (!has(context.fsGroup) || context.fsGroup > 0) && (!has(context.supplementalGroups) || context.supplementalGroups.all(group, group > 0)) && (!has(context.sysctls) || size(context.sysctls) == 0) && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && has(context.seccompProfile) && context.seccompProfile.type == 'RuntimeDefault'))"
-      - message: the operator's containers have no privileges
+      - message: the operator's containers may not have privileges
         expression: "!variables.makesPods || variables.containers.all(container, has(container.securityContext) && (!has(container.ports) || container.ports.all(port, !has(port.hostPort) || port.hostPort == 0)) && [container.securityContext].all(context, has(context.allowPrivilegeEscalation) && !context.allowPrivilegeEscalation && (!has(context.privileged) || !context.privileged) && has(context.runAsNonRoot) && context.runAsNonRoot && !has(context.runAsUser) && !has(context.runAsGroup) && has(context.capabilities) && has(context.capabilities.drop) && 'ALL' in context.capabilities.drop && !has(context.capabilities.add) && (!has(context.procMount) || context.procMount == 'Default') && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && (!has(context.seccompProfile) || context.seccompProfile.type == 'RuntimeDefault')))"
-      - message: the operator's pods have no annotation that takes AppArmor from them
+      - message: the operator's pods may not have an annotation that turns off AppArmor
         expression: "!variables.makesPods || !has(object.spec.template.metadata.annotations) || object.spec.template.metadata.annotations.all(key, !key.startsWith('container.apparmor.security.beta.kubernetes.io/'))"
 - apiVersion: admissionregistration.k8s.io/v1
   kind: ValidatingAdmissionPolicyBinding
@@ -3077,25 +3077,25 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       - name: containers
         expression: "variables.pod.containers + (has(variables.pod.initContainers) ? variables.pod.initContainers : [])"
     validations:
-      - message: the operator writes, and deletes pods with, its own labels alone
+      - message: the operator may write objects, and delete pods, only with its own labels
         expression: variables.job != '' && 'app.kubernetes.io/managed-by' in variables.subject.metadata.labels && variables.subject.metadata.labels['app.kubernetes.io/managed-by'] == 'fedbiot-operator'
-      - message: the operator writes objects of FedBiOTJobs alone, which they name as their controller
+      - message: the operator may write only objects whose controller is a FedBiOTJob
         expression: request.operation == 'DELETE' || [object, oldObject].filter(each, each != null).all(each, has(each.metadata.ownerReferences) && each.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind == 'FedBiOTJob' && owner.apiVersion.startsWith('fedbiot.io/') && owner.name == variables.job))
-      - message: the operator writes objects of certain names alone
+      - message: the operator may write only objects with the names that it gives
         expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'] }[request.resource.resource]"
-      - message: the operator's Secrets are of type Opaque
+      - message: the operator's Secrets must be of type Opaque
         expression: request.resource.resource != 'secrets' || object.type == 'Opaque'
-      - message: the operator's Services are reached within the cluster alone
+      - message: the operator's Services must be reachable only within the cluster
         expression: request.resource.resource != 'services' || (object.spec.type == 'ClusterIP' && !has(object.spec.externalIPs))
-      - message: the operator's pods have the account default and no token of it
+      - message: the operator's pods must use the account default, without its token
         expression: "!variables.makesPods || ( (!has(variables.pod.serviceAccountName) || variables.pod.serviceAccountName in ['', 'default']) && (!has(variables.pod.serviceAccount) || variables.pod.serviceAccount in ['', 'default']) && has(variables.pod.automountServiceAccountToken) && !variables.pod.automountServiceAccountToken)"
-      - message: the operator's pods mount what the restricted standard allows, and no tokens; admissionPolicy.hostPaths of the chart lets them mount folders of the node
+      - message: the operator's pods may mount only what the restricted standard allows; admissionPolicy.hostPaths of the chart lets them mount folders of the node
         expression: "!variables.makesPods || !has(variables.pod.volumes) || variables.pod.volumes.all(volume, has(volume.configMap) || has(volume.csi) || has(volume.downwardAPI) || has(volume.emptyDir) || has(volume.ephemeral) || has(volume.image) || has(volume.persistentVolumeClaim) || has(volume.secret))"
-      - message: the operator's pods have no part in the node's namespaces, and are not root
+      - message: the operator's pods may not use the node's namespaces, nor run as root
         expression: "!variables.makesPods || ( (!has(variables.pod.hostNetwork) || !variables.pod.hostNetwork) && (!has(variables.pod.hostPID) || !variables.pod.hostPID) && (!has(variables.pod.hostIPC) || !variables.pod.hostIPC) && has(variables.pod.securityContext) && has(variables.pod.securityContext.runAsNonRoot) && variables.pod.securityContext.runAsNonRoot && [variables.pod.securityContext].all(context, has(context.runAsUser) && context.runAsUser > 0 && has(context.runAsGroup) && context.runAsGroup > 0 && (!has(context.fsGroup) || context.fsGroup > 0) && (!has(context.supplementalGroups) || context.supplementalGroups.all(group, group > 0)) && (!has(context.sysctls) || size(context.sysctls) == 0) && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && has(context.seccompProfile) && context.seccompProfile.type == 'RuntimeDefault'))"
-      - message: the operator's containers have no privileges
+      - message: the operator's containers may not have privileges
         expression: "!variables.makesPods || variables.containers.all(container, has(container.securityContext) && (!has(container.ports) || container.ports.all(port, !has(port.hostPort) || port.hostPort == 0)) && [container.securityContext].all(context, has(context.allowPrivilegeEscalation) && !context.allowPrivilegeEscalation && (!has(context.privileged) || !context.privileged) && has(context.runAsNonRoot) && context.runAsNonRoot && !has(context.runAsUser) && !has(context.runAsGroup) && has(context.capabilities) && has(context.capabilities.drop) && 'ALL' in context.capabilities.drop && !has(context.capabilities.add) && (!has(context.procMount) || context.procMount == 'Default') && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && (!has(context.seccompProfile) || context.seccompProfile.type == 'RuntimeDefault')))"
-      - message: the operator's pods have no annotation that takes AppArmor from them
+      - message: the operator's pods may not have an annotation that turns off AppArmor
         expression: "!variables.makesPods || !has(object.spec.template.metadata.annotations) || object.spec.template.metadata.annotations.all(key, !key.startsWith('container.apparmor.security.beta.kubernetes.io/'))"
 - apiVersion: admissionregistration.k8s.io/v1
   kind: ValidatingAdmissionPolicyBinding
@@ -3795,25 +3795,25 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       - name: containers
         expression: "variables.pod.containers + (has(variables.pod.initContainers) ? variables.pod.initContainers : [])"
     validations:
-      - message: the operator writes, and deletes pods with, its own labels alone
+      - message: the operator may write objects, and delete pods, only with its own labels
         expression: variables.job != '' && 'app.kubernetes.io/managed-by' in variables.subject.metadata.labels && variables.subject.metadata.labels['app.kubernetes.io/managed-by'] == 'fedbiot-operator'
-      - message: the operator writes objects of FedBiOTJobs alone, which they name as their controller
+      - message: the operator may write only objects whose controller is a FedBiOTJob
         expression: request.operation == 'DELETE' || [object, oldObject].filter(each, each != null).all(each, has(each.metadata.ownerReferences) && each.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind == 'FedBiOTJob' && owner.apiVersion.startsWith('fedbiot.io/') && owner.name == variables.job))
-      - message: the operator writes objects of certain names alone
+      - message: the operator may write only objects with the names that it gives
         expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'] }[request.resource.resource]"
-      - message: the operator's Secrets are of type Opaque
+      - message: the operator's Secrets must be of type Opaque
         expression: request.resource.resource != 'secrets' || object.type == 'Opaque'
-      - message: the operator's Services are reached within the cluster alone
+      - message: the operator's Services must be reachable only within the cluster
         expression: request.resource.resource != 'services' || (object.spec.type == 'ClusterIP' && !has(object.spec.externalIPs))
-      - message: the operator's pods have the account default and no token of it
+      - message: the operator's pods must use the account default, without its token
         expression: "!variables.makesPods || ( (!has(variables.pod.serviceAccountName) || variables.pod.serviceAccountName in ['', 'default']) && (!has(variables.pod.serviceAccount) || variables.pod.serviceAccount in ['', 'default']) && has(variables.pod.automountServiceAccountToken) && !variables.pod.automountServiceAccountToken)"
-      - message: the operator's pods mount what the restricted standard allows, and no tokens; admissionPolicy.hostPaths of the chart lets them mount folders of the node
+      - message: the operator's pods may mount only what the restricted standard allows; admissionPolicy.hostPaths of the chart lets them mount folders of the node
         expression: "!variables.makesPods || !has(variables.pod.volumes) || variables.pod.volumes.all(volume, has(volume.configMap) || has(volume.csi) || has(volume.downwardAPI) || has(volume.emptyDir) || has(volume.ephemeral) || has(volume.image) || has(volume.persistentVolumeClaim) || has(volume.secret))"
-      - message: the operator's pods have no part in the node's namespaces, and are not root
+      - message: the operator's pods may not use the node's namespaces, nor run as root
         expression: "!variables.makesPods || ( (!has(variables.pod.hostNetwork) || !variables.pod.hostNetwork) && (!has(variables.pod.hostPID) || !variables.pod.hostPID) && (!has(variables.pod.hostIPC) || !variables.pod.hostIPC) && has(variables.pod.securityContext) && has(variables.pod.securityContext.runAsNonRoot) && variables.pod.securityContext.runAsNonRoot && [variables.pod.securityContext].all(context, has(context.runAsUser) && context.runAsUser > 0 && has(context.runAsGroup) && context.runAsGroup > 0 && (!has(context.fsGroup) || context.fsGroup > 0) && (!has(context.supplementalGroups) || context.supplementalGroups.all(group, group > 0)) && (!has(context.sysctls) || size(context.sysctls) == 0) && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && has(context.seccompProfile) && context.seccompProfile.type == 'RuntimeDefault'))"
-      - message: the operator's containers have no privileges
+      - message: the operator's containers may not have privileges
         expression: "!variables.makesPods || variables.containers.all(container, has(container.securityContext) && (!has(container.ports) || container.ports.all(port, !has(port.hostPort) || port.hostPort == 0)) && [container.securityContext].all(context, has(context.allowPrivilegeEscalation) && !context.allowPrivilegeEscalation && (!has(context.privileged) || !context.privileged) && has(context.runAsNonRoot) && context.runAsNonRoot && !has(context.runAsUser) && !has(context.runAsGroup) && has(context.capabilities) && has(context.capabilities.drop) && 'ALL' in context.capabilities.drop && !has(context.capabilities.add) && (!has(context.procMount) || context.procMount == 'Default') && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && (!has(context.seccompProfile) || context.seccompProfile.type == 'RuntimeDefault')))"
-      - message: the operator's pods have no annotation that takes AppArmor from them
+      - message: the operator's pods may not have an annotation that turns off AppArmor
         expression: "!variables.makesPods || !has(object.spec.template.metadata.annotations) || object.spec.template.metadata.annotations.all(key, !key.startsWith('container.apparmor.security.beta.kubernetes.io/'))"
 - apiVersion: admissionregistration.k8s.io/v1
   kind: ValidatingAdmissionPolicyBinding
@@ -4744,25 +4744,25 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       - name: containers
         expression: "variables.pod.containers + (has(variables.pod.initContainers) ? variables.pod.initContainers : [])"
     validations:
-      - message: the operator writes, and deletes pods with, its own labels alone
+      - message: the operator may write objects, and delete pods, only with its own labels
         expression: variables.job != '' && 'app.kubernetes.io/managed-by' in variables.subject.metadata.labels && variables.subject.metadata.labels['app.kubernetes.io/managed-by'] == 'fedbiot-operator'
-      - message: the operator writes objects of FedBiOTJobs alone, which they name as their controller
+      - message: the operator may write only objects whose controller is a FedBiOTJob
         expression: request.operation == 'DELETE' || [object, oldObject].filter(each, each != null).all(each, has(each.metadata.ownerReferences) && each.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind == 'FedBiOTJob' && owner.apiVersion.startsWith('fedbiot.io/') && owner.name == variables.job))
-      - message: the operator writes objects of certain names alone
+      - message: the operator may write only objects with the names that it gives
         expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'] }[request.resource.resource]"
-      - message: the operator's Secrets are of type Opaque
+      - message: the operator's Secrets must be of type Opaque
         expression: request.resource.resource != 'secrets' || object.type == 'Opaque'
-      - message: the operator's Services are reached within the cluster alone
+      - message: the operator's Services must be reachable only within the cluster
         expression: request.resource.resource != 'services' || (object.spec.type == 'ClusterIP' && !has(object.spec.externalIPs))
-      - message: the operator's pods have the account default and no token of it
+      - message: the operator's pods must use the account default, without its token
         expression: "!variables.makesPods || ( (!has(variables.pod.serviceAccountName) || variables.pod.serviceAccountName in ['', 'default']) && (!has(variables.pod.serviceAccount) || variables.pod.serviceAccount in ['', 'default']) && has(variables.pod.automountServiceAccountToken) && !variables.pod.automountServiceAccountToken)"
-      - message: the operator's pods mount what the restricted standard allows, and no tokens; admissionPolicy.hostPaths of the chart lets them mount folders of the node
+      - message: the operator's pods may mount only what the restricted standard allows; admissionPolicy.hostPaths of the chart lets them mount folders of the node
         expression: "!variables.makesPods || !has(variables.pod.volumes) || variables.pod.volumes.all(volume, has(volume.configMap) || has(volume.csi) || has(volume.downwardAPI) || has(volume.emptyDir) || has(volume.ephemeral) || has(volume.image) || has(volume.persistentVolumeClaim) || has(volume.secret))"
-      - message: the operator's pods have no part in the node's namespaces, and are not root
+      - message: the operator's pods may not use the node's namespaces, nor run as root
         expression: "!variables.makesPods || ( (!has(variables.pod.hostNetwork) || !variables.pod.hostNetwork) && (!has(variables.pod.hostPID) || !variables.pod.hostPID) && (!has(variables.pod.hostIPC) || !variables.pod.hostIPC) && has(variables.pod.securityContext) && has(variables.pod.securityContext.runAsNonRoot) && variables.pod.securityContext.runAsNonRoot && [variables.pod.securityContext].all(context, has(context.runAsUser) && context.runAsUser > 0 && has(context.runAsGroup) && context.runAsGroup > 0 && (!has(context.fsGroup) || context.fsGroup > 0) && (!has(context.supplementalGroups) || context.supplementalGroups.all(group, group > 0)) && (!has(context.sysctls) || size(context.sysctls) == 0) && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && has(context.seccompProfile) && context.seccompProfile.type == 'RuntimeDefault'))"
-      - message: the operator's containers have no privileges
+      - message: the operator's containers may not have privileges
         expression: "!variables.makesPods || variables.containers.all(container, has(container.securityContext) && (!has(container.ports) || container.ports.all(port, !has(port.hostPort) || port.hostPort == 0)) && [container.securityContext].all(context, has(context.allowPrivilegeEscalation) && !context.allowPrivilegeEscalation && (!has(context.privileged) || !context.privileged) && has(context.runAsNonRoot) && context.runAsNonRoot && !has(context.runAsUser) && !has(context.runAsGroup) && has(context.capabilities) && has(context.capabilities.drop) && 'ALL' in context.capabilities.drop && !has(context.capabilities.add) && (!has(context.procMount) || context.procMount == 'Default') && !has(context.seLinuxOptions) && !has(context.appArmorProfile) && (!has(context.seccompProfile) || context.seccompProfile.type == 'RuntimeDefault')))"
-      - message: the operator's pods have no annotation that takes AppArmor from them
+      - message: the operator's pods may not have an annotation that turns off AppArmor
         expression: "!variables.makesPods || !has(object.spec.template.metadata.annotations) || object.spec.template.metadata.annotations.all(key, !key.startsWith('container.apparmor.security.beta.kubernetes.io/'))"
 - apiVersion: admissionregistration.k8s.io/v1
   kind: ValidatingAdmissionPolicyBinding

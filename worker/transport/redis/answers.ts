@@ -53,7 +53,7 @@ const RULES: readonly Rule[] = [
   {
     sign: /\bBUSY\b/,
     lasts: 'passes',
-    says: 'is kept busy by a script of somebody',
+    says: 'is kept busy by a script',
     hint: 'SCRIPT KILL ends one that has written nothing.',
   },
   {

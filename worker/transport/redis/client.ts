@@ -145,7 +145,7 @@ export class RedisClientTransport implements ClientTransport {
 
   async #poll(): Promise<Delivery | null> {
     const dropped = await cleanQueue(this.#bytes, this.#keys, 'tasks', MAX_TASK_BYTES);
-    if (dropped > 0) this.#listener.failed(new Error(`${dropped} entries of the queue of tasks are none, and were removed`));
+    if (dropped > 0) this.#listener.failed(new Error(`${dropped} invalid entries were removed from the queue of tasks`));
     const token = randomUUID();
     const job = await this.#tasks.getNextJob(token, { block: false });
     if (!job) return null;

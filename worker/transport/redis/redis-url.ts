@@ -17,7 +17,7 @@ export interface RedisEndpoint {
 export const REDIS_PORT = 6379;
 
 const HINT =
-  'Write redis://user:password@host:6379, or rediss:// for TLS, with nothing before or after it; in user and password percent-encode what is special: ' +
+  'Write redis://user:password@host:6379, or rediss:// for TLS, with nothing before or after it; in user and password percent-encode special characters: ' +
   '% as %25, @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, a space as %20.';
 
 /**
@@ -54,18 +54,18 @@ function readUser(text: string): Pick<RedisEndpoint, 'username' | 'password'> {
   const colon = text.indexOf(':');
   if (colon === -1 && text !== '') throw wrong('has a user without a password: a password stands after a colon');
   const [username, password] = [decoded(text.slice(0, Math.max(colon, 0))), decoded(text.slice(colon + 1))];
-  if (username === null || password === null) throw wrong('has a % in user or password that begins no percent-encoded character');
+  if (username === null || password === null) throw wrong('has a % in user or password that does not begin a percent-encoded character');
   // A line's end within them would let whoever writes the URL speak to other things than Redis.
   if (/\p{Cc}/u.test(username + password)) throw wrong('has a control character in user or password');
   return { ...(username === '' ? {} : { username }), ...(username === '' && password === '' ? {} : { password }) };
 }
 
 function readPlace(text: string): Pick<RedisEndpoint, 'host' | 'port' | 'database'> {
-  if (/[?#]/.test(text)) throw wrong('has options after ? or #, of which there are none');
+  if (/[?#]/.test(text)) throw wrong('has options after ? or #, which are not supported');
   const [, address = '', name = '', port = String(REDIS_PORT), database = ''] = /^(?:\[([^\]]*)\]|([^:/]*))(?::([^/]*))?(?:\/(.*))?$/.exec(text) ?? [];
   const isHost = address === '' ? /^[\w.-]{1,253}$/.test(name) : isIPv6(address) && !address.includes('%');
   if (!isHost) throw wrong('names no host, or one with characters that no name or address has');
-  if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) throw wrong('has a port that is no number from 1 to 65535');
+  if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) throw wrong('has a port that is not a number from 1 to 65535');
   if (!/^\d{0,4}$/.test(database)) throw wrong('has something after host and port that is not the number of a database');
   return { host: address + name, port: Number(port), database: Number(database) };
 }

@@ -114,7 +114,7 @@ export class RedisServerTransport implements ServerTransport {
   async #poll(): Promise<Arrival | null> {
     await this.#fence.check();
     const dropped = await cleanQueue(this.#bytes, this.#keys, 'results', maxResultBytes(this.#maxHeaderBytes));
-    if (dropped > 0) return malformed(`${dropped} entries of the queue of results are none`);
+    if (dropped > 0) return malformed(`${dropped} entries of the queue of results are invalid`);
     const token = randomUUID();
     const job = await this.#results.getNextJob(token, { block: false });
     if (!job) return null;

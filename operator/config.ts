@@ -15,11 +15,11 @@ export interface OperatorConfig {
   readonly redisUrl: string | null;
   /** PEM of the authority that signed its certificate; null: those that the system trusts. */
   readonly redisCa: string | null;
-  /** What jobs' tokens and passwords are derived from; null: a random one, of this process. */
+  /** Key from which jobs' tokens and passwords are derived; null: a random one for this process. */
   readonly secretKey: string | null;
-  /** Annotations that jobs may give their pods besides those that are known: keys, and beginnings that end in `/`. */
+  /** Annotations that jobs may give their pods besides the known ones: keys, and prefixes that end in `/`. */
   readonly podAnnotations: readonly string[];
-  /** Whether jobs get the operator's own credentials where that Redis lets it make no users. */
+  /** Whether jobs get the operator's own credentials if that Redis does not let it create users. */
   readonly allowSharedRedisCredentials: boolean;
   /** Image of worker pods, unless a job names another. */
   readonly workerImage: string;
@@ -203,7 +203,7 @@ function whole(least: number, most: number): (text: string) => number {
   };
 }
 
-/** The value of a variable of jobs' pods. It stands open in their templates. */
+/** Parses the value of a variable of jobs' pods, which is readable in their templates. */
 function hubVariable(name: string): (text: string) => string {
   return (text) => {
     try {

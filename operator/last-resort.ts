@@ -1,12 +1,12 @@
 import type { Logger } from 'pino';
 
-/** Told at most within a period; all are counted. */
+/** At most so many are logged within a period; all are counted. */
 const MOST_TOLD = 20;
 const PERIOD_MS = 60_000;
 
 /**
- * What to do with errors that nobody caught: nothing that one job's objects, Redis or callers make this process throw may end it for all
- * others. What a replica cannot go on without – its lease, the port it listens on – ends it by itself, not by an error that comes here.
+* A handler of uncaught errors. An error caused by one job's objects, Redis or callers must not end the process for all
+* others. A replica without its lease or its port ends by other means than an error that comes here.
  */
 export function lastResort(log: Logger, count: () => void, now: () => number = () => performance.now()): (error: unknown) => void {
   let [begun, told] = [now(), 0];

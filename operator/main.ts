@@ -25,7 +25,7 @@ try {
   process.on('unhandledRejection', fail);
 
   const operator = await startOperator(config, version, log, fail);
-  // From here on it serves everybody's jobs.
+  // From here on the process serves all jobs.
   const unhandled = lastResort(log, operator.unhandled);
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) process.off(event, fail).on(event, unhandled);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -37,7 +37,7 @@ const NO_REDIS = { kind: 'away', reason: 'the operator has no Redis' } as const;
 export interface Operator {
   /** Port that it serves on. */
   readonly port: number;
-  /** Counts an error that nobody caught. */
+  /** Counts an uncaught error. */
   unhandled(): void;
   /** Finishes what is under way, hands the lead over and closes everything. */
   stop(): Promise<void>;
@@ -53,7 +53,7 @@ export async function startOperator(config: OperatorConfig, version: string, log
   collectDefaultMetrics({ register: registry });
   const metrics = operatorMetrics(registry, { workers: config.workers, lease: LEASE_NAME });
   const client = new ApiClient({ kubeConfig, request: metrics.request, timeoutMs: PROMPT_MS });
-  // Whoever calls makes it ask: never in the way of the lease.
+  // A client of its own, as callers cause its requests: they must not delay the lease.
   const reviewer = new ApiClient({ kubeConfig, request: metrics.request, timeoutMs: PROMPT_MS });
 
   const stopping = new AbortController();
@@ -67,7 +67,7 @@ export async function startOperator(config: OperatorConfig, version: string, log
       queue.start();
       lookAtAll();
     };
-    // One that leads and does not work would blind all: another must take its place.
+    // A leader that cannot work must end, so that another replica takes its place.
     Promise.resolve(redisUsers?.start()).then(begin).catch(fail);
   };
   const lookAtAll = () => {

@@ -32,7 +32,7 @@ export interface Reviews {
   isAllowed(identity: Identity, question: Question): Promise<boolean>;
 }
 
-/** `busy`: the API server is not asked any more within this second. */
+/** `busy`: the API server is not asked again within this second. */
 export type Verdict = 'allowed' | 'unauthenticated' | 'forbidden' | 'busy';
 
 /** How long an answer holds: a token that was revoked is good for that much longer. */
@@ -41,13 +41,13 @@ const HOLDS_MS = 10_000;
 /** Answers kept; the oldest give way, so that made-up tokens cannot fill the memory. */
 const MOST_ANSWERS = 1000;
 
-/** How long a token that was somebody's is asked about beside the allowance of strangers. */
+/** How long a token that was valid counts as known. */
 const GOOD_MS = 600_000;
 
-/** Questions to the API server in a second about tokens of which nothing is known, from one address and from all. */
+/** Questions to the API server in a second about unknown tokens: from one address, and from all. */
 const STRANGERS = [10, 50] as const;
 
-/** And about a token that was somebody's, and all of those. */
+/** The same about known tokens: about one, and about all. */
 const KNOWN = [50, 500] as const;
 
 /** Longer than any token of Kubernetes; nothing longer is hashed or sent on. */
@@ -63,7 +63,7 @@ export class Access {
   readonly #reviews: Reviews;
   readonly #now: () => number;
   readonly #answers = new Map<string, Kept>();
-  /** Tokens that were somebody's, by their hash, and until when that counts. */
+  /** Tokens that were valid, by their hash, and until when they count as known. */
   readonly #good = new Map<string, number>();
   readonly #strangers = new Allowance(...STRANGERS);
   readonly #known = new Allowance(...KNOWN);
@@ -74,8 +74,8 @@ export class Access {
   }
 
   /**
-   * `authorization`: the request's header; `address`: where it comes from. Whoever makes tokens up is told no, and soon nothing, without the
-   * API server; those who were known before are asked about all the same. Throws what the API server throws; that is not kept.
+   * `authorization`: the request's header; `address`: where it comes from. Invented tokens are refused from memory, or as busy, without asking the
+   * API server; known tokens have an allowance of their own. Throws what the API server throws; that is not kept.
    */
   decide(authorization: string | undefined, question: Question, address: string): Promise<Verdict> {
     const token = /^Bearer +([\x21-\x7e]+)$/i.exec(authorization ?? '')?.[1];

@@ -1,9 +1,9 @@
-/** How many may come in each second: of one kind, and of all together. */
+/** A rate limit per second: for each key, and for all together. */
 export class Allowance {
   readonly #ofOne: number;
   readonly #inAll: number;
   #second = -1;
-  /** Holds no more than may come in all. */
+  /** Has at most as many entries as are allowed in total. */
   readonly #taken = new Map<string, number>();
   #all = 0;
 
@@ -12,7 +12,7 @@ export class Allowance {
     this.#inAll = inAll;
   }
 
-  /** Whether one more may come now, in milliseconds. */
+  /** Whether one more is allowed. `now`: in milliseconds. */
   take(one: string, now: number): boolean {
     const second = Math.floor(now / 1000);
     if (second !== this.#second) {

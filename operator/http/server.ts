@@ -13,7 +13,7 @@ import { jobRoutes } from './routes.ts';
 import type { JobReader } from './routes.ts';
 import { sparing } from './sparing.ts';
 
-/** Callers of the read API may come through one proxy. */
+/** Many callers of the read API may share the address of one proxy. */
 const LIMITS: ConnectionLimits = { ...USUAL_LIMITS, perPeer: 256, total: 1024 };
 
 export interface HttpSettings {

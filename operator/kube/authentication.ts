@@ -1,17 +1,17 @@
 import type { RequestOptions } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 
-/** Nothing came yet of what the kubeconfig names to say who we are. */
+/** The source of credentials in the kubeconfig has not answered yet. */
 export class NoCredentials extends Error {
   override readonly name = 'NoCredentials';
 }
 
-/** For how long whoever is asked first is waited for, before somebody else is asked beside. */
+/** After this time without an answer, another process is asked as well. */
 const STALE_MS = 60_000;
 
 /**
- * Adds to requests who makes them. An exec plugin, as clouds have them, may wait for a login, or for ever: it is waited for no longer than
- * the request has time, and not started once for each.
+* Adds credentials to requests. An exec plugin, as clouds have them, may wait for a login, or without end: it is awaited no longer than
+* the request's timeout, and is not started once for each request.
  */
 export class Authentication {
   readonly #kubeConfig: KubeConfig;
@@ -33,7 +33,7 @@ export class Authentication {
       this.#waiting--;
       this.#since = performance.now();
     });
-    // Whoever comes next finds what this one got.
+    // The next request finds what this one obtained.
     this.#last = applied.catch(() => undefined);
     const over = Promise.withResolvers<never>();
     const tooLate = () => over.reject(new NoCredentials(`no credentials from ${this.#source()}`));

@@ -162,7 +162,7 @@ export class Cluster {
   }
 }
 
-/** What else the URL is, is told where Redis is asked. */
+/** A URL that cannot be read is reported where Redis is contacted. */
 function portOf(url: string | null): number | null {
   try {
     return url === null ? null : readRedisUrl(url).port;

@@ -27,7 +27,7 @@ export class Collection<T extends Stored> {
   readonly resource: Resource;
   readonly store: Store<T>;
   readonly #read: Read<T>;
-  /** What is there and is passed over, as it cannot be read: `namespace/name`. */
+  /** Objects that are skipped because they cannot be read: `namespace/name`. */
   readonly #unreadable = new Set<string>();
   readonly #watches: readonly { readonly namespace: string | null; readonly watch: ListWatch<T> }[];
 
@@ -64,7 +64,7 @@ export class Collection<T extends Stored> {
     }));
   }
 
-  /** How many objects are passed over. */
+  /** How many objects are skipped. */
   get unreadable(): number {
     return this.#unreadable.size;
   }

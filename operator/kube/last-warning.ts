@@ -7,7 +7,7 @@ import type { ObjectReference, ObservedWarning } from '../reconcile/ports.ts';
 import type { ApiClient } from './api-client.ts';
 import { collectionPath, RESOURCE } from './resources.ts';
 
-/** Read at most: whoever may write events of the namespace may write many. */
+/** Read at most: there may be many events in the namespace. */
 const MOST = 100;
 
 const textOrNull = Type.Optional(Type.Union([Type.String(), Type.Null()]));
@@ -15,7 +15,7 @@ const Event = Type.Object({
   reason: textOrNull,
   note: textOrNull,
   eventTime: textOrNull,
-  /** Of those who tell events in the older way, the Job controller among them. */
+  /** Set by those that write events in the older way, such as the Job controller. */
   deprecatedLastTimestamp: textOrNull,
   series: Type.Optional(Type.Union([Type.Object({ lastObservedTime: textOrNull }), Type.Null()])),
   metadata: Type.Object({ creationTimestamp: textOrNull }),

@@ -34,10 +34,10 @@ export interface ListWatchSettings<T> {
   readonly log: Logger;
   readonly times: WatchTimes;
   readonly pageSize?: number;
-  /** All that exists; `unreadable`: of what is passed over, where it says so much. */
+  /** All that exists; `unreadable`: metadata of skipped objects, as far as they have it. */
   replace(objects: readonly T[], unreadable: readonly Metadata[]): void;
   put(object: T): void;
-  /** It is gone, or `unreadable`: there, and passed over. */
+  /** It is gone, or `unreadable`: it exists and is skipped. */
   drop(metadata: Metadata, unreadable: boolean): void;
   /** Watching begins anew after something went wrong; not when the API server has ended a watch in its time. */
   restarted(): void;
@@ -179,7 +179,7 @@ export class ListWatch<T> {
     this.#version = metadata.resourceVersion;
   }
 
-  /** null: it cannot be read, which costs this object alone. */
+  /** null: it cannot be read; other objects are not affected. */
   #read(value: unknown): T | null {
     const passOver = (cause: object) => {
       const { namespace, name } = readMetadata(value) ?? {};

@@ -17,7 +17,7 @@ export interface JobEntry {
   readonly metadata: Metadata;
   /** null: it cannot be read, or breaks the rules, as one may that was made under another version of them. */
   readonly job: JobObject | null;
-  /** The same job, where it is null. */
+  /** Set where `job` is null. */
   readonly unreadable: UnreadableJob | null;
   /** The job as it was last understood. */
   readonly known: JobObject | null;
@@ -52,7 +52,7 @@ function withoutBulk(metadata: Metadata): Metadata {
 
 type Result = { readonly job: JobObject } | { readonly problem: string };
 
-/** Whatever a job holds, it stands in the way of no other. */
+/** An error while one job is read must not affect others. */
 function attempted(read: () => Result): Result {
   try {
     return read();
@@ -63,7 +63,7 @@ function attempted(read: () => Result): Result {
 
 const isOurs = ({ spec }: Readonly<Record<string, unknown>>): boolean => !isRecord(spec) || spec['managedBy'] === undefined;
 
-/** What a status says that is not read as a whole. */
+/** The part of a status that is read even if the whole is not valid. */
 const Standing = Type.Pick(Status, ['phase', 'conditions']);
 const standingCheck = Compile(Standing);
 

@@ -85,7 +85,7 @@ export class LeaderElector implements Candidate {
     try {
       elected();
     } catch (error) {
-      // It holds the lease and does not do what a leader does: another must.
+      // It holds the lease but cannot act as leader: another replica must.
       log.error({ err: error }, 'this replica cannot lead');
       this.#lose();
       return;

@@ -29,7 +29,7 @@ export interface OperatorMetrics {
   /** A request to the API server; `code` is the HTTP status, or `<error>` when there was no answer. */
   request(method: string, host: string, code: number | '<error>'): void;
   leading(isLeader: boolean): void;
-  /** An error came to the process that nobody caught. */
+  /** An uncaught error has reached the process. */
   unhandled(): void;
   /** Whether the operator hears of progress from the default Redis. */
   redisConnected(isConnected: boolean): void;

@@ -10,7 +10,7 @@ const UNREADABLE: Series<number> = {
   samples: one,
 };
 
-/** `counts` is asked at every scrape: by the plural of the resource. */
+/** @param counts of unreadable objects by the plural of their resource; called at every scrape */
 export function unreadableObjects(registry: Registry, counts: () => ReadonlyMap<string, number>): void {
   registerSeries(registry, [UNREADABLE], ['resource'], () => Array.from(counts(), ([resource, view]) => ({ labels: { resource }, view })));
 }

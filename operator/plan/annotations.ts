@@ -1,6 +1,6 @@
 /**
- * Annotations that a job's pods may carry: keys, and beginnings that end in `/`. What they ask for is known. Any other may be an order to a
- * container runtime, a network or a webhook: to take off AppArmor or seccomp, to hand in a device, to add a volume, a network or a container.
+* Annotations that a job's pods may carry: keys, and prefixes that end in `/`. Their effect is known. Any other may instruct a
+* container runtime, a network plugin or a webhook to turn off AppArmor or seccomp, or to add a device, a volume, a network or a container.
  */
 const HARMLESS: readonly string[] = [
   'prometheus.io/',
@@ -24,9 +24,9 @@ const HARMLESS: readonly string[] = [
   'co.elastic.logs/',
 ];
 
-/** Keys without a domain, and without a dot, are private to who sets them; container runtimes have theirs with one, before a slash or not. */
+/** Keys without a domain and without a dot are private to their author; those of container runtimes have a dot. */
 export const mayAnnotate = (key: string, allowed: readonly string[]): boolean =>
   !/[./]/.test(key) || annotations(allowed).some((known) => (known.endsWith('/') ? key.startsWith(known) : key === known));
 
-/** With those that the operator was told to allow. */
+/** The harmless annotations, and those that the operator's options allow. */
 export const annotations = (allowed: readonly string[]): readonly string[] => [...HARMLESS, ...allowed];

@@ -14,7 +14,7 @@ export function credentials(job: JobObject, observed: ObservedSecret | null, set
     throw new InvalidSpec('spec.redis', 'is required: the operator was installed without a Redis of its own');
   }
   const ownRedis = job.spec.redis === undefined ? settings.redis : null;
-  // What is there stays: pods have it, whatever the operator's key has become since.
+  // An existing token stays, even if the operator's key has changed: pods use it.
   const known = decodeSecret(observed?.data?.[CREDENTIAL.token] ?? '');
   const token = isSecret(known) ? known : derivedSecret(settings.secretKey, job.metadata.uid, CREDENTIAL.token);
   return {

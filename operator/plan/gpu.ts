@@ -6,7 +6,7 @@ import { WORKER } from './worker-container.ts';
 /** Resources under which NVIDIA's device plugin offers whole GPUs (nvidia.com/gpu) and parts of them (nvidia.com/mig-…). */
 const isGpu = (resource: string) => resource === 'nvidia.com/gpu' || resource.startsWith('nvidia.com/mig-');
 
-/** Names of claims of devices (dynamic resource allocation) that are of GPUs: what a claim holds is not known here. */
+/** Whether a device claim (dynamic resource allocation) is for GPUs. Its name decides: what the claim holds is not known here. */
 const isGpuClaim = (name: string) => name === 'gpu' || name.startsWith('gpu-');
 
 /** Whether a container's resources ask for a GPU. */

@@ -21,7 +21,7 @@ function nextHopOf(variables: Readonly<Record<string, string | undefined>>): { h
   try {
     return nextHop(hubRoute(variables));
   } catch {
-    // The pod refuses them in words.
+    // The pod reports what is wrong with them.
     return nextHop(hubRoute({}));
   }
 }

@@ -8,7 +8,7 @@ interface ImageName {
   readonly digest: string | null;
 }
 
-/** Where a reference without a registry leads to, and its other names. */
+/** The registry of a reference that names none, and its other names. */
 const HUB = 'docker.io';
 const HUB_ALIASES = ['index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com'];
 

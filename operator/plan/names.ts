@@ -24,7 +24,7 @@ export function namesOf(job: string): ObjectNames {
 export const CREDENTIAL = {
   token: 'token',
   redisUrl: { server: 'redis-url-server', client: 'redis-url-client' },
-  /** For both roles, in Secrets of jobs that began under an operator that made no users. */
+  /** For both roles, in Secrets of jobs that began under an operator that created no users. */
   oneRedisUrl: 'redis-url',
   redisCa: 'redis-ca.crt',
 } as const;

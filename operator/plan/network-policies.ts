@@ -46,7 +46,7 @@ function redisRule(job: JobObject, { redis }: PlanSettings, redisPort: number | 
   return peers(redis);
 }
 
-/** A port of a namespace's pods, or of anywhere. */
+/** A port of the pods of a namespace, or of any address. */
 function peers({ namespace, port: number }: { namespace: string | null; port: number }) {
   const pods = namespace === null ? {} : { to: [{ namespaceSelector: { matchLabels: { [NAMESPACE_NAME]: namespace } } }] };
   return { ...pods, ports: [port(number)] };

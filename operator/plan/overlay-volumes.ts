@@ -7,7 +7,7 @@ import { namesOf } from './names.ts';
 import { checkSource } from './volume-source.ts';
 import { hiddenFrom, isWithin, overlaps } from './volumes.ts';
 
-/** The operator's own volumes, all but one of them to be read alone; a job may put something larger in the place of the last two. */
+/** The operator's own volumes, all but one of them read-only; a job may replace `cache` and `tmp` by something larger. */
 const WRITABLE = 'output';
 const RESERVED = ['job', 'model', 'public-data', 'client-data', WRITABLE, 'redis-ca'];
 const REPLACEABLE = ['cache', 'tmp'];
@@ -29,7 +29,7 @@ export function checkVolumes(job: JobObject, role: Role, volumes: readonly unkno
   });
 }
 
-/** Claims in the other role's podTemplate: what both could write to would carry anything from one side to the other. */
+/** Claims in the other role's podTemplate: a volume that both can write to could carry data from one side to the other. */
 function sharable(job: JobObject, role: Role): Readonly<Record<string, unknown>>[] {
   const volumes = job.spec[role === 'server' ? 'client' : 'server']?.podTemplate?.spec?.volumes ?? [];
   return volumes.filter((volume) => isRecord(volume) && 'persistentVolumeClaim' in volume);
@@ -48,7 +48,7 @@ export function checkMounts(mounts: readonly unknown[], path: string): void {
   });
 }
 
-/** @throws InvalidSpec for a mount by which a container could write to what is there to be read. */
+/** @throws InvalidSpec for a mount by which a container could write to a read-only volume of the operator. */
 export function checkReadOnly(mounts: readonly unknown[], path: string): void {
   mounts.forEach((mount, index) => {
     if (!isRecord(mount)) throw new InvalidSpec(`${path}[${index}]`, 'must be an object');

@@ -48,7 +48,7 @@ export function plannedObjects(input: Omit<PlanInput, 'outcome' | 'clientsMayFin
   return { ...surroundings(input), serverJob: serverJob(job, settings), clientsJob: clientsJob(job, settings) };
 }
 
-/** What pods need around them. */
+/** The objects that pods need besides their Jobs. */
 function surroundings({ job, observed, settings, redis }: Pick<PlanInput, 'job' | 'observed' | 'settings' | 'redis'>) {
   const [serverPolicy, clientsPolicy] = networkPolicies(job, settings, observed.redisPort);
   return {
@@ -73,7 +73,7 @@ function toRun(input: PlanInput): Action[] {
     ...kept(observed.clientsPolicy, planned.clientsPolicy),
     ...kept(observed.configMap, planned.configMap),
     ...kept(observed.credentials, planned.credentials),
-    // Users before pods, which are refused without.
+    // Users before pods, which cannot connect without them.
     ...(redis.kind === 'users' && redis.grant !== null ? [{ kind: 'grant' as const, passwords: redis.grant }] : []),
     ...kept(observed.service, planned.service),
     // A claim's spec is the storage's once it is bound.
@@ -84,7 +84,7 @@ function toRun(input: PlanInput): Action[] {
   ];
 }
 
-/** What takes pods away from a job that has not ended: nothing else need be possible for it. */
+/** Actions that remove pods of a job that has not ended. They are possible even when the rest of the plan is not. */
 export function stops({ job, observed, toReplace }: Pick<PlanInput, 'job' | 'observed' | 'toReplace'>): Action[] {
   const suspended = [observed.serverJob, observed.clientsJob].flatMap((existing) =>
     existing !== null && job.spec.suspend && canChange(existing) && existing.spec?.suspend !== true ? [suspendAction(job, existing, true)] : [],

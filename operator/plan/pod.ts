@@ -42,7 +42,7 @@ export function podTemplate(job: JobObject, role: Role, settings: PlanSettings):
         fsGroupChangePolicy: 'OnRootMismatch',
         seccompProfile: { type: 'RuntimeDefault' },
       },
-      // Whatever the schema lets a job say of its placement.
+      // All placement fields of the schema.
       ...present(Object.fromEntries(PLACEMENT.map((field) => [field, own[field]]))),
       containers: [
         {

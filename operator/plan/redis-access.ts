@@ -40,7 +40,7 @@ function usersOf({ metadata: { uid } }: JobObject, secret: ObservedSecret | null
   return { kind: 'users', grant: passwords, urls: { server: urlOf('server'), client: urlOf('client') } } as const;
 }
 
-/** The password that pods have already, whatever the operator's key has become since. */
+/** The password that pods already have, even if the operator's key has changed since. */
 function keptPassword(secret: ObservedSecret | null, uid: string, role: Role): string | null {
   const encoded = secret?.data?.[CREDENTIAL.redisUrl[role]];
   if (encoded === undefined) return null;
@@ -52,7 +52,7 @@ function keptPassword(secret: ObservedSecret | null, uid: string, role: Role): s
   }
 }
 
-/** Whether the job's Secret has what its pods ask for. */
+/** Whether the job's Secret has the keys that its pods need. */
 function isEquipped(observed: Observed): boolean {
   const has = (key: string) => (observed.credentials?.data?.[key] ?? '') !== '';
   return (has(CREDENTIAL.redisUrl.server) && has(CREDENTIAL.redisUrl.client)) || (has(CREDENTIAL.oneRedisUrl) && hasBegun(observed));
@@ -60,7 +60,7 @@ function isEquipped(observed: Observed): boolean {
 
 const hasBegun = ({ serverJob, clientsJob }: Observed): boolean => serverJob !== null && clientsJob !== null;
 
-/** What the Secret of a job says of it. A job that began under an operator that made no users has pods of both roles that read one URL. */
+/** The entries of a job's Secret. If the job began under an operator that created no users, pods of both roles read one URL. */
 export function redisCredentials(access: RedisAccess, secret: ObservedSecret | null): Readonly<Record<string, string>> {
   const known = secret?.data ?? {};
   const both = (server: string, client: string) => ({

@@ -5,13 +5,13 @@ export interface PlanSettings {
   /** Redis for jobs that bring none; null: they have to. */
   readonly redis: OperatorRedis | null;
   readonly logLevel: string;
-  /** Annotations that jobs may give their pods besides those that are known: keys, and beginnings that end in `/`. */
+  /** Annotations that jobs may give their pods besides the known ones: keys, and prefixes that end in `/`. */
   readonly podAnnotations: readonly string[];
   /** Variables of pods that read from the Hugging Face hub, unless the job sets them: how they reach it. */
   readonly hub: Readonly<Record<string, string>>;
-  /** Secret: what jobs' tokens and passwords are derived from. */
+  /** Secret: the key from which jobs' tokens and passwords are derived. */
   readonly secretKey: string;
-  /** Whether jobs get the operator's own credentials where Redis lets it make no users. */
+  /** Whether jobs get the operator's own credentials if Redis does not let it create users. */
   readonly allowSharedRedisCredentials: boolean;
 }
 

@@ -7,12 +7,12 @@ const SOURCES = ['configMap', 'csi', 'downwardAPI', 'emptyDir', 'ephemeral', 'im
 /** Drivers whose volumes within a pod are secrets and certificates. Others mount shares by name, the other side's too. */
 const DRIVERS = ['secrets-store.csi.k8s.io', 'csi.cert-manager.io', 'csi.spiffe.io'];
 
-/** Of a claim that is made with the pod. What fills it, or picks its volume, could be the other side's; annotations too are read by provisioners. */
+/** Allowed fields of an ephemeral claim. A data source or a selector could name a volume of the other side; provisioners also read annotations. */
 const CLAIM = { template: ['metadata', 'spec'], metadata: ['labels'], spec: ['accessModes', 'resources', 'storageClassName', 'volumeAttributesClassName', 'volumeMode'] };
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What a volume of a podTemplate is made of. @throws InvalidSpec for what could lead around the walls, by name */
+/** Checks the source of a volume of a podTemplate. @throws InvalidSpec that names a field which could bypass the isolation of the roles */
 export function checkSource(sources: Fields, credentials: string, path: string): void {
   const kinds = Object.keys(sources);
   const refused = kinds.find((kind) => !SOURCES.includes(kind));

@@ -97,7 +97,7 @@ function refuseSharedVolumes(job: JobObject): void {
   }
 }
 
-/** Where nodes keep what all their pods mount, run from or could reach. */
+/** Folders in which nodes keep volumes, images and devices of all pods. */
 const NODE_FOLDERS = ['/var/lib/kubelet', '/var/lib/containerd', '/run/containerd', '/var/lib/containers', '/run/containers', '/var/lib/docker', '/var/lib/rancher', '/proc', '/sys', '/dev'];
 
 function refuseNodeFolders(job: JobObject): void {
@@ -133,7 +133,7 @@ export function isWithin(path: string, folder: string): boolean {
   return outer.every((part, index) => inner[index] === part);
 }
 
-/** Whether an image is one that the role must not see as a volume: a container that runs from it has its files. */
+/** Whether an image is one that the role must not see as a volume: a container of that image would have its files. */
 export const isHiddenImage = (job: JobObject, role: Role, reference: string): boolean =>
   hiddenFrom(job, role).some((source) => overlaps(source, { image: { reference } }));
 

@@ -48,12 +48,12 @@ const POLL_MS = 15_000;
 const PAUSE_MS = 2_000;
 const HEARING_MS = 10;
 
-/** Answers to what is asked all the time are progress, INFO, and names of keys. */
+/** Limit of ordinary answers: progress, INFO, and names of keys. */
 const MAX_REPLY_BYTES = 256 * 1024;
 
 /**
  * What server pods tell through one Redis, by the job's uid. Publications only say when to look; what counts is what is read. What is there was
- * written by the newest server pod, as writes are fenced in Redis; an order claimed in the message could shut out all that comes after it. Without
+ * written by the newest server pod, as writes are fenced in Redis; a sequence number in the message could be forged to block later ones. Without
  * Redis, what was last known stays, and the operator goes on. Each node of a Redis Cluster passes publications on, so that the one of
  * the URL is enough to hear them; reading goes to the node that has the job's keys.
  */
@@ -68,12 +68,12 @@ export class ProgressMirror {
   readonly #known = new Map<string, { readonly told: JobProgress; readonly progress: JobProgress }>();
   /** Jobs read within the last pause, and whether to read them again after it. */
   readonly #resting = new Map<string, { timer: NodeJS.Timeout; again: boolean }>();
-  /** Of whom there was a publication, until they are looked at. */
+  /** Keys of jobs with a publication that have not been read yet. */
   readonly #heard = new Set<string>();
   #hearing: NodeJS.Timeout | undefined;
   readonly #poll: NodeJS.Timeout;
   #isSubscribed = false;
-  /** A report may be large: one at a time. */
+  /** Reports are read one at a time, as they may be large. */
   #report: Promise<unknown> = Promise.resolve();
   #closed = false;
 
@@ -151,7 +151,7 @@ export class ProgressMirror {
     });
   }
 
-  /** Many at once cost one search of the jobs. */
+  /** Many publications at once cost one search of the jobs. */
   #hear(key: string): void {
     this.#heard.add(key);
     this.#hearing ??= setTimeout(() => {
@@ -176,7 +176,7 @@ export class ProgressMirror {
     }
   }
 
-  /** With a connection of its own, as no other answer may be as large. */
+  /** With a connection of its own, which allows larger answers than the others. */
   async #readReport(uid: string): Promise<RunReport | null> {
     if (this.#nodes.seed.status !== 'ready') throw new Error('Redis does not answer');
     const nodes = new RedisNodes({ ...this.#options, maxReplyBytes: MAX_REPORT_BYTES + MAX_REPLY_BYTES, retryStrategy: () => null });

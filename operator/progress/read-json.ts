@@ -10,7 +10,7 @@ import { checkReport } from '../../worker/report/report-schema.ts';
 const MAX_PROGRESS_BYTES = 64 * 1024;
 export const MAX_REPORT_BYTES = 16 * 1024 * 1024;
 
-/** All that is asked of Redis here. */
+/** The commands that are used here. */
 type Reading = Pick<Redis, 'getrange'>;
 
 const progressCheck = Compile(JobProgress);

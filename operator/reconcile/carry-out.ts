@@ -9,18 +9,18 @@ import type { Standing } from '../status/standing.ts';
 import type { JobObject, ReconcilePorts } from './ports.ts';
 import { refusalOf } from './refusal.ts';
 
-/** What came of carrying out the plan. */
+/** The result of carrying out the plan. */
 export interface Done {
   readonly outcome: Outcome | null;
   /** `Kind name` of the objects that were made. */
   readonly created: readonly string[];
-  /** What keeps the rest of the plan from being carried out, and may pass; null: nothing. */
+  /** A temporary obstacle to the rest of the plan; null: none. */
   readonly blocked: Standing | null;
 }
 
 /**
  * Plans, and writes what is missing. `taken`: `Kind name` of objects that stand where the job's should, and are not its own. What can
- * never be written ends the job; what others refuse now is told, and what follows waits for it – but never what stops pods.
+* never be written ends the job. A refusal that may pass is reported, and later actions wait for it, except those that stop pods.
  */
 export async function carryOut(ports: ReconcilePorts, input: PlanInput, taken: readonly string[]): Promise<Done> {
   const { job, outcome } = input;
@@ -33,7 +33,7 @@ export async function carryOut(ports: ReconcilePorts, input: PlanInput, taken: r
   } catch (error) {
     if (!(error instanceof InvalidSpec) || outcome !== null) throw error;
     if (input.observed.serverJob === null) return invalid(error.message);
-    // It began under another operator, or another configuration of this: what runs is not lost for that.
+    // It began under another operator or configuration: what runs must not be lost.
     blocked ??= { reason: 'Refused', message: `The operator would not create this job now: ${error.message}` };
     actions = stops(input);
   }

@@ -33,11 +33,11 @@ export interface JobObject {
   readonly status?: FedBiOTJobStatus;
 }
 
-/** A FedBiOTJob that cannot be read, or breaks the rules: it is left alone, but told so. */
+/** A FedBiOTJob that cannot be read, or breaks the rules: nothing is done for it, and its status says so. */
 export interface UnreadableJob {
   readonly metadata: JobObject['metadata'];
   readonly problem: string;
-  /** Whether the operator has a say in it (spec.managedBy). */
+  /** Whether the operator manages it (spec.managedBy). */
   readonly isOurs: boolean;
   /** What of its status is needed to write into it. */
   readonly status: Pick<FedBiOTJobStatus, 'phase' | 'conditions'>;
@@ -177,7 +177,7 @@ export type RolePasswords = Readonly<Record<'server' | 'client', string>>;
 
 /** Whether the operator's Redis lets it make users for jobs. `reason`: why not, in Redis's words. */
 export type RedisUsersStanding =
-  /** `readOnlyKeys`: Redis knows keys that may only be read. `isOpen`: whoever reaches Redis needs no user, so that users keep nobody out. */
+  /** `readOnlyKeys`: Redis supports read-only keys. `isOpen`: its default user needs no password, so that users protect nothing. */
   | { readonly kind: 'ready'; readonly readOnlyKeys: boolean; readonly isOpen: boolean }
   | { readonly kind: 'refused' | 'away'; readonly reason: string };
 

@@ -25,7 +25,7 @@ import { tellUnreadable } from './tell-unreadable.ts';
 export interface ReconcileResult {
   /** Milliseconds until the job is to be looked at again, whatever happens; null: when something changes. */
   readonly requeueAfterMs: number | null;
-  /** What keeps the job from going on, in words; null: nothing that was refused. */
+  /** Message of what was refused and blocks the job; null: nothing. */
   readonly blocked: string | null;
 }
 
@@ -56,7 +56,7 @@ export async function reconcile(ports: ReconcilePorts, settings: PlanSettings, n
 /** Jobs on their way out are the garbage collector's; jobs managed by others are theirs. */
 const isNotOurs = ({ metadata, spec }: JobObject): boolean => metadata.deletionTimestamp !== undefined || spec.managedBy !== undefined;
 
-/** What was observed, with what Kubernetes warned of where the objects themselves do not say why nothing goes on. */
+/** Adds Kubernetes' warnings about objects that do not say themselves why the job does not proceed. */
 async function explained(ports: ReconcilePorts, job: JobObject, observed: Observed): Promise<Observed> {
   const warnings = new Map<string, ObservedWarning>();
   for (const { uid, ...reference } of unexplained(job, observed, ports.now()).objects) {
@@ -84,7 +84,7 @@ async function writeStatus(
   } catch (error) {
     const refusal = refusalOf(error);
     if (refusal?.isInvalid !== true || progress === null) throw error;
-    // How the job stands is told in any case.
+    // The rest of the status is written in any case.
     return await write(deriveStatus({ ...told, progress: null, progressRefused: refusal.message }));
   }
 }
@@ -94,7 +94,7 @@ function tellEvents(ports: ReconcilePorts, job: JobObject, observed: Observed, s
   if (created.length > 0) ports.recordEvent(job, { type: 'Normal', reason: 'Created', message: `Created ${created.join(', ')}` });
   const end = lastEnd(podsOf(observed.pods, 'server'));
   for (const event of eventsBetween(job.status ?? {}, status, end)) ports.recordEvent(job, event);
-  // Of a job that does not run for it, the condition Running tells.
+  // While the job is Pending, the condition Running reports it.
   if (blocked !== null && status.phase !== 'Pending') ports.recordEvent(job, { type: 'Warning', ...blocked });
 }
 

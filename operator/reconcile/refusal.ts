@@ -1,19 +1,19 @@
 import { isRecord } from '../../crds/schema/node.ts';
 
-/** What the API server, or whoever it asks, does not let be done. */
+/** A request that the API server, or a webhook that it calls, does not allow. */
 export interface Refusal {
   /** The object breaks the rules of its kind: trying again will not help. Else it may: quotas, policies and rights change. */
   readonly isInvalid: boolean;
-  /** In the words of who refuses. */
+  /** The message of the refusing party. */
   readonly message: string;
 }
 
 const CODE = { malformed: 400, unauthorized: 401, notFound: 404, timeout: 408, conflict: 409, unprocessable: 422, tooMany: 429, internal: 500 } as const;
 
-/** Answers that are no judgement of the object: of this moment, of caches that are late, or of who asks. */
+/** Answers that do not judge the object: they depend on the moment, on stale caches, or on the caller. */
 const PASSING: readonly number[] = [CODE.unauthorized, CODE.notFound, CODE.timeout, CODE.conflict, CODE.tooMany];
 
-/** What was refused; null for any other error. An admission webhook that does not answer is told as 500. */
+/** The refusal in an error; null for any other error. A webhook that does not answer is reported as 500. */
 export function refusalOf(error: unknown): Refusal | null {
   const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : null;
   if (!(error instanceof Error) || typeof code !== 'number' || code < 400 || code > CODE.internal || PASSING.includes(code)) return null;

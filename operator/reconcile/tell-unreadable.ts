@@ -3,7 +3,7 @@ import { secondsOf } from '../status/status.ts';
 import type { ReconcilePorts, UnreadableJob } from './ports.ts';
 import { refusalOf } from './refusal.ts';
 
-/** A job that cannot be read is left as it is, with all that was made for it; its status and an event tell why. */
+/** Reports in status and events why a job cannot be read. The job and its objects stay as they are. */
 export async function tellUnreadable(ports: ReconcilePorts, namespace: string, name: string): Promise<void> {
   const job = ports.unreadableJob(namespace, name);
   if (job === null || !job.isOurs || job.metadata.deletionTimestamp !== undefined || isTold(job)) return;
@@ -18,7 +18,7 @@ export async function tellUnreadable(ports: ReconcilePorts, namespace: string, n
   try {
     await ports.patchStatus(metadata, patch);
   } catch (error) {
-    // Where the API server, too, finds the job invalid, it takes no word about it: the event remains.
+    // If the API server also finds the job invalid, it accepts no status: only the event is written.
     if (refusalOf(error)?.isInvalid !== true) throw error;
   }
   ports.recordEvent({ metadata }, { type: 'Warning', reason: REASON, message });

@@ -10,8 +10,8 @@ export class NoCredentials extends Error {
 const STALE_MS = 60_000;
 
 /**
-* Adds credentials to requests. An exec plugin, as clouds have them, may wait for a login, or without end: it is awaited no longer than
-* the request's timeout, and is not started once for each request.
+ * Adds credentials to requests. An exec plugin, as clouds have them, may wait for a login, or without end: it is awaited no longer than
+ * the request's timeout, and is not started once for each request.
  */
 export class Authentication {
   readonly #kubeConfig: KubeConfig;

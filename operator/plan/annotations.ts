@@ -1,6 +1,6 @@
 /**
-* Annotations that a job's pods may carry: keys, and prefixes that end in `/`. Their effect is known. Any other may instruct a
-* container runtime, a network plugin or a webhook to turn off AppArmor or seccomp, or to add a device, a volume, a network or a container.
+ * Annotations that a job's pods may carry: keys, and prefixes that end in `/`. Their effect is known. Any other may instruct a
+ * container runtime, a network plugin or a webhook to turn off AppArmor or seccomp, or to add a device, a volume, a network or a container.
  */
 const HARMLESS: readonly string[] = [
   'prometheus.io/',

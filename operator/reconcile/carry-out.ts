@@ -20,7 +20,7 @@ export interface Done {
 
 /**
  * Plans, and writes what is missing. `taken`: `Kind name` of objects that stand where the job's should, and are not its own. What can
-* never be written ends the job. A refusal that may pass is reported, and later actions wait for it, except those that stop pods.
+ * never be written ends the job. A refusal that may pass is reported, and later actions wait for it, except those that stop pods.
  */
 export async function carryOut(ports: ReconcilePorts, input: PlanInput, taken: readonly string[]): Promise<Done> {
   const { job, outcome } = input;

@@ -175,7 +175,7 @@ export type EventSubject = Pick<JobObject, 'metadata'>;
 /** Passwords of the users that a job's roles have in the operator's Redis. */
 export type RolePasswords = Readonly<Record<'server' | 'client', string>>;
 
-/** Whether the operator's Redis lets it make users for jobs. `reason`: why not, in Redis's words. */
+/** Whether the operator's Redis lets it create users for jobs. `reason`: why not, in Redis's words. */
 export type RedisUsersStanding =
   /** `readOnlyKeys`: Redis supports read-only keys. `isOpen`: its default user needs no password, so that users protect nothing. */
   | { readonly kind: 'ready'; readonly readOnlyKeys: boolean; readonly isOpen: boolean }
@@ -218,9 +218,9 @@ export interface ReconcilePorts {
   recordEvent(job: EventSubject, event: EventRecord): void;
   /** What the job's server pod last told; null: nothing yet. */
   progressOf(uid: string): JobProgress | null;
-  /** Whether users can be made in the operator's Redis; not asked where it has none. */
+  /** Whether users can be created in the operator's Redis; not called if the operator has none. */
   redisUsers(): RedisUsersStanding;
-  /** Makes the users of a job's roles in the operator's Redis, or makes them anew. Rejects where Redis does not take them. */
+  /** Creates the users of a job's roles in the operator's Redis, or sets them again. Rejects when Redis refuses. */
   grantRedis(job: JobObject, passwords: RolePasswords): Promise<void>;
   /** Milliseconds since 1970. */
   now(): number;

@@ -17,14 +17,14 @@ import { probe, standingAfter } from './probe.ts';
 import { aclRules, uidOfUser } from './rules.ts';
 
 export interface RedisUsersSettings {
-  /** Of the operator's Redis: redis:// or rediss://, with the credentials of a user who may make others. */
+  /** URL of the operator's Redis: redis:// or rediss://, with the credentials of a user that may create others. */
   readonly url: string;
   /** PEM of the authority that signed its certificate; null: the system's count. */
   readonly ca: string | null;
   readonly log: Logger;
-  /** All jobs are to be looked at: Redis may have forgotten their users, or whether users can be made has changed. */
+  /** All jobs must be reconciled: Redis may have lost their users, or whether users can be created has changed. */
   changed(): void;
-  /** How often a Redis that makes no users is asked again, and users that nobody renews are looked for. */
+  /** How often a Redis without users is asked again, and abandoned users are looked for. */
   readonly lookMs?: number;
 }
 
@@ -33,7 +33,7 @@ const LOOK_MS = 30_000;
 /** How long `start` waits for Redis's first answer. */
 const FIRST_ANSWER_MS = 5_000;
 
-/** How often what was made is made again, though nothing tells that it is gone: somebody may have removed it. */
+/** How often users are created again although no loss was noticed: somebody may have removed them. */
 const RENEW_MS = 60_000;
 
 const ROLES = ['server', 'client'] as const;
@@ -48,7 +48,7 @@ export class RedisUsers {
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
   #standing: RedisUsersStanding = { kind: 'away', reason: 'it was not contacted yet' };
-  /** By uid: what was made over this connection, and when. */
+  /** By uid: digest of the passwords set over this connection, and when. */
   readonly #granted = new Map<string, { readonly what: string; readonly at: number }>();
   #isSaved = true;
   #asked: () => void = () => undefined;
@@ -63,7 +63,7 @@ export class RedisUsers {
     };
   }
 
-  /** Connects: only who leads makes users. Once it is known whether Redis takes them, or it has not answered for a while. */
+  /** Connects, as the leader alone creates users. Resolves once it is known whether Redis allows that, or after some time without an answer. */
   start(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#asked = resolve;
@@ -77,12 +77,12 @@ export class RedisUsers {
     return promise;
   }
 
-  /** Whether users can be made, as it was last seen. */
+  /** Whether users can be created, as last observed. */
   standing(): RedisUsersStanding {
     return this.#standing;
   }
 
-  /** Makes the users of a job's roles, or makes them anew. Rejects where Redis does not answer, or does not take them. */
+  /** Creates the users of a job's roles, or sets them again. Rejects when Redis does not answer, or refuses. */
   async grant(uid: string, passwords: RolePasswords): Promise<void> {
     const standing = this.#standing;
     if (standing.kind !== 'ready') throw new Error(standing.reason);
@@ -103,7 +103,7 @@ export class RedisUsers {
     if (known?.what !== what) await this.#save();
   }
 
-  /** Removes the users of a job that is gone, and ends their connections; where Redis does not answer, when it is seen that nobody renews them. */
+  /** Removes the users of a deleted job, and ends their connections. If Redis does not answer, `#removeForgotten` does it later. */
   async revoke({ metadata: { namespace, name, uid } }: Pick<JobObject, 'metadata'>): Promise<void> {
     try {
       if (this.#standing.kind === 'ready') await this.#remove(uid);
@@ -127,7 +127,7 @@ export class RedisUsers {
     aside(this.#settings.log, () => this.#look());
   }
 
-  /** Sees whether users can be made, and looks for those that nobody needs any more. */
+  /** Finds out whether users can be created, and removes abandoned ones. */
   async #look(): Promise<void> {
     if (this.#looking || this.#entry?.status !== 'ready') return;
     this.#looking = true;
@@ -147,7 +147,7 @@ export class RedisUsers {
     if (!isClusterNode(await entry.info('server'))) return entry;
     const cluster = openCluster(this.#endpoint, this.#options);
     cluster.on('error', () => undefined);
-    // A node that joins, or comes back, knows no users.
+    // A node that joins, or comes back, has no users.
     cluster.on('+node', () => {
       this.#granted.clear();
       if (this.#standing.kind === 'ready') this.#settings.changed();
@@ -155,7 +155,7 @@ export class RedisUsers {
     return cluster;
   }
 
-  /** Users whose job went while nobody looked: no operator has renewed them for as long as a job's keys last. */
+  /** Removes users of jobs that were deleted unnoticed: no operator has renewed them for the lifetime of a job's keys. */
   async #removeForgotten(): Promise<void> {
     const names = (await this.#onEveryNode((node) => node.call('ACL', 'USERS'))).flat();
     const uids = new Set(names.flatMap((name) => uidOfUser(String(name)) ?? []));
@@ -166,7 +166,7 @@ export class RedisUsers {
     }
   }
 
-  /** So that Redis has the users when it starts again. One that has no file for them gets them anew as soon as the operator sees it. */
+  /** Lets Redis save the users for its next start. If it has no file for them, the operator creates them again after a restart. */
   async #save(): Promise<void> {
     try {
       await this.#onEveryNode((node) => node.call('ACL', 'SAVE'));
@@ -177,7 +177,7 @@ export class RedisUsers {
     }
   }
 
-  /** A copy of a node that does not answer is passed over: it is asked again before it can take its master's place, or soon after. */
+  /** A replica that does not answer is skipped: it is asked again before it can replace its master, or soon after. */
   async #onEveryNode<T>(ask: (node: Redis) => Promise<T>, passedOver: () => void = () => undefined): Promise<T[]> {
     const redis = this.#redis;
     if (redis === null) throw new Error('Redis does not answer');

@@ -1,12 +1,12 @@
 import { jobKeys, PROGRESS_CHANNEL, QUEUE, TENSOR } from '../../worker/cluster/redis-keys.ts';
 import type { Role } from '../plan/labels.ts';
 
-/** The uid in the name of a job's user; null: it is none of ours. */
+/** The uid in the name of a job's user; null: it is not the user of a job. */
 export const uidOfUser = (name: string): string | null => /^fedbiot-([\w-]+)-(?:server|client)$/.exec(name)?.[1] ?? null;
 
 /**
- * What the roles do, and BullMQ's scripts for them. Scripts are held to the same rights. No command that concerns others than the user:
- * none that administers, and none that tells of keys by other ways than their names (SCAN, KEYS, RANDOMKEY).
+ * Commands of the roles and of BullMQ's scripts, which have the same rights. No command that affects others than the user:
+ * no administration, and no enumeration of keys (SCAN, KEYS, RANDOMKEY).
  */
 const COMMANDS = [
   '-@all',
@@ -16,12 +16,12 @@ const COMMANDS = [
   ...['hello', 'ping', 'quit', 'client|setname', 'info', 'asking', 'readonly', 'cluster|slots', 'cluster|info'].map((command) => `+${command}`),
   '-@admin',
   '-@dangerous',
-  // It is among the dangerous ones, and tells version, mode and memory.
+  // It is among the dangerous ones; pods read version, mode and memory from it.
   '+info',
 ];
 
 /**
- * ACL rules of a role's user, after `ACL SETUSER name reset`. The server has all keys of its job. Clients write what they must, the
+ * ACL rules of a role's user, after `ACL SETUSER name`. The server has all keys of its job. Clients write what they must, the
  * queues and their results, and read the rest that they need. `readOnlyKeys`: Redis knows keys that may only be read, as from 7.0 on;
  * else clients may write these too.
  * @param passwordSha256 hex

@@ -2,12 +2,12 @@ import type { Socket } from 'node:net';
 import { BadFrame, FrameReader } from './resp-frames.ts';
 import type { Frame } from './resp-frames.ts';
 
-/** A Redis, which is whatever a tenant says is one, answered what nobody who reads it should have to bear. */
+/** The server that a tenant named as a Redis sent an answer that is invalid or too large. */
 export class UnsafeRedis extends Error {
   override readonly name = 'UnsafeRedis';
 }
 
-/** No answer of those that are read here has more. */
+/** None of the answers that are read here has more. */
 const MAX_ITEMS = 16_384;
 const MAX_DEPTH = 8;
 
@@ -21,8 +21,8 @@ const MAX_ASKED = 10_000;
 
 /**
  * Stands between a socket and the client that reads RESP2 from it: the client sees only frames that answer what it asked or are
- * publications, in bounds of size, number and shape. At anything else the socket is destroyed with UnsafeRedis, before the client sees it:
- * it would keep what is announced, in memory, and throws at some of what was not asked where nobody can catch it. More publications than
+ * publications, within bounds of size, number and shape. At anything else the socket is destroyed with UnsafeRedis, before the client sees it:
+ * the client would hold announced sizes in memory, and throws uncatchable errors at some unsolicited answers. More publications than
  * `MAX_MESSAGES` a second wait in the socket.
  */
 export function guard(socket: Socket, maxReplyBytes: number): void {

@@ -4,22 +4,22 @@ import { hostAndPort, readRedisUrl } from '../../worker/transport/redis/redis-ur
 import { openGuarded } from './open.ts';
 import type { GuardedOptions } from './open.ts';
 
-/** A Redis Cluster of more nodes than this is not followed: whoever writes the URL would choose to what, and how often, is connected. */
+/** Limit of nodes of a Redis Cluster: the author of the URL controls to which addresses the operator connects. */
 const MAX_NODES = 64;
 
 /** From one node to another, for one question. */
 const MAX_MOVES = 4;
 
 /**
- * One Redis, or the nodes of a Redis Cluster that were needed. The client's own way with a cluster believes whatever it is told of slots
- * and nodes; here each job's keys are sought where the node that was asked last says that they are.
+ * One Redis, or those nodes of a Redis Cluster that were needed. The client's own cluster mode trusts all it receives about slots
+ * and nodes; here a job's keys are looked for only where the last node redirects to.
  */
 export class RedisNodes {
-  /** The one of the URL. It alone connects again by itself. */
+  /** The node of the URL. Only this one reconnects by itself. */
   readonly seed: Redis;
   readonly #options: GuardedOptions;
   readonly #others = new Map<string, { readonly node: Redis; readonly connected: Promise<Redis> }>();
-  /** Where a job's keys are, by its uid, when not in the first node. */
+  /** The node with a job's keys, by its uid, if it is not the first. */
   readonly #homes = new Map<string, Redis>();
   #closed = false;
 
@@ -29,7 +29,7 @@ export class RedisNodes {
     this.seed.on('error', () => undefined);
   }
 
-  /** Asks the node that has the job's keys, of which the first command that names one finds out. @throws what the node answers, or that it does not */
+  /** Asks the node that has the job's keys; the first command that names a key finds it. @throws the node's error, or that it does not answer */
   async at<T>(uid: string, ask: (node: Redis) => Promise<T>): Promise<T> {
     let node = this.#homes.get(uid) ?? this.seed;
     for (let moves = 0; ; moves++) {
@@ -78,7 +78,7 @@ export class RedisNodes {
   }
 }
 
-/** Where an error says that the keys are: `MOVED slot host:port`, of which the host may be left out. */
+/** The address in a redirection, `MOVED slot host:port`, whose host may be empty; null: the error is another. */
 function movedTo(error: unknown, host: string): string | null {
   const [, there, port] = error instanceof Error ? (/^MOVED \d+ (\S*):(\d+)$/.exec(error.message) ?? []) : [];
   return there === undefined || port === undefined ? null : hostAndPort({ host: there || host, port: Number(port) });

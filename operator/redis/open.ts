@@ -9,19 +9,19 @@ export interface GuardedOptions {
   readonly endpoint: RedisEndpoint;
   /** PEM of the authority that signed its certificate; null: the system's count. */
   readonly ca: string | null;
-  /** No answer may have more. */
+  /** Limit of an answer. */
   readonly maxReplyBytes: number;
   /** Milliseconds until the next attempt to connect; null: there is none. */
   readonly retryStrategy: (attempt: number) => number | null;
 }
 
 const DISCONNECT_TIMEOUT_MS = 2_000;
-/** For how long a connection may be silent while an answer is awaited. */
+/** How long a connection may be silent while an answer is awaited. */
 const SILENCE_MS = 30_000;
 
 /**
- * A connection to a Redis that may be anybody's, by RESP2, guarded. It connects by `connect`; its commands fail at once while it is away:
- * the next look is soon, and nobody waits.
+ * A guarded connection, by RESP2, to a Redis that is not trusted. It connects by `connect`; its commands fail at once while it is away:
+ * they are repeated soon anyway.
  */
 export function openGuarded({ endpoint, ca, maxReplyBytes, retryStrategy }: GuardedOptions): Redis {
   const { host, port, isTls, username, password, database } = endpoint;
@@ -46,7 +46,7 @@ export function openGuarded({ endpoint, ca, maxReplyBytes, retryStrategy }: Guar
     db: database,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
-    // Tells the client which event means that the connection stands.
+    // Tells the client which event means that it is connected.
     ...(isTls ? { tls: {} } : {}),
     protocol: 2,
     lazyConnect: true,

@@ -1,4 +1,4 @@
-/** What can be known of a frame of RESP2, the protocol of Redis, without keeping it. */
+/** Properties of a frame of RESP2, the protocol of Redis, that are known without storing it. */
 export interface Frame {
   /** The frame's type and those of its first items: `+` text, `-` error, `:` number, `$` bytes, `*` array, `_` null. */
   readonly shape: string;
@@ -15,7 +15,7 @@ export interface FrameLimits {
   readonly depth: number;
 }
 
-/** What came is no RESP2, or more of it than is read. */
+/** The input is not RESP2, or exceeds the limits. */
 export class BadFrame extends Error {
   override readonly name = 'BadFrame';
 }
@@ -27,7 +27,8 @@ const WORD_LENGTH = 16;
 const MAX_LINE_BYTES = 8192;
 
 /**
- * Reads RESP2 as it arrives, in pieces of any length, and keeps nothing of it but the line under way. It takes nothing that a laxer reader could understand in another way: both see the same frames.
+ * Reads RESP2 as it arrives, in pieces of any length, and stores only the current line. It is strict, so that the client's parser sees the same
+ * frames.
  */
 export class FrameReader {
   readonly #limits: FrameLimits;
@@ -78,7 +79,7 @@ export class FrameReader {
     return stop - at;
   }
 
-  /** A line of a type and what stands behind it. */
+  /** A line: its type, and the text after it. */
   #begun(type: string, text: string): void {
     const isNull = (type === '$' || type === '*') && text === '-1';
     if (this.#open.length < 2 && this.#shape.length < SHAPE_LENGTH) this.#shape += isNull ? '_' : type;

@@ -13,7 +13,7 @@ export interface Aspect {
 /** The limit of a condition's message is 32768 characters; a screen's is less. */
 const MESSAGE_LENGTH = 4096;
 
-/** What is shown of a message: others' words may be long, and hold anything. */
+/** A message as it is shown: text from others may be long, and contain anything. */
 export function shortened(message: string): string {
   const shown = printable(message);
   return shown.length <= MESSAGE_LENGTH ? shown : `${shown.slice(0, MESSAGE_LENGTH - 1)}…`;

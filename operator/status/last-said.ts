@@ -1,7 +1,7 @@
 import type { JobObject } from '../reconcile/ports.ts';
 import { QUIET } from './events.ts';
 
-/** Why the job did not run when it was last looked at, in words; null: it did, or was just about to. */
+/** The last known reason why the job did not run; null: it ran, or was starting. */
 export function lastSaid({ status }: JobObject): string | null {
   const running = status?.conditions?.find(({ type }) => type === 'Running');
   return running?.status === 'False' && !QUIET.has(running.reason) ? running.message : null;

@@ -3,10 +3,10 @@ import { WORKER } from '../plan/worker-container.ts';
 import type { Observed, ObservedPod } from '../reconcile/ports.ts';
 import { instant, workerStatus } from './observed-job.ts';
 
-/** A pod whose worker has ended while others of its containers run on: sidecars that were put into it and are none to Kubernetes. */
+/** A pod whose worker has ended while other containers still run: injected sidecars that Kubernetes does not know as such. */
 interface Lingering {
   readonly exitCode: number;
-  /** What has ended and what is waited for, in a sentence. */
+  /** Says what has ended and what still runs. */
   readonly message: string;
 }
 
@@ -24,18 +24,18 @@ export function lingering(pod: ObservedPod): Lingering | null {
   return { exitCode: ended.exitCode, message };
 }
 
-/** Milliseconds that the others still have; 0: their time is over. */
+/** Milliseconds that the other containers still have; 0: none. */
 export function graceLeft(pod: ObservedPod, now: number): number {
   const ended = instant(workerStatus(pod)?.state?.terminated?.finishedAt) ?? now;
   return Math.max(0, Math.min(GRACE_MS, ended + GRACE_MS - now));
 }
 
-/** Pods that are to be tried again, and whose other containers have had their time. */
+/** Pods to delete so that they are tried again: the time of their other containers is over. */
 export const toReplace = ({ pods }: Observed, now: number): ObservedPod[] =>
   pods.filter((pod) => {
     const over = pod.metadata.deletionTimestamp === undefined ? lingering(pod) : null;
     return over !== null && !SETTLED.includes(over.exitCode) && graceLeft(pod, now) === 0;
   });
 
-/** Exit codes of which another try makes nothing else. */
+/** Exit codes that another try would not change. */
 const SETTLED: readonly number[] = [EXIT.succeeded, EXIT.invalid];

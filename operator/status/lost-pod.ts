@@ -2,16 +2,16 @@ import type { ObservedPod } from '../reconcile/ports.ts';
 import { instant } from './observed-job.ts';
 import type { Standing } from './standing.ts';
 
-/** How long after the end of its grace a pod that is deleted may still be there: kubelets and controllers take a moment. */
+/** How long a deleted pod may exist after its grace period: kubelets and controllers take a moment. */
 const SLACK_MS = 30_000;
 
-/** Milliseconds until a pod that is deleted is late to go; null: it is not deleted, or is late already. */
+/** Milliseconds until a deleted pod is overdue; null: it is not deleted, or already overdue. */
 export function untilLate({ metadata }: ObservedPod, now: number): number | null {
   const due = instant(metadata.deletionTimestamp);
   return due === null || due + SLACK_MS <= now ? null : due + SLACK_MS - now;
 }
 
-/** That nobody hears of a pod any more, as on a node that is lost; null: somebody does, or it has ended. */
+/** Reports a pod without contact, as on a lost node; null: there is contact, or it has ended. */
 export function lostPod(pod: ObservedPod, now: number): Standing | null {
   const { metadata, spec, status } = pod;
   if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return null;
@@ -27,7 +27,7 @@ export function lostPod(pod: ObservedPod, now: number): Standing | null {
   return { reason: 'NodeLost', message: `${metadata.name}: ${node} does not respond. Kubernetes replaces the pod unless the node comes back.` };
 }
 
-/** A kubelet that says that containers are ready says it of their pod, too, but for readiness gates; without it, the node controller takes that back. */
+/** A kubelet reports ready containers and a ready pod together, apart from readiness gates. If only the pod is not ready, the node controller has revoked it. */
 function isUnheard({ status }: ObservedPod): boolean {
   const condition = (type: string) => status?.conditions?.find((each) => each.type === type);
   const ready = condition('Ready');

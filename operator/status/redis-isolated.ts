@@ -4,7 +4,7 @@ import type { Observed, RedisUsersStanding } from '../reconcile/ports.ts';
 import type { Aspect } from './conditions.ts';
 import type { Standing } from './standing.ts';
 
-/** Whether a job's pods reach the keys of their own job alone in the operator's Redis; null: nothing is known that was not before. */
+/** Whether a job's pods reach only the keys of their own job in the operator's Redis; null: nothing new is known. */
 export function redisIsolated(access: RedisAccess, standing: RedisUsersStanding, { credentials }: Observed): Aspect | null {
   const aspect = (holds: boolean, reason: string, message: string): Aspect => ({ type: 'RedisIsolated', holds, reason, message });
   if (access.kind === 'shared') {

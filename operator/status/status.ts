@@ -15,10 +15,10 @@ export interface StatusInput {
   readonly outcome: Outcome | null;
   /** Something outside that keeps the job from going on; null: nothing. */
   readonly blocked: Standing | null;
-  /** Whether the job's pods are kept to its own keys in Redis; null: as it was. */
+  /** Whether the job's pods reach only its own keys in Redis; null: unchanged. */
   readonly isolated: Aspect | null;
   readonly progress: JobProgress | null;
-  /** Why the API server refuses a status with what was told, in its words: as it does whose definition is older than the operator. */
+  /** Why the API server refuses a status with this progress, in its words: its definition of the kind may be older than the operator. */
   readonly progressRefused?: string;
   /** Milliseconds since 1970. */
   readonly now: number;
@@ -52,7 +52,7 @@ export function deriveStatus({ job, observed, outcome, blocked, isolated, progre
   };
 }
 
-/** Whether the status shows what the server pod tells; said once it did not. */
+/** Whether the status shows the server pod's progress; only reported after a refusal. */
 function mirroredAspects(job: JobObject, refused: string | undefined): Aspect[] {
   const type = 'ProgressMirrored';
   if (refused !== undefined) {
@@ -71,7 +71,7 @@ function aspectsOf(job: JobObject, { phase, reason, message }: PhaseStanding): A
       : wasSuspended
         ? [{ type: 'Suspended', holds: false, reason: 'Resumed', message: 'spec.suspend is false.' }]
         : [];
-  // A job that could not be read for a while: a later operator knows more, or its author has changed what may be changed.
+  // A job that could not be read before: the operator is newer now, or the author has changed a mutable field.
   const wasUnreadable = job.status?.conditions?.some(({ type }) => type === 'Valid') ?? false;
   const valid: Aspect[] = wasUnreadable ? [{ type: 'Valid', holds: true, reason: 'Readable', message: 'The job can be read.' }] : [];
   const ended: Aspect[] = phase === 'Succeeded' || phase === 'Failed' ? [{ type: phase, holds: true, reason, message }] : [];

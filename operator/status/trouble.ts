@@ -9,7 +9,7 @@ import { told, waitingReason } from './waiting.ts';
 
 type Warnings = NonNullable<Observed['warnings']>;
 
-/** What keeps a role's pods from working, in the words of whoever knows; null: nothing that is known. */
+/** What keeps a role's pods from working; null: nothing is known. */
 export function troubleOf(role: Role, { pods, serverJob, clientsJob, warnings = new Map() }: Observed, now: number): Standing | null {
   const ofRole = podsOf(pods, role);
   const [lost] = ofRole.flatMap((pod) => lostPod(pod, now) ?? []);
@@ -22,7 +22,7 @@ export function troubleOf(role: Role, { pods, serverJob, clientsJob, warnings = 
   );
 }
 
-/** Pods that came to their end because of what all of them need, and are tried again: those of clients without end, and so without another word. */
+/** Pods that ended because of something that all of them need, and are tried again. Nothing else would report those of clients, as their tries are not limited. */
 function unavailable(pods: readonly ObservedPod[]): Standing | null {
   if (pods.some(isRunning)) return null;
   const ended = pods.findLast((pod) => workerStatus(pod)?.state?.terminated?.exitCode === EXIT.unavailable);
@@ -30,7 +30,7 @@ function unavailable(pods: readonly ObservedPod[]): Standing | null {
   return ended === undefined || end === null ? null : told(ended.metadata.name, end.reason, end.message);
 }
 
-/** A volume that cannot be mounted, a network that cannot be had: the pod itself does not say. */
+/** Warnings about a pod, such as a volume that cannot be mounted: the pod itself does not report them. */
 function warned(pods: readonly ObservedPod[], warnings: Warnings): Standing | null {
   for (const pod of pods.filter((each) => !hasStarted(each))) {
     const warning = warningOf(pod, warnings);
@@ -39,11 +39,11 @@ function warned(pods: readonly ObservedPod[], warnings: Warnings): Standing | nu
   return null;
 }
 
-/** Pods that the Job controller may not make: a quota, a limit, an admission policy, a webhook. */
+/** Pods that the Job controller may not create, because of a quota, a limit, an admission policy or a webhook. */
 function notMade(owner: ObservedJob | null, pods: readonly ObservedPod[], warnings: Warnings): Standing | null {
   const warning = owner === null ? null : warningOf(owner, warnings);
   if (owner === null || warning?.reason !== 'FailedCreate') return null;
-  // A pod that was made since says that it is over.
+  // A pod that was created since shows that it has passed.
   const isPast = pods.some(({ metadata }) => (instant(metadata.creationTimestamp) ?? 0) > (instant(warning.at) ?? 0));
   return isPast ? null : told(owner.metadata.name, warning.reason, warning.message);
 }

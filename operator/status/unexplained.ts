@@ -6,17 +6,17 @@ import { hasStarted, instant, podsOf } from './observed-job.ts';
 import { soonest } from './outcome.ts';
 import { waitingReason } from './waiting.ts';
 
-/** How long a Job may be without a pod, or a pod without a word of why it waits, before anybody is asked. */
+/** How long a Job may be without a pod, or a pod without a reason for waiting, before events are read. */
 const USUAL_MS = 5_000;
 
 interface Unexplained {
-  /** What Kubernetes may have warned of. */
+  /** Objects about which Kubernetes may have written a warning. */
   readonly objects: readonly (ObjectReference & { readonly uid: string })[];
   /** Milliseconds until time alone may add to them; null: never. */
   readonly lookAgainMs: number | null;
 }
 
-/** Jobs that lack pods, and pods that wait without saying why. */
+/** Jobs that lack pods, and pods that wait without a reason. */
 export function unexplained(job: JobObject, observed: Observed, now: number): Unexplained {
   const { phase } = job.status ?? {};
   if (phase === 'Succeeded' || phase === 'Failed' || job.spec.suspend) return { objects: [], lookAgainMs: null };
@@ -42,7 +42,7 @@ interface Waits {
 const POD = { apiVersion: 'v1', kind: 'Pod' } as const;
 const JOB = { apiVersion: 'batch/v1', kind: 'Job' } as const;
 
-/** What the role waits for without a word of why; null: nothing. */
+/** What the role waits for without a known reason; null: nothing. */
 function waits(job: JobObject, { serverJob, clientsJob, pods }: Observed, role: Role): Waits | null {
   const owner = role === 'server' ? serverJob : clientsJob;
   if (owner === null || !wantsPods(owner)) return null;

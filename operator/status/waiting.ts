@@ -32,7 +32,7 @@ function containerWaits({ metadata, status }: ObservedPod): Standing | null {
   return waiting?.reason === undefined ? null : told(metadata.name, waiting.reason, waiting.message);
 }
 
-/** A container that runs before the worker, and for as long as it likes. */
+/** An init container, which may run for any time before the worker. */
 function initRuns({ metadata, status }: ObservedPod): Standing | null {
   const isInitialized = status?.conditions?.find(({ type }) => type === 'Initialized')?.status !== 'False';
   // One that runs beside those after it is a sidecar.
@@ -40,7 +40,7 @@ function initRuns({ metadata, status }: ObservedPod): Standing | null {
   return isInitialized || last === undefined ? null : { reason: 'Initializing', message: `${metadata.name}: its init container ${last.name} runs.` };
 }
 
-/** In the words of whoever knows of `name`, an object. */
+/** A reason and message that concern the object `name`. */
 export const told = (name: string, reason: string, message: string | undefined): Standing => ({
   reason: CAMEL_CASE.test(reason) ? reason : 'Waiting',
   message: `${name}: ${message === undefined || message === '' ? reason : message}`,

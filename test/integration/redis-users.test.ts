@@ -187,7 +187,7 @@ t.test('users come with a job and go with it, and outlast Redis', { skip: noRedi
       await users.revoke({ metadata: { namespace: 'team', name: 'tune', uid: OURS } });
       t.match(await answerOf(left.ping()), /closed|ECONNRESET|Stream/, 'whoever is connected is cut off');
       t.match(await answerOf(connection(t, urlOf(redis.url, OURS, 'client')).ping()), /WRONGPASS/);
-      t.equal(/not keep the users/.test(seen.log), redis === forgetful, 'and the log says whether Redis keeps them');
+      t.equal(/does not save the users/.test(seen.log), redis === forgetful, 'and the log says whether Redis keeps them');
       if (redis === kept) t.notMatch(readFileSync(join(folder, 'users.acl'), 'utf8'), /fedbiot-/);
     });
   }
@@ -215,7 +215,7 @@ t.test('a Redis that lets the operator make no users, until it does', { skip: no
   const { users, seen, ready } = usersOf(t, own.href);
   await until('it is known', 20, () => (users.standing().kind === 'refused' ? true : null));
   t.match(users.standing(), { kind: 'refused', reason: /acl\|setuser/ });
-  t.match(seen.log, /jobs cannot be kept apart/);
+  t.match(seen.log, /jobs cannot be isolated/);
   t.notMatch(seen.log, 'secret');
   await t.rejects(users.grant(OURS, PASSWORDS), /acl\|setuser/);
   await admin.call('ACL', 'SETUSER', 'operator', '+acl');

@@ -14,7 +14,7 @@ import { register as registerValidate } from './commands/validate.ts';
 
 const version = packageVersion();
 
-/** A file that grows over the limit of the shell: the write then fails in words, where the signal would end the process without one. */
+/** A write beyond the shell's file size limit then fails with an error; the signal would end the process without a message. */
 process.on('SIGXFSZ', () => undefined);
 
 outliveOutput(fail);

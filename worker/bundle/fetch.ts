@@ -82,7 +82,7 @@ async function fetchFile(file: Wanted, id: string, part: string, options: FetchO
       signal.throwIfAborted();
       refusedAt = error instanceof TokenRefused ? (refusedAt ?? performance.now()) : null;
       if (refusedAt !== null && performance.now() - refusedAt < refusedMs) continue;
-      // What the network did passes; what this machine cannot do does not pass by waiting here.
+      // Network errors pass; failures of this machine do not pass by waiting.
       const failure = systemFailure(error, `cannot write ${path}`);
       if (failure instanceof UserError) throw failure;
     }

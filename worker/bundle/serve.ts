@@ -6,7 +6,7 @@ import type { ConnectionLimits } from '../http/bounded-server.ts';
 import { BUNDLE_FILES, MANIFEST_FILE } from './manifest.ts';
 import type { WrittenBundle } from './write.ts';
 
-/** All of a job's client pods may fetch at a time. */
+/** All client pods of a job may fetch at the same time. */
 const LIMITS: ConnectionLimits = { ...USUAL_LIMITS, total: 2048 };
 
 export interface BundleServer {

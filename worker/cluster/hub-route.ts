@@ -15,8 +15,8 @@ export interface HubRoute {
 const HUB = 'https://huggingface.co';
 
 /**
- * The way to the hub that the variables of an environment say: HF_ENDPOINT; HTTPS_PROXY or HTTP_PROXY, as the endpoint's scheme is, else
- * ALL_PROXY; NO_PROXY. The names of proxies' variables may be in small letters, which count first.
+ * The way to the hub by the variables of an environment: HF_ENDPOINT; HTTPS_PROXY or HTTP_PROXY, depending on the endpoint's scheme, else
+ * ALL_PROXY; NO_PROXY. The names of these variables in lower case take precedence.
  * @throws UserError that names the variable, and none of its secrets
  */
 export function hubRoute(variables: Variables): HubRoute {
@@ -43,7 +43,7 @@ export function nextHop({ endpoint, proxy }: HubRoute): { host: string; port: nu
   return { host: hostname, port: port === '' ? (protocol === 'http:' ? 80 : 443) : Number(port) };
 }
 
-/** The way in words, without credentials. */
+/** The endpoint, and the proxy if there is one, without credentials. */
 export function routeText({ endpoint, proxy }: HubRoute): string {
   if (proxy === null) return endpoint;
   const { protocol, host } = new URL(proxy);

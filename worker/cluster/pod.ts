@@ -58,8 +58,8 @@ export const EXIT = {
   /** Something only the user can change: the job fails at once. */
   invalid: 2,
   /**
-   * Redis does not answer, or takes nothing now; or the server has another token than the client. Counts of the server alone: whatever the
-   * cause, it is the same for every client pod, and must not count once for each.
+   * Redis does not answer, or accepts no commands now; or the server has another token than the client. It counts as a failure only for the
+   * server: the cause is the same for every client pod, and must not count once for each.
    */
   unavailable: 69,
   /** Ended by SIGTERM after a checkpoint: does not count as a failure. */

@@ -5,7 +5,7 @@ import { REFUSAL_REASONS } from '../transport/refusal.ts';
 
 const orNull = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 
-/** The fields of the status, each of them given: what is told must fit what the API server takes. */
+/** The fields of the status, all required: progress must fit what the API server accepts. */
 const status = Type.Required(Status).properties;
 const evaluation = Type.Required(status.evaluation).properties;
 const cost = Type.Required(status.cost).properties;
@@ -22,13 +22,13 @@ const RunCost = Type.Object({
   savings: Type.Object({ bytes: Type.Required(savings.bytes), flops: Type.Required(savings.flops) }),
 });
 
-/** Of four digits, and without a leap second: a time that the API server takes. */
+/** A time with a year of four digits and without a leap second, which the API server accepts. */
 const TIME = '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?Z$';
 
 /**
  * Where a job stands, as its server pod tells it through Redis and the operator mirrors it to the job's status. The operator checks it
- * against this schema before use: what comes from Redis is not trusted. It does not say who wrote it: what lies in Redis is the newest
- * server pod's word, as each write is fenced there, and a claim in the message itself could be made by anybody.
+ * against this schema before use, as data from Redis is not trusted. It does not identify its writer: Redis holds the progress of the newest
+ * server pod, as writes are fenced there, and an identity in the message could be forged.
  */
 export const JobProgress = Type.Object({
   /** ISO 8601, UTC. */

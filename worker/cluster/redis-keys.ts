@@ -17,7 +17,7 @@ export interface JobKeys {
   readonly finished: string;
   /** `<ended>:<round>-<attempt>` exists once a round has ended and its deliveries are withdrawn. */
   readonly ended: string;
-  /** Exists while an operator sees to the job's users in its Redis. */
+  /** Exists while an operator maintains the job's users in its Redis. */
   readonly users: string;
   /** Tensor bytes: `<tensors>:<name>:<chunk>`. */
   readonly tensors: string;

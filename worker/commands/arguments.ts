@@ -9,7 +9,7 @@ export function providerOption(description = 'where to compute'): Option {
   return new Option('--provider <name>', description).choices(PROVIDERS).default(PROVIDERS[0]);
 }
 
-/** Parses a path or an address: an empty one is mostly a variable of the shell that is not set, and would stand for this folder, or for all addresses. */
+/** Parses a path or an address. An empty one usually comes from an unset shell variable, and would mean this folder, or all addresses. */
 export function notEmpty(text: string): string {
   if (text === '') throw new InvalidArgumentError('It is empty.');
   return text;

@@ -4,7 +4,7 @@ import type { TextExample } from './template.ts';
 
 type Render = (conversation: Conversation, addGenerationPrompt: boolean) => string;
 
-/** What the assistant does in a turn besides saying its content: a text without it is another turn. */
+/** Fields of a turn that are part of what is learned, besides its content. */
 const CALLS = ['messages[].tool_calls', 'messages[].function_call'];
 
 const OTHER_TEMPLATE =
@@ -13,7 +13,7 @@ const OTHER_TEMPLATE =
 /**
  * A conversation in the model's chat template. Training text ends with the last turn that is to be learned, and each of these carries
  * loss, from the template's opening of the turn to what the template closes it with.
- * @param count hears the name of everything in the record that the text does not have
+ * @param count is called with the name of each part of the record that the text lacks
  * @throws UserError when the text does not have the last turn as the record has it
  */
 export function chatExample(record: ChatRecord | InstructionRecord, render: Render, count: (name: string) => void): TextExample {
@@ -58,9 +58,9 @@ export function chatExample(record: ChatRecord | InstructionRecord, render: Rend
   };
 }
 
-/** Names of what a conversation has besides roles and contents. */
+/** Names of all parts of a conversation besides roles and contents. */
 export function extraFields({ messages, tools, documents, variables }: Conversation): string[] {
-  // Null stands for a field that others in the file have.
+  // Some data files write null for a field that only other records have.
   const isSaid = ([, value]: [string, unknown]) => value !== null && value !== undefined;
   const fields = new Set(messages.flatMap((message) => Object.entries(message).filter(isSaid).map(([name]) => name)));
   fields.delete('role');
@@ -91,7 +91,7 @@ function isUnused(text: string, renderWithout: () => string): boolean {
   try {
     return renderWithout() === text;
   } catch {
-    // A template that cannot do without it reads it.
+    // A template that fails without the field uses it.
     return false;
   }
 }

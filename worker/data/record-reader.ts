@@ -66,7 +66,7 @@ export function readChat(record: ReadRecord): ChatRecord {
 function readMessage(at: RecordOrigin, name: string, value: unknown): { message: ChatMessage; weight: number } {
   const { role: given, content: said, ...rest } = isRecord(value) ? value : {};
   const role = text(at, `${name}.role`, given);
-  // What calls a tool has often nothing else to say.
+  // A call of a tool often has no content.
   const isCall = [rest['tool_calls'], rest['function_call']].some((call) => call !== undefined && call !== null);
   const content = isCall && (said === undefined || said === null) ? null : text(at, `${name}.content`, said);
   if (role !== 'assistant') return { message: { ...rest, role, content }, weight: 0 };

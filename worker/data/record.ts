@@ -47,7 +47,7 @@ export function recordError(at: { file: string; line: number }, what: string, hi
   return new UserError(`${at.file}:${at.line}: ${what}`, hint === undefined ? {} : { hint });
 }
 
-/** What is said of a record wherever it goes. */
+/** The part of a record that goes with everything made of it. */
 export function originOf({ file, line, fields }: RecordOrigin): RecordOrigin {
   return { file, line, fields };
 }

@@ -92,8 +92,8 @@ function partsOf({ prompt, completion, earlierCompletions }: TextExample): TextP
 }
 
 /**
- * Token ids of each part of a text. No token spans two parts: a part has the tokens that the whole text gives it, if those before it stay as
- * they are, and else those that it has apart. So what comes before a response is in training what an evaluation starts from.
+ * Token ids of each part of a text. No token spans two parts: a part has its tokens within the whole text, if the tokens before it stay as
+ * they are, and otherwise the tokens of the part alone. So the tokens before a response in training are those that an evaluation starts from.
  */
 function encodeParts(parts: readonly TextPart[], tokenizer: Tokenizer, addSpecialTokens: boolean): number[][] {
   let text = '';
@@ -107,7 +107,7 @@ function encodeParts(parts: readonly TextPart[], tokenizer: Tokenizer, addSpecia
   });
 }
 
-/** Characters behind which a text is read to keep it from the space that some tokenizers put before every text. */
+/** Characters put before a text, because some tokenizers add a space at the beginning of every text. */
 const ANCHORS = ['\n', '.', '0'];
 
 /** Tokens of `part` that follow `before`, so that both together are the text of `whole`. */

@@ -45,13 +45,13 @@ export function alpacaPrompt(instruction: string, input: string): string {
         `\n\n### Instruction:\n${instruction}\n\n### Input:\n${input}\n\n### Response:`;
 }
 
-/** Names of what records say and the text does not, each with the number of records. */
+/** Names of parts of records that the text lacks, each with the number of records. */
 export type UnusedCounts = Map<string, number>;
 
 export interface TemplateOptions {
   /** What a chat template takes for today, as 2026-11-30; null, the default: it may not ask. */
   readonly date?: string | null;
-  /** Counts what does not get into the text. */
+  /** Counts what the text lacks. */
   readonly unused?: UnusedCounts;
 }
 

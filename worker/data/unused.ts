@@ -1,9 +1,9 @@
 import type { UnusedCounts } from './template.ts';
 
-/** Names that are told: a file with a column for each of thousands of things has one message all the same. */
+/** Names in the message at most: a file may have thousands of columns. */
 const TOLD = 12;
 
-/** What is told of a file whose records say more than becomes text. */
+/** The warning for a file whose records have parts that the text lacks. */
 export function unusedWarning(unused: UnusedCounts, records: number): string {
   const names = [...unused].map(([name, count]) => `${name} (in ${count})`);
   const more = names.length > TOLD ? `, and ${names.length - TOLD} more` : '';

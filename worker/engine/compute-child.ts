@@ -110,7 +110,7 @@ async function answer(message: ComputeMessage): Promise<Extract<ComputeReply, { 
   }
 }
 
-/** When memory runs out, the kernel ends this process rather than the one that leads it, which can then say what happened. */
+/** Makes the kernel kill this process rather than its parent when memory runs out, so that the parent can report it. */
 function offerToTheKernel(): void {
   const file = '/proc/self/oom_score_adj';
   try {

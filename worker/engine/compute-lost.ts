@@ -3,7 +3,7 @@ import { SystemFailure, type Shortage } from '../system-failure.ts';
 const LESS_MEMORY =
   'Shorter sequences and smaller batches need less, and so do fewer compute processes; `fedbiot plan` says how much a job takes. A run goes on with --resume.';
 
-/** The compute process has ended on its own, or was ended. */
+/** The compute process has ended by itself, or was killed. */
 export class ComputeLostError extends SystemFailure {
   override readonly name = 'ComputeLostError';
 
@@ -22,23 +22,23 @@ const CRASH = 'A run goes on with --resume. If it comes again, please report it 
 
 /**
  * Why a compute process is gone.
- * @param outOfMemory whether the kernel has killed for want of memory since it began
+ * @param outOfMemory whether the kernel has killed a process because memory ran out since this one began
  */
 export function computeLost(code: number | null, signal: NodeJS.Signals | null, outOfMemory: boolean): ComputeLostError {
   if (signal === 'SIGKILL' && outOfMemory) {
     return new ComputeLostError('the compute process was killed by the kernel: it is out of memory', { shortage: 'memory', hint: LESS_MEMORY });
   }
   const how = signal === null ? `exited with code ${code}` : `was killed by ${signal}${signal === 'SIGKILL' || signal === 'SIGABRT' ? ' (out of memory?)' : ''}`;
-  // V8 and the C++ library abort where memory cannot be had.
+  // V8 and the C++ library abort when an allocation fails.
   const shortage = signal === 'SIGABRT' ? 'memory' : 'process';
   return new ComputeLostError(`the compute process ${how}`, { shortage, hint: HINTS[signal ?? ''] ?? CRASH });
 }
 
-/** The words of onnxruntime, CUDA and Node for memory that cannot be had. */
+/** How onnxruntime, CUDA and Node report a failed allocation. */
 const NO_MEMORY = /bad_alloc|failed to allocate memory|is smaller than requested bytes|array buffer allocation failed|cannot allocate memory|out of memory|CUDA failure 2\b|_ALLOC_FAILED/i;
 const OF_GPU = /CUDA|CUBLAS|CUDNN|BFCArena/;
 
-/** What a compute process answers when it could not do what it was asked. */
+/** The error for a failed request to a compute process. */
 export function computeFailure(message: string): Error {
   if (!NO_MEMORY.test(message)) return new Error(message);
   const [first = ''] = message.split('\n');

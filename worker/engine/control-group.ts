@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** What Linux's control groups say of the memory of this process. Null where they say nothing: elsewhere, and without a limit. */
+/** The memory limit of this process by Linux's control groups. Null on other systems, and without a limit. */
 export interface ControlGroup {
   /** Bytes that all processes of the group may have: the least limit of the group and those around it. */
   memoryLimit(): number | null;
@@ -45,7 +45,7 @@ function memoryGroups(root: string): MemoryGroup[] {
   });
 }
 
-/** In a container the path may be the host's, of which nothing is to be seen but the container's own group, as the root. */
+/** In a container the path may be the host's, while only the container's own group is visible, as the root. */
 function around(mount: string, path: string): string[] {
   const folders = [];
   let folder = join(mount, path);

@@ -6,7 +6,7 @@ export interface WeightedUpdate {
   readonly adapter: Float32Array;
 }
 
-/** Makes one vector of `size` elements of the clients', which come one at a time, in the order of clients. */
+/** Combines the clients' vectors, which come one at a time in the order of clients, into one vector of `size` elements. */
 export type Aggregation = (size: number, updates: AsyncIterable<WeightedUpdate>) => Promise<Float32Array>;
 
 /**

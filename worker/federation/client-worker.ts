@@ -55,7 +55,7 @@ async function answer(
     lora = await open(task);
   } catch (error) {
     if (stop.aborted || error instanceof TransportClosed) return null;
-    // What keeps the transport from working is no failure of the client.
+    // A failure of the transport is not a failure of the client.
     if (!(error instanceof Refused)) throw error;
     // The round ended between the task and its package.
     return error.reason === 'late' ? null : encodeFailure(task, error);
@@ -75,7 +75,7 @@ async function answer(
     return encodeUpdate(layouts.adapter, task, update, steps);
   } catch (error) {
     if (stop.aborted) return null;
-    // Memory, a disk, a process that is gone: the misfortune of this worker, and no failure of the client. The task goes to another.
+    // Memory, a disk or a compute process failed in this worker, not the client. The task goes to another worker.
     const failure = systemFailure(error);
     if (failure instanceof SystemFailure) throw failure;
     return encodeFailure(task, error);

@@ -14,7 +14,7 @@ import type { Collect } from './state.ts';
 
 type Collecting = Progress & { readonly state: Collect };
 
-/** Refusals of an attempt that are told one by one; further ones, which no client of ours sends, are counted and tell nothing. */
+/** At most so many refusals of an attempt are reported one by one; further ones, which no correct client causes, are only counted. */
 const TOLD_REFUSALS = 1000;
 
 /**
@@ -132,7 +132,7 @@ function refuse(progress: Collecting, arrival: Arrival, refusal: Refused, { sett
   };
 }
 
-/** Tells of what was refused in an attempt, so that whoever sends without end does not fill the disk with what is told of it. */
+/** Reports refusals of an attempt, and limits the reports, so that a client that sends without end cannot fill the disk with them. */
 class RefusalTeller {
   readonly #emit: RoundContext['emit'];
   #count = 0;

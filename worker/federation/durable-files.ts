@@ -5,7 +5,7 @@ import { systemFailure } from '../system-failure.ts';
 
 /**
  * Makes a folder, and those around it that are missing. Node's own way to do so never ends where the file system says of every new name
- * that there is no such folder, as /proc does.
+ * that there is no such folder, as in /proc.
  */
 export function makeFolder(path: string): void {
   const parent = dirname(path);

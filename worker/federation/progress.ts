@@ -66,7 +66,7 @@ const alignmentLayout = (parameters: number, moments: readonly number[]) =>
     ...moments.map((size, i) => ({ name: `moment.${i}`, shape: [size] })),
   ]);
 
-/** What a run is computed from. */
+/** The inputs that a run is computed from. */
 export interface RunOrigin {
   /** SHA-256 (hex) of all of it. */
   readonly identity: string;

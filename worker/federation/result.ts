@@ -10,11 +10,11 @@ import { Refused } from '../transport/refusal.ts';
 import type { LocalUpdate } from './contracts.ts';
 import { Diverged } from './diverged.ts';
 
-/** Of a result's header: what it says once, words of a failure among it, and what it says of each step. */
+/** Bytes of a result's header: those of the whole, including the message of a failure, and those of each step. */
 const HEADER_BYTES = 16 * 1024;
 const STEP_BYTES = 128;
 
-/** Most bytes of the header of a result that tells of this many steps. */
+/** Most bytes of the header of a result with this many steps. */
 export const maxHeaderBytes = (steps: number): number => HEADER_BYTES + steps * STEP_BYTES;
 
 const count = (minimum: number) => Type.Integer({ minimum, maximum: Number.MAX_SAFE_INTEGER });
@@ -22,7 +22,7 @@ const count = (minimum: number) => Type.Integer({ minimum, maximum: Number.MAX_S
 // JSON has no NaN: it writes null. That must be told apart from a field of a wrong type.
 const numberOrNull = Type.Union([Type.Number(), Type.Null()]);
 
-/** Losses are float32: what is larger was computed by none of ours, and sums of it would not be finite. */
+/** Losses are float32: a larger one is not from our program, and sums would not be finite. */
 const MAX_LOSS = 3.4028234663852886e38;
 
 /** One optimizer step of a client. The bounds keep sums over many steps finite and true: three decades, a trillion tokens. */
@@ -134,7 +134,7 @@ export function encodeFailure(task: Task, error: unknown): Submission {
   return { header: JSON.stringify(header), payload: new Uint8Array() };
 }
 
-/** Longer words would not fit a header. */
+/** Longer messages would not fit into a header. */
 const LONGEST_WORDS = 2000;
 const cut = (words: string): string => (words.length <= LONGEST_WORDS ? words : `${words.slice(0, LONGEST_WORDS).toWellFormed()}…`);
 

@@ -71,7 +71,7 @@ async function* align(progress: Progress, state: Align, context: RoundContext): 
   yield { ...progress, lora, alignment: null, state: aligned(state, losses, slice) };
 }
 
-/** Draws the attempt's clients. The package is sent where their results are collected: by whoever goes on from there, too. */
+/** Draws the attempt's clients. Collect sends the package, so that a run that resumes there sends it too. */
 async function* publish(progress: Progress, state: Publish, context: RoundContext): RoundStep {
   const { settings, emit } = context;
   const draw = drawClients(settings.seed, state, settings.federation);
@@ -123,7 +123,7 @@ async function* evaluate(progress: Progress, state: Evaluate, context: RoundCont
   yield { ...progress, state: evaluated(state, evaluation, await spent()) };
 }
 
-/** Weights that are finite, of whichever client, can still make activations that are not; neither a checkpoint nor a report could tell of them. */
+/** Finite weights can still cause activations that are not finite, which neither a checkpoint nor a report can represent. */
 function requireFiniteLosses(evaluation: Evaluation, round: number): void {
   for (const [model, { loss }] of Object.entries(evaluation)) {
     if (Number.isFinite(loss)) continue;

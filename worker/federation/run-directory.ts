@@ -118,7 +118,7 @@ function checkContents(paths: RunPaths & RunOrigin, wanted: RunManifest, resume:
   if (found === null || changed.length > 0) {
     const state = existsSync(path) ? damageOf(path) : 'missing';
     if (known.includes(identity)) {
-      // What checkpoints say is protected by their sums, and it is what the run is gone on from.
+      // Checkpoints are protected by their sums, and the run resumes from them.
       warnings.push(`${path} was ${state} and is written anew; its checkpoints are of this very job`);
     } else if (found !== null) {
       const job = found.job === wanted.job ? 'an earlier run of this job' : `a run of job ${found.job}`;
@@ -156,7 +156,7 @@ function changes(found: RunManifest, wanted: RunManifest): string[] {
 
 const isCheckpoint = (name: string) => name.startsWith('round-');
 
-/** What the checkpoints in a folder say that they are computed from. */
+/** The identities of the runs that the checkpoints in a folder belong to. */
 function identitiesIn(checkpoints: string): string[] {
   if (!existsSync(checkpoints)) return [];
   return readdirSync(checkpoints).filter(isCheckpoint).flatMap((name) => {

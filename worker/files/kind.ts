@@ -4,7 +4,7 @@ export interface FileKind {
   readonly hint: string;
 }
 
-/** So many first bytes tell every kind. */
+/** The number of first bytes that identify every kind. */
 export const HEAD_BYTES = 512;
 
 const CONVERT = "Convert it, for example with Python's datasets.load_dataset(...).to_json('data.jsonl').";
@@ -13,7 +13,7 @@ const RESAVE = 'Save it as UTF-8, for example with iconv -f UTF-16 -t UTF-8.';
 const AGAIN = 'Copy or download it again.';
 const PICKLE = 'A pickle can run code and is never read: save the weights as safetensors, with save_pretrained in Python.';
 
-/** Beginnings that name a format, as text of one character a byte. The longer of two that begin alike comes first. */
+/** The first bytes of each format, as text with one character for a byte. The longer of two with the same beginning comes first. */
 const SIGNATURES: readonly (readonly [begins: string, what: string, hint: string])[] = [
   [
     'version https://git-lfs.github.com/spec/',
@@ -49,8 +49,8 @@ const XML = /^\s*<\?xml|^\s*<Error>/;
 const SAFETENSORS = /^[^]{5}\0\0\0\{"/;
 
 /**
- * What a file's first bytes (HEAD_BYTES, or all it has) say that it is instead of the text or safetensors that it should be; null where
- * they say nothing else.
+ * The kind of a file that should be text or safetensors, by its first bytes (HEAD_BYTES, or all it has); null if
+ * they indicate no other kind.
  */
 export function kindOf(head: Uint8Array, expected: 'text' | 'safetensors'): FileKind | null {
   if (head.byteLength === 0) return { what: 'empty', hint: AGAIN };

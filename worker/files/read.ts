@@ -144,7 +144,7 @@ function absent(path: string, hint: string | undefined): [what: string, hint: st
   return [`is a link to ${readlinkSync(path)}, and nothing is there`, 'Copy the folder with what its links point to (cp -rL), or download it again.'];
 }
 
-/** What only whoever reads a file knows; the rest is told as for all files. */
+/** Messages that are specific to reading; other errors have the general message. */
 function refused(code: unknown): [what: string, hint: string | undefined] | null {
   switch (code) {
     case 'EACCES':

@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import Fastify from 'fastify';
 import type { FastifyInstance, FastifyServerOptions } from 'fastify';
 
-/** What an HTTP server takes of its callers. Whoever asks for more is cut off, without an answer. */
+/** Limits of an HTTP server. A connection beyond them is closed without an answer. */
 export interface ConnectionLimits {
   /** Connections in all, and of one address: a network may hide several callers behind one. */
   readonly total: number;

@@ -14,8 +14,8 @@ export function isOffline(): boolean {
 }
 
 /**
- * Lets `action` use the hub, by the way and with the token that the environment says. Other connections of the process go by the proxy
- * only while it lasts.
+ * Lets `action` use the hub, with the endpoint, proxy and token of the environment. Other connections of the process use the proxy
+ * only meanwhile.
  * @throws UserError for variables that cannot be used; what `action` throws
  */
 export async function withHub<T>(action: (hub: HubAccess) => Promise<T>): Promise<T> {
@@ -37,14 +37,14 @@ function useProxy({ proxy, noProxy }: HubRoute): () => void {
   return http.setGlobalProxyFromEnv({ HTTPS_PROXY: proxy, HTTP_PROXY: proxy, NO_PROXY: noProxy });
 }
 
-/** An error for what could not be fetched, with the way that was taken. `locally`: what to do without the hub. */
+/** The error for a failed download, with endpoint and proxy. `locally`: what to do without the hub. */
 export function unreachable(uri: string, cause: unknown, locally: string): UserError {
   const route = hubRoute(process.env);
   const remedy = route.proxy === null ? 'Behind a proxy, set HTTPS_PROXY; HF_ENDPOINT names a mirror.' : 'Check the proxy, or exempt the hub from it in NO_PROXY.';
   return new UserError(`cannot download ${uri} from ${routeText(route)}: ${rootCause(cause)}`, { hint: `${remedy} ${locally}`, cause });
 }
 
-/** The way to the hub in a sentence, for the hint of what it answered. */
+/** A sentence with endpoint and proxy, for hints. */
 export function asked(): string {
   return `The request went to ${routeText(hubRoute(process.env))}.`;
 }

@@ -72,18 +72,18 @@ t.test('with the operator’s token', { skip: noControllers || noHelm || noRedis
     const cases: readonly (readonly [string, (pod: Loose) => Loose, RegExp])[] = [
       ['another account', (pod) => ({ ...pod, serviceAccountName: 'admin' }), /account default/],
       ['by its old name', (pod) => ({ ...pod, serviceAccount: 'admin' }), /account default/],
-      ['the token of default', (pod) => ({ ...pod, automountServiceAccountToken: true }), /no token/],
-      ['a token by a volume', (pod) => ({ ...pod, volumes: [{ name: 'x', projected: { sources: [{ serviceAccountToken: { path: 't' } }] } }] }), /no tokens/],
+      ['the token of default', (pod) => ({ ...pod, automountServiceAccountToken: true }), /without its token/],
+      ['a token by a volume', (pod) => ({ ...pod, volumes: [{ name: 'x', projected: { sources: [{ serviceAccountToken: { path: 't' } }] } }] }), /may mount only/],
       ['a folder of the node', (pod) => ({ ...pod, volumes: [{ name: 'x', hostPath: { path: '/' } }] }), /admissionPolicy\.hostPaths/],
       ['the node’s network', (pod) => ({ ...pod, hostNetwork: true }), /node's namespaces/],
       ['the node’s processes', (pod) => ({ ...pod, hostPID: true }), /node's namespaces/],
-      ['root', (pod) => insecure(pod, { runAsNonRoot: false, runAsUser: 0 }), /not root/],
-      ['root’s group', (pod) => insecure(pod, { supplementalGroups: [0] }), /not root/],
-      ['no seccomp', (pod) => insecure(pod, { seccompProfile: { type: 'Unconfined' } }), /not root/],
-      ['privileges', (pod) => containers(pod, { securityContext: { ...RESTRICTED, capabilities: { drop: ['ALL'], add: ['SYS_ADMIN'] } } }), /no privileges/],
-      ['nothing said of them', (pod) => containers(pod, { securityContext: {} }), /no privileges/],
-      ['an init container with privileges', (pod) => ({ ...pod, initContainers: [{ name: 'x', image: 'x', securityContext: { ...RESTRICTED, capabilities: { drop: ['ALL'], add: ['SYS_ADMIN'] } } }] }), /no privileges/],
-      ['a port of the node', (pod) => containers(pod, { ports: [{ containerPort: 80, hostPort: 80 }] }), /no privileges/],
+      ['root', (pod) => insecure(pod, { runAsNonRoot: false, runAsUser: 0 }), /run as root/],
+      ['root’s group', (pod) => insecure(pod, { supplementalGroups: [0] }), /run as root/],
+      ['no seccomp', (pod) => insecure(pod, { seccompProfile: { type: 'Unconfined' } }), /run as root/],
+      ['privileges', (pod) => containers(pod, { securityContext: { ...RESTRICTED, capabilities: { drop: ['ALL'], add: ['SYS_ADMIN'] } } }), /may not have privileges/],
+      ['nothing said of them', (pod) => containers(pod, { securityContext: {} }), /may not have privileges/],
+      ['an init container with privileges', (pod) => ({ ...pod, initContainers: [{ name: 'x', image: 'x', securityContext: { ...RESTRICTED, capabilities: { drop: ['ALL'], add: ['SYS_ADMIN'] } } }] }), /may not have privileges/],
+      ['a port of the node', (pod) => containers(pod, { ports: [{ containerPort: 80, hostPort: 80 }] }), /may not have privileges/],
     ];
     for (const [what, change, words] of cases) await creating(what, job((pod) => ({ ...containers(change(pod), { volumeMounts: [] }) })), words);
     await creating('AppArmor switched off', job((pod) => pod, { 'container.apparmor.security.beta.kubernetes.io/worker': 'unconfined' }), /AppArmor/);

@@ -1,4 +1,4 @@
-import { Composer, isScalar, LineCounter, Parser } from 'yaml';
+import { Composer, isScalar, Lexer, LineCounter, Parser } from 'yaml';
 import type { CST, Document } from 'yaml';
 import { MAX_DEPTH, tooDeepMessage } from './nesting.ts';
 import type { Path } from './schema/node.ts';
@@ -32,6 +32,9 @@ export function readYaml(text: string): YamlDocument | { problems: readonly Synt
   if (text.length > MOST_CHARACTERS) return refused(1, `the file has ${text.length} characters: a manifest has ${MOST_CHARACTERS} at most`);
   const unreadable = UNREADABLE.exec(text);
   if (unreadable !== null) return refused(text.slice(0, unreadable.index).split('\n').length, characterProblem(unreadable[0]));
+
+  const bracket = deepBracket(text);
+  if (bracket !== null) return refused(text.slice(0, bracket).split('\n').length, tooDeepMessage());
 
   const counter = new LineCounter();
   const at = (offset: number) => counter.linePos(offset).line;
@@ -78,6 +81,21 @@ const refused = (line: number, message: string) => ({ problems: [{ line, message
 function characterProblem(character: string): string {
   const code = `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
   return `the character ${code} cannot stand here: leave it out, or write it as an escape in double quotes`;
+}
+
+/** What the lexer puts between tokens, which the text does not have. */
+const MARKS = new Set(['\x02', '\x18', '\x1f']);
+
+/** Offset of the first bracket within too many others, before the parser holds all of them; null: none. */
+function deepBracket(text: string): number | null {
+  let [offset, depth] = [0, 0];
+  for (const token of new Lexer().lex(text)) {
+    if (token === '[' || token === '{') depth++;
+    else if (token === ']' || token === '}') depth--;
+    if (depth > MAX_DEPTH + 1) return offset;
+    if (!MARKS.has(token)) offset += token.length;
+  }
+  return null;
 }
 
 /** Offset of what is nested deeper than may be; null: nothing. Looks without recursion: the composer recurses. */

@@ -6,7 +6,7 @@ import { parseManifest } from '../../crds/parse.ts';
 import { fuzz } from './harness.ts';
 import { mutatedBytes, mutatedJson } from './mutations.ts';
 
-// The parser holds half a KiB for each character while it reads: of the largest input, 400 KB of brackets, 200 MiB, which are garbage after it.
+// The parser holds half a KiB for each character while it reads, which is garbage after it.
 const limitMiB = 512;
 
 const files = ['quickstart.yaml', 'gsm8k.yaml', 'cluster/job.yaml'];

@@ -40,26 +40,27 @@ export async function reconcile(ports: ReconcilePorts, settings: PlanSettings, n
   if (job === null) await tellUnreadable(ports, namespace, name);
   if (job === null || isNotOurs(job)) return DONE;
 
-  const found = await ports.observe(job);
-  const observed = await explained(ports, job, ownObjects(job, found));
+  // One moment for all of it: what is not due at the beginning and due at the end would be left without another look.
   const now = ports.now();
+  const found = await ports.observe(job);
+  const observed = await explained(ports, job, ownObjects(job, found), now);
   const { outcome } = judge(job, observed, now);
   const standing = ports.redisUsers();
   const redis = redisAccess(job, observed, settings, standing);
   const input = { job, observed, settings, redis, outcome, clientsMayFinish: clientsGrace(job, outcome, now) > 0, toReplace: toReplace(observed, now) };
   const done = await carryOut(ports, input, takenNames(job, found));
-  const status = await writeStatus(ports, job, observed, done, redisIsolated(redis, standing, observed));
+  const status = await writeStatus(ports, job, observed, done, redisIsolated(redis, standing, observed), now);
   tellEvents(ports, job, observed, status, done);
-  return expire(ports, { ...job, status }, observed, done);
+  return expire(ports, { ...job, status }, observed, done, now);
 }
 
 /** Jobs on their way out are the garbage collector's; jobs managed by others are theirs. */
 const isNotOurs = ({ metadata, spec }: JobObject): boolean => metadata.deletionTimestamp !== undefined || spec.managedBy !== undefined;
 
 /** Adds Kubernetes' warnings about objects that do not say themselves why the job does not proceed. */
-async function explained(ports: ReconcilePorts, job: JobObject, observed: Observed): Promise<Observed> {
+async function explained(ports: ReconcilePorts, job: JobObject, observed: Observed, now: number): Promise<Observed> {
   const warnings = new Map<string, ObservedWarning>();
-  for (const { uid, ...reference } of unexplained(job, observed, ports.now()).objects) {
+  for (const { uid, ...reference } of unexplained(job, observed, now).objects) {
     const warning = await ports.lastWarning({ ...reference, uid });
     if (warning !== null) warnings.set(uid, warning);
   }
@@ -72,9 +73,10 @@ async function writeStatus(
   observed: Observed,
   { outcome, blocked }: Done,
   isolated: Aspect | null,
+  now: number,
 ): Promise<FedBiOTJobStatus> {
   const progress = ports.progressOf(job.metadata.uid);
-  const told = { job, observed, outcome, blocked, isolated, now: ports.now() };
+  const told = { job, observed, outcome, blocked, isolated, now };
   const write = async (status: FedBiOTJobStatus): Promise<FedBiOTJobStatus> => {
     if (!isDeepStrictEqual(status, job.status)) await ports.updateStatus(job, status);
     return status;
@@ -99,9 +101,8 @@ function tellEvents(ports: ReconcilePorts, job: JobObject, observed: Observed, s
 }
 
 /** Deletes a job whose time after its end is over, or says when to look again. */
-async function expire(ports: ReconcilePorts, job: JobObject, observed: Observed, { outcome, blocked }: Done): Promise<ReconcileResult> {
+async function expire(ports: ReconcilePorts, job: JobObject, observed: Observed, { outcome, blocked }: Done, now: number): Promise<ReconcileResult> {
   const { apiVersion, kind, metadata } = job;
-  const now = ports.now();
   const left = timeToLive(job, now);
   if (left === 0) {
     await ports.deleteObject({ apiVersion, kind, name: metadata.name, namespace: metadata.namespace, uid: metadata.uid });

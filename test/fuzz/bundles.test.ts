@@ -91,7 +91,7 @@ t.test('a server that answers anything: what is fetched is the bundle, or it is 
     rmSync(cache, { recursive: true, force: true });
     const { port } = address;
     // The config in the place of a manifest: the first file is refused as none, or as not the announced one.
-    await fetchBundle(announced, { serverUrl: `http://127.0.0.1:${port}`, token: 'x', cache, signal: AbortSignal.timeout(9000), retryMs: 1 });
+    await fetchBundle(announced, { serverUrl: `http://127.0.0.1:${port}`, token: 'x', cache, signal: AbortSignal.timeout(9000), retryMs: 1, refusedMs: 1 });
     throw new Error('a file that is no manifest was taken for one');
   };
   await fuzz(t, { name: 'answers', inputs, runs: 100, limitMs: 10_000, attempt });

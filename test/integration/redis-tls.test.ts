@@ -159,7 +159,7 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
       now: Date.now,
     });
     t.teardown(() => pool.close());
-    await until('it is told', 30, () => (/Redis answers what is not read/.test(said) ? true : null));
+    await until('it is told', 30, () => (/Redis sent an invalid or oversized answer/.test(said) ? true : null));
     t.equal(pool.progressOf(UID), null);
   });
 

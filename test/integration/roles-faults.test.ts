@@ -123,7 +123,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     const job = await JobPods.create(t, redis.url);
     const server = await job.start('server');
     const stranger = await job.start('client', { variables: { FEDBIOT_JOB_TOKEN: 'the-token-of-another-job' } });
-    const { output } = await endsWith(t, stranger, 2, 'InvalidInput', /refuses the token/);
+    const { output } = await endsWith(t, stranger, 69, 'TokenRefused', /refuses the token/);
     t.notMatch(output, 'the-token-of-another-job');
     server.kill('SIGTERM');
     const ended = await server.ended;

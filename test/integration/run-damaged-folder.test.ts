@@ -72,7 +72,7 @@ t.test(`the run's own words lost or damaged: it goes on, seed ${seed}`, async (t
       t.same(rounds, [1, 2, 3], 'the report has all rounds');
       t.same(readEvents(join(out, 'metrics.jsonl')).flatMap((event) => (event.event === 'round' ? [event.round] : [])), [1, 2, 3], 'and metrics.jsonl');
       if (name === 'metrics.jsonl' && what === 'is lost') t.match(warnings.join(), /metrics\.jsonl was missing/);
-      if (name === 'manifest.json' && what !== 'has a flipped bit') t.match(warnings.join(), /manifest\.json was (missing|damaged) and is written anew/);
+      if (name === 'manifest.json' && what !== 'has a flipped bit') t.match(warnings.join(), /manifest\.json was (missing|damaged|empty) and is written anew/);
     }
   }
 });

@@ -126,6 +126,19 @@ t.test('a deadline is waited for', async (t) => {
   t.strictSame((await world.turn()).calls.slice(-2), ['status Failed', 'event DeadlineExceeded']);
 });
 
+t.test('a deadline that passes during a reconcile is looked at again', async (t) => {
+  const world = new ReconcileWorld(jobObject({ activeDeadlineSeconds: 60 }));
+  await world.turn();
+  world.seconds = 59;
+  // Slow: it is over before the reconcile ends.
+  world.fault = () => void (world.seconds = 61);
+  world.objects.delete('Service tiny-server');
+  const { requeueAfterMs } = await world.turn();
+  t.equal(world.seconds, 61);
+  t.equal(world.status?.phase, 'Pending');
+  t.equal(requeueAfterMs, 1000);
+});
+
 t.test('what cannot be carried out fails, with the reason', async (t) => {
   const same = { persistentVolumeClaim: { claimName: 'one' } };
   const world = new ReconcileWorld(jobObject({ volumes: { model: same, clientData: same } }));

@@ -134,7 +134,12 @@ t.test('a compute process that takes more than the control group has', { skip: n
   mkdirSync(group);
   t.teardown(() => rmdirSync(group));
   writeFileSync(join(group, 'memory.limit_in_bytes'), String(500 * 2 ** 20));
-  const { status, stdout } = spawnSync('bash', ['-c', `unset NODE_OPTIONS; echo $$ > ${group}/cgroup.procs; exec "$@"`, 'bash', process.execPath, HOG, '4096'], { encoding: 'utf8' });
+  const setup = `unset NODE_OPTIONS; echo $$ > ${group}/cgroup.procs; exec "$@"`;
+  const hog = () => spawnSync('bash', ['-c', setup, 'bash', process.execPath, HOG, '4096'], { encoding: 'utf8' });
+  // One time in ten the kernel kills both processes, before it has taken back what the first held.
+  let end = hog();
+  for (let again = 0; again < 5 && end.signal === 'SIGKILL'; again++) end = hog();
+  const { status, stdout } = end;
   t.match(stdout, /^OutOfMemory: the compute process was killed by the kernel: it is out of memory\. Shorter sequences/, 'the kernel’s count tells it from another kill');
   t.equal(status, 1, 'a pod is tried again');
 });

@@ -19,7 +19,7 @@ import { aclRules, uidOfUser } from './rules.ts';
 export interface RedisUsersSettings {
   /** URL of the operator's Redis: redis:// or rediss://, with the credentials of a user that may create others. */
   readonly url: string;
-  /** PEM of the authority that signed its certificate; null: the system's count. */
+  /** PEM of the CA certificate; null: the CAs that the system trusts. */
   readonly ca: string | null;
   readonly log: Logger;
   /** All jobs must be reconciled: Redis may have lost their users, or whether users can be created has changed. */

@@ -7,7 +7,7 @@ import { guard } from './guard.ts';
 
 export interface GuardedOptions {
   readonly endpoint: RedisEndpoint;
-  /** PEM of the authority that signed its certificate; null: the system's count. */
+  /** PEM of the CA certificate; null: the CAs that the system trusts. */
   readonly ca: string | null;
   /** Limit of an answer. */
   readonly maxReplyBytes: number;

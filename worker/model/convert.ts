@@ -8,7 +8,8 @@ import { firstNonFinite, FLOAT_BYTES, isFloatDtype, widenToFloat32, type FloatDt
 import { roundFromFloat32 } from './float-rounding.ts';
 import { readSafetensorsHeader } from './safetensors.ts';
 import { readRows, streamSafetensors } from './safetensors-stream.ts';
-import type { WeightEntry, WeightIndex } from './weights.ts';
+import type { WeightEntry } from './weight-entry.ts';
+import type { WeightIndex } from './weights.ts';
 
 /** How a weight that is stored in one format is held in a job: float32 holds every half exactly, so nothing is rounded for it. */
 export function heldAs(dtype: ModelSpec['dtype'], stored: FloatDtype): FloatDtype {

@@ -5,12 +5,13 @@ import { isRecord } from '../../crds/schema/node.ts';
 import type { Projection } from '../../crds/types.ts';
 import { UserError } from '../errors.ts';
 import type { ModelDirectory } from './directory.ts';
-import { firstNonFinite, FLOAT_BYTES, isFloatDtype, widenToFloat32, type FloatDtype } from './float-formats.ts';
+import { firstNonFinite, FLOAT_BYTES, isFloatDtype, widenToFloat32 } from './float-formats.ts';
 import { roundFromFloat32 } from './float-rounding.ts';
 import { INPUT_GROUPS, loraName, moduleOf } from './lora-layout.ts';
 import type { LoraAdapter } from './peft.ts';
 import { readSafetensorsHeader } from './safetensors.ts';
 import { readRows, streamSafetensors, type StreamedTensor } from './safetensors-stream.ts';
+import type { WeightEntry } from './weight-entry.ts';
 
 /** What belongs to a model besides its weights: configs, tokenizer, chat template, licence. */
 const COMPANIONS = /\.(json|jinja|txt|model)$|^(LICENSE|NOTICE|USE_POLICY)/;
@@ -92,15 +93,7 @@ function lowRankFactors({ spec, layout, values }: LoraAdapter): Map<string, LowR
   return factors;
 }
 
-interface StoredMatrix {
-  readonly file: string;
-  readonly dtype: FloatDtype;
-  readonly shape: readonly number[];
-  readonly offset: number;
-  readonly bytes: number;
-}
-
-async function* merged(name: string, entry: StoredMatrix, { rank, scale, a, b }: LowRank): AsyncGenerator<Uint8Array> {
+async function* merged(name: string, entry: WeightEntry, { rank, scale, a, b }: LowRank): AsyncGenerator<Uint8Array> {
   const [out = 0, width = 0] = entry.shape;
   const sum = new Float64Array(width);
   let row = 0;

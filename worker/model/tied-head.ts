@@ -1,13 +1,6 @@
 import { readFully, withInput } from '../files/read.ts';
-import { FLOAT_BYTES, widenToFloat32, type FloatDtype } from './float-formats.ts';
-
-interface StoredMatrix {
-  readonly file: string;
-  readonly dtype: FloatDtype;
-  readonly shape: readonly number[];
-  readonly offset: number;
-  readonly bytes: number;
-}
+import { FLOAT_BYTES, widenToFloat32 } from './float-formats.ts';
+import type { WeightEntry } from './weight-entry.ts';
 
 const PIECE = 1 << 20;
 
@@ -16,7 +9,7 @@ const PIECE = 1 << 20;
  * and to the end where a checkpoint stores the embedding twice.
  * @throws UserError when a file ends too early
  */
-export function sameValues(a: StoredMatrix, b: StoredMatrix): boolean {
+export function sameValues(a: WeightEntry, b: WeightEntry): boolean {
   const count = a.shape.reduce((product, size) => product * size, 1);
   return withInput(a.file, (fdA) =>
     withInput(b.file, (fdB) => {
@@ -30,7 +23,7 @@ export function sameValues(a: StoredMatrix, b: StoredMatrix): boolean {
   );
 }
 
-function values(fd: number, { file, dtype, offset }: StoredMatrix, first: number, n: number): Float32Array {
+function values(fd: number, { file, dtype, offset }: WeightEntry, first: number, n: number): Float32Array {
   const size = FLOAT_BYTES[dtype];
   const out = new Float32Array(n);
   widenToFloat32(dtype, readFully(fd, offset + first * size, n * size, file), out);

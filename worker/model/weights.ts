@@ -7,22 +7,11 @@ import { shown } from '../files/json-value.ts';
 import { isThere, readJson, resolveInput } from '../files/read.ts';
 import type { DecoderConfig } from './config.ts';
 import { firstNonFinite, FLOAT_BYTES, isFloatDtype } from './float-formats.ts';
-import type { FloatDtype } from './float-formats.ts';
 import { INPUT_GROUPS, moduleOf, projectionShape } from './lora-layout.ts';
 import { readSafetensorsHeader } from './safetensors.ts';
 import type { SafetensorsHeader } from './safetensors.ts';
 import { sameValues } from './tied-head.ts';
-
-/** Where a weight lies on disk. */
-export interface WeightEntry {
-  /** Absolute path, symbolic links resolved. */
-  readonly file: string;
-  readonly dtype: FloatDtype;
-  readonly shape: readonly number[];
-  /** First byte, counted from the start of the file. */
-  readonly offset: number;
-  readonly bytes: number;
-}
+import type { WeightEntry } from './weight-entry.ts';
 
 /** Every weight of a model by its checkpoint name: `model.layers.0.self_attn.q_proj.weight`, `lm_head.weight`, … */
 export type WeightIndex = ReadonlyMap<string, WeightEntry>;

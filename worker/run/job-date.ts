@@ -17,7 +17,7 @@ export function dateRead({ data }: Pick<FedBiOTJobSpec, 'data'>, tokenizer: Date
 
 /**
  * The job with its day: the manifest's, else that of the run in `out` that is gone on with, else today.
- * @param warn hears of a day that nothing asks for
+ * @param warn is called if the manifest sets a day that nothing asks for
  * @throws UserError for a run whose day was not kept
  */
 export async function datedJob(

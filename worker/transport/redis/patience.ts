@@ -27,8 +27,8 @@ const FIRST_MS = 100;
 const LONGEST_MS = 2_000;
 
 /**
- * How long a Redis that answers, and takes nothing, is asked again. A failover is over sooner; a disk or a memory that stays full is for
- * somebody to mend, who must hear of it.
+ * How long a command is retried while Redis answers and refuses it. A failover is over sooner; a disk or a memory that stays full needs
+ * somebody's action, so the error must be reported.
  */
 const PATIENCE_MS = 600_000;
 

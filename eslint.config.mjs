@@ -3,10 +3,16 @@ import tseslint from 'typescript-eslint';
 /** tap awaits its own subtests. */
 const SUBTEST = { from: 'package', package: '@tapjs/core', name: 'PromiseWithSubtest' };
 
-/** What the compiler does not see: a promise that rejects and that nobody awaits ends the process, `void` before it or not. */
+/**
+ * What the compiler does not see: a promise that rejects and that nobody awaits ends the process, `void` before it or
+ * not.
+ */
 export default tseslint.config({
   files: ['**/*.ts'],
-  languageOptions: { parser: tseslint.parser, parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+  languageOptions: {
+    parser: tseslint.parser,
+    parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
+  },
   plugins: { '@typescript-eslint': tseslint.plugin },
   linterOptions: { reportUnusedDisableDirectives: 'error' },
   rules: {

@@ -11,15 +11,19 @@ interface LowRank {
 }
 
 /**
- * How far clients move the adapter in a round: Σ_W ‖(α/r)·(B·A − B₀·A₀)‖² against the round's start, what the proximal term weighs;
- * the mean over all clients and rounds of a trace.
+ * How far clients move the adapter in a round: Σ_W ‖(α/r)·(B·A − B₀·A₀)‖² against the round's start, what the proximal
+ * term weighs; the mean over all clients and rounds of a trace.
  */
 export function meanDrift(trace: string, scale: number): number {
   const drifts = readdirSync(trace).flatMap((file) => {
     const [, round] = /^client\d+_r(\d+)\.safetensors$/.exec(file) ?? [];
     if (round === undefined) return [];
-    const start = updates(join(trace, round === '0' ? 'init_lora.safetensors' : `aggregated_r${Number(round) - 1}.safetensors`));
-    return [sum([...updates(join(trace, file))].map(([name, now]) => scale ** 2 * squaredDistance(now, start.get(name)!)))];
+    const start = updates(
+      join(trace, round === '0' ? 'init_lora.safetensors' : `aggregated_r${Number(round) - 1}.safetensors`),
+    );
+    return [
+      sum([...updates(join(trace, file))].map(([name, now]) => scale ** 2 * squaredDistance(now, start.get(name)!))),
+    ];
   });
   return mean(drifts);
 }
@@ -29,7 +33,16 @@ function updates(path: string): Map<string, LowRank> {
   return new Map(
     [...tensors].flatMap(([name, entry]): [string, LowRank][] => {
       if (!name.endsWith('lora_A')) return [];
-      return [[name, { a: readTensor(path, entry), b: readTensor(path, tensors.get(name.replace(/A$/, 'B'))!), rank: entry.shape[0]! }]];
+      return [
+        [
+          name,
+          {
+            a: readTensor(path, entry),
+            b: readTensor(path, tensors.get(name.replace(/A$/, 'B'))!),
+            rank: entry.shape[0]!,
+          },
+        ],
+      ];
     }),
   );
 }

@@ -1,5 +1,6 @@
 /**
- * What each part of the method does, over seeds, on the quickstart's model: λ, κ, re-alignment, and the methods side by side.
+ * What each part of the method does, over seeds, on the quickstart's model: λ, κ, re-alignment, and the methods side by
+ * side.
  *
  *   npm run bench:effects -- [--job examples/quickstart.yaml] [--seeds 0 1 2] [--out runs/effects] > table.md
  *
@@ -37,7 +38,10 @@ const KAPPA = 'spec.emulator.alignment.klWeight';
 const SCHEDULE = 'spec.emulator.alignment.schedule';
 const INITIAL = 'spec.emulator.alignment.initialSteps';
 
-/** The job's own settings, each time with what the line names. `allSteps` is what re-alignment takes in all rounds together. */
+/**
+ * The job's own settings, each time with what the line names. `allSteps` is what re-alignment takes in all rounds
+ * together.
+ */
 function variants(allSteps: number): Record<string, Changes> {
   const method = (name: string): Changes => ({ ...PRESET, 'spec.method': name });
   return {
@@ -92,7 +96,12 @@ const CLAIMS: readonly [string, Variant, Variant, (outcome: Outcome) => number][
   ['alignment once lowers the gap', 'once', 'never', gap],
   ['re-alignment before every round lowers the gap further', 'fedbiot', 'once', gap],
   ['so it does with κ = 1', 'kappa-1', 'kappa-1-once', gap],
-  ['with κ = 1, re-alignment is better than as many steps before the first round', 'kappa-1', 'kappa-1-once-all-steps', gap],
+  [
+    'with κ = 1, re-alignment is better than as many steps before the first round',
+    'kappa-1',
+    'kappa-1-once-all-steps',
+    gap,
+  ],
   ['AdapFu of FedBiOT is above Offsite-tuning’s', 'offsite-tuning', 'fedbiot', gained],
   ['AdapFu of FedBiOT is above FedOT’s', 'fedot', 'fedbiot', gained],
   ['AdapFu is above AdapEmu (FedBiOT)', 'fedbiot', 'fedbiot', gap],
@@ -104,17 +113,29 @@ async function main({ job, seeds, threads, out }: Options): Promise<void> {
   const { initialSteps, stepsPerRound } = spec.emulator.alignment;
   const scale = spec.adapter.lora.alpha / spec.adapter.lora.rank;
   const outcomes = new Map<Variant, Outcome[]>();
-  for (const [variant, changes] of Object.entries(variants(initialSteps + (spec.federation.rounds - 1) * stepsPerRound))) {
+  for (const [variant, changes] of Object.entries(
+    variants(initialSteps + (spec.federation.rounds - 1) * stepsPerRound),
+  )) {
     const changed = withFields(base, changes);
     const ofSeeds: Outcome[] = [];
-    for (const seed of seeds) ofSeeds.push(await outcomeOf(`${variant}-seed${seed}`, withFields(changed, { 'spec.seed': seed }), { threads, out, scale }));
+    for (const seed of seeds)
+      ofSeeds.push(
+        await outcomeOf(`${variant}-seed${seed}`, withFields(changed, { 'spec.seed': seed }), { threads, out, scale }),
+      );
     outcomes.set(variant, ofSeeds);
   }
-  checkSameInputs(out, [...outcomes.keys()].flatMap((variant) => seeds.map((seed) => `${variant}-seed${seed}`)));
+  checkSameInputs(
+    out,
+    [...outcomes.keys()].flatMap((variant) => seeds.map((seed) => `${variant}-seed${seed}`)),
+  );
   process.stdout.write(`${describeMachine(machine())}\n\n${effectsTable(outcomes, seeds.length)}\n${claims(outcomes)}`);
 }
 
-async function outcomeOf(name: string, manifest: Manifest, { threads, out, scale }: { threads: number; out: string; scale: number }): Promise<Outcome> {
+async function outcomeOf(
+  name: string,
+  manifest: Manifest,
+  { threads, out, scale }: { threads: number; out: string; scale: number },
+): Promise<Outcome> {
   const report = await resultOf({ folder: out, threads, trace: true }, name, manifest);
   return { report, drift: meanDrift(join(out, `${name}.trace`), scale) };
 }
@@ -129,18 +150,38 @@ function effectsTable(outcomes: ReadonlyMap<Variant, readonly Outcome[]>, seeds:
     percent(ofSeeds, 'base'),
     percent(ofSeeds, 'adapEmu'),
     percent(ofSeeds, 'adapFu'),
-    meanAndDeviation(ofSeeds.map((outcome) => final(outcome).adapEmu.loss), 3),
-    meanAndDeviation(ofSeeds.map((outcome) => final(outcome).adapFu.loss), 3),
+    meanAndDeviation(
+      ofSeeds.map((outcome) => final(outcome).adapEmu.loss),
+      3,
+    ),
+    meanAndDeviation(
+      ofSeeds.map((outcome) => final(outcome).adapFu.loss),
+      3,
+    ),
     meanAndDeviation(ofSeeds.map(gap), 3),
-    meanAndDeviation(ofSeeds.map(({ drift }) => drift), 2),
+    meanAndDeviation(
+      ofSeeds.map(({ drift }) => drift),
+      2,
+    ),
   ]);
-  const header = [`${seeds} seeds: mean ± standard deviation`, 'base, %', 'AdapEmu, %', 'AdapFu, %', 'AdapEmu loss', 'AdapFu loss', 'gap', 'drift'];
+  const header = [
+    `${seeds} seeds: mean ± standard deviation`,
+    'base, %',
+    'AdapEmu, %',
+    'AdapFu, %',
+    'AdapEmu loss',
+    'AdapFu loss',
+    'gap',
+    'drift',
+  ];
   return `${table(header, rows)}\nGap: AdapEmu’s loss − AdapFu’s. Drift: Σ‖W − W(t)‖² of a client in a round, on average.\n`;
 }
 
 function claims(outcomes: ReadonlyMap<Variant, readonly Outcome[]>): string {
   const lines = CLAIMS.map(([statement, less, more, of]) => {
-    const holds = outcomes.get(less)!.filter((outcome, i) => (less === more ? of(outcome) > 0 : of(outcome) < of(outcomes.get(more)![i]!)));
+    const holds = outcomes
+      .get(less)!
+      .filter((outcome, i) => (less === more ? of(outcome) > 0 : of(outcome) < of(outcomes.get(more)![i]!)));
     return [statement, `${holds.length} of ${outcomes.get(less)!.length}`];
   });
   return table(['statement', 'seeds it holds for'], lines);

@@ -22,7 +22,10 @@ export interface RunSettings {
 }
 
 /** Starts `fedbiot run` in a process of its own, which prints its events as JSON if `json`. */
-export function startRun({ job, out, threads, workers, provider, trace, resume }: RunSettings, json = false): ChildProcess {
+export function startRun(
+  { job, out, threads, workers, provider, trace, resume }: RunSettings,
+  json = false,
+): ChildProcess {
   const options = [
     ...(threads === null ? [] : ['--threads', String(threads)]),
     ...(workers === undefined ? [] : ['--workers', String(workers)]),
@@ -31,7 +34,9 @@ export function startRun({ job, out, threads, workers, provider, trace, resume }
     ...(resume ? ['--resume'] : []),
     json ? '--json' : '--quiet',
   ];
-  return spawn(process.execPath, [PROGRAM, 'run', job, '--out', out, ...options], { stdio: ['ignore', json ? 'pipe' : 'ignore', 'pipe'] });
+  return spawn(process.execPath, [PROGRAM, 'run', job, '--out', out, ...options], {
+    stdio: ['ignore', json ? 'pipe' : 'ignore', 'pipe'],
+  });
 }
 
 /** Runs a job to its end, and reads what came of it. */
@@ -45,7 +50,10 @@ export async function succeeded(child: ChildProcess, what: string): Promise<void
   let told = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (told = (told + text).slice(-4000)));
   const [code, signal]: unknown[] = await once(child, 'close');
-  if (code !== 0) throw new Error(`${what} ended with ${signal === null ? `code ${String(code)}` : String(signal)}; it said:\n${told}`);
+  if (code !== 0)
+    throw new Error(
+      `${what} ended with ${signal === null ? `code ${String(code)}` : String(signal)}; it said:\n${told}`,
+    );
 }
 
 /** All steps of a finished run. */

@@ -3,7 +3,10 @@ import { Graph } from '../worker/engine/graph.ts';
 import { gemm } from '../worker/engine/ops/matrix.ts';
 import { float32 } from '../worker/engine/tensor.ts';
 
-/** Products that are measured, [rows, inner, columns]: an MLP projection and the vocabulary of SmolLM2, and a textbook's. */
+/**
+ * Products that are measured, [rows, inner, columns]: an MLP projection and the vocabulary of SmolLM2, and a
+ * textbook's.
+ */
 export const PRODUCTS = [
   [210, 576, 1536],
   [256, 576, 49152],
@@ -16,7 +19,10 @@ export async function gemmPeak(options: ComputeOptions): Promise<{ product: stri
   try {
     const peaks: { product: string; gigaflops: number }[] = [];
     for (const product of PRODUCTS) {
-      peaks.push({ product: product.join('×'), gigaflops: await measure(compute, product, RUN_FLOPS[options.provider]) });
+      peaks.push({
+        product: product.join('×'),
+        gigaflops: await measure(compute, product, RUN_FLOPS[options.provider]),
+      });
     }
     return peaks;
   } finally {
@@ -29,7 +35,11 @@ const RUNS = 12;
 const RUN_FLOPS = { cpu: 1.4e10, cuda: 2e12 };
 
 /** A chain x·Wᵀ·W·Wᵀ·…·W of equally large products, whose values neither grow nor vanish. */
-async function measure(compute: Compute, [rows, inner, columns]: (typeof PRODUCTS)[number], work: number): Promise<number> {
+async function measure(
+  compute: Compute,
+  [rows, inner, columns]: (typeof PRODUCTS)[number],
+  work: number,
+): Promise<number> {
   const flops = 2 * rows * inner * columns;
   const products = 2 * Math.max(1, Math.round(work / flops / 2));
   const graph = new Graph();
@@ -38,7 +48,10 @@ async function measure(compute: Compute, [rows, inner, columns]: (typeof PRODUCT
   for (let i = 0; i < products; i++) x = gemm(x, weight, { transB: i % 2 === 0 });
   graph.output('y', x);
   const session = await compute.load(graph);
-  await compute.write('weight', float32(new Float32Array(columns * inner).fill(1 / Math.sqrt(inner * columns)), [columns, inner]));
+  await compute.write(
+    'weight',
+    float32(new Float32Array(columns * inner).fill(1 / Math.sqrt(inner * columns)), [columns, inner]),
+  );
   await compute.write('x', float32(new Float32Array(rows * inner).fill(1), [rows, inner]));
   let best = Infinity;
   for (let run = 0; run < RUNS; run++) {

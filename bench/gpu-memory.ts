@@ -4,8 +4,8 @@ import { createInterface } from 'node:readline';
 import type { Provider } from '../worker/engine/provider.ts';
 
 /**
- * What the work yields, and the most memory of the first GPU that was in use meanwhile, in bytes, whoever used it: with contexts, code and
- * what an allocator keeps for later. Null where the processor computes.
+ * What the work yields, and the most memory of the first GPU that was in use meanwhile, in bytes, whoever used it: with
+ * contexts, code and what an allocator keeps for later. Null where the processor computes.
  */
 export async function whileWatchingGpu<T>(provider: Provider, work: Promise<T>): Promise<[T, number | null]> {
   if (provider === 'cpu') return [await work, null];

@@ -6,7 +6,10 @@ import { isRecord } from '../crds/schema/node.ts';
 /** A FedBiOTJob as it is written, before defaults. */
 export type Manifest = Readonly<Record<string, unknown>>;
 
-/** New values of fields, named by dotted paths from the root; undefined takes a field out, so that its default counts again. */
+/**
+ * New values of fields, named by dotted paths from the root; undefined takes a field out, so that its default counts
+ * again.
+ */
 export type Changes = Readonly<Record<string, unknown>>;
 
 const PATHS = ['spec.model.uri', 'spec.data.train.uri', 'spec.data.public.uri', 'spec.data.eval.uri'];
@@ -17,7 +20,9 @@ export function readManifest(path: string): Manifest {
   if (!isRecord(manifest)) throw new Error(`${path} is not a manifest`);
   const local = PATHS.flatMap((field): [string, string][] => {
     const uri = fieldOf(manifest, field);
-    return typeof uri === 'string' && !/^[a-z][a-z0-9+.-]+:\/\//i.test(uri) ? [[field, resolve(dirname(path), uri)]] : [];
+    return typeof uri === 'string' && !/^[a-z][a-z0-9+.-]+:\/\//i.test(uri)
+      ? [[field, resolve(dirname(path), uri)]]
+      : [];
   });
   return withFields(manifest, Object.fromEntries(local));
 }
@@ -28,7 +33,10 @@ export function fieldOf(manifest: Manifest, path: string): unknown {
 
 /** The manifest with some fields changed. */
 export function withFields(manifest: Manifest, changes: Changes): Manifest {
-  return Object.entries(changes).reduce((changed, [path, value]) => withField(changed, path.split('.'), value), manifest);
+  return Object.entries(changes).reduce(
+    (changed, [path, value]) => withField(changed, path.split('.'), value),
+    manifest,
+  );
 }
 
 function withField(node: Manifest, [name = '', ...rest]: readonly string[], value: unknown): Manifest {

@@ -1,11 +1,11 @@
 /**
- * The operator with many jobs at once, on a real API server with job controller and scheduler and without nodes, beside the same objects
- * created by a plain loop:
+ * The operator with many jobs at once, on a real API server with job controller and scheduler and without nodes, beside
+ * the same objects created by a plain loop:
  *
  *   npm run bench:operator -- [--jobs 300] [--idle 3] > table.md
  *
- * Requests are those that the API server's audit log has of the operator's account. Times of reconciles and in the queue are the operator's
- * own, each as it told its histograms.
+ * Requests are those that the API server's audit log has of the operator's account. Times of reconciles and in the
+ * queue are the operator's own, each as it told its histograms.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -50,21 +50,35 @@ async function main({ jobs, idle }: Options): Promise<void> {
   }
 }
 
-function report(jobs: number, loops: readonly { connections: number; seconds: number }[], measurement: OperatorMeasurement): string {
+function report(
+  jobs: number,
+  loops: readonly { connections: number; seconds: number }[],
+  measurement: OperatorMeasurement,
+): string {
   const { seconds, observations, requests, idleRequests, idleMinutes, processor, memory } = measurement;
   const times = loops.map((loop) => [
     `a plain loop, ${loop.connections} ${loop.connections === 1 ? 'connection' : 'connections'}`,
     loop.seconds.toFixed(1),
     `${(seconds / loop.seconds).toFixed(2)}×`,
   ]);
-  const { controller_runtime_reconcile_time_seconds: reconciles, workqueue_queue_duration_seconds: waits } = observations;
+  const { controller_runtime_reconcile_time_seconds: reconciles, workqueue_queue_duration_seconds: waits } =
+    observations;
   const own = requests.filter(isOfJobs);
   const parts = [
-    table([`${jobs} jobs at once: until all have their objects`, 'seconds', 'operator / loop'], [['the operator', seconds.toFixed(1), ''], ...times]),
-    table(['the operator’s work', 'times', 'p50, ms', 'p99, ms', 'longest, ms'], [quantiles('reconcile', reconciles), quantiles('wait in the queue', waits)]),
+    table(
+      [`${jobs} jobs at once: until all have their objects`, 'seconds', 'operator / loop'],
+      [['the operator', seconds.toFixed(1), ''], ...times],
+    ),
+    table(
+      ['the operator’s work', 'times', 'p50, ms', 'p99, ms', 'longest, ms'],
+      [quantiles('reconcile', reconciles), quantiles('wait in the queue', waits)],
+    ),
     table(
       ['requests to the API server', 'in all', 'per job'],
-      [...counted(own).map(([request, count]) => [request, String(count), (count / jobs).toFixed(2)]), ['all', String(own.length), (own.length / jobs).toFixed(2)]],
+      [
+        ...counted(own).map(([request, count]) => [request, String(count), (count / jobs).toFixed(2)]),
+        ['all', String(own.length), (own.length / jobs).toFixed(2)],
+      ],
     ),
     table(
       [`once quiet, with ${jobs} jobs, over ${idleMinutes} minutes`, 'a minute'],
@@ -83,7 +97,8 @@ function report(jobs: number, loops: readonly { connections: number; seconds: nu
 }
 
 /** The lease and the watches are there however many jobs there are. */
-const isOfJobs = ({ resource, verb }: AuditedRequest): boolean => resource !== 'leases' && verb !== 'watch' && verb !== 'list';
+const isOfJobs = ({ resource, verb }: AuditedRequest): boolean =>
+  resource !== 'leases' && verb !== 'watch' && verb !== 'list';
 
 function quantiles(name: string, seconds: readonly number[]): string[] {
   const at = (part: number) => (1000 * quantile(seconds, part)).toFixed(1);

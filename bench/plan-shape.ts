@@ -1,5 +1,17 @@
-// What `fedbiot plan` says of examples/gsm8k.yaml for models of a given shape, whose weights need not be there: npm run bench:plan
-import { closeSync, copyFileSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+// What `fedbiot plan` says of examples/gsm8k.yaml for models of a given shape, whose weights need not be there: npm run
+// bench:plan
+import {
+  closeSync,
+  copyFileSync,
+  ftruncateSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseDocument } from 'yaml';
@@ -42,7 +54,9 @@ function writeShape(folder: string, config: (typeof SHAPES)[keyof typeof SHAPES]
   mkdirSync(folder);
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
   const dtype = config.torch_dtype === 'float16' ? 'F16' : 'BF16';
-  const tensors = decoderTensors(parseDecoderConfig(config, 'config.json')).map(({ name, shape }) => ({ name, dtype, shape, bytes: tensorBytes(dtype, shape) }) as const);
+  const tensors = decoderTensors(parseDecoderConfig(config, 'config.json')).map(
+    ({ name, shape }) => ({ name, dtype, shape, bytes: tensorBytes(dtype, shape) }) as const,
+  );
   const header = encodeHeader(tensors, { format: 'pt' });
   const file = openSync(join(folder, 'model.safetensors'), 'w');
   writeSync(file, header);
@@ -52,7 +66,11 @@ function writeShape(folder: string, config: (typeof SHAPES)[keyof typeof SHAPES]
 
 const work = mkdtempSync(join(tmpdir(), 'fedbiot-plan-'));
 try {
-  for (const [name, count] of [['train', 3], ['public', PUBLIC_RECORDS]] as const) writeFileSync(join(work, `${name}.jsonl`), record(count));
+  for (const [name, count] of [
+    ['train', 3],
+    ['public', PUBLIC_RECORDS],
+  ] as const)
+    writeFileSync(join(work, `${name}.jsonl`), record(count));
   copyFileSync(join(work, 'train.jsonl'), join(work, 'eval.jsonl'));
   for (const [index, { name, task }] of CASES.entries()) {
     writeShape(join(work, `${index}`), SHAPES[name]);

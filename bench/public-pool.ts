@@ -5,12 +5,27 @@ import { applyTemplate } from '../worker/data/template.ts';
 import { loadTokenizer } from '../worker/model/tokenizer.ts';
 import { randomStream } from '../worker/random.ts';
 
-/** Copies some records, drawn at random, whose response fits into the sequence length: a pool small enough to be gone through often. */
-export async function writePublicPool(from: string, to: string, options: { model: string; records: number; sequenceLength: number }): Promise<void> {
+/**
+ * Copies some records, drawn at random, whose response fits into the sequence length: a pool small enough to be gone
+ * through often.
+ */
+export async function writePublicPool(
+  from: string,
+  to: string,
+  options: { model: string; records: number; sequenceLength: number },
+): Promise<void> {
   const tokenizer = await loadTokenizer(options.model);
   const { records } = await loadData({ uri: from, format: 'Auto' }, '.');
-  const drawn = randomStream(0, 'public pool').shuffle(records).slice(0, 4 * options.records);
+  const drawn = randomStream(0, 'public pool')
+    .shuffle(records)
+    .slice(0, 4 * options.records);
   const { kept } = encodeExamples(applyTemplate(drawn, 'Alpaca', tokenizer), tokenizer, options.sequenceLength);
   if (kept.length < options.records) throw new Error(`${from} has too few records`);
-  writeFileSync(to, kept.slice(0, options.records).map((index) => `${JSON.stringify(drawn[index]!.fields)}\n`).join(''));
+  writeFileSync(
+    to,
+    kept
+      .slice(0, options.records)
+      .map((index) => `${JSON.stringify(drawn[index]!.fields)}\n`)
+      .join(''),
+  );
 }

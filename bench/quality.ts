@@ -1,5 +1,6 @@
 /**
- * What training is worth on real data, over seeds: the model alone, emulator + adapter (AdapEmu) and full model + adapter (AdapFu).
+ * What training is worth on real data, over seeds: the model alone, emulator + adapter (AdapEmu) and full model +
+ * adapter (AdapFu).
  *
  *   npm run bench:quality -- --model DIR --data DIR [--seeds 0 1 2] [--job FILE...] [--out runs/quality] > table.md
  *
@@ -35,7 +36,10 @@ async function main({ model, data, seeds, job: jobs, threads, out }: Options): P
     const reports = new Map<string, RunReport>();
     for (const seed of seeds) {
       const name = `${basename(path, '.yaml')}-seed${seed}`;
-      reports.set(name, await resultOf({ folder: out, threads, trace: false }, name, withFields(manifest, { 'spec.seed': seed })));
+      reports.set(
+        name,
+        await resultOf({ folder: out, threads, trace: false }, name, withFields(manifest, { 'spec.seed': seed })),
+      );
     }
     checkSameInputs(out, [...reports.keys()]);
     text.push(`### ${basename(path, '.yaml')}`, qualityTable([...reports.values()]));
@@ -47,7 +51,10 @@ async function main({ model, data, seeds, job: jobs, threads, out }: Options): P
 function located(manifest: Manifest, model: string, data: string): Manifest {
   if (existsSync(String(fieldOf(manifest, 'spec.model.uri')))) return manifest;
   const uris = ['train', 'public', 'eval'].map((role) => `spec.data.${role}.uri`);
-  const moved = uris.map((field) => [field, join(data, relative(inRepository('data'), String(fieldOf(manifest, field))))]);
+  const moved = uris.map((field) => [
+    field,
+    join(data, relative(inRepository('data'), String(fieldOf(manifest, field)))),
+  ]);
   return withFields(manifest, { 'spec.model.uri': model, ...Object.fromEntries(moved) });
 }
 
@@ -55,13 +62,26 @@ function qualityTable(reports: readonly RunReport[]): string {
   const rounds = reports[0]!.rounds.filter(({ evaluation }) => evaluation).map(({ round }) => round);
   const row = (name: string, scores: readonly Evaluation[keyof Evaluation][]) => [
     name,
-    meanAndDeviation(scores.map(({ loss }) => loss), 3),
-    scores.some(({ accuracy }) => accuracy === null) ? '–' : meanAndDeviation(scores.map(({ accuracy }) => accuracy!), 1, 100),
+    meanAndDeviation(
+      scores.map(({ loss }) => loss),
+      3,
+    ),
+    scores.some(({ accuracy }) => accuracy === null)
+      ? '–'
+      : meanAndDeviation(
+          scores.map(({ accuracy }) => accuracy!),
+          1,
+          100,
+        ),
   ];
-  const at = (round: number, model: keyof Evaluation) => reports.map(({ rounds }) => rounds[round - 1]!.evaluation![model]);
+  const at = (round: number, model: keyof Evaluation) =>
+    reports.map(({ rounds }) => rounds[round - 1]!.evaluation![model]);
   const rows = [
     row('the model alone', at(rounds[0]!, 'base')),
-    ...rounds.flatMap((round) => [row(`AdapEmu after round ${round}`, at(round, 'adapEmu')), row(`AdapFu after round ${round}`, at(round, 'adapFu'))]),
+    ...rounds.flatMap((round) => [
+      row(`AdapEmu after round ${round}`, at(round, 'adapEmu')),
+      row(`AdapFu after round ${round}`, at(round, 'adapFu')),
+    ]),
   ];
   const minutes = reports.map(({ rounds }) => sum(rounds.flatMap(({ seconds }) => Object.values(seconds))) / 60);
   return `${table([`${reports.length} seeds: mean ± standard deviation`, 'held-out loss', 'accuracy, %'], rows)}\n${meanAndDeviation(minutes, 1)} minutes a run.\n`;
@@ -71,7 +91,11 @@ const seedsOf = (seed: string, seeds: number[] | undefined) => [...(seeds ?? [])
 
 const options = new Command('bench:quality')
   .addOption(new Option('--model <dir>', 'Hugging Face directory').env('FEDBIOT_TEST_MODEL').makeOptionMandatory())
-  .addOption(new Option('--data <dir>', 'folder with gsm8k/, webquestions/ and instructions/').env('FEDBIOT_TEST_DATA').makeOptionMandatory())
+  .addOption(
+    new Option('--data <dir>', 'folder with gsm8k/, webquestions/ and instructions/')
+      .env('FEDBIOT_TEST_DATA')
+      .makeOptionMandatory(),
+  )
   .option('--seeds <numbers...>', 'seeds', seedsOf)
   .option('--job <files...>', 'manifests (default: those of bench/quality)')
   .option('--threads <n>', 'threads to compute with', positiveInteger, 2)

@@ -14,7 +14,9 @@ const figure = accuracyFigure((await readReportJson(run)).rounds);
 if (figure === null) throw new Error(`${run} has no accuracy to show`);
 
 // A picture stands outside the page whose style sheet gives colours and font their values.
-const light = new Map([...style.slice(0, style.indexOf('}')).matchAll(/(--[\w-]+): (#\w+)/g)].map(([, name, value]) => [name, value]));
+const light = new Map(
+  [...style.slice(0, style.indexOf('}')).matchAll(/(--[\w-]+): (#\w+)/g)].map(([, name, value]) => [name, value]),
+);
 const { width, height } = figureSize;
 const svg = figure.svg.source
   .replaceAll(/var\((--[\w-]+)\)/g, (_, name: string) => light.get(name) ?? 'currentColor')

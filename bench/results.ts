@@ -14,7 +14,11 @@ export interface Results {
 }
 
 /** What came of a manifest: from the folder if it lies there, else it is run, or gone on with. */
-export async function resultOf({ folder, threads, trace }: Results, name: string, manifest: Manifest): Promise<RunReport> {
+export async function resultOf(
+  { folder, threads, trace }: Results,
+  name: string,
+  manifest: Manifest,
+): Promise<RunReport> {
   const job = join(folder, `${name}.json`);
   const out = join(folder, name);
   const traceFolder = join(folder, `${name}.trace`);
@@ -42,5 +46,8 @@ export function checkSameInputs(folder: string, names: readonly string[]): void 
     return JSON.stringify(digests);
   });
   const other = inputs.findIndex((digests) => digests !== inputs[0]);
-  if (other >= 0) throw new Error(`${names[other]} was computed from another model or other data than ${names[0]}; remove it from ${folder}`);
+  if (other >= 0)
+    throw new Error(
+      `${names[other]} was computed from another model or other data than ${names[0]}; remove it from ${folder}`,
+    );
 }

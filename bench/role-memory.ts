@@ -42,17 +42,39 @@ export async function measureMemory(options: {
   const measurements: MemoryMeasurement[] = [];
   // A client does the same whatever the server aligns by.
   for (const role of klWeight === 0 ? (['server', 'client'] as const) : (['server'] as const)) {
-    const alone = promisify(execFile)(process.execPath, [ROLE, role, path, '--threads', String(threads), '--provider', provider]);
+    const alone = promisify(execFile)(process.execPath, [
+      ROLE,
+      role,
+      path,
+      '--threads',
+      String(threads),
+      '--provider',
+      provider,
+    ]);
     const [{ stdout }, ourGpu] = await whileWatchingGpu(provider, alone);
     const client = role === 'server' ? -1 : 0;
-    const replay = replayInTorch({ ...options, plan, trace, out: join(folder, `torch-${role}`), only: (batch) => batch.client === client });
+    const replay = replayInTorch({
+      ...options,
+      plan,
+      trace,
+      out: join(folder, `torch-${role}`),
+      only: (batch) => batch.client === client,
+    });
     const [torch, torchGpu] = await whileWatchingGpu(provider, replay);
     const { fullModel, emulatorBundle } = plan.bytes;
     const { total, dropped } = plan.layers;
     const layer = (fullModel - emulatorBundle) / dropped.length;
     const torchSurplus = role === 'server' ? 0 : total * layer;
     const gpu = ourGpu === null || torchGpu === null ? null : { ours: ourGpu, torch: torchGpu };
-    measurements.push({ role, batchSize, klWeight, ours: JSON.parse(stdout) as RoleMemory, torch: torch.peak_rss_mb * 2 ** 20, torchSurplus, gpu });
+    measurements.push({
+      role,
+      batchSize,
+      klWeight,
+      ours: JSON.parse(stdout) as RoleMemory,
+      torch: torch.peak_rss_mb * 2 ** 20,
+      torchSurplus,
+      gpu,
+    });
   }
   return measurements;
 }

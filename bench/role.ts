@@ -31,15 +31,43 @@ async function play(role: 'server' | 'client', path: string, options: ComputeOpt
   const compute = new Compute(options);
   try {
     const model = await federateModel(directory, spec, influenceOnPublicData(compute, data.publicSequences, spec.seed));
-    const batches = sampledBatches({ ...data, alignment: spec.emulator.alignment, local: spec.federation.local, rounds: spec.federation.rounds, seed: spec.seed, shuffle: spec.data.shuffle });
-    const common = { round: 1, lora: startingLora(model, spec, baseDirectory), onStep: () => {}, signal: new AbortController().signal };
+    const batches = sampledBatches({
+      ...data,
+      alignment: spec.emulator.alignment,
+      local: spec.federation.local,
+      rounds: spec.federation.rounds,
+      seed: spec.seed,
+      shuffle: spec.data.shuffle,
+    });
+    const common = {
+      round: 1,
+      lora: startingLora(model, spec, baseDirectory),
+      onStep: () => {},
+      signal: new AbortController().signal,
+    };
     if (role === 'server') {
       const pool = batches.publicOrder;
-      const aligner = await EmulatorAligner.load({ compute, model, spec: spec.emulator.alignment, seed: spec.seed, batches, pool, memoryBytes: STATES_MEMORY, disk: null });
+      const aligner = await EmulatorAligner.load({
+        compute,
+        model,
+        spec: spec.emulator.alignment,
+        seed: spec.seed,
+        batches,
+        pool,
+        memoryBytes: STATES_MEMORY,
+        disk: null,
+      });
       await aligner.rehearse();
       await aligner.align({ ...common, from: null });
     } else {
-      const trainer = await AdapterTrainer.load({ compute, model, spec: spec.federation.local, seed: spec.seed, batches, pool: data.clients.flat() });
+      const trainer = await AdapterTrainer.load({
+        compute,
+        model,
+        spec: spec.federation.local,
+        seed: spec.seed,
+        batches,
+        pool: data.clients.flat(),
+      });
       await trainer.rehearse();
       await trainer.train({ ...common, client: 0 });
     }

@@ -17,7 +17,10 @@ import { describeMachine, machine } from './machine.ts';
 import { writePublicPool } from './public-pool.ts';
 import { sum, table } from './statistics.ts';
 
-/** Shorter than nearly all records, so that no later round needs more than the first ones because its records are longer. */
+/**
+ * Shorter than nearly all records, so that no later round needs more than the first ones because its records are
+ * longer.
+ */
 const SEQUENCE_LENGTH = 128;
 /** Rounds in which sessions are first used and caches filled. */
 const WARM_ROUND = 3;
@@ -33,9 +36,14 @@ async function main({ model, data, rounds }: Options): Promise<void> {
   const here = machine();
   const folder = mkdtempSync(join(tmpdir(), 'fedbiot-rss-'));
   try {
-    // Few public sequences: their teacher states, which are kept within a bound of their own, are all there before the warm round ends.
+    // Few public sequences: their teacher states, which are kept within a bound of their own, are all there before the
+    // warm round ends.
     const pool = join(folder, 'public.jsonl');
-    await writePublicPool(resolve(data, 'instructions/train.jsonl'), pool, { model, records: 8, sequenceLength: SEQUENCE_LENGTH });
+    await writePublicPool(resolve(data, 'instructions/train.jsonl'), pool, {
+      model,
+      records: 8,
+      sequenceLength: SEQUENCE_LENGTH,
+    });
     const job = join(folder, 'job.json');
     writeManifest(job, {
       apiVersion: 'fedbiot.io/v1alpha1',
@@ -43,7 +51,15 @@ async function main({ model, data, rounds }: Options): Promise<void> {
       metadata: { name: 'rss' },
       spec: {
         model: { uri: resolve(model) },
-        emulator: { alignment: { initialSteps: 10, stepsPerRound: 10, batchSize: 1, sequenceLength: SEQUENCE_LENGTH, klWeight: 1 } },
+        emulator: {
+          alignment: {
+            initialSteps: 10,
+            stepsPerRound: 10,
+            batchSize: 1,
+            sequenceLength: SEQUENCE_LENGTH,
+            klWeight: 1,
+          },
+        },
         data: { train: { uri: resolve(data, 'gsm8k/train.jsonl') }, public: { uri: pool } },
         federation: { rounds, clients: 3, local: { steps: 30, batchSize: 1, sequenceLength: SEQUENCE_LENGTH } },
       },
@@ -59,7 +75,10 @@ async function main({ model, data, rounds }: Options): Promise<void> {
 /** Of a process after a round, in bytes. */
 interface Memory {
   readonly resident: number;
-  /** Without pages of files, which belong to the system's cache: those of a mapped model come in as tokens are first looked up. */
+  /**
+   * Without pages of files, which belong to the system's cache: those of a mapped model come in as tokens are first
+   * looked up.
+   */
   readonly own: number;
 }
 
@@ -79,10 +98,17 @@ async function sample(job: string, out: string): Promise<Sample[]> {
   child.stderr!.setEncoding('utf8').on('data', (text: string) => (told += text));
   for await (const line of createInterface({ input: child.stdout! })) {
     if (!line.startsWith('{"event":"round"')) continue;
-    const [server, client] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ').map(Number);
+    const [server, client] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
+      .trim()
+      .split(' ')
+      .map(Number);
     const now = { server: memoryOf(server!), client: memoryOf(client!), main: memoryOf(child.pid!) };
     samples.push(now);
-    process.stderr.write(`round ${samples.length}: ${Object.entries(now).map(([role, { resident }]) => `${role} ${formatBytes(resident)}`).join(', ')}\n`);
+    process.stderr.write(
+      `round ${samples.length}: ${Object.entries(now)
+        .map(([role, { resident }]) => `${role} ${formatBytes(resident)}`)
+        .join(', ')}\n`,
+    );
   }
   const [code]: unknown[] = await exit;
   if (code !== 0) throw new Error(`the run ended with code ${String(code)}:\n${told}`);
@@ -109,21 +135,51 @@ function report(samples: readonly Sample[], machineText: string): void {
     ROLES.map(({ name, isFlat, processes }) => {
       const values = after.map((one) => sum(processes(one).map((memory) => memory[part])));
       const [first, last] = [values[0]!, values.at(-1)!];
-      return { name: part === 'own' ? `${name}, its own` : name, isFlat, first, last, values, furthest: Math.max(...values.map((value) => Math.abs(value / first - 1))) };
+      return {
+        name: part === 'own' ? `${name}, its own` : name,
+        isFlat,
+        first,
+        last,
+        values,
+        furthest: Math.max(...values.map((value) => Math.abs(value / first - 1))),
+      };
     });
   const percent = (x: number) => `${(100 * x).toFixed(1)} %`;
   const all = [...series('resident'), ...series('own')];
-  const rows = all.map(({ name, first, last, values, furthest }) => [name, formatBytes(first), formatBytes(last), percent(last / first - 1), formatBytes(Math.min(...values)), formatBytes(Math.max(...values)), percent(furthest)]);
-  const header = ['resident memory', `after round ${WARM_ROUND}`, `after round ${samples.length}`, 'change', 'least', 'most', `furthest from round ${WARM_ROUND}`];
+  const rows = all.map(({ name, first, last, values, furthest }) => [
+    name,
+    formatBytes(first),
+    formatBytes(last),
+    percent(last / first - 1),
+    formatBytes(Math.min(...values)),
+    formatBytes(Math.max(...values)),
+    percent(furthest),
+  ]);
+  const header = [
+    'resident memory',
+    `after round ${WARM_ROUND}`,
+    `after round ${samples.length}`,
+    'change',
+    'least',
+    'most',
+    `furthest from round ${WARM_ROUND}`,
+  ];
   process.stdout.write(`${machineText}\n\n${table(header, rows)}`);
   const moved = all.filter(({ isFlat, furthest }) => isFlat && furthest > TOLERANCE);
-  if (moved.length > 0) throw new Error(`more than ${percent(TOLERANCE)} away from round ${WARM_ROUND}: ${moved.map(({ name }) => name).join('; ')}`);
+  if (moved.length > 0)
+    throw new Error(
+      `more than ${percent(TOLERANCE)} away from round ${WARM_ROUND}: ${moved.map(({ name }) => name).join('; ')}`,
+    );
 }
 
 await main(
   new Command('bench:rss')
     .addOption(new Option('--model <dir>', 'Hugging Face directory').env('FEDBIOT_TEST_MODEL').makeOptionMandatory())
-    .addOption(new Option('--data <dir>', 'folder with gsm8k/train.jsonl and instructions/train.jsonl').env('FEDBIOT_TEST_DATA').makeOptionMandatory())
+    .addOption(
+      new Option('--data <dir>', 'folder with gsm8k/train.jsonl and instructions/train.jsonl')
+        .env('FEDBIOT_TEST_DATA')
+        .makeOptionMandatory(),
+    )
     .option('--rounds <n>', 'rounds', positiveInteger, 30)
     .parse()
     .opts<Options>(),

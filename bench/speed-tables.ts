@@ -25,10 +25,23 @@ export interface Measurement {
 
 export interface SpeedResults {
   readonly machine: ReturnType<typeof machine>;
-  readonly settings: { readonly threads: number; readonly batch: readonly number[]; readonly repeats: number; readonly alignSteps: number; readonly localSteps: number; readonly clients: number; readonly sequenceLength: number };
+  readonly settings: {
+    readonly threads: number;
+    readonly batch: readonly number[];
+    readonly repeats: number;
+    readonly alignSteps: number;
+    readonly localSteps: number;
+    readonly clients: number;
+    readonly sequenceLength: number;
+  };
   torch: Readonly<Record<string, string>>;
   readonly peaks: { product: string; gigaflops: number }[];
-  readonly measurements: (Measurement & { readonly kind: 'round' | 'steady'; readonly klWeight: number; readonly batchSize: number; readonly repeat: number })[];
+  readonly measurements: (Measurement & {
+    readonly kind: 'round' | 'steady';
+    readonly klWeight: number;
+    readonly batchSize: number;
+    readonly repeat: number;
+  })[];
   readonly memory: MemoryMeasurement[];
 }
 
@@ -36,12 +49,17 @@ export interface SpeedResults {
 export function speedTables({ machine, settings, torch, peaks, measurements, memory }: SpeedResults): string {
   const { threads, repeats, alignSteps, localSteps, clients, sequenceLength, batch } = settings;
   const worst = Math.max(...measurements.map(({ lossError }) => lossError));
-  const versions = Object.entries(torch).map(([name, version]) => `${name} ${version}`).join(', ');
+  const versions = Object.entries(torch)
+    .map(([name, version]) => `${name} ${version}`)
+    .join(', ');
   return [
     `${describeMachine(machine)} ${versions}. ${threads} threads, sequences of at most ${sequenceLength} tokens, adapter = last 4 layers, β = 0.5,`,
     `LoRA r = 8 on all projections, AdamW at 5e-4, λ = 0; a round has ${alignSteps} alignment steps and ${clients} clients × ${localSteps} steps. Each figure: median (least) of ${repeats};`,
     `the ratio is of medians. Both sides do the same steps; their losses differ by ${worst.toExponential(1)} at most, relatively.\n`,
-    ...batch.map((batchSize) => `### Batch ${batchSize}\n\n${phaseTable(measurements.filter((one) => one.batchSize === batchSize))}`),
+    ...batch.map(
+      (batchSize) =>
+        `### Batch ${batchSize}\n\n${phaseTable(measurements.filter((one) => one.batchSize === batchSize))}`,
+    ),
     '### Steps\n',
     stepTable(measurements),
     `GFLOP/s count what the method needs (worker/model/flops.ts). The machine's matrix products through the same engine: ${peaks.map(({ product, gigaflops }) => `${product} ${formatCount(gigaflops)}`).join(', ')} GFLOP/s.\n`,
@@ -69,7 +87,8 @@ function whole({ align, local, aggregate }: Measurement): Part {
 }
 
 function phaseTable(rows: readonly Row[]): string {
-  const of = (kind: Row['kind'], klWeight: number, part: (row: Row) => Part) => rows.filter((row) => row.kind === kind && row.klWeight === klWeight).map(part);
+  const of = (kind: Row['kind'], klWeight: number, part: (row: Row) => Part) =>
+    rows.filter((row) => row.kind === kind && row.klWeight === klWeight).map(part);
   const lines: [string, Part[]][] = [
     ['whole round, κ = 0', of('round', 0, whole)],
     ['whole round, κ = 1', of('round', 1, whole)],
@@ -84,7 +103,15 @@ function phaseTable(rows: readonly Row[]): string {
     const ours = median(parts.map((part) => part.ours));
     const torch = median(parts.map((part) => part.torch));
     const { tokens, flops } = parts[0]!;
-    return [name, seconds(parts.map((part) => part.ours)), seconds(parts.map((part) => part.torch)), `${(torch / ours).toFixed(2)}×`, formatCount(tokens / ours), formatCount(tokens / torch), formatCount(flops / ours / 1e9)];
+    return [
+      name,
+      seconds(parts.map((part) => part.ours)),
+      seconds(parts.map((part) => part.torch)),
+      `${(torch / ours).toFixed(2)}×`,
+      formatCount(tokens / ours),
+      formatCount(tokens / torch),
+      formatCount(flops / ours / 1e9),
+    ];
   });
   return (
     table(header, text) +
@@ -104,15 +131,32 @@ function stepTable(rows: readonly Row[]): string {
     const ours = phases.flatMap(({ steps }) => steps.ours);
     const torch = phases.flatMap(({ steps }) => steps.torch);
     const rate = sum(phases.map(({ flops }) => flops.steps)) / sum(ours) / 1e9;
-    const milliseconds = (values: readonly number[]) => `${(1000 * median(values)).toFixed(0)} (${(1000 * Math.min(...values)).toFixed(0)})`;
-    return [name, milliseconds(ours), milliseconds(torch), `${(median(torch) / median(ours)).toFixed(2)}×`, formatCount(rate)];
+    const milliseconds = (values: readonly number[]) =>
+      `${(1000 * median(values)).toFixed(0)} (${(1000 * Math.min(...values)).toFixed(0)})`;
+    return [
+      name,
+      milliseconds(ours),
+      milliseconds(torch),
+      `${(median(torch) / median(ours)).toFixed(2)}×`,
+      formatCount(rate),
+    ];
   };
   const lines = batches.flatMap((batchSize) => {
-    const of = (kind: Row['kind'], klWeights: readonly number[]) => rows.filter((row) => row.batchSize === batchSize && row.kind === kind && klWeights.includes(row.klWeight));
+    const of = (kind: Row['kind'], klWeights: readonly number[]) =>
+      rows.filter((row) => row.batchSize === batchSize && row.kind === kind && klWeights.includes(row.klWeight));
     return [
-      line(`alignment, κ = 0, batch ${batchSize}`, of('steady', [0]).map(({ align }) => align)),
-      line(`alignment, κ = 1, batch ${batchSize}`, of('steady', [1]).map(({ align }) => align)),
-      line(`client, batch ${batchSize}`, of('round', [0, 1]).map(({ local }) => local)),
+      line(
+        `alignment, κ = 0, batch ${batchSize}`,
+        of('steady', [0]).map(({ align }) => align),
+      ),
+      line(
+        `alignment, κ = 1, batch ${batchSize}`,
+        of('steady', [1]).map(({ align }) => align),
+      ),
+      line(
+        `client, batch ${batchSize}`,
+        of('round', [0, 1]).map(({ local }) => local),
+      ),
     ];
   });
   return `${table(['step', 'ours, ms', 'torch, ms', 'torch / ours', 'GFLOP/s, ours'], lines)}\nOurs are given the teacher’s or the emulator’s states; torch computes them in the step.\n`;
@@ -129,7 +173,17 @@ function memoryTable(measurements: readonly MemoryMeasurement[]): string {
   ]);
   const gpuColumns = measurements.some(({ gpu }) => gpu) ? ['GPU, ours', 'GPU, torch'] : [];
   return (
-    table(['role', 'ours: compute process', 'ours: main process', 'torch', 'torch, without what the role need not hold', ...gpuColumns], rows) +
+    table(
+      [
+        'role',
+        'ours: compute process',
+        'ours: main process',
+        'torch',
+        'torch, without what the role need not hold',
+        ...gpuColumns,
+      ],
+      rows,
+    ) +
     '\nThe main process holds the tokenised data and the LoRA. Torch’s client process also holds the full model’s layers, which its last column leaves out.\n'
   );
 }

@@ -1,12 +1,13 @@
 /**
  * Speed and memory of a round, beside the same steps in PyTorch (torch_round.py), on this machine, in this run:
  *
- *   npm run bench:speed -- --model DIR --data DIR [--public gsm8k] [--batch 1 4] [--repeats 3] [--provider cuda] [--out results.json] > table.md
+ * npm run bench:speed -- --model DIR --data DIR [--public gsm8k] [--batch 1 4] [--repeats 3] [--provider cuda] [--out
+ * results.json] > table.md
  *
- * Our runs and torch's take turns. Ours come first and write a trace; torch replays it, so both do the very same steps from the
- * same LoRA. Times begin when everything is loaded and both sides have computed their longest batch once: ours are those of report.json (a
- * phase from its first moment to its last, with the trace it writes), torch's are the sum of its steps (without the files that it writes
- * between them).
+ * Our runs and torch's take turns. Ours come first and write a trace; torch replays it, so both do the very same steps
+ * from the same LoRA. Times begin when everything is loaded and both sides have computed their longest batch once: ours
+ * are those of report.json (a phase from its first moment to its last, with the trace it writes), torch's are the sum
+ * of its steps (without the files that it writes between them).
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -31,7 +32,10 @@ import { readTrace, replayInTorch, sequencesOf, type TorchResult } from './torch
 /** Losses of both sides may differ by this much, relatively. */
 const TOLERANCE = 1e-3;
 const SEQUENCE_LENGTH = 256;
-/** For both phases. AdamW's first steps go by the gradient's sign, so that at a high rate roundings would grow to differences one sees. */
+/**
+ * For both phases. AdamW's first steps go by the gradient's sign, so that at a high rate roundings would grow to
+ * differences one sees.
+ */
 const OPTIMIZER = { kind: 'AdamW', learningRate: 5e-4 };
 const CLIENTS = 3;
 
@@ -50,8 +54,9 @@ interface Options {
 }
 
 /**
- * `round`: one round, alignment from the whole public data, so that every teacher state is computed within it. `steady`: a second
- * alignment over sequences whose states are stored; one client makes one step, as a round cannot do without.
+ * `round`: one round, alignment from the whole public data, so that every teacher state is computed within it.
+ * `steady`: a second alignment over sequences whose states are stored; one client makes one step, as a round cannot do
+ * without.
  */
 interface Case {
   readonly kind: 'round' | 'steady';
@@ -61,23 +66,42 @@ interface Case {
 
 async function main(options: Options): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'fedbiot-speed-'));
-  const results: SpeedResults = { machine: machine(), settings: { ...options, sequenceLength: SEQUENCE_LENGTH, clients: CLIENTS }, torch: {}, peaks: [], measurements: [], memory: [] };
+  const results: SpeedResults = {
+    machine: machine(),
+    settings: { ...options, sequenceLength: SEQUENCE_LENGTH, clients: CLIENTS },
+    torch: {},
+    peaks: [],
+    measurements: [],
+    memory: [],
+  };
   const keep = () => options.out && writeFileSync(options.out, `${JSON.stringify(results, null, 1)}\n`);
   try {
     results.peaks.push(...(await gemmPeak(options)));
     for (const batchSize of options.batch) {
-      const cases = (['round', 'steady'] as const).flatMap((kind) => [0, 1].map((klWeight): Case => ({ kind, klWeight, batchSize })));
+      const cases = (['round', 'steady'] as const).flatMap((kind) =>
+        [0, 1].map((klWeight): Case => ({ kind, klWeight, batchSize })),
+      );
       for (let repeat = 0; repeat < options.repeats; repeat++) {
         for (const one of cases) {
-          const measured = await measure(one, options, join(folder, `${one.kind}-${one.klWeight}-${batchSize}-${repeat}`));
+          const measured = await measure(
+            one,
+            options,
+            join(folder, `${one.kind}-${one.klWeight}-${batchSize}-${repeat}`),
+          );
           results.torch = measured.versions;
           results.measurements.push({ ...one, repeat, ...measured.measurement });
           keep();
-          process.stderr.write(`batch ${batchSize}, repeat ${repeat + 1}: ${one.kind} at klWeight ${one.klWeight} done\n`);
+          process.stderr.write(
+            `batch ${batchSize}, repeat ${repeat + 1}: ${one.kind} at klWeight ${one.klWeight} done\n`,
+          );
         }
       }
       for (const klWeight of [0, 1]) {
-        const job = await writeJob({ kind: 'round', klWeight, batchSize }, options, join(folder, `memory-${klWeight}-${batchSize}`));
+        const job = await writeJob(
+          { kind: 'round', klWeight, batchSize },
+          options,
+          join(folder, `memory-${klWeight}-${batchSize}`),
+        );
         results.memory.push(...(await measureMemory({ ...job, ...options, batchSize, klWeight })));
       }
       keep();
@@ -102,7 +126,12 @@ async function writeJob({ kind, klWeight, batchSize }: Case, options: Options, f
   mkdirSync(folder, { recursive: true });
   const whole = resolve(options.data, options.public, 'train.jsonl');
   const pool = join(folder, 'public.jsonl');
-  if (steady) await writePublicPool(whole, pool, { model: options.model, records: alignSteps * batchSize, sequenceLength: SEQUENCE_LENGTH });
+  if (steady)
+    await writePublicPool(whole, pool, {
+      model: options.model,
+      records: alignSteps * batchSize,
+      sequenceLength: SEQUENCE_LENGTH,
+    });
   const path = join(folder, 'job.yaml');
   writeManifest(path, {
     apiVersion: 'fedbiot.io/v1alpha1',
@@ -112,36 +141,73 @@ async function writeJob({ kind, klWeight, batchSize }: Case, options: Options, f
       model: { uri: resolve(options.model) },
       emulator: {
         layerDropRate: 0.5,
-        alignment: { initialSteps: alignSteps, stepsPerRound: alignSteps, batchSize, sequenceLength: SEQUENCE_LENGTH, klWeight, lora: { rank: 8 }, optimizer: OPTIMIZER },
+        alignment: {
+          initialSteps: alignSteps,
+          stepsPerRound: alignSteps,
+          batchSize,
+          sequenceLength: SEQUENCE_LENGTH,
+          klWeight,
+          lora: { rank: 8 },
+          optimizer: OPTIMIZER,
+        },
       },
       adapter: { layers: 4, lora: { rank: 8 } },
       data: { train: { uri: resolve(options.data, 'gsm8k/train.jsonl') }, public: { uri: steady ? pool : whole } },
       federation: {
         rounds: steady ? 2 : 1,
         clients: steady ? 1 : CLIENTS,
-        local: { steps: steady ? 1 : localSteps, batchSize, sequenceLength: SEQUENCE_LENGTH, proximalWeight: 0, optimizer: OPTIMIZER },
+        local: {
+          steps: steady ? 1 : localSteps,
+          batchSize,
+          sequenceLength: SEQUENCE_LENGTH,
+          proximalWeight: 0,
+          optimizer: OPTIMIZER,
+        },
       },
     },
   });
   return { folder, path, spec: readJob(path).spec };
 }
 
-async function measure(one: Case, options: Options, folder: string): Promise<{ measurement: Measurement; versions: TorchResult['versions'] }> {
+async function measure(
+  one: Case,
+  options: Options,
+  folder: string,
+): Promise<{ measurement: Measurement; versions: TorchResult['versions'] }> {
   const { model, python, threads, provider } = options;
   const { path, spec } = await writeJob(one, options, folder);
   const out = join(folder, 'ours');
   const trace = join(folder, 'trace');
   const report = await run({ job: path, out, threads, provider, trace });
-  const torch = await replayInTorch({ python, threads, provider, model, spec, plan: report.plan, trace, out: join(folder, 'torch') });
+  const torch = await replayInTorch({
+    python,
+    threads,
+    provider,
+    model,
+    spec,
+    plan: report.plan,
+    trace,
+    out: join(folder, 'torch'),
+  });
 
   const last = spec.federation.rounds;
   const ours = stepsOf(out);
   const theirs = torch.phases.flatMap(({ phase, round, client, steps }) =>
-    steps.map(({ loss, s }, step) => ({ phase: phase === 'align' ? 'align' : 'local', round: round + 1, client: client < 0 ? null : client, step, loss, s })),
+    steps.map(({ loss, s }, step) => ({
+      phase: phase === 'align' ? 'align' : 'local',
+      round: round + 1,
+      client: client < 0 ? null : client,
+      step,
+      loss,
+      s,
+    })),
   );
   if (theirs.length !== ours.length) throw new Error(`${ours.length} steps of ours, ${theirs.length} of torch`);
   const pairs = theirs.map((their) => {
-    const our = ours.find(({ phase, round, client, step }) => phase === their.phase && round === their.round && client === their.client && step === their.step);
+    const our = ours.find(
+      ({ phase, round, client, step }) =>
+        phase === their.phase && round === their.round && client === their.client && step === their.step,
+    );
     if (!our) throw new Error(`torch made a step that we did not: ${JSON.stringify(their)}`);
     return { our, their };
   });
@@ -161,7 +227,8 @@ async function measure(one: Case, options: Options, folder: string): Promise<{ m
   const batches = readTrace(trace).filter(({ round }) => round === last - 1);
   const aligned = batches.filter(({ phase }) => phase === 'align');
   const trained = batches.filter(({ phase }) => phase === 'client');
-  const work = (of: typeof batches, cost: (sequences: ReturnType<typeof sequencesOf>) => number) => sum(of.map((batch) => cost(sequencesOf(batch))));
+  const work = (of: typeof batches, cost: (sequences: ReturnType<typeof sequencesOf>) => number) =>
+    sum(of.map((batch) => cost(sequencesOf(batch))));
   const alignSteps = work(aligned, (sequences) => alignmentStep(shape, sequences, spec.emulator.alignment));
   const clientSteps = work(trained, (sequences) => clientStep(shape, sequences));
 
@@ -175,8 +242,22 @@ async function measure(one: Case, options: Options, folder: string): Promise<{ m
     };
   };
   const measurement: Measurement = {
-    align: { ...phaseOf('align'), ours: seconds.align, flops: { steps: alignSteps, phase: alignSteps + (one.kind === 'steady' ? 0 : work(aligned, (sequences) => teacherStates(shape, sequences))) } },
-    local: { ...phaseOf('local'), ours: seconds.local, flops: { steps: clientSteps, phase: clientSteps + work(trained, (sequences) => emulatorStates(shape, sequences)) } },
+    align: {
+      ...phaseOf('align'),
+      ours: seconds.align,
+      flops: {
+        steps: alignSteps,
+        phase: alignSteps + (one.kind === 'steady' ? 0 : work(aligned, (sequences) => teacherStates(shape, sequences))),
+      },
+    },
+    local: {
+      ...phaseOf('local'),
+      ours: seconds.local,
+      flops: {
+        steps: clientSteps,
+        phase: clientSteps + work(trained, (sequences) => emulatorStates(shape, sequences)),
+      },
+    },
     aggregate: seconds.aggregate,
     lossError: Math.max(...pairs.map(({ our, their }) => Math.abs(our.loss - their.loss) / Math.abs(their.loss))),
   };
@@ -185,10 +266,19 @@ async function measure(one: Case, options: Options, folder: string): Promise<{ m
 
 const options = new Command('bench:speed')
   .addOption(new Option('--model <dir>', 'Hugging Face directory').env('FEDBIOT_TEST_MODEL').makeOptionMandatory())
-  .addOption(new Option('--data <dir>', 'folder with gsm8k/train.jsonl and the public data').env('FEDBIOT_TEST_DATA').makeOptionMandatory())
-  .addOption(new Option('--python <program>', 'Python with bench/requirements.txt').env('FEDBIOT_PYTHON').default('python3'))
+  .addOption(
+    new Option('--data <dir>', 'folder with gsm8k/train.jsonl and the public data')
+      .env('FEDBIOT_TEST_DATA')
+      .makeOptionMandatory(),
+  )
+  .addOption(
+    new Option('--python <program>', 'Python with bench/requirements.txt').env('FEDBIOT_PYTHON').default('python3'),
+  )
   .option('--public <folder>', 'folder in it with the public data to align on', 'instructions')
-  .option('--batch <sizes...>', 'batch sizes', (size: string, sizes: number[] | undefined) => [...(sizes ?? []), positiveInteger(size)])
+  .option('--batch <sizes...>', 'batch sizes', (size: string, sizes: number[] | undefined) => [
+    ...(sizes ?? []),
+    positiveInteger(size),
+  ])
   .option('--repeats <n>', 'times everything is measured', positiveInteger, 3)
   .option('--threads <n>', 'threads of either side', positiveInteger, 2)
   .addOption(providerOption('where both sides compute'))

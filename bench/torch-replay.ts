@@ -15,7 +15,10 @@ const PROGRAM = fileURLToPath(new URL('torch_round.py', import.meta.url));
 
 const Phase = Type.Union([Type.Literal('align'), Type.Literal('client')]);
 
-/** A line of a trace's batches.jsonl. Rounds count from 0; padding is 0 in the attention mask, a token without a label −100. */
+/**
+ * A line of a trace's batches.jsonl. Rounds count from 0; padding is 0 in the attention mask, a token without a label
+ * −100.
+ */
 const TraceBatch = Type.Object({
   phase: Phase,
   round: Type.Integer(),
@@ -63,17 +66,39 @@ export function readTrace(trace: string): TraceBatch[] {
 
 /** How long a batch's sequences are, and how much of them is learned. */
 export function sequencesOf({ labels, attention_mask: mask }: TraceBatch): SequenceSize[] {
-  return labels.map((row, i) => ({ tokens: mask[i]!.reduce((a, b) => a + b, 0), labelled: row.slice(1).filter((label) => label >= 0).length }));
+  return labels.map((row, i) => ({
+    tokens: mask[i]!.reduce((a, b) => a + b, 0),
+    labelled: row.slice(1).filter((label) => label >= 0).length,
+  }));
 }
 
 /** Runs the very steps of a trace in PyTorch, in a process of its own that has two threads as well. */
-export async function replayInTorch({ python, threads, provider, model, spec, plan, trace, out, only }: Replay): Promise<TorchResult> {
+export async function replayInTorch({
+  python,
+  threads,
+  provider,
+  model,
+  spec,
+  plan,
+  trace,
+  out,
+  only,
+}: Replay): Promise<TorchResult> {
   mkdirSync(out, { recursive: true });
   const batches = join(out, 'replayed.jsonl');
-  writeFileSync(batches, linesOf(trace).filter((line) => only?.(parseBatch(line)) ?? true).map((line) => `${line}\n`).join(''));
+  writeFileSync(
+    batches,
+    linesOf(trace)
+      .filter((line) => only?.(parseBatch(line)) ?? true)
+      .map((line) => `${line}\n`)
+      .join(''),
+  );
   const inputs = { model, out, batches, 'init-lora': join(trace, 'init_lora.safetensors'), threads, device: provider };
   // As our roles do, once they are loaded.
-  const options = ['--rehearse', ...Object.entries({ ...inputs, ...optionsOf(spec, plan) }).flatMap(([name, value]) => [`--${name}`, String(value)])];
+  const options = [
+    '--rehearse',
+    ...Object.entries({ ...inputs, ...optionsOf(spec, plan) }).flatMap(([name, value]) => [`--${name}`, String(value)]),
+  ];
   const child = spawn(python, [PROGRAM, ...options], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, OMP_NUM_THREADS: String(threads), OMP_WAIT_POLICY: 'PASSIVE' },
@@ -82,18 +107,29 @@ export async function replayInTorch({ python, threads, provider, model, spec, pl
   return Value.Parse(TorchResult, JSON.parse(readFileSync(join(out, 'result.json'), 'utf8')));
 }
 
-/** The job's settings as torch_round.py takes them; it has one optimizer with two learning rates, as bench's jobs do. */
-function optionsOf({ emulator, adapter, federation }: FedBiOTJobSpec, { layers }: RunPlan): Record<string, string | number> {
+/**
+ * The job's settings as torch_round.py takes them; it has one optimizer with two learning rates, as bench's jobs do.
+ */
+function optionsOf(
+  { emulator, adapter, federation }: FedBiOTJobSpec,
+  { layers }: RunPlan,
+): Record<string, string | number> {
   const { alignment } = emulator;
   const { optimizer, proximalWeight } = federation.local;
   const shared = ({ learningRate: _, ...rest }: OptimizerSpec) => JSON.stringify(rest);
-  if (shared(optimizer) !== shared(alignment.optimizer) || optimizer.schedule !== 'Constant' || optimizer.warmupSteps > 0) {
+  if (
+    shared(optimizer) !== shared(alignment.optimizer) ||
+    optimizer.schedule !== 'Constant' ||
+    optimizer.warmupSteps > 0
+  ) {
     throw new Error('torch_round.py has one optimizer for both phases, at constant learning rates');
   }
   return {
     s: layers.adapter.length,
     keep: layers.emulator.join(','),
-    similarity: { L2: 'l2', L2PerToken: 'l2-per-token', Cosine: 'cosine', Layerwise: 'layerwise' }[alignment.similarity],
+    similarity: { L2: 'l2', L2PerToken: 'l2-per-token', Cosine: 'cosine', Layerwise: 'layerwise' }[
+      alignment.similarity
+    ],
     'kd-weight': alignment.klWeight,
     'prox-weight': proximalWeight,
     optimizer: optimizer.kind.toLowerCase(),

@@ -5,7 +5,10 @@ export const CRD_SPEC = new URL('fedbiot/files/crd-spec.yaml', import.meta.url);
 
 /** The definition's spec: a template puts metadata before it. */
 export const crdSpecText = (): string =>
-  `# Generated from crds/schema by \`npm run generate\`. Do not edit.\n${stringify({ spec: customResourceDefinition().spec }, {
-    lineWidth: 120,
-    aliasDuplicateObjects: false,
-  })}`;
+  `# Generated from crds/schema by \`npm run generate\`. Do not edit.\n${stringify(
+    { spec: customResourceDefinition().spec },
+    {
+      lineWidth: 120,
+      aliasDuplicateObjects: false,
+    },
+  )}`;

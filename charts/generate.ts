@@ -1,4 +1,7 @@
-/** Writes what the chart has from elsewhere: the definition of FedBiOTJob, and in its README the values that values.yaml describes. */
+/**
+ * Writes what the chart has from elsewhere: the definition of FedBiOTJob, and in its README the values that values.yaml
+ * describes.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { README, readmeText } from './readme.ts';
 import { CRD_SPEC, crdSpecText } from './crd-spec.ts';

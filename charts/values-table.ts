@@ -23,12 +23,17 @@ function valuesIn(map: YAMLMap, parent: string): DescribedValue[] {
     // The parser gives a map the comment of its first key.
     const comment = key.commentBefore ?? (index === 0 ? map.commentBefore : null);
     if (inner.length > 0 || !comment) return inner;
-    return [{ path, default: isNode(value) ? value.toJSON() : value, description: comment.trim().replaceAll(/\n */g, ' ') }];
+    return [
+      { path, default: isNode(value) ? value.toJSON() : value, description: comment.trim().replaceAll(/\n */g, ' ') },
+    ];
   });
 }
 
 /** A table in Markdown. */
 export function valuesTable(yaml: string): string {
-  const rows = describedValues(yaml).map(({ path, default: value, description }) => `| ${path} | ${JSON.stringify(value)} | ${description.replaceAll('|', '\\|')} |`);
+  const rows = describedValues(yaml).map(
+    ({ path, default: value, description }) =>
+      `| ${path} | ${JSON.stringify(value)} | ${description.replaceAll('|', '\\|')} |`,
+  );
   return ['| value | default | |', '| --- | --- | --- |', ...rows].join('\n');
 }

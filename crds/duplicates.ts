@@ -3,7 +3,10 @@ import type { Path, Problem, SchemaNode } from './schema/node.ts';
 
 const KEYS = 'x-kubernetes-list-map-keys';
 
-/** List items that have the key fields of an item before them: the API server refuses them, and JSON schema has no word for it. */
+/**
+ * List items that have the key fields of an item before them: the API server refuses them, and JSON schema has no word
+ * for it.
+ */
 export function duplicates(schema: SchemaNode, value: unknown, path: Path = []): Problem[] {
   if (Array.isArray(value)) {
     const keys = schema[KEYS];
@@ -19,5 +22,7 @@ export function duplicates(schema: SchemaNode, value: unknown, path: Path = []):
     });
   }
   if (!isRecord(value)) return [];
-  return Object.entries(value).flatMap(([name, field]) => duplicates(fieldOf(schema, name) ?? {}, field, [...path, name]));
+  return Object.entries(value).flatMap(([name, field]) =>
+    duplicates(fieldOf(schema, name) ?? {}, field, [...path, name]),
+  );
 }

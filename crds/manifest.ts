@@ -15,7 +15,12 @@ interface Column {
   readonly priority?: 1;
 }
 
-const column = (name: string, type: Column['type'], jsonPath: string, description: string): Column => ({ name, type, jsonPath, description });
+const column = (name: string, type: Column['type'], jsonPath: string, description: string): Column => ({
+  name,
+  type,
+  jsonPath,
+  description,
+});
 
 const wide = (...what: Parameters<typeof column>): Column => ({ ...column(...what), priority: 1 });
 
@@ -23,7 +28,12 @@ const wide = (...what: Parameters<typeof column>): Column => ({ ...column(...wha
 const COLUMNS = [
   column('Phase', 'string', '.status.phase', 'Where the job stands'),
   column('Round', 'string', '.status.roundText', 'Finished rounds, of all'),
-  column('Clients', 'string', '.status.clientsText', 'Clients of the round under way, or of the last, that have reported, of those selected'),
+  column(
+    'Clients',
+    'string',
+    '.status.clientsText',
+    'Clients of the round under way, or of the last, that have reported, of those selected',
+  ),
   column('AdapFu', 'string', '.status.evaluation.adapFu.headline', 'Score of full model + adapter'),
   column('AdapEmu', 'string', '.status.evaluation.adapEmu.headline', 'Score of emulator + adapter'),
   column('Age', 'date', '.metadata.creationTimestamp', 'Time since the job was created'),
@@ -31,7 +41,12 @@ const COLUMNS = [
   wide('Base', 'string', '.status.evaluation.base.headline', 'Score of the full model as it was given'),
   wide('Alignment', 'number', '.status.alignmentLoss', 'Loss of the last alignment'),
   wide('Local', 'number', '.status.localLoss', 'Mean loss of the clients of the last finished round'),
-  wide('Dropped', 'integer', '.status.clients.dropped', 'Clients that did not report in the last finished round in time'),
+  wide(
+    'Dropped',
+    'integer',
+    '.status.clients.dropped',
+    'Clients that did not report in the last finished round in time',
+  ),
   wide('Refused', 'integer', '.status.clients.refused', 'Clients whose result of the last finished round was invalid'),
   wide('Message', 'string', '.status.message', 'Why the job stands there'),
 ];

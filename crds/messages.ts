@@ -22,7 +22,11 @@ const TYPES: Record<string, string> = {
   boolean: 'true or false',
 };
 
-const typeWords = (type: SchemaNode['type']) => [type ?? 'string'].flat().map((word) => TYPES[word]).join(' or ');
+const typeWords = (type: SchemaNode['type']) =>
+  [type ?? 'string']
+    .flat()
+    .map((word) => TYPES[word])
+    .join(' or ');
 
 function oneOf(allowed: readonly unknown[], value: unknown): string {
   const words = allowed.map(String);
@@ -45,7 +49,10 @@ const schemaAt = (root: SchemaNode, path: Path) =>
   path.reduce<SchemaNode>((node, step) => (typeof step === 'number' ? node.items : fieldOf(node, step)) ?? {}, root);
 
 const valueAt = (root: unknown, path: Path) =>
-  path.reduce<unknown>((value, step) => (isRecord(value) || Array.isArray(value) ? Reflect.get(value, step) : undefined), root);
+  path.reduce<unknown>(
+    (value, step) => (isRecord(value) || Array.isArray(value) ? Reflect.get(value, step) : undefined),
+    root,
+  );
 
 /** `/spec/adapter/lora/targets/3`, a JSON pointer into `root`, as a path. */
 function pathOf(pointer: string, root: unknown): Path {
@@ -90,7 +97,10 @@ export function problemsOf(error: TLocalizedValidationError, schema: SchemaNode,
     case 'maxProperties':
       return problem(`must have at most ${error.params.limit} entries`);
     case 'uniqueItems':
-      return error.params.duplicateItems.map((i) => ({ path: [...path, i], message: `is in the list twice: ${shown(valueAt(value, [i]))}` }));
+      return error.params.duplicateItems.map((i) => ({
+        path: [...path, i],
+        message: `is in the list twice: ${shown(valueAt(value, [i]))}`,
+      }));
     case 'pattern':
       return problem(
         node.pattern === LABEL

@@ -1,8 +1,8 @@
 import type { Path } from './schema/node.ts';
 
 /**
- * Objects and lists in one another that an object may have. The deepest of Kubernetes' own have some twenty, and whatever walks an object
- * by recursion is safe with so many.
+ * Objects and lists in one another that an object may have. The deepest of Kubernetes' own have some twenty, and
+ * whatever walks an object by recursion is safe with so many.
  */
 export const MAX_DEPTH = 64;
 
@@ -14,11 +14,15 @@ interface Place {
   readonly around: Place | null;
 }
 
-/** Where a value is nested more than `most` levels deep; null: nowhere. Looks without recursion, so that any depth can be looked at. */
+/**
+ * Where a value is nested more than `most` levels deep; null: nowhere. Looks without recursion, so that any depth can
+ * be looked at.
+ */
 export function tooDeep(value: unknown, most = MAX_DEPTH): Path | null {
   const places: Place[] = [];
   const enter = (each: unknown, step: string | number, around: Place | null) => {
-    if (typeof each === 'object' && each !== null) places.push({ value: each, depth: (around?.depth ?? 0) + 1, step, around });
+    if (typeof each === 'object' && each !== null)
+      places.push({ value: each, depth: (around?.depth ?? 0) + 1, step, around });
   };
   enter(value, '', null);
   for (let place = places.pop(); place !== undefined; place = places.pop()) {

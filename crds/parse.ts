@@ -19,7 +19,9 @@ export class ManifestError extends UserError {
   readonly problems: readonly ManifestProblem[];
 
   constructor(source: string, problems: readonly ManifestProblem[]) {
-    const lines = problems.slice(0, MOST_SHOWN).map(({ path, message, line }) => `  line ${line}: ${path}${path === '' ? '' : ': '}${message}`);
+    const lines = problems
+      .slice(0, MOST_SHOWN)
+      .map(({ path, message, line }) => `  line ${line}: ${path}${path === '' ? '' : ': '}${message}`);
     const more = problems.length - lines.length;
     super(`${source} is not a valid FedBiOTJob:\n${lines.join('\n')}${more === 0 ? '' : `\n  … and ${more} more`}`, {
       hint: 'docs/api.md describes every field.',
@@ -52,15 +54,27 @@ function asWritten(value: unknown): unknown {
 
 /**
  * Reads a job from YAML (or JSON) and fills in every default. `source` names the text in error messages.
- * @throws ManifestError with every problem: syntax; else unknown fields, types, ranges, and the rules the API server has too.
+ * @throws ManifestError with every problem: syntax; else unknown fields, types, ranges, and the rules the API server
+ *   has too.
  */
 export function parseManifest(text: string, source: string): FedBiOTJob {
   const yaml = readYaml(text);
-  if ('problems' in yaml) throw new ManifestError(source, yaml.problems.map((problem) => ({ path: '', ...problem })));
+  if ('problems' in yaml)
+    throw new ManifestError(
+      source,
+      yaml.problems.map((problem) => ({ path: '', ...problem })),
+    );
   const result = validate(asWritten(yaml.value));
   if ('problems' in result) {
-    const problems = result.problems.map(({ path, message }) => ({ path: pathText(path), message, line: yaml.lineOf(path) }));
-    throw new ManifestError(source, problems.sort((a, b) => a.line - b.line));
+    const problems = result.problems.map(({ path, message }) => ({
+      path: pathText(path),
+      message,
+      line: yaml.lineOf(path),
+    }));
+    throw new ManifestError(
+      source,
+      problems.sort((a, b) => a.line - b.line),
+    );
   }
   const { apiVersion, kind, metadata, spec } = result.job;
   return { apiVersion, kind, metadata, spec: resolvePresets(spec) };

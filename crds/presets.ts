@@ -8,10 +8,25 @@ interface MethodPreset {
   readonly proximalWeight: number;
 }
 
-/** What sets the methods apart, by default. The published comparison changes all of it at once; an ablation sets it one by one. */
+/**
+ * What sets the methods apart, by default. The published comparison changes all of it at once; an ablation sets it one
+ * by one.
+ */
 const METHODS: Record<Method, MethodPreset> = {
-  FedBiOT: { layerDropRate: 0.5, schedule: 'EveryRound', languageModelWeight: 0, placement: 'Last', proximalWeight: 0.1 },
-  OffsiteTuning: { layerDropRate: 0.5, schedule: 'Once', languageModelWeight: 0.1, placement: 'Both', proximalWeight: 0 },
+  FedBiOT: {
+    layerDropRate: 0.5,
+    schedule: 'EveryRound',
+    languageModelWeight: 0,
+    placement: 'Last',
+    proximalWeight: 0.1,
+  },
+  OffsiteTuning: {
+    layerDropRate: 0.5,
+    schedule: 'Once',
+    languageModelWeight: 0.1,
+    placement: 'Both',
+    proximalWeight: 0,
+  },
   FedOT: { layerDropRate: 0.5, schedule: 'Never', languageModelWeight: 0, placement: 'Both', proximalWeight: 0 },
   FullModel: { layerDropRate: 0, schedule: 'Never', languageModelWeight: 0, placement: 'Last', proximalWeight: 0 },
 };

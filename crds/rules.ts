@@ -33,8 +33,8 @@ function reads(rule: string, node: Path, path: Path): boolean {
 const ofChanges = (rule: string) => /\boldSelf\b/.test(rule);
 
 /**
- * Evaluates every CEL rule of `schema` on a value that has its defaults. Rules that read one of the `broken` fields are passed
- * over: what they would say of a value of the wrong type is noise, or no answer at all.
+ * Evaluates every CEL rule of `schema` on a value that has its defaults. Rules that read one of the `broken` fields are
+ * passed over: what they would say of a value of the wrong type is noise, or no answer at all.
  */
 export function violations(schema: SchemaNode, value: unknown, broken: readonly Path[], path: Path = []): Problem[] {
   if (value === undefined) return [];

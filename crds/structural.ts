@@ -3,7 +3,19 @@ import type { SchemaNode } from './schema/node.ts';
 type Keywords = Record<string, unknown>;
 
 /** Keywords that mean the same to the API server, in the order a reader wants them; so do all of `x-kubernetes-…`. */
-const SAME = ['description', 'type', 'format', 'enum', 'default', 'minLength', 'maxLength', 'pattern', 'minItems', 'maxItems', 'maxProperties'];
+const SAME = [
+  'description',
+  'type',
+  'format',
+  'enum',
+  'default',
+  'minLength',
+  'maxLength',
+  'pattern',
+  'minItems',
+  'maxItems',
+  'maxProperties',
+];
 
 function same(node: SchemaNode): Keywords {
   const keywords = new Map<string, unknown>(Object.entries(node));
@@ -23,7 +35,10 @@ function bounds({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: Schema
   };
 }
 
-/** Fields the user must give: the schema requires every field with a default too, and the API server fills those in first. */
+/**
+ * Fields the user must give: the schema requires every field with a default too, and the API server fills those in
+ * first.
+ */
 export const mustBeGiven = (node: SchemaNode): readonly string[] =>
   (node.required ?? []).filter((name) => node.properties?.[name]?.default === undefined);
 
@@ -37,8 +52,8 @@ function fields(node: SchemaNode): Keywords {
 }
 
 /**
- * A schema node as a Kubernetes structural schema. What is dropped, the API server does in its own way: it prunes or refuses unknown
- * fields wherever `properties` are listed, and a list of unique items is a set.
+ * A schema node as a Kubernetes structural schema. What is dropped, the API server does in its own way: it prunes or
+ * refuses unknown fields wherever `properties` are listed, and a list of unique items is a set.
  */
 export function structural(node: SchemaNode): Keywords {
   return {
@@ -47,6 +62,8 @@ export function structural(node: SchemaNode): Keywords {
     ...(node.uniqueItems === true ? { 'x-kubernetes-list-type': 'set' } : {}),
     ...(node.items === undefined ? {} : { items: structural(node.items) }),
     ...fields(node),
-    ...(typeof node.additionalProperties === 'object' ? { additionalProperties: structural(node.additionalProperties) } : {}),
+    ...(typeof node.additionalProperties === 'object'
+      ? { additionalProperties: structural(node.additionalProperties) }
+      : {}),
   };
 }

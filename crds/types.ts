@@ -31,10 +31,14 @@ export interface FedBiOTJob {
 type Preset<T, K extends keyof T> = Omit<T, K> & { [Key in K]-?: Exclude<T[Key], undefined> };
 
 export type AlignmentSpec = Preset<Static<typeof Alignment>, 'schedule' | 'languageModelWeight'>;
-export type EmulatorSpec = Preset<Omit<Static<typeof Emulator>, 'alignment'>, 'layerDropRate'> & { alignment: AlignmentSpec };
+export type EmulatorSpec = Preset<Omit<Static<typeof Emulator>, 'alignment'>, 'layerDropRate'> & {
+  alignment: AlignmentSpec;
+};
 export type AdapterSpec = Preset<Static<typeof Adapter>, 'placement' | 'layers'>;
 export type LocalSpec = Preset<Static<typeof Local>, 'proximalWeight'>;
-export type FederationSpec = Preset<Omit<Static<typeof Federation>, 'local'>, 'clientsPerRound' | 'quorum'> & { local: LocalSpec };
+export type FederationSpec = Preset<Omit<Static<typeof Federation>, 'local'>, 'clientsPerRound' | 'quorum'> & {
+  local: LocalSpec;
+};
 
 /** A spec with the schema's defaults, before the presets: what the API server stores and the CEL rules see. */
 export type DefaultedSpec = Static<typeof Spec>;

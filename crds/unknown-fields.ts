@@ -12,10 +12,13 @@ interface Unknown {
 }
 
 /**
- * The value without fields that the schema does not know, and a problem for each of these. As the API server does before it sets
- * defaults, a known field that is null counts as left out.
+ * The value without fields that the schema does not know, and a problem for each of these. As the API server does
+ * before it sets defaults, a known field that is null counts as left out.
  */
-export function onlyKnown(schema: SchemaNode, value: unknown): { readonly value: unknown; readonly problems: Problem[] } {
+export function onlyKnown(
+  schema: SchemaNode,
+  value: unknown,
+): { readonly value: unknown; readonly problems: Problem[] } {
   const unknown: Unknown[] = [];
   const known = kept(schema, value, [], unknown);
   const problems = unknown.map(({ path, name, parent }, index) => ({
@@ -26,7 +29,8 @@ export function onlyKnown(schema: SchemaNode, value: unknown): { readonly value:
 }
 
 function kept(schema: SchemaNode, value: unknown, path: Path, unknown: Unknown[]): unknown {
-  if (Array.isArray(value)) return value.map((item, index) => kept(schema.items ?? {}, item, [...path, index], unknown));
+  if (Array.isArray(value))
+    return value.map((item, index) => kept(schema.items ?? {}, item, [...path, index], unknown));
   if (!isRecord(value)) return value;
   const fields: [string, unknown][] = [];
   for (const [name, field] of Object.entries(value)) {
@@ -48,6 +52,7 @@ function pathsTo(name: string, schema: SchemaNode, path: Path = []): Path[] {
 
 function unknownField(name: string, parent: SchemaNode, root: SchemaNode): string {
   const elsewhere = pathsTo(name, root).map(pathText);
-  const guess = nearest(name, Object.keys(parent.properties ?? {})) ?? (elsewhere.length <= 3 ? elsewhere.join(' or ') : '');
+  const guess =
+    nearest(name, Object.keys(parent.properties ?? {})) ?? (elsewhere.length <= 3 ? elsewhere.join(' or ') : '');
   return guess === '' ? 'unknown field' : `unknown field; did you mean ${guess}?`;
 }

@@ -15,7 +15,9 @@ Settings.Set({ maxErrors: 1000 });
 /** Problems that a message lists; the others are counted. */
 export const MOST_SHOWN = 20;
 
-/** The job with the schema's defaults, or everything that is wrong with it: first what the schema says, then the rules. */
+/**
+ * The job with the schema's defaults, or everything that is wrong with it: first what the schema says, then the rules.
+ */
 export function validate(input: unknown): { job: DefaultedJob } | { problems: Problem[] } {
   const depth = tooDeep(input);
   if (depth !== null) return { problems: [tooDeepProblem(depth)] };

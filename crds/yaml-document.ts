@@ -22,16 +22,20 @@ const UNREADABLE = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\ufffe\uffff]|\
 const MOST_SYNTAX = 20;
 
 /** A document of nothing but comments holds an empty scalar. */
-const holdsSomething = ({ contents }: Document.Parsed) => contents !== null && !(isScalar(contents) && contents.value === null);
+const holdsSomething = ({ contents }: Document.Parsed) =>
+  contents !== null && !(isScalar(contents) && contents.value === null);
 
 /**
- * Reads a text that must hold exactly one document, which YAML 1.1 (kubectl) and YAML 1.2 read alike. Anchors and merge keys work; tags,
- * directives and fields that are set twice are refused. Time and memory are bounded, whatever the text is.
+ * Reads a text that must hold exactly one document, which YAML 1.1 (kubectl) and YAML 1.2 read alike. Anchors and merge
+ * keys work; tags, directives and fields that are set twice are refused. Time and memory are bounded, whatever the text
+ * is.
  */
 export function readYaml(text: string): YamlDocument | { problems: readonly SyntaxProblem[] } {
-  if (text.length > MOST_CHARACTERS) return refused(1, `the file has ${text.length} characters: a manifest has ${MOST_CHARACTERS} at most`);
+  if (text.length > MOST_CHARACTERS)
+    return refused(1, `the file has ${text.length} characters: a manifest has ${MOST_CHARACTERS} at most`);
   const unreadable = UNREADABLE.exec(text);
-  if (unreadable !== null) return refused(text.slice(0, unreadable.index).split('\n').length, characterProblem(unreadable[0]));
+  if (unreadable !== null)
+    return refused(text.slice(0, unreadable.index).split('\n').length, characterProblem(unreadable[0]));
 
   const bracket = deepBracket(text);
   if (bracket !== null) return refused(text.slice(0, bracket).split('\n').length, tooDeepMessage());
@@ -42,16 +46,24 @@ export function readYaml(text: string): YamlDocument | { problems: readonly Synt
   const deep = tooDeepAt(tokens);
   if (deep !== null) return refused(at(deep), tooDeepMessage());
   const directive = tokens.find(({ type }) => type === 'directive');
-  if (directive !== undefined) return refused(at(directive.offset), 'directives (lines that begin with %) are not read: leave it out');
+  if (directive !== undefined)
+    return refused(at(directive.offset), 'directives (lines that begin with %) are not read: leave it out');
 
   // What is no YAML at all, the composer would make an error of for each character.
   const broken = tokens.find((token) => token.type === 'error');
   if (broken !== undefined) return refused(at(broken.offset), broken.message);
 
   const [document, second] = composed(tokens);
-  if (document?.contents === undefined || document.contents === null) return refused(1, 'the file is empty: it must hold a FedBiOTJob');
-  const syntax = [...document.errors, ...document.warnings].slice(0, MOST_SYNTAX).map(({ pos, message }) => ({ line: at(pos[0]), message }));
-  if (second !== undefined) syntax.push({ line: at(second.contents?.range?.[0] ?? 0), message: 'a second document begins here: a file must hold one FedBiOTJob' });
+  if (document?.contents === undefined || document.contents === null)
+    return refused(1, 'the file is empty: it must hold a FedBiOTJob');
+  const syntax = [...document.errors, ...document.warnings]
+    .slice(0, MOST_SYNTAX)
+    .map(({ pos, message }) => ({ line: at(pos[0]), message }));
+  if (second !== undefined)
+    syntax.push({
+      line: at(second.contents?.range?.[0] ?? 0),
+      message: 'a second document begins here: a file must hold one FedBiOTJob',
+    });
   if (syntax.length > 0) return { problems: syntax };
   const read = new YamlValue(document.contents, at);
   const { problems, value } = read;

@@ -1,16 +1,31 @@
 /**
- * How kubectl reads a plain scalar: by YAML 1.1, as Go's yaml.v2 does. `fedbiot` reads YAML 1.2, and one manifest must not mean two
- * things: what the two read differently is refused.
+ * How kubectl reads a plain scalar: by YAML 1.1, as Go's yaml.v2 does. `fedbiot` reads YAML 1.2, and one manifest must
+ * not mean two things: what the two read differently is refused.
  */
 
 /** Words in lower case, with a capital, and in capitals. */
 const WORDS: ReadonlyMap<string, boolean | null> = new Map(
-  ([['y', true], ['yes', true], ['on', true], ['true', true], ['n', false], ['no', false], ['off', false], ['false', false], ['null', null]] as const).flatMap(
-    ([word, value]) => [word, `${word.charAt(0).toUpperCase()}${word.slice(1)}`, word.toUpperCase()].map((spelled) => [spelled, value] as const),
+  (
+    [
+      ['y', true],
+      ['yes', true],
+      ['on', true],
+      ['true', true],
+      ['n', false],
+      ['no', false],
+      ['off', false],
+      ['false', false],
+      ['null', null],
+    ] as const
+  ).flatMap(([word, value]) =>
+    [word, `${word.charAt(0).toUpperCase()}${word.slice(1)}`, word.toUpperCase()].map(
+      (spelled) => [spelled, value] as const,
+    ),
   ),
 );
 
-const INTEGER = /^(?<sign>[-+]?)(?:0[xX](?<hex>[0-9a-fA-F]+)|0[bB](?<binary>[01]+)|0[oO]?(?<octal>[0-7]+)|(?<decimal>0|[1-9][0-9]*))$/;
+const INTEGER =
+  /^(?<sign>[-+]?)(?:0[xX](?<hex>[0-9a-fA-F]+)|0[bB](?<binary>[01]+)|0[oO]?(?<octal>[0-7]+)|(?<decimal>0|[1-9][0-9]*))$/;
 /** After a point, underscores stand between digits; elsewhere, anywhere. */
 const FRACTION = /^\.[0-9]+(_[0-9]+)*([eE][-+]?[0-9]+(_[0-9]+)*)?$/;
 const FLOAT = /^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$/;
@@ -18,7 +33,10 @@ const FLOAT = /^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$/;
 const INT64 = { least: -(2n ** 63n), most: 2n ** 63n - 1n };
 const UINT64_MOST = 2n ** 64n - 1n;
 
-/** A plain scalar's value to kubectl. Infinity and NaN, which JSON does not have, it refuses; here they are told as numbers. */
+/**
+ * A plain scalar's value to kubectl. Infinity and NaN, which JSON does not have, it refuses; here they are told as
+ * numbers.
+ */
 export function kubectlReads(text: string): string | bigint | number | boolean | null {
   if (text === '' || text === '~') return null;
   const word = WORDS.get(text);
@@ -37,7 +55,14 @@ export function kubectlReads(text: string): string | bigint | number | boolean |
 /** Of 64 bits; one that is too large for a sign becomes a double. */
 function integer(text: string): bigint | number | null {
   const { sign = '', hex, binary, octal, decimal } = INTEGER.exec(text)?.groups ?? {};
-  const digits = hex !== undefined ? `0x${hex}` : binary !== undefined ? `0b${binary}` : octal !== undefined ? `0o${octal}` : decimal;
+  const digits =
+    hex !== undefined
+      ? `0x${hex}`
+      : binary !== undefined
+        ? `0b${binary}`
+        : octal !== undefined
+          ? `0o${octal}`
+          : decimal;
   if (digits === undefined) return null;
   const value = sign === '-' ? -BigInt(digits) : BigInt(digits);
   if (value >= INT64.least && value <= INT64.most) return value;
@@ -58,6 +83,8 @@ export function plainProblem(text: string, value: unknown): string | null {
 
 /** Why a plain scalar cannot be the name of a field; null: it can. */
 export const plainNameProblem = (text: string, value: unknown): string | null =>
-  typeof value === 'string' && typeof kubectlReads(text) === 'string' ? null : `${text} as the name of a field is not text, or is not to kubectl: write it in quotes`;
+  typeof value === 'string' && typeof kubectlReads(text) === 'string'
+    ? null
+    : `${text} as the name of a field is not text, or is not to kubectl: write it in quotes`;
 
 const meaning = (value: unknown): string => (typeof value === 'string' ? 'text' : String(value));

@@ -11,7 +11,9 @@ export interface SyntaxProblem {
   readonly message: string;
 }
 
-/** Values that a manifest may hold, with what its aliases stand for: a hundred times as many as the largest example has. */
+/**
+ * Values that a manifest may hold, with what its aliases stand for: a hundred times as many as the largest example has.
+ */
 const MOST_VALUES = 50_000;
 
 /** A value, how many there are in it, and how deep it is nested: an alias brings all of them once more. */
@@ -46,7 +48,10 @@ export class YamlValue {
       this.value = this.#build(contents, 1, this.#firstLine).value;
     } catch (error) {
       if (!(error instanceof TooMany)) throw error;
-      this.problems.push({ line: this.#firstLine, message: `with what its aliases stand for, it holds more than ${MOST_VALUES} values` });
+      this.problems.push({
+        line: this.#firstLine,
+        message: `with what its aliases stand for, it holds more than ${MOST_VALUES} values`,
+      });
     }
   }
 
@@ -77,9 +82,17 @@ export class YamlValue {
     this.#count(1);
     if (!isScalar(node) && !isMap(node) && !isSeq(node)) return NOTHING;
     const { anchor, tag } = node;
-    if (tag !== undefined) this.#problem(line, `the tag ${tag.replace('tag:yaml.org,2002:', '!!')} is not read: leave it out, and write text in quotes`);
+    if (tag !== undefined)
+      this.#problem(
+        line,
+        `the tag ${tag.replace('tag:yaml.org,2002:', '!!')} is not read: leave it out, and write text in quotes`,
+      );
     if (anchor !== undefined) this.#anchors.set(anchor, null);
-    const built = isScalar(node) ? this.#scalar(node, line) : isMap(node) ? this.#object(node, depth, line) : this.#list(node.items, depth, line);
+    const built = isScalar(node)
+      ? this.#scalar(node, line)
+      : isMap(node)
+        ? this.#object(node, depth, line)
+        : this.#list(node.items, depth, line);
     if (anchor !== undefined) this.#anchors.set(anchor, built);
     return built;
   }
@@ -92,7 +105,8 @@ export class YamlValue {
   #named(anchor: string, depth: number, line: number): Built {
     const built = this.#anchors.get(anchor);
     if (built === undefined) return this.#problem(line, `*${anchor} names no anchor that stands before it`);
-    if (built === null) return this.#problem(line, `*${anchor} stands within what &${anchor} names, which would have no end`);
+    if (built === null)
+      return this.#problem(line, `*${anchor} stands within what &${anchor} names, which would have no end`);
     this.#count(built.values);
     return depth + built.height > MAX_DEPTH ? this.#problem(line, tooDeepMessage()) : built;
   }
@@ -104,7 +118,11 @@ export class YamlValue {
 
   #list(items: readonly unknown[], depth: number, line: number): Built {
     const parts = items.map((item) => this.#build(item, depth + 1, line));
-    return this.#around(parts.map(({ value }) => value), parts, new Map(items.map((item, index) => [index, this.#lineOf(item, line)])));
+    return this.#around(
+      parts.map(({ value }) => value),
+      parts,
+      new Map(items.map((item, index) => [index, this.#lineOf(item, line)])),
+    );
   }
 
   #object({ items }: YAMLMap, depth: number, around: number): Built {
@@ -121,14 +139,16 @@ export class YamlValue {
       if (isScalar(key) && key.type === Scalar.PLAIN && name === '<<') {
         for (const [field, each] of this.#toMerge(part.value, line)) {
           // Here what is written counts, wherever it stands; for kubectl, what stands later.
-          if (fields.has(field)) this.#problem(line, `<< would set ${field}, which is set before it: write << first, and once`);
+          if (fields.has(field))
+            this.#problem(line, `<< would set ${field}, which is set before it: write << first, and once`);
           fields.set(field, each);
           lines.set(field, line);
           merged.add(field);
         }
         continue;
       }
-      if (fields.has(name) && !merged.delete(name)) this.#problem(line, `${name} is set twice: the fields of an object must be unique`);
+      if (fields.has(name) && !merged.delete(name))
+        this.#problem(line, `${name} is set twice: the fields of an object must be unique`);
       fields.set(name, part.value);
       lines.set(name, line);
     }
@@ -149,7 +169,12 @@ export class YamlValue {
   #toMerge(value: unknown, line: number): ReadonlyMap<string, unknown> {
     const sources: readonly unknown[] = Array.isArray(value) ? value : [value];
     if (!sources.every(isRecord)) this.#problem(line, '<< takes an object, or a list of objects');
-    return new Map(sources.filter(isRecord).reverse().flatMap((source) => Object.entries(source)));
+    return new Map(
+      sources
+        .filter(isRecord)
+        .reverse()
+        .flatMap((source) => Object.entries(source)),
+    );
   }
 
   #around(value: object, parts: readonly Built[], lines: ReadonlyMap<string | number, number>): Built {

@@ -1,4 +1,5 @@
-// Writes sbom.cdx.json: what is shipped of package-lock.json, as CycloneDX. `npm sbom --omit=dev` would leave out what development needs as well.
+// Writes sbom.cdx.json: what is shipped of package-lock.json, as CycloneDX. `npm sbom --omit=dev` would leave out what
+// development needs as well.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,14 +15,18 @@ interface Package {
 const { devDependencies: _, ...manifest }: Package = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 const lock: { packages: Record<string, Package> } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'));
 const shipped = Object.entries(lock.packages).filter(([, { dev }]) => dev !== true);
-const packages = Object.fromEntries(shipped.map(([path, entry]) => [path, path === '' ? { ...entry, devDependencies: {} } : entry]));
+const packages = Object.fromEntries(
+  shipped.map(([path, entry]) => [path, path === '' ? { ...entry, devDependencies: {} } : entry]),
+);
 
 const folder = mkdtempSync(join(tmpdir(), 'fedbiot-sbom-'));
 try {
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
   writeFileSync(join(folder, 'package-lock.json'), JSON.stringify({ ...lock, packages }));
   const args = ['sbom', '--package-lock-only', '--sbom-format=cyclonedx', '--sbom-type=application'];
-  const bill: { metadata: { component: { name: string } } } = JSON.parse(execFileSync('npm', args, { cwd: folder, encoding: 'utf8' }));
+  const bill: { metadata: { component: { name: string } } } = JSON.parse(
+    execFileSync('npm', args, { cwd: folder, encoding: 'utf8' }),
+  );
   // npm takes the name of the folder.
   bill.metadata.component.name = 'fedbiot';
   writeFileSync(join(ROOT, 'sbom.cdx.json'), `${JSON.stringify(bill, null, 2)}\n`);

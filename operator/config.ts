@@ -23,7 +23,10 @@ export interface OperatorConfig {
   readonly allowSharedRedisCredentials: boolean;
   /** Image of worker pods, unless a job names another. */
   readonly workerImage: string;
-  /** Endpoint of the Hugging Face hub, a proxy to it, and hosts without that proxy, for jobs' pods; null: the hub itself, none, none. */
+  /**
+   * Endpoint of the Hugging Face hub, a proxy to it, and hosts without that proxy, for jobs' pods; null: the hub
+   * itself, none, none.
+   */
   readonly hubEndpoint: string | null;
   readonly hubProxy: string | null;
   readonly hubNoProxy: string | null;
@@ -82,7 +85,20 @@ export function readConfig(args: readonly string[], environment: Environment, ve
     if (error.exitCode === 0) return { text: printed.join('') };
     throw new UserError(error.message.replace(/^error: /, ''), { hint: '--help lists the options.', cause: error });
   }
-  const { namespaces, redisUrlFile, redisCaFile, secretKeyFile, hubEndpoint, hubProxy, hubNoProxy, allowSharedRedisCredentials, leaseNamespace, metricsAuth, kubeconfig, ...options } = command.opts<Options>();
+  const {
+    namespaces,
+    redisUrlFile,
+    redisCaFile,
+    secretKeyFile,
+    hubEndpoint,
+    hubProxy,
+    hubNoProxy,
+    allowSharedRedisCredentials,
+    leaseNamespace,
+    metricsAuth,
+    kubeconfig,
+    ...options
+  } = command.opts<Options>();
   return {
     ...options,
     namespaces: namespaces ?? null,
@@ -103,48 +119,89 @@ const REDIS_URL = 'FEDBIOT_REDIS_URL';
 
 function program(version: string, print: (text: string) => void): Command {
   return new Command('fedbiot-operator')
-    .description('Runs FedBiOTJobs on Kubernetes. Every option has a variable: --lease-namespace is FEDBIOT_LEASE_NAMESPACE.')
+    .description(
+      'Runs FedBiOTJobs on Kubernetes. Every option has a variable: --lease-namespace is FEDBIOT_LEASE_NAMESPACE.',
+    )
     .version(version)
     .allowExcessArguments(false)
     .exitOverride()
     .configureOutput({ writeOut: print, writeErr: () => {} })
     .addOption(
-      new Option('--namespaces <names>', 'namespaces to watch, with commas between them (default: all)').argParser(namespaceList),
+      new Option('--namespaces <names>', 'namespaces to watch, with commas between them (default: all)').argParser(
+        namespaceList,
+      ),
     )
     .addOption(
-      new Option('--redis-url-file <path>', `file with the URL of the Redis for jobs that bring none; the variable ${REDIS_URL} gives the URL itself`),
+      new Option(
+        '--redis-url-file <path>',
+        `file with the URL of the Redis for jobs that bring none; the variable ${REDIS_URL} gives the URL itself`,
+      ),
     )
     .addOption(
-      new Option('--redis-ca-file <path>', "file with the authority that signed that Redis's certificate, for jobs' pods too (default: those that the images trust)"),
+      new Option(
+        '--redis-ca-file <path>',
+        "file with the authority that signed that Redis's certificate, for jobs' pods too (default: those that the images trust)",
+      ),
     )
     .addOption(
-      new Option('--allow-shared-redis-credentials', "give jobs the operator's own credentials if that Redis does not let it create users: each job can then reach the keys of the others"),
+      new Option(
+        '--allow-shared-redis-credentials',
+        "give jobs the operator's own credentials if that Redis does not let it create users: each job can then reach the keys of the others",
+      ),
     )
     .addOption(
-      new Option('--secret-key-file <path>', "file with a secret of 32 characters or more, from which jobs' tokens are derived (default: a random one for this process)"),
+      new Option(
+        '--secret-key-file <path>',
+        "file with a secret of 32 characters or more, from which jobs' tokens are derived (default: a random one for this process)",
+      ),
     )
     .addOption(
-      new Option('--pod-annotations <keys>', 'annotations that jobs may give their pods besides those known to be harmless, separated by commas; one that ends in / allows every annotation with that prefix')
+      new Option(
+        '--pod-annotations <keys>',
+        'annotations that jobs may give their pods besides those known to be harmless, separated by commas; one that ends in / allows every annotation with that prefix',
+      )
         .argParser(annotationList)
         .default([]),
     )
     .addOption(
-      new Option('--worker-image <reference>', 'image of worker pods, unless a job names another').makeOptionMandatory(),
+      new Option(
+        '--worker-image <reference>',
+        'image of worker pods, unless a job names another',
+      ).makeOptionMandatory(),
     )
-    .addOption(new Option('--hub-endpoint <url>', "mirror of the Hugging Face hub for jobs' pods: HF_ENDPOINT there (default: the hub itself)").argParser(hubVariable('HF_ENDPOINT')))
-    .addOption(new Option('--hub-proxy <url>', "proxy to the hub for jobs' pods, without credentials: HTTPS_PROXY and HTTP_PROXY there (default: none)").argParser(hubVariable('HTTPS_PROXY')))
+    .addOption(
+      new Option(
+        '--hub-endpoint <url>',
+        "mirror of the Hugging Face hub for jobs' pods: HF_ENDPOINT there (default: the hub itself)",
+      ).argParser(hubVariable('HF_ENDPOINT')),
+    )
+    .addOption(
+      new Option(
+        '--hub-proxy <url>',
+        "proxy to the hub for jobs' pods, without credentials: HTTPS_PROXY and HTTP_PROXY there (default: none)",
+      ).argParser(hubVariable('HTTPS_PROXY')),
+    )
     .addOption(new Option('--hub-no-proxy <hosts>', "hosts without that proxy: NO_PROXY in jobs' pods (default: none)"))
     .addOption(new Option('--no-leader-elect', 'run without a lease: for a single replica that is never rolled'))
     .addOption(
-      new Option('--lease-namespace <name>', "namespace of the lease (default: the operator's own)").argParser(namespaceName),
+      new Option('--lease-namespace <name>', "namespace of the lease (default: the operator's own)").argParser(
+        namespaceName,
+      ),
     )
     .addOption(
-      new Option('--port <number>', 'port of metrics, probes and the read API; 0: any free one').argParser(whole(0, 65_535)).default(8081),
+      new Option('--port <number>', 'port of metrics, probes and the read API; 0: any free one')
+        .argParser(whole(0, 65_535))
+        .default(8081),
     )
-    .addOption(new Option('--metrics-auth', 'metrics only for bearer tokens whose user may get the nonresource URL /metrics'))
+    .addOption(
+      new Option('--metrics-auth', 'metrics only for bearer tokens whose user may get the nonresource URL /metrics'),
+    )
     .addOption(new Option('--log-level <level>', 'least severity to log').choices(LOG_LEVELS).default('info'))
     .addOption(
-      new Option('--kubeconfig <path>', "how to reach the API server (default: the pod's ServiceAccount, else ~/.kube/config)"),
+      new Option(
+        '--kubeconfig <path>',
+        "how to reach the API server (default: the pod's ServiceAccount, else ~/.kube/config)",
+      ),
     )
     .addOption(
       new Option('--workers <number>', 'jobs reconciled at the same time').argParser(whole(1, 256)).default(4),
@@ -158,8 +215,8 @@ const ASKING = new Set(['--help', '--version']);
 const variableOf = (long: string): string => `FEDBIOT_${long.slice(2).toUpperCase().replaceAll('-', '_')}`;
 
 /**
- * The environment as arguments that stand before the real ones, which therefore win. Commander's own reading of it takes any value of a
- * switch's variable, "false" too, as given, and an empty one as a value.
+ * The environment as arguments that stand before the real ones, which therefore win. Commander's own reading of it
+ * takes any value of a switch's variable, "false" too, as given, and an empty one as a value.
  */
 function withEnvironment(command: Command, environment: Environment): string[] {
   return command.options.flatMap(({ long, negate, required }) => {
@@ -183,14 +240,19 @@ function namespaceName(text: string): string {
   return text;
 }
 
-const namespaceList = (text: string): string[] => [...new Set(text.split(',').map((name) => namespaceName(name.trim())))];
+const namespaceList = (text: string): string[] => [
+  ...new Set(text.split(',').map((name) => namespaceName(name.trim()))),
+];
 
 /** A key, or a domain with its slash. */
 const ANNOTATION = /^[a-z0-9]([-.a-z0-9]*[a-z0-9])?\/[-._A-Za-z0-9]*$/;
 
 function annotationList(text: string): string[] {
   return text.split(',').map((key) => {
-    if (!ANNOTATION.test(key.trim())) throw new InvalidArgumentError(`${JSON.stringify(key)} is neither the key of an annotation with its domain, nor a domain and a slash.`);
+    if (!ANNOTATION.test(key.trim()))
+      throw new InvalidArgumentError(
+        `${JSON.stringify(key)} is neither the key of an annotation with its domain, nor a domain and a slash.`,
+      );
     return key.trim();
   });
 }
@@ -198,7 +260,8 @@ function annotationList(text: string): string[] {
 function whole(least: number, most: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!/^\d+$/.test(text) || value < least || value > most) throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+    if (!/^\d+$/.test(text) || value < least || value > most)
+      throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
     return value;
   };
 }
@@ -208,7 +271,8 @@ function hubVariable(name: string): (text: string) => string {
   return (text) => {
     try {
       const { proxy } = hubRoute({ [name]: text });
-      if (proxy !== null && new URL(proxy).username !== '') throw new UserError('it contains credentials: a job can set those by env.valueFrom');
+      if (proxy !== null && new URL(proxy).username !== '')
+        throw new UserError('it contains credentials: a job can set those by env.valueFrom');
       return text;
     } catch (error) {
       throw new InvalidArgumentError(error instanceof Error ? `${error.message}.` : String(error));
@@ -216,14 +280,19 @@ function hubVariable(name: string): (text: string) => string {
   };
 }
 
-/** The file wins: a Secret that is mounted can be rotated. The URL is never part of a message, as it holds a password. */
+/**
+ * The file wins: a Secret that is mounted can be rotated. The URL is never part of a message, as it holds a password.
+ */
 function redisUrl(file: string | undefined, variable: string | undefined): string | null {
   if (file === undefined) return variable === undefined || variable === '' ? null : checkedUrl(variable, REDIS_URL);
   let text: string;
   try {
     text = readFileSync(file, 'utf8').replace(/\r?\n$/, '');
   } catch (error) {
-    throw new UserError(`cannot read the URL of Redis from ${file}`, { hint: 'Check --redis-url-file and that the Secret is mounted.', cause: error });
+    throw new UserError(`cannot read the URL of Redis from ${file}`, {
+      hint: 'Check --redis-url-file and that the Secret is mounted.',
+      cause: error,
+    });
   }
   return checkedUrl(text, file);
 }
@@ -243,7 +312,10 @@ function redisCa(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new UserError(`cannot read the authority of Redis from ${file}`, { hint: 'Check --redis-ca-file and that the Secret is mounted.', cause: error });
+    throw new UserError(`cannot read the authority of Redis from ${file}`, {
+      hint: 'Check --redis-ca-file and that the Secret is mounted.',
+      cause: error,
+    });
   }
 }
 
@@ -258,6 +330,7 @@ function secretKey(file: string): string {
   } catch (error) {
     throw new UserError(`cannot read the key for jobs' secrets from ${file}`, { hint, cause: error });
   }
-  if (text.length < KEY_LENGTH) throw new UserError(`the key for jobs' secrets in ${file} has ${text.length} characters`, { hint });
+  if (text.length < KEY_LENGTH)
+    throw new UserError(`the key for jobs' secrets in ${file} has ${text.length} characters`, { hint });
   return text;
 }

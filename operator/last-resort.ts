@@ -8,7 +8,11 @@ const PERIOD_MS = 60_000;
  * A handler of uncaught errors. An error caused by one job's objects, Redis or callers must not end the process for all
  * others. A replica without its lease or its port ends by other means than an error that comes here.
  */
-export function lastResort(log: Logger, count: () => void, now: () => number = () => performance.now()): (error: unknown) => void {
+export function lastResort(
+  log: Logger,
+  count: () => void,
+  now: () => number = () => performance.now(),
+): (error: unknown) => void {
   let [begun, told] = [now(), 0];
   return (error) => {
     count();

@@ -10,7 +10,10 @@ export function createLog(level: LogLevel, destination?: DestinationStream): Log
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     // Headers of requests and of the API server's answers travel with errors.
-    redact: { paths: ['*.authorization', '*.headers.authorization', '*.*.headers.authorization', 'authorization'], censor: '[hidden]' },
+    redact: {
+      paths: ['*.authorization', '*.headers.authorization', '*.*.headers.authorization', 'authorization'],
+      censor: '[hidden]',
+    },
   };
   return destination === undefined ? pino(options) : pino(options, destination);
 }

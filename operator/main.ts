@@ -27,7 +27,8 @@ try {
   const operator = await startOperator(config, version, log, fail);
   // From here on the process serves all jobs.
   const unhandled = lastResort(log, operator.unhandled);
-  for (const event of ['uncaughtException', 'unhandledRejection'] as const) process.off(event, fail).on(event, unhandled);
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const)
+    process.off(event, fail).on(event, unhandled);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     // Once: a second signal ends the process at once.
     process.once(signal, () => {

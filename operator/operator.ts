@@ -29,7 +29,10 @@ import { Readiness } from './readiness.ts';
 import { reconcileKey } from './reconcile-key.ts';
 import type { ReconcilePorts } from './reconcile/ports.ts';
 
-/** How long the API server may take over the lease, or over a question about a caller: the lease is tried again well before it is lost. */
+/**
+ * How long the API server may take over the lease, or over a question about a caller: the lease is tried again well
+ * before it is lost.
+ */
 const PROMPT_MS = 5_000;
 
 const NO_REDIS = { kind: 'away', reason: 'the operator has no Redis' } as const;
@@ -44,10 +47,16 @@ export interface Operator {
 }
 
 /**
- * Every replica watches and serves; the leader alone reconciles. `fail`: the operator cannot go on, and the process must end.
+ * Every replica watches and serves; the leader alone reconciles. `fail`: the operator cannot go on, and the process
+ * must end.
  * @throws UserError for what is missing around it
  */
-export async function startOperator(config: OperatorConfig, version: string, log: Logger, fail: (error: Error) => void): Promise<Operator> {
+export async function startOperator(
+  config: OperatorConfig,
+  version: string,
+  log: Logger,
+  fail: (error: Error) => void,
+): Promise<Operator> {
   const kubeConfig = loadKubeConfig(config.kubeconfig);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -116,7 +125,10 @@ export async function startOperator(config: OperatorConfig, version: string, log
     memory: metrics.redisMemory,
     now: Date.now,
   });
-  const redisUsers = config.redisUrl === null ? null : new RedisUsers({ url: config.redisUrl, ca: config.redisCa, log, changed: lookAtAll });
+  const redisUsers =
+    config.redisUrl === null
+      ? null
+      : new RedisUsers({ url: config.redisUrl, ca: config.redisCa, log, changed: lookAtAll });
   const ports: ReconcilePorts = {
     ...cluster.ports,
     redisUsers: () => redisUsers?.standing() ?? NO_REDIS,
@@ -131,14 +143,26 @@ export async function startOperator(config: OperatorConfig, version: string, log
     clock: monotonicClock,
     metrics: metrics.queue,
     log,
-    ...reconcileKey({ ports: leadingPorts(ports, () => candidate.leads()), settings: planSettings(config), metrics, log }),
+    ...reconcileKey({
+      ports: leadingPorts(ports, () => candidate.leads()),
+      settings: planSettings(config),
+      metrics,
+      log,
+    }),
   });
 
   const readiness = new Readiness({ client, log, missing: () => cluster.missing() });
-  jobMetrics(registry, () => cluster.jobs().map((job) => ({ job, progress: mirrors.progressOf(job.metadata.uid), pods: cluster.podsOf(job) })));
+  jobMetrics(registry, () =>
+    cluster.jobs().map((job) => ({ job, progress: mirrors.progressOf(job.metadata.uid), pods: cluster.podsOf(job) })),
+  );
   unreadableObjects(registry, () => cluster.unreadable());
   const app = await httpServer({
-    reader: { jobs: () => cluster.jobs(), getJob: ports.getJob, progressOf: ports.progressOf, reportOf: (job) => mirrors.reportOf(job) },
+    reader: {
+      jobs: () => cluster.jobs(),
+      getJob: ports.getJob,
+      progressOf: ports.progressOf,
+      reportOf: (job) => mirrors.reportOf(job),
+    },
     access: new Access(kubernetesReviews(reviewer)),
     metricsAuth: config.metricsAuth,
     registry,
@@ -148,7 +172,9 @@ export async function startOperator(config: OperatorConfig, version: string, log
   });
   const port = await listen(app, config.port);
   if (config.secretKey === null) {
-    log.warn('no --secret-key-file: if the Secret of a job is deleted after a restart of the operator, it is created again with another token, which running pods do not know');
+    log.warn(
+      'no --secret-key-file: if the Secret of a job is deleted after a restart of the operator, it is created again with another token, which running pods do not know',
+    );
   }
   log.info({ version, port, namespaces: config.namespaces ?? 'all' }, 'serving');
 

@@ -20,7 +20,18 @@ type PlanConfig = Pick<
 
 /** What of the operator's own configuration shows in the objects of jobs. */
 export function planSettings(config: PlanConfig): PlanSettings {
-  const { workerImage, redisUrl, redisCa, logLevel, secretKey, podAnnotations, allowSharedRedisCredentials, hubEndpoint, hubProxy, hubNoProxy } = config;
+  const {
+    workerImage,
+    redisUrl,
+    redisCa,
+    logLevel,
+    secretKey,
+    podAnnotations,
+    allowSharedRedisCredentials,
+    hubEndpoint,
+    hubProxy,
+    hubNoProxy,
+  } = config;
   return {
     image: workerImage,
     redis: redisUrl === null ? null : redisAt(redisUrl, redisCa),

@@ -15,7 +15,12 @@ export interface ReconcileKeySettings {
 }
 
 /** The work of the queue: a key `namespace/name` is a job to reconcile. */
-export function reconcileKey({ ports, settings, metrics, log }: ReconcileKeySettings): Pick<WorkQueueSettings, 'work' | 'failed'> {
+export function reconcileKey({
+  ports,
+  settings,
+  metrics,
+  log,
+}: ReconcileKeySettings): Pick<WorkQueueSettings, 'work' | 'failed'> {
   return {
     async work(key) {
       const [namespace, name] = partsOf(key);

@@ -1,10 +1,25 @@
 /** What a run says while it goes: one line of metrics.jsonl, and the input of every progress display and report. */
 export type RunEvent =
-  | { event: 'run'; job: string; method: string; rounds: number; clients: number; resumedFromRound: number | null; plan: RunPlan; date?: string }
+  | {
+      event: 'run';
+      job: string;
+      method: string;
+      rounds: number;
+      clients: number;
+      resumedFromRound: number | null;
+      plan: RunPlan;
+      date?: string;
+    }
   | { event: 'phase'; phase: Phase; round: number; steps: number | null }
   | StepEvent
   | { event: 'client'; round: number; client: number; outcome: 'reported' | 'dropped'; reason?: string }
-  | { event: 'client'; round: number; /** Null: the result names none. */ client: number | null; outcome: 'refused'; reason: string }
+  | {
+      event: 'client';
+      round: number;
+      /** Null: the result names none. */ client: number | null;
+      outcome: 'refused';
+      reason: string;
+    }
   | ({ event: 'evaluation'; round: number } & Evaluation)
   | ({ event: 'round' } & RoundReport)
   | { event: 'warning'; message: string }
@@ -12,7 +27,9 @@ export type RunEvent =
 
 export type Phase = 'align' | 'local' | 'aggregate' | 'evaluate';
 
-/** One optimizer step. `round` counts from 1; the initial alignment belongs to round 1. `client` is null for alignment. */
+/**
+ * One optimizer step. `round` counts from 1; the initial alignment belongs to round 1. `client` is null for alignment.
+ */
 export interface StepEvent {
   event: 'step';
   phase: 'align' | 'local';
@@ -35,7 +52,10 @@ export interface Score {
   loss: number;
 }
 
-/** Scores of the base model, of emulator + adapter (what a client has) and of full model + adapter (what the server gains). */
+/**
+ * Scores of the base model, of emulator + adapter (what a client has) and of full model + adapter (what the server
+ * gains).
+ */
 export interface Evaluation {
   base: Score;
   adapEmu: Score;
@@ -78,7 +98,10 @@ export interface RoundCost {
 export interface RunCost extends RoundCost {
   /** Between the server and all clients; `bundle` is the emulator, once to each client. */
   bytes: { bundle: number; down: number; up: number };
-  /** Against the same job with the full model sent to the clients and trained there. FLOPs are by formula (docs/method.md). */
+  /**
+   * Against the same job with the full model sent to the clients and trained there. FLOPs are by formula
+   * (docs/method.md).
+   */
   savings: { bytes: Saving; flops: Saving };
 }
 
@@ -121,14 +144,22 @@ export interface RunPlan {
     roundUp: number;
     hiddenStateCache: number;
   };
-  /** Floating-point operations for a token (docs/method.md): of a client's training, here and in the full model, and of the alignment. */
+  /**
+   * Floating-point operations for a token (docs/method.md): of a client's training, here and in the full model, and of
+   * the alignment.
+   */
   flops: { clientToken: number; fullModelToken: number; alignmentToken: number };
   /**
-   * Peak resident size of each role's compute process; `run` is all of `fedbiot run` on one machine, with weights that several roles map
-   * counted once, and `fits` says whether that is `available`.
+   * Peak resident size of each role's compute process; `run` is all of `fedbiot run` on one machine, with weights that
+   * several roles map counted once, and `fits` says whether that is `available`.
    */
   memory: { server: number; client: number; evaluation: number; run: number; available: number; fits: boolean };
 }
 
-/** The plan of a job that has not begun: with layers kept by importance, which ones is measured at its start, and only their number known. */
-export type ForeseenPlan = Omit<RunPlan, 'layers'> & { layers: RunPlan['layers'] | { total: number; adapter: number[]; kept: number } };
+/**
+ * The plan of a job that has not begun: with layers kept by importance, which ones is measured at its start, and only
+ * their number known.
+ */
+export type ForeseenPlan = Omit<RunPlan, 'layers'> & {
+  layers: RunPlan['layers'] | { total: number; adapter: number[]; kept: number };
+};

@@ -14,7 +14,10 @@ import { register as registerValidate } from './commands/validate.ts';
 
 const version = packageVersion();
 
-/** A write beyond the shell's file size limit then fails with an error; the signal would end the process without a message. */
+/**
+ * A write beyond the shell's file size limit then fails with an error; the signal would end the process without a
+ * message.
+ */
 process.on('SIGXFSZ', () => undefined);
 
 outliveOutput(fail);
@@ -49,7 +52,16 @@ Examples:
 
 Exit codes: 0 ok, 1 failure, 2 bad usage or input, 130 interrupted.`,
     );
-  const commands = [registerRun, registerValidate, registerPlan, registerEval, registerExport, registerReport, registerServer, registerClient];
+  const commands = [
+    registerRun,
+    registerValidate,
+    registerPlan,
+    registerEval,
+    registerExport,
+    registerReport,
+    registerServer,
+    registerClient,
+  ];
   for (const register of commands) register(program);
   return program;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The command `fedbiot`, in plain JavaScript so that any Node can start it: the program is TypeScript, which Node runs by itself
-// only from 22.18 on. An older one hands over to the Node that is among the project's own packages.
+// The command `fedbiot`, in plain JavaScript so that any Node can start it: the program is TypeScript, which Node runs
+// by itself only from 22.18 on. An older one hands over to the Node that is among the project's own packages.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -1,4 +1,7 @@
-/** Lets each message through at most once in `periodMs`, however often it comes, and remembers at most `capacity` of them. */
+/**
+ * Lets each message through at most once in `periodMs`, however often it comes, and remembers at most `capacity` of
+ * them.
+ */
 export class MessageThrottle {
   readonly #periodMs: number;
   readonly #capacity: number;

@@ -16,11 +16,13 @@ export interface RandomStream {
 }
 
 /**
- * Every random choice of a job is drawn from a stream named by (seed, purpose, round, client, …): no choice depends on how
- * many were made before it elsewhere, so a resumed or differently scheduled run makes the same ones.
+ * Every random choice of a job is drawn from a stream named by (seed, purpose, round, client, …): no choice depends on
+ * how many were made before it elsewhere, so a resumed or differently scheduled run makes the same ones.
  */
 export function randomStream(seed: number, ...labels: readonly (string | number)[]): RandomStream {
-  const digest = createHash('sha256').update(JSON.stringify([seed, ...labels])).digest();
+  const digest = createHash('sha256')
+    .update(JSON.stringify([seed, ...labels]))
+    .digest();
   const state = [0, 4, 8, 12].map((at) => digest.readInt32LE(at));
   if (!state.some(Boolean)) state[0] = 1;
   const generator = xoroshiro128plusFromState(state);

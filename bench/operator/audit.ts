@@ -8,7 +8,13 @@ const AuditEvent = Compile(
     auditID: Type.String(),
     verb: Type.String(),
     user: Type.Object({ username: Type.String() }),
-    objectRef: Type.Optional(Type.Object({ resource: Type.String(), subresource: Type.Optional(Type.String()), namespace: Type.Optional(Type.String()) })),
+    objectRef: Type.Optional(
+      Type.Object({
+        resource: Type.String(),
+        subresource: Type.Optional(Type.String()),
+        namespace: Type.Optional(Type.String()),
+      }),
+    ),
     requestReceivedTimestamp: Type.String(),
     stageTimestamp: Type.String(),
   }),

@@ -14,4 +14,5 @@ const Observations = Type.Object({
 
 export type Observations = Static<typeof Observations>;
 
-export const readObservations = (path: string): Observations => Value.Parse(Observations, JSON.parse(readFileSync(path, 'utf8')));
+export const readObservations = (path: string): Observations =>
+  Value.Parse(Observations, JSON.parse(readFileSync(path, 'utf8')));

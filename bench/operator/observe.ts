@@ -1,6 +1,6 @@
 /**
- * Loaded into the operator before itself (node --import): writes down every value that its histograms are told, as their buckets, made
- * for dashboards, are too coarse to compare by. The file is there once the operator has ended.
+ * Loaded into the operator before itself (node --import): writes down every value that its histograms are told, as
+ * their buckets, made for dashboards, are too coarse to compare by. The file is there once the operator has ended.
  */
 import { writeFileSync } from 'node:fs';
 import { Histogram } from 'prom-client';

@@ -32,14 +32,22 @@ export interface OperatorMeasurement {
 }
 
 /** The operator as a process of its own, with its own account, a lease and Redis, and all jobs at once. */
-export async function measureOperator(scope: Scope, folder: string, jobs: number, idleMinutes: number): Promise<OperatorMeasurement> {
+export async function measureOperator(
+  scope: Scope,
+  folder: string,
+  jobs: number,
+  idleMinutes: number,
+): Promise<OperatorMeasurement> {
   const auditLog = join(folder, 'audit.log');
   const observations = join(folder, 'observations.json');
   const redis = await startRedis(scope);
   const lab = await startQuietLab(scope, auditLog);
   const operator = await lab.operator(redis.url, {
     args: ['--log-level', 'info'],
-    environment: { NODE_OPTIONS: `--import=${pathToFileURL(join(import.meta.dirname, 'observe.ts'))}`, [OBSERVATIONS_FILE]: observations },
+    environment: {
+      NODE_OPTIONS: `--import=${pathToFileURL(join(import.meta.dirname, 'observe.ts'))}`,
+      [OBSERVATIONS_FILE]: observations,
+    },
   });
   await operator.logged('this replica leads');
   await sleep(QUIET_MS);
@@ -63,14 +71,19 @@ export async function measureOperator(scope: Scope, folder: string, jobs: number
   const all = await requestsOf(USER, auditLog);
   const between = (from: number, to: number) => all.filter(({ received }) => received >= from && received < to);
   const requests = between(began, quietAt);
-  const made = requests.filter(({ verb, namespace, resource }) => verb === 'create' && namespace === NAMESPACE && resource !== 'events');
+  const made = requests.filter(
+    ({ verb, namespace, resource }) => verb === 'create' && namespace === NAMESPACE && resource !== 'events',
+  );
   return {
     seconds: (Math.max(...made.map(({ answered }) => answered)) - began) / 1000,
     observations: readObservations(observations),
     requests,
     idleRequests: between(quietAt, endedAt),
     idleMinutes,
-    processor: { busySeconds: quiet.processorSeconds - before.processorSeconds, idleSeconds: after.processorSeconds - quiet.processorSeconds },
+    processor: {
+      busySeconds: quiet.processorSeconds - before.processorSeconds,
+      idleSeconds: after.processorSeconds - quiet.processorSeconds,
+    },
     memory: { before: before.bytes, quiet: quiet.bytes, after: after.bytes },
   };
 }
@@ -92,7 +105,10 @@ async function check(lab: OperatorLab, jobs: number): Promise<void> {
 }
 
 async function reading(operator: OperatorProcess): Promise<{ bytes: number; processorSeconds: number }> {
-  return { bytes: await metric(operator, 'process_resident_memory_bytes'), processorSeconds: await metric(operator, 'process_cpu_seconds_total') };
+  return {
+    bytes: await metric(operator, 'process_resident_memory_bytes'),
+    processorSeconds: await metric(operator, 'process_cpu_seconds_total'),
+  };
 }
 
 async function metric(operator: OperatorProcess, series: string): Promise<number> {

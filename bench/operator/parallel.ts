@@ -1,5 +1,9 @@
 /** Does all of the work, so many pieces at a time, in order. */
-export async function inParallel(pieces: number, atATime: number, work: (piece: number) => Promise<unknown>): Promise<void> {
+export async function inParallel(
+  pieces: number,
+  atATime: number,
+  work: (piece: number) => Promise<unknown>,
+): Promise<void> {
   let next = 0;
   const worker = async () => {
     while (next < pieces) await work(next++);

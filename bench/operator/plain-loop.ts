@@ -9,10 +9,15 @@ import { NAMESPACE, startQuietLab } from './quiet-lab.ts';
 import type { Scope } from './scope.ts';
 
 /**
- * What the API server allows: jobs, and for each the very objects that the operator makes, created by a loop over so many connections
- * that does nothing else. Seconds.
+ * What the API server allows: jobs, and for each the very objects that the operator makes, created by a loop over so
+ * many connections that does nothing else. Seconds.
  */
-export async function measurePlainLoop(scope: Scope, folder: string, jobs: number, connections: number): Promise<number> {
+export async function measurePlainLoop(
+  scope: Scope,
+  folder: string,
+  jobs: number,
+  connections: number,
+): Promise<number> {
   // With the same burden: the log is not read.
   const lab = await startQuietLab(scope, join(folder, `audit-${connections}.log`));
   const read = jobReader(() => null, createLog('error'));
@@ -20,7 +25,9 @@ export async function measurePlainLoop(scope: Scope, folder: string, jobs: numbe
   await inParallel(jobs, connections, async (index) => {
     const job = read(await lab.createJob(NAMESPACE, `job-${index}`))?.job;
     if (job === null || job === undefined) throw new Error('the job that was made cannot be read');
-    for (const object of Object.values(plannedObjects({ job, observed: NOTHING, settings: SETTINGS, redis: accessOf(job) }))) {
+    for (const object of Object.values(
+      plannedObjects({ job, observed: NOTHING, settings: SETTINGS, redis: accessOf(job) }),
+    )) {
       if (object === null || object === undefined) continue;
       await lab.create(resourceOf(object), NAMESPACE, object);
     }

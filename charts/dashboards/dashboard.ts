@@ -38,7 +38,13 @@ export function dashboardBuilder({ uid, title, description, from, variables, row
     .timezone('browser')
     .tooltip(DashboardCursorSync.Crosshair)
     .link(
-      new DashboardLinkBuilder('FedBiOT').type(DashboardLinkType.Dashboards).tags([TAG]).icon('external link').asDropdown(false).includeVars(true).keepTime(true),
+      new DashboardLinkBuilder('FedBiOT')
+        .type(DashboardLinkType.Dashboards)
+        .tags([TAG])
+        .icon('external link')
+        .asDropdown(false)
+        .includeVars(true)
+        .keepTime(true),
     );
   for (const variable of [datasource(), ...variables]) builder.withVariable(variable);
   for (const row of rows) {

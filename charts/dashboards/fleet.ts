@@ -61,14 +61,20 @@ const atAGlance = [
     width: 4,
     height: 4,
     history: true,
-    queries: [{ expr: `sum(${ratePerJob('fedbiot_trained_tokens_total', { where: 'role="server"' })}) + sum(${clientTokenRate()})`, legend: 'tokens/s' }],
+    queries: [
+      {
+        expr: `sum(${ratePerJob('fedbiot_trained_tokens_total', { where: 'role="server"' })}) + sum(${clientTokenRate()})`,
+        legend: 'tokens/s',
+      },
+    ],
   }),
 ];
 
 const jobs = [
   table({
     title: 'Jobs',
-    description: 'Every job: where it stands, and the accuracy of the base model, of emulator + adapter (AdapEmu) and of full model + adapter (AdapFu) in its last evaluation. A job leads to its own dashboard.',
+    description:
+      'Every job: where it stands, and the accuracy of the base model, of emulator + adapter (AdapEmu) and of full model + adapter (AdapFu) in its last evaluation. A job leads to its own dashboard.',
     width: 24,
     height: 9,
     labels: { ...JOB_LABELS, method: 'Method', task: 'Task', phase: 'Phase' },
@@ -104,7 +110,8 @@ const jobs = [
 const stuck = [
   table({
     title: 'Longest without progress',
-    description: 'Running jobs, by the time since their server pod last told of progress. A phase of a large model may take long; an hour is worth a look.',
+    description:
+      'Running jobs, by the time since their server pod last told of progress. A phase of a large model may take long; an hour is worth a look.',
     width: 8,
     height: 8,
     labels: JOB_LABELS,
@@ -207,7 +214,12 @@ const overTime = [
     width: 8,
     height: 8,
     stacked: true,
-    queries: [{ expr: `sum by (namespace) (${perJob('fedbiot_gpus', { by: ['role'], where: 'state="running"' })})`, legend: '{{namespace}}' }],
+    queries: [
+      {
+        expr: `sum by (namespace) (${perJob('fedbiot_gpus', { by: ['role'], where: 'state="running"' })})`,
+        legend: '{{namespace}}',
+      },
+    ],
   }),
   graph({
     title: 'Client dropout',
@@ -227,7 +239,12 @@ const overTime = [
     min: 0,
     width: 8,
     height: 8,
-    queries: [{ expr: `sum by (namespace, job) (${perJob('fedbiot_refused_results_total', { by: ['reason'] })})`, legend: '{{namespace}}/{{job}}' }],
+    queries: [
+      {
+        expr: `sum by (namespace, job) (${perJob('fedbiot_refused_results_total', { by: ['reason'] })})`,
+        legend: '{{namespace}}/{{job}}',
+      },
+    ],
   }),
   graph({
     title: 'Server pods replaced',
@@ -244,7 +261,8 @@ const overTime = [
 const cost = [
   table({
     title: 'Cost and savings by namespace',
-    description: 'Of the jobs that there are: what they have used, what they have moved between server and clients, and what the emulator has saved against sending and training the full model.',
+    description:
+      'Of the jobs that there are: what they have used, what they have moved between server and clients, and what the emulator has saved against sending and training the full model.',
     width: 24,
     height: 7,
     labels: { namespace: 'Namespace' },
@@ -273,7 +291,8 @@ export const fleetDashboard = (): Dashboard =>
     dashboardBuilder({
       uid: 'fedbiot-fleet',
       title: 'FedBiOT / Fleet',
-      description: 'All jobs: where they stand, which are stuck, what they have learned, and the GPUs they ask for and have.',
+      description:
+        'All jobs: where they stand, which are stuck, what they have learned, and the GPUs they ask for and have.',
       from: 'now-24h',
       variables: [namespaceOfJobs(), job()],
       rows: [

@@ -32,7 +32,8 @@ const redisMax = perOperator('fedbiot_operator_redis_memory_max_bytes');
 const atAGlance = [
   figure({
     title: 'Leader',
-    description: 'The replica that reconciles. Exactly one leads; while none does, jobs that run go on and new ones wait.',
+    description:
+      'The replica that reconciles. Exactly one leads; while none does, jobs that run go on and new ones wait.',
     unit: 'none',
     width: 6,
     height: 4,
@@ -50,7 +51,9 @@ const atAGlance = [
       { value: 1, color: 'yellow' },
       { value: 2, color: 'green' },
     ],
-    queries: [{ expr: `count(${perOperator('controller_runtime_max_concurrent_reconciles', CONTROLLER)})`, legend: '' }],
+    queries: [
+      { expr: `count(${perOperator('controller_runtime_max_concurrent_reconciles', CONTROLLER)})`, legend: '' },
+    ],
   }),
   figure({
     title: 'Errors',
@@ -67,7 +70,10 @@ const atAGlance = [
     ],
     queries: [
       {
-        expr: ratio(rate('controller_runtime_reconcile_errors_total', CONTROLLER), rate('controller_runtime_reconcile_total', CONTROLLER)),
+        expr: ratio(
+          rate('controller_runtime_reconcile_errors_total', CONTROLLER),
+          rate('controller_runtime_reconcile_total', CONTROLLER),
+        ),
         legend: '',
       },
     ],
@@ -88,7 +94,8 @@ const atAGlance = [
   }),
   figure({
     title: 'Hears of progress',
-    description: '1 while the replicas hear of progress from the operator’s own Redis. Without it training goes on, and the status of jobs grows old.',
+    description:
+      '1 while the replicas hear of progress from the operator’s own Redis. Without it training goes on, and the status of jobs grows old.',
     unit: 'none',
     width: 4,
     height: 4,
@@ -123,7 +130,9 @@ const reconciles = [
       { name: /error/, color: 'red' },
       { name: /requeue_after/, color: 'blue' },
     ],
-    queries: [{ expr: `sum by (result) (${rate('controller_runtime_reconcile_total', CONTROLLER)})`, legend: '{{result}}' }],
+    queries: [
+      { expr: `sum by (result) (${rate('controller_runtime_reconcile_total', CONTROLLER)})`, legend: '{{result}}' },
+    ],
   }),
   graph({
     title: 'Time of a reconcile',
@@ -190,7 +199,8 @@ const queue = [
 const outside = [
   graph({
     title: 'Requests to the API server by answer',
-    description: 'A second. 409 is a write that came second and is tried again; 403 is a role that is not bound; <error> is no answer.',
+    description:
+      'A second. 409 is a write that came second and is tried again; 403 is a role that is not bound; <error> is no answer.',
     unit: 'reqps',
     min: 0,
     width: 8,
@@ -210,13 +220,16 @@ const outside = [
   }),
   graph({
     title: 'Watches started again',
-    description: 'After something went wrong, by what is watched, since the replica started. The API server away, or a role that is not bound.',
+    description:
+      'After something went wrong, by what is watched, since the replica started. The API server away, or a role that is not bound.',
     unit: 'none',
     decimals: 0,
     min: 0,
     width: 8,
     height: 8,
-    queries: [{ expr: `sum by (resource) (${perOperator('fedbiot_operator_watch_restarts_total')})`, legend: '{{resource}}' }],
+    queries: [
+      { expr: `sum by (resource) (${perOperator('fedbiot_operator_watch_restarts_total')})`, legend: '{{resource}}' },
+    ],
   }),
   graph({
     title: 'Leads',
@@ -261,14 +274,17 @@ const outside = [
     min: 0,
     width: 6,
     height: 8,
-    queries: [{ expr: `max by (resource) (${perOperator('fedbiot_operator_unreadable_objects')})`, legend: '{{resource}}' }],
+    queries: [
+      { expr: `max by (resource) (${perOperator('fedbiot_operator_unreadable_objects')})`, legend: '{{resource}}' },
+    ],
   }),
 ];
 
 const processes = [
   graph({
     title: 'Event loop lag',
-    description: '99th percentile between two scrapes. The lease is renewed on the same loop: at ten seconds the lead is lost.',
+    description:
+      '99th percentile between two scrapes. The lease is renewed on the same loop: at ten seconds the lead is lost.',
     unit: 's',
     min: 0,
     width: 8,
@@ -300,7 +316,8 @@ export const operatorDashboard = (): Dashboard =>
     dashboardBuilder({
       uid: 'fedbiot-operator',
       title: 'FedBiOT / Operator',
-      description: 'The operator itself: who leads, what it does and how fast, what it asks of the API server, its Redis and its processes.',
+      description:
+        'The operator itself: who leads, what it does and how fast, what it asks of the API server, its Redis and its processes.',
       from: 'now-6h',
       variables: [namespaceOfOperators()],
       rows: [

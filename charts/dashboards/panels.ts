@@ -18,7 +18,12 @@ import {
   TooltipDisplayMode,
 } from '@grafana/grafana-foundation-sdk/common';
 import { ThresholdsConfigBuilder, ThresholdsMode } from '@grafana/grafana-foundation-sdk/dashboard';
-import type { DataTransformerConfig, DynamicConfigValue, Panel, Threshold } from '@grafana/grafana-foundation-sdk/dashboard';
+import type {
+  DataTransformerConfig,
+  DynamicConfigValue,
+  Panel,
+  Threshold,
+} from '@grafana/grafana-foundation-sdk/dashboard';
 import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-sdk/prometheus';
 import { PanelBuilder as StatBuilder } from '@grafana/grafana-foundation-sdk/stat';
 import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/table';
@@ -67,13 +72,28 @@ export const REFERENCES = 'ABCDEFGHIJKLMNOP';
 const target = ({ expr, legend }: Query, index: number) =>
   new DataqueryBuilder().datasource(PROMETHEUS).refId(REFERENCES.charAt(index)).expr(expr).legendFormat(legend);
 
-const thresholds = (steps: readonly Threshold[]) => new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps([...steps]);
+const thresholds = (steps: readonly Threshold[]) =>
+  new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps([...steps]);
 
 const PLAIN: readonly Threshold[] = [{ value: null, color: 'text' }];
 
 /** Lines over time. */
 export function graph(content: Graph): Builder<Panel> {
-  const { title, description, queries, width, height, unit, decimals, min, max, stacked, bars, connected = false, looks = [] } = content;
+  const {
+    title,
+    description,
+    queries,
+    width,
+    height,
+    unit,
+    decimals,
+    min,
+    max,
+    stacked,
+    bars,
+    connected = false,
+    looks = [],
+  } = content;
   const panel = new GraphBuilder()
     .title(title)
     .description(description)
@@ -87,7 +107,12 @@ export function graph(content: Graph): Builder<Panel> {
     .spanNulls(connected)
     .fillOpacity(bars || stacked ? 60 : 0)
     .drawStyle(bars ? GraphDrawStyle.Bars : GraphDrawStyle.Line)
-    .legend(new VizLegendOptionsBuilder().displayMode(LegendDisplayMode.List).placement(LegendPlacement.Bottom).showLegend(true))
+    .legend(
+      new VizLegendOptionsBuilder()
+        .displayMode(LegendDisplayMode.List)
+        .placement(LegendPlacement.Bottom)
+        .showLegend(true),
+    )
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending));
   if (stacked) panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal).group('A'));
   if (decimals !== undefined) panel.decimals(decimals);
@@ -114,7 +139,21 @@ export interface Figure extends Numbers {
 
 /** The last value of each series, large. */
 export function figure(content: Figure): Builder<Panel> {
-  const { title, description, queries, width, height, unit, decimals, min, max, steps = PLAIN, names, namesBeside = queries.length > 1, history } = content;
+  const {
+    title,
+    description,
+    queries,
+    width,
+    height,
+    unit,
+    decimals,
+    min,
+    max,
+    steps = PLAIN,
+    names,
+    namesBeside = queries.length > 1,
+    history,
+  } = content;
   const panel = new StatBuilder()
     .title(title)
     .description(description)
@@ -131,7 +170,9 @@ export function figure(content: Figure): Builder<Panel> {
   if (min !== undefined) panel.min(min);
   if (max !== undefined) panel.max(max);
   // Over a range, a series that is gone has a last value as well.
-  queries.forEach((query, index) => panel.withTarget(names ? target(query, index).instant() : target(query, index).range()));
+  queries.forEach((query, index) =>
+    panel.withTarget(names ? target(query, index).instant() : target(query, index).range()),
+  );
   return panel;
 }
 
@@ -188,11 +229,15 @@ export function table(content: Table): Builder<Panel> {
     const properties: DynamicConfigValue[] = [{ id: 'unit', value: unit }];
     if (decimals !== undefined) properties.push({ id: 'decimals', value: decimals });
     if (steps !== undefined) {
-      properties.push({ id: 'thresholds', value: { mode: 'absolute', steps } }, { id: 'custom.cellOptions', value: { type: 'color-text' } });
+      properties.push(
+        { id: 'thresholds', value: { mode: 'absolute', steps } },
+        { id: 'custom.cellOptions', value: { type: 'color-text' } },
+      );
     }
     panel.overrideByName(name, properties);
   }
-  if (link !== undefined) panel.overrideByName(link.column, [{ id: 'links', value: [{ title: link.title, url: link.url }] }]);
+  if (link !== undefined)
+    panel.overrideByName(link.column, [{ id: 'links', value: [{ title: link.title, url: link.url }] }]);
   queries.forEach((query, index) => panel.withTarget(target(query, index).instant().format(PromQueryFormat.Table)));
   return panel;
 }

@@ -19,18 +19,24 @@ export const told = (metric: string, where?: string) => `${metric}{${JOB}${furth
 const further = (where?: string) => (where === undefined ? '' : `, ${where}`);
 const kept = (by: readonly string[] = []) => ['namespace', 'job', ...by].join(', ');
 
-/** A series of each chosen job: every replica of the operator and the server pod may tell it, so the maximum over them. */
+/**
+ * A series of each chosen job: every replica of the operator and the server pod may tell it, so the maximum over them.
+ */
 export const perJob = (metric: string, { by, where }: Choice = {}) => `max by (${kept(by)}) (${told(metric, where)})`;
 
 /** The same of a counter, a second. */
-export const ratePerJob = (metric: string, { by, where }: Choice = {}) => `max by (${kept(by)}) (rate(${told(metric, where)}[$__rate_interval]))`;
+export const ratePerJob = (metric: string, { by, where }: Choice = {}) =>
+  `max by (${kept(by)}) (rate(${told(metric, where)}[$__rate_interval]))`;
 
 /** Accuracy of a model (base, adap_emu, adap_fu) in the last evaluation. */
 export const accuracyOf = (model: string) => perJob('fedbiot_accuracy_ratio', { where: `model="${model}"` });
 
 /** Accuracy, and F1 where the task gives partial credit, of a model in the last evaluation: by the label `score`. */
 export const scoresOf = (model: string) =>
-  [['accuracy', accuracyOf(model)], ['F1', perJob('fedbiot_f1_ratio', { where: `model="${model}"` })]]
+  [
+    ['accuracy', accuracyOf(model)],
+    ['F1', perJob('fedbiot_f1_ratio', { where: `model="${model}"` })],
+  ]
     .map(([score, vector]) => `label_replace(${vector}, "score", "${score}", "", "")`)
     .join(' or ');
 
@@ -48,8 +54,8 @@ export const clientTokenRate = () => {
 };
 
 /**
- * What is counted when a round ends, over something else that is: as the same source tells both, which is the server pod, since between two
- * sources' scrapes a round may end.
+ * What is counted when a round ends, over something else that is: as the same source tells both, which is the server
+ * pod, since between two sources' scrapes a round may end.
  */
 export const perRound = (counter: string, by: string, of: string) =>
   `max by (namespace, job, ${by}) (rate(${told(counter)}[$__rate_interval])` +

@@ -30,4 +30,9 @@ export const namespaceOfJobs = () => valuesOf('namespace', 'Namespace', 'fedbiot
 export const job = () => valuesOf('job', 'Job', 'fedbiot_rounds{namespace=~"$namespace"}', 'job');
 /** By another name than that of jobs: links carry the variables along. */
 export const namespaceOfOperators = () =>
-  valuesOf('operator', 'Namespace of the operator', 'controller_runtime_max_concurrent_reconciles{controller="fedbiotjob"}', 'namespace');
+  valuesOf(
+    'operator',
+    'Namespace of the operator',
+    'controller_runtime_max_concurrent_reconciles{controller="fedbiotjob"}',
+    'namespace',
+  );

@@ -24,7 +24,8 @@ const source = (what: string) =>
           },
           {
             rule: "!self.startsWith('hf://') || self.matches('^hf://datasets/[^/@]+/[^/@]+(@[^/@]+)?/.+$')",
-            message: 'a file of a Hugging Face data set is written hf://datasets/org/name/path or hf://datasets/org/name@revision/path',
+            message:
+              'a file of a Hugging Face data set is written hf://datasets/org/name/path or hf://datasets/org/name@revision/path',
           },
         ],
       },
@@ -57,13 +58,19 @@ export const Partition = object('How the training records are dealt out to the c
     exclusiveMinimum: 0,
     maximum: 1e6,
   }),
-  field: string('Dirichlet and Meta: the record’s field that is split by.', { default: 'category', minLength: 1, maxLength: 253 }),
+  field: string('Dirichlet and Meta: the record’s field that is split by.', {
+    default: 'category',
+    minLength: 1,
+    maxLength: 253,
+  }),
 });
 
 export const Data = object('Who learns from what.', {
   train: source('The clients’ private records; they are dealt out by `partition`.'),
   public: Type.Optional(
-    source('The server’s public records, for alignment and for layer selection by importance. Required where either happens.'),
+    source(
+      'The server’s public records, for alignment and for layer selection by importance. Required where either happens.',
+    ),
   ),
   eval: Type.Optional(source('Held-out records both models are scored on. Without them nothing is evaluated.')),
   date: Type.Optional(
@@ -73,6 +80,8 @@ export const Data = object('Who learns from what.', {
       { maxLength: 10, rules: [DAY] },
     ),
   ),
-  shuffle: boolean('Whether batches are drawn in an order shuffled by the seed, or in the files’ order.', { default: true }),
+  shuffle: boolean('Whether batches are drawn in an order shuffled by the seed, or in the files’ order.', {
+    default: true,
+  }),
   partition: Partition,
 });

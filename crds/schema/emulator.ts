@@ -17,7 +17,11 @@ export const Alignment = object(
         { preset: 'by method' },
       ),
     ),
-    initialSteps: integer('Optimizer steps of the alignment before round 1.', { default: 100, minimum: 0, maximum: 1_000_000 }),
+    initialSteps: integer('Optimizer steps of the alignment before round 1.', {
+      default: 100,
+      minimum: 0,
+      maximum: 1_000_000,
+    }),
     stepsPerRound: integer('Optimizer steps E of the alignment before each later round (schedule EveryRound).', {
       default: 10,
       minimum: 0,
@@ -49,19 +53,22 @@ export const Alignment = object(
   },
 );
 
-export const Emulator = object('The compressed stand-in for the layers that are not the adapter’s, which clients get.', {
-  layerDropRate: Type.Optional(
-    rate(
-      'β in [0, 1): fraction of the n teacher layers left out; round(n · (1 - β)) are kept, at least 2. ' +
-        'Default by method: FullModel 0, the others 0.5.',
-      { preset: 'by method' },
+export const Emulator = object(
+  'The compressed stand-in for the layers that are not the adapter’s, which clients get.',
+  {
+    layerDropRate: Type.Optional(
+      rate(
+        'β in [0, 1): fraction of the n teacher layers left out; round(n · (1 - β)) are kept, at least 2. ' +
+          'Default by method: FullModel 0, the others 0.5.',
+        { preset: 'by method' },
+      ),
     ),
-  ),
-  layerSelection: choice(
-    'Which layers are kept: Uniform spreads them evenly (the paper’s); Importance keeps those that change the hidden state of the ' +
-      'public data most, the first and the last always.',
-    ['Uniform', 'Importance'],
-    { default: 'Uniform' },
-  ),
-  alignment: Alignment,
-});
+    layerSelection: choice(
+      'Which layers are kept: Uniform spreads them evenly (the paper’s); Importance keeps those that change the hidden state of the ' +
+        'public data most, the first and the last always.',
+      ['Uniform', 'Importance'],
+      { default: 'Uniform' },
+    ),
+    alignment: Alignment,
+  },
+);

@@ -17,7 +17,10 @@ const ValueFrom = object(
     fieldRef: Type.Optional(
       object('A field of the pod.', {
         apiVersion: Type.Optional(choice('Version of the pod’s API.', ['v1'])),
-        fieldPath: string('Path of the field: metadata.name, spec.nodeName, status.podIP, …', { minLength: 1, maxLength: 253 }),
+        fieldPath: string('Path of the field: metadata.name, spec.nodeName, status.podIP, …', {
+          minLength: 1,
+          maxLength: 253,
+        }),
       }),
     ),
   },
@@ -42,7 +45,15 @@ export const EnvVar = object(
     value: Type.Optional(string('Its value. Secrets belong into valueFrom.', { maxLength: 32_768 })),
     valueFrom: Type.Optional(ValueFrom),
   },
-  { rules: [{ rule: '!has(self.value) || !has(self.valueFrom)', message: 'must have value or valueFrom, not both', fieldPath: '.value' }] },
+  {
+    rules: [
+      {
+        rule: '!has(self.value) || !has(self.valueFrom)',
+        message: 'must have value or valueFrom, not both',
+        fieldPath: '.value',
+      },
+    ],
+  },
 );
 
 export const environment = () =>

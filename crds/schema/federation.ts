@@ -37,9 +37,17 @@ export const Federation = object(
   'The rounds: who takes part, and what happens when some do not.',
   {
     rounds: integer('Number of rounds T.', { default: 10, minimum: 1, maximum: 1_000_000 }),
-    clients: integer('Number of clients the training records are dealt out to.', { default: 3, minimum: 1, maximum: 10_000 }),
+    clients: integer('Number of clients the training records are dealt out to.', {
+      default: 3,
+      minimum: 1,
+      maximum: 10_000,
+    }),
     clientsPerRound: Type.Optional(
-      integer('Clients drawn to take part in a round. Default: all of them.', { minimum: 1, maximum: 10_000, preset: 'clients' }),
+      integer('Clients drawn to take part in a round. Default: all of them.', {
+        minimum: 1,
+        maximum: 10_000,
+        preset: 'clients',
+      }),
     ),
     quorum: Type.Optional(
       integer('Clients that must report for a round to count. Default: half of clientsPerRound, rounded up.', {
@@ -58,9 +66,12 @@ export const Federation = object(
       minimum: 0,
       maximum: 1000,
     }),
-    dropoutRate: rate('Probability in [0, 1) that a drawn client drops out of the round, simulated. Not the emulator’s β.', {
-      default: 0,
-    }),
+    dropoutRate: rate(
+      'Probability in [0, 1) that a drawn client drops out of the round, simulated. Not the emulator’s β.',
+      {
+        default: 0,
+      },
+    ),
     local: Local,
     aggregation: object('How the clients’ adapters become one.', {
       kind: choice('FedAvg: mean of the low-rank weights, weighted by the number of training samples.', ['FedAvg'], {

@@ -2,13 +2,13 @@ import Type from 'typebox';
 import type { Static, TProperties, TSchema } from 'typebox';
 
 /**
- * Builders for the few kinds of field the API is made of. They keep to what a Kubernetes structural schema can say, and make
- * a description impossible to forget.
+ * Builders for the few kinds of field the API is made of. They keep to what a Kubernetes structural schema can say, and
+ * make a description impossible to forget.
  */
 
 /**
- * A rule over several fields, evaluated by the API server and by `fedbiot` alike; by the API server alone, on updates, where it
- * compares with the stored value `oldSelf`.
+ * A rule over several fields, evaluated by the API server and by `fedbiot` alike; by the API server alone, on updates,
+ * where it compares with the stored value `oldSelf`.
  */
 export interface Rule {
   /** A CEL expression over `self`, the node's value with its defaults; must be true. */
@@ -25,7 +25,10 @@ interface Common {
   readonly preset?: string;
 }
 
-/** Keyword (never in the manifest) that tells in the reference where a field without a schema default gets its value from. */
+/**
+ * Keyword (never in the manifest) that tells in the reference where a field without a schema default gets its value
+ * from.
+ */
 export const PRESET = 'x-fedbiot-preset';
 /** Kubernetes' name for CEL rules. */
 export const RULES = 'x-kubernetes-validations';
@@ -108,7 +111,11 @@ interface MapOptions extends Common {
 
 /** An object whose field names are the user's. */
 export const map = <Value extends TSchema>(description: string, values: Value, options: MapOptions) =>
-  Type.Unsafe<Record<string, Static<Value>>>({ type: 'object', additionalProperties: values, ...common(description, options) });
+  Type.Unsafe<Record<string, Static<Value>>>({
+    type: 'object',
+    additionalProperties: values,
+    ...common(description, options),
+  });
 
 /** Kubernetes' name for an object whose fields are kept unseen: another API, the pod's, judges them. */
 export const PRESERVE = 'x-kubernetes-preserve-unknown-fields';
@@ -128,11 +135,17 @@ export const foreignNamed = (description: string, name: TSchema) =>
   });
 
 /**
- * An object that knows its fields and no others. Where every field has a value without the user, so has the object: a default in full,
- * because the API server holds the default itself to the rules.
+ * An object that knows its fields and no others. Where every field has a value without the user, so has the object: a
+ * default in full, because the API server holds the default itself to the rules.
  */
-export function object<Properties extends TProperties>(description: string, properties: Properties, options: Common & { readonly default?: object } = {}) {
-  const defaults = Object.entries(properties).flatMap(([name, field]) => ('default' in field ? [[name, field.default]] : []));
+export function object<Properties extends TProperties>(
+  description: string,
+  properties: Properties,
+  options: Common & { readonly default?: object } = {},
+) {
+  const defaults = Object.entries(properties).flatMap(([name, field]) =>
+    'default' in field ? [[name, field.default]] : [],
+  );
   const complete = Object.values(properties).every((field) => 'default' in field || Type.IsOptional(field));
   return Type.Object(properties, {
     additionalProperties: false,

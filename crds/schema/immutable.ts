@@ -2,7 +2,10 @@ import Type from 'typebox';
 import type { TProperties } from 'typebox';
 import type { Rule } from './fields.ts';
 
-/** For every field but the `mutable` ones, that it stays as it was when the object was made: given or left out, and its value. */
+/**
+ * For every field but the `mutable` ones, that it stays as it was when the object was made: given or left out, and its
+ * value.
+ */
 export function immutable(properties: TProperties, mutable: readonly string[]): Rule[] {
   return Object.entries(properties)
     .filter(([name]) => !mutable.includes(name))

@@ -21,19 +21,28 @@ export const lifecycle = {
     ),
   ),
   ttlSecondsAfterFinished: Type.Optional(
-    integer('Seconds after its end when the job is deleted, with all it made; without it, never.', { minimum: 0, ...seconds }),
+    integer('Seconds after its end when the job is deleted, with all it made; without it, never.', {
+      minimum: 0,
+      ...seconds,
+    }),
   ),
   activeDeadlineSeconds: Type.Optional(
-    integer('Seconds from its start after which an unfinished job fails; as on a Job, a suspension sets the start anew. Without it, never.', {
-      minimum: 1,
-      ...seconds,
-    }),
+    integer(
+      'Seconds from its start after which an unfinished job fails; as on a Job, a suspension sets the start anew. Without it, never.',
+      {
+        minimum: 1,
+        ...seconds,
+      },
+    ),
   ),
   startDeadlineSeconds: Type.Optional(
-    integer('Seconds after which the job fails when its pods have not started: no node fits, an image is missing, …. Without it, never.', {
-      minimum: 1,
-      ...seconds,
-    }),
+    integer(
+      'Seconds after which the job fails when its pods have not started: no node fits, an image is missing, …. Without it, never.',
+      {
+        minimum: 1,
+        ...seconds,
+      },
+    ),
   ),
   backoffLimit: integer('Failed pods of a role after which the job fails; pods lost to a disruption do not count.', {
     default: 6,

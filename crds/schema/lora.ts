@@ -2,13 +2,20 @@ import { choice, integer, list, number, object, rate } from './fields.ts';
 
 const PROJECTIONS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
 
-export const Projection = choice('A linear projection of a decoder layer, by its name in Hugging Face checkpoints.', PROJECTIONS);
+export const Projection = choice(
+  'A linear projection of a decoder layer, by its name in Hugging Face checkpoints.',
+  PROJECTIONS,
+);
 
 /** Low-rank weights beside frozen projections. `part` names the layers they are trained on. */
 export const lora = (part: string) =>
   object(`Low-rank weights (LoRA) trained on ${part}: W + (alpha / rank) · B·A, kept in float32.`, {
     rank: integer('Rank r of A and B.', { default: 8, minimum: 1, maximum: 1024 }),
-    alpha: number('Scale α: the product B·A counts alpha / rank times.', { default: 16, exclusiveMinimum: 0, maximum: 65536 }),
+    alpha: number('Scale α: the product B·A counts alpha / rank times.', {
+      default: 16,
+      exclusiveMinimum: 0,
+      maximum: 65536,
+    }),
     dropout: rate('Probability in [0, 1) that an input of A is zeroed in a training step.', { default: 0 }),
     targets: list('The projections that get low-rank weights; all seven by default.', Projection, {
       default: PROJECTIONS,

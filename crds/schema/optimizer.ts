@@ -15,19 +15,28 @@ export const optimizer = (phase: string, learningRate: number) =>
   object(
     `Optimizer of ${phase}. Its state and its schedule start anew in every such phase.`,
     {
-      kind: choice('AdamW (decoupled weight decay) or SGD (with momentum, where set).', ['AdamW', 'SGD'], { default: 'AdamW' }),
+      kind: choice('AdamW (decoupled weight decay) or SGD (with momentum, where set).', ['AdamW', 'SGD'], {
+        default: 'AdamW',
+      }),
       learningRate: number('Step size η at the height of the schedule.', {
         default: learningRate,
         exclusiveMinimum: 0,
         maximum: 1000,
       }),
       betas,
-      epsilon: number('AdamW: ε added to the root of the second moment.', { default: 1e-8, exclusiveMinimum: 0, maximum: 1 }),
-      weightDecay: number('Decay of the weights per step, times the learning rate: decoupled for AdamW, in the gradient for SGD.', {
-        default: 0,
-        minimum: 0,
-        maximum: 1000,
+      epsilon: number('AdamW: ε added to the root of the second moment.', {
+        default: 1e-8,
+        exclusiveMinimum: 0,
+        maximum: 1,
       }),
+      weightDecay: number(
+        'Decay of the weights per step, times the learning rate: decoupled for AdamW, in the gradient for SGD.',
+        {
+          default: 0,
+          minimum: 0,
+          maximum: 1000,
+        },
+      ),
       momentum: rate('SGD: momentum μ in [0, 1).', { default: 0 }),
       clipNorm: number('Gradients are scaled down to this global L2 norm where they exceed it; 0 = never.', {
         default: 1,

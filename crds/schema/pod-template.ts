@@ -18,14 +18,16 @@ const Worker = object('Additions to the worker container.', {
   env: environment(),
   resources: Type.Optional(Resources),
   volumeMounts: Type.Optional(
-    list('Further mounts: name of a volume, mountPath, ….', foreignNamed('A mount of a volume.', label('Name of the volume.')), { maxItems: 32 }),
+    list(
+      'Further mounts: name of a volume, mountPath, ….',
+      foreignNamed('A mount of a volume.', label('Name of the volume.')),
+      { maxItems: 32 },
+    ),
   ),
 });
 
 const PodSpec = object('What may be laid over the spec. The rest of it is the operator’s.', {
-  containers: Type.Optional(
-    list('The container to add to.', Worker, { maxItems: 1, mapKeys: ['name'] }),
-  ),
+  containers: Type.Optional(list('The container to add to.', Worker, { maxItems: 1, mapKeys: ['name'] })),
   initContainers: named('A container', 'Containers that run before the worker, or beside it (restartPolicy Always).'),
   volumes: named('A volume of the pod', 'Further volumes.'),
   ...placement,
@@ -34,7 +36,11 @@ const PodSpec = object('What may be laid over the spec. The rest of it is the op
   ),
   resourceClaims: named('A claim on devices', 'Devices asked for by dynamic resource allocation.'),
   topologySpreadConstraints: Type.Optional(
-    list('How the pods are spread over the nodes. Fields as in the pod’s API.', foreign('A constraint on the spread.'), { maxItems: 16 }),
+    list(
+      'How the pods are spread over the nodes. Fields as in the pod’s API.',
+      foreign('A constraint on the spread.'),
+      { maxItems: 16 },
+    ),
   ),
   schedulerName: Type.Optional(objectName('The scheduler that places the pods.')),
   terminationGracePeriodSeconds: Type.Optional(
@@ -45,7 +51,9 @@ const PodSpec = object('What may be laid over the spec. The rest of it is the op
   ),
   dnsConfig: Type.Optional(foreign('Name servers, search domains and options. Fields as in the pod’s API.')),
   hostAliases: Type.Optional(
-    list('Further lines of /etc/hosts. Fields as in the pod’s API.', foreign('A line: ip, hostnames.'), { maxItems: 64 }),
+    list('Further lines of /etc/hosts. Fields as in the pod’s API.', foreign('A line: ip, hostnames.'), {
+      maxItems: 64,
+    }),
   ),
 });
 
@@ -58,7 +66,9 @@ export const PodTemplate = object(
     metadata: Type.Optional(
       object('Labels and annotations of the pods.', {
         labels: words('Further labels; those the operator sets stay.'),
-        annotations: words('Further annotations: of known ones, and with keys without dot and slash. Others could undo the pod’s security.'),
+        annotations: words(
+          'Further annotations: of known ones, and with keys without dot and slash. Others could undo the pod’s security.',
+        ),
       }),
     ),
     spec: Type.Optional(PodSpec),

@@ -11,16 +11,22 @@ export const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'] as const;
 /** What both roles' pods can be told. */
 const pod = {
   image: Type.Optional(imageReference('Container image; by default the one the operator was installed with.')),
-  imagePullPolicy: Type.Optional(choice('When the image is fetched; by default as Kubernetes does for its tag.', PULL_POLICIES)),
+  imagePullPolicy: Type.Optional(
+    choice('When the image is fetched; by default as Kubernetes does for its tag.', PULL_POLICIES),
+  ),
   resources: Type.Optional(Resources),
   ...placement,
   env: environment(),
   podTemplate: Type.Optional(PodTemplate),
 };
 
-export const ServerPod = object('The pod that holds the full model. `fedbiot run` passes it over, as it does all that concerns pods.', pod, {
-  default: {},
-});
+export const ServerPod = object(
+  'The pod that holds the full model. `fedbiot run` passes it over, as it does all that concerns pods.',
+  pod,
+  {
+    default: {},
+  },
+);
 
 export const ClientPods = object('The pods that train for the clients.', {
   ...pod,

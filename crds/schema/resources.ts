@@ -21,13 +21,21 @@ const amounts = (description: string) =>
 
 const Claim = object('Devices of a claim of the pod.', {
   name: label('Name of the claim in the pod. One called gpu, or gpu-…, is of GPUs: the worker computes on them.'),
-  request: Type.Optional(string('The request in it whose devices are meant; without it, all.', { minLength: 1, maxLength: 127 })),
-});
-
-export const Resources = object('What the worker container may use, by resource: cpu, memory, ephemeral-storage, nvidia.com/gpu, ….', {
-  limits: amounts('The most it gets. Where nvidia.com/gpu is among them, the worker computes on the GPU.'),
-  requests: amounts('What the scheduler sets aside for it; by default the limits.'),
-  claims: Type.Optional(
-    list('Devices it gets of those that podTemplate.spec.resourceClaims asks for.', Claim, { maxItems: 32, mapKeys: ['name'] }),
+  request: Type.Optional(
+    string('The request in it whose devices are meant; without it, all.', { minLength: 1, maxLength: 127 }),
   ),
 });
+
+export const Resources = object(
+  'What the worker container may use, by resource: cpu, memory, ephemeral-storage, nvidia.com/gpu, ….',
+  {
+    limits: amounts('The most it gets. Where nvidia.com/gpu is among them, the worker computes on the GPU.'),
+    requests: amounts('What the scheduler sets aside for it; by default the limits.'),
+    claims: Type.Optional(
+      list('Devices it gets of those that podTemplate.spec.resourceClaims asks for.', Claim, {
+        maxItems: 32,
+        mapKeys: ['name'],
+      }),
+    ),
+  },
+);

@@ -37,22 +37,29 @@ export const Model = object('The full model. It stays with the server, except wi
   ),
 });
 
-export const Evaluation = object('When and how emulator + adapter (AdapEmu) and full model + adapter (AdapFu) are scored.', {
-  task: choice(
-    'What is measured beside the loss. loss: nothing. gsm8k: the final number of a generated answer. qa: exact match and F1 of a ' +
-      'generated answer against the accepted ones. tokens: response tokens predicted right, given those before.',
-    ['loss', 'gsm8k', 'qa', 'tokens'],
-    { default: 'loss' },
-  ),
-  everyRounds: integer('Rounds between evaluations; 0 = only after the last. The last round is always evaluated.', {
-    default: 1,
-    minimum: 0,
-    maximum: 1_000_000,
-  }),
-  limit: integer('Records scored, from the first; 0 = all.', { default: 0, minimum: 0, maximum: 1_000_000_000 }),
-  maxNewTokens: integer('Tokens generated at most for an answer (gsm8k, qa).', { default: 256, minimum: 1, maximum: 65_536 }),
-  batchSize: integer('Records scored at a time.', { default: 8, minimum: 1, maximum: 4096 }),
-});
+export const Evaluation = object(
+  'When and how emulator + adapter (AdapEmu) and full model + adapter (AdapFu) are scored.',
+  {
+    task: choice(
+      'What is measured beside the loss. loss: nothing. gsm8k: the final number of a generated answer. qa: exact match and F1 of a ' +
+        'generated answer against the accepted ones. tokens: response tokens predicted right, given those before.',
+      ['loss', 'gsm8k', 'qa', 'tokens'],
+      { default: 'loss' },
+    ),
+    everyRounds: integer('Rounds between evaluations; 0 = only after the last. The last round is always evaluated.', {
+      default: 1,
+      minimum: 0,
+      maximum: 1_000_000,
+    }),
+    limit: integer('Records scored, from the first; 0 = all.', { default: 0, minimum: 0, maximum: 1_000_000_000 }),
+    maxNewTokens: integer('Tokens generated at most for an answer (gsm8k, qa).', {
+      default: 256,
+      minimum: 1,
+      maximum: 65_536,
+    }),
+    batchSize: integer('Records scored at a time.', { default: 8, minimum: 1, maximum: 4096 }),
+  },
+);
 
 export const Checkpoint = object('How a run that was stopped can go on.', {
   everyRounds: integer('Rounds between checkpoints.', { default: 1, minimum: 1, maximum: 1_000_000 }),
@@ -71,7 +78,11 @@ const properties = {
     ['FedBiOT', 'OffsiteTuning', 'FedOT', 'FullModel'],
     { default: 'FedBiOT' },
   ),
-  seed: integer('Every random choice of the job follows from it.', { default: 0, minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+  seed: integer('Every random choice of the job follows from it.', {
+    default: 0,
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+  }),
   model: Model,
   emulator: Emulator,
   adapter: Adapter,
@@ -86,24 +97,20 @@ const properties = {
   ...lifecycle,
 };
 
-export const Spec = object(
-  'What to train, on what, and how.',
-  properties,
-  {
-    rules: [
-      {
-        rule: `has(self.data.public) || !(${publicDataIsUsed})`,
-        message:
-          'data.public is required: the emulator is aligned, or its layers are selected, on public data; give it, or set ' +
-          'emulator.alignment.schedule: Never and emulator.layerSelection: Uniform',
-        fieldPath: '.data.public',
-      },
-      {
-        rule: "has(self.data.eval) || self.evaluation.task == 'loss'",
-        message: 'data.eval is required: evaluation.task asks for a score on held-out records',
-        fieldPath: '.data.eval',
-      },
-      ...immutable(properties, MUTABLE),
-    ],
-  },
-);
+export const Spec = object('What to train, on what, and how.', properties, {
+  rules: [
+    {
+      rule: `has(self.data.public) || !(${publicDataIsUsed})`,
+      message:
+        'data.public is required: the emulator is aligned, or its layers are selected, on public data; give it, or set ' +
+        'emulator.alignment.schedule: Never and emulator.layerSelection: Uniform',
+      fieldPath: '.data.public',
+    },
+    {
+      rule: "has(self.data.eval) || self.evaluation.task == 'loss'",
+      message: 'data.eval is required: evaluation.task asks for a score on held-out records',
+      fieldPath: '.data.eval',
+    },
+    ...immutable(properties, MUTABLE),
+  ],
+});

@@ -18,12 +18,19 @@ const Condition = object('One aspect of the job’s state, in the form Kubernete
 const score = (model: string) =>
   Type.Optional(
     object(`Score of ${model}.`, {
-      accuracy: Type.Optional(number('Fraction in [0, 1] right by the task’s measure; absent for task loss.', { minimum: 0, maximum: 1 })),
+      accuracy: Type.Optional(
+        number('Fraction in [0, 1] right by the task’s measure; absent for task loss.', { minimum: 0, maximum: 1 }),
+      ),
       f1: Type.Optional(
-        number('Mean word overlap in [0, 1] with the best accepted answer; absent for a task without partial credit.', { minimum: 0, maximum: 1 }),
+        number('Mean word overlap in [0, 1] with the best accepted answer; absent for a task without partial credit.', {
+          minimum: 0,
+          maximum: 1,
+        }),
       ),
       loss: Type.Optional(number('Mean negative log-likelihood over all labelled tokens, in nats.')),
-      headline: Type.Optional(string('The accuracy in percent, or the loss where there is none: what `kubectl get` shows.')),
+      headline: Type.Optional(
+        string('The accuracy in percent, or the loss where there is none: what `kubectl get` shows.'),
+      ),
     }),
   );
 
@@ -35,7 +42,9 @@ const role = (whose: string) =>
       cpuSeconds: Type.Optional(number('Processor time.', { minimum: 0 })),
       gpuSeconds: Type.Optional(number('Time of computations on a GPU, times GPUs.', { minimum: 0 })),
       tokens: Type.Optional(integer('Tokens trained on.', amount)),
-      peakMemoryBytes: Type.Optional(integer('Peak resident size of the largest compute process and the process that leads it.', amount)),
+      peakMemoryBytes: Type.Optional(
+        integer('Peak resident size of the largest compute process and the process that leads it.', amount),
+      ),
     }),
   );
 
@@ -51,8 +60,8 @@ const saving = (description: string) =>
 export const RefusalCount = integer('Number of results.', counts);
 
 /**
- * What the operator tells about a job. Nothing in it is the user's to set. What of it the server pod tells is checked by these very
- * schemas when it is read (worker/cluster/progress.ts), so that whatever is told can be written.
+ * What the operator tells about a job. Nothing in it is the user's to set. What of it the server pod tells is checked
+ * by these very schemas when it is read (worker/cluster/progress.ts), so that whatever is told can be written.
  */
 export const Status = object('What has become of the job so far. Written by the operator.', {
   observedGeneration: Type.Optional(integer('metadata.generation this status was derived from.', { minimum: 0 })),
@@ -61,10 +70,21 @@ export const Status = object('What has become of the job so far. Written by the 
   conditions: Type.Optional(
     list('Aspects of the job’s state, one a type.', Condition, { maxItems: 32, mapKeys: ['type'] }),
   ),
-  startTime: Type.Optional(time('When the operator took the job up, or took it up again after a suspension: what spec.activeDeadlineSeconds counts from.')),
+  startTime: Type.Optional(
+    time(
+      'When the operator took the job up, or took it up again after a suspension: what spec.activeDeadlineSeconds counts from.',
+    ),
+  ),
   completionTime: Type.Optional(time('When the job succeeded or failed.')),
   activity: Type.Optional(
-    choice('What the server pod is doing.', ['Preparing', 'Aligning', 'Training', 'Aggregating', 'Evaluating', 'Finished']),
+    choice('What the server pod is doing.', [
+      'Preparing',
+      'Aligning',
+      'Training',
+      'Aggregating',
+      'Evaluating',
+      'Finished',
+    ]),
   ),
   lastProgressTime: Type.Optional(time('When the server pod last told of its progress.')),
   restarts: Type.Optional(integer('Times the server pod was replaced, for whatever reason but a suspension.', counts)),
@@ -115,5 +135,7 @@ export const Status = object('What has become of the job so far. Written by the 
       ),
     }),
   ),
-  adapterSha256: Type.Optional(string('SHA-256 (hex) of the finished adapter_model.safetensors.', { maxLength: 64, pattern: '^[0-9a-f]{64}$' })),
+  adapterSha256: Type.Optional(
+    string('SHA-256 (hex) of the finished adapter_model.safetensors.', { maxLength: 64, pattern: '^[0-9a-f]{64}$' }),
+  ),
 });

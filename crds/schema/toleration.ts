@@ -4,7 +4,9 @@ import { choice, integer, list, object, string } from './fields.ts';
 export const Toleration = object(
   'Taints of a node that are no reason to stay away from it.',
   {
-    key: Type.Optional(string('Key of the taint; without it, of any taint (operator Exists).', { minLength: 1, maxLength: 317 })),
+    key: Type.Optional(
+      string('Key of the taint; without it, of any taint (operator Exists).', { minLength: 1, maxLength: 317 }),
+    ),
     operator: Type.Optional(
       choice('Equal: the taint’s value is `value`. Exists: whatever its value. By default Equal.', ['Exists', 'Equal']),
     ),
@@ -13,7 +15,10 @@ export const Toleration = object(
       choice('Effect of the taint; without it, any.', ['NoSchedule', 'PreferNoSchedule', 'NoExecute']),
     ),
     tolerationSeconds: Type.Optional(
-      integer('Seconds a taint with effect NoExecute is endured; without it, for ever.', { minimum: 0, maximum: 2_147_483_647 }),
+      integer('Seconds a taint with effect NoExecute is endured; without it, for ever.', {
+        minimum: 0,
+        maximum: 2_147_483_647,
+      }),
     ),
   },
   {
@@ -37,5 +42,4 @@ export const Toleration = object(
   },
 );
 
-export const tolerations = () =>
-  Type.Optional(list('Taints the pods tolerate.', Toleration, { maxItems: 64 }));
+export const tolerations = () => Type.Optional(list('Taints the pods tolerate.', Toleration, { maxItems: 64 }));

@@ -35,7 +35,9 @@ const source = (what: string) =>
       image: Type.Optional(
         object('The files of a container image (Kubernetes 1.33 or later).', {
           reference: imageReference('Reference of the image.'),
-          pullPolicy: Type.Optional(choice('When the image is fetched; by default as Kubernetes does for its tag.', PULL_POLICIES)),
+          pullPolicy: Type.Optional(
+            choice('When the image is fetched; by default as Kubernetes does for its tag.', PULL_POLICIES),
+          ),
         }),
       ),
     },

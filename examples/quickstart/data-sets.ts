@@ -2,7 +2,9 @@ import { drawRecords, privateRecord, publicRecord, type TaskRecord } from './tas
 
 const SEED = 0;
 
-/** The quickstart's files: the server's public records, the clients' private ones, and held-out ones like the clients'. */
+/**
+ * The quickstart's files: the server's public records, the clients' private ones, and held-out ones like the clients'.
+ */
 export function dataSets(): { public: TaskRecord[]; train: TaskRecord[]; eval: TaskRecord[] } {
   const held = drawRecords(privateRecord, 250, { seed: SEED, purpose: 'evaluation' });
   return {

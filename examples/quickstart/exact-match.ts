@@ -7,13 +7,24 @@ import { encodeRecords } from './encode.ts';
 import type { TaskRecord } from './tasks.ts';
 
 /**
- * By category, in percent: the records whose every response token is the likeliest one after the true tokens before it. Those are
- * the records that greedy decoding gets right. `scorer` is a session of `accuracyProgram`.
+ * By category, in percent: the records whose every response token is the likeliest one after the true tokens before it.
+ * Those are the records that greedy decoding gets right. `scorer` is a session of `accuracyProgram`.
  */
-export async function exactMatch(scorer: Session, parameters: Float32Array, records: readonly TaskRecord[], tokenizer: Tokenizer): Promise<Map<string, number>> {
+export async function exactMatch(
+  scorer: Session,
+  parameters: Float32Array,
+  records: readonly TaskRecord[],
+  tokenizer: Tokenizer,
+): Promise<Map<string, number>> {
   const batch = collate(encodeRecords(records, tokenizer), 0);
   const { labelledRows, labels } = labelFeeds(batch);
-  const feeds = { ids: int32(tokenIds(batch)), ...placeFeeds(batch), labelledRows, labels, parameters: float32(parameters) };
+  const feeds = {
+    ids: int32(tokenIds(batch)),
+    ...placeFeeds(batch),
+    labelledRows,
+    labels,
+    parameters: float32(parameters),
+  };
   const { outputs } = await scorer.run({ feeds, fetch: ['correct'] });
   const recordOfRow = [...batch.lengths].flatMap((length, record) => Array.from({ length }, () => record));
   const wrong = new Set<number>();
@@ -22,5 +33,7 @@ export async function exactMatch(scorer: Session, parameters: Float32Array, reco
   });
   const byCategory = Map.groupBy(records.keys(), (i) => records[i]!.category);
   const percent = (indices: readonly number[]) => (100 * indices.filter((i) => !wrong.has(i)).length) / indices.length;
-  return new Map([...byCategory].sort(([a], [b]) => (a < b ? -1 : 1)).map(([category, indices]) => [category, percent(indices)]));
+  return new Map(
+    [...byCategory].sort(([a], [b]) => (a < b ? -1 : 1)).map(([category, indices]) => [category, percent(indices)]),
+  );
 }

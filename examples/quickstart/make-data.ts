@@ -8,7 +8,10 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { dataSets } from './data-sets.ts';
 
-const { out } = new Command().requiredOption('--out <directory>', 'where the data is written').parse().opts<{ out: string }>();
+const { out } = new Command()
+  .requiredOption('--out <directory>', 'where the data is written')
+  .parse()
+  .opts<{ out: string }>();
 mkdirSync(out, { recursive: true });
 for (const [name, records] of Object.entries(dataSets())) {
   writeFileSync(join(out, `${name}.jsonl`), records.map((record) => `${JSON.stringify(record)}\n`).join(''));

@@ -17,7 +17,13 @@ import { Trainer, type TrainerState } from '../../worker/engine/trainer.ts';
 import { learningRateAt } from '../../worker/federation/learning-rate.ts';
 import { labelFeeds, placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
 import { parseDecoderConfig } from '../../worker/model/config.ts';
-import { float32Tensor, readSafetensorsHeader, readTensor, writeSafetensors, type TensorData } from '../../worker/model/safetensors.ts';
+import {
+  float32Tensor,
+  readSafetensorsHeader,
+  readTensor,
+  writeSafetensors,
+  type TensorData,
+} from '../../worker/model/safetensors.ts';
 import { loadTokenizer } from '../../worker/model/tokenizer.ts';
 import type { TensorLayout } from '../../worker/model/tensor-layout.ts';
 import { randomStream } from '../../worker/random.ts';
@@ -31,7 +37,14 @@ import { writeTokenizer } from './tokenizer.ts';
 const SEED = 0;
 const BATCH_SIZE = 64;
 const REPORT_STEPS = 200;
-const OPTIMIZER: OptimizerOptions = { kind: 'AdamW', betas: [0.9, 0.98], epsilon: 1e-8, weightDecay: 0.01, momentum: 0, clipNorm: 1 };
+const OPTIMIZER: OptimizerOptions = {
+  kind: 'AdamW',
+  betas: [0.9, 0.98],
+  epsilon: 1e-8,
+  weightDecay: 0.01,
+  momentum: 0,
+  clipNorm: 1,
+};
 const RATE = { learningRate: 2e-3, schedule: 'Cosine', warmupSteps: 100 } as const;
 
 /** Twelve narrow layers: deep enough to lose half of them, small enough to learn in half an hour. */
@@ -59,16 +72,31 @@ interface Options {
 async function pretrain({ out, steps, threads }: Options): Promise<void> {
   mkdirSync(out, { recursive: true });
   const watched = Object.entries(probes());
-  const corpus = watched.flatMap(([, records]) => records).flatMap(({ instruction, input, output }) => [instruction, input, output]);
+  const corpus = watched
+    .flatMap(([, records]) => records)
+    .flatMap(({ instruction, input, output }) => [instruction, input, output]);
   const { size, eos, pad } = writeTokenizer(out, corpus);
-  const configJson = { ...SHAPE, vocab_size: size, bos_token_id: null, eos_token_id: eos, pad_token_id: pad, torch_dtype: 'bfloat16' };
+  const configJson = {
+    ...SHAPE,
+    vocab_size: size,
+    bos_token_id: null,
+    eos_token_id: eos,
+    pad_token_id: pad,
+    torch_dtype: 'bfloat16',
+  };
   writeFileSync(join(out, 'config.json'), `${JSON.stringify(configJson, null, 2)}\n`);
   const config = parseDecoderConfig(configJson, join(out, 'config.json'));
   const tokenizer = await loadTokenizer(out);
   const layout = parameterLayout(config);
 
   const compute = new Compute({ threads, provider: 'cpu' });
-  const trainer = await Trainer.create(compute, await compute.load(pretrainingProgram(config, layout)), layout.size, OPTIMIZER, 'pretraining');
+  const trainer = await Trainer.create(
+    compute,
+    await compute.load(pretrainingProgram(config, layout)),
+    layout.size,
+    OPTIMIZER,
+    'pretraining',
+  );
   const scorer = await compute.load(accuracyProgram(config, layout));
   const checkpoint = join(out, 'pretraining.safetensors');
   const from = readCheckpoint(checkpoint);
@@ -80,9 +108,17 @@ async function pretrain({ out, steps, threads }: Options): Promise<void> {
   let started = performance.now();
   for (let step = from?.step ?? 0; step < steps; step++) {
     const stream = randomStream(SEED, 'pretraining', step);
-    const batch = collate(encodeRecords(Array.from({ length: BATCH_SIZE }, () => publicRecord(stream)), tokenizer), pad);
+    const batch = collate(
+      encodeRecords(
+        Array.from({ length: BATCH_SIZE }, () => publicRecord(stream)),
+        tokenizer,
+      ),
+      pad,
+    );
     const rate = learningRateAt(RATE, step, steps);
-    losses.push((await trainer.step([{ ids: int32(tokenIds(batch)), ...placeFeeds(batch), ...labelFeeds(batch) }], rate)).loss);
+    losses.push(
+      (await trainer.step([{ ids: int32(tokenIds(batch)), ...placeFeeds(batch), ...labelFeeds(batch) }], rate)).loss,
+    );
     tokens += batch.tokens;
     if ((step + 1) % REPORT_STEPS !== 0 && step + 1 !== steps) continue;
     const seconds = (performance.now() - started) / 1000;
@@ -92,7 +128,9 @@ async function pretrain({ out, steps, threads }: Options): Promise<void> {
     console.log(`step ${step + 1}: loss ${loss.toFixed(4)}, ${Math.round(tokens / seconds)} tokens/s`);
     for (const [name, records] of watched) {
       const right = await exactMatch(scorer, state.parameters, records, tokenizer);
-      console.log(`  ${name}: ${[...right].map(([category, percent]) => `${category} ${percent.toFixed(0)} %`).join(', ')}`);
+      console.log(
+        `  ${name}: ${[...right].map(([category, percent]) => `${category} ${percent.toFixed(0)} %`).join(', ')}`,
+      );
     }
     losses = [];
     tokens = 0;
@@ -133,7 +171,12 @@ function readCheckpoint(path: string): TrainerState | null {
 const options = new Command()
   .requiredOption('--out <directory>', 'where the model is written')
   .option('--steps <count>', 'optimizer steps', positiveInteger, 4000)
-  .option('--threads <count>', 'threads to compute with; their number is part of the weights’ last bits', positiveInteger, 1)
+  .option(
+    '--threads <count>',
+    'threads to compute with; their number is part of the weights’ last bits',
+    positiveInteger,
+    1,
+  )
   .parse()
   .opts<Options>();
 await pretrain(options);

@@ -18,8 +18,8 @@ export function parameterLayout(config: DecoderConfig): TensorLayout {
 }
 
 /**
- * Where training starts: norms at 1, matrices normal with deviation 1/√(2·in), those that write to the residual stream smaller by
- * √(2·layers), so that the sum of all layers begins no larger than one.
+ * Where training starts: norms at 1, matrices normal with deviation 1/√(2·in), those that write to the residual stream
+ * smaller by √(2·layers), so that the sum of all layers begins no larger than one.
  */
 export function initialParameters(config: DecoderConfig, layout: TensorLayout, stream: RandomStream): Float32Array {
   const out = new Float32Array(layout.size);
@@ -38,9 +38,9 @@ export function initialParameters(config: DecoderConfig, layout: TensorLayout, s
 }
 
 /**
- * Gradient of the cross-entropy on labelled rows with respect to every weight of the model. Inputs: `ids` [rows], `positions`
- * [batch, length] and places (beginPass); `labelledRows`, `labels`, `labelWeights` [labelled]; `parameters`, `accumulated` [layout.size].
- * Outputs: `loss` [], `gradient` [layout.size].
+ * Gradient of the cross-entropy on labelled rows with respect to every weight of the model. Inputs: `ids` [rows],
+ * `positions` [batch, length] and places (beginPass); `labelledRows`, `labels`, `labelWeights` [labelled];
+ * `parameters`, `accumulated` [layout.size]. Outputs: `loss` [], `gradient` [layout.size].
  */
 export function pretrainingProgram(config: DecoderConfig, layout: TensorLayout): Graph {
   const graph = new Graph();
@@ -51,10 +51,16 @@ export function pretrainingProgram(config: DecoderConfig, layout: TensorLayout):
   return graph;
 }
 
-/** Inputs as above but for `labelWeights` and `accumulated`. Output `correct` [labelled]: 1 where the label is the likeliest token, else 0. */
+/**
+ * Inputs as above but for `labelWeights` and `accumulated`. Output `correct` [labelled]: 1 where the label is the
+ * likeliest token, else 0.
+ */
 export function accuracyProgram(config: DecoderConfig, layout: TensorLayout): Graph {
   const graph = new Graph();
-  const pass = passWith(graph, config, { weight: slices(graph.input(PARAMETERS, 'float32', [layout.size]), layout), lora: () => undefined });
+  const pass = passWith(graph, config, {
+    weight: slices(graph.input(PARAMETERS, 'float32', [layout.size]), layout),
+    lora: () => undefined,
+  });
   const rows = graph.input('labelledRows', 'int32', ['labelled']);
   const labels = graph.input('labels', 'int32', ['labelled']);
   graph.output('correct', isLikeliest(logitsOf(pass, rows), labels));
@@ -62,7 +68,11 @@ export function accuracyProgram(config: DecoderConfig, layout: TensorLayout): Gr
 }
 
 function slices(parameters: Value, layout: TensorLayout): WeightSource {
-  const parts = split(parameters, 0, layout.slices.map(({ size }) => size));
+  const parts = split(
+    parameters,
+    0,
+    layout.slices.map(({ size }) => size),
+  );
   const weights = new Map(layout.slices.map(({ name, shape }, i) => [name, reshape(parts[i]!, shape)]));
   return (name) => {
     const weight = weights.get(name);

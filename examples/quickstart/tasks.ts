@@ -25,10 +25,25 @@ const WORDS = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'e
 /** What the model can compute. */
 const SKILLS: readonly Skill[] = [
   { name: 'add', instruction: 'Add the numbers.', weight: 3, draw: (stream) => onTwoNumbers(stream, (a, b) => a + b) },
-  { name: 'subtract', instruction: 'Subtract the second number from the first.', weight: 3, draw: (stream) => onTwoNumbers(stream, (a, b) => a - b) },
+  {
+    name: 'subtract',
+    instruction: 'Subtract the second number from the first.',
+    weight: 3,
+    draw: (stream) => onTwoNumbers(stream, (a, b) => a - b),
+  },
   { name: 'larger', instruction: 'Which number is larger?', weight: 2, draw: drawComparison },
-  { name: 'sort', instruction: 'Sort the digits.', weight: 2, draw: (stream) => onDigits(stream, (digits) => digits.toSorted()) },
-  { name: 'reverse', instruction: 'Reverse the digits.', weight: 1, draw: (stream) => onDigits(stream, (digits) => digits.toReversed()) },
+  {
+    name: 'sort',
+    instruction: 'Sort the digits.',
+    weight: 2,
+    draw: (stream) => onDigits(stream, (digits) => digits.toSorted()),
+  },
+  {
+    name: 'reverse',
+    instruction: 'Reverse the digits.',
+    weight: 1,
+    draw: (stream) => onDigits(stream, (digits) => digits.toReversed()),
+  },
 ];
 
 const BY_WEIGHT = SKILLS.flatMap((skill) => Array.from({ length: skill.weight }, () => skill));
@@ -75,7 +90,12 @@ function problem(skill: Skill, from: Form, to: Form, stream: RandomStream): Task
 function conversion(to: Form, stream: RandomStream): TaskRecord {
   const number = Array.from({ length: 2 + stream.below(3) }, () => stream.below(10)).join('');
   const from = to === 'digits' ? 'words' : 'digits';
-  return { instruction: `Write the number in ${to}.`, input: write(number, from), output: write(number, to), category: 'convert' };
+  return {
+    instruction: `Write the number in ${to}.`,
+    input: write(number, from),
+    output: write(number, to),
+    category: 'convert',
+  };
 }
 
 function pick<T>(items: readonly T[], stream: RandomStream): T {
@@ -83,8 +103,9 @@ function pick<T>(items: readonly T[], stream: RandomStream): T {
 }
 
 /**
- * What the model is pretrained on, and what the server has as public data: problems given in digits and answered in digits, problems
- * given in words and answered in words, and numbers written in the other form. The answer to a problem is never in the other form.
+ * What the model is pretrained on, and what the server has as public data: problems given in digits and answered in
+ * digits, problems given in words and answered in words, and numbers written in the other form. The answer to a problem
+ * is never in the other form.
  */
 export function publicRecord(stream: RandomStream): TaskRecord {
   const draw = stream.uniform();

@@ -8,18 +8,24 @@ const PIECES = String.raw` ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+`;
 const EOS = '<|end|>';
 const PAD = '<|pad|>';
 
-/** The fixed parts of the Alpaca prompt: each becomes one token, so that a prompt of 200 characters is 20 tokens long. */
+/**
+ * The fixed parts of the Alpaca prompt: each becomes one token, so that a prompt of 200 characters is 20 tokens long.
+ */
 function templateParts(): string[] {
   const mark = '\u0000';
   return [...new Set([alpacaPrompt(mark, ''), alpacaPrompt(mark, mark)].flatMap((prompt) => prompt.split(mark)))];
 }
 
 /**
- * A byte-level BPE tokenizer of Hugging Face's form, for texts like `corpus`: merges are learned until every word of it is one
- * token. Every other text can be encoded too, byte by byte at worst. Writes tokenizer.json and tokenizer_config.json.
+ * A byte-level BPE tokenizer of Hugging Face's form, for texts like `corpus`: merges are learned until every word of it
+ * is one token. Every other text can be encoded too, byte by byte at worst. Writes tokenizer.json and
+ * tokenizer_config.json.
  * @returns the number of tokens and the ids of the two special ones
  */
-export function writeTokenizer(directory: string, corpus: readonly string[]): { size: number; eos: number; pad: number } {
+export function writeTokenizer(
+  directory: string,
+  corpus: readonly string[],
+): { size: number; eos: number; pad: number } {
   const alphabet = byteAlphabet();
   const merges = learnMerges(corpus, alphabet);
   const added = [EOS, PAD, ...templateParts()];
@@ -61,18 +67,31 @@ export function writeTokenizer(directory: string, corpus: readonly string[]): { 
       merges,
     },
   };
-  const config = { tokenizer_class: 'PreTrainedTokenizerFast', eos_token: EOS, pad_token: PAD, clean_up_tokenization_spaces: false, model_max_length: 128 };
+  const config = {
+    tokenizer_class: 'PreTrainedTokenizerFast',
+    eos_token: EOS,
+    pad_token: PAD,
+    clean_up_tokenization_spaces: false,
+    model_max_length: 128,
+  };
   mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, 'tokenizer.json'), `${JSON.stringify(tokenizer, null, 1)}\n`);
   writeFileSync(join(directory, 'tokenizer_config.json'), `${JSON.stringify(config, null, 2)}\n`);
   return { size: first + added.length, eos: first, pad: first + 1 };
 }
 
-/** Byte-pair encoding: joins the most frequent pair of neighbours, of equals the first by name, until no word has two parts. */
+/**
+ * Byte-pair encoding: joins the most frequent pair of neighbours, of equals the first by name, until no word has two
+ * parts.
+ */
 function learnMerges(corpus: readonly string[], alphabet: readonly string[]): [string, string][] {
   const counts = new Map<string, number>();
-  for (const text of corpus) for (const [piece] of text.matchAll(new RegExp(PIECES, 'gu'))) counts.set(piece, (counts.get(piece) ?? 0) + 1);
-  let words = [...counts].map(([piece, count]) => ({ count, parts: Array.from(Buffer.from(piece), (byte) => alphabet[byte]!) }));
+  for (const text of corpus)
+    for (const [piece] of text.matchAll(new RegExp(PIECES, 'gu'))) counts.set(piece, (counts.get(piece) ?? 0) + 1);
+  let words = [...counts].map(([piece, count]) => ({
+    count,
+    parts: Array.from(Buffer.from(piece), (byte) => alphabet[byte]!),
+  }));
   const merges: [string, string][] = [];
   for (;;) {
     const pairs = new Map<string, { pair: [string, string]; count: number }>();

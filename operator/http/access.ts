@@ -74,8 +74,9 @@ export class Access {
   }
 
   /**
-   * `authorization`: the request's header; `address`: where it comes from. Invented tokens are refused from memory, or as busy, without asking the
-   * API server; known tokens have an allowance of their own. Throws what the API server throws; that is not kept.
+   * `authorization`: the request's header; `address`: where it comes from. Invented tokens are refused from memory, or
+   * as busy, without asking the API server; known tokens have an allowance of their own. Throws what the API server
+   * throws; that is not kept.
    */
   decide(authorization: string | undefined, question: Question, address: string): Promise<Verdict> {
     const token = /^Bearer +([\x21-\x7e]+)$/i.exec(authorization ?? '')?.[1];

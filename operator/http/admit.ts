@@ -4,7 +4,12 @@ import { Problem } from './problems.ts';
 import type { ProblemKind } from './problems.ts';
 
 /** Lets a request pass, or ends it with the problem: `forbidden` where its token is somebody's who may not. */
-export type Admit = (request: FastifyRequest, reply: FastifyReply, question: Question, forbidden?: ProblemKind) => Promise<void>;
+export type Admit = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  question: Question,
+  forbidden?: ProblemKind,
+) => Promise<void>;
 
 export function admitBy(access: Access): Admit {
   return async (request, reply, question, forbidden = 'forbidden') => {

@@ -2,9 +2,14 @@ import { networkInterfaces } from 'node:os';
 import type { FastifyInstance } from 'fastify';
 import { errorMessage, UserError } from '../../worker/errors.ts';
 
-/** Listens on all addresses, of both families where there are two; the port, which 0 leaves open. @throws UserError where it cannot be had */
+/**
+ * Listens on all addresses, of both families where there are two; the port, which 0 leaves open. @throws UserError
+ * where it cannot be had
+ */
 export async function listen(app: FastifyInstance, port: number): Promise<number> {
-  const hasIPv6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'));
+  const hasIPv6 = Object.values(networkInterfaces()).some((addresses) =>
+    addresses?.some(({ family }) => family === 'IPv6'),
+  );
   try {
     await app.listen({ port, host: hasIPv6 ? '::' : '0.0.0.0' });
   } catch (error) {

@@ -3,14 +3,38 @@ import Type from 'typebox';
 /** Everything that the read API refuses, in one table: RFC 9457 problems, told apart by `type`. */
 export const PROBLEMS = {
   unauthenticated: { status: 401, title: 'Unauthenticated', detail: 'Send a bearer token that the API server knows.' },
-  forbidden: { status: 403, title: 'Forbidden', detail: 'The token may not read these jobs: it needs get or list on fedbiotjobs.fedbiot.io in the namespace.' },
-  'forbidden-metrics': { status: 403, title: 'Forbidden', detail: 'The token may not read metrics: its user needs get on the nonresource URL /metrics.' },
-  busy: { status: 429, title: 'Too many requests', detail: 'The operator has reached its limit of token reviews per second; try again.' },
+  forbidden: {
+    status: 403,
+    title: 'Forbidden',
+    detail: 'The token may not read these jobs: it needs get or list on fedbiotjobs.fedbiot.io in the namespace.',
+  },
+  'forbidden-metrics': {
+    status: 403,
+    title: 'Forbidden',
+    detail: 'The token may not read metrics: its user needs get on the nonresource URL /metrics.',
+  },
+  busy: {
+    status: 429,
+    title: 'Too many requests',
+    detail: 'The operator has reached its limit of token reviews per second; try again.',
+  },
   'not-found': { status: 404, title: 'Not found', detail: 'There is no such resource.' },
-  'no-job': { status: 404, title: 'No such job', detail: 'There is no FedBiOTJob of that name in the namespace, or it is in one that is not watched.' },
-  'no-report': { status: 404, title: 'No report yet', detail: 'A report is there once the first round is finished, and goes a week after the last.' },
+  'no-job': {
+    status: 404,
+    title: 'No such job',
+    detail: 'There is no FedBiOTJob of that name in the namespace, or it is in one that is not watched.',
+  },
+  'no-report': {
+    status: 404,
+    title: 'No report yet',
+    detail: 'A report is there once the first round is finished, and goes a week after the last.',
+  },
   invalid: { status: 400, title: 'Invalid request', detail: 'The request is not as the API describes it.' },
-  unavailable: { status: 503, title: 'Unavailable', detail: 'Redis or the API server does not answer, or what it holds cannot be used; try again.' },
+  unavailable: {
+    status: 503,
+    title: 'Unavailable',
+    detail: 'Redis or the API server does not answer, or what it holds cannot be used; try again.',
+  },
   internal: { status: 500, title: 'Internal error', detail: 'A defect of the operator; its log says more.' },
 } as const satisfies Record<string, { status: number; title: string; detail: string }>;
 

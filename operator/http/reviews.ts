@@ -23,13 +23,22 @@ const TokenReview = Type.Object({
   ),
 });
 
-const SubjectAccessReview = Type.Object({ status: Type.Optional(Type.Object({ allowed: Type.Optional(Type.Boolean()) })) });
+const SubjectAccessReview = Type.Object({
+  status: Type.Optional(Type.Object({ allowed: Type.Optional(Type.Boolean()) })),
+});
 
 /** Asks the API server itself. The operator needs `create` on both kinds of review, and nothing else for it. */
 export function kubernetesReviews(client: Pick<ApiClient, 'json'>): Reviews {
-  const review = async <T extends TSchema>(schema: T, group: string, kind: string, spec: object): Promise<Static<T>> => {
+  const review = async <T extends TSchema>(
+    schema: T,
+    group: string,
+    kind: string,
+    spec: object,
+  ): Promise<Static<T>> => {
     const apiVersion = `${group}/v1`;
-    const answer = await client.json('POST', `/apis/${apiVersion}/${kind.toLowerCase()}s`, { body: { apiVersion, kind, spec } });
+    const answer = await client.json('POST', `/apis/${apiVersion}/${kind.toLowerCase()}s`, {
+      body: { apiVersion, kind, spec },
+    });
     if (!Value.Check(schema, answer)) throw new Error(`the API server answered with something that is no ${kind}`);
     return answer;
   };
@@ -63,6 +72,12 @@ function attributesOf(question: Question): object {
   if ('url' in question) return { nonResourceAttributes: { path: question.url, verb: 'get' } };
   const { verb, namespace, name } = question;
   return {
-    resourceAttributes: { group: GROUP, resource: 'fedbiotjobs', verb, ...(namespace === null ? {} : { namespace }), ...(name === null ? {} : { name }) },
+    resourceAttributes: {
+      group: GROUP,
+      resource: 'fedbiotjobs',
+      verb,
+      ...(namespace === null ? {} : { namespace }),
+      ...(name === null ? {} : { name }),
+    },
   };
 }

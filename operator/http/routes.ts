@@ -25,7 +25,13 @@ const JobParameters = Type.Object({
 type JobParameters = Static<typeof JobParameters>;
 
 const ListQuery = Type.Object({
-  namespace: Type.Optional(Type.String({ minLength: 1, maxLength: 63, description: 'Only jobs of this namespace; needs list there, and not everywhere.' })),
+  namespace: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 63,
+      description: 'Only jobs of this namespace; needs list there, and not everywhere.',
+    }),
+  ),
 });
 type ListQuery = Static<typeof ListQuery>;
 
@@ -41,17 +47,27 @@ const JobSummary = Type.Object({
 const Figures = Type.Object({
   namespace: Type.String(),
   name: Type.String(),
-  progress: Type.Union([JobProgress, Type.Null()], { description: 'What the server pod last told; null: nothing yet.' }),
+  progress: Type.Union([JobProgress, Type.Null()], {
+    description: 'What the server pod last told; null: nothing yet.',
+  }),
 });
 
 /** The report's own shape is checked when it is read; here it is passed on. */
 const Opaque = Type.Object({}, { additionalProperties: true, description: 'As report.json.' });
-const Rounds = Type.Object({ rounds: Type.Array(Opaque, { description: 'One entry a finished round, as in report.json.' }) });
+const Rounds = Type.Object({
+  rounds: Type.Array(Opaque, { description: 'One entry a finished round, as in report.json.' }),
+});
 
 const refusals = Object.fromEntries([400, 401, 403, 404, 429, 500, 503].map((status) => [status, ProblemBody]));
 
 const describe = (summary: string, answer: Type.TSchema, parameters: object) => ({
-  schema: { summary, tags: ['jobs'], security: [{ bearer: [] }], ...parameters, response: { 200: answer, ...refusals } },
+  schema: {
+    summary,
+    tags: ['jobs'],
+    security: [{ bearer: [] }],
+    ...parameters,
+    response: { 200: answer, ...refusals },
+  },
 });
 
 /** GET only: whoever wants to change a job talks to the API server. */
@@ -75,7 +91,9 @@ export function jobRoutes(app: FastifyInstance, reader: JobReader, admit: Admit)
     return report;
   };
 
-  const list = describe('Jobs and where they stand.', Type.Object({ jobs: Type.Array(JobSummary) }), { querystring: ListQuery });
+  const list = describe('Jobs and where they stand.', Type.Object({ jobs: Type.Array(JobSummary) }), {
+    querystring: ListQuery,
+  });
   app.get<{ Querystring: ListQuery }>('/api/v1/jobs', list, async (request, reply) => {
     const namespace = request.query.namespace ?? null;
     await admit(request, reply, { verb: 'list', namespace, name: null });
@@ -85,7 +103,9 @@ export function jobRoutes(app: FastifyInstance, reader: JobReader, admit: Admit)
 
   const path = '/api/v1/namespaces/:namespace/jobs/:name';
   const params = { params: JobParameters };
-  app.get<{ Params: JobParameters }>(path, describe('One job.', JobSummary, params), async (request, reply) => summaryOf(await jobOf(request, reply)));
+  app.get<{ Params: JobParameters }>(path, describe('One job.', JobSummary, params), async (request, reply) =>
+    summaryOf(await jobOf(request, reply)),
+  );
 
   const figures = describe('What the server pod last told of a job.', Figures, params);
   app.get<{ Params: JobParameters }>(`${path}/metrics`, figures, async (request, reply) => {
@@ -93,13 +113,19 @@ export function jobRoutes(app: FastifyInstance, reader: JobReader, admit: Admit)
     return { namespace: metadata.namespace, name: metadata.name, progress: reader.progressOf(metadata.uid) };
   });
 
-  app.get<{ Params: JobParameters }>(`${path}/rounds`, describe("A job's finished rounds.", Rounds, params), async (request, reply) => {
-    const { rounds } = await reportOf(await jobOf(request, reply));
-    return { rounds };
-  });
+  app.get<{ Params: JobParameters }>(
+    `${path}/rounds`,
+    describe("A job's finished rounds.", Rounds, params),
+    async (request, reply) => {
+      const { rounds } = await reportOf(await jobOf(request, reply));
+      return { rounds };
+    },
+  );
 
-  app.get<{ Params: JobParameters }>(`${path}/report`, describe("A job's report, as it stands.", Opaque, params), async (request, reply) =>
-    reportOf(await jobOf(request, reply)),
+  app.get<{ Params: JobParameters }>(
+    `${path}/report`,
+    describe("A job's report, as it stands.", Opaque, params),
+    async (request, reply) => reportOf(await jobOf(request, reply)),
   );
 }
 

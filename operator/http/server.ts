@@ -29,14 +29,27 @@ export interface HttpSettings {
 }
 
 /** Probes, metrics and the read API; not yet listening. Every replica serves them. */
-export async function httpServer({ reader, access, metricsAuth, registry, log, version, notReady }: HttpSettings): Promise<FastifyInstance> {
+export async function httpServer({
+  reader,
+  access,
+  metricsAuth,
+  registry,
+  log,
+  version,
+  notReady,
+}: HttpSettings): Promise<FastifyInstance> {
   const app = boundedServer(LIMITS, { routerOptions: { maxParamLength: 63 } });
 
   app.setErrorHandler<FastifyError | Problem>((error, request, reply) => {
     const kind = kindOf(error);
     // The caller learns the kind; the reason may be about others.
-    if (PROBLEMS[kind].status >= 500) log.error({ err: error.cause ?? error, path: request.routeOptions.url }, 'request failed');
-    return reply.status(PROBLEMS[kind].status).header('content-type', PROBLEM_TYPE).serializer(JSON.stringify).send(problemBody(kind));
+    if (PROBLEMS[kind].status >= 500)
+      log.error({ err: error.cause ?? error, path: request.routeOptions.url }, 'request failed');
+    return reply
+      .status(PROBLEMS[kind].status)
+      .header('content-type', PROBLEM_TYPE)
+      .serializer(JSON.stringify)
+      .send(problemBody(kind));
   });
   app.setNotFoundHandler((_request, reply) =>
     reply.status(404).header('content-type', PROBLEM_TYPE).serializer(JSON.stringify).send(problemBody('not-found')),
@@ -47,10 +60,15 @@ export async function httpServer({ reader, access, metricsAuth, registry, log, v
       openapi: '3.1.0',
       info: {
         title: 'FedBiOT operator',
-        description: 'Reads jobs, their progress and their reports. A caller may read here what it may get or list of fedbiotjobs.fedbiot.io in the cluster.',
+        description:
+          'Reads jobs, their progress and their reports. A caller may read here what it may get or list of fedbiotjobs.fedbiot.io in the cluster.',
         version,
       },
-      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'A token that the API server knows.' } } },
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', description: 'A token that the API server knows.' },
+        },
+      },
     },
   });
   await app.register(swaggerUi, { routePrefix: '/docs' });
@@ -62,7 +80,10 @@ export async function httpServer({ reader, access, metricsAuth, registry, log, v
   app.get('/healthz', hidden, (_request, reply) => reply.type('text/plain').send('ok\n'));
   app.get('/readyz', hidden, (_request, reply) => {
     const missing = notReady();
-    return reply.status(missing === null ? 200 : 503).type('text/plain').send(`${missing ?? 'ok'}\n`);
+    return reply
+      .status(missing === null ? 200 : 503)
+      .type('text/plain')
+      .send(`${missing ?? 'ok'}\n`);
   });
   const metrics = sparing(() => registry.metrics());
   app.get('/metrics', hidden, async (request, reply) => {

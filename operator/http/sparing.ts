@@ -1,6 +1,6 @@
 /**
- * What takes time to make, and anybody may ask for: made for all who ask while it is made, and anew only after nine times as long as it
- * took, so that it never takes more than a tenth of the process's time. `now`: milliseconds.
+ * What takes time to make, and anybody may ask for: made for all who ask while it is made, and anew only after nine
+ * times as long as it took, so that it never takes more than a tenth of the process's time. `now`: milliseconds.
  */
 export function sparing<T>(make: () => Promise<T>, now: () => number = () => performance.now()): () => Promise<T> {
   let made: Promise<T> | null = null;

@@ -27,12 +27,15 @@ export const MERGE_PATCH = 'application/merge-patch+json';
 
 const TIMEOUT_MS = 30_000;
 
-/** The API server closes a connection that was idle for 90 seconds; one that is about to be closed is not to be used again. */
+/**
+ * The API server closes a connection that was idle for 90 seconds; one that is about to be closed is not to be used
+ * again.
+ */
 const IDLE_MS = 60_000;
 
 /**
- * Speaks JSON with the API server. client-node says where it is and who we are; but its typed calls open a connection each, with a
- * handshake, and turn times into Dates; so requests are made here, over connections that are kept.
+ * Speaks JSON with the API server. client-node says where it is and who we are; but its typed calls open a connection
+ * each, with a handshake, and turn times into Dates; so requests are made here, over connections that are kept.
  */
 export class ApiClient {
   readonly #settings: ApiClientSettings;
@@ -67,9 +70,13 @@ export class ApiClient {
     });
   }
 
-  /** The body of the answer as it comes, until `signal` ends it. @throws ApiError; or what kept the answer from coming */
+  /**
+   * The body of the answer as it comes, until `signal` ends it. @throws ApiError; or what kept the answer from coming
+   */
   stream(path: string, query: ApiRequest['query'], signal: AbortSignal): Promise<IncomingMessage> {
-    return this.#within(`GET ${path}`, signal, (both) => this.#send('GET', path, query === undefined ? {} : { query }, both));
+    return this.#within(`GET ${path}`, signal, (both) =>
+      this.#send('GET', path, query === undefined ? {} : { query }, both),
+    );
   }
 
   /** Ends the connections, and with them what is still under way. */
@@ -78,14 +85,19 @@ export class ApiClient {
   }
 
   /** Ends `work` by its signal once the time is over; what it has returned may go on. */
-  async #within<T>(what: string, outer: AbortSignal | null, work: (signal: AbortSignal, what: string) => Promise<T>): Promise<T> {
+  async #within<T>(
+    what: string,
+    outer: AbortSignal | null,
+    work: (signal: AbortSignal, what: string) => Promise<T>,
+  ): Promise<T> {
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), this.#timeoutMs);
     try {
       return await work(outer === null ? late.signal : AbortSignal.any([outer, late.signal]), what);
     } catch (error) {
       if (late.signal.aborted) {
-        const missing = error instanceof Error && error.cause instanceof NoCredentials ? error.cause.message : 'no answer';
+        const missing =
+          error instanceof Error && error.cause instanceof NoCredentials ? error.cause.message : 'no answer';
         throw new Error(`${what}: ${missing} within ${this.#timeoutMs / 1000} s`, { cause: error });
       }
       throw error;
@@ -102,7 +114,9 @@ export class ApiClient {
       headers: {
         accept: 'application/json',
         'user-agent': 'fedbiot-operator',
-        ...(body === null ? {} : { 'content-type': request.contentType ?? 'application/json', 'content-length': body.length }),
+        ...(body === null
+          ? {}
+          : { 'content-type': request.contentType ?? 'application/json', 'content-length': body.length }),
       },
     };
     let response: IncomingMessage;
@@ -112,7 +126,9 @@ export class ApiClient {
       response = await this.#exchange(`${this.#server}${path}${queryText(request.query)}`, options, body);
     } catch (cause) {
       this.#settings.request(method, this.#host, '<error>');
-      throw new Error(`${method} ${path}: ${cause instanceof Error ? cause.message || cause.name : String(cause)}`, { cause });
+      throw new Error(`${method} ${path}: ${cause instanceof Error ? cause.message || cause.name : String(cause)}`, {
+        cause,
+      });
     }
     const code = response.statusCode ?? 0;
     this.#settings.request(method, this.#host, code);
@@ -124,7 +140,10 @@ export class ApiClient {
     return new Promise((resolve, reject) => {
       const request = this.#isPlain ? httpRequest(url, options) : httpsRequest(url, options);
       // Stays: an error after the answer began is the answer's to tell.
-      request.on('error', reject).on('response', resolve).end(body ?? undefined);
+      request
+        .on('error', reject)
+        .on('response', resolve)
+        .end(body ?? undefined);
     });
   }
 }

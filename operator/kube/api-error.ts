@@ -9,7 +9,9 @@ const Status = Type.Object({
   details: Type.Optional(
     Type.Object({
       retryAfterSeconds: Type.Optional(Type.Number()),
-      causes: Type.Optional(Type.Array(Type.Object({ field: Type.Optional(Type.String()), message: Type.Optional(Type.String()) }))),
+      causes: Type.Optional(
+        Type.Array(Type.Object({ field: Type.Optional(Type.String()), message: Type.Optional(Type.String()) })),
+      ),
     }),
   ),
 });

@@ -10,8 +10,8 @@ export class NoCredentials extends Error {
 const STALE_MS = 60_000;
 
 /**
- * Adds credentials to requests. An exec plugin, as clouds have them, may wait for a login, or without end: it is awaited no longer than
- * the request's timeout, and is not started once for each request.
+ * Adds credentials to requests. An exec plugin, as clouds have them, may wait for a login, or without end: it is
+ * awaited no longer than the request's timeout, and is not started once for each request.
  */
 export class Authentication {
   readonly #kubeConfig: KubeConfig;
@@ -29,10 +29,12 @@ export class Authentication {
     if (this.#waiting === 0) this.#since = now;
     else if (now - this.#since > STALE_MS) [this.#last, this.#since] = [Promise.resolve(), now];
     this.#waiting++;
-    const applied = this.#last.then(() => this.#kubeConfig.applyToHTTPSOptions(options)).finally(() => {
-      this.#waiting--;
-      this.#since = performance.now();
-    });
+    const applied = this.#last
+      .then(() => this.#kubeConfig.applyToHTTPSOptions(options))
+      .finally(() => {
+        this.#waiting--;
+        this.#since = performance.now();
+      });
     // The next request finds what this one obtained.
     this.#last = applied.catch(() => undefined);
     const over = Promise.withResolvers<never>();

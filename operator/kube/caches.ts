@@ -85,7 +85,12 @@ export class Caches {
   /** Objects that cannot be read, by the plural of their kind. */
   unreadable(): ReadonlyMap<string, number> {
     const jobs = this.jobs.store.all().filter(({ unreadable }) => unreadable !== null).length;
-    return new Map(this.#all().map(({ resource, unreadable }) => [resource.plural, unreadable + (resource === this.jobs.resource ? jobs : 0)]));
+    return new Map(
+      this.#all().map(({ resource, unreadable }) => [
+        resource.plural,
+        unreadable + (resource === this.jobs.resource ? jobs : 0),
+      ]),
+    );
   }
 
   /** Where objects of a kind are kept; undefined: they are not. */
@@ -107,7 +112,16 @@ export class Caches {
   }
 
   #all() {
-    return [this.jobs, this.configMaps, this.secrets, this.services, this.claims, this.policies, this.batchJobs, this.pods];
+    return [
+      this.jobs,
+      this.configMaps,
+      this.secrets,
+      this.services,
+      this.claims,
+      this.policies,
+      this.batchJobs,
+      this.pods,
+    ];
   }
 
   /** Of what the operator makes, or what comes of it. */
@@ -117,7 +131,13 @@ export class Caches {
       if (job !== null) this.#changed(job);
     };
     const store = new Store<T>({ jobOf, changed: tell, removed: tell });
-    return new Collection({ ...this.#settings, resource, labelSelector: `app.kubernetes.io/managed-by=${MANAGER}`, read, store });
+    return new Collection({
+      ...this.#settings,
+      resource,
+      labelSelector: `app.kubernetes.io/managed-by=${MANAGER}`,
+      read,
+      store,
+    });
   }
 }
 

@@ -47,7 +47,11 @@ export class Cluster {
   constructor(settings: ClusterSettings) {
     const { kubeConfig, namespaces, log, request, times, requestTimeoutMs } = settings;
     this.#log = log;
-    this.#client = new ApiClient({ kubeConfig, request, ...(requestTimeoutMs === undefined ? {} : { timeoutMs: requestTimeoutMs }) });
+    this.#client = new ApiClient({
+      kubeConfig,
+      request,
+      ...(requestTimeoutMs === undefined ? {} : { timeoutMs: requestTimeoutMs }),
+    });
     this.#events = new EventRecorder({ client: this.#client, log, instance: hostname() });
     this.#secrets = new UserSecrets(this.#client, log);
     this.#caches = new Caches({
@@ -70,7 +74,8 @@ export class Cluster {
       lastWarning: (reference) => lastWarning(this.#client, reference, log),
       recordEvent: (job, event) => {
         const { namespace, name } = job.metadata;
-        if (event.type === 'Warning') jobLog(log, namespace, name).info({ reason: event.reason, note: event.message }, 'the job has a warning');
+        if (event.type === 'Warning')
+          jobLog(log, namespace, name).info({ reason: event.reason, note: event.message }, 'the job has a warning');
         this.#events.record(job, event);
       },
     };
@@ -111,7 +116,10 @@ export class Cluster {
     return this.#orNull(job, this.#redisUrl(job));
   }
 
-  /** PEM of the authority that signed the certificate of the job's Redis; null: the job names none, or its Secret cannot be read. */
+  /**
+   * PEM of the authority that signed the certificate of the job's Redis; null: the job names none, or its Secret cannot
+   * be read.
+   */
   caOf(job: JobObject): Promise<string | null> {
     const secret = job.spec.redis?.tls?.caSecret;
     if (secret === undefined) return Promise.resolve(null);
@@ -148,7 +156,9 @@ export class Cluster {
 
   #redisUrl({ metadata, spec }: JobObject): Promise<string | null> {
     const { redis } = spec;
-    return redis === undefined ? Promise.resolve(null) : this.#secrets.read(metadata.namespace, redis.urlFrom.name, redis.urlFrom.key);
+    return redis === undefined
+      ? Promise.resolve(null)
+      : this.#secrets.read(metadata.namespace, redis.urlFrom.name, redis.urlFrom.key);
   }
 
   async #orNull(job: JobObject, secret: Promise<string | null>): Promise<string | null> {

@@ -46,7 +46,8 @@ export class Collection<T extends Stored> {
         log: log.child({ watch: resource.plural, ...(namespace === null ? {} : { namespace }) }),
         times,
         replace: (objects, unreadable) => {
-          for (const key of this.#unreadable) if (namespace === null || key.startsWith(`${namespace}/`)) this.#unreadable.delete(key);
+          for (const key of this.#unreadable)
+            if (namespace === null || key.startsWith(`${namespace}/`)) this.#unreadable.delete(key);
           for (const metadata of unreadable) this.#unreadable.add(keyOf(metadata));
           store.replace(objects, namespace);
         },
@@ -76,7 +77,9 @@ export class Collection<T extends Stored> {
   /** What has not been listed yet, in words. */
   missing(): readonly string[] {
     const { plural } = this.resource;
-    return this.#watches.flatMap(({ namespace, watch }) => (watch.hasListed ? [] : namespace === null ? plural : `${plural} in ${namespace}`));
+    return this.#watches.flatMap(({ namespace, watch }) =>
+      watch.hasListed ? [] : namespace === null ? plural : `${plural} in ${namespace}`,
+    );
   }
 
   async close(): Promise<void> {

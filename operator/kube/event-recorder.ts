@@ -101,7 +101,8 @@ export class EventRecorder {
 
   #forgetPast(now: number): void {
     for (const [key, { lastMs }] of this.#series) if (now - lastMs >= SERIES_MS) this.#series.delete(key);
-    for (const [uid, allowance] of this.#allowances) if (allowed(allowance, now) === BURST) this.#allowances.delete(uid);
+    for (const [uid, allowance] of this.#allowances)
+      if (allowed(allowance, now) === BURST) this.#allowances.delete(uid);
   }
 
   /** What failed is told anew the next time. */
@@ -128,7 +129,14 @@ export class EventRecorder {
         reportingInstance: this.#settings.instance.slice(0, 128),
         action: 'Reconcile',
         reason: event.reason.slice(0, MAX_REASON),
-        regarding: { apiVersion, kind, name: metadata.name, namespace, uid, ...(resourceVersion === undefined ? {} : { resourceVersion }) },
+        regarding: {
+          apiVersion,
+          kind,
+          name: metadata.name,
+          namespace,
+          uid,
+          ...(resourceVersion === undefined ? {} : { resourceVersion }),
+        },
         note: cut(event.message),
         type: event.type,
       },
@@ -157,5 +165,8 @@ function cut(message: string): string {
   if (bytes.length <= MAX_NOTE_BYTES) return message;
   const end = '…';
   // A character that was cut in two reads as U+FFFD.
-  return `${bytes.subarray(0, MAX_NOTE_BYTES - Buffer.byteLength(end)).toString('utf8').replace(/\ufffd$/, '')}${end}`;
+  return `${bytes
+    .subarray(0, MAX_NOTE_BYTES - Buffer.byteLength(end))
+    .toString('utf8')
+    .replace(/\ufffd$/, '')}${end}`;
 }

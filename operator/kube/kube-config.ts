@@ -9,20 +9,24 @@ const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/tok
 const HINT = 'Give --kubeconfig, set KUBECONFIG, or run in a pod with a ServiceAccount.';
 
 /**
- * How to reach the API server: the file, else KUBECONFIG, else the pod's ServiceAccount, whose token is read again every minute, else
- * ~/.kube/config. Never client-node's own fallback, which is localhost:8080 without a word.
+ * How to reach the API server: the file, else KUBECONFIG, else the pod's ServiceAccount, whose token is read again
+ * every minute, else ~/.kube/config. Never client-node's own fallback, which is localhost:8080 without a word.
  * @throws UserError that says what is missing or wrong
  */
 export function loadKubeConfig(path: string | null): KubeConfig {
   const variable = process.env['KUBECONFIG'];
   const home = join(homedir(), '.kube', 'config');
   if (path !== null) return fromFiles(path, (config) => config.loadFromFile(path));
-  if (variable !== undefined && variable !== '') return fromFiles(`KUBECONFIG=${variable}`, (config) => config.loadFromDefault());
+  if (variable !== undefined && variable !== '')
+    return fromFiles(`KUBECONFIG=${variable}`, (config) => config.loadFromDefault());
   if (process.env['KUBERNETES_SERVICE_HOST'] && existsSync(SERVICE_ACCOUNT_TOKEN)) {
     return fromFiles("the pod's ServiceAccount", (config) => config.loadFromCluster());
   }
   if (existsSync(home)) return fromFiles(home, (config) => config.loadFromFile(home));
-  throw new UserError(`there is no configuration of a Kubernetes cluster: no KUBECONFIG, no ServiceAccount, no ${home}`, { hint: HINT });
+  throw new UserError(
+    `there is no configuration of a Kubernetes cluster: no KUBECONFIG, no ServiceAccount, no ${home}`,
+    { hint: HINT },
+  );
 }
 
 function fromFiles(source: string, load: (config: KubeConfig) => void): KubeConfig {
@@ -44,16 +48,20 @@ function problemOf(config: KubeConfig): string | null {
   const context = config.getContextObject(name);
   if (context === null) return `its current-context ${JSON.stringify(name)} is none of its contexts`;
   const cluster = config.getCurrentCluster();
-  if (cluster === null) return `its context ${JSON.stringify(name)} names the cluster ${JSON.stringify(context.cluster)}, which it does not have`;
+  if (cluster === null)
+    return `its context ${JSON.stringify(name)} names the cluster ${JSON.stringify(context.cluster)}, which it does not have`;
   const user = config.getCurrentUser();
-  if (user === null) return `its context ${JSON.stringify(name)} names the user ${JSON.stringify(context.user)}, which it does not have`;
+  if (user === null)
+    return `its context ${JSON.stringify(name)} names the user ${JSON.stringify(context.user)}, which it does not have`;
   const server = URL.canParse(cluster.server) ? new URL(cluster.server) : null;
-  if (server === null || (server.protocol !== 'https:' && server.protocol !== 'http:')) return `the server ${JSON.stringify(cluster.server)} is no URL`;
+  if (server === null || (server.protocol !== 'https:' && server.protocol !== 'http:'))
+    return `the server ${JSON.stringify(cluster.server)} is no URL`;
   if (server.protocol === 'http:' && cluster.skipTLSVerify !== true) {
     return `the server ${cluster.server} is reached without TLS, which takes insecure-skip-tls-verify: true`;
   }
   for (const file of [cluster.caFile, user.certFile, user.keyFile]) {
-    if (file !== undefined && file !== null && !isReadable(file)) return `it names the file ${file}, which cannot be read`;
+    if (file !== undefined && file !== null && !isReadable(file))
+      return `it names the file ${file}, which cannot be read`;
   }
   return null;
 }

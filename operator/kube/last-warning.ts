@@ -23,12 +23,18 @@ const Event = Type.Object({
 const List = Type.Object({ items: Type.Array(Type.Unknown()) });
 
 /** The last Event of type Warning about the very object; null: there is none, or events cannot be read. */
-export async function lastWarning(client: ApiClient, { namespace, uid }: ObjectReference, log: Logger): Promise<ObservedWarning | null> {
+export async function lastWarning(
+  client: ApiClient,
+  { namespace, uid }: ObjectReference,
+  log: Logger,
+): Promise<ObservedWarning | null> {
   if (uid === undefined) return null;
   let answer: unknown;
   try {
     const fieldSelector = `type=Warning,regarding.uid=${uid}`;
-    answer = await client.json('GET', collectionPath(RESOURCE.event, namespace), { query: { fieldSelector, limit: MOST } });
+    answer = await client.json('GET', collectionPath(RESOURCE.event, namespace), {
+      query: { fieldSelector, limit: MOST },
+    });
   } catch (error) {
     // Only words are missing: the job goes on without.
     log.warn({ namespace, reason: errorMessage(error) }, 'events cannot be read');
@@ -36,10 +42,20 @@ export async function lastWarning(client: ApiClient, { namespace, uid }: ObjectR
   }
   const items = Value.Check(List, answer) ? answer.items : [];
   const warnings = items.flatMap((item) => (Value.Check(Event, item) ? (warningOf(item) ?? []) : []));
-  return warnings.reduce<ObservedWarning | null>((last, warning) => (last === null || Date.parse(warning.at) >= Date.parse(last.at) ? warning : last), null);
+  return warnings.reduce<ObservedWarning | null>(
+    (last, warning) => (last === null || Date.parse(warning.at) >= Date.parse(last.at) ? warning : last),
+    null,
+  );
 }
 
-function warningOf({ reason, note, eventTime, deprecatedLastTimestamp, series, metadata }: Static<typeof Event>): ObservedWarning | null {
+function warningOf({
+  reason,
+  note,
+  eventTime,
+  deprecatedLastTimestamp,
+  series,
+  metadata,
+}: Static<typeof Event>): ObservedWarning | null {
   const at = series?.lastObservedTime ?? deprecatedLastTimestamp ?? eventTime ?? metadata.creationTimestamp;
   return reason && at && !Number.isNaN(Date.parse(at)) ? { reason, message: note ?? '', at } : null;
 }

@@ -5,8 +5,15 @@ export class Unreadable extends Error {
 
 const NEWLINE = 0x0a;
 
-/** The lines of a stream that are not empty; `heard` is told of every piece. @throws Unreadable at a line of more bytes than `most` */
-export async function* linesOf(stream: AsyncIterable<Uint8Array>, most: number, heard: () => void): AsyncGenerator<string> {
+/**
+ * The lines of a stream that are not empty; `heard` is told of every piece. @throws Unreadable at a line of more bytes
+ * than `most`
+ */
+export async function* linesOf(
+  stream: AsyncIterable<Uint8Array>,
+  most: number,
+  heard: () => void,
+): AsyncGenerator<string> {
   let begun: Uint8Array[] = [];
   let bytes = 0;
   const keep = (piece: Uint8Array) => {

@@ -23,7 +23,12 @@ export interface WatchTimes {
   readonly longestPauseMs: number;
 }
 
-export const WATCH_TIMES: WatchTimes = { watchSeconds: 180, marginMs: 15_000, firstPauseMs: 500, longestPauseMs: 30_000 };
+export const WATCH_TIMES: WatchTimes = {
+  watchSeconds: 180,
+  marginMs: 15_000,
+  firstPauseMs: 500,
+  longestPauseMs: 30_000,
+};
 
 export interface ListWatchSettings<T> {
   readonly client: ApiClient;
@@ -58,8 +63,8 @@ const List = Type.Object({
 });
 
 /**
- * Tells what a collection holds, and goes on telling what becomes of it, whatever happens to the API server and the connection: list,
- * watch from there, list again only where the API server has forgotten what came since. Never throws.
+ * Tells what a collection holds, and goes on telling what becomes of it, whatever happens to the API server and the
+ * connection: list, watch from there, list again only where the API server has forgotten what came since. Never throws.
  */
 export class ListWatch<T> {
   readonly #settings: ListWatchSettings<T>;
@@ -90,7 +95,7 @@ export class ListWatch<T> {
 
   async #run(): Promise<void> {
     const { log, times } = this.#settings;
-    for (let failures = 0; !this.#stop.signal.aborted; ) {
+    for (let failures = 0; !this.#stop.signal.aborted;) {
       const began = performance.now();
       const before = this.#events;
       try {
@@ -122,7 +127,9 @@ export class ListWatch<T> {
   }
 
   /** `size` 0: no pages. */
-  async #pages(size = this.#settings.pageSize ?? PAGE_SIZE): Promise<{ readonly found: T[]; readonly unreadable: Metadata[]; readonly version: string }> {
+  async #pages(
+    size = this.#settings.pageSize ?? PAGE_SIZE,
+  ): Promise<{ readonly found: T[]; readonly unreadable: Metadata[]; readonly version: string }> {
     const { client, path, labelSelector } = this.#settings;
     const found: T[] = [];
     const unreadable: Metadata[] = [];
@@ -154,7 +161,11 @@ export class ListWatch<T> {
       resourceVersion: version,
       timeoutSeconds,
     };
-    const limits = { signal: this.#stop.signal, silenceMs: timeoutSeconds * 1000 + times.marginMs, maxLineBytes: MAX_LINE_BYTES };
+    const limits = {
+      signal: this.#stop.signal,
+      silenceMs: timeoutSeconds * 1000 + times.marginMs,
+      maxLineBytes: MAX_LINE_BYTES,
+    };
     for await (const event of watchStream(client, path, query, limits)) {
       this.#take(event);
       this.#events++;
@@ -202,7 +213,8 @@ function bookmarkVersion(object: unknown): string {
 }
 
 /** The history is gone, or the kind is; or what comes next cannot be read, and would come again. */
-const needsList = (error: unknown): boolean => error instanceof Unreadable || isApiError(error, CODE.gone, CODE.notFound);
+const needsList = (error: unknown): boolean =>
+  error instanceof Unreadable || isApiError(error, CODE.gone, CODE.notFound);
 
 /** Half of it is chance: many watches that fail at the same time must not come back at the same time. */
 function pauseMs(failures: number, { firstPauseMs, longestPauseMs }: WatchTimes): number {

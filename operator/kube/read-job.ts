@@ -38,9 +38,15 @@ export function jobReader(before: (namespace: string, name: string) => JobEntry 
     const result = attempted(() => understood(value, metadata, same));
     if ('job' in result) return { metadata, job: result.job, unreadable: null, known: result.job };
     const { problem } = result;
-    if (same?.unreadable?.problem !== problem) jobLog(log, metadata.namespace, metadata.name).error({ problem }, 'the job is not valid and is left alone');
+    if (same?.unreadable?.problem !== problem)
+      jobLog(log, metadata.namespace, metadata.name).error({ problem }, 'the job is not valid and is left alone');
     const kept = withoutBulk(metadata);
-    return { metadata: kept, job: null, unreadable: { metadata: kept, problem, isOurs: isOurs(value), status: standing(value) }, known: same?.known ?? null };
+    return {
+      metadata: kept,
+      job: null,
+      unreadable: { metadata: kept, problem, isOurs: isOurs(value), status: standing(value) },
+      known: same?.known ?? null,
+    };
   };
 }
 
@@ -61,7 +67,8 @@ function attempted(read: () => Result): Result {
   }
 }
 
-const isOurs = ({ spec }: Readonly<Record<string, unknown>>): boolean => !isRecord(spec) || spec['managedBy'] === undefined;
+const isOurs = ({ spec }: Readonly<Record<string, unknown>>): boolean =>
+  !isRecord(spec) || spec['managedBy'] === undefined;
 
 /** The part of a status that is read even if the whole is not valid. */
 const Standing = Type.Pick(Status, ['phase', 'conditions']);
@@ -74,22 +81,35 @@ function standing({ status }: Readonly<Record<string, unknown>>): UnreadableJob[
 
 function understood(value: Readonly<Record<string, unknown>>, metadata: Metadata, before: JobEntry | null): Result {
   const { apiVersion, kind } = RESOURCE.fedbiotJob;
-  if (lengthOf([metadata, value['spec']]) > MOST) return { problem: `is larger than a job may be: its labels and its spec have more than ${MOST / 1024} KiB` };
+  if (lengthOf([metadata, value['spec']]) > MOST)
+    return { problem: `is larger than a job may be: its labels and its spec have more than ${MOST / 1024} KiB` };
   const spec = specOf(value, metadata, before);
   if (typeof spec === 'string') return { problem: spec };
   if (value['status'] === undefined || value['status'] === null) return { job: { apiVersion, kind, metadata, spec } };
   // A newer operator may have written more.
   const status = keptOf(Status, value['status']);
-  return statusCheck.Check(status) ? { job: { apiVersion, kind, metadata, spec, status } } : { problem: 'status: is not what the operator writes' };
+  return statusCheck.Check(status)
+    ? { job: { apiVersion, kind, metadata, spec, status } }
+    : { problem: 'status: is not what the operator writes' };
 }
 
 /** The spec with every default and preset; or what is wrong with it. */
-function specOf(value: Readonly<Record<string, unknown>>, metadata: Metadata, before: JobEntry | null): JobObject['spec'] | string {
+function specOf(
+  value: Readonly<Record<string, unknown>>,
+  metadata: Metadata,
+  before: JobEntry | null,
+): JobObject['spec'] | string {
   // A job's status changes by the second, and its generation only with its spec: checking the rules is what costs.
   const known = before?.job ?? null;
-  if (known !== null && metadata.generation !== undefined && known.metadata.generation === metadata.generation) return known.spec;
+  if (known !== null && metadata.generation !== undefined && known.metadata.generation === metadata.generation)
+    return known.spec;
   const { name, namespace } = metadata;
-  const result = validate({ apiVersion: value['apiVersion'], kind: value['kind'], metadata: { name, namespace }, spec: value['spec'] });
+  const result = validate({
+    apiVersion: value['apiVersion'],
+    kind: value['kind'],
+    metadata: { name, namespace },
+    spec: value['spec'],
+  });
   if ('job' in result) return resolvePresets(result.job.spec);
   const told = result.problems.slice(0, MOST_SHOWN).map(({ path, message }) => `${pathText(path)}: ${message}`);
   const more = result.problems.length - told.length;

@@ -6,7 +6,10 @@ import { tooDeep } from '../../crds/nesting.ts';
 import { isRecord } from '../../crds/schema/node.ts';
 import type { Resource } from './resources.ts';
 
-/** The parts of objects that are kept. What a schema does not name – managed fields above all – is dropped: caches hold every object. */
+/**
+ * The parts of objects that are kept. What a schema does not name – managed fields above all – is dropped: caches hold
+ * every object.
+ */
 
 const text = Type.String();
 const textOrNone = Type.Optional(text);
@@ -109,7 +112,10 @@ export const Pod = Type.Object({
 });
 export type Pod = Static<typeof Pod>;
 
-/** Characters of JSON. Nothing that the operator makes is as large, and whoever may make objects may make thousands of the largest. */
+/**
+ * Characters of JSON. Nothing that the operator makes is as large, and whoever may make objects may make thousands of
+ * the largest.
+ */
 const MOST_KEPT = 128 * 1024;
 
 /** Characters of a value as JSON; 0 where it is nested too deep for that, which is told elsewhere. */
@@ -121,7 +127,10 @@ export function lengthOf(value: unknown): number {
   }
 }
 
-/** Takes what is kept of an object out of what the API server told; null: it is not such an object, or too large to be kept. */
+/**
+ * Takes what is kept of an object out of what the API server told; null: it is not such an object, or too large to be
+ * kept.
+ */
 export type Read<T> = (value: unknown) => T | null;
 
 export function reader<S extends TSchema>({ apiVersion, kind }: Resource, schema: S): Read<Static<S>> {
@@ -134,7 +143,9 @@ export function reader<S extends TSchema>({ apiVersion, kind }: Resource, schema
   };
 }
 
-/** What the schema names, without nulls; undefined where it is nested so deep that no other walk over it would end well. */
+/**
+ * What the schema names, without nulls; undefined where it is nested so deep that no other walk over it would end well.
+ */
 export function keptOf(schema: TSchema, value: unknown): unknown {
   const kept = Value.Clean(schema, value);
   return tooDeep(kept) === null ? withoutNulls(kept) : undefined;
@@ -144,7 +155,9 @@ export function keptOf(schema: TSchema, value: unknown): unknown {
 function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNulls);
   if (!isRecord(value)) return value;
-  return Object.fromEntries(Object.entries(value).flatMap(([name, field]) => (field === null ? [] : [[name, withoutNulls(field)]])));
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, field]) => (field === null ? [] : [[name, withoutNulls(field)]])),
+  );
 }
 
 const metadataCheck = Compile(Metadata);

@@ -33,7 +33,10 @@ export class UserSecrets {
     this.#log = log;
   }
 
-  /** The text under a key; null: there is none, it may not be read, or is far too long. @throws what kept the API server from answering */
+  /**
+   * The text under a key; null: there is none, it may not be read, or is far too long. @throws what kept the API server
+   * from answering
+   */
   read(namespace: string, name: string, key: string): Promise<string | null> {
     const path = objectPath(RESOURCE.secret, namespace, name);
     const place = `${path}#${key}`;

@@ -15,8 +15,16 @@ export interface WatchLimits {
   readonly maxLineBytes: number;
 }
 
-/** What the API server tells of a collection, until it or `signal` ends the watch. @throws Unreadable, ApiError, or what cut the connection */
-export async function* watchStream(client: ApiClient, path: string, query: ApiRequest['query'], limits: WatchLimits): AsyncGenerator<WatchEvent> {
+/**
+ * What the API server tells of a collection, until it or `signal` ends the watch. @throws Unreadable, ApiError, or what
+ * cut the connection
+ */
+export async function* watchStream(
+  client: ApiClient,
+  path: string,
+  query: ApiRequest['query'],
+  limits: WatchLimits,
+): AsyncGenerator<WatchEvent> {
   const { signal, silenceMs, maxLineBytes } = limits;
   const response = await client.stream(path, { ...query, watch: true }, signal);
   const watchdog = setTimeout(() => response.destroy(new Error(`nothing came for ${silenceMs / 1000} s`)), silenceMs);

@@ -9,8 +9,14 @@ import type { Caches } from './caches.ts';
 import { readMetadata } from './read-object.ts';
 import { collectionPath, objectPath, RESOURCE, resourceOf } from './resources.ts';
 
-/** The writes that the reconciler asks for, and the one read past the caches. What the API server answers goes into the caches. */
-export function writes(client: ApiClient, caches: Caches): Pick<ReconcilePorts, 'read' | 'create' | 'apply' | 'patchSpec' | 'deleteObject' | 'updateStatus' | 'patchStatus'> {
+/**
+ * The writes that the reconciler asks for, and the one read past the caches. What the API server answers goes into the
+ * caches.
+ */
+export function writes(
+  client: ApiClient,
+  caches: Caches,
+): Pick<ReconcilePorts, 'read' | 'create' | 'apply' | 'patchSpec' | 'deleteObject' | 'updateStatus' | 'patchStatus'> {
   return {
     async read(reference: ObjectReference): Promise<ObservedObject | null> {
       try {
@@ -26,7 +32,10 @@ export function writes(client: ApiClient, caches: Caches): Pick<ReconcilePorts, 
     async create(object: PlannedObject): Promise<'created' | 'exists'> {
       const resource = resourceOf(object);
       try {
-        const answer = await client.json('POST', collectionPath(resource, object.metadata.namespace), { query: { fieldManager: MANAGER }, body: object });
+        const answer = await client.json('POST', collectionPath(resource, object.metadata.namespace), {
+          query: { fieldManager: MANAGER },
+          body: object,
+        });
         caches.of(resource)?.made(answer);
         return 'created';
       } catch (error) {
@@ -49,7 +58,9 @@ export function writes(client: ApiClient, caches: Caches): Pick<ReconcilePorts, 
         });
         caches.of(resourceOf(reference))?.wrote(answer);
       } catch (error) {
-        throw isOfAnotherUid(error) ? new ApiError(`${reference.kind} ${reference.name} is another than before`, CODE.conflict, error.body) : error;
+        throw isOfAnotherUid(error)
+          ? new ApiError(`${reference.kind} ${reference.name} is another than before`, CODE.conflict, error.body)
+          : error;
       }
     },
 
@@ -57,7 +68,12 @@ export function writes(client: ApiClient, caches: Caches): Pick<ReconcilePorts, 
       const { uid } = reference;
       try {
         await client.json('DELETE', pathOf(reference), {
-          body: { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Background', ...(uid === undefined ? {} : { preconditions: { uid } }) },
+          body: {
+            apiVersion: 'v1',
+            kind: 'DeleteOptions',
+            propagationPolicy: 'Background',
+            ...(uid === undefined ? {} : { preconditions: { uid } }),
+          },
         });
       } catch (error) {
         const isGone = isApiError(error, CODE.notFound) || (uid !== undefined && isApiError(error, CODE.conflict));
@@ -86,8 +102,13 @@ export function writes(client: ApiClient, caches: Caches): Pick<ReconcilePorts, 
   };
 }
 
-const pathOf = (reference: ObjectReference): string => objectPath(resourceOf(reference), reference.namespace, reference.name);
+const pathOf = (reference: ObjectReference): string =>
+  objectPath(resourceOf(reference), reference.namespace, reference.name);
 
-/** An object that was made again under its name: the API server calls the patch invalid, which the job is not to fail for. */
+/**
+ * An object that was made again under its name: the API server calls the patch invalid, which the job is not to fail
+ * for.
+ */
 const isOfAnotherUid = (error: unknown): error is ApiError =>
-  isApiError(error, CODE.invalid) && (error.status.details?.causes?.some(({ field }) => field === 'metadata.uid') ?? false);
+  isApiError(error, CODE.invalid) &&
+  (error.status.details?.causes?.some(({ field }) => field === 'metadata.uid') ?? false);

@@ -38,8 +38,9 @@ export interface ElectorSettings {
 }
 
 /**
- * Leader election by a lease, as client-go does it. A candidate measures by its own clock since when it has seen no renewal, so that
- * clocks that differ do no harm; a leader measures from when it asked for the last renewal that was granted.
+ * Leader election by a lease, as client-go does it. A candidate measures by its own clock since when it has seen no
+ * renewal, so that clocks that differ do no harm; a leader measures from when it asked for the last renewal that was
+ * granted.
  */
 export class LeaderElector implements Candidate {
   readonly #settings: ElectorSettings;

@@ -39,7 +39,9 @@ export function kubernetesLease(client: Pick<ApiClient, 'json'>, namespace: stri
     create: (record) => unless([CODE.conflict], () => ask('POST', collection, manifest({ namespace }, record))),
     // Without a version it would replace whatever another has written.
     replace: (resourceVersion, record) =>
-      unless([CODE.conflict, CODE.notFound], () => ask('PUT', path, manifest({ namespace, ...others, resourceVersion }, record))),
+      unless([CODE.conflict, CODE.notFound], () =>
+        ask('PUT', path, manifest({ namespace, ...others, resourceVersion }, record)),
+      ),
   };
 }
 

@@ -9,7 +9,10 @@ export class NotLeading extends Error {
   }
 }
 
-/** The same ports, but nothing is written any more once this process does not lead: also where it woke up after another took over. */
+/**
+ * The same ports, but nothing is written any more once this process does not lead: also where it woke up after another
+ * took over.
+ */
 export function leadingPorts(ports: ReconcilePorts, leads: () => boolean): ReconcilePorts {
   const guarded =
     <Arguments extends readonly unknown[], Result>(write: (...args: Arguments) => Promise<Result>) =>

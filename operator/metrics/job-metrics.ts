@@ -47,14 +47,18 @@ const OPERATOR_SERIES: readonly Series<JobView>[] = [
       ROLES.flatMap((role) => {
         const each = gpusOf(job, role);
         return [
-          { labels: { role, state: 'asked' }, value: isWanted(job) ? each * (role === 'server' ? 1 : job.spec.client.pods) : 0 },
+          {
+            labels: { role, state: 'asked' },
+            value: isWanted(job) ? each * (role === 'server' ? 1 : job.spec.client.pods) : 0,
+          },
           { labels: { role, state: 'running' }, value: each * podsOf(pods, role).filter(isRunning).length },
         ];
       }),
   },
 ];
 
-const isWanted = ({ spec, status }: JobObject): boolean => !spec.suspend && status?.phase !== 'Succeeded' && status?.phase !== 'Failed';
+const isWanted = ({ spec, status }: JobObject): boolean =>
+  !spec.suspend && status?.phase !== 'Succeeded' && status?.phase !== 'Failed';
 
 /** How jobs do. `views` is asked at every scrape, so that a job's series go with the job. */
 export function jobMetrics(registry: Registry, views: () => Iterable<JobView>): void {

@@ -16,21 +16,44 @@ export const identityOf = ({ spec, status }: JobObject): JobIdentity => ({
   phase: status?.phase ?? 'Pending',
 });
 
-/** How a job stands by what its server pod last told; where that has not been read, since the operator began, by its status. */
+/**
+ * How a job stands by what its server pod last told; where that has not been read, since the operator began, by its
+ * status.
+ */
 export function standingOf({ spec, status }: JobObject, progress: JobProgress | null): JobStanding {
   const nothing = unheard(factsOf(spec));
   if (progress === null) return status === undefined ? nothing : { ...nothing, ...toldBefore(status) };
   const { at, finishedRounds, clients, refusals, alignmentLoss, localLoss, evaluation, cost } = progress;
-  return { ...nothing, finishedRounds, clients, refusals, alignmentLoss, localLoss, evaluation, heardAt: instant(at), ...spent(finishedRounds, cost) };
+  return {
+    ...nothing,
+    finishedRounds,
+    clients,
+    refusals,
+    alignmentLoss,
+    localLoss,
+    evaluation,
+    heardAt: instant(at),
+    ...spent(finishedRounds, cost),
+  };
 }
 
 /** What follows from the cost: nothing before the first round has ended, unknown when it is missing later. */
 function spent(finishedRounds: number, cost: RunCost | null): Partial<JobStanding> {
-  if (cost !== null) return { cost, tokens: { server: cost.server.tokens, client: cost.clients.tokens }, bytes: cost.bytes };
+  if (cost !== null)
+    return { cost, tokens: { server: cost.server.tokens, client: cost.clients.tokens }, bytes: cost.bytes };
   return finishedRounds === 0 ? {} : { tokens: null, bytes: null };
 }
 
-function toldBefore({ lastProgressTime, round, clients, refusals, alignmentLoss, localLoss, evaluation, cost }: FedBiOTJobStatus) {
+function toldBefore({
+  lastProgressTime,
+  round,
+  clients,
+  refusals,
+  alignmentLoss,
+  localLoss,
+  evaluation,
+  cost,
+}: FedBiOTJobStatus) {
   const { selected = 0, reported = 0, dropped = 0, refused = 0 } = clients ?? {};
   return {
     heardAt: instant(lastProgressTime),
@@ -47,7 +70,11 @@ function toldBefore({ lastProgressTime, round, clients, refusals, alignmentLoss,
   };
 }
 
-const scoreOf = ({ accuracy, f1, loss }: { readonly accuracy?: number; readonly f1?: number; readonly loss?: number } = {}) => ({
+const scoreOf = ({
+  accuracy,
+  f1,
+  loss,
+}: { readonly accuracy?: number; readonly f1?: number; readonly loss?: number } = {}) => ({
   accuracy: accuracy ?? null,
   ...(f1 === undefined ? {} : { f1 }),
   loss: loss ?? null,

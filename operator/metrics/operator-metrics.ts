@@ -60,7 +60,10 @@ const MEMORY_SERIES: readonly Series<RedisMemory>[] = [
   },
 ];
 
-export function operatorMetrics(registry: Registry, settings: { readonly workers: number; readonly lease: string }): OperatorMetrics {
+export function operatorMetrics(
+  registry: Registry,
+  settings: { readonly workers: number; readonly lease: string },
+): OperatorMetrics {
   const registers = [registry];
   const controller = { controller: CONTROLLER };
   const name = { name: CONTROLLER };
@@ -72,10 +75,19 @@ export function operatorMetrics(registry: Registry, settings: { readonly workers
     new Histogram<L>({ name: metric, help, labelNames, buckets, registers });
 
   const reconciles = counter('controller_runtime_reconcile_total', 'Reconciles, by result.', ['controller', 'result']);
-  const errors = counter('controller_runtime_reconcile_errors_total', 'Reconciles that ended in an error.', ['controller']);
-  const seconds = histogram('controller_runtime_reconcile_time_seconds', 'Time a reconcile took.', ['controller'], RECONCILE_BUCKETS);
+  const errors = counter('controller_runtime_reconcile_errors_total', 'Reconciles that ended in an error.', [
+    'controller',
+  ]);
+  const seconds = histogram(
+    'controller_runtime_reconcile_time_seconds',
+    'Time a reconcile took.',
+    ['controller'],
+    RECONCILE_BUCKETS,
+  );
   const active = gauge('controller_runtime_active_workers', 'Reconciles under way.', ['controller']);
-  const workers = gauge('controller_runtime_max_concurrent_reconciles', 'Most reconciles at the same time.', ['controller']);
+  const workers = gauge('controller_runtime_max_concurrent_reconciles', 'Most reconciles at the same time.', [
+    'controller',
+  ]);
   const depth = gauge('workqueue_depth', 'Keys that wait.', ['name']);
   const adds = counter('workqueue_adds_total', 'Keys added.', ['name']);
   const retries = counter('workqueue_retries_total', 'Keys added again after an error.', ['name']);
@@ -83,9 +95,21 @@ export function operatorMetrics(registry: Registry, settings: { readonly workers
   const worked = histogram('workqueue_work_duration_seconds', 'Time a key was worked on.', ['name'], QUEUE_BUCKETS);
   const requests = counter('rest_client_requests_total', 'Requests to the API server.', ['code', 'method', 'host']);
   const leader = gauge('leader_election_master_status', '1 on the replica that leads, else 0.', ['name']);
-  const redis = gauge('fedbiot_operator_redis_connected', '1 while the operator hears of progress from its Redis, else 0.', []);
-  const restarts = counter('fedbiot_operator_watch_restarts_total', 'Watches of the API server that began anew after something went wrong.', ['resource']);
-  const unhandled = counter('fedbiot_operator_unhandled_errors_total', 'Uncaught errors: the operator continued; each is a defect.', []);
+  const redis = gauge(
+    'fedbiot_operator_redis_connected',
+    '1 while the operator hears of progress from its Redis, else 0.',
+    [],
+  );
+  const restarts = counter(
+    'fedbiot_operator_watch_restarts_total',
+    'Watches of the API server that began anew after something went wrong.',
+    ['resource'],
+  );
+  const unhandled = counter(
+    'fedbiot_operator_unhandled_errors_total',
+    'Uncaught errors: the operator continued; each is a defect.',
+    [],
+  );
   let memory: RedisMemory | null = null;
   registerSeries(registry, MEMORY_SERIES, [], () => (memory === null ? [] : [{ labels: {}, view: memory }]));
 

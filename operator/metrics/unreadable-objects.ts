@@ -12,5 +12,7 @@ const UNREADABLE: Series<number> = {
 
 /** @param counts of unreadable objects by the plural of their resource; called at every scrape */
 export function unreadableObjects(registry: Registry, counts: () => ReadonlyMap<string, number>): void {
-  registerSeries(registry, [UNREADABLE], ['resource'], () => Array.from(counts(), ([resource, view]) => ({ labels: { resource }, view })));
+  registerSeries(registry, [UNREADABLE], ['resource'], () =>
+    Array.from(counts(), ([resource, view]) => ({ labels: { resource }, view })),
+  );
 }

@@ -3,6 +3,9 @@ import { namesOf } from './names.ts';
 import type { PlanSettings } from './settings.ts';
 import { workerJob } from './worker-job.ts';
 
-/** Pods that share the simulated clients' tasks. Without `completions`: they leave once the server says that the job is over. */
+/**
+ * Pods that share the simulated clients' tasks. Without `completions`: they leave once the server says that the job is
+ * over.
+ */
 export const clientsJob = (job: JobObject, settings: PlanSettings): PlannedObject =>
   workerJob(job, 'client', namesOf(job.metadata.name).clients, settings, { parallelism: job.spec.client.pods });

@@ -6,8 +6,8 @@ import { namesOf } from './names.ts';
 import { metadataOf } from './owned.ts';
 
 /**
- * The manifest that both roles run, frozen: pods of one job must not differ in what they do, whatever happens to the defaults of a
- * later operator. What may change while the job runs is left out; it is not the pods' business.
+ * The manifest that both roles run, frozen: pods of one job must not differ in what they do, whatever happens to the
+ * defaults of a later operator. What may change while the job runs is left out; it is not the pods' business.
  */
 export function configMap(job: JobObject, observed: ObservedConfigMap | null): PlannedObject {
   const frozen = observed?.data?.[JOB_FILE];
@@ -23,7 +23,15 @@ export function configMap(job: JobObject, observed: ObservedConfigMap | null): P
 function manifestText({ apiVersion, kind, metadata, spec }: JobObject): string {
   const { creationTimestamp } = metadata;
   // Chat templates can ask for the day: the pods of a job, and those that replace them later, have one.
-  const dated = creationTimestamp === undefined ? spec : { ...spec, data: { date: dayOf(new Date(creationTimestamp)), ...spec.data } };
+  const dated =
+    creationTimestamp === undefined
+      ? spec
+      : { ...spec, data: { date: dayOf(new Date(creationTimestamp)), ...spec.data } };
   const frozen = Object.fromEntries(Object.entries(dated).filter(([field]) => !MUTABLE.includes(field)));
-  return JSON.stringify({ apiVersion, kind, metadata: { name: metadata.name, namespace: metadata.namespace }, spec: frozen });
+  return JSON.stringify({
+    apiVersion,
+    kind,
+    metadata: { name: metadata.name, namespace: metadata.namespace },
+    spec: frozen,
+  });
 }

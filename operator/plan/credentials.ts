@@ -8,8 +8,16 @@ import type { RedisAccess } from './redis-access.ts';
 import { decodeSecret, encodeSecret } from './secret-data.ts';
 import type { PlanSettings } from './settings.ts';
 
-/** The job's bearer token; and how its pods reach the operator's Redis, unless the job brings its own. @throws InvalidSpec where there is neither. */
-export function credentials(job: JobObject, observed: ObservedSecret | null, settings: PlanSettings, access: RedisAccess): PlannedObject {
+/**
+ * The job's bearer token; and how its pods reach the operator's Redis, unless the job brings its own. @throws
+ * InvalidSpec where there is neither.
+ */
+export function credentials(
+  job: JobObject,
+  observed: ObservedSecret | null,
+  settings: PlanSettings,
+  access: RedisAccess,
+): PlannedObject {
   if (job.spec.redis === undefined && settings.redis === null) {
     throw new InvalidSpec('spec.redis', 'is required: the operator was installed without a Redis of its own');
   }

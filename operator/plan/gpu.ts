@@ -3,16 +3,25 @@ import type { JobObject } from '../reconcile/ports.ts';
 import type { Role } from './labels.ts';
 import { WORKER } from './worker-container.ts';
 
-/** Resources under which NVIDIA's device plugin offers whole GPUs (nvidia.com/gpu) and parts of them (nvidia.com/mig-…). */
+/**
+ * Resources under which NVIDIA's device plugin offers whole GPUs (nvidia.com/gpu) and parts of them (nvidia.com/mig-…).
+ */
 const isGpu = (resource: string) => resource === 'nvidia.com/gpu' || resource.startsWith('nvidia.com/mig-');
 
-/** Whether a device claim (dynamic resource allocation) is for GPUs. Its name decides: what the claim holds is not known here. */
+/**
+ * Whether a device claim (dynamic resource allocation) is for GPUs. Its name decides: what the claim holds is not known
+ * here.
+ */
 const isGpuClaim = (name: string) => name === 'gpu' || name.startsWith('gpu-');
 
 /** Whether a container's resources ask for a GPU. */
-export const asksForGpu = (resources: unknown): boolean => Object.values(gpusIn(resources)).some((quantity) => Number(quantity) !== 0);
+export const asksForGpu = (resources: unknown): boolean =>
+  Object.values(gpusIn(resources)).some((quantity) => Number(quantity) !== 0);
 
-/** GPUs, or parts of one, that each pod of a role asks for: by its resources, and by what its podTemplate says of them instead. */
+/**
+ * GPUs, or parts of one, that each pod of a role asks for: by its resources, and by what its podTemplate says of them
+ * instead.
+ */
 export function gpusOf({ spec }: JobObject, role: Role): number {
   const own = spec[role];
   const worker = own?.podTemplate?.spec?.containers?.find(({ name }) => name === WORKER);
@@ -23,9 +32,14 @@ export function gpusOf({ spec }: JobObject, role: Role): number {
 /** What is asked for, by resource or claim. A container's request of a GPU is its limit; a claim counts as one. */
 function gpusIn(resources: unknown): Readonly<Record<string, unknown>> {
   const asked = fieldsOf(resources);
-  const amounts = ['requests', 'limits'].flatMap((kind) => Object.entries(fieldsOf(asked[kind])).filter(([name]) => isGpu(name)));
+  const amounts = ['requests', 'limits'].flatMap((kind) =>
+    Object.entries(fieldsOf(asked[kind])).filter(([name]) => isGpu(name)),
+  );
   const claims = Array.isArray(asked['claims']) ? asked['claims'].map((claim) => fieldsOf(claim)['name']) : [];
-  return Object.fromEntries([...amounts, ...claims.filter((name) => typeof name === 'string' && isGpuClaim(name)).map((name) => [`claim ${name}`, 1])]);
+  return Object.fromEntries([
+    ...amounts,
+    ...claims.filter((name) => typeof name === 'string' && isGpuClaim(name)).map((name) => [`claim ${name}`, 1]),
+  ]);
 }
 
 const fieldsOf = (value: unknown) => (isRecord(value) ? value : {});

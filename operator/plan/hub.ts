@@ -7,10 +7,14 @@ import type { PlanSettings } from './settings.ts';
 import { WORKER } from './worker-container.ts';
 
 /**
- * Where a role connects to for the hub: the proxy, or the endpoint, that its environment names. `namespace`: of a Service; null: anywhere,
- * as a policy cannot name a host.
+ * Where a role connects to for the hub: the proxy, or the endpoint, that its environment names. `namespace`: of a
+ * Service; null: anywhere, as a policy cannot name a host.
  */
-export function hubPeer(job: JobObject, role: Role, settings: PlanSettings): { port: number; namespace: string | null } {
+export function hubPeer(
+  job: JobObject,
+  role: Role,
+  settings: PlanSettings,
+): { port: number; namespace: string | null } {
   const { containers } = podTemplate(job, role, settings).spec;
   const variables = containers.find(({ name }) => name === WORKER)?.env ?? [];
   const { host, port } = nextHopOf(Object.fromEntries(variables.map(({ name, value }) => [name, value])));

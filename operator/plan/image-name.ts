@@ -18,7 +18,11 @@ export function imageName(reference: string): ImageName {
   const colon = named.lastIndexOf(':');
   const isTagged = colon > named.lastIndexOf('/');
   const path = isTagged ? named.slice(0, colon) : named;
-  return { repository: repositoryOf(path), tag: isTagged ? named.slice(colon + 1) : 'latest', digest: digest === undefined ? null : digest.toLowerCase() };
+  return {
+    repository: repositoryOf(path),
+    tag: isTagged ? named.slice(colon + 1) : 'latest',
+    digest: digest === undefined ? null : digest.toLowerCase(),
+  };
 }
 
 function repositoryOf(path: string): string {

@@ -10,8 +10,16 @@ export const QUEUE_LABEL = 'kueue.x-k8s.io/queue-name';
 
 export const MANAGER = 'fedbiot-operator';
 
-/** Label keys with these prefixes are the operator's or Kubernetes's own; the last makes a webhook hand in credentials. */
-export const RESERVED_LABELS = ['fedbiot.io/', 'app.kubernetes.io/', 'batch.kubernetes.io/', 'pod-security.kubernetes.io/', 'azure.workload.identity/'] as const;
+/**
+ * Label keys with these prefixes are the operator's or Kubernetes's own; the last makes a webhook hand in credentials.
+ */
+export const RESERVED_LABELS = [
+  'fedbiot.io/',
+  'app.kubernetes.io/',
+  'batch.kubernetes.io/',
+  'pod-security.kubernetes.io/',
+  'azure.workload.identity/',
+] as const;
 
 export const selectorOf = (job: string, role?: Role): Record<string, string> =>
   role === undefined ? { [LABEL.job]: job } : { [LABEL.job]: job, [LABEL.role]: role };

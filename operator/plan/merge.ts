@@ -14,7 +14,10 @@ const MERGE_KEYS: Readonly<Record<string, string>> = {
   hostAliases: 'ip',
 };
 
-/** `patch` laid over `base` as Kubernetes merges strategically: objects by field, lists by key, and null removes. Neither is changed. */
+/**
+ * `patch` laid over `base` as Kubernetes merges strategically: objects by field, lists by key, and null removes.
+ * Neither is changed.
+ */
 export function strategicMerge(base: unknown, patch: unknown, field = ''): unknown {
   if (Array.isArray(patch)) {
     const key = MERGE_KEYS[field];

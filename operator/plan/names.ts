@@ -1,4 +1,7 @@
-/** Names of the objects made for a job. A job's name has 52 characters at most; a Job, a Service and a label's value have 63. */
+/**
+ * Names of the objects made for a job. A job's name has 52 characters at most; a Job, a Service and a label's value
+ * have 63.
+ */
 export interface ObjectNames {
   readonly configMap: string;
   readonly credentials: string;

@@ -21,8 +21,8 @@ const DNS = { ports: [port(53, 'UDP'), port(53)] };
 const SCRAPE = { from: [{ namespaceSelector: {} }], ports: [port(PORT.metrics)] };
 
 /**
- * Clients reach Redis and their server, the server reaches Redis, and both what they are told to read from the hub. `redisPort`: of the
- * Redis that the job brings; null: not known yet.
+ * Clients reach Redis and their server, the server reaches Redis, and both what they are told to read from the hub.
+ * `redisPort`: of the Redis that the job brings; null: not known yet.
  */
 export function networkPolicies(job: JobObject, settings: PlanSettings, redisPort: number | null): PlannedObject[] {
   const { name } = job.metadata;
@@ -32,12 +32,7 @@ export function networkPolicies(job: JobObject, settings: PlanSettings, redisPor
   const hub = (role: Role) => (readsHub(job, role) ? [peers(hubPeer(job, role, settings))] : []);
   return [
     policy(job, 'server', [{ from: [clients], ports: [port(PORT.bundle)] }, SCRAPE], [DNS, redis, ...hub('server')]),
-    policy(
-      job,
-      'client',
-      [SCRAPE],
-      [DNS, redis, { to: [server], ports: [port(PORT.bundle)] }, ...hub('client')],
-    ),
+    policy(job, 'client', [SCRAPE], [DNS, redis, { to: [server], ports: [port(PORT.bundle)] }, ...hub('client')]),
   ];
 }
 
@@ -48,7 +43,8 @@ function redisRule(job: JobObject, { redis }: PlanSettings, redisPort: number | 
 
 /** A port of the pods of a namespace, or of any address. */
 function peers({ namespace, port: number }: { namespace: string | null; port: number }) {
-  const pods = namespace === null ? {} : { to: [{ namespaceSelector: { matchLabels: { [NAMESPACE_NAME]: namespace } } }] };
+  const pods =
+    namespace === null ? {} : { to: [{ namespaceSelector: { matchLabels: { [NAMESPACE_NAME]: namespace } } }] };
   return { ...pods, ports: [port(number)] };
 }
 

@@ -7,7 +7,9 @@ import { namesOf } from './names.ts';
 import { checkSource } from './volume-source.ts';
 import { hiddenFrom, isWithin, overlaps } from './volumes.ts';
 
-/** The operator's own volumes, all but one of them read-only; a job may replace `cache` and `tmp` by something larger. */
+/**
+ * The operator's own volumes, all but one of them read-only; a job may replace `cache` and `tmp` by something larger.
+ */
 const WRITABLE = 'output';
 const RESERVED = ['job', 'model', 'public-data', 'client-data', WRITABLE, 'redis-ca'];
 const REPLACEABLE = ['cache', 'tmp'];
@@ -23,13 +25,20 @@ export function checkVolumes(job: JobObject, role: Role, volumes: readonly unkno
     if (!isRecord(volume)) throw new InvalidSpec(at, 'must be an object');
     const { name, ...sources } = volume;
     if (typeof name !== 'string') throw new InvalidSpec(`${at}.name`, 'must be a string');
-    if (RESERVED.includes(name)) throw new InvalidSpec(`${at}.name`, `${name} is the operator's own volume; only ${REPLACEABLE.join(' and ')} may be replaced`);
+    if (RESERVED.includes(name))
+      throw new InvalidSpec(
+        `${at}.name`,
+        `${name} is the operator's own volume; only ${REPLACEABLE.join(' and ')} may be replaced`,
+      );
     checkSource(sources, namesOf(job.metadata.name).credentials, at);
-    if (hidden.some((source) => overlaps(source, sources))) throw new InvalidSpec(at, `is a volume that ${role} pods must not see`);
+    if (hidden.some((source) => overlaps(source, sources)))
+      throw new InvalidSpec(at, `is a volume that ${role} pods must not see`);
   });
 }
 
-/** Claims in the other role's podTemplate: a volume that both can write to could carry data from one side to the other. */
+/**
+ * Claims in the other role's podTemplate: a volume that both can write to could carry data from one side to the other.
+ */
 function sharable(job: JobObject, role: Role): Readonly<Record<string, unknown>>[] {
   const volumes = job.spec[role === 'server' ? 'client' : 'server']?.podTemplate?.spec?.volumes ?? [];
   return volumes.filter((volume) => isRecord(volume) && 'persistentVolumeClaim' in volume);

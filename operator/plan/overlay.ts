@@ -62,7 +62,12 @@ const RESERVED_ENV = 'FEDBIOT_';
  * The role's podTemplate laid over the operator's own template.
  * @throws InvalidSpec that names the field that may not be set.
  */
-export function overlay(job: JobObject, role: Role, { podAnnotations }: Pick<PlanSettings, 'podAnnotations'>, template: PodTemplate): PodTemplate {
+export function overlay(
+  job: JobObject,
+  role: Role,
+  { podAnnotations }: Pick<PlanSettings, 'podAnnotations'>,
+  template: PodTemplate,
+): PodTemplate {
   const at = `spec.${role}`;
   checkEnv(job, job.spec[role]?.env, `${at}.env`);
   checkImage(job, role, job.spec[role]?.image, `${at}.image`);
@@ -103,7 +108,10 @@ function checkMetadata(metadata: unknown, podAnnotations: readonly string[], pat
         throw new InvalidSpec(`${path}.labels`, `${key} is the operator's own, or asks for credentials`);
       }
       if (field === 'annotations' && !mayAnnotate(key, podAnnotations)) {
-        throw new InvalidSpec(`${path}.annotations`, `${key} may not be set: it could undo the pod's security. Allowed are ${annotations(podAnnotations).join(', ')}, and keys without a dot or slash`);
+        throw new InvalidSpec(
+          `${path}.annotations`,
+          `${key} may not be set: it could undo the pod's security. Allowed are ${annotations(podAnnotations).join(', ')}, and keys without a dot or slash`,
+        );
       }
     }
   }
@@ -127,7 +135,8 @@ function workerContainer(job: JobObject, value: unknown, path: string): unknown 
 
 function initContainer(job: JobObject, role: Role, value: unknown, path: string): unknown {
   const container = allowed(value, path, ALLOWED.initContainer);
-  if (container['name'] === WORKER) throw new InvalidSpec(`${path}.name`, `${WORKER} is the name of the pod's own container`);
+  if (container['name'] === WORKER)
+    throw new InvalidSpec(`${path}.name`, `${WORKER} is the name of the pod's own container`);
   checkImage(job, role, container['image'], `${path}.image`);
   checkEnv(job, container['env'], `${path}.env`);
   checkReadOnly(list(container['volumeMounts'], `${path}.volumeMounts`), `${path}.volumeMounts`);
@@ -135,13 +144,18 @@ function initContainer(job: JobObject, role: Role, value: unknown, path: string)
   return { ...container, securityContext: RESTRICTED };
 }
 
-/** A pod takes no port of its node, and has the kubelet ask no other host: what the standard forbids besides RESTRICTED. */
+/**
+ * A pod takes no port of its node, and has the kubelet ask no other host: what the standard forbids besides RESTRICTED.
+ */
 function checkNetwork(container: Readonly<Record<string, unknown>>, path: string): void {
   const refuse = (value: unknown, at: string, names: readonly string[]) => {
     const set = value === undefined ? undefined : names.find((name) => name in record(value, at));
-    if (set !== undefined) throw new InvalidSpec(`${at}.${set}`, 'may not be set: it concerns the node, or other hosts');
+    if (set !== undefined)
+      throw new InvalidSpec(`${at}.${set}`, 'may not be set: it concerns the node, or other hosts');
   };
-  list(container['ports'], `${path}.ports`).forEach((port, index) => refuse(port, `${path}.ports[${index}]`, ['hostPort', 'hostIP']));
+  list(container['ports'], `${path}.ports`).forEach((port, index) =>
+    refuse(port, `${path}.ports[${index}]`, ['hostPort', 'hostIP']),
+  );
   for (const name of ['livenessProbe', 'readinessProbe', 'startupProbe']) {
     const probe = container[name] === undefined ? {} : record(container[name], `${path}.${name}`);
     for (const kind of ['httpGet', 'tcpSocket']) refuse(probe[kind], `${path}.${name}.${kind}`, ['host']);
@@ -153,22 +167,28 @@ function checkEnv(job: JobObject, value: unknown, path: string): void {
     const at = `${path}[${index}]`;
     const { name, valueFrom = {} } = record(item, at);
     if (typeof name !== 'string') throw new InvalidSpec(`${at}.name`, 'must be a string');
-    if (name.startsWith(RESERVED_ENV)) throw new InvalidSpec(`${at}.name`, `names that begin with ${RESERVED_ENV} are the operator's own`);
+    if (name.startsWith(RESERVED_ENV))
+      throw new InvalidSpec(`${at}.name`, `names that begin with ${RESERVED_ENV} are the operator's own`);
     const { secretKeyRef } = record(valueFrom, `${at}.valueFrom`);
     if (isRecord(secretKeyRef) && secretKeyRef['name'] === namesOf(job.metadata.name).credentials) {
-      throw new InvalidSpec(`${at}.valueFrom.secretKeyRef`, "is the Secret with the job's own credentials, of which each role sees only its part");
+      throw new InvalidSpec(
+        `${at}.valueFrom.secretKeyRef`,
+        "is the Secret with the job's own credentials, of which each role sees only its part",
+      );
     }
   });
 }
 
 function checkImage(job: JobObject, role: Role, image: unknown, path: string): void {
-  if (typeof image === 'string' && isHiddenImage(job, role, image)) throw new InvalidSpec(path, `is an image that ${role} pods must not see: a volume of the other side`);
+  if (typeof image === 'string' && isHiddenImage(job, role, image))
+    throw new InvalidSpec(path, `is an image that ${role} pods must not see: a volume of the other side`);
 }
 
 function allowed(value: unknown, path: string, names: readonly string[]): Readonly<Record<string, unknown>> {
   const fields = record(value, path);
   for (const name of Object.keys(fields)) {
-    if (!names.includes(name)) throw new InvalidSpec(`${path}.${name}`, `may not be set; what may is ${names.join(', ')}`);
+    if (!names.includes(name))
+      throw new InvalidSpec(`${path}.${name}`, `may not be set; what may is ${names.join(', ')}`);
   }
   return fields;
 }

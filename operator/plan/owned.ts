@@ -24,6 +24,13 @@ export function metadataOf(job: JobObject, name: string, role?: Role): PlannedMe
   };
 }
 
-/** Whether an object that has a name the job needs was made for this very job, and not for another or for one that had its name before. */
-export const isOwned = (job: JobObject, object: { readonly metadata: { readonly ownerReferences?: readonly OwnerReference[] } }): boolean =>
-  object.metadata.ownerReferences?.some(({ uid, controller }) => controller === true && uid === job.metadata.uid) ?? false;
+/**
+ * Whether an object that has a name the job needs was made for this very job, and not for another or for one that had
+ * its name before.
+ */
+export const isOwned = (
+  job: JobObject,
+  object: { readonly metadata: { readonly ownerReferences?: readonly OwnerReference[] } },
+): boolean =>
+  object.metadata.ownerReferences?.some(({ uid, controller }) => controller === true && uid === job.metadata.uid) ??
+  false;

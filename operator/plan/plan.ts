@@ -1,4 +1,13 @@
-import type { JobObject, ObjectReference, Observed, ObservedJob, ObservedObject, ObservedPod, PlannedObject, RolePasswords } from '../reconcile/ports.ts';
+import type {
+  JobObject,
+  ObjectReference,
+  Observed,
+  ObservedJob,
+  ObservedObject,
+  ObservedPod,
+  PlannedObject,
+  RolePasswords,
+} from '../reconcile/ports.ts';
 import type { Outcome } from '../status/outcome.ts';
 import { clientsJob } from './clients-job.ts';
 import { configMap } from './config-map.ts';
@@ -66,7 +75,9 @@ function toRun(input: PlanInput): Action[] {
   const { job, observed, settings, redis } = input;
   const planned = surroundings(input);
   const kept = (existing: ObservedObject | null, object: PlannedObject | null | undefined): Action[] =>
-    object === null || object === undefined || covers(existing, object) ? [] : [{ kind: existing === null ? 'create' : 'apply', object }];
+    object === null || object === undefined || covers(existing, object)
+      ? []
+      : [{ kind: existing === null ? 'create' : 'apply', object }];
   return [
     ...stops(input),
     ...kept(observed.serverPolicy, planned.serverPolicy),
@@ -87,7 +98,9 @@ function toRun(input: PlanInput): Action[] {
 /** Actions that remove pods of a job that has not ended. They are possible even when the rest of the plan is not. */
 export function stops({ job, observed, toReplace }: Pick<PlanInput, 'job' | 'observed' | 'toReplace'>): Action[] {
   const suspended = [observed.serverJob, observed.clientsJob].flatMap((existing) =>
-    existing !== null && job.spec.suspend && canChange(existing) && existing.spec?.suspend !== true ? [suspendAction(job, existing, true)] : [],
+    existing !== null && job.spec.suspend && canChange(existing) && existing.spec?.suspend !== true
+      ? [suspendAction(job, existing, true)]
+      : [],
   );
   return [...suspended, ...toReplace.map((pod) => deleteAction(job, pod))];
 }
@@ -99,7 +112,8 @@ function resumed(job: JobObject, existing: ObservedJob): Action[] {
   return [suspendAction(job, existing, false)];
 }
 
-const canChange = (existing: ObservedJob): boolean => existing.metadata.deletionTimestamp === undefined && !hasEnded(existing);
+const canChange = (existing: ObservedJob): boolean =>
+  existing.metadata.deletionTimestamp === undefined && !hasEnded(existing);
 
 /** Pods of a job that has ended go, and the Jobs stay for their record. */
 function toStop({ job, observed, clientsMayFinish }: PlanInput, outcome: Outcome): Action[] {
@@ -115,7 +129,13 @@ function suspendAction(job: JobObject, { metadata }: ObservedJob, suspend: boole
   const { name, uid } = metadata;
   return {
     kind: 'suspend',
-    job: { apiVersion: 'batch/v1', kind: 'Job', name, namespace: job.metadata.namespace, ...(uid === undefined ? {} : { uid }) },
+    job: {
+      apiVersion: 'batch/v1',
+      kind: 'Job',
+      name,
+      namespace: job.metadata.namespace,
+      ...(uid === undefined ? {} : { uid }),
+    },
     suspend,
   };
 }
@@ -123,5 +143,14 @@ function suspendAction(job: JobObject, { metadata }: ObservedJob, suspend: boole
 /** The Job controller counts a pod that is deleted by how its worker ended, as any other. */
 function deleteAction(job: JobObject, { metadata }: ObservedPod): Action {
   const { name, uid } = metadata;
-  return { kind: 'delete', pod: { apiVersion: 'v1', kind: 'Pod', name, namespace: job.metadata.namespace, ...(uid === undefined ? {} : { uid }) } };
+  return {
+    kind: 'delete',
+    pod: {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      name,
+      namespace: job.metadata.namespace,
+      ...(uid === undefined ? {} : { uid }),
+    },
+  };
 }

@@ -94,7 +94,12 @@ function environment(job: JobObject, role: Role, settings: PlanSettings): EnvVar
   const { redis } = job.spec;
   const secret = (name: string, key: string) => ({ valueFrom: { secretKeyRef: { name, key } } });
   const own: EnvVariable[] = [
-    { name: ENV.redisUrl, ...(redis === undefined ? secret(credentials, CREDENTIAL.redisUrl[role]) : secret(redis.urlFrom.name, redis.urlFrom.key)) },
+    {
+      name: ENV.redisUrl,
+      ...(redis === undefined
+        ? secret(credentials, CREDENTIAL.redisUrl[role])
+        : secret(redis.urlFrom.name, redis.urlFrom.key)),
+    },
     ...(redisCaOf(job, settings) === null ? [] : [{ name: ENV.redisCaFile, value: `${MOUNT.redisCa}/ca.crt` }]),
     { name: ENV.token, ...secret(credentials, CREDENTIAL.token) },
     { name: ENV.uid, value: job.metadata.uid },

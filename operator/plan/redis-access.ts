@@ -7,8 +7,8 @@ import { decodeSecret, encodeSecret } from './secret-data.ts';
 import type { OperatorRedis, PlanSettings } from './settings.ts';
 
 /**
- * How a job's pods reach Redis: the job brings it, or must; or it is the operator's, with a user for each role, or with the operator's own
- * credentials; or, while no user can be made, with what the job's Secret has already.
+ * How a job's pods reach Redis: the job brings it, or must; or it is the operator's, with a user for each role, or with
+ * the operator's own credentials; or, while no user can be made, with what the job's Secret has already.
  */
 export type RedisAccess =
   | { readonly kind: 'brought' | 'kept' }
@@ -21,22 +21,35 @@ export type RedisAccess =
 /** The user of a job's role in the operator's Redis. */
 export const redisUser = (uid: string, role: Role): string => `fedbiot-${uid}-${role}`;
 
-export function redisAccess(job: JobObject, observed: Observed, settings: PlanSettings, standing: RedisUsersStanding): RedisAccess {
+export function redisAccess(
+  job: JobObject,
+  observed: Observed,
+  settings: PlanSettings,
+  standing: RedisUsersStanding,
+): RedisAccess {
   if (job.spec.redis !== undefined || settings.redis === null) return { kind: 'brought' };
   const users = usersOf(job, observed.credentials, settings.redis, settings.secretKey);
   if (standing.kind === 'ready') return users;
-  if (standing.kind === 'refused' && settings.allowSharedRedisCredentials) return { kind: 'shared', url: settings.redis.url };
+  if (standing.kind === 'refused' && settings.allowSharedRedisCredentials)
+    return { kind: 'shared', url: settings.redis.url };
   if (isEquipped(observed)) return { kind: 'kept' };
   // Its Secret is gone, and its pods run.
   if (hasBegun(observed)) return { ...users, grant: null };
   return { kind: 'none', why: standing };
 }
 
-function usersOf({ metadata: { uid } }: JobObject, secret: ObservedSecret | null, redis: OperatorRedis, secretKey: string) {
-  const passwordOf = (role: Role) => keptPassword(secret, uid, role) ?? derivedSecret(secretKey, uid, CREDENTIAL.redisUrl[role]);
+function usersOf(
+  { metadata: { uid } }: JobObject,
+  secret: ObservedSecret | null,
+  redis: OperatorRedis,
+  secretKey: string,
+) {
+  const passwordOf = (role: Role) =>
+    keptPassword(secret, uid, role) ?? derivedSecret(secretKey, uid, CREDENTIAL.redisUrl[role]);
   const passwords = { server: passwordOf('server'), client: passwordOf('client') };
   const endpoint = readRedisUrl(redis.url);
-  const urlOf = (role: Role) => writeRedisUrl({ ...endpoint, username: redisUser(uid, role), password: passwords[role] });
+  const urlOf = (role: Role) =>
+    writeRedisUrl({ ...endpoint, username: redisUser(uid, role), password: passwords[role] });
   return { kind: 'users', grant: passwords, urls: { server: urlOf('server'), client: urlOf('client') } } as const;
 }
 
@@ -55,12 +68,18 @@ function keptPassword(secret: ObservedSecret | null, uid: string, role: Role): s
 /** Whether the job's Secret has the keys that its pods need. */
 function isEquipped(observed: Observed): boolean {
   const has = (key: string) => (observed.credentials?.data?.[key] ?? '') !== '';
-  return (has(CREDENTIAL.redisUrl.server) && has(CREDENTIAL.redisUrl.client)) || (has(CREDENTIAL.oneRedisUrl) && hasBegun(observed));
+  return (
+    (has(CREDENTIAL.redisUrl.server) && has(CREDENTIAL.redisUrl.client)) ||
+    (has(CREDENTIAL.oneRedisUrl) && hasBegun(observed))
+  );
 }
 
 const hasBegun = ({ serverJob, clientsJob }: Observed): boolean => serverJob !== null && clientsJob !== null;
 
-/** The entries of a job's Secret. If the job began under an operator that created no users, pods of both roles read one URL. */
+/**
+ * The entries of a job's Secret. If the job began under an operator that created no users, pods of both roles read one
+ * URL.
+ */
 export function redisCredentials(access: RedisAccess, secret: ObservedSecret | null): Readonly<Record<string, string>> {
   const known = secret?.data ?? {};
   const both = (server: string, client: string) => ({
@@ -74,7 +93,11 @@ export function redisCredentials(access: RedisAccess, secret: ObservedSecret | n
     case 'shared':
       return both(access.url, access.url);
     case 'kept':
-      return Object.fromEntries([CREDENTIAL.redisUrl.server, CREDENTIAL.redisUrl.client, CREDENTIAL.oneRedisUrl].flatMap((key) => (known[key] === undefined ? [] : [[key, known[key]]])));
+      return Object.fromEntries(
+        [CREDENTIAL.redisUrl.server, CREDENTIAL.redisUrl.client, CREDENTIAL.oneRedisUrl].flatMap((key) =>
+          known[key] === undefined ? [] : [[key, known[key]]],
+        ),
+      );
     case 'brought':
     case 'none':
       return {};

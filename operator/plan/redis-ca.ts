@@ -2,8 +2,13 @@ import type { JobObject } from '../reconcile/ports.ts';
 import { CREDENTIAL, namesOf } from './names.ts';
 import type { PlanSettings } from './settings.ts';
 
-/** Where a job's pods find the authority that signed the certificate of their Redis; null: the image trusts it already. */
-export function redisCaOf(job: JobObject, { redis }: PlanSettings): { readonly secret: string; readonly key: string } | null {
+/**
+ * Where a job's pods find the authority that signed the certificate of their Redis; null: the image trusts it already.
+ */
+export function redisCaOf(
+  job: JobObject,
+  { redis }: PlanSettings,
+): { readonly secret: string; readonly key: string } | null {
   if (job.spec.redis !== undefined) {
     const secret = job.spec.redis.tls?.caSecret.name;
     return secret === undefined ? null : { secret, key: 'ca.crt' };

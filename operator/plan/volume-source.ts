@@ -2,27 +2,50 @@ import { isRecord } from '../../crds/schema/node.ts';
 import { InvalidSpec } from './invalid-spec.ts';
 
 /** Kinds of volumes that the restricted pod security standard allows and that carry no API credentials. */
-const SOURCES = ['configMap', 'csi', 'downwardAPI', 'emptyDir', 'ephemeral', 'image', 'persistentVolumeClaim', 'secret'];
+const SOURCES = [
+  'configMap',
+  'csi',
+  'downwardAPI',
+  'emptyDir',
+  'ephemeral',
+  'image',
+  'persistentVolumeClaim',
+  'secret',
+];
 
-/** Drivers whose volumes within a pod are secrets and certificates. Others mount shares by name, the other side's too. */
+/**
+ * Drivers whose volumes within a pod are secrets and certificates. Others mount shares by name, the other side's too.
+ */
 const DRIVERS = ['secrets-store.csi.k8s.io', 'csi.cert-manager.io', 'csi.spiffe.io'];
 
-/** Allowed fields of an ephemeral claim. A data source or a selector could name a volume of the other side; provisioners also read annotations. */
-const CLAIM = { template: ['metadata', 'spec'], metadata: ['labels'], spec: ['accessModes', 'resources', 'storageClassName', 'volumeAttributesClassName', 'volumeMode'] };
+/**
+ * Allowed fields of an ephemeral claim. A data source or a selector could name a volume of the other side; provisioners
+ * also read annotations.
+ */
+const CLAIM = {
+  template: ['metadata', 'spec'],
+  metadata: ['labels'],
+  spec: ['accessModes', 'resources', 'storageClassName', 'volumeAttributesClassName', 'volumeMode'],
+};
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Checks the source of a volume of a podTemplate. @throws InvalidSpec that names a field which could bypass the isolation of the roles */
+/**
+ * Checks the source of a volume of a podTemplate. @throws InvalidSpec that names a field which could bypass the
+ * isolation of the roles
+ */
 export function checkSource(sources: Fields, credentials: string, path: string): void {
   const kinds = Object.keys(sources);
   const refused = kinds.find((kind) => !SOURCES.includes(kind));
-  if (refused !== undefined) throw new InvalidSpec(`${path}.${refused}`, `may not be set; what may is ${SOURCES.join(', ')}`);
+  if (refused !== undefined)
+    throw new InvalidSpec(`${path}.${refused}`, `may not be set; what may is ${SOURCES.join(', ')}`);
   const [kind] = kinds;
   if (kind === undefined || kinds.length !== 1) throw new InvalidSpec(path, `needs one of ${SOURCES.join(', ')}`);
   const source = fields(sources[kind], `${path}.${kind}`);
   if (kind === 'ephemeral') checkClaim(source, `${path}.ephemeral`);
   if (kind === 'csi') checkDriver(source, credentials, `${path}.csi`);
-  if (kind === 'secret' && source['secretName'] === credentials) throw new InvalidSpec(path, "is the Secret with the job's own credentials");
+  if (kind === 'secret' && source['secretName'] === credentials)
+    throw new InvalidSpec(path, "is the Secret with the job's own credentials");
 }
 
 function checkClaim(source: Fields, path: string): void {
@@ -35,7 +58,10 @@ function checkClaim(source: Fields, path: string): void {
 
 function checkDriver({ driver, nodePublishSecretRef }: Fields, credentials: string, path: string): void {
   if (typeof driver !== 'string' || !DRIVERS.includes(driver)) {
-    throw new InvalidSpec(`${path}.driver`, `may be ${DRIVERS.join(', ')}; for volumes of another driver use a persistentVolumeClaim`);
+    throw new InvalidSpec(
+      `${path}.driver`,
+      `may be ${DRIVERS.join(', ')}; for volumes of another driver use a persistentVolumeClaim`,
+    );
   }
   if (isRecord(nodePublishSecretRef) && nodePublishSecretRef['name'] === credentials) {
     throw new InvalidSpec(`${path}.nodePublishSecretRef`, "is the Secret with the job's own credentials");
@@ -45,7 +71,8 @@ function checkDriver({ driver, nodePublishSecretRef }: Fields, credentials: stri
 function only(value: unknown, names: readonly string[], path: string): Fields {
   const found = fields(value, path);
   const refused = Object.keys(found).find((name) => !names.includes(name));
-  if (refused !== undefined) throw new InvalidSpec(`${path}.${refused}`, `may not be set; what may is ${names.join(', ')}`);
+  if (refused !== undefined)
+    throw new InvalidSpec(`${path}.${refused}`, `may not be set; what may is ${names.join(', ')}`);
   return found;
 }
 

@@ -38,7 +38,11 @@ const SEEN_BY: Record<Role, readonly Purpose[]> = {
 };
 
 /** Volumes of a role's pod, and where they are mounted. */
-export function volumesOf(job: JobObject, role: Role, settings: PlanSettings): { volumes: PodVolume[]; mounts: PodMount[] } {
+export function volumesOf(
+  job: JobObject,
+  role: Role,
+  settings: PlanSettings,
+): { volumes: PodVolume[]; mounts: PodMount[] } {
   refuseSharedVolumes(job);
   refuseNodeFolders(job);
   const names = namesOf(job.metadata.name);
@@ -98,21 +102,39 @@ function refuseSharedVolumes(job: JobObject): void {
 }
 
 /** Folders in which nodes keep volumes, images and devices of all pods. */
-const NODE_FOLDERS = ['/var/lib/kubelet', '/var/lib/containerd', '/run/containerd', '/var/lib/containers', '/run/containers', '/var/lib/docker', '/var/lib/rancher', '/proc', '/sys', '/dev'];
+const NODE_FOLDERS = [
+  '/var/lib/kubelet',
+  '/var/lib/containerd',
+  '/run/containerd',
+  '/var/lib/containers',
+  '/run/containers',
+  '/var/lib/docker',
+  '/var/lib/rancher',
+  '/proc',
+  '/sys',
+  '/dev',
+];
 
 function refuseNodeFolders(job: JobObject): void {
   for (const purpose of PURPOSES) {
     const path = text(sourceOf(job, purpose) ?? {}, 'hostPath', 'path');
-    const folder = path === null ? undefined : NODE_FOLDERS.find((each) => isWithin(path, each) || isWithin(each, path));
+    const folder =
+      path === null ? undefined : NODE_FOLDERS.find((each) => isWithin(path, each) || isWithin(each, path));
     if (folder !== undefined) {
-      throw new InvalidSpec(`spec.volumes.${purpose}.hostPath.path`, `exposes ${folder}, where a node keeps files of other pods; use a folder of the job's own`);
+      throw new InvalidSpec(
+        `spec.volumes.${purpose}.hostPath.path`,
+        `exposes ${folder}, where a node keeps files of other pods; use a folder of the job's own`,
+      );
     }
   }
 }
 
 /** Whether one volume shows what is in the other. */
 export function overlaps(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): boolean {
-  const [claimA, claimB] = [text(a, 'persistentVolumeClaim', 'claimName'), text(b, 'persistentVolumeClaim', 'claimName')];
+  const [claimA, claimB] = [
+    text(a, 'persistentVolumeClaim', 'claimName'),
+    text(b, 'persistentVolumeClaim', 'claimName'),
+  ];
   if (claimA !== null && claimA === claimB) return true;
   const [imageA, imageB] = [text(a, 'image', 'reference'), text(b, 'image', 'reference')];
   if (imageA !== null && imageB !== null && mayBeSameImage(imageA, imageB)) return true;
@@ -139,4 +161,6 @@ export const isHiddenImage = (job: JobObject, role: Role, reference: string): bo
 
 /** What clients must not see by any way, or the server: sources of the other side. */
 export const hiddenFrom = (job: JobObject, role: Role): Readonly<Record<string, unknown>>[] =>
-  SEEN_BY[role === 'server' ? 'client' : 'server'].map((purpose) => sourceOf(job, purpose)).filter((source) => source !== null);
+  SEEN_BY[role === 'server' ? 'client' : 'server']
+    .map((purpose) => sourceOf(job, purpose))
+    .filter((source) => source !== null);

@@ -8,7 +8,13 @@ import type { PlanSettings } from './settings.ts';
 import { WORKER } from './worker-container.ts';
 
 /** What both roles' Jobs have in common: the Job controller replaces pods, and judges their ends by these rules. */
-export function workerJob(job: JobObject, role: Role, name: string, settings: PlanSettings, scale: object): PlannedObject {
+export function workerJob(
+  job: JobObject,
+  role: Role,
+  name: string,
+  settings: PlanSettings,
+  scale: object,
+): PlannedObject {
   const metadata = metadataOf(job, name, role);
   const queue = queueOf(job);
   return {

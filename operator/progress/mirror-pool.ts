@@ -48,7 +48,10 @@ const SWEEP_AGAIN_MS = 90_000;
 /** How long after a job's end its server pod's last words may still arrive. */
 const LAST_WORDS_MS = 60_000;
 
-/** Redis that are followed for jobs of one namespace: each takes connections, and whoever makes jobs says how many there are. */
+/**
+ * Redis that are followed for jobs of one namespace: each takes connections, and whoever makes jobs says how many there
+ * are.
+ */
 const MOST_OF_NAMESPACE = 100;
 
 interface Mirrored {
@@ -60,7 +63,9 @@ interface Mirrored {
   isConnected: boolean;
 }
 
-/** What server pods tell, through whichever Redis: one mirror for each, from the first job that brings it to the last. */
+/**
+ * What server pods tell, through whichever Redis: one mirror for each, from the first job that brings it to the last.
+ */
 export class MirrorPool {
   readonly #settings: MirrorPoolSettings;
   readonly #default: ProgressMirror | null;
@@ -78,7 +83,9 @@ export class MirrorPool {
     const { defaultRedis, log, connected, memory, settleMs = SETTLE_MS } = settings;
     this.#settings = settings;
     this.#default =
-      defaultRedis === null ? null : this.#open(defaultRedis, { log, connected, memory }, (job) => job.spec.redis === undefined);
+      defaultRedis === null
+        ? null
+        : this.#open(defaultRedis, { log, connected, memory }, (job) => job.spec.redis === undefined);
     this.#timer = setInterval(() => aside(log, () => this.#settle()), settleMs);
   }
 
@@ -94,7 +101,10 @@ export class MirrorPool {
     return mirror.reportOf(job.metadata.uid);
   }
 
-  /** The job is gone. `sweep`: with it go its keys, as far as its Redis can be reached; and later, once more, what its last pods wrote. */
+  /**
+   * The job is gone. `sweep`: with it go its keys, as far as its Redis can be reached; and later, once more, what its
+   * last pods wrote.
+   */
   async forget(job: JobObject, sweep: boolean): Promise<void> {
     const { uid } = job.metadata;
     const mirror = this.#mirrorOf(job);
@@ -141,7 +151,11 @@ export class MirrorPool {
     if (this.#settling) return;
     this.#settling = true;
     try {
-      const unsettled = this.#settings.jobs().filter(({ metadata, spec }) => spec.redis !== undefined && this.#byJob.get(metadata.uid)?.isConnected !== true);
+      const unsettled = this.#settings
+        .jobs()
+        .filter(
+          ({ metadata, spec }) => spec.redis !== undefined && this.#byJob.get(metadata.uid)?.isConnected !== true,
+        );
       for (const job of unsettled) await this.#find(job);
     } finally {
       this.#settling = false;
@@ -151,7 +165,8 @@ export class MirrorPool {
   async #find(job: JobObject): Promise<void> {
     const { uid, namespace, name } = job.metadata;
     const complain = (reason: string) => {
-      if (this.#complaints.get(uid) !== reason) jobLog(this.#settings.log, namespace, name).warn({ reason }, "cannot follow the job's progress");
+      if (this.#complaints.get(uid) !== reason)
+        jobLog(this.#settings.log, namespace, name).warn({ reason }, "cannot follow the job's progress");
       this.#complaints.set(uid, reason);
     };
     try {
@@ -168,7 +183,8 @@ export class MirrorPool {
     const key = JSON.stringify([address.url, address.ca]);
     if (this.#byJob.get(uid)?.address === key) return;
     this.#release(uid);
-    const mirrored = this.#mirrors.get(key) ?? this.#openFor(key, address, namespace, jobLog(this.#settings.log, namespace, name));
+    const mirrored =
+      this.#mirrors.get(key) ?? this.#openFor(key, address, namespace, jobLog(this.#settings.log, namespace, name));
     mirrored.uids.add(uid);
     this.#byJob.set(uid, mirrored);
   }
@@ -176,7 +192,8 @@ export class MirrorPool {
   /** @throws Error when there are too many for the namespace */
   #openFor(key: string, address: RedisAddress, namespace: string, log: Logger): Mirrored {
     const others = [...this.#mirrors.values()].filter((mirrored) => mirrored.namespace === namespace).length;
-    if (others >= MOST_OF_NAMESPACE) throw new Error(`${others} other Redis are followed for jobs of this namespace, and no more are`);
+    if (others >= MOST_OF_NAMESPACE)
+      throw new Error(`${others} other Redis are followed for jobs of this namespace, and no more are`);
     const uids = new Set<string>();
     const connected = (isConnected: boolean) => {
       const mirrored = this.#mirrors.get(key);
@@ -188,13 +205,20 @@ export class MirrorPool {
     return mirrored;
   }
 
-  #open({ url, ca }: RedisAddress, listeners: Pick<MirrorSettings, 'log' | 'connected' | 'memory'>, isMirrored: (job: JobObject) => boolean): ProgressMirror {
+  #open(
+    { url, ca }: RedisAddress,
+    listeners: Pick<MirrorSettings, 'log' | 'connected' | 'memory'>,
+    isMirrored: (job: JobObject) => boolean,
+  ): ProgressMirror {
     const { jobs, changed, now } = this.#settings;
     return new ProgressMirror({
       endpoint: readRedisUrl(url),
       ...(ca === null ? {} : { ca }),
       ...listeners,
-      jobs: () => jobs().filter((job) => isMirrored(job) && this.#mayTell(job)).map(({ metadata }) => ({ key: `${metadata.namespace}/${metadata.name}`, uid: metadata.uid })),
+      jobs: () =>
+        jobs()
+          .filter((job) => isMirrored(job) && this.#mayTell(job))
+          .map(({ metadata }) => ({ key: `${metadata.namespace}/${metadata.name}`, uid: metadata.uid })),
       changed,
       now,
     });

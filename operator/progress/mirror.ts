@@ -34,7 +34,9 @@ export interface MirrorSettings {
   changed(key: string): void;
   /** Redis answers, or does not any more. */
   connected(isConnected: boolean): void;
-  /** What Redis says of its memory, asked as often as jobs are looked at; null: it says nothing. Without it nobody asks. */
+  /**
+   * What Redis says of its memory, asked as often as jobs are looked at; null: it says nothing. Without it nobody asks.
+   */
   readonly memory?: (memory: RedisMemory | null) => void;
   /** Milliseconds since 1970. */
   now(): number;
@@ -52,10 +54,11 @@ const HEARING_MS = 10;
 const MAX_REPLY_BYTES = 256 * 1024;
 
 /**
- * What server pods tell through one Redis, by the job's uid. Publications only say when to look; what counts is what is read. What is there was
- * written by the newest server pod, as writes are fenced in Redis; a sequence number in the message could be forged to block later ones. Without
- * Redis, what was last known stays, and the operator goes on. Each node of a Redis Cluster passes publications on, so that the one of
- * the URL is enough to hear them; reading goes to the node that has the job's keys.
+ * What server pods tell through one Redis, by the job's uid. Publications only say when to look; what counts is what is
+ * read. What is there was written by the newest server pod, as writes are fenced in Redis; a sequence number in the
+ * message could be forged to block later ones. Without Redis, what was last known stays, and the operator goes on. Each
+ * node of a Redis Cluster passes publications on, so that the one of the URL is enough to hear them; reading goes to
+ * the node that has the job's keys.
  */
 export class ProgressMirror {
   readonly #settings: MirrorSettings;
@@ -172,14 +175,19 @@ export class ProgressMirror {
       // What was published before this is not heard.
       this.#lookAtAll();
     } catch (error) {
-      if (!this.#closed) this.#settings.log.warn({ reason: String(error) }, 'cannot subscribe to progress; looking from time to time');
+      if (!this.#closed)
+        this.#settings.log.warn({ reason: String(error) }, 'cannot subscribe to progress; looking from time to time');
     }
   }
 
   /** With a connection of its own, which allows larger answers than the others. */
   async #readReport(uid: string): Promise<RunReport | null> {
     if (this.#nodes.seed.status !== 'ready') throw new Error('Redis does not answer');
-    const nodes = new RedisNodes({ ...this.#options, maxReplyBytes: MAX_REPORT_BYTES + MAX_REPLY_BYTES, retryStrategy: () => null });
+    const nodes = new RedisNodes({
+      ...this.#options,
+      maxReplyBytes: MAX_REPORT_BYTES + MAX_REPLY_BYTES,
+      retryStrategy: () => null,
+    });
     try {
       await nodes.seed.connect();
       return await nodes.at(uid, (node) => readReport(node, uid));
@@ -236,5 +244,9 @@ export class ProgressMirror {
   }
 }
 
-/** What is told for the first time was told by now at the latest: a time to come would hide for as long that nothing more is told. */
-const heardBy = (progress: JobProgress, now: number): JobProgress => (Date.parse(progress.at) > now ? { ...progress, at: new Date(now).toISOString() } : progress);
+/**
+ * What is told for the first time was told by now at the latest: a time to come would hide for as long that nothing
+ * more is told.
+ */
+const heardBy = (progress: JobProgress, now: number): JobProgress =>
+  Date.parse(progress.at) > now ? { ...progress, at: new Date(now).toISOString() } : progress;

@@ -3,7 +3,10 @@ import type { Logger } from 'pino';
 import { MessageThrottle } from '../../worker/message-throttle.ts';
 import { UnsafeRedis } from '../redis/guard.ts';
 
-/** A Redis whose answers are out of bounds is left alone for a while, longer each time, until it has behaved for as long. */
+/**
+ * A Redis whose answers are out of bounds is left alone for a while, longer each time, until it has behaved for as
+ * long.
+ */
 const UNSAFE_DELAY_MS = 1_000;
 const MAX_UNSAFE_DELAY_MS = 5 * 60_000;
 
@@ -26,7 +29,11 @@ export class RedisTrouble {
       const isUnsafe = error instanceof UnsafeRedis;
       if (isUnsafe) this.#unsafe = { times: this.#unsafe.times + 1, last: performance.now() };
       const { message } = error;
-      if (throttle.admits(message)) this.#log.warn({ connection, reason: message }, isUnsafe ? 'Redis sent an invalid or oversized answer' : 'Redis does not answer');
+      if (throttle.admits(message))
+        this.#log.warn(
+          { connection, reason: message },
+          isUnsafe ? 'Redis sent an invalid or oversized answer' : 'Redis does not answer',
+        );
     });
   }
 

@@ -1,7 +1,10 @@
 import { namespaceOf } from './namespace-of.ts';
 import { TokenBucket } from './token-bucket.ts';
 
-/** client-go's: a key's first retry is soon, each further one twice as late; and all keys together retry ten times a second: here those of a namespace. */
+/**
+ * client-go's: a key's first retry is soon, each further one twice as late; and all keys together retry ten times a
+ * second: here those of a namespace.
+ */
 const FIRST_MS = 5;
 const LONGEST_MS = 1_000_000;
 const OVERALL = { perSecond: 10, burst: 100 };

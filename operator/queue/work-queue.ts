@@ -6,12 +6,18 @@ import { Backoff } from './backoff.ts';
 import { namespaceOf } from './namespace-of.ts';
 
 export interface WorkQueueSettings {
-  /** Keys worked on at the same time: of one namespace one less, from three on, so that what hangs in one leaves a worker to the others. */
+  /**
+   * Keys worked on at the same time: of one namespace one less, from three on, so that what hangs in one leaves a
+   * worker to the others.
+   */
   readonly workers: number;
   readonly clock: Clock;
   readonly metrics: OperatorMetrics['queue'];
   readonly log: Logger;
-  /** Milliseconds until the key is to be worked on again, whatever happens; null: when it is added. What it rejects with is retried. */
+  /**
+   * Milliseconds until the key is to be worked on again, whatever happens; null: when it is added. What it rejects with
+   * is retried.
+   */
   work(key: string): Promise<number | null>;
   /** The key failed, and is tried again in so many milliseconds. */
   failed(key: string, error: unknown, retryMs: number): void;
@@ -23,14 +29,18 @@ interface Delay {
 }
 
 /**
- * client-go's work queue. A key waits at most once, however often it is added; it is never worked on twice at a time; and one that is
- * added while it is worked on is worked on again after. Between `start` and `stop` no key that was added is lost; before and after,
- * none is taken. Namespaces take turns: however many keys of one wait, those of another do not wait for them.
+ * client-go's work queue. A key waits at most once, however often it is added; it is never worked on twice at a time;
+ * and one that is added while it is worked on is worked on again after. Between `start` and `stop` no key that was
+ * added is lost; before and after, none is taken. Namespaces take turns: however many keys of one wait, those of
+ * another do not wait for them.
  */
 export class WorkQueue {
   readonly #settings: WorkQueueSettings;
   readonly #backoff = new Backoff();
-  /** By namespace, in the order of their turns: keys to work on, in the order in which they were added, and when that was. One under way waits here for its next turn. */
+  /**
+   * By namespace, in the order of their turns: keys to work on, in the order in which they were added, and when that
+   * was. One under way waits here for its next turn.
+   */
   readonly #wanted = new Map<string, Map<string, number>>();
   readonly #underWay = new Map<string, Promise<void>>();
   readonly #delays = new Map<string, Delay>();
@@ -91,7 +101,10 @@ export class WorkQueue {
     }
   }
 
-  /** The key whose turn it is, taken out, and when it was added; null: none may begin. `most`: under way of one namespace. */
+  /**
+   * The key whose turn it is, taken out, and when it was added; null: none may begin. `most`: under way of one
+   * namespace.
+   */
   #next(most: number): readonly [key: string, addedAt: number] | null {
     const busy = new Map<string, number>();
     for (const key of this.#underWay.keys()) busy.set(namespaceOf(key), (busy.get(namespaceOf(key)) ?? 0) + 1);

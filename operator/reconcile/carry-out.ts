@@ -19,13 +19,18 @@ export interface Done {
 }
 
 /**
- * Plans, and writes what is missing. `taken`: `Kind name` of objects that stand where the job's should, and are not its own. What can
- * never be written ends the job. A refusal that may pass is reported, and later actions wait for it, except those that stop pods.
+ * Plans, and writes what is missing. `taken`: `Kind name` of objects that stand where the job's should, and are not its
+ * own. What can never be written ends the job. A refusal that may pass is reported, and later actions wait for it,
+ * except those that stop pods.
  */
 export async function carryOut(ports: ReconcilePorts, input: PlanInput, taken: readonly string[]): Promise<Done> {
   const { job, outcome } = input;
   const created: string[] = [];
-  const invalid = (message: string): Done => ({ outcome: { phase: 'Failed', reason: 'InvalidSpec', message }, created, blocked: null });
+  const invalid = (message: string): Done => ({
+    outcome: { phase: 'Failed', reason: 'InvalidSpec', message },
+    created,
+    blocked: null,
+  });
   let blocked = taken.length === 0 ? waitsForRedis(input.redis) : nameTaken(taken);
   let actions: readonly Action[];
   try {
@@ -47,15 +52,23 @@ export async function carryOut(ports: ReconcilePorts, input: PlanInput, taken: r
       const refusal = refusalOf(error);
       if (refusal === null) throw error;
       if (refusal.isInvalid && action.kind === 'create' && outcome === null) return invalid(refusal.message);
-      blocked ??= { reason: 'Refused', message: shortened(`The API server refuses ${title(action)}: ${refusal.message}`) };
+      blocked ??= {
+        reason: 'Refused',
+        message: shortened(`The API server refuses ${title(action)}: ${refusal.message}`),
+      };
     }
   }
   return { outcome, created, blocked };
 }
 
-const stopsPods = (action: Action): boolean => action.kind === 'delete' || (action.kind === 'suspend' && action.suspend);
+const stopsPods = (action: Action): boolean =>
+  action.kind === 'delete' || (action.kind === 'suspend' && action.suspend);
 
-async function perform(ports: ReconcilePorts, job: JobObject, action: Action): Promise<'created' | 'changed' | 'taken'> {
+async function perform(
+  ports: ReconcilePorts,
+  job: JobObject,
+  action: Action,
+): Promise<'created' | 'changed' | 'taken'> {
   switch (action.kind) {
     case 'create': {
       if ((await ports.create(action.object)) === 'created') return 'created';
@@ -94,5 +107,8 @@ function title(action: Action): string {
 
 function nameTaken(names: readonly string[]): Standing {
   const [exist, are, them] = names.length === 1 ? ['exists', 'is', 'it'] : ['exist', 'are', 'them'];
-  return { reason: 'NameTaken', message: `${names.join(', ')} ${exist} already and ${are} not this job's; delete ${them}, or give the job another name.` };
+  return {
+    reason: 'NameTaken',
+    message: `${names.join(', ')} ${exist} already and ${are} not this job's; delete ${them}, or give the job another name.`,
+  };
 }

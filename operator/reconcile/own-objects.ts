@@ -1,11 +1,15 @@
 import { isOwned } from '../plan/owned.ts';
 import type { JobObject, Observed, ObservedJob, ObservedPod } from './ports.ts';
 
-/** What was observed without the Jobs and pods of others: those of a job that had the name before may still be on their way out. */
+/**
+ * What was observed without the Jobs and pods of others: those of a job that had the name before may still be on their
+ * way out.
+ */
 export function ownObjects(job: JobObject, observed: Observed): Observed {
   const own = (found: ObservedJob | null) => (found !== null && isOwned(job, found) ? found : null);
   const [serverJob, clientsJob] = [own(observed.serverJob), own(observed.clientsJob)];
   const owners = [serverJob, clientsJob].map((owner) => owner?.metadata.uid);
-  const isOurs = ({ metadata }: ObservedPod) => metadata.ownerReferences?.some(({ uid }) => owners.includes(uid)) ?? false;
+  const isOurs = ({ metadata }: ObservedPod) =>
+    metadata.ownerReferences?.some(({ uid }) => owners.includes(uid)) ?? false;
   return { ...observed, serverJob, clientsJob, pods: observed.pods.filter(isOurs) };
 }

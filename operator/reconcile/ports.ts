@@ -153,9 +153,14 @@ export interface Observed {
   readonly clientsPolicy: ObservedObject | null;
   /** With the job's label `fedbiot.io/job`, of either role. */
   readonly pods: readonly ObservedPod[];
-  /** Port in the URL of the job's own Redis (spec.redis.urlFrom); null: the job has none, or its Secret cannot be read. */
+  /**
+   * Port in the URL of the job's own Redis (spec.redis.urlFrom); null: the job has none, or its Secret cannot be read.
+   */
   readonly redisPort: number | null;
-  /** By the uid of the object that it is about. Asked for where nothing else explains why pods are missing; absent: not asked for. */
+  /**
+   * By the uid of the object that it is about. Asked for where nothing else explains why pods are missing; absent: not
+   * asked for.
+   */
   readonly warnings?: ReadonlyMap<string, ObservedWarning>;
 }
 
@@ -177,7 +182,10 @@ export type RolePasswords = Readonly<Record<'server' | 'client', string>>;
 
 /** Whether the operator's Redis lets it create users for jobs. `reason`: why not, in Redis's words. */
 export type RedisUsersStanding =
-  /** `readOnlyKeys`: Redis supports read-only keys. `isOpen`: its default user needs no password, so that users protect nothing. */
+  /**
+   * `readOnlyKeys`: Redis supports read-only keys. `isOpen`: its default user needs no password, so that users protect
+   * nothing.
+   */
   | { readonly kind: 'ready'; readonly readOnlyKeys: boolean; readonly isOpen: boolean }
   | { readonly kind: 'refused' | 'away'; readonly reason: string };
 
@@ -189,8 +197,9 @@ export interface EventRecord {
 }
 
 /**
- * What the API server refuses must reject with an Error whose `code` is the HTTP status and whose `body` is its Status (an object or its
- * JSON), as the errors of @kubernetes/client-node do: it is told in the job's status, where any other rejection is tried again.
+ * What the API server refuses must reject with an Error whose `code` is the HTTP status and whose `body` is its Status
+ * (an object or its JSON), as the errors of @kubernetes/client-node do: it is told in the job's status, where any other
+ * rejection is tried again.
  */
 export interface ReconcilePorts {
   /** The job as the watch last told it; null: it is gone. */

@@ -32,10 +32,15 @@ export interface ReconcileResult {
 const DONE: ReconcileResult = { requeueAfterMs: null, blocked: null };
 
 /**
- * Brings a job's objects to what its spec says, and its status to what has become of them. Idempotent; throws what the API server
- * answers, to be tried again with backoff.
+ * Brings a job's objects to what its spec says, and its status to what has become of them. Idempotent; throws what the
+ * API server answers, to be tried again with backoff.
  */
-export async function reconcile(ports: ReconcilePorts, settings: PlanSettings, namespace: string, name: string): Promise<ReconcileResult> {
+export async function reconcile(
+  ports: ReconcilePorts,
+  settings: PlanSettings,
+  namespace: string,
+  name: string,
+): Promise<ReconcileResult> {
   const job = ports.getJob(namespace, name);
   if (job === null) await tellUnreadable(ports, namespace, name);
   if (job === null || isNotOurs(job)) return DONE;
@@ -47,7 +52,15 @@ export async function reconcile(ports: ReconcilePorts, settings: PlanSettings, n
   const { outcome } = judge(job, observed, now);
   const standing = ports.redisUsers();
   const redis = redisAccess(job, observed, settings, standing);
-  const input = { job, observed, settings, redis, outcome, clientsMayFinish: clientsGrace(job, outcome, now) > 0, toReplace: toReplace(observed, now) };
+  const input = {
+    job,
+    observed,
+    settings,
+    redis,
+    outcome,
+    clientsMayFinish: clientsGrace(job, outcome, now) > 0,
+    toReplace: toReplace(observed, now),
+  };
   const done = await carryOut(ports, input, takenNames(job, found));
   const status = await writeStatus(ports, job, observed, done, redisIsolated(redis, standing, observed), now);
   tellEvents(ports, job, observed, status, done);
@@ -55,7 +68,8 @@ export async function reconcile(ports: ReconcilePorts, settings: PlanSettings, n
 }
 
 /** Jobs on their way out are the garbage collector's; jobs managed by others are theirs. */
-const isNotOurs = ({ metadata, spec }: JobObject): boolean => metadata.deletionTimestamp !== undefined || spec.managedBy !== undefined;
+const isNotOurs = ({ metadata, spec }: JobObject): boolean =>
+  metadata.deletionTimestamp !== undefined || spec.managedBy !== undefined;
 
 /** Adds Kubernetes' warnings about objects that do not say themselves why the job does not proceed. */
 async function explained(ports: ReconcilePorts, job: JobObject, observed: Observed, now: number): Promise<Observed> {
@@ -92,8 +106,15 @@ async function writeStatus(
 }
 
 /** Only what the API server has taken is told. */
-function tellEvents(ports: ReconcilePorts, job: JobObject, observed: Observed, status: FedBiOTJobStatus, { created, blocked }: Done): void {
-  if (created.length > 0) ports.recordEvent(job, { type: 'Normal', reason: 'Created', message: `Created ${created.join(', ')}` });
+function tellEvents(
+  ports: ReconcilePorts,
+  job: JobObject,
+  observed: Observed,
+  status: FedBiOTJobStatus,
+  { created, blocked }: Done,
+): void {
+  if (created.length > 0)
+    ports.recordEvent(job, { type: 'Normal', reason: 'Created', message: `Created ${created.join(', ')}` });
   const end = lastEnd(podsOf(observed.pods, 'server'));
   for (const event of eventsBetween(job.status ?? {}, status, end)) ports.recordEvent(job, event);
   // While the job is Pending, the condition Running reports it.
@@ -101,16 +122,31 @@ function tellEvents(ports: ReconcilePorts, job: JobObject, observed: Observed, s
 }
 
 /** Deletes a job whose time after its end is over, or says when to look again. */
-async function expire(ports: ReconcilePorts, job: JobObject, observed: Observed, { outcome, blocked }: Done, now: number): Promise<ReconcileResult> {
+async function expire(
+  ports: ReconcilePorts,
+  job: JobObject,
+  observed: Observed,
+  { outcome, blocked }: Done,
+  now: number,
+): Promise<ReconcileResult> {
   const { apiVersion, kind, metadata } = job;
   const left = timeToLive(job, now);
   if (left === 0) {
-    await ports.deleteObject({ apiVersion, kind, name: metadata.name, namespace: metadata.namespace, uid: metadata.uid });
+    await ports.deleteObject({
+      apiVersion,
+      kind,
+      name: metadata.name,
+      namespace: metadata.namespace,
+      uid: metadata.uid,
+    });
     return DONE;
   }
   const grace = clientsGrace(job, outcome, now);
   const { askAgainMs } = judge(job, observed, now);
   const { lookAgainMs, objects } = unexplained(job, observed, now);
   const retryMs = blocked !== null || objects.length > 0 ? retryAfter(job, now) : null;
-  return { requeueAfterMs: soonest([left, askAgainMs, grace === 0 ? null : grace, lookAgainMs, retryMs]), blocked: blocked?.message ?? null };
+  return {
+    requeueAfterMs: soonest([left, askAgainMs, grace === 0 ? null : grace, lookAgainMs, retryMs]),
+    blocked: blocked?.message ?? null,
+  };
 }

@@ -2,13 +2,25 @@ import { isRecord } from '../../crds/schema/node.ts';
 
 /** A request that the API server, or a webhook that it calls, does not allow. */
 export interface Refusal {
-  /** The object breaks the rules of its kind: trying again will not help. Else it may: quotas, policies and rights change. */
+  /**
+   * The object breaks the rules of its kind: trying again will not help. Else it may: quotas, policies and rights
+   * change.
+   */
   readonly isInvalid: boolean;
   /** The message of the refusing party. */
   readonly message: string;
 }
 
-const CODE = { malformed: 400, unauthorized: 401, notFound: 404, timeout: 408, conflict: 409, unprocessable: 422, tooMany: 429, internal: 500 } as const;
+const CODE = {
+  malformed: 400,
+  unauthorized: 401,
+  notFound: 404,
+  timeout: 408,
+  conflict: 409,
+  unprocessable: 422,
+  tooMany: 429,
+  internal: 500,
+} as const;
 
 /** Answers that do not judge the object: they depend on the moment, on stale caches, or on the caller. */
 const PASSING: readonly number[] = [CODE.unauthorized, CODE.notFound, CODE.timeout, CODE.conflict, CODE.tooMany];
@@ -16,7 +28,14 @@ const PASSING: readonly number[] = [CODE.unauthorized, CODE.notFound, CODE.timeo
 /** The refusal in an error; null for any other error. A webhook that does not answer is reported as 500. */
 export function refusalOf(error: unknown): Refusal | null {
   const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : null;
-  if (!(error instanceof Error) || typeof code !== 'number' || code < 400 || code > CODE.internal || PASSING.includes(code)) return null;
+  if (
+    !(error instanceof Error) ||
+    typeof code !== 'number' ||
+    code < 400 ||
+    code > CODE.internal ||
+    PASSING.includes(code)
+  )
+    return null;
   const status = statusOf(Reflect.get(error, 'body'));
   if (code === CODE.internal && status === null) return null;
   const message = status?.['message'];
@@ -43,5 +62,8 @@ function statusOf(body: unknown): Readonly<Record<string, unknown>> | null {
 function namesField(status: Readonly<Record<string, unknown>> | null): boolean {
   const details = status?.['details'];
   const causes = isRecord(details) ? details['causes'] : undefined;
-  return Array.isArray(causes) && causes.some((cause) => isRecord(cause) && typeof cause['field'] === 'string' && cause['field'] !== '');
+  return (
+    Array.isArray(causes) &&
+    causes.some((cause) => isRecord(cause) && typeof cause['field'] === 'string' && cause['field'] !== '')
+  );
 }

@@ -29,4 +29,6 @@ const REASON = 'Unreadable';
 const messageOf = ({ problem }: UnreadableJob): string => shortened(`The job is left alone: ${problem}`);
 
 const isTold = (job: UnreadableJob): boolean =>
-  job.status.conditions?.some(({ type, status, message }) => type === 'Valid' && status === 'False' && message === messageOf(job)) ?? false;
+  job.status.conditions?.some(
+    ({ type, status, message }) => type === 'Valid' && status === 'False' && message === messageOf(job),
+  ) ?? false;

@@ -8,9 +8,13 @@ const PROBE = 'fedbiot-probe';
 /** Asks every node; resolves to their answers. */
 type AskNodes = (ask: (node: Redis) => Promise<unknown>) => Promise<unknown[]>;
 
-/** Finds out whether users can be created in this Redis, and what keeps them apart there. Rejects with what a node answers. */
+/**
+ * Finds out whether users can be created in this Redis, and what keeps them apart there. Rejects with what a node
+ * answers.
+ */
 export async function probe(onEveryNode: AskNodes): Promise<RedisUsersStanding> {
-  const create = (...rules: readonly string[]) => onEveryNode((node) => node.call('ACL', 'SETUSER', PROBE, 'reset', ...rules));
+  const create = (...rules: readonly string[]) =>
+    onEveryNode((node) => node.call('ACL', 'SETUSER', PROBE, 'reset', ...rules));
   await create();
   const readOnlyKeys = await create('%R~fedbiot:*').then(
     () => true,
@@ -25,7 +29,10 @@ export async function probe(onEveryNode: AskNodes): Promise<RedisUsersStanding> 
   return { kind: 'ready', readOnlyKeys, isOpen: users.some((line) => isOpenDefault(String(line))) };
 }
 
-/** Conditions that Redis reports about itself (loading, busy, a cluster that is down) pass; a command that it lacks or forbids stays so. */
+/**
+ * Conditions that Redis reports about itself (loading, busy, a cluster that is down) pass; a command that it lacks or
+ * forbids stays so.
+ */
 export function standingAfter(error: unknown): RedisUsersStanding {
   const reason = errorMessage(error);
   return { kind: /^(NOPERM|ERR)\b/.test(reason) ? 'refused' : 'away', reason };

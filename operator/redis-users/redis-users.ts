@@ -63,7 +63,10 @@ export class RedisUsers {
     };
   }
 
-  /** Connects, as the leader alone creates users. Resolves once it is known whether Redis allows that, or after some time without an answer. */
+  /**
+   * Connects, as the leader alone creates users. Resolves once it is known whether Redis allows that, or after some
+   * time without an answer.
+   */
   start(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#asked = resolve;
@@ -90,7 +93,16 @@ export class RedisUsers {
     const known = this.#granted.get(uid);
     if (known?.what === what && performance.now() - known.at < RENEW_MS) return;
     const make = (node: Redis) =>
-      Promise.all(ROLES.map((role) => node.call('ACL', 'SETUSER', redisUser(uid, role), ...aclRules(uid, role, sha256(passwords[role]), standing.readOnlyKeys))));
+      Promise.all(
+        ROLES.map((role) =>
+          node.call(
+            'ACL',
+            'SETUSER',
+            redisUser(uid, role),
+            ...aclRules(uid, role, sha256(passwords[role]), standing.readOnlyKeys),
+          ),
+        ),
+      );
     let isWhole = true;
     try {
       await this.#onEveryNode(make, () => (isWhole = false));
@@ -103,12 +115,18 @@ export class RedisUsers {
     if (known?.what !== what) await this.#save();
   }
 
-  /** Removes the users of a deleted job, and ends their connections. If Redis does not answer, `#removeForgotten` does it later. */
+  /**
+   * Removes the users of a deleted job, and ends their connections. If Redis does not answer, `#removeForgotten` does
+   * it later.
+   */
   async revoke({ metadata: { namespace, name, uid } }: Pick<JobObject, 'metadata'>): Promise<void> {
     try {
       if (this.#standing.kind === 'ready') await this.#remove(uid);
     } catch (error) {
-      jobLog(this.#settings.log, namespace, name).warn({ reason: errorMessage(error) }, "cannot remove the job's users from Redis yet");
+      jobLog(this.#settings.log, namespace, name).warn(
+        { reason: errorMessage(error) },
+        "cannot remove the job's users from Redis yet",
+      );
     }
   }
 
@@ -155,7 +173,9 @@ export class RedisUsers {
     return cluster;
   }
 
-  /** Removes users of jobs that were deleted unnoticed: no operator has renewed them for the lifetime of a job's keys. */
+  /**
+   * Removes users of jobs that were deleted unnoticed: no operator has renewed them for the lifetime of a job's keys.
+   */
   async #removeForgotten(): Promise<void> {
     const names = (await this.#onEveryNode((node) => node.call('ACL', 'USERS'))).flat();
     const uids = new Set(names.flatMap((name) => uidOfUser(String(name)) ?? []));
@@ -166,13 +186,20 @@ export class RedisUsers {
     }
   }
 
-  /** Lets Redis save the users for its next start. If it has no file for them, the operator creates them again after a restart. */
+  /**
+   * Lets Redis save the users for its next start. If it has no file for them, the operator creates them again after a
+   * restart.
+   */
   async #save(): Promise<void> {
     try {
       await this.#onEveryNode((node) => node.call('ACL', 'SAVE'));
       this.#isSaved = true;
     } catch (error) {
-      if (this.#isSaved) this.#settings.log.info({ reason: errorMessage(error) }, 'Redis does not save the users of jobs; the operator creates them again after Redis restarts');
+      if (this.#isSaved)
+        this.#settings.log.info(
+          { reason: errorMessage(error) },
+          'Redis does not save the users of jobs; the operator creates them again after Redis restarts',
+        );
       this.#isSaved = false;
     }
   }
@@ -182,7 +209,12 @@ export class RedisUsers {
     const redis = this.#redis;
     if (redis === null) throw new Error('Redis does not answer');
     const copies = redis instanceof Cluster ? redis.nodes('slave') : [];
-    const asked = copies.map((node) => ask(node).then((answer) => [answer], () => (passedOver(), [])));
+    const asked = copies.map((node) =>
+      ask(node).then(
+        (answer) => [answer],
+        () => (passedOver(), []),
+      ),
+    );
     const answers = await Promise.all(mastersOf(redis).map(ask));
     return [...answers, ...(await Promise.all(asked)).flat()];
   }
@@ -197,10 +229,17 @@ export class RedisUsers {
     this.#standing = standing;
     this.#asked();
     if (before.kind === standing.kind) return;
-    if (standing.kind === 'refused') this.#settings.log.warn({ reason: standing.reason }, 'Redis does not let the operator create users: jobs cannot be isolated there');
+    if (standing.kind === 'refused')
+      this.#settings.log.warn(
+        { reason: standing.reason },
+        'Redis does not let the operator create users: jobs cannot be isolated there',
+      );
     if (standing.kind === 'ready') {
       this.#settings.log.info({ readOnlyKeys: standing.readOnlyKeys }, 'each job gets its own users in Redis');
-      if (standing.isOpen) this.#settings.log.warn("the default user of Redis has no password: anyone who reaches Redis can use the keys of all jobs");
+      if (standing.isOpen)
+        this.#settings.log.warn(
+          'the default user of Redis has no password: anyone who reaches Redis can use the keys of all jobs',
+        );
     }
     if (standing.kind !== 'away') this.#settings.changed();
   }

@@ -2,18 +2,34 @@ import { jobKeys, PROGRESS_CHANNEL, QUEUE, TENSOR } from '../../worker/cluster/r
 import type { Role } from '../plan/labels.ts';
 
 /** The uid in the name of a job's user; null: it is not the user of a job. */
-export const uidOfUser = (name: string): string | null => /^fedbiot-([\w-]+)-(?:server|client)$/.exec(name)?.[1] ?? null;
+export const uidOfUser = (name: string): string | null =>
+  /^fedbiot-([\w-]+)-(?:server|client)$/.exec(name)?.[1] ?? null;
 
 /**
- * Commands of the roles and of BullMQ's scripts, which have the same rights. No command that affects others than the user:
- * no administration, and no enumeration of keys (SCAN, KEYS, RANDOMKEY).
+ * Commands of the roles and of BullMQ's scripts, which have the same rights. No command that affects others than the
+ * user: no administration, and no enumeration of keys (SCAN, KEYS, RANDOMKEY).
  */
 const COMMANDS = [
   '-@all',
   ...['string', 'hash', 'list', 'set', 'sortedset', 'stream', 'transaction'].map((category) => `+@${category}`),
-  ...['del', 'unlink', 'exists', 'expire', 'pexpire', 'pexpireat', 'persist', 'ttl', 'pttl', 'type', 'rename', 'time'].map((command) => `+${command}`),
+  ...[
+    'del',
+    'unlink',
+    'exists',
+    'expire',
+    'pexpire',
+    'pexpireat',
+    'persist',
+    'ttl',
+    'pttl',
+    'type',
+    'rename',
+    'time',
+  ].map((command) => `+${command}`),
   ...['eval', 'evalsha', 'script|exists', 'script|load'].map((command) => `+${command}`),
-  ...['hello', 'ping', 'quit', 'client|setname', 'info', 'asking', 'readonly', 'cluster|slots', 'cluster|info'].map((command) => `+${command}`),
+  ...['hello', 'ping', 'quit', 'client|setname', 'info', 'asking', 'readonly', 'cluster|slots', 'cluster|info'].map(
+    (command) => `+${command}`,
+  ),
   '-@admin',
   '-@dangerous',
   // It is among the dangerous ones; pods read version, mode and memory from it.
@@ -21,9 +37,9 @@ const COMMANDS = [
 ];
 
 /**
- * ACL rules of a role's user, after `ACL SETUSER name`. The server has all keys of its job. Clients write what they must, the
- * queues and their results, and read the rest that they need. `readOnlyKeys`: Redis knows keys that may only be read, as from 7.0 on;
- * else clients may write these too.
+ * ACL rules of a role's user, after `ACL SETUSER name`. The server has all keys of its job. Clients write what they
+ * must, the queues and their results, and read the rest that they need. `readOnlyKeys`: Redis knows keys that may only
+ * be read, as from 7.0 on; else clients may write these too.
  * @param passwordSha256 hex
  */
 export function aclRules(uid: string, role: Role, passwordSha256: string, readOnlyKeys: boolean): string[] {
@@ -32,5 +48,9 @@ export function aclRules(uid: string, role: Role, passwordSha256: string, readOn
   if (role === 'server') return [...login, '+publish', `&${PROGRESS_CHANNEL}`, `~${prefix}:*`];
   const written = [...Object.values(QUEUE).map((queue) => `${prefix}:${queue}:*`), `${tensors}:${TENSOR.result}*`];
   const read = [`${tensors}:${TENSOR.package}*`, `${ended}:*`, finished, bundle];
-  return [...login, ...written.map((pattern) => `~${pattern}`), ...read.map((pattern) => `${readOnlyKeys ? '%R' : ''}~${pattern}`)];
+  return [
+    ...login,
+    ...written.map((pattern) => `~${pattern}`),
+    ...read.map((pattern) => `${readOnlyKeys ? '%R' : ''}~${pattern}`),
+  ];
 }

@@ -20,10 +20,10 @@ const PERIOD_MS = 1000;
 const MAX_ASKED = 10_000;
 
 /**
- * Stands between a socket and the client that reads RESP2 from it: the client sees only frames that answer what it asked or are
- * publications, within bounds of size, number and shape. At anything else the socket is destroyed with UnsafeRedis, before the client sees it:
- * the client would hold announced sizes in memory, and throws uncatchable errors at some unsolicited answers. More publications than
- * `MAX_MESSAGES` a second wait in the socket.
+ * Stands between a socket and the client that reads RESP2 from it: the client sees only frames that answer what it
+ * asked or are publications, within bounds of size, number and shape. At anything else the socket is destroyed with
+ * UnsafeRedis, before the client sees it: the client would hold announced sizes in memory, and throws uncatchable
+ * errors at some unsolicited answers. More publications than `MAX_MESSAGES` a second wait in the socket.
  */
 export function guard(socket: Socket, maxReplyBytes: number): void {
   const asked: string[] = [];
@@ -43,11 +43,15 @@ export function guard(socket: Socket, maxReplyBytes: number): void {
     if (shape !== '*$$:' || word !== 'subscribe') throw new BadFrame('its answer to SUBSCRIBE is not that of Redis');
     isSubscriber = true;
   };
-  const received = new FrameReader({ bytes: () => (asked.length === 0 ? MAX_MESSAGE_BYTES : maxReplyBytes), items: MAX_ITEMS, depth: MAX_DEPTH }, judge);
+  const received = new FrameReader(
+    { bytes: () => (asked.length === 0 ? MAX_MESSAGE_BYTES : maxReplyBytes), items: MAX_ITEMS, depth: MAX_DEPTH },
+    judge,
+  );
   const sent = new FrameReader({ bytes: () => Infinity, items: Infinity, depth: 1 }, ({ word }) => {
     if (asked.push(word.toLowerCase()) > MAX_ASKED) throw new BadFrame(`${MAX_ASKED} commands wait for an answer`);
   });
-  const refuse = (error: unknown) => void socket.destroy(error instanceof BadFrame ? new UnsafeRedis(error.message) : toError(error));
+  const refuse = (error: unknown) =>
+    void socket.destroy(error instanceof BadFrame ? new UnsafeRedis(error.message) : toError(error));
 
   const holdBack = () => {
     const now = performance.now();
@@ -77,7 +81,9 @@ export function guard(socket: Socket, maxReplyBytes: number): void {
   const write = socket.write.bind(socket);
   socket.write = (chunk: string | Uint8Array, ...rest: []) => {
     try {
-      sent.write(typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+      sent.write(
+        typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength),
+      );
     } catch (error) {
       refuse(error);
       return false;

@@ -7,7 +7,10 @@ export interface RedisMemory {
   readonly max: number;
 }
 
-/** What Redis says of its memory, of a Redis Cluster the fullest of its masters; null: nothing that can be used. Rejects when it does not answer. */
+/**
+ * What Redis says of its memory, of a Redis Cluster the fullest of its masters; null: nothing that can be used. Rejects
+ * when it does not answer.
+ */
 export async function readRedisMemory(nodes: RedisNodes): Promise<RedisMemory | null> {
   const infos = await Promise.all((await nodes.masters()).map((node) => node.info('memory')));
   return fullest(infos.flatMap((info) => memoryIn(info) ?? []));

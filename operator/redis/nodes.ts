@@ -11,8 +11,8 @@ const MAX_NODES = 64;
 const MAX_MOVES = 4;
 
 /**
- * One Redis, or those nodes of a Redis Cluster that were needed. The client's own cluster mode trusts all it receives about slots
- * and nodes; here a job's keys are looked for only where the last node redirects to.
+ * One Redis, or those nodes of a Redis Cluster that were needed. The client's own cluster mode trusts all it receives
+ * about slots and nodes; here a job's keys are looked for only where the last node redirects to.
  */
 export class RedisNodes {
   /** The node of the URL. Only this one reconnects by itself. */
@@ -29,7 +29,10 @@ export class RedisNodes {
     this.seed.on('error', () => undefined);
   }
 
-  /** Asks the node that has the job's keys; the first command that names a key finds it. @throws the node's error, or that it does not answer */
+  /**
+   * Asks the node that has the job's keys; the first command that names a key finds it. @throws the node's error, or
+   * that it does not answer
+   */
   async at<T>(uid: string, ask: (node: Redis) => Promise<T>): Promise<T> {
     let node = this.#homes.get(uid) ?? this.seed;
     for (let moves = 0; ; moves++) {
@@ -49,7 +52,11 @@ export class RedisNodes {
   async masters(): Promise<readonly Redis[]> {
     if (!isClusterNode(await this.seed.info())) return [this.seed];
     const slots = await this.seed.cluster('SLOTS');
-    const places = new Set(slots.flatMap(([, , master]) => (master === undefined ? [] : [hostAndPort({ host: master[0] || this.#options.endpoint.host, port: master[1] })])));
+    const places = new Set(
+      slots.flatMap(([, , master]) =>
+        master === undefined ? [] : [hostAndPort({ host: master[0] || this.#options.endpoint.host, port: master[1] })],
+      ),
+    );
     return Promise.all([...places].map((place) => this.#other(place)));
   }
 
@@ -67,9 +74,14 @@ export class RedisNodes {
     const known = this.#others.get(place);
     if (known !== undefined) return known.connected;
     if (this.#closed) return Promise.reject(new Error('the connections to Redis are closed'));
-    if (this.#others.size >= MAX_NODES) return Promise.reject(new Error(`the Redis Cluster has more than ${MAX_NODES} nodes`));
+    if (this.#others.size >= MAX_NODES)
+      return Promise.reject(new Error(`the Redis Cluster has more than ${MAX_NODES} nodes`));
     const { host, port } = readRedisUrl(`redis://${place}`);
-    const node = openGuarded({ ...this.#options, endpoint: { ...this.#options.endpoint, host, port }, retryStrategy: () => null });
+    const node = openGuarded({
+      ...this.#options,
+      endpoint: { ...this.#options.endpoint, host, port },
+      retryStrategy: () => null,
+    });
     node.on('error', () => undefined);
     const connected = node.connect().then(() => node);
     this.#others.set(place, { node, connected });

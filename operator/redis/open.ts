@@ -20,8 +20,8 @@ const DISCONNECT_TIMEOUT_MS = 2_000;
 const SILENCE_MS = 30_000;
 
 /**
- * A guarded connection, by RESP2, to a Redis that is not trusted. It connects by `connect`; its commands fail at once while it is away:
- * they are repeated soon anyway.
+ * A guarded connection, by RESP2, to a Redis that is not trusted. It connects by `connect`; its commands fail at once
+ * while it is away: they are repeated soon anyway.
  */
 export function openGuarded({ endpoint, ca, maxReplyBytes, retryStrategy }: GuardedOptions): Redis {
   const { host, port, isTls, username, password, database } = endpoint;

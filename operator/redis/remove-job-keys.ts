@@ -6,7 +6,10 @@ const SCAN_COUNT = 500;
 /** Limit of time for a Redis whose list of keys does not end. */
 const PATIENCE_MS = 60_000;
 
-/** Removes all that a job left in the node that has its keys. What a pod that still runs writes afterwards stays until its TTL. @returns keys removed */
+/**
+ * Removes all that a job left in the node that has its keys. What a pod that still runs writes afterwards stays until
+ * its TTL. @returns keys removed
+ */
 export async function removeJobKeys(node: Redis, uid: string): Promise<number> {
   if (!/^[\w-]+$/.test(uid)) throw new Error(`not a uid: ${JSON.stringify(uid)}`);
   const { prefix, progress } = jobKeys(uid);
@@ -20,7 +23,8 @@ export async function removeJobKeys(node: Redis, uid: string): Promise<number> {
     const keys = found.filter((key) => key.startsWith(`${prefix}:`));
     if (keys.length > 0) removed += await node.unlink(...keys);
     cursor = next;
-    if (performance.now() - began > PATIENCE_MS) throw new Error(`Redis lists keys for more than ${PATIENCE_MS / 1000} s`);
+    if (performance.now() - began > PATIENCE_MS)
+      throw new Error(`Redis lists keys for more than ${PATIENCE_MS / 1000} s`);
   } while (cursor !== '0');
   return removed;
 }

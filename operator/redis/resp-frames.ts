@@ -27,8 +27,8 @@ const WORD_LENGTH = 16;
 const MAX_LINE_BYTES = 8192;
 
 /**
- * Reads RESP2 as it arrives, in pieces of any length, and stores only the current line. It is strict, so that the client's parser sees the same
- * frames.
+ * Reads RESP2 as it arrives, in pieces of any length, and stores only the current line. It is strict, so that the
+ * client's parser sees the same frames.
  */
 export class FrameReader {
   readonly #limits: FrameLimits;
@@ -51,7 +51,8 @@ export class FrameReader {
 
   /** @throws BadFrame; and what `told` throws. After that nothing can be read any more. */
   write(chunk: Buffer): void {
-    for (let at = 0; at < chunk.length; ) at += this.#awaited > 0 ? this.#takeBytes(chunk, at) : this.#takeLine(chunk, at);
+    for (let at = 0; at < chunk.length;)
+      at += this.#awaited > 0 ? this.#takeBytes(chunk, at) : this.#takeLine(chunk, at);
   }
 
   #takeBytes(chunk: Buffer, at: number): number {
@@ -72,7 +73,8 @@ export class FrameReader {
     if (end !== -1) {
       const line = this.#line;
       this.#line = '';
-      if (line.length < 2 || line.indexOf('\r') !== line.length - 2) throw new BadFrame('a line does not end as one of Redis');
+      if (line.length < 2 || line.indexOf('\r') !== line.length - 2)
+        throw new BadFrame('a line does not end as one of Redis');
       this.#count(line.length);
       this.#begun(line.charAt(0), line.slice(1, -2));
     }
@@ -94,15 +96,18 @@ export class FrameReader {
       return;
     }
     this.#items += length;
-    if (this.#items > this.#limits.items) throw new BadFrame(`an answer has ${this.#items} items; at most ${this.#limits.items} are read`);
+    if (this.#items > this.#limits.items)
+      throw new BadFrame(`an answer has ${this.#items} items; at most ${this.#limits.items} are read`);
     if (length === 0) return this.#ended();
     this.#open.push(length);
-    if (this.#open.length > this.#limits.depth) throw new BadFrame(`an answer has arrays nested more than ${this.#limits.depth} levels deep`);
+    if (this.#open.length > this.#limits.depth)
+      throw new BadFrame(`an answer has arrays nested more than ${this.#limits.depth} levels deep`);
   }
 
   #count(bytes: number): void {
     this.#bytes += bytes;
-    if (this.#bytes > this.#limits.bytes()) throw new BadFrame(`an answer has ${this.#bytes} bytes or more; at most ${this.#limits.bytes()} are read`);
+    if (this.#bytes > this.#limits.bytes())
+      throw new BadFrame(`an answer has ${this.#bytes} bytes or more; at most ${this.#limits.bytes()} are read`);
   }
 
   /** A value is complete, and with the last one of an array the array. */

@@ -1,7 +1,8 @@
 import type { JobCondition } from '../../crds/types.ts';
 import { printable } from './printable.ts';
 
-export type ConditionType = 'Valid' | 'ProgressMirrored' | 'RedisIsolated' | 'Suspended' | 'Running' | 'Succeeded' | 'Failed';
+export type ConditionType =
+  'Valid' | 'ProgressMirrored' | 'RedisIsolated' | 'Suspended' | 'Running' | 'Succeeded' | 'Failed';
 
 export interface Aspect {
   readonly type: ConditionType;
@@ -19,7 +20,10 @@ export function shortened(message: string): string {
   return shown.length <= MESSAGE_LENGTH ? shown : `${shown.slice(0, MESSAGE_LENGTH - 1)}…`;
 }
 
-/** The conditions with these aspects; the time of a transition stays while the status does, and other conditions stay as they are. */
+/**
+ * The conditions with these aspects; the time of a transition stays while the status does, and other conditions stay as
+ * they are.
+ */
 export function withAspects(
   before: readonly JobCondition[],
   aspects: readonly Aspect[],

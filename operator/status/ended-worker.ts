@@ -8,8 +8,9 @@ import type { Verdict } from './outcome.ts';
 import { FINISHED } from './success.ts';
 
 /**
- * If other containers keep a pod from ending, the end of its worker counts as the end of the pod: an error that only the user can fix ends the job,
- * and the job has succeeded once the others have had time to end by themselves after the server.
+ * If other containers keep a pod from ending, the end of its worker counts as the end of the pod: an error that only
+ * the user can fix ends the job, and the job has succeeded once the others have had time to end by themselves after the
+ * server.
  */
 export function endedWorker({ pods }: Observed, now: number): Verdict {
   const times: number[] = [];

@@ -2,8 +2,15 @@ import type { FedBiOTJobStatus, JobCondition } from '../../crds/types.ts';
 import type { EventRecord } from '../reconcile/ports.ts';
 import type { PodEnd } from './failure.ts';
 
-/** What has come about between two statuses, for those who read `kubectl describe`. `lastEnd`: why the last failed server pod did. */
-export function eventsBetween(before: FedBiOTJobStatus, after: FedBiOTJobStatus, lastEnd: PodEnd | null): EventRecord[] {
+/**
+ * What has come about between two statuses, for those who read `kubectl describe`. `lastEnd`: why the last failed
+ * server pod did.
+ */
+export function eventsBetween(
+  before: FedBiOTJobStatus,
+  after: FedBiOTJobStatus,
+  lastEnd: PodEnd | null,
+): EventRecord[] {
   const events: EventRecord[] = [];
   if ((after.restarts ?? 0) > (before.restarts ?? 0) && after.phase !== 'Failed') {
     const why = lastEnd === null ? '' : `: ${lastEnd.message}`;
@@ -11,9 +18,15 @@ export function eventsBetween(before: FedBiOTJobStatus, after: FedBiOTJobStatus,
   }
   const { phase } = after;
   // Why a job does not run is news only while it should: its end or its suspension tells the rest.
-  const told = phase === 'Pending' || phase === 'Running' ? ['Running', 'Suspended', 'ProgressMirrored', 'RedisIsolated'] : ['Suspended', 'Succeeded', 'Failed', 'ProgressMirrored'];
+  const told =
+    phase === 'Pending' || phase === 'Running'
+      ? ['Running', 'Suspended', 'ProgressMirrored', 'RedisIsolated']
+      : ['Suspended', 'Succeeded', 'Failed', 'ProgressMirrored'];
   for (const condition of (after.conditions ?? []).filter(({ type }) => told.includes(type))) {
-    const event = transition(before.conditions?.find(({ type }) => type === condition.type), condition);
+    const event = transition(
+      before.conditions?.find(({ type }) => type === condition.type),
+      condition,
+    );
     if (event !== null) events.push(event);
   }
   return events;

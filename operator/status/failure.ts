@@ -47,12 +47,19 @@ export function endOf(pod: ObservedPod): PodEnd | null {
   const said = readTerminationMessage(ended?.message);
   if (said !== null) return said;
   if (ended?.reason === 'OOMKilled') {
-    return { reason: 'OOMKilled', message: `${pod.metadata.name} used more memory than its limit allows; raise resources.limits.memory` };
+    return {
+      reason: 'OOMKilled',
+      message: `${pod.metadata.name} used more memory than its limit allows; raise resources.limits.memory`,
+    };
   }
-  if (ended !== undefined) return { reason: 'PodFailed', message: `${pod.metadata.name} ended with exit code ${ended.exitCode}` };
+  if (ended !== undefined)
+    return { reason: 'PodFailed', message: `${pod.metadata.name} ended with exit code ${ended.exitCode}` };
   const before = pod.status?.initContainerStatuses?.find(({ state }) => (state?.terminated?.exitCode ?? 0) !== 0);
   if (before !== undefined) {
-    return { reason: 'PodFailed', message: `the init container ${before.name} of ${pod.metadata.name} ended with exit code ${before.state?.terminated?.exitCode}` };
+    return {
+      reason: 'PodFailed',
+      message: `the init container ${before.name} of ${pod.metadata.name} ended with exit code ${before.state?.terminated?.exitCode}`,
+    };
   }
   const { reason, message } = pod.status ?? {};
   return reason === undefined ? null : { reason, message: message ?? `${pod.metadata.name}: ${reason}` };

@@ -3,7 +3,10 @@ import { WORKER } from '../plan/worker-container.ts';
 import type { Observed, ObservedPod } from '../reconcile/ports.ts';
 import { instant, workerStatus } from './observed-job.ts';
 
-/** A pod whose worker has ended while other containers still run: injected sidecars that Kubernetes does not know as such. */
+/**
+ * A pod whose worker has ended while other containers still run: injected sidecars that Kubernetes does not know as
+ * such.
+ */
 interface Lingering {
   readonly exitCode: number;
   /** Says what has ended and what still runs. */
@@ -18,7 +21,9 @@ export function lingering(pod: ObservedPod): Lingering | null {
   const { metadata, status } = pod;
   const ended = workerStatus(pod)?.state?.terminated;
   if (ended === undefined || status?.phase === 'Succeeded' || status?.phase === 'Failed') return null;
-  const others = (status?.containerStatuses ?? []).filter(({ name, state }) => name !== WORKER && state?.running !== undefined).map(({ name }) => name);
+  const others = (status?.containerStatuses ?? [])
+    .filter(({ name, state }) => name !== WORKER && state?.running !== undefined)
+    .map(({ name }) => name);
   if (others.length === 0) return null;
   const message = `The worker of ${metadata.name} has ended with exit code ${ended.exitCode}; other containers of its pod still run: ${others.join(', ')}.`;
   return { exitCode: ended.exitCode, message };

@@ -24,13 +24,22 @@ export function lostPod(pod: ObservedPod, now: number): Standing | null {
     };
   }
   if (!isUnheard(pod)) return null;
-  return { reason: 'NodeLost', message: `${metadata.name}: ${node} does not respond. Kubernetes replaces the pod unless the node comes back.` };
+  return {
+    reason: 'NodeLost',
+    message: `${metadata.name}: ${node} does not respond. Kubernetes replaces the pod unless the node comes back.`,
+  };
 }
 
-/** A kubelet reports ready containers and a ready pod together, apart from readiness gates. If only the pod is not ready, the node controller has revoked it. */
+/**
+ * A kubelet reports ready containers and a ready pod together, apart from readiness gates. If only the pod is not
+ * ready, the node controller has revoked it.
+ */
 function isUnheard({ status }: ObservedPod): boolean {
   const condition = (type: string) => status?.conditions?.find((each) => each.type === type);
   const ready = condition('Ready');
-  const revoked = condition('ContainersReady')?.status === 'True' && ready?.status === 'False' && ready.reason !== 'ReadinessGatesNotReady';
+  const revoked =
+    condition('ContainersReady')?.status === 'True' &&
+    ready?.status === 'False' &&
+    ready.reason !== 'ReadinessGatesNotReady';
   return revoked || status?.phase === 'Unknown' || status?.reason === 'NodeLost';
 }

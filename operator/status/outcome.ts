@@ -26,11 +26,22 @@ export interface Judged {
 export function judge(job: JobObject, observed: Observed, now: number): Judged {
   const ended = endedBefore(job);
   if (ended !== null) return { outcome: ended, askAgainMs: null };
-  const verdicts = [success(observed), failure(observed), endedWorker(observed, now), activeDeadline(job, now), startDeadline(job, observed, now)];
+  const verdicts = [
+    success(observed),
+    failure(observed),
+    endedWorker(observed, now),
+    activeDeadline(job, now),
+    startDeadline(job, observed, now),
+  ];
   for (const verdict of verdicts) {
     if (verdict !== null && 'outcome' in verdict) return { outcome: verdict.outcome, askAgainMs: null };
   }
-  return { outcome: null, askAgainMs: soonest(verdicts.map((verdict) => (verdict !== null && 'askAgainMs' in verdict ? verdict.askAgainMs : null))) };
+  return {
+    outcome: null,
+    askAgainMs: soonest(
+      verdicts.map((verdict) => (verdict !== null && 'askAgainMs' in verdict ? verdict.askAgainMs : null)),
+    ),
+  };
 }
 
 /** The end that the job's status tells of. */

@@ -3,9 +3,24 @@ import type { JobProgress } from '../../worker/cluster/progress.ts';
 
 type Scores = NonNullable<JobProgress['evaluation']>;
 
-/** The fields of the status that mirror what the server pod tells: the schemas of both are one, so that the API server takes them. */
+/**
+ * The fields of the status that mirror what the server pod tells: the schemas of both are one, so that the API server
+ * takes them.
+ */
 export function progressStatus(progress: JobProgress): Partial<FedBiOTJobStatus> {
-  const { phase, at, finishedRounds, rounds, clients, refusals, alignmentLoss, localLoss, evaluation, cost, adapterSha256 } = progress;
+  const {
+    phase,
+    at,
+    finishedRounds,
+    rounds,
+    clients,
+    refusals,
+    alignmentLoss,
+    localLoss,
+    evaluation,
+    cost,
+    adapterSha256,
+  } = progress;
   return {
     activity: phase,
     ...(Number.isNaN(Date.parse(at)) ? {} : { lastProgressTime: new Date(at).toISOString() }),

@@ -20,14 +20,17 @@ export interface PhaseStanding extends Standing {
 /** Where a job stands that has not ended. `blocked`: something outside that keeps it from going on; null: nothing. */
 export function standingOf(job: JobObject, observed: Observed, blocked: Standing | null, now: number): PhaseStanding {
   const also = (message: string, more: Standing | null) => (more === null ? message : `${message} ${more.message}`);
-  if (job.spec.suspend) return { phase: 'Suspended', reason: 'SuspendedBySpec', message: also('spec.suspend is true.', blocked) };
+  if (job.spec.suspend)
+    return { phase: 'Suspended', reason: 'SuspendedBySpec', message: also('spec.suspend is true.', blocked) };
   const trouble = blocked ?? troubleOf('server', observed, now) ?? troubleOf('client', observed, now);
   const server = podsOf(observed.pods, 'server').filter((pod) => lostPod(pod, now) === null);
-  if (server.some(isRunning)) return { phase: 'Running', reason: 'ServerRunning', message: also('The server pod runs.', trouble) };
+  if (server.some(isRunning))
+    return { phase: 'Running', reason: 'ServerRunning', message: also('The server pod runs.', trouble) };
   const [over] = server.flatMap((pod) => lingering(pod) ?? []);
   if (over !== undefined) return { phase: 'Running', reason: 'WorkerEnded', message: also(over.message, blocked) };
   // Until its Job says so too, or a policy of the Job judges otherwise.
-  if (server.some(({ status }) => status?.phase === 'Succeeded')) return { phase: 'Running', reason: 'ServerFinished', message: 'The server pod has finished.' };
+  if (server.some(({ status }) => status?.phase === 'Succeeded'))
+    return { phase: 'Running', reason: 'ServerFinished', message: 'The server pod has finished.' };
   if (trouble !== null) return { phase: 'Pending', ...trouble };
   const queue = queueOf(job);
   if (queue !== undefined && observed.serverJob?.spec?.suspend === true) {

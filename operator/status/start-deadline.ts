@@ -11,12 +11,22 @@ export function startDeadline(job: JobObject, observed: Observed, now: number): 
   const { startDeadlineSeconds, suspend } = job.spec;
   if (startDeadlineSeconds === undefined || suspend) return null;
   const times: number[] = [];
-  for (const [role, owner] of [['server', observed.serverJob], ['client', observed.clientsJob]] as const) {
+  for (const [role, owner] of [
+    ['server', observed.serverJob],
+    ['client', observed.clientsJob],
+  ] as const) {
     const pods = podsOf(observed.pods, role);
     const since = waitingSince(job, owner, pods);
     if (since === null) continue;
     const left = since + startDeadlineSeconds * 1000 - now;
-    if (left <= 0) return { outcome: { phase: 'Failed', reason: 'StartDeadlineExceeded', message: late(role, startDeadlineSeconds, troubleOf(role, observed, now)?.message ?? lastSaid(job)) } };
+    if (left <= 0)
+      return {
+        outcome: {
+          phase: 'Failed',
+          reason: 'StartDeadlineExceeded',
+          message: late(role, startDeadlineSeconds, troubleOf(role, observed, now)?.message ?? lastSaid(job)),
+        },
+      };
     times.push(left);
   }
   const askAgainMs = soonest(times);

@@ -18,21 +18,40 @@ export interface StatusInput {
   /** Whether the job's pods reach only its own keys in Redis; null: unchanged. */
   readonly isolated: Aspect | null;
   readonly progress: JobProgress | null;
-  /** Why the API server refuses a status with this progress, in its words: its definition of the kind may be older than the operator. */
+  /**
+   * Why the API server refuses a status with this progress, in its words: its definition of the kind may be older than
+   * the operator.
+   */
   readonly progressRefused?: string;
   /** Milliseconds since 1970. */
   readonly now: number;
 }
 
-/** The job's status as it is now. Of a job that has ended, phase and conditions stay; what its server told last may still come in. */
-export function deriveStatus({ job, observed, outcome, blocked, isolated, progress, progressRefused, now }: StatusInput): FedBiOTJobStatus {
+/**
+ * The job's status as it is now. Of a job that has ended, phase and conditions stay; what its server told last may
+ * still come in.
+ */
+export function deriveStatus({
+  job,
+  observed,
+  outcome,
+  blocked,
+  isolated,
+  progress,
+  progressRefused,
+  now,
+}: StatusInput): FedBiOTJobStatus {
   const before = job.status ?? {};
   const { generation } = job.metadata;
   const told = progress === null ? {} : progressStatus(progress);
   const mirrored = progress === null && progressRefused === undefined ? [] : mirroredAspects(job, progressRefused);
   if (before.phase === 'Succeeded' || before.phase === 'Failed') {
     const { conditions = [] } = before;
-    return { ...before, ...told, ...(mirrored.length === 0 ? {} : { conditions: withAspects(conditions, mirrored, secondsOf(now), generation) }) };
+    return {
+      ...before,
+      ...told,
+      ...(mirrored.length === 0 ? {} : { conditions: withAspects(conditions, mirrored, secondsOf(now), generation) }),
+    };
   }
   const standing = outcome ?? standingOf(job, observed, blocked, now);
   const message = shortened(standing.message);
@@ -48,7 +67,12 @@ export function deriveStatus({ job, observed, outcome, blocked, isolated, progre
     ...(start === undefined ? {} : { startTime: start }),
     ...(outcome === null ? {} : { completionTime: time }),
     restarts: restarts(observed, before.restarts ?? 0),
-    conditions: withAspects(before.conditions ?? [], [...aspectsOf(job, standing), ...mirrored, ...(isolated === null ? [] : [isolated])], time, generation),
+    conditions: withAspects(
+      before.conditions ?? [],
+      [...aspectsOf(job, standing), ...mirrored, ...(isolated === null ? [] : [isolated])],
+      time,
+      generation,
+    ),
   };
 }
 
@@ -56,10 +80,26 @@ export function deriveStatus({ job, observed, outcome, blocked, isolated, progre
 function mirroredAspects(job: JobObject, refused: string | undefined): Aspect[] {
   const type = 'ProgressMirrored';
   if (refused !== undefined) {
-    return [{ type, holds: false, reason: 'ProgressRefused', message: `The API server refuses the progress that the server pod reports: ${refused}` }];
+    return [
+      {
+        type,
+        holds: false,
+        reason: 'ProgressRefused',
+        message: `The API server refuses the progress that the server pod reports: ${refused}`,
+      },
+    ];
   }
   const wasRefused = job.status?.conditions?.some((condition) => condition.type === type) ?? false;
-  return wasRefused ? [{ type, holds: true, reason: 'ProgressMirrored', message: 'The status shows the progress that the server pod reports.' }] : [];
+  return wasRefused
+    ? [
+        {
+          type,
+          holds: true,
+          reason: 'ProgressMirrored',
+          message: 'The status shows the progress that the server pod reports.',
+        },
+      ]
+    : [];
 }
 
 function aspectsOf(job: JobObject, { phase, reason, message }: PhaseStanding): Aspect[] {
@@ -73,8 +113,11 @@ function aspectsOf(job: JobObject, { phase, reason, message }: PhaseStanding): A
         : [];
   // A job that could not be read before: the operator is newer now, or the author has changed a mutable field.
   const wasUnreadable = job.status?.conditions?.some(({ type }) => type === 'Valid') ?? false;
-  const valid: Aspect[] = wasUnreadable ? [{ type: 'Valid', holds: true, reason: 'Readable', message: 'The job can be read.' }] : [];
-  const ended: Aspect[] = phase === 'Succeeded' || phase === 'Failed' ? [{ type: phase, holds: true, reason, message }] : [];
+  const valid: Aspect[] = wasUnreadable
+    ? [{ type: 'Valid', holds: true, reason: 'Readable', message: 'The job can be read.' }]
+    : [];
+  const ended: Aspect[] =
+    phase === 'Succeeded' || phase === 'Failed' ? [{ type: phase, holds: true, reason, message }] : [];
   return [...valid, ...suspended, running, ...ended];
 }
 

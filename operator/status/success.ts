@@ -2,8 +2,15 @@ import type { Observed } from '../reconcile/ports.ts';
 import { conditionOf } from './observed-job.ts';
 import type { Outcome, Verdict } from './outcome.ts';
 
-export const FINISHED: Outcome = { phase: 'Succeeded', reason: 'Finished', message: 'The adapter is in the output volume.' };
+export const FINISHED: Outcome = {
+  phase: 'Succeeded',
+  reason: 'Finished',
+  message: 'The adapter is in the output volume.',
+};
 
-/** The job has succeeded when its server has: the adapter lies in the output volume, and clients have nothing left to do. */
+/**
+ * The job has succeeded when its server has: the adapter lies in the output volume, and clients have nothing left to
+ * do.
+ */
 export const success = ({ serverJob }: Observed): Verdict =>
   serverJob === null || conditionOf(serverJob, 'Complete') === null ? null : { outcome: FINISHED };

@@ -22,7 +22,9 @@ const REASONS = [
 
 const Message = Type.Object({ reason: Type.Enum([...REASONS]), message: Type.String({ maxLength: MAX_BYTES }) });
 
-/** What a worker said when it ended; null when it said nothing that can be understood. What a pod says is not trusted. */
+/**
+ * What a worker said when it ended; null when it said nothing that can be understood. What a pod says is not trusted.
+ */
 export function readTerminationMessage(text: string | undefined): TerminationMessage | null {
   if (text === undefined || text === '' || Buffer.byteLength(text) > MAX_BYTES) return null;
   let value: unknown;

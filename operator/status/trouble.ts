@@ -10,7 +10,11 @@ import { told, waitingReason } from './waiting.ts';
 type Warnings = NonNullable<Observed['warnings']>;
 
 /** What keeps a role's pods from working; null: nothing is known. */
-export function troubleOf(role: Role, { pods, serverJob, clientsJob, warnings = new Map() }: Observed, now: number): Standing | null {
+export function troubleOf(
+  role: Role,
+  { pods, serverJob, clientsJob, warnings = new Map() }: Observed,
+  now: number,
+): Standing | null {
   const ofRole = podsOf(pods, role);
   const [lost] = ofRole.flatMap((pod) => lostPod(pod, now) ?? []);
   return (
@@ -22,7 +26,10 @@ export function troubleOf(role: Role, { pods, serverJob, clientsJob, warnings = 
   );
 }
 
-/** Pods that ended because of something that all of them need, and are tried again. Nothing else would report those of clients, as their tries are not limited. */
+/**
+ * Pods that ended because of something that all of them need, and are tried again. Nothing else would report those of
+ * clients, as their tries are not limited.
+ */
 function unavailable(pods: readonly ObservedPod[]): Standing | null {
   if (pods.some(isRunning)) return null;
   const ended = pods.findLast((pod) => workerStatus(pod)?.state?.terminated?.exitCode === EXIT.unavailable);

@@ -1,7 +1,10 @@
 import type { JobObject } from '../reconcile/ports.ts';
 import { instant } from './observed-job.ts';
 
-/** Milliseconds until a job that has ended is deleted by spec.ttlSecondsAfterFinished; 0: now; null: never, or not yet known. */
+/**
+ * Milliseconds until a job that has ended is deleted by spec.ttlSecondsAfterFinished; 0: now; null: never, or not yet
+ * known.
+ */
 export function timeToLive({ spec, status }: JobObject, now: number): number | null {
   const ended = instant(status?.completionTime);
   if (spec.ttlSecondsAfterFinished === undefined || ended === null) return null;

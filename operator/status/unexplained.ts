@@ -47,12 +47,18 @@ function waits(job: JobObject, { serverJob, clientsJob, pods }: Observed, role: 
   const owner = role === 'server' ? serverJob : clientsJob;
   if (owner === null || !wantsPods(owner)) return null;
   const ofRole = podsOf(pods, role);
-  const missing = (role === 'server' ? 1 : job.spec.client.pods) - ofRole.filter(({ status }) => status?.phase !== 'Failed').length;
+  const missing =
+    (role === 'server' ? 1 : job.spec.client.pods) - ofRole.filter(({ status }) => status?.phase !== 'Failed').length;
   if (missing > 0) return { kind: JOB, metadata: owner.metadata };
-  const silent = ofRole.find((pod) => !hasStarted(pod) && pod.metadata.deletionTimestamp === undefined && waitingReason([pod]) === null);
+  const silent = ofRole.find(
+    (pod) => !hasStarted(pod) && pod.metadata.deletionTimestamp === undefined && waitingReason([pod]) === null,
+  );
   return silent === undefined ? null : { kind: POD, metadata: silent.metadata };
 }
 
 /** Whether the Job controller should be making pods of it. */
 const wantsPods = (owner: ObservedJob): boolean =>
-  owner.spec?.suspend !== true && owner.metadata.deletionTimestamp === undefined && !hasEnded(owner) && (owner.status?.succeeded ?? 0) === 0;
+  owner.spec?.suspend !== true &&
+  owner.metadata.deletionTimestamp === undefined &&
+  !hasEnded(owner) &&
+  (owner.status?.succeeded ?? 0) === 0;

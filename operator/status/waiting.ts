@@ -7,7 +7,9 @@ const USUAL = ['ContainerCreating', 'PodInitializing'];
 
 const CAMEL_CASE = /^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/;
 
-/** Why pods that have not started have not, in the scheduler's or the kubelet's words; null when they are just about to. */
+/**
+ * Why pods that have not started have not, in the scheduler's or the kubelet's words; null when they are just about to.
+ */
 export function waitingReason(pods: readonly ObservedPod[]): Standing | null {
   const waiting = pods.filter((pod) => !hasStarted(pod) && pod.metadata.deletionTimestamp === undefined);
   for (const find of [unscheduled, containerWaits, initRuns]) {
@@ -28,7 +30,9 @@ function unscheduled({ metadata, status }: ObservedPod): Standing | null {
 /** A missing image, Secret, ConfigMap or key of them; a claim that is missing is the scheduler's to tell. */
 function containerWaits({ metadata, status }: ObservedPod): Standing | null {
   const states = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
-  const waiting = states.map(({ state }) => state?.waiting).find((state) => state?.reason !== undefined && !USUAL.includes(state.reason));
+  const waiting = states
+    .map(({ state }) => state?.waiting)
+    .find((state) => state?.reason !== undefined && !USUAL.includes(state.reason));
   return waiting?.reason === undefined ? null : told(metadata.name, waiting.reason, waiting.message);
 }
 
@@ -37,7 +41,9 @@ function initRuns({ metadata, status }: ObservedPod): Standing | null {
   const isInitialized = status?.conditions?.find(({ type }) => type === 'Initialized')?.status !== 'False';
   // One that runs beside those after it is a sidecar.
   const last = status?.initContainerStatuses?.findLast(({ state }) => state?.running !== undefined);
-  return isInitialized || last === undefined ? null : { reason: 'Initializing', message: `${metadata.name}: its init container ${last.name} runs.` };
+  return isInitialized || last === undefined
+    ? null
+    : { reason: 'Initializing', message: `${metadata.name}: its init container ${last.name} runs.` };
 }
 
 /** A reason and message that concern the object `name`. */

@@ -11,8 +11,8 @@ export interface Go {
 }
 
 /**
- * The machine's Go, if the module in `source` can be built with it, or why not. Its own place is looked at too: the installer leaves
- * PATH to the user.
+ * The machine's Go, if the module in `source` can be built with it, or why not. Its own place is looked at too: the
+ * installer leaves PATH to the user.
  */
 export async function findGo(source: string): Promise<Go | { readonly skip: string }> {
   const oldest = await oldestGo(source);
@@ -57,15 +57,19 @@ export const moduleFolder = async (source: string, go: Go, module: string): Prom
   (await run(go.program, ['list', '-m', '-f', '{{.Dir}}', module], { cwd: source, env: goEnvironment() })).trim();
 
 /**
- * Compiles the main package in `source` to the file `out`, with at most four compilers: the API types take up to 2 GiB each.
- * Throws with the compiler's words.
+ * Compiles the main package in `source` to the file `out`, with at most four compilers: the API types take up to 2 GiB
+ * each. Throws with the compiler's words.
  */
 export async function buildGo(source: string, go: Go, out: string, flags: readonly string[]): Promise<void> {
   const compilers = String(Math.min(4, availableParallelism()));
-  await run(go.program, ['build', '-mod=readonly', '-trimpath', '-buildvcs=false', '-p', compilers, ...flags, '-o', out, '.'], {
-    cwd: source,
-    env: goEnvironment(),
-  });
+  await run(
+    go.program,
+    ['build', '-mod=readonly', '-trimpath', '-buildvcs=false', '-p', compilers, ...flags, '-o', out, '.'],
+    {
+      cwd: source,
+      env: goEnvironment(),
+    },
+  );
   await access(out);
 }
 
@@ -75,5 +79,10 @@ function goEnvironment(): NodeJS.ProcessEnv {
 }
 
 function lastLine(error: unknown): string {
-  return String(error instanceof Error ? error.message : error).trim().split('\n').at(-1) ?? '';
+  return (
+    String(error instanceof Error ? error.message : error)
+      .trim()
+      .split('\n')
+      .at(-1) ?? ''
+  );
 }

@@ -10,10 +10,14 @@ export type Built = { readonly folder: string } | { readonly skip: string };
 export const CACHE = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'fedbiot');
 
 /**
- * The folder `path`, into which the first caller's `make` writes while others wait. Whole or not at all: a folder that is there is a
- * build that ended well. What `make` returns is why it cannot be made; it throws when it fails.
+ * The folder `path`, into which the first caller's `make` writes while others wait. Whole or not at all: a folder that
+ * is there is a build that ended well. What `make` returns is why it cannot be made; it throws when it fails.
  */
-export async function cachedFolder(path: string, name: string, make: (into: string) => Promise<{ readonly skip: string } | null>): Promise<Built> {
+export async function cachedFolder(
+  path: string,
+  name: string,
+  make: (into: string) => Promise<{ readonly skip: string } | null>,
+): Promise<Built> {
   if (await exists(path)) return { folder: path };
   await mkdir(join(path, '..'), { recursive: true });
   return await withLock(
@@ -23,7 +27,10 @@ export async function cachedFolder(path: string, name: string, make: (into: stri
   );
 }
 
-async function makeFolder(path: string, make: (into: string) => Promise<{ readonly skip: string } | null>): Promise<Built> {
+async function makeFolder(
+  path: string,
+  make: (into: string) => Promise<{ readonly skip: string } | null>,
+): Promise<Built> {
   const aside = await mkdtemp(`${path}.new-`);
   try {
     const missing = await make(aside);

@@ -55,7 +55,11 @@ export const controllerFlags = (pki: string, kubeconfig: string): readonly strin
   '--kube-api-burst=400',
 ];
 
-export const schedulerFlags = (kubeconfig: string): readonly string[] => [`--kubeconfig=${kubeconfig}`, '--secure-port=0', '--leader-elect=false'];
+export const schedulerFlags = (kubeconfig: string): readonly string[] => [
+  `--kubeconfig=${kubeconfig}`,
+  '--secure-port=0',
+  '--leader-elect=false',
+];
 
 /** For whoever holds `token`; `server` is the API server's URL, or another that leads to it. */
 export const kubeconfigOf = (server: string, pki: string, token: string) => ({

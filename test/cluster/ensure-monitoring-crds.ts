@@ -17,6 +17,7 @@ export const ensureMonitoringCrds = (): Promise<Built> =>
     takes: 'a second',
     compile: async (into, go) => {
       const examples = join(await moduleFolder(SOURCE, go, MODULE), 'example/prometheus-operator-crd');
-      for (const kind of KINDS) await cp(join(examples, `monitoring.coreos.com_${kind}.yaml`), join(into, `${kind}.yaml`));
+      for (const kind of KINDS)
+        await cp(join(examples, `monitoring.coreos.com_${kind}.yaml`), join(into, `${kind}.yaml`));
     },
   });

@@ -10,12 +10,21 @@ const TAGS = 'etcd,node,kubectl';
 
 /** One program that is all of these, by the name it is called with. */
 export const PROGRAM = 'kube-full';
-const NAMES = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubelet', 'kube-proxy', 'kubectl', 'fake-gpu-plugin'];
+const NAMES = [
+  'etcd',
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kube-scheduler',
+  'kubelet',
+  'kube-proxy',
+  'kubectl',
+  'fake-gpu-plugin',
+];
 
 /**
- * A folder with etcd, kube-apiserver and kubectl (and, where this project built it, the rest of Kubernetes): KUBEBUILDER_ASSETS,
- * or a cache by content, into which the first caller builds from Go modules (minutes; 3 GB of Go's own cache) while others wait.
- * Throws when the build fails; what the machine lacks is a reason to skip.
+ * A folder with etcd, kube-apiserver and kubectl (and, where this project built it, the rest of Kubernetes):
+ * KUBEBUILDER_ASSETS, or a cache by content, into which the first caller builds from Go modules (minutes; 3 GB of Go's
+ * own cache) while others wait. Throws when the build fails; what the machine lacks is a reason to skip.
  */
 export async function ensureKubernetes(): Promise<Built> {
   const given = process.env['KUBEBUILDER_ASSETS'];
@@ -49,7 +58,10 @@ async function linkFlags(): Promise<string> {
     buildDate: '1970-01-01T00:00:00Z',
   };
   const packages = ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version'];
-  return ['-s -w', ...packages.flatMap((path) => Object.entries(values).map(([key, value]) => `-X ${path}.${key}=${value}`))].join(' ');
+  return [
+    '-s -w',
+    ...packages.flatMap((path) => Object.entries(values).map(([key, value]) => `-X ${path}.${key}=${value}`)),
+  ].join(' ');
 }
 
 async function version(): Promise<string> {

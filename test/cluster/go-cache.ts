@@ -19,8 +19,8 @@ export interface GoBuild {
 }
 
 /**
- * The build's folder in a cache by content; the first caller builds while others wait. Throws when the build fails; what the machine
- * lacks is a reason to skip.
+ * The build's folder in a cache by content; the first caller builds while others wait. Throws when the build fails;
+ * what the machine lacks is a reason to skip.
  */
 export async function cachedBuild({ name, source, how, takes, compile }: GoBuild): Promise<Built> {
   const go = await findGo(source);

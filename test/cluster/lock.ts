@@ -2,8 +2,8 @@ import { open, readFile, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Runs `work` while no other process on this machine does under the same lock file; waits for its turn. A lock whose process is
- * gone is taken away: a killed build must not block the next.
+ * Runs `work` while no other process on this machine does under the same lock file; waits for its turn. A lock whose
+ * process is gone is taken away: a killed build must not block the next.
  */
 export async function withLock<T>(path: string, work: () => Promise<T>, waiting: () => void): Promise<T> {
   for (let told = false; !(await take(path)); told = true) {

@@ -5,7 +5,11 @@ import { ensureKubernetes } from './ensure.ts';
 import { missingForLab } from './lab/requirements.ts';
 
 const kubernetes = await ensureKubernetes();
-process.stdout.write('skip' in kubernetes ? `tests against a real Kubernetes will be skipped: ${kubernetes.skip}\n` : `Kubernetes: ${kubernetes.folder}\n`);
+process.stdout.write(
+  'skip' in kubernetes
+    ? `tests against a real Kubernetes will be skipped: ${kubernetes.skip}\n`
+    : `Kubernetes: ${kubernetes.folder}\n`,
+);
 
 const helm = await ensureHelm();
 process.stdout.write('skip' in helm ? `tests of the chart will be skipped: ${helm.skip}\n` : `Helm: ${helm.folder}\n`);
@@ -14,7 +18,9 @@ process.stdout.write('skip' in helm ? `tests of the chart will be skipped: ${hel
 const missing = missingForLab();
 if (missing === null) {
   const coredns = await ensureCoreDns();
-  process.stdout.write('skip' in coredns ? `tests with real pods will be skipped: ${coredns.skip}\n` : `CoreDNS: ${coredns.folder}\n`);
+  process.stdout.write(
+    'skip' in coredns ? `tests with real pods will be skipped: ${coredns.skip}\n` : `CoreDNS: ${coredns.folder}\n`,
+  );
 } else {
   process.stdout.write(`tests with real pods will be skipped: ${missing}\n`);
 }

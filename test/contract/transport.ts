@@ -1,5 +1,12 @@
 import type { Test } from 'tap';
-import type { Arrival, ClientTransport, Delivery, ServerTransport, Submission, Task } from '../../worker/transport/contract.ts';
+import type {
+  Arrival,
+  ClientTransport,
+  Delivery,
+  ServerTransport,
+  Submission,
+  Task,
+} from '../../worker/transport/contract.ts';
 import { sha256 } from '../../worker/transport/package.ts';
 import { Refused } from '../../worker/transport/refusal.ts';
 
@@ -97,22 +104,31 @@ export function transportContract(t: Test, name: string, make: (t: Test) => Prom
     const [a, b] = [await connect(), await connect()];
     const first = await take(a);
     const others = [await take(b), await take(b)];
-    t.strictSame([first, ...others].map(({ task }) => task.client), [0, 1, 2]);
+    t.strictSame(
+      [first, ...others].map(({ task }) => task.client),
+      [0, 1, 2],
+    );
   });
 
-  promise('backpressure on answers: many that the server has not taken are all there when it does', async (t, { server, connect }) => {
-    const client = await connect();
-    const count = 50;
-    const submitting: Promise<void>[] = [];
-    for (let i = 0; i < count; i++) {
-      await server.dispatch(task(i));
-      submitting.push(client.submit(await take(client), answer(String(i))));
-    }
-    const texts: string[] = [];
-    for (let i = 0; i < count; i++) texts.push(await textOf(await receive(server)));
-    await Promise.all(submitting);
-    t.strictSame(texts.map(Number).sort((a, b) => a - b), Array.from({ length: count }, (_, i) => i));
-  });
+  promise(
+    'backpressure on answers: many that the server has not taken are all there when it does',
+    async (t, { server, connect }) => {
+      const client = await connect();
+      const count = 50;
+      const submitting: Promise<void>[] = [];
+      for (let i = 0; i < count; i++) {
+        await server.dispatch(task(i));
+        submitting.push(client.submit(await take(client), answer(String(i))));
+      }
+      const texts: string[] = [];
+      for (let i = 0; i < count; i++) texts.push(await textOf(await receive(server)));
+      await Promise.all(submitting);
+      t.strictSame(
+        texts.map(Number).sort((a, b) => a - b),
+        Array.from({ length: count }, (_, i) => i),
+      );
+    },
+  );
 
   promise('dispatch is idempotent while the task is queued or worked on', async (t, { server, connect }) => {
     await server.dispatch(task(0));
@@ -137,81 +153,106 @@ export function transportContract(t: Test, name: string, make: (t: Test) => Prom
     t.equal(await a.take(forever), null, 'a closed client is given nothing');
   });
 
-  promise('at least once: a client that went away while it waited takes nothing along', async (t, { server, connect }) => {
-    const [a, b] = [await connect(), await connect()];
-    const waiting = a.take(forever);
-    const closing = a.close();
-    await server.dispatch(task(0));
-    t.equal(await waiting, null);
-    await closing;
-    t.equal((await take(b)).task.client, 0);
-  });
+  promise(
+    'at least once: a client that went away while it waited takes nothing along',
+    async (t, { server, connect }) => {
+      const [a, b] = [await connect(), await connect()];
+      const waiting = a.take(forever);
+      const closing = a.close();
+      await server.dispatch(task(0));
+      t.equal(await waiting, null);
+      await closing;
+      t.equal((await take(b)).task.client, 0);
+    },
+  );
 
-  promise('a task that comes as one of two waiting clients gives up goes to the other', async (t, { server, connect }) => {
-    const [a, b] = [await connect(), await connect()];
-    const stop = new AbortController();
-    const [first, second] = [a.take(stop.signal), take(b)];
-    t.notOk(await settles(Promise.race([first, second])));
-    const dispatched = server.dispatch(task(0));
-    stop.abort();
-    await dispatched;
-    const delivery = (await first) ?? (await second);
-    t.equal(delivery.task.client, 0);
-    await server.dispatch(task(1));
-    if ((await first) !== null) t.equal((await second).task.client, 1);
-  });
+  promise(
+    'a task that comes as one of two waiting clients gives up goes to the other',
+    async (t, { server, connect }) => {
+      const [a, b] = [await connect(), await connect()];
+      const stop = new AbortController();
+      const [first, second] = [a.take(stop.signal), take(b)];
+      t.notOk(await settles(Promise.race([first, second])));
+      const dispatched = server.dispatch(task(0));
+      stop.abort();
+      await dispatched;
+      const delivery = (await first) ?? (await second);
+      t.equal(delivery.task.client, 0);
+      await server.dispatch(task(1));
+      if ((await first) !== null) t.equal((await second).task.client, 1);
+    },
+  );
 
-  promise('duplicates, strangers and corrupted bytes arrive as they are: the server judges', async (t, { server, connect }) => {
-    await server.dispatch(task(0));
-    const client = await connect();
-    const delivery = await take(client);
-    await client.submit(delivery, answer('good'));
-    await client.submit(delivery, answer('again'));
-    await client.submit({ ...delivery, task: task(99) }, { header: 'not even JSON', payload: Uint8Array.of(0xff, 0, 1) });
-    t.equal(await textOf(await receive(server)), 'good');
-    t.equal(await textOf(await receive(server)), 'again');
-    const stranger = await receive(server);
-    t.equal(stranger.header, 'not even JSON');
-    t.strictSame([...(await stranger.read())], [0xff, 0, 1]);
-  });
+  promise(
+    'duplicates, strangers and corrupted bytes arrive as they are: the server judges',
+    async (t, { server, connect }) => {
+      await server.dispatch(task(0));
+      const client = await connect();
+      const delivery = await take(client);
+      await client.submit(delivery, answer('good'));
+      await client.submit(delivery, answer('again'));
+      await client.submit(
+        { ...delivery, task: task(99) },
+        { header: 'not even JSON', payload: Uint8Array.of(0xff, 0, 1) },
+      );
+      t.equal(await textOf(await receive(server)), 'good');
+      t.equal(await textOf(await receive(server)), 'again');
+      const stranger = await receive(server);
+      t.equal(stranger.header, 'not even JSON');
+      t.strictSame([...(await stranger.read())], [0xff, 0, 1]);
+    },
+  );
 
-  promise('an answer that comes after the round arrives all the same: the server judges', async (t, { server, connect }) => {
-    await server.publish(round, sealed('package'));
-    await server.dispatch(task(0));
-    const client = await connect();
-    const delivery = await take(client);
-    await server.unlink(round);
-    await client.submit(delivery, answer('late'));
-    t.equal(await textOf(await receive(server)), 'late');
-  });
+  promise(
+    'an answer that comes after the round arrives all the same: the server judges',
+    async (t, { server, connect }) => {
+      await server.publish(round, sealed('package'));
+      await server.dispatch(task(0));
+      const client = await connect();
+      const delivery = await take(client);
+      await server.unlink(round);
+      await client.submit(delivery, answer('late'));
+      t.equal(await textOf(await receive(server)), 'late');
+    },
+  );
 
-  promise('unlink ends a round: tasks, package and deliveries go; those of another attempt stay', async (t, { server, connect }) => {
-    const next = { ...round, attempt: 2 };
-    await server.publish(round, sealed('package'));
-    await server.publish(next, sealed('package'));
-    for (const client of [0, 1]) await server.dispatch(task(client));
-    const client = await connect();
-    const delivery = await take(client);
-    await server.dispatch(task(0, 'package', next));
-    await server.unlink(round);
-    if (!delivery.withdrawn.aborted) await new Promise((resolve) => delivery.withdrawn.addEventListener('abort', resolve));
-    t.pass('the delivery is withdrawn');
-    await t.rejects(client.fetch(delivery.task), Refused);
-    const other = await take(client);
-    t.strictSame(other.task, task(0, 'package', next));
-    t.notOk(other.withdrawn.aborted);
-    t.equal(Buffer.from(await client.fetch(other.task)).toString(), 'package');
-  });
+  promise(
+    'unlink ends a round: tasks, package and deliveries go; those of another attempt stay',
+    async (t, { server, connect }) => {
+      const next = { ...round, attempt: 2 };
+      await server.publish(round, sealed('package'));
+      await server.publish(next, sealed('package'));
+      for (const client of [0, 1]) await server.dispatch(task(client));
+      const client = await connect();
+      const delivery = await take(client);
+      await server.dispatch(task(0, 'package', next));
+      await server.unlink(round);
+      if (!delivery.withdrawn.aborted)
+        await new Promise((resolve) => delivery.withdrawn.addEventListener('abort', resolve));
+      t.pass('the delivery is withdrawn');
+      await t.rejects(client.fetch(delivery.task), Refused);
+      const other = await take(client);
+      t.strictSame(other.task, task(0, 'package', next));
+      t.notOk(other.withdrawn.aborted);
+      t.equal(Buffer.from(await client.fetch(other.task)).toString(), 'package');
+    },
+  );
 
   promise('a package is checked: its digest and its size are the task’s', async (t, { server, connect }) => {
     await server.publish(round, sealed('package'));
     const client = await connect();
     const refused = (reason: string) => (error: unknown) => error instanceof Refused && error.reason === reason;
     for (const wrong of [task(0, 'PACKAGE'), task(0, 'package', { bytes: 6 })]) {
-      const error = await client.fetch(wrong).then(() => null, (error: unknown) => error);
+      const error = await client.fetch(wrong).then(
+        () => null,
+        (error: unknown) => error,
+      );
       t.ok(refused('wrong-digest')(error), String(error));
     }
-    const error = await client.fetch(task(0, 'package', { round: 7 })).then(() => null, (error: unknown) => error);
+    const error = await client.fetch(task(0, 'package', { round: 7 })).then(
+      () => null,
+      (error: unknown) => error,
+    );
     t.ok(refused('late')(error), String(error));
   });
 
@@ -236,18 +277,21 @@ export function transportContract(t: Test, name: string, make: (t: Test) => Prom
     t.equal(await textOf(arrived), 'done');
   });
 
-  promise('close with work pending: who waits at this end gets null, and later calls are told', async (t, { server, connect }) => {
-    const [idle, busy] = [await connect(), await connect()];
-    await server.dispatch(task(0));
-    await take(busy);
-    await server.dispatch(task(1));
-    const arriving = server.receive(forever);
-    t.notOk(await settles(arriving));
-    await server.close();
-    t.equal(await arriving, null);
-    t.equal(await server.receive(forever), null);
-    await t.rejects(server.dispatch(task(2)), { name: 'TransportClosed' });
-    await t.rejects(server.publish(round, sealed('package')), { name: 'TransportClosed' });
-    await Promise.all([idle.close(), busy.close()]);
-  });
+  promise(
+    'close with work pending: who waits at this end gets null, and later calls are told',
+    async (t, { server, connect }) => {
+      const [idle, busy] = [await connect(), await connect()];
+      await server.dispatch(task(0));
+      await take(busy);
+      await server.dispatch(task(1));
+      const arriving = server.receive(forever);
+      t.notOk(await settles(arriving));
+      await server.close();
+      t.equal(await arriving, null);
+      t.equal(await server.receive(forever), null);
+      await t.rejects(server.dispatch(task(2)), { name: 'TransportClosed' });
+      await t.rejects(server.publish(round, sealed('package')), { name: 'TransportClosed' });
+      await Promise.all([idle.close(), busy.close()]);
+    },
+  );
 }

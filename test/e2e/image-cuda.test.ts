@@ -1,4 +1,5 @@
-// The image for NVIDIA's GPUs, as buildah builds it: all that computing with CUDA takes is in it, but for the driver, which a node brings.
+// The image for NVIDIA's GPUs, as buildah builds it: all that computing with CUDA takes is in it, but for the driver,
+// which a node brings.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chown, readFile, readdir } from 'node:fs/promises';
@@ -35,8 +36,14 @@ if ('skip' in built) {
   });
 
   await t.test('it has a licence of everything that was fetched for it', async (t) => {
-    const pinned = (await readFile(join(import.meta.dirname, '../../docker/cuda-libraries.txt'), 'utf8')).match(/^nvidia-\S+/gm) ?? [];
-    const expected = [...pinned.map((what) => `${what.replaceAll('-', '_').replace('==', '-')}.txt`), 'onnxruntime-third-party.txt', 'onnxruntime.txt'];
+    const pinned =
+      (await readFile(join(import.meta.dirname, '../../docker/cuda-libraries.txt'), 'utf8')).match(/^nvidia-\S+/gm) ??
+      [];
+    const expected = [
+      ...pinned.map((what) => `${what.replaceAll('-', '_').replace('==', '-')}.txt`),
+      'onnxruntime-third-party.txt',
+      'onnxruntime.txt',
+    ];
     t.ok(pinned.length > 0);
     t.strictSame((await readdir(join(image.folder, 'usr/local/cuda/licences'))).sort(), expected.sort());
   });
@@ -46,15 +53,31 @@ if ('skip' in built) {
     const env = { ...process.env, LD_LIBRARY_PATH: join(image.folder, libraries) };
     const { stdout } = await promisify(execFile)('ldd', [join(image.folder, PROVIDER)], { env });
     const missing = [...stdout.matchAll(/^\s*(\S+) => not found/gm)].map(([, name]) => name);
-    t.strictSame(missing.filter((name) => name !== DRIVER), []);
+    t.strictSame(
+      missing.filter((name) => name !== DRIVER),
+      [],
+    );
     t.match(stdout, new RegExp(`libcublasLt\\.so\\.\\d+ => ${image.folder}`), "it is the image's own");
   });
 
-  await t.test('without a driver, that is what it says is missing', { skip: existsSync('/dev/nvidia0') && 'SKIPPED: this machine has a GPU' }, async (t) => {
-    const command = ['node', 'worker/launch.js', 'run', 'examples/quickstart.yaml', '--out', '/output/run', '--provider', 'cuda'];
-    const { code, stderr } = await (await startIn(image, command, output)).ended;
-    t.equal(code, 2, stderr);
-    t.match(stderr, `${DRIVER}: cannot open shared object file`);
-    t.match(stderr, /error: CUDA cannot be used: /);
-  });
+  await t.test(
+    'without a driver, that is what it says is missing',
+    { skip: existsSync('/dev/nvidia0') && 'SKIPPED: this machine has a GPU' },
+    async (t) => {
+      const command = [
+        'node',
+        'worker/launch.js',
+        'run',
+        'examples/quickstart.yaml',
+        '--out',
+        '/output/run',
+        '--provider',
+        'cuda',
+      ];
+      const { code, stderr } = await (await startIn(image, command, output)).ended;
+      t.equal(code, 2, stderr);
+      t.match(stderr, `${DRIVER}: cannot open shared object file`);
+      t.match(stderr, /error: CUDA cannot be used: /);
+    },
+  );
 }

@@ -54,10 +54,21 @@ async function testContents(t: Pick<Test, 'test'>, target: Target, image: ImageR
     t.comment(`${target}: ${Math.round(bytes / 1e6)} MB unpacked`);
     t.ok(bytes <= MAX_BYTES[target], `${bytes} bytes`);
     const system = files.filter(({ path }) => !path.startsWith('app/'));
-    t.strictSame(system.filter(({ path, executable }) => executable && !/\.so(\.\d+)*$/.test(path)).map(({ path }) => path), ['usr/local/bin/node']);
+    t.strictSame(
+      system.filter(({ path, executable }) => executable && !/\.so(\.\d+)*$/.test(path)).map(({ path }) => path),
+      ['usr/local/bin/node'],
+    );
     const build = /^(root|run|proc|var\/(?!lib\/dpkg\/status\.d\/))|(^|\/)(npm|npx|corepack|apt|dpkg|busybox|pip)$/;
-    t.strictSame(files.filter(({ path }) => build.test(path)), [], 'no package manager, and nothing of the build');
-    t.strictSame(await readdir(join(image.folder, 'var/lib/dpkg/status.d')), ['gcc-12-base', 'libc6', 'libgcc-s1', 'libstdc++6'], 'what scanners look for');
+    t.strictSame(
+      files.filter(({ path }) => build.test(path)),
+      [],
+      'no package manager, and nothing of the build',
+    );
+    t.strictSame(
+      await readdir(join(image.folder, 'var/lib/dpkg/status.d')),
+      ['gcc-12-base', 'libc6', 'libgcc-s1', 'libstdc++6'],
+      'what scanners look for',
+    );
   });
 
   await t.test("it has no other platform's binaries", async (t) => {
@@ -70,13 +81,26 @@ async function testContents(t: Pick<Test, 'test'>, target: Target, image: ImageR
   await t.test('it has the packages that its list names, and none of development', async (t) => {
     const { packages }: { packages: Record<string, { dev?: boolean }> } = await read(ROOT, 'package-lock.json');
     const installed = await packagesIn(app);
-    t.strictSame([...installed.keys()].filter((path) => packages[path]?.dev !== undefined), []);
+    t.strictSame(
+      [...installed.keys()].filter((path) => packages[path]?.dev !== undefined),
+      [],
+    );
     const bill: Bill = await read(app, 'sbom.cdx.json');
-    t.match(bill, { bomFormat: 'CycloneDX', specVersion: /^1\.\d$/, metadata: { component: { name: 'fedbiot', version } } });
+    t.match(bill, {
+      bomFormat: 'CycloneDX',
+      specVersion: /^1\.\d$/,
+      metadata: { component: { name: 'fedbiot', version } },
+    });
     const listed = bill.components.map(({ name, version }) => `${name}@${version}`);
     t.strictSame([...new Set(listed)].sort(), [...new Set(installed.values())].sort());
-    t.strictSame(bill.components.filter(({ purl, licenses }) => !purl?.startsWith('pkg:npm/') || !licenses?.length), []);
-    t.equal(listed.some((name) => name.startsWith('onnxruntime-node@')), target === 'worker');
+    t.strictSame(
+      bill.components.filter(({ purl, licenses }) => !purl?.startsWith('pkg:npm/') || !licenses?.length),
+      [],
+    );
+    t.equal(
+      listed.some((name) => name.startsWith('onnxruntime-node@')),
+      target === 'worker',
+    );
   });
 }
 
@@ -89,7 +113,8 @@ async function testOperator(t: Pick<Test, 'test'>, image: ImageRoot, output: str
 }
 
 async function testWorker(t: Pick<Test, 'test'>, image: ImageRoot, output: string): Promise<void> {
-  const fedbiot = async (...args: readonly string[]) => await startIn(image, ['node', 'worker/launch.js', ...args], output);
+  const fedbiot = async (...args: readonly string[]) =>
+    await startIn(image, ['node', 'worker/launch.js', ...args], output);
 
   await t.test('it plans the example that it carries', async (t) => {
     const { code, stdout, stderr } = await (await fedbiot('plan', 'examples/quickstart.yaml')).ended;
@@ -104,7 +129,11 @@ async function testWorker(t: Pick<Test, 'test'>, image: ImageRoot, output: strin
         try { fs.writeFileSync(folder + '/file', ''); console.log(folder); } catch ({ code }) { console.log(code); }
       }`;
     const { stdout } = await (await startIn(image, ['node', '--eval', script], output)).ended;
-    t.strictSame(stdout.trim().split('\n'), [`${USER} 1`, 'EROFS', 'EROFS', '/tmp', '/output'], 'as the first process of its namespace');
+    t.strictSame(
+      stdout.trim().split('\n'),
+      [`${USER} 1`, 'EROFS', 'EROFS', '/tmp', '/output'],
+      'as the first process of its namespace',
+    );
   });
 
   await t.test('told to stop, it writes a checkpoint first', async (t) => {
@@ -119,7 +148,10 @@ async function testWorker(t: Pick<Test, 'test'>, image: ImageRoot, output: strin
     t.equal(code, 130, stderr);
     t.match(stderr, /writing a checkpoint/);
     t.notMatch(stderr, /telemetry/, 'onnxruntime tells nobody');
-    const newest = (await readdir(join(run, 'checkpoints'))).filter((name) => name.startsWith('round-')).sort().at(-1);
+    const newest = (await readdir(join(run, 'checkpoints')))
+      .filter((name) => name.startsWith('round-'))
+      .sort()
+      .at(-1);
     t.match(newest, /^round-0001-part-/, 'of the round that it was in');
     t.ok(await read(run, 'checkpoints', newest ?? '', 'state.json'));
   });

@@ -1,4 +1,5 @@
-// Bundles, as a client pod fetches and opens them: each file, the manifest that names it rightly, and answers of a server.
+// Bundles, as a client pod fetches and opens them: each file, the manifest that names it rightly, and answers of a
+// server.
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -17,9 +18,17 @@ import { fuzz } from './harness.ts';
 import { mutatedBytes, mutatedJson } from './mutations.ts';
 
 const root = t.testdir({});
-const { spec } = readJob(writeTinyJob(root, { emulator: '{ layerDropRate: 0.5, alignment: { initialSteps: 2, stepsPerRound: 1, sequenceLength: 192 } }' }));
+const { spec } = readJob(
+  writeTinyJob(root, {
+    emulator: '{ layerDropRate: 0.5, alignment: { initialSteps: 2, stepsPerRound: 1, sequenceLength: 192 } }',
+  }),
+);
 const directory = await openModelDirectory(join(root, 'model'));
-const bundle = await writeBundle(await federateModel(directory, spec, async () => []), directory.path, join(root, 'bundle'));
+const bundle = await writeBundle(
+  await federateModel(directory, spec, async () => []),
+  directory.path,
+  join(root, 'bundle'),
+);
 const manifest = parseManifest(readFileSync(join(bundle.directory, MANIFEST_FILE)));
 const names = BUNDLE_FILES.filter((name) => manifest.files.some((file) => file.name === name));
 
@@ -30,7 +39,9 @@ function withFile(name: string, bytes: Uint8Array): string {
   rmSync(odd, { recursive: true, force: true });
   cpSync(bundle.directory, odd, { recursive: true });
   writeFileSync(join(odd, name), bytes);
-  const files = manifest.files.map((file) => (file.name === name ? { name, bytes: bytes.byteLength, sha256: sha256(bytes) } : file));
+  const files = manifest.files.map((file) =>
+    file.name === name ? { name, bytes: bytes.byteLength, sha256: sha256(bytes) } : file,
+  );
   const text = Buffer.from(JSON.stringify({ ...manifest, files }));
   writeFileSync(join(odd, MANIFEST_FILE), text);
   return sha256(text);
@@ -40,17 +51,23 @@ async function opened(id: string): Promise<void> {
   const { model, tokenizer } = await openBundle(odd, id, spec);
   const { front, emulator, tail } = manifest.split;
   const held = new Set([...front, ...emulator, ...tail]);
-  const strange = [...model.weights.keys()].find((name) => /layers\.(\d+)\./.test(name) && !held.has(Number(/layers\.(\d+)\./.exec(name)?.[1])));
+  const strange = [...model.weights.keys()].find(
+    (name) => /layers\.(\d+)\./.test(name) && !held.has(Number(/layers\.(\d+)\./.exec(name)?.[1])),
+  );
   if (strange !== undefined) throw new Error(`a client got ${strange}`);
   tokenizer.encode('How much is 1 plus 2?');
 }
 
-await t.test('the bundle itself is opened', async () => opened(withFile('config.json', readFileSync(join(bundle.directory, 'config.json')))));
+await t.test('the bundle itself is opened', async () =>
+  opened(withFile('config.json', readFileSync(join(bundle.directory, 'config.json')))),
+);
 
 for (const name of names) {
   t.test(`${name} of a bundle, named rightly in its manifest`, async (t) => {
     const right = readFileSync(join(bundle.directory, name));
-    const inputs = name.endsWith('.json') ? mutatedJson(JSON.parse(right.toString())).map((text) => Buffer.from(text, 'latin1')) : mutatedBytes(right);
+    const inputs = name.endsWith('.json')
+      ? mutatedJson(JSON.parse(right.toString())).map((text) => Buffer.from(text, 'latin1'))
+      : mutatedBytes(right);
     await fuzz(t, { name, inputs, runs: 100, attempt: (bytes) => opened(withFile(name, bytes)) });
   });
 }
@@ -82,16 +99,35 @@ t.test('a server that answers anything: what is fetched is the bundle, or it is 
   const announced = { sha256: sha256(config), bytes: config.byteLength };
   const inputs = fc.record({
     status: fc.constantFrom(200, 206, 206, 206, 206, 301, 401, 403, 416),
-    range: fc.constantFrom(right, right, right, right, null, '', 'bytes */1', `bytes 0-${2 ** 53}/${2 ** 53}`, `bytes 1-${config.byteLength - 1}/${config.byteLength}`),
+    range: fc.constantFrom(
+      right,
+      right,
+      right,
+      right,
+      null,
+      '',
+      'bytes */1',
+      `bytes 0-${2 ** 53}/${2 ** 53}`,
+      `bytes 1-${config.byteLength - 1}/${config.byteLength}`,
+    ),
     // Of the announced length or longer: what is shorter is asked for again for as long as the job lasts.
-    body: mutatedBytes(config).map((bytes) => Buffer.concat([bytes, Buffer.alloc(Math.max(0, config.byteLength - bytes.byteLength))])),
+    body: mutatedBytes(config).map((bytes) =>
+      Buffer.concat([bytes, Buffer.alloc(Math.max(0, config.byteLength - bytes.byteLength))]),
+    ),
   });
   const attempt = async (next: Answer) => {
     answer = next;
     rmSync(cache, { recursive: true, force: true });
     const { port } = address;
     // The config in the place of a manifest: the first file is refused as none, or as not the announced one.
-    await fetchBundle(announced, { serverUrl: `http://127.0.0.1:${port}`, token: 'x', cache, signal: AbortSignal.timeout(9000), retryMs: 1, refusedMs: 1 });
+    await fetchBundle(announced, {
+      serverUrl: `http://127.0.0.1:${port}`,
+      token: 'x',
+      cache,
+      signal: AbortSignal.timeout(9000),
+      retryMs: 1,
+      refusedMs: 1,
+    });
     throw new Error('a file that is no manifest was taken for one');
   };
   await fuzz(t, { name: 'answers', inputs, runs: 100, limitMs: 10_000, attempt });

@@ -1,4 +1,5 @@
-// What pods tell: progress and reports through Redis, which the operator mirrors; termination messages; manifests of bundles.
+// What pods tell: progress and reports through Redis, which the operator mirrors; termination messages; manifests of
+// bundles.
 import t from 'tap';
 import Value from 'typebox/value';
 import { Status } from '../../crds/schema/status.ts';
@@ -19,14 +20,24 @@ const told = {
   refusals: { late: 3 },
   alignmentLoss: 1.5,
   localLoss: 2.5,
-  evaluation: { round: 1, base: { accuracy: null, loss: 3 }, adapEmu: { accuracy: 0.5, f1: 0.25, loss: 2 }, adapFu: { accuracy: 0.75, loss: 1 } },
+  evaluation: {
+    round: 1,
+    base: { accuracy: null, loss: 3 },
+    adapEmu: { accuracy: 0.5, f1: 0.25, loss: 2 },
+    adapFu: { accuracy: 0.75, loss: 1 },
+  },
   adapterSha256: 'a'.repeat(64),
 };
 
 const report = reportOf(sampleEvents(3).reduce(accumulate, emptyHistory), sampleFacts);
 
 /** A Redis that holds one text under every key. */
-const holding = (text: string) => ({ getrange: async (_key: unknown, from: unknown, to: unknown) => Buffer.from(text).subarray(Number(from), Number(to) + 1).toString() });
+const holding = (text: string) => ({
+  getrange: async (_key: unknown, from: unknown, to: unknown) =>
+    Buffer.from(text)
+      .subarray(Number(from), Number(to) + 1)
+      .toString(),
+});
 
 async function refusing<T>(work: Promise<T>): Promise<T> {
   return work.catch((error: unknown) => {
@@ -45,7 +56,14 @@ t.test('progress: what is taken, the API server takes as a status', async (t) =>
   await fuzz(t, { name: 'progress', inputs: mutatedJson(told), runs: 2000, attempt });
 });
 
-t.test('reports', (t) => fuzz(t, { name: 'reports', inputs: mutatedJson(report), runs: 500, attempt: (text) => refusing(readReport(holding(text), 'uid')) }));
+t.test('reports', (t) =>
+  fuzz(t, {
+    name: 'reports',
+    inputs: mutatedJson(report),
+    runs: 500,
+    attempt: (text) => refusing(readReport(holding(text), 'uid')),
+  }),
+);
 
 t.test('termination messages: what is understood is short, printable, and can be told again', async (t) => {
   const right = JSON.parse(terminationText({ reason: 'OutOfMemory', message: 'the compute process is out of memory' }));

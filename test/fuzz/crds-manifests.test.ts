@@ -12,7 +12,10 @@ const limitMiB = 512;
 const files = ['quickstart.yaml', 'gsm8k.yaml', 'cluster/job.yaml'];
 
 for (const file of files) {
-  const text = readFileSync(new URL(`../../examples/${file}`, import.meta.url), 'utf8').split(/^---$/m).find((part) => part.includes('kind: FedBiOTJob')) ?? '';
+  const text =
+    readFileSync(new URL(`../../examples/${file}`, import.meta.url), 'utf8')
+      .split(/^---$/m)
+      .find((part) => part.includes('kind: FedBiOTJob')) ?? '';
   t.test(file, async (t) => {
     const attempt = (manifest: string) => {
       const job = parseManifest(manifest, 'job.yaml');
@@ -20,6 +23,12 @@ for (const file of files) {
       parseManifest(JSON.stringify(job), 'job.json');
     };
     await fuzz(t, { name: 'JSON', inputs: mutatedJson(parse(text)), runs: 300, limitMiB, attempt });
-    await fuzz(t, { name: 'YAML', inputs: mutatedBytes(Buffer.from(text)).map((bytes) => Buffer.from(bytes).toString()), runs: 200, limitMiB, attempt });
+    await fuzz(t, {
+      name: 'YAML',
+      inputs: mutatedBytes(Buffer.from(text)).map((bytes) => Buffer.from(bytes).toString()),
+      runs: 200,
+      limitMiB,
+      attempt,
+    });
   });
 }

@@ -8,11 +8,22 @@ import { fuzz } from './harness.ts';
 import { mutatedBytes, mutatedJson } from './mutations.ts';
 
 const formats: Readonly<Record<string, readonly object[]>> = {
-  Alpaca: [{ instruction: 'Add.', input: '1 and 2', output: '3' }, { instruction: 'Say it.', output: 'It.' }],
+  Alpaca: [
+    { instruction: 'Add.', input: '1 and 2', output: '3' },
+    { instruction: 'Say it.', output: 'It.' },
+  ],
   Dolly: [{ instruction: 'Add.', context: '1 and 2', response: '3', category: 'sums' }],
   QuestionAnswer: [{ question: 'How much?', answers: ['3', 'three'] }],
   GSM8K: [{ question: 'How much?', answer: 'It is 3.\n#### 3' }],
-  Chat: [{ messages: [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: 'How much?' }, { role: 'assistant', content: '3' }] }],
+  Chat: [
+    {
+      messages: [
+        { role: 'system', content: 'Be brief.' },
+        { role: 'user', content: 'How much?' },
+        { role: 'assistant', content: '3' },
+      ],
+    },
+  ],
   Tokenized: [{ input_ids: [1, 2, 3], labels: [-100, 2, 3] }],
 };
 
@@ -22,10 +33,22 @@ for (const [name, records] of Object.entries(formats)) {
       const { format, records: found } = interpretRecords(readRecords(file, Buffer.from(content)), 'Auto');
       if (found.length === 0) throw new Error(`no record of ${format}`);
     };
-    const lines = fc.tuple(...records.map((record) => mutatedJson(record).map((text) => text.replaceAll('\n', ' ')))).map((texts) => Buffer.from(`${texts.join('\n')}\n`));
+    const lines = fc
+      .tuple(...records.map((record) => mutatedJson(record).map((text) => text.replaceAll('\n', ' '))))
+      .map((texts) => Buffer.from(`${texts.join('\n')}\n`));
     await fuzz(t, { name: 'lines', inputs: lines, runs: 400, attempt: (bytes) => read('x.jsonl', bytes) });
-    await fuzz(t, { name: 'arrays', inputs: mutatedJson(records), runs: 400, attempt: (text) => read('x.json', Buffer.from(text)) });
+    await fuzz(t, {
+      name: 'arrays',
+      inputs: mutatedJson(records),
+      runs: 400,
+      attempt: (text) => read('x.json', Buffer.from(text)),
+    });
     const packed = gzipSync(records.map((record) => JSON.stringify(record)).join('\n'));
-    await fuzz(t, { name: 'gzip', inputs: mutatedBytes(packed), runs: 200, attempt: (bytes) => read('x.jsonl.gz', bytes) });
+    await fuzz(t, {
+      name: 'gzip',
+      inputs: mutatedBytes(packed),
+      runs: 200,
+      attempt: (bytes) => read('x.jsonl.gz', bytes),
+    });
   });
 }

@@ -21,10 +21,13 @@ export interface FuzzSubject<Input> {
 const MESSAGE_CHARS = 16_384;
 
 /**
- * Tries many inputs, the same ones each time: each must end in a right result or in a clear refusal, in time and within memory. What fails
- * is shrunk and told with the seed and path that bring it back.
+ * Tries many inputs, the same ones each time: each must end in a right result or in a clear refusal, in time and within
+ * memory. What fails is shrunk and told with the seed and path that bring it back.
  */
-export async function fuzz<Input>(t: Test, { name, inputs, attempt, runs, limitMs = 2000, limitMiB = 256 }: FuzzSubject<Input>): Promise<void> {
+export async function fuzz<Input>(
+  t: Test,
+  { name, inputs, attempt, runs, limitMs = 2000, limitMiB = 256 }: FuzzSubject<Input>,
+): Promise<void> {
   const seed = Number(process.env['FEDBIOT_FUZZ_SEED'] ?? 20_260_101);
   const numRuns = Number(process.env['FEDBIOT_FUZZ_N'] ?? runs);
   const before = peakMiB();
@@ -35,12 +38,19 @@ export async function fuzz<Input>(t: Test, { name, inputs, attempt, runs, limitM
     const took = performance.now() - started;
     if (error !== null) {
       if (!(error instanceof UserError)) throw error;
-      if (error.message.length > MESSAGE_CHARS) throw new Error(`a message of ${error.message.length} characters: ${error.message.slice(0, 500)}…`);
+      if (error.message.length > MESSAGE_CHARS)
+        throw new Error(`a message of ${error.message.length} characters: ${error.message.slice(0, 500)}…`);
       refused++;
     }
-    if (took > limitMs) throw new Error(`it took ${Math.round(took)} ms, more than ${limitMs}${error ? `, to say: ${error.message}` : ''}`);
+    if (took > limitMs)
+      throw new Error(
+        `it took ${Math.round(took)} ms, more than ${limitMs}${error ? `, to say: ${error.message}` : ''}`,
+      );
     const grown = peakMiB() - before;
-    if (grown > limitMiB) throw new Error(`the process grew by ${Math.round(grown)} MiB, more than ${limitMiB}${error ? `, to say: ${error.message}` : ''}`);
+    if (grown > limitMiB)
+      throw new Error(
+        `the process grew by ${Math.round(grown)} MiB, more than ${limitMiB}${error ? `, to say: ${error.message}` : ''}`,
+      );
   });
   await fc.assert(property, { seed, numRuns, endOnFailure: numRuns > runs });
   t.pass(`${name}: ${numRuns} inputs of seed ${seed}, ${refused} of them refused`);

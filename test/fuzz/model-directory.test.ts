@@ -14,7 +14,9 @@ const json = (path: string): unknown => JSON.parse(readFileSync(join(fixtures, p
 
 t.test('config.json: a model that can be computed, or a refusal', async (t) => {
   const published = json('published-configs.json') as { of: string; config: unknown }[];
-  const families = ['llama2', 'llama3', 'mistral', 'qwen2', 'smollm2'].map((name) => json(`families/${name}/config.json`));
+  const families = ['llama2', 'llama3', 'mistral', 'qwen2', 'smollm2'].map((name) =>
+    json(`families/${name}/config.json`),
+  );
   for (const config of [...families, ...published.filter((_, i) => i % 4 === 0).map(({ config }) => config)]) {
     await fuzz(t, {
       name: 'configs',
@@ -22,7 +24,8 @@ t.test('config.json: a model that can be computed, or a refusal', async (t) => {
       runs: 300,
       attempt: (text) => {
         const parsed = parseDecoderConfig(JSON.parse(valid(text)), 'config.json');
-        if (!inverseFrequencies(parsed).every((frequency) => frequency > 0 && frequency <= 1)) throw new Error(`frequencies of ${text}`);
+        if (!inverseFrequencies(parsed).every((frequency) => frequency > 0 && frequency <= 1))
+          throw new Error(`frequencies of ${text}`);
         decoderTensors(parsed);
       },
     });

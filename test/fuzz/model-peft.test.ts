@@ -8,7 +8,10 @@ import { fuzz } from './harness.ts';
 import { mutatedBytes, mutatedJson } from './mutations.ts';
 
 const fixtures = fileURLToPath(new URL('../fixtures/', import.meta.url));
-const model = parseDecoderConfig(JSON.parse(readFileSync(join(fixtures, 'families/llama2/config.json'), 'utf8')), 'config.json');
+const model = parseDecoderConfig(
+  JSON.parse(readFileSync(join(fixtures, 'families/llama2/config.json'), 'utf8')),
+  'config.json',
+);
 
 t.test('a PEFT directory: a plain LoRA of finite values, or a refusal', async (t) => {
   const dir = t.testdir({});

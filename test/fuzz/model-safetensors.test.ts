@@ -18,7 +18,8 @@ function withHeader(json: string): Buffer {
 }
 
 function readAll(path: string): void {
-  for (const entry of readSafetensorsHeader(path).tensors.values()) if (entry.dtype.startsWith('F') || entry.dtype === 'BF16') readTensor(path, entry);
+  for (const entry of readSafetensorsHeader(path).tensors.values())
+    if (entry.dtype.startsWith('F') || entry.dtype === 'BF16') readTensor(path, entry);
 }
 
 for (const [name, inputs] of [
@@ -32,6 +33,11 @@ for (const [name, inputs] of [
       readAll(path);
     };
     await fuzz(t, { name: 'files', inputs, runs: 800, attempt });
-    await fuzz(t, { name: 'packages', inputs, runs: 800, attempt: (bytes) => decodeSafetensors(bytes, { maxBytes: right.length + 1000 }) });
+    await fuzz(t, {
+      name: 'packages',
+      inputs,
+      runs: 800,
+      attempt: (bytes) => decodeSafetensors(bytes, { maxBytes: right.length + 1000 }),
+    });
   });
 }

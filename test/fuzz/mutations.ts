@@ -8,17 +8,67 @@ const DEEP = '@deep@';
 const deepJson = '['.repeat(100_000) + ']'.repeat(100_000);
 
 const oddValues: readonly Json[] = [
-  null, true, false, 0, -0, -1, 1, 1.5, 7, 1e8, 1e300, 5e-324, 2 ** 31, 2 ** 53, -(2 ** 63), '', '7', 'true', 'none', ' ', 'x'.repeat(20_000), DEEP,
-  'constructor', '__proto__', 'toString', '../../etc/passwd', '/dev/zero', 'a\0b', '\ud800', '\ufeff', '<', '${x}', '$&', '(?:', '\\',
-  [], [[]], [null], {}, { type: 'x' }, Array<Json>(3000).fill(0),
+  null,
+  true,
+  false,
+  0,
+  -0,
+  -1,
+  1,
+  1.5,
+  7,
+  1e8,
+  1e300,
+  5e-324,
+  2 ** 31,
+  2 ** 53,
+  -(2 ** 63),
+  '',
+  '7',
+  'true',
+  'none',
+  ' ',
+  'x'.repeat(20_000),
+  DEEP,
+  'constructor',
+  '__proto__',
+  'toString',
+  '../../etc/passwd',
+  '/dev/zero',
+  'a\0b',
+  '\ud800',
+  '\ufeff',
+  '<',
+  '${x}',
+  '$&',
+  '(?:',
+  '\\',
+  [],
+  [[]],
+  [null],
+  {},
+  { type: 'x' },
+  Array<Json>(3000).fill(0),
 ];
-const oddNames = ['magic', 'constructor', '__proto__', 'hasOwnProperty', 'toString', '', 'type', 'length', '0', 'é', 'x'.repeat(5000)];
+const oddNames = [
+  'magic',
+  'constructor',
+  '__proto__',
+  'hasOwnProperty',
+  'toString',
+  '',
+  'type',
+  'length',
+  '0',
+  'é',
+  'x'.repeat(5000),
+];
 
 type Edit = (parent: Json[] | { [name: string]: Json }, key: string) => void;
 
 /**
- * A JSON text made of a right value by one to three edits anywhere in it; now and then one that the text itself suffers. Each character is a
- * byte, to be written as latin1: all of ASCII but for what an edit of the text put in.
+ * A JSON text made of a right value by one to three edits anywhere in it; now and then one that the text itself
+ * suffers. Each character is a byte, to be written as latin1: all of ASCII but for what an edit of the text put in.
  */
 export function mutatedJson(value: unknown): fc.Arbitrary<string> {
   const base = ascii(JSON.stringify(value));
@@ -56,21 +106,36 @@ function walk(box: { root: Json }, way: readonly number[]): [parent: Json[] | { 
 }
 
 function edit(): fc.Arbitrary<Edit> {
-  const odd = fc.oneof(fc.constantFrom(...oddValues), fc.jsonValue({ maxDepth: 2 }).map((value): Json => JSON.parse(JSON.stringify(value))));
+  const odd = fc.oneof(
+    fc.constantFrom(...oddValues),
+    fc.jsonValue({ maxDepth: 2 }).map((value): Json => JSON.parse(JSON.stringify(value))),
+  );
   return fc.oneof(
-    odd.map((value): Edit => (parent, key) => set(parent, key, value)),
+    odd.map(
+      (value): Edit =>
+        (parent, key) =>
+          set(parent, key, value),
+    ),
     fc.constant<Edit>((parent, key) => (Array.isArray(parent) ? parent.splice(Number(key), 1) : delete parent[key])),
     fc.tuple(fc.constantFrom(...oddNames), odd).map(([name, value]): Edit => (parent, key) => {
       const here = member(parent, key);
       if (typeof here === 'object' && here !== null && !Array.isArray(here)) set(here, name, value);
       else set(parent, Array.isArray(parent) ? key : name, value);
     }),
-    fc.constantFrom<(x: number) => number>((x) => -x, (x) => x + 0.5, (x) => x * 1000, (x) => x * 1e12, (x) => x + 1, (x) => x - 1, (x) => x / 1e12).map(
-      (change): Edit => (parent, key) => {
+    fc
+      .constantFrom<(x: number) => number>(
+        (x) => -x,
+        (x) => x + 0.5,
+        (x) => x * 1000,
+        (x) => x * 1e12,
+        (x) => x + 1,
+        (x) => x - 1,
+        (x) => x / 1e12,
+      )
+      .map((change): Edit => (parent, key) => {
         const here = member(parent, key);
         if (typeof here === 'number') set(parent, key, change(here));
-      },
-    ),
+      }),
     fc.constant<Edit>((parent, key) => set(parent, key, [member(parent, key) ?? null])),
     fc.constant<Edit>((parent, key) => set(parent, key, { value: member(parent, key) ?? null })),
     fc.constant<Edit>((parent, key) => set(parent, key, JSON.stringify(member(parent, key) ?? null))),
@@ -106,7 +171,10 @@ const otherKinds: readonly Uint8Array[] = [
   Buffer.from('80028a0a6cfc9c46f9206aa850192e80024d', 'hex'),
 ];
 
-/** Bytes made of right ones by one to four edits: set, cut off, cut out, put in, doubled, zeroed; now and then another file. */
+/**
+ * Bytes made of right ones by one to four edits: set, cut off, cut out, put in, doubled, zeroed; now and then another
+ * file.
+ */
 export function mutatedBytes(right: Uint8Array): fc.Arbitrary<Uint8Array> {
   const place = fc.nat();
   const one = fc.oneof<fc.Arbitrary<(bytes: Buffer) => Buffer>[]>(
@@ -136,12 +204,18 @@ export function mutatedBytes(right: Uint8Array): fc.Arbitrary<Uint8Array> {
       return Buffer.concat([bytes.subarray(0, from + n), bytes.subarray(from)]);
     }),
   );
-  const edited = fc.array(one, { minLength: 1, maxLength: 4 }).map((edits) => edits.reduce<Buffer>((bytes, apply) => apply(bytes), Buffer.from(right)));
+  const edited = fc
+    .array(one, { minLength: 1, maxLength: 4 })
+    .map((edits) => edits.reduce<Buffer>((bytes, apply) => apply(bytes), Buffer.from(right)));
   // The first bytes say what all others are.
   const early = fc.tuple(fc.nat(31), fc.nat(255)).map(([at, value]) => {
     const bytes = Buffer.from(right);
     if (at < bytes.length) bytes[at] = value;
     return bytes;
   });
-  return fc.oneof({ arbitrary: edited, weight: 8 }, { arbitrary: early, weight: 2 }, { arbitrary: fc.constantFrom(...otherKinds), weight: 1 });
+  return fc.oneof(
+    { arbitrary: edited, weight: 8 },
+    { arbitrary: early, weight: 2 },
+    { arbitrary: fc.constantFrom(...otherKinds), weight: 1 },
+  );
 }

@@ -5,7 +5,12 @@ import fc from 'fast-check';
 import t from 'tap';
 import { UserError } from '../../worker/errors.ts';
 import { CheckpointStore } from '../../worker/federation/checkpoint.ts';
-import { CorruptCheckpoint, decodeProgress, encodeProgress, type SavedProgress } from '../../worker/federation/progress.ts';
+import {
+  CorruptCheckpoint,
+  decodeProgress,
+  encodeProgress,
+  type SavedProgress,
+} from '../../worker/federation/progress.ts';
 import { manifestOf } from '../../worker/federation/run-directory.ts';
 import { begin } from '../../worker/federation/state.ts';
 import { accumulate, emptyHistory, reportOf } from '../../worker/report/accumulate.ts';
@@ -22,8 +27,16 @@ import { mutatedBytes, mutatedJson } from './mutations.ts';
 
 const origin = { identity: 'identity', date: null };
 const lora = initialLora();
-const alignment = { step: 4, losses: [0.1, 1 / 3], parameters: lora.emulator, moments: [lora.emulator.map((m) => m / 3), new Float32Array(3)] };
-const saved: SavedProgress = { metricsBytes: 100, progress: { state: begin(2), lora, alignment, refusals: { late: 1 } } };
+const alignment = {
+  step: 4,
+  losses: [0.1, 1 / 3],
+  parameters: lora.emulator,
+  moments: [lora.emulator.map((m) => m / 3), new Float32Array(3)],
+};
+const saved: SavedProgress = {
+  metricsBytes: 100,
+  progress: { state: begin(2), lora, alignment, refusals: { late: 1 } },
+};
 const files = encodeProgress(saved, layouts, origin);
 const fileOf = (name: string) => files.get(name) ?? new Uint8Array();
 
@@ -41,10 +54,18 @@ function decoded(name: string, bytes: Uint8Array): void {
 }
 
 t.test('the state of a checkpoint', (t) =>
-  fuzz(t, { name: 'states', inputs: mutatedJson(JSON.parse(Buffer.from(fileOf('state.json')).toString())), runs: 600, attempt: (json) => decoded('state.json', Buffer.from(json)) }));
+  fuzz(t, {
+    name: 'states',
+    inputs: mutatedJson(JSON.parse(Buffer.from(fileOf('state.json')).toString())),
+    runs: 600,
+    attempt: (json) => decoded('state.json', Buffer.from(json)),
+  }),
+);
 
 for (const name of ['lora.safetensors', 'align.safetensors']) {
-  t.test(`${name} of a checkpoint`, (t) => fuzz(t, { name, inputs: mutatedBytes(fileOf(name)), runs: 800, attempt: (bytes) => decoded(name, bytes) }));
+  t.test(`${name} of a checkpoint`, (t) =>
+    fuzz(t, { name, inputs: mutatedBytes(fileOf(name)), runs: 800, attempt: (bytes) => decoded(name, bytes) }),
+  );
 }
 
 t.test('a checkpoint on the disk', async (t) => {
@@ -53,7 +74,9 @@ t.test('a checkpoint on the disk', async (t) => {
   const store = (folder: string) => new CheckpointStore(folder, { layouts, origin, keep: 2 });
   await store(good).save(saved);
   const [checkpoint = ''] = readdirSync(good);
-  const inputs = fc.constantFrom(...readdirSync(join(good, checkpoint))).chain((name) => mutatedBytes(readFileSync(join(good, checkpoint, name))).map((bytes) => ({ name, bytes })));
+  const inputs = fc
+    .constantFrom(...readdirSync(join(good, checkpoint)))
+    .chain((name) => mutatedBytes(readFileSync(join(good, checkpoint, name))).map((bytes) => ({ name, bytes })));
   const attempt = async ({ name, bytes }: { name: string; bytes: Uint8Array }) => {
     const folder = join(root, 'odd');
     rmSync(folder, { recursive: true, force: true });
@@ -79,7 +102,9 @@ t.test('manifest, metrics and report', async (t) => {
   };
   for (const [name, read] of Object.entries(subjects)) {
     const right = readFileSync(join(whole, name));
-    const json = name.endsWith('.json') ? mutatedJson(JSON.parse(right.toString())).map((text) => Buffer.from(text)) : mutatedBytes(right);
+    const json = name.endsWith('.json')
+      ? mutatedJson(JSON.parse(right.toString())).map((text) => Buffer.from(text))
+      : mutatedBytes(right);
     const attempt = (bytes: Uint8Array) => {
       writeFileSync(join(odd, name), bytes);
       return read();

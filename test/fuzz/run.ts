@@ -1,4 +1,5 @@
-// npm run fuzz -- --n 20000 --seed 7 model-config: tries more inputs than CI does, or others, of all subjects or of those named.
+// npm run fuzz -- --n 20000 --seed 7 model-config: tries more inputs than CI does, or others, of all subjects or of
+// those named.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -9,8 +10,19 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 const folder = fileURLToPath(new URL('.', import.meta.url));
-const files = readdirSync(folder).filter((name) => name.endsWith('.test.ts') && (positionals.length === 0 || positionals.includes(name.replace('.test.ts', ''))));
+const files = readdirSync(folder).filter(
+  (name) =>
+    name.endsWith('.test.ts') && (positionals.length === 0 || positionals.includes(name.replace('.test.ts', ''))),
+);
 if (files.length === 0) throw new Error(`no subject is called ${positionals.join(', ')}`);
-const env = { ...process.env, FEDBIOT_FUZZ_N: values.n, FEDBIOT_FUZZ_SEED: values.seed ?? String(Date.now() % 2 ** 31) };
-const { status } = spawnSync('npx', ['tap', '--disable-coverage', '--timeout=0', ...files.map((name) => `${folder}${name}`)], { env, stdio: 'inherit' });
+const env = {
+  ...process.env,
+  FEDBIOT_FUZZ_N: values.n,
+  FEDBIOT_FUZZ_SEED: values.seed ?? String(Date.now() % 2 ** 31),
+};
+const { status } = spawnSync(
+  'npx',
+  ['tap', '--disable-coverage', '--timeout=0', ...files.map((name) => `${folder}${name}`)],
+  { env, stdio: 'inherit' },
+);
 process.exitCode = status ?? 1;

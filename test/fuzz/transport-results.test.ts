@@ -19,8 +19,21 @@ const steps = [
   { loss: 1.5, tokens: 8, ms: 2 },
   { loss: 0.1, tokens: 7, ms: 1 },
 ];
-const right = encodeUpdate(layouts.adapter, task, { adapter: lora.adapter, samples: 17, tokens: 15, losses: [1.5, 0.1], use }, steps);
-const expected = { ...round, from: task.sha256, training: [0, 1, 2], reported: [2], samples: 17, steps: steps.length, layout: layouts.adapter };
+const right = encodeUpdate(
+  layouts.adapter,
+  task,
+  { adapter: lora.adapter, samples: 17, tokens: 15, losses: [1.5, 0.1], use },
+  steps,
+);
+const expected = {
+  ...round,
+  from: task.sha256,
+  training: [0, 1, 2],
+  reported: [2],
+  samples: 17,
+  steps: steps.length,
+  layout: layouts.adapter,
+};
 
 /** Refusals are counted by the harness where they are a user's errors. */
 async function refusing<T>(work: () => T | Promise<T>): Promise<T> {
@@ -32,16 +45,25 @@ async function refusing<T>(work: () => T | Promise<T>): Promise<T> {
 }
 
 async function verified(header: string, payload: Uint8Array): Promise<void> {
-  const update = await refusing(() => verifyArrival({ header, bytes: payload.byteLength, read: async () => payload }, expected));
+  const update = await refusing(() =>
+    verifyArrival({ header, bytes: payload.byteLength, read: async () => payload }, expected),
+  );
   if (!update.adapter.every(Number.isFinite)) throw new Error('an adapter that is not finite was accepted');
-  if (update.samples > expected.samples || update.client === 2 || !expected.training.includes(update.client)) throw new Error('it counts as more than it is, or twice');
+  if (update.samples > expected.samples || update.client === 2 || !expected.training.includes(update.client))
+    throw new Error('it counts as more than it is, or twice');
   for (const figure of [update.tokens, ...update.steps.flatMap(({ loss, tokens, ms }) => [loss, tokens, ms])]) {
     if (!Number.isFinite(figure)) throw new Error(`a figure of ${figure} was accepted`);
   }
 }
 
 t.test('headers of results', (t) =>
-  fuzz(t, { name: 'headers', inputs: mutatedJson(JSON.parse(right.header)), runs: 2000, attempt: (header) => verified(header, right.payload) }));
+  fuzz(t, {
+    name: 'headers',
+    inputs: mutatedJson(JSON.parse(right.header)),
+    runs: 2000,
+    attempt: (header) => verified(header, right.payload),
+  }),
+);
 
 t.test('adapters, named rightly in their headers', (t) => {
   const attempt = (payload: Uint8Array) => {
@@ -64,7 +86,8 @@ t.test('round packages', (t) => {
   const attempt = (bytes: Uint8Array) =>
     refusing(() => {
       const opened = openRound(layouts, bytes, { ...task, sha256: sha256(bytes), bytes: bytes.byteLength });
-      if (![...opened.adapter, ...opened.emulator].every(Number.isFinite)) throw new Error('a vector that is not finite was accepted');
+      if (![...opened.adapter, ...opened.emulator].every(Number.isFinite))
+        throw new Error('a vector that is not finite was accepted');
     });
   return fuzz(t, { name: 'packages', inputs: mutatedBytes(sealed.bytes), runs: 1500, attempt });
 });

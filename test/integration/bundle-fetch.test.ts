@@ -15,7 +15,11 @@ import { writeTinyJob } from '../support/tiny-job.ts';
 const root = t.testdir({});
 const { spec } = readJob(writeTinyJob(root));
 const directory = await openModelDirectory(join(root, 'model'));
-const bundle = await writeBundle(await federateModel(directory, spec, async () => []), directory.path, join(root, 'bundle'));
+const bundle = await writeBundle(
+  await federateModel(directory, spec, async () => []),
+  directory.path,
+  join(root, 'bundle'),
+);
 const weights = readFileSync(join(bundle.directory, 'model.safetensors'));
 const token = 'a token of this test';
 const server = await serveBundle(bundle, { token, port: 0, host: '127.0.0.1' });
@@ -47,12 +51,23 @@ t.test('nothing can be reached without the token, and nothing but the bundle wit
     (await fetch(new URL(path, serverUrl), authorization === undefined ? {} : { headers: { authorization } })).status;
   const manifest = `/bundle/${bundle.sha256}/bundle.json`;
   t.equal(await status(manifest, `Bearer ${token}`), 200);
-  for (const wrong of [undefined, '', token, 'Bearer ', `Bearer ${token}x`, `Basic ${token}`]) t.equal(await status(manifest, wrong), 401);
+  for (const wrong of [undefined, '', token, 'Bearer ', `Bearer ${token}x`, `Basic ${token}`])
+    t.equal(await status(manifest, wrong), 401);
   t.equal(await status('/', undefined), 401);
-  for (const path of ['/', '/bundle/', `/bundle/${'0'.repeat(64)}/bundle.json`, `/bundle/${bundle.sha256}/`, `/bundle/${bundle.sha256}/..%2fjob.yaml`, `/bundle/${bundle.sha256}/other`]) {
+  for (const path of [
+    '/',
+    '/bundle/',
+    `/bundle/${'0'.repeat(64)}/bundle.json`,
+    `/bundle/${bundle.sha256}/`,
+    `/bundle/${bundle.sha256}/..%2fjob.yaml`,
+    `/bundle/${bundle.sha256}/other`,
+  ]) {
     t.equal(await status(path, `Bearer ${token}`), 404, path);
   }
-  await t.rejects(fetchBundle(bundle, { ...common, token: 'wrong', refusedMs: 0, serverUrl, cache: t.testdir({}) }), { name: 'TokenRefused', message: /refuses the token/ });
+  await t.rejects(fetchBundle(bundle, { ...common, token: 'wrong', refusedMs: 0, serverUrl, cache: t.testdir({}) }), {
+    name: 'TokenRefused',
+    message: /refuses the token/,
+  });
 });
 
 t.test('a server that refuses the token is waited for: one that begins anew may have it', async (t) => {
@@ -66,7 +81,9 @@ t.test('a server that refuses the token is waited for: one that begins anew may 
   t.equal(refusals < 0, true);
   const refusing = await faulty(t, (_request, response) => void response.writeHead(401).end());
   const began = performance.now();
-  await t.rejects(fetchBundle(bundle, { ...common, refusedMs: 100, serverUrl: refusing, cache: t.testdir({}) }), { name: 'TokenRefused' });
+  await t.rejects(fetchBundle(bundle, { ...common, refusedMs: 100, serverUrl: refusing, cache: t.testdir({}) }), {
+    name: 'TokenRefused',
+  });
   t.ok(performance.now() - began >= 100, 'but not for ever');
 });
 
@@ -81,7 +98,10 @@ t.test('goes on where an earlier process stopped, and where a connection was cut
     const body = readFileSync(join(bundle.directory, request.url!.split('/').at(-1)!));
     const from = Number(/bytes=(\d+)-/.exec(request.headers.range!)![1]);
     if (request.url!.endsWith('model.safetensors')) ranges.push(request.headers.range!);
-    response.writeHead(206, { 'content-range': `bytes ${from}-${body.length - 1}/${body.length}`, 'content-length': body.length - from });
+    response.writeHead(206, {
+      'content-range': `bytes ${from}-${body.length - 1}/${body.length}`,
+      'content-length': body.length - from,
+    });
     if (!request.url!.endsWith('model.safetensors') || cuts-- <= 0) response.end(body.subarray(from));
     else response.write(body.subarray(from, from + 5000), () => setTimeout(() => response.destroy(), 50));
   });
@@ -111,6 +131,16 @@ t.test('what is damaged or larger than announced is refused', async (t) => {
   const fetched = async (url: string) => fetchBundle(bundle, { ...common, serverUrl: url, cache: t.testdir({}) });
   await t.rejects(fetched(await serving((body) => Buffer.alloc(body.length))), { message: /arrived damaged 3 times/ });
   await t.rejects(fetched(await serving((body) => Buffer.concat([body, body]))), { message: /larger than announced/ });
-  await t.rejects(fetched(await serving((body) => body, (body) => body.length + 1)), { message: /not as large as announced/ });
-  await t.rejects(fetchBundle({ sha256: '../x', bytes: 5 }, { ...common, serverUrl, cache: t.testdir({}) }), { message: /no emulator bundle/ });
+  await t.rejects(
+    fetched(
+      await serving(
+        (body) => body,
+        (body) => body.length + 1,
+      ),
+    ),
+    { message: /not as large as announced/ },
+  );
+  await t.rejects(fetchBundle({ sha256: '../x', bytes: 5 }, { ...common, serverUrl, cache: t.testdir({}) }), {
+    message: /no emulator bundle/,
+  });
 });

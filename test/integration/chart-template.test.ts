@@ -1,5 +1,5 @@
-// The chart in many forms: Helm finds no fault, a real API server takes every object, its pods meet the restricted standard, and nothing
-// has changed unnoticed (TAP_SNAPSHOT=1 writes tap-snapshots anew).
+// The chart in many forms: Helm finds no fault, a real API server takes every object, its pods meet the restricted
+// standard, and nothing has changed unnoticed (TAP_SNAPSHOT=1 writes tap-snapshots anew).
 import { readFileSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import t from 'tap';
@@ -18,54 +18,80 @@ import { CHART_VALUES } from '../fixtures/chart-values.ts';
 const { version } = packageJson;
 const helm = new Helm(t);
 const monitoring = await ensureMonitoringCrds();
-const [monitoringFolder, noMonitoring] = 'skip' in monitoring ? ['', `SKIPPED: ${monitoring.skip}`] : [monitoring.folder, false];
+const [monitoringFolder, noMonitoring] =
+  'skip' in monitoring ? ['', `SKIPPED: ${monitoring.skip}`] : [monitoring.folder, false];
 const cases = Object.entries(CHART_VALUES);
 const idOf = ({ kind, metadata }: Rendered) => `${kind} ${metadata.namespace ?? ''}/${metadata.name}`;
 
 const Workload = Type.Object({
-  spec: Type.Object({ template: Type.Object({ metadata: Type.Object({ labels: Type.Unknown() }), spec: Type.Record(Type.String(), Type.Unknown()) }) }),
+  spec: Type.Object({
+    template: Type.Object({
+      metadata: Type.Object({ labels: Type.Unknown() }),
+      spec: Type.Record(Type.String(), Type.Unknown()),
+    }),
+  }),
 });
 const Deployment = Type.Object({
   spec: Type.Object({
     template: Type.Object({
-      spec: Type.Object({ containers: Type.Array(Type.Object({ env: Type.Array(Type.Object({ name: Type.String(), value: Type.Optional(Type.String()) })) })) }),
+      spec: Type.Object({
+        containers: Type.Array(
+          Type.Object({ env: Type.Array(Type.Object({ name: Type.String(), value: Type.Optional(Type.String()) })) }),
+        ),
+      }),
     }),
   }),
 });
 
 t.test('helm lint finds nothing', { skip: noHelm }, async (t) => {
-  for (const [name, values] of cases) t.match(await helm.run(['lint', '--strict', CHART], values), /0 chart\(s\) failed/, name);
+  for (const [name, values] of cases)
+    t.match(await helm.run(['lint', '--strict', CHART], values), /0 chart\(s\) failed/, name);
 });
 
-t.test('the API server takes every object, and the restricted standard every pod', { skip: noHelm || noMonitoring || noApiServer, timeout: 300_000 }, async (t) => {
-  const { kubectl, close } = await startControlPlane();
-  t.teardown(close);
-  for (const namespace of [SYSTEM, 'team-a', 'team-b', 'monitoring']) {
-    await kubectl(['create', 'namespace', namespace]);
-    await kubectl(['label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted']);
-  }
-  // Their descriptions are too long for an annotation.
-  await kubectl(['apply', '--server-side', '--filename', monitoringFolder]);
-  await kubectl(['wait', '--for=condition=Established', '--timeout=60s', '--filename', monitoringFolder]);
+t.test(
+  'the API server takes every object, and the restricted standard every pod',
+  { skip: noHelm || noMonitoring || noApiServer, timeout: 300_000 },
+  async (t) => {
+    const { kubectl, close } = await startControlPlane();
+    t.teardown(close);
+    for (const namespace of [SYSTEM, 'team-a', 'team-b', 'monitoring']) {
+      await kubectl(['create', 'namespace', namespace]);
+      await kubectl(['label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted']);
+    }
+    // Their descriptions are too long for an annotation.
+    await kubectl(['apply', '--server-side', '--filename', monitoringFolder]);
+    await kubectl(['wait', '--for=condition=Established', '--timeout=60s', '--filename', monitoringFolder]);
 
-  const tried = (objects: readonly object[]) =>
-    kubectl(['apply', '--server-side', '--force-conflicts', '--dry-run=server', '--validate=strict', '--output=name', '--filename=-'], {
-      apiVersion: 'v1',
-      kind: 'List',
-      items: objects,
-    });
-  for (const [name, values] of cases) {
-    const objects = await helm.template(values);
-    const taken = await tried(objects);
-    t.equal(taken.trim().split('\n').length, objects.length, `${name}: ${objects.length} objects`);
-    const pods = objects.flatMap(podOf);
-    t.ok(pods.length > 0);
-    await tried(pods);
-  }
-  const [deployment] = (await helm.template({})).filter(({ kind }) => kind === 'Deployment').flatMap(podOf);
-  const root = { ...deployment, spec: { ...deployment?.spec, securityContext: {} } };
-  await t.rejects(tried([root]), /violates PodSecurity "restricted/, 'that it takes no other');
-});
+    const tried = (objects: readonly object[]) =>
+      kubectl(
+        [
+          'apply',
+          '--server-side',
+          '--force-conflicts',
+          '--dry-run=server',
+          '--validate=strict',
+          '--output=name',
+          '--filename=-',
+        ],
+        {
+          apiVersion: 'v1',
+          kind: 'List',
+          items: objects,
+        },
+      );
+    for (const [name, values] of cases) {
+      const objects = await helm.template(values);
+      const taken = await tried(objects);
+      t.equal(taken.trim().split('\n').length, objects.length, `${name}: ${objects.length} objects`);
+      const pods = objects.flatMap(podOf);
+      t.ok(pods.length > 0);
+      await tried(pods);
+    }
+    const [deployment] = (await helm.template({})).filter(({ kind }) => kind === 'Deployment').flatMap(podOf);
+    const root = { ...deployment, spec: { ...deployment?.spec, securityContext: {} } };
+    await t.rejects(tried([root]), /violates PodSecurity "restricted/, 'that it takes no other');
+  },
+);
 
 /** What a controller would make of a workload; the volume of a claim is any volume. */
 function podOf(object: Rendered) {
@@ -73,7 +99,9 @@ function podOf(object: Rendered) {
   const { metadata, spec } = Value.Parse(Workload, object).spec.template;
   const volumes = spec['volumes'] ?? (object.kind === 'StatefulSet' ? [{ name: 'data', emptyDir: {} }] : []);
   const name = `${object.metadata.name}-pod`;
-  return [{ apiVersion: 'v1', kind: 'Pod', metadata: { ...metadata, name, namespace: SYSTEM }, spec: { ...spec, volumes } }];
+  return [
+    { apiVersion: 'v1', kind: 'Pod', metadata: { ...metadata, name, namespace: SYSTEM }, spec: { ...spec, volumes } },
+  ];
 }
 
 t.test('what is made of values', { skip: noHelm }, async (t) => {
@@ -81,7 +109,10 @@ t.test('what is made of values', { skip: noHelm }, async (t) => {
     const objects = await helm.template(values);
     const ids = objects.map(idOf);
     t.equal(new Set(ids).size, ids.length, `${name}: every name once`);
-    t.matchSnapshot(stringify(objects.map(masked), { lineWidth: 0, aliasDuplicateObjects: false }).replaceAll(version, 'VERSION'), name);
+    t.matchSnapshot(
+      stringify(objects.map(masked), { lineWidth: 0, aliasDuplicateObjects: false }).replaceAll(version, 'VERSION'),
+      name,
+    );
   }
 });
 
@@ -100,19 +131,29 @@ t.test('dashboards and rules', { skip: noHelm }, async (t) => {
   const dashboards = readdirSync(join(CHART, 'dashboards')).filter((file) => file.endsWith('.json'));
   t.ok(dashboards.length > 0);
   for (const file of dashboards) {
-    const map = objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === `tuning-dashboard-${basename(file, '.json')}`);
-    t.match(map, { metadata: { labels: { grafana_dashboard: '1' }, annotations: { grafana_folder: 'Training' } } }, file);
+    const map = objects.find(
+      ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === `tuning-dashboard-${basename(file, '.json')}`,
+    );
+    t.match(
+      map,
+      { metadata: { labels: { grafana_dashboard: '1' }, annotations: { grafana_folder: 'Training' } } },
+      file,
+    );
     t.strictSame(map?.['data'], { [file]: readFileSync(join(CHART, 'dashboards', file), 'utf8').trimEnd() }, file);
   }
 
-  const groups = readdirSync(join(CHART, 'rules')).sort().flatMap((file) => parse(readFileSync(join(CHART, 'rules', file), 'utf8')).groups);
+  const groups = readdirSync(join(CHART, 'rules'))
+    .sort()
+    .flatMap((file) => parse(readFileSync(join(CHART, 'rules', file), 'utf8')).groups);
   t.ok(groups.length > 0);
   const linked = JSON.parse(JSON.stringify(groups), (key, value) =>
     key === 'runbook_url' ? `https://runbooks.example/fedbiot/${value}` : value,
   );
   const rules = objects.find(({ kind }) => kind === 'PrometheusRule');
   t.strictSame(rules?.['spec'], { groups: linked }, 'every group, with links to where the runbooks are');
-  const plain = (await helm.template({ prometheusRule: { enabled: true } })).find(({ kind }) => kind === 'PrometheusRule');
+  const plain = (await helm.template({ prometheusRule: { enabled: true } })).find(
+    ({ kind }) => kind === 'PrometheusRule',
+  );
   t.strictSame(plain?.['spec'], { groups }, 'as they are written, where nobody says: a path in the project');
 });
 
@@ -122,15 +163,36 @@ t.test('the operator takes the variables that the chart sets', { skip: noHelm },
   const configOf = async (values: object) => {
     const found = (await helm.template(values)).find(({ kind }) => kind === 'Deployment');
     const env = Value.Parse(Deployment, found).spec.template.spec.containers[0]?.env ?? [];
-    const given = Object.fromEntries(env.map(({ name, value }) => [name, value?.replaceAll('$(REDIS_PASSWORD)', 'p') ?? 'redis://managed']));
-    return readConfig([], Object.fromEntries(Object.entries(given).map(([name, value]) => [name, isFile(name) ? file : value])), '0');
+    const given = Object.fromEntries(
+      env.map(({ name, value }) => [name, value?.replaceAll('$(REDIS_PASSWORD)', 'p') ?? 'redis://managed']),
+    );
+    return readConfig(
+      [],
+      Object.fromEntries(Object.entries(given).map(([name, value]) => [name, isFile(name) ? file : value])),
+      '0',
+    );
   };
-  const [plain, external, some, least, most] = await Promise.all(cases.slice(0, 5).map(([, values]) => configOf(values)));
-  t.match(plain, { workerImage: `fedbiot/worker:${version}`, redisUrl: 'redis://:p@fedbiot-redis.fedbiot-system.svc:6379', redisCa: null, secretKey: /apiVersion/, leaderElect: true, metricsAuth: false });
+  const [plain, external, some, least, most] = await Promise.all(
+    cases.slice(0, 5).map(([, values]) => configOf(values)),
+  );
+  t.match(plain, {
+    workerImage: `fedbiot/worker:${version}`,
+    redisUrl: 'redis://:p@fedbiot-redis.fedbiot-system.svc:6379',
+    redisCa: null,
+    secretKey: /apiVersion/,
+    leaderElect: true,
+    metricsAuth: false,
+  });
   t.match(external, { redisUrl: 'redis://managed', redisCa: /apiVersion/, allowSharedRedisCredentials: true });
   t.match(some, { namespaces: ['team-a', 'team-b'] });
   t.match(least, { leaderElect: false, redisUrl: null });
-  t.match(most, { workerImage: 'registry.example:5000/fedbiot/worker:1.2.3', metricsAuth: true, logLevel: 'debug', workers: 16, podAnnotations: ['example.org/', 'vault.hashicorp.com/role'] });
+  t.match(most, {
+    workerImage: 'registry.example:5000/fedbiot/worker:1.2.3',
+    metricsAuth: true,
+    logLevel: 'debug',
+    workers: 16,
+    podAnnotations: ['example.org/', 'vault.hashicorp.com/role'],
+  });
 });
 
 t.test('what is wrong is said', { skip: noHelm }, async (t) => {

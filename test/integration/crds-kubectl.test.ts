@@ -11,15 +11,21 @@ import { noApiServer } from '../support/control-plane.ts';
 
 const SEED = Number(process.env['FEDBIOT_TEST_SEED'] ?? 14);
 
-const WORDS = `y Y yes Yes YES yEs n N no No NO nO on On ON oN off Off OFF true True TRUE tRue false False FALSE ~ null Null NULL nULL nil none = 2026-01-01
+const WORDS =
+  `y Y yes Yes YES yEs n N no No NO nO on On ON oN off Off OFF true True TRUE tRue false False FALSE ~ null Null NULL nULL nil none = 2026-01-01
 2026-01-01T00:00:00Z 1:30 1:30:45 190:20:30 -1:30 +1:30.5 12e03 1e3 1e+3 1E3 1.e3 .5e3 -.5 +.5 . .. + -a +a 1. 1.5. 1_0 _1 1__0 1_ 0x_1 0x 0b 0o 0o8 0o17
 -0o17 +0o17 0b101 -0b101 +0b101 0B1 0X1f 0O7 0x1F -0x1F +0x1f 00 000 0 -0 +0 08 09 019 0100 -0100 +0100 0o100 010 1_000 1e400 -1e400 9223372036854775807
 9223372036854775808 18446744073709551615 18446744073709551616 9007199254740991 9007199254740992 9007199254740993 123456789012345678901234567890 0.1 1.0 1.10
 0.10 1_000.5 1,000 1.5e 1e e1 0x1p3 0x1.8p1 Infinity inf Inf nan NaN +inf -inf +Inf 0. 0.0 -0.0 1e-3 0e0 00.5 01.5 1e03 --1 1- 0777777777777777777777
-0xffffffffffffffff 0x10000000000000000 0b0 true1 1d 1f 5.e-1 _ __ 0_ 0_1 0_8 -_1 +1_0 1e1_0 1_e3 .1_0 ._1 .5_ .e3 +.e -. 2Gi 500m 1e21 5e-324 v1 a.b/c`.split(/\s+/);
+0xffffffffffffffff 0x10000000000000000 0b0 true1 1d 1f 5.e-1 _ __ 0_ 0_1 0_8 -_1 +1_0 1e1_0 1_e3 .1_0 ._1 .5_ .e3 +.e -. 2Gi 500m 1e21 5e-324 v1 a.b/c`.split(
+    /\s+/,
+  );
 
 /** Every text of up to three characters that numbers are made of. */
-const short = (length: number): string[] => (length === 0 ? [''] : short(length - 1).flatMap((text) => [text, ...[...'019_x.eo+-b'].map((each) => `${text}${each}`)]));
+const short = (length: number): string[] =>
+  length === 0
+    ? ['']
+    : short(length - 1).flatMap((text) => [text, ...[...'019_x.eo+-b'].map((each) => `${text}${each}`)]);
 const isPlain = (text: string) => text !== '' && !/^(-|---|\.\.\.)$/.test(text);
 
 interface Reader {
@@ -36,13 +42,25 @@ async function kubectlIn(folder: string): Promise<Reader> {
     const file = join(folder, 'list.yaml');
     writeFileSync(file, `apiVersion: example.io/v1\nkind: Any\nmetadata: { name: any }\nspec:\n${spec}`);
     // Reads and prints; no API server is asked.
-    const printed = await run(kubectl, ['label', '--local', '--filename', file, '--output', 'json', 'read=by-kubectl']).catch((error: unknown) => String(error));
+    const printed = await run(kubectl, [
+      'label',
+      '--local',
+      '--filename',
+      file,
+      '--output',
+      'json',
+      'read=by-kubectl',
+    ]).catch((error: unknown) => String(error));
     // Whole numbers as they are written: JSON.parse would round them.
-    return printed.startsWith('{') ? JSON.parse(printed.replaceAll(/(?<=[\s[])(-?\d{16,})(?=,?\n)/g, '"!$1"')).spec : printed;
+    return printed.startsWith('{')
+      ? JSON.parse(printed.replaceAll(/(?<=[\s[])(-?\d{16,})(?=,?\n)/g, '"!$1"')).spec
+      : printed;
   };
   const read = async (items: readonly string[]) => {
     const spec = await document(items.map((item) => `  - ${item}\n`).join(''));
-    return Array.isArray(spec) ? spec.map((each: unknown) => (typeof each === 'string' && each.startsWith('!') ? BigInt(each.slice(1)) : each)) : String(spec);
+    return Array.isArray(spec)
+      ? spec.map((each: unknown) => (typeof each === 'string' && each.startsWith('!') ? BigInt(each.slice(1)) : each))
+      : String(spec);
   };
   return { read, document };
 }
@@ -50,17 +68,22 @@ async function kubectlIn(folder: string): Promise<Reader> {
 const isNumber = (value: unknown) => typeof value === 'number' || typeof value === 'bigint';
 
 /** Equal texts, truth values or numbers; a whole number of many digits is one that a double can be. */
-const same = (a: unknown, b: unknown) => a === b || (isNumber(a) && isNumber(b) && typeof a !== typeof b && Number(a) === Number(b)) || (a === 0 && b === 0);
+const same = (a: unknown, b: unknown) =>
+  a === b || (isNumber(a) && isNumber(b) && typeof a !== typeof b && Number(a) === Number(b)) || (a === 0 && b === 0);
 
 t.test('kubectl and fedbiot', { skip: noApiServer }, async (t) => {
   const kubectl = await kubectlIn(t.testdir());
-  const held = async (t: { ok(value: unknown, message: string): void; fail(message: string): void }, texts: readonly string[]) => {
+  const held = async (
+    t: { ok(value: unknown, message: string): void; fail(message: string): void },
+    texts: readonly string[],
+  ) => {
     const there = await kubectl.read(texts);
     if (typeof there === 'string') return t.fail(there);
     let accepted = 0;
     texts.forEach((text, index) => {
       const foreseen = kubectlReads(text);
-      if (!same(there[index], foreseen)) t.fail(`${text} is ${String(there[index])} to kubectl, not ${String(foreseen)}`);
+      if (!same(there[index], foreseen))
+        t.fail(`${text} is ${String(there[index])} to kubectl, not ${String(foreseen)}`);
       const here = readYaml(`- ${text}\n`);
       if ('problems' in here) return;
       accepted++;
@@ -73,8 +96,14 @@ t.test('kubectl and fedbiot', { skip: noApiServer }, async (t) => {
   await t.test('what both read alike is accepted, and nothing else', async (t) => {
     await held(t, WORDS);
     await held(t, [...new Set(short(3))].filter(isPlain));
-    const drawn = fc.sample(fc.string({ unit: fc.constantFrom(...'00112789abdefnoxyEINXB._+-'), minLength: 4, maxLength: 24 }), { seed: SEED, numRuns: 3000 });
-    await held(t, drawn.filter((text) => isPlain(text) && !/^[-+]?\.(inf|nan)$/i.test(text) && !/^[-?] |^-$/.test(text)));
+    const drawn = fc.sample(
+      fc.string({ unit: fc.constantFrom(...'00112789abdefnoxyEINXB._+-'), minLength: 4, maxLength: 24 }),
+      { seed: SEED, numRuns: 3000 },
+    );
+    await held(
+      t,
+      drawn.filter((text) => isPlain(text) && !/^[-+]?\.(inf|nan)$/i.test(text) && !/^[-?] |^-$/.test(text)),
+    );
   });
 
   await t.test('what neither can keep is refused by both', async (t) => {
@@ -100,7 +129,11 @@ t.test('kubectl and fedbiot', { skip: noApiServer }, async (t) => {
       ['names in flow', '  x: { a:1, b: c:d }\n', true],
       ['a name that is a word', '  x: { on: 1 }\n', false],
       ['a name that is a number', '  x: { 0x10: 1 }\n', false],
-      ['text over lines', '  x: 01\n    00\n  y1: >-\n    a\n    b\n  z: |\n    a\n     b\n  w: "a\\\n    b \\u2028 \\x41"\n', true],
+      [
+        'text over lines',
+        '  x: 01\n    00\n  y1: >-\n    a\n    b\n  z: |\n    a\n     b\n  w: "a\\\n    b \\u2028 \\x41"\n',
+        true,
+      ],
       ['windows', '  x: 1\r\n  z: |\r\n    a\r\n    b\r\n', true],
       ['a line break of YAML 1.1', '  x: a\u0085 b\n', false],
       ['comments', '  x: a#b # c\n  y1: "#"\n', true],

@@ -1,4 +1,5 @@
-// A run in one process, scraped by a real Prometheus: every query of the job's dashboard gives something, but for what only a cluster has.
+// A run in one process, scraped by a real Prometheus: every query of the job's dashboard gives something, but for what
+// only a cluster has.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -28,24 +29,49 @@ t.test('fedbiot run --metrics-port fills the dashboard of its job', { skip: noPr
   const port = await freePort();
   const prometheus = await startPrometheus(t, {
     interval: '500ms',
-    scrapeConfigs: [{ job_name: 'fedbiot-run', honor_labels: true, static_configs: [{ targets: [`127.0.0.1:${port}`] }] }],
+    scrapeConfigs: [
+      { job_name: 'fedbiot-run', honor_labels: true, static_configs: [{ targets: [`127.0.0.1:${port}`] }] },
+    ],
   });
   const from = Date.now() / 1000;
-  const run = spawn(process.execPath, [join(ROOT, 'worker/launch.js'), 'run', job, '--out', join(folder, 'out'), '--quiet', '--metrics-port', String(port)], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
+  const run = spawn(
+    process.execPath,
+    [
+      join(ROOT, 'worker/launch.js'),
+      'run',
+      job,
+      '--out',
+      join(folder, 'out'),
+      '--quiet',
+      '--metrics-port',
+      String(port),
+    ],
+    {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    },
+  );
   const [code] = await once(run, 'exit');
   t.equal(code, 0, 'the run succeeds');
-  const [round] = await prometheus.queryRange('max by (namespace, job) (fedbiot_round)', { from, to: Date.now() / 1000, step: 0.5 });
+  const [round] = await prometheus.queryRange('max by (namespace, job) (fedbiot_round)', {
+    from,
+    to: Date.now() / 1000,
+    step: 0.5,
+  });
   t.match(round?.labels, { namespace: 'default', job: 'quickstart' });
-  t.ok(round?.points.some(([, finished]) => finished >= ROUNDS - 1), 'rounds are seen to end');
+  t.ok(
+    round?.points.some(([, finished]) => finished >= ROUNDS - 1),
+    'rounds are seen to end',
+  );
   // With the end of the run its series end.
   const [last = NaN] = round?.points.at(-1) ?? [];
   const window = { from, to: last, step: 1 };
 
   const dashboard = readDashboard('job');
   const first = dashboard.panels.findIndex(({ title }) => title === 'On the cluster');
-  const data = await ask({ ...dashboard, panels: dashboard.panels.slice(0, first) }, { prometheus, window, variables: ALL, rateInterval: 10 });
+  const data = await ask(
+    { ...dashboard, panels: dashboard.panels.slice(0, first) },
+    { prometheus, window, variables: ALL, rateInterval: 10 },
+  );
   t.strictSame(withoutData(data), [], 'queries without data');
   t.ok(data.flatMap(({ answers }) => answers).length > 25, 'that were many');
 });

@@ -1,5 +1,5 @@
-// The dashboards as files: generated, complete, tied to no data source. What their queries give is tested on real runs: dashboards-run
-// and, on a cluster, the end-to-end test.
+// The dashboards as files: generated, complete, tied to no data source. What their queries give is tested on real runs:
+// dashboards-run and, on a cluster, the end-to-end test.
 import { readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -22,19 +22,36 @@ for (const name of NAMES) {
     const dashboard = readDashboard(name);
     const panels = dashboard.panels.filter((panel) => !isRow(panel));
     t.equal(dashboard.uid, `fedbiot-${name}`, 'links and bookmarks know it by this');
-    t.same(dashboard.links.map(({ type }) => type), ['dashboards'], 'leads to the others');
+    t.same(
+      dashboard.links.map(({ type }) => type),
+      ['dashboards'],
+      'leads to the others',
+    );
     const [source, ...others] = dashboard.templating.list;
     t.match(source, { name: 'datasource', type: 'datasource' });
-    t.ok(others.length > 0 && others.every(({ type, allValue }) => type === 'query' && allValue === '.*'), 'variables can be all');
+    t.ok(
+      others.length > 0 && others.every(({ type, allValue }) => type === 'query' && allValue === '.*'),
+      'variables can be all',
+    );
 
-    t.equal(new Set(dashboard.panels.map(({ id }) => id)).size, dashboard.panels.length, 'panels have numbers of their own');
+    t.equal(
+      new Set(dashboard.panels.map(({ id }) => id)).size,
+      dashboard.panels.length,
+      'panels have numbers of their own',
+    );
     t.equal(new Set(panels.map(({ title, gridPos }) => `${title} ${gridPos.y}`)).size, panels.length);
     for (const { title, description = '', targets = [], fieldConfig, type, datasource } of panels) {
       t.ok(description.length > 10 && description.endsWith('.'), `${title}: is described`);
       t.ok(targets.length > 0, `${title}: asks something`);
       const uids = [datasource, ...targets.map((target) => target.datasource)].map((each) => each?.uid);
-      t.ok(uids.every((uid) => uid === '${datasource}'), `${title}: whichever data source is chosen`);
-      const units = type === 'table' ? (fieldConfig?.overrides.flatMap(({ properties }) => properties.filter(({ id }) => id === 'unit')) ?? []) : [fieldConfig?.defaults.unit];
+      t.ok(
+        uids.every((uid) => uid === '${datasource}'),
+        `${title}: whichever data source is chosen`,
+      );
+      const units =
+        type === 'table'
+          ? (fieldConfig?.overrides.flatMap(({ properties }) => properties.filter(({ id }) => id === 'unit')) ?? [])
+          : [fieldConfig?.defaults.unit];
       t.ok(title === 'Failed' || (units.length > 0 && units.every(Boolean)), `${title}: has a unit`);
     }
     t.notMatch(JSON.stringify(dashboard.panels), /"uid":"(?!\$\{datasource\})/, 'no data source by its name');

@@ -1,4 +1,5 @@
-// Commands for a cluster that the documents show: each can be given, to the very programs, and the objects, files and values it names exist.
+// Commands for a cluster that the documents show: each can be given, to the very programs, and the objects, files and
+// values it names exist.
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -25,7 +26,8 @@ const shown: readonly Shown[] = documents().flatMap(({ path, blocks, prose }) =>
   const spans = prose.flatMap(codeIn).filter((code) => /^(?:helm|kubectl|docker|kind) [a-z]/.test(code));
   return [...shell, ...spans].flatMap(shellCommands).map((words) => ({ path, words }));
 });
-const commandsOf = (program: string) => shown.flatMap(({ path, words: [name, ...words] }) => (name === program ? [{ path, words }] : []));
+const commandsOf = (program: string) =>
+  shown.flatMap(({ path, words: [name, ...words] }) => (name === program ? [{ path, words }] : []));
 const told = ({ path, words }: Shown) => `${path}: ${words.join(' ')}`;
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 
@@ -34,18 +36,25 @@ const OWN_FILES = new Set(['job.yaml', 'fedbiot.yaml', 'values.yaml', '-']);
 
 t.test('files exist that are applied, installed or packed', async (t) => {
   const files = [...commandsOf('kubectl'), ...commandsOf('helm')].flatMap((command) =>
-    optionValues(command.words, '-f', '--filename', '--values').filter((file) => !OWN_FILES.has(file)).map((file) => ({ command, file })),
+    optionValues(command.words, '-f', '--filename', '--values')
+      .filter((file) => !OWN_FILES.has(file))
+      .map((file) => ({ command, file })),
   );
   for (const { command, file } of files) t.ok(existsSync(join(ROOT, file)), told(command));
-  const charts = commandsOf('helm').flatMap((command) => command.words.filter((word) => word.startsWith('charts/')).map((chart) => ({ command, chart })));
+  const charts = commandsOf('helm').flatMap((command) =>
+    command.words.filter((word) => word.startsWith('charts/')).map((chart) => ({ command, chart })),
+  );
   for (const { command, chart } of charts) t.ok(existsSync(join(ROOT, chart, 'Chart.yaml')), told(command));
   t.ok(files.length > 4 && charts.length > 3, `${files.length} files, ${charts.length} charts`);
 });
 
 t.test('values exist that are set', async (t) => {
-  const sets = commandsOf('helm').flatMap((command) => optionValues(command.words, '--set', '--set-string').map((set) => ({ command, set })));
+  const sets = commandsOf('helm').flatMap((command) =>
+    optionValues(command.words, '--set', '--set-string').map((set) => ({ command, set })),
+  );
   for (const { command, set } of sets) {
-    for (const one of set.replaceAll(/\{[^}]*\}/g, 'list').split(',')) t.ok(chartValueExists(one.split('=')[0] ?? ''), `${told(command)}: ${one}`);
+    for (const one of set.replaceAll(/\{[^}]*\}/g, 'list').split(','))
+      t.ok(chartValueExists(one.split('=')[0] ?? ''), `${told(command)}: ${one}`);
   }
   t.ok(sets.length > 5, `${sets.length} values`);
 });
@@ -57,7 +66,10 @@ t.test('Helm takes what is shown', { skip: noHelm, timeout: 120_000 }, async (t)
     for (const option of longOptions(command.words)) t.ok(help.includes(`${option} `), `${told(command)}: ${option}`);
     const sets = optionValues(command.words, '--set').filter((set) => /^[\w.]+=/.test(set));
     if (!command.words.includes('charts/fedbiot') || sets.length === 0) continue;
-    await t.resolves(helm.run(['template', 'fedbiot', join(ROOT, 'charts/fedbiot'), ...sets.map((set) => `--set=${set}`)]), told(command));
+    await t.resolves(
+      helm.run(['template', 'fedbiot', join(ROOT, 'charts/fedbiot'), ...sets.map((set) => `--set=${set}`)]),
+      told(command),
+    );
   }
 });
 
@@ -75,7 +87,15 @@ t.test('kubectl takes what is shown', { skip: noKubectl, timeout: 300_000 }, asy
   const commands = commandsOf('kubectl');
   for (const command of commands) {
     // The deepest command of up to three words; what is no command is an argument.
-    const bare = command.words.slice(0, Math.max(1, command.words.findIndex((word) => word.startsWith('-'))) || undefined).slice(0, 3);
+    const bare = command.words
+      .slice(
+        0,
+        Math.max(
+          1,
+          command.words.findIndex((word) => word.startsWith('-')),
+        ) || undefined,
+      )
+      .slice(0, 3);
     const help = await helpOf(bare);
     if (!/^Usage:$/m.test(help)) t.fail(`${told(command)}: no such command`);
     const known = `${help}\n${everywhere}`;
@@ -96,13 +116,28 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 
 t.test('objects exist that are named by kind', { skip: noHelm }, async (t) => {
-  const rendered = (await helm.template({ metrics: { authentication: true } })).map(({ kind, metadata }) => `${kind}/${metadata.name}`);
-  const made = globSync('examples/**/*.yaml', { cwd: ROOT }).flatMap((path) => parseAllDocuments(read(path)).map((document): unknown => document.toJS()));
-  const names = made.flatMap((object) => (isRecord(object) && isRecord(object['metadata']) ? [`${String(object['kind'])}/${String(object['metadata']['name'])}`] : []));
-  const objects = new Set([...rendered, ...names, 'Lease/fedbiot-operator', ...Object.values(namesOf('quickstart')).flatMap((name) => [`Job/${name}`, `Secret/${name}`])]);
+  const rendered = (await helm.template({ metrics: { authentication: true } })).map(
+    ({ kind, metadata }) => `${kind}/${metadata.name}`,
+  );
+  const made = globSync('examples/**/*.yaml', { cwd: ROOT }).flatMap((path) =>
+    parseAllDocuments(read(path)).map((document): unknown => document.toJS()),
+  );
+  const names = made.flatMap((object) =>
+    isRecord(object) && isRecord(object['metadata'])
+      ? [`${String(object['kind'])}/${String(object['metadata']['name'])}`]
+      : [],
+  );
+  const objects = new Set([
+    ...rendered,
+    ...names,
+    'Lease/fedbiot-operator',
+    ...Object.values(namesOf('quickstart')).flatMap((name) => [`Job/${name}`, `Secret/${name}`]),
+  ]);
   const created = shown.flatMap(({ words }) => (words[0] === 'kubectl' && words[1] === 'create' ? words.slice(2) : []));
   let checked = 0;
-  for (const command of commandsOf('kubectl').filter(({ words }) => words[0] !== 'create' || words[1] === 'rolebinding')) {
+  for (const command of commandsOf('kubectl').filter(
+    ({ words }) => words[0] !== 'create' || words[1] === 'rolebinding',
+  )) {
     const pairs = command.words.flatMap((word, index) => {
       const [, kind = '', name = ''] = /^(?:--)?([a-z]+)[/=]([a-z][\w.-]*)$/.exec(word) ?? [];
       const [before = '', after = ''] = [word, command.words[index + 1] ?? ''];
@@ -118,14 +153,20 @@ t.test('objects exist that are named by kind', { skip: noHelm }, async (t) => {
 
 t.test('images are built from targets that the Dockerfile has', async (t) => {
   const targets = new Set([...read('Dockerfile').matchAll(/^FROM .* AS (\S+)$/gm)].map(([, name = '']) => name));
-  const built = commandsOf('docker').flatMap((command) => optionValues(command.words, '--target').map((target) => ({ command, target })));
+  const built = commandsOf('docker').flatMap((command) =>
+    optionValues(command.words, '--target').map((target) => ({ command, target })),
+  );
   for (const { command, target } of built) t.ok(target.startsWith('$') || targets.has(target), told(command));
   t.ok(built.length > 3, `${built.length} images`);
 });
 
 t.test('the chart installs the version that documents name', async (t) => {
   const { appVersion } = parse(read('charts/fedbiot/Chart.yaml'));
-  const tags = shown.flatMap((command) => command.words.flatMap((word) => [...word.matchAll(/fedbiot[/-](?:operator|worker|worker-cuda):([\w.]+)/g)].map(([, tag]) => ({ command, tag }))));
+  const tags = shown.flatMap((command) =>
+    command.words.flatMap((word) =>
+      [...word.matchAll(/fedbiot[/-](?:operator|worker|worker-cuda):([\w.]+)/g)].map(([, tag]) => ({ command, tag })),
+    ),
+  );
   for (const { command, tag } of tags) t.equal(tag, appVersion, told(command));
   t.ok(tags.length > 5, `${tags.length} images`);
 });

@@ -31,7 +31,10 @@ const events = sampleEvents(4).map((event): RunEvent => {
 });
 const facts = { rounds: 4, clientsPerRound: 2, localSteps: 2 };
 const progress = events.reduce((before, event) => foldProgress(before, event, facts), initialProgress(facts));
-const spec = { evaluation: { task: 'qa' }, data: { train: { uri: 'train.jsonl' }, public: { uri: 'public.jsonl' }, eval: { uri: 'eval.jsonl' } } };
+const spec = {
+  evaluation: { task: 'qa' },
+  data: { train: { uri: 'train.jsonl' }, public: { uri: 'public.jsonl' }, eval: { uri: 'eval.jsonl' } },
+};
 
 function metricsIn(text: string): Metrics {
   const scrape = new Scrape(text);
@@ -53,7 +56,13 @@ async function ofOperator(): Promise<Metrics> {
   metrics.request('GET', 'host', 200);
   metrics.watch.added('pods');
   unreadableObjects(registry, () => new Map([['pods', 1]]));
-  const failed = { type: 'Failed', status: 'True', reason: 'NotFinite', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' } as const;
+  const failed = {
+    type: 'Failed',
+    status: 'True',
+    reason: 'NotFinite',
+    message: '',
+    lastTransitionTime: '2026-01-01T00:00:00Z',
+  } as const;
   const told = { ...toldProgress(progress), at: '2026-01-01T00:00:00Z' };
   const job = jobObject(spec, { status: { ...progressStatus(told), phase: 'Failed', conditions: [failed] } });
   jobMetrics(registry, () => [{ job, progress: told, pods: [] }]);
@@ -82,23 +91,47 @@ interface Row {
   readonly labels: readonly string[];
 }
 
-const wordsIn = (cell: string) => cell.replaceAll(/\([^)]*\)/g, '').split(',').map((word) => word.trim()).filter((word) => word !== '');
+const wordsIn = (cell: string) =>
+  cell
+    .replaceAll(/\([^)]*\)/g, '')
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
 
 function rowsOf(section: string): Row[] {
-  const rows = section.split('\n').filter((line) => /^\| (?!metric|---)/.test(line)).map((line) => line.split('|').slice(1, -1).map((cell) => cell.trim()));
+  const rows = section
+    .split('\n')
+    .filter((line) => /^\| (?!metric|---)/.test(line))
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
   return rows.flatMap(([names = '', ...cells]) => {
     const [labels = '', from] = cells.length === 3 ? [cells[1], cells[0]] : [cells[0]];
-    return wordsIn(names).map((name) => ({ name, from: from === undefined ? null : wordsIn(from), labels: wordsIn(labels).sort() }));
+    return wordsIn(names).map((name) => ({
+      name,
+      from: from === undefined ? null : wordsIn(from),
+      labels: wordsIn(labels).sort(),
+    }));
   });
 }
 
-const section = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8').split('\n## ').find((part) => part.startsWith('Metrics\n')) ?? '';
+const section =
+  readFileSync(join(ROOT, 'docs/operations.md'), 'utf8')
+    .split('\n## ')
+    .find((part) => part.startsWith('Metrics\n')) ?? '';
 const rows = rowsOf(section);
 
 t.test('every metric that is named exists, from whom and with the labels that are said', async (t) => {
   for (const { name, from, labels } of rows) {
     const tellers = Object.entries(SOURCES).filter(([, metrics]) => metrics.has(name));
-    t.same(tellers.map(([source]) => source), from ?? ['operator'], `who tells ${name}`);
+    t.same(
+      tellers.map(([source]) => source),
+      from ?? ['operator'],
+      `who tells ${name}`,
+    );
     for (const [source, metrics] of tellers) t.same(metrics.get(name), labels, `labels of ${name} from the ${source}`);
   }
   t.ok(rows.length > 40, `${rows.length} metrics`);
@@ -108,9 +141,16 @@ t.test('every metric that is named exists, from whom and with the labels that ar
 
 t.test('every metric that exists is named', async (t) => {
   const known = rows.map(({ name }) => name);
-  t.same(known.filter((name, index) => known.indexOf(name) !== index), [], 'once');
+  t.same(
+    known.filter((name, index) => known.indexOf(name) !== index),
+    [],
+    'once',
+  );
   const all = new Set(Object.values(SOURCES).flatMap((metrics) => [...metrics.keys()]));
-  t.same([...all].filter((name) => !known.includes(name)), []);
+  t.same(
+    [...all].filter((name) => !known.includes(name)),
+    [],
+  );
 });
 
 t.test('an embedded run tells what a server pod does, but for the queues, and what the job is', async (t) => {
@@ -120,7 +160,10 @@ t.test('an embedded run tells what a server pod does, but for the queues, and wh
   t.teardown(run.close);
   for (const event of events) run.hear(event);
   const metrics = metricsIn(await (await fetch(run.url)).text());
-  const expected = new Map([...SOURCES.server, ...[...SOURCES.operator].filter(([name]) => /^fedbiot_job_(?:info|phase)$/.test(name))]);
+  const expected = new Map([
+    ...SOURCES.server,
+    ...[...SOURCES.operator].filter(([name]) => /^fedbiot_job_(?:info|phase)$/.test(name)),
+  ]);
   expected.delete('fedbiot_queue_jobs');
   t.same([...metrics].sort(), [...expected].sort());
 });

@@ -1,4 +1,5 @@
-// What the documents say is so: links, commands, manifests, files, fields and messages in them are held against the project.
+// What the documents say is so: links, commands, manifests, files, fields and messages in them are held against the
+// project.
 import { execFileSync } from 'node:child_process';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -17,18 +18,41 @@ import { register as registerReport } from '../../worker/commands/report.ts';
 import { register as registerRun } from '../../worker/commands/run.ts';
 import { register as registerServer } from '../../worker/commands/server.ts';
 import { register as registerValidate } from '../../worker/commands/validate.ts';
-import { anchorsOf, chartValueExists, codeIn, documents, fedbiotCommands, linksIn, ROOT } from '../support/documents.ts';
+import {
+  anchorsOf,
+  chartValueExists,
+  codeIn,
+  documents,
+  fedbiotCommands,
+  linksIn,
+  ROOT,
+} from '../support/documents.ts';
 
 const all = documents();
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
-const shellBlocks = all.flatMap(({ path, blocks }) => blocks.filter(({ language }) => language === 'sh').map(({ text }) => ({ path, text })));
+const shellBlocks = all.flatMap(({ path, blocks }) =>
+  blocks.filter(({ language }) => language === 'sh').map(({ text }) => ({ path, text })),
+);
 const spans = all.flatMap(({ path, prose }) => prose.flatMap(codeIn).map((code) => ({ path, code })));
-const manifests = globSync('examples/**/*.yaml', { cwd: ROOT }).filter((path) => read(path).includes('kind: FedBiOTJob'));
+const manifests = globSync('examples/**/*.yaml', { cwd: ROOT }).filter((path) =>
+  read(path).includes('kind: FedBiOTJob'),
+);
 
 /** The command line, whose commands do nothing. */
 function commandLine(): Command {
-  const program = new Command('fedbiot').exitOverride().configureOutput({ writeOut: () => undefined, writeErr: () => undefined });
-  const commands = [registerRun, registerValidate, registerPlan, registerEval, registerExport, registerReport, registerServer, registerClient];
+  const program = new Command('fedbiot')
+    .exitOverride()
+    .configureOutput({ writeOut: () => undefined, writeErr: () => undefined });
+  const commands = [
+    registerRun,
+    registerValidate,
+    registerPlan,
+    registerEval,
+    registerExport,
+    registerReport,
+    registerServer,
+    registerClient,
+  ];
   for (const register of commands) register(program);
   for (const command of program.commands) command.action(() => undefined);
   return program;
@@ -56,7 +80,8 @@ t.test('links lead somewhere', async (t) => {
       const path = file === '' ? document.path : normalize(join(dirname(document.path), file));
       if (!existsSync(join(ROOT, path))) t.fail(`${document.path}: ${target} is not there`);
       const headings = all.find((other) => other.path === path);
-      if (anchor !== undefined && headings && !anchorsOf(headings).includes(anchor)) t.fail(`${document.path}: ${path} has no heading #${anchor}`);
+      if (anchor !== undefined && headings && !anchorsOf(headings).includes(anchor))
+        t.fail(`${document.path}: ${path} has no heading #${anchor}`);
       checked++;
     }
   }
@@ -64,7 +89,9 @@ t.test('links lead somewhere', async (t) => {
 });
 
 t.test('code is not broken over lines', async (t) => {
-  const broken = all.flatMap(({ path, prose }) => prose.filter((line) => line.split('`').length % 2 === 0).map((line) => `${path}: ${line}`));
+  const broken = all.flatMap(({ path, prose }) =>
+    prose.filter((line) => line.split('`').length % 2 === 0).map((line) => `${path}: ${line}`),
+  );
   t.strictSame(broken, []);
 });
 
@@ -72,10 +99,14 @@ t.test('commands that are shown can be given', async (t) => {
   const examples = [
     ...shellBlocks,
     ...manifests.map((path) => ({ path, text: read(path).replaceAll(/^# +/gm, '') })),
-    ...commandLine().commands.map((command) => ({ path: `fedbiot ${command.name()} --help`, text: helpOf(command).replaceAll(/^Usage:.*$/gm, '') })),
+    ...commandLine().commands.map((command) => ({
+      path: `fedbiot ${command.name()} --help`,
+      text: helpOf(command).replaceAll(/^Usage:.*$/gm, ''),
+    })),
   ];
   const commands = examples.flatMap(({ path, text }) => fedbiotCommands(text).map((args) => ({ path, args })));
-  for (const { path, args } of commands) t.doesNotThrow(() => commandLine().parse(args, { from: 'user' }), `${path}: fedbiot ${args.join(' ')}`);
+  for (const { path, args } of commands)
+    t.doesNotThrow(() => commandLine().parse(args, { from: 'user' }), `${path}: fedbiot ${args.join(' ')}`);
   t.ok(commands.length > 20, `${commands.length} commands`);
 });
 
@@ -98,16 +129,23 @@ t.test('npm scripts and files that are named exist', async (t) => {
   const { scripts } = JSON.parse(read('package.json'));
   const texts = [...shellBlocks.map(({ path, text }) => ({ path, code: text })), ...spans];
   for (const { path, code } of texts) {
-    for (const [, script = ''] of code.matchAll(/npm (?:run )?(?!ci\b|install\b)([a-z\d:]+)/g)) t.ok(script in scripts, `${path}: npm run ${script}`);
-    for (const [file] of code.matchAll(/(?<![\w./-])(?:crds|worker|operator|charts|test|bench|examples|docs)\/[\w./-]+\.(?:ts|py|sh|yaml|md)\b/g)) {
+    for (const [, script = ''] of code.matchAll(/npm (?:run )?(?!ci\b|install\b)([a-z\d:]+)/g))
+      t.ok(script in scripts, `${path}: npm run ${script}`);
+    for (const [file] of code.matchAll(
+      /(?<![\w./-])(?:crds|worker|operator|charts|test|bench|examples|docs)\/[\w./-]+\.(?:ts|py|sh|yaml|md)\b/g,
+    )) {
       t.ok(existsSync(join(ROOT, file)), `${path}: ${file}`);
     }
   }
 });
 
 t.test('manifests are valid', async (t) => {
-  const shown = all.flatMap(({ path, blocks }) => blocks.filter(({ language }) => language === 'yaml').map(({ text }) => ({ path, text })));
-  const jobs = [...shown, ...manifests.map((path) => ({ path, text: read(path) }))].filter(({ text }) => text.includes('kind: FedBiOTJob'));
+  const shown = all.flatMap(({ path, blocks }) =>
+    blocks.filter(({ language }) => language === 'yaml').map(({ text }) => ({ path, text })),
+  );
+  const jobs = [...shown, ...manifests.map((path) => ({ path, text: read(path) }))].filter(({ text }) =>
+    text.includes('kind: FedBiOTJob'),
+  );
   for (const { path, text } of jobs) t.doesNotThrow(() => parseManifest(text, path), path);
   t.ok(jobs.length >= 5, `${jobs.length} manifests`);
 });
@@ -132,29 +170,45 @@ t.test('fields of the manifest and the status, and values of the chart, that are
 });
 
 t.test('messages in the troubleshooting are those of the program', async (t) => {
-  const sources = globSync(['{crds,worker,operator}/**/*.ts', 'charts/fedbiot/templates/*.{tpl,yaml}'], { cwd: ROOT }).map(read).join('\n');
+  const sources = globSync(['{crds,worker,operator}/**/*.ts', 'charts/fedbiot/templates/*.{tpl,yaml}'], { cwd: ROOT })
+    .map(read)
+    .join('\n');
   const troubleshooting = `${read('docs/running.md').split('## Troubleshooting')[1]}${read('docs/troubleshooting.md')}`;
-  const symptoms = troubleshooting.split('\n').filter((line) => line.startsWith('| ')).flatMap((line) => codeIn(line.split(' | ')[0] ?? ''));
+  const symptoms = troubleshooting
+    .split('\n')
+    .filter((line) => line.startsWith('| '))
+    .flatMap((line) => codeIn(line.split(' | ')[0] ?? ''));
   // Fields are held against the schema above.
-  const messages = symptoms.flatMap((symptom) => symptom.split('…')).map((part) => part.trim()).filter((part) => part !== '' && !part.startsWith('status.'));
+  const messages = symptoms
+    .flatMap((symptom) => symptom.split('…'))
+    .map((part) => part.trim())
+    .filter((part) => part !== '' && !part.startsWith('status.'));
   for (const message of messages) t.ok(sources.includes(message), message);
   t.ok(messages.length > 75, `${messages.length} messages`);
 });
 
 t.test('every reason that the program gives is explained', async (t) => {
   const text = read('docs/troubleshooting.md');
-  const reasons = globSync('operator/{status,reconcile}/*.ts', { cwd: ROOT }).flatMap((path) => [...read(path).matchAll(/reason: '(\w+)'/g)].map(([, reason = '']) => reason));
+  const reasons = globSync('operator/{status,reconcile}/*.ts', { cwd: ROOT }).flatMap((path) =>
+    [...read(path).matchAll(/reason: '(\w+)'/g)].map(([, reason = '']) => reason),
+  );
   for (const reason of new Set(reasons)) t.ok(text.includes(`\`${reason}\``), reason);
   t.ok(reasons.length > 15, `${reasons.length} reasons`);
 });
 
 t.test('figures of the sizing are what commands print', async (t) => {
   const text = read('docs/operations.md');
-  const printed = (program: string, ...args: readonly string[]) => execFileSync(process.execPath, [join(ROOT, program), ...args], { cwd: ROOT, encoding: 'utf8' });
+  const printed = (program: string, ...args: readonly string[]) =>
+    execFileSync(process.execPath, [join(ROOT, program), ...args], { cwd: ROOT, encoding: 'utf8' });
   for (const line of printed('worker/launch.js', 'plan', 'examples/quickstart.yaml').trimEnd().split('\n')) {
     if (!/machine/.test(line)) t.ok(text.includes(`\n${line}\n`), line);
   }
-  const rows = new Map(text.split('\n').filter((line) => line.startsWith('| ')).map((line) => [line.split(' | ')[0]?.slice(2), line]));
+  const rows = new Map(
+    text
+      .split('\n')
+      .filter((line) => line.startsWith('| '))
+      .map((line) => [line.split(' | ')[0]?.slice(2), line]),
+  );
   const rowOf = new Map([
     ['full model', 'full model, as stored'],
     ['emulator, once to a client', 'emulator'],
@@ -163,10 +217,18 @@ t.test('figures of the sizing are what commands print', async (t) => {
   ]);
   const shapes = printed('bench/plan-shape.ts').split('## ').slice(1);
   for (const [column, shape] of shapes.entries()) {
-    const sizes = [...shape.matchAll(/^ {2}(\S.*?) {2,}([\d.]+) ([KMG]iB)$/gm)].filter(([, name = '']) => !/machine|all in one/.test(name));
+    const sizes = [...shape.matchAll(/^ {2}(\S.*?) {2,}([\d.]+) ([KMG]iB)$/gm)].filter(
+      ([, name = '']) => !/machine|all in one/.test(name),
+    );
     for (const [, name = '', size = ''] of sizes) {
       const row = rows.get(rowOf.get(name) ?? name);
-      t.ok(row?.split(' | ')[column + 1]?.split(/[ /|]+/).includes(size), `${shape.split('\n')[0]}: ${name} ${size}`);
+      t.ok(
+        row
+          ?.split(' | ')
+          [column + 1]?.split(/[ /|]+/)
+          .includes(size),
+        `${shape.split('\n')[0]}: ${name} ${size}`,
+      );
     }
     t.equal(sizes.length, 8, `${shape.split('\n')[0]}: sizes`);
   }

@@ -30,24 +30,31 @@ async function goOn(folder: string, kill: { moments: number; milliseconds: numbe
   return output.replaceAll('.', '');
 }
 
-t.test(`killed at ${KILLS} random moments and resumed: the same adapter (FEDBIOT_TEST_SEED=${seed})`, { timeout: 300_000 }, async (t) => {
-  const root = t.testdir();
-  const expected = digest(await runQuadratic(join(root, 'whole'), job));
-  // Results of two workers arrive in any order: the lines of metrics.jsonl are compared as a set.
-  const lines = (folder: string) => metricsOf(folder).map((line) => JSON.stringify(line)).sort();
-  const metrics = lines(join(root, 'whole'));
+t.test(
+  `killed at ${KILLS} random moments and resumed: the same adapter (FEDBIOT_TEST_SEED=${seed})`,
+  { timeout: 300_000 },
+  async (t) => {
+    const root = t.testdir();
+    const expected = digest(await runQuadratic(join(root, 'whole'), job));
+    // Results of two workers arrive in any order: the lines of metrics.jsonl are compared as a set.
+    const lines = (folder: string) =>
+      metricsOf(folder)
+        .map((line) => JSON.stringify(line))
+        .sort();
+    const metrics = lines(join(root, 'whole'));
 
-  const random = randomStream(seed, 'kill');
-  let kills = 0;
-  for (let run = 0; kills < KILLS; run++) {
-    const folder = join(root, `run-${run}`);
-    let result: string | null = null;
-    while (result === null) {
-      const kill = kills < KILLS ? { moments: 1 + random.below(60), milliseconds: random.uniform() * 4 } : null;
-      result = await goOn(folder, kill);
-      if (result === null) kills++;
+    const random = randomStream(seed, 'kill');
+    let kills = 0;
+    for (let run = 0; kills < KILLS; run++) {
+      const folder = join(root, `run-${run}`);
+      let result: string | null = null;
+      while (result === null) {
+        const kill = kills < KILLS ? { moments: 1 + random.below(60), milliseconds: random.uniform() * 4 } : null;
+        result = await goOn(folder, kill);
+        if (result === null) kills++;
+      }
+      t.equal(result, expected, `run ${run}, ${kills} kills so far`);
+      t.strictSame(lines(folder), metrics, 'no event is lost or told twice');
     }
-    t.equal(result, expected, `run ${run}, ${kills} kills so far`);
-    t.strictSame(lines(folder), metrics, 'no event is lost or told twice');
-  }
-});
+  },
+);

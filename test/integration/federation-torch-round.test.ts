@@ -42,7 +42,13 @@ interface Case {
     readonly weight_decay?: number;
     readonly clip_norm?: number;
   };
-  readonly steps: { readonly phase: 'align' | 'client'; readonly round: number; readonly client: number; readonly step: number; readonly loss: number }[];
+  readonly steps: {
+    readonly phase: 'align' | 'client';
+    readonly round: number;
+    readonly client: number;
+    readonly step: number;
+    readonly loss: number;
+  }[];
 }
 
 interface RecordedBatch {
@@ -55,7 +61,10 @@ interface RecordedBatch {
   readonly attention_mask: number[][];
 }
 
-const index = JSON.parse(readFileSync(round('index.json'), 'utf8')) as { layer: { name: string; shape: number[] }[]; cases: Case[] };
+const index = JSON.parse(readFileSync(round('index.json'), 'utf8')) as {
+  layer: { name: string; shape: number[] }[];
+  cases: Case[];
+};
 const compute = testCompute();
 t.teardown(() => compute.close());
 const directory = await openModelDirectory(join(fixtures, 'families/llama2'));
@@ -64,13 +73,28 @@ const initial = fixtureTensors(round('init_lora.safetensors'));
 for (const recorded of index.cases) {
   t.test(recorded.name, async (t) => {
     const { options } = recorded;
-    const lora: LoraSpec = { rank: options.lora_r, alpha: options.lora_alpha, dropout: 0, targets: options.targets.split(',') as LoraSpec['targets'] };
-    const part = (layers: number[]) => ({ layout: loraLayout(directory.config, layers, lora), scale: lora.alpha / lora.rank, dropout: 0 });
+    const lora: LoraSpec = {
+      rank: options.lora_r,
+      alpha: options.lora_alpha,
+      dropout: 0,
+      targets: options.targets.split(',') as LoraSpec['targets'],
+    };
+    const part = (layers: number[]) => ({
+      layout: loraLayout(directory.config, layers, lora),
+      scale: lora.alpha / lora.rank,
+      dropout: 0,
+    });
     const teacher = Array.from({ length: directory.config.layers - recorded.adapter.length }, (_, i) => i);
     const model: FederatedModel = {
       config: directory.config,
       weights: directory.weights,
-      split: { front: [], teacher, emulator: recorded.emulator, tail: recorded.adapter, dropped: teacher.filter((layer) => !recorded.emulator.includes(layer)) },
+      split: {
+        front: [],
+        teacher,
+        emulator: recorded.emulator,
+        tail: recorded.adapter,
+        dropped: teacher.filter((layer) => !recorded.emulator.includes(layer)),
+      },
       adapter: part(recorded.adapter),
       emulator: part(recorded.emulator),
     };
@@ -109,7 +133,16 @@ for (const recorded of index.cases) {
       optimizer: optimizer(options.lr),
       proximalWeight: options.prox_weight,
     };
-    const aligner = await EmulatorAligner.load({ compute, model, spec: alignment, seed: 0, batches: source, pool, memoryBytes: 2 ** 26, disk: null });
+    const aligner = await EmulatorAligner.load({
+      compute,
+      model,
+      spec: alignment,
+      seed: 0,
+      batches: source,
+      pool,
+      memoryBytes: 2 ** 26,
+      disk: null,
+    });
     const trainer = await AdapterTrainer.load({ compute, model, spec: local, seed: 0, batches: source, pool });
     // What is computed beforehand leaves no trace in what follows.
     await aligner.rehearse();
@@ -121,7 +154,9 @@ for (const recorded of index.cases) {
       t.ok(error < TOLERANCE, `${name}: relative error ${error.toExponential(1)}`);
     };
     const lossesOf = (phase: 'align' | 'client', r: number, client: number) =>
-      recorded.steps.filter((step) => step.phase === phase && step.round === r && step.client === client).map((step) => step.loss);
+      recorded.steps
+        .filter((step) => step.phase === phase && step.round === r && step.client === client)
+        .map((step) => step.loss);
     const compareLosses = (name: string, found: readonly number[], wanted: readonly number[]) => {
       t.equal(found.length, wanted.length, `${name}: number of steps`);
       const error = Math.max(...wanted.map((loss, i) => Math.abs(found[i]! - loss) / Math.abs(loss)));
@@ -151,8 +186,16 @@ for (const recorded of index.cases) {
 }
 
 /** Batches as they were recorded; there, rounds count from 0. */
-function replay(file: string): { source: BatchSource; pool: Sequence[]; batchSize: number; count: (phase: RecordedBatch['phase'], round: number) => number } {
-  const batches = readFileSync(round(file), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as RecordedBatch);
+function replay(file: string): {
+  source: BatchSource;
+  pool: Sequence[];
+  batchSize: number;
+  count: (phase: RecordedBatch['phase'], round: number) => number;
+} {
+  const batches = readFileSync(round(file), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as RecordedBatch);
   const sequences = (batch: RecordedBatch) =>
     batch.input_ids.map((ids, row) => {
       const length = batch.attention_mask[row]!.reduce((a, b) => a + b, 0);
@@ -162,7 +205,11 @@ function replay(file: string): { source: BatchSource; pool: Sequence[]; batchSiz
     sequences(batches.find((b) => b.phase === phase && b.round === r - 1 && b.client === client && b.step === step)!);
   const pool = batches.filter(({ phase }) => phase === 'align').flatMap(sequences);
   return {
-    source: { publicOrder: pool, alignment: (r, step) => at('align', r, -1, step), local: (r, client, step) => [at('client', r, client, step)] },
+    source: {
+      publicOrder: pool,
+      alignment: (r, step) => at('align', r, -1, step),
+      local: (r, client, step) => [at('client', r, client, step)],
+    },
     pool,
     batchSize: batches[0]!.input_ids.length,
     count: (phase, r) => batches.filter((b) => b.phase === phase && b.round === r).length,
@@ -170,7 +217,12 @@ function replay(file: string): { source: BatchSource; pool: Sequence[]; batchSiz
 }
 
 function similarityOf(name = 'l2'): AlignmentSpec['similarity'] {
-  const known: Record<string, AlignmentSpec['similarity']> = { l2: 'L2', 'l2-per-token': 'L2PerToken', cosine: 'Cosine', layerwise: 'Layerwise' };
+  const known: Record<string, AlignmentSpec['similarity']> = {
+    l2: 'L2',
+    'l2-per-token': 'L2PerToken',
+    cosine: 'Cosine',
+    layerwise: 'Layerwise',
+  };
   return known[name]!;
 }
 

@@ -14,7 +14,12 @@ import { until } from '../support/until.ts';
 
 const manifest = (name: string, { spec = {}, namespace = 'lab' }: { spec?: object; namespace?: string } = {}) => {
   const { model, data } = validJob().spec;
-  return { apiVersion: 'fedbiot.io/v1alpha1', kind: 'FedBiOTJob', metadata: { name, namespace }, spec: { model, data, ...spec } };
+  return {
+    apiVersion: 'fedbiot.io/v1alpha1',
+    kind: 'FedBiOTJob',
+    metadata: { name, namespace },
+    spec: { model, data, ...spec },
+  };
 };
 
 t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) => {
@@ -35,7 +40,10 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
 
   t.test('in the namespaces where it may work, and no others', async (t) => {
     await allowOperator(plane, 'lab');
-    const both = watchCluster(t, operator, { namespaces: ['lab', 'other'], times: { firstPauseMs: 50, longestPauseMs: 200 } });
+    const both = watchCluster(t, operator, {
+      namespaces: ['lab', 'other'],
+      times: { firstPauseMs: 50, longestPauseMs: 200 },
+    });
     const only = watchCluster(t, operator, { namespaces: ['lab'] });
     t.match(only.cluster.missing(), /^not listed yet: fedbiotjobs in lab, configmaps in lab, /);
     await only.filled();
@@ -47,11 +55,17 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     await allowOperator(plane, null);
     await both.filled();
     t.ok(both.ports.getJob('other', 'there'));
-    t.strictSame(only.cluster.jobs().map(({ metadata }) => metadata.name), ['here']);
+    t.strictSame(
+      only.cluster.jobs().map(({ metadata }) => metadata.name),
+      ['here'],
+    );
     await kubectl(['delete', 'fedbiotjob', 'here', '--namespace', 'lab']);
     await until('it is gone', 30, () => (only.cluster.jobs().length === 0 ? true : null));
     t.match(only.removed, [{ metadata: { name: 'here' } }]);
-    t.strictSame(both.cluster.jobs().map(({ metadata }) => metadata.name), ['there']);
+    t.strictSame(
+      both.cluster.jobs().map(({ metadata }) => metadata.name),
+      ['there'],
+    );
   });
 
   t.test('reconciled once, a job has all it needs, and no second look writes', async (t) => {
@@ -61,17 +75,34 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     await reconcile(seen.ports, SETTINGS, 'lab', 'whole');
     // At once, whatever the watches have told yet.
     await reconcile(seen.ports, SETTINGS, 'lab', 'whole');
-    await until('the event is told', 30, async () => ((await kubectl(['describe', 'fbj', 'whole', '--namespace=lab'])).includes('Created NetworkPolicy') ? true : null));
-    t.match(await kubectl(['get', 'events', '--namespace=lab', '--output=custom-columns=R:.reason,S:.reportingComponent']), /Created +fedbiot\.io\/operator/);
+    await until('the event is told', 30, async () =>
+      (await kubectl(['describe', 'fbj', 'whole', '--namespace=lab'])).includes('Created NetworkPolicy') ? true : null,
+    );
+    t.match(
+      await kubectl(['get', 'events', '--namespace=lab', '--output=custom-columns=R:.reason,S:.reportingComponent']),
+      /Created +fedbiot\.io\/operator/,
+    );
     const writes = seen.requests.filter((request) => !request.startsWith('GET'));
-    t.strictSame(writes, [...Array.from({ length: 8 }, () => 'POST 201'), 'PUT 200', 'POST 201'], 'eight objects, a status, an event');
-    const listed = await kubectl(['get', 'jobs,secrets,configmaps,services,networkpolicies,pvc', '--namespace=lab', '--selector=fedbiot.io/job=whole', '--output=name']);
+    t.strictSame(
+      writes,
+      [...Array.from({ length: 8 }, () => 'POST 201'), 'PUT 200', 'POST 201'],
+      'eight objects, a status, an event',
+    );
+    const listed = await kubectl([
+      'get',
+      'jobs,secrets,configmaps,services,networkpolicies,pvc',
+      '--namespace=lab',
+      '--selector=fedbiot.io/job=whole',
+      '--output=name',
+    ]);
     t.equal(listed.trim().split('\n').length, 8);
     t.match(await kubectl(['get', 'fbj', 'whole', '--namespace=lab']), /Pending/);
 
     const before = seen.changed.length;
     await kubectl(['delete', 'service', 'whole-server', '--namespace=lab']);
-    await until('the job is to be looked at', 30, () => (seen.changed.slice(before).includes('lab/whole') ? true : null));
+    await until('the job is to be looked at', 30, () =>
+      seen.changed.slice(before).includes('lab/whole') ? true : null,
+    );
     await reconcile(seen.ports, SETTINGS, 'lab', 'whole');
     await kubectl(['get', 'service', 'whole-server', '--namespace=lab']);
   });
@@ -93,7 +124,11 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     const seen = watchCluster(t, operator);
     await seen.filled();
     const job = await made(seen, 'podded');
-    const labels = { 'app.kubernetes.io/managed-by': 'fedbiot-operator', 'fedbiot.io/job': 'podded', 'fedbiot.io/role': 'server' };
+    const labels = {
+      'app.kubernetes.io/managed-by': 'fedbiot-operator',
+      'fedbiot.io/job': 'podded',
+      'fedbiot.io/role': 'server',
+    };
     const pod = (name: string, labels: object) => ({
       apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'lab', labels }, spec: { containers: [{ name: 'worker', image: 'none' }] },
     }); // prettier-ignore
@@ -116,8 +151,18 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     t.equal(await seen.ports.create(service), 'exists');
     t.ok((await seen.ports.observe(job)).service, 'known before it is seen');
     await kubectl(['annotate', 'service', service.metadata.name, '--namespace=lab', 'team=blue']);
-    const ports = (names: readonly string[]) => ({ ...service, spec: { ...service.spec, ports: names.map((name, index) => ({ name, port: 80 + index })) } });
-    const version = () => kubectl(['get', 'service', service.metadata.name, '--namespace=lab', '--output=jsonpath={.metadata.resourceVersion} {.metadata.annotations.team} {.spec.ports[*].name}']);
+    const ports = (names: readonly string[]) => ({
+      ...service,
+      spec: { ...service.spec, ports: names.map((name, index) => ({ name, port: 80 + index })) },
+    });
+    const version = () =>
+      kubectl([
+        'get',
+        'service',
+        service.metadata.name,
+        '--namespace=lab',
+        '--output=jsonpath={.metadata.resourceVersion} {.metadata.annotations.team} {.spec.ports[*].name}',
+      ]);
     await seen.ports.apply(ports(['one', 'two']));
     const first = await version();
     t.match(first, /^\d+ blue one two$/);
@@ -146,21 +191,50 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
       });
     };
     await Promise.all(Array.from({ length: 20 }, (_, each) => add(each % 2 === 0 ? one : two, each)));
-    t.equal(await kubectl(['get', 'fbj', 'contested', '--namespace=lab', '--output=jsonpath={.status.restarts}']), '20');
+    t.equal(
+      await kubectl(['get', 'fbj', 'contested', '--namespace=lab', '--output=jsonpath={.status.restarts}']),
+      '20',
+    );
     t.ok(conflicts.length > 0, `${conflicts.length} conflicts`);
-    t.match(conflicts, Array.from(conflicts, () => ({ code: 409, body: { reason: 'Conflict' } })));
-    await t.rejects(one.ports.updateStatus(stale, { phase: 'Failed' }), { code: 409 }, 'what was derived from an old status is not written');
-    t.equal(one.ports.getJob('lab', 'contested')?.status?.restarts, 20, 'what was written is known without waiting for it');
+    t.match(
+      conflicts,
+      Array.from(conflicts, () => ({ code: 409, body: { reason: 'Conflict' } })),
+    );
+    await t.rejects(
+      one.ports.updateStatus(stale, { phase: 'Failed' }),
+      { code: 409 },
+      'what was derived from an old status is not written',
+    );
+    t.equal(
+      one.ports.getJob('lab', 'contested')?.status?.restarts,
+      20,
+      'what was written is known without waiting for it',
+    );
   });
 
   t.test('what the API server says of a write', async (t) => {
     const seen = watchCluster(t, operator);
     const job = await seen.filled().then(() => made(seen, 'written'));
-    const { configMap, serverJob } = plannedObjects({ job, observed: NOTHING, settings: SETTINGS, redis: accessOf(job) });
-    const named = (object: PlannedObject, uid?: string) => ({ ...object, name: object.metadata.name, namespace: 'lab', ...(uid === undefined ? {} : { uid }) });
+    const { configMap, serverJob } = plannedObjects({
+      job,
+      observed: NOTHING,
+      settings: SETTINGS,
+      redis: accessOf(job),
+    });
+    const named = (object: PlannedObject, uid?: string) => ({
+      ...object,
+      name: object.metadata.name,
+      namespace: 'lab',
+      ...(uid === undefined ? {} : { uid }),
+    });
 
-    await t.rejects(seen.ports.create({ ...serverJob, spec: { parallelism: -1 } }), { code: 422, body: { kind: 'Status', message: /spec\.template/ } });
-    await t.rejects(seen.ports.create({ ...configMap, metadata: { ...configMap.metadata, namespace: 'nowhere' } }), { code: 404 });
+    await t.rejects(seen.ports.create({ ...serverJob, spec: { parallelism: -1 } }), {
+      code: 422,
+      body: { kind: 'Status', message: /spec\.template/ },
+    });
+    await t.rejects(seen.ports.create({ ...configMap, metadata: { ...configMap.metadata, namespace: 'nowhere' } }), {
+      code: 404,
+    });
     await seen.ports.create(serverJob);
     const found = await seen.ports.read(named(serverJob));
     t.match(found, { kind: 'Job', metadata: { name: 'written-server', ownerReferences: [{ uid: job.metadata.uid }] } });
@@ -168,8 +242,17 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
 
     await seen.ports.patchSpec(named(serverJob, found?.metadata.uid), { suspend: true });
     t.equal((await seen.ports.observe(job)).serverJob?.spec?.suspend, true);
-    await t.rejects(seen.ports.patchSpec(named(serverJob, 'another'), { suspend: false }), { code: 409 }, 'an object of another uid is no invalid job');
-    await t.rejects(seen.ports.patchSpec(named({ ...serverJob, metadata: { ...serverJob.metadata, name: 'no-such' } }), { suspend: true }), { code: 404 });
+    await t.rejects(
+      seen.ports.patchSpec(named(serverJob, 'another'), { suspend: false }),
+      { code: 409 },
+      'an object of another uid is no invalid job',
+    );
+    await t.rejects(
+      seen.ports.patchSpec(named({ ...serverJob, metadata: { ...serverJob.metadata, name: 'no-such' } }), {
+        suspend: true,
+      }),
+      { code: 404 },
+    );
 
     const reference = { ...job, name: 'written', namespace: 'lab' };
     await seen.ports.deleteObject({ ...reference, uid: 'another' });
@@ -187,7 +270,12 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
       throw new Error('a listener fails');
     };
     const watch = { added: () => undefined, restarted: fails };
-    const seen = watchCluster(t, operator, { changed: fails, removed: fails, watch, times: { firstPauseMs: 20, longestPauseMs: 100, watchSeconds: 1, resyncMs: 100 } });
+    const seen = watchCluster(t, operator, {
+      changed: fails,
+      removed: fails,
+      watch,
+      times: { firstPauseMs: 20, longestPauseMs: 100, watchSeconds: 1, resyncMs: 100 },
+    });
     await seen.filled();
     await made(seen, 'thrown-at');
     await reconcile(seen.ports, SETTINGS, 'lab', 'thrown-at');
@@ -204,8 +292,22 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     await seen.filled();
     const redis = { urlFrom: { name: 'redis', key: 'url' }, tls: { caSecret: { name: 'authority' } } };
     const early = await made(seen, 'early', { redis: { urlFrom: { name: 'none', key: 'url' } } });
-    t.strictSame([await seen.cluster.redisUrlOf(early), await seen.cluster.caOf(early), (await seen.ports.observe(early)).redisPort], [null, null, null]);
-    await kubectl(['create', 'secret', 'generic', 'redis', '--namespace=lab', '--from-literal=url=rediss://:p@redis.lab:6380\n']);
+    t.strictSame(
+      [
+        await seen.cluster.redisUrlOf(early),
+        await seen.cluster.caOf(early),
+        (await seen.ports.observe(early)).redisPort,
+      ],
+      [null, null, null],
+    );
+    await kubectl([
+      'create',
+      'secret',
+      'generic',
+      'redis',
+      '--namespace=lab',
+      '--from-literal=url=rediss://:p@redis.lab:6380\n',
+    ]);
     await kubectl(['create', 'secret', 'generic', 'authority', '--namespace=lab', '--from-literal=ca.crt=PEM']);
     const job = await made(seen, 'secret', { redis });
     t.equal(await seen.cluster.redisUrlOf(job), 'rediss://:p@redis.lab:6380\n', 'as it is stored');
@@ -214,11 +316,20 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     t.notMatch(seen.log(), /:p@/);
 
     const fill = Buffer.alloc(700_000, 'x').toString('base64');
-    await kubectl(['replace', '--filename', '-'], { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'redis', namespace: 'lab' }, data: { url: fill } });
+    await kubectl(['replace', '--filename', '-'], {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'redis', namespace: 'lab' },
+      data: { url: fill },
+    });
     const bulky = await made(watchCluster(t, operator), 'bulky', { redis });
     const again = watchCluster(t, operator);
     await again.filled();
-    t.strictSame([await again.cluster.redisUrlOf(bulky), (await again.ports.observe(bulky)).redisPort], [null, null], 'what is far too long is not used');
+    t.strictSame(
+      [await again.cluster.redisUrlOf(bulky), (await again.ports.observe(bulky)).redisPort],
+      [null, null],
+      'what is far too long is not used',
+    );
     t.match(again.log(), /is too long, and is not used/);
     const inherited = await made(again, 'inherited', { redis: { urlFrom: { name: 'redis', key: 'constructor' } } });
     t.equal(await again.cluster.redisUrlOf(inherited), null, 'nor what no Secret holds');
@@ -228,10 +339,19 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     const seen = watchCluster(t, operator);
     await seen.filled();
     const gpu = { name: 'gpu', resourceClaimTemplateName: 'one-gpu' };
-    await made(seen, 'devices', { client: { resources: { claims: [{ name: 'gpu' }] }, podTemplate: { spec: { resourceClaims: [gpu] } } } });
+    await made(seen, 'devices', {
+      client: { resources: { claims: [{ name: 'gpu' }] }, podTemplate: { spec: { resourceClaims: [gpu] } } },
+    });
     await reconcile(seen.ports, SETTINGS, 'lab', 'devices');
     t.match(await admin.json('GET', objectPath(RESOURCE.job, 'lab', 'devices-clients')), {
-      spec: { template: { spec: { resourceClaims: [gpu], containers: [{ args: ['client', '--provider', 'cuda'], resources: { claims: [{ name: 'gpu' }] } }] } } },
+      spec: {
+        template: {
+          spec: {
+            resourceClaims: [gpu],
+            containers: [{ args: ['client', '--provider', 'cuda'], resources: { claims: [{ name: 'gpu' }] } }],
+          },
+        },
+      },
     });
   });
 
@@ -239,13 +359,19 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/fedbiotjobs.fedbiot.io';
     const original: unknown = await admin.json('GET', path);
     const schemas = JSON.parse(JSON.stringify(original));
-    for (const version of schemas.spec.versions) version.schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
+    for (const version of schemas.spec.versions)
+      version.schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
     await kubectl(['replace', '--filename', '-'], schemas);
     const bad = { ...manifest('broken'), spec: { rounds: 'many' } };
-    await until('the rules are loose', 30, () => admin.json('POST', collectionPath(RESOURCE.fedbiotJob, 'lab'), { body: bad }).catch(() => null));
+    await until('the rules are loose', 30, () =>
+      admin.json('POST', collectionPath(RESOURCE.fedbiotJob, 'lab'), { body: bad }).catch(() => null),
+    );
     const { metadata } = JSON.parse(await kubectl(['get', 'crd', 'fedbiotjobs.fedbiot.io', '--output=json']));
     const strict = JSON.parse(JSON.stringify(original));
-    await kubectl(['replace', '--filename', '-'], { ...strict, metadata: { ...strict.metadata, resourceVersion: metadata.resourceVersion } });
+    await kubectl(['replace', '--filename', '-'], {
+      ...strict,
+      metadata: { ...strict.metadata, resourceVersion: metadata.resourceVersion },
+    });
 
     const seen = watchCluster(t, operator, { times: { firstPauseMs: 50, longestPauseMs: 200 } });
     await seen.filled();
@@ -254,7 +380,9 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     t.notOk(seen.cluster.jobs().some(({ metadata }) => metadata.name === 'broken'));
     t.match(seen.log(), /"job":"broken","problem":"spec\.[a-z.]+: .*not valid and is left alone/);
     t.strictSame(await reconcile(seen.ports, SETTINGS, 'lab', 'broken'), { requeueAfterMs: null, blocked: null });
-    await until('an event tells why', 30, async () => (/Unreadable .*spec\./.test(await kubectl(['get', 'events', '--namespace=lab'])) ? true : null));
+    await until('an event tells why', 30, async () =>
+      /Unreadable .*spec\./.test(await kubectl(['get', 'events', '--namespace=lab'])) ? true : null,
+    );
     await reconcile(seen.ports, SETTINGS, 'lab', 'sound');
     t.equal(seen.ports.getJob('lab', 'sound')?.status?.phase, 'Pending');
     t.equal(job.metadata.name, 'sound');

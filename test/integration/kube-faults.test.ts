@@ -15,7 +15,12 @@ import { until } from '../support/until.ts';
 
 const manifest = (name: string) => {
   const { model, data } = validJob().spec;
-  return { apiVersion: 'fedbiot.io/v1alpha1', kind: 'FedBiOTJob', metadata: { name, namespace: 'default' }, spec: { model, data } };
+  return {
+    apiVersion: 'fedbiot.io/v1alpha1',
+    kind: 'FedBiOTJob',
+    metadata: { name, namespace: 'default' },
+    spec: { model, data },
+  };
 };
 
 const FAST = { firstPauseMs: 50, longestPauseMs: 1_000 };
@@ -28,8 +33,14 @@ t.test('what happens to the API server and on the way to it', { skip: noApiServe
   await allowOperator(plane, null);
   const create = (name: string) => kubectl(['create', '--filename', '-'], manifest(name));
   const remove = (name: string) => kubectl(['delete', 'fbj', name]);
-  const names = ({ cluster }: SeenCluster) => cluster.jobs().map(({ metadata }) => metadata.name).sort().join();
-  const shows = (seen: SeenCluster, expected: string) => until(`jobs: ${expected}; there are ${names(seen)}`, 60, () => (names(seen) === expected ? true : null));
+  const names = ({ cluster }: SeenCluster) =>
+    cluster
+      .jobs()
+      .map(({ metadata }) => metadata.name)
+      .sort()
+      .join();
+  const shows = (seen: SeenCluster, expected: string) =>
+    until(`jobs: ${expected}; there are ${names(seen)}`, 60, () => (names(seen) === expected ? true : null));
 
   const behindProxy = async (t: Test, times: object = {}) => {
     const proxy = await startProxy(t, plane.url);
@@ -91,7 +102,9 @@ t.test('what happens to the API server and on the way to it', { skip: noApiServe
     t.ok(tries.length < 8 * (8 + 2 * seconds), `${tries.length} requests in ${seconds} s`);
     t.strictSame([...new Set(tries)], ['GET <error>']);
     t.equal(names(seen), 'a', 'what it knew it knows');
-    await t.rejects(seen.ports.read({ apiVersion: 'v1', kind: 'Service', name: 'none', namespace: 'default' }), { message: /ECONNREFUSED/ });
+    await t.rejects(seen.ports.read({ apiVersion: 'v1', kind: 'Service', name: 'none', namespace: 'default' }), {
+      message: /ECONNREFUSED/,
+    });
     await plane.start();
     await create('b');
     await shows(seen, 'a,b');
@@ -116,7 +129,9 @@ t.test('what happens to the API server and on the way to it', { skip: noApiServe
     const reference = { apiVersion: 'v1', kind: 'Service', name: 'kubernetes', namespace: 'default' };
     t.ok(await seen.ports.read(reference));
     proxy.freeze();
-    await t.rejects(seen.ports.read(reference), { message: 'GET /api/v1/namespaces/default/services/kubernetes: no answer within 1 s' });
+    await t.rejects(seen.ports.read(reference), {
+      message: 'GET /api/v1/namespaces/default/services/kubernetes: no answer within 1 s',
+    });
     t.ok(await seen.ports.read(reference), 'over a new connection');
   });
 
@@ -131,7 +146,9 @@ t.test('what happens to the API server and on the way to it', { skip: noApiServe
     });
     await seen.filled();
     await create('a');
-    await until('it was looked at often', 30, () => (looked.filter((key) => key === 'default/a').length > 3 ? true : null));
+    await until('it was looked at often', 30, () =>
+      looked.filter((key) => key === 'default/a').length > 3 ? true : null,
+    );
     await create('b');
     await shows(seen, 'a,b');
     t.match(seen.log(), /the queue is broken/);
@@ -139,10 +156,17 @@ t.test('what happens to the API server and on the way to it', { skip: noApiServe
   });
 
   t.test('a list in pages is one list', async (t) => {
-    const objects = Array.from({ length: 7 }, (_, each) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: `page-${each}`, labels: { paged: 'yes' } } }));
+    const objects = Array.from({ length: 7 }, (_, each) => ({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: `page-${each}`, labels: { paged: 'yes' } },
+    }));
     await kubectl(['create', '--filename', '-'], { apiVersion: 'v1', kind: 'List', items: objects });
     const requests: string[] = [];
-    const client = new ApiClient({ kubeConfig: loadKubeConfig(plane.kubeconfig), request: (method, _host, code) => requests.push(`${method} ${code}`) });
+    const client = new ApiClient({
+      kubeConfig: loadKubeConfig(plane.kubeconfig),
+      request: (method, _host, code) => requests.push(`${method} ${code}`),
+    });
     const told: string[][] = [];
     const watch = new ListWatch<WholeObject>({
       client,

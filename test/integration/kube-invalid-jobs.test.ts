@@ -15,7 +15,11 @@ t.test('the API server refuses invalid jobs, for the field that is wrong', { ski
   const query = { dryRun: 'All', fieldValidation: 'Strict' };
   const create = (body: object) => client.json('POST', collectionPath(RESOURCE.fedbiotJob, 'default'), { query, body });
 
-  t.match(await create(validJob()), { kind: 'FedBiOTJob', spec: { suspend: false } }, 'the job that they are made from is valid');
+  t.match(
+    await create(validJob()),
+    { kind: 'FedBiOTJob', spec: { suspend: false } },
+    'the job that they are made from is valid',
+  );
   for (const invalid of INVALID_JOBS) {
     const error: unknown = await create(manifestOf(invalid)).catch((error: unknown) => error);
     if (!(error instanceof ApiError)) {
@@ -24,6 +28,10 @@ t.test('the API server refuses invalid jobs, for the field that is wrong', { ski
     }
     const { details, message = '' } = error.status;
     const fields = details?.causes?.map(({ field }) => field) ?? [];
-    t.ok(fields.includes(invalid.field) || message.includes(`unknown field "${invalid.field}"`), `${invalid.what}: ${invalid.field}`, { error });
+    t.ok(
+      fields.includes(invalid.field) || message.includes(`unknown field "${invalid.field}"`),
+      `${invalid.what}: ${invalid.field}`,
+      { error },
+    );
   }
 });

@@ -53,7 +53,10 @@ for (const [name, folder] of families) {
     const places = placeFeeds(batch);
 
     const trunkEnd = split.teacher.at(-1)!;
-    const teacher = await run(model, hiddenStatesProgram(model, 'teacher', [trunkEnd]), { hidden: embedding, ...places });
+    const teacher = await run(model, hiddenStatesProgram(model, 'teacher', [trunkEnd]), {
+      hidden: embedding,
+      ...places,
+    });
     const hidden = teacher[hiddenAfter(trunkEnd)]!;
 
     t.test('hidden states before the adapter', async (t) => {
@@ -74,7 +77,10 @@ for (const [name, folder] of families) {
       }
     });
 
-    for (const [weights, adapter, expected] of [['as stored', untrained, 'logits'], ['with LoRA', lora, 'loraLogits']] as const) {
+    for (const [weights, adapter, expected] of [
+      ['as stored', untrained, 'logits'],
+      ['with LoRA', lora, 'loraLogits'],
+    ] as const) {
       t.test(`logits ${weights}`, async (t) => {
         const rows = int32(Int32Array.from({ length: batch.tokens }, (_, i) => i));
         const { logits } = await run(model, logitsProgram(model), { hidden: embedding, ...places, adapter, rows });
@@ -88,16 +94,29 @@ for (const [name, folder] of families) {
       ['with LoRA', lora, oracle.loraLoss, 'loraLogits'],
     ] as const) {
       t.test(`score ${weights}`, async (t) => {
-        const { nll, correct } = await run(model, scoringProgram(model), { ...places, hidden, adapter, labelledRows, labels });
+        const { nll, correct } = await run(model, scoringProgram(model), {
+          ...places,
+          hidden,
+          adapter,
+          labelledRows,
+          labels,
+        });
         const loss = mean(numbers(nll!));
         t.ok(relativeError([loss], [expected]) < LOSS_TOLERANCE, `loss ${loss}, expected ${expected}`);
-        t.same(numbers(correct!), bestTokens(tensor(logits), batch).map((best, i) => Number(best === labels.data[i])));
+        t.same(
+          numbers(correct!),
+          bestTokens(tensor(logits), batch).map((best, i) => Number(best === labels.data[i])),
+        );
       });
     }
 
     t.test("a client's loss and gradient", async (t) => {
       const feeds = { ...places, hidden, labelledRows, labels, labelWeights, parameters: lora, accumulated: untrained };
-      const { loss, gradient } = await run(model, localUpdateProgram(model, { proximalWeight: 0, batchSize: batch.rows }), feeds);
+      const { loss, gradient } = await run(
+        model,
+        localUpdateProgram(model, { proximalWeight: 0, batchSize: batch.rows }),
+        feeds,
+      );
       const lossError = relativeError(numbers(loss!), [oracle.loraLoss]);
       t.ok(lossError < LOSS_TOLERANCE, `loss: relative error ${lossError}`);
       for (const slice of layout.slices) {
@@ -119,7 +138,11 @@ for (const [name, folder] of families) {
       const step = async (of: FederatedModel, parameters: Tensor) => {
         const accumulated = float32(new Float32Array(parameters.data.length));
         const feeds = { ...places, hidden, labelledRows, labels, labelWeights, parameters, accumulated };
-        const { loss, gradient } = await run(of, localUpdateProgram(of, { proximalWeight: 0, batchSize: batch.rows }), feeds);
+        const { loss, gradient } = await run(
+          of,
+          localUpdateProgram(of, { proximalWeight: 0, batchSize: batch.rows }),
+          feeds,
+        );
         const all = numbers(gradient!);
         const { slices } = of.adapter.layout;
         const gradients = new Map(slices.map(({ name, offset, size }) => [name, all.slice(offset, offset + size)]));

@@ -19,8 +19,8 @@ import { runProgram } from '../support/run-program.ts';
 import { testCompute } from '../support/test-compute.ts';
 
 /**
- * Distance of the points from the parameters. Four points have an error of O(h⁴) and of O(ε/h), ε being what float32 leaves of
- * the loss.
+ * Distance of the points from the parameters. Four points have an error of O(h⁴) and of O(ε/h), ε being what float32
+ * leaves of the loss.
  */
 const STEP = 0.01;
 const TOLERANCE = 5e-3;
@@ -41,7 +41,12 @@ const both = modelWith('Both', 1);
 /** The embedding, which does not depend on the split. */
 const hidden = embed(last.weights, tokenIds(batch));
 
-const aligned: AlignmentObjective = { similarity: 'L2PerToken', klWeight: 0, languageModelWeight: 0, batchSize: batch.rows };
+const aligned: AlignmentObjective = {
+  similarity: 'L2PerToken',
+  klWeight: 0,
+  languageModelWeight: 0,
+  batchSize: batch.rows,
+};
 for (const [name, model] of Object.entries({ last, both })) {
   const similarities = model === last ? (['L2', 'L2PerToken', 'Cosine', 'Layerwise'] as const) : [];
   const objectives: AlignmentObjective[] = [
@@ -54,7 +59,11 @@ for (const [name, model] of Object.entries({ last, both })) {
     const { similarity, klWeight, languageModelWeight } = objective;
     t.test(`alignment, adapter ${name}: ${similarity}, κ = ${klWeight}, w = ${languageModelWeight}`, async (t) => {
       const adapter = vector(model.adapter.layout, 'adapter');
-      const feeds = { ...(await teacherFeeds(model, objective, adapter)), ...places, tokenWeights: tokenWeights(batch) };
+      const feeds = {
+        ...(await teacherFeeds(model, objective, adapter)),
+        ...places,
+        tokenWeights: tokenWeights(batch),
+      };
       const reached = klWeight + languageModelWeight > 0 ? { adapter } : {};
       const labels = languageModelWeight > 0 ? labelled : {};
       const program = alignmentProgram(model, objective);
@@ -68,20 +77,47 @@ for (const [name, model] of Object.entries({ last, both })) {
       const trunk = model.split.front.length > 0 ? { hidden, emulator } : { hidden: await emulated(model, emulator) };
       const reference = proximalWeight > 0 ? { reference: vector(model.adapter.layout, 'reference') } : {};
       const feeds = { ...trunk, ...reference, ...labelled, ...places };
-      await checkGradient(t, model, localUpdateProgram(model, { proximalWeight, batchSize: batch.rows }), feeds, model.adapter.layout);
+      await checkGradient(
+        t,
+        model,
+        localUpdateProgram(model, { proximalWeight, batchSize: batch.rows }),
+        feeds,
+        model.adapter.layout,
+      );
     });
   }
 }
 
 t.test('a batch of one sequence needs no places: the same bits without', async (t) => {
   const length = 12;
-  const alone: TokenBatch = { rows: 1, length, inputIds: batch.inputIds.slice(0, length), labels: batch.labels.slice(0, length), lengths: Int32Array.of(length), tokens: length };
-  t.ok(alone.labels.some((label) => label >= 0), 'there is something to learn');
+  const alone: TokenBatch = {
+    rows: 1,
+    length,
+    inputIds: batch.inputIds.slice(0, length),
+    labels: batch.labels.slice(0, length),
+    lengths: Int32Array.of(length),
+    tokens: length,
+  };
+  t.ok(
+    alone.labels.some((label) => label >= 0),
+    'there is something to learn',
+  );
   const model = both;
   const { layout } = model.adapter;
-  const feeds = { hidden: embed(model.weights, tokenIds(alone)), ...labelFeeds(alone), emulator: vector(model.emulator.layout, 'emulator'), parameters: vector(layout, 'parameters'), accumulated: float32(new Float32Array(layout.size)) };
+  const feeds = {
+    hidden: embed(model.weights, tokenIds(alone)),
+    ...labelFeeds(alone),
+    emulator: vector(model.emulator.layout, 'emulator'),
+    parameters: vector(layout, 'parameters'),
+    accumulated: float32(new Float32Array(layout.size)),
+  };
   const [without, placed] = await Promise.all(
-    [1, 2].map((batchSize) => runProgram(compute, model, localUpdateProgram(model, { proximalWeight: 0, batchSize }), { ...feeds, ...placeFeeds(alone, batchSize) })),
+    [1, 2].map((batchSize) =>
+      runProgram(compute, model, localUpdateProgram(model, { proximalWeight: 0, batchSize }), {
+        ...feeds,
+        ...placeFeeds(alone, batchSize),
+      }),
+    ),
   );
   t.same(without, placed);
 });
@@ -96,7 +132,12 @@ t.test('the proximal term is λ·‖(α/r)(B·A − B₀·A₀)‖², and zero a
   const feeds = { hidden, ...places, emulator, ...labelled, parameters, accumulated };
   const loss = async (proximalWeight: number, from: Tensor) => {
     const term = proximalWeight > 0 ? { reference: from } : {};
-    const outputs = await runProgram(compute, model, localUpdateProgram(model, { proximalWeight, batchSize: batch.rows }), { ...feeds, ...term });
+    const outputs = await runProgram(
+      compute,
+      model,
+      localUpdateProgram(model, { proximalWeight, batchSize: batch.rows }),
+      { ...feeds, ...term },
+    );
     return numbers(outputs['loss']!)[0]!;
   };
   const plain = await loss(0, reference);
@@ -112,8 +153,17 @@ t.test("KL is against the full model, also where the emulator does not keep the 
   const parameters = vector(model.emulator.layout, 'parameters');
   const loss = async (similarity: AlignmentObjective['similarity'], klWeight: number) => {
     const objective = { ...aligned, similarity, klWeight };
-    const vectors = { parameters, accumulated: float32(new Float32Array(parameters.data.length)), ...(klWeight > 0 ? { adapter } : {}) };
-    const feeds = { ...(await teacherFeeds(model, objective, adapter)), ...vectors, ...places, tokenWeights: tokenWeights(batch) };
+    const vectors = {
+      parameters,
+      accumulated: float32(new Float32Array(parameters.data.length)),
+      ...(klWeight > 0 ? { adapter } : {}),
+    };
+    const feeds = {
+      ...(await teacherFeeds(model, objective, adapter)),
+      ...vectors,
+      ...places,
+      tokenWeights: tokenWeights(batch),
+    };
     return numbers((await runProgram(compute, model, alignmentProgram(model, objective), feeds))['loss']!)[0]!;
   };
   const expected = (await loss('L2', 1)) - (await loss('L2', 0));
@@ -133,32 +183,61 @@ function vector({ size }: TensorLayout, purpose: string): Tensor {
 }
 
 /** `teacher.L` of the compared layers, and what the emulator starts from. */
-async function teacherFeeds(model: FederatedModel, { similarity }: AlignmentObjective, adapter: Tensor): Promise<Feeds> {
+async function teacherFeeds(
+  model: FederatedModel,
+  { similarity }: AlignmentObjective,
+  adapter: Tensor,
+): Promise<Feeds> {
   const { front } = model.split;
   const after = [-1, ...comparedLayers(model, similarity)];
   const reached = front.length > 0 ? { adapter } : {};
-  const states = await runProgram(compute, model, hiddenStatesProgram(model, 'teacher', after), { hidden, ...places, ...reached });
-  const teacher = comparedLayers(model, similarity).map((layer) => [teacherAfter(layer), states[hiddenAfter(layer)]!] as const);
+  const states = await runProgram(compute, model, hiddenStatesProgram(model, 'teacher', after), {
+    hidden,
+    ...places,
+    ...reached,
+  });
+  const teacher = comparedLayers(model, similarity).map(
+    (layer) => [teacherAfter(layer), states[hiddenAfter(layer)]!] as const,
+  );
   return { ...Object.fromEntries(teacher), ...(front.length > 0 ? { hidden: states[hiddenAfter(-1)]! } : { hidden }) };
 }
 
 async function emulated(model: FederatedModel, emulator: Tensor): Promise<Tensor> {
   const end = model.split.emulator.at(-1)!;
-  const states = await runProgram(compute, model, hiddenStatesProgram(model, 'emulator', [end]), { hidden, ...places, emulator });
+  const states = await runProgram(compute, model, hiddenStatesProgram(model, 'emulator', [end]), {
+    hidden,
+    ...places,
+    emulator,
+  });
   return states[hiddenAfter(end)]!;
 }
 
 /** Compares the gradient with the loss's slope along each projection's part of it, and along a random direction. */
-async function checkGradient(t: Test, model: FederatedModel, graph: Graph, feeds: Feeds, layout: TensorLayout): Promise<void> {
+async function checkGradient(
+  t: Test,
+  model: FederatedModel,
+  graph: Graph,
+  feeds: Feeds,
+  layout: TensorLayout,
+): Promise<void> {
   const session = await compute.load(graph, weightFolder(model.weights));
   const start = numbers(vector(layout, 'parameters'));
   const run = async (parameters: readonly number[], fetch: string) => {
-    const vectors = { parameters: float32(Float32Array.from(parameters)), accumulated: float32(new Float32Array(layout.size)) };
+    const vectors = {
+      parameters: float32(Float32Array.from(parameters)),
+      accumulated: float32(new Float32Array(layout.size)),
+    };
     return numbers((await session.run({ feeds: { ...feeds, ...vectors }, fetch: [fetch] })).outputs[fetch]!);
   };
   const gradient = await run(start, 'gradient');
   const slope = async (direction: readonly number[]) => {
-    const lossAt = async (steps: number) => (await run(start.map((x, i) => x + steps * STEP * direction[i]!), 'loss'))[0]!;
+    const lossAt = async (steps: number) =>
+      (
+        await run(
+          start.map((x, i) => x + steps * STEP * direction[i]!),
+          'loss',
+        )
+      )[0]!;
     return (8 * ((await lossAt(1)) - (await lossAt(-1))) - ((await lossAt(2)) - (await lossAt(-2)))) / (12 * STEP);
   };
   const dot = (x: readonly number[], y: readonly number[]) => x.reduce((sum, value, i) => sum + value * y[i]!, 0);
@@ -181,14 +260,22 @@ async function checkGradient(t: Test, model: FederatedModel, graph: Graph, feeds
 }
 
 /** Σ over projections of ‖scale·(BA − B₀A₀)‖² by dense matrices. */
-function distance({ slices }: TensorLayout, scale: number, parameters: readonly number[], reference: readonly number[]): number {
+function distance(
+  { slices }: TensorLayout,
+  scale: number,
+  parameters: readonly number[],
+  reference: readonly number[],
+): number {
   let sum = 0;
   for (const a of slices.filter(({ name }) => name.endsWith('lora_A'))) {
     const b = slices.find(({ name }) => name === a.name.replace(/A$/, 'B'))!;
     const [rank, columns] = a.shape as [number, number];
     const rows = b.shape[1]!;
     const entry = (x: readonly number[], row: number, column: number) => {
-      const terms = Array.from({ length: rank }, (_, k) => x[b.offset + k * rows + row]! * x[a.offset + k * columns + column]!);
+      const terms = Array.from(
+        { length: rank },
+        (_, k) => x[b.offset + k * rows + row]! * x[a.offset + k * columns + column]!,
+      );
       return terms.reduce((p, q) => p + q);
     };
     for (let row = 0; row < rows; row++) {

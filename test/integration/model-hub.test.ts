@@ -16,9 +16,11 @@ const COMMIT = 'c0ffee'.padEnd(40, '0');
 
 /** A repository with the fixture's files, and some that must not be downloaded. */
 const repository = new Map<string, Buffer>([
-  ...['config.json', 'model.safetensors.index.json', ...[1, 2, 3, 4].map((i) => `model-0000${i}-of-00004.safetensors`)].map(
-    (name) => [name, readFileSync(join(FIXTURE, name))] as const,
-  ),
+  ...[
+    'config.json',
+    'model.safetensors.index.json',
+    ...[1, 2, 3, 4].map((i) => `model-0000${i}-of-00004.safetensors`),
+  ].map((name) => [name, readFileSync(join(FIXTURE, name))] as const),
   ['tokenizer.json', Buffer.from('{}')],
   ['pytorch_model.bin', Buffer.from('pickle')],
   ['consolidated.safetensors', Buffer.from('the same weights again')],
@@ -35,9 +37,13 @@ class Hub {
   readonly server = createServer((request, response) => {
     const url = request.url ?? '';
     this.requests.push(url);
-    const json = (value: unknown) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+    const json = (value: unknown) =>
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
     if (this.status !== 200) return void response.writeHead(this.status).end();
-    if (url.startsWith('/api/models/org/tiny/revision/main') || url.startsWith(`/api/models/org/tiny/revision/${COMMIT}`)) {
+    if (
+      url.startsWith('/api/models/org/tiny/revision/main') ||
+      url.startsWith(`/api/models/org/tiny/revision/${COMMIT}`)
+    ) {
       return void json({ _id: 'x', id: 'org/tiny', sha: COMMIT });
     }
     if (url.startsWith(`/api/models/org/tiny/tree/${COMMIT}`)) {
@@ -90,7 +96,8 @@ t.test('downloads what is needed into the cache, with progress, and opens it', a
     'model.safetensors.index.json',
     'tokenizer.json',
   ]);
-  for (const name of readdirSync(snapshot)) t.ok(readFileSync(join(snapshot, name)).equals(repository.get(name)!), name);
+  for (const name of readdirSync(snapshot))
+    t.ok(readFileSync(join(snapshot, name)).equals(repository.get(name)!), name);
   const total = readdirSync(snapshot).reduce((sum, name) => sum + repository.get(name)!.byteLength, 0);
   t.match(progress.at(-1), { doneBytes: total, totalBytes: total });
   t.ok(
@@ -137,7 +144,12 @@ t.test('without network and cache the error says what to do', async (t) => {
 });
 
 t.test('a snapshot that lacks a file is not taken for complete', async (t) => {
-  for (const missing of ['model-00003-of-00004.safetensors', 'model.safetensors.index.json', 'config.json', 'tokenizer.json']) {
+  for (const missing of [
+    'model-00003-of-00004.safetensors',
+    'model.safetensors.index.json',
+    'config.json',
+    'tokenizer.json',
+  ]) {
     rmSync(join(snapshot, missing));
     process.env['HF_HUB_OFFLINE'] = '1';
     await t.rejects(downloadModel('hf://org/tiny'), { name: 'UserError', message: /not in the cache/ }, missing);
@@ -236,10 +248,15 @@ t.test('through a proxy, where one is set', async (t) => {
   proxy.removeAllListeners('connect');
   proxy.on('connect', (_, socket) => socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'));
   proxy.closeAllConnections();
-  await refused(/^cannot download hf:\/\/org\/tiny from http:\/\/hub\.invalid through the proxy http:\/\/127\.0\.0\.1:\d+: .*407/);
+  await refused(
+    /^cannot download hf:\/\/org\/tiny from http:\/\/hub\.invalid through the proxy http:\/\/127\.0\.0\.1:\d+: .*407/,
+  );
   process.env['NO_PROXY'] = '.invalid';
   await refused(/^cannot download hf:\/\/org\/tiny from http:\/\/hub\.invalid: /);
   delete process.env['NO_PROXY'];
   process.env['HTTP_PROXY'] = 'socks5://127.0.0.1:1080';
-  await t.rejects(downloadModel('hf://org/tiny'), { name: 'UserError', message: /HTTP_PROXY cannot be used: socks5:\/\/ is not supported/ });
+  await t.rejects(downloadModel('hf://org/tiny'), {
+    name: 'UserError',
+    message: /HTTP_PROXY cannot be used: socks5:\/\/ is not supported/,
+  });
 });

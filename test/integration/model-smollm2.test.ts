@@ -17,7 +17,8 @@ import { testCompute } from '../support/test-compute.ts';
 
 const directory = process.env['FEDBIOT_TEST_MODEL'];
 const skip =
-  !directory && 'NOT CHECKED, that a real model computes what transformers computes: set FEDBIOT_TEST_MODEL (a SmolLM2-135M directory)';
+  !directory &&
+  'NOT CHECKED, that a real model computes what transformers computes: set FEDBIOT_TEST_MODEL (a SmolLM2-135M directory)';
 const TOLERANCE = 1e-3;
 
 interface Expected {
@@ -32,7 +33,9 @@ interface Expected {
 }
 
 t.test('SmolLM2-135M', { skip }, async (t) => {
-  const { logitStride, texts }: Expected = JSON.parse(readFileSync(new URL('../fixtures/smollm2.json', import.meta.url), 'utf8'));
+  const { logitStride, texts }: Expected = JSON.parse(
+    readFileSync(new URL('../fixtures/smollm2.json', import.meta.url), 'utf8'),
+  );
   const model = await openModel(directory!);
   const batch = batchOf(texts.map(({ ids }) => ids));
   const compute = testCompute(2);
@@ -42,17 +45,37 @@ t.test('SmolLM2-135M', { skip }, async (t) => {
 
   t.test('loss of every token, through the stages of an evaluation', async (t) => {
     const runner = await TrunkRunner.load(compute, model, 'teacher', model.split.teacher.slice(-1));
-    const states = await runner.run(texts.map(({ text, ids }) => ({ id: text, inputIds: Int32Array.from(ids) })), {});
-    const hidden = joinStates(states.map(([last]) => last!), model.config.hiddenSize);
+    const states = await runner.run(
+      texts.map(({ text, ids }) => ({ id: text, inputIds: Int32Array.from(ids) })),
+      {},
+    );
+    const hidden = joinStates(
+      states.map(([last]) => last!),
+      model.config.hiddenSize,
+    );
     const { labelledRows, labels } = labelFeeds(batch);
-    const { nll } = await runProgram(compute, model, scoringProgram(model), { ...places, hidden, adapter, labelledRows, labels });
-    const error = maxError(numbers(nll!), texts.flatMap(({ nll }) => nll));
+    const { nll } = await runProgram(compute, model, scoringProgram(model), {
+      ...places,
+      hidden,
+      adapter,
+      labelledRows,
+      labels,
+    });
+    const error = maxError(
+      numbers(nll!),
+      texts.flatMap(({ nll }) => nll),
+    );
     t.ok(error < TOLERANCE, `greatest error ${error}`);
   });
 
   t.test('logits of the next token', async (t) => {
     const rows = int32(batch.lengths.map((_, row) => batch.lengths.slice(0, row + 1).reduce((a, b) => a + b) - 1));
-    const { logits } = await runProgram(compute, model, logitsProgram(model), { hidden: embed(model.weights, tokenIds(batch)), ...places, adapter, rows });
+    const { logits } = await runProgram(compute, model, logitsProgram(model), {
+      hidden: embed(model.weights, tokenIds(batch)),
+      ...places,
+      adapter,
+      rows,
+    });
     texts.forEach(({ text, lastLogits }, row) => {
       const error = maxError(everyNth(logits!, row, logitStride), lastLogits);
       t.ok(error < TOLERANCE, `${text}: greatest error ${error}`);
@@ -62,8 +85,15 @@ t.test('SmolLM2-135M', { skip }, async (t) => {
   t.test('greedy continuations', async (t) => {
     const generator = await Generator.load(compute, model, 'teacher');
     const limits = { maxNewTokens: texts[0]!.continuation.length, stopTokenIds: [] };
-    const found = await generator.generate(texts.map(({ ids }) => ids), limits, { adapter });
-    t.same(found, texts.map(({ continuation }) => continuation));
+    const found = await generator.generate(
+      texts.map(({ ids }) => ids),
+      limits,
+      { adapter },
+    );
+    t.same(
+      found,
+      texts.map(({ continuation }) => continuation),
+    );
   });
 });
 
@@ -91,5 +121,7 @@ function batchOf(texts: readonly (readonly number[])[]): TokenBatch {
 
 function everyNth(logits: Tensor, row: number, stride: number): number[] {
   const width = logits.shape[1]!;
-  return numbers(logits).slice(row * width, (row + 1) * width).filter((_, i) => i % stride === 0);
+  return numbers(logits)
+    .slice(row * width, (row + 1) * width)
+    .filter((_, i) => i % stride === 0);
 }

@@ -19,69 +19,124 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
     const { status } = await lab.jobIn('Failed', namespace, name);
     return { ...status, failed: status?.conditions?.find(({ type }) => type === 'Failed') };
   };
-  const tokenOf = (namespace: string, name: string) => lab.kubectl('get', 'secret', `${name}-credentials`, '--namespace', namespace, '-o', 'jsonpath={.data.token}');
+  const tokenOf = (namespace: string, name: string) =>
+    lab.kubectl('get', 'secret', `${name}-credentials`, '--namespace', namespace, '-o', 'jsonpath={.data.token}');
   const event = (namespace: string, name: string, pattern: RegExp) =>
-    until(`an event ${pattern}`, SECONDS, async () => (pattern.test(await lab.kubectl('describe', 'fbj', name, '--namespace', namespace)) ? true : null));
+    until(`an event ${pattern}`, SECONDS, async () =>
+      pattern.test(await lab.kubectl('describe', 'fbj', name, '--namespace', namespace)) ? true : null,
+    );
 
   t.test('each in its namespace', async (t) => {
     // At the same time: most of it is the Job controller's, which waits before it replaces a pod.
     t.jobs = 8;
 
-    t.test('what only the user can change ends the job at once, in the words of its pod', { buffered: true }, async (t) => {
-      const namespace = await lab.namespace('invalid');
-      await lab.createJob(namespace, 'layers');
-      const message = 'adapter.layers: 40 are more than the 24 that the model has';
-      await lab.play(namespace, 'layers', 'server', { kind: 'ends', exitCode: 2, message: says('InvalidInput', message) });
-      const { failed: condition, restarts } = await failed(namespace, 'layers');
-      t.match(condition, { status: 'True', reason: 'InvalidInput', message: `The server pod failed: ${message}` });
-      t.equal(restarts, 1);
-      t.match(await lab.kubectl('get', 'fbj', 'layers', '--namespace', namespace, '-o', 'wide'), /Failed .*adapter\.layers: 40/);
-      await event(namespace, 'layers', /Warning +InvalidInput .*adapter\.layers: 40/);
-      await until('client pods are taken away', SECONDS, async () => ((await lab.pods(namespace, 'layers', 'client')).length === 0 ? true : null));
+    t.test(
+      'what only the user can change ends the job at once, in the words of its pod',
+      { buffered: true },
+      async (t) => {
+        const namespace = await lab.namespace('invalid');
+        await lab.createJob(namespace, 'layers');
+        const message = 'adapter.layers: 40 are more than the 24 that the model has';
+        await lab.play(namespace, 'layers', 'server', {
+          kind: 'ends',
+          exitCode: 2,
+          message: says('InvalidInput', message),
+        });
+        const { failed: condition, restarts } = await failed(namespace, 'layers');
+        t.match(condition, { status: 'True', reason: 'InvalidInput', message: `The server pod failed: ${message}` });
+        t.equal(restarts, 1);
+        t.match(
+          await lab.kubectl('get', 'fbj', 'layers', '--namespace', namespace, '-o', 'wide'),
+          /Failed .*adapter\.layers: 40/,
+        );
+        await event(namespace, 'layers', /Warning +InvalidInput .*adapter\.layers: 40/);
+        await until('client pods are taken away', SECONDS, async () =>
+          (await lab.pods(namespace, 'layers', 'client')).length === 0 ? true : null,
+        );
 
-      const shared = { persistentVolumeClaim: { claimName: 'one' } };
-      await lab.createJob(namespace, 'shared', { volumes: { model: shared, clientData: shared } });
-      t.match((await failed(namespace, 'shared')).failed, { reason: 'InvalidSpec', message: /spec\.volumes\.clientData/ });
-      t.strictSame(await lab.objectsOf(namespace, 'shared'), []);
+        const shared = { persistentVolumeClaim: { claimName: 'one' } };
+        await lab.createJob(namespace, 'shared', { volumes: { model: shared, clientData: shared } });
+        t.match((await failed(namespace, 'shared')).failed, {
+          reason: 'InvalidSpec',
+          message: /spec\.volumes\.clientData/,
+        });
+        t.strictSame(await lab.objectsOf(namespace, 'shared'), []);
 
-      const annotations = { 'container.apparmor.security.beta.kubernetes.io/worker': 'unconfined' };
-      await lab.createJob(namespace, 'unconfined', { server: { podTemplate: { metadata: { annotations } } } });
-      t.match((await failed(namespace, 'unconfined')).failed, { reason: 'InvalidSpec', message: /apparmor.* may not be set/ });
-      t.strictSame(await lab.objectsOf(namespace, 'unconfined'), []);
+        const annotations = { 'container.apparmor.security.beta.kubernetes.io/worker': 'unconfined' };
+        await lab.createJob(namespace, 'unconfined', { server: { podTemplate: { metadata: { annotations } } } });
+        t.match((await failed(namespace, 'unconfined')).failed, {
+          reason: 'InvalidSpec',
+          message: /apparmor.* may not be set/,
+        });
+        t.strictSame(await lab.objectsOf(namespace, 'unconfined'), []);
 
-      await lab.createJob(namespace, 'refused', { server: { resources: { requests: { cpu: '2' }, limits: { cpu: '1' } } } });
-      t.match((await failed(namespace, 'refused')).failed, { reason: 'InvalidSpec', message: /must be less than or equal to cpu limit/ }, 'what the API server alone can tell');
-    });
+        await lab.createJob(namespace, 'refused', {
+          server: { resources: { requests: { cpu: '2' }, limits: { cpu: '1' } } },
+        });
+        t.match(
+          (await failed(namespace, 'refused')).failed,
+          { reason: 'InvalidSpec', message: /must be less than or equal to cpu limit/ },
+          'what the API server alone can tell',
+        );
+      },
+    );
 
     t.test('a pod that fails is tried again within backoffLimit', { buffered: true }, async (t) => {
       const namespace = await lab.namespace('backoff');
       await lab.createJob(namespace, 'tiny', { backoffLimit: 1 });
-      await lab.play(namespace, 'tiny', 'server', { kind: 'ends', exitCode: 1, message: says('InternalError', 'a defect') });
+      await lab.play(namespace, 'tiny', 'server', {
+        kind: 'ends',
+        exitCode: 1,
+        message: says('InternalError', 'a defect'),
+      });
       const { status } = await lab.jobThat('has restarted', namespace, 'tiny', (job) => job.status?.restarts === 1);
       t.equal(status?.phase, 'Pending');
       await event(namespace, 'tiny', /Warning +ServerRestarted .*a defect/);
       // The Job controller waits ten seconds before it replaces a pod that failed.
-      await lab.play(namespace, 'tiny', 'server', { kind: 'ends', exitCode: 1, message: says('InternalError', 'a defect again') });
-      t.match((await failed(namespace, 'tiny')).failed, { reason: 'InternalError', message: /a defect again \(tried again as often as spec\.backoffLimit allows\)/ });
+      await lab.play(namespace, 'tiny', 'server', {
+        kind: 'ends',
+        exitCode: 1,
+        message: says('InternalError', 'a defect again'),
+      });
+      t.match((await failed(namespace, 'tiny')).failed, {
+        reason: 'InternalError',
+        message: /a defect again \(tried again as often as spec\.backoffLimit allows\)/,
+      });
     });
 
-    t.test('a Redis that is away for all pods counts as often as the server tells of it, not once for each client pod', { buffered: true }, async (t) => {
-      const namespace = await lab.namespace('redis');
-      await lab.createJob(namespace, 'tiny', { backoffLimit: 1, client: { pods: 8 } });
-      await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
-      const message = says('RedisUnusable', 'Redis at redis:6379 is a replica, which takes no writes');
-      for (let i = 0; i < 8; i++) await lab.play(namespace, 'tiny', 'client', { kind: 'ends', exitCode: 69, message });
-      const told = await lab.jobThat('tells of it', namespace, 'tiny', ({ status }) => /is a replica/.test(status?.message ?? ''));
-      t.match(told.status, { phase: 'Running', message: /^The server pod runs\. tiny-clients-.*: Redis at redis:6379 is a replica/ });
-      const clientsJob = (path: string) => lab.kubectl('get', 'job', 'tiny-clients', '--namespace', namespace, '-o', `jsonpath={.status.${path}}`);
-      await until('the Job controller has seen all ends', SECONDS, async () => (/^0?$/.test(await clientsJob('active')) ? true : null));
-      t.strictSame([await clientsJob('failed'), await clientsJob('conditions')], ['', ''], 'none is counted');
-      t.equal((await lab.job(namespace, 'tiny'))?.status?.phase, 'Running');
+    t.test(
+      'a Redis that is away for all pods counts as often as the server tells of it, not once for each client pod',
+      { buffered: true },
+      async (t) => {
+        const namespace = await lab.namespace('redis');
+        await lab.createJob(namespace, 'tiny', { backoffLimit: 1, client: { pods: 8 } });
+        await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
+        const message = says('RedisUnusable', 'Redis at redis:6379 is a replica, which takes no writes');
+        for (let i = 0; i < 8; i++)
+          await lab.play(namespace, 'tiny', 'client', { kind: 'ends', exitCode: 69, message });
+        const told = await lab.jobThat('tells of it', namespace, 'tiny', ({ status }) =>
+          /is a replica/.test(status?.message ?? ''),
+        );
+        t.match(told.status, {
+          phase: 'Running',
+          message: /^The server pod runs\. tiny-clients-.*: Redis at redis:6379 is a replica/,
+        });
+        const clientsJob = (path: string) =>
+          lab.kubectl('get', 'job', 'tiny-clients', '--namespace', namespace, '-o', `jsonpath={.status.${path}}`);
+        await until('the Job controller has seen all ends', SECONDS, async () =>
+          /^0?$/.test(await clientsJob('active')) ? true : null,
+        );
+        t.strictSame([await clientsJob('failed'), await clientsJob('conditions')], ['', ''], 'none is counted');
+        t.equal((await lab.job(namespace, 'tiny'))?.status?.phase, 'Running');
 
-      await lab.createJob(namespace, 'never', { backoffLimit: 0 });
-      await lab.play(namespace, 'never', 'server', { kind: 'ends', exitCode: 69, message });
-      t.match((await failed(namespace, 'never')).failed, { reason: 'RedisUnusable', message: /The server pod failed: Redis at .* \(tried again as often as spec\.backoffLimit allows\)/ });
-    });
+        await lab.createJob(namespace, 'never', { backoffLimit: 0 });
+        await lab.play(namespace, 'never', 'server', { kind: 'ends', exitCode: 69, message });
+        t.match((await failed(namespace, 'never')).failed, {
+          reason: 'RedisUnusable',
+          message: /The server pod failed: Redis at .* \(tried again as often as spec\.backoffLimit allows\)/,
+        });
+      },
+    );
 
     t.test('a disruption does not count', { buffered: true }, async (t) => {
       const namespace = await lab.namespace('disruption');
@@ -93,7 +148,11 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
           t.not(next.metadata.name, gone.metadata.name, `another ${role} pod`);
         }),
       );
-      await lab.play(namespace, 'tiny', 'server', { kind: 'ends', exitCode: 130, message: says('Interrupted', 'stopped after a checkpoint') });
+      await lab.play(namespace, 'tiny', 'server', {
+        kind: 'ends',
+        exitCode: 130,
+        message: says('Interrupted', 'stopped after a checkpoint'),
+      });
       await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
       t.match((await lab.jobIn('Running', namespace, 'tiny')).status, { restarts: 2 });
       await lab.play(namespace, 'tiny', 'server', { kind: 'ends', exitCode: 0 });
@@ -105,50 +164,103 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
       await lab.createJob(namespace, 'active', { activeDeadlineSeconds: 2 });
       await lab.createJob(namespace, 'start', { startDeadlineSeconds: 2, ttlSecondsAfterFinished: 3 });
       await lab.play(namespace, 'active', 'server', { kind: 'runs' });
-      t.match((await failed(namespace, 'active')).failed, { reason: 'DeadlineExceeded', message: /longer than spec\.activeDeadlineSeconds \(2 s\)/ });
-      t.match((await failed(namespace, 'start')).failed, { reason: 'StartDeadlineExceeded', message: /No server pod started within .* \(2 s\): start-server-/ });
-      await until('its time is over', SECONDS, async () => ((await lab.job(namespace, 'start')) === null ? true : null));
-      await until('and all it made is gone', SECONDS, async () => ((await lab.objectsOf(namespace, 'start')).length === 0 ? true : null));
+      t.match((await failed(namespace, 'active')).failed, {
+        reason: 'DeadlineExceeded',
+        message: /longer than spec\.activeDeadlineSeconds \(2 s\)/,
+      });
+      t.match((await failed(namespace, 'start')).failed, {
+        reason: 'StartDeadlineExceeded',
+        message: /No server pod started within .* \(2 s\): start-server-/,
+      });
+      await until('its time is over', SECONDS, async () =>
+        (await lab.job(namespace, 'start')) === null ? true : null,
+      );
+      await until('and all it made is gone', SECONDS, async () =>
+        (await lab.objectsOf(namespace, 'start')).length === 0 ? true : null,
+      );
     });
 
     t.test('why a pod waits, in the words of who knows', { buffered: true }, async (t) => {
       const namespace = await lab.namespace('waiting');
       // A node that has room for nothing: it makes the scheduler say what it lacks.
-      await lab.api.json('POST', '/api/v1/nodes', { body: { apiVersion: 'v1', kind: 'Node', metadata: { name: 'full' } } });
+      await lab.api.json('POST', '/api/v1/nodes', {
+        body: { apiVersion: 'v1', kind: 'Node', metadata: { name: 'full' } },
+      });
       t.teardown(() => lab.kubectl('delete', 'node', 'full'));
-      const ready = [{ type: 'Ready', status: 'True', lastHeartbeatTime: new Date().toISOString(), lastTransitionTime: new Date().toISOString() }];
+      const ready = [
+        {
+          type: 'Ready',
+          status: 'True',
+          lastHeartbeatTime: new Date().toISOString(),
+          lastTransitionTime: new Date().toISOString(),
+        },
+      ];
       await lab.api.json('PATCH', '/api/v1/nodes/full/status', {
         contentType: 'application/merge-patch+json',
-        body: { status: { allocatable: { cpu: '8', memory: '8Gi', pods: '0' }, capacity: { cpu: '8', memory: '8Gi', pods: '0' }, conditions: ready } },
+        body: {
+          status: {
+            allocatable: { cpu: '8', memory: '8Gi', pods: '0' },
+            capacity: { cpu: '8', memory: '8Gi', pods: '0' },
+            conditions: ready,
+          },
+        },
       });
       const output = { claim: { size: '1Gi' } };
       const hostPath = { output: { hostPath: { path: '/out' } } };
-      await lab.createJob(namespace, 'gpu', { volumes: hostPath, server: { resources: { limits: { 'nvidia.com/gpu': 1 } } } });
-      await lab.createJob(namespace, 'claim', { volumes: { output, model: { persistentVolumeClaim: { claimName: 'missing' } } } });
-      const waits = (name: string, pattern: RegExp) => lab.jobThat(`waits: ${pattern}`, namespace, name, ({ status }) => status?.phase === 'Pending' && pattern.test(status.message ?? ''));
+      await lab.createJob(namespace, 'gpu', {
+        volumes: hostPath,
+        server: { resources: { limits: { 'nvidia.com/gpu': 1 } } },
+      });
+      await lab.createJob(namespace, 'claim', {
+        volumes: { output, model: { persistentVolumeClaim: { claimName: 'missing' } } },
+      });
+      const waits = (name: string, pattern: RegExp) =>
+        lab.jobThat(
+          `waits: ${pattern}`,
+          namespace,
+          name,
+          ({ status }) => status?.phase === 'Pending' && pattern.test(status.message ?? ''),
+        );
       await waits('gpu', /Insufficient nvidia\.com\/gpu/);
       await waits('claim', /persistentvolumeclaim "missing" not found/);
       // Told once: in the scheduler's words of that moment, in which the node may still not be ready, or not known.
       await event(namespace, 'gpu', /Warning +Unschedulable .*nodes (are )?available/);
 
       await lab.createJob(namespace, 'kubelet');
-      await lab.play(namespace, 'kubelet', 'server', { kind: 'waits', reason: 'CreateContainerConfigError', message: 'secret "redis" not found' });
+      await lab.play(namespace, 'kubelet', 'server', {
+        kind: 'waits',
+        reason: 'CreateContainerConfigError',
+        message: 'secret "redis" not found',
+      });
       await waits('kubelet', /secret "redis" not found/);
-      await lab.play(namespace, 'kubelet', 'server', { kind: 'waits', reason: 'ImagePullBackOff', message: 'Back-off pulling image "example.org/none"' });
+      await lab.play(namespace, 'kubelet', 'server', {
+        kind: 'waits',
+        reason: 'ImagePullBackOff',
+        message: 'Back-off pulling image "example.org/none"',
+      });
       const { status } = await waits('kubelet', /Back-off pulling image/);
       t.match(status?.conditions?.[0], { type: 'Running', status: 'False', reason: 'ImagePullBackOff' });
     });
 
-    t.test('what is somebody else’s is left alone, and the job goes on once it is gone', { buffered: true }, async (t) => {
-      const namespace = await lab.namespace('taken');
-      await lab.create(RESOURCE.configMap, namespace, { metadata: { name: 'tiny-job' }, data: { mine: 'yes' } });
-      await lab.createJob(namespace, 'tiny');
-      const { status } = await lab.jobThat('is blocked', namespace, 'tiny', (job) => job.status?.conditions?.[0]?.reason === 'NameTaken');
-      t.match(status, { phase: 'Pending', message: /ConfigMap tiny-job exists already/ });
-      t.match(await lab.get(RESOURCE.configMap, namespace, 'tiny-job'), { data: { mine: 'yes' } });
-      await lab.kubectl('delete', 'configmap', 'tiny-job', '--namespace', namespace);
-      t.ok(await lab.pod(namespace, 'tiny', 'server'));
-    });
+    t.test(
+      'what is somebody else’s is left alone, and the job goes on once it is gone',
+      { buffered: true },
+      async (t) => {
+        const namespace = await lab.namespace('taken');
+        await lab.create(RESOURCE.configMap, namespace, { metadata: { name: 'tiny-job' }, data: { mine: 'yes' } });
+        await lab.createJob(namespace, 'tiny');
+        const { status } = await lab.jobThat(
+          'is blocked',
+          namespace,
+          'tiny',
+          (job) => job.status?.conditions?.[0]?.reason === 'NameTaken',
+        );
+        t.match(status, { phase: 'Pending', message: /ConfigMap tiny-job exists already/ });
+        t.match(await lab.get(RESOURCE.configMap, namespace, 'tiny-job'), { data: { mine: 'yes' } });
+        await lab.kubectl('delete', 'configmap', 'tiny-job', '--namespace', namespace);
+        t.ok(await lab.pod(namespace, 'tiny', 'server'));
+      },
+    );
 
     t.test('what is deleted under a running job is made again', { buffered: true }, async (t) => {
       const namespace = await lab.namespace('again');
@@ -156,7 +268,9 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
       const pod = await lab.pod(namespace, 'tiny', 'server');
       const token = await tokenOf(namespace, 'tiny');
       await lab.kubectl('delete', 'service,networkpolicy,secret', '--all', '--namespace', namespace);
-      await until('all is there', SECONDS, async () => ((await lab.objectsOf(namespace, 'tiny')).length === 8 ? true : null));
+      await until('all is there', SECONDS, async () =>
+        (await lab.objectsOf(namespace, 'tiny')).length === 8 ? true : null,
+      );
       t.equal((await lab.pod(namespace, 'tiny', 'server')).metadata.name, pod.metadata.name);
       t.equal(await tokenOf(namespace, 'tiny'), token, 'with the token that its pods have');
     });
@@ -164,7 +278,9 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
 
   t.test('and nothing of it was a defect', async (t) => {
     await redis.kill();
-    await until('it is told that Redis is away', SECONDS, () => (/Redis does not answer/.test(operator.output) ? true : null));
+    await until('it is told that Redis is away', SECONDS, () =>
+      /Redis does not answer/.test(operator.output) ? true : null,
+    );
     t.equal(await operator.end('SIGTERM'), 0);
     t.notMatch(operator.output, /forbidden|"level":"(error|fatal)"|"err":/);
     t.ok((operator.output.match(/Redis does not answer/g) ?? []).length <= 4, 'said once, not with every try');
@@ -175,7 +291,9 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
     t.match(token, /^\S{40,}$/);
     await lab.kubectl('delete', 'secret', 'tiny-credentials', '--namespace', 'again');
     await lab.operator('redis://127.0.0.1:1', {}, t);
-    await until('it is there', SECONDS, async () => ((await lab.get(RESOURCE.secret, 'again', 'tiny-credentials')) === null ? null : true));
+    await until('it is there', SECONDS, async () =>
+      (await lab.get(RESOURCE.secret, 'again', 'tiny-credentials')) === null ? null : true,
+    );
     t.equal(await tokenOf('again', 'tiny'), token);
   });
 
@@ -183,11 +301,17 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
     const thrower = `process.on('SIGUSR2', () => { Promise.reject(new Error('planted: a promise')); setTimeout(() => { throw new Error('planted: a timer'); }); });`;
     const namespace = await lab.namespace('unhandled');
     await redis.restart();
-    const next = await lab.operator(redis.url, { environment: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(thrower)}` } });
+    const next = await lab.operator(redis.url, {
+      environment: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(thrower)}` },
+    });
     await next.logged('this replica leads');
     next.signal('SIGUSR2');
-    await until('both are counted', SECONDS, async () => (/^fedbiot_operator_unhandled_errors_total 2$/m.test((await next.get('/metrics')).body) ? true : null));
-    await until('both are logged', SECONDS, () => (/planted: a promise[^]*planted: a timer/.test(next.output) ? true : null));
+    await until('both are counted', SECONDS, async () =>
+      /^fedbiot_operator_unhandled_errors_total 2$/m.test((await next.get('/metrics')).body) ? true : null,
+    );
+    await until('both are logged', SECONDS, () =>
+      /planted: a promise[^]*planted: a timer/.test(next.output) ? true : null,
+    );
     await lab.createJob(namespace, 'after');
     await lab.play(namespace, 'after', 'server', { kind: 'ends', exitCode: 0, message: says('Succeeded', 'done') });
     await lab.jobIn('Succeeded', namespace, 'after');

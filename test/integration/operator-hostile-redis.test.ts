@@ -1,4 +1,5 @@
-// What a tenant calls its Redis may be anything that listens. The operator reads from it in bounds, goes on, and hears the others.
+// What a tenant calls its Redis may be anything that listens. The operator reads from it in bounds, goes on, and hears
+// the others.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
@@ -26,22 +27,30 @@ function flood(socket: Socket, block: Buffer): void {
 }
 
 /** To one command: what begins an answer, and the block that follows for ever. */
-const endless = (to: string, begin: string, block = BLOCK): Answers => (command, socket) => {
-  if (command !== to) return honest(command);
-  socket.write(begin);
-  setImmediate(() => flood(socket, block));
-  return '';
-};
-const says = (to: string, answer: string): Answers => (command) => (command === to ? answer : honest(command));
+const endless =
+  (to: string, begin: string, block = BLOCK): Answers =>
+  (command, socket) => {
+    if (command !== to) return honest(command);
+    socket.write(begin);
+    setImmediate(() => flood(socket, block));
+    return '';
+  };
+const says =
+  (to: string, answer: string): Answers =>
+  (command) =>
+    command === to ? answer : honest(command);
 const message = (payload: string) => `*3\r\n${bulk('message')}${bulk('fedbiot:progress')}${bulk(payload)}`;
 const cluster: Answers = (command) => {
   if (command === 'info') return bulk('redis_version:7.2.0\r\nredis_mode:cluster\r\n');
-  if (command === 'cluster') return `*1\r\n*3\r\n:0\r\n:9007199254740991\r\n*3\r\n${bulk('127.0.0.1')}:1\r\n${bulk('id')}`;
+  if (command === 'cluster')
+    return `*1\r\n*3\r\n:0\r\n:9007199254740991\r\n*3\r\n${bulk('127.0.0.1')}:1\r\n${bulk('id')}`;
   return honest(command);
 };
 
 const attacks: Readonly<Record<string, Answers>> = {
-  ...Object.fromEntries(['auth', 'info', 'getrange', 'subscribe'].map((to) => [`bytes-${to}`, endless(to, '$4000000000\r\n')])),
+  ...Object.fromEntries(
+    ['auth', 'info', 'getrange', 'subscribe'].map((to) => [`bytes-${to}`, endless(to, '$4000000000\r\n')]),
+  ),
   'gone-scan': endless('scan', '*2\r\n$1\r\n0\r\n*1\r\n$4000000000\r\n'),
   'gone-never': (command) => (command === 'scan' ? `*2\r\n${bulk('7')}*1\r\n${bulk('x')}` : honest(command)),
   line: endless('getrange', '+'),
@@ -50,10 +59,23 @@ const attacks: Readonly<Record<string, Answers>> = {
   array: says('getrange', '*1000000000\r\n'),
   items: endless('getrange', '*4000000\r\n', Buffer.from(':1\r\n'.repeat(1 << 16))),
   nested: endless('getrange', '*1\r\n', Buffer.from('*1\r\n'.repeat(1 << 16))),
-  'large-message': endless('subscribe', `${honest('subscribe')}*3\r\n${bulk('message')}${bulk('fedbiot:progress')}$4000000000\r\n`),
+  'large-message': endless(
+    'subscribe',
+    `${honest('subscribe')}*3\r\n${bulk('message')}${bulk('fedbiot:progress')}$4000000000\r\n`,
+  ),
   messages: endless('subscribe', honest('subscribe'), Buffer.from(message('lab/messages').repeat(1 << 14))),
   ...Object.fromEntries(
-    ['$-1', '*-1', '*0', '_', '>1\r\n$-1', '*1\r\n$-1', `*2\r\n${bulk('message')}$-1`, `*4\r\n${bulk('pmessage')}$1\r\nx\r\n*-1\r\n*-1`, 'HTTP/1.1 400 Bad Request'].flatMap((answer, i) => [
+    [
+      '$-1',
+      '*-1',
+      '*0',
+      '_',
+      '>1\r\n$-1',
+      '*1\r\n$-1',
+      `*2\r\n${bulk('message')}$-1`,
+      `*4\r\n${bulk('pmessage')}$1\r\nx\r\n*-1\r\n*-1`,
+      'HTTP/1.1 400 Bad Request',
+    ].flatMap((answer, i) => [
       [`unasked-${i}`, says('getrange', `${bulk('')}${answer}\r\n`)],
       [`subscriber-${i}`, says('subscribe', `${honest('subscribe')}${answer}\r\n`)],
       [`answer-${i}`, says('subscribe', `${answer}\r\n`)],
@@ -102,11 +124,25 @@ t.test('no answer makes the operator keep much, wait, or end', { skip: noRedis, 
   t.comment({ maxRssMiB, longestMs });
   t.ok(maxRssMiB < 500, `${maxRssMiB} MiB at most`);
   t.ok(longestMs < 2_000, `${longestMs} ms at most without doing anything else`);
-  const told = lines.filter((line) => line.includes('Redis sent an invalid or oversized answer')).map((line) => JSON.parse(line));
-  for (const words of [/4000000\d* bytes or more/, /a line has more than/, /1000000000 items/, /levels deep/, /not asked/, /its answer to SUBSCRIBE/, /does not speak/]) {
-    t.ok(told.some(({ reason }) => words.test(reason)), `told: ${words}`);
+  const told = lines
+    .filter((line) => line.includes('Redis sent an invalid or oversized answer'))
+    .map((line) => JSON.parse(line));
+  for (const words of [
+    /4000000\d* bytes or more/,
+    /a line has more than/,
+    /1000000000 items/,
+    /levels deep/,
+    /not asked/,
+    /its answer to SUBSCRIBE/,
+    /does not speak/,
+  ]) {
+    t.ok(
+      told.some(({ reason }) => words.test(reason)),
+      `told: ${words}`,
+    );
   }
   t.notMatch(lines.join('\n') + errors, /secret/);
   t.ok(lines.length < 20 * servers.size, 'and it is not told for ever');
-  for (const [name, server] of servers) t.ok(server.connections() < 60, `${name}: it is left alone after a while: ${server.connections()} connections`);
+  for (const [name, server] of servers)
+    t.ok(server.connections() < 60, `${name}: it is left alone after a while: ${server.connections()} connections`);
 });

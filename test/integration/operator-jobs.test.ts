@@ -39,10 +39,19 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     t.strictSame(await lab.objectsOf(namespace, 'quickstart'), objectsFor('quickstart'));
 
     const told = async (what: string, args: readonly string[], pattern: RegExp) =>
-      t.ok(await until(what, SECONDS, async () => (pattern.test(await lab.kubectl(...args, '--namespace', namespace)) ? true : null)), what);
+      t.ok(
+        await until(what, SECONDS, async () =>
+          pattern.test(await lab.kubectl(...args, '--namespace', namespace)) ? true : null,
+        ),
+        what,
+      );
     await told('columns', ['get', 'fbj'], /^NAME +PHASE +ROUND +CLIENTS +ADAPFU +ADAPEMU +AGE\nquickstart +Pending /);
     await told('more columns', ['get', 'fbj', '-o', 'wide'], /MESSAGE\n.*no nodes available to schedule pods/);
-    await told('conditions and events', ['describe', 'fbj', 'quickstart'], /Conditions:[^]*Type: +Running[^]*Events:[^]*Created +\S+ +fedbiot\.io\/operator +Created NetworkPolicy/);
+    await told(
+      'conditions and events',
+      ['describe', 'fbj', 'quickstart'],
+      /Conditions:[^]*Type: +Running[^]*Events:[^]*Created +\S+ +fedbiot\.io\/operator +Created NetworkPolicy/,
+    );
     t.match(await lab.kubectl('explain', 'fbj.spec.emulator.alignment'), /schedule\t<string>[^]*enum: /);
   });
 
@@ -63,21 +72,46 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     t.teardown(() => raw.disconnect());
     const keys = jobKeys(metadata.uid);
     const server = new RedisProgress(raw, keys, await acquireFence(raw, keys), `${namespace}/tiny`);
-    const evaluation = { round: 1, base: { accuracy: 0, loss: 5 }, adapEmu: { accuracy: 0.25, loss: 2 }, adapFu: { accuracy: 0.75, loss: 1 } };
+    const evaluation = {
+      round: 1,
+      base: { accuracy: 0, loss: 5 },
+      adapEmu: { accuracy: 0.25, loss: 2 },
+      adapFu: { accuracy: 0.75, loss: 1 },
+    };
     // Tokens as many as a status may hold; FLOPs beyond what an int64 holds.
     const role = (tokens: number) => ({ cpuSeconds: 12.5, gpuSeconds: 0, tokens, peakMemoryBytes: 2 ** 30 });
     const saving = { here: 3e22, fullModel: 1e20, saved: -2.99e22 };
-    const cost = { server: role(7), clients: role(Number.MAX_SAFE_INTEGER), bytes: { bundle: 1e12, down: 2, up: 1 }, savings: { bytes: saving, flops: saving } };
-    await server.write({ ...toldProgress(), finishedRounds: 1, clients: { selected: 4, reported: 3, dropped: 1, refused: 0 }, evaluation, cost });
+    const cost = {
+      server: role(7),
+      clients: role(Number.MAX_SAFE_INTEGER),
+      bytes: { bundle: 1e12, down: 2, up: 1 },
+      savings: { bytes: saving, flops: saving },
+    };
+    await server.write({
+      ...toldProgress(),
+      finishedRounds: 1,
+      clients: { selected: 4, reported: 3, dropped: 1, refused: 0 },
+      evaluation,
+      cost,
+    });
     const { status } = await lab.jobThat('has finished a round', namespace, 'tiny', (job) => job.status?.round === 1);
-    t.match(status, { phase: 'Running', rounds: 3, clients: { selected: 4, reported: 3 }, evaluation: { adapFu: { accuracy: 0.75 } } });
+    t.match(status, {
+      phase: 'Running',
+      rounds: 3,
+      clients: { selected: 4, reported: 3 },
+      evaluation: { adapFu: { accuracy: 0.75 } },
+    });
     t.same(status?.cost, cost, 'what it cost');
-    t.match(await lab.kubectl('get', 'fbj', 'tiny', '--namespace', namespace), /tiny +Running +1\/3 +3\/4 +75\.0 % +25\.0 %/);
+    t.match(
+      await lab.kubectl('get', 'fbj', 'tiny', '--namespace', namespace),
+      /tiny +Running +1\/3 +3\/4 +75\.0 % +25\.0 %/,
+    );
     const labels = `namespace="${namespace}",job="tiny"`;
     t.equal(await operator.metric(`fedbiot_round{${labels}}`), 1);
     t.equal(await operator.metric(`fedbiot_job_phase{${labels},phase="Running"}`), 1);
     t.equal(await operator.metric(`fedbiot_accuracy_ratio{${labels},model="adap_fu",task="loss"}`), 0.75);
-    const gpusThat = (role: string, state: string) => operator.metric(`fedbiot_gpus{${labels},role="${role}",state="${state}"}`);
+    const gpusThat = (role: string, state: string) =>
+      operator.metric(`fedbiot_gpus{${labels},role="${role}",state="${state}"}`);
     t.same([await gpusThat('server', 'asked'), await gpusThat('server', 'running')], [2, 2]);
     t.same([await gpusThat('client', 'asked'), await gpusThat('client', 'running')], [3, 0], 'no client pod runs');
     t.equal(await operator.metric('fedbiot_operator_redis_connected'), 1);
@@ -87,14 +121,26 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
 
     await server.write({ ...toldProgress(), phase: 'Finished', finishedRounds: 3, adapterSha256: 'a'.repeat(64) });
     await lab.play(namespace, 'tiny', 'server', { kind: 'ends', exitCode: 0 });
-    t.match(await lab.kubectl('wait', '--for=condition=Succeeded', '--timeout=60s', '--namespace', namespace, 'fbj/tiny'), /condition met/);
-    await lab.jobThat('has all its rounds', namespace, 'tiny', (job) => job.status?.round === 3 && job.status.adapterSha256 !== undefined);
+    t.match(
+      await lab.kubectl('wait', '--for=condition=Succeeded', '--timeout=60s', '--namespace', namespace, 'fbj/tiny'),
+      /condition met/,
+    );
+    await lab.jobThat(
+      'has all its rounds',
+      namespace,
+      'tiny',
+      (job) => job.status?.round === 3 && job.status.adapterSha256 !== undefined,
+    );
     t.strictSame(await lab.objectsOf(namespace, 'tiny'), objectsFor('tiny'));
 
     await lab.deleteJob(namespace, 'tiny');
-    await until('all that was made is gone', SECONDS, async () => ((await lab.objectsOf(namespace, 'tiny')).length === 0 ? true : null));
+    await until('all that was made is gone', SECONDS, async () =>
+      (await lab.objectsOf(namespace, 'tiny')).length === 0 ? true : null,
+    );
     await until('its pods too', SECONDS, async () => ((await lab.pods(namespace, 'tiny')).length === 0 ? true : null));
-    await until('and its keys in Redis', SECONDS, async () => ((await raw.keys(`${keys.prefix}*`)).length === 0 ? true : null));
+    await until('and its keys in Redis', SECONDS, async () =>
+      (await raw.keys(`${keys.prefix}*`)).length === 0 ? true : null,
+    );
     const { body } = await operator.get('/metrics');
     t.notMatch(body, new RegExp(labels), 'and its series');
     t.match(body, /nodejs_eventloop_lag_p99_seconds/);
@@ -120,11 +166,21 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
   t.test('a job has users of its own in Redis, from before its pods until it is deleted', async (t) => {
     const namespace = await lab.namespace('users');
     await lab.createJob(namespace, 'tiny');
-    const { metadata, status } = await lab.jobThat('has its users', namespace, 'tiny', (job) => job.status?.conditions?.some(({ type }) => type === 'RedisIsolated') ?? false);
-    t.match(status?.conditions?.find(({ type }) => type === 'RedisIsolated'), { status: 'True', reason: 'UserPerRole' });
+    const { metadata, status } = await lab.jobThat(
+      'has its users',
+      namespace,
+      'tiny',
+      (job) => job.status?.conditions?.some(({ type }) => type === 'RedisIsolated') ?? false,
+    );
+    t.match(
+      status?.conditions?.find(({ type }) => type === 'RedisIsolated'),
+      { status: 'True', reason: 'UserPerRole' },
+    );
     const secret = await lab.kubectl('get', 'secret', 'tiny-credentials', '--namespace', namespace, '--output', 'json');
     const { data }: { data: Record<string, string> } = JSON.parse(secret);
-    const plain = Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]));
+    const plain = Object.fromEntries(
+      Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]),
+    );
     t.notMatch(JSON.stringify(plain), PASSWORD, 'the operator’s password is not in its namespace');
     const admin = new Redis(redis.url);
     t.teardown(() => admin.disconnect());
@@ -147,10 +203,14 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     await lab.kubectl('delete', 'secret', 'tiny-credentials', '--namespace', namespace);
     await until('the Secret is made again as it was', SECONDS, async () => {
       const again = await lab.get(RESOURCE.secret, namespace, 'tiny-credentials');
-      return again !== null && JSON.stringify(Reflect.get(Object(again), 'data')) === JSON.stringify(data) ? true : null;
+      return again !== null && JSON.stringify(Reflect.get(Object(again), 'data')) === JSON.stringify(data)
+        ? true
+        : null;
     });
     await lab.deleteJob(namespace, 'tiny');
-    await until('its users are gone', SECONDS, async () => (String(await admin.call('ACL', 'USERS')).includes(metadata.uid) ? null : true));
+    await until('its users are gone', SECONDS, async () =>
+      String(await admin.call('ACL', 'USERS')).includes(metadata.uid) ? null : true,
+    );
   });
 
   t.test('suspended, its pods go; resumed, they come back', async (t) => {
@@ -158,7 +218,17 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     await lab.createJob(namespace, 'tiny');
     await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
     await lab.jobIn('Running', namespace, 'tiny');
-    const suspend = (value: boolean) => lab.kubectl('patch', 'fbj', 'tiny', '--namespace', namespace, '--type=merge', '--patch', JSON.stringify({ spec: { suspend: value } }));
+    const suspend = (value: boolean) =>
+      lab.kubectl(
+        'patch',
+        'fbj',
+        'tiny',
+        '--namespace',
+        namespace,
+        '--type=merge',
+        '--patch',
+        JSON.stringify({ spec: { suspend: value } }),
+      );
     await suspend(true);
     const { status } = await lab.jobIn('Suspended', namespace, 'tiny');
     t.equal(status?.startTime, undefined);
@@ -167,7 +237,13 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     for (const role of ['server', 'client'] as const) t.ok(await lab.pod(namespace, 'tiny', role));
     await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
     const resumed = await lab.jobIn('Running', namespace, 'tiny');
-    t.match(resumed.status?.conditions?.filter(({ type }) => type !== 'RedisIsolated'), [{ type: 'Running', status: 'True' }, { type: 'Suspended', status: 'False', reason: 'Resumed' }]);
+    t.match(
+      resumed.status?.conditions?.filter(({ type }) => type !== 'RedisIsolated'),
+      [
+        { type: 'Running', status: 'True' },
+        { type: 'Suspended', status: 'False', reason: 'Resumed' },
+      ],
+    );
     await until('events', SECONDS, async () => {
       const described = await lab.kubectl('describe', 'fbj', 'tiny', '--namespace', namespace);
       return /Normal +Suspended/.test(described) && /Normal +Resumed/.test(described) ? true : null;
@@ -182,7 +258,16 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     await lab.jobIn('Suspended', namespace, 'tiny');
     t.match(await lab.get(RESOURCE.job, namespace, 'tiny-server'), { metadata: queued, spec: { suspend: true } });
     // As Kueue admits it.
-    await lab.kubectl('patch', 'fbj', 'tiny', '--namespace', namespace, '--type=merge', '--patch', '{"spec":{"suspend":false}}');
+    await lab.kubectl(
+      'patch',
+      'fbj',
+      'tiny',
+      '--namespace',
+      namespace,
+      '--type=merge',
+      '--patch',
+      '{"spec":{"suspend":false}}',
+    );
     t.ok(await lab.pod(namespace, 'tiny', 'server'));
     t.strictSame(await lab.objectsOf(namespace, 'remote'), []);
     t.equal((await lab.job(namespace, 'remote'))?.status, undefined);
@@ -206,17 +291,43 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     const namespace = await lab.namespace('readers');
     await lab.createJob(namespace, 'tiny');
     const { metadata } = await lab.jobIn('Pending', namespace, 'tiny');
-    for (const account of ['viewer', 'stranger']) await lab.kubectl('create', 'serviceaccount', account, '--namespace', namespace);
-    await lab.kubectl('create', 'rolebinding', 'viewer', '--clusterrole=view', `--serviceaccount=${namespace}:viewer`, '--namespace', namespace);
+    for (const account of ['viewer', 'stranger'])
+      await lab.kubectl('create', 'serviceaccount', account, '--namespace', namespace);
+    await lab.kubectl(
+      'create',
+      'rolebinding',
+      'viewer',
+      '--clusterrole=view',
+      `--serviceaccount=${namespace}:viewer`,
+      '--namespace',
+      namespace,
+    );
     const [viewer, stranger] = [await lab.tokenOf(namespace, 'viewer'), await lab.tokenOf(namespace, 'stranger')];
     const path = `/api/v1/namespaces/${namespace}/jobs/tiny`;
-    // The role `view` learns of jobs by aggregation, which takes the controllers a moment; an answer is kept for ten seconds.
-    await until('the viewer reads', SECONDS, async () => ((await operator.get(path, viewer)).status === 200 ? true : null));
-    t.match(JSON.parse((await operator.get(path, viewer)).body), { namespace, name: 'tiny', status: { phase: 'Pending' } });
+    // The role `view` learns of jobs by aggregation, which takes the controllers a moment; an answer is kept for ten
+    // seconds.
+    await until('the viewer reads', SECONDS, async () =>
+      (await operator.get(path, viewer)).status === 200 ? true : null,
+    );
+    t.match(JSON.parse((await operator.get(path, viewer)).body), {
+      namespace,
+      name: 'tiny',
+      status: { phase: 'Pending' },
+    });
     t.equal((await operator.get(`${path}/report`, viewer)).status, 404);
     const raw = new Redis(redis.url);
     t.teardown(() => raw.disconnect());
-    const report = { job: 'tiny', method: 'FedBiOT', seed: 0, rounds: [roundAt(1)], final: null, cost: null, adapterSha256: null, partition: [], plan: samplePlan };
+    const report = {
+      job: 'tiny',
+      method: 'FedBiOT',
+      seed: 0,
+      rounds: [roundAt(1)],
+      final: null,
+      cost: null,
+      adapterSha256: null,
+      partition: [],
+      plan: samplePlan,
+    };
     await raw.set(jobKeys(metadata.uid).report, JSON.stringify(report));
     const told = await operator.get(`${path}/report`, viewer);
     t.equal(told.status, 200);

@@ -16,7 +16,10 @@ const SECONDS = 30;
 
 /** A job of its own uid; with a Redis of its own, or with the operator's. */
 function job(uid: string, own: boolean, status?: JobObject['status']): JobObject {
-  const made = jobObject(own ? { redis: { urlFrom: { name: `redis-of-${uid}` } } } : {}, { name: uid, ...(status === undefined ? {} : { status }) });
+  const made = jobObject(own ? { redis: { urlFrom: { name: `redis-of-${uid}` } } } : {}, {
+    name: uid,
+    ...(status === undefined ? {} : { status }),
+  });
   return { ...made, metadata: { ...made.metadata, uid } };
 }
 
@@ -51,12 +54,16 @@ function connection(t: Test, url: string): Redis {
   return redis;
 }
 
-const put = (redis: Redis, uid: string, round: number) => redis.set(jobKeys(uid).progress, JSON.stringify(toldProgress(round)));
+const put = (redis: Redis, uid: string, round: number) =>
+  redis.set(jobKeys(uid).progress, JSON.stringify(toldProgress(round)));
 const holds = (condition: boolean) => (condition ? true : null);
 const connectionsTo = async (redis: Redis) => Number(/connected_clients:(\d+)/.exec(await redis.info('clients'))?.[1]);
 
 t.test('each job is heard through its own Redis, and one Redis through one mirror', { skip: noRedis }, async (t) => {
-  const [ours, theirs] = [await startRedis(t), await startRedis(t, { password: 'hunter2', config: { maxmemory: '1gb' } })];
+  const [ours, theirs] = [
+    await startRedis(t),
+    await startRedis(t, { password: 'hunter2', config: { maxmemory: '1gb' } }),
+  ];
   const [a, b] = [connection(t, ours.url), connection(t, theirs.url)];
   await Promise.all([put(a, 'plain', 1), put(b, 'own-1', 2), put(b, 'own-2', 3)]);
   const jobs = [job('plain', false), job('own-1', true), job('own-2', true)];
@@ -68,7 +75,9 @@ t.test('each job is heard through its own Redis, and one Redis through one mirro
 
   const before = await connectionsTo(b);
   for (const uid of ['own-1', 'own-2']) addresses.set(uid, { url: theirs.url, ca: null });
-  await until('the jobs’ own Redis', SECONDS, () => holds(pool.progressOf('own-1')?.round === 2 && pool.progressOf('own-2')?.round === 3));
+  await until('the jobs’ own Redis', SECONDS, () =>
+    holds(pool.progressOf('own-1')?.round === 2 && pool.progressOf('own-2')?.round === 3),
+  );
   t.equal((await connectionsTo(b)) - before, 2, 'a reader and a subscriber for both jobs');
   t.same([...new Set(seen.changed)].sort(), ['lab/own-1', 'lab/own-2', 'lab/plain']);
   t.equal(await pool.reportOf(job('own-1', true)), null);
@@ -86,42 +95,66 @@ t.test('each job is heard through its own Redis, and one Redis through one mirro
   t.equal(seen.memory?.max, 0, "only the operator's own Redis is asked for its memory");
 });
 
-t.test('a Secret that is wrong is complained of once, in words without it, and heard when it is right', { skip: noRedis }, async (t) => {
-  const redis = await startRedis(t, { password: 'hunter2' });
-  await put(connection(t, redis.url), 'own', 1);
-  const { pool, addresses, seen } = poolOf(t, null, [job('own', true), job('plain', false)]);
-  const asked = async (times: number) => {
-    const end = seen.asked + times;
-    await until(`asked ${times} times`, SECONDS, () => holds(seen.asked >= end));
-  };
-  addresses.set('own', { url: 'hunter2', ca: null });
-  await asked(3);
-  addresses.set('own', new Error('forbidden'));
-  await asked(3);
-  const lines = seen.log.trim().split('\n');
-  t.match(lines, [/the URL of Redis does not begin with.*percent-encode/, /forbidden/]);
-  t.equal(lines.length, 2);
-  addresses.set('own', { url: redis.url.replace('hunter2', 'hunter3'), ca: null });
-  await until('the wrong password is told', SECONDS, () => holds(/WRONGPASS/.test(seen.log)));
-  addresses.set('own', { url: redis.url, ca: null });
-  await until('corrected', SECONDS, () => holds(pool.progressOf('own')?.round === 1));
-  t.notMatch(seen.log, /hunter/);
-  t.equal(pool.progressOf('plain'), null);
-});
+t.test(
+  'a Secret that is wrong is complained of once, in words without it, and heard when it is right',
+  { skip: noRedis },
+  async (t) => {
+    const redis = await startRedis(t, { password: 'hunter2' });
+    await put(connection(t, redis.url), 'own', 1);
+    const { pool, addresses, seen } = poolOf(t, null, [job('own', true), job('plain', false)]);
+    const asked = async (times: number) => {
+      const end = seen.asked + times;
+      await until(`asked ${times} times`, SECONDS, () => holds(seen.asked >= end));
+    };
+    addresses.set('own', { url: 'hunter2', ca: null });
+    await asked(3);
+    addresses.set('own', new Error('forbidden'));
+    await asked(3);
+    const lines = seen.log.trim().split('\n');
+    t.match(lines, [/the URL of Redis does not begin with.*percent-encode/, /forbidden/]);
+    t.equal(lines.length, 2);
+    addresses.set('own', { url: redis.url.replace('hunter2', 'hunter3'), ca: null });
+    await until('the wrong password is told', SECONDS, () => holds(/WRONGPASS/.test(seen.log)));
+    addresses.set('own', { url: redis.url, ca: null });
+    await until('corrected', SECONDS, () => holds(pool.progressOf('own')?.round === 1));
+    t.notMatch(seen.log, /hunter/);
+    t.equal(pool.progressOf('plain'), null);
+  },
+);
 
-t.test('what no client takes for a URL is told of its job alone; the others are heard', { skip: noRedis }, async (t) => {
-  const redis = await startRedis(t);
-  await put(connection(t, redis.url), 'honest', 1);
-  const urls = ['redis://:pa%ss@redis', `${redis.url}?connectTimeout=x`, `${redis.url}?sentinels=x`, `${redis.url}?scripts=x`, ` ${redis.url}`, 'redis:redis', `${redis.url}/x`, 'redis://redis:0'];
-  const jobs = [...urls.map((_, i) => job(`wrong-${i}`, true)), job('honest', true)];
-  const { pool, addresses, seen } = poolOf(t, null, jobs);
-  for (const [i, url] of urls.entries()) addresses.set(`wrong-${i}`, { url, ca: null });
-  addresses.set('honest', { url: redis.url, ca: null });
-  await until('the honest one is heard', SECONDS, () => holds(pool.progressOf('honest')?.round === 1));
-  const told = seen.log.trim().split('\n').filter((line) => /cannot follow/.test(line));
-  t.strictSame(told.map((line) => JSON.parse(line).job), urls.map((_, i) => `wrong-${i}`), 'each is told of, once');
-  t.notMatch(seen.log, /pa%ss/);
-});
+t.test(
+  'what no client takes for a URL is told of its job alone; the others are heard',
+  { skip: noRedis },
+  async (t) => {
+    const redis = await startRedis(t);
+    await put(connection(t, redis.url), 'honest', 1);
+    const urls = [
+      'redis://:pa%ss@redis',
+      `${redis.url}?connectTimeout=x`,
+      `${redis.url}?sentinels=x`,
+      `${redis.url}?scripts=x`,
+      ` ${redis.url}`,
+      'redis:redis',
+      `${redis.url}/x`,
+      'redis://redis:0',
+    ];
+    const jobs = [...urls.map((_, i) => job(`wrong-${i}`, true)), job('honest', true)];
+    const { pool, addresses, seen } = poolOf(t, null, jobs);
+    for (const [i, url] of urls.entries()) addresses.set(`wrong-${i}`, { url, ca: null });
+    addresses.set('honest', { url: redis.url, ca: null });
+    await until('the honest one is heard', SECONDS, () => holds(pool.progressOf('honest')?.round === 1));
+    const told = seen.log
+      .trim()
+      .split('\n')
+      .filter((line) => /cannot follow/.test(line));
+    t.strictSame(
+      told.map((line) => JSON.parse(line).job),
+      urls.map((_, i) => `wrong-${i}`),
+      'each is told of, once',
+    );
+    t.notMatch(seen.log, /pa%ss/);
+  },
+);
 
 t.test('a job that has ended may have last words, for a minute', { skip: noRedis }, async (t) => {
   const redis = await startRedis(t);
@@ -204,21 +237,31 @@ t.test('whoever is told or asked may throw: others are heard all the same', { sk
   t.match(log, /background work failed/);
 });
 
-t.test('a namespace that names Redis without end has a hundred of them followed, and others are heard', { skip: noRedis }, async (t) => {
-  const server = await startRedis(t);
-  const redis = connection(t, server.url);
-  await Promise.all([put(redis, 'crowd-0', 1), put(redis, 'elsewhere', 1)]);
-  const crowd = Array.from({ length: 130 }, (_, index) => job(`crowd-${index}`, true));
-  const made = job('elsewhere', true);
-  const elsewhere = { ...made, metadata: { ...made.metadata, namespace: 'elsewhere' } };
-  const jobs = [...crowd, elsewhere];
-  const { pool, addresses, seen } = poolOf(t, null, jobs);
-  // Each database is another address; those that Redis has not, it refuses.
-  jobs.forEach(({ metadata }, index) => addresses.set(metadata.uid, { url: `${server.url}/${index === crowd.length ? 0 : index}`, ca: null }));
-  await until('both are heard', SECONDS, () => holds(pool.progressOf('elsewhere')?.round === 1 && pool.progressOf('crowd-0')?.round === 1));
-  await until('it is told', SECONDS, () => holds(/100 other Redis are followed/.test(seen.log)));
-  t.ok((await connectionsTo(redis)) <= 2 * 100 + 3, 'two each, and those of the test');
-  const gone = jobs.splice(50, 1);
-  for (const each of gone) await pool.forget(each, false);
-  await until('one that is free is taken', SECONDS, () => holds((seen.log.match(/other Redis are followed/g) ?? []).length >= 30));
-});
+t.test(
+  'a namespace that names Redis without end has a hundred of them followed, and others are heard',
+  { skip: noRedis },
+  async (t) => {
+    const server = await startRedis(t);
+    const redis = connection(t, server.url);
+    await Promise.all([put(redis, 'crowd-0', 1), put(redis, 'elsewhere', 1)]);
+    const crowd = Array.from({ length: 130 }, (_, index) => job(`crowd-${index}`, true));
+    const made = job('elsewhere', true);
+    const elsewhere = { ...made, metadata: { ...made.metadata, namespace: 'elsewhere' } };
+    const jobs = [...crowd, elsewhere];
+    const { pool, addresses, seen } = poolOf(t, null, jobs);
+    // Each database is another address; those that Redis has not, it refuses.
+    jobs.forEach(({ metadata }, index) =>
+      addresses.set(metadata.uid, { url: `${server.url}/${index === crowd.length ? 0 : index}`, ca: null }),
+    );
+    await until('both are heard', SECONDS, () =>
+      holds(pool.progressOf('elsewhere')?.round === 1 && pool.progressOf('crowd-0')?.round === 1),
+    );
+    await until('it is told', SECONDS, () => holds(/100 other Redis are followed/.test(seen.log)));
+    t.ok((await connectionsTo(redis)) <= 2 * 100 + 3, 'two each, and those of the test');
+    const gone = jobs.splice(50, 1);
+    for (const each of gone) await pool.forget(each, false);
+    await until('one that is free is taken', SECONDS, () =>
+      holds((seen.log.match(/other Redis are followed/g) ?? []).length >= 30),
+    );
+  },
+);

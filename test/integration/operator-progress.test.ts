@@ -117,21 +117,25 @@ t.test('however often it is told, a job is read once in a pause', { skip: noRedi
   t.equal(seen.changed, 2, 'one change of either job');
 });
 
-t.test('without a publication it looks from time to time; without Redis it keeps what it knows', { skip: noRedis }, async (t) => {
-  const { server, put } = await started(t);
-  const { mirror, seen, round } = mirrorOf(t, server.url, 50);
-  await until('connected', () => seen.connected);
-  t.equal(mirror.progressOf(JOB.uid), null);
-  await put(told(1));
-  await until('polled', () => round() === 1);
-  await server.kill();
-  await until('the loss is known', () => !seen.connected);
-  t.equal(round(), 1);
-  await t.rejects(mirror.reportOf(JOB.uid), 'nobody waits for a Redis that is away');
-  await server.restart();
-  await put(told(7));
-  await until('back', () => seen.connected && round() === 7);
-});
+t.test(
+  'without a publication it looks from time to time; without Redis it keeps what it knows',
+  { skip: noRedis },
+  async (t) => {
+    const { server, put } = await started(t);
+    const { mirror, seen, round } = mirrorOf(t, server.url, 50);
+    await until('connected', () => seen.connected);
+    t.equal(mirror.progressOf(JOB.uid), null);
+    await put(told(1));
+    await until('polled', () => round() === 1);
+    await server.kill();
+    await until('the loss is known', () => !seen.connected);
+    t.equal(round(), 1);
+    await t.rejects(mirror.reportOf(JOB.uid), 'nobody waits for a Redis that is away');
+    await server.restart();
+    await put(told(7));
+    await until('back', () => seen.connected && round() === 7);
+  },
+);
 
 t.test('the report is checked', { skip: noRedis }, async (t) => {
   const { server, redis, keys } = await started(t);

@@ -1,5 +1,5 @@
-// What a real API server, its quotas, limits, policies and webhooks do not let the operator or the Job controller do is told, and goes on
-// once it may.
+// What a real API server, its quotas, limits, policies and webhooks do not let the operator or the Job controller do is
+// told, and goes on once it may.
 import t from 'tap';
 import { noControllers } from '../support/control-plane.ts';
 import { startLab } from '../support/operator-lab.ts';
@@ -15,25 +15,56 @@ t.test('jobs that others refuse', { skip: noControllers || noRedis }, async (t) 
 
   const quota = async (namespace: string, hard: object) => {
     await lab.apply({ apiVersion: 'v1', kind: 'ResourceQuota', metadata: { name: 'team', namespace }, spec: { hard } });
-    await until('the quota counts', SECONDS, async () => ((await lab.kubectl('get', 'quota', 'team', '-n', namespace, '-o', 'jsonpath={.status.hard}')) === '' ? null : true));
+    await until('the quota counts', SECONDS, async () =>
+      (await lab.kubectl('get', 'quota', 'team', '-n', namespace, '-o', 'jsonpath={.status.hard}')) === ''
+        ? null
+        : true,
+    );
   };
   /** Denies what `expression` does not hold for, in one namespace. */
   const policy = async (namespace: string, rules: object, expression: string, validation: object = {}) => {
     const api = { apiVersion: 'admissionregistration.k8s.io/v1', metadata: { name: namespace } };
-    await lab.apply({ ...api, kind: 'ValidatingAdmissionPolicy', spec: { matchConstraints: { resourceRules: [rules] }, validations: [{ expression, ...validation }] } });
+    await lab.apply({
+      ...api,
+      kind: 'ValidatingAdmissionPolicy',
+      spec: { matchConstraints: { resourceRules: [rules] }, validations: [{ expression, ...validation }] },
+    });
     const namespaceSelector = { matchLabels: { 'kubernetes.io/metadata.name': namespace } };
-    await lab.apply({ ...api, kind: 'ValidatingAdmissionPolicyBinding', spec: { policyName: namespace, validationActions: ['Deny'], matchResources: { namespaceSelector } } });
+    await lab.apply({
+      ...api,
+      kind: 'ValidatingAdmissionPolicyBinding',
+      spec: { policyName: namespace, validationActions: ['Deny'], matchResources: { namespaceSelector } },
+    });
   };
   /** Once it denies: the API server learns of a policy with a delay. */
   const denies = (namespace: string, object: object) =>
-    until('the policy counts', SECONDS, () => lab.plane.kubectl(['create', '--namespace', namespace, '--dry-run=server', '--filename=-'], object).then(() => null, () => true));
-  const job = { apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'probe' }, spec: { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'a', image: 'a' }] } } } };
+    until('the policy counts', SECONDS, () =>
+      lab.plane.kubectl(['create', '--namespace', namespace, '--dry-run=server', '--filename=-'], object).then(
+        () => null,
+        () => true,
+      ),
+    );
+  const job = {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: 'probe' },
+    spec: { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'a', image: 'a' }] } } },
+  };
   const batchJobs = { apiGroups: ['batch'], apiVersions: ['v1'], operations: ['CREATE'], resources: ['jobs'] };
   const waits = (namespace: string, name: string, reason: string, pattern: RegExp) =>
-    lab.jobThat(`waits: ${pattern}`, namespace, name, ({ status }) => status?.phase === 'Pending' && pattern.test(status.message ?? '') && status.conditions?.[0]?.reason === reason);
+    lab.jobThat(
+      `waits: ${pattern}`,
+      namespace,
+      name,
+      ({ status }) =>
+        status?.phase === 'Pending' && pattern.test(status.message ?? '') && status.conditions?.[0]?.reason === reason,
+    );
   const event = (namespace: string, name: string, pattern: RegExp) =>
-    until(`an event ${pattern}`, SECONDS, async () => (pattern.test(await lab.kubectl('describe', 'fbj', name, '--namespace', namespace)) ? true : null));
-  const failed = async (namespace: string, name: string) => (await lab.jobIn('Failed', namespace, name)).status?.conditions?.find(({ type }) => type === 'Failed');
+    until(`an event ${pattern}`, SECONDS, async () =>
+      pattern.test(await lab.kubectl('describe', 'fbj', name, '--namespace', namespace)) ? true : null,
+    );
+  const failed = async (namespace: string, name: string) =>
+    (await lab.jobIn('Failed', namespace, name)).status?.conditions?.find(({ type }) => type === 'Failed');
 
   t.test('each in its namespace', async (t) => {
     t.jobs = 10;
@@ -42,20 +73,36 @@ t.test('jobs that others refuse', { skip: noControllers || noRedis }, async (t) 
       const namespace = await lab.namespace('claims');
       await quota(namespace, { persistentvolumeclaims: '0' });
       await lab.createJob(namespace, 'tune');
-      const { status } = await waits(namespace, 'tune', 'Refused', /^The API server refuses PersistentVolumeClaim tune-output: .*exceeded quota: team/);
+      const { status } = await waits(
+        namespace,
+        'tune',
+        'Refused',
+        /^The API server refuses PersistentVolumeClaim tune-output: .*exceeded quota: team/,
+      );
       t.match(status, { startTime: /^20/, conditions: [{ type: 'Running', status: 'False' }] });
       await event(namespace, 'tune', /Warning +Refused .*exceeded quota: team/);
       await lab.createJob(namespace, 'active', { activeDeadlineSeconds: 3 });
       await lab.createJob(namespace, 'start', { startDeadlineSeconds: 3 });
-      t.match(await failed(namespace, 'active'), { reason: 'DeadlineExceeded', message: /\(3 s\).*exceeded quota: team/ });
-      t.match(await failed(namespace, 'start'), { reason: 'StartDeadlineExceeded', message: /No server pod started .*exceeded quota: team/ });
+      t.match(await failed(namespace, 'active'), {
+        reason: 'DeadlineExceeded',
+        message: /\(3 s\).*exceeded quota: team/,
+      });
+      t.match(await failed(namespace, 'start'), {
+        reason: 'StartDeadlineExceeded',
+        message: /No server pod started .*exceeded quota: team/,
+      });
       await quota(namespace, { persistentvolumeclaims: '9' });
       t.ok(await lab.pod(namespace, 'tune', 'server'), 'it goes on by itself');
     });
 
     t.test('a limit on claims', { buffered: true }, async (t) => {
       const namespace = await lab.namespace('limits');
-      await lab.apply({ apiVersion: 'v1', kind: 'LimitRange', metadata: { name: 'team', namespace }, spec: { limits: [{ type: 'PersistentVolumeClaim', max: { storage: '1Gi' } }] } });
+      await lab.apply({
+        apiVersion: 'v1',
+        kind: 'LimitRange',
+        metadata: { name: 'team', namespace },
+        spec: { limits: [{ type: 'PersistentVolumeClaim', max: { storage: '1Gi' } }] },
+      });
       await lab.createJob(namespace, 'tune');
       t.ok(await waits(namespace, 'tune', 'Refused', /maximum storage usage per PersistentVolumeClaim is 1Gi/));
     });
@@ -68,73 +115,149 @@ t.test('jobs that others refuse', { skip: noControllers || noRedis }, async (t) 
       await lab.play(namespace, 'tune', 'server', { kind: 'runs' });
       const { status } = await lab.jobIn('Running', namespace, 'tune');
       t.match(status?.message, /^The server pod runs\. The API server refuses Job tune-clients/);
-      await lab.kubectl('patch', 'fbj', 'tune', '--namespace', namespace, '--type=merge', '--patch', '{"spec":{"suspend":true}}');
+      await lab.kubectl(
+        'patch',
+        'fbj',
+        'tune',
+        '--namespace',
+        namespace,
+        '--type=merge',
+        '--patch',
+        '{"spec":{"suspend":true}}',
+      );
       await until('no pods', SECONDS, async () => ((await lab.pods(namespace, 'tune')).length === 0 ? true : null));
-      t.match((await lab.jobIn('Suspended', namespace, 'tune')).status?.message, /^spec\.suspend is true\. The API server refuses Job tune-clients/);
+      t.match(
+        (await lab.jobIn('Suspended', namespace, 'tune')).status?.message,
+        /^spec\.suspend is true\. The API server refuses Job tune-clients/,
+      );
     });
 
-    for (const [reason, code] of [['Forbidden', 403], ['Invalid', 422]] as const) {
+    for (const [reason, code] of [
+      ['Forbidden', 403],
+      ['Invalid', 422],
+    ] as const) {
       t.test(`an admission policy that answers ${code}`, { buffered: true }, async (t) => {
         const namespace = await lab.namespace(`policy-${code}`);
-        await policy(namespace, batchJobs, "has(object.metadata.labels) && 'team' in object.metadata.labels", { message: 'every Job needs the label team', reason });
+        await policy(namespace, batchJobs, "has(object.metadata.labels) && 'team' in object.metadata.labels", {
+          message: 'every Job needs the label team',
+          reason,
+        });
         await denies(namespace, job);
         await lab.createJob(namespace, 'tune');
-        const { status } = await waits(namespace, 'tune', 'Refused', /Job tune-server: .*every Job needs the label team/);
+        const { status } = await waits(
+          namespace,
+          'tune',
+          'Refused',
+          /Job tune-server: .*every Job needs the label team/,
+        );
         t.equal(status?.phase, 'Pending', 'a policy may change');
         await lab.kubectl('delete', 'validatingadmissionpolicybinding', namespace);
         t.ok(await lab.pod(namespace, 'tune', 'server'));
       });
     }
 
-    t.test('a policy that lets no Job be changed: the end is told, and pods stop once they may', { buffered: true }, async (t) => {
-      const namespace = await lab.namespace('frozen');
-      await lab.createJob(namespace, 'tune', { activeDeadlineSeconds: 12 });
-      await lab.play(namespace, 'tune', 'server', { kind: 'runs' });
-      await lab.jobIn('Running', namespace, 'tune');
-      await policy(namespace, { ...batchJobs, operations: ['UPDATE'] }, '!object.spec.suspend', { message: 'nobody suspends', reason: 'Forbidden' });
-      t.match(await failed(namespace, 'tune'), { reason: 'DeadlineExceeded' });
-      await event(namespace, 'tune', /Warning +Refused .*to suspend Job tune-\w+: .*nobody suspends/);
-      t.equal((await lab.pods(namespace, 'tune', 'server')).length, 1);
-      await lab.kubectl('delete', 'validatingadmissionpolicybinding', namespace);
-      await until('no pods', SECONDS, async () => ((await lab.pods(namespace, 'tune')).length === 0 ? true : null));
-    });
+    t.test(
+      'a policy that lets no Job be changed: the end is told, and pods stop once they may',
+      { buffered: true },
+      async (t) => {
+        const namespace = await lab.namespace('frozen');
+        await lab.createJob(namespace, 'tune', { activeDeadlineSeconds: 12 });
+        await lab.play(namespace, 'tune', 'server', { kind: 'runs' });
+        await lab.jobIn('Running', namespace, 'tune');
+        await policy(namespace, { ...batchJobs, operations: ['UPDATE'] }, '!object.spec.suspend', {
+          message: 'nobody suspends',
+          reason: 'Forbidden',
+        });
+        t.match(await failed(namespace, 'tune'), { reason: 'DeadlineExceeded' });
+        await event(namespace, 'tune', /Warning +Refused .*to suspend Job tune-\w+: .*nobody suspends/);
+        t.equal((await lab.pods(namespace, 'tune', 'server')).length, 1);
+        await lab.kubectl('delete', 'validatingadmissionpolicybinding', namespace);
+        await until('no pods', SECONDS, async () => ((await lab.pods(namespace, 'tune')).length === 0 ? true : null));
+      },
+    );
 
     t.test('a webhook that does not answer', { buffered: true }, async (t) => {
       const namespace = await lab.namespace('webhook');
       const clientConfig = { url: 'https://127.0.0.1:1/' };
-      const webhook = { name: 'check.example.org', clientConfig, rules: [{ ...batchJobs, apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'] }], sideEffects: 'None', admissionReviewVersions: ['v1'] };
+      const webhook = {
+        name: 'check.example.org',
+        clientConfig,
+        rules: [{ ...batchJobs, apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'] }],
+        sideEffects: 'None',
+        admissionReviewVersions: ['v1'],
+      };
       const namespaceSelector = { matchLabels: { 'kubernetes.io/metadata.name': namespace } };
-      await lab.apply({ apiVersion: 'admissionregistration.k8s.io/v1', kind: 'ValidatingWebhookConfiguration', metadata: { name: namespace }, webhooks: [{ ...webhook, namespaceSelector }] });
-      const wall = { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name: 'probe' }, spec: { podSelector: {} } };
+      await lab.apply({
+        apiVersion: 'admissionregistration.k8s.io/v1',
+        kind: 'ValidatingWebhookConfiguration',
+        metadata: { name: namespace },
+        webhooks: [{ ...webhook, namespaceSelector }],
+      });
+      const wall = {
+        apiVersion: 'networking.k8s.io/v1',
+        kind: 'NetworkPolicy',
+        metadata: { name: 'probe' },
+        spec: { podSelector: {} },
+      };
       await denies(namespace, wall);
       await lab.createJob(namespace, 'tune');
-      t.ok(await waits(namespace, 'tune', 'Refused', /NetworkPolicy tune-server: .*failed calling webhook "check\.example\.org"/));
+      t.ok(
+        await waits(
+          namespace,
+          'tune',
+          'Refused',
+          /NetworkPolicy tune-server: .*failed calling webhook "check\.example\.org"/,
+        ),
+      );
       t.strictSame(await lab.objectsOf(namespace, 'tune'), [], 'nothing is made outside its walls');
     });
 
     t.test('what cannot be read as a pod ends the job at once', { buffered: true }, async (t) => {
       const namespace = await lab.namespace('malformed');
       await lab.createJob(namespace, 'tune', { server: { affinity: { nodeAffinity: 'near' } } });
-      t.match(await failed(namespace, 'tune'), { reason: 'InvalidSpec', message: /cannot unmarshal|cannot be handled|nodeAffinity/ });
+      t.match(await failed(namespace, 'tune'), {
+        reason: 'InvalidSpec',
+        message: /cannot unmarshal|cannot be handled|nodeAffinity/,
+      });
     });
 
     t.test('pods that the Job controller may not make, of either role', { buffered: true }, async (t) => {
       const namespace = await lab.namespace('pods');
       await quota(namespace, { 'limits.memory': '1Gi' });
       await lab.createJob(namespace, 'tune');
-      await waits(namespace, 'tune', 'FailedCreate', /^tune-server: Error creating: .*failed quota: team: must specify limits\.memory/);
+      await waits(
+        namespace,
+        'tune',
+        'FailedCreate',
+        /^tune-server: Error creating: .*failed quota: team: must specify limits\.memory/,
+      );
       await event(namespace, 'tune', /Warning +FailedCreate .*must specify limits\.memory/);
       await lab.createJob(namespace, 'late', { startDeadlineSeconds: 12 });
-      t.match(await failed(namespace, 'late'), { reason: 'StartDeadlineExceeded', message: /No server pod .*must specify limits\.memory/ });
+      t.match(await failed(namespace, 'late'), {
+        reason: 'StartDeadlineExceeded',
+        message: /No server pod .*must specify limits\.memory/,
+      });
 
       const resources = { limits: { memory: '1Gi' } };
       await lab.createJob(namespace, 'half', { server: { resources }, client: { resources } });
       await lab.play(namespace, 'half', 'server', { kind: 'runs' });
-      await lab.jobThat('says that it has no clients', namespace, 'half', ({ status }) =>
-        status?.phase === 'Running' && /^The server pod runs\. half-clients: Error creating: .*exceeded quota: team/.test(status.message ?? ''));
+      await lab.jobThat(
+        'says that it has no clients',
+        namespace,
+        'half',
+        ({ status }) =>
+          status?.phase === 'Running' &&
+          /^The server pod runs\. half-clients: Error creating: .*exceeded quota: team/.test(status.message ?? ''),
+      );
       await quota(namespace, { 'limits.memory': '4Gi' });
       t.ok(await lab.pod(namespace, 'half', 'client'));
-      const { status } = await lab.jobThat('says no more of it', namespace, 'half', (seen) => seen.status?.message === 'The server pod runs.' || /no nodes available/.test(seen.status?.message ?? ''));
+      const { status } = await lab.jobThat(
+        'says no more of it',
+        namespace,
+        'half',
+        (seen) =>
+          seen.status?.message === 'The server pod runs.' || /no nodes available/.test(seen.status?.message ?? ''),
+      );
       t.equal(status?.phase, 'Running');
     });
   });

@@ -14,7 +14,8 @@ import { until } from '../support/until.ts';
 
 const SECONDS = 60;
 
-const holderOf = (lab: OperatorLab) => lab.kubectl('get', 'lease', LEASE_NAME, '--namespace', SYSTEM, '-o', 'jsonpath={.spec.holderIdentity}');
+const holderOf = (lab: OperatorLab) =>
+  lab.kubectl('get', 'lease', LEASE_NAME, '--namespace', SYSTEM, '-o', 'jsonpath={.spec.holderIdentity}');
 const LEADING = 'leader_election_master_status{name="fedbiot-operator"}';
 
 t.test('options that are wrong are told in words', async (t) => {
@@ -23,7 +24,10 @@ t.test('options that are wrong are told in words', async (t) => {
     return { code: await operator.ended(), output: operator.output };
   };
   t.match(await ended(['--port', 'x']), { code: 2, output: /^error: option '--port <number>'.*\nhint: / });
-  t.match(await ended(['--worker-image', 'i', '--kubeconfig', '/none']), { code: 2, output: /^error: \/none cannot be read.*\nhint: / });
+  t.match(await ended(['--worker-image', 'i', '--kubeconfig', '/none']), {
+    code: 2,
+    output: /^error: \/none cannot be read.*\nhint: /,
+  });
   const kubeconfig = join(t.testdir(), 'kubeconfig');
   writeFileSync(
     kubeconfig,
@@ -34,7 +38,10 @@ t.test('options that are wrong are told in words', async (t) => {
       'current-context': 'x',
     }),
   );
-  t.match(await ended(['--worker-image', 'i', '--kubeconfig', kubeconfig]), { code: 2, output: /namespace for the lease.*\nhint: .*--lease-namespace/ });
+  t.match(await ended(['--worker-image', 'i', '--kubeconfig', kubeconfig]), {
+    code: 2,
+    output: /namespace for the lease.*\nhint: .*--lease-namespace/,
+  });
   t.match(await ended(['--version']), { code: 0, output: /^\d+\.\d+\.\d+\n$/ });
 });
 
@@ -56,41 +63,63 @@ t.test('replicas', { skip: noControllers || noRedis }, async (t) => {
     t.equal(await holderOf(lab), '', 'the lease is given back');
   });
 
-  t.test('one leads; stopped, it hands over at once; asleep, it is waited for, and does not lead when it wakes', async (t) => {
-    const namespace = await lab.namespace('hand-over');
-    const [a, b] = [await started(t), await started(t)];
-    await Promise.all([a.logged('ready'), b.logged('ready')]);
-    const leader = await until('one leads', SECONDS, async () => ((await a.metric(LEADING)) === 1 ? a : (await b.metric(LEADING)) === 1 ? b : null));
-    const other = leader === a ? b : a;
-    t.equal(await other.metric(LEADING), 0);
-    await lab.createJob(namespace, 'first');
-    await lab.jobIn('Pending', namespace, 'first');
-    t.equal(await other.metric('controller_runtime_reconcile_total{controller="fedbiotjob",result="success"}'), 0, 'the other only watches');
-    t.equal(await other.metric(`fedbiot_job_phase{namespace="${namespace}",job="first",phase="Pending"}`), 1, 'and serves what it sees');
+  t.test(
+    'one leads; stopped, it hands over at once; asleep, it is waited for, and does not lead when it wakes',
+    async (t) => {
+      const namespace = await lab.namespace('hand-over');
+      const [a, b] = [await started(t), await started(t)];
+      await Promise.all([a.logged('ready'), b.logged('ready')]);
+      const leader = await until('one leads', SECONDS, async () =>
+        (await a.metric(LEADING)) === 1 ? a : (await b.metric(LEADING)) === 1 ? b : null,
+      );
+      const other = leader === a ? b : a;
+      t.equal(await other.metric(LEADING), 0);
+      await lab.createJob(namespace, 'first');
+      await lab.jobIn('Pending', namespace, 'first');
+      t.equal(
+        await other.metric('controller_runtime_reconcile_total{controller="fedbiotjob",result="success"}'),
+        0,
+        'the other only watches',
+      );
+      t.equal(
+        await other.metric(`fedbiot_job_phase{namespace="${namespace}",job="first",phase="Pending"}`),
+        1,
+        'and serves what it sees',
+      );
 
-    t.equal(await leader.end('SIGTERM'), 0);
-    await other.logged('this replica leads');
-    await lab.createJob(namespace, 'second');
-    await lab.jobIn('Pending', namespace, 'second');
+      t.equal(await leader.end('SIGTERM'), 0);
+      await other.logged('this replica leads');
+      await lab.createJob(namespace, 'second');
+      await lab.jobIn('Pending', namespace, 'second');
 
-    const third = await started(t);
-    await third.logged('ready');
-    other.signal('SIGSTOP');
-    await lab.createJob(namespace, 'third');
-    t.equal((await lab.job(namespace, 'third'))?.status, undefined, 'nobody leads');
-    await third.logged('this replica leads');
-    await lab.jobIn('Pending', namespace, 'third');
-    other.signal('SIGCONT');
-    t.equal(await other.ended(), 1);
-    t.match(other.output, /"level":"fatal".*the lead is lost/, 'who was asleep finds out by itself');
-    t.match(await holderOf(lab), /^.+_[0-9a-f-]{36}$/);
-    t.equal(await third.end('SIGTERM'), 0);
-  });
+      const third = await started(t);
+      await third.logged('ready');
+      other.signal('SIGSTOP');
+      await lab.createJob(namespace, 'third');
+      t.equal((await lab.job(namespace, 'third'))?.status, undefined, 'nobody leads');
+      await third.logged('this replica leads');
+      await lab.jobIn('Pending', namespace, 'third');
+      other.signal('SIGCONT');
+      t.equal(await other.ended(), 1);
+      t.match(other.output, /"level":"fatal".*the lead is lost/, 'who was asleep finds out by itself');
+      t.match(await holderOf(lab), /^.+_[0-9a-f-]{36}$/);
+      t.equal(await third.end('SIGTERM'), 0);
+    },
+  );
 
   t.test('a leader that cannot renew ends, so that a fresh one starts', async (t) => {
     const operator = await started(t);
     await operator.logged('this replica leads');
-    await lab.kubectl('patch', 'lease', LEASE_NAME, '--namespace', SYSTEM, '--type=merge', '--patch', '{"spec":{"holderIdentity":"another"}}');
+    await lab.kubectl(
+      'patch',
+      'lease',
+      LEASE_NAME,
+      '--namespace',
+      SYSTEM,
+      '--type=merge',
+      '--patch',
+      '{"spec":{"holderIdentity":"another"}}',
+    );
     t.equal(await operator.ended(), 1);
     t.match(operator.output, /"level":"fatal".*the lead is lost/);
     t.equal(await holderOf(lab), 'another', "another's lease is not touched");
@@ -110,7 +139,11 @@ t.test('replicas', { skip: noControllers || noRedis }, async (t) => {
     await lab.play(namespace, 'tiny', 'server', { kind: 'ends', exitCode: 0 });
     const { status } = await lab.jobIn('Succeeded', namespace, 'tiny');
     t.match(status?.restarts, 0);
-    t.strictSame(new Set((await lab.pods(namespace, 'tiny')).map(({ metadata }) => metadata.uid)), new Set(before.map(({ metadata }) => metadata.uid)), 'no pod was made or lost');
+    t.strictSame(
+      new Set((await lab.pods(namespace, 'tiny')).map(({ metadata }) => metadata.uid)),
+      new Set(before.map(({ metadata }) => metadata.uid)),
+      'no pod was made or lost',
+    );
     await second.end('SIGTERM');
   });
 
@@ -134,14 +167,21 @@ t.test('replicas', { skip: noControllers || noRedis }, async (t) => {
 
   t.test('metrics over authentication', async (t) => {
     const namespace = await lab.namespace('monitoring');
-    for (const name of ['prometheus', 'nobody']) await lab.kubectl('create', 'serviceaccount', name, '--namespace', namespace);
+    for (const name of ['prometheus', 'nobody'])
+      await lab.kubectl('create', 'serviceaccount', name, '--namespace', namespace);
     const reader = ['--clusterrole=fedbiot-metrics-reader', `--serviceaccount=${namespace}:prometheus`];
     await lab.kubectl('create', 'clusterrolebinding', 'prometheus', ...reader);
     const operator = await lab.operator(redis.url, { args: ['--metrics-auth'] }, t);
     await operator.logged('ready');
     t.match(await operator.get('/metrics'), { status: 401 });
-    t.match(await operator.get('/metrics', await lab.tokenOf(namespace, 'nobody')), { status: 403, body: /forbidden-metrics/ });
-    t.match(await operator.get('/metrics', await lab.tokenOf(namespace, 'prometheus')), { status: 200, body: /leader_election_master_status/ });
+    t.match(await operator.get('/metrics', await lab.tokenOf(namespace, 'nobody')), {
+      status: 403,
+      body: /forbidden-metrics/,
+    });
+    t.match(await operator.get('/metrics', await lab.tokenOf(namespace, 'prometheus')), {
+      status: 200,
+      body: /leader_election_master_status/,
+    });
     t.equal(await operator.end('SIGTERM'), 0);
   });
 

@@ -22,7 +22,10 @@ const whole = fc.oneof(
   fc.constantFrom(0, 1, -1, -0, 0.5, 1e9, 1e9 + 1, 2e9, 2 ** 31, 2 ** 32, 2 ** 53 - 1, 2 ** 53, 1e300),
   fc.nat(),
 );
-const real = fc.oneof(fc.constantFrom(0, -0, 1, -1, 5e-324, 1e308, -1e308, Number.MAX_VALUE, 2 ** 53, 1e21, 0.1 + 0.2), fc.double({ noNaN: true, noDefaultInfinity: true }));
+const real = fc.oneof(
+  fc.constantFrom(0, -0, 1, -1, 5e-324, 1e308, -1e308, Number.MAX_VALUE, 2 ** 53, 1e21, 0.1 + 0.2),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+);
 const part = fc.oneof(fc.constantFrom(0, 1, -0, 5e-324, 1 - 2 ** -53, 1.1), fc.double({ noNaN: true, min: 0, max: 1 }));
 const orNull = <T>(values: fc.Arbitrary<T>) => fc.option(values, { freq: 8 });
 
@@ -49,7 +52,14 @@ const progress = fc.record({
   alignmentLoss: orNull(real),
   localLoss: orNull(real),
   evaluation: orNull(fc.record({ round: whole, base: score, adapEmu: score, adapFu: score })),
-  cost: orNull(fc.record({ server: role, clients: role, bytes: fc.record({ bundle: whole, down: whole, up: whole }), savings: fc.record({ bytes: saving, flops: saving }) })),
+  cost: orNull(
+    fc.record({
+      server: role,
+      clients: role,
+      bytes: fc.record({ bundle: whole, down: whole, up: whole }),
+      savings: fc.record({ bytes: saving, flops: saving }),
+    }),
+  ),
   adapterSha256: orNull(fc.constantFrom('a'.repeat(64), 'g'.repeat(64), '')),
 });
 
@@ -59,48 +69,65 @@ const ordinary: JobProgress = {
   clients: { selected: 4, reported: 1, dropped: 1, refused: 1 }, refusals: { late: 1 }, alignmentLoss: 0.5, localLoss: null,
   evaluation: null, cost: null, adapterSha256: null,
 }; // prettier-ignore
-const changed = fc.tuple(progress, fc.subarray(Object.keys(ordinary), { minLength: 1, maxLength: 2 })).map(([drawn, names]): unknown => ({
-  ...ordinary,
-  ...Object.fromEntries(Object.entries(drawn).filter(([name]) => names.includes(name))),
-}));
+const changed = fc
+  .tuple(progress, fc.subarray(Object.keys(ordinary), { minLength: 1, maxLength: 2 }))
+  .map(([drawn, names]): unknown => ({
+    ...ordinary,
+    ...Object.fromEntries(Object.entries(drawn).filter(([name]) => names.includes(name))),
+  }));
 
-t.test('what the operator accepts of a server pod, the API server accepts in the status', { skip: noApiServer, timeout: 600_000 }, async (t) => {
-  const plane = await startControlPlane();
-  t.teardown(plane.close);
-  const api = new ApiClient({ kubeConfig: loadKubeConfig(plane.kubeconfig), request: () => undefined });
-  t.teardown(() => api.close());
-  await api.json('POST', collectionPath(RESOURCE.fedbiotJob, 'default'), { body: validJob() });
-  const path = `${objectPath(RESOURCE.fedbiotJob, 'default', validJob().metadata.name)}/status`;
-  const written = async (status: object): Promise<string | null> => {
-    try {
-      await api.json('PATCH', path, { query: { dryRun: 'All', fieldValidation: 'Strict' }, contentType: 'application/merge-patch+json', body: { status } });
-      return null;
-    } catch (error) {
-      if (isApiError(error, 422, 400)) return error.message;
-      throw error;
-    }
-  };
-  t.match(await written({ rounds: 2e9 }), /rounds/, 'and it does refuse what is not');
+t.test(
+  'what the operator accepts of a server pod, the API server accepts in the status',
+  { skip: noApiServer, timeout: 600_000 },
+  async (t) => {
+    const plane = await startControlPlane();
+    t.teardown(plane.close);
+    const api = new ApiClient({ kubeConfig: loadKubeConfig(plane.kubeconfig), request: () => undefined });
+    t.teardown(() => api.close());
+    await api.json('POST', collectionPath(RESOURCE.fedbiotJob, 'default'), { body: validJob() });
+    const path = `${objectPath(RESOURCE.fedbiotJob, 'default', validJob().metadata.name)}/status`;
+    const written = async (status: object): Promise<string | null> => {
+      try {
+        await api.json('PATCH', path, {
+          query: { dryRun: 'All', fieldValidation: 'Strict' },
+          contentType: 'application/merge-patch+json',
+          body: { status },
+        });
+        return null;
+      } catch (error) {
+        if (isApiError(error, 422, 400)) return error.message;
+        throw error;
+      }
+    };
+    t.match(await written({ rounds: 2e9 }), /rounds/, 'and it does refuse what is not');
 
-  await t.test('and where it does not, the job goes on', async (t) => {
-    const seen = watchCluster(t, plane.kubeconfig);
-    await seen.filled();
-    const ports = { ...seen.ports, progressOf: () => ({ ...ordinary, rounds: 2e9 }) };
-    await reconcile(ports, SETTINGS, 'default', validJob().metadata.name);
-    const { status } = JSON.parse(await plane.kubectl(['get', 'fbj', validJob().metadata.name, '--output=json']));
-    t.match(status, { phase: 'Pending', rounds: undefined, conditions: [{ type: 'Running' }, { type: 'ProgressMirrored', reason: 'ProgressRefused', message: /status\.rounds/ }] });
-  });
+    await t.test('and where it does not, the job goes on', async (t) => {
+      const seen = watchCluster(t, plane.kubeconfig);
+      await seen.filled();
+      const ports = { ...seen.ports, progressOf: () => ({ ...ordinary, rounds: 2e9 }) };
+      await reconcile(ports, SETTINGS, 'default', validJob().metadata.name);
+      const { status } = JSON.parse(await plane.kubectl(['get', 'fbj', validJob().metadata.name, '--output=json']));
+      t.match(status, {
+        phase: 'Pending',
+        rounds: undefined,
+        conditions: [
+          { type: 'Running' },
+          { type: 'ProgressMirrored', reason: 'ProgressRefused', message: /status\.rounds/ },
+        ],
+      });
+    });
 
-  const counts = { accepted: 0, refused: 0 };
-  const holds = fc.asyncProperty(fc.oneof(changed, progress), async (drawn) => {
-    // As it comes over Redis.
-    const told = Value.Clean(JobProgress, JSON.parse(JSON.stringify(drawn)));
-    if (!Value.Check(JobProgress, told)) return void counts.refused++;
-    counts.accepted++;
-    const refusal = await written(progressStatus(told));
-    if (refusal !== null) throw new Error(refusal);
-  });
-  await fc.assert(holds, { seed: SEED, numRuns: RUNS });
-  t.comment(`seed ${SEED}: ${counts.accepted} accepted, ${counts.refused} refused`);
-  t.ok(counts.accepted > RUNS / 10 && counts.refused > RUNS / 10);
-});
+    const counts = { accepted: 0, refused: 0 };
+    const holds = fc.asyncProperty(fc.oneof(changed, progress), async (drawn) => {
+      // As it comes over Redis.
+      const told = Value.Clean(JobProgress, JSON.parse(JSON.stringify(drawn)));
+      if (!Value.Check(JobProgress, told)) return void counts.refused++;
+      counts.accepted++;
+      const refusal = await written(progressStatus(told));
+      if (refusal !== null) throw new Error(refusal);
+    });
+    await fc.assert(holds, { seed: SEED, numRuns: RUNS });
+    t.comment(`seed ${SEED}: ${counts.accepted} accepted, ${counts.refused} refused`);
+    t.ok(counts.accepted > RUNS / 10 && counts.refused > RUNS / 10);
+  },
+);

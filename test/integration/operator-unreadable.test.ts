@@ -16,7 +16,12 @@ const nested = (levels: number, field = 'a') => `${`{"${field}":`.repeat(levels)
 /** Text, as what writes objects as text goes by recursion too. */
 function jobText(name: string, namespace: string, where: (deep: string) => string): string {
   const { model, data } = validJob().spec;
-  const [head, tail] = JSON.stringify({ apiVersion: 'fedbiot.io/v1alpha1', kind: 'FedBiOTJob', metadata: { name, namespace }, spec: { model, data, server: 'DEEP' } }).split('"DEEP"');
+  const [head, tail] = JSON.stringify({
+    apiVersion: 'fedbiot.io/v1alpha1',
+    kind: 'FedBiOTJob',
+    metadata: { name, namespace },
+    spec: { model, data, server: 'DEEP' },
+  }).split('"DEEP"');
   return `${head}${where(nested(LEVELS))}${tail}`;
 }
 
@@ -39,8 +44,10 @@ t.test('an object that cannot be read costs nobody else anything', { skip: noCon
     writeFileSync(file, text);
     await lab.kubectl('apply', '--filename', file);
   };
-  const unreadable = (resource: string) => operator.metric(`fedbiot_operator_unreadable_objects{resource="${resource}"}`);
-  const messageOf = (name: string) => lab.kubectl('get', 'fbj', name, '--namespace', namespace, '--output', 'jsonpath={.status.phase} {.status.message}');
+  const unreadable = (resource: string) =>
+    operator.metric(`fedbiot_operator_unreadable_objects{resource="${resource}"}`);
+  const messageOf = (name: string) =>
+    lab.kubectl('get', 'fbj', name, '--namespace', namespace, '--output', 'jsonpath={.status.phase} {.status.message}');
 
   // One before the operator lists, the others while it watches.
   await applied('affinity', jobText('affinity', namespace, PLACES['affinity'] ?? String));
@@ -55,14 +62,28 @@ t.test('an object that cannot be read costs nobody else anything', { skip: noCon
   await lab.jobIn('Succeeded', honest, 'tiny');
 
   for (const name of Object.keys(PLACES)) {
-    const message = await until(`${name} is told why`, SECONDS, async () => (await messageOf(name).then((text) => (text.includes('levels') ? text : null))));
+    const message = await until(
+      `${name} is told why`,
+      SECONDS,
+      async () => await messageOf(name).then((text) => (text.includes('levels') ? text : null)),
+    );
     t.match(message, /^Pending The job is left alone: spec\.server\..+: is nested more than 64 levels deep$/, name);
   }
   t.equal(
-    await lab.kubectl('get', 'fbj', 'affinity', '--namespace', namespace, '--output', 'jsonpath={.status.conditions[?(@.type=="Valid")].reason}'),
+    await lab.kubectl(
+      'get',
+      'fbj',
+      'affinity',
+      '--namespace',
+      namespace,
+      '--output',
+      'jsonpath={.status.conditions[?(@.type=="Valid")].reason}',
+    ),
     'Unreadable',
   );
-  await until('an event', SECONDS, async () => (/Warning +Unreadable/.test(await lab.kubectl('describe', 'fbj', 'dns', '--namespace', namespace)) ? true : null));
+  await until('an event', SECONDS, async () =>
+    /Warning +Unreadable/.test(await lab.kubectl('describe', 'fbj', 'dns', '--namespace', namespace)) ? true : null,
+  );
   t.equal(await unreadable('fedbiotjobs'), Object.keys(PLACES).length);
   t.strictSame(await lab.pods(namespace, 'affinity'), [], 'nothing is made for it');
   const status = await messageOf('affinity');
@@ -77,7 +98,11 @@ t.test('an object that cannot be read costs nobody else anything', { skip: noCon
     await lab.create(RESOURCE.configMap, honest, { metadata });
     await lab.api.json('PATCH', path, {
       contentType: 'application/merge-patch+json',
-      body: { metadata: { managedFields: [{ manager: 'deep', operation: 'Update', apiVersion: 'v1', fieldsType: 'FieldsV1', fieldsV1 }] } },
+      body: {
+        metadata: {
+          managedFields: [{ manager: 'deep', operation: 'Update', apiVersion: 'v1', fieldsType: 'FieldsV1', fieldsV1 }],
+        },
+      },
     });
     await lab.createJob(honest, 'later', { redis: { urlFrom: { name: 'redis' } } });
     await lab.play(honest, 'later', 'server', { kind: 'ends', exitCode: 0 });

@@ -1,4 +1,5 @@
-// A Redis Cluster of three masters as a job's data plane: each job's keys are with one of them, which commands must find.
+// A Redis Cluster of three masters as a job's data plane: each job's keys are with one of them, which commands must
+// find.
 import { randomUUID } from 'node:crypto';
 import { Cluster, Redis } from 'ioredis';
 import t from 'tap';
@@ -39,7 +40,8 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     t.teardown(() => redis.disconnect());
     return redis;
   };
-  const keysAt = (uid: string) => Promise.all(masters.map(async (node) => (await node.keys(`${jobKeys(uid).prefix}:*`)).length));
+  const keysAt = (uid: string) =>
+    Promise.all(masters.map(async (node) => (await node.keys(`${jobKeys(uid).prefix}:*`)).length));
 
   /** Jobs whose keys are with the first, the second and the third master. */
   const spread = async (): Promise<string[]> => {
@@ -106,14 +108,34 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
       await new RedisProgress(redis, jobKeys(uid), fence, key).write(toldProgress(i + 1));
       t.match(await until('the mirror has it', 30, () => mirror.progressOf(uid)), { round: i + 1 });
     }
-    t.strictSame(await Promise.all(uids.map(keysAt)), [[2, 0, 0], [0, 2, 0], [0, 0, 2]], 'a job on each');
+    t.strictSame(
+      await Promise.all(uids.map(keysAt)),
+      [
+        [2, 0, 0],
+        [0, 2, 0],
+        [0, 0, 2],
+      ],
+      'a job on each',
+    );
     await until('the memory of the fullest node is told', 30, () => (seen.memory?.max === 32 * 2 ** 20 ? true : null));
     t.equal(await mirror.reportOf(uids[1] ?? ''), null);
     await mirror.sweep(uids[0] ?? '');
     await mirror.sweep(uids[2] ?? '');
-    t.strictSame(await Promise.all(uids.map(keysAt)), [[0, 0, 0], [0, 2, 0], [0, 0, 0]], 'others stay');
+    t.strictSame(
+      await Promise.all(uids.map(keysAt)),
+      [
+        [0, 0, 0],
+        [0, 2, 0],
+        [0, 0, 0],
+      ],
+      'others stay',
+    );
     await mirror.sweep(uids[1] ?? '');
-    t.strictSame(await Promise.all(uids.map(keysAt)), [[0, 0, 0], [0, 0, 0], [0, 0, 0]]);
+    t.strictSame(await Promise.all(uids.map(keysAt)), [
+      [0, 0, 0],
+      [0, 0, 0],
+      [0, 0, 0],
+    ]);
     t.equal(seen.warnings, '');
   });
 
@@ -141,7 +163,16 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     const uid = randomUUID();
     const jobs = [{ key: 'lab/job', uid }];
     const connected = (now: boolean) => void (isConnected = now);
-    const mirror = new ProgressMirror({ endpoint: readRedisUrl(url), log: createLog('error'), jobs: () => jobs, changed: () => {}, connected, now: Date.now, pollMs: 50, pauseMs: 10 });
+    const mirror = new ProgressMirror({
+      endpoint: readRedisUrl(url),
+      log: createLog('error'),
+      jobs: () => jobs,
+      changed: () => {},
+      connected,
+      now: Date.now,
+      pollMs: 50,
+      pauseMs: 10,
+    });
     t.teardown(() => mirror.close());
     await until('connected', 30, () => isConnected || null);
     await Promise.all(nodes.map((node) => node.kill()));
@@ -175,7 +206,9 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     const redis = connect(t);
     const fence = await acquireFence(redis, jobKeys(uid));
     await addReplica(t, password, nodes[1]?.url ?? '');
-    await until('the replica has what was written', 30, async () => ((await masters[1]?.wait(1, 1000)) === 1 ? true : null));
+    await until('the replica has what was written', 30, async () =>
+      (await masters[1]?.wait(1, 1000)) === 1 ? true : null,
+    );
     await nodes[1]?.kill();
     await fence.check();
     await t.rejects(checkRedis({ url: nodes[1]?.url ?? '' }), { message: /cannot be reached/ });

@@ -26,7 +26,12 @@ const forever = new AbortController().signal;
 const round = { job: 'job', round: 1, attempt: 1 };
 const text = (says: string) => new TextEncoder().encode(says);
 const seal = (bytes: Uint8Array) => ({ bytes, sha256: sha256(bytes) });
-const task = (client: number, bytes = text('package')) => ({ ...round, client, sha256: sha256(bytes), bytes: bytes.byteLength });
+const task = (client: number, bytes = text('package')) => ({
+  ...round,
+  client,
+  sha256: sha256(bytes),
+  bytes: bytes.byteLength,
+});
 
 function connection(t: Test, url: string): Redis {
   const redis = new Redis(url, { maxRetriesPerRequest: null });
@@ -53,9 +58,15 @@ t.test('Redis', { skip: noRedis }, async (t) => {
     const good = await startRedis(t, { password: 'right' });
     t.strictSame(await checkRedis(good), { isCluster: false, warnings: [] });
     const host = good.url.split('@')[1];
-    await t.rejects(checkRedis({ url: `redis://:wrong@${host}` }), { name: 'RedisUnusable', message: /refuses the user or password/ });
+    await t.rejects(checkRedis({ url: `redis://:wrong@${host}` }), {
+      name: 'RedisUnusable',
+      message: /refuses the user or password/,
+    });
     await t.rejects(checkRedis({ url: `redis://${host}` }), { name: 'RedisUnusable', message: /asks for credentials/ });
-    await t.rejects(checkRedis({ url: 'http://redis' }), { name: 'RedisUnusable', message: /does not begin with redis/ });
+    await t.rejects(checkRedis({ url: 'http://redis' }), {
+      name: 'RedisUnusable',
+      message: /does not begin with redis/,
+    });
     await t.rejects(checkRedis({ url: `${good.url}/99` }), { name: 'RedisUnusable', message: /has no database 99/ });
     t.match(await checkRedis({ url: `${good.url}/3` }), { isCluster: false });
     await good.kill();
@@ -110,7 +121,7 @@ t.test('Redis', { skip: noRedis }, async (t) => {
     await t.rejects(old.unlink(round), fenced);
     await client.submit(delivery!, { header: '{}', payload: text('result') });
     await t.rejects(old.receive(forever), fenced);
-    t.equal(Buffer.from((await client.fetch(task(0)))).toString(), 'package');
+    t.equal(Buffer.from(await client.fetch(task(0))).toString(), 'package');
     const arrival = await now.receive(forever);
     t.equal(Buffer.from(await arrival!.read()).toString(), 'result');
   });
@@ -150,7 +161,9 @@ t.test('Redis', { skip: noRedis }, async (t) => {
     const lockMs = 3000;
     await server.dispatch(task(0));
     const script = join(import.meta.dirname, '../support/redis-client-child.ts');
-    const child = spawn(process.execPath, [script, redis.url, 'killed', String(lockMs)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [script, redis.url, 'killed', String(lockMs)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const [output] = await once(child.stdout, 'data');
     t.equal(String(output), 'took 0\n');
     const other = clientOf(t, redis, 'killed', lockMs);
@@ -193,9 +206,18 @@ t.test('Redis', { skip: noRedis }, async (t) => {
     const fence = await acquireFence(raw, keys);
     const progress = new RedisProgress(raw, keys, fence, 'ns/job');
     const told = {
-      at: new Date().toISOString(), phase: 'Training' as const, round: 2, finishedRounds: 1, rounds: 3,
-      clients: { selected: 4, reported: 2, dropped: 0, refused: 1 }, refusals: { late: 1 },
-      alignmentLoss: 0.5, localLoss: null, evaluation: null, cost: null, adapterSha256: null,
+      at: new Date().toISOString(),
+      phase: 'Training' as const,
+      round: 2,
+      finishedRounds: 1,
+      rounds: 3,
+      clients: { selected: 4, reported: 2, dropped: 0, refused: 1 },
+      refusals: { late: 1 },
+      alignmentLoss: 0.5,
+      localLoss: null,
+      evaluation: null,
+      cost: null,
+      adapterSha256: null,
     };
     t.equal(await readProgress(raw, 'p'), null);
     await progress.write(told);
@@ -226,7 +248,13 @@ t.test('Redis', { skip: noRedis }, async (t) => {
       const server = await serverOf(t, redis, uid);
       const stop = new AbortController();
       const clients = parts.trainers.map((trainer) =>
-        runClientWorker({ transport: clientOf(t, redis, uid), trainer, layouts: parts.layouts, onStep: () => undefined, signal: stop.signal }),
+        runClientWorker({
+          transport: clientOf(t, redis, uid),
+          trainer,
+          layouts: parts.layouts,
+          onStep: () => undefined,
+          signal: stop.signal,
+        }),
       );
       try {
         return await coordinate({ ...parts, transport: server, sharesProcesses: false });

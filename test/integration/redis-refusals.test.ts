@@ -1,5 +1,5 @@
-// A Redis that answers and does not do what it is asked: what passes is waited for, what stays is told at the start, and what somebody
-// else wrote under a job's keys stops no pod in silence.
+// A Redis that answers and does not do what it is asked: what passes is waited for, what stays is told at the start,
+// and what somebody else wrote under a job's keys stops no pod in silence.
 import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -29,8 +29,17 @@ const round = { job: 'job', round: 1, attempt: 1 };
 const task = (client: number) => ({ ...round, client, sha256: sha256(text('package')), bytes: 7 });
 
 /** How Redis is refused: for as long as nobody changes it, or for now. */
-async function refuses(t: Test, call: Promise<unknown>, lasts: 'stays' | 'passes', message: RegExp, what = String(message)): Promise<void> {
-  const error = await call.then(() => null, (error: unknown) => error);
+async function refuses(
+  t: Test,
+  call: Promise<unknown>,
+  lasts: 'stays' | 'passes',
+  message: RegExp,
+  what = String(message),
+): Promise<void> {
+  const error = await call.then(
+    () => null,
+    (error: unknown) => error,
+  );
   t.match(error, { name: 'RedisUnusable', message, hint: /./ }, what);
   t.equal(error instanceof RedisUnreachable, lasts === 'passes', what);
 }
@@ -52,7 +61,11 @@ function connection(t: Test, url: string): Redis {
 /** Both ends of a job's data plane, and what they say of Redis. */
 async function endsOf(t: Test, url: string, uid: string = randomUUID(), maxHeaderBytes = 4096) {
   const heard: string[] = [];
-  const listener = { refused: (message: string) => void heard.push(message), taken: () => void heard.push('taken'), failed: (error: Error) => void heard.push(error.message) };
+  const listener = {
+    refused: (message: string) => void heard.push(message),
+    taken: () => void heard.push('taken'),
+    failed: (error: Error) => void heard.push(error.message),
+  };
   const keys = jobKeys(uid);
   const redis = openRedis({ url }, listener);
   t.teardown(() => redis.disconnect());
@@ -73,12 +86,26 @@ async function endsOf(t: Test, url: string, uid: string = randomUUID(), maxHeade
     const payload = await arrival?.read();
     return [Buffer.from(roundPackage).toString(), arrival?.header, Buffer.from(payload ?? []).toString()];
   };
-  return { heard, keys, redis, server, client, round: round1, expected: (n: number) => ['package', `{"n":${n}}`, 'trained'] };
+  return {
+    heard,
+    keys,
+    redis,
+    server,
+    client,
+    round: round1,
+    expected: (n: number) => ['package', `{"n":${n}}`, 'trained'],
+  };
 }
 
 t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async (t) => {
   /** A round that begins while Redis refuses ends once it does no more. */
-  async function waitsFor(t: Test, url: string, says: RegExp, refuse: (admin: Redis) => Promise<unknown>, mend: (admin: Redis) => Promise<unknown>) {
+  async function waitsFor(
+    t: Test,
+    url: string,
+    says: RegExp,
+    refuse: (admin: Redis) => Promise<unknown>,
+    mend: (admin: Redis) => Promise<unknown>,
+  ) {
     const { heard, round, expected } = await endsOf(t, url);
     const admin = connection(t, url);
     t.strictSame(await round(0), expected(0));
@@ -94,7 +121,13 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
 
   t.test('its memory is full', async (t) => {
     const { url } = await startRedis(t);
-    await waitsFor(t, url, /has no memory left.*trying again.*maxmemory/, (admin) => admin.config('SET', 'maxmemory', '1'), (admin) => admin.config('SET', 'maxmemory', '0'));
+    await waitsFor(
+      t,
+      url,
+      /has no memory left.*trying again.*maxmemory/,
+      (admin) => admin.config('SET', 'maxmemory', '1'),
+      (admin) => admin.config('SET', 'maxmemory', '0'),
+    );
   });
 
   t.test('it cannot save', async (t) => {
@@ -105,14 +138,22 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
       rmSync(dir, { recursive: true });
       await admin.set('x', 1);
       await admin.bgsave();
-      await until('it has failed to save', SECONDS, async () => (/rdb_last_bgsave_status:err/.test(await admin.info('persistence')) ? true : null));
+      await until('it has failed to save', SECONDS, async () =>
+        /rdb_last_bgsave_status:err/.test(await admin.info('persistence')) ? true : null,
+      );
     };
     await waitsFor(t, url, /cannot save to its disk/, misconfigure, (admin) => admin.config('SET', 'save', ''));
   });
 
   t.test('too few replicas', async (t) => {
     const { url } = await startRedis(t);
-    await waitsFor(t, url, /too few replicas/, (admin) => admin.config('SET', 'min-replicas-to-write', '1'), (admin) => admin.config('SET', 'min-replicas-to-write', '0'));
+    await waitsFor(
+      t,
+      url,
+      /too few replicas/,
+      (admin) => admin.config('SET', 'min-replicas-to-write', '1'),
+      (admin) => admin.config('SET', 'min-replicas-to-write', '0'),
+    );
   });
 
   t.test('somebody’s script runs on and on', async (t) => {
@@ -135,7 +176,9 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     // Redis ends the user's connections.
     await admin.call('ACL', 'DELUSER', 'worker');
     const going = round(1);
-    await until('it is told', SECONDS, async () => (heard.some((line) => /refuses the user or password; trying again/.test(line)) ? true : null));
+    await until('it is told', SECONDS, async () =>
+      heard.some((line) => /refuses the user or password; trying again/.test(line)) ? true : null,
+    );
     await make(admin);
     t.strictSame(await going, expected(1));
   });
@@ -144,7 +187,9 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     const [a, b] = [await startRedis(t), await startRedis(t)];
     const [adminA, adminB] = [connection(t, a.url), connection(t, b.url)];
     await adminB.replicaof('127.0.0.1', new URL(a.url).port);
-    await until('b follows', SECONDS, async () => (/master_link_status:up/.test(await adminB.info('replication')) ? true : null));
+    await until('b follows', SECONDS, async () =>
+      /master_link_status:up/.test(await adminB.info('replication')) ? true : null,
+    );
     let target = Number(new URL(a.url).port);
     const url = await service(t, () => target);
     const { heard, round, expected, redis, keys } = await endsOf(t, url);
@@ -155,13 +200,20 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     await adminA.replicaof('127.0.0.1', new URL(b.url).port);
     target = Number(new URL(b.url).port);
     t.strictSame(await round(1), expected(1));
-    t.ok(heard.some((line) => /is a replica, which takes no writes; trying again/.test(line)), heard.join('\n'));
+    t.ok(
+      heard.some((line) => /is a replica, which takes no writes; trying again/.test(line)),
+      heard.join('\n'),
+    );
     t.equal(await adminB.get(`${keys.prefix}:written`), '1', 'it was the other that took it');
   });
 
   t.test('for ever is too long: it is told, as what may pass', async (t) => {
     const { url } = await startRedis(t);
-    const redis = patient(connection(t, url), { host: 'redis:6379', listener: { refused: () => undefined, taken: () => undefined, failed: () => undefined }, patienceMs: 300 });
+    const redis = patient(connection(t, url), {
+      host: 'redis:6379',
+      listener: { refused: () => undefined, taken: () => undefined, failed: () => undefined },
+      patienceMs: 300,
+    });
     await connection(t, url).config('SET', 'min-replicas-to-write', '1');
     await refuses(t, redis.set('x', 1), 'passes', /^Redis at redis:6379 takes no writes while .*, for \d+ s now$/);
     t.equal(await redis.get('x'), null, 'what it takes is not held up');
@@ -173,7 +225,10 @@ async function service(t: Test, port: () => number): Promise<string> {
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
     const upstream = connect(port(), '127.0.0.1');
-    for (const [from, to] of [[client, upstream], [upstream, client]] as const) {
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
       sockets.add(from);
       from.on('error', () => undefined).on('close', () => to.destroy());
       from.pipe(to);
@@ -204,7 +259,8 @@ t.test('what a job needs is tried at the start', { skip: noRedis }, async (t) =>
 
   t.test('a user who may what a job needs, and no more, runs it', async (t) => {
     const address = await as(...ofJob);
-    for (const role of ['server', 'client'] as const) t.match(await checkRedis(address, needs(role)), { isCluster: false });
+    for (const role of ['server', 'client'] as const)
+      t.match(await checkRedis(address, needs(role)), { isCluster: false });
     t.strictSame(await admin.keys('*'), [], 'nothing is left of the trial');
     const { round, expected } = await endsOf(t, address.url, uid);
     t.strictSame(await round(0), expected(0));
@@ -220,9 +276,19 @@ t.test('what a job needs is tried at the start', { skip: noRedis }, async (t) =>
       'no INFO': [...ofJob, '-info'],
     };
     for (const [what, rules] of Object.entries(lacking)) {
-      await refuses(t, checkRedis(await as(...rules), needs('server')), 'stays', /does not allow this user what a job needs/, what);
+      await refuses(
+        t,
+        checkRedis(await as(...rules), needs('server')),
+        'stays',
+        /does not allow this user what a job needs/,
+        what,
+      );
     }
-    t.match(await checkRedis(await as('~fedbiot:*', 'resetchannels', '+@all'), needs('client')), { isCluster: false }, 'a client tells nothing');
+    t.match(
+      await checkRedis(await as('~fedbiot:*', 'resetchannels', '+@all'), needs('client')),
+      { isCluster: false },
+      'a client tells nothing',
+    );
   });
 
   t.test('a replica is refused in words, as one that may become a master', async (t) => {
@@ -238,10 +304,25 @@ t.test('what somebody else wrote under a job’s keys', { skip: noRedis, timeout
 
   t.test('a fence that is no token ends a server in words, before and while it serves', async (t) => {
     const day = 24 * 3600 * 1000;
-    for (const value of ['1e300', 'text', String(2 ** 53 - 1), '-5', '1.5', '9'.repeat(400), String(Date.now() + 2 * day), '']) {
+    for (const value of [
+      '1e300',
+      'text',
+      String(2 ** 53 - 1),
+      '-5',
+      '1.5',
+      '9'.repeat(400),
+      String(Date.now() + 2 * day),
+      '',
+    ]) {
       const keys = jobKeys(randomUUID());
       await raw.set(keys.fence, value);
-      await refuses(t, acquireFence(raw, keys), 'stays', /something under fedbiot:\{.*\}:fence that no pod/, value.slice(0, 30));
+      await refuses(
+        t,
+        acquireFence(raw, keys),
+        'stays',
+        /something under fedbiot:\{.*\}:fence that no pod/,
+        value.slice(0, 30),
+      );
       await raw.del(keys.fence);
       const fence = await acquireFence(raw, keys);
       await raw.set(keys.fence, value);
@@ -267,35 +348,54 @@ t.test('what somebody else wrote under a job’s keys', { skip: noRedis, timeout
     }
   });
 
-  t.test('entries that are none are passed over and counted, whatever they are; true ones among them come', async (t) => {
-    const uid = randomUUID();
-    const { keys, server, client, heard, round, expected } = await endsOf(t, url, uid);
-    const poison = async (queue: 'tasks' | 'results') => {
-      const key = (id: string) => `${keys.prefix}:${queue}:${id}`;
-      const data = (length: number) => JSON.stringify({ header: 'x'.repeat(length) });
-      await raw.hset(key('text'), { name: 'x', data: '{not json', opts: '{}' });
-      await raw.hset(key('options'), { name: 'x', data: '{}', opts: 'no json either' });
-      await raw.hset(key('large'), { name: 'x', data: data(8 * 1024 * 1024), opts: '{}' });
-      await raw.hset(key('wide'), Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`f${i}`, 'x'])));
-      await raw.hset(key('other'), { name: 'x', data: '{}', opts: '{}', returnvalue: 'x'.repeat(100_000) });
-      await raw.lpush(key('list'), 'x');
-      const ids = ['text', 'options', 'large', 'wide', 'other', 'list', 'absent', 'y'.repeat(500)];
-      for (const id of ids) await raw.rpush(key('wait'), id);
-      await raw.zadd(key('prioritized'), 1, 'text');
-      await raw.zadd(key('delayed'), 1, 'text');
-      return ids.length;
-    };
-    await poison('tasks');
-    const count = await poison('results');
-    const refused = await server.receive(forever);
-    await t.rejects(async () => void (await refused?.read()), { name: 'Refused', reason: 'malformed', message: new RegExp(`^${count} entries`) });
-    t.strictSame(await round(0), expected(0));
-    t.ok(heard.some((line) => new RegExp(`${count} invalid entries were removed from the queue of tasks`).test(line)), heard.join('\n'));
-    for (const queue of ['tasks', 'results']) t.strictSame(await raw.exists(`${keys.prefix}:${queue}:large`, `${keys.prefix}:${queue}:prioritized`, `${keys.prefix}:${queue}:delayed`), 0, 'and they are gone');
-    t.equal(await raw.llen(`${keys.prefix}:results:active`), 0, 'none is held');
-    t.ok(MAX_TASK_BYTES < 8 * 1024 * 1024);
-    await client.close();
-  });
+  t.test(
+    'entries that are none are passed over and counted, whatever they are; true ones among them come',
+    async (t) => {
+      const uid = randomUUID();
+      const { keys, server, client, heard, round, expected } = await endsOf(t, url, uid);
+      const poison = async (queue: 'tasks' | 'results') => {
+        const key = (id: string) => `${keys.prefix}:${queue}:${id}`;
+        const data = (length: number) => JSON.stringify({ header: 'x'.repeat(length) });
+        await raw.hset(key('text'), { name: 'x', data: '{not json', opts: '{}' });
+        await raw.hset(key('options'), { name: 'x', data: '{}', opts: 'no json either' });
+        await raw.hset(key('large'), { name: 'x', data: data(8 * 1024 * 1024), opts: '{}' });
+        await raw.hset(key('wide'), Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`f${i}`, 'x'])));
+        await raw.hset(key('other'), { name: 'x', data: '{}', opts: '{}', returnvalue: 'x'.repeat(100_000) });
+        await raw.lpush(key('list'), 'x');
+        const ids = ['text', 'options', 'large', 'wide', 'other', 'list', 'absent', 'y'.repeat(500)];
+        for (const id of ids) await raw.rpush(key('wait'), id);
+        await raw.zadd(key('prioritized'), 1, 'text');
+        await raw.zadd(key('delayed'), 1, 'text');
+        return ids.length;
+      };
+      await poison('tasks');
+      const count = await poison('results');
+      const refused = await server.receive(forever);
+      await t.rejects(async () => void (await refused?.read()), {
+        name: 'Refused',
+        reason: 'malformed',
+        message: new RegExp(`^${count} entries`),
+      });
+      t.strictSame(await round(0), expected(0));
+      t.ok(
+        heard.some((line) => new RegExp(`${count} invalid entries were removed from the queue of tasks`).test(line)),
+        heard.join('\n'),
+      );
+      for (const queue of ['tasks', 'results'])
+        t.strictSame(
+          await raw.exists(
+            `${keys.prefix}:${queue}:large`,
+            `${keys.prefix}:${queue}:prioritized`,
+            `${keys.prefix}:${queue}:delayed`,
+          ),
+          0,
+          'and they are gone',
+        );
+      t.equal(await raw.llen(`${keys.prefix}:results:active`), 0, 'none is held');
+      t.ok(MAX_TASK_BYTES < 8 * 1024 * 1024);
+      await client.close();
+    },
+  );
 
   t.test('entries without number', async (t) => {
     const { keys, server } = await endsOf(t, url);
@@ -321,7 +421,10 @@ t.test('what somebody else wrote under a job’s keys', { skip: noRedis, timeout
     const patientTensors = new RedisTensors(patientConnection(t, url), keys, 60);
     await raw.del(`${keys.tensors}:x`);
     await raw.lpush(`${keys.tensors}:x`, 'a list');
-    await t.rejects(patientTensors.read('x', { bytes: 1, sha256: sha256(bytes) }, 'x', 'late'), { name: 'Refused', reason: 'wrong-digest' });
+    await t.rejects(patientTensors.read('x', { bytes: 1, sha256: sha256(bytes) }, 'x', 'late'), {
+      name: 'Refused',
+      reason: 'wrong-digest',
+    });
     t.ok(CHUNK_BYTES < 64 * 1024 * 1024);
   });
 

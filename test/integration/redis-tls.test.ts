@@ -19,15 +19,37 @@ import { noRedisCli, startRedisCluster } from '../support/redis-cluster.ts';
 import { toldProgress } from '../support/told-progress.ts';
 import { until } from '../support/until.ts';
 
-const noOpenssl = spawnSync('openssl', ['version']).status === 0 ? false : 'SKIPPED: no openssl on the PATH, to make certificates with';
+const noOpenssl =
+  spawnSync('openssl', ['version']).status === 0 ? false : 'SKIPPED: no openssl on the PATH, to make certificates with';
 
 /** An authority, and the certificate that it gave to 127.0.0.1. */
 function certificates(folder: string) {
   const at = (name: string) => join(folder, name);
   const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-  openssl('req', '-x509', ...key, '-keyout', at('ca.key'), '-out', at('ca.crt'), '-subj', '/CN=authority', '-addext', 'basicConstraints=critical,CA:TRUE');
-  const subject = ['-subj', '/CN=redis', '-addext', 'subjectAltName=IP:127.0.0.1', '-CA', at('ca.crt'), '-CAkey', at('ca.key')];
+  openssl(
+    'req',
+    '-x509',
+    ...key,
+    '-keyout',
+    at('ca.key'),
+    '-out',
+    at('ca.crt'),
+    '-subj',
+    '/CN=authority',
+    '-addext',
+    'basicConstraints=critical,CA:TRUE',
+  );
+  const subject = [
+    '-subj',
+    '/CN=redis',
+    '-addext',
+    'subjectAltName=IP:127.0.0.1',
+    '-CA',
+    at('ca.crt'),
+    '-CAkey',
+    at('ca.key'),
+  ];
   openssl('req', '-x509', ...key, '-keyout', at('redis.key'), '-out', at('redis.crt'), ...subject);
   return { ca: at('ca.crt'), certificate: at('redis.crt'), key: at('redis.key') };
 }
@@ -53,7 +75,10 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
     t.strictSame(await checkRedis({ url, caFile: ca }), { isCluster: false, warnings: [] });
     await t.rejects(checkRedis({ url }), { name: 'RedisUnusable', message: /no trusted TLS connection/ });
     await t.rejects(checkRedis({ url: plain.url.replace('redis:', 'rediss:'), caFile: ca }), { name: 'RedisUnusable' });
-    await t.rejects(checkRedis({ url, caFile: join(root, 'nowhere') }), { name: 'RedisUnusable', message: /cannot read the certificate authority/ });
+    await t.rejects(checkRedis({ url, caFile: join(root, 'nowhere') }), {
+      name: 'RedisUnusable',
+      message: /cannot read the certificate authority/,
+    });
   });
 
   t.test('roles meet through it', async (t) => {
@@ -101,48 +126,51 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
     t.ok(isConnected);
   });
 
-  t.test("a job's own Redis: with a Secret's authority that did not sign it nothing is sent, and with the right one it is heard, read and swept", async (t) => {
-    const redis = new Redis(url, { tls: { ca: readFileSync(ca) } });
-    t.teardown(() => redis.disconnect());
-    const uid = 'brings-its-own';
-    const keys = jobKeys(uid);
-    await redis.set(keys.progress, JSON.stringify(toldProgress(2)));
-    const made = jobObject({ redis: { urlFrom: { name: 'redis' }, tls: { caSecret: { name: 'authority' } } } });
-    const job = { ...made, metadata: { ...made.metadata, uid } };
-    const other = join(root, 'other');
-    mkdirSync(other);
-    let authority: string | null = readFileSync(certificates(other).ca, 'utf8');
-    let said = '';
-    const pool = new MirrorPool({
-      defaultRedis: null,
-      log: createLog('info', { write: (line) => void (said += line) }),
-      jobs: () => [job],
-      addressOf: async () => ({ url, ca: authority }),
-      changed: () => {},
-      connected: () => {},
-      memory: () => {},
-      now: Date.now,
-      settleMs: 50,
-    });
-    t.teardown(() => pool.close());
-    for (const wrong of [authority, null, 'no PEM at all']) {
-      [authority, said] = [wrong, ''];
-      await until('it is told', 30, () => (/Redis does not answer|cannot follow/.test(said) ? true : null));
-      t.equal(pool.progressOf(uid), null);
-      t.notMatch(said, /secret@|PRIVATE KEY/);
-    }
-    authority = readFileSync(ca, 'utf8');
-    t.match(await until('it is heard', 30, () => pool.progressOf(uid)), { round: 2 });
-    t.equal(await pool.reportOf(job), null);
-    // Over a connection of its own, in as many records of TLS as it takes.
-    await redis.set(keys.report, 'x'.repeat(3_000_000));
-    await t.rejects(pool.reportOf(job), { message: /is not JSON/ });
-    await redis.set(keys.progress, 'x'.repeat(300_000));
-    await redis.publish(PROGRESS_CHANNEL, 'lab/tiny');
-    t.match(pool.progressOf(uid), { round: 2 }, 'what is known stays');
-    await pool.forget(job, true);
-    t.strictSame(await redis.keys(`${keys.prefix}:*`), []);
-  });
+  t.test(
+    "a job's own Redis: with a Secret's authority that did not sign it nothing is sent, and with the right one it is heard, read and swept",
+    async (t) => {
+      const redis = new Redis(url, { tls: { ca: readFileSync(ca) } });
+      t.teardown(() => redis.disconnect());
+      const uid = 'brings-its-own';
+      const keys = jobKeys(uid);
+      await redis.set(keys.progress, JSON.stringify(toldProgress(2)));
+      const made = jobObject({ redis: { urlFrom: { name: 'redis' }, tls: { caSecret: { name: 'authority' } } } });
+      const job = { ...made, metadata: { ...made.metadata, uid } };
+      const other = join(root, 'other');
+      mkdirSync(other);
+      let authority: string | null = readFileSync(certificates(other).ca, 'utf8');
+      let said = '';
+      const pool = new MirrorPool({
+        defaultRedis: null,
+        log: createLog('info', { write: (line) => void (said += line) }),
+        jobs: () => [job],
+        addressOf: async () => ({ url, ca: authority }),
+        changed: () => {},
+        connected: () => {},
+        memory: () => {},
+        now: Date.now,
+        settleMs: 50,
+      });
+      t.teardown(() => pool.close());
+      for (const wrong of [authority, null, 'no PEM at all']) {
+        [authority, said] = [wrong, ''];
+        await until('it is told', 30, () => (/Redis does not answer|cannot follow/.test(said) ? true : null));
+        t.equal(pool.progressOf(uid), null);
+        t.notMatch(said, /secret@|PRIVATE KEY/);
+      }
+      authority = readFileSync(ca, 'utf8');
+      t.match(await until('it is heard', 30, () => pool.progressOf(uid)), { round: 2 });
+      t.equal(await pool.reportOf(job), null);
+      // Over a connection of its own, in as many records of TLS as it takes.
+      await redis.set(keys.report, 'x'.repeat(3_000_000));
+      await t.rejects(pool.reportOf(job), { message: /is not JSON/ });
+      await redis.set(keys.progress, 'x'.repeat(300_000));
+      await redis.publish(PROGRESS_CHANNEL, 'lab/tiny');
+      t.match(pool.progressOf(uid), { round: 2 }, 'what is known stays');
+      await pool.forget(job, true);
+      t.strictSame(await redis.keys(`${keys.prefix}:*`), []);
+    },
+  );
 
   t.test('what announces more than is read is cut off, behind TLS as before it', async (t) => {
     const answers: Answers = (command) => (command === 'getrange' ? '$4000000000\r\n' : honest(command));
@@ -164,12 +192,22 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
   });
 
   t.test('users of jobs are made through it', async (t) => {
-    const users = new RedisUsers({ url, ca: readFileSync(ca, 'utf8'), log: createLog('error'), changed: () => {}, lookMs: 100 });
+    const users = new RedisUsers({
+      url,
+      ca: readFileSync(ca, 'utf8'),
+      log: createLog('error'),
+      changed: () => {},
+      lookMs: 100,
+    });
     t.teardown(() => users.close());
     await users.start();
     await until('they can be made', 30, () => (users.standing().kind === 'ready' ? true : null));
     await users.grant(UID, { server: 's'.repeat(43), client: 'c'.repeat(43) });
-    const made = new Redis(url, { tls: { ca: readFileSync(ca) }, username: redisUser(UID, 'client'), password: 'c'.repeat(43) });
+    const made = new Redis(url, {
+      tls: { ca: readFileSync(ca) },
+      username: redisUser(UID, 'client'),
+      password: 'c'.repeat(43),
+    });
     t.teardown(() => made.disconnect());
     t.equal(await made.exists(jobKeys(UID).bundle), 0);
   });

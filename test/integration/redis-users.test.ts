@@ -37,56 +37,78 @@ function urlOf(url: string, uid: string, role: 'server' | 'client', password = P
 
 function usersOf(t: Test, url: string, lookMs = 100) {
   const seen = { changed: 0, log: '' };
-  const users = new RedisUsers({ url, ca: null, log: createLog('info', { write: (line) => void (seen.log += line) }), changed: () => void seen.changed++, lookMs });
+  const users = new RedisUsers({
+    url,
+    ca: null,
+    log: createLog('info', { write: (line) => void (seen.log += line) }),
+    changed: () => void seen.changed++,
+    lookMs,
+  });
   users.start().catch((error: unknown) => t.error(error));
   t.teardown(() => users.close());
   const ready = () => until('users can be made', 20, () => (users.standing().kind === 'ready' ? true : null));
   return { users, seen, ready };
 }
 
-const answerOf = (asked: Promise<unknown>): Promise<string> => asked.then(String, (error: unknown) => (error instanceof Error ? error.message : String(error)));
+const answerOf = (asked: Promise<unknown>): Promise<string> =>
+  asked.then(String, (error: unknown) => (error instanceof Error ? error.message : String(error)));
 
-t.test('a job whose roles have users of their own makes the same bytes, and its users are refused nothing that they ask for', { skip: noRedis, timeout: 600_000 }, async (t) => {
-  const expected = await runWholeJob(t.testdir());
-  const { url } = await startRedis(t, { password: ADMIN });
-  const job = await JobPods.create(t, url);
-  const { users, ready } = usersOf(t, url);
-  await ready();
-  await users.grant(job.uid, PASSWORDS);
-  const as = (role: 'server' | 'client') => ({ variables: { FEDBIOT_REDIS_URL: urlOf(url, job.uid, role) } });
-  const server = await job.start('server', as('server'));
-  const [leaving, staying] = await Promise.all([job.start('client', as('client')), job.start('client', as('client'))]);
-  await leaving.says(/trains for a client/, { round: 2 });
-  leaving.kill('SIGTERM');
-  for (const pod of [server, staying]) {
-    const { code, output } = await pod.ended;
-    t.equal(code, 0, code === 0 ? 'succeeded' : output);
-  }
-  t.equal(job.adapterSha256(), expected);
-  t.strictSame(await connection(t, url).call('ACL', 'LOG'), [], 'nothing was refused');
-});
+t.test(
+  'a job whose roles have users of their own makes the same bytes, and its users are refused nothing that they ask for',
+  { skip: noRedis, timeout: 600_000 },
+  async (t) => {
+    const expected = await runWholeJob(t.testdir());
+    const { url } = await startRedis(t, { password: ADMIN });
+    const job = await JobPods.create(t, url);
+    const { users, ready } = usersOf(t, url);
+    await ready();
+    await users.grant(job.uid, PASSWORDS);
+    const as = (role: 'server' | 'client') => ({ variables: { FEDBIOT_REDIS_URL: urlOf(url, job.uid, role) } });
+    const server = await job.start('server', as('server'));
+    const [leaving, staying] = await Promise.all([
+      job.start('client', as('client')),
+      job.start('client', as('client')),
+    ]);
+    await leaving.says(/trains for a client/, { round: 2 });
+    leaving.kill('SIGTERM');
+    for (const pod of [server, staying]) {
+      const { code, output } = await pod.ended;
+      t.equal(code, 0, code === 0 ? 'succeeded' : output);
+    }
+    t.equal(job.adapterSha256(), expected);
+    t.strictSame(await connection(t, url).call('ACL', 'LOG'), [], 'nothing was refused');
+  },
+);
 
-t.test('Redis forgets the users in a round: pods wait until they are made again, and the bytes are the same', { skip: noRedis, timeout: 600_000 }, async (t) => {
-  const expected = await runWholeJob(t.testdir());
-  const redis = await startRedis(t, { password: ADMIN, aof: true });
-  const job = await JobPods.create(t, redis.url);
-  const { users, seen, ready } = usersOf(t, redis.url);
-  await ready();
-  await users.grant(job.uid, PASSWORDS);
-  const as = (role: 'server' | 'client') => ({ variables: { FEDBIOT_REDIS_URL: urlOf(redis.url, job.uid, role) } });
-  const pods = await Promise.all([job.start('server', as('server')), job.start('client', as('client')), job.start('client', as('client'))]);
-  await pods[0].says(/has reported/, { round: 2 });
-  await redis.restart();
-  await until('the operator has seen it', 20, () => (seen.changed === 2 ? true : null));
-  t.match(await answerOf(connection(t, urlOf(redis.url, job.uid, 'server')).ping()), /WRONGPASS/, 'they are unknown');
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
-  await users.grant(job.uid, PASSWORDS);
-  for (const pod of pods) {
-    const { code, output } = await pod.ended;
-    t.equal(code, 0, code === 0 ? 'succeeded' : output);
-  }
-  t.equal(job.adapterSha256(), expected);
-});
+t.test(
+  'Redis forgets the users in a round: pods wait until they are made again, and the bytes are the same',
+  { skip: noRedis, timeout: 600_000 },
+  async (t) => {
+    const expected = await runWholeJob(t.testdir());
+    const redis = await startRedis(t, { password: ADMIN, aof: true });
+    const job = await JobPods.create(t, redis.url);
+    const { users, seen, ready } = usersOf(t, redis.url);
+    await ready();
+    await users.grant(job.uid, PASSWORDS);
+    const as = (role: 'server' | 'client') => ({ variables: { FEDBIOT_REDIS_URL: urlOf(redis.url, job.uid, role) } });
+    const pods = await Promise.all([
+      job.start('server', as('server')),
+      job.start('client', as('client')),
+      job.start('client', as('client')),
+    ]);
+    await pods[0].says(/has reported/, { round: 2 });
+    await redis.restart();
+    await until('the operator has seen it', 20, () => (seen.changed === 2 ? true : null));
+    t.match(await answerOf(connection(t, urlOf(redis.url, job.uid, 'server')).ping()), /WRONGPASS/, 'they are unknown');
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await users.grant(job.uid, PASSWORDS);
+    for (const pod of pods) {
+      const { code, output } = await pod.ended;
+      t.equal(code, 0, code === 0 ? 'succeeded' : output);
+    }
+    t.equal(job.adapterSha256(), expected);
+  },
+);
 
 t.test('what a client pod cannot do with its user', { skip: noRedis }, async (t) => {
   const { url } = await startRedis(t, { password: ADMIN });
@@ -96,10 +118,20 @@ t.test('what a client pod cannot do with its user', { skip: noRedis }, async (t)
   const admin = connection(t, url);
   const [ours, theirs] = [jobKeys(OURS), jobKeys(THEIRS)];
   for (const keys of [ours, theirs]) {
-    for (const key of [keys.progress, keys.report, keys.fence, keys.bundle, `${keys.tensors}:round-1-1`, `${keys.tensors}:round-1-1:0`, `${keys.ended}:1-1`]) await admin.set(key, '1');
+    for (const key of [
+      keys.progress,
+      keys.report,
+      keys.fence,
+      keys.bundle,
+      `${keys.tensors}:round-1-1`,
+      `${keys.tensors}:round-1-1:0`,
+      `${keys.ended}:1-1`,
+    ])
+      await admin.set(key, '1');
   }
   const refused = async (title: string, redis: Redis, commands: readonly (readonly [string, ...string[]])[]) => {
-    for (const [name, ...args] of commands) t.match(await answerOf(redis.call(name, ...args)), /NOPERM/, `${title}: ${name} ${args.join(' ')}`);
+    for (const [name, ...args] of commands)
+      t.match(await answerOf(redis.call(name, ...args)), /NOPERM/, `${title}: ${name} ${args.join(' ')}`);
   };
   const client = connection(t, urlOf(url, OURS, 'client'));
   const server = connection(t, urlOf(url, OURS, 'server'));
@@ -141,7 +173,11 @@ t.test('what a client pod cannot do with its user', { skip: noRedis }, async (t)
   ] as const;
   await refused("a client, another job's keys", client, foreign);
   await refused("a server, another job's keys", server, foreign);
-  t.match(await answerOf(client.call('EVAL', `return redis.call('GET', '${theirs.progress}')`, '0')), /can't access at least one of the keys|NOPERM/, 'nor by a script that names no key');
+  t.match(
+    await answerOf(client.call('EVAL', `return redis.call('GET', '${theirs.progress}')`, '0')),
+    /can't access at least one of the keys|NOPERM/,
+    'nor by a script that names no key',
+  );
   await refused("a client, its server's keys", client, [
     ['SET', ours.progress, '{}'],
     ['GET', ours.progress],
@@ -166,7 +202,10 @@ t.test('users come with a job and go with it, and outlast Redis', { skip: noRedi
   const folder = t.testdir({ 'users.acl': `user default on >${ADMIN} ~* &* +@all\n` });
   const kept = await startRedis(t, { password: ADMIN, config: { aclfile: join(folder, 'users.acl') } });
   const forgetful = await startRedis(t, { password: ADMIN });
-  for (const [title, redis] of [['with a file for them', kept], ['without', forgetful]] as const) {
+  for (const [title, redis] of [
+    ['with a file for them', kept],
+    ['without', forgetful],
+  ] as const) {
     await t.test(title, async (t) => {
       const { users, seen, ready } = usersOf(t, redis.url);
       await t.rejects(users.grant(OURS, PASSWORDS), /not contacted yet|lost|ECONN/, 'not before Redis answers');
@@ -187,29 +226,62 @@ t.test('users come with a job and go with it, and outlast Redis', { skip: noRedi
       await users.revoke({ metadata: { namespace: 'team', name: 'tune', uid: OURS } });
       t.match(await answerOf(left.ping()), /closed|ECONNRESET|Stream/, 'whoever is connected is cut off');
       t.match(await answerOf(connection(t, urlOf(redis.url, OURS, 'client')).ping()), /WRONGPASS/);
-      t.equal(/does not save the users/.test(seen.log), redis === forgetful, 'and the log says whether Redis keeps them');
+      t.equal(
+        /does not save the users/.test(seen.log),
+        redis === forgetful,
+        'and the log says whether Redis keeps them',
+      );
       if (redis === kept) t.notMatch(readFileSync(join(folder, 'users.acl'), 'utf8'), /fedbiot-/);
     });
   }
 });
 
-t.test('users of a job that went while no operator looked are removed when its keys are gone', { skip: noRedis }, async (t) => {
-  const { url } = await startRedis(t, { password: ADMIN });
-  const admin = connection(t, url);
-  for (const uid of [OURS, THEIRS]) await admin.call('ACL', 'SETUSER', redisUser(uid, 'server'), ...aclRules(uid, 'server', createHash('sha256').update('x').digest('hex'), true));
-  await admin.call('ACL', 'SETUSER', 'somebody-else', 'on', '>x');
-  await admin.set(jobKeys(THEIRS).users, '1');
-  const { ready } = usersOf(t, url);
-  await ready();
-  const names = () => admin.call('ACL', 'USERS');
-  await until('the user is gone', 20, async () => ((await names()) as string[]).includes(redisUser(OURS, 'server')) ? null : true);
-  t.strictSame(((await names()) as string[]).sort(), ['default', 'somebody-else', redisUser(THEIRS, 'server')].sort(), 'others stay: their operator still sees to them');
-});
+t.test(
+  'users of a job that went while no operator looked are removed when its keys are gone',
+  { skip: noRedis },
+  async (t) => {
+    const { url } = await startRedis(t, { password: ADMIN });
+    const admin = connection(t, url);
+    for (const uid of [OURS, THEIRS])
+      await admin.call(
+        'ACL',
+        'SETUSER',
+        redisUser(uid, 'server'),
+        ...aclRules(uid, 'server', createHash('sha256').update('x').digest('hex'), true),
+      );
+    await admin.call('ACL', 'SETUSER', 'somebody-else', 'on', '>x');
+    await admin.set(jobKeys(THEIRS).users, '1');
+    const { ready } = usersOf(t, url);
+    await ready();
+    const names = () => admin.call('ACL', 'USERS');
+    await until('the user is gone', 20, async () =>
+      ((await names()) as string[]).includes(redisUser(OURS, 'server')) ? null : true,
+    );
+    t.strictSame(
+      ((await names()) as string[]).sort(),
+      ['default', 'somebody-else', redisUser(THEIRS, 'server')].sort(),
+      'others stay: their operator still sees to them',
+    );
+  },
+);
 
 t.test('a Redis that lets the operator make no users, until it does', { skip: noRedis }, async (t) => {
   const { url } = await startRedis(t, { password: ADMIN });
   const admin = connection(t, url);
-  await admin.call('ACL', 'SETUSER', 'operator', 'reset', 'on', '>secret', '~fedbiot:*', '&*', '+@all', '-@admin', '-@dangerous', '+info');
+  await admin.call(
+    'ACL',
+    'SETUSER',
+    'operator',
+    'reset',
+    'on',
+    '>secret',
+    '~fedbiot:*',
+    '&*',
+    '+@all',
+    '-@admin',
+    '-@dangerous',
+    '+info',
+  );
   const own = new URL(url);
   [own.username, own.password] = ['operator', 'secret'];
   const { users, seen, ready } = usersOf(t, own.href);
@@ -234,26 +306,37 @@ t.test('a Redis that asks nobody for a password is told', { skip: noRedis }, asy
   t.match(seen.log, /has no password/);
 });
 
-t.test('every node of a Redis Cluster has the users, one that joins later too', { skip: noRedis || noRedisCli, timeout: 120_000 }, async (t) => {
-  const password = ADMIN;
-  const nodes = await startRedisCluster(t, password, () => ({}));
-  const [first] = nodes;
-  if (first === undefined) throw new Error('no node');
-  const { users, ready } = usersOf(t, first.url);
-  await ready();
-  await users.grant(OURS, PASSWORDS);
-  for (const { url } of nodes) t.equal(await answerOf(connection(t, urlOf(url, OURS, 'client')).ping()), 'PONG');
-  const replica = await addReplica(t, password, first.url);
-  await until('the replica has them', 60, async () => {
+t.test(
+  'every node of a Redis Cluster has the users, one that joins later too',
+  { skip: noRedis || noRedisCli, timeout: 120_000 },
+  async (t) => {
+    const password = ADMIN;
+    const nodes = await startRedisCluster(t, password, () => ({}));
+    const [first] = nodes;
+    if (first === undefined) throw new Error('no node');
+    const { users, ready } = usersOf(t, first.url);
+    await ready();
     await users.grant(OURS, PASSWORDS);
-    return (await answerOf(connection(t, urlOf(replica.url, OURS, 'client')).ping())) === 'PONG' ? true : null;
-  });
-  await users.revoke({ metadata: { namespace: 'team', name: 'tune', uid: OURS } });
-  for (const { url } of [...nodes, replica]) t.match(await answerOf(connection(t, urlOf(url, OURS, 'client')).ping()), /WRONGPASS/);
-});
+    for (const { url } of nodes) t.equal(await answerOf(connection(t, urlOf(url, OURS, 'client')).ping()), 'PONG');
+    const replica = await addReplica(t, password, first.url);
+    await until('the replica has them', 60, async () => {
+      await users.grant(OURS, PASSWORDS);
+      return (await answerOf(connection(t, urlOf(replica.url, OURS, 'client')).ping())) === 'PONG' ? true : null;
+    });
+    await users.revoke({ metadata: { namespace: 'team', name: 'tune', uid: OURS } });
+    for (const { url } of [...nodes, replica])
+      t.match(await answerOf(connection(t, urlOf(url, OURS, 'client')).ping()), /WRONGPASS/);
+  },
+);
 
 t.test('Redis 6.2, which knows no keys that may only be read', async (t) => {
   const rules = aclRules(OURS, 'client', 'a'.repeat(64), false);
-  t.notOk(rules.some((rule) => rule.startsWith('%')), 'reads and writes are one there');
-  t.notOk(rules.some((rule) => /:(progress|fence|report)$/.test(rule)), 'what clients do not read they cannot write either');
+  t.notOk(
+    rules.some((rule) => rule.startsWith('%')),
+    'reads and writes are one there',
+  );
+  t.notOk(
+    rules.some((rule) => /:(progress|fence|report)$/.test(rule)),
+    'what clients do not read they cannot write either',
+  );
 });

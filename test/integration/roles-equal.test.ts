@@ -1,4 +1,5 @@
-// A job in pods of its own, over a real Redis, gives the adapter of `fedbiot run`, to the byte, whoever is killed meanwhile.
+// A job in pods of its own, over a real Redis, gives the adapter of `fedbiot run`, to the byte, whoever is killed
+// meanwhile.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -11,7 +12,8 @@ import { JobPods, runWholeJob, type RunningPod } from '../support/pods.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
 import { Scrape } from '../support/scrape.ts';
 
-const scrape = async ({ ports }: RunningPod) => new Scrape(await (await fetch(`http://127.0.0.1:${ports.metrics}/metrics`)).text());
+const scrape = async ({ ports }: RunningPod) =>
+  new Scrape(await (await fetch(`http://127.0.0.1:${ports.metrics}/metrics`)).text());
 
 const noProc = existsSync('/proc/self/status') ? false : 'SKIPPED: no /proc, which tells whose child a process is';
 
@@ -34,13 +36,18 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
   t.test('one server, two client pods, one of which trains two clients at a time', async (t) => {
     const { job, redis } = await pods(t);
     const server = await job.start('server');
-    const clients = await Promise.all([job.start('client'), job.start('client', { spec: { client: { parallelClients: 2 } } })]);
+    const clients = await Promise.all([
+      job.start('client'),
+      job.start('client', { spec: { client: { parallelClients: 2 } } }),
+    ]);
     await server.says(/phase begins/, { phase: 'align' });
     await server.says(/the round has ended/, { round: 2 });
-    for (const { ports } of [server, ...clients]) t.equal((await fetch(`http://127.0.0.1:${ports.metrics}/readyz`)).status, 200, 'ready');
+    for (const { ports } of [server, ...clients])
+      t.equal((await fetch(`http://127.0.0.1:${ports.metrics}/readyz`)).status, 200, 'ready');
     const series = await scrape(server);
     t.equal(series.value('fedbiot_round', { namespace: 'lab', job: 'pods' }), 2);
-    for (const queue of ['tasks', 'results']) t.ok((series.value('fedbiot_queue_jobs', { queue }) ?? -1) >= 0, `what waits in ${queue}`);
+    for (const queue of ['tasks', 'results'])
+      t.ok((series.value('fedbiot_queue_jobs', { queue }) ?? -1) >= 0, `what waits in ${queue}`);
     for (const role of ['server', 'client']) {
       t.ok((series.value('fedbiot_cpu_seconds_total', { role }) ?? 0) > 0, `the ${role}'s processor time`);
       t.ok((series.value('fedbiot_peak_memory_bytes', { role }) ?? 0) > 2 ** 20, `the ${role}'s memory`);
@@ -53,10 +60,16 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
 
     const { cost, rounds } = await readReportJson(job.output);
     const steps = readEvents(join(job.output, 'metrics.jsonl')).filter((event) => event.event === 'step');
-    for (const [role, phase] of [['server', 'align'], ['clients', 'local']] as const) {
+    for (const [role, phase] of [
+      ['server', 'align'],
+      ['clients', 'local'],
+    ] as const) {
       const trained = steps.reduce((sum, step) => sum + (step.phase === phase ? step.tokens : 0), 0);
       t.match(cost?.[role], { tokens: trained, gpuSeconds: 0 }, `${role}: the tokens of its steps`);
-      t.ok(cost![role].cpuSeconds > 0.1 && cost![role].cpuSeconds < 600, `${role}: ${cost![role].cpuSeconds} s of processors`);
+      t.ok(
+        cost![role].cpuSeconds > 0.1 && cost![role].cpuSeconds < 600,
+        `${role}: ${cost![role].cpuSeconds} s of processors`,
+      );
       t.ok(cost![role].peakMemoryBytes > 100e6, `${role}: ${cost![role].peakMemoryBytes} bytes, in both its processes`);
     }
     t.ok(rounds.every((round) => round.cost!.clients.cpuSeconds > 0));
@@ -83,7 +96,10 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     writeFileSync(lock, readFileSync(lock, 'utf8').replace(/"host":"[^"]*"/, '"host":"the-pod-before"'));
     const next = await job.start('server');
     await next.says(/goes on in round/);
-    t.ok(((await scrape(next)).value('fedbiot_delta_bytes_total', { direction: 'up' }) ?? 0) > 0, 'what was counted before counts');
+    t.ok(
+      ((await scrape(next)).value('fedbiot_delta_bytes_total', { direction: 'up' }) ?? 0) > 0,
+      'what was counted before counts',
+    );
     await succeeded(t, job, next, ...clients);
   });
 
@@ -124,19 +140,26 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     await succeeded(t, job, server, await job.start('client', { context: { lockMs: 600_000 } }));
   });
 
-  t.test('the process that computes for a client pod is killed: the pod ends, and another takes its task', { skip: noProc }, async (t) => {
-    const { job } = await pods(t);
-    const server = await job.start('server');
-    const doomed = await job.start('client');
-    const { round, client } = await doomed.says(/trains for a client/);
-    t.equal(doomed.killComputes(), 1);
-    const { code, termination } = await doomed.ended;
-    t.equal(code, 1);
-    t.match(JSON.parse(termination), { reason: 'SystemFailure', message: /the compute process (was killed by SIGKILL|cannot be reached)/ });
-    const other = await job.start('client');
-    await other.says(/trains for a client/, { round, client });
-    await succeeded(t, job, server, other);
-  });
+  t.test(
+    'the process that computes for a client pod is killed: the pod ends, and another takes its task',
+    { skip: noProc },
+    async (t) => {
+      const { job } = await pods(t);
+      const server = await job.start('server');
+      const doomed = await job.start('client');
+      const { round, client } = await doomed.says(/trains for a client/);
+      t.equal(doomed.killComputes(), 1);
+      const { code, termination } = await doomed.ended;
+      t.equal(code, 1);
+      t.match(JSON.parse(termination), {
+        reason: 'SystemFailure',
+        message: /the compute process (was killed by SIGKILL|cannot be reached)/,
+      });
+      const other = await job.start('client');
+      await other.says(/trains for a client/, { round, client });
+      await succeeded(t, job, server, other);
+    },
+  );
 
   t.test('server and client are told to stop while Redis is away', async (t) => {
     const { job, redis } = await pods(t, true);

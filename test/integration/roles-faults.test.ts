@@ -32,7 +32,9 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
   t.test('another server takes over: the first ends, and tells and writes nothing more', async (t) => {
     const job = await JobPods.create(t, redis.url);
     // An address of its own, as each pod has: both listen for a moment.
-    const first = await job.start('server', { context: { ports: { bundle: await freePort(), metrics: await freePort() } } });
+    const first = await job.start('server', {
+      context: { ports: { bundle: await freePort(), metrics: await freePort() } },
+    });
     await first.says(/phase begins/, { phase: 'local' });
     const raw = connection(t, redis.url);
     const second = await job.start('server');
@@ -41,7 +43,11 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     const client = await job.start('client');
     await client.ended;
     t.equal((await second.ended).code, 0);
-    t.match(await readProgress(raw, job.uid), { phase: 'Finished', finishedRounds: 3, adapterSha256: job.adapterSha256() });
+    t.match(await readProgress(raw, job.uid), {
+      phase: 'Finished',
+      finishedRounds: 3,
+      adapterSha256: job.adapterSha256(),
+    });
     t.equal(JSON.parse((await raw.get(jobKeys(job.uid).report)) ?? '{}').adapterSha256, job.adapterSha256());
   });
 
@@ -55,10 +61,22 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
 
   t.test('input that no pod can use fails the job at once, in words that name it', async (t) => {
     const job = await JobPods.create(t, redis.url);
-    await endsWith(t, await job.start('server', { spec: { adapter: { layers: 40 } } }), 2, 'InvalidInput', /40 adapter layers do not fit: the model has 12/);
+    await endsWith(
+      t,
+      await job.start('server', { spec: { adapter: { layers: 40 } } }),
+      2,
+      'InvalidInput',
+      /40 adapter layers do not fit: the model has 12/,
+    );
     t.notOk(existsSync(join(job.output, 'metrics.jsonl')), 'nothing was begun');
     await endsWith(t, await job.start('server', { spec: { rounds: 3 } }), 2, 'InvalidInput', /rounds: unknown field/);
-    await endsWith(t, await job.start('client', { variables: { FEDBIOT_JOB_UID: '' } }), 2, 'InvalidInput', /FEDBIOT_JOB_UID: it is not set/);
+    await endsWith(
+      t,
+      await job.start('client', { variables: { FEDBIOT_JOB_UID: '' } }),
+      2,
+      'InvalidInput',
+      /FEDBIOT_JOB_UID: it is not set/,
+    );
   });
 
   t.test('a quorum that no round reaches, and a loss that is not finite, have reasons of their own', async (t) => {
@@ -68,7 +86,9 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     await endsWith(t, await rare.start('server', quorum), 2, 'QuorumNotReached', /the quorum is 2/);
 
     const wild = await JobPods.create(t, redis.url);
-    const spec = { federation: { ...federation, local: { steps: 10, optimizer: { kind: 'SGD', learningRate: 1000, clipNorm: 0 } } } };
+    const spec = {
+      federation: { ...federation, local: { steps: 10, optimizer: { kind: 'SGD', learningRate: 1000, clipNorm: 0 } } },
+    };
     const server = await wild.start('server', { spec });
     const client = await wild.start('client', { spec });
     await endsWith(t, server, 2, 'NotFinite', /round 1, client \d: .*(NaN|Infinity)/);
@@ -80,12 +100,33 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     const job = await JobPods.create(t, redis.url);
     const wrong = `redis://:wrong-${PASSWORD}@${host}`;
     const outputs = await Promise.all([
-      endsWith(t, await job.start('server', { variables: { FEDBIOT_REDIS_URL: wrong } }), 2, 'RedisUnusable', /refuses the user or password/),
-      endsWith(t, await job.start('client', { variables: { FEDBIOT_REDIS_URL: wrong } }), 2, 'RedisUnusable', /refuses the user or password/),
-      endsWith(t, await job.start('server', { variables: { FEDBIOT_REDIS_URL: `redis://:${PASSWORD}%@${host}` } }), 2, 'RedisUnusable', /% in user or password/),
       endsWith(
         t,
-        await job.start('client', { variables: { FEDBIOT_REDIS_URL: `redis://:${PASSWORD}@127.0.0.1:1` }, context: { redisPatienceMs: { server: 500, client: 500 } } }),
+        await job.start('server', { variables: { FEDBIOT_REDIS_URL: wrong } }),
+        2,
+        'RedisUnusable',
+        /refuses the user or password/,
+      ),
+      endsWith(
+        t,
+        await job.start('client', { variables: { FEDBIOT_REDIS_URL: wrong } }),
+        2,
+        'RedisUnusable',
+        /refuses the user or password/,
+      ),
+      endsWith(
+        t,
+        await job.start('server', { variables: { FEDBIOT_REDIS_URL: `redis://:${PASSWORD}%@${host}` } }),
+        2,
+        'RedisUnusable',
+        /% in user or password/,
+      ),
+      endsWith(
+        t,
+        await job.start('client', {
+          variables: { FEDBIOT_REDIS_URL: `redis://:${PASSWORD}@127.0.0.1:1` },
+          context: { redisPatienceMs: { server: 500, client: 500 } },
+        }),
         69,
         'RedisUnusable',
         /cannot be reached.*ECONNREFUSED/,
@@ -102,22 +143,35 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     await connection(t, replica.url).replicaof('127.0.0.1', new URL(redis.url).port);
     const job = await JobPods.create(t, replica.url);
     const context = { redisPatienceMs: { server: 500, client: 500 } };
-    await Promise.all((['server', 'client'] as const).map(async (role) => endsWith(t, await job.start(role, { context }), 69, 'RedisUnusable', /is a replica, which takes no writes\. Give the address of the master/)));
+    await Promise.all(
+      (['server', 'client'] as const).map(async (role) =>
+        endsWith(
+          t,
+          await job.start(role, { context }),
+          69,
+          'RedisUnusable',
+          /is a replica, which takes no writes\. Give the address of the master/,
+        ),
+      ),
+    );
   });
 
-  t.test('a Redis that takes nothing for a while, in the middle of a round, is waited for; the adapter is the same', async (t) => {
-    const own = await startRedis(t);
-    const admin = connection(t, own.url);
-    const job = await JobPods.create(t, own.url);
-    const pods = [await job.start('server'), await job.start('client')];
-    await pods[1]?.says(/trains for a client/);
-    await admin.config('SET', 'maxmemory', '1');
-    await Promise.all(pods.map((pod) => pod.says(/has no memory left for what a job writes \(OOM\); trying again/)));
-    await admin.config('SET', 'maxmemory', '0');
-    await Promise.all(pods.map((pod) => pod.says(/takes commands again/)));
-    for (const pod of pods) t.equal((await pod.ended).code, 0);
-    t.equal(job.adapterSha256(), await runWholeJob(t.testdir()));
-  });
+  t.test(
+    'a Redis that takes nothing for a while, in the middle of a round, is waited for; the adapter is the same',
+    async (t) => {
+      const own = await startRedis(t);
+      const admin = connection(t, own.url);
+      const job = await JobPods.create(t, own.url);
+      const pods = [await job.start('server'), await job.start('client')];
+      await pods[1]?.says(/trains for a client/);
+      await admin.config('SET', 'maxmemory', '1');
+      await Promise.all(pods.map((pod) => pod.says(/has no memory left for what a job writes \(OOM\); trying again/)));
+      await admin.config('SET', 'maxmemory', '0');
+      await Promise.all(pods.map((pod) => pod.says(/takes commands again/)));
+      for (const pod of pods) t.equal((await pod.ended).code, 0);
+      t.equal(job.adapterSha256(), await runWholeJob(t.testdir()));
+    },
+  );
 
   t.test('a client whose token is wrong gets no bundle', async (t) => {
     const job = await JobPods.create(t, redis.url);

@@ -17,23 +17,57 @@ interface Case {
 }
 
 const federation = (more: string) => ({ federation: `{ rounds: 2, clients: 2, ${more} }` });
-const data = (more: string) => ({ data: `{ train: { uri: train.jsonl }, public: { uri: public.jsonl }, eval: { uri: eval.jsonl }, ${more} }` });
+const data = (more: string) => ({
+  data: `{ train: { uri: train.jsonl }, public: { uri: public.jsonl }, eval: { uri: eval.jsonl }, ${more} }`,
+});
 
 const cases: Case[] = [
-  { what: 'a misspelt field', sections: federation('local: { stepz: 2 }'), message: /spec\.federation\.local.*stepz[\s\S]*steps/ },
+  {
+    what: 'a misspelt field',
+    sections: federation('local: { stepz: 2 }'),
+    message: /spec\.federation\.local.*stepz[\s\S]*steps/,
+  },
   { what: 'a rate of 1', sections: federation('dropoutRate: 1'), message: /dropoutRate/ },
-  { what: 'an emulator of one layer', sections: { emulator: '{ layerDropRate: 0.9 }' }, message: /emulator is left with .* needs at least 2/ },
-  { what: 'more adapter layers than the model has', sections: { adapter: '{ layers: 40 }' }, message: /40 adapter layers do not fit: the model has/ },
-  { what: 'fewer records than clients', sections: { federation: '{ clients: 30 }' }, message: /20 training records cannot be dealt out to 30 clients/ },
-  { what: 'a field to split by that records lack', sections: data('partition: { kind: Meta, field: topic }'), message: /train\.jsonl:1: the field 'topic'/ },
-  { what: 'responses cut away', sections: federation('local: { steps: 2, sequenceLength: 8 }'), message: /no response is left within 8 tokens/ },
-  { what: 'a model that is not there', sections: { model: '{ uri: elsewhere }' }, message: /elsewhere is not a directory/ },
+  {
+    what: 'an emulator of one layer',
+    sections: { emulator: '{ layerDropRate: 0.9 }' },
+    message: /emulator is left with .* needs at least 2/,
+  },
+  {
+    what: 'more adapter layers than the model has',
+    sections: { adapter: '{ layers: 40 }' },
+    message: /40 adapter layers do not fit: the model has/,
+  },
+  {
+    what: 'fewer records than clients',
+    sections: { federation: '{ clients: 30 }' },
+    message: /20 training records cannot be dealt out to 30 clients/,
+  },
+  {
+    what: 'a field to split by that records lack',
+    sections: data('partition: { kind: Meta, field: topic }'),
+    message: /train\.jsonl:1: the field 'topic'/,
+  },
+  {
+    what: 'responses cut away',
+    sections: federation('local: { steps: 2, sequenceLength: 8 }'),
+    message: /no response is left within 8 tokens/,
+  },
+  {
+    what: 'a model that is not there',
+    sections: { model: '{ uri: elsewhere }' },
+    message: /elsewhere is not a directory/,
+  },
   {
     what: 'an unsupported architecture',
     change: (folder) => replaceIn(join(folder, 'model/config.json'), /"model_type": ?"llama"/, '"model_type": "gpt2"'),
     message: /gpt2/,
   },
-  { what: 'truncated weights', change: (folder) => truncateSync(join(folder, 'model/model.safetensors'), 2000), message: /model\.safetensors/ },
+  {
+    what: 'truncated weights',
+    change: (folder) => truncateSync(join(folder, 'model/model.safetensors'), 2000),
+    message: /model\.safetensors/,
+  },
   {
     what: 'a weight that is not a number',
     change: (folder) => {
@@ -44,16 +78,26 @@ const cases: Case[] = [
     },
     message: /model\.safetensors.*(NaN|not finite|not a finite)/i,
   },
-  { what: 'an empty data set', change: (folder) => writeFileSync(join(folder, 'train.jsonl'), ''), message: /train\.jsonl/ },
+  {
+    what: 'an empty data set',
+    change: (folder) => writeFileSync(join(folder, 'train.jsonl'), ''),
+    message: /train\.jsonl/,
+  },
   {
     what: 'a record without a field',
     change: (folder) => appendFileSync(join(folder, 'train.jsonl'), '{"question": "What?"}\n'),
     message: /train\.jsonl:21: .*answers/,
   },
-  { what: 'data that is not there', sections: { data: '{ train: { uri: nothing.jsonl }, public: { uri: public.jsonl } }' }, message: /nothing\.jsonl is missing/ },
+  {
+    what: 'data that is not there',
+    sections: { data: '{ train: { uri: nothing.jsonl }, public: { uri: public.jsonl } }' },
+    message: /nothing\.jsonl is missing/,
+  },
   {
     what: 'a learning rate that makes the loss not finite',
-    sections: federation('local: { steps: 4, sequenceLength: 192, optimizer: { kind: SGD, learningRate: 1000, clipNorm: 0 } }'),
+    sections: federation(
+      'local: { steps: 4, sequenceLength: 192, optimizer: { kind: SGD, learningRate: 1000, clipNorm: 0 } }',
+    ),
     message: /round 1, client \d: step \d: the (loss|gradient's norm) is (NaN|Infinity) \(sequences /,
     late: true,
   },
@@ -77,7 +121,11 @@ for (const { what, sections = {}, change, message, late } of cases) {
     );
     t.ok(error instanceof UserError, String(error));
     if (error instanceof UserError) t.match(error.message, message);
-    t.equal(existsSync(join(out, 'metrics.jsonl')), late === true, late ? 'the run left its folder' : 'nothing was begun');
+    t.equal(
+      existsSync(join(out, 'metrics.jsonl')),
+      late === true,
+      late ? 'the run left its folder' : 'nothing was begun',
+    );
     if (late) t.ok(existsSync(join(out, 'checkpoints')), 'what was reached is kept');
   });
 }
@@ -86,7 +134,8 @@ t.test('a run folder belongs to one job and one process', async (t) => {
   const folder = t.testdir();
   const job = writeTinyJob(folder);
   const out = join(folder, 'out');
-  // The folder is locked before the first event: whichever run comes second meets the lock or, if it is slow, the other's checkpoints.
+  // The folder is locked before the first event: whichever run comes second meets the lock or, if it is slow, the
+  // other's checkpoints.
   const ends = await Promise.allSettled([runTinyJob(job, out), runTinyJob(job, out)]);
   const refused = ends.filter((end) => end.status === 'rejected');
   t.equal(refused.length, 1, 'two runs on one folder');
@@ -110,15 +159,22 @@ t.test('records that were left out are told, and named as a cause, where the oth
       ...data(`partition: ${partition}`),
       federation: '{ rounds: 1, clients: 8, local: { steps: 1, sequenceLength: 128 } }',
     });
-    const record = (category: string, question: string) => `${JSON.stringify({ question, answers: ['so'], category })}\n`;
-    const records = Array.from({ length: 10 }, (_, i) => record('short', `How ${i}?`) + record(`long ${i}`, 'word '.repeat(200)));
+    const record = (category: string, question: string) =>
+      `${JSON.stringify({ question, answers: ['so'], category })}\n`;
+    const records = Array.from(
+      { length: 10 },
+      (_, i) => record('short', `How ${i}?`) + record(`long ${i}`, 'word '.repeat(200)),
+    );
     writeFileSync(join(folder, 'train.jsonl'), records.join(''));
     const told: string[] = [];
     const out = join(folder, 'out');
-    const error: unknown = await runTinyJob(job, out, { onEvent: (event) => void (event.event === 'warning' && told.push(event.message)) }).catch((error: unknown) => error);
+    const error: unknown = await runTinyJob(job, out, {
+      onEvent: (event) => void (event.event === 'warning' && told.push(event.message)),
+    }).catch((error: unknown) => error);
     t.match(error, {
       name: 'UserError',
-      message: /partition leaves clients? .* without a record, after 10 of 20 records were left out: nothing of their response fits into 128 tokens/,
+      message:
+        /partition leaves clients? .* without a record, after 10 of 20 records were left out: nothing of their response fits into 128 tokens/,
       hint: /^Raise federation\.local\.sequenceLength/,
     });
     t.match(told, [/data\.train: 10 of 20 records are left out/]);

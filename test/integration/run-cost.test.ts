@@ -1,4 +1,5 @@
-// What `fedbiot run` says that a job cost, against its own events, the same job with the full model, and a run that was interrupted.
+// What `fedbiot run` says that a job cost, against its own events, the same job with the full model, and a run that was
+// interrupted.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -24,17 +25,40 @@ t.test('a run tells what it cost', { timeout: 120_000 }, async (t) => {
   const seconds = (performance.now() - began) / 1000;
   if (cost === null) return t.fail('no cost');
   const steps = readEvents(join(out, 'metrics.jsonl')).filter((event): event is StepEvent => event.event === 'step');
-  for (const [role, phase] of [['server', 'align'], ['clients', 'local']] as const) {
-    t.equal(cost[role].tokens, sum(steps.filter((step) => step.phase === phase), ({ tokens }) => tokens), `${role}: the tokens of its steps`);
-    t.ok(cost[role].cpuSeconds > 0.01 && cost[role].cpuSeconds < 2 * seconds, `${role}: ${cost[role].cpuSeconds} s of processors in ${seconds} s`);
+  for (const [role, phase] of [
+    ['server', 'align'],
+    ['clients', 'local'],
+  ] as const) {
+    t.equal(
+      cost[role].tokens,
+      sum(
+        steps.filter((step) => step.phase === phase),
+        ({ tokens }) => tokens,
+      ),
+      `${role}: the tokens of its steps`,
+    );
+    t.ok(
+      cost[role].cpuSeconds > 0.01 && cost[role].cpuSeconds < 2 * seconds,
+      `${role}: ${cost[role].cpuSeconds} s of processors in ${seconds} s`,
+    );
     t.ok(cost[role].cpuSeconds === sum(rounds, (round) => round.cost![role].cpuSeconds), `${role}: as its rounds say`);
-    t.ok(cost[role].peakMemoryBytes > 50e6 && cost[role].peakMemoryBytes < 4e9, `${role}: ${cost[role].peakMemoryBytes} bytes at the peak`);
+    t.ok(
+      cost[role].peakMemoryBytes > 50e6 && cost[role].peakMemoryBytes < 4e9,
+      `${role}: ${cost[role].peakMemoryBytes} bytes at the peak`,
+    );
     t.equal(cost[role].gpuSeconds, 0);
   }
-  t.same(cost.bytes, { bundle: 2 * plan.bytes.emulatorBundle, down: sum(rounds, ({ bytes }) => bytes.down), up: sum(rounds, ({ bytes }) => bytes.up) });
+  t.same(cost.bytes, {
+    bundle: 2 * plan.bytes.emulatorBundle,
+    down: sum(rounds, ({ bytes }) => bytes.down),
+    up: sum(rounds, ({ bytes }) => bytes.up),
+  });
   t.equal(cost.savings.bytes.here, cost.bytes.bundle + cost.bytes.down + cost.bytes.up);
   t.ok(cost.savings.bytes.saved > 0, `${cost.savings.bytes.saved} bytes saved`);
-  t.equal(cost.savings.flops.here, cost.clients.tokens * plan.flops.clientToken + cost.server.tokens * plan.flops.alignmentToken);
+  t.equal(
+    cost.savings.flops.here,
+    cost.clients.tokens * plan.flops.clientToken + cost.server.tokens * plan.flops.alignmentToken,
+  );
   t.match(readFileSync(join(out, 'report.html'), 'utf8'), /<h2>Against the full model<\/h2>/);
 
   const whole = await reportOf(writeTinyJob(t.testdirName, { method: 'FullModel' }), join(t.testdirName, 'whole'));
@@ -56,12 +80,26 @@ t.test('what is interrupted and gone on with costs the same', { timeout: 120_000
   };
   t.equal((await runTinyJob(job, out, { signal: stop.signal, onEvent })).outcome, 'interrupted');
   const before = await readReportJson(out);
-  const options = { job, out, resume: true, workers: 1, threads: 1, provider: 'cpu', force: false, trace: null, signal: new AbortController().signal, onEvent: () => {} } as const;
+  const options = {
+    job,
+    out,
+    resume: true,
+    workers: 1,
+    threads: 1,
+    provider: 'cpu',
+    force: false,
+    trace: null,
+    signal: new AbortController().signal,
+    onEvent: () => {},
+  } as const;
   const result = await runJob(options);
   if (result.outcome !== 'succeeded') throw new Error('interrupted');
   const { cost, rounds } = result.report;
   t.same(rounds[0], before.rounds[0], 'the first round’s figures were kept');
-  t.same([cost?.server.tokens, cost?.clients.tokens, cost?.bytes, cost?.savings], [expected?.server.tokens, expected?.clients.tokens, expected?.bytes, expected?.savings]);
+  t.same(
+    [cost?.server.tokens, cost?.clients.tokens, cost?.bytes, cost?.savings],
+    [expected?.server.tokens, expected?.clients.tokens, expected?.bytes, expected?.savings],
+  );
   t.ok(rounds[1]!.cost!.clients.cpuSeconds > 0 && rounds[1]!.cost!.server.cpuSeconds > 0);
 });
 
@@ -71,17 +109,38 @@ t.test('a run that was begun without measuring goes on, and has no cost', { time
   const out = join(root, 'run');
   const whole = await reportOf(job, out);
   // As an earlier version left it.
-  const { cost: _, plan: { flops: __, ...plan }, ...report } = whole;
+  const {
+    cost: _,
+    plan: { flops: __, ...plan },
+    ...report
+  } = whole;
   const rounds = report.rounds.map(({ cost: _, ...round }) => round);
   writeFileSync(join(out, 'report.json'), JSON.stringify({ ...report, plan, rounds }));
   const metrics = join(out, 'metrics.jsonl');
   const text = readFileSync(metrics, 'utf8');
   // Spaces keep the length that the checkpoint knows.
-  const unmeasured = text.replace(/,"cost":\{[^}]*\}[^}]*\}\}/g, (cost) => ' '.repeat(cost.length)).replace(/"flops":\{[^}]*\},/g, (flops) => ' '.repeat(flops.length));
+  const unmeasured = text
+    .replace(/,"cost":\{[^}]*\}[^}]*\}\}/g, (cost) => ' '.repeat(cost.length))
+    .replace(/"flops":\{[^}]*\},/g, (flops) => ' '.repeat(flops.length));
   t.not(unmeasured, text);
   writeFileSync(metrics, unmeasured);
-  await t.rejects(readReportJson(out), { name: 'UserError', message: /is not a run’s report: .*cost|flops/, hint: /--resume/ });
-  const options = { job, out, resume: true, workers: 1, threads: 1, provider: 'cpu', force: false, trace: null, signal: new AbortController().signal, onEvent: () => {} } as const;
+  await t.rejects(readReportJson(out), {
+    name: 'UserError',
+    message: /is not a run’s report: .*cost|flops/,
+    hint: /--resume/,
+  });
+  const options = {
+    job,
+    out,
+    resume: true,
+    workers: 1,
+    threads: 1,
+    provider: 'cpu',
+    force: false,
+    trace: null,
+    signal: new AbortController().signal,
+    onEvent: () => {},
+  } as const;
   const result = await runJob(options);
   if (result.outcome !== 'succeeded') throw new Error('interrupted');
   t.equal(result.report.cost, null);

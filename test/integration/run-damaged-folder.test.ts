@@ -1,4 +1,5 @@
-// A run's folder as faults of disks and hands leave it: an interrupted run goes on to the same adapter, or says what is gone.
+// A run's folder as faults of disks and hands leave it: an interrupted run goes on to the same adapter, or says what is
+// gone.
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -12,9 +13,16 @@ const random = randomStream(seed, 'damage');
 const ROUNDS = 3;
 
 const root = t.testdir();
-const job = writeTinyJob(root, { federation: `{ rounds: ${ROUNDS}, clients: 2, local: { steps: 1, sequenceLength: 192 } }` });
+const job = writeTinyJob(root, {
+  federation: `{ rounds: ${ROUNDS}, clients: 2, local: { steps: 1, sequenceLength: 192 } }`,
+});
 
-async function adapterOf(out: string, resume = false, signal?: AbortSignal, onRound: (round: number) => void = () => {}) {
+async function adapterOf(
+  out: string,
+  resume = false,
+  signal?: AbortSignal,
+  onRound: (round: number) => void = () => {},
+) {
   const warnings: string[] = [];
   const result = await runTinyJob(job, out, {
     resume,
@@ -24,14 +32,20 @@ async function adapterOf(out: string, resume = false, signal?: AbortSignal, onRo
       if (event.event === 'round') onRound(event.round);
     },
   });
-  return { warnings, adapter: result.outcome === 'succeeded' ? result.report.adapterSha256 : null, rounds: result.outcome === 'succeeded' ? result.report.rounds.map(({ round }) => round) : [] };
+  return {
+    warnings,
+    adapter: result.outcome === 'succeeded' ? result.report.adapterSha256 : null,
+    rounds: result.outcome === 'succeeded' ? result.report.rounds.map(({ round }) => round) : [],
+  };
 }
 
 const { adapter: wanted } = await adapterOf(join(root, 'whole'));
 const stop = new AbortController();
 const interrupted = join(root, 'interrupted');
 await adapterOf(interrupted, false, stop.signal, (round) => void (round === 2 && stop.abort(new Error('stop'))));
-const files = readdirSync(interrupted, { recursive: true, encoding: 'utf8' }).filter((name) => statSync(join(interrupted, name)).isFile());
+const files = readdirSync(interrupted, { recursive: true, encoding: 'utf8' }).filter((name) =>
+  statSync(join(interrupted, name)).isFile(),
+);
 
 const damages: Record<string, (path: string) => void> = {
   'is lost': (path) => rmSync(path),
@@ -64,15 +78,23 @@ async function after(name: string, damage: (path: string) => void) {
 const INTACT = ['manifest.json', 'metrics.jsonl', 'report.json', 'job.json'];
 
 t.test(`the run's own words lost or damaged: it goes on, seed ${seed}`, async (t) => {
-  t.ok(INTACT.every((name) => files.includes(name)), files.join(' '));
+  t.ok(
+    INTACT.every((name) => files.includes(name)),
+    files.join(' '),
+  );
   for (const name of INTACT) {
     for (const [what, damage] of Object.entries(damages).slice(0, 4)) {
       const { adapter, rounds, warnings, out } = await after(name, damage);
       t.equal(adapter, wanted, `${name} ${what}: ${warnings.join('; ')}`);
       t.same(rounds, [1, 2, 3], 'the report has all rounds');
-      t.same(readEvents(join(out, 'metrics.jsonl')).flatMap((event) => (event.event === 'round' ? [event.round] : [])), [1, 2, 3], 'and metrics.jsonl');
+      t.same(
+        readEvents(join(out, 'metrics.jsonl')).flatMap((event) => (event.event === 'round' ? [event.round] : [])),
+        [1, 2, 3],
+        'and metrics.jsonl',
+      );
       if (name === 'metrics.jsonl' && what === 'is lost') t.match(warnings.join(), /metrics\.jsonl was missing/);
-      if (name === 'manifest.json' && what !== 'has a flipped bit') t.match(warnings.join(), /manifest\.json was (missing|damaged|empty) and is written anew/);
+      if (name === 'manifest.json' && what !== 'has a flipped bit')
+        t.match(warnings.join(), /manifest\.json was (missing|damaged|empty) and is written anew/);
     }
   }
 });
@@ -100,7 +122,11 @@ t.test('a folder whose manifest is lost is no other job’s, and none that is be
   await t.rejects(runTinyJob(job, out), { name: 'UserError', message: /holds checkpoints of this job/ });
   const other = join(root, 'other.yaml');
   writeFileSync(other, readFileSync(job, 'utf8').replace('rounds: 3', 'rounds: 4'));
-  await t.rejects(runTinyJob(other, out, { resume: true }), { name: 'UserError', message: /holds checkpoints of another job, or of this one with .*; its manifest\.json, which would say, is missing/ });
+  await t.rejects(runTinyJob(other, out, { resume: true }), {
+    name: 'UserError',
+    message:
+      /holds checkpoints of another job, or of this one with .*; its manifest\.json, which would say, is missing/,
+  });
   t.notOk(existsSync(join(out, 'manifest.json')), 'a refusal writes nothing');
   writeFileSync(join(out, 'manifest.json'), '{"name":"a web app"}');
   rmSync(join(out, 'checkpoints'), { recursive: true });

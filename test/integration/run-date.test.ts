@@ -1,4 +1,5 @@
-// A chat template that writes the day: the same job has the same data on any day, and a run goes on with the day it began with.
+// A chat template that writes the day: the same job has the same data on any day, and a run goes on with the day it
+// began with.
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -43,7 +44,11 @@ t.test('the day of the first start is kept: in manifest, checkpoints, job and re
   t.equal((await datedJob(readJob(path), asks, another)).spec.data.date, date, 'the day of the run, and not today');
   rmSync(join(out, 'manifest.json'));
   t.equal((await datedJob(readJob(path), asks, another)).spec.data.date, date, 'checkpoints have it, too');
-  t.equal((await datedJob(readJob(path), asks, { ...another, resume: false })).spec.data.date, '2031-01-01', 'a new run has its own');
+  t.equal(
+    (await datedJob(readJob(path), asks, { ...another, resume: false })).spec.data.date,
+    '2031-01-01',
+    'a new run has its own',
+  );
 });
 
 t.test('a day that the manifest gives is what the data has; without it the job as it was run has it', async (t) => {
@@ -59,7 +64,10 @@ t.test('a day that the manifest gives is what the data has; without it the job a
   t.not(await adapterOf(other, join(folder, 'other/out')), adapter, 'the day is part of the data');
   cpSync(out, join(folder, 'other/taken'), { recursive: true });
   writeFileSync(other, readFileSync(given, 'utf8').replace('2020-02-29', '2020-02-27'));
-  await t.rejects(runTinyJob(other, join(folder, 'other/taken'), { resume: true }), { name: 'UserError', message: /computed from another (.*, )?date/ });
+  await t.rejects(runTinyJob(other, join(folder, 'other/taken'), { resume: true }), {
+    name: 'UserError',
+    message: /computed from another (.*, )?date/,
+  });
 });
 
 t.test('a run whose day was not kept is not gone on with', async (t) => {
@@ -73,13 +81,24 @@ t.test('a run whose day was not kept is not gone on with', async (t) => {
     const { date: _, ...state } = json(join(folder, 'state.json'));
     writeFileSync(join(folder, 'state.json'), JSON.stringify(state));
     const { createHash } = await import('node:crypto');
-    const sum = (file: string) => `${createHash('sha256').update(readFileSync(join(folder, file))).digest('hex')}  ${file}\n`;
+    const sum = (file: string) =>
+      `${createHash('sha256')
+        .update(readFileSync(join(folder, file)))
+        .digest('hex')}  ${file}\n`;
     writeFileSync(join(folder, 'SHA256SUMS'), sum('state.json') + sum('lora.safetensors'));
   }
   await t.rejects(runTinyJob(path, out, { resume: true }), { name: 'UserError', message: /did not keep the day/ });
-  t.equal((await datedJob(readJob(path), dateless, { out, resume: true, warn: noWarning })).spec.data.date, undefined, 'where nothing asks, there is no day');
+  t.equal(
+    (await datedJob(readJob(path), dateless, { out, resume: true, warn: noWarning })).spec.data.date,
+    undefined,
+    'where nothing asks, there is no day',
+  );
   const told: string[] = [];
-  await datedJob(readJob(jobOf('vain', ', date: "2020-02-28"')), dateless, { out, resume: true, warn: (message) => told.push(message) });
+  await datedJob(readJob(jobOf('vain', ', date: "2020-02-28"')), dateless, {
+    out,
+    resume: true,
+    warn: (message) => told.push(message),
+  });
   t.match(told, [/data\.date is not used/]);
 });
 
@@ -97,7 +116,8 @@ t.test('an evaluation says the day, and can be given one', async (t) => {
     batchSize: 4,
     maxNewTokens: 4,
     threads: 1,
-    force: false, provider: 'cpu',
+    force: false,
+    provider: 'cpu',
     onProgress: () => {},
     onWarning: noWarning,
   };

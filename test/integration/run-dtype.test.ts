@@ -13,7 +13,8 @@ const withDtype = (dtype: string) => ({ model: `{ uri: model, dtype: ${dtype} }`
 async function finalLoss(directory: string, sections: Record<string, string>): Promise<number> {
   const job = writeTinyJob(directory, sections);
   const result = await runTinyJob(job, join(directory, 'run'));
-  if (result.outcome !== 'succeeded' || result.report.final === null) throw new Error('the run did not come to an evaluation');
+  if (result.outcome !== 'succeeded' || result.report.final === null)
+    throw new Error('the run did not come to an evaluation');
   return result.report.final.adapFu.loss;
 }
 

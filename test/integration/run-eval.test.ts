@@ -82,12 +82,18 @@ t.test('records are limited, cut and left out as asked, and told', async (t) => 
   const whole = await evaluateModel(options({}));
   t.equal((await evaluateModel(options({ limit: 2 }))).n, 2);
   const longer = join(root, 'longer.jsonl');
-  writeFileSync(longer, `${readFileSync(data, 'utf8')}${JSON.stringify({ question: 'word '.repeat(300), answers: ['far'] })}\n`);
+  writeFileSync(
+    longer,
+    `${readFileSync(data, 'utf8')}${JSON.stringify({ question: 'word '.repeat(300), answers: ['far'] })}\n`,
+  );
   const told: string[] = [];
   const result = await evaluateModel(options({ data: longer, onWarning: (message) => told.push(message) }));
   t.same(result, whole, 'beyond what the model takes, nothing is scored');
   t.same(told, ['1 of 7 records are left out of the loss: nothing of their response fits into 256 tokens']);
-  await t.rejects(evaluateModel(options({ sequenceLength: 3 })), { name: 'UserError', message: /no response is left within 3 tokens/ });
+  await t.rejects(evaluateModel(options({ sequenceLength: 3 })), {
+    name: 'UserError',
+    message: /no response is left within 3 tokens/,
+  });
   const progress: number[][] = [];
   await evaluateModel(options({ task: 'qa', maxNewTokens: 2, batchSize: 4, onProgress: (...at) => progress.push(at) }));
   t.same(progress.at(-1), [12, 12], 'six texts and six answers');
@@ -115,7 +121,8 @@ t.test('answers are those the model with its adapter writes', async (t) => {
 });
 
 t.test('what cannot be scored is refused', async (t) => {
-  const refused = (change: Partial<EvaluateOptions>, message: RegExp) => t.rejects(evaluateModel(options(change)), { name: 'UserError', message });
+  const refused = (change: Partial<EvaluateOptions>, message: RegExp) =>
+    t.rejects(evaluateModel(options(change)), { name: 'UserError', message });
   await refused({ adapter: join(root, 'nowhere') }, /nowhere.adapter_config\.json is missing/);
   await refused({ model: join(root, 'nowhere') }, /nowhere is not a directory/);
   await refused({ data: join(root, 'nowhere.jsonl') }, /nowhere\.jsonl is missing/);
@@ -134,14 +141,33 @@ t.test('the choices and defaults are those of the API', async (t) => {
   const { task, batchSize, maxNewTokens } = Evaluation.properties;
   const { format, template } = Source.properties;
   t.same(choices, { task: task.enum, format: format.enum, template: template.enum });
-  t.match({ format, template, batchSize, maxNewTokens }, Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, { default: value }])));
+  t.match(
+    { format, template, batchSize, maxNewTokens },
+    Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, { default: value }])),
+  );
 });
 
 t.test('on the command line', async (t) => {
   const { path } = adapterOn([4, 5]);
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    [FEDBIOT, 'eval', '--model', model, '--adapter', path, '--data', data, '--task', 'tokens', '--limit', '4', '--threads', '1', '--json'],
+    [
+      FEDBIOT,
+      'eval',
+      '--model',
+      model,
+      '--adapter',
+      path,
+      '--data',
+      data,
+      '--task',
+      'tokens',
+      '--limit',
+      '4',
+      '--threads',
+      '1',
+      '--json',
+    ],
     { encoding: 'utf8' },
   );
   t.equal(stderr, '');
@@ -158,7 +184,9 @@ t.test('SmolLM2-135M on GSM8K, against transformers', { skip }, async (t) => {
   const expected: { n: number; tokens: number; loss: number } = JSON.parse(
     readFileSync(new URL('../fixtures/eval-loss.json', import.meta.url), 'utf8'),
   );
-  const found = await evaluateModel(options({ model: smollm2, data: join(folder, 'gsm8k/test.jsonl'), limit: expected.n, threads: 2 }));
+  const found = await evaluateModel(
+    options({ model: smollm2, data: join(folder, 'gsm8k/test.jsonl'), limit: expected.n, threads: 2 }),
+  );
   t.equal(found.n, expected.n);
   t.equal(found.tokens, expected.tokens);
   t.ok(Math.abs(found.loss - expected.loss) < 1e-4, `${found.loss}, in transformers ${expected.loss}`);

@@ -21,7 +21,20 @@ await runTinyJob(job, run);
 const lossOf = async (model: string, adapter: string | null) => {
   const silent = { onProgress: () => {}, onWarning: () => {} };
   const data = join(root, 'eval.jsonl');
-  const { loss } = await evaluateModel({ model, adapter, data, task: 'loss', limit: null, sequenceLength: null, date: null, threads: 1, provider: 'cpu', force: false, ...silent, ...defaults });
+  const { loss } = await evaluateModel({
+    model,
+    adapter,
+    data,
+    task: 'loss',
+    limit: null,
+    sequenceLength: null,
+    date: null,
+    threads: 1,
+    provider: 'cpu',
+    force: false,
+    ...silent,
+    ...defaults,
+  });
   return loss;
 };
 
@@ -35,17 +48,25 @@ t.test('a finished adapter is exported to the byte', async (t) => {
     t.ok(written.equals(readFileSync(join(run, 'adapter', name))), name);
     t.equal(written.byteLength, bytes);
   }
-  t.match(JSON.parse(readFileSync(join(to, 'adapter_config.json'), 'utf8')), { base_model_name_or_path: join(root, 'model') });
+  t.match(JSON.parse(readFileSync(join(to, 'adapter_config.json'), 'utf8')), {
+    base_model_name_or_path: join(root, 'model'),
+  });
 });
 
 t.test('merged, it is a model that scores as base and adapter do', async (t) => {
   const to = join(t.testdir({}), 'merged');
   const { files } = await exportAdapter({ run, to, merge: true });
   t.same(files.map(({ name }) => name).sort(), readdirSync(join(root, 'model')).sort());
-  const [merged, beside, base] = [await lossOf(to, null), await lossOf(join(root, 'model'), join(run, 'adapter')), await lossOf(join(root, 'model'), null)];
+  const [merged, beside, base] = [
+    await lossOf(to, null),
+    await lossOf(join(root, 'model'), join(run, 'adapter')),
+    await lossOf(join(root, 'model'), null),
+  ];
   t.ok(Math.abs(merged - beside) < 1e-5, `${merged} merged, ${beside} beside each other`);
   t.ok(Math.abs(base - beside) > 1e-3, `the model alone: ${base}`);
-  const report: { final: { base: { loss: number }; adapFu: { loss: number } } } = JSON.parse(readFileSync(join(run, 'report.json'), 'utf8'));
+  const report: { final: { base: { loss: number }; adapFu: { loss: number } } } = JSON.parse(
+    readFileSync(join(run, 'report.json'), 'utf8'),
+  );
   t.ok(Math.abs(report.final.adapFu.loss - merged) < 1e-5, 'as the run itself reported');
   t.ok(Math.abs(report.final.base.loss - base) < 1e-5);
 });
@@ -58,7 +79,9 @@ t.test('a run that was interrupted gives the adapter of its newest checkpoint', 
     if (event === 'step' && rest.round === 2 && rest.phase === 'align') stop.abort(new Error('enough'));
   };
   t.match(await runTinyJob(job, stopped, { signal: stop.signal, onEvent }), { outcome: 'interrupted', round: 2 });
-  const names = readdirSync(join(stopped, 'checkpoints')).filter((name) => name.startsWith('round-')).sort();
+  const names = readdirSync(join(stopped, 'checkpoints'))
+    .filter((name) => name.startsWith('round-'))
+    .sort();
   const told = await exportAdapter({ run: stopped, to: join(dir, 'adapter'), merge: false });
   t.same({ ...told, files: [] }, { checkpoint: 'round-0002-part-1', rounds: 1, ofRounds: 2, files: [] });
   t.ok(names.includes('round-0002-part-1'));
@@ -68,17 +91,34 @@ t.test('a run that was interrupted gives the adapter of its newest checkpoint', 
   t.notSame(newest, openPeft(join(run, 'adapter'), config).values, 'one round less');
   // Round 2's alignment leaves the adapter as round 1 made it.
   writeFileSync(join(stopped, 'checkpoints/round-0002-part-1/lora.safetensors'), 'torn');
-  t.equal((await exportAdapter({ run: stopped, to: join(dir, 'older'), merge: false })).checkpoint, 'round-0001', 'a damaged one is passed over');
+  t.equal(
+    (await exportAdapter({ run: stopped, to: join(dir, 'older'), merge: false })).checkpoint,
+    'round-0001',
+    'a damaged one is passed over',
+  );
   t.same(openPeft(join(dir, 'older'), config).values, newest);
-  t.same(readdirSync(join(stopped, 'checkpoints')).filter((name) => name.startsWith('round-')).sort(), names, 'and left where it is');
+  t.same(
+    readdirSync(join(stopped, 'checkpoints'))
+      .filter((name) => name.startsWith('round-'))
+      .sort(),
+    names,
+    'and left where it is',
+  );
 
-  const { status, stdout, stderr } = spawnSync(process.execPath, [FEDBIOT, 'export', stopped, '--to', join(dir, 'told')], { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [FEDBIOT, 'export', stopped, '--to', join(dir, 'told')],
+    { encoding: 'utf8' },
+  );
   t.equal(status, 0);
   t.equal(stderr, 'the run has not finished: this is the adapter of checkpoint round-0001, after 1 of 2 rounds\n');
   t.match(stdout, /told.adapter_model\.safetensors {2}[\d.]+ KiB/);
 
   rmSync(join(stopped, 'checkpoints'), { recursive: true });
-  await t.rejects(exportAdapter({ run: stopped, to: join(dir, 'none'), merge: false }), { name: 'UserError', message: /has no adapter yet/ });
+  await t.rejects(exportAdapter({ run: stopped, to: join(dir, 'none'), merge: false }), {
+    name: 'UserError',
+    message: /has no adapter yet/,
+  });
 });
 
 t.test('what cannot be exported is refused, and nothing is written', async (t) => {
@@ -101,8 +141,12 @@ t.test('what cannot be exported is refused, and nothing is written', async (t) =
 
   const damaged = join(dir, 'damaged');
   mkdirSync(damaged);
-  for (const name of ['job.json', 'manifest.json', 'adapter']) cpSync(join(run, name), join(damaged, name), { recursive: true });
-  writeFileSync(join(damaged, 'adapter/adapter_model.safetensors'), readFileSync(join(run, 'adapter/adapter_model.safetensors')).subarray(0, -8));
+  for (const name of ['job.json', 'manifest.json', 'adapter'])
+    cpSync(join(run, name), join(damaged, name), { recursive: true });
+  writeFileSync(
+    join(damaged, 'adapter/adapter_model.safetensors'),
+    readFileSync(join(run, 'adapter/adapter_model.safetensors')).subarray(0, -8),
+  );
   await refused({ run: damaged }, /adapter_model\.safetensors .*truncated/);
   t.same(readdirSync(dir).sort(), ['damaged', 'empty', 'file', 'full']);
 

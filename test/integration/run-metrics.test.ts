@@ -24,7 +24,10 @@ const tinyJob = (folder: string) =>
 
 /** A run as a process of its own. */
 function start(t: Test, args: readonly string[], nodeArgs: readonly string[] = []) {
-  const child = spawn(process.execPath, [...nodeArgs, FEDBIOT, 'run', ...args], { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, NO_COLOR: '1' } });
+  const child = spawn(process.execPath, [...nodeArgs, FEDBIOT, 'run', ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, NO_COLOR: '1' },
+  });
   t.teardown(() => child.kill('SIGKILL'));
   const said = { stderr: '' };
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said.stderr += text));
@@ -43,11 +46,17 @@ function start(t: Test, args: readonly string[], nodeArgs: readonly string[] = [
 }
 
 /** All scrapes until the run ends, or until one of them is enough. */
-async function scrapes({ url, isOver }: ReturnType<typeof start>, isEnough: (scrape: Scrape) => boolean = () => false): Promise<Scrape[]> {
+async function scrapes(
+  { url, isOver }: ReturnType<typeof start>,
+  isEnough: (scrape: Scrape) => boolean = () => false,
+): Promise<Scrape[]> {
   const from = await url();
   const taken: Scrape[] = [];
   while (!isOver()) {
-    const text = await fetch(from).then((response) => response.text(), () => null);
+    const text = await fetch(from).then(
+      (response) => response.text(),
+      () => null,
+    );
     const scrape = text === null ? null : new Scrape(text);
     if (scrape !== null) taken.push(scrape);
     if (scrape !== null && isEnough(scrape)) break;
@@ -62,10 +71,15 @@ function reportIn(folder: string): RunReport {
   return report;
 }
 
-const sum = (rounds: readonly RoundReport[], amount: (round: RoundReport) => number) => rounds.reduce((total, round) => total + amount(round), 0);
-const isNear = (a: number | undefined, b: number | undefined) => a !== undefined && b !== undefined && Math.abs(a - b) <= 1e-9 * Math.max(1, Math.abs(b));
+const sum = (rounds: readonly RoundReport[], amount: (round: RoundReport) => number) =>
+  rounds.reduce((total, round) => total + amount(round), 0);
+const isNear = (a: number | undefined, b: number | undefined) =>
+  a !== undefined && b !== undefined && Math.abs(a - b) <= 1e-9 * Math.max(1, Math.abs(b));
 
-/** What a scrape says must be what the report says of the rounds that had ended then; what is counted within a round may be ahead. */
+/**
+ * What a scrape says must be what the report says of the rounds that had ended then; what is counted within a round may
+ * be ahead.
+ */
 function agrees(t: Test, scrape: Scrape, { rounds, plan }: RunReport): void {
   const done = scrape.value('fedbiot_round') ?? 0;
   const [ended, begun] = [rounds.slice(0, done), rounds.slice(0, done + 1)];
@@ -78,22 +92,53 @@ function agrees(t: Test, scrape: Scrape, { rounds, plan }: RunReport): void {
     const found = scrape.value(name, labels);
     holds(isNear(found, value), `${name} ${JSON.stringify(labels)} is ${found}, not ${value}`);
   };
-  is(sum(ended, ({ bytes }) => bytes.down), 'fedbiot_delta_bytes_total', { direction: 'down' });
-  is(sum(ended, ({ bytes }) => bytes.up), 'fedbiot_delta_bytes_total', { direction: 'up' });
-  for (const [role, of] of [['server', 'server'], ['client', 'clients']] as const) {
-    is(sum(ended, ({ cost }) => cost?.[of].cpuSeconds ?? Number.NaN), 'fedbiot_cpu_seconds_total', { role });
-    is(sum(ended, ({ cost }) => cost?.[of].gpuSeconds ?? Number.NaN), 'fedbiot_gpu_seconds_total', { role });
+  is(
+    sum(ended, ({ bytes }) => bytes.down),
+    'fedbiot_delta_bytes_total',
+    { direction: 'down' },
+  );
+  is(
+    sum(ended, ({ bytes }) => bytes.up),
+    'fedbiot_delta_bytes_total',
+    { direction: 'up' },
+  );
+  for (const [role, of] of [
+    ['server', 'server'],
+    ['client', 'clients'],
+  ] as const) {
+    is(
+      sum(ended, ({ cost }) => cost?.[of].cpuSeconds ?? Number.NaN),
+      'fedbiot_cpu_seconds_total',
+      { role },
+    );
+    is(
+      sum(ended, ({ cost }) => cost?.[of].gpuSeconds ?? Number.NaN),
+      'fedbiot_gpu_seconds_total',
+      { role },
+    );
     const tokens = scrape.value('fedbiot_trained_tokens_total', { role }) ?? -1;
     const [least, most] = [ended, begun].map((some) => sum(some, ({ cost }) => cost?.[of].tokens ?? Number.NaN));
-    holds(tokens >= (least ?? Number.NaN) && tokens <= (most ?? Number.NaN), `${least} ≤ ${tokens} ≤ ${most} tokens of the ${role}`);
+    holds(
+      tokens >= (least ?? Number.NaN) && tokens <= (most ?? Number.NaN),
+      `${least} ≤ ${tokens} ≤ ${most} tokens of the ${role}`,
+    );
   }
   for (const phase of ['align', 'local', 'aggregate', 'evaluate'] as const) {
     is(ended.length, 'fedbiot_round_duration_seconds_count', { phase });
-    is(sum(ended, ({ seconds }) => seconds[phase]), 'fedbiot_round_duration_seconds_sum', { phase });
+    is(
+      sum(ended, ({ seconds }) => seconds[phase]),
+      'fedbiot_round_duration_seconds_sum',
+      { phase },
+    );
   }
-  is(plan.layers.dropped.length / (plan.layers.dropped.length + plan.layers.emulator.length), 'fedbiot_emulator_layer_dropout_ratio');
+  is(
+    plan.layers.dropped.length / (plan.layers.dropped.length + plan.layers.emulator.length),
+    'fedbiot_emulator_layer_dropout_ratio',
+  );
   // An evaluation is told before its round ends.
-  const gaps = [last, next].flatMap((round) => (round?.evaluation === undefined ? [] : [round.evaluation.adapEmu.loss - round.evaluation.adapFu.loss]));
+  const gaps = [last, next].flatMap((round) =>
+    round?.evaluation === undefined ? [] : [round.evaluation.adapEmu.loss - round.evaluation.adapFu.loss],
+  );
   const gap = scrape.value('fedbiot_alignment_gap');
   holds(gap === undefined ? done === 0 : gaps.some((expected) => isNear(gap, expected)), `the gap is ${gap}`);
   if (last !== undefined) is(last.localLoss, 'fedbiot_loss', { phase: 'local' });
@@ -119,9 +164,17 @@ t.test('a run tells its metrics while it goes', async (t) => {
   const samples = taken.flatMap(({ samples }) => samples);
   const foreign = samples.filter(({ labels }) => labels['namespace'] !== 'default' || labels['job'] !== 'tiny');
   t.same(foreign, [], 'all say of which job they are');
-  t.same(samples.filter(({ name, value }) => name.startsWith('fedbiot_') && !Number.isFinite(value)), [], 'all are numbers');
+  t.same(
+    samples.filter(({ name, value }) => name.startsWith('fedbiot_') && !Number.isFinite(value)),
+    [],
+    'all are numbers',
+  );
   const last = running.at(-1);
-  for (const [name, expected] of [['fedbiot_rounds', ROUNDS], ['fedbiot_quorum_clients', 2], ['fedbiot_job_info', 1]] as const) {
+  for (const [name, expected] of [
+    ['fedbiot_rounds', ROUNDS],
+    ['fedbiot_quorum_clients', 2],
+    ['fedbiot_job_info', 1],
+  ] as const) {
     t.equal(last?.value(name), expected, name);
   }
   const heard = last?.value('fedbiot_last_progress_timestamp_seconds') ?? 0;
@@ -146,8 +199,16 @@ t.test('a run that is gone on with counts on', async (t) => {
   t.ok(reached >= 1, `it goes on after round ${reached}`);
   for (const scrape of running) {
     const done = scrape.value('fedbiot_round') ?? 0;
-    t.equal(scrape.value('fedbiot_delta_bytes_total', { direction: 'up' }), sum(rounds.slice(0, done), ({ bytes }) => bytes.up), 'bytes of before count');
-    t.equal(scrape.value('fedbiot_round_duration_seconds_count', { phase: 'local' }), done - reached, 'durations are those of this process');
+    t.equal(
+      scrape.value('fedbiot_delta_bytes_total', { direction: 'up' }),
+      sum(rounds.slice(0, done), ({ bytes }) => bytes.up),
+      'bytes of before count',
+    );
+    t.equal(
+      scrape.value('fedbiot_round_duration_seconds_count', { phase: 'local' }),
+      done - reached,
+      'durations are those of this process',
+    );
   }
 });
 
@@ -161,8 +222,16 @@ t.test('a port that is taken, or no port, is said before anything begins', async
   const address = other.address();
   const port = String(address !== null && typeof address === 'object' ? address.port : 0);
   const cases = [
-    [['--metrics-port', port], new RegExp(`^error: metrics cannot be served on port ${port} of 127\\.0\\.0\\.1: it is taken\nhint: Give another --metrics-port`)],
-    [['--metrics-port', '0', '--metrics-host', '192.0.2.1'], /^error: metrics cannot be served on port 0 of 192\.0\.2\.1: .*\nhint: Check --metrics-host/],
+    [
+      ['--metrics-port', port],
+      new RegExp(
+        `^error: metrics cannot be served on port ${port} of 127\\.0\\.0\\.1: it is taken\nhint: Give another --metrics-port`,
+      ),
+    ],
+    [
+      ['--metrics-port', '0', '--metrics-host', '192.0.2.1'],
+      /^error: metrics cannot be served on port 0 of 192\.0\.2\.1: .*\nhint: Check --metrics-host/,
+    ],
     [['--metrics-host', '127.0.0.1'], /^error: --metrics-host is given without --metrics-port/],
     [['--metrics-port', '70000'], /It must be a port, from 0 to 65535/],
   ] as const;

@@ -32,7 +32,12 @@ t.test('sizes of a plan are those of the files and vectors', async (t) => {
   // Of a rank-r LoRA on every projection: r·(in + out) each.
   const lora = (rank: number) => rank * (2 * 96 + 2 * (48 + 24) + 3 * (48 + 96));
   t.same(plan.layers, { total: 6, adapter: [4, 5], emulator: [0, 3], dropped: [1, 2] });
-  t.same(plan.parameters, { full: 6 * layer + rest, emulator: 4 * layer + rest, adapterLora: 2 * lora(4), emulatorLora: 2 * lora(8) });
+  t.same(plan.parameters, {
+    full: 6 * layer + rest,
+    emulator: 4 * layer + rest,
+    adapterLora: 2 * lora(4),
+    emulatorLora: 2 * lora(8),
+  });
   t.same(plan.bytes, {
     fullModel: 4 * (6 * layer + rest),
     emulatorBundle: 4 * (4 * layer + rest),
@@ -61,7 +66,9 @@ t.test('layers by importance are counted, for they are measured only when the ru
   const emulator = '{ layerSelection: Importance, alignment: { sequenceLength: 192 } }';
   const plan = await planManifest(writeTinyJob(directory, { emulator }));
   t.same(plan.layers, { total: 6, adapter: [4, 5], kept: 2 });
-  const { status, stdout } = spawnSync(process.execPath, [FEDBIOT, 'plan', join(directory, 'job.yaml')], { encoding: 'utf8' });
+  const { status, stdout } = spawnSync(process.execPath, [FEDBIOT, 'plan', join(directory, 'job.yaml')], {
+    encoding: 'utf8',
+  });
   t.equal(status, 0);
   t.match(stdout, /emulator keeps +2, by importance, measured on public data when the run begins\n/);
   t.notMatch(stdout, /dropped/);
@@ -79,7 +86,9 @@ t.test('what the job sets shows', async (t) => {
   const never = await planned({ emulator: '{ alignment: { schedule: Never } }' });
   t.equal(never.bytes.hiddenStateCache, 0);
   t.ok(never.memory.server < base.memory.server);
-  const divergent = await planned({ emulator: '{ alignment: { klWeight: 1, initialSteps: 2, stepsPerRound: 1, sequenceLength: 192 } }' });
+  const divergent = await planned({
+    emulator: '{ alignment: { klWeight: 1, initialSteps: 2, stepsPerRound: 1, sequenceLength: 192 } }',
+  });
   t.ok(divergent.memory.server > base.memory.server, 'the vocabulary’s logits take memory');
   const federation = '{ local: { batchSize: 8, sequenceLength: 192 } }';
   const dropout = await planned({ federation, adapter: '{ layers: 2, lora: { rank: 4, dropout: 0.1 } }' });
@@ -90,7 +99,10 @@ t.test('what is missing is told at once', async (t) => {
   const directory = t.testdir({});
   const job = writeTinyJob(directory);
   const refused = (message: RegExp) => t.rejects(planManifest(job), { name: 'UserError', message });
-  await t.rejects(planManifest(join(directory, 'nowhere.yaml')), { name: 'UserError', message: /nowhere\.yaml is missing/ });
+  await t.rejects(planManifest(join(directory, 'nowhere.yaml')), {
+    name: 'UserError',
+    message: /nowhere\.yaml is missing/,
+  });
   writeFileSync(join(directory, 'eval.jsonl'), '{"question": 1}\n');
   await refused(/eval\.jsonl:1/);
   rmSync(join(directory, 'train.jsonl'));
@@ -99,36 +111,46 @@ t.test('what is missing is told at once', async (t) => {
   await refused(/model\.safetensors .*truncated/);
 });
 
-t.test('a run that this machine cannot hold is refused before it begins, and with --force begins with a warning', async (t) => {
-  const directory = t.testdir({});
-  // A cache of states so large that no machine has it would need a large model; a batch so large does not.
-  const federation = '{ rounds: 1, clients: 1, local: { steps: 1, batchSize: 4096, sequenceLength: 1000000 } }';
-  const job = writeTinyJob(directory, { federation });
-  const plan = await planManifest(job);
-  t.notOk(plan.memory.fits);
-  const { stdout } = spawnSync(process.execPath, [FEDBIOT, 'plan', job], { encoding: 'utf8' });
-  t.match(stdout, /This machine cannot hold it/);
-  const run = spawnSync(process.execPath, [FEDBIOT, 'run', job, '--out', join(directory, 'refused')], { encoding: 'utf8' });
-  t.equal(run.status, 2);
-  t.match(run.stderr, /^error: this run takes about [\d.]+ [PT]iB of memory, and this machine has .* for it\nhint: .*--force/);
-  t.notOk(existsSync(join(directory, 'refused')), 'and nothing was written');
-  const warnings: string[] = [];
-  const stop = new AbortController();
-  await runTinyJob(job, join(directory, 'run'), {
-    force: true,
-    signal: stop.signal,
-    onEvent: (event) => {
-      if (event.event !== 'warning') return;
-      warnings.push(event.message);
-      stop.abort(new Error('enough'));
-    },
-  });
-  t.match(warnings, [/this run takes about [\d.]+ [PT]iB of memory, and this machine has .* for it/]);
-});
+t.test(
+  'a run that this machine cannot hold is refused before it begins, and with --force begins with a warning',
+  async (t) => {
+    const directory = t.testdir({});
+    // A cache of states so large that no machine has it would need a large model; a batch so large does not.
+    const federation = '{ rounds: 1, clients: 1, local: { steps: 1, batchSize: 4096, sequenceLength: 1000000 } }';
+    const job = writeTinyJob(directory, { federation });
+    const plan = await planManifest(job);
+    t.notOk(plan.memory.fits);
+    const { stdout } = spawnSync(process.execPath, [FEDBIOT, 'plan', job], { encoding: 'utf8' });
+    t.match(stdout, /This machine cannot hold it/);
+    const run = spawnSync(process.execPath, [FEDBIOT, 'run', job, '--out', join(directory, 'refused')], {
+      encoding: 'utf8',
+    });
+    t.equal(run.status, 2);
+    t.match(
+      run.stderr,
+      /^error: this run takes about [\d.]+ [PT]iB of memory, and this machine has .* for it\nhint: .*--force/,
+    );
+    t.notOk(existsSync(join(directory, 'refused')), 'and nothing was written');
+    const warnings: string[] = [];
+    const stop = new AbortController();
+    await runTinyJob(job, join(directory, 'run'), {
+      force: true,
+      signal: stop.signal,
+      onEvent: (event) => {
+        if (event.event !== 'warning') return;
+        warnings.push(event.message);
+        stop.abort(new Error('enough'));
+      },
+    });
+    t.match(warnings, [/this run takes about [\d.]+ [PT]iB of memory, and this machine has .* for it/]);
+  },
+);
 
 t.test('on the command line, as JSON', async (t) => {
   const job = writeTinyJob(t.testdir({}));
-  const { status, stdout, stderr } = spawnSync(process.execPath, [FEDBIOT, 'plan', job, '--json'], { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [FEDBIOT, 'plan', job, '--json'], {
+    encoding: 'utf8',
+  });
   t.equal(status, 0);
   t.equal(stderr, '');
   const printed: ForeseenPlan = JSON.parse(stdout);
@@ -138,7 +160,9 @@ t.test('on the command line, as JSON', async (t) => {
 });
 
 const smollm2 = process.env['FEDBIOT_TEST_MODEL'] ?? '';
-const skip = smollm2 === '' && 'NOT CHECKED, that a plan’s memory is what a real model takes: set FEDBIOT_TEST_MODEL (a SmolLM2-135M directory)';
+const skip =
+  smollm2 === '' &&
+  'NOT CHECKED, that a plan’s memory is what a real model takes: set FEDBIOT_TEST_MODEL (a SmolLM2-135M directory)';
 
 /** Estimates may be so much below and above what is measured. */
 const LEAST = 0.9;
@@ -172,15 +196,23 @@ t.test('memory of each role, against the peak of its compute process', { skip },
     const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
     const what = `${role}, ${method}, batch ${batch}, klWeight ${klWeight}`;
     t.ok(LEAST < ratio && ratio < MOST, `${what}: planned ${mebibytes(memory[role])}, measured ${mebibytes(peak)}`);
-    if (role === 'client') t.ok(rehearsed !== undefined && peak - rehearsed < SPREAD, `${what}: rehearsed with ${mebibytes(rehearsed ?? 0)}`);
+    if (role === 'client')
+      t.ok(
+        rehearsed !== undefined && peak - rehearsed < SPREAD,
+        `${what}: rehearsed with ${mebibytes(rehearsed ?? 0)}`,
+      );
   }
 });
 
 /**
- * Peak resident size of the compute process of a role that works on random sequences at full length, all labelled, and of a client after
- * its rehearsal. (The server maps the teacher's weights later, when it computes states.)
+ * Peak resident size of the compute process of a role that works on random sequences at full length, all labelled, and
+ * of a client after its rehearsal. (The server maps the teacher's weights later, when it computes states.)
  */
-async function peakOf(role: 'server' | 'client' | 'evaluation', model: FederatedModel, spec: FedBiOTJobSpec): Promise<{ peak: number; rehearsed: number | undefined }> {
+async function peakOf(
+  role: 'server' | 'client' | 'evaluation',
+  model: FederatedModel,
+  spec: FedBiOTJobSpec,
+): Promise<{ peak: number; rehearsed: number | undefined }> {
   const { alignment } = spec.emulator;
   const { local } = spec.federation;
   const random = randomStream(1, 'memory');
@@ -189,7 +221,11 @@ async function peakOf(role: 'server' | 'client' | 'evaluation', model: Federated
     return sequenceOf(ids, ids);
   });
   const batch = (step: number) => pool.slice(step * local.batchSize, (step + 1) * local.batchSize);
-  const batches = { publicOrder: pool, alignment: (_: number, step: number) => batch(step), local: (_: number, _client: number, step: number) => [batch(step)] };
+  const batches = {
+    publicOrder: pool,
+    alignment: (_: number, step: number) => batch(step),
+    local: (_: number, _client: number, step: number) => [batch(step)],
+  };
   const lora = startingLora(model, spec, '.');
   const signal = new AbortController().signal;
   const compute = new Compute({ threads: 2, provider: 'cpu' });
@@ -214,7 +250,13 @@ async function peakOf(role: 'server' | 'client' | 'evaluation', model: Federated
       case 'evaluation': {
         const heldOut = { sequences: pool, prompts: [] };
         const tokenizer = await loadTokenizer(smollm2);
-        const evaluator = await ModelEvaluator.load({ ...common, spec: spec.evaluation, task: lossOnly, heldOut, tokenizer });
+        const evaluator = await ModelEvaluator.load({
+          ...common,
+          spec: spec.evaluation,
+          task: lossOnly,
+          heldOut,
+          tokenizer,
+        });
         await evaluator.evaluate({ lora, signal, onProgress: () => {} });
       }
     }

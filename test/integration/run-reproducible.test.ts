@@ -60,13 +60,22 @@ interface Kill {
   readonly group: boolean;
 }
 
-/** Runs the job in a process of its own, or goes on with it. Yields how long it computed, or null when it was killed. */
-async function run(out: string, { workers = 1, kill = null }: { workers?: number; kill?: Kill | null } = {}): Promise<number | null> {
+/**
+ * Runs the job in a process of its own, or goes on with it. Yields how long it computed, or null when it was killed.
+ */
+async function run(
+  out: string,
+  { workers = 1, kill = null }: { workers?: number; kill?: Kill | null } = {},
+): Promise<number | null> {
   const resume = existsSync(out) ? ['--resume'] : [];
-  const child = spawn(process.execPath, [FEDBIOT, 'run', job, '--out', out, '--json', '--threads', '1', '--workers', String(workers), ...resume], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    detached: true,
-  });
+  const child = spawn(
+    process.execPath,
+    [FEDBIOT, 'run', job, '--out', out, '--json', '--threads', '1', '--workers', String(workers), ...resume],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    },
+  );
   const exit = once(child, 'exit');
   const stop = new AbortController();
   let began = NaN;
@@ -97,7 +106,10 @@ async function resultOf(out: string) {
   return {
     ...told,
     layers: plan.layers,
-    rounds: rounds.map(({ seconds: _, cost, ...round }) => ({ ...round, tokens: [cost?.server.tokens, cost?.clients.tokens] })),
+    rounds: rounds.map(({ seconds: _, cost, ...round }) => ({
+      ...round,
+      tokens: [cost?.server.tokens, cost?.clients.tokens],
+    })),
     moved: cost?.bytes,
     savings: cost?.savings,
     steps: eventsOf(out, 'step'),
@@ -113,26 +125,33 @@ function eventsOf(out: string, kind: string): string[] {
     .sort();
 }
 
-t.test(`killed at ${KILLS} random moments and resumed, or spread over three processes: the same adapter (FEDBIOT_TEST_SEED=${seed})`, { timeout: 600_000 }, async (t) => {
-  const milliseconds = await run(join(root, 'first'));
-  const expected = await resultOf(join(root, 'first'));
-  t.ok(expected.steps.length > 100 && expected.rounds.length === 5, `${expected.steps.length} steps in ${Math.round(milliseconds!)} ms`);
+t.test(
+  `killed at ${KILLS} random moments and resumed, or spread over three processes: the same adapter (FEDBIOT_TEST_SEED=${seed})`,
+  { timeout: 600_000 },
+  async (t) => {
+    const milliseconds = await run(join(root, 'first'));
+    const expected = await resultOf(join(root, 'first'));
+    t.ok(
+      expected.steps.length > 100 && expected.rounds.length === 5,
+      `${expected.steps.length} steps in ${Math.round(milliseconds!)} ms`,
+    );
 
-  await run(join(root, 'second'));
-  t.strictSame(await resultOf(join(root, 'second')), expected, 'run twice');
-  await run(join(root, 'three'), { workers: 3 });
-  t.strictSame(await resultOf(join(root, 'three')), expected, 'with three compute processes');
+    await run(join(root, 'second'));
+    t.strictSame(await resultOf(join(root, 'second')), expected, 'run twice');
+    await run(join(root, 'three'), { workers: 3 });
+    t.strictSame(await resultOf(join(root, 'three')), expected, 'with three compute processes');
 
-  const random = randomStream(seed, 'kill');
-  let kills = 0;
-  for (let attempt = 0; kills < KILLS; attempt++) {
-    const out = join(root, `killed-${attempt}`);
-    const before = kills;
-    for (let finished = false; !finished; ) {
-      const kill = kills < KILLS ? { after: random.uniform() * milliseconds!, group: random.below(2) === 0 } : null;
-      finished = (await run(out, { workers: 1 + random.below(3), kill })) !== null;
-      if (!finished) kills++;
+    const random = randomStream(seed, 'kill');
+    let kills = 0;
+    for (let attempt = 0; kills < KILLS; attempt++) {
+      const out = join(root, `killed-${attempt}`);
+      const before = kills;
+      for (let finished = false; !finished;) {
+        const kill = kills < KILLS ? { after: random.uniform() * milliseconds!, group: random.below(2) === 0 } : null;
+        finished = (await run(out, { workers: 1 + random.below(3), kill })) !== null;
+        if (!finished) kills++;
+      }
+      t.strictSame(await resultOf(out), expected, `killed ${kills - before} times`);
     }
-    t.strictSame(await resultOf(out), expected, `killed ${kills - before} times`);
-  }
-});
+  },
+);

@@ -1,5 +1,5 @@
-// What a machine that has too little of something does to a command: it is told in two lines, with the exit code that says whether the same
-// may go well another time, and what was reached is kept.
+// What a machine that has too little of something does to a command: it is told in two lines, with the exit code that
+// says whether the same may go well another time, and what was reached is kept.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,7 +22,10 @@ interface Ended {
 function fedbiot(args: readonly string[], { setup = '', wrap = '' }: { setup?: string; wrap?: string } = {}): Ended {
   // The test runner watches processes through that variable, and stumbles over the limits itself.
   const script = `unset NODE_OPTIONS\n${setup}\nexec ${wrap} "$@"`;
-  const { status, stderr } = spawnSync('bash', ['-c', script, 'bash', process.execPath, FEDBIOT, ...args], { encoding: 'utf8', timeout: 120_000 });
+  const { status, stderr } = spawnSync('bash', ['-c', script, 'bash', process.execPath, FEDBIOT, ...args], {
+    encoding: 'utf8',
+    timeout: 120_000,
+  });
   return { status, stderr };
 }
 
@@ -49,7 +52,15 @@ t.test('an --out that no run can write to', async (t) => {
 });
 
 t.test('an empty path stands for no folder', async (t) => {
-  for (const args of [['run', job, '--out', ''], ['run', '', '--out', 'x'], ['export', root, '--to', ''], ['report', ''], ['plan', ''], ['validate', ''], ['run', job, '--out', 'x', '--metrics-port', '0', '--metrics-host', '']]) {
+  for (const args of [
+    ['run', job, '--out', ''],
+    ['run', '', '--out', 'x'],
+    ['export', root, '--to', ''],
+    ['report', ''],
+    ['plan', ''],
+    ['validate', ''],
+    ['run', job, '--out', 'x', '--metrics-port', '0', '--metrics-host', ''],
+  ]) {
     const { status, stderr } = fedbiot(args);
     t.equal(status, 2, args.join(' '));
     t.match(stderr, /It is empty\./);
@@ -59,59 +70,107 @@ t.test('an empty path stands for no folder', async (t) => {
 
 t.test('few open files', async (t) => {
   // Node itself needs some twenty.
-  told(t, fedbiot(run(join(root, 'files')), { setup: 'ulimit -n 24' }), 1, /too many files are open in this process \(EMFILE\)|cannot start a compute process/, /ulimit -n/);
+  told(
+    t,
+    fedbiot(run(join(root, 'files')), { setup: 'ulimit -n 24' }),
+    1,
+    /too many files are open in this process \(EMFILE\)|cannot start a compute process/,
+    /ulimit -n/,
+  );
 });
 
 t.test('short files', async (t) => {
   const out = join(root, 'short');
-  told(t, fedbiot(run(out), { setup: 'ulimit -f 16' }), 2, /the file would be larger than is allowed \(EFBIG\)/, /ulimit -f/);
+  told(
+    t,
+    fedbiot(run(out), { setup: 'ulimit -f 16' }),
+    2,
+    /the file would be larger than is allowed \(EFBIG\)/,
+    /ulimit -f/,
+  );
   t.equal(fedbiot(run(out, '--resume')).status, 0, 'and with longer ones it goes on');
 });
 
 t.test('a full disk under what is printed ends no run', async (t) => {
   const shell = (out: string, redirect: string) => {
     const script = `unset NODE_OPTIONS; "$@" ${redirect}`;
-    const { status, stderr } = spawnSync('bash', ['-c', script, 'bash', process.execPath, FEDBIOT, 'run', job, '--out', out, '--threads', '1', '--json'], { encoding: 'utf8' });
+    const { status, stderr } = spawnSync(
+      'bash',
+      ['-c', script, 'bash', process.execPath, FEDBIOT, 'run', job, '--out', out, '--threads', '1', '--json'],
+      { encoding: 'utf8' },
+    );
     t.ok(existsSync(join(out, 'adapter/adapter_model.safetensors')), 'the run has its adapter');
     return { status, stderr };
   };
-  told(t, shell(join(root, 'printed'), '>/dev/full'), 2, /cannot print all of the output: the disk is full/, /Free some space/);
+  told(
+    t,
+    shell(join(root, 'printed'), '>/dev/full'),
+    2,
+    /cannot print all of the output: the disk is full/,
+    /Free some space/,
+  );
   t.equal(shell(join(root, 'logged'), '2>/dev/full >/dev/null').status, 0, 'nor under a log');
   t.same(shell(join(root, 'closed'), '>&- <&-'), { status: 0, stderr: '' }, 'nor is there a need for any output');
-  t.same(shell(join(root, 'piped'), '| head -1 >/dev/null; exit ${PIPESTATUS[0]}'), { status: 0, stderr: '' }, 'and a reader may have read enough');
+  t.same(
+    shell(join(root, 'piped'), '| head -1 >/dev/null; exit ${PIPESTATUS[0]}'),
+    { status: 0, stderr: '' },
+    'and a reader may have read enough',
+  );
 });
 
 t.test('a trace is not mixed with another', async (t) => {
-  told(t, fedbiot(run(join(root, 'traced'), '--trace', root)), 2, /is not empty: a trace would be mixed/, /another --trace folder/);
+  told(
+    t,
+    fedbiot(run(join(root, 'traced'), '--trace', root)),
+    2,
+    /is not empty: a trace would be mixed/,
+    /another --trace folder/,
+  );
 });
 
-t.test('a folder of somebody else', { skip: !isRoot && 'NOT CHECKED: only root can become somebody else' }, async (t) => {
-  const folder = join(root, 'locked');
-  mkdirSync(folder, { mode: 0o555 });
-  // Root without its capabilities is a user like any other.
-  const wrap = 'setpriv --bounding-set -all --inh-caps -all --reuid 0';
-  told(t, fedbiot(run(join(folder, 'run')), { wrap }), 2, /permission is denied \(EACCES\)/, /permissions/);
-});
+t.test(
+  'a folder of somebody else',
+  { skip: !isRoot && 'NOT CHECKED: only root can become somebody else' },
+  async (t) => {
+    const folder = join(root, 'locked');
+    mkdirSync(folder, { mode: 0o555 });
+    // Root without its capabilities is a user like any other.
+    const wrap = 'setpriv --bounding-set -all --inh-caps -all --reuid 0';
+    told(t, fedbiot(run(join(folder, 'run')), { wrap }), 2, /permission is denied \(EACCES\)/, /permissions/);
+  },
+);
 
-t.test('a small disk, and one that is read-only', { skip: !isRoot && 'NOT CHECKED: only root can mount' }, async (t) => {
-  const disk = join(root, 'disk');
-  mkdirSync(disk);
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128k', 'fedbiot', disk]);
-  t.teardown(() => execFileSync('umount', [disk]));
-  const out = join(disk, 'run');
-  told(t, fedbiot(run(out)), 2, /the disk is full \(ENOSPC\)/, /Free some space/);
-  execFileSync('mount', ['-o', 'remount,size=64m', disk]);
-  t.equal(fedbiot(run(out, '--resume')).status, 0, 'with more space it goes on');
-  t.ok(readFileSync(join(out, 'adapter/adapter_model.safetensors')).byteLength > 0);
-  execFileSync('mount', ['-o', 'remount,ro', disk]);
-  told(t, fedbiot(run(out, '--resume')), 2, /the file system is read-only \(EROFS\)/, /permissions/);
-  told(t, fedbiot(run(join(disk, 'other'))), 2, /the file system is read-only \(EROFS\)/, /permissions/);
-  told(t, fedbiot(['export', out, '--to', join(disk, 'adapter')]), 2, /the file system is read-only \(EROFS\)/, /permissions/);
-  told(t, fedbiot(['report', out]), 2, /the file system is read-only \(EROFS\)/, /permissions/);
-});
+t.test(
+  'a small disk, and one that is read-only',
+  { skip: !isRoot && 'NOT CHECKED: only root can mount' },
+  async (t) => {
+    const disk = join(root, 'disk');
+    mkdirSync(disk);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128k', 'fedbiot', disk]);
+    t.teardown(() => execFileSync('umount', [disk]));
+    const out = join(disk, 'run');
+    told(t, fedbiot(run(out)), 2, /the disk is full \(ENOSPC\)/, /Free some space/);
+    execFileSync('mount', ['-o', 'remount,size=64m', disk]);
+    t.equal(fedbiot(run(out, '--resume')).status, 0, 'with more space it goes on');
+    t.ok(readFileSync(join(out, 'adapter/adapter_model.safetensors')).byteLength > 0);
+    execFileSync('mount', ['-o', 'remount,ro', disk]);
+    told(t, fedbiot(run(out, '--resume')), 2, /the file system is read-only \(EROFS\)/, /permissions/);
+    told(t, fedbiot(run(join(disk, 'other'))), 2, /the file system is read-only \(EROFS\)/, /permissions/);
+    told(
+      t,
+      fedbiot(['export', out, '--to', join(disk, 'adapter')]),
+      2,
+      /the file system is read-only \(EROFS\)/,
+      /permissions/,
+    );
+    told(t, fedbiot(['report', out]), 2, /the file system is read-only \(EROFS\)/, /permissions/);
+  },
+);
 
 const groups = '/sys/fs/cgroup/memory';
-const noGroup = !(isRoot && existsSync(join(groups, 'cgroup.procs'))) && 'NOT CHECKED: only root can make a control group (version 1 of memory)';
+const noGroup =
+  !(isRoot && existsSync(join(groups, 'cgroup.procs'))) &&
+  'NOT CHECKED: only root can make a control group (version 1 of memory)';
 
 t.test('a control group with little memory', { skip: noGroup }, async (t) => {
   const group = join(groups, `fedbiot-test-${process.pid}`);
@@ -120,10 +179,32 @@ t.test('a control group with little memory', { skip: noGroup }, async (t) => {
   writeFileSync(join(group, 'memory.limit_in_bytes'), String(300 * 2 ** 20));
   const inside = { setup: `echo $$ > ${group}/cgroup.procs` };
   const out = join(root, 'small');
-  told(t, fedbiot(run(out), inside), 2, /this run takes about [\d.]+ MiB of memory, and this machine has 300 MiB for it/, /--force/);
+  told(
+    t,
+    fedbiot(run(out), inside),
+    2,
+    /this run takes about [\d.]+ MiB of memory, and this machine has 300 MiB for it/,
+    /--force/,
+  );
   t.notOk(existsSync(out), 'before anything was written');
-  const score = ['eval', '--model', join(root, 'model'), '--data', join(root, 'eval.jsonl'), '--task', 'loss', '--threads', '1'];
-  told(t, fedbiot(score, inside), 2, /this evaluation takes about [\d.]+ MiB of memory, and this machine has 300 MiB/, /--force/);
+  const score = [
+    'eval',
+    '--model',
+    join(root, 'model'),
+    '--data',
+    join(root, 'eval.jsonl'),
+    '--task',
+    'loss',
+    '--threads',
+    '1',
+  ];
+  told(
+    t,
+    fedbiot(score, inside),
+    2,
+    /this evaluation takes about [\d.]+ MiB of memory, and this machine has 300 MiB/,
+    /--force/,
+  );
   const forced = fedbiot([...score, '--force'], inside);
   t.equal(forced.status, 0, forced.stderr);
   t.match(forced.stderr, /^warning: this evaluation takes about/m);
@@ -140,12 +221,20 @@ t.test('a compute process that takes more than the control group has', { skip: n
   let end = hog();
   for (let again = 0; again < 5 && end.signal === 'SIGKILL'; again++) end = hog();
   const { status, stdout } = end;
-  t.match(stdout, /^OutOfMemory: the compute process was killed by the kernel: it is out of memory\. Shorter sequences/, 'the kernel’s count tells it from another kill');
+  t.match(
+    stdout,
+    /^OutOfMemory: the compute process was killed by the kernel: it is out of memory\. Shorter sequences/,
+    'the kernel’s count tells it from another kill',
+  );
   t.equal(status, 1, 'a pod is tried again');
 });
 
 t.test('a compute process whose memory is limited', async (t) => {
-  const { status, stdout } = spawnSync('bash', ['-c', 'unset NODE_OPTIONS; ulimit -v 3000000; exec "$@"', 'bash', process.execPath, HOG, '8192'], { encoding: 'utf8' });
+  const { status, stdout } = spawnSync(
+    'bash',
+    ['-c', 'unset NODE_OPTIONS; ulimit -v 3000000; exec "$@"', 'bash', process.execPath, HOG, '8192'],
+    { encoding: 'utf8' },
+  );
   t.match(stdout, /^OutOfMemory: the compute process (is out of memory: |was killed by SIGABRT)/);
   t.equal(status, 1);
 });

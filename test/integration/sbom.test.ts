@@ -13,11 +13,26 @@ t.test('the list of packages has those that are shipped, each with its licence a
   await run(process.execPath, [join(ROOT, 'docker/sbom.ts')]);
   const bill: Bill = await read('sbom.cdx.json');
   const { version }: { version: string } = await read('package.json');
-  t.match(bill, { bomFormat: 'CycloneDX', specVersion: /^1\.\d$/, metadata: { component: { type: 'application', name: 'fedbiot', purl: `pkg:npm/fedbiot@${version}` } } });
+  t.match(bill, {
+    bomFormat: 'CycloneDX',
+    specVersion: /^1\.\d$/,
+    metadata: { component: { type: 'application', name: 'fedbiot', purl: `pkg:npm/fedbiot@${version}` } },
+  });
 
-  const { packages }: { packages: Record<string, { dev?: boolean; version: string; name?: string }> } = await read('package-lock.json');
+  const { packages }: { packages: Record<string, { dev?: boolean; version: string; name?: string }> } =
+    await read('package-lock.json');
   const shipped = Object.entries(packages).filter(([path, { dev }]) => path !== '' && dev !== true);
-  const names = shipped.map(([path, { version }]) => `${path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)}@${version}`);
-  t.strictSame([...new Set(bill.components.map(({ name, version }) => `${name}@${version}`))].sort(), [...new Set(names)].sort());
-  t.strictSame(bill.components.filter(({ purl, licenses, hashes }) => !purl?.startsWith('pkg:npm/') || !licenses?.length || !hashes?.length), []);
+  const names = shipped.map(
+    ([path, { version }]) => `${path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)}@${version}`,
+  );
+  t.strictSame(
+    [...new Set(bill.components.map(({ name, version }) => `${name}@${version}`))].sort(),
+    [...new Set(names)].sort(),
+  );
+  t.strictSame(
+    bill.components.filter(
+      ({ purl, licenses, hashes }) => !purl?.startsWith('pkg:npm/') || !licenses?.length || !hashes?.length,
+    ),
+    [],
+  );
 });

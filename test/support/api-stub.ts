@@ -24,7 +24,10 @@ export interface ApiStub {
 }
 
 /** A server that answers as a test says, where a real API server cannot be made to: it goes with the test. */
-export async function startStub(t: Test, answer: (request: StubRequest, response: ServerResponse) => void | Promise<void>): Promise<ApiStub> {
+export async function startStub(
+  t: Test,
+  answer: (request: StubRequest, response: ServerResponse) => void | Promise<void>,
+): Promise<ApiStub> {
   const requests: StubRequest[] = [];
   const take = async (incoming: IncomingMessage, response: ServerResponse) => {
     const url = new URL(incoming.url ?? '', 'http://stub');
@@ -55,7 +58,10 @@ export async function startStub(t: Test, answer: (request: StubRequest, response
   if (address === null || typeof address === 'string') throw new Error('no port');
   const url = `http://127.0.0.1:${address.port}`;
   const kubeConfig = new KubeConfig();
-  kubeConfig.loadFromClusterAndUser({ name: 'stub', server: url, skipTLSVerify: true }, { name: 'stub', token: 'secret-token' });
+  kubeConfig.loadFromClusterAndUser(
+    { name: 'stub', server: url, skipTLSVerify: true },
+    { name: 'stub', token: 'secret-token' },
+  );
   return { url, kubeConfig, connections: () => connections, requests };
 }
 

@@ -20,4 +20,5 @@ const Rule = Type.Object({
 });
 type Rule = Static<typeof Rule>;
 
-export const rulesOf = (name: RuleFile): Rule[] => Value.Parse(Type.Array(Rule), parse(readFileSync(join(CHART, 'files/rbac', `${name}.yaml`), 'utf8')));
+export const rulesOf = (name: RuleFile): Rule[] =>
+  Value.Parse(Type.Array(Rule), parse(readFileSync(join(CHART, 'files/rbac', `${name}.yaml`), 'utf8')));

@@ -5,7 +5,13 @@ import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { apiServerFlags, controllerFlags, kubeconfigOf, schedulerFlags, writeCredentials } from '../cluster/control-plane-flags.ts';
+import {
+  apiServerFlags,
+  controllerFlags,
+  kubeconfigOf,
+  schedulerFlags,
+  writeCredentials,
+} from '../cluster/control-plane-flags.ts';
 import { ensureKubernetes } from '../cluster/ensure.ts';
 import { run } from '../cluster/run.ts';
 import { freePort } from './redis.ts';
@@ -29,7 +35,9 @@ export interface ControlPlane {
   readonly folder: string;
   /** Process ids, by program. */
   readonly pids: () => Readonly<Record<string, number>>;
-  /** Runs kubectl as an administrator and returns what it prints; `input` is what it reads. Throws with what it says. */
+  /**
+   * Runs kubectl as an administrator and returns what it prints; `input` is what it reads. Throws with what it says.
+   */
   kubectl(args: readonly string[], input?: string | object): Promise<string>;
   /** File of a kubeconfig for the holder of a token, at the API server's address or at another that leads to it. */
   kubeconfigFor(token: string, url?: string): string;
@@ -58,7 +66,10 @@ export const noControllers: string | false = noApiServer || lacks('kube-controll
 /** Seconds that a program may take to answer, on a machine that has other things to do. */
 const PATIENCE = 120;
 
-export async function startControlPlane({ controllers = false, auditLog }: ControlPlaneOptions = {}): Promise<ControlPlane> {
+export async function startControlPlane({
+  controllers = false,
+  auditLog,
+}: ControlPlaneOptions = {}): Promise<ControlPlane> {
   if ('skip' in found) throw new Error(found.skip);
   const programs = found.folder;
   const folder = mkdtempSync(join(tmpdir(), 'fedbiot-kubernetes-'));
@@ -91,7 +102,11 @@ export async function startControlPlane({ controllers = false, auditLog }: Contr
     until(what, PATIENCE, async () => {
       for (const [program, { exitCode, signalCode }] of running) {
         if (exitCode === null && signalCode === null) continue;
-        const log = readFileSync(join(logs, `${program}.log`), 'utf8').trimEnd().split('\n').slice(-20).join('\n');
+        const log = readFileSync(join(logs, `${program}.log`), 'utf8')
+          .trimEnd()
+          .split('\n')
+          .slice(-20)
+          .join('\n');
         throw new Error(`${program} ended with ${signalCode ?? `exit code ${exitCode}`}\n${log}`);
       }
       return await ask().then(
@@ -122,7 +137,8 @@ export async function startControlPlane({ controllers = false, auditLog }: Contr
   };
   const close = async () => {
     // Clients first: they would complain of what is gone.
-    for (const program of ['kube-scheduler', 'kube-controller-manager', 'kube-apiserver', 'etcd']) await end(program, 'SIGKILL');
+    for (const program of ['kube-scheduler', 'kube-controller-manager', 'kube-apiserver', 'etcd'])
+      await end(program, 'SIGKILL');
     rmSync(folder, { recursive: true, force: true });
   };
 
@@ -131,7 +147,9 @@ export async function startControlPlane({ controllers = false, auditLog }: Contr
     await start();
     await kubectl(['create', '--filename', CRD]);
     // kubectl gives up on a definition that has no conditions yet.
-    await awaited('the definition is established', () => kubectl(['wait', '--for=condition=Established', '--timeout=60s', '--filename', CRD]));
+    await awaited('the definition is established', () =>
+      kubectl(['wait', '--for=condition=Established', '--timeout=60s', '--filename', CRD]),
+    );
     await awaited('FedBiOTJobs are served', () => kubectl(['get', 'fedbiotjobs']));
     if (controllers) {
       launch('kube-controller-manager', controllerFlags(pki, kubeconfig));
@@ -146,7 +164,8 @@ export async function startControlPlane({ controllers = false, auditLog }: Contr
     url,
     kubeconfig,
     folder,
-    pids: () => Object.fromEntries([...running].flatMap(([program, { pid }]) => (pid === undefined ? [] : [[program, pid]]))),
+    pids: () =>
+      Object.fromEntries([...running].flatMap(([program, { pid }]) => (pid === undefined ? [] : [[program, pid]]))),
     kubectl,
     kubeconfigFor,
     stop: () => end('kube-apiserver', 'SIGKILL'),
@@ -156,7 +175,12 @@ export async function startControlPlane({ controllers = false, auditLog }: Contr
   };
 }
 
-const AUDIT_POLICY = { apiVersion: 'audit.k8s.io/v1', kind: 'Policy', omitStages: ['RequestReceived'], rules: [{ level: 'Metadata' }] };
+const AUDIT_POLICY = {
+  apiVersion: 'audit.k8s.io/v1',
+  kind: 'Policy',
+  omitStages: ['RequestReceived'],
+  rules: [{ level: 'Metadata' }],
+};
 
 const etcdFlags = (data: string, client: string, peer: string) => [
   '--name=lab',
@@ -177,7 +201,9 @@ async function compact(etcd: string): Promise<void> {
     if (!response.ok) throw new Error(`etcd: ${path}: ${await response.text()}`);
     return await response.text();
   };
-  const { revision } = /"revision":\s*"(?<revision>\d+)"/.exec(await post('range', { key: Buffer.from('none').toString('base64') }))?.groups ?? {};
+  const { revision } =
+    /"revision":\s*"(?<revision>\d+)"/.exec(await post('range', { key: Buffer.from('none').toString('base64') }))
+      ?.groups ?? {};
   if (revision === undefined) throw new Error('etcd tells no revision');
   await post('compaction', { revision, physical: true });
 }

@@ -15,10 +15,16 @@ const HEADER = 44;
 const TITLE = 26;
 
 /**
- * A dashboard as a picture: its grid, its panels' titles, units and colours, with the data of its queries, drawn by the report's chart
- * library. Close to what Grafana shows of the same JSON, and not drawn by it. `marks`: the moments of its annotations.
+ * A dashboard as a picture: its grid, its panels' titles, units and colours, with the data of its queries, drawn by the
+ * report's chart library. Close to what Grafana shows of the same JSON, and not drawn by it. `marks`: the moments of
+ * its annotations.
  */
-export function dashboardPicture(dashboard: Dashboard, data: readonly PanelData[], window: Window, marks: readonly number[]): string {
+export function dashboardPicture(
+  dashboard: Dashboard,
+  data: readonly PanelData[],
+  window: Window,
+  marks: readonly number[],
+): string {
   const width = 24 * CELL.width;
   const height = HEADER + CELL.height * Math.max(...dashboard.panels.map(({ gridPos }) => gridPos.y + gridPos.h)) + GAP;
   const parts = data.map((each) => placed(each, window, marks));
@@ -40,7 +46,8 @@ function placed({ panel, answers }: PanelData, window: Window, marks: readonly n
     width: w * CELL.width - GAP * 2,
     height: h * CELL.height - GAP,
   };
-  if (isRow(panel)) return `<text x="${box.x}" y="${box.y + 18}" font-size="14" font-weight="600" fill="${theme.text}">${escapeHtml(panel.title)}</text>`;
+  if (isRow(panel))
+    return `<text x="${box.x}" y="${box.y + 18}" font-size="14" font-weight="600" fill="${theme.text}">${escapeHtml(panel.title)}</text>`;
   const inside: Box = { x: 0, y: TITLE, width: box.width, height: box.height - TITLE };
   return [
     `<g transform="translate(${box.x} ${box.y})">`,

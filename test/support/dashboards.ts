@@ -25,7 +25,12 @@ const Panel = Type.Object({
   datasource: Type.Optional(Type.Object({ type: Type.String(), uid: Type.String() })),
   targets: Type.Optional(Type.Array(Target)),
   transformations: Type.Optional(Type.Array(Type.Object({ id: Type.String(), options: Type.Unknown() }))),
-  options: Type.Optional(Type.Object({ textMode: Type.Optional(Type.String()), sortBy: Type.Optional(Type.Array(Type.Object({ displayName: Type.String(), desc: Type.Boolean() }))) })),
+  options: Type.Optional(
+    Type.Object({
+      textMode: Type.Optional(Type.String()),
+      sortBy: Type.Optional(Type.Array(Type.Object({ displayName: Type.String(), desc: Type.Boolean() }))),
+    }),
+  ),
   fieldConfig: Type.Optional(
     Type.Object({
       defaults: Type.Object({
@@ -34,9 +39,17 @@ const Panel = Type.Object({
         min: Type.Optional(Type.Number()),
         max: Type.Optional(Type.Number()),
         thresholds: Type.Optional(Type.Object({ steps: Type.Array(Step) })),
-        custom: Type.Optional(Type.Object({ drawStyle: Type.Optional(Type.String()), spanNulls: Type.Optional(Type.Boolean()), stacking: Type.Optional(Type.Object({ mode: Type.String() })) })),
+        custom: Type.Optional(
+          Type.Object({
+            drawStyle: Type.Optional(Type.String()),
+            spanNulls: Type.Optional(Type.Boolean()),
+            stacking: Type.Optional(Type.Object({ mode: Type.String() })),
+          }),
+        ),
       }),
-      overrides: Type.Array(Type.Object({ matcher: Type.Object({ id: Type.String(), options: Type.String() }), properties: Properties })),
+      overrides: Type.Array(
+        Type.Object({ matcher: Type.Object({ id: Type.String(), options: Type.String() }), properties: Properties }),
+      ),
     }),
   ),
 });
@@ -47,9 +60,18 @@ const Dashboard = Type.Object({
   links: Type.Array(Type.Object({ type: Type.String() })),
   panels: Type.Array(Panel),
   templating: Type.Object({
-    list: Type.Array(Type.Object({ name: Type.String(), type: Type.String(), query: Type.Unknown(), allValue: Type.Optional(Type.String()) })),
+    list: Type.Array(
+      Type.Object({
+        name: Type.String(),
+        type: Type.String(),
+        query: Type.Unknown(),
+        allValue: Type.Optional(Type.String()),
+      }),
+    ),
   }),
-  annotations: Type.Object({ list: Type.Optional(Type.Array(Type.Object({ name: Type.String(), expr: Type.Optional(Type.String()) }))) }),
+  annotations: Type.Object({
+    list: Type.Optional(Type.Array(Type.Object({ name: Type.String(), expr: Type.Optional(Type.String()) }))),
+  }),
 });
 export type Panel = Type.Static<typeof Panel>;
 export type Target = Type.Static<typeof Target>;
@@ -67,7 +89,12 @@ export type Variables = Readonly<Record<'namespace' | 'job' | 'operator', string
 export const ALL: Variables = { namespace: '.*', job: '.*', operator: '.*' };
 
 /** An expression as Grafana sends it. `rateInterval`: seconds. */
-export function substituted(expr: string, variables: Variables, { from, to, step }: Window, rateInterval: number): string {
+export function substituted(
+  expr: string,
+  variables: Variables,
+  { from, to, step }: Window,
+  rateInterval: number,
+): string {
   const range = Math.ceil(to - from);
   const values: Readonly<Record<string, string>> = {
     __rate_interval: `${rateInterval}s`,
@@ -102,13 +129,18 @@ export interface Asking {
 }
 
 /** What a dashboard would show of the window. */
-export async function ask(dashboard: Dashboard, { prometheus, window, variables, rateInterval }: Asking): Promise<PanelData[]> {
+export async function ask(
+  dashboard: Dashboard,
+  { prometheus, window, variables, rateInterval }: Asking,
+): Promise<PanelData[]> {
   const data: PanelData[] = [];
   for (const panel of dashboard.panels) {
     const answers: Answer[] = [];
     for (const target of panel.targets ?? []) {
       const expr = substituted(target.expr, variables, window, rateInterval);
-      const series = target.instant ? await prometheus.query(expr, window.to) : await prometheus.queryRange(expr, window);
+      const series = target.instant
+        ? await prometheus.query(expr, window.to)
+        : await prometheus.queryRange(expr, window);
       answers.push({ target, series });
     }
     data.push({ panel, answers });

@@ -42,10 +42,18 @@ export function linksIn(line: string): string[] {
 /** The anchors GitHub gives a document's headings. */
 export function anchorsOf({ prose }: Document): string[] {
   const headings = prose.flatMap((line) => /^#+ (.+)$/.exec(line)?.[1] ?? []);
-  return headings.map((heading) => heading.toLowerCase().replaceAll(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-'));
+  return headings.map((heading) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
+      .replaceAll(' ', '-'),
+  );
 }
 
-/** Arguments of every `fedbiot …` in lines of shell: what a pipe, a comment or a gap of three spaces separates is not the command's. */
+/**
+ * Arguments of every `fedbiot …` in lines of shell: what a pipe, a comment or a gap of three spaces separates is not
+ * the command's.
+ */
 export function fedbiotCommands(shell: string): string[][] {
   const lines = shell.replaceAll('\\\n', ' ').split('\n');
   return lines.flatMap((line) => {

@@ -20,8 +20,15 @@ export async function evaluateWithGradients(
   const dy = graph.input('upstream', 'float32', upstream.shape);
   const y = build(values);
   const product = mul(y, dy);
-  const loss = reduceSum(product, product.shape.map((_, axis) => axis), false);
-  const grads = gradients(loss, wanted.map((i) => values[i]!));
+  const loss = reduceSum(
+    product,
+    product.shape.map((_, axis) => axis),
+    false,
+  );
+  const grads = gradients(
+    loss,
+    wanted.map((i) => values[i]!),
+  );
   graph.output('y', y);
   grads.forEach((gradient, i) => graph.output(`d${i}`, gradient));
   const session = await compute.load(graph);
@@ -38,7 +45,8 @@ export async function compileForward(compute: Compute, build: Build, inputs: rea
   const session = await compute.load(graph);
   return {
     run: async (tensors: readonly Tensor[]) =>
-      (await session.run({ feeds: Object.fromEntries(tensors.map((tensor, i) => [`x${i}`, tensor])), fetch: ['y'] })).outputs['y']!,
+      (await session.run({ feeds: Object.fromEntries(tensors.map((tensor, i) => [`x${i}`, tensor])), fetch: ['y'] }))
+        .outputs['y']!,
     release: session.release,
   };
 }

@@ -28,7 +28,8 @@ export function largest(xs: readonly number[]): number {
 
 /** max|found − expected|. NaN anywhere yields NaN, which passes no comparison. */
 export function maxError(found: readonly number[], expected: readonly number[]): number {
-  if (found.length !== expected.length) throw new Error(`${found.length} numbers where ${expected.length} are expected`);
+  if (found.length !== expected.length)
+    throw new Error(`${found.length} numbers where ${expected.length} are expected`);
   return largest(expected.map((x, i) => found[i]! - x));
 }
 

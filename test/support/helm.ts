@@ -19,7 +19,12 @@ const strings = Type.Optional(Type.Record(Type.String(), Type.String()));
 const Rendered = Type.Object({
   apiVersion: Type.String(),
   kind: Type.String(),
-  metadata: Type.Object({ name: Type.String(), namespace: Type.Optional(Type.String()), labels: strings, annotations: strings }),
+  metadata: Type.Object({
+    name: Type.String(),
+    namespace: Type.Optional(Type.String()),
+    labels: strings,
+    annotations: strings,
+  }),
 });
 
 /** An object as Helm renders it, with whatever its kind has besides. */
@@ -46,7 +51,10 @@ export class Helm {
   run(args: readonly string[], values?: object): Promise<string> {
     if ('skip' in found) throw new Error(found.skip);
     const given = values === undefined ? {} : { input: JSON.stringify(values) };
-    return run(join(found.folder, 'helm'), values === undefined ? args : [...args, '--values=-'], { env: this.#environment, ...given });
+    return run(join(found.folder, 'helm'), values === undefined ? args : [...args, '--values=-'], {
+      env: this.#environment,
+      ...given,
+    });
   }
 
   /** The objects that a release named fedbiot has, and those of its test. */

@@ -20,8 +20,15 @@ export function honest(command: string): string {
   return '+OK\r\n';
 }
 
-/** A server that answers what it likes, over TLS where it has a certificate. @returns its port, and how often somebody connected */
-export async function hostileRedis(t: Pick<Test, 'teardown'>, answers: Answers, tls?: TlsOptions): Promise<{ port: number; connections(): number }> {
+/**
+ * A server that answers what it likes, over TLS where it has a certificate. @returns its port, and how often somebody
+ * connected
+ */
+export async function hostileRedis(
+  t: Pick<Test, 'teardown'>,
+  answers: Answers,
+  tls?: TlsOptions,
+): Promise<{ port: number; connections(): number }> {
   const sockets = new Set<Socket>();
   let connections = 0;
   const take = (socket: Socket) => {

@@ -18,14 +18,15 @@ export interface Image {
 }
 
 /**
- * Writes images to `out`, as `docker save` would: the same bytes for the same files, and a layer once, however many images have
- * it. Not compressed, as they do not travel. Needs GNU tar.
+ * Writes images to `out`, as `docker save` would: the same bytes for the same files, and a layer once, however many
+ * images have it. Not compressed, as they do not travel. Needs GNU tar.
  */
 export async function writeArchive(images: readonly Image[], out: string): Promise<void> {
   const aside = await mkdtemp(`${out}.parts-`);
   try {
     const digests = new Map<string, string>();
-    for (const folder of new Set(images.flatMap(({ layers }) => layers))) digests.set(folder, await packLayer(folder, aside));
+    for (const folder of new Set(images.flatMap(({ layers }) => layers)))
+      digests.set(folder, await packLayer(folder, aside));
     const manifest = [];
     for (const image of images) {
       const layers = image.layers.map((folder) => digests.get(folder) ?? '');
@@ -68,6 +69,14 @@ async function packLayer(folder: string, into: string): Promise<string> {
 
 async function pack(folder: string, out: string): Promise<void> {
   const names = (await readdir(folder)).sort();
-  const same = ['--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner', '--mode=u+rwX,go+rX,go-w', '--hard-dereference'];
+  const same = [
+    '--sort=name',
+    '--mtime=@0',
+    '--owner=0',
+    '--group=0',
+    '--numeric-owner',
+    '--mode=u+rwX,go+rX,go-w',
+    '--hard-dereference',
+  ];
   await exec('tar', ['--create', '--file', out, '--directory', folder, ...same, ...names]);
 }

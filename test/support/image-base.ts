@@ -16,24 +16,46 @@ const SUITE = 'bookworm';
 const NPM = '11.19.1';
 
 /**
- * A stand-in for the Dockerfile's base image, where no registry of images can be reached: Debian as debootstrap makes it of its packages,
- * and from npm's registry the Node that tests run on, and npm, in the places where the real one has them.
+ * A stand-in for the Dockerfile's base image, where no registry of images can be reached: Debian as debootstrap makes
+ * it of its packages, and from npm's registry the Node that tests run on, and npm, in the places where the real one has
+ * them.
  */
 export async function ensureNodeBase(): Promise<Built> {
-  const { version }: { version: string } = JSON.parse(await readFile(join(ROOT, 'node_modules/node/package.json'), 'utf8'));
+  const { version }: { version: string } = JSON.parse(
+    await readFile(join(ROOT, 'node_modules/node/package.json'), 'utf8'),
+  );
   const complete = async (root: string, aside: string) => {
     const local = join(root, 'usr/local');
     const distribution = `node-linux-${process.arch}`;
-    await run('npm', ['install', '--no-save', '--no-audit', '--no-fund', `--prefix=${aside}`, `${distribution}@${version}`]);
-    for (const path of ['bin/node', 'LICENSE']) await cp(join(aside, 'node_modules', distribution, path), join(local, path));
+    await run('npm', [
+      'install',
+      '--no-save',
+      '--no-audit',
+      '--no-fund',
+      `--prefix=${aside}`,
+      `${distribution}@${version}`,
+    ]);
+    for (const path of ['bin/node', 'LICENSE'])
+      await cp(join(aside, 'node_modules', distribution, path), join(local, path));
     await run('npm', ['install', '--global', '--no-audit', '--no-fund', `--prefix=${local}`, `npm@${NPM}`]);
   };
-  return await ensureBase({ name: `node-base-${version}`, what: 'the base image', reference: NODE_BASE, packages: [], complete });
+  return await ensureBase({
+    name: `node-base-${version}`,
+    what: 'the base image',
+    reference: NODE_BASE,
+    packages: [],
+    complete,
+  });
 }
 
 /** A stand-in for the image that unpacks what CUDA needs: Debian with its Python and pip. */
 export async function ensurePythonBase(): Promise<Built> {
-  return await ensureBase({ name: 'python-base', what: 'the image of Python', reference: PYTHON_BASE, packages: ['python3-pip', 'ca-certificates'] });
+  return await ensureBase({
+    name: 'python-base',
+    what: 'the image of Python',
+    reference: PYTHON_BASE,
+    packages: ['python3-pip', 'ca-certificates'],
+  });
 }
 
 interface Base {
@@ -48,7 +70,11 @@ interface Base {
 }
 
 async function ensureBase({ name, what, reference, packages, complete }: Base): Promise<Built> {
-  const id = createHash('sha256').update(process.arch).update(await readFile(import.meta.filename)).digest('hex').slice(0, 12);
+  const id = createHash('sha256')
+    .update(process.arch)
+    .update(await readFile(import.meta.filename))
+    .digest('hex')
+    .slice(0, 12);
   return await cachedFolder(join(CACHE, `${name}-${id}`), what, async (into) => {
     tell(`${what}: fetching Debian; a minute`);
     // The cache may lie where no device files can be made, or on a file system for which dpkg has no patience.

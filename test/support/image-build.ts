@@ -32,20 +32,38 @@ export function missingForImages(): string | null {
 }
 
 /**
- * A folder with an archive of each of the lab's targets, operator.tar and worker.tar, which buildah builds of the Dockerfile and this
- * checkout, on a stand-in for its base image. Built anew when one of the files has changed; the first caller builds while others wait.
+ * A folder with an archive of each of the lab's targets, operator.tar and worker.tar, which buildah builds of the
+ * Dockerfile and this checkout, on a stand-in for its base image. Built anew when one of the files has changed; the
+ * first caller builds while others wait.
  */
 export async function ensureImages(): Promise<Built> {
-  const listed = (await readFile(join(ROOT, '.dockerignore'), 'utf8')).split('\n').flatMap((line) => (line.startsWith('!') ? [line.slice(1)] : []));
-  return await ensureBuilt({ name: 'images', what: 'the images', targets: TARGETS, bases: [ensureNodeBase], inputs: ['Dockerfile', '.dockerignore', ...listed] });
+  const listed = (await readFile(join(ROOT, '.dockerignore'), 'utf8'))
+    .split('\n')
+    .flatMap((line) => (line.startsWith('!') ? [line.slice(1)] : []));
+  return await ensureBuilt({
+    name: 'images',
+    what: 'the images',
+    targets: TARGETS,
+    bases: [ensureNodeBase],
+    inputs: ['Dockerfile', '.dockerignore', ...listed],
+  });
 }
 
-/** A folder with worker-cuda.tar, of whatever code there was when what sets it apart from the worker's image changed last. */
+/**
+ * A folder with worker-cuda.tar, of whatever code there was when what sets it apart from the worker's image changed
+ * last.
+ */
 export async function ensureCudaImage(): Promise<Built> {
   if (process.arch !== 'x64') return { skip: "onnxruntime's CUDA provider is for x86-64" };
   const inputs = ['Dockerfile', 'package-lock.json', 'docker/cuda-libraries.txt'];
   const what = 'the image for CUDA, of three quarters of a gigabyte';
-  return await ensureBuilt({ name: 'cuda-image', what, targets: ['worker-cuda'], bases: [ensureNodeBase, ensurePythonBase], inputs });
+  return await ensureBuilt({
+    name: 'cuda-image',
+    what,
+    targets: ['worker-cuda'],
+    bases: [ensureNodeBase, ensurePythonBase],
+    inputs,
+  });
 }
 
 interface Build {
@@ -80,29 +98,51 @@ async function ensureBuilt({ name, what, targets, bases, inputs }: Build): Promi
 async function buildInto(into: string, targets: readonly AnyTarget[], bases: readonly string[]): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'fedbiot-images-'));
   // In a mount namespace of its own, with which ends what a build that fails leaves mounted.
-  const program = ['--mount', 'buildah', `--root=${join(folder, 'storage')}`, `--runroot=${join(folder, 'run')}`, '--storage-driver=overlay'];
+  const program = [
+    '--mount',
+    'buildah',
+    `--root=${join(folder, 'storage')}`,
+    `--runroot=${join(folder, 'run')}`,
+    '--storage-driver=overlay',
+  ];
   const buildah = async (...args: readonly string[]) => await run('unshare', [...program, ...args]);
   try {
     const policy = join(folder, 'policy.json');
     await writeFile(policy, JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] }));
     const secrets = await registrySecrets(folder);
-    for (const base of bases) await buildah('pull', '--quiet', `--signature-policy=${policy}`, `docker-archive:${join(base, 'base.tar')}`);
+    for (const base of bases)
+      await buildah('pull', '--quiet', `--signature-policy=${policy}`, `docker-archive:${join(base, 'base.tar')}`);
     for (const target of targets) {
       const reference = referenceOf(target);
-      const args = [`NODE_IMAGE=${NODE_BASE}`, `PYTHON_IMAGE=${PYTHON_BASE}`, `REVISION=${REVISION}`].map((arg) => `--build-arg=${arg}`);
+      const args = [`NODE_IMAGE=${NODE_BASE}`, `PYTHON_IMAGE=${PYTHON_BASE}`, `REVISION=${REVISION}`].map(
+        (arg) => `--build-arg=${arg}`,
+      );
       const how = ['--isolation=chroot', '--pull-never', '--layers', `--signature-policy=${policy}`];
       await buildah('build', ...how, ...args, ...secrets, `--target=${target}`, `--tag=${reference}`, ROOT);
-      await buildah('push', '--quiet', `--signature-policy=${policy}`, reference, `docker-archive:${join(into, `${target}.tar`)}:${reference}`);
+      await buildah(
+        'push',
+        '--quiet',
+        `--signature-policy=${policy}`,
+        reference,
+        `docker-archive:${join(into, `${target}.tar`)}:${reference}`,
+      );
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** How npm and pip reach their registries on this machine, for the build and for no layer: the registry, its authority and credentials. */
+/**
+ * How npm and pip reach their registries on this machine, for the build and for no layer: the registry, its authority
+ * and credentials.
+ */
 async function registrySecrets(folder: string): Promise<readonly string[]> {
-  const lines = (await run('npm', ['config', 'get', 'registry', 'cafile', 'userconfig'], { cwd: ROOT })).trim().split('\n');
-  const config = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+  const lines = (await run('npm', ['config', 'get', 'registry', 'cafile', 'userconfig'], { cwd: ROOT }))
+    .trim()
+    .split('\n');
+  const config = Object.fromEntries(
+    lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+  );
   const own = await readFile(config['userconfig'] ?? '', 'utf8').catch(() => '');
   const authority = [config['cafile'], process.env['NODE_EXTRA_CA_CERTS']].find((path) => path?.startsWith('/'));
   const npmrc = join(folder, 'npmrc');
@@ -112,16 +152,33 @@ async function registrySecrets(folder: string): Promise<readonly string[]> {
     await copyFile(authority, join(folder, 'ca'));
     secrets.push(`--secret=id=ca,src=${join(folder, 'ca')}`);
   }
-  await writeFile(npmrc, [own, `registry=${config['registry']}`, ...(authority === undefined ? [] : ['cafile=/run/secrets/ca']), ''].join('\n'));
+  await writeFile(
+    npmrc,
+    [own, `registry=${config['registry']}`, ...(authority === undefined ? [] : ['cafile=/run/secrets/ca']), ''].join(
+      '\n',
+    ),
+  );
   const index = process.env['PIP_INDEX_URL'];
-  await writeFile(pip, ['[global]', ...(index === undefined ? [] : [`index-url=${index}`]), ...(authority === undefined ? [] : ['cert=/run/secrets/ca']), ''].join('\n'));
+  await writeFile(
+    pip,
+    [
+      '[global]',
+      ...(index === undefined ? [] : [`index-url=${index}`]),
+      ...(authority === undefined ? [] : ['cert=/run/secrets/ca']),
+      '',
+    ].join('\n'),
+  );
   return secrets;
 }
 
 async function inputsHash(bases: readonly string[], paths: readonly string[]): Promise<string> {
-  const hash = createHash('sha256').update(bases.join()).update(await readFile(import.meta.filename));
+  const hash = createHash('sha256')
+    .update(bases.join())
+    .update(await readFile(import.meta.filename));
   for (const path of paths) {
-    const inside = (await stat(join(ROOT, path))).isDirectory() ? await readdir(join(ROOT, path), { recursive: true }) : [''];
+    const inside = (await stat(join(ROOT, path))).isDirectory()
+      ? await readdir(join(ROOT, path), { recursive: true })
+      : [''];
     for (const name of inside.sort()) {
       const file = join(path, name);
       if ((await stat(join(ROOT, file))).isFile()) hash.update(`${file}\0`).update(await readFile(join(ROOT, file)));

@@ -31,7 +31,9 @@ export async function packagesIn(folder: string, place = 'node_modules'): Promis
       for (const [inner, what] of await packagesIn(folder, path)) found.set(inner, what);
       continue;
     }
-    const manifest: { name: string; version: string } = JSON.parse(await readFile(join(folder, path, 'package.json'), 'utf8'));
+    const manifest: { name: string; version: string } = JSON.parse(
+      await readFile(join(folder, path, 'package.json'), 'utf8'),
+    );
     found.set(path, `${manifest.name}@${manifest.version}`);
     for (const [inner, what] of await packagesIn(folder, `${path}/node_modules`)) found.set(inner, what);
   }

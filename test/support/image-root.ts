@@ -16,7 +16,9 @@ const Config = Type.Object({
   Labels: Type.Record(Type.String(), Type.String()),
 });
 
-const Manifest = Type.Array(Type.Object({ Config: Type.String(), RepoTags: Type.Array(Type.String()), Layers: Type.Array(Type.String()) }));
+const Manifest = Type.Array(
+  Type.Object({ Config: Type.String(), RepoTags: Type.Array(Type.String()), Layers: Type.Array(Type.String()) }),
+);
 
 /** An image's files in a folder, and how it wants to be run. */
 export interface ImageRoot {
@@ -32,8 +34,12 @@ export async function unpackImage(archive: string, folder: string): Promise<Imag
   await run('tar', ['--extract', '--file', archive, '--directory', parts]);
   const [entry] = Value.Parse(Manifest, JSON.parse(await readFile(join(parts, 'manifest.json'), 'utf8')));
   if (entry === undefined) throw new Error(`${archive} has no image`);
-  for (const layer of entry.Layers) await run('tar', ['--extract', '--file', join(parts, layer), '--directory', folder]);
-  const { config } = Value.Parse(Type.Object({ config: Config }), JSON.parse(await readFile(join(parts, entry.Config), 'utf8')));
+  for (const layer of entry.Layers)
+    await run('tar', ['--extract', '--file', join(parts, layer), '--directory', folder]);
+  const { config } = Value.Parse(
+    Type.Object({ config: Config }),
+    JSON.parse(await readFile(join(parts, entry.Config), 'utf8')),
+  );
   return { folder, reference: entry.RepoTags[0] ?? '', config };
 }
 
@@ -57,16 +63,42 @@ export interface Contained {
 }
 
 /**
- * Runs a command among the image's files, as the user and in the folder that the image names, with its environment alone, as the first
- * process of a namespace. The root is read-only; /tmp is empty, and /output is the folder `output`.
+ * Runs a command among the image's files, as the user and in the folder that the image names, with its environment
+ * alone, as the first process of a namespace. The root is read-only; /tmp is empty, and /output is the folder `output`.
  */
-export async function startIn({ folder, config }: ImageRoot, command: readonly string[], output: string): Promise<Contained> {
+export async function startIn(
+  { folder, config }: ImageRoot,
+  command: readonly string[],
+  output: string,
+): Promise<Contained> {
   for (const path of ['proc', 'dev', 'output']) await mkdir(join(folder, path), { recursive: true });
   const [user, group] = config.User.split(':');
-  const inside = [findProgram('unshare'), `--root=${folder}`, `--wd=${config.WorkingDir}`, `--setgid=${group}`, `--setuid=${user}`, ...command];
+  const inside = [
+    findProgram('unshare'),
+    `--root=${folder}`,
+    `--wd=${config.WorkingDir}`,
+    `--setgid=${group}`,
+    `--setuid=${user}`,
+    ...command,
+  ];
   const child = spawn(
     findProgram('unshare'),
-    ['--mount', '--pid', '--fork', '--kill-child', 'sh', '-c', MOUNTS, 'sh', folder, output, 'env', '-i', ...config.Env, ...inside],
+    [
+      '--mount',
+      '--pid',
+      '--fork',
+      '--kill-child',
+      'sh',
+      '-c',
+      MOUNTS,
+      'sh',
+      folder,
+      output,
+      'env',
+      '-i',
+      ...config.Env,
+      ...inside,
+    ],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   return { ended: endOf(child), kill: async (signal) => void process.kill(await firstProcess(child), signal) };
@@ -84,6 +116,8 @@ function endOf(child: ChildProcess): Contained['ended'] {
 }
 
 async function firstProcess({ pid }: ChildProcess): Promise<number> {
-  const children = await until('the program runs', 30, () => readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => null));
+  const children = await until('the program runs', 30, () =>
+    readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => null),
+  );
   return Number(children.trim());
 }

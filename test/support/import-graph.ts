@@ -23,7 +23,13 @@ export function graphOf(...entries: readonly string[]): { files: string[]; packa
     if (!/\.[tj]s$/.test(path)) return;
     for (const specifier of importsOf(path)) {
       if (specifier.startsWith('.')) visit(join(dirname(path), specifier));
-      else if (!specifier.startsWith('node:')) packages.add(specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/'));
+      else if (!specifier.startsWith('node:'))
+        packages.add(
+          specifier
+            .split('/')
+            .slice(0, specifier.startsWith('@') ? 2 : 1)
+            .join('/'),
+        );
     }
   };
   for (const entry of entries) visit(join(ROOT, entry));

@@ -24,7 +24,8 @@ export async function buildLabImages(folder: string): Promise<readonly string[] 
 async function buildToolImages(folder: string): Promise<string> {
   const redis = join(folder, 'redis-image');
   const pause = join(folder, 'pause-image');
-  for (const name of ['redis-server', 'redis-cli']) await addProgram(redis, findProgram(name), `/usr/local/bin/${name}`);
+  for (const name of ['redis-server', 'redis-cli'])
+    await addProgram(redis, findProgram(name), `/usr/local/bin/${name}`);
   // What its start in the chart needs besides.
   for (const name of ['sh', 'sha256sum', 'grep', 'mv']) await addProgram(redis, findProgram(name), `/usr/bin/${name}`);
   await mkdir(join(redis, 'data'));

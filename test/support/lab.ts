@@ -12,8 +12,9 @@ import type { LabParts } from '../cluster/lab/start.ts';
 import { IMAGES, buildLabImages } from './lab-images.ts';
 
 /**
- * Runs the test file `program` in namespaces of its own, in which it starts a lab from the parts in its argument. They end with it or
- * with this process, however these end, and all that runs in them. Skipped, with the reason, where there can be no lab.
+ * Runs the test file `program` in namespaces of its own, in which it starts a lab from the parts in its argument. They
+ * end with it or with this process, however these end, and all that runs in them. Skipped, with the reason, where there
+ * can be no lab.
  */
 export async function testInLab(t: Test, name: string, program: string): Promise<void> {
   const found = await findPrograms();
@@ -34,15 +35,23 @@ export async function testInLab(t: Test, name: string, program: string): Promise
   }
   makeCgroups(cgroup);
   const parts: LabParts = { ...found, folder, cgroup, archives, pauseImage: IMAGES.pause };
-  await t.spawn('setpriv', [...ALONE, process.execPath, program, JSON.stringify(parts)], { env: withSystemPrograms() }, name);
+  await t.spawn(
+    'setpriv',
+    [...ALONE, process.execPath, program, JSON.stringify(parts)],
+    { env: withSystemPrograms() },
+    name,
+  );
 }
 
-async function findPrograms(): Promise<Pick<LabParts, 'kubernetes' | 'coredns' | 'helm' | 'cni'> | { readonly skip: string }> {
+async function findPrograms(): Promise<
+  Pick<LabParts, 'kubernetes' | 'coredns' | 'helm' | 'cni'> | { readonly skip: string }
+> {
   const missing = missingForLab();
   if (missing !== null) return { skip: missing };
   const kubernetes = await ensureKubernetes();
   if ('skip' in kubernetes) return kubernetes;
-  if (!existsSync(join(kubernetes.folder, 'kubelet'))) return { skip: `${kubernetes.folder} has no kubelet: unset KUBEBUILDER_ASSETS` };
+  if (!existsSync(join(kubernetes.folder, 'kubelet')))
+    return { skip: `${kubernetes.folder} has no kubelet: unset KUBEBUILDER_ASSETS` };
   const coredns = await ensureCoreDns();
   if ('skip' in coredns) return coredns;
   const helm = await ensureHelm();

@@ -12,7 +12,12 @@ const clusterRole = (name: string, rules: RuleFile, labels: Readonly<Record<stri
   rules: rulesOf(rules),
 });
 
-const binding = (kind: 'ClusterRoleBinding' | 'RoleBinding', role: 'ClusterRole' | 'Role', name: string, namespace?: string) => ({
+const binding = (
+  kind: 'ClusterRoleBinding' | 'RoleBinding',
+  role: 'ClusterRole' | 'Role',
+  name: string,
+  namespace?: string,
+) => ({
   apiVersion: `${API}/v1`,
   kind,
   metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
@@ -22,14 +27,22 @@ const binding = (kind: 'ClusterRoleBinding' | 'RoleBinding', role: 'ClusterRole'
 
 const list = (...items: readonly object[]) => ({ apiVersion: 'v1', kind: 'List', items });
 
-/** The operator's account in its namespace, and roles as the chart has them; of rights in other namespaces there are none yet. */
+/**
+ * The operator's account in its namespace, and roles as the chart has them; of rights in other namespaces there are
+ * none yet.
+ */
 export const operatorAccount = () =>
   list(
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: NAME, namespace: SYSTEM } },
     clusterRole(NAME, 'operator'),
     clusterRole(`${NAME}-reviews`, 'reviews'),
     binding('ClusterRoleBinding', 'ClusterRole', `${NAME}-reviews`),
-    { apiVersion: `${API}/v1`, kind: 'Role', metadata: { name: `${NAME}-lease`, namespace: SYSTEM }, rules: rulesOf('lease') },
+    {
+      apiVersion: `${API}/v1`,
+      kind: 'Role',
+      metadata: { name: `${NAME}-lease`, namespace: SYSTEM },
+      rules: rulesOf('lease'),
+    },
     binding('RoleBinding', 'Role', `${NAME}-lease`, SYSTEM),
     clusterRole('fedbiot-job-viewer', 'job-viewer', { [`${API}/aggregate-to-view`]: 'true' }),
     clusterRole('fedbiot-metrics-reader', 'metrics-reader'),
@@ -37,4 +50,6 @@ export const operatorAccount = () =>
 
 /** Lets the operator work in a namespace, or in all (null). */
 export const operatorIn = (namespace: string | null) =>
-  namespace === null ? binding('ClusterRoleBinding', 'ClusterRole', NAME) : binding('RoleBinding', 'ClusterRole', NAME, namespace);
+  namespace === null
+    ? binding('ClusterRoleBinding', 'ClusterRole', NAME)
+    : binding('RoleBinding', 'ClusterRole', NAME, namespace);

@@ -56,7 +56,13 @@ export function watchCluster(t: Test, kubeconfig: string, settings: Partial<Clus
   cluster.start();
   return {
     cluster,
-    ports: { ...cluster.ports, progressOf: () => null, redisUsers: () => USERS, grantRedis: async () => undefined, now: () => Date.now() },
+    ports: {
+      ...cluster.ports,
+      progressOf: () => null,
+      redisUsers: () => USERS,
+      grantRedis: async () => undefined,
+      now: () => Date.now(),
+    },
     changed,
     removed,
     log: () => log,

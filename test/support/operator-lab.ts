@@ -70,18 +70,38 @@ export class OperatorLab {
   }
 
   /** The operator as its own ServiceAccount, on a free port. */
-  async operator(redisUrl: string | null, { args = [], environment = {} }: OperatorOptions = {}, t = this.#t): Promise<OperatorProcess> {
+  async operator(
+    redisUrl: string | null,
+    { args = [], environment = {} }: OperatorOptions = {},
+    t = this.#t,
+  ): Promise<OperatorProcess> {
     const kubeconfig = this.plane.kubeconfigFor(await this.tokenOf(SYSTEM, 'fedbiot-operator'));
     const secretKey = join(this.plane.folder, 'secret-key');
     writeFileSync(secretKey, 'a key of the tests, and of nothing else');
     return new OperatorProcess(t, {
-      args: ['--kubeconfig', kubeconfig, '--worker-image', 'fedbiot:test', '--secret-key-file', secretKey, '--lease-namespace', SYSTEM, '--port', '0', '--log-level', 'debug', ...args],
+      args: [
+        '--kubeconfig',
+        kubeconfig,
+        '--worker-image',
+        'fedbiot:test',
+        '--secret-key-file',
+        secretKey,
+        '--lease-namespace',
+        SYSTEM,
+        '--port',
+        '0',
+        '--log-level',
+        'debug',
+        ...args,
+      ],
       environment: { ...(redisUrl === null ? {} : { FEDBIOT_REDIS_URL: redisUrl }), ...environment },
     });
   }
 
   async namespace(name: string, labels: Readonly<Record<string, string>> = {}): Promise<string> {
-    await this.api.json('POST', '/api/v1/namespaces', { body: { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } } });
+    await this.api.json('POST', '/api/v1/namespaces', {
+      body: { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } },
+    });
     return name;
   }
 
@@ -97,7 +117,12 @@ export class OperatorLab {
         apiVersion: `${GROUP}/${VERSION}`,
         kind: KIND,
         metadata: { name, ...metadata },
-        spec: { model: { uri: 'model' }, data: { train: { uri: 'train.jsonl' }, public: { uri: 'public.jsonl' } }, federation: { rounds: 3 }, ...spec },
+        spec: {
+          model: { uri: 'model' },
+          data: { train: { uri: 'train.jsonl' }, public: { uri: 'public.jsonl' } },
+          federation: { rounds: 3 },
+          ...spec,
+        },
       },
     });
   }
@@ -125,7 +150,13 @@ export class OperatorLab {
   }
 
   /** Once the job is as awaited. */
-  async jobThat(what: string, namespace: string, name: string, holds: (job: JobObject) => boolean, seconds = SECONDS): Promise<JobObject> {
+  async jobThat(
+    what: string,
+    namespace: string,
+    name: string,
+    holds: (job: JobObject) => boolean,
+    seconds = SECONDS,
+  ): Promise<JobObject> {
     const seen: (JobObject | null)[] = [];
     try {
       return await until(`${namespace}/${name} ${what}`, seconds, async () => {
@@ -161,7 +192,12 @@ export class OperatorLab {
   pod(namespace: string, job: string, role: Role): Promise<Pod> {
     return until(`${namespace}/${job} has a ${role} pod`, SECONDS, async () => {
       const pods = await this.pods(namespace, job, role);
-      return pods.find(({ metadata, status }) => metadata.deletionTimestamp === undefined && status?.phase !== 'Failed' && status?.phase !== 'Succeeded') ?? null;
+      return (
+        pods.find(
+          ({ metadata, status }) =>
+            metadata.deletionTimestamp === undefined && status?.phase !== 'Failed' && status?.phase !== 'Succeeded',
+        ) ?? null
+      );
     });
   }
 
@@ -175,17 +211,27 @@ export class OperatorLab {
     return pod;
   }
 
-  async #list(resource: Resource, namespace: string, labels: Readonly<Record<string, string>>): Promise<readonly unknown[]> {
+  async #list(
+    resource: Resource,
+    namespace: string,
+    labels: Readonly<Record<string, string>>,
+  ): Promise<readonly unknown[]> {
     const labelSelector = Object.entries(labels)
       .map(([key, value]) => `${key}=${value}`)
       .join(',');
-    return Value.Parse(List, await this.api.json('GET', collectionPath(resource, namespace), { query: { labelSelector } })).items;
+    return Value.Parse(
+      List,
+      await this.api.json('GET', collectionPath(resource, namespace), { query: { labelSelector } }),
+    ).items;
   }
 }
 
 const Named = Type.Object({ metadata: Type.Object({ name: Type.String() }) });
 
-export async function startLab(t: Pick<Test, 'teardown'>, options: Pick<ControlPlaneOptions, 'auditLog'> = {}): Promise<OperatorLab> {
+export async function startLab(
+  t: Pick<Test, 'teardown'>,
+  options: Pick<ControlPlaneOptions, 'auditLog'> = {},
+): Promise<OperatorLab> {
   const lab = new OperatorLab(t, await startControlPlane({ controllers: true, ...options }));
   await lab.namespace(SYSTEM);
   for (const object of [operatorAccount(), operatorIn(null)]) await lab.apply(object);
@@ -194,7 +240,14 @@ export async function startLab(t: Pick<Test, 'teardown'>, options: Pick<ControlP
 
 function statusOf(turn: PodTurn): object {
   const now = new Date().toISOString();
-  const worker = (state: object) => ({ name: 'worker', image: 'fedbiot:test', imageID: 'fedbiot:test', restartCount: 0, ready: 'running' in state, state });
+  const worker = (state: object) => ({
+    name: 'worker',
+    image: 'fedbiot:test',
+    imageID: 'fedbiot:test',
+    restartCount: 0,
+    ready: 'running' in state,
+    state,
+  });
   switch (turn.kind) {
     case 'runs':
       return {
@@ -227,7 +280,10 @@ function statusOf(turn: PodTurn): object {
       return {
         phase: 'Running',
         containerStatuses: [
-          worker({ running: null, terminated: { exitCode: turn.exitCode, finishedAt: now, startedAt: now, message: turn.message } }),
+          worker({
+            running: null,
+            terminated: { exitCode: turn.exitCode, finishedAt: now, startedAt: now, message: turn.message },
+          }),
           { ...worker({ running: { startedAt: now } }), name: 'mesh-proxy' },
         ],
       };
@@ -236,8 +292,14 @@ function statusOf(turn: PodTurn): object {
         phase: 'Failed',
         reason: 'Evicted',
         message: 'The node was low on resource: memory.',
-        conditions: [{ type: 'DisruptionTarget', status: 'True', reason: 'TerminationByKubelet', message: 'The node was low on resource: memory.' }],
+        conditions: [
+          {
+            type: 'DisruptionTarget',
+            status: 'True',
+            reason: 'TerminationByKubelet',
+            message: 'The node was low on resource: memory.',
+          },
+        ],
       };
   }
 }
-

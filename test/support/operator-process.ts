@@ -75,7 +75,9 @@ export class OperatorProcess {
   /** What it answers over HTTP. */
   async get(path: string, token?: string): Promise<{ readonly status: number; readonly body: string }> {
     const { port } = await this.logged('serving');
-    const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: token === undefined ? {} : { authorization: `Bearer ${token}` } });
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    });
     return { status: response.status, body: await response.text() };
   }
 

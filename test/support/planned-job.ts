@@ -20,7 +20,8 @@ export const SETTINGS: PlanSettings = {
 export const USERS: RedisUsersStanding = { kind: 'ready', readOnlyKeys: true, isOpen: false };
 
 /** How a job's pods reach the Redis of SETTINGS. */
-export const accessOf = (job: JobObject, observed: Observed = NOTHING, settings: PlanSettings = SETTINGS) => redisAccess(job, observed, settings, USERS);
+export const accessOf = (job: JobObject, observed: Observed = NOTHING, settings: PlanSettings = SETTINGS) =>
+  redisAccess(job, observed, settings, USERS);
 
 export const NOTHING: Observed = {
   configMap: null,
@@ -36,13 +37,20 @@ export const NOTHING: Observed = {
 };
 
 /** A job as the operator sees it; `spec` replaces sections of a small one. */
-export function jobObject(spec: object = {}, options: { name?: string; status?: JobObject['status']; labels?: Record<string, string> } = {}): JobObject {
+export function jobObject(
+  spec: object = {},
+  options: { name?: string; status?: JobObject['status']; labels?: Record<string, string> } = {},
+): JobObject {
   const { name = 'tiny', status, labels } = options;
   const result = validate({
     apiVersion: 'fedbiot.io/v1alpha1',
     kind: 'FedBiOTJob',
     metadata: { name, namespace: 'lab' },
-    spec: { model: { uri: 'model' }, data: { train: { uri: 'train.jsonl' }, public: { uri: 'public.jsonl' } }, ...spec },
+    spec: {
+      model: { uri: 'model' },
+      data: { train: { uri: 'train.jsonl' }, public: { uri: 'public.jsonl' } },
+      ...spec,
+    },
   });
   if ('problems' in result) throw new Error(JSON.stringify(result.problems));
   const { apiVersion, kind } = result.job;

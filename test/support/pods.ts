@@ -17,7 +17,9 @@ const QUICKSTART = fileURLToPath(new URL('../../examples/quickstart/', import.me
 /** Longer than the lock is renewed apart, and short enough to wait for. */
 const LOCK_MS = 2_000;
 
-/** The quickstart's model and data, and rounds that are over soon. Paths count from one folder, or from a volume each. */
+/**
+ * The quickstart's model and data, and rounds that are over soon. Paths count from one folder, or from a volume each.
+ */
 const SPEC = {
   seed: 3,
   model: { uri: 'model' },
@@ -30,11 +32,20 @@ const SPEC = {
   emulator: { layerDropRate: 0.5, alignment: { initialSteps: 6, stepsPerRound: 3 } },
   federation: { rounds: 3, clients: 4, dropoutRate: 0.2, local: { steps: 30, batchSize: 8 } },
   evaluation: { task: 'qa', maxNewTokens: 8, limit: 10, everyRounds: 0 },
-  volumes: { model: { hostPath: { path: '/model' } }, publicData: { hostPath: { path: '/public' } }, clientData: { hostPath: { path: '/client' } } },
+  volumes: {
+    model: { hostPath: { path: '/model' } },
+    publicData: { hostPath: { path: '/public' } },
+    clientData: { hostPath: { path: '/client' } },
+  },
 };
 
 const manifest = (spec: object) =>
-  JSON.stringify({ apiVersion: 'fedbiot.io/v1alpha1', kind: 'FedBiOTJob', metadata: { name: 'pods', namespace: 'lab' }, spec: { ...SPEC, ...spec } });
+  JSON.stringify({
+    apiVersion: 'fedbiot.io/v1alpha1',
+    kind: 'FedBiOTJob',
+    metadata: { name: 'pods', namespace: 'lab' },
+    spec: { ...SPEC, ...spec },
+  });
 
 /** Runs the job in this process, with all it reads in one folder. @returns the adapter's SHA-256 */
 export async function runWholeJob(folder: string): Promise<string | null> {
@@ -43,7 +54,18 @@ export async function runWholeJob(folder: string): Promise<string | null> {
   const job = join(folder, 'job.json');
   writeFileSync(job, manifest({}));
   const { signal } = new AbortController();
-  const options = { job, out: join(folder, 'out'), resume: false, workers: 1, threads: 1, provider: 'cpu', force: false, trace: null, signal, onEvent: () => {} } as const;
+  const options = {
+    job,
+    out: join(folder, 'out'),
+    resume: false,
+    workers: 1,
+    threads: 1,
+    provider: 'cpu',
+    force: false,
+    trace: null,
+    signal,
+    onEvent: () => {},
+  } as const;
   const result = await runJob(options);
   if (result.outcome !== 'succeeded') throw new Error('the run was interrupted');
   return result.report.adapterSha256;
@@ -103,7 +125,8 @@ export class JobPods {
   static async create(t: Test, redisUrl: string): Promise<JobPods> {
     const root = t.testdir({ output: {}, public: {}, client: {}, empty: {} });
     cpSync(join(QUICKSTART, 'model'), join(root, 'model/model'), { recursive: true });
-    for (const name of ['public', 'eval']) cpSync(join(QUICKSTART, `data/${name}.jsonl`), join(root, `public/${name}.jsonl`));
+    for (const name of ['public', 'eval'])
+      cpSync(join(QUICKSTART, `data/${name}.jsonl`), join(root, `public/${name}.jsonl`));
     cpSync(join(QUICKSTART, 'data/train.jsonl'), join(root, 'client/train.jsonl'));
     return new JobPods(t, root, redisUrl, await freePort());
   }
@@ -118,14 +141,28 @@ export class JobPods {
     return report.adapterSha256;
   }
 
-  async #start(role: RoleName, name: string, { spec = {}, variables = {}, context = {} }: PodOptions): Promise<RunningPod> {
+  async #start(
+    role: RoleName,
+    name: string,
+    { spec = {}, variables = {}, context = {} }: PodOptions,
+  ): Promise<RunningPod> {
     const folder = join(this.#root, name);
     const at = (path: string) => join(this.#root, path);
     mkdirSync(join(folder, 'job'), { recursive: true });
     mkdirSync(join(folder, 'cache'));
     writeFileSync(join(folder, 'job/job.json'), manifest(spec));
-    const own = role === 'server' ? { model: at('model'), publicData: at('public'), output: this.output } : { clientData: at('client'), cache: join(folder, 'cache') };
-    const nothing = { model: at('empty'), publicData: at('empty'), clientData: at('empty'), output: at('empty'), cache: at('empty'), examples: at('empty') };
+    const own =
+      role === 'server'
+        ? { model: at('model'), publicData: at('public'), output: this.output }
+        : { clientData: at('client'), cache: join(folder, 'cache') };
+    const nothing = {
+      model: at('empty'),
+      publicData: at('empty'),
+      clientData: at('empty'),
+      output: at('empty'),
+      cache: at('empty'),
+      examples: at('empty'),
+    };
     const terminationLog = join(folder, 'termination-log');
     writeFileSync(terminationLog, '');
     const surroundings: Partial<PodContext> = {
@@ -151,7 +188,9 @@ export class JobPods {
 }
 
 function watch(t: Test, role: RoleName, surroundings: Partial<PodContext>, terminationLog: string): RunningPod {
-  const child = spawn(process.execPath, [CHILD, role, JSON.stringify(surroundings)], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [CHILD, role, JSON.stringify(surroundings)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   t.teardown(() => child.kill('SIGKILL'));
   let output = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
@@ -168,7 +207,12 @@ function watch(t: Test, role: RoleName, surroundings: Partial<PodContext>, termi
   });
   const ended = once(child, 'close').then((): Ended => {
     tell(null);
-    return { code: child.exitCode, signal: child.signalCode, termination: readFileSync(terminationLog, 'utf8'), output };
+    return {
+      code: child.exitCode,
+      signal: child.signalCode,
+      termination: readFileSync(terminationLog, 'utf8'),
+      output,
+    };
   });
   return {
     ended,
@@ -182,7 +226,10 @@ function watch(t: Test, role: RoleName, surroundings: Partial<PodContext>, termi
     says: (what, fields = {}) =>
       new Promise((resolve, reject) => {
         const listener = (line: LogLine | null) => {
-          const fits = line !== null && what.test(line.msg) && Object.entries(fields).every(([name, value]) => line[name] === value);
+          const fits =
+            line !== null &&
+            what.test(line.msg) &&
+            Object.entries(fields).every(([name, value]) => line[name] === value);
           if (line !== null && !fits) return;
           listeners.delete(listener);
           if (line === null) reject(new Error(`the ${role} ended before it said ${String(what)}:\n${output}`));

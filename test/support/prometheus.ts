@@ -11,7 +11,9 @@ import { freePort } from './redis.ts';
 import { until } from './until.ts';
 
 /** Why there is no Prometheus to start; false when there is one, and its promtool. */
-export const noPrometheus: string | false = ['prometheus', 'promtool'].every((program) => spawnSync(program, ['--version']).status === 0)
+export const noPrometheus: string | false = ['prometheus', 'promtool'].every(
+  (program) => spawnSync(program, ['--version']).status === 0,
+)
   ? false
   : 'SKIPPED: no prometheus and promtool on the PATH; install the package prometheus';
 
@@ -38,12 +40,25 @@ export interface PrometheusOptions {
 
 const Sample = Type.Tuple([Type.Number(), Type.String()]);
 const Vector = Type.Array(Type.Object({ metric: Type.Record(Type.String(), Type.String()), value: Sample }));
-const Matrix = Type.Array(Type.Object({ metric: Type.Record(Type.String(), Type.String()), values: Type.Array(Sample) }));
+const Matrix = Type.Array(
+  Type.Object({ metric: Type.Record(Type.String(), Type.String()), values: Type.Array(Sample) }),
+);
 const QueryData = <T extends Type.TSchema>(result: T) => Type.Object({ result });
 const Targets = Type.Object({
-  activeTargets: Type.Array(Type.Object({ scrapeUrl: Type.String(), health: Type.String(), lastError: Type.String(), labels: Type.Record(Type.String(), Type.String()) })),
+  activeTargets: Type.Array(
+    Type.Object({
+      scrapeUrl: Type.String(),
+      health: Type.String(),
+      lastError: Type.String(),
+      labels: Type.Record(Type.String(), Type.String()),
+    }),
+  ),
 });
-const Answer = Type.Object({ status: Type.String(), error: Type.Optional(Type.String()), data: Type.Optional(Type.Unknown()) });
+const Answer = Type.Object({
+  status: Type.String(),
+  error: Type.Optional(Type.String()),
+  data: Type.Optional(Type.Unknown()),
+});
 
 /** A Prometheus of the test's own. */
 export class Prometheus {
@@ -75,10 +90,15 @@ export class Prometheus {
     return (await this.#ask('targets', {}, Targets)).activeTargets;
   }
 
-  async #ask<T extends Type.TSchema>(path: string, parameters: Readonly<Record<string, string>>, shape: T): Promise<Type.Static<T>> {
+  async #ask<T extends Type.TSchema>(
+    path: string,
+    parameters: Readonly<Record<string, string>>,
+    shape: T,
+  ): Promise<Type.Static<T>> {
     const response = await fetch(`${this.#url}/api/v1/${path}?${new URLSearchParams(parameters)}`);
     const answer = Value.Parse(Answer, await response.json());
-    if (answer.status !== 'success') throw new Error(`${answer.error ?? answer.status}, of ${parameters['query'] ?? path}`);
+    if (answer.status !== 'success')
+      throw new Error(`${answer.error ?? answer.status}, of ${parameters['query'] ?? path}`);
     return Value.Parse(shape, answer.data);
   }
 }
@@ -87,7 +107,10 @@ const point = ([time, value]: readonly [number, string]): readonly [number, numb
 const numberOf = (text: string) => (text === '+Inf' ? Infinity : text === '-Inf' ? -Infinity : Number(text));
 
 /** It and its files go with the test. */
-export async function startPrometheus(t: Pick<Test, 'teardown'>, { scrapeConfigs, rules = [], interval }: PrometheusOptions): Promise<Prometheus> {
+export async function startPrometheus(
+  t: Pick<Test, 'teardown'>,
+  { scrapeConfigs, rules = [], interval }: PrometheusOptions,
+): Promise<Prometheus> {
   const folder = await mkdtemp(join(tmpdir(), 'fedbiot-prometheus-'));
   const config = join(folder, 'prometheus.yml');
   const global = { scrape_interval: interval, scrape_timeout: interval, evaluation_interval: interval };
@@ -95,7 +118,12 @@ export async function startPrometheus(t: Pick<Test, 'teardown'>, { scrapeConfigs
   const address = `127.0.0.1:${await freePort()}`;
   const child = spawn(
     'prometheus',
-    [`--config.file=${config}`, `--storage.tsdb.path=${join(folder, 'data')}`, `--web.listen-address=${address}`, '--log.level=warn'],
+    [
+      `--config.file=${config}`,
+      `--storage.tsdb.path=${join(folder, 'data')}`,
+      `--web.listen-address=${address}`,
+      '--log.level=warn',
+    ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
   let log = '';

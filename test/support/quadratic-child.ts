@@ -8,7 +8,8 @@ export const job = settings(
   { everyRounds: 2, keep: 2 },
 );
 
-// node quadratic-child.ts FOLDER: goes on with the run in FOLDER. Prints a dot at each event and local step, then the digest.
+// node quadratic-child.ts FOLDER: goes on with the run in FOLDER. Prints a dot at each event and local step, then the
+// digest.
 if (import.meta.main) {
   const dot = () => void writeSync(1, '.');
   const outcome = await runQuadratic(process.argv[2]!, job, { workers: 2, onEvent: dot, onLocalStep: dot });

@@ -2,7 +2,14 @@ import { layoutOf } from '../../worker/model/tensor-layout.ts';
 import { randomStream } from '../../worker/random.ts';
 import { UserError } from '../../worker/errors.ts';
 import type { Score } from '../../worker/events.ts';
-import type { Aligner, Evaluator, LocalTrainer, LoraLayouts, LoraState, TrainingState } from '../../worker/federation/contracts.ts';
+import type {
+  Aligner,
+  Evaluator,
+  LocalTrainer,
+  LoraLayouts,
+  LoraState,
+  TrainingState,
+} from '../../worker/federation/contracts.ts';
 import type { FederationSettings } from '../../worker/federation/round-context.ts';
 
 /*
@@ -58,12 +65,19 @@ export function localTrainer({ steps }: { steps: number }): LocalTrainer {
         await turn();
         signal.throwIfAborted();
         const loss = halfSquaredDistance(adapter, goal);
-        if (!Number.isFinite(loss)) throw new UserError(`the loss of step ${step} is not finite`, { hint: 'Lower the learning rate.' });
+        if (!Number.isFinite(loss))
+          throw new UserError(`the loss of step ${step} is not finite`, { hint: 'Lower the learning rate.' });
         adapter.forEach((value, i) => (adapter[i] = value - LOCAL_RATE * (value - goal[i]!)));
         losses.push(loss);
         onStep({ phase: 'local', round, client, step, loss, tokens: 8, ms: 0 });
       }
-      return { adapter, samples: samplesOf(client), losses, tokens: 8 * steps, use: { cpuSeconds: steps, gpuSeconds: 0, peakMemoryBytes: 1000 + client } };
+      return {
+        adapter,
+        samples: samplesOf(client),
+        losses,
+        tokens: 8 * steps,
+        use: { cpuSeconds: steps, gpuSeconds: 0, peakMemoryBytes: 1000 + client },
+      };
     },
   };
 }
@@ -73,13 +87,24 @@ export function emulatorGoal(adapter: Float32Array): Float32Array {
   return Float32Array.from({ length: layouts.emulator.size }, (_, i) => (adapter[i]! + adapter[i + 1]!) / 2);
 }
 
-export function quadraticAligner({ initialSteps, stepsPerRound }: { initialSteps: number; stepsPerRound: number }): Aligner {
+export function quadraticAligner({
+  initialSteps,
+  stepsPerRound,
+}: {
+  initialSteps: number;
+  stepsPerRound: number;
+}): Aligner {
   const steps = (round: number) => (round === 1 ? initialSteps + stepsPerRound : stepsPerRound);
   return {
     steps,
     align: async ({ round, lora, from, onStep, signal }) => {
       const goal = emulatorGoal(lora.adapter);
-      let state: TrainingState = from ?? { step: 0, parameters: lora.emulator, moments: [new Float32Array(goal.length)], losses: [] };
+      let state: TrainingState = from ?? {
+        step: 0,
+        parameters: lora.emulator,
+        moments: [new Float32Array(goal.length)],
+        losses: [],
+      };
       while (state.step < steps(round)) {
         if (signal.aborted) return { done: false, state };
         await turn();
@@ -101,7 +126,10 @@ export function quadraticAligner({ initialSteps, stepsPerRound }: { initialSteps
 
 /** The optimum of the whole federation when all of `clients` take part in every round. */
 export function federatedOptimum(clients: number): Float32Array {
-  const everyone = Array.from({ length: clients }, (_, client) => ({ goal: optimum(client), samples: samplesOf(client) }));
+  const everyone = Array.from({ length: clients }, (_, client) => ({
+    goal: optimum(client),
+    samples: samplesOf(client),
+  }));
   const total = everyone.reduce((sum, { samples }) => sum + samples, 0);
   return Float32Array.from({ length: layouts.adapter.size }, (_, i) =>
     everyone.reduce((sum, { goal, samples }) => sum + (samples / total) * goal[i]!, 0),
@@ -118,14 +146,23 @@ export function quadraticEvaluator(clients: number): Evaluator {
       const score = (loss: number): Score => ({ accuracy: null, loss });
       const loss = halfSquaredDistance(lora.adapter, best);
       const gap = halfSquaredDistance(lora.emulator, emulatorGoal(lora.adapter));
-      return { base: score(halfSquaredDistance(initialLora().adapter, best)), adapEmu: score(loss + gap), adapFu: score(loss) };
+      return {
+        base: score(halfSquaredDistance(initialLora().adapter, best)),
+        adapEmu: score(loss + gap),
+        adapFu: score(loss),
+      };
     },
   };
 }
 
-export type Changes = Partial<Omit<FederationSettings['federation'], 'aggregation' | 'local'>> & { readonly local?: { readonly steps: number } };
+export type Changes = Partial<Omit<FederationSettings['federation'], 'aggregation' | 'local'>> & {
+  readonly local?: { readonly steps: number };
+};
 
-export function settings(federation: Changes = {}, checkpoint: Partial<FederationSettings['checkpoint']> = {}): FederationSettings {
+export function settings(
+  federation: Changes = {},
+  checkpoint: Partial<FederationSettings['checkpoint']> = {},
+): FederationSettings {
   const clients = federation.clients ?? 4;
   return {
     job: 'quadratic',

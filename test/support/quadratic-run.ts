@@ -25,7 +25,10 @@ export interface RunOptions extends Partial<Omit<Parts, 'settings' | 'emit'>> {
   readonly onEvent?: (event: RunEvent) => void;
 }
 
-/** One process's part of a run in the folder `root`: from its newest checkpoint, if it has one, to its end or interruption. */
+/**
+ * One process's part of a run in the folder `root`: from its newest checkpoint, if it has one, to its end or
+ * interruption.
+ */
 export function runQuadratic(root: string, settings: FederationSettings, options: RunOptions = {}): Promise<Outcome> {
   return inRunDirectory(root, settings, options, federateInProcess);
 }
@@ -42,7 +45,12 @@ export async function inRunDirectory(
   const metrics = new MetricsLog(directory.metrics);
   try {
     const { keep } = settings.checkpoint;
-    const checkpoints = new CheckpointStore(directory.checkpoints, { layouts, origin: directory, keep, ...(write && { write }) });
+    const checkpoints = new CheckpointStore(directory.checkpoints, {
+      layouts,
+      origin: directory,
+      keep,
+      ...(write && { write }),
+    });
     const warnings: string[] = [];
     const from = await checkpoints.load((message) => warnings.push(message));
     metrics.truncateTo(from?.metricsBytes ?? 0);
@@ -85,5 +93,7 @@ export function digest({ lora }: Pick<Outcome, 'lora'>): string {
 /** The lines of metrics.jsonl without what differs from run to run: the time things took. */
 export function metricsOf(root: string): unknown[] {
   const lines = readFileSync(join(root, 'metrics.jsonl'), 'utf8').trimEnd().split('\n');
-  return lines.map((line): unknown => JSON.parse(line, (key, value: unknown) => (key === 'ms' || key === 'seconds' ? 0 : value)));
+  return lines.map((line): unknown =>
+    JSON.parse(line, (key, value: unknown) => (key === 'ms' || key === 'seconds' ? 0 : value)),
+  );
 }

@@ -1,7 +1,14 @@
 import type { FedBiOTJobStatus } from '../../crds/types.ts';
 import { namesOf } from '../../operator/plan/names.ts';
 import { reconcile } from '../../operator/reconcile/reconcile.ts';
-import type { JobObject, ObservedPod, ObservedWarning, PlannedObject, ReconcilePorts, RedisUsersStanding } from '../../operator/reconcile/ports.ts';
+import type {
+  JobObject,
+  ObservedPod,
+  ObservedWarning,
+  PlannedObject,
+  ReconcilePorts,
+  RedisUsersStanding,
+} from '../../operator/reconcile/ports.ts';
 import { NOTHING, SETTINGS, USERS } from './planned-job.ts';
 
 type Stored = Omit<PlannedObject, 'metadata'> & {
@@ -81,7 +88,10 @@ export class ReconcileWorld {
       const key = `${object.kind} ${object.metadata.name}`;
       this.#call(`create ${key}`);
       if (this.objects.has(key)) return 'exists';
-      this.objects.set(key, { ...object, metadata: { ...object.metadata, uid: key, creationTimestamp: new Date(this.ports.now()).toISOString() } });
+      this.objects.set(key, {
+        ...object,
+        metadata: { ...object.metadata, uid: key, creationTimestamp: new Date(this.ports.now()).toISOString() },
+      });
       return 'created';
     },
     apply: async (object) => {

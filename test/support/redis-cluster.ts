@@ -7,7 +7,9 @@ import { until } from './until.ts';
 
 /** Why no Redis Cluster can be made; false when one can. */
 export const noRedisCli: string | false =
-  spawnSync('redis-cli', ['--version']).status === 0 ? false : 'SKIPPED: no redis-cli on the PATH, which makes a cluster of nodes; install the package redis-tools';
+  spawnSync('redis-cli', ['--version']).status === 0
+    ? false
+    : 'SKIPPED: no redis-cli on the PATH, which makes a cluster of nodes; install the package redis-tools';
 
 /** A Redis that awaits others to form a cluster with. */
 export async function startNode(t: Pick<Test, 'teardown'>, options: RedisOptions = {}): Promise<TestRedis> {
@@ -16,13 +18,21 @@ export async function startNode(t: Pick<Test, 'teardown'>, options: RedisOptions
 }
 
 /** Three masters that share the keys; a job's are all with one of them. */
-export async function startRedisCluster(t: Pick<Test, 'teardown'>, password: string, optionsOf: () => RedisOptions | Promise<RedisOptions>): Promise<TestRedis[]> {
+export async function startRedisCluster(
+  t: Pick<Test, 'teardown'>,
+  password: string,
+  optionsOf: () => RedisOptions | Promise<RedisOptions>,
+): Promise<TestRedis[]> {
   const nodes: TestRedis[] = [];
   while (nodes.length < 3) nodes.push(await startNode(t, { ...(await optionsOf()), password }));
   const addresses = nodes.map(({ url }) => new URL(url).host);
   redisCli(password, 'create', ...addresses, '--cluster-replicas', '0', '--cluster-yes');
   // Each node finds that out for itself, after redis-cli has.
-  await Promise.all(nodes.map(({ url }) => until(`the cluster is complete for ${new URL(url).host}`, 30, async () => (await isComplete(url)) || null)));
+  await Promise.all(
+    nodes.map(({ url }) =>
+      until(`the cluster is complete for ${new URL(url).host}`, 30, async () => (await isComplete(url)) || null),
+    ),
+  );
   return nodes;
 }
 
@@ -32,12 +42,23 @@ export async function addReplica(t: Pick<Test, 'teardown'>, password: string, ma
   const redis = new Redis(master);
   const id = await redis.cluster('MYID');
   redis.disconnect();
-  redisCli(password, 'add-node', new URL(replica.url).host, new URL(master).host, '--cluster-slave', '--cluster-master-id', id);
+  redisCli(
+    password,
+    'add-node',
+    new URL(replica.url).host,
+    new URL(master).host,
+    '--cluster-slave',
+    '--cluster-master-id',
+    id,
+  );
   return replica;
 }
 
 function redisCli(password: string, ...command: readonly string[]): void {
-  const { status, stdout, stderr } = spawnSync('redis-cli', ['--cluster', ...command], { encoding: 'utf8', env: { ...process.env, REDISCLI_AUTH: password } });
+  const { status, stdout, stderr } = spawnSync('redis-cli', ['--cluster', ...command], {
+    encoding: 'utf8',
+    env: { ...process.env, REDISCLI_AUTH: password },
+  });
   if (status !== 0) throw new Error(`redis-cli --cluster ${command[0]}:\n${stdout}${stderr}`);
 }
 

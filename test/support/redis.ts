@@ -26,10 +26,15 @@ export interface RedisOptions {
 
 /** Why there is no Redis to start; false when there is one. */
 export const noRedis: string | false =
-  spawnSync('redis-server', ['--version']).status === 0 ? false : 'SKIPPED: no redis-server on the PATH; install the package redis-server';
+  spawnSync('redis-server', ['--version']).status === 0
+    ? false
+    : 'SKIPPED: no redis-server on the PATH; install the package redis-server';
 
 /** A Redis of the test's own, on a free port, its files in a temporary folder; it and they go with the test. */
-export async function startRedis(t: Pick<Test, 'teardown'>, { password, aof = false, config = {} }: RedisOptions = {}): Promise<TestRedis> {
+export async function startRedis(
+  t: Pick<Test, 'teardown'>,
+  { password, aof = false, config = {} }: RedisOptions = {},
+): Promise<TestRedis> {
   const dir = mkdtempSync(join(tmpdir(), 'fedbiot-redis-'));
   const port = await freePort();
   const url = `redis://${password === undefined ? '' : `:${encodeURIComponent(password)}@`}127.0.0.1:${port}`;
@@ -78,8 +83,8 @@ async function answers(url: string): Promise<void> {
 }
 
 /**
- * A port that nobody listens on, below those that outgoing connections are given: these could take it before it is used. Ten thousand
- * above, where a Redis Cluster has its bus, it is so as well.
+ * A port that nobody listens on, below those that outgoing connections are given: these could take it before it is
+ * used. Ten thousand above, where a Redis Cluster has its bus, it is so as well.
  */
 export async function freePort(): Promise<number> {
   const port = randomInt(10_000, 22_000);

@@ -2,7 +2,10 @@ import { listenForInterrupts } from '../../worker/commands/interrupts.ts';
 import { podContext, type PodContext } from '../../worker/run/pod/context.ts';
 import { runRole } from '../../worker/run/run-role.ts';
 
-/** node role-child.ts server|client SURROUNDINGS: a worker pod's process, as `fedbiot server` or `fedbiot client` is, in other surroundings. */
+/**
+ * node role-child.ts server|client SURROUNDINGS: a worker pod's process, as `fedbiot server` or `fedbiot client` is, in
+ * other surroundings.
+ */
 const [role, text = '{}'] = process.argv.slice(2);
 const surroundings: Partial<PodContext> = JSON.parse(text);
 const stop = new AbortController();

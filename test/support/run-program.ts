@@ -5,7 +5,14 @@ import { gemm } from '../../worker/engine/ops/matrix.ts';
 import type { Tensor } from '../../worker/engine/tensor.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
 import { finalNorm, head } from '../../worker/model/llama.ts';
-import { ADAPTER, beginPass, hiddenInput, loraOfPart, runLayers, vectorInput } from '../../worker/model/programs/pass.ts';
+import {
+  ADAPTER,
+  beginPass,
+  hiddenInput,
+  loraOfPart,
+  runLayers,
+  vectorInput,
+} from '../../worker/model/programs/pass.ts';
 import { weightFolder } from '../../worker/model/stored-weights.ts';
 
 /** Runs a graph of a model once and returns all it yields. */
@@ -21,7 +28,10 @@ export async function runProgram(
   return outputs;
 }
 
-/** The embedding through all layers of the full model: `logits` [chosen, vocabulary] at the positions that `rows` [chosen] names. */
+/**
+ * The embedding through all layers of the full model: `logits` [chosen, vocabulary] at the positions that `rows`
+ * [chosen] names.
+ */
 export function logitsProgram(model: FederatedModel): Graph {
   const graph = new Graph();
   const lora = loraOfPart(vectorInput(graph, ADAPTER, model.adapter), model.adapter);

@@ -4,7 +4,14 @@ import type { RunFacts } from '../../worker/report/accumulate.ts';
 export const samplePlan: RunPlan = {
   layers: { total: 8, adapter: [6, 7], emulator: [0, 2, 5], dropped: [1, 3, 4] },
   parameters: { full: 1_000_000, emulator: 600_000, adapterLora: 4_000, emulatorLora: 6_000 },
-  bytes: { fullModel: 4_000_000, emulatorBundle: 2_400_000, roundDown: 40_000, fullModelRoundDown: 64_000, roundUp: 16_000, hiddenStateCache: 1_000_000 },
+  bytes: {
+    fullModel: 4_000_000,
+    emulatorBundle: 2_400_000,
+    roundDown: 40_000,
+    fullModelRoundDown: 64_000,
+    roundUp: 16_000,
+    hiddenStateCache: 1_000_000,
+  },
   flops: { clientToken: 1_000, fullModelToken: 1_600, alignmentToken: 2_000 },
   memory: { server: 2 ** 28, client: 2 ** 27, evaluation: 2 ** 27, run: 2 ** 29, available: 2 ** 33, fits: true },
 };
@@ -20,7 +27,11 @@ export const sampleFacts: RunFacts = {
 
 export function evaluationAt(round: number, accuracy = true): Evaluation {
   const score = (value: number, loss: number) => ({ accuracy: accuracy ? value : null, loss });
-  return { base: score(0.1, 3), adapEmu: score(0.1 + round / 100, 2.9), adapFu: score(0.1 + round / 50, 2.5 - round / 100) };
+  return {
+    base: score(0.1, 3),
+    adapEmu: score(0.1 + round / 100, 2.9),
+    adapFu: score(0.1 + round / 50, 2.5 - round / 100),
+  };
 }
 
 /** Round `round` of two clients: client 1 drops out of every third round; every second round is evaluated. */
@@ -41,7 +52,13 @@ export function roundAt(round: number): RoundReport {
   };
 }
 
-export function stepAt(phase: 'align' | 'local', round: number, client: number | null, step: number, loss: number): StepEvent {
+export function stepAt(
+  phase: 'align' | 'local',
+  round: number,
+  client: number | null,
+  step: number,
+  loss: number,
+): StepEvent {
   return { event: 'step', phase, round, client, step, loss, tokens: 100, ms: 50 };
 }
 
@@ -56,7 +73,8 @@ export function sampleEvents(rounds: number, job = 'sample'): RunEvent[] {
     for (let step = 0; step < 3; step++) events.push(stepAt('align', round, null, step, 1 / (round + step)));
     events.push({ event: 'phase', phase: 'local', round, steps: 2 * report.clients.reported.length });
     for (const client of report.clients.reported) {
-      for (let step = 0; step < 2; step++) events.push(stepAt('local', round, client, step, 2 / (round + step) + client));
+      for (let step = 0; step < 2; step++)
+        events.push(stepAt('local', round, client, step, 2 / (round + step) + client));
       events.push({ event: 'client', round, client, outcome: 'reported' });
     }
     events.push({ event: 'phase', phase: 'aggregate', round, steps: null });

@@ -4,7 +4,10 @@ export interface ScrapedSample {
   readonly value: number;
 }
 
-/** What stands in Prometheus's text format. @throws when a line is none of it, or a metric's samples do not follow its type */
+/**
+ * What stands in Prometheus's text format. @throws when a line is none of it, or a metric's samples do not follow its
+ * type
+ */
 export class Scrape {
   readonly types = new Map<string, string>();
   readonly samples: ScrapedSample[] = [];
@@ -25,16 +28,21 @@ export class Scrape {
 
   /** The value of the one series with these labels, among others it may have; undefined: there is none. */
   value(name: string, labels: Readonly<Record<string, string>> = {}): number | undefined {
-    const found = this.all(name).filter((sample) => Object.entries(labels).every(([label, value]) => sample.labels[label] === value));
+    const found = this.all(name).filter((sample) =>
+      Object.entries(labels).every(([label, value]) => sample.labels[label] === value),
+    );
     if (found.length > 1) throw new Error(`${found.length} series ${name} have the labels ${JSON.stringify(labels)}`);
     return found[0]?.value;
   }
 
   #sample(line: string): ScrapedSample {
-    const [, name = '', inside = '', value = ''] = /^(\w+)(?:\{((?:\w+="(?:[^"\\]|\\.)*",?)*)\})? (\S+)$/.exec(line) ?? [];
+    const [, name = '', inside = '', value = ''] =
+      /^(\w+)(?:\{((?:\w+="(?:[^"\\]|\\.)*",?)*)\})? (\S+)$/.exec(line) ?? [];
     const metric = this.types.has(name) ? name : name.replace(/_(?:bucket|sum|count)$/, '');
     if (!this.types.has(metric)) throw new Error(`no sample of a metric that was announced: ${line}`);
-    const labels = Object.fromEntries([...inside.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, label = '', text = '']) => [label, text]));
+    const labels = Object.fromEntries(
+      [...inside.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, label = '', text = '']) => [label, text]),
+    );
     return { name, labels, value: Number(value.replace('Inf', 'Infinity')) };
   }
 }

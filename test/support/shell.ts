@@ -2,8 +2,8 @@
 const WORD = /(?:[^\s"'\\;|&()<>`]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+/g;
 
 /**
- * Every command in lines of shell as its words, without quotes: of pipes, lists and `$(…)` each, but no redirections. No more of the
- * language than documents use.
+ * Every command in lines of shell as its words, without quotes: of pipes, lists and `$(…)` each, but no redirections.
+ * No more of the language than documents use.
  */
 export function shellCommands(text: string): string[][] {
   const lines = text.replaceAll(/\\\n\s*/g, ' ').split('\n');
@@ -19,7 +19,12 @@ export function shellCommands(text: string): string[][] {
 }
 
 const wordsOf = (command: string): string[] =>
-  [...command.matchAll(WORD)].map(([word]) => word.replaceAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'|\\(.)/g, (_, double = '', single = '', escaped = '') => `${double}${single}${escaped}`));
+  [...command.matchAll(WORD)].map(([word]) =>
+    word.replaceAll(
+      /"((?:[^"\\]|\\.)*)"|'([^']*)'|\\(.)/g,
+      (_, double = '', single = '', escaped = '') => `${double}${single}${escaped}`,
+    ),
+  );
 
 /** What stands after an option, as `--name value` or `--name=value`, wherever it is given. */
 export function optionValues(words: readonly string[], ...names: readonly string[]): string[] {
@@ -31,4 +36,5 @@ export function optionValues(words: readonly string[], ...names: readonly string
 }
 
 /** Long options, by name. */
-export const longOptions = (words: readonly string[]): string[] => words.flatMap((word) => /^--[a-z][a-z-]*/.exec(word) ?? []);
+export const longOptions = (words: readonly string[]): string[] =>
+  words.flatMap((word) => /^--[a-z][a-z-]*/.exec(word) ?? []);

@@ -14,13 +14,24 @@ const SECTIONS = {
   federation: '{ rounds: 2, clients: 2, local: { steps: 2, sequenceLength: 192, optimizer: { learningRate: 0.01 } } }',
 };
 
-/** Writes model/, train.jsonl, public.jsonl, eval.jsonl and job.yaml into a folder; `sections` of the spec, as YAML, replace the job's own. */
+/**
+ * Writes model/, train.jsonl, public.jsonl, eval.jsonl and job.yaml into a folder; `sections` of the spec, as YAML,
+ * replace the job's own.
+ */
 export function writeTinyJob(directory: string, sections: Readonly<Record<string, string>> = {}): string {
   writeTinyModel(join(directory, 'model'));
-  for (const [name, count] of [['train', 20], ['public', 8], ['eval', 6]] as const) writeSums(join(directory, `${name}.jsonl`), count);
+  for (const [name, count] of [
+    ['train', 20],
+    ['public', 8],
+    ['eval', 6],
+  ] as const)
+    writeSums(join(directory, `${name}.jsonl`), count);
   const path = join(directory, 'job.yaml');
   const spec = Object.entries({ ...SECTIONS, ...sections }).map(([name, value]) => `  ${name}: ${value}\n`);
-  writeFileSync(path, `apiVersion: fedbiot.io/v1alpha1\nkind: FedBiOTJob\nmetadata: { name: tiny }\nspec:\n${spec.join('')}`);
+  writeFileSync(
+    path,
+    `apiVersion: fedbiot.io/v1alpha1\nkind: FedBiOTJob\nmetadata: { name: tiny }\nspec:\n${spec.join('')}`,
+  );
   return path;
 }
 
@@ -34,7 +45,11 @@ export function writeSums(path: string, count: number): void {
   writeFileSync(path, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
 }
 
-export function runTinyJob(job: string, out: string, options: { force?: boolean; signal?: AbortSignal; resume?: boolean; onEvent?: (event: LiveEvent) => void } = {}): Promise<RunResult> {
+export function runTinyJob(
+  job: string,
+  out: string,
+  options: { force?: boolean; signal?: AbortSignal; resume?: boolean; onEvent?: (event: LiveEvent) => void } = {},
+): Promise<RunResult> {
   const { force = false, signal = new AbortController().signal, resume = false, onEvent = () => {} } = options;
   return runJob({ job, out, resume, workers: 1, threads: 1, provider: 'cpu', force, trace: null, signal, onEvent });
 }

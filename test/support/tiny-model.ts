@@ -29,12 +29,16 @@ const CONFIG = {
 /** Writes a directory with an untrained model of six small layers, and a tokenizer that fits. */
 export function writeTinyModel(directory: string): void {
   mkdirSync(directory, { recursive: true });
-  for (const name of ['tokenizer.json', 'tokenizer_config.json']) copyFileSync(join(TOKENIZER, name), join(directory, name));
+  for (const name of ['tokenizer.json', 'tokenizer_config.json'])
+    copyFileSync(join(TOKENIZER, name), join(directory, name));
   writeFileSync(join(directory, 'config.json'), JSON.stringify(CONFIG));
   const random = randomStream(0, 'tiny model');
   const tensors = decoderTensors(parseDecoderConfig(CONFIG, 'config.json')).map(({ name, shape }) => {
     const size = shape.reduce((a, b) => a * b, 1);
-    const values = shape.length === 1 ? new Float32Array(size).fill(1) : Float32Array.from({ length: size }, () => 0.15 * random.normal());
+    const values =
+      shape.length === 1
+        ? new Float32Array(size).fill(1)
+        : Float32Array.from({ length: size }, () => 0.15 * random.normal());
     return float32Tensor(name, shape, values);
   });
   writeSafetensors(join(directory, 'model.safetensors'), tensors, { format: 'pt' });

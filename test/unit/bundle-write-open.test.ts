@@ -34,7 +34,9 @@ function bytesOf(model: FederatedModel, name: string): Buffer {
 
 /** Stores a head beside the embedding, with the sign of its first value turned. @returns its bytes */
 function storeOtherHead(path: string): Uint8Array {
-  const tensors = [...readSafetensorsHeader(path).tensors].map(([name, entry]) => float32Tensor(name, entry.shape, readTensor(path, entry)));
+  const tensors = [...readSafetensorsHeader(path).tensors].map(([name, entry]) =>
+    float32Tensor(name, entry.shape, readTensor(path, entry)),
+  );
   const table = tensors.find(({ name }) => name === 'model.embed_tokens.weight')!;
   const other = new Uint8Array(table.data);
   other[3]! ^= 0x80;
@@ -44,22 +46,27 @@ function storeOtherHead(path: string): Uint8Array {
 
 const EMULATOR = '{ layerDropRate: 0.5, alignment: { initialSteps: 2, stepsPerRound: 1, sequenceLength: 192 } }';
 
-t.test('a tied model with another stored head: the bundle has that head, and the client computes with it', async (t) => {
-  const root = t.testdir({});
-  const manifest = writeTinyJob(root, { emulator: EMULATOR });
-  const other = storeOtherHead(join(root, 'model', 'model.safetensors'));
-  const { spec, model, bundle } = await bundled(manifest, root);
-  const opened = await openBundle(bundle.directory, bundle.sha256, spec);
-  t.notOk(model.config.tiedEmbeddings);
-  t.same(opened.model.config, model.config);
-  t.ok(bytesOf(opened.model, 'lm_head.weight').equals(Buffer.from(other)));
-});
-
+t.test(
+  'a tied model with another stored head: the bundle has that head, and the client computes with it',
+  async (t) => {
+    const root = t.testdir({});
+    const manifest = writeTinyJob(root, { emulator: EMULATOR });
+    const other = storeOtherHead(join(root, 'model', 'model.safetensors'));
+    const { spec, model, bundle } = await bundled(manifest, root);
+    const opened = await openBundle(bundle.directory, bundle.sha256, spec);
+    t.notOk(model.config.tiedEmbeddings);
+    t.same(opened.model.config, model.config);
+    t.ok(bytesOf(opened.model, 'lm_head.weight').equals(Buffer.from(other)));
+  },
+);
 
 for (const [name, sections] of [
   ['Last', { emulator: EMULATOR }],
   ['Both', { emulator: EMULATOR, adapter: '{ layers: 1, placement: Both, lora: { rank: 4 } }' }],
-  ['Importance', { emulator: EMULATOR.replace('{', '{ layerSelection: Importance,'), adapter: '{ layers: 2, lora: { rank: 4 } }' }],
+  [
+    'Importance',
+    { emulator: EMULATOR.replace('{', '{ layerSelection: Importance,'), adapter: '{ layers: 2, lora: { rank: 4 } }' },
+  ],
 ] as const) {
   t.test(`${name}: a bundle holds the client's layers bit for bit, and none of the dropped`, async (t) => {
     const { spec, model, bundle, modelPath } = await written(t.testdir({}), sections);
@@ -70,7 +77,9 @@ for (const [name, sections] of [
     t.same(opened.model.emulator, model.emulator);
     const names = [...readSafetensorsHeader(join(bundle.directory, 'model.safetensors')).tensors.keys()];
     const dropped = new Set(model.split.dropped);
-    const expected = [...model.weights.keys()].filter((weight) => !dropped.has(Number(/layers\.(\d+)\./.exec(weight)?.[1] ?? NaN)));
+    const expected = [...model.weights.keys()].filter(
+      (weight) => !dropped.has(Number(/layers\.(\d+)\./.exec(weight)?.[1] ?? NaN)),
+    );
     t.same(names.toSorted(), expected.toSorted());
     for (const weight of expected) {
       t.ok(bytesOf(opened.model, weight).equals(bytesOf(model, weight)), weight);
@@ -81,48 +90,65 @@ for (const [name, sections] of [
   });
 }
 
-for (const head of ['tied', 'stored']) t.test(`a local update from the bundle is that from the whole model, to the bit: head ${head}`, async (t) => {
-  const root = t.testdir({});
-  const manifest = writeTinyJob(root, { emulator: EMULATOR });
-  if (head === 'stored') storeOtherHead(join(root, 'model', 'model.safetensors'));
-  const { spec, model, bundle } = await bundled(manifest, root);
-  t.equal(model.config.tiedEmbeddings, head === 'tied');
-  const opened = await openBundle(bundle.directory, bundle.sha256, spec);
-  const data = await loadClientData(spec, opened.tokenizer, root, (message) => t.comment(message));
-  const { alignment } = spec.emulator;
-  const batches = sampledBatches({
-    publicSequences: [],
-    clients: data.clients,
-    alignment,
-    local: spec.federation.local,
-    rounds: spec.federation.rounds,
-    seed: spec.seed,
-    shuffle: spec.data.shuffle,
+for (const head of ['tied', 'stored'])
+  t.test(`a local update from the bundle is that from the whole model, to the bit: head ${head}`, async (t) => {
+    const root = t.testdir({});
+    const manifest = writeTinyJob(root, { emulator: EMULATOR });
+    if (head === 'stored') storeOtherHead(join(root, 'model', 'model.safetensors'));
+    const { spec, model, bundle } = await bundled(manifest, root);
+    t.equal(model.config.tiedEmbeddings, head === 'tied');
+    const opened = await openBundle(bundle.directory, bundle.sha256, spec);
+    const data = await loadClientData(spec, opened.tokenizer, root, (message) => t.comment(message));
+    const { alignment } = spec.emulator;
+    const batches = sampledBatches({
+      publicSequences: [],
+      clients: data.clients,
+      alignment,
+      local: spec.federation.local,
+      rounds: spec.federation.rounds,
+      seed: spec.seed,
+      shuffle: spec.data.shuffle,
+    });
+    const lora = startingLora(model, spec, root);
+    const update = async (from: FederatedModel) => {
+      const compute = testCompute();
+      try {
+        const trainer = await AdapterTrainer.load({
+          compute,
+          model: from,
+          spec: spec.federation.local,
+          seed: spec.seed,
+          batches,
+          pool: data.clients.flat(),
+        });
+        return await trainer.train({
+          round: 1,
+          client: 1,
+          lora,
+          onStep: () => {},
+          signal: new AbortController().signal,
+        });
+      } finally {
+        compute.close();
+      }
+    };
+    const [whole, fromBundle] = [await update(model), await update(opened.model)];
+    const raw = ({ buffer, byteOffset, byteLength }: Float32Array) => Buffer.from(buffer, byteOffset, byteLength);
+    t.notOk(raw(whole.adapter).equals(raw(lora.adapter)), 'it has learned');
+    t.same(fromBundle.losses, whole.losses);
+    t.ok(raw(fromBundle.adapter).equals(raw(whole.adapter)));
   });
-  const lora = startingLora(model, spec, root);
-  const update = async (from: FederatedModel) => {
-    const compute = testCompute();
-    try {
-      const trainer = await AdapterTrainer.load({ compute, model: from, spec: spec.federation.local, seed: spec.seed, batches, pool: data.clients.flat() });
-      return await trainer.train({ round: 1, client: 1, lora, onStep: () => {}, signal: new AbortController().signal });
-    } finally {
-      compute.close();
-    }
-  };
-  const [whole, fromBundle] = [await update(model), await update(opened.model)];
-  const raw = ({ buffer, byteOffset, byteLength }: Float32Array) => Buffer.from(buffer, byteOffset, byteLength);
-  t.notOk(raw(whole.adapter).equals(raw(lora.adapter)), 'it has learned');
-  t.same(fromBundle.losses, whole.losses);
-  t.ok(raw(fromBundle.adapter).equals(raw(whole.adapter)));
-});
 
 t.test('a bundle that is not as announced is refused', async (t) => {
   const { spec, bundle } = await written(t.testdir({}), { emulator: EMULATOR });
   const path = (name: string) => join(bundle.directory, name);
-  const refused = (sha256: string, pattern: RegExp) => t.rejects(openBundle(bundle.directory, sha256, spec), { name: 'UserError', message: pattern });
+  const refused = (sha256: string, pattern: RegExp) =>
+    t.rejects(openBundle(bundle.directory, sha256, spec), { name: 'UserError', message: pattern });
   await refused('0'.repeat(64), /bundle\.json is not what the server announced/);
   const changedSpec = { ...spec, emulator: { ...spec.emulator, layerDropRate: 0 } };
-  await t.rejects(openBundle(bundle.directory, bundle.sha256, changedSpec), { message: /as emulator, the job asks for/ });
+  await t.rejects(openBundle(bundle.directory, bundle.sha256, changedSpec), {
+    message: /as emulator, the job asks for/,
+  });
 
   const manifest = readFileSync(path('bundle.json'), 'utf8');
   const reannounce = (text: string) => {
@@ -130,10 +156,16 @@ t.test('a bundle that is not as announced is refused', async (t) => {
     return createHash('sha256').update(text).digest('hex');
   };
   for (const name of ['../../escape', '/etc/passwd', 'model.safetensors.index.json', '..', '']) {
-    await refused(reannounce(manifest.replace('"tokenizer_config.json"', JSON.stringify(name))), /does not have the form/);
+    await refused(
+      reannounce(manifest.replace('"tokenizer_config.json"', JSON.stringify(name))),
+      /does not have the form/,
+    );
   }
   await refused(reannounce(manifest.replace('"tokenizer_config.json"', '"tokenizer.json"')), /names a file twice/);
-  await refused(reannounce(manifest.replace(/("config.json","bytes":)\d+/, '$199999999999')), /config.json has 99999999999 bytes/);
+  await refused(
+    reannounce(manifest.replace(/("config.json","bytes":)\d+/, '$199999999999')),
+    /config.json has 99999999999 bytes/,
+  );
   await refused(reannounce(manifest.replace(/("emulator":)\[[^\]]*\]/, '$1[0,1]')), /has layers 0, 1 as emulator/);
   await refused(reannounce(manifest.slice(0, -1)), /is not the manifest/);
 

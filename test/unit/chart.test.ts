@@ -26,27 +26,40 @@ t.test('chart and program have one version', async (t) => {
 /** Paths of an object's leaves; an object without fields, and one that a `stop` names, is a leaf. */
 function leaves(value: unknown, isLeaf: (path: string) => boolean, path = ''): string[] {
   if (path !== '' && (!isRecord(value) || Object.keys(value).length === 0 || isLeaf(path))) return [path];
-  return isRecord(value) ? Object.entries(value).flatMap(([name, child]) => leaves(child, isLeaf, path === '' ? name : `${path}.${name}`)) : [];
+  return isRecord(value)
+    ? Object.entries(value).flatMap(([name, child]) => leaves(child, isLeaf, path === '' ? name : `${path}.${name}`))
+    : [];
 }
 
 t.test('every value is described', async (t) => {
   const known = new Set(described.map(({ path }) => path));
-  t.strictSame(leaves(values, (path) => known.has(path)), described.map(({ path }) => path));
+  t.strictSame(
+    leaves(values, (path) => known.has(path)),
+    described.map(({ path }) => path),
+  );
   for (const { path, description } of described) t.match(description, /^[A-Z`].{8,}\.$/, path);
 });
 
 t.test('values that the README names exist', async (t) => {
   const groups = Object.keys(isRecord(values) ? values : {}).join('|');
-  const names = [...read('README.md').matchAll(new RegExp(`(?:\`|--set '?)((?:${groups})\\b(?:\\.\\w+)*)`, 'g'))].map(([, name = '']) => name);
+  const names = [...read('README.md').matchAll(new RegExp(`(?:\`|--set '?)((?:${groups})\\b(?:\\.\\w+)*)`, 'g'))].map(
+    ([, name = '']) => name,
+  );
   t.ok(names.length > 10, `${names.length} names`);
-  for (const name of names) t.ok(described.some(({ path }) => path === name || name.startsWith(`${path}.`)), name);
+  for (const name of names)
+    t.ok(
+      described.some(({ path }) => path === name || name.startsWith(`${path}.`)),
+      name,
+    );
 });
 
 t.test('the schema knows every value, and no other', async (t) => {
   const closed = (node: unknown, path: string): string[] => {
     if (!isRecord(node) || !isRecord(node['properties'])) return [path];
     t.equal(node['additionalProperties'], false, `${path || 'the whole'} refuses what it does not know`);
-    return Object.entries(node['properties']).flatMap(([name, child]) => closed(child, path === '' ? name : `${path}.${name}`));
+    return Object.entries(node['properties']).flatMap(([name, child]) =>
+      closed(child, path === '' ? name : `${path}.${name}`),
+    );
   };
   // `global` is Helm's own.
   const inSchema = closed(schema, '').filter((path) => path !== 'global');

@@ -25,14 +25,23 @@ const refused = (spec: object) => {
 };
 
 t.test('what concerns pods is taken as Kubernetes takes it', (t) => {
-  const affinity = { nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 1, preference: {} }] } };
+  const affinity = {
+    nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 1, preference: {} }] },
+  };
   const server = {
     image: 'registry.example:5000/fedbiot@sha256:0123456789abcdef',
     imagePullPolicy: 'IfNotPresent',
     imagePullSecrets: [{ name: 'registry' }],
-    resources: { limits: { 'nvidia.com/gpu': 1, cpu: '1500m', memory: '.5Gi', 'ephemeral-storage': '1e9' }, requests: { cpu: 1 } },
+    resources: {
+      limits: { 'nvidia.com/gpu': 1, cpu: '1500m', memory: '.5Gi', 'ephemeral-storage': '1e9' },
+      requests: { cpu: 1 },
+    },
     nodeSelector: { 'kubernetes.io/arch': 'amd64', empty: '' },
-    tolerations: [{ operator: 'Exists' }, { key: 'a', value: 'b' }, { key: 'a', effect: 'NoExecute', tolerationSeconds: 0 }],
+    tolerations: [
+      { operator: 'Exists' },
+      { key: 'a', value: 'b' },
+      { key: 'a', effect: 'NoExecute', tolerationSeconds: 0 },
+    ],
     affinity,
     priorityClassName: 'high.priority',
     runtimeClassName: 'nvidia',
@@ -73,9 +82,20 @@ t.test('volumes, Redis and lifecycle', (t) => {
     ttlSecondsAfterFinished: 0,
     backoffLimit: 6,
   });
-  const { volumes, managedBy, activeDeadlineSeconds, startDeadlineSeconds } = parsed({ volumes: null, managedBy: null });
-  t.strictSame([volumes, managedBy, activeDeadlineSeconds, startDeadlineSeconds], Array(4).fill(undefined), 'null is left out');
-  t.strictSame(parsed({ server: { nodeSelector: { a: 'b', c: null } } }).server, { nodeSelector: { a: 'b' } }, 'in a map too');
+  const { volumes, managedBy, activeDeadlineSeconds, startDeadlineSeconds } = parsed({
+    volumes: null,
+    managedBy: null,
+  });
+  t.strictSame(
+    [volumes, managedBy, activeDeadlineSeconds, startDeadlineSeconds],
+    Array(4).fill(undefined),
+    'null is left out',
+  );
+  t.strictSame(
+    parsed({ server: { nodeSelector: { a: 'b', c: null } } }).server,
+    { nodeSelector: { a: 'b' } },
+    'in a map too',
+  );
   t.end();
 });
 
@@ -87,8 +107,14 @@ t.test('messages', (t) => {
   t.strictSame(refused({ server: { env: [{ name: 'A' }, { name: 'A' }] } }), [
     'spec.server.env[1]: has the same name as an item before it',
   ]);
-  t.strictSame(refused({ server: { nodeSelecter: {} } }), ['spec.server.nodeSelecter: unknown field; did you mean nodeSelector?']);
-  t.strictSame(refused({ server: { constructor: null } }), ['spec.server.constructor: unknown field'], 'no name is special');
+  t.strictSame(refused({ server: { nodeSelecter: {} } }), [
+    'spec.server.nodeSelecter: unknown field; did you mean nodeSelector?',
+  ]);
+  t.strictSame(
+    refused({ server: { constructor: null } }),
+    ['spec.server.constructor: unknown field'],
+    'no name is special',
+  );
   const many = Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`a${i}`, 'b']));
   t.strictSame(refused({ server: { nodeSelector: many } }), ['spec.server.nodeSelector: must have at most 32 entries']);
   t.end();
@@ -105,12 +131,22 @@ t.test('every field of the spec but three is held to what it was', (t) => {
   );
   for (const { message, fieldPath = '' } of rules) t.match(message, `${fieldPath.slice(1)} cannot be changed`);
   const optional = names.filter((name) => !(node.required ?? []).includes(name) && !MUTABLE.includes(name));
-  for (const name of optional) t.ok(rules.some(({ rule }) => rule.startsWith(`has(self.${name}) == has(oldSelf.${name}) &&`)), name);
+  for (const name of optional)
+    t.ok(
+      rules.some(({ rule }) => rule.startsWith(`has(self.${name}) == has(oldSelf.${name}) &&`)),
+      name,
+    );
   t.end();
 });
 
 t.test('rules about changes are the API server’s alone', (t) => {
-  const schema = { type: 'object', [RULES]: [{ rule: 'self.a == oldSelf.a', message: 'no' }, { rule: 'self.oldSelfish == 2', message: 'yes' }] };
+  const schema = {
+    type: 'object',
+    [RULES]: [
+      { rule: 'self.a == oldSelf.a', message: 'no' },
+      { rule: 'self.oldSelfish == 2', message: 'yes' },
+    ],
+  };
   t.strictSame(violations(schema, { a: 1, oldSelfish: 1 }, []), [{ path: [], message: 'yes' }]);
   t.strictSame(violations(Job, parseManifest(stringify(validJob()), 'job.yaml'), []), []);
   t.end();

@@ -27,7 +27,8 @@ t.test('each of them is refused, for the field that is wrong', (t) => {
       `${invalid.what}: ${invalid.field}`,
       { problems },
     );
-    for (const { message } of problems) t.ok(message.length > 5 && !message.includes('undefined'), `${invalid.what}: ${message}`);
+    for (const { message } of problems)
+      t.ok(message.length > 5 && !message.includes('undefined'), `${invalid.what}: ${message}`);
   }
   t.end();
 });

@@ -16,7 +16,11 @@ const committed = (path: string) => readFileSync(new URL(`../../${path}`, import
 t.test('what is generated is not stale', (t) => {
   t.equal(committed('crds/fedbiotjob.yaml'), manifestText(), 'crds/fedbiotjob.yaml: run npm run generate');
   t.equal(committed('docs/api.md'), referenceText(), 'docs/api.md: run npm run generate');
-  t.strictSame(parse(manifestText()), JSON.parse(JSON.stringify(customResourceDefinition())), 'the YAML says what was meant');
+  t.strictSame(
+    parse(manifestText()),
+    JSON.parse(JSON.stringify(customResourceDefinition())),
+    'the YAML says what was meant',
+  );
   t.end();
 });
 
@@ -37,7 +41,8 @@ t.test('every field is described, and bounded where a rule or a list might grow'
     t.ok((node.description ?? '').length >= 10, `${path} is described`);
     if (node.type === 'string' && node.enum === undefined) t.ok(node.maxLength, `${path} has a maximal length`);
     if (node.type === 'array') t.ok(node.maxItems, `${path} has a maximal length`);
-    if (typeof node.additionalProperties === 'object' && path !== 'job.metadata') t.ok(node.maxProperties, `${path} has a maximal size`);
+    if (typeof node.additionalProperties === 'object' && path !== 'job.metadata')
+      t.ok(node.maxProperties, `${path} has a maximal size`);
     if (node.type === 'integer') t.type(node.minimum, 'number', `${path} has a minimum`);
   }
   t.end();
@@ -56,9 +61,14 @@ t.test('the schema is structural', (t) => {
     'x-kubernetes-int-or-string', 'x-kubernetes-preserve-unknown-fields', 'x-kubernetes-validations', 'x-kubernetes-list-type', 'x-kubernetes-list-map-keys',
   ]); // prettier-ignore
   const visit = (path: string, node: Record<string, unknown>) => {
-    t.strictSame(Object.keys(node).filter((keyword) => !allowed.has(keyword)), [], `${path}: keywords`);
+    t.strictSame(
+      Object.keys(node).filter((keyword) => !allowed.has(keyword)),
+      [],
+      `${path}: keywords`,
+    );
     t.ok(typeof node['type'] === 'string' || node['x-kubernetes-int-or-string'] === true, `${path} has a type`);
-    for (const flag of ['exclusiveMinimum', 'exclusiveMaximum']) t.ok((node[flag] ?? true) === true, `${path}: ${flag} is a flag`);
+    for (const flag of ['exclusiveMinimum', 'exclusiveMaximum'])
+      t.ok((node[flag] ?? true) === true, `${path}: ${flag} is a flag`);
     for (const [name, child] of Object.entries(node['properties'] ?? {})) visit(`${path}.${name}`, child);
     if (isRecord(node['items'])) visit(`${path}[]`, node['items']);
     if (isRecord(node['additionalProperties'])) visit(`${path}{}`, node['additionalProperties']);
@@ -72,7 +82,9 @@ t.test('the schema is structural', (t) => {
   visit('job', version.schema.openAPIV3Schema);
   t.strictSame(version.subresources, { status: {} });
   t.strictSame(
-    customResourceDefinition().spec.versions[0]?.additionalPrinterColumns.map(({ name, priority }) => (priority ? `${name} wide` : name)),
+    customResourceDefinition().spec.versions[0]?.additionalPrinterColumns.map(({ name, priority }) =>
+      priority ? `${name} wide` : name,
+    ),
     ['Phase', 'Round', 'Clients', 'AdapFu', 'AdapEmu', 'Age',
      ...['Method', 'Base', 'Alignment', 'Local', 'Dropped', 'Refused', 'Message'].map((name) => `${name} wide`)], // prettier-ignore
   );
@@ -93,7 +105,9 @@ t.test('only what has no default must be given', (t) => {
     'spec.data.public.uri',
     'spec.data.eval.uri',
     ...['model', 'publicData', 'clientData'].flatMap((volume) =>
-      ['persistentVolumeClaim.claimName', 'hostPath.path', 'image.reference'].map((field) => `spec.volumes.${volume}.${field}`),
+      ['persistentVolumeClaim.claimName', 'hostPath.path', 'image.reference'].map(
+        (field) => `spec.volumes.${volume}.${field}`,
+      ),
     ),
     'spec.volumes.output.persistentVolumeClaim.claimName',
     'spec.volumes.output.hostPath.path',
@@ -105,16 +119,23 @@ t.test('only what has no default must be given', (t) => {
   t.end();
 });
 
-t.test('defaults keep the rules by themselves: the API server judges them before it fills in what they leave out', (t) => {
-  const defaults = nodes('job', Job).filter(({ node }) => node.default !== undefined);
-  t.ok(defaults.length > 50);
-  for (const { path, node } of defaults) t.strictSame(violations(node, node.default, []), [], path);
-  t.end();
-});
+t.test(
+  'defaults keep the rules by themselves: the API server judges them before it fills in what they leave out',
+  (t) => {
+    const defaults = nodes('job', Job).filter(({ node }) => node.default !== undefined);
+    t.ok(defaults.length > 50);
+    for (const { path, node } of defaults) t.strictSame(violations(node, node.default, []), [], path);
+    t.end();
+  },
+);
 
 t.test('rules see integers and numbers as the API server does', (t) => {
   const rules = [{ rule: 'self.whole / 2 == 1 && self.half * 2.0 == 1.0', message: 'no' }];
-  const schema = { type: 'object', properties: { whole: { type: 'integer' }, half: { type: 'number' } }, [RULES]: rules };
+  const schema = {
+    type: 'object',
+    properties: { whole: { type: 'integer' }, half: { type: 'number' } },
+    [RULES]: rules,
+  };
   t.strictSame(violations(schema, { whole: 3, half: 0.5 }, []), [], 'integer division');
   t.strictSame(violations(schema, { whole: 4, half: 0.5 }, []), [{ path: [], message: 'no' }]);
   t.end();

@@ -22,7 +22,10 @@ function jobWith(path: string, value: unknown): string {
     apiVersion: 'fedbiot.io/v1alpha1',
     kind: 'FedBiOTJob',
     metadata: { name: 'smallest' },
-    spec: { model: { uri: 'models/small' }, data: { train: { uri: 'private.jsonl' }, public: { uri: 'public.jsonl' } } },
+    spec: {
+      model: { uri: 'models/small' },
+      data: { train: { uri: 'private.jsonl' }, public: { uri: 'public.jsonl' } },
+    },
   };
   const steps = path.split('.');
   let at: object = job;
@@ -133,7 +136,9 @@ t.test('valid manifests', (t) => {
   t.match(set('spec.model.uri', 'hf://HuggingFaceTB/SmolLM2-135M@refs/pr/1').model, { uri: /SmolLM2/ });
   t.match(set('spec.model.uri', 'file:///models/a%20b').model, { uri: 'file:///models/a%20b' });
   t.match(set('spec.data.train.uri', '/data/with @ and : in it.jsonl').data.train, { format: 'Auto' });
-  t.match(set('spec.data.train.uri', 'hf://datasets/tatsu-lab/alpaca@v1/data/a.jsonl').data.train, { template: 'Alpaca' });
+  t.match(set('spec.data.train.uri', 'hf://datasets/tatsu-lab/alpaca@v1/data/a.jsonl').data.train, {
+    template: 'Alpaca',
+  });
   t.match(set('spec.seed', 1e3), { seed: 1000 });
   t.match(set('spec.adapter.lora.targets', ['q_proj']).adapter.lora, { targets: ['q_proj'] });
   t.match(set('spec.emulator.layerDropRate', 0.999).emulator, { layerDropRate: 0.999 });
@@ -147,19 +152,29 @@ t.test('valid manifests', (t) => {
   t.match(accepted(JSON.stringify({ ...parseManifest(MINIMAL, '') })), { method: 'FedBiOT' }, 'JSON is YAML');
   t.match(accepted(`---\n${MINIMAL}---\n# nothing\n`), { seed: 0 }, 'an empty document after the job does not count');
   t.match(
-    accepted(`${MINIMAL}  adapter: { lora: &l { rank: 2 } }\n  emulator: { alignment: { lora: { <<: *l, alpha: 4 } } }`).emulator.alignment,
+    accepted(`${MINIMAL}  adapter: { lora: &l { rank: 2 } }\n  emulator: { alignment: { lora: { <<: *l, alpha: 4 } } }`)
+      .emulator.alignment,
     { lora: { rank: 2, alpha: 4 } },
     'anchors and merge keys',
   );
   for (const method of ['FedOT', 'FullModel']) {
-    t.notOk(accepted(jobWith('spec', { ...minimalSpec(), method, data: { train: { uri: 'a' } } })).data.public, `${method} needs no public data`);
+    t.notOk(
+      accepted(jobWith('spec', { ...minimalSpec(), method, data: { train: { uri: 'a' } } })).data.public,
+      `${method} needs no public data`,
+    );
   }
   t.end();
 });
 
 t.test('what kubectl prints is accepted; what the API server added is left out', (t) => {
   const { metadata, spec } = parseManifest(MINIMAL, 'job.yaml');
-  const server = { uid: 'x', resourceVersion: '1', generation: 1, creationTimestamp: '2025-01-01T00:00:00Z', managedFields: [{ a: 1 }] };
+  const server = {
+    uid: 'x',
+    resourceVersion: '1',
+    generation: 1,
+    creationTimestamp: '2025-01-01T00:00:00Z',
+    managedFields: [{ a: 1 }],
+  };
   const labels = { team: 'nlp' };
   const printed = {
     apiVersion: 'fedbiot.io/v1alpha1',
@@ -205,7 +220,12 @@ const INVALID: [path: string, value: unknown, blamed: string | null, words: RegE
   ['spec.zzz', null, null, /^unknown field$/],
   ['spec.layers', 4, null, /did you mean spec\.adapter\.layers\?/],
   ['spec.Seed', 1, null, /did you mean seed\?/],
-  ['spec.method', 'fedbiot', null, /one of FedBiOT, OffsiteTuning, FedOT, FullModel, not the string "fedbiot"; did you mean FedBiOT\?/],
+  [
+    'spec.method',
+    'fedbiot',
+    null,
+    /one of FedBiOT, OffsiteTuning, FedOT, FullModel, not the string "fedbiot"; did you mean FedBiOT\?/,
+  ],
   ['spec.method', 3, null, /one of FedBiOT, .*, not 3/],
   ['spec.seed', 1.5, null, /must be an integer, not 1.5/],
   ['spec.seed', -1, null, /at least 0 and at most 9007199254740991, not -1/],
@@ -251,7 +271,12 @@ const INVALID: [path: string, value: unknown, blamed: string | null, words: RegE
   ['spec.data.train.uri', 'file://data/a.jsonl', null, /a file:\/\/\/… URL/],
   ['spec.data.train.format', 'CSV', null, /one of Auto, Alpaca, Dolly, GSM8K, QuestionAnswer, Chat, Tokenized/],
   ['spec.data.train.path', 'x', null, /unknown field/],
-  ['spec.data.public', undefined, null, /data\.public is required.*alignment\.schedule: Never and emulator\.layerSelection: Uniform/],
+  [
+    'spec.data.public',
+    undefined,
+    null,
+    /data\.public is required.*alignment\.schedule: Never and emulator\.layerSelection: Uniform/,
+  ],
   ['spec.data.public.uri', null, null, /is required/],
   ['spec.data.eval', {}, 'spec.data.eval.uri', /is required/],
   ['spec.data.shuffle', 'yes', '', /yes is true to kubectl.*write true, or "yes"/],
@@ -269,7 +294,12 @@ const INVALID: [path: string, value: unknown, blamed: string | null, words: RegE
   ['spec.federation.local.steps', 0, null, /at least 1/],
   ['spec.federation.local.sequenceLength', 1, null, /at least 2/],
   ['spec.federation.local.proximalWeight', -0.1, null, /at least 0/],
-  ['spec.federation.local.optimizer.kind', 'Adam', null, /one of AdamW, SGD, not the string "Adam"; did you mean AdamW\?/],
+  [
+    'spec.federation.local.optimizer.kind',
+    'Adam',
+    null,
+    /one of AdamW, SGD, not the string "Adam"; did you mean AdamW\?/,
+  ],
   ['spec.federation.local.optimizer.momentum', 0.9, null, /momentum is for SGD only/],
   ['spec.federation.local.optimizer.warmupSteps', 31, null, /must not exceed steps/],
   ['spec.federation.aggregation.kind', 'FedProx', null, /must be FedAvg, not the string "FedProx"/],
@@ -289,7 +319,11 @@ const INVALID: [path: string, value: unknown, blamed: string | null, words: RegE
 t.test('invalid manifests: one problem each, at its path, in plain words', (t) => {
   for (const [path, value, blamed, words] of INVALID) {
     const error = errorOf(jobWith(path, value));
-    t.strictSame(error.problems.map((problem) => problem.path), [blamed ?? path], `${path}: ${JSON.stringify(value)}`);
+    t.strictSame(
+      error.problems.map((problem) => problem.path),
+      [blamed ?? path],
+      `${path}: ${JSON.stringify(value)}`,
+    );
     t.match(error.problems[0]?.message, words);
   }
   t.end();
@@ -371,7 +405,10 @@ t.test('rules that read a broken field keep silent, others speak', (t) => {
 
 t.test('more than eight problems', (t) => {
   const unknown = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`unknown-field-${i}`, i]));
-  t.equal(errorOf(jobWith('spec', { ...minimalSpec(), adapter: { layers: 0 }, ...unknown, seed: -1 })).problems.length, 42);
+  t.equal(
+    errorOf(jobWith('spec', { ...minimalSpec(), adapter: { layers: 0 }, ...unknown, seed: -1 })).problems.length,
+    42,
+  );
   t.end();
 });
 
@@ -388,7 +425,11 @@ t.test('texts that are no manifest', (t) => {
     [`${MINIMAL}  seed: !!js/function 'x'\n`, 10, /tag/],
     [`${MINIMAL}  seed: *nowhere\n`, 10, /\*nowhere names no anchor/],
     [`${MINIMAL}  __proto__: { seed: 1 }\n`, 10, /unknown field/],
-    [`a: &a [x,x,x,x,x,x,x,x,x]\n${[...'bcdefgh'].map((n, i) => `${n}: &${n} [${`*${'abcdefg'[i]},`.repeat(9)}]\n`).join('')}`, 1, /aliases stand for, it holds more than/],
+    [
+      `a: &a [x,x,x,x,x,x,x,x,x]\n${[...'bcdefgh'].map((n, i) => `${n}: &${n} [${`*${'abcdefg'[i]},`.repeat(9)}]\n`).join('')}`,
+      1,
+      /aliases stand for, it holds more than/,
+    ],
   ];
   for (const [text, line, words] of cases) {
     const problem = errorOf(text).problems[0];
@@ -402,7 +443,12 @@ t.test('a job written out and read again is the same job', (t) => {
   const rate = fc.double({ min: 0, max: 0.99, noNaN: true });
   const positive = fc.double({ min: 1e-9, max: 1000, noNaN: true });
   const lora = fc.record(
-    { rank: fc.integer({ min: 1, max: 1024 }), dropout: rate, alpha: positive, targets: fc.constantFrom(['q_proj'], ['k_proj', 'up_proj']) },
+    {
+      rank: fc.integer({ min: 1, max: 1024 }),
+      dropout: rate,
+      alpha: positive,
+      targets: fc.constantFrom(['q_proj'], ['k_proj', 'up_proj']),
+    },
     { requiredKeys: [] },
   );
   const optimizer = fc.record(
@@ -412,16 +458,26 @@ t.test('a job written out and read again is the same job', (t) => {
   const spec = fc.record(
     {
       model: fc.record({ uri: fc.stringMatching(/^[^:\r\n]{1,40}$/) }),
-      data: fc.record({ train: fc.record({ uri: fc.constant('a') }), public: fc.record({ uri: fc.stringMatching(/^[^:]{1,40}$/) }) }),
+      data: fc.record({
+        train: fc.record({ uri: fc.constant('a') }),
+        public: fc.record({ uri: fc.stringMatching(/^[^:]{1,40}$/) }),
+      }),
       method: fc.constantFrom('FedBiOT', 'OffsiteTuning', 'FedOT', 'FullModel'),
       seed: fc.maxSafeNat(),
-      emulator: fc.record({ layerDropRate: rate, alignment: fc.record({ lora, optimizer }, { requiredKeys: [] }) }, { requiredKeys: [] }),
+      emulator: fc.record(
+        { layerDropRate: rate, alignment: fc.record({ lora, optimizer }, { requiredKeys: [] }) },
+        { requiredKeys: [] },
+      ),
       adapter: fc.record(
         { placement: fc.constantFrom('Last', 'Both'), layers: fc.integer({ min: 1, max: 99 }), lora },
         { requiredKeys: [] },
       ),
       federation: fc.record(
-        { clients: fc.integer({ min: 1, max: 99 }), dropoutRate: rate, local: fc.record({ optimizer }, { requiredKeys: [] }) },
+        {
+          clients: fc.integer({ min: 1, max: 99 }),
+          dropoutRate: rate,
+          local: fc.record({ optimizer }, { requiredKeys: [] }),
+        },
         { requiredKeys: [] },
       ),
     },
@@ -430,7 +486,10 @@ t.test('a job written out and read again is the same job', (t) => {
   fc.assert(
     fc.property(spec, (spec) => {
       const job = parseManifest(JSON.stringify(parse(jobWith('spec', spec))), 'first');
-      const again: FedBiOTJob = parseManifest(stringify(job, { defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN' }), 'again');
+      const again: FedBiOTJob = parseManifest(
+        stringify(job, { defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN' }),
+        'again',
+      );
       t.strictSame(again, job);
       return t.passing();
     }),
@@ -440,7 +499,20 @@ t.test('a job written out and read again is the same job', (t) => {
 });
 
 t.test('any garbage is refused with a ManifestError, never with another', (t) => {
-  const key = fc.constantFrom('apiVersion', 'kind', 'metadata', 'spec', 'model', 'data', 'federation', 'clients', 'uri', 'train', '__proto__', 'a');
+  const key = fc.constantFrom(
+    'apiVersion',
+    'kind',
+    'metadata',
+    'spec',
+    'model',
+    'data',
+    'federation',
+    'clients',
+    'uri',
+    'train',
+    '__proto__',
+    'a',
+  );
   const { tree } = fc.letrec((tie) => ({
     tree: fc.oneof(
       { maxDepth: 6 },
@@ -450,9 +522,15 @@ t.test('any garbage is refused with a ManifestError, never with another', (t) =>
     ),
   }));
   fc.assert(
-    fc.property(fc.oneof(tree.map((value) => stringify(value)), fc.string()), (text) => {
-      t.ok(errorOf(text).problems.length > 0);
-    }),
+    fc.property(
+      fc.oneof(
+        tree.map((value) => stringify(value)),
+        fc.string(),
+      ),
+      (text) => {
+        t.ok(errorOf(text).problems.length > 0);
+      },
+    ),
     { numRuns: 300 },
   );
   t.end();

@@ -48,7 +48,13 @@ t.test('what each method presets', (t) => {
 });
 
 t.test('the quorum is half of the clients drawn, rounded up, unless it is given', (t) => {
-  for (const [clientsPerRound, quorum] of [[1, 1], [2, 1], [3, 2], [4, 2], [9, 5]] as const) {
+  for (const [clientsPerRound, quorum] of [
+    [1, 1],
+    [2, 1],
+    [3, 2],
+    [4, 2],
+    [9, 5],
+  ] as const) {
     const { federation } = resolved({ method: 'FedBiOT', federation: { clients: 9, clientsPerRound } });
     t.match(federation, { clientsPerRound, quorum });
   }
@@ -78,7 +84,11 @@ t.test('each preset field can be set alone, and moves no other', (t) => {
   for (const method of Object.keys(METHODS)) {
     const usual = presets(resolved({ method }));
     for (const [name, value, settings] of overrides) {
-      t.strictSame(presets(resolved({ method, ...settings })), { ...usual, [name]: value }, `${method}, ${name} = ${value}`);
+      t.strictSame(
+        presets(resolved({ method, ...settings })),
+        { ...usual, [name]: value },
+        `${method}, ${name} = ${value}`,
+      );
     }
   }
   t.end();

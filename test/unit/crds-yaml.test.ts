@@ -1,7 +1,8 @@
 import t from 'tap';
 import { ManifestError, parseManifest } from '../../crds/parse.ts';
 
-const MINIMAL = 'apiVersion: fedbiot.io/v1alpha1\nkind: FedBiOTJob\nmetadata:\n  name: a\nspec:\n  model: { uri: m }\n  data: { train: { uri: t }, public: { uri: p } }\n';
+const MINIMAL =
+  'apiVersion: fedbiot.io/v1alpha1\nkind: FedBiOTJob\nmetadata:\n  name: a\nspec:\n  model: { uri: m }\n  data: { train: { uri: t }, public: { uri: p } }\n';
 const MEBI = 2 ** 20;
 
 function errorOf(text: string): ManifestError {
@@ -14,18 +15,35 @@ function errorOf(text: string): ManifestError {
   throw new Error('the manifest is valid');
 }
 
-const each = (length: number, text: (index: number) => string) => Array.from({ length }, (_, index) => text(index)).join('');
+const each = (length: number, text: (index: number) => string) =>
+  Array.from({ length }, (_, index) => text(index)).join('');
 const nested = (levels: number, open: string, close: string) => `${open.repeat(levels)}1${close.repeat(levels)}`;
 
 t.test('texts that are made to last, or to fill the memory, are refused soon and in words', async (t) => {
   const cases: readonly [what: string, text: string, message: RegExp][] = [
     ['an alias to itself', `${MINIMAL}  server: { affinity: &a [*a] }\n`, /line 8: \*a stands within what &a names/],
-    ['an alias to what holds it', `${MINIMAL}  server: { affinity: &a { b: { c: *a } } }\n`, /line 8: \*a stands within/],
+    [
+      'an alias to what holds it',
+      `${MINIMAL}  server: { affinity: &a { b: { c: *a } } }\n`,
+      /line 8: \*a stands within/,
+    ],
     ['an alias to itself, merged', `${MINIMAL}  server: { affinity: &a { <<: *a } }\n`, /line 8: \*a stands within/],
     ['20,000 aliases', `${MINIMAL}  x: &a 1\n  z: [${'*a, '.repeat(20_000)}1]\n`, /line 8: spec\.x: unknown field/],
-    ['aliases of aliases', `a0: &a0 [x, x, x, x, x, x, x, x, x]\n${each(30, (i) => `a${i + 1}: &a${i + 1} [${Array(9).fill(`*a${i}`).join(', ')}]\n`)}`, /aliases stand for, it holds more than/],
-    ['aliases one in another', `a0: &a0 [x]\n${each(100, (i) => `a${i + 1}: &a${i + 1} [*a${i}]\n`)}`, /nested more than 64 levels/],
-    ['a flow of 3,000 levels', `${MINIMAL}  server: { affinity: ${nested(3_000, '{ a: ', ' }')} }\n`, /line 8: is nested more than 64 levels/],
+    [
+      'aliases of aliases',
+      `a0: &a0 [x, x, x, x, x, x, x, x, x]\n${each(30, (i) => `a${i + 1}: &a${i + 1} [${Array(9).fill(`*a${i}`).join(', ')}]\n`)}`,
+      /aliases stand for, it holds more than/,
+    ],
+    [
+      'aliases one in another',
+      `a0: &a0 [x]\n${each(100, (i) => `a${i + 1}: &a${i + 1} [*a${i}]\n`)}`,
+      /nested more than 64 levels/,
+    ],
+    [
+      'a flow of 3,000 levels',
+      `${MINIMAL}  server: { affinity: ${nested(3_000, '{ a: ', ' }')} }\n`,
+      /line 8: is nested more than 64 levels/,
+    ],
     ['a flow of 100,000 levels', nested(100_000, '[', ']'), /line 1: is nested more than 64 levels/],
     ['lists of 100,000 levels', nested(100_000, '- ', ''), /line 1: is nested more than 64 levels/],
     ['indented 1,000 levels', each(1_000, (i) => `${' '.repeat(i)}a:\n`), /line 6\d: is nested more than 64 levels/],
@@ -49,7 +67,10 @@ t.test('texts that are made to last, or to fill the memory, are refused soon and
 
 t.test('what YAML 1.1 and 1.2 read differently is refused, with what to write', async (t) => {
   const cases: readonly [spec: string, message: RegExp][] = [
-    ['seed: 0100', /line 8: 0100 is 64 to kubectl, which reads YAML 1\.1, and 100 here, in YAML 1\.2: write 64 or 100, or "0100" where text is meant/],
+    [
+      'seed: 0100',
+      /line 8: 0100 is 64 to kubectl, which reads YAML 1\.1, and 100 here, in YAML 1\.2: write 64 or 100, or "0100" where text is meant/,
+    ],
     ['suspend: yes', /yes is true to kubectl.*write true, or "yes"/],
     ['method: on', /on is true to kubectl/],
     ['seed: 1_000', /1_000 is 1000 to kubectl.*and text here/],
@@ -66,14 +87,26 @@ t.test('what YAML 1.1 and 1.2 read differently is refused, with what to write', 
   ];
   for (const [spec, message] of cases) t.match(errorOf(`${MINIMAL}  ${spec}\n`).message, message, spec);
   t.match(errorOf(`%YAML 1.1\n---\n${MINIMAL}`).message, /line 1: directives/);
-  for (const seed of ['100', '0x64', '0o144', '+100', '1e2', '100.0']) t.equal(parseManifest(`${MINIMAL}  seed: ${seed}\n`, 'job.yaml').spec.seed, 100, seed);
+  for (const seed of ['100', '0x64', '0o144', '+100', '1e2', '100.0'])
+    t.equal(parseManifest(`${MINIMAL}  seed: ${seed}\n`, 'job.yaml').spec.seed, 100, seed);
 });
 
 t.test('bytes of other worlds', async (t) => {
   t.equal(parseManifest(`\ufeff${MINIMAL}`, 'job.yaml').metadata.name, 'a', 'a byte order mark');
   t.equal(parseManifest(MINIMAL.replaceAll('\n', '\r\n'), 'job.yaml').metadata.name, 'a', 'lines of Windows');
-  const wrong: readonly [text: string, code: string][] = [['"\0"', '0000'], ['a\x07', '0007'], ['a\rb', '000D'], ['a\x85b', '0085'], ['"a\u2028b"', '2028'], ['a\ufffeb', 'FFFE']];
-  for (const [text, code] of wrong) t.match(errorOf(`${MINIMAL}  x: ${text}\n`).message, new RegExp(`line 8: the character U\\+${code} cannot stand here`));
+  const wrong: readonly [text: string, code: string][] = [
+    ['"\0"', '0000'],
+    ['a\x07', '0007'],
+    ['a\rb', '000D'],
+    ['a\x85b', '0085'],
+    ['"a\u2028b"', '2028'],
+    ['a\ufffeb', 'FFFE'],
+  ];
+  for (const [text, code] of wrong)
+    t.match(
+      errorOf(`${MINIMAL}  x: ${text}\n`).message,
+      new RegExp(`line 8: the character U\\+${code} cannot stand here`),
+    );
 });
 
 t.test('fields called as what JavaScript’s objects have', async (t) => {
@@ -81,10 +114,17 @@ t.test('fields called as what JavaScript’s objects have', async (t) => {
   for (const at of ['', '  server:\n  ', '  model:\n    uri: m\n  ']) {
     const text = at.includes('model') ? MINIMAL.replace('  model: { uri: m }\n', '') : MINIMAL;
     const { problems } = errorOf(text + at + names.map((name) => `  ${name}: { a: 1 }\n`).join(at === '' ? '' : '  '));
-    t.strictSame(problems.map(({ message }) => message), names.map(() => 'unknown field'), at);
+    t.strictSame(
+      problems.map(({ message }) => message),
+      names.map(() => 'unknown field'),
+      at,
+    );
   }
   const labels = Object.fromEntries(names.map((name) => [name, 'a']));
-  const { server } = parseManifest(`${MINIMAL}  server: { nodeSelector: { ${names.map((name) => `${name}: a`).join(', ')} }, affinity: { constructor: { __proto__: 1 } } }\n`, 'job.yaml').spec;
+  const { server } = parseManifest(
+    `${MINIMAL}  server: { nodeSelector: { ${names.map((name) => `${name}: a`).join(', ')} }, affinity: { constructor: { __proto__: 1 } } }\n`,
+    'job.yaml',
+  ).spec;
   t.strictSame(Object.entries(server.nodeSelector ?? {}), Object.entries(labels), 'which a label may be');
 });
 

@@ -25,12 +25,19 @@ t.test('each pass holds every item once, in an order of its own', async (t) => {
   const seed = 20_260_102;
   t.comment(`fast-check seed ${seed}`);
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 9 }), fc.nat(1000), (count, batchSize, jobSeed) => {
-      const order = batchOrder(count, batchSize, shuffled(jobSeed, 'client', 0));
-      const drawn = Array.from({ length: Math.ceil((3 * count) / batchSize) }, (_, step) => order.batchAt(step)).flat();
-      const passes = [0, 1, 2].map((pass) => drawn.slice(pass * count, (pass + 1) * count));
-      return passes.every((pass) => new Set(pass).size === count && pass.every((i) => i >= 0 && i < count));
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 40 }),
+      fc.integer({ min: 1, max: 9 }),
+      fc.nat(1000),
+      (count, batchSize, jobSeed) => {
+        const order = batchOrder(count, batchSize, shuffled(jobSeed, 'client', 0));
+        const drawn = Array.from({ length: Math.ceil((3 * count) / batchSize) }, (_, step) =>
+          order.batchAt(step),
+        ).flat();
+        const passes = [0, 1, 2].map((pass) => drawn.slice(pass * count, (pass + 1) * count));
+        return passes.every((pass) => new Set(pass).size === count && pass.every((i) => i >= 0 && i < count));
+      },
+    ),
     { seed, numRuns: 200 },
   );
   const order = batchOrder(30, 30, shuffled(1, 'x'));
@@ -49,6 +56,10 @@ t.test('a batch depends on its step alone', async (t) => {
 
 t.test('without shuffling the file’s order is kept, over and over', async (t) => {
   const order = batchOrder(3, 2, { seed: 1, labels: [], shuffle: false });
-  t.same([0, 1, 2].map(order.batchAt), [[0, 1], [2, 0], [1, 2]]);
+  t.same([0, 1, 2].map(order.batchAt), [
+    [0, 1],
+    [2, 0],
+    [1, 2],
+  ]);
   t.same(batchOrder(2, 5, { seed: 1, labels: [], shuffle: false }).batchAt(0), [0, 1, 0, 1, 0], 'more rows than items');
 });

@@ -23,9 +23,16 @@ const inTemplate = (render: Render, ...records: object[]) => {
 const plain = ({ role, content }: ChatMessage) => `[${role}]${content ?? ''};`;
 const plainly: Render = ({ messages }) => messages.map(plain).join('');
 const withCalls: Render = ({ messages, tools = [] }) =>
-  tools.map((tool) => JSON.stringify(tool)).join('') + messages.map((message) => plain(message) + (message['tool_calls'] ? JSON.stringify(message['tool_calls']) : '')).join('');
+  tools.map((tool) => JSON.stringify(tool)).join('') +
+  messages
+    .map((message) => plain(message) + (message['tool_calls'] ? JSON.stringify(message['tool_calls']) : ''))
+    .join('');
 const withoutThoughts: Render = ({ messages }) =>
-  messages.map(({ role, content }) => plain({ role, content: role === 'assistant' ? ((content ?? '').split('</think>').at(-1) ?? '') : content })).join('');
+  messages
+    .map(({ role, content }) =>
+      plain({ role, content: role === 'assistant' ? ((content ?? '').split('</think>').at(-1) ?? '') : content }),
+    )
+    .join('');
 
 const user = { role: 'user', content: 'q' };
 const answer = { role: 'assistant', content: 'r' };
@@ -33,18 +40,41 @@ const call = { role: 'assistant', content: '', tool_calls: [{ function: { name: 
 const result = { role: 'tool', content: '5', tool_call_id: 'c1' };
 
 t.test('tools and calls reach the template, and a call is learned', async (t) => {
-  const { unused, examples } = inTemplate(withCalls, { messages: [user, call, result, answer], tools: [{ name: 'add' }] }, { messages: [user, call], tools: [{ name: 'add' }] });
+  const { unused, examples } = inTemplate(
+    withCalls,
+    { messages: [user, call, result, answer], tools: [{ name: 'add' }] },
+    { messages: [user, call], tools: [{ name: 'add' }] },
+  );
   t.same(unused, { 'messages[].tool_call_id': 1 }, 'this template does not tell results apart');
-  t.match(examples[0], { prompt: '{"name":"add"}[user]q;[assistant];[{"function":{"name":"add","arguments":"2,3"}}][tool]5;[assistant]', completion: 'r;' });
+  t.match(examples[0], {
+    prompt: '{"name":"add"}[user]q;[assistant];[{"function":{"name":"add","arguments":"2,3"}}][tool]5;[assistant]',
+    completion: 'r;',
+  });
   t.match(examples[1], { completion: ';[{"function":{"name":"add","arguments":"2,3"}}]', acceptedAnswers: [''] });
 });
 
 t.test('a template that leaves out the turn to learn is refused, with the record and what to do', async (t) => {
   const refused = (render: Render, messages: object[], message: RegExp) =>
-    t.throws(() => inTemplate(render, { messages }), { constructor: UserError, message, hint: /chat_template\.jinja|Alpaca/ });
-  refused(plainly, [user, call], /^d\.jsonl:1: the chat template does not write messages\[\]\.tool_calls, which the turn to learn consists of/);
-  refused(withoutThoughts, [user, { role: 'assistant', content: '<think>two and two</think>4' }], /“<think>two and two<\/think>4…” is not in the text/);
-  refused(({ messages }) => plainly({ messages: messages.slice(-1) }), [user, answer, user, answer], /otherwise than before the response itself: "user\]q;\[assistant\]" in the one/);
+    t.throws(() => inTemplate(render, { messages }), {
+      constructor: UserError,
+      message,
+      hint: /chat_template\.jinja|Alpaca/,
+    });
+  refused(
+    plainly,
+    [user, call],
+    /^d\.jsonl:1: the chat template does not write messages\[\]\.tool_calls, which the turn to learn consists of/,
+  );
+  refused(
+    withoutThoughts,
+    [user, { role: 'assistant', content: '<think>two and two</think>4' }],
+    /“<think>two and two<\/think>4…” is not in the text/,
+  );
+  refused(
+    ({ messages }) => plainly({ messages: messages.slice(-1) }),
+    [user, answer, user, answer],
+    /otherwise than before the response itself: "user\]q;\[assistant\]" in the one/,
+  );
 });
 
 t.test('what is not in the text is counted: fields, later messages, shortened turns', async (t) => {
@@ -54,7 +84,13 @@ t.test('what is not in the text is counted: fields, later messages, shortened tu
     { messages: [named, { ...answer, train: true }], tools: [{}], chat_template_kwargs: { enable_thinking: false } },
     { messages: [named, answer, user] },
   );
-  t.same(unused, { tools: 1, 'chat_template_kwargs.enable_thinking': 1, 'messages[].name': 2, 'messages[].train': 1, 'messages after the last response': 1 });
+  t.same(unused, {
+    tools: 1,
+    'chat_template_kwargs.enable_thinking': 1,
+    'messages[].name': 2,
+    'messages[].train': 1,
+    'messages after the last response': 1,
+  });
   const thoughts = { role: 'assistant', content: '<think>so</think>a' };
   const shortened = inTemplate(withoutThoughts, { messages: [user, thoughts, user, answer] });
   t.same(shortened.unused, { 'earlier responses, which the chat template shortens': 1 });
@@ -63,10 +99,12 @@ t.test('what is not in the text is counted: fields, later messages, shortened tu
 
 t.test('a template that cannot do without a field reads it', async (t) => {
   const strict: Render = ({ messages }) =>
-    messages.map((message) => {
-      if (message.role === 'tool' && message['tool_call_id'] === undefined) throw new Error('which call?');
-      return plain(message);
-    }).join('');
+    messages
+      .map((message) => {
+        if (message.role === 'tool' && message['tool_call_id'] === undefined) throw new Error('which call?');
+        return plain(message);
+      })
+      .join('');
   t.same(inTemplate(strict, { messages: [user, answer, result, answer] }).unused, {});
 });
 
@@ -74,14 +112,26 @@ t.test('the templates without conversations have no place for calls', async (t) 
   const origins = [{ file: 'd.jsonl', line: 1, fields: { messages: [user, { ...call, content: null }] } }];
   const { records } = interpretRecords(origins, 'Chat');
   const tokenizer = { eosToken: '<end>', applyChatTemplate: () => '' };
-  t.throws(() => applyTemplate(records, 'Alpaca', tokenizer), { constructor: UserError, message: /^d\.jsonl:1: the template Alpaca has no place for a call of a tool/ });
+  t.throws(() => applyTemplate(records, 'Alpaca', tokenizer), {
+    constructor: UserError,
+    message: /^d\.jsonl:1: the template Alpaca has no place for a call of a tool/,
+  });
   const unused: UnusedCounts = new Map();
-  applyTemplate(interpretRecords([{ file: 'd.jsonl', line: 1, fields: { messages: [{ ...user, name: 'ann' }, answer], tools: [] } }], 'Chat').records, 'Alpaca', tokenizer, { unused });
+  applyTemplate(
+    interpretRecords(
+      [{ file: 'd.jsonl', line: 1, fields: { messages: [{ ...user, name: 'ann' }, answer], tools: [] } }],
+      'Chat',
+    ).records,
+    'Alpaca',
+    tokenizer,
+    { unused },
+  );
   t.same(Object.fromEntries(unused), { tools: 1, 'messages[].name': 1 });
 });
 
 t.test('numbers reach the template as Python reads and writes them', async (t) => {
-  const numbers = '[1.0, 0.0, -0.0, 1e3, 2.50, 1E-7, 0.0001, 0.00001, 1e16, 123456789012345680.0, 9007199254740993, 12345678901234567890123, -0, 7, 0.1]';
+  const numbers =
+    '[1.0, 0.0, -0.0, 1e3, 2.50, 1E-7, 0.0001, 0.00001, 1e16, 123456789012345680.0, 9007199254740993, 12345678901234567890123, -0, 7, 0.1]';
   const record = `{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "r", "weight": 1.0}], "tools": [{"minimum": 0.0, "default": 1.0, "of": ${numbers}}]}`;
   // What transformers writes for this template and these tools.
   const expected =
@@ -94,12 +144,19 @@ t.test('numbers reach the template as Python reads and writes them', async (t) =
   const template = await loadChatTemplate(t.testdir({ 'chat_template.jinja': source }), {}, {});
   if (template === null) throw new Error('no template');
   const tokenizer = { eosToken: '', applyChatTemplate: template.render };
-  for (const [file, content] of [['d.jsonl', record], ['d.json', `[${record}, ${record}]`], ['d.json', record.replace('{', '{\n')]] as const) {
+  for (const [file, content] of [
+    ['d.jsonl', record],
+    ['d.json', `[${record}, ${record}]`],
+    ['d.json', record.replace('{', '{\n')],
+  ] as const) {
     const { records } = interpretRecords(readRecords(file, Buffer.from(content)), 'Auto');
     for (const example of applyTemplate(records, 'Chat', tokenizer)) {
       t.match(example, { kind: 'text', prompt: `${expected}[user]q[assistant]`, completion: 'r' }, file);
     }
   }
   const beyond = readRecords('d.jsonl', Buffer.from(record.replace('0.0,', '1e999,')));
-  t.throws(() => applyTemplate(interpretRecords(beyond, 'Auto').records, 'Chat', tokenizer), { constructor: UserError, message: /refuses the messages/ });
+  t.throws(() => applyTemplate(interpretRecords(beyond, 'Auto').records, 'Chat', tokenizer), {
+    constructor: UserError,
+    message: /refuses the messages/,
+  });
 });

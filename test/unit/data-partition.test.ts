@@ -7,9 +7,14 @@ import { UserError } from '../../worker/errors.ts';
 import { randomStream } from '../../worker/random.ts';
 
 const records = (...categories: unknown[]) =>
-  categories.map((category, i) => ({ file: 'd.jsonl', line: i + 1, fields: category === undefined ? {} : { category } }));
+  categories.map((category, i) => ({
+    file: 'd.jsonl',
+    line: i + 1,
+    fields: category === undefined ? {} : { category },
+  }));
 const of = (kind: PartitionSpec['kind'], alpha = 0.5): PartitionSpec => ({ kind, alpha, field: 'category' });
-const repeat = (counts: Record<string, number>) => Object.entries(counts).flatMap(([name, n]) => Array.from({ length: n }, () => name));
+const repeat = (counts: Record<string, number>) =>
+  Object.entries(counts).flatMap(([name, n]) => Array.from({ length: n }, () => name));
 const fixedSeed = 20_260_101;
 
 t.test('every record has exactly one owner, whatever the kind, and the summary counts them', async (t) => {
@@ -36,7 +41,9 @@ t.test('every record has exactly one owner, whatever the kind, and the summary c
       return (
         all.length === input.length &&
         all.every((index, i) => index === i) &&
-        result.clients.every((c, i) => c.length > 0 && c.length === result.summary[i]!.records && c.length === counted[i]) &&
+        result.clients.every(
+          (c, i) => c.length > 0 && c.length === result.summary[i]!.records && c.length === counted[i],
+        ) &&
         JSON.stringify(partitionRecords(input, of(kind, 1), clients, seed)) === JSON.stringify(result)
       );
     }),
@@ -49,15 +56,24 @@ t.test('IID deals evenly, and by the seed', async (t) => {
   const input = records(...repeat({ a: 50, b: 53 }));
   const { clients } = partitionRecords(input, of('IID'), 4, 1);
   t.same(clients.map((owned) => owned.length).sort(), [25, 26, 26, 26]);
-  t.ok(clients.every((owned) => owned.some((i) => i < 50) && owned.some((i) => i >= 50)), 'shuffled');
+  t.ok(
+    clients.every((owned) => owned.some((i) => i < 50) && owned.some((i) => i >= 50)),
+    'shuffled',
+  );
   t.notSame(partitionRecords(input, of('IID'), 4, 2).clients, clients);
   t.equal(partitionRecords(records(undefined, 1), of('IID'), 2, 1).clients.length, 2, 'needs no field');
 });
 
 t.test('Meta gives whole classes, the largest first to the poorest', async (t) => {
   const { clients, summary } = partitionRecords(records(...repeat({ a: 3, b: 9, c: 4, d: 5, e: 1 })), of('Meta'), 3, 1);
-  t.same(summary.map(({ categories }) => categories), [{ b: 9 }, { d: 5, e: 1 }, { a: 3, c: 4 }]);
-  t.ok(clients.every((owned) => owned.every((index, i) => i === 0 || index > owned[i - 1]!)), 'indices ascend');
+  t.same(
+    summary.map(({ categories }) => categories),
+    [{ b: 9 }, { d: 5, e: 1 }, { a: 3, c: 4 }],
+  );
+  t.ok(
+    clients.every((owned) => owned.every((index, i) => i === 0 || index > owned[i - 1]!)),
+    'indices ascend',
+  );
   t.same(partitionRecords(records(2, true, 2), of('Meta'), 2, 1).summary, [
     { client: 0, records: 2, categories: { 2: 2 } },
     { client: 1, records: 1, categories: { true: 1 } },
@@ -93,9 +109,19 @@ t.test('Dirichlet shares have the moments of the distribution', async (t) => {
 
 t.test('partitions that cannot be made are refused', async (t) => {
   const two = records('a', 'a', 'b');
-  t.throws(() => partitionRecords(two, of('IID'), 4, 1), { constructor: UserError, message: /3 training records cannot be dealt out to 4 clients/ });
-  t.throws(() => partitionRecords(two, of('Meta'), 3, 1), { constructor: UserError, message: /Meta partition leaves client 2 without/, hint: /fewer values/ });
-  t.throws(() => partitionRecords(records('a', undefined), of('Meta'), 1, 1), { constructor: UserError, message: /^d\.jsonl:2: the field 'category'/ });
+  t.throws(() => partitionRecords(two, of('IID'), 4, 1), {
+    constructor: UserError,
+    message: /3 training records cannot be dealt out to 4 clients/,
+  });
+  t.throws(() => partitionRecords(two, of('Meta'), 3, 1), {
+    constructor: UserError,
+    message: /Meta partition leaves client 2 without/,
+    hint: /fewer values/,
+  });
+  t.throws(() => partitionRecords(records('a', undefined), of('Meta'), 1, 1), {
+    constructor: UserError,
+    message: /^d\.jsonl:2: the field 'category'/,
+  });
   t.throws(() => partitionRecords(records('a', { x: 1 }), of('Dirichlet'), 1, 1), { message: /^d\.jsonl:2/ });
   t.throws(() => partitionRecords(records(...repeat({ a: 8 })), of('Dirichlet', 0.01), 8, 1), {
     constructor: UserError,

@@ -10,18 +10,79 @@ const bytes = (...parts: (string | number[])[]) => Buffer.concat(parts.map((part
 
 t.test('records of well-formed files, with the line each starts on', async (t) => {
   const cases: [string, string, Buffer, [number, unknown][]][] = [
-    ['lines', 'a.jsonl', bytes('{"a":1}\n{"a":2}\n'), [[1, 1], [2, 2]]],
-    ['no newline at the end', 'a.jsonl', bytes('{"a":1}\n{"a":2}'), [[1, 1], [2, 2]]],
-    ['byte order mark, CRLF, blank lines', 'a.jsonl', bytes([0xef, 0xbb, 0xbf], '\r\n{"a":1}\r\n  \r\n\r\n{"a":2}\r\n'), [[2, 1], [5, 2]]],
-    ['gzip', 'a.jsonl.gz', gzipSync('{"a":1}\n{"a":2}'), [[1, 1], [2, 2]]],
+    [
+      'lines',
+      'a.jsonl',
+      bytes('{"a":1}\n{"a":2}\n'),
+      [
+        [1, 1],
+        [2, 2],
+      ],
+    ],
+    [
+      'no newline at the end',
+      'a.jsonl',
+      bytes('{"a":1}\n{"a":2}'),
+      [
+        [1, 1],
+        [2, 2],
+      ],
+    ],
+    [
+      'byte order mark, CRLF, blank lines',
+      'a.jsonl',
+      bytes([0xef, 0xbb, 0xbf], '\r\n{"a":1}\r\n  \r\n\r\n{"a":2}\r\n'),
+      [
+        [2, 1],
+        [5, 2],
+      ],
+    ],
+    [
+      'gzip',
+      'a.jsonl.gz',
+      gzipSync('{"a":1}\n{"a":2}'),
+      [
+        [1, 1],
+        [2, 2],
+      ],
+    ],
     ['an array in gzip', 'a.json.gz', gzipSync('[{"a":1}]'), [[1, 1]]],
-    ['an array', 'a.json', bytes('\n[\n  {"a": 1},\n\n  {\n    "a": "x,]}[{\\"\\\\"\n  }, {"a": [[], {}, [1, {"b": 2}]]}\n]\n'), [[3, 1], [5, 'x,]}[{"\\'], [7, [[], {}, [1, { b: 2 }]]]]],
-    ['lines in a .json file', 'a.json', bytes('{"a":1}\n{"a":2}'), [[1, 1], [2, 2]]],
+    [
+      'an array',
+      'a.json',
+      bytes('\n[\n  {"a": 1},\n\n  {\n    "a": "x,]}[{\\"\\\\"\n  }, {"a": [[], {}, [1, {"b": 2}]]}\n]\n'),
+      [
+        [3, 1],
+        [5, 'x,]}[{"\\'],
+        [7, [[], {}, [1, { b: 2 }]]],
+      ],
+    ],
+    [
+      'lines in a .json file',
+      'a.json',
+      bytes('{"a":1}\n{"a":2}'),
+      [
+        [1, 1],
+        [2, 2],
+      ],
+    ],
     ['one object over several lines', 'a.json', bytes('{\n  "a": 1,\n  "b": {}\n}\n'), [[1, 1]]],
-    ['separators of Unicode within a line', 'a.jsonl', bytes('{"a":"x\u2028y\u0085z"}\n{"a":"\ufeff"}'), [[1, 'x\u2028y\u0085z'], [2, '\ufeff']]],
+    [
+      'separators of Unicode within a line',
+      'a.jsonl',
+      bytes('{"a":"x\u2028y\u0085z"}\n{"a":"\ufeff"}'),
+      [
+        [1, 'x\u2028y\u0085z'],
+        [2, '\ufeff'],
+      ],
+    ],
   ];
   for (const [name, file, content, wanted] of cases) {
-    t.same(readRecords(file, content).map(({ file, line, fields }) => [file, line, fields['a']]), wanted.map((w) => [file, ...w]), name);
+    t.same(
+      readRecords(file, content).map(({ file, line, fields }) => [file, line, fields['a']]),
+      wanted.map((w) => [file, ...w]),
+      name,
+    );
   }
 });
 
@@ -37,12 +98,22 @@ t.test('malformed files are refused with file and line', async (t) => {
     ['null in an array', 'a.json', bytes('[{"a":1},\nnull]'), /^a\.json:2: not a JSON object/],
     ['broken array', 'a.json', bytes('[{"a":1},\n{"a" 2}]'), /^a\.json:2: not JSON/],
     ['array cut off', 'a.json', bytes('[{"a":1},\n{"a":2}'), /^a\.json:\d: not JSON/],
-    ['invalid UTF-8 in a line', 'a.jsonl', bytes('{"a":1}\n{"a":"', [0xc3, 0x28], '"}\n'), /^a\.jsonl:2: not valid UTF-8/],
+    [
+      'invalid UTF-8 in a line',
+      'a.jsonl',
+      bytes('{"a":1}\n{"a":"', [0xc3, 0x28], '"}\n'),
+      /^a\.jsonl:2: not valid UTF-8/,
+    ],
     ['invalid UTF-8 in an array', 'a.json', bytes('[{"a":1},\n\n{"a":"', [0xff], '"}]'), /^a\.json:3: not valid UTF-8/],
     ['UTF-16', 'a.jsonl', Buffer.from('\ufeff{"a":1}', 'utf16le'), /^a\.jsonl is text in UTF-16, not JSON/],
     ['truncated gzip', 'a.jsonl.gz', gzipped.subarray(0, gzipped.length - 12), /^a\.jsonl\.gz cannot be decompressed/],
     ['gzip by another name', 'a.jsonl', gzipped, /^a\.jsonl is compressed with gzip, not JSON/],
-    ['a pointer, gzipped', 'a.jsonl.gz', gzipSync('version https://git-lfs.github.com/spec/v1\n'), /^a\.jsonl\.gz is a pointer of git-lfs/],
+    [
+      'a pointer, gzipped',
+      'a.jsonl.gz',
+      gzipSync('version https://git-lfs.github.com/spec/v1\n'),
+      /^a\.jsonl\.gz is a pointer of git-lfs/,
+    ],
     ['a page by the name of gzip', 'a.jsonl.gz', bytes('<!DOCTYPE html>'), /despite its name, but a web page/],
     ['not gzip', 'a.jsonl.gz', bytes('{"a":1}'), /^a\.jsonl\.gz is not compressed with gzip, despite its name/],
   ];
@@ -53,10 +124,16 @@ t.test('malformed files are refused with file and line', async (t) => {
 
 const record = (fields: Record<string, unknown>, line = 1) => ({ file: 'f.jsonl', line, fields });
 const read = (format: Parameters<typeof interpretRecords>[1], ...records: Record<string, unknown>[]) =>
-  interpretRecords(records.map((fields, i) => record(fields, i + 1)), format);
+  interpretRecords(
+    records.map((fields, i) => record(fields, i + 1)),
+    format,
+  );
 
 t.test('records under a key of one object are not taken for a record', async (t) => {
-  const rows = [{ instruction: 'i', output: 'o' }, { instruction: 'j', output: 'p' }];
+  const rows = [
+    { instruction: 'i', output: 'o' },
+    { instruction: 'j', output: 'p' },
+  ];
   for (const content of [JSON.stringify({ data: rows }), JSON.stringify({ version: 1, data: rows }, null, 2)]) {
     for (const format of ['Auto', 'Alpaca'] as const) {
       t.throws(() => interpretRecords(readRecords('a.json', bytes(content)), format), {
@@ -66,7 +143,11 @@ t.test('records under a key of one object are not taken for a record', async (t)
       });
     }
   }
-  t.throws(() => read('Auto', { 'the rows': rows }), { name: 'UserError', message: /under the key/, hint: /\.\["the rows"\]\[\]/ });
+  t.throws(() => read('Auto', { 'the rows': rows }), {
+    name: 'UserError',
+    message: /under the key/,
+    hint: /\.\["the rows"\]\[\]/,
+  });
   t.throws(() => read('Auto', { data: [] }), { name: 'UserError', message: /no known format/ }, 'nothing is wrapped');
 });
 
@@ -74,9 +155,16 @@ const told = ({ file: _file, line: _line, fields: _fields, ...rest }: DataRecord
 
 t.test('every format, told by its fields', async (t) => {
   const instruction = (instruction: string, input: string, response: string, acceptedAnswers = [response]) => ({
-    kind: 'instruction', instruction, input, response, acceptedAnswers,
+    kind: 'instruction',
+    instruction,
+    input,
+    response,
+    acceptedAnswers,
   });
-  const messages = [{ role: 'user', content: 'q' }, { role: 'assistant', content: 'r' }];
+  const messages = [
+    { role: 'user', content: 'q' },
+    { role: 'assistant', content: 'r' },
+  ];
   const call = { role: 'assistant', tool_calls: [{ function: { name: 'add' } }] };
   const cases: [string, Record<string, unknown>, object][] = [
     ['Alpaca', { instruction: 'i', input: 'c', output: 'r', category: 'k' }, instruction('i', 'c', 'r')],
@@ -88,14 +176,27 @@ t.test('every format, told by its fields', async (t) => {
     ['Chat', { messages }, { kind: 'chat', conversation: { messages }, targets: [1] }],
     [
       'Chat',
-      { messages: [...messages, call, { role: 'tool', content: '5', name: 'add' }], tools: [{}], documents: null, chat_template_kwargs: { a: 1 } },
+      {
+        messages: [...messages, call, { role: 'tool', content: '5', name: 'add' }],
+        tools: [{}],
+        documents: null,
+        chat_template_kwargs: { a: 1 },
+      },
       {
         kind: 'chat',
-        conversation: { messages: [...messages, { ...call, content: null }, { role: 'tool', content: '5', name: 'add' }], tools: [{}], variables: { a: 1 } },
+        conversation: {
+          messages: [...messages, { ...call, content: null }, { role: 'tool', content: '5', name: 'add' }],
+          tools: [{}],
+          variables: { a: 1 },
+        },
         targets: [1, 2],
       },
     ],
-    ['Tokenized', { input_ids: [1, 2, 3], labels: [-100, 2, 3] }, { kind: 'tokenized', inputIds: [1, 2, 3], labels: [-100, 2, 3] }],
+    [
+      'Tokenized',
+      { input_ids: [1, 2, 3], labels: [-100, 2, 3] },
+      { kind: 'tokenized', inputIds: [1, 2, 3], labels: [-100, 2, 3] },
+    ],
   ];
   for (const [format, fields, wanted] of cases) {
     const found = read('Auto', fields);
@@ -103,39 +204,108 @@ t.test('every format, told by its fields', async (t) => {
     t.same(found.records.map(told), [wanted], format);
     t.same(found.records[0]?.fields, fields, 'all fields are kept for partitions');
   }
-  t.same(read('Dolly', { instruction: 'i', output: 'o', response: 'r' }).records.map(told), [instruction('i', '', 'r')], 'a named format is not guessed');
+  t.same(
+    read('Dolly', { instruction: 'i', output: 'o', response: 'r' }).records.map(told),
+    [instruction('i', '', 'r')],
+    'a named format is not guessed',
+  );
 });
 
 t.test('records that do not fit are refused with file, line and field', async (t) => {
   const good = { instruction: 'i', output: 'o' };
   const user = { role: 'user', content: 'q' };
   const cases: [string, Parameters<typeof interpretRecords>[1], Record<string, unknown>[], RegExp][] = [
-    ['unknown fields', 'Auto', [{ prompt: 'p', text: 't' }], /^f\.jsonl:1: no known format has these fields: prompt, text/],
+    [
+      'unknown fields',
+      'Auto',
+      [{ prompt: 'p', text: 't' }],
+      /^f\.jsonl:1: no known format has these fields: prompt, text/,
+    ],
     ['no fields', 'Auto', [{}], /no known format/],
     ['missing field, later', 'Auto', [good, good, { instruction: 'i' }], /^f\.jsonl:3: the field 'output' is missing/],
-    ['wrong type', 'Alpaca', [{ instruction: 4, output: 'o' }], /^f\.jsonl:1: the field 'instruction' is 4, not a text/],
+    [
+      'wrong type',
+      'Alpaca',
+      [{ instruction: 4, output: 'o' }],
+      /^f\.jsonl:1: the field 'instruction' is 4, not a text/,
+    ],
     ['null', 'Alpaca', [{ instruction: 'i', output: null }], /the field 'output' is null, not a text/],
     ['input of a wrong type', 'Alpaca', [{ ...good, input: ['x'] }], /the field 'input' is a list, not a text/],
-    ['half a surrogate pair', 'Alpaca', [{ instruction: 'i', output: 'x\ud83d' }], /the field 'output' holds half a surrogate pair/],
+    [
+      'half a surrogate pair',
+      'Alpaca',
+      [{ instruction: 'i', output: 'x\ud83d' }],
+      /the field 'output' holds half a surrogate pair/,
+    ],
     ['no answers', 'QuestionAnswer', [{ question: 'q', answers: [] }], /the field 'answers' is empty/],
-    ['answers not a list', 'QuestionAnswer', [{ question: 'q', answers: 'x' }], /the field 'answers' is of type string, not a list/],
-    ['an answer not a text', 'QuestionAnswer', [{ question: 'q', answers: ['x', {}] }], /the field 'answers\[1\]' is of type object, not a text/],
+    [
+      'answers not a list',
+      'QuestionAnswer',
+      [{ question: 'q', answers: 'x' }],
+      /the field 'answers' is of type string, not a list/,
+    ],
+    [
+      'an answer not a text',
+      'QuestionAnswer',
+      [{ question: 'q', answers: ['x', {}] }],
+      /the field 'answers\[1\]' is of type object, not a text/,
+    ],
     ['message without role', 'Chat', [{ messages: [{ content: 'x' }] }], /the field 'messages\[0\]\.role' is missing/],
     ['message not an object', 'Chat', [{ messages: ['x'] }], /the field 'messages\[0\]\.role' is missing/],
     ['no assistant', 'Chat', [{ messages: [user, user] }], /no message with role 'assistant'/],
-    ['assistant first only', 'Chat', [{ messages: [{ role: 'assistant', content: 'x' }, user] }], /no message with role 'assistant'/],
-    ['no content', 'Chat', [{ messages: [user, { role: 'assistant', content: null, tool_calls: null }] }], /the field 'messages\[1\]\.content' is null, not a text/],
-    ['content in parts', 'Chat', [{ messages: [user, { role: 'assistant', content: [{ type: 'text', text: 'x' }] }] }], /'messages\[1\]\.content' is a list, not a text/],
-    ['tools in a text', 'Chat', [{ messages: [user, { role: 'assistant', content: 'x' }], tools: '[]' }], /the field 'tools' is of type string, not a list/],
-    ['variables in a list', 'Chat', [{ messages: [user, { role: 'assistant', content: 'x' }], chat_template_kwargs: [] }], /'chat_template_kwargs' is a list, not an object/],
-    ['padding', 'Tokenized', [{ input_ids: [1, 2], labels: [1, -100], attention_mask: [1, 0] }], /'attention_mask' hides tokens/],
+    [
+      'assistant first only',
+      'Chat',
+      [{ messages: [{ role: 'assistant', content: 'x' }, user] }],
+      /no message with role 'assistant'/,
+    ],
+    [
+      'no content',
+      'Chat',
+      [{ messages: [user, { role: 'assistant', content: null, tool_calls: null }] }],
+      /the field 'messages\[1\]\.content' is null, not a text/,
+    ],
+    [
+      'content in parts',
+      'Chat',
+      [{ messages: [user, { role: 'assistant', content: [{ type: 'text', text: 'x' }] }] }],
+      /'messages\[1\]\.content' is a list, not a text/,
+    ],
+    [
+      'tools in a text',
+      'Chat',
+      [{ messages: [user, { role: 'assistant', content: 'x' }], tools: '[]' }],
+      /the field 'tools' is of type string, not a list/,
+    ],
+    [
+      'variables in a list',
+      'Chat',
+      [{ messages: [user, { role: 'assistant', content: 'x' }], chat_template_kwargs: [] }],
+      /'chat_template_kwargs' is a list, not an object/,
+    ],
+    [
+      'padding',
+      'Tokenized',
+      [{ input_ids: [1, 2], labels: [1, -100], attention_mask: [1, 0] }],
+      /'attention_mask' hides tokens/,
+    ],
     ['no ids', 'Tokenized', [{ input_ids: [], labels: [] }], /the field 'input_ids' is empty/],
     ['lengths differ', 'Tokenized', [{ input_ids: [1, 2], labels: [1] }], /2 input_ids but 1 labels/],
     ['a fraction', 'Tokenized', [{ input_ids: [1.5], labels: [1] }], /'input_ids\[0\]' is 1\.5, not a token id/],
     ['a negative id', 'Tokenized', [{ input_ids: [-100], labels: [-100] }], /'input_ids\[0\]' is -100, not a token id/],
     ['too large', 'Tokenized', [{ input_ids: [2 ** 31], labels: [1] }], /not a token id/],
-    ['a label that is no id', 'Tokenized', [{ input_ids: [1], labels: [-1] }], /'labels\[0\]' is -1, not a token id or -100/],
-    ['shifted labels', 'Tokenized', [{ input_ids: [1, 2, 3], labels: [2, 3, -100] }], /labels\[0\] is 2, but input_ids\[0\] is 1/],
+    [
+      'a label that is no id',
+      'Tokenized',
+      [{ input_ids: [1], labels: [-1] }],
+      /'labels\[0\]' is -1, not a token id or -100/,
+    ],
+    [
+      'shifted labels',
+      'Tokenized',
+      [{ input_ids: [1, 2, 3], labels: [2, 3, -100] }],
+      /labels\[0\] is 2, but input_ids\[0\] is 1/,
+    ],
   ];
   for (const [name, format, records, message] of cases) {
     t.throws(() => read(format, ...records), { constructor: UserError, message }, name);
@@ -143,12 +313,42 @@ t.test('records that do not fit are refused with file, line and field', async (t
 });
 
 t.test('fields that a format does not read are counted', async (t) => {
-  const counted = (format: Parameters<typeof unreadFields>[1], ...records: Record<string, unknown>[]) =>
-    [...unreadFields(records.map((fields, i) => record(fields, i + 1)), format)];
-  t.same(counted('Alpaca', { instruction: 'i', input: 'c', output: 'o', text: 't', id: 0 }, { instruction: 'i', output: 'o', text: '', id: 1 }), [['text', 1], ['id', 2]]);
-  t.same(counted('Chat', { messages: [], tools: [], documents: [], chat_template_kwargs: {}, prompt: 'p' }), [['prompt', 1]]);
+  const counted = (format: Parameters<typeof unreadFields>[1], ...records: Record<string, unknown>[]) => [
+    ...unreadFields(
+      records.map((fields, i) => record(fields, i + 1)),
+      format,
+    ),
+  ];
+  t.same(
+    counted(
+      'Alpaca',
+      { instruction: 'i', input: 'c', output: 'o', text: 't', id: 0 },
+      { instruction: 'i', output: 'o', text: '', id: 1 },
+    ),
+    [
+      ['text', 1],
+      ['id', 2],
+    ],
+  );
+  t.same(counted('Chat', { messages: [], tools: [], documents: [], chat_template_kwargs: {}, prompt: 'p' }), [
+    ['prompt', 1],
+  ]);
   t.same(counted('Dolly', { instruction: 'i', context: 'c', response: 'r' }), []);
-  t.same(counted('Tokenized', { input_ids: [1], labels: [1], attention_mask: [1], token_type_ids: [0] }), [['token_type_ids', 1]]);
-  t.match(unusedWarning(new Map([['text', 3], ['id', 4]]), 4), 'what is not used of 4 records: text (in 3), id (in 4)');
-  t.match(unusedWarning(new Map(Array.from({ length: 5000 }, (_, i) => [`f${i}`, 1])), 4), /f11 \(in 1\), and 4988 more$/);
+  t.same(counted('Tokenized', { input_ids: [1], labels: [1], attention_mask: [1], token_type_ids: [0] }), [
+    ['token_type_ids', 1],
+  ]);
+  t.match(
+    unusedWarning(
+      new Map([
+        ['text', 3],
+        ['id', 4],
+      ]),
+      4,
+    ),
+    'what is not used of 4 records: text (in 3), id (in 4)',
+  );
+  t.match(
+    unusedWarning(new Map(Array.from({ length: 5000 }, (_, i) => [`f${i}`, 1])), 4),
+    /f11 \(in 1\), and 4988 more$/,
+  );
 });

@@ -7,12 +7,16 @@ import { UserError } from '../../worker/errors.ts';
 import type { Conversation } from '../../worker/model/chat-template.ts';
 import { loadTokenizer, type Tokenizer } from '../../worker/model/tokenizer.ts';
 
-const family = (name: string) => loadTokenizer(fileURLToPath(new URL(`../fixtures/tokenizers/${name}`, import.meta.url)));
+const family = (name: string) =>
+  loadTokenizer(fileURLToPath(new URL(`../fixtures/tokenizers/${name}`, import.meta.url)));
 const gpt2 = await family('gpt2');
 const llama3 = await family('llama3');
 
 const recordsOf = (...fields: Record<string, unknown>[]) =>
-  interpretRecords(fields.map((fields, i) => ({ file: 'd.jsonl', line: i + 1, fields })), 'Auto').records;
+  interpretRecords(
+    fields.map((fields, i) => ({ file: 'd.jsonl', line: i + 1, fields })),
+    'Auto',
+  ).records;
 
 /** A tokenizer that renders conversations as `[role]content;`, with `[assistant]` to open a response. */
 const chat: Tokenizer = {
@@ -48,30 +52,80 @@ t.test('templates', async (t) => {
     { role: 'assistant', content: 'r' },
   ];
   const cases: [string, Record<string, unknown>, 'Alpaca' | 'Chat' | 'None', Partial<TextExample>][] = [
-    ['question, Alpaca', { question: 'q', answers: ['r', 's'] }, 'Alpaca', { prompt: alpacaPrompt('q', ''), completion: 'r<|end|>', response: 'r', acceptedAnswers: ['r', 's'], addSpecialTokens: true }],
-    ['conversation, Alpaca', { messages }, 'Alpaca', { prompt: alpacaPrompt('Be brief.\n\nq', ''), completion: 'r<|end|>', acceptedAnswers: ['r'] }],
-    ['instruction, None', { instruction: 'i', input: 'c', output: 'r' }, 'None', { prompt: 'i\nc', completion: 'r<|end|>' }],
-    ['instruction without context, None', { instruction: 'i', output: 'r' }, 'None', { prompt: 'i', completion: 'r<|end|>' }],
-    ['instruction, Chat', { instruction: 'i', input: 'c', output: 'r' }, 'Chat', { prompt: '[user]i\n\nc;[assistant]', completion: 'r;', addSpecialTokens: false, response: 'r' }],
-    ['question, Chat', { question: 'q', answers: ['r', 's'] }, 'Chat', { prompt: '[user]q;[assistant]', acceptedAnswers: ['r', 's'] }],
-    ['conversation, Chat', { messages }, 'Chat', { prompt: '[system]Be brief.;[user]q;[assistant]', completion: 'r;', earlierCompletions: [] }],
+    [
+      'question, Alpaca',
+      { question: 'q', answers: ['r', 's'] },
+      'Alpaca',
+      {
+        prompt: alpacaPrompt('q', ''),
+        completion: 'r<|end|>',
+        response: 'r',
+        acceptedAnswers: ['r', 's'],
+        addSpecialTokens: true,
+      },
+    ],
+    [
+      'conversation, Alpaca',
+      { messages },
+      'Alpaca',
+      { prompt: alpacaPrompt('Be brief.\n\nq', ''), completion: 'r<|end|>', acceptedAnswers: ['r'] },
+    ],
+    [
+      'instruction, None',
+      { instruction: 'i', input: 'c', output: 'r' },
+      'None',
+      { prompt: 'i\nc', completion: 'r<|end|>' },
+    ],
+    [
+      'instruction without context, None',
+      { instruction: 'i', output: 'r' },
+      'None',
+      { prompt: 'i', completion: 'r<|end|>' },
+    ],
+    [
+      'instruction, Chat',
+      { instruction: 'i', input: 'c', output: 'r' },
+      'Chat',
+      { prompt: '[user]i\n\nc;[assistant]', completion: 'r;', addSpecialTokens: false, response: 'r' },
+    ],
+    [
+      'question, Chat',
+      { question: 'q', answers: ['r', 's'] },
+      'Chat',
+      { prompt: '[user]q;[assistant]', acceptedAnswers: ['r', 's'] },
+    ],
+    [
+      'conversation, Chat',
+      { messages },
+      'Chat',
+      { prompt: '[system]Be brief.;[user]q;[assistant]', completion: 'r;', earlierCompletions: [] },
+    ],
   ];
   for (const [name, fields, template, wanted] of cases) {
-    t.match(textOf(applyTemplate(recordsOf(fields), template, chat)), { kind: 'text', file: 'd.jsonl', line: 1, fields, ...wanted }, name);
+    t.match(
+      textOf(applyTemplate(recordsOf(fields), template, chat)),
+      { kind: 'text', file: 'd.jsonl', line: 1, fields, ...wanted },
+      name,
+    );
   }
   const tokenized = recordsOf({ input_ids: [1, 2], labels: [-100, 2] });
   t.same(applyTemplate(tokenized, 'Alpaca', chat), tokenized, 'tokenized records stay as they are');
 });
 
 t.test('what a template cannot hold is refused', async (t) => {
-  const turns = recordsOf({ messages: ['user', 'assistant', 'user', 'assistant'].map((role) => ({ role, content: role })) });
+  const turns = recordsOf({
+    messages: ['user', 'assistant', 'user', 'assistant'].map((role) => ({ role, content: role })),
+  });
   t.throws(() => applyTemplate(turns, 'Alpaca', chat), {
     constructor: UserError,
     message: /^d\.jsonl:1: the template Alpaca has no place for a conversation of user, assistant, user, assistant/,
   });
   t.throws(() => applyTemplate(turns, 'Chat', gpt2), { constructor: UserError, message: /has no chat template/ });
   const fickle = { ...chat, applyChatTemplate: ({ messages }: Conversation) => `${messages.length}:` };
-  t.throws(() => applyTemplate(turns, 'Chat', fickle), { constructor: UserError, message: /writes the prompt of a response otherwise/ });
+  t.throws(() => applyTemplate(turns, 'Chat', fickle), {
+    constructor: UserError,
+    message: /writes the prompt of a response otherwise/,
+  });
 });
 
 /** The text of the labelled tokens, each run of them on its own. */
@@ -86,14 +140,22 @@ const labelledText = (labels: Int32Array, tokenizer: Tokenizer) => {
 };
 
 t.test('where no token spans the end of the prompt, the tokens are those of the whole text', async (t) => {
-  for (const [name, tokenizer] of [['gpt2', gpt2], ['llama3, which begins a text with a token', llama3]] as const) {
-    const example = textOf(applyTemplate(recordsOf({ question: 'How many?', answer: 'Täglich 3 🙂\n#### 3' }), 'Alpaca', tokenizer));
+  for (const [name, tokenizer] of [
+    ['gpt2', gpt2],
+    ['llama3, which begins a text with a token', llama3],
+  ] as const) {
+    const example = textOf(
+      applyTemplate(recordsOf({ question: 'How many?', answer: 'Täglich 3 🙂\n#### 3' }), 'Alpaca', tokenizer),
+    );
     const { sequences, kept, cutAway, truncated } = encodeExamples([example], tokenizer, 4096);
     const [sequence] = sequences;
     const whole = tokenizer.encode(example.prompt + example.completion);
     const masked = tokenizer.encode(example.prompt).length;
     t.same([...sequence!.inputIds], whole, name);
-    t.same([...sequence!.labels], whole.map((id, at) => (at < masked ? -100 : id)));
+    t.same(
+      [...sequence!.labels],
+      whole.map((id, at) => (at < masked ? -100 : id)),
+    );
     t.equal(sequence!.labels.at(-1), tokenizer.eosTokenId, 'the end of sequence is learnt');
     t.same({ kept, cutAway, truncated }, { kept: [0], cutAway: 0, truncated: 0 });
     t.same(encodePrompt(example, tokenizer), whole.slice(0, masked));
@@ -101,27 +163,57 @@ t.test('where no token spans the end of the prompt, the tokens are those of the 
 });
 
 /** Tokenizers that join what stands before and after a prompt's end, or put a space before every text. */
-const families = ['gpt2', 'llama2', 'llama3', 'mistral', 'qwen2', 'smollm2', 'prefix-space', 'metaspace-split', 'digits'];
+const families = [
+  'gpt2',
+  'llama2',
+  'llama3',
+  'mistral',
+  'qwen2',
+  'smollm2',
+  'prefix-space',
+  'metaspace-split',
+  'digits',
+];
 
 for (const name of families) {
-  t.test(`${name}: every token of a response is learned, and generation starts from what stands before it in training`, async (t) => {
-    const tokenizer = await family(name);
-    const pairs = [['th', 'e quick brown fox'], ['Say it:', '-7'], ['So:', '://x'], ['a ', 'b'], ['12', '34'], ['x', '\ny'], ['', 'yes'], ['end\n', '\nyes']] as const;
-    let spanned = 0;
-    for (const [instruction, output] of pairs) {
-      const example = textOf(applyTemplate(recordsOf({ instruction, output }), 'None', tokenizer));
-      const [sequence] = encodeExamples([example], tokenizer, 99).sequences;
-      const [ids, labels] = [[...(sequence?.inputIds ?? [])], [...(sequence?.labels ?? [])]];
-      const prompt = encodePrompt(example, tokenizer);
-      t.same(prompt, tokenizer.encode(instruction), 'generation starts from the tokens of the prompt alone');
-      t.same(ids.slice(0, prompt.length), prompt, 'as does training');
-      t.same(labels, ids.map((id, at) => (at < prompt.length ? -100 : id)), 'all that follows is learned, and nothing else');
-      const whole = tokenizer.encode(example.prompt + example.completion);
-      if (String(whole.slice(0, prompt.length)) !== String(prompt)) spanned++;
-      t.equal(tokenizer.decode(ids), tokenizer.decode(whole), `the text is the same: ${JSON.stringify(instruction + output)}`);
-    }
-    t.comment(`a token spanned the end of ${spanned} of ${pairs.length} prompts`);
-  });
+  t.test(
+    `${name}: every token of a response is learned, and generation starts from what stands before it in training`,
+    async (t) => {
+      const tokenizer = await family(name);
+      const pairs = [
+        ['th', 'e quick brown fox'],
+        ['Say it:', '-7'],
+        ['So:', '://x'],
+        ['a ', 'b'],
+        ['12', '34'],
+        ['x', '\ny'],
+        ['', 'yes'],
+        ['end\n', '\nyes'],
+      ] as const;
+      let spanned = 0;
+      for (const [instruction, output] of pairs) {
+        const example = textOf(applyTemplate(recordsOf({ instruction, output }), 'None', tokenizer));
+        const [sequence] = encodeExamples([example], tokenizer, 99).sequences;
+        const [ids, labels] = [[...(sequence?.inputIds ?? [])], [...(sequence?.labels ?? [])]];
+        const prompt = encodePrompt(example, tokenizer);
+        t.same(prompt, tokenizer.encode(instruction), 'generation starts from the tokens of the prompt alone');
+        t.same(ids.slice(0, prompt.length), prompt, 'as does training');
+        t.same(
+          labels,
+          ids.map((id, at) => (at < prompt.length ? -100 : id)),
+          'all that follows is learned, and nothing else',
+        );
+        const whole = tokenizer.encode(example.prompt + example.completion);
+        if (String(whole.slice(0, prompt.length)) !== String(prompt)) spanned++;
+        t.equal(
+          tokenizer.decode(ids),
+          tokenizer.decode(whole),
+          `the text is the same: ${JSON.stringify(instruction + output)}`,
+        );
+      }
+      t.comment(`a token spanned the end of ${spanned} of ${pairs.length} prompts`);
+    },
+  );
 }
 
 t.test('no token spans the beginning or the end of an earlier response either', async (t) => {
@@ -130,30 +222,52 @@ t.test('no token spans the beginning or the end of an earlier response either', 
     applyChatTemplate: ({ messages }) => messages.map(({ content }) => `${content}t`).join(''),
   };
   const conversation = recordsOf({
-    messages: [['user', 'q'], ['assistant', 'he'], ['user', 'h'], ['assistant', 'he quick']].map(([role, content]) => ({ role, content })),
+    messages: [
+      ['user', 'q'],
+      ['assistant', 'he'],
+      ['user', 'h'],
+      ['assistant', 'he quick'],
+    ].map(([role, content]) => ({ role, content })),
   });
   const [sequence] = encodeExamples(applyTemplate(conversation, 'Chat', tight), tight, 99).sequences;
   t.equal(tight.decode(sequence?.inputIds ?? []), ['qt', 'het', 'ht', 'he quickt'].join(''));
   t.same(labelledText(sequence?.labels ?? new Int32Array(), tight), ['het', 'he quickt']);
-  t.not(String([...(sequence?.inputIds ?? [])]), String(tight.encode(['qt', 'het', 'ht', 'he quickt'].join(''))), 'tokens of the whole text span the borders');
+  t.not(
+    String([...(sequence?.inputIds ?? [])]),
+    String(tight.encode(['qt', 'het', 'ht', 'he quickt'].join(''))),
+    'tokens of the whole text span the borders',
+  );
 });
 
 t.test('turns of weight 0 are read and not learned', async (t) => {
-  const turn = (role: string, content: string, weight?: number) => ({ role, content, ...(weight === undefined ? {} : { weight }) });
+  const turn = (role: string, content: string, weight?: number) => ({
+    role,
+    content,
+    ...(weight === undefined ? {} : { weight }),
+  });
   const labelled = (...messages: object[]) => {
     const { sequences } = encodeExamples(applyTemplate(recordsOf({ messages }), 'Chat', chat), chat, 999);
     return { text: chat.decode(sequences[0]!.inputIds), learned: labelledText(sequences[0]!.labels, chat) };
   };
-  t.same(labelled(turn('user', 'one'), turn('assistant', 'nine', 0), turn('user', 'three'), turn('assistant', 'four', 1)), {
-    text: '[user]one;[assistant]nine;[user]three;[assistant]four;',
-    learned: ['four;'],
-  });
+  t.same(
+    labelled(turn('user', 'one'), turn('assistant', 'nine', 0), turn('user', 'three'), turn('assistant', 'four', 1)),
+    {
+      text: '[user]one;[assistant]nine;[user]three;[assistant]four;',
+      learned: ['four;'],
+    },
+  );
   t.same(labelled(turn('user', 'one'), turn('assistant', 'two'), turn('user', 'three'), turn('assistant', 'nine', 0)), {
     text: '[user]one;[assistant]two;',
     learned: ['two;'],
   });
-  t.throws(() => labelled(turn('user', 'one'), turn('assistant', 'nine', 0)), { constructor: UserError, message: /every response has weight 0/ });
-  t.throws(() => labelled(turn('user', 'one'), turn('assistant', 'nine', 0.5)), { constructor: UserError, message: /'messages\[1\]\.weight' is 0\.5, not 0 or 1/ });
+  t.throws(() => labelled(turn('user', 'one'), turn('assistant', 'nine', 0)), {
+    constructor: UserError,
+    message: /every response has weight 0/,
+  });
+  t.throws(() => labelled(turn('user', 'one'), turn('assistant', 'nine', 0.5)), {
+    constructor: UserError,
+    message: /'messages\[1\]\.weight' is 0\.5, not 0 or 1/,
+  });
 });
 
 t.test('every turn of the assistant carries loss, unless the template rewrites it', async (t) => {
@@ -162,7 +276,11 @@ t.test('every turn of the assistant carries loss, unless the template rewrites i
   });
   const examples = applyTemplate(conversation, 'Chat', chat);
   const { sequences } = encodeExamples(examples, chat, 999);
-  t.equal(chat.decode(sequences[0]!.inputIds), '[user]user0;[assistant]assistant1;[user]user2;[assistant]assistant3;', 'ends with the last response');
+  t.equal(
+    chat.decode(sequences[0]!.inputIds),
+    '[user]user0;[assistant]assistant1;[user]user2;[assistant]assistant3;',
+    'ends with the last response',
+  );
   t.same(labelledText(sequences[0]!.labels, chat), ['assistant1;', 'assistant3;']);
   t.same(textOf(examples).response, 'assistant3');
 
@@ -171,7 +289,9 @@ t.test('every turn of the assistant carries loss, unless the template rewrites i
     ...chat,
     applyChatTemplate: ({ messages }, { addGenerationPrompt }) => {
       const question = messages.findLastIndex(({ role }) => role === 'user');
-      const turns = messages.map(({ role, content }, at) => `[${role}]${role === 'assistant' && at < question ? '…' : content};`);
+      const turns = messages.map(
+        ({ role, content }, at) => `[${role}]${role === 'assistant' && at < question ? '…' : content};`,
+      );
       return turns.join('') + (addGenerationPrompt ? '[assistant]' : '');
     },
   };
@@ -182,13 +302,20 @@ t.test('every turn of the assistant carries loss, unless the template rewrites i
 
 t.test('responses within the sequence length: kept, truncated, or cut away and counted', async (t) => {
   const examples = applyTemplate(
-    recordsOf({ instruction: 'x'.repeat(50), output: 'y' }, { instruction: 'x', output: 'y'.repeat(90) }, { instruction: 'x', output: 'y' }),
+    recordsOf(
+      { instruction: 'x'.repeat(50), output: 'y' },
+      { instruction: 'x', output: 'y'.repeat(90) },
+      { instruction: 'x', output: 'y' },
+    ),
     'None',
     gpt2,
   );
   const { sequences, kept, cutAway, truncated } = encodeExamples(examples, gpt2, 8);
   t.same({ kept, cutAway, truncated }, { kept: [1, 2], cutAway: 1, truncated: 1 });
-  t.same(sequences.map(({ inputIds }) => inputIds.length <= 8), [true, true]);
+  t.same(
+    sequences.map(({ inputIds }) => inputIds.length <= 8),
+    [true, true],
+  );
   t.throws(() => encodeExamples(examples.slice(0, 1), gpt2, 8), {
     constructor: UserError,
     message: /^d\.jsonl: no response is left within 8 tokens in any of 1 records/,
@@ -196,12 +323,23 @@ t.test('responses within the sequence length: kept, truncated, or cut away and c
 });
 
 t.test('tokenized records', async (t) => {
-  const examples = applyTemplate(recordsOf({ input_ids: [4, 5, 6], labels: [4, -100, 6] }, { input_ids: [4, 5], labels: [4, -100] }), 'None', gpt2);
+  const examples = applyTemplate(
+    recordsOf({ input_ids: [4, 5, 6], labels: [4, -100, 6] }, { input_ids: [4, 5], labels: [4, -100] }),
+    'None',
+    gpt2,
+  );
   const { sequences, cutAway } = encodeExamples(examples, gpt2, 8);
   t.same(sequences, [sequenceOf([4, 5, 6], [4, -100, 6])]);
   t.equal(cutAway, 1, 'a label on the first token alone is no target');
-  const foreign = applyTemplate(recordsOf({ input_ids: [4, gpt2.vocabSize], labels: [4, gpt2.vocabSize] }), 'None', gpt2);
-  t.throws(() => encodeExamples(foreign, gpt2, 8), { constructor: UserError, message: /^d\.jsonl:1: token id \d+ is not one of the model's/ });
+  const foreign = applyTemplate(
+    recordsOf({ input_ids: [4, gpt2.vocabSize], labels: [4, gpt2.vocabSize] }),
+    'None',
+    gpt2,
+  );
+  t.throws(() => encodeExamples(foreign, gpt2, 8), {
+    constructor: UserError,
+    message: /^d\.jsonl:1: token id \d+ is not one of the model's/,
+  });
 });
 
 t.test('a sequence is named by its ids and labels', async (t) => {

@@ -50,7 +50,10 @@ t.test('sources that cannot be read are refused', async (t) => {
     ['hf://datasets/org/name@..%2F../x.jsonl', /does not name a file of a data set/],
   ];
   for (const [uri, message] of cases) {
-    const error = await loadData({ uri, format: 'Auto' }, directory).then(() => null, (error: unknown) => error);
+    const error = await loadData({ uri, format: 'Auto' }, directory).then(
+      () => null,
+      (error: unknown) => error,
+    );
     t.ok(error instanceof UserError, uri);
     t.match(error instanceof Error ? error.message : '', message, uri);
   }
@@ -64,22 +67,31 @@ async function fakeHub(t: Test): Promise<{ url: string; requests: string[]; clos
   const server = createServer((request, response) => {
     const url = decodeURIComponent(request.url ?? '').split('?')[0] ?? '';
     requests.push(`${request.headers.authorization ?? ''} ${url}`.trim());
-    const json = (status: number, body: object) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    const json = (status: number, body: object) =>
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
     if (url.startsWith('/api/datasets/org/gated/')) return json(401, { error: 'gated' });
-    if (/^\/api\/datasets\/org\/set\/revision\/(main|refs\/pr\/1|c0ffee0+)$/.test(url)) return json(200, { _id: '1', id: 'org/set', sha: commit });
+    if (/^\/api\/datasets\/org\/set\/revision\/(main|refs\/pr\/1|c0ffee0+)$/.test(url))
+      return json(200, { _id: '1', id: 'org/set', sha: commit });
     if (url === `/datasets/org/set/resolve/${commit}/deep/data.jsonl`) {
       const range = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '');
-      const [start, end] = range ? [Number(range[1]), Math.min(Number(range[2]) + 1, content.length)] : [0, content.length];
-      response.writeHead(range ? 206 : 200, { etag: '"e"', 'content-range': `bytes ${start}-${end - 1}/${content.length}`, 'content-length': end - start });
+      const [start, end] = range
+        ? [Number(range[1]), Math.min(Number(range[2]) + 1, content.length)]
+        : [0, content.length];
+      response.writeHead(range ? 206 : 200, {
+        etag: '"e"',
+        'content-range': `bytes ${start}-${end - 1}/${content.length}`,
+        'content-length': end - start,
+      });
       return response.end(content.slice(start, end));
     }
     response.writeHead(404, { 'x-error-code': 'EntryNotFound' }).end();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const close = () => new Promise<void>((resolve) => {
-    server.closeAllConnections();
-    server.close(() => resolve());
-  });
+  const close = () =>
+    new Promise<void>((resolve) => {
+      server.closeAllConnections();
+      server.close(() => resolve());
+    });
   t.teardown(close);
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests, close };
 }
@@ -89,7 +101,9 @@ t.test('a file of a data set on the hub is downloaded once and then found withou
   const cache = await folder(t);
   const variables = { HF_ENDPOINT: hub.url, HF_HUB_CACHE: cache, HF_TOKEN: 'hf_test', HF_HUB_OFFLINE: '' };
   const before = Object.keys(variables).map((name) => [name, process.env[name]] as const);
-  t.teardown(() => before.forEach(([name, value]) => (value === undefined ? delete process.env[name] : (process.env[name] = value))));
+  t.teardown(() =>
+    before.forEach(([name, value]) => (value === undefined ? delete process.env[name] : (process.env[name] = value))),
+  );
   Object.assign(process.env, variables);
   const load = (uri: string) => loadData({ uri, format: 'Auto' }, '/');
 
@@ -103,14 +117,23 @@ t.test('a file of a data set on the hub is downloaded once and then found withou
   t.equal((await load(`hf://datasets/org/set@${commit}/deep/data.jsonl`)).file, found.file);
   t.equal(hub.requests.length, asked, 'a commit never changes, so nothing is asked');
 
-  await t.rejects(load('hf://datasets/org/set/absent.jsonl'), { constructor: UserError, message: /org\/set has no file absent\.jsonl at main/ });
+  await t.rejects(load('hf://datasets/org/set/absent.jsonl'), {
+    constructor: UserError,
+    message: /org\/set has no file absent\.jsonl at main/,
+  });
   await t.rejects(load('hf://datasets/org/none/data.jsonl'), { constructor: UserError, message: /the hub has no hf:/ });
   await t.rejects(load('hf://datasets/org/gated/data.jsonl'), { constructor: UserError, message: /denies access/ });
 
   await hub.close();
   t.equal((await load('hf://datasets/org/set/deep/data.jsonl')).file, found.file, 'the hub cannot be reached');
-  await t.rejects(load('hf://datasets/org/set/other.jsonl'), { constructor: UserError, message: /cannot download .*ECONNREFUSED/ });
+  await t.rejects(load('hf://datasets/org/set/other.jsonl'), {
+    constructor: UserError,
+    message: /cannot download .*ECONNREFUSED/,
+  });
   process.env['HF_HUB_OFFLINE'] = '1';
   t.equal((await load('hf://datasets/org/set/deep/data.jsonl')).file, found.file, 'offline');
-  await t.rejects(load('hf://datasets/org/set/other.jsonl'), { constructor: UserError, message: /HF_HUB_OFFLINE is set/ });
+  await t.rejects(load('hf://datasets/org/set/other.jsonl'), {
+    constructor: UserError,
+    message: /HF_HUB_OFFLINE is set/,
+  });
 });

@@ -17,16 +17,31 @@ import { testCompute } from '../support/test-compute.ts';
 const compute = testCompute();
 t.teardown(() => compute.close());
 const r = randomStream(1, 'blocks');
-const normal = (...shape: number[]) => float32(Float32Array.from({ length: shape.reduce((a, b) => a * b) }, () => r.normal()), shape);
+const normal = (...shape: number[]) =>
+  float32(
+    Float32Array.from({ length: shape.reduce((a, b) => a * b) }, () => r.normal()),
+    shape,
+  );
 
-for (const [rows, blockRows] of [[0, 4], [1, 4], [4, 4], [5, 4], [8, 4], [9, 4], [7, 1]] as const) {
+for (const [rows, blockRows] of [
+  [0, 4],
+  [1, 4],
+  [4, 4],
+  [5, 4],
+  [8, 4],
+  [9, 4],
+  [7, 1],
+] as const) {
   t.test(`${rows} rows, blocks of at most ${blockRows}`, async (t) => {
     const inputs = [normal(rows, 3), normal(rows, 3), normal(3, 2)];
     const products = await compileForward(
       compute,
       ([a, b, weight]) => {
         // The second result tells the order of rows; the weight belongs to the graph around the body.
-        const [product, sums] = inBlocks([a!, b!], blockRows, ([x, y]) => [gemm(mul(x!, y!), weight!), reduceSum(x!, [1], true)]);
+        const [product, sums] = inBlocks([a!, b!], blockRows, ([x, y]) => [
+          gemm(mul(x!, y!), weight!),
+          reduceSum(x!, [1], true),
+        ]);
         return mul(product!, sums!);
       },
       inputs,
@@ -50,9 +65,16 @@ const states = normal(130, 2);
 const teacher = normal(130, 2);
 const labels = int32(Int32Array.from({ length: 130 }, () => r.below(VOCABULARY)));
 const rowsOf = (x: Tensor, from: number, to: number): Tensor =>
-  x.data instanceof Float32Array ? float32(x.data.slice(2 * from, 2 * to), [to - from, 2]) : int32(Int32Array.from(x.data, Number).slice(from, to));
+  x.data instanceof Float32Array
+    ? float32(x.data.slice(2 * from, 2 * to), [to - from, 2])
+    : int32(Int32Array.from(x.data, Number).slice(from, to));
 
-const losses: Readonly<Record<string, { readonly against: Tensor; readonly build: (y: Value, against: Value, head: Value[], weights: Value) => Value }>> = {
+const losses: Readonly<
+  Record<
+    string,
+    { readonly against: Tensor; readonly build: (y: Value, against: Value, head: Value[], weights: Value) => Value }
+  >
+> = {
   divergence: { against: teacher, build: (y, teacher, head, w) => divergence(teacher, y, head, w) },
   'cross-entropy': { against: labels, build: (y, labels, head, w) => crossEntropy(y, head, labels, w) },
 };
@@ -63,14 +85,25 @@ for (const [name, { against, build }] of Object.entries(losses)) {
     const of = async (from: number, to: number, slices: readonly number[]) => {
       const weights = float32(new Float32Array(to - from).fill(0.5));
       const inputs = [rowsOf(states, from, to), rowsOf(against, from, to), HEAD, weights];
-      const { output, gradients } = await evaluateWithGradients(compute, ([y, other, e, w]) => build(y!, other!, split(e!, 0, slices), w!), inputs, float32(Float32Array.of(1), []), [0]);
+      const { output, gradients } = await evaluateWithGradients(
+        compute,
+        ([y, other, e, w]) => build(y!, other!, split(e!, 0, slices), w!),
+        inputs,
+        float32(Float32Array.of(1), []),
+        [0],
+      );
       return { loss: numbers(output)[0]!, gradient: numbers(gradients[0]!) };
     };
     const whole = await of(0, 130, SLICES);
     const others = [1, ...SLICES.with(-1, SLICES.at(-1)! - 1)];
     const parts = [await of(0, 50, others), await of(50, 90, others.toReversed()), await of(90, 130, SLICES)];
     t.ok(relativeError([whole.loss], [parts.reduce((sum, { loss }) => sum + loss, 0)]) < 1e-5);
-    t.ok(relativeError(whole.gradient, parts.flatMap(({ gradient }) => gradient)) < 1e-5);
+    t.ok(
+      relativeError(
+        whole.gradient,
+        parts.flatMap(({ gradient }) => gradient),
+      ) < 1e-5,
+    );
   });
 }
 
@@ -78,6 +111,9 @@ t.test('slices of a vocabulary are nearly equal and leave nothing out', async (t
   for (const vocabulary of [1, 15, 16, 100, 7168, 7169, 32_000, 49_152, 50_257, 128_256, 151_936]) {
     const slices = vocabularySlices(vocabulary);
     t.same([slices[0]![0], slices.at(-1)![1]], [0, vocabulary]);
-    t.ok(slices.every(([from, to], i) => to > from && to - from <= 7168 && (i === 0 || from === slices[i - 1]![1])), `${slices.length} slices of ${vocabulary}`);
+    t.ok(
+      slices.every(([from, to], i) => to > from && to - from <= 7168 && (i === 0 || from === slices[i - 1]![1])),
+      `${slices.length} slices of ${vocabulary}`,
+    );
   }
 });

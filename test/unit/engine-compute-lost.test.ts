@@ -5,9 +5,22 @@ import { controlGroup } from '../../worker/engine/control-group.ts';
 import { SystemFailure } from '../../worker/system-failure.ts';
 
 t.test('a process that the kernel killed is told from one that somebody killed', async (t) => {
-  t.match(computeLost(null, 'SIGKILL', true), { name: 'ComputeLostError', message: /killed by the kernel: it is out of memory$/, shortage: 'memory', hint: /fedbiot plan/ });
-  t.match(computeLost(null, 'SIGKILL', false), { message: 'the compute process was killed by SIGKILL (out of memory?)', shortage: 'process', hint: /memory/ });
-  t.match(computeLost(null, 'SIGABRT', false), { message: /SIGABRT \(out of memory\?\)/, shortage: 'memory', hint: /memory/ });
+  t.match(computeLost(null, 'SIGKILL', true), {
+    name: 'ComputeLostError',
+    message: /killed by the kernel: it is out of memory$/,
+    shortage: 'memory',
+    hint: /fedbiot plan/,
+  });
+  t.match(computeLost(null, 'SIGKILL', false), {
+    message: 'the compute process was killed by SIGKILL (out of memory?)',
+    shortage: 'process',
+    hint: /memory/,
+  });
+  t.match(computeLost(null, 'SIGABRT', false), {
+    message: /SIGABRT \(out of memory\?\)/,
+    shortage: 'memory',
+    hint: /memory/,
+  });
   t.match(computeLost(null, 'SIGBUS', true), { message: /SIGBUS$/, hint: /cut short/ });
   t.match(computeLost(null, 'SIGILL', false), { hint: /processor/ });
   t.match(computeLost(null, 'SIGSEGV', false), { hint: /please report it/ });
@@ -22,23 +35,51 @@ t.test('what onnxruntime, CUDA and Node say when memory cannot be had', async (t
     'Available memory of 1024 is smaller than requested bytes of 4096',
     'Array buffer allocation failed',
   ];
-  for (const message of words) t.match(computeFailure(message), { message: /^the compute process is out of memory: /, shortage: 'memory', hint: /smaller batches/ }, message);
-  const gpu = ['CUDA failure 2: out of memory ; GPU=0', 'CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED', '/onnxruntime/core/framework/bfc_arena.cc:376 void* onnxruntime::BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 8'];
-  for (const message of gpu) t.match(computeFailure(message), { message: /^the GPU is out of memory: /, shortage: 'memory' }, message);
+  for (const message of words)
+    t.match(
+      computeFailure(message),
+      { message: /^the compute process is out of memory: /, shortage: 'memory', hint: /smaller batches/ },
+      message,
+    );
+  const gpu = [
+    'CUDA failure 2: out of memory ; GPU=0',
+    'CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED',
+    '/onnxruntime/core/framework/bfc_arena.cc:376 void* onnxruntime::BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 8',
+  ];
+  for (const message of gpu)
+    t.match(computeFailure(message), { message: /^the GPU is out of memory: /, shortage: 'memory' }, message);
   t.notOk(computeFailure('no variable lora') instanceof SystemFailure, 'a mistake of ours stays one');
 });
 
 t.test('control groups of both versions say limits and kills', async (t) => {
   const two = t.testdir({
     proc: { self: { cgroup: '0::/kubepods/pod1/c1\n' }, vmstat: 'oom_kill 9\n' },
-    sys: { fs: { cgroup: { kubepods: { 'memory.max': 'max\n', pod1: { 'memory.max': '1073741824\n', c1: { 'memory.max': '2147483648\n', 'memory.events': 'oom 4\noom_kill 3\n' } } } } } },
+    sys: {
+      fs: {
+        cgroup: {
+          kubepods: {
+            'memory.max': 'max\n',
+            pod1: {
+              'memory.max': '1073741824\n',
+              c1: { 'memory.max': '2147483648\n', 'memory.events': 'oom 4\noom_kill 3\n' },
+            },
+          },
+        },
+      },
+    },
   });
   t.equal(controlGroup(two).memoryLimit(), 2 ** 30, 'a group around it has less');
   t.equal(controlGroup(two).memoryKills(), 3);
 
   const one = t.testdir({
     proc: { self: { cgroup: '5:cpu,cpuacct:/x\n4:memory:/docker/abc\n0::/\n' }, vmstat: 'oom_kill 9\n' },
-    sys: { fs: { cgroup: { memory: { 'memory.limit_in_bytes': '536870912\n', 'memory.oom_control': 'under_oom 0\noom_kill 2\n' } } } },
+    sys: {
+      fs: {
+        cgroup: {
+          memory: { 'memory.limit_in_bytes': '536870912\n', 'memory.oom_control': 'under_oom 0\noom_kill 2\n' },
+        },
+      },
+    },
   });
   t.equal(controlGroup(one).memoryLimit(), 2 ** 29, 'in a container, whose own group is all that is seen');
   t.equal(controlGroup(one).memoryKills(), 2);
@@ -50,5 +91,9 @@ t.test('control groups of both versions say limits and kills', async (t) => {
   t.equal(controlGroup(free).memoryLimit(), null, 'no limit');
   t.equal(controlGroup(free).memoryKills(), 9, 'the machine counts');
 
-  t.same([controlGroup(t.testdir({})).memoryLimit(), controlGroup(t.testdir({})).memoryKills()], [null, null], 'another system');
+  t.same(
+    [controlGroup(t.testdir({})).memoryLimit(), controlGroup(t.testdir({})).memoryKills()],
+    [null, null],
+    'another system',
+  );
 });

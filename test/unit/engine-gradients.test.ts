@@ -1,7 +1,19 @@
 import t from 'tap';
 import { attention, rotary } from '../../worker/engine/ops/attention.ts';
 import { dropout } from '../../worker/engine/ops/dropout.ts';
-import { add, div, exp, log, mul, neg, sigmoid, sqrt, square, sub, swiglu } from '../../worker/engine/ops/elementwise.ts';
+import {
+  add,
+  div,
+  exp,
+  log,
+  mul,
+  neg,
+  sigmoid,
+  sqrt,
+  square,
+  sub,
+  swiglu,
+} from '../../worker/engine/ops/elementwise.ts';
 import { gatherRows } from '../../worker/engine/ops/gather.ts';
 import { gemm, matmul } from '../../worker/engine/ops/matrix.ts';
 import { rmsNorm, softmax } from '../../worker/engine/ops/normalization.ts';
@@ -27,11 +39,17 @@ const elements = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 const normal =
   (...shape: number[]): Make =>
   (r) =>
-    float32(Float32Array.from({ length: elements(shape) }, () => r.normal()), shape);
+    float32(
+      Float32Array.from({ length: elements(shape) }, () => r.normal()),
+      shape,
+    );
 const positive =
   (...shape: number[]): Make =>
   (r) =>
-    float32(Float32Array.from({ length: elements(shape) }, () => 0.5 + r.uniform()), shape);
+    float32(
+      Float32Array.from({ length: elements(shape) }, () => 0.5 + r.uniform()),
+      shape,
+    );
 const indices =
   (n: number, below: number): Make =>
   (r) =>
@@ -46,7 +64,10 @@ const keyed =
 const causalMask =
   (n: number): Make =>
   () =>
-    float32(Float32Array.from({ length: n * n }, (_, i) => (i % n > Math.floor(i / n) ? -1e9 : 0)), [n, n]);
+    float32(
+      Float32Array.from({ length: n * n }, (_, i) => (i % n > Math.floor(i / n) ? -1e9 : 0)),
+      [n, n],
+    );
 
 interface Case {
   readonly name: string;
@@ -76,11 +97,19 @@ const cases: Case[] = [
   { name: 'reshape', build: ([a]) => reshape(a!, [4, 3]), inputs: [normal(2, 6)] },
   { name: 'transpose', build: ([a]) => transpose(a!, [2, 0, 1]), inputs: [normal(2, 3, 4)] },
   { name: 'concat', build: ([a, b]) => concat([a!, b!], 1), inputs: [normal(2, 3), normal(2, 4)] },
-  { name: 'split, one part unused', build: ([a]) => mul(split(a!, 0, [2, 3, 2])[0]!, split(a!, 0, [2, 3, 2])[2]!), inputs: [normal(7)] },
+  {
+    name: 'split, one part unused',
+    build: ([a]) => mul(split(a!, 0, [2, 3, 2])[0]!, split(a!, 0, [2, 3, 2])[2]!),
+    inputs: [normal(7)],
+  },
   { name: 'reduceSum', build: ([a]) => reduceSum(a!, [0, 2], false), inputs: [normal(2, 3, 4)] },
   { name: 'reduceSum, axes kept', build: ([a]) => reduceSum(a!, [1], true), inputs: [normal(2, 3)] },
   { name: 'reduceMean', build: ([a]) => reduceMean(a!, [-1], true), inputs: [normal(2, 3)] },
-  { name: 'gatherRows, an index twice', build: ([a, i]) => gatherRows(a!, i!), inputs: [normal(3, 4), () => int32(Int32Array.of(2, 0, 2, 2))] },
+  {
+    name: 'gatherRows, an index twice',
+    build: ([a, i]) => gatherRows(a!, i!),
+    inputs: [normal(3, 4), () => int32(Int32Array.of(2, 0, 2, 2))],
+  },
   ...[false, true].flatMap((transA) =>
     [false, true].map((transB): Case => ({
       name: `gemm${transA ? ' Aᵀ' : ''}${transB ? ' Bᵀ' : ''} with addend`,
@@ -88,7 +117,11 @@ const cases: Case[] = [
       inputs: [transA ? normal(4, 3) : normal(3, 4), transB ? normal(5, 4) : normal(4, 5), normal(3, 5)],
     })),
   ),
-  { name: 'gemm, gradients accumulate', build: ([x, a, b]) => add(gemm(x!, a!), gemm(x!, b!)), inputs: [normal(3, 4), normal(4, 2), normal(4, 2)] },
+  {
+    name: 'gemm, gradients accumulate',
+    build: ([x, a, b]) => add(gemm(x!, a!), gemm(x!, b!)),
+    inputs: [normal(3, 4), normal(4, 2), normal(4, 2)],
+  },
   ...[false, true].flatMap((transA) =>
     [false, true].map((transB): Case => ({
       name: `matmul${transA ? ' Aᵀ' : ''}${transB ? ' Bᵀ' : ''}`,
@@ -96,7 +129,12 @@ const cases: Case[] = [
       inputs: [transA ? normal(2, 4, 3) : normal(2, 3, 4), transB ? normal(2, 5, 4) : normal(2, 4, 5)],
     })),
   ),
-  { name: 'rotary', build: ([x, c, s]) => rotary(x!, c!, s!), inputs: [normal(2, 2, 3, 4), normal(2, 3, 2), normal(2, 3, 2)], wanted: [0] },
+  {
+    name: 'rotary',
+    build: ([x, c, s]) => rotary(x!, c!, s!),
+    inputs: [normal(2, 2, 3, 4), normal(2, 3, 2), normal(2, 3, 2)],
+    wanted: [0],
+  },
   { name: 'dropout', build: ([x, key]) => dropout(x!, 0.4, key!, 3), inputs: [normal(5, 7), keyed(11n)], wanted: [0] },
   {
     // Sequences of two rows and of one, in 2 × 2 cells; what padding holds is never read.
@@ -141,22 +179,37 @@ for (const { name, build, inputs: makes, wanted } of cases) {
     const checked = wanted ?? inputs.flatMap((tensor, i) => (tensor.dtype === 'float32' ? [i] : []));
     const forward = await compileForward(compute, build, inputs);
     const output = await forward.run(inputs);
-    const upstream = float32(Float32Array.from(output.data as Float32Array, () => r.normal()), output.shape);
+    const upstream = float32(
+      Float32Array.from(output.data as Float32Array, () => r.normal()),
+      output.shape,
+    );
     const analytic = await evaluateWithGradients(compute, build, inputs, upstream, checked);
     const objective = async (tensors: readonly Tensor[]) =>
-      [...((await forward.run(tensors)).data as Float32Array)].reduce((sum, y, i) => sum + y * Number(upstream.data[i]), 0);
+      [...((await forward.run(tensors)).data as Float32Array)].reduce(
+        (sum, y, i) => sum + y * Number(upstream.data[i]),
+        0,
+      );
 
     for (const [position, index] of checked.entries()) {
       const { data, shape } = inputs[index]!;
       const moved = (at: number, by: number) =>
-        objective(inputs.with(index, float32((data as Float32Array).map((x, i) => (i === at ? x + by : x)), shape)));
+        objective(
+          inputs.with(
+            index,
+            float32(
+              (data as Float32Array).map((x, i) => (i === at ? x + by : x)),
+              shape,
+            ),
+          ),
+        );
       const gradient = analytic.gradients[position]!;
       t.same(gradient.shape, shape, `the gradient of input ${index} has its shape`);
       const scale = Math.max(1, ...(gradient.data as Float32Array).map(Math.abs));
       for (let at = 0; at < data.length; at++) {
         const numeric = ((await moved(at, STEP)) - (await moved(at, -STEP))) / (2 * STEP);
         const error = Math.abs(numeric - Number(gradient.data[at])) / scale;
-        if (!(error < TOLERANCE)) t.fail(`input ${index}[${at}]: ${gradient.data[at]} but finite differences say ${numeric}`);
+        if (!(error < TOLERANCE))
+          t.fail(`input ${index}[${at}]: ${gradient.data[at]} but finite differences say ${numeric}`);
       }
       t.pass(`input ${index}: ${data.length} partial derivatives`);
     }
@@ -176,13 +229,19 @@ t.test('dropout follows its rate, and its key, site and element alone', async (t
   };
   const first = await dropped(5n, 0);
   const kept = first.filter((x) => x > 0);
-  t.ok(kept.every((x) => Math.abs(x - 1 / (1 - rate)) < 1e-6), 'what is kept is scaled to the same mean');
+  t.ok(
+    kept.every((x) => Math.abs(x - 1 / (1 - rate)) < 1e-6),
+    'what is kept is scaled to the same mean',
+  );
   t.ok(Math.abs(kept.length / first.length - (1 - rate)) < 0.01, `${kept.length} of ${first.length} are kept`);
   t.same(await dropped(5n, 0), first, 'the same key gives the same mask');
   // Independent masks agree on a share (1 − p)² + p² of their elements.
   const agreement = (other: number[]) => other.filter((x, i) => x > 0 === first[i]! > 0).length / first.length;
   const independent = (1 - rate) ** 2 + rate ** 2;
-  for (const [what, other] of [['the next key', await dropped(6n, 0)], ['another site', await dropped(5n, 1)]] as const) {
+  for (const [what, other] of [
+    ['the next key', await dropped(6n, 0)],
+    ['another site', await dropped(5n, 1)],
+  ] as const) {
     t.ok(Math.abs(agreement(other) - independent) < 0.01, `${what} gives an independent mask`);
   }
   const neighbours = first.filter((x, i) => x > 0 === (first[i + 1] ?? 0) > 0).length / first.length;

@@ -43,10 +43,20 @@ function leastSquares(size: number): Graph {
 const SIZE = 5;
 const r = randomStream(seed, 'least squares');
 const normal = (...shape: number[]): Tensor =>
-  float32(Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => r.normal()), shape);
+  float32(
+    Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => r.normal()),
+    shape,
+  );
 const batches = Array.from({ length: 6 }, () => ({ x: normal(8, SIZE), y: normal(8, 1) }));
 const start = Float32Array.from({ length: SIZE }, () => r.normal());
-const adamW: OptimizerOptions = { kind: 'AdamW', betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0.1, momentum: 0, clipNorm: 1 };
+const adamW: OptimizerOptions = {
+  kind: 'AdamW',
+  betas: [0.9, 0.95],
+  epsilon: 1e-8,
+  weightDecay: 0.1,
+  momentum: 0,
+  clipNorm: 1,
+};
 const sgd: OptimizerOptions = { ...adamW, kind: 'SGD', momentum: 0.9, clipNorm: 0 };
 
 let scopes = 0;
@@ -69,12 +79,15 @@ t.test('steps', async (t) => {
     readonly trajectory: string;
   }
   const fixtures = fileURLToPath(new URL('../fixtures', import.meta.url));
-  const { optimizers }: { optimizers: readonly Trajectory[] } = JSON.parse(readFileSync(`${fixtures}/ops.json`, 'utf8'));
+  const { optimizers }: { optimizers: readonly Trajectory[] } = JSON.parse(
+    readFileSync(`${fixtures}/ops.json`, 'utf8'),
+  );
   const tensor = fixtureTensors(`${fixtures}/ops.safetensors`);
   for (const { name, kind, options, learningRates, norms, parameters, gradients, trajectory } of optimizers) {
     t.test(`${name}: PyTorch's parameters and norms`, async (t) => {
       const [steps, size] = tensor(gradients).shape as [number, number];
-      const row = (of: string, step: number) => Float32Array.from(numbers(tensor(of)).slice(step * size, (step + 1) * size));
+      const row = (of: string, step: number) =>
+        Float32Array.from(numbers(tensor(of)).slice(step * size, (step + 1) * size));
       const trainer = await trainerOf(compute, linearLoss(size), size, { kind, ...options });
       await trainer.start(Float32Array.from(numbers(tensor(parameters))));
       for (let step = 0; step < steps; step++) {
@@ -93,7 +106,9 @@ t.test('steps', async (t) => {
     const trainer = await trainerOf(compute, leastSquares(SIZE), SIZE, sgd);
     const after = async (microBatches: readonly { x: Tensor; y: Tensor }[]) => {
       await trainer.start(start);
-      const losses = [await trainer.step(microBatches, 0.005), await trainer.step(microBatches, 0.005)].map(({ loss }) => loss);
+      const losses = [await trainer.step(microBatches, 0.005), await trainer.step(microBatches, 0.005)].map(
+        ({ loss }) => loss,
+      );
       return { losses, parameters: [...(await trainer.state()).parameters] };
     };
     const parts = await after([first, second]);
@@ -147,8 +162,20 @@ t.test('steps', async (t) => {
     const trainer = await trainerOf(compute, leastSquares(SIZE), SIZE, adamW);
     await trainer.start(start);
     const { x, y } = batches[0]!;
-    const spoiled = float32(Float32Array.from(numbers(x), (value, i) => (i === 7 ? NaN : value)), x.shape);
-    await t.rejects(trainer.step([{ x, y }, { x: spoiled, y }], 0.1), new NotFiniteError('the loss is NaN'));
+    const spoiled = float32(
+      Float32Array.from(numbers(x), (value, i) => (i === 7 ? NaN : value)),
+      x.shape,
+    );
+    await t.rejects(
+      trainer.step(
+        [
+          { x, y },
+          { x: spoiled, y },
+        ],
+        0.1,
+      ),
+      new NotFiniteError('the loss is NaN'),
+    );
 
     const linear = await trainerOf(compute, linearLoss(1), 1, sgd);
     await linear.start(Float32Array.of(0));
@@ -198,7 +225,11 @@ t.test('the compute process', async (t) => {
   t.test('killed in the middle of a run, it says so', async (t) => {
     const { compute, child } = spawn();
     const { result } = await begin(compute, 5000);
-    const rejected = t.rejects(result, { name: 'ComputeLostError', message: 'the compute process was killed by SIGKILL (out of memory?)', shortage: 'process' });
+    const rejected = t.rejects(result, {
+      name: 'ComputeLostError',
+      message: 'the compute process was killed by SIGKILL (out of memory?)',
+      shortage: 'process',
+    });
     await sleep(100);
     child.kill('SIGKILL');
     await rejected;

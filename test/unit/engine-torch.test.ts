@@ -4,7 +4,19 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { Graph, type Value } from '../../worker/engine/graph.ts';
 import { attention, rotary } from '../../worker/engine/ops/attention.ts';
-import { add, div, exp, log, mul, neg, sigmoid, sqrt, square, sub, swiglu } from '../../worker/engine/ops/elementwise.ts';
+import {
+  add,
+  div,
+  exp,
+  log,
+  mul,
+  neg,
+  sigmoid,
+  sqrt,
+  square,
+  sub,
+  swiglu,
+} from '../../worker/engine/ops/elementwise.ts';
 import { cast } from '../../worker/engine/ops/cast.ts';
 import { gatherRows, scatterRows } from '../../worker/engine/ops/gather.ts';
 import { gemm, matmul } from '../../worker/engine/ops/matrix.ts';
@@ -53,7 +65,12 @@ type Build = (inputs: Value[], attributes: Attributes) => Value;
 
 const width = (x: Value) => Number(x.shape.at(-1));
 const identityMatrix = ({ graph }: Value, n: number) =>
-  graph.constant(float32(Float32Array.from({ length: n * n }, (_, i) => (i % (n + 1) === 0 ? 1 : 0)), [n, n]));
+  graph.constant(
+    float32(
+      Float32Array.from({ length: n * n }, (_, i) => (i % (n + 1) === 0 ? 1 : 0)),
+      [n, n],
+    ),
+  );
 /** A head in two uneven slices. */
 const slices = (head: Value) => split(head, 0, [1, Number(head.shape[0]) - 1]);
 
@@ -82,7 +99,10 @@ const builds: Readonly<Record<string, Build>> = {
   concat: (xs, { axis }) => concat(xs, axis),
   split: ([x], { axis, sizes, parts }) => {
     const all = split(x!, axis, sizes);
-    return concat(parts.map((part) => all[part]!), axis);
+    return concat(
+      parts.map((part) => all[part]!),
+      axis,
+    );
   },
   gatherRows: ([x, index]) => gatherRows(x!, index!),
   scatterRows: ([y, index, like]) => scatterRows(y!, index!, like!),
@@ -118,7 +138,9 @@ const tensor = fixtureTensors(`${FIXTURES}/ops.safetensors`);
 const compute = testCompute();
 t.teardown(() => compute.close());
 
-for (const { name, op, attributes, inputs: names, output, upstream, gradients } of cases.filter(({ op }) => op !== 'cast')) {
+for (const { name, op, attributes, inputs: names, output, upstream, gradients } of cases.filter(
+  ({ op }) => op !== 'cast',
+)) {
   t.test(name, async (t) => {
     const build = builds[op];
     if (!build) return t.fail(`this test does not know how to build ${op}`);
@@ -149,7 +171,10 @@ t.test('cast: a bfloat16 weight, read in place from a file', async (t) => {
   for (const { inputs, output } of cases.filter(({ op }) => op === 'cast')) {
     const { offset, bytes, shape } = readSafetensorsHeader(`${FIXTURES}/ops.safetensors`).tensors.get(inputs[0]!)!;
     const graph = new Graph();
-    graph.output('y', cast(graph.weight('w', 'bfloat16', shape, { file: 'ops.safetensors', offset, bytes }), 'float32'));
+    graph.output(
+      'y',
+      cast(graph.weight('w', 'bfloat16', shape, { file: 'ops.safetensors', offset, bytes }), 'float32'),
+    );
     const session = await compute.load(graph, FIXTURES);
     const { outputs } = await session.run({ feeds: {}, fetch: ['y'] });
     t.same(outputs['y']!.data, tensor(output).data, 'to the bit');

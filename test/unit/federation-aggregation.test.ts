@@ -36,7 +36,8 @@ t.test('it is the mean weighted by samples, within one rounding to float32', (t)
         const exact = updates.reduce((sum, { samples, adapter }) => sum + BigInt(samples) * units(adapter[i]!), 0n);
         const error = Math.abs(Number(units(value) - exact / total)) / 2 ** 200;
         const largest = Math.max(...updates.map(({ adapter }) => Math.abs(adapter[i]!)));
-        if (error > Math.abs(value) * 2 ** -24 + largest * 2 ** -48 + 2 ** -149) throw new Error(`element ${i} is off by ${error}`);
+        if (error > Math.abs(value) * 2 ** -24 + largest * 2 ** -48 + 2 ** -149)
+          throw new Error(`element ${i} is off by ${error}`);
       });
     }),
   ).then(() => t.pass()),
@@ -57,7 +58,8 @@ t.test('it lies between the smallest and the largest', (t) =>
       const mean = await average(updates);
       mean.forEach((value, i) => {
         const column = updates.map(({ adapter }) => adapter[i]!);
-        if (value < Math.min(...column) || value > Math.max(...column)) throw new Error(`${value} is outside of ${column.join()}`);
+        if (value < Math.min(...column) || value > Math.max(...column))
+          throw new Error(`${value} is outside of ${column.join()}`);
       });
     }),
   ).then(() => t.pass()),
@@ -70,7 +72,9 @@ t.test('of one update it is that update to the bit, and of equal ones within a r
       const positive = (vector: Float32Array) => Buffer.from(vector.map((value) => value + 0).buffer);
       return (
         positive(await average(equal.slice(0, 1))).equals(positive(updates[0]!.adapter)) &&
-        (await average(equal)).every((value, i) => Math.abs(value - updates[0]!.adapter[i]!) <= Math.abs(value) * 2 ** -23)
+        (await average(equal)).every(
+          (value, i) => Math.abs(value - updates[0]!.adapter[i]!) <= Math.abs(value) * 2 ** -23,
+        )
       );
     }),
   ).then(() => t.pass()),

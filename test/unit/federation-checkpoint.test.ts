@@ -15,13 +15,21 @@ const origin = { identity: 'identity', date: null };
 /** The end of round `round`: its number is in the metrics' length, too. */
 function endOf(round: number): SavedProgress {
   const lora = { adapter: initialLora().adapter.map((value) => value + round), emulator: initialLora().emulator };
-  return { metricsBytes: 100 * round, progress: { state: begin(round + 1), lora, alignment: null, refusals: { late: round } } };
+  return {
+    metricsBytes: 100 * round,
+    progress: { state: begin(round + 1), lora, alignment: null, refusals: { late: round } },
+  };
 }
 
 /** A point within the alignment of round `round`. */
 function within(round: number, step: number): SavedProgress {
   const { emulator } = initialLora();
-  const alignment = { step, losses: [0.1, 1 / 3], parameters: emulator, moments: [emulator.map((m) => m / 3), new Float32Array(3)] };
+  const alignment = {
+    step,
+    losses: [0.1, 1 / 3],
+    parameters: emulator,
+    moments: [emulator.map((m) => m / 3), new Float32Array(3)],
+  };
   const { progress, metricsBytes } = endOf(round - 1);
   return { metricsBytes: metricsBytes + step, progress: { ...progress, alignment } };
 }
@@ -30,7 +38,10 @@ const noWarning = (message: string) => {
   throw new Error(`a warning: ${message}`);
 };
 
-function store(folder: string, options: Partial<ConstructorParameters<typeof CheckpointStore>[1]> = {}): CheckpointStore {
+function store(
+  folder: string,
+  options: Partial<ConstructorParameters<typeof CheckpointStore>[1]> = {},
+): CheckpointStore {
   return new CheckpointStore(folder, { layouts, origin, keep: 2, ...options });
 }
 
@@ -94,13 +105,19 @@ t.test('when all are damaged, nothing is started over in silence', async (t) => 
   const folder = join(t.testdir(), 'checkpoints');
   await store(folder).save(endOf(1));
   rmSync(join(folder, 'round-0001', 'state.json'));
-  await t.rejects(store(folder).load(() => {}), { name: 'UserError', message: /every checkpoint in .* is damaged/ });
+  await t.rejects(
+    store(folder).load(() => {}),
+    { name: 'UserError', message: /every checkpoint in .* is damaged/ },
+  );
 });
 
 t.test('the checkpoint of another run is refused', async (t) => {
   const folder = join(t.testdir(), 'checkpoints');
   await store(folder).save(endOf(1));
-  await t.rejects(store(folder, { origin: { identity: 'other', date: null } }).load(noWarning), { name: 'UserError', message: /another job/ });
+  await t.rejects(store(folder, { origin: { identity: 'other', date: null } }).load(noWarning), {
+    name: 'UserError',
+    message: /another job/,
+  });
   t.strictSame(names(folder), ['round-0001'], 'it is left alone');
 });
 
@@ -119,13 +136,22 @@ t.test('disk full: a clear error, and the checkpoint before it is intact', async
   for (const n of [1, 2, 3, 4]) {
     const folder = join(root, `file-${n}`);
     await store(folder).save(endOf(1));
-    const error = await store(folder, { write: failing(n, 'ENOSPC') }).save(within(2, 1)).then(() => null, (error: unknown) => error);
+    const error = await store(folder, { write: failing(n, 'ENOSPC') })
+      .save(within(2, 1))
+      .then(
+        () => null,
+        (error: unknown) => error,
+      );
     t.ok(error instanceof UserError);
     t.match(error, { message: /^cannot write .*round-0002-part-1: the disk is full \(ENOSPC\)$/, hint: /--resume/ });
     t.strictSame(names(folder), ['round-0001'], 'nothing is left of it');
     t.strictSame(await store(folder).load(noWarning), endOf(1));
   }
-  await t.rejects(store(join(root, 'other'), { write: failing(1, 'EIO') }).save(endOf(1)), { message: /the disk failed to read or write/, shortage: 'passing' }, 'and other failures of the disk as what they are');
+  await t.rejects(
+    store(join(root, 'other'), { write: failing(1, 'EIO') }).save(endOf(1)),
+    { message: /the disk failed to read or write/, shortage: 'passing' },
+    'and other failures of the disk as what they are',
+  );
 });
 
 t.test('disk full in the middle of a run: it ends with that error, and goes on once there is room', async (t) => {
@@ -134,8 +160,14 @@ t.test('disk full in the middle of a run: it ends with that error, and goes on o
   const expected = await runQuadratic(join(root, 'whole'), job);
   for (const n of [1, 5, 8]) {
     const folder = join(root, `run-${n}`);
-    await t.rejects(runQuadratic(folder, job, { write: failing(n, 'ENOSPC') }), { name: 'UserError', message: /the disk is full/ });
-    t.strictSame(names(join(folder, 'checkpoints')).filter((name) => name.startsWith('.')), []);
+    await t.rejects(runQuadratic(folder, job, { write: failing(n, 'ENOSPC') }), {
+      name: 'UserError',
+      message: /the disk is full/,
+    });
+    t.strictSame(
+      names(join(folder, 'checkpoints')).filter((name) => name.startsWith('.')),
+      [],
+    );
     t.equal(digest(await runQuadratic(folder, job)), digest(expected));
     t.strictSame(metricsOf(folder), metricsOf(join(root, 'whole')));
   }

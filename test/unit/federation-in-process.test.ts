@@ -8,17 +8,21 @@ import type { Trace } from '../../worker/federation/round-context.ts';
 import { initialLora, samplesOf, settings } from '../support/quadratic-federation.ts';
 import { digest, runQuadratic } from '../support/quadratic-run.ts';
 
-t.test('a worker that fails outside of training ends the run with its error, after a checkpoint', { timeout: 20_000 }, async (t) => {
-  const root = t.testdir();
-  const job = settings({ rounds: 3 });
-  const expected = await runQuadratic(join(root, 'whole'), job);
-  const folder = join(root, 'run');
-  // Thrown, this cannot even be told to the server: it has no text.
-  const trainers = [{ train: () => Promise.reject(Object.create(null)) }];
-  await t.rejects(runQuadratic(folder, job, { trainers }), { name: 'TypeError', message: /Cannot convert object/ });
-  t.ok(readdirSync(join(folder, 'checkpoints')).some((name) => name.startsWith('round-')));
-  t.equal(digest(await runQuadratic(folder, job)), digest(expected));
-});
+t.test(
+  'a worker that fails outside of training ends the run with its error, after a checkpoint',
+  { timeout: 20_000 },
+  async (t) => {
+    const root = t.testdir();
+    const job = settings({ rounds: 3 });
+    const expected = await runQuadratic(join(root, 'whole'), job);
+    const folder = join(root, 'run');
+    // Thrown, this cannot even be told to the server: it has no text.
+    const trainers = [{ train: () => Promise.reject(Object.create(null)) }];
+    await t.rejects(runQuadratic(folder, job, { trainers }), { name: 'TypeError', message: /Cannot convert object/ });
+    t.ok(readdirSync(join(folder, 'checkpoints')).some((name) => name.startsWith('round-')));
+    t.equal(digest(await runQuadratic(folder, job)), digest(expected));
+  },
+);
 
 t.test('a trace has every LoRA state a replay compares', async (t) => {
   const initial: LoraState[] = [];
@@ -31,7 +35,10 @@ t.test('a trace has every LoRA state a replay compares', async (t) => {
     client: async (round, client, adapter) => void clients.set(`${round}/${client}`, adapter),
     aggregated: async (round, adapter) => void means.set(round, adapter),
   };
-  const { lora } = await runQuadratic(join(t.testdir(), 'run'), settings({ rounds: 2, clients: 3 }), { trace, workers: 3 });
+  const { lora } = await runQuadratic(join(t.testdir(), 'run'), settings({ rounds: 2, clients: 3 }), {
+    trace,
+    workers: 3,
+  });
   t.strictSame(initial, [initialLora()]);
   t.strictSame([...aligned.keys()], [1, 2]);
   t.strictSame([...clients.keys()].sort(), ['1/0', '1/1', '1/2', '2/0', '2/1', '2/2']);
@@ -65,7 +72,10 @@ t.test('the system’s clock', async (t) => {
   const cancelled = systemClock.deadline(0.01);
   cancelled.cancel();
   await new Promise((resolve) => systemClock.deadline(0.03).signal.addEventListener('abort', resolve));
-  t.strictSame([year, never, cancelled].map(({ signal }) => signal.aborted), [false, false, false]);
+  t.strictSame(
+    [year, never, cancelled].map(({ signal }) => signal.aborted),
+    [false, false, false],
+  );
   year.cancel();
   never.cancel();
 });

@@ -16,12 +16,18 @@ const Cases = Type.Array(
 );
 
 t.test('the rates are those of PyTorch’s schedulers', async (t) => {
-  const cases = Value.Parse(Cases, JSON.parse(readFileSync(new URL('../fixtures/learning-rates.json', import.meta.url), 'utf8')));
+  const cases = Value.Parse(
+    Cases,
+    JSON.parse(readFileSync(new URL('../fixtures/learning-rates.json', import.meta.url), 'utf8')),
+  );
   t.strictSame([...new Set(cases.map(({ schedule }) => schedule))], ['Constant', 'Linear', 'Cosine']);
   for (const { rates, steps, ...spec } of cases) {
     t.equal(rates.length, steps);
     const off = rates.map((rate, step) => Math.abs(learningRateAt(spec, step, steps) - rate));
-    t.ok(Math.max(...off) < 1e-12 * spec.learningRate, `${spec.schedule}, ${spec.warmupSteps} of ${steps} steps: off by ${Math.max(...off)}`);
+    t.ok(
+      Math.max(...off) < 1e-12 * spec.learningRate,
+      `${spec.schedule}, ${spec.warmupSteps} of ${steps} steps: off by ${Math.max(...off)}`,
+    );
   }
 });
 
@@ -51,7 +57,9 @@ t.test('a rate is above 0, at most the learning rate, and falls once it has rise
       const rates = Array.from({ length: steps }, (_, step) => learningRateAt(spec, step, steps));
       const inBounds = rates.every((rate) => rate > 0 && rate <= spec.learningRate * (1 + 2 ** -52));
       const rises = rates.slice(0, spec.warmupSteps).every((rate, step) => step === 0 || rate > (rates[step - 1] ?? 0));
-      const falls = rates.slice(spec.warmupSteps).every((rate, step, all) => step === 0 || rate <= (all[step - 1] ?? 0));
+      const falls = rates
+        .slice(spec.warmupSteps)
+        .every((rate, step, all) => step === 0 || rate <= (all[step - 1] ?? 0));
       return inBounds && rises && falls;
     }),
     { seed: 14 },

@@ -11,7 +11,12 @@ function workshop() {
     open.set(item, { resolve: () => resolve(item), reject });
     return Promise.resolve({ result: promise });
   };
-  return { log, ask, done: (item: number) => open.get(item)!.resolve(), failed: (item: number, error: Error) => open.get(item)!.reject(error) };
+  return {
+    log,
+    ask,
+    done: (item: number) => open.get(item)!.resolve(),
+    failed: (item: number, error: Error) => open.get(item)!.reject(error),
+  };
 }
 
 async function all<T>(results: AsyncIterable<T>): Promise<T[]> {

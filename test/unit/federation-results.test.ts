@@ -18,7 +18,17 @@ import { digest, inRunDirectory, runQuadratic } from '../support/quadratic-run.t
 const layout = layouts.adapter;
 const { adapter } = initialLora();
 const task: Task = { job: 'quadratic', round: 3, attempt: 2, client: 1, sha256: 'f'.repeat(64), bytes: 100 };
-const expected = { job: 'quadratic', round: 3, attempt: 2, from: task.sha256, training: [0, 1, 2], reported: [2], steps: 2, samples: 17, layout };
+const expected = {
+  job: 'quadratic',
+  round: 3,
+  attempt: 2,
+  from: task.sha256,
+  training: [0, 1, 2],
+  reported: [2],
+  steps: 2,
+  samples: 17,
+  layout,
+};
 const steps = [
   { loss: 1.5, tokens: 8, ms: 2 },
   { loss: 0.1, tokens: 7, ms: 1 },
@@ -27,7 +37,11 @@ const use = { cpuSeconds: 2.5, gpuSeconds: 0, peakMemoryBytes: 1e8 };
 const update = { adapter, samples: 17, tokens: 15, losses: [1.5, 0.1], use };
 const submission = encodeUpdate(layout, task, update, steps);
 
-const arrivalOf = ({ header, payload }: Submission) => ({ header, bytes: payload.byteLength, read: async () => payload });
+const arrivalOf = ({ header, payload }: Submission) => ({
+  header,
+  bytes: payload.byteLength,
+  read: async () => payload,
+});
 
 /** The submission with another header: fields replaced, and left out where undefined. */
 function withHeader(changes: Record<string, unknown>, { header, payload }: Submission = submission): Submission {
@@ -51,7 +65,16 @@ async function reasonOf(submission: Submission, changes: Partial<typeof expected
 
 t.test('a result comes back as it was trained, bit for bit', async (t) => {
   const read = await verifyArrival(arrivalOf(submission), expected);
-  t.strictSame(read, { client: 1, adapter, samples: 17, tokens: 15, steps, cost: { ...use, tokens: 15 }, bytes: submission.payload.byteLength, submission });
+  t.strictSame(read, {
+    client: 1,
+    adapter,
+    samples: 17,
+    tokens: 15,
+    steps,
+    cost: { ...use, tokens: 15 },
+    bytes: submission.payload.byteLength,
+    submission,
+  });
 });
 
 t.test('every reason to refuse a result', async (t) => {
@@ -74,10 +97,22 @@ t.test('every reason to refuse a result', async (t) => {
     ['wrong-shape', withPayload(seal(other, adapter).bytes), 'with other tensors'],
     ['not-finite', withPayload(seal(layout, adapter.with(3, NaN)).bytes), 'with a weight that is NaN'],
     ['not-finite', withHeader({ steps: [steps[0], { loss: NaN, tokens: 8, ms: 1 }] }), 'with a loss that is NaN'],
-    ['not-finite', withHeader({ steps: [steps[0], { loss: 1e308, tokens: 8, ms: 1 }] }), 'with a loss whose sum is not finite'],
-    ['accepted', withHeader({ steps: [steps[0], { loss: 3.4e38, tokens: 8, ms: 1 }] }), 'with a loss that is the largest there can be'],
+    [
+      'not-finite',
+      withHeader({ steps: [steps[0], { loss: 1e308, tokens: 8, ms: 1 }] }),
+      'with a loss whose sum is not finite',
+    ],
+    [
+      'accepted',
+      withHeader({ steps: [steps[0], { loss: 3.4e38, tokens: 8, ms: 1 }] }),
+      'with a loss that is the largest there can be',
+    ],
     ['malformed', withHeader({ steps: [steps[0], { loss: 1, tokens: 8, ms: 1e300 }] }), 'with a step of endless time'],
-    ['malformed', withHeader({ steps: [steps[0], { loss: 1, tokens: 2 ** 53 - 1, ms: 1 }] }), 'with more tokens in a step than there are'],
+    [
+      'malformed',
+      withHeader({ steps: [steps[0], { loss: 1, tokens: 2 ** 53 - 1, ms: 1 }] }),
+      'with more tokens in a step than there are',
+    ],
     ['malformed', withHeader({ steps: steps.slice(1) }), 'of fewer steps than were asked for'],
     ['malformed', withHeader({ steps: [...steps, ...steps] }), 'of more steps than were asked for'],
     ['malformed', withPayload(Uint8Array.of(1, 2, 3)), 'that is no safetensors file'],
@@ -99,21 +134,37 @@ t.test('every reason to refuse a result', async (t) => {
     ['too-large', withPayload(new Uint8Array(maxSealedBytes(layout) + 1)), 'of many bytes'],
     ['too-large', { ...submission, header: ' '.repeat(maxHeaderBytes(expected.steps) + 1) }, 'with an endless header'],
   ];
-  for (const [reason, submission, what] of cases) t.equal(await reasonOf(submission), reason, `a result ${what}: ${reason}`);
+  for (const [reason, submission, what] of cases)
+    t.equal(await reasonOf(submission), reason, `a result ${what}: ${reason}`);
 });
 
 t.test('a payload that is too large is not even read', async (t) => {
   const arrival = { header: submission.header, bytes: 2 ** 40, read: () => Promise.reject(new Error('it was read')) };
-  await t.rejects(verifyArrival(arrival, expected), new Refused('too-large', `it has ${2 ** 40} bytes, at most ${maxSealedBytes(layout)} are allowed`));
+  await t.rejects(
+    verifyArrival(arrival, expected),
+    new Refused('too-large', `it has ${2 ** 40} bytes, at most ${maxSealedBytes(layout)} are allowed`),
+  );
 });
 
 t.test('a payload of another size than its header announces is not read either', async (t) => {
-  const arrival = { header: submission.header, bytes: submission.payload.byteLength - 1, read: () => Promise.reject(new Error('it was read')) };
-  await t.rejects(verifyArrival(arrival, expected), { name: 'Refused', reason: 'wrong-digest', message: /were announced/ });
+  const arrival = {
+    header: submission.header,
+    bytes: submission.payload.byteLength - 1,
+    read: () => Promise.reject(new Error('it was read')),
+  };
+  await t.rejects(verifyArrival(arrival, expected), {
+    name: 'Refused',
+    reason: 'wrong-digest',
+    message: /were announced/,
+  });
 });
 
 t.test('the header of a true result fits, however long its numbers are', async (t) => {
-  const many = Array.from({ length: 10_000 }, () => ({ loss: -1.2345678901234567e-105, tokens: 1e12, ms: 123456789.12345678 }));
+  const many = Array.from({ length: 10_000 }, () => ({
+    loss: -1.2345678901234567e-105,
+    tokens: 1e12,
+    ms: 123456789.12345678,
+  }));
   const { header } = encodeUpdate(layout, { ...task, job: 'j'.repeat(253) }, { ...update, samples: 2 ** 53 - 1 }, many);
   t.ok(header.length <= maxHeaderBytes(many.length), `${header.length} of ${maxHeaderBytes(many.length)}`);
   const failure = encodeFailure(task, new UserError('€\n'.repeat(100_000), { hint: '"'.repeat(100_000) }));
@@ -122,9 +173,17 @@ t.test('the header of a true result fits, however long its numbers are', async (
 
 t.test('a failure is believed from a client of the round only', async (t) => {
   const failure = encodeFailure(task, new UserError('the loss is not finite', { hint: 'Lower the learning rate.' }));
-  await t.rejects(reasonOf(failure), { name: 'UserError', message: 'round 3, client 1: the loss is not finite', hint: 'Lower the learning rate.' });
+  await t.rejects(reasonOf(failure), {
+    name: 'UserError',
+    message: 'round 3, client 1: the loss is not finite',
+    hint: 'Lower the learning rate.',
+  });
   const diverged = encodeFailure(task, new Diverged('the loss is NaN'));
-  await t.rejects(reasonOf(diverged), { name: 'Diverged', message: 'round 3, client 1: the loss is NaN' }, 'what kind of failure it was travels');
+  await t.rejects(
+    reasonOf(diverged),
+    { name: 'Diverged', message: 'round 3, client 1: the loss is NaN' },
+    'what kind of failure it was travels',
+  );
   t.equal(await reasonOf(withHeader({ client: 9 }, failure)), 'unknown-client');
   t.equal(await reasonOf(withHeader({ round: 2 }, failure)), 'late');
   t.equal(await reasonOf(withHeader({ job: 'another' }, failure)), 'unknown-client');
@@ -151,30 +210,46 @@ t.test('a round amid duplicates, strangers and corrupted results comes to what i
   const job = settings({ rounds: 3, clients: 4, clientsPerRound: 3 });
   const clean = await runQuadratic(join(root, 'clean'), job);
   const events: RunEvent[] = [];
-  const outcome = await inRunDirectory(join(root, 'beset'), job, { onEvent: (event) => events.push(event) }, async (parts) => {
-    const transport = new MemoryTransport();
-    const client = besetting(transport.connect());
-    const worker = runClientWorker({ transport: client, trainer: localTrainer({ steps: 5 }), layouts, onStep: () => {}, signal: parts.signal });
-    try {
-      return await coordinate({ ...parts, transport, sharesProcesses: true });
-    } finally {
-      await transport.close();
-      await worker;
-    }
-  });
+  const outcome = await inRunDirectory(
+    join(root, 'beset'),
+    job,
+    { onEvent: (event) => events.push(event) },
+    async (parts) => {
+      const transport = new MemoryTransport();
+      const client = besetting(transport.connect());
+      const worker = runClientWorker({
+        transport: client,
+        trainer: localTrainer({ steps: 5 }),
+        layouts,
+        onStep: () => {},
+        signal: parts.signal,
+      });
+      try {
+        return await coordinate({ ...parts, transport, sharesProcesses: true });
+      } finally {
+        await transport.close();
+        await worker;
+      }
+    },
+  );
   t.equal(digest(outcome), digest(clean));
   const { late = 0, ...rest } = outcome.refusals;
   t.strictSame(rest, { malformed: 9, 'unknown-client': 18, 'wrong-round': 9, 'wrong-digest': 3, duplicate: 6 });
   t.equal(late, 2, 'the second copy of a round’s last result comes when the next has begun');
   const reports = events.filter((event) => event.event === 'round');
-  t.ok(reports.every(({ clients }) => clients.reported.length === 3 && clients.refused.length === 0), 'a good result makes up for a bad one');
-  const told = events.flatMap((event) => (event.event === 'client' && event.outcome === 'refused' ? [event.reason] : []));
+  t.ok(
+    reports.every(({ clients }) => clients.reported.length === 3 && clients.refused.length === 0),
+    'a good result makes up for a bad one',
+  );
+  const told = events.flatMap((event) =>
+    event.event === 'client' && event.outcome === 'refused' ? [event.reason] : [],
+  );
   t.equal(told.length, 9 + 18 + 9 + 3 + 6 + 2, 'also those that name no client');
 });
 
 /**
- * Sends before every result some that must be refused, and every result twice; before the first of a round also a corrupted
- * copy, which the good one makes up for, as the round still waits for others.
+ * Sends before every result some that must be refused, and every result twice; before the first of a round also a
+ * corrupted copy, which the good one makes up for, as the round still waits for others.
  */
 function besetting(client: ClientTransport): ClientTransport {
   let begun = 0;
@@ -186,7 +261,8 @@ function besetting(client: ClientTransport): ClientTransport {
       await send(withHeader({ job: 'another' }, submission));
       await send(withHeader({ client: 77 }, submission));
       await send(withHeader({ round: delivery.task.round + 1 }, submission));
-      if (delivery.task.round > begun) await send({ ...submission, payload: submission.payload.map((byte) => byte ^ 1) });
+      if (delivery.task.round > begun)
+        await send({ ...submission, payload: submission.payload.map((byte) => byte ^ 1) });
       begun = delivery.task.round;
       await send(submission);
       await send(submission);
@@ -204,9 +280,18 @@ t.test('a client whose only result is refused does not keep the round waiting', 
     const lying: ClientTransport = {
       ...client,
       submit: (delivery, submission) =>
-        client.submit(delivery, delivery.task.client === 1 ? { ...submission, payload: new Uint8Array(9) } : submission),
+        client.submit(
+          delivery,
+          delivery.task.client === 1 ? { ...submission, payload: new Uint8Array(9) } : submission,
+        ),
     };
-    const worker = runClientWorker({ transport: lying, trainer: localTrainer({ steps: 5 }), layouts, onStep: () => {}, signal: parts.signal });
+    const worker = runClientWorker({
+      transport: lying,
+      trainer: localTrainer({ steps: 5 }),
+      layouts,
+      onStep: () => {},
+      signal: parts.signal,
+    });
     try {
       return await coordinate({ ...parts, transport, sharesProcesses: true });
     } finally {
@@ -238,7 +323,13 @@ t.test('a package is published once a round, and by a server that goes on from w
         unlink: (round) => transport.unlink(round),
         close: () => transport.close(),
       };
-      const worker = runClientWorker({ transport: transport.connect(), trainer: localTrainer({ steps: 5 }), layouts, onStep: () => {}, signal: parts.signal });
+      const worker = runClientWorker({
+        transport: transport.connect(),
+        trainer: localTrainer({ steps: 5 }),
+        layouts,
+        onStep: () => {},
+        signal: parts.signal,
+      });
       try {
         return await coordinate({ ...parts, transport: counting, sharesProcesses: true });
       } finally {
@@ -259,24 +350,35 @@ t.test('a package is published once a round, and by a server that goes on from w
 t.test('refusals without end are counted, and told up to a number', async (t) => {
   const root = join(t.testdir(), 'run');
   const events: RunEvent[] = [];
-  const outcome = await inRunDirectory(root, settings({ rounds: 1, clients: 1 }), { onEvent: (event) => events.push(event) }, async (parts) => {
-    const transport = new MemoryTransport();
-    const client = transport.connect();
-    const flooding: ClientTransport = {
-      ...client,
-      submit: async (delivery, submission) => {
-        for (let i = 0; i < 1500; i++) await client.submit(delivery, { header: '{', payload: new Uint8Array() });
-        await client.submit(delivery, submission);
-      },
-    };
-    const worker = runClientWorker({ transport: flooding, trainer: localTrainer({ steps: 5 }), layouts, onStep: () => {}, signal: parts.signal });
-    try {
-      return await coordinate({ ...parts, transport, sharesProcesses: true });
-    } finally {
-      await transport.close();
-      await worker;
-    }
-  });
+  const outcome = await inRunDirectory(
+    root,
+    settings({ rounds: 1, clients: 1 }),
+    { onEvent: (event) => events.push(event) },
+    async (parts) => {
+      const transport = new MemoryTransport();
+      const client = transport.connect();
+      const flooding: ClientTransport = {
+        ...client,
+        submit: async (delivery, submission) => {
+          for (let i = 0; i < 1500; i++) await client.submit(delivery, { header: '{', payload: new Uint8Array() });
+          await client.submit(delivery, submission);
+        },
+      };
+      const worker = runClientWorker({
+        transport: flooding,
+        trainer: localTrainer({ steps: 5 }),
+        layouts,
+        onStep: () => {},
+        signal: parts.signal,
+      });
+      try {
+        return await coordinate({ ...parts, transport, sharesProcesses: true });
+      } finally {
+        await transport.close();
+        await worker;
+      }
+    },
+  );
   t.strictSame(outcome.refusals, { malformed: 1500 });
   t.equal(events.filter((event) => event.event === 'client' && event.outcome === 'refused').length, 1000);
   t.equal(events.filter((event) => event.event === 'warning' && /no more are told/.test(event.message)).length, 1);

@@ -31,15 +31,24 @@ t.test('stopped at any moment and resumed: the same adapter, and the same metric
     const folder = join(root, `stopped-${n}`);
     const first = await runQuadratic(folder, job, stopAt(n));
     if (first.outcome === 'interrupted') {
-      const newest = readdirSync(join(folder, 'checkpoints')).filter((name) => name.startsWith('round-')).sort().at(-1)!;
+      const newest = readdirSync(join(folder, 'checkpoints'))
+        .filter((name) => name.startsWith('round-'))
+        .sort()
+        .at(-1)!;
       const { state } = JSON.parse(readFileSync(join(folder, 'checkpoints', newest, 'state.json'), 'utf8'));
       interruptedIn.add(state.at);
     }
     const second = await runQuadratic(folder, job);
-    if (second.outcome !== 'succeeded' || digest(second) !== digest(expected)) t.fail(`stopped at moment ${n}: another adapter`);
-    if (JSON.stringify(metricsOf(folder)) !== JSON.stringify(metrics)) t.strictSame(metricsOf(folder), metrics, `stopped at moment ${n}`);
+    if (second.outcome !== 'succeeded' || digest(second) !== digest(expected))
+      t.fail(`stopped at moment ${n}: another adapter`);
+    if (JSON.stringify(metricsOf(folder)) !== JSON.stringify(metrics))
+      t.strictSame(metricsOf(folder), metrics, `stopped at moment ${n}`);
   }
-  t.strictSame([...interruptedIn].sort(), ['Aggregate', 'Align', 'Checkpoint', 'Collect', 'Evaluate', 'Publish'], 'every state was met');
+  t.strictSame(
+    [...interruptedIn].sort(),
+    ['Aggregate', 'Align', 'Checkpoint', 'Collect', 'Evaluate', 'Publish'],
+    'every state was met',
+  );
 });
 
 t.test('stopped at every second moment of its own, a run still comes to its end', async (t) => {
@@ -86,7 +95,9 @@ t.test('results that were received are not asked for again, unless they have bec
   const expected = await runQuadratic(join(root, 'whole'), settings({ rounds: 2, clients: 4 }));
   const trained: string[] = [];
   const trainer = localTrainer({ steps: 5 });
-  const noting: LocalTrainer = { train: (input) => (trained.push(`${input.round}/${input.client}`), trainer.train(input)) };
+  const noting: LocalTrainer = {
+    train: (input) => (trained.push(`${input.round}/${input.client}`), trainer.train(input)),
+  };
 
   const folder = join(root, 'run');
   const stop = new AbortController();

@@ -27,7 +27,10 @@ async function run(root: string, job = settings(), options: RunOptions = {}) {
 }
 
 /** Trains like `trainer`, except for some clients in some rounds, which never answer. */
-function stalling(stalls: (round: number, client: number) => boolean, trainer = localTrainer({ steps: 5 })): LocalTrainer {
+function stalling(
+  stalls: (round: number, client: number) => boolean,
+  trainer = localTrainer({ steps: 5 }),
+): LocalTrainer {
   return {
     train: (input) => {
       if (!stalls(input.round, input.client)) return trainer.train(input);
@@ -72,14 +75,27 @@ t.test('all clients in every round: FedAvg converges to the sample-weighted opti
   const best = quadratic.federatedOptimum(3);
   t.ok(halfSquaredDistance(initialLora().adapter, best) > 1, 'it begins far away');
   t.ok(halfSquaredDistance(lora.adapter, best) < 1e-9, 'the optimum is reached');
-  t.ok(halfSquaredDistance(lora.emulator, quadratic.emulatorGoal(lora.adapter)) < 1e-3, 'the emulator follows the adapter');
+  t.ok(
+    halfSquaredDistance(lora.emulator, quadratic.emulatorGoal(lora.adapter)) < 1e-3,
+    'the emulator follows the adapter',
+  );
 
-  t.strictSame(reports.map(({ round }) => round), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  t.strictSame(
+    reports.map(({ round }) => round),
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+  );
   t.strictSame(reports[0]?.clients, { selected: [0, 1, 2], reported: [0, 1, 2], dropped: [], refused: [] });
   const evaluated = reports.filter(({ evaluation }) => evaluation !== undefined);
-  t.strictSame(evaluated.map(({ round }) => round), [2, 4, 6, 8, 10, 12], 'evaluated every second round');
+  t.strictSame(
+    evaluated.map(({ round }) => round),
+    [2, 4, 6, 8, 10, 12],
+    'evaluated every second round',
+  );
   const losses = evaluated.map(({ evaluation }) => evaluation!.adapFu.loss);
-  t.ok(losses.every((loss, i) => i === 0 || loss < losses[i - 1]!), 'each time better than before');
+  t.ok(
+    losses.every((loss, i) => i === 0 || loss < losses[i - 1]!),
+    'each time better than before',
+  );
 
   const down = sealRound(layouts, initialLora(), { job: 'quadratic', round: 1, attempt: 1 }).bytes.byteLength;
   const up = seal(layouts.adapter, initialLora().adapter).bytes.byteLength;
@@ -90,13 +106,18 @@ t.test('all clients in every round: FedAvg converges to the sample-weighted opti
 
 t.test('the last round is evaluated even if it is not due', async (t) => {
   const { reports } = await run(t.testdir(), settings({ rounds: 3 }));
-  t.strictSame(reports.map(({ evaluation }) => evaluation !== undefined), [false, true, true]);
+  t.strictSame(
+    reports.map(({ evaluation }) => evaluation !== undefined),
+    [false, true, true],
+  );
 });
 
 t.test('losses of a round are those of its clients, weighted by samples', async (t) => {
   const { events, reports } = await run(t.testdir(), settings({ rounds: 1, clients: 2 }), { workers: 2 });
   const lossesOf = (client: number) =>
-    events.flatMap((event) => (event.event === 'step' && event.phase === 'local' && event.client === client ? [event.loss] : []));
+    events.flatMap((event) =>
+      event.event === 'step' && event.phase === 'local' && event.client === client ? [event.loss] : [],
+    );
   const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
   const [n0, n1] = [quadratic.samplesOf(0), quadratic.samplesOf(1)];
   const expected = (n0 * mean(lossesOf(0)) + n1 * mean(lossesOf(1))) / (n0 + n1);
@@ -111,7 +132,10 @@ t.test('the number of workers changes nothing but the time', async (t) => {
   const one = await run(root, job);
   const three = await run(root, job, { workers: 3 });
   t.equal(digest(one), digest(three));
-  t.strictSame(one.reports.map(({ clients }) => clients), three.reports.map(({ clients }) => clients));
+  t.strictSame(
+    one.reports.map(({ clients }) => clients),
+    three.reports.map(({ clients }) => clients),
+  );
 
   const other = await run(root, { ...job, seed: SEED + 1 });
   t.not(digest(one), digest(other), 'another seed draws others');
@@ -126,7 +150,13 @@ t.test('whoever reports first, the mean is taken in client order', async (t) => 
       train: async ({ round, client, lora, onStep }) => {
         await reported[order.indexOf(client) - 1]?.promise;
         onStep({ phase: 'local', round, client, step: 0, loss: 1, tokens: 1, ms: 0 });
-        return { adapter: lora.adapter.map(() => values[client]!), samples: 1, losses: [1], tokens: 1, use: { cpuSeconds: 0, gpuSeconds: 0, peakMemoryBytes: 0 } };
+        return {
+          adapter: lora.adapter.map(() => values[client]!),
+          samples: 1,
+          losses: [1],
+          tokens: 1,
+          use: { cpuSeconds: 0, gpuSeconds: 0, peakMemoryBytes: 0 },
+        };
       },
     };
     const arrived: number[] = [];
@@ -158,9 +188,14 @@ t.test('a client that dropped out never trains', async (t) => {
   t.ok(dropped.length > 0);
   t.strictSame(trained.sort(), reported.sort());
   for (const { round, clients } of reports) {
-    t.strictSame(drawClients(SEED, { round, attempt: 1 }, job.federation), { selected: clients.selected, dropped: clients.dropped });
+    t.strictSame(drawClients(SEED, { round, attempt: 1 }, job.federation), {
+      selected: clients.selected,
+      dropped: clients.dropped,
+    });
   }
-  const told = events.flatMap((event) => (event.event === 'client' && event.reason === 'simulated' ? [`${event.round}/${event.client}`] : []));
+  const told = events.flatMap((event) =>
+    event.event === 'client' && event.reason === 'simulated' ? [`${event.round}/${event.client}`] : [],
+  );
   t.strictSame(told.sort(), dropped.sort());
 });
 
@@ -175,7 +210,9 @@ t.test('the deadline passes with a quorum: the round goes on with whoever has re
   t.strictSame(clock.asked, [90, 90]);
   t.strictSame(reports[0]?.clients, { selected: [0, 1, 2, 3], reported: [0, 1, 2], dropped: [3], refused: [] });
   t.strictSame(reports[1]?.clients.reported, [0, 1, 2, 3], 'the one worker was freed of the straggler');
-  const late = events.flatMap((event) => (event.event === 'client' && event.reason === 'deadline' ? [event.client] : []));
+  const late = events.flatMap((event) =>
+    event.event === 'client' && event.reason === 'deadline' ? [event.client] : [],
+  );
   t.strictSame(late, [3]);
 });
 
@@ -192,9 +229,10 @@ t.test('the deadline passes without a quorum: the round is tried again with a fr
     onEvent: passAfter(2, clock, 2),
   });
   t.strictSame(reports[1]?.clients, { selected: second, reported: second, dropped: [], refused: [] });
-  t.strictSame(events.flatMap((event) => (event.event === 'warning' ? [event.message] : [])), [
-    'round 2: 2 of 3 selected clients reported, the quorum is 3; trying again with other clients (attempt 2 of 4)',
-  ]);
+  t.strictSame(
+    events.flatMap((event) => (event.event === 'warning' ? [event.message] : [])),
+    ['round 2: 2 of 3 selected clients reported, the quorum is 3; trying again with other clients (attempt 2 of 4)'],
+  );
   t.equal(reports[1]!.bytes.down, 2 * reports[0]!.bytes.down, 'what the first attempt moved counts too');
   t.ok(lora.adapter.every(Number.isFinite));
 });
@@ -202,10 +240,18 @@ t.test('the deadline passes without a quorum: the round is tried again with a fr
 t.test('a quorum that is never reached ends the run, after maxRoundRetries', async (t) => {
   const job = settings({ rounds: 2, clients: 4, quorum: 3, dropoutRate: 0.9, maxRoundRetries: 2 });
   const warnings: string[] = [];
-  const failed = run(t.testdir(), job, { onEvent: (event) => event.event === 'warning' && warnings.push(event.message) });
-  const error = await failed.then(() => null, (error: unknown) => error);
+  const failed = run(t.testdir(), job, {
+    onEvent: (event) => event.event === 'warning' && warnings.push(event.message),
+  });
+  const error = await failed.then(
+    () => null,
+    (error: unknown) => error,
+  );
   t.ok(error instanceof UserError);
-  t.match(error, { message: /^round 1 failed: \d of 4 selected clients reported in the last of 3 attempts, but the quorum is 3$/, hint: /quorum/ });
+  t.match(error, {
+    message: /^round 1 failed: \d of 4 selected clients reported in the last of 3 attempts, but the quorum is 3$/,
+    hint: /quorum/,
+  });
   t.equal(warnings.length, 2);
 });
 
@@ -219,7 +265,10 @@ t.test('a client whose loss is not finite ends the run, and what was reached is 
       return trainer.train({ ...input, lora: { ...input.lora, adapter: input.lora.adapter.map(() => NaN) } });
     },
   };
-  const error = await runQuadratic(root, job, { trainers: [broken] }).then(() => null, (error: unknown) => error);
+  const error = await runQuadratic(root, job, { trainers: [broken] }).then(
+    () => null,
+    (error: unknown) => error,
+  );
   t.ok(error instanceof UserError);
   t.match(error, { message: 'round 2, client 1: the loss of step 0 is not finite', hint: 'Lower the learning rate.' });
 
@@ -254,7 +303,10 @@ t.test('weights that the very last step made infinite are told, not sent', async
 
 t.test('a trainer that fails for a reason of its own is not taken for a user’s mistake', async (t) => {
   const trainers: LocalTrainer[] = [{ train: () => Promise.reject(new TypeError('a bug')) }];
-  const error = await run(t.testdir(), settings(), { trainers }).then(() => null, (error: unknown) => error);
+  const error = await run(t.testdir(), settings(), { trainers }).then(
+    () => null,
+    (error: unknown) => error,
+  );
   t.ok(error instanceof Error && !(error instanceof UserError));
   t.match(error, { message: /^round 1, client 0: TypeError: a bug\n +at / });
 });
@@ -270,9 +322,15 @@ t.test('a long alignment is cut into slices with a checkpoint each, and comes to
     aligner: { ...aligner, align: (input) => (begun.push(input.from?.step), aligner.align(input)) },
   });
   t.strictSame(begun, [undefined, 4, 8, undefined]);
-  const steps = sliced.events.flatMap((event) => (event.event === 'step' && event.phase === 'align' ? [event.step] : []));
+  const steps = sliced.events.flatMap((event) =>
+    event.event === 'step' && event.phase === 'align' ? [event.step] : [],
+  );
   t.strictSame(steps, [0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2]);
-  t.equal(sliced.events.filter((event) => event.event === 'phase' && event.phase === 'align').length, 2, 'one phase a round');
+  t.equal(
+    sliced.events.filter((event) => event.event === 'phase' && event.phase === 'align').length,
+    2,
+    'one phase a round',
+  );
   t.equal(digest(sliced), digest(await run(root, settings({ rounds: 2 }))));
 });
 
@@ -281,6 +339,10 @@ t.test('an evaluation that is not finite ends the run, which can be gone on with
   const job = settings({ rounds: 2, clients: 2 });
   const score = (loss: number) => ({ accuracy: null, loss });
   const evaluator = { evaluate: async () => ({ base: score(1), adapEmu: score(1), adapFu: score(NaN) }) };
-  await t.rejects(runQuadratic(root, job, { evaluator }), { name: 'Diverged', message: /after round 2 has diverged: the loss of adapFu is NaN/, hint: /learning rate/ });
+  await t.rejects(runQuadratic(root, job, { evaluator }), {
+    name: 'Diverged',
+    message: /after round 2 has diverged: the loss of adapFu is NaN/,
+    hint: /learning rate/,
+  });
   t.equal((await runQuadratic(root, job)).outcome, 'succeeded', 'what was reached is there, and can be read');
 });

@@ -76,7 +76,9 @@ const holdLock = `
 
 t.test('a folder that another process holds is refused until it dies, then taken over', async (t) => {
   const root = join(t.testdir(), 'run');
-  const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', holdLock, root], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', holdLock, root], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   await once(child.stdout, 'data');
   t.match(errorOf(() => open(root)).message, `process ${child.pid}`);
   child.kill('SIGKILL');
@@ -84,7 +86,10 @@ t.test('a folder that another process holds is refused until it dies, then taken
   const directory = open(root);
   t.match(readFileSync(join(root, 'run.lock'), 'utf8'), `"pid":${process.pid}`);
   directory.release();
-  t.strictSame(readdirSync(root).filter((name) => name.startsWith('run.lock')), []);
+  t.strictSame(
+    readdirSync(root).filter((name) => name.startsWith('run.lock')),
+    [],
+  );
 });
 
 t.test('a lock is stale when its process number has gone to another process', async (t) => {
@@ -112,7 +117,11 @@ t.test('the lock of another machine cannot be judged, and is respected', async (
 });
 
 t.test('a run that was killed before it wrote anything but its lock begins again', async (t) => {
-  const root = t.testdir({ 'run.lock': JSON.stringify({ ...thisProcess(), started: 'earlier' }), 'run.lock.manifest': '{', 'run.lock.1': '' });
+  const root = t.testdir({
+    'run.lock': JSON.stringify({ ...thisProcess(), started: 'earlier' }),
+    'run.lock.manifest': '{',
+    'run.lock.1': '',
+  });
   open(root).release();
 });
 
@@ -123,7 +132,10 @@ t.test('a folder of something else is left alone', async (t) => {
   const other = t.testdir({ 'manifest.json': '{"name": "an app"}' });
   t.match(errorOf(() => open(other)).message, 'is not the manifest of a run');
   const pointer = t.testdir({ 'manifest.json': 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n' });
-  t.match(errorOf(() => open(pointer)).message, 'manifest.json is a pointer of git-lfs, which stands for the file itself, not the manifest of a run');
+  t.match(
+    errorOf(() => open(pointer)).message,
+    'manifest.json is a pointer of git-lfs, which stands for the file itself, not the manifest of a run',
+  );
   t.match(errorOf(() => readRunManifest(join(pointer, 'manifest.json'))).message, 'a pointer of git-lfs');
 });
 
@@ -131,7 +143,9 @@ t.test('a folder of another job is refused, and what differs is named', async (t
   const root = join(t.testdir(), 'run');
   open(root).release();
   for (const resume of [false, true]) {
-    const error = errorOf(() => open(root, { resume, changes: { job: 'other', sha256: { spec: 'z', model: 'b', 'data.eval': 'e' } } }));
+    const error = errorOf(() =>
+      open(root, { resume, changes: { job: 'other', sha256: { spec: 'z', model: 'b', 'data.eval': 'e' } } }),
+    );
     t.equal(error.message, `${root} holds a run of job job, computed from another data.eval, spec`);
   }
   const same = errorOf(() => open(root, { changes: { sha256: { spec: 'a', model: 'c' } } }));
@@ -163,14 +177,23 @@ t.test('once another has the folder, a run’s record writes nothing more', asyn
   const directory = open(root);
   const told: string[] = [];
   const spec = readJob(writeTinyJob(t.testdirName)).spec;
-  const record = await RunRecord.open({ directory, layouts, spec, partition: [], onEvent: ({ event }) => void told.push(event) });
+  const record = await RunRecord.open({
+    directory,
+    layouts,
+    spec,
+    partition: [],
+    onEvent: ({ event }) => void told.push(event),
+  });
   record.emit({ event: 'warning', message: 'mine' });
   const before = readFileSync(directory.metrics, 'utf8');
   record.emit({ event: 'step', phase: 'align', round: 1, client: null, step: 0, loss: 1, tokens: 1, ms: 1 });
   writeFileSync(join(root, 'run.lock'), `${JSON.stringify({ host: 'a-later-pod', pid: 1, started: null })}\n`);
   const lost = { name: 'FolderLost' };
   t.throws(() => record.emit({ event: 'warning', message: 'not mine' }), lost);
-  await t.rejects(record.save({ progress: { state: begin(1), lora: initialLora(), alignment: null, refusals: {} }, metricsBytes: 0 }), lost);
+  await t.rejects(
+    record.save({ progress: { state: begin(1), lora: initialLora(), alignment: null, refusals: {} }, metricsBytes: 0 }),
+    lost,
+  );
   await t.rejects(record.finish(initialLora().adapter, 'model'), lost);
   record.close();
   t.same(told, ['warning', 'step']);
@@ -202,8 +225,12 @@ t.test('resume needs a folder, though not yet a checkpoint', async (t) => {
   open(root, { resume: true }).release();
 });
 
-t.test('a folder that cannot be written is told in words', { skip: process.getuid?.() === 0 ? 'root may write anywhere' : false }, async (t) => {
-  const root = t.testdir();
-  spawnSync('chmod', ['a-w', root]);
-  t.match(errorOf(() => open(join(root, 'run'))).message, 'permission is denied (EACCES)');
-});
+t.test(
+  'a folder that cannot be written is told in words',
+  { skip: process.getuid?.() === 0 ? 'root may write anywhere' : false },
+  async (t) => {
+    const root = t.testdir();
+    spawnSync('chmod', ['a-w', root]);
+    t.match(errorOf(() => open(join(root, 'run'))).message, 'permission is denied (EACCES)');
+  },
+);

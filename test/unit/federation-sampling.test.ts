@@ -8,7 +8,8 @@ const draws = rounds.map((round) => drawClients(SEED, { round, attempt: 1 }, fed
 
 t.test('each round has its own clients, without repetition, ascending', async (t) => {
   for (const { selected, dropped } of draws) {
-    if (selected.length !== 4 || selected.some((client, i) => i > 0 && client <= selected[i - 1]!)) t.fail(`selected ${selected}`);
+    if (selected.length !== 4 || selected.some((client, i) => i > 0 && client <= selected[i - 1]!))
+      t.fail(`selected ${selected}`);
     if (!dropped.every((client) => selected.includes(client))) t.fail(`dropped ${dropped} of ${selected}`);
   }
   t.ok(new Set(draws.map(({ selected }) => String(selected))).size > 150, 'most of the 210 samples occur');

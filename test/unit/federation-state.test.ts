@@ -7,7 +7,8 @@ import type { Update } from '../../worker/federation/result.ts';
 import * as state from '../../worker/federation/state.ts';
 import type { Collect, RoundState } from '../../worker/federation/state.ts';
 
-const { accepted, aggregated, aligned, aligning, awaited, begin, collected, collecting, evaluated, forgotten, next } = state;
+const { accepted, aggregated, aligned, aligning, awaited, begin, collected, collecting, evaluated, forgotten, next } =
+  state;
 const { published, refused, retried, training, verdict } = state;
 
 const score = { accuracy: 0.5, loss: 1 };
@@ -15,7 +16,16 @@ const evaluation = { base: score, adapEmu: score, adapFu: { accuracy: null, loss
 
 function update(client: number, losses: readonly number[], samples = 10): Update {
   const steps = losses.map((loss) => ({ loss, tokens: 4, ms: 1 }));
-  return { client, adapter: new Float32Array(), samples, tokens: 8, steps, cost: { cpuSeconds: 3, gpuSeconds: 2, tokens: 4 * steps.length, peakMemoryBytes: 100 + client }, bytes: 100, submission: { header: '', payload: new Uint8Array() } };
+  return {
+    client,
+    adapter: new Float32Array(),
+    samples,
+    tokens: 8,
+    steps,
+    cost: { cpuSeconds: 3, gpuSeconds: 2, tokens: 4 * steps.length, peakMemoryBytes: 100 + client },
+    bytes: 100,
+    submission: { header: '', payload: new Uint8Array() },
+  };
 }
 
 /** What a piece of the server's work took: four processors, and a token a second. */
@@ -78,7 +88,8 @@ t.test('a round from its beginning to its end', async (t) => {
 
 t.test('the local loss does not depend on who was first', async (t) => {
   const updates = [update(1, [0.1], 3), update(5, [0.7], 7), update(7, [1 / 3], 11)];
-  const lossOf = (order: readonly Update[]) => aggregated(collected(order.reduce(accepted, collectingRound())), spent(0)).report.localLoss;
+  const lossOf = (order: readonly Update[]) =>
+    aggregated(collected(order.reduce(accepted, collectingRound())), spent(0)).report.localLoss;
   t.equal(lossOf(updates.toReversed()), lossOf(updates));
 });
 
@@ -102,15 +113,26 @@ t.test('verdict', async (t) => {
   const seed = Date.now() % 2 ** 31;
   const clients = fc.record({ reported: fc.nat(4), refused: fc.nat(4), waiting: fc.nat(4) });
   fc.assert(
-    fc.property(clients, fc.integer({ min: 1, max: 13 }), fc.boolean(), ({ reported, refused: bad, waiting }, quorum, late) => {
-      const selected = Array.from({ length: reported + bad + waiting }, (_, client) => client);
-      let state = published(aligned(begin(1), [], spent(0)), { selected, dropped: [] }, 1);
-      for (const client of selected.slice(0, reported)) state = accepted(state, update(client, [1]));
-      for (const client of selected.slice(reported, reported + bad)) state = refused(state, client);
-      const expected =
-        reported + waiting < quorum ? 'short' : waiting > 0 && !late ? 'open' : reported >= quorum ? 'enough' : 'short';
-      return verdict(state, quorum, late) === expected && (expected !== 'enough' || reported >= quorum);
-    }),
+    fc.property(
+      clients,
+      fc.integer({ min: 1, max: 13 }),
+      fc.boolean(),
+      ({ reported, refused: bad, waiting }, quorum, late) => {
+        const selected = Array.from({ length: reported + bad + waiting }, (_, client) => client);
+        let state = published(aligned(begin(1), [], spent(0)), { selected, dropped: [] }, 1);
+        for (const client of selected.slice(0, reported)) state = accepted(state, update(client, [1]));
+        for (const client of selected.slice(reported, reported + bad)) state = refused(state, client);
+        const expected =
+          reported + waiting < quorum
+            ? 'short'
+            : waiting > 0 && !late
+              ? 'open'
+              : reported >= quorum
+                ? 'enough'
+                : 'short';
+        return verdict(state, quorum, late) === expected && (expected !== 'enough' || reported >= quorum);
+      },
+    ),
     { seed, numRuns: 300 },
   );
   t.pass(`seed ${seed}`);
@@ -131,13 +153,24 @@ t.test('a round is tried again maxRoundRetries times', async (t) => {
   };
   t.equal(messageOf(failed, 0), 'round 2 failed: 1 of 4 selected clients reported, but the quorum is 2');
   const second = published(again, { selected: [0, 2], dropped: [0] }, 1);
-  t.equal(messageOf(second, 1), 'round 2 failed: 0 of 2 selected clients reported in the last of 2 attempts, but the quorum is 2');
+  t.equal(
+    messageOf(second, 1),
+    'round 2 failed: 0 of 2 selected clients reported in the last of 2 attempts, but the quorum is 2',
+  );
 });
 
 t.test('a round that was begun without measuring has no cost', async (t) => {
   const { bytes, seconds } = begin(1).cost;
-  const collect = published(aligned({ at: 'Align', round: 1, cost: { bytes, seconds } }, [], spent(1)), { selected: [0], dropped: [] }, 10);
-  const { report } = evaluated(aggregated(collected(collecting(accepted(collect, update(0, [1])), spent(2))), spent(3)), null, spent(4));
+  const collect = published(
+    aligned({ at: 'Align', round: 1, cost: { bytes, seconds } }, [], spent(1)),
+    { selected: [0], dropped: [] },
+    10,
+  );
+  const { report } = evaluated(
+    aggregated(collected(collecting(accepted(collect, update(0, [1])), spent(2))), spent(3)),
+    null,
+    spent(4),
+  );
   t.notOk('cost' in report, 'half of it would mislead');
   t.strictSame(report.seconds, { align: 1, local: 2, aggregate: 3, evaluate: 4 });
 });

@@ -15,19 +15,33 @@ const safetensors = Buffer.from(encodeSafetensors([float32Tensor('x', [2], new F
 
 /** What Python writes: torch.save of protocol 2, before 1.6 and since, and pickle.dump of protocol 4. */
 const legacyTorch = Buffer.from('80028a0a6cfc9c46f9206aa85019 2e80024d'.replaceAll(' ', ''), 'hex');
-const zippedTorch = Buffer.concat([Buffer.from('504b0304000008080000', 'hex'), Buffer.alloc(20), Buffer.from('archive/data.pkl')]);
+const zippedTorch = Buffer.concat([
+  Buffer.from('504b0304000008080000', 'hex'),
+  Buffer.alloc(20),
+  Buffer.from('archive/data.pkl'),
+]);
 const pickle4 = Buffer.from('8004950b000000000000007d948c0161944b01732e', 'hex');
 
 const kinds: [name: string, content: Buffer, what: RegExp, hint: RegExp][] = [
   ['a pointer of git-lfs', pointer, /a pointer of git-lfs/, /git lfs pull/],
-  ['a web page', Buffer.from('\n<!DOCTYPE html><html><body>Log in.</body></html>'.repeat(9)), /a web page/, /Download the file itself/],
+  [
+    'a web page',
+    Buffer.from('\n<!DOCTYPE html><html><body>Log in.</body></html>'.repeat(9)),
+    /a web page/,
+    /Download the file itself/,
+  ],
   ['a page with a mark', Buffer.from('\ufeff<html lang="en">…'), /a web page/, /Download/],
   ['a refusal in XML', Buffer.from('<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>'), /XML/, /again/],
   ['gzip', gzipSync(text), /compressed with gzip/, /gunzip.*\.jsonl\.gz/],
   ['bzip2', Buffer.from('BZh91AY&SY'), /compressed with bzip2/, /bunzip2/],
   ['xz', Buffer.from('fd377a585a0000', 'hex'), /compressed with xz/, /unxz/],
   ['zstd', Buffer.from('28b52ffd0458', 'hex'), /compressed with zstd/, /unzstd/],
-  ['zip', Buffer.concat([Buffer.from('504b03041400', 'hex'), Buffer.alloc(20), Buffer.from('model.txt')]), /a zip archive/, /Unpack/],
+  [
+    'zip',
+    Buffer.concat([Buffer.from('504b03041400', 'hex'), Buffer.alloc(20), Buffer.from('model.txt')]),
+    /a zip archive/,
+    /Unpack/,
+  ],
   ['torch.save', zippedTorch, /a pickle of PyTorch/, /safetensors/],
   ['torch.save of old', legacyTorch, /a pickle of Python/, /safetensors/],
   ['pickle', pickle4, /a pickle of Python/, /can run code/],
@@ -40,20 +54,44 @@ const kinds: [name: string, content: Buffer, what: RegExp, hint: RegExp][] = [
   ['empty', Buffer.alloc(0), /^empty$/, /again/],
 ];
 
-t.test('what a file is instead is told from its first bytes, with what to do, by the readers of text and of safetensors', async (t) => {
-  const dir = t.testdir({});
-  for (const [name, content, what, hint] of kinds) {
-    for (const expected of ['text', 'safetensors'] as const) t.match(kindOf(content, expected), { what, hint }, `${name}, where ${expected} should be`);
-    const path = join(dir, name);
-    writeFileSync(path, content);
-    const matches = { name: 'UserError', message: new RegExp(`^${path} is .*${what.source.replace(/[$^]/g, '')}`), hint };
-    t.match(thrown(() => readJsonObject(path, { maxBytes: 1e6 })), { ...matches, message: /, not JSON$/ }, `${name} as JSON`);
-    t.match(thrown(() => readSafetensorsHeader(path)), { ...matches, message: /, not a safetensors file$/ }, `${name} as safetensors`);
-  }
-});
+t.test(
+  'what a file is instead is told from its first bytes, with what to do, by the readers of text and of safetensors',
+  async (t) => {
+    const dir = t.testdir({});
+    for (const [name, content, what, hint] of kinds) {
+      for (const expected of ['text', 'safetensors'] as const)
+        t.match(kindOf(content, expected), { what, hint }, `${name}, where ${expected} should be`);
+      const path = join(dir, name);
+      writeFileSync(path, content);
+      const matches = {
+        name: 'UserError',
+        message: new RegExp(`^${path} is .*${what.source.replace(/[$^]/g, '')}`),
+        hint,
+      };
+      t.match(
+        thrown(() => readJsonObject(path, { maxBytes: 1e6 })),
+        { ...matches, message: /, not JSON$/ },
+        `${name} as JSON`,
+      );
+      t.match(
+        thrown(() => readSafetensorsHeader(path)),
+        { ...matches, message: /, not a safetensors file$/ },
+        `${name} as safetensors`,
+      );
+    }
+  },
+);
 
 t.test('what a file should be is not taken for something else', async (t) => {
-  for (const good of [text, Buffer.from('  [1]'), Buffer.from('\ufeff{}'), Buffer.from('<s> a text'), Buffer.from('PK'), Buffer.from('é'), Buffer.from('"\u0000"')]) {
+  for (const good of [
+    text,
+    Buffer.from('  [1]'),
+    Buffer.from('\ufeff{}'),
+    Buffer.from('<s> a text'),
+    Buffer.from('PK'),
+    Buffer.from('é'),
+    Buffer.from('"\u0000"'),
+  ]) {
     t.equal(kindOf(good, 'text'), null, String(good));
   }
   t.equal(kindOf(safetensors, 'safetensors'), null);
@@ -63,36 +101,54 @@ t.test('what a file should be is not taken for something else', async (t) => {
   t.match(kindOf(Buffer.from('Entry not found'), 'safetensors'), { what: 'text that begins "Entry not found"' });
 });
 
-t.test('what is no regular file, or cannot be read, is refused in words, and at once', { skip: process.platform !== 'linux' }, async (t) => {
-  const dir = t.testdir({ 'good.json': '{}', 'number.json': '7', 'broken.json': '{', 'latin.json': Buffer.from([0x22, 0xe9, 0x22]) });
-  const path = (name: string) => join(dir, name);
-  mkdirSync(path('folder'));
-  symlinkSync('../blobs/abc', path('dangling'));
-  symlinkSync('loop', path('loop'));
-  execFileSync('mkfifo', [path('pipe')]);
-  const cases: [string, RegExp, RegExp?][] = [
-    ['none', /none is missing$/, /as told/],
-    ['dangling', /dangling is a link to \.\.\/blobs\/abc, and nothing is there$/, /cp -rL/],
-    ['loop', /loop is a link that leads to itself$/],
-    ['folder', /folder is a folder, not a file$/, /as told/],
-    ['good.json/x', /x is missing: a part of the path is a file/],
-    ['pipe', /pipe is not a regular file$/],
-    ['number.json', /number\.json does not hold a JSON object$/],
-    ['broken.json', /broken\.json is not JSON: /],
-    ['latin.json', /latin\.json is not text in UTF-8$/],
-  ];
-  for (const [name, message, hint] of cases) {
-    const error = thrown(() => readJsonObject(path(name), { maxBytes: 100, hint: 'as told' }));
-    t.match(error, { name: 'UserError', message, ...(hint && { hint }) }, name);
-  }
-  t.match(thrown(() => readInput('/dev/zero', { maxBytes: 100 })), { name: 'UserError', message: /not a regular file/ });
-  t.match(thrown(() => readInput(path('good.json'), { maxBytes: 1 })), { name: 'UserError', message: /has 2 bytes, more than the 1/ });
-  t.same(readJsonObject(path('good.json'), { maxBytes: 2 }), {});
-  if (process.getuid?.() !== 0) {
-    chmodSync(path('good.json'), 0);
-    t.match(thrown(() => readInput(path('good.json'), { maxBytes: 100 })), { message: /may not be read by this user/ });
-  }
-});
+t.test(
+  'what is no regular file, or cannot be read, is refused in words, and at once',
+  { skip: process.platform !== 'linux' },
+  async (t) => {
+    const dir = t.testdir({
+      'good.json': '{}',
+      'number.json': '7',
+      'broken.json': '{',
+      'latin.json': Buffer.from([0x22, 0xe9, 0x22]),
+    });
+    const path = (name: string) => join(dir, name);
+    mkdirSync(path('folder'));
+    symlinkSync('../blobs/abc', path('dangling'));
+    symlinkSync('loop', path('loop'));
+    execFileSync('mkfifo', [path('pipe')]);
+    const cases: [string, RegExp, RegExp?][] = [
+      ['none', /none is missing$/, /as told/],
+      ['dangling', /dangling is a link to \.\.\/blobs\/abc, and nothing is there$/, /cp -rL/],
+      ['loop', /loop is a link that leads to itself$/],
+      ['folder', /folder is a folder, not a file$/, /as told/],
+      ['good.json/x', /x is missing: a part of the path is a file/],
+      ['pipe', /pipe is not a regular file$/],
+      ['number.json', /number\.json does not hold a JSON object$/],
+      ['broken.json', /broken\.json is not JSON: /],
+      ['latin.json', /latin\.json is not text in UTF-8$/],
+    ];
+    for (const [name, message, hint] of cases) {
+      const error = thrown(() => readJsonObject(path(name), { maxBytes: 100, hint: 'as told' }));
+      t.match(error, { name: 'UserError', message, ...(hint && { hint }) }, name);
+    }
+    t.match(
+      thrown(() => readInput('/dev/zero', { maxBytes: 100 })),
+      { name: 'UserError', message: /not a regular file/ },
+    );
+    t.match(
+      thrown(() => readInput(path('good.json'), { maxBytes: 1 })),
+      { name: 'UserError', message: /has 2 bytes, more than the 1/ },
+    );
+    t.same(readJsonObject(path('good.json'), { maxBytes: 2 }), {});
+    if (process.getuid?.() !== 0) {
+      chmodSync(path('good.json'), 0);
+      t.match(
+        thrown(() => readInput(path('good.json'), { maxBytes: 100 })),
+        { message: /may not be read by this user/ },
+      );
+    }
+  },
+);
 
 t.test('a value is shown as it is, and never at any length or depth', async (t) => {
   t.equal(shown({ a: [1, 'x'] }), '{"a":[1,"x"]}');

@@ -7,7 +7,14 @@ import type { Test } from 'tap';
 import { boundedServer } from '../../worker/http/bounded-server.ts';
 import type { ConnectionLimits } from '../../worker/http/bounded-server.ts';
 
-const LIMITS: ConnectionLimits = { total: 100, perPeer: 50, headerMs: 1_000, requestMs: 2_000, idleMs: 1_000, silentMs: 3_000 };
+const LIMITS: ConnectionLimits = {
+  total: 100,
+  perPeer: 50,
+  headerMs: 1_000,
+  requestMs: 2_000,
+  idleMs: 1_000,
+  silentMs: 3_000,
+};
 
 async function serve(t: Test, changes: Partial<ConnectionLimits> = {}) {
   const app = boundedServer({ ...LIMITS, ...changes });
@@ -18,7 +25,10 @@ async function serve(t: Test, changes: Partial<ConnectionLimits> = {}) {
   const address = app.server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
   const { port } = address;
-  const open = () => new Promise<number>((resolve, reject) => app.server.getConnections((error, count) => (error ? reject(error) : resolve(count))));
+  const open = () =>
+    new Promise<number>((resolve, reject) =>
+      app.server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+    );
   return { port, open, get: (from: string) => get(port, from) };
 }
 
@@ -40,18 +50,27 @@ async function get(port: number, from: string): Promise<string> {
 }
 
 const closed = (sockets: readonly Socket[]) =>
-  Promise.all(sockets.map((socket) => (socket.closed ? Promise.resolve() : new Promise<void>((resolve) => socket.once('close', () => resolve())))));
+  Promise.all(
+    sockets.map((socket) =>
+      socket.closed ? Promise.resolve() : new Promise<void>((resolve) => socket.once('close', () => resolve())),
+    ),
+  );
 
-t.test('half-open connections are few, of each address and in all, and are gone soon; others are answered meanwhile', async (t) => {
-  const { port, open, get } = await serve(t);
-  // 400 half-open ones, of four addresses: of each, 50 are taken, and 100 in all.
-  const flood = Array.from({ length: 400 }, (_, i) => caller(t, port, `127.0.0.${10 + (i % 4)}`, i % 2 === 0 ? '' : 'GET / HTTP/1.1\r\nhost'));
-  await Promise.race([closed(flood.slice(0, 300)), delay(300)]);
-  t.ok((await open()) <= LIMITS.total, 'no more are open than may be');
-  await closed(flood);
-  t.equal(await open(), 0, 'and none stays');
-  t.match(await get('127.0.0.9'), /hello$/);
-});
+t.test(
+  'half-open connections are few, of each address and in all, and are gone soon; others are answered meanwhile',
+  async (t) => {
+    const { port, open, get } = await serve(t);
+    // 400 half-open ones, of four addresses: of each, 50 are taken, and 100 in all.
+    const flood = Array.from({ length: 400 }, (_, i) =>
+      caller(t, port, `127.0.0.${10 + (i % 4)}`, i % 2 === 0 ? '' : 'GET / HTTP/1.1\r\nhost'),
+    );
+    await Promise.race([closed(flood.slice(0, 300)), delay(300)]);
+    t.ok((await open()) <= LIMITS.total, 'no more are open than may be');
+    await closed(flood);
+    t.equal(await open(), 0, 'and none stays');
+    t.match(await get('127.0.0.9'), /hello$/);
+  },
+);
 
 t.test('one address cannot take what is there for all', async (t) => {
   const { port, open, get } = await serve(t);
@@ -65,7 +84,12 @@ t.test('one address cannot take what is there for all', async (t) => {
 
 t.test('a request that never ends, a reader that does not read, and an idle connection go', async (t) => {
   const { port, open } = await serve(t);
-  const endless = caller(t, port, '127.0.0.10', 'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\ncontent-type: text/plain\r\n\r\nx');
+  const endless = caller(
+    t,
+    port,
+    '127.0.0.10',
+    'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\ncontent-type: text/plain\r\n\r\nx',
+  );
   const idle = caller(t, port, '127.0.0.10', 'GET / HTTP/1.1\r\nhost: x\r\n\r\n');
   idle.resume();
   await closed([endless, idle]);

@@ -11,7 +11,11 @@ async function client(t: Test, answer: Parameters<typeof startStub>[1], timeoutM
   const stub = await startStub(t, answer);
   const counted: string[] = [];
   const request = (method: string, host: string, code: number | '<error>') => counted.push(`${method} ${host} ${code}`);
-  const api = new ApiClient({ kubeConfig: stub.kubeConfig, request, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+  const api = new ApiClient({
+    kubeConfig: stub.kubeConfig,
+    request,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  });
   t.teardown(() => api.close());
   return { api, stub, counted, host: new URL(stub.url).host };
 }
@@ -42,7 +46,11 @@ t.test('a refusal has its code and the words of the API server', async (t) => {
     code: 422,
     body: { reason: 'Invalid' },
   });
-  await t.rejects(api.json('GET', '/proxy'), { message: 'GET /proxy: 502 <h1>Bad Gateway</h1>', code: 502, body: '<h1>Bad Gateway</h1>' });
+  await t.rejects(api.json('GET', '/proxy'), {
+    message: 'GET /proxy: 502 <h1>Bad Gateway</h1>',
+    code: 502,
+    body: '<h1>Bad Gateway</h1>',
+  });
   await t.rejects(api.json('GET', '/odd'), { message: 'GET /odd: the answer is not JSON' });
   t.equal(counted[0], `POST ${host} 422`);
 });
@@ -75,36 +83,59 @@ t.test('the token of a ServiceAccount is read again when it is a minute old', as
   t.teardown(() => api.close());
   mock.timers.enable({ apis: ['Date'], now: Date.now() });
   t.teardown(() => mock.timers.reset());
-  for (const [token, seconds] of [['first', 0], ['second', 30], ['third', 31]] as const) {
+  for (const [token, seconds] of [
+    ['first', 0],
+    ['second', 30],
+    ['third', 31],
+  ] as const) {
     writeFileSync(tokenFile, token);
     mock.timers.tick(seconds * 1000);
     await api.json('GET', '/');
   }
-  t.strictSame(stub.requests.map(({ authorization }) => authorization), ['Bearer first', 'Bearer first', 'Bearer third']);
+  t.strictSame(
+    stub.requests.map(({ authorization }) => authorization),
+    ['Bearer first', 'Bearer first', 'Bearer third'],
+  );
 });
 
-t.test('an exec plugin that hangs is named, waited for no longer than a request may take, and started once', async (t) => {
-  const { stub } = await client(t, (_request, response) => answerJson(response, {}));
-  const folder = t.testdir({});
-  const [plugin, starts, goOn] = ['plugin', 'starts', 'go-on'].map((name) => join(folder, name));
-  const credential = JSON.stringify({ apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', status: { token: 'by-plugin' } });
-  writeFileSync(String(plugin), `#!/bin/sh\necho >> ${starts}\nwhile [ ! -e ${goOn} ]; do sleep 0.05; done\necho '${credential}'\n`, { mode: 0o755 });
-  const kubeConfig = new KubeConfig();
-  const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: plugin, interactiveMode: 'Never' };
-  kubeConfig.loadFromClusterAndUser({ name: 'one', server: stub.url, skipTLSVerify: true }, { name: 'user', exec });
-  const counted: string[] = [];
-  const api = new ApiClient({ kubeConfig, request: (_method, _host, code) => void counted.push(String(code)), timeoutMs: 300 });
-  t.teardown(() => {
+t.test(
+  'an exec plugin that hangs is named, waited for no longer than a request may take, and started once',
+  async (t) => {
+    const { stub } = await client(t, (_request, response) => answerJson(response, {}));
+    const folder = t.testdir({});
+    const [plugin, starts, goOn] = ['plugin', 'starts', 'go-on'].map((name) => join(folder, name));
+    const credential = JSON.stringify({
+      apiVersion: 'client.authentication.k8s.io/v1',
+      kind: 'ExecCredential',
+      status: { token: 'by-plugin' },
+    });
+    writeFileSync(
+      String(plugin),
+      `#!/bin/sh\necho >> ${starts}\nwhile [ ! -e ${goOn} ]; do sleep 0.05; done\necho '${credential}'\n`,
+      { mode: 0o755 },
+    );
+    const kubeConfig = new KubeConfig();
+    const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: plugin, interactiveMode: 'Never' };
+    kubeConfig.loadFromClusterAndUser({ name: 'one', server: stub.url, skipTLSVerify: true }, { name: 'user', exec });
+    const counted: string[] = [];
+    const api = new ApiClient({
+      kubeConfig,
+      request: (_method, _host, code) => void counted.push(String(code)),
+      timeoutMs: 300,
+    });
+    t.teardown(() => {
+      writeFileSync(String(goOn), '');
+      api.close();
+    });
+    const message = `GET /x: no credentials from the kubeconfig's exec plugin ${plugin} within 0.3 s`;
+    for (let round = 0; round < 2; round++)
+      await Promise.all([1, 2, 3].map(() => t.rejects(api.json('GET', '/x'), { message })));
+    t.strictSame(counted, Array(6).fill('<error>'));
+    t.equal(readFileSync(String(starts), 'utf8').length, 1, 'not once for each request');
+    const waited = api.json('GET', '/x');
     writeFileSync(String(goOn), '');
-    api.close();
-  });
-  const message = `GET /x: no credentials from the kubeconfig's exec plugin ${plugin} within 0.3 s`;
-  for (let round = 0; round < 2; round++) await Promise.all([1, 2, 3].map(() => t.rejects(api.json('GET', '/x'), { message })));
-  t.strictSame(counted, Array(6).fill('<error>'));
-  t.equal(readFileSync(String(starts), 'utf8').length, 1, 'not once for each request');
-  const waited = api.json('GET', '/x');
-  writeFileSync(String(goOn), '');
-  t.strictSame(await waited, {}, 'a login that ends late counts');
-  t.equal(stub.requests.at(-1)?.authorization, 'Bearer by-plugin');
-  t.equal(readFileSync(String(starts), 'utf8').length, 1);
-});
+    t.strictSame(await waited, {}, 'a login that ends late counts');
+    t.equal(stub.requests.at(-1)?.authorization, 'Bearer by-plugin');
+    t.equal(readFileSync(String(starts), 'utf8').length, 1);
+  },
+);

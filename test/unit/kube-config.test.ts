@@ -41,13 +41,24 @@ t.test('a file', async (t) => {
 
 t.test('KUBECONFIG, then ~/.kube/config, and never a server that nobody named', async (t) => {
   const folder = alone(t);
-  t.throws(() => loadKubeConfig(null), { name: 'UserError', message: /no configuration of a Kubernetes cluster/, hint: /--kubeconfig/ });
+  t.throws(() => loadKubeConfig(null), {
+    name: 'UserError',
+    message: /no configuration of a Kubernetes cluster/,
+    hint: /--kubeconfig/,
+  });
   mkdirSync(join(folder, '.kube'));
   writeFileSync(join(folder, '.kube', 'ca.crt'), 'authority');
   writeFileSync(join(folder, '.kube', 'config'), JSON.stringify(good()));
   t.equal(loadKubeConfig(null).getCurrentContext(), 'x');
   const other = join(folder, 'other');
-  writeFileSync(other, JSON.stringify({ ...good(), contexts: [{ name: 'y', context: { cluster: 'c', user: 'u' } }], 'current-context': 'y' }));
+  writeFileSync(
+    other,
+    JSON.stringify({
+      ...good(),
+      contexts: [{ name: 'y', context: { cluster: 'c', user: 'u' } }],
+      'current-context': 'y',
+    }),
+  );
   process.env['KUBECONFIG'] = other;
   t.equal(loadKubeConfig(null).getCurrentContext(), 'y');
 });
@@ -64,7 +75,10 @@ t.test('what is wrong with a file is said', async (t) => {
     [{ ...good(), clusters: [{ name: 'c' }] }, /clusters\[0\]\.cluster is missing/],
     [{ ...good(), clusters: [{ name: 'c', cluster: { server: 'cluster.example' } }] }, /"cluster\.example" is no URL/],
     [{ ...good(), clusters: [{ name: 'c', cluster: { server: 'http://localhost:8080' } }] }, /without TLS/],
-    [{ ...good(), clusters: [{ name: 'c', cluster: { ...cluster, 'certificate-authority': 'gone.crt' } }] }, /gone\.crt, which cannot be read/],
+    [
+      { ...good(), clusters: [{ name: 'c', cluster: { ...cluster, 'certificate-authority': 'gone.crt' } }] },
+      /gone\.crt, which cannot be read/,
+    ],
   ];
   for (const [content, message] of wrong) {
     const file = join(folder, 'config');

@@ -48,7 +48,11 @@ t.test('an event, and that it came again', async (t) => {
       note: 'The server pod runs.',
     },
   });
-  t.match(second, { method: 'PATCH', contentType: 'application/merge-patch+json', body: { series: { count: 2, lastObservedTime: '2026-01-01T00:05:00.000000Z' } } });
+  t.match(second, {
+    method: 'PATCH',
+    contentType: 'application/merge-patch+json',
+    body: { series: { count: 2, lastObservedTime: '2026-01-01T00:05:00.000000Z' } },
+  });
   t.match(third, { method: 'PATCH', path: second?.path, body: { series: { count: 3 } } });
   t.match([other?.method, later?.method], ['POST', 'POST'], 'another, or much later, is an event of its own');
   t.equal(requests.length, 5);
@@ -83,5 +87,8 @@ t.test('what cannot be told is logged, and told anew the next time', async (t) =
   t.notMatch(world.log, /secret-token/);
   world.isDown = false;
   await tell();
-  t.strictSame(requests.map(({ method }) => method), ['POST', 'POST']);
+  t.strictSame(
+    requests.map(({ method }) => method),
+    ['POST', 'POST'],
+  );
 });

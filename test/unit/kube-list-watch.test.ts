@@ -12,11 +12,21 @@ import type { StubRequest } from '../support/api-stub.ts';
 import { until } from '../support/until.ts';
 
 const object = (name: string, resourceVersion: number) => ({
-  metadata: { name, namespace: 'lab', uid: name, resourceVersion: String(resourceVersion), managedFields: [{}], creationTimestamp: null },
+  metadata: {
+    name,
+    namespace: 'lab',
+    uid: name,
+    resourceVersion: String(resourceVersion),
+    managedFields: [{}],
+    creationTimestamp: null,
+  },
   data: { version: String(resourceVersion) },
 });
 
-const list = (resourceVersion: number, items: readonly object[], next = '') => ({ metadata: { resourceVersion: String(resourceVersion), continue: next }, items });
+const list = (resourceVersion: number, items: readonly object[], next = '') => ({
+  metadata: { resourceVersion: String(resourceVersion), continue: next },
+  items,
+});
 
 const line = (type: string, object: object) => `${JSON.stringify({ type, object })}\n`;
 
@@ -35,7 +45,10 @@ async function follow(t: Test, script: Script, times: Partial<WatchTimes> = {}, 
   const told: string[] = [];
   const seen = { log: '', restarts: 0 };
   const counted: string[] = [];
-  const client = new ApiClient({ kubeConfig: stub.kubeConfig, request: (method, _host, code) => counted.push(`${method} ${code}`) });
+  const client = new ApiClient({
+    kubeConfig: stub.kubeConfig,
+    request: (method, _host, code) => counted.push(`${method} ${code}`),
+  });
   const watch = new ListWatch<WholeObject>({
     client,
     path: '/api/v1/configmaps',
@@ -56,7 +69,8 @@ async function follow(t: Test, script: Script, times: Partial<WatchTimes> = {}, 
     await watch.close();
     client.close();
   });
-  const requests = (what: 'list' | 'watch') => stub.requests.filter(({ query }) => (query['watch'] === 'true') === (what === 'watch'));
+  const requests = (what: 'list' | 'watch') =>
+    stub.requests.filter(({ query }) => (query['watch'] === 'true') === (what === 'watch'));
   const hears = (what: string) => until(what, 30, () => (told.includes(what) ? true : null));
   return { told, seen, counted, watch, requests, hears, stub };
 }
@@ -88,11 +102,17 @@ t.test('pages, then events, then where it was', async (t) => {
   await until('a second watch', 30, () => requests('watch')[1] ?? null);
   t.strictSame(told, ['all a,b,c', 'd 8', 'a 9', 'no b']);
   t.ok(watch.hasListed);
-  t.strictSame(requests('list').map(({ query }) => query), [{ limit: '2' }, { limit: '2', continue: 'more' }]);
-  t.match(requests('watch').map(({ query }) => query), [
-    { resourceVersion: '7', allowWatchBookmarks: 'true', timeoutSeconds: /^(14[4-9]|1[5-9]\d|20\d|21[0-6])$/ },
-    { resourceVersion: '15' },
-  ]);
+  t.strictSame(
+    requests('list').map(({ query }) => query),
+    [{ limit: '2' }, { limit: '2', continue: 'more' }],
+  );
+  t.match(
+    requests('watch').map(({ query }) => query),
+    [
+      { resourceVersion: '7', allowWatchBookmarks: 'true', timeoutSeconds: /^(14[4-9]|1[5-9]\d|20\d|21[0-6])$/ },
+      { resourceVersion: '15' },
+    ],
+  );
   t.strictSame(counted.slice(0, 3), ['GET 200', 'GET 200', 'GET 200']);
   t.equal(seen.restarts, 0, 'a watch that ends in its time is none that failed');
 });
@@ -104,11 +124,18 @@ t.test('history that is gone is listed again, however it is said', async (t) => 
       watch: (_request, response, times) => {
         if (times > 1) hold();
         else if (said === 'answer') answerStatus(response, 410, 'Expired');
-        else response.end(line('ERROR', { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' }));
+        else
+          response.end(
+            line('ERROR', { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' }),
+          );
       },
     });
     await hears('all list2');
-    await until('a watch from there', 30, () => requests('watch').find(({ query }) => query['resourceVersion'] === '200') ?? null);
+    await until(
+      'a watch from there',
+      30,
+      () => requests('watch').find(({ query }) => query['resourceVersion'] === '200') ?? null,
+    );
     t.equal(requests('list').length, 2, said);
     t.equal(seen.restarts, 1, said);
   }
@@ -151,7 +178,13 @@ t.test('any other fault waits, longer each time, and goes on from where it was',
 });
 
 t.test('what cannot be read is listed anew', async (t) => {
-  const broken = ['{"type":"ADDED"\n', '17\n', `"${'x'.repeat(17 * 1024 * 1024)}"\n`, line('ADDED', { kind: 'ConfigMap' }), line('BOOKMARK', {})];
+  const broken = [
+    '{"type":"ADDED"\n',
+    '17\n',
+    `"${'x'.repeat(17 * 1024 * 1024)}"\n`,
+    line('ADDED', { kind: 'ConfigMap' }),
+    line('BOOKMARK', {}),
+  ];
   for (const bad of broken) {
     const { hears, requests } = await follow(t, {
       list: (_request, response, times) => answerJson(response, list(times, [object(`list${times}`, times)])),

@@ -20,14 +20,37 @@ const metadata = {
 
 t.test('what is kept of an object', async (t) => {
   const read = reader(RESOURCE.secret, WholeObject);
-  t.strictSame(read({ metadata: { ...metadata, deletionTimestamp: null }, data: { token: 'dA==' }, type: 'Opaque', stringData: { a: 'b' } }), {
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: { name: 'tune', namespace: 'lab', uid: 'u-1', resourceVersion: '7', generation: 1, creationTimestamp: '2026-01-01T00:00:00Z' },
-    data: { token: 'dA==' },
-    type: 'Opaque',
-  });
-  for (const wrong of [null, 'text', {}, { metadata: {} }, { metadata: { ...metadata, labels: { a: 1 } } }, { metadata, data: [] }]) t.equal(read(wrong), null);
+  t.strictSame(
+    read({
+      metadata: { ...metadata, deletionTimestamp: null },
+      data: { token: 'dA==' },
+      type: 'Opaque',
+      stringData: { a: 'b' },
+    }),
+    {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: {
+        name: 'tune',
+        namespace: 'lab',
+        uid: 'u-1',
+        resourceVersion: '7',
+        generation: 1,
+        creationTimestamp: '2026-01-01T00:00:00Z',
+      },
+      data: { token: 'dA==' },
+      type: 'Opaque',
+    },
+  );
+  for (const wrong of [
+    null,
+    'text',
+    {},
+    { metadata: {} },
+    { metadata: { ...metadata, labels: { a: 1 } } },
+    { metadata, data: [] },
+  ])
+    t.equal(read(wrong), null);
 });
 
 const nested = (levels: number): unknown => JSON.parse(`${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`);
@@ -35,15 +58,39 @@ const nested = (levels: number): unknown => JSON.parse(`${'{"a":'.repeat(levels)
 t.test('what is nested too deep cannot be read; where nobody looks, depth does not matter', async (t) => {
   const read = reader(RESOURCE.service, WholeObject);
   for (const levels of [63, 64, 3_000, 100_000]) {
-    t.equal(read({ metadata, spec: nested(levels) }) !== null, levels === 63, `${levels} levels and the object around them`);
+    t.equal(
+      read({ metadata, spec: nested(levels) }) !== null,
+      levels === 63,
+      `${levels} levels and the object around them`,
+    );
     t.ok(read({ metadata: { ...metadata, managedFields: [{ fieldsV1: nested(levels) }] }, status: nested(levels) }));
   }
   const { store } = world();
   for (const levels of [3_000, 100_000]) {
-    const entry = store(stored({ spec: { ...manifest.spec, client: { affinity: nested(levels) } } }, String(levels), levels));
+    const entry = store(
+      stored({ spec: { ...manifest.spec, client: { affinity: nested(levels) } } }, String(levels), levels),
+    );
     t.match(entry?.unreadable?.problem, /^spec\.client\.affinity\.a\.a\.a: is nested more than 64 levels deep$/);
     t.ok(store(stored({ metadata: { ...metadata, managedFields: [{ fieldsV1: nested(levels) }] } }))?.job);
-    t.ok(store(stored({ status: { phase: 'Running', conditions: [{ type: 'A', status: 'True', reason: 'A', message: '', lastTransitionTime: '2026-01-01T00:00:00Z', more: nested(levels) }] } }))?.job);
+    t.ok(
+      store(
+        stored({
+          status: {
+            phase: 'Running',
+            conditions: [
+              {
+                type: 'A',
+                status: 'True',
+                reason: 'A',
+                message: '',
+                lastTransitionTime: '2026-01-01T00:00:00Z',
+                more: nested(levels),
+              },
+            ],
+          },
+        }),
+      )?.job,
+    );
   }
 });
 
@@ -55,7 +102,10 @@ t.test('what is larger than anything that the operator makes is not kept', async
   t.ok(read({ metadata: { ...metadata, annotations: { a: large } }, data: {} }), 'what is not kept is not counted');
   const { store } = world();
   const labels = Object.fromEntries(Array.from({ length: 4000 }, (_, index) => [`label-${index}`, 'x'.repeat(20)]));
-  for (const [name, change] of Object.entries({ labels: { metadata: { ...metadata, labels } }, spec: { spec: { ...manifest.spec, client: { podTemplate: { spec: { nodeSelector: labels } } } } } })) {
+  for (const [name, change] of Object.entries({
+    labels: { metadata: { ...metadata, labels } },
+    spec: { spec: { ...manifest.spec, client: { podTemplate: { spec: { nodeSelector: labels } } } } },
+  })) {
     const entry = store(stored(change, name, 9));
     t.match(entry?.unreadable?.problem, /larger than a job may be/, name);
     t.ok(JSON.stringify(entry).length < 10_000, name);
@@ -63,27 +113,51 @@ t.test('what is larger than anything that the operator makes is not kept', async
 });
 
 t.test('a Job without its template, a pod without its spec, times that are null', async (t) => {
-  const job = reader(RESOURCE.job, BatchJob)({
+  const job = reader(
+    RESOURCE.job,
+    BatchJob,
+  )({
     metadata,
     spec: { suspend: true, template: { spec: {} } },
-    status: { active: 1, startTime: null, uncountedTerminatedPods: {}, conditions: [{ type: 'Failed', status: 'True', lastProbeTime: null }] },
+    status: {
+      active: 1,
+      startTime: null,
+      uncountedTerminatedPods: {},
+      conditions: [{ type: 'Failed', status: 'True', lastProbeTime: null }],
+    },
   });
   t.match(job, { spec: { suspend: true }, status: { active: 1, conditions: [{ type: 'Failed', status: 'True' }] } });
   t.strictSame([Object.keys(job?.spec ?? {}), Object.keys(job?.status ?? {})], [['suspend'], ['active', 'conditions']]);
-  const pod = reader(RESOURCE.pod, Pod)({
+  const pod = reader(
+    RESOURCE.pod,
+    Pod,
+  )({
     metadata,
     spec: { containers: [] },
-    status: { phase: 'Failed', containerStatuses: [{ name: 'worker', ready: false, state: { terminated: { exitCode: 137, startedAt: null, finishedAt: null } } }] },
+    status: {
+      phase: 'Failed',
+      containerStatuses: [
+        { name: 'worker', ready: false, state: { terminated: { exitCode: 137, startedAt: null, finishedAt: null } } },
+      ],
+    },
   });
-  t.strictSame(pod?.status, { phase: 'Failed', containerStatuses: [{ name: 'worker', state: { terminated: { exitCode: 137 } } }] });
+  t.strictSame(pod?.status, {
+    phase: 'Failed',
+    containerStatuses: [{ name: 'worker', state: { terminated: { exitCode: 137 } } }],
+  });
 });
 
-const manifest: { apiVersion: string; kind: string; spec: object } = parse(readFileSync(new URL('../../examples/quickstart.yaml', import.meta.url), 'utf8'));
+const manifest: { apiVersion: string; kind: string; spec: object } = parse(
+  readFileSync(new URL('../../examples/quickstart.yaml', import.meta.url), 'utf8'),
+);
 
 function world() {
   const seen = { log: '' };
   const entries = new Map<string, JobEntry>();
-  const read = jobReader((namespace, name) => entries.get(`${namespace}/${name}`) ?? null, createLog('info', { write: (text) => void (seen.log += text) }));
+  const read = jobReader(
+    (namespace, name) => entries.get(`${namespace}/${name}`) ?? null,
+    createLog('info', { write: (text) => void (seen.log += text) }),
+  );
   const store = (value: unknown) => {
     const entry = read(value);
     if (entry !== null) entries.set('lab/tune', entry);
@@ -134,6 +208,12 @@ t.test('a job that is not valid is said once, and left alone', async (t) => {
   t.match(seen.log, /status/);
   t.ok(store(stored({}, '10'))?.job, 'until it is');
   t.equal(store('text'), null);
-  const others = store(stored({ spec: { managedBy: 'kueue.x-k8s.io/multikueue', rounds: 3 }, status: { phase: 'Running', message: 'x' } }, '11', 3));
+  const others = store(
+    stored(
+      { spec: { managedBy: 'kueue.x-k8s.io/multikueue', rounds: 3 }, status: { phase: 'Running', message: 'x' } },
+      '11',
+      3,
+    ),
+  );
   t.match(others?.unreadable, { isOurs: false, status: { phase: 'Running' } });
 });

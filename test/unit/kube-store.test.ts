@@ -2,14 +2,23 @@ import t from 'tap';
 import { Store } from '../../operator/kube/store.ts';
 import type { Stored } from '../../operator/kube/store.ts';
 
-const object = (name: string, resourceVersion: string, { uid = name, namespace = 'lab', job = 'tune' } = {}): Stored => ({
+const object = (
+  name: string,
+  resourceVersion: string,
+  { uid = name, namespace = 'lab', job = 'tune' } = {},
+): Stored => ({
   metadata: { name, namespace, uid, resourceVersion, labels: { job } },
 });
 
 function world() {
   const told: string[] = [];
-  const tell = (what: string) => (object: Stored) => void told.push(`${what} ${object.metadata.name} ${object.metadata.uid}`);
-  const store = new Store<Stored>({ jobOf: ({ metadata }) => metadata.labels?.['job'] ?? null, changed: tell('changed'), removed: tell('removed') });
+  const tell = (what: string) => (object: Stored) =>
+    void told.push(`${what} ${object.metadata.name} ${object.metadata.uid}`);
+  const store = new Store<Stored>({
+    jobOf: ({ metadata }) => metadata.labels?.['job'] ?? null,
+    changed: tell('changed'),
+    removed: tell('removed'),
+  });
   const taken = () => told.splice(0);
   return { store, taken };
 }
@@ -21,7 +30,13 @@ t.test('what is gone after a new list is told, in its namespace alone', async (t
   taken();
   store.replace([object('b', '1')], 'lab');
   t.strictSame(taken(), ['removed a a', 'changed b b']);
-  t.strictSame(store.all().map(({ metadata }) => metadata.name).sort(), ['b', 'c']);
+  t.strictSame(
+    store
+      .all()
+      .map(({ metadata }) => metadata.name)
+      .sort(),
+    ['b', 'c'],
+  );
   store.replace([], null);
   t.strictSame(store.all(), []);
 });

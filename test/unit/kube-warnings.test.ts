@@ -20,10 +20,20 @@ t.test('the last warning about an object, by whichever time it has', async (t) =
   const ask = () => lastWarning(client, JOB, createLog('info', { write: (text) => void (logged += text) }));
 
   t.equal(await ask(), null);
-  t.match(stub.requests[0], { path: '/apis/events.k8s.io/v1/namespaces/team/events', query: { fieldSelector: 'type=Warning,regarding.uid=u-1', limit: '100' } });
+  t.match(stub.requests[0], {
+    path: '/apis/events.k8s.io/v1/namespaces/team/events',
+    query: { fieldSelector: 'type=Warning,regarding.uid=u-1', limit: '100' },
+  });
   world.items = [
     { metadata, reason: 'FailedCreate', note: 'older', deprecatedLastTimestamp: at(3), eventTime: null, series: null },
-    { metadata, reason: 'FailedCreate', note: 'newest', deprecatedLastTimestamp: null, eventTime: at(1), series: { lastObservedTime: at(5) } },
+    {
+      metadata,
+      reason: 'FailedCreate',
+      note: 'newest',
+      deprecatedLastTimestamp: null,
+      eventTime: at(1),
+      series: { lastObservedTime: at(5) },
+    },
     { metadata, reason: 'FailedCreate', note: 'by its time', eventTime: at(4) },
     { metadata, reason: '', note: 'without a reason', eventTime: at(8) },
     { metadata, reason: 'FailedCreate', note: 'at no time', eventTime: 'soon' },

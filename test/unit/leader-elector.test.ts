@@ -5,7 +5,10 @@ import type { LeaseRecord, LeaseStore, StoredLease } from '../../operator/leader
 import { createLog } from '../../operator/log.ts';
 import { ManualClock, settled } from '../support/manual-clock.ts';
 
-/** What befalls a request: milliseconds until the API server acts, then until its answer arrives; or that it, or its answer, is lost. */
+/**
+ * What befalls a request: milliseconds until the API server acts, then until its answer arrives; or that it, or its
+ * answer, is lost.
+ */
 interface Fate {
   readonly toServer: number;
   readonly toClient: number;
@@ -30,7 +33,8 @@ class LeaseServer {
   }
 
   reach(fate: () => Fate): LeaseStore {
-    const travel = (ms: number) => new Promise<void>((resolve) => (ms === 0 ? resolve() : void this.#clock.after(ms, resolve)));
+    const travel = (ms: number) =>
+      new Promise<void>((resolve) => (ms === 0 ? resolve() : void this.#clock.after(ms, resolve)));
     const ask = async <T>(act: () => T): Promise<T> => {
       const { toServer, toClient, lost } = fate();
       await travel(toServer);
@@ -52,7 +56,10 @@ function world() {
   const clock = new ManualClock();
   const server = new LeaseServer(clock);
   const events: string[] = [];
-  const candidate = (identity: string, { fate = () => PROMPT, skewMs = 0, random = 0 }: { fate?: () => Fate; skewMs?: number; random?: number } = {}) => {
+  const candidate = (
+    identity: string,
+    { fate = () => PROMPT, skewMs = 0, random = 0 }: { fate?: () => Fate; skewMs?: number; random?: number } = {},
+  ) => {
     return new LeaderElector({
       store: server.reach(fate),
       identity,
@@ -205,14 +212,20 @@ t.test('whatever the network does, two never lead, and one does once it is quiet
     lost: fc.constantFrom(null, null, null, 'request' as const, 'answer' as const),
   });
   const fates = fc.array(fate, { minLength: 1, maxLength: 40 });
-  const steps = fc.array(fc.record({ ms: fc.integer({ min: 1, max: 9000 }), stop: fc.constantFrom(null, null, null, null, 0, 1, 2) }), { maxLength: 30 });
+  const steps = fc.array(
+    fc.record({ ms: fc.integer({ min: 1, max: 9000 }), stop: fc.constantFrom(null, null, null, null, 0, 1, 2) }),
+    { maxLength: 30 },
+  );
   await fc.assert(
     fc.asyncProperty(fc.tuple(fates, fates, fates), steps, async (perCandidate, turns) => {
       const { clock, candidate } = world();
       let quiet = false;
       const electors = perCandidate.map((own, index) => {
         let next = 0;
-        return candidate(`c${index}`, { fate: () => (quiet ? PROMPT : (own[next++] ?? PROMPT)), skewMs: index * 100_000 });
+        return candidate(`c${index}`, {
+          fate: () => (quiet ? PROMPT : (own[next++] ?? PROMPT)),
+          skewMs: index * 100_000,
+        });
       });
       const look = () => {
         if (electors.filter((elector) => elector.leads()).length > 1) throw new Error('two lead');

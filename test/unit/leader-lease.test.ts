@@ -9,7 +9,13 @@ import type { LeaseRecord } from '../../operator/leader/lease.ts';
 import { jobObject } from '../support/planned-job.ts';
 import { ReconcileWorld } from '../support/reconcile-world.ts';
 
-const record: LeaseRecord = { holder: 'a', durationSeconds: 15, acquiredAt: 1_800_000_000_123, renewedAt: 1_800_000_002_000, transitions: 2 };
+const record: LeaseRecord = {
+  holder: 'a',
+  durationSeconds: 15,
+  acquiredAt: 1_800_000_000_123,
+  renewedAt: 1_800_000_002_000,
+  transitions: 2,
+};
 
 /** An API server that answers every request in one way, and keeps what it was sent. */
 function serverOf(answer: () => unknown) {
@@ -53,7 +59,10 @@ t.test('a record is written and read as a Lease, with times to the microsecond',
 });
 
 t.test('labels and annotations of others stay', async (t) => {
-  const others = { labels: { 'app.kubernetes.io/managed-by': 'Helm' }, annotations: { 'meta.helm.sh/release-name': 'fedbiot' } };
+  const others = {
+    labels: { 'app.kubernetes.io/managed-by': 'Helm' },
+    annotations: { 'meta.helm.sh/release-name': 'fedbiot' },
+  };
   const { sent, store } = serverOf(() => ({ metadata: { resourceVersion: '8', ...others }, spec }));
   await store.read();
   await store.replace('8', record);
@@ -86,7 +95,11 @@ t.test('who does not lead writes nothing, not even what was begun', async (t) =>
   const world = new ReconcileWorld(jobObject());
   let leads = true;
   const ports = leadingPorts(world.ports, () => leads);
-  const object = { apiVersion: 'v1', kind: 'Service', metadata: { name: 's', namespace: 'lab', labels: {}, ownerReferences: [] } };
+  const object = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 's', namespace: 'lab', labels: {}, ownerReferences: [] },
+  };
   const reference = { apiVersion: 'v1', kind: 'Service', name: 's', namespace: 'lab' };
   const writes = [
     () => ports.create(object),

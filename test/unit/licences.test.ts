@@ -2,7 +2,18 @@ import { readFileSync } from 'node:fs';
 import t from 'tap';
 
 /** Of production packages: permissive ones, that ask for no more than to be named. */
-const ACCEPTED = ['MIT', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'ISC', '0BSD', 'BlueOak-1.0.0', 'PSF-2.0', 'Unlicense', 'CC0-1.0'];
+const ACCEPTED = [
+  'MIT',
+  'Apache-2.0',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  'ISC',
+  '0BSD',
+  'BlueOak-1.0.0',
+  'PSF-2.0',
+  'Unlicense',
+  'CC0-1.0',
+];
 
 interface Locked {
   readonly dev?: boolean;
@@ -10,12 +21,17 @@ interface Locked {
 }
 
 t.test('every package that is shipped has a licence that lets it be', async (t) => {
-  const { packages }: { packages: Record<string, Locked> } = JSON.parse(readFileSync(new URL('../../package-lock.json', import.meta.url), 'utf8'));
+  const { packages }: { packages: Record<string, Locked> } = JSON.parse(
+    readFileSync(new URL('../../package-lock.json', import.meta.url), 'utf8'),
+  );
   const shipped = Object.entries(packages).filter(([path, { dev }]) => path !== '' && dev !== true);
   t.ok(shipped.length > 100, `${shipped.length} packages`);
   for (const [path, { license = 'none' }] of shipped) {
     // "(MIT OR CC0-1.0)": one of them is enough.
     const choices = license.replaceAll(/[()]/g, '').split(' OR ');
-    t.ok(choices.some((choice) => ACCEPTED.includes(choice)), `${path}: ${license}`);
+    t.ok(
+      choices.some((choice) => ACCEPTED.includes(choice)),
+      `${path}: ${license}`,
+    );
   }
 });

@@ -11,7 +11,8 @@ t.test('a client pod in numbers, every series of what is counted there from the 
   t.equal(await value('fedbiot_step_duration_seconds_count', { phase: 'local' }), 0);
   t.equal(await value('fedbiot_delta_bytes_total', { direction: 'up' }), 0);
   t.equal(await value('fedbiot_trained_tokens_total', { role: 'client' }), 0);
-  for (const name of ['fedbiot_loss', 'fedbiot_last_progress_timestamp_seconds']) t.equal(await value(name), undefined, `${name}: there was no step`);
+  for (const name of ['fedbiot_loss', 'fedbiot_last_progress_timestamp_seconds'])
+    t.equal(await value(name), undefined, `${name}: there was no step`);
   metrics.step({ loss: 2, tokens: 30, ms: 500 });
   metrics.step({ loss: 1.5, tokens: 12, ms: 250 });
   metrics.task('answered');

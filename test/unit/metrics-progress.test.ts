@@ -6,11 +6,19 @@ import type { RunEvent } from '../../worker/events.ts';
 import { evaluationAt, sampleEvents } from '../support/sample-run.ts';
 
 const facts = { rounds: 4, clientsPerRound: 2, localSteps: 2 };
-const fold = (events: readonly RunEvent[]) => events.reduce((progress, event) => foldProgress(progress, event, facts), initialProgress(facts));
+const fold = (events: readonly RunEvent[]) =>
+  events.reduce((progress, event) => foldProgress(progress, event, facts), initialProgress(facts));
 
 t.test('progress is what the events add up to', async (t) => {
   const progress = fold(sampleEvents(4));
-  t.match(progress, { round: 4, finishedRounds: 4, rounds: 4, clients: { selected: 2, reported: 2, dropped: 0, refused: 0 }, alignmentLoss: 0.25, localLoss: 0.5 });
+  t.match(progress, {
+    round: 4,
+    finishedRounds: 4,
+    rounds: 4,
+    clients: { selected: 2, reported: 2, dropped: 0, refused: 0 },
+    alignmentLoss: 0.25,
+    localLoss: 0.5,
+  });
   t.same(progress.evaluation, { round: 4, ...evaluationAt(4) });
   const written = { at: '2026-01-01T00:00:00Z', ...finishedProgress(progress, 'ab'.repeat(32)) };
   t.ok(Value.Check(JobProgress, written), 'as the schema wants it');
@@ -35,12 +43,30 @@ t.test('a simulated dropout counts once, and a retry starts its counts anew', as
     { event: 'client', round: 1, client: 1, outcome: 'dropped', reason: 'deadline' },
   ];
   t.same(fold(attempt).clients, { selected: 2, reported: 0, dropped: 2, refused: 0 });
-  t.same(fold([...attempt, { event: 'phase', phase: 'local', round: 1, steps: 4 }]).clients, { selected: 2, reported: 0, dropped: 0, refused: 0 });
+  t.same(fold([...attempt, { event: 'phase', phase: 'local', round: 1, steps: 4 }]).clients, {
+    selected: 2,
+    reported: 0,
+    dropped: 0,
+    refused: 0,
+  });
 });
 
 t.test('refusals are counted by reason; one that comes late says nothing of the round under way', async (t) => {
-  const refused = (reason: string, client: number | null = 1): RunEvent => ({ event: 'client', round: 1, client, outcome: 'refused', reason });
-  const progress = fold([{ event: 'phase', phase: 'local', round: 1, steps: 4 }, refused('late'), refused('late'), refused('wrong-shape'), refused('what'), refused('malformed', null)]);
+  const refused = (reason: string, client: number | null = 1): RunEvent => ({
+    event: 'client',
+    round: 1,
+    client,
+    outcome: 'refused',
+    reason,
+  });
+  const progress = fold([
+    { event: 'phase', phase: 'local', round: 1, steps: 4 },
+    refused('late'),
+    refused('late'),
+    refused('wrong-shape'),
+    refused('what'),
+    refused('malformed', null),
+  ]);
   t.same(progress.refusals, { late: 2, 'wrong-shape': 1, malformed: 1 }, 'that of nobody too');
   t.equal(progress.clients.refused, 1);
 });

@@ -14,7 +14,8 @@ const LABELS = { namespace: 'ns', job: 'sample' };
 /** Metrics that hear events at 5 s after 1970, after those of an earlier process. */
 async function told(events: readonly RunEvent[], earlier: readonly RunEvent[] = []): Promise<Scrape> {
   const metrics = serverMetrics(LABELS, jobFacts, () => 5_000);
-  const fold = (progress: ReturnType<typeof initialProgress>, event: RunEvent) => foldProgress(progress, event, progressFacts);
+  const fold = (progress: ReturnType<typeof initialProgress>, event: RunEvent) =>
+    foldProgress(progress, event, progressFacts);
   let progress = earlier.reduce(fold, initialProgress(progressFacts));
   if (earlier.length > 0) metrics.recall(earlier, progress);
   for (const event of events) {
@@ -64,14 +65,24 @@ t.test('a run in numbers', async (t) => {
 t.test('what is counted is there before anything happened; what is measured is not', async (t) => {
   const series = await told([]);
   for (const reason of REFUSAL_REASONS) t.equal(series.value('fedbiot_refused_results_total', { reason }), 0);
-  for (const phase of ['align', 'local', 'aggregate', 'evaluate']) t.equal(series.value('fedbiot_round_duration_seconds_count', { phase }), 0);
+  for (const phase of ['align', 'local', 'aggregate', 'evaluate'])
+    t.equal(series.value('fedbiot_round_duration_seconds_count', { phase }), 0);
   for (const role of ['server', 'client']) {
-    for (const name of ['fedbiot_trained_tokens_total', 'fedbiot_cpu_seconds_total', 'fedbiot_gpu_seconds_total']) t.equal(series.value(name, { role }), 0, name);
+    for (const name of ['fedbiot_trained_tokens_total', 'fedbiot_cpu_seconds_total', 'fedbiot_gpu_seconds_total'])
+      t.equal(series.value(name, { role }), 0, name);
   }
   t.equal(series.value('fedbiot_delta_bytes_total', { direction: 'down' }), 0);
   t.equal(series.value('fedbiot_round'), 0);
   t.equal(series.value('fedbiot_emulator_layer_dropout_ratio'), 0.4, 'as asked');
-  const measured = ['accuracy_ratio', 'loss', 'alignment_gap', 'last_progress_timestamp_seconds', 'peak_memory_bytes', 'saved_bytes', 'saved_flops'];
+  const measured = [
+    'accuracy_ratio',
+    'loss',
+    'alignment_gap',
+    'last_progress_timestamp_seconds',
+    'peak_memory_bytes',
+    'saved_bytes',
+    'saved_flops',
+  ];
   for (const name of measured) t.same(series.all(`fedbiot_${name}`), [], name);
 });
 
@@ -80,10 +91,16 @@ t.test('a process that goes on counts on from where the one before it stopped', 
   const second = events.findIndex((event) => event.event === 'phase' && event.round === 3);
   const whole = await told(events);
   const resumed = await told(events.slice(second), events.slice(0, second));
-  for (const { name, labels, value } of whole.samples.filter(({ name }) => /^fedbiot_(?!step|round_duration)/.test(name))) {
+  for (const { name, labels, value } of whole.samples.filter(({ name }) =>
+    /^fedbiot_(?!step|round_duration)/.test(name),
+  )) {
     t.equal(resumed.value(name, labels), value, `${name} ${JSON.stringify(labels)}`);
   }
-  t.equal(resumed.value('fedbiot_round_duration_seconds_count', { phase: 'local' }), 2, 'durations are those of this process');
+  t.equal(
+    resumed.value('fedbiot_round_duration_seconds_count', { phase: 'local' }),
+    2,
+    'durations are those of this process',
+  );
 });
 
 t.test('a refusal is counted by its reason', async (t) => {

@@ -68,11 +68,18 @@ t.test('configs as they are published are read, with every field that they have'
   for (const { of, config } of published) t.equal(parseDecoderConfig(config, of).layers, config.num_hidden_layers, of);
 });
 
-t.test('what switches nothing on is passed over; of two forms of rotary scaling the older counts, as in transformers', async (t) => {
-  t.same(parseDecoderConfig({ ...LLAMA2, magic: null, more: false, other: {}, lists: [], text: '' }, 'c'), llama2);
-  const both = { ...LLAMA2, rope_parameters: { rope_type: 'default', rope_theta: 5 }, rope_scaling: { type: 'linear', factor: 2 } };
-  t.same(parseDecoderConfig(both, 'c').rope, { theta: 10_000, scaling: { kind: 'linear', factor: 2 } });
-});
+t.test(
+  'what switches nothing on is passed over; of two forms of rotary scaling the older counts, as in transformers',
+  async (t) => {
+    t.same(parseDecoderConfig({ ...LLAMA2, magic: null, more: false, other: {}, lists: [], text: '' }, 'c'), llama2);
+    const both = {
+      ...LLAMA2,
+      rope_parameters: { rope_type: 'default', rope_theta: 5 },
+      rope_scaling: { type: 'linear', factor: 2 },
+    };
+    t.same(parseDecoderConfig(both, 'c').rope, { theta: 10_000, scaling: { kind: 'linear', factor: 2 } });
+  },
+);
 
 t.test('the old form of a config says the same as the new', async (t) => {
   const config = parseDecoderConfig(family('llama3/config.json'), 'new');

@@ -13,7 +13,10 @@ t.test('weights are rounded once into the cache, and found there again', async (
   const cache = join(t.testdir({}), 'cache');
   mkdirSync(cache);
   const model = await openModelDirectory(family('llama3'));
-  for (const [dtype, stored] of [['bfloat16', 'BF16'], ['float16', 'F16']] as const) {
+  for (const [dtype, stored] of [
+    ['bfloat16', 'BF16'],
+    ['float16', 'F16'],
+  ] as const) {
     const held = await withDtype(model, dtype, cache);
     t.same([...held.weights.keys()], [...model.weights.keys()]);
     for (const [name, entry] of held.weights) {
@@ -42,7 +45,11 @@ t.test('nothing is written where nothing is to be rounded', async (t) => {
   t.equal(await withDtype(half, 'float32', cache), half);
   t.equal(await withDtype(half, 'float16', cache), half);
   t.same(readdirSync(cache), []);
-  t.equal((await withDtype(half, 'bfloat16', cache)).weights.get('model.norm.weight')!.dtype, 'BF16', 'from one half to the other');
+  t.equal(
+    (await withDtype(half, 'bfloat16', cache)).weights.get('model.norm.weight')!.dtype,
+    'BF16',
+    'from one half to the other',
+  );
 });
 
 t.test('a weight too large for float16 is told by name', async (t) => {

@@ -57,9 +57,15 @@ t.test('tied models have no head, Qwen2 has biases on q, k and v, shards are fou
   t.ok((await names('llama2')).includes('lm_head.weight'));
   t.same(
     (await names('qwen2')).filter((name) => name.startsWith('model.layers.1.') && name.endsWith('bias')),
-    ['model.layers.1.self_attn.q_proj.bias', 'model.layers.1.self_attn.k_proj.bias', 'model.layers.1.self_attn.v_proj.bias'],
+    [
+      'model.layers.1.self_attn.q_proj.bias',
+      'model.layers.1.self_attn.k_proj.bias',
+      'model.layers.1.self_attn.v_proj.bias',
+    ],
   );
-  const files = new Set([...(await openModelDirectory(join(FAMILIES, 'llama3'))).weights.values()].map(({ file }) => file));
+  const files = new Set(
+    [...(await openModelDirectory(join(FAMILIES, 'llama3'))).weights.values()].map(({ file }) => file),
+  );
   t.equal(files.size, 4);
 });
 
@@ -133,41 +139,66 @@ function changed(head: TensorData): TensorData {
   return head;
 }
 
-t.test('a head that is stored beside the embedding it should be tied to is used where it differs, and told', async (t) => {
-  const dir = copyTo(t.testdir({}), 'smollm2');
-  const tied = await openModelDirectory(dir);
-  t.ok(tied.config.tiedEmbeddings);
-  t.same(tied.warnings, []);
-  withHead(dir, (head) => head);
-  const twice = await openModelDirectory(dir);
-  t.same([twice.config, [...twice.weights.keys()]], [tied.config, [...tied.weights.keys()]], 'stored twice, it is one');
-  t.same(twice.warnings, []);
+t.test(
+  'a head that is stored beside the embedding it should be tied to is used where it differs, and told',
+  async (t) => {
+    const dir = copyTo(t.testdir({}), 'smollm2');
+    const tied = await openModelDirectory(dir);
+    t.ok(tied.config.tiedEmbeddings);
+    t.same(tied.warnings, []);
+    withHead(dir, (head) => head);
+    const twice = await openModelDirectory(dir);
+    t.same(
+      [twice.config, [...twice.weights.keys()]],
+      [tied.config, [...tied.weights.keys()]],
+      'stored twice, it is one',
+    );
+    t.same(twice.warnings, []);
 
-  const other = copyTo(t.testdir({}), 'smollm2');
-  withHead(other, changed);
-  const untied = await openModelDirectory(other);
-  t.notOk(untied.config.tiedEmbeddings);
-  t.equal(untied.weights.get('lm_head.weight')?.dtype, tied.weights.get('model.embed_tokens.weight')?.dtype);
-  t.match(untied.warnings, [/config\.json ties the head to the embedding, but the weights hold another lm_head\.weight: it is used/]);
+    const other = copyTo(t.testdir({}), 'smollm2');
+    withHead(other, changed);
+    const untied = await openModelDirectory(other);
+    t.notOk(untied.config.tiedEmbeddings);
+    t.equal(untied.weights.get('lm_head.weight')?.dtype, tied.weights.get('model.embed_tokens.weight')?.dtype);
+    t.match(untied.warnings, [
+      /config\.json ties the head to the embedding, but the weights hold another lm_head\.weight: it is used/,
+    ]);
 
-  const misshapen = copyTo(t.testdir({}), 'smollm2');
-  withHead(misshapen, (head) => ({ ...head, shape: head.shape.toReversed() }));
-  await t.rejects(openModelDirectory(misshapen), { name: 'UserError', message: /lm_head\.weight has shape/ });
-});
+    const misshapen = copyTo(t.testdir({}), 'smollm2');
+    withHead(misshapen, (head) => ({ ...head, shape: head.shape.toReversed() }));
+    await t.rejects(openModelDirectory(misshapen), { name: 'UserError', message: /lm_head\.weight has shape/ });
+  },
+);
 
 t.test('of a tied table that is stored as the head alone, the head is the embedding, as in transformers', async (t) => {
   const dir = copyTo(t.testdir({}), 'smollm2');
   const usual = await openModelDirectory(dir);
-  rewrite(dir, (tensors) => tensors.map((tensor) => (tensor.name === 'model.embed_tokens.weight' ? { ...tensor, name: 'lm_head.weight' } : tensor)));
+  rewrite(dir, (tensors) =>
+    tensors.map((tensor) =>
+      tensor.name === 'model.embed_tokens.weight' ? { ...tensor, name: 'lm_head.weight' } : tensor,
+    ),
+  );
   const swapped = await openModelDirectory(dir);
-  t.same([swapped.config, [...swapped.weights.keys()], swapped.warnings], [usual.config, [...usual.weights.keys()], []]);
-  t.equal(swapped.weights.get('model.embed_tokens.weight')?.offset, readSafetensorsHeader(join(dir, 'model.safetensors')).tensors.get('lm_head.weight')?.offset);
+  t.same(
+    [swapped.config, [...swapped.weights.keys()], swapped.warnings],
+    [usual.config, [...usual.weights.keys()], []],
+  );
+  t.equal(
+    swapped.weights.get('model.embed_tokens.weight')?.offset,
+    readSafetensorsHeader(join(dir, 'model.safetensors')).tensors.get('lm_head.weight')?.offset,
+  );
 
   rewrite(dir, (tensors) => tensors.filter(({ name }) => name !== 'lm_head.weight'));
-  await t.rejects(openModelDirectory(dir), { name: 'UserError', message: /model\.embed_tokens\.weight \[.*\] is missing/ });
+  await t.rejects(openModelDirectory(dir), {
+    name: 'UserError',
+    message: /model\.embed_tokens\.weight \[.*\] is missing/,
+  });
   const untied = copyTo(t.testdir({}), 'llama2');
   rewrite(untied, (tensors) => tensors.filter(({ name }) => name !== 'model.embed_tokens.weight'));
-  await t.rejects(openModelDirectory(untied), { name: 'UserError', message: /model\.embed_tokens\.weight \[.*\] is missing/ });
+  await t.rejects(openModelDirectory(untied), {
+    name: 'UserError',
+    message: /model\.embed_tokens\.weight \[.*\] is missing/,
+  });
 });
 
 t.test('merged, a model whose head is not tied says so in its config.json', async (t) => {
@@ -188,7 +219,9 @@ t.test('tensors that no graph reads are told; buffers that follow from the confi
   const dir = copyTo(t.testdir({}), 'llama2');
   const more = ['model.layers.0.self_attn.q_norm.weight', 'model.layers.0.self_attn.rotary_emb.inv_freq'];
   rewrite(dir, (tensors) => [...tensors, ...more.map((name) => float32Tensor(name, [1], new Float32Array(1)))]);
-  t.match((await openModelDirectory(dir)).warnings, [/holds 1 tensors that a llama model .* not used: "model\.layers\.0\.self_attn\.q_norm\.weight"$/]);
+  t.match((await openModelDirectory(dir)).warnings, [
+    /holds 1 tensors that a llama model .* not used: "model\.layers\.0\.self_attn\.q_norm\.weight"$/,
+  ]);
 });
 
 t.test('NaN and infinity are found where they are', async (t) => {
@@ -257,7 +290,10 @@ t.test('directories that are no model are refused, saying why', async (t) => {
   await t.rejects(openModelDirectory(join(dir, 'none')), { name: 'UserError', message: /is not a directory/ });
   await t.rejects(openModelDirectory('s3://bucket/model'), { name: 'UserError', message: /s3:\/\/ is not supported/ });
   mkdirSync(join(dir, 'model.safetensors'));
-  await t.rejects(openModelDirectory(dir), { name: 'UserError', message: /model\.safetensors is a folder, not a file/ });
+  await t.rejects(openModelDirectory(dir), {
+    name: 'UserError',
+    message: /model\.safetensors is a folder, not a file/,
+  });
 });
 
 function truncate(path: string): void {

@@ -16,7 +16,11 @@ const values = Float32Array.from({ length: ROWS * WIDTH }, (_, i) => Math.floor(
 /** A model file whose table lies between other tensors. */
 function tableIn(file: string, dtype: FloatDtype): WeightIndex {
   const other = (name: string) => ({ name, dtype: 'F32' as const, shape: [1], data: new Uint8Array(4).fill(255) });
-  writeSafetensors(file, [other('a'), { name: NAME, dtype, shape: [ROWS, WIDTH], data: roundFromFloat32(dtype, values) }, other('z')]);
+  writeSafetensors(file, [
+    other('a'),
+    { name: NAME, dtype, shape: [ROWS, WIDTH], data: roundFromFloat32(dtype, values) },
+    other('z'),
+  ]);
   const { offset, bytes } = readSafetensorsHeader(file).tensors.get(NAME)!;
   return new Map([[NAME, { file, dtype, shape: [ROWS, WIDTH], offset, bytes }]]);
 }
@@ -37,9 +41,15 @@ for (const dtype of ['F32', 'BF16', 'F16'] as const) {
 t.test('a token without a row, and a file that has become shorter', async (t) => {
   const file = join(t.testdir({}), 'model');
   const weights = tableIn(file, 'F32');
-  for (const id of [-1, ROWS]) t.throws(() => embed(weights, Int32Array.of(id)), { message: `the embedding has 7 rows, and none for token ${id}` });
+  for (const id of [-1, ROWS])
+    t.throws(() => embed(weights, Int32Array.of(id)), {
+      message: `the embedding has 7 rows, and none for token ${id}`,
+    });
   const { offset, bytes } = weights.get(NAME)!;
   writeFileSync(file, readFileSync(file).subarray(0, offset + bytes - 1));
   t.ok(embed(weights, Int32Array.of(ROWS - 2)));
-  t.throws(() => embed(weights, Int32Array.of(ROWS - 1)), { name: 'UserError', message: `${file} ends at byte ${offset + bytes - 1}, 1 bytes too early: the file is truncated` });
+  t.throws(() => embed(weights, Int32Array.of(ROWS - 1)), {
+    name: 'UserError',
+    message: `${file} ends at byte ${offset + bytes - 1}, 1 bytes too early: the file is truncated`,
+  });
 });

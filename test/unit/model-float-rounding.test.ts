@@ -3,7 +3,9 @@ import { widenToFloat32, type FloatDtype } from '../../worker/model/float-format
 import { roundFromFloat32 } from '../../worker/model/float-rounding.ts';
 import { randomStream } from '../../worker/random.ts';
 
-const halvesOf = (dtype: FloatDtype, values: readonly number[]) => [...new Uint16Array(roundFromFloat32(dtype, Float32Array.from(values)).buffer)];
+const halvesOf = (dtype: FloatDtype, values: readonly number[]) => [
+  ...new Uint16Array(roundFromFloat32(dtype, Float32Array.from(values)).buffer),
+];
 
 /** Every value of a format, by its bits. */
 function valuesOf(dtype: 'BF16' | 'F16'): Float32Array {
@@ -21,7 +23,11 @@ t.test('every number a half holds is rounded to itself', async (t) => {
     t.equal(wrong, -1, dtype);
     const back = new Float32Array(values.length);
     widenToFloat32(dtype, new Uint8Array(rounded.buffer), back);
-    t.equal(values.findIndex((value, i) => Number.isNaN(value) !== Number.isNaN(back[i])), -1, `${dtype}: NaN stays NaN`);
+    t.equal(
+      values.findIndex((value, i) => Number.isNaN(value) !== Number.isNaN(back[i])),
+      -1,
+      `${dtype}: NaN stays NaN`,
+    );
   }
 });
 
@@ -36,7 +42,9 @@ t.test('between two halves the nearer is taken, in the middle the even one', asy
       const middle = values[below]! + step / 2;
       // And the float32 next to the middle on either side.
       const bits = new Uint32Array(Float32Array.of(middle).buffer)[0]!;
-      const [before, at, after] = halvesOf(dtype, [...new Float32Array(Uint32Array.of(bits - 1, bits, bits + 1).buffer)]);
+      const [before, at, after] = halvesOf(dtype, [
+        ...new Float32Array(Uint32Array.of(bits - 1, bits, bits + 1).buffer),
+      ]);
       const even = below % 2 === 0 ? below : below + 1;
       if (before !== below || at !== even || after !== below + 1) failures.push(`${below}: ${before} ${at} ${after}`);
     }
@@ -45,7 +53,10 @@ t.test('between two halves the nearer is taken, in the middle the even one', asy
 });
 
 t.test('signs are kept, and what is out of range becomes infinite', async (t) => {
-  t.same(halvesOf('F16', [-0, -1, 65519, 65520, -1e6, 2 ** -25, 2 ** -26, -Infinity]), [0x8000, 0xbc00, 0x7bff, 0x7c00, 0xfc00, 0, 0, 0xfc00]);
+  t.same(
+    halvesOf('F16', [-0, -1, 65519, 65520, -1e6, 2 ** -25, 2 ** -26, -Infinity]),
+    [0x8000, 0xbc00, 0x7bff, 0x7c00, 0xfc00, 0, 0, 0xfc00],
+  );
   t.same(halvesOf('BF16', [-0, -1, 3.4e38, -3.4028235e38]), [0x8000, 0xbf80, 0x7f80, 0xff80]);
 });
 

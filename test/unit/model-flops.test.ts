@@ -10,8 +10,21 @@ import type { Shape } from '../../worker/model/flops.ts';
  *   h·d = 6, V·D = 48
  */
 const config = {
-  architectures: ['LlamaForCausalLM'], model_type: 'llama', hidden_size: 6, intermediate_size: 10, num_hidden_layers: 7, num_attention_heads: 3, num_key_value_heads: 1,
-  max_position_embeddings: 16, vocab_size: 8, rms_norm_eps: 1e-5, rope_theta: 10000, tie_word_embeddings: true, hidden_act: 'silu', bos_token_id: null, eos_token_id: 1,
+  architectures: ['LlamaForCausalLM'],
+  model_type: 'llama',
+  hidden_size: 6,
+  intermediate_size: 10,
+  num_hidden_layers: 7,
+  num_attention_heads: 3,
+  num_key_value_heads: 1,
+  max_position_embeddings: 16,
+  vocab_size: 8,
+  rms_norm_eps: 1e-5,
+  rope_theta: 10000,
+  tie_word_embeddings: true,
+  hidden_act: 'silu',
+  bos_token_id: null,
+  eos_token_id: 1,
 };
 const shape: Shape = {
   config: parseDecoderConfig(config, 'config.json'),
@@ -35,9 +48,16 @@ t.test('steps, against figures by hand', async (t) => {
   const student = 3 * (plain + 2 * 16 * 4 + back + 4 * 16 * 4);
   t.equal(alignmentStep(shape, sequences, NEITHER), student);
   const [across, resting] = [plain + 2 * 40 * 4, back + 2 * 40 * 4];
-  t.equal(alignmentStep(shape, sequences, { klWeight: 1, languageModelWeight: 0 }), student + 2 * (2 * across + resting) + 3 * 96 * 4);
-  t.equal(alignmentStep(shape, sequences, { klWeight: 0, languageModelWeight: 1 }), student + 2 * (across + resting) + 2 * 96);
-  // Three rows of the last layer's projections behind the attention are not read; q, k and v of the first need no gradient of their input.
+  t.equal(
+    alignmentStep(shape, sequences, { klWeight: 1, languageModelWeight: 0 }),
+    student + 2 * (2 * across + resting) + 3 * 96 * 4,
+  );
+  t.equal(
+    alignmentStep(shape, sequences, { klWeight: 0, languageModelWeight: 1 }),
+    student + 2 * (across + resting) + 2 * 96,
+  );
+  // Three rows of the last layer's projections behind the attention are not read; q, k and v of the first need no
+  // gradient of their input.
   t.equal(clientStep(shape, sequences), 2 * (across + back + 4 * 40 * 4) - 4 * 216 * 3 - 2 * 60 * 4 + 2 * 96);
 });
 
@@ -59,7 +79,11 @@ t.test('a token, with the adapter at both ends: the gradient crosses what lies b
   const trunk = 2 * P + 2 * 16 + 24 + 2 * P + 2 * 16 + 48;
   const { clientToken, fullModelToken, alignmentToken } = tokenFlops(both, NEITHER);
   t.same([clientToken, fullModelToken], [adapter + 3 * trunk, adapter + 5 * trunk]);
-  t.equal(alignmentToken - tokenFlops(shape, NEITHER).alignmentToken, 2 * forward, 'the teacher goes on from the adapter’s front layers');
+  t.equal(
+    alignmentToken - tokenFlops(shape, NEITHER).alignmentToken,
+    2 * forward,
+    'the teacher goes on from the adapter’s front layers',
+  );
 });
 
 t.test('with no layer dropped a token takes what it takes in the full model', async (t) => {

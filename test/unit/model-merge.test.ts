@@ -22,19 +22,29 @@ async function adapterFor(name: string, layers: readonly number[], size = 0.1): 
 }
 
 /** W + (α/r)·B·A, the plain way. */
-function expectedWeight(w: Float32Array, { layout, values }: LoraAdapter, layer: number, projection: Projection): Float32Array {
-  const slice = (factor: 'lora_A' | 'lora_B') => layout.slices.find(({ name }) => name === loraName(layer, projection, factor))!;
+function expectedWeight(
+  w: Float32Array,
+  { layout, values }: LoraAdapter,
+  layer: number,
+  projection: Projection,
+): Float32Array {
+  const slice = (factor: 'lora_A' | 'lora_B') =>
+    layout.slices.find(({ name }) => name === loraName(layer, projection, factor))!;
   const [a, b] = [slice('lora_A'), slice('lora_B')];
   const [width, out] = [a.shape[1]!, b.shape[1]!];
   return Float32Array.from(w, (value, at) => {
     const [row, column] = [Math.floor(at / width), at % width];
     let sum = 0;
-    for (let k = 0; k < spec.rank; k++) sum += values[b.offset + k * out + row]! * values[a.offset + k * width + column]!;
+    for (let k = 0; k < spec.rank; k++)
+      sum += values[b.offset + k * out + row]! * values[a.offset + k * width + column]!;
     return value + (spec.alpha / spec.rank) * sum;
   });
 }
 
-for (const [name, layers, stored] of [['llama3', [0, 4], 'F32'], ['mistral', [3, 4], 'F16']] as const) {
+for (const [name, layers, stored] of [
+  ['llama3', [0, 4], 'F32'],
+  ['mistral', [3, 4], 'F16'],
+] as const) {
   t.test(`${name}: adapted weights are merged in their dtype, all else is as it was`, async (t) => {
     const to = t.testdir({});
     const model = await openModelDirectory(family(name));
@@ -42,7 +52,13 @@ for (const [name, layers, stored] of [['llama3', [0, 4], 'F32'], ['mistral', [3,
     await writeMergedModel(model, adapter, to);
     const written = await openModelDirectory(to);
     t.same(written.config, model.config);
-    t.same(readdirSync(to).sort(), readdirSync(family(name)).filter((file) => file !== 'expected.safetensors').sort(), 'the same shards and companions');
+    t.same(
+      readdirSync(to).sort(),
+      readdirSync(family(name))
+        .filter((file) => file !== 'expected.safetensors')
+        .sort(),
+      'the same shards and companions',
+    );
     for (const [weight, entry] of written.weights) {
       const original = model.weights.get(weight)!;
       t.equal(entry.dtype, original.dtype);
@@ -53,7 +69,11 @@ for (const [name, layers, stored] of [['llama3', [0, 4], 'F32'], ['mistral', [3,
       const expected = adapted ? expectedWeight(w, adapter, layer, projection) : w;
       const found = readFileSync(entry.file).subarray(entry.offset, entry.offset + entry.bytes);
       if (!found.equals(roundFromFloat32(stored, expected))) t.fail(weight);
-      t.equal(found.equals(readFileSync(original.file).subarray(original.offset, original.offset + original.bytes)), !adapted, weight);
+      t.equal(
+        found.equals(readFileSync(original.file).subarray(original.offset, original.offset + original.bytes)),
+        !adapted,
+        weight,
+      );
     }
   });
 }
@@ -66,15 +86,19 @@ t.test('a merged weight out of its dtype’s range is told, and an abort stops',
     message: /model\.layers\.2\.\S+\.weight with the adapter merged in holds a value too large for F16/,
   });
   const stop = AbortSignal.abort(new Error('stopped'));
-  await t.rejects(writeMergedModel(model, await adapterFor('mistral', [2]), to, { signal: stop }), { message: 'stopped' });
+  await t.rejects(writeMergedModel(model, await adapterFor('mistral', [2]), to, { signal: stop }), {
+    message: 'stopped',
+  });
 });
 
 t.test('of a folder’s other files, those that belong to the model go along', async (t) => {
   const dir = t.testdir({ from: {}, to: {} });
   const from = join(dir, 'from');
-  for (const name of readdirSync(family('llama2'))) writeFileSync(join(from, name), readFileSync(join(family('llama2'), name)));
+  for (const name of readdirSync(family('llama2')))
+    writeFileSync(join(from, name), readFileSync(join(family('llama2'), name)));
   const along = ['tokenizer.json', 'merges.txt', 'tokenizer.model', 'chat_template.jinja', 'LICENSE'];
-  for (const name of [...along, 'pytorch_model.bin', 'other.safetensors', 'README.md']) writeFileSync(join(from, name), '{}');
+  for (const name of [...along, 'pytorch_model.bin', 'other.safetensors', 'README.md'])
+    writeFileSync(join(from, name), '{}');
   mkdirSync(join(from, 'onnx'));
   await writeMergedModel(await openModelDirectory(from), await adapterFor('llama2', [0]), join(dir, 'to'));
   t.same(readdirSync(join(dir, 'to')).sort(), [...along, 'config.json', 'expected.json', 'model.safetensors'].sort());

@@ -41,7 +41,9 @@ t.test('exported again, it has the bytes PEFT wrote', async (t) => {
   const values = importPeft(PEFT, { spec, layout });
   const dir = join(t.testdir({}), 'adapter');
   exportPeft(dir, { spec, layout, values }, 'test/fixtures/families/llama2');
-  t.ok(readFileSync(join(dir, 'adapter_model.safetensors')).equals(readFileSync(join(PEFT, 'adapter_model.safetensors'))));
+  t.ok(
+    readFileSync(join(dir, 'adapter_model.safetensors')).equals(readFileSync(join(PEFT, 'adapter_model.safetensors'))),
+  );
   const theirs = JSON.parse(readFileSync(join(PEFT, 'adapter_config.json'), 'utf8'));
   const ours = JSON.parse(readFileSync(join(dir, 'adapter_config.json'), 'utf8'));
   for (const key of Object.keys(ours)) t.same(ours[key], theirs[key], key);
@@ -79,7 +81,10 @@ t.test('an adapter that is not the job’s is refused, saying what differs', asy
     [{ loftq_config: { loftq_bits: 4 } }, /loftq_config .* is not supported/],
     [{ target_modules: ['q_proj', 7] }, /target_modules \["q_proj",7\] is not a list of names/],
     [{ exclude_modules: '.*q_proj' }, /exclude_modules "\.\*q_proj" is not supported/],
-    [{ exclude_modules: ['self_attn.q_proj'] }, /layers\.2\.self_attn\.q_proj\.lora_A\.weight, a module that adapter_config\.json does not adapt/],
+    [
+      { exclude_modules: ['self_attn.q_proj'] },
+      /layers\.2\.self_attn\.q_proj\.lora_A\.weight, a module that adapter_config\.json does not adapt/,
+    ],
     [{ layers_to_transform: [2] }, /layers\.3\..*, a module that adapter_config\.json does not adapt/],
     [{ layers_to_transform: ['2'] }, /layers_to_transform \["2"\] is not a layer/],
     [{ modules_to_save: ['lm_head'] }, /modules_to_save \["lm_head"\]/],
@@ -113,20 +118,29 @@ t.test('an adapter that is not the job’s is refused, saying what differs', asy
     t.throws(() => importPeft(dir, { spec, layout }), { name: 'UserError', message }, name);
   }
   const other = { spec, layout: loraLayout(config, [1, 2], spec) };
-  t.throws(() => importPeft(PEFT, other), { message: /layers\.1\..* is missing\n[^]*layers\.3\..* belongs to no layer/ });
+  t.throws(() => importPeft(PEFT, other), {
+    message: /layers\.1\..* is missing\n[^]*layers\.3\..* belongs to no layer/,
+  });
 
   const dir = t.testdir({});
   t.throws(() => importPeft(dir, { spec, layout }), { name: 'UserError', message: /adapter_config\.json is missing/ });
   cpSync(PEFT, dir, { recursive: true });
   rmSync(join(dir, 'adapter_model.safetensors'));
-  t.throws(() => importPeft(dir, { spec, layout }), { name: 'UserError', message: /adapter_model\.safetensors is missing/ });
+  t.throws(() => importPeft(dir, { spec, layout }), {
+    name: 'UserError',
+    message: /adapter_model\.safetensors is missing/,
+  });
   writeFileSync(join(dir, 'adapter_config.json'), '[]');
   t.throws(() => importPeft(dir, { spec, layout }), { name: 'UserError', message: /does not hold a JSON object/ });
 });
 
 t.test('target_modules may be a pattern or full names', async (t) => {
   const fullNames = layout.slices.map(({ name }) => `model.${name.replace(/\.lora_[AB]$/, '')}`);
-  for (const targets of ['all-linear', fullNames, spec.targets.map((target) => (target === 'down_proj' ? `mlp.${target}` : `self_attn.${target}`))]) {
+  for (const targets of [
+    'all-linear',
+    fullNames,
+    spec.targets.map((target) => (target === 'down_proj' ? `mlp.${target}` : `self_attn.${target}`)),
+  ]) {
     const dir = t.testdir({});
     cpSync(PEFT, dir, { recursive: true });
     const original = JSON.parse(readFileSync(join(dir, 'adapter_config.json'), 'utf8'));
@@ -147,12 +161,19 @@ t.test('opened for a model, an adapter says itself what it is', async (t) => {
   exportPeft(dir, { spec, layout: both, values }, 'hf://org/name@v1');
   t.same(openPeft(dir, config).layout, both, 'layers at both ends');
   t.same(openPeft(dir, config).values, values);
-  t.match(JSON.parse(readFileSync(join(dir, 'adapter_config.json'), 'utf8')), { base_model_name_or_path: 'org/name', revision: 'v1' });
+  t.match(JSON.parse(readFileSync(join(dir, 'adapter_config.json'), 'utf8')), {
+    base_model_name_or_path: 'org/name',
+    revision: 'v1',
+  });
 });
 
 t.test('an adapter of another model, or of something else than projections, is refused', async (t) => {
   const mistral = (await openModelDirectory(join(FIXTURES, 'families/mistral'))).config;
-  t.throws(() => openPeft(PEFT, mistral), { name: 'UserError', message: /does not fit the model:\n.* has shape \[\d+,\d+\], not/, hint: /the model it was trained on/ });
+  t.throws(() => openPeft(PEFT, mistral), {
+    name: 'UserError',
+    message: /does not fit the model:\n.* has shape \[\d+,\d+\], not/,
+    hint: /the model it was trained on/,
+  });
   t.throws(() => openPeft(PEFT, { ...config, layers: 3 }), { message: /adapts layer 3, and the model has 3 layers/ });
 
   const written = (tensors: readonly TensorData[], change: object = {}) => {
@@ -163,11 +184,18 @@ t.test('an adapter of another model, or of something else than projections, is r
     return dir;
   };
   const tensor = (name: string) => float32Tensor(name, [1], Float32Array.of(1));
-  for (const name of ['base_model.model.lm_head.lora_A.weight', 'base_model.model.model.layers.0.mlp.q_proj.lora_A.weight', 'x']) {
-    t.throws(() => openPeft(written([tensor(name)]), config), { message: new RegExp(`"${name}" is not the low-rank weight of a projection`) });
+  for (const name of [
+    'base_model.model.lm_head.lora_A.weight',
+    'base_model.model.model.layers.0.mlp.q_proj.lora_A.weight',
+    'x',
+  ]) {
+    t.throws(() => openPeft(written([tensor(name)]), config), {
+      message: new RegExp(`"${name}" is not the low-rank weight of a projection`),
+    });
   }
   t.throws(() => openPeft(written([]), config), { message: /holds no tensor/ });
   const one = [tensor('base_model.model.model.layers.0.mlp.up_proj.lora_A.weight')];
-  for (const r of [0, '8', null]) t.throws(() => openPeft(written(one, { r }), config), { message: /: r is .*, not a positive integer/ });
+  for (const r of [0, '8', null])
+    t.throws(() => openPeft(written(one, { r }), config), { message: /: r is .*, not a positive integer/ });
   t.throws(() => openPeft(written(one, { peft_type: 'IA3' }), config), { message: /peft_type "IA3"/ });
 });

@@ -16,8 +16,11 @@ interface Case {
   sin: number[];
 }
 
-// Written by test/oracle/rotary.py, which computes in float32: its frequencies carry a few roundings of 6e-8, and its angles with them.
-const cases: Record<string, Case> = JSON.parse(readFileSync(new URL('../fixtures/rotary.json', import.meta.url), 'utf8'));
+// Written by test/oracle/rotary.py, which computes in float32: its frequencies carry a few roundings of 6e-8, and its
+// angles with them.
+const cases: Record<string, Case> = JSON.parse(
+  readFileSync(new URL('../fixtures/rotary.json', import.meta.url), 'utf8'),
+);
 const tolerance = (position: number) => 2e-7 * position + 1e-7;
 
 const compute = testCompute();

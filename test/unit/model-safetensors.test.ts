@@ -62,7 +62,8 @@ t.test('what is encoded is decoded again, to the bit', async () => {
       const { tensors } = decodeSafetensors(bytes, { maxBytes: bytes.byteLength });
       const bits = (x: Float32Array) => Buffer.from(x.buffer, x.byteOffset, x.byteLength);
       return (
-        tensors.size === list.length && list.every(({ name, values }) => bits(tensors.get(name)!.values).equals(bits(values)))
+        tensors.size === list.length &&
+        list.every(({ name, values }) => bits(tensors.get(name)!.values).equals(bits(values)))
       );
     }),
   );

@@ -5,7 +5,13 @@ import { UserError } from '../../worker/errors.ts';
 import { splitLayers } from '../../worker/model/split.ts';
 import type { SplitRequest } from '../../worker/model/split.ts';
 
-const last: SplitRequest = { layers: 30, placement: 'Last', adapterLayers: 4, layerDropRate: 0.5, selection: 'Uniform' };
+const last: SplitRequest = {
+  layers: 30,
+  placement: 'Last',
+  adapterLayers: 4,
+  layerDropRate: 0.5,
+  selection: 'Uniform',
+};
 
 t.test('uniform drop keeps the layers the reference keeps, for every size and rate', async (t) => {
   // Written by test/oracle/layer_drop.py with Python's own arithmetic.
@@ -72,7 +78,10 @@ t.test('every layer has exactly one role, and the emulator spans the teacher par
     fc.property(request, fc.infiniteStream(fc.double({ min: 0, max: 2, noNaN: true })), (request, influence) => {
       const n = request.layers - (request.placement === 'Both' ? 2 : 1) * request.adapterLayers;
       fc.pre(n >= 2 && n * (1 - request.layerDropRate) >= 2);
-      const { front, teacher, emulator, tail, dropped } = splitLayers({ ...request, importance: [...influence.take(n)] });
+      const { front, teacher, emulator, tail, dropped } = splitLayers({
+        ...request,
+        importance: [...influence.take(n)],
+      });
       const ascending = (list: readonly number[]) => list.every((x, i) => i === 0 || x > list[i - 1]!);
       return (
         [...front, ...teacher, ...tail].join() === Array.from({ length: request.layers }, (_, i) => i).join() &&

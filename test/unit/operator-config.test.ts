@@ -100,8 +100,17 @@ t.test('wrong values are named', async (t) => {
 t.test('the URL of Redis comes from its file, and is never told', async (t) => {
   const file = join(t.testdir(), 'url');
   writeFileSync(file, 'rediss://user:secret@redis:6380\n');
-  t.match(read([...image, '--redis-url-file', file], { FEDBIOT_REDIS_URL: 'redis://other' }), { redisUrl: 'rediss://user:secret@redis:6380' });
-  for (const text of ['http://user:secret@redis', 'secret', 'redis://', ' redis://:secret@redis', 'redis://:secret%@redis', 'redis://:secret@redis?connectTimeout=5']) {
+  t.match(read([...image, '--redis-url-file', file], { FEDBIOT_REDIS_URL: 'redis://other' }), {
+    redisUrl: 'rediss://user:secret@redis:6380',
+  });
+  for (const text of [
+    'http://user:secret@redis',
+    'secret',
+    'redis://',
+    ' redis://:secret@redis',
+    'redis://:secret%@redis',
+    'redis://:secret@redis?connectTimeout=5',
+  ]) {
     writeFileSync(file, text);
     try {
       read([...image, '--redis-url-file', file]);
@@ -112,7 +121,11 @@ t.test('the URL of Redis comes from its file, and is never told', async (t) => {
     }
   }
   for (const option of ['--redis-url-file', '--redis-ca-file']) {
-    t.throws(() => read([...image, option, `${file}-missing`]), { name: 'UserError', message: /cannot read/, hint: new RegExp(option) });
+    t.throws(() => read([...image, option, `${file}-missing`]), {
+      name: 'UserError',
+      message: /cannot read/,
+      hint: new RegExp(option),
+    });
   }
 });
 
@@ -128,8 +141,16 @@ t.test('the key for secrets of jobs comes from its file, is long enough, and is 
   writeFileSync(file, `${key}\n`);
   t.match(read(image, { FEDBIOT_SECRET_KEY_FILE: file }), { secretKey: key });
   writeFileSync(file, 'short');
-  t.throws(() => read([...image, '--secret-key-file', file]), { name: 'UserError', message: /has 5 characters/, hint: /--secret-key-file/ });
-  t.throws(() => read([...image, '--secret-key-file', `${file}-missing`]), { name: 'UserError', message: /cannot read/, hint: /--secret-key-file/ });
+  t.throws(() => read([...image, '--secret-key-file', file]), {
+    name: 'UserError',
+    message: /has 5 characters/,
+    hint: /--secret-key-file/,
+  });
+  t.throws(() => read([...image, '--secret-key-file', `${file}-missing`]), {
+    name: 'UserError',
+    message: /cannot read/,
+    hint: /--secret-key-file/,
+  });
 });
 
 t.test('--help and --version answer, and start nothing', async (t) => {
@@ -139,7 +160,10 @@ t.test('--help and --version answer, and start nothing', async (t) => {
 
 t.test('log lines carry the job, and no token', async (t) => {
   const lines: string[] = [];
-  const log = createLog('info', new Writable({ write: (chunk, _encoding, done) => (lines.push(String(chunk)), done()) }));
+  const log = createLog(
+    'info',
+    new Writable({ write: (chunk, _encoding, done) => (lines.push(String(chunk)), done()) }),
+  );
   jobLog(log, 'team', 'tune').info({ request: { headers: { authorization: 'Bearer secret' } } }, 'asked');
   log.debug('unseen');
   t.equal(lines.length, 1);

@@ -10,7 +10,10 @@ import { sparing } from '../../operator/http/sparing.ts';
 import { createLog } from '../../operator/log.ts';
 import type { JobObject } from '../../operator/reconcile/ports.ts';
 
-const manifest = parseManifest(readFileSync(new URL('../../examples/quickstart.yaml', import.meta.url), 'utf8'), 'quickstart.yaml');
+const manifest = parseManifest(
+  readFileSync(new URL('../../examples/quickstart.yaml', import.meta.url), 'utf8'),
+  'quickstart.yaml',
+);
 const jobIn = (namespace: string, name: string): JobObject => ({
   ...manifest,
   metadata: { name, namespace, uid: `${namespace}-${name}`, creationTimestamp: '2026-01-01T00:00:00Z' },
@@ -35,7 +38,10 @@ const report = {
   },
 };
 
-/** Ann may read namespace a; the administrator everything; Prometheus metrics; `down` is a token that the API server fails on. */
+/**
+ * Ann may read namespace a; the administrator everything; Prometheus metrics; `down` is a token that the API server
+ * fails on.
+ */
 function fakeReviews(): Reviews & { asked: Question[] } {
   const asked: Question[] = [];
   return {
@@ -47,7 +53,9 @@ function fakeReviews(): Reviews & { asked: Question[] } {
     async isAllowed({ username }, question) {
       asked.push(question);
       if (username === 'administrator') return true;
-      return 'url' in question ? username === 'prometheus' && question.url === '/metrics' : username === 'ann' && question.namespace === 'a';
+      return 'url' in question
+        ? username === 'prometheus' && question.url === '/metrics'
+        : username === 'ann' && question.namespace === 'a';
     },
   };
 }
@@ -59,7 +67,8 @@ async function started(t: Test, metricsAuth = false) {
   const app = await httpServer({
     reader: {
       jobs: () => jobs,
-      getJob: (namespace, name) => jobs.find(({ metadata }) => metadata.namespace === namespace && metadata.name === name) ?? null,
+      getJob: (namespace, name) =>
+        jobs.find(({ metadata }) => metadata.namespace === namespace && metadata.name === name) ?? null,
       progressOf: () => null,
       async reportOf({ metadata }) {
         if (metadata.namespace === 'b') throw new Error('password of Redis');
@@ -74,7 +83,8 @@ async function started(t: Test, metricsAuth = false) {
     notReady: () => missing,
   });
   t.teardown(() => app.close());
-  const get = (url: string, token?: string) => app.inject({ url, headers: token === undefined ? {} : { authorization: `Bearer ${token}` } });
+  const get = (url: string, token?: string) =>
+    app.inject({ url, headers: token === undefined ? {} : { authorization: `Bearer ${token}` } });
   return { get, reviews, ready: () => (missing = null) };
 }
 
@@ -116,7 +126,11 @@ t.test('jobs, their progress and their reports', async (t) => {
   const one = '/api/v1/namespaces/a/jobs/tune';
   const { metadata, status } = jobIn('a', 'tune');
   const { name, namespace, uid, creationTimestamp: createdAt } = metadata;
-  t.same((await get(one, 'ann')).json(), { namespace, name, uid, method: 'FedBiOT', createdAt, status }, 'nothing is lost on the way');
+  t.same(
+    (await get(one, 'ann')).json(),
+    { namespace, name, uid, method: 'FedBiOT', createdAt, status },
+    'nothing is lost on the way',
+  );
   t.same((await get(`${one}/metrics`, 'ann')).json(), { namespace, name, progress: null });
   t.same((await get(`${one}/rounds`, 'ann')).json(), { rounds: [] });
   t.same((await get(`${one}/report`, 'ann')).json(), report);
@@ -159,7 +173,8 @@ t.test('an answer of the API server is kept a short while, for that question alo
   let now = 0;
   const access = new Access(reviews, () => now);
   const question: JobQuestion = { verb: 'get', namespace: 'a', name: 'tune' };
-  const ask = (token: string, other: Partial<JobQuestion> = {}) => access.decide(`Bearer ${token}`, { ...question, ...other }, '10.0.0.1');
+  const ask = (token: string, other: Partial<JobQuestion> = {}) =>
+    access.decide(`Bearer ${token}`, { ...question, ...other }, '10.0.0.1');
   t.equal(await ask('ann'), 'allowed');
   t.equal(await ask('ann'), 'allowed');
   t.equal(reviews.asked.length, 1);
@@ -188,7 +203,8 @@ t.test('made-up tokens make few questions, and stand in nobody’s way', async (
   let now = 0;
   const access = new Access(reviews, () => now);
   const question: JobQuestion = { verb: 'get', namespace: 'a', name: 'tune' };
-  const ask = (token: string, address: string, name = 'tune') => access.decide(`Bearer ${token}`, { ...question, name }, address);
+  const ask = (token: string, address: string, name = 'tune') =>
+    access.decide(`Bearer ${token}`, { ...question, name }, address);
   t.equal(await ask('ann', '10.0.0.1'), 'allowed');
   const verdicts = await Promise.all(Array.from({ length: 2000 }, (_, i) => ask(`made-up-${i}`, '10.0.0.1')));
   t.strictSame([...new Set(verdicts)], ['unauthenticated', 'busy']);
@@ -218,12 +234,15 @@ t.test('what takes time to make is made once for all who ask, and takes a tenth 
   let now = 0;
   let made = 0;
   let fails = false;
-  const get = sparing(async () => {
-    made++;
-    now += 100;
-    if (fails) throw new Error('it cannot be made');
-    return made;
-  }, () => now);
+  const get = sparing(
+    async () => {
+      made++;
+      now += 100;
+      if (fails) throw new Error('it cannot be made');
+      return made;
+    },
+    () => now,
+  );
   t.strictSame(await Promise.all([get(), get(), get()]), [1, 1, 1]);
   now += 899;
   t.equal(await get(), 1);

@@ -27,7 +27,10 @@ t.test('the operator loads nothing that computes: its image has no engine', asyn
     ],
     'of worker: names, shapes, metrics of a job, how Redis is reached, how an HTTP server bounds its callers, and logs their repetition',
   );
-  t.notOk(packages.some((name) => /onnx|huggingface|echarts|bullmq/.test(name)), packages.join(' '));
+  t.notOk(
+    packages.some((name) => /onnx|huggingface|echarts|bullmq/.test(name)),
+    packages.join(' '),
+  );
 });
 
 t.test('the walk finds an engine where there is one', async (t) => {

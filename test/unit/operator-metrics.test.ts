@@ -11,11 +11,19 @@ import type { JobProgress } from '../../worker/cluster/progress.ts';
 import { REFUSAL_REASONS } from '../../worker/transport/refusal.ts';
 import { Scrape } from '../support/scrape.ts';
 
-const manifest = parseManifest(readFileSync(new URL('../../examples/quickstart.yaml', import.meta.url), 'utf8'), 'quickstart.yaml');
+const manifest = parseManifest(
+  readFileSync(new URL('../../examples/quickstart.yaml', import.meta.url), 'utf8'),
+  'quickstart.yaml',
+);
 const job: JobObject = { ...manifest, metadata: { name: 'tune', namespace: 'team', uid: 'u-1' } };
 const LABELS = { namespace: 'team', job: 'tune' };
 
-const role = (cpuSeconds: number) => ({ cpuSeconds, gpuSeconds: cpuSeconds / 2, tokens: cpuSeconds * 10, peakMemoryBytes: cpuSeconds * 1000 });
+const role = (cpuSeconds: number) => ({
+  cpuSeconds,
+  gpuSeconds: cpuSeconds / 2,
+  tokens: cpuSeconds * 10,
+  peakMemoryBytes: cpuSeconds * 1000,
+});
 
 const progress: JobProgress = {
   at: '2026-01-01T00:00:00Z',
@@ -54,7 +62,13 @@ async function told(view: Partial<JobView>): Promise<Scrape> {
   return scrape;
 }
 
-const condition = (type: string, status: 'True' | 'False', reason: string) => ({ type, status, reason, message: '', lastTransitionTime: '2026-01-01T00:00:00Z' });
+const condition = (type: string, status: 'True' | 'False', reason: string) => ({
+  type,
+  status,
+  reason,
+  message: '',
+  lastTransitionTime: '2026-01-01T00:00:00Z',
+});
 
 t.test('of a job that has just been made: what is counted, and what it asks for', async (t) => {
   const series = await told({});
@@ -62,12 +76,24 @@ t.test('of a job that has just been made: what is counted, and what it asks for'
   t.equal(series.value('fedbiot_job_phase', { phase: 'Pending' }), 1);
   t.equal(series.value('fedbiot_round'), 0);
   t.equal(series.value('fedbiot_quorum_clients'), 1);
-  t.equal(series.all('fedbiot_refused_results_total').length, REFUSAL_REASONS.length, 'every reason, before it happens');
+  t.equal(
+    series.all('fedbiot_refused_results_total').length,
+    REFUSAL_REASONS.length,
+    'every reason, before it happens',
+  );
   t.equal(series.value('fedbiot_delta_bytes_total', { direction: 'up' }), 0);
   t.equal(series.value('fedbiot_trained_tokens_total', { role: 'client' }), 0);
   t.equal(series.value('fedbiot_cpu_seconds_total', { role: 'server' }), 0);
   t.equal(series.value('fedbiot_job_restarts'), 0);
-  for (const name of ['job_failed', 'loss', 'accuracy_ratio', 'alignment_gap', 'last_progress_timestamp_seconds', 'peak_memory_bytes', 'saved_bytes']) {
+  for (const name of [
+    'job_failed',
+    'loss',
+    'accuracy_ratio',
+    'alignment_gap',
+    'last_progress_timestamp_seconds',
+    'peak_memory_bytes',
+    'saved_bytes',
+  ]) {
     t.same(series.all(`fedbiot_${name}`), [], `${name}: what is not known is not told`);
   }
 });
@@ -76,18 +102,40 @@ t.test('of a job that runs: what its server pod last told', async (t) => {
   const series = await told({ job: { ...job, status: { phase: 'Running', restarts: 2 } }, progress });
   t.same(
     series.all('fedbiot_job_phase').map(({ labels, value }) => [labels['phase'], value]),
-    [['Pending', 0], ['Suspended', 0], ['Running', 1], ['Succeeded', 0], ['Failed', 0]],
+    [
+      ['Pending', 0],
+      ['Suspended', 0],
+      ['Running', 1],
+      ['Succeeded', 0],
+      ['Failed', 0],
+    ],
   );
-  const is = (value: number, name: string, labels: Readonly<Record<string, string>> = {}) => t.equal(series.value(name, labels), value, name);
+  const is = (value: number, name: string, labels: Readonly<Record<string, string>> = {}) =>
+    t.equal(series.value(name, labels), value, name);
   is(2, 'fedbiot_round');
   is(10, 'fedbiot_rounds');
   is(Date.parse(progress.at) / 1000, 'fedbiot_last_progress_timestamp_seconds');
   is(2, 'fedbiot_clients', { state: 'reported' });
   is(0.25, 'fedbiot_client_dropout_ratio');
   is(0.5, 'fedbiot_emulator_layer_dropout_ratio');
-  t.same(series.all('fedbiot_accuracy_ratio').map(({ labels, value }) => [labels['model'], labels['task'], value]), [['base', 'qa', 0], ['adap_fu', 'qa', 0.75]]);
-  t.same(series.all('fedbiot_f1_ratio').map(({ labels, value }) => [labels['model'], labels['task'], value]), [['adap_fu', 'qa', 0.875]]);
-  t.same(series.all('fedbiot_loss').map(({ labels, value }) => [labels['phase'], value]), [['alignment', 0.25], ['eval', 1]]);
+  t.same(
+    series.all('fedbiot_accuracy_ratio').map(({ labels, value }) => [labels['model'], labels['task'], value]),
+    [
+      ['base', 'qa', 0],
+      ['adap_fu', 'qa', 0.75],
+    ],
+  );
+  t.same(
+    series.all('fedbiot_f1_ratio').map(({ labels, value }) => [labels['model'], labels['task'], value]),
+    [['adap_fu', 'qa', 0.875]],
+  );
+  t.same(
+    series.all('fedbiot_loss').map(({ labels, value }) => [labels['phase'], value]),
+    [
+      ['alignment', 0.25],
+      ['eval', 1],
+    ],
+  );
   is(1, 'fedbiot_alignment_gap');
   is(3, 'fedbiot_refused_results_total', { reason: 'late' });
   is(40, 'fedbiot_delta_bytes_total', { direction: 'down' });
@@ -110,7 +158,15 @@ t.test('an operator that has just begun tells what the status says', async (t) =
 
 t.test('a cost that was not measured is not told as none', async (t) => {
   const series = await told({ progress: { ...progress, cost: null } });
-  for (const name of ['delta_bytes_total', 'trained_tokens_total', 'cpu_seconds_total', 'gpu_seconds_total', 'peak_memory_bytes', 'saved_bytes', 'saved_flops']) {
+  for (const name of [
+    'delta_bytes_total',
+    'trained_tokens_total',
+    'cpu_seconds_total',
+    'gpu_seconds_total',
+    'peak_memory_bytes',
+    'saved_bytes',
+    'saved_flops',
+  ]) {
     t.same(series.all(`fedbiot_${name}`), [], name);
   }
 });
@@ -118,8 +174,12 @@ t.test('a cost that was not measured is not told as none', async (t) => {
 t.test('a job that has failed says why', async (t) => {
   const conditions = [condition('Running', 'False', 'NotFinite'), condition('Failed', 'True', 'NotFinite')];
   const series = await told({ job: { ...job, status: { phase: 'Failed', conditions } } });
-  t.same(series.all('fedbiot_job_failed'), [{ name: 'fedbiot_job_failed', labels: { ...LABELS, reason: 'NotFinite' }, value: 1 }]);
-  const going = await told({ job: { ...job, status: { phase: 'Running', conditions: [condition('Failed', 'False', 'None')] } } });
+  t.same(series.all('fedbiot_job_failed'), [
+    { name: 'fedbiot_job_failed', labels: { ...LABELS, reason: 'NotFinite' }, value: 1 },
+  ]);
+  const going = await told({
+    job: { ...job, status: { phase: 'Running', conditions: [condition('Failed', 'False', 'None')] } },
+  });
   t.same(going.all('fedbiot_job_failed'), []);
 });
 
@@ -134,15 +194,42 @@ t.test('GPUs that a job asks for, and those of pods that run', async (t) => {
     metadata: { name: of, labels: { 'fedbiot.io/role': of } },
     status: { containerStatuses: [{ name: 'worker', state }] },
   });
-  const pods = [pod('server', { running: {} }), pod('client', { running: {} }), pod('client', { waiting: {} }), pod('client', { terminated: { exitCode: 0 } })];
+  const pods = [
+    pod('server', { running: {} }),
+    pod('client', { running: {} }),
+    pod('client', { waiting: {} }),
+    pod('client', { terminated: { exitCode: 0 } }),
+  ];
   const gpus = async (view: Partial<JobView>) => {
     const series = await told(view);
-    return ['server', 'client'].map((of) => ['asked', 'running'].map((state) => series.value('fedbiot_gpus', { role: of, state })));
+    return ['server', 'client'].map((of) =>
+      ['asked', 'running'].map((state) => series.value('fedbiot_gpus', { role: of, state })),
+    );
   };
-  t.same(await gpus({ pods }), [[0, 0], [0, 0]], 'a job without GPUs');
-  t.same(await gpus({ job: { ...job, spec }, pods }), [[2, 2], [3, 1]]);
-  t.same(await gpus({ job: { ...job, spec: { ...spec, suspend: true } }, pods: [] }), [[0, 0], [0, 0]]);
-  t.same(await gpus({ job: { ...job, spec, status: { phase: 'Succeeded' } }, pods: pods.slice(1, 2) }), [[0, 0], [0, 1]], 'a client pod that has yet to leave');
+  t.same(
+    await gpus({ pods }),
+    [
+      [0, 0],
+      [0, 0],
+    ],
+    'a job without GPUs',
+  );
+  t.same(await gpus({ job: { ...job, spec }, pods }), [
+    [2, 2],
+    [3, 1],
+  ]);
+  t.same(await gpus({ job: { ...job, spec: { ...spec, suspend: true } }, pods: [] }), [
+    [0, 0],
+    [0, 0],
+  ]);
+  t.same(
+    await gpus({ job: { ...job, spec, status: { phase: 'Succeeded' } }, pods: pods.slice(1, 2) }),
+    [
+      [0, 0],
+      [0, 1],
+    ],
+    'a client pod that has yet to leave',
+  );
 });
 
 t.test("a scrape counts nothing, and a job's series go with it", async (t) => {
@@ -151,7 +238,11 @@ t.test("a scrape counts nothing, and a job's series go with it", async (t) => {
   jobMetrics(registry, () => views);
   const labels = 'namespace="team",job="tune"';
   for (let scrape = 0; scrape < 2; scrape++) {
-    t.ok((await linesOf(registry, 'fedbiot_refused_results_total')).includes(`fedbiot_refused_results_total{${labels},reason="late"} 3`));
+    t.ok(
+      (await linesOf(registry, 'fedbiot_refused_results_total')).includes(
+        `fedbiot_refused_results_total{${labels},reason="late"} 3`,
+      ),
+    );
   }
   views.length = 0;
   t.notMatch(await registry.metrics(), /tune/);
@@ -161,7 +252,9 @@ t.test("the operator's own metrics have controller-runtime's names and begin at 
   const registry = new Registry();
   const metrics = operatorMetrics(registry, { workers: 4, lease: 'fedbiot-operator' });
   const of = (name: string) => linesOf(registry, name);
-  t.same(await of('controller_runtime_reconcile_errors_total'), ['controller_runtime_reconcile_errors_total{controller="fedbiotjob"} 0']);
+  t.same(await of('controller_runtime_reconcile_errors_total'), [
+    'controller_runtime_reconcile_errors_total{controller="fedbiotjob"} 0',
+  ]);
   t.same(await of('leader_election_master_status'), ['leader_election_master_status{name="fedbiot-operator"} 0']);
 
   const inside = await metrics.reconcile(
@@ -176,14 +269,18 @@ t.test("the operator's own metrics have controller-runtime's names and begin at 
     ),
     { message: 'conflict' },
   );
-  t.same(await of('controller_runtime_active_workers'), ['controller_runtime_active_workers{controller="fedbiotjob"} 0']);
+  t.same(await of('controller_runtime_active_workers'), [
+    'controller_runtime_active_workers{controller="fedbiotjob"} 0',
+  ]);
   t.same(await of('controller_runtime_reconcile_total'), [
     'controller_runtime_reconcile_total{controller="fedbiotjob",result="success"} 0',
     'controller_runtime_reconcile_total{controller="fedbiotjob",result="error"} 1',
     'controller_runtime_reconcile_total{controller="fedbiotjob",result="requeue"} 0',
     'controller_runtime_reconcile_total{controller="fedbiotjob",result="requeue_after"} 1',
   ]);
-  t.same(await of('controller_runtime_reconcile_time_seconds_count'), ['controller_runtime_reconcile_time_seconds_count{controller="fedbiotjob"} 2']);
+  t.same(await of('controller_runtime_reconcile_time_seconds_count'), [
+    'controller_runtime_reconcile_time_seconds_count{controller="fedbiotjob"} 2',
+  ]);
 
   metrics.queue.added(1);
   metrics.queue.added(2);
@@ -193,8 +290,12 @@ t.test("the operator's own metrics have controller-runtime's names and begin at 
   t.same(await of('workqueue_depth'), ['workqueue_depth{name="fedbiotjob"} 1']);
   t.same(await of('workqueue_adds_total'), ['workqueue_adds_total{name="fedbiotjob"} 2']);
   t.same(await of('workqueue_retries_total'), ['workqueue_retries_total{name="fedbiotjob"} 1']);
-  t.same(await of('workqueue_queue_duration_seconds_sum'), ['workqueue_queue_duration_seconds_sum{name="fedbiotjob"} 0.5']);
-  t.same(await of('workqueue_work_duration_seconds_sum'), ['workqueue_work_duration_seconds_sum{name="fedbiotjob"} 0.25']);
+  t.same(await of('workqueue_queue_duration_seconds_sum'), [
+    'workqueue_queue_duration_seconds_sum{name="fedbiotjob"} 0.5',
+  ]);
+  t.same(await of('workqueue_work_duration_seconds_sum'), [
+    'workqueue_work_duration_seconds_sum{name="fedbiotjob"} 0.25',
+  ]);
 
   metrics.request('GET', '10.0.0.1:443', 200);
   metrics.request('GET', '10.0.0.1:443', '<error>');
@@ -204,7 +305,10 @@ t.test("the operator's own metrics have controller-runtime's names and begin at 
   t.same(await of('leader_election_master_status'), ['leader_election_master_status{name="fedbiot-operator"} 1']);
   t.same(await of('fedbiot_operator_redis_connected'), ['fedbiot_operator_redis_connected 1']);
 
-  const memory = async () => [...(await of('fedbiot_operator_redis_memory_used_bytes')), ...(await of('fedbiot_operator_redis_memory_max_bytes'))];
+  const memory = async () => [
+    ...(await of('fedbiot_operator_redis_memory_used_bytes')),
+    ...(await of('fedbiot_operator_redis_memory_max_bytes')),
+  ];
   t.same(await memory(), [], 'nothing is known of Redis');
   metrics.redisMemory({ used: 5, max: 0 });
   t.same(await memory(), ['fedbiot_operator_redis_memory_used_bytes 5', 'fedbiot_operator_redis_memory_max_bytes 0']);

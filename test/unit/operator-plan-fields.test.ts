@@ -8,7 +8,10 @@ import { serverJob } from '../../operator/plan/server-job.ts';
 import { podTemplate } from '../../operator/plan/pod.ts';
 import { jobObject, SETTINGS } from '../support/planned-job.ts';
 
-/** A value for each field of the pod that is seen in no pod otherwise, and how it is found there where it does not stay as it is. */
+/**
+ * A value for each field of the pod that is seen in no pod otherwise, and how it is found there where it does not stay
+ * as it is.
+ */
 type Samples<T> = { readonly [Field in keyof Required<T>]: readonly [value: unknown, found?: string] };
 
 const PLACEMENT = {
@@ -35,7 +38,10 @@ const CLIENT: Samples<ClientPodSpec> = { ...SERVER, pods: [17, '"parallelism":17
 
 const POD: Samples<NonNullable<PodTemplateSpec['spec']>> = {
   ...PLACEMENT,
-  containers: [[{ name: 'worker', resources, env, volumeMounts: [{ name: 'more', mountPath: '/more' }] }], '"mountPath":"/more"'],
+  containers: [
+    [{ name: 'worker', resources, env, volumeMounts: [{ name: 'more', mountPath: '/more' }] }],
+    '"mountPath":"/more"',
+  ],
   initContainers: [[{ name: 'before', image: 'busybox', resources }], '"name":"before"'],
   volumes: [[{ name: 'more', emptyDir: {} }], '{"name":"more","emptyDir":{}}'],
   preemptionPolicy: ['Never'],
@@ -52,7 +58,10 @@ const POD: Samples<NonNullable<PodTemplateSpec['spec']>> = {
 const READ_BY_PODS = ['parallelClients'];
 
 t.test('every field of a pod that the schema accepts reaches the pod', async (t) => {
-  for (const [role, { properties }, samples] of [['server', ServerPod, SERVER], ['client', ClientPods, CLIENT]] as const) {
+  for (const [role, { properties }, samples] of [
+    ['server', ServerPod, SERVER],
+    ['client', ClientPods, CLIENT],
+  ] as const) {
     t.strictSame(Object.keys(samples).sort(), Object.keys(properties).sort());
     for (const [field, [value, found]] of Object.entries(samples)) {
       if (READ_BY_PODS.includes(field)) continue;
@@ -60,7 +69,10 @@ t.test('every field of a pod that the schema accepts reaches the pod', async (t)
       const made = JSON.stringify((role === 'server' ? serverJob : clientsJob)(job, SETTINGS).spec);
       const expected = found ?? `"${field}":${JSON.stringify(value)}`;
       t.ok(made.includes(expected), `${role}.${field}: ${expected}`);
-      t.notOk(JSON.stringify((role === 'server' ? serverJob : clientsJob)(jobObject(), SETTINGS).spec).includes(expected), 'and it was not there before');
+      t.notOk(
+        JSON.stringify((role === 'server' ? serverJob : clientsJob)(jobObject(), SETTINGS).spec).includes(expected),
+        'and it was not there before',
+      );
     }
   }
 });
@@ -70,7 +82,9 @@ t.test('so does every field of its podTemplate', async (t) => {
   t.strictSame(Object.keys(POD).sort(), Object.keys(PodTemplate.properties.spec.properties).sort());
   for (const role of ['server', 'client'] as const) {
     for (const [field, [value, found]] of Object.entries(POD)) {
-      const pod = JSON.stringify(podTemplate(jobObject({ [role]: { podTemplate: { spec: { [field]: value } } } }), role, SETTINGS));
+      const pod = JSON.stringify(
+        podTemplate(jobObject({ [role]: { podTemplate: { spec: { [field]: value } } } }), role, SETTINGS),
+      );
       const expected = found ?? `"${field}":${JSON.stringify(value)}`;
       t.ok(pod.includes(expected), `${role}.podTemplate.spec.${field}: ${expected}`);
     }
@@ -78,13 +92,28 @@ t.test('so does every field of its podTemplate', async (t) => {
 });
 
 t.test('devices of dynamic resource allocation', async (t) => {
-  const claimed = (name: string) => ({ resources: { claims: [{ name }] }, podTemplate: { spec: { resourceClaims: [{ name, resourceClaimTemplateName: 'one' }] } } });
+  const claimed = (name: string) => ({
+    resources: { claims: [{ name }] },
+    podTemplate: { spec: { resourceClaims: [{ name, resourceClaimTemplateName: 'one' }] } },
+  });
   const [gpus, nics] = [jobObject({ client: claimed('gpu-0') }), jobObject({ client: claimed('nic') })];
   const { spec } = podTemplate(gpus, 'client', SETTINGS);
-  t.match(spec, { resourceClaims: [{ name: 'gpu-0', resourceClaimTemplateName: 'one' }], containers: [{ resources: { claims: [{ name: 'gpu-0' }] } }] });
+  t.match(spec, {
+    resourceClaims: [{ name: 'gpu-0', resourceClaimTemplateName: 'one' }],
+    containers: [{ resources: { claims: [{ name: 'gpu-0' }] } }],
+  });
   t.strictSame(spec.containers[0]?.args, ['client', '--provider', 'cuda'], 'it computes on them');
   t.equal(gpusOf(gpus, 'client'), 1);
   t.strictSame(podTemplate(nics, 'client', SETTINGS).spec.containers[0]?.args, ['client'], 'not on anything else');
-  const both = jobObject({ client: { ...claimed('nic'), podTemplate: { spec: { containers: [{ name: 'worker', resources: { claims: [{ name: 'gpu' }] } }] } } } });
-  t.match(podTemplate(both, 'client', SETTINGS).spec.containers[0]?.resources, { claims: [{ name: 'nic' }, { name: 'gpu' }] }, 'claims are merged by name');
+  const both = jobObject({
+    client: {
+      ...claimed('nic'),
+      podTemplate: { spec: { containers: [{ name: 'worker', resources: { claims: [{ name: 'gpu' }] } }] } },
+    },
+  });
+  t.match(
+    podTemplate(both, 'client', SETTINGS).spec.containers[0]?.resources,
+    { claims: [{ name: 'nic' }, { name: 'gpu' }] },
+    'claims are merged by name',
+  );
 });

@@ -12,14 +12,19 @@ import { accessOf, NOTHING, SETTINGS } from '../support/planned-job.ts';
 function grants(name: RuleFile): string[] {
   return rulesOf(name)
     .flatMap(({ apiGroups = [], resources = [], verbs }) =>
-      apiGroups.flatMap((group) => resources.flatMap((resource) => verbs.map((verb) => `${group}/${resource} ${verb}`))),
+      apiGroups.flatMap((group) =>
+        resources.flatMap((resource) => verbs.map((verb) => `${group}/${resource} ${verb}`)),
+      ),
     )
     .sort();
 }
 
 const each = (resource: string, verbs: string): string[] => verbs.split(' ').map((verb) => `${resource} ${verb}`);
 
-const manifest = parseManifest(readFileSync(new URL('../../examples/quickstart.yaml', import.meta.url), 'utf8'), 'quickstart.yaml');
+const manifest = parseManifest(
+  readFileSync(new URL('../../examples/quickstart.yaml', import.meta.url), 'utf8'),
+  'quickstart.yaml',
+);
 const job: JobObject = { ...manifest, metadata: { name: 'tune', namespace: 'team', uid: 'u-1' } };
 
 /** The resource of an object, as rules name it. */
@@ -30,7 +35,9 @@ function resourceOf({ apiVersion, kind }: { apiVersion: string; kind: string }):
 
 t.test('the operator may write the kinds of objects it makes, and needs nothing more', async (t) => {
   const planned = Object.values(plannedObjects({ job, observed: NOTHING, settings: SETTINGS, redis: accessOf(job) }));
-  const kinds = new Set(planned.flatMap((object) => (object === null || object === undefined ? [] : [resourceOf(object)])));
+  const kinds = new Set(
+    planned.flatMap((object) => (object === null || object === undefined ? [] : [resourceOf(object)])),
+  );
   t.equal(kinds.size, 6);
   const wanted = [
     ...[...kinds].flatMap((resource) => each(resource, 'get list watch create patch')),
@@ -56,20 +63,31 @@ t.test('the operator may write the kinds of objects it makes, and needs nothing 
 t.test('a lease is kept to its name but where it is made', async (t) => {
   t.strictSame(
     rulesOf('lease').map(({ verbs, resourceNames }) => [verbs, resourceNames]),
-    [[['create'], undefined], [['get', 'update'], [LEASE_NAME]]],
+    [
+      [['create'], undefined],
+      [['get', 'update'], [LEASE_NAME]],
+    ],
   );
 });
 
 t.test('no rule has a wildcard', async (t) => {
   for (const name of RULES) {
     for (const { apiGroups = [], resources = [], nonResourceURLs = [], verbs } of rulesOf(name)) {
-      t.notOk([...apiGroups, ...resources, ...nonResourceURLs, ...verbs].some((word) => word.includes('*')), name);
+      t.notOk(
+        [...apiGroups, ...resources, ...nonResourceURLs, ...verbs].some((word) => word.includes('*')),
+        name,
+      );
     }
   }
 });
 
 t.test('nobody but the operator writes the status of jobs', async (t) => {
-  t.same(grants('job-viewer'), ['fedbiotjobs', 'fedbiotjobs/status'].flatMap((resource) => each(`fedbiot.io/${resource}`, 'get list watch')).sort());
+  t.same(
+    grants('job-viewer'),
+    ['fedbiotjobs', 'fedbiotjobs/status']
+      .flatMap((resource) => each(`fedbiot.io/${resource}`, 'get list watch'))
+      .sort(),
+  );
   t.same(grants('job-editor'), each('fedbiot.io/fedbiotjobs', 'create update patch delete deletecollection').sort());
   t.same(grants('test'), each('fedbiot.io/fedbiotjobs', 'create delete get'));
 });

@@ -38,7 +38,12 @@ t.test('a job that is gone, going or somebody else’s is left alone', async (t)
 t.test('a job that cannot be read is told so once, and is left alone; until it can be read', async (t) => {
   const world = await begun();
   const job = jobObject();
-  const unreadable = (status: JobObject['status'] = world.status, isOurs = true) => ({ metadata: job.metadata, problem: 'spec.x: is wrong', isOurs, status: status ?? {} });
+  const unreadable = (status: JobObject['status'] = world.status, isOurs = true) => ({
+    metadata: job.metadata,
+    problem: 'spec.x: is wrong',
+    isOurs,
+    status: status ?? {},
+  });
   const known = world.job;
   const turned = async (unread: ReturnType<typeof unreadable>) => {
     world.job = null;
@@ -50,14 +55,24 @@ t.test('a job that cannot be read is told so once, and is left alone; until it c
     return (await world.turn()).calls;
   };
   t.strictSame(await turned(unreadable(known?.status, false)), [], "it is somebody else's");
-  t.strictSame(await turned(unreadable({ phase: 'Succeeded' })), ['patch nothing', 'event Unreadable'], 'what has ended has ended');
+  t.strictSame(
+    await turned(unreadable({ phase: 'Succeeded' })),
+    ['patch nothing', 'event Unreadable'],
+    'what has ended has ended',
+  );
   t.strictSame(await turned(unreadable({})), ['patch Pending', 'event Unreadable']);
   const { job: told } = world;
-  t.match(told?.status?.conditions?.filter(({ type }) => type === 'Valid'), [{ status: 'False', reason: 'Unreadable', message: 'The job is left alone: spec.x: is wrong' }]);
+  t.match(
+    told?.status?.conditions?.filter(({ type }) => type === 'Valid'),
+    [{ status: 'False', reason: 'Unreadable', message: 'The job is left alone: spec.x: is wrong' }],
+  );
   t.strictSame(await turned(unreadable(told?.status)), []);
   world.job = told;
   t.strictSame((await world.turn()).calls, ['status Pending']);
-  t.match(world.status?.conditions?.find(({ type }) => type === 'Valid'), { status: 'True', reason: 'Readable' });
+  t.match(
+    world.status?.conditions?.find(({ type }) => type === 'Valid'),
+    { status: 'True', reason: 'Readable' },
+  );
 });
 
 t.test('progress that the API server refuses costs the status its figures, and nothing else', async (t) => {
@@ -66,18 +81,28 @@ t.test('progress that the API server refuses costs the status its figures, and n
   world.ports.progressOf = () => ({ ...toldProgress(1), round: 1, finishedRounds: round });
   const write = world.ports.updateStatus;
   world.ports.updateStatus = async (job, status) => {
-    if ((status.round ?? 0) > 1e9) throw Object.assign(new Error('invalid'), { code: 422, body: { message: 'status.round: must be at most 1e9', details: { causes: [{ field: 'status.round' }] } } });
+    if ((status.round ?? 0) > 1e9)
+      throw Object.assign(new Error('invalid'), {
+        code: 422,
+        body: { message: 'status.round: must be at most 1e9', details: { causes: [{ field: 'status.round' }] } },
+      });
     await write(job, status);
   };
   t.strictSame((await world.turn()).calls, ['status Pending', 'event ProgressRefused']);
-  t.match(world.status?.conditions?.find(({ type }) => type === 'ProgressMirrored'), { status: 'False', message: /status\.round: must be at most 1e9/ });
+  t.match(
+    world.status?.conditions?.find(({ type }) => type === 'ProgressMirrored'),
+    { status: 'False', message: /status\.round: must be at most 1e9/ },
+  );
   t.strictSame((await world.turn()).calls, [], 'once');
   world.setJobStatus('tiny-server', { conditions: [{ type: 'Complete', status: 'True' }] });
   t.ok((await world.turn()).calls.includes('status Succeeded'), 'the end comes from the pod');
   round = 3;
   await world.turn();
   t.match(world.status, { phase: 'Succeeded', round: 3 });
-  t.match(world.status?.conditions?.find(({ type }) => type === 'ProgressMirrored'), { status: 'True', reason: 'ProgressMirrored' });
+  t.match(
+    world.status?.conditions?.find(({ type }) => type === 'ProgressMirrored'),
+    { status: 'True', reason: 'ProgressMirrored' },
+  );
 });
 
 t.test('no event without the status it tells of', async (t) => {
@@ -92,9 +117,19 @@ t.test('no event without the status it tells of', async (t) => {
 t.test('suspended and resumed', async (t) => {
   const world = await begun();
   withSpec(world, { suspend: true });
-  t.strictSame((await world.turn()).calls, ['patch Job tiny-server {"suspend":true}', 'patch Job tiny-clients {"suspend":true}', 'status Suspended', 'event Suspended']);
+  t.strictSame((await world.turn()).calls, [
+    'patch Job tiny-server {"suspend":true}',
+    'patch Job tiny-clients {"suspend":true}',
+    'status Suspended',
+    'event Suspended',
+  ]);
   withSpec(world, { suspend: false });
-  t.strictSame((await world.turn()).calls, ['patch Job tiny-server {"suspend":false}', 'patch Job tiny-clients {"suspend":false}', 'status Pending', 'event Resumed']);
+  t.strictSame((await world.turn()).calls, [
+    'patch Job tiny-server {"suspend":false}',
+    'patch Job tiny-clients {"suspend":false}',
+    'status Pending',
+    'event Resumed',
+  ]);
 });
 
 t.test('after success clients have a minute, and the job its time to live', async (t) => {
@@ -113,8 +148,14 @@ t.test('what was deleted under a running job is made again, and not once it has 
   const world = await begun();
   world.objects.delete('Service tiny-server');
   t.strictSame((await world.turn()).calls, ['create Service tiny-server', 'event Created']);
-  world.setJobStatus('tiny-clients', { conditions: [{ type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded' }] });
-  t.strictSame((await world.turn()).calls, ['patch Job tiny-server {"suspend":true}', 'status Failed', 'event BackoffLimitExceeded']);
+  world.setJobStatus('tiny-clients', {
+    conditions: [{ type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded' }],
+  });
+  t.strictSame((await world.turn()).calls, [
+    'patch Job tiny-server {"suspend":true}',
+    'status Failed',
+    'event BackoffLimitExceeded',
+  ]);
   world.objects.clear();
   t.strictSame((await world.turn()).calls, []);
 });
@@ -148,7 +189,11 @@ t.test('what cannot be carried out fails, with the reason', async (t) => {
 
   const refused = new ReconcileWorld(jobObject());
   refused.fault = (call) => {
-    if (call === 'create Job tiny-clients') throw Object.assign(new Error('HTTP 422'), { code: 422, body: JSON.stringify({ message: 'spec.template: no', details: { causes: [{ field: 'spec.template' }] } }) });
+    if (call === 'create Job tiny-clients')
+      throw Object.assign(new Error('HTTP 422'), {
+        code: 422,
+        body: JSON.stringify({ message: 'spec.template: no', details: { causes: [{ field: 'spec.template' }] } }),
+      });
   };
   await refused.turn();
   t.match(refused.status, { phase: 'Failed', message: 'spec.template: no' });
@@ -194,7 +239,8 @@ t.test('Jobs and pods of a job that had the name before say nothing of this one'
   t.match(world.status?.conditions, [{ type: 'Running', reason: 'NameTaken' }]);
 });
 
-const refusal = (code: number, status: object | string) => Object.assign(new Error(`HTTP ${code}`), { code, body: status });
+const refusal = (code: number, status: object | string) =>
+  Object.assign(new Error(`HTTP ${code}`), { code, body: status });
 
 t.test('what is refused is told, waited for after ever longer pauses, and done once it may be', async (t) => {
   const world = new ReconcileWorld(jobObject({ startDeadlineSeconds: 600 }));
@@ -206,7 +252,10 @@ t.test('what is refused is told, waited for after ever longer pauses, and done o
   t.strictSame(calls.slice(-3), ['status Pending', 'event Created', 'event Refused']);
   t.equal(calls.length, 8, 'nothing that follows is made');
   t.equal(requeueAfterMs, 5_000);
-  t.match(world.status, { startTime: '2026-01-01T00:00:00Z', message: 'The API server refuses PersistentVolumeClaim tiny-output: exceeded quota' });
+  t.match(world.status, {
+    startTime: '2026-01-01T00:00:00Z',
+    message: 'The API server refuses PersistentVolumeClaim tiny-output: exceeded quota',
+  });
   world.seconds = 50;
   t.strictSame(await world.turn(), { calls: [], requeueAfterMs: 50_000 }, 'told once');
   world.seconds = 599;
@@ -231,8 +280,14 @@ t.test('what stops pods is never held up by what is refused', async (t) => {
   };
   withSpec(world, { suspend: true });
   const { calls } = await world.turn();
-  t.strictSame(calls.filter((call) => call.startsWith('patch')), ['patch Job tiny-server {"suspend":true}', 'patch Job tiny-clients {"suspend":true}']);
-  t.match(world.status, { phase: 'Suspended', message: 'spec.suspend is true. The API server refuses Service tiny-server: no  Services' });
+  t.strictSame(
+    calls.filter((call) => call.startsWith('patch')),
+    ['patch Job tiny-server {"suspend":true}', 'patch Job tiny-clients {"suspend":true}'],
+  );
+  t.match(world.status, {
+    phase: 'Suspended',
+    message: 'spec.suspend is true. The API server refuses Service tiny-server: no  Services',
+  });
 });
 
 t.test('an end is told though pods may not be stopped', async (t) => {
@@ -250,17 +305,25 @@ t.test('what is refused to a job that runs is told beside that', async (t) => {
   const world = await begun();
   const owner = { apiVersion: 'batch/v1', kind: 'Job', name: 'tiny-server', uid: 'Job tiny-server' };
   const pod = (role: string) => ({
-    metadata: { name: `tiny-${role}-x`, labels: { 'fedbiot.io/role': role }, ownerReferences: [{ ...owner, uid: `Job tiny-${role === 'server' ? 'server' : 'clients'}` }] },
+    metadata: {
+      name: `tiny-${role}-x`,
+      labels: { 'fedbiot.io/role': role },
+      ownerReferences: [{ ...owner, uid: `Job tiny-${role === 'server' ? 'server' : 'clients'}` }],
+    },
     status: { phase: 'Running', containerStatuses: [{ name: 'worker', state: { running: {} } }] },
   });
   world.pods = [pod('server'), pod('client')];
   await world.turn();
   world.objects.delete('Secret tiny-credentials');
   world.fault = (call) => {
-    if (call.startsWith('create Secret')) throw refusal(422, { message: 'denied by a policy', details: { causes: [{ message: 'denied' }] } });
+    if (call.startsWith('create Secret'))
+      throw refusal(422, { message: 'denied by a policy', details: { causes: [{ message: 'denied' }] } });
   };
   t.strictSame((await world.turn()).calls, ['status Running', 'event Refused']);
-  t.equal(world.status?.message, 'The server pod runs. The API server refuses Secret tiny-credentials: denied by a policy');
+  t.equal(
+    world.status?.message,
+    'The server pod runs. The API server refuses Secret tiny-credentials: denied by a policy',
+  );
   world.fault = (call) => {
     if (call.startsWith('create Secret')) throw refusal(409, { message: 'conflict' });
   };
@@ -269,17 +332,28 @@ t.test('what is refused to a job that runs is told beside that', async (t) => {
 
 t.test('why pods are not made is asked of events, and not before it takes long', async (t) => {
   const world = await begun({ startDeadlineSeconds: 90 });
-  const warning = { reason: 'FailedCreate', message: 'Error creating: pods "tiny-server-a" is forbidden: failed quota', at: '2026-01-01T00:00:01Z' };
+  const warning = {
+    reason: 'FailedCreate',
+    message: 'Error creating: pods "tiny-server-a" is forbidden: failed quota',
+    at: '2026-01-01T00:00:01Z',
+  };
   world.warnings.set('Job tiny-server', warning);
   world.seconds = 4;
   t.strictSame(await world.turn(), { calls: [], requeueAfterMs: 1_000 });
   world.seconds = 5;
   t.strictSame((await world.turn()).calls, ['status Pending', 'event FailedCreate']);
   t.match(world.status?.message, /^tiny-server: Error creating: .*failed quota$/);
-  world.pods = [{
-    metadata: { name: 'tiny-server-b', creationTimestamp: '2026-01-01T00:00:08Z', labels: { 'fedbiot.io/role': 'server' }, ownerReferences: [{ apiVersion: '', kind: '', name: '', uid: 'Job tiny-server' }] },
-    status: { phase: 'Failed' },
-  }];
+  world.pods = [
+    {
+      metadata: {
+        name: 'tiny-server-b',
+        creationTimestamp: '2026-01-01T00:00:08Z',
+        labels: { 'fedbiot.io/role': 'server' },
+        ownerReferences: [{ apiVersion: '', kind: '', name: '', uid: 'Job tiny-server' }],
+      },
+      status: { phase: 'Failed' },
+    },
+  ];
   world.seconds = 10;
   await world.turn();
   t.match(world.status?.conditions, [{ reason: 'Starting' }], 'a pod was made since');
@@ -309,7 +383,10 @@ t.test('no pod is made before its users in Redis are', async (t) => {
   world.fault = () => {};
   await world.turn();
   t.equal(world.grants, 1);
-  t.match(world.status?.conditions, [{ type: 'Running' }, { type: 'RedisIsolated', status: 'True', reason: 'UserPerRole' }]);
+  t.match(world.status?.conditions, [
+    { type: 'Running' },
+    { type: 'RedisIsolated', status: 'True', reason: 'UserPerRole' },
+  ]);
   await world.turn();
   t.equal(world.grants, 2, 'and are made anew at each look');
 });
@@ -326,22 +403,33 @@ t.test('a job waits for a Redis that makes no users, and says so', async (t) => 
   t.ok(world.objects.has('Job tiny-server'));
   world.redisUsers = { kind: 'away', reason: 'connect ECONNREFUSED' };
   world.objects.delete('Service tiny-server');
-  t.match((await world.turn()).calls, ['create Service tiny-server'], 'a job that has begun goes on while Redis is away');
+  t.match(
+    (await world.turn()).calls,
+    ['create Service tiny-server'],
+    'a job that has begun goes on while Redis is away',
+  );
   t.match(world.status?.conditions, [{ type: 'Running' }, { type: 'RedisIsolated', status: 'True' }]);
 });
 
-t.test('a job that began under another operator, or another configuration, goes on where this one would not make it', async (t) => {
-  const world = await begun();
-  world.settings = { ...SETTINGS, redis: null };
-  await world.turn();
-  t.match(world.status, { phase: 'Pending', message: 'The operator would not create this job now: spec.redis: is required: the operator was installed without a Redis of its own' });
-  withSpec(world, { suspend: true });
-  t.equal((await world.turn()).calls.filter((call) => call.startsWith('patch')).length, 2, 'and stops when it is to');
-  const annotations = { 'example.org/since': 'before there was a list' };
-  const laid = await begun();
-  withSpec(laid, { server: { podTemplate: { metadata: { annotations } } } });
-  t.strictSame((await laid.turn()).calls, [], 'the pods of its Jobs are as they were made');
-  const fresh = new ReconcileWorld(jobObject({ server: { podTemplate: { metadata: { annotations } } } }));
-  await fresh.turn();
-  t.match(fresh.status, { phase: 'Failed', message: /example\.org\/since may not be set/ });
-});
+t.test(
+  'a job that began under another operator, or another configuration, goes on where this one would not make it',
+  async (t) => {
+    const world = await begun();
+    world.settings = { ...SETTINGS, redis: null };
+    await world.turn();
+    t.match(world.status, {
+      phase: 'Pending',
+      message:
+        'The operator would not create this job now: spec.redis: is required: the operator was installed without a Redis of its own',
+    });
+    withSpec(world, { suspend: true });
+    t.equal((await world.turn()).calls.filter((call) => call.startsWith('patch')).length, 2, 'and stops when it is to');
+    const annotations = { 'example.org/since': 'before there was a list' };
+    const laid = await begun();
+    withSpec(laid, { server: { podTemplate: { metadata: { annotations } } } });
+    t.strictSame((await laid.turn()).calls, [], 'the pods of its Jobs are as they were made');
+    const fresh = new ReconcileWorld(jobObject({ server: { podTemplate: { metadata: { annotations } } } }));
+    await fresh.turn();
+    t.match(fresh.status, { phase: 'Failed', message: /example\.org\/since may not be set/ });
+  },
+);

@@ -9,21 +9,36 @@ import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
 import { jobObject, NOTHING, SETTINGS, UID, USERS } from '../support/planned-job.ts';
 
 const job = jobObject();
-const REFUSED: RedisUsersStanding = { kind: 'refused', reason: "NOPERM this user has no permissions to run the 'acl|setuser' command" };
+const REFUSED: RedisUsersStanding = {
+  kind: 'refused',
+  reason: "NOPERM this user has no permissions to run the 'acl|setuser' command",
+};
 const AWAY: RedisUsersStanding = { kind: 'away', reason: 'connect ECONNREFUSED' };
 const OPERATORS = 'redis://:secret@redis.fedbiot.svc:6379';
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 
 /** What the Secret says, in plain text. */
-function secretOf(standing: RedisUsersStanding, observed: Observed = NOTHING, settings = SETTINGS): Record<string, string> {
-  const { data = {} } = credentials(job, observed.credentials, settings, redisAccess(job, observed, settings, standing));
+function secretOf(
+  standing: RedisUsersStanding,
+  observed: Observed = NOTHING,
+  settings = SETTINGS,
+): Record<string, string> {
+  const { data = {} } = credentials(
+    job,
+    observed.credentials,
+    settings,
+    redisAccess(job, observed, settings, standing),
+  );
   return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]));
 }
 
 const withSecret = (data: Readonly<Record<string, string>>, rest: Partial<Observed> = {}): Observed => ({
   ...NOTHING,
-  credentials: { metadata: { name: '' }, data: Object.fromEntries(Object.entries(data).map(([key, value]) => [key, base64(value)])) },
+  credentials: {
+    metadata: { name: '' },
+    data: Object.fromEntries(Object.entries(data).map(([key, value]) => [key, base64(value)])),
+  },
   ...rest,
 });
 
@@ -38,46 +53,97 @@ t.test('a job has a user for each role, and nothing of the operator’s password
     t.equal(username, `fedbiot-${UID}-${role}`);
     t.match(password, /^[\w-]{43}$/);
     t.strictSame(place, { host: 'redis.fedbiot.svc', port: 6379, isTls: false, database: 0 });
-    const variable = podTemplate(job, role, SETTINGS).spec.containers[0]?.env?.find(({ name }) => name === 'FEDBIOT_REDIS_URL');
-    t.strictSame(variable?.valueFrom, { secretKeyRef: { name: 'tiny-credentials', key: `redis-url-${role}` } }, 'its pods read that URL alone');
+    const variable = podTemplate(job, role, SETTINGS).spec.containers[0]?.env?.find(
+      ({ name }) => name === 'FEDBIOT_REDIS_URL',
+    );
+    t.strictSame(
+      variable?.valueFrom,
+      { secretKeyRef: { name: 'tiny-credentials', key: `redis-url-${role}` } },
+      'its pods read that URL alone',
+    );
   }
   t.not(secret['redis-url-server'], secret['redis-url-client']);
   t.strictSame(secretOf(USERS), secret, 'made again as it was');
-  t.not(secretOf(USERS, NOTHING, { ...SETTINGS, secretKey: 'another key, of a later operator' })['redis-url-client'], secret['redis-url-client']);
+  t.not(
+    secretOf(USERS, NOTHING, { ...SETTINGS, secretKey: 'another key, of a later operator' })['redis-url-client'],
+    secret['redis-url-client'],
+  );
 });
 
 t.test('pods’ passwords stay, and what somebody wrote in their place does not', async (t) => {
   const before = secretOf(USERS);
   const later = { ...SETTINGS, secretKey: 'another key, of a later operator' };
   t.strictSame(secretOf(USERS, withSecret(before), later), before);
-  for (const url of ['', 'redis://', OPERATORS, `redis://fedbiot-${UID}-client:short@redis.fedbiot.svc:6379`, `redis://fedbiot-other-client:${'a'.repeat(43)}@redis.fedbiot.svc:6379`]) {
-    t.equal(secretOf(USERS, withSecret({ ...before, 'redis-url-client': url }))['redis-url-client'], before['redis-url-client'], url);
+  for (const url of [
+    '',
+    'redis://',
+    OPERATORS,
+    `redis://fedbiot-${UID}-client:short@redis.fedbiot.svc:6379`,
+    `redis://fedbiot-other-client:${'a'.repeat(43)}@redis.fedbiot.svc:6379`,
+  ]) {
+    t.equal(
+      secretOf(USERS, withSecret({ ...before, 'redis-url-client': url }))['redis-url-client'],
+      before['redis-url-client'],
+      url,
+    );
   }
-  const moved = { ...SETTINGS, redis: { url: 'rediss://op:secret@[fd00::1]:6380/2', ca: null, port: 6380, namespace: null } };
-  t.equal(secretOf(USERS, withSecret(before), moved)['redis-url-client'], before['redis-url-client']?.replace('redis:', 'rediss:').replace('redis.fedbiot.svc:6379', '[fd00::1]:6380/2'), 'Redis may move');
+  const moved = {
+    ...SETTINGS,
+    redis: { url: 'rediss://op:secret@[fd00::1]:6380/2', ca: null, port: 6380, namespace: null },
+  };
+  t.equal(
+    secretOf(USERS, withSecret(before), moved)['redis-url-client'],
+    before['redis-url-client']?.replace('redis:', 'rediss:').replace('redis.fedbiot.svc:6379', '[fd00::1]:6380/2'),
+    'Redis may move',
+  );
 });
 
 t.test('the users are made before the pods, and are told what their pods know', async (t) => {
   const redis = redisAccess(job, NOTHING, SETTINGS, USERS);
-  const actions = plan({ job, observed: NOTHING, settings: SETTINGS, redis, outcome: null, clientsMayFinish: false, toReplace: [] });
+  const actions = plan({
+    job,
+    observed: NOTHING,
+    settings: SETTINGS,
+    redis,
+    outcome: null,
+    clientsMayFinish: false,
+    toReplace: [],
+  });
   const kinds = actions.map((action) => (action.kind === 'create' ? `create ${action.object.kind}` : action.kind));
   t.strictSame(kinds.slice(3, 5), ['create Secret', 'grant']);
   t.ok(kinds.indexOf('grant') < kinds.indexOf('create Job'));
   const grant = actions.find((action) => action.kind === 'grant');
   const secret = secretOf(USERS);
-  t.strictSame(grant?.passwords, { server: readRedisUrl(secret['redis-url-server'] ?? '').password, client: readRedisUrl(secret['redis-url-client'] ?? '').password });
+  t.strictSame(grant?.passwords, {
+    server: readRedisUrl(secret['redis-url-server'] ?? '').password,
+    client: readRedisUrl(secret['redis-url-client'] ?? '').password,
+  });
 });
 
 t.test('where Redis makes no users, a new job waits, unless sharing is allowed', async (t) => {
   const refused = redisAccess(job, NOTHING, SETTINGS, REFUSED);
-  t.match(waitsForRedis(refused), { reason: 'RedisUsersRefused', message: /acl\|setuser.*--allow-shared-redis-credentials/ });
-  t.match(waitsForRedis(redisAccess(job, NOTHING, SETTINGS, AWAY)), { reason: 'RedisUnreachable', message: /ECONNREFUSED/ });
+  t.match(waitsForRedis(refused), {
+    reason: 'RedisUsersRefused',
+    message: /acl\|setuser.*--allow-shared-redis-credentials/,
+  });
+  t.match(waitsForRedis(redisAccess(job, NOTHING, SETTINGS, AWAY)), {
+    reason: 'RedisUnreachable',
+    message: /ECONNREFUSED/,
+  });
   const sharing = { ...SETTINGS, allowSharedRedisCredentials: true };
-  t.match(waitsForRedis(redisAccess(job, NOTHING, sharing, AWAY)), { reason: 'RedisUnreachable' }, 'one that does not answer has not refused');
+  t.match(
+    waitsForRedis(redisAccess(job, NOTHING, sharing, AWAY)),
+    { reason: 'RedisUnreachable' },
+    'one that does not answer has not refused',
+  );
   const shared = redisAccess(job, NOTHING, sharing, REFUSED);
   t.equal(waitsForRedis(shared), null);
   t.match(secretOf(REFUSED, NOTHING, sharing), { 'redis-url-server': OPERATORS, 'redis-url-client': OPERATORS });
-  t.match(redisIsolated(shared, REFUSED, NOTHING), { holds: false, reason: 'SharedCredentials', message: /acl\|setuser.*every job/ });
+  t.match(redisIsolated(shared, REFUSED, NOTHING), {
+    holds: false,
+    reason: 'SharedCredentials',
+    message: /acl\|setuser.*every job/,
+  });
 });
 
 t.test('a job that has its credentials goes on with them while no users can be made', async (t) => {
@@ -103,18 +169,34 @@ t.test('a job that began under an operator that made no users', async (t) => {
   const old = { token: 't'.repeat(43), 'redis-url': OPERATORS };
   t.equal(waitsForRedis(redisAccess(job, withSecret(old, running), SETTINGS, REFUSED)), null);
   t.strictSame(secretOf(REFUSED, withSecret(old, running)), old, 'goes on as it began');
-  t.match(waitsForRedis(redisAccess(job, withSecret(old), SETTINGS, REFUSED)), { reason: 'RedisUsersRefused' }, 'unless it has no pods yet, which would look for other keys');
+  t.match(
+    waitsForRedis(redisAccess(job, withSecret(old), SETTINGS, REFUSED)),
+    { reason: 'RedisUsersRefused' },
+    'unless it has no pods yet, which would look for other keys',
+  );
   const now = secretOf(USERS, withSecret(old, running));
   t.equal(now['redis-url'], now['redis-url-server'], 'its next pods, of either role, have the server’s user');
   t.notMatch(JSON.stringify(now), ':secret@');
-  t.match(redisIsolated(redisAccess(job, withSecret(now, running), SETTINGS, USERS), USERS, withSecret(now, running)), { holds: false, reason: 'BeganWithout' });
+  t.match(redisIsolated(redisAccess(job, withSecret(now, running), SETTINGS, USERS), USERS, withSecret(now, running)), {
+    holds: false,
+    reason: 'BeganWithout',
+  });
 });
 
 t.test('what is told of how well jobs are kept apart', async (t) => {
-  const told = (standing: RedisUsersStanding) => redisIsolated(redisAccess(job, NOTHING, SETTINGS, standing), standing, NOTHING);
+  const told = (standing: RedisUsersStanding) =>
+    redisIsolated(redisAccess(job, NOTHING, SETTINGS, standing), standing, NOTHING);
   t.match(told(USERS), { type: 'RedisIsolated', holds: true, reason: 'UserPerRole' });
-  t.match(told({ kind: 'ready', readOnlyKeys: false, isOpen: false }), { holds: true, reason: 'UserPerJob', message: /older than 7\.0/ });
+  t.match(told({ kind: 'ready', readOnlyKeys: false, isOpen: false }), {
+    holds: true,
+    reason: 'UserPerJob',
+    message: /older than 7\.0/,
+  });
   t.match(told({ kind: 'ready', readOnlyKeys: true, isOpen: true }), { holds: false, reason: 'DefaultUserOpen' });
   const brought = jobObject({ redis: { urlFrom: { name: 's', key: 'url' } } });
-  t.equal(redisIsolated(redisAccess(brought, NOTHING, SETTINGS, USERS), USERS, NOTHING), null, 'of a Redis that the job brings, nothing');
+  t.equal(
+    redisIsolated(redisAccess(brought, NOTHING, SETTINGS, USERS), USERS, NOTHING),
+    null,
+    'of a Redis that the job brings, nothing',
+  );
 });

@@ -1,4 +1,5 @@
-// Redis's protocol as the operator reads it: what is well-formed and in bounds is told frame by frame, however it is cut; the rest is refused.
+// Redis's protocol as the operator reads it: what is well-formed and in bounds is told frame by frame, however it is
+// cut; the rest is refused.
 import fc from 'fast-check';
 import t from 'tap';
 import { BadFrame, FrameReader } from '../../operator/redis/resp-frames.ts';
@@ -29,7 +30,8 @@ t.test('frames have a shape and a word', async (t) => {
     ['*4\r\n*1\r\n*0\r\n$2\r\nab\r\n_\r\n'.replace('_', '$-1') + ':1\r\n', '**$_:', 'ab'],
     [`$20\r\n${'x'.repeat(20)}\r\n`, '$', 'x'.repeat(16)],
     [`*5\r\n${':1\r\n'.repeat(5)}`, '*::::', ''],
-  ] as const) t.strictSame(whole(text), [{ shape, word }], text);
+  ] as const)
+    t.strictSame(whole(text), [{ shape, word }], text);
 });
 
 t.test('what is not Redis, or too much, is refused as soon as it is announced', async (t) => {
@@ -88,7 +90,11 @@ t.test('it does not matter how frames are cut', async () => {
 });
 
 t.test('whatever comes is read or refused', async () => {
-  const piece = fc.oneof(frame, fc.string({ unit: 'binary', maxLength: 10 }), fc.constantFrom('$', '*', '\r\n', '\r', '\n', '-1', '9', '$9\r\n'));
+  const piece = fc.oneof(
+    frame,
+    fc.string({ unit: 'binary', maxLength: 10 }),
+    fc.constantFrom('$', '*', '\r\n', '\r', '\n', '-1', '9', '$9\r\n'),
+  );
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 20 }), fc.array(fc.nat(8), { maxLength: 60 }), (pieces, lengths) => {
       try {

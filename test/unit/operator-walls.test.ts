@@ -1,4 +1,5 @@
-// Ways around the walls between roles, and between a pod and the restricted standard, by what a job may lay over its pods: each is refused by name.
+// Ways around the walls between roles, and between a pod and the restricted standard, by what a job may lay over its
+// pods: each is refused by name.
 import t from 'tap';
 import type { Test } from 'tap';
 import { mayAnnotate } from '../../operator/plan/annotations.ts';
@@ -21,7 +22,8 @@ function pod(role: Role, spec: object, volumes: object = VOLUMES) {
 
 const laid = (role: Role, patch: object) => pod(role, { [role]: { podTemplate: patch, pods: 1, parallelClients: 1 } });
 const withVolume = (role: Role, source: object) => laid(role, { spec: { volumes: [{ name: 'x', ...source }] } });
-const refuses = (t: Test, make: () => unknown, message: RegExp) => t.throws(make, { name: 'InvalidSpec', message }, String(message));
+const refuses = (t: Test, make: () => unknown, message: RegExp) =>
+  t.throws(make, { name: 'InvalidSpec', message }, String(message));
 
 t.test('annotations are a list of what is known to be harmless', async (t) => {
   for (const key of [
@@ -44,13 +46,30 @@ t.test('annotations are a list of what is known to be harmless', async (t) => {
     'prometheus.io.evil/x',
   ]) {
     t.notOk(mayAnnotate(key, []), key);
-    refuses(t, () => laid('server', { metadata: { annotations: { [key]: 'unconfined' } } }), /spec\.server\.podTemplate\.metadata\.annotations: .* may not be set/);
+    refuses(
+      t,
+      () => laid('server', { metadata: { annotations: { [key]: 'unconfined' } } }),
+      /spec\.server\.podTemplate\.metadata\.annotations: .* may not be set/,
+    );
   }
-  const fine = { 'prometheus.io/scrape': 'true', 'sidecar.istio.io/inject': 'false', 'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false', team: 'ml' };
+  const fine = {
+    'prometheus.io/scrape': 'true',
+    'sidecar.istio.io/inject': 'false',
+    'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
+    team: 'ml',
+  };
   t.match(laid('client', { metadata: { annotations: fine } }), { metadata: { annotations: fine } });
-  for (const [key, allowed] of [['example.org/owner', ['example.org/']], ['example.org/owner', ['example.org/owner']]] as const) t.ok(mayAnnotate(key, allowed), 'what the operator was told to allow');
+  for (const [key, allowed] of [
+    ['example.org/owner', ['example.org/']],
+    ['example.org/owner', ['example.org/owner']],
+  ] as const)
+    t.ok(mayAnnotate(key, allowed), 'what the operator was told to allow');
   t.notOk(mayAnnotate('example.org/owners', ['example.org/owner']));
-  refuses(t, () => laid('client', { metadata: { labels: { 'azure.workload.identity/use': 'true' } } }), /azure\.workload\.identity/);
+  refuses(
+    t,
+    () => laid('client', { metadata: { labels: { 'azure.workload.identity/use': 'true' } } }),
+    /azure\.workload\.identity/,
+  );
 });
 
 t.test('a claim that is made with the pod starts empty, on storage that nobody has picked', async (t) => {
@@ -62,23 +81,57 @@ t.test('a claim that is made with the pod starts empty, on storage that nobody h
       volumeName: 'pv-of-records',
       selector: { matchLabels: { holds: 'records' } },
     })) {
-      refuses(t, () => withVolume(role, template({ spec: { [field]: value } })), new RegExp(`volumes\\[0\\]\\.ephemeral\\.volumeClaimTemplate\\.spec\\.${field}: may not be set`));
+      refuses(
+        t,
+        () => withVolume(role, template({ spec: { [field]: value } })),
+        new RegExp(`volumes\\[0\\]\\.ephemeral\\.volumeClaimTemplate\\.spec\\.${field}: may not be set`),
+      );
     }
-    refuses(t, () => withVolume(role, template({ metadata: { annotations: { 'k8s.io/CloneRequest': 'records' } } })), /metadata\.annotations: may not be set/);
+    refuses(
+      t,
+      () => withVolume(role, template({ metadata: { annotations: { 'k8s.io/CloneRequest': 'records' } } })),
+      /metadata\.annotations: may not be set/,
+    );
   }
-  const source = template({ metadata: { labels: { a: 'b' } }, spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'fast', resources: { requests: { storage: '9Gi' } } } });
-  t.match(withVolume('client', source).spec.volumes.find(({ name }) => name === 'x'), source);
+  const source = template({
+    metadata: { labels: { a: 'b' } },
+    spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'fast', resources: { requests: { storage: '9Gi' } } },
+  });
+  t.match(
+    withVolume('client', source).spec.volumes.find(({ name }) => name === 'x'),
+    source,
+  );
 });
 
 t.test('drivers that mount shares by name are for claims', async (t) => {
-  for (const driver of ['nfs.csi.k8s.io', 'smb.csi.k8s.io', 'file.csi.azure.com', undefined]) refuses(t, () => withVolume('server', { csi: { driver } }), /csi\.driver: may be secrets-store/);
-  refuses(t, () => withVolume('server', { csi: { driver: 'secrets-store.csi.k8s.io', nodePublishSecretRef: { name: 'tiny-credentials' } } }), /own credentials/);
-  t.ok(withVolume('server', { csi: { driver: 'secrets-store.csi.k8s.io', volumeAttributes: { secretProviderClass: 'p' } } }));
+  for (const driver of ['nfs.csi.k8s.io', 'smb.csi.k8s.io', 'file.csi.azure.com', undefined])
+    refuses(t, () => withVolume('server', { csi: { driver } }), /csi\.driver: may be secrets-store/);
+  refuses(
+    t,
+    () =>
+      withVolume('server', {
+        csi: { driver: 'secrets-store.csi.k8s.io', nodePublishSecretRef: { name: 'tiny-credentials' } },
+      }),
+    /own credentials/,
+  );
+  t.ok(
+    withVolume('server', {
+      csi: { driver: 'secrets-store.csi.k8s.io', volumeAttributes: { secretProviderClass: 'p' } },
+    }),
+  );
 });
 
 t.test('a reference is read as container runtimes read it', async (t) => {
   const sha = (digit: string) => `sha256:${digit.repeat(64)}`;
-  for (const same of ['r/x', 'r/x:latest', 'docker.io/r/x', 'index.docker.io/r/x:latest', 'registry-1.docker.io/r/x', 'docker.io:443/r/x', 'DOCKER.IO/r/x']) {
+  for (const same of [
+    'r/x',
+    'r/x:latest',
+    'docker.io/r/x',
+    'index.docker.io/r/x:latest',
+    'registry-1.docker.io/r/x',
+    'docker.io:443/r/x',
+    'DOCKER.IO/r/x',
+  ]) {
     t.strictSame(imageName(same), { repository: 'docker.io/r/x', tag: 'latest', digest: null }, same);
   }
   t.strictSame(imageName('redis:7'), { repository: 'docker.io/library/redis', tag: '7', digest: null });
@@ -101,31 +154,67 @@ t.test('a reference is read as container runtimes read it', async (t) => {
 });
 
 t.test('an image of one side is no image of the other, however it is written', async (t) => {
-  refuses(t, () => pod('server', {}, { ...VOLUMES, clientData: { image: { reference: 'index.docker.io/models/big:1' } } }), /spec\.volumes\.clientData: is the same volume/);
+  refuses(
+    t,
+    () => pod('server', {}, { ...VOLUMES, clientData: { image: { reference: 'index.docker.io/models/big:1' } } }),
+    /spec\.volumes\.clientData: is the same volume/,
+  );
   const seen = /must not see/;
   for (const reference of ['docker.io/models/big:1', `models/big@sha256:${'a'.repeat(64)}`]) {
     refuses(t, () => withVolume('client', { image: { reference } }), seen);
-    refuses(t, () => laid('client', { spec: { initContainers: [{ name: 'init', image: reference }] } }), /initContainers\[0\]\.image: is an image that client pods must not see/);
-    refuses(t, () => pod('client', { client: { image: reference, pods: 1, parallelClients: 1 } }), /spec\.client\.image: is an image that client pods must not see/);
+    refuses(
+      t,
+      () => laid('client', { spec: { initContainers: [{ name: 'init', image: reference }] } }),
+      /initContainers\[0\]\.image: is an image that client pods must not see/,
+    );
+    refuses(
+      t,
+      () => pod('client', { client: { image: reference, pods: 1, parallelClients: 1 } }),
+      /spec\.client\.image: is an image that client pods must not see/,
+    );
   }
   t.ok(withVolume('server', { image: { reference: 'models/big:1' } }), 'the server has its own');
   t.ok(withVolume('client', { image: { reference: 'models/big:2' } }));
 });
 
 t.test('no claim is on both sides, also where neither is one of spec.volumes', async (t) => {
-  const shared = { podTemplate: { spec: { volumes: [{ name: 'x', persistentVolumeClaim: { claimName: 'scratch' } }] } } };
+  const shared = {
+    podTemplate: { spec: { volumes: [{ name: 'x', persistentVolumeClaim: { claimName: 'scratch' } }] } },
+  };
   for (const role of ['server', 'client'] as const) {
-    refuses(t, () => pod(role, { server: shared, client: { ...shared, pods: 1, parallelClients: 1 } }), /volumes\[0\]: is a volume that (server|client) pods must not see/);
+    refuses(
+      t,
+      () => pod(role, { server: shared, client: { ...shared, pods: 1, parallelClients: 1 } }),
+      /volumes\[0\]: is a volume that (server|client) pods must not see/,
+    );
     t.ok(pod(role, { [role]: { ...shared, pods: 1, parallelClients: 1 } }));
   }
 });
 
 t.test('the operator’s volumes are read by whatever container mounts them', async (t) => {
   const mounted = (role: Role, kind: 'containers' | 'initContainers', mount: object) =>
-    laid(role, { spec: { [kind]: [{ name: kind === 'containers' ? 'worker' : 'init', ...(kind === 'containers' ? {} : { image: 'i' }), volumeMounts: [mount] }] } });
+    laid(role, {
+      spec: {
+        [kind]: [
+          {
+            name: kind === 'containers' ? 'worker' : 'init',
+            ...(kind === 'containers' ? {} : { image: 'i' }),
+            volumeMounts: [mount],
+          },
+        ],
+      },
+    });
   for (const kind of ['containers', 'initContainers'] as const) {
-    refuses(t, () => mounted('server', kind, { name: 'model', mountPath: '/m' }), /volumeMounts\[0\]\.readOnly: must be true: model/);
-    refuses(t, () => mounted('client', kind, { name: 'client-data', mountPath: '/m', readOnly: false }), /readOnly: must be true/);
+    refuses(
+      t,
+      () => mounted('server', kind, { name: 'model', mountPath: '/m' }),
+      /volumeMounts\[0\]\.readOnly: must be true: model/,
+    );
+    refuses(
+      t,
+      () => mounted('client', kind, { name: 'client-data', mountPath: '/m', readOnly: false }),
+      /readOnly: must be true/,
+    );
     t.ok(mounted('server', kind, { name: 'model', mountPath: '/m', readOnly: true }));
     t.ok(mounted('server', kind, { name: 'output', mountPath: '/m' }));
     t.ok(mounted('client', kind, { name: 'cache', mountPath: '/m' }));
@@ -134,28 +223,105 @@ t.test('the operator’s volumes are read by whatever container mounts them', as
 
 t.test('the job’s own credentials are given out by the operator alone', async (t) => {
   const env = [{ name: 'OTHER', valueFrom: { secretKeyRef: { name: 'tiny-credentials', key: 'token' } } }];
-  refuses(t, () => pod('client', { client: { env, pods: 1, parallelClients: 1 } }), /spec\.client\.env\[0\]\.valueFrom\.secretKeyRef: is the Secret/);
+  refuses(
+    t,
+    () => pod('client', { client: { env, pods: 1, parallelClients: 1 } }),
+    /spec\.client\.env\[0\]\.valueFrom\.secretKeyRef: is the Secret/,
+  );
   refuses(t, () => laid('client', { spec: { containers: [{ name: 'worker', env }] } }), /own credentials/);
-  refuses(t, () => laid('client', { spec: { initContainers: [{ name: 'init', image: 'i', env }] } }), /initContainers\[0\]\.env\[0\]/);
+  refuses(
+    t,
+    () => laid('client', { spec: { initContainers: [{ name: 'init', image: 'i', env }] } }),
+    /initContainers\[0\]\.env\[0\]/,
+  );
   refuses(t, () => withVolume('client', { secret: { secretName: 'tiny-credentials' } }), /own credentials/);
 });
 
 t.test('folders in which a node keeps what is other pods’ are nobody’s model or data', async (t) => {
-  for (const path of ['/', '/var', '/var/lib/kubelet/pods', '/var/lib//./kubelet', '/proc/1/root', '/run/containerd', '/dev']) {
-    refuses(t, () => pod('server', {}, { publicData: { hostPath: { path } } }), /spec\.volumes\.publicData\.hostPath\.path: exposes/);
+  for (const path of [
+    '/',
+    '/var',
+    '/var/lib/kubelet/pods',
+    '/var/lib//./kubelet',
+    '/proc/1/root',
+    '/run/containerd',
+    '/dev',
+  ]) {
+    refuses(
+      t,
+      () => pod('server', {}, { publicData: { hostPath: { path } } }),
+      /spec\.volumes\.publicData\.hostPath\.path: exposes/,
+    );
   }
-  for (const path of ['/data', '/var/data', '/var/lib/kubelets', '/mnt/proc']) t.ok(pod('server', {}, { publicData: { hostPath: { path } } }), path);
+  for (const path of ['/data', '/var/data', '/var/lib/kubelets', '/mnt/proc'])
+    t.ok(pod('server', {}, { publicData: { hostPath: { path } } }), path);
 });
 
 t.test('every field of a pod that may be set is one of a list', async (t) => {
-  for (const field of ['hostNetwork', 'hostPID', 'hostIPC', 'hostUsers', 'shareProcessNamespace', 'serviceAccountName', 'serviceAccount', 'automountServiceAccountToken', 'ephemeralContainers', 'securityContext', 'nodeName', 'os', 'hostname', 'subdomain', 'readinessGates', 'schedulingGates', 'restartPolicy', 'activeDeadlineSeconds', 'enableServiceLinks', 'overhead', 'resources']) {
-    refuses(t, () => laid('client', { spec: { [field]: {} } }), new RegExp(`podTemplate\\.spec\\.${field}: may not be set`));
+  for (const field of [
+    'hostNetwork',
+    'hostPID',
+    'hostIPC',
+    'hostUsers',
+    'shareProcessNamespace',
+    'serviceAccountName',
+    'serviceAccount',
+    'automountServiceAccountToken',
+    'ephemeralContainers',
+    'securityContext',
+    'nodeName',
+    'os',
+    'hostname',
+    'subdomain',
+    'readinessGates',
+    'schedulingGates',
+    'restartPolicy',
+    'activeDeadlineSeconds',
+    'enableServiceLinks',
+    'overhead',
+    'resources',
+  ]) {
+    refuses(
+      t,
+      () => laid('client', { spec: { [field]: {} } }),
+      new RegExp(`podTemplate\\.spec\\.${field}: may not be set`),
+    );
   }
-  for (const field of ['securityContext', 'lifecycle', 'envFrom', 'volumeDevices', 'stdin', 'restartPolicyRules', 'terminationMessagePath']) {
-    refuses(t, () => laid('client', { spec: { initContainers: [{ name: 'init', image: 'i', [field]: {} }] } }), new RegExp(`initContainers\\[0\\]\\.${field}: may not be set`));
-    refuses(t, () => laid('client', { spec: { containers: [{ name: 'worker', [field]: {} }] } }), new RegExp(`containers\\[0\\]\\.${field}: may not be set`));
+  for (const field of [
+    'securityContext',
+    'lifecycle',
+    'envFrom',
+    'volumeDevices',
+    'stdin',
+    'restartPolicyRules',
+    'terminationMessagePath',
+  ]) {
+    refuses(
+      t,
+      () => laid('client', { spec: { initContainers: [{ name: 'init', image: 'i', [field]: {} }] } }),
+      new RegExp(`initContainers\\[0\\]\\.${field}: may not be set`),
+    );
+    refuses(
+      t,
+      () => laid('client', { spec: { containers: [{ name: 'worker', [field]: {} }] } }),
+      new RegExp(`containers\\[0\\]\\.${field}: may not be set`),
+    );
   }
-  for (const kind of ['hostPath', 'projected', 'nfs', 'iscsi', 'cephfs', 'rbd', 'glusterfs', 'fc', 'flexVolume', 'gitRepo', 'azureDisk', 'awsElasticBlockStore', 'local']) {
+  for (const kind of [
+    'hostPath',
+    'projected',
+    'nfs',
+    'iscsi',
+    'cephfs',
+    'rbd',
+    'glusterfs',
+    'fc',
+    'flexVolume',
+    'gitRepo',
+    'azureDisk',
+    'awsElasticBlockStore',
+    'local',
+  ]) {
     refuses(t, () => withVolume('server', { [kind]: {} }), new RegExp(`volumes\\[0\\]\\.${kind}: may not be set`));
   }
 });

@@ -13,7 +13,14 @@ interface Work {
 /** A queue whose work a test begins and ends by hand. */
 function queueOf({ workers = 2, isBroken = false } = {}) {
   const clock = new ManualClock();
-  const seen = { begun: [] as string[], retries: [] as number[], depth: 0, waited: [] as number[], worked: [] as number[], log: '' };
+  const seen = {
+    begun: [] as string[],
+    retries: [] as number[],
+    depth: 0,
+    waited: [] as number[],
+    worked: [] as number[],
+    log: '',
+  };
   const underWay: Work[] = [];
   const queue = new WorkQueue({
     workers,
@@ -146,8 +153,14 @@ t.test('of many failures a hundred are retried at once, the rest ten a second', 
   await settled();
   for (const work of [...underWay]) work.fail();
   await settled();
-  t.same(seen.retries.slice(0, 100), Array.from({ length: 100 }, () => 5));
-  t.same(seen.retries.slice(100).map(Math.round), Array.from({ length: 50 }, (_, each) => (each + 1) * 100));
+  t.same(
+    seen.retries.slice(0, 100),
+    Array.from({ length: 100 }, () => 5),
+  );
+  t.same(
+    seen.retries.slice(100).map(Math.round),
+    Array.from({ length: 50 }, (_, each) => (each + 1) * 100),
+  );
   await clock.turn(10_000);
   t.equal(seen.begun.length, 300, 'none is lost');
 });
@@ -174,7 +187,11 @@ t.test('outside of start and stop no key is taken; what is under way is waited f
 });
 
 /** What may happen to a queue. */
-type Step = { readonly kind: 'add' | 'after' | 'end' | 'again' | 'fail' | 'turn'; readonly key: string; readonly ms: number };
+type Step = {
+  readonly kind: 'add' | 'after' | 'end' | 'again' | 'fail' | 'turn';
+  readonly key: string;
+  readonly ms: number;
+};
 
 t.test('whatever happens, no key is lost and none is worked on twice at a time', async (t) => {
   const seed = Date.now() % 2 ** 31;
@@ -227,21 +244,24 @@ t.test('whatever happens, no key is lost and none is worked on twice at a time',
   );
 });
 
-t.test('whoever is told of a failure may fail: the key is tried again, others are worked on, and the queue ends', async (t) => {
-  const { queue, seen, underWay, clock } = started({ workers: 1, isBroken: true });
-  for (const key of ['a', 'b']) queue.add(key);
-  await settled();
-  underWay[0]?.fail();
-  await settled();
-  t.strictSame(seen.begun, ['a', 'b']);
-  t.match(seen.log, /whoever is told of failures fails/);
-  underWay[0]?.end();
-  await settled();
-  await clock.turn(1_000);
-  t.strictSame(seen.begun, ['a', 'b', 'a']);
-  underWay[0]?.fail();
-  await queue.stop();
-});
+t.test(
+  'whoever is told of a failure may fail: the key is tried again, others are worked on, and the queue ends',
+  async (t) => {
+    const { queue, seen, underWay, clock } = started({ workers: 1, isBroken: true });
+    for (const key of ['a', 'b']) queue.add(key);
+    await settled();
+    underWay[0]?.fail();
+    await settled();
+    t.strictSame(seen.begun, ['a', 'b']);
+    t.match(seen.log, /whoever is told of failures fails/);
+    underWay[0]?.end();
+    await settled();
+    await clock.turn(1_000);
+    t.strictSame(seen.begun, ['a', 'b', 'a']);
+    underWay[0]?.fail();
+    await queue.stop();
+  },
+);
 
 t.test('what one namespace asks for, others do not wait for', async (t) => {
   const { queue, seen, underWay } = started({ workers: 4 });

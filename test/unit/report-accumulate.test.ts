@@ -41,7 +41,9 @@ t.test('a report needs a run', async (t) => {
 t.test('what is written can be read back, and damage is named', async (t) => {
   const report = reportFrom(sampleEvents(3));
   t.same(checkReport(JSON.parse(JSON.stringify(report))), report);
-  t.match(checkReport({ ...report, rounds: [{ ...roundAt(1), localLoss: null }] }), { problem: /\/rounds\/0\/localLoss/ });
+  t.match(checkReport({ ...report, rounds: [{ ...roundAt(1), localLoss: null }] }), {
+    problem: /\/rounds\/0\/localLoss/,
+  });
   t.match(checkReport(null), { problem: /object/ });
   const step = stepAt('local', 2, 1, 0, 0.5);
   t.same(checkStep(step), step);

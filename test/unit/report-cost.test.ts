@@ -11,7 +11,8 @@ import { roundAt, sampleEvents, sampleFacts, samplePlan } from '../support/sampl
 
 const facts = { clients: 2, plan: samplePlan };
 const progressFacts = { rounds: 4, clientsPerRound: 2, localSteps: 2 };
-const fold = (events: readonly RunEvent[]) => events.reduce((progress, event) => foldProgress(progress, event, progressFacts), initialProgress(progressFacts));
+const fold = (events: readonly RunEvent[]) =>
+  events.reduce((progress, event) => foldProgress(progress, event, progressFacts), initialProgress(progressFacts));
 const reportFrom = (events: readonly RunEvent[]) => reportOf(events.reduce(accumulate, emptyHistory), sampleFacts);
 
 /** The events as a version told them that did not measure. */
@@ -54,18 +55,33 @@ t.test('what is told as rounds end is what the report says', async (t) => {
   const resumed = events.findIndex((event) => event.event === 'phase' && event.round === 3);
   const again = [...events.slice(0, resumed), ...events.slice(0, 1), ...events.slice(resumed)];
   t.same(fold(again).cost, report.cost, 'whether or not it was resumed');
-  t.equal(fold(events.slice(0, events.findIndex(({ event }) => event === 'round'))).cost, null, 'none before a round has ended');
+  t.equal(
+    fold(
+      events.slice(
+        0,
+        events.findIndex(({ event }) => event === 'round'),
+      ),
+    ).cost,
+    null,
+    'none before a round has ended',
+  );
   const told = { at: '2026-01-01T00:00:00Z', ...toldProgress(finishedProgress(fold(events), 'ab'.repeat(32))) };
   t.notOk('costFacts' in told);
   t.ok(Value.Check(JobProgress, JSON.parse(JSON.stringify(told))), 'as the schema wants it');
-  t.notOk(Value.Check(JobProgress, { ...told, cost: { ...told.cost, server: { ...told.cost?.server, cpuSeconds: -1 } } }), 'time does not run backwards');
+  t.notOk(
+    Value.Check(JobProgress, { ...told, cost: { ...told.cost, server: { ...told.cost?.server, cpuSeconds: -1 } } }),
+    'time does not run backwards',
+  );
   t.notOk(Value.Check(JobProgress, { ...told, cost: { ...told.cost, savings: null } }));
 });
 
 t.test('half a run that was measured has no cost', async (t) => {
   const events = sampleEvents(4);
   const half = [...unmeasured(events.slice(0, 14)), ...events.slice(14)];
-  t.ok(half.some((event) => event.event === 'round' && event.cost === undefined) && half.some((event) => event.event === 'round' && event.cost !== undefined));
+  t.ok(
+    half.some((event) => event.event === 'round' && event.cost === undefined) &&
+      half.some((event) => event.event === 'round' && event.cost !== undefined),
+  );
   const report = reportFrom(half);
   t.equal(report.cost, null);
   t.equal(fold(half).cost, null);

@@ -12,7 +12,11 @@ function render(rounds: number, change: Partial<RunReport> = {}): string {
   const events = sampleEvents(rounds);
   const curves = new LossCurves();
   for (const event of events) if (event.event === 'step') curves.add(event);
-  return renderReport({ ...reportOf(events.reduce(accumulate, emptyHistory), sampleFacts), ...change }, curves, '1.2.3');
+  return renderReport(
+    { ...reportOf(events.reduce(accumulate, emptyHistory), sampleFacts), ...change },
+    curves,
+    '1.2.3',
+  );
 }
 
 /** The document's tags in order, after a check that every element is closed where it should be. */
@@ -31,7 +35,8 @@ function tagsOf(page: string): string[] {
   if (open.length > 0) throw new Error(`not closed: ${open.join(' ')}`);
   // Whatever else begins like a tag is one this grammar does not know.
   const strange = withoutStyle.match(/<(?!\/?[a-zA-Z][\w-]*(?:\s+[\w:-]+="[^"<>]*")*\s*\/?>|!doctype html>)/i);
-  if (strange !== null) throw new Error(`stray < before ${withoutStyle.slice(strange.index, (strange.index ?? 0) + 60)}`);
+  if (strange !== null)
+    throw new Error(`stray < before ${withoutStyle.slice(strange.index, (strange.index ?? 0) + 60)}`);
   return tags;
 }
 
@@ -72,7 +77,11 @@ t.test('the page says what the report says', async (t) => {
     'who holds what, most frequent first',
   );
   t.match(page, /Server<\/th><td>18\.0 s<\/td><td>–<\/td><td>1,800<\/td><td>256 MiB<\/td>/, 'what it cost');
-  t.match(page, /FLOPs<\/th><td>5\.60 MFLOP<\/td><td>3\.20 MFLOP<\/td><td>-2\.40 MFLOP<\/td><td>-75\.0 %<\/td>/, 'and what it saved, or did not');
+  t.match(
+    page,
+    /FLOPs<\/th><td>5\.60 MFLOP<\/td><td>3\.20 MFLOP<\/td><td>-2\.40 MFLOP<\/td><td>-75\.0 %<\/td>/,
+    'and what it saved, or did not',
+  );
   t.notMatch(render(6, { cost: null }), /CPU time/);
   t.match(page, /<li class="emulator">0<\/li><li class="dropped">1<\/li>/, 'layers');
 });
@@ -102,7 +111,11 @@ t.test('runs without accuracy, evaluation or a finished round have a page too', 
   t.ok(page.includes('This run was not evaluated.'));
   const lossOnly = render(1, { final: evaluationAt(1, false) });
   t.notOk(lossOnly.includes('>Accuracy</th>'));
-  const empty = renderReport(reportOf(sampleEvents(0).reduce(accumulate, emptyHistory), sampleFacts), new LossCurves(), '1.2.3');
+  const empty = renderReport(
+    reportOf(sampleEvents(0).reduce(accumulate, emptyHistory), sampleFacts),
+    new LossCurves(),
+    '1.2.3',
+  );
   t.ok(empty.includes('No round has finished yet.'));
   tagsOf(empty);
 });

@@ -58,7 +58,11 @@ t.test('metrics.jsonl is read up to a line that is being written', async (t) => 
 
   appendFileSync(path, `\n${line(3)}`);
   const { curves, damaged } = await readLossCurves(folder);
-  t.same({ count: curves.curve('align', 10).points.length, damaged }, { count: 3, damaged: 1 }, 'a damaged line costs its own step');
+  t.same(
+    { count: curves.curve('align', 10).points.length, damaged },
+    { count: 3, damaged: 1 },
+    'a damaged line costs its own step',
+  );
 });
 
 t.test('a folder without metrics is not a run', async (t) => {

@@ -1,4 +1,5 @@
-// metrics.jsonl as faults of disks leave it: what can be read is kept, lost rounds come from the report, and a run can go on from it.
+// metrics.jsonl as faults of disks leave it: what can be read is kept, lost rounds come from the report, and a run can
+// go on from it.
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -9,7 +10,9 @@ import { roundAt, sampleEvents } from '../support/sample-run.ts';
 
 const ROUNDS = 6;
 const seed = Number(process.env['FEDBIOT_TEST_SEED'] ?? Date.now() % 2 ** 31);
-const lines = sampleEvents(ROUNDS).slice(0, -1).map((event) => Buffer.from(`${JSON.stringify(event)}\n`));
+const lines = sampleEvents(ROUNDS)
+  .slice(0, -1)
+  .map((event) => Buffer.from(`${JSON.stringify(event)}\n`));
 const whole = Buffer.concat(lines);
 /** What the checkpoint does not know: it happens again. */
 const after = Buffer.from(`${JSON.stringify({ event: 'phase', phase: 'align', round: ROUNDS + 1, steps: 3 })}\n`);
@@ -26,8 +29,18 @@ function mended(content: Buffer | null, options: Partial<typeof known> = {}) {
   const message = mendMetrics(path, { ...known, ...options });
   const text = existsSync(path) ? readFileSync(path) : Buffer.alloc(0);
   const { events, damaged } = readLines(text.subarray(0, known.bytes));
-  const rounds = events.map(({ event }) => event).filter((event): event is Extract<RunEvent, { event: 'round' }> => event.event === 'round');
-  return { message, path, text, events: events.map(({ event }) => event), damaged, rounds, files: readdirSync(folder).sort() };
+  const rounds = events
+    .map(({ event }) => event)
+    .filter((event): event is Extract<RunEvent, { event: 'round' }> => event.event === 'round');
+  return {
+    message,
+    path,
+    text,
+    events: events.map(({ event }) => event),
+    damaged,
+    rounds,
+    files: readdirSync(folder).sort(),
+  };
 }
 
 t.test('a file that is whole is left as it is', async (t) => {
@@ -41,15 +54,24 @@ t.test('a file that is whole is left as it is', async (t) => {
 
 t.test('a lost file: the rounds come from the report', async (t) => {
   const { message, text, rounds } = mended(null);
-  t.match(message, /metrics\.jsonl was missing: the lines that could be read are kept, rounds 1, 2, 3, 4, 5, 6 from report\.json$/);
+  t.match(
+    message,
+    /metrics\.jsonl was missing: the lines that could be read are kept, rounds 1, 2, 3, 4, 5, 6 from report\.json$/,
+  );
   t.equal(text.length, whole.length, 'as long as the checkpoint knows it');
-  t.same(rounds.map(({ event: _, ...round }) => round), spare);
+  t.same(
+    rounds.map(({ event: _, ...round }) => round),
+    spare,
+  );
 });
 
 t.test('without a report, what is lost is told', async (t) => {
   const { message, rounds, damaged, events } = mended(whole.subarray(0, whole.length - 400), { spare: [] });
   t.match(message, /cut to \d+ of \d+ bytes.*the report lacks rounds 6; it is kept as .*metrics\.jsonl\.damaged/);
-  t.same(rounds.map(({ round }) => round), [1, 2, 3, 4, 5]);
+  t.same(
+    rounds.map(({ round }) => round),
+    [1, 2, 3, 4, 5],
+  );
   t.equal(damaged, 0);
   t.match(events.at(-1), { event: 'warning', message });
 });
@@ -79,10 +101,15 @@ t.test(`whatever happens to it, a run can go on: seed ${seed}`, async (t) => {
     const content = damage(Buffer.from(full));
     const { message, text, damaged, rounds, events, path } = mended(content);
     const isRight =
-      text.length >= whole.length && text[whole.length - 1] === 0x0a && damaged === 0 && rounds.length >= ROUNDS && events.length > 0 &&
+      text.length >= whole.length &&
+      text[whole.length - 1] === 0x0a &&
+      damaged === 0 &&
+      rounds.length >= ROUNDS &&
+      events.length > 0 &&
       (message === null || mendMetrics(path, known) === null);
     if (!isRight) t.fail(`${what}, the ${i}th of seed ${seed}: ${message}`);
-    if (message !== null && !content.equals(readFileSync(`${path}.damaged`))) t.fail(`${what}: the damaged file is not kept`);
+    if (message !== null && !content.equals(readFileSync(`${path}.damaged`)))
+      t.fail(`${what}: the damaged file is not kept`);
     rmSync(join(path, '..'), { recursive: true });
   }
   t.pass('300 damages');

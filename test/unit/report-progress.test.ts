@@ -57,9 +57,14 @@ t.test('the shown loss is the mean over the last twenty steps', async (t) => {
 });
 
 t.test('time left', async (t) => {
-  const untilRound = (last: number): [number, LiveEvent][] => Array.from({ length: last }, (_, i) => [0, finished(i + 1)]);
+  const untilRound = (last: number): [number, LiveEvent][] =>
+    Array.from({ length: last }, (_, i) => [0, finished(i + 1)]);
   t.equal(remainingSeconds(after([0, start], [0, phase('align', 1, 100)]), 50), null, 'unknown before a round is done');
-  t.equal(remainingSeconds(after([0, start], ...untilRound(1)), 0), 9 * 11, 'the first alignment says nothing about the others');
+  t.equal(
+    remainingSeconds(after([0, start], ...untilRound(1)), 0),
+    9 * 11,
+    'the first alignment says nothing about the others',
+  );
   // Usual round from now on: align 5, local 10, aggregate 1, evaluate 4 in every other.
   t.equal(remainingSeconds(after([0, start], ...untilRound(4)), 0), 6 * 18);
   const fifth: [number, LiveEvent][] = [[0, start], ...untilRound(4)];
@@ -69,7 +74,11 @@ t.test('time left', async (t) => {
     5 * 18 + 18 + 3,
     'by its own pace, once it has one',
   );
-  t.equal(remainingSeconds(after(...fifth, [100, phase('aggregate', 5, null)]), 200), 5 * 18 + 2, 'late is not negative');
+  t.equal(
+    remainingSeconds(after(...fifth, [100, phase('aggregate', 5, null)]), 200),
+    5 * 18 + 2,
+    'late is not negative',
+  );
   t.equal(remainingSeconds(after([0, start], ...untilRound(10)), 0), 0);
 });
 
@@ -85,7 +94,10 @@ t.test('status lines fit the terminal, what matters least goes first', async (t)
     'round 2/10  ━━━┈┈┈┈┈┈┈┈┈  local 1/4  1.00 steps/s  100 tokens/s  ETA 1:32',
     'align 1.000  local 0.5000  accuracy:  base 10.0 %  AdapEmu 11.0 %  AdapFu 12.0 %  elapsed 1:01',
   ]);
-  t.same(statusLines(state, 61, 40, false), ['round 2/10  local 1/4  ETA 1:32', 'align 1.000  local 0.5000  AdapFu 12.0 %']);
+  t.same(statusLines(state, 61, 40, false), [
+    'round 2/10  local 1/4  ETA 1:32',
+    'align 1.000  local 0.5000  AdapFu 12.0 %',
+  ]);
   for (let columns = 1; columns < 130; columns++) {
     const [plain, colored] = [statusLines(state, 61, columns, false), statusLines(state, 61, columns, true)];
     t.ok(

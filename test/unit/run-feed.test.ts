@@ -12,7 +12,12 @@ function gated(pauseMs: number) {
     await gate.promise;
     written.push(value);
   };
-  return { feed: new Feed(write, pauseMs, (error) => void errors.push(error)), written, errors, next: () => waiting.shift() };
+  return {
+    feed: new Feed(write, pauseMs, (error) => void errors.push(error)),
+    written,
+    errors,
+    next: () => waiting.shift(),
+  };
 }
 
 const NEVER_MS = 1_000_000;
@@ -56,7 +61,11 @@ t.test('a write that failed is tried again, unless something newer came', async 
 
 t.test('the end does not wait for a write that only fails', async (t) => {
   let tries = 0;
-  const feed = new Feed<number>(async () => Promise.reject(new Error(`try ${++tries}`)), NEVER_MS, () => undefined);
+  const feed = new Feed<number>(
+    async () => Promise.reject(new Error(`try ${++tries}`)),
+    NEVER_MS,
+    () => undefined,
+  );
   feed.tell(1);
   await new Promise(setImmediate);
   await feed.settle();

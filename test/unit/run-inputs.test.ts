@@ -12,11 +12,25 @@ t.test('what training is computed from counts, and nothing that says where, when
   const schema: SchemaNode = Spec;
   const counted = ['method', 'seed', 'model', 'emulator', 'adapter', 'data', 'federation', 'evaluation'];
   const passedOver = ['server', 'client', 'volumes', 'redis', 'checkpoint', ...Object.keys(lifecycle)];
-  t.same([...counted, ...passedOver].sort(), Object.keys(schema.properties ?? {}).sort(), 'every field of the spec is one or the other');
+  t.same(
+    [...counted, ...passedOver].sort(),
+    Object.keys(schema.properties ?? {}).sort(),
+    'every field of the spec is one or the other',
+  );
   t.same(Object.keys(trainingSpec(spec)).sort(), counted.sort());
-  const change = { suspend: true, managedBy: 'a/b', backoffLimit: 1, volumes: {}, checkpoint: { everyRounds: 9, keep: 9 } };
+  const change = {
+    suspend: true,
+    managedBy: 'a/b',
+    backoffLimit: 1,
+    volumes: {},
+    checkpoint: { everyRounds: 9, keep: 9 },
+  };
   t.equal(hashed({ ...change, client: { ...spec.client, parallelClients: 4 } }), hashed({}));
   t.not(hashed({ seed: 1 }), hashed({}));
-  t.equal(hashed({ data: { ...spec.data, date: '2026-03-07' } }), hashed({}), 'the day counts by itself, where it is asked for');
+  t.equal(
+    hashed({ data: { ...spec.data, date: '2026-03-07' } }),
+    hashed({}),
+    'the day counts by itself, where it is asked for',
+  );
   t.not(hashed({ federation: { ...spec.federation, rounds: 2 } }), hashed({}));
 });

@@ -29,7 +29,11 @@ t.test('tasks that are under way at once share what is used, and their shares ad
   first.end();
   second.end();
   pass(9, 9);
-  t.same(first.share, { cpuSeconds: 4 + 3, seconds: 2 + 4 }, 'what was used before it began, or after its end, is not its own');
+  t.same(
+    first.share,
+    { cpuSeconds: 4 + 3, seconds: 2 + 4 },
+    'what was used before it began, or after its end, is not its own',
+  );
   t.same(second.share, { cpuSeconds: 3 + 1, seconds: 4 + 1 });
   const third = use.begin();
   pass(2, 2);
@@ -40,11 +44,20 @@ t.test('tasks that are under way at once share what is used, and their shares ad
 t.test('a client has the compute process to itself, and shares the GPU', async (t) => {
   const computeOf = (peakMemoryBytes: number) => {
     let cpuSeconds = 1000;
-    return { usage: async () => ({ cpuSeconds, peakMemoryBytes }), work: (seconds: number) => void (cpuSeconds += seconds) };
+    return {
+      usage: async () => ({ cpuSeconds, peakMemoryBytes }),
+      work: (seconds: number) => void (cpuSeconds += seconds),
+    };
   };
   const computes = [computeOf(3e12), computeOf(5e12)] as const;
   const metered = clientMeter({ provider: 'cuda', ownProcess: false });
-  const input = { round: 1, client: 0, lora: { adapter: new Float32Array(), emulator: new Float32Array() }, onStep: () => undefined, signal: new AbortController().signal };
+  const input = {
+    round: 1,
+    client: 0,
+    lora: { adapter: new Float32Array(), emulator: new Float32Array() },
+    onStep: () => undefined,
+    signal: new AbortController().signal,
+  };
   const began = performance.now();
   const trained = await Promise.all(
     computes.map((compute, i) =>
@@ -73,7 +86,13 @@ t.test('a client has the compute process to itself, and shares the GPU', async (
 t.test('who fails to train ends its share', async (t) => {
   const compute = { usage: async () => ({ cpuSeconds: 0, peakMemoryBytes: 0 }) };
   const metered = clientMeter({ provider: 'cuda', ownProcess: false });
-  const input = { round: 1, client: 0, lora: { adapter: new Float32Array(), emulator: new Float32Array() }, onStep: () => undefined, signal: new AbortController().signal };
+  const input = {
+    round: 1,
+    client: 0,
+    lora: { adapter: new Float32Array(), emulator: new Float32Array() },
+    onStep: () => undefined,
+    signal: new AbortController().signal,
+  };
   await t.rejects(metered({ train: () => Promise.reject(new Error('no')) }, compute).train(input), { message: 'no' });
   await delay(100);
   const began = performance.now();
@@ -97,7 +116,8 @@ t.test('the time of a compute process is measured, all its threads together', { 
   const session = await compute.load(graph);
   const before = await compute.usage();
   const data = new Float32Array(512 * 512).fill(0.01);
-  for (let i = 0; i < 20; i++) await session.run({ feeds: { x: { dtype: 'float32', data, shape: [512, 512] } }, fetch: ['y'] });
+  for (let i = 0; i < 20; i++)
+    await session.run({ feeds: { x: { dtype: 'float32', data, shape: [512, 512] } }, fetch: ['y'] });
   const after = await compute.usage();
   const used = after.cpuSeconds - before.cpuSeconds;
   t.ok(used > 0.005 && used < 60, `${used} s for 20 products`);
@@ -106,7 +126,9 @@ t.test('the time of a compute process is measured, all its threads together', { 
 });
 
 const status = existsSync('/proc/self/status') ? readFileSync('/proc/self/status', 'utf8') : '';
-const untold = /^VmHWM:/m.test(status) ? false : 'SKIPPED: no VmHWM in /proc/self/status, which tells a process from the one that started it';
+const untold = /^VmHWM:/m.test(status)
+  ? false
+  : 'SKIPPED: no VmHWM in /proc/self/status, which tells a process from the one that started it';
 
 t.test('the memory of the process that started it is not its own', { skip: untold, timeout: 60_000 }, async (t) => {
   const peakOf = async () => {

@@ -22,20 +22,43 @@ const variables = {
   FEDBIOT_POD_NAME: 'tiny-server-0',
 };
 
-t.test('the environment is read whole, or the variable that is wrong is named, without its value where that is a secret', async (t) => {
-  const { uid, redis, logLevel, token } = readEnvironment(variables);
-  t.match({ uid, redis, logLevel, token }, { uid: variables.FEDBIOT_JOB_UID, redis: { url: variables.FEDBIOT_REDIS_URL }, logLevel: 'info', token: 'the-job-token' });
-  t.equal(readEnvironment({ ...variables, FEDBIOT_REDIS_CA_FILE: '/ca.crt' }).redis.caFile, '/ca.crt');
-  for (const name of Object.keys(variables)) {
-    for (const value of [undefined, '']) {
-      t.throws(() => readEnvironment({ ...variables, [name]: value }), { name: 'UserError', message: `environment variable ${name}: it is not set` });
+t.test(
+  'the environment is read whole, or the variable that is wrong is named, without its value where that is a secret',
+  async (t) => {
+    const { uid, redis, logLevel, token } = readEnvironment(variables);
+    t.match(
+      { uid, redis, logLevel, token },
+      {
+        uid: variables.FEDBIOT_JOB_UID,
+        redis: { url: variables.FEDBIOT_REDIS_URL },
+        logLevel: 'info',
+        token: 'the-job-token',
+      },
+    );
+    t.equal(readEnvironment({ ...variables, FEDBIOT_REDIS_CA_FILE: '/ca.crt' }).redis.caFile, '/ca.crt');
+    for (const name of Object.keys(variables)) {
+      for (const value of [undefined, '']) {
+        t.throws(() => readEnvironment({ ...variables, [name]: value }), {
+          name: 'UserError',
+          message: `environment variable ${name}: it is not set`,
+        });
+      }
     }
-  }
-  t.throws(() => readEnvironment({ ...variables, FEDBIOT_JOB_UID: 'a}b' }), { message: /FEDBIOT_JOB_UID.*is not the uid/ });
-  t.throws(() => readEnvironment({ ...variables, FEDBIOT_LOG_LEVEL: 'loud' }), { message: /FEDBIOT_LOG_LEVEL: "loud" is none of trace, debug, info/ });
-  t.throws(() => readServerUrl({ FEDBIOT_SERVER_URL: 'tiny-server:8080' }), { message: /FEDBIOT_SERVER_URL.*is not an http/ });
-  t.equal(readServerUrl({ FEDBIOT_SERVER_URL: 'http://tiny-server.lab.svc:8080' }), 'http://tiny-server.lab.svc:8080');
-});
+    t.throws(() => readEnvironment({ ...variables, FEDBIOT_JOB_UID: 'a}b' }), {
+      message: /FEDBIOT_JOB_UID.*is not the uid/,
+    });
+    t.throws(() => readEnvironment({ ...variables, FEDBIOT_LOG_LEVEL: 'loud' }), {
+      message: /FEDBIOT_LOG_LEVEL: "loud" is none of trace, debug, info/,
+    });
+    t.throws(() => readServerUrl({ FEDBIOT_SERVER_URL: 'tiny-server:8080' }), {
+      message: /FEDBIOT_SERVER_URL.*is not an http/,
+    });
+    t.equal(
+      readServerUrl({ FEDBIOT_SERVER_URL: 'http://tiny-server.lab.svc:8080' }),
+      'http://tiny-server.lab.svc:8080',
+    );
+  },
+);
 
 t.test('secrets are cut out of whatever is told, in every way they are written', async (t) => {
   const hide = hiding(secretsOf(readEnvironment(variables)));
@@ -49,7 +72,11 @@ t.test('secrets are cut out of whatever is told, in every way they are written',
 t.test('a relative path starts at its volume, or at the examples', async (t) => {
   const folders = { job: '', model: '/m', publicData: '/p', clientData: '/c', output: '', cache: '', examples: '/e' };
   t.same(uriFolders({}, folders), { model: '/e', publicData: '/e', clientData: '/e' });
-  t.same(uriFolders({ volumes: { clientData: { hostPath: { path: '/x' } } } }, folders), { model: '/e', publicData: '/e', clientData: '/c' });
+  t.same(uriFolders({ volumes: { clientData: { hostPath: { path: '/x' } } } }, folders), {
+    model: '/e',
+    publicData: '/e',
+    clientData: '/c',
+  });
 });
 
 t.test('every end has a reason, and an exit code that says whether to try again', async (t) => {
@@ -57,7 +84,13 @@ t.test('every end has a reason, and an exit code that says whether to try again'
   const stop = new AbortController();
   stop.abort(new Error('interrupted'));
   const cases: [unknown, AbortSignal, number, string, RegExp][] = [
-    [new UserError('40 layers do not fit', { hint: 'Lower adapter.layers.' }), running, 2, 'InvalidInput', /^40 layers do not fit\. Lower adapter\.layers\.$/],
+    [
+      new UserError('40 layers do not fit', { hint: 'Lower adapter.layers.' }),
+      running,
+      2,
+      'InvalidInput',
+      /^40 layers do not fit\. Lower adapter\.layers\.$/,
+    ],
     [new QuorumNotReached('too few'), running, 2, 'QuorumNotReached', /too few/],
     [new Diverged('NaN'), running, 2, 'NotFinite', /NaN/],
     [new RedisUnusable('wrong password'), running, 2, 'RedisUnusable', /wrong password/],
@@ -73,7 +106,8 @@ t.test('every end has a reason, and an exit code that says whether to try again'
     [new DOMException('', 'AbortError'), running, 1, 'InternalError', /^$/],
     [new UserError('the disk is full'), stop.signal, 2, 'InvalidInput', /disk/],
   ];
-  for (const [error, signal, code, reason, message] of cases) t.match(endingOf(error, signal), { code, termination: { reason, message } }, String(error));
+  for (const [error, signal, code, reason, message] of cases)
+    t.match(endingOf(error, signal), { code, termination: { reason, message } }, String(error));
 });
 
 t.test('a termination message fits, whatever it says, and the operator reads it', async (t) => {
@@ -84,7 +118,10 @@ t.test('a termination message fits, whatever it says, and the operator reads it'
       const read = readTerminationMessage(text);
       const { message: said }: { message: string } = JSON.parse(text);
       const isWhole = said === message.toWellFormed();
-      const isCut = said.endsWith('…') && message.toWellFormed().startsWith(said.slice(0, -1)) && Buffer.byteLength(text) > 4096 - 16;
+      const isCut =
+        said.endsWith('…') &&
+        message.toWellFormed().startsWith(said.slice(0, -1)) &&
+        Buffer.byteLength(text) > 4096 - 16;
       return read?.reason === 'InternalError' && (isWhole || isCut) && said.isWellFormed();
     }),
   );

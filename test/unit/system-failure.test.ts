@@ -1,5 +1,15 @@
-// What the machine cannot do is told as such, with what to do about it, and never as a defect; in a pod it says whether to try again.
-import { mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
+// What the machine cannot do is told as such, with what to do about it, and never as a defect; in a pod it says whether
+// to try again.
+import {
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -26,14 +36,38 @@ const at = (...names: string[]) => join(folder, ...names);
 symlinkSync('circle', at('circle'));
 
 const real: readonly [what: string, error: unknown, words: RegExp, code: number, reason: string][] = [
-  ['a file that is not there', thrown(() => readFileSync(at('none'))), /no such file or folder \(ENOENT\)/, 2, 'InvalidInput'],
-  ['a file as a folder', thrown(() => readFileSync(at('file/x'))), /is a file, not a folder \(ENOTDIR\)/, 2, 'InvalidInput'],
+  [
+    'a file that is not there',
+    thrown(() => readFileSync(at('none'))),
+    /no such file or folder \(ENOENT\)/,
+    2,
+    'InvalidInput',
+  ],
+  [
+    'a file as a folder',
+    thrown(() => readFileSync(at('file/x'))),
+    /is a file, not a folder \(ENOTDIR\)/,
+    2,
+    'InvalidInput',
+  ],
   ['a folder as a file', thrown(() => readFileSync(folder)), /is a folder, not a file \(EISDIR\)/, 2, 'InvalidInput'],
-  ['a name that is too long', thrown(() => writeFileSync(at('x'.repeat(300)), '')), /name is too long \(ENAMETOOLONG\)/, 2, 'InvalidInput'],
+  [
+    'a name that is too long',
+    thrown(() => writeFileSync(at('x'.repeat(300)), '')),
+    /name is too long \(ENAMETOOLONG\)/,
+    2,
+    'InvalidInput',
+  ],
   ['links in a circle', thrown(() => readFileSync(at('circle'))), /form a loop \(ELOOP\)/, 2, 'InvalidInput'],
   ['what is there already', thrown(() => mkdirSync(at('file'))), /exists already \(EEXIST\)/, 2, 'InvalidInput'],
   ['a folder with things in it', thrown(() => rmdirSync(at('full'))), /not empty \(ENOTEMPTY\)/, 2, 'InvalidInput'],
-  ['a disk that is full', thrown(() => writeSync(openSync('/dev/full', 'w'), 'x')), /the disk is full \(ENOSPC\)/, 2, 'StorageFull'],
+  [
+    'a disk that is full',
+    thrown(() => writeSync(openSync('/dev/full', 'w'), 'x')),
+    /the disk is full \(ENOSPC\)/,
+    2,
+    'StorageFull',
+  ],
   ['more memory than there is', thrown(() => Buffer.alloc(2 ** 52)), /no memory left \(ENOMEM\)/, 1, 'OutOfMemory'],
 ];
 
@@ -54,21 +88,55 @@ for (const [what, error, words, code, reason] of real) {
 }
 
 t.test('every errno that a file system, the memory or the processes answer with has its words', async (t) => {
-  const codes = ['EACCES', 'EPERM', 'EROFS', 'EDQUOT', 'EFBIG', 'EMFILE', 'ENFILE', 'ENOMEM', 'EIO', 'ESTALE', 'EXDEV', 'EBUSY', 'ETXTBSY', 'ENXIO', 'ENODEV', 'EAGAIN', 'ENOTSUP', 'EINVAL'];
+  const codes = [
+    'EACCES',
+    'EPERM',
+    'EROFS',
+    'EDQUOT',
+    'EFBIG',
+    'EMFILE',
+    'ENFILE',
+    'ENOMEM',
+    'EIO',
+    'ESTALE',
+    'EXDEV',
+    'EBUSY',
+    'ETXTBSY',
+    'ENXIO',
+    'ENODEV',
+    'EAGAIN',
+    'ENOTSUP',
+    'EINVAL',
+  ];
   const passing = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EIO', 'ESTALE', 'EBUSY', 'ETXTBSY', 'ENODEV', 'EAGAIN']);
   for (const code of codes) {
     t.ok(code in constants.errno, code);
-    const error = Object.assign(new Error(`${code}: whatever, write`), { code, errno: -1, syscall: 'write', path: '/there' });
+    const error = Object.assign(new Error(`${code}: whatever, write`), {
+      code,
+      errno: -1,
+      syscall: 'write',
+      path: '/there',
+    });
     const { text, code: exit } = describeFailure(error, '1');
     t.match(text, new RegExp(`^error: cannot write /there: [a-z][^(\\n]+ \\(${code}\\)\\nhint: `));
-    t.equal(exit, passing.has(code) ? 1 : 2, `${code}: ${passing.has(code) ? 'may go well another time' : 'only the user can change it'}`);
+    t.equal(
+      exit,
+      passing.has(code) ? 1 : 2,
+      `${code}: ${passing.has(code) ? 'may go well another time' : 'only the user can change it'}`,
+    );
     t.equal(endingOf(error, running).code, exit, 'a pod says the same');
     t.not(endingOf(error, running).termination.reason, 'InternalError');
   }
 });
 
 t.test('what is no call of the system stays what it is', async (t) => {
-  const defects = [new TypeError('a bug'), Object.assign(new Error('x'), { code: 'ENOENT' }), Object.assign(new Error('y'), { code: 'ERR_INVALID_ARG_TYPE', syscall: 'z' }), 'thrown', null];
+  const defects = [
+    new TypeError('a bug'),
+    Object.assign(new Error('x'), { code: 'ENOENT' }),
+    Object.assign(new Error('y'), { code: 'ERR_INVALID_ARG_TYPE', syscall: 'z' }),
+    'thrown',
+    null,
+  ];
   for (const error of defects) {
     t.equal(systemFailure(error), error);
     t.match(describeFailure(error, '1'), { text: /This is a defect of fedbiot/, code: 1 });
@@ -78,12 +146,22 @@ t.test('what is no call of the system stays what it is', async (t) => {
   t.equal(reasonOf(new Error('its own words')), 'its own words');
 });
 
-t.test('what a caller could not do it says in its words; its hint is about the path, and not about the machine', async (t) => {
-  const hinted = (error: unknown) => unable('cannot read a.jsonl', error, 'Where it should be.');
-  t.match(hinted(thrown(() => readFileSync(at('none')))), { message: /^cannot read a\.jsonl: there is no such/, hint: 'Where it should be.' });
-  t.match(hinted(thrown(() => writeSync(openSync('/dev/full', 'w'), 'x'))), { hint: /Free some space/ });
-  t.match(hinted(new SyntaxError('Unexpected token')), { name: 'UserError', message: 'cannot read a.jsonl: Unexpected token', hint: 'Where it should be.' });
-});
+t.test(
+  'what a caller could not do it says in its words; its hint is about the path, and not about the machine',
+  async (t) => {
+    const hinted = (error: unknown) => unable('cannot read a.jsonl', error, 'Where it should be.');
+    t.match(hinted(thrown(() => readFileSync(at('none')))), {
+      message: /^cannot read a\.jsonl: there is no such/,
+      hint: 'Where it should be.',
+    });
+    t.match(hinted(thrown(() => writeSync(openSync('/dev/full', 'w'), 'x'))), { hint: /Free some space/ });
+    t.match(hinted(new SyntaxError('Unexpected token')), {
+      name: 'UserError',
+      message: 'cannot read a.jsonl: Unexpected token',
+      hint: 'Where it should be.',
+    });
+  },
+);
 
 t.test('files of the process run out', async (t) => {
   const handles = [];
@@ -95,7 +173,11 @@ t.test('files of the process run out', async (t) => {
   } finally {
     await Promise.all(handles.map((handle) => handle.close()));
   }
-  t.match(failure, { message: /^cannot read it: too many files are open in this process \(EMFILE\)$/, hint: /ulimit -n/, shortage: 'passing' });
+  t.match(failure, {
+    message: /^cannot read it: too many files are open in this process \(EMFILE\)$/,
+    hint: /ulimit -n/,
+    shortage: 'passing',
+  });
 });
 
 t.test('a folder is made with those around it, and where there can be none, that is said', async (t) => {
@@ -103,9 +185,18 @@ t.test('a folder is made with those around it, and where there can be none, that
   makeFolder(at('a/b/c'));
   t.same(readdirSync(at('a')), ['b']);
   // Node's own mkdir, asked to make the folders around it as well, goes round in a circle there for ever.
-  t.match(thrown(() => makeFolder('/proc/fedbiot/run')), { code: 'ENOENT' });
-  t.match(thrown(() => makeFolder(at('file/x'))), { code: /ENOTDIR|EEXIST/ });
+  t.match(
+    thrown(() => makeFolder('/proc/fedbiot/run')),
+    { code: 'ENOENT' },
+  );
+  t.match(
+    thrown(() => makeFolder(at('file/x'))),
+    { code: /ENOTDIR|EEXIST/ },
+  );
   symlinkSync('/nowhere/at/all', at('dangling'));
-  t.match(thrown(() => makeFolder(at('dangling/x'))), { code: 'EEXIST' });
+  t.match(
+    thrown(() => makeFolder(at('dangling/x'))),
+    { code: 'EEXIST' },
+  );
   await t.rejects(mkdir(at('file')), { code: 'EEXIST' });
 });

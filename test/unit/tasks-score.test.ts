@@ -6,7 +6,16 @@ import { normalizeAnswer, questionAnswer } from '../../worker/tasks/question-ans
 import { tasks } from '../../worker/tasks/registry.ts';
 
 const example = (response: string, acceptedAnswers = [response]): TextExample => ({
-  kind: 'text', file: 'd.jsonl', line: 4, fields: {}, prompt: 'p', completion: response, earlierCompletions: [], addSpecialTokens: true, response, acceptedAnswers,
+  kind: 'text',
+  file: 'd.jsonl',
+  line: 4,
+  fields: {},
+  prompt: 'p',
+  completion: response,
+  earlierCompletions: [],
+  addSpecialTokens: true,
+  response,
+  acceptedAnswers,
 });
 
 t.test('the final number of a solution', async (t) => {
@@ -46,11 +55,20 @@ t.test('the final number of a solution', async (t) => {
 
 t.test('gsm8k compares numbers', async (t) => {
   const answer = example('2*500=<<2*500=1000>>1000\n#### 1,000');
-  for (const [prediction, accuracy] of [['#### 1000', 1], ['It is $1,000.00.', 1], ['#### 1001', 0], ['-1000', 0], ['', 0]] as const) {
+  for (const [prediction, accuracy] of [
+    ['#### 1000', 1],
+    ['It is $1,000.00.', 1],
+    ['#### 1001', 0],
+    ['-1000', 0],
+    ['', 0],
+  ] as const) {
     t.same(gsm8k.score(prediction, answer), { accuracy }, prediction);
   }
   t.same(gsm8k.score('no number either', example('none')), { accuracy: 0 }, 'nothing equals nothing is not right');
-  t.throws(() => gsm8k.check(example('none')), { constructor: UserError, message: /^d\.jsonl:4: the response has no number/ });
+  t.throws(() => gsm8k.check(example('none')), {
+    constructor: UserError,
+    message: /^d\.jsonl:4: the response has no number/,
+  });
   t.doesNotThrow(() => gsm8k.check(answer));
 });
 
@@ -84,12 +102,15 @@ t.test('question answering: exact match and F1, best over the accepted', async (
 });
 
 t.test('tasks by name', async (t) => {
-  t.same(Object.entries(tasks).map(([name, task]) => [name, task.name, task.generates]), [
-    ['loss', 'loss', false],
-    ['tokens', 'tokens', false],
-    ['gsm8k', 'gsm8k', true],
-    ['qa', 'qa', true],
-  ]);
+  t.same(
+    Object.entries(tasks).map(([name, task]) => [name, task.name, task.generates]),
+    [
+      ['loss', 'loss', false],
+      ['tokens', 'tokens', false],
+      ['gsm8k', 'gsm8k', true],
+      ['qa', 'qa', true],
+    ],
+  );
   const { tokens, loss } = tasks;
   t.equal(!tokens.generates && tokens.accuracy({ labelled: 8, correct: 6 }), 0.75);
   t.equal(!tokens.generates && tokens.accuracy({ labelled: 0, correct: 0 }), null);

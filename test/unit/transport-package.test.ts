@@ -24,11 +24,16 @@ function reasonOf(bytes: Uint8Array): string {
 t.test('what is sealed is read back, bit for bit', async (t) => {
   const seed = Date.now() % 2 ** 31;
   fc.assert(
-    fc.property(fc.array(fc.float({ noNaN: true, noDefaultInfinity: true }), { minLength: 10, maxLength: 10 }), (values) => {
-      const sealed = seal(layout, Float32Array.from(values), { round: '3' });
-      const { vector, metadata } = open(sealed.bytes, layout, 'the package');
-      return Buffer.from(vector.buffer).equals(Buffer.from(Float32Array.from(values).buffer)) && metadata['round'] === '3';
-    }),
+    fc.property(
+      fc.array(fc.float({ noNaN: true, noDefaultInfinity: true }), { minLength: 10, maxLength: 10 }),
+      (values) => {
+        const sealed = seal(layout, Float32Array.from(values), { round: '3' });
+        const { vector, metadata } = open(sealed.bytes, layout, 'the package');
+        return (
+          Buffer.from(vector.buffer).equals(Buffer.from(Float32Array.from(values).buffer)) && metadata['round'] === '3'
+        );
+      },
+    ),
     { seed, numRuns: 100 },
   );
   t.pass(`seed ${seed}`);
@@ -45,13 +50,25 @@ t.test('anything else is refused, with its reason', async (t) => {
   const { bytes } = seal(layout, vector);
   t.equal(reasonOf(bytes), 'accepted');
   t.equal(reasonOf(encodeSafetensors([a])), 'wrong-shape', 'a tensor is missing');
-  t.equal(reasonOf(encodeSafetensors([a, b, float32Tensor('c', [1], new Float32Array(1))])), 'wrong-shape', 'one too many');
-  t.equal(reasonOf(encodeSafetensors([a, float32Tensor('b', [2, 2], new Float32Array(4))])), 'wrong-shape', 'another shape');
+  t.equal(
+    reasonOf(encodeSafetensors([a, b, float32Tensor('c', [1], new Float32Array(1))])),
+    'wrong-shape',
+    'one too many',
+  );
+  t.equal(
+    reasonOf(encodeSafetensors([a, float32Tensor('b', [2, 2], new Float32Array(4))])),
+    'wrong-shape',
+    'another shape',
+  );
   t.equal(reasonOf(encodeSafetensors([a, halves])), 'wrong-shape', 'another dtype');
   t.equal(reasonOf(new Uint8Array(maxSealedBytes(layout) + 1)), 'too-large');
   t.equal(reasonOf(new Uint8Array(0)), 'malformed');
   t.equal(reasonOf(bytes.subarray(0, bytes.byteLength - 1)), 'malformed', 'truncated');
-  t.equal(reasonOf(Uint8Array.from(bytes, (byte, i) => (i < 8 ? 0xff : byte))), 'malformed', 'a header as long as the world');
+  t.equal(
+    reasonOf(Uint8Array.from(bytes, (byte, i) => (i < 8 ? 0xff : byte))),
+    'malformed',
+    'a header as long as the world',
+  );
   for (const wrong of [NaN, Infinity, -Infinity]) {
     const { bytes } = seal(layout, vector.with(7, wrong));
     t.equal(reasonOf(bytes), 'not-finite');
@@ -75,7 +92,10 @@ t.test('no bytes at all make it throw anything but a refusal', async (t) => {
 
 t.test('the size of a package is known before it is made', async (t) => {
   // In another order than that of the file, so that offsets have other lengths.
-  const slices = Array.from({ length: 40 }, (_, i) => ({ name: `layers.${(i * 7) % 40}.q_proj.lora_${i % 2 === 0 ? 'B' : 'A'}`, shape: [1 + ((i * 13) % 29), 3] }));
+  const slices = Array.from({ length: 40 }, (_, i) => ({
+    name: `layers.${(i * 7) % 40}.q_proj.lora_${i % 2 === 0 ? 'B' : 'A'}`,
+    shape: [1 + ((i * 13) % 29), 3],
+  }));
   const layout = layoutOf(slices);
   const metadata = { job: 'a job', round: '12' };
   const { byteLength } = seal(layout, new Float32Array(layout.size), metadata).bytes;

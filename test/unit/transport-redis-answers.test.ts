@@ -46,17 +46,28 @@ const TEXTS: Readonly<Record<string, readonly string[]>> = {
 
 t.test('every answer of Redis is one that passes, or one that stays, with what to do', async (t) => {
   for (const [lasts, texts] of Object.entries(TEXTS)) {
-    for (const text of texts) t.match(answerOf(new ReplyError(text)), { lasts, says: /./, hint: /^[A-Z].*[.)]$/ }, text);
+    for (const text of texts)
+      t.match(answerOf(new ReplyError(text)), { lasts, says: /./, hint: /^[A-Z].*[.)]$/ }, text);
   }
 });
 
 t.test('words of ioredis around an answer do not hide it', async (t) => {
   t.match(answerOf(new Error('Ready check failed: BUSY Redis is busy running a script.')), { lasts: 'passes' });
-  t.match(answerOf(new Error('Too many Cluster redirections. Last error: ReplyError: CLUSTERDOWN The cluster is down')), { lasts: 'passes' });
+  t.match(
+    answerOf(new Error('Too many Cluster redirections. Last error: ReplyError: CLUSTERDOWN The cluster is down')),
+    { lasts: 'passes' },
+  );
 });
 
 t.test('what is no answer is none', async (t) => {
-  for (const error of [new Error('connect ECONNREFUSED 10.0.0.1:6379'), new Error('Connection is closed.'), new TypeError('BUSY'), 'OOM', null]) t.equal(answerOf(error), null, String(error));
+  for (const error of [
+    new Error('connect ECONNREFUSED 10.0.0.1:6379'),
+    new Error('Connection is closed.'),
+    new TypeError('BUSY'),
+    'OOM',
+    null,
+  ])
+    t.equal(answerOf(error), null, String(error));
 });
 
 t.test('an answer becomes the error to end with; what is unknown is quoted, not at length', async (t) => {

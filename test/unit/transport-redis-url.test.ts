@@ -1,4 +1,5 @@
-// What is taken for the URL of a Redis, by the operator and by worker pods: nothing that is not written in our own list reaches a client.
+// What is taken for the URL of a Redis, by the operator and by worker pods: nothing that is not written in our own list
+// reaches a client.
 import fc from 'fast-check';
 import t from 'tap';
 import { passwordsIn, readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
@@ -15,14 +16,21 @@ t.test('what a URL says', async (t) => {
     ['redis://:@redis', plain],
     ['rediss://redis:6380/15', { ...plain, port: 6380, isTls: true, database: 15 }],
     ['REDISS://redis', { ...plain, isTls: true }],
-    ['redis://:secret@fedbiot-redis.fedbiot-system.svc', { ...plain, host: 'fedbiot-redis.fedbiot-system.svc', password: 'secret' }],
+    [
+      'redis://:secret@fedbiot-redis.fedbiot-system.svc',
+      { ...plain, host: 'fedbiot-redis.fedbiot-system.svc', password: 'secret' },
+    ],
     ['redis://me:@redis', { ...plain, username: 'me', password: '' }],
-    ['redis://me:p%40s%25%3A%2F%C3%A9@10.0.0.1:1', { ...plain, host: '10.0.0.1', port: 1, username: 'me', password: 'p@s%:/é' }],
+    [
+      'redis://me:p%40s%25%3A%2F%C3%A9@10.0.0.1:1',
+      { ...plain, host: '10.0.0.1', port: 1, username: 'me', password: 'p@s%:/é' },
+    ],
     ['redis://m%3Ae:a:b@c@redis', { ...plain, username: 'm:e', password: 'a:b@c' }],
     ['redis://:é^|[]{}"@redis', { ...plain, password: 'é^|[]{}"' }],
     ['redis://[::1]:6380', { ...plain, host: '::1', port: 6380 }],
     ['redis://[fd00::1]', { ...plain, host: 'fd00::1' }],
-  ] as const) t.strictSame(readRedisUrl(url), endpoint, url);
+  ] as const)
+    t.strictSame(readRedisUrl(url), endpoint, url);
 });
 
 t.test('what is anything else is refused in words that say how to write it, and never what it says', async (t) => {
@@ -73,7 +81,15 @@ t.test('what is anything else is refused in words that say how to write it, and 
     ['redis://redis?scripts=x', /options/],
     ['redis://redis#secret', /options/],
   ] as const) {
-    t.throws(() => readRedisUrl(url), { name: 'RedisUnusable', message: words, hint: /redis:\/\/user:password@host:6379.*percent-encode.*% as %25, @ as %40/ }, url);
+    t.throws(
+      () => readRedisUrl(url),
+      {
+        name: 'RedisUnusable',
+        message: words,
+        hint: /redis:\/\/user:password@host:6379.*percent-encode.*% as %25, @ as %40/,
+      },
+      url,
+    );
     try {
       readRedisUrl(url);
     } catch (error) {
@@ -83,18 +99,45 @@ t.test('what is anything else is refused in words that say how to write it, and 
 });
 
 t.test('a text is read or refused, and what is encoded comes back as it was', async () => {
-  const piece = fc.constantFrom('redis://', 'rediss:', ':', '@', '/', '?', '#', '%', '%25', '[', ']', '::1', 'a', '0', '6379', ' ', '\n', 'é', '\u{1F600}', '\ud800');
+  const piece = fc.constantFrom(
+    'redis://',
+    'rediss:',
+    ':',
+    '@',
+    '/',
+    '?',
+    '#',
+    '%',
+    '%25',
+    '[',
+    ']',
+    '::1',
+    'a',
+    '0',
+    '6379',
+    ' ',
+    '\n',
+    'é',
+    '\u{1F600}',
+    '\ud800',
+  );
   fc.assert(
-    fc.property(fc.oneof(fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join('')), fc.string({ unit: 'binary' })), (text) => {
-      passwordsIn(text);
-      try {
-        const { port, host } = readRedisUrl(text);
-        return port >= 1 && port <= 65_535 && host !== '';
-      } catch (error) {
-        if (!(error instanceof RedisUnusable)) throw error;
-        return true;
-      }
-    }),
+    fc.property(
+      fc.oneof(
+        fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join('')),
+        fc.string({ unit: 'binary' }),
+      ),
+      (text) => {
+        passwordsIn(text);
+        try {
+          const { port, host } = readRedisUrl(text);
+          return port >= 1 && port <= 65_535 && host !== '';
+        } catch (error) {
+          if (!(error instanceof RedisUnusable)) throw error;
+          return true;
+        }
+      },
+    ),
   );
   fc.assert(
     fc.property(
@@ -105,7 +148,13 @@ t.test('a text is read or refused, and what is encoded comes back as it was', as
 });
 
 t.test('a password is found whatever is wrong with the rest, so that no log shows it', async (t) => {
-  for (const url of ['redis://:hunter%2@redis', 'redis://me:hunter%2@redis:x?y', ' redis://:hunter%2@redis', 'redis:hunter%2@redis', 'http://me:hunter%2@redis\n']) {
+  for (const url of [
+    'redis://:hunter%2@redis',
+    'redis://me:hunter%2@redis:x?y',
+    ' redis://:hunter%2@redis',
+    'redis:hunter%2@redis',
+    'http://me:hunter%2@redis\n',
+  ]) {
     t.ok(passwordsIn(url).includes('hunter%2'), url);
   }
   t.strictSame(passwordsIn('redis://me:p%40ss@redis'), ['p%40ss', 'p@ss']);

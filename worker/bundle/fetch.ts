@@ -17,7 +17,10 @@ export interface FetchOptions {
   readonly signal: AbortSignal;
   /** First wait before another attempt, in milliseconds; doubles up to sixteen times that. */
   readonly retryMs?: number;
-  /** For how long the server may refuse the token, in milliseconds: the Secret may have been changed, and the server's pod be on its way. */
+  /**
+   * For how long the server may refuse the token, in milliseconds: the Secret may have been changed, and the server's
+   * pod be on its way.
+   */
   readonly refusedMs?: number;
 }
 
@@ -32,12 +35,16 @@ const REFUSED_MS = 60_000;
 const DAMAGED_ATTEMPTS = 3;
 
 /**
- * Fetches a bundle, going on where an earlier attempt or process stopped, and waiting for the server while it is away. Nothing is used
- * before its SHA-256 was checked, and nothing larger than announced is taken.
+ * Fetches a bundle, going on where an earlier attempt or process stopped, and waiting for the server while it is away.
+ * Nothing is used before its SHA-256 was checked, and nothing larger than announced is taken.
  * @returns the bundle's folder
- * @throws TokenRefused when the server goes on refusing the token; UserError when what it sends is not what it announced; the signal's reason on abort
+ * @throws TokenRefused when the server goes on refusing the token; UserError when what it sends is not what it
+ *   announced; the signal's reason on abort
  */
-export async function fetchBundle(announced: { readonly sha256: string; readonly bytes: number }, options: FetchOptions): Promise<string> {
+export async function fetchBundle(
+  announced: { readonly sha256: string; readonly bytes: number },
+  options: FetchOptions,
+): Promise<string> {
   const { sha256, bytes } = announced;
   if (!/^[0-9a-f]{64}$/.test(sha256) || !Number.isSafeInteger(bytes) || bytes < 1 || bytes > MAX_MANIFEST_BYTES) {
     throw new UserError('the server announced something that is no emulator bundle');
@@ -51,7 +58,8 @@ export async function fetchBundle(announced: { readonly sha256: string; readonly
   try {
     const manifest: Wanted = { name: MANIFEST_FILE, bytes, sha256 };
     await fetchFile(manifest, sha256, part, options);
-    for (const file of parseManifest(await readFile(join(part, MANIFEST_FILE))).files) await fetchFile(file, sha256, part, options);
+    for (const file of parseManifest(await readFile(join(part, MANIFEST_FILE))).files)
+      await fetchFile(file, sha256, part, options);
   } finally {
     lock.release();
   }
@@ -72,7 +80,8 @@ async function fetchFile(file: Wanted, id: string, part: string, options: FetchO
       if ((await fileSha256(path)) === file.sha256) return;
       damaged += 1;
       await rm(path);
-      if (damaged >= DAMAGED_ATTEMPTS) throw new UserError(`${file.name} of the emulator bundle arrived damaged ${damaged} times`);
+      if (damaged >= DAMAGED_ATTEMPTS)
+        throw new UserError(`${file.name} of the emulator bundle arrived damaged ${damaged} times`);
     } else if (held > file.bytes) await rm(path);
     else if (attempt > 0) await delay(retryMs * 2 ** Math.min(attempt - 1, 4), undefined, { signal });
     signal.throwIfAborted();
@@ -90,7 +99,12 @@ async function fetchFile(file: Wanted, id: string, part: string, options: FetchO
 }
 
 /** Appends to the file what is still missing of it. */
-async function receive(file: Wanted, id: string, path: string, { serverUrl, token, signal }: FetchOptions): Promise<void> {
+async function receive(
+  file: Wanted,
+  id: string,
+  path: string,
+  { serverUrl, token, signal }: FetchOptions,
+): Promise<void> {
   const out = await open(path, 'a');
   try {
     let { size } = await out.stat();
@@ -102,16 +116,21 @@ async function receive(file: Wanted, id: string, path: string, { serverUrl, toke
     });
     if (response.status === 401) {
       await response.body?.cancel();
-      throw new TokenRefused('the server refuses the token of the job', { hint: 'The token in the job’s Secret was changed: pods that began before have the old one. Put it back, or delete the server pod.' });
+      throw new TokenRefused('the server refuses the token of the job', {
+        hint: 'The token in the job’s Secret was changed: pods that began before have the old one. Put it back, or delete the server pod.',
+      });
     }
     const begins = `bytes ${size}-${file.bytes - 1}/${file.bytes}`;
     if (response.status !== 206 || response.headers.get('content-range') !== begins || !response.body) {
       await response.body?.cancel();
       if (response.status >= 500 || response.status === 404) throw new Error(`status ${response.status}`);
       if (response.status >= 300 && response.status !== 416) {
-        throw new UserError(`the server answers with status ${response.status} instead of ${file.name} of the emulator bundle`, {
-          hint: 'Something else answers at its address, such as a proxy: pods of a job must reach each other directly.',
-        });
+        throw new UserError(
+          `the server answers with status ${response.status} instead of ${file.name} of the emulator bundle`,
+          {
+            hint: 'Something else answers at its address, such as a proxy: pods of a job must reach each other directly.',
+          },
+        );
       }
       throw new UserError(`${file.name} of the emulator bundle is not as large as announced`);
     }

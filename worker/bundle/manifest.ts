@@ -29,7 +29,10 @@ const layers = Type.Array(Type.Integer({ minimum: 0, maximum: 4095 }), { maxItem
 const BundleManifest = Type.Object(
   {
     version: Type.Literal(1),
-    split: Type.Object({ front: layers, teacher: layers, emulator: layers, tail: layers, dropped: layers }, { additionalProperties: false }),
+    split: Type.Object(
+      { front: layers, teacher: layers, emulator: layers, tail: layers, dropped: layers },
+      { additionalProperties: false },
+    ),
     files: Type.Array(
       Type.Object(
         {
@@ -50,7 +53,8 @@ export type BundleFile = BundleManifest['files'][number];
 
 /**
  * Parses a manifest from anywhere. That it is the one with the expected id is for the caller to check.
- * @throws UserError when it is not a bundle's manifest, names a file twice or lacks one, or gives a text file an absurd size
+ * @throws UserError when it is not a bundle's manifest, names a file twice or lacks one, or gives a text file an absurd
+ *   size
  */
 export function parseManifest(bytes: Uint8Array): BundleManifest {
   let value: unknown;

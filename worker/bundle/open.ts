@@ -20,8 +20,8 @@ export interface OpenedBundle {
 }
 
 /**
- * Opens a bundle and checks everything about it: the manifest against `sha256`, each file against the manifest, the split against the job,
- * the weights against the config.
+ * Opens a bundle and checks everything about it: the manifest against `sha256`, each file against the manifest, the
+ * split against the job, the weights against the config.
  * @throws UserError naming what is wrong
  */
 export async function openBundle(
@@ -42,30 +42,49 @@ export async function openBundle(
   const declared = readDecoderConfig(directory);
   checkSplit(split, declared.layers, spec);
   const { config, weights } = indexWeights(directory, declared, [...split.front, ...split.emulator, ...split.tail]);
-  const extra = [...readSafetensorsHeader(join(directory, WEIGHTS_FILE)).tensors.keys()].find((name) => !weights.has(name) && name !== 'lm_head.weight');
+  const extra = [...readSafetensorsHeader(join(directory, WEIGHTS_FILE)).tensors.keys()].find(
+    (name) => !weights.has(name) && name !== 'lm_head.weight',
+  );
   if (extra !== undefined) throw new UserError(`the emulator bundle holds ${extra}, which no client may have`);
   await scanFinite(weights);
   return { model: modelWithSplit({ config, weights }, split, spec), tokenizer: await loadTokenizer(directory, config) };
 }
 
-/** That the split is one the job's spec can give. Which inner layers are the most important, only the server can tell. */
-function checkSplit(split: LayerSplit, layers: number, { adapter, emulator }: Pick<FedBiOTJobSpec, 'adapter' | 'emulator'>): void {
+/**
+ * That the split is one the job's spec can give. Which inner layers are the most important, only the server can tell.
+ */
+function checkSplit(
+  split: LayerSplit,
+  layers: number,
+  { adapter, emulator }: Pick<FedBiOTJobSpec, 'adapter' | 'emulator'>,
+): void {
   const { layerDropRate, layerSelection } = emulator;
-  const uniform = splitLayers({ layers, placement: adapter.placement, adapterLayers: adapter.layers, layerDropRate, selection: 'Uniform' });
+  const uniform = splitLayers({
+    layers,
+    placement: adapter.placement,
+    adapterLayers: adapter.layers,
+    layerDropRate,
+    selection: 'Uniform',
+  });
   const kept = new Set(split.emulator);
   const possible: LayerSplit =
     layerSelection === 'Uniform' || kept.size !== uniform.emulator.length
       ? uniform
       : {
           ...uniform,
-          emulator: uniform.teacher.filter((layer, i) => kept.has(layer) || i === 0 || i === uniform.teacher.length - 1),
+          emulator: uniform.teacher.filter(
+            (layer, i) => kept.has(layer) || i === 0 || i === uniform.teacher.length - 1,
+          ),
           dropped: uniform.teacher.filter((layer) => !kept.has(layer)),
         };
   for (const part of ['front', 'teacher', 'emulator', 'tail', 'dropped'] as const) {
     if (String(split[part]) === String(possible[part])) continue;
-    throw new UserError(`the emulator bundle has layers ${split[part].join(', ')} as ${part}, the job asks for ${possible[part].join(', ')}`, {
-      hint: 'Server and clients must run the same version, and the same job.',
-    });
+    throw new UserError(
+      `the emulator bundle has layers ${split[part].join(', ')} as ${part}, the job asks for ${possible[part].join(', ')}`,
+      {
+        hint: 'Server and clients must run the same version, and the same job.',
+      },
+    );
   }
 }
 
@@ -75,5 +94,7 @@ async function checkSize(path: string, right: (bytes: number) => boolean): Promi
 }
 
 function damaged(path: string): UserError {
-  return new UserError(`${path} is not what the server announced: it is missing or damaged`, { hint: 'Remove the cached bundle: it is fetched anew.' });
+  return new UserError(`${path} is not what the server announced: it is missing or damaged`, {
+    hint: 'Remove the cached bundle: it is fetched anew.',
+  });
 }

@@ -9,7 +9,8 @@ import { MANIFEST_FILE, parseManifest } from './manifest.ts';
 import { writeBundle, type WrittenBundle } from './write.ts';
 
 /**
- * A model's bundle in a folder that is this model's alone: the one that an earlier process left there, if it is whole, or else a new one.
+ * A model's bundle in a folder that is this model's alone: the one that an earlier process left there, if it is whole,
+ * or else a new one.
  * @throws UserError when it cannot be written; the signal's reason on abort
  */
 export async function reuseBundle(
@@ -35,7 +36,8 @@ async function wholeBundle(directory: string, split: FederatedModel['split']): P
     }
     for (const file of manifest.files) {
       const name = join(directory, file.name);
-      if ((await stat(name).catch(() => null))?.size !== file.bytes || (await fileSha256(name)) !== file.sha256) return null;
+      if ((await stat(name).catch(() => null))?.size !== file.bytes || (await fileSha256(name)) !== file.sha256)
+        return null;
     }
   } catch (error) {
     if (error instanceof UserError) return null;

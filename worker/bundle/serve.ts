@@ -14,19 +14,35 @@ export interface BundleServer {
   close(): Promise<void>;
 }
 
-/** Serves a bundle's files under /bundle/<id>/, in ranges where asked, to who knows the job's token. Nothing else can be reached. */
+/**
+ * Serves a bundle's files under /bundle/<id>/, in ranges where asked, to who knows the job's token. Nothing else can be
+ * reached.
+ */
 export async function serveBundle(
   bundle: Pick<WrittenBundle, 'directory' | 'sha256'>,
-  { token, port, host = '::', limits = LIMITS }: { readonly token: string; readonly port: number; readonly host?: string; readonly limits?: ConnectionLimits },
+  {
+    token,
+    port,
+    host = '::',
+    limits = LIMITS,
+  }: { readonly token: string; readonly port: number; readonly host?: string; readonly limits?: ConnectionLimits },
 ): Promise<BundleServer> {
   const expected = digest(`Bearer ${token}`);
   const server = boundedServer(limits);
   server.addHook('onRequest', async (request, reply) => {
     // Digests: equal in length, so that the comparison takes the same time whatever was sent.
     if (timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) return;
-    await reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'the token of the job is missing or wrong' });
+    await reply
+      .code(401)
+      .header('www-authenticate', 'Bearer')
+      .send({ error: 'the token of the job is missing or wrong' });
   });
-  await server.register(fastifyStatic, { root: bundle.directory, serve: false, cacheControl: false, lastModified: false });
+  await server.register(fastifyStatic, {
+    root: bundle.directory,
+    serve: false,
+    cacheControl: false,
+    lastModified: false,
+  });
   const names = new Set<string>([MANIFEST_FILE, ...BUNDLE_FILES]);
   server.get<{ Params: { id: string; file: string } }>('/bundle/:id/:file', (request, reply) => {
     const { id, file } = request.params;

@@ -19,8 +19,9 @@ export interface WrittenBundle {
 }
 
 /**
- * Writes what clients need of a model, and nothing of the layers they must not have, into a folder that must not exist. The bytes depend on
- * the model and its split alone. `modelDirectory` holds config and tokenizer; weights are streamed from where the model's index finds them.
+ * Writes what clients need of a model, and nothing of the layers they must not have, into a folder that must not exist.
+ * The bytes depend on the model and its split alone. `modelDirectory` holds config and tokenizer; weights are streamed
+ * from where the model's index finds them.
  * @throws UserError when it cannot be written; the signal's reason on abort
  */
 export async function writeBundle(
@@ -32,7 +33,8 @@ export async function writeBundle(
   const { config, weights, split } = model;
   await mkdir(out);
   for (const name of BUNDLE_FILES) {
-    if (name !== WEIGHTS_FILE && existsSync(join(modelDirectory, name))) await copyFile(join(modelDirectory, name), join(out, name));
+    if (name !== WEIGHTS_FILE && existsSync(join(modelDirectory, name)))
+      await copyFile(join(modelDirectory, name), join(out, name));
   }
   const tensors = decoderTensors(config, [...split.front, ...split.emulator, ...split.tail]).map(({ name }) => {
     const entry = weights.get(name);
@@ -47,7 +49,9 @@ export async function writeBundle(
     if (existsSync(path)) files.push({ name, bytes: (await stat(path)).size, sha256: await fileSha256(path) });
   }
   const { front, teacher, emulator, tail, dropped } = split;
-  const manifest = Buffer.from(JSON.stringify({ version: 1, split: { front, teacher, emulator, tail, dropped }, files }));
+  const manifest = Buffer.from(
+    JSON.stringify({ version: 1, split: { front, teacher, emulator, tail, dropped }, files }),
+  );
   // Last, so that a folder with a manifest is whole.
   await writeDurably(join(out, MANIFEST_FILE), manifest);
   return { directory: out, sha256: createHash('sha256').update(manifest).digest('hex'), bytes: manifest.byteLength };

@@ -39,8 +39,8 @@ export function initialProgress({ rounds }: ProgressFacts): RunProgress {
 }
 
 /**
- * Adds one event; returns the same object when it changes nothing, so that a caller can tell. Folding a resumed run's metrics.jsonl
- * first gives what the run knew when it stopped.
+ * Adds one event; returns the same object when it changes nothing, so that a caller can tell. Folding a resumed run's
+ * metrics.jsonl first gives what the run knew when it stopped.
  */
 export function foldProgress(progress: RunProgress, event: RunEvent, facts: ProgressFacts): RunProgress {
   switch (event.event) {
@@ -48,14 +48,18 @@ export function foldProgress(progress: RunProgress, event: RunEvent, facts: Prog
       return { ...progress, costFacts: { clients: event.clients, plan: event.plan } };
     case 'phase': {
       const at = { ...progress, phase: PHASES[event.phase], round: event.round };
-      // An attempt's simulated dropouts are told before its phase begins, and a retry has other clients: its steps say who trains.
+      // An attempt's simulated dropouts are told before its phase begins, and a retry has other clients: its steps say
+      // who trains.
       return event.phase === 'local' ? { ...at, clients: attemptOf(event.steps ?? 0, facts) } : at;
     }
     case 'client':
       return settle(progress, event);
     case 'evaluation': {
       const { round, base, adapEmu, adapFu } = event;
-      return { ...progress, evaluation: { round, base: scoreOf(base), adapEmu: scoreOf(adapEmu), adapFu: scoreOf(adapFu) } };
+      return {
+        ...progress,
+        evaluation: { round, base: scoreOf(base), adapEmu: scoreOf(adapEmu), adapFu: scoreOf(adapFu) },
+      };
     }
     case 'round': {
       const { selected, reported, dropped, refused } = event.clients;
@@ -63,7 +67,12 @@ export function foldProgress(progress: RunProgress, event: RunEvent, facts: Prog
         ...progress,
         round: event.round,
         finishedRounds: event.round,
-        clients: { selected: selected.length, reported: reported.length, dropped: dropped.length, refused: refused.length },
+        clients: {
+          selected: selected.length,
+          reported: reported.length,
+          dropped: dropped.length,
+          refused: refused.length,
+        },
         alignmentLoss: event.alignmentLoss ?? progress.alignmentLoss,
         localLoss: event.localLoss,
         cost: costWith(progress, event),
@@ -84,10 +93,21 @@ export function toldProgress({ costFacts: _, cost, ...told }: RunProgress): Told
   return { ...told, cost: cost && toldCost(cost) };
 }
 
-/** Clients' figures are in the sums: whatever they claim, bytes and tokens are whole numbers, as the status has them. */
+/**
+ * Clients' figures are in the sums: whatever they claim, bytes and tokens are whole numbers, as the status has them.
+ */
 function toldCost({ server, clients, bytes, savings }: NonNullable<JobProgress['cost']>): JobProgress['cost'] {
-  const role = (cost: typeof server) => ({ ...cost, tokens: whole(cost.tokens), peakMemoryBytes: whole(cost.peakMemoryBytes) });
-  return { server: role(server), clients: role(clients), bytes: { bundle: whole(bytes.bundle), down: whole(bytes.down), up: whole(bytes.up) }, savings };
+  const role = (cost: typeof server) => ({
+    ...cost,
+    tokens: whole(cost.tokens),
+    peakMemoryBytes: whole(cost.peakMemoryBytes),
+  });
+  return {
+    server: role(server),
+    clients: role(clients),
+    bytes: { bundle: whole(bytes.bundle), down: whole(bytes.down), up: whole(bytes.up) },
+    savings,
+  };
 }
 
 const whole = (value: number) => Math.min(Math.round(value), Number.MAX_SAFE_INTEGER);
@@ -105,12 +125,18 @@ function settle(progress: RunProgress, event: Extract<RunEvent, { event: 'client
   const { clients, refusals } = progress;
   if (event.outcome === 'reported') return { ...progress, clients: { ...clients, reported: clients.reported + 1 } };
   if (event.outcome === 'dropped') {
-    return event.reason === 'simulated' ? progress : { ...progress, clients: { ...clients, dropped: clients.dropped + 1 } };
+    return event.reason === 'simulated'
+      ? progress
+      : { ...progress, clients: { ...clients, dropped: clients.dropped + 1 } };
   }
   const reason = REFUSAL_REASONS.find((known) => known === event.reason);
   if (reason === undefined) return progress;
   const refused = clients.refused + Number(event.client !== null && settlesClient(reason));
-  return { ...progress, clients: { ...clients, refused }, refusals: { ...refusals, [reason]: (refusals[reason] ?? 0) + 1 } };
+  return {
+    ...progress,
+    clients: { ...clients, refused },
+    refusals: { ...refusals, [reason]: (refusals[reason] ?? 0) + 1 },
+  };
 }
 
 const scoreOf = ({ accuracy, f1, loss }: Score) => ({ accuracy, ...(f1 === undefined ? {} : { f1 }), loss });

@@ -15,21 +15,26 @@ export interface HubRoute {
 const HUB = 'https://huggingface.co';
 
 /**
- * The way to the hub by the variables of an environment: HF_ENDPOINT; HTTPS_PROXY or HTTP_PROXY, depending on the endpoint's scheme, else
- * ALL_PROXY; NO_PROXY. The names of these variables in lower case take precedence.
+ * The way to the hub by the variables of an environment: HF_ENDPOINT; HTTPS_PROXY or HTTP_PROXY, depending on the
+ * endpoint's scheme, else ALL_PROXY; NO_PROXY. The names of these variables in lower case take precedence.
  * @throws UserError that names the variable, and none of its secrets
  */
 export function hubRoute(variables: Variables): HubRoute {
   const given = (name: string) => variables[name.toLowerCase()]?.trim() || variables[name]?.trim() || undefined;
   const endpoint = urlIn('HF_ENDPOINT', given('HF_ENDPOINT') ?? HUB);
   if (endpoint.username !== '' || endpoint.password !== '') {
-    throw new UserError('HF_ENDPOINT holds credentials', { hint: 'Use HF_TOKEN for credentials, and only the address in HF_ENDPOINT.' });
+    throw new UserError('HF_ENDPOINT holds credentials', {
+      hint: 'Use HF_TOKEN for credentials, and only the address in HF_ENDPOINT.',
+    });
   }
   const noProxy = given('NO_PROXY') ?? '';
-  const name = [endpoint.protocol === 'http:' ? 'HTTP_PROXY' : 'HTTPS_PROXY', 'ALL_PROXY'].find((variable) => given(variable) !== undefined);
+  const name = [endpoint.protocol === 'http:' ? 'HTTP_PROXY' : 'HTTPS_PROXY', 'ALL_PROXY'].find(
+    (variable) => given(variable) !== undefined,
+  );
   const value = name === undefined ? undefined : given(name);
   // As curl reads it.
-  const proxy = name === undefined || value === undefined ? null : urlIn(name, value.includes('://') ? value : `http://${value}`);
+  const proxy =
+    name === undefined || value === undefined ? null : urlIn(name, value.includes('://') ? value : `http://${value}`);
   return {
     endpoint: `${endpoint.origin}${endpoint.pathname}`.replace(/\/+$/, ''),
     proxy: proxy === null || isExempt(endpoint, noProxy) ? null : proxy.href.replace(/\/$/, ''),
@@ -54,10 +59,14 @@ function urlIn(name: string, value: string): URL {
   const url = URL.canParse(value) ? new URL(value) : null;
   if (url !== null && (url.protocol === 'https:' || url.protocol === 'http:') && url.hostname !== '') return url;
   const scheme = url === null ? 'its value is not a URL' : `${url.protocol}// is not supported`;
-  throw new UserError(`${name} cannot be used: ${scheme}`, { hint: `Write ${name === 'HF_ENDPOINT' ? 'https://mirror.example' : 'http://proxy.example:3128'}.` });
+  throw new UserError(`${name} cannot be used: ${scheme}`, {
+    hint: `Write ${name === 'HF_ENDPOINT' ? 'https://mirror.example' : 'http://proxy.example:3128'}.`,
+  });
 }
 
-/** Whether NO_PROXY, as Node reads it, has the host: `*`, a host, `.domain` or `*.domain`, each with a port or without. */
+/**
+ * Whether NO_PROXY, as Node reads it, has the host: `*`, a host, `.domain` or `*.domain`, each with a port or without.
+ */
 function isExempt({ hostname, port, protocol }: URL, noProxy: string): boolean {
   const own = port === '' ? (protocol === 'http:' ? '80' : '443') : port;
   return noProxy.split(/[\s,]+/).some((entry) => {

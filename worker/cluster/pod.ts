@@ -1,6 +1,6 @@
 /**
- * What the operator gives a worker pod, and what the pod gives back: names that both sides must know, and nothing else. Imports
- * nothing, so that the operator's image needs no engine.
+ * What the operator gives a worker pod, and what the pod gives back: names that both sides must know, and nothing else.
+ * Imports nothing, so that the operator's image needs no engine.
  */
 
 /** Folders of a worker pod. What a role does not mount, it cannot see. */
@@ -47,7 +47,10 @@ export const ENV = {
   logLevel: 'FEDBIOT_LOG_LEVEL',
 } as const;
 
-/** Ports of a worker pod. `bundle`: the emulator, with the job's token; server only. `metrics`: /metrics, /healthz, /readyz; both. */
+/**
+ * Ports of a worker pod. `bundle`: the emulator, with the job's token; server only. `metrics`: /metrics, /healthz,
+ * /readyz; both.
+ */
 export const PORT = { bundle: 8080, metrics: 9464 } as const;
 
 /** Exit codes of a worker pod, and what the Job that owns it makes of them. */
@@ -58,8 +61,8 @@ export const EXIT = {
   /** Something only the user can change: the job fails at once. */
   invalid: 2,
   /**
-   * Redis does not answer, or accepts no commands now; or the server has another token than the client. It counts as a failure only for the
-   * server: the cause is the same for every client pod, and must not count once for each.
+   * Redis does not answer, or accepts no commands now; or the server has another token than the client. It counts as a
+   * failure only for the server: the cause is the same for every client pod, and must not count once for each.
    */
   unavailable: 69,
   /** Ended by SIGTERM after a checkpoint: does not count as a failure. */

@@ -23,12 +23,14 @@ const RunCost = Type.Object({
 });
 
 /** A time with a year of four digits and without a leap second, which the API server accepts. */
-const TIME = '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?Z$';
+const TIME =
+  '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?Z$';
 
 /**
- * Where a job stands, as its server pod tells it through Redis and the operator mirrors it to the job's status. The operator checks it
- * against this schema before use, as data from Redis is not trusted. It does not identify its writer: Redis holds the progress of the newest
- * server pod, as writes are fenced there, and an identity in the message could be forged.
+ * Where a job stands, as its server pod tells it through Redis and the operator mirrors it to the job's status. The
+ * operator checks it against this schema before use, as data from Redis is not trusted. It does not identify its
+ * writer: Redis holds the progress of the newest server pod, as writes are fenced there, and an identity in the message
+ * could be forged.
  */
 export const JobProgress = Type.Object({
   /** ISO 8601, UTC. */

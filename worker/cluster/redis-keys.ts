@@ -1,6 +1,7 @@
 /**
- * Names of a job's keys in Redis. All of a job's keys share the hash tag {uid}, so that they lie on one node of a Redis Cluster and
- * MULTI and scripts work; the uid tells apart jobs of one name in two namespaces, and a job from one that had its name before.
+ * Names of a job's keys in Redis. All of a job's keys share the hash tag {uid}, so that they lie on one node of a Redis
+ * Cluster and MULTI and scripts work; the uid tells apart jobs of one name in two namespaces, and a job from one that
+ * had its name before.
  */
 export interface JobKeys {
   /** Prefix for BullMQ, whose queues are `tasks` and `results`. */
@@ -45,7 +46,9 @@ export const QUEUE = { tasks: 'tasks', results: 'results' } as const;
 /** How names of tensors begin: round packages are the server's to write, results the clients'. */
 export const TENSOR = { package: 'round-', result: 'result-' } as const;
 
-/** Channel on which a server pod tells, with the job's `namespace/name` as the message, that its progress has changed. */
+/**
+ * Channel on which a server pod tells, with the job's `namespace/name` as the message, that its progress has changed.
+ */
 export const PROGRESS_CHANNEL = 'fedbiot:progress';
 
 /** Seconds a job's keys outlive their last change when nobody removes them. */

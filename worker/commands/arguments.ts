@@ -9,7 +9,10 @@ export function providerOption(description = 'where to compute'): Option {
   return new Option('--provider <name>', description).choices(PROVIDERS).default(PROVIDERS[0]);
 }
 
-/** Parses a path or an address. An empty one usually comes from an unset shell variable, and would mean this folder, or all addresses. */
+/**
+ * Parses a path or an address. An empty one usually comes from an unset shell variable, and would mean this folder, or
+ * all addresses.
+ */
 export function notEmpty(text: string): string {
   if (text === '') throw new InvalidArgumentError('It is empty.');
   return text;

@@ -3,8 +3,10 @@ import { Option } from 'commander';
 import type { EvaluateOptions } from '../run/evaluate-model.ts';
 import { day, notEmpty, positiveInteger, providerOption } from './arguments.ts';
 
-interface Flags
-  extends Pick<EvaluateOptions, 'model' | 'data' | 'task' | 'batchSize' | 'maxNewTokens' | 'format' | 'template' | 'provider'> {
+interface Flags extends Pick<
+  EvaluateOptions,
+  'model' | 'data' | 'task' | 'batchSize' | 'maxNewTokens' | 'format' | 'template' | 'provider'
+> {
   adapter?: string;
   limit?: number;
   sequenceLength?: number;
@@ -14,7 +16,10 @@ interface Flags
   json?: boolean;
 }
 
-/** Those of the API. They are written out here, and held to it by a test, as the schema takes long to load for a command's help. */
+/**
+ * Those of the API. They are written out here, and held to it by a test, as the schema takes long to load for a
+ * command's help.
+ */
 export const choices = {
   task: ['loss', 'gsm8k', 'qa', 'tokens'],
   format: ['Auto', 'Alpaca', 'Dolly', 'GSM8K', 'QuestionAnswer', 'Chat', 'Tokenized'],
@@ -26,14 +31,22 @@ export function register(program: Command): void {
   program
     .command('eval')
     .summary('score a model, with or without an adapter, on a data file')
-    .description('Scores a model, with or without an adapter, on a data file. The loss is the mean over all labelled tokens.')
+    .description(
+      'Scores a model, with or without an adapter, on a data file. The loss is the mean over all labelled tokens.',
+    )
     .requiredOption('--model <dir>', 'Hugging Face directory of the model', notEmpty)
     .option('--adapter <dir>', 'PEFT adapter to put on it', notEmpty)
     .requiredOption('--data <file>', 'records: .json or .jsonl, either with .gz', notEmpty)
-    .addOption(new Option('--task <name>', 'what the accuracy is; loss has none').choices(choices.task).makeOptionMandatory())
+    .addOption(
+      new Option('--task <name>', 'what the accuracy is; loss has none').choices(choices.task).makeOptionMandatory(),
+    )
     .option('--limit <n>', 'only the first n records', positiveInteger)
-    .addOption(new Option('--format <name>', 'what a record looks like').choices(choices.format).default(defaults.format))
-    .addOption(new Option('--template <name>', 'how a record becomes text').choices(choices.template).default(defaults.template))
+    .addOption(
+      new Option('--format <name>', 'what a record looks like').choices(choices.format).default(defaults.format),
+    )
+    .addOption(
+      new Option('--template <name>', 'how a record becomes text').choices(choices.template).default(defaults.template),
+    )
     .option('--sequence-length <n>', 'cut longer sequences, in tokens (default: what the model takes)', positiveInteger)
     .option('--date <day>', 'what a chat template takes for today, as 2026-11-30 (default: today, in UTC)', day)
     .option('--batch-size <n>', 'answers generated at once', positiveInteger, defaults.batchSize)
@@ -58,7 +71,16 @@ Examples:
     .action(evalCommand);
 }
 
-async function evalCommand({ adapter, limit, sequenceLength, date, threads, force, json = false, ...rest }: Flags): Promise<void> {
+async function evalCommand({
+  adapter,
+  limit,
+  sequenceLength,
+  date,
+  threads,
+  force,
+  json = false,
+  ...rest
+}: Flags): Promise<void> {
   const [{ evaluateModel }, { formatCount, formatLoss, formatPercent, printable }] = await Promise.all([
     import('../run/evaluate-model.ts'),
     import('../report/format.ts'),

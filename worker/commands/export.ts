@@ -27,6 +27,10 @@ async function exportCommand(run: string, { to, merge = false }: { to: string; m
     import('../report/format.ts'),
   ]);
   const { checkpoint, rounds, ofRounds, files } = await exportAdapter({ run, to, merge });
-  if (checkpoint !== null) process.stderr.write(`the run has not finished: this is the adapter of checkpoint ${checkpoint}, after ${rounds} of ${ofRounds} rounds\n`);
-  for (const { name, bytes } of files) process.stdout.write(`${printable(to)}/${printable(name)}  ${formatBytes(bytes)}\n`);
+  if (checkpoint !== null)
+    process.stderr.write(
+      `the run has not finished: this is the adapter of checkpoint ${checkpoint}, after ${rounds} of ${ofRounds} rounds\n`,
+    );
+  for (const { name, bytes } of files)
+    process.stdout.write(`${printable(to)}/${printable(name)}  ${formatBytes(bytes)}\n`);
 }

@@ -5,13 +5,19 @@ import { SystemFailure, systemFailure } from '../system-failure.ts';
 /** The process's exit codes. */
 export const exitCode = { ok: 0, failure: 1, usage: 2, interrupted: 130 } as const;
 
-/** What a failed command prints and exits with. A user's error, or the machine's, is told without a stack; any other is a defect of fedbiot. */
+/**
+ * What a failed command prints and exits with. A user's error, or the machine's, is told without a stack; any other is
+ * a defect of fedbiot.
+ */
 export function describeFailure(thrown: unknown, version: string): { text: string; code: number } {
   const error = systemFailure(thrown);
   if (error instanceof UserError) {
     const lines = error.message.split('\n').map(printable);
     const hint = error.hint === undefined ? '' : `hint: ${printable(error.hint)}\n`;
-    return { text: `error: ${lines.join('\n')}\n${hint}`, code: error instanceof SystemFailure && error.passes ? exitCode.failure : exitCode.usage };
+    return {
+      text: `error: ${lines.join('\n')}\n${hint}`,
+      code: error instanceof SystemFailure && error.passes ? exitCode.failure : exitCode.usage,
+    };
   }
   const stack = error instanceof Error ? (error.stack ?? String(error)) : String(error);
   const cause = error instanceof Error && error.cause !== undefined ? `\ncaused by: ${String(error.cause)}` : '';

@@ -3,8 +3,8 @@ import { exitCode } from './failure.ts';
 const signals = ['SIGINT', 'SIGTERM'] as const;
 
 /**
- * Ctrl-C and the termination signal: the first asks the run to stop where it can be gone on with, the second ends the process
- * at once. Returns how to give the signals back.
+ * Ctrl-C and the termination signal: the first asks the run to stop where it can be gone on with, the second ends the
+ * process at once. Returns how to give the signals back.
  */
 export function listenForInterrupts(stop: AbortController, note: (line: string) => void): () => void {
   const onSignal = () => {

@@ -1,8 +1,8 @@
 import { systemFailure } from '../system-failure.ts';
 
 /**
- * Keeps a run that writes its results to disk alive if its output fails: a reader that goes away (`fedbiot run … --json | head`), a full disk
- * under a log. A full disk is reported at the end of the run; a closed pipe is not an error.
+ * Keeps a run that writes its results to disk alive if its output fails: a reader that goes away (`fedbiot run … --json
+ * | head`), a full disk under a log. A full disk is reported at the end of the run; a closed pipe is not an error.
  * @param tell prints a failure and sets the exit code
  */
 export function outliveOutput(tell: (failure: unknown) => void): void {

@@ -21,7 +21,10 @@ Examples:
 }
 
 async function planCommand(job: string, { json = false }: { json?: boolean }): Promise<void> {
-  const [{ planManifest }, { planText }] = await Promise.all([import('../run/plan-job.ts'), import('../report/summary.ts')]);
+  const [{ planManifest }, { planText }] = await Promise.all([
+    import('../run/plan-job.ts'),
+    import('../report/summary.ts'),
+  ]);
   const plan = await planManifest(job);
   process.stdout.write(json ? `${JSON.stringify(plan, null, 2)}\n` : planText(plan));
 }

@@ -22,7 +22,11 @@ async function reportCommand(run: string, _: object, command: Command): Promise<
     import('../report/format.ts'),
   ]);
   const { path, damagedSteps } = await writeReportHtml(run, await readReportJson(run), command.parent?.version() ?? '');
-  if (damagedSteps === null) process.stderr.write('warning: the folder has no metrics.jsonl: the page is without the losses of steps\n');
-  else if (damagedSteps > 0) process.stderr.write(`warning: ${damagedSteps} lines of metrics.jsonl are damaged: the page is without these steps\n`);
+  if (damagedSteps === null)
+    process.stderr.write('warning: the folder has no metrics.jsonl: the page is without the losses of steps\n');
+  else if (damagedSteps > 0)
+    process.stderr.write(
+      `warning: ${damagedSteps} lines of metrics.jsonl are damaged: the page is without these steps\n`,
+    );
   process.stdout.write(`${printable(path)}\n`);
 }

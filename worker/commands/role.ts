@@ -12,7 +12,11 @@ export function registerRole(program: Command, role: RoleName, summary: string, 
     .description(
       `${description} For the pods that the operator makes: job, environment and volumes are where it puts them. On one machine, \`fedbiot run\` plays all roles.`,
     )
-    .option('--threads <n>', 'threads of each compute process (default: the CPUs of the pod’s limit, rounded down)', positiveInteger)
+    .option(
+      '--threads <n>',
+      'threads of each compute process (default: the CPUs of the pod’s limit, rounded down)',
+      positiveInteger,
+    )
     .addOption(providerOption())
     .addHelpText(
       'after',
@@ -31,6 +35,9 @@ the user can change it, 69 Redis is away or takes nothing, tried again, 130 ende
 async function roleCommand(role: RoleName, flags: PodFlags): Promise<void> {
   const stop = new AbortController();
   listenForInterrupts(stop, () => undefined);
-  const [{ podContext }, { runRole }] = await Promise.all([import('../run/pod/context.ts'), import('../run/run-role.ts')]);
+  const [{ podContext }, { runRole }] = await Promise.all([
+    import('../run/pod/context.ts'),
+    import('../run/run-role.ts'),
+  ]);
   process.exit(await runRole(role, podContext(flags, stop.signal)));
 }

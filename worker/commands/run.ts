@@ -35,7 +35,11 @@ export function register(program: Command): void {
     .addOption(providerOption())
     .option('--force', 'run although memory will not suffice by the plan')
     .option('--trace <dir>', 'write batches and LoRA snapshots there, to replay the run elsewhere', notEmpty)
-    .option('--metrics-port <n>', 'serve metrics for Prometheus there while the run lasts; 0: on a free port', portNumber)
+    .option(
+      '--metrics-port <n>',
+      'serve metrics for Prometheus there while the run lasts; 0: on a free port',
+      portNumber,
+    )
     .option('--metrics-host <address>', 'address to serve them on (default: 127.0.0.1)', notEmpty)
     .addOption(new Option('--json', 'print every event as a line of JSON').conflicts('quiet'))
     .option('-q, --quiet', 'print nothing but warnings and errors')
@@ -115,6 +119,9 @@ async function served(job: string, { metricsHost, metricsPort }: Flags): Promise
     if (metricsHost === undefined) return null;
     throw new UserError('--metrics-host is given without --metrics-port', { hint: 'Give both, or neither.' });
   }
-  const [{ serveRunMetrics }, { readJob }] = await Promise.all([import('../metrics/run-metrics.ts'), import('../run/job-record.ts')]);
+  const [{ serveRunMetrics }, { readJob }] = await Promise.all([
+    import('../metrics/run-metrics.ts'),
+    import('../run/job-record.ts'),
+  ]);
   return serveRunMetrics(readJob(job), { host: metricsHost ?? '127.0.0.1', port: metricsPort });
 }

@@ -8,8 +8,13 @@ export function register(program: Command): void {
   program
     .command('validate')
     .summary('check manifests against the schema and its rules')
-    .description('Checks manifests as the Kubernetes API server would, with the same schema and rules, and lists every problem.')
-    .argument('<job...>', 'manifests of FedBiOTJobs, YAML or JSON', (path: string, before: readonly string[] = []) => [...before, notEmpty(path)])
+    .description(
+      'Checks manifests as the Kubernetes API server would, with the same schema and rules, and lists every problem.',
+    )
+    .argument('<job...>', 'manifests of FedBiOTJobs, YAML or JSON', (path: string, before: readonly string[] = []) => [
+      ...before,
+      notEmpty(path),
+    ])
     .addHelpText(
       'after',
       `

@@ -11,15 +11,20 @@ const OTHER_TEMPLATE =
   "Change the records, put a chat_template.jinja that writes them whole into the model's directory, or set data.*.template to Alpaca.";
 
 /**
- * A conversation in the model's chat template. Training text ends with the last turn that is to be learned, and each of these carries
- * loss, from the template's opening of the turn to what the template closes it with.
+ * A conversation in the model's chat template. Training text ends with the last turn that is to be learned, and each of
+ * these carries loss, from the template's opening of the turn to what the template closes it with.
  * @param count is called with the name of each part of the record that the text lacks
  * @throws UserError when the text does not have the last turn as the record has it
  */
-export function chatExample(record: ChatRecord | InstructionRecord, render: Render, count: (name: string) => void): TextExample {
+export function chatExample(
+  record: ChatRecord | InstructionRecord,
+  render: Render,
+  count: (name: string) => void,
+): TextExample {
   const { conversation, targets } = record.kind === 'chat' ? record : asConversation(record);
   const { messages } = conversation;
-  const upTo = (end: number, addGenerationPrompt: boolean, of = conversation) => render({ ...of, messages: of.messages.slice(0, end) }, addGenerationPrompt);
+  const upTo = (end: number, addGenerationPrompt: boolean, of = conversation) =>
+    render({ ...of, messages: of.messages.slice(0, end) }, addGenerationPrompt);
   const turns = [...targets];
   const last = turns.pop() ?? messages.length - 1;
   const text = upTo(last + 1, false);
@@ -29,19 +34,30 @@ export function chatExample(record: ChatRecord | InstructionRecord, render: Rend
   const completion = text.slice(prompt.length);
   if (!says(completion, messages[last])) {
     const lost = `${(messages[last]?.content ?? '').trim().slice(0, 40)}…`;
-    throw recordError(record, `the chat template does not write the turn to learn as it is: “${lost}” is not in the text`, OTHER_TEMPLATE);
+    throw recordError(
+      record,
+      `the chat template does not write the turn to learn as it is: “${lost}” is not in the text`,
+      OTHER_TEMPLATE,
+    );
   }
   for (const name of extraFields(conversation)) {
     if (!isUnused(text, () => upTo(last + 1, false, without(conversation, name)))) continue;
     const isTarget = CALLS.includes(name) && targets.some((at) => messages[at]?.[name.slice('messages[].'.length)]);
-    if (isTarget) throw recordError(record, `the chat template does not write ${name}, which the turn to learn consists of`, OTHER_TEMPLATE);
+    if (isTarget)
+      throw recordError(
+        record,
+        `the chat template does not write ${name}, which the turn to learn consists of`,
+        OTHER_TEMPLATE,
+      );
     count(name);
   }
   if (last + 1 < messages.length) count('messages after the last response');
-  // A template may shorten earlier turns (thoughts, say): such a turn stands in the text in another form and carries no loss.
+  // A template may shorten earlier turns (thoughts, say): such a turn stands in the text in another form and carries no
+  // loss.
   const spans = turns.flatMap((at) => {
     const [before, through] = [upTo(at, true), upTo(at + 1, false)];
-    const isWhole = through.startsWith(before) && prompt.startsWith(through) && says(through.slice(before.length), messages[at]);
+    const isWhole =
+      through.startsWith(before) && prompt.startsWith(through) && says(through.slice(before.length), messages[at]);
     return isWhole ? [{ start: before.length, end: through.length }] : [];
   });
   if (spans.length < turns.length) count('earlier responses, which the chat template shortens');
@@ -62,7 +78,13 @@ export function chatExample(record: ChatRecord | InstructionRecord, render: Rend
 export function extraFields({ messages, tools, documents, variables }: Conversation): string[] {
   // Some data files write null for a field that only other records have.
   const isSaid = ([, value]: [string, unknown]) => value !== null && value !== undefined;
-  const fields = new Set(messages.flatMap((message) => Object.entries(message).filter(isSaid).map(([name]) => name)));
+  const fields = new Set(
+    messages.flatMap((message) =>
+      Object.entries(message)
+        .filter(isSaid)
+        .map(([name]) => name),
+    ),
+  );
   fields.delete('role');
   fields.delete('content');
   return [
@@ -112,7 +134,11 @@ function openedOtherwise(record: ChatRecord | InstructionRecord, prompt: string,
   );
 }
 
-function asConversation({ instruction, input, response }: InstructionRecord): Pick<ChatRecord, 'conversation' | 'targets'> {
+function asConversation({
+  instruction,
+  input,
+  response,
+}: InstructionRecord): Pick<ChatRecord, 'conversation' | 'targets'> {
   const messages = [
     { role: 'user', content: withContext(instruction, '\n\n', input) },
     { role: 'assistant', content: response },

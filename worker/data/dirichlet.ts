@@ -20,6 +20,7 @@ function logGamma(shape: number, stream: RandomStream): number {
   for (;;) {
     const x = stream.normal();
     const v = (1 + c * x) ** 3;
-    if (v > 0 && Math.log(1 - stream.uniform()) < 0.5 * x * x + d - d * v + d * Math.log(v)) return Math.log(d) + Math.log(v);
+    if (v > 0 && Math.log(1 - stream.uniform()) < 0.5 * x * x + d - d * v + d * Math.log(v))
+      return Math.log(d) + Math.log(v);
   }
 }

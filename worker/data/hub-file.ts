@@ -13,16 +13,18 @@ const commitHash = /^[0-9a-f]{40}$/;
 const localHint = 'Without a network, copy the file here and give its path as uri.';
 
 /**
- * The local path of `hf://datasets/org/name[@revision]/path`. The file lies in the Hugging Face cache in its own layout (HF_HOME,
- * HF_HUB_CACHE), so that what Python downloaded is used; it is taken from there for a commit, with HF_HUB_OFFLINE, or when the hub
- * cannot be reached. HF_ENDPOINT names another hub, HTTPS_PROXY a proxy; HF_TOKEN opens private data sets. A revision holding a slash is written with %2F.
+ * The local path of `hf://datasets/org/name[@revision]/path`. The file lies in the Hugging Face cache in its own layout
+ * (HF_HOME, HF_HUB_CACHE), so that what Python downloaded is used; it is taken from there for a commit, with
+ * HF_HUB_OFFLINE, or when the hub cannot be reached. HF_ENDPOINT names another hub, HTTPS_PROXY a proxy; HF_TOKEN opens
+ * private data sets. A revision holding a slash is written with %2F.
  */
 export async function hubFile(uri: string): Promise<string> {
   const { name, revision, path } = parse(uri);
   const storage = join(getHFHubCachePath(), getRepoFolderName({ name, type: 'dataset' }));
   const cached = await cachedFile(storage, revision, path);
   if (cached !== null && (isOffline() || commitHash.test(revision))) return cached;
-  if (isOffline()) throw new UserError(`${uri} is not in the cache ${storage}, and HF_HUB_OFFLINE is set`, { hint: localHint });
+  if (isOffline())
+    throw new UserError(`${uri} is not in the cache ${storage}, and HF_HUB_OFFLINE is set`, { hint: localHint });
 
   try {
     return await withHub(async (hub) => {
@@ -31,7 +33,8 @@ export async function hubFile(uri: string): Promise<string> {
       const file = join(storage, 'snapshots', commit, path);
       if (!(await isFile(file))) {
         const content = await downloadFile({ ...hub, repo: { type: 'dataset', name }, path, revision: commit });
-        if (content === null) throw new UserError(`${name} has no file ${path} at ${revision}`, { hint: 'Check the path in uri.' });
+        if (content === null)
+          throw new UserError(`${name} has no file ${path} at ${revision}`, { hint: 'Check the path in uri.' });
         await save(content, file);
       }
       // Written last: a branch is found without network once the file is here.
@@ -58,14 +61,19 @@ function parse(uri: string): { name: string; revision: string; path: string } {
 }
 
 async function cachedFile(storage: string, revision: string, path: string): Promise<string | null> {
-  const ref = commitHash.test(revision) ? revision : await readFile(join(storage, 'refs', revision), 'utf8').catch(() => '');
+  const ref = commitHash.test(revision)
+    ? revision
+    : await readFile(join(storage, 'refs', revision), 'utf8').catch(() => '');
   const commit = ref.trim();
   const file = join(storage, 'snapshots', commit, path);
   return commitHash.test(commit) && (await isFile(file)) ? file : null;
 }
 
 async function isFile(path: string): Promise<boolean> {
-  return stat(path).then((found) => found.isFile(), () => false);
+  return stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
 }
 
 /** Writes beside the target first, so that a file in the cache is a whole one. */
@@ -94,6 +102,7 @@ function refusal(uri: string, { statusCode, message }: HubApiError): UserError {
       hint: `There is no such data set, or it is gated: accept its terms on its page and set HF_TOKEN to a token that may read it. ${asked()}`,
     });
   }
-  if (statusCode === 404) return new UserError(`the hub has no ${uri}`, { hint: `Check organisation, name, revision and path. ${asked()}` });
+  if (statusCode === 404)
+    return new UserError(`the hub has no ${uri}`, { hint: `Check organisation, name, revision and path. ${asked()}` });
   return unreachable(uri, new Error(message), localHint);
 }

@@ -15,7 +15,8 @@ export interface DataPartition {
  * Deals records out to clients.
  * - IID: shuffled and dealt evenly; shares differ by one record at most.
  * - Dirichlet: for each value of `field`, the clients' shares are a draw from Dirichlet(alpha).
- * - Meta: a value of `field` goes to one client as a whole, the largest first, each to the client with the fewest records so far.
+ * - Meta: a value of `field` goes to one client as a whole, the largest first, each to the client with the fewest
+ *   records so far.
  *
  * Throws UserError for fewer records than clients, a record without `field`, or a client left with nothing.
  */
@@ -38,25 +39,38 @@ export function partitionRecords(
 
   const empty = clients.flatMap((owned, client) => (owned.length === 0 ? [client] : []));
   if (empty.length > 0) {
-    throw new UserError(`the ${kind} partition leaves client${empty.length > 1 ? 's' : ''} ${empty.join(', ')} without a record`, {
-      hint:
-        kind === 'Dirichlet'
-          ? 'Raise data.partition.alpha, choose another seed, or lower federation.clients.'
-          : `'${field}' has fewer values than there are clients: lower federation.clients, or split by another field.`,
-    });
+    throw new UserError(
+      `the ${kind} partition leaves client${empty.length > 1 ? 's' : ''} ${empty.join(', ')} without a record`,
+      {
+        hint:
+          kind === 'Dirichlet'
+            ? 'Raise data.partition.alpha, choose another seed, or lower federation.clients.'
+            : `'${field}' has fewer values than there are clients: lower federation.clients, or split by another field.`,
+      },
+    );
   }
   for (const owned of clients) owned.sort((a, b) => a - b);
-  const summary = clients.map((owned, client) => ({ client, records: owned.length, categories: countValues(owned, records, field) }));
+  const summary = clients.map((owned, client) => ({
+    client,
+    records: owned.length,
+    categories: countValues(owned, records, field),
+  }));
   return { clients, summary };
 }
 
-/** Record indices by the value of `field`; the values in a fixed order, so that the file's order does not matter for it. */
+/**
+ * Record indices by the value of `field`; the values in a fixed order, so that the file's order does not matter for it.
+ */
 function classesOf(records: readonly RecordOrigin[], field: string): { value: string; indices: number[] }[] {
   const classes = new Map<string, number[]>();
   records.forEach((record, index) => {
     const value = valueOf(record, field);
     if (value === undefined) {
-      throw recordError(record, `the field '${field}' the partition splits by is missing`, 'Set data.partition.field, or kind: IID.');
+      throw recordError(
+        record,
+        `the field '${field}' the partition splits by is missing`,
+        'Set data.partition.field, or kind: IID.',
+      );
     }
     const indices = classes.get(value);
     if (indices) indices.push(index);
@@ -67,7 +81,9 @@ function classesOf(records: readonly RecordOrigin[], field: string): { value: st
 
 function valueOf(record: RecordOrigin, field: string): string | undefined {
   const value = record.fields[field];
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? String(value)
+    : undefined;
 }
 
 function deal(records: readonly RecordOrigin[], clients: number[][], stream: RandomStream): void {
@@ -75,7 +91,12 @@ function deal(records: readonly RecordOrigin[], clients: number[][], stream: Ran
   order.forEach((index, at) => clients[at % clients.length]!.push(index));
 }
 
-function divide(classes: readonly { indices: number[] }[], alpha: number, clients: number[][], stream: RandomStream): void {
+function divide(
+  classes: readonly { indices: number[] }[],
+  alpha: number,
+  clients: number[][],
+  stream: RandomStream,
+): void {
   for (const { indices } of classes) {
     const shares = dirichlet(clients.length, alpha, stream);
     const order = stream.shuffle(indices);
@@ -98,7 +119,11 @@ function assign(classes: readonly { value: string; indices: number[] }[], client
   }
 }
 
-function countValues(owned: readonly number[], records: readonly RecordOrigin[], field: string): Record<string, number> {
+function countValues(
+  owned: readonly number[],
+  records: readonly RecordOrigin[],
+  field: string,
+): Record<string, number> {
   const counts = new Map<string, number>();
   for (const index of owned) {
     const value = valueOf(records[index]!, field);

@@ -25,11 +25,18 @@ export function readRecords(file: string, content: Buffer): ReadRecord[] {
   if (byteOrderMark.every((byte, at) => bytes[at] === byte)) bytes = bytes.subarray(byteOrderMark.length);
   const values = isArray(bytes) ? arrayElements(file, bytes) : lines(file, bytes);
   const records = values.map(({ value, line, written }) => {
-    if (isRecord(value)) return { file, line, fields: { ...value }, ...(written && { written: () => objectOf(written()) }) };
-    throw recordError({ file, line }, 'not a JSON object', 'A data file holds one object a line, or one array of objects.');
+    if (isRecord(value))
+      return { file, line, fields: { ...value }, ...(written && { written: () => objectOf(written()) }) };
+    throw recordError(
+      { file, line },
+      'not a JSON object',
+      'A data file holds one object a line, or one array of objects.',
+    );
   });
   if (records.length > 0) return records;
-  throw new UserError(`${file} holds no record`, { hint: 'A data file holds one object a line, or one array of objects.' });
+  throw new UserError(`${file} holds no record`, {
+    hint: 'A data file holds one object a line, or one array of objects.',
+  });
 }
 
 interface Positioned {
@@ -110,7 +117,11 @@ function arrayElements(file: string, bytes: Buffer): Positioned[] {
     return Array.isArray(all) ? all[at] : undefined;
   };
   const mayDiffer = mayHoldWrittenNumbers(text);
-  return elements.map((value: unknown, at) => ({ value, line: starts[at] ?? 1, ...(mayDiffer && { written: written(at) }) }));
+  return elements.map((value: unknown, at) => ({
+    value,
+    line: starts[at] ?? 1,
+    ...(mayDiffer && { written: written(at) }),
+  }));
 }
 
 function asWritten(text: string): Pick<Positioned, 'written'> {

@@ -17,15 +17,25 @@ interface Format {
 const formats: readonly Format[] = [
   { name: 'Tokenized', fields: ['input_ids', 'labels'], optional: ['attention_mask'], read: readTokenized },
   { name: 'Chat', fields: ['messages'], optional: ['tools', 'documents', 'chat_template_kwargs'], read: readChat },
-  { name: 'Alpaca', fields: ['instruction', 'output'], optional: ['input'], read: (at) => readInstruction(at, 'input', 'output') },
-  { name: 'Dolly', fields: ['instruction', 'response'], optional: ['context'], read: (at) => readInstruction(at, 'context', 'response') },
+  {
+    name: 'Alpaca',
+    fields: ['instruction', 'output'],
+    optional: ['input'],
+    read: (at) => readInstruction(at, 'input', 'output'),
+  },
+  {
+    name: 'Dolly',
+    fields: ['instruction', 'response'],
+    optional: ['context'],
+    read: (at) => readInstruction(at, 'context', 'response'),
+  },
   { name: 'QuestionAnswer', fields: ['question', 'answers'], read: readQuestionAnswer },
   { name: 'GSM8K', fields: ['question', 'answer'], read: readGsm8k },
 ];
 
 /**
- * Reads every record in the named format, or the one the first record's fields tell. Throws UserError with file, line and field
- * at the first record that does not fit.
+ * Reads every record in the named format, or the one the first record's fields tell. Throws UserError with file, line
+ * and field at the first record that does not fit.
  */
 export function interpretRecords(
   origins: readonly ReadRecord[],
@@ -54,7 +64,11 @@ function refuseWrapped(origins: readonly RecordOrigin[]): void {
   });
   if (key === undefined) return;
   const filter = /^\w+$/.test(key) ? `.${key}[]` : `.[${JSON.stringify(key)}][]`;
-  throw recordError(only, `the records stand under the key ${JSON.stringify(key)} of one object`, `Take them out of it: jq -c '${filter}' FILE > data.jsonl.`);
+  throw recordError(
+    only,
+    `the records stand under the key ${JSON.stringify(key)} of one object`,
+    `Take them out of it: jq -c '${filter}' FILE > data.jsonl.`,
+  );
 }
 
 /** Fields of records that the format does not read, each with the number of records that say something in it. */

@@ -22,7 +22,14 @@ export function readInstruction(at: RecordOrigin, inputField: string, responseFi
 /** GSM8K: the answer as published, its chain of thought and `#### 24` included, is the response. */
 export function readGsm8k(at: RecordOrigin): InstructionRecord {
   const response = textField(at, 'answer');
-  return { ...originOf(at), kind: 'instruction', instruction: textField(at, 'question'), input: '', response, acceptedAnswers: [response] };
+  return {
+    ...originOf(at),
+    kind: 'instruction',
+    instruction: textField(at, 'question'),
+    input: '',
+    response,
+    acceptedAnswers: [response],
+  };
 }
 
 /** A question with the list of its accepted answers; the first is the one to learn. */
@@ -37,22 +44,29 @@ export function readQuestionAnswer(at: RecordOrigin): InstructionRecord {
 }
 
 /**
- * A conversation: `messages` of {role, content, …}, with at least one to learn: by the assistant, after another, and not of weight 0.
- * The fields of messages, `tools`, `documents` and what `chat_template_kwargs` holds are the template's, with numbers as Python writes them.
+ * A conversation: `messages` of {role, content, …}, with at least one to learn: by the assistant, after another, and
+ * not of weight 0. The fields of messages, `tools`, `documents` and what `chat_template_kwargs` holds are the
+ * template's, with numbers as Python writes them.
  */
 export function readChat(record: ReadRecord): ChatRecord {
   const origin = originOf(record);
   const at = record.written === undefined ? origin : { ...origin, fields: record.written() };
   const read = listField(at, 'messages').map((message, i) => readMessage(at, `messages[${i}]`, message));
   const answers = read.flatMap(({ message: { role } }, i) => (role === 'assistant' && i > 0 ? [i] : []));
-  if (answers.length === 0) throw recordError(at, "no message with role 'assistant' follows another, so there is no response to learn");
+  if (answers.length === 0)
+    throw recordError(at, "no message with role 'assistant' follows another, so there is no response to learn");
   const targets = answers.filter((i) => read[i]?.weight !== 0);
   if (targets.length === 0) {
-    throw recordError(at, 'every response has weight 0, so there is none to learn', 'Give one of them weight 1, or remove the record.');
+    throw recordError(
+      at,
+      'every response has weight 0, so there is none to learn',
+      'Give one of them weight 1, or remove the record.',
+    );
   }
   const [tools, documents] = [optionalList(at, 'tools'), optionalList(at, 'documents')];
   const variables = at.fields['chat_template_kwargs'] ?? undefined;
-  if (variables !== undefined && !isRecord(variables)) throw wrongType(at, 'chat_template_kwargs', variables, 'an object');
+  if (variables !== undefined && !isRecord(variables))
+    throw wrongType(at, 'chat_template_kwargs', variables, 'an object');
   const conversation: Conversation = {
     messages: read.map(({ message }) => message),
     ...(tools === undefined ? {} : { tools }),
@@ -72,7 +86,8 @@ function readMessage(at: RecordOrigin, name: string, value: unknown): { message:
   if (role !== 'assistant') return { message: { ...rest, role, content }, weight: 0 };
   const { weight: written = null, ...others } = rest;
   const weight = written instanceof WrittenNumber ? Number(written) : written;
-  if (weight === null || weight === 0 || weight === 1) return { message: { ...others, role, content }, weight: weight ?? 1 };
+  if (weight === null || weight === 0 || weight === 1)
+    return { message: { ...others, role, content }, weight: weight ?? 1 };
   throw wrongType(at, `${name}.weight`, weight, '0 or 1');
 }
 
@@ -86,11 +101,23 @@ export function readTokenized(at: RecordOrigin): TokenizedRecord {
   const labels = integers(at, 'labels', -100);
   if (inputIds.length === 0) throw recordError(at, "the field 'input_ids' is empty");
   if (labels.length !== inputIds.length) {
-    throw recordError(at, `${inputIds.length} input_ids but ${labels.length} labels`, 'Give one label for each id: the id, or -100.');
+    throw recordError(
+      at,
+      `${inputIds.length} input_ids but ${labels.length} labels`,
+      'Give one label for each id: the id, or -100.',
+    );
   }
   const mask = at.fields['attention_mask'];
-  if (mask !== undefined && mask !== null && (!Array.isArray(mask) || mask.length !== inputIds.length || mask.some((bit) => bit !== 1))) {
-    throw recordError(at, "the field 'attention_mask' hides tokens", 'Leave padding out of the records: batches are padded here.');
+  if (
+    mask !== undefined &&
+    mask !== null &&
+    (!Array.isArray(mask) || mask.length !== inputIds.length || mask.some((bit) => bit !== 1))
+  ) {
+    throw recordError(
+      at,
+      "the field 'attention_mask' hides tokens",
+      'Leave padding out of the records: batches are padded here.',
+    );
   }
   const odd = labels.findIndex((label, i) => label !== -100 && label !== inputIds[i]);
   if (odd < 0) return { ...originOf(at), kind: 'tokenized', inputIds, labels };
@@ -107,7 +134,8 @@ function textField(at: RecordOrigin, field: string): string {
 
 function text(at: RecordOrigin, field: string, value: unknown): string {
   if (typeof value !== 'string') throw wrongType(at, field, value, 'a text');
-  if (!value.isWellFormed()) throw recordError(at, `the field '${field}' holds half a surrogate pair, which is no character`);
+  if (!value.isWellFormed())
+    throw recordError(at, `the field '${field}' holds half a surrogate pair, which is no character`);
   return value;
 }
 
@@ -119,7 +147,8 @@ function listField(at: RecordOrigin, field: string): unknown[] {
 
 function integers(at: RecordOrigin, field: string, least: number): number[] {
   return listField(at, field).map((value, i) => {
-    if (typeof value === 'number' && Number.isInteger(value) && value < 2 ** 31 && (value >= 0 || value === least)) return value;
+    if (typeof value === 'number' && Number.isInteger(value) && value < 2 ** 31 && (value >= 0 || value === least))
+      return value;
     throw wrongType(at, `${field}[${i}]`, value, least === 0 ? 'a token id' : 'a token id or -100');
   });
 }

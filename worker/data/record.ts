@@ -11,7 +11,10 @@ export interface RecordOrigin {
 
 /** A record as its file has it. */
 export interface ReadRecord extends RecordOrigin {
-  /** Its fields, with a WrittenNumber for each number that JavaScript writes otherwise than Python; absent where there is none. */
+  /**
+   * Its fields, with a WrittenNumber for each number that JavaScript writes otherwise than Python; absent where there
+   * is none.
+   */
   readonly written?: () => Readonly<Record<string, unknown>>;
 }
 

@@ -11,7 +11,10 @@ export const ignoredLabel = -100;
 export interface Sequence {
   /** [length] token ids. */
   readonly inputIds: Int32Array;
-  /** [length] each token's own id where it carries loss, else -100. The loss of token i is of its prediction from 0 … i-1. */
+  /**
+   * [length] each token's own id where it carries loss, else -100. The loss of token i is of its prediction from 0 …
+   * i-1.
+   */
   readonly labels: Int32Array;
   /** First 16 bytes of the SHA-256 of ids and labels, in hex: names what was computed from this very sequence. */
   readonly id: string;
@@ -28,10 +31,14 @@ export interface EncodedExamples {
 }
 
 /**
- * Encodes examples to at most `sequenceLength` tokens. Every token of a response carries a label, and none of a prompt does.
- * Throws UserError when no example is left.
+ * Encodes examples to at most `sequenceLength` tokens. Every token of a response carries a label, and none of a prompt
+ * does. Throws UserError when no example is left.
  */
-export function encodeExamples(examples: readonly Example[], tokenizer: Tokenizer, sequenceLength: number): EncodedExamples {
+export function encodeExamples(
+  examples: readonly Example[],
+  tokenizer: Tokenizer,
+  sequenceLength: number,
+): EncodedExamples {
   const sequences: Sequence[] = [];
   const kept: number[] = [];
   let truncated = 0;
@@ -46,9 +53,12 @@ export function encodeExamples(examples: readonly Example[], tokenizer: Tokenize
   const cutAway = examples.length - sequences.length;
   if (sequences.length > 0) return { sequences, kept, cutAway, truncated };
   const file = examples[0]?.file ?? 'the data';
-  throw new UserError(`${file}: no response is left within ${sequenceLength} tokens in any of ${examples.length} records`, {
-    hint: 'Raise sequenceLength.',
-  });
+  throw new UserError(
+    `${file}: no response is left within ${sequenceLength} tokens in any of ${examples.length} records`,
+    {
+      hint: 'Raise sequenceLength.',
+    },
+  );
 }
 
 /** A sequence of ids and labels, with its name. */
@@ -72,7 +82,10 @@ function hasTarget({ labels }: Sequence): boolean {
 function encodeText(example: TextExample, tokenizer: Tokenizer): { ids: number[]; labels: number[] } {
   const parts = partsOf(example);
   const ids = encodeParts(parts, tokenizer, example.addSpecialTokens);
-  return { ids: ids.flat(), labels: ids.flatMap((part, i) => (parts[i]?.isLearned ? part : part.map(() => ignoredLabel))) };
+  return {
+    ids: ids.flat(),
+    labels: ids.flatMap((part, i) => (parts[i]?.isLearned ? part : part.map(() => ignoredLabel))),
+  };
 }
 
 interface TextPart {
@@ -85,15 +98,19 @@ function partsOf({ prompt, completion, earlierCompletions }: TextExample): TextP
   const parts: TextPart[] = [];
   let at = 0;
   for (const { start, end } of earlierCompletions) {
-    parts.push({ text: prompt.slice(at, start), isLearned: false }, { text: prompt.slice(start, end), isLearned: true });
+    parts.push(
+      { text: prompt.slice(at, start), isLearned: false },
+      { text: prompt.slice(start, end), isLearned: true },
+    );
     at = end;
   }
   return [...parts, { text: prompt.slice(at), isLearned: false }, { text: completion, isLearned: true }];
 }
 
 /**
- * Token ids of each part of a text. No token spans two parts: a part has its tokens within the whole text, if the tokens before it stay as
- * they are, and otherwise the tokens of the part alone. So the tokens before a response in training are those that an evaluation starts from.
+ * Token ids of each part of a text. No token spans two parts: a part has its tokens within the whole text, if the
+ * tokens before it stay as they are, and otherwise the tokens of the part alone. So the tokens before a response in
+ * training are those that an evaluation starts from.
  */
 function encodeParts(parts: readonly TextPart[], tokenizer: Tokenizer, addSpecialTokens: boolean): number[][] {
   let text = '';
@@ -101,7 +118,9 @@ function encodeParts(parts: readonly TextPart[], tokenizer: Tokenizer, addSpecia
   return parts.map((part) => {
     text += part.text;
     const whole = tokenizer.encode(text, { addSpecialTokens });
-    const ids = startsWith(whole, before) ? whole.slice(before.length) : encodeApart(part.text, before, whole, tokenizer);
+    const ids = startsWith(whole, before)
+      ? whole.slice(before.length)
+      : encodeApart(part.text, before, whole, tokenizer);
     before = whole;
     return ids;
   });
@@ -111,7 +130,12 @@ function encodeParts(parts: readonly TextPart[], tokenizer: Tokenizer, addSpecia
 const ANCHORS = ['\n', '.', '0'];
 
 /** Tokens of `part` that follow `before`, so that both together are the text of `whole`. */
-function encodeApart(part: string, before: readonly number[], whole: readonly number[], tokenizer: Tokenizer): number[] {
+function encodeApart(
+  part: string,
+  before: readonly number[],
+  whole: readonly number[],
+  tokenizer: Tokenizer,
+): number[] {
   const encode = (text: string) => tokenizer.encode(text, { addSpecialTokens: false });
   const text = tokenizer.decode(whole);
   const alone = encode(part);
@@ -126,7 +150,10 @@ function startsWith(ids: readonly number[], first: readonly number[]): boolean {
   return first.every((id, at) => ids[at] === id);
 }
 
-function tokenized(example: TokenizedExample, tokenizer: Tokenizer): { ids: readonly number[]; labels: readonly number[] } {
+function tokenized(
+  example: TokenizedExample,
+  tokenizer: Tokenizer,
+): { ids: readonly number[]; labels: readonly number[] } {
   const unknown = example.inputIds.find((id) => id >= tokenizer.vocabSize);
   if (unknown === undefined) return { ids: example.inputIds, labels: example.labels };
   throw recordError(

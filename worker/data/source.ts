@@ -20,8 +20,8 @@ export interface LoadedData {
 }
 
 /**
- * Loads the records of a source: a path (relative to `baseDirectory`, the manifest's), a file:// URL, or a file of a data set on
- * the Hugging Face hub. Throws UserError for whatever keeps them from being read.
+ * Loads the records of a source: a path (relative to `baseDirectory`, the manifest's), a file:// URL, or a file of a
+ * data set on the Hugging Face hub. Throws UserError for whatever keeps them from being read.
  */
 export async function loadData(source: Pick<DataSource, 'uri' | 'format'>, baseDirectory: string): Promise<LoadedData> {
   const file = await localPath(source.uri, baseDirectory);
@@ -45,7 +45,9 @@ async function localPath(uri: string, baseDirectory: string): Promise<string> {
   if (scheme === undefined) return resolve(baseDirectory, uri);
   if (scheme === 'hf') return hubFile(uri);
   if (scheme !== 'file') {
-    throw new UserError(`${uri}: data cannot be read from ${scheme}://`, { hint: 'Give a path, a file:// URL or hf://datasets/….' });
+    throw new UserError(`${uri}: data cannot be read from ${scheme}://`, {
+      hint: 'Give a path, a file:// URL or hf://datasets/….',
+    });
   }
   try {
     return fileURLToPath(uri);

@@ -55,7 +55,10 @@ export interface TemplateOptions {
   readonly unused?: UnusedCounts;
 }
 
-/** Puts records into a prompt template. A tokenized record stays as it is. Throws UserError for one the template cannot hold. */
+/**
+ * Puts records into a prompt template. A tokenized record stays as it is. Throws UserError for one the template cannot
+ * hold.
+ */
 export function applyTemplate(
   records: readonly DataRecord[],
   template: DataSource['template'],
@@ -66,10 +69,15 @@ export function applyTemplate(
   return records.map((record) => {
     if (record.kind === 'tokenized') return record;
     if (template === 'Chat') {
-      return chatExample(record, (conversation, addGenerationPrompt) => tokenizer.applyChatTemplate(conversation, { addGenerationPrompt, date }), count);
+      return chatExample(
+        record,
+        (conversation, addGenerationPrompt) => tokenizer.applyChatTemplate(conversation, { addGenerationPrompt, date }),
+        count,
+      );
     }
     if (record.kind === 'chat') for (const name of extraFields(record.conversation)) count(name);
-    const { instruction, input, response, acceptedAnswers } = record.kind === 'chat' ? singleExchange(record, template) : record;
+    const { instruction, input, response, acceptedAnswers } =
+      record.kind === 'chat' ? singleExchange(record, template) : record;
     return {
       ...originOf(record),
       kind: 'text',

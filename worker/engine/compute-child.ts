@@ -9,7 +9,9 @@ import { float32, type Tensor } from './tensor.ts';
 const sessions = new Map<number, InferenceSession>();
 const variables = new Map<string, OrtTensor>();
 
-/** Tensors that are dropped keep their memory until the garbage collector runs, and it does not see how large they are. */
+/**
+ * Tensors that are dropped keep their memory until the garbage collector runs, and it does not see how large they are.
+ */
 const GARBAGE_BYTES = 128 * 2 ** 20;
 let garbage = 0;
 
@@ -38,13 +40,17 @@ function variable(name: string): OrtTensor {
   return tensor;
 }
 
-async function load(session: number, model: Uint8Array, { threads, provider, weightFolder, prepack }: SessionOptions): Promise<void> {
+async function load(
+  session: number,
+  model: Uint8Array,
+  { threads, provider, weightFolder, prepack }: SessionOptions,
+): Promise<void> {
   const extra: Record<string, unknown> = {
     session: {
       // Without packed copies, weights are used where the file is mapped, and every product packs them anew.
       disable_prepacking: prepack ? '0' : '1',
-      // Operators follow each other faster than a thread wakes up, so a thread that waits stays awake for a moment. Without a limit it
-      // would take a core from the next session, or from another process.
+      // Operators follow each other faster than a thread wakes up, so a thread that waits stays awake for a moment.
+      // Without a limit it would take a core from the next session, or from another process.
       'intra_op.allow_spinning': '1',
       'intra_op.spin_duration_us': '50',
       ...(weightFolder === null ? {} : { model_external_initializers_file_folder_path: weightFolder }),
@@ -55,7 +61,8 @@ async function load(session: number, model: Uint8Array, { threads, provider, wei
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: 'sequential',
-    // An arena would keep each session's peak for itself; malloc shares one heap among them, at the same speed (see compute.ts).
+    // An arena would keep each session's peak for itself; malloc shares one heap among them, at the same speed (see
+    // compute.ts).
     enableCpuMemArena: false,
     enableMemPattern: false,
     graphOptimizationLevel: 'all',
@@ -65,7 +72,13 @@ async function load(session: number, model: Uint8Array, { threads, provider, wei
   sessions.set(session, await InferenceSession.create(model, options));
 }
 
-async function run({ session, feeds, fetch, keep = {}, update = {} }: Extract<ComputeMessage, { kind: 'run' }>): Promise<RunResult> {
+async function run({
+  session,
+  feeds,
+  fetch,
+  keep = {},
+  update = {},
+}: Extract<ComputeMessage, { kind: 'run' }>): Promise<RunResult> {
   const loaded = sessions.get(session);
   if (!loaded) throw new Error(`no session ${session}`);
   const inputs = Object.fromEntries(
@@ -135,7 +148,8 @@ process.on('message', (message: ComputeMessage) => {
   });
 });
 
-// Ctrl-C reaches the whole process group; the parent decides when the step is finished. Without a parent there is no work.
+// Ctrl-C reaches the whole process group; the parent decides when the step is finished. Without a parent there is no
+// work.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 process.on('disconnect', () => process.exit(0));

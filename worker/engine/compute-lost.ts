@@ -15,7 +15,8 @@ export class ComputeLostError extends SystemFailure {
 const HINTS: Readonly<Record<string, string>> = {
   SIGKILL: `Usually the kernel does this when memory runs out. ${LESS_MEMORY}`,
   SIGABRT: `Usually memory has run out. ${LESS_MEMORY}`,
-  SIGBUS: 'A file that it had mapped was cut short, or its disk failed: check the model’s files, and run again with --resume.',
+  SIGBUS:
+    'A file that it had mapped was cut short, or its disk failed: check the model’s files, and run again with --resume.',
   SIGILL: 'This build of onnxruntime asks for instructions that this processor does not have.',
 };
 const CRASH = 'A run goes on with --resume. If it comes again, please report it with the lines above.';
@@ -24,23 +25,38 @@ const CRASH = 'A run goes on with --resume. If it comes again, please report it 
  * Why a compute process is gone.
  * @param outOfMemory whether the kernel has killed a process because memory ran out since this one began
  */
-export function computeLost(code: number | null, signal: NodeJS.Signals | null, outOfMemory: boolean): ComputeLostError {
+export function computeLost(
+  code: number | null,
+  signal: NodeJS.Signals | null,
+  outOfMemory: boolean,
+): ComputeLostError {
   if (signal === 'SIGKILL' && outOfMemory) {
-    return new ComputeLostError('the compute process was killed by the kernel: it is out of memory', { shortage: 'memory', hint: LESS_MEMORY });
+    return new ComputeLostError('the compute process was killed by the kernel: it is out of memory', {
+      shortage: 'memory',
+      hint: LESS_MEMORY,
+    });
   }
-  const how = signal === null ? `exited with code ${code}` : `was killed by ${signal}${signal === 'SIGKILL' || signal === 'SIGABRT' ? ' (out of memory?)' : ''}`;
+  const how =
+    signal === null
+      ? `exited with code ${code}`
+      : `was killed by ${signal}${signal === 'SIGKILL' || signal === 'SIGABRT' ? ' (out of memory?)' : ''}`;
   // V8 and the C++ library abort when an allocation fails.
   const shortage = signal === 'SIGABRT' ? 'memory' : 'process';
   return new ComputeLostError(`the compute process ${how}`, { shortage, hint: HINTS[signal ?? ''] ?? CRASH });
 }
 
 /** How onnxruntime, CUDA and Node report a failed allocation. */
-const NO_MEMORY = /bad_alloc|failed to allocate memory|is smaller than requested bytes|array buffer allocation failed|cannot allocate memory|out of memory|CUDA failure 2\b|_ALLOC_FAILED/i;
+const NO_MEMORY =
+  /bad_alloc|failed to allocate memory|is smaller than requested bytes|array buffer allocation failed|cannot allocate memory|out of memory|CUDA failure 2\b|_ALLOC_FAILED/i;
 const OF_GPU = /CUDA|CUBLAS|CUDNN|BFCArena/;
 
 /** The error for a failed request to a compute process. */
 export function computeFailure(message: string): Error {
   if (!NO_MEMORY.test(message)) return new Error(message);
   const [first = ''] = message.split('\n');
-  return new SystemFailure('memory', `${OF_GPU.test(message) ? 'the GPU' : 'the compute process'} is out of memory: ${first}`, { hint: LESS_MEMORY });
+  return new SystemFailure(
+    'memory',
+    `${OF_GPU.test(message) ? 'the GPU' : 'the compute process'} is out of memory: ${first}`,
+    { hint: LESS_MEMORY },
+  );
 }

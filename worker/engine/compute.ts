@@ -1,5 +1,13 @@
 import { fork, type ChildProcess } from 'node:child_process';
-import type { ComputeMessage, ComputeReply, ComputeRequest, ComputeUsage, RunRequest, RunResult, SessionOptions } from './compute-protocol.ts';
+import type {
+  ComputeMessage,
+  ComputeReply,
+  ComputeRequest,
+  ComputeUsage,
+  RunRequest,
+  RunResult,
+  SessionOptions,
+} from './compute-protocol.ts';
 import { UserError } from '../errors.ts';
 import { systemFailure } from '../system-failure.ts';
 import { computeFailure, computeLost, ComputeLostError } from './compute-lost.ts';
@@ -12,8 +20,9 @@ import type { Tensor } from './tensor.ts';
 export type { RunRequest, RunResult } from './compute-protocol.ts';
 
 /**
- * Weights up to this size are packed for training graphs: a product with about 100 rows then takes a fifth less time, and the weights
- * one to two times their size of memory more. With the long batches that suit large models, packing them anew is hardly noticed.
+ * Weights up to this size are packed for training graphs: a product with about 100 rows then takes a fifth less time,
+ * and the weights one to two times their size of memory more. With the long batches that suit large models, packing
+ * them anew is hardly noticed.
  */
 export const PREPACKED_BYTES = 512 * 2 ** 20;
 
@@ -23,12 +32,13 @@ export interface ComputeOptions {
 }
 
 /**
- * glibc's allocator for large, short-lived tensors: those up to 32 MiB (the most it allows) are reused from the heap instead of being
- * mapped anew, and up to 1 GiB of freed heap is kept from one step to the next. One arena: sessions run on several threads, and the arenas
- * of all but the first are made of pieces of 64 MiB that go back to the kernel as soon as they are empty, so that a pass could wait for
- * pages in every operator. Against ONNX Runtime's arenas, one for each session: the same time, half the memory. No huge pages: a heap that
- * is kept gains nothing from them, and to find and clear them made the first pass over anything take up to twice as long. Other C libraries
- * ignore the variables.
+ * glibc's allocator for large, short-lived tensors: those up to 32 MiB (the most it allows) are reused from the heap
+ * instead of being mapped anew, and up to 1 GiB of freed heap is kept from one step to the next. One arena: sessions
+ * run on several threads, and the arenas of all but the first are made of pieces of 64 MiB that go back to the kernel
+ * as soon as they are empty, so that a pass could wait for pages in every operator. Against ONNX Runtime's arenas, one
+ * for each session: the same time, half the memory. No huge pages: a heap that is kept gains nothing from them, and to
+ * find and clear them made the first pass over anything take up to twice as long. Other C libraries ignore the
+ * variables.
  */
 const ALLOCATOR = {
   MALLOC_ARENA_MAX: '1',
@@ -37,8 +47,8 @@ const ALLOCATOR = {
 };
 
 /**
- * CUDA's products of float32 stay in float32, as PyTorch's do by default. ONNX Runtime would use TensorFloat-32, of 10 bits, whose losses
- * differ in the third digit; whoever wants it sets the variable to 1.
+ * CUDA's products of float32 stay in float32, as PyTorch's do by default. ONNX Runtime would use TensorFloat-32, of 10
+ * bits, whose losses differ in the third digit; whoever wants it sets the variable to 1.
  */
 const PRECISION = { NVIDIA_TF32_OVERRIDE: '0' };
 
@@ -46,9 +56,9 @@ const PRECISION = { NVIDIA_TF32_OVERRIDE: '0' };
 const NO_TELEMETRY = { ORT_DISABLE_TELEMETRY: '1' };
 
 /**
- * A child process that runs graphs. A session's run blocks the thread it is on for the whole step, and a worker thread that
- * is terminated during one takes the process with it; a child process keeps the caller's event loop free and dies cleanly.
- * Requests are answered in order.
+ * A child process that runs graphs. A session's run blocks the thread it is on for the whole step, and a worker thread
+ * that is terminated during one takes the process with it; a child process keeps the caller's event loop free and dies
+ * cleanly. Requests are answered in order.
  */
 export class Compute {
   readonly #child: ChildProcess;
@@ -69,7 +79,9 @@ export class Compute {
     });
     this.#child.on('message', (reply: ComputeReply) => this.#settle(reply));
     this.#child.on('error', (error) => this.#fail(unstarted(error)));
-    this.#child.on('exit', (code, signal) => this.#fail(computeLost(code, signal, (memoryKills() ?? 0) > killedBefore)));
+    this.#child.on('exit', (code, signal) =>
+      this.#fail(computeLost(code, signal, (memoryKills() ?? 0) > killedBefore)),
+    );
   }
 
   get provider(): Provider {
@@ -79,14 +91,20 @@ export class Compute {
   /**
    * Creates a session.
    * @param weightFolder the folder of the files that the graph's stored weights name
-   * @param use `often` for a graph that runs at every training step: its weights are packed once, unless they are large. The rule
-   * looks at the graph alone, since packing may change the last bits of a product
+   * @param use `often` for a graph that runs at every training step: its weights are packed once, unless they are
+   *   large. The rule looks at the graph alone, since packing may change the last bits of a product
    */
   async load(graph: Graph, weightFolder: string | null = null, use: 'often' | 'seldom' = 'seldom'): Promise<Session> {
     const session = this.#nextSession++;
-    const options: SessionOptions = { ...this.#options, weightFolder, prepack: use === 'often' && graph.weightBytes <= PREPACKED_BYTES };
+    const options: SessionOptions = {
+      ...this.#options,
+      weightFolder,
+      prepack: use === 'often' && graph.weightBytes <= PREPACKED_BYTES,
+    };
     await this.#ask<null>({ kind: 'load', session, model: encodeModel(graph), options }).catch((cause: unknown) => {
-      throw this.provider === 'cuda' && cause instanceof Error && !(cause instanceof UserError) ? withoutCuda(cause) : cause;
+      throw this.provider === 'cuda' && cause instanceof Error && !(cause instanceof UserError)
+        ? withoutCuda(cause)
+        : cause;
     });
     return {
       run: (request) => this.#ask<RunResult>({ kind: 'run', session, ...request }),
@@ -129,7 +147,10 @@ export class Compute {
     const message: ComputeMessage = { ...request, id };
     return new Promise<T>((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
-      this.#child.send(message, (error) => error && this.#fail(new ComputeLostError(`the compute process cannot be reached: ${error.message}`)));
+      this.#child.send(
+        message,
+        (error) => error && this.#fail(new ComputeLostError(`the compute process cannot be reached: ${error.message}`)),
+      );
     });
   }
 
@@ -149,7 +170,9 @@ export class Compute {
 
 function unstarted(error: Error): Error {
   const failure = systemFailure(error, 'cannot start a compute process');
-  return failure instanceof Error && failure !== error ? failure : new ComputeLostError(`the compute process failed: ${error.message}`);
+  return failure instanceof Error && failure !== error
+    ? failure
+    : new ComputeLostError(`the compute process failed: ${error.message}`);
 }
 
 /** A provider that is not there fails when the first session is made, in words about shared libraries. */

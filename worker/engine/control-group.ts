@@ -5,7 +5,10 @@ import { dirname, join } from 'node:path';
 export interface ControlGroup {
   /** Bytes that all processes of the group may have: the least limit of the group and those around it. */
   memoryLimit(): number | null;
-  /** Processes that the kernel has killed so far because memory ran out, in the group or, where it does not count them, on the machine. */
+  /**
+   * Processes that the kernel has killed so far because memory ran out, in the group or, where it does not count them,
+   * on the machine.
+   */
   memoryKills(): number | null;
 }
 
@@ -14,14 +17,19 @@ export function controlGroup(root = '/'): ControlGroup {
   const groups = memoryGroups(root);
   return {
     memoryLimit: () => {
-      const limits = groups.flatMap(({ folders, limit }) => folders.map((folder) => count(text(join(folder, limit))))).filter((bytes) => bytes !== null);
+      const limits = groups
+        .flatMap(({ folders, limit }) => folders.map((folder) => count(text(join(folder, limit)))))
+        .filter((bytes) => bytes !== null);
       const least = Math.min(...limits);
       // Version 1 says no limit by a number that no machine has.
       return least < 2 ** 60 ? least : null;
     },
     memoryKills: () => {
-      const own = groups.map(({ folders: [folder = ''], kills }) => /^oom_kill (\d+)$/m.exec(text(join(folder, kills)))?.[1]);
-      const counted = own.find((kills) => kills !== undefined) ?? /^oom_kill (\d+)$/m.exec(text(join(root, 'proc/vmstat')))?.[1];
+      const own = groups.map(
+        ({ folders: [folder = ''], kills }) => /^oom_kill (\d+)$/m.exec(text(join(folder, kills)))?.[1],
+      );
+      const counted =
+        own.find((kills) => kills !== undefined) ?? /^oom_kill (\d+)$/m.exec(text(join(root, 'proc/vmstat')))?.[1];
       return counted === undefined ? null : Number(counted);
     },
   };
@@ -39,9 +47,16 @@ function memoryGroups(root: string): MemoryGroup[] {
   const lines = text(join(root, 'proc/self/cgroup')).split('\n');
   return lines.flatMap((line): MemoryGroup[] => {
     const [, controllers = '', path = '/'] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-    if (controllers === '' && line.startsWith('0:')) return [{ folders: around(join(root, 'sys/fs/cgroup'), path), limit: 'memory.max', kills: 'memory.events' }];
+    if (controllers === '' && line.startsWith('0:'))
+      return [{ folders: around(join(root, 'sys/fs/cgroup'), path), limit: 'memory.max', kills: 'memory.events' }];
     if (!controllers.split(',').includes('memory')) return [];
-    return [{ folders: around(join(root, 'sys/fs/cgroup/memory'), path), limit: 'memory.limit_in_bytes', kills: 'memory.oom_control' }];
+    return [
+      {
+        folders: around(join(root, 'sys/fs/cgroup/memory'), path),
+        limit: 'memory.limit_in_bytes',
+        kills: 'memory.oom_control',
+      },
+    ];
   });
 }
 

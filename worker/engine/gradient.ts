@@ -1,16 +1,17 @@
 import type { Value } from './graph.ts';
 
 /**
- * Reverse-mode differentiation: appends to the graph the gradients of the scalar `loss` with respect to each of `parameters`.
- * Only operators between a parameter and the loss are visited. A parameter the loss does not depend on is an error: it is
- * always a mistake in a training graph.
+ * Reverse-mode differentiation: appends to the graph the gradients of the scalar `loss` with respect to each of
+ * `parameters`. Only operators between a parameter and the loss are visited. A parameter the loss does not depend on is
+ * an error: it is always a mistake in a training graph.
  */
 export function gradients(loss: Value, parameters: readonly Value[]): Value[] {
   const { graph } = loss;
   if (loss.shape.length !== 0) throw new Error(`the loss must be a scalar, not of shape [${loss.shape}]`);
   const tape = [...graph.tape];
   const dependent = new Set<Value>(parameters);
-  for (const entry of tape) if (entry.inputs.some((input) => dependent.has(input))) entry.outputs.forEach((output) => dependent.add(output));
+  for (const entry of tape)
+    if (entry.inputs.some((input) => dependent.has(input))) entry.outputs.forEach((output) => dependent.add(output));
 
   const collected = new Map<Value, Value>([[loss, graph.number(1)]]);
   for (const { inputs, outputs, rule } of tape.reverse()) {

@@ -27,8 +27,8 @@ export interface StoredWeight {
 }
 
 /**
- * Adds a gradient to the sum collected so far for the same value. An operator that can accumulate (Gemm's C) does it in one
- * operation; `plain` is for all others.
+ * Adds a gradient to the sum collected so far for the same value. An operator that can accumulate (Gemm's C) does it in
+ * one operation; `plain` is for all others.
  */
 export type Contribution = (soFar: Value | undefined) => Value;
 
@@ -36,7 +36,10 @@ export type Contribution = (soFar: Value | undefined) => Value;
 export type GradientRule = (dy: Value, wanted: readonly boolean[]) => readonly (Contribution | undefined)[];
 
 /** The same for an operator with several outputs, of which some may not reach the loss. */
-export type JointGradientRule = (dys: readonly (Value | undefined)[], wanted: readonly boolean[]) => readonly (Contribution | undefined)[];
+export type JointGradientRule = (
+  dys: readonly (Value | undefined)[],
+  wanted: readonly boolean[],
+) => readonly (Contribution | undefined)[];
 
 /** What reverse-mode differentiation walks: operators, simple or fused, in the order of their construction. */
 export interface TapeEntry {
@@ -60,7 +63,10 @@ export class Graph {
   #counter = 0;
   readonly #shared = new Map<string, Value>();
 
-  /** @param scope what all names begin with: those of a body must differ from those of the graph around it, whose values it may use */
+  /**
+   * @param scope what all names begin with: those of a body must differ from those of the graph around it, whose values
+   * it may use
+   */
   constructor(scope = '') {
     this.#scope = scope;
   }
@@ -75,7 +81,8 @@ export class Graph {
   }
 
   input(name: string, dtype: DType, shape: Shape): Value {
-    if (this.inputs.some((input) => input.name === this.#scope + name)) throw new Error(`input ${name} is declared twice`);
+    if (this.inputs.some((input) => input.name === this.#scope + name))
+      throw new Error(`input ${name} is declared twice`);
     const value: Value = { graph: this, name: this.#scope + name, dtype, shape };
     this.inputs.push(value);
     return value;
@@ -85,7 +92,10 @@ export class Graph {
   output(name: string, value: Value): void {
     const computed = this.nodes.some(({ outputs }) => outputs.includes(value));
     const taken = this.outputs.some((output) => output.value === value);
-    this.outputs.push({ name: this.#scope + name, value: computed && !taken ? value : this.apply('Identity', [value], value.dtype, value.shape) });
+    this.outputs.push({
+      name: this.#scope + name,
+      value: computed && !taken ? value : this.apply('Identity', [value], value.dtype, value.shape),
+    });
   }
 
   constant(tensor: Tensor): Value {
@@ -179,8 +189,8 @@ export class Graph {
   }
 
   /**
-   * Builds `output` from `inputs` by several operators that count as one: `rule` replaces the gradients they have on their
-   * own, because it is cheaper or numerically better.
+   * Builds `output` from `inputs` by several operators that count as one: `rule` replaces the gradients they have on
+   * their own, because it is cheaper or numerically better.
    */
   fused(inputs: readonly Value[], build: () => Value, rule: GradientRule): Value {
     const mark = this.tape.length;
@@ -200,7 +210,8 @@ export class Graph {
 export function plain(gradient: Value): Contribution {
   return (soFar) => {
     if (!soFar) return gradient;
-    if (!sameShape(soFar.shape, gradient.shape)) throw new Error(`gradients of shapes [${soFar.shape}] and [${gradient.shape}] do not add`);
+    if (!sameShape(soFar.shape, gradient.shape))
+      throw new Error(`gradients of shapes [${soFar.shape}] and [${gradient.shape}] do not add`);
     return gradient.graph.apply('Add', [soFar, gradient], gradient.dtype, gradient.shape);
   };
 }

@@ -48,7 +48,10 @@ function graphProto(graph: Graph, name: string, outerName: (value: Value) => str
   };
 }
 
-function weightProto({ name, dtype, shape }: Value, { file, offset, bytes }: StoredWeight): onnxProto.onnx.ITensorProto {
+function weightProto(
+  { name, dtype, shape }: Value,
+  { file, offset, bytes }: StoredWeight,
+): onnxProto.onnx.ITensorProto {
   return {
     name,
     dataType: ELEMENT_TYPES[dtype],
@@ -72,7 +75,10 @@ function constantProto(value: Value, tensor: Tensor): onnxProto.onnx.ITensorProt
   };
 }
 
-function nodeProto({ operator, domain, inputs, outputs, attributes }: Node, nameOf: (value: Value) => string): onnxProto.onnx.INodeProto {
+function nodeProto(
+  { operator, domain, inputs, outputs, attributes }: Node,
+  nameOf: (value: Value) => string,
+): onnxProto.onnx.INodeProto {
   return {
     name: outputs[0]!.name,
     opType: operator,
@@ -83,10 +89,15 @@ function nodeProto({ operator, domain, inputs, outputs, attributes }: Node, name
   };
 }
 
-function attributeProto(name: string, attribute: Attribute, nameOf: (value: Value) => string): onnxProto.onnx.IAttributeProto {
+function attributeProto(
+  name: string,
+  attribute: Attribute,
+  nameOf: (value: Value) => string,
+): onnxProto.onnx.IAttributeProto {
   const { AttributeType } = onnx.AttributeProto;
   if (typeof attribute === 'number') return { name, type: AttributeType.INT, i: attribute };
-  if (typeof attribute === 'string') return { name, type: AttributeType.STRING, s: new TextEncoder().encode(attribute) };
+  if (typeof attribute === 'string')
+    return { name, type: AttributeType.STRING, s: new TextEncoder().encode(attribute) };
   if (attribute instanceof Graph) return { name, type: AttributeType.GRAPH, g: graphProto(attribute, name, nameOf) };
   if ('float' in attribute) return { name, type: AttributeType.FLOAT, f: attribute.float };
   return { name, type: AttributeType.INTS, ints: [...attribute] };

@@ -19,9 +19,9 @@ export function momentCount({ kind, momentum }: OptimizerOptions): number {
 }
 
 /**
- * One optimizer step as a graph, as PyTorch computes it. Inputs: `parameters`, `gradient`, `moment0`, `moment1` [size], and
- * `rates` [3] of `optimizerRates`. Outputs: `parameters.next`, `moment0.next`, `moment1.next` and the gradient's norm before
- * clipping, `norm`.
+ * One optimizer step as a graph, as PyTorch computes it. Inputs: `parameters`, `gradient`, `moment0`, `moment1` [size],
+ * and `rates` [3] of `optimizerRates`. Outputs: `parameters.next`, `moment0.next`, `moment1.next` and the gradient's
+ * norm before clipping, `norm`.
  */
 export function optimizerGraph(size: number, options: OptimizerOptions): Graph {
   const graph = new Graph();

@@ -7,7 +7,9 @@ export function processUsage(): ComputeUsage {
   return { cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, peakMemoryBytes: ownPeak() ?? maxRSS * 1024 };
 }
 
-/** Linux's peak of this program. In maxRSS is also what the process was before it: a copy of the one that started it. */
+/**
+ * Linux's peak of this program. In maxRSS is also what the process was before it: a copy of the one that started it.
+ */
 function ownPeak(): number | null {
   try {
     const kibibytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];

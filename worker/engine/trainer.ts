@@ -12,7 +12,10 @@ export const ACCUMULATED = 'accumulated';
 export const LOSS = 'loss';
 export const GRADIENT = 'gradient';
 
-/** Makes a graph with a loss a training graph: appends the gradient with respect to `parameters`, added to what was collected. */
+/**
+ * Makes a graph with a loss a training graph: appends the gradient with respect to `parameters`, added to what was
+ * collected.
+ */
 export function withGradient(graph: Graph, loss: Value, parameters: Value): void {
   const accumulated = graph.input(ACCUMULATED, 'float32', parameters.shape);
   const [gradient] = gradients(loss, [parameters]) as [Value];
@@ -41,8 +44,8 @@ export interface TrainerStep {
 }
 
 /**
- * Trains one flat vector: a gradient graph for each micro-batch, then the optimizer's graph. Parameters, moments and gradients stay
- * in the compute process; a step moves only its batch and two numbers.
+ * Trains one flat vector: a gradient graph for each micro-batch, then the optimizer's graph. Parameters, moments and
+ * gradients stay in the compute process; a step moves only its batch and two numbers.
  */
 export class Trainer {
   readonly #compute: Compute;
@@ -55,7 +58,14 @@ export class Trainer {
   readonly #moments: readonly string[];
   #step = 0;
 
-  private constructor(compute: Compute, gradient: Session, optimizer: Session, options: OptimizerOptions, size: number, scope: string) {
+  private constructor(
+    compute: Compute,
+    gradient: Session,
+    optimizer: Session,
+    options: OptimizerOptions,
+    size: number,
+    scope: string,
+  ) {
     this.#compute = compute;
     this.#gradient = gradient;
     this.#optimizer = optimizer;
@@ -66,10 +76,16 @@ export class Trainer {
   }
 
   /**
-   * `gradient` is a session of a graph with the names above; `scope` keeps the variables of several trainers of one compute
-   * process apart.
+   * `gradient` is a session of a graph with the names above; `scope` keeps the variables of several trainers of one
+   * compute process apart.
    */
-  static async create(compute: Compute, gradient: Session, size: number, options: OptimizerOptions, scope: string): Promise<Trainer> {
+  static async create(
+    compute: Compute,
+    gradient: Session,
+    size: number,
+    options: OptimizerOptions,
+    scope: string,
+  ): Promise<Trainer> {
     const optimizer = await compute.load(optimizerGraph(size, options));
     await compute.clear(`${scope}.zero`, size);
     await compute.clear(`${scope}.${GRADIENT}`, size);
@@ -78,22 +94,30 @@ export class Trainer {
 
   /** Begins with fresh moments, or goes on from a state. */
   async start(from: TrainerState | Float32Array): Promise<void> {
-    const { step, parameters, moments } = from instanceof Float32Array ? { step: 0, parameters: from, moments: [] } : from;
+    const { step, parameters, moments } =
+      from instanceof Float32Array ? { step: 0, parameters: from, moments: [] } : from;
     await this.#compute.write(this.#name(PARAMETERS), float32(parameters));
     for (const [i, name] of this.#moments.entries()) {
       const moment = moments[i];
-      await (moment ? this.#compute.write(this.#name(name), float32(moment)) : this.#compute.clear(this.#name(name), this.#size));
+      await (moment
+        ? this.#compute.write(this.#name(name), float32(moment))
+        : this.#compute.clear(this.#name(name), this.#size));
     }
     this.#step = step;
   }
 
   /**
-   * One optimizer step on the sum of the micro-batches' losses. The next may be asked for before this one is done. Throws NotFiniteError;
-   * the state is then lost.
+   * One optimizer step on the sum of the micro-batches' losses. The next may be asked for before this one is done.
+   * Throws NotFiniteError; the state is then lost.
    */
-  async step(microBatches: readonly Readonly<Record<string, Tensor | string>>[], learningRate: number): Promise<TrainerStep> {
+  async step(
+    microBatches: readonly Readonly<Record<string, Tensor | string>>[],
+    learningRate: number,
+  ): Promise<TrainerStep> {
     this.#step++;
-    const gradients = microBatches.map((feeds, i) => this.#collect(feeds, { at: PARAMETERS, onto: i === 0 ? 'zero' : GRADIENT }));
+    const gradients = microBatches.map((feeds, i) =>
+      this.#collect(feeds, { at: PARAMETERS, onto: i === 0 ? 'zero' : GRADIENT }),
+    );
     const state = [PARAMETERS, ...this.#moments];
     const optimizer = this.#optimizer.run({
       feeds: {
@@ -131,7 +155,10 @@ export class Trainer {
   }
 
   /** A micro-batch's loss; its gradient goes into GRADIENT, together with what was collected. */
-  #collect(feeds: Readonly<Record<string, Tensor | string>>, { at, onto }: { at: string; onto: string }): Promise<RunResult> {
+  #collect(
+    feeds: Readonly<Record<string, Tensor | string>>,
+    { at, onto }: { at: string; onto: string },
+  ): Promise<RunResult> {
     return this.#gradient.run({
       feeds: { ...feeds, [PARAMETERS]: this.#name(at), [ACCUMULATED]: this.#name(onto) },
       fetch: [LOSS],

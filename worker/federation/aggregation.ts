@@ -6,13 +6,15 @@ export interface WeightedUpdate {
   readonly adapter: Float32Array;
 }
 
-/** Combines the clients' vectors, which come one at a time in the order of clients, into one vector of `size` elements. */
+/**
+ * Combines the clients' vectors, which come one at a time in the order of clients, into one vector of `size` elements.
+ */
 export type Aggregation = (size: number, updates: AsyncIterable<WeightedUpdate>) => Promise<Float32Array>;
 
 /**
- * FedAvg: the mean of the clients' vectors weighted by their training samples, Σ nₖ wₖ / Σ nₖ. Sums run in double precision
- * in the order of `updates` (the coordinator's: by client) and are rounded to float32 once, so the same updates give the same
- * bits. Vectors are taken one at a time: memory does not grow with the number of clients.
+ * FedAvg: the mean of the clients' vectors weighted by their training samples, Σ nₖ wₖ / Σ nₖ. Sums run in double
+ * precision in the order of `updates` (the coordinator's: by client) and are rounded to float32 once, so the same
+ * updates give the same bits. Vectors are taken one at a time: memory does not grow with the number of clients.
  * @param size elements of each vector
  */
 export async function federatedAverage(size: number, updates: AsyncIterable<WeightedUpdate>): Promise<Float32Array> {
@@ -29,4 +31,6 @@ export async function federatedAverage(size: number, updates: AsyncIterable<Weig
 }
 
 /** Every aggregation, by its name in a manifest. */
-export const aggregations: Readonly<Record<FederationSpec['aggregation']['kind'], Aggregation>> = { FedAvg: federatedAverage };
+export const aggregations: Readonly<Record<FederationSpec['aggregation']['kind'], Aggregation>> = {
+  FedAvg: federatedAverage,
+};

@@ -54,7 +54,8 @@ export class EmulatorAligner implements Aligner, Rehearsing {
     const gradient = await compute.load(alignmentProgram(model, spec), weightFolder(model.weights), 'often');
     const trainer = await Trainer.create(compute, gradient, model.emulator.layout.size, spec.optimizer, 'aligner');
     const compared = comparedLayers(model, spec.similarity);
-    const teacher = model.split.front.length > 0 ? await behindFront(options, compared) : await atTheStart(options, compared);
+    const teacher =
+      model.split.front.length > 0 ? await behindFront(options, compared) : await atTheStart(options, compared);
     return new EmulatorAligner(options, trainer, teacher);
   }
 
@@ -62,7 +63,13 @@ export class EmulatorAligner implements Aligner, Rehearsing {
     return alignmentSteps(this.#options.spec, round);
   }
 
-  async align(input: { round: number; lora: LoraState; from: TrainingState | null; onStep: OnStep; signal: AbortSignal }): Promise<AlignmentOutcome> {
+  async align(input: {
+    round: number;
+    lora: LoraState;
+    from: TrainingState | null;
+    onStep: OnStep;
+    signal: AbortSignal;
+  }): Promise<AlignmentOutcome> {
     const { round, lora, from, onStep, signal } = input;
     const { compute } = this.#options;
     const steps = this.steps(round);
@@ -91,7 +98,9 @@ export class EmulatorAligner implements Aligner, Rehearsing {
     const batch = collate(sequences, 0);
     const feeds = { ...this.#feeds(batch, await this.#teacher(sequences)), ...this.#dropout(round, step) };
     const rate = learningRateAt(spec.optimizer, step, this.steps(round));
-    const stepped = explainNotFinite(`alignment before round ${round}, step ${step}`, batch.ids, () => this.#trainer.step([feeds], rate));
+    const stepped = explainNotFinite(`alignment before round ${round}, step ${step}`, batch.ids, () =>
+      this.#trainer.step([feeds], rate),
+    );
     return { result: stepped.then(({ loss }) => ({ step, loss, tokens: batch.tokens })) };
   }
 
@@ -103,7 +112,10 @@ export class EmulatorAligner implements Aligner, Rehearsing {
     // No state of the teacher is computed: those of this job are kept, and are the rounds' work.
     const states = sequences.map(({ inputIds }) => new Float32Array(inputIds.length * model.config.hiddenSize).fill(1));
     const input = model.split.front.length > 0 ? states : null;
-    const feeds = this.#feeds(collate(sequences, 0), { input, compared: states.map((state) => this.#compared.map(() => state)) });
+    const feeds = this.#feeds(collate(sequences, 0), {
+      input,
+      compared: states.map((state) => this.#compared.map(() => state)),
+    });
     await this.#trainer.rehearse({ ...feeds, ...this.#dropout(0, 0) });
   }
 
@@ -120,14 +132,25 @@ export class EmulatorAligner implements Aligner, Rehearsing {
       ...placeFeeds(batch, spec.batchSize),
       hidden: input ? joinStates(input, width) : embed(model.weights, tokenIds(batch)),
       tokenWeights: tokenWeights(batch),
-      ...Object.fromEntries(this.#compared.map((layer, i) => [teacherAfter(layer), joinStates(compared.map((states) => states[i]!), width)])),
+      ...Object.fromEntries(
+        this.#compared.map((layer, i) => [
+          teacherAfter(layer),
+          joinStates(
+            compared.map((states) => states[i]!),
+            width,
+          ),
+        ]),
+      ),
       ...(needsLogits ? { adapter: ADAPTER_VARIABLE } : {}),
       ...(spec.languageModelWeight > 0 ? labelFeeds(batch) : {}),
     };
   }
 }
 
-/** What a batch needs of the teacher: of each sequence what the trunk starts from, unless that is the embedding, and states after the compared layers. */
+/**
+ * What a batch needs of the teacher: of each sequence what the trunk starts from, unless that is the embedding, and
+ * states after the compared layers.
+ */
 interface OfTeacher {
   readonly input: readonly Float32Array[] | null;
   readonly compared: readonly HiddenStates[];
@@ -139,12 +162,21 @@ type TeacherSource = (sequences: readonly Sequence[]) => Promise<OfTeacher>;
 async function atTheStart(options: EmulatorAlignerOptions, compared: readonly number[]): Promise<TeacherSource> {
   const { compute, model, pool, memoryBytes, disk } = options;
   const runner = await TrunkRunner.load(compute, model, 'teacher', compared);
-  const states = new TeacherStates({ runner, packs: packInOrderOfUse(pool, packTokens(compute.provider)), layers: compared.length, memoryBytes, disk });
+  const states = new TeacherStates({
+    runner,
+    packs: packInOrderOfUse(pool, packTokens(compute.provider)),
+    layers: compared.length,
+    memoryBytes,
+    disk,
+  });
   return async (sequences) => ({ input: null, compared: await states.of(sequences) });
 }
 
 /** With adapter layers in front, they depend on the adapter as it is now, and are computed at every step. */
-async function behindFront({ compute, model }: EmulatorAlignerOptions, compared: readonly number[]): Promise<TeacherSource> {
+async function behindFront(
+  { compute, model }: EmulatorAlignerOptions,
+  compared: readonly number[],
+): Promise<TeacherSource> {
   const runner = await TrunkRunner.load(compute, model, 'teacher', [-1, ...compared]);
   return async (sequences) => {
     const states = await runner.runAll(sequences, { adapter: ADAPTER_VARIABLE });

@@ -13,7 +13,11 @@ export interface BatchSource {
 }
 
 /** Samples that a client trains on in a round: its weight in the mean. */
-export function samplesPerRound({ steps, batchSize, gradientAccumulation }: Pick<LocalSpec, 'steps' | 'batchSize' | 'gradientAccumulation'>): number {
+export function samplesPerRound({
+  steps,
+  batchSize,
+  gradientAccumulation,
+}: Pick<LocalSpec, 'steps' | 'batchSize' | 'gradientAccumulation'>): number {
   return steps * batchSize * gradientAccumulation;
 }
 
@@ -35,8 +39,8 @@ function alignmentStepsUpTo(spec: AlignmentSpec, round: number): number {
 }
 
 /**
- * Draws batches from shuffled passes over the data. The batch of a step follows from (seed, client, round, step) alone, so a
- * resumed run sees the same ones.
+ * Draws batches from shuffled passes over the data. The batch of a step follows from (seed, client, round, step) alone,
+ * so a resumed run sees the same ones.
  */
 export function sampledBatches(options: {
   publicSequences: readonly Sequence[];
@@ -52,11 +56,13 @@ export function sampledBatches(options: {
     batchOrder(count, batchSize, { seed, labels, shuffle });
   const publicOrder = order(publicSequences.length, alignment.batchSize, 'public');
   const clientOrders = clients.map((sequences, client) => order(sequences.length, local.batchSize, 'client', client));
-  const firstPass = publicSequences.length > 0 ? order(publicSequences.length, publicSequences.length, 'public').batchAt(0) : [];
+  const firstPass =
+    publicSequences.length > 0 ? order(publicSequences.length, publicSequences.length, 'public').batchAt(0) : [];
   const used = alignmentStepsUpTo(alignment, rounds) * alignment.batchSize;
   return {
     publicOrder: firstPass.slice(0, used).map((index) => publicSequences[index]!),
-    alignment: (round, step) => publicOrder.batchAt(alignmentStepsUpTo(alignment, round - 1) + step).map((index) => publicSequences[index]!),
+    alignment: (round, step) =>
+      publicOrder.batchAt(alignmentStepsUpTo(alignment, round - 1) + step).map((index) => publicSequences[index]!),
     local: (round, client, step) =>
       Array.from({ length: local.gradientAccumulation }, (_, micro) => {
         const at = ((round - 1) * local.steps + step) * local.gradientAccumulation + micro;

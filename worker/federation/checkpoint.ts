@@ -12,8 +12,8 @@ import type { Progress, RunOrigin, SavedProgress } from './progress.ts';
 const SUMS = 'SHA256SUMS';
 
 /**
- * The checkpoints of a run. `round-0007` is the end of round 7; `round-0008-part-2` a point within round 8. Each is a folder
- * that appears as a whole, so a crash or a full disk costs at most the newest.
+ * The checkpoints of a run. `round-0007` is the end of round 7; `round-0008-part-2` a point within round 8. Each is a
+ * folder that appears as a whole, so a crash or a full disk costs at most the newest.
  */
 export class CheckpointStore {
   readonly #folder: string;
@@ -55,11 +55,13 @@ export class CheckpointStore {
     files.set(SUMS, Buffer.from([...files].map(([name, bytes]) => `${sha256(bytes)}  ${name}\n`).join('')));
     const name = nameOf(saved.progress, names);
     await createFolder(join(this.#folder, name), files, this.#write);
-    for (const old of outdated([...names, name], this.#keep)) await rm(join(this.#folder, old), { recursive: true, force: true });
+    for (const old of outdated([...names, name], this.#keep))
+      await rm(join(this.#folder, old), { recursive: true, force: true });
   }
 
   /**
-   * The newest checkpoint that is intact, null when there is none at all. One that is damaged is set aside, with a warning.
+   * The newest checkpoint that is intact, null when there is none at all. One that is damaged is set aside, with a
+   * warning.
    * @throws UserError when all are damaged, or they are another run's
    */
   async load(warn: (message: string) => void): Promise<SavedProgress | null> {
@@ -95,11 +97,17 @@ export class CheckpointStore {
 }
 
 /**
- * The files of the newest checkpoint in a run's checkpoints/ that is intact; null when there is none. Only reads: a run may be going on.
+ * The files of the newest checkpoint in a run's checkpoints/ that is intact; null when there is none. Only reads: a run
+ * may be going on.
  */
-export async function newestCheckpoint(folder: string): Promise<{ name: string; files: ReadonlyMap<string, Uint8Array> } | null> {
+export async function newestCheckpoint(
+  folder: string,
+): Promise<{ name: string; files: ReadonlyMap<string, Uint8Array> } | null> {
   const names = await readdir(folder).catch(() => []);
-  for (const name of names.filter((name) => place(name) !== null).sort(byPlace).toReversed()) {
+  for (const name of names
+    .filter((name) => place(name) !== null)
+    .sort(byPlace)
+    .toReversed()) {
     try {
       return { name, files: await readFiles(join(folder, name)) };
     } catch (error) {
@@ -123,7 +131,9 @@ async function readFiles(path: string): Promise<Map<string, Uint8Array>> {
 
 async function readSums(path: string): Promise<[name: string, digest: string][]> {
   const text = await readFile(join(path, SUMS), 'utf8').catch(() => '');
-  const sums = [...text.matchAll(/^([0-9a-f]{64}) {2}([a-z]+\.[a-z]+)$/gm)].map(([, digest = '', name = '']): [string, string] => [name, digest]);
+  const sums = [...text.matchAll(/^([0-9a-f]{64}) {2}([a-z]+\.[a-z]+)$/gm)].map(
+    ([, digest = '', name = '']): [string, string] => [name, digest],
+  );
   if (sums.length === 0) throw new CorruptCheckpoint(`${SUMS} is missing or empty`);
   return sums;
 }

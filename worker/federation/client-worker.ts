@@ -20,8 +20,8 @@ export interface ClientWorkerOptions {
 }
 
 /**
- * Works on tasks, one at a time, until the transport closes or `signal` aborts. Several may run beside each other: what a
- * client trains depends on the round's package and its own data, never on who trains it or when.
+ * Works on tasks, one at a time, until the transport closes or `signal` aborts. Several may run beside each other: what
+ * a client trains depends on the round's package and its own data, never on who trains it or when.
  * @throws SystemFailure when this machine could not do what a task needs
  */
 export async function runClientWorker(options: ClientWorkerOptions): Promise<void> {
@@ -88,7 +88,8 @@ function packageCache({ transport, layouts }: ClientWorkerOptions): (task: Task)
   return async (task) => {
     if (last?.sha256 === task.sha256) return last.lora;
     const expected = roundBytes(layouts, task);
-    if (task.bytes !== expected) throw new Refused('too-large', `the task names a package of ${task.bytes} bytes, a round’s has ${expected}`);
+    if (task.bytes !== expected)
+      throw new Refused('too-large', `the task names a package of ${task.bytes} bytes, a round’s has ${expected}`);
     const lora = openRound(layouts, await transport.fetch(task), task);
     last = { sha256: task.sha256, lora };
     return lora;

@@ -2,7 +2,10 @@
 export interface Clock {
   /** Seconds since some moment. */
   now(): number;
-  /** A signal that aborts in `seconds`, or never when they are 0. Whoever asked for it cancels it when it is of no more use. */
+  /**
+   * A signal that aborts in `seconds`, or never when they are 0. Whoever asked for it cancels it when it is of no more
+   * use.
+   */
   deadline(seconds: number): { readonly signal: AbortSignal; cancel(): void };
 }
 

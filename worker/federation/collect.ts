@@ -14,12 +14,16 @@ import type { Collect } from './state.ts';
 
 type Collecting = Progress & { readonly state: Collect };
 
-/** At most so many refusals of an attempt are reported one by one; further ones, which no correct client causes, are only counted. */
+/**
+ * At most so many refusals of an attempt are reported one by one; further ones, which no correct client causes, are
+ * only counted.
+ */
 const TOLD_REFUSALS = 1000;
 
 /**
- * Hands out the round's tasks and takes results until every client has answered, or the deadline has passed. Results that
- * came before an interruption are on disk, so only the other clients are asked again. The deadline then starts anew.
+ * Hands out the round's tasks and takes results until every client has answered, or the deadline has passed. Results
+ * that came before an interruption are on disk, so only the other clients are asked again. The deadline then starts
+ * anew.
  */
 export async function* collect(progress: Progress, start: Collect, context: RoundContext): RoundStep {
   const { settings, transport, clock, meter, sharesProcesses, emit, signal } = context;
@@ -56,7 +60,8 @@ export async function* collect(progress: Progress, start: Collect, context: Roun
 
   await transport.unlink(round);
   const reason = deadlinePassed ? 'deadline' : 'quorum out of reach';
-  for (const client of awaited(state)) emit({ event: 'client', round: start.round, client, outcome: 'dropped', reason });
+  for (const client of awaited(state))
+    emit({ event: 'client', round: start.round, client, outcome: 'dropped', reason });
   if (outcome === 'enough') return yield { ...now, state: collected(state) };
 
   const again = retried(state, quorum, maxRoundRetries);
@@ -66,10 +71,23 @@ export async function* collect(progress: Progress, start: Collect, context: Roun
   yield { ...now, state: again };
 }
 
-function verify(arrival: Arrival, state: Collect, reported: readonly number[], { sha256 }: Sealed, context: RoundContext): Promise<Update> {
+function verify(
+  arrival: Arrival,
+  state: Collect,
+  reported: readonly number[],
+  { sha256 }: Sealed,
+  context: RoundContext,
+): Promise<Update> {
   const { local } = context.settings.federation;
   const round = roundId(context, state);
-  const expected = { ...round, from: sha256, training: training(state), reported, steps: local.steps, samples: samplesPerRound(local) };
+  const expected = {
+    ...round,
+    from: sha256,
+    training: training(state),
+    reported,
+    steps: local.steps,
+    samples: samplesPerRound(local),
+  };
   return verifyArrival(arrival, { ...expected, layout: context.layouts.adapter });
 }
 
@@ -95,12 +113,24 @@ async function restore(progress: Collecting, roundPackage: Sealed, context: Roun
 }
 
 /** Judges one arrival: an update joins the round, anything else is refused and counted. */
-async function settle(progress: Collecting, arrival: Arrival, roundPackage: Sealed, context: RoundContext, told: RefusalTeller): Promise<Collecting> {
+async function settle(
+  progress: Collecting,
+  arrival: Arrival,
+  roundPackage: Sealed,
+  context: RoundContext,
+  told: RefusalTeller,
+): Promise<Collecting> {
   const { state } = progress;
   const round = roundId(context, state);
   let update: Update;
   try {
-    update = await verify(arrival, state, state.reported.map(({ client }) => client), roundPackage, context);
+    update = await verify(
+      arrival,
+      state,
+      state.reported.map(({ client }) => client),
+      roundPackage,
+      context,
+    );
   } catch (error) {
     if (error instanceof Refused) return refuse(progress, arrival, error, context, told);
     await context.transport.unlink(round);
@@ -120,7 +150,13 @@ async function admit(state: Collect, update: Update, { emit, trace }: RoundConte
   return accepted(state, update);
 }
 
-function refuse(progress: Collecting, arrival: Arrival, refusal: Refused, { settings }: RoundContext, told: RefusalTeller): Collecting {
+function refuse(
+  progress: Collecting,
+  arrival: Arrival,
+  refusal: Refused,
+  { settings }: RoundContext,
+  told: RefusalTeller,
+): Collecting {
   const { state, refusals } = progress;
   const { reason } = refusal;
   const client = claimedClient(arrival, settings.federation.local.steps);
@@ -132,7 +168,10 @@ function refuse(progress: Collecting, arrival: Arrival, refusal: Refused, { sett
   };
 }
 
-/** Reports refusals of an attempt, and limits the reports, so that a client that sends without end cannot fill the disk with them. */
+/**
+ * Reports refusals of an attempt, and limits the reports, so that a client that sends without end cannot fill the disk
+ * with them.
+ */
 class RefusalTeller {
   readonly #emit: RoundContext['emit'];
   #count = 0;
@@ -145,6 +184,10 @@ class RefusalTeller {
     if (++this.#count > TOLD_REFUSALS) return;
     this.#emit({ event: 'warning', message: `round ${round}: a result was refused (${reason}): ${message}` });
     this.#emit({ event: 'client', round, client, outcome: 'refused', reason });
-    if (this.#count === TOLD_REFUSALS) this.#emit({ event: 'warning', message: `round ${round}: ${TOLD_REFUSALS} results were refused; no more are told` });
+    if (this.#count === TOLD_REFUSALS)
+      this.#emit({
+        event: 'warning',
+        message: `round ${round}: ${TOLD_REFUSALS} results were refused; no more are told`,
+      });
   }
 }

@@ -2,8 +2,8 @@ import type { Evaluation, RoleCost, StepEvent } from '../events.ts';
 import type { TensorLayout } from '../model/tensor-layout.ts';
 
 /**
- * What the federation needs of a model: its LoRA vectors. `adapter` trains on the clients, `emulator` trains on the server during
- * alignment; either is one flat float32 vector with a layout of its own.
+ * What the federation needs of a model: its LoRA vectors. `adapter` trains on the clients, `emulator` trains on the
+ * server during alignment; either is one flat float32 vector with a layout of its own.
  */
 export interface LoraLayouts {
   readonly adapter: TensorLayout;
@@ -33,8 +33,8 @@ export interface Aligner {
   /** Number of optimizer steps of the alignment before this round; 0 when the schedule has none. */
   steps(round: number): number;
   /**
-   * Runs the alignment before `round`. When `signal` aborts, finishes the steps that were begun and returns `done: false` with the
-   * state to continue from; pass it as `from` to go on to the same bits.
+   * Runs the alignment before `round`. When `signal` aborts, finishes the steps that were begun and returns `done:
+   * false` with the state to continue from; pass it as `from` to go on to the same bits.
    */
   align(input: {
     round: number;
@@ -48,8 +48,9 @@ export interface Aligner {
 /** A role that can take its longest step beforehand. */
 export interface Rehearsing {
   /**
-   * Computes the gradient of the longest batch there can be, and drops it. Call it when everything is loaded: memory for the largest step
-   * is then there before the first round, or the process ends at once and not hours later, and no step of a round waits for it.
+   * Computes the gradient of the longest batch there can be, and drops it. Call it when everything is loaded: memory
+   * for the largest step is then there before the first round, or the process ends at once and not hours later, and no
+   * step of a round waits for it.
    */
   rehearse(): Promise<void>;
 }
@@ -82,11 +83,24 @@ export interface LocalUpdate extends LocalTraining {
   readonly use: Use;
 }
 
-/** Client side: trains the adapter's LoRA on one client's data (method, "tune the adapter"). Throws the signal's reason on abort. */
+/**
+ * Client side: trains the adapter's LoRA on one client's data (method, "tune the adapter"). Throws the signal's reason
+ * on abort.
+ */
 export interface LocalTrainer {
-  train(input: { round: number; client: number; lora: LoraState; onStep: OnStep; signal: AbortSignal }): Promise<LocalUpdate>;
+  train(input: {
+    round: number;
+    client: number;
+    lora: LoraState;
+    onStep: OnStep;
+    signal: AbortSignal;
+  }): Promise<LocalUpdate>;
 }
 
 export interface Evaluator {
-  evaluate(input: { lora: LoraState; signal: AbortSignal; onProgress: (done: number, total: number) => void }): Promise<Evaluation>;
+  evaluate(input: {
+    lora: LoraState;
+    signal: AbortSignal;
+    onProgress: (done: number, total: number) => void;
+  }): Promise<Evaluation>;
 }

@@ -23,11 +23,11 @@ export interface Outcome {
 }
 
 /**
- * Runs the rounds of a job, from its beginning or from where an earlier run stopped, to the same bits. When `signal` aborts,
- * the step that is under way is finished, a checkpoint written, and the outcome is `interrupted`.
+ * Runs the rounds of a job, from its beginning or from where an earlier run stopped, to the same bits. When `signal`
+ * aborts, the step that is under way is finished, a checkpoint written, and the outcome is `interrupted`.
  *
- * @throws UserError when a trainer fails (a loss that is not finite), a round misses its quorum too often, or the disk is
- * full. What was reached until then is in a checkpoint.
+ * @throws UserError when a trainer fails (a loss that is not finite), a round misses its quorum too often, or the disk
+ *   is full. What was reached until then is in a checkpoint.
  */
 export async function coordinate(context: Coordination): Promise<Outcome> {
   const { settings, checkpoints, received, trace, signal } = context;
@@ -44,14 +44,17 @@ export async function coordinate(context: Coordination): Promise<Outcome> {
   try {
     while (point.progress.state.at !== 'Finished') {
       const { state: before } = point.progress;
-      for await (const progress of workOf(point.progress, context)) point = { progress, metricsBytes: context.metricsBytes() };
+      for await (const progress of workOf(point.progress, context))
+        point = { progress, metricsBytes: context.metricsBytes() };
       if (isDue(before.at, point.progress, settings.checkpoint.everyRounds)) await save();
       if (before.at === 'Checkpoint') await received.clear();
       if (signal.aborted) break;
     }
   } catch (error) {
     if (!(signal.aborted && error === signal.reason)) {
-      await save().catch((cause: unknown) => context.emit({ event: 'warning', message: `no checkpoint was written: ${String(cause)}` }));
+      await save().catch((cause: unknown) =>
+        context.emit({ event: 'warning', message: `no checkpoint was written: ${String(cause)}` }),
+      );
       throw error;
     }
   }

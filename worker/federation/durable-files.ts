@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import { systemFailure } from '../system-failure.ts';
 
 /**
- * Makes a folder, and those around it that are missing. Node's own way to do so never ends where the file system says of every new name
- * that there is no such folder, as in /proc.
+ * Makes a folder, and those around it that are missing. Node's own way to do so never ends where the file system says
+ * of every new name that there is no such folder, as in /proc.
  */
 export function makeFolder(path: string): void {
   const parent = dirname(path);
@@ -41,8 +41,8 @@ async function syncFolder(path: string): Promise<void> {
 const UNFINISHED = '.unfinished-';
 
 /**
- * Makes a folder that is either there with all its files, on the disk, or not there at all: the files are written to another
- * folder, which is renamed last. `path` must not exist.
+ * Makes a folder that is either there with all its files, on the disk, or not there at all: the files are written to
+ * another folder, which is renamed last. `path` must not exist.
  * @param write stands for `writeDurably`
  * @throws SystemFailure when the disk is full, or the folder cannot be written
  */

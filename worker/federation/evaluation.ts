@@ -63,7 +63,13 @@ export class ModelEvaluator implements Evaluator {
     this.#teacher =
       model.split.front.length > 0
         ? null
-        : new TeacherStates({ runner: teacherRunner, packs: packSequences(byBeginning(heldOut.sequences)), layers: 1, memoryBytes, disk: null });
+        : new TeacherStates({
+            runner: teacherRunner,
+            packs: packSequences(byBeginning(heldOut.sequences)),
+            layers: 1,
+            memoryBytes,
+            disk: null,
+          });
   }
 
   static async load(options: ModelEvaluatorOptions): Promise<ModelEvaluator> {
@@ -74,7 +80,11 @@ export class ModelEvaluator implements Evaluator {
     return new ModelEvaluator(options, scoring, teacherRunner);
   }
 
-  async evaluate(input: { lora: LoraState; signal: AbortSignal; onProgress: (done: number, total: number) => void }): Promise<Evaluation> {
+  async evaluate(input: {
+    lora: LoraState;
+    signal: AbortSignal;
+    onProgress: (done: number, total: number) => void;
+  }): Promise<Evaluation> {
     const { lora, signal, onProgress } = input;
     const untrained = new Float32Array(lora.adapter.length);
     const total = this.#base ? 2 : 3;
@@ -86,11 +96,16 @@ export class ModelEvaluator implements Evaluator {
       return score;
     };
     this.#base ??= await scored('teacher', untrained);
-    return { base: this.#base, adapEmu: await scored('emulator', lora.adapter), adapFu: await scored('teacher', lora.adapter) };
+    return {
+      base: this.#base,
+      adapEmu: await scored('emulator', lora.adapter),
+      adapFu: await scored('teacher', lora.adapter),
+    };
   }
 
   /**
-   * Loss over all labelled tokens and the task's accuracy, of the full model ('teacher') or of the emulator, with an adapter.
+   * Loss over all labelled tokens and the task's accuracy, of the full model ('teacher') or of the emulator, with an
+   * adapter.
    * @param onProgress hears how many of the texts and prompts are done
    */
   async score(
@@ -112,19 +127,30 @@ export class ModelEvaluator implements Evaluator {
     return { ...score, loss: loss / labelled };
   }
 
-  async count(trunk: Trunk, vectors: { adapter: Tensor; emulator?: Tensor }, signal: AbortSignal, advance: (count: number) => void = () => {}): Promise<Counts> {
+  async count(
+    trunk: Trunk,
+    vectors: { adapter: Tensor; emulator?: Tensor },
+    signal: AbortSignal,
+    advance: (count: number) => void = () => {},
+  ): Promise<Counts> {
     const { model, heldOut } = this.#options;
     const trunkVectors = this.#trunkVectors(vectors);
     const counts = { loss: 0, labelled: 0, correct: 0 };
     for (const pack of packSequences(byBeginning(heldOut.sequences))) {
       signal.throwIfAborted();
-      const states = trunk === 'teacher' && this.#teacher ? await this.#teacher.of(pack) : await (await this.#runner(trunk)).run(pack, trunkVectors);
+      const states =
+        trunk === 'teacher' && this.#teacher
+          ? await this.#teacher.of(pack)
+          : await (await this.#runner(trunk)).run(pack, trunkVectors);
       const batch = collate(pack, 0);
       const { labelledRows, labels } = labelFeeds(batch);
       const { outputs } = await this.#scoring.run({
         feeds: {
           ...placeFeeds(batch),
-          hidden: joinStates(states.map(([last]) => last!), model.config.hiddenSize),
+          hidden: joinStates(
+            states.map(([last]) => last!),
+            model.config.hiddenSize,
+          ),
           adapter: vectors.adapter,
           labelledRows,
           labels,
@@ -143,7 +169,12 @@ export class ModelEvaluator implements Evaluator {
   async #runner(trunk: Trunk): Promise<TrunkRunner> {
     if (trunk === 'teacher') return this.#teacherRunner;
     const { compute, model } = this.#options;
-    return (this.#emulatorRunner ??= await TrunkRunner.load(compute, model, 'emulator', model.split.emulator.slice(-1)));
+    return (this.#emulatorRunner ??= await TrunkRunner.load(
+      compute,
+      model,
+      'emulator',
+      model.split.emulator.slice(-1),
+    ));
   }
 
   /** A trunk takes the adapter only if it begins with layers of it. */
@@ -151,7 +182,13 @@ export class ModelEvaluator implements Evaluator {
     return this.#options.model.split.front.length > 0 ? { adapter, ...rest } : rest;
   }
 
-  async #generate(trunk: Trunk, task: GenerationTask, vectors: TrunkVectors, signal: AbortSignal, advance: (count: number) => void): Promise<Omit<Score, 'loss'>> {
+  async #generate(
+    trunk: Trunk,
+    task: GenerationTask,
+    vectors: TrunkVectors,
+    signal: AbortSignal,
+    advance: (count: number) => void,
+  ): Promise<Omit<Score, 'loss'>> {
     const { compute, model, spec, heldOut, tokenizer } = this.#options;
     const generator = (this.#generators[trunk] ??= await Generator.load(compute, model, trunk));
     const limits = { maxNewTokens: spec.maxNewTokens, stopTokenIds: tokenizer.stopTokenIds };
@@ -160,13 +197,18 @@ export class ModelEvaluator implements Evaluator {
     for (let start = 0; start < shortestFirst.length; start += spec.batchSize) {
       signal.throwIfAborted();
       const group = shortestFirst.slice(start, start + spec.batchSize);
-      const written = await generator.generate(group.map(({ ids }) => ids), limits, vectors);
+      const written = await generator.generate(
+        group.map(({ ids }) => ids),
+        limits,
+        vectors,
+      );
       group.forEach(({ example }, i) => {
         scores.push(task.score(tokenizer.decode(written[i]!, { skipSpecial: true }), example));
       });
       advance(group.length);
     }
-    const mean = (of: (score: PredictionScore) => number) => scores.reduce((sum, score) => sum + of(score), 0) / scores.length;
+    const mean = (of: (score: PredictionScore) => number) =>
+      scores.reduce((sum, score) => sum + of(score), 0) / scores.length;
     const partialCredit = scores.some(({ f1 }) => f1 !== undefined);
     return { accuracy: mean(({ accuracy }) => accuracy), ...(partialCredit ? { f1: mean(({ f1 = 0 }) => f1) } : {}) };
   }

@@ -8,7 +8,11 @@ import type { ProcessIdentity } from './process-identity.ts';
 
 export const LOCK_FILE = 'run.lock';
 
-const Owner = Type.Object({ host: Type.String(), pid: Type.Integer({ minimum: 1 }), started: Type.Union([Type.String(), Type.Null()]) });
+const Owner = Type.Object({
+  host: Type.String(),
+  pid: Type.Integer({ minimum: 1 }),
+  started: Type.Union([Type.String(), Type.Null()]),
+});
 
 /** Another process has taken the folder: this one must not write to it any more. */
 export class FolderLost extends UserError {
@@ -53,7 +57,8 @@ export function lockFolder(folder: string, { takeOver = false }: { takeOver?: bo
     tookOver,
     check: () => {
       const held = read(path);
-      if (held !== null && held.text !== text) throw new FolderLost(`process ${held.owner.pid} on ${held.owner.host} has taken over ${folder}`);
+      if (held !== null && held.text !== text)
+        throw new FolderLost(`process ${held.owner.pid} on ${held.owner.host} has taken over ${folder}`);
     },
     release: () => {
       if (read(path)?.text === text) rmSync(path, { force: true });
@@ -89,7 +94,10 @@ function read(path: string): { text: string; owner: ProcessIdentity } | null {
   throw new UserError(`${path} cannot be read as the lock of a run`, { hint: 'Remove it if no run uses this folder.' });
 }
 
-/** Takes the lock of an owner whose turn is over away; if another process was quicker, and it is now that one's lock, puts it back. */
+/**
+ * Takes the lock of an owner whose turn is over away; if another process was quicker, and it is now that one's lock,
+ * puts it back.
+ */
 function removeStale(path: string, text: string): void {
   const aside = `${path}.stale-${process.pid}`;
   try {

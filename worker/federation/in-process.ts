@@ -6,8 +6,8 @@ import { coordinate } from './coordinator.ts';
 import type { Coordination, Outcome } from './coordinator.ts';
 
 /**
- * A whole federation in one process: the coordinator, and one client worker a trainer. How many there are changes how long
- * it takes, and nothing else.
+ * A whole federation in one process: the coordinator, and one client worker a trainer. How many there are changes how
+ * long it takes, and nothing else.
  * @param federation.onLocalStep hears every client's steps as they happen, those of results that never count included;
  * `emit` tells the steps of a client once, when its result is accepted
  */
@@ -22,11 +22,13 @@ export async function federateInProcess(
   const stop = new AbortController();
   const signal = AbortSignal.any([federation.signal, stop.signal]);
   const workers = trainers.map((trainer) =>
-    runClientWorker({ transport: transport.connect(), trainer, layouts, onStep: onLocalStep, signal }).catch((error: unknown) => {
-      // A worker that fails, other than in training, would leave the coordinator waiting for it.
-      stop.abort(error);
-      throw error;
-    }),
+    runClientWorker({ transport: transport.connect(), trainer, layouts, onStep: onLocalStep, signal }).catch(
+      (error: unknown) => {
+        // A worker that fails, other than in training, would leave the coordinator waiting for it.
+        stop.abort(error);
+        throw error;
+      },
+    ),
   );
   const settled = Promise.allSettled(workers);
   let outcome: Outcome;

@@ -52,7 +52,10 @@ export class AdapterTrainer implements Rehearsing {
   static async load(options: AdapterTrainerOptions): Promise<AdapterTrainer> {
     const { compute, model, spec } = options;
     // The term is in every micro-batch's graph and must count once a step.
-    const program = localUpdateProgram(model, { ...spec, proximalWeight: spec.proximalWeight / spec.gradientAccumulation });
+    const program = localUpdateProgram(model, {
+      ...spec,
+      proximalWeight: spec.proximalWeight / spec.gradientAccumulation,
+    });
     const gradient = await compute.load(program, weightFolder(model.weights), 'often');
     const trainer = await Trainer.create(compute, gradient, model.adapter.layout.size, spec.optimizer, 'client');
     const last = model.split.emulator.at(-1)!;
@@ -60,7 +63,13 @@ export class AdapterTrainer implements Rehearsing {
     return new AdapterTrainer(options, trainer, emulator);
   }
 
-  async train(input: { round: number; client: number; lora: LoraState; onStep: OnStep; signal: AbortSignal }): Promise<LocalTraining> {
+  async train(input: {
+    round: number;
+    client: number;
+    lora: LoraState;
+    onStep: OnStep;
+    signal: AbortSignal;
+  }): Promise<LocalTraining> {
     const { round, client, lora, onStep, signal } = input;
     const { compute, spec, batches } = this.#options;
     await compute.write(EMULATOR_VARIABLE, float32(lora.emulator));
@@ -69,7 +78,10 @@ export class AdapterTrainer implements Rehearsing {
 
     const losses: number[] = [];
     let total = 0;
-    const upcoming = Array.from({ length: spec.steps }, (_, step) => ({ step, microBatches: batches.local(round, client, step) }));
+    const upcoming = Array.from({ length: spec.steps }, (_, step) => ({
+      step,
+      microBatches: batches.local(round, client, step),
+    }));
     for (const window of windows(upcoming)) {
       const states = await this.#emulate(window.flatMap(({ microBatches }) => microBatches.flat()));
       let since = performance.now();
@@ -98,7 +110,11 @@ export class AdapterTrainer implements Rehearsing {
       ...this.#dropout(round, client, step, i),
     }));
     const rate = learningRateAt(spec.optimizer, step, spec.steps);
-    const stepped = explainNotFinite(`step ${step}`, collated.flatMap(({ ids }) => ids), () => this.#trainer.step(feeds, rate));
+    const stepped = explainNotFinite(
+      `step ${step}`,
+      collated.flatMap(({ ids }) => ids),
+      () => this.#trainer.step(feeds, rate),
+    );
     const tokens = collated.reduce((sum, batch) => sum + batch.tokens, 0);
     return { result: stepped.then(({ loss }) => ({ step, loss, tokens })) };
   }
@@ -109,10 +125,16 @@ export class AdapterTrainer implements Rehearsing {
     await compute.clear(EMULATOR_VARIABLE, model.emulator.layout.size);
     if (spec.proximalWeight > 0) await compute.clear(REFERENCE_VARIABLE, model.adapter.layout.size);
     const states = await this.#emulate(sequences);
-    await this.#trainer.rehearse({ ...this.#feeds(sequences, collate(sequences, 0), states), ...this.#dropout(0, 0, 0, 0) });
+    await this.#trainer.rehearse({
+      ...this.#feeds(sequences, collate(sequences, 0), states),
+      ...this.#dropout(0, 0, 0, 0),
+    });
   }
 
-  /** The emulator's output for each sequence, by its id; one pass serves many steps, as the emulator is fixed in a round. */
+  /**
+   * The emulator's output for each sequence, by its id; one pass serves many steps, as the emulator is fixed in a
+   * round.
+   */
   async #emulate(sequences: readonly Sequence[]): Promise<ReadonlyMap<string, Float32Array>> {
     if (!this.#emulator) return new Map();
     const unique = byBeginning([...new Map(sequences.map((sequence) => [sequence.id, sequence])).values()]);
@@ -125,10 +147,19 @@ export class AdapterTrainer implements Rehearsing {
     return model.adapter.dropout > 0 ? dropoutFeed(randomStream(seed, 'dropout', 'client', ...place)) : {};
   }
 
-  #feeds(sequences: readonly Sequence[], batch: Batch, states: ReadonlyMap<string, Float32Array>): Record<string, Tensor | string> {
+  #feeds(
+    sequences: readonly Sequence[],
+    batch: Batch,
+    states: ReadonlyMap<string, Float32Array>,
+  ): Record<string, Tensor | string> {
     const { model, spec } = this.#options;
     const trunk = this.#emulator
-      ? { hidden: joinStates(sequences.map(({ id }) => states.get(id)!), model.config.hiddenSize) }
+      ? {
+          hidden: joinStates(
+            sequences.map(({ id }) => states.get(id)!),
+            model.config.hiddenSize,
+          ),
+        }
       : { hidden: embed(model.weights, tokenIds(batch)), emulator: EMULATOR_VARIABLE };
     return {
       ...placeFeeds(batch, spec.batchSize),

@@ -7,12 +7,17 @@ import type { LoraLayouts, LoraState } from './contracts.ts';
 
 /** Both LoRA vectors as one: tensors are named `adapter.…` and `emulator.…`. */
 function joined({ adapter, emulator }: LoraLayouts): TensorLayout {
-  const prefixed = (prefix: string, { slices }: TensorLayout) => slices.map(({ name, shape }) => ({ name: `${prefix}.${name}`, shape }));
+  const prefixed = (prefix: string, { slices }: TensorLayout) =>
+    slices.map(({ name, shape }) => ({ name: `${prefix}.${name}`, shape }));
   return layoutOf([...prefixed('adapter', adapter), ...prefixed('emulator', emulator)]);
 }
 
 /** Both vectors as safetensors. */
-export function sealLora(layouts: LoraLayouts, lora: LoraState, metadata: Readonly<Record<string, string>> = {}): Sealed {
+export function sealLora(
+  layouts: LoraLayouts,
+  lora: LoraState,
+  metadata: Readonly<Record<string, string>> = {},
+): Sealed {
   const vector = new Float32Array(layouts.adapter.size + layouts.emulator.size);
   vector.set(lora.adapter);
   vector.set(lora.emulator, layouts.adapter.size);
@@ -20,9 +25,16 @@ export function sealLora(layouts: LoraLayouts, lora: LoraState, metadata: Readon
 }
 
 /** @throws Refused when the bytes are anything but what `sealLora` makes for these layouts, with finite values */
-export function openLora(layouts: LoraLayouts, bytes: Uint8Array, what: string): { lora: LoraState; metadata: Readonly<Record<string, string>> } {
+export function openLora(
+  layouts: LoraLayouts,
+  bytes: Uint8Array,
+  what: string,
+): { lora: LoraState; metadata: Readonly<Record<string, string>> } {
   const { vector, metadata } = open(bytes, joined(layouts), what);
-  return { lora: { adapter: vector.slice(0, layouts.adapter.size), emulator: vector.slice(layouts.adapter.size) }, metadata };
+  return {
+    lora: { adapter: vector.slice(0, layouts.adapter.size), emulator: vector.slice(layouts.adapter.size) },
+    metadata,
+  };
 }
 
 const roundMetadata = ({ job, round, attempt }: RoundId) => ({ job, round: String(round), attempt: String(attempt) });
@@ -37,11 +49,15 @@ export function roundBytes(layouts: LoraLayouts, round: RoundId): number {
   return sealedBytes(joined(layouts), roundMetadata(round));
 }
 
-/** The LoRA state that a task starts from. The transport has checked the digest. @throws Refused when it is not this task's */
+/**
+ * The LoRA state that a task starts from. The transport has checked the digest. @throws Refused when it is not this
+ * task's
+ */
 export function openRound(layouts: LoraLayouts, bytes: Uint8Array, task: Task): LoraState {
   const { lora, metadata } = openLora(layouts, bytes, `the package of round ${task.round}`);
   for (const [name, value] of Object.entries(roundMetadata(task))) {
-    if (metadata[name] !== value) throw new Refused('wrong-round', `the package says ${name} ${metadata[name]}, the task ${value}`);
+    if (metadata[name] !== value)
+      throw new Refused('wrong-round', `the package says ${name} ${metadata[name]}, the task ${value}`);
   }
   return lora;
 }

@@ -2,7 +2,11 @@ import { NotFiniteError } from '../engine/trainer.ts';
 import { Diverged } from './diverged.ts';
 
 /** Runs a step; a loss or gradient that is not finite becomes an error that says where, on what and why. */
-export async function explainNotFinite<T>(where: string, sequenceIds: readonly string[], step: () => Promise<T>): Promise<T> {
+export async function explainNotFinite<T>(
+  where: string,
+  sequenceIds: readonly string[],
+  step: () => Promise<T>,
+): Promise<T> {
   try {
     return await step();
   } catch (cause) {

@@ -1,6 +1,6 @@
 /**
- * Asks for each piece of work while the one before it is computed, and yields the results in order, so that whoever computes does not
- * wait for whoever prepares.
+ * Asks for each piece of work while the one before it is computed, and yields the results in order, so that whoever
+ * computes does not wait for whoever prepares.
  * @param ask resolves when the work has been asked for, with what will come of it
  */
 export async function* oneAhead<Item, Result>(

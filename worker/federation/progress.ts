@@ -12,7 +12,9 @@ import { RoundState } from './state.ts';
 /** How often results were refused in the whole run, by reason. */
 export type Refusals = { readonly [Reason in RefusalReason]?: number };
 
-/** A point of a run from which it can go on to the same bits. Results received in the round lie in `ReceivedResults`. */
+/**
+ * A point of a run from which it can go on to the same bits. Results received in the round lie in `ReceivedResults`.
+ */
 export interface Progress {
   readonly state: RoundState;
   readonly lora: LoraState;
@@ -24,7 +26,10 @@ export interface Progress {
 /** A point and how long metrics.jsonl was when it was reached. */
 export interface SavedProgress {
   readonly progress: Progress;
-  /** Bytes of metrics.jsonl. A run that goes on from here cuts the file to this length first: what follows happens again. */
+  /**
+   * Bytes of metrics.jsonl. A run that goes on from here cuts the file to this length first: what follows happens
+   * again.
+   */
   readonly metricsBytes: number;
 }
 
@@ -51,7 +56,10 @@ const Saved = Type.Object({
     }),
   ),
   /** The rest of an interrupted alignment's state is in align.safetensors; `moments` are the lengths of its moments. */
-  alignment: Type.Union([Type.Null(), Type.Object({ step: Count, losses: Type.Array(Type.Number()), moments: Type.Array(Count) })]),
+  alignment: Type.Union([
+    Type.Null(),
+    Type.Object({ step: Count, losses: Type.Array(Type.Number()), moments: Type.Array(Count) }),
+  ]),
   state: RoundState,
 });
 
@@ -75,7 +83,11 @@ export interface RunOrigin {
 }
 
 /** The files of a checkpoint: state.json, lora.safetensors and, within an alignment, align.safetensors. */
-export function encodeProgress({ progress, metricsBytes }: SavedProgress, layouts: LoraLayouts, { identity, date }: RunOrigin): Map<string, Uint8Array> {
+export function encodeProgress(
+  { progress, metricsBytes }: SavedProgress,
+  layouts: LoraLayouts,
+  { identity, date }: RunOrigin,
+): Map<string, Uint8Array> {
   const { state, lora, alignment, refusals } = progress;
   const moments = alignment?.moments.map(({ length }) => length) ?? [];
   const saved: Static<typeof Saved> = {
@@ -105,7 +117,11 @@ export function encodeProgress({ progress, metricsBytes }: SavedProgress, layout
  * @throws Refused when a tensor file does not fit
  * @throws UserError when it is of another identity
  */
-export function decodeProgress(files: ReadonlyMap<string, Uint8Array>, layouts: LoraLayouts, identity: string): SavedProgress {
+export function decodeProgress(
+  files: ReadonlyMap<string, Uint8Array>,
+  layouts: LoraLayouts,
+  identity: string,
+): SavedProgress {
   const saved = parse(file(files, 'state.json'));
   if (saved.identity !== identity) {
     throw new UserError('the checkpoints belong to another job, or to this one with another model or other data', {

@@ -5,9 +5,9 @@ import type { Arrival, RoundId, Submission } from '../transport/contract.ts';
 import { Refused } from '../transport/refusal.ts';
 
 /**
- * The results of the round that is being collected, on disk as they arrived. A run that is killed loses only what clients
- * were still working on, and memory holds one adapter at a time however many clients report. Nothing is synced: a file
- * that a power failure tore fails its digest, and that client trains again.
+ * The results of the round that is being collected, on disk as they arrived. A run that is killed loses only what
+ * clients were still working on, and memory holds one adapter at a time however many clients report. Nothing is synced:
+ * a file that a power failure tore fails its digest, and that client trains again.
  */
 export class ReceivedResults {
   readonly #folder: string;
@@ -56,7 +56,10 @@ export class ReceivedResults {
     const gone = () => {
       throw new Refused('malformed', `${payload} is missing`);
     };
-    const bytes = await stat(payload).then(({ size }) => size, () => 0);
+    const bytes = await stat(payload).then(
+      ({ size }) => size,
+      () => 0,
+    );
     return { header: await readFile(`${path}.json`, 'utf8'), bytes, read: () => readFile(payload).catch(gone) };
   }
 

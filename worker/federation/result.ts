@@ -25,14 +25,20 @@ const numberOrNull = Type.Union([Type.Number(), Type.Null()]);
 /** Losses are float32: a larger one is not from our program, and sums would not be finite. */
 const MAX_LOSS = 3.4028234663852886e38;
 
-/** One optimizer step of a client. The bounds keep sums over many steps finite and true: three decades, a trillion tokens. */
+/**
+ * One optimizer step of a client. The bounds keep sums over many steps finite and true: three decades, a trillion
+ * tokens.
+ */
 const Step = Type.Object({
   loss: numberOrNull,
   tokens: Type.Integer({ minimum: 0, maximum: 1e12 }),
   ms: Type.Number({ minimum: 0, maximum: 1e12 }),
 });
 
-/** What the training took. The bounds keep sums over many clients finite and true: three decades of processors, a pebibyte. */
+/**
+ * What the training took. The bounds keep sums over many clients finite and true: three decades of processors, a
+ * pebibyte.
+ */
 const Use = Type.Object({
   cpuSeconds: Type.Number({ minimum: 0, maximum: 1e9 }),
   gpuSeconds: Type.Number({ minimum: 0, maximum: 1e9 }),
@@ -103,10 +109,15 @@ export interface Expectation extends RoundId {
 }
 
 /**
- * A client's answer. The payload is the trained adapter itself rather than its difference to the start: the float32 bits the
- * client trained, which a difference would round once more. It takes the same bytes.
+ * A client's answer. The payload is the trained adapter itself rather than its difference to the start: the float32
+ * bits the client trained, which a difference would round once more. It takes the same bytes.
  */
-export function encodeUpdate(layout: TensorLayout, task: Task, update: LocalUpdate, steps: readonly LocalStep[]): Submission {
+export function encodeUpdate(
+  layout: TensorLayout,
+  task: Task,
+  update: LocalUpdate,
+  steps: readonly LocalStep[],
+): Submission {
   const { bytes, sha256 } = seal(layout, update.adapter);
   const header: Static<typeof Report> = {
     ...identity(task),
@@ -128,7 +139,13 @@ export function encodeFailure(task: Task, error: unknown): Submission {
     ...identity(task),
     kind: 'failure',
     fault: error instanceof Diverged ? 'diverged' : error instanceof UserError ? 'user' : 'defect',
-    message: cut(error instanceof UserError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)),
+    message: cut(
+      error instanceof UserError
+        ? error.message
+        : error instanceof Error
+          ? (error.stack ?? error.message)
+          : String(error),
+    ),
     hint: error instanceof UserError && error.hint !== undefined ? cut(error.hint) : null,
   };
   return { header: JSON.stringify(header), payload: new Uint8Array() };
@@ -136,7 +153,8 @@ export function encodeFailure(task: Task, error: unknown): Submission {
 
 /** Longer messages would not fit into a header. */
 const LONGEST_WORDS = 2000;
-const cut = (words: string): string => (words.length <= LONGEST_WORDS ? words : `${words.slice(0, LONGEST_WORDS).toWellFormed()}…`);
+const cut = (words: string): string =>
+  words.length <= LONGEST_WORDS ? words : `${words.slice(0, LONGEST_WORDS).toWellFormed()}…`;
 
 const identity = ({ job, round, attempt, client }: Task) => ({ job, round, attempt, client });
 
@@ -166,13 +184,18 @@ export async function verifyArrival(arrival: Arrival, expected: Expectation): Pr
   const header = parseHeader(arrival.header, expected.steps);
   checkMembership(header, expected);
   if (header.kind === 'failure') throw clientFailure(header);
-  if (header.from !== expected.from) throw new Refused('wrong-round', 'it was trained from another package than this round’s');
-  if (header.samples > expected.samples) throw new Refused('malformed', `it claims ${header.samples} samples, a client trains on ${expected.samples}`);
-  if (header.steps.length !== expected.steps) throw new Refused('malformed', `it reports ${header.steps.length} steps, a client makes ${expected.steps}`);
+  if (header.from !== expected.from)
+    throw new Refused('wrong-round', 'it was trained from another package than this round’s');
+  if (header.samples > expected.samples)
+    throw new Refused('malformed', `it claims ${header.samples} samples, a client trains on ${expected.samples}`);
+  if (header.steps.length !== expected.steps)
+    throw new Refused('malformed', `it reports ${header.steps.length} steps, a client makes ${expected.steps}`);
   const steps = finiteSteps(header.steps);
   const limit = maxSealedBytes(expected.layout);
-  if (arrival.bytes > limit) throw new Refused('too-large', `it has ${arrival.bytes} bytes, at most ${limit} are allowed`);
-  if (arrival.bytes !== header.bytes) throw new Refused('wrong-digest', `it has ${arrival.bytes} bytes, ${header.bytes} were announced`);
+  if (arrival.bytes > limit)
+    throw new Refused('too-large', `it has ${arrival.bytes} bytes, at most ${limit} are allowed`);
+  if (arrival.bytes !== header.bytes)
+    throw new Refused('wrong-digest', `it has ${arrival.bytes} bytes, ${header.bytes} were announced`);
   const payload = await arrival.read();
   const what = `the result of client ${header.client}`;
   checkSeal(payload, header, what);
@@ -181,7 +204,16 @@ export async function verifyArrival(arrival: Arrival, expected: Expectation): Pr
   const { cpuSeconds, gpuSeconds, peakMemoryBytes } = use;
   // The tokens that the steps' events tell.
   const cost = { cpuSeconds, gpuSeconds, peakMemoryBytes, tokens: steps.reduce((sum, step) => sum + step.tokens, 0) };
-  return { client, adapter: vector, samples, tokens, steps, cost, bytes: payload.byteLength, submission: { header: arrival.header, payload } };
+  return {
+    client,
+    adapter: vector,
+    samples,
+    tokens,
+    steps,
+    cost,
+    bytes: payload.byteLength,
+    submission: { header: arrival.header, payload },
+  };
 }
 
 function parseHeader(text: string, steps: number): Static<typeof Header> {
@@ -192,22 +224,26 @@ function parseHeader(text: string, steps: number): Static<typeof Header> {
   } catch {
     throw new Refused('malformed', 'its header is not JSON');
   }
-  if (!Value.Check(Header, value)) throw new Refused('malformed', 'its header lacks a field, or has one of a wrong type');
+  if (!Value.Check(Header, value))
+    throw new Refused('malformed', 'its header lacks a field, or has one of a wrong type');
   return value;
 }
 
 function checkMembership({ job, round, attempt, client }: Static<typeof Header>, expected: Expectation): void {
-  if (job !== expected.job) throw new Refused('unknown-client', `it belongs to job ${JSON.stringify(job.slice(0, 100))}`);
+  if (job !== expected.job)
+    throw new Refused('unknown-client', `it belongs to job ${JSON.stringify(job.slice(0, 100))}`);
   const behind = round - expected.round || attempt - expected.attempt;
   if (behind < 0) throw new Refused('late', `it belongs to round ${round}, attempt ${attempt}, which has ended`);
   if (behind > 0) throw new Refused('wrong-round', `it claims round ${round}, attempt ${attempt}, which has not begun`);
-  if (!expected.training.includes(client)) throw new Refused('unknown-client', `client ${client} was given no task in this round`);
+  if (!expected.training.includes(client))
+    throw new Refused('unknown-client', `client ${client} was given no task in this round`);
   if (expected.reported.includes(client)) throw new Refused('duplicate', `client ${client} has reported already`);
 }
 
 function finiteSteps(steps: Static<typeof Report>['steps']): LocalStep[] {
   return steps.map(({ loss, tokens, ms }, step) => {
-    if (loss === null || Math.abs(loss) > MAX_LOSS) throw new Refused('not-finite', `the loss of step ${step} is not finite in float32`);
+    if (loss === null || Math.abs(loss) > MAX_LOSS)
+      throw new Refused('not-finite', `the loss of step ${step} is not finite in float32`);
     return { loss, tokens, ms };
   });
 }

@@ -10,7 +10,9 @@ import type { ReceivedResults } from './received-results.ts';
 export interface FederationSettings {
   readonly job: string;
   readonly seed: number;
-  readonly federation: Omit<FederationSpec, 'local'> & { readonly local: Pick<LocalSpec, 'steps' | 'batchSize' | 'gradientAccumulation'> };
+  readonly federation: Omit<FederationSpec, 'local'> & {
+    readonly local: Pick<LocalSpec, 'steps' | 'batchSize' | 'gradientAccumulation'>;
+  };
   readonly evaluation: Pick<EvaluationSpec, 'everyRounds'>;
   readonly checkpoint: CheckpointSpec;
 }
@@ -33,7 +35,10 @@ export interface RoundContext {
   readonly evaluator: Evaluator | null;
   readonly transport: ServerTransport;
   readonly received: ReceivedResults;
-  /** Takes every event once, in order: the lines of metrics.jsonl. Local steps come when their client's result is accepted. */
+  /**
+   * Takes every event once, in order: the lines of metrics.jsonl. Local steps come when their client's result is
+   * accepted.
+   */
   readonly emit: (event: RunEvent) => void;
   /** How far an evaluation is. */
   readonly onEvaluation: (done: number, total: number) => void;
@@ -41,15 +46,17 @@ export interface RoundContext {
   readonly clock: Clock;
   /** Of the server. */
   readonly meter: Meter;
-  /** Clients train in the server's own processes: what these use meanwhile is the clients', and told with their results. */
+  /**
+   * Clients train in the server's own processes: what these use meanwhile is the clients', and told with their results.
+   */
   readonly sharesProcesses: boolean;
   /** Aborts when the run is to stop: what is under way finishes its step. */
   readonly signal: AbortSignal;
 }
 
 /**
- * One state's work: yields every point from which the run could go on, the last of which is in another state, unless the run
- * was stopped.
+ * One state's work: yields every point from which the run could go on, the last of which is in another state, unless
+ * the run was stopped.
  */
 export type RoundStep = AsyncGenerator<Progress, void, void>;
 

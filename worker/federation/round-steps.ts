@@ -75,7 +75,8 @@ async function* align(progress: Progress, state: Align, context: RoundContext): 
 async function* publish(progress: Progress, state: Publish, context: RoundContext): RoundStep {
   const { settings, emit } = context;
   const draw = drawClients(settings.seed, state, settings.federation);
-  for (const client of draw.dropped) emit({ event: 'client', round: state.round, client, outcome: 'dropped', reason: 'simulated' });
+  for (const client of draw.dropped)
+    emit({ event: 'client', round: state.round, client, outcome: 'dropped', reason: 'simulated' });
   const collecting = published(state, draw, roundBytes(context.layouts, roundId(context, state)));
   const steps = settings.federation.local.steps * training(collecting).length;
   emit({ event: 'phase', phase: 'local', round: state.round, steps });
@@ -107,7 +108,9 @@ async function* aggregate(progress: Progress, state: Aggregate, context: RoundCo
   }
 }
 
-const RESULT_LOST = { hint: 'Remove the newest folder in checkpoints/ and run again with --resume: the round is trained again.' };
+const RESULT_LOST = {
+  hint: 'Remove the newest folder in checkpoints/ and run again with --resume: the round is trained again.',
+};
 
 async function* evaluate(progress: Progress, state: Evaluate, context: RoundContext): RoundStep {
   const { settings, evaluator, emit, signal } = context;
@@ -123,7 +126,10 @@ async function* evaluate(progress: Progress, state: Evaluate, context: RoundCont
   yield { ...progress, state: evaluated(state, evaluation, await spent()) };
 }
 
-/** Finite weights can still cause activations that are not finite, which neither a checkpoint nor a report can represent. */
+/**
+ * Finite weights can still cause activations that are not finite, which neither a checkpoint nor a report can
+ * represent.
+ */
 function requireFiniteLosses(evaluation: Evaluation, round: number): void {
   for (const [model, { loss }] of Object.entries(evaluation)) {
     if (Number.isFinite(loss)) continue;

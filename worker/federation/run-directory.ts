@@ -54,12 +54,18 @@ interface RunPaths {
  * Makes or opens the folder `root` for a run of `manifest` and locks it.
  * @param options.resume go on with the run whose checkpoints lie there. Where there are none, the run begins
  * @param options.takeOver take the folder even from a process that may be alive
- * @throws UserError when the folder is in use, holds something else or another job's run, holds checkpoints and `resume` is not
- * asked for, or cannot be written; or when `resume` is asked for and there is no such folder
+ * @throws UserError when the folder is in use, holds something else or another job's run, holds checkpoints and
+ *   `resume` is not asked for, or cannot be written; or when `resume` is asked for and there is no such folder
  */
-export function openRunDirectory(root: string, manifest: RunManifest, { resume, takeOver = false }: { resume: boolean; takeOver?: boolean }): RunDirectory {
+export function openRunDirectory(
+  root: string,
+  manifest: RunManifest,
+  { resume, takeOver = false }: { resume: boolean; takeOver?: boolean },
+): RunDirectory {
   if (resume && !existsSync(root)) {
-    throw new UserError(`there is nothing to resume: ${root} does not exist`, { hint: 'Check --out, or leave --resume out to begin.' });
+    throw new UserError(`there is nothing to resume: ${root} does not exist`, {
+      hint: 'Check --out, or leave --resume out to begin.',
+    });
   }
   if (statSync(root, { throwIfNoEntry: false })?.isDirectory() === false) {
     throw new UserError(`${root} is a file, not a folder`, { hint: 'Choose another --out folder.' });
@@ -102,15 +108,22 @@ function pathsIn(root: string): RunPaths {
 }
 
 function originOf({ sha256: digests, date }: RunManifest): RunOrigin {
-  const inputs = Object.entries(date === undefined ? digests : { ...digests, date }).sort(([a], [b]) => (a < b ? -1 : 1));
+  const inputs = Object.entries(date === undefined ? digests : { ...digests, date }).sort(([a], [b]) =>
+    a < b ? -1 : 1,
+  );
   return { identity: sha256(Buffer.from(JSON.stringify(inputs))), date: date ?? null };
 }
 
 /** @returns what was found damaged, and is made anew */
 function checkContents(paths: RunPaths & RunOrigin, wanted: RunManifest, resume: boolean): string[] {
   const { root, manifest: path, checkpoints, identity } = paths;
-  const folder = [path, paths.job, paths.metrics, paths.report, paths.reportPage].find((file) => statSync(file, { throwIfNoEntry: false })?.isDirectory());
-  if (folder !== undefined) throw new UserError(`${folder} is a folder, where a run writes a file`, { hint: 'Move it away, or choose another --out folder.' });
+  const folder = [path, paths.job, paths.metrics, paths.report, paths.reportPage].find((file) =>
+    statSync(file, { throwIfNoEntry: false })?.isDirectory(),
+  );
+  if (folder !== undefined)
+    throw new UserError(`${folder} is a folder, where a run writes a file`, {
+      hint: 'Move it away, or choose another --out folder.',
+    });
   const found = manifestOf(path);
   const known = identitiesIn(checkpoints);
   const changed = found === null ? [] : changes(found, wanted);
@@ -126,9 +139,12 @@ function checkContents(paths: RunPaths & RunOrigin, wanted: RunManifest, resume:
         hint: 'Choose another --out folder, or restore what the run began with to resume it.',
       });
     } else if (known.length > 0) {
-      throw new UserError(`${root} holds checkpoints of another job, or of this one with another model or other data; its manifest.json, which would say, is ${state}`, {
-        hint: 'Choose another --out folder.',
-      });
+      throw new UserError(
+        `${root} holds checkpoints of another job, or of this one with another model or other data; its manifest.json, which would say, is ${state}`,
+        {
+          hint: 'Choose another --out folder.',
+        },
+      );
     } else if (state !== 'missing') {
       throw notAManifest(path);
     } else {
@@ -159,10 +175,14 @@ const isCheckpoint = (name: string) => name.startsWith('round-');
 /** The identities of the runs that the checkpoints in a folder belong to. */
 function identitiesIn(checkpoints: string): string[] {
   if (!existsSync(checkpoints)) return [];
-  return readdirSync(checkpoints).filter(isCheckpoint).flatMap((name) => {
-    const state = readJson(join(checkpoints, name, 'state.json'));
-    return typeof state === 'object' && state !== null && 'identity' in state && typeof state.identity === 'string' ? [state.identity] : [];
-  });
+  return readdirSync(checkpoints)
+    .filter(isCheckpoint)
+    .flatMap((name) => {
+      const state = readJson(join(checkpoints, name, 'state.json'));
+      return typeof state === 'object' && state !== null && 'identity' in state && typeof state.identity === 'string'
+        ? [state.identity]
+        : [];
+    });
 }
 
 /** A run's manifest.json; null where it is missing or damaged. */

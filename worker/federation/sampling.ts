@@ -8,14 +8,18 @@ export interface Draw {
 }
 
 /**
- * Draws the clients of an attempt at a round: `clientsPerRound` of `clients` without replacement, each of which drops out with
- * probability `dropoutRate`. It depends on nothing but its arguments, so a resumed run draws the same, and a round that is
- * tried again draws afresh.
+ * Draws the clients of an attempt at a round: `clientsPerRound` of `clients` without replacement, each of which drops
+ * out with probability `dropoutRate`. It depends on nothing but its arguments, so a resumed run draws the same, and a
+ * round that is tried again draws afresh.
  */
 export function drawClients(
   seed: number,
   { round, attempt }: { readonly round: number; readonly attempt: number },
-  { clients, clientsPerRound, dropoutRate }: { readonly clients: number; readonly clientsPerRound: number; readonly dropoutRate: number },
+  {
+    clients,
+    clientsPerRound,
+    dropoutRate,
+  }: { readonly clients: number; readonly clientsPerRound: number; readonly dropoutRate: number },
 ): Draw {
   const everyone = Array.from({ length: clients }, (_, client) => client);
   const shuffled = randomStream(seed, 'sample', round, attempt).shuffle(everyone);

@@ -24,7 +24,10 @@ export async function measure({ clock, meter }: Measured): Promise<(tokens?: num
   return async (tokens = 0) => {
     const seconds = clock.now() - began;
     const { cpuSeconds, peakMemoryBytes } = await meter.read();
-    return { seconds, cost: { cpuSeconds: cpuSeconds - before.cpuSeconds, gpuSeconds: seconds * meter.gpus, tokens, peakMemoryBytes } };
+    return {
+      seconds,
+      cost: { cpuSeconds: cpuSeconds - before.cpuSeconds, gpuSeconds: seconds * meter.gpus, tokens, peakMemoryBytes },
+    };
   };
 }
 

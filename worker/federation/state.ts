@@ -26,17 +26,31 @@ export class QuorumNotReached extends UserError {
 const Count = Type.Integer({ minimum: 0 });
 const Clients = Type.Array(Count);
 
-const Role = Type.Object({ cpuSeconds: Type.Number(), gpuSeconds: Type.Number(), tokens: Type.Number(), peakMemoryBytes: Type.Number() });
+const Role = Type.Object({
+  cpuSeconds: Type.Number(),
+  gpuSeconds: Type.Number(),
+  tokens: Type.Number(),
+  peakMemoryBytes: Type.Number(),
+});
 
 /** What a round has cost so far, all attempts and resumptions together. */
 const Cost = Type.Object({
   bytes: Type.Object({ down: Count, up: Count }),
-  seconds: Type.Object({ align: Type.Number(), local: Type.Number(), aggregate: Type.Number(), evaluate: Type.Number() }),
+  seconds: Type.Object({
+    align: Type.Number(),
+    local: Type.Number(),
+    aggregate: Type.Number(),
+    evaluate: Type.Number(),
+  }),
   /** Absent in a round that a version began which did not measure it. */
   roles: Type.Optional(Type.Object({ server: Role, clients: Role })),
 });
 
-const Score = Type.Object({ accuracy: Type.Union([Type.Number(), Type.Null()]), f1: Type.Optional(Type.Number()), loss: Type.Number() });
+const Score = Type.Object({
+  accuracy: Type.Union([Type.Number(), Type.Null()]),
+  f1: Type.Optional(Type.Number()),
+  loss: Type.Number(),
+});
 
 const Report = Type.Object({
   round: Count,
@@ -167,8 +181,8 @@ export function collecting(state: Collect, spent: Spent): Collect {
 }
 
 /**
- * Whether to go on waiting. `open` while somebody may still report, the deadline has not passed and the quorum is within
- * reach; then `enough` or `short`, by whether the quorum was met.
+ * Whether to go on waiting. `open` while somebody may still report, the deadline has not passed and the quorum is
+ * within reach; then `enough` or `short`, by whether the quorum was met.
  */
 export function verdict(state: Collect, quorum: number, deadlinePassed: boolean): 'open' | 'enough' | 'short' {
   const waiting = awaited(state).length;
@@ -193,7 +207,9 @@ export function retried(state: Collect, quorum: number, maxRoundRetries: number)
     const times = attempt === 1 ? '' : ` in the last of ${attempt} attempts`;
     throw new QuorumNotReached(
       `round ${round} failed: ${reported.length} of ${selected.length} selected clients reported${times}, but the quorum is ${quorum}`,
-      { hint: 'Lower federation.quorum or dropoutRate, or raise roundDeadlineSeconds, clientsPerRound or maxRoundRetries.' },
+      {
+        hint: 'Lower federation.quorum or dropoutRate, or raise roundDeadlineSeconds, clientsPerRound or maxRoundRetries.',
+      },
     );
   }
   return { at: 'Publish', round, attempt: attempt + 1, alignmentLoss, cost };

@@ -23,9 +23,9 @@ export interface DiskCache {
 }
 
 /**
- * The teacher part's hidden states of the public sequences: constants of the job, since the teacher never changes. Each is computed once
- * and kept in memory and on disk. Sequences are computed in fixed packs, so that a state's bits do not depend on what was asked for
- * before.
+ * The teacher part's hidden states of the public sequences: constants of the job, since the teacher never changes. Each
+ * is computed once and kept in memory and on disk. Sequences are computed in fixed packs, so that a state's bits do not
+ * depend on what was asked for before.
  */
 export class TeacherStates {
   readonly #runner: Pick<TrunkRunner, 'run'>;
@@ -100,7 +100,9 @@ export class TeacherStates {
 
   #write(id: string, states: HiddenStates): void {
     if (this.#disk === null || this.#diskBytes + bytesOf(states) > this.#disk.bytes) return;
-    const content = Buffer.concat(states.map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)));
+    const content = Buffer.concat(
+      states.map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength)),
+    );
     const file = join(this.#disk.directory, id);
     try {
       writeFileSync(`${file}.part`, Buffer.concat([content, digest(content)]));

@@ -11,16 +11,24 @@ const CONVERT = "Convert it, for example with Python's datasets.load_dataset(...
 const UNPACK = 'Unpack it first.';
 const RESAVE = 'Save it as UTF-8, for example with iconv -f UTF-16 -t UTF-8.';
 const AGAIN = 'Copy or download it again.';
-const PICKLE = 'A pickle can run code and is never read: save the weights as safetensors, with save_pretrained in Python.';
+const PICKLE =
+  'A pickle can run code and is never read: save the weights as safetensors, with save_pretrained in Python.';
 
-/** The first bytes of each format, as text with one character for a byte. The longer of two with the same beginning comes first. */
+/**
+ * The first bytes of each format, as text with one character for a byte. The longer of two with the same beginning
+ * comes first.
+ */
 const SIGNATURES: readonly (readonly [begins: string, what: string, hint: string])[] = [
   [
     'version https://git-lfs.github.com/spec/',
     'a pointer of git-lfs, which stands for the file itself',
     'Fetch the file: git lfs install, then git lfs pull in its repository; or download it again.',
   ],
-  ['\x1f\x8b', 'compressed with gzip', 'Add .gz to its name, then gunzip it. Records may stay compressed, as .jsonl.gz or .json.gz.'],
+  [
+    '\x1f\x8b',
+    'compressed with gzip',
+    'Add .gz to its name, then gunzip it. Records may stay compressed, as .jsonl.gz or .json.gz.',
+  ],
   ['BZh', 'compressed with bzip2', 'Decompress it with bunzip2.'],
   ['\xfd7zXZ\0', 'compressed with xz', 'Decompress it with unxz.'],
   ['\x28\xb5\x2f\xfd', 'compressed with zstd', 'Decompress it with unzstd.'],
@@ -59,16 +67,25 @@ export function kindOf(head: Uint8Array, expected: 'text' | 'safetensors'): File
   if (found) {
     const [begins, what, hint] = found;
     // PyTorch's own format since 1.6: a zip archive of a pickle.
-    return begins.startsWith('PK') && text.includes('data.pkl') ? { what: 'a pickle of PyTorch', hint: PICKLE } : { what, hint };
+    return begins.startsWith('PK') && text.includes('data.pkl')
+      ? { what: 'a pickle of PyTorch', hint: PICKLE }
+      : { what, hint };
   }
   if (PICKLED.test(text)) return { what: 'a pickle of Python', hint: PICKLE };
   if (UTF16_WITHOUT_MARK.test(text)) return { what: 'text in UTF-16', hint: RESAVE };
   const begin = text.replace(/^\xef\xbb\xbf/, '');
   if (WEB_PAGE.test(begin)) {
-    return { what: 'a web page', hint: 'Download the file itself, not the page that shows it; a gated file needs a login or token.' };
+    return {
+      what: 'a web page',
+      hint: 'Download the file itself, not the page that shows it; a gated file needs a login or token.',
+    };
   }
-  if (XML.test(begin)) return { what: 'XML, perhaps the answer of a server that refused', hint: 'Download the file again.' };
+  if (XML.test(begin))
+    return { what: 'XML, perhaps the answer of a server that refused', hint: 'Download the file again.' };
   if (/^\0{9}\0*$/.test(text)) return { what: 'filled with zeros, as after an interrupted copy', hint: AGAIN };
-  if (expected === 'text') return SAFETENSORS.test(text) ? { what: 'a safetensors file', hint: 'Give the file that belongs here.' } : null;
-  return /^[\t\n\r -~]{9}/.test(text) ? { what: `text that begins ${JSON.stringify(text.slice(0, 40))}`, hint: AGAIN } : null;
+  if (expected === 'text')
+    return SAFETENSORS.test(text) ? { what: 'a safetensors file', hint: 'Give the file that belongs here.' } : null;
+  return /^[\t\n\r -~]{9}/.test(text)
+    ? { what: `text that begins ${JSON.stringify(text.slice(0, 40))}`, hint: AGAIN }
+    : null;
 }

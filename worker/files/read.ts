@@ -18,9 +18,14 @@ export interface ReadOptions {
 
 /**
  * Opens a file to read, calls `use` with its descriptor and size, and closes it again.
- * @throws UserError when there is no such file, it is not a regular file (a folder, a pipe, a link to nothing), or may not be read
+ * @throws UserError when there is no such file, it is not a regular file (a folder, a pipe, a link to nothing), or may
+ *   not be read
  */
-export function withInput<T>(path: string, use: (fd: number, bytes: number) => T, { hint }: { hint?: string | undefined } = {}): T {
+export function withInput<T>(
+  path: string,
+  use: (fd: number, bytes: number) => T,
+  { hint }: { hint?: string | undefined } = {},
+): T {
   let fd: number;
   try {
     // Without waiting for a writer where it is a pipe.
@@ -30,8 +35,10 @@ export function withInput<T>(path: string, use: (fd: number, bytes: number) => T
   }
   try {
     const found = fstatSync(fd);
-    if (found.isDirectory()) throw new UserError(`${path} is a folder, not a file`, { ...(hint !== undefined && { hint }) });
-    if (!found.isFile()) throw new UserError(`${path} is not a regular file`, { hint: 'Give a file, not a pipe or a device.' });
+    if (found.isDirectory())
+      throw new UserError(`${path} is a folder, not a file`, { ...(hint !== undefined && { hint }) });
+    if (!found.isFile())
+      throw new UserError(`${path} is not a regular file`, { hint: 'Give a file, not a pipe or a device.' });
     return use(fd, found.size);
   } catch (cause) {
     throw cause instanceof Error && 'syscall' in cause ? notReadable(path, cause, hint) : cause;
@@ -66,7 +73,9 @@ export function readFully(fd: number, position: number, length: number, path: st
   for (let done = 0; done < length;) {
     const read = readSync(fd, out, done, Math.min(length - done, 1 << 30), position + done);
     if (read === 0) {
-      throw new UserError(`${path} ends at byte ${position + done}, ${length - done} bytes too early: the file is truncated`);
+      throw new UserError(
+        `${path} ends at byte ${position + done}, ${length - done} bytes too early: the file is truncated`,
+      );
     }
     done += read;
   }
@@ -141,7 +150,10 @@ function notReadable(path: string, cause: unknown, hint: string | undefined): Us
 
 function absent(path: string, hint: string | undefined): [what: string, hint: string | undefined] {
   if (!lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) return ['is missing', hint];
-  return [`is a link to ${readlinkSync(path)}, and nothing is there`, 'Copy the folder with what its links point to (cp -rL), or download it again.'];
+  return [
+    `is a link to ${readlinkSync(path)}, and nothing is there`,
+    'Copy the folder with what its links point to (cp -rL), or download it again.',
+  ];
 }
 
 /** Messages that are specific to reading; other errors have the general message. */

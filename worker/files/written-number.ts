@@ -1,7 +1,10 @@
 declare global {
   interface JSON {
     /** As in ECMAScript's proposal “JSON.parse source text access”, which Node has. */
-    parse(text: string, reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown): unknown;
+    parse(
+      text: string,
+      reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
+    ): unknown;
     rawJSON(text: string): unknown;
   }
 }
@@ -34,7 +37,10 @@ const CANDIDATE = /[[:,]\s*-?\d+(?:[.eE]|\d{15})/;
 
 export const mayHoldWrittenNumbers = (json: string): boolean => CANDIDATE.test(json);
 
-/** Parses JSON, whose numbers become WrittenNumber where JavaScript writes them otherwise than Python. @throws SyntaxError */
+/**
+ * Parses JSON, whose numbers become WrittenNumber where JavaScript writes them otherwise than Python. @throws
+ * SyntaxError
+ */
 export function parseWrittenNumbers(json: string): unknown {
   return JSON.parse(json, (_key, value, { source }) => {
     if (typeof value !== 'number' || source === undefined) return value;
@@ -50,7 +56,8 @@ function pythonText(value: number, source: string): string {
   if (value === 0) return Object.is(value, -0) ? '-0.0' : '0.0';
   const [digits = '', power = ''] = value.toExponential().split('e');
   const exponent = Number(power);
-  if (exponent < -4 || exponent >= 16) return `${digits}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
+  if (exponent < -4 || exponent >= 16)
+    return `${digits}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
   const text = value.toString();
   return text.includes('.') ? text : `${text}.0`;
 }

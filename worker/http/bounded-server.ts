@@ -16,10 +16,20 @@ export interface ConnectionLimits {
   readonly silentMs: number;
 }
 
-export const USUAL_LIMITS: ConnectionLimits = { total: 512, perPeer: 64, headerMs: 5_000, requestMs: 10_000, idleMs: 5_000, silentMs: 60_000 };
+export const USUAL_LIMITS: ConnectionLimits = {
+  total: 512,
+  perPeer: 64,
+  headerMs: 5_000,
+  requestMs: 10_000,
+  idleMs: 5_000,
+  silentMs: 60_000,
+};
 
 /** A Fastify server that holds its callers to limits; not yet listening. */
-export function boundedServer(limits: ConnectionLimits, options: Pick<FastifyServerOptions, 'bodyLimit' | 'routerOptions'> = {}): FastifyInstance {
+export function boundedServer(
+  limits: ConnectionLimits,
+  options: Pick<FastifyServerOptions, 'bodyLimit' | 'routerOptions'> = {},
+): FastifyInstance {
   const { headerMs, requestMs, idleMs, silentMs } = limits;
   const app = Fastify({
     bodyLimit: 1024,

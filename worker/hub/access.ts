@@ -14,8 +14,8 @@ export function isOffline(): boolean {
 }
 
 /**
- * Lets `action` use the hub, with the endpoint, proxy and token of the environment. Other connections of the process use the proxy
- * only meanwhile.
+ * Lets `action` use the hub, with the endpoint, proxy and token of the environment. Other connections of the process
+ * use the proxy only meanwhile.
  * @throws UserError for variables that cannot be used; what `action` throws
  */
 export async function withHub<T>(action: (hub: HubAccess) => Promise<T>): Promise<T> {
@@ -32,7 +32,9 @@ export async function withHub<T>(action: (hub: HubAccess) => Promise<T>): Promis
 function useProxy({ proxy, noProxy }: HubRoute): () => void {
   if (proxy === null) return () => undefined;
   if (!('setGlobalProxyFromEnv' in http)) {
-    throw new UserError(`a proxy is set, which Node ${process.version} cannot use`, { hint: 'Run fedbiot with the Node that comes with it, or with Node 24.14 or newer.' });
+    throw new UserError(`a proxy is set, which Node ${process.version} cannot use`, {
+      hint: 'Run fedbiot with the Node that comes with it, or with Node 24.14 or newer.',
+    });
   }
   return http.setGlobalProxyFromEnv({ HTTPS_PROXY: proxy, HTTP_PROXY: proxy, NO_PROXY: noProxy });
 }
@@ -40,8 +42,14 @@ function useProxy({ proxy, noProxy }: HubRoute): () => void {
 /** The error for a failed download, with endpoint and proxy. `locally`: what to do without the hub. */
 export function unreachable(uri: string, cause: unknown, locally: string): UserError {
   const route = hubRoute(process.env);
-  const remedy = route.proxy === null ? 'Behind a proxy, set HTTPS_PROXY; HF_ENDPOINT names a mirror.' : 'Check the proxy, or exempt the hub from it in NO_PROXY.';
-  return new UserError(`cannot download ${uri} from ${routeText(route)}: ${rootCause(cause)}`, { hint: `${remedy} ${locally}`, cause });
+  const remedy =
+    route.proxy === null
+      ? 'Behind a proxy, set HTTPS_PROXY; HF_ENDPOINT names a mirror.'
+      : 'Check the proxy, or exempt the hub from it in NO_PROXY.';
+  return new UserError(`cannot download ${uri} from ${routeText(route)}: ${rootCause(cause)}`, {
+    hint: `${remedy} ${locally}`,
+    cause,
+  });
 }
 
 /** A sentence with endpoint and proxy, for hints. */

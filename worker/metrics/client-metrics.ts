@@ -19,19 +19,55 @@ export interface ClientMetrics {
   bundle(bytes: number): void;
 }
 
-/** What a client pod tells Prometheus of its job. What is counted stands at 0 from the beginning. `now`: milliseconds since 1970. */
-export function clientMetrics(labels: { readonly namespace: string; readonly job: string }, now = Date.now): ClientMetrics {
+/**
+ * What a client pod tells Prometheus of its job. What is counted stands at 0 from the beginning. `now`: milliseconds
+ * since 1970.
+ */
+export function clientMetrics(
+  labels: { readonly namespace: string; readonly job: string },
+  now = Date.now,
+): ClientMetrics {
   const registry = new Registry();
   registry.setDefaultLabels({ ...labels });
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
 
-  const tokens = new Counter({ name: 'fedbiot_trained_tokens_total', help: 'Tokens this pod trained on, those of results that were never used among them.', labelNames: ['role'], registers });
-  const seconds = new Histogram({ name: 'fedbiot_step_duration_seconds', help: 'Time an optimizer step took.', labelNames: ['phase'], buckets: STEP_BUCKETS, registers });
-  const loss = new Gauge({ name: 'fedbiot_loss', help: 'Loss of the last step; none before the first.', labelNames: ['phase'], registers });
-  const bytes = new Counter({ name: 'fedbiot_delta_bytes_total', help: 'Bytes of LoRA vectors from (down) and to (up) the server.', labelNames: ['direction'], registers });
-  const tasks = new Counter({ name: 'fedbiot_tasks_total', help: 'Tasks of clients, by what became of them.', labelNames: ['outcome'], registers });
-  const bundleBytes = new Gauge({ name: 'fedbiot_bundle_bytes', help: 'Size of the emulator bundle; 0 until it is there.', registers });
+  const tokens = new Counter({
+    name: 'fedbiot_trained_tokens_total',
+    help: 'Tokens this pod trained on, those of results that were never used among them.',
+    labelNames: ['role'],
+    registers,
+  });
+  const seconds = new Histogram({
+    name: 'fedbiot_step_duration_seconds',
+    help: 'Time an optimizer step took.',
+    labelNames: ['phase'],
+    buckets: STEP_BUCKETS,
+    registers,
+  });
+  const loss = new Gauge({
+    name: 'fedbiot_loss',
+    help: 'Loss of the last step; none before the first.',
+    labelNames: ['phase'],
+    registers,
+  });
+  const bytes = new Counter({
+    name: 'fedbiot_delta_bytes_total',
+    help: 'Bytes of LoRA vectors from (down) and to (up) the server.',
+    labelNames: ['direction'],
+    registers,
+  });
+  const tasks = new Counter({
+    name: 'fedbiot_tasks_total',
+    help: 'Tasks of clients, by what became of them.',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const bundleBytes = new Gauge({
+    name: 'fedbiot_bundle_bytes',
+    help: 'Size of the emulator bundle; 0 until it is there.',
+    registers,
+  });
 
   let heardAt: number | null = null;
   registerSeries(registry, [LAST_PROGRESS], [], () => [{ labels: {}, view: { heardAt } }]);

@@ -6,8 +6,8 @@ import { one } from './series.ts';
 import type { Sample, Series } from './series.ts';
 
 /**
- * How a job stands, in numbers: the one list that the operator, the server pod and `fedbiot run` tell alike, each of what it knows. What is
- * counted is there from the beginning; what is measured, once it has been.
+ * How a job stands, in numbers: the one list that the operator, the server pod and `fedbiot run` tell alike, each of
+ * what it knows. What is counted is there from the beginning; what is measured, once it has been.
  */
 
 const PHASES = ['Pending', 'Suspended', 'Running', 'Succeeded', 'Failed'] as const satisfies readonly JobPhase[];
@@ -36,7 +36,8 @@ interface Score {
   readonly loss: number | null;
 }
 
-export interface JobStanding extends JobFacts, Pick<JobProgress, 'finishedRounds' | 'clients' | 'refusals' | 'alignmentLoss' | 'localLoss'> {
+export interface JobStanding
+  extends JobFacts, Pick<JobProgress, 'finishedRounds' | 'clients' | 'refusals' | 'alignmentLoss' | 'localLoss'> {
   readonly evaluation: { readonly base: Score; readonly adapEmu: Score; readonly adapFu: Score } | null;
   /** When the run was last heard of, in milliseconds since 1970; null: never. */
   readonly heardAt: number | null;
@@ -160,9 +161,13 @@ export const STANDING_SERIES: readonly Series<JobStanding>[] = [
     kind: 'gauge',
     labels: ['phase'],
     samples: ({ alignmentLoss, localLoss, evaluation }) =>
-      ([['alignment', alignmentLoss], ['local', localLoss], ['eval', evaluation?.adapFu.loss ?? null]] as const).flatMap(([phase, value]) =>
-        value === null ? [] : [{ labels: { phase }, value }],
-      ),
+      (
+        [
+          ['alignment', alignmentLoss],
+          ['local', localLoss],
+          ['eval', evaluation?.adapFu.loss ?? null],
+        ] as const
+      ).flatMap(([phase, value]) => (value === null ? [] : [{ labels: { phase }, value }])),
   },
   {
     name: 'fedbiot_alignment_gap',
@@ -186,21 +191,29 @@ export const STANDING_SERIES: readonly Series<JobStanding>[] = [
     help: 'Bytes of LoRA vectors to (down) and from (up) clients, in finished rounds.',
     kind: 'counter',
     labels: ['direction'],
-    samples: ({ bytes }) => (bytes === null ? [] : (['down', 'up'] as const).map((direction) => ({ labels: { direction }, value: bytes[direction] }))),
+    samples: ({ bytes }) =>
+      bytes === null
+        ? []
+        : (['down', 'up'] as const).map((direction) => ({ labels: { direction }, value: bytes[direction] })),
   },
   {
     name: 'fedbiot_trained_tokens_total',
     help: 'Tokens trained on: by the server in alignment, by clients in results that were accepted.',
     kind: 'counter',
     labels: ['role'],
-    samples: ({ tokens }) => (tokens === null ? [] : (['server', 'client'] as const).map((role) => ({ labels: { role }, value: tokens[role] }))),
+    samples: ({ tokens }) =>
+      tokens === null ? [] : (['server', 'client'] as const).map((role) => ({ labels: { role }, value: tokens[role] })),
   },
 ];
 
 /** One figure of each model's score, where it has it. */
 function ofModels({ task, evaluation }: JobStanding, figure: (score: Score) => number | null): Sample[] {
   if (evaluation === null) return [];
-  const models = [['base', evaluation.base], ['adap_emu', evaluation.adapEmu], ['adap_fu', evaluation.adapFu]] as const;
+  const models = [
+    ['base', evaluation.base],
+    ['adap_emu', evaluation.adapEmu],
+    ['adap_fu', evaluation.adapFu],
+  ] as const;
   return models.flatMap(([model, score]) => {
     const value = figure(score);
     return value === null ? [] : [{ labels: { model, task }, value }];

@@ -6,8 +6,8 @@ import type { QueueLengths } from '../transport/redis/queue-lengths.ts';
 const PATIENCE_MS = 1_000;
 
 /**
- * Tells what waits in the job's queues, asked at each scrape. While there is no answer there is no series, and no second question: a Redis
- * that hangs is asked once.
+ * Tells what waits in the job's queues, asked at each scrape. While there is no answer there is no series, and no
+ * second question: a Redis that hangs is asked once.
  */
 export function queueMetric(
   registry: Registry,

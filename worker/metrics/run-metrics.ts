@@ -20,20 +20,33 @@ export interface RunMetrics {
   close(): Promise<void>;
 }
 
-const PHASES = { succeeded: 'Succeeded', failed: 'Failed', interrupted: 'Suspended' } as const satisfies Record<string, JobPhase>;
+const PHASES = { succeeded: 'Succeeded', failed: 'Failed', interrupted: 'Suspended' } as const satisfies Record<
+  string,
+  JobPhase
+>;
 
 /**
- * Serves the metrics of a run whose server and clients are this process: what a server pod tells, and what the operator says of the job.
+ * Serves the metrics of a run whose server and clients are this process: what a server pod tells, and what the operator
+ * says of the job.
  * @param at port 0: a free one
  * @throws UserError when it cannot listen there
  */
-export async function serveRunMetrics({ metadata, spec }: FedBiOTJob, at: { readonly host: string; readonly port: number }): Promise<RunMetrics> {
+export async function serveRunMetrics(
+  { metadata, spec }: FedBiOTJob,
+  at: { readonly host: string; readonly port: number },
+): Promise<RunMetrics> {
   const labels = { namespace: metadata.namespace ?? 'default', job: metadata.name };
   const { federation, method, evaluation } = spec;
-  const facts = { rounds: federation.rounds, clientsPerRound: federation.clientsPerRound, localSteps: federation.local.steps };
+  const facts = {
+    rounds: federation.rounds,
+    clientsPerRound: federation.clientsPerRound,
+    localSteps: federation.local.steps,
+  };
   const metrics = serverMetrics(labels, factsOf(spec));
   let phase: JobPhase = 'Pending';
-  registerSeries(metrics.registry, IDENTITY_SERIES, Object.keys(labels), () => [{ labels, view: { method, task: evaluation.task, phase } }]);
+  registerSeries(metrics.registry, IDENTITY_SERIES, Object.keys(labels), () => [
+    { labels, view: { method, task: evaluation.task, phase } },
+  ]);
   let progress: RunProgress = initialProgress(facts);
 
   const server = await listen(metrics.registry, at);
@@ -55,15 +68,23 @@ export async function serveRunMetrics({ metadata, spec }: FedBiOTJob, at: { read
   };
 }
 
-async function listen(registry: Registry, { host, port }: { readonly host: string; readonly port: number }): Promise<MetricsServer> {
+async function listen(
+  registry: Registry,
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<MetricsServer> {
   try {
     return await serveMetrics(registry, { host, port, isReady: () => true });
   } catch (error) {
     if (!(error instanceof Error && 'syscall' in error)) throw error;
     const isTaken = 'code' in error && error.code === 'EADDRINUSE';
-    throw new UserError(`metrics cannot be served on port ${port} of ${host}: ${isTaken ? 'it is taken' : error.message}`, {
-      hint: isTaken ? 'Give another --metrics-port, or 0 for a free one.' : 'Check --metrics-host and --metrics-port.',
-      cause: error,
-    });
+    throw new UserError(
+      `metrics cannot be served on port ${port} of ${host}: ${isTaken ? 'it is taken' : error.message}`,
+      {
+        hint: isTaken
+          ? 'Give another --metrics-port, or 0 for a free one.'
+          : 'Check --metrics-host and --metrics-port.',
+        cause: error,
+      },
+    );
   }
 }

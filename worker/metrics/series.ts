@@ -6,7 +6,10 @@ export interface Sample {
   readonly value: number;
 }
 
-/** A metric that is derived from what is known at a scrape, so that nothing is left of what has gone. `V`: what it is derived from. */
+/**
+ * A metric that is derived from what is known at a scrape, so that nothing is left of what has gone. `V`: what it is
+ * derived from.
+ */
 export interface Series<V> {
   readonly name: string;
   readonly help: string;

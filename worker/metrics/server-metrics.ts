@@ -13,7 +13,9 @@ const PHASES = ['align', 'local', 'aggregate', 'evaluate'] as const;
 
 export interface ServerMetrics {
   readonly registry: Registry;
-  /** Takes all that happened before this process, and where the run stood after it: what is counted goes on from there. */
+  /**
+   * Takes all that happened before this process, and where the run stood after it: what is counted goes on from there.
+   */
   recall(events: readonly RunEvent[], progress: RunProgress): void;
   /** Takes an event as it happens, and where the run stands after it. */
   observe(event: RunEvent, progress: RunProgress): void;
@@ -22,12 +24,18 @@ export interface ServerMetrics {
 }
 
 /** What the server's side of a run tells Prometheus. `now`: milliseconds since 1970. */
-export function serverMetrics(labels: { readonly namespace: string; readonly job: string }, facts: JobFacts, now = Date.now): ServerMetrics {
+export function serverMetrics(
+  labels: { readonly namespace: string; readonly job: string },
+  facts: JobFacts,
+  now = Date.now,
+): ServerMetrics {
   const registry = new Registry();
   registry.setDefaultLabels({ ...labels });
   collectDefaultMetrics({ register: registry });
   let standing: ServerStanding = { ...unheard(facts), ...UNCOUNTED };
-  registerSeries(registry, [...STANDING_SERIES, ...COST_SERIES], Object.keys(labels), () => [{ labels: { ...labels }, view: standing }]);
+  registerSeries(registry, [...STANDING_SERIES, ...COST_SERIES], Object.keys(labels), () => [
+    { labels: { ...labels }, view: standing },
+  ]);
 
   const histogram = (name: string, help: string, buckets: number[]) =>
     new Histogram({ name, help, labelNames: ['phase'], buckets, registers: [registry] });

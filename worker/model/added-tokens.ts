@@ -20,7 +20,10 @@ export interface AddedToken {
 export interface AddedTokens {
   readonly tokens: readonly AddedToken[];
   readonly named: Readonly<Record<string, string>>;
-  /** Contents of special tokens that no file gives an id: they came to one after all others, for which no model was trained. */
+  /**
+   * Contents of special tokens that no file gives an id: they came to one after all others, for which no model was
+   * trained.
+   */
   readonly withoutId: ReadonlySet<string>;
 }
 
@@ -39,13 +42,17 @@ export interface TokenFiles {
 }
 
 /**
- * The added tokens as Python's AutoTokenizer has them once it has loaded a directory. Each file can add tokens and change how those of
- * another are matched: tokenizer.json's list, then tokenizer_config.json's added_tokens_decoder, then its named tokens and its
- * extra_special_tokens. An id is not read but given: that of the vocabulary, else the next one free.
+ * The added tokens as Python's AutoTokenizer has them once it has loaded a directory. Each file can add tokens and
+ * change how those of another are matched: tokenizer.json's list, then tokenizer_config.json's added_tokens_decoder,
+ * then its named tokens and its extra_special_tokens. An id is not read but given: that of the vocabulary, else the
+ * next one free.
  * @param vocabulary token → id, of the model in tokenizer.json
  * @throws TokenizerProblem for an entry that Python would not load
  */
-export function addedTokens({ listed, config, specialTokensMap }: TokenFiles, vocabulary: ReadonlyMap<string, number>): AddedTokens {
+export function addedTokens(
+  { listed, config, specialTokensMap }: TokenFiles,
+  vocabulary: ReadonlyMap<string, number>,
+): AddedTokens {
   const found = new Map<string, AddedToken>();
   let highest = -1;
   const add = (token: Omit<AddedToken, 'id'>) => {
@@ -62,7 +69,11 @@ export function addedTokens({ listed, config, specialTokensMap }: TokenFiles, vo
   if (isRecord(decoder)) {
     flags.clear();
     for (const [key, value] of Object.entries(decoder).sort(([a], [b]) => Number(a) - Number(b))) {
-      if (!isTokenId(Number(key))) throw new TokenizerProblem(`added_tokens_decoder has a token with the id ${shown(key)}`, 'tokenizer_config.json');
+      if (!isTokenId(Number(key)))
+        throw new TokenizerProblem(
+          `added_tokens_decoder has a token with the id ${shown(key)}`,
+          'tokenizer_config.json',
+        );
       const token = tokenOf(value, false, `added_tokens_decoder[${key}]`);
       add(token);
       flags.set(token.content, { ...token, id: Number(key) });
@@ -87,14 +98,19 @@ export function addedTokens({ listed, config, specialTokensMap }: TokenFiles, vo
 }
 
 export function isTokenId(value: unknown): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_TOKEN_ID && !Object.is(value, -0);
+  return (
+    typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_TOKEN_ID && !Object.is(value, -0)
+  );
 }
 
 /** An entry of tokenizer.json, which must say everything. */
 function listedToken(entry: unknown): Omit<AddedToken, 'id'> {
   const where = `the added token ${isRecord(entry) ? shown(entry['content']) : shown(entry)}`;
   if (!isRecord(entry)) throw new TokenizerProblem(`${where}, which is not an object`);
-  if (!isTokenId(entry['id'])) throw new TokenizerProblem(`${where} with the id ${shown(entry['id'])}, which is not an integer from 0 to ${MAX_TOKEN_ID}`);
+  if (!isTokenId(entry['id']))
+    throw new TokenizerProblem(
+      `${where} with the id ${shown(entry['id'])}, which is not an integer from 0 to ${MAX_TOKEN_ID}`,
+    );
   return tokenOf(entry, false, where);
 }
 
@@ -106,7 +122,8 @@ function tokenOf(value: unknown, special: boolean, where: string): Omit<AddedTok
     throw new TokenizerProblem(`${where} with ${name} ${shown(given)}, which is not true or false`);
   };
   const content = fields['content'];
-  if (typeof content !== 'string' || content === '') throw new TokenizerProblem(`${where} with the content ${shown(content)}, which is not text`);
+  if (typeof content !== 'string' || content === '')
+    throw new TokenizerProblem(`${where} with the content ${shown(content)}, which is not text`);
   if (flag('single_word', false)) throw new TokenizerProblem(`${where} with single_word`);
   const isSpecial = flag('special', special);
   return {
@@ -121,7 +138,9 @@ function tokenOf(value: unknown, special: boolean, where: string): Omit<AddedTok
 /** The tokens with a part: those all tokenizers have, and a model's own under other names that end in _token. */
 function namedTokens(settings: JsonObject): Record<string, unknown> {
   const extra = settings['extra_special_tokens'];
-  const own = Object.keys(settings).filter((name) => name.endsWith('_token') && !NAMED.includes(name) && typeof settings[name] === 'string');
+  const own = Object.keys(settings).filter(
+    (name) => name.endsWith('_token') && !NAMED.includes(name) && typeof settings[name] === 'string',
+  );
   const names = [...NAMED, ...own].filter((name) => settings[name] !== undefined && settings[name] !== null);
   const named = Object.fromEntries(names.map((name) => [name, settings[name]]));
   for (const name of names) contentOf(named[name], name);

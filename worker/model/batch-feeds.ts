@@ -22,8 +22,8 @@ export function tokenIds(batch: TokenBatch): Int32Array {
 }
 
 /**
- * Inputs `positions` and places of a batch whose every token has a row of its own. A batch of one sequence has no padding: a graph that is
- * made for such takes `positions` only.
+ * Inputs `positions` and places of a batch whose every token has a row of its own. A batch of one sequence has no
+ * padding: a graph that is made for such takes `positions` only.
  */
 export function placeFeeds({ rows, length, lengths }: TokenBatch, batchSize?: number): Record<string, Tensor> {
   if (batchSize === 1) return { positions: positions(rows, length) };
@@ -32,9 +32,9 @@ export function placeFeeds({ rows, length, lengths }: TokenBatch, batchSize?: nu
 }
 
 /**
- * Inputs `positions` [sequences, length], and where rows lie among them: `cells` [rows], the first place of each, and `rowsOfCells`
- * [sequences, length] (int32), −1 on padding. With padding on the right, causality alone hides it. `rowsOf`: the row of each
- * token of each sequence.
+ * Inputs `positions` [sequences, length], and where rows lie among them: `cells` [rows], the first place of each, and
+ * `rowsOfCells` [sequences, length] (int32), −1 on padding. With padding on the right, causality alone hides it.
+ * `rowsOf`: the row of each token of each sequence.
  */
 export function rowPlaces(rowsOf: readonly Int32Array[]): Record<string, Tensor> {
   const length = Math.max(...rowsOf.map((rows) => rows.length));
@@ -52,7 +52,10 @@ export function rowPlaces(rowsOf: readonly Int32Array[]): Record<string, Tensor>
 }
 
 function positions(sequences: number, length: number): Tensor {
-  return float32(Float32Array.from({ length: sequences * length }, (_, i) => i % length), [sequences, length]);
+  return float32(
+    Float32Array.from({ length: sequences * length }, (_, i) => i % length),
+    [sequences, length],
+  );
 }
 
 /** The cells of [rows, length] that hold a token, in order. */
@@ -72,8 +75,8 @@ export interface LabelFeeds {
 }
 
 /**
- * Inputs `labelledRows`, `labels` and `labelWeights` [labelled]: the rows whose next token carries loss. The weights make the
- * loss a mean over labelled tokens, divided by `share` (the number of micro-batches of a step).
+ * Inputs `labelledRows`, `labels` and `labelWeights` [labelled]: the rows whose next token carries loss. The weights
+ * make the loss a mean over labelled tokens, divided by `share` (the number of micro-batches of a step).
  */
 export function labelFeeds(batch: TokenBatch, share = 1): LabelFeeds {
   const { length, labels } = batch;
@@ -86,7 +89,11 @@ export function labelFeeds(batch: TokenBatch, share = 1): LabelFeeds {
     targets.push(label);
   });
   const weights = new Float32Array(rows.length).fill(1 / (rows.length * share));
-  return { labelledRows: int32(Int32Array.from(rows)), labels: int32(Int32Array.from(targets)), labelWeights: float32(weights) };
+  return {
+    labelledRows: int32(Int32Array.from(rows)),
+    labels: int32(Int32Array.from(targets)),
+    labelWeights: float32(weights),
+  };
 }
 
 /** The states [its tokens, width] of sequences, one below the other: [tokens, width]. */

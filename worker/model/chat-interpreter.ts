@@ -17,7 +17,10 @@ const Interpreting: new (environment: Variables) => {
   run(program: unknown): RuntimeValue;
 } = Interpreter;
 
-/** Statements, expressions and passes through loops of one text: a conversation of a thousand turns takes some hundred thousand. */
+/**
+ * Statements, expressions and passes through loops of one text: a conversation of a thousand turns takes some hundred
+ * thousand.
+ */
 const MAX_STEPS = 2_000_000;
 const MAX_CHARACTERS = 1 << 26;
 const MAX_ELEMENTS = 1_000_000;
@@ -33,8 +36,10 @@ export class BoundedInterpreter extends Interpreting {
     if (isRecord(statement) && statement['type'] === 'For') this.#noteIterable(statement['iterable']);
     const result = super.evaluate(statement, environment);
     const length = lengthOf(result.value);
-    if (typeof result.value === 'string' && length > MAX_CHARACTERS) throw new Error(`it makes a text of more than ${MAX_CHARACTERS} characters`);
-    if (typeof result.value !== 'string' && length > MAX_ELEMENTS) throw new Error(`it makes a list of more than ${MAX_ELEMENTS} elements`);
+    if (typeof result.value === 'string' && length > MAX_CHARACTERS)
+      throw new Error(`it makes a text of more than ${MAX_CHARACTERS} characters`);
+    if (typeof result.value !== 'string' && length > MAX_ELEMENTS)
+      throw new Error(`it makes a list of more than ${MAX_ELEMENTS} elements`);
     if (isRecord(statement) && this.#loopedOver.has(statement)) this.#spend(length);
     return result;
   }

@@ -41,8 +41,8 @@ export interface ChatTemplate {
 }
 
 /**
- * The chat template of a model directory: chat_template.jinja, else `chat_template` of tokenizer_config.json (a text, or a
- * list of named ones of which `default` counts). Null when there is none.
+ * The chat template of a model directory: chat_template.jinja, else `chat_template` of tokenizer_config.json (a text,
+ * or a list of named ones of which `default` counts). Null when there is none.
  */
 export async function loadChatTemplate(
   directory: string,
@@ -50,7 +50,9 @@ export async function loadChatTemplate(
   specialTokens: Readonly<Record<string, string>>,
 ): Promise<ChatTemplate | null> {
   const file = join(directory, 'chat_template.jinja');
-  const source = isThere(file) ? readText(file, 'a chat template', { maxBytes: SMALL_FILE_BYTES }) : templateOf(config['chat_template']);
+  const source = isThere(file)
+    ? readText(file, 'a chat template', { maxBytes: SMALL_FILE_BYTES })
+    : templateOf(config['chat_template']);
   if (source === null) return null;
   const failure = (what: string, cause: unknown) =>
     new UserError(`the chat template of ${directory} ${what}: ${errorMessage(cause)}`, {
@@ -70,7 +72,14 @@ export async function loadChatTemplate(
       try {
         // The library sorts keys by the language of the machine.
         if (/\bsort_keys\b/.test(source)) throw new Error('tojson with sort_keys is not supported');
-        const given = { ...specialTokens, ...variables, messages, tools, documents, add_generation_prompt: addGenerationPrompt };
+        const given = {
+          ...specialTokens,
+          ...variables,
+          messages,
+          tools,
+          documents,
+          add_generation_prompt: addGenerationPrompt,
+        };
         const text = new BoundedInterpreter(environmentOf(given, date)).run(program).value;
         if (typeof text !== 'string') throw new Error('it writes no text');
         return text;
@@ -82,7 +91,10 @@ export async function loadChatTemplate(
 }
 
 /** All that a template can name. The library's own set reaches the machine's clock, zone and language. */
-function environmentOf(given: Readonly<Record<string, unknown>>, date: string | null): ReturnType<typeof environmentWith> {
+function environmentOf(
+  given: Readonly<Record<string, unknown>>,
+  date: string | null,
+): ReturnType<typeof environmentWith> {
   const globals = {
     ...{ true: true, True: true, false: false, False: false, none: null, None: null },
     range: boundedRange,

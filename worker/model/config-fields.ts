@@ -4,9 +4,13 @@ export const SUPPORTED =
   'Supported are decoders of the LLaMA family: LLaMA 2 and 3, SmolLM2 (llama), Mistral (mistral), Qwen2 and Qwen2.5 (qwen2).';
 
 /** What to do about a field that nobody knows. */
-export const UNKNOWN = 'What it means for the result is not known here. If it means nothing, take the field out; else use a model without it.';
+export const UNKNOWN =
+  'What it means for the result is not known here. If it means nothing, take the field out; else use a model without it.';
 
-/** How transformers generates where nobody says otherwise. Old versions saved it in config.json, where newer ones pass over it. */
+/**
+ * How transformers generates where nobody says otherwise. Old versions saved it in config.json, where newer ones pass
+ * over it.
+ */
 // prettier-ignore
 export const GENERATION_FIELDS = [
   'max_length', 'max_new_tokens', 'min_length', 'min_new_tokens', 'early_stopping', 'max_time', 'stop_strings', 'do_sample', 'num_beams',

@@ -10,22 +10,41 @@ import { harmless, refuseUnknownFields } from './known-fields.ts';
 const ROPE_FIELDS = {
   default: ['rope_theta', 'partial_rotary_factor'],
   linear: ['rope_theta', 'partial_rotary_factor', 'factor'],
-  llama3: ['rope_theta', 'partial_rotary_factor', 'factor', 'low_freq_factor', 'high_freq_factor', 'original_max_position_embeddings'],
+  llama3: [
+    'rope_theta',
+    'partial_rotary_factor',
+    'factor',
+    'low_freq_factor',
+    'high_freq_factor',
+    'original_max_position_embeddings',
+  ],
 } as const;
 
-/** transformers' rotary parameters: `rope_scaling` beside `rope_theta`, else `rope_parameters`; their kind under rope_type or type. */
+/**
+ * transformers' rotary parameters: `rope_scaling` beside `rope_theta`, else `rope_parameters`; their kind under
+ * rope_type or type.
+ */
 export function parseRope(json: JsonObject, maxPositions: number, where: string): DecoderConfig['rope'] {
   const name = isNothing(json['rope_scaling']) ? 'rope_parameters' : 'rope_scaling';
   const parameters = json[name] ?? {};
   if (!isRecord(parameters)) throw new UserError(`${where}: ${name} is not an object`);
   if (Object.values(parameters).some(isRecord)) {
-    throw new UserError(`${where}: ${name} by layer type (${shown(Object.keys(parameters))}) is not supported`, { hint: SUPPORTED });
+    throw new UserError(`${where}: ${name} by layer type (${shown(Object.keys(parameters))}) is not supported`, {
+      hint: SUPPORTED,
+    });
   }
   const kind = parameters['rope_type'] ?? parameters['type'] ?? 'default';
   if (kind !== 'default' && kind !== 'linear' && kind !== 'llama3') {
-    throw new UserError(`${where}: rotary scaling ${shown(kind)} is not supported`, { hint: 'Supported are default, linear and llama3.' });
+    throw new UserError(`${where}: rotary scaling ${shown(kind)} is not supported`, {
+      hint: 'Supported are default, linear and llama3.',
+    });
   }
-  refuseUnknownFields(parameters, harmless('rope_type', 'type', ...ROPE_FIELDS[kind]), `${where}: ${name} of the kind ${kind}`, UNKNOWN);
+  refuseUnknownFields(
+    parameters,
+    harmless('rope_type', 'type', ...ROPE_FIELDS[kind]),
+    `${where}: ${name} of the kind ${kind}`,
+    UNKNOWN,
+  );
   const within = fieldReader(parameters, `${where}: ${name}`);
   const beside = fieldReader(json, where);
   // Below 1 the frequencies grow, and soon overflow.

@@ -3,7 +3,10 @@ import { type JsonObject, shown } from '../files/json-value.ts';
 import type { Family } from './config.ts';
 import { fieldReader } from './config-reader.ts';
 
-/** Mistral slides on all layers; Qwen2 only with use_sliding_window, and then from layer max_window_layers on. LLaMA ignores the field. */
+/**
+ * Mistral slides on all layers; Qwen2 only with use_sliding_window, and then from layer max_window_layers on. LLaMA
+ * ignores the field.
+ */
 export function parseSlidingWindow(json: JsonObject, family: Family, layers: number, where: string): number | null {
   const read = fieldReader(json, where);
   const types = parseLayerTypes(json, layers, where);
@@ -16,10 +19,15 @@ export function parseSlidingWindow(json: JsonObject, family: Family, layers: num
       ? null
       : Math.max(0, layers - read.count('max_window_layers', 28));
   if (sliding === null) return widest;
-  if (widest === null && sliding > 0) throw new UserError(`${where}: layer_types has sliding_attention, and there is no window to slide`, { hint: WINDOW });
+  if (widest === null && sliding > 0)
+    throw new UserError(`${where}: layer_types has sliding_attention, and there is no window to slide`, {
+      hint: WINDOW,
+    });
   if (sliding === 0 && family !== 'mistral') return null;
   if (sliding === layers || widest === null) return widest;
-  throw new UserError(`${where}: a sliding window on ${sliding} of ${layers} layers is not supported`, { hint: WINDOW });
+  throw new UserError(`${where}: a sliding window on ${sliding} of ${layers} layers is not supported`, {
+    hint: WINDOW,
+  });
 }
 
 const WINDOW = 'Supported is a window on all layers or on none (use_sliding_window: false).';

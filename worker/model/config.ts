@@ -72,8 +72,8 @@ const DIFFERENCES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Reads the contents of a Hugging Face config.json, with the defaults of the transformers library, in its old form (rope_theta and
- * rope_scaling) or its new one (rope_parameters).
+ * Reads the contents of a Hugging Face config.json, with the defaults of the transformers library, in its old form
+ * (rope_theta and rope_scaling) or its new one (rope_parameters).
  * @param json the parsed file
  * @param where the file's path, for errors
  * @throws UserError naming the architecture or feature that is not supported, or the field that is missing or wrong
@@ -87,13 +87,19 @@ export function parseDecoderConfig(json: unknown, where: string): DecoderConfig 
   const layers = read.size('num_hidden_layers');
   const hiddenSize = read.size('hidden_size');
   const heads = read.size('num_attention_heads');
-  const keyValueHeads = read.size('num_key_value_heads', family === 'mistral' && json['num_key_value_heads'] === undefined ? 8 : heads);
+  const keyValueHeads = read.size(
+    'num_key_value_heads',
+    family === 'mistral' && json['num_key_value_heads'] === undefined ? 8 : heads,
+  );
   const maxPositions = read.size('max_position_embeddings', { llama: 2048, mistral: 131072, qwen2: 32768 }[family]);
   if (heads % keyValueHeads !== 0) {
-    throw new UserError(`${where}: num_attention_heads ${heads} is not a multiple of num_key_value_heads ${keyValueHeads}`);
+    throw new UserError(
+      `${where}: num_attention_heads ${heads} is not a multiple of num_key_value_heads ${keyValueHeads}`,
+    );
   }
   const headDim = read.size('head_dim', hiddenSize / heads);
-  if (headDim % 2 !== 0) throw new UserError(`${where}: head_dim ${headDim} is odd; rotary positions turn pairs of dimensions`);
+  if (headDim % 2 !== 0)
+    throw new UserError(`${where}: head_dim ${headDim} is odd; rotary positions turn pairs of dimensions`);
   const llamaBias = family === 'llama' && read.flag('attention_bias', false);
   return {
     family,
@@ -120,7 +126,10 @@ function parseFamily(json: JsonObject, where: string): Family {
   const { model_type: type, architectures } = json;
   if (typeof type !== 'string') throw new UserError(`${where} has no model_type`, { hint: SUPPORTED });
   if (!isFamily(type)) {
-    const named = Array.isArray(architectures) && typeof architectures[0] === 'string' ? `${type.slice(0, 80)} (${architectures[0].slice(0, 80)})` : type.slice(0, 80);
+    const named =
+      Array.isArray(architectures) && typeof architectures[0] === 'string'
+        ? `${type.slice(0, 80)} (${architectures[0].slice(0, 80)})`
+        : type.slice(0, 80);
     const difference = Object.hasOwn(DIFFERENCES, type) ? `: ${DIFFERENCES[type]}` : '';
     throw new UserError(`${where}: architecture ${named} is not supported${difference}`, { hint: SUPPORTED });
   }
@@ -141,16 +150,23 @@ function parseFamily(json: JsonObject, where: string): Family {
 
 /** Refuses what would change the result in a way the graphs do not compute. */
 function refuseUnsupportedFeatures(json: JsonObject, where: string): void {
-  const refuse = (feature: string, hint = SUPPORTED) => new UserError(`${where}: ${feature} is not supported`, { hint });
+  const refuse = (feature: string, hint = SUPPORTED) =>
+    new UserError(`${where}: ${feature} is not supported`, { hint });
   const { hidden_act: activation = 'silu', quantization_config: quantization = null } = json;
   if (activation !== 'silu') throw refuse(`hidden_act ${shown(activation)}`, 'Supported is silu.');
   if (quantization !== null) {
     const method =
-      isRecord(quantization) && typeof quantization['quant_method'] === 'string' ? ` (${quantization['quant_method']})` : '';
-    throw refuse(`quantization_config${method}`, 'Use the model as it was before quantization: float32, bfloat16 or float16.');
+      isRecord(quantization) && typeof quantization['quant_method'] === 'string'
+        ? ` (${quantization['quant_method']})`
+        : '';
+    throw refuse(
+      `quantization_config${method}`,
+      'Use the model as it was before quantization: float32, bfloat16 or float16.',
+    );
   }
   for (const field of ['num_local_experts', 'num_experts', 'n_routed_experts']) {
-    if (typeof json[field] === 'number' && json[field] > 1) throw refuse(`${field} ${json[field]} (mixture of experts)`);
+    if (typeof json[field] === 'number' && json[field] > 1)
+      throw refuse(`${field} ${json[field]} (mixture of experts)`);
   }
   for (const field of ['use_qk_norm', 'qk_norm', 'qk_layernorm']) {
     if (json[field] === true) throw refuse(`${field} (normalised queries and keys)`);

@@ -11,15 +11,18 @@ import { readRows, streamSafetensors } from './safetensors-stream.ts';
 import type { WeightEntry } from './weight-entry.ts';
 import type { WeightIndex } from './weights.ts';
 
-/** How a weight that is stored in one format is held in a job: float32 holds every half exactly, so nothing is rounded for it. */
+/**
+ * How a weight that is stored in one format is held in a job: float32 holds every half exactly, so nothing is rounded
+ * for it.
+ */
 export function heldAs(dtype: ModelSpec['dtype'], stored: FloatDtype): FloatDtype {
   return dtype === 'bfloat16' ? 'BF16' : dtype === 'float16' ? 'F16' : stored;
 }
 
 /**
- * A model whose frozen weights are held in `dtype`. Where they are stored otherwise, they are rounded once, tensor by tensor, into a file
- * under `cache` that is named by the model's hash and the dtype and found again by the next run; the rest of the directory is used as it
- * is. `auto` and `float32` change nothing: all is computed in float32.
+ * A model whose frozen weights are held in `dtype`. Where they are stored otherwise, they are rounded once, tensor by
+ * tensor, into a file under `cache` that is named by the model's hash and the dtype and found again by the next run;
+ * the rest of the directory is used as it is. `auto` and `float32` change nothing: all is computed in float32.
  * @throws UserError when a value is too large for the dtype, or the file cannot be written
  */
 export async function withDtype(
@@ -49,7 +52,9 @@ function indexOf(file: string, weights: WeightIndex): WeightIndex {
     [...weights].map(([name, { shape }]) => {
       const found = tensors.get(name);
       if (found === undefined || !isFloatDtype(found.dtype) || String(found.shape) !== String(shape)) {
-        throw new UserError(`${file} does not hold ${name} as it was written`, { hint: 'Remove the file: it is made anew.' });
+        throw new UserError(`${file} does not hold ${name} as it was written`, {
+          hint: 'Remove the file: it is made anew.',
+        });
       }
       return [name, { ...found, dtype: found.dtype, file }];
     }),

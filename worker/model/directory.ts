@@ -23,14 +23,18 @@ export interface ModelDirectory {
   readonly weights: WeightIndex;
   /** What of the files is not as it seems, to be told. */
   readonly warnings: readonly string[];
-  /** SHA-256 (hex) of the model: of config.json, tokenizer.json and every weight file by name, wherever the directory lies. */
+  /**
+   * SHA-256 (hex) of the model: of config.json, tokenizer.json and every weight file by name, wherever the directory
+   * lies.
+   */
   sha256(): Promise<string>;
 }
 
 /**
- * Opens a model: a directory (path or file: URL), or `hf://org/name@revision`, which is downloaded into the Hugging Face cache first.
- * No weights are read, only their headers.
- * @throws UserError when the directory is missing or incomplete, the architecture is not supported, or the download fails
+ * Opens a model: a directory (path or file: URL), or `hf://org/name@revision`, which is downloaded into the Hugging
+ * Face cache first. No weights are read, only their headers.
+ * @throws UserError when the directory is missing or incomplete, the architecture is not supported, or the download
+ *   fails
  */
 export async function openModelDirectory(uri: string, options: DownloadOptions = {}): Promise<ModelDirectory> {
   const path = uri.startsWith('hf://') ? await downloadModel(uri, options) : localPath(uri);
@@ -45,7 +49,13 @@ export async function openModelDirectory(uri: string, options: DownloadOptions =
   for (const name of ['config.json', 'tokenizer.json']) {
     if (existsSync(join(path, name))) hashed.set(name, join(path, name));
   }
-  return { path, config, weights, warnings: warningsOf(path, declared, config, unused), sha256: () => sha256OfFiles(hashed) };
+  return {
+    path,
+    config,
+    weights,
+    warnings: warningsOf(path, declared, config, unused),
+    sha256: () => sha256OfFiles(hashed),
+  };
 }
 
 function warningsOf(path: string, declared: DecoderConfig, config: DecoderConfig, unused: readonly string[]): string[] {
@@ -58,7 +68,9 @@ function warningsOf(path: string, declared: DecoderConfig, config: DecoderConfig
   }
   if (unused.length > 0) {
     const named = unused.slice(0, 5).map(shown).join(', ');
-    warnings.push(`${path} holds ${unused.length} tensors that a ${config.family} model of this config.json does not have, and that are not used: ${named}${unused.length > 5 ? ', …' : ''}`);
+    warnings.push(
+      `${path} holds ${unused.length} tensors that a ${config.family} model of this config.json does not have, and that are not used: ${named}${unused.length > 5 ? ', …' : ''}`,
+    );
   }
   return warnings;
 }

@@ -5,8 +5,8 @@ import type { WeightIndex } from './weights.ts';
 const TABLE = 'model.embed_tokens.weight';
 
 /**
- * Embedding of token ids, [tokens, hidden] float32: their rows of the table, read where they lie in the model's file. A graph that looks
- * them up would map the file, and hold ever more pages of it as tokens turn up for the first time.
+ * Embedding of token ids, [tokens, hidden] float32: their rows of the table, read where they lie in the model's file. A
+ * graph that looks them up would map the file, and hold ever more pages of it as tokens turn up for the first time.
  * @throws UserError when the file ends before a row does
  */
 export function embed(weights: WeightIndex, ids: Int32Array): Tensor {

@@ -5,7 +5,10 @@ import { pipeline } from 'node:stream/promises';
 
 const known = new Map<string, Promise<string>>();
 
-/** SHA-256 (hex) of a file's contents, read as a stream; computed once a process for a path whose size and time stay the same. */
+/**
+ * SHA-256 (hex) of a file's contents, read as a stream; computed once a process for a path whose size and time stay the
+ * same.
+ */
 export async function fileSha256(path: string): Promise<string> {
   const { size, mtimeMs } = await stat(path);
   const key = JSON.stringify([path, size, mtimeMs]);

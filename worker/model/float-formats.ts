@@ -8,8 +8,8 @@ export function isFloatDtype(dtype: string): dtype is FloatDtype {
 }
 
 /**
- * Widens little-endian floats to float32; exact for all three formats. `bytes` holds whole elements; every platform Node runs
- * onnxruntime on is little-endian, so the bytes are read as they are.
+ * Widens little-endian floats to float32; exact for all three formats. `bytes` holds whole elements; every platform
+ * Node runs onnxruntime on is little-endian, so the bytes are read as they are.
  */
 export function widenToFloat32(dtype: FloatDtype, bytes: Uint8Array, out: Float32Array): void {
   const bits = new Uint32Array(out.buffer, out.byteOffset, out.length);
@@ -42,7 +42,10 @@ function wordsOf(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
 }
 
-/** Where the elements do not lie as the processor wants them, a copy of them does. (A Buffer's own slice() copies nothing.) */
+/**
+ * Where the elements do not lie as the processor wants them, a copy of them does. (A Buffer's own slice() copies
+ * nothing.)
+ */
 function alignedHalves(bytes: Uint8Array): Uint16Array {
   const aligned = bytes.byteOffset % 2 === 0 ? bytes : new Uint8Array(bytes);
   return new Uint16Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 2);

@@ -1,8 +1,8 @@
 import type { FloatDtype } from './float-formats.ts';
 
 /**
- * Rounds float32 values to a storage format, to the nearest value and halves to even, as PyTorch does; little-endian. A value beyond
- * the format's range becomes infinite. F32 yields the values' own bytes, not a copy.
+ * Rounds float32 values to a storage format, to the nearest value and halves to even, as PyTorch does; little-endian. A
+ * value beyond the format's range becomes infinite. F32 yields the values' own bytes, not a copy.
  */
 export function roundFromFloat32(dtype: FloatDtype, values: Float32Array): Uint8Array {
   if (dtype === 'F32') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);

@@ -61,7 +61,12 @@ export function alignmentStep(
 /** The teacher's states of a batch. */
 export function teacherStates(shape: Shape, sequences: readonly SequenceSize[]): number {
   const { teacherLayers, frontLayers, adapterLora } = shape;
-  return total(sequences, ({ tokens }) => teacherLayers * forward(shape, tokens, { lora: null }) + frontLayers * forward(shape, tokens, { lora: adapterLora }));
+  return total(
+    sequences,
+    ({ tokens }) =>
+      teacherLayers * forward(shape, tokens, { lora: null }) +
+      frontLayers * forward(shape, tokens, { lora: adapterLora }),
+  );
 }
 
 /** The emulator's states of a batch, where no gradient crosses it. */
@@ -70,22 +75,28 @@ export function emulatorStates(shape: Shape, sequences: readonly SequenceSize[])
 }
 
 /**
- * A client's step: the first layer's input needs no gradient, the last layer ends on labelled rows. The emulator's states are given,
- * unless the gradient crosses it.
+ * A client's step: the first layer's input needs no gradient, the last layer ends on labelled rows. The emulator's
+ * states are given, unless the gradient crosses it.
  */
 export function clientStep(shape: Shape, sequences: readonly SequenceSize[]): number {
   const { frontLayers, tailLayers, emulatorLayers, adapterLora, emulatorLora } = shape;
   const { inputs, outputs } = projections(shape, adapterLora);
   const crossed = { lora: emulatorLora, rests: true } as const;
   return total(sequences, ({ tokens, labelled }) => {
-    const layers = (frontLayers + tailLayers) * (forward(shape, tokens, { lora: adapterLora }) + backward(shape, tokens, { lora: adapterLora }));
-    const between = frontLayers === 0 ? 0 : emulatorLayers * (forward(shape, tokens, crossed) + backward(shape, tokens, crossed));
+    const layers =
+      (frontLayers + tailLayers) *
+      (forward(shape, tokens, { lora: adapterLora }) + backward(shape, tokens, { lora: adapterLora }));
+    const between =
+      frontLayers === 0 ? 0 : emulatorLayers * (forward(shape, tokens, crossed) + backward(shape, tokens, crossed));
     const unread = (2 + 2) * outputs.weights + (2 + 4) * outputs.lora;
     return layers + between - unread * (tokens - labelled) - 2 * inputs.weights * tokens + 2 * head(shape, labelled);
   });
 }
 
-/** All that a token of a job takes, nothing being kept from one step to the next; what attention takes for other tokens is left out. */
+/**
+ * All that a token of a job takes, nothing being kept from one step to the next; what attention takes for other tokens
+ * is left out.
+ */
 export interface TokenFlops {
   readonly clientToken: number;
   /** As clientToken, with no layer dropped. */
@@ -147,6 +158,11 @@ function projections({ config }: Shape, lora: Adapted | null) {
   };
   return {
     inputs: count({ q_proj: [heads, width], k_proj: [keys, width], v_proj: [keys, width] }),
-    outputs: count({ o_proj: [width, heads], gate_proj: [inner, width], up_proj: [inner, width], down_proj: [width, inner] }),
+    outputs: count({
+      o_proj: [width, heads],
+      gate_proj: [inner, width],
+      up_proj: [inner, width],
+      down_proj: [width, inner],
+    }),
   };
 }

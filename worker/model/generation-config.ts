@@ -15,8 +15,9 @@ export interface GenerationConfig {
 }
 
 /**
- * Settings that change a greedy continuation in transformers, with the values (as JSON) that do not. The others choose among likely tokens,
- * or say how long a text may be and how it is computed: an evaluation takes the likeliest token, up to its own limit.
+ * Settings that change a greedy continuation in transformers, with the values (as JSON) that do not. The others choose
+ * among likely tokens, or say how long a text may be and how it is computed: an evaluation takes the likeliest token,
+ * up to its own limit.
  */
 const OF_GREEDY: Readonly<Record<string, readonly string[]>> = {
   num_beams: ['1'],
@@ -45,7 +46,8 @@ const OF_GREEDY: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Reads generation_config.json of a model directory; where there is none, config.json names the tokens that end a text, as in transformers.
+ * Reads generation_config.json of a model directory; where there is none, config.json names the tokens that end a text,
+ * as in transformers.
  * @throws UserError for a token id that is none, and for a field that nobody knows
  */
 export function readGenerationConfig(directory: string): GenerationConfig {

@@ -37,7 +37,11 @@ export class Generator {
   }
 
   /** Continues each prompt (token ids, at least one) until a stop token, which is left out, or the limit. */
-  async generate(prompts: readonly (readonly number[])[], { maxNewTokens, stopTokenIds }: GenerationLimits, vectors: TrunkVectors): Promise<number[][]> {
+  async generate(
+    prompts: readonly (readonly number[])[],
+    { maxNewTokens, stopTokenIds }: GenerationLimits,
+    vectors: TrunkVectors,
+  ): Promise<number[][]> {
     const written: number[][] = prompts.map(() => []);
     const finished = prompts.map(() => false);
     const longest = Math.max(...prompts.map(({ length }) => length));
@@ -46,7 +50,9 @@ export class Generator {
 
     let step = promptStep(prompts, longest);
     let past: Record<string, Tensor | string> = Object.fromEntries(this.#caches.map(({ past }) => [past, empty]));
-    const keys = prompts.map((prompt) => Array.from({ length: longest }, (_, i) => (i < prompt.length ? i : PADDING_POSITION)));
+    const keys = prompts.map((prompt) =>
+      Array.from({ length: longest }, (_, i) => (i < prompt.length ? i : PADDING_POSITION)),
+    );
     for (let produced = 0; produced < maxNewTokens; produced++) {
       const keyPositions = float32(Float32Array.from(keys.flat()), [prompts.length, keys[0]!.length]);
       const { outputs } = await this.#session.run({
@@ -83,7 +89,10 @@ function promptStep(prompts: readonly (readonly number[])[], length: number): De
   return {
     ids,
     places: {
-      positions: float32(Float32Array.from(ids, (_, i) => i % length), [prompts.length, length]),
+      positions: float32(
+        Float32Array.from(ids, (_, i) => i % length),
+        [prompts.length, length],
+      ),
       lastRows: int32(Int32Array.from(prompts, (prompt, row) => row * length + prompt.length - 1)),
     },
   };

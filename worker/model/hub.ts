@@ -4,7 +4,14 @@ import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { downloadFile, getHFHubCachePath, getRepoFolderName, HubApiError, listFiles, modelInfo } from '@huggingface/hub';
+import {
+  downloadFile,
+  getHFHubCachePath,
+  getRepoFolderName,
+  HubApiError,
+  listFiles,
+  modelInfo,
+} from '@huggingface/hub';
 import type { ListFileEntry } from '@huggingface/hub';
 import { UserError } from '../errors.ts';
 import { asked, type HubAccess, isOffline, unreachable, withHub } from '../hub/access.ts';
@@ -24,7 +31,10 @@ export interface DownloadOptions {
 const COMMIT = /^[0-9a-f]{40}$/;
 const LOCAL_HINT = 'On a machine without network, copy the model there and set model.uri to its directory.';
 
-/** What training and generating read of a repository; pickled or consolidated weights, other formats and sub-folders stay there. */
+/**
+ * What training and generating read of a repository; pickled or consolidated weights, other formats and sub-folders
+ * stay there.
+ */
 const WANTED = [
   /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|model\.safetensors\.index)\.json$/,
   /^chat_template\.jinja$/,
@@ -32,9 +42,10 @@ const WANTED = [
 ];
 
 /**
- * Makes `hf://org/name@revision` available locally and returns the directory. Files lie in the Hugging Face cache in its own
- * layout (HF_HOME, HF_HUB_CACHE, XDG_CACHE_HOME), so that what Python downloaded is used. HF_TOKEN opens gated models; HF_ENDPOINT
- * names a mirror, HTTPS_PROXY a proxy; with HF_HUB_OFFLINE, or when the hub cannot be reached, a revision that is complete in the cache is used.
+ * Makes `hf://org/name@revision` available locally and returns the directory. Files lie in the Hugging Face cache in
+ * its own layout (HF_HOME, HF_HUB_CACHE, XDG_CACHE_HOME), so that what Python downloaded is used. HF_TOKEN opens gated
+ * models; HF_ENDPOINT names a mirror, HTTPS_PROXY a proxy; with HF_HUB_OFFLINE, or when the hub cannot be reached, a
+ * revision that is complete in the cache is used.
  * @throws UserError when there is no such model, access is denied, or it is neither in the cache nor reachable
  */
 export async function downloadModel(uri: string, options: DownloadOptions = {}): Promise<string> {
@@ -44,7 +55,8 @@ export async function downloadModel(uri: string, options: DownloadOptions = {}):
     const cached = await cachedSnapshot(storage, revision);
     if (cached !== null) return cached;
   }
-  if (isOffline()) throw new UserError(`${uri} is not in the cache ${storage}, and HF_HUB_OFFLINE is set`, { hint: LOCAL_HINT });
+  if (isOffline())
+    throw new UserError(`${uri} is not in the cache ${storage}, and HF_HUB_OFFLINE is set`, { hint: LOCAL_HINT });
   try {
     return await withHub(async (access) => {
       const hub = { ...access, ...repository(name, options.signal) };
@@ -61,7 +73,10 @@ export async function downloadModel(uri: string, options: DownloadOptions = {}):
   }
 }
 
-/** @throws UserError unless the URI has the form hf://org/name or hf://org/name@revision (revision: branch, tag or commit; main by default) */
+/**
+ * @throws UserError unless the URI has the form hf://org/name or hf://org/name@revision (revision: branch, tag or
+ * commit; main by default)
+ */
 export function parseModelUri(uri: string): { name: string; revision: string } {
   const match = /^hf:\/\/([\w.-]+\/[\w.-]+)(?:@([\w.-]+(?:\/[\w.-]+)*))?$/.exec(uri);
   const [, name, revision = 'main'] = match ?? [];
@@ -179,5 +194,7 @@ function refuseFor(status: number, uri: string): void {
     });
   }
   if (status === 404)
-    throw new UserError(`the hub has no ${uri}`, { hint: `Check the name and the revision (branch, tag or commit). ${asked()}` });
+    throw new UserError(`the hub has no ${uri}`, {
+      hint: `Check the name and the revision (branch, tag or commit). ${asked()}`,
+    });
 }

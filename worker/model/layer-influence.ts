@@ -7,10 +7,14 @@ import { influenceOf, influenceProgram } from './programs/influence.ts';
 import { weightFolder } from './stored-weights.ts';
 
 /**
- * Influence of each teacher layer, in order: the mean over the batches' tokens of 1 − cos(input, output). The first token of a text is
- * left out: it is an attention sink whose norm and direction say nothing about the rest.
+ * Influence of each teacher layer, in order: the mean over the batches' tokens of 1 − cos(input, output). The first
+ * token of a text is left out: it is an attention sink whose norm and direction say nothing about the rest.
  */
-export async function layerInfluence(compute: Compute, model: FederatedModel, batches: readonly TokenBatch[]): Promise<number[]> {
+export async function layerInfluence(
+  compute: Compute,
+  model: FederatedModel,
+  batches: readonly TokenBatch[],
+): Promise<number[]> {
   const session = await compute.load(influenceProgram(model), weightFolder(model.weights));
   const { teacher } = model.split;
   const total = batches.reduce((sum, { tokens, rows }) => sum + tokens - rows, 0);
@@ -18,7 +22,11 @@ export async function layerInfluence(compute: Compute, model: FederatedModel, ba
   for (const batch of batches) {
     const weights = [...batch.lengths].flatMap((length) => Array.from({ length }, (_, i) => (i === 0 ? 0 : 1 / total)));
     const { outputs } = await session.run({
-      feeds: { hidden: embed(model.weights, tokenIds(batch)), ...placeFeeds(batch), tokenWeights: float32(Float32Array.from(weights)) },
+      feeds: {
+        hidden: embed(model.weights, tokenIds(batch)),
+        ...placeFeeds(batch),
+        tokenWeights: float32(Float32Array.from(weights)),
+      },
       fetch: teacher.map(influenceOf),
     });
     teacher.forEach((layer, i) => (influence[i]! += Number(outputs[influenceOf(layer)]!.data[0])));

@@ -13,7 +13,10 @@ import type { DecoderConfig } from './config.ts';
 import type { LoraGroups } from './lora-graph.ts';
 import type { Positions } from './positions.ts';
 
-/** A frozen or trainable weight by its canonical name, e.g. `model.layers.3.mlp.up_proj.weight`, in the type it is stored in. */
+/**
+ * A frozen or trainable weight by its canonical name, e.g. `model.layers.3.mlp.up_proj.weight`, in the type it is
+ * stored in.
+ */
 export type WeightSource = (name: string) => Value;
 
 /** What all layers of a pass share. */
@@ -46,17 +49,35 @@ function widened({ weight }: DecoderPass, name: string): Value {
 }
 
 /** One decoder layer on rows h [rows, hidden]: h + attention(norm(h)), then + mlp(norm(·)). */
-export function decoderLayer(pass: DecoderPass, layer: number, h: Value, options: LayerOptions = {}): { h: Value; cache: LayerCache } {
+export function decoderLayer(
+  pass: DecoderPass,
+  layer: number,
+  h: Value,
+  options: LayerOptions = {},
+): { h: Value; cache: LayerCache } {
   const { config } = pass;
   const name = `model.layers.${layer}`;
-  const attended = selfAttention(pass, layer, rmsNorm(h, widened(pass, `${name}.input_layernorm.weight`), config.rmsNormEpsilon), options);
+  const attended = selfAttention(
+    pass,
+    layer,
+    rmsNorm(h, widened(pass, `${name}.input_layernorm.weight`), config.rmsNormEpsilon),
+    options,
+  );
   const residual = options.rows ? gatherRows(h, options.rows) : h;
   const h1 = add(residual, attended.output);
-  const h2 = add(h1, mlp(pass, layer, rmsNorm(h1, widened(pass, `${name}.post_attention_layernorm.weight`), config.rmsNormEpsilon)));
+  const h2 = add(
+    h1,
+    mlp(pass, layer, rmsNorm(h1, widened(pass, `${name}.post_attention_layernorm.weight`), config.rmsNormEpsilon)),
+  );
   return { h: h2, cache: attended.cache };
 }
 
-function selfAttention(pass: DecoderPass, layer: number, x: Value, options: LayerOptions): { output: Value; cache: LayerCache } {
+function selfAttention(
+  pass: DecoderPass,
+  layer: number,
+  x: Value,
+  options: LayerOptions,
+): { output: Value; cache: LayerCache } {
   const { config, positions, places } = pass;
   const { heads, keyValueHeads, headDim } = config;
   const [batch, length] = positions.queries.shape as [string, string];
@@ -66,12 +87,20 @@ function selfAttention(pass: DecoderPass, layer: number, x: Value, options: Laye
 
   const rotated = rotary(perHead(k, keyValueHeads), positions.cos, positions.sin);
   const keys = options.cache ? concat([options.cache.keys, rotated], 2, positions.keyLength) : rotated;
-  const values = options.cache ? concat([options.cache.values, perHead(v, keyValueHeads)], 2, positions.keyLength) : perHead(v, keyValueHeads);
+  const values = options.cache
+    ? concat([options.cache.values, perHead(v, keyValueHeads)], 2, positions.keyLength)
+    : perHead(v, keyValueHeads);
   const o = attention(rotary(perHead(q, heads), positions.cos, positions.sin), keys, values, positions.mask);
 
   const joined = (rows: Dim) => reshape(transpose(o, [0, 2, 1, 3]), [rows, heads * headDim]);
   const rows = places ? unpadRows(joined('cells'), places) : joined(x.shape[0]!);
-  const [output] = project(pass, layer, 'self_attn', ['o_proj'], options.rows ? gatherRows(rows, options.rows) : rows) as [Value];
+  const [output] = project(
+    pass,
+    layer,
+    'self_attn',
+    ['o_proj'],
+    options.rows ? gatherRows(rows, options.rows) : rows,
+  ) as [Value];
   return { output, cache: { keys, values } };
 }
 
@@ -82,15 +111,22 @@ function mlp(pass: DecoderPass, layer: number, x: Value): Value {
 }
 
 /**
- * Projections that read the same x, each y = x·Wᵀ (+ bias) (+ (α/r)·(x·Aᵀ)·B). The A of a group lie together, so that one
- * product serves them all.
+ * Projections that read the same x, each y = x·Wᵀ (+ bias) (+ (α/r)·(x·Aᵀ)·B). The A of a group lie together, so that
+ * one product serves them all.
  */
 function project(pass: DecoderPass, layer: number, block: string, projections: readonly string[], x: Value): Value[] {
   const { config } = pass;
   const group = pass.lora(layer)?.get(projections[0]!);
   const adapted = group ? projections.filter((projection) => group.b.has(projection)) : [];
-  const low = group && adapted.length > 0 ? gemm(group.dropout(x), group.a, { transB: true, alpha: group.scale }) : undefined;
-  const lows = low ? split(low, 1, adapted.map(() => group!.rank)) : [];
+  const low =
+    group && adapted.length > 0 ? gemm(group.dropout(x), group.a, { transB: true, alpha: group.scale }) : undefined;
+  const lows = low
+    ? split(
+        low,
+        1,
+        adapted.map(() => group!.rank),
+      )
+    : [];
   return projections.map((projection) => {
     const name = `model.layers.${layer}.${block}.${projection}`;
     const y = gemm(x, widened(pass, `${name}.weight`), { transB: true });
@@ -102,7 +138,9 @@ function project(pass: DecoderPass, layer: number, block: string, projections: r
 
 function hasBias(config: DecoderConfig, projection: string): boolean {
   if (projection === 'o_proj') return config.outputBias;
-  return projection.startsWith('q') || projection.startsWith('k') || projection.startsWith('v') ? config.attentionBias : config.mlpBias;
+  return projection.startsWith('q') || projection.startsWith('k') || projection.startsWith('v')
+    ? config.attentionBias
+    : config.mlpBias;
 }
 
 /** The rows the vocabulary's head reads: RMS norm of the last hidden states. */
@@ -116,7 +154,10 @@ export function head(pass: DecoderPass): Value {
 }
 
 /** The same as slices of its rows, one below the other, for a loss over the vocabulary. */
-export function headSlices(config: DecoderConfig, weight: (name: string, rows: readonly [from: number, to: number]) => Value): Value[] {
+export function headSlices(
+  config: DecoderConfig,
+  weight: (name: string, rows: readonly [from: number, to: number]) => Value,
+): Value[] {
   return vocabularySlices(config.vocabSize).map((rows) => cast(weight(headName(config), rows), 'float32'));
 }
 

@@ -27,9 +27,9 @@ export interface LoraDropout {
 export type LoraGroups = ReadonlyMap<string, LoraGroup>;
 
 /**
- * Cuts a flat LoRA vector [layout.size] into the matrices of its layers. In the layout the A of a group are neighbours, so a
- * group's A is one slice.
- * With `dropped`, projections that read the same input share its mask, where PEFT draws one for each.
+ * Cuts a flat LoRA vector [layout.size] into the matrices of its layers. In the layout the A of a group are neighbours,
+ * so a group's A is one slice. With `dropped`, projections that read the same input share its mask, where PEFT draws
+ * one for each.
  */
 export function loraOf(
   vector: Value,
@@ -38,7 +38,11 @@ export function loraOf(
   dropped?: LoraDropout,
 ): (layer: number) => LoraGroups | undefined {
   const units = groupUnits(layout);
-  const parts = split(vector, 0, units.map((unit) => unit.size));
+  const parts = split(
+    vector,
+    0,
+    units.map((unit) => unit.size),
+  );
   const layers = new Map<number, Map<string, { a?: Value; b: Map<string, Value>; rank: number }>>();
   units.forEach((unit, i) => {
     const { layer, projection, matrix } = unit;
@@ -58,7 +62,9 @@ export function loraOf(
   const complete = new Map(
     [...layers].map(([layer, groups]) => [
       layer,
-      new Map([...groups].map(([first, { a, b, rank }]) => [first, { a: a!, b, rank, scale, dropout: dropoutOfGroup() }])),
+      new Map(
+        [...groups].map(([first, { a, b, rank }]) => [first, { a: a!, b, rank, scale, dropout: dropoutOfGroup() }]),
+      ),
     ]),
   );
   return (layer) => complete.get(layer);
@@ -79,8 +85,18 @@ function groupUnits(layout: TensorLayout): Unit[] {
   for (const slice of layout.slices) {
     const unit = parse(slice);
     const last = units.at(-1);
-    if (last && unit.matrix === 'lora_A' && last.matrix === 'lora_A' && last.layer === unit.layer && groupOf(last.projection) === groupOf(unit.projection)) {
-      units[units.length - 1] = { ...last, size: last.size + unit.size, shape: [last.shape[0] + unit.shape[0], last.shape[1]] };
+    if (
+      last &&
+      unit.matrix === 'lora_A' &&
+      last.matrix === 'lora_A' &&
+      last.layer === unit.layer &&
+      groupOf(last.projection) === groupOf(unit.projection)
+    ) {
+      units[units.length - 1] = {
+        ...last,
+        size: last.size + unit.size,
+        shape: [last.shape[0] + unit.shape[0], last.shape[1]],
+      };
     } else units.push(unit);
   }
   return units;
@@ -90,7 +106,14 @@ function parse({ name, shape, size }: TensorSlice): Unit {
   const match = /^layers\.(\d+)\.\w+\.(\w+)\.(lora_[AB])$/.exec(name);
   if (!match || shape.length !== 2) throw new Error(`${name} is not a LoRA tensor's name`);
   const [, layer, projection, matrix] = match;
-  return { layer: Number(layer), projection: projection!, matrix: matrix!, rank: shape[0]!, size, shape: [shape[0]!, shape[1]!] };
+  return {
+    layer: Number(layer),
+    projection: projection!,
+    matrix: matrix!,
+    rank: shape[0]!,
+    size,
+    shape: [shape[0]!, shape[1]!],
+  };
 }
 
 function groupOf(projection: string): string {

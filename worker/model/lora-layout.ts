@@ -42,9 +42,9 @@ export function loraName(layer: number, projection: Projection, factor: 'lora_A'
 }
 
 /**
- * Lays the LoRA weights of some layers out in one flat vector. The order is a contract with the graphs: layer by layer, and
- * within a layer input group by input group, first the group's A (each [rank, in]), then its B, stored transposed ([rank, out]),
- * so that the A of a group, and the B, are each one contiguous block.
+ * Lays the LoRA weights of some layers out in one flat vector. The order is a contract with the graphs: layer by layer,
+ * and within a layer input group by input group, first the group's A (each [rank, in]), then its B, stored transposed
+ * ([rank, out]), so that the A of a group, and the B, are each one contiguous block.
  * @param layers indices in the full model, in the order they are laid out
  */
 export function loraLayout(

@@ -17,9 +17,9 @@ import type { WeightEntry } from './weight-entry.ts';
 const COMPANIONS = /\.(json|jinja|txt|model)$|^(LICENSE|NOTICE|USE_POLICY)/;
 
 /**
- * Writes a model with an adapter merged in as a Hugging Face directory: each adapted weight becomes W + (α/r)·B·A, summed in float64
- * and then rounded to the dtype W is stored in; every other tensor and file is copied as it is, but for a config.json that ties a head which
- * is not tied. Weights keep their shards and pass through memory in pieces.
+ * Writes a model with an adapter merged in as a Hugging Face directory: each adapted weight becomes W + (α/r)·B·A,
+ * summed in float64 and then rounded to the dtype W is stored in; every other tensor and file is copied as it is, but
+ * for a config.json that ties a head which is not tied. Weights keep their shards and pass through memory in pieces.
  * @param to an existing folder
  * @throws UserError when a merged weight does not fit its dtype, or a file cannot be read or written
  */
@@ -46,14 +46,22 @@ export async function writeMergedModel(
   }
 }
 
-/** config.json as it is, or with its claim corrected that the head is the embedding: not all who load it look at the weights. */
+/**
+ * config.json as it is, or with its claim corrected that the head is the embedding: not all who load it look at the
+ * weights.
+ */
 function untied(json: string): string {
   const config: unknown = JSON.parse(json);
   if (!isRecord(config) || config['tie_word_embeddings'] !== true) return json;
   return `${JSON.stringify({ ...config, tie_word_embeddings: false }, null, 2)}\n`;
 }
 
-async function writeShard(file: string, factors: ReadonlyMap<string, LowRank>, to: string, signal: AbortSignal | undefined): Promise<void> {
+async function writeShard(
+  file: string,
+  factors: ReadonlyMap<string, LowRank>,
+  to: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const { tensors, metadata } = readSafetensorsHeader(file);
   const streamed = [...tensors].map(([name, entry]): StreamedTensor => {
     const { dtype, shape } = entry;

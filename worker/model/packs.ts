@@ -8,7 +8,10 @@ export interface TokenSequence {
 
 /** Padded tokens of one pass: enough to keep the cores busy on short sequences, little enough to stay in the caches. */
 export const PACK_TOKENS = 512;
-/** The same of a GPU, which takes hardly longer for so many than for a few: what a pass of some hundred tokens costs is the start of its kernels. */
+/**
+ * The same of a GPU, which takes hardly longer for so many than for a few: what a pass of some hundred tokens costs is
+ * the start of its kernels.
+ */
 const GPU_PACK_TOKENS = 4096;
 
 /** For a pass that yields hidden states; one that yields logits has PACK_TOKENS wherever it is computed. */
@@ -17,9 +20,9 @@ export function packTokens(provider: Provider): number {
 }
 
 /**
- * Cuts sequences, in the given order, into groups that are computed together. The grouping can be part of a result's bits, since the
- * shape of a product decides in which order it is summed; it therefore depends on the sequences and their limit alone, never on what is
- * cached.
+ * Cuts sequences, in the given order, into groups that are computed together. The grouping can be part of a result's
+ * bits, since the shape of a product decides in which order it is summed; it therefore depends on the sequences and
+ * their limit alone, never on what is cached.
  */
 export function packSequences<S extends TokenSequence>(sequences: readonly S[], tokens = PACK_TOKENS): S[][] {
   const packs: S[][] = [];
@@ -44,7 +47,9 @@ const WINDOW = 16;
 /** Packs that follow the order of use: what is computed together is needed within a few steps. */
 export function packInOrderOfUse<S extends TokenSequence>(sequences: readonly S[], tokens = PACK_TOKENS): S[][] {
   const unique = [...new Map(sequences.map((sequence) => [sequence.id, sequence])).values()];
-  const windows = Array.from({ length: Math.ceil(unique.length / WINDOW) }, (_, i) => unique.slice(i * WINDOW, (i + 1) * WINDOW));
+  const windows = Array.from({ length: Math.ceil(unique.length / WINDOW) }, (_, i) =>
+    unique.slice(i * WINDOW, (i + 1) * WINDOW),
+  );
   return windows.flatMap((window) => packSequences(byBeginning(window), tokens));
 }
 
@@ -52,8 +57,8 @@ export function packInOrderOfUse<S extends TokenSequence>(sequences: readonly S[
 const BEGINNING = 16;
 
 /**
- * Sequences that begin alike side by side, so that they share rows, then those that begin like no other; in either part the shortest
- * first, as neighbours of one length need no padding.
+ * Sequences that begin alike side by side, so that they share rows, then those that begin like no other; in either part
+ * the shortest first, as neighbours of one length need no padding.
  */
 export function byBeginning<S extends TokenSequence>(sequences: readonly S[]): S[] {
   const byLength = sequences.toSorted((a, b) => a.inputIds.length - b.inputIds.length);

@@ -67,7 +67,8 @@ export function exportPeft(directory: string, { spec, layout, values }: LoraAdap
 
 /**
  * Reads a PEFT directory into a flat vector of the given layout, to start a training from.
- * @throws UserError unless it is a plain LoRA of the same rank, alpha and targets, on exactly the layout's layers, and finite
+ * @throws UserError unless it is a plain LoRA of the same rank, alpha and targets, on exactly the layout's layers, and
+ *   finite
  */
 export function importPeft(directory: string, { spec, layout }: Omit<LoraAdapter, 'values'>): Float32Array {
   const configPath = join(directory, CONFIG_FILE);
@@ -81,8 +82,10 @@ export function importPeft(directory: string, { spec, layout }: Omit<LoraAdapter
 }
 
 /**
- * Reads a PEFT directory made for a model: its config says rank, alpha and dropout, its tensors say which layers and projections.
- * @throws UserError unless it is a plain LoRA with finite values, on the same projections of each of its layers, that fits the model
+ * Reads a PEFT directory made for a model: its config says rank, alpha and dropout, its tensors say which layers and
+ * projections.
+ * @throws UserError unless it is a plain LoRA with finite values, on the same projections of each of its layers, that
+ *   fits the model
  */
 export function openPeft(directory: string, model: DecoderConfig): LoraAdapter {
   const configPath = join(directory, CONFIG_FILE);
@@ -97,10 +100,16 @@ export function openPeft(directory: string, model: DecoderConfig): LoraAdapter {
   };
   const beyond = layers.find((layer) => layer >= model.layers);
   if (beyond !== undefined) {
-    throw new UserError(`${path} adapts layer ${beyond}, and the model has ${model.layers} layers`, { hint: OTHER_MODEL });
+    throw new UserError(`${path} adapts layer ${beyond}, and the model has ${model.layers} layers`, {
+      hint: OTHER_MODEL,
+    });
   }
   const layout = loraLayout(model, layers, spec);
-  return { spec, layout, values: readValues(path, layout, config, { whole: 'the model', stranger: 'has no place in it', hint: OTHER_MODEL }) };
+  return {
+    spec,
+    layout,
+    values: readValues(path, layout, config, { whole: 'the model', stranger: 'has no place in it', hint: OTHER_MODEL }),
+  };
 }
 
 const OTHER_MODEL = 'Use the adapter with the model it was trained on.';
@@ -124,7 +133,9 @@ function readValues(path: string, layout: TensorLayout, config: PeftConfig, fit:
     const stored = readTensor(path, entry);
     const bad = firstNonFinite('F32', new Uint8Array(stored.buffer));
     if (bad >= 0)
-      throw new UserError(`${path}: ${name} is NaN or infinite at element ${bad}`, { hint: 'Start from another adapter.' });
+      throw new UserError(`${path}: ${name} is NaN or infinite at element ${bad}`, {
+        hint: 'Start from another adapter.',
+      });
     values.set(isB(slice) ? transpose(stored, columns(slice), rows(slice)) : stored, slice.offset);
   }
   return values;
@@ -167,7 +178,10 @@ function adaptedModules(names: Iterable<string>, where: string): { layers: numbe
     targets.add(projection);
   }
   if (layers.size === 0) throw new UserError(`${where} holds no tensor`, { hint: 'Export the adapter again.' });
-  return { layers: [...layers].sort((a, b) => a - b), targets: PROJECTIONS.filter((projection) => targets.has(projection)) };
+  return {
+    layers: [...layers].sort((a, b) => a - b),
+    targets: PROJECTIONS.filter((projection) => targets.has(projection)),
+  };
 }
 
 const LORA_TENSOR = /^base_model\.model\.model\.layers\.(\d+)\.(\w+)\.(\w+)\.lora_[AB]\.weight$/;
@@ -184,19 +198,25 @@ function refusePassedOver(names: Iterable<string>, { adapts }: PeftConfig, where
   }
 }
 
-function checkTensors(tensors: ReadonlyMap<string, { shape: readonly number[] }>, layout: TensorLayout, where: string, fit: Fit): void {
+function checkTensors(
+  tensors: ReadonlyMap<string, { shape: readonly number[] }>,
+  layout: TensorLayout,
+  where: string,
+  fit: Fit,
+): void {
   const problems: string[] = [];
   for (const slice of layout.slices) {
     const [name, shape] = [peftName(slice), peftShape(slice)];
     const found = tensors.get(name)?.shape;
     if (found === undefined) problems.push(`${name} is missing`);
-    else if (found.join() !== shape.join()) problems.push(`${name} has shape ${shown(found)}, not [${shape.join(', ')}]`);
+    else if (found.join() !== shape.join())
+      problems.push(`${name} has shape ${shown(found)}, not [${shape.join(', ')}]`);
   }
   const known = new Set(layout.slices.map(peftName));
-  for (const name of tensors.keys())
-    if (!known.has(name)) problems.push(`${shown(name)} ${fit.stranger}`);
+  for (const name of tensors.keys()) if (!known.has(name)) problems.push(`${shown(name)} ${fit.stranger}`);
   if (problems.length === 0) return;
-  const listed = problems.length > LISTED ? [...problems.slice(0, LISTED), `… and ${problems.length - LISTED} more`] : problems;
+  const listed =
+    problems.length > LISTED ? [...problems.slice(0, LISTED), `… and ${problems.length - LISTED} more`] : problems;
   throw new UserError([`${where} does not fit ${fit.whole}:`, ...listed].join('\n  '), { hint: fit.hint });
 }
 
@@ -230,4 +250,3 @@ function transpose(values: Float32Array, rows: number, columns: number): Float32
   for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = values[r * columns + c]!;
   return out;
 }
-

@@ -18,7 +18,10 @@ export interface Positions {
   /** [batch, length, headDim/2]. */
   readonly cos: Value;
   readonly sin: Value;
-  /** Added to attention scores: 0 where the key is not in the query's future (nor out of its window), [batch, 1, 1, length, keys]. */
+  /**
+   * Added to attention scores: 0 where the key is not in the query's future (nor out of its window), [batch, 1, 1,
+   * length, keys].
+   */
   readonly mask: Value;
   readonly keyLength: Dim;
 }
@@ -29,7 +32,8 @@ export function positionsOf(graph: Graph, config: DecoderConfig, queries: Value,
   const keyLength = keys.shape[1]!;
   const half = config.headDim / 2;
   const frequencies = graph.constant(float32(Float32Array.from(inverseFrequencies(config)), [half]));
-  const unsqueeze = (x: Value, axes: number[], shape: Dim[]) => graph.apply('Unsqueeze', [x, graph.integers(...axes)], 'float32', shape);
+  const unsqueeze = (x: Value, axes: number[], shape: Dim[]) =>
+    graph.apply('Unsqueeze', [x, graph.integers(...axes)], 'float32', shape);
   const angles = mul(unsqueeze(queries, [2], [batch, length, 1]), frequencies);
   const trigonometric = (operator: 'Cos' | 'Sin') => graph.apply(operator, [angles], 'float32', angles.shape);
 

@@ -51,14 +51,17 @@ export function headerLength(prefix: Uint8Array, totalBytes: number, where: stri
     throw broken(where, `the header claims ${length} bytes, more than the ${MAX_HEADER_BYTES} the format allows`);
   }
   if (LENGTH_BYTES + Number(length) > totalBytes) {
-    throw broken(where, `the header claims ${length} bytes, but the file ends after ${totalBytes}: the file is truncated`);
+    throw broken(
+      where,
+      `the header claims ${length} bytes, but the file ends after ${totalBytes}: the file is truncated`,
+    );
   }
   return Number(length);
 }
 
 /**
- * Parses a header and checks that it describes the file it stands in: known dtypes, shapes that match byte ranges, and ranges
- * that cover the data section from its first to its last byte without gaps or overlaps.
+ * Parses a header and checks that it describes the file it stands in: known dtypes, shapes that match byte ranges, and
+ * ranges that cover the data section from its first to its last byte without gaps or overlaps.
  * @throws UserError naming the file, the tensor and what is wrong
  */
 export function parseHeader(json: Uint8Array, totalBytes: number, where: string): SafetensorsHeader {
@@ -75,7 +78,10 @@ export function parseHeader(json: Uint8Array, totalBytes: number, where: string)
   return { tensors, metadata };
 }
 
-/** A header's bytes with its length prefix, padded with spaces so that the data starts at a multiple of 8, as the Python library does. */
+/**
+ * A header's bytes with its length prefix, padded with spaces so that the data starts at a multiple of 8, as the Python
+ * library does.
+ */
 export function encodeHeader(
   tensors: readonly { name: string; dtype: SafetensorsDtype; shape: readonly number[]; bytes: number }[],
   metadata: Readonly<Record<string, string>>,
@@ -89,7 +95,9 @@ export function encodeHeader(
     offset += bytes;
   }
   // Written member by member: an object would reorder names that look like integers.
-  const json = Buffer.from(`{${header.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join(',')}}`);
+  const json = Buffer.from(
+    `{${header.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join(',')}}`,
+  );
   const padded = Math.ceil(json.byteLength / 8) * 8;
   const out = Buffer.alloc(LENGTH_BYTES + padded, ' ');
   out.writeBigUInt64LE(BigInt(padded), 0);
@@ -160,7 +168,12 @@ function parseEntry(name: string, value: unknown, dataStart: number, dataBytes: 
   return { dtype, shape, offset: dataStart + begin, bytes: end - begin };
 }
 
-function checkCoverage(tensors: ReadonlyMap<string, TensorEntry>, dataStart: number, totalBytes: number, where: string): void {
+function checkCoverage(
+  tensors: ReadonlyMap<string, TensorEntry>,
+  dataStart: number,
+  totalBytes: number,
+  where: string,
+): void {
   const inOrder = [...tensors].sort(([, a], [, b]) => a.offset - b.offset || a.bytes - b.bytes);
   let at = dataStart;
   for (const [name, { offset, bytes }] of inOrder) {

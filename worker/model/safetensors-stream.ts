@@ -15,8 +15,8 @@ export interface StreamedTensor {
 }
 
 /**
- * Writes a *.safetensors file piece by piece, with the bytes `writeSafetensors` would write: to a file beside it first, synced, then
- * renamed over `path`.
+ * Writes a *.safetensors file piece by piece, with the bytes `writeSafetensors` would write: to a file beside it first,
+ * synced, then renamed over `path`.
  * @throws UserError when it cannot be written; the signal's reason on abort. Then `path` is as it was
  */
 export async function streamSafetensors(
@@ -67,7 +67,8 @@ export async function* readRows(
       const piece = new Uint8Array(Math.min(step, bytes - done));
       for (let filled = 0; filled < piece.byteLength;) {
         const { bytesRead } = await handle.read(piece, filled, piece.byteLength - filled, offset + done + filled);
-        if (bytesRead === 0) throw new UserError(`${file} ends at byte ${offset + done + filled}: the file is truncated`);
+        if (bytesRead === 0)
+          throw new UserError(`${file} ends at byte ${offset + done + filled}: the file is truncated`);
         filled += bytesRead;
       }
       yield piece;

@@ -42,7 +42,9 @@ export function readSafetensorsHeader(path: string): SafetensorsHeader {
       return parseHeader(readFully(fd, LENGTH_BYTES, length, path), totalBytes, path);
     } catch (error) {
       const kind = error instanceof UserError ? kindOf(readHead(fd, totalBytes, path), 'safetensors') : null;
-      throw kind ? new UserError(`${path} is ${kind.what}, not a safetensors file`, { hint: kind.hint, cause: error }) : error;
+      throw kind
+        ? new UserError(`${path} is ${kind.what}, not a safetensors file`, { hint: kind.hint, cause: error })
+        : error;
     }
   });
 }
@@ -69,19 +71,30 @@ export function readTensor(path: string, entry: TensorEntry): Float32Array {
  * Reads some rows of a matrix (F32, BF16 or F16), in the given order, as float32 [rows, width].
  * @throws UserError when the file is missing, or has become shorter than its header said
  */
-export function readMatrixRows(path: string, { dtype, shape, offset, bytes }: TensorEntry & { readonly dtype: FloatDtype }, rows: Int32Array): Float32Array {
+export function readMatrixRows(
+  path: string,
+  { dtype, shape, offset, bytes }: TensorEntry & { readonly dtype: FloatDtype },
+  rows: Int32Array,
+): Float32Array {
   const rowBytes = bytes / shape[0]!;
   const width = rowBytes / FLOAT_BYTES[dtype];
   const out = new Float32Array(rows.length * width);
   return withInput(path, (fd) => {
-    rows.forEach((row, i) => widenToFloat32(dtype, readFully(fd, offset + row * rowBytes, rowBytes, path), out.subarray(i * width, (i + 1) * width)));
+    rows.forEach((row, i) =>
+      widenToFloat32(
+        dtype,
+        readFully(fd, offset + row * rowBytes, rowBytes, path),
+        out.subarray(i * width, (i + 1) * width),
+      ),
+    );
     return out;
   });
 }
 
 /**
- * Writes a *.safetensors file: to a file beside it first, synced, then renamed over `path`, so that a crash or a full disk
- * leaves what was there. The bytes depend only on names, dtypes, shapes, values and metadata, and equal the Python library's.
+ * Writes a *.safetensors file: to a file beside it first, synced, then renamed over `path`, so that a crash or a full
+ * disk leaves what was there. The bytes depend only on names, dtypes, shapes, values and metadata, and equal the Python
+ * library's.
  */
 export function writeSafetensors(
   path: string,
@@ -105,7 +118,10 @@ export function writeSafetensors(
 }
 
 /** The bytes `writeSafetensors` would write. */
-export function encodeSafetensors(tensors: readonly TensorData[], metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+export function encodeSafetensors(
+  tensors: readonly TensorData[],
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
   return Buffer.concat(parts(tensors, metadata));
 }
 
@@ -133,14 +149,19 @@ export function decodeSafetensors(
   return { tensors, metadata: header.metadata };
 }
 
-/** Rank of a dtype in the Python library's file order: wide elements first, so that every tensor stays aligned to its element. */
+/**
+ * Rank of a dtype in the Python library's file order: wide elements first, so that every tensor stays aligned to its
+ * element.
+ */
 // prettier-ignore
 const DTYPE_ORDER: readonly SafetensorsDtype[] = [
   'U64', 'I64', 'F64', 'C64', 'F32', 'U32', 'I32', 'BF16', 'F16', 'U16', 'I16', 'F8_E8M0', 'F8_E4M3', 'F8_E5M2', 'I8', 'U8', 'BOOL',
 ];
 
 /** Tensors as they follow each other in a file. A name given twice is a programming error. */
-export function inFileOrder<T extends { readonly name: string; readonly dtype: SafetensorsDtype }>(tensors: readonly T[]): T[] {
+export function inFileOrder<T extends { readonly name: string; readonly dtype: SafetensorsDtype }>(
+  tensors: readonly T[],
+): T[] {
   const names = new Set(['__metadata__']);
   for (const { name } of tensors) {
     if (names.has(name)) throw new Error(`tensor ${name} is given twice`);
@@ -148,7 +169,8 @@ export function inFileOrder<T extends { readonly name: string; readonly dtype: S
   }
   return [...tensors].sort(
     (a, b) =>
-      DTYPE_ORDER.indexOf(a.dtype) - DTYPE_ORDER.indexOf(b.dtype) || Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)),
+      DTYPE_ORDER.indexOf(a.dtype) - DTYPE_ORDER.indexOf(b.dtype) ||
+      Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)),
   );
 }
 
@@ -169,7 +191,8 @@ function parts(tensors: readonly TensorData[], metadata: Readonly<Record<string,
 }
 
 function writeFully(fd: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.byteLength;) done += writeSync(fd, bytes, done, Math.min(bytes.byteLength - done, 1 << 30));
+  for (let done = 0; done < bytes.byteLength;)
+    done += writeSync(fd, bytes, done, Math.min(bytes.byteLength - done, 1 << 30));
 }
 
 function notFloat(where: string, dtype: string): UserError {

@@ -1,7 +1,7 @@
 /**
- * Rows of a pass over sequences side by side in which tokens share a row where everything up to them is the same: a causal decoder makes
- * the same of them. Prompts of one template begin alike. For passes without a gradient, which would have to be summed over the tokens of
- * a row.
+ * Rows of a pass over sequences side by side in which tokens share a row where everything up to them is the same: a
+ * causal decoder makes the same of them. Prompts of one template begin alike. For passes without a gradient, which
+ * would have to be summed over the tokens of a row.
  */
 export interface SharedRows {
   /** Token id of each row, [rows]. */

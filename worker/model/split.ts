@@ -18,7 +18,9 @@ export interface SplitRequest {
   /** Decoder layers of the full model. */
   readonly layers: number;
   readonly placement: 'Last' | 'Both';
-  /** Adapter layers at each end they are placed at: `Last` 4 is the last four, `Both` 2 the first two and the last two. */
+  /**
+   * Adapter layers at each end they are placed at: `Last` 4 is the last four, `Both` 2 the first two and the last two.
+   */
   readonly adapterLayers: number;
   /** β in [0, 1): the share of the teacher's layers that the emulator drops. */
   readonly layerDropRate: number;
@@ -28,8 +30,8 @@ export interface SplitRequest {
 }
 
 /**
- * Splits a decoder into adapter and teacher part, and chooses the n' = round(n(1-β)) teacher layers that the emulator keeps:
- * evenly spaced (`Uniform`), or those of highest influence, the first and the last always (`Importance`).
+ * Splits a decoder into adapter and teacher part, and chooses the n' = round(n(1-β)) teacher layers that the emulator
+ * keeps: evenly spaced (`Uniform`), or those of highest influence, the first and the last always (`Importance`).
  * @throws UserError when the adapter leaves no room, or fewer than two emulator layers remain
  */
 export function splitLayers(request: SplitRequest): LayerSplit {
@@ -44,9 +46,12 @@ export function splitLayers(request: SplitRequest): LayerSplit {
   const n = layers - ends * adapterLayers;
   if (n < 1) {
     const wanted = ends === 2 ? `${adapterLayers} adapter layers at each end` : `${adapterLayers} adapter layers`;
-    throw new UserError(`${wanted} do not fit: the model has ${layers} layers, and some must be left for the emulator`, {
-      hint: `Set adapter.layers to at most ${Math.floor((layers - 2) / ends)}.`,
-    });
+    throw new UserError(
+      `${wanted} do not fit: the model has ${layers} layers, and some must be left for the emulator`,
+      {
+        hint: `Set adapter.layers to at most ${Math.floor((layers - 2) / ends)}.`,
+      },
+    );
   }
   const kept = roundHalfEven(n * (1 - layerDropRate));
   if (kept < 2) {
@@ -70,8 +75,9 @@ export function splitLayers(request: SplitRequest): LayerSplit {
 }
 
 /**
- * int(i · stride), stride = (n-1)/(n'-1). The stride is rounded before it is multiplied, as in the authors' code: i·(n-1)/(n'-1)
- * in one go differs from it by one layer where the product falls just below an integer (16 layers at β = 0.25, for one).
+ * int(i · stride), stride = (n-1)/(n'-1). The stride is rounded before it is multiplied, as in the authors' code:
+ * i·(n-1)/(n'-1) in one go differs from it by one layer where the product falls just below an integer (16 layers at β =
+ * 0.25, for one).
  */
 function uniformPositions(n: number, kept: number): number[] {
   const stride = (n - 1) / (kept - 1);

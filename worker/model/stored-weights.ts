@@ -17,7 +17,10 @@ export function weightFolder(weights: WeightIndex): string {
 const GRAPH_DTYPES = { F32: 'float32', BF16: 'bfloat16', F16: 'float16' } as const satisfies Record<FloatDtype, DType>;
 
 /** Frozen weights read in place from the model's files, or of one the rows [from, to), which lie together. */
-export function storedWeights(graph: Graph, weights: WeightIndex): (name: string, rows?: readonly [from: number, to: number]) => Value {
+export function storedWeights(
+  graph: Graph,
+  weights: WeightIndex,
+): (name: string, rows?: readonly [from: number, to: number]) => Value {
   const folder = weightFolder(weights);
   return (name, rows) => {
     const entry = weights.get(name);
@@ -26,6 +29,11 @@ export function storedWeights(graph: Graph, weights: WeightIndex): (name: string
     const [from, to] = rows ?? [0, shape[0]!];
     const rowBytes = bytes / shape[0]!;
     const place = { file: relative(folder, file), offset: offset + from * rowBytes, bytes: (to - from) * rowBytes };
-    return graph.weight(rows ? `${name}[${from}:${to}]` : name, GRAPH_DTYPES[dtype], [to - from, ...shape.slice(1)], place);
+    return graph.weight(
+      rows ? `${name}[${from}:${to}]` : name,
+      GRAPH_DTYPES[dtype],
+      [to - from, ...shape.slice(1)],
+      place,
+    );
   };
 }

@@ -1,12 +1,25 @@
 import { isDay } from '../cluster/day.ts';
 
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
-const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December'];
+const MONTHS = [
+  'January',
+  'February',
+  'March',
+  'April',
+  'May',
+  'June',
+  'July',
+  'August',
+  'September',
+  'October',
+  'November',
+  'December',
+];
 const DAY_MS = 86_400_000;
 
 /**
- * Python's `datetime.strftime` of a day's first moment in UTC, in the C locale: no clock, zone or language of the machine is in it. `%-d`
- * leaves zeros out, as on Linux.
+ * Python's `datetime.strftime` of a day's first moment in UTC, in the C locale: no clock, zone or language of the
+ * machine is in it. `%-d` leaves zeros out, as on Linux.
  * @param day as 2026-11-30
  * @throws Error for a directive that Python does not document, and for what is no day
  */

@@ -5,8 +5,8 @@ import type { WeightEntry } from './weight-entry.ts';
 const PIECE = 1 << 20;
 
 /**
- * Whether two stored matrices of one shape hold the same values. It reads until they differ: at once, where a head was trained by itself,
- * and to the end where a checkpoint stores the embedding twice.
+ * Whether two stored matrices of one shape hold the same values. It reads until they differ: at once, where a head was
+ * trained by itself, and to the end where a checkpoint stores the embedding twice.
  * @throws UserError when a file ends too early
  */
 export function sameValues(a: WeightEntry, b: WeightEntry): boolean {

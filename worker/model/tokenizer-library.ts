@@ -15,7 +15,17 @@ export interface Library {
 }
 
 /** Of tokenizer.json. Truncation and padding are of batches, which Python leaves to whoever makes one. */
-const SECTIONS = ['version', 'truncation', 'padding', 'added_tokens', 'normalizer', 'pre_tokenizer', 'post_processor', 'decoder', 'model'];
+const SECTIONS = [
+  'version',
+  'truncation',
+  'padding',
+  'added_tokens',
+  'normalizer',
+  'pre_tokenizer',
+  'post_processor',
+  'decoder',
+  'model',
+];
 
 /** Its parts, of which `encode` is put together anew. */
 interface Parts extends Library {
@@ -32,7 +42,10 @@ interface Parts extends Library {
  * The library's tokenizer of a tokenizer.json, given only what it applies as Python does.
  * @throws TokenizerProblem for what cannot be reproduced; any Error for what the library refuses
  */
-export function buildTokenizer(json: JsonObject, files: Omit<TokenFiles, 'listed'>): { library: Library; added: AddedTokens } {
+export function buildTokenizer(
+  json: JsonObject,
+  files: Omit<TokenFiles, 'listed'>,
+): { library: Library; added: AddedTokens } {
   const unknown = Object.keys(json).find((name) => !SECTIONS.includes(name) && !isNothing(json[name]));
   if (unknown !== undefined) throw new TokenizerProblem(`the section ${unknown} = ${shown(json[unknown])}`);
   const vocabulary = vocabularyOf(json['model']);
@@ -55,21 +68,23 @@ export function buildTokenizer(json: JsonObject, files: Omit<TokenFiles, 'listed
 }
 
 /**
- * A text as tokens, as the Rust library cuts it: at the added tokens that are looked for in the text as it is, then, in each piece between
- * them once it is normalised, at the others; what is left is cut by the pre-tokenizer and the model. White space is Unicode's: JavaScript's
- * trim() takes in U+FEFF and leaves out U+0085.
+ * A text as tokens, as the Rust library cuts it: at the added tokens that are looked for in the text as it is, then, in
+ * each piece between them once it is normalised, at the others; what is left is cut by the pre-tokenizer and the model.
+ * White space is Unicode's: JavaScript's trim() takes in U+FEFF and leaves out U+0085.
  */
 function encodeText(library: Parts, text: string): string[] {
   const { added_tokens_map: added, normalizer, pre_tokenizer: preTokenizer } = library;
   return cut(library.splitter_unnormalized.split(text), added).flatMap(({ piece, isFirst }) => {
     if (added.has(piece)) return [piece];
     const normalized = normalizer ? normalizer(piece) : piece;
-    return cut(library.splitter_normalized.split(normalized), added).flatMap(({ piece: rest, isFirst: isFirstOfPiece }) => {
-      if (added.has(rest)) return [rest];
-      // The library takes the index of a piece for its place: 0 is the beginning of the text.
-      const place = { section_index: isFirst && isFirstOfPiece ? 0 : 1 };
-      return library.model(preTokenizer ? preTokenizer(rest, place) : [rest]);
-    });
+    return cut(library.splitter_normalized.split(normalized), added).flatMap(
+      ({ piece: rest, isFirst: isFirstOfPiece }) => {
+        if (added.has(rest)) return [rest];
+        // The library takes the index of a piece for its place: 0 is the beginning of the text.
+        const place = { section_index: isFirst && isFirstOfPiece ? 0 : 1 };
+        return library.model(preTokenizer ? preTokenizer(rest, place) : [rest]);
+      },
+    );
   });
 }
 

@@ -6,7 +6,10 @@ import { TokenizerProblem } from './tokenizer-problem.ts';
 /** The largest published vocabularies have some 500,000 merges. */
 const MAX_MERGES = 1 << 23;
 
-/** Fields of a BPE model with the values (as JSON) that mean what is computed; null: the field is checked or used as it is. */
+/**
+ * Fields of a BPE model with the values (as JSON) that mean what is computed; null: the field is checked or used as it
+ * is.
+ */
 const FIELDS: Readonly<Record<string, readonly string[] | null>> = {
   type: null,
   vocab: null,
@@ -27,14 +30,18 @@ const FIELDS: Readonly<Record<string, readonly string[] | null>> = {
  */
 export function vocabularyOf(model: unknown): ReadonlyMap<string, number> {
   if (!isRecord(model) || model['type'] !== 'BPE') {
-    throw new TokenizerProblem(`a model of type ${shown((isRecord(model) ? model['type'] : model) ?? null)}; the LLaMA family uses BPE`);
+    throw new TokenizerProblem(
+      `a model of type ${shown((isRecord(model) ? model['type'] : model) ?? null)}; the LLaMA family uses BPE`,
+    );
   }
   for (const [name, value] of Object.entries(model)) {
     const allowed = Object.hasOwn(FIELDS, name) ? FIELDS[name] : [];
-    if (allowed && !allowed.includes(shown(value ?? null))) throw new TokenizerProblem(`the BPE option ${name} = ${shown(value)}`);
+    if (allowed && !allowed.includes(shown(value ?? null)))
+      throw new TokenizerProblem(`the BPE option ${name} = ${shown(value)}`);
   }
   const unknown = model['unk_token'] ?? null;
-  if (unknown !== null && typeof unknown !== 'string') throw new TokenizerProblem(`the unk_token ${shown(unknown)}, which is not text`);
+  if (unknown !== null && typeof unknown !== 'string')
+    throw new TokenizerProblem(`the unk_token ${shown(unknown)}, which is not text`);
   const vocabulary = tokenIds(model['vocab']);
   checkMerges(model['merges'], vocabulary);
   return vocabulary;
@@ -46,7 +53,9 @@ function tokenIds(vocab: unknown): Map<string, number> {
   const vocabulary = new Map<string, number>();
   for (const [token, id] of Object.entries(vocab)) {
     if (!isTokenId(id)) {
-      throw new TokenizerProblem(`the token ${shown(token)} with the id ${shown(id)}, which is not an integer from 0 to ${MAX_TOKEN_ID}`);
+      throw new TokenizerProblem(
+        `the token ${shown(token)} with the id ${shown(id)}, which is not an integer from 0 to ${MAX_TOKEN_ID}`,
+      );
     }
     if (ids.has(id)) throw new TokenizerProblem(`two tokens with the id ${id}, one of them ${shown(token)}`);
     ids.add(id);
@@ -67,6 +76,9 @@ function checkMerges(merges: unknown, vocabulary: ReadonlyMap<string, number>): 
       throw new TokenizerProblem(`the merge ${shown(merge)} (number ${i + 1}), which is not a pair of tokens`);
     }
     const missing = [a, b, a + b].find((token) => !vocabulary.has(token));
-    if (missing !== undefined) throw new TokenizerProblem(`the merge ${shown(merge)} (number ${i + 1}) with ${shown(missing)}, which is not a token`);
+    if (missing !== undefined)
+      throw new TokenizerProblem(
+        `the merge ${shown(merge)} (number ${i + 1}) with ${shown(missing)}, which is not a token`,
+      );
   });
 }

@@ -3,9 +3,9 @@ import { type JsonObject, shown } from '../files/json-value.ts';
 import { TokenizerProblem } from './tokenizer-problem.ts';
 
 /**
- * The rules of tokenizer.json as the JavaScript library must be given them to apply them as the Rust one behind Python's `tokenizers`
- * does. Each kind of rule is listed with the fields it may have; another kind, or another field, is a TokenizerProblem: different ids
- * would train a model on text it never sees again.
+ * The rules of tokenizer.json as the JavaScript library must be given them to apply them as the Rust one behind
+ * Python's `tokenizers` does. Each kind of rule is listed with the fields it may have; another kind, or another field,
+ * is a TokenizerProblem: different ids would train a model on text it never sees again.
  */
 export interface Rules {
   readonly normalizer: JsonObject | null;
@@ -65,8 +65,10 @@ const NORMALIZERS: Kinds = {
 };
 
 /**
- * - ByteLevel's and Digits' patterns use JavaScript's `\s`, which takes in U+FEFF (a byte order mark inside a text) and leaves out
- *   U+0085, and `\d`, which is ASCII only. A Split's pattern, by contrast, is translated to the Unicode properties Rust uses.
+ * - ByteLevel's and Digits' patterns use JavaScript's `\s`, which takes in U+FEFF (a byte order mark inside a text) and
+ *   leaves out
+ * U+0085, and `\d`, which is ASCII only. A Split's pattern, by contrast, is translated to the Unicode properties Rust
+ * uses.
  * - Metaspace never splits; Rust's splits before every replacement character unless `split` is false.
  */
 const PRE_TOKENIZERS: Kinds = {
@@ -81,7 +83,8 @@ const PRE_TOKENIZERS: Kinds = {
   },
   Digits: {
     fields: ['individual_digits'],
-    spellOut: (rule, where) => split(flag(rule, 'individual_digits', false, where) ? String.raw`\p{N}` : String.raw`\p{N}+`),
+    spellOut: (rule, where) =>
+      split(flag(rule, 'individual_digits', false, where) ? String.raw`\p{N}` : String.raw`\p{N}+`),
   },
   Metaspace: { fields: ['replacement', 'prepend_scheme', 'split', 'add_prefix_space', 'str_rep'], spellOut: metaspace },
   Punctuation: {
@@ -110,12 +113,18 @@ function postProcessors(idOf: (token: string) => number | undefined): Kinds {
         for (const piece of single) {
           if (isRecord(piece) && isRecord(piece['Sequence']) && piece['Sequence']['id'] === 'A') continue;
           const name = isRecord(piece) && isRecord(piece['SpecialToken']) ? piece['SpecialToken']['id'] : undefined;
-          const special = typeof name === 'string' && isRecord(specials) && Object.hasOwn(specials, name) ? specials[name] : undefined;
-          if (typeof name !== 'string' || !isRecord(special)) throw new TokenizerProblem(`a ${where} with the piece ${shown(piece)}`);
+          const special =
+            typeof name === 'string' && isRecord(specials) && Object.hasOwn(specials, name)
+              ? specials[name]
+              : undefined;
+          if (typeof name !== 'string' || !isRecord(special))
+            throw new TokenizerProblem(`a ${where} with the piece ${shown(piece)}`);
           const { ids, tokens } = special;
           // The library looks the token up; Rust takes the id that stands here.
           if (shown(tokens) !== shown([name]) || shown(ids) !== shown([idOf(name)])) {
-            throw new TokenizerProblem(`a ${where} whose special token ${shown(name)} is ${shown(ids)}, not its id ${shown(idOf(name))}`);
+            throw new TokenizerProblem(
+              `a ${where} whose special token ${shown(name)} is ${shown(ids)}, not its id ${shown(idOf(name))}`,
+            );
           }
         }
         return rule;
@@ -136,7 +145,9 @@ const DECODERS: Kinds = {
     // A space is taken from the beginning only where one was put there.
     spellOut: (rule, where) => {
       const { replacement, prepend_scheme: scheme } = metaspaceFields(rule, where);
-      return scheme === 'never' ? { type: 'Replace', pattern: { String: replacement }, content: ' ' } : { type: 'Metaspace', replacement };
+      return scheme === 'never'
+        ? { type: 'Replace', pattern: { String: replacement }, content: ' ' }
+        : { type: 'Metaspace', replacement };
     },
   },
 };
@@ -163,7 +174,9 @@ function metaspaceFields(rule: JsonObject, where: string) {
     throw new TokenizerProblem(`a ${where} of type Metaspace with prepend_scheme ${shown(scheme)}`);
   }
   if (!flag(rule, 'add_prefix_space', true, where) && scheme !== 'never') {
-    throw new TokenizerProblem(`a ${where} of type Metaspace with add_prefix_space false beside prepend_scheme ${shown(scheme)}`);
+    throw new TokenizerProblem(
+      `a ${where} of type Metaspace with add_prefix_space false beside prepend_scheme ${shown(scheme)}`,
+    );
   }
   return { type: 'Metaspace', replacement, prepend_scheme: scheme, split: flag(rule, 'split', true, where) };
 }
@@ -185,7 +198,11 @@ function splitRule(rule: JsonObject, where: string): JsonObject {
 
 function replace(rule: JsonObject, where: string): JsonObject {
   // A $ of the content is itself, not a reference to the match.
-  return { type: 'Replace', pattern: patternOf(rule, where), content: text(rule, 'content', where).replaceAll('$', '$$$$') };
+  return {
+    type: 'Replace',
+    pattern: patternOf(rule, where),
+    content: text(rule, 'content', where).replaceAll('$', '$$$$'),
+  };
 }
 
 function patternOf({ type, pattern }: JsonObject, where: string): { Regex: string } {

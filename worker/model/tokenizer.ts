@@ -25,11 +25,14 @@ export interface Tokenizer {
   /** Equal to `tok(text, add_special_tokens=…).input_ids` in Python. Special tokens are added by default. */
   encode(text: string, options?: { addSpecialTokens?: boolean }): number[];
   /**
-   * Equal to `tok.decode(ids, skip_special_tokens=…)` in Python, but for bytes of a byte-fallback vocabulary that spell a byte order
-   * mark (lost) or no character at all (fewer replacement characters). Ids without a token are left out.
+   * Equal to `tok.decode(ids, skip_special_tokens=…)` in Python, but for bytes of a byte-fallback vocabulary that spell
+   * a byte order mark (lost) or no character at all (fewer replacement characters). Ids without a token are left out.
    */
   decode(ids: Iterable<number>, options?: { skipSpecial?: boolean }): string;
-  /** The text of a conversation; encode it without special tokens, as it has its own. Throws UserError without a template. */
+  /**
+   * The text of a conversation; encode it without special tokens, as it has its own. Throws UserError without a
+   * template.
+   */
   applyChatTemplate(conversation: Conversation, options: RenderOptions): string;
 }
 
@@ -37,13 +40,16 @@ export interface Tokenizer {
 const MAX_TOKENIZER_BYTES = 256 << 20;
 
 /**
- * Loads the tokenizer of a Hugging Face model directory, as tokenizer.json describes it. (For the class LlamaTokenizer, transformers 5
- * puts rules of its own in the file's place; they differ at a text's leading spaces and right after a special token within it.)
- * Throws UserError when the directory has no tokenizer that can be reproduced exactly.
- * @param embedding of the model: a text with a token that it has no row for is refused when it is encoded. Real tokenizers know some that
- * no text holds
+ * Loads the tokenizer of a Hugging Face model directory, as tokenizer.json describes it. (For the class LlamaTokenizer,
+ * transformers 5 puts rules of its own in the file's place; they differ at a text's leading spaces and right after a
+ * special token within it.) Throws UserError when the directory has no tokenizer that can be reproduced exactly.
+ * @param embedding of the model: a text with a token that it has no row for is refused when it is encoded. Real
+ *   tokenizers know some that no text holds
  */
-export async function loadTokenizer(directory: string, { vocabSize: rows }: { vocabSize: number } = { vocabSize: Infinity }): Promise<Tokenizer> {
+export async function loadTokenizer(
+  directory: string,
+  { vocabSize: rows }: { vocabSize: number } = { vocabSize: Infinity },
+): Promise<Tokenizer> {
   const json = readJsonObject(join(directory, 'tokenizer.json'), {
     maxBytes: MAX_TOKENIZER_BYTES,
     hint: "A directory with only tokenizer.model is converted by Python's AutoTokenizer.from_pretrained(dir).save_pretrained(dir).",
@@ -69,15 +75,21 @@ export async function loadTokenizer(directory: string, { vocabSize: rows }: { vo
     const found = ids.filter((id) => id !== undefined);
     const beyond = found.find((id) => id >= rows);
     if (beyond === undefined) return found;
-    throw new UserError(`the tokenizer of ${directory} gives a text the token ${shown(library.id_to_token(beyond))} with the id ${beyond}, and the embedding has ${rows} rows`, {
-      hint: "Take the token out of the tokenizer's files, or give the model a row for it: resize_token_embeddings in Python.",
-    });
+    throw new UserError(
+      `the tokenizer of ${directory} gives a text the token ${shown(library.id_to_token(beyond))} with the id ${beyond}, and the embedding has ${rows} rows`,
+      {
+        hint: "Take the token out of the tokenizer's files, or give the model a row for it: resize_token_embeddings in Python.",
+      },
+    );
   };
   known([eosTokenId]);
   if (library.encode('a', { add_special_tokens: true }).ids.at(-1) === eosTokenId) {
-    throw new UserError(`the tokenizer of ${directory} ends every text with ${eosToken}, so a prompt would end before its response`, {
-      hint: 'Take the token out of the post_processor in tokenizer.json: it is put after each response anyway.',
-    });
+    throw new UserError(
+      `the tokenizer of ${directory} ends every text with ${eosToken}, so a prompt would end before its response`,
+      {
+        hint: 'Take the token out of the post_processor in tokenizer.json: it is put after each response anyway.',
+      },
+    );
   }
   const vocabSize = [...library.get_vocab().values()].reduce((size, id) => Math.max(size, id + 1), 0);
   const generation = readGenerationConfig(directory);
@@ -93,7 +105,8 @@ export async function loadTokenizer(directory: string, { vocabSize: rows }: { vo
     padTokenId: idOf('pad_token'),
     hasChatTemplate: chatTemplate !== null,
     chatTemplateReadsDate: chatTemplate?.readsDate ?? false,
-    encode: (text, { addSpecialTokens = true } = {}) => known(library.encode(text, { add_special_tokens: addSpecialTokens }).ids),
+    encode: (text, { addSpecialTokens = true } = {}) =>
+      known(library.encode(text, { add_special_tokens: addSpecialTokens }).ids),
     decode: (ids, { skipSpecial = false } = {}) => {
       const spelled = Array.from(ids).filter((id) => library.id_to_token(id) !== undefined);
       if (spelled.length === 0) return '';
@@ -115,7 +128,9 @@ function readSettings(directory: string, name: string): JsonObject {
   return isThere(path) ? readJsonObject(path, { maxBytes: SMALL_FILE_BYTES }) : {};
 }
 
-/** Settings that make Python cut a text otherwise than tokenizer.json says. (add_bos_token and add_prefix_space do not.) */
+/**
+ * Settings that make Python cut a text otherwise than tokenizer.json says. (add_bos_token and add_prefix_space do not.)
+ */
 function refuseOtherIds(config: JsonObject, path: string): void {
   for (const name of ['split_special_tokens', 'fix_mistral_regex']) {
     const value = config[name] ?? false;
@@ -127,11 +142,16 @@ function refuseOtherIds(config: JsonObject, path: string): void {
   }
 }
 
-function build(directory: string, json: JsonObject, files: Parameters<typeof buildTokenizer>[1]): ReturnType<typeof buildTokenizer> {
+function build(
+  directory: string,
+  json: JsonObject,
+  files: Parameters<typeof buildTokenizer>[1],
+): ReturnType<typeof buildTokenizer> {
   try {
     return buildTokenizer(json, files);
   } catch (cause) {
-    if (cause instanceof TokenizerProblem) throw new UserError(`${join(directory, cause.file)} has ${cause.message}, which is not supported`, { cause });
+    if (cause instanceof TokenizerProblem)
+      throw new UserError(`${join(directory, cause.file)} has ${cause.message}, which is not supported`, { cause });
     throw new UserError(`${join(directory, 'tokenizer.json')}: ${errorMessage(cause)}`, { cause });
   }
 }

@@ -29,13 +29,24 @@ export class TrunkRunner {
     this.#packTokens = tokens;
   }
 
-  /** `after`: the layers whose outputs are wanted, as indices in the full model; −1 is what the adapter's front layers yield. */
-  static async load(compute: Compute, model: FederatedModel, trunk: Trunk, after: readonly number[]): Promise<TrunkRunner> {
+  /**
+   * `after`: the layers whose outputs are wanted, as indices in the full model; −1 is what the adapter's front layers
+   * yield.
+   */
+  static async load(
+    compute: Compute,
+    model: FederatedModel,
+    trunk: Trunk,
+    after: readonly number[],
+  ): Promise<TrunkRunner> {
     const session = await compute.load(hiddenStatesProgram(model, trunk, after), weightFolder(model.weights));
     return new TrunkRunner(session, after, model.weights, packTokens(compute.provider));
   }
 
-  /** All passes over the sequences: asked for at once, so that none waits for what the one before it yielded to be read here. */
+  /**
+   * All passes over the sequences: asked for at once, so that none waits for what the one before it yielded to be read
+   * here.
+   */
   async runAll(sequences: readonly TokenSequence[], vectors: TrunkVectors): Promise<HiddenStates[]> {
     const packs = packSequences(sequences, this.#packTokens);
     return (await Promise.all(packs.map((pack) => this.run(pack, vectors)))).flat();

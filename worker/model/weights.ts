@@ -37,13 +37,21 @@ const MAX_INDEX_BYTES = 64 << 20;
 const LISTED = 50;
 
 /**
- * The weights a decoder has, with their shapes ([out, in] for projections), in the order they are computed with. A tied model has no `lm_head.weight`.
- * `layers` picks some of the decoder layers; embedding, final norm and head are always there.
+ * The weights a decoder has, with their shapes ([out, in] for projections), in the order they are computed with. A tied
+ * model has no `lm_head.weight`. `layers` picks some of the decoder layers; embedding, final norm and head are always
+ * there.
  */
-export function decoderTensors(config: DecoderConfig, layers: readonly number[] = allLayers(config)): { name: string; shape: readonly number[] }[] {
+export function decoderTensors(
+  config: DecoderConfig,
+  layers: readonly number[] = allLayers(config),
+): { name: string; shape: readonly number[] }[] {
   const { hiddenSize, vocabSize } = config;
   const hasBias = (projection: Projection) =>
-    moduleOf(projection) === 'mlp' ? config.mlpBias : projection === 'o_proj' ? config.outputBias : config.attentionBias;
+    moduleOf(projection) === 'mlp'
+      ? config.mlpBias
+      : projection === 'o_proj'
+        ? config.outputBias
+        : config.attentionBias;
   const projections = INPUT_GROUPS.flat().map((projection) => ({
     name: `${moduleOf(projection)}.${projection}`,
     bias: hasBias(projection),
@@ -66,23 +74,33 @@ export function decoderTensors(config: DecoderConfig, layers: readonly number[] 
 }
 
 /**
- * Finds every weight the config demands in a directory's model.safetensors, or in the shards its index names. Reads headers only, unless
- * a head is stored beside an embedding that it should be tied to: where it holds other values, the two are not tied, as in transformers 5,
- * and the config that is returned says so. Of a tied table the checkpoint may store the head alone, which is then the embedding. With `layers`, the other decoder layers may be absent.
- * @throws UserError when a file is missing or broken, or listing all weights that are missing, misshapen or not floating point
+ * Finds every weight the config demands in a directory's model.safetensors, or in the shards its index names. Reads
+ * headers only, unless a head is stored beside an embedding that it should be tied to: where it holds other values, the
+ * two are not tied, as in transformers 5, and the config that is returned says so. Of a tied table the checkpoint may
+ * store the head alone, which is then the embedding. With `layers`, the other decoder layers may be absent.
+ * @throws UserError when a file is missing or broken, or listing all weights that are missing, misshapen or not
+ *   floating point
  */
-export function indexWeights(directory: string, config: DecoderConfig, layers: readonly number[] = allLayers(config)): IndexedWeights {
+export function indexWeights(
+  directory: string,
+  config: DecoderConfig,
+  layers: readonly number[] = allLayers(config),
+): IndexedWeights {
   const shardOf = readShardMap(directory);
   const files = new Map<string, string>();
   const headers = new Map<string, SafetensorsHeader>();
   const problems: string[] = [];
-  const entryOf = ({ name, shape }: { name: string; shape: readonly number[] }, { optional = false } = {}): WeightEntry | undefined => {
+  const entryOf = (
+    { name, shape }: { name: string; shape: readonly number[] },
+    { optional = false } = {},
+  ): WeightEntry | undefined => {
     const shard = shardOf(name);
     if (shard === undefined) {
       if (!optional) problems.push(`${name} [${shape.join(', ')}] is missing`);
       return undefined;
     }
-    const file = files.get(shard) ?? resolveInput(join(directory, shard), 'Download the model again; a shard did not arrive.');
+    const file =
+      files.get(shard) ?? resolveInput(join(directory, shard), 'Download the model again; a shard did not arrive.');
     const header = headers.get(shard) ?? readSafetensorsHeader(file);
     files.set(shard, file);
     headers.set(shard, header);
@@ -91,13 +109,16 @@ export function indexWeights(directory: string, config: DecoderConfig, layers: r
       if (!optional) problems.push(`${name} [${shape.join(', ')}] is missing from ${shard}`);
       return undefined;
     }
-    if (!sameShape(found.shape, shape)) problems.push(`${name} has shape ${shown(found.shape)}, not [${shape.join(', ')}]`);
+    if (!sameShape(found.shape, shape))
+      problems.push(`${name} has shape ${shown(found.shape)}, not [${shape.join(', ')}]`);
     else if (!isFloatDtype(found.dtype)) problems.push(`${name} is ${found.dtype}, not F32, BF16 or F16`);
     else return { file, dtype: found.dtype, shape, offset: found.offset, bytes: found.bytes };
     return undefined;
   };
   const weights = new Map<string, WeightEntry>();
-  const head = config.tiedEmbeddings ? entryOf({ name: HEAD, shape: [config.vocabSize, config.hiddenSize] }, { optional: true }) : undefined;
+  const head = config.tiedEmbeddings
+    ? entryOf({ name: HEAD, shape: [config.vocabSize, config.hiddenSize] }, { optional: true })
+    : undefined;
   for (const tensor of decoderTensors(config, layers)) {
     // Of a table that is both, a checkpoint may store either, as transformers reads it.
     const entry = tensor.name === EMBEDDING && head ? (entryOf(tensor, { optional: true }) ?? head) : entryOf(tensor);
@@ -120,10 +141,15 @@ export function indexWeights(directory: string, config: DecoderConfig, layers: r
 /** Buffers that old checkpoints carry along: they follow from the config. */
 const DERIVED = /\.rotary_emb\.(inv_freq|cos_cached|sin_cached)$/;
 
-/** Tensors in the files that no decoder of this config has: biases it does not use, layers beyond its last, … A head is told by itself. */
+/**
+ * Tensors in the files that no decoder of this config has: biases it does not use, layers beyond its last, … A head is
+ * told by itself.
+ */
 function unusedTensors(config: DecoderConfig, headers: Iterable<SafetensorsHeader>): string[] {
   const known = new Set([...decoderTensors(config).map(({ name }) => name), HEAD]);
-  return [...headers].flatMap(({ tensors }) => [...tensors.keys()]).filter((name) => !known.has(name) && !DERIVED.test(name));
+  return [...headers]
+    .flatMap(({ tensors }) => [...tensors.keys()])
+    .filter((name) => !known.has(name) && !DERIVED.test(name));
 }
 
 /**
@@ -157,7 +183,10 @@ export async function scanFinite(weights: WeightIndex, options: { signal?: Abort
   }
 }
 
-/** From a weight's name to the file that holds it, as model.safetensors (preferred, as transformers does) or the index says. */
+/**
+ * From a weight's name to the file that holds it, as model.safetensors (preferred, as transformers does) or the index
+ * says.
+ */
 function readShardMap(directory: string): (name: string) => string | undefined {
   if (isThere(join(directory, SINGLE_FILE))) return () => SINGLE_FILE;
   const path = join(directory, INDEX_FILE);
@@ -172,13 +201,23 @@ function readShardMap(directory: string): (name: string) => string | undefined {
   }
   const shards = new Map<string, string>();
   for (const [name, shard] of Object.entries(readWeightMap(path))) {
-    if (typeof shard !== 'string' || shard === '' || shard !== basename(shard) || shard.includes('\\') || shard.length > 255 || shard === '..') {
-      throw new UserError(`${path} places ${name.slice(0, 120)} in ${shown(shard)}, which is not the name of a file beside it`);
+    if (
+      typeof shard !== 'string' ||
+      shard === '' ||
+      shard !== basename(shard) ||
+      shard.includes('\\') ||
+      shard.length > 255 ||
+      shard === '..'
+    ) {
+      throw new UserError(
+        `${path} places ${name.slice(0, 120)} in ${shown(shard)}, which is not the name of a file beside it`,
+      );
     }
     shards.set(name, shard);
   }
   const files = new Set(shards.values()).size;
-  if (files > MAX_SHARDS) throw new UserError(`${path} names ${files} files, more than the ${MAX_SHARDS} a model can have`);
+  if (files > MAX_SHARDS)
+    throw new UserError(`${path} names ${files} files, more than the ${MAX_SHARDS} a model can have`);
   return (name) => shards.get(name);
 }
 

@@ -3,7 +3,13 @@ import { runCost } from './run-cost.ts';
 
 /** What the events of a run add up to. Its size grows with rounds, not with steps. */
 export interface RunHistory {
-  readonly run: { readonly job: string; readonly method: string; readonly clients: number; readonly plan: RunPlan; readonly date?: string } | null;
+  readonly run: {
+    readonly job: string;
+    readonly method: string;
+    readonly clients: number;
+    readonly plan: RunPlan;
+    readonly date?: string;
+  } | null;
   /** Finished rounds, ascending. */
   readonly rounds: readonly RoundReport[];
   readonly lastEvaluation: Evaluation | null;
@@ -19,15 +25,21 @@ export interface RunFacts {
 export const emptyHistory: RunHistory = { run: null, rounds: [], lastEvaluation: null };
 
 /**
- * Adds one event. A round that comes again (a run resumed from an earlier checkpoint) replaces the old one and all after it, so
- * a history is the same whether or not the run was ever interrupted.
+ * Adds one event. A round that comes again (a run resumed from an earlier checkpoint) replaces the old one and all
+ * after it, so a history is the same whether or not the run was ever interrupted.
  */
 export function accumulate(history: RunHistory, event: RunEvent): RunHistory {
   switch (event.event) {
     case 'run':
       return {
         ...history,
-        run: { job: event.job, method: event.method, clients: event.clients, plan: event.plan, ...(event.date === undefined ? {} : { date: event.date }) },
+        run: {
+          job: event.job,
+          method: event.method,
+          clients: event.clients,
+          plan: event.plan,
+          ...(event.date === undefined ? {} : { date: event.date }),
+        },
       };
     case 'evaluation':
       return { ...history, lastEvaluation: { base: event.base, adapEmu: event.adapEmu, adapFu: event.adapFu } };

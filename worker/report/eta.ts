@@ -4,10 +4,13 @@ import type { PhaseProgress, ProgressState, Spent } from './progress-state.ts';
 const phases: readonly Phase[] = ['align', 'local', 'aggregate', 'evaluate'];
 
 /**
- * Seconds until the run ends, if rounds go on as those that were seen; null until one was. The alignment of round 1 is longer
- * than the others', so alignments count only once a second one was seen.
+ * Seconds until the run ends, if rounds go on as those that were seen; null until one was. The alignment of round 1 is
+ * longer than the others', so alignments count only once a second one was seen.
  */
-export function remainingSeconds({ rounds, round, roundsDone, phase, spent }: ProgressState, now: number): number | null {
+export function remainingSeconds(
+  { rounds, round, roundsDone, phase, spent }: ProgressState,
+  now: number,
+): number | null {
   if (spent.rounds === 0) return null;
   const usual = usualSeconds(spent);
   const whole = phases.reduce((sum, name) => sum + usual[name], 0);

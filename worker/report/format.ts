@@ -56,7 +56,10 @@ export function formatDuration(seconds: number | null): string {
   return formatClock(seconds);
 }
 
-/** Seconds as a clock: "0:05", "4:05", "2:03:04", "3 d 02:03:04"; null → "–". Its width hardly changes from second to second. */
+/**
+ * Seconds as a clock: "0:05", "4:05", "2:03:04", "3 d 02:03:04"; null → "–". Its width hardly changes from second to
+ * second.
+ */
 export function formatClock(seconds: number | null): string {
   if (seconds === null) return missing;
   const whole = Math.max(0, Math.round(seconds));

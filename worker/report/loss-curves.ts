@@ -1,6 +1,9 @@
 import type { StepEvent } from '../events.ts';
 
-/** One place of a curve: mean, lowest and highest loss over the clients of a step; each averaged over the steps of a bin. */
+/**
+ * One place of a curve: mean, lowest and highest loss over the clients of a step; each averaged over the steps of a
+ * bin.
+ */
 export interface CurvePoint {
   /** Optimizer steps since the start of the run, counted per participant, from 1. */
   readonly x: number;

@@ -23,7 +23,9 @@ export function accuracyFigure(rounds: readonly RoundReport[]): Figure | null {
 /** Evaluation loss of the three models by round; null when nothing was evaluated. */
 export function lossFigure(rounds: readonly RoundReport[]): Figure | null {
   const svg = scoresChart(rounds, 'Loss (nats per token)', ({ loss }) => loss);
-  return svg && { title: 'Evaluation loss by round', caption: 'Mean negative log-likelihood of all labelled tokens.', svg };
+  return (
+    svg && { title: 'Evaluation loss by round', caption: 'Mean negative log-likelihood of all labelled tokens.', svg }
+  );
 }
 
 function scoresChart(
@@ -31,7 +33,9 @@ function scoresChart(
   yName: string,
   of: (score: Evaluation[keyof Evaluation]) => number | null,
 ): Markup | null {
-  const evaluated = rounds.flatMap(({ round, evaluation }) => (evaluation === undefined ? [] : [{ round, evaluation }]));
+  const evaluated = rounds.flatMap(({ round, evaluation }) =>
+    evaluation === undefined ? [] : [{ round, evaluation }],
+  );
   if (!evaluated.some(({ evaluation }) => of(evaluation.adapFu) !== null)) return null;
   const series = models.map(({ key, name, color, symbol, dash }) => ({
     name,

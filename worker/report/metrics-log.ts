@@ -8,9 +8,9 @@ const bufferMilliseconds = 1000;
 const newline = 0x0a;
 
 /**
- * Appends run events to metrics.jsonl, one JSON object a line. Steps are buffered for at most a second of events or 64 KiB;
- * every other event is written at once, with the steps before it. Writing is synchronous: a line is small, and the order on
- * disk is the order of the calls.
+ * Appends run events to metrics.jsonl, one JSON object a line. Steps are buffered for at most a second of events or 64
+ * KiB; every other event is written at once, with the steps before it. Writing is synchronous: a line is small, and the
+ * order on disk is the order of the calls.
  */
 export class MetricsLog {
   readonly path: string;
@@ -33,7 +33,8 @@ export class MetricsLog {
     if (this.#buffered === 0) this.#bufferedSince = now;
     this.#buffer.push(line);
     this.#buffered += line.length;
-    if (event.event !== 'step' || this.#buffered >= bufferLimit || now - this.#bufferedSince >= bufferMilliseconds) this.flush();
+    if (event.event !== 'step' || this.#buffered >= bufferLimit || now - this.#bufferedSince >= bufferMilliseconds)
+      this.flush();
   }
 
   /** Hands buffered lines to the operating system. */
@@ -59,7 +60,10 @@ export class MetricsLog {
     return this.#written;
   }
 
-  /** Waits until everything appended is on the disk. Before a checkpoint that records `length`: a power cut must not lose it. */
+  /**
+   * Waits until everything appended is on the disk. Before a checkpoint that records `length`: a power cut must not
+   * lose it.
+   */
   sync(): void {
     this.flush();
     this.#do('write', () => fsyncSync(this.#file));

@@ -1,8 +1,8 @@
 import type { Evaluation, Phase, RoundReport, RunEvent, StepEvent } from '../events.ts';
 
 /**
- * What a display hears: the run's events, and what happens between them. A client's steps become events only once its result
- * is accepted, all at the same time; `localStep` tells them as they are computed.
+ * What a display hears: the run's events, and what happens between them. A client's steps become events only once its
+ * result is accepted, all at the same time; `localStep` tells them as they are computed.
  */
 export type LiveEvent =
   RunEvent | ({ event: 'localStep' } & Omit<StepEvent, 'event'>) | { event: 'evaluating'; done: number; total: number };
@@ -30,7 +30,10 @@ export interface PhaseProgress {
   /** Steps, or answers in an evaluation, done of `total` (null: unknown). */
   readonly done: number;
   readonly total: number | null;
-  /** Steps and tokens seen since `began`, and when the last was; a phase gone on with has done more steps than were seen. */
+  /**
+   * Steps and tokens seen since `began`, and when the last was; a phase gone on with has done more steps than were
+   * seen.
+   */
   readonly seen: { readonly steps: number; readonly tokens: number; readonly last: number };
   /** Losses of the last steps, oldest first. */
   readonly losses: readonly number[];

@@ -3,7 +3,9 @@ import type { LiveEvent, ProgressState } from './progress-state.ts';
 import { advance, initialProgress } from './progress-state.ts';
 import { eventLine, statusLines, statusText } from './status-lines.ts';
 
-/** live: a status that is redrawn in place. plain: lines. json: the run's events as JSON lines. quiet: warnings only. */
+/**
+ * live: a status that is redrawn in place. plain: lines. json: the run's events as JSON lines. quiet: warnings only.
+ */
 export type DisplayMode = 'live' | 'plain' | 'json' | 'quiet';
 
 /** Where a display writes; a terminal has columns. */
@@ -37,7 +39,11 @@ const redrawSeconds = 0.1;
 const repeatSeconds = 10;
 
 /** How to show a run: as asked, else by what the error stream is. */
-export function displayMode(asked: { json: boolean; quiet: boolean }, terminal: boolean, term: string | undefined): DisplayMode {
+export function displayMode(
+  asked: { json: boolean; quiet: boolean },
+  terminal: boolean,
+  term: string | undefined,
+): DisplayMode {
   if (asked.json) return 'json';
   if (asked.quiet) return 'quiet';
   return terminal && term !== 'dumb' ? 'live' : 'plain';

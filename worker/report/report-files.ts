@@ -17,11 +17,18 @@ export async function writeReportJson(folder: string, report: RunReport): Promis
 
 /**
  * Renders report.html from the report and the steps in the folder's metrics.jsonl.
- * @returns its path, and how many steps it is without, as their lines are damaged; null where there is no metrics.jsonl at all
+ * @returns its path, and how many steps it is without, as their lines are damaged; null where there is no metrics.jsonl
+ *   at all
  */
-export async function writeReportHtml(folder: string, report: RunReport, version: string): Promise<{ path: string; damagedSteps: number | null }> {
+export async function writeReportHtml(
+  folder: string,
+  report: RunReport,
+  version: string,
+): Promise<{ path: string; damagedSteps: number | null }> {
   const path = join(folder, reportFiles.html);
-  const { curves, damaged } = existsSync(join(folder, reportFiles.metrics)) ? await readLossCurves(folder) : { curves: new LossCurves(), damaged: null };
+  const { curves, damaged } = existsSync(join(folder, reportFiles.metrics))
+    ? await readLossCurves(folder)
+    : { curves: new LossCurves(), damaged: null };
   await replaceFile(path, renderReport(report, curves, version));
   return { path, damagedSteps: damaged };
 }
@@ -30,7 +37,11 @@ export async function writeReportHtml(folder: string, report: RunReport, version
 export async function readReportJson(folder: string): Promise<RunReport> {
   const path = join(folder, reportFiles.json);
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw unable(`cannot read ${path}`, cause, 'Give the folder that `fedbiot run --out` wrote; a run has its report.json from the first checkpoint with a finished round on.');
+    throw unable(
+      `cannot read ${path}`,
+      cause,
+      'Give the folder that `fedbiot run --out` wrote; a run has its report.json from the first checkpoint with a finished round on.',
+    );
   });
   const report = checkReport(parseJson(text, path));
   if ('problem' in report) {
@@ -42,8 +53,8 @@ export async function readReportJson(folder: string): Promise<RunReport> {
 }
 
 /**
- * The losses of all steps in a run's metrics.jsonl, read line by line, and how many lines of steps are damaged; without the last line,
- * which the run may be writing just now.
+ * The losses of all steps in a run's metrics.jsonl, read line by line, and how many lines of steps are damaged; without
+ * the last line, which the run may be writing just now.
  * @throws UserError when it cannot be read
  */
 export async function readLossCurves(folder: string): Promise<{ curves: LossCurves; damaged: number }> {

@@ -4,7 +4,11 @@ import type { RunEvent, RunReport, StepEvent } from '../events.ts';
 
 const count = Type.Integer({ minimum: 0 });
 const indices = Type.Array(count);
-const score = Type.Object({ accuracy: Type.Union([Type.Number(), Type.Null()]), f1: Type.Optional(Type.Number()), loss: Type.Number() });
+const score = Type.Object({
+  accuracy: Type.Union([Type.Number(), Type.Null()]),
+  f1: Type.Optional(Type.Number()),
+  loss: Type.Number(),
+});
 const evaluation = Type.Object({ base: score, adapEmu: score, adapFu: score });
 
 const amount = Type.Number({ minimum: 0 });
@@ -24,7 +28,12 @@ const round = Type.Object({
   localLoss: Type.Number(),
   evaluation: Type.Optional(evaluation),
   bytes: Type.Object({ down: count, up: count }),
-  seconds: Type.Object({ align: Type.Number(), local: Type.Number(), aggregate: Type.Number(), evaluate: Type.Number() }),
+  seconds: Type.Object({
+    align: Type.Number(),
+    local: Type.Number(),
+    aggregate: Type.Number(),
+    evaluate: Type.Number(),
+  }),
   cost: Type.Optional(Type.Object({ server: RoleCost, clients: RoleCost })),
 });
 
@@ -36,9 +45,23 @@ const plan = Type.Object({
     dropped: indices,
   }),
   parameters: Type.Object({ full: count, emulator: count, adapterLora: count, emulatorLora: count }),
-  bytes: Type.Object({ fullModel: count, emulatorBundle: count, roundDown: count, fullModelRoundDown: count, roundUp: count, hiddenStateCache: count }),
+  bytes: Type.Object({
+    fullModel: count,
+    emulatorBundle: count,
+    roundDown: count,
+    fullModelRoundDown: count,
+    roundUp: count,
+    hiddenStateCache: count,
+  }),
   flops: Type.Object({ clientToken: amount, fullModelToken: amount, alignmentToken: amount }),
-  memory: Type.Object({ server: count, client: count, evaluation: count, run: count, available: count, fits: Type.Boolean() }),
+  memory: Type.Object({
+    server: count,
+    client: count,
+    evaluation: count,
+    run: count,
+    available: count,
+    fits: Type.Boolean(),
+  }),
 });
 
 const report = Type.Object({
@@ -93,13 +116,20 @@ const event = Type.Union([
   Type.Interface([evaluation], { event: Type.Literal('evaluation'), round: count }),
   Type.Interface([round], { event: Type.Literal('round') }),
   Type.Object({ event: Type.Literal('warning'), message: Type.String() }),
-  Type.Object({ event: Type.Literal('end'), outcome: Type.Enum(['succeeded', 'interrupted', 'failed']), message: Type.String() }),
+  Type.Object({
+    event: Type.Literal('end'),
+    outcome: Type.Enum(['succeeded', 'interrupted', 'failed']),
+    message: Type.String(),
+  }),
 ]);
 
 const reportCheck = Compile(report);
 const stepCheck = Compile(step);
 
-/** The value as the contents of a report.json, or what is wrong with it. Both come from disk, where anything may have been written. */
+/**
+ * The value as the contents of a report.json, or what is wrong with it. Both come from disk, where anything may have
+ * been written.
+ */
 export function checkReport(value: unknown): RunReport | { problem: string } {
   return reportCheck.Check(value) ? value : { problem: firstProblem(reportCheck.Errors(value)) };
 }

@@ -42,17 +42,25 @@ export function timeFigure(rounds: readonly RoundReport[]): Figure | null {
     { name: 'Aggregate', color: ink.orange, of: ({ seconds }) => seconds.aggregate },
     { name: 'Evaluate', color: ink.blue, of: ({ seconds }) => seconds.evaluate },
   ]);
-  return { title: 'Time by phase', caption: 'Wall-clock time. Round 1 includes the alignment before the first round.', svg };
+  return {
+    title: 'Time by phase',
+    caption: 'Wall-clock time. Round 1 includes the alignment before the first round.',
+    svg,
+  };
 }
 
-/** Stacked bars by round. Where there are more rounds than bars can be told apart, a bar is the mean of adjacent rounds. */
+/**
+ * Stacked bars by round. Where there are more rounds than bars can be told apart, a bar is the mean of adjacent rounds.
+ */
 function stackedBars(
   rounds: readonly RoundReport[],
   yAxis: object,
   parts: readonly { name: string; color: string; of: (round: RoundReport) => number }[],
 ): Markup {
   const width = Math.ceil(rounds.length / maxBars);
-  const bars = Array.from({ length: Math.ceil(rounds.length / width) }, (_, i) => rounds.slice(i * width, (i + 1) * width));
+  const bars = Array.from({ length: Math.ceil(rounds.length / width) }, (_, i) =>
+    rounds.slice(i * width, (i + 1) * width),
+  );
   const xName = width === 1 ? 'Round' : `Round (a bar: mean of ${width})`;
   return renderChart(
     {

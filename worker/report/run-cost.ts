@@ -26,7 +26,10 @@ export function costOfNone(facts: CostFacts): RunCost {
 export function costAfter(before: RunCost | null, { bytes, cost }: Costly, facts: CostFacts): RunCost | null {
   if (before === null || cost === undefined) return null;
   const moved = { ...before.bytes, down: before.bytes.down + bytes.down, up: before.bytes.up + bytes.up };
-  return withSavings({ server: together(before.server, cost.server), clients: together(before.clients, cost.clients), bytes: moved }, facts);
+  return withSavings(
+    { server: together(before.server, cost.server), clients: together(before.clients, cost.clients), bytes: moved },
+    facts,
+  );
 }
 
 /** Adds what the same job would have come to with the full model on its clients (docs/method.md, "what it saves"). */
@@ -39,7 +42,10 @@ function withSavings(spent: Spent, { clients, plan }: CostFacts): RunCost {
     savings: {
       // As many packages, of another size. The same factor for their headers: they are small.
       bytes: saving(bundle + down + up, clients * fullModel + Math.round(down * (fullModelRoundDown / roundDown)) + up),
-      flops: saving(spent.clients.tokens * clientToken + spent.server.tokens * alignmentToken, spent.clients.tokens * fullModelToken),
+      flops: saving(
+        spent.clients.tokens * clientToken + spent.server.tokens * alignmentToken,
+        spent.clients.tokens * fullModelToken,
+      ),
     },
   };
 }

@@ -2,7 +2,15 @@ import { styleText } from 'node:util';
 import type { Evaluation, RoundReport, RunEvent, Score } from '../events.ts';
 import type { ProgressState } from './progress-state.ts';
 import { remainingSeconds } from './eta.ts';
-import { formatClock, formatCount, formatDuration, formatLoss, formatPercent, formatRate, printable } from './format.ts';
+import {
+  formatClock,
+  formatCount,
+  formatDuration,
+  formatLoss,
+  formatPercent,
+  formatRate,
+  printable,
+} from './format.ts';
 
 export type Style = Parameters<typeof styleText>[0];
 
@@ -19,7 +27,9 @@ const models = { base: 'base', adapEmu: 'AdapEmu', adapFu: 'AdapFu' } as const;
 
 /** The status at `now` seconds as up to two lines, each at most `columns` wide. */
 export function statusLines(state: ProgressState, now: number, columns: number, color: boolean): string[] {
-  return [firstLine(state, now), secondLine(state, now)].map((line) => fit(line, columns, color)).filter((line) => line !== '');
+  return [firstLine(state, now), secondLine(state, now)]
+    .map((line) => fit(line, columns, color))
+    .filter((line) => line !== '');
 }
 
 /** The same in one plain line, for a log. */
@@ -54,12 +64,16 @@ export function eventLine(event: RunEvent, rounds: number): string | null {
   }
 }
 
-/** "accuracy base 12.0 %  AdapEmu 34.5 %  AdapFu 56.1 %  loss base 1.548 …": without accuracy where the task has none. */
+/**
+ * "accuracy base 12.0 % AdapEmu 34.5 % AdapFu 56.1 % loss base 1.548 …": without accuracy where the task has none.
+ */
 export function evaluationText(evaluation: Evaluation): string {
   const of = (show: (score: Score) => string) =>
     (['base', 'adapEmu', 'adapFu'] as const).map((key) => `${models[key]} ${show(evaluation[key])}`).join(gap);
   const loss = `loss ${of((score) => formatLoss(score.loss))}`;
-  return evaluation.adapFu.accuracy === null ? loss : `accuracy ${of((score) => formatPercent(score.accuracy))}${gap}${loss}`;
+  return evaluation.adapFu.accuracy === null
+    ? loss
+    : `accuracy ${of((score) => formatPercent(score.accuracy))}${gap}${loss}`;
 }
 
 function roundText({ clients, alignmentLoss, localLoss, seconds }: RoundReport): string {

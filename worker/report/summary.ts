@@ -1,20 +1,43 @@
 import type { ForeseenPlan, RunReport, Score } from '../events.ts';
 import { savingRows, usageRows } from './cost-tables.ts';
-import { formatBytes, formatCount, formatDuration, formatIndices, formatLoss, formatPercent, printable } from './format.ts';
+import {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatIndices,
+  formatLoss,
+  formatPercent,
+  printable,
+} from './format.ts';
 
 /** What a finished run prints: its scores, its cost and where its results are. */
 export function summaryText(report: RunReport, folder: string): string {
-  const seconds = report.rounds.reduce((sum, round) => sum + Object.values(round.seconds).reduce((a, b) => a + b, 0), 0);
+  const seconds = report.rounds.reduce(
+    (sum, round) => sum + Object.values(round.seconds).reduce((a, b) => a + b, 0),
+    0,
+  );
   const scores: string[][] = [];
   if (report.final !== null) {
     const { base, adapEmu, adapFu } = report.final;
     const hasF1 = adapFu.f1 !== undefined;
-    const row = (name: string, { accuracy, f1, loss }: Score) => [name, formatPercent(accuracy), ...(hasF1 ? [formatPercent(f1 ?? null)] : []), formatLoss(loss)];
-    scores.push(['', 'accuracy', ...(hasF1 ? ['F1'] : []), 'loss'], row('base', base), row('AdapEmu', adapEmu), row('AdapFu', adapFu));
+    const row = (name: string, { accuracy, f1, loss }: Score) => [
+      name,
+      formatPercent(accuracy),
+      ...(hasF1 ? [formatPercent(f1 ?? null)] : []),
+      formatLoss(loss),
+    ];
+    scores.push(
+      ['', 'accuracy', ...(hasF1 ? ['F1'] : []), 'loss'],
+      row('base', base),
+      row('AdapEmu', adapEmu),
+      row('AdapFu', adapFu),
+    );
   }
   return [
     ...table(scores, 'right'),
-    ...(report.cost === null ? [] : [...table(usageRows(report.cost), 'right'), ...table(savingRows(report.cost), 'right')]),
+    ...(report.cost === null
+      ? []
+      : [...table(usageRows(report.cost), 'right'), ...table(savingRows(report.cost), 'right')]),
     `${formatCount(report.rounds.length)} rounds in ${formatDuration(seconds)}; adapter SHA-256 ${report.adapterSha256 ?? 'not written yet'}`,
     `report: ${printable(folder)}/report.html`,
     '',
@@ -25,7 +48,12 @@ export function summaryText(report: RunReport, folder: string): string {
 export function planText({ layers, parameters, bytes, memory }: ForeseenPlan): string {
   const kept =
     'kept' in layers
-      ? [['  emulator keeps', `${formatCount(layers.kept)}, by importance, measured on public data when the run begins`]]
+      ? [
+          [
+            '  emulator keeps',
+            `${formatCount(layers.kept)}, by importance, measured on public data when the run begins`,
+          ],
+        ]
       : [
           ['  emulator keeps', formatIndices(layers.emulator)],
           ['  dropped', formatIndices(layers.dropped)],

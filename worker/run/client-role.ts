@@ -67,7 +67,9 @@ export async function clientRole(pod: Pod): Promise<string> {
   const redis = openRedis(address, listener);
   const over = new AbortController();
   const leave = AbortSignal.any([signal, over.signal]);
-  const watching = untilFinished(redis, keys, signal).then((isOver) => void (isOver && over.abort(new Error('the job is over'))));
+  const watching = untilFinished(redis, keys, signal).then(
+    (isOver) => void (isOver && over.abort(new Error('the job is over'))),
+  );
   try {
     await train({ ...pod, address, listener, redis, keys, serverUrl, metrics, leave, onOpened: () => (isOpen = true) });
   } catch (error) {
@@ -92,18 +94,29 @@ async function train(client: Client): Promise<void> {
   const { context, job, environment, address, listener, keys, metrics, log, leave } = client;
   const { spec } = job;
   const bundle = await announcedBundle(client);
-  const folder = await fetchBundle(bundle, { serverUrl: client.serverUrl, token: environment.token, cache: context.folders.cache, signal: leave });
+  const folder = await fetchBundle(bundle, {
+    serverUrl: client.serverUrl,
+    token: environment.token,
+    cache: context.folders.cache,
+    signal: leave,
+  });
   const { model, tokenizer } = await openBundle(folder, bundle.sha256, spec);
   metrics.bundle(await folderBytes(folder));
   log.info({ bundle: bundle.sha256 }, 'the emulator bundle is open');
   client.onOpened();
-  const { clients } = await loadClientData(spec, tokenizer, uriFolders(spec, context.folders).clientData, (message) => log.warn(message));
+  const { clients } = await loadClientData(spec, tokenizer, uriFolders(spec, context.folders).clientData, (message) =>
+    log.warn(message),
+  );
 
-  for (const warning of checkPodMemory(podMemory(model, spec).client, 'spec.client.resources.limits.memory')) log.warn(warning);
+  for (const warning of checkPodMemory(podMemory(model, spec).client, 'spec.client.resources.limits.memory'))
+    log.warn(warning);
 
   const broken = new AbortController();
   const signal = AbortSignal.any([leave, broken.signal]);
-  const computes = Array.from({ length: spec.client.parallelClients }, () => new Compute({ threads: context.threads, provider: context.provider }));
+  const computes = Array.from(
+    { length: spec.client.parallelClients },
+    () => new Compute({ threads: context.threads, provider: context.provider }),
+  );
   try {
     const place = { provider: context.provider, ownProcess: true };
     const trainers = await loadTrainers({ spec, model, clients, computes, place, trace: null });

@@ -21,13 +21,15 @@ import { wholeModel } from './whole-model.ts';
 
 /** What is scored, on what, and how. */
 export interface EvaluateOptions
-  extends Pick<DataSource, 'format' | 'template'>,
-    Pick<EvaluationSpec, 'task' | 'batchSize' | 'maxNewTokens'> {
+  extends Pick<DataSource, 'format' | 'template'>, Pick<EvaluationSpec, 'task' | 'batchSize' | 'maxNewTokens'> {
   /** Hugging Face directory or hf:// URI of the model. */
   readonly model: string;
   /** PEFT directory of an adapter to put on the model. */
   readonly adapter: string | null;
-  /** File of records: .json or .jsonl, either with .gz, or hf://datasets/…; a relative path counts from the working directory. */
+  /**
+   * File of records: .json or .jsonl, either with .gz, or hf://datasets/…; a relative path counts from the working
+   * directory.
+   */
   readonly data: string;
   /** Only the first so many records; null: all. */
   readonly limit: number | null;
@@ -63,7 +65,8 @@ export interface EvaluateResult {
 
 /**
  * Scores a full model, with or without an adapter, on the records of a file.
- * @throws UserError for what is wrong with the model, the adapter or the data, and for data the task cannot be scored on
+ * @throws UserError for what is wrong with the model, the adapter or the data, and for data the task cannot be scored
+ *   on
  */
 export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateResult> {
   const { limit, batchSize, maxNewTokens, onWarning } = options;
@@ -85,14 +88,17 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
   const heldOut = heldOutOf(examples, task, tokenizer, (all) => {
     const { sequences, cutAway, truncated } = encodeExamples(all, tokenizer, longest);
     if (cutAway > 0) {
-      onWarning(`${cutAway} of ${all.length} records are left out of the loss: nothing of their response fits into ${longest} tokens`);
+      onWarning(
+        `${cutAway} of ${all.length} records are left out of the loss: nothing of their response fits into ${longest} tokens`,
+      );
     }
     if (truncated > 0) onWarning(`${truncated} records are cut to ${longest} tokens`);
     return sequences;
   });
   const model = wholeModel(directory, adapter);
   const needed = scoringMemory(model, { task: options.task, batchSize, maxNewTokens, length: longestOf(heldOut) });
-  for (const warning of checkMemory('this evaluation', needed, { available: availableMemory(), force: options.force })) onWarning(warning);
+  for (const warning of checkMemory('this evaluation', needed, { available: availableMemory(), force: options.force }))
+    onWarning(warning);
   await scanFinite(directory.weights);
 
   const compute = new Compute({ threads: options.threads ?? availableParallelism(), provider: options.provider });
@@ -108,16 +114,35 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
     });
     const nothing = new Float32Array(0);
     const signal = new AbortController().signal;
-    const { loss, accuracy, f1 } = await evaluator.score('teacher', adapter?.values ?? nothing, nothing, signal, options.onProgress);
-    const tokens = heldOut.sequences.reduce((sum, { labels }) => sum + labels.subarray(1).filter((label) => label >= 0).length, 0);
-    return { n: heldOut.sequences.length, tokens, loss, ...(accuracy === null ? {} : { accuracy }), ...(f1 === undefined ? {} : { f1 }), ...(date === null ? {} : { date }) };
+    const { loss, accuracy, f1 } = await evaluator.score(
+      'teacher',
+      adapter?.values ?? nothing,
+      nothing,
+      signal,
+      options.onProgress,
+    );
+    const tokens = heldOut.sequences.reduce(
+      (sum, { labels }) => sum + labels.subarray(1).filter((label) => label >= 0).length,
+      0,
+    );
+    return {
+      n: heldOut.sequences.length,
+      tokens,
+      loss,
+      ...(accuracy === null ? {} : { accuracy }),
+      ...(f1 === undefined ? {} : { f1 }),
+      ...(date === null ? {} : { date }),
+    };
   } finally {
     compute.close();
   }
 }
 
 function longestOf({ sequences, prompts }: HeldOut): number {
-  return [...sequences.map(({ inputIds }) => inputIds), ...prompts.map(({ ids }) => ids)].reduce((longest, { length }) => Math.max(longest, length), 0);
+  return [...sequences.map(({ inputIds }) => inputIds), ...prompts.map(({ ids }) => ids)].reduce(
+    (longest, { length }) => Math.max(longest, length),
+    0,
+  );
 }
 
 /** The states of one pack; each text is scored once. */

@@ -30,9 +30,11 @@ export interface ExportResult extends Pick<SavedAdapter, 'checkpoint' | 'rounds'
 }
 
 /**
- * Writes a run's adapter as a PEFT directory, or merged into its model. A run that has not finished gives the adapter of its newest
- * checkpoint. What was written is opened again before it gets its name, so `to` holds a whole export or nothing.
- * @throws UserError when there is no such run or adapter, its model is not there or has changed, or `to` cannot be written
+ * Writes a run's adapter as a PEFT directory, or merged into its model. A run that has not finished gives the adapter
+ * of its newest checkpoint. What was written is opened again before it gets its name, so `to` holds a whole export or
+ * nothing.
+ * @throws UserError when there is no such run or adapter, its model is not there or has changed, or `to` cannot be
+ *   written
  */
 export async function exportAdapter({ run, to, merge }: ExportOptions): Promise<ExportResult> {
   const target = resolve(to);

@@ -81,7 +81,13 @@ export async function loadServerData(
   if (data.public) {
     const loaded = await loadExamples('public', data.public, { data, tokenizer, baseDirectory, warn });
     sha256['data.public'] = loaded.sha256;
-    publicSequences = encodeRole('public', loaded.examples, tokenizer, emulator.alignment.sequenceLength, warn).sequences;
+    publicSequences = encodeRole(
+      'public',
+      loaded.examples,
+      tokenizer,
+      emulator.alignment.sequenceLength,
+      warn,
+    ).sequences;
   }
   const task = tasks[evaluation.task];
   if (data.eval && task.generates) tokenizer.generationWarnings.forEach(warn);
@@ -90,8 +96,11 @@ export async function loadServerData(
     const limit = evaluation.limit === 0 ? Infinity : evaluation.limit;
     const loaded = await loadExamples('eval', data.eval, { data, tokenizer, baseDirectory, warn, limit });
     sha256['data.eval'] = loaded.sha256;
-    heldOut = heldOutOf(loaded.examples, task, tokenizer, (examples) =>
-      encodeRole('eval', examples, tokenizer, federation.local.sequenceLength, warn).sequences,
+    heldOut = heldOutOf(
+      loaded.examples,
+      task,
+      tokenizer,
+      (examples) => encodeRole('eval', examples, tokenizer, federation.local.sequenceLength, warn).sequences,
     );
   }
   return { publicSequences, heldOut, task, sha256 };
@@ -129,21 +138,35 @@ function blamingCuts<T>({ cutAway }: { cutAway: number }, records: number, seque
     if (cutAway === 0 || !(cause instanceof UserError)) throw cause;
     throw new UserError(
       `${cause.message}, after ${cutAway} of ${records} records were left out: nothing of their response fits into ${sequenceLength} tokens`,
-      { hint: `Raise federation.local.sequenceLength. If the records are to be left out: ${cause.hint ?? 'give more training data.'}`, cause },
+      {
+        hint: `Raise federation.local.sequenceLength. If the records are to be left out: ${cause.hint ?? 'give more training data.'}`,
+        cause,
+      },
     );
   }
 }
 
-function encodeRole(role: string, examples: readonly Example[], tokenizer: Tokenizer, sequenceLength: number, warn: (message: string) => void) {
+function encodeRole(
+  role: string,
+  examples: readonly Example[],
+  tokenizer: Tokenizer,
+  sequenceLength: number,
+  warn: (message: string) => void,
+) {
   const encoded = encodeExamples(examples, tokenizer, sequenceLength);
   if (encoded.cutAway > 0) {
-    warn(`data.${role}: ${encoded.cutAway} of ${examples.length} records are left out: nothing of their response fits into ${sequenceLength} tokens`);
+    warn(
+      `data.${role}: ${encoded.cutAway} of ${examples.length} records are left out: nothing of their response fits into ${sequenceLength} tokens`,
+    );
   }
   if (encoded.truncated > 0) warn(`data.${role}: ${encoded.truncated} records are cut to ${sequenceLength} tokens`);
   return encoded;
 }
 
-/** Examples as an evaluation uses them: all for the loss, and for generation those with a prompt, which the task must be able to score. */
+/**
+ * Examples as an evaluation uses them: all for the loss, and for generation those with a prompt, which the task must be
+ * able to score.
+ */
 export function heldOutOf(
   examples: readonly Example[],
   task: Task,
@@ -159,7 +182,11 @@ export function heldOutOf(
     }
     for (const example of texts) {
       if (example.acceptedAnswers.length === 0) {
-        throw recordError(example, `the task ${task.name} compares text, and the turn to answer is a call of a tool`, 'Evaluate with task loss or tokens.');
+        throw recordError(
+          example,
+          `the task ${task.name} compares text, and the turn to answer is a call of a tool`,
+          'Evaluate with task loss or tokens.',
+        );
       }
       task.check(example);
     }

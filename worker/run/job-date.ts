@@ -23,7 +23,12 @@ export function dateRead({ data }: Pick<FedBiOTJobSpec, 'data'>, tokenizer: Date
 export async function datedJob(
   job: FedBiOTJob,
   tokenizer: Dated,
-  { out, resume, today = dayOf(new Date()), warn }: { out: string; resume: boolean; today?: string; warn: (message: string) => void },
+  {
+    out,
+    resume,
+    today = dayOf(new Date()),
+    warn,
+  }: { out: string; resume: boolean; today?: string; warn: (message: string) => void },
 ): Promise<FedBiOTJob> {
   const { spec } = job;
   const dated = (date: string): FedBiOTJob => ({ ...job, spec: { ...spec, data: { ...spec.data, date } } });
@@ -41,7 +46,10 @@ async function dateOfRun(root: string): Promise<string | null> {
   if (newest === null) return manifestOf(join(root, 'manifest.json'))?.date ?? null;
   const date = dateInCheckpoint(newest.files);
   if (date !== null) return date;
-  throw new UserError(`the run in ${root} was begun by a version of fedbiot that did not keep the day which its chat template writes into the data`, {
-    hint: 'It cannot go on with the same data: begin again in another --out folder.',
-  });
+  throw new UserError(
+    `the run in ${root} was begun by a version of fedbiot that did not keep the day which its chat template writes into the data`,
+    {
+      hint: 'It cannot go on with the same data: begin again in another --out folder.',
+    },
+  );
 }

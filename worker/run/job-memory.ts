@@ -55,26 +55,43 @@ export interface JobMemory {
   readonly run: number;
 }
 
-/** @param options.statesBytes hidden states held in memory; @param options.workers compute processes of `fedbiot run` */
-export function jobMemory(model: FederatedModel, spec: FedBiOTJobSpec, options: { statesBytes: number; workers: number }): JobMemory {
+/**
+ * @param options.statesBytes hidden states held in memory; @param options.workers compute processes of `fedbiot run`
+ */
+export function jobMemory(
+  model: FederatedModel,
+  spec: FedBiOTJobSpec,
+  options: { statesBytes: number; workers: number },
+): JobMemory {
   const server = serverDemand(model, spec);
   const client = clientDemand(model, spec);
   const evaluation = evaluationDemand(model, spec);
   const alone = (demand: Demand) =>
-    processBytes(demand) + residentWeights(model, demand.sessions) + packedWeightsOf(model, demand.sessions) + demand.lora + demand.work;
+    processBytes(demand) +
+    residentWeights(model, demand.sessions) +
+    packedWeightsOf(model, demand.sessions) +
+    demand.lora +
+    demand.work;
   const others = Array.from({ length: options.workers - 1 }, () => [client]);
   const run = machineBytes(model, [[server, client, evaluation], ...others]) + options.statesBytes;
   return { server: alone(server), client: alone(client), evaluation: alone(evaluation), run };
 }
 
 /** What the pods of each role take at least: states that are kept in memory are left out. */
-export function podMemory(model: FederatedModel, spec: FedBiOTJobSpec): { readonly server: number; readonly client: number } {
+export function podMemory(
+  model: FederatedModel,
+  spec: FedBiOTJobSpec,
+): { readonly server: number; readonly client: number } {
   const clients = Array.from({ length: spec.client.parallelClients }, () => [clientDemand(model, spec)]);
-  return { server: machineBytes(model, [[serverDemand(model, spec), evaluationDemand(model, spec)]]), client: machineBytes(model, clients) };
+  return {
+    server: machineBytes(model, [[serverDemand(model, spec), evaluationDemand(model, spec)]]),
+    client: machineBytes(model, clients),
+  };
 }
 
 /**
- * What a machine needs for a process that leads and for those that compute, with weights that several sessions map counted once.
+ * What a machine needs for a process that leads and for those that compute, with weights that several sessions map
+ * counted once.
  * @param processes the demands that share each compute process: they work one after another
  */
 function machineBytes(model: FederatedModel, processes: readonly (readonly Demand[])[]): number {
@@ -107,7 +124,10 @@ function serverDemand(model: FederatedModel, { emulator: { alignment } }: FedBiO
       { layers: [...split.emulator, ...(needsLogits ? split.tail : [])], head: needsLogits, trains: true },
     ],
     lora: trainingBytes(model.emulator) + model.adapter.layout.size * FLOAT_BYTES,
-    work: Math.max(trainingWork(config, tokens, length, trained + crossed) + divergence + crossEntropy, forwardBytes(config, length)),
+    work: Math.max(
+      trainingWork(config, tokens, length, trained + crossed) + divergence + crossEntropy,
+      forwardBytes(config, length),
+    ),
   };
 }
 
@@ -126,7 +146,11 @@ function clientDemand(model: FederatedModel, { federation: { local } }: FedBiOTJ
           { layers: split.emulator, head: false },
         ],
     lora: trainingBytes(model.adapter) + model.emulator.layout.size * FLOAT_BYTES,
-    work: Math.max(trainingWork(config, tokens, length, trained + crossed) + crossEntropyElements(tokens, config.vocabSize) * FLOAT_BYTES, forwardBytes(config, length)),
+    work: Math.max(
+      trainingWork(config, tokens, length, trained + crossed) +
+        crossEntropyElements(tokens, config.vocabSize) * FLOAT_BYTES,
+      forwardBytes(config, length),
+    ),
   };
 }
 
@@ -147,13 +171,26 @@ function evaluationDemand(model: FederatedModel, { data, evaluation, federation 
 }
 
 /** @param trunks what is scored of the model below the adapter's layers */
-function scoringDemand(model: FederatedModel, { length, ...evaluation }: Scoring, trunks: readonly ('teacher' | 'emulator')[]): Demand {
+function scoringDemand(
+  model: FederatedModel,
+  { length, ...evaluation }: Scoring,
+  trunks: readonly ('teacher' | 'emulator')[],
+): Demand {
   const { split, config } = model;
   const { generates } = tasks[evaluation.task];
-  const whole = (trunk: readonly number[]): Session => ({ layers: [...split.front, ...trunk, ...split.tail], head: true });
+  const whole = (trunk: readonly number[]): Session => ({
+    layers: [...split.front, ...trunk, ...split.tail],
+    head: true,
+  });
   const scored = Math.max(PACK_TOKENS, length);
   // Keys and values of a layer, of every token read and written, and their successors while a step makes them.
-  const cache = 4 * config.layers * config.keyValueHeads * config.headDim * evaluation.batchSize * (length + evaluation.maxNewTokens);
+  const cache =
+    4 *
+    config.layers *
+    config.keyValueHeads *
+    config.headDim *
+    evaluation.batchSize *
+    (length + evaluation.maxNewTokens);
   return {
     sessions: [
       ...trunks.map((trunk): Session => ({ layers: [...split.front, ...split[trunk]], head: false })),
@@ -172,7 +209,10 @@ function processBytes({ sessions }: Demand): number {
   return PROCESS_BYTES + (sessions.length + 1) * SESSION_BYTES;
 }
 
-/** What a process has resident: each session maps its weights anew, and half-precision ones are widened into memory of its own. */
+/**
+ * What a process has resident: each session maps its weights anew, and half-precision ones are widened into memory of
+ * its own.
+ */
 function residentWeights(model: FederatedModel, sessions: readonly Session[]): number {
   return sessions.flatMap((session) => sessionWeights(model, session)).reduce((sum, { resident }) => sum + resident, 0);
 }
@@ -194,7 +234,10 @@ function packedWeightsOf(model: FederatedModel, sessions: readonly Session[]): n
   return sessions.reduce((sum, session) => sum + packedWeights(model, session), 0);
 }
 
-/** What packing adds: forward and backward read a weight in two orders, so there are two copies, which replace the mapped one; measured. */
+/**
+ * What packing adds: forward and backward read a weight in two orders, so there are two copies, which replace the
+ * mapped one; measured.
+ */
 function packedWeights(model: FederatedModel, session: Session): number {
   const weights = sessionWeights(model, session);
   const stored = weights.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -207,10 +250,12 @@ function packedWeights(model: FederatedModel, session: Session): number {
 /** A session's weights; half precisions are widened. */
 function sessionWeights(model: FederatedModel, { layers, head }: Session) {
   const names = new Set(head ? ['model.norm.weight', headName(model.config)] : []);
-  return weightsOf(model, (name, layer) => (layer === null ? names.has(name) : layers.includes(layer))).map((weight) => {
-    const widened = weight.stored !== 'F32';
-    return { ...weight, widened, resident: widened ? weight.values * FLOAT_BYTES : weight.bytes };
-  });
+  return weightsOf(model, (name, layer) => (layer === null ? names.has(name) : layers.includes(layer))).map(
+    (weight) => {
+      const widened = weight.stored !== 'F32';
+      return { ...weight, widened, resident: widened ? weight.values * FLOAT_BYTES : weight.bytes };
+    },
+  );
 }
 
 function trainingBytes({ layout }: LoraPart): number {
@@ -218,16 +263,18 @@ function trainingBytes({ layout }: LoraPart): number {
 }
 
 /**
- * Numbers a layer keeps of each token for the gradient. A layer with LoRA: about nine of the hidden width (inputs of norms and
- * projections, queries, keys, values), six of the MLP's, and a row of attention probabilities a head; measured. With dropout, a mask and
- * what it leaves of each of the four inputs.
+ * Numbers a layer keeps of each token for the gradient. A layer with LoRA: about nine of the hidden width (inputs of
+ * norms and projections, queries, keys, values), six of the MLP's, and a row of attention probabilities a head;
+ * measured. With dropout, a mask and what it leaves of each of the four inputs.
  */
 function trainedLayer({ hiddenSize, intermediateSize, heads }: DecoderConfig, length: number, dropout = 0): number {
   const masks = dropout > 0 ? 2 * (3 * hiddenSize + intermediateSize) : 0;
   return 9 * hiddenSize + 6 * intermediateSize + heads * length + masks;
 }
 
-/** The same of a frozen layer that the gradient crosses: no weight's gradient needs the projections' inputs; measured. */
+/**
+ * The same of a frozen layer that the gradient crosses: no weight's gradient needs the projections' inputs; measured.
+ */
 function crossedLayer({ hiddenSize, intermediateSize, heads }: DecoderConfig, length: number): number {
   return 7 * hiddenSize + 4 * intermediateSize + heads * length;
 }

@@ -13,7 +13,10 @@ import { importPeft } from '../model/peft.ts';
 import { splitLayers } from '../model/split.ts';
 import { randomStream } from '../random.ts';
 
-/** Public sequences that the layers' importance is measured on: their mean over tokens hardly moves after a few thousand. */
+/**
+ * Public sequences that the layers' importance is measured on: their mean over tokens hardly moves after a few
+ * thousand.
+ */
 const IMPORTANCE_SEQUENCES = 64;
 
 /** A model directory as a job splits it between server and clients. */
@@ -27,7 +30,8 @@ export async function federateModel(
   const request = { layers: config.layers, placement: adapter.placement, adapterLayers: adapter.layers } as const;
   const withSplit = (split: FederatedModel['split']) => modelWithSplit({ config, weights }, split, spec);
   const { layerDropRate, layerSelection: selection } = emulator;
-  if (selection === 'Uniform' || layerDropRate === 0) return withSplit(splitLayers({ ...request, layerDropRate, selection: 'Uniform' }));
+  if (selection === 'Uniform' || layerDropRate === 0)
+    return withSplit(splitLayers({ ...request, layerDropRate, selection: 'Uniform' }));
   const whole = withSplit(splitLayers({ ...request, layerDropRate: 0, selection: 'Uniform' }));
   return withSplit(splitLayers({ ...request, layerDropRate, selection, importance: await measure(whole) }));
 }
@@ -43,22 +47,38 @@ export function modelWithSplit(
     weights,
     split,
     adapter: { layout: loraLayout(config, [...split.front, ...split.tail], adapter.lora), ...scaling(adapter.lora) },
-    emulator: { layout: loraLayout(config, split.emulator, emulator.alignment.lora), ...scaling(emulator.alignment.lora) },
+    emulator: {
+      layout: loraLayout(config, split.emulator, emulator.alignment.lora),
+      ...scaling(emulator.alignment.lora),
+    },
   };
 }
 
 /** Measures the layers' influence on public data, for `layerSelection: Importance`. */
-export function influenceOnPublicData(compute: Compute, publicSequences: readonly Sequence[], seed: number): (whole: FederatedModel) => Promise<number[]> {
+export function influenceOnPublicData(
+  compute: Compute,
+  publicSequences: readonly Sequence[],
+  seed: number,
+): (whole: FederatedModel) => Promise<number[]> {
   return (whole) => {
     const sample = randomStream(seed, 'importance').shuffle(publicSequences).slice(0, IMPORTANCE_SEQUENCES);
-    return layerInfluence(compute, whole, packSequences(sample).map((pack) => collate(pack, 0)));
+    return layerInfluence(
+      compute,
+      whole,
+      packSequences(sample).map((pack) => collate(pack, 0)),
+    );
   };
 }
 
 /** LoRA as training begins: PEFT's start, or an earlier adapter. */
-export function startingLora(model: FederatedModel, spec: Pick<FedBiOTJobSpec, 'adapter' | 'seed'>, baseDirectory: string): LoraState {
+export function startingLora(
+  model: FederatedModel,
+  spec: Pick<FedBiOTJobSpec, 'adapter' | 'seed'>,
+  baseDirectory: string,
+): LoraState {
   const { adapter, seed } = spec;
-  const fresh = (name: string, part: FederatedModel['adapter']) => initialLora(part.layout, randomStream(seed, 'lora', name));
+  const fresh = (name: string, part: FederatedModel['adapter']) =>
+    initialLora(part.layout, randomStream(seed, 'lora', name));
   return {
     adapter:
       adapter.initFrom === undefined

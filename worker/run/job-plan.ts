@@ -21,7 +21,11 @@ export interface PlanContext {
 }
 
 /** What a job keeps, moves and needs, from the model's shapes and the spec alone: nothing is loaded. */
-export function planJob(model: FederatedModel, spec: FedBiOTJobSpec, { publicSequences, workers, available }: PlanContext): RunPlan {
+export function planJob(
+  model: FederatedModel,
+  spec: FedBiOTJobSpec,
+  { publicSequences, workers, available }: PlanContext,
+): RunPlan {
   const { config, split, adapter, emulator } = model;
   const full = weightsOf(model, () => true);
   const held = new Set([...split.front, ...split.emulator, ...split.tail]);
@@ -29,7 +33,12 @@ export function planJob(model: FederatedModel, spec: FedBiOTJobSpec, { publicSeq
   const hiddenStateCache = Math.min(STATES_DISK, stateBytes(model, spec, publicSequences));
   const memory = jobMemory(model, spec, { statesBytes: Math.min(STATES_MEMORY, hiddenStateCache), workers });
   return {
-    layers: { total: config.layers, adapter: [...split.front, ...split.tail], emulator: [...split.emulator], dropped: [...split.dropped] },
+    layers: {
+      total: config.layers,
+      adapter: [...split.front, ...split.tail],
+      emulator: [...split.emulator],
+      dropped: [...split.dropped],
+    },
     parameters: {
       full: total(full, 'values'),
       emulator: total(bundle, 'values'),
@@ -40,7 +49,8 @@ export function planJob(model: FederatedModel, spec: FedBiOTJobSpec, { publicSeq
       fullModel: total(full, 'bytes'),
       emulatorBundle: total(bundle, 'bytes'),
       roundDown: (adapter.layout.size + emulator.layout.size) * FLOAT_BYTES,
-      fullModelRoundDown: (adapter.layout.size + loraLayout(config, split.teacher, spec.emulator.alignment.lora).size) * FLOAT_BYTES,
+      fullModelRoundDown:
+        (adapter.layout.size + loraLayout(config, split.teacher, spec.emulator.alignment.lora).size) * FLOAT_BYTES,
       roundUp: adapter.layout.size * FLOAT_BYTES,
       hiddenStateCache,
     },
@@ -61,12 +71,25 @@ function shapeOf({ config, split }: FederatedModel, { adapter, emulator }: FedBi
   };
 }
 
-/** The teacher's states of all public sequences the job comes to, at full length. Behind adapter layers they change, and are not kept. */
-function stateBytes(model: FederatedModel, { emulator: { alignment }, federation }: FedBiOTJobSpec, publicSequences: number): number {
+/**
+ * The teacher's states of all public sequences the job comes to, at full length. Behind adapter layers they change, and
+ * are not kept.
+ */
+function stateBytes(
+  model: FederatedModel,
+  { emulator: { alignment }, federation }: FedBiOTJobSpec,
+  publicSequences: number,
+): number {
   if (model.split.front.length > 0) return 0;
   const steps = alignmentSteps(alignment, 1) + (federation.rounds - 1) * alignmentSteps(alignment, 2);
   const sequences = Math.min(publicSequences, steps * alignment.batchSize);
-  return sequences * alignment.sequenceLength * comparedLayers(model, alignment.similarity).length * model.config.hiddenSize * FLOAT_BYTES;
+  return (
+    sequences *
+    alignment.sequenceLength *
+    comparedLayers(model, alignment.similarity).length *
+    model.config.hiddenSize *
+    FLOAT_BYTES
+  );
 }
 
 function total(weights: readonly WeightSize[], of: 'values' | 'bytes'): number {

@@ -10,7 +10,10 @@ import { readText } from '../files/read.ts';
  * @throws UserError when the file cannot be read, or with all that is wrong in it
  */
 export function readJob(path: string): FedBiOTJob {
-  return parseManifest(readText(path, 'a manifest', { maxBytes: MAX_MANIFEST_BYTES, hint: 'Give the manifest of a FedBiOTJob.' }), path);
+  return parseManifest(
+    readText(path, 'a manifest', { maxBytes: MAX_MANIFEST_BYTES, hint: 'Give the manifest of a FedBiOTJob.' }),
+    path,
+  );
 }
 
 /** Four bytes for each character that a manifest can have. */
@@ -19,7 +22,10 @@ const MAX_MANIFEST_BYTES = 4 << 20;
 /** Within a run's folder: the job as it was run, a manifest that can itself be run. */
 const JOB_FILE = 'job.json';
 
-/** Where the relative paths of a manifest start: for `fedbiot run` at its folder, in a pod at the volumes that are mounted there. */
+/**
+ * Where the relative paths of a manifest start: for `fedbiot run` at its folder, in a pod at the volumes that are
+ * mounted there.
+ */
 export interface UriFolders {
   /** Of model.uri and adapter.initFrom. */
   readonly model: string;
@@ -29,14 +35,21 @@ export interface UriFolders {
   readonly clientData: string;
 }
 
-/** Writes the job into its run's folder with every default filled in and every path absolute, so that it stands for itself. */
+/**
+ * Writes the job into its run's folder with every default filled in and every path absolute, so that it stands for
+ * itself.
+ */
 export function writeJobRecord(root: string, job: FedBiOTJob, folders: UriFolders): void {
   const { model, data, adapter } = job.spec;
-  const located = <T extends { uri: string }>(source: T, folder: string): T => ({ ...source, uri: absoluteUri(source.uri, folder) });
+  const located = <T extends { uri: string }>(source: T, folder: string): T => ({
+    ...source,
+    uri: absoluteUri(source.uri, folder),
+  });
   const spec = {
     ...job.spec,
     model: located(model, folders.model),
-    adapter: adapter.initFrom === undefined ? adapter : { ...adapter, initFrom: resolve(folders.model, adapter.initFrom) },
+    adapter:
+      adapter.initFrom === undefined ? adapter : { ...adapter, initFrom: resolve(folders.model, adapter.initFrom) },
     data: {
       ...data,
       train: located(data.train, folders.clientData),

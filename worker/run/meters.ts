@@ -26,14 +26,17 @@ export function serverMeter(compute: Pick<Compute, 'usage'>, place: Place): Mete
     read: async () => {
       const there = await compute.usage();
       const here = processUsage();
-      return { cpuSeconds: here.cpuSeconds + there.cpuSeconds, peakMemoryBytes: there.peakMemoryBytes + (place.ownProcess ? here.peakMemoryBytes : 0) };
+      return {
+        cpuSeconds: here.cpuSeconds + there.cpuSeconds,
+        peakMemoryBytes: there.peakMemoryBytes + (place.ownProcess ? here.peakMemoryBytes : 0),
+      };
     },
   };
 }
 
 /**
- * Measures what each client's training takes: all of the compute process that it has to itself meanwhile, and its share of what all have in
- * common, this process and the GPU.
+ * Measures what each client's training takes: all of the compute process that it has to itself meanwhile, and its share
+ * of what all have in common, this process and the GPU.
  */
 export function clientMeter(place: Place): (training: Training, compute: Pick<Compute, 'usage'>) => LocalTrainer {
   const common = new SharedUse(() => ({ cpuSeconds: processUsage().cpuSeconds, seconds: performance.now() / 1000 }));

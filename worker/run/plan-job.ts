@@ -31,7 +31,9 @@ export async function planManifest(path: string): Promise<ForeseenPlan> {
   return { layers: measuredLater ? { total, adapter, kept: layers.emulator.length } : layers, ...plan };
 }
 
-/** A model as a job will hold and split it. Layers are all of one shape, so its sizes hold whichever of them are kept. */
+/**
+ * A model as a job will hold and split it. Layers are all of one shape, so its sizes hold whichever of them are kept.
+ */
 export function foreseenModel(stored: ModelDirectory, spec: FedBiOTJobSpec): Promise<FederatedModel> {
   const directory = { ...stored, weights: asHeld(stored.weights, spec.model.dtype) };
   return federateModel(directory, { ...spec, emulator: { ...spec.emulator, layerSelection: 'Uniform' } }, unmeasured);

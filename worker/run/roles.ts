@@ -37,7 +37,16 @@ export interface ServerRoles {
 }
 
 /** Loads what the server does by itself into a compute process. */
-export async function loadServerRoles({ spec, model, modelSha256, data, tokenizer, compute, cache, trace }: ServerRoleOptions): Promise<ServerRoles> {
+export async function loadServerRoles({
+  spec,
+  model,
+  modelSha256,
+  data,
+  tokenizer,
+  compute,
+  cache,
+  trace,
+}: ServerRoleOptions): Promise<ServerRoles> {
   const batches = batchesOf(spec, { publicSequences: data.publicSequences, clients: [] });
   const aligner: Aligner & Rehearsing =
     spec.emulator.alignment.schedule === 'Never'
@@ -54,7 +63,15 @@ export async function loadServerRoles({ spec, model, modelSha256, data, tokenize
           ...(trace ? { onBatch: trace.alignmentBatch.bind(trace) } : {}),
         });
   const evaluator = data.heldOut
-    ? await ModelEvaluator.load({ compute, model, spec: spec.evaluation, task: data.task, heldOut: data.heldOut, tokenizer, memoryBytes: STATES_MEMORY })
+    ? await ModelEvaluator.load({
+        compute,
+        model,
+        spec: spec.evaluation,
+        task: data.task,
+        heldOut: data.heldOut,
+        tokenizer,
+        memoryBytes: STATES_MEMORY,
+      })
     : null;
   return { aligner, evaluator };
 }
@@ -69,25 +86,46 @@ export interface TrainerOptions {
 }
 
 /** Loads a trainer into each compute process; each can train any client. */
-export async function loadTrainers({ spec, model, clients, computes, place, trace }: TrainerOptions): Promise<(LocalTrainer & Rehearsing)[]> {
+export async function loadTrainers({
+  spec,
+  model,
+  clients,
+  computes,
+  place,
+  trace,
+}: TrainerOptions): Promise<(LocalTrainer & Rehearsing)[]> {
   const batches = batchesOf(spec, { publicSequences: [], clients });
   const metered = clientMeter(place);
   const pool = clients.flat();
   const trainers: (LocalTrainer & Rehearsing)[] = [];
   for (const compute of computes) {
     const onBatch = trace ? { onBatch: trace.localBatch.bind(trace) } : {};
-    const trainer = await AdapterTrainer.load({ compute, model, spec: spec.federation.local, seed: spec.seed, batches, pool, ...onBatch });
+    const trainer = await AdapterTrainer.load({
+      compute,
+      model,
+      spec: spec.federation.local,
+      seed: spec.seed,
+      batches,
+      pool,
+      ...onBatch,
+    });
     trainers.push({ ...metered(trainer, compute), rehearse: () => trainer.rehearse() });
   }
   return trainers;
 }
 
-/** Lets roles rehearse, once all that share a compute process are loaded: what one has freed, the next one's weights would fill. */
+/**
+ * Lets roles rehearse, once all that share a compute process are loaded: what one has freed, the next one's weights
+ * would fill.
+ */
 export async function rehearseAll(roles: readonly Rehearsing[]): Promise<void> {
   await Promise.all(roles.map((role) => role.rehearse()));
 }
 
-function batchesOf(spec: FedBiOTJobSpec, data: { publicSequences: readonly Sequence[]; clients: ClientData['clients'] }): BatchSource {
+function batchesOf(
+  spec: FedBiOTJobSpec,
+  data: { publicSequences: readonly Sequence[]; clients: ClientData['clients'] },
+): BatchSource {
   return sampledBatches({
     ...data,
     alignment: spec.emulator.alignment,
@@ -107,5 +145,8 @@ const unaligned: Aligner & Rehearsing = {
 
 /** What the teacher's states depend on besides the sequence: the model and the layers they are taken after. */
 function statesKey(modelSha256: string, { split }: FederatedModel, spec: FedBiOTJobSpec): string {
-  return createHash('sha256').update(JSON.stringify([modelSha256, split, spec.emulator.alignment.similarity])).digest('hex').slice(0, 16);
+  return createHash('sha256')
+    .update(JSON.stringify([modelSha256, split, spec.emulator.alignment.similarity]))
+    .digest('hex')
+    .slice(0, 16);
 }

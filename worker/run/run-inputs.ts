@@ -21,7 +21,9 @@ export async function runManifest(
   { metadata, spec }: FedBiOTJob,
   { model, tokenizer, data }: { model: ModelDirectory; tokenizer: Tokenizer; data: Readonly<Record<string, string>> },
 ): Promise<RunManifest> {
-  const specSha256 = createHash('sha256').update(JSON.stringify(trainingSpec(spec))).digest('hex');
+  const specSha256 = createHash('sha256')
+    .update(JSON.stringify(trainingSpec(spec)))
+    .digest('hex');
   const date = dateRead(spec, tokenizer);
   return {
     job: metadata.name,

@@ -53,7 +53,8 @@ export interface RunOptions {
 
 /**
  * Runs a job in this process, from its manifest to the adapter and the report in the --out folder.
- * @throws UserError for everything that is wrong with the manifest, the model, the data or the folder, before training begins
+ * @throws UserError for everything that is wrong with the manifest, the model, the data or the folder, before training
+ *   begins
  */
 export async function runJob(options: RunOptions): Promise<RunResult> {
   try {
@@ -66,7 +67,8 @@ export async function runJob(options: RunOptions): Promise<RunResult> {
 
 async function prepare(options: RunOptions): Promise<RunResult> {
   const { resume, signal } = options;
-  if (resume && options.trace !== null) throw new UserError('a trace cannot be resumed', { hint: 'Leave --trace or --resume out.' });
+  if (resume && options.trace !== null)
+    throw new UserError('a trace cannot be resumed', { hint: 'Leave --trace or --resume out.' });
   const asked = readJob(options.job);
   const baseDirectory = dirname(resolve(options.job));
   const folders = { model: baseDirectory, publicData: baseDirectory, clientData: baseDirectory };
@@ -75,21 +77,36 @@ async function prepare(options: RunOptions): Promise<RunResult> {
   const tokenizer = await loadTokenizer(model.path, model.config);
   const warnings = [...model.warnings];
   const warn = (message: string) => void warnings.push(message);
-  const { job, data, directory } = await tellingOnFailure(warnings, (message) => options.onEvent({ event: 'warning', message }), async () => {
-    const job = await datedJob(asked, tokenizer, { out: options.out, resume, warn });
-    const data = await loadJobData(job.spec, tokenizer, baseDirectory, warn);
-    const { memory } = planJob(await foreseenModel(model, job.spec), job.spec, planContext(options, data));
-    for (const message of checkMemory('this run', memory.run, { available: memory.available, force: options.force })) warn(message);
-    const manifest = await runManifest(job, { model, tokenizer, data: data.sha256 });
-    return { job, data, directory: openRunDirectory(options.out, manifest, { resume }) };
-  });
+  const { job, data, directory } = await tellingOnFailure(
+    warnings,
+    (message) => options.onEvent({ event: 'warning', message }),
+    async () => {
+      const job = await datedJob(asked, tokenizer, { out: options.out, resume, warn });
+      const data = await loadJobData(job.spec, tokenizer, baseDirectory, warn);
+      const { memory } = planJob(await foreseenModel(model, job.spec), job.spec, planContext(options, data));
+      for (const message of checkMemory('this run', memory.run, { available: memory.available, force: options.force }))
+        warn(message);
+      const manifest = await runManifest(job, { model, tokenizer, data: data.sha256 });
+      return { job, data, directory: openRunDirectory(options.out, manifest, { resume }) };
+    },
+  );
   const start = () => new Compute({ threads: options.threads ?? availableParallelism(), provider: options.provider });
   const computes: [Compute, ...Compute[]] = [start()];
   try {
     writeJobRecord(directory.root, job, folders);
     const stored = await withDtype(model, job.spec.model.dtype, directory.cache, { signal });
     for (let i = 1; i < (options.workers ?? 1); i++) computes.push(start());
-    return await federate({ ...options, manifest: job, folders, stored, tokenizer, data, directory, computes, warnings });
+    return await federate({
+      ...options,
+      manifest: job,
+      folders,
+      stored,
+      tokenizer,
+      data,
+      directory,
+      computes,
+      warnings,
+    });
   } finally {
     for (const compute of computes) compute.close();
     directory.release();
@@ -114,7 +131,13 @@ async function federate(preparation: Preparation): Promise<RunResult> {
   const plan = planJob(model, spec, planContext(preparation, data));
   const place = { provider: preparation.provider, ownProcess: false };
   const trace = preparation.trace === null ? null : new TraceWriter(preparation.trace, model);
-  const record = await RunRecord.open({ directory, layouts: layoutsOf(model), spec, partition: data.partition, onEvent });
+  const record = await RunRecord.open({
+    directory,
+    layouts: layoutsOf(model),
+    spec,
+    partition: data.partition,
+    onEvent,
+  });
   if (record.from !== null) preparation.onResume?.(readEvents(directory.metrics));
   try {
     return await runServerSide({
@@ -130,7 +153,11 @@ async function federate(preparation: Preparation): Promise<RunResult> {
       federate: async (coordination) => {
         const trainers = await loadTrainers({ spec, model, clients: data.clients, computes, place, trace });
         await rehearseAll([coordination.aligner, ...trainers]);
-        return federateInProcess({ ...coordination, trainers, onLocalStep: (step) => onEvent({ event: 'localStep', ...step }) });
+        return federateInProcess({
+          ...coordination,
+          trainers,
+          onLocalStep: (step) => onEvent({ event: 'localStep', ...step }),
+        });
       },
     });
   } finally {
@@ -138,6 +165,9 @@ async function federate(preparation: Preparation): Promise<RunResult> {
   }
 }
 
-function planContext({ workers }: Pick<RunOptions, 'workers'>, { publicSequences }: Pick<JobData, 'publicSequences'>): PlanContext {
+function planContext(
+  { workers }: Pick<RunOptions, 'workers'>,
+  { publicSequences }: Pick<JobData, 'publicSequences'>,
+): PlanContext {
   return { publicSequences: publicSequences.length, workers: workers ?? 1, available: availableMemory() };
 }

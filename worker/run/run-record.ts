@@ -26,8 +26,8 @@ export interface RunRecordOptions {
 }
 
 /**
- * What a run leaves in its folder while it goes and when it ends: checkpoints, metrics.jsonl, the reports and the adapter. Once another
- * process has taken the folder, nothing more is written, and every call throws FolderLost.
+ * What a run leaves in its folder while it goes and when it ends: checkpoints, metrics.jsonl, the reports and the
+ * adapter. Once another process has taken the folder, nothing more is written, and every call throws FolderLost.
  */
 export class RunRecord {
   /** Where an earlier run of the job stopped; null when there was none. */
@@ -39,7 +39,12 @@ export class RunRecord {
   readonly #log: MetricsLog;
   #history: RunHistory;
 
-  private constructor(options: RunRecordOptions, checkpoints: CheckpointStore, from: SavedProgress | null, warnings: readonly string[]) {
+  private constructor(
+    options: RunRecordOptions,
+    checkpoints: CheckpointStore,
+    from: SavedProgress | null,
+    warnings: readonly string[],
+  ) {
     this.from = from;
     this.warnings = warnings;
     this.#options = options;
@@ -52,7 +57,11 @@ export class RunRecord {
   /** Opens the record at the newest checkpoint that is whole; metrics.jsonl is cut to where that was made. */
   static async open(options: RunRecordOptions): Promise<RunRecord> {
     const { directory, layouts, spec } = options;
-    const checkpoints = new CheckpointStore(directory.checkpoints, { layouts, origin: directory, keep: spec.checkpoint.keep });
+    const checkpoints = new CheckpointStore(directory.checkpoints, {
+      layouts,
+      origin: directory,
+      keep: spec.checkpoint.keep,
+    });
     const warnings = [...directory.warnings];
     const from = await checkpoints.load((message) => warnings.push(message));
     if (from !== null) {
@@ -117,7 +126,10 @@ export class RunRecord {
 }
 
 /** What was lost of metrics.jsonl, in words; null where it is what the checkpoint knows. */
-async function mendedMetrics({ root, metrics }: RunDirectory, { metricsBytes, progress: { state } }: SavedProgress): Promise<string | null> {
+async function mendedMetrics(
+  { root, metrics }: RunDirectory,
+  { metricsBytes, progress: { state } }: SavedProgress,
+): Promise<string | null> {
   const report = await readReportJson(root).catch(() => null);
   const rounds = state.at === 'Finished' ? state.round : state.round - 1;
   return mendMetrics(metrics, { bytes: metricsBytes, rounds, spare: report?.rounds ?? [] });

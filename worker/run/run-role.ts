@@ -29,7 +29,8 @@ const ROLES: Readonly<Record<RoleName, Role>> = { server: serverRole, client: cl
 
 /**
  * Plays a role of a job in a pod, to its end: told in the log and in the termination message.
- * @returns the exit code. The caller ends the process with it at once: a server that was replaced must not go on in the background
+ * @returns the exit code. The caller ends the process with it at once: a server that was replaced must not go on in the
+ *   background
  */
 export async function runRole(name: RoleName, context: PodContext): Promise<number> {
   let log = podLog('info', { role: name }, []);
@@ -45,7 +46,10 @@ export async function runRole(name: RoleName, context: PodContext): Promise<numb
     log = podLog(environment.logLevel, { role: name, namespace, pod }, secrets);
     const job = readJob(join(context.folders.job, JOB_FILE));
     log = podLog(environment.logLevel, { role: name, namespace, job: job.metadata.name, pod }, secrets);
-    log.info({ threads: context.threads, provider: context.provider }, `threads of each compute process: ${context.threads}`);
+    log.info(
+      { threads: context.threads, provider: context.provider },
+      `threads of each compute process: ${context.threads}`,
+    );
     const message = await ROLES[name]({ context, environment, job, log });
     log.info(message);
     ending = { code: EXIT.succeeded, termination: { reason: 'Succeeded', message } };

@@ -30,7 +30,13 @@ const State = Type.Object({ state: RoundState });
 export async function savedAdapter(root: string, spec: FedBiOTJobSpec, config: DecoderConfig): Promise<SavedAdapter> {
   const { placement, layers: adapterLayers, lora } = spec.adapter;
   // The adapter's layers do not depend on which ones the emulator keeps.
-  const { front, tail } = splitLayers({ layers: config.layers, placement, adapterLayers, layerDropRate: 0, selection: 'Uniform' });
+  const { front, tail } = splitLayers({
+    layers: config.layers,
+    placement,
+    adapterLayers,
+    layerDropRate: 0,
+    selection: 'Uniform',
+  });
   const layout = loraLayout(config, [...front, ...tail], lora);
   const finished = join(root, 'adapter');
   if (existsSync(join(finished, 'adapter_model.safetensors'))) {
@@ -40,7 +46,9 @@ export async function savedAdapter(root: string, spec: FedBiOTJobSpec, config: D
   const folder = join(root, 'checkpoints');
   const newest = await newestCheckpoint(folder);
   if (newest === null) {
-    throw new UserError(`${root} has no adapter yet, and no intact checkpoint`, { hint: 'Let the run come to the end of its first round.' });
+    throw new UserError(`${root} has no adapter yet, and no intact checkpoint`, {
+      hint: 'Let the run come to the end of its first round.',
+    });
   }
   const path = join(folder, newest.name);
   const bytes = newest.files.get('lora.safetensors') ?? new Uint8Array();
@@ -49,11 +57,17 @@ export async function savedAdapter(root: string, spec: FedBiOTJobSpec, config: D
   for (const { name, shape, offset } of layout.slices) {
     const found = tensors.get(`adapter.${name}`);
     if (found === undefined || String(found.shape) !== String(shape)) {
-      throw new UserError(`${path} holds no adapter.${name} of shape [${shape.join(', ')}]`, { hint: 'The checkpoint is of another job.' });
+      throw new UserError(`${path} holds no adapter.${name} of shape [${shape.join(', ')}]`, {
+        hint: 'The checkpoint is of another job.',
+      });
     }
     values.set(found.values, offset);
   }
-  return { adapter: { spec: lora, layout, values }, checkpoint: newest.name, rounds: roundsDone(newest.files.get('state.json'), path) };
+  return {
+    adapter: { spec: lora, layout, values },
+    checkpoint: newest.name,
+    rounds: roundsDone(newest.files.get('state.json'), path),
+  };
 }
 
 /** Rounds whose clients' updates are in the adapter of a state. */

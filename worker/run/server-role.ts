@@ -73,7 +73,11 @@ export async function serverRole(pod: Pod): Promise<string> {
 
   const keys = jobKeys(environment.uid);
   const needs = { keys, role: 'server', job: `${namespace}/${name}` } as const;
-  const address = await redisWhenUp(environment.redis, needs, { patienceMs: context.redisPatienceMs.server, log, signal });
+  const address = await redisWhenUp(environment.redis, needs, {
+    patienceMs: context.redisPatienceMs.server,
+    log,
+    signal,
+  });
   const listener = redisLog(log);
   const redis = openRedis(address, listener);
   queueMetric(metrics.registry, { namespace, job: name }, () => queueLengths(redis, keys));
@@ -91,7 +95,11 @@ export async function serverRole(pod: Pod): Promise<string> {
   signal.addEventListener('abort', leaveAtOnce);
   try {
     if (directory.tookOver) await delay(HANDOVER_MS, undefined, { signal });
-    const facts = { rounds: federation.rounds, clientsPerRound: federation.clientsPerRound, localSteps: federation.local.steps };
+    const facts = {
+      rounds: federation.rounds,
+      clientsPerRound: federation.clientsPerRound,
+      localSteps: federation.local.steps,
+    };
     const follower = new RunFollower(facts, { metrics, log, onProgress: bulletin.progress });
     const work = serve({
       ...pod,
@@ -165,7 +173,10 @@ async function train(server: Server, compute: Compute): Promise<RunResult> {
   // Without what the checkpoint does not know.
   follower.recall(readEvents(directory.metrics));
   const { steps } = spec.federation.local;
-  const transport = new RedisServerTransport(address, jobKeys(environment.uid), token, { maxHeaderBytes: maxHeaderBytes(steps), listener });
+  const transport = new RedisServerTransport(address, jobKeys(environment.uid), token, {
+    maxHeaderBytes: maxHeaderBytes(steps),
+    listener,
+  });
   try {
     return await runServerSide({
       ...inputs,
@@ -176,7 +187,11 @@ async function train(server: Server, compute: Compute): Promise<RunResult> {
       place: { provider: context.provider, ownProcess: true },
       directory,
       record,
-      plan: planJob(model, spec, { publicSequences: data.publicSequences.length, workers: 1, available: availableMemory() }),
+      plan: planJob(model, spec, {
+        publicSequences: data.publicSequences.length,
+        workers: 1,
+        available: availableMemory(),
+      }),
       trace: null,
       onEvaluation: server.metrics.heard,
       signal,
@@ -194,8 +209,13 @@ async function train(server: Server, compute: Compute): Promise<RunResult> {
 }
 
 /** Serves the emulator bundle to clients that have the job's token. */
-async function offerBundle({ context, environment, inputs, directory, bulletin, onServing, log }: Server, model: FederatedModel): Promise<void> {
-  const bundle = await reuseBundle(model, inputs.model.path, join(directory.cache, 'bundle'), { signal: context.signal });
+async function offerBundle(
+  { context, environment, inputs, directory, bulletin, onServing, log }: Server,
+  model: FederatedModel,
+): Promise<void> {
+  const bundle = await reuseBundle(model, inputs.model.path, join(directory.cache, 'bundle'), {
+    signal: context.signal,
+  });
   await serveBundle(bundle, { token: environment.token, host: context.host, port: context.ports.bundle });
   await bulletin.announce(bundle);
   onServing();

@@ -21,7 +21,10 @@ import type { TraceWriter } from './trace.ts';
 /** What came of a run. One that fails throws instead. */
 export type RunResult =
   | { readonly outcome: 'succeeded'; readonly report: RunReport }
-  | { readonly outcome: 'interrupted'; /** The round under way; null before the first. */ readonly round: number | null };
+  | {
+      readonly outcome: 'interrupted';
+      /** The round under way; null before the first. */ readonly round: number | null;
+    };
 
 export interface ServerSide {
   readonly job: FedBiOTJob;
@@ -41,7 +44,9 @@ export interface ServerSide {
   readonly onEvaluation: (done: number, total: number) => void;
   readonly signal: AbortSignal;
   /** Carries the rounds out, by whatever way the clients are reached. */
-  readonly federate: (coordination: Omit<Coordination, 'transport' | 'sharesProcesses'> & { readonly aligner: Rehearsing }) => Promise<Outcome>;
+  readonly federate: (
+    coordination: Omit<Coordination, 'transport' | 'sharesProcesses'> & { readonly aligner: Rehearsing },
+  ) => Promise<Outcome>;
 }
 
 /** The server's whole part in a run, from where its record stands to the adapter and the reports in its folder. */
@@ -63,7 +68,16 @@ export async function runServerSide(run: ServerSide): Promise<RunResult> {
     for (const message of [...run.warnings, ...record.warnings]) emit({ event: 'warning', message });
 
     const modelSha256 = await stored.sha256();
-    const { aligner, evaluator } = await loadServerRoles({ spec, model, modelSha256, data, tokenizer, compute, cache: directory.cache, trace });
+    const { aligner, evaluator } = await loadServerRoles({
+      spec,
+      model,
+      modelSha256,
+      data,
+      tokenizer,
+      compute,
+      cache: directory.cache,
+      trace,
+    });
     const outcome = await run.federate({
       settings: { job: job.metadata.name, ...spec },
       layouts: layoutsOf(model),
@@ -82,7 +96,11 @@ export async function runServerSide(run: ServerSide): Promise<RunResult> {
       metricsBytes: () => record.metricsBytes(),
     });
     if (outcome.outcome === 'interrupted') {
-      emit({ event: 'end', outcome: 'interrupted', message: `interrupted in round ${outcome.round}; go on with --resume` });
+      emit({
+        event: 'end',
+        outcome: 'interrupted',
+        message: `interrupted in round ${outcome.round}; go on with --resume`,
+      });
       return { outcome: 'interrupted', round: outcome.round };
     }
     const report = await record.finish(outcome.lora.adapter, absoluteUri(spec.model.uri, folders.model));

@@ -5,8 +5,8 @@ export interface Amounts {
 }
 
 /**
- * Divides what is used in this process among the tasks that are under way in it, in equal parts, so that their shares add up to what was
- * used while any was, and nothing is counted twice.
+ * Divides what is used in this process among the tasks that are under way in it, in equal parts, so that their shares
+ * add up to what was used while any was, and nothing is counted twice.
  */
 export class SharedUse {
   readonly #read: () => Amounts;

@@ -11,8 +11,9 @@ import { float32Tensor, writeSafetensors, type TensorData } from '../model/safet
 import type { TensorLayout } from '../model/tensor-layout.ts';
 
 /**
- * Writes a run in the form that bench/torch_round.py replays: batches.jsonl with every batch in the order of use, and the LoRA
- * vectors after each phase. There, rounds count from 0, layers count within emulator + adapter, and B is [out, rank].
+ * Writes a run in the form that bench/torch_round.py replays: batches.jsonl with every batch in the order of use, and
+ * the LoRA vectors after each phase. There, rounds count from 0, layers count within emulator + adapter, and B is [out,
+ * rank].
  */
 export class TraceWriter implements Trace {
   readonly #directory: string;
@@ -22,7 +23,10 @@ export class TraceWriter implements Trace {
 
   constructor(directory: string, model: FederatedModel) {
     makeFolder(directory);
-    if (readdirSync(directory).length > 0) throw new UserError(`${directory} is not empty: a trace would be mixed with what it holds`, { hint: 'Choose another --trace folder.' });
+    if (readdirSync(directory).length > 0)
+      throw new UserError(`${directory} is not empty: a trace would be mixed with what it holds`, {
+        hint: 'Choose another --trace folder.',
+      });
     this.#directory = directory;
     this.#model = model;
   }
@@ -39,11 +43,17 @@ export class TraceWriter implements Trace {
   }
 
   async initial(lora: LoraState): Promise<void> {
-    this.#write('init_lora', [...this.#tensors(this.#model.emulator.layout, lora.emulator), ...this.#tensors(this.#model.adapter.layout, lora.adapter)]);
+    this.#write('init_lora', [
+      ...this.#tensors(this.#model.emulator.layout, lora.emulator),
+      ...this.#tensors(this.#model.adapter.layout, lora.adapter),
+    ]);
   }
 
   async aligned(round: number, lora: LoraState): Promise<void> {
-    this.#write(`after_align_r${round - 1}`, [...this.#tensors(this.#model.emulator.layout, lora.emulator), ...this.#tensors(this.#model.adapter.layout, lora.adapter)]);
+    this.#write(`after_align_r${round - 1}`, [
+      ...this.#tensors(this.#model.emulator.layout, lora.emulator),
+      ...this.#tensors(this.#model.adapter.layout, lora.adapter),
+    ]);
   }
 
   async client(round: number, client: number, adapter: Float32Array): Promise<void> {
@@ -71,7 +81,9 @@ export class TraceWriter implements Trace {
       const [, layer, rest] = /^layers\.(\d+)\.(.+)$/.exec(name)!;
       const slice = values.subarray(offset, offset + size);
       const renamed = `layers.${student.indexOf(Number(layer))}.${rest}`;
-      return name.endsWith('lora_B') ? float32Tensor(renamed, [columns, rows], transposed(slice, rows, columns)) : float32Tensor(renamed, [rows, columns], slice);
+      return name.endsWith('lora_B')
+        ? float32Tensor(renamed, [columns, rows], transposed(slice, rows, columns))
+        : float32Tensor(renamed, [rows, columns], slice);
     });
   }
 }
@@ -80,7 +92,15 @@ function line(phase: 'align' | 'client', round: number, client: number, step: nu
   const rows = <T>(of: (row: number) => T) => Array.from({ length: batch.rows }, (_, row) => of(row));
   const cut = (data: Int32Array) => rows((row) => [...data.subarray(row * batch.length, (row + 1) * batch.length)]);
   const mask = rows((row) => Array.from({ length: batch.length }, (_, i) => (i < batch.lengths[row]! ? 1 : 0)));
-  return JSON.stringify({ phase, round: round - 1, client, step, input_ids: cut(batch.inputIds), labels: cut(batch.labels), attention_mask: mask });
+  return JSON.stringify({
+    phase,
+    round: round - 1,
+    client,
+    step,
+    input_ids: cut(batch.inputIds),
+    labels: cut(batch.labels),
+    attention_mask: mask,
+  });
 }
 
 function transposed(matrix: Float32Array, rows: number, columns: number): Float32Array {

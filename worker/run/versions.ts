@@ -17,7 +17,12 @@ export function versions() {
 /** The version that is installed, which package.json only gives a range for. */
 function installedVersion(name: string): string {
   const entry = createRequire(import.meta.url).resolve(name);
-  const path = join(entry.slice(0, entry.lastIndexOf(join('node_modules', name))), 'node_modules', name, 'package.json');
+  const path = join(
+    entry.slice(0, entry.lastIndexOf(join('node_modules', name))),
+    'node_modules',
+    name,
+    'package.json',
+  );
   const { version }: { version?: unknown } = JSON.parse(readFileSync(path, 'utf8'));
   return String(version);
 }

@@ -4,10 +4,14 @@ import type { LoraAdapter } from '../model/peft.ts';
 import { layoutOf } from '../model/tensor-layout.ts';
 
 /**
- * A full model with an adapter on any of its layers, or none, as the programs take one: everything from the first adapted layer on is
- * the tail (without an adapter, the last layer), what lies before it the teacher part, and there is no emulator to speak of.
+ * A full model with an adapter on any of its layers, or none, as the programs take one: everything from the first
+ * adapted layer on is the tail (without an adapter, the last layer), what lies before it the teacher part, and there is
+ * no emulator to speak of.
  */
-export function wholeModel({ config, weights }: Pick<ModelDirectory, 'config' | 'weights'>, adapter: LoraAdapter | null): FederatedModel {
+export function wholeModel(
+  { config, weights }: Pick<ModelDirectory, 'config' | 'weights'>,
+  adapter: LoraAdapter | null,
+): FederatedModel {
   const adapted = adapter ? adapter.layout.slices.map(({ name }) => Number(name.split('.')[1])) : [config.layers - 1];
   const first = Math.min(...adapted);
   const layers = Array.from({ length: config.layers }, (_, layer) => layer);

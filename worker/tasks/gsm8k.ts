@@ -7,7 +7,11 @@ export const gsm8k: GenerationTask = {
   generates: true,
   check: (example) => {
     if (finalNumber(example.response) !== null) return;
-    throw recordError(example, 'the response has no number, which the task gsm8k compares with', 'Choose another evaluation.task.');
+    throw recordError(
+      example,
+      'the response has no number, which the task gsm8k compares with',
+      'Choose another evaluation.task.',
+    );
   },
   score: (prediction, example) => {
     const expected = finalNumber(example.response);
@@ -15,12 +19,14 @@ export const gsm8k: GenerationTask = {
   },
 };
 
-// A minus right after a digit, letter or bracket is a subtraction, not a sign. Commas count only between groups of three.
-const number = /(?:(?<![\p{L}\p{N})\]])[-−])?\$?(?:(?<=\$)[-−])?((?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<!\d)\.\d+)/gu;
+// A minus right after a digit, letter or bracket is a subtraction, not a sign. Commas count only between groups of
+// three.
+const number =
+  /(?:(?<![\p{L}\p{N})\]])[-−])?\$?(?:(?<=\$)[-−])?((?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<!\d)\.\d+)/gu;
 
 /**
- * The number a solution ends with, in a normal form: the first after the first `####` on its line, else the last of the text.
- * Null when there is none.
+ * The number a solution ends with, in a normal form: the first after the first `####` on its line, else the last of the
+ * text. Null when there is none.
  */
 export function finalNumber(text: string): string | null {
   const marked = /####([^\n]*)/.exec(text)?.[1];
@@ -32,7 +38,10 @@ function numbersIn(text: string): string[] {
   return Array.from(text.matchAll(number), ([whole, digits = '']) => normalForm(/[-−]/.test(whole), digits));
 }
 
-/** Digits without group commas, leading zeros, trailing zeros of a fraction; compared as text, so that no digit is rounded away. */
+/**
+ * Digits without group commas, leading zeros, trailing zeros of a fraction; compared as text, so that no digit is
+ * rounded away.
+ */
 function normalForm(negative: boolean, digits: string): string {
   const [integer = '', fraction = ''] = digits.replaceAll(',', '').split('.');
   const whole = integer.replace(/^0+/, '') || '0';

@@ -1,8 +1,9 @@
 import type { GenerationTask } from './task.ts';
 
 /**
- * Questions with short answers, scored as SQuAD does: exact match and F1 after normalisation, each the best over the accepted answers.
- * The first line of the prediction that is not blank counts: an answer is one line, and a model that was not tuned goes on talking.
+ * Questions with short answers, scored as SQuAD does: exact match and F1 after normalisation, each the best over the
+ * accepted answers. The first line of the prediction that is not blank counts: an answer is one line, and a model that
+ * was not tuned goes on talking.
  */
 export const questionAnswer: GenerationTask = {
   name: 'qa',

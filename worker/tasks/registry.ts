@@ -5,4 +5,9 @@ import type { Task } from './task.ts';
 import { lossOnly, tokenAccuracy } from './token-tasks.ts';
 
 /** Every task, by its name in a manifest. */
-export const tasks: Readonly<Record<TaskName, Task>> = { loss: lossOnly, tokens: tokenAccuracy, gsm8k, qa: questionAnswer };
+export const tasks: Readonly<Record<TaskName, Task>> = {
+  loss: lossOnly,
+  tokens: tokenAccuracy,
+  gsm8k,
+  qa: questionAnswer,
+};

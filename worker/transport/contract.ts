@@ -2,8 +2,8 @@
  * What the server and the clients of a federation need of whatever lies between them: memory in one process, Redis in a
  * cluster. test/contract/transport.ts says it as tests, which every implementation passes.
  *
- * Only bytes and small JSON texts travel, never an object. Delivery is at least once: a task whose client went away is given
- * to another, so a result can arrive twice, late, or from a stranger; the server judges each, the transport none.
+ * Only bytes and small JSON texts travel, never an object. Delivery is at least once: a task whose client went away is
+ * given to another, so a result can arrive twice, late, or from a stranger; the server judges each, the transport none.
  */
 
 /** A round as the transport knows it: a round that is tried again is another attempt. Both count from 1. */
@@ -55,16 +55,23 @@ export interface ServerTransport {
   publish(round: RoundId, roundPackage: Sealed): Promise<void>;
   /** Queues a task. A task that is queued or being worked on is not queued twice. */
   dispatch(task: Task): Promise<void>;
-  /** The next arrival; null when none is there and `signal` has aborted, or after close. An arrival nobody took stays. */
+  /**
+   * The next arrival; null when none is there and `signal` has aborted, or after close. An arrival nobody took stays.
+   */
   receive(signal: AbortSignal): Promise<Arrival | null>;
   /** Ends a round: its package and its queued tasks go, and its deliveries are withdrawn. */
   unlink(round: RoundId): Promise<void>;
-  /** Ends this end: `receive` gives null, other calls throw `TransportClosed`. What travels stays for a server that comes back. */
+  /**
+   * Ends this end: `receive` gives null, other calls throw `TransportClosed`. What travels stays for a server that
+   * comes back.
+   */
   close(): Promise<void>;
 }
 
 export interface ClientTransport {
-  /** The next task, which is this client's until it submits or closes; null when `signal` has aborted, or after close. */
+  /**
+   * The next task, which is this client's until it submits or closes; null when `signal` has aborted, or after close.
+   */
   take(signal: AbortSignal): Promise<Delivery | null>;
   /** The round package of a task. @throws Refused when it is gone, or its size or digest is not the task's */
   fetch(task: Task): Promise<Uint8Array>;

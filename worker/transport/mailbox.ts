@@ -34,8 +34,8 @@ export class Mailbox<T> {
   }
 
   /**
-   * What `claim` makes of the oldest item, or null once `signal` has aborted or the mailbox is closed. `claim` runs in the very
-   * turn the item leaves, so that at no moment nobody knows of it.
+   * What `claim` makes of the oldest item, or null once `signal` has aborted or the mailbox is closed. `claim` runs in
+   * the very turn the item leaves, so that at no moment nobody knows of it.
    */
   async take<R>(signal: AbortSignal, claim: (item: T) => R): Promise<R | null> {
     while (!this.#closed && !signal.aborted) {

@@ -1,5 +1,14 @@
 import { TransportClosed } from './contract.ts';
-import type { Arrival, ClientTransport, Delivery, RoundId, Sealed, ServerTransport, Submission, Task } from './contract.ts';
+import type {
+  Arrival,
+  ClientTransport,
+  Delivery,
+  RoundId,
+  Sealed,
+  ServerTransport,
+  Submission,
+  Task,
+} from './contract.ts';
 import { checkSeal } from './package.ts';
 import { Mailbox } from './mailbox.ts';
 import { Refused } from './refusal.ts';
@@ -17,8 +26,9 @@ interface Taken {
 }
 
 /**
- * The transport of a federation that runs in one process: its server end, to which clients connect. Bytes are copied on their
- * way, as a network would. Nothing outlives it: `close` ends the clients' ends too, and withdraws what they are at.
+ * The transport of a federation that runs in one process: its server end, to which clients connect. Bytes are copied on
+ * their way, as a network would. Nothing outlives it: `close` ends the clients' ends too, and withdraws what they are
+ * at.
  */
 export class MemoryTransport implements ServerTransport {
   readonly #packages = new Map<string, Sealed>();
@@ -78,7 +88,8 @@ export class MemoryTransport implements ServerTransport {
       fetch: async (task) => {
         this.#mustBeOpen();
         const stored = this.#packages.get(roundKey(task));
-        if (stored === undefined) throw new Refused('late', `the package of round ${task.round} is gone: the round has ended`);
+        if (stored === undefined)
+          throw new Refused('late', `the package of round ${task.round} is gone: the round has ended`);
         checkSeal(stored.bytes, task, 'round package');
         return new Uint8Array(stored.bytes);
       },

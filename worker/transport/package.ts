@@ -17,16 +17,28 @@ export function sha256(bytes: Uint8Array): string {
 }
 
 /** A flat float32 vector as safetensors, its slices named by `layout`. Equal input gives equal bytes. */
-export function seal(layout: TensorLayout, vector: Float32Array, metadata: Readonly<Record<string, string>> = {}): Sealed {
-  if (vector.length !== layout.size) throw new Error(`a vector of ${vector.length} elements for a layout of ${layout.size}`);
-  const tensors = layout.slices.map(({ name, shape, offset, size }) => float32Tensor(name, shape, vector.subarray(offset, offset + size)));
+export function seal(
+  layout: TensorLayout,
+  vector: Float32Array,
+  metadata: Readonly<Record<string, string>> = {},
+): Sealed {
+  if (vector.length !== layout.size)
+    throw new Error(`a vector of ${vector.length} elements for a layout of ${layout.size}`);
+  const tensors = layout.slices.map(({ name, shape, offset, size }) =>
+    float32Tensor(name, shape, vector.subarray(offset, offset + size)),
+  );
   const bytes = encodeSafetensors(tensors, metadata);
   return { bytes, sha256: sha256(bytes) };
 }
 
 /** Bytes of what `seal` makes of a vector of this layout. */
 export function sealedBytes(layout: TensorLayout, metadata: Readonly<Record<string, string>>): number {
-  const tensors = layout.slices.map((slice) => ({ name: slice.name, dtype: 'F32' as const, shape: slice.shape, bytes: bytesOf(slice) }));
+  const tensors = layout.slices.map((slice) => ({
+    name: slice.name,
+    dtype: 'F32' as const,
+    shape: slice.shape,
+    bytes: bytesOf(slice),
+  }));
   return encodeHeader(inFileOrder(tensors), metadata).byteLength + bytesOf(layout);
 }
 
@@ -36,16 +48,21 @@ export function maxSealedBytes(layout: TensorLayout): number {
 }
 
 /** @throws Refused when the bytes are not the announced ones */
-export function checkSeal(bytes: Uint8Array, announced: { readonly bytes: number; readonly sha256: string }, what: string): void {
+export function checkSeal(
+  bytes: Uint8Array,
+  announced: { readonly bytes: number; readonly sha256: string },
+  what: string,
+): void {
   if (bytes.byteLength !== announced.bytes) {
     throw new Refused('wrong-digest', `${what}: ${bytes.byteLength} bytes came, ${announced.bytes} were announced`);
   }
-  if (sha256(bytes) !== announced.sha256) throw new Refused('wrong-digest', `${what}: its SHA-256 is not the announced one`);
+  if (sha256(bytes) !== announced.sha256)
+    throw new Refused('wrong-digest', `${what}: its SHA-256 is not the announced one`);
 }
 
 /**
- * Reads what `seal` wrote. The bytes are not trusted: size, then names, shapes and dtypes are checked before any value is
- * copied, and then that every value is finite.
+ * Reads what `seal` wrote. The bytes are not trusted: size, then names, shapes and dtypes are checked before any value
+ * is copied, and then that every value is finite.
  * @param what names the package in refusals
  * @throws Refused
  */
@@ -55,7 +72,8 @@ export function open(
   what: string,
 ): { vector: Float32Array; metadata: Readonly<Record<string, string>> } {
   const limit = maxSealedBytes(layout);
-  if (bytes.byteLength > limit) throw new Refused('too-large', `${what} has ${bytes.byteLength} bytes, at most ${limit} are allowed`);
+  if (bytes.byteLength > limit)
+    throw new Refused('too-large', `${what} has ${bytes.byteLength} bytes, at most ${limit} are allowed`);
   const { tensors, metadata } = readHeader(bytes, what);
   // Before any memory is taken: a layout may itself be from a file that is damaged.
   const found = layout.slices.map((slice) => {
@@ -70,7 +88,10 @@ export function open(
   if (tensors.size > layout.slices.length) {
     const known = new Set(layout.slices.map(({ name }) => name));
     const stranger = [...tensors.keys()].find((name) => !known.has(name));
-    throw new Refused('wrong-shape', `${what} holds a tensor that does not belong there: ${JSON.stringify(stranger?.slice(0, 100))}`);
+    throw new Refused(
+      'wrong-shape',
+      `${what} holds a tensor that does not belong there: ${JSON.stringify(stranger?.slice(0, 100))}`,
+    );
   }
   const vector = new Float32Array(layout.size);
   const target = new Uint8Array(vector.buffer);

@@ -15,7 +15,9 @@ export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
 const UNSETTLING: readonly RefusalReason[] = ['late', 'wrong-round', 'duplicate', 'unknown-client'];
 
-/** Whether it settles what its client does in the round under way: a result of another round, or a second one, does not. */
+/**
+ * Whether it settles what its client does in the round under way: a result of another round, or a second one, does not.
+ */
 export const settlesClient = (reason: RefusalReason): boolean => !UNSETTLING.includes(reason);
 
 /** What was sent must not be used: counted by `reason`, told in `message`, and never part of an aggregate. */

@@ -20,7 +20,8 @@ export const atAGlance = [
   }),
   figure({
     title: 'Accuracy',
-    description: 'Of full model + adapter (AdapFu) in the last evaluation: what the training is for. Nothing before the first, and for a task without an accuracy.',
+    description:
+      'Of full model + adapter (AdapFu) in the last evaluation: what the training is for. Nothing before the first, and for a task without an accuracy.',
     unit: 'percentunit',
     decimals: 1,
     width: 4,
@@ -30,7 +31,8 @@ export const atAGlance = [
   }),
   figure({
     title: 'Gain over the base model',
-    description: 'Accuracy of full model + adapter less that of the model as it was given, in points. Below 0 the training does harm.',
+    description:
+      'Accuracy of full model + adapter less that of the model as it was given, in points. Below 0 the training does harm.',
     unit: 'percentunit',
     decimals: 1,
     width: 4,
@@ -44,7 +46,8 @@ export const atAGlance = [
   }),
   figure({
     title: 'Alignment gap',
-    description: 'Loss of emulator + adapter less that of full model + adapter (nats), in the last evaluation: how far what clients train beside is from the model.',
+    description:
+      'Loss of emulator + adapter less that of full model + adapter (nats), in the last evaluation: how far what clients train beside is from the model.',
     unit: 'none',
     decimals: 3,
     width: 4,
@@ -54,7 +57,8 @@ export const atAGlance = [
   }),
   figure({
     title: 'Since the last progress',
-    description: 'Time since the server last told of progress: the end of a phase, a client, an evaluation or a round. A phase of a large model may take long.',
+    description:
+      'Time since the server last told of progress: the end of a phase, a client, an evaluation or a round. A phase of a large model may take long.',
     unit: 's',
     decimals: 0,
     width: 4,
@@ -68,11 +72,17 @@ export const atAGlance = [
   }),
   figure({
     title: 'Time left',
-    description: 'Rounds to go times the mean time of those finished. Without the alignment before the first round it would be less at the beginning.',
+    description:
+      'Rounds to go times the mean time of those finished. Without the alignment before the first round it would be less at the beginning.',
     unit: 's',
     decimals: 0,
     width: 4,
     height: 4,
-    queries: [{ expr: `(${perJob('fedbiot_rounds')} - ${perJob('fedbiot_round')}) * (${MEAN_ROUND_SECONDS})`, legend: '{{job}}' }],
+    queries: [
+      {
+        expr: `(${perJob('fedbiot_rounds')} - ${perJob('fedbiot_round')}) * (${MEAN_ROUND_SECONDS})`,
+        legend: '{{job}}',
+      },
+    ],
   }),
 ];

@@ -4,7 +4,8 @@ import { perJob } from '../query.ts';
 export const clients = [
   graph({
     title: 'Clients of the round',
-    description: 'What became of the clients drawn for the round under way or the last. Below the dashed line, the quorum, the round does not count and is tried again.',
+    description:
+      'What became of the clients drawn for the round under way or the last. Below the dashed line, the quorum, the round does not count and is tried again.',
     unit: 'none',
     decimals: 0,
     min: 0,
@@ -24,7 +25,8 @@ export const clients = [
   }),
   graph({
     title: 'Client dropout and what the quorum bears',
-    description: 'Dropped clients over those drawn. Above the dashed line – all but the quorum – the round does not count.',
+    description:
+      'Dropped clients over those drawn. Above the dashed line – all but the quorum – the round does not count.',
     unit: 'percentunit',
     min: 0,
     max: 1,
@@ -44,7 +46,8 @@ export const clients = [
   }),
   graph({
     title: 'Refused results by reason',
-    description: 'Results that came and were not used. Late ones, duplicates and those of another round come of tasks given out twice; all others are of a client that is broken or hostile.',
+    description:
+      'Results that came and were not used. Late ones, duplicates and those of another round come of tasks given out twice; all others are of a client that is broken or hostile.',
     unit: 'none',
     decimals: 0,
     min: 0,

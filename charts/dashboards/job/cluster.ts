@@ -28,16 +28,20 @@ export const onTheCluster = [
   }),
   figure({
     title: 'Tasks of client pods',
-    description: 'Since the pods that run began, by what became of them: answered with an adapter, answered with why there is none (failed), no longer wanted (withdrawn).',
+    description:
+      'Since the pods that run began, by what became of them: answered with an adapter, answered with why there is none (failed), no longer wanted (withdrawn).',
     unit: 'none',
     width: 12,
     height: 4,
     namesBeside: true,
-    queries: [{ expr: `sum by (namespace, job, outcome) (${told('fedbiot_tasks_total')})`, legend: '{{job}} {{outcome}}' }],
+    queries: [
+      { expr: `sum by (namespace, job, outcome) (${told('fedbiot_tasks_total')})`, legend: '{{job}} {{outcome}}' },
+    ],
   }),
   graph({
     title: 'GPUs asked and running',
-    description: 'Asked: by the pods that the job wants. Running: of pods that run. Asked and not running, they wait for a node.',
+    description:
+      'Asked: by the pods that the job wants. Running: of pods that run. Asked and not running, they wait for a node.',
     unit: 'none',
     decimals: 0,
     min: 0,
@@ -48,7 +52,8 @@ export const onTheCluster = [
   }),
   graph({
     title: 'Waiting in the job’s queues',
-    description: 'Tasks that no client has taken, and results that the server has not. Tasks wait while there are more clients than places for them; results should not.',
+    description:
+      'Tasks that no client has taken, and results that the server has not. Tasks wait while there are more clients than places for them; results should not.',
     unit: 'none',
     decimals: 0,
     min: 0,

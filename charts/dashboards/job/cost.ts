@@ -5,7 +5,8 @@ import { CLIENT, SERVER } from './roles.ts';
 export const cost = [
   graph({
     title: 'GPUs at work',
-    description: 'By role, the mean of the rounds that ended in the interval: GPU-seconds over the seconds they took. Far below the GPUs that the job holds, these wait.',
+    description:
+      'By role, the mean of the rounds that ended in the interval: GPU-seconds over the seconds they took. Far below the GPUs that the job holds, these wait.',
     connected: true,
     unit: 'none',
     min: 0,
@@ -47,7 +48,9 @@ export const cost = [
       { name: /down/, color: 'blue' },
       { name: /up/, color: 'orange' },
     ],
-    queries: [{ expr: perRound('fedbiot_delta_bytes_total', 'direction', ROUNDS_ENDED), legend: '{{job}} {{direction}}' }],
+    queries: [
+      { expr: perRound('fedbiot_delta_bytes_total', 'direction', ROUNDS_ENDED), legend: '{{job}} {{direction}}' },
+    ],
   }),
   table({
     title: 'Cost so far, by role',
@@ -90,7 +93,8 @@ export const cost = [
   }),
   figure({
     title: 'Computing saved',
-    description: 'Floating-point operations, by formula, against training the full model on the clients. Below 0 it was more.',
+    description:
+      'Floating-point operations, by formula, against training the full model on the clients. Below 0 it was more.',
     unit: 'si:FLOP',
     decimals: 2,
     width: 4,

@@ -11,7 +11,8 @@ const MODELS: readonly Look[] = [
 export const learning = [
   graph({
     title: 'Accuracy by round',
-    description: 'In each evaluation: of the model as it was given (base), of emulator + adapter (AdapEmu: what clients have) and of full model + adapter (AdapFu: what the server gains); and F1, the mean word overlap with the best accepted answer, where the task has it. A vertical line is the end of a round.',
+    description:
+      'In each evaluation: of the model as it was given (base), of emulator + adapter (AdapEmu: what clients have) and of full model + adapter (AdapFu: what the server gains); and F1, the mean word overlap with the best accepted answer, where the task has it. A vertical line is the end of a round.',
     unit: 'percentunit',
     min: 0,
     width: 12,
@@ -25,7 +26,8 @@ export const learning = [
   }),
   graph({
     title: 'Losses',
-    description: 'Local: mean of the clients of a round (nats). Eval: full model + adapter on the evaluation data (nats). Alignment: emulator against full model, in the units of the method.',
+    description:
+      'Local: mean of the clients of a round (nats). Eval: full model + adapter on the evaluation data (nats). Alignment: emulator against full model, in the units of the method.',
     unit: 'none',
     min: 0,
     width: 12,
@@ -35,11 +37,17 @@ export const learning = [
       { name: /local/, color: 'green' },
       { name: /eval/, color: 'orange' },
     ],
-    queries: [{ expr: `max by (namespace, job, phase) (${notOfClientPods(told('fedbiot_loss'))})`, legend: '{{job}} {{phase}}' }],
+    queries: [
+      {
+        expr: `max by (namespace, job, phase) (${notOfClientPods(told('fedbiot_loss'))})`,
+        legend: '{{job}} {{phase}}',
+      },
+    ],
   }),
   graph({
     title: 'Alignment gap',
-    description: 'Loss of emulator + adapter less that of full model + adapter (nats). When it rises while the accuracy of the full model falls, align more: emulator.alignment.',
+    description:
+      'Loss of emulator + adapter less that of full model + adapter (nats). When it rises while the accuracy of the full model falls, align more: emulator.alignment.',
     unit: 'none',
     width: 8,
     height: 7,
@@ -48,7 +56,8 @@ export const learning = [
   }),
   graph({
     title: 'Layers and clients left out',
-    description: 'Layer dropout: part of the layers below the adapter that the emulator does without (β). Client dropout: part of the drawn clients that did not report.',
+    description:
+      'Layer dropout: part of the layers below the adapter that the emulator does without (β). Client dropout: part of the drawn clients that did not report.',
     unit: 'percentunit',
     min: 0,
     max: 1,

@@ -4,7 +4,8 @@ import type { AnnotationQuery } from '@grafana/grafana-foundation-sdk/dashboard'
 import { told } from '../query.ts';
 import { PROMETHEUS } from '../variables.ts';
 
-const roundAt = (offset: string) => `count_values by (namespace, job) ("round", max by (namespace, job) (${told('fedbiot_round')}${offset}) > 0)`;
+const roundAt = (offset: string) =>
+  `count_values by (namespace, job) ("round", max by (namespace, job) (${told('fedbiot_round')}${offset}) > 0)`;
 
 /** A line where a round has become the last finished one. */
 export const roundEnds: Builder<AnnotationQuery> = {

@@ -5,7 +5,8 @@ import { CLIENT, SERVER } from './roles.ts';
 export const time = [
   graph({
     title: 'Time of a round by phase',
-    description: 'Mean over the rounds that ended in the interval: alignment, clients’ training, aggregation, evaluation. The first round has the alignment before it.',
+    description:
+      'Mean over the rounds that ended in the interval: alignment, clients’ training, aggregation, evaluation. The first round has the alignment before it.',
     unit: 's',
     min: 0,
     width: 8,
@@ -27,7 +28,8 @@ export const time = [
   }),
   graph({
     title: 'Tokens trained',
-    description: 'Tokens a second: of the server in alignment, of clients as their pods tell it, or else as their results are accepted.',
+    description:
+      'Tokens a second: of the server in alignment, of clients as their pods tell it, or else as their results are accepted.',
     unit: 'short',
     min: 0,
     width: 8,
@@ -51,7 +53,11 @@ export const time = [
     ],
     queries: [
       {
-        expr: percentile(0.5, notOfClientPods(`rate(${told('fedbiot_step_duration_seconds_bucket')}[$__rate_interval])`), ['namespace', 'job', 'phase']),
+        expr: percentile(
+          0.5,
+          notOfClientPods(`rate(${told('fedbiot_step_duration_seconds_bucket')}[$__rate_interval])`),
+          ['namespace', 'job', 'phase'],
+        ),
         legend: '{{job}} {{phase}}',
       },
     ],

@@ -4,8 +4,10 @@
  * Re-generate by setting TAP_SNAPSHOT=1 and running tests.
  * Make sure to inspect the output below.  Do not ignore changes!
  */
-'use strict'
-exports[`test/integration/chart-template.test.ts > TAP > what is made of values > a Prometheus that shows its own token 1`] = `
+'use strict';
+exports[
+  `test/integration/chart-template.test.ts > TAP > what is made of values > a Prometheus that shows its own token 1`
+] = `
 - apiVersion: networking.k8s.io/v1
   kind: NetworkPolicy
   metadata:
@@ -930,7 +932,7 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
               - ALL
           readOnlyRootFilesystem: true
 
-`
+`;
 
 exports[`test/integration/chart-template.test.ts > TAP > what is made of values > as little as can be 1`] = `
 - apiVersion: v1
@@ -1185,7 +1187,7 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
               - ALL
           readOnlyRootFilesystem: true
 
-`
+`;
 
 exports[`test/integration/chart-template.test.ts > TAP > what is made of values > as much as can be 1`] = `
 - apiVersion: networking.k8s.io/v1
@@ -2332,7 +2334,7 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
               - ALL
           readOnlyRootFilesystem: true
 
-`
+`;
 
 exports[`test/integration/chart-template.test.ts > TAP > what is made of values > default 1`] = `
 - apiVersion: networking.k8s.io/v1
@@ -3231,9 +3233,10 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
               - ALL
           readOnlyRootFilesystem: true
 
-`
+`;
 
-exports[`test/integration/chart-template.test.ts > TAP > what is made of values > external Redis with an authority 1`] = `
+exports[`test/integration/chart-template.test.ts > TAP > what is made of values > external Redis with an authority 1`] =
+  `
 - apiVersion: networking.k8s.io/v1
   kind: NetworkPolicy
   metadata:
@@ -3949,7 +3952,7 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
               - ALL
           readOnlyRootFilesystem: true
 
-`
+`;
 
 exports[`test/integration/chart-template.test.ts > TAP > what is made of values > some namespaces 1`] = `
 - apiVersion: networking.k8s.io/v1
@@ -4898,4 +4901,4 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
               - ALL
           readOnlyRootFilesystem: true
 
-`
+`;

@@ -22,7 +22,8 @@ export function makeCgroups(name: string): void {
     mkdirSync(group, { recursive: true });
     // With v1 a new cpuset is empty, and nothing can run in it.
     for (const file of ['cpuset.cpus', 'cpuset.mems']) {
-      if (!isVersion2(hierarchy) && existsSync(join(group, file))) writeFileSync(join(group, file), readFileSync(join(hierarchy, file)));
+      if (!isVersion2(hierarchy) && existsSync(join(group, file)))
+        writeFileSync(join(group, file), readFileSync(join(hierarchy, file)));
     }
   }
 }
@@ -34,7 +35,8 @@ export async function removeCgroups(name: string): Promise<void> {
 
 async function removeGroup(path: string): Promise<void> {
   if (!existsSync(path)) return;
-  for (const entry of readdirSync(path, { withFileTypes: true })) if (entry.isDirectory()) await removeGroup(join(path, entry.name));
+  for (const entry of readdirSync(path, { withFileTypes: true }))
+    if (entry.isDirectory()) await removeGroup(join(path, entry.name));
   await until(`${path} is empty`, 30, () => (isRemoved(path) ? true : null));
 }
 

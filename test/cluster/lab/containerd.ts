@@ -36,8 +36,14 @@ export async function startContainerd({ folder, logs, cni, pauseImage }: Contain
 /** containerd's own command, in the namespace of Kubernetes. */
 export const ctr = (...args: readonly string[]): Promise<string> => run('ctr', ['--namespace', 'k8s.io', ...args]);
 
-// restrict_oom_score_adj: without CAP_SYS_RESOURCE runc may not lower it, and says "can't get final child's PID from pipe: EOF".
-const configuration = ({ root, cni, networks, pauseImage }: Readonly<Record<'root' | 'cni' | 'networks' | 'pauseImage', string>>) => `
+// restrict_oom_score_adj: without CAP_SYS_RESOURCE runc may not lower it, and says "can't get final child's PID from
+// pipe: EOF".
+const configuration = ({
+  root,
+  cni,
+  networks,
+  pauseImage,
+}: Readonly<Record<'root' | 'cni' | 'networks' | 'pauseImage', string>>) => `
 version = 2
 root = ${JSON.stringify(root)}
 [plugins."io.containerd.internal.v1.opt"]

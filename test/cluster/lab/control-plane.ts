@@ -1,7 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { apiServerFlags, controllerFlags, kubeconfigOf, schedulerFlags, writeCredentials } from '../control-plane-flags.ts';
+import {
+  apiServerFlags,
+  controllerFlags,
+  kubeconfigOf,
+  schedulerFlags,
+  writeCredentials,
+} from '../control-plane-flags.ts';
 import { PROGRAM } from '../ensure.ts';
 import { startComponent } from './component.ts';
 import type { Component } from './component.ts';
@@ -25,7 +31,16 @@ export async function startControlPlane(folder: string, logs: string, kubernetes
   writeCredentials(pki, token);
   const kubeconfig = join(folder, 'kubeconfig');
   await writeFile(kubeconfig, JSON.stringify(kubeconfigOf(URL, pki, token)));
-  const etcd = ['--etcd-dir', join(folder, 'etcd'), '--etcd-client', ETCD, '--etcd-peer', 'http://127.0.0.1:2380', '--etcd-log', join(logs, 'etcd.log')];
+  const etcd = [
+    '--etcd-dir',
+    join(folder, 'etcd'),
+    '--etcd-client',
+    ETCD,
+    '--etcd-peer',
+    'http://127.0.0.1:2380',
+    '--etcd-log',
+    join(logs, 'etcd.log'),
+  ];
   const component = startComponent(logs, 'control-plane', join(kubernetes, PROGRAM), [
     ...['all', ...etcd, '--ready', URL],
     ...['--', ...apiServerFlags({ pki, address: NODE_ADDRESS, port: PORT, etcd: ETCD })],

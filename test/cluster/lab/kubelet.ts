@@ -20,7 +20,13 @@ export interface KubeletOptions {
 /** Where the kubelet keeps what containers print: a folder a pod. */
 export const podLogs = (folder: string): string => join(folder, 'pods');
 
-export async function startKubelet({ folder, logs, kubernetes, kubeconfig, cgroup }: KubeletOptions): Promise<Component> {
+export async function startKubelet({
+  folder,
+  logs,
+  kubernetes,
+  kubeconfig,
+  cgroup,
+}: KubeletOptions): Promise<Component> {
   const config = join(folder, 'kubelet.json');
   await mkdir(podLogs(folder), { recursive: true });
   await writeFile(config, JSON.stringify(configuration(folder, cgroup)));

@@ -11,7 +11,10 @@ export const BRIDGE = 'cni0';
 /** Folders that the node's programs insist on; the machine's own stay as they are. */
 const OWN_FOLDERS = ['/run', '/var/lib/kubelet', '/var/log'];
 
-/** Makes of the fresh namespaces this process is in a machine of its own: pods reach each other and it, and nothing else. */
+/**
+ * Makes of the fresh namespaces this process is in a machine of its own: pods reach each other and it, and nothing
+ * else.
+ */
 export async function prepareMachine(): Promise<void> {
   for (const folder of OWN_FOLDERS) {
     await mkdir(folder, { recursive: true });

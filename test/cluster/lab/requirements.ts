@@ -38,7 +38,10 @@ export const cniFolder = (): string | null =>
 
 /** Where a program is; on the folders of root's programs too, which a user's PATH lacks. */
 const pathOf = (name: string): string | undefined =>
-  `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`.split(':').map((folder) => join(folder, name)).find((path) => existsSync(path));
+  `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`
+    .split(':')
+    .map((folder) => join(folder, name))
+    .find((path) => existsSync(path));
 
 /** The path of a program that this machine has. */
 export function findProgram(name: string): string {
@@ -48,7 +51,10 @@ export function findProgram(name: string): string {
 }
 
 /** Names the packages whose programs, in `programs`, are not there, and `more`; null: there are none. */
-export function missingPrograms(programs: Readonly<Record<string, string>>, more: readonly string[] = []): string | null {
+export function missingPrograms(
+  programs: Readonly<Record<string, string>>,
+  more: readonly string[] = [],
+): string | null {
   const missing = Object.entries(programs).filter(([name]) => pathOf(name) === undefined);
   const packages = [...new Set([...missing.map(([, name]) => name), ...more])];
   return packages.length === 0 ? null : `it needs what these packages have: ${packages.join(' ')}`;
@@ -60,7 +66,8 @@ export function missingForLab(): string | null {
   if (process.getuid?.() !== 0) return 'it needs root';
   const missing = missingPrograms(PROGRAMS, cniFolder() === null ? ['containernetworking-plugins'] : []);
   if (missing !== null) return missing;
-  if (statfsSync(tmpdir()).type === OVERLAYFS) return `${tmpdir()} lies on overlayfs, which cannot carry the layers of containers; set TMPDIR`;
+  if (statfsSync(tmpdir()).type === OVERLAYFS)
+    return `${tmpdir()} lies on overlayfs, which cannot carry the layers of containers; set TMPDIR`;
   return refusedNamespace() ?? missingCgroups();
 }
 
@@ -70,11 +77,14 @@ function refusedNamespace(): string | null {
   spawnSync('modprobe', ['br_netfilter']);
   if (!existsSync('/proc/sys/net/bridge/bridge-nf-call-iptables')) return 'the kernel has no br_netfilter';
   const tried = spawnSync('setpriv', [...ALONE, 'ip', 'link', 'add', 'lab0', 'type', 'bridge'], { encoding: 'utf8' });
-  return tried.status === 0 ? null : `this process may not make a network of its own: ${(tried.stderr || String(tried.error)).trim()}`;
+  return tried.status === 0
+    ? null
+    : `this process may not make a network of its own: ${(tried.stderr || String(tried.error)).trim()}`;
 }
 
 function missingCgroups(): string | null {
   const root = '/sys/fs/cgroup';
-  if (!existsSync(join(root, 'memory')) && !existsSync(join(root, 'cgroup.controllers'))) return `there are no cgroups at ${root}`;
+  if (!existsSync(join(root, 'memory')) && !existsSync(join(root, 'cgroup.controllers')))
+    return `there are no cgroups at ${root}`;
   return null;
 }

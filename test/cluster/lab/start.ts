@@ -51,7 +51,13 @@ export async function startLab(parts: LabParts, gpus: number): Promise<Lab> {
     run(join(kubernetes, 'kubectl'), [`--kubeconfig=${kubeconfig}`, ...args], input === undefined ? {} : { input });
   const helm = (args: readonly string[], input?: string) =>
     run(join(parts.helm, 'helm'), args, {
-      env: { ...process.env, KUBECONFIG: kubeconfig, HELM_CACHE_HOME: join(folder, 'helm'), HELM_CONFIG_HOME: join(folder, 'helm'), HELM_DATA_HOME: join(folder, 'helm') },
+      env: {
+        ...process.env,
+        KUBECONFIG: kubeconfig,
+        HELM_CACHE_HOME: join(folder, 'helm'),
+        HELM_CONFIG_HOME: join(folder, 'helm'),
+        HELM_DATA_HOME: join(folder, 'helm'),
+      },
       ...(input === undefined ? {} : { input }),
     });
   const containerd = await startContainerd({ ...parts, logs });
@@ -77,7 +83,11 @@ export async function startLab(parts: LabParts, gpus: number): Promise<Lab> {
     await startDns(folder, logs, parts.coredns, kubeconfig),
   );
   const node = (field: string) => ['get', 'node', NODE, `--output=jsonpath={${field}}`];
-  await awaited('the node is ready', node('.status.conditions[?(@.type=="Ready")].status'), (answer) => answer === 'True');
+  await awaited(
+    'the node is ready',
+    node('.status.conditions[?(@.type=="Ready")].status'),
+    (answer) => answer === 'True',
+  );
   // Not before: a kubelet that starts empties the folder of its plugins.
   components.push(startGpus(logs, kubernetes, gpus));
   await awaited('the node has GPUs', node('.status.allocatable.nvidia\\.com/gpu'), (answer) => answer === String(gpus));

@@ -1,5 +1,6 @@
-// Run by dashboards.test.ts in namespaces of its own: jobs on a node with real containers, watched by a real Prometheus, whose data
-// every query of the dashboards is asked for. With a folder in FEDBIOT_PICTURES, the dashboards' pictures are written there.
+// Run by dashboards.test.ts in namespaces of its own: jobs on a node with real containers, watched by a real
+// Prometheus, whose data every query of the dashboards is asked for. With a folder in FEDBIOT_PICTURES, the dashboards'
+// pictures are written there.
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import t from 'tap';
@@ -51,7 +52,9 @@ const from = now();
 const tooMany = { resources: { limits: { 'nvidia.com/gpu': GPUS + 1 } } };
 await apply(WAITING, { server: tooMany, client: { pods: 2, resources: { limits: { 'nvidia.com/gpu': 1 } } } });
 await apply(FAILED, { server: tooMany, startDeadlineSeconds: 5 });
-await until('a job has waited too long', 180, async () => ((await objects.status(NAMESPACE, FAILED)).phase === 'Failed' ? true : null));
+await until('a job has waited too long', 180, async () =>
+  (await objects.status(NAMESPACE, FAILED)).phase === 'Failed' ? true : null,
+);
 await until('the clients of the job that waits run', 180, async () => {
   const pods = await objects.pods(NAMESPACE, WAITING, 'client');
   return pods.length === 2 && pods.every(({ status }) => status?.phase === 'Running') ? true : null;
@@ -69,7 +72,10 @@ t.test('everything is scraped', async (t) => {
   const failing = targets.filter(({ health, labels }) => health !== 'up' && labels['job'] === 'fedbiot-operator');
   t.strictSame(failing, []);
   t.equal(targets.filter(({ labels }) => labels['job'] === 'fedbiot-operator').length, 2, 'both replicas');
-  t.ok(targets.filter(({ labels }) => labels['job'] === 'fedbiot-workers').length >= 5, 'a server pod and four client pods');
+  t.ok(
+    targets.filter(({ labels }) => labels['job'] === 'fedbiot-workers').length >= 5,
+    'a server pod and four client pods',
+  );
 });
 
 const SELECTED: Readonly<Record<string, Variables>> = {
@@ -87,7 +93,10 @@ for (const [name, variables] of Object.entries(SELECTED)) {
     for (const { name: annotation, expr } of dashboard.annotations.list ?? []) {
       if (expr === undefined) continue;
       const marked = await prometheus.queryRange(substituted(expr, variables, window, RATE_INTERVAL), window);
-      t.ok(marked.filter(({ labels }) => Number(labels['round']) > 0).length >= 6, `${annotation}: the ends of the rounds`);
+      t.ok(
+        marked.filter(({ labels }) => Number(labels['round']) > 0).length >= 6,
+        `${annotation}: the ends of the rounds`,
+      );
       marks.push(...marked.flatMap(({ points }) => points.slice(0, 1).map(([time]) => time)));
     }
     const picture = dashboardPicture(dashboard, data, window, marks);
@@ -99,35 +108,58 @@ for (const [name, variables] of Object.entries(SELECTED)) {
 }
 
 t.test('variables offer what there is', async (t) => {
-  t.strictSame(await prometheus.labelValues('job', `fedbiot_rounds{namespace=~"${NAMESPACE}"}`), [JOB, FAILED, WAITING].sort());
+  t.strictSame(
+    await prometheus.labelValues('job', `fedbiot_rounds{namespace=~"${NAMESPACE}"}`),
+    [JOB, FAILED, WAITING].sort(),
+  );
   t.strictSame(await prometheus.labelValues('namespace', 'fedbiot_rounds'), [NAMESPACE]);
 });
 
 t.test('what several tell counts once, and what was is no longer', async (t) => {
   const last = async (name: string, title: string, label: string) => {
-    const data = await ask(readDashboard(name), { prometheus, window, variables: SELECTED[name] ?? ALL, rateInterval: RATE_INTERVAL });
+    const data = await ask(readDashboard(name), {
+      prometheus,
+      window,
+      variables: SELECTED[name] ?? ALL,
+      rateInterval: RATE_INTERVAL,
+    });
     const series = data.find(({ panel }) => panel.title === title)?.answers.flatMap((answer) => answer.series) ?? [];
     return Object.fromEntries(series.map(({ labels, points }) => [labels[label], points.at(-1)?.[1]]));
   };
-  t.strictSame(await last('fleet', 'Jobs by phase', 'phase'), { Failed: 1, Pending: 1, Running: 1, Succeeded: 0, Suspended: 0 });
+  t.strictSame(await last('fleet', 'Jobs by phase', 'phase'), {
+    Failed: 1,
+    Pending: 1,
+    Running: 1,
+    Succeeded: 0,
+    Suspended: 0,
+  });
   t.strictSame(await last('fleet', 'GPUs', 'state'), { asked: GPUS + 1 + 2, running: 2 });
   t.strictSame(await last('job', 'Phase', 'phase'), { Running: 1 });
   t.equal(Object.keys(await last('operator', 'Leader', 'pod')).length, 1, 'one replica leads');
 });
 
 t.test('rules record, and of a sound fleet with one failed job only that is told', async (t) => {
-  const groups = await Promise.all((await readdir(RULES)).map(async (name) => parse(await readFile(join(RULES, name), 'utf8')).groups));
-  const records: string[] = groups.flat().flatMap(({ rules }) => rules.flatMap(({ record }: { record?: string }) => record ?? []));
+  const groups = await Promise.all(
+    (await readdir(RULES)).map(async (name) => parse(await readFile(join(RULES, name), 'utf8')).groups),
+  );
+  const records: string[] = groups
+    .flat()
+    .flatMap(({ rules }) => rules.flatMap(({ record }: { record?: string }) => record ?? []));
   t.ok(records.length > 10);
   for (const record of records) {
     const series = await until(`${record} is recorded`, 60, async () => {
       const found = await prometheus.queryRange(record, { from, to: now(), step: 5 });
       return found.length > 0 ? found : null;
     });
-    t.ok(series.some(({ points }) => points.some(([, value]) => Number.isFinite(value))), record);
+    t.ok(
+      series.some(({ points }) => points.some(([, value]) => Number.isFinite(value))),
+      record,
+    );
   }
   await until('the alert fires', 90, async () => ((await firing()).length > 0 ? true : null));
-  await until('the job ends', 300, async () => ((await objects.status(NAMESPACE, JOB)).phase === 'Succeeded' ? true : null));
+  await until('the job ends', 300, async () =>
+    (await objects.status(NAMESPACE, JOB)).phase === 'Succeeded' ? true : null,
+  );
   t.strictSame(await firing(), [`FedBiOTJobFailed ${FAILED} StartDeadlineExceeded`]);
 });
 

@@ -42,26 +42,47 @@ export class HostileTenant {
 
   /** As that account alone, from here on. */
   #kubectl(args: readonly string[], input?: string): Promise<string> {
-    return this.#lab.kubectl([...args, `--namespace=${NAMESPACE}`, `--as=system:serviceaccount:${NAMESPACE}:${ACCOUNT}`], input);
+    return this.#lab.kubectl(
+      [...args, `--namespace=${NAMESPACE}`, `--as=system:serviceaccount:${NAMESPACE}:${ACCOUNT}`],
+      input,
+    );
   }
 
   async moveIn(): Promise<void> {
     await makeNamespace(this.#lab, NAMESPACE);
     await this.#lab.kubectl(['create', 'serviceaccount', ACCOUNT, `--namespace=${NAMESPACE}`]);
-    await this.#lab.kubectl(['create', 'rolebinding', ACCOUNT, '--clusterrole=edit', `--serviceaccount=${NAMESPACE}:${ACCOUNT}`, `--namespace=${NAMESPACE}`]);
+    await this.#lab.kubectl([
+      'create',
+      'rolebinding',
+      ACCOUNT,
+      '--clusterrole=edit',
+      `--serviceaccount=${NAMESPACE}:${ACCOUNT}`,
+      `--namespace=${NAMESPACE}`,
+    ]);
   }
 
   /** Objects that are to end or blind the operator; they stay. */
   async attackOperator(): Promise<void> {
     await this.#kubectl(['apply', '--filename=-'], JSON.stringify(floodPod));
-    const host = await until('the false Redis has an address', 120, async () => (await this.#objects.pod(NAMESPACE, 'flood')).status?.podIP ?? null);
-    const urls = { percent: 'redis://:pa%ss@redis.example:6379', options: 'redis://redis.example:6379?sentinels=x&scripts=x', flood: `redis://${host}:6379` };
+    const host = await until(
+      'the false Redis has an address',
+      120,
+      async () => (await this.#objects.pod(NAMESPACE, 'flood')).status?.podIP ?? null,
+    );
+    const urls = {
+      percent: 'redis://:pa%ss@redis.example:6379',
+      options: 'redis://redis.example:6379?sentinels=x&scripts=x',
+      flood: `redis://${host}:6379`,
+    };
     for (const [name, url] of Object.entries(urls)) {
       await this.#kubectl(['create', 'secret', 'generic', name, `--from-literal=url=${url}`]);
       await this.#kubectl(['create', '--filename=-'], this.#job(name, { redis: { urlFrom: { name } }, suspend: true }));
     }
     const deep = `${'{"a":'.repeat(3000)}1${'}'.repeat(3000)}`;
-    const nested = this.#job('nested', { suspend: true }).replace('"suspend":true', `"suspend":true,"client":{"podTemplate":{"spec":{"affinity":${deep}}}}`);
+    const nested = this.#job('nested', { suspend: true }).replace(
+      '"suspend":true',
+      `"suspend":true,"client":{"podTemplate":{"spec":{"affinity":${deep}}}}`,
+    );
     await this.#kubectl(['create', `--raw=${API}`, '--filename=-'], nested);
   }
 
@@ -70,8 +91,18 @@ export class HostileTenant {
     await this.#kubectl(['create', '--filename=-'], this.#job('own', { suspend: true }));
     const { status } = await this.#objects.pod(SYSTEM, REDIS.pod);
     const connect = async (role: 'server' | 'client') => {
-      const encoded = await until('its credentials are there', 60, async () =>
-        (await this.#kubectl(['get', 'secret', 'own-credentials', '--ignore-not-found', `--output=jsonpath={.data.redis-url-${role}}`])) || null);
+      const encoded = await until(
+        'its credentials are there',
+        60,
+        async () =>
+          (await this.#kubectl([
+            'get',
+            'secret',
+            'own-credentials',
+            '--ignore-not-found',
+            `--output=jsonpath={.data.redis-url-${role}}`,
+          ])) || null,
+      );
       const url = new URL(Buffer.from(encoded, 'base64').toString());
       url.hostname = status?.podIP ?? '';
       const redis = new Redis(url.href, { maxRetriesPerRequest: 1 });
@@ -82,10 +113,22 @@ export class HostileTenant {
     const [server, client] = [await connect('server'), await connect('client')];
     const uid = await this.#kubectl(['get', 'fedbiotjob', 'own', '--output=jsonpath={.metadata.uid}']);
     const [own, theirs] = [jobKeys(uid), jobKeys(victim)];
-    const password = await this.#lab.kubectl(['get', 'secret', 'fedbiot-redis', `--namespace=${SYSTEM}`, '--output=jsonpath={.data.password}']);
+    const password = await this.#lab.kubectl([
+      'get',
+      'secret',
+      'fedbiot-redis',
+      `--namespace=${SYSTEM}`,
+      '--output=jsonpath={.data.password}',
+    ]);
     const secrets = await this.#kubectl(['get', 'secrets', '--output=jsonpath={.items[*].data}']);
-    const plain = secrets.replaceAll(/"([\w+/=]{8,})"/g, (_, encoded: string) => Buffer.from(encoded, 'base64').toString());
-    t.notMatch(plain, Buffer.from(password, 'base64').toString(), 'the password of the operator is in none of its Secrets');
+    const plain = secrets.replaceAll(/"([\w+/=]{8,})"/g, (_, encoded: string) =>
+      Buffer.from(encoded, 'base64').toString(),
+    );
+    t.notMatch(
+      plain,
+      Buffer.from(password, 'base64').toString(),
+      'the password of the operator is in none of its Secrets',
+    );
 
     const everywhere = [
       ['CONFIG', 'GET', '*'],
@@ -103,7 +146,8 @@ export class HostileTenant {
       ['EVAL', "return redis.call('UNLINK', KEYS[1])", '1', theirs.fence],
     ] as const;
     const refused = async (title: string, redis: Redis, commands: readonly (readonly [string, ...string[]])[]) => {
-      for (const [name, ...args] of commands) await t.rejects(redis.call(name, ...args), /NOPERM/, `${title}: ${name} ${args.join(' ')}`);
+      for (const [name, ...args] of commands)
+        await t.rejects(redis.call(name, ...args), /NOPERM/, `${title}: ${name} ${args.join(' ')}`);
     };
     await refused('a server', server, everywhere);
     await refused('a client', client, everywhere);
@@ -114,14 +158,24 @@ export class HostileTenant {
       ['SET', `${own.tensors}:round-1-1`, 'poison'],
     ]);
     // What it may write, it writes: about its own job, and whatever it likes.
-    await server.set(own.progress, JSON.stringify({ fence: 2 ** 53, sequence: 1, rounds: 2e9, at: '+275760-09-13T00:00:00Z' }));
+    await server.set(
+      own.progress,
+      JSON.stringify({ fence: 2 ** 53, sequence: 1, rounds: 2e9, at: '+275760-09-13T00:00:00Z' }),
+    );
     await server.set(own.report, 'x'.repeat(17 * 2 ** 20));
-    for (let i = 0; i < 100; i++) await server.publish(PROGRESS_CHANNEL, i % 2 === 0 ? `${NAMESPACE}/own` : 'plain/quickstart');
+    for (let i = 0; i < 100; i++)
+      await server.publish(PROGRESS_CHANNEL, i % 2 === 0 ? `${NAMESPACE}/own` : 'plain/quickstart');
   }
 
   /** How often the operator's replicas were started again. */
   async operatorRestarts(): Promise<readonly number[]> {
-    const counts = await this.#lab.kubectl(['get', 'pods', `--namespace=${SYSTEM}`, '--selector=app.kubernetes.io/component=operator', '--output=jsonpath={.items[*].status.containerStatuses[0].restartCount}']);
+    const counts = await this.#lab.kubectl([
+      'get',
+      'pods',
+      `--namespace=${SYSTEM}`,
+      '--selector=app.kubernetes.io/component=operator',
+      '--output=jsonpath={.items[*].status.containerStatuses[0].restartCount}',
+    ]);
     return counts.split(' ').map(Number);
   }
 

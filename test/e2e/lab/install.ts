@@ -74,7 +74,11 @@ export async function makeNamespace(lab: Lab, name: string): Promise<void> {
 }
 
 /** A volume for the claim, as nothing in the lab makes them; the folder that it is. */
-export async function makeVolume(lab: Lab, claim: { readonly namespace: string; readonly name: string }, size: string): Promise<string> {
+export async function makeVolume(
+  lab: Lab,
+  claim: { readonly namespace: string; readonly name: string },
+  size: string,
+): Promise<string> {
   const name = `${claim.namespace}-${claim.name}`;
   const path = join(lab.folder, 'volumes', name);
   await mkdir(path, { recursive: true });
@@ -84,7 +88,12 @@ export async function makeVolume(lab: Lab, claim: { readonly namespace: string; 
     apiVersion: 'v1',
     kind: 'PersistentVolume',
     metadata: { name },
-    spec: { capacity: { storage: size }, accessModes: ['ReadWriteOnce'], claimRef: claim, hostPath: { path, type: 'Directory' } },
+    spec: {
+      capacity: { storage: size },
+      accessModes: ['ReadWriteOnce'],
+      claimRef: claim,
+      hostPath: { path, type: 'Directory' },
+    },
   };
   await lab.kubectl(['apply', '--filename=-'], JSON.stringify(volume));
   return path;

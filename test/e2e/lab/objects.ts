@@ -21,16 +21,31 @@ export class LabObjects {
   }
 
   async status(namespace: string, job: string): Promise<FedBiOTJobStatus> {
-    const { status } = await this.#api.read<StoredJob>({ apiVersion: 'fedbiot.io/v1alpha1', kind: 'FedBiOTJob', metadata: { namespace, name: job } });
+    const { status } = await this.#api.read<StoredJob>({
+      apiVersion: 'fedbiot.io/v1alpha1',
+      kind: 'FedBiOTJob',
+      metadata: { namespace, name: job },
+    });
     return status ?? {};
   }
 
   /** Pods of a job's role that have not ended, oldest first. */
   async pods(namespace: string, job: string, role: Role): Promise<readonly V1Pod[]> {
     const selector = Object.entries(selectorOf(job, role)).map(([name, value]) => `${name}=${value}`);
-    const { items } = await this.#api.list<V1Pod>('v1', 'Pod', namespace, undefined, undefined, undefined, undefined, selector.join(','));
+    const { items } = await this.#api.list<V1Pod>(
+      'v1',
+      'Pod',
+      namespace,
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      selector.join(','),
+    );
     const age = (pod: V1Pod) => pod.metadata?.creationTimestamp?.getTime() ?? 0;
-    return items.filter(({ status }) => status?.phase === 'Pending' || status?.phase === 'Running').sort((a, b) => age(a) - age(b));
+    return items
+      .filter(({ status }) => status?.phase === 'Pending' || status?.phase === 'Running')
+      .sort((a, b) => age(a) - age(b));
   }
 
   async pod(namespace: string, name: string): Promise<V1Pod> {
@@ -39,7 +54,11 @@ export class LabObjects {
 
   /** Who holds the operator's lease. */
   async leader(): Promise<string | null> {
-    const lease = await this.#api.read<V1Lease>({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { namespace: SYSTEM, name: 'fedbiot-operator' } });
+    const lease = await this.#api.read<V1Lease>({
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: { namespace: SYSTEM, name: 'fedbiot-operator' },
+    });
     return lease.spec?.holderIdentity || null;
   }
 }

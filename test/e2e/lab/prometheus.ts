@@ -13,11 +13,15 @@ import type { Prometheus } from '../../support/prometheus.ts';
 const ROOT = join(import.meta.dirname, '../../..');
 const RULES = join(ROOT, 'charts/fedbiot/rules');
 
-const Scrape = Type.Object({ scrape_configs: Type.Array(Type.Object({ kubernetes_sd_configs: Type.Array(Type.Object({ role: Type.Literal('pod') })) })) });
+const Scrape = Type.Object({
+  scrape_configs: Type.Array(
+    Type.Object({ kubernetes_sd_configs: Type.Array(Type.Object({ role: Type.Literal('pod') })) }),
+  ),
+});
 
 /**
- * A Prometheus beside the lab's node, with the example's way to tell what to scrape, every second, and the chart's rules. Debian's
- * Prometheus is built without Kubernetes: what it would find there, it gets from a file.
+ * A Prometheus beside the lab's node, with the example's way to tell what to scrape, every second, and the chart's
+ * rules. Debian's Prometheus is built without Kubernetes: what it would find there, it gets from a file.
  */
 export async function monitor(t: Pick<Test, 'teardown'>, { folder, kubeconfig }: Lab): Promise<Prometheus> {
   const config = new KubeConfig();
@@ -36,22 +40,36 @@ export async function monitor(t: Pick<Test, 'teardown'>, { folder, kubeconfig }:
 
   const example: unknown = parse(await readFile(join(ROOT, 'examples/monitoring/scrape.yaml'), 'utf8'));
   if (!Value.Check(Scrape, example)) throw new Error('the example finds its targets in another way');
-  const scrapeConfigs = example.scrape_configs.map(({ kubernetes_sd_configs: _, ...rest }) => ({ ...rest, file_sd_configs: [{ files: [found] }] }));
-  const rules = await Promise.all((await readdir(RULES)).map((name) => hastened(join(RULES, name), join(folder, `rules-${name}`))));
+  const scrapeConfigs = example.scrape_configs.map(({ kubernetes_sd_configs: _, ...rest }) => ({
+    ...rest,
+    file_sd_configs: [{ files: [found] }],
+  }));
+  const rules = await Promise.all(
+    (await readdir(RULES)).map((name) => hastened(join(RULES, name), join(folder, `rules-${name}`))),
+  );
   return await startPrometheus(t, { scrapeConfigs, rules, interval: '1s' });
 }
 
-/** The rules in `from`, evaluated as often as is scraped: at their own interval, the job's last rounds may lie between two evaluations. */
+/**
+ * The rules in `from`, evaluated as often as is scraped: at their own interval, the job's last rounds may lie between
+ * two evaluations.
+ */
 async function hastened(from: string, to: string): Promise<string> {
   await writeFile(to, (await readFile(from, 'utf8')).replaceAll(/^ +interval: .*\n/gm, ''));
   return to;
 }
 
-/** As Prometheus' discovery of the role pod has them: one for each port of a container, with all it knows of the pod in labels. */
+/**
+ * As Prometheus' discovery of the role pod has them: one for each port of a container, with all it knows of the pod in
+ * labels.
+ */
 function targetsOf({ metadata, spec, status }: V1Pod): object[] {
   const address = status?.podIP;
   if (address === undefined) return [];
-  const labels = Object.entries(metadata?.labels ?? {}).map(([name, value]) => [`__meta_kubernetes_pod_label_${name.replaceAll(/\W/g, '_')}`, value]);
+  const labels = Object.entries(metadata?.labels ?? {}).map(([name, value]) => [
+    `__meta_kubernetes_pod_label_${name.replaceAll(/\W/g, '_')}`,
+    value,
+  ]);
   const ports = spec?.containers.flatMap((container) => container.ports ?? []) ?? [];
   return ports.map(({ name = '', containerPort }) => ({
     targets: [`${address}:${containerPort}`],

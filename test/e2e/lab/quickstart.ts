@@ -1,5 +1,5 @@
-// Run by quickstart.test.ts in namespaces of its own: a release of the chart and its jobs on a node with real containers, against the same
-// jobs in one process.
+// Run by quickstart.test.ts in namespaces of its own: a release of the chart and its jobs on a node with real
+// containers, against the same jobs in one process.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -50,33 +50,46 @@ t.test('a hostile tenant moves in beside them', async () => {
   await hostile.attackOperator();
 });
 
-t.test('a job makes on the cluster the bytes that it makes in one process, while the release is upgraded', async (t) => {
-  const output = await prepare('plain');
-  await lab.kubectl(['apply', '--namespace=plain', `--filename=${MANIFEST}`]);
-  await training('plain', output, 0);
-  await hostile.attackRedis(t, await lab.kubectl(['get', 'fedbiotjob', JOB, '--namespace=plain', '--output=jsonpath={.metadata.uid}']));
-  const password = () => lab.kubectl(['get', 'secret', 'fedbiot-redis', `--namespace=${SYSTEM}`, '--output=jsonpath={.data.password}']);
-  const before = { pods: await runningPods('plain'), password: await password() };
-  await upgrade(lab);
-  t.strictSame({ pods: await runningPods('plain'), password: await password() }, before, 'pods and password stay');
-  for (const pod of before.pods) t.match(pod, `:${OLDER}`, 'with the images that they began with');
-  const { round = 0, phase } = await objects.status('plain', JOB);
-  t.match(phase, 'Running', `the upgrade took place in round ${round + 1}`);
-  await succeeded('plain');
-  t.equal((await objects.status('plain', JOB)).restarts ?? 0, 0, 'no server pod was replaced');
-  t.comment(await lab.kubectl(['get', 'fedbiotjobs', '--namespace=plain']));
-  t.equal(await adapterHash(output), expected, 'the adapter in the volume');
-  t.equal((await objects.status('plain', JOB)).adapterSha256, expected, 'the adapter in the status');
-  await lab.kubectl(['wait', '--for=condition=Succeeded', `fedbiotjob/${JOB}`, '--namespace=plain', '--timeout=60s']);
+t.test(
+  'a job makes on the cluster the bytes that it makes in one process, while the release is upgraded',
+  async (t) => {
+    const output = await prepare('plain');
+    await lab.kubectl(['apply', '--namespace=plain', `--filename=${MANIFEST}`]);
+    await training('plain', output, 0);
+    await hostile.attackRedis(
+      t,
+      await lab.kubectl(['get', 'fedbiotjob', JOB, '--namespace=plain', '--output=jsonpath={.metadata.uid}']),
+    );
+    const password = () =>
+      lab.kubectl(['get', 'secret', 'fedbiot-redis', `--namespace=${SYSTEM}`, '--output=jsonpath={.data.password}']);
+    const before = { pods: await runningPods('plain'), password: await password() };
+    await upgrade(lab);
+    t.strictSame({ pods: await runningPods('plain'), password: await password() }, before, 'pods and password stay');
+    for (const pod of before.pods) t.match(pod, `:${OLDER}`, 'with the images that they began with');
+    const { round = 0, phase } = await objects.status('plain', JOB);
+    t.match(phase, 'Running', `the upgrade took place in round ${round + 1}`);
+    await succeeded('plain');
+    t.equal((await objects.status('plain', JOB)).restarts ?? 0, 0, 'no server pod was replaced');
+    t.comment(await lab.kubectl(['get', 'fedbiotjobs', '--namespace=plain']));
+    t.equal(await adapterHash(output), expected, 'the adapter in the volume');
+    t.equal((await objects.status('plain', JOB)).adapterSha256, expected, 'the adapter in the status');
+    await lab.kubectl(['wait', '--for=condition=Succeeded', `fedbiotjob/${JOB}`, '--namespace=plain', '--timeout=60s']);
 
-  const made = async () => {
-    const kinds = 'jobs,pods,configmaps,secrets,services,persistentvolumeclaims,networkpolicies';
-    return await lab.kubectl(['get', kinds, '--namespace=plain', '--output=name', `--selector=fedbiot.io/job=${JOB}`]);
-  };
-  t.match(await made(), `job.batch/${JOB}-server`, 'what it made can be told by its label');
-  await lab.kubectl(['delete', 'fedbiotjob', JOB, '--namespace=plain', '--timeout=180s']);
-  await until('what the job made is gone with it', 180, async () => ((await made()) === '' ? true : null));
-});
+    const made = async () => {
+      const kinds = 'jobs,pods,configmaps,secrets,services,persistentvolumeclaims,networkpolicies';
+      return await lab.kubectl([
+        'get',
+        kinds,
+        '--namespace=plain',
+        '--output=name',
+        `--selector=fedbiot.io/job=${JOB}`,
+      ]);
+    };
+    t.match(await made(), `job.batch/${JOB}-server`, 'what it made can be told by its label');
+    await lab.kubectl(['delete', 'fedbiotjob', JOB, '--namespace=plain', '--timeout=180s']);
+    await until('what the job made is gone with it', 180, async () => ((await made()) === '' ? true : null));
+  },
+);
 
 t.test('the same bytes with each part killed once within a round', async (t) => {
   const output = await prepare('faults');
@@ -108,15 +121,25 @@ t.test('the same bytes with each part killed once within a round', async (t) => 
 
 t.test('the hostile tenant has ended no replica of the operator, nor hidden its jobs', async (t) => {
   t.strictSame(await hostile.operatorRestarts(), [0, 0]);
-  for (const job of ['percent', 'options', 'flood', 'own']) t.match(await objects.status('hostile', job), { phase: 'Suspended' }, job);
-  t.match((await objects.status('faults', JOB)).conditions?.find(({ type }) => type === 'RedisIsolated'), { status: 'True', reason: 'UserPerRole' });
+  for (const job of ['percent', 'options', 'flood', 'own'])
+    t.match(await objects.status('hostile', job), { phase: 'Suspended' }, job);
+  t.match(
+    (await objects.status('faults', JOB)).conditions?.find(({ type }) => type === 'RedisIsolated'),
+    { status: 'True', reason: 'UserPerRole' },
+  );
 });
 
 t.test('GPUs', async (t) => {
   await prepare('gpus');
   await t.test('a pod sees those it asked for', async (t) => {
     await lab.kubectl(['apply', '--namespace=gpus', '--filename=-'], JSON.stringify(gpuPod(2)));
-    await lab.kubectl(['wait', '--namespace=gpus', '--for=jsonpath={.status.phase}=Succeeded', 'pod/asks', '--timeout=180s']);
+    await lab.kubectl([
+      'wait',
+      '--namespace=gpus',
+      '--for=jsonpath={.status.phase}=Succeeded',
+      'pod/asks',
+      '--timeout=180s',
+    ]);
     t.match(await lab.kubectl(['logs', '--namespace=gpus', 'asks']), /^GPU-\d,GPU-\d\n$/);
   });
 
@@ -132,21 +155,42 @@ t.test('GPUs', async (t) => {
 
 t.test('helm test runs a job of one round, and leaves nothing', async (t) => {
   t.match(await smokeTest(lab), /Succeeded/);
-  t.equal(await lab.kubectl(['get', 'fedbiotjobs,pods,serviceaccounts,roles,rolebindings', `--namespace=${SYSTEM}`, '--selector=app.kubernetes.io/component=test', '--output=name']), '');
+  t.equal(
+    await lab.kubectl([
+      'get',
+      'fedbiotjobs,pods,serviceaccounts,roles,rolebindings',
+      `--namespace=${SYSTEM}`,
+      '--selector=app.kubernetes.io/component=test',
+      '--output=name',
+    ]),
+    '',
+  );
   t.equal(await lab.kubectl(['get', 'fedbiotjobs', `--namespace=${SYSTEM}`, '--output=name']), '');
 });
 
 t.test('uninstalled, the release leaves what it says it keeps', async (t) => {
   await uninstall(lab);
-  const kinds = 'deployments,statefulsets,services,secrets,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,leases,pods,persistentvolumeclaims';
+  const kinds =
+    'deployments,statefulsets,services,secrets,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,leases,pods,persistentvolumeclaims';
   const left = await until('pods are gone', 120, async () => {
     const names = await lab.kubectl(['get', kinds, `--namespace=${SYSTEM}`, '--output=name']);
     return names.includes('pod/') ? null : names.trim().split('\n');
   });
   // These two are the namespace's own.
   const own = ['configmap/kube-root-ca.crt', 'serviceaccount/default'];
-  t.strictSame(left.filter((name) => !own.includes(name)), [`persistentvolumeclaim/${REDIS.claim}`]);
-  t.equal(await lab.kubectl(['get', 'clusterroles,clusterrolebindings', '--selector=app.kubernetes.io/part-of=fedbiot', '--output=name']), '');
+  t.strictSame(
+    left.filter((name) => !own.includes(name)),
+    [`persistentvolumeclaim/${REDIS.claim}`],
+  );
+  t.equal(
+    await lab.kubectl([
+      'get',
+      'clusterroles,clusterrolebindings',
+      '--selector=app.kubernetes.io/part-of=fedbiot',
+      '--output=name',
+    ]),
+    '',
+  );
   t.match(await objects.status('faults', JOB), { phase: 'Succeeded' }, 'jobs stay');
 });
 
@@ -168,17 +212,19 @@ async function succeeded(namespace: string): Promise<void> {
     const { phase } = await objects.status(namespace, JOB);
     return phase === 'Succeeded' || phase === 'Failed' ? phase : null;
   });
-  if (phase !== 'Succeeded') throw new Error(`the job in ${namespace} failed: ${(await objects.status(namespace, JOB)).message}`);
+  if (phase !== 'Succeeded')
+    throw new Error(`the job in ${namespace} failed: ${(await objects.status(namespace, JOB)).message}`);
 }
 
 /**
- * So many rounds of the job are finished, and its clients are at work. The server's own record tells it at once; the status follows within
- * two seconds, as long as a fast machine takes for a round, and may never tell of the training.
+ * So many rounds of the job are finished, and its clients are at work. The server's own record tells it at once; the
+ * status follows within two seconds, as long as a fast machine takes for a round, and may never tell of the training.
  */
 const training = (namespace: string, output: string, finishedRounds: number) =>
   until(`clients train after round ${finishedRounds}`, 400, async () => {
     const { phase, message } = await objects.status(namespace, JOB);
-    if (phase === 'Succeeded' || phase === 'Failed') throw new Error(`the job ended before clients trained after round ${finishedRounds}: ${phase}: ${message}`);
+    if (phase === 'Succeeded' || phase === 'Failed')
+      throw new Error(`the job ended before clients trained after round ${finishedRounds}: ${phase}: ${message}`);
     const now = recordOf(output).findLast(({ event }) => event === 'phase');
     return now?.event === 'phase' && now.phase === 'local' && now.round > finishedRounds ? now.round : null;
   });
@@ -205,7 +251,9 @@ async function crash(namespace: string, pod: string): Promise<void> {
 
 /** The replica that a lease's holder names. */
 async function podOf(holder: string): Promise<string> {
-  const names = (await lab.kubectl(['get', 'pods', `--namespace=${SYSTEM}`, '--output=jsonpath={.items[*].metadata.name}'])).split(' ');
+  const names = (
+    await lab.kubectl(['get', 'pods', `--namespace=${SYSTEM}`, '--output=jsonpath={.items[*].metadata.name}'])
+  ).split(' ');
   const name = names.find((pod) => holder.startsWith(pod));
   if (name === undefined) throw new Error(`no pod is ${holder}`);
   return name;
@@ -231,10 +279,13 @@ const gpuPod = (count: number) => ({
 });
 
 /** After which round each server pod of a job began, as its metrics tell; null: from the start. */
-const resumedFrom = (output: string) => recordOf(output).flatMap((each) => (each.event === 'run' ? [each.resumedFromRound] : []));
+const resumedFrom = (output: string) =>
+  recordOf(output).flatMap((each) => (each.event === 'run' ? [each.resumedFromRound] : []));
 
 const recordOf = (output: string) => readEvents(join(output, 'metrics.jsonl'));
 
 async function adapterHash(root: string): Promise<string> {
-  return createHash('sha256').update(await readFile(join(root, 'adapter/adapter_model.safetensors'))).digest('hex');
+  return createHash('sha256')
+    .update(await readFile(join(root, 'adapter/adapter_model.safetensors')))
+    .digest('hex');
 }

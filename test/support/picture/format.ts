@@ -33,7 +33,8 @@ function fixed(value: number, decimals?: number): string {
 }
 
 function scaled(value: number, base: number, units: readonly string[], decimals?: number): string {
-  const power = value === 0 ? 0 : Math.min(units.length - 1, Math.max(0, Math.floor(Math.log(Math.abs(value)) / Math.log(base))));
+  const power =
+    value === 0 ? 0 : Math.min(units.length - 1, Math.max(0, Math.floor(Math.log(Math.abs(value)) / Math.log(base))));
   return `${fixed(value / base ** power, decimals)} ${units[power]}`.trim();
 }
 

@@ -19,12 +19,19 @@ const MOST_NAMES = 10;
 const LEGEND = { line: 17, symbol: 14, gap: 16, letter: 6.4 } as const;
 
 /** Lines or stacked bars over the minutes of the window. `marks`: moments to draw a vertical line at. */
-export function graphPicture({ panel, answers }: PanelData, { x, y, width, height }: Box, window: Window, marks: readonly number[]): string {
+export function graphPicture(
+  { panel, answers }: PanelData,
+  { x, y, width, height }: Box,
+  window: Window,
+  marks: readonly number[],
+): string {
   const { unit, decimals } = unitOf(panel);
   const { min, max, custom } = panel.fieldConfig?.defaults ?? {};
   const bars = custom?.drawStyle === 'bars';
   const stacked = custom?.stacking !== undefined && custom.stacking.mode !== 'none';
-  const named = answers.flatMap(({ target, series }) => series.map((each) => ({ name: nameOf(target, each), points: each.points })));
+  const named = answers.flatMap(({ target, series }) =>
+    series.map((each) => ({ name: nameOf(target, each), points: each.points })),
+  );
   const names = [...new Set(named.map(({ name }) => name))].slice(0, MOST_NAMES);
   const legendHeight = LEGEND.line + (linesOf(names, width - 16) - 1) * (LEGEND.line + LEGEND.gap / 2);
   const chart = init(null, null, { renderer: 'svg', ssr: true, width, height });
@@ -48,7 +55,11 @@ export function graphPicture({ panel, answers }: PanelData, { x, y, width, heigh
         type: 'value',
         min: 0,
         max: window.to - window.from,
-        axisLabel: { color: theme.muted, fontSize: 10, formatter: (at: number) => `${Math.floor(at / 60)}:${String(Math.round(at % 60)).padStart(2, '0')}` },
+        axisLabel: {
+          color: theme.muted,
+          fontSize: 10,
+          formatter: (at: number) => `${Math.floor(at / 60)}:${String(Math.round(at % 60)).padStart(2, '0')}`,
+        },
         axisLine: { lineStyle: { color: theme.rule } },
         axisTick: { show: false },
         splitLine: { lineStyle: { color: theme.rule } },
@@ -64,8 +75,18 @@ export function graphPicture({ panel, answers }: PanelData, { x, y, width, heigh
       },
       series: named.map(({ name, points }, index) => {
         const { color, dashed } = lookOf(panel, name, index);
-        const data = thinned(points, window).map(([time, value]) => [time, Number.isFinite(value) ? Number(value.toPrecision(5)) : null]);
-        const shared = { name, color, silent: true, data, ...(stacked ? { stack: 'all' } : {}), ...(index === 0 ? { markLine: lines(marks, window) } : {}) };
+        const data = thinned(points, window).map(([time, value]) => [
+          time,
+          Number.isFinite(value) ? Number(value.toPrecision(5)) : null,
+        ]);
+        const shared = {
+          name,
+          color,
+          silent: true,
+          data,
+          ...(stacked ? { stack: 'all' } : {}),
+          ...(index === 0 ? { markLine: lines(marks, window) } : {}),
+        };
         return bars
           ? { ...shared, type: 'bar', barWidth: 3 }
           : {
@@ -108,7 +129,9 @@ const lines = (marks: readonly number[], { from }: Window) => ({
 /** As many points as can be told apart, by the seconds since the window began. */
 function thinned(points: readonly (readonly [number, number])[], { from }: Window): (readonly [number, number])[] {
   const every = Math.ceil(points.length / MOST_POINTS);
-  return points.filter((_, index) => index % every === every - 1 || index === 0).map(([time, value]) => [Math.round((time - from) * 10) / 10, value] as const);
+  return points
+    .filter((_, index) => index % every === every - 1 || index === 0)
+    .map(([time, value]) => [Math.round((time - from) * 10) / 10, value] as const);
 }
 
 /** Within the picture, without what only a browser's script reads. */

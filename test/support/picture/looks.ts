@@ -6,7 +6,9 @@ import { colorAt, colorNamed } from './theme.ts';
 
 /** How a series is called. */
 export function nameOf(target: Target, { labels }: Series): string {
-  const legend = (target.legendFormat ?? '').replaceAll(/\{\{(\w+)\}\}/g, (_, label: string) => labels[label] ?? '').trim();
+  const legend = (target.legendFormat ?? '')
+    .replaceAll(/\{\{(\w+)\}\}/g, (_, label: string) => labels[label] ?? '')
+    .trim();
   return legend === '' ? Object.values(labels).join(' ') : legend;
 }
 
@@ -34,7 +36,10 @@ export function lookOf({ fieldConfig }: Panel, name: string, index: number): Loo
 const expression = (text: string) => new RegExp(text.slice(1, text.lastIndexOf('/')));
 
 /** Colour of a value by the steps of a panel or column; null: it has none. */
-export function stepColor(steps: readonly { readonly value: number | null; readonly color: string }[], value: number): string | null {
+export function stepColor(
+  steps: readonly { readonly value: number | null; readonly color: string }[],
+  value: number,
+): string | null {
   const step = steps.findLast(({ value: least }) => least === null || value >= least);
   return step === undefined ? null : colorNamed(step.color);
 }

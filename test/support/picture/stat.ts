@@ -23,7 +23,11 @@ export function statPicture({ panel, answers }: PanelData, { y, width, height }:
     }),
   );
   const each = width / Math.max(1, figures.length);
-  const size = Math.min(26, (height - 24) / 1.4, ...figures.map(({ text }) => (each - 14) / (text.length * LETTER.bold)));
+  const size = Math.min(
+    26,
+    (height - 24) / 1.4,
+    ...figures.map(({ text }) => (each - 14) / (text.length * LETTER.bold)),
+  );
   return figures
     .map(({ text, color, name }, index) => {
       const x = (index + 0.5) * each;

@@ -22,7 +22,17 @@ const NAMED: Readonly<Record<string, string>> = {
 };
 
 /** For series that have no colour of their own. */
-const PALETTE = ['#37872d', '#d49b00', '#1f60c4', '#e0691a', '#d0303c', '#8f3bb8', '#3aa2b5', '#7a6a53', '#b5497e'] as const;
+const PALETTE = [
+  '#37872d',
+  '#d49b00',
+  '#1f60c4',
+  '#e0691a',
+  '#d0303c',
+  '#8f3bb8',
+  '#3aa2b5',
+  '#7a6a53',
+  '#b5497e',
+] as const;
 
 export function colorNamed(name: string): string {
   const color = NAMED[name];

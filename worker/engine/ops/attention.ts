@@ -6,9 +6,9 @@ import { softmax } from './normalization.ts';
 import { reduceSum, reshape } from './shape.ts';
 
 /**
- * Rotary position embedding of x [batch, heads, length, headDim] by the half-split rule: with halves (a, b) and angle tables
- * cos, sin [batch, length, headDim/2] it yields (a·cos − b·sin, b·cos + a·sin). The rotation is orthogonal, so its gradient
- * is the rotation by −sin.
+ * Rotary position embedding of x [batch, heads, length, headDim] by the half-split rule: with halves (a, b) and angle
+ * tables cos, sin [batch, length, headDim/2] it yields (a·cos − b·sin, b·cos + a·sin). The rotation is orthogonal, so
+ * its gradient is the rotation by −sin.
  */
 export function rotary(x: Value, cos: Value, sin: Value): Value {
   const y = x.graph.apply('RotaryEmbedding', [x, cos, sin], x.dtype, x.shape);
@@ -24,8 +24,8 @@ function negated(x: Value): Value {
  * q [batch, heads, length, d]; k, v [batch, keyValueHeads, keys, d]; mask, added to the scores, broadcasts to
  * [batch, keyValueHeads, group, length, keys]. Yields [batch, heads, length, d].
  *
- * P = softmax(q kᵀ/√d + mask), o = P v. Gradient: dP = do vᵀ; dS = P·(dP − rowsum(do·o)), as rowsum(dP·P) = rowsum(do·o);
- * dq = dS k/√d, dk = dSᵀ q/√d, dv = Pᵀ do.
+ * P = softmax(q kᵀ/√d + mask), o = P v. Gradient: dP = do vᵀ; dS = P·(dP − rowsum(do·o)), as rowsum(dP·P) =
+ * rowsum(do·o); dq = dS k/√d, dk = dSᵀ q/√d, dv = Pᵀ do.
  */
 export function attention(q: Value, k: Value, v: Value, mask: Value): Value {
   const { graph } = q;

@@ -2,12 +2,16 @@ import type { Value } from '../graph.ts';
 import type { Dim } from '../tensor.ts';
 
 /**
- * A function of rows, computed a block of rows at a time, so that what lies between its inputs and its results never exists for more
- * than one block. `rows` are values [m, width]; `body` maps blocks of them [block, width] to results [block, width], and may
- * use values of the graph around it. Blocks are of equal size, of at most `blockRows`; the last is filled up with zeros, whose results
- * are left out. Has no gradient: the caller fuses it with one.
+ * A function of rows, computed a block of rows at a time, so that what lies between its inputs and its results never
+ * exists for more than one block. `rows` are values [m, width]; `body` maps blocks of them [block, width] to results
+ * [block, width], and may use values of the graph around it. Blocks are of equal size, of at most `blockRows`; the last
+ * is filled up with zeros, whose results are left out. Has no gradient: the caller fuses it with one.
  */
-export function inBlocks(rows: readonly Value[], blockRows: number, body: (blocks: readonly Value[]) => readonly Value[]): Value[] {
+export function inBlocks(
+  rows: readonly Value[],
+  blockRows: number,
+  body: (blocks: readonly Value[]) => readonly Value[],
+): Value[] {
   const { graph, shape } = rows[0]!;
   const integer = (operator: string, a: Value, b: Value) => graph.apply(operator, [a, b], 'int64', [1]);
   const dividedUp = (a: Value, b: Value) => integer('Div', integer('Add', a, integer('Sub', b, graph.integers(1))), b);
@@ -22,12 +26,16 @@ export function inBlocks(rows: readonly Value[], blockRows: number, body: (block
   const loop = graph.body();
   const index = loop.input('index', 'int64', []);
   loop.output('goOn', loop.input('condition', 'bool', []));
-  const results = body(stacks.map((stack) => loop.apply('Gather', [stack, index], stack.dtype, stack.shape.slice(1), { axis: 0 })));
+  const results = body(
+    stacks.map((stack) => loop.apply('Gather', [stack, index], stack.dtype, stack.shape.slice(1), { axis: 0 })),
+  );
   results.forEach((result, i) => loop.output(`result${i}`, result));
 
   const trips = graph.apply('Squeeze', [blocks], 'int64', []);
   const stacked = results.map(({ dtype, shape: [, width] }) => ({ dtype, shape: ['blocks', 'block', width!] }));
-  return graph.applyMany('Loop', [trips, undefined], stacked, { body: loop }).map((stack) => unstackBlocks(stack, m, shape[0]!));
+  return graph
+    .applyMany('Loop', [trips, undefined], stacked, { body: loop })
+    .map((stack) => unstackBlocks(stack, m, shape[0]!));
 }
 
 /** [m, width] → [blocks, block, width], with zeros where rows are missing. */

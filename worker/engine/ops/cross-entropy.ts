@@ -7,21 +7,27 @@ import { softmax } from './normalization.ts';
 import { concat, reduceSum, reshape, split } from './shape.ts';
 import { heldElements, joinSlices, logSumExp, vocabularyBlock, vocabularyOf } from './vocabulary.ts';
 
-/** Smallest probability a loss tells apart from zero: a row's loss is cut off at −ln(1e-37) ≈ 85 nats; its gradient is not. */
+/**
+ * Smallest probability a loss tells apart from zero: a row's loss is cut off at −ln(1e-37) ≈ 85 nats; its gradient is
+ * not.
+ */
 const LEAST_PROBABILITY = 1e-37;
 
 /**
  * Weighted cross-entropy of the logits of a fixed head, y·Eᵀ:
  *   Σ_i w_i · −ln P_i(label_i),  P = softmax(y·Eᵀ)
- * y [m, d], labels [m] (int32), weights [m]; the head E [vocabulary, d] as slices of it, one below the other. Rows without a label should
- * not be here at all: the vocabulary's products dominate a client's step, so the caller gathers labelled rows first.
- * The gradient with respect to y is w_i·(P_i − onehot(label_i))·E; it is computed with the loss, as that of a divergence is.
+ * y [m, d], labels [m] (int32), weights [m]; the head E [vocabulary, d] as slices of it, one below the other. Rows
+ * without a label should not be here at all: the vocabulary's products dominate a client's step, so the caller gathers
+ * labelled rows first. The gradient with respect to y is w_i·(P_i − onehot(label_i))·E; it is computed with the loss,
+ * as that of a divergence is.
  */
 export function crossEntropy(y: Value, head: readonly Value[], labels: Value, weights: Value): Value {
   const w = column(weights);
   let gradient = y;
   const build = () => {
-    const [rowLoss, slope] = inBlocks([y, column(labels)], vocabularyBlock(vocabularyOf(head)), ([y, label]) => crossEntropyRows(y!, head, label!)) as [Value, Value];
+    const [rowLoss, slope] = inBlocks([y, column(labels)], vocabularyBlock(vocabularyOf(head)), ([y, label]) =>
+      crossEntropyRows(y!, head, label!),
+    ) as [Value, Value];
     gradient = slope;
     return reduceSum(mul(rowLoss, w), [0, 1], false);
   };
@@ -37,13 +43,33 @@ function crossEntropyRows(y: Value, head: readonly Value[], label: Value): [Valu
     return { slice, p, mass: logSumExp(z, p), place, picked: mul(pick(p, place.index), place.isInside) };
   });
   const { shares } = joinSlices(slices.map(({ mass }) => mass));
-  const likelihood = reduceSum(mul(shares, concat(slices.map(({ picked }) => picked), 1)), [1], true);
-  const share = split(shares, 1, head.map(() => 1));
-  const slope = slices.reduce<Value | undefined>((c, { slice, p, place }, i) => gemm(addAt(mul(p, share[i]!), place.index, neg(place.isInside)), slice, { c }), undefined);
+  const likelihood = reduceSum(
+    mul(
+      shares,
+      concat(
+        slices.map(({ picked }) => picked),
+        1,
+      ),
+    ),
+    [1],
+    true,
+  );
+  const share = split(
+    shares,
+    1,
+    head.map(() => 1),
+  );
+  const slope = slices.reduce<Value | undefined>(
+    (c, { slice, p, place }, i) => gemm(addAt(mul(p, share[i]!), place.index, neg(place.isInside)), slice, { c }),
+    undefined,
+  );
   return [negativeLog(likelihood), slope!];
 }
 
-/** Numbers that a cross-entropy of so many rows holds at most: a block's probabilities, and what a slice needs between its products. */
+/**
+ * Numbers that a cross-entropy of so many rows holds at most: a block's probabilities, and what a slice needs between
+ * its products.
+ */
 export function crossEntropyElements(rows: number, vocabulary: number): number {
   return heldElements(rows, vocabulary, { whole: 1, part: 2 });
 }
@@ -72,7 +98,10 @@ function negativeLog(p: Value): Value {
   return neg(log(graph.apply('Max', [p, graph.number(LEAST_PROBABILITY)], 'float32', shape)));
 }
 
-/** Where labels [m, 1] are in a slice of the vocabulary of so many tokens: an index that is always valid, and 1 if it is the label's, else 0. */
+/**
+ * Where labels [m, 1] are in a slice of the vocabulary of so many tokens: an index that is always valid, and 1 if it is
+ * the label's, else 0.
+ */
 function placeIn(label: Value, from: number, tokens: number): { index: Value; isInside: Value } {
   const { graph, shape } = label;
   const integer = (x: number) => graph.constant({ dtype: 'int32', shape: [], data: Int32Array.of(x) });

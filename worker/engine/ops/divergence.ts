@@ -9,15 +9,17 @@ import { heldElements, joinSlices, logSumExp, vocabularyBlock, vocabularyOf } fr
 /**
  * Weighted Kullback–Leibler divergence between the vocabulary distributions of a fixed teacher and a student:
  *   Σ_i w_i · Σ_v P_T(v)·(ln P_T(v) − ln P_S(v)),  P = softmax(y·Eᵀ)
- * teacher, student [m, d], weights [m]; the head E [vocabulary, d] as slices of it, one below the other. Only the student takes a gradient:
- * w_i·(P_S − P_T)·E, which is computed with the loss, so that probabilities, the largest tensors there are, exist for a block of rows at
- * a time, and logits for one slice of the vocabulary.
+ * teacher, student [m, d], weights [m]; the head E [vocabulary, d] as slices of it, one below the other. Only the
+ * student takes a gradient: w_i·(P_S − P_T)·E, which is computed with the loss, so that probabilities, the largest
+ * tensors there are, exist for a block of rows at a time, and logits for one slice of the vocabulary.
  */
 export function divergence(teacher: Value, student: Value, head: readonly Value[], weights: Value): Value {
   const w = reshape(weights, [student.shape[0]!, 1]);
   let gradient = student;
   const build = () => {
-    const [rowLoss, slope] = inBlocks([teacher, student], vocabularyBlock(vocabularyOf(head)), ([yT, yS]) => divergenceRows(yT!, yS!, head)) as [Value, Value];
+    const [rowLoss, slope] = inBlocks([teacher, student], vocabularyBlock(vocabularyOf(head)), ([yT, yS]) =>
+      divergenceRows(yT!, yS!, head),
+    ) as [Value, Value];
     gradient = slope;
     return reduceSum(mul(rowLoss, w), [0, 1], false);
   };
@@ -36,10 +38,27 @@ function divergenceRows(teacher: Value, student: Value, head: readonly Value[]):
   const wholeT = joinSlices(slices.map(({ massT }) => massT));
   const wholeS = joinSlices(slices.map(({ massS }) => massS));
   // Σ P_T (z_T − z_S)
-  const gap = rowDot(wholeT.shares, concat(slices.map(({ gap }) => gap), 1));
-  const sharesT = split(wholeT.shares, 1, head.map(() => 1));
-  const sharesS = split(wholeS.shares, 1, head.map(() => 1));
-  const slope = slices.reduce<Value | undefined>((c, { slice, pT, pS }, i) => gemm(sub(mul(pS, sharesS[i]!), mul(pT, sharesT[i]!)), slice, { c }), undefined);
+  const gap = rowDot(
+    wholeT.shares,
+    concat(
+      slices.map(({ gap }) => gap),
+      1,
+    ),
+  );
+  const sharesT = split(
+    wholeT.shares,
+    1,
+    head.map(() => 1),
+  );
+  const sharesS = split(
+    wholeS.shares,
+    1,
+    head.map(() => 1),
+  );
+  const slope = slices.reduce<Value | undefined>(
+    (c, { slice, pT, pS }, i) => gemm(sub(mul(pS, sharesS[i]!), mul(pT, sharesT[i]!)), slice, { c }),
+    undefined,
+  );
   return [sub(gap, sub(wholeT.mass, wholeS.mass)), slope!];
 }
 
@@ -50,7 +69,10 @@ function rowDot(a: Value, b: Value): Value {
   return reshape(matmul(row(a), row(b), { transB: true }), [rows, 1]);
 }
 
-/** Numbers that a divergence of so many rows holds at most: a block's probabilities, and what a slice needs between its products. */
+/**
+ * Numbers that a divergence of so many rows holds at most: a block's probabilities, and what a slice needs between its
+ * products.
+ */
 export function divergenceElements(rows: number, vocabulary: number): number {
   return heldElements(rows, vocabulary, { whole: 2, part: 6 });
 }

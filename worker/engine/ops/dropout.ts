@@ -13,19 +13,22 @@ const INCREMENT = BigInt.asIntN(64, 0x9e3779b97f4a7c15n);
 const UNIFORM_BITS = 24;
 
 /**
- * Inverted dropout: each element of x is zeroed with probability `rate`, the others are scaled by 1/(1 − rate). Which ones follows
- * from (key, site, element) alone, by a hash (splitmix64): ONNX's own Dropout draws from a state that no checkpoint can save.
- * `key` [1] (int64) is new for every step; `site` tells the dropouts of one graph apart.
+ * Inverted dropout: each element of x is zeroed with probability `rate`, the others are scaled by 1/(1 − rate). Which
+ * ones follows from (key, site, element) alone, by a hash (splitmix64): ONNX's own Dropout draws from a state that no
+ * checkpoint can save. `key` [1] (int64) is new for every step; `site` tells the dropouts of one graph apart.
  */
 export function dropout(x: Value, rate: number, key: Value, site: number): Value {
   const { graph } = x;
-  const integer = (n: bigint, shape: number[] = []) => graph.constant({ dtype: 'int64', shape, data: BigInt64Array.of(n) });
+  const integer = (n: bigint, shape: number[] = []) =>
+    graph.constant({ dtype: 'int64', shape, data: BigInt64Array.of(n) });
   const unsigned = (operator: string, inputs: Value[]) => graph.apply(operator, inputs, 'uint64', x.shape);
   const signed = (operator: string, inputs: Value[]) => graph.apply(operator, inputs, 'int64', x.shape);
   const shiftRight = (bits: Value, by: bigint) =>
     graph.apply('BitShift', [bits, cast(integer(by), 'uint64')], 'uint64', x.shape, { direction: 'RIGHT' });
 
-  const elements = graph.apply('Range', [integer(0n), graph.apply('Size', [x], 'int64', []), integer(1n)], 'int64', ['elements']);
+  const elements = graph.apply('Range', [integer(0n), graph.apply('Size', [x], 'int64', []), integer(1n)], 'int64', [
+    'elements',
+  ]);
   const indices = signed('Reshape', [elements, graph.apply('Shape', [x], 'int64', [x.shape.length])]);
   const offset = graph.apply('Add', [key, integer(BigInt(site) << 40n, [1])], 'int64', [1]);
   let hash = signed('Mul', [signed('Add', [indices, offset]), integer(INCREMENT)]);

@@ -84,8 +84,15 @@ export function square(x: Value): Value {
 export function swiglu(gate: Value, up: Value): Value {
   const s = sigmoid(gate);
   const t = mul(gate, s);
-  return gate.graph.fused([gate, up], () => mul(t, up), (dy, wanted) => {
-    const dUp = mul(dy, t);
-    return [wanted[0] ? plain(mul(up, add(dUp, mul(s, sub(dy, dUp))))) : undefined, wanted[1] ? plain(dUp) : undefined];
-  });
+  return gate.graph.fused(
+    [gate, up],
+    () => mul(t, up),
+    (dy, wanted) => {
+      const dUp = mul(dy, t);
+      return [
+        wanted[0] ? plain(mul(up, add(dUp, mul(s, sub(dy, dUp))))) : undefined,
+        wanted[1] ? plain(dUp) : undefined,
+      ];
+    },
+  );
 }

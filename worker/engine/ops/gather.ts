@@ -3,8 +3,8 @@ import { cast } from './cast.ts';
 import { reshape, zerosLike } from './shape.ts';
 
 /**
- * Rows of x [n, d] by index [m] (int32): y[i] = x[index[i]]. Its gradient adds row i of dy to row index[i]; an index may
- * occur more than once.
+ * Rows of x [n, d] by index [m] (int32): y[i] = x[index[i]]. Its gradient adds row i of dy to row index[i]; an index
+ * may occur more than once.
  */
 export function gatherRows(x: Value, index: Value): Value {
   const y = x.graph.apply('Gather', [x, index], x.dtype, [index.shape[0]!, ...x.shape.slice(1)], { axis: 0 });

@@ -19,8 +19,18 @@ export function rmsNorm(x: Value, weight: Value, epsilon: number): Value {
     { axis: -1, epsilon: { float: epsilon }, stash_type: 1 },
   ) as [Value, Value];
   return graph.differentiable([x, weight], y, (dy, wanted) => [
-    wanted[0] ? plain(sub(mul(mul(dy, weight), r), mul(x, mul(mul(r, r), reduceMean(mul(dy, y), [last], true))))) : undefined,
-    wanted[1] ? plain(reduceSum(mul(dy, mul(x, r)), x.shape.slice(0, -1).map((_, i) => i), false)) : undefined,
+    wanted[0]
+      ? plain(sub(mul(mul(dy, weight), r), mul(x, mul(mul(r, r), reduceMean(mul(dy, y), [last], true)))))
+      : undefined,
+    wanted[1]
+      ? plain(
+          reduceSum(
+            mul(dy, mul(x, r)),
+            x.shape.slice(0, -1).map((_, i) => i),
+            false,
+          ),
+        )
+      : undefined,
   ]);
 }
 
@@ -30,4 +40,3 @@ export function softmax(x: Value): Value {
   const y = x.graph.apply('Softmax', [x], x.dtype, x.shape, { axis: -1 });
   return x.graph.differentiable([x], y, (dy) => [plain(mul(y, sub(dy, reduceSum(mul(dy, y), [last], true))))]);
 }
-

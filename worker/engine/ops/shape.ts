@@ -27,7 +27,13 @@ function shapeOperand(x: Value, shape: Shape): Value {
 }
 
 export function transpose(x: Value, permutation: readonly number[]): Value {
-  const y = x.graph.apply('Transpose', [x], x.dtype, permutation.map((axis) => x.shape[axis]!), { perm: permutation });
+  const y = x.graph.apply(
+    'Transpose',
+    [x],
+    x.dtype,
+    permutation.map((axis) => x.shape[axis]!),
+    { perm: permutation },
+  );
   const inverse = permutation.map((_, axis) => permutation.indexOf(axis));
   return x.graph.differentiable([x], y, (dy) => [plain(transpose(dy, inverse))]);
 }
@@ -80,13 +86,21 @@ export function reduceMean(x: Value, axes: readonly number[], keepDimensions: bo
   return reduce('ReduceMean', x, axes, keepDimensions, (dy) => scaled(dy, 1 / count));
 }
 
-function reduce(operator: string, x: Value, axes: readonly number[], keepDimensions: boolean, scale: (dy: Value) => Value): Value {
+function reduce(
+  operator: string,
+  x: Value,
+  axes: readonly number[],
+  keepDimensions: boolean,
+  scale: (dy: Value) => Value,
+): Value {
   const { graph } = x;
   const reduced = axes.map((axis) => (axis < 0 ? axis + x.shape.length : axis));
   const kept = x.shape.map((dim, i) => (reduced.includes(i) ? 1 : dim));
   const shape = keepDimensions ? kept : x.shape.filter((_, i) => !reduced.includes(i));
   if (reduced.length === 0) return x;
-  const y = graph.apply(operator, [x, graph.integers(...reduced)], x.dtype, shape, { keepdims: keepDimensions ? 1 : 0 });
+  const y = graph.apply(operator, [x, graph.integers(...reduced)], x.dtype, shape, {
+    keepdims: keepDimensions ? 1 : 0,
+  });
   return graph.differentiable([x], y, (dy) => {
     return [plain(graph.apply('Expand', [reshape(scale(dy), kept), shapeOf(x)], x.dtype, x.shape))];
   });

@@ -12,13 +12,16 @@ import { concat } from './shape.ts';
 const SLICE_ROWS = 7168;
 
 /**
- * Cuts a vocabulary into slices [from, to) of nearly equal size. A multiple of 16: rows of logits then begin where cache lines do; seldom a
- * large power of two, which would put all of them in the same few places of the caches.
+ * Cuts a vocabulary into slices [from, to) of nearly equal size. A multiple of 16: rows of logits then begin where
+ * cache lines do; seldom a large power of two, which would put all of them in the same few places of the caches.
  */
 export function vocabularySlices(vocabulary: number): (readonly [from: number, to: number])[] {
   const count = Math.ceil(vocabulary / SLICE_ROWS);
   const size = Math.ceil(vocabulary / count / 16) * 16;
-  return Array.from({ length: Math.ceil(vocabulary / size) }, (_, i) => [i * size, Math.min((i + 1) * size, vocabulary)] as const);
+  return Array.from(
+    { length: Math.ceil(vocabulary / size) },
+    (_, i) => [i * size, Math.min((i + 1) * size, vocabulary)] as const,
+  );
 }
 
 /** Probabilities of a block of rows: 128 MiB at most. */
@@ -29,8 +32,15 @@ export function vocabularyBlock(vocabulary: number): number {
   return Math.max(64, Math.floor(BLOCK_ELEMENTS / vocabulary));
 }
 
-/** Numbers that a loss of so many rows holds at most: of a block `whole` matrices over the vocabulary and `part` over a slice. */
-export function heldElements(rows: number, vocabulary: number, { whole, part }: { readonly whole: number; readonly part: number }): number {
+/**
+ * Numbers that a loss of so many rows holds at most: of a block `whole` matrices over the vocabulary and `part` over a
+ * slice.
+ */
+export function heldElements(
+  rows: number,
+  vocabulary: number,
+  { whole, part }: { readonly whole: number; readonly part: number },
+): number {
   return Math.min(rows, vocabularyBlock(vocabulary)) * (whole * vocabulary + part * Math.min(vocabulary, SLICE_ROWS));
 }
 
@@ -49,6 +59,7 @@ export function joinSlices(masses: readonly Value[]): { mass: Value; shares: Val
 /** ln Σ exp(z) per row from z and its softmax p: at the row's maximum, ln Σ exp(z) = z − ln p. */
 export function logSumExp(z: Value, p: Value): Value {
   const { graph } = z;
-  const rowMax = (x: Value) => graph.apply('ReduceMax', [x, graph.integers(1)], 'float32', [x.shape[0]!, 1], { keepdims: 1 });
+  const rowMax = (x: Value) =>
+    graph.apply('ReduceMax', [x, graph.integers(1)], 'float32', [x.shape[0]!, 1], { keepdims: 1 });
   return sub(rowMax(z), log(rowMax(p)));
 }

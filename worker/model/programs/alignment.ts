@@ -7,7 +7,16 @@ import { withGradient } from '../../engine/trainer.ts';
 import type { FederatedModel } from '../federated-model.ts';
 import { decoderLayer, finalNorm, headSlices } from '../llama.ts';
 import { storedWeights } from '../stored-weights.ts';
-import { ADAPTER, beginPass, hiddenInput, labelInputs, loraOfPart, runLayers, trainedLora, vectorInput } from './pass.ts';
+import {
+  ADAPTER,
+  beginPass,
+  hiddenInput,
+  labelInputs,
+  loraOfPart,
+  runLayers,
+  trainedLora,
+  vectorInput,
+} from './pass.ts';
 import { SIMILARITIES, type Similarity } from './similarity.ts';
 
 export interface AlignmentObjective {
@@ -26,8 +35,9 @@ export function teacherAfter(layer: number): string {
 }
 
 /**
- * The teacher layers whose outputs an alignment reads: the last one, against the emulator's end and for KL, and for Layerwise the
- * origin of each kept layer. Uniform drop sometimes does not keep the last layer (16 layers at β = 0.25, by rounding).
+ * The teacher layers whose outputs an alignment reads: the last one, against the emulator's end and for KL, and for
+ * Layerwise the origin of each kept layer. Uniform drop sometimes does not keep the last layer (16 layers at β = 0.25,
+ * by rounding).
  */
 export function comparedLayers({ split }: FederatedModel, similarity: Similarity): readonly number[] {
   const last = split.teacher.at(-1)!;
@@ -39,10 +49,10 @@ export function comparedLayers({ split }: FederatedModel, similarity: Similarity
  *   (1 − w)·sim(h_E, h_T) + κ·KL(z_T ‖ z_E) + w·CE(z_E, labels)
  * h_T is an input, computed once a sequence. z_T and z_E share the adapter, which is fixed here, and the head.
  *
- * Inputs: `positions` and places (beginPass); `hidden` [rows, hidden], the embedding or what the adapter's front layers yield;
- * `teacher.L` [rows, hidden]; `tokenWeights` [rows]: 1/tokens; `parameters`, `accumulated` [emulator]; with κ or w `adapter`; with w
- * `labelledRows`, `labels` [labelled] (int32) and `labelWeights` [labelled].
- * Outputs: `loss` [], `gradient` [emulator].
+ * Inputs: `positions` and places (beginPass); `hidden` [rows, hidden], the embedding or what the adapter's front layers
+ * yield; `teacher.L` [rows, hidden]; `tokenWeights` [rows]: 1/tokens; `parameters`, `accumulated` [emulator]; with κ or
+ * w `adapter`; with w `labelledRows`, `labels` [labelled] (int32) and `labelWeights` [labelled]. Outputs: `loss` [],
+ * `gradient` [emulator].
  */
 export function alignmentProgram(model: FederatedModel, objective: AlignmentObjective): Graph {
   const { similarity, klWeight, languageModelWeight, batchSize } = objective;
@@ -53,18 +63,26 @@ export function alignmentProgram(model: FederatedModel, objective: AlignmentObje
   const { parameters, lora: emulatorLora } = trainedLora(graph, model.emulator);
   const adapterLora = loraOfPart(needsLogits ? vectorInput(graph, ADAPTER, model.adapter) : undefined, model.adapter);
   const weight = storedWeights(graph, model.weights);
-  const pass = beginPass(graph, model, (layer) => (tail.includes(layer) ? adapterLora : emulatorLora)(layer), { batchSize, weight });
+  const pass = beginPass(graph, model, (layer) => (tail.includes(layer) ? adapterLora : emulatorLora)(layer), {
+    batchSize,
+    weight,
+  });
   const hidden = ['rows', model.config.hiddenSize];
   const tokenWeights = graph.input('tokenWeights', 'float32', ['rows']);
 
   let h = hiddenInput(pass);
   const student = new Map<number, Value>();
   for (const layer of emulator) student.set(layer, (h = decoderLayer(pass, layer, h).h));
-  const teacher = new Map(comparedLayers(model, similarity).map((layer) => [layer, graph.input(teacherAfter(layer), 'float32', hidden)]));
+  const teacher = new Map(
+    comparedLayers(model, similarity).map((layer) => [layer, graph.input(teacherAfter(layer), 'float32', hidden)]),
+  );
 
   const pairs = similarity === 'Layerwise' ? [...student] : [[teacherEnd, h] as const];
   const similarities = pairs.map(([layer, hE]) => SIMILARITIES[similarity](hE, teacher.get(layer)!, tokenWeights));
-  let loss = mul(similarities.reduce((a, b) => add(a, b)), 1 - languageModelWeight);
+  let loss = mul(
+    similarities.reduce((a, b) => add(a, b)),
+    1 - languageModelWeight,
+  );
   if (needsLogits) {
     const yE = finalNorm(pass, runLayers(pass, tail, h));
     const slices = headSlices(model.config, weight);

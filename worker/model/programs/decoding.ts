@@ -11,7 +11,10 @@ import { ADAPTER, EMULATOR, hiddenInput, loraOfPart, vectorInput } from './pass.
 
 /** Names of a layer's cache: inputs `past.*`, outputs `present.*`. */
 export function cacheNames(layer: number): { past: [string, string]; present: [string, string] } {
-  return { past: [`past.keys.${layer}`, `past.values.${layer}`], present: [`present.keys.${layer}`, `present.values.${layer}`] };
+  return {
+    past: [`past.keys.${layer}`, `past.values.${layer}`],
+    present: [`present.keys.${layer}`, `present.values.${layer}`],
+  };
 }
 
 /** All layers of a model with the given trunk, in order. */
@@ -21,16 +24,19 @@ export function decodedLayers({ split }: FederatedModel, trunk: Trunk): readonly
 
 /**
  * One step of greedy decoding with a cache of keys and values; the first step, with an empty cache, reads the prompts.
- * Inputs: `hidden` [batch·length, hidden], the embedding; `positions` [batch, length]; `keyPositions` [batch, keys] for cached and new
- * tokens, where a padded key has PADDING_POSITION; `lastRows` [batch] (int32), the row of each sequence's last token; `past.*` [batch,
- * keyValueHeads, past, headDim]; `adapter`, and `emulator` for the emulator. Outputs: `next` [batch] (int32), the likeliest tokens;
- * `present.*`.
+ * Inputs: `hidden` [batch·length, hidden], the embedding; `positions` [batch, length]; `keyPositions` [batch, keys] for
+ * cached and new tokens, where a padded key has PADDING_POSITION; `lastRows` [batch] (int32), the row of each
+ * sequence's last token; `past.*` [batch, keyValueHeads, past, headDim]; `adapter`, and `emulator` for the emulator.
+ * Outputs: `next` [batch] (int32), the likeliest tokens; `present.*`.
  */
 export function decodingProgram(model: FederatedModel, trunk: Trunk): Graph {
   const graph = new Graph();
   const { config } = model;
   const adapter = loraOfPart(vectorInput(graph, ADAPTER, model.adapter), model.adapter);
-  const emulator = loraOfPart(trunk === 'emulator' ? vectorInput(graph, EMULATOR, model.emulator) : undefined, model.emulator);
+  const emulator = loraOfPart(
+    trunk === 'emulator' ? vectorInput(graph, EMULATOR, model.emulator) : undefined,
+    model.emulator,
+  );
   const trunkLayers = model.split[trunk];
   const queries = graph.input('positions', 'float32', ['batch', 'length']);
   const keys = graph.input('keyPositions', 'float32', ['batch', 'keys']);
@@ -48,7 +54,10 @@ export function decodingProgram(model: FederatedModel, trunk: Trunk): Graph {
   const cacheShape = ['batch', config.keyValueHeads, 'past', config.headDim];
   for (const layer of decodedLayers(model, trunk)) {
     const { past, present } = cacheNames(layer);
-    const cache = { keys: graph.input(past[0], 'float32', cacheShape), values: graph.input(past[1], 'float32', cacheShape) };
+    const cache = {
+      keys: graph.input(past[0], 'float32', cacheShape),
+      values: graph.input(past[1], 'float32', cacheShape),
+    };
     const step = decoderLayer(pass, layer, h, { cache });
     h = step.h;
     graph.output(present[0], step.cache.keys);

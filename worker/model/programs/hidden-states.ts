@@ -12,9 +12,10 @@ export function hiddenAfter(layer: number): string {
 }
 
 /**
- * From the embedding to the hidden states after layers of the trunk, without a tape. Inputs: `hidden` [rows, hidden], the embedding;
- * `positions` and places (beginPass); `adapter` if the adapter has front layers; `emulator` for the emulator. Output `hidden.L`
- * [rows, hidden] for each layer L of `after` (indices in the full model; −1 is the trunk's own input).
+ * From the embedding to the hidden states after layers of the trunk, without a tape. Inputs: `hidden` [rows, hidden],
+ * the embedding; `positions` and places (beginPass); `adapter` if the adapter has front layers; `emulator` for the
+ * emulator. Output `hidden.L` [rows, hidden] for each layer L of `after` (indices in the full model; −1 is the trunk's
+ * own input).
  */
 export function hiddenStatesProgram(model: FederatedModel, trunk: Trunk, after: readonly number[]): Graph {
   const graph = new Graph();

@@ -8,7 +8,16 @@ import type { FederatedModel } from '../federated-model.ts';
 import { finalNorm, headSlices } from '../llama.ts';
 import { loraOf, type LoraGroups } from '../lora-graph.ts';
 import { storedWeights } from '../stored-weights.ts';
-import { beginPass, EMULATOR, hiddenInput, labelInputs, loraOfPart, runLayers, trainedLora, vectorInput } from './pass.ts';
+import {
+  beginPass,
+  EMULATOR,
+  hiddenInput,
+  labelInputs,
+  loraOfPart,
+  runLayers,
+  trainedLora,
+  vectorInput,
+} from './pass.ts';
 
 export interface LocalObjective {
   /** λ. */
@@ -20,21 +29,26 @@ export interface LocalObjective {
 /**
  * Gradient of a client's loss with respect to the adapter's LoRA (method, "tune the adapter"):
  *   CE(labels) + λ · Σ_W ‖(α/r)·(B·A − B₀·A₀)‖²
- * With the adapter last, the emulator's output is an input, since no gradient flows into the emulator. With adapter layers at both
- * ends the gradient crosses the frozen emulator, which then is part of the graph.
+ * With the adapter last, the emulator's output is an input, since no gradient flows into the emulator. With adapter
+ * layers at both ends the gradient crosses the frozen emulator, which then is part of the graph.
  *
- * Inputs: `positions` and places (beginPass); `hidden` [rows, hidden], which with layers at both ends is the embedding, and then
- * `emulator`; `labelledRows`, `labels`, `labelWeights` [labelled]; `parameters`, `accumulated` [adapter]; with λ `reference` [adapter], the
- * round's start.
- * Outputs: `loss` [], `gradient` [adapter].
+ * Inputs: `positions` and places (beginPass); `hidden` [rows, hidden], which with layers at both ends is the embedding,
+ * and then `emulator`; `labelledRows`, `labels`, `labelWeights` [labelled]; `parameters`, `accumulated` [adapter]; with
+ * λ `reference` [adapter], the round's start. Outputs: `loss` [], `gradient` [adapter].
  */
 export function localUpdateProgram(model: FederatedModel, { proximalWeight, batchSize }: LocalObjective): Graph {
   const graph = new Graph();
   const { front, emulator, tail } = model.split;
   const { parameters, lora: adapterLora } = trainedLora(graph, model.adapter);
-  const emulatorLora = loraOfPart(front.length > 0 ? vectorInput(graph, EMULATOR, model.emulator) : undefined, model.emulator);
+  const emulatorLora = loraOfPart(
+    front.length > 0 ? vectorInput(graph, EMULATOR, model.emulator) : undefined,
+    model.emulator,
+  );
   const weight = storedWeights(graph, model.weights);
-  const pass = beginPass(graph, model, (layer) => (emulator.includes(layer) ? emulatorLora : adapterLora)(layer), { batchSize, weight });
+  const pass = beginPass(graph, model, (layer) => (emulator.includes(layer) ? emulatorLora : adapterLora)(layer), {
+    batchSize,
+    weight,
+  });
   const { rows, labels, weights } = labelInputs(graph);
 
   const crossed = front.length > 0 ? [...front, ...emulator] : [];
@@ -53,13 +67,25 @@ export function localUpdateProgram(model: FederatedModel, { proximalWeight, batc
  * Σ_W ‖(α/r)·(B·A − B₀·A₀)‖² without a dense matrix: with U = [B, −B₀] and V = [A; A₀] each norm is
  * (α/r)²·trace((UᵀU)(V·Vᵀ)) = (α/r)²·Σ (UᵀU ∘ V·Vᵀ), both factors being symmetric [2r, 2r].
  */
-function proximalTerm(lora: (layer: number) => LoraGroups | undefined, reference: typeof lora, layers: readonly number[]): Value {
+function proximalTerm(
+  lora: (layer: number) => LoraGroups | undefined,
+  reference: typeof lora,
+  layers: readonly number[],
+): Value {
   const terms = layers.flatMap((layer) => {
     const reached = reference(layer);
     return [...(lora(layer) ?? [])].flatMap(([name, group]) => {
       const start = reached!.get(name)!;
-      const as = split(group.a, 0, [...group.b].map(() => group.rank));
-      const as0 = split(start.a, 0, [...group.b].map(() => group.rank));
+      const as = split(
+        group.a,
+        0,
+        [...group.b].map(() => group.rank),
+      );
+      const as0 = split(
+        start.a,
+        0,
+        [...group.b].map(() => group.rank),
+      );
       return [...group.b].map(([projection, b], i) => {
         const u = concat([b, neg(start.b.get(projection)!)], 0);
         const v = concat([as[i]!, as0[i]!], 0);

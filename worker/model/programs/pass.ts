@@ -26,8 +26,8 @@ export function loraOfPart(vector: Value | undefined, { layout, scale }: LoraPar
 }
 
 /**
- * The trained vector, and the LoRA of its layers with dropout if the part has any; `dropoutKey` [1] (int64) then is an input that must be
- * new for every step.
+ * The trained vector, and the LoRA of its layers with dropout if the part has any; `dropoutKey` [1] (int64) then is an
+ * input that must be new for every step.
  */
 export function trainedLora(graph: Graph, part: LoraPart): { parameters: Value; lora: DecoderPass['lora'] } {
   const parameters = vectorInput(graph, PARAMETERS, part);
@@ -42,16 +42,26 @@ export interface PassOptions {
 }
 
 /**
- * Begins a pass over whole sequences. Inputs: `positions` [batch, length] serve queries and keys alike; unless batches have one sequence,
- * `cells` [rows] and `rowsOfCells` [batch, length] (int32) say where among them each row lies.
+ * Begins a pass over whole sequences. Inputs: `positions` [batch, length] serve queries and keys alike; unless batches
+ * have one sequence, `cells` [rows] and `rowsOfCells` [batch, length] (int32) say where among them each row lies.
  */
-export function beginPass(graph: Graph, model: FederatedModel, lora: DecoderPass['lora'], options: PassOptions = {}): DecoderPass {
+export function beginPass(
+  graph: Graph,
+  model: FederatedModel,
+  lora: DecoderPass['lora'],
+  options: PassOptions = {},
+): DecoderPass {
   const { batchSize, weight = storedWeights(graph, model.weights) } = options;
   return passWith(graph, model.config, { weight, lora }, batchSize);
 }
 
 /** The same with weights that need not be stored. */
-export function passWith(graph: Graph, config: DecoderConfig, { weight, lora }: Pick<DecoderPass, 'weight' | 'lora'>, batchSize?: number): DecoderPass {
+export function passWith(
+  graph: Graph,
+  config: DecoderConfig,
+  { weight, lora }: Pick<DecoderPass, 'weight' | 'lora'>,
+  batchSize?: number,
+): DecoderPass {
   const positions = graph.input(POSITIONS, 'float32', ['batch', 'length']);
   const places = batchSize === 1 ? null : placesInput(graph);
   return { graph, config, weight, positions: positionsOf(graph, config, positions, positions), places, lora };
@@ -71,7 +81,9 @@ export function runLayers(pass: DecoderPass, layers: readonly number[], h: Value
   return layers.reduce((x, layer, i) => decoderLayer(pass, layer, x, i === layers.length - 1 ? options : {}).h, h);
 }
 
-/** Rows that carry a label: their places among all rows, the labels, and each row's weight in the loss, all [labelled]. */
+/**
+ * Rows that carry a label: their places among all rows, the labels, and each row's weight in the loss, all [labelled].
+ */
 export function labelInputs(graph: Graph): { rows: Value; labels: Value; weights: Value } {
   return {
     rows: graph.input('labelledRows', 'int32', ['labelled']),

@@ -8,8 +8,8 @@ import { ADAPTER, beginPass, hiddenInput, loraOfPart, runLayers, vectorInput } f
 
 /**
  * From the trunk's hidden states to each labelled row's loss and whether its label is the likeliest token.
- * Inputs: `positions` and places (beginPass); `hidden` [rows, hidden]; `adapter`; `labelledRows`, `labels` [labelled] (int32).
- * Outputs: `nll` [labelled] in nats; `correct` [labelled], 1 or 0.
+ * Inputs: `positions` and places (beginPass); `hidden` [rows, hidden]; `adapter`; `labelledRows`, `labels` [labelled]
+ * (int32). Outputs: `nll` [labelled] in nats; `correct` [labelled], 1 or 0.
  */
 export function scoringProgram(model: FederatedModel): Graph {
   const graph = new Graph();

@@ -13,7 +13,8 @@ type Measure = (hE: Value, hT: Value, tokenWeights: Value) => Value;
 const squaredNorm = (x: Value): Value => reduceSum(square(x), [1], false);
 
 /** Mean over tokens of ‖h_E − h_T‖² / ‖h_T‖². */
-const perToken: Measure = (hE, hT, w) => reduceSum(mul(w, div(squaredNorm(sub(hE, hT)), add(squaredNorm(hT), TINY))), [0], false);
+const perToken: Measure = (hE, hT, w) =>
+  reduceSum(mul(w, div(squaredNorm(sub(hE, hT)), add(squaredNorm(hT), TINY))), [0], false);
 
 /**
  * hE, hT [rows, hidden]; tokenWeights [rows], 1/tokens. Yields a scalar.

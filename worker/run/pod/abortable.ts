@@ -1,4 +1,7 @@
-/** `work`, or the signal's reason as soon as it aborts: for work that has nothing to put in order, and may wait for ever. */
+/**
+ * `work`, or the signal's reason as soon as it aborts: for work that has nothing to put in order, and may wait for
+ * ever.
+ */
 export async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const leave = () => reject(signal.reason);
@@ -14,6 +17,8 @@ export async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promi
 /** Aborts a while after `signal` has, with its reason: for work that has something to put in order. */
 export function later(signal: AbortSignal, milliseconds: number): AbortSignal {
   const controller = new AbortController();
-  signal.addEventListener('abort', () => void setTimeout(() => controller.abort(signal.reason), milliseconds), { once: true });
+  signal.addEventListener('abort', () => void setTimeout(() => controller.abort(signal.reason), milliseconds), {
+    once: true,
+  });
   return controller.signal;
 }

@@ -24,7 +24,9 @@ export interface PodContext {
   readonly signal: AbortSignal;
 }
 
-type PodFolders = Readonly<Record<'job' | 'model' | 'publicData' | 'clientData' | 'output' | 'cache' | 'examples', string>>;
+type PodFolders = Readonly<
+  Record<'job' | 'model' | 'publicData' | 'clientData' | 'output' | 'cache' | 'examples', string>
+>;
 
 export interface PodFlags {
   readonly provider: Provider;
@@ -52,7 +54,8 @@ export function podContext({ provider, threads }: PodFlags, signal: AbortSignal)
 
 /** Where the relative paths of a job start in this pod. */
 export function uriFolders({ volumes }: Pick<FedBiOTJobSpec, 'volumes'>, folders: PodFolders): UriFolders {
-  const folderOf = (purpose: keyof UriFolders) => (volumes?.[purpose] === undefined ? folders.examples : folders[purpose]);
+  const folderOf = (purpose: keyof UriFolders) =>
+    volumes?.[purpose] === undefined ? folders.examples : folders[purpose];
   return { model: folderOf('model'), publicData: folderOf('publicData'), clientData: folderOf('clientData') };
 }
 

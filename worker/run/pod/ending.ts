@@ -70,7 +70,10 @@ export function terminationText({ reason, message }: TerminationMessage): string
   const characters = Array.from(message.slice(0, MAX_BYTES).toWellFormed());
   const textOf = (length: number) => {
     const isWhole = length === characters.length && message.length <= MAX_BYTES;
-    return JSON.stringify({ reason, message: isWhole ? message.toWellFormed() : `${characters.slice(0, length).join('')}…` });
+    return JSON.stringify({
+      reason,
+      message: isWhole ? message.toWellFormed() : `${characters.slice(0, length).join('')}…`,
+    });
   };
   let [fits, tooLong] = [0, characters.length + 1];
   while (tooLong - fits > 1) {

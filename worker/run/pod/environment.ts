@@ -25,7 +25,8 @@ export function readEnvironment(variables: Variables): PodEnvironment {
   if (!/^[\w-]{1,64}$/.test(uid)) throw wrong(ENV.uid, `${JSON.stringify(uid)} is not the uid of an object`);
   const logLevel = given(variables, ENV.logLevel) ?? DEFAULT_LOG_LEVEL;
   const levels = Object.keys(pino.levels.values);
-  if (!levels.includes(logLevel)) throw wrong(ENV.logLevel, `${JSON.stringify(logLevel)} is none of ${levels.join(', ')}`);
+  if (!levels.includes(logLevel))
+    throw wrong(ENV.logLevel, `${JSON.stringify(logLevel)} is none of ${levels.join(', ')}`);
   const caFile = given(variables, ENV.redisCaFile);
   return {
     redis: { url: required(variables, ENV.redisUrl), ...(caFile === undefined ? {} : { caFile }) },
@@ -40,7 +41,8 @@ export function readEnvironment(variables: Variables): PodEnvironment {
 /** Where a client finds the server pod. @throws UserError */
 export function readServerUrl(variables: Variables): string {
   const url = required(variables, ENV.serverUrl);
-  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw wrong(ENV.serverUrl, `${JSON.stringify(url)} is not an http:// URL`);
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url))
+    throw wrong(ENV.serverUrl, `${JSON.stringify(url)} is not an http:// URL`);
   return url;
 }
 

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Writes the newest of a stream of values: one write at a time, none sooner than a while after the one before. What is overtaken is left
- * out; what was told last is written in the end.
+ * Writes the newest of a stream of values: one write at a time, none sooner than a while after the one before. What is
+ * overtaken is left out; what was told last is written in the end.
  */
 export class Feed<T> {
   readonly #write: (value: T) => Promise<void>;

@@ -28,7 +28,10 @@ export class RunFollower {
 
   /** Begins where an earlier pod's events lead to. */
   recall(events: readonly RunEvent[]): void {
-    this.#progress = events.reduce((progress, event) => foldProgress(progress, event, this.#facts), initialProgress(this.#facts));
+    this.#progress = events.reduce(
+      (progress, event) => foldProgress(progress, event, this.#facts),
+      initialProgress(this.#facts),
+    );
     this.#listeners.metrics.recall(events, this.#progress);
   }
 
@@ -45,20 +48,36 @@ export class RunFollower {
 function logEvent(log: Logger, event: RunEvent): void {
   switch (event.event) {
     case 'run':
-      log.info({ rounds: event.rounds, clients: event.clients }, event.resumedFromRound === null ? 'the run begins' : `the run goes on in round ${event.resumedFromRound}`);
+      log.info(
+        { rounds: event.rounds, clients: event.clients },
+        event.resumedFromRound === null ? 'the run begins' : `the run goes on in round ${event.resumedFromRound}`,
+      );
       break;
     case 'phase':
       log.info({ round: event.round, phase: event.phase, steps: event.steps }, 'a phase begins');
       break;
     case 'client':
-      log.info({ round: event.round, client: event.client, reason: event.reason }, `the client ${event.outcome === 'reported' ? 'has reported' : `was ${event.outcome}`}`);
+      log.info(
+        { round: event.round, client: event.client, reason: event.reason },
+        `the client ${event.outcome === 'reported' ? 'has reported' : `was ${event.outcome}`}`,
+      );
       break;
     case 'evaluation':
       log.info({ round: event.round, base: event.base, adapEmu: event.adapEmu, adapFu: event.adapFu }, 'evaluated');
       break;
     case 'round': {
       const { round, clients, alignmentLoss, localLoss, seconds } = event;
-      log.info({ round, reported: clients.reported.length, selected: clients.selected.length, alignmentLoss, localLoss, seconds }, 'the round has ended');
+      log.info(
+        {
+          round,
+          reported: clients.reported.length,
+          selected: clients.selected.length,
+          alignmentLoss,
+          localLoss,
+          seconds,
+        },
+        'the round has ended',
+      );
       break;
     }
     case 'warning':

@@ -3,7 +3,10 @@ import type { ClientMetrics } from '../../metrics/client-metrics.ts';
 import type { ClientTransport, Delivery } from '../../transport/contract.ts';
 
 /** A client's transport that tells log and metrics what passes. */
-export function observedTransport(transport: ClientTransport, { metrics, log }: { readonly metrics: ClientMetrics; readonly log: Logger }): ClientTransport {
+export function observedTransport(
+  transport: ClientTransport,
+  { metrics, log }: { readonly metrics: ClientMetrics; readonly log: Logger },
+): ClientTransport {
   const answered = new WeakSet<Delivery>();
   const of = ({ task: { round, attempt, client } }: Delivery) => ({ round, attempt, client });
   return {
@@ -31,7 +34,10 @@ export function observedTransport(transport: ClientTransport, { metrics, log }: 
       metrics.transferred('up', byteLength);
       // What a client says instead of an adapter has no payload.
       metrics.task(byteLength > 0 ? 'answered' : 'failed');
-      log.info({ ...of(delivery), bytes: byteLength }, byteLength > 0 ? 'the result is sent' : 'the client could not train: the server is told why');
+      log.info(
+        { ...of(delivery), bytes: byteLength },
+        byteLength > 0 ? 'the result is sent' : 'the client could not train: the server is told why',
+      );
     },
     close: () => transport.close(),
   };

@@ -16,12 +16,17 @@ export interface Waiting {
 }
 
 /**
- * Checks that Redis does what the role needs, and waits for one that does not answer or refuses for now: it may start after this pod, or
- * fail over.
+ * Checks that Redis does what the role needs, and waits for one that does not answer or refuses for now: it may start
+ * after this pod, or fail over.
  * @returns the address, and whether it is that of a Redis Cluster
- * @throws RedisUnusable when it cannot be used; RedisUnreachable when it does not answer, or takes nothing, for `patienceMs`
+ * @throws RedisUnusable when it cannot be used; RedisUnreachable when it does not answer, or takes nothing, for
+ *   `patienceMs`
  */
-export async function redisWhenUp(address: RedisAddress, needs: RedisNeeds, { patienceMs, log, signal }: Waiting): Promise<RedisAddress> {
+export async function redisWhenUp(
+  address: RedisAddress,
+  needs: RedisNeeds,
+  { patienceMs, log, signal }: Waiting,
+): Promise<RedisAddress> {
   const began = performance.now();
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted();
@@ -30,7 +35,12 @@ export async function redisWhenUp(address: RedisAddress, needs: RedisNeeds, { pa
       for (const warning of warnings) log.warn(warning);
       return { ...address, isCluster };
     } catch (error) {
-      const patience = error instanceof RedisUnreachable ? patienceMs : error instanceof RedisUnknownUser ? Math.min(patienceMs, UNKNOWN_MS) : 0;
+      const patience =
+        error instanceof RedisUnreachable
+          ? patienceMs
+          : error instanceof RedisUnknownUser
+            ? Math.min(patienceMs, UNKNOWN_MS)
+            : 0;
       if (!(error instanceof Error) || performance.now() - began >= patience) throw error;
       if (attempt === 1) log.warn(`${error.message}; trying again for ${Math.round(patience / 1000)} s`);
     }

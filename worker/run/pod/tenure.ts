@@ -3,14 +3,20 @@ import { Fenced, type Fence } from '../../transport/redis/fence.ts';
 
 const LOOK_MS = 1_000;
 
-/** How long a server pod waits after it took the folder from one that may live: until then that one has looked, and ended. */
+/**
+ * How long a server pod waits after it took the folder from one that may live: until then that one has looked, and
+ * ended.
+ */
 export const HANDOVER_MS = 3 * LOOK_MS;
 
 /**
- * Looks again and again whether this is still the job's server: a pod that was cut off may have been replaced without knowing it. The
- * fence tells through Redis, the folder's lock even where Redis cannot be reached.
+ * Looks again and again whether this is still the job's server: a pod that was cut off may have been replaced without
+ * knowing it. The fence tells through Redis, the folder's lock even where Redis cannot be reached.
  */
-export function watchTenure(fence: Pick<Fence, 'check'>, lock: Pick<FolderLock, 'check'>): { readonly lost: Promise<never>; stop(): void } {
+export function watchTenure(
+  fence: Pick<Fence, 'check'>,
+  lock: Pick<FolderLock, 'check'>,
+): { readonly lost: Promise<never>; stop(): void } {
   const { promise: lost, reject } = Promise.withResolvers<never>();
   // Whoever waits hears of it; nobody may be waiting yet.
   lost.catch(() => undefined);

@@ -3,8 +3,9 @@ import { RedisUnknownUser, RedisUnreachable, RedisUnusable } from './unusable.ts
 /** What an error that Redis answers with means for a job. */
 interface RedisAnswer {
   /**
-   * `passes`: the same command may be taken later. `elsewhere`: likewise, perhaps by the Redis to which a new connection leads.
-   * `stays`: until somebody changes it. `unknown-user`: likewise, unless Redis was restarted without its users, which are made again.
+   * `passes`: the same command may be taken later. `elsewhere`: likewise, perhaps by the Redis to which a new
+   * connection leads. `stays`: until somebody changes it. `unknown-user`: likewise, unless Redis was restarted without
+   * its users, which are made again.
    */
   readonly lasts: 'passes' | 'elsewhere' | 'unknown-user' | 'stays';
   /** After "Redis at HOST ". */
@@ -14,15 +15,18 @@ interface RedisAnswer {
 }
 
 interface Rule extends RedisAnswer {
-  /** Looked for in the whole text: scripts, transactions and the connection's own checks put words before what Redis said. */
+  /**
+   * Looked for in the whole text: scripts, transactions and the connection's own checks put words before what Redis
+   * said.
+   */
   readonly sign: RegExp;
 }
 
 const CREDENTIALS = 'Correct the credentials in the Secret of spec.redis.urlFrom.';
 
 /**
- * Every kind of error that Redis answers with, the first that fits counts. Redis refuses a command before it does any of it, so what
- * passes can be asked again.
+ * Every kind of error that Redis answers with, the first that fits counts. Redis refuses a command before it does any
+ * of it, so what passes can be asked again.
  */
 const RULES: readonly Rule[] = [
   {
@@ -68,7 +72,12 @@ const RULES: readonly Rule[] = [
     says: 'is a cluster that is not complete',
     hint: 'See what CLUSTER INFO and CLUSTER NODES say there.',
   },
-  { sign: /\bTRYAGAIN\b/, lasts: 'passes', says: 'is moving the job’s keys between nodes', hint: 'It goes on by itself.' },
+  {
+    sign: /\bTRYAGAIN\b/,
+    lasts: 'passes',
+    says: 'is moving the job’s keys between nodes',
+    hint: 'It goes on by itself.',
+  },
   {
     sign: /max number of clients/,
     lasts: 'passes',
@@ -76,8 +85,18 @@ const RULES: readonly Rule[] = [
     hint: 'Raise its maxclients, or find out who holds the connections.',
   },
   { sign: /\bNOSCRIPT\b/, lasts: 'passes', says: 'has dropped its scripts', hint: 'It goes on by itself.' },
-  { sign: /\bMOVED\b|\bASK\b/, lasts: 'stays', says: 'has become a Redis Cluster', hint: 'Start the pods again: they find out what Redis is at their start.' },
-  { sign: /WRONGPASS|invalid password|invalid username/i, lasts: 'unknown-user', says: 'refuses the user or password', hint: CREDENTIALS },
+  {
+    sign: /\bMOVED\b|\bASK\b/,
+    lasts: 'stays',
+    says: 'has become a Redis Cluster',
+    hint: 'Start the pods again: they find out what Redis is at their start.',
+  },
+  {
+    sign: /WRONGPASS|invalid password|invalid username/i,
+    lasts: 'unknown-user',
+    says: 'refuses the user or password',
+    hint: CREDENTIALS,
+  },
   {
     sign: /\bNOAUTH\b/,
     lasts: 'stays',
@@ -115,7 +134,9 @@ const LONGEST_QUOTE = 200;
 /** How ioredis begins its own words around an answer. */
 const AROUND = /^(Ready check failed|Too many Cluster redirections)/;
 
-/** What an error is as an answer of Redis; null when Redis did not answer: the connection, or this program, is at fault. */
+/**
+ * What an error is as an answer of Redis; null when Redis did not answer: the connection, or this program, is at fault.
+ */
 export function answerOf(error: unknown): RedisAnswer | null {
   if (!(error instanceof Error) || !(error.name === 'ReplyError' || AROUND.test(error.message))) return null;
   const known = answerIn(error.message);

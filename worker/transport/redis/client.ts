@@ -20,7 +20,10 @@ import { cleanQueue } from './queue-guard.ts';
 import type { RedisConnection } from './redis-cluster.ts';
 import { RedisTensors } from './tensors.ts';
 
-/** Answers that may lie in Redis before clients wait with theirs: each holds an adapter. Clients that come together may exceed it. */
+/**
+ * Answers that may lie in Redis before clients wait with theirs: each holds an adapter. Clients that come together may
+ * exceed it.
+ */
 const UNREAD_RESULTS = 64;
 /** How long an answer that the server does not take stays in Redis. */
 const RESULT_TTL_SECONDS = 24 * 3600;
@@ -116,7 +119,8 @@ export class RedisClientTransport implements ClientTransport {
   }
 
   async submit({ withdrawn }: Delivery, { header, payload }: Submission): Promise<void> {
-    if (Buffer.byteLength(header) > this.#maxHeaderBytes) throw new Error(`a header of more than ${this.#maxHeaderBytes} bytes`);
+    if (Buffer.byteLength(header) > this.#maxHeaderBytes)
+      throw new Error(`a header of more than ${this.#maxHeaderBytes} bytes`);
     const bytes = new Uint8Array(payload);
     const name = freshResultName();
     const sealed = { bytes, sha256: sha256(bytes) };
@@ -124,7 +128,12 @@ export class RedisClientTransport implements ClientTransport {
     await this.#pending.run(async () => {
       await this.#tensors.write(name, sealed);
       const result = { header, name, bytes: bytes.byteLength, sha256: sealed.sha256 };
-      const options = { jobId: name, removeOnComplete: true, removeOnFail: true, sizeLimit: maxResultBytes(this.#maxHeaderBytes) };
+      const options = {
+        jobId: name,
+        removeOnComplete: true,
+        removeOnFail: true,
+        sizeLimit: maxResultBytes(this.#maxHeaderBytes),
+      };
       await this.#results.add('result', result, options);
       const held = this.#held.get(withdrawn);
       this.#held.delete(withdrawn);
@@ -145,7 +154,8 @@ export class RedisClientTransport implements ClientTransport {
 
   async #poll(): Promise<Delivery | null> {
     const dropped = await cleanQueue(this.#bytes, this.#keys, 'tasks', MAX_TASK_BYTES);
-    if (dropped > 0) this.#listener.failed(new Error(`${dropped} invalid entries were removed from the queue of tasks`));
+    if (dropped > 0)
+      this.#listener.failed(new Error(`${dropped} invalid entries were removed from the queue of tasks`));
     const token = randomUUID();
     const job = await this.#tasks.getNextJob(token, { block: false });
     if (!job) return null;
@@ -167,7 +177,10 @@ export class RedisClientTransport implements ClientTransport {
   async #room(): Promise<void> {
     const { closing } = this.#pending;
     const pause = poller(closing);
-    while ((await this.#pending.run(() => this.#queues.llen(`${this.#keys.prefix}:${QUEUE.results}:wait`))) >= UNREAD_RESULTS) await pause();
+    while (
+      (await this.#pending.run(() => this.#queues.llen(`${this.#keys.prefix}:${QUEUE.results}:wait`))) >= UNREAD_RESULTS
+    )
+      await pause();
     if (closing.aborted) throw new TransportClosed();
   }
 

@@ -50,15 +50,21 @@ function readAuthority(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new RedisUnusable(`cannot read the certificate authority of Redis, ${path}`, { hint: 'Check spec.redis.tls.caSecret.', cause });
+    throw new RedisUnusable(`cannot read the certificate authority of Redis, ${path}`, {
+      hint: 'Check spec.redis.tls.caSecret.',
+      cause,
+    });
   }
 }
 
 /**
- * A connection that reconnects for as long as it takes, and until then keeps what it was asked to send. What Redis refuses for now is
- * asked again, as `listener` hears; other refusals throw RedisUnusable.
+ * A connection that reconnects for as long as it takes, and until then keeps what it was asked to send. What Redis
+ * refuses for now is asked again, as `listener` hears; other refusals throw RedisUnusable.
  */
-export function openRedis({ url, caFile, isCluster = false, patienceMs }: RedisAddress, listener: RedisListener = DEAF): RedisConnection {
+export function openRedis(
+  { url, caFile, isCluster = false, patienceMs }: RedisAddress,
+  listener: RedisListener = DEAF,
+): RedisConnection {
   const endpoint = readRedisUrl(url);
   const options = {
     ...settingsOf(endpoint, caFile),
@@ -92,7 +98,9 @@ export async function checkRedis(address: RedisAddress, needs?: RedisNeeds): Pro
       return { isCluster: false, warnings };
     }
     if (!/^cluster_state:ok\r?$/m.test(await redis.cluster('INFO'))) {
-      throw new RedisUnreachable(`the Redis Cluster at ${place} is not complete`, { hint: 'See what CLUSTER INFO and CLUSTER NODES say there.' });
+      throw new RedisUnreachable(`the Redis Cluster at ${place} is not complete`, {
+        hint: 'See what CLUSTER INFO and CLUSTER NODES say there.',
+      });
     }
     const infos = await infoOfMasters(endpoint, options, failures, needs);
     return { isCluster: true, warnings: [...new Set(infos.flatMap(judge))] };
@@ -110,13 +118,23 @@ async function selects(redis: Redis, { database }: RedisEndpoint, place: string)
   try {
     await redis.select(database);
   } catch (cause) {
-    throw new RedisUnusable(`Redis at ${place} has no database ${database} for this user`, { hint: 'Correct what stands after host and port in the URL, or leave it out.', cause });
+    throw new RedisUnusable(`Redis at ${place} has no database ${database} for this user`, {
+      hint: 'Correct what stands after host and port in the URL, or leave it out.',
+      cause,
+    });
   }
 }
 
-async function infoOfMasters(endpoint: RedisEndpoint, options: ConnectionOptions, failures: Error[], needs: RedisNeeds | undefined): Promise<string[]> {
+async function infoOfMasters(
+  endpoint: RedisEndpoint,
+  options: ConnectionOptions,
+  failures: Error[],
+  needs: RedisNeeds | undefined,
+): Promise<string[]> {
   const cluster = openCluster(endpoint, options);
-  cluster.on('node error', (error: Error, node: string) => failures.push(new Error(`its node ${node}: ${error.message}`, { cause: error })));
+  cluster.on('node error', (error: Error, node: string) =>
+    failures.push(new Error(`its node ${node}: ${error.message}`, { cause: error })),
+  );
   try {
     await once(cluster, 'ready');
     const infos = await Promise.all(mastersOf(cluster).map((node) => node.info()));
@@ -148,12 +166,15 @@ function judge(info: string): string[] {
   const version = field('redis_version');
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (major < 6 || (major === 6 && minor < 2)) {
-    throw new RedisUnusable(`Redis has version ${version || 'unknown'}, 6.2 is the oldest that works`, { hint: 'Use a newer Redis.' });
+    throw new RedisUnusable(`Redis has version ${version || 'unknown'}, 6.2 is the oldest that works`, {
+      hint: 'Use a newer Redis.',
+    });
   }
   const policy = field('maxmemory_policy');
   if (policy === 'noeviction') return [];
   const says = `Redis has maxmemory-policy ${policy || 'unknown'}`;
   const hint = 'Set maxmemory-policy noeviction.';
-  if (field('maxmemory') !== '0') throw new RedisUnusable(`${says}: it would drop tasks and tensors when memory runs short`, { hint });
+  if (field('maxmemory') !== '0')
+    throw new RedisUnusable(`${says}: it would drop tasks and tensors when memory runs short`, { hint });
   return [`${says}; that does no harm as long as maxmemory is 0. ${hint}`];
 }

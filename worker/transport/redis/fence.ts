@@ -8,7 +8,9 @@ export class Fenced extends Error {
   override readonly name = 'Fenced';
 
   constructor(token: number, current: string) {
-    super(`this server has fencing token ${token}, the job's is ${current || 'gone from Redis'}: another server has taken over`);
+    super(
+      `this server has fencing token ${token}, the job's is ${current || 'gone from Redis'}: another server has taken over`,
+    );
   }
 }
 
@@ -39,10 +41,28 @@ export class Fence {
     this.token = token;
   }
 
-  /** Runs one command if the fence is still held, in one step. @throws Fenced; RedisUnusable when what is there is nobody's token */
-  async run(command: string, keys: readonly string[], args: readonly (string | number | Uint8Array)[] = []): Promise<void> {
-    const rest = args.map((arg) => (arg instanceof Uint8Array ? Buffer.from(arg.buffer, arg.byteOffset, arg.byteLength) : arg));
-    const refusal = await this.#redis.eval(GUARDED, keys.length + 1, this.#key, ...keys, this.token, KEYS_TTL_SECONDS, command, ...rest);
+  /**
+   * Runs one command if the fence is still held, in one step. @throws Fenced; RedisUnusable when what is there is
+   * nobody's token
+   */
+  async run(
+    command: string,
+    keys: readonly string[],
+    args: readonly (string | number | Uint8Array)[] = [],
+  ): Promise<void> {
+    const rest = args.map((arg) =>
+      arg instanceof Uint8Array ? Buffer.from(arg.buffer, arg.byteOffset, arg.byteLength) : arg,
+    );
+    const refusal = await this.#redis.eval(
+      GUARDED,
+      keys.length + 1,
+      this.#key,
+      ...keys,
+      this.token,
+      KEYS_TTL_SECONDS,
+      command,
+      ...rest,
+    );
     if (refusal === null) return;
     const current = String(refusal);
     throw current === '' || isToken(current) ? new Fenced(this.token, current) : foreign(this.#key);
@@ -54,14 +74,19 @@ export class Fence {
   }
 }
 
-const isToken = (text: string): boolean => text.length <= MAX_DIGITS && /^[1-9]\d*$/.test(text) && Number.isSafeInteger(Number(text));
+const isToken = (text: string): boolean =>
+  text.length <= MAX_DIGITS && /^[1-9]\d*$/.test(text) && Number.isSafeInteger(Number(text));
 
-/** How far the fence may be ahead of Redis's clock: clocks differ, but not by years, and tokens after this one must still be exact. */
+/**
+ * How far the fence may be ahead of Redis's clock: clocks differ, but not by years, and tokens after this one must
+ * still be exact.
+ */
 const MAX_AHEAD_MS = 24 * 3600 * 1000;
 
 /**
- * One more than the last token, and never less than Redis's clock in milliseconds: a Redis that has forgotten the job gives no token a
- * second time. Nothing where the last token is none. KEYS: fence. ARGV: its TTL in seconds, how far a token may be ahead of the clock.
+ * One more than the last token, and never less than Redis's clock in milliseconds: a Redis that has forgotten the job
+ * gives no token a second time. Nothing where the last token is none. KEYS: fence. ARGV: its TTL in seconds, how far a
+ * token may be ahead of the clock.
  */
 const ACQUIRE = `
 local time = redis.call('TIME')
@@ -73,7 +98,10 @@ redis.call('SET', KEYS[1], token, 'EX', ARGV[1])
 return token
 `;
 
-/** Takes the job over: every fence that was acquired before is lost. @throws RedisUnusable when what Redis holds is nobody's token */
+/**
+ * Takes the job over: every fence that was acquired before is lost. @throws RedisUnusable when what Redis holds is
+ * nobody's token
+ */
 export async function acquireFence(redis: RedisConnection, keys: Pick<JobKeys, 'fence'>): Promise<Fence> {
   const token = await redis.eval(ACQUIRE, 1, keys.fence, KEYS_TTL_SECONDS, MAX_AHEAD_MS);
   if (typeof token !== 'string' || !isToken(token)) throw foreign(keys.fence);

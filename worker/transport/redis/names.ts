@@ -6,7 +6,10 @@ import type { RoundId, Task } from '../contract.ts';
 /** Most bytes of a submission's header, which travels in its queue entry, where nothing else is said. */
 export const MAX_HEADER_BYTES = 4 * 1024 * 1024;
 
-/** Most bytes of the data of a result's queue entry: all of the header may have to be escaped, and its payload's name and digest are beside it. */
+/**
+ * Most bytes of the data of a result's queue entry: all of the header may have to be escaped, and its payload's name
+ * and digest are beside it.
+ */
 export const maxResultBytes = (maxHeaderBytes: number) => 2 * maxHeaderBytes + 1024;
 
 /** Most bytes of the data of a task's queue entry. */

@@ -33,7 +33,10 @@ redis.call('DEL', KEYS[1])
 return 1
 `;
 
-/** Tries what a role will ask of Redis: writes, scripts, telling. On keys of the job, which go again. @throws what Redis answers */
+/**
+ * Tries what a role will ask of Redis: writes, scripts, telling. On keys of the job, which go again. @throws what Redis
+ * answers
+ */
 export async function tryNeeds(redis: RedisConnection, { keys, role, job }: RedisNeeds): Promise<void> {
   const name = freshResultName();
   const tensor = `${keys.tensors}:${name}`;

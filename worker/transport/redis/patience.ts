@@ -27,21 +27,32 @@ const FIRST_MS = 100;
 const LONGEST_MS = 2_000;
 
 /**
- * How long a command is retried while Redis answers and refuses it. A failover is over sooner; a disk or a memory that stays full needs
- * somebody's action, so the error must be reported.
+ * How long a command is retried while Redis answers and refuses it. A failover is over sooner; a disk or a memory that
+ * stays full needs somebody's action, so the error must be reported.
  */
 const PATIENCE_MS = 600_000;
 
 /** What a connection sends for itself, and must see fail. */
-const OWN = new Set(['auth', 'hello', 'select', 'client', 'readonly', 'asking', 'cluster', 'quit', 'subscribe', 'unsubscribe']);
+const OWN = new Set([
+  'auth',
+  'hello',
+  'select',
+  'client',
+  'readonly',
+  'asking',
+  'cluster',
+  'quit',
+  'subscribe',
+  'unsubscribe',
+]);
 
 interface Sender {
   sendCommand(command: Command, stream?: Parameters<Redis['sendCommand']>[1], node?: unknown): unknown;
 }
 
 /**
- * Makes a connection's commands wait while Redis refuses them for a reason that passes, as they wait while it is away; those in a
- * pipeline do not. For other answers they throw RedisUnusable.
+ * Makes a connection's commands wait while Redis refuses them for a reason that passes, as they wait while it is away;
+ * those in a pipeline do not. For other answers they throw RedisUnusable.
  * @returns the connection
  */
 export function patient<C extends RedisConnection>(redis: C, options: PatienceOptions): C {
@@ -54,7 +65,8 @@ export function patient<C extends RedisConnection>(redis: C, options: PatienceOp
   };
   connection.sendCommand = (command, ...place) => {
     // Before it is ready, it asks INFO whether it can be.
-    const isOwn = place.length > 0 || OWN.has(command.name.toLowerCase()) || (command.name === 'info' && redis.status !== 'ready');
+    const isOwn =
+      place.length > 0 || OWN.has(command.name.toLowerCase()) || (command.name === 'info' && redis.status !== 'ready');
     if (isOwn || known.has(command)) return sendOnce(command, ...place);
     const send = async (next: Command) => {
       known.add(next);
@@ -84,7 +96,8 @@ async function persist(
       const { message, hint = '' } = unusable(answer, host, error);
       if (answer.lasts === 'stays') throw unusable(answer, host, error);
       const waited = performance.now() - began;
-      if (waited >= patienceMs) throw new RedisUnreachable(`${message}, for ${Math.round(waited / 1000)} s now`, { hint, cause: error });
+      if (waited >= patienceMs)
+        throw new RedisUnreachable(`${message}, for ${Math.round(waited / 1000)} s now`, { hint, cause: error });
       listener.refused(`${message}; trying again. ${hint}`);
       if (answer.lasts === 'elsewhere') reconnect();
     }
@@ -93,7 +106,10 @@ async function persist(
   }
 }
 
-/** The same command, not yet sent. One of a script knows by itself whether the connection that it goes to has the script. */
+/**
+ * The same command, not yet sent. One of a script knows by itself whether the connection that it goes to has the
+ * script.
+ */
 function again(command: Command): Command {
   const options = Reflect.get(command, 'replyEncoding') === 'utf8' ? { replyEncoding: 'utf8' } : {};
   return Reflect.construct(command.constructor, [command.name, command.args, options]);

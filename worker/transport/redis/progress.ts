@@ -61,8 +61,13 @@ export async function isFinished(redis: RedisConnection, { finished }: Pick<JobK
   return (await redis.exists(finished)) === 1;
 }
 
-/** The bundle that the server pod has announced; null until it has. @throws RedisUnusable when something else is there */
-export async function readBundle(redis: RedisConnection, { bundle }: Pick<JobKeys, 'bundle'>): Promise<BundleAnnouncement | null> {
+/**
+ * The bundle that the server pod has announced; null until it has. @throws RedisUnusable when something else is there
+ */
+export async function readBundle(
+  redis: RedisConnection,
+  { bundle }: Pick<JobKeys, 'bundle'>,
+): Promise<BundleAnnouncement | null> {
   const value = parseJson((await redis.getrange(bundle, 0, MAX_ANNOUNCEMENT_BYTES)) || null);
   if (value === undefined) return null;
   if (!Value.Check(BundleAnnouncement, value)) throw foreign(bundle);

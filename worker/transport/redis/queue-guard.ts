@@ -51,7 +51,12 @@ return {'clean', dropped}
  * @returns how many entries were removed because they are none that a pod of the job wrote
  * @throws RedisUnusable when somebody has paused or limited the queue, or filled it
  */
-export async function cleanQueue(redis: RedisConnection, { prefix }: JobKeys, queue: keyof typeof QUEUE, maxDataBytes: number): Promise<number> {
+export async function cleanQueue(
+  redis: RedisConnection,
+  { prefix }: JobKeys,
+  queue: keyof typeof QUEUE,
+  maxDataBytes: number,
+): Promise<number> {
   const key = (name: string) => `${prefix}:${queue}:${name}`;
   const keys = [key('wait'), key('meta'), key('prioritized'), key('delayed')];
   const reply: unknown = await redis.eval(CLEAN, keys.length, ...keys, key(''), maxDataBytes);
@@ -62,9 +67,12 @@ export async function cleanQueue(redis: RedisConnection, { prefix }: JobKeys, qu
     });
   }
   if (found === 'flooded') {
-    throw new RedisUnusable(`the queue ${queue} of the job in Redis has ${String(count)} entries, more than ${MOST_WAITING}`, {
-      hint: 'Find out who writes to keys fedbiot:*, and make the job anew.',
-    });
+    throw new RedisUnusable(
+      `the queue ${queue} of the job in Redis has ${String(count)} entries, more than ${MOST_WAITING}`,
+      {
+        hint: 'Find out who writes to keys fedbiot:*, and make the job anew.',
+      },
+    );
   }
   return Number(count);
 }

@@ -24,25 +24,49 @@ export interface ConnectionOptions {
 export const isClusterNode = (info: string): boolean => /^redis_mode:cluster\r?$/m.test(info);
 
 /** The masters that share the keys. */
-export const mastersOf = (redis: RedisConnection): readonly Redis[] => (redis instanceof Cluster ? redis.nodes('master') : [redis]);
+export const mastersOf = (redis: RedisConnection): readonly Redis[] =>
+  redis instanceof Cluster ? redis.nodes('master') : [redis];
 
-/** Milliseconds before each attempt to connect, from the first: twice `baseMs`, then twice as long each time, up to `mostMs`. */
-export const reconnectDelay = (baseMs: number, mostMs: number) => (attempt: number): number => Math.min(baseMs * 2 ** Math.min(attempt, 10), mostMs);
+/**
+ * Milliseconds before each attempt to connect, from the first: twice `baseMs`, then twice as long each time, up to
+ * `mostMs`.
+ */
+export const reconnectDelay =
+  (baseMs: number, mostMs: number) =>
+  (attempt: number): number =>
+    Math.min(baseMs * 2 ** Math.min(attempt, 10), mostMs);
 
 /** A connection to one Redis. */
 export function openSingle(endpoint: RedisEndpoint, { tls, ...options }: ConnectionOptions): Redis {
-  return new Redis({ ...options, host: endpoint.host, port: endpoint.port, db: endpoint.database, ...accessOf(endpoint, tls) });
+  return new Redis({
+    ...options,
+    host: endpoint.host,
+    port: endpoint.port,
+    db: endpoint.database,
+    ...accessOf(endpoint, tls),
+  });
 }
 
 /**
- * A connection to the Redis Cluster of which the endpoint is a node. The others take the same credentials and authority.
+ * A connection to the Redis Cluster of which the endpoint is a node. The others take the same credentials and
+ * authority.
  * @throws RedisUnusable where a database is named: a cluster has one
  */
 export function openCluster(endpoint: RedisEndpoint, options: ConnectionOptions): Cluster {
   if (endpoint.database !== 0) {
-    throw new RedisUnusable(`the URL of Redis names database ${endpoint.database} of a Redis Cluster, which has database 0 alone`, { hint: 'Leave it out of the URL.' });
+    throw new RedisUnusable(
+      `the URL of Redis names database ${endpoint.database} of a Redis Cluster, which has database 0 alone`,
+      { hint: 'Leave it out of the URL.' },
+    );
   }
-  const { maxRetriesPerRequest, connectTimeout, commandTimeout, enableOfflineQueue = true, tls, retryStrategy } = options;
+  const {
+    maxRetriesPerRequest,
+    connectTimeout,
+    commandTimeout,
+    enableOfflineQueue = true,
+    tls,
+    retryStrategy,
+  } = options;
   return new Cluster([{ host: endpoint.host, port: endpoint.port }], {
     redisOptions: {
       maxRetriesPerRequest,

@@ -32,7 +32,9 @@ export interface ServerTransportOptions {
   readonly listener?: RedisListener;
 }
 
-/** The server pod's end of the data plane. Once a later server pod has acquired the fence, every call throws `Fenced`. */
+/**
+ * The server pod's end of the data plane. Once a later server pod has acquired the fence, every call throws `Fenced`.
+ */
 export class RedisServerTransport implements ServerTransport {
   readonly #keys: JobKeys;
   readonly #queues: RedisConnection;
@@ -47,7 +49,12 @@ export class RedisServerTransport implements ServerTransport {
   readonly #dispatched = new Map<string, Set<string>>();
 
   /** @param token of the fence this server pod has acquired */
-  constructor(address: RedisAddress, keys: JobKeys, token: number, { maxHeaderBytes = MAX_HEADER_BYTES, listener = DEAF }: ServerTransportOptions = {}) {
+  constructor(
+    address: RedisAddress,
+    keys: JobKeys,
+    token: number,
+    { maxHeaderBytes = MAX_HEADER_BYTES, listener = DEAF }: ServerTransportOptions = {},
+  ) {
     this.#keys = keys;
     this.#maxHeaderBytes = maxHeaderBytes;
     this.#queues = openRedis(address, listener);
@@ -56,7 +63,12 @@ export class RedisServerTransport implements ServerTransport {
     this.#tensors = new RedisTensors(this.#bytes, keys, KEYS_TTL_SECONDS);
     const { prefix } = keys;
     this.#tasks = new Queue(QUEUE.tasks, { connection: this.#queues, prefix });
-    this.#results = new Worker(QUEUE.results, null, { connection: this.#queues, prefix, autorun: false, maxStalledCount: 1000 });
+    this.#results = new Worker(QUEUE.results, null, {
+      connection: this.#queues,
+      prefix,
+      autorun: false,
+      maxStalledCount: 1000,
+    });
     this.#tasks.on('error', (error) => listener.failed(error));
     this.#results.on('error', (error) => listener.failed(error));
     // What fails there it emits.
@@ -77,7 +89,12 @@ export class RedisServerTransport implements ServerTransport {
       const ids = this.#dispatched.get(packageName(task)) ?? new Set();
       this.#dispatched.set(packageName(task), ids.add(taskId(task)));
       // An entry of this id that is queued or worked on stays as it is.
-      await this.#tasks.add('task', task, { jobId: taskId(task), removeOnComplete: true, removeOnFail: true, sizeLimit: MAX_TASK_BYTES });
+      await this.#tasks.add('task', task, {
+        jobId: taskId(task),
+        removeOnComplete: true,
+        removeOnFail: true,
+        sizeLimit: MAX_TASK_BYTES,
+      });
     });
   }
 
@@ -129,7 +146,8 @@ export class RedisServerTransport implements ServerTransport {
   }
 
   #arrival(data: unknown): Arrival {
-    if (!Value.Check(Result, data) || data.header.length > this.#maxHeaderBytes) return malformed('what came is not a result');
+    if (!Value.Check(Result, data) || data.header.length > this.#maxHeaderBytes)
+      return malformed('what came is not a result');
     const { header, name, bytes } = data;
     const read = async () => {
       const payload = await this.#tensors.read(name, data, 'the payload of a result', 'wrong-digest');

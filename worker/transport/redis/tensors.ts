@@ -41,14 +41,15 @@ export class RedisTensors {
   /** @throws Fenced when a fence is given that was lost */
   async write(name: string, { bytes, sha256 }: Sealed, fence?: Fence): Promise<void> {
     const chunks = Math.ceil(bytes.byteLength / CHUNK_BYTES);
-    for (let i = 0; i < chunks; i++) await this.#set(this.#chunk(name, i), bytes.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES), fence);
+    for (let i = 0; i < chunks; i++)
+      await this.#set(this.#chunk(name, i), bytes.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES), fence);
     const manifest = JSON.stringify({ bytes: bytes.byteLength, chunks, sha256 });
     await this.#set(this.#manifest(name), Buffer.from(manifest), fence);
   }
 
   /**
-   * The bytes under a name. Nothing is read before the manifest promises what was announced, and of no chunk more than a byte too many,
-   * however long it is.
+   * The bytes under a name. Nothing is read before the manifest promises what was announced, and of no chunk more than
+   * a byte too many, however long it is.
    * @param gone the reason of the refusal when nothing is there
    * @throws Refused
    */
@@ -56,7 +57,8 @@ export class RedisTensors {
     try {
       return await this.#read(name, announced, what, gone);
     } catch (error) {
-      if (error instanceof RedisUnusable && /WRONGTYPE/.test(String(error.cause))) throw new Refused('wrong-digest', `${what}: it is no bytes`);
+      if (error instanceof RedisUnusable && /WRONGTYPE/.test(String(error.cause)))
+        throw new Refused('wrong-digest', `${what}: it is no bytes`);
       throw error;
     }
   }
@@ -66,7 +68,10 @@ export class RedisTensors {
     if (manifest === undefined) throw new Refused(gone, `${what} is gone`);
     const chunks = Math.ceil(announced.bytes / CHUNK_BYTES);
     const expected = { bytes: announced.bytes, chunks, sha256: announced.sha256 };
-    if (!Value.Check(Manifest, manifest) || JSON.stringify(Value.Clean(Manifest, manifest)) !== JSON.stringify(expected)) {
+    if (
+      !Value.Check(Manifest, manifest) ||
+      JSON.stringify(Value.Clean(Manifest, manifest)) !== JSON.stringify(expected)
+    ) {
       throw new Refused('wrong-digest', `${what}: its manifest is not the announced one`);
     }
     const bytes = new Uint8Array(announced.bytes);

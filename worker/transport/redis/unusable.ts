@@ -8,5 +8,8 @@ export class RedisUnusable extends UserError {
 /** It did not answer, which may pass; everything else that makes it unusable stays until somebody changes it. */
 export class RedisUnreachable extends RedisUnusable {}
 
-/** Redis does not know the user or the password. It may have been restarted without its users, which the operator makes again. */
+/**
+ * Redis does not know the user or the password. It may have been restarted without its users, which the operator makes
+ * again.
+ */
 export class RedisUnknownUser extends RedisUnusable {}

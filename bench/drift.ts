@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { readSafetensorsHeader, readTensor } from '../worker/model/safetensors.ts';
+import { readSafetensorsHeader, readTensor } from '../worker/safetensors/safetensors.ts';
 import { mean, sum } from './statistics.ts';
 
 /** A product B·A, with B [rows, rank] and A [rank, columns]. */

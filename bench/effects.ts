@@ -9,8 +9,8 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { positiveInteger } from '../worker/commands/arguments.ts';
-import type { RunReport } from '../worker/events.ts';
-import { readJob } from '../worker/run/job-record.ts';
+import type { RunReport } from '../crds/facts/events.ts';
+import { readJob } from '../worker/run/job-manifest.ts';
 import { meanDrift } from './drift.ts';
 import { readManifest, withFields, type Changes, type Manifest } from './job.ts';
 import { describeMachine, machine } from './machine.ts';

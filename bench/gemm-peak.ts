@@ -1,7 +1,7 @@
 import { Compute, type ComputeOptions } from '../worker/engine/compute.ts';
-import { Graph } from '../worker/engine/graph.ts';
+import { Graph } from '../worker/engine/graph/graph.ts';
 import { gemm } from '../worker/engine/ops/matrix.ts';
-import { float32 } from '../worker/engine/tensor.ts';
+import { float32 } from '../worker/engine/graph/tensor.ts';
 
 /**
  * Products that are measured, [rows, inner, columns]: an MLP projection and the vocabulary of SmolLM2, and a

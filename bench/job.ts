@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
-import { isRecord } from '../crds/schema/node.ts';
+import { isRecord } from '../crds/json-schema/node.ts';
 
 /** A FedBiOTJob as it is written, before defaults. */
 export type Manifest = Readonly<Record<string, unknown>>;

@@ -15,11 +15,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseDocument } from 'yaml';
-import { parseDecoderConfig } from '../worker/model/config.ts';
-import { encodeHeader, tensorBytes } from '../worker/model/safetensors-header.ts';
+import { parseDecoderConfig } from '../worker/model/config/config.ts';
+import { encodeHeader, tensorBytes } from '../worker/safetensors/header.ts';
 import { decoderTensors } from '../worker/model/weights.ts';
 import { planText } from '../worker/report/summary.ts';
-import { planManifest } from '../worker/run/plan-job.ts';
+import { planManifest } from '../worker/run/estimate-job.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 

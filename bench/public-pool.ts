@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { encodeExamples } from '../worker/data/sequence.ts';
 import { loadData } from '../worker/data/source.ts';
 import { applyTemplate } from '../worker/data/template.ts';
-import { loadTokenizer } from '../worker/model/tokenizer.ts';
+import { loadTokenizer } from '../worker/tokenizer/tokenizer.ts';
 import { randomStream } from '../worker/random.ts';
 
 /**

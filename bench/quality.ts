@@ -11,7 +11,7 @@ import { basename, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { positiveInteger } from '../worker/commands/arguments.ts';
-import type { Evaluation, RunReport } from '../worker/events.ts';
+import type { Evaluation, RunReport } from '../crds/facts/events.ts';
 import { fieldOf, readManifest, withFields, type Manifest } from './job.ts';
 import { describeMachine, machine } from './machine.ts';
 import { checkSameInputs, resultOf } from './results.ts';

@@ -7,15 +7,15 @@ import { dirname, resolve } from 'node:path';
 import { Argument, Command } from 'commander';
 import { positiveInteger, providerOption } from '../worker/commands/arguments.ts';
 import { Compute, type ComputeOptions } from '../worker/engine/compute.ts';
-import { EmulatorAligner } from '../worker/federation/alignment.ts';
-import { sampledBatches } from '../worker/federation/batches.ts';
-import { AdapterTrainer } from '../worker/federation/local-update.ts';
+import { EmulatorAligner } from '../worker/training/alignment.ts';
+import { sampledBatches } from '../worker/training/batches.ts';
+import { AdapterTrainer } from '../worker/training/local-update.ts';
 import { openModelDirectory } from '../worker/model/directory.ts';
-import { loadTokenizer } from '../worker/model/tokenizer.ts';
+import { loadTokenizer } from '../worker/tokenizer/tokenizer.ts';
 import { loadJobData } from '../worker/run/job-data.ts';
 import { federateModel, influenceOnPublicData, startingLora } from '../worker/run/job-model.ts';
-import { absoluteUri, readJob } from '../worker/run/job-record.ts';
-import { STATES_MEMORY } from '../worker/run/roles.ts';
+import { absoluteUri, readJob } from '../worker/run/job-manifest.ts';
+import { STATES_MEMORY } from '../worker/run/load-roles.ts';
 
 /** Bytes resident at most, of the process that leads and of the one that computes. */
 export interface RoleMemory {

@@ -62,7 +62,7 @@ export function speedTables({ machine, settings, torch, peaks, measurements, mem
     ),
     '### Steps\n',
     stepTable(measurements),
-    `GFLOP/s count what the method needs (worker/model/flops.ts). The machine's matrix products through the same engine: ${peaks.map(({ product, gigaflops }) => `${product} ${formatCount(gigaflops)}`).join(', ')} GFLOP/s.\n`,
+    `GFLOP/s count what the method needs (worker/estimate/flops.ts). The machine's matrix products through the same engine: ${peaks.map(({ product, gigaflops }) => `${product} ${formatCount(gigaflops)}`).join(', ')} GFLOP/s.\n`,
     '### Peak resident memory\n',
     memoryTable(memory),
   ].join('\n');

@@ -7,8 +7,8 @@ import type { Static } from 'typebox';
 import Value from 'typebox/value';
 import type { FedBiOTJobSpec, OptimizerSpec } from '../crds/types.ts';
 import type { Provider } from '../worker/engine/provider.ts';
-import type { RunPlan } from '../worker/events.ts';
-import type { SequenceSize } from '../worker/model/flops.ts';
+import type { RunPlan } from '../crds/facts/events.ts';
+import type { SequenceSize } from '../worker/estimate/flops.ts';
 import { succeeded } from './fedbiot.ts';
 
 const PROGRAM = fileURLToPath(new URL('torch_round.py', import.meta.url));

@@ -1,5 +1,5 @@
-import { fieldOf, isRecord } from './schema/node.ts';
-import type { Path, Problem, SchemaNode } from './schema/node.ts';
+import { fieldOf, isRecord } from './json-schema/node.ts';
+import type { Path, Problem, SchemaNode } from './json-schema/node.ts';
 
 const KEYS = 'x-kubernetes-list-map-keys';
 

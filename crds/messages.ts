@@ -1,7 +1,7 @@
 import type { TLocalizedValidationError } from 'typebox/error';
 import { LABEL } from './schema/kubernetes-names.ts';
-import { fieldOf, isRecord } from './schema/node.ts';
-import type { Path, Problem, SchemaNode } from './schema/node.ts';
+import { fieldOf, isRecord } from './json-schema/node.ts';
+import type { Path, Problem, SchemaNode } from './json-schema/node.ts';
 import { nearest } from './suggest.ts';
 
 /** A value as a message shows it. */

@@ -1,4 +1,4 @@
-import type { Path } from './schema/node.ts';
+import type { Path } from './json-schema/node.ts';
 
 /**
  * Objects and lists in one another that an object may have. The deepest of Kubernetes' own have some twenty, and

@@ -1,7 +1,7 @@
-import { UserError } from '../worker/errors.ts';
+import { UserError } from './facts/user-error.ts';
 import { readYaml } from './yaml-document.ts';
 import { resolvePresets } from './presets.ts';
-import { isRecord, pathText } from './schema/node.ts';
+import { isRecord, pathText } from './json-schema/node.ts';
 import type { FedBiOTJob } from './types.ts';
 import { MOST_SHOWN, validate } from './validate.ts';
 

@@ -1,6 +1,6 @@
-import { PRESET, RULES } from './schema/fields.ts';
+import { PRESET, RULES } from './json-schema/fields.ts';
 import { GROUP, Job, KIND, VERSION } from './schema/job.ts';
-import type { SchemaNode } from './schema/node.ts';
+import type { SchemaNode } from './json-schema/node.ts';
 import { Status } from './schema/status.ts';
 import { mustBeGiven } from './structural.ts';
 

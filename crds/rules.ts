@@ -1,8 +1,8 @@
 import { Environment } from '@marcbachmann/cel-js';
 import type { ParseResult } from '@marcbachmann/cel-js';
-import { RULES } from './schema/fields.ts';
-import { fieldOf, isRecord } from './schema/node.ts';
-import type { Path, Problem, SchemaNode } from './schema/node.ts';
+import { RULES } from './json-schema/fields.ts';
+import { fieldOf, isRecord } from './json-schema/node.ts';
+import type { Path, Problem, SchemaNode } from './json-schema/node.ts';
 
 const environment = new Environment().registerVariable('self', 'dyn');
 const compiled = new Map<string, ParseResult>();

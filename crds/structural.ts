@@ -1,4 +1,4 @@
-import type { SchemaNode } from './schema/node.ts';
+import type { SchemaNode } from './json-schema/node.ts';
 
 type Keywords = Record<string, unknown>;
 

@@ -1,5 +1,5 @@
-import { fieldOf, isRecord, pathText } from './schema/node.ts';
-import type { Path, Problem, SchemaNode } from './schema/node.ts';
+import { fieldOf, isRecord, pathText } from './json-schema/node.ts';
+import type { Path, Problem, SchemaNode } from './json-schema/node.ts';
 import { nearest } from './suggest.ts';
 
 /** Unknown fields for which a known one is looked for: a manifest of nothing else is another kind of thing. */

@@ -5,7 +5,7 @@ import { problemsOf } from './messages.ts';
 import { tooDeep, tooDeepProblem } from './nesting.ts';
 import { violations } from './rules.ts';
 import { Job } from './schema/job.ts';
-import type { Problem } from './schema/node.ts';
+import type { Problem } from './json-schema/node.ts';
 import type { DefaultedJob } from './types.ts';
 import { onlyKnown } from './unknown-fields.ts';
 

@@ -1,7 +1,7 @@
 import { Composer, isScalar, Lexer, LineCounter, Parser } from 'yaml';
 import type { CST, Document } from 'yaml';
 import { MAX_DEPTH, tooDeepMessage } from './nesting.ts';
-import type { Path } from './schema/node.ts';
+import type { Path } from './json-schema/node.ts';
 import { YamlValue } from './yaml-value.ts';
 import type { SyntaxProblem } from './yaml-value.ts';
 

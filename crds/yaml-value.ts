@@ -1,8 +1,8 @@
 import { isAlias, isMap, isScalar, isSeq, Scalar } from 'yaml';
 import type { Node, YAMLMap } from 'yaml';
 import { MAX_DEPTH, tooDeepMessage } from './nesting.ts';
-import { isRecord } from './schema/node.ts';
-import type { Path } from './schema/node.ts';
+import { isRecord } from './json-schema/node.ts';
+import type { Path } from './json-schema/node.ts';
 import { plainNameProblem, plainProblem } from './yaml-scalar.ts';
 
 export interface SyntaxProblem {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { hubRoute } from '../worker/cluster/hub-route.ts';
-import { UserError } from '../worker/errors.ts';
+import { UserError } from '../crds/facts/user-error.ts';
 import { readRedisUrl } from '../worker/transport/redis/redis-url.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;

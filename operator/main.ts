@@ -1,8 +1,8 @@
 import packageJson from '../package.json' with { type: 'json' };
-import { UserError } from '../worker/errors.ts';
+import { UserError } from '../crds/facts/user-error.ts';
 import { readConfig } from './config.ts';
-import { lastResort } from './last-resort.ts';
-import { createLog } from './log.ts';
+import { lastResort } from './process/last-resort.ts';
+import { createLog } from './process/log.ts';
 import { startOperator } from './operator.ts';
 
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const;

@@ -2,8 +2,8 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { aside } from './aside.ts';
-import { monotonicClock } from './clock.ts';
+import { aside } from './process/aside.ts';
+import { monotonicClock } from './process/clock.ts';
 import type { OperatorConfig } from './config.ts';
 import { Access } from './http/access.ts';
 import { listen } from './http/listen.ts';
@@ -18,7 +18,7 @@ import { LEASE_TIMES, LeaderElector } from './leader/elector.ts';
 import { kubernetesLease, LEASE_NAME } from './leader/kubernetes-lease.ts';
 import { leadingPorts } from './leader/leading-ports.ts';
 import { leaseNamespace } from './leader/lease-namespace.ts';
-import { jobMetrics } from './metrics/job-metrics.ts';
+import { jobMetrics } from './job-metrics/job-metrics.ts';
 import { operatorMetrics } from './metrics/operator-metrics.ts';
 import { unreadableObjects } from './metrics/unreadable-objects.ts';
 import { planSettings } from './plan-settings.ts';
@@ -27,7 +27,7 @@ import { WorkQueue } from './queue/work-queue.ts';
 import { RedisUsers } from './redis-users/redis-users.ts';
 import { Readiness } from './readiness.ts';
 import { reconcileKey } from './reconcile-key.ts';
-import type { ReconcilePorts } from './reconcile/ports.ts';
+import type { ReconcilePorts } from './objects/ports.ts';
 
 /**
  * How long the API server may take over the lease, or over a question about a caller: the lease is tried again well

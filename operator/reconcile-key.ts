@@ -1,10 +1,10 @@
 import type { Logger } from 'pino';
 import { ApiError } from './kube/api-error.ts';
-import { jobLog } from './log.ts';
+import { jobLog } from './process/log.ts';
 import type { OperatorMetrics } from './metrics/operator-metrics.ts';
 import type { PlanSettings } from './plan/settings.ts';
 import type { WorkQueueSettings } from './queue/work-queue.ts';
-import type { ReconcilePorts } from './reconcile/ports.ts';
+import type { ReconcilePorts } from './objects/ports.ts';
 import { reconcile } from './reconcile/reconcile.ts';
 
 export interface ReconcileKeySettings {

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { choice, integer, object, string } from './fields.ts';
+import { choice, integer, object, string } from '../json-schema/fields.ts';
 import { lora } from './lora.ts';
 
 export const Adapter = object('The layers clients train and the server plugs into the full model.', {

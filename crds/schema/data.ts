@@ -1,6 +1,6 @@
 import Type from 'typebox';
-import { boolean, choice, FILE_URL, number, object, string } from './fields.ts';
-import type { Rule } from './fields.ts';
+import { boolean, choice, FILE_URL, number, object, string } from '../json-schema/fields.ts';
+import type { Rule } from '../json-schema/fields.ts';
 
 /** A rule in the place of a pattern, which would be told as it is. */
 const DAY: Rule = {

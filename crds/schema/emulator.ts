@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { choice, integer, number, object, rate } from './fields.ts';
+import { choice, integer, number, object, rate } from '../json-schema/fields.ts';
 import { lora } from './lora.ts';
 import { optimizer } from './optimizer.ts';
 

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { boolean, choice, list, object, string } from './fields.ts';
+import { boolean, choice, list, object, string } from '../json-schema/fields.ts';
 import { dataKey, objectName } from './kubernetes-names.ts';
 
 const keyOf = (kind: 'Secret' | 'ConfigMap') =>

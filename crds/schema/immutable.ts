@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import type { TProperties } from 'typebox';
-import type { Rule } from './fields.ts';
+import type { Rule } from '../json-schema/fields.ts';
 
 /**
  * For every field but the `mutable` ones, that it stays as it was when the object was made: given or left out, and its

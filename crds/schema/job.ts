@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { choice, object } from './fields.ts';
+import { choice, object } from '../json-schema/fields.ts';
 import { label } from './kubernetes-names.ts';
 import { Spec } from './spec.ts';
 

@@ -1,4 +1,4 @@
-import { string } from './fields.ts';
+import { string } from '../json-schema/fields.ts';
 
 /** A DNS label, but for its length. */
 export const LABEL = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';

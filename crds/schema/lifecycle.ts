@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { boolean, integer, string } from './fields.ts';
+import { boolean, integer, string } from '../json-schema/fields.ts';
 
 const seconds = { maximum: 2_147_483_647 } as const;
 

@@ -1,4 +1,4 @@
-import { choice, integer, list, number, object, rate } from './fields.ts';
+import { choice, integer, list, number, object, rate } from '../json-schema/fields.ts';
 
 const PROJECTIONS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
 

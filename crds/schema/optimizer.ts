@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { choice, integer, list, number, object, rate } from './fields.ts';
+import { choice, integer, list, number, object, rate } from '../json-schema/fields.ts';
 
 /** Betas are a pair: JSON schema counts the items, the static type says so too. */
 const betas = Type.Unsafe<[number, number]>(

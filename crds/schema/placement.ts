@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { foreign, list, map, object, string } from './fields.ts';
+import { foreign, list, map, object, string } from '../json-schema/fields.ts';
 import { objectName } from './kubernetes-names.ts';
 import { tolerations } from './toleration.ts';
 

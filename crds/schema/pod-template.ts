@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { environment } from './environment.ts';
-import { choice, foreign, foreignNamed, integer, list, map, object, string } from './fields.ts';
+import { choice, foreign, foreignNamed, integer, list, map, object, string } from '../json-schema/fields.ts';
 import { label, objectName } from './kubernetes-names.ts';
 import { placement } from './placement.ts';
 import { Resources } from './resources.ts';

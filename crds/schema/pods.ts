@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { environment } from './environment.ts';
-import { choice, integer, object } from './fields.ts';
+import { choice, integer, object } from '../json-schema/fields.ts';
 import { imageReference } from './kubernetes-names.ts';
 import { placement } from './placement.ts';
 import { PodTemplate } from './pod-template.ts';

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { object } from './fields.ts';
+import { object } from '../json-schema/fields.ts';
 import { dataKey, objectName } from './kubernetes-names.ts';
 
 export const Redis = object(

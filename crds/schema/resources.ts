@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { list, map, object, PRESET, string } from './fields.ts';
+import { list, map, object, PRESET, string } from '../json-schema/fields.ts';
 import { label } from './kubernetes-names.ts';
 
 /** Kubernetes' own form of a quantity, without a sign: no container asks for less than nothing. */

@@ -3,7 +3,7 @@ import { Adapter } from './adapter.ts';
 import { Data } from './data.ts';
 import { Emulator } from './emulator.ts';
 import { Federation } from './federation.ts';
-import { choice, FILE_URL, integer, object, string } from './fields.ts';
+import { choice, FILE_URL, integer, object, string } from '../json-schema/fields.ts';
 import { immutable } from './immutable.ts';
 import { lifecycle, MUTABLE } from './lifecycle.ts';
 import { ClientPods, ServerPod } from './pods.ts';

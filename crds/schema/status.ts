@@ -1,6 +1,6 @@
 import Type from 'typebox';
-import type { RefusalReason } from '../../worker/transport/refusal.ts';
-import { choice, integer, list, map, number, object, string } from './fields.ts';
+import type { RefusalReason } from '../facts/refusal.ts';
+import { choice, integer, list, map, number, object, string } from '../json-schema/fields.ts';
 
 const counts = { minimum: 0, maximum: 1_000_000_000 } as const;
 
@@ -61,7 +61,7 @@ export const RefusalCount = integer('Number of results.', counts);
 
 /**
  * What the operator tells about a job. Nothing in it is the user's to set. What of it the server pod tells is checked
- * by these very schemas when it is read (worker/cluster/progress.ts), so that whatever is told can be written.
+ * by these very schemas when it is read (crds/facts/progress.ts), so that whatever is told can be written.
  */
 export const Status = object('What has become of the job so far. Written by the operator.', {
   observedGeneration: Type.Optional(integer('metadata.generation this status was derived from.', { minimum: 0 })),

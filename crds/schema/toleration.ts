@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { choice, integer, list, object, string } from './fields.ts';
+import { choice, integer, list, object, string } from '../json-schema/fields.ts';
 
 export const Toleration = object(
   'Taints of a node that are no reason to stay away from it.',

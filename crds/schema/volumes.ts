@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { boolean, choice, object, string } from './fields.ts';
+import { boolean, choice, object, string } from '../json-schema/fields.ts';
 import { imageReference, objectName } from './kubernetes-names.ts';
 import { PULL_POLICIES } from './pods.ts';
 import { quantity } from './resources.ts';

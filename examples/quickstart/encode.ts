@@ -1,7 +1,7 @@
 import { interpretRecords } from '../../worker/data/record-format.ts';
 import { encodeExamples, type Sequence } from '../../worker/data/sequence.ts';
 import { applyTemplate } from '../../worker/data/template.ts';
-import type { Tokenizer } from '../../worker/model/tokenizer.ts';
+import type { Tokenizer } from '../../worker/tokenizer/tokenizer.ts';
 import type { TaskRecord } from './tasks.ts';
 
 /** Tokens of the longest record, with room to spare. */

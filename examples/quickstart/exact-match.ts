@@ -1,8 +1,8 @@
 import { collate } from '../../worker/data/batch.ts';
 import type { Session } from '../../worker/engine/compute.ts';
-import { float32, int32 } from '../../worker/engine/tensor.ts';
+import { float32, int32 } from '../../worker/engine/graph/tensor.ts';
 import { labelFeeds, placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
-import type { Tokenizer } from '../../worker/model/tokenizer.ts';
+import type { Tokenizer } from '../../worker/tokenizer/tokenizer.ts';
 import { encodeRecords } from './encode.ts';
 import type { TaskRecord } from './tasks.ts';
 

@@ -12,20 +12,20 @@ import { positiveInteger } from '../../worker/commands/arguments.ts';
 import { collate } from '../../worker/data/batch.ts';
 import { Compute } from '../../worker/engine/compute.ts';
 import type { OptimizerOptions } from '../../worker/engine/optimizer.ts';
-import { int32 } from '../../worker/engine/tensor.ts';
+import { int32 } from '../../worker/engine/graph/tensor.ts';
 import { Trainer, type TrainerState } from '../../worker/engine/trainer.ts';
-import { learningRateAt } from '../../worker/federation/learning-rate.ts';
+import { learningRateAt } from '../../worker/training/learning-rate.ts';
 import { labelFeeds, placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
-import { parseDecoderConfig } from '../../worker/model/config.ts';
+import { parseDecoderConfig } from '../../worker/model/config/config.ts';
 import {
   float32Tensor,
   readSafetensorsHeader,
   readTensor,
   writeSafetensors,
   type TensorData,
-} from '../../worker/model/safetensors.ts';
-import { loadTokenizer } from '../../worker/model/tokenizer.ts';
-import type { TensorLayout } from '../../worker/model/tensor-layout.ts';
+} from '../../worker/safetensors/safetensors.ts';
+import { loadTokenizer } from '../../worker/tokenizer/tokenizer.ts';
+import type { TensorLayout } from '../../worker/safetensors/tensor-layout.ts';
 import { randomStream } from '../../worker/random.ts';
 import { probes } from './data-sets.ts';
 import { encodeRecords } from './encode.ts';

@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import type { FastifyInstance } from 'fastify';
-import { errorMessage, UserError } from '../../worker/errors.ts';
+import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
 
 /**
  * Listens on all addresses, of both families where there are two; the port, which 0 leaves open. @throws UserError

@@ -2,9 +2,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import type { Static } from 'typebox';
 import { Status } from '../../crds/schema/status.ts';
-import { JobProgress } from '../../worker/cluster/progress.ts';
-import type { RunReport } from '../../worker/events.ts';
-import type { JobObject } from '../reconcile/ports.ts';
+import { JobProgress } from '../../crds/facts/progress.ts';
+import type { RunReport } from '../../crds/facts/events.ts';
+import type { JobObject } from '../objects/ports.ts';
 import type { Admit } from './admit.ts';
 import { Problem, ProblemBody } from './problems.ts';
 

@@ -1,8 +1,8 @@
 import Type from 'typebox';
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
-import { MANAGER } from '../plan/labels.ts';
-import type { PlannedObject } from '../reconcile/ports.ts';
+import { MANAGER } from '../objects/labels.ts';
+import type { PlannedObject } from '../objects/ports.ts';
 import type { ApiClient } from './api-client.ts';
 import { objectPath, resourceOf } from './resources.ts';
 

@@ -1,12 +1,12 @@
 import { hostname } from 'node:os';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
-import { errorMessage } from '../../worker/errors.ts';
+import { errorMessage } from '../../crds/facts/user-error.ts';
 import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
-import { jobLog } from '../log.ts';
+import { jobLog } from '../process/log.ts';
 import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
-import { namesOf } from '../plan/names.ts';
-import type { JobObject, Observed, ObservedPod, ReconcilePorts } from '../reconcile/ports.ts';
+import { namesOf } from '../objects/names.ts';
+import type { JobObject, Observed, ObservedPod, ReconcilePorts } from '../objects/ports.ts';
 import { ApiClient } from './api-client.ts';
 import { CACHE_TIMES, Caches } from './caches.ts';
 import type { CacheTimes } from './caches.ts';

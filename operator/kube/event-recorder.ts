@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
-import { errorMessage } from '../../worker/errors.ts';
+import { errorMessage } from '../../crds/facts/user-error.ts';
 import { GROUP } from '../../crds/schema/job.ts';
-import { jobLog } from '../log.ts';
-import type { EventRecord, EventSubject } from '../reconcile/ports.ts';
+import { jobLog } from '../process/log.ts';
+import type { EventRecord, EventSubject } from '../objects/ports.ts';
 import { MERGE_PATCH } from './api-client.ts';
 import type { ApiClient } from './api-client.ts';
 import { collectionPath, objectPath, RESOURCE } from './resources.ts';

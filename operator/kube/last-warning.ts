@@ -2,8 +2,8 @@ import type { Logger } from 'pino';
 import Type from 'typebox';
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
-import { errorMessage } from '../../worker/errors.ts';
-import type { ObjectReference, ObservedWarning } from '../reconcile/ports.ts';
+import { errorMessage } from '../../crds/facts/user-error.ts';
+import type { ObjectReference, ObservedWarning } from '../objects/ports.ts';
 import type { ApiClient } from './api-client.ts';
 import { collectionPath, RESOURCE } from './resources.ts';
 

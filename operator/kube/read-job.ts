@@ -1,13 +1,13 @@
 import type { Logger } from 'pino';
 import Type from 'typebox';
 import { Compile } from 'typebox/compile';
-import { errorMessage } from '../../worker/errors.ts';
+import { errorMessage } from '../../crds/facts/user-error.ts';
 import { resolvePresets } from '../../crds/presets.ts';
-import { isRecord, pathText } from '../../crds/schema/node.ts';
+import { isRecord, pathText } from '../../crds/json-schema/node.ts';
 import { Status } from '../../crds/schema/status.ts';
 import { MOST_SHOWN, validate } from '../../crds/validate.ts';
-import { jobLog } from '../log.ts';
-import type { JobObject, UnreadableJob } from '../reconcile/ports.ts';
+import { jobLog } from '../process/log.ts';
+import type { JobObject, UnreadableJob } from '../objects/ports.ts';
 import { keptOf, lengthOf, readMetadata } from './read-object.ts';
 import type { Metadata, Read } from './read-object.ts';
 import { RESOURCE } from './resources.ts';

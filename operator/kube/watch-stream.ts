@@ -1,4 +1,4 @@
-import { isRecord } from '../../crds/schema/node.ts';
+import { isRecord } from '../../crds/json-schema/node.ts';
 import type { ApiClient, ApiRequest } from './api-client.ts';
 import { linesOf, Unreadable } from './lines.ts';
 

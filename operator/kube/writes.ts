@@ -1,6 +1,6 @@
 import type { FedBiOTJobStatus } from '../../crds/types.ts';
-import { MANAGER } from '../plan/labels.ts';
-import type { JobObject, ObjectReference, ObservedObject, PlannedObject, ReconcilePorts } from '../reconcile/ports.ts';
+import { MANAGER } from '../objects/labels.ts';
+import type { JobObject, ObjectReference, ObservedObject, PlannedObject, ReconcilePorts } from '../objects/ports.ts';
 import { MERGE_PATCH } from './api-client.ts';
 import type { ApiClient } from './api-client.ts';
 import { ApiError, CODE, isApiError } from './api-error.ts';

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
-import { errorMessage } from '../../worker/errors.ts';
-import type { Clock } from '../clock.ts';
+import { errorMessage } from '../../crds/facts/user-error.ts';
+import type { Clock } from '../process/clock.ts';
 import type { Candidate } from './candidate.ts';
 import type { LeaseRecord, LeaseStore, StoredLease } from './lease.ts';
 

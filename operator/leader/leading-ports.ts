@@ -1,4 +1,4 @@
-import type { ReconcilePorts } from '../reconcile/ports.ts';
+import type { ReconcilePorts } from '../objects/ports.ts';
 
 /** This process has lost the lead while it was at work. */
 export class NotLeading extends Error {

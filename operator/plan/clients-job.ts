@@ -1,5 +1,5 @@
-import type { JobObject, PlannedObject } from '../reconcile/ports.ts';
-import { namesOf } from './names.ts';
+import type { JobObject, PlannedObject } from '../objects/ports.ts';
+import { namesOf } from '../objects/names.ts';
 import type { PlanSettings } from './settings.ts';
 import { workerJob } from './worker-job.ts';
 

@@ -1,8 +1,8 @@
 import { MUTABLE } from '../../crds/schema/lifecycle.ts';
 import { JOB_FILE } from '../../worker/cluster/pod.ts';
-import { dayOf } from '../../worker/cluster/day.ts';
-import type { JobObject, ObservedConfigMap, PlannedObject } from '../reconcile/ports.ts';
-import { namesOf } from './names.ts';
+import { dayOf } from '../../crds/day.ts';
+import type { JobObject, ObservedConfigMap, PlannedObject } from '../objects/ports.ts';
+import { namesOf } from '../objects/names.ts';
 import { metadataOf } from './owned.ts';
 
 /**

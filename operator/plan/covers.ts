@@ -1,4 +1,4 @@
-import { isRecord } from '../../crds/schema/node.ts';
+import { isRecord } from '../../crds/json-schema/node.ts';
 
 /**
  * Whether an object that exists says all that is planned, so that nothing need be written: every planned field is there

@@ -1,7 +1,7 @@
-import type { JobObject, ObservedSecret, PlannedObject } from '../reconcile/ports.ts';
+import type { JobObject, ObservedSecret, PlannedObject } from '../objects/ports.ts';
 import { derivedSecret, isSecret } from './derived-secret.ts';
 import { InvalidSpec } from './invalid-spec.ts';
-import { CREDENTIAL, namesOf } from './names.ts';
+import { CREDENTIAL, namesOf } from '../objects/names.ts';
 import { metadataOf } from './owned.ts';
 import { redisCredentials } from './redis-access.ts';
 import type { RedisAccess } from './redis-access.ts';

@@ -1,6 +1,6 @@
-import { isRecord } from '../../crds/schema/node.ts';
-import type { JobObject } from '../reconcile/ports.ts';
-import type { Role } from './labels.ts';
+import { isRecord } from '../../crds/json-schema/node.ts';
+import type { JobObject } from '../objects/ports.ts';
+import type { Role } from '../objects/labels.ts';
 import { WORKER } from './worker-container.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { UserError } from '../../worker/errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 
 /** A job that cannot be carried out as it is written: it fails, with these words. */
 export class InvalidSpec extends UserError {

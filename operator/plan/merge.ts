@@ -1,4 +1,4 @@
-import { isRecord } from '../../crds/schema/node.ts';
+import { isRecord } from '../../crds/json-schema/node.ts';
 
 /** The lists of a pod that a strategic merge joins by a key of their items; any other list is replaced as a whole. */
 const MERGE_KEYS: Readonly<Record<string, string>> = {

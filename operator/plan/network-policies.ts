@@ -1,10 +1,10 @@
 import { PORT } from '../../worker/cluster/pod.ts';
 import { REDIS_PORT } from '../../worker/transport/redis/redis-url.ts';
-import type { JobObject, PlannedObject } from '../reconcile/ports.ts';
+import type { JobObject, PlannedObject } from '../objects/ports.ts';
 import { hubPeer } from './hub.ts';
-import { selectorOf } from './labels.ts';
-import type { Role } from './labels.ts';
-import { namesOf } from './names.ts';
+import { selectorOf } from '../objects/labels.ts';
+import type { Role } from '../objects/labels.ts';
+import { namesOf } from '../objects/names.ts';
 import { metadataOf } from './owned.ts';
 import { readsHub } from './reads-hub.ts';
 import type { PlanSettings } from './settings.ts';

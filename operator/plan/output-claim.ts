@@ -1,5 +1,5 @@
-import type { JobObject, PlannedObject } from '../reconcile/ports.ts';
-import { namesOf } from './names.ts';
+import type { JobObject, PlannedObject } from '../objects/ports.ts';
+import { namesOf } from '../objects/names.ts';
 import { metadataOf } from './owned.ts';
 
 /** The claim for checkpoints, report and adapter; null when the job brings a volume for them. */

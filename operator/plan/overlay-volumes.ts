@@ -1,9 +1,9 @@
-import { isRecord } from '../../crds/schema/node.ts';
+import { isRecord } from '../../crds/json-schema/node.ts';
 import { MOUNT } from '../../worker/cluster/pod.ts';
-import type { JobObject } from '../reconcile/ports.ts';
+import type { JobObject } from '../objects/ports.ts';
 import { InvalidSpec } from './invalid-spec.ts';
-import type { Role } from './labels.ts';
-import { namesOf } from './names.ts';
+import type { Role } from '../objects/labels.ts';
+import { namesOf } from '../objects/names.ts';
 import { checkSource } from './volume-source.ts';
 import { hiddenFrom, isWithin, overlaps } from './volumes.ts';
 

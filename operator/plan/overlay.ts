@@ -1,11 +1,11 @@
-import { isRecord } from '../../crds/schema/node.ts';
-import type { JobObject } from '../reconcile/ports.ts';
+import { isRecord } from '../../crds/json-schema/node.ts';
+import type { JobObject } from '../objects/ports.ts';
 import { annotations, mayAnnotate } from './annotations.ts';
 import { InvalidSpec } from './invalid-spec.ts';
-import type { Role } from './labels.ts';
-import { RESERVED_LABELS } from './labels.ts';
+import type { Role } from '../objects/labels.ts';
+import { RESERVED_LABELS } from '../objects/labels.ts';
 import { strategicMerge } from './merge.ts';
-import { namesOf } from './names.ts';
+import { namesOf } from '../objects/names.ts';
 import { checkMounts, checkReadOnly, checkVolumes } from './overlay-volumes.ts';
 import { RESTRICTED } from './restricted.ts';
 import type { PlanSettings } from './settings.ts';

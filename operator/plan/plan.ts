@@ -7,13 +7,13 @@ import type {
   ObservedPod,
   PlannedObject,
   RolePasswords,
-} from '../reconcile/ports.ts';
+} from '../objects/ports.ts';
 import type { Outcome } from '../status/outcome.ts';
 import { clientsJob } from './clients-job.ts';
 import { configMap } from './config-map.ts';
 import { covers } from './covers.ts';
 import { credentials } from './credentials.ts';
-import { queueOf } from './labels.ts';
+import { queueOf } from '../objects/labels.ts';
 import { hasEnded } from './has-ended.ts';
 import { networkPolicies } from './network-policies.ts';
 import { outputClaim } from './output-claim.ts';

@@ -1,11 +1,11 @@
 import { placement } from '../../crds/schema/placement.ts';
 import { ENV, MOUNT, PORT } from '../../worker/cluster/pod.ts';
-import type { JobObject } from '../reconcile/ports.ts';
+import type { JobObject } from '../objects/ports.ts';
 import { asksForGpu } from './gpu.ts';
 import { readsHub } from './reads-hub.ts';
-import { labelsOf } from './labels.ts';
-import type { Role } from './labels.ts';
-import { CREDENTIAL, namesOf } from './names.ts';
+import { labelsOf } from '../objects/labels.ts';
+import type { Role } from '../objects/labels.ts';
+import { CREDENTIAL, namesOf } from '../objects/names.ts';
 import { overlay } from './overlay.ts';
 import { redisCaOf } from './redis-ca.ts';
 import { RESTRICTED } from './restricted.ts';

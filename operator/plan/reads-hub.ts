@@ -1,5 +1,5 @@
-import type { JobObject } from '../reconcile/ports.ts';
-import type { Role } from './labels.ts';
+import type { JobObject } from '../objects/ports.ts';
+import type { Role } from '../objects/labels.ts';
 
 const isOnHub = (uri: string | undefined) => uri?.startsWith('hf://') ?? false;
 

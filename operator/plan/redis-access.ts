@@ -1,8 +1,8 @@
 import { readRedisUrl, writeRedisUrl } from '../../worker/transport/redis/redis-url.ts';
-import type { JobObject, Observed, ObservedSecret, RedisUsersStanding, RolePasswords } from '../reconcile/ports.ts';
+import type { JobObject, Observed, ObservedSecret, RedisUsersStanding, RolePasswords } from '../objects/ports.ts';
 import { derivedSecret, isSecret } from './derived-secret.ts';
-import type { Role } from './labels.ts';
-import { CREDENTIAL } from './names.ts';
+import type { Role } from '../objects/labels.ts';
+import { CREDENTIAL } from '../objects/names.ts';
 import { decodeSecret, encodeSecret } from './secret-data.ts';
 import type { OperatorRedis, PlanSettings } from './settings.ts';
 

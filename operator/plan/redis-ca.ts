@@ -1,5 +1,5 @@
-import type { JobObject } from '../reconcile/ports.ts';
-import { CREDENTIAL, namesOf } from './names.ts';
+import type { JobObject } from '../objects/ports.ts';
+import { CREDENTIAL, namesOf } from '../objects/names.ts';
 import type { PlanSettings } from './settings.ts';
 
 /**

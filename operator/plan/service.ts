@@ -1,7 +1,7 @@
 import { PORT } from '../../worker/cluster/pod.ts';
-import type { JobObject, PlannedObject } from '../reconcile/ports.ts';
-import { selectorOf } from './labels.ts';
-import { namesOf } from './names.ts';
+import type { JobObject, PlannedObject } from '../objects/ports.ts';
+import { selectorOf } from '../objects/labels.ts';
+import { namesOf } from '../objects/names.ts';
 import { metadataOf } from './owned.ts';
 
 /** The server pod's name in the network: headless, as there is one pod and nothing to balance. */

@@ -1,5 +1,5 @@
-import type { JobObject, Observed, ObservedObject } from '../reconcile/ports.ts';
-import { namesOf } from './names.ts';
+import type { JobObject, Observed, ObservedObject } from '../objects/ports.ts';
+import { namesOf } from '../objects/names.ts';
 import { outputClaim } from './output-claim.ts';
 import { isOwned } from './owned.ts';
 

@@ -1,4 +1,4 @@
-import { isRecord } from '../../crds/schema/node.ts';
+import { isRecord } from '../../crds/json-schema/node.ts';
 import { InvalidSpec } from './invalid-spec.ts';
 
 /** Kinds of volumes that the restricted pod security standard allows and that carry no API credentials. */

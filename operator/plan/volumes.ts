@@ -1,11 +1,11 @@
-import { isRecord } from '../../crds/schema/node.ts';
+import { isRecord } from '../../crds/json-schema/node.ts';
 import { MOUNT } from '../../worker/cluster/pod.ts';
 import type { OutputVolume, VolumeSource } from '../../crds/types.ts';
-import type { JobObject } from '../reconcile/ports.ts';
+import type { JobObject } from '../objects/ports.ts';
 import { mayBeSameImage } from './image-name.ts';
 import { InvalidSpec } from './invalid-spec.ts';
-import type { Role } from './labels.ts';
-import { namesOf } from './names.ts';
+import type { Role } from '../objects/labels.ts';
+import { namesOf } from '../objects/names.ts';
 import { redisCaOf } from './redis-ca.ts';
 import type { PlanSettings } from './settings.ts';
 

@@ -1,10 +1,10 @@
 import type { Logger } from 'pino';
-import type { JobProgress } from '../../worker/cluster/progress.ts';
-import { errorMessage, UserError } from '../../worker/errors.ts';
-import type { RunReport } from '../../worker/events.ts';
-import { aside } from '../aside.ts';
-import { jobLog } from '../log.ts';
-import type { JobObject } from '../reconcile/ports.ts';
+import type { JobProgress } from '../../crds/facts/progress.ts';
+import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
+import type { RunReport } from '../../crds/facts/events.ts';
+import { aside } from '../process/aside.ts';
+import { jobLog } from '../process/log.ts';
+import type { JobObject } from '../objects/ports.ts';
 import type { RedisMemory } from '../redis/memory.ts';
 import { instant } from '../status/observed-job.ts';
 import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';

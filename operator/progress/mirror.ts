@@ -1,12 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { errorMessage } from '../../worker/errors.ts';
-import type { JobProgress } from '../../worker/cluster/progress.ts';
+import { errorMessage } from '../../crds/facts/user-error.ts';
+import type { JobProgress } from '../../crds/facts/progress.ts';
 import { PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
-import type { RunReport } from '../../worker/events.ts';
+import type { RunReport } from '../../crds/facts/events.ts';
 import type { RedisEndpoint } from '../../worker/transport/redis/redis-url.ts';
-import { aside } from '../aside.ts';
+import { aside } from '../process/aside.ts';
 import { retryDelay } from '../redis/fail-fast.ts';
 import { readRedisMemory } from '../redis/memory.ts';
 import type { RedisMemory } from '../redis/memory.ts';

@@ -2,9 +2,9 @@ import type { Redis } from 'ioredis';
 import { Compile } from 'typebox/compile';
 import Value from 'typebox/value';
 import { MAX_DEPTH, tooDeep } from '../../crds/nesting.ts';
-import { JobProgress } from '../../worker/cluster/progress.ts';
+import { JobProgress } from '../../crds/facts/progress.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
-import type { RunReport } from '../../worker/events.ts';
+import type { RunReport } from '../../crds/facts/events.ts';
 import { checkReport } from '../../worker/report/report-schema.ts';
 
 const MAX_PROGRESS_BYTES = 64 * 1024;

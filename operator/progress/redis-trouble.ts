@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { MessageThrottle } from '../../worker/message-throttle.ts';
+import { MessageThrottle } from '../../worker/transport/redis/message-throttle.ts';
 import { UnsafeRedis } from '../redis/guard.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import { aside } from '../aside.ts';
-import type { Clock } from '../clock.ts';
+import { aside } from '../process/aside.ts';
+import type { Clock } from '../process/clock.ts';
 import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
 import { Backoff } from './backoff.ts';
 import { namespaceOf } from './namespace-of.ts';

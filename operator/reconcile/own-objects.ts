@@ -1,5 +1,5 @@
 import { isOwned } from '../plan/owned.ts';
-import type { JobObject, Observed, ObservedJob, ObservedPod } from './ports.ts';
+import type { JobObject, Observed, ObservedJob, ObservedPod } from '../objects/ports.ts';
 
 /**
  * What was observed without the Jobs and pods of others: those of a job that had the name before may still be on their

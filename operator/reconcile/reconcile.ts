@@ -17,7 +17,7 @@ import { unexplained } from '../status/unexplained.ts';
 import { carryOut } from './carry-out.ts';
 import type { Done } from './carry-out.ts';
 import { ownObjects } from './own-objects.ts';
-import type { JobObject, Observed, ObservedWarning, ReconcilePorts } from './ports.ts';
+import type { JobObject, Observed, ObservedWarning, ReconcilePorts } from '../objects/ports.ts';
 import { retryAfter } from './retry.ts';
 import { refusalOf } from './refusal.ts';
 import { tellUnreadable } from './tell-unreadable.ts';

@@ -1,4 +1,4 @@
-import { isRecord } from '../../crds/schema/node.ts';
+import { isRecord } from '../../crds/json-schema/node.ts';
 
 /** A request that the API server, or a webhook that it calls, does not allow. */
 export interface Refusal {

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
-import { errorMessage } from '../../worker/errors.ts';
-import type { RedisUsersStanding } from '../reconcile/ports.ts';
+import { errorMessage } from '../../crds/facts/user-error.ts';
+import type { RedisUsersStanding } from '../objects/ports.ts';
 
 /** Created and removed again, to see whether the operator may do so. */
 const PROBE = 'fedbiot-probe';

@@ -1,5 +1,5 @@
 import { EXIT } from '../../worker/cluster/pod.ts';
-import type { Observed } from '../reconcile/ports.ts';
+import type { Observed } from '../objects/ports.ts';
 import { endOf } from './failure.ts';
 import { graceLeft, lingering } from './lingering.ts';
 import { podsOf } from './observed-job.ts';

@@ -1,6 +1,6 @@
 import { EXIT } from '../../worker/cluster/pod.ts';
 import { WORKER } from '../plan/worker-container.ts';
-import type { Observed, ObservedPod } from '../reconcile/ports.ts';
+import type { Observed, ObservedPod } from '../objects/ports.ts';
 import { instant, workerStatus } from './observed-job.ts';
 
 /**

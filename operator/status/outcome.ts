@@ -1,4 +1,4 @@
-import type { Observed, JobObject } from '../reconcile/ports.ts';
+import type { Observed, JobObject } from '../objects/ports.ts';
 import { activeDeadline } from './active-deadline.ts';
 import { endedWorker } from './ended-worker.ts';
 import { failure } from './failure.ts';

@@ -1,5 +1,5 @@
 import type { FedBiOTJobStatus } from '../../crds/types.ts';
-import type { JobProgress } from '../../worker/cluster/progress.ts';
+import type { JobProgress } from '../../crds/facts/progress.ts';
 
 type Scores = NonNullable<JobProgress['evaluation']>;
 

@@ -1,6 +1,6 @@
 import type { RedisAccess } from '../plan/redis-access.ts';
-import { CREDENTIAL } from '../plan/names.ts';
-import type { Observed, RedisUsersStanding } from '../reconcile/ports.ts';
+import { CREDENTIAL } from '../objects/names.ts';
+import type { Observed, RedisUsersStanding } from '../objects/ports.ts';
 import type { Aspect } from './conditions.ts';
 import type { Standing } from './standing.ts';
 

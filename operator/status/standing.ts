@@ -1,6 +1,6 @@
 import type { JobPhase } from '../../crds/types.ts';
-import { queueOf } from '../plan/labels.ts';
-import type { JobObject, Observed } from '../reconcile/ports.ts';
+import { queueOf } from '../objects/labels.ts';
+import type { JobObject, Observed } from '../objects/ports.ts';
 import { lingering } from './lingering.ts';
 import { lostPod } from './lost-pod.ts';
 import { isRunning, podsOf } from './observed-job.ts';

@@ -1,6 +1,6 @@
 import type { FedBiOTJobStatus } from '../../crds/types.ts';
-import type { JobProgress } from '../../worker/cluster/progress.ts';
-import type { JobObject, Observed } from '../reconcile/ports.ts';
+import type { JobProgress } from '../../crds/facts/progress.ts';
+import type { JobObject, Observed } from '../objects/ports.ts';
 import { restarts } from './backoff.ts';
 import { shortened, withAspects } from './conditions.ts';
 import type { Aspect } from './conditions.ts';

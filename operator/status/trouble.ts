@@ -1,6 +1,6 @@
 import { EXIT } from '../../worker/cluster/pod.ts';
-import type { Role } from '../plan/labels.ts';
-import type { Observed, ObservedJob, ObservedPod, ObservedWarning } from '../reconcile/ports.ts';
+import type { Role } from '../objects/labels.ts';
+import type { Observed, ObservedJob, ObservedPod, ObservedWarning } from '../objects/ports.ts';
 import { lostPod } from './lost-pod.ts';
 import { endOf } from './failure.ts';
 import { hasStarted, instant, isRunning, podsOf, workerStatus } from './observed-job.ts';

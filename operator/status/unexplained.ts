@@ -1,6 +1,6 @@
 import { hasEnded } from '../plan/has-ended.ts';
-import type { Role } from '../plan/labels.ts';
-import type { JobObject, ObjectReference, Observed, ObservedJob, ObservedMetadata } from '../reconcile/ports.ts';
+import type { Role } from '../objects/labels.ts';
+import type { JobObject, ObjectReference, Observed, ObservedJob, ObservedMetadata } from '../objects/ports.ts';
 import { untilLate } from './lost-pod.ts';
 import { hasStarted, instant, podsOf } from './observed-job.ts';
 import { soonest } from './outcome.ts';

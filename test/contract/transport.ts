@@ -8,7 +8,7 @@ import type {
   Task,
 } from '../../worker/transport/contract.ts';
 import { sha256 } from '../../worker/transport/package.ts';
-import { Refused } from '../../worker/transport/refusal.ts';
+import { Refused } from '../../crds/facts/refusal.ts';
 
 /** A transport under test: one server end, and as many client ends as a test asks for. */
 export interface TransportUnderTest {

@@ -11,7 +11,7 @@ import { openBundle } from '../../worker/bundle/open.ts';
 import { writeBundle } from '../../worker/bundle/write.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import { federateModel } from '../../worker/run/job-model.ts';
-import { readJob } from '../../worker/run/job-record.ts';
+import { readJob } from '../../worker/run/job-manifest.ts';
 import { sha256 } from '../../worker/transport/package.ts';
 import { writeTinyJob } from '../support/tiny-job.ts';
 import { fuzz } from './harness.ts';

@@ -7,7 +7,7 @@ import { NotUsable, readProgress, readReport } from '../../operator/progress/rea
 import { progressStatus } from '../../operator/status/progress-status.ts';
 import { readTerminationMessage } from '../../operator/status/termination-message.ts';
 import { parseManifest } from '../../worker/bundle/manifest.ts';
-import { UserError } from '../../worker/errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { terminationText } from '../../worker/run/pod/ending.ts';
 import { accumulate, emptyHistory, reportOf } from '../../worker/report/accumulate.ts';
 import { sampleEvents, sampleFacts } from '../support/sample-run.ts';

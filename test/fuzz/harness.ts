@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import fc from 'fast-check';
 import type { Test } from 'tap';
-import { UserError } from '../../worker/errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 
 /** What is read from others, and how one of it is tried. */
 export interface FuzzSubject<Input> {

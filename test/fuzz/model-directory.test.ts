@@ -2,7 +2,7 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { parseDecoderConfig } from '../../worker/model/config.ts';
+import { parseDecoderConfig } from '../../worker/model/config/config.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import { inverseFrequencies } from '../../worker/model/rotary.ts';
 import { decoderTensors } from '../../worker/model/weights.ts';

@@ -2,8 +2,8 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { parseDecoderConfig } from '../../worker/model/config.ts';
-import { openPeft } from '../../worker/model/peft.ts';
+import { parseDecoderConfig } from '../../worker/model/config/config.ts';
+import { openPeft } from '../../worker/model/lora/peft.ts';
 import { fuzz } from './harness.ts';
 import { mutatedBytes, mutatedJson } from './mutations.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { decodeSafetensors, readSafetensorsHeader, readTensor } from '../../worker/model/safetensors.ts';
+import { decodeSafetensors, readSafetensorsHeader, readTensor } from '../../worker/safetensors/safetensors.ts';
 import { fuzz } from './harness.ts';
 import { mutatedBytes, mutatedJson } from './mutations.ts';
 

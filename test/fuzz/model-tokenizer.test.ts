@@ -2,7 +2,7 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { loadTokenizer } from '../../worker/model/tokenizer.ts';
+import { loadTokenizer } from '../../worker/tokenizer/tokenizer.ts';
 import { fuzz } from './harness.ts';
 import { mutatedJson } from './mutations.ts';
 

@@ -3,22 +3,22 @@ import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
-import { UserError } from '../../worker/errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { CheckpointStore } from '../../worker/federation/checkpoint.ts';
 import {
   CorruptCheckpoint,
   decodeProgress,
   encodeProgress,
   type SavedProgress,
-} from '../../worker/federation/progress.ts';
-import { manifestOf } from '../../worker/federation/run-directory.ts';
+} from '../../worker/federation/snapshot.ts';
+import { manifestOf } from '../../worker/files/run-directory.ts';
 import { begin } from '../../worker/federation/state.ts';
 import { accumulate, emptyHistory, reportOf } from '../../worker/report/accumulate.ts';
 import { renderReport } from '../../worker/report/html.ts';
 import { LossCurves } from '../../worker/report/loss-curves.ts';
 import { readLossCurves, readReportJson, writeReportJson } from '../../worker/report/report-files.ts';
-import { readEvents } from '../../worker/run/run-record.ts';
-import { Refused } from '../../worker/transport/refusal.ts';
+import { readEvents } from '../../worker/run/recorder.ts';
+import { Refused } from '../../crds/facts/refusal.ts';
 import { initialLora, layouts, settings } from '../support/quadratic-federation.ts';
 import { runQuadratic } from '../support/quadratic-run.ts';
 import { sampleEvents, sampleFacts } from '../support/sample-run.ts';

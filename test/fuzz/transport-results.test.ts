@@ -1,11 +1,11 @@
 // What clients send the server and the server sends clients: headers of results, adapters, round packages.
 import fc from 'fast-check';
 import t from 'tap';
-import { UserError } from '../../worker/errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { encodeUpdate, verifyArrival } from '../../worker/federation/result.ts';
 import { openRound, sealRound } from '../../worker/federation/lora-package.ts';
 import { seal, sha256 } from '../../worker/transport/package.ts';
-import { Refused } from '../../worker/transport/refusal.ts';
+import { Refused } from '../../crds/facts/refusal.ts';
 import { initialLora, layouts } from '../support/quadratic-federation.ts';
 import { fuzz } from './harness.ts';
 import { mutatedBytes, mutatedJson } from './mutations.ts';

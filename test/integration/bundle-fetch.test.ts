@@ -9,7 +9,7 @@ import { serveBundle } from '../../worker/bundle/serve.ts';
 import { writeBundle } from '../../worker/bundle/write.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import { federateModel } from '../../worker/run/job-model.ts';
-import { readJob } from '../../worker/run/job-record.ts';
+import { readJob } from '../../worker/run/job-manifest.ts';
 import { writeTinyJob } from '../support/tiny-job.ts';
 
 const root = t.testdir({});

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { readRecords } from '../../worker/data/record-file.ts';
 import { alpacaPrompt } from '../../worker/data/template.ts';
-import { loadTokenizer } from '../../worker/model/tokenizer.ts';
+import { loadTokenizer } from '../../worker/tokenizer/tokenizer.ts';
 
 const model = process.env['FEDBIOT_TEST_MODEL'];
 const data = process.env['FEDBIOT_TEST_DATA'];

@@ -7,7 +7,7 @@ import { Command } from 'commander';
 import t from 'tap';
 import { parseManifest } from '../../crds/parse.ts';
 import { Job } from '../../crds/schema/job.ts';
-import { fieldOf, type SchemaNode } from '../../crds/schema/node.ts';
+import { fieldOf, type SchemaNode } from '../../crds/json-schema/node.ts';
 import { Status } from '../../crds/schema/status.ts';
 import { readConfig } from '../../operator/config.ts';
 import { register as registerClient } from '../../worker/commands/client.ts';

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import t from 'tap';
 import { Compute } from '../../worker/engine/compute.ts';
-import { Graph } from '../../worker/engine/graph.ts';
+import { Graph } from '../../worker/engine/graph/graph.ts';
 import { add } from '../../worker/engine/ops/elementwise.ts';
-import { float32 } from '../../worker/engine/tensor.ts';
+import { float32 } from '../../worker/engine/graph/tensor.ts';
 
 const graph = new Graph();
 graph.output('y', add(graph.input('x', 'float32', [2]), 1));

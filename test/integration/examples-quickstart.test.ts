@@ -15,12 +15,12 @@ import { publicRecord, type TaskRecord } from '../../examples/quickstart/tasks.t
 import { writeTokenizer } from '../../examples/quickstart/tokenizer.ts';
 import { collate } from '../../worker/data/batch.ts';
 import { loadData } from '../../worker/data/source.ts';
-import { int32 } from '../../worker/engine/tensor.ts';
+import { int32 } from '../../worker/engine/graph/tensor.ts';
 import { Trainer } from '../../worker/engine/trainer.ts';
 import { labelFeeds, placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
-import { readTensor } from '../../worker/model/safetensors.ts';
-import { loadTokenizer } from '../../worker/model/tokenizer.ts';
+import { readTensor } from '../../worker/safetensors/safetensors.ts';
+import { loadTokenizer } from '../../worker/tokenizer/tokenizer.ts';
 import { randomStream } from '../../worker/random.ts';
 import { testCompute } from '../support/test-compute.ts';
 

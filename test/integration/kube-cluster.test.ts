@@ -3,7 +3,7 @@ import { ApiClient } from '../../operator/kube/api-client.ts';
 import { loadKubeConfig } from '../../operator/kube/kube-config.ts';
 import { collectionPath, objectPath, RESOURCE } from '../../operator/kube/resources.ts';
 import { plannedObjects } from '../../operator/plan/plan.ts';
-import type { JobObject, PlannedObject } from '../../operator/reconcile/ports.ts';
+import type { JobObject, PlannedObject } from '../../operator/objects/ports.ts';
 import { reconcile } from '../../operator/reconcile/reconcile.ts';
 import { validJob } from '../fixtures/invalid-jobs.ts';
 import { noApiServer, startControlPlane } from '../support/control-plane.ts';

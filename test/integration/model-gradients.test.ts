@@ -1,7 +1,7 @@
 // Gradients of the alignment and of the local update against finite differences, for every objective and placement.
 import t, { type Test } from 'tap';
-import type { Graph } from '../../worker/engine/graph.ts';
-import { float32, type Tensor } from '../../worker/engine/tensor.ts';
+import type { Graph } from '../../worker/engine/graph/graph.ts';
+import { float32, type Tensor } from '../../worker/engine/graph/tensor.ts';
 import { labelFeeds, placeFeeds, tokenIds, tokenWeights, type TokenBatch } from '../../worker/model/batch-feeds.ts';
 import { embed } from '../../worker/model/embedding.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
@@ -11,7 +11,7 @@ import { hiddenAfter, hiddenStatesProgram } from '../../worker/model/programs/hi
 import { localUpdateProgram } from '../../worker/model/programs/local-update.ts';
 import { splitLayers } from '../../worker/model/split.ts';
 import { weightFolder } from '../../worker/model/stored-weights.ts';
-import type { TensorLayout } from '../../worker/model/tensor-layout.ts';
+import type { TensorLayout } from '../../worker/safetensors/tensor-layout.ts';
 import { randomStream } from '../../worker/random.ts';
 import { familyFolder, openFamily } from '../support/family.ts';
 import { numbers } from '../support/fixture-tensors.ts';

@@ -6,7 +6,7 @@ import { connect, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { UserError } from '../../worker/errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import { downloadModel, parseModelUri } from '../../worker/model/hub.ts';
 import type { DownloadProgress } from '../../worker/model/hub.ts';

@@ -1,16 +1,16 @@
 // The real SmolLM2-135M against transformers (test/oracle/smollm2.py): losses, logits, generation.
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { float32, int32, type Tensor } from '../../worker/engine/tensor.ts';
+import { float32, int32, type Tensor } from '../../worker/engine/graph/tensor.ts';
 import { joinStates, labelFeeds, placeFeeds, tokenIds, type TokenBatch } from '../../worker/model/batch-feeds.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import { embed } from '../../worker/model/embedding.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
-import { Generator } from '../../worker/model/generator.ts';
-import { loraLayout } from '../../worker/model/lora-layout.ts';
+import { Generator } from '../../worker/inference/generator.ts';
+import { loraLayout } from '../../worker/model/lora/layout.ts';
 import { scoringProgram } from '../../worker/model/programs/scoring.ts';
 import { splitLayers } from '../../worker/model/split.ts';
-import { TrunkRunner } from '../../worker/model/trunk-runner.ts';
+import { TrunkRunner } from '../../worker/inference/trunk-runner.ts';
 import { maxError, numbers } from '../support/fixture-tensors.ts';
 import { logitsProgram, runProgram } from '../support/run-program.ts';
 import { testCompute } from '../support/test-compute.ts';

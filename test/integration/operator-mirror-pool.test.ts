@@ -1,11 +1,11 @@
 import { Redis } from 'ioredis';
 import t from 'tap';
 import type { Test } from 'tap';
-import { createLog } from '../../operator/log.ts';
+import { createLog } from '../../operator/process/log.ts';
 import { MirrorPool } from '../../operator/progress/mirror-pool.ts';
 import type { RedisAddress } from '../../operator/progress/mirror-pool.ts';
 import type { RedisMemory } from '../../operator/redis/memory.ts';
-import type { JobObject } from '../../operator/reconcile/ports.ts';
+import type { JobObject } from '../../operator/objects/ports.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
 import { jobObject } from '../support/planned-job.ts';
 import { noRedis, startRedis } from '../support/redis.ts';

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { Cluster, Redis } from 'ioredis';
 import t from 'tap';
 import type { Test } from 'tap';
-import { createLog } from '../../operator/log.ts';
+import { createLog } from '../../operator/process/log.ts';
 import { ProgressMirror } from '../../operator/progress/mirror.ts';
 import type { MirroredJob } from '../../operator/progress/mirror.ts';
 import type { RedisMemory } from '../../operator/redis/memory.ts';

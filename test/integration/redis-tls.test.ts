@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import t from 'tap';
-import { createLog } from '../../operator/log.ts';
+import { createLog } from '../../operator/process/log.ts';
 import { redisUser } from '../../operator/plan/redis-access.ts';
 import { MirrorPool } from '../../operator/progress/mirror-pool.ts';
 import { RedisUsers } from '../../operator/redis-users/redis-users.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import t from 'tap';
 import type { Test } from 'tap';
-import { createLog } from '../../operator/log.ts';
+import { createLog } from '../../operator/process/log.ts';
 import { redisUser } from '../../operator/plan/redis-access.ts';
 import { RedisUsers } from '../../operator/redis-users/redis-users.ts';
 import { aclRules } from '../../operator/redis-users/rules.ts';

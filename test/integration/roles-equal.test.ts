@@ -7,7 +7,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { readProgress } from '../../operator/progress/read-json.ts';
 import { readReportJson } from '../../worker/report/report-files.ts';
-import { readEvents } from '../../worker/run/run-record.ts';
+import { readEvents } from '../../worker/run/recorder.ts';
 import { JobPods, runWholeJob, type RunningPod } from '../support/pods.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
 import { Scrape } from '../support/scrape.ts';

@@ -3,11 +3,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import type { RunReport, StepEvent } from '../../worker/events.ts';
-import type { LiveEvent } from '../../worker/report/progress-state.ts';
+import type { RunReport, StepEvent } from '../../crds/facts/events.ts';
+import type { LiveEvent } from '../../worker/report/display-state.ts';
 import { readReportJson } from '../../worker/report/report-files.ts';
-import { readEvents } from '../../worker/run/run-record.ts';
-import { runJob } from '../../worker/run/run-job.ts';
+import { readEvents } from '../../worker/run/recorder.ts';
+import { runJob } from '../../worker/run/embedded-run.ts';
 import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
 
 async function reportOf(job: string, out: string): Promise<RunReport> {

@@ -3,9 +3,9 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { UserError } from '../../worker/errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { randomStream } from '../../worker/random.ts';
-import { readEvents } from '../../worker/run/run-record.ts';
+import { readEvents } from '../../worker/run/recorder.ts';
 import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
 
 const seed = Number(process.env['FEDBIOT_TEST_SEED'] ?? Date.now() % 2 ** 31);

@@ -3,7 +3,7 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { readJob } from '../../worker/run/job-record.ts';
+import { readJob } from '../../worker/run/job-manifest.ts';
 import { datedJob } from '../../worker/run/job-date.ts';
 import { evaluateModel, type EvaluateOptions } from '../../worker/run/evaluate-model.ts';
 import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';

@@ -3,9 +3,9 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { openModelDirectory } from '../../worker/model/directory.ts';
-import { readTensor, writeSafetensors } from '../../worker/model/safetensors.ts';
-import { roundFromFloat32 } from '../../worker/model/float-rounding.ts';
-import { widenToFloat32 } from '../../worker/model/float-formats.ts';
+import { readTensor, writeSafetensors } from '../../worker/safetensors/safetensors.ts';
+import { roundFromFloat32 } from '../../worker/safetensors/float-rounding.ts';
+import { widenToFloat32 } from '../../worker/safetensors/float-formats.ts';
 import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
 
 const withDtype = (dtype: string) => ({ model: `{ uri: model, dtype: ${dtype} }` });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { openModelDirectory } from '../../worker/model/directory.ts';
-import { openPeft } from '../../worker/model/peft.ts';
+import { openPeft } from '../../worker/model/lora/peft.ts';
 import { defaults } from '../../worker/commands/eval.ts';
 import { evaluateModel } from '../../worker/run/evaluate-model.ts';
 import { exportAdapter } from '../../worker/run/export-adapter.ts';

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { Test } from 'tap';
-import type { RoundReport, RunReport } from '../../worker/events.ts';
+import type { RoundReport, RunReport } from '../../crds/facts/events.ts';
 import { checkReport } from '../../worker/report/report-schema.ts';
 import { Scrape } from '../support/scrape.ts';
 import { writeTinyJob } from '../support/tiny-job.ts';

@@ -1,4 +1,4 @@
-"""Writes a small file with the Python safetensors library, for test/unit/model-safetensors.test.ts.
+"""Writes a small file with the Python safetensors library, for test/unit/safetensors-safetensors.test.ts.
 
     python test/oracle/safetensors_fixture.py test/fixtures/safetensors/mixed.safetensors     # safetensors 0.8
 """

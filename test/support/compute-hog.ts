@@ -1,6 +1,6 @@
 // A program whose compute process takes as many MiB as it is told, and that prints what becomes of it.
 import { Compute } from '../../worker/engine/compute.ts';
-import { float32 } from '../../worker/engine/tensor.ts';
+import { float32 } from '../../worker/engine/graph/tensor.ts';
 import { endingOf } from '../../worker/run/pod/ending.ts';
 
 const compute = new Compute({ threads: 1, provider: 'cpu' });

@@ -1,9 +1,9 @@
 import { Compute } from '../../worker/engine/compute.ts';
-import { Graph, type Value } from '../../worker/engine/graph.ts';
-import { gradients } from '../../worker/engine/gradient.ts';
+import { Graph, type Value } from '../../worker/engine/graph/graph.ts';
+import { gradients } from '../../worker/engine/graph/gradient.ts';
 import { reduceSum } from '../../worker/engine/ops/shape.ts';
 import { mul } from '../../worker/engine/ops/elementwise.ts';
-import type { Tensor } from '../../worker/engine/tensor.ts';
+import type { Tensor } from '../../worker/engine/graph/tensor.ts';
 
 export type Build = (inputs: Value[]) => Value;
 

@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Projection } from '../../crds/types.ts';
-import type { Tensor } from '../../worker/engine/tensor.ts';
+import type { Tensor } from '../../worker/engine/graph/tensor.ts';
 import type { TokenBatch } from '../../worker/model/batch-feeds.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
-import { INPUT_GROUPS, loraLayout } from '../../worker/model/lora-layout.ts';
+import { INPUT_GROUPS, loraLayout } from '../../worker/model/lora/layout.ts';
 import type { LayerSplit } from '../../worker/model/split.ts';
 import { fixtureTensors } from './fixture-tensors.ts';
 

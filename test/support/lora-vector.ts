@@ -1,5 +1,5 @@
-import type { Tensor } from '../../worker/engine/tensor.ts';
-import type { TensorLayout, TensorSlice } from '../../worker/model/tensor-layout.ts';
+import type { Tensor } from '../../worker/engine/graph/tensor.ts';
+import type { TensorLayout, TensorSlice } from '../../worker/safetensors/tensor-layout.ts';
 import { numbers } from './fixture-tensors.ts';
 
 /** PEFT's tensors, whose B is [out, rank], as a flat vector of ours, whose B is [rank, out]. */

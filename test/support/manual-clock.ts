@@ -1,4 +1,4 @@
-import type { Clock } from '../../operator/clock.ts';
+import type { Clock } from '../../operator/process/clock.ts';
 
 interface Timer {
   readonly due: number;

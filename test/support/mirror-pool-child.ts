@@ -1,9 +1,9 @@
 // node mirror-pool-child.ts URLS: follows a job for each URL, by name, asks for its report and removes its keys, until
 // stdin says to end.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { createLog } from '../../operator/log.ts';
+import { createLog } from '../../operator/process/log.ts';
 import { MirrorPool } from '../../operator/progress/mirror-pool.ts';
-import type { JobObject } from '../../operator/reconcile/ports.ts';
+import type { JobObject } from '../../operator/objects/ports.ts';
 import { jobObject } from './planned-job.ts';
 
 const urls = new Map<string, string>(Object.entries(JSON.parse(process.argv[2] ?? '{}')));

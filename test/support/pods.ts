@@ -7,8 +7,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import type { PodContext } from '../../worker/run/pod/context.ts';
-import { runJob } from '../../worker/run/run-job.ts';
-import type { RoleName } from '../../worker/run/run-role.ts';
+import { runJob } from '../../worker/run/embedded-run.ts';
+import type { RoleName } from '../../worker/run/pod/role.ts';
 import { freePort } from './redis.ts';
 
 const CHILD = fileURLToPath(new URL('role-child.ts', import.meta.url));

@@ -6,12 +6,12 @@ import { federateInProcess } from '../../worker/federation/in-process.ts';
 import type { Outcome } from '../../worker/federation/coordinator.ts';
 import { sealLora } from '../../worker/federation/lora-package.ts';
 import { ReceivedResults } from '../../worker/federation/received-results.ts';
-import { openRunDirectory } from '../../worker/federation/run-directory.ts';
-import type { RunManifest } from '../../worker/federation/run-directory.ts';
+import { openRunDirectory } from '../../worker/files/run-directory.ts';
+import type { RunManifest } from '../../worker/files/run-directory.ts';
 import { unmetered } from '../../worker/federation/spent.ts';
 import type { FederationSettings } from '../../worker/federation/round-context.ts';
 import { MetricsLog } from '../../worker/report/metrics-log.ts';
-import type { RunEvent } from '../../worker/events.ts';
+import type { RunEvent } from '../../crds/facts/events.ts';
 import { initialLora, layouts, localTrainer, quadraticAligner, quadraticEvaluator } from './quadratic-federation.ts';
 
 export const manifest: RunManifest = { job: 'quadratic', sha256: { spec: 'a' }, versions: { fedbiot: '0.1.0' } };

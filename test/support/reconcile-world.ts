@@ -1,5 +1,5 @@
 import type { FedBiOTJobStatus } from '../../crds/types.ts';
-import { namesOf } from '../../operator/plan/names.ts';
+import { namesOf } from '../../operator/objects/names.ts';
 import { reconcile } from '../../operator/reconcile/reconcile.ts';
 import type {
   JobObject,
@@ -8,7 +8,7 @@ import type {
   PlannedObject,
   ReconcilePorts,
   RedisUsersStanding,
-} from '../../operator/reconcile/ports.ts';
+} from '../../operator/objects/ports.ts';
 import { NOTHING, SETTINGS, USERS } from './planned-job.ts';
 
 type Stored = Omit<PlannedObject, 'metadata'> & {

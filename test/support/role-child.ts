@@ -1,6 +1,6 @@
 import { listenForInterrupts } from '../../worker/commands/interrupts.ts';
 import { podContext, type PodContext } from '../../worker/run/pod/context.ts';
-import { runRole } from '../../worker/run/run-role.ts';
+import { runRole } from '../../worker/run/pod/role.ts';
 
 /**
  * node role-child.ts server|client SURROUNDINGS: a worker pod's process, as `fedbiot server` or `fedbiot client` is, in

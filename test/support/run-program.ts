@@ -1,8 +1,8 @@
 import type { Compute } from '../../worker/engine/compute.ts';
-import { Graph } from '../../worker/engine/graph.ts';
+import { Graph } from '../../worker/engine/graph/graph.ts';
 import { gatherRows } from '../../worker/engine/ops/gather.ts';
 import { gemm } from '../../worker/engine/ops/matrix.ts';
-import type { Tensor } from '../../worker/engine/tensor.ts';
+import type { Tensor } from '../../worker/engine/graph/tensor.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
 import { finalNorm, head } from '../../worker/model/llama.ts';
 import {

@@ -1,4 +1,4 @@
-import type { Evaluation, RoundReport, RunEvent, RunPlan, StepEvent } from '../../worker/events.ts';
+import type { Evaluation, RoundReport, RunEvent, RunPlan, StepEvent } from '../../crds/facts/events.ts';
 import type { RunFacts } from '../../worker/report/accumulate.ts';
 
 export const samplePlan: RunPlan = {

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomStream } from '../../worker/random.ts';
-import { runJob } from '../../worker/run/run-job.ts';
-import type { RunResult } from '../../worker/run/server-side.ts';
-import type { LiveEvent } from '../../worker/report/progress-state.ts';
+import { runJob } from '../../worker/run/embedded-run.ts';
+import type { RunResult } from '../../worker/run/run-rounds.ts';
+import type { LiveEvent } from '../../worker/report/display-state.ts';
 import { writeTinyModel } from './tiny-model.ts';
 
 const SECTIONS = {

@@ -1,8 +1,8 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseDecoderConfig } from '../../worker/model/config.ts';
-import { float32Tensor, writeSafetensors } from '../../worker/model/safetensors.ts';
+import { parseDecoderConfig } from '../../worker/model/config/config.ts';
+import { float32Tensor, writeSafetensors } from '../../worker/safetensors/safetensors.ts';
 import { decoderTensors } from '../../worker/model/weights.ts';
 import { randomStream } from '../../worker/random.ts';
 

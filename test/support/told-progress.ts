@@ -1,4 +1,4 @@
-import type { JobProgress } from '../../worker/cluster/progress.ts';
+import type { JobProgress } from '../../crds/facts/progress.ts';
 
 /** What a server pod tells in a round of three. */
 export const toldProgress = (round = 1): JobProgress => ({

@@ -5,7 +5,7 @@ import { openBundle } from '../../worker/bundle/open.ts';
 import { reuseBundle } from '../../worker/bundle/reuse.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import { federateModel } from '../../worker/run/job-model.ts';
-import { readJob } from '../../worker/run/job-record.ts';
+import { readJob } from '../../worker/run/job-manifest.ts';
 import { writeTinyJob } from '../support/tiny-job.ts';
 
 t.test('a bundle that is whole is used again, any other is written anew', async (t) => {

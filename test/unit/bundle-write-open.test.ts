@@ -4,14 +4,19 @@ import { join } from 'node:path';
 import t from 'tap';
 import { openBundle } from '../../worker/bundle/open.ts';
 import { writeBundle } from '../../worker/bundle/write.ts';
-import { sampledBatches } from '../../worker/federation/batches.ts';
-import { AdapterTrainer } from '../../worker/federation/local-update.ts';
+import { sampledBatches } from '../../worker/training/batches.ts';
+import { AdapterTrainer } from '../../worker/training/local-update.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
-import { float32Tensor, readSafetensorsHeader, readTensor, writeSafetensors } from '../../worker/model/safetensors.ts';
+import {
+  float32Tensor,
+  readSafetensorsHeader,
+  readTensor,
+  writeSafetensors,
+} from '../../worker/safetensors/safetensors.ts';
 import { loadClientData } from '../../worker/run/job-data.ts';
 import { federateModel, startingLora } from '../../worker/run/job-model.ts';
-import { readJob } from '../../worker/run/job-record.ts';
+import { readJob } from '../../worker/run/job-manifest.ts';
 import { writeTinyJob } from '../support/tiny-job.ts';
 import { testCompute } from '../support/test-compute.ts';
 

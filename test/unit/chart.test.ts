@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { parse } from 'yaml';
 import packageJson from '../../package.json' with { type: 'json' };
-import { isRecord } from '../../crds/schema/node.ts';
+import { isRecord } from '../../crds/json-schema/node.ts';
 import { CRD_SPEC, crdSpecText } from '../../charts/crd-spec.ts';
 import { README, readmeText } from '../../charts/readme.ts';
 import { describedValues } from '../../charts/values-table.ts';

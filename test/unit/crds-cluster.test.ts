@@ -2,10 +2,10 @@ import t from 'tap';
 import { stringify } from 'yaml';
 import { ManifestError, parseManifest } from '../../crds/parse.ts';
 import { violations } from '../../crds/rules.ts';
-import { RULES } from '../../crds/schema/fields.ts';
+import { RULES } from '../../crds/json-schema/fields.ts';
 import { Job } from '../../crds/schema/job.ts';
 import { MUTABLE } from '../../crds/schema/lifecycle.ts';
-import type { SchemaNode } from '../../crds/schema/node.ts';
+import type { SchemaNode } from '../../crds/json-schema/node.ts';
 import { Spec } from '../../crds/schema/spec.ts';
 import { validJob } from '../fixtures/invalid-jobs.ts';
 

@@ -5,10 +5,10 @@ import { parse } from 'yaml';
 import { customResourceDefinition, manifestText } from '../../crds/manifest.ts';
 import { referenceText } from '../../crds/reference.ts';
 import { violations } from '../../crds/rules.ts';
-import { RULES } from '../../crds/schema/fields.ts';
+import { RULES } from '../../crds/json-schema/fields.ts';
 import { Job } from '../../crds/schema/job.ts';
-import { isRecord } from '../../crds/schema/node.ts';
-import type { SchemaNode } from '../../crds/schema/node.ts';
+import { isRecord } from '../../crds/json-schema/node.ts';
+import type { SchemaNode } from '../../crds/json-schema/node.ts';
 import { Status } from '../../crds/schema/status.ts';
 
 const committed = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');

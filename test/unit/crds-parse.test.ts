@@ -3,7 +3,7 @@ import t from 'tap';
 import { parse, stringify } from 'yaml';
 import { ManifestError, parseManifest } from '../../crds/parse.ts';
 import type { FedBiOTJob } from '../../crds/types.ts';
-import { UserError } from '../../worker/errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 
 const MINIMAL = `apiVersion: fedbiot.io/v1alpha1
 kind: FedBiOTJob

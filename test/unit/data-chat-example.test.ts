@@ -3,8 +3,8 @@ import t from 'tap';
 import { interpretRecords } from '../../worker/data/record-format.ts';
 import { readRecords } from '../../worker/data/record-file.ts';
 import { applyTemplate, type UnusedCounts } from '../../worker/data/template.ts';
-import { UserError } from '../../worker/errors.ts';
-import { loadChatTemplate, type ChatMessage, type Conversation } from '../../worker/model/chat-template.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import { loadChatTemplate, type ChatMessage, type Conversation } from '../../worker/tokenizer/chat-template.ts';
 
 type Render = (conversation: Conversation) => string;
 

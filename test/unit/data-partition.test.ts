@@ -3,7 +3,7 @@ import t from 'tap';
 import type { PartitionSpec } from '../../crds/types.ts';
 import { dirichlet } from '../../worker/data/dirichlet.ts';
 import { partitionRecords } from '../../worker/data/partition.ts';
-import { UserError } from '../../worker/errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { randomStream } from '../../worker/random.ts';
 
 const records = (...categories: unknown[]) =>

@@ -4,7 +4,7 @@ import { readRecords } from '../../worker/data/record-file.ts';
 import { interpretRecords, unreadFields } from '../../worker/data/record-format.ts';
 import type { DataRecord } from '../../worker/data/record.ts';
 import { unusedWarning } from '../../worker/data/unused.ts';
-import { UserError } from '../../worker/errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 
 const bytes = (...parts: (string | number[])[]) => Buffer.concat(parts.map((part) => Buffer.from(part as string)));
 

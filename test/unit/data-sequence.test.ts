@@ -3,9 +3,9 @@ import t from 'tap';
 import { interpretRecords } from '../../worker/data/record-format.ts';
 import { encodeExamples, encodePrompt, sequenceOf } from '../../worker/data/sequence.ts';
 import { alpacaPrompt, applyTemplate, type Example, type TextExample } from '../../worker/data/template.ts';
-import { UserError } from '../../worker/errors.ts';
-import type { Conversation } from '../../worker/model/chat-template.ts';
-import { loadTokenizer, type Tokenizer } from '../../worker/model/tokenizer.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import type { Conversation } from '../../worker/tokenizer/chat-template.ts';
+import { loadTokenizer, type Tokenizer } from '../../worker/tokenizer/tokenizer.ts';
 
 const family = (name: string) =>
   loadTokenizer(fileURLToPath(new URL(`../fixtures/tokenizers/${name}`, import.meta.url)));

@@ -1,6 +1,6 @@
 // Rows computed in blocks are what they are when computed at once, whether blocks come out even or not.
 import t from 'tap';
-import type { Value } from '../../worker/engine/graph.ts';
+import type { Value } from '../../worker/engine/graph/graph.ts';
 import { inBlocks } from '../../worker/engine/ops/blocks.ts';
 import { gemm } from '../../worker/engine/ops/matrix.ts';
 import { mul } from '../../worker/engine/ops/elementwise.ts';
@@ -8,7 +8,7 @@ import { reduceSum, split } from '../../worker/engine/ops/shape.ts';
 import { crossEntropy } from '../../worker/engine/ops/cross-entropy.ts';
 import { divergence } from '../../worker/engine/ops/divergence.ts';
 import { vocabularyBlock, vocabularySlices } from '../../worker/engine/ops/vocabulary.ts';
-import { float32, int32, type Tensor } from '../../worker/engine/tensor.ts';
+import { float32, int32, type Tensor } from '../../worker/engine/graph/tensor.ts';
 import { randomStream } from '../../worker/random.ts';
 import { compileForward, evaluateWithGradients } from '../support/evaluate-graph.ts';
 import { numbers, relativeError } from '../support/fixture-tensors.ts';

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { computeFailure, computeLost } from '../../worker/engine/compute-lost.ts';
 import { controlGroup } from '../../worker/engine/control-group.ts';
-import { SystemFailure } from '../../worker/system-failure.ts';
+import { SystemFailure } from '../../worker/files/system-failure.ts';
 
 t.test('a process that the kernel killed is told from one that somebody killed', async (t) => {
   t.match(computeLost(null, 'SIGKILL', true), {

@@ -21,7 +21,7 @@ import { padRows, placesOf, unpadRows } from '../../worker/engine/ops/padding.ts
 import { concat, reduceMean, reduceSum, reshape, split, transpose } from '../../worker/engine/ops/shape.ts';
 import { crossEntropy, crossEntropyOfLogits } from '../../worker/engine/ops/cross-entropy.ts';
 import { divergence } from '../../worker/engine/ops/divergence.ts';
-import { float32, int32, type Tensor } from '../../worker/engine/tensor.ts';
+import { float32, int32, type Tensor } from '../../worker/engine/graph/tensor.ts';
 import { randomStream, type RandomStream } from '../../worker/random.ts';
 import { compileForward, evaluateWithGradients, type Build } from '../support/evaluate-graph.ts';
 import { testCompute } from '../support/test-compute.ts';

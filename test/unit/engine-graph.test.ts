@@ -1,5 +1,5 @@
 import t from 'tap';
-import { Graph } from '../../worker/engine/graph.ts';
+import { Graph } from '../../worker/engine/graph/graph.ts';
 
 t.test('bytes of weights that several values of a graph share count once', async (t) => {
   const graph = new Graph();

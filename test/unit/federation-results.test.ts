@@ -1,17 +1,17 @@
 import { join } from 'node:path';
 import t from 'tap';
-import { UserError } from '../../worker/errors.ts';
-import type { RunEvent } from '../../worker/events.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import type { RunEvent } from '../../crds/facts/events.ts';
 import { coordinate } from '../../worker/federation/coordinator.ts';
 import { runClientWorker } from '../../worker/federation/client-worker.ts';
 import { Diverged } from '../../worker/federation/diverged.ts';
 import { encodeFailure, encodeUpdate, maxHeaderBytes, verifyArrival } from '../../worker/federation/result.ts';
 import { openRound, sealRound } from '../../worker/federation/lora-package.ts';
-import { layoutOf } from '../../worker/model/tensor-layout.ts';
+import { layoutOf } from '../../worker/safetensors/tensor-layout.ts';
 import type { ClientTransport, ServerTransport, Submission, Task } from '../../worker/transport/contract.ts';
 import { MemoryTransport } from '../../worker/transport/memory.ts';
 import { maxSealedBytes, seal, sha256 } from '../../worker/transport/package.ts';
-import { Refused } from '../../worker/transport/refusal.ts';
+import { Refused } from '../../crds/facts/refusal.ts';
 import { initialLora, layouts, localTrainer, settings } from '../support/quadratic-federation.ts';
 import { digest, inRunDirectory, runQuadratic } from '../support/quadratic-run.ts';
 

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import type { RunEvent } from '../../worker/events.ts';
+import type { RunEvent } from '../../crds/facts/events.ts';
 import type { LocalTrainer } from '../../worker/federation/contracts.ts';
 import { localTrainer, settings } from '../support/quadratic-federation.ts';
 import { digest, metricsOf, runQuadratic } from '../support/quadratic-run.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import t from 'tap';
-import { UserError } from '../../worker/errors.ts';
-import type { RoundReport, RunEvent } from '../../worker/events.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import type { RoundReport, RunEvent } from '../../crds/facts/events.ts';
 import type { Clock } from '../../worker/federation/clock.ts';
 import type { LocalTrainer } from '../../worker/federation/contracts.ts';
 import { sealRound } from '../../worker/federation/lora-package.ts';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
 import Value from 'typebox/value';
-import { NOTHING } from '../../worker/cost.ts';
-import { UserError } from '../../worker/errors.ts';
+import { NOTHING } from '../../worker/cost/role-cost.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import type { Update } from '../../worker/federation/result.ts';
 import * as state from '../../worker/federation/state.ts';
 import type { Collect, RoundState } from '../../worker/federation/state.ts';

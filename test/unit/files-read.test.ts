@@ -3,11 +3,11 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
-import { UserError } from '../../worker/errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { kindOf } from '../../worker/files/kind.ts';
 import { shown } from '../../worker/files/json-value.ts';
 import { readInput, readJsonObject } from '../../worker/files/read.ts';
-import { encodeSafetensors, float32Tensor, readSafetensorsHeader } from '../../worker/model/safetensors.ts';
+import { encodeSafetensors, float32Tensor, readSafetensorsHeader } from '../../worker/safetensors/safetensors.ts';
 
 const pointer = Buffer.from(`version https://git-lfs.github.com/spec/v1\noid sha256:${'7'.repeat(64)}\nsize 4632872\n`);
 const text = Buffer.from('{"a": 1}');

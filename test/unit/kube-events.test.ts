@@ -2,8 +2,8 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { ApiClient } from '../../operator/kube/api-client.ts';
 import { EventRecorder } from '../../operator/kube/event-recorder.ts';
-import { createLog } from '../../operator/log.ts';
-import type { EventRecord } from '../../operator/reconcile/ports.ts';
+import { createLog } from '../../operator/process/log.ts';
+import type { EventRecord } from '../../operator/objects/ports.ts';
 import { answerJson, answerStatus, startStub } from '../support/api-stub.ts';
 import { jobObject, UID } from '../support/planned-job.ts';
 

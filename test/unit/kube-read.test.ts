@@ -5,7 +5,7 @@ import { jobReader } from '../../operator/kube/read-job.ts';
 import type { JobEntry } from '../../operator/kube/read-job.ts';
 import { BatchJob, Pod, reader, WholeObject } from '../../operator/kube/read-object.ts';
 import { RESOURCE } from '../../operator/kube/resources.ts';
-import { createLog } from '../../operator/log.ts';
+import { createLog } from '../../operator/process/log.ts';
 
 const metadata = {
   name: 'tune',

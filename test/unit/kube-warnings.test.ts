@@ -1,7 +1,7 @@
 import t from 'tap';
 import { ApiClient } from '../../operator/kube/api-client.ts';
 import { lastWarning } from '../../operator/kube/last-warning.ts';
-import { createLog } from '../../operator/log.ts';
+import { createLog } from '../../operator/process/log.ts';
 import { answerJson, answerStatus, startStub } from '../support/api-stub.ts';
 
 const JOB = { apiVersion: 'batch/v1', kind: 'Job', name: 'tune-server', namespace: 'team', uid: 'u-1' };

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { LEASE_TIMES, LeaderElector } from '../../operator/leader/elector.ts';
 import type { LeaseRecord, LeaseStore, StoredLease } from '../../operator/leader/lease.ts';
-import { createLog } from '../../operator/log.ts';
+import { createLog } from '../../operator/process/log.ts';
 import { ManualClock, settled } from '../support/manual-clock.ts';
 
 /**

@@ -1,8 +1,8 @@
 import t from 'tap';
 import Value from 'typebox/value';
-import { finishedProgress, foldProgress, initialProgress } from '../../worker/cluster/fold-progress.ts';
-import { JobProgress } from '../../worker/cluster/progress.ts';
-import type { RunEvent } from '../../worker/events.ts';
+import { finishedProgress, foldProgress, initialProgress } from '../../worker/report/fold-progress.ts';
+import { JobProgress } from '../../crds/facts/progress.ts';
+import type { RunEvent } from '../../crds/facts/events.ts';
 import { evaluationAt, sampleEvents } from '../support/sample-run.ts';
 
 const facts = { rounds: 4, clientsPerRound: 2, localSteps: 2 };

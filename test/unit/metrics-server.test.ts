@@ -1,9 +1,9 @@
 import t from 'tap';
-import { foldProgress, initialProgress } from '../../worker/cluster/fold-progress.ts';
-import type { RunEvent } from '../../worker/events.ts';
+import { foldProgress, initialProgress } from '../../worker/report/fold-progress.ts';
+import type { RunEvent } from '../../crds/facts/events.ts';
 import { serveMetrics } from '../../worker/metrics/metrics-server.ts';
 import { serverMetrics } from '../../worker/metrics/server-metrics.ts';
-import { REFUSAL_REASONS } from '../../worker/transport/refusal.ts';
+import { REFUSAL_REASONS } from '../../crds/facts/refusal.ts';
 import { sampleEvents } from '../support/sample-run.ts';
 import { Scrape } from '../support/scrape.ts';
 

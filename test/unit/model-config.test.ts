@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { parseDecoderConfig } from '../../worker/model/config.ts';
-import type { DecoderConfig } from '../../worker/model/config.ts';
+import { parseDecoderConfig } from '../../worker/model/config/config.ts';
+import type { DecoderConfig } from '../../worker/model/config/config.ts';
 
 const family = (name: string): Record<string, unknown> =>
   JSON.parse(readFileSync(new URL(`../fixtures/families/${name}`, import.meta.url), 'utf8'));

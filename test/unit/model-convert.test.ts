@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { withDtype } from '../../worker/model/convert.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
-import { roundFromFloat32 } from '../../worker/model/float-rounding.ts';
-import { readTensor } from '../../worker/model/safetensors.ts';
+import { roundFromFloat32 } from '../../worker/safetensors/float-rounding.ts';
+import { readTensor } from '../../worker/safetensors/safetensors.ts';
 
 const family = (name: string) => fileURLToPath(new URL(`../fixtures/families/${name}`, import.meta.url));
 

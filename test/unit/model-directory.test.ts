@@ -4,10 +4,15 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import t from 'tap';
 import type { LoraSpec } from '../../crds/types.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
-import { initialLora, loraLayout } from '../../worker/model/lora-layout.ts';
+import { initialLora, loraLayout } from '../../worker/model/lora/layout.ts';
 import { writeMergedModel } from '../../worker/model/merge.ts';
-import { float32Tensor, readSafetensorsHeader, readTensor, writeSafetensors } from '../../worker/model/safetensors.ts';
-import type { TensorData } from '../../worker/model/safetensors.ts';
+import {
+  float32Tensor,
+  readSafetensorsHeader,
+  readTensor,
+  writeSafetensors,
+} from '../../worker/safetensors/safetensors.ts';
+import type { TensorData } from '../../worker/safetensors/safetensors.ts';
 import { decoderTensors, scanFinite } from '../../worker/model/weights.ts';
 import { randomStream } from '../../worker/random.ts';
 

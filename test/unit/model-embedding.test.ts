@@ -2,9 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { embed } from '../../worker/model/embedding.ts';
-import type { FloatDtype } from '../../worker/model/float-formats.ts';
-import { roundFromFloat32 } from '../../worker/model/float-rounding.ts';
-import { readSafetensorsHeader, writeSafetensors } from '../../worker/model/safetensors.ts';
+import type { FloatDtype } from '../../worker/safetensors/float-formats.ts';
+import { roundFromFloat32 } from '../../worker/safetensors/float-rounding.ts';
+import { readSafetensorsHeader, writeSafetensors } from '../../worker/safetensors/safetensors.ts';
 import type { WeightIndex } from '../../worker/model/weights.ts';
 
 const NAME = 'model.embed_tokens.weight';

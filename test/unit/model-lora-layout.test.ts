@@ -1,6 +1,6 @@
 import t from 'tap';
-import type { DecoderConfig } from '../../worker/model/config.ts';
-import { initialLora, loraLayout } from '../../worker/model/lora-layout.ts';
+import type { DecoderConfig } from '../../worker/model/config/config.ts';
+import { initialLora, loraLayout } from '../../worker/model/lora/layout.ts';
 import { randomStream } from '../../worker/random.ts';
 
 const config: DecoderConfig = {

@@ -4,11 +4,11 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { LoraSpec, Projection } from '../../crds/types.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
-import { roundFromFloat32 } from '../../worker/model/float-rounding.ts';
-import { initialLora, loraLayout, loraName } from '../../worker/model/lora-layout.ts';
+import { roundFromFloat32 } from '../../worker/safetensors/float-rounding.ts';
+import { initialLora, loraLayout, loraName } from '../../worker/model/lora/layout.ts';
 import { writeMergedModel } from '../../worker/model/merge.ts';
-import type { LoraAdapter } from '../../worker/model/peft.ts';
-import { readTensor } from '../../worker/model/safetensors.ts';
+import type { LoraAdapter } from '../../worker/model/lora/peft.ts';
+import { readTensor } from '../../worker/safetensors/safetensors.ts';
 import { randomStream } from '../../worker/random.ts';
 
 const family = (name: string) => fileURLToPath(new URL(`../fixtures/families/${name}`, import.meta.url));

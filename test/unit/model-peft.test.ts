@@ -4,10 +4,15 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { LoraSpec } from '../../crds/types.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
-import { initialLora, loraLayout } from '../../worker/model/lora-layout.ts';
-import { exportPeft, importPeft, openPeft } from '../../worker/model/peft.ts';
-import { float32Tensor, readSafetensorsHeader, readTensor, writeSafetensors } from '../../worker/model/safetensors.ts';
-import type { TensorData } from '../../worker/model/safetensors.ts';
+import { initialLora, loraLayout } from '../../worker/model/lora/layout.ts';
+import { exportPeft, importPeft, openPeft } from '../../worker/model/lora/peft.ts';
+import {
+  float32Tensor,
+  readSafetensorsHeader,
+  readTensor,
+  writeSafetensors,
+} from '../../worker/safetensors/safetensors.ts';
+import type { TensorData } from '../../worker/safetensors/safetensors.ts';
 import { randomStream } from '../../worker/random.ts';
 
 const FIXTURES = fileURLToPath(new URL('../fixtures/', import.meta.url));

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { parseDecoderConfig } from '../../worker/model/config.ts';
-import { Graph } from '../../worker/engine/graph.ts';
-import { float32 } from '../../worker/engine/tensor.ts';
+import { parseDecoderConfig } from '../../worker/model/config/config.ts';
+import { Graph } from '../../worker/engine/graph/graph.ts';
+import { float32 } from '../../worker/engine/graph/tensor.ts';
 import { positionsOf } from '../../worker/model/positions.ts';
 import { inverseFrequencies } from '../../worker/model/rotary.ts';
 import { numbers } from '../support/fixture-tensors.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import t from 'tap';
-import { UserError } from '../../worker/errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { splitLayers } from '../../worker/model/split.ts';
 import type { SplitRequest } from '../../worker/model/split.ts';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import t from 'tap';
 import { readConfig } from '../../operator/config.ts';
-import { createLog, jobLog } from '../../operator/log.ts';
+import { createLog, jobLog } from '../../operator/process/log.ts';
 
 const image = ['--worker-image', 'example.org/fedbiot:1'];
 const read = (args: readonly string[], environment = {}) => readConfig(args, environment, '1.2.3');

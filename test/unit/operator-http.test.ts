@@ -7,8 +7,8 @@ import { Access } from '../../operator/http/access.ts';
 import type { Identity, JobQuestion, Question, Reviews } from '../../operator/http/access.ts';
 import { httpServer } from '../../operator/http/server.ts';
 import { sparing } from '../../operator/http/sparing.ts';
-import { createLog } from '../../operator/log.ts';
-import type { JobObject } from '../../operator/reconcile/ports.ts';
+import { createLog } from '../../operator/process/log.ts';
+import type { JobObject } from '../../operator/objects/ports.ts';
 
 const manifest = parseManifest(
   readFileSync(new URL('../../examples/quickstart.yaml', import.meta.url), 'utf8'),

@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs';
 import { Registry } from 'prom-client';
 import t from 'tap';
 import { parseManifest } from '../../crds/parse.ts';
-import { jobMetrics } from '../../operator/metrics/job-metrics.ts';
-import type { JobView } from '../../operator/metrics/job-metrics.ts';
+import { jobMetrics } from '../../operator/job-metrics/job-metrics.ts';
+import type { JobView } from '../../operator/job-metrics/job-metrics.ts';
 import { operatorMetrics } from '../../operator/metrics/operator-metrics.ts';
-import type { JobObject, ObservedPod } from '../../operator/reconcile/ports.ts';
+import type { JobObject, ObservedPod } from '../../operator/objects/ports.ts';
 import { progressStatus } from '../../operator/status/progress-status.ts';
-import type { JobProgress } from '../../worker/cluster/progress.ts';
-import { REFUSAL_REASONS } from '../../worker/transport/refusal.ts';
+import type { JobProgress } from '../../crds/facts/progress.ts';
+import { REFUSAL_REASONS } from '../../crds/facts/refusal.ts';
 import { Scrape } from '../support/scrape.ts';
 
 const manifest = parseManifest(

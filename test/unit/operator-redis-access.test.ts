@@ -3,7 +3,7 @@ import { credentials } from '../../operator/plan/credentials.ts';
 import { plan } from '../../operator/plan/plan.ts';
 import { podTemplate } from '../../operator/plan/pod.ts';
 import { redisAccess } from '../../operator/plan/redis-access.ts';
-import type { Observed, RedisUsersStanding } from '../../operator/reconcile/ports.ts';
+import type { Observed, RedisUsersStanding } from '../../operator/objects/ports.ts';
 import { redisIsolated, waitsForRedis } from '../../operator/status/redis-isolated.ts';
 import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
 import { jobObject, NOTHING, SETTINGS, UID, USERS } from '../support/planned-job.ts';

@@ -2,11 +2,11 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { Registry } from 'prom-client';
 import t from 'tap';
-import { aside } from '../../operator/aside.ts';
-import { lastResort } from '../../operator/last-resort.ts';
+import { aside } from '../../operator/process/aside.ts';
+import { lastResort } from '../../operator/process/last-resort.ts';
 import { LEASE_TIMES, LeaderElector } from '../../operator/leader/elector.ts';
 import type { StoredLease } from '../../operator/leader/lease.ts';
-import { createLog } from '../../operator/log.ts';
+import { createLog } from '../../operator/process/log.ts';
 import { operatorMetrics } from '../../operator/metrics/operator-metrics.ts';
 import { ManualClock, settled } from '../support/manual-clock.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { WorkQueue } from '../../operator/queue/work-queue.ts';
-import { createLog } from '../../operator/log.ts';
+import { createLog } from '../../operator/process/log.ts';
 import { ManualClock, settled } from '../support/manual-clock.ts';
 
 interface Work {

@@ -1,7 +1,7 @@
 import t from 'tap';
-import type { RunEvent } from '../../worker/events.ts';
+import type { RunEvent } from '../../crds/facts/events.ts';
 import { accumulate, emptyHistory, reportOf } from '../../worker/report/accumulate.ts';
-import { runCost } from '../../worker/report/run-cost.ts';
+import { runCost } from '../../worker/cost/run-cost.ts';
 import { checkReport, checkStep } from '../../worker/report/report-schema.ts';
 import { evaluationAt, roundAt, sampleEvents, sampleFacts, samplePlan, stepAt } from '../support/sample-run.ts';
 

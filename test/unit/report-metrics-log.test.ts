@@ -1,7 +1,7 @@
 import { appendFileSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { UserError } from '../../worker/errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { MetricsLog } from '../../worker/report/metrics-log.ts';
 import { stepAt } from '../support/sample-run.ts';
 

@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import type { RunEvent } from '../../worker/events.ts';
+import type { RunEvent } from '../../crds/facts/events.ts';
 import { randomStream } from '../../worker/random.ts';
 import { mendMetrics, readLines } from '../../worker/report/metrics-mend.ts';
 import { roundAt, sampleEvents } from '../support/sample-run.ts';

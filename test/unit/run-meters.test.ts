@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { Compute } from '../../worker/engine/compute.ts';
-import { Graph } from '../../worker/engine/graph.ts';
+import { Graph } from '../../worker/engine/graph/graph.ts';
 import { gemm } from '../../worker/engine/ops/matrix.ts';
 import { clientMeter, serverMeter } from '../../worker/run/meters.ts';
 import { SharedUse } from '../../worker/run/shared-use.ts';

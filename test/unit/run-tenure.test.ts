@@ -1,5 +1,5 @@
 import t from 'tap';
-import { FolderLost } from '../../worker/federation/folder-lock.ts';
+import { FolderLost } from '../../worker/files/folder-lock.ts';
 import { watchTenure } from '../../worker/run/pod/tenure.ts';
 import { Fenced } from '../../worker/transport/redis/fence.ts';
 

@@ -1,6 +1,6 @@
 import t from 'tap';
 import type { TextExample } from '../../worker/data/template.ts';
-import { UserError } from '../../worker/errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { finalNumber, gsm8k } from '../../worker/tasks/gsm8k.ts';
 import { normalizeAnswer, questionAnswer } from '../../worker/tasks/question-answer.ts';
 import { tasks } from '../../worker/tasks/registry.ts';

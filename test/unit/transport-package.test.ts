@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { layoutOf } from '../../worker/model/tensor-layout.ts';
-import { encodeSafetensors, float32Tensor } from '../../worker/model/safetensors.ts';
+import { layoutOf } from '../../worker/safetensors/tensor-layout.ts';
+import { encodeSafetensors, float32Tensor } from '../../worker/safetensors/safetensors.ts';
 import { maxSealedBytes, open, seal, sealedBytes, sha256 } from '../../worker/transport/package.ts';
-import { Refused } from '../../worker/transport/refusal.ts';
+import { Refused } from '../../crds/facts/refusal.ts';
 
 const layout = layoutOf([
   { name: 'a', shape: [2, 3] },

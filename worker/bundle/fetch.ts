@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { UserError } from '../errors.ts';
-import { systemFailure } from '../system-failure.ts';
-import { lockFolder } from '../federation/folder-lock.ts';
-import { fileSha256 } from '../model/file-hash.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import { systemFailure } from '../files/system-failure.ts';
+import { lockFolder } from '../files/folder-lock.ts';
+import { fileSha256 } from '../files/sha256.ts';
 import { MANIFEST_FILE, MAX_MANIFEST_BYTES, parseManifest, type BundleFile } from './manifest.ts';
 
 export interface FetchOptions {

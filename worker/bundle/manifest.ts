@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
-import { errorMessage, UserError } from '../errors.ts';
+import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
 
 /** The file that lists a bundle's other files. Its SHA-256 (hex) is the bundle's id. */
 export const MANIFEST_FILE = 'bundle.json';

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UserError } from '../errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { fileSha256 } from '../model/file-hash.ts';
+import { fileSha256 } from '../files/sha256.ts';
 import { MANIFEST_FILE, parseManifest } from './manifest.ts';
 import { writeBundle, type WrittenBundle } from './write.ts';
 

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeDurably } from '../federation/durable-files.ts';
+import { writeDurably } from '../files/durable-files.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { fileSha256 } from '../model/file-hash.ts';
-import { readRows, streamSafetensors } from '../model/safetensors-stream.ts';
+import { fileSha256 } from '../files/sha256.ts';
+import { readRows, streamSafetensors } from '../safetensors/stream.ts';
 import { decoderTensors } from '../model/weights.ts';
 import { BUNDLE_FILES, MANIFEST_FILE, WEIGHTS_FILE, type BundleFile } from './manifest.ts';
 

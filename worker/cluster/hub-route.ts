@@ -1,4 +1,4 @@
-import { UserError } from '../errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
 

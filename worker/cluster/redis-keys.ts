@@ -6,7 +6,7 @@
 export interface JobKeys {
   /** Prefix for BullMQ, whose queues are `tasks` and `results`. */
   readonly prefix: string;
-  /** JSON of JobProgress (worker/cluster/progress.ts). */
+  /** JSON of JobProgress (crds/facts/progress.ts). */
   readonly progress: string;
   /** JSON of report.json as it stands after the last finished round. */
   readonly report: string;

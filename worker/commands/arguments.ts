@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Provider } from '../engine/provider.ts';
-import { isDay } from '../cluster/day.ts';
+import { isDay } from '../../crds/day.ts';
 
 const PROVIDERS: readonly [Provider, ...Provider[]] = ['cpu', 'cuda'];
 

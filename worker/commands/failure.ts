@@ -1,6 +1,6 @@
-import { UserError } from '../errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { printable } from '../report/format.ts';
-import { SystemFailure, systemFailure } from '../system-failure.ts';
+import { SystemFailure, systemFailure } from '../files/system-failure.ts';
 
 /** The process's exit codes. */
 export const exitCode = { ok: 0, failure: 1, usage: 2, interrupted: 130 } as const;

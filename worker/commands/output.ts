@@ -1,4 +1,4 @@
-import { systemFailure } from '../system-failure.ts';
+import { systemFailure } from '../files/system-failure.ts';
 
 /**
  * Keeps a run that writes its results to disk alive if its output fails: a reader that goes away (`fedbiot run … --json

@@ -22,7 +22,7 @@ Examples:
 
 async function planCommand(job: string, { json = false }: { json?: boolean }): Promise<void> {
   const [{ planManifest }, { planText }] = await Promise.all([
-    import('../run/plan-job.ts'),
+    import('../run/estimate-job.ts'),
     import('../report/summary.ts'),
   ]);
   const plan = await planManifest(job);

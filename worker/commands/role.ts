@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { PodFlags } from '../run/pod/context.ts';
-import type { RoleName } from '../run/run-role.ts';
+import type { RoleName } from '../run/pod/role.ts';
 import { positiveInteger, providerOption } from './arguments.ts';
 import { listenForInterrupts } from './interrupts.ts';
 
@@ -37,7 +37,7 @@ async function roleCommand(role: RoleName, flags: PodFlags): Promise<void> {
   listenForInterrupts(stop, () => undefined);
   const [{ podContext }, { runRole }] = await Promise.all([
     import('../run/pod/context.ts'),
-    import('../run/run-role.ts'),
+    import('../run/pod/role.ts'),
   ]);
   process.exit(await runRole(role, podContext(flags, stop.signal)));
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { UserError } from '../errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import type { RunMetrics } from '../metrics/run-metrics.ts';
-import type { RunResult } from '../run/server-side.ts';
+import type { RunResult } from '../run/run-rounds.ts';
 import { Option } from 'commander';
 import type { Provider } from '../engine/provider.ts';
 import { notEmpty, portNumber, positiveInteger, providerOption } from './arguments.ts';
@@ -59,9 +59,9 @@ Ctrl-C finishes the step, writes a checkpoint and exits with code 130.`,
 
 async function runCommand(job: string, flags: Flags): Promise<void> {
   const [{ createDisplay, displayMode }, { summaryText }, { runJob }] = await Promise.all([
-    import('../report/progress.ts'),
+    import('../report/display.ts'),
     import('../report/summary.ts'),
-    import('../run/run-job.ts'),
+    import('../run/embedded-run.ts'),
   ]);
   const { stdout, stderr } = process;
   const mode = displayMode(
@@ -121,7 +121,7 @@ async function served(job: string, { metricsHost, metricsPort }: Flags): Promise
   }
   const [{ serveRunMetrics }, { readJob }] = await Promise.all([
     import('../metrics/run-metrics.ts'),
-    import('../run/job-record.ts'),
+    import('../run/job-manifest.ts'),
   ]);
   return serveRunMetrics(readJob(job), { host: metricsHost ?? '127.0.0.1', port: metricsPort });
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { UserError } from '../errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { printable } from '../report/format.ts';
 import { notEmpty } from './arguments.ts';
 import { describeFailure, exitCode } from './failure.ts';
@@ -28,7 +28,7 @@ Exits with code 2 when any manifest has a problem.`,
 }
 
 async function validateCommand(paths: readonly string[], _: object, command: Command): Promise<void> {
-  const { readJob } = await import('../run/job-record.ts');
+  const { readJob } = await import('../run/job-manifest.ts');
   for (const path of paths) {
     try {
       readJob(path);

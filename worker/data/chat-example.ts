@@ -1,4 +1,4 @@
-import type { ChatMessage, Conversation } from '../model/chat-template.ts';
+import type { ChatMessage, Conversation } from '../tokenizer/chat-template.ts';
 import { type ChatRecord, type InstructionRecord, originOf, recordError, withContext } from './record.ts';
 import type { TextExample } from './template.ts';
 

@@ -1,5 +1,5 @@
 import type { PartitionSpec } from '../../crds/types.ts';
-import { UserError } from '../errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { type RandomStream, randomStream } from '../random.ts';
 import { dirichlet } from './dirichlet.ts';
 import { recordError, type RecordOrigin } from './record.ts';

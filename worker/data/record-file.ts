@@ -1,7 +1,7 @@
 import { gunzipSync } from 'node:zlib';
-import { isRecord } from '../../crds/schema/node.ts';
-import { errorMessage, UserError } from '../errors.ts';
-import { unable } from '../system-failure.ts';
+import { isRecord } from '../../crds/json-schema/node.ts';
+import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
+import { unable } from '../files/system-failure.ts';
 import { kindOf } from '../files/kind.ts';
 import { type ReadRecord, recordError } from './record.ts';
 import { mayHoldWrittenNumbers, parseWrittenNumbers } from '../files/written-number.ts';

@@ -1,4 +1,4 @@
-import { isRecord } from '../../crds/schema/node.ts';
+import { isRecord } from '../../crds/json-schema/node.ts';
 import type { DataSource } from '../../crds/types.ts';
 import { readChat, readGsm8k, readInstruction, readQuestionAnswer, readTokenized } from './record-reader.ts';
 import { type DataRecord, recordError, type ReadRecord, type RecordOrigin } from './record.ts';

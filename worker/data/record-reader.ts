@@ -1,5 +1,5 @@
-import { isRecord } from '../../crds/schema/node.ts';
-import type { ChatMessage, Conversation } from '../model/chat-template.ts';
+import { isRecord } from '../../crds/json-schema/node.ts';
+import type { ChatMessage, Conversation } from '../tokenizer/chat-template.ts';
 import {
   type ChatRecord,
   type InstructionRecord,

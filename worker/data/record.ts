@@ -1,5 +1,5 @@
-import { UserError } from '../errors.ts';
-import type { Conversation } from '../model/chat-template.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import type { Conversation } from '../tokenizer/chat-template.ts';
 
 /** Where a record stands, and all it says: a partition may split by any of its fields. */
 export interface RecordOrigin {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { UserError } from '../errors.ts';
-import type { Tokenizer } from '../model/tokenizer.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { recordError } from './record.ts';
 import type { Example, TextExample, TokenizedExample } from './template.ts';
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { DataSource } from '../../crds/types.ts';
-import { errorMessage, UserError } from '../errors.ts';
+import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
 import { readInput } from '../files/read.ts';
 import { hubFile } from './hub-file.ts';
 import { maxDataBytes, readRecords } from './record-file.ts';

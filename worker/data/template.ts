@@ -1,5 +1,5 @@
 import type { DataSource } from '../../crds/types.ts';
-import type { Tokenizer } from '../model/tokenizer.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { chatExample, extraFields } from './chat-example.ts';
 import {
   type ChatRecord,

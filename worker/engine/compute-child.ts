@@ -1,10 +1,10 @@
 // The compute process: holds sessions and variables, runs one request at a time, in order.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import { errorMessage } from '../errors.ts';
+import { errorMessage } from '../../crds/facts/user-error.ts';
 import type { ComputeMessage, ComputeReply, RunResult, SessionOptions } from './compute-protocol.ts';
 import { processUsage } from './process-usage.ts';
-import { float32, type Tensor } from './tensor.ts';
+import { float32, type Tensor } from './graph/tensor.ts';
 
 const sessions = new Map<number, InferenceSession>();
 const variables = new Map<string, OrtTensor>();

@@ -1,4 +1,4 @@
-import { SystemFailure, type Shortage } from '../system-failure.ts';
+import { SystemFailure, type Shortage } from '../files/system-failure.ts';
 
 const LESS_MEMORY =
   'Shorter sequences and smaller batches need less, and so do fewer compute processes; `fedbiot plan` says how much a job takes. A run goes on with --resume.';

@@ -1,5 +1,5 @@
 import type { Provider } from './provider.ts';
-import type { Tensor } from './tensor.ts';
+import type { Tensor } from './graph/tensor.ts';
 
 /** What the compute process is asked to do. Sessions and variables live there; only small tensors cross. */
 export type ComputeRequest =

@@ -8,14 +8,14 @@ import type {
   RunResult,
   SessionOptions,
 } from './compute-protocol.ts';
-import { UserError } from '../errors.ts';
-import { systemFailure } from '../system-failure.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import { systemFailure } from '../files/system-failure.ts';
 import { computeFailure, computeLost, ComputeLostError } from './compute-lost.ts';
 import { controlGroup } from './control-group.ts';
-import type { Graph } from './graph.ts';
-import { encodeModel } from './onnx.ts';
+import type { Graph } from './graph/graph.ts';
+import { encodeModel } from './graph/onnx.ts';
 import type { Provider } from './provider.ts';
-import type { Tensor } from './tensor.ts';
+import type { Tensor } from './graph/tensor.ts';
 
 export type { RunRequest, RunResult } from './compute-protocol.ts';
 

@@ -1,7 +1,7 @@
-import { Graph, type Value } from './graph.ts';
+import { Graph, type Value } from './graph/graph.ts';
 import { add, div, mul, sqrt, sub } from './ops/elementwise.ts';
 import { reduceSum } from './ops/shape.ts';
-import { float32, type Tensor } from './tensor.ts';
+import { float32, type Tensor } from './graph/tensor.ts';
 
 export interface OptimizerOptions {
   readonly kind: 'AdamW' | 'SGD';

@@ -1,9 +1,9 @@
 import type { Compute, RunResult, Session } from './compute.ts';
-import { gradients } from './gradient.ts';
-import type { Graph, Value } from './graph.ts';
+import { gradients } from './graph/gradient.ts';
+import type { Graph, Value } from './graph/graph.ts';
 import { add } from './ops/elementwise.ts';
 import { momentCount, optimizerGraph, optimizerRates, type OptimizerOptions } from './optimizer.ts';
-import { float32, type Tensor } from './tensor.ts';
+import { float32, type Tensor } from './graph/tensor.ts';
 
 /** A training graph takes its parameters and the gradient collected so far under these names … */
 export const PARAMETERS = 'parameters';

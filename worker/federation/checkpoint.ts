@@ -1,12 +1,12 @@
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UserError } from '../errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { sha256 } from '../transport/package.ts';
-import { Refused } from '../transport/refusal.ts';
+import { Refused } from '../../crds/facts/refusal.ts';
 import type { LoraLayouts } from './contracts.ts';
-import { createFolder, removeUnfinished, writeDurably } from './durable-files.ts';
-import { CorruptCheckpoint, decodeProgress, encodeProgress } from './progress.ts';
-import type { Progress, RunOrigin, SavedProgress } from './progress.ts';
+import { createFolder, removeUnfinished, writeDurably } from '../files/durable-files.ts';
+import { CorruptCheckpoint, decodeProgress, encodeProgress } from './snapshot.ts';
+import type { Progress, RunOrigin, SavedProgress } from './snapshot.ts';
 
 /** Digests of the other files, in the form `sha256sum -c SHA256SUMS` reads. */
 const SUMS = 'SHA256SUMS';

@@ -1,8 +1,8 @@
-import type { StepEvent } from '../events.ts';
+import type { StepEvent } from '../../crds/facts/events.ts';
 import { TransportClosed } from '../transport/contract.ts';
 import type { ClientTransport, Delivery, Submission, Task } from '../transport/contract.ts';
-import { SystemFailure, systemFailure } from '../system-failure.ts';
-import { Refused } from '../transport/refusal.ts';
+import { SystemFailure, systemFailure } from '../files/system-failure.ts';
+import { Refused } from '../../crds/facts/refusal.ts';
 import type { LocalTrainer, LoraLayouts, LoraState } from './contracts.ts';
 import { requireFinite } from './diverged.ts';
 import { openRound, roundBytes } from './lora-package.ts';

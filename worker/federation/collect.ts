@@ -1,9 +1,9 @@
 import { TransportClosed } from '../transport/contract.ts';
 import type { Arrival, Sealed } from '../transport/contract.ts';
-import { Refused, settlesClient } from '../transport/refusal.ts';
+import { Refused, settlesClient } from '../../crds/facts/refusal.ts';
 import { sealRound } from './lora-package.ts';
-import type { Progress } from './progress.ts';
-import { samplesPerRound } from './batches.ts';
+import type { Progress } from './snapshot.ts';
+import { samplesPerRound } from '../training/batches.ts';
 import { claimedClient, verifyArrival } from './result.ts';
 import type { Update } from './result.ts';
 import { roundId } from './round-context.ts';

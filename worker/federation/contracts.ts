@@ -1,5 +1,5 @@
-import type { Evaluation, RoleCost, StepEvent } from '../events.ts';
-import type { TensorLayout } from '../model/tensor-layout.ts';
+import type { Evaluation, RoleCost, StepEvent } from '../../crds/facts/events.ts';
+import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 
 /**
  * What the federation needs of a model: its LoRA vectors. `adapter` trains on the clients, `emulator` trains on the

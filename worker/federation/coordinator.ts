@@ -1,6 +1,6 @@
 import type { LoraState } from './contracts.ts';
 import type { CheckpointStore } from './checkpoint.ts';
-import type { Progress, Refusals, SavedProgress } from './progress.ts';
+import type { Progress, Refusals, SavedProgress } from './snapshot.ts';
 import type { RoundContext } from './round-context.ts';
 import { workOf } from './round-steps.ts';
 import { begin } from './state.ts';

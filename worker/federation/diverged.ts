@@ -1,5 +1,5 @@
-import { UserError } from '../errors.ts';
-import type { TensorLayout } from '../model/tensor-layout.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 import { findNotFinite } from '../transport/package.ts';
 
 /** A training whose numbers are no longer finite. */

@@ -1,4 +1,4 @@
-import type { StepEvent } from '../events.ts';
+import type { StepEvent } from '../../crds/facts/events.ts';
 import { MemoryTransport } from '../transport/memory.ts';
 import { runClientWorker } from './client-worker.ts';
 import type { LocalTrainer } from './contracts.ts';

@@ -1,8 +1,8 @@
 import type { RoundId, Sealed, Task } from '../transport/contract.ts';
 import { open, seal, sealedBytes } from '../transport/package.ts';
-import { Refused } from '../transport/refusal.ts';
-import { layoutOf } from '../model/tensor-layout.ts';
-import type { TensorLayout } from '../model/tensor-layout.ts';
+import { Refused } from '../../crds/facts/refusal.ts';
+import { layoutOf } from '../safetensors/tensor-layout.ts';
+import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 import type { LoraLayouts, LoraState } from './contracts.ts';
 
 /** Both LoRA vectors as one: tensors are named `adapter.…` and `emulator.…`. */

@@ -1,8 +1,8 @@
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemFailure } from '../system-failure.ts';
+import { systemFailure } from '../files/system-failure.ts';
 import type { Arrival, RoundId, Submission } from '../transport/contract.ts';
-import { Refused } from '../transport/refusal.ts';
+import { Refused } from '../../crds/facts/refusal.ts';
 
 /**
  * The results of the round that is being collected, on disk as they arrived. A run that is killed loses only what

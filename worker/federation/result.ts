@@ -1,12 +1,12 @@
 import Type from 'typebox';
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
-import { UserError } from '../errors.ts';
-import type { RoleCost } from '../events.ts';
-import type { TensorLayout } from '../model/tensor-layout.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import type { RoleCost } from '../../crds/facts/events.ts';
+import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 import type { Arrival, RoundId, Submission, Task } from '../transport/contract.ts';
 import { checkSeal, maxSealedBytes, open, seal } from '../transport/package.ts';
-import { Refused } from '../transport/refusal.ts';
+import { Refused } from '../../crds/facts/refusal.ts';
 import type { LocalUpdate } from './contracts.ts';
 import { Diverged } from './diverged.ts';
 

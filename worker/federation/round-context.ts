@@ -1,9 +1,9 @@
 import type { CheckpointSpec, EvaluationSpec, FederationSpec, LocalSpec } from '../../crds/types.ts';
-import type { RunEvent } from '../events.ts';
+import type { RunEvent } from '../../crds/facts/events.ts';
 import type { RoundId, ServerTransport } from '../transport/contract.ts';
 import type { Clock } from './clock.ts';
 import type { Aligner, Evaluator, LoraLayouts, LoraState, Meter } from './contracts.ts';
-import type { Progress } from './progress.ts';
+import type { Progress } from './snapshot.ts';
 import type { ReceivedResults } from './received-results.ts';
 
 /** What the coordinator reads of a job: `{ job: metadata.name, ...spec }` is one. */

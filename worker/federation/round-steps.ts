@@ -1,12 +1,12 @@
-import { UserError } from '../errors.ts';
-import type { Evaluation } from '../events.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import type { Evaluation } from '../../crds/facts/events.ts';
 import { open } from '../transport/package.ts';
-import { Refused } from '../transport/refusal.ts';
+import { Refused } from '../../crds/facts/refusal.ts';
 import { aggregations } from './aggregation.ts';
 import { collect } from './collect.ts';
 import { Diverged, requireFinite } from './diverged.ts';
 import { roundBytes } from './lora-package.ts';
-import type { Progress } from './progress.ts';
+import type { Progress } from './snapshot.ts';
 import { roundId } from './round-context.ts';
 import type { RoundContext, RoundStep } from './round-context.ts';
 import { measure, NOTHING_SPENT } from './spent.ts';

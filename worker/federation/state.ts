@@ -1,8 +1,8 @@
 import Type from 'typebox';
 import type { Static } from 'typebox';
-import { NOTHING, together } from '../cost.ts';
-import { UserError } from '../errors.ts';
-import type { Evaluation } from '../events.ts';
+import { NOTHING, together } from '../cost/role-cost.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import type { Evaluation } from '../../crds/facts/events.ts';
 import type { Update } from './result.ts';
 import type { Draw } from './sampling.ts';
 import type { Spent } from './spent.ts';

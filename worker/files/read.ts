@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, readSync, realpathSync } from 'node:fs';
-import { isRecord } from '../../crds/schema/node.ts';
-import { errorMessage, UserError } from '../errors.ts';
-import { unable } from '../system-failure.ts';
+import { isRecord } from '../../crds/json-schema/node.ts';
+import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
+import { unable } from './system-failure.ts';
 import type { JsonObject } from './json-value.ts';
 import { HEAD_BYTES, kindOf } from './kind.ts';
 

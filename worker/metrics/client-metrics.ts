@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { StepEvent } from '../events.ts';
+import type { StepEvent } from '../../crds/facts/events.ts';
 import { LAST_PROGRESS } from './job-series.ts';
 import { registerSeries } from './series.ts';
 import { STEP_BUCKETS } from './server-metrics.ts';

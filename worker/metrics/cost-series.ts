@@ -1,5 +1,5 @@
-import type { RoleCost, RunCost } from '../events.ts';
-import { NOTHING } from '../cost.ts';
+import type { RoleCost, RunCost } from '../../crds/facts/events.ts';
+import { NOTHING } from '../cost/role-cost.ts';
 import type { JobStanding } from './job-series.ts';
 import { one } from './series.ts';
 import type { Sample, Series } from './series.ts';

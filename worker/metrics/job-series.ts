@@ -1,7 +1,7 @@
 import type { FedBiOTJobSpec, JobPhase } from '../../crds/types.ts';
-import type { JobProgress } from '../cluster/progress.ts';
-import type { RunCost } from '../events.ts';
-import { REFUSAL_REASONS } from '../transport/refusal.ts';
+import type { JobProgress } from '../../crds/facts/progress.ts';
+import type { RunCost } from '../../crds/facts/events.ts';
+import { REFUSAL_REASONS } from '../../crds/facts/refusal.ts';
 import { one } from './series.ts';
 import type { Sample, Series } from './series.ts';
 

@@ -1,10 +1,10 @@
 import type { Registry } from 'prom-client';
 import type { FedBiOTJob, JobPhase } from '../../crds/types.ts';
-import { foldProgress, initialProgress } from '../cluster/fold-progress.ts';
-import type { RunProgress } from '../cluster/fold-progress.ts';
-import { UserError } from '../errors.ts';
-import type { RunEvent } from '../events.ts';
-import type { LiveEvent } from '../report/progress-state.ts';
+import { foldProgress, initialProgress } from '../report/fold-progress.ts';
+import type { RunProgress } from '../report/fold-progress.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import type { RunEvent } from '../../crds/facts/events.ts';
+import type { LiveEvent } from '../report/display-state.ts';
 import { factsOf, IDENTITY_SERIES } from './job-series.ts';
 import { serveMetrics } from './metrics-server.ts';
 import type { MetricsServer } from './metrics-server.ts';

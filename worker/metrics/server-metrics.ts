@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
-import type { RunProgress } from '../cluster/fold-progress.ts';
-import type { RunEvent, StepEvent } from '../events.ts';
+import type { RunProgress } from '../report/fold-progress.ts';
+import type { RunEvent, StepEvent } from '../../crds/facts/events.ts';
 import { COST_SERIES } from './cost-series.ts';
 import { STANDING_SERIES, unheard } from './job-series.ts';
 import type { JobFacts, JobStanding } from './job-series.ts';

@@ -1,4 +1,4 @@
-import { float32, int32, type Tensor } from '../engine/tensor.ts';
+import { float32, int32, type Tensor } from '../engine/graph/tensor.ts';
 import type { RandomStream } from '../random.ts';
 
 /** Token sequences side by side, padded on the right to the longest. */

@@ -2,13 +2,19 @@ import { mkdir } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ModelSpec } from '../../crds/types.ts';
-import { UserError } from '../errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import type { ModelDirectory } from './directory.ts';
-import { firstNonFinite, FLOAT_BYTES, isFloatDtype, widenToFloat32, type FloatDtype } from './float-formats.ts';
-import { roundFromFloat32 } from './float-rounding.ts';
-import { readSafetensorsHeader } from './safetensors.ts';
-import { readRows, streamSafetensors } from './safetensors-stream.ts';
-import type { WeightEntry } from './weight-entry.ts';
+import {
+  firstNonFinite,
+  FLOAT_BYTES,
+  isFloatDtype,
+  widenToFloat32,
+  type FloatDtype,
+} from '../safetensors/float-formats.ts';
+import { roundFromFloat32 } from '../safetensors/float-rounding.ts';
+import { readSafetensorsHeader } from '../safetensors/safetensors.ts';
+import { readRows, streamSafetensors } from '../safetensors/stream.ts';
+import type { WeightEntry } from '../safetensors/weight-entry.ts';
 import type { WeightIndex } from './weights.ts';
 
 /**

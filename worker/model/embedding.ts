@@ -1,5 +1,5 @@
-import { float32, type Tensor } from '../engine/tensor.ts';
-import { readMatrixRows } from './safetensors.ts';
+import { float32, type Tensor } from '../engine/graph/tensor.ts';
+import { readMatrixRows } from '../safetensors/safetensors.ts';
 import type { WeightIndex } from './weights.ts';
 
 const TABLE = 'model.embed_tokens.weight';

@@ -1,5 +1,5 @@
-import type { TensorLayout } from './tensor-layout.ts';
-import type { DecoderConfig } from './config.ts';
+import type { TensorLayout } from '../safetensors/tensor-layout.ts';
+import type { DecoderConfig } from './config/config.ts';
 import type { LayerSplit } from './split.ts';
 import type { WeightIndex } from './weights.ts';
 

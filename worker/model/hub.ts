@@ -13,7 +13,7 @@ import {
   modelInfo,
 } from '@huggingface/hub';
 import type { ListFileEntry } from '@huggingface/hub';
-import { UserError } from '../errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { asked, type HubAccess, isOffline, unreachable, withHub } from '../hub/access.ts';
 
 export interface DownloadProgress {

@@ -1,17 +1,17 @@
 import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isRecord } from '../../crds/schema/node.ts';
+import { isRecord } from '../../crds/json-schema/node.ts';
 import type { Projection } from '../../crds/types.ts';
-import { UserError } from '../errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import type { ModelDirectory } from './directory.ts';
-import { firstNonFinite, FLOAT_BYTES, isFloatDtype, widenToFloat32 } from './float-formats.ts';
-import { roundFromFloat32 } from './float-rounding.ts';
-import { INPUT_GROUPS, loraName, moduleOf } from './lora-layout.ts';
-import type { LoraAdapter } from './peft.ts';
-import { readSafetensorsHeader } from './safetensors.ts';
-import { readRows, streamSafetensors, type StreamedTensor } from './safetensors-stream.ts';
-import type { WeightEntry } from './weight-entry.ts';
+import { firstNonFinite, FLOAT_BYTES, isFloatDtype, widenToFloat32 } from '../safetensors/float-formats.ts';
+import { roundFromFloat32 } from '../safetensors/float-rounding.ts';
+import { INPUT_GROUPS, loraName, moduleOf } from './lora/layout.ts';
+import type { LoraAdapter } from './lora/peft.ts';
+import { readSafetensorsHeader } from '../safetensors/safetensors.ts';
+import { readRows, streamSafetensors, type StreamedTensor } from '../safetensors/stream.ts';
+import type { WeightEntry } from '../safetensors/weight-entry.ts';
 
 /** What belongs to a model besides its weights: configs, tokenizer, chat template, licence. */
 const COMPANIONS = /\.(json|jinja|txt|model)$|^(LICENSE|NOTICE|USE_POLICY)/;

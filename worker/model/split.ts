@@ -1,4 +1,4 @@
-import { UserError } from '../errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 
 /** Which layers of a model play which part; all numbers are layer indices in the full model, ascending. */
 export interface LayerSplit {

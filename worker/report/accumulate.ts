@@ -1,5 +1,5 @@
-import type { Evaluation, RoundReport, RunEvent, RunPlan, RunReport } from '../events.ts';
-import { runCost } from './run-cost.ts';
+import type { Evaluation, RoundReport, RunEvent, RunPlan, RunReport } from '../../crds/facts/events.ts';
+import { runCost } from '../cost/run-cost.ts';
 
 /** What the events of a run add up to. Its size grows with rounds, not with steps. */
 export interface RunHistory {

@@ -1,5 +1,5 @@
-import type { Phase } from '../events.ts';
-import type { PhaseProgress, ProgressState, Spent } from './progress-state.ts';
+import type { Phase } from '../../crds/facts/events.ts';
+import type { PhaseProgress, ProgressState, Spent } from './display-state.ts';
 
 const phases: readonly Phase[] = ['align', 'local', 'aggregate', 'evaluate'];
 

@@ -1,4 +1,4 @@
-import type { RoundReport, RunReport, Score } from '../events.ts';
+import type { RoundReport, RunReport, Score } from '../../crds/facts/events.ts';
 import type { Content } from './escape.ts';
 import type { Figure } from './chart.ts';
 import type { LossCurves } from './loss-curves.ts';

@@ -1,4 +1,4 @@
-import type { StepEvent } from '../events.ts';
+import type { StepEvent } from '../../crds/facts/events.ts';
 
 /**
  * One place of a curve: mean, lowest and highest loss over the clients of a step; each averaged over the steps of a

@@ -1,4 +1,4 @@
-import type { Evaluation, RoundReport } from '../events.ts';
+import type { Evaluation, RoundReport } from '../../crds/facts/events.ts';
 import type { Markup } from './escape.ts';
 import type { Curve, CurvePoint } from './loss-curves.ts';
 import type { Figure } from './chart.ts';

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
-import type { RunEvent } from '../events.ts';
-import { UserError } from '../errors.ts';
-import { unable } from '../system-failure.ts';
+import type { RunEvent } from '../../crds/facts/events.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import { unable } from '../files/system-failure.ts';
 
 const bufferLimit = 64 * 1024;
 const bufferMilliseconds = 1000;

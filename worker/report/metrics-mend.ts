@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import type { RoundReport, RunEvent } from '../events.ts';
+import type { RoundReport, RunEvent } from '../../crds/facts/events.ts';
 import { eventOf } from './report-schema.ts';
 
 const newline = 0x0a;

@@ -1,9 +1,9 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RunReport, StepEvent } from '../events.ts';
-import { UserError } from '../errors.ts';
-import { reasonOf, unable } from '../system-failure.ts';
+import type { RunReport, StepEvent } from '../../crds/facts/events.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import { reasonOf, unable } from '../files/system-failure.ts';
 import { renderReport } from './html.ts';
 import { LossCurves } from './loss-curves.ts';
 import { checkReport, checkStep } from './report-schema.ts';

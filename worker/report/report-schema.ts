@@ -1,6 +1,6 @@
 import { Compile } from 'typebox/compile';
 import Type from 'typebox';
-import type { RunEvent, RunReport, StepEvent } from '../events.ts';
+import type { RunEvent, RunReport, StepEvent } from '../../crds/facts/events.ts';
 
 const count = Type.Integer({ minimum: 0 });
 const indices = Type.Array(count);

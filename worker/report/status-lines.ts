@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
-import type { Evaluation, RoundReport, RunEvent, Score } from '../events.ts';
-import type { ProgressState } from './progress-state.ts';
+import type { Evaluation, RoundReport, RunEvent, Score } from '../../crds/facts/events.ts';
+import type { ProgressState } from './display-state.ts';
 import { remainingSeconds } from './eta.ts';
 import {
   formatClock,

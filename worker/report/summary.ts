@@ -1,4 +1,4 @@
-import type { ForeseenPlan, RunReport, Score } from '../events.ts';
+import type { ForeseenPlan, RunReport, Score } from '../../crds/facts/events.ts';
 import { savingRows, usageRows } from './cost-tables.ts';
 import {
   formatBytes,

@@ -7,16 +7,16 @@ import { applyTemplate } from '../data/template.ts';
 import { unusedWarning } from '../data/unused.ts';
 import { Compute } from '../engine/compute.ts';
 import type { Provider } from '../engine/provider.ts';
-import { ModelEvaluator, type HeldOut } from '../federation/evaluation.ts';
+import { ModelEvaluator, type HeldOut } from '../training/evaluation.ts';
 import { openModelDirectory } from '../model/directory.ts';
-import { openPeft } from '../model/peft.ts';
-import { dayOf } from '../cluster/day.ts';
-import { loadTokenizer } from '../model/tokenizer.ts';
+import { openPeft } from '../model/lora/peft.ts';
+import { dayOf } from '../../crds/day.ts';
+import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import { scanFinite } from '../model/weights.ts';
 import { tasks } from '../tasks/registry.ts';
 import { heldOutOf } from './job-data.ts';
-import { scoringMemory } from './job-memory.ts';
-import { availableMemory, checkMemory } from './memory-check.ts';
+import { scoringMemory } from '../estimate/job-memory.ts';
+import { availableMemory, checkMemory } from '../estimate/memory-check.ts';
 import { wholeModel } from './whole-model.ts';
 
 /** What is scored, on what, and how. */

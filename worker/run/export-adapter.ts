@@ -1,16 +1,16 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { UserError } from '../errors.ts';
-import { makeFolder } from '../federation/durable-files.ts';
-import { readRunManifest } from '../federation/run-directory.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import { makeFolder } from '../files/durable-files.ts';
+import { readRunManifest } from '../files/run-directory.ts';
 import { openModelDirectory, type ModelDirectory } from '../model/directory.ts';
 import { writeMergedModel } from '../model/merge.ts';
-import { exportPeft, openPeft } from '../model/peft.ts';
-import { loadTokenizer } from '../model/tokenizer.ts';
+import { exportPeft, openPeft } from '../model/lora/peft.ts';
+import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import { scanFinite } from '../model/weights.ts';
-import { systemFailure } from '../system-failure.ts';
-import { readJobRecord } from './job-record.ts';
+import { systemFailure } from '../files/system-failure.ts';
+import { readJobRecord } from './job-manifest.ts';
 import { savedAdapter, type SavedAdapter } from './saved-adapter.ts';
 
 export interface ExportOptions {

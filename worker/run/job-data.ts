@@ -6,9 +6,9 @@ import { recordError } from '../data/record.ts';
 import { loadData } from '../data/source.ts';
 import { applyTemplate, type Example, type TextExample } from '../data/template.ts';
 import { unusedWarning } from '../data/unused.ts';
-import { UserError } from '../errors.ts';
-import type { HeldOut } from '../federation/evaluation.ts';
-import type { Tokenizer } from '../model/tokenizer.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import type { HeldOut } from '../training/evaluation.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { tasks } from '../tasks/registry.ts';
 import type { Task } from '../tasks/task.ts';
 

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import type { FedBiOTJob, FedBiOTJobSpec } from '../../crds/types.ts';
-import { UserError } from '../errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { newestCheckpoint } from '../federation/checkpoint.ts';
-import { dateInCheckpoint } from '../federation/progress.ts';
-import { manifestOf } from '../federation/run-directory.ts';
-import { dayOf } from '../cluster/day.ts';
-import type { Tokenizer } from '../model/tokenizer.ts';
+import { dateInCheckpoint } from '../federation/snapshot.ts';
+import { manifestOf } from '../files/run-directory.ts';
+import { dayOf } from '../../crds/day.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 type Dated = Pick<Tokenizer, 'chatTemplateReadsDate'>;
 

@@ -6,10 +6,10 @@ import type { Compute } from '../engine/compute.ts';
 import type { LoraState } from '../federation/contracts.ts';
 import type { ModelDirectory } from '../model/directory.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { layerInfluence } from '../model/layer-influence.ts';
-import { initialLora, loraLayout } from '../model/lora-layout.ts';
-import { packSequences } from '../model/packs.ts';
-import { importPeft } from '../model/peft.ts';
+import { layerInfluence } from '../inference/layer-influence.ts';
+import { initialLora, loraLayout } from '../model/lora/layout.ts';
+import { packSequences } from '../inference/packs.ts';
+import { importPeft } from '../model/lora/peft.ts';
 import { splitLayers } from '../model/split.ts';
 import { randomStream } from '../random.ts';
 

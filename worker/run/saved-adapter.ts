@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import Type from 'typebox';
 import Value from 'typebox/value';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
-import { UserError } from '../errors.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { newestCheckpoint } from '../federation/checkpoint.ts';
 import { RoundState } from '../federation/state.ts';
-import type { DecoderConfig } from '../model/config.ts';
-import { loraLayout } from '../model/lora-layout.ts';
-import { importPeft, type LoraAdapter } from '../model/peft.ts';
-import { decodeSafetensors } from '../model/safetensors.ts';
+import type { DecoderConfig } from '../model/config/config.ts';
+import { loraLayout } from '../model/lora/layout.ts';
+import { importPeft, type LoraAdapter } from '../model/lora/peft.ts';
+import { decodeSafetensors } from '../safetensors/safetensors.ts';
 import { splitLayers } from '../model/split.ts';
 
 /** A run's adapter, and how far the run had come with it. */

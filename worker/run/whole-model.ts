@@ -1,7 +1,7 @@
 import type { ModelDirectory } from '../model/directory.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import type { LoraAdapter } from '../model/peft.ts';
-import { layoutOf } from '../model/tensor-layout.ts';
+import type { LoraAdapter } from '../model/lora/peft.ts';
+import { layoutOf } from '../safetensors/tensor-layout.ts';
 
 /**
  * A full model with an adapter on any of its layers, or none, as the programs take one: everything from the first

@@ -11,7 +11,7 @@ import type {
 } from './contract.ts';
 import { checkSeal } from './package.ts';
 import { Mailbox } from './mailbox.ts';
-import { Refused } from './refusal.ts';
+import { Refused } from '../../crds/facts/refusal.ts';
 
 /** Answers that may wait for the server: clients of one process are few, and each holds an adapter. */
 const UNREAD_ARRIVALS = 16;

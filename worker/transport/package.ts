@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { UserError } from '../errors.ts';
-import { encodeHeader, headerLength, LENGTH_BYTES, parseHeader } from '../model/safetensors-header.ts';
-import type { SafetensorsHeader } from '../model/safetensors-header.ts';
-import { encodeSafetensors, float32Tensor, inFileOrder } from '../model/safetensors.ts';
-import type { TensorLayout } from '../model/tensor-layout.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import { encodeHeader, headerLength, LENGTH_BYTES, parseHeader } from '../safetensors/header.ts';
+import type { SafetensorsHeader } from '../safetensors/header.ts';
+import { encodeSafetensors, float32Tensor, inFileOrder } from '../safetensors/safetensors.ts';
+import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 import type { Sealed } from './contract.ts';
-import { Refused } from './refusal.ts';
+import { Refused } from '../../crds/facts/refusal.ts';
 
 /** Room for the metadata of a package, beside its tensors. */
 const METADATA_BYTES = 4096;

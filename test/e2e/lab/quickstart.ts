@@ -9,7 +9,7 @@ import { ctr } from '../../cluster/lab/containerd.ts';
 import { run } from '../../cluster/run.ts';
 import { startLab } from '../../cluster/lab/start.ts';
 import type { LabParts } from '../../cluster/lab/start.ts';
-import { readEvents } from '../../../worker/run/run-record.ts';
+import { readEvents } from '../../../worker/run/recorder.ts';
 import { SYSTEM } from '../../support/chart.ts';
 import { IMAGES } from '../../support/lab-images.ts';
 import { until } from '../../support/until.ts';

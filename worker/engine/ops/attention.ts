@@ -1,5 +1,5 @@
-import { plain, type Value } from '../graph.ts';
-import type { Dim } from '../tensor.ts';
+import { plain, type Value } from '../graph/graph.ts';
+import type { Dim } from '../graph/tensor.ts';
 import { add, mul, sub } from './elementwise.ts';
 import { matmul } from './matrix.ts';
 import { softmax } from './normalization.ts';

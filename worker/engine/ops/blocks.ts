@@ -1,5 +1,5 @@
-import type { Value } from '../graph.ts';
-import type { Dim } from '../tensor.ts';
+import type { Value } from '../graph/graph.ts';
+import type { Dim } from '../graph/tensor.ts';
 
 /**
  * A function of rows, computed a block of rows at a time, so that what lies between its inputs and its results never

@@ -1,4 +1,4 @@
-import type { Value } from '../graph.ts';
+import type { Value } from '../graph/graph.ts';
 
 const CODES = { float32: 1, int32: 6, int64: 7, uint64: 13 } as const;
 

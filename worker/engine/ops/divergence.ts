@@ -1,4 +1,4 @@
-import { plain, type Value } from '../graph.ts';
+import { plain, type Value } from '../graph/graph.ts';
 import { inBlocks } from './blocks.ts';
 import { mul, sub } from './elementwise.ts';
 import { gemm, matmul } from './matrix.ts';

@@ -1,4 +1,4 @@
-import { plain, type Value } from '../graph.ts';
+import { plain, type Value } from '../graph/graph.ts';
 import { cast } from './cast.ts';
 import { mul } from './elementwise.ts';
 

@@ -1,5 +1,5 @@
-import { plain, type Contribution, type Value } from '../graph.ts';
-import { broadcast, sameShape, type Shape } from '../tensor.ts';
+import { plain, type Contribution, type Value } from '../graph/graph.ts';
+import { broadcast, sameShape, type Shape } from '../graph/tensor.ts';
 import { reduceSum, reshape } from './shape.ts';
 
 type Operand = Value | number;

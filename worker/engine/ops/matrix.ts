@@ -1,5 +1,5 @@
-import { ORT_DOMAIN, plain, type Contribution, type Value } from '../graph.ts';
-import { sameShape } from '../tensor.ts';
+import { ORT_DOMAIN, plain, type Contribution, type Value } from '../graph/graph.ts';
+import { sameShape } from '../graph/tensor.ts';
 
 export interface ProductOptions {
   readonly transA?: boolean;

@@ -1,5 +1,5 @@
-import { plain, type Value } from '../graph.ts';
-import { sameShape, type Dim, type Shape } from '../tensor.ts';
+import { plain, type Value } from '../graph/graph.ts';
+import { sameShape, type Dim, type Shape } from '../graph/tensor.ts';
 
 /**
  * The same elements in another shape. A named dimension is copied where the source has it at the same place, inferred

@@ -1,4 +1,4 @@
-import type { Value } from '../graph.ts';
+import type { Value } from '../graph/graph.ts';
 import { log, sub } from './elementwise.ts';
 import { softmax } from './normalization.ts';
 import { concat } from './shape.ts';

@@ -1,4 +1,4 @@
-import { Graph, type Value } from '../../engine/graph.ts';
+import { Graph, type Value } from '../../engine/graph/graph.ts';
 import { crossEntropy } from '../../engine/ops/cross-entropy.ts';
 import { divergence } from '../../engine/ops/divergence.ts';
 import { add, mul } from '../../engine/ops/elementwise.ts';

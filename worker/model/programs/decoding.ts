@@ -1,4 +1,4 @@
-import { Graph } from '../../engine/graph.ts';
+import { Graph } from '../../engine/graph/graph.ts';
 import { gatherRows } from '../../engine/ops/gather.ts';
 import { gemm } from '../../engine/ops/matrix.ts';
 import type { FederatedModel } from '../federated-model.ts';

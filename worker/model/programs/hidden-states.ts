@@ -1,4 +1,4 @@
-import { Graph } from '../../engine/graph.ts';
+import { Graph } from '../../engine/graph/graph.ts';
 import type { FederatedModel } from '../federated-model.ts';
 import { decoderLayer } from '../llama.ts';
 import { ADAPTER, beginPass, EMULATOR, hiddenInput, loraOfPart, runLayers, vectorInput } from './pass.ts';

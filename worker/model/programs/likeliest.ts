@@ -1,4 +1,4 @@
-import type { Value } from '../../engine/graph.ts';
+import type { Value } from '../../engine/graph/graph.ts';
 import { cast } from '../../engine/ops/cast.ts';
 
 /** The likeliest token of each row of logits [rows, vocabulary]: [rows] (int32). */

@@ -1,4 +1,4 @@
-import { Graph, type Value } from '../../engine/graph.ts';
+import { Graph, type Value } from '../../engine/graph/graph.ts';
 import { add, mul, neg } from '../../engine/ops/elementwise.ts';
 import { gemm } from '../../engine/ops/matrix.ts';
 import { concat, reduceSum, split } from '../../engine/ops/shape.ts';
@@ -6,7 +6,7 @@ import { crossEntropy } from '../../engine/ops/cross-entropy.ts';
 import { withGradient } from '../../engine/trainer.ts';
 import type { FederatedModel } from '../federated-model.ts';
 import { finalNorm, headSlices } from '../llama.ts';
-import { loraOf, type LoraGroups } from '../lora-graph.ts';
+import { loraOf, type LoraGroups } from '../lora/graph.ts';
 import { storedWeights } from '../stored-weights.ts';
 import {
   beginPass,

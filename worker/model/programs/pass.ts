@@ -1,9 +1,9 @@
-import type { Graph, Value } from '../../engine/graph.ts';
+import type { Graph, Value } from '../../engine/graph/graph.ts';
 import { placesOf, type Places } from '../../engine/ops/padding.ts';
 import { PARAMETERS } from '../../engine/trainer.ts';
-import type { DecoderConfig } from '../config.ts';
+import type { DecoderConfig } from '../config/config.ts';
 import type { FederatedModel, LoraPart } from '../federated-model.ts';
-import { loraOf } from '../lora-graph.ts';
+import { loraOf } from '../lora/graph.ts';
 import { decoderLayer, type DecoderPass, type LayerOptions, type WeightSource } from '../llama.ts';
 import { positionsOf } from '../positions.ts';
 import { storedWeights } from '../stored-weights.ts';

@@ -1,4 +1,4 @@
-import { Graph } from '../../engine/graph.ts';
+import { Graph } from '../../engine/graph/graph.ts';
 import { negativeLogLikelihood } from '../../engine/ops/cross-entropy.ts';
 import { gemm } from '../../engine/ops/matrix.ts';
 import type { FederatedModel } from '../federated-model.ts';

@@ -1,4 +1,4 @@
-import type { Value } from '../../engine/graph.ts';
+import type { Value } from '../../engine/graph/graph.ts';
 import { add, div, mul, neg, sqrt, square, sub } from '../../engine/ops/elementwise.ts';
 import { reduceSum } from '../../engine/ops/shape.ts';
 

@@ -2,7 +2,7 @@ import { availableParallelism, networkInterfaces } from 'node:os';
 import type { FedBiOTJobSpec } from '../../../crds/types.ts';
 import { IMAGE_EXAMPLES, MOUNT, PORT } from '../../cluster/pod.ts';
 import type { Provider } from '../../engine/provider.ts';
-import type { UriFolders } from '../job-record.ts';
+import type { UriFolders } from '../job-manifest.ts';
 
 /** What a worker pod is surrounded by. Tests surround it by something else. */
 export interface PodContext {

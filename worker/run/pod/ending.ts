@@ -1,9 +1,9 @@
 import { TokenRefused } from '../../bundle/fetch.ts';
 import { EXIT, type TerminationMessage } from '../../cluster/pod.ts';
-import { errorMessage, UserError } from '../../errors.ts';
-import { SystemFailure, systemFailure, type Shortage } from '../../system-failure.ts';
+import { errorMessage, UserError } from '../../../crds/facts/user-error.ts';
+import { SystemFailure, systemFailure, type Shortage } from '../../files/system-failure.ts';
 import { Diverged } from '../../federation/diverged.ts';
-import { FolderLost } from '../../federation/folder-lock.ts';
+import { FolderLost } from '../../files/folder-lock.ts';
 import { QuorumNotReached } from '../../federation/state.ts';
 import { RedisUnreachable, RedisUnusable } from '../../transport/redis/unusable.ts';
 import { Fenced } from '../../transport/redis/fence.ts';

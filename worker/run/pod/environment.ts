@@ -1,6 +1,6 @@
 import pino from 'pino';
 import { ENV } from '../../cluster/pod.ts';
-import { UserError } from '../../errors.ts';
+import { UserError } from '../../../crds/facts/user-error.ts';
 import type { RedisAddress } from '../../transport/redis/connect.ts';
 import { passwordsIn } from '../../transport/redis/redis-url.ts';
 

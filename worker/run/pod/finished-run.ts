@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { UserError } from '../../errors.ts';
-import type { RunReport } from '../../events.ts';
-import type { RunDirectory } from '../../federation/run-directory.ts';
-import { fileSha256 } from '../../model/file-hash.ts';
+import { UserError } from '../../../crds/facts/user-error.ts';
+import type { RunReport } from '../../../crds/facts/events.ts';
+import type { RunDirectory } from '../../files/run-directory.ts';
+import { fileSha256 } from '../../files/sha256.ts';
 import { readReportJson } from '../../report/report-files.ts';
 
 export type FinishedReport = RunReport & { adapterSha256: string };

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import { foldProgress, initialProgress, type ProgressFacts, type RunProgress } from '../../cluster/fold-progress.ts';
-import type { RunEvent } from '../../events.ts';
+import { foldProgress, initialProgress, type ProgressFacts, type RunProgress } from '../../report/fold-progress.ts';
+import type { RunEvent } from '../../../crds/facts/events.ts';
 import type { ServerMetrics } from '../../metrics/server-metrics.ts';
 
 export interface Listeners {

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { MessageThrottle } from '../../message-throttle.ts';
+import { MessageThrottle } from '../../transport/redis/message-throttle.ts';
 import type { RedisListener } from '../../transport/redis/patience.ts';
 
 /** One line a minute of each thing that Redis says again and again. */

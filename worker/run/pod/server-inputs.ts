@@ -1,10 +1,10 @@
 import { openModelDirectory, type ModelDirectory } from '../../model/directory.ts';
-import { loadTokenizer, type Tokenizer } from '../../model/tokenizer.ts';
+import { loadTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { scanFinite } from '../../model/weights.ts';
 import { tellingOnFailure } from '../early-warnings.ts';
 import { loadServerData, type ServerData } from '../job-data.ts';
-import { absoluteUri, type UriFolders } from '../job-record.ts';
-import type { Pod } from '../run-role.ts';
+import { absoluteUri, type UriFolders } from '../job-manifest.ts';
+import type { Pod } from './role.ts';
 import { uriFolders } from './context.ts';
 
 /** What a server reads: the full model and its own data, never the clients'. */

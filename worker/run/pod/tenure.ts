@@ -1,4 +1,4 @@
-import { FolderLost, type FolderLock } from '../../federation/folder-lock.ts';
+import { FolderLost, type FolderLock } from '../../files/folder-lock.ts';
 import { Fenced, type Fence } from '../../transport/redis/fence.ts';
 
 const LOOK_MS = 1_000;

@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
-import type { JobProgress } from '../../cluster/progress.ts';
+import type { JobProgress } from '../../../crds/facts/progress.ts';
 import { KEYS_TTL_SECONDS, PROGRESS_CHANNEL } from '../../cluster/redis-keys.ts';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
 import type { Fence } from './fence.ts';

@@ -5,7 +5,7 @@ import Value from 'typebox/value';
 import { KEYS_TTL_SECONDS, QUEUE, TENSOR } from '../../cluster/redis-keys.ts';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
 import type { Arrival, RoundId, Sealed, ServerTransport, Task } from '../contract.ts';
-import { Refused } from '../refusal.ts';
+import { Refused } from '../../../crds/facts/refusal.ts';
 import { openRedis } from './connect.ts';
 import type { RedisAddress } from './connect.ts';
 import { Fence, Fenced } from './fence.ts';

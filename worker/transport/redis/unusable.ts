@@ -1,4 +1,4 @@
-import { UserError } from '../../errors.ts';
+import { UserError } from '../../../crds/facts/user-error.ts';
 
 /** Redis cannot serve as a job's data plane. */
 export class RedisUnusable extends UserError {

@@ -1,0 +1,76 @@
+import type { Registry } from 'prom-client';
+import type { JobProgress } from '../../crds/facts/progress.ts';
+import { COST_SERIES } from '../../worker/metrics/cost-series.ts';
+import { IDENTITY_SERIES, STANDING_SERIES } from '../../worker/metrics/job-series.ts';
+import { one, registerSeries, viewedAs } from '../../worker/metrics/series.ts';
+import type { Series } from '../../worker/metrics/series.ts';
+import { gpusOf } from '../plan/gpu.ts';
+import type { Role } from '../objects/labels.ts';
+import type { JobObject, ObservedPod } from '../objects/ports.ts';
+import { isRunning, podsOf } from '../status/observed-job.ts';
+import { identityOf, standingOf } from './job-standing.ts';
+
+/** A job, what its server pod last told, and its pods. */
+export interface JobView {
+  readonly job: JobObject;
+  readonly progress: JobProgress | null;
+  readonly pods: readonly ObservedPod[];
+}
+
+const ROLES = ['server', 'client'] as const satisfies readonly Role[];
+
+/** What only the operator knows of a job. */
+const OPERATOR_SERIES: readonly Series<JobView>[] = [
+  {
+    name: 'fedbiot_job_failed',
+    help: '1 once the job has failed, with the reason of its condition Failed.',
+    kind: 'gauge',
+    labels: ['reason'],
+    samples({ job: { status } }) {
+      const failed = status?.conditions?.find(({ type, status: holds }) => type === 'Failed' && holds === 'True');
+      return failed === undefined ? [] : [{ labels: { reason: failed.reason }, value: 1 }];
+    },
+  },
+  {
+    name: 'fedbiot_job_restarts',
+    help: 'Times the server pod was replaced, for whatever reason but a suspension.',
+    kind: 'gauge',
+    labels: [],
+    samples: ({ job }) => one(job.status?.restarts ?? 0),
+  },
+  {
+    name: 'fedbiot_gpus',
+    help: 'GPUs of a role: asked for by all its pods, none while the job is suspended or once it has ended; and those of pods that run.',
+    kind: 'gauge',
+    labels: ['role', 'state'],
+    samples: ({ job, pods }) =>
+      ROLES.flatMap((role) => {
+        const each = gpusOf(job, role);
+        return [
+          {
+            labels: { role, state: 'asked' },
+            value: isWanted(job) ? each * (role === 'server' ? 1 : job.spec.client.pods) : 0,
+          },
+          { labels: { role, state: 'running' }, value: each * podsOf(pods, role).filter(isRunning).length },
+        ];
+      }),
+  },
+];
+
+const isWanted = ({ spec, status }: JobObject): boolean =>
+  !spec.suspend && status?.phase !== 'Succeeded' && status?.phase !== 'Failed';
+
+/** How jobs do. `views` is asked at every scrape, so that a job's series go with the job. */
+export function jobMetrics(registry: Registry, views: () => Iterable<JobView>): void {
+  const series: readonly Series<JobView>[] = [
+    ...viewedAs(IDENTITY_SERIES, ({ job }: JobView) => identityOf(job)),
+    ...viewedAs([...STANDING_SERIES, ...COST_SERIES], ({ job, progress }: JobView) => standingOf(job, progress)),
+    ...OPERATOR_SERIES,
+  ];
+  registerSeries(registry, series, ['namespace', 'job'], () => Array.from(views(), labelled));
+}
+
+function labelled(view: JobView) {
+  const { namespace, name: job } = view.job.metadata;
+  return { labels: { namespace, job }, view };
+}

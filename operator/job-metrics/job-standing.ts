@@ -1,0 +1,81 @@
+import { Compile } from 'typebox/compile';
+import type { FedBiOTJobStatus } from '../../crds/types.ts';
+import { JobProgress } from '../../crds/facts/progress.ts';
+import type { RunCost } from '../../crds/facts/events.ts';
+import { factsOf, unheard } from '../../worker/metrics/job-series.ts';
+import type { JobIdentity, JobStanding } from '../../worker/metrics/job-series.ts';
+import type { JobObject } from '../objects/ports.ts';
+import { instant } from '../status/observed-job.ts';
+
+/** In a status every field of the cost may be missing. */
+const costCheck = Compile(JobProgress.properties.cost);
+
+export const identityOf = ({ spec, status }: JobObject): JobIdentity => ({
+  method: spec.method,
+  task: spec.evaluation.task,
+  phase: status?.phase ?? 'Pending',
+});
+
+/**
+ * How a job stands by what its server pod last told; where that has not been read, since the operator began, by its
+ * status.
+ */
+export function standingOf({ spec, status }: JobObject, progress: JobProgress | null): JobStanding {
+  const nothing = unheard(factsOf(spec));
+  if (progress === null) return status === undefined ? nothing : { ...nothing, ...toldBefore(status) };
+  const { at, finishedRounds, clients, refusals, alignmentLoss, localLoss, evaluation, cost } = progress;
+  return {
+    ...nothing,
+    finishedRounds,
+    clients,
+    refusals,
+    alignmentLoss,
+    localLoss,
+    evaluation,
+    heardAt: instant(at),
+    ...spent(finishedRounds, cost),
+  };
+}
+
+/** What follows from the cost: nothing before the first round has ended, unknown when it is missing later. */
+function spent(finishedRounds: number, cost: RunCost | null): Partial<JobStanding> {
+  if (cost !== null)
+    return { cost, tokens: { server: cost.server.tokens, client: cost.clients.tokens }, bytes: cost.bytes };
+  return finishedRounds === 0 ? {} : { tokens: null, bytes: null };
+}
+
+function toldBefore({
+  lastProgressTime,
+  round,
+  clients,
+  refusals,
+  alignmentLoss,
+  localLoss,
+  evaluation,
+  cost,
+}: FedBiOTJobStatus) {
+  const { selected = 0, reported = 0, dropped = 0, refused = 0 } = clients ?? {};
+  return {
+    heardAt: instant(lastProgressTime),
+    finishedRounds: round ?? 0,
+    ...spent(round ?? 0, costCheck.Check(cost) ? cost : null),
+    clients: { selected, reported, dropped, refused },
+    refusals: refusals ?? {},
+    alignmentLoss: alignmentLoss ?? null,
+    localLoss: localLoss ?? null,
+    evaluation:
+      evaluation === undefined
+        ? null
+        : { base: scoreOf(evaluation.base), adapEmu: scoreOf(evaluation.adapEmu), adapFu: scoreOf(evaluation.adapFu) },
+  };
+}
+
+const scoreOf = ({
+  accuracy,
+  f1,
+  loss,
+}: { readonly accuracy?: number; readonly f1?: number; readonly loss?: number } = {}) => ({
+  accuracy: accuracy ?? null,
+  ...(f1 === undefined ? {} : { f1 }),
+  loss: loss ?? null,
+});

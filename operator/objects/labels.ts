@@ -1,0 +1,39 @@
+import type { JobObject } from './ports.ts';
+
+export type Role = 'server' | 'client';
+
+/** Which objects are a job's, and which of its pods play which role: what selectors select. */
+export const LABEL = { job: 'fedbiot.io/job', role: 'fedbiot.io/role' } as const;
+
+/** Kueue's label: names the queue that a job waits in. */
+export const QUEUE_LABEL = 'kueue.x-k8s.io/queue-name';
+
+export const MANAGER = 'fedbiot-operator';
+
+/**
+ * Label keys with these prefixes are the operator's or Kubernetes's own; the last makes a webhook hand in credentials.
+ */
+export const RESERVED_LABELS = [
+  'fedbiot.io/',
+  'app.kubernetes.io/',
+  'batch.kubernetes.io/',
+  'pod-security.kubernetes.io/',
+  'azure.workload.identity/',
+] as const;
+
+export const selectorOf = (job: string, role?: Role): Record<string, string> =>
+  role === undefined ? { [LABEL.job]: job } : { [LABEL.job]: job, [LABEL.role]: role };
+
+export function labelsOf(job: string, role?: Role): Record<string, string> {
+  return {
+    'app.kubernetes.io/name': 'fedbiot',
+    'app.kubernetes.io/instance': job,
+    ...(role === undefined ? {} : { 'app.kubernetes.io/component': role }),
+    'app.kubernetes.io/managed-by': MANAGER,
+    'app.kubernetes.io/part-of': 'fedbiot',
+    ...selectorOf(job, role),
+  };
+}
+
+/** The queue that the job waits in, if any. */
+export const queueOf = (job: JobObject): string | undefined => job.metadata.labels?.[QUEUE_LABEL];

@@ -1,0 +1,22 @@
+import pino from 'pino';
+import type { DestinationStream, Logger } from 'pino';
+import type { LogLevel } from '../config.ts';
+
+/** JSON lines: level as a word, time in ISO 8601; a job's lines carry `namespace` and `job`. */
+export function createLog(level: LogLevel, destination?: DestinationStream): Logger {
+  const options = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    // Headers of requests and of the API server's answers travel with errors.
+    redact: {
+      paths: ['*.authorization', '*.headers.authorization', '*.*.headers.authorization', 'authorization'],
+      censor: '[hidden]',
+    },
+  };
+  return destination === undefined ? pino(options) : pino(options, destination);
+}
+
+/** The log of one job. */
+export const jobLog = (log: Logger, namespace: string, job: string): Logger => log.child({ namespace, job });

@@ -1,0 +1,92 @@
+import t from 'tap';
+import { parseDecoderConfig } from '../../worker/model/config/config.ts';
+import { alignmentStep, clientStep, emulatorStates, teacherStates, tokenFlops } from '../../worker/estimate/flops.ts';
+import type { Shape } from '../../worker/estimate/flops.ts';
+
+/*
+ * By hand, for hidden size 6, inner size 10, 3 heads of 2, one of keys and values, 8 words:
+ *   q 6·6, k and v 2·6 each: q+k+v 60;  o 6·6, gate, up and down 10·6 each: 216;  P = 276
+ *   LoRA of rank 2 on q and v:  2·(6+6) + 2·(2+6) = 40;  of rank 1 on down:  16
+ *   h·d = 6, V·D = 48
+ */
+const config = {
+  architectures: ['LlamaForCausalLM'],
+  model_type: 'llama',
+  hidden_size: 6,
+  intermediate_size: 10,
+  num_hidden_layers: 7,
+  num_attention_heads: 3,
+  num_key_value_heads: 1,
+  max_position_embeddings: 16,
+  vocab_size: 8,
+  rms_norm_eps: 1e-5,
+  rope_theta: 10000,
+  tie_word_embeddings: true,
+  hidden_act: 'silu',
+  bos_token_id: null,
+  eos_token_id: 1,
+};
+const shape: Shape = {
+  config: parseDecoderConfig(config, 'config.json'),
+  adapterLora: { rank: 2, targets: ['q_proj', 'v_proj'] },
+  emulatorLora: { rank: 1, targets: ['down_proj'] },
+  teacherLayers: 5,
+  emulatorLayers: 3,
+  frontLayers: 0,
+  tailLayers: 2,
+};
+const NEITHER = { klWeight: 0, languageModelWeight: 0 };
+const P = 276;
+
+t.test('steps, against figures by hand', async (t) => {
+  const sequences = [{ tokens: 4, labelled: 1 }];
+  // A layer on 4 tokens: forward 2·276·4 + 4·16·6, backward 2·276·4 + 8·16·6, and the LoRA.
+  const plain = 2208 + 384;
+  const back = 2208 + 768;
+  t.equal(teacherStates(shape, sequences), 5 * plain);
+  t.equal(emulatorStates(shape, sequences), 3 * (plain + 2 * 16 * 4));
+  const student = 3 * (plain + 2 * 16 * 4 + back + 4 * 16 * 4);
+  t.equal(alignmentStep(shape, sequences, NEITHER), student);
+  const [across, resting] = [plain + 2 * 40 * 4, back + 2 * 40 * 4];
+  t.equal(
+    alignmentStep(shape, sequences, { klWeight: 1, languageModelWeight: 0 }),
+    student + 2 * (2 * across + resting) + 3 * 96 * 4,
+  );
+  t.equal(
+    alignmentStep(shape, sequences, { klWeight: 0, languageModelWeight: 1 }),
+    student + 2 * (across + resting) + 2 * 96,
+  );
+  // Three rows of the last layer's projections behind the attention are not read; q, k and v of the first need no
+  // gradient of their input.
+  t.equal(clientStep(shape, sequences), 2 * (across + back + 4 * 40 * 4) - 4 * 216 * 3 - 2 * 60 * 4 + 2 * 96);
+});
+
+t.test('a token, with the adapter last', async (t) => {
+  // Attention of a token to itself: 4·6 forward, 8·6 backward.
+  const adapter = 2 * (2 * P + 2 * 40 + 24 + 2 * P + 4 * 40 + 48) - 2 * 60 + 2 * 96;
+  const trunk = 2 * P + 2 * 16 + 24;
+  t.same(tokenFlops(shape, NEITHER), {
+    clientToken: adapter + 3 * trunk,
+    fullModelToken: adapter + 5 * trunk,
+    alignmentToken: 3 * (trunk + 2 * P + 4 * 16 + 48) + 5 * (2 * P + 24),
+  });
+});
+
+t.test('a token, with the adapter at both ends: the gradient crosses what lies between', async (t) => {
+  const both = { ...shape, frontLayers: 2 };
+  const forward = 2 * P + 2 * 40 + 24;
+  const adapter = 4 * (forward + 2 * P + 4 * 40 + 48) - 2 * 60 + 2 * 96;
+  const trunk = 2 * P + 2 * 16 + 24 + 2 * P + 2 * 16 + 48;
+  const { clientToken, fullModelToken, alignmentToken } = tokenFlops(both, NEITHER);
+  t.same([clientToken, fullModelToken], [adapter + 3 * trunk, adapter + 5 * trunk]);
+  t.equal(
+    alignmentToken - tokenFlops(shape, NEITHER).alignmentToken,
+    2 * forward,
+    'the teacher goes on from the adapter’s front layers',
+  );
+});
+
+t.test('with no layer dropped a token takes what it takes in the full model', async (t) => {
+  const { clientToken, fullModelToken } = tokenFlops({ ...shape, emulatorLayers: 5 }, NEITHER);
+  t.equal(clientToken, fullModelToken);
+});

@@ -1,0 +1,13 @@
+import type { RoleCost } from '../../crds/facts/events.ts';
+
+export const NOTHING: RoleCost = { cpuSeconds: 0, gpuSeconds: 0, tokens: 0, peakMemoryBytes: 0 };
+
+/** What two pieces of one role's work have cost together. */
+export function together(a: RoleCost, b: RoleCost): RoleCost {
+  return {
+    cpuSeconds: a.cpuSeconds + b.cpuSeconds,
+    gpuSeconds: a.gpuSeconds + b.gpuSeconds,
+    tokens: a.tokens + b.tokens,
+    peakMemoryBytes: Math.max(a.peakMemoryBytes, b.peakMemoryBytes),
+  };
+}

@@ -1,0 +1,55 @@
+import { NOTHING, together } from './role-cost.ts';
+import type { RoundReport, RunCost, RunPlan, Saving } from '../../crds/facts/events.ts';
+
+/** What a run's cost follows from, besides its rounds. */
+export interface CostFacts {
+  readonly clients: number;
+  readonly plan: Pick<RunPlan, 'bytes' | 'flops'>;
+}
+
+type Costly = Pick<RoundReport, 'bytes' | 'cost'>;
+type Spent = Omit<RunCost, 'savings'>;
+
+/** What finished rounds have cost; null when that of one was not measured. */
+export function runCost(rounds: readonly Costly[], facts: CostFacts): RunCost | null {
+  if (rounds.some(({ cost }) => cost === undefined)) return null;
+  return rounds.reduce((spent: RunCost | null, round) => costAfter(spent, round, facts), costOfNone(facts));
+}
+
+/** What a run of no rounds has cost: its clients have the emulator. */
+export function costOfNone(facts: CostFacts): RunCost {
+  const bundle = facts.clients * facts.plan.bytes.emulatorBundle;
+  return withSavings({ server: NOTHING, clients: NOTHING, bytes: { bundle, down: 0, up: 0 } }, facts);
+}
+
+/** The cost with one round more; null from the first round on that was not measured. */
+export function costAfter(before: RunCost | null, { bytes, cost }: Costly, facts: CostFacts): RunCost | null {
+  if (before === null || cost === undefined) return null;
+  const moved = { ...before.bytes, down: before.bytes.down + bytes.down, up: before.bytes.up + bytes.up };
+  return withSavings(
+    { server: together(before.server, cost.server), clients: together(before.clients, cost.clients), bytes: moved },
+    facts,
+  );
+}
+
+/** Adds what the same job would have come to with the full model on its clients (docs/method.md, "what it saves"). */
+function withSavings(spent: Spent, { clients, plan }: CostFacts): RunCost {
+  const { bundle, down, up } = spent.bytes;
+  const { fullModel, fullModelRoundDown, roundDown } = plan.bytes;
+  const { clientToken, fullModelToken, alignmentToken } = plan.flops;
+  return {
+    ...spent,
+    savings: {
+      // As many packages, of another size. The same factor for their headers: they are small.
+      bytes: saving(bundle + down + up, clients * fullModel + Math.round(down * (fullModelRoundDown / roundDown)) + up),
+      flops: saving(
+        spent.clients.tokens * clientToken + spent.server.tokens * alignmentToken,
+        spent.clients.tokens * fullModelToken,
+      ),
+    },
+  };
+}
+
+function saving(here: number, fullModel: number): Saving {
+  return { here, fullModel, saved: fullModel - here };
+}

@@ -1,0 +1,168 @@
+import type { LoraSpec } from '../../crds/types.ts';
+import type { DecoderConfig } from '../model/config/config.ts';
+
+/*
+ * Floating-point operations that the method's steps need, a multiplication and an addition counting two. For a layer on T tokens,
+ * with P elements in its seven projections, p in their LoRA, and width h·d of all heads:
+ *
+ *   forward    2·P·T + 2·p·T + 4·T²·h·d       the last term: Q·Kᵀ and P·V, whole squares
+ *   backward   2·P·T + 4·p·T + 8·T²·h·d       frozen weights have no gradient of their own; a LoRA that rests takes 2·p·T
+ *   head       2·V·D·R each way, on R rows: those with a label for cross-entropy, all for KL
+ *
+ * Padding, norms, activations, softmax and the optimizer count nothing, though they take time.
+ */
+
+/** What the formulas need of a model that is split. */
+export interface Shape {
+  readonly config: DecoderConfig;
+  readonly adapterLora: Adapted;
+  readonly emulatorLora: Adapted;
+  readonly teacherLayers: number;
+  readonly emulatorLayers: number;
+  /** Of the adapter: before and behind the emulator. */
+  readonly frontLayers: number;
+  readonly tailLayers: number;
+}
+
+type Adapted = Pick<LoraSpec, 'rank' | 'targets'>;
+
+export interface SequenceSize {
+  readonly tokens: number;
+  /** Tokens that are predicted for a loss. */
+  readonly labelled: number;
+}
+
+const NO_LORA: Adapted = { rank: 0, targets: [] };
+
+/** How much a layer's LoRA takes: none, one that is used as it is, or one that trains. */
+interface Low {
+  readonly lora: Adapted | null;
+  readonly rests?: true;
+}
+
+/** An alignment step, the teacher's states being given. */
+export function alignmentStep(
+  shape: Shape,
+  sequences: readonly SequenceSize[],
+  { klWeight, languageModelWeight }: { readonly klWeight: number; readonly languageModelWeight: number },
+): number {
+  const { emulatorLayers, tailLayers } = shape;
+  const trained = { lora: shape.emulatorLora };
+  const crossed = { lora: shape.adapterLora, rests: true } as const;
+  return total(sequences, ({ tokens, labelled }) => {
+    const student = emulatorLayers * (forward(shape, tokens, trained) + backward(shape, tokens, trained));
+    if (klWeight === 0 && languageModelWeight === 0) return student;
+    const behind = tailLayers * (forward(shape, tokens, crossed) + backward(shape, tokens, crossed));
+    const divergence = klWeight > 0 ? tailLayers * forward(shape, tokens, crossed) + 3 * head(shape, tokens) : 0;
+    return student + behind + divergence + (languageModelWeight > 0 ? 2 * head(shape, labelled) : 0);
+  });
+}
+
+/** The teacher's states of a batch. */
+export function teacherStates(shape: Shape, sequences: readonly SequenceSize[]): number {
+  const { teacherLayers, frontLayers, adapterLora } = shape;
+  return total(
+    sequences,
+    ({ tokens }) =>
+      teacherLayers * forward(shape, tokens, { lora: null }) +
+      frontLayers * forward(shape, tokens, { lora: adapterLora }),
+  );
+}
+
+/** The emulator's states of a batch, where no gradient crosses it. */
+export function emulatorStates(shape: Shape, sequences: readonly SequenceSize[]): number {
+  return total(sequences, ({ tokens }) => shape.emulatorLayers * forward(shape, tokens, { lora: shape.emulatorLora }));
+}
+
+/**
+ * A client's step: the first layer's input needs no gradient, the last layer ends on labelled rows. The emulator's
+ * states are given, unless the gradient crosses it.
+ */
+export function clientStep(shape: Shape, sequences: readonly SequenceSize[]): number {
+  const { frontLayers, tailLayers, emulatorLayers, adapterLora, emulatorLora } = shape;
+  const { inputs, outputs } = projections(shape, adapterLora);
+  const crossed = { lora: emulatorLora, rests: true } as const;
+  return total(sequences, ({ tokens, labelled }) => {
+    const layers =
+      (frontLayers + tailLayers) *
+      (forward(shape, tokens, { lora: adapterLora }) + backward(shape, tokens, { lora: adapterLora }));
+    const between =
+      frontLayers === 0 ? 0 : emulatorLayers * (forward(shape, tokens, crossed) + backward(shape, tokens, crossed));
+    const unread = (2 + 2) * outputs.weights + (2 + 4) * outputs.lora;
+    return layers + between - unread * (tokens - labelled) - 2 * inputs.weights * tokens + 2 * head(shape, labelled);
+  });
+}
+
+/**
+ * All that a token of a job takes, nothing being kept from one step to the next; what attention takes for other tokens
+ * is left out.
+ */
+export interface TokenFlops {
+  readonly clientToken: number;
+  /** As clientToken, with no layer dropped. */
+  readonly fullModelToken: number;
+  readonly alignmentToken: number;
+}
+
+export function tokenFlops(shape: Shape, alignment: Parameters<typeof alignmentStep>[2]): TokenFlops {
+  const token = [{ tokens: 1, labelled: 1 }];
+  const client = (of: Shape) => clientStep(of, token) + (of.frontLayers === 0 ? emulatorStates(of, token) : 0);
+  return {
+    clientToken: client(shape),
+    fullModelToken: client({ ...shape, emulatorLayers: shape.teacherLayers }),
+    alignmentToken: alignmentStep(shape, token, alignment) + teacherStates(shape, token),
+  };
+}
+
+function total(sequences: readonly SequenceSize[], cost: (sequence: SequenceSize) => number): number {
+  return sequences.reduce((sum, sequence) => sum + cost(sequence), 0);
+}
+
+function forward(shape: Shape, tokens: number, { lora }: Low): number {
+  const { weights, low } = layer(shape, lora);
+  return 2 * (weights + low) * tokens + 4 * tokens ** 2 * attentionWidth(shape);
+}
+
+function backward(shape: Shape, tokens: number, { lora, rests }: Low): number {
+  const { weights, low } = layer(shape, lora);
+  return (2 * weights + (rests ? 2 : 4) * low) * tokens + 8 * tokens ** 2 * attentionWidth(shape);
+}
+
+function head({ config }: Shape, rows: number): number {
+  return 2 * config.vocabSize * config.hiddenSize * rows;
+}
+
+function attentionWidth({ config }: Shape): number {
+  return config.heads * config.headDim;
+}
+
+/** Elements of all of a layer's projections and of their LoRA. */
+function layer(shape: Shape, lora: Adapted | null): { weights: number; low: number } {
+  const { inputs, outputs } = projections(shape, lora);
+  return { weights: inputs.weights + outputs.weights, low: inputs.lora + outputs.lora };
+}
+
+/** Elements of a layer's projections and of their LoRA, before the attention (q, k, v) and after it. */
+function projections({ config }: Shape, lora: Adapted | null) {
+  const { hiddenSize: width, intermediateSize: inner, keyValueHeads, headDim } = config;
+  const heads = config.heads * headDim;
+  const keys = keyValueHeads * headDim;
+  const count = (all: Readonly<Record<string, readonly [number, number]>>) => {
+    const shapes = Object.entries(all);
+    const { rank, targets } = lora ?? NO_LORA;
+    const adapted = shapes.filter(([name]) => targets.some((target) => target === name));
+    return {
+      weights: shapes.reduce((sum, [, [rows, columns]]) => sum + rows * columns, 0),
+      lora: adapted.reduce((sum, [, [rows, columns]]) => sum + rank * (rows + columns), 0),
+    };
+  };
+  return {
+    inputs: count({ q_proj: [heads, width], k_proj: [keys, width], v_proj: [keys, width] }),
+    outputs: count({
+      o_proj: [width, heads],
+      gate_proj: [inner, width],
+      up_proj: [inner, width],
+      down_proj: [width, inner],
+    }),
+  };
+}

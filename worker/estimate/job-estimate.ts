@@ -1,0 +1,97 @@
+import type { FedBiOTJobSpec } from '../../crds/types.ts';
+import type { RunPlan } from '../../crds/facts/events.ts';
+import { alignmentSteps } from '../training/batches.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
+import { tokenFlops, type Shape } from './flops.ts';
+import { loraLayout } from '../model/lora/layout.ts';
+import { comparedLayers } from '../model/programs/alignment.ts';
+import { jobMemory } from './job-memory.ts';
+import { STATES_DISK, STATES_MEMORY } from '../run/load-roles.ts';
+import { weightsOf, type WeightSize } from './weight-bytes.ts';
+
+const FLOAT_BYTES = 4;
+
+export interface PlanContext {
+  /** Sequences, or records, that the alignment draws from. */
+  readonly publicSequences: number;
+  /** Compute processes of `fedbiot run`. */
+  readonly workers: number;
+  /** Bytes of memory that new processes can have. */
+  readonly available: number;
+}
+
+/** What a job keeps, moves and needs, from the model's shapes and the spec alone: nothing is loaded. */
+export function planJob(
+  model: FederatedModel,
+  spec: FedBiOTJobSpec,
+  { publicSequences, workers, available }: PlanContext,
+): RunPlan {
+  const { config, split, adapter, emulator } = model;
+  const full = weightsOf(model, () => true);
+  const held = new Set([...split.front, ...split.emulator, ...split.tail]);
+  const bundle = weightsOf(model, (_, layer) => layer === null || held.has(layer));
+  const hiddenStateCache = Math.min(STATES_DISK, stateBytes(model, spec, publicSequences));
+  const memory = jobMemory(model, spec, { statesBytes: Math.min(STATES_MEMORY, hiddenStateCache), workers });
+  return {
+    layers: {
+      total: config.layers,
+      adapter: [...split.front, ...split.tail],
+      emulator: [...split.emulator],
+      dropped: [...split.dropped],
+    },
+    parameters: {
+      full: total(full, 'values'),
+      emulator: total(bundle, 'values'),
+      adapterLora: adapter.layout.size,
+      emulatorLora: emulator.layout.size,
+    },
+    bytes: {
+      fullModel: total(full, 'bytes'),
+      emulatorBundle: total(bundle, 'bytes'),
+      roundDown: (adapter.layout.size + emulator.layout.size) * FLOAT_BYTES,
+      fullModelRoundDown:
+        (adapter.layout.size + loraLayout(config, split.teacher, spec.emulator.alignment.lora).size) * FLOAT_BYTES,
+      roundUp: adapter.layout.size * FLOAT_BYTES,
+      hiddenStateCache,
+    },
+    flops: tokenFlops(shapeOf(model, spec), spec.emulator.alignment),
+    memory: { ...memory, available, fits: memory.run <= available },
+  };
+}
+
+function shapeOf({ config, split }: FederatedModel, { adapter, emulator }: FedBiOTJobSpec): Shape {
+  return {
+    config,
+    adapterLora: adapter.lora,
+    emulatorLora: emulator.alignment.lora,
+    teacherLayers: split.teacher.length,
+    emulatorLayers: split.emulator.length,
+    frontLayers: split.front.length,
+    tailLayers: split.tail.length,
+  };
+}
+
+/**
+ * The teacher's states of all public sequences the job comes to, at full length. Behind adapter layers they change, and
+ * are not kept.
+ */
+function stateBytes(
+  model: FederatedModel,
+  { emulator: { alignment }, federation }: FedBiOTJobSpec,
+  publicSequences: number,
+): number {
+  if (model.split.front.length > 0) return 0;
+  const steps = alignmentSteps(alignment, 1) + (federation.rounds - 1) * alignmentSteps(alignment, 2);
+  const sequences = Math.min(publicSequences, steps * alignment.batchSize);
+  return (
+    sequences *
+    alignment.sequenceLength *
+    comparedLayers(model, alignment.similarity).length *
+    model.config.hiddenSize *
+    FLOAT_BYTES
+  );
+}
+
+function total(weights: readonly WeightSize[], of: 'values' | 'bytes'): number {
+  return weights.reduce((sum, weight) => sum + weight[of], 0);
+}

@@ -1,0 +1,164 @@
+import Type from 'typebox';
+import type { Static } from 'typebox';
+import Value from 'typebox/value';
+import { UserError } from '../../crds/facts/user-error.ts';
+import type { RefusalReason } from '../../crds/facts/refusal.ts';
+import { open, seal } from '../transport/package.ts';
+import { layoutOf } from '../safetensors/tensor-layout.ts';
+import type { LoraLayouts, LoraState, TrainingState } from './contracts.ts';
+import { openLora, sealLora } from './lora-package.ts';
+import { RoundState } from './state.ts';
+
+/** How often results were refused in the whole run, by reason. */
+export type Refusals = { readonly [Reason in RefusalReason]?: number };
+
+/**
+ * A point of a run from which it can go on to the same bits. Results received in the round lie in `ReceivedResults`.
+ */
+export interface Progress {
+  readonly state: RoundState;
+  readonly lora: LoraState;
+  /** The alignment that is under way, if one was interrupted. */
+  readonly alignment: TrainingState | null;
+  readonly refusals: Refusals;
+}
+
+/** A point and how long metrics.jsonl was when it was reached. */
+export interface SavedProgress {
+  readonly progress: Progress;
+  /**
+   * Bytes of metrics.jsonl. A run that goes on from here cuts the file to this length first: what follows happens
+   * again.
+   */
+  readonly metricsBytes: number;
+}
+
+const Count = Type.Integer({ minimum: 0 });
+
+const Saved = Type.Object({
+  format: Type.Literal(1),
+  /** SHA-256 (hex) of what the run is computed from. */
+  identity: Type.String(),
+  /** The day that chat templates wrote into the data; absent where none asks for it. */
+  date: Type.Optional(Type.String()),
+  metricsBytes: Count,
+  refusals: Type.Partial(
+    Type.Object({
+      late: Count,
+      duplicate: Count,
+      'wrong-round': Count,
+      'unknown-client': Count,
+      'wrong-digest': Count,
+      'wrong-shape': Count,
+      'not-finite': Count,
+      malformed: Count,
+      'too-large': Count,
+    }),
+  ),
+  /** The rest of an interrupted alignment's state is in align.safetensors; `moments` are the lengths of its moments. */
+  alignment: Type.Union([
+    Type.Null(),
+    Type.Object({ step: Count, losses: Type.Array(Type.Number()), moments: Type.Array(Count) }),
+  ]),
+  state: RoundState,
+});
+
+/** A checkpoint that cannot be gone on from. */
+export class CorruptCheckpoint extends Error {
+  override readonly name = 'CorruptCheckpoint';
+}
+
+const alignmentLayout = (parameters: number, moments: readonly number[]) =>
+  layoutOf([
+    { name: 'parameters', shape: [parameters] },
+    ...moments.map((size, i) => ({ name: `moment.${i}`, shape: [size] })),
+  ]);
+
+/** The inputs that a run is computed from. */
+export interface RunOrigin {
+  /** SHA-256 (hex) of all of it. */
+  readonly identity: string;
+  /** The day that chat templates wrote into its data; null where none asks for it. */
+  readonly date: string | null;
+}
+
+/** The files of a checkpoint: state.json, lora.safetensors and, within an alignment, align.safetensors. */
+export function encodeProgress(
+  { progress, metricsBytes }: SavedProgress,
+  layouts: LoraLayouts,
+  { identity, date }: RunOrigin,
+): Map<string, Uint8Array> {
+  const { state, lora, alignment, refusals } = progress;
+  const moments = alignment?.moments.map(({ length }) => length) ?? [];
+  const saved: Static<typeof Saved> = {
+    format: 1,
+    identity,
+    ...(date === null ? {} : { date }),
+    metricsBytes,
+    refusals,
+    alignment: alignment && { step: alignment.step, losses: [...alignment.losses], moments },
+    state,
+  };
+  const files = new Map<string, Uint8Array>();
+  files.set('state.json', Buffer.from(`${JSON.stringify(saved, null, 1)}\n`));
+  files.set('lora.safetensors', sealLora(layouts, lora).bytes);
+  if (alignment !== null) {
+    const layout = alignmentLayout(alignment.parameters.length, moments);
+    const vector = new Float32Array(layout.size);
+    [alignment.parameters, ...alignment.moments].forEach((part, i) => vector.set(part, layout.slices[i]!.offset));
+    files.set('align.safetensors', seal(layout, vector).bytes);
+  }
+  return files;
+}
+
+/**
+ * Reads what `encodeProgress` wrote.
+ * @throws CorruptCheckpoint when a file is missing or does not fit
+ * @throws Refused when a tensor file does not fit
+ * @throws UserError when it is of another identity
+ */
+export function decodeProgress(
+  files: ReadonlyMap<string, Uint8Array>,
+  layouts: LoraLayouts,
+  identity: string,
+): SavedProgress {
+  const saved = parse(file(files, 'state.json'));
+  if (saved.identity !== identity) {
+    throw new UserError('the checkpoints belong to another job, or to this one with another model or other data', {
+      hint: 'Choose another --out folder.',
+    });
+  }
+  const { lora } = openLora(layouts, file(files, 'lora.safetensors'), 'lora.safetensors');
+  const { metricsBytes, refusals, state } = saved;
+  let alignment: TrainingState | null = null;
+  if (saved.alignment !== null) {
+    const { step, losses, moments } = saved.alignment;
+    const layout = alignmentLayout(layouts.emulator.size, moments);
+    const { vector } = open(file(files, 'align.safetensors'), layout, 'align.safetensors');
+    const [parameters, ...rest] = layout.slices.map(({ offset, size }) => vector.slice(offset, offset + size));
+    alignment = { step, losses, parameters: parameters!, moments: rest };
+  }
+  return { metricsBytes, progress: { state, lora, alignment, refusals } };
+}
+
+/** The day in a checkpoint's state.json; null where it has none. */
+export function dateInCheckpoint(files: ReadonlyMap<string, Uint8Array>): string | null {
+  return parse(file(files, 'state.json')).date ?? null;
+}
+
+function file(files: ReadonlyMap<string, Uint8Array>, name: string): Uint8Array {
+  const bytes = files.get(name);
+  if (bytes === undefined) throw new CorruptCheckpoint(`${name} is missing`);
+  return bytes;
+}
+
+function parse(bytes: Uint8Array): Static<typeof Saved> {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(bytes).toString());
+  } catch {
+    throw new CorruptCheckpoint('state.json is not JSON');
+  }
+  if (!Value.Check(Saved, value)) throw new CorruptCheckpoint('state.json was written by another version of fedbiot');
+  return value;
+}

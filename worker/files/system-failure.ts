@@ -1,0 +1,174 @@
+import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
+
+/**
+ * What gave out: a `path` that cannot be used as asked, a file system that is `full`, the `memory`, a `process` that
+ * computed, or `passing` things: a disk's error, limits that others use up as well.
+ */
+export type Shortage = 'path' | 'full' | 'memory' | 'process' | 'passing';
+
+/** The machine could not do what was asked of it: no defect of the program, and told with what to do about it. */
+export class SystemFailure extends UserError {
+  readonly shortage: Shortage;
+
+  constructor(shortage: Shortage, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options);
+    this.shortage = shortage;
+  }
+
+  /** Whether the same may go well another time, or on another machine, with nothing changed. */
+  get passes(): boolean {
+    return this.shortage === 'memory' || this.shortage === 'process' || this.shortage === 'passing';
+  }
+}
+
+interface Refusal {
+  readonly shortage: Shortage;
+  /** Ends a sentence that says what was being done. */
+  readonly words: string;
+  readonly hint: string;
+}
+
+const ELSEWHERE = 'Check the path, or choose another.';
+const SPACE = 'Free some space there and run again; a run that was under way goes on with --resume.';
+const RIGHTS = 'Choose a folder that this user may read and write, or change its permissions.';
+const DISK =
+  'Check the disk, or the network connection to it; the kernel’s log says more. A run that was under way goes on with --resume.';
+
+/** What an operating system refuses, by its errno. */
+const REFUSALS: ReadonlyMap<string, Refusal> = new Map(
+  Object.entries<Refusal>({
+    ENOENT: { shortage: 'path', words: 'there is no such file or folder', hint: 'Check the path.' },
+    ENOTDIR: { shortage: 'path', words: 'a part of the path is a file, not a folder', hint: ELSEWHERE },
+    EISDIR: { shortage: 'path', words: 'it is a folder, not a file', hint: ELSEWHERE },
+    EEXIST: { shortage: 'path', words: 'it exists already', hint: ELSEWHERE },
+    ENOTEMPTY: { shortage: 'path', words: 'the folder is not empty', hint: ELSEWHERE },
+    ENAMETOOLONG: {
+      shortage: 'path',
+      words: 'the name is too long',
+      hint: 'Choose a shorter path: most file systems take names of 255 bytes.',
+    },
+    ELOOP: { shortage: 'path', words: 'its symbolic links form a loop', hint: ELSEWHERE },
+    ENXIO: { shortage: 'path', words: 'it is not a regular file', hint: ELSEWHERE },
+    EACCES: { shortage: 'path', words: 'permission is denied', hint: RIGHTS },
+    EPERM: { shortage: 'path', words: 'the system does not permit it', hint: RIGHTS },
+    EROFS: { shortage: 'path', words: 'the file system is read-only', hint: RIGHTS },
+    EXDEV: { shortage: 'path', words: 'it lies on two file systems', hint: ELSEWHERE },
+    ENOTSUP: {
+      shortage: 'path',
+      words: 'the file system cannot do it',
+      hint: 'Choose a folder on a local file system.',
+    },
+    EINVAL: {
+      shortage: 'path',
+      words: 'the file system cannot do it',
+      hint: 'Choose a folder on a local file system.',
+    },
+    ENOSPC: { shortage: 'full', words: 'the disk is full', hint: SPACE },
+    EDQUOT: { shortage: 'full', words: 'the quota of the disk is used up', hint: SPACE },
+    EFBIG: {
+      shortage: 'full',
+      words: 'the file would be larger than is allowed',
+      hint: 'Raise the limit (ulimit -f), or choose a file system that takes larger files.',
+    },
+    ENOMEM: {
+      shortage: 'memory',
+      words: 'there is no memory left',
+      hint: 'Close other programs, or give this one more memory; `fedbiot plan` says how much a job needs.',
+    },
+    EMFILE: {
+      shortage: 'passing',
+      words: 'too many files are open in this process',
+      hint: 'Raise the limit (ulimit -n), or that of the container runtime.',
+    },
+    ENFILE: {
+      shortage: 'passing',
+      words: 'too many files are open on this machine',
+      hint: 'Close other programs, or raise the limit of the system (sysctl fs.file-max).',
+    },
+    EAGAIN: {
+      shortage: 'passing',
+      words: 'no more processes can be started',
+      hint: 'Close other programs, or raise the limit (ulimit -u), or the container’s limit of processes.',
+    },
+    EBUSY: { shortage: 'passing', words: 'it is in use', hint: 'Wait until it is free, and run again.' },
+    ETXTBSY: { shortage: 'passing', words: 'it is in use', hint: 'Wait until it is free, and run again.' },
+    EIO: { shortage: 'passing', words: 'the disk failed to read or write', hint: DISK },
+    EREMOTEIO: { shortage: 'passing', words: 'the disk failed to read or write', hint: DISK },
+    ESTALE: { shortage: 'passing', words: 'the network file system no longer has it', hint: DISK },
+    ENODEV: { shortage: 'passing', words: 'the disk is gone', hint: DISK },
+    ENOTCONN: { shortage: 'passing', words: 'the network file system does not answer', hint: DISK },
+  }),
+);
+
+/**
+ * What Node says when memory for a Buffer, a text or an array cannot be had; a heap that is full ends it without a
+ * word.
+ */
+const MEMORY_CODES = new Set(['ERR_MEMORY_ALLOCATION_FAILED', 'ERR_WORKER_OUT_OF_MEMORY']);
+const MEMORY_WORDS = /^Array buffer allocation failed$/;
+
+function refusalOf(error: unknown): (Refusal & { readonly code: string }) | null {
+  if (!(error instanceof Error)) return null;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const isMemory = MEMORY_CODES.has(code) || (error instanceof RangeError && MEMORY_WORDS.test(error.message));
+  const known = isMemory ? 'ENOMEM' : code;
+  const refusal = REFUSALS.get(known);
+  // A program makes mistakes that have these codes, too: only the system's calls count.
+  if (refusal === undefined || (!isMemory && !('syscall' in error))) return null;
+  return { ...refusal, code: known };
+}
+
+/** Why a call of the system failed, in words that end a sentence; any other error's own. */
+export function reasonOf(error: unknown): string {
+  const refusal = refusalOf(error);
+  if (refusal !== null) return `${refusal.words} (${refusal.code})`;
+  return errorMessage(error);
+}
+
+/**
+ * What could not be done, whatever kept it from being done.
+ * @param doing such as `cannot read job.yaml`
+ * @param hint what to do, unless the machine gave out
+ */
+export function unable(doing: string, cause: unknown, hint?: string): UserError {
+  const failure = systemFailure(cause, doing, hint);
+  return failure instanceof UserError
+    ? failure
+    : new UserError(`${doing}: ${reasonOf(cause)}`, { cause, ...(hint === undefined ? {} : { hint }) });
+}
+
+/**
+ * A failed call of the system as a failure that the user can act on; any other error as it is.
+ * @param doing what was being done, such as `cannot write runs/job`; left out, it is told from the call itself
+ * @param hint what to do where it is the path's fault and the caller knows better
+ */
+export function systemFailure(error: unknown, doing?: string, hint?: string): unknown {
+  if (error instanceof UserError) return error;
+  const refusal = refusalOf(error);
+  if (refusal === null) return error;
+  const { shortage } = refusal;
+  return new SystemFailure(shortage, `${doing ?? callOf(error)}: ${reasonOf(error)}`, {
+    hint: (shortage === 'path' ? hint : undefined) ?? refusal.hint,
+    cause: error,
+  });
+}
+
+const VERBS: ReadonlyMap<string, string> = new Map([
+  ['scandir', 'list'],
+  ['stat', 'read'],
+  ['lstat', 'read'],
+  ['mkdir', 'make the folder'],
+  ['rmdir', 'remove the folder'],
+  ['unlink', 'remove'],
+  ['rm', 'remove'],
+  ['fsync', 'write'],
+  ['ftruncate', 'cut'],
+]);
+
+/** What a call that nobody awaited to fail was doing. */
+function callOf(error: unknown): string {
+  if (!(error instanceof Error) || !('syscall' in error)) return 'the program cannot go on';
+  const path = 'path' in error && typeof error.path === 'string' ? error.path : 'a file';
+  const [call = ''] = String(error.syscall).split(' ');
+  return `cannot ${VERBS.get(call) ?? call} ${path}`;
+}

@@ -1,0 +1,109 @@
+import type { Compute, Session } from '../engine/compute.ts';
+import { float32, int32, type Tensor } from '../engine/graph/tensor.ts';
+import { embed } from '../model/embedding.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
+import { PADDING_POSITION } from '../model/positions.ts';
+import { cacheNames, decodedLayers, decodingProgram } from '../model/programs/decoding.ts';
+import type { Trunk } from '../model/programs/hidden-states.ts';
+import { weightFolder } from '../model/stored-weights.ts';
+import type { TrunkVectors } from './trunk-runner.ts';
+
+export interface GenerationLimits {
+  readonly maxNewTokens: number;
+  /** Ids that end a text. */
+  readonly stopTokenIds: readonly number[];
+}
+
+/** Greedy decoding of a batch of prompts with a cache of keys and values, which stays in the compute process. */
+export class Generator {
+  readonly #compute: Compute;
+  readonly #session: Session;
+  readonly #model: FederatedModel;
+  readonly #caches: readonly { past: string; present: string; variable: string }[];
+
+  private constructor(compute: Compute, session: Session, model: FederatedModel, trunk: Trunk) {
+    this.#compute = compute;
+    this.#session = session;
+    this.#model = model;
+    this.#caches = decodedLayers(model, trunk).flatMap((layer) => {
+      const { past, present } = cacheNames(layer);
+      return past.map((name, i) => ({ past: name, present: present[i]!, variable: `generator.${name}` }));
+    });
+  }
+
+  static async load(compute: Compute, model: FederatedModel, trunk: Trunk): Promise<Generator> {
+    const session = await compute.load(decodingProgram(model, trunk), weightFolder(model.weights));
+    return new Generator(compute, session, model, trunk);
+  }
+
+  /** Continues each prompt (token ids, at least one) until a stop token, which is left out, or the limit. */
+  async generate(
+    prompts: readonly (readonly number[])[],
+    { maxNewTokens, stopTokenIds }: GenerationLimits,
+    vectors: TrunkVectors,
+  ): Promise<number[][]> {
+    const written: number[][] = prompts.map(() => []);
+    const finished = prompts.map(() => false);
+    const longest = Math.max(...prompts.map(({ length }) => length));
+    const { keyValueHeads, headDim } = this.#model.config;
+    const empty = float32(new Float32Array(0), [prompts.length, keyValueHeads, 0, headDim]);
+
+    let step = promptStep(prompts, longest);
+    let past: Record<string, Tensor | string> = Object.fromEntries(this.#caches.map(({ past }) => [past, empty]));
+    const keys = prompts.map((prompt) =>
+      Array.from({ length: longest }, (_, i) => (i < prompt.length ? i : PADDING_POSITION)),
+    );
+    for (let produced = 0; produced < maxNewTokens; produced++) {
+      const keyPositions = float32(Float32Array.from(keys.flat()), [prompts.length, keys[0]!.length]);
+      const { outputs } = await this.#session.run({
+        feeds: { hidden: embed(this.#model.weights, step.ids), ...step.places, ...past, ...vectors, keyPositions },
+        fetch: ['next'],
+        keep: Object.fromEntries(this.#caches.map(({ present, variable }) => [present, variable])),
+      });
+      const next = Array.from(outputs['next']!.data, Number);
+      next.forEach((token, row) => {
+        finished[row] ||= stopTokenIds.includes(token);
+        if (!finished[row]) written[row]!.push(token);
+      });
+      if (finished.every(Boolean)) break;
+      past = Object.fromEntries(this.#caches.map(({ past, variable }) => [past, variable]));
+      const positions = prompts.map((prompt) => prompt.length + produced);
+      positions.forEach((position, row) => keys[row]!.push(position));
+      step = nextStep(next, positions);
+    }
+    await this.#compute.free(...this.#caches.map(({ variable }) => variable));
+    return written;
+  }
+}
+
+/** Tokens that are read at once, sequence by sequence, and the inputs that say where they stand. */
+interface DecodingStep {
+  readonly ids: Int32Array;
+  readonly places: Readonly<Record<'positions' | 'lastRows', Tensor>>;
+}
+
+/** The prompts, padded on the right; each sequence's last token says what comes next. */
+function promptStep(prompts: readonly (readonly number[])[], length: number): DecodingStep {
+  const ids = new Int32Array(prompts.length * length);
+  prompts.forEach((prompt, row) => ids.set(prompt, row * length));
+  return {
+    ids,
+    places: {
+      positions: float32(
+        Float32Array.from(ids, (_, i) => i % length),
+        [prompts.length, length],
+      ),
+      lastRows: int32(Int32Array.from(prompts, (prompt, row) => row * length + prompt.length - 1)),
+    },
+  };
+}
+
+function nextStep(tokens: readonly number[], positions: readonly number[]): DecodingStep {
+  return {
+    ids: Int32Array.from(tokens),
+    places: {
+      positions: float32(Float32Array.from(positions), [tokens.length, 1]),
+      lastRows: int32(Int32Array.from(tokens, (_, row) => row)),
+    },
+  };
+}

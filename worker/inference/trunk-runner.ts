@@ -1,0 +1,71 @@
+import type { Compute, Session } from '../engine/compute.ts';
+import type { Tensor } from '../engine/graph/tensor.ts';
+import { rowPlaces } from '../model/batch-feeds.ts';
+import { embed } from '../model/embedding.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
+import { packSequences, packTokens, type TokenSequence } from './packs.ts';
+import { hiddenAfter, hiddenStatesProgram, type Trunk } from '../model/programs/hidden-states.ts';
+import { shareRows } from './shared-rows.ts';
+import { weightFolder } from '../model/stored-weights.ts';
+import type { WeightIndex } from '../model/weights.ts';
+
+/** Hidden states of one sequence after each compared layer, [tokens, hidden] each. */
+export type HiddenStates = readonly Float32Array[];
+
+/** LoRA vectors a trunk needs, as tensors or as variables of the compute process. */
+export type TrunkVectors = Readonly<Partial<Record<'adapter' | 'emulator', Tensor | string>>>;
+
+/** Runs the teacher part or the emulator, without a tape, from token ids to hidden states. */
+export class TrunkRunner {
+  readonly #session: Session;
+  readonly #after: readonly number[];
+  readonly #weights: WeightIndex;
+  readonly #packTokens: number;
+
+  private constructor(session: Session, after: readonly number[], weights: WeightIndex, tokens: number) {
+    this.#session = session;
+    this.#after = after;
+    this.#weights = weights;
+    this.#packTokens = tokens;
+  }
+
+  /**
+   * `after`: the layers whose outputs are wanted, as indices in the full model; −1 is what the adapter's front layers
+   * yield.
+   */
+  static async load(
+    compute: Compute,
+    model: FederatedModel,
+    trunk: Trunk,
+    after: readonly number[],
+  ): Promise<TrunkRunner> {
+    const session = await compute.load(hiddenStatesProgram(model, trunk, after), weightFolder(model.weights));
+    return new TrunkRunner(session, after, model.weights, packTokens(compute.provider));
+  }
+
+  /**
+   * All passes over the sequences: asked for at once, so that none waits for what the one before it yielded to be read
+   * here.
+   */
+  async runAll(sequences: readonly TokenSequence[], vectors: TrunkVectors): Promise<HiddenStates[]> {
+    const packs = packSequences(sequences, this.#packTokens);
+    return (await Promise.all(packs.map((pack) => this.run(pack, vectors)))).flat();
+  }
+
+  /** One pass over sequences that belong to one pack. */
+  async run(pack: readonly TokenSequence[], vectors: TrunkVectors): Promise<HiddenStates[]> {
+    const { tokens, rowsOf } = shareRows(pack.map(({ inputIds }) => inputIds));
+    const hidden = embed(this.#weights, tokens);
+    const [, width] = hidden.shape as readonly [number, number];
+    const names = this.#after.map(hiddenAfter);
+    const { outputs } = await this.#session.run({ feeds: { hidden, ...rowPlaces(rowsOf), ...vectors }, fetch: names });
+    return rowsOf.map((rows) => names.map((name) => rowsAt(outputs[name]!.data as Float32Array, rows, width)));
+  }
+}
+
+/** The given rows [rows.length, width] of states [all, width]. */
+function rowsAt(states: Float32Array, rows: Int32Array, width: number): Float32Array {
+  const chosen = new Float32Array(rows.length * width);
+  rows.forEach((row, i) => chosen.set(states.subarray(row * width, (row + 1) * width), i * width));
+  return chosen;
+}

@@ -1,0 +1,43 @@
+import { UserError } from '../../../crds/facts/user-error.ts';
+import { type JsonObject, shown } from '../../files/json-value.ts';
+import type { Family } from './config.ts';
+import { fieldReader } from './reader.ts';
+
+/**
+ * Mistral slides on all layers; Qwen2 only with use_sliding_window, and then from layer max_window_layers on. LLaMA
+ * ignores the field.
+ */
+export function parseSlidingWindow(json: JsonObject, family: Family, layers: number, where: string): number | null {
+  const read = fieldReader(json, where);
+  const types = parseLayerTypes(json, layers, where);
+  const window = json['sliding_window'] === null ? null : read.size('sliding_window', 4096);
+  const slides = family === 'mistral' ? true : family === 'qwen2' && read.flag('use_sliding_window', false);
+  const widest = slides ? window : null;
+  const sliding = types
+    ? types.filter((type) => type === 'sliding_attention').length
+    : widest === null || family === 'mistral'
+      ? null
+      : Math.max(0, layers - read.count('max_window_layers', 28));
+  if (sliding === null) return widest;
+  if (widest === null && sliding > 0)
+    throw new UserError(`${where}: layer_types has sliding_attention, and there is no window to slide`, {
+      hint: WINDOW,
+    });
+  if (sliding === 0 && family !== 'mistral') return null;
+  if (sliding === layers || widest === null) return widest;
+  throw new UserError(`${where}: a sliding window on ${sliding} of ${layers} layers is not supported`, {
+    hint: WINDOW,
+  });
+}
+
+const WINDOW = 'Supported is a window on all layers or on none (use_sliding_window: false).';
+
+function parseLayerTypes(json: JsonObject, layers: number, where: string): unknown[] | null {
+  const types = json['layer_types'];
+  if (types === undefined || types === null) return null;
+  const isType = (type: unknown) => type === 'full_attention' || type === 'sliding_attention';
+  if (Array.isArray(types) && types.length === layers && types.every(isType)) return types;
+  throw new UserError(`${where}: layer_types ${shown(types)} is not supported`, {
+    hint: `Supported are full_attention and sliding_attention, one for each of the ${layers} layers.`,
+  });
+}

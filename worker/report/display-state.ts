@@ -1,0 +1,132 @@
+import type { Evaluation, Phase, RoundReport, RunEvent, StepEvent } from '../../crds/facts/events.ts';
+
+/**
+ * What a display hears: the run's events, and what happens between them. A client's steps become events only once its
+ * result is accepted, all at the same time; `localStep` tells them as they are computed.
+ */
+export type LiveEvent =
+  RunEvent | ({ event: 'localStep' } & Omit<StepEvent, 'event'>) | { event: 'evaluating'; done: number; total: number };
+
+/** What the display knows. Times are in seconds on its own clock; its size is bounded. */
+export interface ProgressState {
+  /** Number of rounds of the run; 0 until it is known. */
+  readonly rounds: number;
+  /** The round under way or finished last; 0 before the first. */
+  readonly round: number;
+  readonly roundsDone: number;
+  /** The run's first event. */
+  readonly began: number;
+  readonly phase: PhaseProgress | null;
+  readonly alignmentLoss: number | null;
+  readonly localLoss: number | null;
+  readonly evaluation: Evaluation | null;
+  /** Sums over the rounds finished while this display watched. */
+  readonly spent: Spent;
+}
+
+export interface PhaseProgress {
+  readonly name: Phase;
+  readonly began: number;
+  /** Steps, or answers in an evaluation, done of `total` (null: unknown). */
+  readonly done: number;
+  readonly total: number | null;
+  /**
+   * Steps and tokens seen since `began`, and when the last was; a phase gone on with has done more steps than were
+   * seen.
+   */
+  readonly seen: { readonly steps: number; readonly tokens: number; readonly last: number };
+  /** Losses of the last steps, oldest first. */
+  readonly losses: readonly number[];
+}
+
+export interface Spent {
+  readonly rounds: number;
+  /** Rounds but the first: its alignment is longer. */
+  readonly laterRounds: number;
+  readonly laterAlign: number;
+  readonly local: number;
+  readonly aggregate: number;
+  readonly evaluate: number;
+}
+
+/** A shown loss is the mean over so many steps: single steps jump too much to be read. */
+const smoothing = 20;
+
+export const initialProgress: ProgressState = {
+  rounds: 0,
+  round: 0,
+  roundsDone: 0,
+  began: 0,
+  phase: null,
+  alignmentLoss: null,
+  localLoss: null,
+  evaluation: null,
+  spent: { rounds: 0, laterRounds: 0, laterAlign: 0, local: 0, aggregate: 0, evaluate: 0 },
+};
+
+/** Takes in what was heard at `now` seconds. */
+export function advance(state: ProgressState, event: LiveEvent, now: number): ProgressState {
+  switch (event.event) {
+    case 'run':
+      return { ...state, rounds: event.rounds, began: now };
+    case 'phase':
+      return { ...state, round: event.round, phase: startPhase(event.phase, event.steps, now) };
+    case 'step':
+      return event.phase === 'align' ? stepped(state, event, now) : state;
+    case 'localStep':
+      return stepped(state, event, now);
+    case 'evaluating': {
+      const phase = state.phase?.name === 'evaluate' ? state.phase : startPhase('evaluate', null, now);
+      return { ...state, phase: { ...phase, done: event.done, total: event.total } };
+    }
+    case 'evaluation':
+      return { ...state, evaluation: event };
+    case 'round':
+      return {
+        ...state,
+        round: event.round,
+        roundsDone: event.round,
+        phase: null,
+        alignmentLoss: event.alignmentLoss ?? state.alignmentLoss,
+        localLoss: event.localLoss,
+        spent: addRound(state.spent, event),
+      };
+    default:
+      return state;
+  }
+}
+
+function startPhase(name: Phase, total: number | null, now: number): PhaseProgress {
+  return { name, began: now, done: 0, total, seen: { steps: 0, tokens: 0, last: now }, losses: [] };
+}
+
+function stepped(state: ProgressState, step: Omit<StepEvent, 'event'>, now: number): ProgressState {
+  // A run resumed within a phase tells of its steps, not of its beginning.
+  const phase = state.phase?.name === step.phase ? state.phase : startPhase(step.phase, null, now - step.ms / 1000);
+  const losses = [...phase.losses.slice(1 - smoothing), step.loss];
+  const loss = losses.reduce((a, b) => a + b, 0) / losses.length;
+  return {
+    ...state,
+    round: step.round,
+    phase: {
+      ...phase,
+      // Clients take their steps side by side: they are counted. The alignment numbers its own.
+      done: step.phase === 'align' ? step.step + 1 : phase.done + 1,
+      seen: { steps: phase.seen.steps + 1, tokens: phase.seen.tokens + step.tokens, last: now },
+      losses,
+    },
+    ...(step.phase === 'align' ? { alignmentLoss: loss } : { localLoss: loss }),
+  };
+}
+
+function addRound(spent: Spent, { round, seconds }: RoundReport): Spent {
+  const later = round > 1;
+  return {
+    rounds: spent.rounds + 1,
+    laterRounds: spent.laterRounds + (later ? 1 : 0),
+    laterAlign: spent.laterAlign + (later ? seconds.align : 0),
+    local: spent.local + seconds.local,
+    aggregate: spent.aggregate + seconds.aggregate,
+    evaluate: spent.evaluate + seconds.evaluate,
+  };
+}

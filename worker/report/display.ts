@@ -1,0 +1,148 @@
+import type { RunEvent } from '../../crds/facts/events.ts';
+import type { LiveEvent, ProgressState } from './display-state.ts';
+import { advance, initialProgress } from './display-state.ts';
+import { eventLine, statusLines, statusText } from './status-lines.ts';
+
+/**
+ * live: a status that is redrawn in place. plain: lines. json: the run's events as JSON lines. quiet: warnings only.
+ */
+export type DisplayMode = 'live' | 'plain' | 'json' | 'quiet';
+
+/** Where a display writes; a terminal has columns. */
+export interface Output {
+  write(text: string): unknown;
+  readonly columns?: number;
+}
+
+export interface DisplayOptions {
+  readonly mode: DisplayMode;
+  readonly color: boolean;
+  /** Data: the events of mode json. */
+  readonly stdout: Output;
+  /** Everything for people. */
+  readonly stderr: Output;
+  /** Seconds, from any origin. */
+  readonly now: () => number;
+}
+
+export interface Display {
+  show(event: LiveEvent): void;
+  /** Writes a line of its own, above a live status. */
+  note(line: string): void;
+  /** Redraws or repeats the status if it is time to: called every second or so, for when nothing happens. */
+  tick(): void;
+  /** Takes a live status off the screen. */
+  close(): void;
+}
+
+const redrawSeconds = 0.1;
+const repeatSeconds = 10;
+
+/** How to show a run: as asked, else by what the error stream is. */
+export function displayMode(
+  asked: { json: boolean; quiet: boolean },
+  terminal: boolean,
+  term: string | undefined,
+): DisplayMode {
+  if (asked.json) return 'json';
+  if (asked.quiet) return 'quiet';
+  return terminal && term !== 'dumb' ? 'live' : 'plain';
+}
+
+export function createDisplay(options: DisplayOptions): Display {
+  switch (options.mode) {
+    case 'live':
+      return liveDisplay(options);
+    case 'plain':
+      return plainDisplay(options);
+    case 'json':
+      return eventsOnly(options, (event) => options.stdout.write(`${JSON.stringify(event)}\n`));
+    case 'quiet':
+      return eventsOnly(options, (event) => {
+        if (event.event === 'warning') options.stderr.write(`${eventLine(event, 0)}\n`);
+      });
+  }
+}
+
+function eventsOnly({ stderr }: DisplayOptions, handle: (event: RunEvent) => void): Display {
+  return {
+    show: (event) => {
+      if (event.event !== 'localStep' && event.event !== 'evaluating') handle(event);
+    },
+    note: (line) => stderr.write(`${line}\n`),
+    tick: () => undefined,
+    close: () => undefined,
+  };
+}
+
+/** A line for every phase and round, and one with the status whenever ten seconds have passed without any. */
+function plainDisplay({ stderr, now }: DisplayOptions): Display {
+  let state: ProgressState = { ...initialProgress, began: now() };
+  let last = now();
+  const write = (line: string) => {
+    stderr.write(`${line}\n`);
+    last = now();
+  };
+  const tick = () => {
+    if (now() - last >= repeatSeconds) write(statusText(state, now()));
+  };
+  return {
+    show: (event) => {
+      state = advance(state, event, now());
+      if (event.event === 'localStep' || event.event === 'evaluating') return tick();
+      if (event.event === 'phase') return write(`round ${event.round}/${state.rounds}  ${phaseLine(event)}`);
+      const line = eventLine(event, state.rounds);
+      if (line === null) tick();
+      else write(line);
+    },
+    note: write,
+    tick,
+    close: () => undefined,
+  };
+}
+
+function phaseLine({ phase, steps }: { phase: string; steps: number | null }): string {
+  return steps === null ? phase : `${phase}: ${steps} steps`;
+}
+
+/** The status in the last lines of the terminal; lines that stay go above it. */
+function liveDisplay({ stderr, color, now }: DisplayOptions): Display {
+  let state: ProgressState = { ...initialProgress, began: now() };
+  let drawn: number[] = [];
+  let last = -Infinity;
+
+  /** Moves to where the status began and erases from there. A terminal made narrower since has wrapped its lines. */
+  const erase = () => {
+    const rows = drawn.reduce((sum, width) => sum + Math.max(1, Math.ceil(width / columns())), 0);
+    drawn = [];
+    return rows === 0 ? '' : `\r${rows > 1 ? `\x1b[${rows - 1}A` : ''}\x1b[J`;
+  };
+  const columns = () => Math.max(1, stderr.columns ?? 80);
+  const draw = (above: string | null) => {
+    const at = now();
+    const cleared = erase();
+    // One column stays free: some terminals wrap when the last one is written.
+    const width = columns() - 1;
+    const plain = statusLines(state, at, width, false);
+    drawn = plain.map((line) => line.length);
+    const lines = color ? statusLines(state, at, width, true) : plain;
+    stderr.write(`${cleared}${above === null ? '' : `${above}\n`}${lines.join('\n')}`);
+    last = at;
+  };
+  const tick = () => {
+    if (now() - last >= redrawSeconds) draw(null);
+  };
+  return {
+    show: (event) => {
+      state = advance(state, event, now());
+      const line = event.event === 'localStep' || event.event === 'evaluating' ? null : eventLine(event, state.rounds);
+      if (line === null) tick();
+      else draw(line);
+    },
+    note: draw,
+    tick,
+    close: () => {
+      stderr.write(erase());
+    },
+  };
+}

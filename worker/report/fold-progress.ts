@@ -1,0 +1,142 @@
+import type { RoundReport, RunEvent, Score } from '../../crds/facts/events.ts';
+import { costAfter, costOfNone, type CostFacts } from '../cost/run-cost.ts';
+import { REFUSAL_REASONS, settlesClient } from '../../crds/facts/refusal.ts';
+import type { JobProgress } from '../../crds/facts/progress.ts';
+
+/** What a run's events say of where it stands; who writes it to Redis adds the time. */
+export type ToldProgress = Omit<JobProgress, 'at'>;
+
+export interface RunProgress extends ToldProgress {
+  /** What the cost of a round is counted with; not told. Null before the run has begun. */
+  readonly costFacts: CostFacts | null;
+}
+
+/** What the events leave to the job's manifest. */
+export interface ProgressFacts {
+  readonly rounds: number;
+  readonly clientsPerRound: number;
+  /** Optimizer steps of one client in one round. */
+  readonly localSteps: number;
+}
+
+const PHASES = { align: 'Aligning', local: 'Training', aggregate: 'Aggregating', evaluate: 'Evaluating' } as const;
+
+export function initialProgress({ rounds }: ProgressFacts): RunProgress {
+  return {
+    phase: 'Preparing',
+    round: 0,
+    finishedRounds: 0,
+    rounds,
+    clients: { selected: 0, reported: 0, dropped: 0, refused: 0 },
+    refusals: {},
+    alignmentLoss: null,
+    localLoss: null,
+    evaluation: null,
+    cost: null,
+    costFacts: null,
+    adapterSha256: null,
+  };
+}
+
+/**
+ * Adds one event; returns the same object when it changes nothing, so that a caller can tell. Folding a resumed run's
+ * metrics.jsonl first gives what the run knew when it stopped.
+ */
+export function foldProgress(progress: RunProgress, event: RunEvent, facts: ProgressFacts): RunProgress {
+  switch (event.event) {
+    case 'run':
+      return { ...progress, costFacts: { clients: event.clients, plan: event.plan } };
+    case 'phase': {
+      const at = { ...progress, phase: PHASES[event.phase], round: event.round };
+      // An attempt's simulated dropouts are told before its phase begins, and a retry has other clients: its steps say
+      // who trains.
+      return event.phase === 'local' ? { ...at, clients: attemptOf(event.steps ?? 0, facts) } : at;
+    }
+    case 'client':
+      return settle(progress, event);
+    case 'evaluation': {
+      const { round, base, adapEmu, adapFu } = event;
+      return {
+        ...progress,
+        evaluation: { round, base: scoreOf(base), adapEmu: scoreOf(adapEmu), adapFu: scoreOf(adapFu) },
+      };
+    }
+    case 'round': {
+      const { selected, reported, dropped, refused } = event.clients;
+      return {
+        ...progress,
+        round: event.round,
+        finishedRounds: event.round,
+        clients: {
+          selected: selected.length,
+          reported: reported.length,
+          dropped: dropped.length,
+          refused: refused.length,
+        },
+        alignmentLoss: event.alignmentLoss ?? progress.alignmentLoss,
+        localLoss: event.localLoss,
+        cost: costWith(progress, event),
+      };
+    }
+    default:
+      return progress;
+  }
+}
+
+function costWith({ finishedRounds, cost, costFacts }: RunProgress, round: RoundReport): RunProgress['cost'] {
+  if (costFacts === null || round.cost === undefined) return null;
+  return costAfter(finishedRounds === 0 ? costOfNone(costFacts) : cost, round, costFacts);
+}
+
+/** What is told of a run that stands so. */
+export function toldProgress({ costFacts: _, cost, ...told }: RunProgress): ToldProgress {
+  return { ...told, cost: cost && toldCost(cost) };
+}
+
+/**
+ * Clients' figures are in the sums: whatever they claim, bytes and tokens are whole numbers, as the status has them.
+ */
+function toldCost({ server, clients, bytes, savings }: NonNullable<JobProgress['cost']>): JobProgress['cost'] {
+  const role = (cost: typeof server) => ({
+    ...cost,
+    tokens: whole(cost.tokens),
+    peakMemoryBytes: whole(cost.peakMemoryBytes),
+  });
+  return {
+    server: role(server),
+    clients: role(clients),
+    bytes: { bundle: whole(bytes.bundle), down: whole(bytes.down), up: whole(bytes.up) },
+    savings,
+  };
+}
+
+const whole = (value: number) => Math.min(Math.round(value), Number.MAX_SAFE_INTEGER);
+
+/** The job is over, and its adapter written. */
+export function finishedProgress(progress: RunProgress, adapterSha256: string): RunProgress {
+  return { ...progress, phase: 'Finished', adapterSha256 };
+}
+
+function attemptOf(steps: number, { clientsPerRound, localSteps }: ProgressFacts): RunProgress['clients'] {
+  return { selected: clientsPerRound, reported: 0, dropped: clientsPerRound - steps / localSteps, refused: 0 };
+}
+
+function settle(progress: RunProgress, event: Extract<RunEvent, { event: 'client' }>): RunProgress {
+  const { clients, refusals } = progress;
+  if (event.outcome === 'reported') return { ...progress, clients: { ...clients, reported: clients.reported + 1 } };
+  if (event.outcome === 'dropped') {
+    return event.reason === 'simulated'
+      ? progress
+      : { ...progress, clients: { ...clients, dropped: clients.dropped + 1 } };
+  }
+  const reason = REFUSAL_REASONS.find((known) => known === event.reason);
+  if (reason === undefined) return progress;
+  const refused = clients.refused + Number(event.client !== null && settlesClient(reason));
+  return {
+    ...progress,
+    clients: { ...clients, refused },
+    refusals: { ...refusals, [reason]: (refusals[reason] ?? 0) + 1 },
+  };
+}
+
+const scoreOf = ({ accuracy, f1, loss }: Score) => ({ accuracy, ...(f1 === undefined ? {} : { f1 }), loss });

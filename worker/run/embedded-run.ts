@@ -1,0 +1,173 @@
+import { availableParallelism } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import type { FedBiOTJob } from '../../crds/types.ts';
+import { Compute } from '../engine/compute.ts';
+import type { Provider } from '../engine/provider.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import type { RunEvent } from '../../crds/facts/events.ts';
+import { federateInProcess } from '../federation/in-process.ts';
+import { openRunDirectory, type RunDirectory } from '../files/run-directory.ts';
+import { withDtype } from '../model/convert.ts';
+import { openModelDirectory, type ModelDirectory } from '../model/directory.ts';
+import { loadTokenizer, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { scanFinite } from '../model/weights.ts';
+import type { LiveEvent } from '../report/display-state.ts';
+import { tellingOnFailure } from './early-warnings.ts';
+import { loadJobData, type JobData } from './job-data.ts';
+import { datedJob } from './job-date.ts';
+import { federateModel, influenceOnPublicData } from './job-model.ts';
+import { planJob, type PlanContext } from '../estimate/job-estimate.ts';
+import { absoluteUri, readJob, writeJobRecord, type UriFolders } from './job-manifest.ts';
+import { availableMemory, checkMemory } from '../estimate/memory-check.ts';
+import { foreseenModel } from './estimate-job.ts';
+import { loadTrainers, rehearseAll } from './load-roles.ts';
+import { runManifest } from './input-hashes.ts';
+import { readEvents, RunRecord } from './recorder.ts';
+import { layoutsOf, runServerSide, type RunResult } from './run-rounds.ts';
+import { TraceWriter } from './trace.ts';
+
+/** What a run is asked to do. */
+export interface RunOptions {
+  /** Path of the manifest. */
+  readonly job: string;
+  /** Folder for everything the run writes. */
+  readonly out: string;
+  /** Go on with the run in `out`. */
+  readonly resume: boolean;
+  /** Compute processes that train clients side by side; null: one, which has all cores. */
+  readonly workers: number | null;
+  /** Threads of each compute process; null: all cores. */
+  readonly threads: number | null;
+  readonly provider: Provider;
+  /** Run although the plan says that memory will not suffice. */
+  readonly force: boolean;
+  /** Folder for batches and LoRA snapshots, to replay the run elsewhere. */
+  readonly trace: string | null;
+  /** Aborts when the user asks to stop: finish the step, write a checkpoint, return `interrupted`. */
+  readonly signal: AbortSignal;
+  /** Hears every run event once, as it goes to metrics.jsonl, and what happens between them. */
+  readonly onEvent: (event: LiveEvent) => void;
+  /** Hears, before all else, the events of a run that is gone on with, as far as they count. */
+  readonly onResume?: (events: readonly RunEvent[]) => void;
+}
+
+/**
+ * Runs a job in this process, from its manifest to the adapter and the report in the --out folder.
+ * @throws UserError for everything that is wrong with the manifest, the model, the data or the folder, before training
+ *   begins
+ */
+export async function runJob(options: RunOptions): Promise<RunResult> {
+  try {
+    return await prepare(options);
+  } catch (error) {
+    if (options.signal.aborted && error === options.signal.reason) return { outcome: 'interrupted', round: null };
+    throw error;
+  }
+}
+
+async function prepare(options: RunOptions): Promise<RunResult> {
+  const { resume, signal } = options;
+  if (resume && options.trace !== null)
+    throw new UserError('a trace cannot be resumed', { hint: 'Leave --trace or --resume out.' });
+  const asked = readJob(options.job);
+  const baseDirectory = dirname(resolve(options.job));
+  const folders = { model: baseDirectory, publicData: baseDirectory, clientData: baseDirectory };
+  const model = await openModelDirectory(absoluteUri(asked.spec.model.uri, baseDirectory));
+  await scanFinite(model.weights, { signal });
+  const tokenizer = await loadTokenizer(model.path, model.config);
+  const warnings = [...model.warnings];
+  const warn = (message: string) => void warnings.push(message);
+  const { job, data, directory } = await tellingOnFailure(
+    warnings,
+    (message) => options.onEvent({ event: 'warning', message }),
+    async () => {
+      const job = await datedJob(asked, tokenizer, { out: options.out, resume, warn });
+      const data = await loadJobData(job.spec, tokenizer, baseDirectory, warn);
+      const { memory } = planJob(await foreseenModel(model, job.spec), job.spec, planContext(options, data));
+      for (const message of checkMemory('this run', memory.run, { available: memory.available, force: options.force }))
+        warn(message);
+      const manifest = await runManifest(job, { model, tokenizer, data: data.sha256 });
+      return { job, data, directory: openRunDirectory(options.out, manifest, { resume }) };
+    },
+  );
+  const start = () => new Compute({ threads: options.threads ?? availableParallelism(), provider: options.provider });
+  const computes: [Compute, ...Compute[]] = [start()];
+  try {
+    writeJobRecord(directory.root, job, folders);
+    const stored = await withDtype(model, job.spec.model.dtype, directory.cache, { signal });
+    for (let i = 1; i < (options.workers ?? 1); i++) computes.push(start());
+    return await federate({
+      ...options,
+      manifest: job,
+      folders,
+      stored,
+      tokenizer,
+      data,
+      directory,
+      computes,
+      warnings,
+    });
+  } finally {
+    for (const compute of computes) compute.close();
+    directory.release();
+  }
+}
+
+interface Preparation extends Omit<RunOptions, 'job'> {
+  readonly manifest: FedBiOTJob;
+  readonly folders: UriFolders;
+  readonly stored: ModelDirectory;
+  readonly tokenizer: Tokenizer;
+  readonly data: JobData;
+  readonly directory: RunDirectory;
+  readonly computes: readonly [Compute, ...Compute[]];
+  readonly warnings: readonly string[];
+}
+
+async function federate(preparation: Preparation): Promise<RunResult> {
+  const { manifest: job, stored, data, directory, computes, onEvent } = preparation;
+  const { spec } = job;
+  const model = await federateModel(stored, spec, influenceOnPublicData(computes[0], data.publicSequences, spec.seed));
+  const plan = planJob(model, spec, planContext(preparation, data));
+  const place = { provider: preparation.provider, ownProcess: false };
+  const trace = preparation.trace === null ? null : new TraceWriter(preparation.trace, model);
+  const record = await RunRecord.open({
+    directory,
+    layouts: layoutsOf(model),
+    spec,
+    partition: data.partition,
+    onEvent,
+  });
+  if (record.from !== null) preparation.onResume?.(readEvents(directory.metrics));
+  try {
+    return await runServerSide({
+      ...preparation,
+      job,
+      model,
+      compute: computes[0],
+      place,
+      record,
+      plan,
+      trace,
+      onEvaluation: (done, total) => onEvent({ event: 'evaluating', done, total }),
+      federate: async (coordination) => {
+        const trainers = await loadTrainers({ spec, model, clients: data.clients, computes, place, trace });
+        await rehearseAll([coordination.aligner, ...trainers]);
+        return federateInProcess({
+          ...coordination,
+          trainers,
+          onLocalStep: (step) => onEvent({ event: 'localStep', ...step }),
+        });
+      },
+    });
+  } finally {
+    record.close();
+  }
+}
+
+function planContext(
+  { workers }: Pick<RunOptions, 'workers'>,
+  { publicSequences }: Pick<JobData, 'publicSequences'>,
+): PlanContext {
+  return { publicSequences: publicSequences.length, workers: workers ?? 1, available: availableMemory() };
+}

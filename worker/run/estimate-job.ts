@@ -1,0 +1,54 @@
+import { dirname, resolve } from 'node:path';
+import type { FedBiOTJobSpec } from '../../crds/types.ts';
+import { loadData } from '../data/source.ts';
+import type { ForeseenPlan } from '../../crds/facts/events.ts';
+import { heldAs } from '../model/convert.ts';
+import { openModelDirectory, type ModelDirectory } from '../model/directory.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
+import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
+import type { WeightIndex } from '../model/weights.ts';
+import { federateModel } from './job-model.ts';
+import { planJob } from '../estimate/job-estimate.ts';
+import { absoluteUri, readJob } from './job-manifest.ts';
+import { availableMemory } from '../estimate/memory-check.ts';
+
+/**
+ * Foresees a job from its manifest: reads the model's headers and the data files, and computes nothing.
+ * @throws UserError for what is wrong with the manifest, the model's directory or a data file
+ */
+export async function planManifest(path: string): Promise<ForeseenPlan> {
+  const { spec } = readJob(path);
+  const { data, emulator } = spec;
+  const baseDirectory = dirname(resolve(path));
+  const stored = await openModelDirectory(absoluteUri(spec.model.uri, baseDirectory));
+  const model = await foreseenModel(stored, spec);
+  await loadData(data.train, baseDirectory);
+  if (data.eval) await loadData(data.eval, baseDirectory);
+  const publicSequences = data.public ? (await loadData(data.public, baseDirectory)).records.length : 0;
+  const { layers, ...plan } = planJob(model, spec, { publicSequences, workers: 1, available: availableMemory() });
+  const { total, adapter } = layers;
+  const measuredLater = emulator.layerSelection === 'Importance' && layers.dropped.length > 0;
+  return { layers: measuredLater ? { total, adapter, kept: layers.emulator.length } : layers, ...plan };
+}
+
+/**
+ * A model as a job will hold and split it. Layers are all of one shape, so its sizes hold whichever of them are kept.
+ */
+export function foreseenModel(stored: ModelDirectory, spec: FedBiOTJobSpec): Promise<FederatedModel> {
+  const directory = { ...stored, weights: asHeld(stored.weights, spec.model.dtype) };
+  return federateModel(directory, { ...spec, emulator: { ...spec.emulator, layerSelection: 'Uniform' } }, unmeasured);
+}
+
+/** The sizes weights will have; where they will lie is not known yet. */
+function asHeld(weights: WeightIndex, dtype: FedBiOTJobSpec['model']['dtype']): WeightIndex {
+  return new Map(
+    [...weights].map(([name, entry]) => {
+      const held = heldAs(dtype, entry.dtype);
+      return [name, { ...entry, dtype: held, bytes: (entry.bytes / FLOAT_BYTES[entry.dtype]) * FLOAT_BYTES[held] }];
+    }),
+  );
+}
+
+function unmeasured(): never {
+  throw new Error('a uniform selection measures nothing');
+}

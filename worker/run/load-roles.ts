@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { FedBiOTJobSpec } from '../../crds/types.ts';
+import type { Sequence } from '../data/sequence.ts';
+import type { Compute } from '../engine/compute.ts';
+import { EmulatorAligner } from '../training/alignment.ts';
+import { sampledBatches, type BatchSource } from '../training/batches.ts';
+import type { Aligner, Evaluator, LocalTrainer, Rehearsing } from '../federation/contracts.ts';
+import { ModelEvaluator } from '../training/evaluation.ts';
+import { AdapterTrainer } from '../training/local-update.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { ClientData, ServerData } from './job-data.ts';
+import { clientMeter, type Place } from './meters.ts';
+import type { TraceWriter } from './trace.ts';
+
+/** Memory for hidden states that are constants of the job, and disk for those of the public data. */
+export const STATES_MEMORY = 2 ** 29;
+export const STATES_DISK = 8 * 2 ** 30;
+
+export interface ServerRoleOptions {
+  readonly spec: FedBiOTJobSpec;
+  readonly model: FederatedModel;
+  readonly modelSha256: string;
+  readonly data: ServerData;
+  readonly tokenizer: Tokenizer;
+  readonly compute: Compute;
+  /** Folder for what can be computed again. */
+  readonly cache: string;
+  readonly trace: TraceWriter | null;
+}
+
+export interface ServerRoles {
+  readonly aligner: Aligner & Rehearsing;
+  /** Null when there is nothing to evaluate on. */
+  readonly evaluator: Evaluator | null;
+}
+
+/** Loads what the server does by itself into a compute process. */
+export async function loadServerRoles({
+  spec,
+  model,
+  modelSha256,
+  data,
+  tokenizer,
+  compute,
+  cache,
+  trace,
+}: ServerRoleOptions): Promise<ServerRoles> {
+  const batches = batchesOf(spec, { publicSequences: data.publicSequences, clients: [] });
+  const aligner: Aligner & Rehearsing =
+    spec.emulator.alignment.schedule === 'Never'
+      ? unaligned
+      : await EmulatorAligner.load({
+          compute,
+          model,
+          spec: spec.emulator.alignment,
+          seed: spec.seed,
+          batches,
+          pool: batches.publicOrder,
+          memoryBytes: STATES_MEMORY,
+          disk: { directory: join(cache, `teacher-${statesKey(modelSha256, model, spec)}`), bytes: STATES_DISK },
+          ...(trace ? { onBatch: trace.alignmentBatch.bind(trace) } : {}),
+        });
+  const evaluator = data.heldOut
+    ? await ModelEvaluator.load({
+        compute,
+        model,
+        spec: spec.evaluation,
+        task: data.task,
+        heldOut: data.heldOut,
+        tokenizer,
+        memoryBytes: STATES_MEMORY,
+      })
+    : null;
+  return { aligner, evaluator };
+}
+
+export interface TrainerOptions {
+  readonly spec: FedBiOTJobSpec;
+  readonly model: FederatedModel;
+  readonly clients: ClientData['clients'];
+  readonly computes: readonly Compute[];
+  readonly place: Place;
+  readonly trace: TraceWriter | null;
+}
+
+/** Loads a trainer into each compute process; each can train any client. */
+export async function loadTrainers({
+  spec,
+  model,
+  clients,
+  computes,
+  place,
+  trace,
+}: TrainerOptions): Promise<(LocalTrainer & Rehearsing)[]> {
+  const batches = batchesOf(spec, { publicSequences: [], clients });
+  const metered = clientMeter(place);
+  const pool = clients.flat();
+  const trainers: (LocalTrainer & Rehearsing)[] = [];
+  for (const compute of computes) {
+    const onBatch = trace ? { onBatch: trace.localBatch.bind(trace) } : {};
+    const trainer = await AdapterTrainer.load({
+      compute,
+      model,
+      spec: spec.federation.local,
+      seed: spec.seed,
+      batches,
+      pool,
+      ...onBatch,
+    });
+    trainers.push({ ...metered(trainer, compute), rehearse: () => trainer.rehearse() });
+  }
+  return trainers;
+}
+
+/**
+ * Lets roles rehearse, once all that share a compute process are loaded: what one has freed, the next one's weights
+ * would fill.
+ */
+export async function rehearseAll(roles: readonly Rehearsing[]): Promise<void> {
+  await Promise.all(roles.map((role) => role.rehearse()));
+}
+
+function batchesOf(
+  spec: FedBiOTJobSpec,
+  data: { publicSequences: readonly Sequence[]; clients: ClientData['clients'] },
+): BatchSource {
+  return sampledBatches({
+    ...data,
+    alignment: spec.emulator.alignment,
+    local: spec.federation.local,
+    rounds: spec.federation.rounds,
+    seed: spec.seed,
+    shuffle: spec.data.shuffle,
+  });
+}
+
+/** schedule: Never. */
+const unaligned: Aligner & Rehearsing = {
+  steps: () => 0,
+  rehearse: () => Promise.resolve(),
+  align: () => Promise.reject(new Error('nothing is aligned')),
+};
+
+/** What the teacher's states depend on besides the sequence: the model and the layers they are taken after. */
+function statesKey(modelSha256: string, { split }: FederatedModel, spec: FedBiOTJobSpec): string {
+  return createHash('sha256')
+    .update(JSON.stringify([modelSha256, split, spec.emulator.alignment.similarity]))
+    .digest('hex')
+    .slice(0, 16);
+}

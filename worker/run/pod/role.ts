@@ -1,0 +1,75 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { FedBiOTJob } from '../../../crds/types.ts';
+import { EXIT, JOB_FILE } from '../../cluster/pod.ts';
+import { UserError } from '../../../crds/facts/user-error.ts';
+import { clientRole } from './client.ts';
+import { readJob } from '../job-manifest.ts';
+import type { PodContext } from './context.ts';
+import { endingOf, terminationText, type Ending } from './ending.ts';
+import { readEnvironment, secretsOf, type PodEnvironment } from './environment.ts';
+import { hiding, podLog } from './log.ts';
+import { serverRole } from './server.ts';
+
+/** What a role works with. */
+export interface Pod {
+  readonly context: PodContext;
+  readonly environment: PodEnvironment;
+  readonly job: FedBiOTJob;
+  readonly log: Logger;
+}
+
+export type RoleName = 'server' | 'client';
+
+/** @returns what the role has come to. What it leaves open goes with the process. */
+type Role = (pod: Pod) => Promise<string>;
+
+const ROLES: Readonly<Record<RoleName, Role>> = { server: serverRole, client: clientRole };
+
+/**
+ * Plays a role of a job in a pod, to its end: told in the log and in the termination message.
+ * @returns the exit code. The caller ends the process with it at once: a server that was replaced must not go on in the
+ *   background
+ */
+export async function runRole(name: RoleName, context: PodContext): Promise<number> {
+  let log = podLog('info', { role: name }, []);
+  let hide = hiding([]);
+  const told = () => log.info('told to stop');
+  context.signal.addEventListener('abort', told, { once: true });
+  let ending: Ending;
+  try {
+    const environment = readEnvironment(context.variables);
+    const secrets = secretsOf(environment);
+    hide = hiding(secrets);
+    const { namespace, pod } = environment;
+    log = podLog(environment.logLevel, { role: name, namespace, pod }, secrets);
+    const job = readJob(join(context.folders.job, JOB_FILE));
+    log = podLog(environment.logLevel, { role: name, namespace, job: job.metadata.name, pod }, secrets);
+    log.info(
+      { threads: context.threads, provider: context.provider },
+      `threads of each compute process: ${context.threads}`,
+    );
+    const message = await ROLES[name]({ context, environment, job, log });
+    log.info(message);
+    ending = { code: EXIT.succeeded, termination: { reason: 'Succeeded', message } };
+  } catch (error) {
+    ending = endingOf(error, context.signal);
+    logEnding(log, ending, error);
+  }
+  const { reason, message } = ending.termination;
+  try {
+    // The kubelet makes the file: where there is none, nobody will read it.
+    writeFileSync(context.terminationLog, terminationText({ reason, message: hide(message) }), { flag: 'r+' });
+  } catch (error) {
+    log.debug(`the termination message could not be written: ${String(error)}`);
+  }
+  return ending.code;
+}
+
+/** Never the error itself: what libraries hang on to their errors may hold a password. */
+function logEnding(log: Logger, { code, termination: { reason, message } }: Ending, error: unknown): void {
+  if (code === EXIT.interrupted) log.info({ reason }, message);
+  else if (error instanceof UserError) log.error({ reason, hint: error.hint }, error.message);
+  else log.error({ reason, stack: error instanceof Error ? error.stack : undefined }, message);
+}

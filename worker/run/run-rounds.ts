@@ -1,0 +1,120 @@
+import type { FedBiOTJob } from '../../crds/types.ts';
+import type { Compute } from '../engine/compute.ts';
+import type { RunPlan, RunReport } from '../../crds/facts/events.ts';
+import { systemClock } from '../federation/clock.ts';
+import type { LoraLayouts, Rehearsing } from '../federation/contracts.ts';
+import type { Coordination, Outcome } from '../federation/coordinator.ts';
+import { reasonOf } from '../files/system-failure.ts';
+import { ReceivedResults } from '../federation/received-results.ts';
+import type { RunDirectory } from '../files/run-directory.ts';
+import type { ModelDirectory } from '../model/directory.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { ServerData } from './job-data.ts';
+import { startingLora } from './job-model.ts';
+import { absoluteUri, type UriFolders } from './job-manifest.ts';
+import { serverMeter, type Place } from './meters.ts';
+import { loadServerRoles } from './load-roles.ts';
+import type { RunRecord } from './recorder.ts';
+import type { TraceWriter } from './trace.ts';
+
+/** What came of a run. One that fails throws instead. */
+export type RunResult =
+  | { readonly outcome: 'succeeded'; readonly report: RunReport }
+  | {
+      readonly outcome: 'interrupted';
+      /** The round under way; null before the first. */ readonly round: number | null;
+    };
+
+export interface ServerSide {
+  readonly job: FedBiOTJob;
+  readonly folders: UriFolders;
+  readonly stored: ModelDirectory;
+  readonly model: FederatedModel;
+  readonly tokenizer: Tokenizer;
+  readonly data: ServerData;
+  readonly compute: Compute;
+  readonly place: Place;
+  readonly directory: RunDirectory;
+  readonly record: RunRecord;
+  readonly plan: RunPlan;
+  /** What the user should know before the run begins. */
+  readonly warnings: readonly string[];
+  readonly trace: TraceWriter | null;
+  readonly onEvaluation: (done: number, total: number) => void;
+  readonly signal: AbortSignal;
+  /** Carries the rounds out, by whatever way the clients are reached. */
+  readonly federate: (
+    coordination: Omit<Coordination, 'transport' | 'sharesProcesses'> & { readonly aligner: Rehearsing },
+  ) => Promise<Outcome>;
+}
+
+/** The server's whole part in a run, from where its record stands to the adapter and the reports in its folder. */
+export async function runServerSide(run: ServerSide): Promise<RunResult> {
+  const { job, folders, stored, model, tokenizer, data, compute, directory, record, plan, trace, signal } = run;
+  const { spec } = job;
+  const { emit, from } = record;
+  try {
+    emit({
+      event: 'run',
+      job: job.metadata.name,
+      method: spec.method,
+      rounds: spec.federation.rounds,
+      clients: spec.federation.clients,
+      resumedFromRound: from?.progress.state.round ?? null,
+      plan,
+      ...(directory.date === null ? {} : { date: directory.date }),
+    });
+    for (const message of [...run.warnings, ...record.warnings]) emit({ event: 'warning', message });
+
+    const modelSha256 = await stored.sha256();
+    const { aligner, evaluator } = await loadServerRoles({
+      spec,
+      model,
+      modelSha256,
+      data,
+      tokenizer,
+      compute,
+      cache: directory.cache,
+      trace,
+    });
+    const outcome = await run.federate({
+      settings: { job: job.metadata.name, ...spec },
+      layouts: layoutsOf(model),
+      aligner,
+      evaluator,
+      received: new ReceivedResults(directory.received),
+      emit,
+      onEvaluation: run.onEvaluation,
+      trace,
+      clock: systemClock,
+      meter: serverMeter(compute, run.place),
+      signal,
+      checkpoints: { save: record.save },
+      from,
+      initial: startingLora(model, spec, folders.model),
+      metricsBytes: () => record.metricsBytes(),
+    });
+    if (outcome.outcome === 'interrupted') {
+      emit({
+        event: 'end',
+        outcome: 'interrupted',
+        message: `interrupted in round ${outcome.round}; go on with --resume`,
+      });
+      return { outcome: 'interrupted', round: outcome.round };
+    }
+    const report = await record.finish(outcome.lora.adapter, absoluteUri(spec.model.uri, folders.model));
+    return { outcome: 'succeeded', report };
+  } catch (error) {
+    try {
+      emit({ event: 'end', outcome: 'failed', message: reasonOf(error) });
+    } catch {
+      // A disk that is full takes no event either. The error to tell is still the first.
+    }
+    throw error;
+  }
+}
+
+export function layoutsOf({ adapter, emulator }: Pick<FederatedModel, 'adapter' | 'emulator'>): LoraLayouts {
+  return { adapter: adapter.layout, emulator: emulator.layout };
+}

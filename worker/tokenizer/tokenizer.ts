@@ -1,0 +1,157 @@
+import { join } from 'node:path';
+import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
+import { type JsonObject, shown } from '../files/json-value.ts';
+import { isThere, readJsonObject, SMALL_FILE_BYTES } from '../files/read.ts';
+import { type Conversation, loadChatTemplate, type RenderOptions } from './chat-template.ts';
+import { readGenerationConfig } from './generation-config.ts';
+import { buildTokenizer } from './library.ts';
+import { TokenizerProblem } from './problem.ts';
+
+/** Text to token ids and back, as Python's `AutoTokenizer` of the same directory does it. */
+export interface Tokenizer {
+  /** Ids are below it: the highest + 1, or the rows of the model's embedding where these are fewer. */
+  readonly vocabSize: number;
+  readonly bosTokenId: number | undefined;
+  readonly eosToken: string;
+  readonly eosTokenId: number;
+  /** Every id that ends a generation: the end of sequence and those of generation_config.json, ascending. */
+  readonly stopTokenIds: readonly number[];
+  /** What generation_config.json asks for and an evaluation that generates does not do. */
+  readonly generationWarnings: readonly string[];
+  readonly padTokenId: number | undefined;
+  readonly hasChatTemplate: boolean;
+  /** Whether the chat template writes the day into its text. */
+  readonly chatTemplateReadsDate: boolean;
+  /** Equal to `tok(text, add_special_tokens=…).input_ids` in Python. Special tokens are added by default. */
+  encode(text: string, options?: { addSpecialTokens?: boolean }): number[];
+  /**
+   * Equal to `tok.decode(ids, skip_special_tokens=…)` in Python, but for bytes of a byte-fallback vocabulary that spell
+   * a byte order mark (lost) or no character at all (fewer replacement characters). Ids without a token are left out.
+   */
+  decode(ids: Iterable<number>, options?: { skipSpecial?: boolean }): string;
+  /**
+   * The text of a conversation; encode it without special tokens, as it has its own. Throws UserError without a
+   * template.
+   */
+  applyChatTemplate(conversation: Conversation, options: RenderOptions): string;
+}
+
+/** Most bytes of tokenizer.json; the largest published ones have some 35 MB. */
+const MAX_TOKENIZER_BYTES = 256 << 20;
+
+/**
+ * Loads the tokenizer of a Hugging Face model directory, as tokenizer.json describes it. (For the class LlamaTokenizer,
+ * transformers 5 puts rules of its own in the file's place; they differ at a text's leading spaces and right after a
+ * special token within it.) Throws UserError when the directory has no tokenizer that can be reproduced exactly.
+ * @param embedding of the model: a text with a token that it has no row for is refused when it is encoded. Real
+ *   tokenizers know some that no text holds
+ */
+export async function loadTokenizer(
+  directory: string,
+  { vocabSize: rows }: { vocabSize: number } = { vocabSize: Infinity },
+): Promise<Tokenizer> {
+  const json = readJsonObject(join(directory, 'tokenizer.json'), {
+    maxBytes: MAX_TOKENIZER_BYTES,
+    hint: "A directory with only tokenizer.model is converted by Python's AutoTokenizer.from_pretrained(dir).save_pretrained(dir).",
+  });
+  const config = readSettings(directory, 'tokenizer_config.json');
+  const specialTokensMap = readSettings(directory, 'special_tokens_map.json');
+  refuseOtherIds(config, join(directory, 'tokenizer_config.json'));
+  const { library, added } = build(directory, json, { config, specialTokensMap });
+
+  const idOf = (name: string) => {
+    const content = added.named[name];
+    return content === undefined ? undefined : library.token_to_id(content);
+  };
+  const eosToken = added.named['eos_token'];
+  const eosTokenId = idOf('eos_token');
+  if (eosToken === undefined || eosTokenId === undefined || added.withoutId.has(eosToken)) {
+    throw new UserError(`the tokenizer of ${directory} has no end-of-sequence token, so no response would ever end`, {
+      hint: 'Name one of its tokens as eos_token in tokenizer_config.json.',
+    });
+  }
+  const known = (ids: readonly (number | undefined)[]) => {
+    // A character without a token is left out, as in Python, where the model has no unk_token.
+    const found = ids.filter((id) => id !== undefined);
+    const beyond = found.find((id) => id >= rows);
+    if (beyond === undefined) return found;
+    throw new UserError(
+      `the tokenizer of ${directory} gives a text the token ${shown(library.id_to_token(beyond))} with the id ${beyond}, and the embedding has ${rows} rows`,
+      {
+        hint: "Take the token out of the tokenizer's files, or give the model a row for it: resize_token_embeddings in Python.",
+      },
+    );
+  };
+  known([eosTokenId]);
+  if (library.encode('a', { add_special_tokens: true }).ids.at(-1) === eosTokenId) {
+    throw new UserError(
+      `the tokenizer of ${directory} ends every text with ${eosToken}, so a prompt would end before its response`,
+      {
+        hint: 'Take the token out of the post_processor in tokenizer.json: it is put after each response anyway.',
+      },
+    );
+  }
+  const vocabSize = [...library.get_vocab().values()].reduce((size, id) => Math.max(size, id + 1), 0);
+  const generation = readGenerationConfig(directory);
+  const chatTemplate = await loadChatTemplate(directory, config, added.named);
+
+  return {
+    vocabSize: Math.min(vocabSize, rows),
+    bosTokenId: idOf('bos_token'),
+    eosToken,
+    eosTokenId,
+    stopTokenIds: [...new Set([eosTokenId, ...generation.stopTokenIds])].sort((a, b) => a - b),
+    generationWarnings: generation.warnings,
+    padTokenId: idOf('pad_token'),
+    hasChatTemplate: chatTemplate !== null,
+    chatTemplateReadsDate: chatTemplate?.readsDate ?? false,
+    encode: (text, { addSpecialTokens = true } = {}) =>
+      known(library.encode(text, { add_special_tokens: addSpecialTokens }).ids),
+    decode: (ids, { skipSpecial = false } = {}) => {
+      const spelled = Array.from(ids).filter((id) => library.id_to_token(id) !== undefined);
+      if (spelled.length === 0) return '';
+      // Python never "cleans up" the spaces of a BPE tokenizer, whatever its configuration says.
+      return library.decode(spelled, { skip_special_tokens: skipSpecial, clean_up_tokenization_spaces: false });
+    },
+    applyChatTemplate: (conversation, options) => {
+      if (chatTemplate) return chatTemplate.render(conversation, options);
+      throw new UserError(`the model in ${directory} has no chat template`, {
+        hint: 'Set data.*.template to Alpaca, or use an instruction-tuned model.',
+      });
+    },
+  };
+}
+
+/** A file that may be absent: then it says nothing. */
+function readSettings(directory: string, name: string): JsonObject {
+  const path = join(directory, name);
+  return isThere(path) ? readJsonObject(path, { maxBytes: SMALL_FILE_BYTES }) : {};
+}
+
+/**
+ * Settings that make Python cut a text otherwise than tokenizer.json says. (add_bos_token and add_prefix_space do not.)
+ */
+function refuseOtherIds(config: JsonObject, path: string): void {
+  for (const name of ['split_special_tokens', 'fix_mistral_regex']) {
+    const value = config[name] ?? false;
+    if (value !== false) {
+      throw new UserError(`${path}: ${name} ${shown(value)} is not supported`, {
+        hint: 'Save the tokenizer as Python has it after loading, with save_pretrained, and without the option.',
+      });
+    }
+  }
+}
+
+function build(
+  directory: string,
+  json: JsonObject,
+  files: Parameters<typeof buildTokenizer>[1],
+): ReturnType<typeof buildTokenizer> {
+  try {
+    return buildTokenizer(json, files);
+  } catch (cause) {
+    if (cause instanceof TokenizerProblem)
+      throw new UserError(`${join(directory, cause.file)} has ${cause.message}, which is not supported`, { cause });
+    throw new UserError(`${join(directory, 'tokenizer.json')}: ${errorMessage(cause)}`, { cause });
+  }
+}

@@ -1,0 +1,192 @@
+import type { AlignmentSpec } from '../../crds/types.ts';
+import { collate, type Batch } from '../data/batch.ts';
+import type { Compute } from '../engine/compute.ts';
+import { float32, type Tensor } from '../engine/graph/tensor.ts';
+import { Trainer } from '../engine/trainer.ts';
+import { dropoutFeed, joinStates, labelFeeds, placeFeeds, tokenIds, tokenWeights } from '../model/batch-feeds.ts';
+import { embed } from '../model/embedding.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
+import { packInOrderOfUse, packTokens } from '../inference/packs.ts';
+import { alignmentProgram, comparedLayers, teacherAfter } from '../model/programs/alignment.ts';
+import { weightFolder } from '../model/stored-weights.ts';
+import { TrunkRunner, type HiddenStates } from '../inference/trunk-runner.ts';
+import type { Sequence } from '../data/sequence.ts';
+import { randomStream } from '../random.ts';
+import { alignmentSteps, longestBatch, type BatchSource } from './batches.ts';
+import type {
+  Aligner,
+  AlignmentOutcome,
+  LoraState,
+  OnStep,
+  Rehearsing,
+  TrainingState,
+} from '../federation/contracts.ts';
+import { learningRateAt } from './learning-rate.ts';
+import { explainNotFinite } from './not-finite.ts';
+import { oneAhead } from './one-ahead.ts';
+import { TeacherStates, type DiskCache } from './teacher-states.ts';
+
+export interface EmulatorAlignerOptions {
+  readonly compute: Compute;
+  readonly model: FederatedModel;
+  readonly spec: AlignmentSpec;
+  readonly seed: number;
+  readonly batches: BatchSource;
+  /** All public sequences, in the order of their first use. */
+  readonly pool: readonly Sequence[];
+  readonly memoryBytes: number;
+  readonly disk: DiskCache | null;
+  /** Told of every batch, in the order of use. */
+  readonly onBatch?: (round: number, step: number, sequences: readonly Sequence[]) => void;
+}
+
+const ADAPTER_VARIABLE = 'aligner.adapter';
+
+/** The server's half of the method: trains the emulator's LoRA to imitate the teacher part on public data. */
+export class EmulatorAligner implements Aligner, Rehearsing {
+  readonly #options: EmulatorAlignerOptions;
+  readonly #trainer: Trainer;
+  readonly #teacher: TeacherSource;
+  readonly #compared: readonly number[];
+
+  private constructor(options: EmulatorAlignerOptions, trainer: Trainer, teacher: TeacherSource) {
+    this.#options = options;
+    this.#trainer = trainer;
+    this.#teacher = teacher;
+    this.#compared = comparedLayers(options.model, options.spec.similarity);
+  }
+
+  static async load(options: EmulatorAlignerOptions): Promise<EmulatorAligner> {
+    const { compute, model, spec } = options;
+    const gradient = await compute.load(alignmentProgram(model, spec), weightFolder(model.weights), 'often');
+    const trainer = await Trainer.create(compute, gradient, model.emulator.layout.size, spec.optimizer, 'aligner');
+    const compared = comparedLayers(model, spec.similarity);
+    const teacher =
+      model.split.front.length > 0 ? await behindFront(options, compared) : await atTheStart(options, compared);
+    return new EmulatorAligner(options, trainer, teacher);
+  }
+
+  steps(round: number): number {
+    return alignmentSteps(this.#options.spec, round);
+  }
+
+  async align(input: {
+    round: number;
+    lora: LoraState;
+    from: TrainingState | null;
+    onStep: OnStep;
+    signal: AbortSignal;
+  }): Promise<AlignmentOutcome> {
+    const { round, lora, from, onStep, signal } = input;
+    const { compute } = this.#options;
+    const steps = this.steps(round);
+    const losses = [...(from?.losses ?? [])];
+    await compute.write(ADAPTER_VARIABLE, float32(lora.adapter));
+    await this.#trainer.start(from ?? lora.emulator);
+    function* upcoming(): Generator<number> {
+      for (let step = from?.step ?? 0; step < steps && !signal.aborted; step++) yield step;
+    }
+    let since = performance.now();
+    for await (const { step, loss, tokens } of oneAhead(upcoming(), (step) => this.#ask(round, step))) {
+      losses.push(loss);
+      const now = performance.now();
+      onStep({ phase: 'align', round, client: null, step, loss, tokens, ms: now - since });
+      since = now;
+    }
+    if (losses.length < steps) return { done: false, state: { ...(await this.#trainer.state()), losses } };
+    return { done: true, emulator: await this.#trainer.parameters(), losses };
+  }
+
+  /** Asks for a step. What it needs of the teacher is computed before. */
+  async #ask(round: number, step: number) {
+    const { spec, batches, onBatch } = this.#options;
+    const sequences = batches.alignment(round, step);
+    onBatch?.(round, step, sequences);
+    const batch = collate(sequences, 0);
+    const feeds = { ...this.#feeds(batch, await this.#teacher(sequences)), ...this.#dropout(round, step) };
+    const rate = learningRateAt(spec.optimizer, step, this.steps(round));
+    const stepped = explainNotFinite(`alignment before round ${round}, step ${step}`, batch.ids, () =>
+      this.#trainer.step([feeds], rate),
+    );
+    return { result: stepped.then(({ loss }) => ({ step, loss, tokens: batch.tokens })) };
+  }
+
+  async rehearse(): Promise<void> {
+    const { compute, model, spec, pool } = this.#options;
+    const sequences = longestBatch(pool, spec.batchSize);
+    if (sequences.length === 0) return;
+    await compute.clear(ADAPTER_VARIABLE, model.adapter.layout.size);
+    // No state of the teacher is computed: those of this job are kept, and are the rounds' work.
+    const states = sequences.map(({ inputIds }) => new Float32Array(inputIds.length * model.config.hiddenSize).fill(1));
+    const input = model.split.front.length > 0 ? states : null;
+    const feeds = this.#feeds(collate(sequences, 0), {
+      input,
+      compared: states.map((state) => this.#compared.map(() => state)),
+    });
+    await this.#trainer.rehearse({ ...feeds, ...this.#dropout(0, 0) });
+  }
+
+  #dropout(round: number, step: number) {
+    const { model, seed } = this.#options;
+    return model.emulator.dropout > 0 ? dropoutFeed(randomStream(seed, 'dropout', 'alignment', round, step)) : {};
+  }
+
+  #feeds(batch: Batch, { input, compared }: OfTeacher): Record<string, Tensor | string> {
+    const { model, spec } = this.#options;
+    const width = model.config.hiddenSize;
+    const needsLogits = spec.klWeight > 0 || spec.languageModelWeight > 0;
+    return {
+      ...placeFeeds(batch, spec.batchSize),
+      hidden: input ? joinStates(input, width) : embed(model.weights, tokenIds(batch)),
+      tokenWeights: tokenWeights(batch),
+      ...Object.fromEntries(
+        this.#compared.map((layer, i) => [
+          teacherAfter(layer),
+          joinStates(
+            compared.map((states) => states[i]!),
+            width,
+          ),
+        ]),
+      ),
+      ...(needsLogits ? { adapter: ADAPTER_VARIABLE } : {}),
+      ...(spec.languageModelWeight > 0 ? labelFeeds(batch) : {}),
+    };
+  }
+}
+
+/**
+ * What a batch needs of the teacher: of each sequence what the trunk starts from, unless that is the embedding, and
+ * states after the compared layers.
+ */
+interface OfTeacher {
+  readonly input: readonly Float32Array[] | null;
+  readonly compared: readonly HiddenStates[];
+}
+
+type TeacherSource = (sequences: readonly Sequence[]) => Promise<OfTeacher>;
+
+/** With the adapter last, the teacher's states are constants of the job. */
+async function atTheStart(options: EmulatorAlignerOptions, compared: readonly number[]): Promise<TeacherSource> {
+  const { compute, model, pool, memoryBytes, disk } = options;
+  const runner = await TrunkRunner.load(compute, model, 'teacher', compared);
+  const states = new TeacherStates({
+    runner,
+    packs: packInOrderOfUse(pool, packTokens(compute.provider)),
+    layers: compared.length,
+    memoryBytes,
+    disk,
+  });
+  return async (sequences) => ({ input: null, compared: await states.of(sequences) });
+}
+
+/** With adapter layers in front, they depend on the adapter as it is now, and are computed at every step. */
+async function behindFront(
+  { compute, model }: EmulatorAlignerOptions,
+  compared: readonly number[],
+): Promise<TeacherSource> {
+  const runner = await TrunkRunner.load(compute, model, 'teacher', [-1, ...compared]);
+  return async (sequences) => {
+    const states = await runner.runAll(sequences, { adapter: ADAPTER_VARIABLE });
+    return { input: states.map(([first]) => first!), compared: states.map(([, ...rest]) => rest) };
+  };
+}

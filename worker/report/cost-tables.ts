@@ -37,38 +37,15 @@ export function savingRows({ savings }: RunCost): Rows {
 export function costTables(cost: RunCost): Markup {
   const { bundle, down, up } = cost.bytes;
   return html`<section class="summary">
-    <div>
-      <h2>Cost</h2>
-      ${table(usageRows(cost))}
-    </div>
-    <div>
-      <h2>Against the full model</h2>
-      ${table(savingRows(cost))}
-      <p class="note">
-        ${formatBytes(bundle)} once to the clients, ${formatBytes(down)} down and ${formatBytes(up)} up in rounds. FLOPs
-        by formula.
-      </p>
-    </div>
-  </section>`;
+<div><h2>Cost</h2>${table(usageRows(cost))}</div>
+<div><h2>Against the full model</h2>${table(savingRows(cost))}
+<p class="note">${formatBytes(bundle)} once to the clients, ${formatBytes(down)} down and ${formatBytes(up)} up in rounds. FLOPs by formula.</p></div>
+</section>`;
 }
 
 function table([head = [], ...rows]: Rows): Markup {
-  return html`<table>
-    <thead>
-      <tr>
-        ${head.map((name) => html`<th scope="col">${capital(name)}</th>`)}
-      </tr>
-    </thead>
-    <tbody>
-      ${rows.map(
-        ([name = '', ...values]) =>
-          html`<tr>
-            <th scope="row">${capital(name)}</th>
-            ${values.map((value) => html`<td>${value}</td>`)}
-          </tr>`,
-      )}
-    </tbody>
-  </table>`;
+  return html`<table><thead><tr>${head.map((name) => html`<th scope="col">${capital(name)}</th>`)}</tr></thead>
+<tbody>${rows.map(([name = '', ...values]) => html`<tr><th scope="row">${capital(name)}</th>${values.map((value) => html`<td>${value}</td>`)}</tr>`)}</tbody></table>`;
 }
 
 const capital = (name: string) => name.slice(0, 1).toUpperCase() + name.slice(1);

@@ -29,68 +29,48 @@ export function renderReport(report: RunReport, curves: LossCurves, version: str
     timeFigure(report.rounds),
   ].filter((figure) => figure !== null);
   const page = html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>${report.job} – FedBiOT run report</title>
-        <style>
-          ${new Markup(style)}
-        </style>
-      </head>
-      <body>
-        <header>
-          <p>FedBiOT run report</p>
-          <h1>${report.job}</h1>
-          <p>
-            ${report.method} · seed ${report.seed} ·
-            ${plural(report.rounds.length, 'round')}${report.partition.length === 0 ? '' : ` · ${plural(report.partition.length, 'client')}`}${report.date === undefined ? '' : ` · chat template’s day ${report.date}`}
-          </p>
-        </header>
-        <section class="summary">${[scores(report), facts(report)]}</section>
-        ${layers(report)} ${report.cost === null ? '' : costTables(report.cost)}
-        <h2>Figures</h2>
-        ${figures.length === 0 ? html`<p class="note">No round has finished yet.</p>` : html`<div class="figures">${figures.map(figure)}</div>`}
-        ${[...(report.partition.length === 0 ? [] : [partitionTable(report.partition)]), roundsTable(report.rounds)]}
-        <footer>Written by fedbiot ${version} from report.json and metrics.jsonl of the run.</footer>
-      </body>
-    </html> `;
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${report.job} – FedBiOT run report</title>
+<style>${new Markup(style)}</style>
+</head>
+<body>
+<header>
+<p>FedBiOT run report</p>
+<h1>${report.job}</h1>
+<p>${report.method} · seed ${report.seed} · ${plural(report.rounds.length, 'round')}${report.partition.length === 0 ? '' : ` · ${plural(report.partition.length, 'client')}`}${report.date === undefined ? '' : ` · chat template’s day ${report.date}`}</p>
+</header>
+<section class="summary">
+${[scores(report), facts(report)]}
+</section>
+${layers(report)}
+${report.cost === null ? '' : costTables(report.cost)}
+<h2>Figures</h2>
+${figures.length === 0 ? html`<p class="note">No round has finished yet.</p>` : html`<div class="figures">${figures.map(figure)}</div>`}
+${[...(report.partition.length === 0 ? [] : [partitionTable(report.partition)]), roundsTable(report.rounds)]}
+<footer>Written by fedbiot ${version} from report.json and metrics.jsonl of the run.</footer>
+</body>
+</html>
+`;
   return page.source;
 }
 
 function scores({ final }: RunReport): Markup {
-  if (final === null)
-    return html`<div>
-      <h2>Final scores</h2>
-      <p class="note">This run was not evaluated.</p>
-    </div>`;
+  if (final === null) return html`<div><h2>Final scores</h2><p class="note">This run was not evaluated.</p></div>`;
   const hasAccuracy = final.adapFu.accuracy !== null;
   const hasF1 = final.adapFu.f1 !== undefined;
-  const row = (name: string, note: string, score: Score, best: boolean) =>
-    html` <tr class="${best ? 'best' : ''}">
-      <th scope="row">${name}<small>${note}</small></th>
-      ${hasAccuracy ? html`<td>${formatPercent(score.accuracy)}</td>` : ''}${hasF1 ? html`<td>${formatPercent(score.f1 ?? null)}</td>` : ''}
-      <td>${formatLoss(score.loss)}</td>
-    </tr>`;
-  return html`<div>
-    <h2>Final scores</h2>
-    <table>
-      <thead>
-        <tr>
-          <th scope="col">Model</th>
-          ${hasAccuracy ? html`<th scope="col">Accuracy</th>` : ''}${hasF1 ? html`<th scope="col">F1</th>` : ''}
-          <th scope="col">Loss</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${[
-          row('Base', 'full model, no adapter', final.base, false),
-          row('AdapEmu', 'emulator + adapter: what a client has', final.adapEmu, false),
-          row('AdapFu', 'full model + adapter: what the server gains', final.adapFu, true),
-        ]}
-      </tbody>
-    </table>
-  </div>`;
+  const row = (name: string, note: string, score: Score, best: boolean) => html`
+<tr class="${best ? 'best' : ''}"><th scope="row">${name}<small>${note}</small></th>
+${hasAccuracy ? html`<td>${formatPercent(score.accuracy)}</td>` : ''}${hasF1 ? html`<td>${formatPercent(score.f1 ?? null)}</td>` : ''}<td>${formatLoss(score.loss)}</td></tr>`;
+  return html`<div><h2>Final scores</h2>
+<table><thead><tr><th scope="col">Model</th>${hasAccuracy ? html`<th scope="col">Accuracy</th>` : ''}${hasF1 ? html`<th scope="col">F1</th>` : ''}<th scope="col">Loss</th></tr></thead>
+<tbody>${[
+    row('Base', 'full model, no adapter', final.base, false),
+    row('AdapEmu', 'emulator + adapter: what a client has', final.adapEmu, false),
+    row('AdapFu', 'full model + adapter: what the server gains', final.adapFu, true),
+  ]}</tbody></table></div>`;
 }
 
 function facts({ rounds, plan, adapterSha256 }: RunReport): Markup {
@@ -114,16 +94,7 @@ function facts({ rounds, plan, adapterSha256 }: RunReport): Markup {
     ['Memory planned', `${formatBytes(plan.memory.server)} server, ${formatBytes(plan.memory.client)} client`],
     ['Adapter SHA-256', adapterSha256 === null ? 'the run is not finished' : html`<code>${adapterSha256}</code>`],
   ];
-  return html`<div>
-    <h2>Run</h2>
-    <dl>
-      ${entries.map(
-        ([name, value]) =>
-          html`<dt>${name}</dt>
-            <dd>${value}</dd>`,
-      )}
-    </dl>
-  </div>`;
+  return html`<div><h2>Run</h2><dl>${entries.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl></div>`;
 }
 
 function layers({ plan: { layers } }: RunReport): Markup {
@@ -136,17 +107,12 @@ function layers({ plan: { layers } }: RunReport): Markup {
     { role: 'adapter', text: `adapter: ${formatIndices(layers.adapter)}` },
   ];
   return html`<h2>Layers</h2>
-    <ol class="layers" aria-hidden="true">
-      ${Array.from({ length: layers.total }, (_, i) => html`<li class="${roleOf(i)}">${i}</li>`)}
-    </ol>
-    <p class="key">${key.map(({ role, text }) => html`<span><i class="${role}"></i>${text}</span>`)}</p>`;
+<ol class="layers" aria-hidden="true">${Array.from({ length: layers.total }, (_, i) => html`<li class="${roleOf(i)}">${i}</li>`)}</ol>
+<p class="key">${key.map(({ role, text }) => html`<span><i class="${role}"></i>${text}</span>`)}</p>`;
 }
 
 function figure({ title, caption, svg }: Figure, index: number): Markup {
-  return html`<figure>
-    ${svg}
-    <figcaption><b>Figure ${index + 1}. ${title}.</b> ${caption}</figcaption>
-  </figure>`;
+  return html`<figure>${svg}<figcaption><b>Figure ${index + 1}. ${title}.</b> ${caption}</figcaption></figure>`;
 }
 
 function roundsTable(rounds: readonly RoundReport[]): Markup {
@@ -182,29 +148,11 @@ function roundsTable(rounds: readonly RoundReport[]): Markup {
     formatBytes(bytes.up),
     formatDuration(Object.values(seconds).reduce((a, b) => a + b, 0)),
   ]);
-  return html`<section class="rounds">
-    <h2>Rounds</h2>
-    <details>
-      <summary>All ${plural(rounds.length, 'round')} as a table</summary>
-      <div class="scroll">
-        <table>
-          <thead>
-            <tr>
-              ${head.map((name) => html`<th scope="col">${name}</th>`)}
-            </tr>
-          </thead>
-          <tbody>
-            ${rows.map(
-              (row) =>
-                html`<tr>
-                  ${row.map((value) => html`<td>${value}</td>`)}
-                </tr>`,
-            )}
-          </tbody>
-        </table>
-      </div>
-    </details>
-  </section>`;
+  return html`<section class="rounds"><h2>Rounds</h2>
+<details><summary>All ${plural(rounds.length, 'round')} as a table</summary><div class="scroll"><table>
+<thead><tr>${head.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
+<tbody>${rows.map((row) => html`<tr>${row.map((value) => html`<td>${value}</td>`)}</tr>`)}</tbody>
+</table></div></details></section>`;
 }
 
 function plural(count: number, noun: string): string {

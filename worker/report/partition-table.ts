@@ -18,26 +18,14 @@ export function partitionTable(partition: RunReport['partition']): Markup {
   const rows = partition.map(({ client, records, categories }) => {
     const counts = shown.map((name) => categories[name] ?? 0);
     if (others.length > 0) counts.push(others.reduce((sum, name) => sum + (categories[name] ?? 0), 0));
-    return html`<tr>
-      <th scope="row">Client ${client}</th>
-      <td>${formatCount(records)}</td>
-      ${counts.map((count) => cell(count, records))}
-    </tr>`;
+    return html`<tr><th scope="row">Client ${client}</th><td>${formatCount(records)}</td>${counts.map((count) => cell(count, records))}</tr>`;
   });
   return html`<h2>Who holds what</h2>
-    ${names.length > 1 ? html`<p class="note">Records by category; the darker, the larger its share of the client’s records.</p>` : ''}
-    <div class="scroll">
-      <table>
-        <thead>
-          <tr>
-            ${head.map((name) => html`<th scope="col">${name}</th>`)}
-          </tr>
-        </thead>
-        <tbody>
-          ${rows}
-        </tbody>
-      </table>
-    </div>`;
+${names.length > 1 ? html`<p class="note">Records by category; the darker, the larger its share of the client’s records.</p>` : ''}
+<div class="scroll"><table>
+<thead><tr>${head.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
+<tbody>${rows}</tbody>
+</table></div>`;
 }
 
 function cell(count: number, records: number): Markup {

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { answerOf, unusable } from './answers.ts';
 import { tryNeeds } from './needs.ts';
 import type { RedisNeeds } from './needs.ts';
-import { DEAF, patient } from './patience.ts';
+import { DEAF, patient, retrying } from './patience.ts';
 import type { RedisListener } from './patience.ts';
 import { isClusterNode, mastersOf, openCluster, openSingle, reconnectDelay } from './redis-cluster.ts';
 import type { ConnectionOptions, RedisConnection } from './redis-cluster.ts';
@@ -71,9 +71,27 @@ export function openRedis(
     retryStrategy: reconnectDelay(50, MAX_RECONNECT_DELAY_MS),
   };
   const redis = isCluster ? openCluster(endpoint, options) : openSingle(endpoint, options);
-  // Reconnecting is the answer to a lost connection.
-  redis.on('error', (error) => listener.failed(error));
-  return patient(redis, { host: hostAndPort(endpoint), listener, ...(patienceMs === undefined ? {} : { patienceMs }) });
+  const host = hostAndPort(endpoint);
+  reportConnection(redis, host, listener);
+  return patient(redis, { host, listener, ...(patienceMs === undefined ? {} : { patienceMs }) });
+}
+
+/**
+ * Reports a connection that Redis refuses, as it reports a refused command: which of the two a revoked user meets
+ * first is a race. The connection itself reconnects.
+ */
+function reportConnection(redis: RedisConnection, host: string, listener: RedisListener): void {
+  let isRefused = false;
+  redis.on('error', (error) => {
+    const answer = answerOf(error);
+    if (answer === null) return listener.failed(error);
+    isRefused = true;
+    listener.refused(retrying(unusable(answer, host, error)));
+  });
+  redis.on('ready', () => {
+    if (isRefused) listener.taken();
+    isRefused = false;
+  });
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Command, Redis } from 'ioredis';
 import { answerOf, unusable } from './answers.ts';
 import type { RedisConnection } from './redis-cluster.ts';
 import { RedisUnreachable } from './unusable.ts';
+import type { RedisUnusable } from './unusable.ts';
 
 /** Hears how Redis takes commands. */
 export interface RedisListener {
@@ -77,6 +78,11 @@ export function patient<C extends RedisConnection>(redis: C, options: PatienceOp
   return redis;
 }
 
+/** The warning that a refused command or connection is tried again. */
+export function retrying({ message, hint = '' }: RedisUnusable): string {
+  return `${message}; trying again. ${hint}`;
+}
+
 async function persist(
   command: Command,
   send: (command: Command) => Promise<unknown>,
@@ -93,12 +99,15 @@ async function persist(
     } catch (error) {
       const answer = answerOf(error);
       if (answer === null) throw error;
-      const { message, hint = '' } = unusable(answer, host, error);
-      if (answer.lasts === 'stays') throw unusable(answer, host, error);
+      const refusal = unusable(answer, host, error);
+      if (answer.lasts === 'stays') throw refusal;
       const waited = performance.now() - began;
       if (waited >= patienceMs)
-        throw new RedisUnreachable(`${message}, for ${Math.round(waited / 1000)} s now`, { hint, cause: error });
-      listener.refused(`${message}; trying again. ${hint}`);
+        throw new RedisUnreachable(`${refusal.message}, for ${Math.round(waited / 1000)} s now`, {
+          hint: refusal.hint ?? '',
+          cause: error,
+        });
+      listener.refused(retrying(refusal));
       if (answer.lasts === 'elsewhere') reconnect();
     }
     await delay(ms);

@@ -1,4 +1,4 @@
-// docs/operations.md names exactly the metrics that there are, with their labels and who tells them.
+// docs/operations/metrics.md names exactly the metrics that there are, with their labels and who tells them.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
@@ -98,8 +98,8 @@ const wordsIn = (cell: string) =>
     .map((word) => word.trim())
     .filter((word) => word !== '');
 
-function rowsOf(section: string): Row[] {
-  const rows = section
+function rowsOf(page: string): Row[] {
+  const rows = page
     .split('\n')
     .filter((line) => /^\| (?!metric|---)/.test(line))
     .map((line) =>
@@ -118,11 +118,8 @@ function rowsOf(section: string): Row[] {
   });
 }
 
-const section =
-  readFileSync(join(ROOT, 'docs/operations.md'), 'utf8')
-    .split('\n## ')
-    .find((part) => part.startsWith('Metrics\n')) ?? '';
-const rows = rowsOf(section);
+const page = readFileSync(join(ROOT, 'docs/operations/metrics.md'), 'utf8');
+const rows = rowsOf(page);
 
 t.test('every metric that is named exists, from whom and with the labels that are said', async (t) => {
   for (const { name, from, labels } of rows) {
@@ -136,7 +133,7 @@ t.test('every metric that is named exists, from whom and with the labels that ar
   }
   t.ok(rows.length > 40, `${rows.length} metrics`);
   const known = new Set(rows.map(({ name }) => name));
-  for (const [name] of section.matchAll(/\bfedbiot_\w+/g)) t.ok(known.has(name), `${name} has a row`);
+  for (const [name] of page.matchAll(/\bfedbiot_\w+/g)) t.ok(known.has(name), `${name} has a row`);
 });
 
 t.test('every metric that exists is named', async (t) => {

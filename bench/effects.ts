@@ -9,7 +9,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { positiveInteger } from '../worker/commands/arguments.ts';
-import type { RunReport } from '../crds/facts/events.ts';
+import type { RunReport } from '../crds/facts/report.ts';
 import { readJob } from '../worker/run/job-manifest.ts';
 import { meanDrift } from './drift.ts';
 import { readManifest, withFields, type Changes, type Manifest } from './job.ts';

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRecord } from '../crds/json-schema/node.ts';
-import type { RunReport } from '../crds/facts/events.ts';
+import type { RunReport } from '../crds/facts/report.ts';
 import { readReportJson } from '../worker/report/report-files.ts';
 import { run } from './fedbiot.ts';
 import { writeManifest, type Manifest } from './job.ts';

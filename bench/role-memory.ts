@@ -1,3 +1,4 @@
+import type { Role } from '../crds/facts/role.ts';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +14,7 @@ const ROLE = fileURLToPath(new URL('role.ts', import.meta.url));
 
 /** Peak resident memory of a role in bytes, ours and torch's. */
 export interface MemoryMeasurement {
-  readonly role: 'server' | 'client';
+  readonly role: Role;
   readonly batchSize: number;
   readonly klWeight: number;
   readonly ours: RoleMemory;

@@ -3,6 +3,7 @@
  *
  *   node bench/role.ts server|client JOB --threads 2 --provider cpu
  */
+import type { Role } from '../crds/facts/role.ts';
 import { dirname, resolve } from 'node:path';
 import { Argument, Command } from 'commander';
 import { positiveInteger, providerOption } from '../worker/commands/arguments.ts';
@@ -23,7 +24,7 @@ export interface RoleMemory {
   readonly compute: number;
 }
 
-async function play(role: 'server' | 'client', path: string, options: ComputeOptions): Promise<RoleMemory> {
+async function play(role: Role, path: string, options: ComputeOptions): Promise<RoleMemory> {
   const { spec } = readJob(path);
   const baseDirectory = dirname(resolve(path));
   const directory = await openModelDirectory(absoluteUri(spec.model.uri, baseDirectory));
@@ -84,6 +85,6 @@ if (import.meta.main) {
     .option('--threads <n>', 'threads to compute with', positiveInteger, 2)
     .addOption(providerOption())
     .parse();
-  const [role, job] = program.processedArgs as ['server' | 'client', string];
+  const [role, job] = program.processedArgs as [Role, string];
   console.log(JSON.stringify(await play(role, job, program.opts<ComputeOptions>())));
 }

@@ -7,7 +7,7 @@ import type { Static } from 'typebox';
 import Value from 'typebox/value';
 import type { FedBiOTJobSpec, OptimizerSpec } from '../crds/types.ts';
 import type { Provider } from '../worker/engine/provider.ts';
-import type { RunPlan } from '../crds/facts/events.ts';
+import type { RunPlan } from '../crds/facts/plan.ts';
 import type { SequenceSize } from '../worker/estimate/flops.ts';
 import { succeeded } from './fedbiot.ts';
 

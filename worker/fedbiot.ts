@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { describeFailure, exitCode } from './commands/failure.ts';
+import { EXIT } from '../crds/facts/exit-codes.ts';
+import { describeFailure } from './commands/failure.ts';
 import { outliveOutput } from './commands/output.ts';
 import { register as registerClient } from './commands/client.ts';
 import { register as registerEval } from './commands/eval.ts';
@@ -25,7 +26,7 @@ try {
   await commandLine().parseAsync();
 } catch (error) {
   // Commander has printed what it has to say, help and version among it.
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? exitCode.ok : exitCode.usage;
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.succeeded : EXIT.invalid;
   else fail(error);
 }
 

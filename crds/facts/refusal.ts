@@ -1,3 +1,7 @@
+import Type from 'typebox';
+import type { Static } from 'typebox';
+import { count } from '../json-schema/fields.ts';
+
 /** Why something that arrived was not used. */
 export const REFUSAL_REASONS = [
   'late',
@@ -12,6 +16,13 @@ export const REFUSAL_REASONS = [
 ] as const;
 
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
+
+export const RefusalCount = count('Number of results.');
+
+/** How many results were refused in the whole run, by reason. */
+export const RefusalCounts = Type.Partial(Type.Record(Type.Enum([...REFUSAL_REASONS]), RefusalCount));
+
+export type RefusalCounts = Static<typeof RefusalCounts>;
 
 const UNSETTLING: readonly RefusalReason[] = ['late', 'wrong-round', 'duplicate', 'unknown-client'];
 

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import type { Static, TProperties, TSchema } from 'typebox';
+import type { Static, TObject, TProperties, TSchema } from 'typebox';
 
 /**
  * Builders for the few kinds of field the API is made of. They keep to what a Kubernetes structural schema can say, and
@@ -48,6 +48,9 @@ interface Bounds<T> extends Common {
 
 export const integer = (description: string, options: Bounds<number> = {}) =>
   Type.Integer({ format: 'int64', ...common(description, options) });
+
+/** A number of things. */
+export const count = (description: string) => integer(description, { minimum: 0, maximum: 1_000_000_000 });
 
 export const number = (
   description: string,
@@ -119,6 +122,13 @@ export const map = <Value extends TSchema>(description: string, values: Value, o
 
 /** Kubernetes' name for an object whose fields are kept unseen: another API, the pod's, judges them. */
 export const PRESERVE = 'x-kubernetes-preserve-unknown-fields';
+
+/** A value that may be unknown. */
+export const orNull = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+
+/** The same object where it stands for something else. */
+export const describedAs = <Properties extends TProperties>({ properties }: TObject<Properties>, description: string) =>
+  Type.Object(properties, { description });
 
 /** An object of another API. */
 export const foreign = (description: string) =>

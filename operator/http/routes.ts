@@ -3,7 +3,7 @@ import Type from 'typebox';
 import type { Static } from 'typebox';
 import { Status } from '../../crds/schema/status.ts';
 import { JobProgress } from '../../crds/facts/progress.ts';
-import type { RunReport } from '../../crds/facts/events.ts';
+import type { RunReport } from '../../crds/facts/report.ts';
 import type { JobObject } from '../objects/ports.ts';
 import type { Admit } from './admit.ts';
 import { Problem, ProblemBody } from './problems.ts';

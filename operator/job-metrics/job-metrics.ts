@@ -5,7 +5,7 @@ import { IDENTITY_SERIES, STANDING_SERIES } from '../../worker/metrics/job-serie
 import { one, registerSeries, viewedAs } from '../../worker/metrics/series.ts';
 import type { Series } from '../../worker/metrics/series.ts';
 import { gpusOf } from '../plan/gpu.ts';
-import type { Role } from '../objects/labels.ts';
+import { ROLES } from '../../crds/facts/role.ts';
 import type { JobObject, ObservedPod } from '../objects/ports.ts';
 import { isRunning, podsOf } from '../status/observed-job.ts';
 import { identityOf, standingOf } from './job-standing.ts';
@@ -16,8 +16,6 @@ export interface JobView {
   readonly progress: JobProgress | null;
   readonly pods: readonly ObservedPod[];
 }
-
-const ROLES = ['server', 'client'] as const satisfies readonly Role[];
 
 /** What only the operator knows of a job. */
 const OPERATOR_SERIES: readonly Series<JobView>[] = [

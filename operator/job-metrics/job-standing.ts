@@ -1,7 +1,9 @@
 import { Compile } from 'typebox/compile';
 import type { FedBiOTJobStatus } from '../../crds/types.ts';
+import { NO_CLIENTS } from '../../crds/facts/clients.ts';
 import { JobProgress } from '../../crds/facts/progress.ts';
-import type { RunCost } from '../../crds/facts/events.ts';
+import { lastFigures } from '../../crds/facts/round-figures.ts';
+import type { RunCost } from '../../crds/facts/cost.ts';
 import { factsOf, unheard } from '../../worker/metrics/job-series.ts';
 import type { JobIdentity, JobStanding } from '../../worker/metrics/job-series.ts';
 import type { JobObject } from '../objects/ports.ts';
@@ -23,14 +25,13 @@ export const identityOf = ({ spec, status }: JobObject): JobIdentity => ({
 export function standingOf({ spec, status }: JobObject, progress: JobProgress | null): JobStanding {
   const nothing = unheard(factsOf(spec));
   if (progress === null) return status === undefined ? nothing : { ...nothing, ...toldBefore(status) };
-  const { at, finishedRounds, clients, refusals, alignmentLoss, localLoss, evaluation, cost } = progress;
+  const { at, finishedRounds, clients, refusals, evaluation, cost } = progress;
   return {
     ...nothing,
     finishedRounds,
     clients,
     refusals,
-    alignmentLoss,
-    localLoss,
+    ...lastFigures(progress),
     evaluation,
     heardAt: instant(at),
     ...spent(finishedRounds, cost),
@@ -44,25 +45,15 @@ function spent(finishedRounds: number, cost: RunCost | null): Partial<JobStandin
   return finishedRounds === 0 ? {} : { tokens: null, bytes: null };
 }
 
-function toldBefore({
-  lastProgressTime,
-  round,
-  clients,
-  refusals,
-  alignmentLoss,
-  localLoss,
-  evaluation,
-  cost,
-}: FedBiOTJobStatus) {
-  const { selected = 0, reported = 0, dropped = 0, refused = 0 } = clients ?? {};
+function toldBefore(status: FedBiOTJobStatus) {
+  const { lastProgressTime, round, clients, refusals, evaluation, cost } = status;
   return {
     heardAt: instant(lastProgressTime),
     finishedRounds: round ?? 0,
     ...spent(round ?? 0, costCheck.Check(cost) ? cost : null),
-    clients: { selected, reported, dropped, refused },
+    clients: { ...NO_CLIENTS, ...clients },
     refusals: refusals ?? {},
-    alignmentLoss: alignmentLoss ?? null,
-    localLoss: localLoss ?? null,
+    ...lastFigures(status),
     evaluation:
       evaluation === undefined
         ? null

@@ -1,4 +1,5 @@
 import type { FedBiOTJobSpec, FedBiOTJobStatus } from '../../crds/types.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
 
 /** Everything the reconciler asks of the world, and the parts of Kubernetes objects that it reads. */
@@ -178,7 +179,7 @@ export interface ObjectReference {
 export type EventSubject = Pick<JobObject, 'metadata'>;
 
 /** Passwords of the users that a job's roles have in the operator's Redis. */
-export type RolePasswords = Readonly<Record<'server' | 'client', string>>;
+export type RolePasswords = Readonly<Record<Role, string>>;
 
 /** Whether the operator's Redis lets it create users for jobs. `reason`: why not, in Redis's words. */
 export type RedisUsersStanding =

@@ -1,6 +1,6 @@
 import { isRecord } from '../../crds/json-schema/node.ts';
 import type { JobObject } from '../objects/ports.ts';
-import type { Role } from '../objects/labels.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import { WORKER } from './worker-container.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { hubRoute, nextHop } from '../../worker/cluster/hub-route.ts';
 import type { JobObject } from '../objects/ports.ts';
-import type { Role } from '../objects/labels.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import { podTemplate } from './pod.ts';
 import { namespaceOf } from './service-namespace.ts';
 import type { PlanSettings } from './settings.ts';

@@ -3,7 +3,7 @@ import { REDIS_PORT } from '../../worker/transport/redis/redis-url.ts';
 import type { JobObject, PlannedObject } from '../objects/ports.ts';
 import { hubPeer } from './hub.ts';
 import { selectorOf } from '../objects/labels.ts';
-import type { Role } from '../objects/labels.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import { namesOf } from '../objects/names.ts';
 import { metadataOf } from './owned.ts';
 import { readsHub } from './reads-hub.ts';

@@ -2,7 +2,7 @@ import { isRecord } from '../../crds/json-schema/node.ts';
 import { MOUNT } from '../../worker/cluster/pod.ts';
 import type { JobObject } from '../objects/ports.ts';
 import { InvalidSpec } from './invalid-spec.ts';
-import type { Role } from '../objects/labels.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import { namesOf } from '../objects/names.ts';
 import { checkSource } from './volume-source.ts';
 import { hiddenFrom, isWithin, overlaps } from './volumes.ts';

@@ -2,7 +2,7 @@ import { isRecord } from '../../crds/json-schema/node.ts';
 import type { JobObject } from '../objects/ports.ts';
 import { annotations, mayAnnotate } from './annotations.ts';
 import { InvalidSpec } from './invalid-spec.ts';
-import type { Role } from '../objects/labels.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import { RESERVED_LABELS } from '../objects/labels.ts';
 import { strategicMerge } from './merge.ts';
 import { namesOf } from '../objects/names.ts';

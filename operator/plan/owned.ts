@@ -1,6 +1,6 @@
 import type { JobObject, OwnerReference, PlannedMetadata } from '../objects/ports.ts';
 import { labelsOf } from '../objects/labels.ts';
-import type { Role } from '../objects/labels.ts';
+import type { Role } from '../../crds/facts/role.ts';
 
 /** Makes an object the job's: it goes when the job goes, and the job waits for it. */
 export function ownerOf(job: JobObject): OwnerReference {

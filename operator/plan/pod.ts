@@ -4,7 +4,7 @@ import type { JobObject } from '../objects/ports.ts';
 import { asksForGpu } from './gpu.ts';
 import { readsHub } from './reads-hub.ts';
 import { labelsOf } from '../objects/labels.ts';
-import type { Role } from '../objects/labels.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import { CREDENTIAL, namesOf } from '../objects/names.ts';
 import { overlay } from './overlay.ts';
 import { redisCaOf } from './redis-ca.ts';

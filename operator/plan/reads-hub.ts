@@ -1,5 +1,5 @@
 import type { JobObject } from '../objects/ports.ts';
-import type { Role } from '../objects/labels.ts';
+import type { Role } from '../../crds/facts/role.ts';
 
 const isOnHub = (uri: string | undefined) => uri?.startsWith('hf://') ?? false;
 

@@ -1,7 +1,7 @@
 import { readRedisUrl, writeRedisUrl } from '../../worker/transport/redis/redis-url.ts';
 import type { JobObject, Observed, ObservedSecret, RedisUsersStanding, RolePasswords } from '../objects/ports.ts';
 import { derivedSecret, isSecret } from './derived-secret.ts';
-import type { Role } from '../objects/labels.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import { CREDENTIAL } from '../objects/names.ts';
 import { decodeSecret, encodeSecret } from './secret-data.ts';
 import type { OperatorRedis, PlanSettings } from './settings.ts';

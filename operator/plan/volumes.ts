@@ -4,7 +4,7 @@ import type { OutputVolume, VolumeSource } from '../../crds/types.ts';
 import type { JobObject } from '../objects/ports.ts';
 import { mayBeSameImage } from './image-name.ts';
 import { InvalidSpec } from './invalid-spec.ts';
-import type { Role } from '../objects/labels.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import { namesOf } from '../objects/names.ts';
 import { redisCaOf } from './redis-ca.ts';
 import type { PlanSettings } from './settings.ts';

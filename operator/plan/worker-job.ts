@@ -1,7 +1,7 @@
-import { EXIT } from '../../worker/cluster/pod.ts';
+import { EXIT } from '../../crds/facts/exit-codes.ts';
 import type { JobObject, PlannedObject } from '../objects/ports.ts';
 import { QUEUE_LABEL, queueOf } from '../objects/labels.ts';
-import type { Role } from '../objects/labels.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import { metadataOf } from './owned.ts';
 import { podTemplate } from './pod.ts';
 import type { PlanSettings } from './settings.ts';

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { JobProgress } from '../../crds/facts/progress.ts';
 import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
-import type { RunReport } from '../../crds/facts/events.ts';
+import type { RunReport } from '../../crds/facts/report.ts';
 import { aside } from '../process/aside.ts';
 import { jobLog } from '../process/log.ts';
 import type { JobObject } from '../objects/ports.ts';

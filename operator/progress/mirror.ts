@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { errorMessage } from '../../crds/facts/user-error.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
 import { PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
-import type { RunReport } from '../../crds/facts/events.ts';
+import type { RunReport } from '../../crds/facts/report.ts';
 import type { RedisEndpoint } from '../../worker/transport/redis/redis-url.ts';
 import { aside } from '../process/aside.ts';
 import { retryDelay } from '../redis/fail-fast.ts';

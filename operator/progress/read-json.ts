@@ -4,7 +4,7 @@ import Value from 'typebox/value';
 import { MAX_DEPTH, tooDeep } from '../../crds/nesting.ts';
 import { JobProgress } from '../../crds/facts/progress.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
-import type { RunReport } from '../../crds/facts/events.ts';
+import type { RunReport } from '../../crds/facts/report.ts';
 import { checkReport } from '../../worker/report/report-schema.ts';
 
 const MAX_PROGRESS_BYTES = 64 * 1024;

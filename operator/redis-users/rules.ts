@@ -1,5 +1,5 @@
 import { jobKeys, PROGRESS_CHANNEL, QUEUE, TENSOR } from '../../worker/cluster/redis-keys.ts';
-import type { Role } from '../objects/labels.ts';
+import type { Role } from '../../crds/facts/role.ts';
 
 /** The uid in the name of a job's user; null: it is not the user of a job. */
 export const uidOfUser = (name: string): string | null =>

@@ -1,4 +1,4 @@
-import { EXIT } from '../../worker/cluster/pod.ts';
+import { EXIT } from '../../crds/facts/exit-codes.ts';
 import type { Observed } from '../objects/ports.ts';
 import { endOf } from './failure.ts';
 import { graceLeft, lingering } from './lingering.ts';

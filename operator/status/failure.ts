@@ -1,5 +1,5 @@
 import type { Observed, ObservedJob, ObservedPod } from '../objects/ports.ts';
-import type { Role } from '../objects/labels.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import { backoff } from './backoff.ts';
 import { conditionOf, instant, podsOf, workerStatus } from './observed-job.ts';
 import type { Outcome, Verdict } from './outcome.ts';

@@ -1,4 +1,4 @@
-import { EXIT } from '../../worker/cluster/pod.ts';
+import { EXIT } from '../../crds/facts/exit-codes.ts';
 import { WORKER } from '../plan/worker-container.ts';
 import type { Observed, ObservedPod } from '../objects/ports.ts';
 import { instant, workerStatus } from './observed-job.ts';

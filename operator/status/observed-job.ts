@@ -1,6 +1,6 @@
 import type { ObservedCondition, ObservedJob, ObservedPod, Timestamp } from '../objects/ports.ts';
 import { LABEL } from '../objects/labels.ts';
-import type { Role } from '../objects/labels.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import { WORKER } from '../plan/worker-container.ts';
 
 /** The condition of that type that holds. */

@@ -1,57 +1,43 @@
 import type { FedBiOTJobStatus } from '../../crds/types.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
-
-type Scores = NonNullable<JobProgress['evaluation']>;
+import { lastFigures } from '../../crds/facts/round-figures.ts';
+import type { Score } from '../../crds/facts/score.ts';
 
 /**
- * The fields of the status that mirror what the server pod tells: the schemas of both are one, so that the API server
- * takes them.
+ * The fields of the status that mirror what the server pod reports. Their schemas derive from the progress, so that the
+ * API server accepts them; what is not known is absent.
  */
 export function progressStatus(progress: JobProgress): Partial<FedBiOTJobStatus> {
-  const {
-    phase,
-    at,
-    finishedRounds,
-    rounds,
-    clients,
-    refusals,
-    alignmentLoss,
-    localLoss,
-    evaluation,
-    cost,
-    adapterSha256,
-  } = progress;
+  const { phase, at, finishedRounds, rounds, clients, refusals, evaluation, cost, adapterSha256 } = progress;
   return {
     activity: phase,
     ...(Number.isNaN(Date.parse(at)) ? {} : { lastProgressTime: new Date(at).toISOString() }),
     round: finishedRounds,
     rounds,
     roundText: `${finishedRounds}/${rounds}`,
+    ...known(lastFigures(progress)),
     clients,
     clientsText: `${clients.reported}/${clients.selected}`,
     ...(Object.keys(refusals).length === 0 ? {} : { refusals }),
-    ...(alignmentLoss === null ? {} : { alignmentLoss }),
-    ...(localLoss === null ? {} : { localLoss }),
-    ...(evaluation === null
-      ? {}
-      : {
-          evaluation: {
-            round: evaluation.round,
-            base: score(evaluation.base),
-            adapEmu: score(evaluation.adapEmu),
-            adapFu: score(evaluation.adapFu),
-          },
-        }),
-    ...(cost === null ? {} : { cost }),
-    ...(adapterSha256 === null ? {} : { adapterSha256 }),
+    ...(evaluation === null ? {} : { evaluation: withHeadlines(evaluation) }),
+    ...known({ cost, adapterSha256 }),
   };
 }
 
-function score({ accuracy, f1, loss }: Scores['base']) {
-  return {
-    ...(accuracy === null ? {} : { accuracy }),
-    ...(f1 === undefined ? {} : { f1 }),
-    loss,
-    headline: accuracy === null ? loss.toFixed(4) : `${(accuracy * 100).toFixed(1)} %`,
-  };
+/** The fields that are not null. */
+function known<T extends object>(fields: T): { [Name in keyof T]?: Exclude<T[Name], null> };
+function known(fields: object): object {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
 }
+
+const withHeadlines = ({ round, base, adapEmu, adapFu }: NonNullable<JobProgress['evaluation']>) => ({
+  round,
+  base: withHeadline(base),
+  adapEmu: withHeadline(adapEmu),
+  adapFu: withHeadline(adapFu),
+});
+
+const withHeadline = (score: Score) => ({
+  ...known(score),
+  headline: score.accuracy === null ? score.loss.toFixed(4) : `${(score.accuracy * 100).toFixed(1)} %`,
+});

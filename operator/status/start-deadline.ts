@@ -1,5 +1,5 @@
 import type { JobObject, Observed, ObservedJob, ObservedPod } from '../objects/ports.ts';
-import type { Role } from '../objects/labels.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import { lastSaid } from './last-said.ts';
 import { hasStarted, instant, podsOf } from './observed-job.ts';
 import { soonest } from './outcome.ts';

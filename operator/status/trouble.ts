@@ -1,5 +1,5 @@
-import { EXIT } from '../../worker/cluster/pod.ts';
-import type { Role } from '../objects/labels.ts';
+import { EXIT } from '../../crds/facts/exit-codes.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import type { Observed, ObservedJob, ObservedPod, ObservedWarning } from '../objects/ports.ts';
 import { lostPod } from './lost-pod.ts';
 import { endOf } from './failure.ts';

@@ -1,5 +1,5 @@
 import { hasEnded } from '../plan/has-ended.ts';
-import type { Role } from '../objects/labels.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import type { JobObject, ObjectReference, Observed, ObservedJob, ObservedMetadata } from '../objects/ports.ts';
 import { untilLate } from './lost-pod.ts';
 import { hasStarted, instant, podsOf } from './observed-job.ts';

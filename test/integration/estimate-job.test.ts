@@ -8,7 +8,7 @@ import { parseManifest } from '../../crds/parse.ts';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import { sequenceOf } from '../../worker/data/sequence.ts';
 import { Compute } from '../../worker/engine/compute.ts';
-import type { ForeseenPlan } from '../../crds/facts/events.ts';
+import type { ForeseenPlan } from '../../crds/facts/plan.ts';
 import { EmulatorAligner } from '../../worker/training/alignment.ts';
 import { ModelEvaluator } from '../../worker/training/evaluation.ts';
 import { AdapterTrainer } from '../../worker/training/local-update.ts';

@@ -3,7 +3,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import type { RunReport, StepEvent } from '../../crds/facts/events.ts';
+import type { StepEvent } from '../../crds/facts/events.ts';
+import type { RunReport } from '../../crds/facts/report.ts';
 import type { LiveEvent } from '../../worker/report/display-state.ts';
 import { readReportJson } from '../../worker/report/report-files.ts';
 import { readEvents } from '../../worker/run/recorder.ts';

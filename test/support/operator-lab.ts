@@ -13,7 +13,7 @@ import { collectionPath, objectPath, RESOURCE } from '../../operator/kube/resour
 import type { Resource } from '../../operator/kube/resources.ts';
 import { createLog } from '../../operator/process/log.ts';
 import { selectorOf } from '../../operator/objects/labels.ts';
-import type { Role } from '../../operator/objects/labels.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import type { JobObject } from '../../operator/objects/ports.ts';
 import { SYSTEM } from './chart.ts';
 import { startControlPlane } from './control-plane.ts';

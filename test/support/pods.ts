@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import type { PodContext } from '../../worker/run/pod/context.ts';
 import { runJob } from '../../worker/run/embedded-run.ts';
-import type { RoleName } from '../../worker/run/pod/role.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import { freePort } from './redis.ts';
 
 const CHILD = fileURLToPath(new URL('role-child.ts', import.meta.url));
@@ -131,7 +131,7 @@ export class JobPods {
     return new JobPods(t, root, redisUrl, await freePort());
   }
 
-  start(role: RoleName, options: PodOptions = {}): Promise<RunningPod> {
+  start(role: Role, options: PodOptions = {}): Promise<RunningPod> {
     return this.#start(role, `${role}-${++this.#count}`, options);
   }
 
@@ -141,11 +141,7 @@ export class JobPods {
     return report.adapterSha256;
   }
 
-  async #start(
-    role: RoleName,
-    name: string,
-    { spec = {}, variables = {}, context = {} }: PodOptions,
-  ): Promise<RunningPod> {
+  async #start(role: Role, name: string, { spec = {}, variables = {}, context = {} }: PodOptions): Promise<RunningPod> {
     const folder = join(this.#root, name);
     const at = (path: string) => join(this.#root, path);
     mkdirSync(join(folder, 'job'), { recursive: true });
@@ -187,7 +183,7 @@ export class JobPods {
   }
 }
 
-function watch(t: Test, role: RoleName, surroundings: Partial<PodContext>, terminationLog: string): RunningPod {
+function watch(t: Test, role: Role, surroundings: Partial<PodContext>, terminationLog: string): RunningPod {
   const child = spawn(process.execPath, [CHILD, role, JSON.stringify(surroundings)], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -1,7 +1,7 @@
 import { layoutOf } from '../../worker/safetensors/tensor-layout.ts';
 import { randomStream } from '../../worker/random.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
-import type { Score } from '../../crds/facts/events.ts';
+import type { Score } from '../../crds/facts/score.ts';
 import type {
   Aligner,
   Evaluator,

@@ -1,4 +1,7 @@
-import type { Evaluation, RoundReport, RunEvent, RunPlan, StepEvent } from '../../crds/facts/events.ts';
+import type { Evaluation } from '../../crds/facts/evaluation.ts';
+import type { RunEvent, StepEvent } from '../../crds/facts/events.ts';
+import type { RunPlan } from '../../crds/facts/plan.ts';
+import type { RoundReport } from '../../crds/facts/round.ts';
 import type { RunFacts } from '../../worker/report/accumulate.ts';
 
 export const samplePlan: RunPlan = {

@@ -1,7 +1,8 @@
 // What a round says that it cost, measured with meters whose figures the test gives.
 import { join } from 'node:path';
 import t from 'tap';
-import type { RoundCost, RunEvent } from '../../crds/facts/events.ts';
+import type { RoundCost } from '../../crds/facts/cost.ts';
+import type { RunEvent } from '../../crds/facts/events.ts';
 import type { Aligner, Evaluator, LocalTrainer, Meter } from '../../worker/federation/contracts.ts';
 import { coordinate } from '../../worker/federation/coordinator.ts';
 import { runClientWorker } from '../../worker/federation/client-worker.ts';

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { UserError } from '../../crds/facts/user-error.ts';
-import type { RoundReport, RunEvent } from '../../crds/facts/events.ts';
+import type { RunEvent } from '../../crds/facts/events.ts';
+import type { RoundReport } from '../../crds/facts/round.ts';
 import type { Clock } from '../../worker/federation/clock.ts';
 import type { LocalTrainer } from '../../worker/federation/contracts.ts';
 import { sealRound } from '../../worker/federation/lora-package.ts';

@@ -14,7 +14,8 @@ import { plan, plannedObjects } from '../../operator/plan/plan.ts';
 import { podTemplate } from '../../operator/plan/pod.ts';
 import { takenNames } from '../../operator/plan/taken-names.ts';
 import type { JobObject, Observed, PlannedObject } from '../../operator/objects/ports.ts';
-import { EXIT, JOB_FILE, MOUNT } from '../../worker/cluster/pod.ts';
+import { EXIT } from '../../crds/facts/exit-codes.ts';
+import { JOB_FILE, MOUNT } from '../../worker/cluster/pod.ts';
 import { accessOf, jobObject, NOTHING, SETTINGS, UID } from '../support/planned-job.ts';
 
 const objectsOf = (job: JobObject, observed: Observed = NOTHING) =>

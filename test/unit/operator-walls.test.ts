@@ -4,7 +4,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { mayAnnotate } from '../../operator/plan/annotations.ts';
 import { imageName, mayBeSameImage } from '../../operator/plan/image-name.ts';
-import type { Role } from '../../operator/objects/labels.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import { podTemplate } from '../../operator/plan/pod.ts';
 import { jobObject, SETTINGS } from '../support/planned-job.ts';
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { RunReport } from '../../crds/facts/events.ts';
+import type { RunReport } from '../../crds/facts/report.ts';
 import { accumulate, emptyHistory, reportOf } from '../../worker/report/accumulate.ts';
 import { html } from '../../worker/report/escape.ts';
 import { renderReport } from '../../worker/report/html.ts';

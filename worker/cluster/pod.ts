@@ -52,37 +52,3 @@ export const ENV = {
  * /readyz; both.
  */
 export const PORT = { bundle: 8080, metrics: 9464 } as const;
-
-/** Exit codes of a worker pod, and what the Job that owns it makes of them. */
-export const EXIT = {
-  succeeded: 0,
-  /** A defect or a passing fault: tried again within backoffLimit. */
-  failed: 1,
-  /** Something only the user can change: the job fails at once. */
-  invalid: 2,
-  /**
-   * Redis does not answer, or accepts no commands now; or the server has another token than the client. It counts as a
-   * failure only for the server: the cause is the same for every client pod, and must not count once for each.
-   */
-  unavailable: 69,
-  /** Ended by SIGTERM after a checkpoint: does not count as a failure. */
-  interrupted: 130,
-} as const;
-
-/** JSON in a container's termination message (at most 4096 bytes). */
-export interface TerminationMessage {
-  /** CamelCase: becomes the reason of the job's Failed condition. */
-  readonly reason:
-    | 'Succeeded'
-    | 'Interrupted'
-    | 'InvalidInput'
-    | 'QuorumNotReached'
-    | 'NotFinite'
-    | 'RedisUnusable'
-    | 'TokenRefused'
-    | 'StorageFull'
-    | 'OutOfMemory'
-    | 'SystemFailure'
-    | 'InternalError';
-  readonly message: string;
-}

@@ -1,9 +1,7 @@
+import { EXIT } from '../../crds/facts/exit-codes.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { printable } from '../report/format.ts';
 import { SystemFailure, systemFailure } from '../files/system-failure.ts';
-
-/** The process's exit codes. */
-export const exitCode = { ok: 0, failure: 1, usage: 2, interrupted: 130 } as const;
 
 /**
  * What a failed command prints and exits with. A user's error, or the machine's, is told without a stack; any other is
@@ -16,7 +14,7 @@ export function describeFailure(thrown: unknown, version: string): { text: strin
     const hint = error.hint === undefined ? '' : `hint: ${printable(error.hint)}\n`;
     return {
       text: `error: ${lines.join('\n')}\n${hint}`,
-      code: error instanceof SystemFailure && error.passes ? exitCode.failure : exitCode.usage,
+      code: error instanceof SystemFailure && error.passes ? EXIT.failed : EXIT.invalid,
     };
   }
   const stack = error instanceof Error ? (error.stack ?? String(error)) : String(error);
@@ -24,6 +22,6 @@ export function describeFailure(thrown: unknown, version: string): { text: strin
   const where = `fedbiot ${version}, Node ${process.version}, ${process.platform} ${process.arch}`;
   return {
     text: `${stack}${cause}\n\nThis is a defect of fedbiot. Please report it with the lines above, the command, and: ${where}\n`,
-    code: exitCode.failure,
+    code: EXIT.failed,
   };
 }

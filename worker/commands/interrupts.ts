@@ -1,4 +1,4 @@
-import { exitCode } from './failure.ts';
+import { EXIT } from '../../crds/facts/exit-codes.ts';
 
 const signals = ['SIGINT', 'SIGTERM'] as const;
 
@@ -8,7 +8,7 @@ const signals = ['SIGINT', 'SIGTERM'] as const;
  */
 export function listenForInterrupts(stop: AbortController, note: (line: string) => void): () => void {
   const onSignal = () => {
-    if (stop.signal.aborted) process.exit(exitCode.interrupted);
+    if (stop.signal.aborted) process.exit(EXIT.interrupted);
     stop.abort(new Error('interrupted'));
     note('finishing the step, writing a checkpoint; press again to stop now');
   };

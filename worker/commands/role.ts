@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import type { PodFlags } from '../run/pod/context.ts';
-import type { RoleName } from '../run/pod/role.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import { positiveInteger, providerOption } from './arguments.ts';
 import { listenForInterrupts } from './interrupts.ts';
 
 /** Adds what the commands of both roles have in common: options, and that they run in pods. */
-export function registerRole(program: Command, role: RoleName, summary: string, description: string): void {
+export function registerRole(program: Command, role: Role, summary: string, description: string): void {
   program
     .command(role)
     .summary(summary)
@@ -32,7 +32,7 @@ the user can change it, 69 Redis is away or takes nothing, tried again, 130 ende
     .action((flags: PodFlags) => roleCommand(role, flags));
 }
 
-async function roleCommand(role: RoleName, flags: PodFlags): Promise<void> {
+async function roleCommand(role: Role, flags: PodFlags): Promise<void> {
   const stop = new AbortController();
   listenForInterrupts(stop, () => undefined);
   const [{ podContext }, { runRole }] = await Promise.all([

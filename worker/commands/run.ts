@@ -5,7 +5,7 @@ import type { RunResult } from '../run/run-rounds.ts';
 import { Option } from 'commander';
 import type { Provider } from '../engine/provider.ts';
 import { notEmpty, portNumber, positiveInteger, providerOption } from './arguments.ts';
-import { exitCode } from './failure.ts';
+import { EXIT } from '../../crds/facts/exit-codes.ts';
 import { listenForInterrupts } from './interrupts.ts';
 
 interface Flags {
@@ -107,7 +107,7 @@ async function runCommand(job: string, flags: Flags): Promise<void> {
         ? 'interrupted before training began; run the same command again\n'
         : `interrupted in round ${result.round}; to go on, run the same command with --resume\n`,
     );
-    process.exitCode = exitCode.interrupted;
+    process.exitCode = EXIT.interrupted;
   } else if (mode === 'live' || mode === 'plain') {
     stdout.write(summaryText(result.report, flags.out));
   }

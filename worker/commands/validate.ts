@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { printable } from '../report/format.ts';
 import { notEmpty } from './arguments.ts';
-import { describeFailure, exitCode } from './failure.ts';
+import { EXIT } from '../../crds/facts/exit-codes.ts';
+import { describeFailure } from './failure.ts';
 
 export function register(program: Command): void {
   program
@@ -36,7 +37,7 @@ async function validateCommand(paths: readonly string[], _: object, command: Com
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       process.stderr.write(describeFailure(error, command.parent?.version() ?? '').text);
-      process.exitCode = exitCode.usage;
+      process.exitCode = EXIT.invalid;
     }
   }
 }

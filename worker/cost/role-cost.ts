@@ -1,4 +1,4 @@
-import type { RoleCost } from '../../crds/facts/events.ts';
+import type { RoleCost } from '../../crds/facts/cost.ts';
 
 export const NOTHING: RoleCost = { cpuSeconds: 0, gpuSeconds: 0, tokens: 0, peakMemoryBytes: 0 };
 

@@ -1,5 +1,7 @@
 import { NOTHING, together } from './role-cost.ts';
-import type { RoundReport, RunCost, RunPlan, Saving } from '../../crds/facts/events.ts';
+import type { RunCost, Saving } from '../../crds/facts/cost.ts';
+import type { RunPlan } from '../../crds/facts/plan.ts';
+import type { RoundReport } from '../../crds/facts/round.ts';
 
 /** What a run's cost follows from, besides its rounds. */
 export interface CostFacts {

@@ -1,5 +1,5 @@
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
-import type { RunPlan } from '../../crds/facts/events.ts';
+import type { RunPlan } from '../../crds/facts/plan.ts';
 import { alignmentSteps } from '../training/batches.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { tokenFlops, type Shape } from './flops.ts';

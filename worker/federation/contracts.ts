@@ -1,4 +1,6 @@
-import type { Evaluation, RoleCost, StepEvent } from '../../crds/facts/events.ts';
+import type { RoleCost } from '../../crds/facts/cost.ts';
+import type { Evaluation } from '../../crds/facts/evaluation.ts';
+import type { StepEvent } from '../../crds/facts/events.ts';
 import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 
 /**

@@ -1,6 +1,7 @@
 import type { LoraState } from './contracts.ts';
 import type { CheckpointStore } from './checkpoint.ts';
-import type { Progress, Refusals, SavedProgress } from './snapshot.ts';
+import type { RefusalCounts } from '../../crds/facts/refusal.ts';
+import type { Progress, SavedProgress } from './snapshot.ts';
 import type { RoundContext } from './round-context.ts';
 import { workOf } from './round-steps.ts';
 import { begin } from './state.ts';
@@ -19,7 +20,7 @@ export interface Outcome {
   /** The round that was finished last, or that was under way. */
   readonly round: number;
   readonly lora: LoraState;
-  readonly refusals: Refusals;
+  readonly refusals: RefusalCounts;
 }
 
 /**

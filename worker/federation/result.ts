@@ -2,7 +2,7 @@ import Type from 'typebox';
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
 import { UserError } from '../../crds/facts/user-error.ts';
-import type { RoleCost } from '../../crds/facts/events.ts';
+import type { RoleCost } from '../../crds/facts/cost.ts';
 import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 import type { Arrival, RoundId, Submission, Task } from '../transport/contract.ts';
 import { checkSeal, maxSealedBytes, open, seal } from '../transport/package.ts';

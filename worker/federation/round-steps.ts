@@ -1,5 +1,5 @@
 import { UserError } from '../../crds/facts/user-error.ts';
-import type { Evaluation } from '../../crds/facts/events.ts';
+import type { Evaluation } from '../../crds/facts/evaluation.ts';
 import { open } from '../transport/package.ts';
 import { Refused } from '../../crds/facts/refusal.ts';
 import { aggregations } from './aggregation.ts';

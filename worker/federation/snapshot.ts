@@ -2,15 +2,12 @@ import Type from 'typebox';
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
 import { UserError } from '../../crds/facts/user-error.ts';
-import type { RefusalReason } from '../../crds/facts/refusal.ts';
+import { RefusalCounts } from '../../crds/facts/refusal.ts';
 import { open, seal } from '../transport/package.ts';
 import { layoutOf } from '../safetensors/tensor-layout.ts';
 import type { LoraLayouts, LoraState, TrainingState } from './contracts.ts';
 import { openLora, sealLora } from './lora-package.ts';
 import { RoundState } from './state.ts';
-
-/** How often results were refused in the whole run, by reason. */
-export type Refusals = { readonly [Reason in RefusalReason]?: number };
 
 /**
  * A point of a run from which it can go on to the same bits. Results received in the round lie in `ReceivedResults`.
@@ -20,7 +17,8 @@ export interface Progress {
   readonly lora: LoraState;
   /** The alignment that is under way, if one was interrupted. */
   readonly alignment: TrainingState | null;
-  readonly refusals: Refusals;
+  /** In the whole run. */
+  readonly refusals: RefusalCounts;
 }
 
 /** A point and how long metrics.jsonl was when it was reached. */
@@ -42,19 +40,7 @@ const Saved = Type.Object({
   /** The day that chat templates wrote into the data; absent where none asks for it. */
   date: Type.Optional(Type.String()),
   metricsBytes: Count,
-  refusals: Type.Partial(
-    Type.Object({
-      late: Count,
-      duplicate: Count,
-      'wrong-round': Count,
-      'unknown-client': Count,
-      'wrong-digest': Count,
-      'wrong-shape': Count,
-      'not-finite': Count,
-      malformed: Count,
-      'too-large': Count,
-    }),
-  ),
+  refusals: RefusalCounts,
   /** The rest of an interrupted alignment's state is in align.safetensors; `moments` are the lengths of its moments. */
   alignment: Type.Union([
     Type.Null(),

@@ -1,5 +1,5 @@
 import { NOTHING } from '../cost/role-cost.ts';
-import type { RoleCost } from '../../crds/facts/events.ts';
+import type { RoleCost } from '../../crds/facts/cost.ts';
 import type { Meter } from './contracts.ts';
 import type { Clock } from './clock.ts';
 

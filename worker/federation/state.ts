@@ -2,7 +2,11 @@ import Type from 'typebox';
 import type { Static } from 'typebox';
 import { NOTHING, together } from '../cost/role-cost.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
-import type { Evaluation } from '../../crds/facts/events.ts';
+import { RoundBytes, RoundCost } from '../../crds/facts/cost.ts';
+import type { Evaluation } from '../../crds/facts/evaluation.ts';
+import type { Phase } from '../../crds/facts/phase.ts';
+import { AlignmentFigures, alignmentFigures } from '../../crds/facts/round-figures.ts';
+import { PhaseSeconds, RoundReport } from '../../crds/facts/round.ts';
 import type { Update } from './result.ts';
 import type { Draw } from './sampling.ts';
 import type { Spent } from './spent.ts';
@@ -26,41 +30,12 @@ export class QuorumNotReached extends UserError {
 const Count = Type.Integer({ minimum: 0 });
 const Clients = Type.Array(Count);
 
-const Role = Type.Object({
-  cpuSeconds: Type.Number(),
-  gpuSeconds: Type.Number(),
-  tokens: Type.Number(),
-  peakMemoryBytes: Type.Number(),
-});
-
 /** What a round has cost so far, all attempts and resumptions together. */
 const Cost = Type.Object({
-  bytes: Type.Object({ down: Count, up: Count }),
-  seconds: Type.Object({
-    align: Type.Number(),
-    local: Type.Number(),
-    aggregate: Type.Number(),
-    evaluate: Type.Number(),
-  }),
+  bytes: RoundBytes,
+  seconds: PhaseSeconds,
   /** Absent in a round that a version began which did not measure it. */
-  roles: Type.Optional(Type.Object({ server: Role, clients: Role })),
-});
-
-const Score = Type.Object({
-  accuracy: Type.Union([Type.Number(), Type.Null()]),
-  f1: Type.Optional(Type.Number()),
-  loss: Type.Number(),
-});
-
-const Report = Type.Object({
-  round: Count,
-  clients: Type.Object({ selected: Clients, reported: Clients, dropped: Clients, refused: Clients }),
-  alignmentLoss: Type.Union([Type.Number(), Type.Null()]),
-  localLoss: Type.Number(),
-  evaluation: Type.Optional(Type.Object({ base: Score, adapEmu: Score, adapFu: Score })),
-  bytes: Cost.properties.bytes,
-  seconds: Cost.properties.seconds,
-  cost: Cost.properties.roles,
+  roles: Type.Optional(RoundCost),
 });
 
 /** A result that was accepted. */
@@ -73,7 +48,7 @@ const Publish = Type.Object({
   round: Count,
   /** From 1. */
   attempt: Count,
-  alignmentLoss: Report.properties.alignmentLoss,
+  ...AlignmentFigures.properties,
   cost: Cost,
 });
 
@@ -89,8 +64,8 @@ const Collect = Type.Object({
 });
 
 const Aggregate = Type.Object({ ...Collect.properties, at: Type.Literal('Aggregate') });
-const Evaluate = Type.Object({ at: Type.Literal('Evaluate'), round: Count, report: Report });
-const Checkpoint = Type.Object({ at: Type.Literal('Checkpoint'), round: Count, report: Report });
+const Evaluate = Type.Object({ at: Type.Literal('Evaluate'), round: Count, report: RoundReport });
+const Checkpoint = Type.Object({ at: Type.Literal('Checkpoint'), round: Count, report: RoundReport });
 const Finished = Type.Object({ at: Type.Literal('Finished'), round: Count });
 
 export const RoundState = Type.Union([Align, Publish, Collect, Aggregate, Evaluate, Checkpoint, Finished]);
@@ -103,7 +78,6 @@ export type Evaluate = Static<typeof Evaluate>;
 export type Checkpoint = Static<typeof Checkpoint>;
 export type Finished = Static<typeof Finished>;
 type Cost = Static<typeof Cost>;
-type Phase = keyof Cost['seconds'];
 
 const FREE: Cost = {
   bytes: { down: 0, up: 0 },
@@ -132,8 +106,12 @@ export function aligning(state: Align, spent: Spent): Align {
 /** @param losses of every alignment step of the round; empty when it had none */
 export function aligned(state: Align, losses: readonly number[], spent: Spent): Publish {
   const { round, cost } = aligning(state, spent);
-  return { at: 'Publish', round, attempt: 1, alignmentLoss: losses.length === 0 ? null : mean(losses), cost };
+  return { at: 'Publish', round, attempt: 1, ...figuresOf(losses), cost };
 }
+
+const figuresOf = (losses: readonly number[]): AlignmentFigures => ({
+  alignmentLoss: losses.length === 0 ? null : mean(losses),
+});
 
 /** @param packageBytes what each client with a task downloads */
 export function published(state: Publish, { selected, dropped }: Draw, packageBytes: number): Collect {
@@ -202,7 +180,7 @@ export function collected(state: Collect): Aggregate {
  * @throws QuorumNotReached when it was tried often enough
  */
 export function retried(state: Collect, quorum: number, maxRoundRetries: number): Publish {
-  const { round, attempt, alignmentLoss, cost, reported, selected } = state;
+  const { round, attempt, cost, reported, selected } = state;
   if (attempt > maxRoundRetries) {
     const times = attempt === 1 ? '' : ` in the last of ${attempt} attempts`;
     throw new QuorumNotReached(
@@ -212,17 +190,21 @@ export function retried(state: Collect, quorum: number, maxRoundRetries: number)
       },
     );
   }
-  return { at: 'Publish', round, attempt: attempt + 1, alignmentLoss, cost };
+  return { at: 'Publish', round, attempt: attempt + 1, ...alignmentFigures(state), cost };
 }
 
 export function aggregated(state: Aggregate, spent: Spent): Evaluate {
-  const { round, selected, dropped, refused, alignmentLoss, cost } = spend(state, 'aggregate', spent);
+  const { round, selected, dropped, refused, cost } = spend(state, 'aggregate', spent);
   // By client, so that the mean does not depend on who was first.
   const reported = state.reported.toSorted((a, b) => a.client - b.client);
   const samples = reported.reduce((sum, update) => sum + update.samples, 0);
   const localLoss = reported.reduce((sum, update) => sum + update.samples * update.meanLoss, 0) / samples;
   const clients = { selected, reported: reported.map(({ client }) => client), dropped, refused };
-  return { at: 'Evaluate', round, report: { round, clients, alignmentLoss, localLoss, ...reportedCost(cost) } };
+  return {
+    at: 'Evaluate',
+    round,
+    report: { round, clients, ...alignmentFigures(state), localLoss, ...reportedCost(cost) },
+  };
 }
 
 /** @param evaluation null when none was due */
@@ -232,7 +214,7 @@ export function evaluated({ round, report }: Evaluate, evaluation: Evaluation | 
   return { at: 'Checkpoint', round, report: { ...report, ...(evaluation && { evaluation }), ...reportedCost(cost) } };
 }
 
-function reportedCost({ bytes, seconds, roles }: Cost): Pick<Static<typeof Report>, 'bytes' | 'seconds' | 'cost'> {
+function reportedCost({ bytes, seconds, roles }: Cost): Pick<RoundReport, 'bytes' | 'seconds' | 'cost'> {
   return { bytes, seconds, ...(roles && { cost: roles }) };
 }
 

@@ -1,4 +1,4 @@
-import type { RoleCost, RunCost } from '../../crds/facts/events.ts';
+import type { RoleCost, RunCost } from '../../crds/facts/cost.ts';
 import { NOTHING } from '../cost/role-cost.ts';
 import type { JobStanding } from './job-series.ts';
 import { one } from './series.ts';

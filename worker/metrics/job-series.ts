@@ -1,7 +1,12 @@
 import type { FedBiOTJobSpec, JobPhase } from '../../crds/types.ts';
+import { CLIENT_STATES, NO_CLIENTS } from '../../crds/facts/clients.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
-import type { RunCost } from '../../crds/facts/events.ts';
+import type { RunCost } from '../../crds/facts/cost.ts';
+import { ROLES } from '../../crds/facts/role.ts';
+import type { Role } from '../../crds/facts/role.ts';
 import { REFUSAL_REASONS } from '../../crds/facts/refusal.ts';
+import { lastFigures } from '../../crds/facts/round-figures.ts';
+import type { LastFigures } from '../../crds/facts/round-figures.ts';
 import { one } from './series.ts';
 import type { Sample, Series } from './series.ts';
 
@@ -11,7 +16,6 @@ import type { Sample, Series } from './series.ts';
  */
 
 const PHASES = ['Pending', 'Suspended', 'Running', 'Succeeded', 'Failed'] as const satisfies readonly JobPhase[];
-const CLIENT_STATES = ['selected', 'reported', 'dropped', 'refused'] as const;
 
 /** What a job is, by its spec, and the phase that it is in. */
 export interface JobIdentity {
@@ -37,12 +41,12 @@ interface Score {
 }
 
 export interface JobStanding
-  extends JobFacts, Pick<JobProgress, 'finishedRounds' | 'clients' | 'refusals' | 'alignmentLoss' | 'localLoss'> {
+  extends JobFacts, LastFigures, Pick<JobProgress, 'finishedRounds' | 'clients' | 'refusals'> {
   readonly evaluation: { readonly base: Score; readonly adapEmu: Score; readonly adapFu: Score } | null;
   /** When the run was last heard of, in milliseconds since 1970; null: never. */
   readonly heardAt: number | null;
   /** Tokens trained on, by role; null: not known. */
-  readonly tokens: Readonly<Record<'server' | 'client', number>> | null;
+  readonly tokens: Readonly<Record<Role, number>> | null;
   /** Bytes of LoRA vectors to (down) and from (up) clients; null: not known. */
   readonly bytes: Readonly<Record<'down' | 'up', number>> | null;
   /** Of the finished rounds; null before the first, or when it is not known. */
@@ -60,10 +64,9 @@ export const factsOf = ({ evaluation, federation, emulator }: FedBiOTJobSpec): J
 export const unheard = (facts: JobFacts): JobStanding => ({
   ...facts,
   finishedRounds: 0,
-  clients: { selected: 0, reported: 0, dropped: 0, refused: 0 },
+  clients: NO_CLIENTS,
   refusals: {},
-  alignmentLoss: null,
-  localLoss: null,
+  ...lastFigures({}),
   evaluation: null,
   heardAt: null,
   tokens: { server: 0, client: 0 },
@@ -201,8 +204,7 @@ export const STANDING_SERIES: readonly Series<JobStanding>[] = [
     help: 'Tokens trained on: by the server in alignment, by clients in results that were accepted.',
     kind: 'counter',
     labels: ['role'],
-    samples: ({ tokens }) =>
-      tokens === null ? [] : (['server', 'client'] as const).map((role) => ({ labels: { role }, value: tokens[role] })),
+    samples: ({ tokens }) => (tokens === null ? [] : ROLES.map((role) => ({ labels: { role }, value: tokens[role] }))),
   },
 ];
 

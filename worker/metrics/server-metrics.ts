@@ -1,6 +1,8 @@
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import type { RunProgress } from '../report/fold-progress.ts';
 import type { RunEvent, StepEvent } from '../../crds/facts/events.ts';
+import { PHASES } from '../../crds/facts/phase.ts';
+import { lastFigures } from '../../crds/facts/round-figures.ts';
 import { COST_SERIES } from './cost-series.ts';
 import { STANDING_SERIES, unheard } from './job-series.ts';
 import type { JobFacts, JobStanding } from './job-series.ts';
@@ -9,7 +11,6 @@ import { registerSeries } from './series.ts';
 /** Seconds: a step of the smallest model to a phase that takes a day. */
 export const STEP_BUCKETS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300];
 const PHASE_BUCKETS = [1, 3, 10, 30, 100, 300, 1000, 3600, 4 * 3600, 24 * 3600];
-const PHASES = ['align', 'local', 'aggregate', 'evaluate'] as const;
 
 export interface ServerMetrics {
   readonly registry: Registry;
@@ -68,15 +69,10 @@ interface ServerStanding extends JobStanding {
 
 const UNCOUNTED = { tokens: { server: 0, client: 0 }, bytes: { down: 0, up: 0 } } as const;
 
-const toldBy = ({ finishedRounds, clients, refusals, alignmentLoss, localLoss, evaluation, cost }: RunProgress) => ({
-  finishedRounds,
-  clients,
-  refusals,
-  alignmentLoss,
-  localLoss,
-  evaluation,
-  cost,
-});
+function toldBy(progress: RunProgress) {
+  const { finishedRounds, clients, refusals, evaluation, cost } = progress;
+  return { finishedRounds, clients, refusals, ...lastFigures(progress), evaluation, cost };
+}
 
 /** What an event adds that the progress does not tell. */
 function counted(standing: ServerStanding, event: RunEvent): ServerStanding {

@@ -1,4 +1,8 @@
-import type { Evaluation, RoundReport, RunEvent, RunPlan, RunReport } from '../../crds/facts/events.ts';
+import type { Evaluation } from '../../crds/facts/evaluation.ts';
+import type { RunEvent } from '../../crds/facts/events.ts';
+import type { RunPlan } from '../../crds/facts/plan.ts';
+import type { RunReport } from '../../crds/facts/report.ts';
+import type { RoundReport } from '../../crds/facts/round.ts';
 import { runCost } from '../cost/run-cost.ts';
 
 /** What the events of a run add up to. Its size grows with rounds, not with steps. */

@@ -1,4 +1,4 @@
-import type { RoleCost, RunCost, Saving } from '../../crds/facts/events.ts';
+import type { RoleCost, RunCost, Saving } from '../../crds/facts/cost.ts';
 import type { Markup } from './escape.ts';
 import { html } from './escape.ts';
 import { formatBytes, formatCount, formatDuration, formatFlops, formatPercent } from './format.ts';

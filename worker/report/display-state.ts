@@ -1,4 +1,7 @@
-import type { Evaluation, Phase, RoundReport, RunEvent, StepEvent } from '../../crds/facts/events.ts';
+import type { Evaluation } from '../../crds/facts/evaluation.ts';
+import type { RunEvent, StepEvent } from '../../crds/facts/events.ts';
+import type { Phase } from '../../crds/facts/phase.ts';
+import type { RoundReport } from '../../crds/facts/round.ts';
 
 /**
  * What a display hears: the run's events, and what happens between them. A client's steps become events only once its

@@ -1,4 +1,7 @@
-import type { RoundReport, RunEvent, Score } from '../../crds/facts/events.ts';
+import type { RunEvent } from '../../crds/facts/events.ts';
+import type { RoundReport } from '../../crds/facts/round.ts';
+import { countClients, NO_CLIENTS } from '../../crds/facts/clients.ts';
+import { figuresAfter, lastFigures } from '../../crds/facts/round-figures.ts';
 import { costAfter, costOfNone, type CostFacts } from '../cost/run-cost.ts';
 import { REFUSAL_REASONS, settlesClient } from '../../crds/facts/refusal.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
@@ -27,10 +30,9 @@ export function initialProgress({ rounds }: ProgressFacts): RunProgress {
     round: 0,
     finishedRounds: 0,
     rounds,
-    clients: { selected: 0, reported: 0, dropped: 0, refused: 0 },
+    clients: NO_CLIENTS,
     refusals: {},
-    alignmentLoss: null,
-    localLoss: null,
+    ...lastFigures({}),
     evaluation: null,
     cost: null,
     costFacts: null,
@@ -56,28 +58,17 @@ export function foldProgress(progress: RunProgress, event: RunEvent, facts: Prog
       return settle(progress, event);
     case 'evaluation': {
       const { round, base, adapEmu, adapFu } = event;
-      return {
-        ...progress,
-        evaluation: { round, base: scoreOf(base), adapEmu: scoreOf(adapEmu), adapFu: scoreOf(adapFu) },
-      };
+      return { ...progress, evaluation: { round, base, adapEmu, adapFu } };
     }
-    case 'round': {
-      const { selected, reported, dropped, refused } = event.clients;
+    case 'round':
       return {
         ...progress,
         round: event.round,
         finishedRounds: event.round,
-        clients: {
-          selected: selected.length,
-          reported: reported.length,
-          dropped: dropped.length,
-          refused: refused.length,
-        },
-        alignmentLoss: event.alignmentLoss ?? progress.alignmentLoss,
-        localLoss: event.localLoss,
+        clients: countClients(event.clients),
+        ...figuresAfter(progress, event),
         cost: costWith(progress, event),
       };
-    }
     default:
       return progress;
   }
@@ -138,5 +129,3 @@ function settle(progress: RunProgress, event: Extract<RunEvent, { event: 'client
     refusals: { ...refusals, [reason]: (refusals[reason] ?? 0) + 1 },
   };
 }
-
-const scoreOf = ({ accuracy, f1, loss }: Score) => ({ accuracy, ...(f1 === undefined ? {} : { f1 }), loss });

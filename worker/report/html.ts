@@ -1,4 +1,6 @@
-import type { RoundReport, RunReport, Score } from '../../crds/facts/events.ts';
+import type { RunReport } from '../../crds/facts/report.ts';
+import type { RoundReport } from '../../crds/facts/round.ts';
+import type { Score } from '../../crds/facts/score.ts';
 import type { Content } from './escape.ts';
 import type { Figure } from './chart.ts';
 import type { LossCurves } from './loss-curves.ts';

@@ -1,4 +1,5 @@
-import type { Evaluation, RoundReport } from '../../crds/facts/events.ts';
+import type { Evaluation } from '../../crds/facts/evaluation.ts';
+import type { RoundReport } from '../../crds/facts/round.ts';
 import type { Markup } from './escape.ts';
 import type { Curve, CurvePoint } from './loss-curves.ts';
 import type { Figure } from './chart.ts';

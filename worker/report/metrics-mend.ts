@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import type { RoundReport, RunEvent } from '../../crds/facts/events.ts';
+import type { RunEvent } from '../../crds/facts/events.ts';
+import type { RoundReport } from '../../crds/facts/round.ts';
 import { eventOf } from './report-schema.ts';
 
 const newline = 0x0a;

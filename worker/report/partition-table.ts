@@ -1,4 +1,4 @@
-import type { RunReport } from '../../crds/facts/events.ts';
+import type { RunReport } from '../../crds/facts/report.ts';
 import type { Markup } from './escape.ts';
 import { html } from './escape.ts';
 import { formatCount } from './format.ts';

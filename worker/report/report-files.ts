@@ -1,7 +1,8 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RunReport, StepEvent } from '../../crds/facts/events.ts';
+import type { StepEvent } from '../../crds/facts/events.ts';
+import type { RunReport } from '../../crds/facts/report.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { reasonOf, unable } from '../files/system-failure.ts';
 import { renderReport } from './html.ts';

@@ -1,4 +1,4 @@
-import type { RoundReport } from '../../crds/facts/events.ts';
+import type { RoundReport } from '../../crds/facts/round.ts';
 import type { Figure } from './chart.ts';
 import type { Markup } from './escape.ts';
 import { axis, ink, legend, renderChart } from './chart.ts';

@@ -1,5 +1,8 @@
 import { styleText } from 'node:util';
-import type { Evaluation, RoundReport, RunEvent, Score } from '../../crds/facts/events.ts';
+import type { Evaluation } from '../../crds/facts/evaluation.ts';
+import type { RunEvent } from '../../crds/facts/events.ts';
+import type { RoundReport } from '../../crds/facts/round.ts';
+import type { Score } from '../../crds/facts/score.ts';
 import type { ProgressState } from './display-state.ts';
 import { remainingSeconds } from './eta.ts';
 import {

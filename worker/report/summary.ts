@@ -1,4 +1,6 @@
-import type { ForeseenPlan, RunReport, Score } from '../../crds/facts/events.ts';
+import type { ForeseenPlan } from '../../crds/facts/plan.ts';
+import type { RunReport } from '../../crds/facts/report.ts';
+import type { Score } from '../../crds/facts/score.ts';
 import { savingRows, usageRows } from './cost-tables.ts';
 import {
   formatBytes,

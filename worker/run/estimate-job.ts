@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import { loadData } from '../data/source.ts';
-import type { ForeseenPlan } from '../../crds/facts/events.ts';
+import type { ForeseenPlan } from '../../crds/facts/plan.ts';
 import { heldAs } from '../model/convert.ts';
 import { openModelDirectory, type ModelDirectory } from '../model/directory.ts';
 import type { FederatedModel } from '../model/federated-model.ts';

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
-import type { RunEvent, RunReport } from '../../crds/facts/events.ts';
+import type { RunEvent } from '../../crds/facts/events.ts';
+import type { RunReport } from '../../crds/facts/report.ts';
 import { CheckpointStore } from '../federation/checkpoint.ts';
 import type { LoraLayouts } from '../federation/contracts.ts';
 import type { SavedProgress } from '../federation/snapshot.ts';

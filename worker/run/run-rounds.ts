@@ -1,6 +1,7 @@
 import type { FedBiOTJob } from '../../crds/types.ts';
 import type { Compute } from '../engine/compute.ts';
-import type { RunPlan, RunReport } from '../../crds/facts/events.ts';
+import type { RunPlan } from '../../crds/facts/plan.ts';
+import type { RunReport } from '../../crds/facts/report.ts';
 import { systemClock } from '../federation/clock.ts';
 import type { LoraLayouts, Rehearsing } from '../federation/contracts.ts';
 import type { Coordination, Outcome } from '../federation/coordinator.ts';

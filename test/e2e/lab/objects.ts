@@ -1,7 +1,7 @@
 import { KubeConfig, KubernetesObjectApi } from '@kubernetes/client-node';
 import type { KubernetesObject, V1Lease, V1Pod } from '@kubernetes/client-node';
 import { selectorOf } from '../../../operator/objects/labels.ts';
-import type { Role } from '../../../operator/objects/labels.ts';
+import type { Role } from '../../../crds/facts/role.ts';
 import type { FedBiOTJobStatus } from '../../../crds/types.ts';
 import type { Lab } from '../../cluster/lab/start.ts';
 import { SYSTEM } from '../../support/chart.ts';

@@ -1,4 +1,5 @@
 import { availableParallelism, networkInterfaces } from 'node:os';
+import type { Role } from '../../../crds/facts/role.ts';
 import type { FedBiOTJobSpec } from '../../../crds/types.ts';
 import { IMAGE_EXAMPLES, MOUNT, PORT } from '../../cluster/pod.ts';
 import type { Provider } from '../../engine/provider.ts';
@@ -17,7 +18,7 @@ export interface PodContext {
   /** Threads of each compute process. */
   readonly threads: number;
   /** How long each role waits for a Redis that does not answer, or takes nothing, when its pod starts. */
-  readonly redisPatienceMs: Readonly<Record<'server' | 'client', number>>;
+  readonly redisPatienceMs: Readonly<Record<Role, number>>;
   /** How long after a client pod has died its tasks go to others. */
   readonly lockMs: number;
   /** Aborts when the pod is told to end. */

@@ -1,5 +1,7 @@
 import { TokenRefused } from '../../bundle/fetch.ts';
-import { EXIT, type TerminationMessage } from '../../cluster/pod.ts';
+import { EXIT } from '../../../crds/facts/exit-codes.ts';
+import { MAX_TERMINATION_BYTES } from '../../../crds/facts/termination-message.ts';
+import type { TerminationMessage } from '../../../crds/facts/termination-message.ts';
 import { errorMessage, UserError } from '../../../crds/facts/user-error.ts';
 import { SystemFailure, systemFailure, type Shortage } from '../../files/system-failure.ts';
 import { Diverged } from '../../federation/diverged.ts';
@@ -61,15 +63,12 @@ function wordsOf(error: unknown): string {
   return errorMessage(error);
 }
 
-/** The kubelet's limit. */
-const MAX_BYTES = 4096;
-
 /** A termination message as the kubelet takes it: what is too long is cut, between two characters. */
 export function terminationText({ reason, message }: TerminationMessage): string {
   // No character takes less than a byte.
-  const characters = Array.from(message.slice(0, MAX_BYTES).toWellFormed());
+  const characters = Array.from(message.slice(0, MAX_TERMINATION_BYTES).toWellFormed());
   const textOf = (length: number) => {
-    const isWhole = length === characters.length && message.length <= MAX_BYTES;
+    const isWhole = length === characters.length && message.length <= MAX_TERMINATION_BYTES;
     return JSON.stringify({
       reason,
       message: isWhole ? message.toWellFormed() : `${characters.slice(0, length).join('')}…`,
@@ -78,7 +77,7 @@ export function terminationText({ reason, message }: TerminationMessage): string
   let [fits, tooLong] = [0, characters.length + 1];
   while (tooLong - fits > 1) {
     const middle = Math.floor((fits + tooLong) / 2);
-    if (Buffer.byteLength(textOf(middle)) <= MAX_BYTES) fits = middle;
+    if (Buffer.byteLength(textOf(middle)) <= MAX_TERMINATION_BYTES) fits = middle;
     else tooLong = middle;
   }
   return textOf(fits);

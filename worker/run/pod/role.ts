@@ -2,7 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { FedBiOTJob } from '../../../crds/types.ts';
-import { EXIT, JOB_FILE } from '../../cluster/pod.ts';
+import { EXIT } from '../../../crds/facts/exit-codes.ts';
+import { JOB_FILE } from '../../cluster/pod.ts';
+import type { Role } from '../../../crds/facts/role.ts';
 import { UserError } from '../../../crds/facts/user-error.ts';
 import { clientRole } from './client.ts';
 import { readJob } from '../job-manifest.ts';
@@ -20,19 +22,17 @@ export interface Pod {
   readonly log: Logger;
 }
 
-export type RoleName = 'server' | 'client';
-
 /** @returns what the role has come to. What it leaves open goes with the process. */
-type Role = (pod: Pod) => Promise<string>;
+type Play = (pod: Pod) => Promise<string>;
 
-const ROLES: Readonly<Record<RoleName, Role>> = { server: serverRole, client: clientRole };
+const PLAYS: Readonly<Record<Role, Play>> = { server: serverRole, client: clientRole };
 
 /**
  * Plays a role of a job in a pod, to its end: told in the log and in the termination message.
  * @returns the exit code. The caller ends the process with it at once: a server that was replaced must not go on in the
  *   background
  */
-export async function runRole(name: RoleName, context: PodContext): Promise<number> {
+export async function runRole(name: Role, context: PodContext): Promise<number> {
   let log = podLog('info', { role: name }, []);
   let hide = hiding([]);
   const told = () => log.info('told to stop');
@@ -50,7 +50,7 @@ export async function runRole(name: RoleName, context: PodContext): Promise<numb
       { threads: context.threads, provider: context.provider },
       `threads of each compute process: ${context.threads}`,
     );
-    const message = await ROLES[name]({ context, environment, job, log });
+    const message = await PLAYS[name]({ context, environment, job, log });
     log.info(message);
     ending = { code: EXIT.succeeded, termination: { reason: 'Succeeded', message } };
   } catch (error) {

@@ -1,3 +1,4 @@
+import type { Role } from '../../../crds/facts/role.ts';
 import { PROGRESS_CHANNEL, QUEUE } from '../../cluster/redis-keys.ts';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
 import { freshResultName } from './names.ts';
@@ -7,7 +8,7 @@ import type { RedisConnection } from './redis-cluster.ts';
 export interface RedisNeeds {
   readonly keys: JobKeys;
   /** Progress is the server's to tell. */
-  readonly role: 'server' | 'client';
+  readonly role: Role;
   /** `namespace/name`. */
   readonly job: string;
 }

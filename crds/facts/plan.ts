@@ -1,0 +1,53 @@
+import Type from 'typebox';
+import type { Static } from 'typebox';
+
+const size = Type.Integer({ minimum: 0 });
+const flops = Type.Number({ minimum: 0 });
+const layers = Type.Array(Type.Integer({ minimum: 0 }));
+
+/** What `fedbiot plan` prints and a report repeats. Sizes in bytes. */
+export const RunPlan = Type.Object({
+  layers: Type.Object({
+    total: Type.Integer({ minimum: 0, maximum: 10_000 }),
+    adapter: layers,
+    emulator: layers,
+    dropped: layers,
+  }),
+  parameters: Type.Object({ full: size, emulator: size, adapterLora: size, emulatorLora: size }),
+  bytes: Type.Object({
+    fullModel: size,
+    emulatorBundle: size,
+    roundDown: size,
+    /** A round package, if the full model were trained on the clients. */
+    fullModelRoundDown: size,
+    roundUp: size,
+    hiddenStateCache: size,
+  }),
+  /**
+   * Floating-point operations per token (docs/method.md): of a client's training, here and in the full model, and of
+   * the alignment.
+   */
+  flops: Type.Object({ clientToken: flops, fullModelToken: flops, alignmentToken: flops }),
+  /**
+   * Peak resident size of each role's compute process; `run` is all of `fedbiot run` on one machine, with weights that
+   * several roles map counted once, and `fits` says whether that is within `available`.
+   */
+  memory: Type.Object({
+    server: size,
+    client: size,
+    evaluation: size,
+    run: size,
+    available: size,
+    fits: Type.Boolean(),
+  }),
+});
+
+export type RunPlan = Static<typeof RunPlan>;
+
+/**
+ * The plan of a job that has not begun. Which layers are kept by importance is measured at its start: until then only
+ * their number is known.
+ */
+export type ForeseenPlan = Omit<RunPlan, 'layers'> & {
+  layers: RunPlan['layers'] | { total: number; adapter: number[]; kept: number };
+};

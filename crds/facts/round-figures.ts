@@ -1,0 +1,39 @@
+import Type from 'typebox';
+import type { Static } from 'typebox';
+import { number, orNull } from '../json-schema/fields.ts';
+
+/*
+ * The figures that each round reports by name. State, report, progress and status of a job take them from here. One that
+ * joins later is optional, as older runs and older pods do not report it.
+ */
+
+/** What the alignment of a round came to; null: the round had none. */
+export const AlignmentFigures = Type.Object({
+  alignmentLoss: orNull(number('Mean loss of the last alignment.')),
+});
+
+const localLoss = number('Mean loss of the clients of the last finished round, in nats.');
+
+/** What a finished round came to. */
+export const RoundFigures = Type.Object({ ...AlignmentFigures.properties, localLoss });
+
+/** The last known value of each figure; null: none yet. */
+export const LastFigures = Type.Object({ ...AlignmentFigures.properties, localLoss: orNull(localLoss) });
+
+export type AlignmentFigures = Static<typeof AlignmentFigures>;
+export type RoundFigures = Static<typeof RoundFigures>;
+export type LastFigures = Static<typeof LastFigures>;
+
+export const alignmentFigures = ({ alignmentLoss }: AlignmentFigures): AlignmentFigures => ({ alignmentLoss });
+
+/** The figures of something that has them among other fields. */
+export const lastFigures = ({ alignmentLoss = null, localLoss = null }: Partial<LastFigures>): LastFigures => ({
+  alignmentLoss,
+  localLoss,
+});
+
+/** The last known figures after a round: one that the round does not have keeps its value. */
+export function figuresAfter(before: LastFigures, round: RoundFigures): LastFigures {
+  const known = Object.entries(lastFigures(round)).filter(([, value]) => value !== null);
+  return { ...lastFigures(before), ...Object.fromEntries(known) };
+}

@@ -1,4 +1,5 @@
-import { Compute, type ComputeOptions } from '../worker/engine/compute.ts';
+import { Compute } from '../worker/engine/compute.ts';
+import type { ComputeOptions } from '../worker/engine/compute.ts';
 import { Graph } from '../worker/engine/graph/graph.ts';
 import { gemm } from '../worker/engine/ops/matrix.ts';
 import { float32 } from '../worker/engine/graph/tensor.ts';

@@ -26,15 +26,30 @@ const ROOT = join(import.meta.dirname, '..');
 const LLAMA = { architectures: ['LlamaForCausalLM'], model_type: 'llama', hidden_act: 'silu', rms_norm_eps: 1e-5 };
 
 /** As their config.json has them. */
-// prettier-ignore
 const SHAPES = {
   'SmolLM2-135M': {
-    ...LLAMA, hidden_size: 576, intermediate_size: 1536, num_hidden_layers: 30, num_attention_heads: 9, num_key_value_heads: 3,
-    vocab_size: 49152, tie_word_embeddings: true, max_position_embeddings: 8192, torch_dtype: 'bfloat16',
+    ...LLAMA,
+    hidden_size: 576,
+    intermediate_size: 1536,
+    num_hidden_layers: 30,
+    num_attention_heads: 9,
+    num_key_value_heads: 3,
+    vocab_size: 49152,
+    tie_word_embeddings: true,
+    max_position_embeddings: 8192,
+    torch_dtype: 'bfloat16',
   },
   'LLaMA-2-7B': {
-    ...LLAMA, hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32, num_attention_heads: 32, num_key_value_heads: 32,
-    vocab_size: 32000, tie_word_embeddings: false, max_position_embeddings: 4096, torch_dtype: 'float16',
+    ...LLAMA,
+    hidden_size: 4096,
+    intermediate_size: 11008,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    num_key_value_heads: 32,
+    vocab_size: 32000,
+    tie_word_embeddings: false,
+    max_position_embeddings: 4096,
+    torch_dtype: 'float16',
   },
 } as const;
 

@@ -4,7 +4,8 @@ import { isRecord } from '../crds/json-schema/node.ts';
 import type { RunReport } from '../crds/facts/report.ts';
 import { readReportJson } from '../worker/report/report-files.ts';
 import { run } from './fedbiot.ts';
-import { writeManifest, type Manifest } from './job.ts';
+import { writeManifest } from './job.ts';
+import type { Manifest } from './job.ts';
 
 /** Folder of results: NAME.json is a manifest, NAME/ what came of it, NAME.trace/ its trace. */
 export interface Results {

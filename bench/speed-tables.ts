@@ -1,5 +1,6 @@
 import { formatBytes, formatCount } from '../worker/report/format.ts';
-import { describeMachine, type machine } from './machine.ts';
+import { describeMachine } from './machine.ts';
+import type { machine } from './machine.ts';
 import type { MemoryMeasurement } from './role-memory.ts';
 import { median, sum, table } from './statistics.ts';
 

@@ -17,7 +17,8 @@ import type { FedBiOTJobSpec } from '../crds/types.ts';
 import { positiveInteger, providerOption } from '../worker/commands/arguments.ts';
 import type { Provider } from '../worker/engine/provider.ts';
 import { openModelDirectory } from '../worker/model/directory.ts';
-import { alignmentStep, clientStep, emulatorStates, teacherStates, type Shape } from '../worker/estimate/flops.ts';
+import { alignmentStep, clientStep, emulatorStates, teacherStates } from '../worker/estimate/flops.ts';
+import type { Shape } from '../worker/estimate/flops.ts';
 import { readJob } from '../worker/run/job-manifest.ts';
 import { run, stepsOf } from './fedbiot.ts';
 import { gemmPeak } from './gemm-peak.ts';
@@ -25,9 +26,11 @@ import { writeManifest } from './job.ts';
 import { machine } from './machine.ts';
 import { writePublicPool } from './public-pool.ts';
 import { measureMemory } from './role-memory.ts';
-import { speedTables, type Measurement, type SpeedResults } from './speed-tables.ts';
+import { speedTables } from './speed-tables.ts';
+import type { Measurement, SpeedResults } from './speed-tables.ts';
 import { sum } from './statistics.ts';
-import { readTrace, replayInTorch, sequencesOf, type TorchResult } from './torch-replay.ts';
+import { readTrace, replayInTorch, sequencesOf } from './torch-replay.ts';
+import type { TorchResult } from './torch-replay.ts';
 
 /** Losses of both sides may differ by this much, relatively. */
 const TOLERANCE = 1e-3;

@@ -1,20 +1,16 @@
 import type { Static } from 'typebox';
 import type { Adapter } from './schema/adapter.ts';
-import type { Data, Partition, Source } from './schema/data.ts';
+import type { Partition, Source } from './schema/data.ts';
 import type { Alignment, Emulator } from './schema/emulator.ts';
 import type { Federation, Local } from './schema/federation.ts';
 import type { Job, Metadata } from './schema/job.ts';
 import type { Checkpoint, Evaluation, Model, Spec } from './schema/spec.ts';
-import type { EnvVar as EnvVarSchema } from './schema/environment.ts';
 import type { Lora, Projection as ProjectionSchema } from './schema/lora.ts';
 import type { Optimizer } from './schema/optimizer.ts';
 import type { PodTemplate } from './schema/pod-template.ts';
 import type { ClientPods, ServerPod } from './schema/pods.ts';
-import type { Redis } from './schema/redis.ts';
-import type { Resources } from './schema/resources.ts';
 import type { Status } from './schema/status.ts';
-import type { Toleration as TolerationSchema } from './schema/toleration.ts';
-import type { OutputVolume as OutputVolumeSchema, Volume, Volumes } from './schema/volumes.ts';
+import type { OutputVolume as OutputVolumeSchema, Volume } from './schema/volumes.ts';
 
 /** A job with the schema's defaults, before the presets. */
 export type DefaultedJob = Static<typeof Job>;
@@ -52,7 +48,6 @@ export type FedBiOTJobSpec = Omit<DefaultedSpec, 'emulator' | 'adapter' | 'feder
 export type ModelSpec = Static<typeof Model>;
 export type LoraSpec = Static<typeof Lora>;
 export type OptimizerSpec = Static<typeof Optimizer>;
-export type DataSpec = Static<typeof Data>;
 export type DataSource = Static<typeof Source>;
 export type PartitionSpec = Static<typeof Partition>;
 export type EvaluationSpec = Static<typeof Evaluation>;
@@ -61,20 +56,14 @@ export type CheckpointSpec = Static<typeof Checkpoint>;
 export type Projection = Static<typeof ProjectionSchema>;
 export type Method = FedBiOTJobSpec['method'];
 export type Placement = AdapterSpec['placement'];
-export type Similarity = AlignmentSpec['similarity'];
 export type Task = EvaluationSpec['task'];
 
 /** The job's pods on a cluster. */
 export type ServerPodSpec = Static<typeof ServerPod>;
 export type ClientPodSpec = Static<typeof ClientPods>;
 export type PodTemplateSpec = Static<typeof PodTemplate>;
-export type ResourceSpec = Static<typeof Resources>;
-export type EnvVar = Static<typeof EnvVarSchema>;
-export type Toleration = Static<typeof TolerationSchema>;
-export type VolumesSpec = Static<typeof Volumes>;
 export type VolumeSource = Static<typeof Volume>;
 export type OutputVolume = Static<typeof OutputVolumeSchema>;
-export type RedisSpec = Static<typeof Redis>;
 
 /** What the operator writes of a job. */
 export type FedBiOTJobStatus = Static<typeof Status>;

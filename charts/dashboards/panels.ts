@@ -67,7 +67,7 @@ export interface Graph extends Numbers {
 }
 
 /** A panel's names of its queries, which its columns and links refer to. */
-export const REFERENCES = 'ABCDEFGHIJKLMNOP';
+const REFERENCES = 'ABCDEFGHIJKLMNOP';
 
 const target = ({ expr, legend }: Query, index: number) =>
   new DataqueryBuilder().datasource(PROMETHEUS).refId(REFERENCES.charAt(index)).expr(expr).legendFormat(legend);

@@ -44,7 +44,7 @@ export const scoresOf = (model: string) =>
 const FROM_CLIENT_POD = 'on (instance) fedbiot_bundle_bytes';
 
 export const notOfClientPods = (vector: string) => `${vector} unless ${FROM_CLIENT_POD}`;
-export const ofClientPods = (vector: string) => `${vector} and ${FROM_CLIENT_POD}`;
+const ofClientPods = (vector: string) => `${vector} and ${FROM_CLIENT_POD}`;
 
 /** Tokens a second that clients train: as their pods tell it, or else as the server accepts their results. */
 export const clientTokenRate = () => {

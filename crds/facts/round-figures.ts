@@ -3,7 +3,8 @@ import type { Static } from 'typebox';
 import { number, orNull } from '../json-schema/fields.ts';
 
 /*
- * The figures that each round reports by name. State, report, progress and status of a job take them from here. One that
+ * The figures that each round reports by name. State, report, progress and status of a job take them from here. One
+ * that
  * joins later is optional, as older runs and older pods do not report it.
  */
 

@@ -121,7 +121,7 @@ export const map = <Value extends TSchema>(description: string, values: Value, o
   });
 
 /** Kubernetes' name for an object whose fields are kept unseen: another API, the pod's, judges them. */
-export const PRESERVE = 'x-kubernetes-preserve-unknown-fields';
+const PRESERVE = 'x-kubernetes-preserve-unknown-fields';
 
 /** A value that may be unknown. */
 export const orNull = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);

@@ -34,7 +34,7 @@ const ValueFrom = object(
   },
 );
 
-export const EnvVar = object(
+const EnvVar = object(
   'A variable.',
   {
     name: string('Name of the variable.', {

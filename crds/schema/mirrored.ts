@@ -11,7 +11,8 @@ export type Mirrored<T extends TSchema> =
       : T;
 
 /**
- * The schema of a fact that the status mirrors. Fields are optional, as the status grows while the job runs; null, which
+ * The schema of a fact that the status mirrors. Fields are optional, as the status grows while the job runs; null,
+ * which
  * stands for unknown in facts, becomes absence, as is the custom in Kubernetes.
  */
 export function mirrored<T extends TSchema>(fact: T): Mirrored<T>;

@@ -3,7 +3,7 @@ import { list, map, object, PRESET, string } from '../json-schema/fields.ts';
 import { label } from './kubernetes-names.ts';
 
 /** Kubernetes' own form of a quantity, without a sign: no container asks for less than nothing. */
-export const QUANTITY = '^([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$';
+const QUANTITY = '^([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$';
 
 export const quantity = (description: string, { preset }: { readonly preset?: string } = {}) =>
   Type.Unsafe<number | string>({

@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { choice, integer, list, object, string } from '../json-schema/fields.ts';
 
-export const Toleration = object(
+const Toleration = object(
   'Taints of a node that are no reason to stay away from it.',
   {
     key: Type.Optional(

@@ -1,4 +1,5 @@
-import { drawRecords, privateRecord, publicRecord, type TaskRecord } from './tasks.ts';
+import { drawRecords, privateRecord, publicRecord } from './tasks.ts';
+import type { TaskRecord } from './tasks.ts';
 
 const SEED = 0;
 

@@ -1,5 +1,6 @@
 import { interpretRecords } from '../../worker/data/record-format.ts';
-import { encodeExamples, type Sequence } from '../../worker/data/sequence.ts';
+import { encodeExamples } from '../../worker/data/sequence.ts';
+import type { Sequence } from '../../worker/data/sequence.ts';
 import { applyTemplate } from '../../worker/data/template.ts';
 import type { Tokenizer } from '../../worker/tokenizer/tokenizer.ts';
 import type { TaskRecord } from './tasks.ts';

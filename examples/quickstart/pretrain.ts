@@ -13,7 +13,8 @@ import { collate } from '../../worker/data/batch.ts';
 import { Compute } from '../../worker/engine/compute.ts';
 import type { OptimizerOptions } from '../../worker/engine/optimizer.ts';
 import { int32 } from '../../worker/engine/graph/tensor.ts';
-import { Trainer, type TrainerState } from '../../worker/engine/trainer.ts';
+import { Trainer } from '../../worker/engine/trainer.ts';
+import type { TrainerState } from '../../worker/engine/trainer.ts';
 import { learningRateAt } from '../../worker/training/learning-rate.ts';
 import { labelFeeds, placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
 import { parseDecoderConfig } from '../../worker/model/config/config.ts';
@@ -22,8 +23,8 @@ import {
   readSafetensorsHeader,
   readTensor,
   writeSafetensors,
-  type TensorData,
 } from '../../worker/safetensors/safetensors.ts';
+import type { TensorData } from '../../worker/safetensors/safetensors.ts';
 import { loadTokenizer } from '../../worker/tokenizer/tokenizer.ts';
 import type { TensorLayout } from '../../worker/safetensors/tensor-layout.ts';
 import { randomStream } from '../../worker/random.ts';

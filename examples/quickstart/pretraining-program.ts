@@ -1,14 +1,17 @@
-import { Graph, type Value } from '../../worker/engine/graph/graph.ts';
+import { Graph } from '../../worker/engine/graph/graph.ts';
+import type { Value } from '../../worker/engine/graph/graph.ts';
 import { crossEntropyOfLogits } from '../../worker/engine/ops/cross-entropy.ts';
 import { gatherRows } from '../../worker/engine/ops/gather.ts';
 import { gemm } from '../../worker/engine/ops/matrix.ts';
 import { reshape, split } from '../../worker/engine/ops/shape.ts';
 import { PARAMETERS, withGradient } from '../../worker/engine/trainer.ts';
 import type { DecoderConfig } from '../../worker/model/config/config.ts';
-import { finalNorm, head, type DecoderPass, type WeightSource } from '../../worker/model/llama.ts';
+import { finalNorm, head } from '../../worker/model/llama.ts';
+import type { DecoderPass, WeightSource } from '../../worker/model/llama.ts';
 import { isLikeliest } from '../../worker/model/programs/likeliest.ts';
 import { labelInputs, passWith, runLayers } from '../../worker/model/programs/pass.ts';
-import { layoutOf, type TensorLayout } from '../../worker/safetensors/tensor-layout.ts';
+import { layoutOf } from '../../worker/safetensors/tensor-layout.ts';
+import type { TensorLayout } from '../../worker/safetensors/tensor-layout.ts';
 import { decoderTensors } from '../../worker/model/weights.ts';
 import type { RandomStream } from '../../worker/random.ts';
 

@@ -1,4 +1,5 @@
-import { randomStream, type RandomStream } from '../../worker/random.ts';
+import { randomStream } from '../../worker/random.ts';
+import type { RandomStream } from '../../worker/random.ts';
 
 /** A record in Alpaca's form; the category names the skill it asks for. */
 export interface TaskRecord {

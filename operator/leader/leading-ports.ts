@@ -1,7 +1,7 @@
 import type { ReconcilePorts } from '../objects/ports.ts';
 
 /** This process has lost the lead while it was at work. */
-export class NotLeading extends Error {
+class NotLeading extends Error {
   override readonly name = 'NotLeading';
 
   constructor() {

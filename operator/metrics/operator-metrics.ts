@@ -5,7 +5,7 @@ import type { Series } from '../../worker/metrics/series.ts';
 import type { RedisMemory } from '../redis/memory.ts';
 
 /** The controller's name in every label. */
-export const CONTROLLER = 'fedbiotjob';
+const CONTROLLER = 'fedbiotjob';
 
 /** How a reconcile ended, in controller-runtime's words. */
 const RESULTS = ['success', 'error', 'requeue', 'requeue_after'] as const;

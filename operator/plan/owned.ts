@@ -3,7 +3,7 @@ import { labelsOf } from '../objects/labels.ts';
 import type { Role } from '../../crds/facts/role.ts';
 
 /** Makes an object the job's: it goes when the job goes, and the job waits for it. */
-export function ownerOf(job: JobObject): OwnerReference {
+function ownerOf(job: JobObject): OwnerReference {
   return {
     apiVersion: job.apiVersion,
     kind: job.kind,

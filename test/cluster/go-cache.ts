@@ -1,6 +1,8 @@
 import { join } from 'node:path';
-import { buildId, downloadModules, findGo, type Go } from './build-go.ts';
-import { CACHE, cachedFolder, tell, type Built } from './cached-folder.ts';
+import { buildId, downloadModules, findGo } from './build-go.ts';
+import type { Go } from './build-go.ts';
+import { CACHE, cachedFolder, tell } from './cached-folder.ts';
+import type { Built } from './cached-folder.ts';
 
 export type { Built } from './cached-folder.ts';
 

@@ -1,10 +1,14 @@
 // The images of the Dockerfile, as buildah builds them: what is in them, and that their programs run as a pod's would.
 import { chown, readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
-import { REVISION, TARGETS, ensureImages, referenceOf, type Target } from '../support/image-build.ts';
-import { filesOf, machineOf, packagesIn, type Bill } from '../support/image-contents.ts';
-import { startIn, unpackImage, type ImageRoot } from '../support/image-root.ts';
+import t from 'tap';
+import type { Test } from 'tap';
+import { REVISION, TARGETS, ensureImages, referenceOf } from '../support/image-build.ts';
+import type { Target } from '../support/image-build.ts';
+import { filesOf, machineOf, packagesIn } from '../support/image-contents.ts';
+import type { Bill } from '../support/image-contents.ts';
+import { startIn, unpackImage } from '../support/image-root.ts';
+import type { ImageRoot } from '../support/image-root.ts';
 import { until } from '../support/until.ts';
 
 const ROOT = join(import.meta.dirname, '../..');

@@ -5,12 +5,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { CheckpointStore } from '../../worker/federation/checkpoint.ts';
-import {
-  CorruptCheckpoint,
-  decodeProgress,
-  encodeProgress,
-  type SavedProgress,
-} from '../../worker/federation/snapshot.ts';
+import { CorruptCheckpoint, decodeProgress, encodeProgress } from '../../worker/federation/snapshot.ts';
+import type { SavedProgress } from '../../worker/federation/snapshot.ts';
 import { manifestOf } from '../../worker/files/run-directory.ts';
 import { begin } from '../../worker/federation/state.ts';
 import { accumulate, emptyHistory, reportOf } from '../../worker/report/accumulate.ts';

@@ -11,7 +11,8 @@ import {
   parameterLayout,
   pretrainingProgram,
 } from '../../examples/quickstart/pretraining-program.ts';
-import { publicRecord, type TaskRecord } from '../../examples/quickstart/tasks.ts';
+import { publicRecord } from '../../examples/quickstart/tasks.ts';
+import type { TaskRecord } from '../../examples/quickstart/tasks.ts';
 import { writeTokenizer } from '../../examples/quickstart/tokenizer.ts';
 import { collate } from '../../worker/data/batch.ts';
 import { loadData } from '../../worker/data/source.ts';

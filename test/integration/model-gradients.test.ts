@@ -1,8 +1,11 @@
 // Gradients of the alignment and of the local update against finite differences, for every objective and placement.
-import t, { type Test } from 'tap';
+import t from 'tap';
+import type { Test } from 'tap';
 import type { Graph } from '../../worker/engine/graph/graph.ts';
-import { float32, type Tensor } from '../../worker/engine/graph/tensor.ts';
-import { labelFeeds, placeFeeds, tokenIds, tokenWeights, type TokenBatch } from '../../worker/model/batch-feeds.ts';
+import { float32 } from '../../worker/engine/graph/tensor.ts';
+import type { Tensor } from '../../worker/engine/graph/tensor.ts';
+import { labelFeeds, placeFeeds, tokenIds, tokenWeights } from '../../worker/model/batch-feeds.ts';
+import type { TokenBatch } from '../../worker/model/batch-feeds.ts';
 import { embed } from '../../worker/model/embedding.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
 import { alignmentProgram, comparedLayers, teacherAfter } from '../../worker/model/programs/alignment.ts';

@@ -1,8 +1,10 @@
 // The real SmolLM2-135M against transformers (test/oracle/smollm2.py): losses, logits, generation.
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { float32, int32, type Tensor } from '../../worker/engine/graph/tensor.ts';
-import { joinStates, labelFeeds, placeFeeds, tokenIds, type TokenBatch } from '../../worker/model/batch-feeds.ts';
+import { float32, int32 } from '../../worker/engine/graph/tensor.ts';
+import type { Tensor } from '../../worker/engine/graph/tensor.ts';
+import { joinStates, labelFeeds, placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
+import type { TokenBatch } from '../../worker/model/batch-feeds.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import { embed } from '../../worker/model/embedding.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';

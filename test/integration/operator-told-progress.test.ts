@@ -65,10 +65,19 @@ const progress = fc.record({
 
 /** One field of an ordinary progress replaced by what was drawn: of those, many are accepted. */
 const ordinary: JobProgress = {
-  at: '2026-01-01T00:00:00Z', phase: 'Training', round: 2, finishedRounds: 1, rounds: 3,
-  clients: { selected: 4, reported: 1, dropped: 1, refused: 1 }, refusals: { late: 1 }, alignmentLoss: 0.5, localLoss: null,
-  evaluation: null, cost: null, adapterSha256: null,
-}; // prettier-ignore
+  at: '2026-01-01T00:00:00Z',
+  phase: 'Training',
+  round: 2,
+  finishedRounds: 1,
+  rounds: 3,
+  clients: { selected: 4, reported: 1, dropped: 1, refused: 1 },
+  refusals: { late: 1 },
+  alignmentLoss: 0.5,
+  localLoss: null,
+  evaluation: null,
+  cost: null,
+  adapterSha256: null,
+};
 const changed = fc
   .tuple(progress, fc.subarray(Object.keys(ordinary), { minLength: 1, maxLength: 2 }))
   .map(([drawn, names]): unknown => ({

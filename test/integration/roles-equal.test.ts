@@ -8,7 +8,8 @@ import type { Test } from 'tap';
 import { readProgress } from '../../operator/progress/read-json.ts';
 import { readReportJson } from '../../worker/report/report-files.ts';
 import { readEvents } from '../../worker/run/recorder.ts';
-import { JobPods, runWholeJob, type RunningPod } from '../support/pods.ts';
+import { JobPods, runWholeJob } from '../support/pods.ts';
+import type { RunningPod } from '../support/pods.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
 import { Scrape } from '../support/scrape.ts';
 

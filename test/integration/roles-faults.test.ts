@@ -7,7 +7,8 @@ import { Redis } from 'ioredis';
 import { readProgress } from '../../operator/progress/read-json.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
 import { acquireFence } from '../../worker/transport/redis/fence.ts';
-import { JobPods, runWholeJob, type RunningPod } from '../support/pods.ts';
+import { JobPods, runWholeJob } from '../support/pods.ts';
+import type { RunningPod } from '../support/pods.ts';
 import { freePort, noRedis, startRedis } from '../support/redis.ts';
 
 const PASSWORD = 'open-sesame-1234';

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { readJob } from '../../worker/run/job-manifest.ts';
 import { datedJob } from '../../worker/run/job-date.ts';
-import { evaluateModel, type EvaluateOptions } from '../../worker/run/evaluate-model.ts';
+import { evaluateModel } from '../../worker/run/evaluate-model.ts';
+import type { EvaluateOptions } from '../../worker/run/evaluate-model.ts';
 import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
 
 const TEMPLATE =

@@ -252,6 +252,6 @@ t.test('a run without metrics loads nothing that serves them', async (t) => {
   const nodeArgs = ['--import', `data:text/javascript,${encodeURIComponent(recorder)}`];
   const run = start(t, [writeTinyJob(folder), '--out', join(folder, 'out'), '--threads', '1'], nodeArgs);
   t.equal(await run.ended, 0, run.said.stderr);
-  t.match(run.said.stderr, /loads \S+\/worker\/run\/run-job\.ts/, 'the recorder works');
+  t.match(run.said.stderr, /loads \S+\/worker\/run\/embedded-run\.ts/, 'the recorder works');
   t.notMatch(run.said.stderr, /loads \S+(?:\/prom-client\/|\/fastify\/|\/worker\/metrics\/)/);
 });

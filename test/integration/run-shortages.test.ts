@@ -4,7 +4,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import t, { type Test } from 'tap';
+import t from 'tap';
+import type { Test } from 'tap';
 import { writeTinyJob } from '../support/tiny-job.ts';
 
 const FEDBIOT = fileURLToPath(new URL('../../worker/fedbiot.ts', import.meta.url));

@@ -1,5 +1,6 @@
-import { Compute } from '../../worker/engine/compute.ts';
-import { Graph, type Value } from '../../worker/engine/graph/graph.ts';
+import type { Compute } from '../../worker/engine/compute.ts';
+import { Graph } from '../../worker/engine/graph/graph.ts';
+import type { Value } from '../../worker/engine/graph/graph.ts';
 import { gradients } from '../../worker/engine/graph/gradient.ts';
 import { reduceSum } from '../../worker/engine/ops/shape.ts';
 import { mul } from '../../worker/engine/ops/elementwise.ts';

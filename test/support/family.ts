@@ -28,7 +28,7 @@ export interface Family {
   readonly model: (split: LayerSplit, targets?: readonly Projection[]) => FederatedModel;
 }
 
-export const PROJECTIONS: readonly Projection[] = INPUT_GROUPS.flat();
+const PROJECTIONS: readonly Projection[] = INPUT_GROUPS.flat();
 
 export function familyFolder(name: string): string {
   return fileURLToPath(new URL(`../fixtures/families/${name}`, import.meta.url));

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { float32, int32, type Tensor } from '../../worker/engine/graph/tensor.ts';
+import { float32, int32 } from '../../worker/engine/graph/tensor.ts';
+import type { Tensor } from '../../worker/engine/graph/tensor.ts';
 import { readSafetensorsHeader, readTensor } from '../../worker/safetensors/safetensors.ts';
 
 /** Tensors of a committed *.safetensors fixture by name: floating-point ones as float32, I32 as they are. */

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CACHE, cachedFolder, tell, type Built } from '../cluster/cached-folder.ts';
+import { CACHE, cachedFolder, tell } from '../cluster/cached-folder.ts';
+import type { Built } from '../cluster/cached-folder.ts';
 import { run } from '../cluster/run.ts';
 import { writeArchive } from './image-archive.ts';
 

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { copyFile, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { cachedFolder, tell, type Built } from '../cluster/cached-folder.ts';
+import { cachedFolder, tell } from '../cluster/cached-folder.ts';
+import type { Built } from '../cluster/cached-folder.ts';
 import { missingPrograms } from '../cluster/lab/requirements.ts';
 import { run } from '../cluster/run.ts';
 import { NODE_BASE, PYTHON_BASE, ensureNodeBase, ensurePythonBase } from './image-base.ts';
@@ -25,7 +26,7 @@ export const REVISION = 'test';
 const KEPT_MS = 3_600_000;
 
 /** What this machine lacks to build images; null: nothing. */
-export function missingForImages(): string | null {
+function missingForImages(): string | null {
   if (process.platform !== 'linux') return 'it needs Linux';
   if (process.getuid?.() !== 0) return 'it needs root';
   return missingPrograms({ buildah: 'buildah', debootstrap: 'debootstrap', tar: 'tar', unshare: 'util-linux' });

@@ -1,7 +1,9 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import Type, { type Static } from 'typebox';
+import Type from 'typebox';
+import type { Static } from 'typebox';
 import Value from 'typebox/value';
 import { findProgram } from '../cluster/lab/requirements.ts';
 import { run } from '../cluster/run.ts';

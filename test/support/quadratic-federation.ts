@@ -13,9 +13,9 @@ import type {
 import type { FederationSettings } from '../../worker/federation/round-context.ts';
 
 /*
- * A federation whose optimisation is real and whose optimum is known. Client c minimises ½‖a - θc‖² over the adapter a by
- * gradient steps; the emulator e follows the adapter, ½‖e - M a‖², by gradient steps with momentum. As every client makes the
- * same number of steps at the same rate, FedAvg converges to the mean of the θc weighted by their samples.
+ * A federation whose optimisation is real and whose optimum is known. Client c minimises ½‖a - θc‖² over the adapter a
+ * by gradient steps; the emulator e follows the adapter, ½‖e - M a‖², by gradient steps with momentum. As every client
+ * makes the same number of steps at the same rate, FedAvg converges to the mean of the θc weighted by their samples.
  */
 
 export const layouts: LoraLayouts = {
@@ -32,7 +32,7 @@ const ALIGN_RATE = 0.15;
 const MOMENTUM = 0.5;
 
 /** What client c's data says the adapter should be. */
-export function optimum(client: number): Float32Array {
+function optimum(client: number): Float32Array {
   const random = randomStream(SEED, 'optimum', client);
   return Float32Array.from({ length: layouts.adapter.size }, () => random.normal());
 }

@@ -14,7 +14,7 @@ import { MetricsLog } from '../../worker/report/metrics-log.ts';
 import type { RunEvent } from '../../crds/facts/events.ts';
 import { initialLora, layouts, localTrainer, quadraticAligner, quadraticEvaluator } from './quadratic-federation.ts';
 
-export const manifest: RunManifest = { job: 'quadratic', sha256: { spec: 'a' }, versions: { fedbiot: '0.1.0' } };
+const manifest: RunManifest = { job: 'quadratic', sha256: { spec: 'a' }, versions: { fedbiot: '0.1.0' } };
 
 type Parts = Parameters<typeof federateInProcess>[0];
 

@@ -1,5 +1,6 @@
 import { listenForInterrupts } from '../../worker/commands/interrupts.ts';
-import { podContext, type PodContext } from '../../worker/run/pod/context.ts';
+import { podContext } from '../../worker/run/pod/context.ts';
+import type { PodContext } from '../../worker/run/pod/context.ts';
 import { runRole } from '../../worker/run/pod/role.ts';
 
 /**

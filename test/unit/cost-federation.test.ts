@@ -8,7 +8,8 @@ import { coordinate } from '../../worker/federation/coordinator.ts';
 import { runClientWorker } from '../../worker/federation/client-worker.ts';
 import { MemoryTransport } from '../../worker/transport/memory.ts';
 import { localTrainer, quadraticAligner, quadraticEvaluator, settings } from '../support/quadratic-federation.ts';
-import { inRunDirectory, runQuadratic, type RunOptions } from '../support/quadratic-run.ts';
+import { inRunDirectory, runQuadratic } from '../support/quadratic-run.ts';
+import type { RunOptions } from '../support/quadratic-run.ts';
 
 /**
  * A machine on which every step of alignment takes 10 s of processors, an evaluation 1000, and a client's training one.

@@ -2,9 +2,11 @@
 import t from 'tap';
 import { interpretRecords } from '../../worker/data/record-format.ts';
 import { readRecords } from '../../worker/data/record-file.ts';
-import { applyTemplate, type UnusedCounts } from '../../worker/data/template.ts';
+import { applyTemplate } from '../../worker/data/template.ts';
+import type { UnusedCounts } from '../../worker/data/template.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
-import { loadChatTemplate, type ChatMessage, type Conversation } from '../../worker/tokenizer/chat-template.ts';
+import { loadChatTemplate } from '../../worker/tokenizer/chat-template.ts';
+import type { ChatMessage, Conversation } from '../../worker/tokenizer/chat-template.ts';
 
 type Render = (conversation: Conversation) => string;
 

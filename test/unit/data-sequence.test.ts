@@ -2,10 +2,12 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { interpretRecords } from '../../worker/data/record-format.ts';
 import { encodeExamples, encodePrompt, sequenceOf } from '../../worker/data/sequence.ts';
-import { alpacaPrompt, applyTemplate, type Example, type TextExample } from '../../worker/data/template.ts';
+import { alpacaPrompt, applyTemplate } from '../../worker/data/template.ts';
+import type { Example, TextExample } from '../../worker/data/template.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import type { Conversation } from '../../worker/tokenizer/chat-template.ts';
-import { loadTokenizer, type Tokenizer } from '../../worker/tokenizer/tokenizer.ts';
+import { loadTokenizer } from '../../worker/tokenizer/tokenizer.ts';
+import type { Tokenizer } from '../../worker/tokenizer/tokenizer.ts';
 
 const family = (name: string) =>
   loadTokenizer(fileURLToPath(new URL(`../fixtures/tokenizers/${name}`, import.meta.url)));

@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import t, { type Test } from 'tap';
+import t from 'tap';
+import type { Test } from 'tap';
 import { loadData } from '../../worker/data/source.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 

@@ -21,9 +21,12 @@ import { padRows, placesOf, unpadRows } from '../../worker/engine/ops/padding.ts
 import { concat, reduceMean, reduceSum, reshape, split, transpose } from '../../worker/engine/ops/shape.ts';
 import { crossEntropy, crossEntropyOfLogits } from '../../worker/engine/ops/cross-entropy.ts';
 import { divergence } from '../../worker/engine/ops/divergence.ts';
-import { float32, int32, type Tensor } from '../../worker/engine/graph/tensor.ts';
-import { randomStream, type RandomStream } from '../../worker/random.ts';
-import { compileForward, evaluateWithGradients, type Build } from '../support/evaluate-graph.ts';
+import { float32, int32 } from '../../worker/engine/graph/tensor.ts';
+import type { Tensor } from '../../worker/engine/graph/tensor.ts';
+import { randomStream } from '../../worker/random.ts';
+import type { RandomStream } from '../../worker/random.ts';
+import { compileForward, evaluateWithGradients } from '../support/evaluate-graph.ts';
+import type { Build } from '../support/evaluate-graph.ts';
 import { testCompute } from '../support/test-compute.ts';
 
 /** Central differences in float32: step h has error O(h²) + O(ε/h); h = 0.01 balances them for values around 1. */

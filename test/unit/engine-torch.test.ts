@@ -2,7 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { Graph, type Value } from '../../worker/engine/graph/graph.ts';
+import { Graph } from '../../worker/engine/graph/graph.ts';
+import type { Value } from '../../worker/engine/graph/graph.ts';
 import { attention, rotary } from '../../worker/engine/ops/attention.ts';
 import {
   add,
@@ -24,7 +25,8 @@ import { rmsNorm, softmax } from '../../worker/engine/ops/normalization.ts';
 import { concat, reduceMean, reduceSum, reshape, split, transpose } from '../../worker/engine/ops/shape.ts';
 import { crossEntropy, crossEntropyOfLogits } from '../../worker/engine/ops/cross-entropy.ts';
 import { divergence } from '../../worker/engine/ops/divergence.ts';
-import { float32, type Tensor } from '../../worker/engine/graph/tensor.ts';
+import { float32 } from '../../worker/engine/graph/tensor.ts';
+import type { Tensor } from '../../worker/engine/graph/tensor.ts';
 import { readSafetensorsHeader } from '../../worker/safetensors/safetensors.ts';
 import { compileForward, evaluateWithGradients } from '../support/evaluate-graph.ts';
 import { fixtureTensors, largest, maxError, numbers, relativeError } from '../support/fixture-tensors.ts';

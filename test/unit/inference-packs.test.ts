@@ -2,14 +2,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Provider } from '../../worker/engine/provider.ts';
 import { rowPlaces } from '../../worker/model/batch-feeds.ts';
-import {
-  byBeginning,
-  PACK_TOKENS,
-  packInOrderOfUse,
-  packSequences,
-  packTokens,
-  type TokenSequence,
-} from '../../worker/inference/packs.ts';
+import { byBeginning, PACK_TOKENS, packInOrderOfUse, packSequences, packTokens } from '../../worker/inference/packs.ts';
+import type { TokenSequence } from '../../worker/inference/packs.ts';
 import { shareRows } from '../../worker/inference/shared-rows.ts';
 
 const seed = Number(process.env['TEST_SEED'] ?? 22);

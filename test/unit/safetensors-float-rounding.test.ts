@@ -1,5 +1,6 @@
 import t from 'tap';
-import { widenToFloat32, type FloatDtype } from '../../worker/safetensors/float-formats.ts';
+import { widenToFloat32 } from '../../worker/safetensors/float-formats.ts';
+import type { FloatDtype } from '../../worker/safetensors/float-formats.ts';
 import { roundFromFloat32 } from '../../worker/safetensors/float-rounding.ts';
 import { randomStream } from '../../worker/random.ts';
 

@@ -1,13 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import {
-  float32Tensor,
-  readSafetensorsHeader,
-  writeSafetensors,
-  type TensorData,
-} from '../../worker/safetensors/safetensors.ts';
-import { readRows, streamSafetensors, type StreamedTensor } from '../../worker/safetensors/stream.ts';
+import { float32Tensor, readSafetensorsHeader, writeSafetensors } from '../../worker/safetensors/safetensors.ts';
+import type { TensorData } from '../../worker/safetensors/safetensors.ts';
+import { readRows, streamSafetensors } from '../../worker/safetensors/stream.ts';
+import type { StreamedTensor } from '../../worker/safetensors/stream.ts';
 
 const tensors: TensorData[] = [
   float32Tensor(

@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import t, { type Test } from 'tap';
+import t from 'tap';
+import type { Test } from 'tap';
 import { UserError } from '../../crds/facts/user-error.ts';
-import { loadChatTemplate, type Conversation } from '../../worker/tokenizer/chat-template.ts';
+import { loadChatTemplate } from '../../worker/tokenizer/chat-template.ts';
+import type { Conversation } from '../../worker/tokenizer/chat-template.ts';
 import { strftime } from '../../worker/tokenizer/strftime.ts';
 
 interface Oracle {

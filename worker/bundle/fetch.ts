@@ -6,7 +6,8 @@ import { UserError } from '../../crds/facts/user-error.ts';
 import { systemFailure } from '../files/system-failure.ts';
 import { lockFolder } from '../files/folder-lock.ts';
 import { fileSha256 } from '../files/sha256.ts';
-import { MANIFEST_FILE, MAX_MANIFEST_BYTES, parseManifest, type BundleFile } from './manifest.ts';
+import { MANIFEST_FILE, MAX_MANIFEST_BYTES, parseManifest } from './manifest.ts';
+import type { BundleFile } from './manifest.ts';
 
 export interface FetchOptions {
   /** http://… of the server pod. */

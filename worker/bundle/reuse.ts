@@ -6,7 +6,8 @@ import { UserError } from '../../crds/facts/user-error.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { fileSha256 } from '../files/sha256.ts';
 import { MANIFEST_FILE, parseManifest } from './manifest.ts';
-import { writeBundle, type WrittenBundle } from './write.ts';
+import { writeBundle } from './write.ts';
+import type { WrittenBundle } from './write.ts';
 
 /**
  * A model's bundle in a folder that is this model's alone: the one that an earlier process left there, if it is whole,

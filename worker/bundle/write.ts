@@ -7,7 +7,8 @@ import type { FederatedModel } from '../model/federated-model.ts';
 import { fileSha256 } from '../files/sha256.ts';
 import { readRows, streamSafetensors } from '../safetensors/stream.ts';
 import { decoderTensors } from '../model/weights.ts';
-import { BUNDLE_FILES, MANIFEST_FILE, WEIGHTS_FILE, type BundleFile } from './manifest.ts';
+import { BUNDLE_FILES, MANIFEST_FILE, WEIGHTS_FILE } from './manifest.ts';
+import type { BundleFile } from './manifest.ts';
 
 /** A bundle on this machine. */
 export interface WrittenBundle {

@@ -1,5 +1,6 @@
 import type { TokenBatch } from '../model/batch-feeds.ts';
-import { ignoredLabel, type Sequence } from './sequence.ts';
+import { ignoredLabel } from './sequence.ts';
+import type { Sequence } from './sequence.ts';
 
 /** Sequences side by side, padded on the right to the longest. */
 export interface Batch extends TokenBatch {

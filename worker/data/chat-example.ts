@@ -1,5 +1,6 @@
 import type { ChatMessage, Conversation } from '../tokenizer/chat-template.ts';
-import { type ChatRecord, type InstructionRecord, originOf, recordError, withContext } from './record.ts';
+import { originOf, recordError, withContext } from './record.ts';
+import type { ChatRecord, InstructionRecord } from './record.ts';
 import type { TextExample } from './template.ts';
 
 type Render = (conversation: Conversation, addGenerationPrompt: boolean) => string;

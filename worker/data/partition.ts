@@ -1,8 +1,10 @@
 import type { PartitionSpec } from '../../crds/types.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
-import { type RandomStream, randomStream } from '../random.ts';
+import { randomStream } from '../random.ts';
+import type { RandomStream } from '../random.ts';
 import { dirichlet } from './dirichlet.ts';
-import { recordError, type RecordOrigin } from './record.ts';
+import { recordError } from './record.ts';
+import type { RecordOrigin } from './record.ts';
 
 export interface DataPartition {
   /** For each client the indices of its records, ascending. Every record has one owner. */

@@ -3,7 +3,8 @@ import { isRecord } from '../../crds/json-schema/node.ts';
 import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
 import { unable } from '../files/system-failure.ts';
 import { kindOf } from '../files/kind.ts';
-import { type ReadRecord, recordError } from './record.ts';
+import { recordError } from './record.ts';
+import type { ReadRecord } from './record.ts';
 import { mayHoldWrittenNumbers, parseWrittenNumbers } from '../files/written-number.ts';
 
 /** Node holds no larger Buffer in one piece on every platform, and nobody fine-tunes adapters on more. */

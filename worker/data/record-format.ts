@@ -1,7 +1,8 @@
 import { isRecord } from '../../crds/json-schema/node.ts';
 import type { DataSource } from '../../crds/types.ts';
 import { readChat, readGsm8k, readInstruction, readQuestionAnswer, readTokenized } from './record-reader.ts';
-import { type DataRecord, recordError, type ReadRecord, type RecordOrigin } from './record.ts';
+import { recordError } from './record.ts';
+import type { DataRecord, ReadRecord, RecordOrigin } from './record.ts';
 
 export type KnownFormat = Exclude<DataSource['format'], 'Auto'>;
 

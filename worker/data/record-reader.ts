@@ -1,14 +1,7 @@
 import { isRecord } from '../../crds/json-schema/node.ts';
 import type { ChatMessage, Conversation } from '../tokenizer/chat-template.ts';
-import {
-  type ChatRecord,
-  type InstructionRecord,
-  originOf,
-  type ReadRecord,
-  recordError,
-  type RecordOrigin,
-  type TokenizedRecord,
-} from './record.ts';
+import { originOf, recordError } from './record.ts';
+import type { ChatRecord, InstructionRecord, ReadRecord, RecordOrigin, TokenizedRecord } from './record.ts';
 import { WrittenNumber } from '../files/written-number.ts';
 
 /** Alpaca and Dolly: `instruction`, a context that may be left out, and a response. */

@@ -6,7 +6,8 @@ import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
 import { readInput } from '../files/read.ts';
 import { hubFile } from './hub-file.ts';
 import { maxDataBytes, readRecords } from './record-file.ts';
-import { interpretRecords, type KnownFormat } from './record-format.ts';
+import { interpretRecords } from './record-format.ts';
+import type { KnownFormat } from './record-format.ts';
 import type { DataRecord } from './record.ts';
 
 export interface LoadedData {

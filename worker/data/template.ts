@@ -1,15 +1,8 @@
 import type { DataSource } from '../../crds/types.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { chatExample, extraFields } from './chat-example.ts';
-import {
-  type ChatRecord,
-  type DataRecord,
-  type InstructionRecord,
-  originOf,
-  recordError,
-  type RecordOrigin,
-  withContext,
-} from './record.ts';
+import { originOf, recordError, withContext } from './record.ts';
+import type { ChatRecord, DataRecord, InstructionRecord, RecordOrigin } from './record.ts';
 
 /** A record as text or as token ids, ready to be encoded. */
 export type Example = TextExample | TokenizedExample;

@@ -4,7 +4,8 @@ import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { errorMessage } from '../../crds/facts/user-error.ts';
 import type { ComputeMessage, ComputeReply, RunResult, SessionOptions } from './compute-protocol.ts';
 import { processUsage } from './process-usage.ts';
-import { float32, type Tensor } from './graph/tensor.ts';
+import { float32 } from './graph/tensor.ts';
+import type { Tensor } from './graph/tensor.ts';
 
 const sessions = new Map<number, InferenceSession>();
 const variables = new Map<string, OrtTensor>();

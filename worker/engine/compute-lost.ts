@@ -1,4 +1,5 @@
-import { SystemFailure, type Shortage } from '../files/system-failure.ts';
+import { SystemFailure } from '../files/system-failure.ts';
+import type { Shortage } from '../files/system-failure.ts';
 
 const LESS_MEMORY =
   'Shorter sequences and smaller batches need less, and so do fewer compute processes; `fedbiot plan` says how much a job takes. A run goes on with --resume.';

@@ -1,7 +1,9 @@
-import { Graph, type Value } from './graph/graph.ts';
+import { Graph } from './graph/graph.ts';
+import type { Value } from './graph/graph.ts';
 import { add, div, mul, sqrt, sub } from './ops/elementwise.ts';
 import { reduceSum } from './ops/shape.ts';
-import { float32, type Tensor } from './graph/tensor.ts';
+import { float32 } from './graph/tensor.ts';
+import type { Tensor } from './graph/tensor.ts';
 
 export interface OptimizerOptions {
   readonly kind: 'AdamW' | 'SGD';

@@ -2,15 +2,17 @@ import type { Compute, RunResult, Session } from './compute.ts';
 import { gradients } from './graph/gradient.ts';
 import type { Graph, Value } from './graph/graph.ts';
 import { add } from './ops/elementwise.ts';
-import { momentCount, optimizerGraph, optimizerRates, type OptimizerOptions } from './optimizer.ts';
-import { float32, type Tensor } from './graph/tensor.ts';
+import { momentCount, optimizerGraph, optimizerRates } from './optimizer.ts';
+import type { OptimizerOptions } from './optimizer.ts';
+import { float32 } from './graph/tensor.ts';
+import type { Tensor } from './graph/tensor.ts';
 
 /** A training graph takes its parameters and the gradient collected so far under these names … */
 export const PARAMETERS = 'parameters';
-export const ACCUMULATED = 'accumulated';
+const ACCUMULATED = 'accumulated';
 /** … and yields the loss and the new sum of gradients under these. */
-export const LOSS = 'loss';
-export const GRADIENT = 'gradient';
+const LOSS = 'loss';
+const GRADIENT = 'gradient';
 
 /**
  * Makes a graph with a loss a training graph: appends the gradient with respect to `parameters`, added to what was

@@ -2,11 +2,11 @@ import type { LoraSpec } from '../../crds/types.ts';
 import type { DecoderConfig } from '../model/config/config.ts';
 
 /*
- * Floating-point operations that the method's steps need, a multiplication and an addition counting two. For a layer on T tokens,
- * with P elements in its seven projections, p in their LoRA, and width h·d of all heads:
+ * Floating-point operations that the method's steps need, a multiplication and an addition counting two. For a layer
+ * on T tokens, with P elements in its seven projections, p in their LoRA, and width h·d of all heads:
  *
  *   forward    2·P·T + 2·p·T + 4·T²·h·d       the last term: Q·Kᵀ and P·V, whole squares
- *   backward   2·P·T + 4·p·T + 8·T²·h·d       frozen weights have no gradient of their own; a LoRA that rests takes 2·p·T
+ *   backward   2·P·T + 4·p·T + 8·T²·h·d       no gradient of frozen weights; a resting LoRA takes 2·p·T
  *   head       2·V·D·R each way, on R rows: those with a label for cross-entropy, all for KL
  *
  * Padding, norms, activations, softmax and the optimizer count nothing, though they take time.

@@ -2,12 +2,14 @@ import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { RunPlan } from '../../crds/facts/plan.ts';
 import { alignmentSteps } from '../training/batches.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { tokenFlops, type Shape } from './flops.ts';
+import { tokenFlops } from './flops.ts';
+import type { Shape } from './flops.ts';
 import { loraLayout } from '../model/lora/layout.ts';
 import { comparedLayers } from '../model/programs/alignment.ts';
 import { jobMemory } from './job-memory.ts';
 import { STATES_DISK, STATES_MEMORY } from '../run/load-roles.ts';
-import { weightsOf, type WeightSize } from './weight-bytes.ts';
+import { weightsOf } from './weight-bytes.ts';
+import type { WeightSize } from './weight-bytes.ts';
 
 const FLOAT_BYTES = 4;
 

@@ -10,9 +10,10 @@ import { tasks } from '../tasks/registry.ts';
 import { weightsOf } from './weight-bytes.ts';
 
 /*
- * What each role's compute process takes at its peak, from shapes alone, with all sequences at their full length and every token
- * labelled. Constants named "measured" come from peak resident sizes of SmolLM2-135M's roles at batch sizes 1 to 4 and lengths 64 to
- * 1024, with every placement; test/integration/estimate-job.test.ts holds the result to a measurement.
+ * What each role's compute process takes at its peak, from shapes alone, with all sequences at their full length and
+ * every token labelled. Constants named "measured" come from peak resident sizes of SmolLM2-135M's roles at batch
+ * sizes 1 to 4 and lengths 64 to 1024, with every placement; test/integration/estimate-job.test.ts holds the result to
+ * a measurement.
  */
 
 const FLOAT_BYTES = 4;

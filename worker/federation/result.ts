@@ -159,7 +159,7 @@ const cut = (words: string): string =>
 const identity = ({ job, round, attempt, client }: Task) => ({ job, round, attempt, client });
 
 /** A client says it cannot train; the run cannot go on as if it had not been asked. */
-export function clientFailure({ round, client, fault, message, hint }: Static<typeof Failure>): Error {
+function clientFailure({ round, client, fault, message, hint }: Static<typeof Failure>): Error {
   const text = `round ${round}, client ${client}: ${message}`;
   if (fault === 'defect') return new Error(text);
   const options = hint === null ? {} : { hint };

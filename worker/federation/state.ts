@@ -18,8 +18,8 @@ import type { Spent } from './spent.ts';
  *               ▲          │
  *               └──────────┘  quorum not reached: the round is tried again with other clients
  *
- * A state is plain data: a checkpoint holds it as JSON. What it says of tensors (the LoRA vectors, the results received) lies
- * beside it. The functions below are the arrows; each gives a new state and does nothing else.
+ * A state is plain data: a checkpoint holds it as JSON. What it says of tensors (the LoRA vectors, the results
+ * received) lies beside it. The functions below are the arrows; each gives a new state and does nothing else.
  */
 
 /** Too few clients reported, however often the round was tried. */

@@ -1,5 +1,6 @@
 import { UserError } from '../../crds/facts/user-error.ts';
-import { isNothing, type JsonObject, shown } from './json-value.ts';
+import { isNothing, shown } from './json-value.ts';
+import type { JsonObject } from './json-value.ts';
 
 /**
  * Fields that a file may have: null for one that is read elsewhere, or that changes nothing of what is computed; else

@@ -1,5 +1,6 @@
 import * as http from 'node:http';
-import { hubRoute, routeText, type HubRoute } from '../cluster/hub-route.ts';
+import { hubRoute, routeText } from '../cluster/hub-route.ts';
+import type { HubRoute } from '../cluster/hub-route.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 
 /** What calls of the hub's library take. */

@@ -1,5 +1,6 @@
 import type { Compute, Session } from '../engine/compute.ts';
-import { float32, int32, type Tensor } from '../engine/graph/tensor.ts';
+import { float32, int32 } from '../engine/graph/tensor.ts';
+import type { Tensor } from '../engine/graph/tensor.ts';
 import { embed } from '../model/embedding.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { PADDING_POSITION } from '../model/positions.ts';

@@ -1,6 +1,7 @@
 import type { Compute } from '../engine/compute.ts';
 import { float32 } from '../engine/graph/tensor.ts';
-import { placeFeeds, tokenIds, type TokenBatch } from '../model/batch-feeds.ts';
+import { placeFeeds, tokenIds } from '../model/batch-feeds.ts';
+import type { TokenBatch } from '../model/batch-feeds.ts';
 import { embed } from '../model/embedding.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { influenceOf, influenceProgram } from '../model/programs/influence.ts';

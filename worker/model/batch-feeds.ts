@@ -1,4 +1,5 @@
-import { float32, int32, type Tensor } from '../engine/graph/tensor.ts';
+import { float32, int32 } from '../engine/graph/tensor.ts';
+import type { Tensor } from '../engine/graph/tensor.ts';
 import type { RandomStream } from '../random.ts';
 
 /** Token sequences side by side, padded on the right to the longest. */

@@ -4,13 +4,8 @@ import { join } from 'node:path';
 import type { ModelSpec } from '../../crds/types.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import type { ModelDirectory } from './directory.ts';
-import {
-  firstNonFinite,
-  FLOAT_BYTES,
-  isFloatDtype,
-  widenToFloat32,
-  type FloatDtype,
-} from '../safetensors/float-formats.ts';
+import { firstNonFinite, FLOAT_BYTES, isFloatDtype, widenToFloat32 } from '../safetensors/float-formats.ts';
+import type { FloatDtype } from '../safetensors/float-formats.ts';
 import { roundFromFloat32 } from '../safetensors/float-rounding.ts';
 import { readSafetensorsHeader } from '../safetensors/safetensors.ts';
 import { readRows, streamSafetensors } from '../safetensors/stream.ts';

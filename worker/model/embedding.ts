@@ -1,4 +1,5 @@
-import { float32, type Tensor } from '../engine/graph/tensor.ts';
+import { float32 } from '../engine/graph/tensor.ts';
+import type { Tensor } from '../engine/graph/tensor.ts';
 import { readMatrixRows } from '../safetensors/safetensors.ts';
 import type { WeightIndex } from './weights.ts';
 

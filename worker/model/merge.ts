@@ -10,7 +10,8 @@ import { roundFromFloat32 } from '../safetensors/float-rounding.ts';
 import { INPUT_GROUPS, loraName, moduleOf } from './lora/layout.ts';
 import type { LoraAdapter } from './lora/peft.ts';
 import { readSafetensorsHeader } from '../safetensors/safetensors.ts';
-import { readRows, streamSafetensors, type StreamedTensor } from '../safetensors/stream.ts';
+import { readRows, streamSafetensors } from '../safetensors/stream.ts';
+import type { StreamedTensor } from '../safetensors/stream.ts';
 import type { WeightEntry } from '../safetensors/weight-entry.ts';
 
 /** What belongs to a model besides its weights: configs, tokenizer, chat template, licence. */

@@ -2,7 +2,8 @@ import type { RunEvent } from '../../crds/facts/events.ts';
 import type { RoundReport } from '../../crds/facts/round.ts';
 import { countClients, NO_CLIENTS } from '../../crds/facts/clients.ts';
 import { figuresAfter, lastFigures } from '../../crds/facts/round-figures.ts';
-import { costAfter, costOfNone, type CostFacts } from '../cost/run-cost.ts';
+import { costAfter, costOfNone } from '../cost/run-cost.ts';
+import type { CostFacts } from '../cost/run-cost.ts';
 import { REFUSAL_REASONS, settlesClient } from '../../crds/facts/refusal.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
 

@@ -9,7 +9,7 @@ import { renderReport } from './html.ts';
 import { LossCurves } from './loss-curves.ts';
 import { checkReport, checkStep } from './report-schema.ts';
 
-export const reportFiles = { json: 'report.json', html: 'report.html', metrics: 'metrics.jsonl' } as const;
+const reportFiles = { json: 'report.json', html: 'report.html', metrics: 'metrics.jsonl' } as const;
 
 /** Writes report.json into a run's folder. An older one stays whole until the new one is. */
 export async function writeReportJson(folder: string, report: RunReport): Promise<void> {

@@ -70,7 +70,7 @@ export function eventLine(event: RunEvent, rounds: number): string | null {
 /**
  * "accuracy base 12.0 % AdapEmu 34.5 % AdapFu 56.1 % loss base 1.548 …": without accuracy where the task has none.
  */
-export function evaluationText(evaluation: Evaluation): string {
+function evaluationText(evaluation: Evaluation): string {
   const of = (show: (score: Score) => string) =>
     (['base', 'adapEmu', 'adapFu'] as const).map((key) => `${models[key]} ${show(evaluation[key])}`).join(gap);
   const loss = `loss ${of((score) => formatLoss(score.loss))}`;

@@ -4,14 +4,16 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { makeFolder } from '../files/durable-files.ts';
 import { readRunManifest } from '../files/run-directory.ts';
-import { openModelDirectory, type ModelDirectory } from '../model/directory.ts';
+import { openModelDirectory } from '../model/directory.ts';
+import type { ModelDirectory } from '../model/directory.ts';
 import { writeMergedModel } from '../model/merge.ts';
 import { exportPeft, openPeft } from '../model/lora/peft.ts';
 import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import { scanFinite } from '../model/weights.ts';
 import { systemFailure } from '../files/system-failure.ts';
 import { readJobRecord } from './job-manifest.ts';
-import { savedAdapter, type SavedAdapter } from './saved-adapter.ts';
+import { savedAdapter } from './saved-adapter.ts';
+import type { SavedAdapter } from './saved-adapter.ts';
 
 export interface ExportOptions {
   /** Folder of the run. */

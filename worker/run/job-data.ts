@@ -1,10 +1,13 @@
 import type { DataSource, FedBiOTJobSpec } from '../../crds/types.ts';
-import { partitionRecords, type DataPartition } from '../data/partition.ts';
-import { encodeExamples, encodePrompt, type Sequence } from '../data/sequence.ts';
+import { partitionRecords } from '../data/partition.ts';
+import type { DataPartition } from '../data/partition.ts';
+import { encodeExamples, encodePrompt } from '../data/sequence.ts';
+import type { Sequence } from '../data/sequence.ts';
 import { unreadFields } from '../data/record-format.ts';
 import { recordError } from '../data/record.ts';
 import { loadData } from '../data/source.ts';
-import { applyTemplate, type Example, type TextExample } from '../data/template.ts';
+import { applyTemplate } from '../data/template.ts';
+import type { Example, TextExample } from '../data/template.ts';
 import { unusedWarning } from '../data/unused.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import type { HeldOut } from '../training/evaluation.ts';

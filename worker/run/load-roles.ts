@@ -4,14 +4,16 @@ import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { Sequence } from '../data/sequence.ts';
 import type { Compute } from '../engine/compute.ts';
 import { EmulatorAligner } from '../training/alignment.ts';
-import { sampledBatches, type BatchSource } from '../training/batches.ts';
+import { sampledBatches } from '../training/batches.ts';
+import type { BatchSource } from '../training/batches.ts';
 import type { Aligner, Evaluator, LocalTrainer, Rehearsing } from '../federation/contracts.ts';
 import { ModelEvaluator } from '../training/evaluation.ts';
 import { AdapterTrainer } from '../training/local-update.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { ClientData, ServerData } from './job-data.ts';
-import { clientMeter, type Place } from './meters.ts';
+import { clientMeter } from './meters.ts';
+import type { Place } from './meters.ts';
 import type { TraceWriter } from './trace.ts';
 
 /** Memory for hidden states that are constants of the job, and disk for those of the public data. */

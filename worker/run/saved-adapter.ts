@@ -8,7 +8,8 @@ import { newestCheckpoint } from '../federation/checkpoint.ts';
 import { RoundState } from '../federation/state.ts';
 import type { DecoderConfig } from '../model/config/config.ts';
 import { loraLayout } from '../model/lora/layout.ts';
-import { importPeft, type LoraAdapter } from '../model/lora/peft.ts';
+import { importPeft } from '../model/lora/peft.ts';
+import type { LoraAdapter } from '../model/lora/peft.ts';
 import { decodeSafetensors } from '../safetensors/safetensors.ts';
 import { splitLayers } from '../model/split.ts';
 

@@ -1,13 +1,15 @@
 import { appendFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { collate, type Batch } from '../data/batch.ts';
+import { collate } from '../data/batch.ts';
+import type { Batch } from '../data/batch.ts';
 import type { Sequence } from '../data/sequence.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { makeFolder } from '../files/durable-files.ts';
 import type { LoraState } from '../federation/contracts.ts';
 import type { Trace } from '../federation/round-context.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { float32Tensor, writeSafetensors, type TensorData } from '../safetensors/safetensors.ts';
+import { float32Tensor, writeSafetensors } from '../safetensors/safetensors.ts';
+import type { TensorData } from '../safetensors/safetensors.ts';
 import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 
 /**

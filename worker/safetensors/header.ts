@@ -33,7 +33,7 @@ export interface SafetensorsHeader {
 /** The header length comes first, as a little-endian uint64. */
 export const LENGTH_BYTES = 8;
 /** The limit of the format's own library; an index of any real model is far below it. */
-export const MAX_HEADER_BYTES = 100_000_000;
+const MAX_HEADER_BYTES = 100_000_000;
 
 /**
  * Length of the JSON header from the file's first 8 bytes. `where` names the file in errors.

@@ -3,7 +3,8 @@ import { UserError } from '../../crds/facts/user-error.ts';
 import { kindOf } from '../files/kind.ts';
 import { unable } from '../files/system-failure.ts';
 import { readFully, readHead, withInput } from '../files/read.ts';
-import { FLOAT_BYTES, isFloatDtype, widenToFloat32, type FloatDtype } from './float-formats.ts';
+import { FLOAT_BYTES, isFloatDtype, widenToFloat32 } from './float-formats.ts';
+import type { FloatDtype } from './float-formats.ts';
 import { encodeHeader, headerLength, LENGTH_BYTES, parseHeader, tensorBytes } from './header.ts';
 import type { SafetensorsDtype, SafetensorsHeader, TensorEntry } from './header.ts';
 

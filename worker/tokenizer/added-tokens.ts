@@ -1,5 +1,6 @@
 import { isRecord } from '../../crds/json-schema/node.ts';
-import { type JsonObject, shown } from '../files/json-value.ts';
+import { shown } from '../files/json-value.ts';
+import type { JsonObject } from '../files/json-value.ts';
 import { TokenizerProblem } from './problem.ts';
 
 /** A token that is found in a text before anything else is. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { UserError } from '../../crds/facts/user-error.ts';
-import { isNothing, type JsonObject, shown } from '../files/json-value.ts';
+import { isNothing, shown } from '../files/json-value.ts';
+import type { JsonObject } from '../files/json-value.ts';
 import { isThere, readJsonObject, SMALL_FILE_BYTES } from '../files/read.ts';
 import { isTokenId } from './added-tokens.ts';
 import { GENERATION_FIELDS, UNKNOWN } from '../model/config/fields.ts';

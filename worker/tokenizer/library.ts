@@ -1,6 +1,8 @@
 import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
-import { isNothing, type JsonObject, shown } from '../files/json-value.ts';
-import { addedTokens, type AddedTokens, type TokenFiles } from './added-tokens.ts';
+import { isNothing, shown } from '../files/json-value.ts';
+import type { JsonObject } from '../files/json-value.ts';
+import { addedTokens } from './added-tokens.ts';
+import type { AddedTokens, TokenFiles } from './added-tokens.ts';
 import { TokenizerProblem } from './problem.ts';
 import { vocabularyOf } from './model.ts';
 import { rulesOf } from './rules.ts';

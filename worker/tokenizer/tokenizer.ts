@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
-import { type JsonObject, shown } from '../files/json-value.ts';
+import { shown } from '../files/json-value.ts';
+import type { JsonObject } from '../files/json-value.ts';
 import { isThere, readJsonObject, SMALL_FILE_BYTES } from '../files/read.ts';
-import { type Conversation, loadChatTemplate, type RenderOptions } from './chat-template.ts';
+import { loadChatTemplate } from './chat-template.ts';
+import type { Conversation, RenderOptions } from './chat-template.ts';
 import { readGenerationConfig } from './generation-config.ts';
 import { buildTokenizer } from './library.ts';
 import { TokenizerProblem } from './problem.ts';

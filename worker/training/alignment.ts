@@ -1,7 +1,9 @@
 import type { AlignmentSpec } from '../../crds/types.ts';
-import { collate, type Batch } from '../data/batch.ts';
+import { collate } from '../data/batch.ts';
+import type { Batch } from '../data/batch.ts';
 import type { Compute } from '../engine/compute.ts';
-import { float32, type Tensor } from '../engine/graph/tensor.ts';
+import { float32 } from '../engine/graph/tensor.ts';
+import type { Tensor } from '../engine/graph/tensor.ts';
 import { Trainer } from '../engine/trainer.ts';
 import { dropoutFeed, joinStates, labelFeeds, placeFeeds, tokenIds, tokenWeights } from '../model/batch-feeds.ts';
 import { embed } from '../model/embedding.ts';
@@ -9,10 +11,12 @@ import type { FederatedModel } from '../model/federated-model.ts';
 import { packInOrderOfUse, packTokens } from '../inference/packs.ts';
 import { alignmentProgram, comparedLayers, teacherAfter } from '../model/programs/alignment.ts';
 import { weightFolder } from '../model/stored-weights.ts';
-import { TrunkRunner, type HiddenStates } from '../inference/trunk-runner.ts';
+import { TrunkRunner } from '../inference/trunk-runner.ts';
+import type { HiddenStates } from '../inference/trunk-runner.ts';
 import type { Sequence } from '../data/sequence.ts';
 import { randomStream } from '../random.ts';
-import { alignmentSteps, longestBatch, type BatchSource } from './batches.ts';
+import { alignmentSteps, longestBatch } from './batches.ts';
+import type { BatchSource } from './batches.ts';
 import type {
   Aligner,
   AlignmentOutcome,
@@ -24,7 +28,8 @@ import type {
 import { learningRateAt } from './learning-rate.ts';
 import { explainNotFinite } from './not-finite.ts';
 import { oneAhead } from './one-ahead.ts';
-import { TeacherStates, type DiskCache } from './teacher-states.ts';
+import { TeacherStates } from './teacher-states.ts';
+import type { DiskCache } from './teacher-states.ts';
 
 export interface EmulatorAlignerOptions {
   readonly compute: Compute;

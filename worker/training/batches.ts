@@ -1,4 +1,5 @@
-import { batchOrder, type BatchOrder } from '../data/batch-order.ts';
+import { batchOrder } from '../data/batch-order.ts';
+import type { BatchOrder } from '../data/batch-order.ts';
 import type { Sequence } from '../data/sequence.ts';
 import type { AlignmentSpec, LocalSpec } from '../../crds/types.ts';
 

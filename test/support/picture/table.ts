@@ -22,7 +22,7 @@ const LINK = '#1f60c4';
 type Cell = string | number;
 
 /** What Grafana's transformations merge and organize make of the answers: rows whose labels agree are one. */
-export function tableOf({ panel, answers }: PanelData): {
+function tableOf({ panel, answers }: PanelData): {
   readonly columns: readonly string[];
   readonly rows: readonly Readonly<Record<string, Cell>>[];
 } {

@@ -1,4 +1,5 @@
-import { sameShape, type DType, type Shape, type Tensor } from './tensor.ts';
+import { sameShape } from './tensor.ts';
+import type { DType, Shape, Tensor } from './tensor.ts';
 
 /** One tensor of a graph: what an operator yields, an input, a constant, or a stored weight. */
 export interface Value {

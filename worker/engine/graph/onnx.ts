@@ -1,5 +1,6 @@
 import onnxProto from 'onnx-proto';
-import { Graph, type Attribute, type Node, type StoredWeight, type Value } from './graph.ts';
+import { Graph } from './graph.ts';
+import type { Attribute, Node, StoredWeight, Value } from './graph.ts';
 import type { DType, Tensor } from './tensor.ts';
 
 const { onnx } = onnxProto;

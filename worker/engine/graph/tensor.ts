@@ -20,10 +20,6 @@ export function int32(data: Int32Array, shape: readonly number[] = [data.length]
   return { dtype: 'int32', shape, data };
 }
 
-export function scalar(value: number): Tensor {
-  return float32(Float32Array.of(value), []);
-}
-
 /** The shape of an element-wise result, by the usual rules (aligned at the last axis; 1 stretches). */
 export function broadcast(a: Shape, b: Shape): Shape {
   const rank = Math.max(a.length, b.length);

@@ -1,4 +1,5 @@
-import { plain, type Value } from '../graph/graph.ts';
+import { plain } from '../graph/graph.ts';
+import type { Value } from '../graph/graph.ts';
 import type { Dim } from '../graph/tensor.ts';
 import { add, mul, sub } from './elementwise.ts';
 import { matmul } from './matrix.ts';

@@ -1,4 +1,5 @@
-import { plain, type Value } from '../graph/graph.ts';
+import { plain } from '../graph/graph.ts';
+import type { Value } from '../graph/graph.ts';
 import { inBlocks } from './blocks.ts';
 import { mul, sub } from './elementwise.ts';
 import { gemm, matmul } from './matrix.ts';

@@ -1,5 +1,7 @@
-import { plain, type Contribution, type Value } from '../graph/graph.ts';
-import { broadcast, sameShape, type Shape } from '../graph/tensor.ts';
+import { plain } from '../graph/graph.ts';
+import type { Contribution, Value } from '../graph/graph.ts';
+import { broadcast, sameShape } from '../graph/tensor.ts';
+import type { Shape } from '../graph/tensor.ts';
 import { reduceSum, reshape } from './shape.ts';
 
 type Operand = Value | number;

@@ -1,4 +1,5 @@
-import { plain, type Value } from '../graph/graph.ts';
+import { plain } from '../graph/graph.ts';
+import type { Value } from '../graph/graph.ts';
 import { cast } from './cast.ts';
 import { reshape, zerosLike } from './shape.ts';
 

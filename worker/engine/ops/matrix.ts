@@ -1,4 +1,5 @@
-import { ORT_DOMAIN, plain, type Contribution, type Value } from '../graph/graph.ts';
+import { ORT_DOMAIN, plain } from '../graph/graph.ts';
+import type { Contribution, Value } from '../graph/graph.ts';
 import { sameShape } from '../graph/tensor.ts';
 
 export interface ProductOptions {

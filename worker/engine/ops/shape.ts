@@ -1,5 +1,7 @@
-import { plain, type Value } from '../graph/graph.ts';
-import { sameShape, type Dim, type Shape } from '../graph/tensor.ts';
+import { plain } from '../graph/graph.ts';
+import type { Value } from '../graph/graph.ts';
+import { sameShape } from '../graph/tensor.ts';
+import type { Dim, Shape } from '../graph/tensor.ts';
 
 /**
  * The same elements in another shape. A named dimension is copied where the source has it at the same place, inferred

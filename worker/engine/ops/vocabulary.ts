@@ -4,8 +4,9 @@ import { softmax } from './normalization.ts';
 import { concat } from './shape.ts';
 
 /*
- * Losses over a vocabulary compute its logits a slice of the head and a block of rows at a time. A slice's softmax p lacks only the slice's
- * share of the whole, which is known when all slices have been seen: P = share·p, with share = softmax over slices of their ln Σ exp(z).
+ * Losses over a vocabulary compute its logits a slice of the head and a block of rows at a time. A slice's softmax p
+ * lacks only the slice's share of the whole, which is known when all slices have been seen: P = share·p, with share =
+ * softmax over slices of their ln Σ exp(z).
  */
 
 /** Rows of the head in a slice at most: what is computed between two products then stays in the caches. */

@@ -1,6 +1,7 @@
 import { isRecord } from '../../../crds/json-schema/node.ts';
 import { UserError } from '../../../crds/facts/user-error.ts';
-import { type JsonObject, shown } from '../../files/json-value.ts';
+import { shown } from '../../files/json-value.ts';
+import type { JsonObject } from '../../files/json-value.ts';
 import { CONFIG_FIELDS, SUPPORTED, UNKNOWN } from './fields.ts';
 import { fieldReader } from './reader.ts';
 import { parseRope } from './rope.ts';

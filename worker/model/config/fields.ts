@@ -1,4 +1,5 @@
-import { harmless, type KnownFields } from '../../files/known-fields.ts';
+import { harmless } from '../../files/known-fields.ts';
+import type { KnownFields } from '../../files/known-fields.ts';
 
 export const SUPPORTED =
   'Supported are decoders of the LLaMA family: LLaMA 2 and 3, SmolLM2 (llama), Mistral (mistral), Qwen2 and Qwen2.5 (qwen2).';

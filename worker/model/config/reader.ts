@@ -1,5 +1,6 @@
 import { UserError } from '../../../crds/facts/user-error.ts';
-import { type JsonObject, shown } from '../../files/json-value.ts';
+import { shown } from '../../files/json-value.ts';
+import type { JsonObject } from '../../files/json-value.ts';
 
 /**
  * Most of each size. Far beyond any published model (16 times the layers, width and vocabulary of LLaMA 3.1 405B), and

@@ -1,6 +1,7 @@
 import { isRecord } from '../../../crds/json-schema/node.ts';
 import { UserError } from '../../../crds/facts/user-error.ts';
-import { isNothing, type JsonObject, shown } from '../../files/json-value.ts';
+import { isNothing, shown } from '../../files/json-value.ts';
+import type { JsonObject } from '../../files/json-value.ts';
 import type { DecoderConfig } from './config.ts';
 import { SUPPORTED, UNKNOWN } from './fields.ts';
 import { fieldReader } from './reader.ts';

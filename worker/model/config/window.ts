@@ -1,5 +1,6 @@
 import { UserError } from '../../../crds/facts/user-error.ts';
-import { type JsonObject, shown } from '../../files/json-value.ts';
+import { shown } from '../../files/json-value.ts';
+import type { JsonObject } from '../../files/json-value.ts';
 import type { Family } from './config.ts';
 import { fieldReader } from './reader.ts';
 

@@ -1,7 +1,9 @@
 import { UserError } from '../../../crds/facts/user-error.ts';
-import { type JsonObject, shown } from '../../files/json-value.ts';
+import { shown } from '../../files/json-value.ts';
+import type { JsonObject } from '../../files/json-value.ts';
 import { readJsonObject, SMALL_FILE_BYTES } from '../../files/read.ts';
-import { harmless, type KnownFields, refuseUnknownFields, unsupported } from '../../files/known-fields.ts';
+import { harmless, refuseUnknownFields, unsupported } from '../../files/known-fields.ts';
+import type { KnownFields } from '../../files/known-fields.ts';
 
 /**
  * adapter_config.json of a PEFT directory, known to be of a plain LoRA: W + (alpha / r) · B·A with one alpha and r for

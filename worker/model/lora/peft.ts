@@ -7,7 +7,8 @@ import type { DecoderConfig } from '../config/config.ts';
 import { firstNonFinite } from '../../safetensors/float-formats.ts';
 import { parseModelUri } from '../hub.ts';
 import { INPUT_GROUPS, loraLayout, moduleOf } from './layout.ts';
-import { readPeftConfig, type PeftConfig } from './peft-config.ts';
+import { readPeftConfig } from './peft-config.ts';
+import type { PeftConfig } from './peft-config.ts';
 import { float32Tensor, readSafetensorsHeader, readTensor, writeSafetensors } from '../../safetensors/safetensors.ts';
 import type { TensorLayout, TensorSlice } from '../../safetensors/tensor-layout.ts';
 

@@ -1,4 +1,5 @@
-import { Graph, type Value } from '../../engine/graph/graph.ts';
+import { Graph } from '../../engine/graph/graph.ts';
+import type { Value } from '../../engine/graph/graph.ts';
 import { crossEntropy } from '../../engine/ops/cross-entropy.ts';
 import { divergence } from '../../engine/ops/divergence.ts';
 import { add, mul } from '../../engine/ops/elementwise.ts';
@@ -17,7 +18,8 @@ import {
   trainedLora,
   vectorInput,
 } from './pass.ts';
-import { SIMILARITIES, type Similarity } from './similarity.ts';
+import { SIMILARITIES } from './similarity.ts';
+import type { Similarity } from './similarity.ts';
 
 export interface AlignmentObjective {
   readonly similarity: Similarity;

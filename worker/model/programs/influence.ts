@@ -1,4 +1,5 @@
-import { Graph, type Value } from '../../engine/graph/graph.ts';
+import { Graph } from '../../engine/graph/graph.ts';
+import type { Value } from '../../engine/graph/graph.ts';
 import { add, div, mul, sqrt, square, sub } from '../../engine/ops/elementwise.ts';
 import { reduceSum } from '../../engine/ops/shape.ts';
 import type { FederatedModel } from '../federated-model.ts';

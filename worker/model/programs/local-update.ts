@@ -1,4 +1,5 @@
-import { Graph, type Value } from '../../engine/graph/graph.ts';
+import { Graph } from '../../engine/graph/graph.ts';
+import type { Value } from '../../engine/graph/graph.ts';
 import { add, mul, neg } from '../../engine/ops/elementwise.ts';
 import { gemm } from '../../engine/ops/matrix.ts';
 import { concat, reduceSum, split } from '../../engine/ops/shape.ts';
@@ -6,7 +7,8 @@ import { crossEntropy } from '../../engine/ops/cross-entropy.ts';
 import { withGradient } from '../../engine/trainer.ts';
 import type { FederatedModel } from '../federated-model.ts';
 import { finalNorm, headSlices } from '../llama.ts';
-import { loraOf, type LoraGroups } from '../lora/graph.ts';
+import { loraOf } from '../lora/graph.ts';
+import type { LoraGroups } from '../lora/graph.ts';
 import { storedWeights } from '../stored-weights.ts';
 import {
   beginPass,

@@ -1,19 +1,21 @@
 import type { Graph, Value } from '../../engine/graph/graph.ts';
-import { placesOf, type Places } from '../../engine/ops/padding.ts';
+import { placesOf } from '../../engine/ops/padding.ts';
+import type { Places } from '../../engine/ops/padding.ts';
 import { PARAMETERS } from '../../engine/trainer.ts';
 import type { DecoderConfig } from '../config/config.ts';
 import type { FederatedModel, LoraPart } from '../federated-model.ts';
 import { loraOf } from '../lora/graph.ts';
-import { decoderLayer, type DecoderPass, type LayerOptions, type WeightSource } from '../llama.ts';
+import { decoderLayer } from '../llama.ts';
+import type { DecoderPass, LayerOptions, WeightSource } from '../llama.ts';
 import { positionsOf } from '../positions.ts';
 import { storedWeights } from '../stored-weights.ts';
 
 /** Names of the inputs that all programs share. */
-export const HIDDEN = 'hidden';
+const HIDDEN = 'hidden';
 const POSITIONS = 'positions';
 export const ADAPTER = 'adapter';
 export const EMULATOR = 'emulator';
-export const DROPOUT_KEY = 'dropoutKey';
+const DROPOUT_KEY = 'dropoutKey';
 
 /** A flat LoRA vector as an input of the graph. */
 export function vectorInput(graph: Graph, name: string, { layout }: LoraPart): Value {

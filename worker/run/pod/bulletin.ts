@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { errorMessage } from '../../../crds/facts/user-error.ts';
-import { finishedProgress, toldProgress, type RunProgress } from '../../report/fold-progress.ts';
+import { finishedProgress, toldProgress } from '../../report/fold-progress.ts';
+import type { RunProgress } from '../../report/fold-progress.ts';
 import type { RunReport } from '../../../crds/facts/report.ts';
 import { Fenced } from '../../transport/redis/fence.ts';
 import { within } from '../../transport/redis/pending.ts';

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
-import { foldProgress, initialProgress, type ProgressFacts, type RunProgress } from '../../report/fold-progress.ts';
+import { foldProgress, initialProgress } from '../../report/fold-progress.ts';
+import type { ProgressFacts, RunProgress } from '../../report/fold-progress.ts';
 import type { RunEvent } from '../../../crds/facts/events.ts';
 import type { ServerMetrics } from '../../metrics/server-metrics.ts';
 

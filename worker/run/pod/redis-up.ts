@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { checkRedis, type RedisAddress } from '../../transport/redis/connect.ts';
+import { checkRedis } from '../../transport/redis/connect.ts';
+import type { RedisAddress } from '../../transport/redis/connect.ts';
 import type { RedisNeeds } from '../../transport/redis/needs.ts';
 import { RedisUnknownUser, RedisUnreachable } from '../../transport/redis/unusable.ts';
 

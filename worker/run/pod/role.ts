@@ -9,8 +9,10 @@ import { UserError } from '../../../crds/facts/user-error.ts';
 import { clientRole } from './client.ts';
 import { readJob } from '../job-manifest.ts';
 import type { PodContext } from './context.ts';
-import { endingOf, terminationText, type Ending } from './ending.ts';
-import { readEnvironment, secretsOf, type PodEnvironment } from './environment.ts';
+import { endingOf, terminationText } from './ending.ts';
+import type { Ending } from './ending.ts';
+import { readEnvironment, secretsOf } from './environment.ts';
+import type { PodEnvironment } from './environment.ts';
 import { hiding, podLog } from './log.ts';
 import { serverRole } from './server.ts';
 

@@ -1,9 +1,13 @@
-import { openModelDirectory, type ModelDirectory } from '../../model/directory.ts';
-import { loadTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { openModelDirectory } from '../../model/directory.ts';
+import type { ModelDirectory } from '../../model/directory.ts';
+import { loadTokenizer } from '../../tokenizer/tokenizer.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { scanFinite } from '../../model/weights.ts';
 import { tellingOnFailure } from '../early-warnings.ts';
-import { loadServerData, type ServerData } from '../job-data.ts';
-import { absoluteUri, type UriFolders } from '../job-manifest.ts';
+import { loadServerData } from '../job-data.ts';
+import type { ServerData } from '../job-data.ts';
+import { absoluteUri } from '../job-manifest.ts';
+import type { UriFolders } from '../job-manifest.ts';
 import type { Pod } from './role.ts';
 import { uriFolders } from './context.ts';
 

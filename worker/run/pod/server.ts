@@ -6,14 +6,17 @@ import { jobKeys } from '../../cluster/redis-keys.ts';
 import { Compute } from '../../engine/compute.ts';
 import { coordinate } from '../../federation/coordinator.ts';
 import { maxHeaderBytes } from '../../federation/result.ts';
-import { openRunDirectory, type RunDirectory } from '../../files/run-directory.ts';
+import { openRunDirectory } from '../../files/run-directory.ts';
+import type { RunDirectory } from '../../files/run-directory.ts';
 import { factsOf } from '../../metrics/job-series.ts';
 import { serveMetrics } from '../../metrics/metrics-server.ts';
 import { queueMetric } from '../../metrics/queue-metric.ts';
-import { serverMetrics, type ServerMetrics } from '../../metrics/server-metrics.ts';
+import { serverMetrics } from '../../metrics/server-metrics.ts';
+import type { ServerMetrics } from '../../metrics/server-metrics.ts';
 import { withDtype } from '../../model/convert.ts';
 import type { FederatedModel } from '../../model/federated-model.ts';
-import { openRedis, type RedisAddress } from '../../transport/redis/connect.ts';
+import { openRedis } from '../../transport/redis/connect.ts';
+import type { RedisAddress } from '../../transport/redis/connect.ts';
 import { acquireFence } from '../../transport/redis/fence.ts';
 import type { RedisListener } from '../../transport/redis/patience.ts';
 import { RedisProgress } from '../../transport/redis/progress.ts';
@@ -33,12 +36,14 @@ import { RunFollower } from './follower.ts';
 import { interruptible } from './interruptible.ts';
 import { redisLog } from './redis-log.ts';
 import { redisWhenUp } from './redis-up.ts';
-import { openServerInputs, type ServerInputs } from './server-inputs.ts';
+import { openServerInputs } from './server-inputs.ts';
+import type { ServerInputs } from './server-inputs.ts';
 import { HANDOVER_MS, watchTenure } from './tenure.ts';
 import { runManifest } from '../input-hashes.ts';
 import { readEvents, RunRecord } from '../recorder.ts';
 import type { Pod } from './role.ts';
-import { layoutsOf, runServerSide, type RunResult } from '../run-rounds.ts';
+import { layoutsOf, runServerSide } from '../run-rounds.ts';
+import type { RunResult } from '../run-rounds.ts';
 
 /** A server pod that is at work. */
 interface Server extends Pod {

@@ -1,5 +1,7 @@
-import { FolderLost, type FolderLock } from '../../files/folder-lock.ts';
-import { Fenced, type Fence } from '../../transport/redis/fence.ts';
+import { FolderLost } from '../../files/folder-lock.ts';
+import type { FolderLock } from '../../files/folder-lock.ts';
+import { Fenced } from '../../transport/redis/fence.ts';
+import type { Fence } from '../../transport/redis/fence.ts';
 
 const LOOK_MS = 1_000;
 

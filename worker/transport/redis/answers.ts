@@ -124,7 +124,7 @@ const RULES: readonly Rule[] = [
 ];
 
 /** The answer that an error's text tells of; null when the text is none that Redis is known to give. */
-export function answerIn(text: string): RedisAnswer | null {
+function answerIn(text: string): RedisAnswer | null {
   const rule = RULES.find(({ sign }) => sign.test(text));
   return rule === undefined ? null : { lasts: rule.lasts, says: rule.says, hint: rule.hint };
 }

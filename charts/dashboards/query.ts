@@ -40,17 +40,11 @@ export const scoresOf = (model: string) =>
     .map(([score, vector]) => `label_replace(${vector}, "score", "${score}", "", "")`)
     .join(' or ');
 
-/** Client pods tell of themselves under some of the same names: these are theirs, known by what they alone tell. */
-const FROM_CLIENT_POD = 'on (instance) fedbiot_bundle_bytes';
-
-export const notOfClientPods = (vector: string) => `${vector} unless ${FROM_CLIENT_POD}`;
-const ofClientPods = (vector: string) => `${vector} and ${FROM_CLIENT_POD}`;
-
-/** Tokens a second that clients train: as their pods tell it, or else as the server accepts their results. */
+/** Tokens per second that clients train: as their pods report them, or else as the server accepts their results. */
 export const clientTokenRate = () => {
-  const tokens = told('fedbiot_trained_tokens_total', 'role="client"');
-  const live = `sum by (namespace, job) (${ofClientPods(`rate(${tokens}[$__rate_interval])`)})`;
-  return `${live} or max by (namespace, job) (rate(${tokens}[$__rate_interval]))`;
+  const live = `sum by (namespace, job) (rate(${told('fedbiot_client_trained_tokens_total')}[$__rate_interval]))`;
+  const accepted = told('fedbiot_trained_tokens_total', 'role="client"');
+  return `${live} or max by (namespace, job) (rate(${accepted}[$__rate_interval]))`;
 };
 
 /**

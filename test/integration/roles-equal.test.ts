@@ -54,9 +54,11 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
       t.ok((series.value('fedbiot_peak_memory_bytes', { role }) ?? 0) > 2 ** 20, `the ${role}'s memory`);
     }
     const theirs = await Promise.all(clients.map(scrape));
-    const answered = theirs.map((client) => client.value('fedbiot_tasks_total', { outcome: 'answered' }) ?? Number.NaN);
+    const answered = theirs.map(
+      (client) => client.value('fedbiot_client_tasks_total', { outcome: 'answered' }) ?? Number.NaN,
+    );
     t.ok(answered.reduce((a, b) => a + b, 0) >= 4, `clients answered ${answered.join(' + ')} tasks`);
-    t.ok((theirs[0]?.value('fedbiot_bundle_bytes') ?? 0) > 10);
+    t.ok((theirs[0]?.value('fedbiot_client_bundle_bytes') ?? 0) > 10);
     await succeeded(t, job, server, ...clients);
 
     const { cost, rounds } = await readReportJson(job.output);

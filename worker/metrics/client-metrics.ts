@@ -4,24 +4,24 @@ import { LAST_PROGRESS } from './job-series.ts';
 import { registerSeries } from './series.ts';
 import { STEP_BUCKETS } from './server-metrics.ts';
 
-/** What became of a task: answered with an adapter, answered with why there is none, or no longer wanted. */
+/** The outcome of a task: answered with an adapter, answered with an error, or withdrawn by the server. */
 export const TASK_OUTCOMES = ['answered', 'failed', 'withdrawn'] as const;
 export type TaskOutcome = (typeof TASK_OUTCOMES)[number];
 
 export interface ClientMetrics {
   readonly registry: Registry;
-  /** Takes a step as it is computed, whatever becomes of its result. */
+  /** Records a step when it is computed, whether or not its result is used later. */
   step(step: Pick<StepEvent, 'loss' | 'tokens' | 'ms'>): void;
   task(outcome: TaskOutcome): void;
-  /** LoRA vectors that came from the server, or went there. */
+  /** Records LoRA vectors fetched from the server (down) or submitted to it (up). */
   transferred(direction: 'down' | 'up', bytes: number): void;
-  /** The emulator bundle is there. */
+  /** Records that the emulator bundle was fetched. */
   bundle(bytes: number): void;
 }
 
 /**
- * What a client pod tells Prometheus of its job. What is counted stands at 0 from the beginning. `now`: milliseconds
- * since 1970.
+ * The metrics of a client pod, all of that pod alone: the series of the job are the server's and the operator's.
+ * Counters are 0 from the beginning. `now`: milliseconds since 1970.
  */
 export function clientMetrics(
   labels: { readonly namespace: string; readonly job: string },
@@ -33,49 +33,44 @@ export function clientMetrics(
   const registers = [registry];
 
   const tokens = new Counter({
-    name: 'fedbiot_trained_tokens_total',
-    help: 'Tokens this pod trained on, those of results that were never used among them.',
-    labelNames: ['role'],
+    name: 'fedbiot_client_trained_tokens_total',
+    help: 'Tokens this pod trained on, including those of results that were never used.',
     registers,
   });
   const seconds = new Histogram({
-    name: 'fedbiot_step_duration_seconds',
-    help: 'Time an optimizer step took.',
-    labelNames: ['phase'],
+    name: 'fedbiot_client_step_duration_seconds',
+    help: 'Duration of an optimizer step of this pod.',
     buckets: STEP_BUCKETS,
     registers,
   });
   const loss = new Gauge({
-    name: 'fedbiot_loss',
-    help: 'Loss of the last step; none before the first.',
-    labelNames: ['phase'],
+    name: 'fedbiot_client_loss',
+    help: 'Loss of the last optimizer step of this pod; absent before the first.',
     registers,
   });
+  // prom-client begins a gauge without labels at 0, which would be a loss.
+  loss.remove();
   const bytes = new Counter({
-    name: 'fedbiot_delta_bytes_total',
-    help: 'Bytes of LoRA vectors from (down) and to (up) the server.',
+    name: 'fedbiot_client_delta_bytes_total',
+    help: 'Bytes of LoRA vectors that this pod fetched (down) and submitted (up).',
     labelNames: ['direction'],
     registers,
   });
   const tasks = new Counter({
-    name: 'fedbiot_tasks_total',
-    help: 'Tasks of clients, by what became of them.',
+    name: 'fedbiot_client_tasks_total',
+    help: 'Tasks that this pod took, by outcome.',
     labelNames: ['outcome'],
     registers,
   });
   const bundleBytes = new Gauge({
-    name: 'fedbiot_bundle_bytes',
-    help: 'Size of the emulator bundle; 0 until it is there.',
+    name: 'fedbiot_client_bundle_bytes',
+    help: 'Size of the emulator bundle that this pod fetched; 0 before.',
     registers,
   });
 
   let heardAt: number | null = null;
   registerSeries(registry, [LAST_PROGRESS], [], () => [{ labels: {}, view: { heardAt } }]);
 
-  const phase = 'local';
-  const role = 'client';
-  tokens.inc({ role }, 0);
-  seconds.zero({ phase });
   for (const direction of ['down', 'up']) bytes.inc({ direction }, 0);
   for (const outcome of TASK_OUTCOMES) tasks.inc({ outcome }, 0);
 
@@ -83,9 +78,9 @@ export function clientMetrics(
     registry,
     step(step) {
       heardAt = now();
-      tokens.inc({ role }, step.tokens);
-      seconds.observe({ phase }, step.ms / 1000);
-      loss.set({ phase }, step.loss);
+      tokens.inc(step.tokens);
+      seconds.observe(step.ms / 1000);
+      loss.set(step.loss);
     },
     task: (outcome) => tasks.inc({ outcome }),
     transferred: (direction, count) => bytes.inc({ direction }, count),

@@ -35,7 +35,10 @@ export const onTheCluster = [
     height: 4,
     namesBeside: true,
     queries: [
-      { expr: `sum by (namespace, job, outcome) (${told('fedbiot_tasks_total')})`, legend: '{{job}} {{outcome}}' },
+      {
+        expr: `sum by (namespace, job, outcome) (${told('fedbiot_client_tasks_total')})`,
+        legend: '{{job}} {{outcome}}',
+      },
     ],
   }),
   graph({

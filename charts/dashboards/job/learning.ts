@@ -1,6 +1,6 @@
 import { graph } from '../panels.ts';
 import type { Look } from '../panels.ts';
-import { notOfClientPods, perJob, scoresOf, told } from '../query.ts';
+import { perJob, scoresOf } from '../query.ts';
 
 const MODELS: readonly Look[] = [
   { name: /base/, color: 'gray', dashed: true },
@@ -39,7 +39,7 @@ export const learning = [
     ],
     queries: [
       {
-        expr: `max by (namespace, job, phase) (${notOfClientPods(told('fedbiot_loss'))})`,
+        expr: perJob('fedbiot_loss', { by: ['phase'] }),
         legend: '{{job}} {{phase}}',
       },
     ],

@@ -1,5 +1,5 @@
 import { graph } from '../panels.ts';
-import { clientTokenRate, notOfClientPods, percentile, ratePerJob, told } from '../query.ts';
+import { clientTokenRate, percentile, ratePerJob, told } from '../query.ts';
 import { CLIENT, SERVER } from './roles.ts';
 
 export const time = [
@@ -53,11 +53,11 @@ export const time = [
     ],
     queries: [
       {
-        expr: percentile(
-          0.5,
-          notOfClientPods(`rate(${told('fedbiot_step_duration_seconds_bucket')}[$__rate_interval])`),
-          ['namespace', 'job', 'phase'],
-        ),
+        expr: percentile(0.5, `rate(${told('fedbiot_step_duration_seconds_bucket')}[$__rate_interval])`, [
+          'namespace',
+          'job',
+          'phase',
+        ]),
         legend: '{{job}} {{phase}}',
       },
     ],

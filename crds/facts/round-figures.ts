@@ -11,6 +11,13 @@ import { number, orNull } from '../json-schema/fields.ts';
 /** What the alignment of a round came to; null: the round had none. */
 export const AlignmentFigures = Type.Object({
   alignmentLoss: orNull(number('Mean loss of the last alignment.')),
+  publicAlignmentGap: Type.Optional(
+    orNull(
+      number(
+        'Mean loss over the last tenth of the last alignment: the gap left between emulator and model on public data.',
+      ),
+    ),
+  ),
 });
 
 const localLoss = number('Mean loss of the clients of the last finished round, in nats.');
@@ -25,11 +32,19 @@ export type AlignmentFigures = Static<typeof AlignmentFigures>;
 export type RoundFigures = Static<typeof RoundFigures>;
 export type LastFigures = Static<typeof LastFigures>;
 
-export const alignmentFigures = ({ alignmentLoss }: AlignmentFigures): AlignmentFigures => ({ alignmentLoss });
+export const alignmentFigures = ({ alignmentLoss, publicAlignmentGap = null }: AlignmentFigures): AlignmentFigures => ({
+  alignmentLoss,
+  publicAlignmentGap,
+});
 
 /** The figures of something that has them among other fields. */
-export const lastFigures = ({ alignmentLoss = null, localLoss = null }: Partial<LastFigures>): LastFigures => ({
+export const lastFigures = ({
+  alignmentLoss = null,
+  publicAlignmentGap = null,
+  localLoss = null,
+}: Partial<LastFigures>): Required<LastFigures> => ({
   alignmentLoss,
+  publicAlignmentGap,
   localLoss,
 });
 

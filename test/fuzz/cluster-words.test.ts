@@ -19,6 +19,7 @@ const told = {
   ...toldProgress(2),
   refusals: { late: 3 },
   alignmentLoss: 1.5,
+  publicAlignmentGap: 0.75,
   localLoss: 2.5,
   evaluation: {
     round: 1,

@@ -50,6 +50,7 @@ const progress = fc.record({
   clients: fc.record({ selected: whole, reported: whole, dropped: whole, refused: whole }),
   refusals: fc.dictionary(fc.constantFrom(...REFUSAL_REASONS, 'constructor', 'other'), whole),
   alignmentLoss: orNull(real),
+  publicAlignmentGap: orNull(real),
   localLoss: orNull(real),
   evaluation: orNull(fc.record({ round: whole, base: score, adapEmu: score, adapFu: score })),
   cost: orNull(
@@ -73,6 +74,7 @@ const ordinary: JobProgress = {
   clients: { selected: 4, reported: 1, dropped: 1, refused: 1 },
   refusals: { late: 1 },
   alignmentLoss: 0.5,
+  publicAlignmentGap: 0.25,
   localLoss: null,
   evaluation: null,
   cost: null,

@@ -44,6 +44,7 @@ export function roundAt(round: number): RoundReport {
     round,
     clients: { selected: [0, 1], reported: dropped.length > 0 ? [0] : [0, 1], dropped, refused: [] },
     alignmentLoss: 1 / round,
+    publicAlignmentGap: 0.5 / round,
     localLoss: 2 / round,
     ...(round % 2 === 0 ? { evaluation: evaluationAt(round) } : {}),
     bytes: { down: 80_000, up: 32_000 },

@@ -45,6 +45,7 @@ t.test('a round from its beginning to its end', async (t) => {
     round: 2,
     attempt: 1,
     alignmentLoss: 2,
+    publicAlignmentGap: 1,
     cost: {
       bytes: { down: 0, up: 0 },
       seconds: { align: 9, local: 0, aggregate: 0, evaluate: 0 },
@@ -65,6 +66,7 @@ t.test('a round from its beginning to its end', async (t) => {
     round: 2,
     clients: { selected: [1, 3, 5, 7], reported: [1, 7], dropped: [3, 5], refused: [] },
     alignmentLoss: 2,
+    publicAlignmentGap: 1,
     localLoss: (30 * 3 + 10 * 1) / 40,
     bytes: { down: 3000, up: 200 },
     seconds: { align: 9, local: 60, aggregate: 2, evaluate: 8 },
@@ -93,8 +95,21 @@ t.test('the local loss does not depend on who was first', async (t) => {
   t.equal(lossOf(updates.toReversed()), lossOf(updates));
 });
 
-t.test('a round without alignment has no alignment loss', async (t) => {
-  t.equal(aligned(begin(1), [], spent(0)).alignmentLoss, null);
+t.test('a round without alignment has no alignment loss and no gap', async (t) => {
+  t.match(aligned(begin(1), [], spent(0)), { alignmentLoss: null, publicAlignmentGap: null });
+});
+
+t.test('the gap on public data is the mean loss of the last tenth of an alignment, of one step at least', async (t) => {
+  const gapOf = (losses: readonly number[]) => aligned(begin(1), losses, spent(0)).publicAlignmentGap;
+  t.equal(gapOf([4, 3, 2]), 2);
+  t.equal(gapOf([...Array.from({ length: 18 }, () => 9), 3, 1]), 2);
+});
+
+t.test('a state that was saved without the gap goes on without it', async (t) => {
+  const { publicAlignmentGap: _, ...older } = collectingRound();
+  t.ok(Value.Check(state.RoundState, older), 'it is read');
+  const one = accepted(older, update(1, [1], 10));
+  t.equal(aggregated(collected(one), spent(0)).report.publicAlignmentGap, null);
 });
 
 t.test('a refused client is not waited for, unless it sends a good result yet', async (t) => {

@@ -17,6 +17,7 @@ t.test('progress is what the events add up to', async (t) => {
     rounds: 4,
     clients: { selected: 2, reported: 2, dropped: 0, refused: 0 },
     alignmentLoss: 0.25,
+    publicAlignmentGap: 0.125,
     localLoss: 0.5,
   });
   t.same(progress.evaluation, { round: 4, ...evaluationAt(4) });

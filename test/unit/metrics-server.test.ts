@@ -45,6 +45,7 @@ t.test('a run in numbers', async (t) => {
   is(0.5, 'fedbiot_loss', { phase: 'local' });
   is(2.46, 'fedbiot_loss', { phase: 'eval' });
   is(0.44, 'fedbiot_alignment_gap');
+  is(0.125, 'fedbiot_public_alignment_gap');
   is(320_000, 'fedbiot_delta_bytes_total', { direction: 'down' });
   is(128_000, 'fedbiot_delta_bytes_total', { direction: 'up' });
   is(4 * 3 * 100, 'fedbiot_trained_tokens_total', { role: 'server' });
@@ -78,6 +79,7 @@ t.test('what is counted is there before anything happened; what is measured is n
     'accuracy_ratio',
     'loss',
     'alignment_gap',
+    'public_alignment_gap',
     'last_progress_timestamp_seconds',
     'peak_memory_bytes',
     'saved_bytes',

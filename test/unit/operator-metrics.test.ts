@@ -34,6 +34,7 @@ const progress: JobProgress = {
   clients: { selected: 4, reported: 2, dropped: 1, refused: 1 },
   refusals: { late: 3 },
   alignmentLoss: 0.25,
+  publicAlignmentGap: 0.125,
   localLoss: null,
   evaluation: {
     round: 2,
@@ -90,6 +91,7 @@ t.test('of a job that has just been made: what is counted, and what it asks for'
     'loss',
     'accuracy_ratio',
     'alignment_gap',
+    'public_alignment_gap',
     'last_progress_timestamp_seconds',
     'peak_memory_bytes',
     'saved_bytes',
@@ -137,6 +139,7 @@ t.test('of a job that runs: what its server pod last told', async (t) => {
     ],
   );
   is(1, 'fedbiot_alignment_gap');
+  is(0.125, 'fedbiot_public_alignment_gap');
   is(3, 'fedbiot_refused_results_total', { reason: 'late' });
   is(40, 'fedbiot_delta_bytes_total', { direction: 'down' });
   is(20, 'fedbiot_delta_bytes_total', { direction: 'up' });

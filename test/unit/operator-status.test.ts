@@ -248,6 +248,7 @@ t.test('progress is mirrored', async (t) => {
     clients: { selected: 8, reported: 7, dropped: 1, refused: 0 },
     refusals: { late: 2 },
     alignmentLoss: 0.5,
+    publicAlignmentGap: 0.25,
     localLoss: null,
     evaluation: { round: 3, base: score(null), adapEmu: score(0.25), adapFu: score(0.5) },
     cost: null,
@@ -261,6 +262,7 @@ t.test('progress is mirrored', async (t) => {
     clientsText: '7/8',
     refusals: { late: 2 },
     alignmentLoss: 0.5,
+    publicAlignmentGap: 0.25,
     evaluation: { round: 3, base: { headline: '1.2346' }, adapFu: { accuracy: 0.5, headline: '50.0 %' } },
   });
   const after = look(jobObject({}, { status: { phase: 'Succeeded', round: 3 } }), NOTHING, 9, {

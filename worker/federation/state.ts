@@ -109,9 +109,12 @@ export function aligned(state: Align, losses: readonly number[], spent: Spent): 
   return { at: 'Publish', round, attempt: 1, ...figuresOf(losses), cost };
 }
 
-const figuresOf = (losses: readonly number[]): AlignmentFigures => ({
-  alignmentLoss: losses.length === 0 ? null : mean(losses),
-});
+function figuresOf(losses: readonly number[]): AlignmentFigures {
+  if (losses.length === 0) return { alignmentLoss: null, publicAlignmentGap: null };
+  // Single steps are noisy, as each has a batch of its own.
+  const last = losses.slice(-Math.ceil(losses.length / 10));
+  return { alignmentLoss: mean(losses), publicAlignmentGap: mean(last) };
+}
 
 /** @param packageBytes what each client with a task downloads */
 export function published(state: Publish, { selected, dropped }: Draw, packageBytes: number): Collect {

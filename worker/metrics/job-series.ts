@@ -41,7 +41,7 @@ interface Score {
 }
 
 export interface JobStanding
-  extends JobFacts, LastFigures, Pick<JobProgress, 'finishedRounds' | 'clients' | 'refusals'> {
+  extends JobFacts, Required<LastFigures>, Pick<JobProgress, 'finishedRounds' | 'clients' | 'refusals'> {
   readonly evaluation: { readonly base: Score; readonly adapEmu: Score; readonly adapFu: Score } | null;
   /** When the run was last heard of, in milliseconds since 1970; null: never. */
   readonly heardAt: number | null;
@@ -181,6 +181,13 @@ export const STANDING_SERIES: readonly Series<JobStanding>[] = [
       const [emulated, full] = [evaluation?.adapEmu.loss ?? null, evaluation?.adapFu.loss ?? null];
       return emulated === null || full === null ? [] : one(emulated - full);
     },
+  },
+  {
+    name: 'fedbiot_public_alignment_gap',
+    help: 'Mean loss over the last tenth of the last alignment: the gap left between emulator and model on public data, in the units of the method; none before the first.',
+    kind: 'gauge',
+    labels: [],
+    samples: ({ publicAlignmentGap }) => (publicAlignmentGap === null ? [] : one(publicAlignmentGap)),
   },
   {
     name: 'fedbiot_refused_results_total',

@@ -49,10 +49,20 @@ export const learning = [
     description:
       'Loss of emulator + adapter less that of full model + adapter (nats). When it rises while the accuracy of the full model falls, align more: emulator.alignment.',
     unit: 'none',
-    width: 8,
+    width: 6,
     height: 7,
     looks: [{ name: /./, color: 'purple' }],
     queries: [{ expr: perJob('fedbiot_alignment_gap'), legend: '{{job}}' }],
+  }),
+  graph({
+    title: 'Alignment gap on public data',
+    description:
+      'Mean loss over the last tenth of each alignment, in the units of the method: the difference between emulator and model that alignment leaves on public data. When it falls and the gap in evaluation rises, the public data is too unlike the evaluation data.',
+    unit: 'none',
+    width: 6,
+    height: 7,
+    looks: [{ name: /./, color: 'purple' }],
+    queries: [{ expr: perJob('fedbiot_public_alignment_gap'), legend: '{{job}}' }],
   }),
   graph({
     title: 'Layers and clients left out',
@@ -61,7 +71,7 @@ export const learning = [
     unit: 'percentunit',
     min: 0,
     max: 1,
-    width: 8,
+    width: 6,
     height: 7,
     looks: [
       { name: /layer/, color: 'blue', dashed: true },
@@ -78,7 +88,7 @@ export const learning = [
     unit: 'none',
     decimals: 0,
     min: 0,
-    width: 8,
+    width: 6,
     height: 7,
     looks: [{ name: /in all/, color: 'gray', dashed: true }],
     queries: [

@@ -1,0 +1,27 @@
+import type { Look } from '../panels.ts';
+import { ofOperators, percentile, perOperator } from '../query.ts';
+
+export const CONTROLLER = 'controller="fedbiotjob"';
+
+export const QUEUE = 'name="fedbiotjob"';
+
+export const LEASE = 'name="fedbiot-operator"';
+
+export const rate = (metric: string, where: string) => `rate(${perOperator(metric, where)}[$__rate_interval])`;
+
+/** Counters that every operator of controller-runtime has and that name none: known by the instance. */
+export const rateOfAny = (metric: string) => ofOperators(`rate(${perOperator(metric)}[$__rate_interval])`);
+
+/** Where a pod scraped by an address has no name, the address is all there is. */
+export const REPLICA = '{{pod}} {{instance}}';
+
+export const PERCENTILES: readonly Look[] = [
+  { name: /p50/, color: 'green' },
+  { name: /p90/, color: 'yellow' },
+  { name: /p99/, color: 'red' },
+];
+
+export const percentilesOf = (bucket: string, where: string) =>
+  [50, 90, 99].map((part) => ({ expr: percentile(part / 100, rate(bucket, where), []), legend: `p${part}` }));
+
+export const redisUsed = perOperator('fedbiot_operator_redis_memory_used_bytes');

@@ -1,0 +1,47 @@
+import { graph } from '../panels.ts';
+import { perOperator } from '../query.ts';
+import { CONTROLLER, rate, PERCENTILES, percentilesOf } from './queries.ts';
+
+export const reconciles = [
+  graph({
+    title: 'Reconciles by result',
+    description: 'A second, of all replicas; only the leader reconciles.',
+    unit: 'ops',
+    min: 0,
+    width: 8,
+    height: 8,
+    stacked: true,
+    looks: [
+      { name: /^success/, color: 'green' },
+      { name: /error/, color: 'red' },
+      { name: /requeue_after/, color: 'blue' },
+    ],
+    queries: [
+      { expr: `sum by (result) (${rate('controller_runtime_reconcile_total', CONTROLLER)})`, legend: '{{result}}' },
+    ],
+  }),
+  graph({
+    title: 'Time of a reconcile',
+    description: 'From taking a job up to having written what it needs: mostly the API server’s time.',
+    unit: 's',
+    min: 0,
+    width: 8,
+    height: 8,
+    looks: PERCENTILES,
+    queries: percentilesOf('controller_runtime_reconcile_time_seconds_bucket', CONTROLLER),
+  }),
+  graph({
+    title: 'Reconciles under way',
+    description: 'And the most that the option for workers allows. At the limit for long, jobs wait in the queue.',
+    unit: 'none',
+    decimals: 0,
+    min: 0,
+    width: 8,
+    height: 8,
+    looks: [{ name: /at most/, color: 'gray', dashed: true }],
+    queries: [
+      { expr: `sum(${perOperator('controller_runtime_active_workers', CONTROLLER)})`, legend: 'under way' },
+      { expr: `max(${perOperator('controller_runtime_max_concurrent_reconciles', CONTROLLER)})`, legend: 'at most' },
+    ],
+  }),
+];

@@ -1,0 +1,39 @@
+import { graph } from '../panels.ts';
+import { perOperator } from '../query.ts';
+import { QUEUE, rate, REPLICA, PERCENTILES, percentilesOf } from './queries.ts';
+
+export const workQueue = [
+  graph({
+    title: 'Jobs in the work queue',
+    description: 'That wait to be looked at. It fills when the operator starts, and should drain within seconds.',
+    unit: 'none',
+    decimals: 0,
+    min: 0,
+    width: 8,
+    height: 8,
+    queries: [{ expr: perOperator('workqueue_depth', QUEUE), legend: REPLICA }],
+  }),
+  graph({
+    title: 'Time in the queue',
+    description: 'How long a job waited before it was looked at.',
+    unit: 's',
+    min: 0,
+    width: 8,
+    height: 8,
+    looks: PERCENTILES,
+    queries: percentilesOf('workqueue_queue_duration_seconds_bucket', QUEUE),
+  }),
+  graph({
+    title: 'Added and tried again',
+    description: 'A second: jobs added because something changed, and those added again after an error.',
+    unit: 'ops',
+    min: 0,
+    width: 8,
+    height: 8,
+    looks: [{ name: /again/, color: 'red' }],
+    queries: [
+      { expr: `sum(${rate('workqueue_adds_total', QUEUE)})`, legend: 'added' },
+      { expr: `sum(${rate('workqueue_retries_total', QUEUE)})`, legend: 'tried again' },
+    ],
+  }),
+];

@@ -23,11 +23,18 @@ export default tseslint.config({
     '@typescript-eslint/no-for-in-array': 'error',
     '@typescript-eslint/no-unnecessary-type-assertion': 'error',
     '@typescript-eslint/consistent-type-imports': 'error',
+    'no-duplicate-imports': ['error', { allowSeparateTypeImports: true }],
     'no-restricted-syntax': [
       'error',
       {
         selector: 'ImportSpecifier[importKind="type"]',
         message: 'Import types by a statement of their own: import type.',
+      },
+      {
+        selector:
+          ':matches(Program, ExportNamedDeclaration) > VariableDeclaration[kind="const"] > ' +
+          'VariableDeclarator[id.name=/^[a-z]/]:matches([init.type="Literal"], [init.left.type="Literal"])',
+        message: 'Name a constant of a module in upper case: MAX_BYTES.',
       },
     ],
     // Prettier breaks code; comments are broken by hand. A text or a formula that is longer stays whole.

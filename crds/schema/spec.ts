@@ -66,7 +66,7 @@ export const Checkpoint = object('How a run that was stopped can go on.', {
   keep: integer('Checkpoints kept; older ones are removed.', { default: 2, minimum: 1, maximum: 1000 }),
 });
 
-const publicDataIsUsed =
+const PUBLIC_DATA_IS_USED =
   "self.emulator.layerSelection == 'Importance' || " +
   "(has(self.emulator.alignment.schedule) ? self.emulator.alignment.schedule != 'Never' : self.method in ['FedBiOT', 'OffsiteTuning'])";
 
@@ -100,7 +100,7 @@ const properties = {
 export const Spec = object('What to train, on what, and how.', properties, {
   rules: [
     {
-      rule: `has(self.data.public) || !(${publicDataIsUsed})`,
+      rule: `has(self.data.public) || !(${PUBLIC_DATA_IS_USED})`,
       message:
         'data.public is required: the emulator is aligned, or its layers are selected, on public data; give it, or set ' +
         'emulator.alignment.schedule: Never and emulator.layerSelection: Uniform',

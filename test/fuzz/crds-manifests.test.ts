@@ -7,7 +7,7 @@ import { fuzz } from './harness.ts';
 import { mutatedBytes, mutatedJson } from './mutations.ts';
 
 // The parser holds half a KiB for each character while it reads, which is garbage after it.
-const limitMiB = 512;
+const LIMIT_MIB = 512;
 
 const files = ['quickstart.yaml', 'gsm8k.yaml', 'cluster/job.yaml'];
 
@@ -22,12 +22,12 @@ for (const file of files) {
       // What was accepted stands for itself, with every default.
       parseManifest(JSON.stringify(job), 'job.json');
     };
-    await fuzz(t, { name: 'JSON', inputs: mutatedJson(parse(text)), runs: 300, limitMiB, attempt });
+    await fuzz(t, { name: 'JSON', inputs: mutatedJson(parse(text)), runs: 300, limitMiB: LIMIT_MIB, attempt });
     await fuzz(t, {
       name: 'YAML',
       inputs: mutatedBytes(Buffer.from(text)).map((bytes) => Buffer.from(bytes).toString()),
       runs: 200,
-      limitMiB,
+      limitMiB: LIMIT_MIB,
       attempt,
     });
   });

@@ -23,11 +23,11 @@ const bundle = await writeBundle(
   join(root, 'bundle'),
 );
 const weights = readFileSync(join(bundle.directory, 'model.safetensors'));
-const token = 'a token of this test';
-const server = await serveBundle(bundle, { token, port: 0, host: '127.0.0.1' });
+const TOKEN = 'a token of this test';
+const server = await serveBundle(bundle, { token: TOKEN, port: 0, host: '127.0.0.1' });
 t.teardown(() => server.close());
 const serverUrl = `http://127.0.0.1:${server.port}`;
-const common = { token, signal: AbortSignal.timeout(25_000), retryMs: 20 };
+const common = { token: TOKEN, signal: AbortSignal.timeout(25_000), retryMs: 20 };
 
 /** A server that fails on purpose. */
 async function faulty(t: Test, listener: RequestListener): Promise<string> {
@@ -52,8 +52,8 @@ t.test('nothing can be reached without the token, and nothing but the bundle wit
   const status = async (path: string, authorization?: string) =>
     (await fetch(new URL(path, serverUrl), authorization === undefined ? {} : { headers: { authorization } })).status;
   const manifest = `/bundle/${bundle.sha256}/bundle.json`;
-  t.equal(await status(manifest, `Bearer ${token}`), 200);
-  for (const wrong of [undefined, '', token, 'Bearer ', `Bearer ${token}x`, `Basic ${token}`])
+  t.equal(await status(manifest, `Bearer ${TOKEN}`), 200);
+  for (const wrong of [undefined, '', TOKEN, 'Bearer ', `Bearer ${TOKEN}x`, `Basic ${TOKEN}`])
     t.equal(await status(manifest, wrong), 401);
   t.equal(await status('/', undefined), 401);
   for (const path of [
@@ -64,7 +64,7 @@ t.test('nothing can be reached without the token, and nothing but the bundle wit
     `/bundle/${bundle.sha256}/..%2fjob.yaml`,
     `/bundle/${bundle.sha256}/other`,
   ]) {
-    t.equal(await status(path, `Bearer ${token}`), 404, path);
+    t.equal(await status(path, `Bearer ${TOKEN}`), 404, path);
   }
   await t.rejects(fetchBundle(bundle, { ...common, token: 'wrong', refusedMs: 0, serverUrl, cache: t.testdir({}) }), {
     name: 'TokenRefused',

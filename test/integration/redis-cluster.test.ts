@@ -23,10 +23,10 @@ import { toldProgress } from '../support/told-progress.ts';
 import { until } from '../support/until.ts';
 
 /** As a URL holds it, it is not what the nodes ask for. */
-const password = 'a password of this test';
+const PASSWORD = 'a password of this test';
 
 t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, async (t) => {
-  const nodes = await startRedisCluster(t, password, () => ({ aof: true }));
+  const nodes = await startRedisCluster(t, PASSWORD, () => ({ aof: true }));
   const masters = nodes.map(({ url }) => {
     const redis = new Redis(url, { maxRetriesPerRequest: null });
     redis.on('error', () => undefined);
@@ -196,7 +196,7 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     for (const pod of [server, ...clients]) {
       const { code, output } = await pod.ended;
       t.equal(code, 0, output);
-      t.notMatch(output, password);
+      t.notMatch(output, PASSWORD);
     }
     t.equal(pods.adapterSha256(), expected);
   });
@@ -205,7 +205,7 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     const [, uid = ''] = await spread();
     const redis = connect(t);
     const fence = await acquireFence(redis, jobKeys(uid));
-    await addReplica(t, password, nodes[1]?.url ?? '');
+    await addReplica(t, PASSWORD, nodes[1]?.url ?? '');
     await until('the replica has what was written', 30, async () =>
       (await masters[1]?.wait(1, 1000)) === 1 ? true : null,
     );

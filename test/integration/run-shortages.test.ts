@@ -168,13 +168,13 @@ t.test(
   },
 );
 
-const groups = '/sys/fs/cgroup/memory';
+const GROUPS = '/sys/fs/cgroup/memory';
 const noGroup =
-  !(isRoot && existsSync(join(groups, 'cgroup.procs'))) &&
+  !(isRoot && existsSync(join(GROUPS, 'cgroup.procs'))) &&
   'NOT CHECKED: only root can make a control group (version 1 of memory)';
 
 t.test('a control group with little memory', { skip: noGroup }, async (t) => {
-  const group = join(groups, `fedbiot-test-${process.pid}`);
+  const group = join(GROUPS, `fedbiot-test-${process.pid}`);
   mkdirSync(group);
   t.teardown(() => rmdirSync(group));
   writeFileSync(join(group, 'memory.limit_in_bytes'), String(300 * 2 ** 20));
@@ -212,7 +212,7 @@ t.test('a control group with little memory', { skip: noGroup }, async (t) => {
 });
 
 t.test('a compute process that takes more than the control group has', { skip: noGroup }, async (t) => {
-  const group = join(groups, `fedbiot-test-compute-${process.pid}`);
+  const group = join(GROUPS, `fedbiot-test-compute-${process.pid}`);
   mkdirSync(group);
   t.teardown(() => rmdirSync(group));
   writeFileSync(join(group, 'memory.limit_in_bytes'), String(500 * 2 ** 20));

@@ -15,7 +15,7 @@ const records = (...categories: unknown[]) =>
 const of = (kind: PartitionSpec['kind'], alpha = 0.5): PartitionSpec => ({ kind, alpha, field: 'category' });
 const repeat = (counts: Record<string, number>) =>
   Object.entries(counts).flatMap(([name, n]) => Array.from({ length: n }, () => name));
-const fixedSeed = 20_260_101;
+const FIXED_SEED = 20_260_101;
 
 t.test('every record has exactly one owner, whatever the kind, and the summary counts them', async (t) => {
   const owned = fc.record({
@@ -24,7 +24,7 @@ t.test('every record has exactly one owner, whatever the kind, and the summary c
     clients: fc.integer({ min: 1, max: 4 }),
     seed: fc.integer({ min: 0, max: 1000 }),
   });
-  t.comment(`fast-check seed ${fixedSeed}`);
+  t.comment(`fast-check seed ${FIXED_SEED}`);
   let divided = 0;
   fc.assert(
     fc.property(owned, ({ kind, categories, clients, seed }) => {
@@ -47,7 +47,7 @@ t.test('every record has exactly one owner, whatever the kind, and the summary c
         JSON.stringify(partitionRecords(input, of(kind, 1), clients, seed)) === JSON.stringify(result)
       );
     }),
-    { seed: fixedSeed, numRuns: 300 },
+    { seed: FIXED_SEED, numRuns: 300 },
   );
   t.ok(divided > 200);
 });

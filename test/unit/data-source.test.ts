@@ -10,7 +10,7 @@ import type { Test } from 'tap';
 import { loadData } from '../../worker/data/source.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 
-const content = '{"instruction":"i","output":"o"}\n';
+const CONTENT = '{"instruction":"i","output":"o"}\n';
 
 async function folder(t: Test): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'fedbiot-source-'));
@@ -22,11 +22,11 @@ t.test('paths count from the manifest’s folder; the hash is that of the file',
   const directory = await folder(t);
   await mkdir(join(directory, 'data'));
   const file = join(directory, 'data', 'ä b.jsonl');
-  await writeFile(file, content);
-  const sha256 = createHash('sha256').update(content).digest('hex');
+  await writeFile(file, CONTENT);
+  const sha256 = createHash('sha256').update(CONTENT).digest('hex');
   for (const uri of ['data/ä b.jsonl', './data/ä b.jsonl', file, pathToFileURL(file).href]) {
     const found = await loadData({ uri, format: 'Auto' }, directory);
-    t.match(found, { file, sha256, bytes: content.length, format: 'Alpaca' }, uri);
+    t.match(found, { file, sha256, bytes: CONTENT.length, format: 'Alpaca' }, uri);
     t.equal(found.records.length, 1);
   }
 });
@@ -76,14 +76,14 @@ async function fakeHub(t: Test): Promise<{ url: string; requests: string[]; clos
     if (url === `/datasets/org/set/resolve/${commit}/deep/data.jsonl`) {
       const range = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '');
       const [start, end] = range
-        ? [Number(range[1]), Math.min(Number(range[2]) + 1, content.length)]
-        : [0, content.length];
+        ? [Number(range[1]), Math.min(Number(range[2]) + 1, CONTENT.length)]
+        : [0, CONTENT.length];
       response.writeHead(range ? 206 : 200, {
         etag: '"e"',
-        'content-range': `bytes ${start}-${end - 1}/${content.length}`,
+        'content-range': `bytes ${start}-${end - 1}/${CONTENT.length}`,
         'content-length': end - start,
       });
-      return response.end(content.slice(start, end));
+      return response.end(CONTENT.slice(start, end));
     }
     response.writeHead(404, { 'x-error-code': 'EntryNotFound' }).end();
   });
@@ -110,7 +110,7 @@ t.test('a file of a data set on the hub is downloaded once and then found withou
 
   const found = await load('hf://datasets/org/set/deep/data.jsonl');
   t.equal(found.file, join(cache, 'datasets--org--set', 'snapshots', commit, 'deep', 'data.jsonl'));
-  t.equal(await readFile(found.file, 'utf8'), content);
+  t.equal(await readFile(found.file, 'utf8'), CONTENT);
   t.ok(hub.requests.every((request) => request.startsWith('Bearer hf_test ')));
   t.equal((await load('hf://datasets/org/set@refs%2Fpr%2F1/deep/data.jsonl')).file, found.file);
 

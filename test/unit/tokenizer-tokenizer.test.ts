@@ -80,7 +80,7 @@ t.test('tokens are added, and take the white space beside them, as in transforme
   }
 });
 
-const renderable =
+const RENDERABLE =
   "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{{ eos_token }}\n{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}";
 
 /** A copy of a fixture with other files. */
@@ -191,14 +191,14 @@ t.test('chat templates', async (t) => {
   const asked = { addGenerationPrompt: true, date: null };
   const wanted = '<|user|>hi<|end|>\n<|assistant|>';
   const sources = {
-    'chat_template.jinja': { 'chat_template.jinja': renderable },
-    'a text in tokenizer_config.json': { 'tokenizer_config.json': { ...config, chat_template: renderable } },
+    'chat_template.jinja': { 'chat_template.jinja': RENDERABLE },
+    'a text in tokenizer_config.json': { 'tokenizer_config.json': { ...config, chat_template: RENDERABLE } },
     'a list in tokenizer_config.json': {
       'tokenizer_config.json': {
         ...config,
         chat_template: [
           { name: 'tools', template: 'x' },
-          { name: 'default', template: renderable },
+          { name: 'default', template: RENDERABLE },
         ],
       },
     },

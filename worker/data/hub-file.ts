@@ -8,9 +8,9 @@ import { datasetInfo, downloadFile, getHFHubCachePath, getRepoFolderName, HubApi
 import { UserError } from '../../crds/facts/user-error.ts';
 import { asked, isOffline, unreachable, withHub } from '../hub/access.ts';
 
-const form = /^hf:\/\/datasets\/([\w.-]+\/[\w.-]+)(?:@([^/@]+))?\/(.+)$/;
-const commitHash = /^[0-9a-f]{40}$/;
-const localHint = 'Without a network, copy the file here and give its path as uri.';
+const FORM = /^hf:\/\/datasets\/([\w.-]+\/[\w.-]+)(?:@([^/@]+))?\/(.+)$/;
+const COMMIT_HASH = /^[0-9a-f]{40}$/;
+const LOCAL_HINT = 'Without a network, copy the file here and give its path as uri.';
 
 /**
  * The local path of `hf://datasets/org/name[@revision]/path`. The file lies in the Hugging Face cache in its own layout
@@ -22,14 +22,14 @@ export async function hubFile(uri: string): Promise<string> {
   const { name, revision, path } = parse(uri);
   const storage = join(getHFHubCachePath(), getRepoFolderName({ name, type: 'dataset' }));
   const cached = await cachedFile(storage, revision, path);
-  if (cached !== null && (isOffline() || commitHash.test(revision))) return cached;
+  if (cached !== null && (isOffline() || COMMIT_HASH.test(revision))) return cached;
   if (isOffline())
-    throw new UserError(`${uri} is not in the cache ${storage}, and HF_HUB_OFFLINE is set`, { hint: localHint });
+    throw new UserError(`${uri} is not in the cache ${storage}, and HF_HUB_OFFLINE is set`, { hint: LOCAL_HINT });
 
   try {
     return await withHub(async (hub) => {
       const { sha: commit } = await datasetInfo({ ...hub, name, revision, additionalFields: ['sha'] });
-      if (!commitHash.test(commit)) throw new Error(`the hub gave the commit ${JSON.stringify(commit)}`);
+      if (!COMMIT_HASH.test(commit)) throw new Error(`the hub gave the commit ${JSON.stringify(commit)}`);
       const file = join(storage, 'snapshots', commit, path);
       if (!(await isFile(file))) {
         const content = await downloadFile({ ...hub, repo: { type: 'dataset', name }, path, revision: commit });
@@ -45,12 +45,12 @@ export async function hubFile(uri: string): Promise<string> {
     if (cause instanceof UserError) throw cause;
     if (cause instanceof HubApiError) throw refusal(uri, cause);
     if (cached !== null) return cached;
-    throw unreachable(uri, cause, localHint);
+    throw unreachable(uri, cause, LOCAL_HINT);
   }
 }
 
 function parse(uri: string): { name: string; revision: string; path: string } {
-  const [, name = '', written = 'main', path = ''] = form.exec(uri) ?? [];
+  const [, name = '', written = 'main', path = ''] = FORM.exec(uri) ?? [];
   const revision = written.replaceAll(/%2f/gi, '/');
   // The parts become part of a path in the cache.
   const isInside = `${name}/${revision}/${path}`.split('/').every((part) => !['', '.', '..'].includes(part));
@@ -61,12 +61,12 @@ function parse(uri: string): { name: string; revision: string; path: string } {
 }
 
 async function cachedFile(storage: string, revision: string, path: string): Promise<string | null> {
-  const ref = commitHash.test(revision)
+  const ref = COMMIT_HASH.test(revision)
     ? revision
     : await readFile(join(storage, 'refs', revision), 'utf8').catch(() => '');
   const commit = ref.trim();
   const file = join(storage, 'snapshots', commit, path);
-  return commitHash.test(commit) && (await isFile(file)) ? file : null;
+  return COMMIT_HASH.test(commit) && (await isFile(file)) ? file : null;
 }
 
 async function isFile(path: string): Promise<boolean> {
@@ -104,5 +104,5 @@ function refusal(uri: string, { statusCode, message }: HubApiError): UserError {
   }
   if (statusCode === 404)
     return new UserError(`the hub has no ${uri}`, { hint: `Check organisation, name, revision and path. ${asked()}` });
-  return unreachable(uri, new Error(message), localHint);
+  return unreachable(uri, new Error(message), LOCAL_HINT);
 }

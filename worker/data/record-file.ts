@@ -10,7 +10,7 @@ import { mayHoldWrittenNumbers, parseWrittenNumbers } from '../files/written-num
 /** Node holds no larger Buffer in one piece on every platform, and nobody fine-tunes adapters on more. */
 export const maxDataBytes = 2 ** 31 - 1;
 
-const newline = 0x0a;
+const NEWLINE = 0x0a;
 const byteOrderMark = [0xef, 0xbb, 0xbf];
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const lenient = new TextDecoder();
@@ -69,7 +69,7 @@ function decompress(file: string, content: Buffer): Buffer {
 }
 
 function isArray(bytes: Buffer): boolean {
-  const first = bytes.find((byte) => byte !== 0x20 && byte !== 0x09 && byte !== 0x0d && byte !== newline);
+  const first = bytes.find((byte) => byte !== 0x20 && byte !== 0x09 && byte !== 0x0d && byte !== NEWLINE);
   return first === 0x5b;
 }
 
@@ -98,7 +98,7 @@ function onlyObject(bytes: Buffer): Positioned | null {
 function eachLine(file: string, bytes: Buffer): Positioned[] {
   const values: Positioned[] = [];
   for (let start = 0, line = 1; start < bytes.length; line++) {
-    const found = bytes.indexOf(newline, start);
+    const found = bytes.indexOf(NEWLINE, start);
     const end = found < 0 ? bytes.length : found;
     const text = decode(file, line, bytes.subarray(start, end));
     if (text.trim() !== '') values.push({ value: parse(file, line, text), line, ...asWritten(text) });
@@ -171,7 +171,7 @@ function decode(file: string, line: number, bytes: Buffer): string {
 function badLine(bytes: Buffer): number {
   let before = 0;
   for (let start = 0; start < bytes.length; before++) {
-    const found = bytes.indexOf(newline, start);
+    const found = bytes.indexOf(NEWLINE, start);
     const end = found < 0 ? bytes.length : found;
     if (lenient.decode(bytes.subarray(start, end)).includes('\ufffd')) return before;
     start = end + 1;

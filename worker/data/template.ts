@@ -28,13 +28,13 @@ export interface TokenizedExample extends RecordOrigin {
   readonly labels: readonly number[];
 }
 
-const task = 'Write a response that appropriately completes the request.';
+const TASK = 'Write a response that appropriately completes the request.';
 
 /** The Alpaca prompt; the response follows at once. */
 export function alpacaPrompt(instruction: string, input: string): string {
   return input === ''
-    ? `Below is an instruction that describes a task. ${task}\n\n### Instruction:\n${instruction}\n\n### Response:`
-    : `Below is an instruction that describes a task, paired with an input that provides further context. ${task}` +
+    ? `Below is an instruction that describes a task. ${TASK}\n\n### Instruction:\n${instruction}\n\n### Response:`
+    : `Below is an instruction that describes a task, paired with an input that provides further context. ${TASK}` +
         `\n\n### Instruction:\n${instruction}\n\n### Input:\n${input}\n\n### Response:`;
 }
 

@@ -53,7 +53,7 @@ export interface Spent {
 }
 
 /** A shown loss is the mean over so many steps: single steps jump too much to be read. */
-const smoothing = 20;
+const SMOOTHING = 20;
 
 export const initialProgress: ProgressState = {
   rounds: 0,
@@ -106,7 +106,7 @@ function startPhase(name: Phase, total: number | null, now: number): PhaseProgre
 function stepped(state: ProgressState, step: Omit<StepEvent, 'event'>, now: number): ProgressState {
   // A run resumed within a phase tells of its steps, not of its beginning.
   const phase = state.phase?.name === step.phase ? state.phase : startPhase(step.phase, null, now - step.ms / 1000);
-  const losses = [...phase.losses.slice(1 - smoothing), step.loss];
+  const losses = [...phase.losses.slice(1 - SMOOTHING), step.loss];
   const loss = losses.reduce((a, b) => a + b, 0) / losses.length;
   return {
     ...state,

@@ -35,8 +35,8 @@ export interface Display {
   close(): void;
 }
 
-const redrawSeconds = 0.1;
-const repeatSeconds = 10;
+const REDRAW_SECONDS = 0.1;
+const REPEAT_SECONDS = 10;
 
 /** How to show a run: as asked, else by what the error stream is. */
 export function displayMode(
@@ -84,7 +84,7 @@ function plainDisplay({ stderr, now }: DisplayOptions): Display {
     last = now();
   };
   const tick = () => {
-    if (now() - last >= repeatSeconds) write(statusText(state, now()));
+    if (now() - last >= REPEAT_SECONDS) write(statusText(state, now()));
   };
   return {
     show: (event) => {
@@ -130,7 +130,7 @@ function liveDisplay({ stderr, color, now }: DisplayOptions): Display {
     last = at;
   };
   const tick = () => {
-    if (now() - last >= redrawSeconds) draw(null);
+    if (now() - last >= REDRAW_SECONDS) draw(null);
   };
   return {
     show: (event) => {

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 
-const missing = '–';
+const MISSING = '–';
 const integers = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 const flopUnits = ['', 'k', 'M', 'G', 'T', 'P', 'E', 'Z', 'Y'] as const;
 const byteUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
@@ -37,12 +37,12 @@ export function formatRate(value: number): string {
 
 /** A fraction in [0, 1] as a percentage with one digit: 0.5 → "50.0 %"; null → "–". */
 export function formatPercent(fraction: number | null): string {
-  return fraction === null ? missing : `${(100 * fraction).toFixed(1)} %`;
+  return fraction === null ? MISSING : `${(100 * fraction).toFixed(1)} %`;
 }
 
 /** A loss with four significant digits, small ones in scientific notation; null → "–". */
 export function formatLoss(loss: number | null): string {
-  if (loss === null) return missing;
+  if (loss === null) return MISSING;
   if (!Number.isFinite(loss)) return String(loss);
   const magnitude = Math.abs(loss);
   if (magnitude !== 0 && magnitude < 1e-3) return loss.toExponential(2);
@@ -51,7 +51,7 @@ export function formatLoss(loss: number | null): string {
 
 /** Seconds for a reader: "0.42 s", "12.3 s", "4:05", "2:03:04"; null → "–". */
 export function formatDuration(seconds: number | null): string {
-  if (seconds === null) return missing;
+  if (seconds === null) return MISSING;
   if (seconds < 59.95) return `${threeDigits(seconds)} s`;
   return formatClock(seconds);
 }
@@ -61,7 +61,7 @@ export function formatDuration(seconds: number | null): string {
  * second.
  */
 export function formatClock(seconds: number | null): string {
-  if (seconds === null) return missing;
+  if (seconds === null) return MISSING;
   const whole = Math.max(0, Math.round(seconds));
   const days = Math.floor(whole / 86_400);
   const hours = Math.floor(whole / 3600) % 24;

@@ -13,7 +13,7 @@ import { costTables } from './cost-tables.ts';
 import { style } from './style.ts';
 
 /** Beyond this many points a curve is binned: more than a figure has pixels only makes the file larger. */
-const curvePoints = 500;
+const CURVE_POINTS = 500;
 
 /**
  * report.html: one self-contained page (no network, no script) with the run's scores, plan, figures and tables.
@@ -23,8 +23,8 @@ export function renderReport(report: RunReport, curves: LossCurves, version: str
   const figures = [
     accuracyFigure(report.rounds),
     lossFigure(report.rounds),
-    stepLossFigure('align', curves.curve('align', curvePoints)),
-    stepLossFigure('local', curves.curve('local', curvePoints)),
+    stepLossFigure('align', curves.curve('align', CURVE_POINTS)),
+    stepLossFigure('local', curves.curve('local', CURVE_POINTS)),
     roundLossFigure(report.rounds),
     clientsFigure(report.rounds),
     bytesFigure(report.rounds),

@@ -12,13 +12,13 @@ const models = [
   { key: 'adapFu', name: 'AdapFu', color: ink.orange, symbol: 'circle', dash: 'solid' },
 ] as const;
 
-const modelsCaption =
+const MODELS_CAPTION =
   'Base: the full model without an adapter. AdapEmu: emulator and adapter, what a client has. AdapFu: full model and adapter.';
 
 /** Accuracy of the three models by round; null when the task has none or nothing was evaluated. */
 export function accuracyFigure(rounds: readonly RoundReport[]): Figure | null {
   const svg = scoresChart(rounds, 'Accuracy (%)', ({ accuracy }) => (accuracy === null ? null : 100 * accuracy));
-  return svg && { title: 'Accuracy by round', caption: modelsCaption, svg };
+  return svg && { title: 'Accuracy by round', caption: MODELS_CAPTION, svg };
 }
 
 /** Evaluation loss of the three models by round; null when nothing was evaluated. */

@@ -3,9 +3,9 @@ import type { RunEvent } from '../../crds/facts/events.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { unable } from '../files/system-failure.ts';
 
-const bufferLimit = 64 * 1024;
-const bufferMilliseconds = 1000;
-const newline = 0x0a;
+const BUFFER_LIMIT = 64 * 1024;
+const BUFFER_MILLISECONDS = 1000;
+const NEWLINE = 0x0a;
 
 /**
  * Appends run events to metrics.jsonl, one JSON object a line. Steps are buffered for at most a second of events or 64
@@ -33,7 +33,7 @@ export class MetricsLog {
     if (this.#buffered === 0) this.#bufferedSince = now;
     this.#buffer.push(line);
     this.#buffered += line.length;
-    if (event.event !== 'step' || this.#buffered >= bufferLimit || now - this.#bufferedSince >= bufferMilliseconds)
+    if (event.event !== 'step' || this.#buffered >= BUFFER_LIMIT || now - this.#bufferedSince >= BUFFER_MILLISECONDS)
       this.flush();
   }
 
@@ -72,7 +72,7 @@ export class MetricsLog {
   /** Forgets what was appended after the file had this length: what a resumed run will do again. */
   truncateTo(bytes: number): void {
     this.flush();
-    if (bytes > this.#written || (bytes > 0 && this.#byteAt(bytes - 1) !== newline)) {
+    if (bytes > this.#written || (bytes > 0 && this.#byteAt(bytes - 1) !== NEWLINE)) {
       throw new UserError(
         `${this.path} is not the file the checkpoint was written with: no line ends at byte ${bytes} of ${this.#written}`,
         { hint: 'Restore the file as the run left it, or start again in an empty output folder.' },

@@ -3,7 +3,7 @@ import type { RunEvent } from '../../crds/facts/events.ts';
 import type { RoundReport } from '../../crds/facts/round.ts';
 import { eventOf } from './report-schema.ts';
 
-const newline = 0x0a;
+const NEWLINE = 0x0a;
 
 export interface KnownRounds {
   /** Bytes of metrics.jsonl when the checkpoint was made. */
@@ -27,7 +27,7 @@ export function mendMetrics(path: string, { bytes, rounds, spare }: KnownRounds)
   const missing = Array.from({ length: rounds }, (_, i) => i + 1).filter((round) => !told.has(round));
   const taken = spare.filter(({ round }) => missing.includes(round));
   const isWhole =
-    damaged === 0 && found !== null && found.length >= bytes && found[bytes - 1] === newline && taken.length === 0;
+    damaged === 0 && found !== null && found.length >= bytes && found[bytes - 1] === NEWLINE && taken.length === 0;
   if (bytes === 0 || isWhole) return null;
 
   const lost = missing.filter((round) => !taken.some((one) => one.round === round));
@@ -67,11 +67,11 @@ export function readLines(bytes: Buffer): { events: Line[]; damaged: number } {
   const events: Line[] = [];
   let damaged = 0;
   for (let start = 0; start < bytes.length;) {
-    const found = bytes.indexOf(newline, start);
+    const found = bytes.indexOf(NEWLINE, start);
     const end = found < 0 ? bytes.length : found;
     const event = parsed(bytes.toString('utf8', start, end));
     if (event === null) damaged++;
-    else events.push({ event, line: Buffer.concat([bytes.subarray(start, end), Buffer.of(newline)]) });
+    else events.push({ event, line: Buffer.concat([bytes.subarray(start, end), Buffer.of(NEWLINE)]) });
     start = end + 1;
   }
   return { events, damaged };
@@ -105,8 +105,8 @@ function fitted(lines: readonly Buffer[], message: string, bytes: number): Buffe
   const warning = lineOf({ event: 'warning', message }).line;
   const told = sizeOf(lines) + warning.length <= bytes ? [...lines, warning] : [...lines];
   while (sizeOf(told) > bytes) told.pop();
-  const last = told.pop() ?? Buffer.of(newline);
-  return [...told, last.subarray(0, -1), Buffer.alloc(bytes - sizeOf(told) - last.length, ' '), Buffer.of(newline)];
+  const last = told.pop() ?? Buffer.of(NEWLINE);
+  return [...told, last.subarray(0, -1), Buffer.alloc(bytes - sizeOf(told) - last.length, ' '), Buffer.of(NEWLINE)];
 }
 
 /** `path`, or the first of path-2, path-3, … that is free. */

@@ -3,7 +3,7 @@ import type { Markup } from './escape.ts';
 import { html } from './escape.ts';
 import { formatCount } from './format.ts';
 
-const columns = 12;
+const COLUMNS = 12;
 
 /** Who holds what: one row a client, one column a category, the most frequent first and the rest summed up. */
 export function partitionTable(partition: RunReport['partition']): Markup {
@@ -12,7 +12,7 @@ export function partitionTable(partition: RunReport['partition']): Markup {
     for (const [name, count] of Object.entries(categories)) totals.set(name, (totals.get(name) ?? 0) + count);
   }
   const names = [...totals].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1)).map(([name]) => name);
-  const shown = names.length > columns ? names.slice(0, columns - 1) : names;
+  const shown = names.length > COLUMNS ? names.slice(0, COLUMNS - 1) : names;
   const others = names.slice(shown.length);
   const head = ['Client', 'Records', ...shown, ...(others.length > 0 ? [`${others.length} others`] : [])];
   const rows = partition.map(({ client, records, categories }) => {

@@ -4,7 +4,7 @@ import type { Markup } from './escape.ts';
 import { axis, ink, legend, renderChart } from './chart.ts';
 import { formatBytes, formatCount } from './format.ts';
 
-const maxBars = 100;
+const MAX_BARS = 100;
 
 /** What became of the clients of each round. */
 export function clientsFigure(rounds: readonly RoundReport[]): Figure | null {
@@ -57,7 +57,7 @@ function stackedBars(
   yAxis: object,
   parts: readonly { name: string; color: string; of: (round: RoundReport) => number }[],
 ): Markup {
-  const width = Math.ceil(rounds.length / maxBars);
+  const width = Math.ceil(rounds.length / MAX_BARS);
   const bars = Array.from({ length: Math.ceil(rounds.length / width) }, (_, i) =>
     rounds.slice(i * width, (i + 1) * width),
   );

@@ -24,8 +24,8 @@ export interface Segment {
   readonly style?: Style;
 }
 
-const gap = '  ';
-const barWidth = 12;
+const GAP = '  ';
+const BAR_WIDTH = 12;
 const models = { base: 'base', adapEmu: 'AdapEmu', adapFu: 'AdapFu' } as const;
 
 /** The status at `now` seconds as up to two lines, each at most `columns` wide. */
@@ -45,7 +45,7 @@ export function statusText(state: ProgressState, now: number): string {
     loss === null ? '' : `loss ${formatLoss(loss)}`,
     eta(state, now),
   ];
-  return parts.filter((part) => part !== '').join(gap);
+  return parts.filter((part) => part !== '').join(GAP);
 }
 
 /** A line that stays: what came of a phase, a round or a warning; null for events that leave none. */
@@ -56,9 +56,9 @@ export function eventLine(event: RunEvent, rounds: number): string | null {
       return `${printable(event.job)}: ${event.method}, ${event.rounds} rounds, ${event.clients} clients${resumed}`;
     }
     case 'round':
-      return `round ${event.round}/${rounds}${gap}${roundText(event)}`;
+      return `round ${event.round}/${rounds}${GAP}${roundText(event)}`;
     case 'evaluation':
-      return `round ${event.round}/${rounds}${gap}${evaluationText(event)}`;
+      return `round ${event.round}/${rounds}${GAP}${evaluationText(event)}`;
     case 'warning':
       return `warning: ${printable(event.message)}`;
     // How a run ended is for the command to say.
@@ -72,11 +72,11 @@ export function eventLine(event: RunEvent, rounds: number): string | null {
  */
 function evaluationText(evaluation: Evaluation): string {
   const of = (show: (score: Score) => string) =>
-    (['base', 'adapEmu', 'adapFu'] as const).map((key) => `${models[key]} ${show(evaluation[key])}`).join(gap);
+    (['base', 'adapEmu', 'adapFu'] as const).map((key) => `${models[key]} ${show(evaluation[key])}`).join(GAP);
   const loss = `loss ${of((score) => formatLoss(score.loss))}`;
   return evaluation.adapFu.accuracy === null
     ? loss
-    : `accuracy ${of((score) => formatPercent(score.accuracy))}${gap}${loss}`;
+    : `accuracy ${of((score) => formatPercent(score.accuracy))}${GAP}${loss}`;
 }
 
 function roundText({ clients, alignmentLoss, localLoss, seconds }: RoundReport): string {
@@ -85,9 +85,9 @@ function roundText({ clients, alignmentLoss, localLoss, seconds }: RoundReport):
     ...(clients.refused.length > 0 ? [`${clients.refused.length} refused`] : []),
   ];
   const reported = [`${clients.reported.length} of ${clients.selected.length} clients reported`, ...lost].join(', ');
-  const losses = `${alignmentLoss === null ? '' : `alignment loss ${formatLoss(alignmentLoss)}${gap}`}local loss ${formatLoss(localLoss)}`;
+  const losses = `${alignmentLoss === null ? '' : `alignment loss ${formatLoss(alignmentLoss)}${GAP}`}local loss ${formatLoss(localLoss)}`;
   const total = Object.values(seconds).reduce((a, b) => a + b, 0);
-  return [reported, losses, formatDuration(total)].join(gap);
+  return [reported, losses, formatDuration(total)].join(GAP);
 }
 
 function firstLine(state: ProgressState, now: number): Segment[] {
@@ -149,14 +149,14 @@ function eta(state: ProgressState, now: number): string {
 
 function bar({ phase }: ProgressState): string {
   if (phase === null || phase.total === null || phase.total === 0) return '';
-  const filled = Math.round(barWidth * Math.min(1, phase.done / phase.total));
-  return '━'.repeat(filled) + '┈'.repeat(barWidth - filled);
+  const filled = Math.round(BAR_WIDTH * Math.min(1, phase.done / phase.total));
+  return '━'.repeat(filled) + '┈'.repeat(BAR_WIDTH - filled);
 }
 
 /** Joins the pieces, leaving out those of the highest rank until the line fits; what then is still too long is cut. */
 export function fit(segments: readonly Segment[], columns: number, color: boolean): string {
   let kept = segments.filter(({ text }) => text !== '');
-  const width = () => kept.reduce((sum, { text }) => sum + text.length, gap.length * Math.max(0, kept.length - 1));
+  const width = () => kept.reduce((sum, { text }) => sum + text.length, GAP.length * Math.max(0, kept.length - 1));
   while (kept.length > 1 && width() > columns) {
     const worst = Math.max(...kept.map(({ rank }) => rank));
     kept = kept.filter(({ rank }) => rank !== worst);
@@ -164,5 +164,5 @@ export function fit(segments: readonly Segment[], columns: number, color: boolea
   const paint = (text: string, style: Style | undefined) =>
     color && style !== undefined ? styleText(style, text, { validateStream: false }) : text;
   if (width() > columns) return paint(`${kept[0]?.text.slice(0, Math.max(0, columns - 1))}…`, kept[0]?.style);
-  return kept.map(({ text, style }) => paint(text, style)).join(gap);
+  return kept.map(({ text, style }) => paint(text, style)).join(GAP);
 }

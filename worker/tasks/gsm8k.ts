@@ -21,7 +21,7 @@ export const gsm8k: GenerationTask = {
 
 // A minus right after a digit, letter or bracket is a subtraction, not a sign. Commas count only between groups of
 // three.
-const number =
+const NUMBER =
   /(?:(?<![\p{L}\p{N})\]])[-−])?\$?(?:(?<=\$)[-−])?((?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<!\d)\.\d+)/gu;
 
 /**
@@ -35,7 +35,7 @@ export function finalNumber(text: string): string | null {
 }
 
 function numbersIn(text: string): string[] {
-  return Array.from(text.matchAll(number), ([whole, digits = '']) => normalForm(/[-−]/.test(whole), digits));
+  return Array.from(text.matchAll(NUMBER), ([whole, digits = '']) => normalForm(/[-−]/.test(whole), digits));
 }
 
 /**

@@ -15,7 +15,7 @@ t.test('memory: an answer waits when many lie unread, and close lets it go', asy
   const delivery = await client.take(signal);
   let accepted = 0;
   const submitting = Array.from({ length: 40 }, () =>
-    client.submit(delivery!, { header: '{}', payload: new Uint8Array(8) }).then(() => accepted++),
+    client.submit(delivery!, { header: '{}', payload: new Uint8Array(8), sha256: '' }).then(() => accepted++),
   );
   const ended = Promise.allSettled(submitting);
   await new Promise((resolve) => setImmediate(resolve));
@@ -39,7 +39,9 @@ t.test('memory: with the server, all of it ends: clients that wait get null, del
   await server.close();
   t.equal(await waiting, null);
   t.ok(delivery?.withdrawn.aborted);
-  await t.rejects(busy.submit(delivery!, { header: '{}', payload: new Uint8Array() }), { name: 'TransportClosed' });
+  await t.rejects(busy.submit(delivery!, { header: '{}', payload: new Uint8Array(), sha256: '' }), {
+    name: 'TransportClosed',
+  });
   await busy.close();
   t.equal(await idle.take(signal), null);
 });

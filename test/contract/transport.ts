@@ -9,6 +9,7 @@ import type {
 } from '../../worker/transport/contract.ts';
 import { sha256 } from '../../worker/transport/package.ts';
 import { Refused } from '../../crds/facts/refusal.ts';
+import { countHashes } from '../support/count-hashes.ts';
 
 /** A transport under test: one server end, and as many client ends as a test asks for. */
 export interface TransportUnderTest {
@@ -26,7 +27,11 @@ function task(client: number, text = 'package', changes: Partial<Task> = {}): Ta
   return { ...round, client, sha256: sealed(text).sha256, bytes: bytesOf(text).byteLength, ...changes };
 }
 
-const answer = (text: string): Submission => ({ header: JSON.stringify({ says: text }), payload: bytesOf(text) });
+const answer = (text: string): Submission => ({
+  header: JSON.stringify({ says: text }),
+  payload: bytesOf(text),
+  sha256: sha256(bytesOf(text)),
+});
 
 async function take(client: ClientTransport, signal = forever): Promise<Delivery> {
   const delivery = await client.take(signal);
@@ -183,6 +188,24 @@ export function transportContract(t: Test, name: string, make: (t: Test) => Prom
     },
   );
 
+  promise('a result is not hashed on its way: its sender has, and its judge will', async (t, { server, connect }) => {
+    await server.dispatch(task(0));
+    const client = await connect();
+    const delivery = await take(client);
+    const submission = answer('trained');
+    const hashes = countHashes();
+    try {
+      await client.submit(delivery, submission);
+      const payload = await (await receive(server)).read();
+      t.strictSame(Buffer.from(payload), Buffer.from(submission.payload));
+      t.equal(hashes.count(), 0);
+      sha256(payload);
+      t.equal(hashes.count(), 1, 'they are counted');
+    } finally {
+      hashes.stop();
+    }
+  });
+
   promise(
     'duplicates, strangers and corrupted bytes arrive as they are: the server judges',
     async (t, { server, connect }) => {
@@ -193,7 +216,8 @@ export function transportContract(t: Test, name: string, make: (t: Test) => Prom
       await client.submit(delivery, answer('again'));
       await client.submit(
         { ...delivery, task: task(99) },
-        { header: 'not even JSON', payload: Uint8Array.of(0xff, 0, 1) },
+        // Another digest than that of its payload.
+        { header: 'not even JSON', payload: Uint8Array.of(0xff, 0, 1), sha256: sha256(Uint8Array.of(1)) },
       );
       t.equal(await textOf(await receive(server)), 'good');
       t.equal(await textOf(await receive(server)), 'again');

@@ -35,7 +35,7 @@ t.test(
     const delivery = await client.take(forever);
     if (delivery === null) return t.fail('no task came');
     t.same(await queueLengths(redis, keys), { tasks: 2, results: 0 });
-    await client.submit(delivery, { header: '{}', payload: bytes });
+    await client.submit(delivery, { header: '{}', payload: bytes, sha256: sha256(bytes) });
     t.same(await queueLengths(redis, keys), { tasks: 2, results: 1 });
     await server.receive(forever);
     t.same(await queueLengths(redis, keys), { tasks: 2, results: 0 });

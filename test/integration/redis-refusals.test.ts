@@ -81,7 +81,11 @@ async function endsOf(t: Test, url: string, uid: string = randomUUID(), maxHeade
     const delivery = await client.take(forever);
     if (delivery === null) throw new Error('no task');
     const roundPackage = await client.fetch(delivery.task);
-    await client.submit(delivery, { header: `{"n":${number}}`, payload: text('trained') });
+    await client.submit(delivery, {
+      header: `{"n":${number}}`,
+      payload: text('trained'),
+      sha256: sha256(text('trained')),
+    });
     const arrival = await server.receive(forever);
     const payload = await arrival?.read();
     return [Buffer.from(roundPackage).toString(), arrival?.header, Buffer.from(payload ?? []).toString()];

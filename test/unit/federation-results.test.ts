@@ -44,8 +44,8 @@ const arrivalOf = ({ header, payload }: Submission) => ({
 });
 
 /** The submission with another header: fields replaced, and left out where undefined. */
-function withHeader(changes: Record<string, unknown>, { header, payload }: Submission = submission): Submission {
-  return { header: JSON.stringify({ ...JSON.parse(header), ...changes }), payload };
+function withHeader(changes: Record<string, unknown>, from: Submission = submission): Submission {
+  return { ...from, header: JSON.stringify({ ...JSON.parse(from.header), ...changes }) };
 }
 
 /** The submission with another payload, which its header names rightly. */
@@ -257,7 +257,7 @@ function besetting(client: ClientTransport): ClientTransport {
     ...client,
     submit: async (delivery, submission) => {
       const send = (other: Submission) => client.submit(delivery, other);
-      await send({ header: '{', payload: new Uint8Array(3) });
+      await send({ header: '{', payload: new Uint8Array(3), sha256: sha256(new Uint8Array(3)) });
       await send(withHeader({ job: 'another' }, submission));
       await send(withHeader({ client: 77 }, submission));
       await send(withHeader({ round: delivery.task.round + 1 }, submission));
@@ -360,7 +360,7 @@ t.test('refusals without end are counted, and told up to a number', async (t) =>
       const flooding: ClientTransport = {
         ...client,
         submit: async (delivery, submission) => {
-          for (let i = 0; i < 1500; i++) await client.submit(delivery, { header: '{', payload: new Uint8Array() });
+          for (let i = 0; i < 1500; i++) await client.submit(delivery, { ...submission, header: '{' });
           await client.submit(delivery, submission);
         },
       };

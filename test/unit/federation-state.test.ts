@@ -24,7 +24,7 @@ function update(client: number, losses: readonly number[], samples = 10): Update
     steps,
     cost: { cpuSeconds: 3, gpuSeconds: 2, tokens: 4 * steps.length, peakMemoryBytes: 100 + client },
     bytes: 100,
-    submission: { header: '', payload: new Uint8Array() },
+    submission: { header: '', payload: new Uint8Array(), sha256: '' },
   };
 }
 

@@ -16,7 +16,11 @@ export class ReceivedResults {
     this.#folder = folder;
   }
 
-  async keep(round: RoundId, client: number, { header, payload }: Submission): Promise<void> {
+  async keep(
+    round: RoundId,
+    client: number,
+    { header, payload }: Pick<Submission, 'header' | 'payload'>,
+  ): Promise<void> {
     const folder = this.#folderOf(round);
     const path = join(folder, `client-${client}`);
     try {

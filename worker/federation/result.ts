@@ -5,7 +5,7 @@ import { UserError } from '../../crds/facts/user-error.ts';
 import type { RoleCost } from '../../crds/facts/cost.ts';
 import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 import type { Arrival, RoundId, Submission, Task } from '../transport/contract.ts';
-import { checkSeal, maxSealedBytes, open, seal } from '../transport/package.ts';
+import { checkSeal, maxSealedBytes, open, seal, sha256 } from '../transport/package.ts';
 import { Refused } from '../../crds/facts/refusal.ts';
 import type { LocalUpdate } from './contracts.ts';
 import { Diverged } from './diverged.ts';
@@ -118,22 +118,24 @@ export function encodeUpdate(
   update: LocalUpdate,
   steps: readonly LocalStep[],
 ): Submission {
-  const { bytes, sha256 } = seal(layout, update.adapter);
+  const sealed = seal(layout, update.adapter);
   const header: Static<typeof Report> = {
     ...identity(task),
     kind: 'update',
     from: task.sha256,
-    sha256,
-    bytes: bytes.byteLength,
+    sha256: sealed.sha256,
+    bytes: sealed.bytes.byteLength,
     samples: update.samples,
     tokens: update.tokens,
     steps: steps.map(({ loss, tokens, ms }) => ({ loss, tokens, ms })),
     use: update.use,
   };
-  return { header: JSON.stringify(header), payload: bytes };
+  return { header: JSON.stringify(header), payload: sealed.bytes, sha256: sealed.sha256 };
 }
 
-/** Tells the server why a client could not train. */
+const NO_PAYLOAD = new Uint8Array();
+
+/** Reports to the server why a client could not train. */
 export function encodeFailure(task: Task, error: unknown): Submission {
   const header: Static<typeof Failure> = {
     ...identity(task),
@@ -148,7 +150,7 @@ export function encodeFailure(task: Task, error: unknown): Submission {
     ),
     hint: error instanceof UserError && error.hint !== undefined ? cut(error.hint) : null,
   };
-  return { header: JSON.stringify(header), payload: new Uint8Array() };
+  return { header: JSON.stringify(header), payload: NO_PAYLOAD, sha256: sha256(NO_PAYLOAD) };
 }
 
 /** Longer messages would not fit into a header. */
@@ -212,7 +214,7 @@ export async function verifyArrival(arrival: Arrival, expected: Expectation): Pr
     steps,
     cost,
     bytes: payload.byteLength,
-    submission: { header: arrival.header, payload },
+    submission: { header: arrival.header, payload, sha256: header.sha256 },
   };
 }
 

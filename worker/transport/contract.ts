@@ -39,9 +39,11 @@ export interface Submission {
   /** JSON. */
   readonly header: string;
   readonly payload: Uint8Array;
+  /** Digest of the payload (hex): its sender computes it once, and only the judge of the result computes it again. */
+  readonly sha256: string;
 }
 
-/** A submission as it reached the server. Nothing about it has been checked. */
+/** A submission as it reached the server. Nothing about it has been checked, and its payload not hashed. */
 export interface Arrival {
   readonly header: string;
   /** Size of the payload, known before it is read. */

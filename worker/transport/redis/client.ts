@@ -5,7 +5,7 @@ import Type from 'typebox';
 import Value from 'typebox/value';
 import { QUEUE } from '../../cluster/redis-keys.ts';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
-import { sha256 } from '../package.ts';
+import { checkSeal } from '../package.ts';
 import type { ClientTransport, Delivery, Submission, Task } from '../contract.ts';
 import { TransportClosed } from '../contract.ts';
 import { finish } from './finish.ts';
@@ -115,19 +115,22 @@ export class RedisClientTransport implements ClientTransport {
 
   fetch(task: Task): Promise<Uint8Array> {
     const what = `the package of round ${task.round}`;
-    return this.#pending.run(() => this.#tensors.read(packageName(task), task, what, 'late'));
+    return this.#pending.run(async () => {
+      const bytes = await this.#tensors.read(packageName(task), task, what, 'late');
+      checkSeal(bytes, task, what);
+      return bytes;
+    });
   }
 
-  async submit({ withdrawn }: Delivery, { header, payload }: Submission): Promise<void> {
+  async submit({ withdrawn }: Delivery, { header, payload, sha256 }: Submission): Promise<void> {
     if (Buffer.byteLength(header) > this.#maxHeaderBytes)
       throw new Error(`a header of more than ${this.#maxHeaderBytes} bytes`);
     const bytes = new Uint8Array(payload);
     const name = freshResultName();
-    const sealed = { bytes, sha256: sha256(bytes) };
     await this.#room();
     await this.#pending.run(async () => {
-      await this.#tensors.write(name, sealed);
-      const result = { header, name, bytes: bytes.byteLength, sha256: sealed.sha256 };
+      await this.#tensors.write(name, { bytes, sha256 });
+      const result = { header, name, bytes: bytes.byteLength, sha256 };
       const options = {
         jobId: name,
         removeOnComplete: true,

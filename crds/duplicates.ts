@@ -4,8 +4,8 @@ import type { Path, Problem, SchemaNode } from './json-schema/node.ts';
 const KEYS = 'x-kubernetes-list-map-keys';
 
 /**
- * List items that have the key fields of an item before them: the API server refuses them, and JSON schema has no word
- * for it.
+ * List items that have the key fields of an earlier item: the API server refuses them, and JSON Schema cannot express
+ * it.
  */
 export function duplicates(schema: SchemaNode, value: unknown, path: Path = []): Problem[] {
   if (Array.isArray(value)) {

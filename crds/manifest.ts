@@ -26,32 +26,37 @@ const wide = (...what: Parameters<typeof column>): Column => ({ ...column(...wha
 
 /** What `kubectl get fedbiotjobs` shows. */
 const COLUMNS = [
-  column('Phase', 'string', '.status.phase', 'Where the job stands'),
-  column('Round', 'string', '.status.roundText', 'Finished rounds, of all'),
+  column('Phase', 'string', '.status.phase', 'Phase of the job'),
+  column('Round', 'string', '.status.roundText', 'Finished rounds of all rounds'),
   column(
     'Clients',
     'string',
     '.status.clientsText',
-    'Clients of the round under way, or of the last, that have reported, of those selected',
+    'Clients of the current or last round that have reported, of those selected',
   ),
   column('AdapFu', 'string', '.status.evaluation.adapFu.headline', 'Score of full model + adapter'),
   column('AdapEmu', 'string', '.status.evaluation.adapEmu.headline', 'Score of emulator + adapter'),
   column('Age', 'date', '.metadata.creationTimestamp', 'Time since the job was created'),
-  wide('Method', 'string', '.spec.method', 'How it is trained'),
-  wide('Base', 'string', '.status.evaluation.base.headline', 'Score of the full model as it was given'),
-  wide('Alignment', 'number', '.status.alignmentLoss', 'Loss of the last alignment'),
+  wide('Method', 'string', '.spec.method', 'Training method'),
+  wide('Base', 'string', '.status.evaluation.base.headline', 'Score of the unmodified full model'),
+  wide('Alignment', 'number', '.status.alignmentLoss', 'Mean loss of the last alignment'),
   wide('Local', 'number', '.status.localLoss', 'Mean loss of the clients of the last finished round'),
   wide(
     'Dropped',
     'integer',
     '.status.clients.dropped',
-    'Clients that did not report in the last finished round in time',
+    'Clients of the current or last round that did not report in time',
   ),
-  wide('Refused', 'integer', '.status.clients.refused', 'Clients whose result of the last finished round was invalid'),
-  wide('Message', 'string', '.status.message', 'Why the job stands there'),
+  wide(
+    'Refused',
+    'integer',
+    '.status.clients.refused',
+    'Clients of the current or last round whose result was refused',
+  ),
+  wide('Message', 'string', '.status.message', 'Why the job is in this phase'),
 ];
 
-/** The CustomResourceDefinition as the API server takes it. */
+/** The CustomResourceDefinition for the API server. */
 export function customResourceDefinition() {
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
@@ -76,7 +81,7 @@ export function customResourceDefinition() {
               properties: {
                 apiVersion: structural(Job.properties.apiVersion),
                 kind: structural(Job.properties.kind),
-                // The API server owns the rest of the metadata, and allows no word about it.
+                // The API server defines the rest of the metadata and allows no schema for it.
                 metadata: { type: 'object', properties: { name: structural(Metadata.properties.name) } },
                 spec: structural(Spec),
                 status: structural(Status),

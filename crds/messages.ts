@@ -4,7 +4,7 @@ import { fieldOf, isRecord } from './json-schema/node.ts';
 import type { Path, Problem, SchemaNode } from './json-schema/node.ts';
 import { nearest } from './suggest.ts';
 
-/** A value as a message shows it. */
+/** A value for a message. */
 function shown(value: unknown): string {
   if (value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
@@ -66,7 +66,7 @@ function pathOf(pointer: string, root: unknown): Path {
 
 const many = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
 
-/** What one TypeBox error on `root` says, in the user's words: one problem a field. */
+/** The problems that one TypeBox error on `root` stands for, in the user's terms. */
 export function problemsOf(error: TLocalizedValidationError, schema: SchemaNode, root: unknown): Problem[] {
   const path = pathOf(error.instancePath, root);
   const node = schemaAt(schema, path);
@@ -74,11 +74,11 @@ export function problemsOf(error: TLocalizedValidationError, schema: SchemaNode,
   const problem = (message: string): Problem[] => [{ path, message }];
   switch (error.keyword) {
     case 'additionalProperties':
-      return []; // a map: its values have told
+      return []; // a map: the problems of its values are reported already
     case 'required':
       return error.params.requiredProperties.map((name) => ({ path: [...path, name], message: 'is required' }));
     case 'type':
-      return node.enum === undefined ? problem(`must be ${typeWords(node.type)}, not ${shown(value)}`) : []; // enum tells more
+      return node.enum === undefined ? problem(`must be ${typeWords(node.type)}, not ${shown(value)}`) : []; // the enum's problem says more
     case 'enum':
       return problem(oneOf(error.params.allowedValues, value));
     case 'minimum':

@@ -1,12 +1,12 @@
 import type { Path } from './json-schema/node.ts';
 
 /**
- * Objects and lists in one another that an object may have. The deepest of Kubernetes' own have some twenty, and
- * whatever walks an object by recursion is safe with so many.
+ * Maximum nesting depth of an object. The deepest objects of Kubernetes have about twenty levels, and recursive code is
+ * safe with this many.
  */
 export const MAX_DEPTH = 64;
 
-/** A value that has others in it, and how it is reached. */
+/** A value that contains others, and the path to it. */
 interface Place {
   readonly value: object;
   readonly depth: number;
@@ -15,8 +15,8 @@ interface Place {
 }
 
 /**
- * Where a value is nested more than `most` levels deep; null: nowhere. Looks without recursion, so that any depth can
- * be looked at.
+ * The path at which a value is nested more than `most` levels deep; null: nowhere. It does not recurse, so that it can
+ * inspect any depth.
  */
 export function tooDeep(value: unknown, most = MAX_DEPTH): Path | null {
   const places: Place[] = [];
@@ -40,10 +40,10 @@ function pathTo(place: Place): Path {
   return path.reverse();
 }
 
-/** Steps of a path that nobody wants to read whole. */
+/** Steps shown of a path, which is too long to be read whole. */
 const SHOWN_STEPS = 6;
 
 export const tooDeepMessage = () => `is nested more than ${MAX_DEPTH} levels deep`;
 
-/** What is wrong with a value that is nested too deep, for the field around the depth. */
+/** The problem of a value that is nested too deep, at the field that contains it. */
 export const tooDeepProblem = (path: Path) => ({ path: path.slice(0, SHOWN_STEPS), message: tooDeepMessage() });

@@ -13,7 +13,7 @@ export interface ManifestProblem {
   readonly line: number;
 }
 
-/** A manifest that cannot be run, with everything that is wrong with it. */
+/** An invalid manifest, with all its problems. */
 export class ManifestError extends UserError {
   override readonly name = 'ManifestError';
   readonly problems: readonly ManifestProblem[];
@@ -30,7 +30,7 @@ export class ManifestError extends UserError {
   }
 }
 
-/** What the API server adds to an object: `kubectl get -o yaml` prints it, and it says nothing about what to run. */
+/** Metadata that the API server adds: `kubectl get -o yaml` prints it, and it does not affect the run. */
 const SERVER_METADATA = new Set([
   'uid',
   'resourceVersion',

@@ -9,8 +9,8 @@ interface MethodPreset {
 }
 
 /**
- * What sets the methods apart, by default. The published comparison changes all of it at once; an ablation sets it one
- * by one.
+ * The defaults in which the methods differ. The published comparison changes all of them at once; an ablation changes
+ * one at a time.
  */
 const METHODS: Record<Method, MethodPreset> = {
   FedBiOT: {

@@ -27,7 +27,7 @@ function defaultOf(parent: SchemaNode, name: string, node: SchemaNode): string {
   return node.properties === undefined ? code(node.default) : 'see below';
 }
 
-/** The node that has fields: an object, or the objects in a list. */
+/** The node that has fields: an object, or the items of a list. */
 const withFields = (node: SchemaNode): SchemaNode | undefined =>
   [node, node.items].find((candidate) => candidate?.properties !== undefined);
 
@@ -69,8 +69,8 @@ export function referenceText(): string {
   return [
     `# ${KIND} (${GROUP}/${VERSION})\n`,
     'Generated from crds/schema by `npm run generate`. Do not edit.\n',
-    '`fedbiot run`, `fedbiot validate` and the API server hold a manifest to the same schema and the same rules. Fields whose default is',
-    '“by method” or the like follow from another field, and can still be set alone. The smallest manifest:\n',
+    '`fedbiot run`, `fedbiot validate` and the API server check a manifest against the same schema and the same rules. A default such as',
+    '“by method” depends on another field, and can be overridden. The smallest manifest:\n',
     '```yaml',
     `apiVersion: ${GROUP}/${VERSION}`,
     `kind: ${KIND}`,

@@ -29,12 +29,12 @@ function reads(rule: string, node: Path, path: Path): boolean {
   return within && rule.includes(['self', ...fields].join('.'));
 }
 
-/** Rules about a change: they hold for whoever has nothing yet to change. */
+/** Transition rules: a new object satisfies them. */
 const ofChanges = (rule: string) => /\boldSelf\b/.test(rule);
 
 /**
  * Evaluates every CEL rule of `schema` on a value that has its defaults. Rules that read one of the `broken` fields are
- * passed over: what they would say of a value of the wrong type is noise, or no answer at all.
+ * skipped: with a value of a wrong type their answer is meaningless, or an error.
  */
 export function violations(schema: SchemaNode, value: unknown, broken: readonly Path[], path: Path = []): Problem[] {
   if (value === undefined) return [];

@@ -2,7 +2,7 @@ import type { SchemaNode } from './json-schema/node.ts';
 
 type Keywords = Record<string, unknown>;
 
-/** Keywords that mean the same to the API server, in the order a reader wants them; so do all of `x-kubernetes-…`. */
+/** Keywords that the API server has too, in the order of the manifest; all of `x-kubernetes-…` are kept as well. */
 const SAME = [
   'description',
   'type',
@@ -20,12 +20,12 @@ const SAME = [
 function same(node: SchemaNode): Keywords {
   const keywords = new Map<string, unknown>(Object.entries(node));
   const names = [...SAME, ...[...keywords.keys()].filter((name) => name.startsWith('x-kubernetes-'))];
-  // Two types at once, Kubernetes knows by its own word alone.
+  // Kubernetes expresses two types by a keyword of its own.
   if (Array.isArray(node.type)) keywords.delete('type');
   return Object.fromEntries(names.filter((name) => keywords.has(name)).map((name) => [name, keywords.get(name)]));
 }
 
-/** OpenAPI 3.0, which the API server speaks, has exclusive bounds as flags beside the bound. */
+/** OpenAPI 3.0, which the API server uses, expresses an exclusive bound by a flag beside the bound. */
 function bounds({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: SchemaNode): Keywords {
   return {
     ...(minimum === undefined ? {} : { minimum }),
@@ -36,8 +36,7 @@ function bounds({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: Schema
 }
 
 /**
- * Fields the user must give: the schema requires every field with a default too, and the API server fills those in
- * first.
+ * Fields that users must give. The schema also requires fields with a default, which the API server fills in first.
  */
 export const mustBeGiven = (node: SchemaNode): readonly string[] =>
   (node.required ?? []).filter((name) => node.properties?.[name]?.default === undefined);
@@ -52,8 +51,8 @@ function fields(node: SchemaNode): Keywords {
 }
 
 /**
- * A schema node as a Kubernetes structural schema. What is dropped, the API server does in its own way: it prunes or
- * refuses unknown fields wherever `properties` are listed, and a list of unique items is a set.
+ * A schema node as a Kubernetes structural schema. `additionalProperties: false` is dropped, as the API server prunes
+ * or refuses unknown fields wherever `properties` are listed; a list of unique items becomes a set.
  */
 export function structural(node: SchemaNode): Keywords {
   return {

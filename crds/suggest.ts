@@ -1,4 +1,4 @@
-/** Slips of the pen between two words: letters inserted, left out, replaced, or swapped with their neighbour. */
+/** Edit distance of two words: letters inserted, deleted, replaced, or swapped with their neighbour. */
 function distance(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {
@@ -17,9 +17,9 @@ function distance(a: string, b: string): number {
 
 const letters = (word: string) => word.toLowerCase().replaceAll(/[-_]/g, '');
 
-/** The known word that `word` most probably is a slip of, if any; upper case, `-` and `_` do not count. */
+/** The known word that `word` is most probably a misspelling of, if any; case, `-` and `_` are ignored. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
-  // Whoever sends a novel as a field name gets no suggestion, and waits for none.
+  // The distance takes quadratic time: long words get no suggestion.
   if (word.length > 64) return undefined;
   const [best] = known
     .map((candidate) => ({ candidate, slips: distance(letters(word), letters(candidate)) }))

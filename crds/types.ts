@@ -15,7 +15,7 @@ import type { OutputVolume as OutputVolumeSchema, Volume } from './schema/volume
 /** A job with the schema's defaults, before the presets. */
 export type DefaultedJob = Static<typeof Job>;
 
-/** A job as the program sees it: every field that has a default, by schema or by preset, is there. */
+/** A job with all defaults, those of the schema and those of the presets. */
 export interface FedBiOTJob {
   apiVersion: Static<typeof Job>['apiVersion'];
   kind: Static<typeof Job>['kind'];
@@ -65,7 +65,7 @@ export type PodTemplateSpec = Static<typeof PodTemplate>;
 export type VolumeSource = Static<typeof Volume>;
 export type OutputVolume = Static<typeof OutputVolumeSchema>;
 
-/** What the operator writes of a job. */
+/** What the operator reports about a job. */
 export type FedBiOTJobStatus = Static<typeof Status>;
 export type JobPhase = NonNullable<FedBiOTJobStatus['phase']>;
 export type JobCondition = NonNullable<FedBiOTJobStatus['conditions']>[number];

@@ -2,7 +2,7 @@ import { fieldOf, isRecord, pathText } from './json-schema/node.ts';
 import type { Path, Problem, SchemaNode } from './json-schema/node.ts';
 import { nearest } from './suggest.ts';
 
-/** Unknown fields for which a known one is looked for: a manifest of nothing else is another kind of thing. */
+/** Maximum number of unknown fields that get a suggestion: a manifest with more is not a FedBiOTJob. */
 const MOST_SUGGESTIONS = 20;
 
 interface Unknown {

@@ -9,10 +9,10 @@ import type { Problem } from './json-schema/node.ts';
 import type { DefaultedJob } from './types.ts';
 import { onlyKnown } from './unknown-fields.ts';
 
-// TypeBox stops at eight errors by default. A user wants to see them all, though not a million.
+// TypeBox stops at eight errors by default. Users want to see all, within reason.
 Settings.Set({ maxErrors: 1000 });
 
-/** Problems that a message lists; the others are counted. */
+/** Maximum number of problems that a message lists; the others are counted. */
 export const MOST_SHOWN = 20;
 
 /**

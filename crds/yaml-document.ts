@@ -5,20 +5,20 @@ import type { Path } from './json-schema/node.ts';
 import { YamlValue } from './yaml-value.ts';
 import type { SyntaxProblem } from './yaml-value.ts';
 
-/** One YAML document, and where in the text its fields stand. */
+/** One YAML document, and the lines of its fields. */
 export interface YamlDocument {
   readonly value: unknown;
   /** Line (from 1) of the deepest field on `path` that the text has. */
   lineOf(path: Path): number;
 }
 
-/** etcd takes objects of 1.5 MiB at most, as JSON with their metadata. */
+/** etcd stores objects of at most 1.5 MiB, as JSON with their metadata. */
 const MOST_CHARACTERS = 1024 * 1024;
 
 /** What YAML allows nowhere; a carriage return alone, and what breaks lines in YAML 1.1 and does not in 1.2. */
 const UNREADABLE = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\ufffe\uffff]|\r(?!\n)/;
 
-/** Errors of syntax that are told: what follows the first is mostly its consequence. */
+/** Maximum number of syntax errors reported: most that follow the first are its consequence. */
 const MOST_SYNTAX = 20;
 
 /** A document of nothing but comments holds an empty scalar. */
@@ -49,7 +49,7 @@ export function readYaml(text: string): YamlDocument | { problems: readonly Synt
   if (directive !== undefined)
     return refused(at(directive.offset), 'directives (lines that begin with %) are not read: leave it out');
 
-  // What is no YAML at all, the composer would make an error of for each character.
+  // For text that is not YAML, the composer would create an error for each character.
   const broken = tokens.find((token) => token.type === 'error');
   if (broken !== undefined) return refused(at(broken.offset), broken.message);
 
@@ -70,14 +70,14 @@ export function readYaml(text: string): YamlDocument | { problems: readonly Synt
   return problems.length > 0 ? { problems } : { value, lineOf: (path) => read.lineOf(path) };
 }
 
-/** The first two documents that hold something, or are broken. */
+/** The first two documents that are not empty, or are broken. */
 function composed(tokens: readonly CST.Token[]): readonly Document.Parsed[] {
   const documents: Document.Parsed[] = [];
   const { stackTraceLimit } = Error;
-  // The composer makes an error a mistake; their stacks, which nobody reads, are what takes long.
+  // The composer creates an Error for each mistake; capturing their stacks, which nobody reads, is what takes long.
   Error.stackTraceLimit = 0;
   try {
-    // Fields are compared with each other where they are read: the composer's way takes long with many.
+    // Duplicate fields are found when the document is read: the composer's check is slow with many fields.
     for (const each of new Composer({ uniqueKeys: false, prettyErrors: false }).compose(tokens)) {
       if (holdsSomething(each) || each.errors.length > 0) documents.push(each);
       if (documents.length === 2) break;
@@ -95,10 +95,10 @@ function characterProblem(character: string): string {
   return `the character ${code} cannot stand here: leave it out, or write it as an escape in double quotes`;
 }
 
-/** What the lexer puts between tokens, which the text does not have. */
+/** Marks that the lexer inserts between tokens. */
 const MARKS = new Set(['\x02', '\x18', '\x1f']);
 
-/** Offset of the first bracket within too many others, before the parser holds all of them; null: none. */
+/** Offset of the first bracket that is nested too deep, found before the parser holds all of them; null: none. */
 function deepBracket(text: string): number | null {
   let [offset, depth] = [0, 0];
   for (const token of new Lexer().lex(text)) {
@@ -110,7 +110,7 @@ function deepBracket(text: string): number | null {
   return null;
 }
 
-/** Offset of what is nested deeper than may be; null: nothing. Looks without recursion: the composer recurses. */
+/** Offset of the first node that is nested too deep; null: none. It does not recurse, but the composer would. */
 function tooDeepAt(tokens: readonly CST.Token[]): number | null {
   const open = tokens.map((token): [CST.Token, number] => [token, 0]);
   for (let next = open.pop(); next !== undefined; next = open.pop()) {

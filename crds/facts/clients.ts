@@ -4,10 +4,10 @@ import { count } from '../json-schema/fields.ts';
 
 /** How many clients of a round are in each state. */
 export const ClientCounts = Type.Object({
-  selected: count('Clients drawn.'),
-  reported: count('Clients whose result was aggregated.'),
+  selected: count('Clients sampled for the round.'),
+  reported: count('Clients whose result was accepted.'),
   dropped: count('Clients that did not report in time.'),
-  refused: count('Clients whose result was invalid.'),
+  refused: count('Clients whose result was refused.'),
 });
 
 export type ClientCounts = Static<typeof ClientCounts>;

@@ -6,45 +6,45 @@ const amount = (description: string) => integer(description, { minimum: 0, maxim
 
 /** What a role has used (docs/running.md, "what is measured"). */
 export const RoleCost = Type.Object({
-  cpuSeconds: number('Processor time.', { minimum: 0 }),
-  gpuSeconds: number('Time of computations on a GPU, times GPUs; 0 on processors.', { minimum: 0 }),
-  tokens: amount('Tokens trained on, without padding.'),
+  cpuSeconds: number('CPU time in seconds.', { minimum: 0 }),
+  gpuSeconds: number('GPU time in seconds: duration of computations times number of GPUs; 0 on CPUs.', { minimum: 0 }),
+  tokens: amount('Tokens trained on, excluding padding.'),
   peakMemoryBytes: amount(
-    'Peak resident size of the largest compute process; in a pod, with the process that leads it.',
+    'Peak resident memory of the largest compute process; in a pod, including its parent process.',
   ),
 });
 
 /** Bytes of LoRA vectors between the server and all clients. */
 export const RoundBytes = Type.Object({
-  down: amount('Round packages, to clients.'),
-  up: amount('Results, from clients.'),
+  down: amount('Round packages sent to clients.'),
+  up: amount('Results received from clients.'),
 });
 
 export const RoundCost = Type.Object({
-  server: describedAs(RoleCost, 'What the server used.'),
-  clients: describedAs(RoleCost, 'What the clients, together, used.'),
+  server: describedAs(RoleCost, 'Resources used by the server.'),
+  clients: describedAs(RoleCost, 'Resources used by all clients together.'),
 });
 
 /** An amount, and the same with the full model sent to the clients and trained there. */
 export const Saving = Type.Object({
   here: number('In this job.', { minimum: 0 }),
-  fullModel: number('With the full model sent to the clients and trained there.', { minimum: 0 }),
-  saved: number('The difference; negative where the full model would have cost less.'),
+  fullModel: number('If the full model were sent to the clients and trained there.', { minimum: 0 }),
+  saved: number('The difference; negative if the full model would have cost less.'),
 });
 
 /** What the finished rounds of a run have cost, and what they saved. FLOPs are by formula (docs/method.md). */
 export const RunCost = Type.Object({
   ...RoundCost.properties,
   bytes: describedAs(
-    Type.Object({ bundle: amount('The emulator, once to each client.'), ...RoundBytes.properties }),
-    'Bytes between the server and all clients.',
+    Type.Object({ bundle: amount('The emulator, sent once to each client.'), ...RoundBytes.properties }),
+    'Bytes transferred between the server and all clients.',
   ),
   savings: describedAs(
     Type.Object({
-      bytes: describedAs(Saving, 'Bytes between the server and all clients.'),
+      bytes: describedAs(Saving, 'Bytes transferred between the server and all clients.'),
       flops: describedAs(Saving, 'Floating-point operations of training and alignment, by formula.'),
     }),
-    'Against the full model on the clients.',
+    'Savings compared with the full model on the clients.',
   ),
 });
 

@@ -29,20 +29,20 @@ export const JobProgress = Type.Object({
     'Finished',
   ]),
   round: count('Round under way, from 1; 0 before the first.'),
-  finishedRounds: count('Last finished round, from 1; 0 = none yet.'),
-  rounds: count('Rounds in all.'),
-  clients: describedAs(ClientCounts, 'What the clients of the round under way do, or those of the last did.'),
+  finishedRounds: count('Last finished round, from 1; 0: none yet.'),
+  rounds: count('Number of rounds of the job.'),
+  clients: describedAs(ClientCounts, 'Clients of the current or last round, by state.'),
   /** Results refused since the job began, by reason. */
   refusals: RefusalCounts,
   ...LastFigures.properties,
   evaluation: orNull(
     describedAs(
-      Type.Object({ round: count('Round after which it was made.'), ...Evaluation.properties }),
+      Type.Object({ round: count('Round after which the evaluation was made.'), ...Evaluation.properties }),
       'The last evaluation.',
     ),
   ),
   /** Null before the first round has finished, or when the cost of one of the rounds was not measured. */
-  cost: orNull(describedAs(RunCost, 'What the finished rounds have cost, and what was saved against the full model.')),
+  cost: orNull(describedAs(RunCost, 'Cost of the finished rounds, and savings compared with the full model.')),
   adapterSha256: orNull(
     string('SHA-256 (hex) of the finished adapter_model.safetensors.', { maxLength: 64, pattern: '^[0-9a-f]{64}$' }),
   ),

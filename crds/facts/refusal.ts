@@ -2,7 +2,7 @@ import Type from 'typebox';
 import type { Static } from 'typebox';
 import { count } from '../json-schema/fields.ts';
 
-/** Why something that arrived was not used. */
+/** Why a result was refused. */
 export const REFUSAL_REASONS = [
   'late',
   'duplicate',
@@ -27,11 +27,12 @@ export type RefusalCounts = Static<typeof RefusalCounts>;
 const UNSETTLING: readonly RefusalReason[] = ['late', 'wrong-round', 'duplicate', 'unknown-client'];
 
 /**
- * Whether it settles what its client does in the round under way: a result of another round, or a second one, does not.
+ * Whether a refusal decides what its client contributes to the current round: a result of another round, or a second
+ * one, does not.
  */
 export const settlesClient = (reason: RefusalReason): boolean => !UNSETTLING.includes(reason);
 
-/** What was sent must not be used: counted by `reason`, told in `message`, and never part of an aggregate. */
+/** A result that is refused: counted by `reason`, explained in `message`, and never aggregated. */
 export class Refused extends Error {
   override readonly name = 'Refused';
   readonly reason: RefusalReason;

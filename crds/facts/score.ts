@@ -5,7 +5,7 @@ import { number, orNull } from '../json-schema/fields.ts';
 /** How one model does in an evaluation. */
 export const Score = Type.Object({
   accuracy: orNull(
-    number('Fraction in [0, 1] right by the task’s measure; absent for task loss.', { minimum: 0, maximum: 1 }),
+    number('Accuracy in [0, 1], as the task defines it; absent for task loss.', { minimum: 0, maximum: 1 }),
   ),
   f1: Type.Optional(
     number('Mean word overlap in [0, 1] with the best accepted answer; absent for a task without partial credit.', {

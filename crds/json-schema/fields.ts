@@ -2,32 +2,31 @@ import Type from 'typebox';
 import type { Static, TObject, TProperties, TSchema } from 'typebox';
 
 /**
- * Builders for the few kinds of field the API is made of. They keep to what a Kubernetes structural schema can say, and
- * make a description impossible to forget.
+ * Builders for the kinds of field that the API has. They produce only what a Kubernetes structural schema can express,
+ * and require a description.
  */
 
 /**
- * A rule over several fields, evaluated by the API server and by `fedbiot` alike; by the API server alone, on updates,
- * where it compares with the stored value `oldSelf`.
+ * A rule over several fields, evaluated by the API server and by `fedbiot`. A rule that compares with the stored value
+ * `oldSelf` is evaluated only by the API server, on updates.
  */
 export interface Rule {
   /** A CEL expression over `self`, the node's value with its defaults; must be true. */
   readonly rule: string;
-  /** What is wrong, in words naming the fields. */
+  /** What is wrong; names the fields. */
   readonly message: string;
-  /** The field to blame, from the node: `.clientsPerRound`. */
+  /** Path from the node to the field that is reported: `.clientsPerRound`. */
   readonly fieldPath?: string;
 }
 
 interface Common {
   readonly rules?: readonly Rule[];
-  /** For an optional field that crds/presets.ts fills: from what, in the words of the reference. */
+  /** For an optional field that crds/presets.ts fills: what its default depends on, for the reference. */
   readonly preset?: string;
 }
 
 /**
- * Keyword (never in the manifest) that tells in the reference where a field without a schema default gets its value
- * from.
+ * Keyword, not part of the CRD, for the reference: where a field without a default in the schema gets its value from.
  */
 export const PRESET = 'x-fedbiot-preset';
 /** Kubernetes' name for CEL rules. */
@@ -72,17 +71,17 @@ interface StringOptions extends Common {
   readonly format?: string;
 }
 
-/** Bounded, so that the API server can bound what its rules cost. */
+/** Bounded, so that the API server can estimate the cost of its rules. */
 export const string = (description: string, options: StringOptions = {}) =>
   Type.String({ maxLength: 1024, ...common(description, options) });
 
-/** A file URL that names a file: Node refuses a slash that is written as %2F, and what is no percent-encoding. */
+/** A file URL that names a file: Node refuses %2F and invalid percent-encoding. */
 export const FILE_URL: Rule = {
   rule: "!self.startsWith('file:///') || !self.matches('%(2[fF]|$|[^0-9a-fA-F]|[0-9a-fA-F]($|[^0-9a-fA-F]))')",
   message: 'a file:///… URL has two hexadecimal digits after each %, and no %2F',
 };
 
-/** One of a few words. */
+/** An enumeration. */
 export const choice = <const Values extends string[]>(
   description: string,
   values: readonly [...Values],
@@ -94,7 +93,7 @@ interface ListOptions<Item> extends Common {
   readonly minItems?: number;
   readonly maxItems: number;
   readonly uniqueItems?: boolean;
-  /** Fields that tell the items apart, where two writers share the list. */
+  /** Fields that identify an item, for lists that several writers share. */
   readonly mapKeys?: readonly string[];
 }
 
@@ -112,7 +111,7 @@ interface MapOptions extends Common {
   readonly maxProperties: number;
 }
 
-/** An object whose field names are the user's. */
+/** An object whose field names are chosen by the user. */
 export const map = <Value extends TSchema>(description: string, values: Value, options: MapOptions) =>
   Type.Unsafe<Record<string, Static<Value>>>({
     type: 'object',
@@ -120,7 +119,7 @@ export const map = <Value extends TSchema>(description: string, values: Value, o
     ...common(description, options),
   });
 
-/** Kubernetes' name for an object whose fields are kept unseen: another API, the pod's, judges them. */
+/** Kubernetes' keyword for an object whose fields are not checked here: another API, that of pods, checks them. */
 const PRESERVE = 'x-kubernetes-preserve-unknown-fields';
 
 /** A value that may be unknown. */
@@ -134,7 +133,7 @@ export const describedAs = <Properties extends TProperties>({ properties }: TObj
 export const foreign = (description: string) =>
   Type.Unsafe<Record<string, unknown>>({ type: 'object', [PRESERVE]: true, ...common(description, {}) });
 
-/** An object of another API that is told apart by its name. */
+/** An object of another API, identified by its name. */
 export const foreignNamed = (description: string, name: TSchema) =>
   Type.Unsafe<{ name: string } & Record<string, unknown>>({
     type: 'object',
@@ -145,8 +144,8 @@ export const foreignNamed = (description: string, name: TSchema) =>
   });
 
 /**
- * An object that knows its fields and no others. Where every field has a value without the user, so has the object: a
- * default in full, because the API server holds the default itself to the rules.
+ * An object without further fields. If none of its fields must be given, it has a default with all of theirs, because
+ * the API server evaluates the rules on the default too.
  */
 export function object<Properties extends TProperties>(
   description: string,

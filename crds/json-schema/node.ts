@@ -1,8 +1,8 @@
 import type { PRESET, RULES, Rule } from './fields.ts';
 
-/** A schema node, as those who walk the schema read it: the keywords that fields.ts writes. */
+/** A schema node for code that walks the schema: the keywords that fields.ts writes. */
 export interface SchemaNode {
-  /** A list where Kubernetes has its int-or-string. */
+  /** A list for Kubernetes' int-or-string. */
   readonly type?: string | readonly string[];
   readonly description?: string;
   readonly default?: unknown;
@@ -25,7 +25,7 @@ export interface SchemaNode {
   readonly 'x-kubernetes-list-map-keys'?: readonly string[];
   readonly pattern?: string;
   readonly format?: string;
-  /** TypeBox's mark of a node whose static type is stated apart (the pair of betas). */
+  /** TypeBox's mark of a node whose static type is given explicitly (the pair of betas). */
   readonly '~unsafe'?: unknown;
   readonly [RULES]?: readonly Rule[];
   readonly [PRESET]?: string;
@@ -40,7 +40,7 @@ export function fieldOf({ properties = {}, additionalProperties }: SchemaNode, n
 /** Steps from the root: field names, and indices of list items. */
 export type Path = readonly (string | number)[];
 
-/** Something wrong with the value at `path`. */
+/** What is wrong with the value at `path`. */
 export interface Problem {
   readonly path: Path;
   readonly message: string;

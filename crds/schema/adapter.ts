@@ -2,7 +2,7 @@ import Type from 'typebox';
 import { choice, integer, object, string } from '../json-schema/fields.ts';
 import { lora } from './lora.ts';
 
-export const Adapter = object('The layers clients train and the server plugs into the full model.', {
+export const Adapter = object('The layers that clients train and that the server plugs into the full model.', {
   placement: Type.Optional(
     choice(
       'Last: the last layers. Both: the first and the last, so that the gradient crosses the frozen emulator. ' +
@@ -22,7 +22,7 @@ export const Adapter = object('The layers clients train and the server plugs int
   initFrom: Type.Optional(
     string(
       'Directory of a PEFT adapter (adapter_config.json, adapter_model.safetensors) to start from; a relative path starts at the ' +
-        'manifest’s folder. Without it, A starts at random and B at 0.',
+        'manifest’s folder. If omitted, A is initialised at random and B with 0.',
       { minLength: 1, maxLength: 4096 },
     ),
   ),

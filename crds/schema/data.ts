@@ -2,7 +2,7 @@ import Type from 'typebox';
 import { boolean, choice, FILE_URL, number, object, string } from '../json-schema/fields.ts';
 import type { Rule } from '../json-schema/fields.ts';
 
-/** A rule in the place of a pattern, which would be told as it is. */
+/** A rule instead of a pattern, as a pattern would be the text of the error. */
 const DAY: Rule = {
   rule: "self.matches('^[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-9]))$')",
   message: 'it must be a day, as 2026-11-30',
@@ -11,7 +11,7 @@ const DAY: Rule = {
 const source = (what: string) =>
   object(what, {
     uri: string(
-      'File of records: .json (a list), .jsonl (a record a line) or either with .gz. A path (a relative one starts at the manifest’s ' +
+      'File of records: .json (a list), .jsonl (one record per line) or either with .gz. A path (relative to the manifest’s ' +
         'folder), a file:///… URL or hf://datasets/org/name@revision/path.',
       {
         minLength: 1,
@@ -31,13 +31,13 @@ const source = (what: string) =>
       },
     ),
     format: choice(
-      'What a record looks like. Alpaca: instruction, input, output. Dolly: instruction, context, response, category. GSM8K: question, ' +
-        'answer. QuestionAnswer: question, answers. Chat: messages. Tokenized: input_ids, labels. Auto: told by the first record’s fields.',
+      'Record format. Alpaca: instruction, input, output. Dolly: instruction, context, response, category. GSM8K: question, ' +
+        'answer. QuestionAnswer: question, answers. Chat: messages. Tokenized: input_ids, labels. Auto: detected from the fields of the first record.',
       ['Auto', 'Alpaca', 'Dolly', 'GSM8K', 'QuestionAnswer', 'Chat', 'Tokenized'],
       { default: 'Auto' },
     ),
     template: choice(
-      'How a record becomes text. Alpaca: the Alpaca prompt, the response, end of sequence. Chat: the tokenizer’s chat template. ' +
+      'Prompt template. Alpaca: the Alpaca prompt, the response, end of sequence. Chat: the tokenizer’s chat template. ' +
         'None: the fields as they are.',
       ['Alpaca', 'Chat', 'None'],
       { default: 'Alpaca' },
@@ -46,41 +46,41 @@ const source = (what: string) =>
 
 export const Source = source('Records.');
 
-export const Partition = object('How the training records are dealt out to the clients.', {
+export const Partition = object('How the training records are partitioned over the clients.', {
   kind: choice(
-    'IID: at random, evenly. Dirichlet: each value of `field` is split over the clients by a draw from Dirichlet(alpha). ' +
-      'Meta: each value of `field` goes to one client.',
+    'IID: uniformly at random. Dirichlet: the records of each value of `field` are split by a draw from Dirichlet(alpha). ' +
+      'Meta: all records of a value of `field` go to one client.',
     ['IID', 'Dirichlet', 'Meta'],
     { default: 'IID' },
   ),
-  alpha: number('Dirichlet: concentration; the smaller, the more the clients differ.', {
+  alpha: number('Dirichlet: concentration parameter; smaller values make clients more heterogeneous.', {
     default: 0.5,
     exclusiveMinimum: 0,
     maximum: 1e6,
   }),
-  field: string('Dirichlet and Meta: the record’s field that is split by.', {
+  field: string('Dirichlet and Meta: the record field to partition by.', {
     default: 'category',
     minLength: 1,
     maxLength: 253,
   }),
 });
 
-export const Data = object('Who learns from what.', {
-  train: source('The clients’ private records; they are dealt out by `partition`.'),
+export const Data = object('Training, public and evaluation data.', {
+  train: source('The clients’ private records, split among them by `partition`.'),
   public: Type.Optional(
     source(
-      'The server’s public records, for alignment and for layer selection by importance. Required where either happens.',
+      'The server’s public records, for alignment and for layer selection by importance. Required if either is used.',
     ),
   ),
-  eval: Type.Optional(source('Held-out records both models are scored on. Without them nothing is evaluated.')),
+  eval: Type.Optional(source('Held-out records for evaluation. If omitted, no evaluation is made.')),
   date: Type.Optional(
     string(
-      'The day that chat templates take for today, in those that write it into a conversation (`strftime_now`), as 2026-11-30. By default ' +
-        'the day the job was made or `fedbiot run` began, in UTC; it is kept for as long as the job lasts.',
+      'Current date for chat templates that write it into a conversation (`strftime_now`), such as 2026-11-30. Default: the day, ' +
+        'in UTC, on which the job was created or `fedbiot run` was started; a job keeps its date when it resumes.',
       { maxLength: 10, rules: [DAY] },
     ),
   ),
-  shuffle: boolean('Whether batches are drawn in an order shuffled by the seed, or in the files’ order.', {
+  shuffle: boolean('Whether batches are drawn in an order shuffled by the seed, or in file order.', {
     default: true,
   }),
   partition: Partition,

@@ -27,23 +27,27 @@ export const Alignment = object(
       minimum: 0,
       maximum: 1_000_000,
     }),
-    batchSize: integer('Public sequences in an optimizer step.', { default: 4, ...sequences }),
-    sequenceLength: integer('Tokens a public sequence is cut to.', { default: 256, minimum: 2, maximum: 1_048_576 }),
+    batchSize: integer('Public sequences per optimizer step.', { default: 4, ...sequences }),
+    sequenceLength: integer('Maximum length of a public sequence, in tokens; longer ones are truncated.', {
+      default: 256,
+      minimum: 2,
+      maximum: 1_048_576,
+    }),
     similarity: choice(
-      "Distance between the emulator's hidden states and the teacher's: L2 is the mean square over the whole batch's (the paper's); " +
-        "L2PerToken takes each token's squared error over its own squared norm; Cosine is minus the cosine; Layerwise sums " +
+      "Distance between the emulator's hidden states and the teacher's: L2 is the squared error over the squared norm of the whole batch (as in the paper); " +
+        "L2PerToken takes each token's squared error over its own squared norm; Cosine is the negative cosine similarity; Layerwise sums " +
         'L2PerToken over every kept layer.',
       ['L2', 'L2PerToken', 'Cosine', 'Layerwise'],
       { default: 'L2PerToken' },
     ),
-    klWeight: number('κ: weight of the divergence between the full model’s and the emulator’s predictions.', {
+    klWeight: number('κ: weight of the KL divergence between the predictions of full model and emulator.', {
       default: 0,
       minimum: 0,
       maximum: 1e6,
     }),
     languageModelWeight: Type.Optional(
       number(
-        'Weight in [0, 1] of the cross-entropy on the labels; the similarity counts the rest. ' +
+        'Weight in [0, 1] of the cross-entropy on the labels; the similarity has the remaining weight. ' +
           'Default by method: OffsiteTuning 0.1, the others 0.',
         { minimum: 0, maximum: 1, preset: 'by method' },
       ),
@@ -54,18 +58,18 @@ export const Alignment = object(
 );
 
 export const Emulator = object(
-  'The compressed stand-in for the layers that are not the adapter’s, which clients get.',
+  'The compressed replacement for all layers outside the adapter, which is sent to clients.',
   {
     layerDropRate: Type.Optional(
       rate(
-        'β in [0, 1): fraction of the n teacher layers left out; round(n · (1 - β)) are kept, at least 2. ' +
+        'β in [0, 1): fraction of the n teacher layers that are dropped; round(n · (1 - β)) are kept, at least 2. ' +
           'Default by method: FullModel 0, the others 0.5.',
         { preset: 'by method' },
       ),
     ),
     layerSelection: choice(
-      'Which layers are kept: Uniform spreads them evenly (the paper’s); Importance keeps those that change the hidden state of the ' +
-        'public data most, the first and the last always.',
+      'Which layers are kept: Uniform keeps evenly spaced layers (as in the paper); Importance keeps the layers that change the hidden ' +
+        'states of the public data most, and always the first and the last.',
       ['Uniform', 'Importance'],
       { default: 'Uniform' },
     ),

@@ -5,12 +5,12 @@ import { dataKey, objectName } from './kubernetes-names.ts';
 const keyOf = (kind: 'Secret' | 'ConfigMap') =>
   object(`A key of a ${kind} in the job’s namespace.`, {
     name: objectName(`Name of the ${kind}.`),
-    key: dataKey('Key within it.'),
-    optional: Type.Optional(boolean(`Whether the pod starts without the ${kind} or the key too.`)),
+    key: dataKey(`Key in the ${kind}.`),
+    optional: Type.Optional(boolean(`Whether the pod starts even if the ${kind} or the key is missing.`)),
   });
 
 const ValueFrom = object(
-  'Where the value comes from.',
+  'Source of the value.',
   {
     secretKeyRef: Type.Optional(keyOf('Secret')),
     configMapKeyRef: Type.Optional(keyOf('ConfigMap')),
@@ -35,14 +35,19 @@ const ValueFrom = object(
 );
 
 const EnvVar = object(
-  'A variable.',
+  'An environment variable.',
   {
     name: string('Name of the variable.', {
       maxLength: 253,
       pattern: '^[-._a-zA-Z][-._a-zA-Z0-9]*$',
-      rules: [{ rule: "!self.startsWith('FEDBIOT_')", message: 'variables named FEDBIOT_… are the operator’s' }],
+      rules: [
+        {
+          rule: "!self.startsWith('FEDBIOT_')",
+          message: 'names that begin with FEDBIOT_ are reserved for the operator',
+        },
+      ],
     }),
-    value: Type.Optional(string('Its value. Secrets belong into valueFrom.', { maxLength: 32_768 })),
+    value: Type.Optional(string('Value of the variable. Use valueFrom for secrets.', { maxLength: 32_768 })),
     valueFrom: Type.Optional(ValueFrom),
   },
   {
@@ -57,4 +62,6 @@ const EnvVar = object(
 );
 
 export const environment = () =>
-  Type.Optional(list('Further environment of the worker container.', EnvVar, { maxItems: 64, mapKeys: ['name'] }));
+  Type.Optional(
+    list('Additional environment variables of the worker container.', EnvVar, { maxItems: 64, mapKeys: ['name'] }),
+  );

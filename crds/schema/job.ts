@@ -10,10 +10,10 @@ const words = (description: string) => Type.Optional(Type.Record(Type.String(), 
 
 export const Metadata = object('The job’s identity.', {
   name: label(
-    `Name of the job: at most ${NAME_MAX_LENGTH} lower-case letters, digits and dashes, a letter or digit at either end.`,
+    `Name of the job: at most ${NAME_MAX_LENGTH} lower-case letters, digits and dashes, starting and ending with a letter or digit.`,
     NAME_MAX_LENGTH,
   ),
-  namespace: Type.Optional(label('Kubernetes namespace; `fedbiot run` does not need it.', 63)),
+  namespace: Type.Optional(label('Kubernetes namespace; not needed by `fedbiot run`.', 63)),
   labels: words('Kubernetes labels.'),
   annotations: words('Kubernetes annotations.'),
 });
@@ -23,7 +23,7 @@ export const VERSION = 'v1alpha1';
 export const KIND = 'FedBiOTJob';
 export const DESCRIPTION = 'A federated fine-tuning of a language model whose full weights stay with the server.';
 
-/** A job as its author writes it. */
+/** A job as a user writes it. */
 export const Job = object(DESCRIPTION, {
   apiVersion: choice('Version of the API.', [`${GROUP}/${VERSION}`]),
   kind: choice('Kind of the object.', [KIND]),

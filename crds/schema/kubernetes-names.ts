@@ -1,9 +1,9 @@
 import { string } from '../json-schema/fields.ts';
 
-/** A DNS label, but for its length. */
+/** A DNS label; its length is limited separately. */
 export const LABEL = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
 
-/** Labels joined by dots: what most Kubernetes objects are called by. */
+/** A DNS subdomain: labels joined by dots, the form of most names in Kubernetes. */
 const SUBDOMAIN = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$';
 
 export const label = (description: string, maxLength = 63) => string(description, { maxLength, pattern: LABEL });
@@ -11,7 +11,7 @@ export const label = (description: string, maxLength = 63) => string(description
 /** Name of another Kubernetes object. */
 export const objectName = (description: string) => string(description, { maxLength: 253, pattern: SUBDOMAIN });
 
-/** Reference of a container image, with registry, tag and digest as wanted. */
+/** Reference of a container image, with optional registry, tag and digest. */
 export const imageReference = (description: string) =>
   string(description, { maxLength: 1024, pattern: '^[a-zA-Z0-9][a-zA-Z0-9._:/@-]*$' });
 

@@ -3,17 +3,17 @@ import { boolean, integer, string } from '../json-schema/fields.ts';
 
 const seconds = { maximum: 2_147_483_647 } as const;
 
-/** Fields of the spec that say when the job runs on a cluster, in the words of Kubernetes' own Job. */
+/** Fields of the spec that decide when the job runs on a cluster; they are named as in Kubernetes' Job. */
 export const lifecycle = {
   suspend: boolean(
-    'Whether the job’s pods are taken away, after a checkpoint, to go on from there when it is false again. Queues such as Kueue admit ' +
-      'a job by it. `fedbiot run` passes it over, as it does all that concerns pods.',
+    'Whether the job is suspended: its pods are deleted after a checkpoint, and it resumes from there when set to false. Queues such as ' +
+      'Kueue admit a job by it. Ignored by `fedbiot run`, as are all fields about pods.',
     { default: false },
   ),
   managedBy: Type.Optional(
     string(
-      'Who carries the job out; without it, the FedBiOT operator, which leaves a job with any value alone. Kueue’s for jobs sent to ' +
-        'another cluster is kueue.x-k8s.io/multikueue.',
+      'The controller that manages the job; if omitted, the FedBiOT operator, which ignores jobs with any value. Kueue uses ' +
+        'kueue.x-k8s.io/multikueue for jobs that it dispatches to another cluster.',
       {
         maxLength: 63,
         pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/[A-Za-z0-9/._~%!$&'()*+,;=:-]+$",
@@ -21,14 +21,14 @@ export const lifecycle = {
     ),
   ),
   ttlSecondsAfterFinished: Type.Optional(
-    integer('Seconds after its end when the job is deleted, with all it made; without it, never.', {
+    integer('Seconds after which a finished job is deleted, with everything it created; if omitted, never.', {
       minimum: 0,
       ...seconds,
     }),
   ),
   activeDeadlineSeconds: Type.Optional(
     integer(
-      'Seconds from its start after which an unfinished job fails; as on a Job, a suspension sets the start anew. Without it, never.',
+      'Seconds after its start at which an unfinished job fails; as for a Job, a suspension resets the start. If omitted, never.',
       {
         minimum: 1,
         ...seconds,
@@ -37,18 +37,21 @@ export const lifecycle = {
   ),
   startDeadlineSeconds: Type.Optional(
     integer(
-      'Seconds after which the job fails when its pods have not started: no node fits, an image is missing, …. Without it, never.',
+      'Seconds after which the job fails if its pods have not started: no node fits, an image is missing, …. If omitted, never.',
       {
         minimum: 1,
         ...seconds,
       },
     ),
   ),
-  backoffLimit: integer('Failed pods of a role after which the job fails; pods lost to a disruption do not count.', {
-    default: 6,
-    minimum: 0,
-    ...seconds,
-  }),
+  backoffLimit: integer(
+    'Number of failed pods of a role after which the job fails; pods lost to a disruption do not count.',
+    {
+      default: 6,
+      minimum: 0,
+      ...seconds,
+    },
+  ),
 };
 
 /** Fields of the spec that can change while the job runs. */

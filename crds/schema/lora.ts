@@ -7,17 +7,17 @@ export const Projection = choice(
   PROJECTIONS,
 );
 
-/** Low-rank weights beside frozen projections. `part` names the layers they are trained on. */
+/** Low-rank weights beside frozen projections. `part` names the layers that they adapt. */
 export const lora = (part: string) =>
   object(`Low-rank weights (LoRA) trained on ${part}: W + (alpha / rank) · B·A, kept in float32.`, {
     rank: integer('Rank r of A and B.', { default: 8, minimum: 1, maximum: 1024 }),
-    alpha: number('Scale α: the product B·A counts alpha / rank times.', {
+    alpha: number('Scale α: the product B·A is multiplied by alpha / rank.', {
       default: 16,
       exclusiveMinimum: 0,
       maximum: 65536,
     }),
-    dropout: rate('Probability in [0, 1) that an input of A is zeroed in a training step.', { default: 0 }),
-    targets: list('The projections that get low-rank weights; all seven by default.', Projection, {
+    dropout: rate('Dropout on the input of A in training: probability in [0, 1).', { default: 0 }),
+    targets: list('The projections with low-rank weights; all seven by default.', Projection, {
       default: PROJECTIONS,
       minItems: 1,
       maxItems: PROJECTIONS.length,

@@ -4,7 +4,7 @@ import { choice, integer, list, number, object, rate } from '../json-schema/fiel
 /** Betas are a pair: JSON schema counts the items, the static type says so too. */
 const betas = Type.Unsafe<[number, number]>(
   list(
-    'AdamW: decay rates β₁ and β₂ of the running means of gradients and of squared gradients. Two numbers in [0, 1).',
+    'AdamW: decay rates β₁ and β₂ of the running means of the gradients and the squared gradients. Two numbers in [0, 1).',
     rate('Decay rate in [0, 1).'),
     { default: [0.9, 0.999], minItems: 2, maxItems: 2 },
   ),
@@ -13,24 +13,24 @@ const betas = Type.Unsafe<[number, number]>(
 /** `phase` names the steps the schedule runs over. */
 export const optimizer = (phase: string, learningRate: number) =>
   object(
-    `Optimizer of ${phase}. Its state and its schedule start anew in every such phase.`,
+    `Optimizer of ${phase}. Its state and its schedule are reset at the start of each such phase.`,
     {
-      kind: choice('AdamW (decoupled weight decay) or SGD (with momentum, where set).', ['AdamW', 'SGD'], {
+      kind: choice('AdamW (decoupled weight decay) or SGD (with momentum if set).', ['AdamW', 'SGD'], {
         default: 'AdamW',
       }),
-      learningRate: number('Step size η at the height of the schedule.', {
+      learningRate: number('Peak learning rate η.', {
         default: learningRate,
         exclusiveMinimum: 0,
         maximum: 1000,
       }),
       betas,
-      epsilon: number('AdamW: ε added to the root of the second moment.', {
+      epsilon: number('AdamW: ε added to the square root of the second moment.', {
         default: 1e-8,
         exclusiveMinimum: 0,
         maximum: 1,
       }),
       weightDecay: number(
-        'Decay of the weights per step, times the learning rate: decoupled for AdamW, in the gradient for SGD.',
+        'Weight decay, multiplied by the learning rate: decoupled for AdamW, added to the gradient for SGD.',
         {
           default: 0,
           minimum: 0,
@@ -38,17 +38,17 @@ export const optimizer = (phase: string, learningRate: number) =>
         },
       ),
       momentum: rate('SGD: momentum μ in [0, 1).', { default: 0 }),
-      clipNorm: number('Gradients are scaled down to this global L2 norm where they exceed it; 0 = never.', {
+      clipNorm: number('Maximum global L2 norm of the gradients, which are scaled down to it; 0 = no clipping.', {
         default: 1,
         minimum: 0,
         maximum: 1e9,
       }),
       schedule: choice(
-        'How the learning rate goes after the warm-up: Constant, or down to 0 at the end of the phase (Linear, or half a Cosine).',
+        'Learning rate after the warm-up: Constant, or decaying to 0 at the end of the phase (Linear or Cosine).',
         ['Constant', 'Linear', 'Cosine'],
         { default: 'Constant' },
       ),
-      warmupSteps: integer('Optimizer steps in which the learning rate rises linearly from 0.', {
+      warmupSteps: integer('Optimizer steps over which the learning rate rises linearly from 0.', {
         default: 0,
         minimum: 0,
         maximum: 1_000_000,

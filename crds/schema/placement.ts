@@ -5,12 +5,12 @@ import { tolerations } from './toleration.ts';
 
 const LABEL_VALUE = '^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$';
 
-/** Fields of a pod that say where it runs, and on whose credentials its images are fetched. */
+/** Fields of a pod that decide where it runs, and which credentials pull its images. */
 export const placement = {
   imagePullSecrets: Type.Optional(
     list(
-      'Credentials for the image’s registry.',
-      object('A Secret with credentials.', { name: objectName('Name of the Secret.') }),
+      'Secrets with credentials for the image registry.',
+      object('A Secret with registry credentials.', { name: objectName('Name of the Secret.') }),
       {
         maxItems: 16,
         mapKeys: ['name'],
@@ -18,16 +18,16 @@ export const placement = {
     ),
   ),
   nodeSelector: Type.Optional(
-    map('Labels a node must have.', string('Value of the label.', { maxLength: 63, pattern: LABEL_VALUE }), {
+    map('Labels that a node must have.', string('Value of the label.', { maxLength: 63, pattern: LABEL_VALUE }), {
       maxProperties: 32,
     }),
   ),
   tolerations: tolerations(),
   affinity: Type.Optional(
-    foreign(
-      'Nodes and pods to be near to, or far from: nodeAffinity, podAffinity, podAntiAffinity as in the pod’s API.',
-    ),
+    foreign('Affinity of the pods: nodeAffinity, podAffinity, podAntiAffinity as in the Pod API.'),
   ),
-  priorityClassName: Type.Optional(objectName('Class that says whose pods go first.')),
-  runtimeClassName: Type.Optional(objectName('Container runtime, where the cluster has several (nvidia, kata, …).')),
+  priorityClassName: Type.Optional(objectName('Priority class of the pods.')),
+  runtimeClassName: Type.Optional(
+    objectName('Runtime class, if the cluster has several container runtimes (nvidia, kata, …).'),
+  ),
 };

@@ -7,67 +7,72 @@ import { Resources } from './resources.ts';
 
 const named = (what: string, description: string) =>
   Type.Optional(
-    list(`${description} Fields as in the pod’s API.`, foreignNamed(`${what}.`, label('Name within the pod.')), {
+    list(`${description} Fields as in the Pod API.`, foreignNamed(`${what}.`, label('Name within the pod.')), {
       maxItems: 32,
       mapKeys: ['name'],
     }),
   );
 
 const Worker = object('Additions to the worker container.', {
-  name: choice('The container that is added to.', ['worker']),
+  name: choice('Name of the container: worker.', ['worker']),
   env: environment(),
   resources: Type.Optional(Resources),
   volumeMounts: Type.Optional(
     list(
-      'Further mounts: name of a volume, mountPath, ….',
+      'Additional volume mounts: name of a volume, mountPath, ….',
       foreignNamed('A mount of a volume.', label('Name of the volume.')),
       { maxItems: 32 },
     ),
   ),
 });
 
-const PodSpec = object('What may be laid over the spec. The rest of it is the operator’s.', {
-  containers: Type.Optional(list('The container to add to.', Worker, { maxItems: 1, mapKeys: ['name'] })),
-  initContainers: named('A container', 'Containers that run before the worker, or beside it (restartPolicy Always).'),
-  volumes: named('A volume of the pod', 'Further volumes.'),
+const PodSpec = object('Fields of the pod spec that can be set. The operator sets all others.', {
+  containers: Type.Optional(
+    list('Additions to the worker container, by its name.', Worker, { maxItems: 1, mapKeys: ['name'] }),
+  ),
+  initContainers: named('A container', 'Init containers, and sidecars (restartPolicy Always).'),
+  volumes: named('A volume of the pod', 'Additional volumes.'),
   ...placement,
   preemptionPolicy: Type.Optional(
-    choice('Whether the pods may push out others of lower priority.', ['PreemptLowerPriority', 'Never']),
+    choice('Whether the pods may preempt pods of lower priority.', ['PreemptLowerPriority', 'Never']),
   ),
-  resourceClaims: named('A claim on devices', 'Devices asked for by dynamic resource allocation.'),
+  resourceClaims: named('A resource claim', 'Claims for dynamic resource allocation.'),
   topologySpreadConstraints: Type.Optional(
     list(
-      'How the pods are spread over the nodes. Fields as in the pod’s API.',
-      foreign('A constraint on the spread.'),
+      'How the pods are spread across topology domains. Fields as in the Pod API.',
+      foreign('A topology spread constraint.'),
       { maxItems: 16 },
     ),
   ),
-  schedulerName: Type.Optional(objectName('The scheduler that places the pods.')),
+  schedulerName: Type.Optional(objectName('Scheduler that assigns the pods to nodes.')),
   terminationGracePeriodSeconds: Type.Optional(
-    integer('Seconds a pod gets to write its checkpoint and go, before it is killed.', { minimum: 0, maximum: 86_400 }),
+    integer('Seconds that a pod has to write its checkpoint and exit before it is killed.', {
+      minimum: 0,
+      maximum: 86_400,
+    }),
   ),
   dnsPolicy: Type.Optional(
-    choice('How names are resolved.', ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None']),
+    choice('DNS policy of the pods.', ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None']),
   ),
-  dnsConfig: Type.Optional(foreign('Name servers, search domains and options. Fields as in the pod’s API.')),
+  dnsConfig: Type.Optional(foreign('Name servers, search domains and options. Fields as in the Pod API.')),
   hostAliases: Type.Optional(
-    list('Further lines of /etc/hosts. Fields as in the pod’s API.', foreign('A line: ip, hostnames.'), {
+    list('Additional lines of /etc/hosts. Fields as in the Pod API.', foreign('A line: ip, hostnames.'), {
       maxItems: 64,
     }),
   ),
 });
 
 const words = (description: string) =>
-  Type.Optional(map(description, string('The value.', { maxLength: 262_144 }), { maxProperties: 64 }));
+  Type.Optional(map(description, string('Value of the entry.', { maxLength: 262_144 }), { maxProperties: 64 }));
 
 export const PodTemplate = object(
-  'Laid over the pod template the operator makes, by strategic merge: maps and named lists grow, the rest is replaced.',
+  'Overlay for the pod template that the operator creates, by strategic merge: maps and named lists are merged, other fields replaced.',
   {
     metadata: Type.Optional(
       object('Labels and annotations of the pods.', {
-        labels: words('Further labels; those the operator sets stay.'),
+        labels: words('Additional labels; those that the operator sets cannot be changed.'),
         annotations: words(
-          'Further annotations: of known ones, and with keys without dot and slash. Others could undo the pod’s security.',
+          'Additional annotations: known ones, and those whose keys have no dot and no slash. Others could weaken the security of the pod.',
         ),
       }),
     ),

@@ -8,11 +8,11 @@ import { Resources } from './resources.ts';
 
 export const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'] as const;
 
-/** What both roles' pods can be told. */
+/** Settings of the pods of both roles. */
 const pod = {
-  image: Type.Optional(imageReference('Container image; by default the one the operator was installed with.')),
+  image: Type.Optional(imageReference('Container image; by default the image that the operator was installed with.')),
   imagePullPolicy: Type.Optional(
-    choice('When the image is fetched; by default as Kubernetes does for its tag.', PULL_POLICIES),
+    choice('When the image is pulled; by default as Kubernetes does for its tag.', PULL_POLICIES),
   ),
   resources: Type.Optional(Resources),
   ...placement,
@@ -21,15 +21,19 @@ const pod = {
 };
 
 export const ServerPod = object(
-  'The pod that holds the full model. `fedbiot run` passes it over, as it does all that concerns pods.',
+  'The pod that holds the full model. Ignored by `fedbiot run`, as are all fields about pods.',
   pod,
   {
     default: {},
   },
 );
 
-export const ClientPods = object('The pods that train for the clients.', {
+export const ClientPods = object('The pods that train on the clients’ behalf.', {
   ...pod,
-  pods: integer('Pods that share the clients between them.', { default: 1, minimum: 1, maximum: 1000 }),
-  parallelClients: integer('Clients a pod trains at a time.', { default: 1, minimum: 1, maximum: 256 }),
+  pods: integer('Number of pods that the clients are distributed over.', { default: 1, minimum: 1, maximum: 1000 }),
+  parallelClients: integer('Number of clients that a pod trains concurrently.', {
+    default: 1,
+    minimum: 1,
+    maximum: 256,
+  }),
 });

@@ -2,7 +2,7 @@ import Type from 'typebox';
 import { list, map, object, PRESET, string } from '../json-schema/fields.ts';
 import { label } from './kubernetes-names.ts';
 
-/** Kubernetes' own form of a quantity, without a sign: no container asks for less than nothing. */
+/** Kubernetes' own form of a quantity, without a sign, as amounts are not negative. */
 const QUANTITY = '^([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$';
 
 export const quantity = (description: string, { preset }: { readonly preset?: string } = {}) =>
@@ -19,20 +19,22 @@ export const quantity = (description: string, { preset }: { readonly preset?: st
 const amounts = (description: string) =>
   Type.Optional(map(description, quantity('An amount: 2, 500m, 16Gi.'), { maxProperties: 32 }));
 
-const Claim = object('Devices of a claim of the pod.', {
-  name: label('Name of the claim in the pod. One called gpu, or gpu-…, is of GPUs: the worker computes on them.'),
+const Claim = object('A reference to a resource claim of the pod.', {
+  name: label(
+    'Name of the claim in the pod. A claim named gpu or gpu-… provides GPUs, and the worker computes on them.',
+  ),
   request: Type.Optional(
-    string('The request in it whose devices are meant; without it, all.', { minLength: 1, maxLength: 127 }),
+    string('Request within the claim; if omitted, all its devices.', { minLength: 1, maxLength: 127 }),
   ),
 });
 
 export const Resources = object(
-  'What the worker container may use, by resource: cpu, memory, ephemeral-storage, nvidia.com/gpu, ….',
+  'Compute resources of the worker container: cpu, memory, ephemeral-storage, nvidia.com/gpu, ….',
   {
-    limits: amounts('The most it gets. Where nvidia.com/gpu is among them, the worker computes on the GPU.'),
-    requests: amounts('What the scheduler sets aside for it; by default the limits.'),
+    limits: amounts('Maximum amounts. With nvidia.com/gpu, the worker computes on the GPU.'),
+    requests: amounts('Amounts that the scheduler reserves; by default the limits.'),
     claims: Type.Optional(
-      list('Devices it gets of those that podTemplate.spec.resourceClaims asks for.', Claim, {
+      list('Claims of podTemplate.spec.resourceClaims whose devices the container may use.', Claim, {
         maxItems: 32,
         mapKeys: ['name'],
       }),

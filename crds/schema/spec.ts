@@ -12,7 +12,7 @@ import { Volumes } from './volumes.ts';
 
 export const Model = object('The full model. It stays with the server, except with method FullModel.', {
   uri: string(
-    'Hugging Face directory (config.json, *.safetensors, tokenizer.json): a path (a relative one starts at the manifest’s folder), a ' +
+    'Hugging Face directory (config.json, *.safetensors, tokenizer.json): a path (relative to the manifest’s folder), a ' +
       'file:///… URL or hf://org/name@revision.',
     {
       minLength: 1,
@@ -31,7 +31,7 @@ export const Model = object('The full model. It stays with the server, except wi
     },
   ),
   dtype: choice(
-    'Type the frozen weights are held in; auto = as stored. Trained weights are always float32.',
+    'Data type of the frozen weights; auto = as stored. Trained weights are always float32.',
     ['auto', 'float32', 'bfloat16', 'float16'],
     { default: 'auto' },
   ),
@@ -41,8 +41,8 @@ export const Evaluation = object(
   'When and how emulator + adapter (AdapEmu) and full model + adapter (AdapFu) are scored.',
   {
     task: choice(
-      'What is measured beside the loss. loss: nothing. gsm8k: the final number of a generated answer. qa: exact match and F1 of a ' +
-        'generated answer against the accepted ones. tokens: response tokens predicted right, given those before.',
+      'What is measured in addition to the loss. loss: nothing. gsm8k: whether the final number of a generated answer is right. qa: ' +
+        'exact match and F1 of a generated answer against the accepted answers. tokens: next-token accuracy on the response.',
       ['loss', 'gsm8k', 'qa', 'tokens'],
       { default: 'loss' },
     ),
@@ -51,19 +51,23 @@ export const Evaluation = object(
       minimum: 0,
       maximum: 1_000_000,
     }),
-    limit: integer('Records scored, from the first; 0 = all.', { default: 0, minimum: 0, maximum: 1_000_000_000 }),
-    maxNewTokens: integer('Tokens generated at most for an answer (gsm8k, qa).', {
+    limit: integer('Number of records to score, from the first; 0 = all.', {
+      default: 0,
+      minimum: 0,
+      maximum: 1_000_000_000,
+    }),
+    maxNewTokens: integer('Maximum number of tokens generated per answer (gsm8k, qa).', {
       default: 256,
       minimum: 1,
       maximum: 65_536,
     }),
-    batchSize: integer('Records scored at a time.', { default: 8, minimum: 1, maximum: 4096 }),
+    batchSize: integer('Records per batch.', { default: 8, minimum: 1, maximum: 4096 }),
   },
 );
 
-export const Checkpoint = object('How a run that was stopped can go on.', {
+export const Checkpoint = object('Checkpoints, from which an interrupted run resumes.', {
   everyRounds: integer('Rounds between checkpoints.', { default: 1, minimum: 1, maximum: 1_000_000 }),
-  keep: integer('Checkpoints kept; older ones are removed.', { default: 2, minimum: 1, maximum: 1000 }),
+  keep: integer('Number of checkpoints kept; older ones are removed.', { default: 2, minimum: 1, maximum: 1000 }),
 });
 
 const PUBLIC_DATA_IS_USED =
@@ -72,13 +76,13 @@ const PUBLIC_DATA_IS_USED =
 
 const properties = {
   method: choice(
-    'Preset of emulator.layerDropRate, emulator.alignment.schedule and languageModelWeight, adapter.placement and layers, and ' +
-      'federation.local.proximalWeight, each of which can still be set alone. FedBiOT: the KDD 2024 method. OffsiteTuning, FedOT: ' +
-      'its baselines. FullModel: clients hold the full model (upper reference).',
+    'Preset for emulator.layerDropRate, emulator.alignment.schedule and languageModelWeight, adapter.placement and layers, and ' +
+      'federation.local.proximalWeight; each of them can be overridden. FedBiOT: the KDD 2024 method. OffsiteTuning, FedOT: ' +
+      'its baselines. FullModel: clients train the full model (upper bound).',
     ['FedBiOT', 'OffsiteTuning', 'FedOT', 'FullModel'],
     { default: 'FedBiOT' },
   ),
-  seed: integer('Every random choice of the job follows from it.', {
+  seed: integer('Seed of every random choice of the job.', {
     default: 0,
     minimum: 0,
     maximum: Number.MAX_SAFE_INTEGER,
@@ -97,7 +101,7 @@ const properties = {
   ...lifecycle,
 };
 
-export const Spec = object('What to train, on what, and how.', properties, {
+export const Spec = object('The desired training: model, data, method, federation and pods.', properties, {
   rules: [
     {
       rule: `has(self.data.public) || !(${PUBLIC_DATA_IS_USED})`,

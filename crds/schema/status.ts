@@ -9,52 +9,56 @@ import { mirrored } from './mirrored.ts';
 
 const time = (description: string) => string(description, { format: 'date-time', maxLength: 64 });
 
-const Condition = object('One aspect of the job’s state, in the form Kubernetes tools wait on.', {
-  type: string('Name of the aspect.', { minLength: 1, maxLength: 316 }),
-  status: choice('Whether it holds.', ['True', 'False', 'Unknown']),
-  reason: string('Why, in one CamelCase word.', { minLength: 1 }),
-  message: string('Why, in a sentence.', { maxLength: 32_768 }),
+const Condition = object('A condition of the job.', {
+  type: string('Type of the condition.', { minLength: 1, maxLength: 316 }),
+  status: choice('Status of the condition: True, False or Unknown.', ['True', 'False', 'Unknown']),
+  reason: string('Reason for the status, in one CamelCase word.', { minLength: 1 }),
+  message: string('Explanation of the status, in a sentence.', { maxLength: 32_768 }),
   lastTransitionTime: time('When the status last changed.'),
-  observedGeneration: Type.Optional(integer('metadata.generation this was derived from.', { minimum: 0 })),
+  observedGeneration: Type.Optional(
+    integer('The metadata.generation that the condition was derived from.', { minimum: 0 }),
+  ),
 });
 
-const told = mirrored(JobProgress).properties;
-const { round, base, adapEmu, adapFu } = told.evaluation.properties;
+const reported = mirrored(JobProgress).properties;
+const { round, base, adapEmu, adapFu } = reported.evaluation.properties;
 
 function withHeadline(score: typeof base) {
   const { description = '' }: SchemaNode = score;
-  const headline = string('The accuracy in percent, or the loss where there is none: what `kubectl get` shows.');
+  const headline = string('Accuracy in percent, or the loss for a task without accuracy, as `kubectl get` shows it.');
   return Type.Optional(object(description, { ...score.properties, headline: Type.Optional(headline) }));
 }
 
 /**
- * What the operator tells about a job. Nothing in it is the user's to set. What the server pod reports of it is derived
+ * What the operator reports about a job. Users set nothing in it. What the server pod reports of it is derived
  * from the schema that its progress must pass (crds/facts/progress.ts), so that the API server accepts it.
  */
-export const Status = object('What has become of the job so far. Written by the operator.', {
-  observedGeneration: Type.Optional(integer('metadata.generation this status was derived from.', { minimum: 0 })),
-  phase: Type.Optional(choice('Where the job stands.', ['Pending', 'Suspended', 'Running', 'Succeeded', 'Failed'])),
-  message: Type.Optional(string('Why it stands there, in a sentence.', { maxLength: 32_768 })),
+export const Status = object('Observed state of the job. Written by the operator.', {
+  observedGeneration: Type.Optional(
+    integer('The metadata.generation that the status was derived from.', { minimum: 0 }),
+  ),
+  phase: Type.Optional(choice('Phase of the job.', ['Pending', 'Suspended', 'Running', 'Succeeded', 'Failed'])),
+  message: Type.Optional(string('Why the job is in this phase, in a sentence.', { maxLength: 32_768 })),
   conditions: Type.Optional(
-    list('Aspects of the job’s state, one a type.', Condition, { maxItems: 32, mapKeys: ['type'] }),
+    list('Conditions of the job, one per type.', Condition, { maxItems: 32, mapKeys: ['type'] }),
   ),
   startTime: Type.Optional(
     time(
-      'When the operator took the job up, or took it up again after a suspension: what spec.activeDeadlineSeconds counts from.',
+      'When the operator started the job, or resumed it after a suspension: spec.activeDeadlineSeconds counts from here.',
     ),
   ),
   completionTime: Type.Optional(time('When the job succeeded or failed.')),
-  activity: told.phase,
-  lastProgressTime: Type.Optional(time('When the server pod last told of its progress.')),
-  restarts: Type.Optional(count('Times the server pod was replaced, for whatever reason but a suspension.')),
-  round: told.finishedRounds,
-  rounds: told.rounds,
-  roundText: Type.Optional(string('round/rounds: what `kubectl get` shows.', { maxLength: 64 })),
+  activity: reported.phase,
+  lastProgressTime: Type.Optional(time('When the server pod last reported progress.')),
+  restarts: Type.Optional(count('How often the server pod was replaced, for any reason except a suspension.')),
+  round: reported.finishedRounds,
+  rounds: reported.rounds,
+  roundText: Type.Optional(string('round/rounds, as `kubectl get` shows it.', { maxLength: 64 })),
   ...mirrored(LastFigures).properties,
-  clients: told.clients,
-  clientsText: Type.Optional(string('reported/selected: what `kubectl get` shows.', { maxLength: 64 })),
+  clients: reported.clients,
+  clientsText: Type.Optional(string('reported/selected, as `kubectl get` shows it.', { maxLength: 64 })),
   refusals: Type.Optional(
-    // The keys are ours to write: the static type names them, the schema leaves room for more.
+    // The static type names the keys that this version writes; the schema allows those of later versions.
     Type.Unsafe<RefusalCounts>(
       map('Results refused since the job began, by reason.', RefusalCount, { maxProperties: 64 }),
     ),
@@ -67,6 +71,6 @@ export const Status = object('What has become of the job so far. Written by the 
       adapFu: withHeadline(adapFu),
     }),
   ),
-  cost: told.cost,
-  adapterSha256: told.adapterSha256,
+  cost: reported.cost,
+  adapterSha256: reported.adapterSha256,
 });

@@ -2,20 +2,20 @@ import Type from 'typebox';
 import { choice, integer, list, object, string } from '../json-schema/fields.ts';
 
 const Toleration = object(
-  'Taints of a node that are no reason to stay away from it.',
+  'A toleration of node taints.',
   {
     key: Type.Optional(
-      string('Key of the taint; without it, of any taint (operator Exists).', { minLength: 1, maxLength: 317 }),
+      string('Key of the taint; if omitted, any key (operator Exists).', { minLength: 1, maxLength: 317 }),
     ),
     operator: Type.Optional(
-      choice('Equal: the taint’s value is `value`. Exists: whatever its value. By default Equal.', ['Exists', 'Equal']),
+      choice('Equal: the taint’s value is `value`. Exists: any value. Default: Equal.', ['Exists', 'Equal']),
     ),
     value: Type.Optional(string('Value of the taint.', { maxLength: 63 })),
     effect: Type.Optional(
-      choice('Effect of the taint; without it, any.', ['NoSchedule', 'PreferNoSchedule', 'NoExecute']),
+      choice('Effect of the taint; if omitted, any effect.', ['NoSchedule', 'PreferNoSchedule', 'NoExecute']),
     ),
     tolerationSeconds: Type.Optional(
-      integer('Seconds a taint with effect NoExecute is endured; without it, for ever.', {
+      integer('Seconds for which a taint with effect NoExecute is tolerated; if omitted, forever.', {
         minimum: 0,
         maximum: 2_147_483_647,
       }),
@@ -42,4 +42,4 @@ const Toleration = object(
   },
 );
 
-export const tolerations = () => Type.Optional(list('Taints the pods tolerate.', Toleration, { maxItems: 64 }));
+export const tolerations = () => Type.Optional(list('Taints that the pods tolerate.', Toleration, { maxItems: 64 }));

@@ -5,14 +5,14 @@ import { PULL_POLICIES } from './pods.ts';
 import { quantity } from './resources.ts';
 
 const claimed = Type.Optional(
-  object('A PersistentVolumeClaim that exists already.', {
+  object('An existing PersistentVolumeClaim.', {
     claimName: objectName('Name of the claim, in the job’s namespace.'),
-    readOnly: Type.Optional(boolean('Whether it is mounted read-only even where it could be written to.')),
+    readOnly: Type.Optional(boolean('Whether the claim is mounted read-only.')),
   }),
 );
 
 const onNode = Type.Optional(
-  object('A folder of the node the pod runs on. For nodes that share a file system, and for tests.', {
+  object('A folder of the node that the pod runs on, for nodes with a shared file system and for tests.', {
     path: string('Absolute path of the folder; it must exist.', {
       maxLength: 4096,
       pattern: '^/',
@@ -36,7 +36,7 @@ const source = (what: string) =>
         object('The files of a container image (Kubernetes 1.33 or later).', {
           reference: imageReference('Reference of the image.'),
           pullPolicy: Type.Optional(
-            choice('When the image is fetched; by default as Kubernetes does for its tag.', PULL_POLICIES),
+            choice('When the image is pulled; by default as Kubernetes does for its tag.', PULL_POLICIES),
           ),
         }),
       ),
@@ -47,16 +47,16 @@ const source = (what: string) =>
 export const Volume = source('A volume.');
 
 export const OutputVolume = object(
-  'Where checkpoints, metrics, the report and the finished adapter go. Exactly one of its fields must be given.',
+  'Volume for checkpoints, metrics, the report and the finished adapter. Exactly one of its fields must be given.',
   {
     persistentVolumeClaim: Type.Optional(
-      object('A PersistentVolumeClaim that exists already. It outlives the job.', {
+      object('An existing PersistentVolumeClaim. It outlives the job.', {
         claimName: objectName('Name of the claim, in the job’s namespace.'),
       }),
     ),
     hostPath: onNode,
     claim: Type.Optional(
-      object('A PersistentVolumeClaim made for the job, and deleted with it.', {
+      object('A PersistentVolumeClaim that is created for the job, and deleted with it.', {
         storageClassName: Type.Optional(objectName('Class of the storage; by default the cluster’s default class.')),
         size: Type.Optional(quantity('Size of the volume; by default 10Gi.', { preset: '10Gi' })),
       }),
@@ -66,12 +66,12 @@ export const OutputVolume = object(
 );
 
 export const Volumes = object(
-  'Where pods find model and data. A relative uri starts at its volume; without the volume, at the examples in the image. `fedbiot run` ' +
-    'passes them over.',
+  'Volumes with model and data. A relative uri starts at its volume; without the volume, at the examples in the image. Ignored by ' +
+    '`fedbiot run`.',
   {
-    model: Type.Optional(source('Of model.uri and adapter.initFrom: for the server alone.')),
-    publicData: Type.Optional(source('Of data.public.uri and data.eval.uri: for the server alone.')),
-    clientData: Type.Optional(source('Of data.train.uri: for the clients alone.')),
+    model: Type.Optional(source('Volume of model.uri and adapter.initFrom, for the server only.')),
+    publicData: Type.Optional(source('Volume of data.public.uri and data.eval.uri, for the server only.')),
+    clientData: Type.Optional(source('Volume of data.train.uri, for the clients only.')),
     output: Type.Optional(OutputVolume),
   },
 );

@@ -19,7 +19,7 @@ import { parseDecoderConfig } from '../worker/model/config/config.ts';
 import { encodeHeader, tensorBytes } from '../worker/safetensors/header.ts';
 import { decoderTensors } from '../worker/model/weights.ts';
 import { planText } from '../worker/report/summary.ts';
-import { planManifest } from '../worker/run/estimate-job.ts';
+import { estimateManifest } from '../worker/run/estimate-job.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -95,7 +95,7 @@ try {
     for (const data of ['train', 'public', 'eval']) manifest.setIn(['spec', 'data', data, 'uri'], `${data}.jsonl`);
     const path = join(work, `${index}.yaml`);
     writeFileSync(path, manifest.toString());
-    process.stdout.write(`## ${name}, task ${task}\n\n${planText(await planManifest(path))}\n`);
+    process.stdout.write(`## ${name}, task ${task}\n\n${planText(await estimateManifest(path))}\n`);
   }
 } finally {
   rmSync(work, { recursive: true, force: true });

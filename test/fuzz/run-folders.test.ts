@@ -5,8 +5,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { CheckpointStore } from '../../worker/federation/checkpoint.ts';
-import { CorruptCheckpoint, decodeProgress, encodeProgress } from '../../worker/federation/snapshot.ts';
-import type { SavedProgress } from '../../worker/federation/snapshot.ts';
+import { CorruptCheckpoint, decodeSnapshot, encodeSnapshot } from '../../worker/federation/snapshot.ts';
+import type { SavedSnapshot } from '../../worker/federation/snapshot.ts';
 import { manifestOf } from '../../worker/files/run-directory.ts';
 import { begin } from '../../worker/federation/state.ts';
 import { accumulate, emptyHistory, reportOf } from '../../worker/report/accumulate.ts';
@@ -29,23 +29,23 @@ const alignment = {
   parameters: lora.emulator,
   moments: [lora.emulator.map((m) => m / 3), new Float32Array(3)],
 };
-const saved: SavedProgress = {
+const saved: SavedSnapshot = {
   metricsBytes: 100,
-  progress: { state: begin(2), lora, alignment, refusals: { late: 1 } },
+  snapshot: { state: begin(2), lora, alignment, refusals: { late: 1 } },
 };
-const files = encodeProgress(saved, layouts, origin);
+const files = encodeSnapshot(saved, layouts, origin);
 const fileOf = (name: string) => files.get(name) ?? new Uint8Array();
 
 /** A checkpoint whose digests are right, however odd what they are of: only then is it looked into. */
 function decoded(name: string, bytes: Uint8Array): void {
-  let progress: SavedProgress;
+  let saved: SavedSnapshot;
   try {
-    progress = decodeProgress(new Map([...files, [name, bytes]]), layouts, origin.identity);
+    saved = decodeSnapshot(new Map([...files, [name, bytes]]), layouts, origin.identity);
   } catch (error) {
     throw error instanceof CorruptCheckpoint || error instanceof Refused ? new UserError(error.message) : error;
   }
-  encodeProgress(progress, layouts, origin);
-  const { state } = progress.progress;
+  encodeSnapshot(saved, layouts, origin);
+  const { state } = saved.snapshot;
   if (!Number.isSafeInteger(state.round) || state.round < 1) throw new Error(`round ${state.round} was accepted`);
 }
 

@@ -17,15 +17,15 @@ import type { FederatedModel } from '../../worker/model/federated-model.ts';
 import { loadTokenizer } from '../../worker/tokenizer/tokenizer.ts';
 import { randomStream } from '../../worker/random.ts';
 import { federateModel, startingLora } from '../../worker/run/job-model.ts';
-import { planJob } from '../../worker/estimate/job-estimate.ts';
-import { planManifest } from '../../worker/run/estimate-job.ts';
+import { estimateJob } from '../../worker/estimate/job-estimate.ts';
+import { estimateManifest } from '../../worker/run/estimate-job.ts';
 import { lossOnly } from '../../worker/tasks/token-tasks.ts';
 import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
 
 const FEDBIOT = fileURLToPath(new URL('../../worker/fedbiot.ts', import.meta.url));
 
 t.test('sizes of a plan are those of the files and vectors', async (t) => {
-  const plan = await planManifest(writeTinyJob(t.testdir({})));
+  const plan = await estimateManifest(writeTinyJob(t.testdir({})));
   // The tiny model: 6 layers of width 48, MLP 96, 4 heads of 12 with 2 for keys and values, vocabulary 556, tied.
   const layer = 2 * 48 + 48 * 48 * 2 + 48 * 24 * 2 + 3 * 48 * 96;
   const rest = 556 * 48 + 48;
@@ -53,7 +53,7 @@ t.test('sizes of a plan are those of the files and vectors', async (t) => {
 t.test('it foresees what the run then says', async (t) => {
   const directory = t.testdir({});
   const job = writeTinyJob(directory);
-  const { memory, ...foreseen } = await planManifest(job);
+  const { memory, ...foreseen } = await estimateManifest(job);
   const result = await runTinyJob(job, join(directory, 'run'));
   if (result.outcome !== 'succeeded') throw new Error('interrupted');
   const { memory: said, ...plan } = result.report.plan;
@@ -64,7 +64,7 @@ t.test('it foresees what the run then says', async (t) => {
 t.test('layers by importance are counted, for they are measured only when the run begins', async (t) => {
   const directory = t.testdir({});
   const emulator = '{ layerSelection: Importance, alignment: { sequenceLength: 192 } }';
-  const plan = await planManifest(writeTinyJob(directory, { emulator }));
+  const plan = await estimateManifest(writeTinyJob(directory, { emulator }));
   t.same(plan.layers, { total: 6, adapter: [4, 5], kept: 2 });
   const { status, stdout } = spawnSync(process.execPath, [FEDBIOT, 'plan', join(directory, 'job.yaml')], {
     encoding: 'utf8',
@@ -76,7 +76,7 @@ t.test('layers by importance are counted, for they are measured only when the ru
 });
 
 t.test('what the job sets shows', async (t) => {
-  const planned = (sections: Record<string, string>) => planManifest(writeTinyJob(t.testdir({}), sections));
+  const planned = (sections: Record<string, string>) => estimateManifest(writeTinyJob(t.testdir({}), sections));
   const base = await planned({});
   const both = await planned({ adapter: '{ placement: Both, layers: 1, lora: { rank: 4 } }' });
   t.same(both.layers, { total: 6, adapter: [0, 5], emulator: [1, 4], dropped: [2, 3] });
@@ -98,8 +98,8 @@ t.test('what the job sets shows', async (t) => {
 t.test('what is missing is told at once', async (t) => {
   const directory = t.testdir({});
   const job = writeTinyJob(directory);
-  const refused = (message: RegExp) => t.rejects(planManifest(job), { name: 'UserError', message });
-  await t.rejects(planManifest(join(directory, 'nowhere.yaml')), {
+  const refused = (message: RegExp) => t.rejects(estimateManifest(job), { name: 'UserError', message });
+  await t.rejects(estimateManifest(join(directory, 'nowhere.yaml')), {
     name: 'UserError',
     message: /nowhere\.yaml is missing/,
   });
@@ -118,7 +118,7 @@ t.test(
     // A cache of states so large that no machine has it would need a large model; a batch so large does not.
     const federation = '{ rounds: 1, clients: 1, local: { steps: 1, batchSize: 4096, sequenceLength: 1000000 } }';
     const job = writeTinyJob(directory, { federation });
-    const plan = await planManifest(job);
+    const plan = await estimateManifest(job);
     t.notOk(plan.memory.fits);
     const { stdout } = spawnSync(process.execPath, [FEDBIOT, 'plan', job], { encoding: 'utf8' });
     t.match(stdout, /This machine cannot hold it/);
@@ -154,7 +154,7 @@ t.test('on the command line, as JSON', async (t) => {
   t.equal(status, 0);
   t.equal(stderr, '');
   const printed: ForeseenPlan = JSON.parse(stdout);
-  const { memory, ...plan } = await planManifest(job);
+  const { memory, ...plan } = await estimateManifest(job);
   t.match(printed, plan);
   t.equal(printed.memory.run, memory.run);
 });
@@ -190,7 +190,7 @@ t.test('memory of each role, against the peak of its compute process', { skip },
       'memory',
     );
     const model = await federateModel(directory, spec, () => Promise.reject(new Error('uniform')));
-    const { memory } = planJob(model, spec, { publicSequences: 8, workers: 1, available: 0 });
+    const { memory } = estimateJob(model, spec, { publicSequences: 8, workers: 1, available: 0 });
     const { peak, rehearsed } = await peakOf(role, model, spec);
     const ratio = memory[role] / peak;
     const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;

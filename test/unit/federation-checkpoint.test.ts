@@ -5,7 +5,7 @@ import t from 'tap';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { CheckpointStore } from '../../worker/federation/checkpoint.ts';
 import { writeDurably } from '../../worker/files/durable-files.ts';
-import type { SavedProgress } from '../../worker/federation/snapshot.ts';
+import type { SavedSnapshot } from '../../worker/federation/snapshot.ts';
 import { begin } from '../../worker/federation/state.ts';
 import { initialLora, layouts, settings } from '../support/quadratic-federation.ts';
 import { digest, metricsOf, runQuadratic } from '../support/quadratic-run.ts';
@@ -13,16 +13,16 @@ import { digest, metricsOf, runQuadratic } from '../support/quadratic-run.ts';
 const origin = { identity: 'identity', date: null };
 
 /** The end of round `round`: its number is in the metrics' length, too. */
-function endOf(round: number): SavedProgress {
+function endOf(round: number): SavedSnapshot {
   const lora = { adapter: initialLora().adapter.map((value) => value + round), emulator: initialLora().emulator };
   return {
     metricsBytes: 100 * round,
-    progress: { state: begin(round + 1), lora, alignment: null, refusals: { late: round } },
+    snapshot: { state: begin(round + 1), lora, alignment: null, refusals: { late: round } },
   };
 }
 
 /** A point within the alignment of round `round`. */
-function within(round: number, step: number): SavedProgress {
+function within(round: number, step: number): SavedSnapshot {
   const { emulator } = initialLora();
   const alignment = {
     step,
@@ -30,8 +30,8 @@ function within(round: number, step: number): SavedProgress {
     parameters: emulator,
     moments: [emulator.map((m) => m / 3), new Float32Array(3)],
   };
-  const { progress, metricsBytes } = endOf(round - 1);
-  return { metricsBytes: metricsBytes + step, progress: { ...progress, alignment } };
+  const { snapshot, metricsBytes } = endOf(round - 1);
+  return { metricsBytes: metricsBytes + step, snapshot: { ...snapshot, alignment } };
 }
 
 const noWarning = (message: string) => {

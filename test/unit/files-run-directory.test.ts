@@ -9,7 +9,7 @@ import { openRunDirectory, readRunManifest } from '../../worker/files/run-direct
 import type { RunManifest } from '../../worker/files/run-directory.ts';
 import { begin } from '../../worker/federation/state.ts';
 import { readJob } from '../../worker/run/job-manifest.ts';
-import { RunRecord } from '../../worker/run/recorder.ts';
+import { RunRecorder } from '../../worker/run/recorder.ts';
 import { initialLora, layouts } from '../support/quadratic-federation.ts';
 import { writeTinyJob } from '../support/tiny-job.ts';
 
@@ -177,7 +177,7 @@ t.test('once another has the folder, a run’s record writes nothing more', asyn
   const directory = open(root);
   const told: string[] = [];
   const spec = readJob(writeTinyJob(t.testdirName)).spec;
-  const record = await RunRecord.open({
+  const record = await RunRecorder.open({
     directory,
     layouts,
     spec,
@@ -191,7 +191,7 @@ t.test('once another has the folder, a run’s record writes nothing more', asyn
   const lost = { name: 'FolderLost' };
   t.throws(() => record.emit({ event: 'warning', message: 'not mine' }), lost);
   await t.rejects(
-    record.save({ progress: { state: begin(1), lora: initialLora(), alignment: null, refusals: {} }, metricsBytes: 0 }),
+    record.save({ snapshot: { state: begin(1), lora: initialLora(), alignment: null, refusals: {} }, metricsBytes: 0 }),
     lost,
   );
   await t.rejects(record.finish(initialLora().adapter, 'model'), lost);

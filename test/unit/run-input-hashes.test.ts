@@ -2,11 +2,17 @@ import t from 'tap';
 import { lifecycle } from '../../crds/schema/lifecycle.ts';
 import { Spec } from '../../crds/schema/spec.ts';
 import type { SchemaNode } from '../../crds/json-schema/node.ts';
-import { trainingSpec } from '../../worker/run/input-hashes.ts';
+import { specSha256, trainingSpec } from '../../worker/run/input-hashes.ts';
 import { jobObject } from '../support/planned-job.ts';
 
 const { spec } = jobObject({ evaluation: { everyRounds: 2 } });
-const hashed = (change: object) => JSON.stringify(trainingSpec({ ...spec, ...change }));
+const hashed = (change: object) => specSha256({ ...spec, ...change });
+
+/** The value with the fields of all its objects in the opposite order. */
+const reversed = (_: string, value: unknown): unknown =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).reverse())
+    : value;
 
 t.test('what training is computed from counts, and nothing that says where, when or how it is stopped', async (t) => {
   const schema: SchemaNode = Spec;
@@ -32,5 +38,7 @@ t.test('what training is computed from counts, and nothing that says where, when
     hashed({}),
     'the day counts by itself, where it is asked for',
   );
+  const { data, federation } = JSON.parse(JSON.stringify(spec, reversed));
+  t.equal(hashed({ data, federation }), hashed({}), 'the order of fields says nothing');
   t.not(hashed({ federation: { ...spec.federation, rounds: 2 } }), hashed({}));
 });

@@ -21,10 +21,10 @@ Examples:
 }
 
 async function planCommand(job: string, { json = false }: { json?: boolean }): Promise<void> {
-  const [{ planManifest }, { planText }] = await Promise.all([
+  const [{ estimateManifest }, { planText }] = await Promise.all([
     import('../run/estimate-job.ts'),
     import('../report/summary.ts'),
   ]);
-  const plan = await planManifest(job);
+  const plan = await estimateManifest(job);
   process.stdout.write(json ? `${JSON.stringify(plan, null, 2)}\n` : planText(plan));
 }

@@ -13,7 +13,7 @@ import type { WeightSize } from './weight-bytes.ts';
 
 const FLOAT_BYTES = 4;
 
-export interface PlanContext {
+export interface EstimateContext {
   /** Sequences, or records, that the alignment draws from. */
   readonly publicSequences: number;
   /** Compute processes of `fedbiot run`. */
@@ -23,10 +23,10 @@ export interface PlanContext {
 }
 
 /** What a job keeps, moves and needs, from the model's shapes and the spec alone: nothing is loaded. */
-export function planJob(
+export function estimateJob(
   model: FederatedModel,
   spec: FedBiOTJobSpec,
-  { publicSequences, workers, available }: PlanContext,
+  { publicSequences, workers, available }: EstimateContext,
 ): RunPlan {
   const { config, split, adapter, emulator } = model;
   const full = weightsOf(model, () => true);

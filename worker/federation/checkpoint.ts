@@ -5,8 +5,8 @@ import { sha256 } from '../transport/package.ts';
 import { Refused } from '../../crds/facts/refusal.ts';
 import type { LoraLayouts } from './contracts.ts';
 import { createFolder, removeUnfinished, writeDurably } from '../files/durable-files.ts';
-import { CorruptCheckpoint, decodeProgress, encodeProgress } from './snapshot.ts';
-import type { Progress, RunOrigin, SavedProgress } from './snapshot.ts';
+import { CorruptCheckpoint, decodeSnapshot, encodeSnapshot } from './snapshot.ts';
+import type { Snapshot, RunOrigin, SavedSnapshot } from './snapshot.ts';
 
 /** Digests of the other files, in the form `sha256sum -c SHA256SUMS` reads. */
 const SUMS = 'SHA256SUMS';
@@ -48,12 +48,12 @@ export class CheckpointStore {
    * Writes a checkpoint, then removes those that are too old.
    * @throws UserError when the disk is full; the checkpoints written before are intact
    */
-  async save(saved: SavedProgress): Promise<void> {
+  async save(saved: SavedSnapshot): Promise<void> {
     await mkdir(this.#folder, { recursive: true });
     const names = await this.#names();
-    const files = encodeProgress(saved, this.#layouts, this.#origin);
+    const files = encodeSnapshot(saved, this.#layouts, this.#origin);
     files.set(SUMS, Buffer.from([...files].map(([name, bytes]) => `${sha256(bytes)}  ${name}\n`).join('')));
-    const name = nameOf(saved.progress, names);
+    const name = nameOf(saved.snapshot, names);
     await createFolder(join(this.#folder, name), files, this.#write);
     for (const old of outdated([...names, name], this.#keep))
       await rm(join(this.#folder, old), { recursive: true, force: true });
@@ -64,7 +64,7 @@ export class CheckpointStore {
    * warning.
    * @throws UserError when all are damaged, or they are another run's
    */
-  async load(warn: (message: string) => void): Promise<SavedProgress | null> {
+  async load(warn: (message: string) => void): Promise<SavedSnapshot | null> {
     await mkdir(this.#folder, { recursive: true });
     await removeUnfinished(this.#folder);
     const names = await this.#names();
@@ -91,8 +91,8 @@ export class CheckpointStore {
     return names.filter((name) => place(name) !== null).sort(byPlace);
   }
 
-  async #read(path: string): Promise<SavedProgress> {
-    return decodeProgress(await readFiles(path), this.#layouts, this.#origin.identity);
+  async #read(path: string): Promise<SavedSnapshot> {
+    return decodeSnapshot(await readFiles(path), this.#layouts, this.#origin.identity);
   }
 }
 
@@ -153,7 +153,7 @@ function byPlace(a: string, b: string): number {
 
 const padded = (round: number) => String(round).padStart(4, '0');
 
-function nameOf({ state, alignment }: Progress, taken: readonly string[]): string {
+function nameOf({ state, alignment }: Snapshot, taken: readonly string[]): string {
   if (state.at === 'Finished') return `round-${padded(state.round)}`;
   const end = `round-${padded(state.round - 1)}`;
   if (state.at === 'Align' && state.round > 1 && alignment === null && !taken.includes(end)) return end;

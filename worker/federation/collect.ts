@@ -2,7 +2,7 @@ import { TransportClosed } from '../transport/contract.ts';
 import type { Arrival, Sealed } from '../transport/contract.ts';
 import { Refused, settlesClient } from '../../crds/facts/refusal.ts';
 import { sealRound } from './lora-package.ts';
-import type { Progress } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
 import { samplesPerRound } from '../training/batches.ts';
 import { claimedClient, verifyArrival } from './result.ts';
 import type { Update } from './result.ts';
@@ -12,7 +12,7 @@ import { measure, unmetered } from './spent.ts';
 import { accepted, awaited, collected, collecting, forgotten, refused, retried, training, verdict } from './state.ts';
 import type { Collect } from './state.ts';
 
-type Collecting = Progress & { readonly state: Collect };
+type Collecting = Snapshot & { readonly state: Collect };
 
 /**
  * At most so many refusals of an attempt are reported one by one; further ones, which no correct client causes, are
@@ -25,17 +25,17 @@ const TOLD_REFUSALS = 1000;
  * that came before an interruption are on disk, so only the other clients are asked again. The deadline then starts
  * anew.
  */
-export async function* collect(progress: Progress, start: Collect, context: RoundContext): RoundStep {
+export async function* collect(snapshot: Snapshot, start: Collect, context: RoundContext): RoundStep {
   const { settings, transport, clock, meter, sharesProcesses, emit, signal } = context;
   const { quorum, roundDeadlineSeconds, maxRoundRetries } = settings.federation;
   const round = roundId(context, start);
   // It waits: whatever a GPU does is the clients'.
   const spent = await measure({ clock, meter: sharesProcesses ? unmetered : { ...meter, gpus: 0 } });
 
-  const roundPackage = sealRound(context.layouts, progress.lora, round);
+  const roundPackage = sealRound(context.layouts, snapshot.lora, round);
   await transport.publish(round, roundPackage);
 
-  let now: Collecting = { ...progress, state: start };
+  let now: Collecting = { ...snapshot, state: start };
   yield (now = await restore(now, roundPackage, context));
   const task = { ...round, sha256: roundPackage.sha256, bytes: roundPackage.bytes.byteLength };
   for (const client of awaited(now.state)) await transport.dispatch({ ...task, client });
@@ -92,8 +92,8 @@ function verify(
 }
 
 /** Takes up what was received before an interruption. What has become unreadable since is trained again. */
-async function restore(progress: Collecting, roundPackage: Sealed, context: RoundContext): Promise<Collecting> {
-  let { state } = progress;
+async function restore(snapshot: Collecting, roundPackage: Sealed, context: RoundContext): Promise<Collecting> {
+  let { state } = snapshot;
   const known = new Set(state.reported.map(({ client }) => client));
   const stored = await context.received.of(roundId(context, state));
   for (const client of known) if (!stored.has(client)) state = forgotten(state, client);
@@ -109,18 +109,18 @@ async function restore(progress: Collecting, roundPackage: Sealed, context: Roun
       state = forgotten(state, client);
     }
   }
-  return { ...progress, state };
+  return { ...snapshot, state };
 }
 
 /** Judges one arrival: an update joins the round, anything else is refused and counted. */
 async function settle(
-  progress: Collecting,
+  snapshot: Collecting,
   arrival: Arrival,
   roundPackage: Sealed,
   context: RoundContext,
   told: RefusalTeller,
 ): Promise<Collecting> {
-  const { state } = progress;
+  const { state } = snapshot;
   const round = roundId(context, state);
   let update: Update;
   try {
@@ -132,12 +132,12 @@ async function settle(
       context,
     );
   } catch (error) {
-    if (error instanceof Refused) return refuse(progress, arrival, error, context, told);
+    if (error instanceof Refused) return refuse(snapshot, arrival, error, context, told);
     await context.transport.unlink(round);
     throw error;
   }
   await context.received.keep(round, update.client, update.submission);
-  return { ...progress, state: await admit(state, update, context) };
+  return { ...snapshot, state: await admit(state, update, context) };
 }
 
 /** An update that is kept on disk joins the round. */
@@ -151,18 +151,18 @@ async function admit(state: Collect, update: Update, { emit, trace }: RoundConte
 }
 
 function refuse(
-  progress: Collecting,
+  snapshot: Collecting,
   arrival: Arrival,
   refusal: Refused,
   { settings }: RoundContext,
   told: RefusalTeller,
 ): Collecting {
-  const { state, refusals } = progress;
+  const { state, refusals } = snapshot;
   const { reason } = refusal;
   const client = claimedClient(arrival, settings.federation.local.steps);
   told.tell(state.round, client, refusal);
   return {
-    ...progress,
+    ...snapshot,
     refusals: { ...refusals, [reason]: (refusals[reason] ?? 0) + 1 },
     state: settlesClient(reason) && client !== null ? refused(state, client) : state,
   };

@@ -1,7 +1,7 @@
 import type { LoraState } from './contracts.ts';
 import type { CheckpointStore } from './checkpoint.ts';
 import type { RefusalCounts } from '../../crds/facts/refusal.ts';
-import type { Progress, SavedProgress } from './snapshot.ts';
+import type { Snapshot, SavedSnapshot } from './snapshot.ts';
 import type { RoundContext } from './round-context.ts';
 import { workOf } from './round-steps.ts';
 import { begin } from './state.ts';
@@ -9,7 +9,7 @@ import { begin } from './state.ts';
 export interface Coordination extends RoundContext {
   readonly checkpoints: Pick<CheckpointStore, 'save'>;
   /** Where an earlier run of the job stopped; null to begin, with `initial`. */
-  readonly from: SavedProgress | null;
+  readonly from: SavedSnapshot | null;
   readonly initial: LoraState;
   /** Length of metrics.jsonl after the last event. */
   readonly metricsBytes: () => number;
@@ -32,7 +32,7 @@ export interface Outcome {
  */
 export async function coordinate(context: Coordination): Promise<Outcome> {
   const { settings, checkpoints, received, trace, signal } = context;
-  let point = context.from ?? { progress: start(context.initial), metricsBytes: context.metricsBytes() };
+  let point = context.from ?? { snapshot: start(context.initial), metricsBytes: context.metricsBytes() };
   /** The last point that was saved, or tried: what failed once is not tried again on the way out. */
   let saved = context.from;
   if (context.from === null) await trace?.initial(context.initial);
@@ -43,11 +43,11 @@ export async function coordinate(context: Coordination): Promise<Outcome> {
     await checkpoints.save(point);
   };
   try {
-    while (point.progress.state.at !== 'Finished') {
-      const { state: before } = point.progress;
-      for await (const progress of workOf(point.progress, context))
-        point = { progress, metricsBytes: context.metricsBytes() };
-      if (isDue(before.at, point.progress, settings.checkpoint.everyRounds)) await save();
+    while (point.snapshot.state.at !== 'Finished') {
+      const { state: before } = point.snapshot;
+      for await (const snapshot of workOf(point.snapshot, context))
+        point = { snapshot, metricsBytes: context.metricsBytes() };
+      if (isDue(before.at, point.snapshot, settings.checkpoint.everyRounds)) await save();
       if (before.at === 'Checkpoint') await received.clear();
       if (signal.aborted) break;
     }
@@ -60,16 +60,16 @@ export async function coordinate(context: Coordination): Promise<Outcome> {
     }
   }
   await save();
-  const { state, lora, refusals } = point.progress;
+  const { state, lora, refusals } = point.snapshot;
   return { outcome: state.at === 'Finished' ? 'succeeded' : 'interrupted', round: state.round, lora, refusals };
 }
 
-function start(lora: LoraState): Progress {
+function start(lora: LoraState): Snapshot {
   return { state: begin(1), lora, alignment: null, refusals: {} };
 }
 
 /** Whether a checkpoint is due: `everyRounds` rounds have ended, or the alignment after them has, or a slice of one. */
-function isDue(before: Progress['state']['at'], { state, alignment }: Progress, everyRounds: number): boolean {
+function isDue(before: Snapshot['state']['at'], { state, alignment }: Snapshot, everyRounds: number): boolean {
   const roundIsDue = (state.round - 1) % everyRounds === 0;
   if (before === 'Checkpoint') return roundIsDue || state.at === 'Finished';
   if (before !== 'Align') return false;

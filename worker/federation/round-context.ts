@@ -3,7 +3,7 @@ import type { RunEvent } from '../../crds/facts/events.ts';
 import type { RoundId, ServerTransport } from '../transport/contract.ts';
 import type { Clock } from './clock.ts';
 import type { Aligner, Evaluator, LoraLayouts, LoraState, Meter } from './contracts.ts';
-import type { Progress } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
 import type { ReceivedResults } from './received-results.ts';
 
 /** What the coordinator reads of a job: `{ job: metadata.name, ...spec }` is one. */
@@ -58,7 +58,7 @@ export interface RoundContext {
  * One state's work: yields every point from which the run could go on, the last of which is in another state, unless
  * the run was stopped.
  */
-export type RoundStep = AsyncGenerator<Progress, void, void>;
+export type RoundStep = AsyncGenerator<Snapshot, void, void>;
 
 export function roundId({ settings }: RoundContext, { round, attempt }: { round: number; attempt: number }): RoundId {
   return { job: settings.job, round, attempt };

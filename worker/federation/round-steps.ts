@@ -6,7 +6,7 @@ import { aggregations } from './aggregation.ts';
 import { collect } from './collect.ts';
 import { Diverged, requireFinite } from './diverged.ts';
 import { roundBytes } from './lora-package.ts';
-import type { Progress } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
 import { roundId } from './round-context.ts';
 import type { RoundContext, RoundStep } from './round-context.ts';
 import { measure, NOTHING_SPENT } from './spent.ts';
@@ -18,42 +18,42 @@ import type { Aggregate, Align, Checkpoint, Evaluate, Publish } from './state.ts
 const ALIGNMENT_SLICE_SECONDS = 60;
 
 /** The work of the state a run is in. */
-export function workOf(progress: Progress, context: RoundContext): RoundStep {
-  const { state } = progress;
+export function workOf(snapshot: Snapshot, context: RoundContext): RoundStep {
+  const { state } = snapshot;
   switch (state.at) {
     case 'Align':
-      return align(progress, state, context);
+      return align(snapshot, state, context);
     case 'Publish':
-      return publish(progress, state, context);
+      return publish(snapshot, state, context);
     case 'Collect':
-      return collect(progress, state, context);
+      return collect(snapshot, state, context);
     case 'Aggregate':
-      return aggregate(progress, state, context);
+      return aggregate(snapshot, state, context);
     case 'Evaluate':
-      return evaluate(progress, state, context);
+      return evaluate(snapshot, state, context);
     case 'Checkpoint':
-      return endRound(progress, state, context);
+      return endRound(snapshot, state, context);
     case 'Finished':
       throw new Error('a finished run has no work left');
   }
 }
 
 /** Trains the emulator to imitate the teacher part with the adapter as it is now; one slice of it, if it takes long. */
-async function* align(progress: Progress, state: Align, context: RoundContext): RoundStep {
+async function* align(snapshot: Snapshot, state: Align, context: RoundContext): RoundStep {
   const { aligner, clock, emit } = context;
   const steps = aligner.steps(state.round);
-  if (steps === 0) return yield { ...progress, state: aligned(state, [], NOTHING_SPENT) };
+  if (steps === 0) return yield { ...snapshot, state: aligned(state, [], NOTHING_SPENT) };
 
   // A slice that goes on from another is not a new phase.
-  if (progress.alignment === null) emit({ event: 'phase', phase: 'align', round: state.round, steps });
+  if (snapshot.alignment === null) emit({ event: 'phase', phase: 'align', round: state.round, steps });
   const spent = await measure(context);
   const began = clock.now();
   let tokens = 0;
   const sliceEnd = new AbortController();
   const outcome = await aligner.align({
     round: state.round,
-    lora: progress.lora,
-    from: progress.alignment,
+    lora: snapshot.lora,
+    from: snapshot.alignment,
     onStep: (step) => {
       emit({ event: 'step', ...step });
       tokens += step.tokens;
@@ -62,17 +62,17 @@ async function* align(progress: Progress, state: Align, context: RoundContext): 
     signal: AbortSignal.any([context.signal, sliceEnd.signal]),
   });
   const slice = await spent(tokens);
-  if (!outcome.done) return yield { ...progress, alignment: outcome.state, state: aligning(state, slice) };
+  if (!outcome.done) return yield { ...snapshot, alignment: outcome.state, state: aligning(state, slice) };
 
   const { emulator, losses } = outcome;
   requireFinite(context.layouts.emulator, emulator, `the alignment before round ${state.round}`);
-  const lora = { ...progress.lora, emulator };
+  const lora = { ...snapshot.lora, emulator };
   await context.trace?.aligned(state.round, lora);
-  yield { ...progress, lora, alignment: null, state: aligned(state, losses, slice) };
+  yield { ...snapshot, lora, alignment: null, state: aligned(state, losses, slice) };
 }
 
 /** Draws the attempt's clients. Collect sends the package, so that a run that resumes there sends it too. */
-async function* publish(progress: Progress, state: Publish, context: RoundContext): RoundStep {
+async function* publish(snapshot: Snapshot, state: Publish, context: RoundContext): RoundStep {
   const { settings, emit } = context;
   const draw = drawClients(settings.seed, state, settings.federation);
   for (const client of draw.dropped)
@@ -80,11 +80,11 @@ async function* publish(progress: Progress, state: Publish, context: RoundContex
   const collecting = published(state, draw, roundBytes(context.layouts, roundId(context, state)));
   const steps = settings.federation.local.steps * training(collecting).length;
   emit({ event: 'phase', phase: 'local', round: state.round, steps });
-  yield { ...progress, state: collecting };
+  yield { ...snapshot, state: collecting };
 }
 
 /** Averages what the clients reported, in client order, from disk. */
-async function* aggregate(progress: Progress, state: Aggregate, context: RoundContext): RoundStep {
+async function* aggregate(snapshot: Snapshot, state: Aggregate, context: RoundContext): RoundStep {
   const { clock, emit, layouts, meter, received } = context;
   emit({ event: 'phase', phase: 'aggregate', round: state.round, steps: null });
   // No GPU takes part.
@@ -102,7 +102,7 @@ async function* aggregate(progress: Progress, state: Aggregate, context: RoundCo
   try {
     const adapter = await aggregate(layouts.adapter.size, updates());
     await context.trace?.aggregated(state.round, adapter);
-    yield { ...progress, lora: { ...progress.lora, adapter }, state: aggregated(state, await spent()) };
+    yield { ...snapshot, lora: { ...snapshot.lora, adapter }, state: aggregated(state, await spent()) };
   } catch (error) {
     throw error instanceof Refused ? new UserError(error.message, { ...RESULT_LOST, cause: error }) : error;
   }
@@ -112,18 +112,18 @@ const RESULT_LOST = {
   hint: 'Remove the newest folder in checkpoints/ and run again with --resume: the round is trained again.',
 };
 
-async function* evaluate(progress: Progress, state: Evaluate, context: RoundContext): RoundStep {
+async function* evaluate(snapshot: Snapshot, state: Evaluate, context: RoundContext): RoundStep {
   const { settings, evaluator, emit, signal } = context;
   const { everyRounds } = settings.evaluation;
   const due = state.round === settings.federation.rounds || (everyRounds > 0 && state.round % everyRounds === 0);
-  if (evaluator === null || !due) return yield { ...progress, state: evaluated(state, null, NOTHING_SPENT) };
+  if (evaluator === null || !due) return yield { ...snapshot, state: evaluated(state, null, NOTHING_SPENT) };
 
   emit({ event: 'phase', phase: 'evaluate', round: state.round, steps: null });
   const spent = await measure(context);
-  const evaluation = await evaluator.evaluate({ lora: progress.lora, signal, onProgress: context.onEvaluation });
+  const evaluation = await evaluator.evaluate({ lora: snapshot.lora, signal, onProgress: context.onEvaluation });
   requireFiniteLosses(evaluation, state.round);
   emit({ event: 'evaluation', round: state.round, ...evaluation });
-  yield { ...progress, state: evaluated(state, evaluation, await spent()) };
+  yield { ...snapshot, state: evaluated(state, evaluation, await spent()) };
 }
 
 /**
@@ -140,7 +140,7 @@ function requireFiniteLosses(evaluation: Evaluation, round: number): void {
 }
 
 /** Tells what the round came to. The coordinator writes the checkpoint: the next state, once this one is told. */
-async function* endRound(progress: Progress, state: Checkpoint, { settings, emit }: RoundContext): RoundStep {
+async function* endRound(snapshot: Snapshot, state: Checkpoint, { settings, emit }: RoundContext): RoundStep {
   emit({ event: 'round', ...state.report });
-  yield { ...progress, state: next(state, settings.federation.rounds) };
+  yield { ...snapshot, state: next(state, settings.federation.rounds) };
 }

@@ -12,7 +12,7 @@ import { RoundState } from './state.ts';
 /**
  * A point of a run from which it can go on to the same bits. Results received in the round lie in `ReceivedResults`.
  */
-export interface Progress {
+export interface Snapshot {
   readonly state: RoundState;
   readonly lora: LoraState;
   /** The alignment that is under way, if one was interrupted. */
@@ -22,8 +22,8 @@ export interface Progress {
 }
 
 /** A point and how long metrics.jsonl was when it was reached. */
-export interface SavedProgress {
-  readonly progress: Progress;
+export interface SavedSnapshot {
+  readonly snapshot: Snapshot;
   /**
    * Bytes of metrics.jsonl. A run that goes on from here cuts the file to this length first: what follows happens
    * again.
@@ -69,12 +69,12 @@ export interface RunOrigin {
 }
 
 /** The files of a checkpoint: state.json, lora.safetensors and, within an alignment, align.safetensors. */
-export function encodeProgress(
-  { progress, metricsBytes }: SavedProgress,
+export function encodeSnapshot(
+  { snapshot, metricsBytes }: SavedSnapshot,
   layouts: LoraLayouts,
   { identity, date }: RunOrigin,
 ): Map<string, Uint8Array> {
-  const { state, lora, alignment, refusals } = progress;
+  const { state, lora, alignment, refusals } = snapshot;
   const moments = alignment?.moments.map(({ length }) => length) ?? [];
   const saved: Static<typeof Saved> = {
     format: 1,
@@ -98,16 +98,16 @@ export function encodeProgress(
 }
 
 /**
- * Reads what `encodeProgress` wrote.
+ * Reads what `encodeSnapshot` wrote.
  * @throws CorruptCheckpoint when a file is missing or does not fit
  * @throws Refused when a tensor file does not fit
  * @throws UserError when it is of another identity
  */
-export function decodeProgress(
+export function decodeSnapshot(
   files: ReadonlyMap<string, Uint8Array>,
   layouts: LoraLayouts,
   identity: string,
-): SavedProgress {
+): SavedSnapshot {
   const saved = parse(file(files, 'state.json'));
   if (saved.identity !== identity) {
     throw new UserError('the checkpoints belong to another job, or to this one with another model or other data', {
@@ -124,7 +124,7 @@ export function decodeProgress(
     const [parameters, ...rest] = layout.slices.map(({ offset, size }) => vector.slice(offset, offset + size));
     alignment = { step, losses, parameters: parameters!, moments: rest };
   }
-  return { metricsBytes, progress: { state, lora, alignment, refusals } };
+  return { metricsBytes, snapshot: { state, lora, alignment, refusals } };
 }
 
 /** The day in a checkpoint's state.json; null where it has none. */

@@ -20,16 +20,16 @@ import { loadJobData } from './job-data.ts';
 import type { JobData } from './job-data.ts';
 import { datedJob } from './job-date.ts';
 import { federateModel, influenceOnPublicData } from './job-model.ts';
-import { planJob } from '../estimate/job-estimate.ts';
-import type { PlanContext } from '../estimate/job-estimate.ts';
+import { estimateJob } from '../estimate/job-estimate.ts';
+import type { EstimateContext } from '../estimate/job-estimate.ts';
 import { absoluteUri, readJob, writeJobRecord } from './job-manifest.ts';
 import type { UriFolders } from './job-manifest.ts';
 import { availableMemory, checkMemory } from '../estimate/memory-check.ts';
 import { foreseenModel } from './estimate-job.ts';
 import { loadTrainers, rehearseAll } from './load-roles.ts';
 import { runManifest } from './input-hashes.ts';
-import { readEvents, RunRecord } from './recorder.ts';
-import { layoutsOf, runServerSide } from './run-rounds.ts';
+import { readEvents, RunRecorder } from './recorder.ts';
+import { layoutsOf, runRounds } from './run-rounds.ts';
 import type { RunResult } from './run-rounds.ts';
 import { TraceWriter } from './trace.ts';
 
@@ -90,7 +90,7 @@ async function prepare(options: RunOptions): Promise<RunResult> {
     async () => {
       const job = await datedJob(asked, tokenizer, { out: options.out, resume, warn });
       const data = await loadJobData(job.spec, tokenizer, baseDirectory, warn);
-      const { memory } = planJob(await foreseenModel(model, job.spec), job.spec, planContext(options, data));
+      const { memory } = estimateJob(await foreseenModel(model, job.spec), job.spec, planContext(options, data));
       for (const message of checkMemory('this run', memory.run, { available: memory.available, force: options.force }))
         warn(message);
       const manifest = await runManifest(job, { model, tokenizer, data: data.sha256 });
@@ -135,10 +135,10 @@ async function federate(preparation: Preparation): Promise<RunResult> {
   const { manifest: job, stored, data, directory, computes, onEvent } = preparation;
   const { spec } = job;
   const model = await federateModel(stored, spec, influenceOnPublicData(computes[0], data.publicSequences, spec.seed));
-  const plan = planJob(model, spec, planContext(preparation, data));
+  const plan = estimateJob(model, spec, planContext(preparation, data));
   const place = { provider: preparation.provider, ownProcess: false };
   const trace = preparation.trace === null ? null : new TraceWriter(preparation.trace, model);
-  const record = await RunRecord.open({
+  const record = await RunRecorder.open({
     directory,
     layouts: layoutsOf(model),
     spec,
@@ -147,7 +147,7 @@ async function federate(preparation: Preparation): Promise<RunResult> {
   });
   if (record.from !== null) preparation.onResume?.(readEvents(directory.metrics));
   try {
-    return await runServerSide({
+    return await runRounds({
       ...preparation,
       job,
       model,
@@ -175,6 +175,6 @@ async function federate(preparation: Preparation): Promise<RunResult> {
 function planContext(
   { workers }: Pick<RunOptions, 'workers'>,
   { publicSequences }: Pick<JobData, 'publicSequences'>,
-): PlanContext {
+): EstimateContext {
   return { publicSequences: publicSequences.length, workers: workers ?? 1, available: availableMemory() };
 }

@@ -9,7 +9,7 @@ import type { FederatedModel } from '../model/federated-model.ts';
 import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
 import type { WeightIndex } from '../model/weights.ts';
 import { federateModel } from './job-model.ts';
-import { planJob } from '../estimate/job-estimate.ts';
+import { estimateJob } from '../estimate/job-estimate.ts';
 import { absoluteUri, readJob } from './job-manifest.ts';
 import { availableMemory } from '../estimate/memory-check.ts';
 
@@ -17,7 +17,7 @@ import { availableMemory } from '../estimate/memory-check.ts';
  * Foresees a job from its manifest: reads the model's headers and the data files, and computes nothing.
  * @throws UserError for what is wrong with the manifest, the model's directory or a data file
  */
-export async function planManifest(path: string): Promise<ForeseenPlan> {
+export async function estimateManifest(path: string): Promise<ForeseenPlan> {
   const { spec } = readJob(path);
   const { data, emulator } = spec;
   const baseDirectory = dirname(resolve(path));
@@ -26,7 +26,7 @@ export async function planManifest(path: string): Promise<ForeseenPlan> {
   await loadData(data.train, baseDirectory);
   if (data.eval) await loadData(data.eval, baseDirectory);
   const publicSequences = data.public ? (await loadData(data.public, baseDirectory)).records.length : 0;
-  const { layers, ...plan } = planJob(model, spec, { publicSequences, workers: 1, available: availableMemory() });
+  const { layers, ...plan } = estimateJob(model, spec, { publicSequences, workers: 1, available: availableMemory() });
   const { total, adapter } = layers;
   const measuredLater = emulator.layerSelection === 'Importance' && layers.dropped.length > 0;
   return { layers: measuredLater ? { total, adapter, kept: layers.emulator.length } : layers, ...plan };

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { lifecycle } from '../../crds/schema/lifecycle.ts';
+import { isRecord } from '../../crds/json-schema/node.ts';
 import type { FedBiOTJob, FedBiOTJobSpec } from '../../crds/types.ts';
 import type { RunManifest } from '../files/run-directory.ts';
 import type { ModelDirectory } from '../model/directory.ts';
@@ -16,18 +17,30 @@ export function trainingSpec(spec: FedBiOTJobSpec): Readonly<Record<string, unkn
   return Object.fromEntries(Object.entries({ ...spec, data }).filter(([name]) => !WHERE_AND_WHEN.has(name)));
 }
 
+/** SHA-256 (hex) of the part of a spec that a run is computed from, whatever the order of its fields. */
+export function specSha256(spec: FedBiOTJobSpec): string {
+  return createHash('sha256')
+    .update(JSON.stringify(sorted(trainingSpec(spec))))
+    .digest('hex');
+}
+
+/** The value with the fields of all its objects in the order of their names */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (!isRecord(value)) return value;
+  const names = Object.keys(value).sort();
+  return Object.fromEntries(names.map((name) => [name, sorted(value[name])]));
+}
+
 /** What a run is computed from. `data`: SHA-256 of each file that this process reads, by its role. */
 export async function runManifest(
   { metadata, spec }: FedBiOTJob,
   { model, tokenizer, data }: { model: ModelDirectory; tokenizer: Tokenizer; data: Readonly<Record<string, string>> },
 ): Promise<RunManifest> {
-  const specSha256 = createHash('sha256')
-    .update(JSON.stringify(trainingSpec(spec)))
-    .digest('hex');
   const date = dateRead(spec, tokenizer);
   return {
     job: metadata.name,
-    sha256: { spec: specSha256, model: await model.sha256(), ...data },
+    sha256: { spec: specSha256(spec), model: await model.sha256(), ...data },
     ...(date === null ? {} : { date }),
     versions: versions(),
   };

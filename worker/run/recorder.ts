@@ -5,7 +5,7 @@ import type { RunEvent } from '../../crds/facts/events.ts';
 import type { RunReport } from '../../crds/facts/report.ts';
 import { CheckpointStore } from '../federation/checkpoint.ts';
 import type { LoraLayouts } from '../federation/contracts.ts';
-import type { SavedProgress } from '../federation/snapshot.ts';
+import type { SavedSnapshot } from '../federation/snapshot.ts';
 import type { RunDirectory } from '../files/run-directory.ts';
 import { fileSha256 } from '../files/sha256.ts';
 import { exportPeft } from '../model/lora/peft.ts';
@@ -17,7 +17,7 @@ import { readReportJson, writeReportHtml, writeReportJson } from '../report/repo
 import type { ClientData } from './job-data.ts';
 import { versions } from './versions.ts';
 
-export interface RunRecordOptions {
+export interface RunRecorderOptions {
   readonly directory: RunDirectory;
   readonly layouts: LoraLayouts;
   readonly spec: Pick<FedBiOTJobSpec, 'seed' | 'checkpoint' | 'adapter'>;
@@ -31,20 +31,20 @@ export interface RunRecordOptions {
  * What a run leaves in its folder while it goes and when it ends: checkpoints, metrics.jsonl, the reports and the
  * adapter. Once another process has taken the folder, nothing more is written, and every call throws FolderLost.
  */
-export class RunRecord {
+export class RunRecorder {
   /** Where an earlier run of the job stopped; null when there was none. */
-  readonly from: SavedProgress | null;
+  readonly from: SavedSnapshot | null;
   /** What was found damaged in the folder. */
   readonly warnings: readonly string[];
-  readonly #options: RunRecordOptions;
+  readonly #options: RunRecorderOptions;
   readonly #checkpoints: CheckpointStore;
   readonly #log: MetricsLog;
   #history: RunHistory;
 
   private constructor(
-    options: RunRecordOptions,
+    options: RunRecorderOptions,
     checkpoints: CheckpointStore,
-    from: SavedProgress | null,
+    from: SavedSnapshot | null,
     warnings: readonly string[],
   ) {
     this.from = from;
@@ -57,7 +57,7 @@ export class RunRecord {
   }
 
   /** Opens the record at the newest checkpoint that is whole; metrics.jsonl is cut to where that was made. */
-  static async open(options: RunRecordOptions): Promise<RunRecord> {
+  static async open(options: RunRecorderOptions): Promise<RunRecorder> {
     const { directory, layouts, spec } = options;
     const checkpoints = new CheckpointStore(directory.checkpoints, {
       layouts,
@@ -70,7 +70,7 @@ export class RunRecord {
       const mended = await mendedMetrics(directory, from);
       if (mended !== null) warnings.push(mended);
     }
-    return new RunRecord(options, checkpoints, from, warnings);
+    return new RunRecorder(options, checkpoints, from, warnings);
   }
 
   readonly emit = (event: RunEvent): void => {
@@ -130,7 +130,7 @@ export class RunRecord {
 /** What was lost of metrics.jsonl, in words; null where it is what the checkpoint knows. */
 async function mendedMetrics(
   { root, metrics }: RunDirectory,
-  { metricsBytes, progress: { state } }: SavedProgress,
+  { metricsBytes, snapshot: { state } }: SavedSnapshot,
 ): Promise<string | null> {
   const report = await readReportJson(root).catch(() => null);
   const rounds = state.at === 'Finished' ? state.round : state.round - 1;

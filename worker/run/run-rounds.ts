@@ -18,7 +18,7 @@ import type { UriFolders } from './job-manifest.ts';
 import { serverMeter } from './meters.ts';
 import type { Place } from './meters.ts';
 import { loadServerRoles } from './load-roles.ts';
-import type { RunRecord } from './recorder.ts';
+import type { RunRecorder } from './recorder.ts';
 import type { TraceWriter } from './trace.ts';
 
 /** What came of a run. One that fails throws instead. */
@@ -29,7 +29,7 @@ export type RunResult =
       /** The round under way; null before the first. */ readonly round: number | null;
     };
 
-export interface ServerSide {
+export interface ServerParts {
   readonly job: FedBiOTJob;
   readonly folders: UriFolders;
   readonly stored: ModelDirectory;
@@ -39,7 +39,7 @@ export interface ServerSide {
   readonly compute: Compute;
   readonly place: Place;
   readonly directory: RunDirectory;
-  readonly record: RunRecord;
+  readonly record: RunRecorder;
   readonly plan: RunPlan;
   /** What the user should know before the run begins. */
   readonly warnings: readonly string[];
@@ -53,7 +53,7 @@ export interface ServerSide {
 }
 
 /** The server's whole part in a run, from where its record stands to the adapter and the reports in its folder. */
-export async function runServerSide(run: ServerSide): Promise<RunResult> {
+export async function runRounds(run: ServerParts): Promise<RunResult> {
   const { job, folders, stored, model, tokenizer, data, compute, directory, record, plan, trace, signal } = run;
   const { spec } = job;
   const { emit, from } = record;
@@ -64,7 +64,7 @@ export async function runServerSide(run: ServerSide): Promise<RunResult> {
       method: spec.method,
       rounds: spec.federation.rounds,
       clients: spec.federation.clients,
-      resumedFromRound: from?.progress.state.round ?? null,
+      resumedFromRound: from?.snapshot.state.round ?? null,
       plan,
       ...(directory.date === null ? {} : { date: directory.date }),
     });

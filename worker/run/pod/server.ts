@@ -24,7 +24,7 @@ import { queueLengths } from '../../transport/redis/queue-lengths.ts';
 import { RedisServerTransport } from '../../transport/redis/server.ts';
 import { federateModel, influenceOnPublicData } from '../job-model.ts';
 import { podMemory } from '../../estimate/job-memory.ts';
-import { planJob } from '../../estimate/job-estimate.ts';
+import { estimateJob } from '../../estimate/job-estimate.ts';
 import { availableMemory, checkPodMemory } from '../../estimate/memory-check.ts';
 import { foreseenModel } from '../estimate-job.ts';
 import { writeJobRecord } from '../job-manifest.ts';
@@ -40,9 +40,9 @@ import { openServerInputs } from './server-inputs.ts';
 import type { ServerInputs } from './server-inputs.ts';
 import { HANDOVER_MS, watchTenure } from './tenure.ts';
 import { runManifest } from '../input-hashes.ts';
-import { readEvents, RunRecord } from '../recorder.ts';
+import { readEvents, RunRecorder } from '../recorder.ts';
 import type { Pod } from './role.ts';
-import { layoutsOf, runServerSide } from '../run-rounds.ts';
+import { layoutsOf, runRounds } from '../run-rounds.ts';
 import type { RunResult } from '../run-rounds.ts';
 
 /** A server pod that is at work. */
@@ -165,7 +165,7 @@ async function train(server: Server, compute: Compute): Promise<RunResult> {
   const model = await federateModel(stored, spec, influenceOnPublicData(compute, data.publicSequences, spec.seed));
   await offerBundle(server, model);
 
-  const record: RunRecord = await RunRecord.open({
+  const record: RunRecorder = await RunRecorder.open({
     directory,
     layouts: layoutsOf(model),
     spec,
@@ -183,7 +183,7 @@ async function train(server: Server, compute: Compute): Promise<RunResult> {
     listener,
   });
   try {
-    return await runServerSide({
+    return await runRounds({
       ...inputs,
       job,
       stored,
@@ -192,7 +192,7 @@ async function train(server: Server, compute: Compute): Promise<RunResult> {
       place: { provider: context.provider, ownProcess: true },
       directory,
       record,
-      plan: planJob(model, spec, {
+      plan: estimateJob(model, spec, {
         publicSequences: data.publicSequences.length,
         workers: 1,
         available: availableMemory(),

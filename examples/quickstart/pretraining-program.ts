@@ -6,13 +6,13 @@ import { gemm } from '../../worker/engine/ops/matrix.ts';
 import { reshape, split } from '../../worker/engine/ops/shape.ts';
 import { PARAMETERS, withGradient } from '../../worker/engine/trainer.ts';
 import type { DecoderConfig } from '../../worker/model/config/config.ts';
-import { finalNorm, head } from '../../worker/model/llama.ts';
-import type { DecoderPass, WeightSource } from '../../worker/model/llama.ts';
+import { finalNorm, head } from '../../worker/model/decoder/layer.ts';
+import type { DecoderPass, WeightSource } from '../../worker/model/decoder/layer.ts';
 import { isLikeliest } from '../../worker/model/programs/likeliest.ts';
 import { labelInputs, passWith, runLayers } from '../../worker/model/programs/pass.ts';
 import { layoutOf } from '../../worker/safetensors/tensor-layout.ts';
 import type { TensorLayout } from '../../worker/safetensors/tensor-layout.ts';
-import { decoderTensors } from '../../worker/model/weights.ts';
+import { decoderTensors } from '../../worker/model/weights/weight-index.ts';
 import type { RandomStream } from '../../worker/random.ts';
 
 /** All weights of a model in one flat vector, in the order they are computed with. */

@@ -7,7 +7,7 @@ import { float32, int32 } from '../../worker/engine/graph/tensor.ts';
 import type { Tensor } from '../../worker/engine/graph/tensor.ts';
 import { labelFeeds, placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
 import type { TokenBatch } from '../../worker/model/batch-feeds.ts';
-import { embed } from '../../worker/model/embedding.ts';
+import { embed } from '../../worker/model/weights/embedding.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
 import { Generator } from '../../worker/inference/generator.ts';
 import { hiddenAfter, hiddenStatesProgram } from '../../worker/model/programs/hidden-states.ts';

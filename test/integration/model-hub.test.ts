@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
-import { downloadModel, parseModelUri } from '../../worker/model/hub.ts';
-import type { DownloadProgress } from '../../worker/model/hub.ts';
+import { downloadModel, parseModelUri } from '../../worker/hub/download-model.ts';
+import type { DownloadProgress } from '../../worker/hub/download-model.ts';
 
 const FIXTURE = fileURLToPath(new URL('../fixtures/families/llama3/', import.meta.url));
 const COMMIT = 'c0ffee'.padEnd(40, '0');

@@ -6,7 +6,7 @@ import type { Tensor } from '../../worker/engine/graph/tensor.ts';
 import { joinStates, labelFeeds, placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
 import type { TokenBatch } from '../../worker/model/batch-feeds.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
-import { embed } from '../../worker/model/embedding.ts';
+import { embed } from '../../worker/model/weights/embedding.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
 import { Generator } from '../../worker/inference/generator.ts';
 import { loraLayout } from '../../worker/model/lora/layout.ts';

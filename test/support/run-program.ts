@@ -4,7 +4,7 @@ import { gatherRows } from '../../worker/engine/ops/gather.ts';
 import { gemm } from '../../worker/engine/ops/matrix.ts';
 import type { Tensor } from '../../worker/engine/graph/tensor.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
-import { finalNorm, head } from '../../worker/model/llama.ts';
+import { finalNorm, head } from '../../worker/model/decoder/layer.ts';
 import {
   ADAPTER,
   beginPass,
@@ -13,7 +13,7 @@ import {
   runLayers,
   vectorInput,
 } from '../../worker/model/programs/pass.ts';
-import { weightFolder } from '../../worker/model/stored-weights.ts';
+import { weightFolder } from '../../worker/model/weights/stored-weights.ts';
 
 /** Runs a graph of a model once and returns all it yields. */
 export async function runProgram(

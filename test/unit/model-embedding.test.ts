@@ -1,11 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { embed } from '../../worker/model/embedding.ts';
+import { embed } from '../../worker/model/weights/embedding.ts';
 import type { FloatDtype } from '../../worker/safetensors/float-formats.ts';
 import { roundFromFloat32 } from '../../worker/safetensors/float-rounding.ts';
 import { readSafetensorsHeader, writeSafetensors } from '../../worker/safetensors/safetensors.ts';
-import type { WeightIndex } from '../../worker/model/weights.ts';
+import type { WeightIndex } from '../../worker/model/weights/weight-index.ts';
 
 const NAME = 'model.embed_tokens.weight';
 const ROWS = 7;

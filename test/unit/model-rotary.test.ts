@@ -3,8 +3,8 @@ import t from 'tap';
 import { parseDecoderConfig } from '../../worker/model/config/config.ts';
 import { Graph } from '../../worker/engine/graph/graph.ts';
 import { float32 } from '../../worker/engine/graph/tensor.ts';
-import { positionsOf } from '../../worker/model/positions.ts';
-import { inverseFrequencies } from '../../worker/model/rotary.ts';
+import { positionsOf } from '../../worker/model/decoder/positions.ts';
+import { inverseFrequencies } from '../../worker/model/decoder/rotary.ts';
 import { numbers } from '../support/fixture-tensors.ts';
 import { testCompute } from '../support/test-compute.ts';
 

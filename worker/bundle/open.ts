@@ -11,7 +11,7 @@ import { splitLayers } from '../model/split.ts';
 import type { LayerSplit } from '../model/split.ts';
 import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { indexWeights, scanFinite } from '../model/weights.ts';
+import { indexWeights, scanFinite } from '../model/weights/weight-index.ts';
 import { modelWithSplit } from '../run/job-model.ts';
 import { MANIFEST_FILE, MAX_MANIFEST_BYTES, parseManifest, WEIGHTS_FILE } from './manifest.ts';
 

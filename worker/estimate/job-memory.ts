@@ -4,7 +4,7 @@ import { crossEntropyElements } from '../engine/ops/cross-entropy.ts';
 import { divergenceElements } from '../engine/ops/divergence.ts';
 import type { DecoderConfig } from '../model/config/config.ts';
 import type { FederatedModel, LoraPart } from '../model/federated-model.ts';
-import { headName } from '../model/llama.ts';
+import { headName } from '../model/decoder/layer.ts';
 import { PACK_TOKENS } from '../inference/packs.ts';
 import { tasks } from '../tasks/registry.ts';
 import { weightsOf } from './weight-bytes.ts';

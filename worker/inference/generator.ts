@@ -1,12 +1,12 @@
 import type { Compute, Session } from '../engine/compute.ts';
 import { float32, int32 } from '../engine/graph/tensor.ts';
 import type { Tensor } from '../engine/graph/tensor.ts';
-import { embed } from '../model/embedding.ts';
+import { embed } from '../model/weights/embedding.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { PADDING_POSITION } from '../model/positions.ts';
+import { PADDING_POSITION } from '../model/decoder/positions.ts';
 import { cacheNames, decodedLayers, decodingProgram } from '../model/programs/decoding.ts';
 import type { Trunk } from '../model/programs/hidden-states.ts';
-import { weightFolder } from '../model/stored-weights.ts';
+import { weightFolder } from '../model/weights/stored-weights.ts';
 import type { TrunkVectors } from './trunk-runner.ts';
 
 export interface GenerationLimits {

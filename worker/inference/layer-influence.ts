@@ -2,10 +2,10 @@ import type { Compute } from '../engine/compute.ts';
 import { float32 } from '../engine/graph/tensor.ts';
 import { placeFeeds, tokenIds } from '../model/batch-feeds.ts';
 import type { TokenBatch } from '../model/batch-feeds.ts';
-import { embed } from '../model/embedding.ts';
+import { embed } from '../model/weights/embedding.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { influenceOf, influenceProgram } from '../model/programs/influence.ts';
-import { weightFolder } from '../model/stored-weights.ts';
+import { weightFolder } from '../model/weights/stored-weights.ts';
 
 /**
  * Influence of each teacher layer, in order: the mean over the batches' tokens of 1 − cos(input, output). The first

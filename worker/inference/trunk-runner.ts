@@ -1,15 +1,15 @@
 import type { Compute, Session } from '../engine/compute.ts';
 import type { Tensor } from '../engine/graph/tensor.ts';
 import { rowPlaces } from '../model/batch-feeds.ts';
-import { embed } from '../model/embedding.ts';
+import { embed } from '../model/weights/embedding.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { packSequences, packTokens } from './packs.ts';
 import type { TokenSequence } from './packs.ts';
 import { hiddenAfter, hiddenStatesProgram } from '../model/programs/hidden-states.ts';
 import type { Trunk } from '../model/programs/hidden-states.ts';
 import { shareRows } from './shared-rows.ts';
-import { weightFolder } from '../model/stored-weights.ts';
-import type { WeightIndex } from '../model/weights.ts';
+import { weightFolder } from '../model/weights/stored-weights.ts';
+import type { WeightIndex } from '../model/weights/weight-index.ts';
 
 /** Hidden states of one sequence after each compared layer, [tokens, hidden] each. */
 export type HiddenStates = readonly Float32Array[];

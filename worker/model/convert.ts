@@ -10,7 +10,7 @@ import { roundFromFloat32 } from '../safetensors/float-rounding.ts';
 import { readSafetensorsHeader } from '../safetensors/safetensors.ts';
 import { readRows, streamSafetensors } from '../safetensors/stream.ts';
 import type { WeightEntry } from '../safetensors/weight-entry.ts';
-import type { WeightIndex } from './weights.ts';
+import type { WeightIndex } from './weights/weight-index.ts';
 
 /**
  * How a weight that is stored in one format is held in a job: float32 holds every half exactly, so nothing is rounded

@@ -8,10 +8,10 @@ import { readJson, SMALL_FILE_BYTES } from '../files/read.ts';
 import { parseDecoderConfig } from './config/config.ts';
 import type { DecoderConfig } from './config/config.ts';
 import { fileSha256 } from '../files/sha256.ts';
-import { downloadModel } from './hub.ts';
-import type { DownloadOptions } from './hub.ts';
-import { indexWeights } from './weights.ts';
-import type { WeightIndex } from './weights.ts';
+import { downloadModel } from '../hub/download-model.ts';
+import type { DownloadOptions } from '../hub/download-model.ts';
+import { indexWeights } from './weights/weight-index.ts';
+import type { WeightIndex } from './weights/weight-index.ts';
 
 const COMPLETE = 'A model directory holds config.json, tokenizer.json and *.safetensors.';
 

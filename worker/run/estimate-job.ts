@@ -7,7 +7,7 @@ import { openModelDirectory } from '../model/directory.ts';
 import type { ModelDirectory } from '../model/directory.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
-import type { WeightIndex } from '../model/weights.ts';
+import type { WeightIndex } from '../model/weights/weight-index.ts';
 import { federateModel } from './job-model.ts';
 import { estimateJob } from '../estimate/job-estimate.ts';
 import { absoluteUri, readJob } from './job-manifest.ts';

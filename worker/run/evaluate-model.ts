@@ -13,7 +13,7 @@ import { openModelDirectory } from '../model/directory.ts';
 import { openPeft } from '../model/lora/peft.ts';
 import { dayOf } from '../../crds/day.ts';
 import { loadTokenizer } from '../tokenizer/tokenizer.ts';
-import { scanFinite } from '../model/weights.ts';
+import { scanFinite } from '../model/weights/weight-index.ts';
 import { tasks } from '../tasks/registry.ts';
 import { heldOutOf } from './job-data.ts';
 import { scoringMemory } from '../estimate/job-memory.ts';

@@ -9,7 +9,7 @@ import type { ModelDirectory } from '../model/directory.ts';
 import { writeMergedModel } from '../model/merge.ts';
 import { exportPeft, openPeft } from '../model/lora/peft.ts';
 import { loadTokenizer } from '../tokenizer/tokenizer.ts';
-import { scanFinite } from '../model/weights.ts';
+import { scanFinite } from '../model/weights/weight-index.ts';
 import { systemFailure } from '../files/system-failure.ts';
 import { readJobRecord } from './job-manifest.ts';
 import { savedAdapter } from './saved-adapter.ts';

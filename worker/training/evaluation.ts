@@ -13,7 +13,7 @@ import { Generator } from '../inference/generator.ts';
 import { byBeginning, packSequences } from '../inference/packs.ts';
 import type { Trunk } from '../model/programs/hidden-states.ts';
 import { scoringProgram } from '../model/programs/scoring.ts';
-import { weightFolder } from '../model/stored-weights.ts';
+import { weightFolder } from '../model/weights/stored-weights.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { TrunkRunner } from '../inference/trunk-runner.ts';
 import type { TrunkVectors } from '../inference/trunk-runner.ts';

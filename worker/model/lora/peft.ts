@@ -5,7 +5,7 @@ import { UserError } from '../../../crds/facts/user-error.ts';
 import { shown } from '../../files/json-value.ts';
 import type { DecoderConfig } from '../config/config.ts';
 import { firstNonFinite } from '../../safetensors/float-formats.ts';
-import { parseModelUri } from '../hub.ts';
+import { parseModelUri } from '../../hub/download-model.ts';
 import { INPUT_GROUPS, loraLayout, moduleOf } from './layout.ts';
 import { readPeftConfig } from './peft-config.ts';
 import type { PeftConfig } from './peft-config.ts';

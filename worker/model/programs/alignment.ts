@@ -6,8 +6,8 @@ import { add, mul } from '../../engine/ops/elementwise.ts';
 import { gatherRows } from '../../engine/ops/gather.ts';
 import { withGradient } from '../../engine/trainer.ts';
 import type { FederatedModel } from '../federated-model.ts';
-import { decoderLayer, finalNorm, headSlices } from '../llama.ts';
-import { storedWeights } from '../stored-weights.ts';
+import { decoderLayer, finalNorm, headSlices } from '../decoder/layer.ts';
+import { storedWeights } from '../weights/stored-weights.ts';
 import {
   ADAPTER,
   beginPass,

@@ -1,6 +1,6 @@
 import { Graph } from '../../engine/graph/graph.ts';
 import type { FederatedModel } from '../federated-model.ts';
-import { decoderLayer } from '../llama.ts';
+import { decoderLayer } from '../decoder/layer.ts';
 import { ADAPTER, beginPass, EMULATOR, hiddenInput, loraOfPart, runLayers, vectorInput } from './pass.ts';
 
 /** Which layers lie between the embedding and the adapter's last part. */

@@ -3,7 +3,7 @@ import type { Value } from '../../engine/graph/graph.ts';
 import { add, div, mul, sqrt, square, sub } from '../../engine/ops/elementwise.ts';
 import { reduceSum } from '../../engine/ops/shape.ts';
 import type { FederatedModel } from '../federated-model.ts';
-import { decoderLayer } from '../llama.ts';
+import { decoderLayer } from '../decoder/layer.ts';
 import { beginPass, hiddenInput, runLayers } from './pass.ts';
 
 /** Name of the output of the given layer's influence. */

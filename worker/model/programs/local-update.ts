@@ -6,10 +6,10 @@ import { concat, reduceSum, split } from '../../engine/ops/shape.ts';
 import { crossEntropy } from '../../engine/ops/cross-entropy.ts';
 import { withGradient } from '../../engine/trainer.ts';
 import type { FederatedModel } from '../federated-model.ts';
-import { finalNorm, headSlices } from '../llama.ts';
+import { finalNorm, headSlices } from '../decoder/layer.ts';
 import { loraOf } from '../lora/graph.ts';
 import type { LoraGroups } from '../lora/graph.ts';
-import { storedWeights } from '../stored-weights.ts';
+import { storedWeights } from '../weights/stored-weights.ts';
 import {
   beginPass,
   EMULATOR,

@@ -5,10 +5,10 @@ import { PARAMETERS } from '../../engine/trainer.ts';
 import type { DecoderConfig } from '../config/config.ts';
 import type { FederatedModel, LoraPart } from '../federated-model.ts';
 import { loraOf } from '../lora/graph.ts';
-import { decoderLayer } from '../llama.ts';
-import type { DecoderPass, LayerOptions, WeightSource } from '../llama.ts';
-import { positionsOf } from '../positions.ts';
-import { storedWeights } from '../stored-weights.ts';
+import { decoderLayer } from '../decoder/layer.ts';
+import type { DecoderPass, LayerOptions, WeightSource } from '../decoder/layer.ts';
+import { positionsOf } from '../decoder/positions.ts';
+import { storedWeights } from '../weights/stored-weights.ts';
 
 /** Names of the inputs that all programs share. */
 const HIDDEN = 'hidden';

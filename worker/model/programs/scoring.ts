@@ -2,7 +2,7 @@ import { Graph } from '../../engine/graph/graph.ts';
 import { negativeLogLikelihood } from '../../engine/ops/cross-entropy.ts';
 import { gemm } from '../../engine/ops/matrix.ts';
 import type { FederatedModel } from '../federated-model.ts';
-import { finalNorm, head } from '../llama.ts';
+import { finalNorm, head } from '../decoder/layer.ts';
 import { isLikeliest } from './likeliest.ts';
 import { ADAPTER, beginPass, hiddenInput, loraOfPart, runLayers, vectorInput } from './pass.ts';
 

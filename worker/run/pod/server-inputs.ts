@@ -2,7 +2,7 @@ import { openModelDirectory } from '../../model/directory.ts';
 import type { ModelDirectory } from '../../model/directory.ts';
 import { loadTokenizer } from '../../tokenizer/tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
-import { scanFinite } from '../../model/weights.ts';
+import { scanFinite } from '../../model/weights/weight-index.ts';
 import { tellingOnFailure } from '../early-warnings.ts';
 import { loadServerData } from '../job-data.ts';
 import type { ServerData } from '../job-data.ts';

@@ -1,4 +1,4 @@
-import type { DecoderConfig } from './config/config.ts';
+import type { DecoderConfig } from '../config/config.ts';
 
 /**
  * Inverse frequencies of the rotary position encoding, one a pair of dimensions, in float64: θ^(-2i/d), scaled as the

@@ -1,17 +1,17 @@
 import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { isRecord } from '../../crds/json-schema/node.ts';
-import type { Projection } from '../../crds/types.ts';
-import { UserError } from '../../crds/facts/user-error.ts';
-import { shown } from '../files/json-value.ts';
-import { isThere, readJson, resolveInput } from '../files/read.ts';
-import type { DecoderConfig } from './config/config.ts';
-import { firstNonFinite, FLOAT_BYTES, isFloatDtype } from '../safetensors/float-formats.ts';
-import { INPUT_GROUPS, moduleOf, projectionShape } from './lora/layout.ts';
-import { readSafetensorsHeader } from '../safetensors/safetensors.ts';
-import type { SafetensorsHeader } from '../safetensors/safetensors.ts';
+import { isRecord } from '../../../crds/json-schema/node.ts';
+import type { Projection } from '../../../crds/types.ts';
+import { UserError } from '../../../crds/facts/user-error.ts';
+import { shown } from '../../files/json-value.ts';
+import { isThere, readJson, resolveInput } from '../../files/read.ts';
+import type { DecoderConfig } from '../config/config.ts';
+import { firstNonFinite, FLOAT_BYTES, isFloatDtype } from '../../safetensors/float-formats.ts';
+import { INPUT_GROUPS, moduleOf, projectionShape } from '../lora/layout.ts';
+import { readSafetensorsHeader } from '../../safetensors/safetensors.ts';
+import type { SafetensorsHeader } from '../../safetensors/safetensors.ts';
 import { sameValues } from './tied-head.ts';
-import type { WeightEntry } from '../safetensors/weight-entry.ts';
+import type { WeightEntry } from '../../safetensors/weight-entry.ts';
 
 /** Every weight of a model by its checkpoint name: `model.layers.0.self_attn.q_proj.weight`, `lm_head.weight`, … */
 export type WeightIndex = ReadonlyMap<string, WeightEntry>;

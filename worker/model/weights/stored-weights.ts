@@ -1,8 +1,8 @@
 import { dirname, relative, sep } from 'node:path';
-import type { Graph, Value } from '../engine/graph/graph.ts';
-import type { DType } from '../engine/graph/tensor.ts';
-import type { FloatDtype } from '../safetensors/float-formats.ts';
-import type { WeightIndex } from './weights.ts';
+import type { Graph, Value } from '../../engine/graph/graph.ts';
+import type { DType } from '../../engine/graph/tensor.ts';
+import type { FloatDtype } from '../../safetensors/float-formats.ts';
+import type { WeightIndex } from './weight-index.ts';
 
 /** The folder that a session must be given to find the weights: the closest one above all their files. */
 export function weightFolder(weights: WeightIndex): string {

@@ -1,9 +1,9 @@
-import type { Graph, Value } from '../engine/graph/graph.ts';
-import { mul } from '../engine/ops/elementwise.ts';
-import { cast } from '../engine/ops/cast.ts';
-import { float32 } from '../engine/graph/tensor.ts';
-import type { Dim } from '../engine/graph/tensor.ts';
-import type { DecoderConfig } from './config/config.ts';
+import type { Graph, Value } from '../../engine/graph/graph.ts';
+import { mul } from '../../engine/ops/elementwise.ts';
+import { cast } from '../../engine/ops/cast.ts';
+import { float32 } from '../../engine/graph/tensor.ts';
+import type { Dim } from '../../engine/graph/tensor.ts';
+import type { DecoderConfig } from '../config/config.ts';
 import { inverseFrequencies } from './rotary.ts';
 
 /** Position of a key that nobody may attend to: it lies in every query's future. */

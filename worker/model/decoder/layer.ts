@@ -1,17 +1,17 @@
-import type { Graph, Value } from '../engine/graph/graph.ts';
-import { attention, rotary } from '../engine/ops/attention.ts';
-import { cast } from '../engine/ops/cast.ts';
-import { add, swiglu } from '../engine/ops/elementwise.ts';
-import { gatherRows } from '../engine/ops/gather.ts';
-import { gemm } from '../engine/ops/matrix.ts';
-import { rmsNorm } from '../engine/ops/normalization.ts';
-import { padRows, unpadRows } from '../engine/ops/padding.ts';
-import type { Places } from '../engine/ops/padding.ts';
-import { concat, reshape, split, transpose } from '../engine/ops/shape.ts';
-import { vocabularySlices } from '../engine/ops/vocabulary.ts';
-import type { Dim } from '../engine/graph/tensor.ts';
-import type { DecoderConfig } from './config/config.ts';
-import type { LoraGroups } from './lora/graph.ts';
+import type { Graph, Value } from '../../engine/graph/graph.ts';
+import { attention, rotary } from '../../engine/ops/attention.ts';
+import { cast } from '../../engine/ops/cast.ts';
+import { add, swiglu } from '../../engine/ops/elementwise.ts';
+import { gatherRows } from '../../engine/ops/gather.ts';
+import { gemm } from '../../engine/ops/matrix.ts';
+import { rmsNorm } from '../../engine/ops/normalization.ts';
+import { padRows, unpadRows } from '../../engine/ops/padding.ts';
+import type { Places } from '../../engine/ops/padding.ts';
+import { concat, reshape, split, transpose } from '../../engine/ops/shape.ts';
+import { vocabularySlices } from '../../engine/ops/vocabulary.ts';
+import type { Dim } from '../../engine/graph/tensor.ts';
+import type { DecoderConfig } from '../config/config.ts';
+import type { LoraGroups } from '../lora/graph.ts';
 import type { Positions } from './positions.ts';
 
 /**

@@ -14,8 +14,8 @@ import {
 } from '@huggingface/hub';
 import type { ListFileEntry } from '@huggingface/hub';
 import { UserError } from '../../crds/facts/user-error.ts';
-import { asked, isOffline, unreachable, withHub } from '../hub/access.ts';
-import type { HubAccess } from '../hub/access.ts';
+import { asked, isOffline, unreachable, withHub } from './access.ts';
+import type { HubAccess } from './access.ts';
 
 export interface DownloadProgress {
   readonly file: string;

@@ -1,7 +1,7 @@
-import { float32 } from '../engine/graph/tensor.ts';
-import type { Tensor } from '../engine/graph/tensor.ts';
-import { readMatrixRows } from '../safetensors/safetensors.ts';
-import type { WeightIndex } from './weights.ts';
+import { float32 } from '../../engine/graph/tensor.ts';
+import type { Tensor } from '../../engine/graph/tensor.ts';
+import { readMatrixRows } from '../../safetensors/safetensors.ts';
+import type { WeightIndex } from './weight-index.ts';
 
 const TABLE = 'model.embed_tokens.weight';
 

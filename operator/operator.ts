@@ -27,7 +27,7 @@ import { WorkQueue } from './queue/work-queue.ts';
 import { RedisUsers } from './redis-users/redis-users.ts';
 import { Readiness } from './readiness.ts';
 import { reconcileKey } from './reconcile-key.ts';
-import type { ReconcilePorts } from './objects/ports.ts';
+import type { ReconcilePorts } from './ports/reconcile-ports.ts';
 
 /**
  * How long the API server may take over the lease, or over a question about a caller: the lease is tried again well

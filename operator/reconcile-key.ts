@@ -4,7 +4,7 @@ import { jobLog } from './process/log.ts';
 import type { OperatorMetrics } from './metrics/operator-metrics.ts';
 import type { PlanSettings } from './plan/settings.ts';
 import type { WorkQueueSettings } from './queue/work-queue.ts';
-import type { ReconcilePorts } from './objects/ports.ts';
+import type { ReconcilePorts } from './ports/reconcile-ports.ts';
 import { reconcile } from './reconcile/reconcile.ts';
 
 export interface ReconcileKeySettings {

@@ -4,7 +4,7 @@ import type { Static } from 'typebox';
 import { Status } from '../../crds/schema/status.ts';
 import { JobProgress } from '../../crds/facts/progress.ts';
 import type { RunReport } from '../../crds/facts/report.ts';
-import type { JobObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
 import type { Admit } from './admit.ts';
 import { Problem, ProblemBody } from './problems.ts';
 

@@ -6,7 +6,8 @@ import { one, registerSeries, viewedAs } from '../../worker/metrics/series.ts';
 import type { Series } from '../../worker/metrics/series.ts';
 import { gpusOf } from '../plan/gpu.ts';
 import { ROLES } from '../../crds/facts/role.ts';
-import type { JobObject, ObservedPod } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
+import type { ObservedPod } from '../objects/observed.ts';
 import { isRunning, podsOf } from '../status/observed-job.ts';
 import { identityOf, standingOf } from './job-standing.ts';
 

@@ -6,7 +6,7 @@ import { lastFigures } from '../../crds/facts/round-figures.ts';
 import type { RunCost } from '../../crds/facts/cost.ts';
 import { factsOf, unheard } from '../../worker/metrics/job-series.ts';
 import type { JobIdentity, JobStanding } from '../../worker/metrics/job-series.ts';
-import type { JobObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
 import { instant } from '../status/observed-job.ts';
 
 /** In a status every field of the cost may be missing. */

@@ -2,7 +2,7 @@ import Type from 'typebox';
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
 import { MANAGER } from '../objects/labels.ts';
-import type { PlannedObject } from '../objects/ports.ts';
+import type { PlannedObject } from '../objects/planned.ts';
 import type { ApiClient } from './api-client.ts';
 import { objectPath, resourceOf } from './resources.ts';
 

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
 import { LABEL, MANAGER } from '../objects/labels.ts';
-import type { JobObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
 import type { ApiClient } from './api-client.ts';
 import { Collection } from './collection.ts';
 import { WATCH_TIMES } from './list-watch.ts';

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { errorMessage } from '../../crds/facts/user-error.ts';
 import { GROUP } from '../../crds/schema/job.ts';
 import { jobLog } from '../process/log.ts';
-import type { EventRecord, EventSubject } from '../objects/ports.ts';
+import type { EventRecord, EventSubject } from '../objects/event.ts';
 import { MERGE_PATCH } from './api-client.ts';
 import type { ApiClient } from './api-client.ts';
 import { collectionPath, objectPath, RESOURCE } from './resources.ts';

@@ -3,7 +3,8 @@ import Type from 'typebox';
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
 import { errorMessage } from '../../crds/facts/user-error.ts';
-import type { ObjectReference, ObservedWarning } from '../objects/ports.ts';
+import type { ObjectReference } from '../objects/planned.ts';
+import type { ObservedWarning } from '../objects/observed.ts';
 import type { ApiClient } from './api-client.ts';
 import { collectionPath, RESOURCE } from './resources.ts';
 

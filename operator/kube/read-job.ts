@@ -7,7 +7,7 @@ import { isRecord, pathText } from '../../crds/json-schema/node.ts';
 import { Status } from '../../crds/schema/status.ts';
 import { MOST_SHOWN, validate } from '../../crds/validate.ts';
 import { jobLog } from '../process/log.ts';
-import type { JobObject, UnreadableJob } from '../objects/ports.ts';
+import type { JobObject, UnreadableJob } from '../objects/job-object.ts';
 import { keptOf, lengthOf, readMetadata } from './read-object.ts';
 import type { Metadata, Read } from './read-object.ts';
 import { RESOURCE } from './resources.ts';

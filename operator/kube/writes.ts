@@ -1,6 +1,9 @@
 import type { FedBiOTJobStatus } from '../../crds/types.ts';
 import { MANAGER } from '../objects/labels.ts';
-import type { JobObject, ObjectReference, ObservedObject, PlannedObject, ReconcilePorts } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
+import type { ObjectReference, PlannedObject } from '../objects/planned.ts';
+import type { ObservedObject } from '../objects/observed.ts';
+import type { ReconcilePorts } from '../ports/reconcile-ports.ts';
 import { MERGE_PATCH } from './api-client.ts';
 import type { ApiClient } from './api-client.ts';
 import { ApiError, CODE, isApiError } from './api-error.ts';

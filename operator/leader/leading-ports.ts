@@ -1,4 +1,4 @@
-import type { ReconcilePorts } from '../objects/ports.ts';
+import type { ReconcilePorts } from '../ports/reconcile-ports.ts';
 
 /** This process has lost the lead while it was at work. */
 class NotLeading extends Error {

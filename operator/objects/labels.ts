@@ -1,5 +1,5 @@
 import type { Role } from '../../crds/facts/role.ts';
-import type { JobObject } from './ports.ts';
+import type { JobObject } from './job-object.ts';
 
 /** Which objects are a job's, and which of its pods play which role: what selectors select. */
 export const LABEL = { job: 'fedbiot.io/job', role: 'fedbiot.io/role' } as const;

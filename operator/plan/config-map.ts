@@ -1,7 +1,9 @@
 import { MUTABLE } from '../../crds/schema/lifecycle.ts';
 import { JOB_FILE } from '../../worker/cluster/pod.ts';
 import { dayOf } from '../../crds/day.ts';
-import type { JobObject, ObservedConfigMap, PlannedObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
+import type { ObservedConfigMap } from '../objects/observed.ts';
+import type { PlannedObject } from '../objects/planned.ts';
 import { namesOf } from '../objects/names.ts';
 import { metadataOf } from './owned.ts';
 

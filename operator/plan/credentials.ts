@@ -1,4 +1,6 @@
-import type { JobObject, ObservedSecret, PlannedObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
+import type { ObservedSecret } from '../objects/observed.ts';
+import type { PlannedObject } from '../objects/planned.ts';
 import { derivedSecret, isSecret } from './derived-secret.ts';
 import { InvalidSpec } from './invalid-spec.ts';
 import { CREDENTIAL, namesOf } from '../objects/names.ts';

@@ -1,4 +1,4 @@
-import type { ObservedJob } from '../objects/ports.ts';
+import type { ObservedJob } from '../objects/observed.ts';
 
 /** Whether a batch Job has completed or failed for good. */
 export const hasEnded = (job: ObservedJob): boolean =>

@@ -1,5 +1,5 @@
 import { hubRoute, nextHop } from '../../worker/cluster/hub-route.ts';
-import type { JobObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { podTemplate } from './pod.ts';
 import { namespaceOf } from './service-namespace.ts';

@@ -1,6 +1,7 @@
 import { PORT } from '../../worker/cluster/pod.ts';
 import { REDIS_PORT } from '../../worker/transport/redis/redis-url.ts';
-import type { JobObject, PlannedObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
+import type { PlannedObject } from '../objects/planned.ts';
 import { hubPeer } from './hub.ts';
 import { selectorOf } from '../objects/labels.ts';
 import type { Role } from '../../crds/facts/role.ts';

@@ -1,6 +1,6 @@
 import { isRecord } from '../../crds/json-schema/node.ts';
 import { MOUNT } from '../../worker/cluster/pod.ts';
-import type { JobObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
 import { InvalidSpec } from './invalid-spec.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { namesOf } from '../objects/names.ts';

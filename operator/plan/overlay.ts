@@ -1,5 +1,5 @@
 import { isRecord } from '../../crds/json-schema/node.ts';
-import type { JobObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
 import { annotations, mayAnnotate } from './annotations.ts';
 import { InvalidSpec } from './invalid-spec.ts';
 import type { Role } from '../../crds/facts/role.ts';

@@ -1,4 +1,5 @@
-import type { JobObject, OwnerReference, PlannedMetadata } from '../objects/ports.ts';
+import type { JobObject, OwnerReference } from '../objects/job-object.ts';
+import type { PlannedMetadata } from '../objects/planned.ts';
 import { labelsOf } from '../objects/labels.ts';
 import type { Role } from '../../crds/facts/role.ts';
 

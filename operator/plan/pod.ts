@@ -1,6 +1,6 @@
 import { placement } from '../../crds/schema/placement.ts';
 import { ENV, MOUNT, PORT } from '../../worker/cluster/pod.ts';
-import type { JobObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
 import { asksForGpu } from './gpu.ts';
 import { readsHub } from './reads-hub.ts';
 import { labelsOf } from '../objects/labels.ts';

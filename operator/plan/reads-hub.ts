@@ -1,4 +1,4 @@
-import type { JobObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
 import type { Role } from '../../crds/facts/role.ts';
 
 const isOnHub = (uri: string | undefined) => uri?.startsWith('hf://') ?? false;

@@ -1,5 +1,7 @@
 import { readRedisUrl, writeRedisUrl } from '../../worker/transport/redis/redis-url.ts';
-import type { JobObject, Observed, ObservedSecret, RedisUsersStanding, RolePasswords } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
+import type { Observed, ObservedSecret } from '../objects/observed.ts';
+import type { RedisUsersStanding, RolePasswords } from '../objects/redis-standing.ts';
 import { derivedSecret, isSecret } from './derived-secret.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { CREDENTIAL } from '../objects/names.ts';

@@ -1,4 +1,4 @@
-import type { JobObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
 import { CREDENTIAL, namesOf } from '../objects/names.ts';
 import type { PlanSettings } from './settings.ts';
 

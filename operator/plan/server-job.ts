@@ -1,4 +1,5 @@
-import type { JobObject, PlannedObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
+import type { PlannedObject } from '../objects/planned.ts';
 import { namesOf } from '../objects/names.ts';
 import type { PlanSettings } from './settings.ts';
 import { workerJob } from './worker-job.ts';

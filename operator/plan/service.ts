@@ -1,5 +1,6 @@
 import { PORT } from '../../worker/cluster/pod.ts';
-import type { JobObject, PlannedObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
+import type { PlannedObject } from '../objects/planned.ts';
 import { selectorOf } from '../objects/labels.ts';
 import { namesOf } from '../objects/names.ts';
 import { metadataOf } from './owned.ts';

@@ -1,4 +1,5 @@
-import type { JobObject, Observed, ObservedObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
+import type { Observed, ObservedObject } from '../objects/observed.ts';
 import { namesOf } from '../objects/names.ts';
 import { outputClaim } from './output-claim.ts';
 import { isOwned } from './owned.ts';

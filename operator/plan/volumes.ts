@@ -1,7 +1,7 @@
 import { isRecord } from '../../crds/json-schema/node.ts';
 import { MOUNT } from '../../worker/cluster/pod.ts';
 import type { OutputVolume, VolumeSource } from '../../crds/types.ts';
-import type { JobObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
 import { mayBeSameImage } from './image-name.ts';
 import { InvalidSpec } from './invalid-spec.ts';
 import type { Role } from '../../crds/facts/role.ts';

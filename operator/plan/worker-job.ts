@@ -1,5 +1,6 @@
 import { EXIT } from '../../crds/facts/exit-codes.ts';
-import type { JobObject, PlannedObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
+import type { PlannedObject } from '../objects/planned.ts';
 import { QUEUE_LABEL, queueOf } from '../objects/labels.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { metadataOf } from './owned.ts';

@@ -4,7 +4,7 @@ import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
 import type { RunReport } from '../../crds/facts/report.ts';
 import { aside } from '../process/aside.ts';
 import { jobLog } from '../process/log.ts';
-import type { JobObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
 import type { RedisMemory } from '../redis/memory.ts';
 import { instant } from '../status/observed-job.ts';
 import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';

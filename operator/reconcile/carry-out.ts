@@ -6,7 +6,8 @@ import { shortened } from '../status/conditions.ts';
 import type { Outcome } from '../status/outcome.ts';
 import { waitsForRedis } from '../status/redis-isolated.ts';
 import type { Standing } from '../status/standing.ts';
-import type { JobObject, ReconcilePorts } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
+import type { ReconcilePorts } from '../ports/reconcile-ports.ts';
 import { refusalOf } from './refusal.ts';
 
 /** The result of carrying out the plan. */

@@ -1,5 +1,6 @@
 import { isOwned } from '../plan/owned.ts';
-import type { JobObject, Observed, ObservedJob, ObservedPod } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
+import type { Observed, ObservedJob, ObservedPod } from '../objects/observed.ts';
 
 /**
  * What was observed without the Jobs and pods of others: those of a job that had the name before may still be on their

@@ -1,5 +1,5 @@
 import { instant } from '../status/observed-job.ts';
-import type { JobObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
 
 const LEAST_MS = 5_000;
 const MOST_MS = 120_000;

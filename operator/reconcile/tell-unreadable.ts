@@ -1,6 +1,7 @@
 import { shortened, withAspects } from '../status/conditions.ts';
 import { secondsOf } from '../status/status.ts';
-import type { ReconcilePorts, UnreadableJob } from '../objects/ports.ts';
+import type { ReconcilePorts } from '../ports/reconcile-ports.ts';
+import type { UnreadableJob } from '../objects/job-object.ts';
 import { refusalOf } from './refusal.ts';
 
 /** Reports in status and events why a job cannot be read. The job and its objects stay as they are. */

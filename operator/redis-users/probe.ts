@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { errorMessage } from '../../crds/facts/user-error.ts';
-import type { RedisUsersStanding } from '../objects/ports.ts';
+import type { RedisUsersStanding } from '../objects/redis-standing.ts';
 
 /** Created and removed again, to see whether the operator may do so. */
 const PROBE = 'fedbiot-probe';

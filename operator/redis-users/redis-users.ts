@@ -12,7 +12,8 @@ import { aside } from '../process/aside.ts';
 import { jobLog } from '../process/log.ts';
 import { redisUser } from '../plan/redis-access.ts';
 import { FAIL_FAST, retryDelay } from '../redis/fail-fast.ts';
-import type { JobObject, RolePasswords, RedisUsersStanding } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
+import type { RolePasswords, RedisUsersStanding } from '../objects/redis-standing.ts';
 import { probe, standingAfter } from './probe.ts';
 import { aclRules, uidOfUser } from './rules.ts';
 

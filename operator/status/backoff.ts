@@ -1,4 +1,4 @@
-import type { Observed, ObservedCondition } from '../objects/ports.ts';
+import type { Observed, ObservedCondition } from '../objects/observed.ts';
 import { podsOf } from './observed-job.ts';
 
 /** In words, that the Job controller gave up after its tries; null when tries were not the reason. */

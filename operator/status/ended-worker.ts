@@ -1,5 +1,5 @@
 import { EXIT } from '../../crds/facts/exit-codes.ts';
-import type { Observed } from '../objects/ports.ts';
+import type { Observed } from '../objects/observed.ts';
 import { endOf } from './failure.ts';
 import { graceLeft, lingering } from './lingering.ts';
 import { podsOf } from './observed-job.ts';

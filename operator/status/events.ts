@@ -1,5 +1,5 @@
 import type { FedBiOTJobStatus, JobCondition } from '../../crds/types.ts';
-import type { EventRecord } from '../objects/ports.ts';
+import type { EventRecord } from '../objects/event.ts';
 import type { PodEnd } from './failure.ts';
 
 /**

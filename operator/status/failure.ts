@@ -1,4 +1,4 @@
-import type { Observed, ObservedJob, ObservedPod } from '../objects/ports.ts';
+import type { Observed, ObservedJob, ObservedPod } from '../objects/observed.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { backoff } from './backoff.ts';
 import { conditionOf, instant, podsOf, workerStatus } from './observed-job.ts';

@@ -1,4 +1,4 @@
-import type { JobObject } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
 import { QUIET } from './events.ts';
 
 /** The last known reason why the job did not run; null: it ran, or was starting. */

@@ -1,6 +1,6 @@
 import { EXIT } from '../../crds/facts/exit-codes.ts';
 import { WORKER } from '../plan/worker-container.ts';
-import type { Observed, ObservedPod } from '../objects/ports.ts';
+import type { Observed, ObservedPod } from '../objects/observed.ts';
 import { instant, workerStatus } from './observed-job.ts';
 
 /**

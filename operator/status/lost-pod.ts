@@ -1,4 +1,4 @@
-import type { ObservedPod } from '../objects/ports.ts';
+import type { ObservedPod } from '../objects/observed.ts';
 import { instant } from './observed-job.ts';
 import type { Standing } from './standing.ts';
 

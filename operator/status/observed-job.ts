@@ -1,4 +1,5 @@
-import type { ObservedCondition, ObservedJob, ObservedPod, Timestamp } from '../objects/ports.ts';
+import type { ObservedCondition, ObservedJob, ObservedPod } from '../objects/observed.ts';
+import type { Timestamp } from '../objects/job-object.ts';
 import { LABEL } from '../objects/labels.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { WORKER } from '../plan/worker-container.ts';

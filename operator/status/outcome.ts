@@ -1,4 +1,5 @@
-import type { Observed, JobObject } from '../objects/ports.ts';
+import type { Observed } from '../objects/observed.ts';
+import type { JobObject } from '../objects/job-object.ts';
 import { activeDeadline } from './active-deadline.ts';
 import { endedWorker } from './ended-worker.ts';
 import { failure } from './failure.ts';

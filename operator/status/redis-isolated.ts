@@ -1,6 +1,7 @@
 import type { RedisAccess } from '../plan/redis-access.ts';
 import { CREDENTIAL } from '../objects/names.ts';
-import type { Observed, RedisUsersStanding } from '../objects/ports.ts';
+import type { Observed } from '../objects/observed.ts';
+import type { RedisUsersStanding } from '../objects/redis-standing.ts';
 import type { Aspect } from './conditions.ts';
 import type { Standing } from './standing.ts';
 

@@ -1,4 +1,5 @@
-import type { JobObject, Observed, ObservedJob, ObservedPod } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
+import type { Observed, ObservedJob, ObservedPod } from '../objects/observed.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { lastSaid } from './last-said.ts';
 import { hasStarted, instant, podsOf } from './observed-job.ts';

@@ -1,6 +1,7 @@
 import type { FedBiOTJobStatus } from '../../crds/types.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
-import type { JobObject, Observed } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
+import type { Observed } from '../objects/observed.ts';
 import { restarts } from './backoff.ts';
 import { shortened, withAspects } from './conditions.ts';
 import type { Aspect } from './conditions.ts';

@@ -1,4 +1,4 @@
-import type { Observed } from '../objects/ports.ts';
+import type { Observed } from '../objects/observed.ts';
 import { conditionOf } from './observed-job.ts';
 import type { Outcome, Verdict } from './outcome.ts';
 

@@ -1,6 +1,6 @@
 import { EXIT } from '../../crds/facts/exit-codes.ts';
 import type { Role } from '../../crds/facts/role.ts';
-import type { Observed, ObservedJob, ObservedPod, ObservedWarning } from '../objects/ports.ts';
+import type { Observed, ObservedJob, ObservedPod, ObservedWarning } from '../objects/observed.ts';
 import { lostPod } from './lost-pod.ts';
 import { endOf } from './failure.ts';
 import { hasStarted, instant, isRunning, podsOf, workerStatus } from './observed-job.ts';

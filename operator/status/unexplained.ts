@@ -1,6 +1,8 @@
 import { hasEnded } from '../plan/has-ended.ts';
 import type { Role } from '../../crds/facts/role.ts';
-import type { JobObject, ObjectReference, Observed, ObservedJob, ObservedMetadata } from '../objects/ports.ts';
+import type { JobObject } from '../objects/job-object.ts';
+import type { ObjectReference } from '../objects/planned.ts';
+import type { Observed, ObservedJob, ObservedMetadata } from '../objects/observed.ts';
 import { untilLate } from './lost-pod.ts';
 import { hasStarted, instant, podsOf } from './observed-job.ts';
 import { soonest } from './outcome.ts';

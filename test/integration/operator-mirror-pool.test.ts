@@ -5,7 +5,7 @@ import { createLog } from '../../operator/process/log.ts';
 import { MirrorPool } from '../../operator/progress/mirror-pool.ts';
 import type { RedisAddress } from '../../operator/progress/mirror-pool.ts';
 import type { RedisMemory } from '../../operator/redis/memory.ts';
-import type { JobObject } from '../../operator/objects/ports.ts';
+import type { JobObject } from '../../operator/objects/job-object.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
 import { jobObject } from '../support/planned-job.ts';
 import { noRedis, startRedis } from '../support/redis.ts';

@@ -3,7 +3,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createLog } from '../../operator/process/log.ts';
 import { MirrorPool } from '../../operator/progress/mirror-pool.ts';
-import type { JobObject } from '../../operator/objects/ports.ts';
+import type { JobObject } from '../../operator/objects/job-object.ts';
 import { jobObject } from './planned-job.ts';
 
 const urls = new Map<string, string>(Object.entries(JSON.parse(process.argv[2] ?? '{}')));

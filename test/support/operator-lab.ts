@@ -14,7 +14,7 @@ import type { Resource } from '../../operator/kube/resources.ts';
 import { createLog } from '../../operator/process/log.ts';
 import { selectorOf } from '../../operator/objects/labels.ts';
 import type { Role } from '../../crds/facts/role.ts';
-import type { JobObject } from '../../operator/objects/ports.ts';
+import type { JobObject } from '../../operator/objects/job-object.ts';
 import { SYSTEM } from './chart.ts';
 import { startControlPlane } from './control-plane.ts';
 import type { ControlPlane, ControlPlaneOptions } from './control-plane.ts';

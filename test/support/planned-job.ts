@@ -2,7 +2,9 @@ import { validate } from '../../crds/validate.ts';
 import { resolvePresets } from '../../crds/presets.ts';
 import type { PlanSettings } from '../../operator/plan/settings.ts';
 import { redisAccess } from '../../operator/plan/redis-access.ts';
-import type { JobObject, Observed, RedisUsersStanding } from '../../operator/objects/ports.ts';
+import type { JobObject } from '../../operator/objects/job-object.ts';
+import type { Observed } from '../../operator/objects/observed.ts';
+import type { RedisUsersStanding } from '../../operator/objects/redis-standing.ts';
 
 export const UID = '8b1c2b8e-5a8a-4a37-8d0f-0c2f6f1d9a11';
 

@@ -1,14 +1,11 @@
 import type { FedBiOTJobStatus } from '../../crds/types.ts';
 import { namesOf } from '../../operator/objects/names.ts';
 import { reconcile } from '../../operator/reconcile/reconcile.ts';
-import type {
-  JobObject,
-  ObservedPod,
-  ObservedWarning,
-  PlannedObject,
-  ReconcilePorts,
-  RedisUsersStanding,
-} from '../../operator/objects/ports.ts';
+import type { JobObject } from '../../operator/objects/job-object.ts';
+import type { ObservedPod, ObservedWarning } from '../../operator/objects/observed.ts';
+import type { PlannedObject } from '../../operator/objects/planned.ts';
+import type { ReconcilePorts } from '../../operator/ports/reconcile-ports.ts';
+import type { RedisUsersStanding } from '../../operator/objects/redis-standing.ts';
 import { NOTHING, SETTINGS, USERS } from './planned-job.ts';
 
 type Stored = Omit<PlannedObject, 'metadata'> & {

@@ -3,7 +3,7 @@ import type { Test } from 'tap';
 import { ApiClient } from '../../operator/kube/api-client.ts';
 import { EventRecorder } from '../../operator/kube/event-recorder.ts';
 import { createLog } from '../../operator/process/log.ts';
-import type { EventRecord } from '../../operator/objects/ports.ts';
+import type { EventRecord } from '../../operator/objects/event.ts';
 import { answerJson, answerStatus, startStub } from '../support/api-stub.ts';
 import { jobObject, UID } from '../support/planned-job.ts';
 

@@ -8,7 +8,7 @@ import type { Identity, JobQuestion, Question, Reviews } from '../../operator/ht
 import { httpServer } from '../../operator/http/server.ts';
 import { sparing } from '../../operator/http/sparing.ts';
 import { createLog } from '../../operator/process/log.ts';
-import type { JobObject } from '../../operator/objects/ports.ts';
+import type { JobObject } from '../../operator/objects/job-object.ts';
 
 const manifest = parseManifest(
   readFileSync(new URL('../../examples/quickstart.yaml', import.meta.url), 'utf8'),

@@ -3,7 +3,7 @@ import t from 'tap';
 import { parseManifest } from '../../crds/parse.ts';
 import { LEASE_NAME } from '../../operator/leader/kubernetes-lease.ts';
 import { plannedObjects } from '../../operator/plan/plan.ts';
-import type { JobObject } from '../../operator/objects/ports.ts';
+import type { JobObject } from '../../operator/objects/job-object.ts';
 import { RULES, rulesOf } from '../support/chart-rules.ts';
 import type { RuleFile } from '../support/chart-rules.ts';
 import { accessOf, NOTHING, SETTINGS } from '../support/planned-job.ts';

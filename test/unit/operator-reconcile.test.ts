@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { JobObject } from '../../operator/objects/ports.ts';
+import type { JobObject } from '../../operator/objects/job-object.ts';
 import { refusalOf } from '../../operator/reconcile/refusal.ts';
 import { toldProgress } from '../support/told-progress.ts';
 import { jobObject, SETTINGS, UID, USERS } from '../support/planned-job.ts';

@@ -1,0 +1,104 @@
+import type { Timestamp, OwnerReference } from './job-object.ts';
+
+export interface ObservedMetadata {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly uid?: string;
+  readonly creationTimestamp?: Timestamp;
+  readonly deletionTimestamp?: Timestamp;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly ownerReferences?: readonly OwnerReference[];
+}
+
+/** An object that exists, of whatever kind. */
+export interface ObservedObject {
+  readonly kind?: string;
+  readonly metadata: ObservedMetadata;
+}
+
+export interface ObservedConfigMap extends ObservedObject {
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+/** `data` is base64. */
+export interface ObservedSecret extends ObservedObject {
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+export interface ObservedCondition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly lastTransitionTime?: Timestamp;
+}
+
+/** A batch/v1 Job. */
+export interface ObservedJob extends ObservedObject {
+  readonly spec?: { readonly suspend?: boolean };
+  readonly status?: {
+    readonly active?: number;
+    readonly ready?: number;
+    readonly failed?: number;
+    readonly succeeded?: number;
+    readonly startTime?: Timestamp;
+    readonly conditions?: readonly ObservedCondition[];
+  };
+}
+
+export interface ObservedContainerStatus {
+  readonly name: string;
+  readonly state?: {
+    readonly waiting?: { readonly reason?: string; readonly message?: string };
+    readonly running?: { readonly startedAt?: Timestamp };
+    readonly terminated?: {
+      readonly exitCode: number;
+      readonly reason?: string;
+      readonly message?: string;
+      readonly finishedAt?: Timestamp;
+    };
+  };
+}
+
+export interface ObservedPod extends ObservedObject {
+  readonly spec?: { readonly nodeName?: string };
+  readonly status?: {
+    readonly phase?: string;
+    readonly reason?: string;
+    readonly message?: string;
+    readonly conditions?: readonly ObservedCondition[];
+    readonly containerStatuses?: readonly ObservedContainerStatus[];
+    readonly initContainerStatuses?: readonly ObservedContainerStatus[];
+  };
+}
+
+/** What Kubernetes last warned of about an object, by an Event. */
+export interface ObservedWarning {
+  /** CamelCase. */
+  readonly reason: string;
+  readonly message: string;
+  readonly at: Timestamp;
+}
+
+/** What exists of a job; null: nothing of that name. */
+export interface Observed {
+  readonly configMap: ObservedConfigMap | null;
+  readonly credentials: ObservedSecret | null;
+  readonly serverJob: ObservedJob | null;
+  readonly clientsJob: ObservedJob | null;
+  readonly service: ObservedObject | null;
+  readonly outputClaim: ObservedObject | null;
+  readonly serverPolicy: ObservedObject | null;
+  readonly clientsPolicy: ObservedObject | null;
+  /** With the job's label `fedbiot.io/job`, of either role. */
+  readonly pods: readonly ObservedPod[];
+  /**
+   * Port in the URL of the job's own Redis (spec.redis.urlFrom); null: the job has none, or its Secret cannot be read.
+   */
+  readonly redisPort: number | null;
+  /**
+   * By the uid of the object that it is about. Asked for where nothing else explains why pods are missing; absent: not
+   * asked for.
+   */
+  readonly warnings?: ReadonlyMap<string, ObservedWarning>;
+}

@@ -1,19 +1,23 @@
 #!/usr/bin/env node
-// The command `fedbiot`, in plain JavaScript so that any Node can start it: the program is TypeScript, which Node runs
-// by itself only from 22.18 on. An older one hands over to the Node that is among the project's own packages.
+// The command `fedbiot`, in plain JavaScript so that any Node can start it. The program needs Node 22.18: a checkout has
+// its TypeScript, which Node runs as it is, a package the JavaScript that `npm pack` makes. An older Node hands over to
+// the one that is installed with the project's packages.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+const sources = new URL('./fedbiot.ts', import.meta.url);
+const program = existsSync(sources) ? sources : new URL('../dist/worker/fedbiot.js', import.meta.url);
+
 if (process.features.typescript) {
-  await import('./fedbiot.ts');
+  await import(program.href);
 } else {
   const node = ownNode();
   if (node === null) {
     process.stderr.write(
-      `error: fedbiot needs Node 22.18 or newer, this is ${process.version}\nhint: Run \`npm ci\` in fedbiot's folder: it brings its own.\n`,
+      `error: fedbiot needs Node 22.18 or newer, this is ${process.version}\nhint: Install a newer Node. In a checkout, \`npm ci\` brings one.\n`,
     );
     process.exitCode = 2;
   } else {
@@ -32,8 +36,7 @@ function ownNode() {
 }
 
 function handOver(node) {
-  const program = fileURLToPath(new URL('./fedbiot.ts', import.meta.url));
-  const child = spawn(node, [program, ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = spawn(node, [fileURLToPath(program), ...process.argv.slice(2)], { stdio: 'inherit' });
   // Ctrl-C reaches both processes: what to do about it is the program's to decide.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => child.kill('SIGTERM'));

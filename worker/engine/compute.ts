@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { extname } from 'node:path';
 import type {
   ComputeMessage,
   ComputeReply,
@@ -73,7 +74,7 @@ export class Compute {
     this.#options = options;
     const { memoryKills } = controlGroup();
     const killedBefore = memoryKills() ?? Infinity;
-    this.#child = fork(new URL('./compute-child.ts', import.meta.url), [], {
+    this.#child = fork(new URL(`./compute-child${extname(import.meta.filename)}`, import.meta.url), [], {
       serialization: 'advanced',
       execArgv: ['--disable-warning=ExperimentalWarning', '--expose-gc'],
       env: { ...PRECISION, ...process.env, ...ALLOCATOR, ...NO_TELEMETRY },

@@ -36,7 +36,10 @@ function installed(target: string): string[] {
 
 t.test('an image has the packages that its programs import, and no others', async (t) => {
   t.strictSame(installed('operator'), graphOf('operator/main.ts', 'operator/smoke-test.ts').packages);
-  t.strictSame(installed('worker'), graphOf('worker/launch.js', 'worker/fedbiot.ts', 'worker/engine/compute-child.ts').packages);
+  t.strictSame(
+    installed('worker'),
+    graphOf('worker/launch.js', 'worker/fedbiot.ts', 'worker/engine/compute-child.ts').packages,
+  );
 });
 
 t.test('versions are those of the packages', async (t) => {

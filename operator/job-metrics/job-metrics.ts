@@ -11,14 +11,14 @@ import type { ObservedPod } from '../objects/observed.ts';
 import { isRunning, podsOf } from '../status/observed-job.ts';
 import { identityOf, standingOf } from './job-standing.ts';
 
-/** A job, what its server pod last told, and its pods. */
+/** A job, the last progress of its server pod, and its pods. */
 export interface JobView {
   readonly job: JobObject;
   readonly progress: JobProgress | null;
   readonly pods: readonly ObservedPod[];
 }
 
-/** What only the operator knows of a job. */
+/** The series of a job that only the operator exports. */
 const OPERATOR_SERIES: readonly Series<JobView>[] = [
   {
     name: 'fedbiot_job_failed',
@@ -32,14 +32,14 @@ const OPERATOR_SERIES: readonly Series<JobView>[] = [
   },
   {
     name: 'fedbiot_job_restarts',
-    help: 'Times the server pod was replaced, for whatever reason but a suspension.',
+    help: 'How often the server pod was replaced, for any reason except a suspension.',
     kind: 'gauge',
     labels: [],
     samples: ({ job }) => one(job.status?.restarts ?? 0),
   },
   {
     name: 'fedbiot_gpus',
-    help: 'GPUs of a role: asked for by all its pods, none while the job is suspended or once it has ended; and those of pods that run.',
+    help: 'GPUs of a role: requested by all its pods, 0 while the job is suspended and after its end; and allocated to running pods.',
     kind: 'gauge',
     labels: ['role', 'state'],
     samples: ({ job, pods }) =>
@@ -59,7 +59,7 @@ const OPERATOR_SERIES: readonly Series<JobView>[] = [
 const isWanted = ({ spec, status }: JobObject): boolean =>
   !spec.suspend && status?.phase !== 'Succeeded' && status?.phase !== 'Failed';
 
-/** How jobs do. `views` is asked at every scrape, so that a job's series go with the job. */
+/** Registers the series of all jobs. `views` is called at each scrape: a job's series disappear with the job. */
 export function jobMetrics(registry: Registry, views: () => Iterable<JobView>): void {
   const series: readonly Series<JobView>[] = [
     ...viewedAs(IDENTITY_SERIES, ({ job }: JobView) => identityOf(job)),

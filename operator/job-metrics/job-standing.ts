@@ -19,7 +19,7 @@ export const identityOf = ({ spec, status }: JobObject): JobIdentity => ({
 });
 
 /**
- * How a job stands by what its server pod last told; where that has not been read, since the operator began, by its
+ * How a job stands, by the last progress of its server pod; before the operator has read it since its start, by the
  * status.
  */
 export function standingOf({ spec, status }: JobObject, progress: JobProgress | null): JobStanding {
@@ -38,7 +38,7 @@ export function standingOf({ spec, status }: JobObject, progress: JobProgress | 
   };
 }
 
-/** What follows from the cost: nothing before the first round has ended, unknown when it is missing later. */
+/** Figures that follow from the cost: zero before the first round has ended, unknown if the cost is missing later. */
 function spent(finishedRounds: number, cost: RunCost | null): Partial<JobStanding> {
   if (cost !== null)
     return { cost, tokens: { server: cost.server.tokens, client: cost.clients.tokens }, bytes: cost.bytes };

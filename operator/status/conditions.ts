@@ -1,5 +1,5 @@
 import type { JobCondition } from '../../crds/types.ts';
-import { printable } from './printable.ts';
+import { printableLines } from '../../crds/facts/printable.ts';
 
 export type ConditionType =
   'Valid' | 'ProgressMirrored' | 'RedisIsolated' | 'Suspended' | 'Running' | 'Succeeded' | 'Failed';
@@ -16,7 +16,7 @@ const MESSAGE_LENGTH = 4096;
 
 /** A message as it is shown: text from others may be long, and contain anything. */
 export function shortened(message: string): string {
-  const shown = printable(message);
+  const shown = printableLines(message).trim();
   return shown.length <= MESSAGE_LENGTH ? shown : `${shown.slice(0, MESSAGE_LENGTH - 1)}…`;
 }
 

@@ -1,6 +1,6 @@
 import Value from 'typebox/value';
 import { MAX_TERMINATION_BYTES, TerminationMessage } from '../../crds/facts/termination-message.ts';
-import { printable } from './printable.ts';
+import { printableLines } from '../../crds/facts/printable.ts';
 
 /**
  * What a worker said when it ended; null when it said nothing that can be understood. What a pod says is not trusted.
@@ -14,5 +14,5 @@ export function readTerminationMessage(text: string | undefined): TerminationMes
     return null;
   }
   if (!Value.Check(TerminationMessage, value)) return null;
-  return { reason: value.reason, message: printable(value.message) };
+  return { reason: value.reason, message: printableLines(value.message).trim() };
 }

@@ -191,7 +191,7 @@ t.test('a failure has the reason of the pod that ended last', async (t) => {
 
 t.test('what a pod says of its end is checked', async (t) => {
   const read = readTerminationMessage;
-  t.strictSame(read('{"reason":"NotFinite","message":"a\\u001b[31mb"}'), { reason: 'NotFinite', message: 'a [31mb' });
+  t.strictSame(read('{"reason":"NotFinite","message":"a\\u001b[31mb"}'), { reason: 'NotFinite', message: 'ab' });
   for (const text of [
     undefined,
     '',

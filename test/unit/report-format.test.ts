@@ -1,4 +1,5 @@
 import t from 'tap';
+import { printable } from '../../crds/facts/printable.ts';
 import {
   formatBytes,
   formatClock,
@@ -8,7 +9,6 @@ import {
   formatLoss,
   formatPercent,
   formatRate,
-  printable,
 } from '../../worker/report/format.ts';
 
 t.test('bytes carry the unit that leaves three digits', async (t) => {

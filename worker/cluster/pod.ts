@@ -1,9 +1,9 @@
 /**
- * What the operator gives a worker pod, and what the pod gives back: names that both sides must know, and nothing else.
- * Imports nothing, so that the operator's image needs no engine.
+ * Names that the operator and worker pods must agree on, and nothing else. This file imports nothing, so that the
+ * operator's image needs no engine.
  */
 
-/** Folders of a worker pod. What a role does not mount, it cannot see. */
+/** Mount paths of a worker pod. A role sees only what it mounts. */
 export const MOUNT = {
   /** ConfigMap with `JOB_FILE`. Both roles. */
   job: '/etc/fedbiot/job',
@@ -23,17 +23,17 @@ export const MOUNT = {
   temporary: '/tmp',
 } as const;
 
-/** In `MOUNT.job`: the manifest as it was when the job began, with every default. */
+/** File in `MOUNT.job`: the manifest at the start of the job, with all defaults. */
 export const JOB_FILE = 'job.json';
 
-/** Where relative URIs of the manifest start when no volume is given for them: the examples that the image carries. */
+/** Base of relative URIs of the manifest without a volume: the examples in the image. */
 export const IMAGE_EXAMPLES = '/app/examples';
 
 /** Environment of a worker pod. */
 export const ENV = {
   /** redis:// or rediss:// URL with its credentials, from a Secret. */
   redisUrl: 'FEDBIOT_REDIS_URL',
-  /** PEM file of the authority that signed Redis's certificate; unset: the system's. */
+  /** PEM file of the CA certificate that signed Redis's certificate; unset: the system's CAs. */
   redisCaFile: 'FEDBIOT_REDIS_CA_FILE',
   /** Bearer token for the emulator bundle, from the job's Secret. */
   token: 'FEDBIOT_JOB_TOKEN',

@@ -1,7 +1,7 @@
 /**
- * Names of a job's keys in Redis. All of a job's keys share the hash tag {uid}, so that they lie on one node of a Redis
- * Cluster and MULTI and scripts work; the uid tells apart jobs of one name in two namespaces, and a job from one that
- * had its name before.
+ * Names of a job's keys in Redis. All of a job's keys share the hash tag {uid}, so that they are on one node of a Redis
+ * Cluster and MULTI and scripts work. The uid distinguishes jobs of the same name in two namespaces, and a job from an
+ * earlier one of the same name.
  */
 export interface JobKeys {
   /** Prefix for BullMQ, whose queues are `tasks` and `results`. */
@@ -40,16 +40,16 @@ export function jobKeys(uid: string): JobKeys {
   };
 }
 
-/** BullMQ's queues of a job, behind the prefix. Clients take tasks and add results: they write both. */
+/** Names of a job's BullMQ queues, after the prefix. Clients take tasks and add results: they write to both. */
 export const QUEUE = { tasks: 'tasks', results: 'results' } as const;
 
-/** How names of tensors begin: round packages are the server's to write, results the clients'. */
+/** Prefixes of tensor names: only the server writes round packages, only clients write results. */
 export const TENSOR = { package: 'round-', result: 'result-' } as const;
 
 /**
- * Channel on which a server pod tells, with the job's `namespace/name` as the message, that its progress has changed.
+ * Channel on which a server pod announces that its progress has changed; the message is the job's `namespace/name`.
  */
 export const PROGRESS_CHANNEL = 'fedbiot:progress';
 
-/** Seconds a job's keys outlive their last change when nobody removes them. */
+/** TTL, in seconds, of a job's keys after their last change, if nobody removes them. */
 export const KEYS_TTL_SECONDS = 7 * 24 * 3600;

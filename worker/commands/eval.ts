@@ -1,3 +1,4 @@
+import { printable } from '../../crds/facts/printable.ts';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { EvaluateOptions } from '../run/evaluate-model.ts';
@@ -81,7 +82,7 @@ async function evalCommand({
   json = false,
   ...rest
 }: Flags): Promise<void> {
-  const [{ evaluateModel }, { formatCount, formatLoss, formatPercent, printable }] = await Promise.all([
+  const [{ evaluateModel }, { formatCount, formatLoss, formatPercent }] = await Promise.all([
     import('../run/evaluate-model.ts'),
     import('../report/format.ts'),
   ]);

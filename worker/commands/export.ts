@@ -1,3 +1,4 @@
+import { printable } from '../../crds/facts/printable.ts';
 import type { Command } from 'commander';
 import { notEmpty } from './arguments.ts';
 
@@ -22,7 +23,7 @@ Examples:
 }
 
 async function exportCommand(run: string, { to, merge = false }: { to: string; merge?: boolean }): Promise<void> {
-  const [{ exportAdapter }, { formatBytes, printable }] = await Promise.all([
+  const [{ exportAdapter }, { formatBytes }] = await Promise.all([
     import('../run/export-adapter.ts'),
     import('../report/format.ts'),
   ]);

@@ -1,6 +1,6 @@
 import { EXIT } from '../../crds/facts/exit-codes.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
-import { printable } from '../report/format.ts';
+import { printable, printableLines } from '../../crds/facts/printable.ts';
 import { SystemFailure, systemFailure } from '../files/system-failure.ts';
 
 /**
@@ -10,10 +10,9 @@ import { SystemFailure, systemFailure } from '../files/system-failure.ts';
 export function describeFailure(thrown: unknown, version: string): { text: string; code: number } {
   const error = systemFailure(thrown);
   if (error instanceof UserError) {
-    const lines = error.message.split('\n').map(printable);
     const hint = error.hint === undefined ? '' : `hint: ${printable(error.hint)}\n`;
     return {
-      text: `error: ${lines.join('\n')}\n${hint}`,
+      text: `error: ${printableLines(error.message)}\n${hint}`,
       code: error instanceof SystemFailure && error.passes ? EXIT.failed : EXIT.invalid,
     };
   }

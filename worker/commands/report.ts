@@ -1,3 +1,4 @@
+import { printable } from '../../crds/facts/printable.ts';
 import type { Command } from 'commander';
 import { notEmpty } from './arguments.ts';
 
@@ -17,10 +18,7 @@ Example:
 }
 
 async function reportCommand(run: string, _: object, command: Command): Promise<void> {
-  const [{ readReportJson, writeReportHtml }, { printable }] = await Promise.all([
-    import('../report/report-files.ts'),
-    import('../report/format.ts'),
-  ]);
+  const { readReportJson, writeReportHtml } = await import('../report/report-files.ts');
   const { path, damagedSteps } = await writeReportHtml(run, await readReportJson(run), command.parent?.version() ?? '');
   if (damagedSteps === null)
     process.stderr.write('warning: the folder has no metrics.jsonl: the page is without the losses of steps\n');

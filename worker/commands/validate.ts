@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { UserError } from '../../crds/facts/user-error.ts';
-import { printable } from '../report/format.ts';
+import { printable } from '../../crds/facts/printable.ts';
 import { notEmpty } from './arguments.ts';
 import { EXIT } from '../../crds/facts/exit-codes.ts';
 import { describeFailure } from './failure.ts';

@@ -2,7 +2,7 @@ import type { RoleCost } from '../../crds/facts/cost.ts';
 
 export const NOTHING: RoleCost = { cpuSeconds: 0, gpuSeconds: 0, tokens: 0, peakMemoryBytes: 0 };
 
-/** What two pieces of one role's work have cost together. */
+/** The combined cost of two parts of one role's work. */
 export function together(a: RoleCost, b: RoleCost): RoleCost {
   return {
     cpuSeconds: a.cpuSeconds + b.cpuSeconds,

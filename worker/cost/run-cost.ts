@@ -3,7 +3,7 @@ import type { RunCost, Saving } from '../../crds/facts/cost.ts';
 import type { RunPlan } from '../../crds/facts/plan.ts';
 import type { RoundReport } from '../../crds/facts/round.ts';
 
-/** What a run's cost follows from, besides its rounds. */
+/** What the cost of a run depends on in addition to its rounds. */
 export interface CostFacts {
   readonly clients: number;
   readonly plan: Pick<RunPlan, 'bytes' | 'flops'>;
@@ -12,19 +12,19 @@ export interface CostFacts {
 type Costly = Pick<RoundReport, 'bytes' | 'cost'>;
 type Spent = Omit<RunCost, 'savings'>;
 
-/** What finished rounds have cost; null when that of one was not measured. */
+/** The cost of finished rounds; null if the cost of one was not measured. */
 export function runCost(rounds: readonly Costly[], facts: CostFacts): RunCost | null {
   if (rounds.some(({ cost }) => cost === undefined)) return null;
   return rounds.reduce((spent: RunCost | null, round) => costAfter(spent, round, facts), costOfNone(facts));
 }
 
-/** What a run of no rounds has cost: its clients have the emulator. */
+/** The cost of a run before its first round: its clients have received the emulator. */
 export function costOfNone(facts: CostFacts): RunCost {
   const bundle = facts.clients * facts.plan.bytes.emulatorBundle;
   return withSavings({ server: NOTHING, clients: NOTHING, bytes: { bundle, down: 0, up: 0 } }, facts);
 }
 
-/** The cost with one round more; null from the first round on that was not measured. */
+/** The cost with one more round; null from the first round whose cost was not measured. */
 export function costAfter(before: RunCost | null, { bytes, cost }: Costly, facts: CostFacts): RunCost | null {
   if (before === null || cost === undefined) return null;
   const moved = { ...before.bytes, down: before.bytes.down + bytes.down, up: before.bytes.up + bytes.up };
@@ -34,7 +34,7 @@ export function costAfter(before: RunCost | null, { bytes, cost }: Costly, facts
   );
 }
 
-/** Adds what the same job would have come to with the full model on its clients (docs/method.md, "what it saves"). */
+/** Adds the cost of the same job with the full model on its clients (docs/method.md, "what it saves"). */
 function withSavings(spent: Spent, { clients, plan }: CostFacts): RunCost {
   const { bundle, down, up } = spent.bytes;
   const { fullModel, fullModelRoundDown, roundDown } = plan.bytes;
@@ -42,7 +42,7 @@ function withSavings(spent: Spent, { clients, plan }: CostFacts): RunCost {
   return {
     ...spent,
     savings: {
-      // As many packages, of another size. The same factor for their headers: they are small.
+      // The same number of packages, of another size. Headers are scaled too: they are small.
       bytes: saving(bundle + down + up, clients * fullModel + Math.round(down * (fullModelRoundDown / roundDown)) + up),
       flops: saving(
         spent.clients.tokens * clientToken + spent.server.tokens * alignmentToken,

@@ -4,46 +4,46 @@ import type { JobStanding } from './job-series.ts';
 import { one } from './series.ts';
 import type { Sample, Series } from './series.ts';
 
-/** What a job has cost so far, of its finished rounds; nothing of one that has rounds whose cost was not measured. */
+/** Cost of a job's finished rounds; no samples if the cost of one of them was not measured. */
 export const COST_SERIES: readonly Series<JobStanding>[] = [
   {
     name: 'fedbiot_cpu_seconds_total',
-    help: "Processor time that a role's processes have used, in finished rounds.",
+    help: "CPU time of a role's processes in finished rounds.",
     kind: 'counter',
     labels: ['role'],
     samples: (job) => summed(job, ({ cpuSeconds }) => cpuSeconds),
   },
   {
     name: 'fedbiot_gpu_seconds_total',
-    help: "Time of a role's computations on GPUs, times GPUs, in finished rounds; 0 where it computes on processors.",
+    help: 'GPU time of a role in finished rounds: duration of computations times number of GPUs; 0 on CPUs.',
     kind: 'counter',
     labels: ['role'],
     samples: (job) => summed(job, ({ gpuSeconds }) => gpuSeconds),
   },
   {
     name: 'fedbiot_peak_memory_bytes',
-    help: "The largest peak of memory among a role's processes; none before the first round has ended.",
+    help: "Largest peak resident memory of a role's processes; absent before the first round has ended.",
     kind: 'gauge',
     labels: ['role'],
     samples: ({ cost }) => byRole(cost, ({ peakMemoryBytes }) => peakMemoryBytes),
   },
   {
     name: 'fedbiot_saved_bytes',
-    help: 'Bytes less between server and clients than with the full model sent to the clients; below 0: more. None before the first round has ended.',
+    help: 'Bytes saved between server and clients compared with sending the full model to the clients; negative: more bytes. Absent before the first round has ended.',
     kind: 'gauge',
     labels: [],
     samples: ({ cost }) => (cost === null ? [] : one(cost.savings.bytes.saved)),
   },
   {
     name: 'fedbiot_saved_flops',
-    help: 'Floating-point operations less, by formula, than with the full model trained on the clients; below 0: more. None before the first round has ended.',
+    help: 'Floating-point operations saved, by formula, compared with training the full model on the clients; negative: more. Absent before the first round has ended.',
     kind: 'gauge',
     labels: [],
     samples: ({ cost }) => (cost === null ? [] : one(cost.savings.flops.saved)),
   },
 ];
 
-/** Before the first round has ended, nothing has been counted. */
+/** Counters are 0 before the first round has ended. */
 const summed = ({ cost, finishedRounds }: JobStanding, amount: (cost: RoleCost) => number): Sample[] =>
   byRole(finishedRounds === 0 ? { server: NOTHING, clients: NOTHING } : cost, amount);
 

@@ -11,25 +11,25 @@ import { one } from './series.ts';
 import type { Sample, Series } from './series.ts';
 
 /**
- * How a job stands, in numbers: the one list that the operator, the server pod and `fedbiot run` tell alike, each of
- * what it knows. What is counted is there from the beginning; what is measured, once it has been.
+ * The series of a job, which the operator, the server pod and `fedbiot run` all export, each with what it knows.
+ * Counters exist from the beginning; measurements once there is one.
  */
 
 const PHASES = ['Pending', 'Suspended', 'Running', 'Succeeded', 'Failed'] as const satisfies readonly JobPhase[];
 
-/** What a job is, by its spec, and the phase that it is in. */
+/** A job's identity, by its spec, and its phase. */
 export interface JobIdentity {
   readonly method: string;
   readonly task: string;
   readonly phase: JobPhase;
 }
 
-/** What a job asks for, by its spec. */
+/** A job's settings, by its spec. */
 export interface JobFacts {
   readonly task: string;
   readonly rounds: number;
   readonly quorum: number;
-  /** Part of the layers below the adapter that the emulator does without. */
+  /** Fraction of the layers outside the adapter that the emulator drops. */
   readonly layerDropRate: number;
 }
 
@@ -43,7 +43,7 @@ interface Score {
 export interface JobStanding
   extends JobFacts, Required<LastFigures>, Pick<JobProgress, 'finishedRounds' | 'clients' | 'refusals'> {
   readonly evaluation: { readonly base: Score; readonly adapEmu: Score; readonly adapFu: Score } | null;
-  /** When the run was last heard of, in milliseconds since 1970; null: never. */
+  /** When the run last reported anything, in milliseconds since 1970; null: never. */
   readonly heardAt: number | null;
   /** Tokens trained on, by role; null: not known. */
   readonly tokens: Readonly<Record<Role, number>> | null;
@@ -60,7 +60,7 @@ export const factsOf = ({ evaluation, federation, emulator }: FedBiOTJobSpec): J
   layerDropRate: emulator.layerDropRate,
 });
 
-/** A job of which nothing has been heard. */
+/** A job that has not reported anything. */
 export const unheard = (facts: JobFacts): JobStanding => ({
   ...facts,
   finishedRounds: 0,
@@ -77,24 +77,24 @@ export const unheard = (facts: JobFacts): JobStanding => ({
 export const IDENTITY_SERIES: readonly Series<JobIdentity>[] = [
   {
     name: 'fedbiot_job_info',
-    help: '1; what the job is, in its labels.',
+    help: 'Always 1; the labels describe the job.',
     kind: 'gauge',
     labels: ['method', 'task'],
     samples: ({ method, task }) => [{ labels: { method, task }, value: 1 }],
   },
   {
     name: 'fedbiot_job_phase',
-    help: '1 for the phase that the job is in, 0 for the others.',
+    help: '1 for the current phase of the job, 0 for the others.',
     kind: 'gauge',
     labels: ['phase'],
     samples: (job) => PHASES.map((phase) => ({ labels: { phase }, value: Number(job.phase === phase) })),
   },
 ];
 
-/** Client pods tell it too: between two words of theirs to the server, many steps may pass. */
+/** Client pods export it too: many steps may pass between two of their messages to the server. */
 export const LAST_PROGRESS: Series<Pick<JobStanding, 'heardAt'>> = {
   name: 'fedbiot_last_progress_timestamp_seconds',
-  help: 'When something of the run was last heard of, in seconds since 1970; none before that.',
+  help: 'Unix time of the last report of the run; absent before the first.',
   kind: 'gauge',
   labels: [],
   samples: ({ heardAt }) => (heardAt === null ? [] : one(heardAt / 1000)),
@@ -110,7 +110,7 @@ export const STANDING_SERIES: readonly Series<JobStanding>[] = [
   },
   {
     name: 'fedbiot_rounds',
-    help: 'Rounds in all.',
+    help: 'Number of rounds of the job.',
     kind: 'gauge',
     labels: [],
     samples: ({ rounds }) => one(rounds),
@@ -118,49 +118,49 @@ export const STANDING_SERIES: readonly Series<JobStanding>[] = [
   LAST_PROGRESS,
   {
     name: 'fedbiot_clients',
-    help: 'Clients of the round under way, or of the last, by what became of them.',
+    help: 'Clients of the current or last round, by state.',
     kind: 'gauge',
     labels: ['state'],
     samples: ({ clients }) => CLIENT_STATES.map((state) => ({ labels: { state }, value: clients[state] })),
   },
   {
     name: 'fedbiot_quorum_clients',
-    help: 'Clients that must report for a round to count.',
+    help: 'Clients that must report for a round to succeed.',
     kind: 'gauge',
     labels: [],
     samples: ({ quorum }) => one(quorum),
   },
   {
     name: 'fedbiot_client_dropout_ratio',
-    help: 'Dropped clients of the round under way, or of the last, over those selected, from 0 to 1.',
+    help: 'Fraction of the selected clients that dropped out of the current or last round.',
     kind: 'gauge',
     labels: [],
     samples: ({ clients: { selected, dropped } }) => one(selected === 0 ? 0 : dropped / selected),
   },
   {
     name: 'fedbiot_emulator_layer_dropout_ratio',
-    help: "Part of the model's layers below the adapter that the emulator does without, from 0 to 1: as asked, or as it came out.",
+    help: 'Fraction of the layers outside the adapter that the emulator drops: as requested, or as measured once the run has begun.',
     kind: 'gauge',
     labels: [],
     samples: ({ layerDropRate }) => one(layerDropRate),
   },
   {
     name: 'fedbiot_accuracy_ratio',
-    help: 'Accuracy of the last evaluation, from 0 to 1; none before the first, and for a task that has no accuracy.',
+    help: 'Accuracy of the last evaluation, from 0 to 1; absent before the first, and for a task without accuracy.',
     kind: 'gauge',
     labels: ['model', 'task'],
     samples: (job) => ofModels(job, ({ accuracy }) => accuracy),
   },
   {
     name: 'fedbiot_f1_ratio',
-    help: 'Mean word overlap with the best accepted answer in the last evaluation, from 0 to 1; none before the first, and for a task without partial credit.',
+    help: 'Mean word overlap with the best accepted answer in the last evaluation, from 0 to 1; absent before the first, and for a task without partial credit.',
     kind: 'gauge',
     labels: ['model', 'task'],
     samples: (job) => ofModels(job, ({ f1 }) => f1 ?? null),
   },
   {
     name: 'fedbiot_loss',
-    help: 'Last known loss (nats, but for alignment): of alignment, of local training, of full model + adapter in evaluation; none before the first.',
+    help: 'Last known loss, in nats except for alignment: of alignment, of local training, of full model + adapter in evaluation; absent before the first.',
     kind: 'gauge',
     labels: ['phase'],
     samples: ({ alignmentLoss, localLoss, evaluation }) =>
@@ -174,7 +174,7 @@ export const STANDING_SERIES: readonly Series<JobStanding>[] = [
   },
   {
     name: 'fedbiot_alignment_gap',
-    help: 'Loss (nats) of emulator + adapter less that of full model + adapter in the last evaluation; none before the first.',
+    help: 'Loss of emulator + adapter minus loss of full model + adapter in the last evaluation, in nats; absent before the first.',
     kind: 'gauge',
     labels: [],
     samples({ evaluation }) {
@@ -184,14 +184,14 @@ export const STANDING_SERIES: readonly Series<JobStanding>[] = [
   },
   {
     name: 'fedbiot_public_alignment_gap',
-    help: 'Mean loss over the last tenth of the last alignment: the gap left between emulator and model on public data, in the units of the method; none before the first.',
+    help: 'Mean loss over the last tenth of the last alignment: the gap left between emulator and model on public data, in the units of the alignment loss; absent before the first.',
     kind: 'gauge',
     labels: [],
     samples: ({ publicAlignmentGap }) => (publicAlignmentGap === null ? [] : one(publicAlignmentGap)),
   },
   {
     name: 'fedbiot_refused_results_total',
-    help: 'Results of clients that were refused since the job began, by reason.',
+    help: 'Results of clients refused since the job began, by reason.',
     kind: 'counter',
     labels: ['reason'],
     samples: ({ refusals }) => REFUSAL_REASONS.map((reason) => ({ labels: { reason }, value: refusals[reason] ?? 0 })),
@@ -208,14 +208,14 @@ export const STANDING_SERIES: readonly Series<JobStanding>[] = [
   },
   {
     name: 'fedbiot_trained_tokens_total',
-    help: 'Tokens trained on: by the server in alignment, by clients in results that were accepted.',
+    help: 'Tokens trained on: by the server in alignment, by clients in accepted results.',
     kind: 'counter',
     labels: ['role'],
     samples: ({ tokens }) => (tokens === null ? [] : ROLES.map((role) => ({ labels: { role }, value: tokens[role] }))),
   },
 ];
 
-/** One figure of each model's score, where it has it. */
+/** One figure of each model's score, if present. */
 function ofModels({ task, evaluation }: JobStanding, figure: (score: Score) => number | null): Sample[] {
   if (evaluation === null) return [];
   const models = [

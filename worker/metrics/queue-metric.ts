@@ -2,12 +2,12 @@ import { Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
 import type { QueueLengths } from '../transport/redis/queue-lengths.ts';
 
-/** How long a scrape waits for Redis. */
+/** Timeout of a scrape's request to Redis. */
 const PATIENCE_MS = 1_000;
 
 /**
- * Tells what waits in the job's queues, asked at each scrape. While there is no answer there is no series, and no
- * second question: a Redis that hangs is asked once.
+ * Exports the lengths of the job's queues, read at each scrape. Without an answer there is no series, and while a
+ * request is pending no other is sent: a Redis that hangs gets one.
  */
 export function queueMetric(
   registry: Registry,
@@ -22,7 +22,7 @@ export function queueMetric(
       .finally(() => (asked = null)));
   new Gauge({
     name: 'fedbiot_queue_jobs',
-    help: "Tasks that wait for a client pod, and results that wait for the server, in the job's queues.",
+    help: "Tasks waiting for a client pod and results waiting for the server, in the job's queues.",
     labelNames: [...Object.keys(labels), 'queue'],
     registers: [registry],
     async collect() {

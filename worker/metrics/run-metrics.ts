@@ -12,9 +12,9 @@ import { registerSeries } from './series.ts';
 import { serverMetrics } from './server-metrics.ts';
 
 export interface RunMetrics {
-  /** Of the metrics. */
+  /** URL of the metrics. */
   readonly url: string;
-  /** Takes the events of the run that is gone on with. */
+  /** Takes the earlier events of a resumed run. */
   recall(events: readonly RunEvent[]): void;
   hear(event: LiveEvent): void;
   close(): Promise<void>;
@@ -26,8 +26,8 @@ const PHASES = { succeeded: 'Succeeded', failed: 'Failed', interrupted: 'Suspend
 >;
 
 /**
- * Serves the metrics of a run whose server and clients are this process: what a server pod tells, and what the operator
- * says of the job.
+ * Serves the metrics of a run whose server and clients are this process: those of a server pod, and those that the
+ * operator exports for the job.
  * @param at port 0: a free one
  * @throws UserError when it cannot listen there
  */
@@ -57,7 +57,7 @@ export async function serveRunMetrics(
       metrics.recall(events, progress);
     },
     hear(event) {
-      // A client's step counts once its result is accepted, and is told again then.
+      // A client's step counts once its result is accepted, and is emitted again then.
       if (event.event === 'localStep' || event.event === 'evaluating') return metrics.heard();
       progress = foldProgress(progress, event, facts);
       if (event.event === 'run') phase = 'Running';

@@ -7,8 +7,7 @@ export interface Sample {
 }
 
 /**
- * A metric that is derived from what is known at a scrape, so that nothing is left of what has gone. `V`: what it is
- * derived from.
+ * A metric that is computed at each scrape from a view `V`, so that no sample remains of what no longer exists.
  */
 export interface Series<V> {
   readonly name: string;
@@ -26,7 +25,7 @@ export interface Labelled<V> {
 
 export const one = (value: number): Sample[] => [{ labels: {}, value }];
 
-/** The same metrics, derived from something that can be seen as what they are derived from. */
+/** The same metrics, computed from something that can be converted to their view. */
 export const viewedAs = <V, W>(series: readonly Series<V>[], see: (view: W) => V): Series<W>[] =>
   series.map((each) => ({ ...each, samples: (view) => each.samples(see(view)) }));
 
@@ -42,7 +41,7 @@ export function registerSeries<V>(
     const each = (add: (labels: Record<string, string>, value: number) => void) => {
       for (const { labels: own, view } of views()) {
         for (const sample of samples(view)) {
-          // A number that is none has no place in a series: what is missing is seen, and spoils no sum.
+          // NaN is left out: an absent sample is visible, and does not turn sums into NaN.
           if (Number.isFinite(sample.value)) add({ ...own, ...sample.labels }, sample.value);
         }
       }

@@ -8,23 +8,23 @@ import { STANDING_SERIES, unheard } from './job-series.ts';
 import type { JobFacts, JobStanding } from './job-series.ts';
 import { registerSeries } from './series.ts';
 
-/** Seconds: a step of the smallest model to a phase that takes a day. */
+/** In seconds, for steps of the smallest model up to those of minutes. */
 export const STEP_BUCKETS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300];
 const PHASE_BUCKETS = [1, 3, 10, 30, 100, 300, 1000, 3600, 4 * 3600, 24 * 3600];
 
 export interface ServerMetrics {
   readonly registry: Registry;
   /**
-   * Takes all that happened before this process, and where the run stood after it: what is counted goes on from there.
+   * Takes the events from before this process, and the progress after them, so that counters continue from there.
    */
   recall(events: readonly RunEvent[], progress: RunProgress): void;
-  /** Takes an event as it happens, and where the run stands after it. */
+  /** Takes an event as it happens, and the progress after it. */
   observe(event: RunEvent, progress: RunProgress): void;
-  /** Something went on that no event tells. */
+  /** Records activity that has no event. */
   heard(): void;
 }
 
-/** What the server's side of a run tells Prometheus. `now`: milliseconds since 1970. */
+/** The metrics of the server's side of a run. `now`: milliseconds since 1970. */
 export function serverMetrics(
   labels: { readonly namespace: string; readonly job: string },
   facts: JobFacts,
@@ -61,7 +61,7 @@ export function serverMetrics(
   };
 }
 
-/** The server hears of every step and round: it need not wait for the cost of a round. */
+/** The server sees each step and round, so that it always knows these counts. */
 interface ServerStanding extends JobStanding {
   readonly tokens: NonNullable<JobStanding['tokens']>;
   readonly bytes: NonNullable<JobStanding['bytes']>;
@@ -74,7 +74,7 @@ function toldBy(progress: RunProgress) {
   return { finishedRounds, clients, refusals, ...lastFigures(progress), evaluation, cost };
 }
 
-/** What an event adds that the progress does not tell. */
+/** The standing with what an event adds and the progress does not contain. */
 function counted(standing: ServerStanding, event: RunEvent): ServerStanding {
   const { tokens, bytes } = standing;
   switch (event.event) {

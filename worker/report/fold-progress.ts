@@ -7,15 +7,15 @@ import type { CostFacts } from '../cost/run-cost.ts';
 import { REFUSAL_REASONS, settlesClient } from '../../crds/facts/refusal.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
 
-/** What a run's events say of where it stands; who writes it to Redis adds the time. */
+/** The progress of a run by its events; the writer to Redis adds the time. */
 export type ToldProgress = Omit<JobProgress, 'at'>;
 
 export interface RunProgress extends ToldProgress {
-  /** What the cost of a round is counted with; not told. Null before the run has begun. */
+  /** What the cost of a round is computed from; not reported. Null before the run has begun. */
   readonly costFacts: CostFacts | null;
 }
 
-/** What the events leave to the job's manifest. */
+/** Facts that the job's manifest has and events do not. */
 export interface ProgressFacts {
   readonly rounds: number;
   readonly clientsPerRound: number;
@@ -42,8 +42,8 @@ export function initialProgress({ rounds }: ProgressFacts): RunProgress {
 }
 
 /**
- * Adds one event; returns the same object when it changes nothing, so that a caller can tell. Folding a resumed run's
- * metrics.jsonl first gives what the run knew when it stopped.
+ * Adds one event; returns the same object if it changes nothing, so that a caller can compare. Folding the earlier
+ * events of a resumed run restores the progress at the interruption.
  */
 export function foldProgress(progress: RunProgress, event: RunEvent, facts: ProgressFacts): RunProgress {
   switch (event.event) {
@@ -51,8 +51,8 @@ export function foldProgress(progress: RunProgress, event: RunEvent, facts: Prog
       return { ...progress, costFacts: { clients: event.clients, plan: event.plan } };
     case 'phase': {
       const at = { ...progress, phase: PHASES[event.phase], round: event.round };
-      // An attempt's simulated dropouts are told before its phase begins, and a retry has other clients: its steps say
-      // who trains.
+      // The simulated dropouts of an attempt are emitted before its phase, and a retry has other clients: the number of
+      // steps says how many train.
       return event.phase === 'local' ? { ...at, clients: attemptOf(event.steps ?? 0, facts) } : at;
     }
     case 'client':
@@ -80,13 +80,13 @@ function costWith({ finishedRounds, cost, costFacts }: RunProgress, round: Round
   return costAfter(finishedRounds === 0 ? costOfNone(costFacts) : cost, round, costFacts);
 }
 
-/** What is told of a run that stands so. */
+/** The part of the progress that is reported. */
 export function toldProgress({ costFacts: _, cost, ...told }: RunProgress): ToldProgress {
   return { ...told, cost: cost && toldCost(cost) };
 }
 
 /**
- * Clients' figures are in the sums: whatever they claim, bytes and tokens are whole numbers, as the status has them.
+ * The sums contain figures that clients claim: whatever these are, bytes and tokens become integers, as in the status.
  */
 function toldCost({ server, clients, bytes, savings }: NonNullable<JobProgress['cost']>): JobProgress['cost'] {
   const role = (cost: typeof server) => ({

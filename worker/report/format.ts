@@ -1,5 +1,3 @@
-import { stripVTControlCharacters } from 'node:util';
-
 const MISSING = '–';
 const integers = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 const flopUnits = ['', 'k', 'M', 'G', 'T', 'P', 'E', 'Z', 'Y'] as const;
@@ -80,11 +78,6 @@ export function formatIndices(indices: readonly number[]): string {
     else runs.push([index]);
   }
   return runs.map((run) => (run.length > 2 ? `${run[0]}–${run.at(-1)}` : run.join(', '))).join(', ') || 'none';
-}
-
-/** Text from a file made safe for a terminal: escape sequences go, other control characters become spaces. */
-export function printable(text: string): string {
-  return stripVTControlCharacters(text).replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]+/g, ' ');
 }
 
 function threeDigits(value: number): string {

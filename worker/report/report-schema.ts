@@ -7,19 +7,19 @@ const stepCheck = Compile(StepEvent);
 const eventCheck = Compile(RunEvent);
 
 /**
- * The value as the contents of a report.json, or what is wrong with it. Both come from disk, where anything may have
- * been written.
+ * Checks the contents of a report.json or a line of metrics.jsonl, which anything may have written: the value, or its
+ * first problem.
  */
 export function checkReport(value: unknown): RunReport | { problem: string } {
   return reportCheck.Check(value) ? value : { problem: firstProblem(reportCheck.Errors(value)) };
 }
 
-/** The value of a line of metrics.jsonl; null where it is none. */
+/** The event in a line of metrics.jsonl; null if it is not one. */
 export function eventOf(value: unknown): RunEvent | null {
   return eventCheck.Check(value) ? value : null;
 }
 
-/** The same for one step line of metrics.jsonl. */
+/** The step in a line of metrics.jsonl, or its first problem. */
 export function checkStep(value: unknown): StepEvent | { problem: string } {
   return stepCheck.Check(value) ? value : { problem: firstProblem(stepCheck.Errors(value)) };
 }

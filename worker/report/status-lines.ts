@@ -5,15 +5,8 @@ import type { RoundReport } from '../../crds/facts/round.ts';
 import type { Score } from '../../crds/facts/score.ts';
 import type { ProgressState } from './display-state.ts';
 import { remainingSeconds } from './eta.ts';
-import {
-  formatClock,
-  formatCount,
-  formatDuration,
-  formatLoss,
-  formatPercent,
-  formatRate,
-  printable,
-} from './format.ts';
+import { printable } from '../../crds/facts/printable.ts';
+import { formatClock, formatCount, formatDuration, formatLoss, formatPercent, formatRate } from './format.ts';
 
 export type Style = Parameters<typeof styleText>[0];
 

@@ -2,15 +2,8 @@ import type { ForeseenPlan } from '../../crds/facts/plan.ts';
 import type { RunReport } from '../../crds/facts/report.ts';
 import type { Score } from '../../crds/facts/score.ts';
 import { savingRows, usageRows } from './cost-tables.ts';
-import {
-  formatBytes,
-  formatCount,
-  formatDuration,
-  formatIndices,
-  formatLoss,
-  formatPercent,
-  printable,
-} from './format.ts';
+import { printable } from '../../crds/facts/printable.ts';
+import { formatBytes, formatCount, formatDuration, formatIndices, formatLoss, formatPercent } from './format.ts';
 
 /** What a finished run prints: its scores, its cost and where its results are. */
 export function summaryText(report: RunReport, folder: string): string {

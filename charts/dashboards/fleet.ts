@@ -13,7 +13,7 @@ export const fleetDashboard = (): Dashboard =>
       uid: 'fedbiot-fleet',
       title: 'FedBiOT / Fleet',
       description:
-        'All jobs: where they stand, which are stuck, what they have learned, and the GPUs they ask for and have.',
+        'All jobs: their phases, which are stuck, what they have learned, and the GPUs that they request and hold.',
       from: 'now-24h',
       variables: [namespaceOfJobs(), job()],
       rows: [

@@ -14,8 +14,7 @@ export const jobDashboard = (): Dashboard =>
     dashboardBuilder({
       uid: 'fedbiot-job',
       title: 'FedBiOT / Job',
-      description:
-        'One job or several beside each other: what it learns, what its clients do, where the time goes and what it costs.',
+      description: 'One job, or several for comparison: learning, clients, time and cost.',
       from: 'now-6h',
       variables: [namespaceOfJobs(), job()],
       rows: [

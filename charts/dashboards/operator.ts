@@ -13,7 +13,7 @@ export const operatorDashboard = (): Dashboard =>
       uid: 'fedbiot-operator',
       title: 'FedBiOT / Operator',
       description:
-        'The operator itself: who leads, what it does and how fast, what it asks of the API server, its Redis and its processes.',
+        'The operator: its leader, reconciles and their latency, requests to the API server, Redis and processes.',
       from: 'now-6h',
       variables: [namespaceOfOperators()],
       rows: [

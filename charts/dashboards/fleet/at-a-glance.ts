@@ -5,7 +5,7 @@ import { JOBS_BY_PHASE, GPUS_BY_STATE } from './queries.ts';
 export const atAGlance = [
   figure({
     title: 'Jobs by phase',
-    description: 'Jobs that there are now. Those that have ended stay until they are deleted.',
+    description: 'Existing jobs. A job that has ended is counted until it is deleted.',
     unit: 'none',
     width: 10,
     height: 4,
@@ -14,7 +14,7 @@ export const atAGlance = [
   }),
   figure({
     title: 'GPUs',
-    description: 'Asked: by the pods that unfinished jobs want. Running: of pods that run.',
+    description: 'Asked: requested by the pods of unfinished jobs. Running: held by running pods.',
     unit: 'none',
     width: 6,
     height: 4,
@@ -23,7 +23,7 @@ export const atAGlance = [
   }),
   figure({
     title: 'Alerts firing',
-    description: 'Of the rules that come with FedBiOT, where Prometheus has them.',
+    description: 'Firing alerts of the rules in the chart, if Prometheus has loaded them.',
     unit: 'none',
     width: 4,
     height: 4,
@@ -35,7 +35,7 @@ export const atAGlance = [
   }),
   figure({
     title: 'Tokens trained',
-    description: 'A second, of all jobs: in alignment and by clients.',
+    description: 'Per second, across jobs: alignment on the server and local training on clients.',
     unit: 'short',
     width: 4,
     height: 4,

@@ -5,7 +5,7 @@ export const cost = [
   table({
     title: 'Cost and savings by namespace',
     description:
-      'Of the jobs that there are: what they have used, what they have moved between server and clients, and what the emulator has saved against sending and training the full model.',
+      'Existing jobs: resources used, bytes moved between server and clients, and what the emulator saves compared with sending and training the full model.',
     width: 24,
     height: 7,
     labels: { namespace: 'Namespace' },

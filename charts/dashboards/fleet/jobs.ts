@@ -6,7 +6,7 @@ export const jobs = [
   table({
     title: 'Jobs',
     description:
-      'Every job: where it stands, and the accuracy of the base model, of emulator + adapter (AdapEmu) and of full model + adapter (AdapFu) in its last evaluation. A job leads to its own dashboard.',
+      'Every job: its phase and round, and the accuracy of the base model, of emulator + adapter (AdapEmu) and of full model + adapter (AdapFu) in its last evaluation. The job column links to the job’s dashboard.',
     width: 24,
     height: 9,
     labels: { ...JOB_LABELS, method: 'Method', task: 'Task', phase: 'Phase' },

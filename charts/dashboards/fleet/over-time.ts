@@ -14,7 +14,7 @@ const PHASES: readonly Look[] = [
 export const overTime = [
   graph({
     title: 'Jobs by phase',
-    description: 'How many jobs were in each phase.',
+    description: 'Number of jobs in each phase.',
     unit: 'none',
     decimals: 0,
     min: 0,
@@ -26,7 +26,7 @@ export const overTime = [
   }),
   graph({
     title: 'GPUs asked and running',
-    description: 'The distance between the lines waits for a node.',
+    description: 'The difference between the lines is the number of GPUs that wait for a node.',
     unit: 'none',
     decimals: 0,
     min: 0,
@@ -40,7 +40,7 @@ export const overTime = [
   }),
   graph({
     title: 'GPUs running by namespace',
-    description: 'Of pods that run.',
+    description: 'GPUs of running pods.',
     unit: 'none',
     decimals: 0,
     min: 0,
@@ -56,7 +56,7 @@ export const overTime = [
   }),
   graph({
     title: 'Client dropout',
-    description: 'Of each job’s round under way or the last: dropped clients over those drawn.',
+    description: 'Dropped clients over selected clients, per job, in the current or last round.',
     unit: 'percentunit',
     min: 0,
     max: 1,
@@ -66,7 +66,7 @@ export const overTime = [
   }),
   graph({
     title: 'Refused results',
-    description: 'Of each job, since it began, whatever the reason.',
+    description: 'Per job, since its start, for all reasons.',
     unit: 'none',
     decimals: 0,
     min: 0,
@@ -81,7 +81,7 @@ export const overTime = [
   }),
   graph({
     title: 'Server pods replaced',
-    description: 'Of each job, since it began.',
+    description: 'Per job, since its start.',
     unit: 'none',
     decimals: 0,
     min: 0,

@@ -8,7 +8,7 @@ export const stuck = [
   table({
     title: 'Longest without progress',
     description:
-      'Running jobs, by the time since their server pod last told of progress. A phase of a large model may take long; an hour is worth a look.',
+      'Running jobs, by the time since the server pod last reported progress. A phase of a large model may take long; look at a job after an hour.',
     width: 8,
     height: 8,
     labels: JOB_LABELS,
@@ -36,7 +36,7 @@ export const stuck = [
   }),
   table({
     title: 'Longest pending',
-    description: 'Jobs whose pods are not there, by how long they have waited within the time shown.',
+    description: 'Pending jobs, by the time that they have waited within the time range.',
     width: 8,
     height: 8,
     labels: JOB_LABELS,

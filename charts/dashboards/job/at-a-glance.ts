@@ -9,7 +9,7 @@ const MEAN_ROUND_SECONDS =
 export const atAGlance = [
   figure({
     title: 'Rounds',
-    description: 'Rounds that are finished, and rounds in all.',
+    description: 'Finished rounds and total rounds.',
     unit: 'none',
     width: 4,
     height: 4,
@@ -21,7 +21,7 @@ export const atAGlance = [
   figure({
     title: 'Accuracy',
     description:
-      'Of full model + adapter (AdapFu) in the last evaluation: what the training is for. Nothing before the first, and for a task without an accuracy.',
+      'Accuracy of full model + adapter (AdapFu) in the last evaluation, which is what training improves. Empty before the first evaluation and for tasks without an accuracy.',
     unit: 'percentunit',
     decimals: 1,
     width: 4,
@@ -32,7 +32,7 @@ export const atAGlance = [
   figure({
     title: 'Gain over the base model',
     description:
-      'Accuracy of full model + adapter less that of the model as it was given, in points. Below 0 the training does harm.',
+      'Accuracy of full model + adapter minus that of the base model, in percentage points. Below 0, training does harm.',
     unit: 'percentunit',
     decimals: 1,
     width: 4,
@@ -47,7 +47,7 @@ export const atAGlance = [
   figure({
     title: 'Alignment gap',
     description:
-      'Loss of emulator + adapter less that of full model + adapter (nats), in the last evaluation: how far what clients train beside is from the model.',
+      'Loss of emulator + adapter minus loss of full model + adapter (nats), in the last evaluation: how far the clients’ emulator is from the full model.',
     unit: 'none',
     decimals: 3,
     width: 4,
@@ -58,7 +58,7 @@ export const atAGlance = [
   figure({
     title: 'Since the last progress',
     description:
-      'Time since the server last told of progress: the end of a phase, a client, an evaluation or a round. A phase of a large model may take long.',
+      'Time since the server last reported progress: the end of a phase, a client, an evaluation or a round. A phase of a large model may take long.',
     unit: 's',
     decimals: 0,
     width: 4,
@@ -73,7 +73,7 @@ export const atAGlance = [
   figure({
     title: 'Time left',
     description:
-      'Rounds to go times the mean time of those finished. Without the alignment before the first round it would be less at the beginning.',
+      'Remaining rounds times the mean duration of finished rounds. The alignment before the first round makes it too long at the beginning.',
     unit: 's',
     decimals: 0,
     width: 4,

@@ -5,7 +5,7 @@ export const clients = [
   graph({
     title: 'Clients of the round',
     description:
-      'What became of the clients drawn for the round under way or the last. Below the dashed line, the quorum, the round does not count and is tried again.',
+      'Outcomes of the clients selected for the current or last round. With fewer reports than the quorum (dashed line), the round does not count and is retried.',
     unit: 'none',
     decimals: 0,
     min: 0,
@@ -26,7 +26,7 @@ export const clients = [
   graph({
     title: 'Client dropout and what the quorum bears',
     description:
-      'Dropped clients over those drawn. Above the dashed line – all but the quorum – the round does not count.',
+      'Dropped clients over selected clients. Above the dashed line, fewer clients than the quorum remain and the round does not count.',
     unit: 'percentunit',
     min: 0,
     max: 1,
@@ -47,7 +47,7 @@ export const clients = [
   graph({
     title: 'Refused results by reason',
     description:
-      'Results that came and were not used. Late ones, duplicates and those of another round come of tasks given out twice; all others are of a client that is broken or hostile.',
+      'Results that arrived and were not aggregated. Late ones, duplicates and those of another round follow from tasks that were delivered twice; all others come from a faulty or hostile client.',
     unit: 'none',
     decimals: 0,
     min: 0,

@@ -6,7 +6,7 @@ import { CLIENT, SERVER } from './roles.ts';
 export const onTheCluster = [
   figure({
     title: 'Phase',
-    description: 'Where the job stands, as kubectl shows it.',
+    description: 'Phase of the job, as kubectl shows it.',
     unit: 'none',
     width: 6,
     height: 4,
@@ -15,7 +15,7 @@ export const onTheCluster = [
   }),
   figure({
     title: 'Server pods replaced',
-    description: 'For whatever reason but a suspension. Each successor goes on from the newest checkpoint.',
+    description: 'Replacements for any reason except suspension. Each successor resumes from the newest checkpoint.',
     unit: 'none',
     width: 6,
     height: 4,
@@ -29,7 +29,7 @@ export const onTheCluster = [
   figure({
     title: 'Tasks of client pods',
     description:
-      'Since the pods that run began, by what became of them: answered with an adapter, answered with why there is none (failed), no longer wanted (withdrawn).',
+      'Tasks since the running pods started, by outcome: answered with an adapter, answered with an error (failed), or cancelled by the server (withdrawn).',
     unit: 'none',
     width: 12,
     height: 4,
@@ -43,8 +43,7 @@ export const onTheCluster = [
   }),
   graph({
     title: 'GPUs asked and running',
-    description:
-      'Asked: by the pods that the job wants. Running: of pods that run. Asked and not running, they wait for a node.',
+    description: 'Asked: requested by the job’s pods. Running: held by running pods. The difference waits for a node.',
     unit: 'none',
     decimals: 0,
     min: 0,
@@ -56,7 +55,7 @@ export const onTheCluster = [
   graph({
     title: 'Waiting in the job’s queues',
     description:
-      'Tasks that no client has taken, and results that the server has not. Tasks wait while there are more clients than places for them; results should not.',
+      'Tasks that no client has taken, and results that the server has not read. Tasks wait while there are more clients than client pods; results should not wait.',
     unit: 'none',
     decimals: 0,
     min: 0,

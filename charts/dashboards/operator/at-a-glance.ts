@@ -8,7 +8,7 @@ export const atAGlance = [
   figure({
     title: 'Leader',
     description:
-      'The replica that reconciles. Exactly one leads; while none does, jobs that run go on and new ones wait.',
+      'The replica that reconciles. Exactly one leads; while none does, running jobs continue and new jobs wait.',
     unit: 'none',
     width: 6,
     height: 4,
@@ -17,7 +17,7 @@ export const atAGlance = [
   }),
   figure({
     title: 'Replicas',
-    description: 'Replicas whose metrics Prometheus has.',
+    description: 'Replicas that Prometheus scrapes.',
     unit: 'none',
     width: 3,
     height: 4,
@@ -32,7 +32,7 @@ export const atAGlance = [
   }),
   figure({
     title: 'Errors',
-    description: 'Part of the reconciles that ended in an error. They are tried again, ever later.',
+    description: 'Share of reconciles that ended in an error. They are retried with exponential backoff.',
     unit: 'percentunit',
     decimals: 1,
     width: 4,
@@ -55,7 +55,7 @@ export const atAGlance = [
   }),
   figure({
     title: 'Work queue',
-    description: 'Jobs that wait to be looked at.',
+    description: 'Jobs that wait for a reconcile.',
     unit: 'none',
     width: 3,
     height: 4,
@@ -70,7 +70,7 @@ export const atAGlance = [
   figure({
     title: 'Hears of progress',
     description:
-      '1 while the replicas hear of progress from the operator’s own Redis. Without it training goes on, and the status of jobs grows old.',
+      '1 while all replicas are connected to the operator’s Redis. Without it training continues, and the status of jobs becomes stale.',
     unit: 'none',
     width: 4,
     height: 4,
@@ -82,7 +82,7 @@ export const atAGlance = [
   }),
   figure({
     title: 'Memory of Redis',
-    description: 'Used. Where Redis has a limit, the panel below shows it as well.',
+    description: 'Memory used. The panel below also shows the limit, if there is one.',
     unit: 'bytes',
     width: 4,
     height: 4,

@@ -8,7 +8,7 @@ export const dependencies = [
   graph({
     title: 'Requests to the API server by answer',
     description:
-      'A second. 409 is a write that came second and is tried again; 403 is a role that is not bound; <error> is no answer.',
+      'Per second, by status code. 409: a conflicting write, which is retried; 403: a missing permission; <error>: no response.',
     unit: 'reqps',
     min: 0,
     width: 8,
@@ -18,7 +18,7 @@ export const dependencies = [
   }),
   graph({
     title: 'Requests to the API server by method',
-    description: 'A second. Writes are for jobs that change; once all is quiet, leases and watches are left.',
+    description: 'Per second. Writes follow changes of jobs; without changes, only leases and watches remain.',
     unit: 'reqps',
     min: 0,
     width: 8,
@@ -29,7 +29,7 @@ export const dependencies = [
   graph({
     title: 'Watches started again',
     description:
-      'After something went wrong, by what is watched, since the replica started. The API server away, or a role that is not bound.',
+      'Restarts after an error, by resource, since the replica started. Causes: the API server is unavailable, or a permission is missing.',
     unit: 'none',
     decimals: 0,
     min: 0,
@@ -41,7 +41,7 @@ export const dependencies = [
   }),
   graph({
     title: 'Leads',
-    description: '1 for the replica that leads. A step is a handover.',
+    description: '1 for the leader. A step is a handover.',
     unit: 'none',
     decimals: 0,
     min: 0,
@@ -52,7 +52,7 @@ export const dependencies = [
   }),
   graph({
     title: 'Memory of Redis',
-    description: 'Used, and the limit where there is one (maxmemory; 0 is none). When it is full, rounds fail.',
+    description: 'Memory used, and the limit (maxmemory; 0: no limit). When Redis is full, rounds fail.',
     unit: 'bytes',
     min: 0,
     width: 6,
@@ -65,7 +65,7 @@ export const dependencies = [
   }),
   graph({
     title: 'Hears of progress',
-    description: '1 while a replica hears of progress from the operator’s own Redis.',
+    description: '1 while the replica is connected to the operator’s Redis.',
     unit: 'none',
     decimals: 0,
     min: 0,
@@ -76,7 +76,7 @@ export const dependencies = [
   }),
   graph({
     title: 'Objects that cannot be read',
-    description: 'By what is watched. Each is passed over, alone; a job is told why in its status.',
+    description: 'By resource. Only the object itself is skipped; a job’s status says why.',
     unit: 'none',
     decimals: 0,
     min: 0,

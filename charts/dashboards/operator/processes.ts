@@ -8,7 +8,7 @@ export const processes = [
   graph({
     title: 'Event loop lag',
     description:
-      '99th percentile between two scrapes. The lease is renewed on the same loop: at ten seconds the lead is lost.',
+      '99th percentile between two scrapes. The lease is renewed on the same event loop: a lag of ten seconds loses leadership.',
     unit: 's',
     min: 0,
     width: 8,
@@ -17,7 +17,7 @@ export const processes = [
   }),
   graph({
     title: 'CPU',
-    description: 'Cores that a replica uses.',
+    description: 'Cores used, by replica.',
     unit: 'none',
     min: 0,
     width: 8,
@@ -26,7 +26,7 @@ export const processes = [
   }),
   graph({
     title: 'Memory',
-    description: 'Resident. It grows with the number of jobs: with 300, up to 321 MiB.',
+    description: 'Resident memory. It grows with the number of jobs: up to 321 MiB with 300 jobs.',
     unit: 'bytes',
     min: 0,
     width: 8,

@@ -5,7 +5,7 @@ import { CONTROLLER, rate, PERCENTILES, percentilesOf } from './queries.ts';
 export const reconciles = [
   graph({
     title: 'Reconciles by result',
-    description: 'A second, of all replicas; only the leader reconciles.',
+    description: 'Per second, across replicas; only the leader reconciles.',
     unit: 'ops',
     min: 0,
     width: 8,
@@ -22,7 +22,7 @@ export const reconciles = [
   }),
   graph({
     title: 'Time of a reconcile',
-    description: 'From taking a job up to having written what it needs: mostly the API server’s time.',
+    description: 'Duration of a reconcile, most of which is the latency of the API server.',
     unit: 's',
     min: 0,
     width: 8,
@@ -32,7 +32,8 @@ export const reconciles = [
   }),
   graph({
     title: 'Reconciles under way',
-    description: 'And the most that the option for workers allows. At the limit for long, jobs wait in the queue.',
+    description:
+      'Reconciles in progress and their maximum (value workers). While they stay at the maximum, jobs wait in the queue.',
     unit: 'none',
     decimals: 0,
     min: 0,

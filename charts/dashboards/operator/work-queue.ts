@@ -5,7 +5,8 @@ import { QUEUE, rate, REPLICA, PERCENTILES, percentilesOf } from './queries.ts';
 export const workQueue = [
   graph({
     title: 'Jobs in the work queue',
-    description: 'That wait to be looked at. It fills when the operator starts, and should drain within seconds.',
+    description:
+      'Jobs that wait for a reconcile. The queue fills when the operator starts and should drain within seconds.',
     unit: 'none',
     decimals: 0,
     min: 0,
@@ -15,7 +16,7 @@ export const workQueue = [
   }),
   graph({
     title: 'Time in the queue',
-    description: 'How long a job waited before it was looked at.',
+    description: 'Time that a job waited for its reconcile.',
     unit: 's',
     min: 0,
     width: 8,
@@ -25,7 +26,7 @@ export const workQueue = [
   }),
   graph({
     title: 'Added and tried again',
-    description: 'A second: jobs added because something changed, and those added again after an error.',
+    description: 'Per second: jobs added after a change, and jobs added again after an error.',
     unit: 'ops',
     min: 0,
     width: 8,

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { parseDecoderConfig } from '../worker/model/config/config.ts';
 import { encodeHeader, tensorBytes } from '../worker/safetensors/header.ts';
-import { decoderTensors } from '../worker/model/weights/weight-index.ts';
+import { decoderTensors } from '../worker/model/config/tensors.ts';
 import { planText } from '../worker/report/summary.ts';
 import { estimateManifest } from '../worker/run/estimate-job.ts';
 

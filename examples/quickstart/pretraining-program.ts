@@ -12,7 +12,7 @@ import { isLikeliest } from '../../worker/model/programs/likeliest.ts';
 import { labelInputs, passWith, runLayers } from '../../worker/model/programs/pass.ts';
 import { layoutOf } from '../../worker/safetensors/tensor-layout.ts';
 import type { TensorLayout } from '../../worker/safetensors/tensor-layout.ts';
-import { decoderTensors } from '../../worker/model/weights/weight-index.ts';
+import { decoderTensors } from '../../worker/model/config/tensors.ts';
 import type { RandomStream } from '../../worker/random.ts';
 
 /** All weights of a model in one flat vector, in the order they are computed with. */
@@ -48,7 +48,7 @@ export function initialParameters(config: DecoderConfig, layout: TensorLayout, s
 export function pretrainingProgram(config: DecoderConfig, layout: TensorLayout): Graph {
   const graph = new Graph();
   const parameters = graph.input(PARAMETERS, 'float32', [layout.size]);
-  const pass = passWith(graph, config, { weight: slices(parameters, layout), lora: () => undefined });
+  const pass = passWith(graph, config, { weight: slices(parameters, layout), lora: () => [] });
   const { rows, labels, weights } = labelInputs(graph);
   withGradient(graph, crossEntropyOfLogits(logitsOf(pass, rows), labels, weights), parameters);
   return graph;
@@ -62,7 +62,7 @@ export function accuracyProgram(config: DecoderConfig, layout: TensorLayout): Gr
   const graph = new Graph();
   const pass = passWith(graph, config, {
     weight: slices(graph.input(PARAMETERS, 'float32', [layout.size]), layout),
-    lora: () => undefined,
+    lora: () => [],
   });
   const rows = graph.input('labelledRows', 'int32', ['labelled']);
   const labels = graph.input('labels', 'int32', ['labelled']);

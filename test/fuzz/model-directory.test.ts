@@ -5,7 +5,7 @@ import t from 'tap';
 import { parseDecoderConfig } from '../../worker/model/config/config.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import { inverseFrequencies } from '../../worker/model/decoder/rotary.ts';
-import { decoderTensors } from '../../worker/model/weights/weight-index.ts';
+import { decoderTensors } from '../../worker/model/config/tensors.ts';
 import { fuzz } from './harness.ts';
 import { mutatedJson } from './mutations.ts';
 

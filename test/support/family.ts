@@ -6,7 +6,8 @@ import type { Tensor } from '../../worker/engine/graph/tensor.ts';
 import type { TokenBatch } from '../../worker/model/batch-feeds.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
-import { INPUT_GROUPS, loraLayout } from '../../worker/model/lora/layout.ts';
+import { projections } from '../../worker/model/config/projections.ts';
+import { loraLayout } from '../../worker/model/lora/layout.ts';
 import type { LayerSplit } from '../../worker/model/split.ts';
 import { fixtureTensors } from './fixture-tensors.ts';
 
@@ -28,8 +29,6 @@ export interface Family {
   readonly model: (split: LayerSplit, targets?: readonly Projection[]) => FederatedModel;
 }
 
-const PROJECTIONS: readonly Projection[] = INPUT_GROUPS.flat();
-
 export function familyFolder(name: string): string {
   return fileURLToPath(new URL(`../fixtures/families/${name}`, import.meta.url));
 }
@@ -43,7 +42,7 @@ export async function openFamily(folder: string): Promise<Family> {
     oracle,
     tensor,
     batch: oracleBatch(tensor),
-    model: (split, targets = PROJECTIONS) => {
+    model: (split, targets = projections(config).map(({ name }) => name)) => {
       const part = (layers: readonly number[]) => ({
         layout: loraLayout(config, layers, { rank, targets: [...targets] }),
         scale: alpha / rank,

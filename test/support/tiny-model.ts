@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseDecoderConfig } from '../../worker/model/config/config.ts';
 import { float32Tensor, writeSafetensors } from '../../worker/safetensors/safetensors.ts';
-import { decoderTensors } from '../../worker/model/weights/weight-index.ts';
+import { decoderTensors } from '../../worker/model/config/tensors.ts';
 import { randomStream } from '../../worker/random.ts';
 
 const TOKENIZER = fileURLToPath(new URL('../fixtures/tokenizers/smollm2/', import.meta.url));

@@ -13,7 +13,8 @@ import {
   writeSafetensors,
 } from '../../worker/safetensors/safetensors.ts';
 import type { TensorData } from '../../worker/safetensors/safetensors.ts';
-import { decoderTensors, scanFinite } from '../../worker/model/weights/weight-index.ts';
+import { decoderTensors } from '../../worker/model/config/tensors.ts';
+import { scanFinite } from '../../worker/model/weights/weight-index.ts';
 import { randomStream } from '../../worker/random.ts';
 
 const FAMILIES = fileURLToPath(new URL('../fixtures/families/', import.meta.url));

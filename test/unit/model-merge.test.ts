@@ -5,7 +5,7 @@ import t from 'tap';
 import type { LoraSpec, Projection } from '../../crds/types.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import { roundFromFloat32 } from '../../worker/safetensors/float-rounding.ts';
-import { initialLora, loraLayout, loraName } from '../../worker/model/lora/layout.ts';
+import { initialLora, loraLayout } from '../../worker/model/lora/layout.ts';
 import { writeMergedModel } from '../../worker/model/merge.ts';
 import type { LoraAdapter } from '../../worker/model/lora/peft.ts';
 import { readTensor } from '../../worker/safetensors/safetensors.ts';
@@ -29,7 +29,7 @@ function expectedWeight(
   projection: Projection,
 ): Float32Array {
   const slice = (factor: 'lora_A' | 'lora_B') =>
-    layout.slices.find(({ name }) => name === loraName(layer, projection, factor))!;
+    layout.slices.find(({ name }) => name.startsWith(`layers.${layer}.`) && name.endsWith(`.${projection}.${factor}`))!;
   const [a, b] = [slice('lora_A'), slice('lora_B')];
   const [width, out] = [a.shape[1]!, b.shape[1]!];
   return Float32Array.from(w, (value, at) => {

@@ -11,6 +11,7 @@ import { splitLayers } from '../model/split.ts';
 import type { LayerSplit } from '../model/split.ts';
 import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { HEAD } from '../model/config/tensors.ts';
 import { indexWeights, scanFinite } from '../model/weights/weight-index.ts';
 import { modelWithSplit } from '../run/job-model.ts';
 import { MANIFEST_FILE, MAX_MANIFEST_BYTES, parseManifest, WEIGHTS_FILE } from './manifest.ts';
@@ -45,7 +46,7 @@ export async function openBundle(
   checkSplit(split, declared.layers, spec);
   const { config, weights } = indexWeights(directory, declared, [...split.front, ...split.emulator, ...split.tail]);
   const extra = [...readSafetensorsHeader(join(directory, WEIGHTS_FILE)).tensors.keys()].find(
-    (name) => !weights.has(name) && name !== 'lm_head.weight',
+    (name) => !weights.has(name) && name !== HEAD,
   );
   if (extra !== undefined) throw new UserError(`the emulator bundle holds ${extra}, which no client may have`);
   await scanFinite(weights);

@@ -6,7 +6,7 @@ import { writeDurably } from '../files/durable-files.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { fileSha256 } from '../files/sha256.ts';
 import { readRows, streamSafetensors } from '../safetensors/stream.ts';
-import { decoderTensors } from '../model/weights/weight-index.ts';
+import { decoderTensors } from '../model/config/tensors.ts';
 import { BUNDLE_FILES, MANIFEST_FILE, WEIGHTS_FILE } from './manifest.ts';
 import type { BundleFile } from './manifest.ts';
 

@@ -1,5 +1,7 @@
 import type { LoraSpec } from '../../crds/types.ts';
 import type { DecoderConfig } from '../model/config/config.ts';
+import { projections } from '../model/config/projections.ts';
+import type { DecoderProjection } from '../model/config/projections.ts';
 
 /*
  * Floating-point operations that the method's steps need, a multiplication and an addition counting two. For a layer
@@ -80,7 +82,7 @@ export function emulatorStates(shape: Shape, sequences: readonly SequenceSize[])
  */
 export function clientStep(shape: Shape, sequences: readonly SequenceSize[]): number {
   const { frontLayers, tailLayers, emulatorLayers, adapterLora, emulatorLora } = shape;
-  const { inputs, outputs } = projections(shape, adapterLora);
+  const { inputs, outputs } = projectionElements(shape, adapterLora);
   const crossed = { lora: emulatorLora, rests: true } as const;
   return total(sequences, ({ tokens, labelled }) => {
     const layers =
@@ -138,31 +140,22 @@ function attentionWidth({ config }: Shape): number {
 
 /** Elements of all of a layer's projections and of their LoRA. */
 function layer(shape: Shape, lora: Adapted | null): { weights: number; low: number } {
-  const { inputs, outputs } = projections(shape, lora);
+  const { inputs, outputs } = projectionElements(shape, lora);
   return { weights: inputs.weights + outputs.weights, low: inputs.lora + outputs.lora };
 }
 
-/** Elements of a layer's projections and of their LoRA, before the attention (q, k, v) and after it. */
-function projections({ config }: Shape, lora: Adapted | null) {
-  const { hiddenSize: width, intermediateSize: inner, keyValueHeads, headDim } = config;
-  const heads = config.heads * headDim;
-  const keys = keyValueHeads * headDim;
-  const count = (all: Readonly<Record<string, readonly [number, number]>>) => {
-    const shapes = Object.entries(all);
-    const { rank, targets } = lora ?? NO_LORA;
-    const adapted = shapes.filter(([name]) => targets.some((target) => target === name));
-    return {
-      weights: shapes.reduce((sum, [, [rows, columns]]) => sum + rows * columns, 0),
-      lora: adapted.reduce((sum, [, [rows, columns]]) => sum + rank * (rows + columns), 0),
-    };
-  };
+/** Elements of a layer's projections and of their LoRA: those that read the layer's input (q, k, v), and the others. */
+function projectionElements({ config }: Shape, lora: Adapted | null) {
+  const { rank, targets } = lora ?? NO_LORA;
+  const count = (counted: readonly DecoderProjection[]) => ({
+    weights: counted.reduce((sum, projection) => sum + projection.in * projection.out, 0),
+    lora: counted
+      .filter(({ name }) => targets.includes(name))
+      .reduce((sum, projection) => sum + rank * (projection.in + projection.out), 0),
+  });
+  const described = projections(config);
   return {
-    inputs: count({ q_proj: [heads, width], k_proj: [keys, width], v_proj: [keys, width] }),
-    outputs: count({
-      o_proj: [width, heads],
-      gate_proj: [inner, width],
-      up_proj: [inner, width],
-      down_proj: [width, inner],
-    }),
+    inputs: count(described.filter(({ input }) => input === 'attention')),
+    outputs: count(described.filter(({ input }) => input !== 'attention')),
   };
 }

@@ -4,7 +4,7 @@ import { crossEntropyElements } from '../engine/ops/cross-entropy.ts';
 import { divergenceElements } from '../engine/ops/divergence.ts';
 import type { DecoderConfig } from '../model/config/config.ts';
 import type { FederatedModel, LoraPart } from '../model/federated-model.ts';
-import { headName } from '../model/decoder/layer.ts';
+import { FINAL_NORM, headName, layerOf } from '../model/config/tensors.ts';
 import { PACK_TOKENS } from '../inference/packs.ts';
 import { tasks } from '../tasks/registry.ts';
 import { weightsOf } from './weight-bytes.ts';
@@ -244,13 +244,13 @@ function packedWeights(model: FederatedModel, session: Session): number {
   const stored = weights.reduce((sum, { bytes }) => sum + bytes, 0);
   if (!session.trains || stored > PREPACKED_BYTES) return 0;
   const head = headName(model.config);
-  const packed = weights.filter(({ name }) => name.startsWith('model.layers.') || name === head);
+  const packed = weights.filter(({ name }) => layerOf(name) !== null || name === head);
   return packed.reduce((sum, { values }) => sum + values * FLOAT_BYTES, 0);
 }
 
 /** A session's weights; half precisions are widened. */
 function sessionWeights(model: FederatedModel, { layers, head }: Session) {
-  const names = new Set(head ? ['model.norm.weight', headName(model.config)] : []);
+  const names = new Set(head ? [FINAL_NORM, headName(model.config)] : []);
   return weightsOf(model, (name, layer) => (layer === null ? names.has(name) : layers.includes(layer))).map(
     (weight) => {
       const widened = weight.stored !== 'F32';

@@ -1,4 +1,5 @@
 import type { FederatedModel } from '../model/federated-model.ts';
+import { layerOf } from '../model/config/tensors.ts';
 import type { FloatDtype } from '../safetensors/float-formats.ts';
 
 /** One weight of a model, as far as its size goes. */
@@ -16,8 +17,7 @@ export function weightsOf(
   wanted: (name: string, layer: number | null) => boolean,
 ): WeightSize[] {
   return [...weights].flatMap(([name, { shape, bytes, dtype }]) => {
-    const layer = /^model\.layers\.(\d+)\./.exec(name)?.[1];
-    if (!wanted(name, layer === undefined ? null : Number(layer))) return [];
+    if (!wanted(name, layerOf(name))) return [];
     return [{ name, values: shape.reduce((a, b) => a * b, 1), bytes, stored: dtype }];
   });
 }

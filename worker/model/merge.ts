@@ -2,12 +2,14 @@ import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isRecord } from '../../crds/json-schema/node.ts';
-import type { Projection } from '../../crds/types.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import type { ModelDirectory } from './directory.ts';
 import { firstNonFinite, FLOAT_BYTES, isFloatDtype, widenToFloat32 } from '../safetensors/float-formats.ts';
 import { roundFromFloat32 } from '../safetensors/float-rounding.ts';
-import { INPUT_GROUPS, loraName, moduleOf } from './lora/layout.ts';
+import type { DecoderConfig } from './config/config.ts';
+import { projections } from './config/projections.ts';
+import { projectionWeight } from './config/tensors.ts';
+import { loraName } from './lora/layout.ts';
 import type { LoraAdapter } from './lora/peft.ts';
 import { readSafetensorsHeader } from '../safetensors/safetensors.ts';
 import { readRows, streamSafetensors } from '../safetensors/stream.ts';
@@ -31,7 +33,7 @@ export async function writeMergedModel(
   { signal }: { signal?: AbortSignal } = {},
 ): Promise<void> {
   const used = new Set([...weights.values()].map(({ file }) => file));
-  const factors = lowRankFactors(adapter);
+  const factors = lowRankFactors(adapter, config);
   for (const name of readdirSync(path).sort()) {
     signal?.throwIfAborted();
     const source = join(path, name);
@@ -85,18 +87,18 @@ interface LowRank {
 }
 
 /** By the name of the weight they change. */
-function lowRankFactors({ spec, layout, values }: LoraAdapter): Map<string, LowRank> {
+function lowRankFactors({ spec, layout, values }: LoraAdapter, config: DecoderConfig): Map<string, LowRank> {
   const slices = new Map(layout.slices.map(({ name, offset, size }) => [name, values.subarray(offset, offset + size)]));
   const layers = new Set(layout.slices.map(({ name }) => Number(name.split('.')[1])));
-  const projections: Projection[] = INPUT_GROUPS.flat().filter((projection) => spec.targets.includes(projection));
+  const adapted = projections(config).filter(({ name }) => spec.targets.includes(name));
   const factors = new Map<string, LowRank>();
   for (const layer of layers) {
-    for (const projection of projections) {
+    for (const projection of adapted) {
       const a = slices.get(loraName(layer, projection, 'lora_A'));
       const b = slices.get(loraName(layer, projection, 'lora_B'));
-      if (a === undefined || b === undefined) throw new Error(`the adapter has no ${projection} in layer ${layer}`);
-      const name = `model.layers.${layer}.${moduleOf(projection)}.${projection}.weight`;
-      factors.set(name, { rank: spec.rank, scale: spec.alpha / spec.rank, a, b });
+      if (a === undefined || b === undefined)
+        throw new Error(`the adapter has no ${projection.name} in layer ${layer}`);
+      factors.set(projectionWeight(layer, projection), { rank: spec.rank, scale: spec.alpha / spec.rank, a, b });
     }
   }
   return factors;

@@ -10,8 +10,12 @@ import type { Places } from '../../engine/ops/padding.ts';
 import { concat, reshape, split, transpose } from '../../engine/ops/shape.ts';
 import { vocabularySlices } from '../../engine/ops/vocabulary.ts';
 import type { Dim } from '../../engine/graph/tensor.ts';
+import type { Projection } from '../../../crds/types.ts';
 import type { DecoderConfig } from '../config/config.ts';
-import type { LoraGroups } from '../lora/graph.ts';
+import { projections } from '../config/projections.ts';
+import type { DecoderProjection } from '../config/projections.ts';
+import { FINAL_NORM, headName, layerWeight, projectionBias, projectionWeight } from '../config/tensors.ts';
+import type { LoraOfLayer } from '../lora/graph.ts';
 import type { Positions } from './positions.ts';
 
 /**
@@ -29,7 +33,7 @@ export interface DecoderPass {
   /** Where rows lie among the positions; null where none of these is padding, and row follows row. */
   readonly places: Places | null;
   /** LoRA of a layer, by its index in the full model. */
-  readonly lora: (layer: number) => LoraGroups | undefined;
+  readonly lora: LoraOfLayer;
 }
 
 /** Keys and values of the tokens before, [batch, keyValueHeads, past, headDim]. */
@@ -57,18 +61,17 @@ export function decoderLayer(
   options: LayerOptions = {},
 ): { h: Value; cache: LayerCache } {
   const { config } = pass;
-  const name = `model.layers.${layer}`;
   const attended = selfAttention(
     pass,
     layer,
-    rmsNorm(h, widened(pass, `${name}.input_layernorm.weight`), config.rmsNormEpsilon),
+    rmsNorm(h, widened(pass, layerWeight(layer, 'input_layernorm')), config.rmsNormEpsilon),
     options,
   );
   const residual = options.rows ? gatherRows(h, options.rows) : h;
   const h1 = add(residual, attended.output);
   const h2 = add(
     h1,
-    mlp(pass, layer, rmsNorm(h1, widened(pass, `${name}.post_attention_layernorm.weight`), config.rmsNormEpsilon)),
+    mlp(pass, layer, rmsNorm(h1, widened(pass, layerWeight(layer, 'post_attention_layernorm')), config.rmsNormEpsilon)),
   );
   return { h: h2, cache: attended.cache };
 }
@@ -82,7 +85,8 @@ function selfAttention(
   const { config, positions, places } = pass;
   const { heads, keyValueHeads, headDim } = config;
   const [batch, length] = positions.queries.shape as [string, string];
-  const [q, k, v] = project(pass, layer, 'self_attn', ['q_proj', 'k_proj', 'v_proj'], x) as [Value, Value, Value];
+  const projected = project(pass, layer, 'attention', x);
+  const [q, k, v] = [projected('q_proj'), projected('k_proj'), projected('v_proj')];
   const perHead = (rows: Value, count: number) =>
     transpose(reshape(places ? padRows(rows, places) : rows, [batch, length, count, headDim]), [0, 2, 1, 3]);
 
@@ -95,58 +99,44 @@ function selfAttention(
 
   const joined = (rows: Dim) => reshape(transpose(o, [0, 2, 1, 3]), [rows, heads * headDim]);
   const rows = places ? unpadRows(joined('cells'), places) : joined(x.shape[0]!);
-  const [output] = project(
-    pass,
-    layer,
-    'self_attn',
-    ['o_proj'],
-    options.rows ? gatherRows(rows, options.rows) : rows,
-  ) as [Value];
+  const output = project(pass, layer, 'heads', options.rows ? gatherRows(rows, options.rows) : rows)('o_proj');
   return { output, cache: { keys, values } };
 }
 
 function mlp(pass: DecoderPass, layer: number, x: Value): Value {
-  const [gate, up] = project(pass, layer, 'mlp', ['gate_proj', 'up_proj'], x) as [Value, Value];
-  const [down] = project(pass, layer, 'mlp', ['down_proj'], swiglu(gate, up)) as [Value];
-  return down;
+  const projected = project(pass, layer, 'mlp', x);
+  const gated = swiglu(projected('gate_proj'), projected('up_proj'));
+  return project(pass, layer, 'gated', gated)('down_proj');
 }
 
 /**
- * Projections that read the same x, each y = x·Wᵀ (+ bias) (+ (α/r)·(x·Aᵀ)·B). The A of a group lie together, so that
- * one product serves them all.
+ * The projections that read x [rows, in], each y = x·Wᵀ (+ bias) (+ (α/r)·(x·Aᵀ)·B), [rows, out]. The A of a group lie
+ * together, so that one product serves them all.
  */
-function project(pass: DecoderPass, layer: number, block: string, projections: readonly string[], x: Value): Value[] {
-  const { config } = pass;
-  const group = pass.lora(layer)?.get(projections[0]!);
-  const adapted = group ? projections.filter((projection) => group.b.has(projection)) : [];
-  const low =
-    group && adapted.length > 0 ? gemm(group.dropout(x), group.a, { transB: true, alpha: group.scale }) : undefined;
-  const lows = low
-    ? split(
-        low,
-        1,
-        adapted.map(() => group!.rank),
-      )
-    : [];
-  return projections.map((projection) => {
-    const name = `model.layers.${layer}.${block}.${projection}`;
-    const y = gemm(x, widened(pass, `${name}.weight`), { transB: true });
-    const biased = hasBias(config, projection) ? add(y, widened(pass, `${name}.bias`)) : y;
-    const place = adapted.indexOf(projection);
-    return place < 0 ? biased : gemm(lows[place]!, group!.b.get(projection)!, { c: biased });
-  });
-}
-
-function hasBias(config: DecoderConfig, projection: string): boolean {
-  if (projection === 'o_proj') return config.outputBias;
-  return projection.startsWith('q') || projection.startsWith('k') || projection.startsWith('v')
-    ? config.attentionBias
-    : config.mlpBias;
+function project(
+  pass: DecoderPass,
+  layer: number,
+  input: DecoderProjection['input'],
+  x: Value,
+): (name: Projection) => Value {
+  const described = projections(pass.config).filter((projection) => projection.input === input);
+  const group = pass.lora(layer).find(({ b }) => described.some(({ name }) => b.has(name)));
+  const low = group && split(gemm(group.dropout(x), group.a, { transB: true, alpha: group.scale }), 1, group.ranks);
+  const lows = new Map([...(group?.b.keys() ?? [])].map((name, i) => [name, low![i]!]));
+  const outputs = new Map<Projection, Value>();
+  for (const projection of described) {
+    const { name, bias } = projection;
+    const y = gemm(x, widened(pass, projectionWeight(layer, projection)), { transB: true });
+    const biased = bias ? add(y, widened(pass, projectionBias(layer, projection))) : y;
+    const xA = lows.get(name);
+    outputs.set(name, xA ? gemm(xA, group!.b.get(name)!, { c: biased }) : biased);
+  }
+  return (name) => outputs.get(name)!;
 }
 
 /** The rows the vocabulary's head reads: RMS norm of the last hidden states. */
 export function finalNorm(pass: DecoderPass, h: Value): Value {
-  return rmsNorm(h, widened(pass, 'model.norm.weight'), pass.config.rmsNormEpsilon);
+  return rmsNorm(h, widened(pass, FINAL_NORM), pass.config.rmsNormEpsilon);
 }
 
 /** The vocabulary's head [vocabulary, hidden]. */
@@ -160,9 +150,4 @@ export function headSlices(
   weight: (name: string, rows: readonly [from: number, to: number]) => Value,
 ): Value[] {
   return vocabularySlices(config.vocabSize).map((rows) => cast(weight(headName(config), rows), 'float32'));
-}
-
-/** The head's weight; the embedding itself where the two are tied. */
-export function headName({ tiedEmbeddings }: DecoderConfig): string {
-  return tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight';
 }

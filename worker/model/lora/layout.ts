@@ -1,44 +1,18 @@
-import type { LoraSpec, Projection } from '../../../crds/types.ts';
+import type { LoraSpec } from '../../../crds/types.ts';
 import type { RandomStream } from '../../random.ts';
 import type { DecoderConfig } from '../config/config.ts';
+import { inputGroups } from '../config/projections.ts';
+import type { DecoderProjection } from '../config/projections.ts';
 import { layoutOf } from '../../safetensors/tensor-layout.ts';
 import type { TensorLayout } from '../../safetensors/tensor-layout.ts';
 
-/** The projections that read the same input, in the order a layer computes them: their A·x is one product. */
-export const INPUT_GROUPS: readonly (readonly Projection[])[] = [
-  ['q_proj', 'k_proj', 'v_proj'],
-  ['o_proj'],
-  ['gate_proj', 'up_proj'],
-  ['down_proj'],
-];
-
-/** Where a projection stands in a decoder layer, as in checkpoint names. */
-export function moduleOf(projection: Projection): 'self_attn' | 'mlp' {
-  return projection === 'gate_proj' || projection === 'up_proj' || projection === 'down_proj' ? 'mlp' : 'self_attn';
-}
-
-/** Input and output features of a projection; its weight is stored as [out, in]. */
-export function projectionShape(config: DecoderConfig, projection: Projection): { in: number; out: number } {
-  const { hiddenSize, intermediateSize, headDim } = config;
-  switch (projection) {
-    case 'q_proj':
-      return { in: hiddenSize, out: config.heads * headDim };
-    case 'k_proj':
-    case 'v_proj':
-      return { in: hiddenSize, out: config.keyValueHeads * headDim };
-    case 'o_proj':
-      return { in: config.heads * headDim, out: hiddenSize };
-    case 'gate_proj':
-    case 'up_proj':
-      return { in: hiddenSize, out: intermediateSize };
-    case 'down_proj':
-      return { in: intermediateSize, out: hiddenSize };
-  }
-}
-
 /** Name of a slice: the layer's index in the full model, the projection, and which of the two factors. */
-export function loraName(layer: number, projection: Projection, factor: 'lora_A' | 'lora_B'): string {
-  return `layers.${layer}.${moduleOf(projection)}.${projection}.${factor}`;
+export function loraName(
+  layer: number,
+  { module, name }: Pick<DecoderProjection, 'module' | 'name'>,
+  factor: 'lora_A' | 'lora_B',
+): string {
+  return `layers.${layer}.${module}.${name}.${factor}`;
 }
 
 /**
@@ -52,18 +26,12 @@ export function loraLayout(
   layers: readonly number[],
   { rank, targets }: Pick<LoraSpec, 'rank' | 'targets'>,
 ): TensorLayout {
-  const groups = INPUT_GROUPS.map((group) => group.filter((projection) => targets.includes(projection)));
+  const groups = inputGroups(config).map((group) => group.filter(({ name }) => targets.includes(name)));
   return layoutOf(
     layers.flatMap((layer) =>
       groups.flatMap((group) => [
-        ...group.map((projection) => ({
-          name: loraName(layer, projection, 'lora_A'),
-          shape: [rank, projectionShape(config, projection).in],
-        })),
-        ...group.map((projection) => ({
-          name: loraName(layer, projection, 'lora_B'),
-          shape: [rank, projectionShape(config, projection).out],
-        })),
+        ...group.map((to) => ({ name: loraName(layer, to, 'lora_A'), shape: [rank, to.in] })),
+        ...group.map((to) => ({ name: loraName(layer, to, 'lora_B'), shape: [rank, to.out] })),
       ]),
     ),
   );

@@ -6,7 +6,9 @@ import { shown } from '../../files/json-value.ts';
 import type { DecoderConfig } from '../config/config.ts';
 import { firstNonFinite } from '../../safetensors/float-formats.ts';
 import { parseModelUri } from '../../hub/download-model.ts';
-import { INPUT_GROUPS, loraLayout, moduleOf } from './layout.ts';
+import { projections } from '../config/projections.ts';
+import type { DecoderProjection } from '../config/projections.ts';
+import { loraLayout } from './layout.ts';
 import { readPeftConfig } from './peft-config.ts';
 import type { PeftConfig } from './peft-config.ts';
 import { float32Tensor, readSafetensorsHeader, readTensor, writeSafetensors } from '../../safetensors/safetensors.ts';
@@ -92,7 +94,7 @@ export function openPeft(directory: string, model: DecoderConfig): LoraAdapter {
   const configPath = join(directory, CONFIG_FILE);
   const config = readPeftConfig(configPath);
   const path = join(directory, WEIGHTS_FILE);
-  const { layers, targets } = adaptedModules(readSafetensorsHeader(path).tensors.keys(), path);
+  const { layers, targets } = adaptedModules(readSafetensorsHeader(path).tensors.keys(), projections(model), path);
   const spec = {
     rank: config.rank,
     alpha: config.alpha,
@@ -164,29 +166,31 @@ function checkConfig(config: PeftConfig, spec: LoraSpec, where: string): void {
     });
 }
 
-function adaptedModules(names: Iterable<string>, where: string): { layers: number[]; targets: Projection[] } {
+function adaptedModules(
+  names: Iterable<string>,
+  described: readonly DecoderProjection[],
+  where: string,
+): { layers: number[]; targets: Projection[] } {
   const layers = new Set<number>();
   const targets = new Set<string>();
   for (const name of names) {
     const [, layer, module, target = ''] = LORA_TENSOR.exec(name) ?? [];
-    const projection = PROJECTIONS.find((projection) => projection === target);
-    if (projection === undefined || moduleOf(projection) !== module) {
+    if (!described.some((projection) => projection.name === target && projection.module === module)) {
       throw new UserError(`${where}: ${shown(name)} is not the low-rank weight of a projection`, {
         hint: 'Supported are LoRA weights on the projections of decoder layers.',
       });
     }
     layers.add(Number(layer));
-    targets.add(projection);
+    targets.add(target);
   }
   if (layers.size === 0) throw new UserError(`${where} holds no tensor`, { hint: 'Export the adapter again.' });
   return {
     layers: [...layers].sort((a, b) => a - b),
-    targets: PROJECTIONS.filter((projection) => targets.has(projection)),
+    targets: described.map(({ name }) => name).filter((name) => targets.has(name)),
   };
 }
 
 const LORA_TENSOR = /^base_model\.model\.model\.layers\.(\d+)\.(\w+)\.(\w+)\.lora_[AB]\.weight$/;
-const PROJECTIONS = INPUT_GROUPS.flat();
 
 /** Refuses tensors of modules that the config does not name: PEFT would leave them out, and compute something else. */
 function refusePassedOver(names: Iterable<string>, { adapts }: PeftConfig, where: string): void {

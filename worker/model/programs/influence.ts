@@ -19,7 +19,7 @@ export function influenceOf(layer: number): string {
  */
 export function influenceProgram(model: FederatedModel): Graph {
   const graph = new Graph();
-  const pass = beginPass(graph, model, () => undefined);
+  const pass = beginPass(graph, model, () => []);
   const weights = graph.input('tokenWeights', 'float32', ['rows']);
   let h = runLayers(pass, model.split.front, hiddenInput(pass));
   for (const layer of model.split.teacher) {

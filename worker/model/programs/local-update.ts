@@ -8,7 +8,7 @@ import { withGradient } from '../../engine/trainer.ts';
 import type { FederatedModel } from '../federated-model.ts';
 import { finalNorm, headSlices } from '../decoder/layer.ts';
 import { loraOf } from '../lora/graph.ts';
-import type { LoraGroups } from '../lora/graph.ts';
+import type { LoraOfLayer } from '../lora/graph.ts';
 import { storedWeights } from '../weights/stored-weights.ts';
 import {
   beginPass,
@@ -69,25 +69,13 @@ export function localUpdateProgram(model: FederatedModel, { proximalWeight, batc
  * Σ_W ‖(α/r)·(B·A − B₀·A₀)‖² without a dense matrix: with U = [B, −B₀] and V = [A; A₀] each norm is
  * (α/r)²·trace((UᵀU)(V·Vᵀ)) = (α/r)²·Σ (UᵀU ∘ V·Vᵀ), both factors being symmetric [2r, 2r].
  */
-function proximalTerm(
-  lora: (layer: number) => LoraGroups | undefined,
-  reference: typeof lora,
-  layers: readonly number[],
-): Value {
+function proximalTerm(lora: LoraOfLayer, reference: LoraOfLayer, layers: readonly number[]): Value {
   const terms = layers.flatMap((layer) => {
-    const reached = reference(layer);
-    return [...(lora(layer) ?? [])].flatMap(([name, group]) => {
-      const start = reached!.get(name)!;
-      const as = split(
-        group.a,
-        0,
-        [...group.b].map(() => group.rank),
-      );
-      const as0 = split(
-        start.a,
-        0,
-        [...group.b].map(() => group.rank),
-      );
+    const starts = reference(layer);
+    return lora(layer).flatMap((group, g) => {
+      const start = starts[g]!;
+      const as = split(group.a, 0, group.ranks);
+      const as0 = split(start.a, 0, start.ranks);
       return [...group.b].map(([projection, b], i) => {
         const u = concat([b, neg(start.b.get(projection)!)], 0);
         const v = concat([as[i]!, as0[i]!], 0);

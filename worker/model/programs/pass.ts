@@ -24,7 +24,7 @@ export function vectorInput(graph: Graph, name: string, { layout }: LoraPart): V
 
 /** The LoRA of a part's layers, cut from its flat vector; without a vector the layers run as they are stored. */
 export function loraOfPart(vector: Value | undefined, { layout, scale }: LoraPart): DecoderPass['lora'] {
-  return vector && layout.size > 0 ? loraOf(vector, layout, scale) : () => undefined;
+  return vector && layout.size > 0 ? loraOf(vector, layout, scale) : () => [];
 }
 
 /**

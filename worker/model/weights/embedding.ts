@@ -1,9 +1,8 @@
 import { float32 } from '../../engine/graph/tensor.ts';
 import type { Tensor } from '../../engine/graph/tensor.ts';
 import { readMatrixRows } from '../../safetensors/safetensors.ts';
+import { EMBEDDING } from '../config/tensors.ts';
 import type { WeightIndex } from './weight-index.ts';
-
-const TABLE = 'model.embed_tokens.weight';
 
 /**
  * Embedding of token ids, [tokens, hidden] float32: their rows of the table, read where they lie in the model's file. A
@@ -11,8 +10,8 @@ const TABLE = 'model.embed_tokens.weight';
  * @throws UserError when the file ends before a row does
  */
 export function embed(weights: WeightIndex, ids: Int32Array): Tensor {
-  const table = weights.get(TABLE);
-  if (!table) throw new Error(`the model has no weight ${TABLE}`);
+  const table = weights.get(EMBEDDING);
+  if (!table) throw new Error(`the model has no weight ${EMBEDDING}`);
   const [rows, width] = table.shape as readonly [number, number];
   const unknown = ids.find((id) => id < 0 || id >= rows);
   if (unknown !== undefined) throw new Error(`the embedding has ${rows} rows, and none for token ${unknown}`);

@@ -1,13 +1,13 @@
 import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { isRecord } from '../../../crds/json-schema/node.ts';
-import type { Projection } from '../../../crds/types.ts';
 import { UserError } from '../../../crds/facts/user-error.ts';
 import { shown } from '../../files/json-value.ts';
 import { isThere, readJson, resolveInput } from '../../files/read.ts';
 import type { DecoderConfig } from '../config/config.ts';
 import { firstNonFinite, FLOAT_BYTES, isFloatDtype } from '../../safetensors/float-formats.ts';
-import { INPUT_GROUPS, moduleOf, projectionShape } from '../lora/layout.ts';
+import { decoderTensors, EMBEDDING, HEAD } from '../config/tensors.ts';
+import type { NamedShape } from '../config/tensors.ts';
 import { readSafetensorsHeader } from '../../safetensors/safetensors.ts';
 import type { SafetensorsHeader } from '../../safetensors/safetensors.ts';
 import { sameValues } from './tied-head.ts';
@@ -27,51 +27,12 @@ export interface IndexedWeights {
   readonly unused: readonly string[];
 }
 
-const EMBEDDING = 'model.embed_tokens.weight';
-const HEAD = 'lm_head.weight';
 const SINGLE_FILE = 'model.safetensors';
 const INDEX_FILE = 'model.safetensors.index.json';
 /** The largest published models have some 200 shards, and indexes of some 100 KB. */
 const MAX_SHARDS = 4096;
 const MAX_INDEX_BYTES = 64 << 20;
 const LISTED = 50;
-
-/**
- * The weights a decoder has, with their shapes ([out, in] for projections), in the order they are computed with. A tied
- * model has no `lm_head.weight`. `layers` picks some of the decoder layers; embedding, final norm and head are always
- * there.
- */
-export function decoderTensors(
-  config: DecoderConfig,
-  layers: readonly number[] = allLayers(config),
-): { name: string; shape: readonly number[] }[] {
-  const { hiddenSize, vocabSize } = config;
-  const hasBias = (projection: Projection) =>
-    moduleOf(projection) === 'mlp'
-      ? config.mlpBias
-      : projection === 'o_proj'
-        ? config.outputBias
-        : config.attentionBias;
-  const projections = INPUT_GROUPS.flat().map((projection) => ({
-    name: `${moduleOf(projection)}.${projection}`,
-    bias: hasBias(projection),
-    ...projectionShape(config, projection),
-  }));
-  const layer = (prefix: string) => [
-    { name: `${prefix}.input_layernorm.weight`, shape: [hiddenSize] },
-    { name: `${prefix}.post_attention_layernorm.weight`, shape: [hiddenSize] },
-    ...projections.flatMap((projection) => [
-      { name: `${prefix}.${projection.name}.weight`, shape: [projection.out, projection.in] },
-      ...(projection.bias ? [{ name: `${prefix}.${projection.name}.bias`, shape: [projection.out] }] : []),
-    ]),
-  ];
-  return [
-    { name: EMBEDDING, shape: [vocabSize, hiddenSize] },
-    ...layers.flatMap((index) => layer(`model.layers.${index}`)),
-    { name: 'model.norm.weight', shape: [hiddenSize] },
-    ...(config.tiedEmbeddings ? [] : [{ name: HEAD, shape: [vocabSize, hiddenSize] }]),
-  ];
-}
 
 /**
  * Finds every weight the config demands in a directory's model.safetensors, or in the shards its index names. Reads
@@ -81,19 +42,12 @@ export function decoderTensors(
  * @throws UserError when a file is missing or broken, or listing all weights that are missing, misshapen or not
  *   floating point
  */
-export function indexWeights(
-  directory: string,
-  config: DecoderConfig,
-  layers: readonly number[] = allLayers(config),
-): IndexedWeights {
+export function indexWeights(directory: string, config: DecoderConfig, layers?: readonly number[]): IndexedWeights {
   const shardOf = readShardMap(directory);
   const files = new Map<string, string>();
   const headers = new Map<string, SafetensorsHeader>();
   const problems: string[] = [];
-  const entryOf = (
-    { name, shape }: { name: string; shape: readonly number[] },
-    { optional = false } = {},
-  ): WeightEntry | undefined => {
+  const entryOf = ({ name, shape }: NamedShape, { optional = false } = {}): WeightEntry | undefined => {
     const shard = shardOf(name);
     if (shard === undefined) {
       if (!optional) problems.push(`${name} [${shape.join(', ')}] is missing`);
@@ -225,10 +179,6 @@ function readWeightMap(path: string): object {
   const index = readJson(path, { maxBytes: MAX_INDEX_BYTES });
   if (isRecord(index) && isRecord(index['weight_map'])) return index['weight_map'];
   throw new UserError(`${path} has no weight_map`);
-}
-
-function allLayers(config: DecoderConfig): number[] {
-  return Array.from({ length: config.layers }, (_, i) => i);
 }
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {

@@ -3,22 +3,13 @@ import { UserError } from '../../../crds/facts/user-error.ts';
 import { shown } from '../../files/json-value.ts';
 import type { JsonObject } from '../../files/json-value.ts';
 import { CONFIG_FIELDS, SUPPORTED, UNKNOWN } from './fields.ts';
+import { FAMILIES } from './families.ts';
+import type { Family, FamilyRules } from './families.ts';
 import { fieldReader } from './reader.ts';
 import { parseRope } from './rope.ts';
+import type { Rope } from './rope.ts';
 import { parseSlidingWindow } from './window.ts';
 import { refuseUnknownFields } from '../../files/known-fields.ts';
-
-export type Family = 'llama' | 'mistral' | 'qwen2';
-
-export type RopeScaling =
-  | { readonly kind: 'linear'; readonly factor: number }
-  | {
-      readonly kind: 'llama3';
-      readonly factor: number;
-      readonly lowFreqFactor: number;
-      readonly highFreqFactor: number;
-      readonly originalMaxPositions: number;
-    };
 
 /** What a decoder of the LLaMA family computes; the fields of config.json that matter, checked. */
 export interface DecoderConfig {
@@ -32,7 +23,7 @@ export interface DecoderConfig {
   readonly headDim: number;
   readonly vocabSize: number;
   readonly rmsNormEpsilon: number;
-  readonly rope: { readonly theta: number; readonly scaling: RopeScaling | null };
+  readonly rope: Rope;
   /** The output head is the embedding matrix. */
   readonly tiedEmbeddings: boolean;
   /** q_proj, k_proj and v_proj have biases. */
@@ -46,12 +37,6 @@ export interface DecoderConfig {
   /** What the config says the weights are stored in; a tensor's own header decides. */
   readonly storedDtype: 'float32' | 'bfloat16' | 'float16';
 }
-
-const ARCHITECTURES: Readonly<Record<Family, string>> = {
-  llama: 'LlamaForCausalLM',
-  mistral: 'MistralForCausalLM',
-  qwen2: 'Qwen2ForCausalLM',
-};
 
 /** What sets well-known relatives apart, for the error message. */
 const DIFFERENCES: Readonly<Record<string, string>> = {
@@ -82,6 +67,7 @@ const DIFFERENCES: Readonly<Record<string, string>> = {
 export function parseDecoderConfig(json: unknown, where: string): DecoderConfig {
   if (!isRecord(json)) throw new UserError(`${where} is not a JSON object`);
   const family = parseFamily(json, where);
+  const rules: FamilyRules = FAMILIES[family];
   refuseUnsupportedFeatures(json, where);
   refuseUnknownFields(json, CONFIG_FIELDS, where, UNKNOWN);
   const read = fieldReader(json, where);
@@ -90,9 +76,9 @@ export function parseDecoderConfig(json: unknown, where: string): DecoderConfig 
   const heads = read.size('num_attention_heads');
   const keyValueHeads = read.size(
     'num_key_value_heads',
-    family === 'mistral' && json['num_key_value_heads'] === undefined ? 8 : heads,
+    json['num_key_value_heads'] === undefined ? (rules.keyValueHeads ?? heads) : heads,
   );
-  const maxPositions = read.size('max_position_embeddings', { llama: 2048, mistral: 131072, qwen2: 32768 }[family]);
+  const maxPositions = read.size('max_position_embeddings', rules.maxPositions);
   if (heads % keyValueHeads !== 0) {
     throw new UserError(
       `${where}: num_attention_heads ${heads} is not a multiple of num_key_value_heads ${keyValueHeads}`,
@@ -101,7 +87,7 @@ export function parseDecoderConfig(json: unknown, where: string): DecoderConfig 
   const headDim = read.size('head_dim', hiddenSize / heads);
   if (headDim % 2 !== 0)
     throw new UserError(`${where}: head_dim ${headDim} is odd; rotary positions turn pairs of dimensions`);
-  const llamaBias = family === 'llama' && read.flag('attention_bias', false);
+  const biases = rules.biases(read);
   return {
     family,
     layers,
@@ -114,10 +100,10 @@ export function parseDecoderConfig(json: unknown, where: string): DecoderConfig 
     rmsNormEpsilon: read.between('rms_norm_eps', 1e-12, 1, 1e-6),
     rope: parseRope(json, maxPositions, where),
     tiedEmbeddings: read.flag('tie_word_embeddings', false),
-    attentionBias: llamaBias || family === 'qwen2',
-    outputBias: llamaBias,
-    mlpBias: family === 'llama' && read.flag('mlp_bias', false),
-    slidingWindow: parseSlidingWindow(json, family, layers, where),
+    attentionBias: biases.attention,
+    outputBias: biases.output,
+    mlpBias: biases.mlp,
+    slidingWindow: parseSlidingWindow(json, rules.slidingWindow, layers, where),
     maxPositions,
     storedDtype: parseStoredDtype(json, where),
   };
@@ -137,10 +123,10 @@ function parseFamily(json: JsonObject, where: string): Family {
   if (
     architectures !== undefined &&
     architectures !== null &&
-    !(Array.isArray(architectures) && architectures.includes(ARCHITECTURES[type]))
+    !(Array.isArray(architectures) && architectures.includes(FAMILIES[type].architecture))
   ) {
     throw new UserError(
-      `${where}: architectures ${shown(architectures)} is not supported; a ${type} model must be ${ARCHITECTURES[type]}`,
+      `${where}: architectures ${shown(architectures)} is not supported; a ${type} model must be ${FAMILIES[type].architecture}`,
       {
         hint: SUPPORTED,
       },
@@ -183,5 +169,5 @@ function parseStoredDtype(json: JsonObject, where: string): DecoderConfig['store
 }
 
 function isFamily(type: string): type is Family {
-  return Object.hasOwn(ARCHITECTURES, type);
+  return Object.hasOwn(FAMILIES, type);
 }

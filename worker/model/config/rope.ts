@@ -2,10 +2,25 @@ import { isRecord } from '../../../crds/json-schema/node.ts';
 import { UserError } from '../../../crds/facts/user-error.ts';
 import { isNothing, shown } from '../../files/json-value.ts';
 import type { JsonObject } from '../../files/json-value.ts';
-import type { DecoderConfig } from './config.ts';
 import { SUPPORTED, UNKNOWN } from './fields.ts';
 import { fieldReader } from './reader.ts';
 import { harmless, refuseUnknownFields } from '../../files/known-fields.ts';
+
+type RopeScaling =
+  | { readonly kind: 'linear'; readonly factor: number }
+  | {
+      readonly kind: 'llama3';
+      readonly factor: number;
+      readonly lowFreqFactor: number;
+      readonly highFreqFactor: number;
+      readonly originalMaxPositions: number;
+    };
+
+/** Rotary position encoding: its base θ, and how the frequencies were scaled for longer contexts. */
+export interface Rope {
+  readonly theta: number;
+  readonly scaling: RopeScaling | null;
+}
 
 /** Fields of rotary parameters by kind. */
 const ROPE_FIELDS = {
@@ -25,7 +40,7 @@ const ROPE_FIELDS = {
  * transformers' rotary parameters: `rope_scaling` beside `rope_theta`, else `rope_parameters`; their kind under
  * rope_type or type.
  */
-export function parseRope(json: JsonObject, maxPositions: number, where: string): DecoderConfig['rope'] {
+export function parseRope(json: JsonObject, maxPositions: number, where: string): Rope {
   const name = isNothing(json['rope_scaling']) ? 'rope_parameters' : 'rope_scaling';
   const parameters = json[name] ?? {};
   if (!isRecord(parameters)) throw new UserError(`${where}: ${name} is not an object`);

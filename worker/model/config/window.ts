@@ -1,22 +1,26 @@
 import { UserError } from '../../../crds/facts/user-error.ts';
 import { shown } from '../../files/json-value.ts';
 import type { JsonObject } from '../../files/json-value.ts';
-import type { Family } from './config.ts';
+import type { FamilyRules } from './families.ts';
 import { fieldReader } from './reader.ts';
 
 /**
- * Mistral slides on all layers; Qwen2 only with use_sliding_window, and then from layer max_window_layers on. LLaMA
- * ignores the field.
+ * The window of a model in tokens, null without one. Layers that differ in it are refused.
  */
-export function parseSlidingWindow(json: JsonObject, family: Family, layers: number, where: string): number | null {
+export function parseSlidingWindow(
+  json: JsonObject,
+  applies: FamilyRules['slidingWindow'],
+  layers: number,
+  where: string,
+): number | null {
   const read = fieldReader(json, where);
   const types = parseLayerTypes(json, layers, where);
   const window = json['sliding_window'] === null ? null : read.size('sliding_window', 4096);
-  const slides = family === 'mistral' ? true : family === 'qwen2' && read.flag('use_sliding_window', false);
+  const slides = applies === 'all-layers' || (applies === 'upper-layers' && read.flag('use_sliding_window', false));
   const widest = slides ? window : null;
   const sliding = types
     ? types.filter((type) => type === 'sliding_attention').length
-    : widest === null || family === 'mistral'
+    : widest === null || applies === 'all-layers'
       ? null
       : Math.max(0, layers - read.count('max_window_layers', 28));
   if (sliding === null) return widest;
@@ -24,7 +28,7 @@ export function parseSlidingWindow(json: JsonObject, family: Family, layers: num
     throw new UserError(`${where}: layer_types has sliding_attention, and there is no window to slide`, {
       hint: WINDOW,
     });
-  if (sliding === 0 && family !== 'mistral') return null;
+  if (sliding === 0 && applies !== 'all-layers') return null;
   if (sliding === layers || widest === null) return widest;
   throw new UserError(`${where}: a sliding window on ${sliding} of ${layers} layers is not supported`, {
     hint: WINDOW,

@@ -1,5 +1,5 @@
-// Commands for a cluster that the documents show: each can be given, to the very programs, and the objects, files and
-// values it names exist.
+// Cluster commands in the documents: the real programs accept each, and the objects, files and values that it names
+// exist.
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -31,10 +31,10 @@ const commandsOf = (program: string) =>
 const told = ({ path, words }: Shown) => `${path}: ${words.join(' ')}`;
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 
-/** Files that the reader has made. */
+/** Files that the reader creates. */
 const OWN_FILES = new Set(['job.yaml', 'fedbiot.yaml', 'values.yaml', '-']);
 
-t.test('files exist that are applied, installed or packed', async (t) => {
+t.test('applied, installed and packed files exist', async (t) => {
   const files = [...commandsOf('kubectl'), ...commandsOf('helm')].flatMap((command) =>
     optionValues(command.words, '-f', '--filename', '--values')
       .filter((file) => !OWN_FILES.has(file))
@@ -48,7 +48,7 @@ t.test('files exist that are applied, installed or packed', async (t) => {
   t.ok(files.length > 4 && charts.length > 3, `${files.length} files, ${charts.length} charts`);
 });
 
-t.test('values exist that are set', async (t) => {
+t.test('values that are set exist', async (t) => {
   const sets = commandsOf('helm').flatMap((command) =>
     optionValues(command.words, '--set', '--set-string').map((set) => ({ command, set })),
   );
@@ -59,8 +59,8 @@ t.test('values exist that are set', async (t) => {
   t.ok(sets.length > 5, `${sets.length} values`);
 });
 
-t.test('Helm takes what is shown', { skip: noHelm, timeout: 120_000 }, async (t) => {
-  // Of charts of others nothing can be had here.
+t.test('Helm accepts the commands in the documents', { skip: noHelm, timeout: 120_000 }, async (t) => {
+  // Charts of other projects cannot be downloaded here.
   for (const command of commandsOf('helm').filter(({ words }) => words[0] !== 'repo')) {
     const help = await helm.run([command.words[0] ?? '', '--help']).catch(String);
     for (const option of longOptions(command.words)) t.ok(help.includes(`${option} `), `${told(command)}: ${option}`);
@@ -73,7 +73,7 @@ t.test('Helm takes what is shown', { skip: noHelm, timeout: 120_000 }, async (t)
   }
 });
 
-t.test('kubectl takes what is shown', { skip: noKubectl, timeout: 300_000 }, async (t) => {
+t.test('kubectl accepts the commands in the documents', { skip: noKubectl, timeout: 300_000 }, async (t) => {
   if ('skip' in kubernetes) return;
   const kubectl = (args: readonly string[]) => run(join(kubernetes.folder, 'kubectl'), [...args]).catch(String);
   const everywhere = await kubectl(['options']);
@@ -104,7 +104,7 @@ t.test('kubectl takes what is shown', { skip: noKubectl, timeout: 300_000 }, asy
   t.ok(commands.length > 20, `${commands.length} commands`);
 });
 
-/** Kinds by the words that stand for them in commands. */
+/** Kinds by their names in commands. */
 const KINDS: Readonly<Record<string, string>> = {
   deployment: 'Deployment',
   statefulset: 'StatefulSet',
@@ -115,7 +115,7 @@ const KINDS: Readonly<Record<string, string>> = {
   lease: 'Lease',
 };
 
-t.test('objects exist that are named by kind', { skip: noHelm }, async (t) => {
+t.test('objects that are named by kind exist', { skip: noHelm }, async (t) => {
   const rendered = (await helm.template({ metrics: { authentication: true } })).map(
     ({ kind, metadata }) => `${kind}/${metadata.name}`,
   );
@@ -151,7 +151,7 @@ t.test('objects exist that are named by kind', { skip: noHelm }, async (t) => {
   t.ok(checked > 5, `${checked} objects`);
 });
 
-t.test('images are built from targets that the Dockerfile has', async (t) => {
+t.test('the Dockerfile has the targets that images are built from', async (t) => {
   const targets = new Set([...read('Dockerfile').matchAll(/^FROM .* AS (\S+)$/gm)].map(([, name = '']) => name));
   const built = commandsOf('docker').flatMap((command) =>
     optionValues(command.words, '--target').map((target) => ({ command, target })),
@@ -160,7 +160,7 @@ t.test('images are built from targets that the Dockerfile has', async (t) => {
   t.ok(built.length > 3, `${built.length} images`);
 });
 
-t.test('the chart installs the version that documents name', async (t) => {
+t.test('the documents name the version that the chart installs', async (t) => {
   const { appVersion } = parse(read('charts/fedbiot/Chart.yaml'));
   const tags = shown.flatMap((command) =>
     command.words.flatMap((word) =>

@@ -1,4 +1,4 @@
-// docs/operations/metrics.md names exactly the metrics that there are, with their labels and who tells them.
+// docs/operations/metrics.md lists exactly the existing metrics, with their labels and sources.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
@@ -122,7 +122,7 @@ function rowsOf(page: string): Row[] {
 const page = readFileSync(join(ROOT, 'docs/operations/metrics.md'), 'utf8');
 const rows = rowsOf(page);
 
-t.test('every metric that is named exists, from whom and with the labels that are said', async (t) => {
+t.test('every listed metric exists, with the listed sources and labels', async (t) => {
   for (const { name, from, labels } of rows) {
     const tellers = Object.entries(SOURCES).filter(([, metrics]) => metrics.has(name));
     t.same(
@@ -137,7 +137,7 @@ t.test('every metric that is named exists, from whom and with the labels that ar
   for (const [name] of page.matchAll(/\bfedbiot_\w+/g)) t.ok(known.has(name), `${name} has a row`);
 });
 
-t.test('every metric that exists is named', async (t) => {
+t.test('every existing metric is listed', async (t) => {
   const known = rows.map(({ name }) => name);
   t.same(
     known.filter((name, index) => known.indexOf(name) !== index),
@@ -151,7 +151,7 @@ t.test('every metric that exists is named', async (t) => {
   );
 });
 
-t.test('an embedded run tells what a server pod does, but for the queues, and what the job is', async (t) => {
+t.test('an embedded run exports the metrics of a server pod except the queues, and the job itself', async (t) => {
   const { metadata, spec: whole } = jobObject(spec);
   const job = { apiVersion: 'fedbiot.io/v1alpha1', kind: 'FedBiOTJob', metadata, spec: whole } as const;
   const run = await serveRunMetrics(job, { host: '127.0.0.1', port: 0 });

@@ -1,5 +1,4 @@
-// What the documents say is so: links, commands, manifests, files, fields and messages in them are held against the
-// project.
+// Links, commands, manifests, files, fields and messages in the documents are checked against the project.
 import { execFileSync } from 'node:child_process';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -39,7 +38,7 @@ const manifests = globSync('examples/**/*.yaml', { cwd: ROOT }).filter((path) =>
   read(path).includes('kind: FedBiOTJob'),
 );
 
-/** The command line, whose commands do nothing. */
+/** The command line with commands that do nothing. */
 function commandLine(): Command {
   const program = new Command('fedbiot')
     .exitOverride()
@@ -73,7 +72,7 @@ function helpOf(command: Command): string {
   return text;
 }
 
-t.test('links lead somewhere', async (t) => {
+t.test('links have targets', async (t) => {
   let checked = 0;
   for (const document of all) {
     for (const target of document.prose.flatMap(linksIn).filter((target) => !/^[a-z]+:/.test(target))) {
@@ -89,14 +88,14 @@ t.test('links lead somewhere', async (t) => {
   t.ok(checked > 100, `${checked} links`);
 });
 
-t.test('code is not broken over lines', async (t) => {
+t.test('code spans do not cross lines', async (t) => {
   const broken = all.flatMap(({ path, prose }) =>
     prose.filter((line) => line.split('`').length % 2 === 0).map((line) => `${path}: ${line}`),
   );
   t.strictSame(broken, []);
 });
 
-t.test('commands that are shown can be given', async (t) => {
+t.test('the command line accepts the commands in the documents', async (t) => {
   const examples = [
     ...shellBlocks,
     ...manifests.map((path) => ({ path, text: read(path).replaceAll(/^# +/gm, '') })),
@@ -111,7 +110,7 @@ t.test('commands that are shown can be given', async (t) => {
   t.ok(commands.length > 20, `${commands.length} commands`);
 });
 
-t.test('commands and options that are named exist', async (t) => {
+t.test('named commands and options exist', async (t) => {
   const known = new Set([...commandLine().commands.flatMap(optionsOf), ...operatorOptions()]);
   for (const { path, code } of spans) {
     const [name, ...args] = /^(?:npx )?fedbiot (.+)$/.exec(code)?.[1]?.split(/\s+/) ?? [];
@@ -126,7 +125,7 @@ t.test('commands and options that are named exist', async (t) => {
   }
 });
 
-t.test('npm scripts and files that are named exist', async (t) => {
+t.test('named npm scripts and files exist', async (t) => {
   const { scripts } = JSON.parse(read('package.json'));
   const texts = [...shellBlocks.map(({ path, text }) => ({ path, code: text })), ...spans];
   for (const { path, code } of texts) {
@@ -151,7 +150,7 @@ t.test('manifests are valid', async (t) => {
   t.ok(jobs.length >= 5, `${jobs.length} manifests`);
 });
 
-t.test('fields of the manifest and the status, and values of the chart, that are named exist', async (t) => {
+t.test('named fields of manifest and status, and named values of the chart, exist', async (t) => {
   const { properties }: SchemaNode = Job;
   const job: SchemaNode = { properties: { ...properties, status: Status } };
   const spec = properties?.['spec'] ?? {};
@@ -170,7 +169,7 @@ t.test('fields of the manifest and the status, and values of the chart, that are
   t.ok(checked > 100, `${checked} names`);
 });
 
-t.test('messages in the troubleshooting are those of the program', async (t) => {
+t.test('messages in troubleshooting.md are in the sources', async (t) => {
   const sources = globSync(['{crds,worker,operator}/**/*.ts', 'charts/fedbiot/templates/*.{tpl,yaml}'], { cwd: ROOT })
     .map(read)
     .join('\n');
@@ -187,7 +186,7 @@ t.test('messages in the troubleshooting are those of the program', async (t) => 
   t.ok(messages.length > 75, `${messages.length} messages`);
 });
 
-t.test('every reason that the program gives is explained', async (t) => {
+t.test('every reason of the operator is explained', async (t) => {
   const text = read('docs/troubleshooting.md');
   const reasons = globSync('operator/{status,reconcile}/*.ts', { cwd: ROOT }).flatMap((path) =>
     [...read(path).matchAll(/reason: '(\w+)'/g)].map(([, reason = '']) => reason),
@@ -196,7 +195,7 @@ t.test('every reason that the program gives is explained', async (t) => {
   t.ok(reasons.length > 15, `${reasons.length} reasons`);
 });
 
-t.test('figures of the sizing are what commands print', async (t) => {
+t.test('the figures in sizing.md are what the commands print', async (t) => {
   const text = read('docs/operations/sizing.md');
   const printed = (program: string, ...args: readonly string[]) =>
     execFileSync(process.execPath, [join(ROOT, program), ...args], { cwd: ROOT, encoding: 'utf8' });

@@ -124,11 +124,11 @@ t.test('a server that answers anything: what is fetched is the bundle, or it is 
       serverUrl: `http://127.0.0.1:${port}`,
       token: 'x',
       cache,
-      signal: AbortSignal.timeout(9000),
+      signal: AbortSignal.timeout(60_000),
       retryMs: 1,
       refusedMs: 1,
     });
     throw new Error('a file that is no manifest was taken for one');
   };
-  await fuzz(t, { name: 'answers', inputs, runs: 100, limitMs: 10_000, attempt });
+  await fuzz(t, { name: 'answers', inputs, runs: 100, attempt });
 });

@@ -1,50 +1,50 @@
-import { performance } from 'node:perf_hooks';
 import fc from 'fast-check';
 import type { Test } from 'tap';
 import { UserError } from '../../crds/facts/user-error.ts';
 
-/** What is read from others, and how one of it is tried. */
+/** A reader of what others wrote, and inputs to try it with. */
 export interface FuzzSubject<Input> {
   readonly name: string;
   readonly inputs: fc.Arbitrary<Input>;
-  /** Reads one. It returns where the input is right, which it may check with an assertion, or throws a UserError. */
+  /** Reads one input. It returns where the input is valid, which it may check with an assertion, or throws a UserError. */
   readonly attempt: (input: Input) => unknown;
-  /** Inputs in CI: a few seconds' worth. `npm run fuzz -- --n N` tries more. */
+  /** Number of inputs in CI, for a few seconds. `npm run fuzz -- --n N` tries more. */
   readonly runs: number;
-  /** Most of one attempt, ms. */
-  readonly limitMs?: number;
-  /** Most that the process may grow by, MiB. */
+  /** Most CPU time of this thread for one attempt, ms: unlike the time on the clock, other processes do not add to it. */
+  readonly limitCpuMs?: number;
+  /** Most that the process's peak memory may grow by, MiB. */
   readonly limitMiB?: number;
 }
 
-/** Errors longer than that are no clear refusal. */
+/** A longer error message is no clear refusal. */
 const MESSAGE_CHARS = 16_384;
 
 /**
- * Tries many inputs, the same ones each time: each must end in a right result or in a clear refusal, in time and within
- * memory. What fails is shrunk and told with the seed and path that bring it back.
+ * Tries many inputs, the same ones each time: each must end in a right result or in a clear refusal, within CPU time
+ * and memory. A failing input is shrunk, and reported with the seed and path that reproduce it.
  */
 export async function fuzz<Input>(
   t: Test,
-  { name, inputs, attempt, runs, limitMs = 2000, limitMiB = 256 }: FuzzSubject<Input>,
+  { name, inputs, attempt, runs, limitCpuMs = 2000, limitMiB = 256 }: FuzzSubject<Input>,
 ): Promise<void> {
   const seed = Number(process.env['FEDBIOT_FUZZ_SEED'] ?? 20_260_101);
   const numRuns = Number(process.env['FEDBIOT_FUZZ_N'] ?? runs);
   const before = peakMiB();
   let refused = 0;
   const property = fc.asyncProperty(inputs, async (input) => {
-    const started = performance.now();
+    const started = process.threadCpuUsage();
     const error = await failure(() => attempt(input));
-    const took = performance.now() - started;
+    const { user, system } = process.threadCpuUsage(started);
+    const cpuMs = (user + system) / 1000;
     if (error !== null) {
       if (!(error instanceof UserError)) throw error;
       if (error.message.length > MESSAGE_CHARS)
         throw new Error(`a message of ${error.message.length} characters: ${error.message.slice(0, 500)}…`);
       refused++;
     }
-    if (took > limitMs)
+    if (cpuMs > limitCpuMs)
       throw new Error(
-        `it took ${Math.round(took)} ms, more than ${limitMs}${error ? `, to say: ${error.message}` : ''}`,
+        `it took ${Math.round(cpuMs)} ms of CPU time, more than ${limitCpuMs}${error ? `, to say: ${error.message}` : ''}`,
       );
     const grown = peakMiB() - before;
     if (grown > limitMiB)

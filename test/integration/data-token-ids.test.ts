@@ -29,8 +29,6 @@ t.test("token ids equal Python's on every record of the data folder", { skip }, 
     await readFile(new URL('../fixtures/token-ids.json', import.meta.url), 'utf8'),
   );
   const tokenizer = await loadTokenizer(model!);
-  const started = performance.now();
-  let total = 0;
   for (const [name, wanted] of Object.entries(expected)) {
     const found = { texts: 0, ids: 0 };
     const digest = createHash('sha256');
@@ -42,10 +40,6 @@ t.test("token ids equal Python's on every record of the data folder", { skip }, 
         found.ids += ids.length;
       }
     }
-    total += found.ids;
     t.same({ ...found, sha256: digest.digest('hex') }, wanted, name);
   }
-  const perSecond = total / ((performance.now() - started) / 1000);
-  t.comment(`${total} tokens at ${Math.round(perSecond)} tokens/s`);
-  t.ok(perSecond > 20_000, 'tokenising does not hold up training');
 });

@@ -4,7 +4,6 @@ import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { Redis } from 'ioredis';
@@ -116,11 +115,20 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     t.strictSame(heard, []);
     await refuse(admin);
     const going = round(1);
-    await until('it is told', SECONDS, async () => (heard.some((line) => says.test(line)) ? true : null));
-    await delay(500);
+    await until(
+      `refused twice: ${says}`,
+      SECONDS,
+      () => (heard.filter((line) => says.test(line)).length >= 2 ? true : null),
+      () => heard,
+    );
     await mend(admin);
     t.strictSame(await going, expected(1));
-    await until('it is told that it is over', SECONDS, async () => (heard.includes('taken') ? true : null));
+    await until(
+      'the command is taken',
+      SECONDS,
+      () => (heard.includes('taken') ? true : null),
+      () => heard,
+    );
   }
 
   t.test('its memory is full', async (t) => {
@@ -163,9 +171,14 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
   t.test('somebody’s script runs on and on', async (t) => {
     const { url } = await startRedis(t, { config: { 'lua-time-limit': '50' } });
     const other = connection(t, url);
-    const busy = async () => {
+    const busy = async (admin: Redis) => {
       void other.eval('while true do end', 0).catch(() => undefined);
-      await delay(200);
+      await until('Redis is busy', SECONDS, () =>
+        admin.get('x').then(
+          () => null,
+          (error: unknown) => (/^BUSY/.test(String(Reflect.get(Object(error), 'message'))) ? true : null),
+        ),
+      );
     };
     await waitsFor(t, url, /kept busy by a script/, busy, (admin) => admin.script('KILL'));
   });
@@ -180,8 +193,11 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     // Redis ends the user's connections.
     await admin.call('ACL', 'DELUSER', 'worker');
     const going = round(1);
-    await until('it is told', SECONDS, async () =>
-      heard.some((line) => /refuses the user or password; trying again/.test(line)) ? true : null,
+    await until(
+      'the refusal is reported',
+      SECONDS,
+      () => (heard.some((line) => /refuses the user or password; trying again/.test(line)) ? true : null),
+      () => heard,
     );
     await make(admin);
     t.strictSame(await going, expected(1));

@@ -157,16 +157,16 @@ export class OperatorLab {
     holds: (job: JobObject) => boolean,
     seconds = SECONDS,
   ): Promise<JobObject> {
-    const seen: (JobObject | null)[] = [];
-    try {
-      return await until(`${namespace}/${name} ${what}`, seconds, async () => {
-        const job = await this.job(namespace, name);
-        seen[0] = job;
-        return job !== null && holds(job) ? job : null;
-      });
-    } catch (error) {
-      throw new Error(`its status is ${JSON.stringify(seen[0]?.status)}`, { cause: error });
-    }
+    let seen: JobObject | null = null;
+    return until(
+      `${namespace}/${name} ${what}`,
+      seconds,
+      async () => {
+        seen = await this.job(namespace, name);
+        return seen !== null && holds(seen) ? seen : null;
+      },
+      () => seen?.status ?? 'no status',
+    );
   }
 
   jobIn(phase: string, namespace: string, name: string): Promise<JobObject> {
@@ -190,15 +190,21 @@ export class OperatorLab {
 
   /** The role's pod that has not ended, once there is one. */
   pod(namespace: string, job: string, role: Role): Promise<Pod> {
-    return until(`${namespace}/${job} has a ${role} pod`, SECONDS, async () => {
-      const pods = await this.pods(namespace, job, role);
-      return (
-        pods.find(
+    let seen: JobObject | null = null;
+    return until(
+      `${namespace}/${job} has a ${role} pod`,
+      SECONDS,
+      async () => {
+        const pods = await this.pods(namespace, job, role);
+        const pod = pods.find(
           ({ metadata, status }) =>
             metadata.deletionTimestamp === undefined && status?.phase !== 'Failed' && status?.phase !== 'Succeeded',
-        ) ?? null
-      );
-    });
+        );
+        if (pod === undefined) seen = await this.job(namespace, job);
+        return pod ?? null;
+      },
+      () => seen?.status ?? 'no status',
+    );
   }
 
   /** Tells of a pod what a kubelet would, and returns it. */

@@ -45,11 +45,16 @@ export class OperatorProcess {
 
   /** The line of its log with that message, once it is there. */
   logged(message: string): Promise<LogLine> {
-    return until(`the operator logs ${JSON.stringify(message)}`, SECONDS, () => {
-      const line = this.#lines.find(({ msg }) => msg === message);
-      if (line === undefined && !this.isRunning) throw new Error(`the operator ended:\n${this.output}`);
-      return line ?? null;
-    });
+    return until(
+      `the operator logs ${JSON.stringify(message)}`,
+      SECONDS,
+      () => {
+        const line = this.#lines.find(({ msg }) => msg === message);
+        if (line === undefined && !this.isRunning) throw new Error(`the operator ended:\n${this.output}`);
+        return line ?? null;
+      },
+      () => this.output,
+    );
   }
 
   /** Puts it to sleep, or wakes it; or what a test planted. */

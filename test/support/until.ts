@@ -1,12 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Asks again until the answer is not null; throws, with `what` was awaited, after so many seconds. */
-export async function until<T>(what: string, seconds: number, ask: () => T | null | Promise<T | null>): Promise<T> {
+/**
+ * Asks again until the answer is not null, and returns it. @throws after so many seconds, naming `what` was awaited, and
+ * the last `state` where the caller gives one
+ */
+export async function until<T>(
+  what: string,
+  seconds: number,
+  ask: () => T | null | Promise<T | null>,
+  state?: () => unknown,
+): Promise<T> {
   const end = performance.now() + seconds * 1000;
   for (;;) {
     const answer = await ask();
     if (answer !== null) return answer;
-    if (performance.now() > end) throw new Error(`${what}: not within ${seconds} s`);
+    if (performance.now() > end)
+      throw new Error(`${what}: not within ${seconds} s${state === undefined ? '' : `; last seen: ${shown(state())}`}`);
     await sleep(250);
   }
+}
+
+/** The end of a long text, such as a log, is what was seen last. */
+const SHOWN_CHARS = 4000;
+
+function shown(state: unknown): string {
+  const text = typeof state === 'string' ? state : (JSON.stringify(state) ?? String(state));
+  return text.length > SHOWN_CHARS ? `…${text.slice(-SHOWN_CHARS)}` : text;
 }

@@ -1,5 +1,9 @@
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { mock } from 'node:test';
 import { KubeConfig } from '@kubernetes/client-node';
 import t from 'tap';
@@ -137,5 +141,71 @@ t.test(
     t.strictSame(await waited, {}, 'a login that ends late counts');
     t.equal(stub.requests.at(-1)?.authorization, 'Bearer by-plugin');
     t.equal(readFileSync(String(starts), 'utf8').length, 1);
+  },
+);
+
+t.test(
+  'where the kubeconfig names a proxy, requests pass through it, with their credentials, and are counted',
+  async (t) => {
+    const { stub } = await client(t, ({ path }, response) => {
+      if (path === '/no') answerStatus(response, 403, 'Forbidden', 'not this');
+      else answerJson(response, { path });
+    });
+    const asked: string[] = [];
+    const proxy = createServer((_request, response) => response.writeHead(400).end());
+    proxy.on('connect', ({ url = '' }, socket) => {
+      asked.push(url);
+      const [host = '', port = ''] = url.split(':');
+      const upstream = connect(Number(port), host, () => {
+        socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+        socket.pipe(upstream).pipe(socket);
+      });
+      for (const [one, other] of [
+        [socket, upstream],
+        [upstream, socket],
+      ] as const)
+        one.on('error', () => undefined).on('close', () => other.destroy());
+    });
+    proxy.listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const address = proxy.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    const through = (port: number) => {
+      const kubeConfig = new KubeConfig();
+      kubeConfig.loadFromClusterAndUser(
+        { name: 'far', server: stub.url, skipTLSVerify: true, proxyUrl: `http://127.0.0.1:${port}` },
+        { name: 'user', token: 'secret-token' },
+      );
+      const counted: string[] = [];
+      const api = new ApiClient({
+        kubeConfig,
+        request: (method, host, code) => counted.push(`${method} ${host} ${code}`),
+      });
+      t.teardown(() => api.close());
+      return { api, counted };
+    };
+    const { host } = new URL(stub.url);
+    const { api, counted } = through(address.port);
+    t.strictSame(await api.json('POST', '/x', { query: { force: true }, body: { kind: 'Pod' } }), { path: '/x' });
+    t.match(stub.requests.at(-1), {
+      query: { force: 'true' },
+      body: { kind: 'Pod' },
+      authorization: 'Bearer secret-token',
+    });
+    t.equal(await text(await api.stream('/watch', { watch: true }, new AbortController().signal)), '{"path":"/watch"}');
+    await t.rejects(api.json('GET', '/no'), { name: 'ApiError', code: 403, message: 'GET /no: 403 not this' });
+    t.strictSame(counted, [`POST ${host} 200`, `GET ${host} 200`, `GET ${host} 403`], 'by the host of the API server');
+    t.strictSame([...new Set(asked)], [host], 'the proxy was asked for the API server');
+
+    proxy.closeAllConnections();
+    proxy.close();
+    await once(proxy, 'close');
+    const {
+      requests: { length },
+    } = stub;
+    const away = through(address.port);
+    await t.rejects(away.api.json('GET', '/x'), { message: /^GET \/x: .*ECONNREFUSED/ });
+    t.strictSame(away.counted, [`GET ${host} <error>`]);
+    t.equal(stub.requests.length, length, 'no request goes past the proxy');
   },
 );

@@ -1,5 +1,4 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { Compute } from '../../worker/engine/compute.ts';
 import { Graph } from '../../worker/engine/graph/graph.ts';
@@ -7,18 +6,19 @@ import { gemm } from '../../worker/engine/ops/matrix.ts';
 import { clientMeter, serverMeter } from '../../worker/run/meters.ts';
 import { SharedUse } from '../../worker/run/shared-use.ts';
 
-/** A process whose time the test tells. */
-function told() {
+/** A process whose processor time and clock the test moves. */
+function manualProcess() {
   const now = { cpuSeconds: 100, seconds: 7 };
   const pass = (cpuSeconds: number, seconds: number) => {
     now.cpuSeconds += cpuSeconds;
     now.seconds += seconds;
   };
-  return { use: new SharedUse(() => ({ ...now })), pass };
+  return { used: () => ({ ...now }), pass };
 }
 
 t.test('tasks that are under way at once share what is used, and their shares add up to it', async (t) => {
-  const { use, pass } = told();
+  const { used, pass } = manualProcess();
+  const use = new SharedUse(used);
   pass(50, 50);
   const first = use.begin();
   pass(4, 2);
@@ -50,7 +50,8 @@ t.test('a client has the compute process to itself, and shares the GPU', async (
     };
   };
   const computes = [computeOf(3e12), computeOf(5e12)] as const;
-  const metered = clientMeter({ provider: 'cuda', ownProcess: false });
+  const { used, pass } = manualProcess();
+  const metered = clientMeter({ provider: 'cuda', ownProcess: false }, used);
   const input = {
     round: 1,
     client: 0,
@@ -58,13 +59,18 @@ t.test('a client has the compute process to itself, and shares the GPU', async (
     onStep: () => undefined,
     signal: new AbortController().signal,
   };
-  const began = performance.now();
+  const bothBegan = Promise.withResolvers<void>();
+  let began = 0;
   const trained = await Promise.all(
     computes.map((compute, i) =>
       metered(
         {
           train: async () => {
-            await delay(200);
+            if (++began === 2) {
+              pass(6, 2);
+              bothBegan.resolve();
+            }
+            await bothBegan.promise;
             compute.work(10 * (i + 1));
             return { adapter: new Float32Array(), samples: 1, losses: [1], tokens: 5 };
           },
@@ -73,19 +79,17 @@ t.test('a client has the compute process to itself, and shares the GPU', async (
       ).train(input),
     ),
   );
-  const wall = (performance.now() - began) / 1000;
   const [first, second] = trained.map(({ use }) => use);
-  t.ok(first!.cpuSeconds >= 10 && first!.cpuSeconds < 11, `${first!.cpuSeconds} s`);
-  t.ok(second!.cpuSeconds >= 20 && second!.cpuSeconds < 21, `${second!.cpuSeconds} s`);
-  const gpu = first!.gpuSeconds + second!.gpuSeconds;
-  t.ok(gpu > 0.15 && gpu <= wall, `${gpu} s of one GPU in ${wall} s`);
+  t.same([first!.cpuSeconds, second!.cpuSeconds], [10 + 3, 20 + 3], 'its own compute process, and half of this one');
+  t.same([first!.gpuSeconds, second!.gpuSeconds], [1, 1], 'half of the time that one GPU had for both');
   t.same([first!.peakMemoryBytes, second!.peakMemoryBytes], [3e12, 5e12], 'without the process that both share');
   t.match(trained[0], { samples: 1, tokens: 5 });
 });
 
 t.test('who fails to train ends its share', async (t) => {
   const compute = { usage: async () => ({ cpuSeconds: 0, peakMemoryBytes: 0 }) };
-  const metered = clientMeter({ provider: 'cuda', ownProcess: false });
+  const { used, pass } = manualProcess();
+  const metered = clientMeter({ provider: 'cuda', ownProcess: false }, used);
   const input = {
     round: 1,
     client: 0,
@@ -94,12 +98,13 @@ t.test('who fails to train ends its share', async (t) => {
     signal: new AbortController().signal,
   };
   await t.rejects(metered({ train: () => Promise.reject(new Error('no')) }, compute).train(input), { message: 'no' });
-  await delay(100);
-  const began = performance.now();
-  const train = () => delay(50, { adapter: new Float32Array(), samples: 1, losses: [1], tokens: 5 });
+  pass(1, 5);
+  const train = async () => {
+    pass(1, 3);
+    return { adapter: new Float32Array(), samples: 1, losses: [1], tokens: 5 };
+  };
   const { use } = await metered({ train }, compute).train(input);
-  const wall = (performance.now() - began) / 1000;
-  t.ok(use.gpuSeconds > 0.8 * wall, `${use.gpuSeconds} of ${wall} s are its own`);
+  t.equal(use.gpuSeconds, 3, 'the next has the GPU to itself');
 });
 
 t.test('the time of a compute process is measured, all its threads together', { timeout: 60_000 }, async (t) => {

@@ -3,6 +3,7 @@ import type { Provider } from '../engine/provider.ts';
 import { processUsage } from '../engine/process-usage.ts';
 import type { LocalTrainer, LocalTraining, Meter } from '../federation/contracts.ts';
 import { SharedUse } from './shared-use.ts';
+import type { Amounts } from './shared-use.ts';
 
 /** Where a role computes. */
 export interface Place {
@@ -18,6 +19,11 @@ export interface Training {
 
 /** onnxruntime computes on the first GPU that it finds. */
 const gpusOf = ({ provider }: Place): number => (provider === 'cuda' ? 1 : 0);
+
+const usedHere = (): Amounts => ({
+  cpuSeconds: processUsage().cpuSeconds,
+  seconds: performance.now() / 1000,
+});
 
 /** Measures the server: this process, and the one that computes for it. */
 export function serverMeter(compute: Pick<Compute, 'usage'>, place: Place): Meter {
@@ -37,9 +43,14 @@ export function serverMeter(compute: Pick<Compute, 'usage'>, place: Place): Mete
 /**
  * Measures what each client's training takes: all of the compute process that it has to itself meanwhile, and its share
  * of what all have in common, this process and the GPU.
+ *
+ * @param used the processor time of this process and the clock, so far
  */
-export function clientMeter(place: Place): (training: Training, compute: Pick<Compute, 'usage'>) => LocalTrainer {
-  const common = new SharedUse(() => ({ cpuSeconds: processUsage().cpuSeconds, seconds: performance.now() / 1000 }));
+export function clientMeter(
+  place: Place,
+  used: () => Amounts = usedHere,
+): (training: Training, compute: Pick<Compute, 'usage'>) => LocalTrainer {
+  const common = new SharedUse(used);
   return (training, compute) => ({
     train: async (input) => {
       const before = await compute.usage();

@@ -6,11 +6,11 @@ import { UserError } from '../../crds/facts/user-error.ts';
 export interface FuzzSubject<Input> {
   readonly name: string;
   readonly inputs: fc.Arbitrary<Input>;
-  /** Reads one input. It returns where the input is valid, which it may check with an assertion, or throws a UserError. */
+  /** Reads one input. It returns if the input is valid, which it may check with an assertion, or throws a UserError. */
   readonly attempt: (input: Input) => unknown;
   /** Number of inputs in CI, for a few seconds. `npm run fuzz -- --n N` tries more. */
   readonly runs: number;
-  /** Most CPU time of this thread for one attempt, ms: unlike the time on the clock, other processes do not add to it. */
+  /** Most CPU time of this thread for one attempt, ms. Other processes add to wall time, not to this. */
   readonly limitCpuMs?: number;
   /** Most that the process's peak memory may grow by, MiB. */
   readonly limitMiB?: number;

@@ -100,7 +100,7 @@ t.test(
     await redis.restart();
     await until('the operator has seen it', 20, () => (seen.changed === 2 ? true : null));
     t.match(await answerOf(connection(t, urlOf(redis.url, job.uid, 'server')).ping()), /WRONGPASS/, 'they are unknown');
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await Promise.all(pods.map((pod) => pod.says(/refuses the user or password.*; trying again/)));
     await users.grant(job.uid, PASSWORDS);
     for (const pod of pods) {
       const { code, output } = await pod.ended;

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Asks again until the answer is not null, and returns it. @throws after so many seconds, naming `what` was awaited, and
- * the last `state` where the caller gives one
+ * Asks again until the answer is not null, and returns it. @throws after so many seconds, naming `what` was awaited
+ * and, where the caller gives it, the last `state`
  */
 export async function until<T>(
   what: string,

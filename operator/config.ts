@@ -3,9 +3,8 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { hubRoute } from '../worker/cluster/hub-route.ts';
 import { UserError } from '../crds/facts/user-error.ts';
 import { readRedisUrl } from '../worker/transport/redis/redis-url.ts';
-
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
+import { LOG_LEVELS } from './process/log.ts';
+import type { LogLevel } from './process/log.ts';
 
 /** What the operator is started with. */
 export interface OperatorConfig {

@@ -6,7 +6,7 @@ import Value from 'typebox/value';
 import { ApiClient } from './kube/api-client.ts';
 import { CODE, isApiError } from './kube/api-error.ts';
 import { loadKubeConfig } from './kube/kube-config.ts';
-import { collectionPath, objectPath, RESOURCE } from './kube/resources.ts';
+import { collectionPath, objectPath, RESOURCE } from './objects/resources.ts';
 
 const PAUSE_MS = 1_000;
 

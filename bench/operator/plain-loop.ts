@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { jobReader } from '../../operator/kube/read-job.ts';
-import { resourceOf } from '../../operator/kube/resources.ts';
+import { resourceOf } from '../../operator/objects/resources.ts';
 import { createLog } from '../../operator/process/log.ts';
 import { plannedObjects } from '../../operator/plan/plan.ts';
 import { accessOf, NOTHING, SETTINGS } from '../../test/support/planned-job.ts';

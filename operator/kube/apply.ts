@@ -4,7 +4,7 @@ import Value from 'typebox/value';
 import { MANAGER } from '../objects/labels.ts';
 import type { PlannedObject } from '../objects/planned.ts';
 import type { ApiClient } from './api-client.ts';
-import { objectPath, resourceOf } from './resources.ts';
+import { objectPath, resourceOf } from '../objects/resources.ts';
 
 /** JSON is YAML. */
 const APPLY_PATCH = 'application/apply-patch+yaml';

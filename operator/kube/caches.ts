@@ -10,8 +10,8 @@ import { jobReader } from './read-job.ts';
 import type { JobEntry } from './read-job.ts';
 import { BatchJob, keyOf, Pod, reader, WholeObject } from './read-object.ts';
 import type { Read } from './read-object.ts';
-import { RESOURCE } from './resources.ts';
-import type { Resource } from './resources.ts';
+import { RESOURCE } from '../objects/resources.ts';
+import type { Resource } from '../objects/resources.ts';
 import { Store } from './store.ts';
 import type { Stored } from './store.ts';
 

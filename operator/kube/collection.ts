@@ -5,8 +5,8 @@ import { ListWatch } from './list-watch.ts';
 import type { WatchTimes } from './list-watch.ts';
 import { keyOf } from './read-object.ts';
 import type { Read } from './read-object.ts';
-import { collectionPath } from './resources.ts';
-import type { Resource } from './resources.ts';
+import { collectionPath } from '../objects/resources.ts';
+import type { Resource } from '../objects/resources.ts';
 import type { Store, Stored } from './store.ts';
 
 export interface CollectionSettings<T extends Stored> {

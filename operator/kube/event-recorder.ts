@@ -6,7 +6,7 @@ import { jobLog } from '../process/log.ts';
 import type { EventRecord, EventSubject } from '../objects/event.ts';
 import { MERGE_PATCH } from './api-client.ts';
 import type { ApiClient } from './api-client.ts';
-import { collectionPath, objectPath, RESOURCE } from './resources.ts';
+import { collectionPath, objectPath, RESOURCE } from '../objects/resources.ts';
 
 /** The API server's limits: bytes of `note`, characters of `reason`. */
 const MAX_NOTE_BYTES = 1024;

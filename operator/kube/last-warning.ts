@@ -6,7 +6,7 @@ import { errorMessage } from '../../crds/facts/user-error.ts';
 import type { ObjectReference } from '../objects/planned.ts';
 import type { ObservedWarning } from '../objects/observed.ts';
 import type { ApiClient } from './api-client.ts';
-import { collectionPath, RESOURCE } from './resources.ts';
+import { collectionPath, RESOURCE } from '../objects/resources.ts';
 
 /** Read at most: there may be many events in the namespace. */
 const MOST = 100;

@@ -10,7 +10,7 @@ import { jobLog } from '../process/log.ts';
 import type { JobObject, UnreadableJob } from '../objects/job-object.ts';
 import { keptOf, lengthOf, readMetadata } from './read-object.ts';
 import type { Metadata, Read } from './read-object.ts';
-import { RESOURCE } from './resources.ts';
+import { RESOURCE } from '../objects/resources.ts';
 
 /** A FedBiOTJob as it is stored, whether or not it can be understood. */
 export interface JobEntry {

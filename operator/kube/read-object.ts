@@ -4,7 +4,7 @@ import { Compile } from 'typebox/compile';
 import Value from 'typebox/value';
 import { tooDeep } from '../../crds/nesting.ts';
 import { isRecord } from '../../crds/json-schema/node.ts';
-import type { Resource } from './resources.ts';
+import type { Resource } from '../objects/resources.ts';
 
 /**
  * The parts of objects that are kept. What a schema does not name – managed fields above all – is dropped: caches hold

@@ -1,10 +1,10 @@
 import type { Logger } from 'pino';
 import Type from 'typebox';
 import Value from 'typebox/value';
-import { decodeSecret } from '../plan/secret-data.ts';
+import { decodeSecret } from '../objects/secret-data.ts';
 import type { ApiClient } from './api-client.ts';
 import { CODE, isApiError } from './api-error.ts';
-import { objectPath, RESOURCE } from './resources.ts';
+import { objectPath, RESOURCE } from '../objects/resources.ts';
 
 /** How long what was read holds: a Secret that the user corrects is seen that much later. */
 const HOLDS_MS = 30_000;

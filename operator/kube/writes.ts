@@ -10,7 +10,7 @@ import { ApiError, CODE, isApiError } from './api-error.ts';
 import { apply } from './apply.ts';
 import type { Caches } from './caches.ts';
 import { readMetadata } from './read-object.ts';
-import { collectionPath, objectPath, RESOURCE, resourceOf } from './resources.ts';
+import { collectionPath, objectPath, RESOURCE, resourceOf } from '../objects/resources.ts';
 
 /**
  * The writes that the reconciler asks for, and the one read past the caches. What the API server answers goes into the

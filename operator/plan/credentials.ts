@@ -7,7 +7,7 @@ import { CREDENTIAL, namesOf } from '../objects/names.ts';
 import { metadataOf } from './owned.ts';
 import { redisCredentials } from './redis-access.ts';
 import type { RedisAccess } from './redis-access.ts';
-import { decodeSecret, encodeSecret } from './secret-data.ts';
+import { decodeSecret, encodeSecret } from '../objects/secret-data.ts';
 import type { PlanSettings } from './settings.ts';
 
 /**

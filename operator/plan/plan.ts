@@ -2,7 +2,7 @@ import type { JobObject } from '../objects/job-object.ts';
 import type { ObjectReference, PlannedObject } from '../objects/planned.ts';
 import type { Observed, ObservedJob, ObservedObject, ObservedPod } from '../objects/observed.ts';
 import type { RolePasswords } from '../objects/redis-standing.ts';
-import type { Outcome } from '../status/outcome.ts';
+import type { Outcome } from '../objects/outcome.ts';
 import { clientsJob } from './clients-job.ts';
 import { configMap } from './config-map.ts';
 import { covers } from './covers.ts';

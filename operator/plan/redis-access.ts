@@ -5,7 +5,7 @@ import type { RedisUsersStanding, RolePasswords } from '../objects/redis-standin
 import { derivedSecret, isSecret } from './derived-secret.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { CREDENTIAL } from '../objects/names.ts';
-import { decodeSecret, encodeSecret } from './secret-data.ts';
+import { decodeSecret, encodeSecret } from '../objects/secret-data.ts';
 import type { OperatorRedis, PlanSettings } from './settings.ts';
 
 /**

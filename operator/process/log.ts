@@ -1,6 +1,8 @@
 import pino from 'pino';
 import type { DestinationStream, Logger } from 'pino';
-import type { LogLevel } from '../config.ts';
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** JSON lines: level as a word, time in ISO 8601; a job's lines carry `namespace` and `job`. */
 export function createLog(level: LogLevel, destination?: DestinationStream): Logger {

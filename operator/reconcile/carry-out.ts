@@ -3,7 +3,7 @@ import { isOwned } from '../plan/owned.ts';
 import { plan, stops } from '../plan/plan.ts';
 import type { Action, PlanInput } from '../plan/plan.ts';
 import { shortened } from '../status/conditions.ts';
-import type { Outcome } from '../status/outcome.ts';
+import type { Outcome } from '../objects/outcome.ts';
 import { waitsForRedis } from '../status/redis-isolated.ts';
 import type { Standing } from '../status/standing.ts';
 import type { JobObject } from '../objects/job-object.ts';

@@ -1,7 +1,7 @@
 import type { JobObject } from '../objects/job-object.ts';
 import { lastSaid } from './last-said.ts';
 import { instant } from './observed-job.ts';
-import type { Verdict } from './outcome.ts';
+import type { Verdict } from './verdict.ts';
 
 /** spec.activeDeadlineSeconds, as on a Job: counted from the start, which a suspension sets anew. */
 export function activeDeadline(job: JobObject, now: number): Verdict {

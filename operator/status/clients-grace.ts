@@ -1,5 +1,5 @@
 import type { JobObject } from '../objects/job-object.ts';
-import type { Outcome } from './outcome.ts';
+import type { Outcome } from '../objects/outcome.ts';
 import { instant } from './observed-job.ts';
 
 /** Milliseconds that client pods have to leave by themselves once the job has succeeded. */

@@ -3,8 +3,8 @@ import type { Observed } from '../objects/observed.ts';
 import { endOf } from './failure.ts';
 import { graceLeft, lingering } from './lingering.ts';
 import { podsOf } from './observed-job.ts';
-import { soonest } from './outcome.ts';
-import type { Verdict } from './outcome.ts';
+import { soonest } from './verdict.ts';
+import type { Verdict } from './verdict.ts';
 import { FINISHED } from './success.ts';
 
 /**

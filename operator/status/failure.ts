@@ -2,7 +2,8 @@ import type { Observed, ObservedJob, ObservedPod } from '../objects/observed.ts'
 import type { Role } from '../../crds/facts/role.ts';
 import { backoff } from './backoff.ts';
 import { conditionOf, instant, podsOf, workerStatus } from './observed-job.ts';
-import type { Outcome, Verdict } from './outcome.ts';
+import type { Outcome } from '../objects/outcome.ts';
+import type { Verdict } from './verdict.ts';
 import { readTerminationMessage } from './termination-message.ts';
 
 /** The job has failed when the Job of either role has: its words are those of the pod that ended last. */

@@ -3,8 +3,8 @@ import type { Observed, ObservedJob, ObservedPod } from '../objects/observed.ts'
 import type { Role } from '../../crds/facts/role.ts';
 import { lastSaid } from './last-said.ts';
 import { hasStarted, instant, podsOf } from './observed-job.ts';
-import { soonest } from './outcome.ts';
-import type { Verdict } from './outcome.ts';
+import { soonest } from './verdict.ts';
+import type { Verdict } from './verdict.ts';
 import { troubleOf } from './trouble.ts';
 
 /** spec.startDeadlineSeconds: how long a role may be without a pod that has started, while it should have one. */

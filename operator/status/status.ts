@@ -5,7 +5,7 @@ import type { Observed } from '../objects/observed.ts';
 import { restarts } from './backoff.ts';
 import { shortened, withAspects } from './conditions.ts';
 import type { Aspect } from './conditions.ts';
-import type { Outcome } from './outcome.ts';
+import type { Outcome } from '../objects/outcome.ts';
 import { progressStatus } from './progress-status.ts';
 import { standingOf } from './standing.ts';
 import type { PhaseStanding, Standing } from './standing.ts';

@@ -1,6 +1,7 @@
 import type { Observed } from '../objects/observed.ts';
 import { conditionOf } from './observed-job.ts';
-import type { Outcome, Verdict } from './outcome.ts';
+import type { Outcome } from '../objects/outcome.ts';
+import type { Verdict } from './verdict.ts';
 
 export const FINISHED: Outcome = {
   phase: 'Succeeded',

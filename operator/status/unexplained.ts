@@ -5,7 +5,7 @@ import type { ObjectReference } from '../objects/planned.ts';
 import type { Observed, ObservedJob, ObservedMetadata } from '../objects/observed.ts';
 import { untilLate } from './lost-pod.ts';
 import { hasStarted, instant, podsOf } from './observed-job.ts';
-import { soonest } from './outcome.ts';
+import { soonest } from './verdict.ts';
 import { waitingReason } from './waiting.ts';
 
 /** How long a Job may be without a pod, or a pod without a reason for waiting, before events are read. */

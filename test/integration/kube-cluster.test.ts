@@ -1,7 +1,7 @@
 import t from 'tap';
 import { ApiClient } from '../../operator/kube/api-client.ts';
 import { loadKubeConfig } from '../../operator/kube/kube-config.ts';
-import { collectionPath, objectPath, RESOURCE } from '../../operator/kube/resources.ts';
+import { collectionPath, objectPath, RESOURCE } from '../../operator/objects/resources.ts';
 import { plannedObjects } from '../../operator/plan/plan.ts';
 import type { JobObject } from '../../operator/objects/job-object.ts';
 import type { PlannedObject } from '../../operator/objects/planned.ts';

@@ -4,7 +4,7 @@ import { ApiClient } from '../../operator/kube/api-client.ts';
 import { loadKubeConfig } from '../../operator/kube/kube-config.ts';
 import { ListWatch, WATCH_TIMES } from '../../operator/kube/list-watch.ts';
 import { reader, WholeObject } from '../../operator/kube/read-object.ts';
-import { collectionPath, RESOURCE } from '../../operator/kube/resources.ts';
+import { collectionPath, RESOURCE } from '../../operator/objects/resources.ts';
 import { createLog } from '../../operator/process/log.ts';
 import { validJob } from '../fixtures/invalid-jobs.ts';
 import { noApiServer, startControlPlane } from '../support/control-plane.ts';

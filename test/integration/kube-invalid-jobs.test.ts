@@ -2,7 +2,7 @@ import t from 'tap';
 import { ApiClient } from '../../operator/kube/api-client.ts';
 import { ApiError } from '../../operator/kube/api-error.ts';
 import { loadKubeConfig } from '../../operator/kube/kube-config.ts';
-import { collectionPath, RESOURCE } from '../../operator/kube/resources.ts';
+import { collectionPath, RESOURCE } from '../../operator/objects/resources.ts';
 import { INVALID_JOBS, manifestOf, validJob } from '../fixtures/invalid-jobs.ts';
 import { noApiServer, startControlPlane } from '../support/control-plane.ts';
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { RESOURCE } from '../../operator/kube/resources.ts';
+import { RESOURCE } from '../../operator/objects/resources.ts';
 import { noControllers } from '../support/control-plane.ts';
 import { startLab } from '../support/operator-lab.ts';
 import { noRedis, startRedis } from '../support/redis.ts';

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import t from 'tap';
-import { RESOURCE } from '../../operator/kube/resources.ts';
+import { RESOURCE } from '../../operator/objects/resources.ts';
 import { jobKeys, PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
 import { acquireFence } from '../../worker/transport/redis/fence.ts';
 import { RedisProgress } from '../../worker/transport/redis/progress.ts';

@@ -4,7 +4,7 @@ import Value from 'typebox/value';
 import { isApiError } from '../../operator/kube/api-error.ts';
 import { ApiClient } from '../../operator/kube/api-client.ts';
 import { loadKubeConfig } from '../../operator/kube/kube-config.ts';
-import { collectionPath, objectPath, RESOURCE } from '../../operator/kube/resources.ts';
+import { collectionPath, objectPath, RESOURCE } from '../../operator/objects/resources.ts';
 import { reconcile } from '../../operator/reconcile/reconcile.ts';
 import { progressStatus } from '../../operator/status/progress-status.ts';
 import { JobProgress } from '../../crds/facts/progress.ts';

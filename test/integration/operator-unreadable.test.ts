@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { objectPath, RESOURCE } from '../../operator/kube/resources.ts';
+import { objectPath, RESOURCE } from '../../operator/objects/resources.ts';
 import { LABEL, MANAGER } from '../../operator/objects/labels.ts';
 import { validJob } from '../fixtures/invalid-jobs.ts';
 import { noControllers } from '../support/control-plane.ts';

@@ -5,7 +5,7 @@ import { ApiClient } from '../../operator/kube/api-client.ts';
 import { ListWatch, WATCH_TIMES } from '../../operator/kube/list-watch.ts';
 import type { WatchTimes } from '../../operator/kube/list-watch.ts';
 import { reader, WholeObject } from '../../operator/kube/read-object.ts';
-import { RESOURCE } from '../../operator/kube/resources.ts';
+import { RESOURCE } from '../../operator/objects/resources.ts';
 import { createLog } from '../../operator/process/log.ts';
 import { answerJson, answerStatus, startStub } from '../support/api-stub.ts';
 import type { StubRequest } from '../support/api-stub.ts';

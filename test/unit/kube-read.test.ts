@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { jobReader } from '../../operator/kube/read-job.ts';
 import type { JobEntry } from '../../operator/kube/read-job.ts';
 import { BatchJob, Pod, reader, WholeObject } from '../../operator/kube/read-object.ts';
-import { RESOURCE } from '../../operator/kube/resources.ts';
+import { RESOURCE } from '../../operator/objects/resources.ts';
 import { createLog } from '../../operator/process/log.ts';
 
 const metadata = {

@@ -7,7 +7,7 @@ import type { Observed, ObservedJob, ObservedPod } from '../../operator/objects/
 import { clientsGrace } from '../../operator/status/clients-grace.ts';
 import { eventsBetween } from '../../operator/status/events.ts';
 import { toReplace } from '../../operator/status/lingering.ts';
-import { judge } from '../../operator/status/outcome.ts';
+import { judge } from '../../operator/status/judge.ts';
 import { deriveStatus } from '../../operator/status/status.ts';
 import { readTerminationMessage } from '../../operator/status/termination-message.ts';
 import { timeToLive } from '../../operator/status/ttl-after-finished.ts';

@@ -1,21 +1,12 @@
 import type { Observed } from '../objects/observed.ts';
 import type { JobObject } from '../objects/job-object.ts';
+import type { Outcome } from '../objects/outcome.ts';
 import { activeDeadline } from './active-deadline.ts';
 import { endedWorker } from './ended-worker.ts';
 import { failure } from './failure.ts';
 import { startDeadline } from './start-deadline.ts';
 import { success } from './success.ts';
-
-/** How a job has ended. */
-export interface Outcome {
-  readonly phase: 'Succeeded' | 'Failed';
-  /** CamelCase. */
-  readonly reason: string;
-  readonly message: string;
-}
-
-/** What a policy says of a job: how it ends, or in how many milliseconds to ask again; null: nothing. */
-export type Verdict = { readonly outcome: Outcome } | { readonly askAgainMs: number } | null;
+import { soonest } from './verdict.ts';
 
 export interface Judged {
   readonly outcome: Outcome | null;
@@ -51,10 +42,4 @@ function endedBefore({ status }: JobObject): Outcome | null {
   if (phase !== 'Succeeded' && phase !== 'Failed') return null;
   const condition = status?.conditions?.find(({ type }) => type === phase);
   return { phase, reason: condition?.reason ?? phase, message: condition?.message ?? '' };
-}
-
-/** The least of the times that are one. */
-export function soonest(times: readonly (number | null)[]): number | null {
-  const known = times.filter((time) => time !== null);
-  return known.length === 0 ? null : Math.min(...known);
 }

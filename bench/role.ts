@@ -17,7 +17,7 @@ import { loadTokenizer } from '../worker/tokenizer/tokenizer.ts';
 import { loadJobData } from '../worker/run/job-data.ts';
 import { federateModel, influenceOnPublicData, startingLora } from '../worker/run/job-model.ts';
 import { absoluteUri, readJob } from '../worker/run/job-manifest.ts';
-import { STATES_MEMORY } from '../worker/run/load-roles.ts';
+import { STATES_MEMORY } from '../worker/training/teacher-states.ts';
 
 /** Bytes resident at most, of the process that leads and of the one that computes. */
 export interface RoleMemory {

@@ -7,7 +7,7 @@ import type {
   Submission,
   Task,
 } from '../../worker/transport/contract.ts';
-import { sha256 } from '../../worker/transport/package.ts';
+import { sha256 } from '../../worker/files/sha256.ts';
 import { Refused } from '../../crds/facts/refusal.ts';
 import { countHashes } from '../support/count-hashes.ts';
 

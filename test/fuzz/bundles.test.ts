@@ -12,7 +12,7 @@ import { writeBundle } from '../../worker/bundle/write.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import { federateModel } from '../../worker/run/job-model.ts';
 import { readJob } from '../../worker/run/job-manifest.ts';
-import { sha256 } from '../../worker/transport/package.ts';
+import { sha256 } from '../../worker/files/sha256.ts';
 import { writeTinyJob } from '../support/tiny-job.ts';
 import { fuzz } from './harness.ts';
 import { mutatedBytes, mutatedJson } from './mutations.ts';

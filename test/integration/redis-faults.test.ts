@@ -9,7 +9,7 @@ import { readProgress } from '../../operator/progress/read-json.ts';
 import { KEYS_TTL_SECONDS, jobKeys } from '../../worker/cluster/redis-keys.ts';
 import { coordinate } from '../../worker/federation/coordinator.ts';
 import { runClientWorker } from '../../worker/federation/client-worker.ts';
-import { sha256 } from '../../worker/transport/package.ts';
+import { sha256 } from '../../worker/files/sha256.ts';
 import { RedisClientTransport } from '../../worker/transport/redis/client.ts';
 import { checkRedis } from '../../worker/transport/redis/connect.ts';
 import { acquireFence } from '../../worker/transport/redis/fence.ts';

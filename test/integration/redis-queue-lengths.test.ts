@@ -1,6 +1,6 @@
 import t from 'tap';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
-import { sha256 } from '../../worker/transport/package.ts';
+import { sha256 } from '../../worker/files/sha256.ts';
 import { RedisClientTransport } from '../../worker/transport/redis/client.ts';
 import { openRedis } from '../../worker/transport/redis/connect.ts';
 import { acquireFence } from '../../worker/transport/redis/fence.ts';

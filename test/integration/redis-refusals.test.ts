@@ -8,7 +8,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { Redis } from 'ioredis';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
-import { sha256 } from '../../worker/transport/package.ts';
+import { sha256 } from '../../worker/files/sha256.ts';
 import { RedisClientTransport } from '../../worker/transport/redis/client.ts';
 import { checkRedis, openRedis } from '../../worker/transport/redis/connect.ts';
 import { acquireFence, Fence } from '../../worker/transport/redis/fence.ts';

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import { layoutOf } from '../../worker/safetensors/tensor-layout.ts';
 import { encodeSafetensors, float32Tensor } from '../../worker/safetensors/safetensors.ts';
-import { maxSealedBytes, open, seal, sealedBytes, sha256 } from '../../worker/transport/package.ts';
+import { maxSealedBytes, open, seal, sealedBytes } from '../../worker/transport/package.ts';
+import { sha256 } from '../../worker/files/sha256.ts';
 import { Refused } from '../../crds/facts/refusal.ts';
 
 const layout = layoutOf([

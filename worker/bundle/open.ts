@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { readDecoderConfig } from '../model/directory.ts';
+import { modelWithSplit } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { fileSha256 } from '../files/sha256.ts';
+import { fileSha256, sha256 } from '../files/sha256.ts';
 import { readSafetensorsHeader } from '../safetensors/safetensors.ts';
 import { splitLayers } from '../model/split.ts';
 import type { LayerSplit } from '../model/split.ts';
@@ -13,7 +13,6 @@ import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { HEAD } from '../model/config/tensors.ts';
 import { indexWeights, scanFinite } from '../model/weights/weight-index.ts';
-import { modelWithSplit } from '../run/job-model.ts';
 import { MANIFEST_FILE, MAX_MANIFEST_BYTES, parseManifest, WEIGHTS_FILE } from './manifest.ts';
 
 /** A client's model: that of the server, but for the weights of the layers it must not have. */
@@ -23,19 +22,19 @@ export interface OpenedBundle {
 }
 
 /**
- * Opens a bundle and checks everything about it: the manifest against `sha256`, each file against the manifest, the
+ * Opens a bundle and checks everything about it: the manifest against the bundle's `id`, each file against the manifest, the
  * split against the job, the weights against the config.
  * @throws UserError naming what is wrong
  */
 export async function openBundle(
   directory: string,
-  sha256: string,
+  id: string,
   spec: Pick<FedBiOTJobSpec, 'adapter' | 'emulator'>,
 ): Promise<OpenedBundle> {
   const manifestPath = join(directory, MANIFEST_FILE);
   await checkSize(manifestPath, (bytes) => bytes <= MAX_MANIFEST_BYTES);
   const bytes = await readFile(manifestPath);
-  if (createHash('sha256').update(bytes).digest('hex') !== sha256) throw damaged(manifestPath);
+  if (sha256(bytes) !== id) throw damaged(manifestPath);
   const { split, files } = parseManifest(bytes);
   for (const file of files) {
     const path = join(directory, file.name);

@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../crds/facts/user-error.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { fileSha256 } from '../files/sha256.ts';
+import { fileSha256, sha256 } from '../files/sha256.ts';
 import { MANIFEST_FILE, parseManifest } from './manifest.ts';
 import { writeBundle } from './write.ts';
 import type { WrittenBundle } from './write.ts';
@@ -44,5 +43,5 @@ async function wholeBundle(directory: string, split: FederatedModel['split']): P
     if (error instanceof UserError) return null;
     throw error;
   }
-  return { directory, sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.byteLength };
+  return { directory, sha256: sha256(bytes), bytes: bytes.byteLength };
 }

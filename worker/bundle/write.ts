@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeDurably } from '../files/durable-files.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { fileSha256 } from '../files/sha256.ts';
+import { fileSha256, sha256 } from '../files/sha256.ts';
 import { readRows, streamSafetensors } from '../safetensors/stream.ts';
 import { decoderTensors } from '../model/config/tensors.ts';
 import { BUNDLE_FILES, MANIFEST_FILE, WEIGHTS_FILE } from './manifest.ts';
@@ -55,5 +54,5 @@ export async function writeBundle(
   );
   // Last, so that a folder with a manifest is whole.
   await writeDurably(join(out, MANIFEST_FILE), manifest);
-  return { directory: out, sha256: createHash('sha256').update(manifest).digest('hex'), bytes: manifest.byteLength };
+  return { directory: out, sha256: sha256(manifest), bytes: manifest.byteLength };
 }

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { DataSource } from '../../crds/types.ts';
 import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
 import { readInput } from '../files/read.ts';
+import { sha256 } from '../files/sha256.ts';
 import { hubFile } from './hub-file.ts';
 import { maxDataBytes, readRecords } from './record-file.ts';
 import { interpretRecords } from './record-format.ts';
@@ -37,8 +37,7 @@ export async function loadData(source: Pick<DataSource, 'uri' | 'format'>, baseD
     tooLarge: 'Split the data into smaller files, or sample from it.',
   });
   const { format, records } = interpretRecords(readRecords(file, content), source.format);
-  const sha256 = createHash('sha256').update(content).digest('hex');
-  return { file, bytes: content.length, sha256, format, records };
+  return { file, bytes: content.length, sha256: sha256(content), format, records };
 }
 
 async function localPath(uri: string, baseDirectory: string): Promise<string> {

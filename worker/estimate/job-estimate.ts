@@ -7,7 +7,7 @@ import type { Shape } from './flops.ts';
 import { loraLayout } from '../model/lora/layout.ts';
 import { comparedLayers } from '../model/programs/alignment.ts';
 import { jobMemory } from './job-memory.ts';
-import { STATES_DISK, STATES_MEMORY } from '../run/load-roles.ts';
+import { STATES_DISK, STATES_MEMORY } from '../training/teacher-states.ts';
 import { weightsOf } from './weight-bytes.ts';
 import type { WeightSize } from './weight-bytes.ts';
 

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../crds/facts/user-error.ts';
-import { sha256 } from '../transport/package.ts';
+import { sha256 } from '../files/sha256.ts';
 import { Refused } from '../../crds/facts/refusal.ts';
 import type { LoraLayouts } from './contracts.ts';
 import { createFolder, removeUnfinished, writeDurably } from '../files/durable-files.ts';

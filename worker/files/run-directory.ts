@@ -7,7 +7,7 @@ import { UserError } from '../../crds/facts/user-error.ts';
 import { systemFailure } from './system-failure.ts';
 import { kindOf } from './kind.ts';
 import { readHead, withInput } from './read.ts';
-import { sha256 } from '../transport/package.ts';
+import { sha256 } from './sha256.ts';
 import { makeFolder } from './durable-files.ts';
 import { LOCK_FILE, lockFolder } from './folder-lock.ts';
 import type { FolderLock } from './folder-lock.ts';

@@ -3,6 +3,11 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 
+/** SHA-256 (hex) of bytes, or of a text in UTF-8. */
+export function sha256(content: Uint8Array | string): string {
+  return createHash('sha256').update(content).digest('hex');
+}
+
 const known = new Map<string, Promise<string>>();
 
 /**

@@ -1,4 +1,6 @@
+import type { FedBiOTJobSpec, LoraSpec } from '../../crds/types.ts';
 import type { TensorLayout } from '../safetensors/tensor-layout.ts';
+import { loraLayout } from './lora/layout.ts';
 import type { DecoderConfig } from './config/config.ts';
 import type { LayerSplit } from './split.ts';
 import type { WeightIndex } from './weights/weight-index.ts';
@@ -18,4 +20,26 @@ export interface LoraPart {
   readonly scale: number;
   /** Probability of LoRA's dropout in training. */
   readonly dropout: number;
+}
+
+/** A model whose split is known, with the layouts of the LoRA that the spec asks for. */
+export function modelWithSplit(
+  { config, weights }: Pick<FederatedModel, 'config' | 'weights'>,
+  split: FederatedModel['split'],
+  { adapter, emulator }: Pick<FedBiOTJobSpec, 'emulator' | 'adapter'>,
+): FederatedModel {
+  return {
+    config,
+    weights,
+    split,
+    adapter: { layout: loraLayout(config, [...split.front, ...split.tail], adapter.lora), ...scaling(adapter.lora) },
+    emulator: {
+      layout: loraLayout(config, split.emulator, emulator.alignment.lora),
+      ...scaling(emulator.alignment.lora),
+    },
+  };
+}
+
+function scaling({ rank, alpha, dropout }: LoraSpec): Pick<FederatedModel['adapter'], 'scale' | 'dropout'> {
+  return { scale: alpha / rank, dropout };
 }

@@ -1,13 +1,14 @@
 import { resolve } from 'node:path';
-import type { FedBiOTJobSpec, LoraSpec } from '../../crds/types.ts';
+import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import { collate } from '../data/batch.ts';
 import type { Sequence } from '../data/sequence.ts';
 import type { Compute } from '../engine/compute.ts';
 import type { LoraState } from '../federation/contracts.ts';
 import type { ModelDirectory } from '../model/directory.ts';
+import { modelWithSplit } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { layerInfluence } from '../inference/layer-influence.ts';
-import { initialLora, loraLayout } from '../model/lora/layout.ts';
+import { initialLora } from '../model/lora/layout.ts';
 import { packSequences } from '../inference/packs.ts';
 import { importPeft } from '../model/lora/peft.ts';
 import { splitLayers } from '../model/split.ts';
@@ -34,24 +35,6 @@ export async function federateModel(
     return withSplit(splitLayers({ ...request, layerDropRate, selection: 'Uniform' }));
   const whole = withSplit(splitLayers({ ...request, layerDropRate: 0, selection: 'Uniform' }));
   return withSplit(splitLayers({ ...request, layerDropRate, selection, importance: await measure(whole) }));
-}
-
-/** A model whose split is known, with the layouts of the LoRA that the spec asks for. */
-export function modelWithSplit(
-  { config, weights }: Pick<FederatedModel, 'config' | 'weights'>,
-  split: FederatedModel['split'],
-  { adapter, emulator }: Pick<FedBiOTJobSpec, 'emulator' | 'adapter'>,
-): FederatedModel {
-  return {
-    config,
-    weights,
-    split,
-    adapter: { layout: loraLayout(config, [...split.front, ...split.tail], adapter.lora), ...scaling(adapter.lora) },
-    emulator: {
-      layout: loraLayout(config, split.emulator, emulator.alignment.lora),
-      ...scaling(emulator.alignment.lora),
-    },
-  };
 }
 
 /** Measures the layers' influence on public data, for `layerSelection: Importance`. */
@@ -86,8 +69,4 @@ export function startingLora(
         : importPeft(resolve(baseDirectory, adapter.initFrom), { spec: adapter.lora, layout: model.adapter.layout }),
     emulator: fresh('emulator', model.emulator),
   };
-}
-
-function scaling({ rank, alpha, dropout }: LoraSpec): Pick<FederatedModel['adapter'], 'scale' | 'dropout'> {
-  return { scale: alpha / rank, dropout };
 }

@@ -12,13 +12,10 @@ import { AdapterTrainer } from '../training/local-update.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { ClientData, ServerData } from './job-data.ts';
+import { STATES_DISK, STATES_MEMORY } from '../training/teacher-states.ts';
 import { clientMeter } from './meters.ts';
 import type { Place } from './meters.ts';
 import type { TraceWriter } from './trace.ts';
-
-/** Memory for hidden states that are constants of the job, and disk for those of the public data. */
-export const STATES_MEMORY = 2 ** 29;
-export const STATES_DISK = 8 * 2 ** 30;
 
 export interface ServerRoleOptions {
   readonly spec: FedBiOTJobSpec;

@@ -4,6 +4,10 @@ import { join } from 'node:path';
 import type { TokenSequence } from '../inference/packs.ts';
 import type { HiddenStates, TrunkRunner } from '../inference/trunk-runner.ts';
 
+/** Bytes of memory for hidden states that are constants of the job, and of disk for those of the public data. */
+export const STATES_MEMORY = 2 ** 29;
+export const STATES_DISK = 8 * 2 ** 30;
+
 export interface TeacherStatesOptions {
   readonly runner: Pick<TrunkRunner, 'run'>;
   /** All sequences that may be asked for, in the groups that are computed together. */

@@ -1,20 +1,16 @@
-import { createHash } from 'node:crypto';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { encodeHeader, headerLength, LENGTH_BYTES, parseHeader } from '../safetensors/header.ts';
 import type { SafetensorsHeader } from '../safetensors/header.ts';
 import { encodeSafetensors, float32Tensor, inFileOrder } from '../safetensors/safetensors.ts';
 import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 import type { Sealed } from './contract.ts';
+import { sha256 } from '../files/sha256.ts';
 import { Refused } from '../../crds/facts/refusal.ts';
 
 /** Room for the metadata of a package, beside its tensors. */
 const METADATA_BYTES = 4096;
 
 const bytesOf = ({ size }: { size: number }) => size * Float32Array.BYTES_PER_ELEMENT;
-
-export function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
 
 /** A flat float32 vector as safetensors, its slices named by `layout`. Equal input gives equal bytes. */
 export function seal(

@@ -1,11 +1,11 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
-import { dashboardBuilder, finished } from './dashboard.ts';
+import { dashboardBuilder, finished } from '../panels/dashboard.ts';
 import { atAGlance } from './fleet/at-a-glance.ts';
 import { jobs } from './fleet/jobs.ts';
 import { stuck } from './fleet/stuck.ts';
 import { overTime } from './fleet/over-time.ts';
 import { cost } from './fleet/cost.ts';
-import { job, namespaceOfJobs } from './variables.ts';
+import { job, namespaceOfJobs } from '../panels/variables.ts';
 
 export const fleetDashboard = (): Dashboard =>
   finished(

@@ -1,5 +1,5 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
-import { dashboardBuilder, finished } from './dashboard.ts';
+import { dashboardBuilder, finished } from '../panels/dashboard.ts';
 import { atAGlance } from './job/at-a-glance.ts';
 import { clients } from './job/clients.ts';
 import { onTheCluster } from './job/cluster.ts';
@@ -7,7 +7,7 @@ import { cost } from './job/cost.ts';
 import { learning } from './job/learning.ts';
 import { roundEnds } from './job/round-ends.ts';
 import { time } from './job/time.ts';
-import { job, namespaceOfJobs } from './variables.ts';
+import { job, namespaceOfJobs } from '../panels/variables.ts';
 
 export const jobDashboard = (): Dashboard =>
   finished(

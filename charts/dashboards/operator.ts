@@ -1,11 +1,11 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
-import { dashboardBuilder, finished } from './dashboard.ts';
+import { dashboardBuilder, finished } from '../panels/dashboard.ts';
 import { atAGlance } from './operator/at-a-glance.ts';
 import { reconciles } from './operator/reconciles.ts';
 import { workQueue } from './operator/work-queue.ts';
 import { dependencies } from './operator/dependencies.ts';
 import { processes } from './operator/processes.ts';
-import { namespaceOfOperators } from './variables.ts';
+import { namespaceOfOperators } from '../panels/variables.ts';
 
 export const operatorDashboard = (): Dashboard =>
   finished(

@@ -1,5 +1,5 @@
-import { figure } from '../panels.ts';
-import { clientTokenRate, ratePerJob } from '../query.ts';
+import { figure } from '../../panels/panels.ts';
+import { clientTokenRate, ratePerJob } from '../../panels/query.ts';
 import { JOBS_BY_PHASE, GPUS_BY_STATE } from './queries.ts';
 
 export const atAGlance = [

@@ -1,5 +1,5 @@
-import { table } from '../panels.ts';
-import { perJob } from '../query.ts';
+import { table } from '../../panels/panels.ts';
+import { perJob } from '../../panels/query.ts';
 
 export const cost = [
   table({

@@ -1,5 +1,5 @@
-import { table } from '../panels.ts';
-import { accuracyOf, perJob } from '../query.ts';
+import { table } from '../../panels/panels.ts';
+import { accuracyOf, perJob } from '../../panels/query.ts';
 import { toJob, JOB_LABELS } from './queries.ts';
 
 export const jobs = [

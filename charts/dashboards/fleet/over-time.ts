@@ -1,6 +1,6 @@
-import { graph } from '../panels.ts';
-import type { Look } from '../panels.ts';
-import { perJob } from '../query.ts';
+import { graph } from '../../panels/panels.ts';
+import type { Look } from '../../panels/panels.ts';
+import { perJob } from '../../panels/query.ts';
 import { JOBS_BY_PHASE, GPUS_BY_STATE } from './queries.ts';
 
 const PHASES: readonly Look[] = [

@@ -1,4 +1,4 @@
-import { perJob } from '../query.ts';
+import { perJob } from '../../panels/query.ts';
 
 export const JOBS_BY_PHASE = `sum by (phase) (${perJob('fedbiot_job_phase', { by: ['phase'] })})`;
 

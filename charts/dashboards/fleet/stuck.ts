@@ -1,5 +1,5 @@
-import { table } from '../panels.ts';
-import { perJob } from '../query.ts';
+import { table } from '../../panels/panels.ts';
+import { perJob } from '../../panels/query.ts';
 import { toJob, JOB_LABELS } from './queries.ts';
 
 const inPhase = (phase: string) => perJob('fedbiot_job_phase', { where: `phase="${phase}"` });

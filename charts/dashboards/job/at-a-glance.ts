@@ -1,5 +1,5 @@
-import { figure } from '../panels.ts';
-import { accuracyOf, perJob } from '../query.ts';
+import { figure } from '../../panels/panels.ts';
+import { accuracyOf, perJob } from '../../panels/query.ts';
 
 /** The mean of the finished rounds, as far as the server pod that runs has seen them. */
 const MEAN_ROUND_SECONDS =

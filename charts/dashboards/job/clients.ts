@@ -1,5 +1,5 @@
-import { graph } from '../panels.ts';
-import { perJob } from '../query.ts';
+import { graph } from '../../panels/panels.ts';
+import { perJob } from '../../panels/query.ts';
 
 export const clients = [
   graph({

@@ -1,5 +1,5 @@
-import { figure, graph } from '../panels.ts';
-import { perJob, told } from '../query.ts';
+import { figure, graph } from '../../panels/panels.ts';
+import { perJob, told } from '../../panels/query.ts';
 import { CLIENT, SERVER } from './roles.ts';
 
 /** What only a cluster's operator and pods tell. */

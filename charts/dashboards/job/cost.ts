@@ -1,5 +1,5 @@
-import { figure, graph, table } from '../panels.ts';
-import { ROUNDS_ENDED, ROUND_SECONDS, perJob, perRound } from '../query.ts';
+import { figure, graph, table } from '../../panels/panels.ts';
+import { ROUNDS_ENDED, ROUND_SECONDS, perJob, perRound } from '../../panels/query.ts';
 import { CLIENT, SERVER } from './roles.ts';
 
 export const cost = [

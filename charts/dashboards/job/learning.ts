@@ -1,6 +1,6 @@
-import { graph } from '../panels.ts';
-import type { Look } from '../panels.ts';
-import { perJob, scoresOf } from '../query.ts';
+import { graph } from '../../panels/panels.ts';
+import type { Look } from '../../panels/panels.ts';
+import { perJob, scoresOf } from '../../panels/query.ts';
 
 const MODELS: readonly Look[] = [
   { name: /base/, color: 'gray', dashed: true },

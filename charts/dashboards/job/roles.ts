@@ -1,4 +1,4 @@
-import type { Look } from '../panels.ts';
+import type { Look } from '../../panels/panels.ts';
 
 export const SERVER: Look = { name: /server/, color: 'purple' };
 export const CLIENT: Look = { name: /client/, color: 'green' };

@@ -1,8 +1,8 @@
 import type { Builder } from '@grafana/grafana-foundation-sdk/cog';
 import { AnnotationQueryBuilder } from '@grafana/grafana-foundation-sdk/dashboard';
 import type { AnnotationQuery } from '@grafana/grafana-foundation-sdk/dashboard';
-import { told } from '../query.ts';
-import { PROMETHEUS } from '../variables.ts';
+import { told } from '../../panels/query.ts';
+import { PROMETHEUS } from '../../panels/variables.ts';
 
 const roundAt = (offset: string) =>
   `count_values by (namespace, job) ("round", max by (namespace, job) (${told('fedbiot_round')}${offset}) > 0)`;

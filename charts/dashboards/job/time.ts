@@ -1,5 +1,5 @@
-import { graph } from '../panels.ts';
-import { clientTokenRate, percentile, ratePerJob, told } from '../query.ts';
+import { graph } from '../../panels/panels.ts';
+import { clientTokenRate, percentile, ratePerJob, told } from '../../panels/query.ts';
 import { CLIENT, SERVER } from './roles.ts';
 
 export const time = [

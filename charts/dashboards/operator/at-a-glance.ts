@@ -1,5 +1,5 @@
-import { figure } from '../panels.ts';
-import { perOperator } from '../query.ts';
+import { figure } from '../../panels/panels.ts';
+import { perOperator } from '../../panels/query.ts';
 import { CONTROLLER, QUEUE, LEASE, rate, REPLICA, redisUsed } from './queries.ts';
 
 const ratio = (part: string, whole: string) => `sum(${part}) / sum(${whole})`;

@@ -1,5 +1,5 @@
-import { graph } from '../panels.ts';
-import { perOperator } from '../query.ts';
+import { graph } from '../../panels/panels.ts';
+import { perOperator } from '../../panels/query.ts';
 import { LEASE, rateOfAny, REPLICA, redisUsed } from './queries.ts';
 
 const redisMax = perOperator('fedbiot_operator_redis_memory_max_bytes');

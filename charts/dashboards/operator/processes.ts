@@ -1,5 +1,5 @@
-import { graph } from '../panels.ts';
-import { ofOperators, perOperator } from '../query.ts';
+import { graph } from '../../panels/panels.ts';
+import { ofOperators, perOperator } from '../../panels/query.ts';
 import { rateOfAny, REPLICA } from './queries.ts';
 
 const ofAny = (metric: string) => ofOperators(perOperator(metric));

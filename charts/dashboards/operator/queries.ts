@@ -1,5 +1,5 @@
-import type { Look } from '../panels.ts';
-import { ofOperators, percentile, perOperator } from '../query.ts';
+import type { Look } from '../../panels/panels.ts';
+import { ofOperators, percentile, perOperator } from '../../panels/query.ts';
 
 export const CONTROLLER = 'controller="fedbiotjob"';
 

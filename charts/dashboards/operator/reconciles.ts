@@ -1,5 +1,5 @@
-import { graph } from '../panels.ts';
-import { perOperator } from '../query.ts';
+import { graph } from '../../panels/panels.ts';
+import { perOperator } from '../../panels/query.ts';
 import { CONTROLLER, rate, PERCENTILES, percentilesOf } from './queries.ts';
 
 export const reconciles = [

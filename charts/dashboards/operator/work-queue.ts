@@ -1,5 +1,5 @@
-import { graph } from '../panels.ts';
-import { perOperator } from '../query.ts';
+import { graph } from '../../panels/panels.ts';
+import { perOperator } from '../../panels/query.ts';
 import { QUEUE, rate, REPLICA, PERCENTILES, percentilesOf } from './queries.ts';
 
 export const workQueue = [

@@ -3,7 +3,7 @@ import t from 'tap';
 import { interpretRecords } from '../../worker/data/record-format.ts';
 import { encodeExamples, encodePrompt, sequenceOf } from '../../worker/data/sequence.ts';
 import { alpacaPrompt, applyTemplate } from '../../worker/data/template.ts';
-import type { Example, TextExample } from '../../worker/data/template.ts';
+import type { Example, TextExample } from '../../worker/data/example.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import type { Conversation } from '../../worker/tokenizer/chat-template.ts';
 import { loadTokenizer } from '../../worker/tokenizer/tokenizer.ts';

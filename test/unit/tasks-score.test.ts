@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { TextExample } from '../../worker/data/template.ts';
+import type { TextExample } from '../../worker/data/example.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { finalNumber, gsm8k } from '../../worker/tasks/gsm8k.ts';
 import { normalizeAnswer, questionAnswer } from '../../worker/tasks/question-answer.ts';

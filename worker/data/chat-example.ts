@@ -1,7 +1,7 @@
 import type { ChatMessage, Conversation } from '../tokenizer/chat-template.ts';
 import { originOf, recordError, withContext } from './record.ts';
 import type { ChatRecord, InstructionRecord } from './record.ts';
-import type { TextExample } from './template.ts';
+import type { TextExample } from './example.ts';
 
 type Render = (conversation: Conversation, addGenerationPrompt: boolean) => string;
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { UserError } from '../../crds/facts/user-error.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { recordError } from './record.ts';
-import type { Example, TextExample, TokenizedExample } from './template.ts';
+import type { Example, TextExample, TokenizedExample } from './example.ts';
 
 /** The label of a token that carries no loss. */
 export const ignoredLabel = -100;

@@ -3,7 +3,7 @@ import type { Arrival, Sealed } from '../transport/contract.ts';
 import { Refused, settlesClient } from '../../crds/facts/refusal.ts';
 import { sealRound } from './lora-package.ts';
 import type { Snapshot } from './snapshot.ts';
-import { samplesPerRound } from '../training/batches.ts';
+import { samplesPerRound } from './contracts.ts';
 import { claimedClient, verifyArrival } from './result.ts';
 import type { Update } from './result.ts';
 import { roundId } from './round-context.ts';

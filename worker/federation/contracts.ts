@@ -1,6 +1,7 @@
 import type { RoleCost } from '../../crds/facts/cost.ts';
 import type { Evaluation } from '../../crds/facts/evaluation.ts';
 import type { StepEvent } from '../../crds/facts/events.ts';
+import type { LocalSpec } from '../../crds/types.ts';
 import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 
 /**
@@ -105,4 +106,13 @@ export interface Evaluator {
     signal: AbortSignal;
     onProgress: (done: number, total: number) => void;
   }): Promise<Evaluation>;
+}
+
+/** Samples that a client trains on in a round: its weight in the mean. */
+export function samplesPerRound({
+  steps,
+  batchSize,
+  gradientAccumulation,
+}: Pick<LocalSpec, 'steps' | 'batchSize' | 'gradientAccumulation'>): number {
+  return steps * batchSize * gradientAccumulation;
 }

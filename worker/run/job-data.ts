@@ -7,7 +7,7 @@ import { unreadFields } from '../data/record-format.ts';
 import { recordError } from '../data/record.ts';
 import { loadData } from '../data/source.ts';
 import { applyTemplate } from '../data/template.ts';
-import type { Example, TextExample } from '../data/template.ts';
+import type { Example, TextExample } from '../data/example.ts';
 import { unusedWarning } from '../data/unused.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import type { HeldOut } from '../training/evaluation.ts';

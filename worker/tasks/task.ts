@@ -1,4 +1,4 @@
-import type { TextExample } from '../data/template.ts';
+import type { TextExample } from '../data/example.ts';
 
 /** What an evaluation measures besides the loss. */
 export type Task = GenerationTask | LikelihoodTask;

@@ -13,15 +13,6 @@ export interface BatchSource {
   local(round: number, client: number, step: number): readonly (readonly Sequence[])[];
 }
 
-/** Samples that a client trains on in a round: its weight in the mean. */
-export function samplesPerRound({
-  steps,
-  batchSize,
-  gradientAccumulation,
-}: Pick<LocalSpec, 'steps' | 'batchSize' | 'gradientAccumulation'>): number {
-  return steps * batchSize * gradientAccumulation;
-}
-
 /** The longest sequences, as many as a batch has: none takes more memory. */
 export function longestBatch(sequences: readonly Sequence[], batchSize: number): readonly Sequence[] {
   return sequences.toSorted((a, b) => b.inputIds.length - a.inputIds.length).slice(0, batchSize);

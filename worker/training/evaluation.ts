@@ -1,7 +1,7 @@
 import type { EvaluationSpec } from '../../crds/types.ts';
 import { collate } from '../data/batch.ts';
 import type { Sequence } from '../data/sequence.ts';
-import type { TextExample } from '../data/template.ts';
+import type { TextExample } from '../data/example.ts';
 import type { Compute, Session } from '../engine/compute.ts';
 import { float32 } from '../engine/graph/tensor.ts';
 import type { Tensor } from '../engine/graph/tensor.ts';

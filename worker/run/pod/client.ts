@@ -29,7 +29,7 @@ import { observedTransport } from './observed-transport.ts';
 import { redisLog } from './redis-log.ts';
 import { redisWhenUp } from './redis-up.ts';
 import { loadTrainers, rehearseAll } from '../load-roles.ts';
-import type { Pod } from './role.ts';
+import type { Pod } from './context.ts';
 import { layoutsOf } from '../run-rounds.ts';
 
 /** Between two looks at what the server has told. */

@@ -1,9 +1,19 @@
 import { availableParallelism, networkInterfaces } from 'node:os';
+import type { Logger } from 'pino';
 import type { Role } from '../../../crds/facts/role.ts';
-import type { FedBiOTJobSpec } from '../../../crds/types.ts';
+import type { FedBiOTJob, FedBiOTJobSpec } from '../../../crds/types.ts';
 import { IMAGE_EXAMPLES, MOUNT, PORT } from '../../cluster/pod.ts';
 import type { Provider } from '../../engine/provider.ts';
 import type { UriFolders } from '../job-manifest.ts';
+import type { PodEnvironment } from './environment.ts';
+
+/** What a role works with. */
+export interface Pod {
+  readonly context: PodContext;
+  readonly environment: PodEnvironment;
+  readonly job: FedBiOTJob;
+  readonly log: Logger;
+}
 
 /** What a worker pod is surrounded by. Tests surround it by something else. */
 export interface PodContext {

@@ -1,28 +1,18 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import type { FedBiOTJob } from '../../../crds/types.ts';
 import { EXIT } from '../../../crds/facts/exit-codes.ts';
 import { JOB_FILE } from '../../cluster/pod.ts';
 import type { Role } from '../../../crds/facts/role.ts';
 import { UserError } from '../../../crds/facts/user-error.ts';
 import { clientRole } from './client.ts';
 import { readJob } from '../job-manifest.ts';
-import type { PodContext } from './context.ts';
+import type { Pod, PodContext } from './context.ts';
 import { endingOf, terminationText } from './ending.ts';
 import type { Ending } from './ending.ts';
 import { readEnvironment, secretsOf } from './environment.ts';
-import type { PodEnvironment } from './environment.ts';
 import { hiding, podLog } from './log.ts';
 import { serverRole } from './server.ts';
-
-/** What a role works with. */
-export interface Pod {
-  readonly context: PodContext;
-  readonly environment: PodEnvironment;
-  readonly job: FedBiOTJob;
-  readonly log: Logger;
-}
 
 /** @returns what the role has come to. What it leaves open goes with the process. */
 type Play = (pod: Pod) => Promise<string>;

@@ -8,7 +8,7 @@ import { loadServerData } from '../job-data.ts';
 import type { ServerData } from '../job-data.ts';
 import { absoluteUri } from '../job-manifest.ts';
 import type { UriFolders } from '../job-manifest.ts';
-import type { Pod } from './role.ts';
+import type { Pod } from './context.ts';
 import { uriFolders } from './context.ts';
 
 /** What a server reads: the full model and its own data, never the clients'. */

@@ -41,7 +41,7 @@ import type { ServerInputs } from './server-inputs.ts';
 import { HANDOVER_MS, watchTenure } from './tenure.ts';
 import { runManifest } from '../input-hashes.ts';
 import { readEvents, RunRecorder } from '../recorder.ts';
-import type { Pod } from './role.ts';
+import type { Pod } from './context.ts';
 import { layoutsOf, runRounds } from '../run-rounds.ts';
 import type { RunResult } from '../run-rounds.ts';
 

@@ -7,7 +7,7 @@ import { UserError } from '../../crds/facts/user-error.ts';
 import { CheckpointStore } from '../../worker/federation/checkpoint.ts';
 import { CorruptCheckpoint, decodeSnapshot, encodeSnapshot } from '../../worker/federation/snapshot.ts';
 import type { SavedSnapshot } from '../../worker/federation/snapshot.ts';
-import { manifestOf } from '../../worker/files/run-directory.ts';
+import { manifestOf } from '../../worker/run/run-directory.ts';
 import { begin } from '../../worker/federation/state.ts';
 import { accumulate, emptyHistory, reportOf } from '../../worker/report/accumulate.ts';
 import { renderReport } from '../../worker/report/html.ts';

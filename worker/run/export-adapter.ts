@@ -3,7 +3,7 @@ import { rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { makeFolder } from '../files/durable-files.ts';
-import { readRunManifest } from '../files/run-directory.ts';
+import { readRunManifest } from './run-directory.ts';
 import { openModelDirectory } from '../model/directory.ts';
 import type { ModelDirectory } from '../model/directory.ts';
 import { writeMergedModel } from '../model/merge.ts';

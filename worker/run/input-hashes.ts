@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { lifecycle } from '../../crds/schema/lifecycle.ts';
 import { isRecord } from '../../crds/json-schema/node.ts';
 import type { FedBiOTJob, FedBiOTJobSpec } from '../../crds/types.ts';
-import type { RunManifest } from '../files/run-directory.ts';
+import type { RunManifest } from './run-directory.ts';
 import type { ModelDirectory } from '../model/directory.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { dateRead } from './job-date.ts';

@@ -3,7 +3,7 @@ import type { FedBiOTJob, FedBiOTJobSpec } from '../../crds/types.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { newestCheckpoint } from '../federation/checkpoint.ts';
 import { dateInCheckpoint } from '../federation/snapshot.ts';
-import { manifestOf } from '../files/run-directory.ts';
+import { manifestOf } from './run-directory.ts';
 import { dayOf } from '../../crds/day.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 

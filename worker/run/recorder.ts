@@ -6,7 +6,7 @@ import type { RunReport } from '../../crds/facts/report.ts';
 import { CheckpointStore } from '../federation/checkpoint.ts';
 import type { LoraLayouts } from '../federation/contracts.ts';
 import type { SavedSnapshot } from '../federation/snapshot.ts';
-import type { RunDirectory } from '../files/run-directory.ts';
+import type { RunDirectory } from './run-directory.ts';
 import { fileSha256 } from '../files/sha256.ts';
 import { exportPeft } from '../model/lora/peft.ts';
 import { accumulate, emptyHistory, reportOf } from '../report/accumulate.ts';

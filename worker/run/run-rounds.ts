@@ -7,7 +7,7 @@ import type { LoraLayouts, Rehearsing } from '../federation/contracts.ts';
 import type { Coordination, Outcome } from '../federation/coordinator.ts';
 import { reasonOf } from '../files/system-failure.ts';
 import { ReceivedResults } from '../federation/received-results.ts';
-import type { RunDirectory } from '../files/run-directory.ts';
+import type { RunDirectory } from './run-directory.ts';
 import type { ModelDirectory } from '../model/directory.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../../../crds/facts/user-error.ts';
 import type { RunReport } from '../../../crds/facts/report.ts';
-import type { RunDirectory } from '../../files/run-directory.ts';
+import type { RunDirectory } from '../run-directory.ts';
 import { fileSha256 } from '../../files/sha256.ts';
 import { readReportJson } from '../../report/report-files.ts';
 

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { thisProcess } from '../../worker/files/process-identity.ts';
-import { openRunDirectory, readRunManifest } from '../../worker/files/run-directory.ts';
-import type { RunManifest } from '../../worker/files/run-directory.ts';
+import { openRunDirectory, readRunManifest } from '../../worker/run/run-directory.ts';
+import type { RunManifest } from '../../worker/run/run-directory.ts';
 import { begin } from '../../worker/federation/state.ts';
 import { readJob } from '../../worker/run/job-manifest.ts';
 import { RunRecorder } from '../../worker/run/recorder.ts';
@@ -68,7 +68,7 @@ t.test('two runs on one folder: the second is refused', async (t) => {
 });
 
 const holdLock = `
-  import { openRunDirectory } from ${JSON.stringify(new URL('../../worker/files/run-directory.ts', import.meta.url))};
+  import { openRunDirectory } from ${JSON.stringify(new URL('../../worker/run/run-directory.ts', import.meta.url))};
   openRunDirectory(process.argv[1], ${JSON.stringify(manifest)}, { resume: false });
   console.log('locked');
   setInterval(() => {}, 1000);

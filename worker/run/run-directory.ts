@@ -7,7 +7,7 @@ import { UserError } from '../../crds/facts/user-error.ts';
 import { systemFailure } from '../files/system-failure.ts';
 import { kindOf } from '../files/kind.ts';
 import { readHead, withInput } from '../files/read.ts';
-import { sha256 } from '../transport/package.ts';
+import { sha256 } from '../files/sha256.ts';
 import { makeFolder } from '../files/durable-files.ts';
 import { LOCK_FILE, lockFolder } from '../files/folder-lock.ts';
 import type { FolderLock } from '../files/folder-lock.ts';

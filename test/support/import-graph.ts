@@ -1,16 +1,37 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import ts from 'typescript';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** What a module imports when it runs, not what only its types name. */
-function importsOf(path: string): string[] {
-  const text = readFileSync(path, 'utf8');
-  const found = [
-    ...text.matchAll(/^(?:import|export)\s+(?!type\b)(?:[^'";]*?\sfrom\s+)?'([^']+)'/gm),
-    ...text.matchAll(/\bimport\(\s*'([^']+)'/g),
-  ];
-  return found.flatMap(([, specifier]) => (specifier === undefined ? [] : [specifier]));
+/** One import of a file: a statement, an export from another file, a call of import() or a type that imports. */
+export interface Import {
+  /** From 1. */
+  readonly line: number;
+  readonly specifier: string;
+  /** Whether only types need it, so that nothing is loaded. */
+  readonly typeOnly: boolean;
+}
+
+/** All imports of a TypeScript or JavaScript file, in the order of the text. */
+export function importsOf(path: string): Import[] {
+  const source = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest);
+  const found: Import[] = [];
+  const add = (specifier: ts.Node | undefined, typeOnly: boolean): void => {
+    if (specifier === undefined || !ts.isStringLiteralLike(specifier)) return;
+    const line = source.getLineAndCharacterOfPosition(specifier.getStart(source)).line + 1;
+    found.push({ line, specifier: specifier.text, typeOnly });
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, node.importClause?.isTypeOnly ?? false);
+    else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly);
+    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
+      add(node.arguments[0], false);
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, true);
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return found;
 }
 
 /** All that programs load: files of this project, and packages. */
@@ -21,7 +42,8 @@ export function graphOf(...entries: readonly string[]): { files: string[]; packa
     if (files.has(path)) return;
     files.add(path);
     if (!/\.[tj]s$/.test(path)) return;
-    for (const specifier of importsOf(path)) {
+    for (const { specifier, typeOnly } of importsOf(path)) {
+      if (typeOnly) continue;
       if (specifier.startsWith('.')) visit(join(dirname(path), specifier));
       else if (!specifier.startsWith('node:'))
         packages.add(

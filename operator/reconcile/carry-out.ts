@@ -5,7 +5,7 @@ import type { Action, PlanInput } from '../plan/plan.ts';
 import { shortened } from '../status/conditions.ts';
 import type { Outcome } from '../objects/outcome.ts';
 import { waitsForRedis } from '../status/redis-isolated.ts';
-import type { Standing } from '../status/standing.ts';
+import type { Standing } from '../objects/standing.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { ReconcilePorts } from '../ports/reconcile-ports.ts';
 import { refusalOf } from './refusal.ts';

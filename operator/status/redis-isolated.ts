@@ -3,7 +3,7 @@ import { CREDENTIAL } from '../objects/names.ts';
 import type { Observed } from '../objects/observed.ts';
 import type { RedisUsersStanding } from '../objects/redis-standing.ts';
 import type { Aspect } from './conditions.ts';
-import type { Standing } from './standing.ts';
+import type { Standing } from '../objects/standing.ts';
 
 /** Whether a job's pods reach only the keys of their own job in the operator's Redis; null: nothing new is known. */
 export function redisIsolated(

@@ -2,17 +2,11 @@ import type { JobPhase } from '../../crds/types.ts';
 import { queueOf } from '../objects/labels.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { Observed } from '../objects/observed.ts';
+import type { Standing } from '../objects/standing.ts';
 import { lingering } from './lingering.ts';
 import { lostPod } from './lost-pod.ts';
 import { isRunning, podsOf } from './observed-job.ts';
 import { troubleOf } from './trouble.ts';
-
-/** Where a job stands that has not ended, or why it does not go on. */
-export interface Standing {
-  /** CamelCase. */
-  readonly reason: string;
-  readonly message: string;
-}
 
 export interface PhaseStanding extends Standing {
   readonly phase: JobPhase;

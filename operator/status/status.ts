@@ -8,7 +8,8 @@ import type { Aspect } from './conditions.ts';
 import type { Outcome } from '../objects/outcome.ts';
 import { progressStatus } from './progress-status.ts';
 import { standingOf } from './standing.ts';
-import type { PhaseStanding, Standing } from './standing.ts';
+import type { Standing } from '../objects/standing.ts';
+import type { PhaseStanding } from './standing.ts';
 
 export interface StatusInput {
   readonly job: JobObject;

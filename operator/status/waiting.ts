@@ -1,6 +1,6 @@
 import type { ObservedPod } from '../objects/observed.ts';
 import { hasStarted } from './observed-job.ts';
-import type { Standing } from './standing.ts';
+import type { Standing } from '../objects/standing.ts';
 
 /** What the kubelet says while all is well. */
 const USUAL = ['ContainerCreating', 'PodInitializing'];

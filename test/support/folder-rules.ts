@@ -32,7 +32,7 @@ export function folderRows(markdown: string): FolderRow[] {
 }
 
 /** The row that a file belongs to: its own, or its folder's. */
-export function rowOf(rows: readonly FolderRow[], file: string): FolderRow | undefined {
+function rowOf(rows: readonly FolderRow[], file: string): FolderRow | undefined {
   return rows.find(({ path }) => path === file) ?? rows.find(({ path }) => path === dirname(file));
 }
 

@@ -22,8 +22,8 @@ export interface OpenedBundle {
 }
 
 /**
- * Opens a bundle and checks everything about it: the manifest against the bundle's `id`, each file against the manifest, the
- * split against the job, the weights against the config.
+ * Opens a bundle and checks everything about it: the manifest against the bundle's `id`, each file against the
+ * manifest, the split against the job, the weights against the config.
  * @throws UserError naming what is wrong
  */
 export async function openBundle(

@@ -2,8 +2,8 @@
 ARG NODE_IMAGE=docker.io/library/node:24.21.0-bookworm-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6
 ARG PYTHON_IMAGE=docker.io/library/python:3.14.7-slim-bookworm@sha256:82bc3c539b8813ada9d68c63b40158fa002f7f33de9bf3312a3dfdc0620dff56
 
-# Node and the libraries that it and the native modules are linked to, from the base image's Debian packages. Nothing else of it is in an
-# image: no shell, no package manager. The packages' records come along, by which scanners know what they look at.
+# Node and the libraries that it and the native modules are linked to, from the base image's Debian packages. Nothing else of the base is in an
+# image: no shell, no package manager. The packages' dpkg records are included, so that scanners recognise them.
 FROM ${NODE_IMAGE} AS system
 RUN set -eu; \
     mkdir -p /system/usr/lib /system/usr/lib64 /system/usr/local/bin /system/etc /system/var/lib/dpkg/status.d; \
@@ -21,11 +21,11 @@ RUN set -eu; \
     cp /usr/local/bin/node /system/usr/local/bin/; \
     cp /usr/local/LICENSE /system/usr/local/
 
-# The packages that a program imports and what these need, by the lock file; no script of theirs is run. Node is the image's own. A registry
-# of yours, with its credentials, comes by the secret npmrc, its authority by the secret ca: no layer has them.
+# The packages that a program imports and their dependencies, as locked; their install scripts are not run. Node is the image's own. The
+# secret npmrc gives a private registry and its credentials, the secret ca its CA certificate: no layer contains them.
 FROM ${NODE_IMAGE} AS packages
 ENV NPM_CONFIG_AUDIT=false NPM_CONFIG_FUND=false NPM_CONFIG_UPDATE_NOTIFIER=false
-# The list of packages names what it is of by its folder.
+# npm names the SBOM's component after the folder.
 WORKDIR /fedbiot
 COPY package.json package-lock.json ./
 
@@ -37,7 +37,7 @@ RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca \
  && npm pkg delete devDependencies \
  && npm sbom --sbom-format=cyclonedx --sbom-type=application > sbom.cdx.json
 
-# Of onnxruntime, this platform's build alone.
+# Only this platform's build of onnxruntime.
 FROM packages AS worker-packages
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca \
     npm uninstall --package-lock-only node @fastify/swagger @fastify/swagger-ui @kubernetes/client-node \
@@ -48,7 +48,7 @@ RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca \
  && find . -mindepth 3 -maxdepth 3 ! -path "*/linux/$(node -p process.arch)" -exec rm -r {} + \
  && find . -type d -empty -delete
 
-# onnxruntime's CUDA execution provider and what it is linked to of NVIDIA's libraries. Python only unpacks them; which one does it is no matter.
+# onnxruntime's CUDA execution provider and the NVIDIA libraries that it links to. Python only unpacks them; its version does not matter.
 FROM ${PYTHON_IMAGE} AS cuda
 COPY docker/cuda-libraries.txt /tmp/
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
@@ -80,7 +80,7 @@ LABEL org.opencontainers.image.description="Federated fine-tuning of large langu
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.source="${SOURCE}"
 
-# Objects and status: computes nothing.
+# Manages objects and status; runs no training.
 FROM base AS operator
 LABEL org.opencontainers.image.title="FedBiOT operator"
 COPY --from=operator-packages /fedbiot ./
@@ -93,7 +93,7 @@ COPY --from=worker-packages /fedbiot ./
 COPY examples examples
 CMD ["node", "worker/launch.js", "--help"]
 
-# On NVIDIA's GPUs, x86-64 alone. The driver's own libraries come from the node, some distributions' by /usr/local/nvidia.
+# For NVIDIA GPUs, x86-64 only. The node provides the driver's libraries, on some distributions in /usr/local/nvidia.
 FROM worker-files AS worker-cuda
 LABEL org.opencontainers.image.title="FedBiOT worker, CUDA 13"
 COPY --from=cuda /cuda /usr/local/cuda

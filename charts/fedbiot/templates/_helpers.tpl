@@ -2,7 +2,7 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* What all names begin with. The longest ending is that of a dashboard. */}}
+{{/* The prefix of all names. The longest suffix is that of a dashboard. */}}
 {{- define "fedbiot.fullname" -}}
 {{- $name := .Values.nameOverride | default .Chart.Name -}}
 {{- $whole := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
@@ -88,7 +88,7 @@ annotations:
 {{- .Values.tests.namespace | default (first (append .Values.watchNamespaces .Release.Namespace)) -}}
 {{- end -}}
 
-{{/* What no schema can say. */}}
+{{/* Checks that a JSON schema cannot express. */}}
 {{- define "fedbiot.validate" -}}
 {{- if and .Values.redis.enabled .Values.redis.external.urlFrom.name -}}
 {{- fail "redis.external.urlFrom.name names a Redis, and redis.enabled is true: set redis.enabled to false to use the external one" -}}

@@ -1,4 +1,4 @@
-{{/* What both monitors say of a scrape. */}}
+{{/* Scrape settings that both monitors have. */}}
 {{- define "fedbiot.scrape" -}}
 {{- $monitor := . -}}
 {{- range $field := list "interval" "scrapeTimeout" "relabelings" "metricRelabelings" }}

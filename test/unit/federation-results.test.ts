@@ -131,6 +131,7 @@ t.test('every reason to refuse a result', async (t) => {
     ['malformed', withHeader({ use: { ...use, gpuSeconds: NaN } }), 'that took a time that is no number'],
     ['malformed', withHeader({ use: { ...use, cpuSeconds: 1e12 } }), 'that took longer than can be'],
     ['malformed', withHeader({ use: { ...use, peakMemoryBytes: 2 ** 60 } }), 'that took more memory than there is'],
+    ['malformed', withHeader({ use: { ...use, peakMemoryBytes: 1.5 } }), 'that took a part of a byte'],
     ['malformed', withHeader({ client: 1.5 }), 'of half a client'],
     ['too-large', withPayload(new Uint8Array(maxSealedBytes(layout) + 1)), 'of many bytes'],
     ['too-large', { ...submission, header: ' '.repeat(maxHeaderBytes(expected.steps) + 1) }, 'with an endless header'],

@@ -43,7 +43,7 @@ const Step = Type.Object({
 const Use = Type.Object({
   cpuSeconds: Type.Number({ minimum: 0, maximum: 1e9 }),
   gpuSeconds: Type.Number({ minimum: 0, maximum: 1e9 }),
-  peakMemoryBytes: Type.Number({ minimum: 0, maximum: 2 ** 50 }),
+  peakMemoryBytes: Type.Integer({ minimum: 0, maximum: 2 ** 50 }),
 });
 
 const Identity = { job: Type.String(), round: count(1), attempt: count(1), client: count(0) };

@@ -6,8 +6,8 @@ export class Unreadable extends Error {
 const NEWLINE = 0x0a;
 
 /**
- * The lines of a stream that are not empty; `heard` is told of every piece. @throws Unreadable at a line of more bytes
- * than `most`
+ * The lines of a stream that are not empty; `heard` is called for every piece. @throws Unreadable at a line of more
+ * bytes than `most`
  */
 export async function* linesOf(
   stream: AsyncIterable<Uint8Array>,

@@ -16,8 +16,8 @@ export interface WatchLimits {
 }
 
 /**
- * What the API server tells of a collection, until it or `signal` ends the watch. @throws Unreadable, ApiError, or what
- * cut the connection
+ * The changes of a collection that the API server sends, until it or `signal` ends the watch. @throws Unreadable,
+ * ApiError, or what cut the connection
  */
 export async function* watchStream(
   client: ApiClient,

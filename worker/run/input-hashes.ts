@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { lifecycle } from '../../crds/schema/lifecycle.ts';
 import { isRecord } from '../../crds/json-schema/node.ts';
 import type { FedBiOTJob, FedBiOTJobSpec } from '../../crds/types.ts';
 import type { RunManifest } from './run-directory.ts';
+import { sha256 } from '../files/sha256.ts';
 import type { ModelDirectory } from '../model/directory.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { dateRead } from './job-date.ts';
@@ -19,12 +19,10 @@ export function trainingSpec(spec: FedBiOTJobSpec): Readonly<Record<string, unkn
 
 /** SHA-256 (hex) of the part of a spec that a run is computed from, whatever the order of its fields. */
 export function specSha256(spec: FedBiOTJobSpec): string {
-  return createHash('sha256')
-    .update(JSON.stringify(sorted(trainingSpec(spec))))
-    .digest('hex');
+  return sha256(JSON.stringify(sorted(trainingSpec(spec))));
 }
 
-/** The value with the fields of all its objects in the order of their names */
+/** The value with the fields of all its objects in the order of their names. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (!isRecord(value)) return value;

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { Sequence } from '../data/sequence.ts';
+import { sha256 } from '../files/sha256.ts';
 import type { Compute } from '../engine/compute.ts';
 import { EmulatorAligner } from '../training/alignment.ts';
 import { sampledBatches } from '../training/batches.ts';
@@ -144,8 +144,5 @@ const unaligned: Aligner & Rehearsing = {
 
 /** What the teacher's states depend on besides the sequence: the model and the layers they are taken after. */
 function statesKey(modelSha256: string, { split }: FederatedModel, spec: FedBiOTJobSpec): string {
-  return createHash('sha256')
-    .update(JSON.stringify([modelSha256, split, spec.emulator.alignment.similarity]))
-    .digest('hex')
-    .slice(0, 16);
+  return sha256(JSON.stringify([modelSha256, split, spec.emulator.alignment.similarity])).slice(0, 16);
 }

@@ -3,29 +3,28 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { EXIT } from '../crds/facts/exit-codes.ts';
 import { describeFailure } from './commands/failure.ts';
-import { outliveOutput } from './commands/output.ts';
-import { register as registerClient } from './commands/client.ts';
+import { tolerateOutputErrors } from './commands/output.ts';
 import { register as registerEval } from './commands/eval.ts';
 import { register as registerExport } from './commands/export.ts';
 import { register as registerPlan } from './commands/plan.ts';
 import { register as registerReport } from './commands/report.ts';
+import { registerClient, registerServer } from './commands/role.ts';
 import { register as registerRun } from './commands/run.ts';
-import { register as registerServer } from './commands/server.ts';
 import { register as registerValidate } from './commands/validate.ts';
 
 const version = packageVersion();
 
 /**
- * A write beyond the shell's file size limit then fails with an error; the signal would end the process without a
- * message.
+ * With a handler, a write beyond the shell's file size limit fails with an error. Without one, the signal ends the
+ * process without a message.
  */
 process.on('SIGXFSZ', () => undefined);
 
-outliveOutput(fail);
+tolerateOutputErrors(fail);
 try {
   await commandLine().parseAsync();
 } catch (error) {
-  // Commander has printed what it has to say, help and version among it.
+  // Commander has already printed its output: an error, the help or the version.
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.succeeded : EXIT.invalid;
   else fail(error);
 }
@@ -37,12 +36,12 @@ function fail(error: unknown): void {
 }
 
 function commandLine(): Command {
-  // Before the commands: they inherit it.
+  // Set before the commands are added: they inherit it.
   const program = new Command('fedbiot').exitOverride();
   program
     .description('Federated fine-tuning of large language models without the full model (FedBiOT).')
     .version(version, '-V, --version')
-    .showHelpAfterError('(--help says more)')
+    .showHelpAfterError('(use --help for details)')
     .addHelpText(
       'after',
       `

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// The command `fedbiot`, in plain JavaScript so that any Node can start it. The program needs Node 22.18: a checkout has
-// its TypeScript, which Node runs as it is, a package the JavaScript that `npm pack` makes. An older Node hands over to
-// the one that is installed with the project's packages.
+// The command `fedbiot`, in plain JavaScript so that any Node can start it. The program needs Node 22.18. A checkout
+// contains TypeScript, which Node runs directly; a package contains the JavaScript that `npm pack` compiles. An older
+// Node starts the one that is installed with the project's packages.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -37,7 +37,7 @@ function ownNode() {
 
 function handOver(node) {
   const child = spawn(node, [fileURLToPath(program), ...process.argv.slice(2)], { stdio: 'inherit' });
-  // Ctrl-C reaches both processes: what to do about it is the program's to decide.
+  // Ctrl-C reaches both processes. The program handles it.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => child.kill('SIGTERM'));
   child.on('error', (error) => {
@@ -46,10 +46,10 @@ function handOver(node) {
   });
   child.on('exit', (code, signal) => {
     if (signal === 'SIGABRT') {
-      // V8 aborts where the heap is full, in words of its own.
+      // V8 aborts when the heap is full, and prints only its internal message.
       process.stderr.write(
-        'error: the program was aborted, mostly because Node’s heap was full\n' +
-          'hint: Use fewer records, or set NODE_OPTIONS=--max-old-space-size= with more MiB. A run goes on with --resume.\n',
+        'error: the program was aborted, most likely because Node’s heap was full\n' +
+          'hint: Use fewer records, or set NODE_OPTIONS=--max-old-space-size= with more MiB. Continue a run with --resume.\n',
       );
       process.exitCode = 1;
     } else if (signal !== null) process.removeAllListeners(signal).kill(process.pid, signal);

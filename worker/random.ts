@@ -16,8 +16,8 @@ export interface RandomStream {
 }
 
 /**
- * Every random choice of a job is drawn from a stream named by (seed, purpose, round, client, …): no choice depends on
- * how many were made before it elsewhere, so a resumed or differently scheduled run makes the same ones.
+ * Every random choice of a job is drawn from a stream named by (seed, purpose, round, client, …). No choice depends on
+ * how many were drawn elsewhere before it, so a resumed or differently scheduled run draws the same values.
  */
 export function randomStream(seed: number, ...labels: readonly (string | number)[]): RandomStream {
   const digest = createHash('sha256')

@@ -48,6 +48,6 @@ export type RunPlan = Static<typeof RunPlan>;
  * The plan of a job that has not begun. Which layers are kept by importance is measured at its start: until then only
  * their number is known.
  */
-export type ForeseenPlan = Omit<RunPlan, 'layers'> & {
+export type PlanEstimate = Omit<RunPlan, 'layers'> & {
   layers: RunPlan['layers'] | { total: number; adapter: number[]; kept: number };
 };

@@ -163,7 +163,7 @@ t.test(
     t.equal(status, 1);
     t.match(
       stderr,
-      /\nerror: the program was aborted, mostly because Node’s heap was full\nhint: .*NODE_OPTIONS=--max-old-space-size=/,
+      /\nerror: the program was aborted, most likely because Node’s heap was full\nhint: .*NODE_OPTIONS=--max-old-space-size=/,
     );
   },
 );

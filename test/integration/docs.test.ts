@@ -10,13 +10,12 @@ import { fieldOf } from '../../crds/json-schema/node.ts';
 import type { SchemaNode } from '../../crds/json-schema/node.ts';
 import { Status } from '../../crds/schema/status.ts';
 import { readConfig } from '../../operator/config.ts';
-import { register as registerClient } from '../../worker/commands/client.ts';
 import { register as registerEval } from '../../worker/commands/eval.ts';
 import { register as registerExport } from '../../worker/commands/export.ts';
 import { register as registerPlan } from '../../worker/commands/plan.ts';
 import { register as registerReport } from '../../worker/commands/report.ts';
+import { registerClient, registerServer } from '../../worker/commands/role.ts';
 import { register as registerRun } from '../../worker/commands/run.ts';
-import { register as registerServer } from '../../worker/commands/server.ts';
 import { register as registerValidate } from '../../worker/commands/validate.ts';
 import {
   anchorsOf,

@@ -8,7 +8,7 @@ import { parseManifest } from '../../crds/parse.ts';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import { sequenceOf } from '../../worker/data/sequence.ts';
 import { Compute } from '../../worker/engine/compute.ts';
-import type { ForeseenPlan } from '../../crds/facts/plan.ts';
+import type { PlanEstimate } from '../../crds/facts/plan.ts';
 import { EmulatorAligner } from '../../worker/training/alignment.ts';
 import { ModelEvaluator } from '../../worker/training/evaluation.ts';
 import { AdapterTrainer } from '../../worker/training/local-update.ts';
@@ -153,7 +153,7 @@ t.test('on the command line, as JSON', async (t) => {
   });
   t.equal(status, 0);
   t.equal(stderr, '');
-  const printed: ForeseenPlan = JSON.parse(stdout);
+  const printed: PlanEstimate = JSON.parse(stdout);
   const { memory, ...plan } = await estimateManifest(job);
   t.match(printed, plan);
   t.equal(printed.memory.run, memory.run);

@@ -8,7 +8,7 @@ import type { RunReport } from '../../crds/facts/report.ts';
 import type { LiveEvent } from '../../worker/report/display-state.ts';
 import { readReportJson } from '../../worker/report/report-files.ts';
 import { readEvents } from '../../worker/run/recorder.ts';
-import { runJob } from '../../worker/run/embedded-run.ts';
+import { runJobInProcess } from '../../worker/run/embedded-run.ts';
 import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
 
 async function reportOf(job: string, out: string): Promise<RunReport> {
@@ -93,7 +93,7 @@ t.test('what is interrupted and gone on with costs the same', { timeout: 120_000
     signal: new AbortController().signal,
     onEvent: () => {},
   } as const;
-  const result = await runJob(options);
+  const result = await runJobInProcess(options);
   if (result.outcome !== 'succeeded') throw new Error('interrupted');
   const { cost, rounds } = result.report;
   t.same(rounds[0], before.rounds[0], 'the first round’s figures were kept');
@@ -142,7 +142,7 @@ t.test('a run that was begun without measuring goes on, and has no cost', { time
     signal: new AbortController().signal,
     onEvent: () => {},
   } as const;
-  const result = await runJob(options);
+  const result = await runJobInProcess(options);
   if (result.outcome !== 'succeeded') throw new Error('interrupted');
   t.equal(result.report.cost, null);
   t.equal(result.report.adapterSha256, whole.adapterSha256);

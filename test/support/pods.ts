@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import type { PodContext } from '../../worker/run/pod/context.ts';
-import { runJob } from '../../worker/run/embedded-run.ts';
+import { runJobInProcess } from '../../worker/run/embedded-run.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { freePort } from './redis.ts';
 
@@ -66,7 +66,7 @@ export async function runWholeJob(folder: string): Promise<string | null> {
     signal,
     onEvent: () => {},
   } as const;
-  const result = await runJob(options);
+  const result = await runJobInProcess(options);
   if (result.outcome !== 'succeeded') throw new Error('the run was interrupted');
   return result.report.adapterSha256;
 }

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomStream } from '../../worker/random.ts';
-import { runJob } from '../../worker/run/embedded-run.ts';
+import { runJobInProcess } from '../../worker/run/embedded-run.ts';
 import type { RunResult } from '../../worker/run/run-rounds.ts';
 import type { LiveEvent } from '../../worker/report/display-state.ts';
 import { writeTinyModel } from './tiny-model.ts';
@@ -51,5 +51,16 @@ export function runTinyJob(
   options: { force?: boolean; signal?: AbortSignal; resume?: boolean; onEvent?: (event: LiveEvent) => void } = {},
 ): Promise<RunResult> {
   const { force = false, signal = new AbortController().signal, resume = false, onEvent = () => {} } = options;
-  return runJob({ job, out, resume, workers: 1, threads: 1, provider: 'cpu', force, trace: null, signal, onEvent });
+  return runJobInProcess({
+    job,
+    out,
+    resume,
+    workers: 1,
+    threads: 1,
+    provider: 'cpu',
+    force,
+    trace: null,
+    signal,
+    onEvent,
+  });
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import Value from 'typebox/value';
-import { NOTHING } from '../../worker/cost/role-cost.ts';
+import { NO_COST } from '../../worker/cost/run-cost.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import type { Update } from '../../worker/federation/result.ts';
 import * as state from '../../worker/federation/state.ts';
@@ -49,7 +49,7 @@ t.test('a round from its beginning to its end', async (t) => {
     cost: {
       bytes: { down: 0, up: 0 },
       seconds: { align: 9, local: 0, aggregate: 0, evaluate: 0 },
-      roles: { server: { cpuSeconds: 36, gpuSeconds: 9, tokens: 9, peakMemoryBytes: 90 }, clients: NOTHING },
+      roles: { server: { cpuSeconds: 36, gpuSeconds: 9, tokens: 9, peakMemoryBytes: 90 }, clients: NO_COST },
     },
   });
   const collect = published(publish, { selected: [1, 3, 5, 7], dropped: [3] }, 1000);

@@ -139,7 +139,7 @@ t.test('what is no call of the system stays what it is', async (t) => {
   ];
   for (const error of defects) {
     t.equal(systemFailure(error), error);
-    t.match(describeFailure(error, '1'), { text: /This is a defect of fedbiot/, code: 1 });
+    t.match(describeFailure(error, '1'), { text: /This is a bug in fedbiot/, code: 1 });
   }
   const known = new UserError('known', { hint: 'do' });
   t.equal(systemFailure(known, 'cannot do it'), known, 'what was told already is not told otherwise');

@@ -5,13 +5,13 @@ import { isDay } from '../../crds/day.ts';
 const PROVIDERS: readonly [Provider, ...Provider[]] = ['cpu', 'cuda'];
 
 /** The option `--provider`. */
-export function providerOption(description = 'where to compute'): Option {
+export function providerOption(description = 'device to compute on'): Option {
   return new Option('--provider <name>', description).choices(PROVIDERS).default(PROVIDERS[0]);
 }
 
 /**
- * Parses a path or an address. An empty one usually comes from an unset shell variable, and would mean this folder, or
- * all addresses.
+ * Parses a path or an address. An empty one usually comes from an unset shell variable, and would mean the working
+ * directory or all addresses.
  */
 export function notEmpty(text: string): string {
   if (text === '') throw new InvalidArgumentError('It is empty.');
@@ -26,14 +26,14 @@ export function positiveInteger(text: string): number {
   return value;
 }
 
-/** Parses an option's value as a TCP port; 0: any free one. */
+/** Parses an option's value as a TCP port; 0 means any free port. */
 export function portNumber(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || value > 65_535) throw new InvalidArgumentError('It must be a port, from 0 to 65535.');
   return value;
 }
 
-/** Parses an option's value as a day of the calendar. */
+/** Parses an option's value as a date. */
 export function day(text: string): string {
   if (!isDay(text)) throw new InvalidArgumentError('It must be a date such as 2026-11-30.');
   return text;

@@ -18,8 +18,8 @@ interface Flags extends Pick<
 }
 
 /**
- * Those of the API. They are written out here, and held to it by a test, as the schema takes long to load for a
- * command's help.
+ * The values of the API, repeated here because loading the schema is too slow for a command's help. A test keeps the
+ * two in step.
  */
 export const choices = {
   task: ['loss', 'gsm8k', 'qa', 'tokens'],
@@ -36,34 +36,36 @@ export function register(program: Command): void {
       'Scores a model, with or without an adapter, on a data file. The loss is the mean over all labelled tokens.',
     )
     .requiredOption('--model <dir>', 'Hugging Face directory of the model', notEmpty)
-    .option('--adapter <dir>', 'PEFT adapter to put on it', notEmpty)
+    .option('--adapter <dir>', 'PEFT adapter to apply to it', notEmpty)
     .requiredOption('--data <file>', 'records: .json or .jsonl, either with .gz', notEmpty)
     .addOption(
-      new Option('--task <name>', 'what the accuracy is; loss has none').choices(choices.task).makeOptionMandatory(),
+      new Option('--task <name>', 'how accuracy is measured; loss has no accuracy')
+        .choices(choices.task)
+        .makeOptionMandatory(),
     )
     .option('--limit <n>', 'only the first n records', positiveInteger)
-    .addOption(
-      new Option('--format <name>', 'what a record looks like').choices(choices.format).default(defaults.format),
+    .addOption(new Option('--format <name>', 'format of the records').choices(choices.format).default(defaults.format))
+    .addOption(new Option('--template <name>', 'prompt template').choices(choices.template).default(defaults.template))
+    .option(
+      '--sequence-length <n>',
+      'truncate longer sequences, in tokens (default: the model’s maximum)',
+      positiveInteger,
     )
-    .addOption(
-      new Option('--template <name>', 'how a record becomes text').choices(choices.template).default(defaults.template),
-    )
-    .option('--sequence-length <n>', 'cut longer sequences, in tokens (default: what the model takes)', positiveInteger)
-    .option('--date <day>', 'what a chat template takes for today, as 2026-11-30 (default: today, in UTC)', day)
-    .option('--batch-size <n>', 'answers generated at once', positiveInteger, defaults.batchSize)
+    .option('--date <day>', 'date that a chat template uses as today, such as 2026-11-30 (default: today, in UTC)', day)
+    .option('--batch-size <n>', 'answers generated in one batch', positiveInteger, defaults.batchSize)
     .option('--max-new-tokens <n>', 'longest answer to generate, in tokens', positiveInteger, defaults.maxNewTokens)
-    .option('--threads <n>', 'threads that compute (default: all cores)', positiveInteger)
+    .option('--threads <n>', 'compute threads (default: all cores)', positiveInteger)
     .addOption(providerOption())
-    .option('--force', 'score although memory will not suffice by the plan')
+    .option('--force', 'evaluate even if the memory estimate exceeds the available memory')
     .option('--json', 'print {n, tokens, loss, accuracy?, f1?, date?} as JSON')
     .addHelpText(
       'after',
       `
 Tasks:
-  loss    loss alone
-  gsm8k   the number of a generated answer
+  loss    only the loss
+  gsm8k   the number in a generated answer
   qa      exact match of a generated answer with an accepted one
-  tokens  share of labelled tokens that are the most likely ones
+  tokens  share of labelled tokens that the model ranks first
 
 Examples:
   $ fedbiot eval --model models/smollm2-135m --data gsm8k_test.jsonl --task loss --json
@@ -76,7 +78,7 @@ async function evalCommand({
   adapter,
   limit,
   sequenceLength,
-  date,
+  date: today,
   threads,
   force,
   json = false,
@@ -93,7 +95,7 @@ async function evalCommand({
     adapter: adapter ?? null,
     limit: limit ?? null,
     sequenceLength: sequenceLength ?? null,
-    date: date ?? null,
+    date: today ?? null,
     threads: threads ?? null,
     force: force ?? false,
     onWarning: (message) => stderr.write(`warning: ${printable(message)}\n`),
@@ -108,8 +110,8 @@ async function evalCommand({
   }
   const accuracy = result.accuracy === undefined ? '' : `accuracy ${formatPercent(result.accuracy)}  `;
   const f1 = result.f1 === undefined ? '' : `F1 ${formatPercent(result.f1)}  `;
-  const told = result.date === undefined ? '' : `, on the day ${result.date}`;
+  const date = result.date === undefined ? '' : `, chat template date ${result.date}`;
   stdout.write(
-    `${accuracy}${f1}loss ${formatLoss(result.loss)}  (${formatCount(result.n)} records, ${formatCount(result.tokens)} labelled tokens${told})\n`,
+    `${accuracy}${f1}loss ${formatLoss(result.loss)}  (${formatCount(result.n)} records, ${formatCount(result.tokens)} labelled tokens${date})\n`,
   );
 }

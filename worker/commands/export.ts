@@ -9,9 +9,9 @@ export function register(program: Command): void {
     .description(
       'Copies a run’s adapter as a PEFT directory; with --merge, writes a Hugging Face directory of the full model with the adapter merged in.',
     )
-    .argument('<run>', 'folder that `fedbiot run --out` wrote', notEmpty)
+    .argument('<run>', 'folder written by `fedbiot run --out`', notEmpty)
     .requiredOption('--to <dir>', 'folder to write', notEmpty)
-    .option('--merge', 'write the full model, adapter merged in')
+    .option('--merge', 'write the full model with the adapter merged in')
     .addHelpText(
       'after',
       `

@@ -4,8 +4,8 @@ import { printable, printableLines } from '../../crds/facts/printable.ts';
 import { SystemFailure, systemFailure } from '../files/system-failure.ts';
 
 /**
- * What a failed command prints and exits with. A user's error, or the machine's, is told without a stack; any other is
- * a defect of fedbiot.
+ * The text that a failed command prints, and its exit code. Errors of the user or the machine are printed without a
+ * stack trace; any other error is a bug in fedbiot.
  */
 export function describeFailure(thrown: unknown, version: string): { text: string; code: number } {
   const error = systemFailure(thrown);
@@ -20,7 +20,7 @@ export function describeFailure(thrown: unknown, version: string): { text: strin
   const cause = error instanceof Error && error.cause !== undefined ? `\ncaused by: ${String(error.cause)}` : '';
   const where = `fedbiot ${version}, Node ${process.version}, ${process.platform} ${process.arch}`;
   return {
-    text: `${stack}${cause}\n\nThis is a defect of fedbiot. Please report it with the lines above, the command, and: ${where}\n`,
+    text: `${stack}${cause}\n\nThis is a bug in fedbiot. Please report it with the lines above, the command, and: ${where}\n`,
     code: EXIT.failed,
   };
 }

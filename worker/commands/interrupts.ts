@@ -3,8 +3,9 @@ import { EXIT } from '../../crds/facts/exit-codes.ts';
 const signals = ['SIGINT', 'SIGTERM'] as const;
 
 /**
- * Ctrl-C and the termination signal: the first asks the run to stop where it can be gone on with, the second ends the
- * process at once. Returns how to give the signals back.
+ * Handles SIGINT and SIGTERM. The first signal asks the run to stop at a point from which it can be resumed; the second
+ * ends the process at once.
+ * @returns removes the handlers
  */
 export function listenForInterrupts(stop: AbortController, note: (line: string) => void): () => void {
   const onSignal = () => {

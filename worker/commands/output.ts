@@ -1,16 +1,17 @@
 import { systemFailure } from '../files/system-failure.ts';
 
 /**
- * Keeps a run that writes its results to disk alive if its output fails: a reader that goes away (`fedbiot run … --json
- * | head`), a full disk under a log. A full disk is reported at the end of the run; a closed pipe is not an error.
- * @param tell prints a failure and sets the exit code
+ * Keeps a run alive when its standard output fails, because its results are on disk. The reader may exit (`fedbiot run
+ * … --json | head`), or the disk that holds a log may be full. A full disk is reported at the end of the run; a closed
+ * pipe is not an error.
+ * @param report prints a failure and sets the exit code
  */
-export function outliveOutput(tell: (failure: unknown) => void): void {
+export function tolerateOutputErrors(report: (failure: unknown) => void): void {
   let first: NodeJS.ErrnoException | null = null;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => (first ??= error));
-  // It could not be printed.
+  // An error of stderr cannot be printed.
   process.stderr.on('error', () => undefined);
   process.once('beforeExit', () => {
-    if (first !== null && first.code !== 'EPIPE') tell(systemFailure(first, 'cannot print all of the output'));
+    if (first !== null && first.code !== 'EPIPE') report(systemFailure(first, 'cannot print all of the output'));
   });
 }

@@ -4,9 +4,9 @@ import { notEmpty } from './arguments.ts';
 export function register(program: Command): void {
   program
     .command('plan')
-    .summary('tell what a job will keep, move and need')
+    .summary('estimate the layers, sizes, traffic and memory of a job')
     .description(
-      'Tells before anything starts which layers the emulator keeps, how large every part is, what a round moves and whether this machine can hold it.',
+      'Prints, without starting the job, which layers the emulator keeps, the size of each part, the bytes transferred per round, and whether this machine has enough memory.',
     )
     .argument('<job>', 'manifest of a FedBiOTJob, YAML or JSON', notEmpty)
     .option('--json', 'print JSON; sizes in bytes')

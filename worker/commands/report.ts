@@ -7,7 +7,7 @@ export function register(program: Command): void {
     .command('report')
     .summary('render a run’s report.html again')
     .description('Renders report.html again from a run’s report.json and metrics.jsonl.')
-    .argument('<run>', 'folder that `fedbiot run --out` wrote', notEmpty)
+    .argument('<run>', 'folder written by `fedbiot run --out`', notEmpty)
     .addHelpText(
       'after',
       `
@@ -21,10 +21,8 @@ async function reportCommand(run: string, _: object, command: Command): Promise<
   const { readReportJson, writeReportHtml } = await import('../report/report-files.ts');
   const { path, damagedSteps } = await writeReportHtml(run, await readReportJson(run), command.parent?.version() ?? '');
   if (damagedSteps === null)
-    process.stderr.write('warning: the folder has no metrics.jsonl: the page is without the losses of steps\n');
+    process.stderr.write('warning: the folder has no metrics.jsonl: the page does not show the losses of steps\n');
   else if (damagedSteps > 0)
-    process.stderr.write(
-      `warning: ${damagedSteps} lines of metrics.jsonl are damaged: the page is without these steps\n`,
-    );
+    process.stderr.write(`warning: ${damagedSteps} lines of metrics.jsonl are damaged: the page omits these steps\n`);
   process.stdout.write(`${printable(path)}\n`);
 }

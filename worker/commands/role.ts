@@ -4,17 +4,37 @@ import type { Role } from '../../crds/facts/role.ts';
 import { positiveInteger, providerOption } from './arguments.ts';
 import { listenForInterrupts } from './interrupts.ts';
 
-/** Adds what the commands of both roles have in common: options, and that they run in pods. */
-export function registerRole(program: Command, role: Role, summary: string, description: string): void {
+/** The command `server`. */
+export function registerServer(program: Command): void {
+  registerRole(
+    program,
+    'server',
+    'run the server of a job in a pod',
+    'Holds the full model: aligns the emulator, sends tasks through Redis, aggregates the clients’ results and writes the adapter.',
+  );
+}
+
+/** The command `client`. */
+export function registerClient(program: Command): void {
+  registerRole(
+    program,
+    'client',
+    'train for the clients of a job in a pod',
+    'Fetches the emulator from the server pod and trains the adapter on the clients’ data, task by task, until the job has finished.',
+  );
+}
+
+/** Adds what both commands share: their options, and that they run in pods. */
+function registerRole(program: Command, role: Role, summary: string, description: string): void {
   program
     .command(role)
     .summary(summary)
     .description(
-      `${description} For the pods that the operator makes: job, environment and volumes are where it puts them. On one machine, \`fedbiot run\` plays all roles.`,
+      `${description} Runs in the pods that the operator creates, which provide the job, the environment and the volumes. On one machine, \`fedbiot run\` runs all roles.`,
     )
     .option(
       '--threads <n>',
-      'threads of each compute process (default: the CPUs of the pod’s limit, rounded down)',
+      'threads of each compute process (default: the CPU limit of the pod, rounded down)',
       positiveInteger,
     )
     .addOption(providerOption())
@@ -24,10 +44,10 @@ export function registerRole(program: Command, role: Role, summary: string, desc
 Example:
   $ fedbiot ${role} --threads 4
 
-An adapter is the same to the bit only where all compute processes have as many threads: give server and clients the same CPU limit.
+Adapters are bit-identical only if all compute processes have the same number of threads: give server and clients the same CPU limit.
 
-Logs are lines of JSON on stdout; /metrics, /healthz and /readyz are on port 9464. Exit codes: 0 the job is over, 1 tried again, 2 only
-the user can change it, 69 Redis is away or takes nothing, tried again, 130 ended by SIGTERM.`,
+Logs are JSON lines on stdout; /metrics, /healthz and /readyz are served on port 9464. Exit codes: 0 the job has finished, 1 failure,
+retried, 2 failure that only the user can fix, 69 Redis is unavailable, retried, 130 stopped by SIGTERM.`,
     )
     .action((flags: PodFlags) => roleCommand(role, flags));
 }

@@ -25,40 +25,36 @@ interface Flags {
 export function register(program: Command): void {
   program
     .command('run')
-    .summary('run a job’s whole federation in this process')
-    .description('Runs a job’s whole federation, server and clients, in one process on this machine.')
+    .summary('run a job, server and clients, in this process')
+    .description('Runs a job, server and clients, in one process on this machine.')
     .argument('<job>', 'manifest of a FedBiOTJob, YAML or JSON', notEmpty)
     .requiredOption('-o, --out <dir>', 'folder for adapter, metrics, report and checkpoints', notEmpty)
-    .option('--resume', 'go on with the interrupted run in that folder')
+    .option('--resume', 'resume the interrupted run in that folder')
     .option('--workers <n>', 'compute processes (default: chosen for this machine)', positiveInteger)
     .option('--threads <n>', 'threads of each compute process (default: chosen for this machine)', positiveInteger)
     .addOption(providerOption())
-    .option('--force', 'run although memory will not suffice by the plan')
-    .option('--trace <dir>', 'write batches and LoRA snapshots there, to replay the run elsewhere', notEmpty)
-    .option(
-      '--metrics-port <n>',
-      'serve metrics for Prometheus there while the run lasts; 0: on a free port',
-      portNumber,
-    )
-    .option('--metrics-host <address>', 'address to serve them on (default: 127.0.0.1)', notEmpty)
+    .option('--force', 'run even if the memory estimate exceeds the available memory')
+    .option('--trace <dir>', 'write batches and LoRA snapshots to this folder, to replay the run elsewhere', notEmpty)
+    .option('--metrics-port <n>', 'port for Prometheus metrics during the run; 0: any free port', portNumber)
+    .option('--metrics-host <address>', 'address for the metrics (default: 127.0.0.1)', notEmpty)
     .addOption(new Option('--json', 'print every event as a line of JSON').conflicts('quiet'))
-    .option('-q, --quiet', 'print nothing but warnings and errors')
+    .option('-q, --quiet', 'print only warnings and errors')
     .addHelpText(
       'after',
       `
 Examples:
   $ fedbiot run examples/quickstart.yaml --out runs/quickstart
-  $ fedbiot run job.yaml --out runs/job --resume        go on after Ctrl-C or a crash
+  $ fedbiot run job.yaml --out runs/job --resume        continue after Ctrl-C or a crash
   $ fedbiot run job.yaml --out runs/job --json | jq 'select(.event == "round")'
   $ fedbiot run job.yaml --out runs/job --metrics-port 9464      at http://127.0.0.1:9464/metrics
 
-Ctrl-C finishes the step, writes a checkpoint and exits with code 130.`,
+Ctrl-C finishes the current step, writes a checkpoint and exits with code 130.`,
     )
     .action(runCommand);
 }
 
 async function runCommand(job: string, flags: Flags): Promise<void> {
-  const [{ createDisplay, displayMode }, { summaryText }, { runJob }] = await Promise.all([
+  const [{ createDisplay, displayMode }, { summaryText }, { runJobInProcess }] = await Promise.all([
     import('../report/display.ts'),
     import('../report/summary.ts'),
     import('../run/embedded-run.ts'),
@@ -77,9 +73,9 @@ async function runCommand(job: string, flags: Flags): Promise<void> {
   let metrics: RunMetrics | null = null;
   let result: RunResult;
   try {
-    metrics = await served(job, flags);
+    metrics = await serveMetrics(job, flags);
     if (metrics !== null) display.note(`metrics: ${metrics.url}`);
-    result = await runJob({
+    result = await runJobInProcess({
       job,
       out: flags.out,
       resume: flags.resume ?? false,
@@ -105,7 +101,7 @@ async function runCommand(job: string, flags: Flags): Promise<void> {
     stderr.write(
       result.round === null
         ? 'interrupted before training began; run the same command again\n'
-        : `interrupted in round ${result.round}; to go on, run the same command with --resume\n`,
+        : `interrupted in round ${result.round}; to continue, run the same command with --resume\n`,
     );
     process.exitCode = EXIT.interrupted;
   } else if (mode === 'live' || mode === 'plain') {
@@ -113,8 +109,8 @@ async function runCommand(job: string, flags: Flags): Promise<void> {
   }
 }
 
-/** The run's metrics, where they are asked for: what serves them is loaded only then. */
-async function served(job: string, { metricsHost, metricsPort }: Flags): Promise<RunMetrics | null> {
+/** Serves the run's metrics if a port is given. The metrics code is loaded only then. */
+async function serveMetrics(job: string, { metricsHost, metricsPort }: Flags): Promise<RunMetrics | null> {
   if (metricsPort === undefined) {
     if (metricsHost === undefined) return null;
     throw new UserError('--metrics-host is given without --metrics-port', { hint: 'Give both, or neither.' });

@@ -1,7 +1,18 @@
-import { NOTHING, together } from './role-cost.ts';
-import type { RunCost, Saving } from '../../crds/facts/cost.ts';
+import type { RoleCost, RunCost, Saving } from '../../crds/facts/cost.ts';
 import type { RunPlan } from '../../crds/facts/plan.ts';
 import type { RoundReport } from '../../crds/facts/round.ts';
+
+export const NO_COST: RoleCost = { cpuSeconds: 0, gpuSeconds: 0, tokens: 0, peakMemoryBytes: 0 };
+
+/** The combined cost of two parts of one role's work. */
+export function addCosts(a: RoleCost, b: RoleCost): RoleCost {
+  return {
+    cpuSeconds: a.cpuSeconds + b.cpuSeconds,
+    gpuSeconds: a.gpuSeconds + b.gpuSeconds,
+    tokens: a.tokens + b.tokens,
+    peakMemoryBytes: Math.max(a.peakMemoryBytes, b.peakMemoryBytes),
+  };
+}
 
 /** What the cost of a run depends on in addition to its rounds. */
 export interface CostFacts {
@@ -12,24 +23,24 @@ export interface CostFacts {
 type Costly = Pick<RoundReport, 'bytes' | 'cost'>;
 type Spent = Omit<RunCost, 'savings'>;
 
-/** The cost of finished rounds; null if the cost of one was not measured. */
+/** The cost of finished rounds; null if the cost of any round was not measured. */
 export function runCost(rounds: readonly Costly[], facts: CostFacts): RunCost | null {
   if (rounds.some(({ cost }) => cost === undefined)) return null;
-  return rounds.reduce((spent: RunCost | null, round) => costAfter(spent, round, facts), costOfNone(facts));
+  return rounds.reduce((spent: RunCost | null, round) => costAfter(spent, round, facts), initialCost(facts));
 }
 
-/** The cost of a run before its first round: its clients have received the emulator. */
-export function costOfNone(facts: CostFacts): RunCost {
+/** The cost of a run before its first round: each client has received the emulator. */
+export function initialCost(facts: CostFacts): RunCost {
   const bundle = facts.clients * facts.plan.bytes.emulatorBundle;
-  return withSavings({ server: NOTHING, clients: NOTHING, bytes: { bundle, down: 0, up: 0 } }, facts);
+  return withSavings({ server: NO_COST, clients: NO_COST, bytes: { bundle, down: 0, up: 0 } }, facts);
 }
 
-/** The cost with one more round; null from the first round whose cost was not measured. */
+/** The cost including one more round; null from the first round on whose cost was not measured. */
 export function costAfter(before: RunCost | null, { bytes, cost }: Costly, facts: CostFacts): RunCost | null {
   if (before === null || cost === undefined) return null;
   const moved = { ...before.bytes, down: before.bytes.down + bytes.down, up: before.bytes.up + bytes.up };
   return withSavings(
-    { server: together(before.server, cost.server), clients: together(before.clients, cost.clients), bytes: moved },
+    { server: addCosts(before.server, cost.server), clients: addCosts(before.clients, cost.clients), bytes: moved },
     facts,
   );
 }
@@ -42,7 +53,7 @@ function withSavings(spent: Spent, { clients, plan }: CostFacts): RunCost {
   return {
     ...spent,
     savings: {
-      // The same number of packages, of another size. Headers are scaled too: they are small.
+      // The number of packages is the same; their size differs. Headers are scaled too, which is negligible.
       bytes: saving(bundle + down + up, clients * fullModel + Math.round(down * (fullModelRoundDown / roundDown)) + up),
       flops: saving(
         spent.clients.tokens * clientToken + spent.server.tokens * alignmentToken,

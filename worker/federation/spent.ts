@@ -1,4 +1,4 @@
-import { NOTHING } from '../cost/role-cost.ts';
+import { NO_COST } from '../cost/run-cost.ts';
 import type { RoleCost } from '../../crds/facts/cost.ts';
 import type { Meter } from './contracts.ts';
 import type { Clock } from './clock.ts';
@@ -31,4 +31,4 @@ export async function measure({ clock, meter }: Measured): Promise<(tokens?: num
   };
 }
 
-export const NOTHING_SPENT: Spent = { seconds: 0, cost: NOTHING };
+export const NOTHING_SPENT: Spent = { seconds: 0, cost: NO_COST };

@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import type { Static } from 'typebox';
-import { NOTHING, together } from '../cost/role-cost.ts';
+import { addCosts, NO_COST } from '../cost/run-cost.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { RoundBytes, RoundCost } from '../../crds/facts/cost.ts';
 import type { Evaluation } from '../../crds/facts/evaluation.ts';
@@ -82,7 +82,7 @@ type Cost = Static<typeof Cost>;
 const FREE: Cost = {
   bytes: { down: 0, up: 0 },
   seconds: { align: 0, local: 0, aggregate: 0, evaluate: 0 },
-  roles: { server: NOTHING, clients: NOTHING },
+  roles: { server: NO_COST, clients: NO_COST },
 };
 
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
@@ -90,7 +90,7 @@ const ascending = (clients: readonly number[]) => [...clients].sort((a, b) => a 
 
 function spend<T extends { cost: Cost }>(state: T, phase: Phase, { seconds, cost }: Spent): T {
   const { bytes, seconds: spent, roles } = state.cost;
-  const measured = roles && { roles: { ...roles, server: together(roles.server, cost) } };
+  const measured = roles && { roles: { ...roles, server: addCosts(roles.server, cost) } };
   return { ...state, cost: { bytes, seconds: { ...spent, [phase]: spent[phase] + seconds }, ...measured } };
 }
 
@@ -138,7 +138,7 @@ export function awaited(state: Collect): number[] {
 export function accepted(state: Collect, { client, samples, steps, bytes, cost: used }: Update): Collect {
   const { cost, reported, refused } = state;
   const { roles } = cost;
-  const measured = roles && { roles: { ...roles, clients: together(roles.clients, used) } };
+  const measured = roles && { roles: { ...roles, clients: addCosts(roles.clients, used) } };
   return {
     ...state,
     reported: [...reported, { client, samples, meanLoss: mean(steps.map(({ loss }) => loss)) }],

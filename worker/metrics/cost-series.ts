@@ -1,5 +1,5 @@
 import type { RoleCost, RunCost } from '../../crds/facts/cost.ts';
-import { NOTHING } from '../cost/role-cost.ts';
+import { NO_COST } from '../cost/run-cost.ts';
 import type { JobStanding } from './job-series.ts';
 import { one } from './series.ts';
 import type { Sample, Series } from './series.ts';
@@ -45,7 +45,7 @@ export const COST_SERIES: readonly Series<JobStanding>[] = [
 
 /** Counters are 0 before the first round has ended. */
 const summed = ({ cost, finishedRounds }: JobStanding, amount: (cost: RoleCost) => number): Sample[] =>
-  byRole(finishedRounds === 0 ? { server: NOTHING, clients: NOTHING } : cost, amount);
+  byRole(finishedRounds === 0 ? { server: NO_COST, clients: NO_COST } : cost, amount);
 
 function byRole(cost: Pick<RunCost, 'server' | 'clients'> | null, amount: (cost: RoleCost) => number): Sample[] {
   if (cost === null) return [];

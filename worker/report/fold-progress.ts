@@ -2,7 +2,7 @@ import type { RunEvent } from '../../crds/facts/events.ts';
 import type { RoundReport } from '../../crds/facts/round.ts';
 import { countClients, NO_CLIENTS } from '../../crds/facts/clients.ts';
 import { figuresAfter, lastFigures } from '../../crds/facts/round-figures.ts';
-import { costAfter, costOfNone } from '../cost/run-cost.ts';
+import { costAfter, initialCost } from '../cost/run-cost.ts';
 import type { CostFacts } from '../cost/run-cost.ts';
 import { REFUSAL_REASONS, settlesClient } from '../../crds/facts/refusal.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
@@ -77,7 +77,7 @@ export function foldProgress(progress: RunProgress, event: RunEvent, facts: Prog
 
 function costWith({ finishedRounds, cost, costFacts }: RunProgress, round: RoundReport): RunProgress['cost'] {
   if (costFacts === null || round.cost === undefined) return null;
-  return costAfter(finishedRounds === 0 ? costOfNone(costFacts) : cost, round, costFacts);
+  return costAfter(finishedRounds === 0 ? initialCost(costFacts) : cost, round, costFacts);
 }
 
 /** The part of the progress that is reported. */

@@ -1,4 +1,4 @@
-import type { ForeseenPlan } from '../../crds/facts/plan.ts';
+import type { PlanEstimate } from '../../crds/facts/plan.ts';
 import type { RunReport } from '../../crds/facts/report.ts';
 import type { Score } from '../../crds/facts/score.ts';
 import { savingRows, usageRows } from './cost-tables.ts';
@@ -40,7 +40,7 @@ export function summaryText(report: RunReport, folder: string): string {
 }
 
 /** What `fedbiot plan` prints. */
-export function planText({ layers, parameters, bytes, memory }: ForeseenPlan): string {
+export function planText({ layers, parameters, bytes, memory }: PlanEstimate): string {
   const kept =
     'kept' in layers
       ? [

@@ -25,7 +25,7 @@ import type { EstimateContext } from '../estimate/job-estimate.ts';
 import { absoluteUri, readJob, writeJobRecord } from './job-manifest.ts';
 import type { UriFolders } from './job-manifest.ts';
 import { availableMemory, checkMemory } from '../estimate/memory-check.ts';
-import { foreseenModel } from './estimate-job.ts';
+import { plannedModel } from './estimate-job.ts';
 import { loadTrainers, rehearseAll } from './load-roles.ts';
 import { runManifest } from './input-hashes.ts';
 import { readEvents, RunRecorder } from './recorder.ts';
@@ -63,7 +63,7 @@ export interface RunOptions {
  * @throws UserError for everything that is wrong with the manifest, the model, the data or the folder, before training
  *   begins
  */
-export async function runJob(options: RunOptions): Promise<RunResult> {
+export async function runJobInProcess(options: RunOptions): Promise<RunResult> {
   try {
     return await prepare(options);
   } catch (error) {
@@ -90,7 +90,7 @@ async function prepare(options: RunOptions): Promise<RunResult> {
     async () => {
       const job = await datedJob(asked, tokenizer, { out: options.out, resume, warn });
       const data = await loadJobData(job.spec, tokenizer, baseDirectory, warn);
-      const { memory } = estimateJob(await foreseenModel(model, job.spec), job.spec, planContext(options, data));
+      const { memory } = estimateJob(await plannedModel(model, job.spec), job.spec, planContext(options, data));
       for (const message of checkMemory('this run', memory.run, { available: memory.available, force: options.force }))
         warn(message);
       const manifest = await runManifest(job, { model, tokenizer, data: data.sha256 });

@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import { loadData } from '../data/source.ts';
-import type { ForeseenPlan } from '../../crds/facts/plan.ts';
+import type { PlanEstimate } from '../../crds/facts/plan.ts';
 import { heldAs } from '../model/convert.ts';
 import { openModelDirectory } from '../model/directory.ts';
 import type { ModelDirectory } from '../model/directory.ts';
@@ -17,12 +17,12 @@ import { availableMemory } from '../estimate/memory-check.ts';
  * Foresees a job from its manifest: reads the model's headers and the data files, and computes nothing.
  * @throws UserError for what is wrong with the manifest, the model's directory or a data file
  */
-export async function estimateManifest(path: string): Promise<ForeseenPlan> {
+export async function estimateManifest(path: string): Promise<PlanEstimate> {
   const { spec } = readJob(path);
   const { data, emulator } = spec;
   const baseDirectory = dirname(resolve(path));
   const stored = await openModelDirectory(absoluteUri(spec.model.uri, baseDirectory));
-  const model = await foreseenModel(stored, spec);
+  const model = await plannedModel(stored, spec);
   await loadData(data.train, baseDirectory);
   if (data.eval) await loadData(data.eval, baseDirectory);
   const publicSequences = data.public ? (await loadData(data.public, baseDirectory)).records.length : 0;
@@ -35,7 +35,7 @@ export async function estimateManifest(path: string): Promise<ForeseenPlan> {
 /**
  * A model as a job will hold and split it. Layers are all of one shape, so its sizes hold whichever of them are kept.
  */
-export function foreseenModel(stored: ModelDirectory, spec: FedBiOTJobSpec): Promise<FederatedModel> {
+export function plannedModel(stored: ModelDirectory, spec: FedBiOTJobSpec): Promise<FederatedModel> {
   const directory = { ...stored, weights: asHeld(stored.weights, spec.model.dtype) };
   return federateModel(directory, { ...spec, emulator: { ...spec.emulator, layerSelection: 'Uniform' } }, unmeasured);
 }

@@ -26,7 +26,7 @@ import { federateModel, influenceOnPublicData } from '../job-model.ts';
 import { podMemory } from '../../estimate/job-memory.ts';
 import { estimateJob } from '../../estimate/job-estimate.ts';
 import { availableMemory, checkPodMemory } from '../../estimate/memory-check.ts';
-import { foreseenModel } from '../estimate-job.ts';
+import { plannedModel } from '../estimate-job.ts';
 import { writeJobRecord } from '../job-manifest.ts';
 import { abortable } from './abortable.ts';
 import { Bulletin } from './bulletin.ts';
@@ -159,7 +159,7 @@ async function train(server: Server, compute: Compute): Promise<RunResult> {
   const { signal } = context;
   const { spec } = job;
   const { data } = inputs;
-  const needed = podMemory(await foreseenModel(inputs.model, spec), spec).server;
+  const needed = podMemory(await plannedModel(inputs.model, spec), spec).server;
   for (const warning of checkPodMemory(needed, 'spec.server.resources.limits.memory')) server.log.warn(warning);
   const stored = await withDtype(inputs.model, spec.model.dtype, directory.cache, { signal });
   const model = await federateModel(stored, spec, influenceOnPublicData(compute, data.publicSequences, spec.seed));

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { jobReader } from '../../operator/kube/read-job.ts';
 import { resourceOf } from '../../operator/objects/resources.ts';
 import { createLog } from '../../operator/process/log.ts';
-import { plannedObjects } from '../../operator/plan/plan.ts';
+import { plannedObjects } from '../../operator/plan/build.ts';
 import { accessOf, NOTHING, SETTINGS } from '../../test/support/planned-job.ts';
 import { inParallel } from './parallel.ts';
 import { NAMESPACE, startQuietLab } from './quiet-lab.ts';
@@ -28,7 +28,7 @@ export async function measurePlainLoop(
     for (const object of Object.values(
       plannedObjects({ job, observed: NOTHING, settings: SETTINGS, redis: accessOf(job) }),
     )) {
-      if (object === null || object === undefined) continue;
+      if (object === null) continue;
       await lab.create(resourceOf(object), NAMESPACE, object);
     }
   });

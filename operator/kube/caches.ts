@@ -2,6 +2,9 @@ import type { Logger } from 'pino';
 import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
 import { LABEL, MANAGER } from '../objects/labels.ts';
 import type { JobObject } from '../objects/job-object.ts';
+import type { ObservedOwned } from '../objects/observed.ts';
+import { OWNED, OWNED_RESOURCES } from '../objects/owned-objects.ts';
+import type { OwnedKey } from '../objects/owned-objects.ts';
 import type { ApiClient } from './api-client.ts';
 import { Collection } from './collection.ts';
 import { WATCH_TIMES } from './list-watch.ts';
@@ -16,7 +19,7 @@ import { Store } from './store.ts';
 import type { Stored } from './store.ts';
 
 export interface CacheTimes extends WatchTimes {
-  /** How often every job is looked at though nothing was heard of it. */
+  /** How often every job is reconciled without an event. */
   readonly resyncMs: number;
 }
 
@@ -32,15 +35,10 @@ export interface CachesSettings {
   readonly watch: OperatorMetrics['watch'];
 }
 
-/** Jobs and what was made for them, as the watches last told. */
+/** Jobs and the objects created for them, as the watches last reported. */
 export class Caches {
   readonly jobs: Collection<JobEntry>;
-  readonly configMaps: Collection<WholeObject>;
-  readonly secrets: Collection<WholeObject>;
-  readonly services: Collection<WholeObject>;
-  readonly claims: Collection<WholeObject>;
-  readonly policies: Collection<WholeObject>;
-  readonly batchJobs: Collection<BatchJob>;
+  readonly #owned: ReadonlyMap<Resource, Collection<WholeObject | BatchJob>>;
   readonly pods: Collection<Pod>;
   readonly #settings: CachesSettings;
   #resync: NodeJS.Timeout | undefined;
@@ -56,12 +54,15 @@ export class Caches {
     });
     const read = jobReader((namespace, name) => store.get(namespace, name), settings.log);
     this.jobs = new Collection({ ...settings, resource: RESOURCE.fedbiotJob, read, store });
-    this.configMaps = this.#made(RESOURCE.configMap, reader(RESOURCE.configMap, WholeObject));
-    this.secrets = this.#made(RESOURCE.secret, reader(RESOURCE.secret, WholeObject));
-    this.services = this.#made(RESOURCE.service, reader(RESOURCE.service, WholeObject));
-    this.claims = this.#made(RESOURCE.claim, reader(RESOURCE.claim, WholeObject));
-    this.policies = this.#made(RESOURCE.policy, reader(RESOURCE.policy, WholeObject));
-    this.batchJobs = this.#made(RESOURCE.job, reader(RESOURCE.job, BatchJob));
+    this.#owned = new Map(
+      OWNED_RESOURCES.map((resource) => [
+        resource,
+        this.#made<WholeObject | BatchJob>(
+          resource,
+          resource === RESOURCE.job ? reader(resource, BatchJob) : reader(resource, WholeObject),
+        ),
+      ]),
+    );
     this.pods = this.#made(RESOURCE.pod, reader(RESOURCE.pod, Pod));
   }
 
@@ -93,6 +94,12 @@ export class Caches {
     );
   }
 
+  /** One of a job's objects; null: there is none of that name. */
+  owned(key: OwnedKey, { namespace, name }: JobObject['metadata']): ObservedOwned | null {
+    const { resource, name: nameOf } = OWNED[key];
+    return this.#owned.get(resource)?.store.get(namespace, nameOf(name)) ?? null;
+  }
+
   /** Where objects of a kind are kept; undefined: they are not. */
   of(resource: Resource): Pick<Collection<Stored>, 'made' | 'wrote'> | undefined {
     return this.#all().find((collection) => collection.resource === resource);
@@ -102,7 +109,7 @@ export class Caches {
     this.#guarded(() => this.#settings.changed(key));
   }
 
-  /** What those who are told do wrong stops nothing here. */
+  /** A listener that throws must not stop the cache. */
   #guarded(tell: () => void): void {
     try {
       tell();
@@ -112,19 +119,10 @@ export class Caches {
   }
 
   #all() {
-    return [
-      this.jobs,
-      this.configMaps,
-      this.secrets,
-      this.services,
-      this.claims,
-      this.policies,
-      this.batchJobs,
-      this.pods,
-    ];
+    return [this.jobs, ...this.#owned.values(), this.pods];
   }
 
-  /** Of what the operator makes, or what comes of it. */
+  /** Objects that the operator creates, or pods of its Jobs. */
   #made<T extends Stored>(resource: Resource, read: Read<T>): Collection<T> {
     const tell = (object: T) => {
       const job = jobOf(object);
@@ -141,7 +139,7 @@ export class Caches {
   }
 }
 
-/** The job that an object was made for, by its label. */
+/** The job that an object was created for, by its label. */
 function jobOf({ metadata }: Stored): string | null {
   const job = metadata.labels?.[LABEL.job];
   return job === undefined ? null : `${metadata.namespace}/${job}`;

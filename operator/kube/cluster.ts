@@ -5,7 +5,7 @@ import { errorMessage } from '../../crds/facts/user-error.ts';
 import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
 import { jobLog } from '../process/log.ts';
 import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
-import { namesOf } from '../objects/names.ts';
+import { eachOwned } from '../objects/owned-objects.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { Observed, ObservedPod } from '../objects/observed.ts';
 import type { ReconcilePorts } from '../ports/reconcile-ports.ts';
@@ -25,11 +25,11 @@ export interface ClusterSettings {
   readonly log: Logger;
   /** Counts every request to the API server. */
   readonly request: OperatorMetrics['request'];
-  /** The FedBiOTJob `namespace/name` must be looked at. */
+  /** The FedBiOTJob `namespace/name` must be reconciled. */
   changed(key: string): void;
   /** The job is gone. */
   removed(job: JobObject): void;
-  /** Counts watches that begin anew. */
+  /** Counts restarted watches. */
   readonly watch: OperatorMetrics['watch'];
   readonly times?: Partial<CacheTimes>;
   readonly requestTimeoutMs?: number;
@@ -37,7 +37,7 @@ export interface ClusterSettings {
 
 const CA_KEY = 'ca.crt';
 
-/** The operator's hands and eyes: jobs and their objects as watches tell of them, and the writes of the reconciler. */
+/** Jobs and their objects as watches report them, and the writes of the reconciler. */
 export class Cluster {
   readonly ports: Omit<ReconcilePorts, 'progressOf' | 'redisUsers' | 'grantRedis' | 'now'>;
   readonly #log: Logger;
@@ -83,7 +83,7 @@ export class Cluster {
     };
   }
 
-  /** Begins all watches. */
+  /** Starts all watches. */
   start(): void {
     this.#caches.start();
   }
@@ -103,24 +103,23 @@ export class Cluster {
     return this.#caches.unreadable();
   }
 
-  /** Every job that can be understood. */
+  /** Every job that can be read. */
   jobs(): readonly JobObject[] {
     return this.#caches.jobs.store.all().flatMap(({ job }) => (job === null ? [] : [job]));
   }
 
-  /** The pods made for a job. */
+  /** The pods of a job. */
   podsOf({ metadata }: JobObject): readonly ObservedPod[] {
     return this.#caches.pods.store.ofJob(keyOf(metadata));
   }
 
-  /** URL of the Redis that the job brings; null: it brings none, or its Secret cannot be read. */
+  /** URL of the job's own Redis; null: the job has none, or its Secret cannot be read. */
   redisUrlOf(job: JobObject): Promise<string | null> {
     return this.#orNull(job, this.#redisUrl(job));
   }
 
   /**
-   * PEM of the authority that signed the certificate of the job's Redis; null: the job names none, or its Secret cannot
-   * be read.
+   * PEM of the CA certificate for the job's Redis; null: the job names none, or its Secret cannot be read.
    */
   caOf(job: JobObject): Promise<string | null> {
     const secret = job.spec.redis?.tls?.caSecret;
@@ -137,20 +136,10 @@ export class Cluster {
 
   async #observe(job: JobObject): Promise<Observed> {
     const missing = this.missing();
-    // What has not been listed looks as if it did not exist.
+    // Objects that were not listed yet would look as if they did not exist.
     if (missing !== null) throw new Error(missing);
-    const { name, namespace } = job.metadata;
-    const names = namesOf(name);
-    const { configMaps, secrets, services, claims, policies, batchJobs } = this.#caches;
     return {
-      configMap: configMaps.store.get(namespace, names.configMap),
-      credentials: secrets.store.get(namespace, names.credentials),
-      serverJob: batchJobs.store.get(namespace, names.server),
-      clientsJob: batchJobs.store.get(namespace, names.clients),
-      service: services.store.get(namespace, names.service),
-      outputClaim: claims.store.get(namespace, names.output),
-      serverPolicy: policies.store.get(namespace, names.server),
-      clientsPolicy: policies.store.get(namespace, names.clients),
+      ...eachOwned((key) => this.#caches.owned(key, job.metadata)),
       pods: this.podsOf(job),
       redisPort: portOf(await this.#redisUrl(job)),
     };

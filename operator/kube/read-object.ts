@@ -56,7 +56,7 @@ const header = { apiVersion: text, kind: text, metadata: Metadata };
 /** An object of which all is compared with the plan. */
 export const WholeObject = Type.Object({
   ...header,
-  spec: Type.Optional(Type.Unknown()),
+  spec: Type.Optional(Type.Object({ suspend: Type.Optional(Type.Boolean()) }, { additionalProperties: true })),
   data: Type.Optional(words),
   type: textOrNone,
   immutable: Type.Optional(Type.Boolean()),

@@ -1,4 +1,5 @@
 import type { Timestamp, OwnerReference } from './job-object.ts';
+import type { OwnedKey } from './owned-objects.ts';
 
 export interface ObservedMetadata {
   readonly name: string;
@@ -16,12 +17,8 @@ export interface ObservedObject {
   readonly metadata: ObservedMetadata;
 }
 
-export interface ObservedConfigMap extends ObservedObject {
-  readonly data?: Readonly<Record<string, string>>;
-}
-
-/** `data` is base64. */
-export interface ObservedSecret extends ObservedObject {
+/** A ConfigMap, or a Secret, whose values are base64. */
+export interface ObservedData extends ObservedObject {
   readonly data?: Readonly<Record<string, string>>;
 }
 
@@ -80,16 +77,11 @@ export interface ObservedWarning {
   readonly at: Timestamp;
 }
 
-/** What exists of a job; null: nothing of that name. */
-export interface Observed {
-  readonly configMap: ObservedConfigMap | null;
-  readonly credentials: ObservedSecret | null;
-  readonly serverJob: ObservedJob | null;
-  readonly clientsJob: ObservedJob | null;
-  readonly service: ObservedObject | null;
-  readonly outputClaim: ObservedObject | null;
-  readonly serverPolicy: ObservedObject | null;
-  readonly clientsPolicy: ObservedObject | null;
+/** An object with the name of one that the operator creates, and the fields that it reads of any of them. */
+export type ObservedOwned = ObservedJob & ObservedData;
+
+/** The objects that exist for a job; null: no object has the name. */
+export interface Observed extends Readonly<Record<OwnedKey, ObservedOwned | null>> {
   /** With the job's label `fedbiot.io/job`, of either role. */
   readonly pods: readonly ObservedPod[];
   /**

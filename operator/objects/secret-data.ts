@@ -1,3 +1,12 @@
+/** Keys of the Secret with a job's credentials. */
+export const CREDENTIAL = {
+  token: 'token',
+  redisUrl: { server: 'redis-url-server', client: 'redis-url-client' },
+  /** For both roles, in Secrets of jobs that began under an operator that created no users. */
+  oneRedisUrl: 'redis-url',
+  redisCa: 'redis-ca.crt',
+} as const;
+
 /** A value of a Secret's `data`, which is base64 of UTF-8. */
 export const encodeSecret = (text: string): string => Buffer.from(text, 'utf8').toString('base64');
 

@@ -2,21 +2,18 @@ import { MUTABLE } from '../../crds/schema/lifecycle.ts';
 import { JOB_FILE } from '../../worker/cluster/pod.ts';
 import { dayOf } from '../../crds/day.ts';
 import type { JobObject } from '../objects/job-object.ts';
-import type { ObservedConfigMap } from '../objects/observed.ts';
+import type { ObservedData } from '../objects/observed.ts';
 import type { PlannedObject } from '../objects/planned.ts';
-import { namesOf } from '../objects/names.ts';
-import { metadataOf } from './owned.ts';
+import { headerOf } from './owned.ts';
 
 /**
  * The manifest that both roles run, frozen: pods of one job must not differ in what they do, whatever happens to the
  * defaults of a later operator. What may change while the job runs is left out; it is not the pods' business.
  */
-export function configMap(job: JobObject, observed: ObservedConfigMap | null): PlannedObject {
+export function configMap(job: JobObject, observed: ObservedData | null): PlannedObject {
   const frozen = observed?.data?.[JOB_FILE];
   return {
-    apiVersion: 'v1',
-    kind: 'ConfigMap',
-    metadata: metadataOf(job, namesOf(job.metadata.name).configMap),
+    ...headerOf(job, 'configMap'),
     immutable: true,
     data: { [JOB_FILE]: frozen ?? manifestText(job) },
   };

@@ -1,13 +1,12 @@
 import type { JobObject } from '../objects/job-object.ts';
-import type { ObservedSecret } from '../objects/observed.ts';
+import type { ObservedData } from '../objects/observed.ts';
 import type { PlannedObject } from '../objects/planned.ts';
 import { derivedSecret, isSecret } from './derived-secret.ts';
 import { InvalidSpec } from './invalid-spec.ts';
-import { CREDENTIAL, namesOf } from '../objects/names.ts';
-import { metadataOf } from './owned.ts';
+import { headerOf } from './owned.ts';
 import { redisCredentials } from './redis-access.ts';
 import type { RedisAccess } from './redis-access.ts';
-import { decodeSecret, encodeSecret } from '../objects/secret-data.ts';
+import { CREDENTIAL, decodeSecret, encodeSecret } from '../objects/secret-data.ts';
 import type { PlanSettings } from './settings.ts';
 
 /**
@@ -16,7 +15,7 @@ import type { PlanSettings } from './settings.ts';
  */
 export function credentials(
   job: JobObject,
-  observed: ObservedSecret | null,
+  observed: ObservedData | null,
   settings: PlanSettings,
   access: RedisAccess,
 ): PlannedObject {
@@ -28,9 +27,7 @@ export function credentials(
   const known = decodeSecret(observed?.data?.[CREDENTIAL.token] ?? '');
   const token = isSecret(known) ? known : derivedSecret(settings.secretKey, job.metadata.uid, CREDENTIAL.token);
   return {
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: metadataOf(job, namesOf(job.metadata.name).credentials),
+    ...headerOf(job, 'credentials'),
     type: 'Opaque',
     data: {
       [CREDENTIAL.token]: encodeSecret(token),

@@ -5,8 +5,7 @@ import type { PlannedObject } from '../objects/planned.ts';
 import { hubPeer } from './hub.ts';
 import { selectorOf } from '../objects/labels.ts';
 import type { Role } from '../../crds/facts/role.ts';
-import { namesOf } from '../objects/names.ts';
-import { metadataOf } from './owned.ts';
+import { headerOf } from './owned.ts';
 import { readsHub } from './reads-hub.ts';
 import type { PlanSettings } from './settings.ts';
 
@@ -22,20 +21,31 @@ const DNS = { ports: [port(53, 'UDP'), port(53)] };
 const SCRAPE = { from: [{ namespaceSelector: {} }], ports: [port(PORT.metrics)] };
 
 /**
- * Clients reach Redis and their server, the server reaches Redis, and both what they are told to read from the hub.
- * `redisPort`: of the Redis that the job brings; null: not known yet.
+ * The server accepts its clients, and connects to Redis and, if the job names it, to the hub. `redisPort`: port of the
+ * job's own Redis; null: not known yet.
  */
-export function networkPolicies(job: JobObject, settings: PlanSettings, redisPort: number | null): PlannedObject[] {
-  const { name } = job.metadata;
-  const redis = redisRule(job, settings, redisPort);
-  const clients = { podSelector: { matchLabels: selectorOf(name, 'client') } };
-  const server = { podSelector: { matchLabels: selectorOf(name, 'server') } };
-  const hub = (role: Role) => (readsHub(job, role) ? [peers(hubPeer(job, role, settings))] : []);
-  return [
-    policy(job, 'server', [{ from: [clients], ports: [port(PORT.bundle)] }, SCRAPE], [DNS, redis, ...hub('server')]),
-    policy(job, 'client', [SCRAPE], [DNS, redis, { to: [server], ports: [port(PORT.bundle)] }, ...hub('client')]),
-  ];
+export function serverPolicy(job: JobObject, settings: PlanSettings, redisPort: number | null): PlannedObject {
+  const ingress = [{ from: [podsOf(job, 'client')], ports: [port(PORT.bundle)] }, SCRAPE];
+  return policy(job, 'server', ingress, [
+    DNS,
+    redisRule(job, settings, redisPort),
+    ...hubRules(job, 'server', settings),
+  ]);
 }
+
+/** Clients connect to Redis, to their server and, if the job names it, to the hub. `redisPort` as for the server. */
+export function clientsPolicy(job: JobObject, settings: PlanSettings, redisPort: number | null): PlannedObject {
+  const server = { to: [podsOf(job, 'server')], ports: [port(PORT.bundle)] };
+  const egress = [DNS, redisRule(job, settings, redisPort), server, ...hubRules(job, 'client', settings)];
+  return policy(job, 'client', [SCRAPE], egress);
+}
+
+const podsOf = (job: JobObject, role: Role) => ({
+  podSelector: { matchLabels: selectorOf(job.metadata.name, role) },
+});
+
+const hubRules = (job: JobObject, role: Role, settings: PlanSettings) =>
+  readsHub(job, role) ? [peers(hubPeer(job, role, settings))] : [];
 
 function redisRule(job: JobObject, { redis }: PlanSettings, redisPort: number | null) {
   if (job.spec.redis !== undefined || redis === null) return { ports: [port(redisPort ?? REDIS_PORT)] };
@@ -50,13 +60,10 @@ function peers({ namespace, port: number }: { namespace: string | null; port: nu
 }
 
 function policy(job: JobObject, role: Role, ingress: readonly object[], egress: readonly object[]): PlannedObject {
-  const names = namesOf(job.metadata.name);
   return {
-    apiVersion: 'networking.k8s.io/v1',
-    kind: 'NetworkPolicy',
-    metadata: metadataOf(job, role === 'server' ? names.server : names.clients, role),
+    ...headerOf(job, role === 'server' ? 'serverPolicy' : 'clientsPolicy'),
     spec: {
-      podSelector: { matchLabels: selectorOf(job.metadata.name, role) },
+      ...podsOf(job, role),
       policyTypes: ['Ingress', 'Egress'],
       ingress,
       egress,

@@ -1,7 +1,6 @@
 import type { JobObject } from '../objects/job-object.ts';
 import type { PlannedObject } from '../objects/planned.ts';
-import { namesOf } from '../objects/names.ts';
-import { metadataOf } from './owned.ts';
+import { headerOf } from './owned.ts';
 
 /** The claim for checkpoints, report and adapter; null when the job brings a volume for them. */
 export function outputClaim(job: JobObject): PlannedObject | null {
@@ -9,9 +8,7 @@ export function outputClaim(job: JobObject): PlannedObject | null {
   if (output?.persistentVolumeClaim !== undefined || output?.hostPath !== undefined) return null;
   const storageClassName = output?.claim?.storageClassName;
   return {
-    apiVersion: 'v1',
-    kind: 'PersistentVolumeClaim',
-    metadata: metadataOf(job, namesOf(job.metadata.name).output, 'server'),
+    ...headerOf(job, 'outputClaim'),
     spec: {
       accessModes: ['ReadWriteOnce'],
       ...(storageClassName === undefined ? {} : { storageClassName }),

@@ -3,7 +3,7 @@ import { MOUNT } from '../../worker/cluster/pod.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import { InvalidSpec } from './invalid-spec.ts';
 import type { Role } from '../../crds/facts/role.ts';
-import { namesOf } from '../objects/names.ts';
+import { namesOf } from '../objects/owned-objects.ts';
 import { checkSource } from './volume-source.ts';
 import { hiddenFrom, isWithin, overlaps } from './volumes.ts';
 

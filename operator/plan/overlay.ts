@@ -5,7 +5,7 @@ import { InvalidSpec } from './invalid-spec.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { RESERVED_LABELS } from '../objects/labels.ts';
 import { strategicMerge } from './merge.ts';
-import { namesOf } from '../objects/names.ts';
+import { namesOf } from '../objects/owned-objects.ts';
 import { checkMounts, checkReadOnly, checkVolumes } from './overlay-volumes.ts';
 import { RESTRICTED } from './restricted.ts';
 import type { PlanSettings } from './settings.ts';

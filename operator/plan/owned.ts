@@ -1,7 +1,8 @@
 import type { JobObject, OwnerReference } from '../objects/job-object.ts';
-import type { PlannedMetadata } from '../objects/planned.ts';
 import { labelsOf } from '../objects/labels.ts';
-import type { Role } from '../../crds/facts/role.ts';
+import { OWNED } from '../objects/owned-objects.ts';
+import type { OwnedKey, OwnedObject } from '../objects/owned-objects.ts';
+import type { PlannedObject } from '../objects/planned.ts';
 
 /** Makes an object the job's: it goes when the job goes, and the job waits for it. */
 function ownerOf(job: JobObject): OwnerReference {
@@ -15,13 +16,18 @@ function ownerOf(job: JobObject): OwnerReference {
   };
 }
 
-/** Metadata of an object made for a job. */
-export function metadataOf(job: JobObject, name: string, role?: Role): PlannedMetadata {
+/** Kind and metadata of one of the job's objects. */
+export function headerOf(job: JobObject, key: OwnedKey): Pick<PlannedObject, 'apiVersion' | 'kind' | 'metadata'> {
+  const { resource, role, name }: OwnedObject = OWNED[key];
   return {
-    name,
-    namespace: job.metadata.namespace,
-    labels: labelsOf(job.metadata.name, role),
-    ownerReferences: [ownerOf(job)],
+    apiVersion: resource.apiVersion,
+    kind: resource.kind,
+    metadata: {
+      name: name(job.metadata.name),
+      namespace: job.metadata.namespace,
+      labels: labelsOf(job.metadata.name, role),
+      ownerReferences: [ownerOf(job)],
+    },
   };
 }
 

@@ -1,20 +1,16 @@
 import type { JobObject } from '../objects/job-object.ts';
 import type { ObjectReference, PlannedObject } from '../objects/planned.ts';
-import type { Observed, ObservedJob, ObservedObject, ObservedPod } from '../objects/observed.ts';
+import type { ObservedJob, ObservedPod } from '../objects/observed.ts';
+import { OWNED, OWNED_KEYS } from '../objects/owned-objects.ts';
+import type { OwnedKey } from '../objects/owned-objects.ts';
+import { RESOURCE } from '../objects/resources.ts';
 import type { RolePasswords } from '../objects/redis-standing.ts';
 import type { Outcome } from '../objects/outcome.ts';
-import { clientsJob } from './clients-job.ts';
-import { configMap } from './config-map.ts';
+import { BUILD } from './build.ts';
+import type { BuildInput } from './build.ts';
 import { covers } from './covers.ts';
-import { credentials } from './credentials.ts';
 import { queueOf } from '../objects/labels.ts';
 import { hasEnded } from './has-ended.ts';
-import { networkPolicies } from './network-policies.ts';
-import { outputClaim } from './output-claim.ts';
-import type { RedisAccess } from './redis-access.ts';
-import { serverJob } from './server-job.ts';
-import { service } from './service.ts';
-import type { PlanSettings } from './settings.ts';
 
 /** One write to the API server. */
 export type Action =
@@ -24,11 +20,7 @@ export type Action =
   | { readonly kind: 'suspend'; readonly job: ObjectReference; readonly suspend: boolean }
   | { readonly kind: 'delete'; readonly pod: ObjectReference };
 
-export interface PlanInput {
-  readonly job: JobObject;
-  readonly observed: Observed;
-  readonly settings: PlanSettings;
-  readonly redis: RedisAccess;
+export interface PlanInput extends BuildInput {
   /** How the job has ended; null: it has not. */
   readonly outcome: Outcome | null;
   /** Whether client pods still have time to leave by themselves after a success. */
@@ -45,48 +37,31 @@ export function plan(input: PlanInput): Action[] {
   return input.outcome === null ? toRun(input) : toStop(input, input.outcome);
 }
 
-/** Every object that a job needs, as it is when it is made. */
-export function plannedObjects(input: Omit<PlanInput, 'outcome' | 'clientsMayFinish' | 'toReplace'>) {
-  const { job, settings } = input;
-  return { ...surroundings(input), serverJob: serverJob(job, settings), clientsJob: clientsJob(job, settings) };
-}
-
-/** The objects that pods need besides their Jobs. */
-function surroundings({ job, observed, settings, redis }: Pick<PlanInput, 'job' | 'observed' | 'settings' | 'redis'>) {
-  const [serverPolicy, clientsPolicy] = networkPolicies(job, settings, observed.redisPort);
-  return {
-    // Policies first: no pod runs outside its walls.
-    serverPolicy,
-    clientsPolicy,
-    configMap: configMap(job, observed.configMap),
-    credentials: credentials(job, observed.credentials, settings, redis),
-    service: service(job),
-    outputClaim: outputClaim(job),
-  };
-}
-
 function toRun(input: PlanInput): Action[] {
-  const { job, observed, settings, redis } = input;
-  const planned = surroundings(input);
-  const kept = (existing: ObservedObject | null, object: PlannedObject | null | undefined): Action[] =>
-    object === null || object === undefined || covers(existing, object)
-      ? []
-      : [{ kind: existing === null ? 'create' : 'apply', object }];
+  const { redis } = input;
   return [
     ...stops(input),
-    ...kept(observed.serverPolicy, planned.serverPolicy),
-    ...kept(observed.clientsPolicy, planned.clientsPolicy),
-    ...kept(observed.configMap, planned.configMap),
-    ...kept(observed.credentials, planned.credentials),
-    // Users before pods, which cannot connect without them.
-    ...(redis.kind === 'users' && redis.grant !== null ? [{ kind: 'grant' as const, passwords: redis.grant }] : []),
-    ...kept(observed.service, planned.service),
-    // A claim's spec is the storage's once it is bound.
-    ...(observed.outputClaim === null ? kept(null, planned.outputClaim) : []),
-    // A Job's template is for life: of one that exists, only whether it is suspended follows the spec.
-    ...(observed.serverJob === null ? kept(null, serverJob(job, settings)) : resumed(job, observed.serverJob)),
-    ...(observed.clientsJob === null ? kept(null, clientsJob(job, settings)) : resumed(job, observed.clientsJob)),
+    ...OWNED_KEYS.flatMap((key) => [
+      ...kept(input, key),
+      // Users come before pods, which cannot connect without them.
+      ...(key === 'credentials' && redis.kind === 'users' && redis.grant !== null
+        ? [{ kind: 'grant' as const, passwords: redis.grant }]
+        : []),
+    ]),
   ];
+}
+
+/** Creates a missing object, and makes one that exists follow the spec as far as its kind allows. */
+function kept(input: PlanInput, key: OwnedKey): Action[] {
+  const existing = input.observed[key];
+  if (existing !== null) {
+    // A Job's template cannot change: only its suspension follows the spec.
+    if (OWNED[key].resource === RESOURCE.job) return resumed(input.job, existing);
+    // The storage provider owns the spec of a bound claim.
+    if (OWNED[key].resource === RESOURCE.claim) return [];
+  }
+  const object = BUILD[key](input);
+  return object === null || covers(existing, object) ? [] : [{ kind: existing === null ? 'create' : 'apply', object }];
 }
 
 /** Actions that remove pods of a job that has not ended. They are possible even when the rest of the plan is not. */

@@ -1,11 +1,10 @@
 import { readRedisUrl, writeRedisUrl } from '../../worker/transport/redis/redis-url.ts';
 import type { JobObject } from '../objects/job-object.ts';
-import type { Observed, ObservedSecret } from '../objects/observed.ts';
+import type { Observed, ObservedData } from '../objects/observed.ts';
 import type { RedisUsersStanding, RolePasswords } from '../objects/redis-standing.ts';
 import { derivedSecret, isSecret } from './derived-secret.ts';
 import type { Role } from '../../crds/facts/role.ts';
-import { CREDENTIAL } from '../objects/names.ts';
-import { decodeSecret, encodeSecret } from '../objects/secret-data.ts';
+import { CREDENTIAL, decodeSecret, encodeSecret } from '../objects/secret-data.ts';
 import type { OperatorRedis, PlanSettings } from './settings.ts';
 
 /**
@@ -42,7 +41,7 @@ export function redisAccess(
 
 function usersOf(
   { metadata: { uid } }: JobObject,
-  secret: ObservedSecret | null,
+  secret: ObservedData | null,
   redis: OperatorRedis,
   secretKey: string,
 ) {
@@ -56,7 +55,7 @@ function usersOf(
 }
 
 /** The password that pods already have, even if the operator's key has changed since. */
-function keptPassword(secret: ObservedSecret | null, uid: string, role: Role): string | null {
+function keptPassword(secret: ObservedData | null, uid: string, role: Role): string | null {
   const encoded = secret?.data?.[CREDENTIAL.redisUrl[role]];
   if (encoded === undefined) return null;
   try {
@@ -82,7 +81,7 @@ const hasBegun = ({ serverJob, clientsJob }: Observed): boolean => serverJob !==
  * The entries of a job's Secret. If the job began under an operator that created no users, pods of both roles read one
  * URL.
  */
-export function redisCredentials(access: RedisAccess, secret: ObservedSecret | null): Readonly<Record<string, string>> {
+export function redisCredentials(access: RedisAccess, secret: ObservedData | null): Readonly<Record<string, string>> {
   const known = secret?.data ?? {};
   const both = (server: string, client: string) => ({
     [CREDENTIAL.redisUrl.server]: encodeSecret(server),

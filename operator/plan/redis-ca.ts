@@ -1,5 +1,6 @@
 import type { JobObject } from '../objects/job-object.ts';
-import { CREDENTIAL, namesOf } from '../objects/names.ts';
+import { namesOf } from '../objects/owned-objects.ts';
+import { CREDENTIAL } from '../objects/secret-data.ts';
 import type { PlanSettings } from './settings.ts';
 
 /**

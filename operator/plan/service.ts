@@ -2,15 +2,13 @@ import { PORT } from '../../worker/cluster/pod.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { PlannedObject } from '../objects/planned.ts';
 import { selectorOf } from '../objects/labels.ts';
-import { namesOf } from '../objects/names.ts';
-import { metadataOf } from './owned.ts';
+import { namesOf } from '../objects/owned-objects.ts';
+import { headerOf } from './owned.ts';
 
 /** The server pod's name in the network: headless, as there is one pod and nothing to balance. */
 export function service(job: JobObject): PlannedObject {
   return {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: metadataOf(job, namesOf(job.metadata.name).service, 'server'),
+    ...headerOf(job, 'service'),
     spec: {
       clusterIP: 'None',
       selector: selectorOf(job.metadata.name, 'server'),

@@ -1,21 +1,16 @@
 import type { JobObject } from '../objects/job-object.ts';
-import type { Observed, ObservedObject } from '../objects/observed.ts';
-import { namesOf } from '../objects/names.ts';
+import type { Observed } from '../objects/observed.ts';
+import { OWNED_KEYS, titleOf } from '../objects/owned-objects.ts';
+import type { OwnedKey } from '../objects/owned-objects.ts';
 import { outputClaim } from './output-claim.ts';
 import { isOwned } from './owned.ts';
 
-/** The names of the observed objects that the job needs and that are not its own. */
+/** `Kind name` of the objects that have a name which the job needs and that are not the job's own. */
 export function takenNames(job: JobObject, observed: Observed): string[] {
-  const names = namesOf(job.metadata.name);
-  const needed: [string, ObservedObject | null][] = [
-    [`NetworkPolicy ${names.server}`, observed.serverPolicy],
-    [`NetworkPolicy ${names.clients}`, observed.clientsPolicy],
-    [`ConfigMap ${names.configMap}`, observed.configMap],
-    [`Secret ${names.credentials}`, observed.credentials],
-    [`Service ${names.service}`, observed.service],
-    [`PersistentVolumeClaim ${names.output}`, outputClaim(job) === null ? null : observed.outputClaim],
-    [`Job ${names.server}`, observed.serverJob],
-    [`Job ${names.clients}`, observed.clientsJob],
-  ];
-  return needed.filter(([, object]) => object !== null && !isOwned(job, object)).map(([name]) => name);
+  const isNeeded = (key: OwnedKey) => key !== 'outputClaim' || outputClaim(job) !== null;
+  const isTaken = (key: OwnedKey) => {
+    const object = observed[key];
+    return object !== null && !isOwned(job, object);
+  };
+  return OWNED_KEYS.filter((key) => isNeeded(key) && isTaken(key)).map((key) => titleOf(key, job.metadata.name));
 }

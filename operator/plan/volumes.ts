@@ -5,7 +5,7 @@ import type { JobObject } from '../objects/job-object.ts';
 import { mayBeSameImage } from './image-name.ts';
 import { InvalidSpec } from './invalid-spec.ts';
 import type { Role } from '../../crds/facts/role.ts';
-import { namesOf } from '../objects/names.ts';
+import { namesOf } from '../objects/owned-objects.ts';
 import { redisCaOf } from './redis-ca.ts';
 import type { PlanSettings } from './settings.ts';
 
@@ -75,7 +75,7 @@ function sourceOf(job: JobObject, purpose: Purpose): Readonly<Record<string, unk
   const volume: VolumeSource | OutputVolume | undefined = job.spec.volumes?.[purpose];
   const source = volume === undefined ? null : given(volume);
   if (source !== null) return source;
-  return purpose === 'output' ? { persistentVolumeClaim: { claimName: namesOf(job.metadata.name).output } } : null;
+  return purpose === 'output' ? { persistentVolumeClaim: { claimName: namesOf(job.metadata.name).outputClaim } } : null;
 }
 
 function given(volume: VolumeSource | OutputVolume): Readonly<Record<string, unknown>> | null {

@@ -3,24 +3,28 @@ import type { JobObject } from '../objects/job-object.ts';
 import type { PlannedObject } from '../objects/planned.ts';
 import { QUEUE_LABEL, queueOf } from '../objects/labels.ts';
 import type { Role } from '../../crds/facts/role.ts';
-import { metadataOf } from './owned.ts';
+import { headerOf } from './owned.ts';
 import { podTemplate } from './pod.ts';
 import type { PlanSettings } from './settings.ts';
 import { WORKER } from './worker-container.ts';
 
-/** What both roles' Jobs have in common: the Job controller replaces pods, and judges their ends by these rules. */
-export function workerJob(
-  job: JobObject,
-  role: Role,
-  name: string,
-  settings: PlanSettings,
-  scale: object,
-): PlannedObject {
-  const metadata = metadataOf(job, name, role);
+/** One server pod at a time, until one has finished the job. */
+export const serverJob = (job: JobObject, settings: PlanSettings): PlannedObject =>
+  workerJob(job, 'server', settings, { completions: 1, parallelism: 1 });
+
+/**
+ * Pods that share the tasks of the simulated clients. There are no `completions`: the pods end once the server reports
+ * the end of the job.
+ */
+export const clientsJob = (job: JobObject, settings: PlanSettings): PlannedObject =>
+  workerJob(job, 'client', settings, { parallelism: job.spec.client.pods });
+
+/** The Job controller replaces pods, and judges how they ended by these rules. */
+function workerJob(job: JobObject, role: Role, settings: PlanSettings, scale: object): PlannedObject {
+  const { metadata, ...kind } = headerOf(job, role === 'server' ? 'serverJob' : 'clientsJob');
   const queue = queueOf(job);
   return {
-    apiVersion: 'batch/v1',
-    kind: 'Job',
+    ...kind,
     metadata: queue === undefined ? metadata : { ...metadata, labels: { ...metadata.labels, [QUEUE_LABEL]: queue } },
     spec: {
       suspend: job.spec.suspend,

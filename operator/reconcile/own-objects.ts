@@ -3,8 +3,8 @@ import type { JobObject } from '../objects/job-object.ts';
 import type { Observed, ObservedJob, ObservedPod } from '../objects/observed.ts';
 
 /**
- * What was observed without the Jobs and pods of others: those of a job that had the name before may still be on their
- * way out.
+ * The observation without Jobs and pods of other owners: those of an earlier job of the same name may still be
+ * terminating.
  */
 export function ownObjects(job: JobObject, observed: Observed): Observed {
   const own = (found: ObservedJob | null) => (found !== null && isOwned(job, found) ? found : null);

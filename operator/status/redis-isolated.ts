@@ -1,5 +1,5 @@
 import type { RedisAccess } from '../plan/redis-access.ts';
-import { CREDENTIAL } from '../objects/names.ts';
+import { CREDENTIAL } from '../objects/secret-data.ts';
 import type { Observed } from '../objects/observed.ts';
 import type { RedisUsersStanding } from '../objects/redis-standing.ts';
 import type { Aspect } from './conditions.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { parse, parseAllDocuments } from 'yaml';
 import { isRecord } from '../../crds/json-schema/node.ts';
-import { namesOf } from '../../operator/objects/names.ts';
+import { namesOf } from '../../operator/objects/owned-objects.ts';
 import { ensureKubernetes } from '../cluster/ensure.ts';
 import { run } from '../cluster/run.ts';
 import { chartValueExists, codeIn, documents, ROOT } from '../support/documents.ts';

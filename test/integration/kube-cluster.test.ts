@@ -2,7 +2,9 @@ import t from 'tap';
 import { ApiClient } from '../../operator/kube/api-client.ts';
 import { loadKubeConfig } from '../../operator/kube/kube-config.ts';
 import { collectionPath, objectPath, RESOURCE } from '../../operator/objects/resources.ts';
-import { plannedObjects } from '../../operator/plan/plan.ts';
+import { configMap as configMapOf } from '../../operator/plan/config-map.ts';
+import { service as serviceOf } from '../../operator/plan/service.ts';
+import { serverJob as serverJobOf } from '../../operator/plan/worker-job.ts';
 import type { JobObject } from '../../operator/objects/job-object.ts';
 import type { PlannedObject } from '../../operator/objects/planned.ts';
 import { reconcile } from '../../operator/reconcile/reconcile.ts';
@@ -10,7 +12,7 @@ import { validJob } from '../fixtures/invalid-jobs.ts';
 import { noApiServer, startControlPlane } from '../support/control-plane.ts';
 import { allowOperator, createOperatorAccount, watchCluster } from '../support/operator-cluster.ts';
 import type { SeenCluster } from '../support/operator-cluster.ts';
-import { accessOf, NOTHING, SETTINGS } from '../support/planned-job.ts';
+import { SETTINGS } from '../support/planned-job.ts';
 import { until } from '../support/until.ts';
 
 const manifest = (name: string, { spec = {}, namespace = 'lab' }: { spec?: object; namespace?: string } = {}) => {
@@ -147,7 +149,7 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
   t.test('apply changes nothing twice, and leaves to others what is theirs', async (t) => {
     const seen = watchCluster(t, operator);
     const job = await seen.filled().then(() => made(seen, 'applied'));
-    const { service } = plannedObjects({ job, observed: NOTHING, settings: SETTINGS, redis: accessOf(job) });
+    const service = serviceOf(job);
     t.equal(await seen.ports.create(service), 'created');
     t.equal(await seen.ports.create(service), 'exists');
     t.ok((await seen.ports.observe(job)).service, 'known before it is seen');
@@ -216,12 +218,8 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
   t.test('what the API server says of a write', async (t) => {
     const seen = watchCluster(t, operator);
     const job = await seen.filled().then(() => made(seen, 'written'));
-    const { configMap, serverJob } = plannedObjects({
-      job,
-      observed: NOTHING,
-      settings: SETTINGS,
-      redis: accessOf(job),
-    });
+    const configMap = configMapOf(job, null);
+    const serverJob = serverJobOf(job, SETTINGS);
     const named = (object: PlannedObject, uid?: string) => ({
       ...object,
       name: object.metadata.name,

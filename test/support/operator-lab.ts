@@ -9,6 +9,7 @@ import { isApiError } from '../../operator/kube/api-error.ts';
 import { loadKubeConfig } from '../../operator/kube/kube-config.ts';
 import { jobReader } from '../../operator/kube/read-job.ts';
 import { BatchJob, Pod, reader } from '../../operator/kube/read-object.ts';
+import { OWNED_RESOURCES } from '../../operator/objects/owned-objects.ts';
 import { collectionPath, objectPath, RESOURCE } from '../../operator/objects/resources.ts';
 import type { Resource } from '../../operator/objects/resources.ts';
 import { createLog } from '../../operator/process/log.ts';
@@ -175,9 +176,8 @@ export class OperatorLab {
 
   /** What was made for a job, as `Kind name`. */
   async objectsOf(namespace: string, job: string): Promise<string[]> {
-    const { job: batchJob, configMap, secret, service, claim, policy } = RESOURCE;
     const found = [];
-    for (const resource of [batchJob, configMap, secret, service, claim, policy]) {
+    for (const resource of OWNED_RESOURCES) {
       const items = await this.#list(resource, namespace, selectorOf(job));
       for (const item of items) found.push(`${resource.kind} ${Value.Parse(Named, item).metadata.name}`);
     }

@@ -3,6 +3,7 @@ import { resolvePresets } from '../../crds/presets.ts';
 import type { PlanSettings } from '../../operator/plan/settings.ts';
 import { redisAccess } from '../../operator/plan/redis-access.ts';
 import type { JobObject } from '../../operator/objects/job-object.ts';
+import { eachOwned } from '../../operator/objects/owned-objects.ts';
 import type { Observed } from '../../operator/objects/observed.ts';
 import type { RedisUsersStanding } from '../../operator/objects/redis-standing.ts';
 
@@ -26,14 +27,7 @@ export const accessOf = (job: JobObject, observed: Observed = NOTHING, settings:
   redisAccess(job, observed, settings, USERS);
 
 export const NOTHING: Observed = {
-  configMap: null,
-  credentials: null,
-  serverJob: null,
-  clientsJob: null,
-  service: null,
-  outputClaim: null,
-  serverPolicy: null,
-  clientsPolicy: null,
+  ...eachOwned(() => null),
   pods: [],
   redisPort: null,
 };

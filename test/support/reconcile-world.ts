@@ -1,5 +1,5 @@
 import type { FedBiOTJobStatus } from '../../crds/types.ts';
-import { namesOf } from '../../operator/objects/names.ts';
+import { eachOwned, titleOf } from '../../operator/objects/owned-objects.ts';
 import { reconcile } from '../../operator/reconcile/reconcile.ts';
 import type { JobObject } from '../../operator/objects/job-object.ts';
 import type { ObservedPod, ObservedWarning } from '../../operator/objects/observed.ts';
@@ -65,19 +65,8 @@ export class ReconcileWorld {
     getJob: () => this.job,
     unreadableJob: () => null,
     observe: async () => {
-      const names = namesOf('tiny');
-      return {
-        ...NOTHING,
-        serverPolicy: this.#seen(`NetworkPolicy ${names.server}`),
-        clientsPolicy: this.#seen(`NetworkPolicy ${names.clients}`),
-        configMap: this.#seen(`ConfigMap ${names.configMap}`),
-        credentials: this.#seen(`Secret ${names.credentials}`),
-        service: this.#seen(`Service ${names.service}`),
-        outputClaim: this.#seen(`PersistentVolumeClaim ${names.output}`),
-        serverJob: this.#seen(`Job ${names.server}`),
-        clientsJob: this.#seen(`Job ${names.clients}`),
-        pods: this.pods,
-      };
+      const objects = eachOwned((key) => this.#seen(titleOf(key, 'tiny')));
+      return { ...NOTHING, ...objects, pods: this.pods };
     },
     lastWarning: async ({ uid }) => this.warnings.get(uid ?? '') ?? null,
     read: async ({ kind, name }) => this.objects.get(`${kind} ${name}`) ?? null,

@@ -3,9 +3,8 @@ import { ClientPods, ServerPod } from '../../crds/schema/pods.ts';
 import { PodTemplate } from '../../crds/schema/pod-template.ts';
 import type { ClientPodSpec, PodTemplateSpec, ServerPodSpec } from '../../crds/types.ts';
 import { gpusOf } from '../../operator/plan/gpu.ts';
-import { clientsJob } from '../../operator/plan/clients-job.ts';
-import { serverJob } from '../../operator/plan/server-job.ts';
 import { podTemplate } from '../../operator/plan/pod.ts';
+import { clientsJob, serverJob } from '../../operator/plan/worker-job.ts';
 import { jobObject, SETTINGS } from '../support/planned-job.ts';
 
 /**

@@ -8,11 +8,14 @@ import { configMap } from '../../operator/plan/config-map.ts';
 import { credentials as planCredentials } from '../../operator/plan/credentials.ts';
 import { InvalidSpec } from '../../operator/plan/invalid-spec.ts';
 import { strategicMerge } from '../../operator/plan/merge.ts';
-import { namesOf } from '../../operator/objects/names.ts';
-import { networkPolicies } from '../../operator/plan/network-policies.ts';
-import { plan, plannedObjects } from '../../operator/plan/plan.ts';
+import { eachOwned, namesOf } from '../../operator/objects/owned-objects.ts';
+import { clientsPolicy } from '../../operator/plan/network-policies.ts';
+import { plannedObjects } from '../../operator/plan/build.ts';
+import { plan } from '../../operator/plan/plan.ts';
 import { podTemplate } from '../../operator/plan/pod.ts';
+import { service } from '../../operator/plan/service.ts';
 import { takenNames } from '../../operator/plan/taken-names.ts';
+import { clientsJob, serverJob } from '../../operator/plan/worker-job.ts';
 import type { JobObject } from '../../operator/objects/job-object.ts';
 import type { Observed } from '../../operator/objects/observed.ts';
 import type { PlannedObject } from '../../operator/objects/planned.ts';
@@ -62,41 +65,36 @@ t.test('a new job gets every object, its walls first, and owns them', async (t) 
 });
 
 t.test('what counts of a pod’s end: a cause that all client pods share counts of the server alone', async (t) => {
-  const { serverJob, clientsJob } = objectsOf(jobObject());
+  const server = serverJob(jobObject(), SETTINGS);
+  const clients = clientsJob(jobObject(), SETTINGS);
   const on = (action: string, values: readonly number[]) => ({
     action,
     onExitCodes: { containerName: 'worker', operator: 'In', values },
   });
   const disruption = { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] };
   const { invalid, unavailable, interrupted } = EXIT;
-  t.strictSame(serverJob.spec, {
-    ...serverJob.spec,
+  t.strictSame(server.spec, {
+    ...server.spec,
     podFailurePolicy: { rules: [on('FailJob', [invalid]), disruption, on('Ignore', [interrupted])] },
   });
-  t.strictSame(clientsJob.spec, {
-    ...clientsJob.spec,
+  t.strictSame(clients.spec, {
+    ...clients.spec,
     podFailurePolicy: { rules: [on('FailJob', [invalid]), disruption, on('Ignore', [unavailable, interrupted])] },
   });
 });
 
 t.test('what exists as planned is left alone, and what differs is applied', async (t) => {
   const planned = objectsOf(jobObject());
-  const exists = (object: PlannedObject | null | undefined) => ({
+  const exists = (object: PlannedObject | null) => ({
     ...object,
     metadata: { ...object?.metadata, name: '', resourceVersion: '7' },
   });
-  const same = (object: PlannedObject | null | undefined) =>
-    object ? { ...structuredClone(object), status: {} } : null;
+  const same = (object: PlannedObject | null) => (object === null ? null : { ...structuredClone(object), status: {} });
   const observed: Observed = {
     ...NOTHING,
-    configMap: same(planned.configMap),
-    credentials: same(planned.credentials),
-    service: same(planned.service),
-    outputClaim: same(planned.outputClaim),
-    serverPolicy: same(planned.serverPolicy),
-    clientsPolicy: same(planned.clientsPolicy),
-    serverJob: { metadata: planned.serverJob.metadata, spec: { suspend: false } },
-    clientsJob: { metadata: planned.clientsJob.metadata, spec: { suspend: false } },
+    ...eachOwned((key) => same(planned[key])),
+    serverJob: { metadata: serverJob(jobObject(), SETTINGS).metadata, spec: { suspend: false } },
+    clientsJob: { metadata: clientsJob(jobObject(), SETTINGS).metadata, spec: { suspend: false } },
   };
   t.strictSame(
     plan(input(jobObject(), observed)).map(({ kind }) => kind),
@@ -134,9 +132,9 @@ t.test(
   'a Job that a queue has suspended is the queue’s to start, one that the spec has suspended is not',
   async (t) => {
     const labels = { 'kueue.x-k8s.io/queue-name': 'gpus' };
-    const planned = objectsOf(jobObject({}, { labels }));
-    t.equal(planned.serverJob.metadata.labels['kueue.x-k8s.io/queue-name'], 'gpus');
-    const suspended = { metadata: planned.serverJob.metadata, spec: { suspend: true } };
+    const { metadata } = serverJob(jobObject({}, { labels }), SETTINGS);
+    t.equal(metadata.labels['kueue.x-k8s.io/queue-name'], 'gpus');
+    const suspended = { metadata, spec: { suspend: true } };
     const observed = { ...NOTHING, serverJob: suspended, clientsJob: suspended };
     const suspends = (job: JobObject) => plan(input(job, observed)).filter(({ kind }) => kind === 'suspend').length;
     t.equal(suspends(jobObject({}, { labels, status: { phase: 'Pending' } })), 0);
@@ -231,8 +229,8 @@ t.test('pods that read from the hub know its mirror and proxy, and may reach tha
   const hubOf = (spec: object, settings = SETTINGS) => {
     const job = jobObject({ data, ...spec });
     const env = podTemplate(job, 'client', settings).spec.containers[0]?.env ?? [];
-    const [, clients] = networkPolicies(job, settings, null);
-    const { egress } = Object.assign({ egress: [] as { ports: { port: number }[] }[] }, clients?.spec);
+    const { spec: policy } = clientsPolicy(job, settings, null);
+    const { egress } = Object.assign({ egress: [] as { ports: { port: number }[] }[] }, policy);
     return {
       env: env.filter(({ name }) => variables.includes(name)).map(({ name, value }) => `${name}=${value}`),
       rule: egress[3],
@@ -275,7 +273,7 @@ t.test('names fit where they go, at both ends', async (t) => {
   for (const name of ['a', 'a'.repeat(52), '0'.repeat(52), '7']) {
     const names = namesOf(name);
     for (const value of Object.values(names)) t.match(value, /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
-    for (const value of [names.server, names.clients, names.service]) t.ok(value.length <= 63, value);
+    for (const value of [names.serverJob, names.clientsJob, names.service]) t.ok(value.length <= 63, value);
     t.match(names.service, /^[a-z]/, 'a Service begins with a letter');
   }
 });
@@ -485,7 +483,7 @@ t.test('objects of others are told by name', async (t) => {
   t.strictSame(takenNames(jobObject(), { ...NOTHING, serverJob: foreign }), ['Job tiny-server']);
   const earlier = {
     metadata: {
-      ...objectsOf(jobObject()).service.metadata,
+      ...service(jobObject()).metadata,
       ownerReferences: [{ apiVersion: '', kind: '', name: '', uid: 'other', controller: true }],
     },
   };

@@ -1,0 +1,39 @@
+import type { JobObject } from '../objects/job-object.ts';
+import type { Observed } from '../objects/observed.ts';
+import { eachOwned } from '../objects/owned-objects.ts';
+import type { OwnedKey } from '../objects/owned-objects.ts';
+import type { PlannedObject } from '../objects/planned.ts';
+import { configMap } from './config-map.ts';
+import { credentials } from './credentials.ts';
+import { clientsPolicy, serverPolicy } from './network-policies.ts';
+import { outputClaim } from './output-claim.ts';
+import type { RedisAccess } from './redis-access.ts';
+import { service } from './service.ts';
+import type { PlanSettings } from './settings.ts';
+import { clientsJob, serverJob } from './worker-job.ts';
+
+export interface BuildInput {
+  readonly job: JobObject;
+  readonly observed: Observed;
+  readonly settings: PlanSettings;
+  readonly redis: RedisAccess;
+}
+
+/** How each of a job's objects is built; null: the job does not need it. */
+export const BUILD: Readonly<Record<OwnedKey, (input: BuildInput) => PlannedObject | null>> = {
+  serverPolicy: ({ job, settings, observed }) => serverPolicy(job, settings, observed.redisPort),
+  clientsPolicy: ({ job, settings, observed }) => clientsPolicy(job, settings, observed.redisPort),
+  configMap: ({ job, observed }) => configMap(job, observed.configMap),
+  credentials: ({ job, observed, settings, redis }) => credentials(job, observed.credentials, settings, redis),
+  service: ({ job }) => service(job),
+  outputClaim: ({ job }) => outputClaim(job),
+  serverJob: ({ job, settings }) => serverJob(job, settings),
+  clientsJob: ({ job, settings }) => clientsJob(job, settings),
+};
+
+/**
+ * All objects that a job needs, as they are created.
+ * @throws InvalidSpec when the job cannot be carried out as it is written.
+ */
+export const plannedObjects = (input: BuildInput): Record<OwnedKey, PlannedObject | null> =>
+  eachOwned((key) => BUILD[key](input));

@@ -48,7 +48,7 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
       times: { firstPauseMs: 50, longestPauseMs: 200 },
     });
     const only = watchCluster(t, operator, { namespaces: ['lab'] });
-    t.match(only.cluster.missing(), /^not listed yet: fedbiotjobs in lab, configmaps in lab, /);
+    t.match(only.cluster.missing(), /^not listed yet: fedbiotjobs in lab, networkpolicies in lab, /);
     await only.filled();
     await kubectl(['create', '--filename', '-'], manifest('here'));
     await kubectl(['create', '--filename', '-'], manifest('there', { namespace: 'other' }));

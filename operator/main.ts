@@ -1,6 +1,6 @@
 import packageJson from '../package.json' with { type: 'json' };
 import { UserError } from '../crds/facts/user-error.ts';
-import { readConfig } from './config.ts';
+import { readConfig } from './config/config.ts';
 import { lastResort } from './process/last-resort.ts';
 import { createLog } from './process/log.ts';
 import { startOperator } from './operator.ts';
@@ -18,19 +18,19 @@ try {
 
   const log = createLog(config.logLevel);
   const fail = (error: unknown) => {
-    log.fatal({ err: error }, 'the operator ends, for another to take its place');
+    log.fatal({ err: error }, 'the operator exits; another replica takes over');
     process.exit(EXIT.failed);
   };
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
 
   const operator = await startOperator(config, version, log, fail);
-  // From here on the process serves all jobs.
+  // From here on an error caused by one job must not end the process.
   const unhandled = lastResort(log, operator.unhandled);
   for (const event of ['uncaughtException', 'unhandledRejection'] as const)
     process.off(event, fail).on(event, unhandled);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    // Once: a second signal ends the process at once.
+    // A second signal ends the process at once.
     process.once(signal, () => {
       log.info({ signal }, 'stopping');
       operator.stop().then(() => {

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { aside } from './process/aside.ts';
 import { monotonicClock } from './process/clock.ts';
-import type { OperatorConfig } from './config.ts';
+import type { OperatorConfig } from './config/config.ts';
 import { Access } from './http/access.ts';
 import { listen } from './http/listen.ts';
 import { kubernetesReviews } from './http/reviews.ts';
@@ -21,35 +21,32 @@ import { leaseNamespace } from './leader/lease-namespace.ts';
 import { jobMetrics } from './job-metrics/job-metrics.ts';
 import { operatorMetrics } from './metrics/operator-metrics.ts';
 import { unreadableObjects } from './metrics/unreadable-objects.ts';
-import { planSettings } from './plan-settings.ts';
 import { MirrorPool } from './progress/mirror-pool.ts';
 import { WorkQueue } from './queue/work-queue.ts';
 import { RedisUsers } from './redis-users/redis-users.ts';
 import { Readiness } from './readiness.ts';
 import { reconcileKey } from './reconcile-key.ts';
+import { settingsFromConfig } from './settings-from-config.ts';
 import type { ReconcilePorts } from './ports/reconcile-ports.ts';
 
-/**
- * How long the API server may take over the lease, or over a question about a caller: the lease is tried again well
- * before it is lost.
- */
+/** Timeout of requests about the lease and of token reviews: the lease must be retried well before it is lost. */
 const PROMPT_MS = 5_000;
 
 const NO_REDIS = { kind: 'away', reason: 'the operator has no Redis' } as const;
 
 export interface Operator {
-  /** Port that it serves on. */
+  /** The port it serves on. */
   readonly port: number;
   /** Counts an uncaught error. */
   unhandled(): void;
-  /** Finishes what is under way, hands the lead over and closes everything. */
+  /** Finishes current work, releases the lease and closes everything. */
   stop(): Promise<void>;
 }
 
 /**
- * Every replica watches and serves; the leader alone reconciles. `fail`: the operator cannot go on, and the process
- * must end.
- * @throws UserError for what is missing around it
+ * Every replica watches and serves; only the leader reconciles. `fail` is called when the operator cannot continue and
+ * the process must end.
+ * @throws UserError for a missing kubeconfig, namespace of the lease or port
  */
 export async function startOperator(
   config: OperatorConfig,
@@ -62,7 +59,7 @@ export async function startOperator(
   collectDefaultMetrics({ register: registry });
   const metrics = operatorMetrics(registry, { workers: config.workers, lease: LEASE_NAME });
   const client = new ApiClient({ kubeConfig, request: metrics.request, timeoutMs: PROMPT_MS });
-  // A client of its own, as callers cause its requests: they must not delay the lease.
+  // A separate client: token reviews are caused by callers and must not delay the lease.
   const reviewer = new ApiClient({ kubeConfig, request: metrics.request, timeoutMs: PROMPT_MS });
 
   const stopping = new AbortController();
@@ -76,7 +73,7 @@ export async function startOperator(
       queue.start();
       lookAtAll();
     };
-    // A leader that cannot work must end, so that another replica takes its place.
+    // A leader that cannot work must end, so that another replica takes over.
     Promise.resolve(redisUsers?.start()).then(begin).catch(fail);
   };
   const lookAtAll = () => {
@@ -145,7 +142,7 @@ export async function startOperator(
     log,
     ...reconcileKey({
       ports: leadingPorts(ports, () => candidate.leads()),
-      settings: planSettings(config),
+      settings: settingsFromConfig(config),
       metrics,
       log,
     }),
@@ -173,7 +170,7 @@ export async function startOperator(
   const port = await listen(app, config.port);
   if (config.secretKey === null) {
     log.warn(
-      'no --secret-key-file: if the Secret of a job is deleted after a restart of the operator, it is created again with another token, which running pods do not know',
+      'no --secret-key-file: if the Secret of a job is deleted after a restart of the operator, it is created again with a different token, which running pods do not have',
     );
   }
   log.info({ version, port, namespaces: config.namespaces ?? 'all' }, 'serving');

@@ -8,18 +8,18 @@ const DEFINITION = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/fedb
 
 const NOT_INSTALLED = `the kind ${KIND} is not installed in the cluster: kubectl apply -f crds/fedbiotjob.yaml`;
 
-/** How often to look whether the caches are filled; and every how many looks to ask why they are not. */
-const LOOK_MS = 100;
-const LOOKS_PER_QUESTION = 20;
+/** How often to check whether the caches are filled, and after how many checks to find out why they are not. */
+const CHECK_MS = 100;
+const CHECKS_PER_REQUEST = 20;
 
 export interface ReadinessSettings {
   readonly client: Pick<ApiClient, 'json'>;
   readonly log: Logger;
-  /** What the caches lack, in words; null: nothing. */
+  /** What the caches have not listed yet, as text; null: nothing. */
   missing(): string | null;
 }
 
-/** What a replica waits for before it may lead. */
+/** Whether a replica is ready to lead. */
 export class Readiness {
   readonly #settings: ReadinessSettings;
   #isInstalled = true;
@@ -28,28 +28,28 @@ export class Readiness {
     this.#settings = settings;
   }
 
-  /** What is missing still, in words; null: nothing. */
+  /** What is still missing, as text; null: nothing. */
   missing(): string | null {
     const missing = this.#settings.missing();
     return missing === null || this.#isInstalled ? missing : NOT_INSTALLED;
   }
 
-  /** Once nothing is missing; false: `signal` came first. Says what only a person can change. */
+  /** Waits until nothing is missing; false: `signal` aborted first. Logs it when the CRD is not installed. */
   async complete(signal: AbortSignal): Promise<boolean> {
-    for (let looks = 1; !signal.aborted && this.#settings.missing() !== null; looks++) {
-      if (looks % LOOKS_PER_QUESTION === 0) await this.#ask();
-      await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+    for (let checks = 1; !signal.aborted && this.#settings.missing() !== null; checks++) {
+      if (checks % CHECKS_PER_REQUEST === 0) await this.#checkInstalled();
+      await sleep(CHECK_MS, undefined, { signal }).catch(() => undefined);
     }
     return !signal.aborted;
   }
 
-  /** Where the kind is not installed, watching it fails like anything else. */
-  async #ask(): Promise<void> {
+  /** A watch of a kind that is not installed fails like any other watch; this request tells the difference. */
+  async #checkInstalled(): Promise<void> {
     try {
       await this.#settings.client.json('GET', DEFINITION);
       this.#isInstalled = true;
     } catch (error) {
-      // Why else it does not answer, the watches tell.
+      // The watches report every other error.
       if (!isApiError(error, CODE.notFound)) return;
       if (this.#isInstalled) this.#settings.log.error(NOT_INSTALLED);
       this.#isInstalled = false;

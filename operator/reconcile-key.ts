@@ -14,7 +14,7 @@ export interface ReconcileKeySettings {
   readonly log: Logger;
 }
 
-/** The work of the queue: a key `namespace/name` is a job to reconcile. */
+/** The work of the queue: reconciles the job `namespace/name`. */
 export function reconcileKey({
   ports,
   settings,
@@ -28,14 +28,14 @@ export function reconcileKey({
         () => reconcile(ports, settings, namespace, name),
         (result) => (result.requeueAfterMs === null ? 'success' : 'requeue_after'),
       );
-      if (blocked !== null) jobLog(log, namespace, name).warn({ reason: blocked }, 'the job cannot go on');
+      if (blocked !== null) jobLog(log, namespace, name).warn({ reason: blocked }, 'the job is blocked');
       jobLog(log, namespace, name).debug({ requeueAfterMs }, 'reconciled');
       return requeueAfterMs;
     },
     failed(key, error, retryMs) {
-      // What the API server refuses is told in its words; anything else may be a defect, and tells where.
+      // The API server's message explains its refusals; any other error may be a defect and needs its stack.
       const why = error instanceof ApiError ? { reason: error.message } : { err: error };
-      jobLog(log, ...partsOf(key)).warn({ ...why, retryMs: Math.round(retryMs) }, 'cannot reconcile; trying again');
+      jobLog(log, ...partsOf(key)).warn({ ...why, retryMs: Math.round(retryMs) }, 'cannot reconcile; will retry');
     },
   };
 }

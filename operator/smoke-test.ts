@@ -1,5 +1,5 @@
-// Run by `helm test` from the operator's image: node operator/smoke-test.ts NAMESPACE NAME SECONDS. Makes a job of one
-// round of the examples that the worker image carries, follows it to its end and removes it.
+// Run by `helm test` in the operator's image: node operator/smoke-test.ts NAMESPACE NAME SECONDS. Creates a job of one
+// round with the examples in the worker image, follows it to its end and deletes it.
 import { setTimeout as sleep } from 'node:timers/promises';
 import Type from 'typebox';
 import Value from 'typebox/value';
@@ -39,24 +39,24 @@ if (namespace === undefined || name === undefined || seconds === undefined) {
 const deadline = Date.now() + Number(seconds) * 1000;
 const api = new ApiClient({ kubeConfig: loadKubeConfig(null), request: () => {} });
 const path = objectPath(RESOURCE.fedbiotJob, namespace, name);
-const tell = (text: string) => void process.stdout.write(`${text}\n`);
+const print = (text: string) => void process.stdout.write(`${text}\n`);
 
 try {
-  await removed(); // What a test that was killed has left.
+  await deleteJob(); // A killed test may have left one.
   const { apiVersion, kind } = RESOURCE.fedbiotJob;
   await api.json('POST', collectionPath(RESOURCE.fedbiotJob, namespace), {
     body: { apiVersion, kind, metadata: { name }, spec: SPEC },
   });
-  tell(`made the job ${namespace}/${name}`);
-  if ((await ended()) === 'Succeeded') await removed();
-  else process.exitCode = 1; // The job stays, for people to look at.
+  print(`created the job ${namespace}/${name}`);
+  if ((await finalPhase()) === 'Succeeded') await deleteJob();
+  else process.exitCode = 1; // The job is kept for inspection.
 } finally {
   api.close();
 }
 
-/** How the job ends, told line by line. */
-async function ended(): Promise<'Succeeded' | 'Failed'> {
-  for (let told = ''; ; await sleep(PAUSE_MS)) {
+/** Prints each change of the status until the job ends; returns the final phase. */
+async function finalPhase(): Promise<'Succeeded' | 'Failed'> {
+  for (let printed = ''; ; await sleep(PAUSE_MS)) {
     const {
       phase = 'not seen by the operator yet',
       roundText,
@@ -67,15 +67,15 @@ async function ended(): Promise<'Succeeded' | 'Failed'> {
       ...(roundText === undefined ? [] : [`round ${roundText}`]),
       ...(message === undefined ? [] : [message]),
     ].join(', ');
-    if (now !== told) tell(now);
-    told = now;
+    if (now !== printed) print(now);
+    printed = now;
     if (phase === 'Succeeded' || phase === 'Failed') return phase;
-    if (Date.now() > deadline) throw new Error(`the job has not ended within ${seconds} s; it stays, to be looked at`);
+    if (Date.now() > deadline) throw new Error(`the job has not ended within ${seconds} s; it is kept for inspection`);
   }
 }
 
-/** Deletes the job with all that was made for it, and waits until it is gone. */
-async function removed(): Promise<void> {
+/** Deletes the job and its objects, and waits until it is gone. */
+async function deleteJob(): Promise<void> {
   for (;;) {
     try {
       await api.json('DELETE', path, { query: { propagationPolicy: 'Foreground' } });
@@ -83,7 +83,7 @@ async function removed(): Promise<void> {
       if (isApiError(error, CODE.notFound)) return;
       throw error;
     }
-    if (Date.now() > deadline) throw new Error(`the job ${name} does not go`);
+    if (Date.now() > deadline) throw new Error(`the job ${name} was not deleted within ${seconds} s`);
     await sleep(PAUSE_MS);
   }
 }

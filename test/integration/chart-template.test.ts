@@ -7,7 +7,7 @@ import Type from 'typebox';
 import Value from 'typebox/value';
 import { parse, stringify } from 'yaml';
 import packageJson from '../../package.json' with { type: 'json' };
-import { readConfig } from '../../operator/config.ts';
+import { readConfig } from '../../operator/config/config.ts';
 import { ensureMonitoringCrds } from '../cluster/ensure-monitoring-crds.ts';
 import { CHART, SYSTEM } from '../support/chart.ts';
 import { noApiServer, startControlPlane } from '../support/control-plane.ts';

@@ -9,7 +9,7 @@ import { Job } from '../../crds/schema/job.ts';
 import { fieldOf } from '../../crds/json-schema/node.ts';
 import type { SchemaNode } from '../../crds/json-schema/node.ts';
 import { Status } from '../../crds/schema/status.ts';
-import { readConfig } from '../../operator/config.ts';
+import { readConfig } from '../../operator/config/config.ts';
 import { register as registerEval } from '../../worker/commands/eval.ts';
 import { register as registerExport } from '../../worker/commands/export.ts';
 import { register as registerPlan } from '../../worker/commands/plan.ts';

@@ -263,7 +263,7 @@ t.test('jobs that others refuse', { skip: noControllers || noRedis }, async (t) 
   });
 
   t.test('all this is no defect of the operator’s, nor an error to alert of', async (t) => {
-    t.match(operator.output, /the job cannot go on/);
+    t.match(operator.output, /the job is blocked/);
     t.equal(await operator.end('SIGTERM'), 0);
     t.notMatch(operator.output, /events cannot be read|"level":"(error|fatal)"|"err":/);
     const errors = operator.output.split('\n').filter((line) => line.includes('cannot reconcile'));

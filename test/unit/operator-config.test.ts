@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import t from 'tap';
-import { readConfig } from '../../operator/config.ts';
+import { readConfig } from '../../operator/config/config.ts';
 import { createLog, jobLog } from '../../operator/process/log.ts';
 
 const image = ['--worker-image', 'example.org/fedbiot:1'];
@@ -129,7 +129,7 @@ t.test('the URL of Redis comes from its file, and is never told', async (t) => {
   }
 });
 
-t.test('the authority of Redis comes from its file', async (t) => {
+t.test('the CA certificate of Redis comes from its file', async (t) => {
   const file = join(t.testdir(), 'ca.crt');
   writeFileSync(file, 'PEM');
   t.match(read(image, { FEDBIOT_REDIS_CA_FILE: file }), { redisCa: 'PEM' });

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { planSettings } from '../../operator/plan-settings.ts';
+import { settingsFromConfig } from '../../operator/settings-from-config.ts';
 
 const config = {
   workerImage: 'fedbiot',
@@ -13,7 +13,7 @@ const config = {
   hubProxy: null,
   hubNoProxy: null,
 } as const;
-const redisAt = (redisUrl: string | null) => planSettings({ ...config, redisUrl }).redis;
+const redisAt = (redisUrl: string | null) => settingsFromConfig({ ...config, redisUrl }).redis;
 
 t.test('a Redis that is a Service of the cluster is known by its namespace, any other by its port alone', async (t) => {
   t.match(redisAt('redis://:p@redis.fedbiot-system.svc:6380'), { ca: 'PEM', port: 6380, namespace: 'fedbiot-system' });
@@ -24,11 +24,14 @@ t.test('a Redis that is a Service of the cluster is known by its namespace, any 
 });
 
 t.test('the way to the hub, as variables of pods', async (t) => {
-  t.same(planSettings(config).hub, {});
-  t.same(planSettings({ ...config, hubEndpoint: 'https://m', hubProxy: 'http://p:1', hubNoProxy: '.local' }).hub, {
-    HF_ENDPOINT: 'https://m',
-    HTTPS_PROXY: 'http://p:1',
-    HTTP_PROXY: 'http://p:1',
-    NO_PROXY: '.local',
-  });
+  t.same(settingsFromConfig(config).hub, {});
+  t.same(
+    settingsFromConfig({ ...config, hubEndpoint: 'https://m', hubProxy: 'http://p:1', hubNoProxy: '.local' }).hub,
+    {
+      HF_ENDPOINT: 'https://m',
+      HTTPS_PROXY: 'http://p:1',
+      HTTP_PROXY: 'http://p:1',
+      NO_PROXY: '.local',
+    },
+  );
 });

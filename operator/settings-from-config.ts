@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import type { OperatorConfig } from './config.ts';
+import type { OperatorConfig } from './config/config.ts';
 import { namespaceOf } from './plan/service-namespace.ts';
 import type { OperatorRedis, PlanSettings } from './plan/settings.ts';
 import { readRedisUrl } from '../worker/transport/redis/redis-url.ts';
 
-type PlanConfig = Pick<
+type UsedConfig = Pick<
   OperatorConfig,
   | 'workerImage'
   | 'redisUrl'
@@ -18,8 +18,8 @@ type PlanConfig = Pick<
   | 'hubNoProxy'
 >;
 
-/** What of the operator's own configuration shows in the objects of jobs. */
-export function planSettings(config: PlanConfig): PlanSettings {
+/** The part of the operator's configuration that the objects of jobs depend on. */
+export function settingsFromConfig(config: UsedConfig): PlanSettings {
   const {
     workerImage,
     redisUrl,

@@ -1,6 +1,5 @@
 /**
- * Writes what the chart has from elsewhere: the definition of FedBiOTJob, and in its README the values that values.yaml
- * describes.
+ * Generates the chart's copy of the CRD, and the table of values in its README from values.yaml.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { README, readmeText } from './readme.ts';

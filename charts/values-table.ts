@@ -1,15 +1,15 @@
 import { isMap, isNode, isScalar, parseDocument } from 'yaml';
 import type { YAMLMap } from 'yaml';
 
-/** A value of the chart that can be set, with what the comment above it says. */
+/** A value of the chart, with the comment above it. */
 export interface DescribedValue {
-  /** With dots between the names. */
+  /** Names, separated by dots. */
   readonly path: string;
   readonly default: unknown;
   readonly description: string;
 }
 
-/** Every value in values.yaml that has a comment and no values with comments within it. */
+/** Every value in values.yaml that has a comment and contains no value with a comment. */
 export function describedValues(yaml: string): DescribedValue[] {
   const { contents } = parseDocument(yaml);
   return isMap(contents) ? valuesIn(contents, '') : [];
@@ -20,7 +20,7 @@ function valuesIn(map: YAMLMap, parent: string): DescribedValue[] {
     if (!isScalar(key)) return [];
     const path = `${parent}${String(key.value)}`;
     const inner = isMap(value) ? valuesIn(value, `${path}.`) : [];
-    // The parser gives a map the comment of its first key.
+    // The parser attaches the comment of a map's first key to the map.
     const comment = key.commentBefore ?? (index === 0 ? map.commentBefore : null);
     if (inner.length > 0 || !comment) return inner;
     return [

@@ -5,7 +5,7 @@ import { operatorDashboard } from './operator.ts';
 
 const text = (dashboard: Dashboard) => `${JSON.stringify(dashboard, null, 2)}\n`;
 
-/** The files of charts/fedbiot/dashboards. */
+/** Names and contents of the files in charts/fedbiot/dashboards. */
 export const dashboards = (): Readonly<Record<string, string>> => ({
   'fleet.json': text(fleetDashboard()),
   'job.json': text(jobDashboard()),

@@ -1,4 +1,4 @@
-/** Writes the dashboards of the chart: `npm run generate`. */
+/** Writes the chart's dashboards (`npm run generate`). */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { dashboards } from './dashboards.ts';

@@ -9,7 +9,7 @@ import {
 import type { Dashboard, Panel, VariableModel } from '@grafana/grafana-foundation-sdk/dashboard';
 import { datasource } from './variables.ts';
 
-/** What links between the dashboards go by. */
+/** Links between the dashboards select them by this tag. */
 const TAG = 'fedbiot';
 
 export interface Row {
@@ -18,7 +18,7 @@ export interface Row {
 }
 
 export interface Page {
-  /** Stable: links and bookmarks name it. */
+  /** Must not change: links and bookmarks contain it. */
   readonly uid: string;
   readonly title: string;
   readonly description: string;
@@ -27,7 +27,7 @@ export interface Page {
   readonly rows: readonly Row[];
 }
 
-/** Rows of panels, from the left and from above. */
+/** Places rows from top to bottom, and their panels from left to right. */
 export function dashboardBuilder({ uid, title, description, from, variables, rows }: Page): DashboardBuilder {
   const builder = new DashboardBuilder(title)
     .uid(uid)
@@ -54,10 +54,10 @@ export function dashboardBuilder({ uid, title, description, from, variables, row
   return builder;
 }
 
-/** Of Grafana 10.4: nothing newer is used, and a newer one brings it up to date as it loads it. */
+/** Schema of Grafana 10.4. Newer versions migrate a dashboard when they load it. */
 const SCHEMA_VERSION = 39;
 
-/** With what Grafana would otherwise choose when it loads it: links to a panel name its number. */
+/** Sets panel ids and other defaults that Grafana would otherwise choose at load time: a link to a panel contains its id. */
 export function finished(builder: DashboardBuilder): Dashboard {
   const dashboard = builder.build();
   const panels = (dashboard.panels ?? []).map((panel, index) => ({ ...panel, id: index + 1 }));
@@ -66,5 +66,5 @@ export function finished(builder: DashboardBuilder): Dashboard {
   return { ...dashboard, schemaVersion: SCHEMA_VERSION, panels, links, annotations };
 }
 
-/** Above the panels, and not in a menu of newer Grafanas, as the library would have it. */
+/** Removes the library's `placement`, which hides links and annotations in a menu of newer Grafana versions. */
 const inSight = <T extends { placement?: unknown }>({ placement: _, ...rest }: T) => rest;

@@ -33,25 +33,25 @@ import { PROMETHEUS } from './variables.ts';
 
 interface Content {
   readonly title: string;
-  /** What it shows and, where that is not plain, what is good. */
+  /** What the panel shows and, if it is not obvious, which values are good. */
   readonly description: string;
   readonly queries: readonly Query[];
-  /** Of 24. */
+  /** In columns of the grid, which has 24. */
   readonly width: number;
   readonly height: number;
 }
 
 interface Numbers extends Content {
-  /** Grafana's name of it. */
+  /** Id of a Grafana unit. */
   readonly unit: string;
   readonly decimals?: number;
   readonly min?: number;
   readonly max?: number;
-  /** Values from which another colour holds; the first has none. */
+  /** Thresholds, each with the colour from its value on; the first value is null. */
   readonly steps?: readonly Threshold[];
 }
 
-/** Properties of the series whose name the expression matches. */
+/** Display properties of the series whose names match. */
 export interface Look {
   readonly name: RegExp;
   readonly color?: string;
@@ -66,7 +66,7 @@ export interface Graph extends Numbers {
   readonly looks?: readonly Look[];
 }
 
-/** A panel's names of its queries, which its columns and links refer to. */
+/** Reference ids of a panel's queries; columns refer to them. */
 const REFERENCES = 'ABCDEFGHIJKLMNOP';
 
 const target = ({ expr, legend }: Query, index: number) =>
@@ -129,11 +129,11 @@ export function graph(content: Graph): Builder<Panel> {
 }
 
 export interface Figure extends Numbers {
-  /** Show the names of the series that there are now, in the place of their values. */
+  /** Show the names of the current series instead of their values. */
   readonly names?: true;
-  /** Show both, though it is one query. */
+  /** Show names and values, even for a single query. */
   readonly namesBeside?: true;
-  /** Draw what it was before, below the figure. */
+  /** Draw a sparkline below the figure. */
   readonly history?: true;
 }
 
@@ -169,14 +169,14 @@ export function figure(content: Figure): Builder<Panel> {
   if (decimals !== undefined) panel.decimals(decimals);
   if (min !== undefined) panel.min(min);
   if (max !== undefined) panel.max(max);
-  // Over a range, a series that is gone has a last value as well.
+  // A range query would also return series that no longer exist.
   queries.forEach((query, index) =>
     panel.withTarget(names ? target(query, index).instant() : target(query, index).range()),
   );
   return panel;
 }
 
-/** A column that holds what a query gave. `query` is its place among the panel's. */
+/** A column with the values of a query. */
 export interface Column {
   readonly name: string;
   readonly unit: string;
@@ -185,18 +185,18 @@ export interface Column {
 }
 
 export interface Table extends Content {
-  /** Labels that become columns, and what they are called. */
+  /** Labels that become columns, with the columns' names. */
   readonly labels: Readonly<Record<string, string>>;
-  /** A column for each query; null: the query gives labels, and its value says nothing. */
+  /** One column for each query; null for a query that only adds labels. */
   readonly columns: readonly (Column | null)[];
   /** Column that rows are sorted by. */
   readonly sortBy: string;
   readonly descending?: true;
-  /** Where a click on the column leads. */
+  /** Link of the column's cells. */
   readonly link?: { readonly column: string; readonly title: string; readonly url: string };
 }
 
-/** A row for each set of labels, with what the queries give for it now. */
+/** One row for each set of labels, with the current values of the queries. */
 export function table(content: Table): Builder<Panel> {
   const { title, description, queries, width, height, labels, columns, sortBy, descending, link } = content;
   const panel = new TableBuilder()
@@ -206,7 +206,7 @@ export function table(content: Table): Builder<Panel> {
     .span(width)
     .height(height)
     .sortBy([new TableSortByFieldStateBuilder().displayName(sortBy).desc(descending ?? false)]);
-  // A single query's column is called Value, those of several Value #A and so on.
+  // Grafana names the column of a single query Value, and those of several queries Value #A, Value #B, …
   const valueOf = (index: number) => (queries.length === 1 ? 'Value' : `Value #${REFERENCES.charAt(index)}`);
   const hidden = ['Time', ...columns.flatMap((column, index) => (column === null ? [valueOf(index)] : []))];
   const named = columns.flatMap((column, index) => (column === null ? [] : [[valueOf(index), column.name] as const]));

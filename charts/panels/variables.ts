@@ -5,12 +5,12 @@ import {
   VariableSort,
 } from '@grafana/grafana-foundation-sdk/dashboard';
 
-/** Whichever Prometheus the reader of the dashboard has chosen. */
+/** The Prometheus that is selected in the dashboard. */
 export const PROMETHEUS = { type: 'prometheus', uid: '${datasource}' };
 
 export const datasource = () => new DatasourceVariableBuilder('datasource').label('Data source').type('prometheus');
 
-/** Also what has no such label: a run in one process may be in no namespace. */
+/** Also matches series without the label: `fedbiot run` may have no namespace. */
 const EVERYTHING = '.*';
 
 function valuesOf(name: string, title: string, series: string, label: string): QueryVariableBuilder {
@@ -28,7 +28,7 @@ function valuesOf(name: string, title: string, series: string, label: string): Q
 
 export const namespaceOfJobs = () => valuesOf('namespace', 'Namespace', 'fedbiot_rounds', 'namespace');
 export const job = () => valuesOf('job', 'Job', 'fedbiot_rounds{namespace=~"$namespace"}', 'job');
-/** By another name than that of jobs: links carry the variables along. */
+/** The variable's name differs from that of the jobs' namespace, because links between dashboards pass variables on. */
 export const namespaceOfOperators = () =>
   valuesOf(
     'operator',

@@ -34,8 +34,8 @@ export const atAGlance = [
     queries: [{ expr: 'count(ALERTS{alertname=~"FedBiOT.+", alertstate="firing"}) or vector(0)', legend: '' }],
   }),
   figure({
-    title: 'Tokens trained',
-    description: 'Per second, across jobs: alignment on the server and local training on clients.',
+    title: 'Training throughput',
+    description: 'Tokens per second, across jobs: alignment on the server and training on clients.',
     unit: 'short',
     width: 4,
     height: 4,

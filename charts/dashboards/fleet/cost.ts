@@ -5,7 +5,7 @@ export const cost = [
   table({
     title: 'Cost and savings by namespace',
     description:
-      'Existing jobs: resources used, bytes moved between server and clients, and what the emulator saves compared with sending and training the full model.',
+      'For existing jobs: resources used, traffic between server and clients, and savings compared with sending and training the full model.',
     width: 24,
     height: 7,
     labels: { namespace: 'Namespace' },
@@ -22,9 +22,9 @@ export const cost = [
       { name: 'GPU time', unit: 's' },
       { name: 'CPU time', unit: 's' },
       { name: 'Tokens', unit: 'short' },
-      { name: 'Bytes moved', unit: 'bytes' },
+      { name: 'Traffic', unit: 'bytes' },
       { name: 'Bytes saved', unit: 'bytes' },
-      { name: 'Computing saved', unit: 'si:FLOP', decimals: 2 },
+      { name: 'FLOPs saved', unit: 'si:FLOP', decimals: 2 },
     ],
   }),
 ];

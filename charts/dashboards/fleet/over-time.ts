@@ -25,7 +25,7 @@ export const overTime = [
     queries: [{ expr: JOBS_BY_PHASE, legend: '{{phase}}' }],
   }),
   graph({
-    title: 'GPUs asked and running',
+    title: 'GPUs requested and running',
     description: 'The difference between the lines is the number of GPUs that wait for a node.',
     unit: 'none',
     decimals: 0,
@@ -56,7 +56,7 @@ export const overTime = [
   }),
   graph({
     title: 'Client dropout',
-    description: 'Dropped clients over selected clients, per job, in the current or last round.',
+    description: 'Fraction of the selected clients that dropped out in the current or last round, per job.',
     unit: 'percentunit',
     min: 0,
     max: 1,
@@ -66,7 +66,7 @@ export const overTime = [
   }),
   graph({
     title: 'Refused results',
-    description: 'Per job, since its start, for all reasons.',
+    description: 'Refused results since the job’s start, for all reasons, per job.',
     unit: 'none',
     decimals: 0,
     min: 0,
@@ -81,7 +81,7 @@ export const overTime = [
   }),
   graph({
     title: 'Server pods replaced',
-    description: 'Per job, since its start.',
+    description: 'Replacements of the server pod since the job’s start, per job.',
     unit: 'none',
     decimals: 0,
     min: 0,

@@ -4,7 +4,7 @@ export const JOBS_BY_PHASE = `sum by (phase) (${perJob('fedbiot_job_phase', { by
 
 export const GPUS_BY_STATE = `sum by (state) (${perJob('fedbiot_gpus', { by: ['role', 'state'] })})`;
 
-/** To the dashboard of the row's job. */
+/** URL of the dashboard of the job in the row. */
 const TO_JOB =
   '/d/fedbiot-job?var-datasource=${datasource}&var-namespace=${__data.fields.Namespace}&var-job=${__data.fields.Job}&${__url_time_range}';
 

@@ -36,7 +36,7 @@ export const stuck = [
   }),
   table({
     title: 'Longest pending',
-    description: 'Pending jobs, by the time that they have waited within the time range.',
+    description: 'Pending jobs, by the time that they have been pending within the dashboard’s time range.',
     width: 8,
     height: 8,
     labels: JOB_LABELS,

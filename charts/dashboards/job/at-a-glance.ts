@@ -1,7 +1,7 @@
 import { figure } from '../../panels/panels.ts';
 import { accuracyOf, perJob } from '../../panels/query.ts';
 
-/** The mean of the finished rounds, as far as the server pod that runs has seen them. */
+/** Mean duration of the rounds that finished while the current server pod ran. */
 const MEAN_ROUND_SECONDS =
   `sum by (namespace, job) (${perJob('fedbiot_round_duration_seconds_sum', { by: ['phase'] })})` +
   ` / ${perJob('fedbiot_round_duration_seconds_count')}`;
@@ -15,13 +15,13 @@ export const atAGlance = [
     height: 4,
     queries: [
       { expr: perJob('fedbiot_round'), legend: '{{job}} finished' },
-      { expr: perJob('fedbiot_rounds'), legend: '{{job}} in all' },
+      { expr: perJob('fedbiot_rounds'), legend: '{{job}} total' },
     ],
   }),
   figure({
     title: 'Accuracy',
     description:
-      'Accuracy of full model + adapter (AdapFu) in the last evaluation, which is what training improves. Empty before the first evaluation and for tasks without an accuracy.',
+      'Accuracy of full model + adapter (AdapFu) in the last evaluation, which training is meant to improve. Empty before the first evaluation and for tasks without an accuracy.',
     unit: 'percentunit',
     decimals: 1,
     width: 4,
@@ -32,7 +32,7 @@ export const atAGlance = [
   figure({
     title: 'Gain over the base model',
     description:
-      'Accuracy of full model + adapter minus that of the base model, in percentage points. Below 0, training does harm.',
+      'Accuracy of full model + adapter minus that of the base model, in percentage points. A negative value means that training made the model worse.',
     unit: 'percentunit',
     decimals: 1,
     width: 4,
@@ -56,7 +56,7 @@ export const atAGlance = [
     queries: [{ expr: perJob('fedbiot_alignment_gap'), legend: '{{job}}' }],
   }),
   figure({
-    title: 'Since the last progress',
+    title: 'Time since last progress',
     description:
       'Time since the server last reported progress: the end of a phase, a client, an evaluation or a round. A phase of a large model may take long.',
     unit: 's',
@@ -71,9 +71,9 @@ export const atAGlance = [
     queries: [{ expr: `time() - ${perJob('fedbiot_last_progress_timestamp_seconds')}`, legend: '{{job}}' }],
   }),
   figure({
-    title: 'Time left',
+    title: 'Estimated time left',
     description:
-      'Remaining rounds times the mean duration of finished rounds. The alignment before the first round makes it too long at the beginning.',
+      'Remaining rounds times the mean duration of finished rounds. At first the estimate is too high, because the first round includes the initial alignment.',
     unit: 's',
     decimals: 0,
     width: 4,

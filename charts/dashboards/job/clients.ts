@@ -24,7 +24,7 @@ export const clients = [
     ],
   }),
   graph({
-    title: 'Client dropout and what the quorum bears',
+    title: 'Client dropout and quorum limit',
     description:
       'Dropped clients over selected clients. Above the dashed line, fewer clients than the quorum remain and the round does not count.',
     unit: 'percentunit',
@@ -34,13 +34,13 @@ export const clients = [
     height: 8,
     looks: [
       { name: /dropout/, color: 'orange' },
-      { name: /bears/, color: 'red', dashed: true },
+      { name: /limit/, color: 'red', dashed: true },
     ],
     queries: [
       { expr: perJob('fedbiot_client_dropout_ratio'), legend: '{{job}} dropout' },
       {
         expr: `1 - ${perJob('fedbiot_quorum_clients')} / (${perJob('fedbiot_clients', { where: 'state="selected"' })} > 0)`,
-        legend: '{{job}} bears',
+        legend: '{{job}} limit',
       },
     ],
   }),

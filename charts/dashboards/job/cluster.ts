@@ -1,8 +1,8 @@
 import { figure, graph } from '../../panels/panels.ts';
-import { perJob, told } from '../../panels/query.ts';
+import { perJob, chosenSeries } from '../../panels/query.ts';
 import { CLIENT, SERVER } from './roles.ts';
 
-/** What only a cluster's operator and pods tell. */
+/** Panels whose series only exist on a cluster. */
 export const onTheCluster = [
   figure({
     title: 'Phase',
@@ -36,14 +36,15 @@ export const onTheCluster = [
     namesBeside: true,
     queries: [
       {
-        expr: `sum by (namespace, job, outcome) (${told('fedbiot_client_tasks_total')})`,
+        expr: `sum by (namespace, job, outcome) (${chosenSeries('fedbiot_client_tasks_total')})`,
         legend: '{{job}} {{outcome}}',
       },
     ],
   }),
   graph({
-    title: 'GPUs asked and running',
-    description: 'Asked: requested by the job’s pods. Running: held by running pods. The difference waits for a node.',
+    title: 'GPUs requested and running',
+    description:
+      'Asked: requested by the job’s pods. Running: held by running pods. The difference is the number of GPUs that wait for a node.',
     unit: 'none',
     decimals: 0,
     min: 0,
@@ -53,9 +54,9 @@ export const onTheCluster = [
     queries: [{ expr: perJob('fedbiot_gpus', { by: ['role', 'state'] }), legend: '{{job}} {{role}} {{state}}' }],
   }),
   graph({
-    title: 'Waiting in the job’s queues',
+    title: 'Queue lengths',
     description:
-      'Tasks that no client has taken, and results that the server has not read. Tasks wait while there are more clients than client pods; results should not wait.',
+      'Tasks that no client has taken, and results that the server has not read. Tasks queue up while there are more clients than client pods; results should not queue up.',
     unit: 'none',
     decimals: 0,
     min: 0,

@@ -4,9 +4,9 @@ import { CLIENT, SERVER } from './roles.ts';
 
 export const cost = [
   graph({
-    title: 'GPUs at work',
+    title: 'GPUs in use',
     description:
-      'By role, the mean of the rounds that ended in the interval: GPU-seconds over the seconds they took. Far below the GPUs that the job holds, these wait.',
+      'GPU-seconds per second, by role: mean over the rounds that ended in the interval. A value far below the number of GPUs that the job holds means that GPUs are idle.',
     connected: true,
     unit: 'none',
     min: 0,
@@ -16,8 +16,8 @@ export const cost = [
     queries: [{ expr: perRound('fedbiot_gpu_seconds_total', 'role', ROUND_SECONDS), legend: '{{job}} {{role}}' }],
   }),
   graph({
-    title: 'CPUs at work',
-    description: 'By role, the mean of the rounds that ended in the interval: CPU-seconds over the seconds they took.',
+    title: 'CPUs in use',
+    description: 'CPU-seconds per second, by role: mean over the rounds that ended in the interval.',
     connected: true,
     unit: 'none',
     min: 0,
@@ -28,7 +28,7 @@ export const cost = [
   }),
   graph({
     title: 'Peak memory',
-    description: 'The largest among the processes of a role, since the job began.',
+    description: 'Largest peak of any process of the role since the job began.',
     unit: 'bytes',
     min: 0,
     width: 6,
@@ -37,8 +37,9 @@ export const cost = [
     queries: [{ expr: perJob('fedbiot_peak_memory_bytes', { by: ['role'] }), legend: '{{job}} {{role}}' }],
   }),
   graph({
-    title: 'Bytes of a round',
-    description: 'LoRA vectors down to clients and up from them, the mean of the rounds that ended in the interval.',
+    title: 'Traffic per round',
+    description:
+      'LoRA vectors sent to clients (down) and received from them (up): mean over the rounds that ended in the interval.',
     unit: 'bytes',
     connected: true,
     min: 0,
@@ -53,8 +54,8 @@ export const cost = [
     ],
   }),
   table({
-    title: 'Cost so far, by role',
-    description: 'Of the rounds that are finished.',
+    title: 'Cost by role',
+    description: 'Resources used by the finished rounds.',
     width: 12,
     height: 6,
     labels: { namespace: 'Namespace', job: 'Job', role: 'Role' },
@@ -73,8 +74,8 @@ export const cost = [
     ],
   }),
   figure({
-    title: 'Bytes in all',
-    description: 'LoRA vectors since the job began, down to clients and up from them.',
+    title: 'Total traffic',
+    description: 'LoRA vectors sent to clients (down) and received from them (up) since the job began.',
     unit: 'bytes',
     width: 4,
     height: 6,
@@ -85,16 +86,17 @@ export const cost = [
   }),
   figure({
     title: 'Bytes saved',
-    description: 'Against sending the full model to the clients, less what was sent instead. Below 0 it was more.',
+    description:
+      'Traffic saved compared with sending the full model to the clients. A negative value means that more was sent.',
     unit: 'bytes',
     width: 4,
     height: 6,
     queries: [{ expr: perJob('fedbiot_saved_bytes'), legend: '{{job}}' }],
   }),
   figure({
-    title: 'Computing saved',
+    title: 'FLOPs saved',
     description:
-      'Floating-point operations, by formula, against training the full model on the clients. Below 0 it was more.',
+      'Estimated floating-point operations saved compared with training the full model on the clients. A negative value means that more were needed.',
     unit: 'si:FLOP',
     decimals: 2,
     width: 4,

@@ -12,7 +12,7 @@ export const learning = [
   graph({
     title: 'Accuracy by round',
     description:
-      'In each evaluation: of the model as it was given (base), of emulator + adapter (AdapEmu: what clients have) and of full model + adapter (AdapFu: what the server gains); and F1, the mean word overlap with the best accepted answer, where the task has it. A vertical line is the end of a round.',
+      'Accuracy in each evaluation of the model before training (base), of emulator + adapter (AdapEmu, what clients have) and of full model + adapter (AdapFu, what the server gains). For task qa also F1, the mean word overlap with the best accepted answer. Vertical lines mark the ends of rounds.',
     unit: 'percentunit',
     min: 0,
     width: 12,
@@ -27,7 +27,7 @@ export const learning = [
   graph({
     title: 'Losses',
     description:
-      'Local: mean of the clients of a round (nats). Eval: full model + adapter on the evaluation data (nats). Alignment: emulator against full model, in the units of the method.',
+      'Local: mean over the clients of a round (nats). Eval: full model + adapter on the evaluation data (nats). Alignment: difference between emulator and full model, in the unit of the chosen similarity.',
     unit: 'none',
     min: 0,
     width: 12,
@@ -47,7 +47,7 @@ export const learning = [
   graph({
     title: 'Alignment gap',
     description:
-      'Loss of emulator + adapter less that of full model + adapter (nats). When it rises while the accuracy of the full model falls, align more: emulator.alignment.',
+      'Loss of emulator + adapter minus loss of full model + adapter (nats). If it rises while the accuracy of the full model falls, align more (emulator.alignment).',
     unit: 'none',
     width: 6,
     height: 7,
@@ -57,7 +57,7 @@ export const learning = [
   graph({
     title: 'Alignment gap on public data',
     description:
-      'Mean loss over the last tenth of each alignment, in the units of the method: the difference between emulator and model that alignment leaves on public data. When it falls and the gap in evaluation rises, the public data is too unlike the evaluation data.',
+      'Mean loss over the last tenth of each alignment, in the unit of the chosen similarity: the difference between emulator and full model that remains on public data. If it falls while the alignment gap in evaluation rises, the public data differs too much from the evaluation data.',
     unit: 'none',
     width: 6,
     height: 7,
@@ -65,9 +65,9 @@ export const learning = [
     queries: [{ expr: perJob('fedbiot_public_alignment_gap'), legend: '{{job}}' }],
   }),
   graph({
-    title: 'Layers and clients left out',
+    title: 'Layer drop and client dropout',
     description:
-      'Layer dropout: part of the layers below the adapter that the emulator does without (β). Client dropout: part of the drawn clients that did not report.',
+      'Layer drop: fraction of the teacher part’s layers that the emulator does not have (β). Client dropout: fraction of the selected clients that did not report.',
     unit: 'percentunit',
     min: 0,
     max: 1,
@@ -78,22 +78,22 @@ export const learning = [
       { name: /client/, color: 'orange' },
     ],
     queries: [
-      { expr: perJob('fedbiot_emulator_layer_dropout_ratio'), legend: '{{job}} layer dropout' },
+      { expr: perJob('fedbiot_emulator_layer_dropout_ratio'), legend: '{{job}} layer drop' },
       { expr: perJob('fedbiot_client_dropout_ratio'), legend: '{{job}} client dropout' },
     ],
   }),
   graph({
     title: 'Round',
-    description: 'Last finished round. A flat line is a round under way, or one that does not end.',
+    description: 'Last finished round. The line is flat while a round is in progress or stalled.',
     unit: 'none',
     decimals: 0,
     min: 0,
     width: 6,
     height: 7,
-    looks: [{ name: /in all/, color: 'gray', dashed: true }],
+    looks: [{ name: /total/, color: 'gray', dashed: true }],
     queries: [
       { expr: perJob('fedbiot_round'), legend: '{{job}}' },
-      { expr: perJob('fedbiot_rounds'), legend: '{{job}} in all' },
+      { expr: perJob('fedbiot_rounds'), legend: '{{job}} total' },
     ],
   }),
 ];

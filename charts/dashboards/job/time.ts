@@ -1,12 +1,12 @@
 import { graph } from '../../panels/panels.ts';
-import { clientTokenRate, percentile, ratePerJob, told } from '../../panels/query.ts';
+import { clientTokenRate, percentile, ratePerJob, chosenSeries } from '../../panels/query.ts';
 import { CLIENT, SERVER } from './roles.ts';
 
 export const time = [
   graph({
-    title: 'Time of a round by phase',
+    title: 'Round duration by phase',
     description:
-      'Mean over the rounds that ended in the interval: alignment, clients’ training, aggregation, evaluation. The first round has the alignment before it.',
+      'Mean over the rounds that ended in the interval: alignment, training on the clients, aggregation, evaluation. The first round includes the initial alignment.',
     unit: 's',
     min: 0,
     width: 8,
@@ -27,9 +27,9 @@ export const time = [
     ],
   }),
   graph({
-    title: 'Tokens trained',
+    title: 'Training throughput',
     description:
-      'Tokens a second: of the server in alignment, of clients as their pods tell it, or else as their results are accepted.',
+      'Tokens per second: alignment on the server, and training on the clients as their pods report it. Without metrics of client pods, tokens count when the server accepts a result.',
     unit: 'short',
     min: 0,
     width: 8,
@@ -41,8 +41,8 @@ export const time = [
     ],
   }),
   graph({
-    title: 'Time of a step',
-    description: 'Median of the optimizer steps of alignment and of clients whose results were accepted.',
+    title: 'Step duration',
+    description: 'Median duration of the optimizer steps of alignment and of clients whose results were accepted.',
     unit: 's',
     min: 0,
     width: 8,
@@ -53,7 +53,7 @@ export const time = [
     ],
     queries: [
       {
-        expr: percentile(0.5, `rate(${told('fedbiot_step_duration_seconds_bucket')}[$__rate_interval])`, [
+        expr: percentile(0.5, `rate(${chosenSeries('fedbiot_step_duration_seconds_bucket')}[$__rate_interval])`, [
           'namespace',
           'job',
           'phase',

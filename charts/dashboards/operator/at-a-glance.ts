@@ -68,7 +68,7 @@ export const atAGlance = [
     queries: [{ expr: `sum(${perOperator('workqueue_depth', QUEUE)})`, legend: '' }],
   }),
   figure({
-    title: 'Hears of progress',
+    title: 'Connected to Redis',
     description:
       '1 while all replicas are connected to the operator’s Redis. Without it training continues, and the status of jobs becomes stale.',
     unit: 'none',

@@ -6,9 +6,9 @@ const redisMax = perOperator('fedbiot_operator_redis_memory_max_bytes');
 
 export const dependencies = [
   graph({
-    title: 'Requests to the API server by answer',
+    title: 'Requests to the API server by status code',
     description:
-      'Per second, by status code. 409: a conflicting write, which is retried; 403: a missing permission; <error>: no response.',
+      'Requests per second. 409: a conflicting write, which is retried; 403: a missing permission; <error>: no response.',
     unit: 'reqps',
     min: 0,
     width: 8,
@@ -18,7 +18,7 @@ export const dependencies = [
   }),
   graph({
     title: 'Requests to the API server by method',
-    description: 'Per second. Writes follow changes of jobs; without changes, only leases and watches remain.',
+    description: 'Requests per second. Writes follow changes of jobs; without changes, only leases and watches remain.',
     unit: 'reqps',
     min: 0,
     width: 8,
@@ -27,7 +27,7 @@ export const dependencies = [
     queries: [{ expr: `sum by (method) (${rateOfAny('rest_client_requests_total')})`, legend: '{{method}}' }],
   }),
   graph({
-    title: 'Watches started again',
+    title: 'Watch restarts',
     description:
       'Restarts after an error, by resource, since the replica started. Causes: the API server is unavailable, or a permission is missing.',
     unit: 'none',
@@ -40,7 +40,7 @@ export const dependencies = [
     ],
   }),
   graph({
-    title: 'Leads',
+    title: 'Leadership',
     description: '1 for the leader. A step is a handover.',
     unit: 'none',
     decimals: 0,
@@ -64,7 +64,7 @@ export const dependencies = [
     ],
   }),
   graph({
-    title: 'Hears of progress',
+    title: 'Connected to Redis',
     description: '1 while the replica is connected to the operator’s Redis.',
     unit: 'none',
     decimals: 0,
@@ -75,8 +75,8 @@ export const dependencies = [
     queries: [{ expr: perOperator('fedbiot_operator_redis_connected'), legend: REPLICA }],
   }),
   graph({
-    title: 'Objects that cannot be read',
-    description: 'By resource. Only the object itself is skipped; a job’s status says why.',
+    title: 'Unreadable objects',
+    description: 'Watched objects that cannot be read and are skipped, by resource. A job’s status says why.',
     unit: 'none',
     decimals: 0,
     min: 0,

@@ -9,10 +9,10 @@ export const LEASE = 'name="fedbiot-operator"';
 
 export const rate = (metric: string, where: string) => `rate(${perOperator(metric, where)}[$__rate_interval])`;
 
-/** Counters that every operator of controller-runtime has and that name none: known by the instance. */
+/** Rate of a counter that every operator exports without a label of its own; the instance identifies ours. */
 export const rateOfAny = (metric: string) => ofOperators(`rate(${perOperator(metric)}[$__rate_interval])`);
 
-/** Where a pod scraped by an address has no name, the address is all there is. */
+/** A replica that is scraped by its address has no label `pod`. */
 export const REPLICA = '{{pod}} {{instance}}';
 
 export const PERCENTILES: readonly Look[] = [

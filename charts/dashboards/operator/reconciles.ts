@@ -5,7 +5,7 @@ import { CONTROLLER, rate, PERCENTILES, percentilesOf } from './queries.ts';
 export const reconciles = [
   graph({
     title: 'Reconciles by result',
-    description: 'Per second, across replicas; only the leader reconciles.',
+    description: 'Reconciles per second, across replicas; only the leader reconciles.',
     unit: 'ops',
     min: 0,
     width: 8,
@@ -21,8 +21,8 @@ export const reconciles = [
     ],
   }),
   graph({
-    title: 'Time of a reconcile',
-    description: 'Duration of a reconcile, most of which is the latency of the API server.',
+    title: 'Reconcile duration',
+    description: 'Percentiles. Most of the time is the latency of the API server.',
     unit: 's',
     min: 0,
     width: 8,
@@ -31,7 +31,7 @@ export const reconciles = [
     queries: percentilesOf('controller_runtime_reconcile_time_seconds_bucket', CONTROLLER),
   }),
   graph({
-    title: 'Reconciles under way',
+    title: 'Reconciles in progress',
     description:
       'Reconciles in progress and their maximum (value workers). While they stay at the maximum, jobs wait in the queue.',
     unit: 'none',
@@ -39,10 +39,10 @@ export const reconciles = [
     min: 0,
     width: 8,
     height: 8,
-    looks: [{ name: /at most/, color: 'gray', dashed: true }],
+    looks: [{ name: /maximum/, color: 'gray', dashed: true }],
     queries: [
-      { expr: `sum(${perOperator('controller_runtime_active_workers', CONTROLLER)})`, legend: 'under way' },
-      { expr: `max(${perOperator('controller_runtime_max_concurrent_reconciles', CONTROLLER)})`, legend: 'at most' },
+      { expr: `sum(${perOperator('controller_runtime_active_workers', CONTROLLER)})`, legend: 'in progress' },
+      { expr: `max(${perOperator('controller_runtime_max_concurrent_reconciles', CONTROLLER)})`, legend: 'maximum' },
     ],
   }),
 ];

@@ -16,7 +16,7 @@ export const workQueue = [
   }),
   graph({
     title: 'Time in the queue',
-    description: 'Time that a job waited for its reconcile.',
+    description: 'Percentiles of the time that a job waited for its reconcile.',
     unit: 's',
     min: 0,
     width: 8,
@@ -25,16 +25,16 @@ export const workQueue = [
     queries: percentilesOf('workqueue_queue_duration_seconds_bucket', QUEUE),
   }),
   graph({
-    title: 'Added and tried again',
-    description: 'Per second: jobs added after a change, and jobs added again after an error.',
+    title: 'Added and retried',
+    description: 'Jobs per second: added after a change, and retried after an error.',
     unit: 'ops',
     min: 0,
     width: 8,
     height: 8,
-    looks: [{ name: /again/, color: 'red' }],
+    looks: [{ name: /retried/, color: 'red' }],
     queries: [
       { expr: `sum(${rate('workqueue_adds_total', QUEUE)})`, legend: 'added' },
-      { expr: `sum(${rate('workqueue_retries_total', QUEUE)})`, legend: 'tried again' },
+      { expr: `sum(${rate('workqueue_retries_total', QUEUE)})`, legend: 'retried' },
     ],
   }),
 ];

@@ -57,7 +57,7 @@ export function dashboardBuilder({ uid, title, description, from, variables, row
 /** Schema of Grafana 10.4. Newer versions migrate a dashboard when they load it. */
 const SCHEMA_VERSION = 39;
 
-/** Sets panel ids and other defaults that Grafana would otherwise choose at load time: a link to a panel contains its id. */
+/** Sets panel ids and other defaults that Grafana would choose at load time: a link to a panel contains its id. */
 export function finished(builder: DashboardBuilder): Dashboard {
   const dashboard = builder.build();
   const panels = (dashboard.panels ?? []).map((panel, index) => ({ ...panel, id: index + 1 }));

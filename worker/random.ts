@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { xoroshiro128plusFromState } from 'pure-rand/generator/xoroshiro128plus';
+import { sha256Bytes } from './files/sha256.ts';
 
 /** A reproducible stream of random numbers; two streams with different labels are independent. */
 export interface RandomStream {
@@ -20,9 +20,7 @@ export interface RandomStream {
  * how many were drawn elsewhere before it, so a resumed or differently scheduled run draws the same values.
  */
 export function randomStream(seed: number, ...labels: readonly (string | number)[]): RandomStream {
-  const digest = createHash('sha256')
-    .update(JSON.stringify([seed, ...labels]))
-    .digest();
+  const digest = sha256Bytes(JSON.stringify([seed, ...labels]));
   const state = [0, 4, 8, 12].map((at) => digest.readInt32LE(at));
   if (!state.some(Boolean)) state[0] = 1;
   const generator = xoroshiro128plusFromState(state);

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { sha256 } from '../../worker/files/sha256.ts';
 import { Allowance } from './allowance.ts';
 
 /** Who a bearer token belongs to, as TokenReview tells. */
@@ -82,8 +82,8 @@ export class Access {
     const token = /^Bearer +([\x21-\x7e]+)$/i.exec(authorization ?? '')?.[1];
     if (token === undefined || token.length > MAX_TOKEN_BYTES) return Promise.resolve('unauthenticated');
     // By its hash: the memory holds no tokens.
-    const hash = hashOf(token);
-    const key = hashOf(JSON.stringify([token, question]));
+    const hash = sha256(token);
+    const key = sha256(JSON.stringify([token, question]));
     const kept = this.#answers.get(key);
     if (kept !== undefined && kept.until > this.#now()) return kept.verdict;
     const now = this.#now();
@@ -113,8 +113,6 @@ export class Access {
     });
   }
 }
-
-const hashOf = (text: string): string => createHash('sha256').update(text).digest('base64');
 
 function dropOldest(map: Map<string, unknown>): void {
   const oldest = map.keys().next();

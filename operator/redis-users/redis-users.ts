@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { Cluster } from 'ioredis';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { errorMessage } from '../../crds/facts/user-error.ts';
 import { jobKeys, KEYS_TTL_SECONDS } from '../../worker/cluster/redis-keys.ts';
+import { sha256 } from '../../worker/files/sha256.ts';
 import { isClusterNode, mastersOf, openCluster, openSingle } from '../../worker/transport/redis/redis-cluster.ts';
 import type { ConnectionOptions, RedisConnection } from '../../worker/transport/redis/redis-cluster.ts';
 import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
@@ -245,5 +245,3 @@ export class RedisUsers {
     if (standing.kind !== 'away') this.#settings.changed();
   }
 }
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');

@@ -11,6 +11,7 @@ t.test('the operator loads nothing that computes: its image has no engine', asyn
       'worker/cluster/pod.ts',
       'worker/cluster/redis-keys.ts',
       'worker/cost/run-cost.ts',
+      'worker/files/sha256.ts',
       'worker/http/bounded-server.ts',
       'worker/metrics/cost-series.ts',
       'worker/metrics/job-series.ts',

@@ -1,6 +1,7 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import fastifyStatic from '@fastify/static';
 import type { AddressInfo } from 'node:net';
+import { sha256Bytes } from '../files/sha256.ts';
 import { boundedServer, USUAL_LIMITS } from '../http/bounded-server.ts';
 import type { ConnectionLimits } from '../http/bounded-server.ts';
 import { BUNDLE_FILES, MANIFEST_FILE } from './manifest.ts';
@@ -27,11 +28,11 @@ export async function serveBundle(
     limits = LIMITS,
   }: { readonly token: string; readonly port: number; readonly host?: string; readonly limits?: ConnectionLimits },
 ): Promise<BundleServer> {
-  const expected = digest(`Bearer ${token}`);
+  const expected = sha256Bytes(`Bearer ${token}`);
   const server = boundedServer(limits);
   server.addHook('onRequest', async (request, reply) => {
     // Digests: equal in length, so that the comparison takes the same time whatever was sent.
-    if (timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) return;
+    if (timingSafeEqual(sha256Bytes(request.headers.authorization ?? ''), expected)) return;
     await reply
       .code(401)
       .header('www-authenticate', 'Bearer')
@@ -52,8 +53,4 @@ export async function serveBundle(
   await server.listen({ port, host });
   const { port: bound } = server.server.address() as AddressInfo;
   return { port: bound, close: () => server.close() };
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { UserError } from '../../crds/facts/user-error.ts';
+import { newSha256 } from '../files/sha256.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { recordError } from './record.ts';
 import type { Example, TextExample, TokenizedExample } from './example.ts';
@@ -65,7 +65,7 @@ export function encodeExamples(
 export function sequenceOf(ids: readonly number[], labels: readonly number[]): Sequence {
   const inputIds = Int32Array.from(ids);
   const labelIds = Int32Array.from(labels);
-  const id = createHash('sha256').update(inputIds).update(labelIds).digest('hex').slice(0, 32);
+  const id = newSha256().update(inputIds).update(labelIds).digest('hex').slice(0, 32);
   return { inputIds, labels: labelIds, id };
 }
 

@@ -1,7 +1,6 @@
-import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { DataSource } from '../../crds/types.ts';
-import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import { localPath } from '../files/local-path.ts';
 import { readInput } from '../files/read.ts';
 import { sha256 } from '../files/sha256.ts';
 import { hubFile } from './hub-file.ts';
@@ -25,7 +24,13 @@ export interface LoadedData {
  * data set on the Hugging Face hub. Throws UserError for whatever keeps them from being read.
  */
 export async function loadData(source: Pick<DataSource, 'uri' | 'format'>, baseDirectory: string): Promise<LoadedData> {
-  const file = await localPath(source.uri, baseDirectory);
+  const file = source.uri.startsWith('hf://')
+    ? await hubFile(source.uri)
+    : localPath(source.uri, {
+        baseDirectory,
+        forms: 'Give a path, a file:// URL or hf://datasets/….',
+        example: 'data.jsonl',
+      });
   if (!/\.jsonl?(\.gz)?$/.test(file)) {
     throw new UserError(`${file}: only .json and .jsonl files, plain or with .gz, can be read`, {
       hint: "Convert it, for example with Python's datasets.load_dataset(...).to_json('data.jsonl').",
@@ -38,23 +43,4 @@ export async function loadData(source: Pick<DataSource, 'uri' | 'format'>, baseD
   });
   const { format, records } = interpretRecords(readRecords(file, content), source.format);
   return { file, bytes: content.length, sha256: sha256(content), format, records };
-}
-
-async function localPath(uri: string, baseDirectory: string): Promise<string> {
-  const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(uri)?.[1];
-  if (scheme === undefined) return resolve(baseDirectory, uri);
-  if (scheme === 'hf') return hubFile(uri);
-  if (scheme !== 'file') {
-    throw new UserError(`${uri}: data cannot be read from ${scheme}://`, {
-      hint: 'Give a path, a file:// URL or hf://datasets/….',
-    });
-  }
-  try {
-    return fileURLToPath(uri);
-  } catch (cause) {
-    throw new UserError(`${uri} names no local file: ${errorMessage(cause)}`, {
-      hint: 'A file URL has three slashes, and no %2F: file:///path/to/data.jsonl.',
-      cause,
-    });
-  }
 }

@@ -1,18 +1,29 @@
 import { createHash } from 'node:crypto';
+import type { BinaryLike, Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 
 /** SHA-256 (hex) of bytes, or of a text in UTF-8. */
-export function sha256(content: Uint8Array | string): string {
-  return createHash('sha256').update(content).digest('hex');
+export function sha256(content: BinaryLike): string {
+  return newSha256().update(content).digest('hex');
+}
+
+/** The same as 32 bytes. */
+export function sha256Bytes(content: BinaryLike): Buffer {
+  return newSha256().update(content).digest();
+}
+
+/** A digest of content that comes in parts, or as a stream. */
+export function newSha256(): Hash {
+  return createHash('sha256');
 }
 
 const known = new Map<string, Promise<string>>();
 
 /**
- * SHA-256 (hex) of a file's contents, read as a stream; computed once a process for a path whose size and time stay the
- * same.
+ * SHA-256 (hex) of a file's contents, read as a stream; computed once per process for a path whose size and
+ * modification time stay the same.
  */
 export async function fileSha256(path: string): Promise<string> {
   const { size, mtimeMs } = await stat(path);
@@ -24,7 +35,7 @@ export async function fileSha256(path: string): Promise<string> {
 }
 
 async function digestOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
+  const hash = newSha256();
   await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
   return hash.digest('hex');
 }

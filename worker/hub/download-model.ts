@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -14,6 +14,7 @@ import {
 } from '@huggingface/hub';
 import type { ListFileEntry } from '@huggingface/hub';
 import { UserError } from '../../crds/facts/user-error.ts';
+import { newSha256 } from '../files/sha256.ts';
 import { asked, isOffline, unreachable, withHub } from './access.ts';
 import type { HubAccess } from './access.ts';
 
@@ -142,7 +143,7 @@ async function downloadTo(
   const content = await downloadFile({ ...from, path: file.path });
   if (content === null) throw new Error(`${file.path} is listed but cannot be downloaded`);
   const partial = `${path}.${randomUUID()}.incomplete`;
-  const hash = createHash('sha256');
+  const hash = newSha256();
   let bytes = 0;
   try {
     await pipeline(

@@ -1,19 +1,19 @@
-import { createHash } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
+import { join } from 'node:path';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { shown } from '../files/json-value.ts';
+import { localPath } from '../files/local-path.ts';
 import { readJson, SMALL_FILE_BYTES } from '../files/read.ts';
 import { parseDecoderConfig } from './config/config.ts';
 import type { DecoderConfig } from './config/config.ts';
-import { fileSha256 } from '../files/sha256.ts';
+import { fileSha256, sha256 } from '../files/sha256.ts';
 import { downloadModel } from '../hub/download-model.ts';
 import type { DownloadOptions } from '../hub/download-model.ts';
 import { indexWeights } from './weights/weight-index.ts';
 import type { WeightIndex } from './weights/weight-index.ts';
 
 const COMPLETE = 'A model directory holds config.json, tokenizer.json and *.safetensors.';
+const LOCAL = { forms: 'Use a directory, a file:// URL or hf://org/name@revision.', example: 'model' };
 
 /** A Hugging Face model directory whose config and weights were found to fit each other. */
 export interface ModelDirectory {
@@ -37,7 +37,7 @@ export interface ModelDirectory {
  *   fails
  */
 export async function openModelDirectory(uri: string, options: DownloadOptions = {}): Promise<ModelDirectory> {
-  const path = uri.startsWith('hf://') ? await downloadModel(uri, options) : localPath(uri);
+  const path = uri.startsWith('hf://') ? await downloadModel(uri, options) : localPath(uri, LOCAL);
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
     throw new UserError(`${path} is not a directory`, {
       hint: 'Point model.uri at a Hugging Face model directory, or at hf://org/name@revision.',
@@ -75,26 +75,6 @@ function warningsOf(path: string, declared: DecoderConfig, config: DecoderConfig
   return warnings;
 }
 
-function pathOf(url: string): string {
-  try {
-    return fileURLToPath(url);
-  } catch (cause) {
-    throw new UserError(`${url} names no local directory: ${errorMessage(cause)}`, {
-      hint: 'A file URL has three slashes, and no %2F: file:///path/to/model.',
-      cause,
-    });
-  }
-}
-
-function localPath(uri: string): string {
-  const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(uri)?.[1]?.toLowerCase();
-  if (scheme === undefined) return resolve(uri);
-  if (scheme === 'file') return pathOf(uri);
-  throw new UserError(`${uri}: ${scheme}:// is not supported`, {
-    hint: 'Use a directory, a file:// URL or hf://org/name@revision.',
-  });
-}
-
 /**
  * What config.json of a model directory says.
  * @throws UserError when it cannot be read, or as `parseDecoderConfig`
@@ -106,7 +86,7 @@ export function readDecoderConfig(directory: string): DecoderConfig {
 
 /** Hash over "digest  name" lines in the order of names, as sha256sum prints them. */
 async function sha256OfFiles(files: ReadonlyMap<string, string>): Promise<string> {
-  const hash = createHash('sha256');
-  for (const name of [...files.keys()].sort()) hash.update(`${await fileSha256(files.get(name) ?? name)}  ${name}\n`);
-  return hash.digest('hex');
+  let sums = '';
+  for (const name of [...files.keys()].sort()) sums += `${await fileSha256(files.get(name) ?? name)}  ${name}\n`;
+  return sha256(sums);
 }

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { sha256Bytes } from '../files/sha256.ts';
 import type { TokenSequence } from '../inference/packs.ts';
 import type { HiddenStates, TrunkRunner } from '../inference/trunk-runner.ts';
 
@@ -96,7 +96,7 @@ export class TeacherStates {
       return undefined;
     }
     const content = bytes.subarray(0, -DIGEST_BYTES);
-    if (!digest(content).equals(bytes.subarray(-DIGEST_BYTES))) return undefined;
+    if (!sha256Bytes(content).equals(bytes.subarray(-DIGEST_BYTES))) return undefined;
     const values = new Float32Array(Uint8Array.from(content).buffer);
     const size = values.length / this.#layers;
     return Array.from({ length: this.#layers }, (_, i) => values.slice(i * size, (i + 1) * size));
@@ -109,7 +109,7 @@ export class TeacherStates {
     );
     const file = join(this.#disk.directory, id);
     try {
-      writeFileSync(`${file}.part`, Buffer.concat([content, digest(content)]));
+      writeFileSync(`${file}.part`, Buffer.concat([content, sha256Bytes(content)]));
       renameSync(`${file}.part`, file);
       this.#diskBytes += content.length;
     } catch {
@@ -120,10 +120,6 @@ export class TeacherStates {
 }
 
 const DIGEST_BYTES = 32;
-
-function digest(content: Uint8Array): Buffer {
-  return createHash('sha256').update(content).digest();
-}
 
 function bytesOf(states: HiddenStates): number {
   return states.reduce((sum, { byteLength }) => sum + byteLength, 0);

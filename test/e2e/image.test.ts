@@ -157,6 +157,6 @@ async function testWorker(t: Pick<Test, 'test'>, image: ImageRoot, output: strin
       .sort()
       .at(-1);
     t.match(newest, /^round-0001-part-/, 'of the round that it was in');
-    t.ok(await read(run, 'checkpoints', newest ?? '', 'state.json'));
+    t.match(await read(run, 'checkpoints', newest ?? '', 'state.json'), { state: { round: 1 } });
   });
 }

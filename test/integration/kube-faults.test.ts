@@ -127,12 +127,13 @@ t.test('what happens to the API server and on the way to it', { skip: noApiServe
     const seen = watchCluster(t, plane.kubeconfigFor(token, proxy.url), { requestTimeoutMs: 1_000 });
     await seen.filled();
     const reference = { apiVersion: 'v1', kind: 'Service', name: 'kubernetes', namespace: 'default' };
-    t.ok(await seen.ports.read(reference));
+    const service = { kind: 'Service', metadata: { name: 'kubernetes' } };
+    t.match(await seen.ports.read(reference), service);
     proxy.freeze();
     await t.rejects(seen.ports.read(reference), {
       message: 'GET /api/v1/namespaces/default/services/kubernetes: no answer within 1 s',
     });
-    t.ok(await seen.ports.read(reference), 'over a new connection');
+    t.match(await seen.ports.read(reference), service, 'over a new connection');
   });
 
   t.test('a resync looks at every job, and what those who are told throw stops nothing', async (t) => {

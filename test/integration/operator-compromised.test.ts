@@ -39,7 +39,11 @@ t.test('with the operator’s token', { skip: noControllers || noHelm || noRedis
   await operator.logged('this replica leads');
   await lab.createJob(namespace, 'tiny');
   const pod = await lab.pod(namespace, 'tiny', 'server');
-  t.ok(await lab.pod(namespace, 'tiny', 'client'), 'an honest job is made');
+  t.equal(
+    (await lab.pod(namespace, 'tiny', 'client')).status?.phase,
+    'Pending',
+    'the policy admits an honest job’s pods',
+  );
   t.equal((await lab.objectsOf(namespace, 'tiny')).length, 8);
   await lab.createJob(namespace, 'named');
   await lab.kubectl(
@@ -233,6 +237,9 @@ t.test('with the operator’s token', { skip: noControllers || noHelm || noRedis
 
   t.test('and the operator went on meanwhile', async (t) => {
     t.notMatch(operator.output, /ValidatingAdmissionPolicy/);
-    t.ok(await until('the Secret is there again', 60, () => lab.get(RESOURCE.secret, namespace, 'tiny-credentials')));
+    const secret = await until('the operator creates the deleted Secret again', 60, () =>
+      lab.get(RESOURCE.secret, namespace, 'tiny-credentials'),
+    );
+    t.match(secret, { metadata: { ownerReferences } });
   });
 });

@@ -258,7 +258,8 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
         t.match(status, { phase: 'Pending', message: /ConfigMap tiny-job exists already/ });
         t.match(await lab.get(RESOURCE.configMap, namespace, 'tiny-job'), { data: { mine: 'yes' } });
         await lab.kubectl('delete', 'configmap', 'tiny-job', '--namespace', namespace);
-        t.ok(await lab.pod(namespace, 'tiny', 'server'));
+        const pod = await lab.pod(namespace, 'tiny', 'server');
+        t.equal(pod.status?.phase, 'Pending', 'once the name is free, the server pod is created');
       },
     );
 

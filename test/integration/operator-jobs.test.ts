@@ -38,16 +38,18 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     await lab.jobIn('Pending', namespace, 'quickstart');
     t.strictSame(await lab.objectsOf(namespace, 'quickstart'), objectsFor('quickstart'));
 
-    const told = async (what: string, args: readonly string[], pattern: RegExp) =>
-      t.ok(
-        await until(what, SECONDS, async () =>
-          pattern.test(await lab.kubectl(...args, '--namespace', namespace)) ? true : null,
-        ),
-        what,
-      );
-    await told('columns', ['get', 'fbj'], /^NAME +PHASE +ROUND +CLIENTS +ADAPFU +ADAPEMU +AGE\nquickstart +Pending /);
-    await told('more columns', ['get', 'fbj', '-o', 'wide'], /MESSAGE\n.*no nodes available to schedule pods/);
-    await told(
+    const shows = async (what: string, args: readonly string[], pattern: RegExp) => {
+      let output = '';
+      const asExpected = async () => {
+        output = await lab.kubectl(...args, '--namespace', namespace);
+        return pattern.test(output) || null;
+      };
+      await until(`kubectl shows ${what}`, SECONDS, asExpected, () => output);
+      t.match(output, pattern, what);
+    };
+    await shows('columns', ['get', 'fbj'], /^NAME +PHASE +ROUND +CLIENTS +ADAPFU +ADAPEMU +AGE\nquickstart +Pending /);
+    await shows('more columns', ['get', 'fbj', '-o', 'wide'], /MESSAGE\n.*no nodes available to schedule pods/);
+    await shows(
       'conditions and events',
       ['describe', 'fbj', 'quickstart'],
       /Conditions:[^]*Type: +Running[^]*Events:[^]*Created +\S+ +fedbiot\.io\/operator +Created NetworkPolicy/,
@@ -58,7 +60,8 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
   t.test('its pods are such as a restricted namespace takes', async (t) => {
     const namespace = await lab.namespace('restricted', { 'pod-security.kubernetes.io/enforce': 'restricted' });
     await lab.createJob(namespace, 'tiny');
-    for (const role of ['server', 'client'] as const) t.ok(await lab.pod(namespace, 'tiny', role));
+    for (const role of ['server', 'client'] as const)
+      t.equal((await lab.pod(namespace, 'tiny', role)).status?.phase, 'Pending', `the ${role} pod is created`);
   });
 
   t.test('progress shows in status and metrics; after success all stays until the job is deleted', async (t) => {
@@ -234,7 +237,8 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     t.equal(status?.startTime, undefined);
     await until('no pods', SECONDS, async () => ((await lab.pods(namespace, 'tiny')).length === 0 ? true : null));
     await suspend(false);
-    for (const role of ['server', 'client'] as const) t.ok(await lab.pod(namespace, 'tiny', role));
+    for (const role of ['server', 'client'] as const)
+      t.equal((await lab.pod(namespace, 'tiny', role)).status?.phase, 'Pending', `a new ${role} pod is created`);
     await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
     const resumed = await lab.jobIn('Running', namespace, 'tiny');
     t.match(
@@ -268,7 +272,11 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
       '--patch',
       '{"spec":{"suspend":false}}',
     );
-    t.ok(await lab.pod(namespace, 'tiny', 'server'));
+    t.equal(
+      (await lab.pod(namespace, 'tiny', 'server')).status?.phase,
+      'Pending',
+      'the admitted job gets its server pod',
+    );
     t.strictSame(await lab.objectsOf(namespace, 'remote'), []);
     t.equal((await lab.job(namespace, 'remote'))?.status, undefined);
   });

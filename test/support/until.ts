@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+const LONGEST_PAUSE_MS = 250;
+
 /**
  * Asks again until the answer is not null, and returns it. @throws after so many seconds, naming `what` was awaited
  * and, where the caller gives it, the last `state`
@@ -11,12 +13,12 @@ export async function until<T>(
   state?: () => unknown,
 ): Promise<T> {
   const end = performance.now() + seconds * 1000;
-  for (;;) {
+  for (let pauseMs = 10; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
     const answer = await ask();
     if (answer !== null) return answer;
     if (performance.now() > end)
       throw new Error(`${what}: not within ${seconds} s${state === undefined ? '' : `; last seen: ${shown(state())}`}`);
-    await sleep(250);
+    await sleep(pauseMs);
   }
 }
 

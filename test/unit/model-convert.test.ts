@@ -69,5 +69,6 @@ t.test('a weight too large for float16 is told by name', async (t) => {
   });
   const [folder = ''] = readdirSync(join(dir, 'cache'));
   t.same(readdirSync(join(dir, 'cache', folder)), [], 'no unfinished file is left, nor taken for a whole one');
-  t.ok(await withDtype(model, 'bfloat16', join(dir, 'cache')));
+  const converted = await withDtype(model, 'bfloat16', join(dir, 'cache'));
+  t.equal(converted.weights.get(name)?.dtype, 'BF16', 'bfloat16 has the range for it');
 });

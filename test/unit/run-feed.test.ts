@@ -17,6 +17,10 @@ function gated(pauseMs: number) {
     written,
     errors,
     next: () => waiting.shift(),
+    /** Once a write waits to be let through. */
+    begun: async () => {
+      while (waiting.length === 0) await new Promise(setImmediate);
+    },
   };
 }
 
@@ -40,19 +44,18 @@ t.test('what is overtaken is left out, what was told last is written', async (t)
 });
 
 t.test('a write that failed is tried again, unless something newer came', async (t) => {
-  const { feed, written, errors, next } = gated(0);
-  const turn = () => new Promise((resolve) => setTimeout(resolve, 5));
+  const { feed, written, errors, next, begun } = gated(0);
   feed.tell(1);
   next()?.reject(new Error('out of memory'));
-  await turn();
+  await begun();
   next()?.resolve();
-  await turn();
+  await new Promise(setImmediate);
   t.same(written, [1]);
   feed.tell(2);
-  await turn();
+  await begun();
   feed.tell(3);
   next()?.reject(new Error('out of memory'));
-  await turn();
+  await begun();
   next()?.resolve();
   await feed.settle();
   t.same(written, [1, 3]);

@@ -113,13 +113,14 @@ t.test('a template without end, or whose text would fill the memory, is refused'
     ['{{ messages | tojson(indent=1000000000) }}', /refuses the messages/],
   ] as const) {
     const { render } = await load(t, source);
-    const started = performance.now();
+    const before = process.cpuUsage();
     t.throws(
       () => render({ messages: [{ role: 'user', content: 'x' }] }, { addGenerationPrompt: false, date: null }),
       { constructor: UserError, message: says },
       source.slice(0, 60),
     );
-    t.ok(performance.now() - started < 20_000, `${Math.round(performance.now() - started)} ms`);
+    const { user, system } = process.cpuUsage(before);
+    t.ok(user + system < 20e6, `${(user + system) / 1e6} s of CPU time`);
   }
 });
 

@@ -21,6 +21,7 @@ import { settings } from '../support/quadratic-federation.ts';
 import { digest, inRunDirectory, runQuadratic } from '../support/quadratic-run.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
 import type { TestRedis } from '../support/redis.ts';
+import { toldProgress } from '../support/told-progress.ts';
 
 const forever = new AbortController().signal;
 const round = { job: 'job', round: 1, attempt: 1 };
@@ -217,18 +218,12 @@ t.test('Redis', { skip: noRedis }, async (t) => {
     const fence = await acquireFence(raw, keys);
     const progress = new RedisProgress(raw, keys, fence, 'ns/job');
     const told = {
+      ...toldProgress(2),
       at: new Date().toISOString(),
-      phase: 'Training' as const,
-      round: 2,
       finishedRounds: 1,
-      rounds: 3,
       clients: { selected: 4, reported: 2, dropped: 0, refused: 1 },
       refusals: { late: 1 },
       alignmentLoss: 0.5,
-      localLoss: null,
-      evaluation: null,
-      cost: null,
-      adapterSha256: null,
     };
     t.equal(await readProgress(raw, 'p'), null);
     await progress.write(told);

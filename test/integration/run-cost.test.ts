@@ -1,5 +1,5 @@
-// What `fedbiot run` says that a job cost, against its own events, the same job with the full model, and a run that was
-// interrupted.
+// The cost that `fedbiot run` reports: against the run's events, against the same job with the full model, and after an
+// interruption.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -8,18 +8,17 @@ import type { RunReport } from '../../crds/facts/report.ts';
 import type { LiveEvent } from '../../worker/report/display-state.ts';
 import { readReportJson } from '../../worker/report/report-files.ts';
 import { readEvents } from '../../worker/run/recorder.ts';
-import { runJobInProcess } from '../../worker/run/embedded-run.ts';
 import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
 
-async function reportOf(job: string, out: string): Promise<RunReport> {
-  const result = await runTinyJob(job, out);
+async function reportOf(job: string, out: string, options: { resume?: boolean } = {}): Promise<RunReport> {
+  const result = await runTinyJob(job, out, options);
   if (result.outcome !== 'succeeded') throw new Error('interrupted');
   return result.report;
 }
 
 const sum = <T>(items: readonly T[], of: (item: T) => number) => items.reduce((total, item) => total + of(item), 0);
 
-t.test('a run tells what it cost', { timeout: 120_000 }, async (t) => {
+t.test('a run reports its cost', { timeout: 120_000 }, async (t) => {
   const out = join(t.testdir({}), 'run');
   const began = performance.now();
   const { cost, rounds, plan } = await reportOf(writeTinyJob(t.testdirName), out);
@@ -64,13 +63,17 @@ t.test('a run tells what it cost', { timeout: 120_000 }, async (t) => {
 
   const whole = await reportOf(writeTinyJob(t.testdirName, { method: 'FullModel' }), join(t.testdirName, 'whole'));
   t.match(whole.cost?.savings, { bytes: { saved: 0 }, flops: { saved: 0 } }, 'the full model saves nothing');
-  t.equal(cost.savings.flops.fullModel, whole.cost?.savings.flops.here, 'what the full model takes, it takes');
+  t.equal(
+    cost.savings.flops.fullModel,
+    whole.cost?.savings.flops.here,
+    'the estimate for the full model is what the full model takes',
+  );
   const difference = cost.savings.bytes.fullModel - whole.cost!.savings.bytes.here;
-  // Of the packages' headers, whose size the factor of their tensors does not quite fit.
+  // The packages' headers do not grow by the same factor as their tensors.
   t.ok(Math.abs(difference) < 0.02 * whole.cost!.savings.bytes.here, `${difference} bytes apart`);
 });
 
-t.test('what is interrupted and gone on with costs the same', { timeout: 120_000 }, async (t) => {
+t.test('an interrupted and resumed run reports the same cost', { timeout: 120_000 }, async (t) => {
   const root = t.testdir({});
   const job = writeTinyJob(root);
   const expected = (await reportOf(job, join(root, 'whole'))).cost;
@@ -81,22 +84,8 @@ t.test('what is interrupted and gone on with costs the same', { timeout: 120_000
   };
   t.equal((await runTinyJob(job, out, { signal: stop.signal, onEvent })).outcome, 'interrupted');
   const before = await readReportJson(out);
-  const options = {
-    job,
-    out,
-    resume: true,
-    workers: 1,
-    threads: 1,
-    provider: 'cpu',
-    force: false,
-    trace: null,
-    signal: new AbortController().signal,
-    onEvent: () => {},
-  } as const;
-  const result = await runJobInProcess(options);
-  if (result.outcome !== 'succeeded') throw new Error('interrupted');
-  const { cost, rounds } = result.report;
-  t.same(rounds[0], before.rounds[0], 'the first round’s figures were kept');
+  const { cost, rounds } = await reportOf(job, out, { resume: true });
+  t.same(rounds[0], before.rounds[0], 'the first round’s figures are kept');
   t.same(
     [cost?.server.tokens, cost?.clients.tokens, cost?.bytes, cost?.savings],
     [expected?.server.tokens, expected?.clients.tokens, expected?.bytes, expected?.savings],
@@ -104,12 +93,12 @@ t.test('what is interrupted and gone on with costs the same', { timeout: 120_000
   t.ok(rounds[1]!.cost!.clients.cpuSeconds > 0 && rounds[1]!.cost!.server.cpuSeconds > 0);
 });
 
-t.test('a run that was begun without measuring goes on, and has no cost', { timeout: 120_000 }, async (t) => {
+t.test('a run whose first rounds have no cost resumes, and reports none', { timeout: 120_000 }, async (t) => {
   const root = t.testdir({});
   const job = writeTinyJob(root);
   const out = join(root, 'run');
   const whole = await reportOf(job, out);
-  // As an earlier version left it.
+  // What an earlier version wrote.
   const {
     cost: _,
     plan: { flops: __, ...plan },
@@ -119,7 +108,7 @@ t.test('a run that was begun without measuring goes on, and has no cost', { time
   writeFileSync(join(out, 'report.json'), JSON.stringify({ ...report, plan, rounds }));
   const metrics = join(out, 'metrics.jsonl');
   const text = readFileSync(metrics, 'utf8');
-  // Spaces keep the length that the checkpoint knows.
+  // Spaces keep the length that the checkpoint stores.
   const unmeasured = text
     .replace(/,"cost":\{[^}]*\}[^}]*\}\}/g, (cost) => ' '.repeat(cost.length))
     .replace(/"flops":\{[^}]*\},/g, (flops) => ' '.repeat(flops.length));
@@ -130,21 +119,8 @@ t.test('a run that was begun without measuring goes on, and has no cost', { time
     message: /is not a run’s report: .*cost|flops/,
     hint: /--resume/,
   });
-  const options = {
-    job,
-    out,
-    resume: true,
-    workers: 1,
-    threads: 1,
-    provider: 'cpu',
-    force: false,
-    trace: null,
-    signal: new AbortController().signal,
-    onEvent: () => {},
-  } as const;
-  const result = await runJobInProcess(options);
-  if (result.outcome !== 'succeeded') throw new Error('interrupted');
-  t.equal(result.report.cost, null);
-  t.equal(result.report.adapterSha256, whole.adapterSha256);
+  const resumed = await reportOf(job, out, { resume: true });
+  t.equal(resumed.cost, null);
+  t.equal(resumed.adapterSha256, whole.adapterSha256);
   t.match(await readReportJson(out), { cost: null });
 });

@@ -11,8 +11,8 @@ const jobs: JobObject[] = [...urls.keys()].map((name) => {
   const made = jobObject({ redis: { urlFrom: { name } } }, { name });
   return { ...made, metadata: { ...made.metadata, uid: name } };
 });
-// CPU time between two ticks of a timer: about one turn of the event loop. Unlike wall time, it does not grow when other
-// processes take the CPU.
+// CPU time between two ticks of a timer: about one turn of the event loop. It does not grow when other processes take
+// the CPU, as wall time does.
 let longestCpuMs = 0;
 let last = process.cpuUsage();
 setInterval(() => {

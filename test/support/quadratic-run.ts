@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { CheckpointStore } from '../../worker/federation/checkpoint.ts';
 import { systemClock } from '../../worker/federation/clock.ts';
 import { federateInProcess } from '../../worker/federation/in-process.ts';
+import { runClientWorker } from '../../worker/federation/client-worker.ts';
+import { coordinate } from '../../worker/federation/coordinator.ts';
 import type { Outcome } from '../../worker/federation/coordinator.ts';
 import { sealLora } from '../../worker/federation/lora-package.ts';
 import { ReceivedResults } from '../../worker/federation/received-results.ts';
@@ -11,6 +13,8 @@ import type { RunManifest } from '../../worker/run/run-directory.ts';
 import { unmetered } from '../../worker/federation/spent.ts';
 import type { FederationSettings } from '../../worker/federation/round-context.ts';
 import { MetricsLog } from '../../worker/report/metrics-log.ts';
+import type { ClientTransport, ServerTransport } from '../../worker/transport/contract.ts';
+import { MemoryTransport } from '../../worker/transport/memory.ts';
 import type { RunEvent } from '../../crds/facts/events.ts';
 import { initialLora, layouts, localTrainer, quadraticAligner, quadraticEvaluator } from './quadratic-federation.ts';
 
@@ -83,6 +87,36 @@ export async function inRunDirectory(
     metrics.close();
     directory.release();
   }
+}
+
+/**
+ * A server and one client worker, joined by a memory transport. `client` and `server` may put something in front of
+ * their ends.
+ */
+export async function overMemory(
+  parts: Parts,
+  { client = (end) => end, server = (end) => end, sharesProcesses = true }: Wrapped = {},
+): Promise<Outcome> {
+  const transport = new MemoryTransport();
+  const worker = runClientWorker({
+    transport: client(transport.connect()),
+    trainer: parts.trainers[0]!,
+    layouts: parts.layouts,
+    onStep: () => {},
+    signal: parts.signal,
+  });
+  try {
+    return await coordinate({ ...parts, transport: server(transport), sharesProcesses });
+  } finally {
+    await transport.close();
+    await worker;
+  }
+}
+
+interface Wrapped {
+  readonly client?: (end: ClientTransport) => ClientTransport;
+  readonly server?: (end: ServerTransport) => ServerTransport;
+  readonly sharesProcesses?: boolean;
 }
 
 /** SHA-256 of both LoRA vectors. */

@@ -4,11 +4,8 @@ import t from 'tap';
 import type { RoundCost } from '../../crds/facts/cost.ts';
 import type { RunEvent } from '../../crds/facts/events.ts';
 import type { Aligner, Evaluator, LocalTrainer, Meter } from '../../worker/federation/contracts.ts';
-import { coordinate } from '../../worker/federation/coordinator.ts';
-import { runClientWorker } from '../../worker/federation/client-worker.ts';
-import { MemoryTransport } from '../../worker/transport/memory.ts';
 import { localTrainer, quadraticAligner, quadraticEvaluator, settings } from '../support/quadratic-federation.ts';
-import { inRunDirectory, runQuadratic } from '../support/quadratic-run.ts';
+import { inRunDirectory, overMemory, runQuadratic } from '../support/quadratic-run.ts';
 import type { RunOptions } from '../support/quadratic-run.ts';
 
 /**
@@ -74,22 +71,9 @@ t.test('in one process, what is used while clients train is theirs', async (t) =
 t.test('apart, the server measures its wait as well', async (t) => {
   const events: RunEvent[] = [];
   const options: RunOptions = { ...machine(), onEvent: (event) => events.push(event) };
-  await inRunDirectory(join(t.testdir(), 'run'), job, options, async (parts) => {
-    const transport = new MemoryTransport();
-    const worker = runClientWorker({
-      transport: transport.connect(),
-      trainer: parts.trainers[0]!,
-      layouts: parts.layouts,
-      onStep: () => {},
-      signal: parts.signal,
-    });
-    try {
-      return await coordinate({ ...parts, transport, sharesProcesses: false });
-    } finally {
-      await transport.close();
-      await worker;
-    }
-  });
+  await inRunDirectory(join(t.testdir(), 'run'), job, options, (parts) =>
+    overMemory(parts, { sharesProcesses: false }),
+  );
   t.same(
     costs(events).map(({ server }) => server.cpuSeconds),
     [94, 1034],

@@ -1,20 +1,15 @@
-import { join } from 'node:path';
 import t from 'tap';
 import { UserError } from '../../crds/facts/user-error.ts';
-import type { RunEvent } from '../../crds/facts/events.ts';
-import { coordinate } from '../../worker/federation/coordinator.ts';
-import { runClientWorker } from '../../worker/federation/client-worker.ts';
 import { Diverged } from '../../worker/federation/diverged.ts';
 import { encodeFailure, encodeUpdate, maxHeaderBytes, verifyArrival } from '../../worker/federation/result.ts';
 import { openRound, sealRound } from '../../worker/federation/lora-package.ts';
 import { layoutOf } from '../../worker/safetensors/tensor-layout.ts';
-import type { ClientTransport, ServerTransport, Submission, Task } from '../../worker/transport/contract.ts';
-import { MemoryTransport } from '../../worker/transport/memory.ts';
+import type { Submission, Task } from '../../worker/transport/contract.ts';
 import { maxSealedBytes, seal } from '../../worker/transport/package.ts';
 import { sha256 } from '../../worker/files/sha256.ts';
 import { Refused } from '../../crds/facts/refusal.ts';
-import { initialLora, layouts, localTrainer, settings } from '../support/quadratic-federation.ts';
-import { digest, inRunDirectory, runQuadratic } from '../support/quadratic-run.ts';
+import { initialLora, layouts } from '../support/quadratic-federation.ts';
+import { changeHeader } from '../support/submission-header.ts';
 
 const layout = layouts.adapter;
 const { adapter } = initialLora();
@@ -44,10 +39,7 @@ const arrivalOf = ({ header, payload }: Submission) => ({
   read: async () => payload,
 });
 
-/** The submission with another header: fields replaced, and left out where undefined. */
-function withHeader(changes: Record<string, unknown>, from: Submission = submission): Submission {
-  return { ...from, header: JSON.stringify({ ...JSON.parse(from.header), ...changes }) };
-}
+const withHeader = (changes: Readonly<Record<string, unknown>>) => changeHeader(submission, changes);
 
 /** The submission with another payload, which its header names rightly. */
 function withPayload(payload: Uint8Array): Submission {
@@ -186,9 +178,9 @@ t.test('a failure is believed from a client of the round only', async (t) => {
     { name: 'Diverged', message: 'round 3, client 1: the loss is NaN' },
     'what kind of failure it was travels',
   );
-  t.equal(await reasonOf(withHeader({ client: 9 }, failure)), 'unknown-client');
-  t.equal(await reasonOf(withHeader({ round: 2 }, failure)), 'late');
-  t.equal(await reasonOf(withHeader({ job: 'another' }, failure)), 'unknown-client');
+  t.equal(await reasonOf(changeHeader(failure, { client: 9 })), 'unknown-client');
+  t.equal(await reasonOf(changeHeader(failure, { round: 2 })), 'late');
+  t.equal(await reasonOf(changeHeader(failure, { job: 'another' })), 'unknown-client');
 });
 
 t.test('a client refuses a package that is not its task’s', async (t) => {
@@ -205,183 +197,4 @@ t.test('a client refuses a package that is not its task’s', async (t) => {
   t.equal(refusal(sealRound(layouts, initialLora(), { ...round, round: 2 }).bytes), 'wrong-round');
   t.equal(refusal(sealRound(layouts, initialLora(), { ...round, job: 'x' }).bytes), 'wrong-round');
   t.equal(refusal(seal(layout, adapter).bytes), 'wrong-shape');
-});
-
-t.test('a round amid duplicates, strangers and corrupted results comes to what it would without them', async (t) => {
-  const root = t.testdir();
-  const job = settings({ rounds: 3, clients: 4, clientsPerRound: 3 });
-  const clean = await runQuadratic(join(root, 'clean'), job);
-  const events: RunEvent[] = [];
-  const outcome = await inRunDirectory(
-    join(root, 'beset'),
-    job,
-    { onEvent: (event) => events.push(event) },
-    async (parts) => {
-      const transport = new MemoryTransport();
-      const client = besetting(transport.connect());
-      const worker = runClientWorker({
-        transport: client,
-        trainer: localTrainer({ steps: 5 }),
-        layouts,
-        onStep: () => {},
-        signal: parts.signal,
-      });
-      try {
-        return await coordinate({ ...parts, transport, sharesProcesses: true });
-      } finally {
-        await transport.close();
-        await worker;
-      }
-    },
-  );
-  t.equal(digest(outcome), digest(clean));
-  const { late = 0, ...rest } = outcome.refusals;
-  t.strictSame(rest, { malformed: 9, 'unknown-client': 18, 'wrong-round': 9, 'wrong-digest': 3, duplicate: 6 });
-  t.equal(late, 2, 'the second copy of a round’s last result comes when the next has begun');
-  const reports = events.filter((event) => event.event === 'round');
-  t.ok(
-    reports.every(({ clients }) => clients.reported.length === 3 && clients.refused.length === 0),
-    'a good result makes up for a bad one',
-  );
-  const told = events.flatMap((event) =>
-    event.event === 'client' && event.outcome === 'refused' ? [event.reason] : [],
-  );
-  t.equal(told.length, 9 + 18 + 9 + 3 + 6 + 2, 'also those that name no client');
-});
-
-/**
- * Sends before every result some that must be refused, and every result twice; before the first of a round also a
- * corrupted copy, which the good one makes up for, as the round still waits for others.
- */
-function besetting(client: ClientTransport): ClientTransport {
-  let begun = 0;
-  return {
-    ...client,
-    submit: async (delivery, submission) => {
-      const send = (other: Submission) => client.submit(delivery, other);
-      await send({ header: '{', payload: new Uint8Array(3), sha256: sha256(new Uint8Array(3)) });
-      await send(withHeader({ job: 'another' }, submission));
-      await send(withHeader({ client: 77 }, submission));
-      await send(withHeader({ round: delivery.task.round + 1 }, submission));
-      if (delivery.task.round > begun)
-        await send({ ...submission, payload: submission.payload.map((byte) => byte ^ 1) });
-      begun = delivery.task.round;
-      await send(submission);
-      await send(submission);
-    },
-  };
-}
-
-t.test('a client whose only result is refused does not keep the round waiting', async (t) => {
-  const root = join(t.testdir(), 'run');
-  const job = settings({ rounds: 1, clients: 3 });
-  const events: RunEvent[] = [];
-  const outcome = await inRunDirectory(root, job, { onEvent: (event) => events.push(event) }, async (parts) => {
-    const transport = new MemoryTransport();
-    const client = transport.connect();
-    const lying: ClientTransport = {
-      ...client,
-      submit: (delivery, submission) =>
-        client.submit(
-          delivery,
-          delivery.task.client === 1 ? { ...submission, payload: new Uint8Array(9) } : submission,
-        ),
-    };
-    const worker = runClientWorker({
-      transport: lying,
-      trainer: localTrainer({ steps: 5 }),
-      layouts,
-      onStep: () => {},
-      signal: parts.signal,
-    });
-    try {
-      return await coordinate({ ...parts, transport, sharesProcesses: true });
-    } finally {
-      await transport.close();
-      await worker;
-    }
-  });
-  t.equal(outcome.outcome, 'succeeded');
-  const [report] = events.filter((event) => event.event === 'round');
-  t.strictSame(report?.clients, { selected: [0, 1, 2], reported: [0, 2], dropped: [], refused: [1] });
-  t.strictSame(outcome.refusals, { 'wrong-digest': 1 });
-});
-
-t.test('a package is published once a round, and by a server that goes on from within one, again', async (t) => {
-  const root = join(t.testdir(), 'run');
-  const job = settings({ rounds: 3, clients: 3 });
-  const published: string[] = [];
-  /** Stops in the middle of round 2, once. */
-  const part = (stop: AbortController, onEvent: (event: RunEvent) => void = () => {}) =>
-    inRunDirectory(root, job, { signal: stop.signal, onEvent }, async (parts) => {
-      const transport = new MemoryTransport();
-      const counting: ServerTransport = {
-        publish: (round, sealed) => {
-          published.push(`${round.round}-${round.attempt}`);
-          return transport.publish(round, sealed);
-        },
-        dispatch: (task) => transport.dispatch(task),
-        receive: (signal) => transport.receive(signal),
-        unlink: (round) => transport.unlink(round),
-        close: () => transport.close(),
-      };
-      const worker = runClientWorker({
-        transport: transport.connect(),
-        trainer: localTrainer({ steps: 5 }),
-        layouts,
-        onStep: () => {},
-        signal: parts.signal,
-      });
-      try {
-        return await coordinate({ ...parts, transport: counting, sharesProcesses: true });
-      } finally {
-        await transport.close();
-        await worker;
-      }
-    });
-  const stop = new AbortController();
-  const first = await part(stop, (event) => {
-    if (event.event === 'client' && event.round === 2) stop.abort();
-  });
-  t.equal(first.outcome, 'interrupted');
-  const second = await part(new AbortController());
-  t.strictSame(published, ['1-1', '2-1', '2-1', '3-1']);
-  t.equal(digest(second), digest(await runQuadratic(join(t.testdir(), 'whole'), job)));
-});
-
-t.test('refusals without end are counted, and told up to a number', async (t) => {
-  const root = join(t.testdir(), 'run');
-  const events: RunEvent[] = [];
-  const outcome = await inRunDirectory(
-    root,
-    settings({ rounds: 1, clients: 1 }),
-    { onEvent: (event) => events.push(event) },
-    async (parts) => {
-      const transport = new MemoryTransport();
-      const client = transport.connect();
-      const flooding: ClientTransport = {
-        ...client,
-        submit: async (delivery, submission) => {
-          for (let i = 0; i < 1500; i++) await client.submit(delivery, { ...submission, header: '{' });
-          await client.submit(delivery, submission);
-        },
-      };
-      const worker = runClientWorker({
-        transport: flooding,
-        trainer: localTrainer({ steps: 5 }),
-        layouts,
-        onStep: () => {},
-        signal: parts.signal,
-      });
-      try {
-        return await coordinate({ ...parts, transport, sharesProcesses: true });
-      } finally {
-        await transport.close();
-        await worker;
-      }
-    },
-  );
-  t.strictSame(outcome.refusals, { malformed: 1500 });
-  t.equal(events.filter((event) => event.event === 'client' && event.outcome === 'refused').length, 1000);
-  t.equal(events.filter((event) => event.event === 'warning' && /no more are told/.test(event.message)).length, 1);
 });

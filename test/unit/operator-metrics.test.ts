@@ -11,6 +11,7 @@ import { progressStatus } from '../../operator/status/progress-status.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
 import { REFUSAL_REASONS } from '../../crds/facts/refusal.ts';
 import { Scrape } from '../support/scrape.ts';
+import { toldProgress } from '../support/told-progress.ts';
 
 const manifest = parseManifest(
   readFileSync(new URL('../../examples/quickstart.yaml', import.meta.url), 'utf8'),
@@ -27,16 +28,13 @@ const role = (cpuSeconds: number) => ({
 });
 
 const progress: JobProgress = {
-  at: '2026-01-01T00:00:00Z',
-  phase: 'Training',
-  round: 3,
+  ...toldProgress(3),
   finishedRounds: 2,
   rounds: 10,
   clients: { selected: 4, reported: 2, dropped: 1, refused: 1 },
   refusals: { late: 3 },
   alignmentLoss: 0.25,
   publicAlignmentGap: 0.125,
-  localLoss: null,
   evaluation: {
     round: 2,
     base: { accuracy: 0, loss: 5 },
@@ -49,7 +47,6 @@ const progress: JobProgress = {
     bytes: { bundle: 100, down: 40, up: 20 },
     savings: { bytes: { here: 160, fullModel: 400, saved: 240 }, flops: { here: 9, fullModel: 4, saved: -5 } },
   },
-  adapterSha256: null,
 };
 
 const linesOf = async (registry: Registry, name: string) =>

@@ -15,6 +15,7 @@ import { unexplained } from '../../operator/status/unexplained.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
 import { jobObject, NOTHING } from '../support/planned-job.ts';
 import { initialProgress, toldProgress as foldedProgress } from '../../worker/report/fold-progress.ts';
+import { toldProgress } from '../support/told-progress.ts';
 import type { RunProgress } from '../../worker/report/fold-progress.ts';
 
 const START = Date.parse('2026-01-01T00:00:00Z');
@@ -241,19 +242,15 @@ t.test('deadlines pass, and say when they will', async (t) => {
 t.test('progress is mirrored', async (t) => {
   const score = (accuracy: number | null) => ({ accuracy, loss: 1.23456 });
   const progress: JobProgress = {
+    ...toldProgress(4),
     at: iso(7),
-    phase: 'Training',
-    round: 4,
     finishedRounds: 3,
     rounds: 50,
     clients: { selected: 8, reported: 7, dropped: 1, refused: 0 },
     refusals: { late: 2 },
     alignmentLoss: 0.5,
     publicAlignmentGap: 0.25,
-    localLoss: null,
     evaluation: { round: 3, base: score(null), adapEmu: score(0.25), adapFu: score(0.5) },
-    cost: null,
-    adapterSha256: null,
   };
   const status = look(jobObject(), world({ pods: [pod('server', RUNNING)] }), 8, progress);
   t.match(status, {

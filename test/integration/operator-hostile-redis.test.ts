@@ -1,5 +1,5 @@
-// A tenant's Redis URL may name any server. The operator bounds what it reads from one, keeps running, and still follows
-// the other jobs.
+// A tenant's Redis URL may name any server. The operator bounds what it reads from one, keeps running, and still
+// follows the other jobs.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';

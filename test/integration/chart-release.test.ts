@@ -35,15 +35,15 @@ t.test('notes, install, upgrade, uninstall', { skip: noHelm || noControllers, ti
   t.match(plain, 'kubectl rollout status deployment/fedbiot-operator --namespace fedbiot-system');
   t.match(plain, 'helm test fedbiot --namespace fedbiot-system --timeout 660s');
   t.match(plain, 'kubectl apply --namespace demo -f examples/quickstart.yaml');
-  t.match(plain, 'none are published');
-  t.match(plain, 'data-fedbiot-redis-0, stays');
+  t.match(plain, 'No images are published');
+  t.match(plain, 'data-fedbiot-redis-0, which is kept');
   t.match(
     await notes({ watchNamespaces: ['demo', 'team-b'] }),
-    /works in demo, team-b[^]*kubectl apply --namespace demo/,
+    /watches demo, team-b[^]*kubectl apply --namespace demo/,
   );
   t.match(
     await notes({ redis: { enabled: false }, crds: { enabled: false } }),
-    /There is no Redis[^]*not part of the release/,
+    /There is no Redis[^]*does not contain the CustomResourceDefinition/,
   );
   const strict = { fullnameOverride: 'tuning', crds: { keep: false }, metrics: { authentication: true } };
   t.match(await notes(strict), /uninstalling the release deletes every job[^]*tuning-metrics-reader/);

@@ -2,7 +2,7 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The prefix of all names. The longest suffix is that of a dashboard. */}}
+{{/* The prefix of all names. It leaves room for the longest suffix, that of a dashboard. */}}
 {{- define "fedbiot.fullname" -}}
 {{- $name := .Values.nameOverride | default .Chart.Name -}}
 {{- $whole := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
@@ -14,7 +14,7 @@
 {{- .Values.serviceAccount.name | default $made -}}
 {{- end -}}
 
-{{/* Of (list $ "component"), as those below. */}}
+{{/* Selector labels: (list $ "component"). */}}
 {{- define "fedbiot.selectorLabels" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: {{ include "fedbiot.name" $root }}
@@ -34,7 +34,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end }}
 {{- end -}}
 
-{{/* Labels and annotations of an object's metadata: (list $ "component"), and further labels and annotations after it. */}}
+{{/* Labels and annotations of an object's metadata: (list $ "component"), optionally followed by more labels and annotations. */}}
 {{- define "fedbiot.metadata" -}}
 {{- $root := index . 0 -}}
 {{- $labels := fromYaml (include "fedbiot.labels" .) -}}
@@ -49,7 +49,7 @@ annotations:
 {{- end }}
 {{- end -}}
 
-{{/* Labels and annotations of a pod: (list $ "component" labels annotations). Without the chart's version, so that only what matters replaces pods. */}}
+{{/* Labels and annotations of a pod: (list $ "component" labels annotations). The chart's version is not among them, so that an upgrade replaces pods only if necessary. */}}
 {{- define "fedbiot.podMetadata" -}}
 {{- $root := index . 0 -}}
 {{- $own := fromYaml (include "fedbiot.selectorLabels" .) -}}
@@ -61,7 +61,7 @@ annotations:
 {{- end }}
 {{- end -}}
 
-{{/* A reference: (list image tag-unless-it-names-one). */}}
+{{/* An image reference: (list image default-tag). */}}
 {{- define "fedbiot.image" -}}
 {{- $image := index . 0 -}}
 {{- $name := $image.registry | empty | ternary $image.repository (printf "%s/%s" $image.registry $image.repository) -}}

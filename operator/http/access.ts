@@ -1,7 +1,7 @@
 import { sha256 } from '../../worker/files/sha256.ts';
 import { Allowance } from './allowance.ts';
 
-/** Who a bearer token belongs to, as TokenReview tells. */
+/** The user of a bearer token, as TokenReview returns it. */
 export interface Identity {
   readonly username: string;
   readonly uid?: string;
@@ -9,7 +9,7 @@ export interface Identity {
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Whether jobs may be read. */
+/** Asks whether jobs may be read. */
 export interface JobQuestion {
   readonly verb: 'get' | 'list';
   /** null: in all namespaces. */
@@ -18,39 +18,39 @@ export interface JobQuestion {
   readonly name: string | null;
 }
 
-/** Whether a URL that is no resource's may be read. */
+/** Asks whether a nonresource URL may be read. */
 export interface UrlQuestion {
   readonly url: string;
 }
 
 export type Question = JobQuestion | UrlQuestion;
 
-/** What is asked of the API server: TokenReview, and SubjectAccessReview on fedbiotjobs.fedbiot.io or a URL. */
+/** Reviews by the API server: TokenReview, and SubjectAccessReview on fedbiotjobs.fedbiot.io or a URL. */
 export interface Reviews {
-  /** null: the token is nobody's. */
+  /** null: the token is not valid. */
   identify(token: string): Promise<Identity | null>;
   isAllowed(identity: Identity, question: Question): Promise<boolean>;
 }
 
-/** `busy`: the API server is not asked again within this second. */
+/** `busy`: the limit of reviews per second is reached. */
 export type Verdict = 'allowed' | 'unauthenticated' | 'forbidden' | 'busy';
 
-/** How long an answer holds: a token that was revoked is good for that much longer. */
+/** How long a verdict is cached: a revoked token stays valid for up to this time. */
 const HOLDS_MS = 10_000;
 
-/** Answers kept; the oldest give way, so that made-up tokens cannot fill the memory. */
-const MOST_ANSWERS = 1000;
+/** Size of the caches. The oldest entries are evicted, so that invented tokens cannot fill the memory. */
+const MOST_CACHED = 1000;
 
-/** How long a token that was valid counts as known. */
+/** How long a valid token counts as known. */
 const GOOD_MS = 600_000;
 
-/** Questions to the API server in a second about unknown tokens: from one address, and from all. */
+/** Reviews of unknown tokens per second: from one address, and in total. */
 const STRANGERS = [10, 50] as const;
 
-/** The same about known tokens: about one, and about all. */
+/** Reviews of known tokens per second: of one token, and in total. */
 const KNOWN = [50, 500] as const;
 
-/** Longer than any token of Kubernetes; nothing longer is hashed or sent on. */
+/** Kubernetes has no longer tokens; a longer one is neither hashed nor reviewed. */
 const MAX_TOKEN_BYTES = 16 * 1024;
 
 interface Kept {
@@ -58,12 +58,12 @@ interface Kept {
   readonly until: number;
 }
 
-/** Decides what a caller may read, as the API server would. `now`: milliseconds. */
+/** Decides what a caller may read, by the API server's permissions. `now`: milliseconds. */
 export class Access {
   readonly #reviews: Reviews;
   readonly #now: () => number;
   readonly #answers = new Map<string, Kept>();
-  /** Tokens that were valid, by their hash, and until when they count as known. */
+  /** Hashes of valid tokens, and until when each counts as known. */
   readonly #good = new Map<string, number>();
   readonly #strangers = new Allowance(...STRANGERS);
   readonly #known = new Allowance(...KNOWN);
@@ -74,14 +74,14 @@ export class Access {
   }
 
   /**
-   * `authorization`: the request's header; `address`: where it comes from. Invented tokens are refused from memory, or
-   * as busy, without asking the API server; known tokens have an allowance of their own. Throws what the API server
-   * throws; that is not kept.
+   * `authorization`: the request's header; `address`: the caller's. Invented tokens are refused from the cache, or as
+   * busy, without a request to the API server; known tokens have a separate limit. Errors of the API server are passed
+   * on and not cached.
    */
   decide(authorization: string | undefined, question: Question, address: string): Promise<Verdict> {
     const token = /^Bearer +([\x21-\x7e]+)$/i.exec(authorization ?? '')?.[1];
     if (token === undefined || token.length > MAX_TOKEN_BYTES) return Promise.resolve('unauthenticated');
-    // By its hash: the memory holds no tokens.
+    // Only the hash is stored: memory holds no tokens.
     const hash = sha256(token);
     const key = sha256(JSON.stringify([token, question]));
     const kept = this.#answers.get(key);
@@ -116,5 +116,5 @@ export class Access {
 
 function dropOldest(map: Map<string, unknown>): void {
   const oldest = map.keys().next();
-  if (map.size > MOST_ANSWERS && !oldest.done) map.delete(oldest.value);
+  if (map.size > MOST_CACHED && !oldest.done) map.delete(oldest.value);
 }

@@ -3,7 +3,7 @@ import type { Access, Question } from './access.ts';
 import { Problem } from './problems.ts';
 import type { ProblemKind } from './problems.ts';
 
-/** Lets a request pass, or ends it with the problem: `forbidden` where its token is somebody's who may not. */
+/** Returns when the request is allowed, else throws its problem. `forbidden`: the problem if the user lacks permission. */
 export type Admit = (
   request: FastifyRequest,
   reply: FastifyReply,

@@ -3,8 +3,8 @@ import type { FastifyInstance } from 'fastify';
 import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
 
 /**
- * Listens on all addresses, of both families where there are two; the port, which 0 leaves open. @throws UserError
- * where it cannot be had
+ * Listens on all addresses, IPv6 included if the host has it; returns the port, as 0 chooses any free one.
+ * @throws UserError if the port is not available
  */
 export async function listen(app: FastifyInstance, port: number): Promise<number> {
   const hasIPv6 = Object.values(networkInterfaces()).some((addresses) =>

@@ -1,8 +1,12 @@
 import Type from 'typebox';
 
-/** Everything that the read API refuses, in one table: RFC 9457 problems, told apart by `type`. */
+/** All problems of the read API (RFC 9457), distinguished by `type`. */
 export const PROBLEMS = {
-  unauthenticated: { status: 401, title: 'Unauthenticated', detail: 'Send a bearer token that the API server knows.' },
+  unauthenticated: {
+    status: 401,
+    title: 'Unauthenticated',
+    detail: 'Send a bearer token that the API server accepts.',
+  },
   forbidden: {
     status: 403,
     title: 'Forbidden',
@@ -22,20 +26,20 @@ export const PROBLEMS = {
   'no-job': {
     status: 404,
     title: 'No such job',
-    detail: 'There is no FedBiOTJob of that name in the namespace, or it is in one that is not watched.',
+    detail: 'There is no FedBiOTJob of that name in the namespace, or the operator does not watch the namespace.',
   },
   'no-report': {
     status: 404,
     title: 'No report yet',
-    detail: 'A report is there once the first round is finished, and goes a week after the last.',
+    detail: 'A report exists after the first finished round, and is deleted a week after the last.',
   },
-  invalid: { status: 400, title: 'Invalid request', detail: 'The request is not as the API describes it.' },
+  invalid: { status: 400, title: 'Invalid request', detail: 'The request does not match the API description.' },
   unavailable: {
     status: 503,
     title: 'Unavailable',
-    detail: 'Redis or the API server does not answer, or what it holds cannot be used; try again.',
+    detail: 'Redis or the API server does not answer, or its data is not usable; try again.',
   },
-  internal: { status: 500, title: 'Internal error', detail: 'A defect of the operator; its log says more.' },
+  internal: { status: 500, title: 'Internal error', detail: 'A defect of the operator; its log has the error.' },
 } as const satisfies Record<string, { status: number; title: string; detail: string }>;
 
 export type ProblemKind = keyof typeof PROBLEMS;

@@ -27,7 +27,7 @@ const SubjectAccessReview = Type.Object({
   status: Type.Optional(Type.Object({ allowed: Type.Optional(Type.Boolean()) })),
 });
 
-/** Asks the API server itself. The operator needs `create` on both kinds of review, and nothing else for it. */
+/** Reviews by requests to the API server. The operator needs the permission to create both kinds of review. */
 export function kubernetesReviews(client: Pick<ApiClient, 'json'>): Reviews {
   const review = async <T extends TSchema>(
     schema: T,
@@ -39,7 +39,7 @@ export function kubernetesReviews(client: Pick<ApiClient, 'json'>): Reviews {
     const answer = await client.json('POST', `/apis/${apiVersion}/${kind.toLowerCase()}s`, {
       body: { apiVersion, kind, spec },
     });
-    if (!Value.Check(schema, answer)) throw new Error(`the API server answered with something that is no ${kind}`);
+    if (!Value.Check(schema, answer)) throw new Error(`the API server's answer is not a ${kind}`);
     return answer;
   };
   return {

@@ -8,13 +8,13 @@ import type { JobObject } from '../objects/job-object.ts';
 import type { Admit } from './admit.ts';
 import { Problem, ProblemBody } from './problems.ts';
 
-/** What the read API shows. */
+/** The data of the read API. */
 export interface JobReader {
-  /** Of all watched namespaces. */
+  /** Jobs of all watched namespaces. */
   jobs(): readonly JobObject[];
   getJob(namespace: string, name: string): JobObject | null;
   progressOf(uid: string): JobProgress | null;
-  /** The job's report.json, checked; null: there is none. Throws when Redis does not answer or holds something else. */
+  /** The job's report.json, checked; null: there is none. Rejects if Redis does not answer or its data is invalid. */
   reportOf(job: JobObject): Promise<RunReport | null>;
 }
 
@@ -29,7 +29,7 @@ const ListQuery = Type.Object({
     Type.String({
       minLength: 1,
       maxLength: 63,
-      description: 'Only jobs of this namespace; needs list there, and not everywhere.',
+      description: 'Only jobs of this namespace; requires list there only.',
     }),
   ),
 });
@@ -48,14 +48,14 @@ const Figures = Type.Object({
   namespace: Type.String(),
   name: Type.String(),
   progress: Type.Union([JobProgress, Type.Null()], {
-    description: 'What the server pod last told; null: nothing yet.',
+    description: 'The last progress that the server pod reported; null: none yet.',
   }),
 });
 
-/** The report's own shape is checked when it is read; here it is passed on. */
+/** The report is checked when it is read, and passed on here. */
 const Opaque = Type.Object({}, { additionalProperties: true, description: 'As report.json.' });
 const Rounds = Type.Object({
-  rounds: Type.Array(Opaque, { description: 'One entry a finished round, as in report.json.' }),
+  rounds: Type.Array(Opaque, { description: 'One entry per finished round, as in report.json.' }),
 });
 
 const refusals = Object.fromEntries([400, 401, 403, 404, 429, 500, 503].map((status) => [status, ProblemBody]));
@@ -70,9 +70,9 @@ const describe = (summary: string, answer: Type.TSchema, parameters: object) => 
   },
 });
 
-/** GET only: whoever wants to change a job talks to the API server. */
+/** GET only: jobs are changed through the API server. */
 export function jobRoutes(app: FastifyInstance, reader: JobReader, admit: Admit): void {
-  /** Who may not read a job does not learn whether it exists. */
+  /** Checks the permission first, so that a caller without it does not learn whether the job exists. */
   const jobOf = async (request: FastifyRequest<{ Params: JobParameters }>, reply: FastifyReply): Promise<JobObject> => {
     const { namespace, name } = request.params;
     await admit(request, reply, { verb: 'get', namespace, name });
@@ -91,7 +91,7 @@ export function jobRoutes(app: FastifyInstance, reader: JobReader, admit: Admit)
     return report;
   };
 
-  const list = describe('Jobs and where they stand.', Type.Object({ jobs: Type.Array(JobSummary) }), {
+  const list = describe('Jobs and their status.', Type.Object({ jobs: Type.Array(JobSummary) }), {
     querystring: ListQuery,
   });
   app.get<{ Querystring: ListQuery }>('/api/v1/jobs', list, async (request, reply) => {
@@ -107,7 +107,7 @@ export function jobRoutes(app: FastifyInstance, reader: JobReader, admit: Admit)
     summaryOf(await jobOf(request, reply)),
   );
 
-  const figures = describe('What the server pod last told of a job.', Figures, params);
+  const figures = describe("A job's progress, as its server pod last reported it.", Figures, params);
   app.get<{ Params: JobParameters }>(`${path}/metrics`, figures, async (request, reply) => {
     const { metadata } = await jobOf(request, reply);
     return { namespace: metadata.namespace, name: metadata.name, progress: reader.progressOf(metadata.uid) };
@@ -124,7 +124,7 @@ export function jobRoutes(app: FastifyInstance, reader: JobReader, admit: Admit)
 
   app.get<{ Params: JobParameters }>(
     `${path}/report`,
-    describe("A job's report, as it stands.", Opaque, params),
+    describe("A job's current report.", Opaque, params),
     async (request, reply) => reportOf(await jobOf(request, reply)),
   );
 }

@@ -19,16 +19,16 @@ const LIMITS: ConnectionLimits = { ...USUAL_LIMITS, perPeer: 256, total: 1024 };
 export interface HttpSettings {
   readonly reader: JobReader;
   readonly access: Access;
-  /** Whether metrics are only for those who may get the URL /metrics. */
+  /** Whether metrics require a token whose user may get the URL /metrics. */
   readonly metricsAuth: boolean;
   readonly registry: Registry;
   readonly log: Logger;
   readonly version: string;
-  /** What is still missing before the operator can do its work, leading or standing by; null: nothing. */
+  /** What this replica still lacks to lead or stand by; null: nothing. */
   notReady(): string | null;
 }
 
-/** Probes, metrics and the read API; not yet listening. Every replica serves them. */
+/** A server of probes, metrics and the read API, which does not listen yet. Every replica serves them. */
 export async function httpServer({
   reader,
   access,
@@ -42,7 +42,7 @@ export async function httpServer({
 
   app.setErrorHandler<FastifyError | Problem>((error, request, reply) => {
     const kind = kindOf(error);
-    // The caller learns the kind; the reason may be about others.
+    // The caller gets only the kind: the reason may contain data of other users.
     if (PROBLEMS[kind].status >= 500)
       log.error({ err: error.cause ?? error, path: request.routeOptions.url }, 'request failed');
     return reply
@@ -61,12 +61,12 @@ export async function httpServer({
       info: {
         title: 'FedBiOT operator',
         description:
-          'Reads jobs, their progress and their reports. A caller may read here what it may get or list of fedbiotjobs.fedbiot.io in the cluster.',
+          'Reads jobs, their progress and their reports. A caller may read the jobs for which it has get or list on fedbiotjobs.fedbiot.io in the cluster.',
         version,
       },
       components: {
         securitySchemes: {
-          bearer: { type: 'http', scheme: 'bearer', description: 'A token that the API server knows.' },
+          bearer: { type: 'http', scheme: 'bearer', description: 'A token that the API server accepts.' },
         },
       },
     },

@@ -1,6 +1,7 @@
 /**
- * What takes time to make, and anybody may ask for: made for all who ask while it is made, and anew only after nine
- * times as long as it took, so that it never takes more than a tenth of the process's time. `now`: milliseconds.
+ * Limits the cost of an expensive result that anyone may request. Concurrent callers share one computation, and its
+ * result is reused for nine times as long as it took, so that it uses at most a tenth of the process's time. `now`:
+ * milliseconds.
  */
 export function sparing<T>(make: () => Promise<T>, now: () => number = () => performance.now()): () => Promise<T> {
   let made: Promise<T> | null = null;

@@ -11,14 +11,14 @@ import type { ObservedPod } from '../objects/observed.ts';
 import { isRunning, podsOf } from '../status/observed-job.ts';
 import { identityOf, standingOf } from './job-standing.ts';
 
-/** A job, the last progress of its server pod, and its pods. */
+/** A job, the last progress that its server pod reported, and its pods. */
 export interface JobView {
   readonly job: JobObject;
   readonly progress: JobProgress | null;
   readonly pods: readonly ObservedPod[];
 }
 
-/** The series of a job that only the operator exports. */
+/** Series of a job that only the operator exports. */
 const OPERATOR_SERIES: readonly Series<JobView>[] = [
   {
     name: 'fedbiot_job_failed',
@@ -39,7 +39,7 @@ const OPERATOR_SERIES: readonly Series<JobView>[] = [
   },
   {
     name: 'fedbiot_gpus',
-    help: 'GPUs of a role: requested by all its pods, 0 while the job is suspended and after its end; and allocated to running pods.',
+    help: 'GPUs of a role. asked: requested by all its pods, 0 while the job is suspended and after its end; running: allocated to running pods.',
     kind: 'gauge',
     labels: ['role', 'state'],
     samples: ({ job, pods }) =>
@@ -59,7 +59,7 @@ const OPERATOR_SERIES: readonly Series<JobView>[] = [
 const isWanted = ({ spec, status }: JobObject): boolean =>
   !spec.suspend && status?.phase !== 'Succeeded' && status?.phase !== 'Failed';
 
-/** Registers the series of all jobs. `views` is called at each scrape: a job's series disappear with the job. */
+/** Registers the series of all jobs. `views` is called at each scrape, so a deleted job's series disappear. */
 export function jobMetrics(registry: Registry, views: () => Iterable<JobView>): void {
   const series: readonly Series<JobView>[] = [
     ...viewedAs(IDENTITY_SERIES, ({ job }: JobView) => identityOf(job)),

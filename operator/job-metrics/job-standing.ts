@@ -9,7 +9,7 @@ import type { JobIdentity, JobStanding } from '../../worker/metrics/job-series.t
 import type { JobObject } from '../objects/job-object.ts';
 import { instant } from '../status/observed-job.ts';
 
-/** In a status every field of the cost may be missing. */
+/** Every field of the cost is optional in a status. */
 const costCheck = Compile(JobProgress.properties.cost);
 
 export const identityOf = ({ spec, status }: JobObject): JobIdentity => ({
@@ -18,13 +18,10 @@ export const identityOf = ({ spec, status }: JobObject): JobIdentity => ({
   phase: status?.phase ?? 'Pending',
 });
 
-/**
- * How a job stands, by the last progress of its server pod; before the operator has read it since its start, by the
- * status.
- */
+/** How a job stands, from its last progress; if the operator has not read one since its start, from the status. */
 export function standingOf({ spec, status }: JobObject, progress: JobProgress | null): JobStanding {
   const nothing = unheard(factsOf(spec));
-  if (progress === null) return status === undefined ? nothing : { ...nothing, ...toldBefore(status) };
+  if (progress === null) return status === undefined ? nothing : { ...nothing, ...standingIn(status) };
   const { at, finishedRounds, clients, refusals, evaluation, cost } = progress;
   return {
     ...nothing,
@@ -38,14 +35,14 @@ export function standingOf({ spec, status }: JobObject, progress: JobProgress | 
   };
 }
 
-/** Figures that follow from the cost: zero before the first round has ended, unknown if the cost is missing later. */
+/** Figures that derive from the cost: zero before the first round has ended, later unknown if the cost is missing. */
 function spent(finishedRounds: number, cost: RunCost | null): Partial<JobStanding> {
   if (cost !== null)
     return { cost, tokens: { server: cost.server.tokens, client: cost.clients.tokens }, bytes: cost.bytes };
   return finishedRounds === 0 ? {} : { tokens: null, bytes: null };
 }
 
-function toldBefore(status: FedBiOTJobStatus) {
+function standingIn(status: FedBiOTJobStatus) {
   const { lastProgressTime, round, clients, refusals, evaluation, cost } = status;
   return {
     heardAt: instant(lastProgressTime),

@@ -19,7 +19,7 @@ export interface ApiRequest {
   readonly query?: Readonly<Record<string, string | number | boolean>>;
   readonly body?: object;
   readonly contentType?: string;
-  /** Ends it early. */
+  /** Aborts the request. */
   readonly signal?: AbortSignal;
 }
 
@@ -27,22 +27,19 @@ export const MERGE_PATCH = 'application/merge-patch+json';
 
 const TIMEOUT_MS = 30_000;
 
-/**
- * The API server closes a connection that was idle for 90 seconds; one that is about to be closed is not to be used
- * again.
- */
+/** The API server closes connections that were idle for 90 s; ours are closed earlier, so that none is reused too late. */
 const IDLE_MS = 60_000;
 
 /**
- * Speaks JSON with the API server. client-node says where it is and who we are; but its typed calls open a connection
- * each, with a handshake, and turn times into Dates; so requests are made here, over connections that are kept.
+ * A JSON client of the API server. client-node provides address and credentials only: its typed calls open one
+ * connection each and turn times into Dates. Requests here use connections that are kept alive.
  */
 export class ApiClient {
   readonly #settings: ApiClientSettings;
   readonly #timeoutMs: number;
   readonly #server: string;
   readonly #host: string;
-  /** null: a proxy stands between, and client-node's agent knows how to pass it. */
+  /** null: the kubeconfig names a proxy, and client-node's agent is used. */
   readonly #agent: HttpAgent | null;
   readonly #authentication: Authentication;
 
@@ -62,7 +59,7 @@ export class ApiClient {
     return this.#server.startsWith('http:');
   }
 
-  /** What the API server answers, parsed. @throws ApiError; or what kept the answer from coming */
+  /** The parsed answer. @throws ApiError, or the error of the connection */
   async json(method: string, path: string, request: ApiRequest = {}): Promise<unknown> {
     return this.#within(`${method} ${path}`, request.signal ?? null, async (signal, what) => {
       const answer = await text(await this.#send(method, path, request, signal));
@@ -70,21 +67,19 @@ export class ApiClient {
     });
   }
 
-  /**
-   * The body of the answer as it comes, until `signal` ends it. @throws ApiError; or what kept the answer from coming
-   */
+  /** The body of the answer as a stream, which `signal` ends. @throws ApiError, or the error of the connection */
   stream(path: string, query: ApiRequest['query'], signal: AbortSignal): Promise<IncomingMessage> {
     return this.#within(`GET ${path}`, signal, (both) =>
       this.#send('GET', path, query === undefined ? {} : { query }, both),
     );
   }
 
-  /** Ends the connections, and with them what is still under way. */
+  /** Closes the connections; requests in progress fail. */
   close(): void {
     this.#agent?.destroy();
   }
 
-  /** Ends `work` by its signal once the time is over; what it has returned may go on. */
+  /** Aborts `work` at the timeout. A stream that it has returned is not affected. */
   async #within<T>(
     what: string,
     outer: AbortSignal | null,
@@ -139,7 +134,7 @@ export class ApiClient {
   #exchange(url: string, options: RequestOptions, body: Buffer | null): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const request = this.#isPlain ? httpRequest(url, options) : httpsRequest(url, options);
-      // Stays: an error after the answer began is the answer's to tell.
+      // The listener stays: an error after the answer began is reported by the answer's stream.
       request
         .on('error', reject)
         .on('response', resolve)

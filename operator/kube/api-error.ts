@@ -16,19 +16,19 @@ const Status = Type.Object({
   ),
 });
 
-/** The API server's words for what went wrong. */
+/** The fields of a Status that are used here. */
 export type ApiStatus = Static<typeof Status>;
 
 export const CODE = { forbidden: 403, notFound: 404, conflict: 409, gone: 410, invalid: 422 } as const;
 
-/** Characters of an answer that is no Status, as a proxy may give it. */
+/** Characters shown of an answer that is not a Status, such as a proxy's page. */
 const SHOWN = 300;
 
-/** The API server's refusal. `code` and `body` are named as in client-node's ApiException. */
+/** An error answer of the API server. `code` and `body` are named as in client-node's ApiException. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly code: number;
-  /** The Status, or the text that came in its place. */
+  /** The Status, or the text received instead. */
   readonly body: unknown;
 
   constructor(what: string, code: number, body: unknown) {
@@ -42,7 +42,7 @@ export class ApiError extends Error {
   }
 }
 
-/** What can be understood of a Status; nothing where it is none. */
+/** The Status; empty if the value is none. */
 export const readStatus = (value: unknown): ApiStatus => (Value.Check(Status, value) ? value : {});
 
 export const isApiError = (error: unknown, ...codes: readonly number[]): error is ApiError =>

@@ -21,8 +21,8 @@ const Applied = Type.Object({
 });
 
 /**
- * Server-side apply: what is planned is there afterwards, what was applied before and is not planned any more is not,
- * and what others have set stays. What the API server answers.
+ * Server-side apply: sets the planned fields, removes those that were applied earlier and are no longer planned, and
+ * keeps the fields of other managers. Returns the API server's answer.
  */
 export async function apply(client: ApiClient, object: PlannedObject): Promise<unknown> {
   const path = objectPath(resourceOf(object), object.metadata.namespace, object.metadata.name);
@@ -42,8 +42,8 @@ export async function apply(client: ApiClient, object: PlannedObject): Promise<u
 type Metadata = Static<typeof Applied>['metadata'];
 
 /**
- * What was set when the object was made counts as by another than him who applies, from whom apply takes nothing away.
- * A JSON patch that makes them one; null: they are.
+ * Fields that were set at creation belong to the operation Update of our manager, and apply does not remove them. This
+ * JSON patch transfers them to our operation Apply; null: there are none.
  */
 function handOver({ resourceVersion, managedFields = [] }: Metadata): object[] | null {
   const own = managedFields.filter(({ manager, subresource }) => manager === MANAGER && subresource === undefined);
@@ -54,7 +54,7 @@ function handOver({ resourceVersion, managedFields = [] }: Metadata): object[] |
     .map((each) => (each === applied ? { ...each, fieldsV1: made.fieldsV1 } : each));
   return [
     { op: 'replace', path: '/metadata/managedFields', value },
-    // Of this very version.
+    // Only if the object has not changed since.
     { op: 'replace', path: '/metadata/resourceVersion', value: resourceVersion },
   ];
 }

@@ -1,17 +1,17 @@
 import type { RequestOptions } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 
-/** The source of credentials in the kubeconfig has not answered yet. */
+/** The kubeconfig's source of credentials did not answer in time. */
 export class NoCredentials extends Error {
   override readonly name = 'NoCredentials';
 }
 
-/** After this time without an answer, another process is asked as well. */
+/** After this time without an answer, another process is started as well. */
 const STALE_MS = 60_000;
 
 /**
- * Adds credentials to requests. An exec plugin, as clouds have them, may wait for a login, or without end: it is
- * awaited no longer than the request's timeout, and is not started once for each request.
+ * Adds credentials to requests. A cloud's exec plugin may wait for a login, or hang: it is awaited no longer than the
+ * request's timeout, and concurrent requests share one process.
  */
 export class Authentication {
   readonly #kubeConfig: KubeConfig;
@@ -23,7 +23,7 @@ export class Authentication {
     this.#kubeConfig = kubeConfig;
   }
 
-  /** @throws NoCredentials once `signal` is aborted; what client-node throws */
+  /** @throws NoCredentials when `signal` is aborted, or client-node's error */
   async apply(options: RequestOptions, signal: AbortSignal): Promise<void> {
     const now = performance.now();
     if (this.#waiting === 0) this.#since = now;
@@ -35,7 +35,7 @@ export class Authentication {
         this.#waiting--;
         this.#since = performance.now();
       });
-    // The next request finds what this one obtained.
+    // The next request reuses the credentials of this one.
     this.#last = applied.catch(() => undefined);
     const over = Promise.withResolvers<never>();
     const tooLate = () => over.reject(new NoCredentials(`no credentials from ${this.#source()}`));

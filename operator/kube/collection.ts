@@ -12,7 +12,7 @@ import type { Store, Stored } from './store.ts';
 export interface CollectionSettings<T extends Stored> {
   readonly client: ApiClient;
   readonly resource: Resource;
-  /** null: all. */
+  /** null: all namespaces. */
   readonly namespaces: readonly string[] | null;
   readonly labelSelector?: string;
   readonly read: Read<T>;
@@ -22,12 +22,12 @@ export interface CollectionSettings<T extends Stored> {
   readonly watch: OperatorMetrics['watch'];
 }
 
-/** The objects of one kind in all namespaces that matter, followed by a watch in each, or by one for all. */
+/** The objects of one kind, kept current by one watch per namespace, or one for all namespaces. */
 export class Collection<T extends Stored> {
   readonly resource: Resource;
   readonly store: Store<T>;
   readonly #read: Read<T>;
-  /** Objects that are skipped because they cannot be read: `namespace/name`. */
+  /** `namespace/name` of objects that are skipped because they cannot be read. */
   readonly #unreadable = new Set<string>();
   readonly #watches: readonly { readonly namespace: string | null; readonly watch: ListWatch<T> }[];
 
@@ -65,7 +65,7 @@ export class Collection<T extends Stored> {
     }));
   }
 
-  /** How many objects are skipped. */
+  /** Number of skipped objects. */
   get unreadable(): number {
     return this.#unreadable.size;
   }
@@ -74,7 +74,7 @@ export class Collection<T extends Stored> {
     for (const { watch } of this.#watches) watch.start();
   }
 
-  /** What has not been listed yet, in words. */
+  /** What has not been listed yet, as text. */
   missing(): readonly string[] {
     const { plural } = this.resource;
     return this.#watches.flatMap(({ namespace, watch }) =>
@@ -86,13 +86,13 @@ export class Collection<T extends Stored> {
     await Promise.all(this.#watches.map(({ watch }) => watch.close()));
   }
 
-  /** The API server's answer when an object was made. */
+  /** Stores the API server's answer to a create. */
   made(answer: unknown): void {
     const object = this.#read(answer);
     if (object !== null) this.store.made(object);
   }
 
-  /** The API server's answer when an object was changed. */
+  /** Stores the API server's answer to an update. */
   wrote(answer: unknown): void {
     const object = this.#read(answer);
     if (object !== null) this.store.wrote(object);

@@ -12,20 +12,20 @@ import { collectionPath, objectPath, RESOURCE } from '../objects/resources.ts';
 const MAX_NOTE_BYTES = 1024;
 const MAX_REASON = 128;
 
-/** client-go's: what is told again within this time is counted, not repeated. */
+/** As in client-go: an event that recurs within this time increments the count of its series. */
 const SERIES_MS = 6 * 60_000;
 
-/** client-go's, a job: so many events at once, and one more each five minutes. */
+/** As in client-go, per job: a burst of events, and one more every five minutes. */
 const BURST = 25;
 const REFILL_MS = 5 * 60_000;
 
 interface Series {
   readonly uid: string;
-  /** Of the Event. */
+  /** Name of the Event. */
   readonly name: string;
   count: number;
   lastMs: number;
-  /** Settles once all that was told so far is written. */
+  /** Settles once all writes of the series so far are done. */
   written: Promise<void>;
 }
 
@@ -37,13 +37,13 @@ interface Allowance {
 export interface EventRecorderSettings {
   readonly client: ApiClient;
   readonly log: Logger;
-  /** The operator's pod, or another name of this process. */
+  /** Name of the operator's pod or process. */
   readonly instance: string;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
 
-/** Tells jobs' events to the API server: nobody waits for it, and what cannot be told is logged. */
+/** Writes jobs' events to the API server in the background. A failed write is logged. */
 export class EventRecorder {
   readonly #settings: EventRecorderSettings;
   readonly #now: () => number;
@@ -58,8 +58,8 @@ export class EventRecorder {
   record(job: EventSubject, event: EventRecord): void {
     const now = this.#now();
     const { uid } = job.metadata;
-    if (!this.#mayTell(uid, now)) {
-      this.#log(job).warn({ event: event.reason }, 'too many events of this job: one is not told');
+    if (!this.#take(uid, now)) {
+      this.#log(job).warn({ event: event.reason }, 'too many events of this job: one is dropped');
       return;
     }
     const key = JSON.stringify([uid, event.type, event.reason, event.message]);
@@ -73,7 +73,7 @@ export class EventRecorder {
     }
     this.#forgetPast(now);
     const series: Series = { uid, name: nameOf(job), count: 1, lastMs: now, written: Promise.resolve() };
-    series.written = this.#attempt(job, key, () => this.#tell(job, event, series.name, now));
+    series.written = this.#attempt(job, key, () => this.#create(job, event, series.name, now));
     this.#series.set(key, series);
   }
 
@@ -83,7 +83,7 @@ export class EventRecorder {
     for (const [key, series] of this.#series) if (series.uid === uid) this.#series.delete(key);
   }
 
-  /** Once all that was told is written, or cannot be. */
+  /** Waits until all writes have succeeded or failed. */
   async settled(): Promise<void> {
     await Promise.all([...this.#series.values()].map(({ written }) => written));
   }
@@ -92,7 +92,7 @@ export class EventRecorder {
     return jobLog(this.#settings.log, metadata.namespace, metadata.name);
   }
 
-  #mayTell(uid: string, now: number): boolean {
+  #take(uid: string, now: number): boolean {
     const events = allowed(this.#allowances.get(uid), now);
     const may = events >= 1;
     this.#allowances.set(uid, { events: may ? events - 1 : events, at: now });
@@ -105,17 +105,17 @@ export class EventRecorder {
       if (allowed(allowance, now) === BURST) this.#allowances.delete(uid);
   }
 
-  /** What failed is told anew the next time. */
+  /** After a failure the next event of this kind starts a new series. */
   async #attempt(job: EventSubject, key: string, write: () => Promise<unknown>): Promise<void> {
     try {
       await write();
     } catch (error) {
       this.#series.delete(key);
-      this.#log(job).warn({ reason: errorMessage(error) }, 'an event could not be told');
+      this.#log(job).warn({ reason: errorMessage(error) }, 'cannot write an event');
     }
   }
 
-  async #tell(job: EventSubject, event: EventRecord, name: string, now: number): Promise<void> {
+  async #create(job: EventSubject, event: EventRecord, name: string, now: number): Promise<void> {
     const { apiVersion, kind } = RESOURCE.fedbiotJob;
     const { metadata } = job;
     const { namespace, uid, resourceVersion } = metadata;
@@ -151,20 +151,20 @@ export class EventRecorder {
   }
 }
 
-/** A job that nothing is known of may tell as much as ever. */
+/** Events that a job may have now; a job without an entry has the full burst. */
 const allowed = (before: Allowance | undefined, now: number): number =>
   before === undefined ? BURST : Math.min(BURST, before.events + (now - before.at) / REFILL_MS);
 
 const nameOf = ({ metadata }: EventSubject): string => `${metadata.name}.${randomBytes(8).toString('hex')}`;
 
-/** Kubernetes' MicroTime, which wants all six digits. */
+/** Kubernetes' MicroTime, which requires six digits. */
 const microTime = (ms: number): string => new Date(ms).toISOString().replace('Z', '000Z');
 
 function cut(message: string): string {
   const bytes = Buffer.from(message);
   if (bytes.length <= MAX_NOTE_BYTES) return message;
   const end = '…';
-  // A character that was cut in two reads as U+FFFD.
+  // A character that was cut in two decodes as U+FFFD.
   return `${bytes
     .subarray(0, MAX_NOTE_BYTES - Buffer.byteLength(end))
     .toString('utf8')

@@ -10,7 +10,7 @@ const HINT = 'Give --kubeconfig, set KUBECONFIG, or run in a pod with a ServiceA
 
 /**
  * How to reach the API server: the file, else KUBECONFIG, else the pod's ServiceAccount, whose token is read again
- * every minute, else ~/.kube/config. Never client-node's own fallback, which is localhost:8080 without a word.
+ * every minute, else ~/.kube/config. client-node's silent fallback to localhost:8080 is never used.
  * @throws UserError that says what is missing or wrong
  */
 export function loadKubeConfig(path: string | null): KubeConfig {
@@ -41,23 +41,23 @@ function fromFiles(source: string, load: (config: KubeConfig) => void): KubeConf
   return config;
 }
 
-/** What client-node would only say with the first request, or never. */
+/** An error that client-node would report with the first request, or never; null: none. */
 function problemOf(config: KubeConfig): string | null {
   const name = config.getCurrentContext();
   if (!name) return 'it has no current-context';
   const context = config.getContextObject(name);
-  if (context === null) return `its current-context ${JSON.stringify(name)} is none of its contexts`;
+  if (context === null) return `its current-context ${JSON.stringify(name)} is not one of its contexts`;
   const cluster = config.getCurrentCluster();
   if (cluster === null)
-    return `its context ${JSON.stringify(name)} names the cluster ${JSON.stringify(context.cluster)}, which it does not have`;
+    return `its context ${JSON.stringify(name)} names the cluster ${JSON.stringify(context.cluster)}, which it does not define`;
   const user = config.getCurrentUser();
   if (user === null)
-    return `its context ${JSON.stringify(name)} names the user ${JSON.stringify(context.user)}, which it does not have`;
+    return `its context ${JSON.stringify(name)} names the user ${JSON.stringify(context.user)}, which it does not define`;
   const server = URL.canParse(cluster.server) ? new URL(cluster.server) : null;
   if (server === null || (server.protocol !== 'https:' && server.protocol !== 'http:'))
-    return `the server ${JSON.stringify(cluster.server)} is no URL`;
+    return `the server ${JSON.stringify(cluster.server)} is not a URL`;
   if (server.protocol === 'http:' && cluster.skipTLSVerify !== true) {
-    return `the server ${cluster.server} is reached without TLS, which takes insecure-skip-tls-verify: true`;
+    return `the server ${cluster.server} is used without TLS, which requires insecure-skip-tls-verify: true`;
   }
   for (const file of [cluster.caFile, user.certFile, user.keyFile]) {
     if (file !== undefined && file !== null && !isReadable(file))

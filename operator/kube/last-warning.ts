@@ -8,7 +8,7 @@ import type { ObservedWarning } from '../objects/observed.ts';
 import type { ApiClient } from './api-client.ts';
 import { collectionPath, RESOURCE } from '../objects/resources.ts';
 
-/** Read at most: there may be many events in the namespace. */
+/** Limit of the events that are read: a namespace may have many. */
 const MOST = 100;
 
 const textOrNull = Type.Optional(Type.Union([Type.String(), Type.Null()]));
@@ -16,14 +16,14 @@ const Event = Type.Object({
   reason: textOrNull,
   note: textOrNull,
   eventTime: textOrNull,
-  /** Set by those that write events in the older way, such as the Job controller. */
+  /** Set by writers of the older event API, such as the Job controller. */
   deprecatedLastTimestamp: textOrNull,
   series: Type.Optional(Type.Union([Type.Object({ lastObservedTime: textOrNull }), Type.Null()])),
   metadata: Type.Object({ creationTimestamp: textOrNull }),
 });
 const List = Type.Object({ items: Type.Array(Type.Unknown()) });
 
-/** The last Event of type Warning about the very object; null: there is none, or events cannot be read. */
+/** The last Event of type Warning about the object; null: there is none, or events cannot be read. */
 export async function lastWarning(
   client: ApiClient,
   { namespace, uid }: ObjectReference,
@@ -37,7 +37,7 @@ export async function lastWarning(
       query: { fieldSelector, limit: MOST },
     });
   } catch (error) {
-    // Only words are missing: the job goes on without.
+    // The job is reconciled without them: only the status lacks a reason.
     log.warn({ namespace, reason: errorMessage(error) }, 'events cannot be read');
     return null;
   }

@@ -1,4 +1,4 @@
-/** What came cannot be understood: asking for the same again would bring the same. */
+/** The data cannot be parsed; a request for the same version would return the same. */
 export class Unreadable extends Error {
   override readonly name = 'Unreadable';
 }
@@ -6,13 +6,13 @@ export class Unreadable extends Error {
 const NEWLINE = 0x0a;
 
 /**
- * The lines of a stream that are not empty; `heard` is called for every piece. @throws Unreadable at a line of more
- * bytes than `most`
+ * The non-empty lines of a stream. `received` is called for every chunk.
+ * @throws Unreadable at a line with more bytes than `most`
  */
 export async function* linesOf(
   stream: AsyncIterable<Uint8Array>,
   most: number,
-  heard: () => void,
+  received: () => void,
 ): AsyncGenerator<string> {
   let begun: Uint8Array[] = [];
   let bytes = 0;
@@ -22,7 +22,7 @@ export async function* linesOf(
     if (bytes > most) throw new Unreadable(`a line has more than ${most} bytes`);
   };
   for await (const chunk of stream) {
-    heard();
+    received();
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
       keep(chunk.subarray(start, end));
@@ -31,5 +31,5 @@ export async function* linesOf(
     }
     keep(chunk.subarray(start));
   }
-  // The rest is a line that was cut off.
+  // The rest is a truncated line.
 }

@@ -8,17 +8,18 @@ import { aside } from '../process/aside.ts';
 import type { ApiClient } from './api-client.ts';
 import { ApiError, CODE, isApiError, readStatus } from './api-error.ts';
 import { Unreadable } from './lines.ts';
+import { listPages } from './list-pages.ts';
 import { readMetadata } from './read-object.ts';
 import type { Metadata, Read } from './read-object.ts';
 import { watchStream } from './watch-stream.ts';
 import type { WatchEvent } from './watch-stream.ts';
 
 export interface WatchTimes {
-  /** After which the API server ends a watch; a little more or less, so that not all end at once. */
+  /** Time after which the API server ends a watch, varied by 20 % so that not all end at once. */
   readonly watchSeconds: number;
-  /** How much longer than that a connection may be silent. */
+  /** Additional time that a connection may be silent. */
   readonly marginMs: number;
-  /** Pause after the first failure; doubled with each that follows. */
+  /** Pause after the first failure; each further failure doubles it. */
   readonly firstPauseMs: number;
   readonly longestPauseMs: number;
 }
@@ -39,40 +40,32 @@ export interface ListWatchSettings<T> {
   readonly log: Logger;
   readonly times: WatchTimes;
   readonly pageSize?: number;
-  /** All that exists; `unreadable`: metadata of skipped objects, as far as they have it. */
+  /** Called after a list with all objects; `unreadable`: metadata of the skipped ones that have metadata. */
   replace(objects: readonly T[], unreadable: readonly Metadata[]): void;
   put(object: T): void;
-  /** It is gone, or `unreadable`: it exists and is skipped. */
+  /** The object is gone or, if `unreadable`, exists and is skipped. */
   drop(metadata: Metadata, unreadable: boolean): void;
-  /** Watching begins anew after something went wrong; not when the API server has ended a watch in its time. */
+  /** The watch restarts after a failure; not called when the API server has ended it in time. */
   restarted(): void;
 }
 
-/** An object has 1.5 MiB at most, and a page of the largest must not fill the memory. */
-const PAGE_SIZE = 100;
-
-/** etcd takes objects of 1.5 MiB at most; JSON may write them longer. */
+/** etcd limits an object to 1.5 MiB; its JSON may be longer. */
 const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
-/** A watch that ends sooner, and told nothing, was none. */
+/** A watch that ends sooner without an event counts as a failure. */
 const SHORT_MS = 1_000;
 
-const List = Type.Object({
-  metadata: Type.Object({ resourceVersion: Type.String(), continue: Type.Optional(Type.String()) }),
-  items: Type.Array(Type.Unknown()),
-});
-
 /**
- * Tells what a collection holds, and goes on telling what becomes of it, whatever happens to the API server and the
- * connection: list, watch from there, list again only where the API server has forgotten what came since. Never throws.
+ * Follows a collection despite failures of the API server and the connection: lists it, watches from that version, and
+ * lists again only if the API server no longer has the events since. Never throws.
  */
 export class ListWatch<T> {
   readonly #settings: ListWatchSettings<T>;
   readonly #stop = new AbortController();
-  /** Up to where everything is known; null: a list is needed. */
+  /** The last known version; null: a list is needed. */
   #version: string | null = null;
   #hasListed = false;
-  /** Heard so far. */
+  /** Events received so far. */
   #events = 0;
   #ended: Promise<void> = Promise.resolve();
 
@@ -114,42 +107,28 @@ export class ListWatch<T> {
     }
   }
 
-  /** Tells all that exists; the version from which on to watch. */
+  /** Lists all objects; the version from which to watch. */
   async #list(): Promise<string> {
-    const { found, unreadable, version } = await this.#pages().catch((error: unknown) => {
-      // The list was so long that its beginning has been forgotten: all at once, then.
-      if (isApiError(error, CODE.gone)) return this.#pages(0);
-      throw error;
-    });
-    this.#settings.replace(found, unreadable);
+    const { client, path, labelSelector, pageSize } = this.#settings;
+    const { taken, version } = await listPages(
+      {
+        client,
+        path,
+        ...(labelSelector === undefined ? {} : { labelSelector }),
+        ...(pageSize === undefined ? {} : { pageSize }),
+        signal: this.#stop.signal,
+      },
+      (item) => {
+        const object = this.#read(item);
+        return { object, skipped: object === null ? readMetadata(item) : null };
+      },
+    );
+    this.#settings.replace(
+      taken.flatMap(({ object }) => (object === null ? [] : [object])),
+      taken.flatMap(({ skipped }) => (skipped === null ? [] : [skipped])),
+    );
     this.#hasListed = true;
     return version;
-  }
-
-  /** `size` 0: no pages. */
-  async #pages(
-    size = this.#settings.pageSize ?? PAGE_SIZE,
-  ): Promise<{ readonly found: T[]; readonly unreadable: Metadata[]; readonly version: string }> {
-    const { client, path, labelSelector } = this.#settings;
-    const found: T[] = [];
-    const unreadable: Metadata[] = [];
-    let next: string | undefined;
-    for (;;) {
-      const query = {
-        ...(labelSelector === undefined ? {} : { labelSelector }),
-        ...(size === 0 ? {} : { limit: size }),
-        ...(next === undefined ? {} : { continue: next }),
-      };
-      const list = await client.json('GET', path, { query, signal: this.#stop.signal });
-      if (!Value.Check(List, list)) throw new Error(`GET ${path}: the answer is not a list`);
-      for (const item of list.items) {
-        const object = this.#read(item);
-        if (object !== null) found.push(object);
-        else unreadable.push(...[readMetadata(item)].filter((metadata) => metadata !== null));
-      }
-      next = list.metadata.continue;
-      if (next === undefined || next === '') return { found, unreadable, version: list.metadata.resourceVersion };
-    }
   }
 
   async #watch(version: string): Promise<void> {
@@ -190,17 +169,17 @@ export class ListWatch<T> {
     this.#version = metadata.resourceVersion;
   }
 
-  /** null: it cannot be read; other objects are not affected. */
+  /** null: the object cannot be read; others are not affected. */
   #read(value: unknown): T | null {
-    const passOver = (cause: object) => {
+    const skip = (cause: object) => {
       const { namespace, name } = readMetadata(value) ?? {};
-      this.#settings.log.warn({ namespace, name, ...cause }, 'an object cannot be read, and is passed over');
+      this.#settings.log.warn({ namespace, name, ...cause }, 'an object cannot be read and is skipped');
       return null;
     };
     try {
-      return this.#settings.read(value) ?? passOver({});
+      return this.#settings.read(value) ?? skip({});
     } catch (error) {
-      return passOver({ err: error });
+      return skip({ err: error });
     }
   }
 }
@@ -212,12 +191,12 @@ function bookmarkVersion(object: unknown): string {
   return object.metadata.resourceVersion;
 }
 
-/** The history is gone, or the kind is; or what comes next cannot be read, and would come again. */
+/** Whether to list again: the history has expired, the kind is gone, or the next event cannot be read. */
 const needsList = (error: unknown): boolean =>
   error instanceof Unreadable || isApiError(error, CODE.gone, CODE.notFound);
 
-/** Half of it is chance: many watches that fail at the same time must not come back at the same time. */
+/** Randomised from half to the whole: watches that fail together must not reconnect together. */
 function pauseMs(failures: number, { firstPauseMs, longestPauseMs }: WatchTimes): number {
-  const whole = Math.min(firstPauseMs * 2 ** (failures - 1), longestPauseMs);
-  return whole * (0.5 + randomInt(0, 501) / 1000);
+  const longest = Math.min(firstPauseMs * 2 ** (failures - 1), longestPauseMs);
+  return longest * (0.5 + randomInt(0, 501) / 1000);
 }

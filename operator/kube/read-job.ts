@@ -12,23 +12,23 @@ import { keptOf, lengthOf, readMetadata } from './read-object.ts';
 import type { Metadata, Read } from './read-object.ts';
 import { RESOURCE } from '../objects/resources.ts';
 
-/** A FedBiOTJob as it is stored, whether or not it can be understood. */
+/** A FedBiOTJob in the cache, whether or not it is valid. */
 export interface JobEntry {
   readonly metadata: Metadata;
-  /** null: it cannot be read, or breaks the rules, as one may that was made under another version of them. */
+  /** null: it cannot be read, or is not valid, such as one created under another version of the rules. */
   readonly job: JobObject | null;
-  /** Set where `job` is null. */
+  /** Set if `job` is null. */
   readonly unreadable: UnreadableJob | null;
-  /** The job as it was last understood. */
+  /** The last valid state of the job. */
   readonly known: JobObject | null;
 }
 
 const statusCheck = Compile(Status);
 
-/** Characters of a job as JSON. Every job is kept in memory, and honest ones have a tenth of it. */
+/** Limit of a job's characters as JSON. Every job is kept in memory; usual ones have a tenth of this. */
 const MOST = 64 * 1024;
 
-/** `before`: the entry of that name, if there is one. What is wrong with a job is logged once. */
+/** `before`: the entry of that name, if there is one. The problem of an invalid job is logged once. */
 export function jobReader(before: (namespace: string, name: string) => JobEntry | null, log: Logger): Read<JobEntry> {
   return (value) => {
     const metadata = readMetadata(value);
@@ -58,7 +58,7 @@ function withoutBulk(metadata: Metadata): Metadata {
 
 type Result = { readonly job: JobObject } | { readonly problem: string };
 
-/** An error while one job is read must not affect others. */
+/** An error in reading one job must not affect others. */
 function attempted(read: () => Result): Result {
   try {
     return read();
@@ -70,7 +70,7 @@ function attempted(read: () => Result): Result {
 const isOurs = ({ spec }: Readonly<Record<string, unknown>>): boolean =>
   !isRecord(spec) || spec['managedBy'] === undefined;
 
-/** The part of a status that is read even if the whole is not valid. */
+/** The fields of a status that are read even if the job is not valid. */
 const Standing = Type.Pick(Status, ['phase', 'conditions']);
 const standingCheck = Compile(Standing);
 
@@ -86,20 +86,20 @@ function understood(value: Readonly<Record<string, unknown>>, metadata: Metadata
   const spec = specOf(value, metadata, before);
   if (typeof spec === 'string') return { problem: spec };
   if (value['status'] === undefined || value['status'] === null) return { job: { apiVersion, kind, metadata, spec } };
-  // A newer operator may have written more.
+  // A newer operator may have written further fields.
   const status = keptOf(Status, value['status']);
   return statusCheck.Check(status)
     ? { job: { apiVersion, kind, metadata, spec, status } }
-    : { problem: 'status: is not what the operator writes' };
+    : { problem: 'status: does not have the form that the operator writes' };
 }
 
-/** The spec with every default and preset; or what is wrong with it. */
+/** The spec with defaults and presets, or its problems as text. */
 function specOf(
   value: Readonly<Record<string, unknown>>,
   metadata: Metadata,
   before: JobEntry | null,
 ): JobObject['spec'] | string {
-  // A job's status changes by the second, and its generation only with its spec: checking the rules is what costs.
+  // The status changes every few seconds, the generation only with the spec. Validation is expensive.
   const known = before?.job ?? null;
   if (known !== null && metadata.generation !== undefined && known.metadata.generation === metadata.generation)
     return known.spec;

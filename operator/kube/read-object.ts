@@ -7,8 +7,8 @@ import { isRecord } from '../../crds/json-schema/node.ts';
 import type { Resource } from '../objects/resources.ts';
 
 /**
- * The parts of objects that are kept. What a schema does not name – managed fields above all – is dropped: caches hold
- * every object.
+ * The fields of objects that are kept. All others, managed fields above all, are dropped, as the caches hold every
+ * object.
  */
 
 const text = Type.String();
@@ -45,7 +45,6 @@ export const Metadata = Type.Object({
   ),
 });
 
-/** Every stored object has one. */
 export type Metadata = Static<typeof Metadata>;
 
 /** `namespace/name`. */
@@ -53,7 +52,7 @@ export const keyOf = ({ namespace, name }: Pick<Metadata, 'namespace' | 'name'>)
 
 const header = { apiVersion: text, kind: text, metadata: Metadata };
 
-/** An object of which all is compared with the plan. */
+/** An object that is compared with the plan as a whole. */
 export const WholeObject = Type.Object({
   ...header,
   spec: Type.Optional(Type.Object({ suspend: Type.Optional(Type.Boolean()) }, { additionalProperties: true })),
@@ -113,12 +112,12 @@ export const Pod = Type.Object({
 export type Pod = Static<typeof Pod>;
 
 /**
- * Characters of JSON. Nothing that the operator makes is as large, and whoever may make objects may make thousands of
- * the largest.
+ * Limit of an object's characters as JSON. The operator creates no object as large, but another user could create
+ * thousands of large ones with its labels.
  */
 const MOST_KEPT = 128 * 1024;
 
-/** Characters of a value as JSON; 0 where it is nested too deep for that, which is told elsewhere. */
+/** Characters of a value as JSON; 0 if it is nested too deep to serialise, which other checks report. */
 export function lengthOf(value: unknown): number {
   try {
     return JSON.stringify(value)?.length ?? 0;
@@ -127,31 +126,26 @@ export function lengthOf(value: unknown): number {
   }
 }
 
-/**
- * Takes what is kept of an object out of what the API server told; null: it is not such an object, or too large to be
- * kept.
- */
+/** Extracts the kept fields from an object of the API server; null: it is not of this kind, or is too large. */
 export type Read<T> = (value: unknown) => T | null;
 
 export function reader<S extends TSchema>({ apiVersion, kind }: Resource, schema: S): Read<Static<S>> {
   const validator = Compile(schema);
   return (value) => {
     if (!isRecord(value)) return null;
-    // In a list, objects of Kubernetes' own kinds do not say what they are.
+    // Items of a list have no apiVersion and kind, except custom resources.
     const kept = keptOf(schema, { ...value, apiVersion, kind });
     return validator.Check(kept) && lengthOf(kept) <= MOST_KEPT ? kept : null;
   };
 }
 
-/**
- * What the schema names, without nulls; undefined where it is nested so deep that no other walk over it would end well.
- */
+/** The fields that the schema names, without nulls; undefined if the value is nested too deep for recursive code. */
 export function keptOf(schema: TSchema, value: unknown): unknown {
   const kept = Value.Clean(schema, value);
   return tooDeep(kept) === null ? withoutNulls(kept) : undefined;
 }
 
-/** Kubernetes writes null where it means nothing, for times above all. */
+/** Kubernetes writes null for some absent fields, for example times. */
 function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNulls);
   if (!isRecord(value)) return value;

@@ -6,23 +6,23 @@ export interface Stored {
 }
 
 export interface StoreSettings<T> {
-  /** The job that an object belongs to, `namespace/name`; null: none. */
+  /** `namespace/name` of the job that an object belongs to; null: none. */
   jobOf(object: T): string | null;
-  /** An object is new, or may have changed. */
+  /** Called when an object is new or may have changed. */
   changed(object: T): void;
   removed(object: T): void;
 }
 
-/** How long an object that was made here is believed in before it is seen. */
+/** How long an object that this process created is assumed to exist before the watch reports it. */
 const EXPECTED_MS = 5_000;
 
-/** The objects of one kind as they were last seen. */
+/** The last known state of the objects of one kind. */
 export class Store<T extends Stored> {
   readonly #settings: StoreSettings<T>;
   readonly #objects = new Map<string, T>();
   /** Keys of objects, by job. */
   readonly #jobs = new Map<string, Set<string>>();
-  /** What was made here and has not been seen: without it, a second look would make it again. */
+  /** Objects created here that the watch has not reported: without them, the next reconcile would create them again. */
   readonly #expected = new Map<string, { readonly object: T; readonly until: number }>();
 
   constructor(settings: StoreSettings<T>) {
@@ -47,7 +47,7 @@ export class Store<T extends Stored> {
   put(object: T): void {
     const key = keyOf(object.metadata);
     const before = this.#objects.get(key);
-    // Deleted and made again, and nobody saw it between.
+    // Deleted and created again between two events.
     if (before !== undefined && before.metadata.uid !== object.metadata.uid) this.#remove(key, before);
     this.#expected.delete(key);
     this.#set(key, object);
@@ -61,7 +61,7 @@ export class Store<T extends Stored> {
     if (before !== undefined && before.metadata.uid === uid) this.#remove(key, before);
   }
 
-  /** All that exists in a namespace (null: in any); what was there and is not any more, is gone. */
+  /** Sets all objects of a namespace, or of all if it is null; the others there are removed. */
   replace(objects: readonly T[], namespace: string | null): void {
     const keys = new Set(objects.map(({ metadata }) => keyOf(metadata)));
     for (const [key, object] of this.#objects) {
@@ -70,13 +70,13 @@ export class Store<T extends Stored> {
     for (const object of objects) this.put(object);
   }
 
-  /** Made here just now. */
+  /** The object was created by this process. */
   made(object: T): void {
     const key = keyOf(object.metadata);
     if (!this.#objects.has(key)) this.#expected.set(key, { object, until: performance.now() + EXPECTED_MS });
   }
 
-  /** Changed here just now: what is known must not be older. Not told as a change. */
+  /** The object was changed by this process. Newer states are kept, and `changed` is not called. */
   wrote(object: T): void {
     const key = keyOf(object.metadata);
     const before = this.#objects.get(key);
@@ -110,6 +110,6 @@ export class Store<T extends Stored> {
   }
 }
 
-/** Versions of one kind are whole numbers that grow, too long for a double. */
+/** Resource versions of one kind are increasing whole numbers, too long for a double. */
 const isNewer = (version: string, than: string): boolean =>
   version.length === than.length ? version > than : version.length > than.length;

@@ -6,13 +6,13 @@ import type { ApiClient } from './api-client.ts';
 import { CODE, isApiError } from './api-error.ts';
 import { objectPath, RESOURCE } from '../objects/resources.ts';
 
-/** How long what was read holds: a Secret that the user corrects is seen that much later. */
+/** How long a value is cached: the correction of a Secret takes effect after up to this time. */
 const HOLDS_MS = 30_000;
 
-/** Kept at most, of those that were read last. */
+/** Number of cached values; the oldest are evicted. */
 const MOST = 1000;
 
-/** Characters of a URL, or of an authority's certificates, in base64. The rest of a Secret is not kept. */
+/** Limit in characters of base64, for a URL or CA certificates. Other keys of a Secret are not kept. */
 const MAX_VALUE = 64 * 1024;
 
 const Secret = Type.Object({ data: Type.Optional(Type.Record(Type.String(), Type.String())) });
@@ -22,7 +22,7 @@ interface Kept {
   readonly until: number;
 }
 
-/** Secrets that users made for their jobs: not watched, as the operator has no business with the others beside them. */
+/** Secrets that users created for their jobs. They are not watched: the operator must not read other Secrets. */
 export class UserSecrets {
   readonly #client: ApiClient;
   readonly #log: Logger;
@@ -34,8 +34,8 @@ export class UserSecrets {
   }
 
   /**
-   * The text under a key; null: there is none, it may not be read, or is far too long. @throws what kept the API server
-   * from answering
+   * The text under a key; null: there is none, the permission is missing, or it is too long. Rejects with other errors
+   * of the API server.
    */
   read(namespace: string, name: string, key: string): Promise<string | null> {
     const path = objectPath(RESOURCE.secret, namespace, name);
@@ -61,7 +61,7 @@ export class UserSecrets {
       const encoded = Object.hasOwn(data, key) ? data[key] : undefined;
       if (encoded === undefined) return null;
       if (encoded.length <= MAX_VALUE) return decodeSecret(encoded);
-      this.#log.warn({ namespace, secret, key }, 'what a job names in a Secret is too long, and is not used');
+      this.#log.warn({ namespace, secret, key }, 'the value that a job names in a Secret is too long, and is ignored');
       return null;
     } catch (error) {
       if (!isApiError(error, CODE.notFound, CODE.forbidden)) throw error;

@@ -10,14 +10,14 @@ export interface WatchEvent {
 export interface WatchLimits {
   /** Ends the watch. */
   readonly signal: AbortSignal;
-  /** A connection on which nothing comes for so long is taken for dead: the other side may be gone without a word. */
+  /** A connection without data for this time is closed: the server may be gone without closing it. */
   readonly silenceMs: number;
   readonly maxLineBytes: number;
 }
 
 /**
- * The changes of a collection that the API server sends, until it or `signal` ends the watch. @throws Unreadable,
- * ApiError, or what cut the connection
+ * The events of a watch, until the API server or `signal` ends it.
+ * @throws Unreadable, ApiError, or the error of the connection
  */
 export async function* watchStream(
   client: ApiClient,
@@ -27,7 +27,7 @@ export async function* watchStream(
 ): AsyncGenerator<WatchEvent> {
   const { signal, silenceMs, maxLineBytes } = limits;
   const response = await client.stream(path, { ...query, watch: true }, signal);
-  const watchdog = setTimeout(() => response.destroy(new Error(`nothing came for ${silenceMs / 1000} s`)), silenceMs);
+  const watchdog = setTimeout(() => response.destroy(new Error(`no data for ${silenceMs / 1000} s`)), silenceMs);
   try {
     for await (const line of linesOf(response, maxLineBytes, () => watchdog.refresh())) yield eventOf(line);
   } finally {
@@ -43,6 +43,6 @@ function eventOf(line: string): WatchEvent {
   } catch (cause) {
     throw new Unreadable('a line is not JSON', { cause });
   }
-  if (!isRecord(value) || typeof value['type'] !== 'string') throw new Unreadable('a line is no event');
+  if (!isRecord(value) || typeof value['type'] !== 'string') throw new Unreadable('a line is not an event');
   return { type: value['type'], object: value['object'] };
 }

@@ -12,10 +12,7 @@ import type { Caches } from './caches.ts';
 import { readMetadata } from './read-object.ts';
 import { collectionPath, objectPath, RESOURCE, resourceOf } from '../objects/resources.ts';
 
-/**
- * The writes that the reconciler asks for, and the one read past the caches. What the API server answers goes into the
- * caches.
- */
+/** The reconciler's writes, and its one read that bypasses the caches. The API server's answers update the caches. */
 export function writes(
   client: ApiClient,
   caches: Caches,
@@ -24,7 +21,7 @@ export function writes(
     async read(reference: ObjectReference): Promise<ObservedObject | null> {
       try {
         const metadata = readMetadata(await client.json('GET', pathOf(reference)));
-        if (metadata === null) throw new Error(`${reference.kind} ${reference.name}: the answer is no object`);
+        if (metadata === null) throw new Error(`${reference.kind} ${reference.name}: the answer is not an object`);
         return { kind: reference.kind, metadata };
       } catch (error) {
         if (isApiError(error, CODE.notFound)) return null;
@@ -62,7 +59,7 @@ export function writes(
         caches.of(resourceOf(reference))?.wrote(answer);
       } catch (error) {
         throw isOfAnotherUid(error)
-          ? new ApiError(`${reference.kind} ${reference.name} is another than before`, CODE.conflict, error.body)
+          ? new ApiError(`${reference.kind} ${reference.name} was deleted and created again`, CODE.conflict, error.body)
           : error;
       }
     },
@@ -88,7 +85,7 @@ export function writes(
       const { name, namespace, uid, resourceVersion } = metadata;
       const answer = await client.json('PUT', `${objectPath(RESOURCE.fedbiotJob, namespace, name)}/status`, {
         query: { fieldManager: MANAGER },
-        // With the version that the status was derived from: where somebody was faster, it is derived again.
+        // With the version that the status derives from: after a concurrent change the write fails, and is derived again.
         body: { apiVersion, kind, metadata: { name, namespace, uid, resourceVersion }, status },
       });
       caches.jobs.wrote(answer);
@@ -109,8 +106,8 @@ const pathOf = (reference: ObjectReference): string =>
   objectPath(resourceOf(reference), reference.namespace, reference.name);
 
 /**
- * An object that was made again under its name: the API server calls the patch invalid, which the job is not to fail
- * for.
+ * The object was created again under its name: the API server calls a patch with the old uid invalid, which must not
+ * fail the job.
  */
 const isOfAnotherUid = (error: unknown): error is ApiError =>
   isApiError(error, CODE.invalid) &&

@@ -1,9 +1,9 @@
-/** Whoever may lead: one of several replicas, or the only one. */
+/** A replica that may lead: one of several, or the only one. */
 export interface Candidate {
   start(): void;
-  /** Whether this process leads, at this very moment. */
+  /** Whether this process leads now. */
   leads(): boolean;
-  /** Ends the candidacy, or the lead. */
+  /** Ends the candidacy, and releases the lead. */
   stop(): Promise<void>;
 }
 

@@ -6,23 +6,23 @@ import type { Candidate } from './candidate.ts';
 import type { LeaseRecord, LeaseStore, StoredLease } from './lease.ts';
 
 export interface LeaseTimes {
-  /** For how long after its last renewal a leader is waited for. */
+  /** Time after a leader's last renewal before another may take the lease. */
   readonly leaseMs: number;
-  /** For how long after its last renewal a leader takes itself for one: less, so that two never lead. */
+  /** Time after its last renewal for which a leader leads; shorter, so that two never lead. */
   readonly renewDeadlineMs: number;
-  /** Between two tries. */
+  /** Time between two attempts. */
   readonly retryMs: number;
 }
 
-/** client-go's. */
+/** As in client-go. */
 export const LEASE_TIMES: LeaseTimes = { leaseMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000 };
 
-/** Candidates wait up to this much longer, so that they do not come all at once. */
+/** Candidates add up to this multiple of the retry time, so that they do not all try at once. */
 const JITTER = 1.2;
 
 export interface ElectorSettings {
   readonly store: LeaseStore;
-  /** Names this process, and no other that ever was. */
+  /** A unique name of this process, never used again. */
   readonly identity: string;
   readonly times: LeaseTimes;
   readonly clock: Clock;
@@ -33,20 +33,19 @@ export interface ElectorSettings {
   readonly log: Logger;
   /** This process leads from now on. */
   elected(): void;
-  /** It has lost the lead, and must not write any more. It does not run again. */
+  /** This process has lost the lead and must not write. It is no longer a candidate. */
   lost(): void;
 }
 
 /**
- * Leader election by a lease, as client-go does it. A candidate measures by its own clock since when it has seen no
- * renewal, so that clocks that differ do no harm; a leader measures from when it asked for the last renewal that was
- * granted.
+ * Leader election by a lease, as in client-go. A candidate measures by its own clock how long it has seen no renewal, so
+ * clocks may differ; a leader measures from the moment it requested its last successful renewal.
  */
 export class LeaderElector implements Candidate {
   readonly #settings: ElectorSettings;
-  /** The lease as it was last seen, and when it was first seen so. */
+  /** The last known lease, and when it was first seen in this state. */
   #seen: { readonly lease: StoredLease; readonly at: number } | null = null;
-  /** When the last renewal that was granted was asked for; null: this process does not lead. */
+  /** When the last successful renewal was requested; null: this process does not lead. */
   #renewed: number | null = null;
   #stopped = false;
   #cancelPause: () => void = () => {};
@@ -61,20 +60,20 @@ export class LeaderElector implements Candidate {
     this.#running = this.#run();
   }
 
-  /** Also in a process that has been asleep. */
+  /** Checks the time, as the process may have been suspended. */
   leads(): boolean {
     const { clock, times } = this.#settings;
     return this.#renewed !== null && clock.now() - this.#renewed < times.renewDeadlineMs;
   }
 
-  /** Whoever waits for the lead can have it at once. */
+  /** Releases the lease, so that another replica can lead at once. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelPause();
     await this.#running;
     this.#cancelDeadline();
     const led = this.leads();
-    // Before the lease is free: by the time it is, another may lead.
+    // Set before the lease is released: from then on another may lead.
     this.#renewed = null;
     if (led) await this.#release();
   }
@@ -86,7 +85,7 @@ export class LeaderElector implements Candidate {
     try {
       elected();
     } catch (error) {
-      // It holds the lease but cannot act as leader: another replica must.
+      // This replica holds the lease but cannot act as leader; another must take over.
       log.error({ err: error }, 'this replica cannot lead');
       this.#lose();
       return;
@@ -97,11 +96,11 @@ export class LeaderElector implements Candidate {
     }
   }
 
-  /** Acquires or renews the lease; whether this process holds it now. */
+  /** Acquires or renews the lease; true: this process holds it. */
   async #try(): Promise<boolean> {
     const { clock, log, store } = this.#settings;
     try {
-      // A leader knows the lease: it reads it only where another has written.
+      // A leader knows the lease, and reads it only after a conflict.
       const known = this.#renewed === null ? await this.#read() : (this.#seen?.lease ?? null);
       if (known !== null && !this.#isFree(known.record)) return false;
       const record = this.#claim(known?.record ?? null);
@@ -124,7 +123,7 @@ export class LeaderElector implements Candidate {
     const lease = await this.#settings.store.read();
     if (lease === null) this.#seen = null;
     else this.#see(lease);
-    // Whoever took it leads already: there is nothing to wait for.
+    // Another replica took the lease and leads already.
     if (this.leads() && lease !== null && !this.#isFree(lease.record)) this.#lose();
     return lease;
   }
@@ -134,7 +133,7 @@ export class LeaderElector implements Candidate {
     this.#seen = { lease, at: isNews ? this.#settings.clock.now() : (this.#seen?.at ?? 0) };
   }
 
-  /** Whether this process may take the lease as it was last seen. */
+  /** Whether this process may take the lease. */
   #isFree({ holder, durationSeconds }: LeaseRecord): boolean {
     const { clock, identity, times } = this.#settings;
     if (holder === '' || holder === identity) return true;
@@ -176,7 +175,7 @@ export class LeaderElector implements Candidate {
     try {
       await store.replace(held.version, { ...held.record, holder: '', durationSeconds: 1, renewedAt: now() });
     } catch (error) {
-      log.warn({ reason: errorMessage(error) }, 'cannot release the lease; it runs out by itself');
+      log.warn({ reason: errorMessage(error) }, 'cannot release the lease; it expires by itself');
     }
   }
 

@@ -22,14 +22,14 @@ const Lease = Type.Object({
   ),
 });
 
-/** The lease as an object of the API server. What others have put on it stays: the chart knows its own by it. */
+/** The lease as a Kubernetes object. Labels and annotations of others are kept: the chart finds its lease by them. */
 export function kubernetesLease(client: Pick<ApiClient, 'json'>, namespace: string): LeaseStore {
   const collection = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
   const path = `${collection}/${LEASE_NAME}`;
   let others: object = {};
   const ask = async (method: string, at: string, body?: object): Promise<StoredLease> => {
     const answer = await client.json(method, at, body === undefined ? {} : { body });
-    if (!Value.Check(Lease, answer)) throw new Error('the API server answered with something that is no Lease');
+    if (!Value.Check(Lease, answer)) throw new Error("the API server's answer is not a Lease");
     const { labels, annotations } = answer.metadata;
     others = { ...(labels && { labels }), ...(annotations && { annotations }) };
     return stored(answer);
@@ -37,7 +37,7 @@ export function kubernetesLease(client: Pick<ApiClient, 'json'>, namespace: stri
   return {
     read: () => unless([CODE.notFound], () => ask('GET', path)),
     create: (record) => unless([CODE.conflict], () => ask('POST', collection, manifest({ namespace }, record))),
-    // Without a version it would replace whatever another has written.
+    // Without a version it would overwrite another replica's record.
     replace: (resourceVersion, record) =>
       unless([CODE.conflict, CODE.notFound], () =>
         ask('PUT', path, manifest({ namespace, ...others, resourceVersion }, record)),
@@ -45,7 +45,7 @@ export function kubernetesLease(client: Pick<ApiClient, 'json'>, namespace: stri
   };
 }
 
-/** What is stored; null for an answer with one of `codes`. */
+/** The stored lease; null for an error with one of `codes`. */
 async function unless(codes: readonly number[], ask: () => Promise<StoredLease>): Promise<StoredLease | null> {
   try {
     return await ask();
@@ -68,7 +68,7 @@ const manifest = (metadata: object, record: LeaseRecord) => ({
   },
 });
 
-/** A MicroTime, which must have six digits. */
+/** Kubernetes' MicroTime, which requires six digits. */
 const microTime = (ms: number): string => new Date(ms).toISOString().replace('Z', '000Z');
 
 function stored({ metadata, spec = {} }: Static<typeof Lease>): StoredLease {
@@ -84,5 +84,5 @@ function stored({ metadata, spec = {} }: Static<typeof Lease>): StoredLease {
   };
 }
 
-/** 0: there is none, or none that can be read. */
+/** 0: the time is missing or invalid. */
 const millisecondsOf = (time: string | undefined): number => Date.parse(time ?? '') || 0;

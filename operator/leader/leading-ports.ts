@@ -1,18 +1,15 @@
 import type { ReconcilePorts } from '../ports/reconcile-ports.ts';
 
-/** This process has lost the lead while it was at work. */
+/** This process lost the lead during a reconcile. */
 class NotLeading extends Error {
   override readonly name = 'NotLeading';
 
   constructor() {
-    super('this replica does not lead any more: nothing is written');
+    super('this replica no longer leads: it writes nothing');
   }
 }
 
-/**
- * The same ports, but nothing is written any more once this process does not lead: also where it woke up after another
- * took over.
- */
+/** The same ports, but writes throw once this process does not lead, also after it was suspended and replaced. */
 export function leadingPorts(ports: ReconcilePorts, leads: () => boolean): ReconcilePorts {
   const guarded =
     <Arguments extends readonly unknown[], Result>(write: (...args: Arguments) => Promise<Result>) =>

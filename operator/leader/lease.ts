@@ -1,28 +1,28 @@
-/** What a Lease says; the names are those of coordination.k8s.io/v1, shortened. */
+/** The content of a Lease, named as in coordination.k8s.io/v1, but shorter. */
 export interface LeaseRecord {
-  /** Who leads; empty: nobody. */
+  /** Identity of the leader; empty: none. */
   readonly holder: string;
-  /** For how long after a renewal nobody else may lead. */
+  /** Time after a renewal in which no other may lead. */
   readonly durationSeconds: number;
-  /** Milliseconds since 1970 by the holder's clock: for people. Observers go by their own. */
+  /** Milliseconds since 1970 by the holder's clock, for display. Candidates use their own clocks. */
   readonly acquiredAt: number;
   readonly renewedAt: number;
   /** How often the lease has changed hands. */
   readonly transitions: number;
 }
 
-/** A record as it is stored; `version` names this very state of it. */
+/** A stored record; `version` identifies its state. */
 export interface StoredLease {
   readonly record: LeaseRecord;
   readonly version: string;
 }
 
-/** Where candidates leave their word. Everything rejects with what the API server answers. */
+/** Storage of the lease. Every method rejects with the API server's error. */
 export interface LeaseStore {
   /** null: there is none. */
   read(): Promise<StoredLease | null>;
-  /** null: somebody else was faster. */
+  /** null: another replica has created it. */
   create(record: LeaseRecord): Promise<StoredLease | null>;
-  /** Replaces that version; null: it is not the newest any more. */
+  /** Replaces that version; null: it is no longer the newest. */
   replace(version: string, record: LeaseRecord): Promise<StoredLease | null>;
 }

@@ -7,17 +7,17 @@ import type { RedisMemory } from '../redis/memory.ts';
 /** The controller's name in every label. */
 const CONTROLLER = 'fedbiotjob';
 
-/** How a reconcile ended, in controller-runtime's words. */
+/** Results of a reconcile, named as in controller-runtime. */
 const RESULTS = ['success', 'error', 'requeue', 'requeue_after'] as const;
 export type ReconcileOutcome = (typeof RESULTS)[number];
 
-/** controller-runtime's buckets (seconds), so that its dashboards fit. */
+/** Buckets in seconds, as in controller-runtime, for its dashboards. */
 const RECONCILE_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60];
 const QUEUE_BUCKETS = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1000];
 
-/** How the operator itself does, under the names that every dashboard for operators knows. */
+/** Metrics of the operator itself, named as in controller-runtime and client-go where those have them. */
 export interface OperatorMetrics {
-  /** Runs `work` and counts it; `outcomeOf` names how it ended when it did not throw. What it throws is passed on. */
+  /** Runs `work` and counts it, by `outcomeOf` its result. Errors are counted and passed on. */
   reconcile<T>(work: () => Promise<T>, outcomeOf: (result: T) => Exclude<ReconcileOutcome, 'error'>): Promise<T>;
   readonly queue: {
     added(depth: number): void;
@@ -29,16 +29,16 @@ export interface OperatorMetrics {
   /** A request to the API server; `code` is the HTTP status, or `<error>` when there was no answer. */
   request(method: string, host: string, code: number | '<error>'): void;
   leading(isLeader: boolean): void;
-  /** An uncaught error has reached the process. */
+  /** Counts an uncaught error of the process. */
   unhandled(): void;
-  /** Whether the operator hears of progress from the default Redis. */
+  /** Whether the operator receives progress from the default Redis. */
   redisConnected(isConnected: boolean): void;
-  /** What the default Redis says of its memory; null: it says nothing. */
+  /** The memory that the default Redis reports; null: unknown. */
   redisMemory(memory: RedisMemory | null): void;
   /** Watches of the API server, by the plural of the resource. */
   readonly watch: {
     added(resource: string): void;
-    /** It begins anew after something went wrong. */
+    /** A watch restarted after a failure. */
     restarted(resource: string): void;
   };
 }
@@ -46,14 +46,14 @@ export interface OperatorMetrics {
 const MEMORY_SERIES: readonly Series<RedisMemory>[] = [
   {
     name: 'fedbiot_operator_redis_memory_used_bytes',
-    help: "Memory that the operator's Redis uses, of a Redis Cluster its fullest master; none while it does not answer.",
+    help: "Memory used by the operator's Redis; of a Redis Cluster, by its fullest master. Absent while it does not answer.",
     kind: 'gauge',
     labels: [],
     samples: ({ used }) => one(used),
   },
   {
     name: 'fedbiot_operator_redis_memory_max_bytes',
-    help: "The most memory that the operator's Redis may use (maxmemory), of a Redis Cluster its fullest master; 0: no limit; none while it does not answer.",
+    help: "Limit of the memory of the operator's Redis (maxmemory); of a Redis Cluster, of its fullest master. 0: no limit. Absent while it does not answer.",
     kind: 'gauge',
     labels: [],
     samples: ({ max }) => one(max),
@@ -80,34 +80,39 @@ export function operatorMetrics(
   ]);
   const seconds = histogram(
     'controller_runtime_reconcile_time_seconds',
-    'Time a reconcile took.',
+    'Duration of a reconcile.',
     ['controller'],
     RECONCILE_BUCKETS,
   );
-  const active = gauge('controller_runtime_active_workers', 'Reconciles under way.', ['controller']);
-  const workers = gauge('controller_runtime_max_concurrent_reconciles', 'Most reconciles at the same time.', [
+  const active = gauge('controller_runtime_active_workers', 'Reconciles in progress.', ['controller']);
+  const workers = gauge('controller_runtime_max_concurrent_reconciles', 'Maximum of concurrent reconciles.', [
     'controller',
   ]);
-  const depth = gauge('workqueue_depth', 'Keys that wait.', ['name']);
-  const adds = counter('workqueue_adds_total', 'Keys added.', ['name']);
+  const depth = gauge('workqueue_depth', 'Keys waiting in the queue.', ['name']);
+  const adds = counter('workqueue_adds_total', 'Keys added to the queue.', ['name']);
   const retries = counter('workqueue_retries_total', 'Keys added again after an error.', ['name']);
-  const waited = histogram('workqueue_queue_duration_seconds', 'Time a key waited.', ['name'], QUEUE_BUCKETS);
-  const worked = histogram('workqueue_work_duration_seconds', 'Time a key was worked on.', ['name'], QUEUE_BUCKETS);
+  const waited = histogram(
+    'workqueue_queue_duration_seconds',
+    'Time a key waited in the queue.',
+    ['name'],
+    QUEUE_BUCKETS,
+  );
+  const worked = histogram('workqueue_work_duration_seconds', 'Time a key was processed.', ['name'], QUEUE_BUCKETS);
   const requests = counter('rest_client_requests_total', 'Requests to the API server.', ['code', 'method', 'host']);
-  const leader = gauge('leader_election_master_status', '1 on the replica that leads, else 0.', ['name']);
+  const leader = gauge('leader_election_master_status', '1 on the leader, else 0.', ['name']);
   const redis = gauge(
     'fedbiot_operator_redis_connected',
-    '1 while the operator hears of progress from its Redis, else 0.',
+    '1 while the operator receives progress from its Redis, else 0.',
     [],
   );
   const restarts = counter(
     'fedbiot_operator_watch_restarts_total',
-    'Watches of the API server that began anew after something went wrong.',
+    'Watches of the API server that restarted after a failure.',
     ['resource'],
   );
   const unhandled = counter(
     'fedbiot_operator_unhandled_errors_total',
-    'Uncaught errors: the operator continued; each is a defect.',
+    'Uncaught errors that the operator survived. Each is a defect.',
     [],
   );
   let memory: RedisMemory | null = null;

@@ -106,7 +106,7 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
     for (const uid of ['a', 'b', 'c']) t.equal(await redis.set(jobKeys(uid).bundle, uid), 'OK');
   });
 
-  t.test('the operator hears of progress through it', async (t) => {
+  t.test('the operator receives progress through it', async (t) => {
     const redis = new Redis(url, { tls: { ca: readFileSync(ca) } });
     t.teardown(() => redis.disconnect());
     await redis.set(jobKeys(UID).progress, JSON.stringify(toldProgress()));

@@ -31,7 +31,7 @@ export interface SeenCluster {
   readonly log: () => string;
   /** Method and code of each request. */
   readonly requests: readonly string[];
-  /** Resources whose watch began anew after something went wrong. */
+  /** Resources whose watch restarted after a failure. */
   readonly restarted: readonly string[];
   readonly filled: () => Promise<unknown>;
 }

@@ -69,11 +69,14 @@ t.test('what is wrong with a file is said', async (t) => {
   const wrong: readonly [object | string, RegExp][] = [
     ['{', /cannot be read as a kubeconfig/],
     [{ ...good(), 'current-context': '' }, /has no current-context/],
-    [{ ...good(), 'current-context': 'z' }, /current-context "z" is none of its contexts/],
-    [{ ...good(), clusters: [] }, /names the cluster "c", which it does not have/],
-    [{ ...good(), users: [] }, /names the user "u", which it does not have/],
+    [{ ...good(), 'current-context': 'z' }, /current-context "z" is not one of its contexts/],
+    [{ ...good(), clusters: [] }, /names the cluster "c", which it does not define/],
+    [{ ...good(), users: [] }, /names the user "u", which it does not define/],
     [{ ...good(), clusters: [{ name: 'c' }] }, /clusters\[0\]\.cluster is missing/],
-    [{ ...good(), clusters: [{ name: 'c', cluster: { server: 'cluster.example' } }] }, /"cluster\.example" is no URL/],
+    [
+      { ...good(), clusters: [{ name: 'c', cluster: { server: 'cluster.example' } }] },
+      /"cluster\.example" is not a URL/,
+    ],
     [{ ...good(), clusters: [{ name: 'c', cluster: { server: 'http://localhost:8080' } }] }, /without TLS/],
     [
       { ...good(), clusters: [{ name: 'c', cluster: { ...cluster, 'certificate-authority': 'gone.crt' } }] },

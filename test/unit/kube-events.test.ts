@@ -79,11 +79,11 @@ t.test('the message is cut between two characters', async (t) => {
   t.match(request?.body, { note: /^ä{510}…$/, reason: 'R'.repeat(128) });
 });
 
-t.test('what cannot be told is logged, and told anew the next time', async (t) => {
+t.test('an event that cannot be written is logged, and written when it recurs', async (t) => {
   const { world, tell, requests } = await recorder(t);
   world.isDown = true;
   await tell();
-  t.match(world.log, /503 ServiceUnavailable.*could not be told/);
+  t.match(world.log, /503 ServiceUnavailable.*cannot write an event/);
   t.notMatch(world.log, /secret-token/);
   world.isDown = false;
   await tell();

@@ -55,7 +55,7 @@ t.test('a record is written and read as a Lease, with times to the microsecond',
   answer = { metadata: { resourceVersion: '9' } };
   t.match(await store.read(), { record: { holder: '', transitions: 0 } }, 'an empty one is nobody’s');
   answer = { metadata: {}, spec };
-  await t.rejects(store.read(), { message: /no Lease/ });
+  await t.rejects(store.read(), { message: /not a Lease/ });
 });
 
 t.test('labels and annotations of others stay', async (t) => {

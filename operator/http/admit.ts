@@ -3,7 +3,7 @@ import type { Access, Question } from './access.ts';
 import { Problem } from './problems.ts';
 import type { ProblemKind } from './problems.ts';
 
-/** Returns when the request is allowed, else throws its problem. `forbidden`: the problem if the user lacks permission. */
+/** Throws the request's problem unless it is allowed. `forbidden`: the problem if the user lacks permission. */
 export type Admit = (
   request: FastifyRequest,
   reply: FastifyReply,

@@ -27,7 +27,7 @@ export const MERGE_PATCH = 'application/merge-patch+json';
 
 const TIMEOUT_MS = 30_000;
 
-/** The API server closes connections that were idle for 90 s; ours are closed earlier, so that none is reused too late. */
+/** The API server closes connections after 90 s without a request; ours are closed before that. */
 const IDLE_MS = 60_000;
 
 /**

@@ -85,7 +85,7 @@ export function writes(
       const { name, namespace, uid, resourceVersion } = metadata;
       const answer = await client.json('PUT', `${objectPath(RESOURCE.fedbiotJob, namespace, name)}/status`, {
         query: { fieldManager: MANAGER },
-        // With the version that the status derives from: after a concurrent change the write fails, and is derived again.
+        // With the version that the status derives from: after a concurrent change the write fails, and is retried.
         body: { apiVersion, kind, metadata: { name, namespace, uid, resourceVersion }, status },
       });
       caches.jobs.wrote(answer);

@@ -38,8 +38,8 @@ export interface ElectorSettings {
 }
 
 /**
- * Leader election by a lease, as in client-go. A candidate measures by its own clock how long it has seen no renewal, so
- * clocks may differ; a leader measures from the moment it requested its last successful renewal.
+ * Leader election by a lease, as in client-go. A candidate measures by its own clock how long it has seen no renewal,
+ * so clocks may differ; a leader measures from the moment it requested its last successful renewal.
  */
 export class LeaderElector implements Candidate {
   readonly #settings: ElectorSettings;

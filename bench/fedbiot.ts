@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Provider } from '../worker/engine/provider.ts';
+import type { Provider } from '../worker/engine/compute-protocol.ts';
 import type { StepEvent } from '../crds/facts/events.ts';
 import type { RunReport } from '../crds/facts/report.ts';
 import { readReportJson } from '../worker/report/report-files.ts';

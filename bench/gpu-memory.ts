@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import type { Provider } from '../worker/engine/provider.ts';
+import type { Provider } from '../worker/engine/compute-protocol.ts';
 
 /**
  * What the work yields, and the most memory of the first GPU that was in use meanwhile, in bytes, whoever used it: with

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { FedBiOTJobSpec } from '../crds/types.ts';
-import type { Provider } from '../worker/engine/provider.ts';
+import type { Provider } from '../worker/engine/compute-protocol.ts';
 import { run } from './fedbiot.ts';
 import { whileWatchingGpu } from './gpu-memory.ts';
 import type { RoleMemory } from './role.ts';

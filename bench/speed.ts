@@ -15,7 +15,7 @@ import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import type { FedBiOTJobSpec } from '../crds/types.ts';
 import { positiveInteger, providerOption } from '../worker/commands/arguments.ts';
-import type { Provider } from '../worker/engine/provider.ts';
+import type { Provider } from '../worker/engine/compute-protocol.ts';
 import { openModelDirectory } from '../worker/model/directory.ts';
 import { alignmentStep, clientStep, emulatorStates, teacherStates } from '../worker/estimate/flops.ts';
 import type { Shape } from '../worker/estimate/flops.ts';

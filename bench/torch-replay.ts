@@ -6,7 +6,7 @@ import Type from 'typebox';
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
 import type { FedBiOTJobSpec, OptimizerSpec } from '../crds/types.ts';
-import type { Provider } from '../worker/engine/provider.ts';
+import type { Provider } from '../worker/engine/compute-protocol.ts';
 import type { RunPlan } from '../crds/facts/plan.ts';
 import type { SequenceSize } from '../worker/estimate/flops.ts';
 import { succeeded } from './fedbiot.ts';

@@ -2,9 +2,13 @@ import Type from 'typebox';
 import type { Static } from 'typebox';
 import { orNull } from '../json-schema/fields.ts';
 import { Evaluation } from './evaluation.ts';
-import { PHASES } from './phase.ts';
 import type { RunPlan } from './plan.ts';
 import { RoundReport } from './round.ts';
+
+/** The phases of a round, in order. */
+export const PHASES = ['align', 'local', 'aggregate', 'evaluate'] as const;
+
+export type Phase = (typeof PHASES)[number];
 
 const count = Type.Integer({ minimum: 0 });
 

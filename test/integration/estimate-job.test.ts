@@ -19,7 +19,7 @@ import { randomStream } from '../../worker/random.ts';
 import { federateModel, startingLora } from '../../worker/run/job-model.ts';
 import { estimateJob } from '../../worker/estimate/job-estimate.ts';
 import { estimateManifest } from '../../worker/run/estimate-job.ts';
-import { lossOnly } from '../../worker/tasks/token-tasks.ts';
+import { tasks } from '../../worker/tasks/registry.ts';
 import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
 
 const FEDBIOT = fileURLToPath(new URL('../../worker/fedbiot.ts', import.meta.url));
@@ -253,7 +253,7 @@ async function peakOf(
         const evaluator = await ModelEvaluator.load({
           ...common,
           spec: spec.evaluation,
-          task: lossOnly,
+          task: tasks.loss,
           heldOut,
           tokenizer,
         });

@@ -3,7 +3,7 @@ import t from 'tap';
 import { readRecords } from '../../worker/data/record-file.ts';
 import { interpretRecords, unreadFields } from '../../worker/data/record-format.ts';
 import type { DataRecord } from '../../worker/data/record.ts';
-import { unusedWarning } from '../../worker/data/unused.ts';
+import { unusedWarning } from '../../worker/data/template.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 
 const bytes = (...parts: (string | number[])[]) => Buffer.concat(parts.map((part) => Buffer.from(part as string)));

@@ -7,6 +7,7 @@ import type { Value } from '../../worker/engine/graph/graph.ts';
 import { attention, rotary } from '../../worker/engine/ops/attention.ts';
 import {
   add,
+  cast,
   div,
   exp,
   log,
@@ -18,7 +19,6 @@ import {
   sub,
   swiglu,
 } from '../../worker/engine/ops/elementwise.ts';
-import { cast } from '../../worker/engine/ops/cast.ts';
 import { gatherRows, scatterRows } from '../../worker/engine/ops/gather.ts';
 import { gemm, matmul } from '../../worker/engine/ops/matrix.ts';
 import { rmsNorm, softmax } from '../../worker/engine/ops/normalization.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import type { Provider } from '../../worker/engine/provider.ts';
+import type { Provider } from '../../worker/engine/compute-protocol.ts';
 import { rowPlaces } from '../../worker/model/batch-feeds.ts';
 import { byBeginning, PACK_TOKENS, packInOrderOfUse, packSequences, packTokens } from '../../worker/inference/packs.ts';
 import type { TokenSequence } from '../../worker/inference/packs.ts';

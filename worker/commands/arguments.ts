@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
-import type { Provider } from '../engine/provider.ts';
+import type { Provider } from '../engine/compute-protocol.ts';
 import { isDay } from '../../crds/day.ts';
 
 const PROVIDERS: readonly [Provider, ...Provider[]] = ['cpu', 'cuda'];

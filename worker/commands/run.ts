@@ -3,7 +3,7 @@ import { UserError } from '../../crds/facts/user-error.ts';
 import type { RunMetrics } from '../metrics/run-metrics.ts';
 import type { RunResult } from '../run/run-rounds.ts';
 import { Option } from 'commander';
-import type { Provider } from '../engine/provider.ts';
+import type { Provider } from '../engine/compute-protocol.ts';
 import { notEmpty, portNumber, positiveInteger, providerOption } from './arguments.ts';
 import { EXIT } from '../../crds/facts/exit-codes.ts';
 import { listenForInterrupts } from './interrupts.ts';

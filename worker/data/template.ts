@@ -15,8 +15,18 @@ export function alpacaPrompt(instruction: string, input: string): string {
         `\n\n### Instruction:\n${instruction}\n\n### Input:\n${input}\n\n### Response:`;
 }
 
-/** Names of parts of records that the text lacks, each with the number of records. */
+/** Parts of records that the text does not contain: name → number of records. */
 export type UnusedCounts = Map<string, number>;
+
+/** Most names in the warning: a file may have thousands of columns. */
+const MAX_NAMES = 12;
+
+/** The warning for a file whose records have parts that the text does not contain. */
+export function unusedWarning(unused: UnusedCounts, records: number): string {
+  const names = [...unused].map(([name, count]) => `${name} (in ${count})`);
+  const more = names.length > MAX_NAMES ? `, and ${names.length - MAX_NAMES} more` : '';
+  return `what is not used of ${records} records: ${names.slice(0, MAX_NAMES).join(', ')}${more}`;
+}
 
 export interface TemplateOptions {
   /** What a chat template takes for today, as 2026-11-30; null, the default: it may not ask. */

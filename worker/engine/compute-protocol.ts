@@ -1,5 +1,7 @@
-import type { Provider } from './provider.ts';
 import type { Tensor } from './graph/tensor.ts';
+
+/** Execution providers of ONNX Runtime that the engine supports. */
+export type Provider = 'cpu' | 'cuda';
 
 /** What the compute process is asked to do. Sessions and variables live there; only small tensors cross. */
 export type ComputeRequest =

@@ -6,6 +6,7 @@ import type {
   ComputeReply,
   ComputeRequest,
   ComputeUsage,
+  Provider,
   RunRequest,
   RunResult,
   SessionOptions,
@@ -16,7 +17,6 @@ import { computeFailure, computeLost, ComputeLostError } from './compute-lost.ts
 import { controlGroup } from './control-group.ts';
 import type { Graph } from './graph/graph.ts';
 import { encodeModel } from './graph/onnx.ts';
-import type { Provider } from './provider.ts';
 import type { Tensor } from './graph/tensor.ts';
 
 export type { RunRequest, RunResult } from './compute-protocol.ts';

@@ -4,7 +4,7 @@ import { addCosts, NO_COST } from '../cost/run-cost.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { RoundBytes, RoundCost } from '../../crds/facts/cost.ts';
 import type { Evaluation } from '../../crds/facts/evaluation.ts';
-import type { Phase } from '../../crds/facts/phase.ts';
+import type { Phase } from '../../crds/facts/events.ts';
 import { AlignmentFigures, alignmentFigures } from '../../crds/facts/round-figures.ts';
 import { PhaseSeconds, RoundReport } from '../../crds/facts/round.ts';
 import type { Update } from './result.ts';

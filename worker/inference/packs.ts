@@ -1,4 +1,4 @@
-import type { Provider } from '../engine/provider.ts';
+import type { Provider } from '../engine/compute-protocol.ts';
 
 /** What is computed in a pass without a gradient: token ids, and a name for what becomes of them. */
 export interface TokenSequence {

@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import type { RunProgress } from '../report/fold-progress.ts';
 import type { RunEvent, StepEvent } from '../../crds/facts/events.ts';
-import { PHASES } from '../../crds/facts/phase.ts';
+import { PHASES } from '../../crds/facts/events.ts';
 import { lastFigures } from '../../crds/facts/round-figures.ts';
 import { COST_SERIES } from './cost-series.ts';
 import { STANDING_SERIES, unheard } from './job-series.ts';

@@ -9,7 +9,7 @@ import type { FloatDtype } from '../safetensors/float-formats.ts';
 import { roundFromFloat32 } from '../safetensors/float-rounding.ts';
 import { readSafetensorsHeader } from '../safetensors/safetensors.ts';
 import { readRows, streamSafetensors } from '../safetensors/stream.ts';
-import type { WeightEntry } from '../safetensors/weight-entry.ts';
+import type { WeightEntry } from '../safetensors/safetensors.ts';
 import type { WeightIndex } from './weights/weight-index.ts';
 
 /**

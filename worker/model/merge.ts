@@ -14,7 +14,7 @@ import type { LoraAdapter } from './lora/peft.ts';
 import { readSafetensorsHeader } from '../safetensors/safetensors.ts';
 import { readRows, streamSafetensors } from '../safetensors/stream.ts';
 import type { StreamedTensor } from '../safetensors/stream.ts';
-import type { WeightEntry } from '../safetensors/weight-entry.ts';
+import type { WeightEntry } from '../safetensors/safetensors.ts';
 
 /** What belongs to a model besides its weights: configs, tokenizer, chat template, licence. */
 const COMPANIONS = /\.(json|jinja|txt|model)$|^(LICENSE|NOTICE|USE_POLICY)/;

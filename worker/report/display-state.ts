@@ -1,6 +1,5 @@
 import type { Evaluation } from '../../crds/facts/evaluation.ts';
-import type { RunEvent, StepEvent } from '../../crds/facts/events.ts';
-import type { Phase } from '../../crds/facts/phase.ts';
+import type { Phase, RunEvent, StepEvent } from '../../crds/facts/events.ts';
 import type { RoundReport } from '../../crds/facts/round.ts';
 
 /**

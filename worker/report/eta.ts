@@ -1,4 +1,4 @@
-import type { Phase } from '../../crds/facts/phase.ts';
+import type { Phase } from '../../crds/facts/events.ts';
 import type { PhaseProgress, ProgressState, Spent } from './display-state.ts';
 
 const phases: readonly Phase[] = ['align', 'local', 'aggregate', 'evaluate'];

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { FedBiOTJob } from '../../crds/types.ts';
 import { Compute } from '../engine/compute.ts';
-import type { Provider } from '../engine/provider.ts';
+import type { Provider } from '../engine/compute-protocol.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import type { RunEvent } from '../../crds/facts/events.ts';
 import { federateInProcess } from '../federation/in-process.ts';

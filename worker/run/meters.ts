@@ -1,5 +1,5 @@
 import type { Compute } from '../engine/compute.ts';
-import type { Provider } from '../engine/provider.ts';
+import type { Provider } from '../engine/compute-protocol.ts';
 import { processUsage } from '../engine/process-usage.ts';
 import type { LocalTrainer, LocalTraining, Meter } from '../federation/contracts.ts';
 import { SharedUse } from './shared-use.ts';

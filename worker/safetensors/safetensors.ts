@@ -25,6 +25,17 @@ export interface FloatTensor {
   readonly values: Float32Array;
 }
 
+/** Where a weight is stored on disk, and how. */
+export interface WeightEntry {
+  /** Absolute path, symbolic links resolved. */
+  readonly file: string;
+  readonly dtype: FloatDtype;
+  readonly shape: readonly number[];
+  /** First byte, counted from the start of the file. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
 const CHUNK_BYTES = 8 << 20;
 
 /** Float32 values as a tensor to be written; the values are not copied. */

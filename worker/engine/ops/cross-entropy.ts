@@ -1,8 +1,7 @@
 import { plain } from '../graph/graph.ts';
 import type { Value } from '../graph/graph.ts';
 import { inBlocks } from './blocks.ts';
-import { cast } from './cast.ts';
-import { log, mul, neg } from './elementwise.ts';
+import { cast, log, mul, neg } from './elementwise.ts';
 import { gemm } from './matrix.ts';
 import { softmax } from './normalization.ts';
 import { concat, reduceSum, reshape, split } from './shape.ts';

@@ -1,7 +1,6 @@
 import { plain } from '../graph/graph.ts';
 import type { Value } from '../graph/graph.ts';
-import { cast } from './cast.ts';
-import { mul } from './elementwise.ts';
+import { cast, mul } from './elementwise.ts';
 
 /** Multipliers and shifts of splitmix64's finalizer; the multipliers as signed integers. */
 const ROUNDS = [

@@ -4,6 +4,8 @@ import { broadcast, sameShape } from '../graph/tensor.ts';
 import type { Shape } from '../graph/tensor.ts';
 import { reduceSum, reshape } from './shape.ts';
 
+const CODES = { float32: 1, int32: 6, int64: 7, uint64: 13 } as const;
+
 type Operand = Value | number;
 
 function lift(x: Operand, other: Operand): Value {
@@ -73,6 +75,11 @@ export function sqrt(x: Value): Value {
 
 export function sigmoid(x: Value): Value {
   return unary('Sigmoid', x, (dy, y) => mul(dy, mul(y, sub(1, y))));
+}
+
+/** Converts to another element type; no gradient passes. */
+export function cast(x: Value, dtype: keyof typeof CODES): Value {
+  return x.dtype === dtype ? x : x.graph.apply('Cast', [x], dtype, x.shape, { to: CODES[dtype] });
 }
 
 export function square(x: Value): Value {

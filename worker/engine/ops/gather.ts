@@ -1,6 +1,6 @@
 import { plain } from '../graph/graph.ts';
 import type { Value } from '../graph/graph.ts';
-import { cast } from './cast.ts';
+import { cast } from './elementwise.ts';
 import { reshape, zerosLike } from './shape.ts';
 
 /**

@@ -1,7 +1,6 @@
 import type { Graph, Value } from '../../engine/graph/graph.ts';
 import { attention, rotary } from '../../engine/ops/attention.ts';
-import { cast } from '../../engine/ops/cast.ts';
-import { add, swiglu } from '../../engine/ops/elementwise.ts';
+import { add, cast, swiglu } from '../../engine/ops/elementwise.ts';
 import { gatherRows } from '../../engine/ops/gather.ts';
 import { gemm } from '../../engine/ops/matrix.ts';
 import { rmsNorm } from '../../engine/ops/normalization.ts';

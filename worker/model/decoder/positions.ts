@@ -1,6 +1,5 @@
 import type { Graph, Value } from '../../engine/graph/graph.ts';
-import { mul } from '../../engine/ops/elementwise.ts';
-import { cast } from '../../engine/ops/cast.ts';
+import { cast, mul } from '../../engine/ops/elementwise.ts';
 import { float32 } from '../../engine/graph/tensor.ts';
 import type { Dim } from '../../engine/graph/tensor.ts';
 import type { DecoderConfig } from '../config/config.ts';

@@ -5,6 +5,8 @@ import { readJsonObject, SMALL_FILE_BYTES } from '../../files/read.ts';
 import { harmless, refuseUnknownFields, unsupported } from '../../files/known-fields.ts';
 import type { KnownFields } from '../../files/known-fields.ts';
 
+export const CONFIG_FILE = 'adapter_config.json';
+
 /**
  * adapter_config.json of a PEFT directory, known to be of a plain LoRA: W + (alpha / r) · B·A with one alpha and r for
  * all.

@@ -1,5 +1,5 @@
 import type { Value } from '../../engine/graph/graph.ts';
-import { cast } from '../../engine/ops/cast.ts';
+import { cast } from '../../engine/ops/elementwise.ts';
 
 /** The likeliest token of each row of logits [rows, vocabulary]: [rows] (int32). */
 export function likeliest(logits: Value): Value {

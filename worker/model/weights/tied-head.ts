@@ -1,6 +1,6 @@
 import { readFully, withInput } from '../../files/read.ts';
 import { FLOAT_BYTES, widenToFloat32 } from '../../safetensors/float-formats.ts';
-import type { WeightEntry } from '../../safetensors/weight-entry.ts';
+import type { WeightEntry } from '../../safetensors/safetensors.ts';
 
 const PIECE = 1 << 20;
 

@@ -9,9 +9,8 @@ import { firstNonFinite, FLOAT_BYTES, isFloatDtype } from '../../safetensors/flo
 import { decoderTensors, EMBEDDING, HEAD } from '../config/tensors.ts';
 import type { NamedShape } from '../config/tensors.ts';
 import { readSafetensorsHeader } from '../../safetensors/safetensors.ts';
-import type { SafetensorsHeader } from '../../safetensors/safetensors.ts';
+import type { SafetensorsHeader, WeightEntry } from '../../safetensors/safetensors.ts';
 import { sameValues } from './tied-head.ts';
-import type { WeightEntry } from '../../safetensors/weight-entry.ts';
 
 /** Every weight of a model by its checkpoint name: `model.layers.0.self_attn.q_proj.weight`, `lm_head.weight`, … */
 export type WeightIndex = ReadonlyMap<string, WeightEntry>;

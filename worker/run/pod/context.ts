@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Role } from '../../../crds/facts/role.ts';
 import type { FedBiOTJob, FedBiOTJobSpec } from '../../../crds/types.ts';
 import { IMAGE_EXAMPLES, MOUNT, PORT } from '../../cluster/pod.ts';
-import type { Provider } from '../../engine/provider.ts';
+import type { Provider } from '../../engine/compute-protocol.ts';
 import type { UriFolders } from '../job-manifest.ts';
 import type { PodEnvironment } from './environment.ts';
 

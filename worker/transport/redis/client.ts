@@ -8,15 +8,13 @@ import type { JobKeys } from '../../cluster/redis-keys.ts';
 import { checkSeal } from '../package.ts';
 import type { ClientTransport, Delivery, Submission, Task } from '../contract.ts';
 import { TransportClosed } from '../contract.ts';
-import { finish } from './finish.ts';
 import { openRedis } from './connect.ts';
 import type { RedisAddress } from './connect.ts';
 import { endedKey, freshResultName, MAX_HEADER_BYTES, maxResultBytes, MAX_TASK_BYTES, packageName } from './names.ts';
 import { DEAF } from './patience.ts';
 import type { RedisListener } from './patience.ts';
-import { poller } from './pause.ts';
-import { Pending, within } from './pending.ts';
-import { cleanQueue } from './queue-guard.ts';
+import { Pending, poller, within } from './pending.ts';
+import { cleanQueue, finish } from './queue-guard.ts';
 import type { RedisConnection } from './redis-cluster.ts';
 import { RedisTensors } from './tensors.ts';
 

@@ -1,6 +1,6 @@
 import { KEYS_TTL_SECONDS } from '../../cluster/redis-keys.ts';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
-import { foreign } from './foreign.ts';
+import { foreignValue } from './unusable.ts';
 import type { RedisConnection } from './redis-cluster.ts';
 
 /** Another server pod has taken the job over: this one must not write any more. */
@@ -65,7 +65,7 @@ export class Fence {
     );
     if (refusal === null) return;
     const current = String(refusal);
-    throw current === '' || isToken(current) ? new Fenced(this.token, current) : foreign(this.#key);
+    throw current === '' || isToken(current) ? new Fenced(this.token, current) : foreignValue(this.#key);
   }
 
   /** @throws Fenced */
@@ -104,6 +104,6 @@ return token
  */
 export async function acquireFence(redis: RedisConnection, keys: Pick<JobKeys, 'fence'>): Promise<Fence> {
   const token = await redis.eval(ACQUIRE, 1, keys.fence, KEYS_TTL_SECONDS, MAX_AHEAD_MS);
-  if (typeof token !== 'string' || !isToken(token)) throw foreign(keys.fence);
+  if (typeof token !== 'string' || !isToken(token)) throw foreignValue(keys.fence);
   return new Fence(redis, keys, Number(token));
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { TransportClosed } from '../contract.ts';
 
 /** How long `close` waits for what is under way, when Redis does not answer. */
@@ -38,4 +39,16 @@ export async function within(work: Promise<unknown>): Promise<void> {
   const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, PATIENCE_MS)));
   await Promise.race([work.catch(() => undefined), enough]);
   clearTimeout(timer);
+}
+
+const FIRST_POLL_MS = 10;
+const LONGEST_POLL_MS = 250;
+
+/** The waits between polls: short at first, longer while nothing arrives; `signal` ends each. */
+export function poller(signal: AbortSignal): () => Promise<void> {
+  let ms = FIRST_POLL_MS;
+  return async () => {
+    await sleep(ms, undefined, { signal }).catch(() => undefined);
+    ms = Math.min(2 * ms, LONGEST_POLL_MS);
+  };
 }

@@ -5,8 +5,8 @@ import type { JobProgress } from '../../../crds/facts/progress.ts';
 import { KEYS_TTL_SECONDS, PROGRESS_CHANNEL } from '../../cluster/redis-keys.ts';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
 import type { Fence } from './fence.ts';
-import { foreign } from './foreign.ts';
-import { parseJson } from './parse-json.ts';
+import { foreignValue } from './unusable.ts';
+import { readJson } from './read-json.ts';
 import type { RedisConnection } from './redis-cluster.ts';
 
 /** The emulator bundle's manifest, as the server pod announces it. */
@@ -68,8 +68,8 @@ export async function readBundle(
   redis: RedisConnection,
   { bundle }: Pick<JobKeys, 'bundle'>,
 ): Promise<BundleAnnouncement | null> {
-  const value = parseJson((await redis.getrange(bundle, 0, MAX_ANNOUNCEMENT_BYTES)) || null);
+  const value = await readJson(redis, bundle, MAX_ANNOUNCEMENT_BYTES);
   if (value === undefined) return null;
-  if (!Value.Check(BundleAnnouncement, value)) throw foreign(bundle);
+  if (!Value.Check(BundleAnnouncement, value)) throw foreignValue(bundle);
   return value;
 }

@@ -1,3 +1,4 @@
+import type { Job } from 'bullmq';
 import type { JobKeys, QUEUE } from '../../cluster/redis-keys.ts';
 import type { RedisConnection } from './redis-cluster.ts';
 import { RedisUnusable } from './unusable.ts';
@@ -75,4 +76,14 @@ export async function cleanQueue(
     );
   }
   return Number(count);
+}
+
+/** Removes an entry from its queue, unless this process no longer holds it. */
+export async function finish(job: Job, token: string): Promise<void> {
+  try {
+    await job.moveToCompleted(null, token, false);
+  } catch (error) {
+    // BullMQ's scripts answer with negative codes when the lock or the entry is gone.
+    if (!(error instanceof Error && 'code' in error && typeof error.code === 'number' && error.code < 0)) throw error;
+  }
 }

@@ -9,13 +9,11 @@ import { Refused } from '../../../crds/facts/refusal.ts';
 import { openRedis } from './connect.ts';
 import type { RedisAddress } from './connect.ts';
 import { Fence, Fenced } from './fence.ts';
-import { finish } from './finish.ts';
 import { endedKey, MAX_HEADER_BYTES, maxResultBytes, MAX_TASK_BYTES, packageName, taskId } from './names.ts';
 import { DEAF } from './patience.ts';
 import type { RedisListener } from './patience.ts';
-import { poller } from './pause.ts';
-import { Pending, within } from './pending.ts';
-import { cleanQueue } from './queue-guard.ts';
+import { Pending, poller, within } from './pending.ts';
+import { cleanQueue, finish } from './queue-guard.ts';
 import type { RedisConnection } from './redis-cluster.ts';
 import { RedisTensors } from './tensors.ts';
 

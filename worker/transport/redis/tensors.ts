@@ -6,7 +6,7 @@ import { Refused } from '../../../crds/facts/refusal.ts';
 import type { RefusalReason } from '../../../crds/facts/refusal.ts';
 import type { Sealed } from '../contract.ts';
 import type { Fence } from './fence.ts';
-import { parseJson } from './parse-json.ts';
+import { readJson } from './read-json.ts';
 import type { RedisConnection } from './redis-cluster.ts';
 import { RedisUnusable } from './unusable.ts';
 
@@ -98,8 +98,8 @@ export class RedisTensors {
     for (let i = 0; i < chunks; i++) await this.#redis.unlink(this.#chunk(name, i));
   }
 
-  async #readManifest(name: string): Promise<unknown> {
-    return parseJson((await this.#redis.getrange(this.#manifest(name), 0, MAX_MANIFEST_BYTES)) || null);
+  #readManifest(name: string): Promise<unknown> {
+    return readJson(this.#redis, this.#manifest(name), MAX_MANIFEST_BYTES);
   }
 
   async #set(key: string, value: Uint8Array, fence: Fence | undefined): Promise<void> {

@@ -13,3 +13,9 @@ export class RedisUnreachable extends RedisUnusable {}
  * again.
  */
 export class RedisUnknownUser extends RedisUnusable {}
+
+/** A key of the job holds a value that none of its pods wrote. */
+export const foreignValue = (key: string): RedisUnusable =>
+  new RedisUnusable(`Redis holds something under ${key} that no pod of the job wrote`, {
+    hint: 'Find out who writes to keys fedbiot:*, and remove this key.',
+  });

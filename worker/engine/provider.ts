@@ -1,2 +1,0 @@
-/** What computes: those of ONNX Runtime's execution providers that the engine knows. */
-export type Provider = 'cpu' | 'cuda';

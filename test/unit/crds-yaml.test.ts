@@ -1,19 +1,10 @@
 import t from 'tap';
-import { ManifestError, parseManifest } from '../../crds/parse.ts';
+import { parseManifest } from '../../crds/parse.ts';
+import { manifestError } from '../support/manifest-error.ts';
 
 const MINIMAL =
   'apiVersion: fedbiot.io/v1alpha1\nkind: FedBiOTJob\nmetadata:\n  name: a\nspec:\n  model: { uri: m }\n  data: { train: { uri: t }, public: { uri: p } }\n';
 const MEBI = 2 ** 20;
-
-function errorOf(text: string): ManifestError {
-  try {
-    parseManifest(text, 'job.yaml');
-  } catch (error) {
-    if (error instanceof ManifestError) return error;
-    throw error;
-  }
-  throw new Error('the manifest is valid');
-}
 
 const each = (length: number, text: (index: number) => string) =>
   Array.from({ length }, (_, index) => text(index)).join('');
@@ -56,7 +47,7 @@ t.test('texts that would take without end to read, or fill the memory, are refus
     ['20,000 tags', each(20_000, (i) => `- !t${i} 1\n`), /Unresolved tag/],
   ];
   for (const [what, text, message] of cases) {
-    const error = errorOf(text);
+    const error = manifestError(text);
     t.match(error.message, message, what);
     t.ok(error.message.length < 10_000, `${what}: in ${error.message.length} characters`);
   }
@@ -82,8 +73,8 @@ t.test('what YAML 1.1 and 1.2 read differently is refused, with what to write', 
     ['server: { affinity: { a: 1, <<: { a: 2 } } }', /<< would set a, which is set before it/],
     ['server: { affinity: { <<: 1 } }', /<< takes an object/],
   ];
-  for (const [spec, message] of cases) t.match(errorOf(`${MINIMAL}  ${spec}\n`).message, message, spec);
-  t.match(errorOf(`%YAML 1.1\n---\n${MINIMAL}`).message, /line 1: directives/);
+  for (const [spec, message] of cases) t.match(manifestError(`${MINIMAL}  ${spec}\n`).message, message, spec);
+  t.match(manifestError(`%YAML 1.1\n---\n${MINIMAL}`).message, /line 1: directives/);
   for (const seed of ['100', '0x64', '0o144', '+100', '1e2', '100.0'])
     t.equal(parseManifest(`${MINIMAL}  seed: ${seed}\n`, 'job.yaml').spec.seed, 100, seed);
 });
@@ -101,7 +92,7 @@ t.test('bytes of other worlds', async (t) => {
   ];
   for (const [text, code] of wrong)
     t.match(
-      errorOf(`${MINIMAL}  x: ${text}\n`).message,
+      manifestError(`${MINIMAL}  x: ${text}\n`).message,
       new RegExp(`line 8: the character U\\+${code} cannot stand here`),
     );
 });
@@ -110,7 +101,9 @@ t.test('fields called as what JavaScript’s objects have', async (t) => {
   const names = ['constructor', '__proto__', 'toString', 'hasOwnProperty', 'prototype', 'valueOf'];
   for (const at of ['', '  server:\n  ', '  model:\n    uri: m\n  ']) {
     const text = at.includes('model') ? MINIMAL.replace('  model: { uri: m }\n', '') : MINIMAL;
-    const { problems } = errorOf(text + at + names.map((name) => `  ${name}: { a: 1 }\n`).join(at === '' ? '' : '  '));
+    const { problems } = manifestError(
+      text + at + names.map((name) => `  ${name}: { a: 1 }\n`).join(at === '' ? '' : '  '),
+    );
     t.strictSame(
       problems.map(({ message }) => message),
       names.map(() => 'unknown field'),
@@ -126,7 +119,7 @@ t.test('fields called as what JavaScript’s objects have', async (t) => {
 });
 
 t.test('of many problems the first are listed, and all are counted', async (t) => {
-  const error = errorOf(`${MINIMAL}${each(1_500, (i) => `  field${i}: 1\n`)}  seed: -1\n`);
+  const error = manifestError(`${MINIMAL}${each(1_500, (i) => `  field${i}: 1\n`)}  seed: -1\n`);
   t.equal(error.problems.length, 1_501);
   const lines = error.message.split('\n');
   t.match(lines, ['job.yaml is not a valid FedBiOTJob:', '  line 8: spec.field0: unknown field']);

@@ -1,99 +1,13 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+// Special tokens, the end of a generation, chat templates, and tokenizers that are refused.
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import type { Test } from 'tap';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { loadTokenizer } from '../../worker/tokenizer/tokenizer.ts';
-
-const fixtures = fileURLToPath(new URL('../fixtures/tokenizers', import.meta.url));
-
-interface Expected {
-  texts: string[];
-  families: Record<
-    string,
-    {
-      size: number;
-      bos: number | null;
-      eos: number;
-      pad: number;
-      ids: number[][];
-      bare: number[][];
-      decoded: string[];
-      without_special: string[];
-    }
-  >;
-}
-
-/** A line separator in a test's name would end its line. */
-const ascii = (text: string) =>
-  JSON.stringify(text).replace(/[^ -~]/g, (char) => `\\u{${char.charCodeAt(0).toString(16)}}`);
-
-t.test('ids and texts equal those of transformers in every family', async (t) => {
-  const { texts, families }: Expected = JSON.parse(await readFile(join(fixtures, 'expected.json'), 'utf8'));
-  for (const [name, wanted] of Object.entries(families)) {
-    await t.test(name, async (t) => {
-      const tokenizer = await loadTokenizer(join(fixtures, name));
-      t.match(tokenizer, { vocabSize: wanted.size, eosTokenId: wanted.eos, padTokenId: wanted.pad });
-      t.equal(tokenizer.bosTokenId ?? null, wanted.bos);
-      texts.forEach((text, i) => {
-        const shown = ascii(text.slice(0, 60));
-        t.same(tokenizer.encode(text), wanted.ids[i], `encode ${shown}`);
-        t.same(tokenizer.encode(text, { addSpecialTokens: false }), wanted.bare[i], `encode bare ${shown}`);
-        t.equal(tokenizer.decode(wanted.ids[i]!), wanted.decoded[i], `decode ${shown}`);
-        t.equal(
-          tokenizer.decode(wanted.ids[i]!, { skipSpecial: true }),
-          wanted.without_special[i],
-          `decode without special ${shown}`,
-        );
-      });
-    });
-  }
-});
-
-interface AddedCases {
-  texts: string[];
-  cases: { family: string; listed?: object[]; config?: object; map?: object; ids: number[][] }[];
-}
-
-t.test('tokens are added, and take the white space beside them, as in transformers', async (t) => {
-  const { texts, cases }: AddedCases = JSON.parse(await readFile(join(fixtures, 'added-tokens.json'), 'utf8'));
-  for (const { family, listed = [], config = {}, map, ids } of cases) {
-    const read = async (name: string) => JSON.parse(await readFile(join(fixtures, family, name), 'utf8'));
-    const json = await read('tokenizer.json');
-    const directory = await variant(
-      t,
-      {
-        'tokenizer.json': { ...json, added_tokens: [...json.added_tokens, ...listed] },
-        'tokenizer_config.json': { ...(await read('tokenizer_config.json')), ...config },
-        ...(map && { 'special_tokens_map.json': map }),
-      },
-      family,
-    );
-    const tokenizer = await loadTokenizer(directory);
-    t.same(
-      texts.map((text) => tokenizer.encode(text)),
-      ids,
-      `${family} ${JSON.stringify({ listed, config, map })}`,
-    );
-  }
-});
+import { fixtures, variant } from '../support/tokenizer-variant.ts';
 
 const RENDERABLE =
   "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{{ eos_token }}\n{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}";
-
-/** A copy of a fixture with other files. */
-async function variant(t: Test, files: Record<string, object | string | null>, family = 'gpt2'): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'fedbiot-tokenizer-'));
-  t.teardown(() => rm(directory, { recursive: true }));
-  await cp(join(fixtures, family), directory, { recursive: true });
-  for (const [name, content] of Object.entries(files)) {
-    if (content === null) await rm(join(directory, name));
-    else await writeFile(join(directory, name), typeof content === 'string' ? content : JSON.stringify(content));
-  }
-  return directory;
-}
 
 const config = { eos_token: '<|end|>', bos_token: '<|begin|>' };
 

@@ -1,0 +1,24 @@
+import type { Test } from 'tap';
+import type { Role } from '../../crds/facts/role.ts';
+import { podTemplate } from '../../operator/plan/pod.ts';
+import { jobObject, SETTINGS } from './planned-job.ts';
+
+export const VOLUMES = {
+  model: { image: { reference: 'models/big:1' } },
+  publicData: { persistentVolumeClaim: { claimName: 'public' } },
+  clientData: { persistentVolumeClaim: { claimName: 'records' } },
+};
+
+/** The role's pod of a job with those volumes; `spec` is checked by no schema here. */
+export function pod(role: Role, spec: object, volumes: object = VOLUMES) {
+  const job = jobObject({ volumes });
+  return podTemplate({ ...job, spec: { ...job.spec, ...spec } }, role, SETTINGS);
+}
+
+export const laid = (role: Role, patch: object) =>
+  pod(role, { [role]: { podTemplate: patch, pods: 1, parallelClients: 1 } });
+
+export const withVolume = (role: Role, source: object) => laid(role, { spec: { volumes: [{ name: 'x', ...source }] } });
+
+export const refuses = (t: Test, make: () => unknown, message: RegExp) =>
+  t.throws(make, { name: 'InvalidSpec', message }, String(message));

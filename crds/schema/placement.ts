@@ -5,7 +5,10 @@ import { tolerations } from './toleration.ts';
 
 const LABEL_VALUE = '^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$';
 
-/** Fields of a pod that decide where it runs, and which credentials pull its images. */
+/**
+ * Fields of a pod that decide where it runs, and which credentials pull its images. The pod has them under the same
+ * names, and the operator copies them.
+ */
 export const placement = {
   imagePullSecrets: Type.Optional(
     list(

@@ -13,6 +13,27 @@ const named = (what: string, description: string) =>
     }),
   );
 
+/**
+ * Fields that an init container may have. The operator checks them, as the schema leaves the items of initContainers to
+ * the Pod API.
+ */
+export const INIT_CONTAINER_FIELDS: readonly string[] = [
+  'name',
+  'args',
+  'command',
+  'env',
+  'image',
+  'imagePullPolicy',
+  'livenessProbe',
+  'ports',
+  'readinessProbe',
+  'resources',
+  'restartPolicy',
+  'startupProbe',
+  'volumeMounts',
+  'workingDir',
+];
+
 const Worker = object('Additions to the worker container.', {
   name: choice('Name of the container: worker.', ['worker']),
   env: environment(),
@@ -65,6 +86,10 @@ const PodSpec = object('Fields of the pod spec that can be set. The operator set
 const words = (description: string) =>
   Type.Optional(map(description, string('Value of the entry.', { maxLength: 262_144 }), { maxProperties: 64 }));
 
+/**
+ * What a job may lay over its pods. The operator allows exactly these fields and merges them into the pod, so a field
+ * belongs here only if it cannot weaken the isolation between the roles or the security of the pod.
+ */
 export const PodTemplate = object(
   'Overlay for the pod template that the operator creates, by strategic merge: maps and named lists are merged, other fields replaced.',
   {

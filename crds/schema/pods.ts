@@ -8,13 +8,18 @@ import { Resources } from './resources.ts';
 
 export const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'] as const;
 
-/** Settings of the pods of both roles. */
-const pod = {
+/** Fields that the worker container has under the same names. The operator copies them. */
+export const container = {
   image: Type.Optional(imageReference('Container image; by default the image that the operator was installed with.')),
   imagePullPolicy: Type.Optional(
     choice('When the image is pulled; by default as Kubernetes does for its tag.', PULL_POLICIES),
   ),
   resources: Type.Optional(Resources),
+};
+
+/** Settings of the pods of both roles. */
+const pod = {
+  ...container,
   ...placement,
   env: environment(),
   podTemplate: Type.Optional(PodTemplate),

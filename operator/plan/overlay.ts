@@ -1,4 +1,5 @@
 import { isRecord } from '../../crds/json-schema/node.ts';
+import { INIT_CONTAINER_FIELDS, PodTemplate as Schema } from '../../crds/schema/pod-template.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import { annotations, mayAnnotate } from './annotations.ts';
 import { InvalidSpec } from './invalid-spec.ts';
@@ -13,47 +14,16 @@ import { isHiddenImage } from './volumes.ts';
 import { WORKER } from './worker-container.ts';
 import type { PodTemplate } from './worker-container.ts';
 
-/** What a job may lay over its pods. Anything else could undo the walls between roles, or the pods' security. */
+const { metadata: Metadata, spec: Pod } = Schema.properties;
+
+/** The fields that the schema has. A job that was stored under another schema may have more. */
 const ALLOWED = {
-  template: ['metadata', 'spec'],
-  metadata: ['labels', 'annotations'],
-  spec: [
-    'affinity',
-    'containers',
-    'dnsConfig',
-    'dnsPolicy',
-    'hostAliases',
-    'imagePullSecrets',
-    'initContainers',
-    'nodeSelector',
-    'preemptionPolicy',
-    'priorityClassName',
-    'resourceClaims',
-    'runtimeClassName',
-    'schedulerName',
-    'terminationGracePeriodSeconds',
-    'tolerations',
-    'topologySpreadConstraints',
-    'volumes',
-  ],
-  worker: ['name', 'env', 'resources', 'volumeMounts'],
-  initContainer: [
-    'name',
-    'args',
-    'command',
-    'env',
-    'image',
-    'imagePullPolicy',
-    'livenessProbe',
-    'ports',
-    'readinessProbe',
-    'resources',
-    'restartPolicy',
-    'startupProbe',
-    'volumeMounts',
-    'workingDir',
-  ],
-} as const;
+  template: Object.keys(Schema.properties),
+  metadata: Object.keys(Metadata.properties),
+  spec: Object.keys(Pod.properties),
+  worker: Object.keys(Pod.properties.containers.items.properties),
+  initContainer: INIT_CONTAINER_FIELDS,
+};
 
 /** The operator's own variables. */
 const RESERVED_ENV = 'FEDBIOT_';

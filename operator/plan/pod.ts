@@ -1,4 +1,5 @@
 import { placement } from '../../crds/schema/placement.ts';
+import { container } from '../../crds/schema/pods.ts';
 import { ENV, MOUNT, PORT } from '../../worker/cluster/pod.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import { asksForGpu } from './gpu.ts';
@@ -18,8 +19,6 @@ import type { EnvVariable, PodTemplate } from './worker-container.ts';
 
 /** The image's user `fedbiot`. */
 const USER = 65_532;
-
-const PLACEMENT = Object.keys(placement).filter((field): field is keyof typeof placement => field in placement);
 
 /** Seconds a pod has for a checkpoint before it is killed. */
 const GRACE_SECONDS = 60;
@@ -43,13 +42,12 @@ export function podTemplate(job: JobObject, role: Role, settings: PlanSettings):
         fsGroupChangePolicy: 'OnRootMismatch',
         seccompProfile: { type: 'RuntimeDefault' },
       },
-      // All placement fields of the schema.
-      ...present(Object.fromEntries(PLACEMENT.map((field) => [field, own[field]]))),
+      ...copied(own, placement),
       containers: [
         {
           name: WORKER,
-          image: own.image ?? settings.image,
-          ...present({ imagePullPolicy: own.imagePullPolicy, resources: own.resources }),
+          image: settings.image,
+          ...copied(own, container),
           command: ['node', 'worker/launch.js'],
           args: [role],
           workingDir: '/app',
@@ -116,6 +114,6 @@ function environment(job: JobObject, role: Role, settings: PlanSettings): EnvVar
   return [...own.filter(({ name }) => !users.some((variable) => variable.name === name)), ...users];
 }
 
-/** Without the fields that are undefined. */
-const present = (fields: Readonly<Record<string, unknown>>) =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+/** The values of the schema's fields that the job gives. */
+const copied = (own: Readonly<Record<string, unknown>>, fields: object) =>
+  Object.fromEntries(Object.keys(fields).flatMap((name) => (own[name] === undefined ? [] : [[name, own[name]]])));

@@ -56,7 +56,6 @@ export type CheckpointSpec = Static<typeof Checkpoint>;
 export type Projection = Static<typeof ProjectionSchema>;
 export type Method = FedBiOTJobSpec['method'];
 export type Placement = AdapterSpec['placement'];
-export type Task = EvaluationSpec['task'];
 
 /** The job's pods on a cluster. */
 export type ServerPodSpec = Static<typeof ServerPod>;

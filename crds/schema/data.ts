@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { RECORD_FORMATS, TEMPLATES } from '../facts/records.ts';
 import { boolean, choice, FILE_URL, number, object, string } from '../json-schema/fields.ts';
 import type { Rule } from '../json-schema/fields.ts';
 
@@ -33,13 +34,13 @@ const source = (what: string) =>
     format: choice(
       'Record format. Alpaca: instruction, input, output. Dolly: instruction, context, response, category. GSM8K: question, ' +
         'answer. QuestionAnswer: question, answers. Chat: messages. Tokenized: input_ids, labels. Auto: detected from the fields of the first record.',
-      ['Auto', 'Alpaca', 'Dolly', 'GSM8K', 'QuestionAnswer', 'Chat', 'Tokenized'],
+      RECORD_FORMATS,
       { default: 'Auto' },
     ),
     template: choice(
       'Prompt template. Alpaca: the Alpaca prompt, the response, end of sequence. Chat: the tokenizer’s chat template. ' +
         'None: the fields as they are.',
-      ['Alpaca', 'Chat', 'None'],
+      TEMPLATES,
       { default: 'Alpaca' },
     ),
   });

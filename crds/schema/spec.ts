@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { TASK_NAMES, TASKS } from '../facts/tasks.ts';
 import { Adapter } from './adapter.ts';
 import { Data } from './data.ts';
 import { Emulator } from './emulator.ts';
@@ -41,9 +42,8 @@ export const Evaluation = object(
   'When and how emulator + adapter (AdapEmu) and full model + adapter (AdapFu) are scored.',
   {
     task: choice(
-      'What is measured in addition to the loss. loss: nothing. gsm8k: whether the final number of a generated answer is right. qa: ' +
-        'exact match and F1 of a generated answer against the accepted answers. tokens: next-token accuracy on the response.',
-      ['loss', 'gsm8k', 'qa', 'tokens'],
+      `What is measured in addition to the loss. ${TASK_NAMES.map((name) => `${name}: ${TASKS[name]}.`).join(' ')}`,
+      TASK_NAMES,
       { default: 'loss' },
     ),
     everyRounds: integer('Rounds between evaluations; 0 = only after the last. The last round is always evaluated.', {
@@ -56,7 +56,7 @@ export const Evaluation = object(
       minimum: 0,
       maximum: 1_000_000_000,
     }),
-    maxNewTokens: integer('Maximum number of tokens generated per answer (gsm8k, qa).', {
+    maxNewTokens: integer('Maximum number of tokens generated per answer, for tasks that generate.', {
       default: 256,
       minimum: 1,
       maximum: 65_536,

@@ -1,4 +1,6 @@
 import { printable } from '../../crds/facts/printable.ts';
+import { RECORD_FORMATS, TEMPLATES } from '../../crds/facts/records.ts';
+import { TASK_NAMES, TASKS } from '../../crds/facts/tasks.ts';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { EvaluateOptions } from '../run/evaluate-model.ts';
@@ -18,14 +20,9 @@ interface Flags extends Pick<
 }
 
 /**
- * The values of the API, repeated here because loading the schema is too slow for a command's help. A test keeps the
+ * The defaults of the API, repeated here because loading the schema is too slow for a command's help. A test keeps the
  * two in step.
  */
-export const choices = {
-  task: ['loss', 'gsm8k', 'qa', 'tokens'],
-  format: ['Auto', 'Alpaca', 'Dolly', 'GSM8K', 'QuestionAnswer', 'Chat', 'Tokenized'],
-  template: ['Alpaca', 'Chat', 'None'],
-} as const;
 export const defaults = { format: 'Auto', template: 'Alpaca', batchSize: 8, maxNewTokens: 256 } as const;
 
 export function register(program: Command): void {
@@ -40,12 +37,12 @@ export function register(program: Command): void {
     .requiredOption('--data <file>', 'records: .json or .jsonl, either with .gz', notEmpty)
     .addOption(
       new Option('--task <name>', 'how accuracy is measured; loss has no accuracy')
-        .choices(choices.task)
+        .choices(TASK_NAMES)
         .makeOptionMandatory(),
     )
     .option('--limit <n>', 'only the first n records', positiveInteger)
-    .addOption(new Option('--format <name>', 'format of the records').choices(choices.format).default(defaults.format))
-    .addOption(new Option('--template <name>', 'prompt template').choices(choices.template).default(defaults.template))
+    .addOption(new Option('--format <name>', 'format of the records').choices(RECORD_FORMATS).default(defaults.format))
+    .addOption(new Option('--template <name>', 'prompt template').choices(TEMPLATES).default(defaults.template))
     .option(
       '--sequence-length <n>',
       'truncate longer sequences, in tokens (default: the model’s maximum)',
@@ -61,11 +58,8 @@ export function register(program: Command): void {
     .addHelpText(
       'after',
       `
-Tasks:
-  loss    only the loss
-  gsm8k   the number in a generated answer
-  qa      exact match of a generated answer with an accepted one
-  tokens  share of labelled tokens that the model ranks first
+Tasks, and what each measures in addition to the loss:
+${TASK_NAMES.map((name) => `  ${name.padEnd(6)}  ${TASKS[name]}`).join('\n')}
 
 Examples:
   $ fedbiot eval --model models/smollm2-135m --data gsm8k_test.jsonl --task loss --json

@@ -1,4 +1,4 @@
-import type { Task as TaskName } from '../../crds/types.ts';
+import type { TaskName } from '../../crds/facts/tasks.ts';
 import { gsm8k } from './gsm8k.ts';
 import { questionAnswer } from './question-answer.ts';
 import type { LikelihoodTask, Task } from './task.ts';

@@ -5,6 +5,7 @@ import type {
   DataSource,
   DefaultedJob,
   DefaultedSpec,
+  EvaluationSpec,
   FedBiOTJob,
   FedBiOTJobSpec,
   FedBiOTJobStatus,
@@ -16,7 +17,6 @@ import type {
   OptimizerSpec,
   Placement,
   Projection,
-  Task,
 } from '../../crds/types.ts';
 import type { AnyPaths, Equal, Expect, Nothing, OptionalKeys } from '../support/type-assertions.ts';
 
@@ -30,7 +30,7 @@ export type Checks = [
   Expect<Equal<FedBiOTJob['apiVersion'], 'fedbiot.io/v1alpha1'>>,
   Expect<Equal<FedBiOTJob['kind'], 'FedBiOTJob'>>,
   Expect<Equal<Method, 'FedBiOT' | 'OffsiteTuning' | 'FedOT' | 'FullModel'>>,
-  Expect<Equal<Task, 'loss' | 'gsm8k' | 'qa' | 'tokens'>>,
+  Expect<Equal<EvaluationSpec['task'], 'loss' | 'gsm8k' | 'qa' | 'tokens'>>,
   Expect<Equal<Placement, 'Last' | 'Both'>>,
   Expect<Equal<DataSource['format'], 'Auto' | 'Alpaca' | 'Dolly' | 'GSM8K' | 'QuestionAnswer' | 'Chat' | 'Tokenized'>>,
   Expect<Equal<JobPhase, 'Pending' | 'Suspended' | 'Running' | 'Succeeded' | 'Failed'>>,

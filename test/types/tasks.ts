@@ -1,5 +1,5 @@
 // The contract of a task (worker/tasks/task.ts), for those who add one. Only the compiler reads this file.
-import type { Task as TaskName } from '../../crds/types.ts';
+import type { TaskName } from '../../crds/facts/tasks.ts';
 import type { tasks } from '../../worker/tasks/registry.ts';
 import type { GenerationTask, LikelihoodTask, PredictionScore, Task, TokenCounts } from '../../worker/tasks/task.ts';
 import type { TextExample, TokenizedExample } from '../../worker/data/example.ts';

@@ -9,7 +9,7 @@ import { unreadableObjects } from '../../operator/metrics/unreadable-objects.ts'
 import { progressStatus } from '../../operator/status/progress-status.ts';
 import type { RunEvent } from '../../crds/facts/events.ts';
 import type { Score } from '../../crds/facts/score.ts';
-import { foldProgress, initialProgress, toldProgress } from '../../worker/report/fold-progress.ts';
+import { foldProgress, initialProgress, reportedProgress } from '../../worker/report/fold-progress.ts';
 import { clientMetrics } from '../../worker/metrics/client-metrics.ts';
 import { factsOf } from '../../worker/metrics/job-series.ts';
 import { queueMetric } from '../../worker/metrics/queue-metric.ts';
@@ -64,7 +64,7 @@ async function ofOperator(): Promise<Metrics> {
     message: '',
     lastTransitionTime: '2026-01-01T00:00:00Z',
   } as const;
-  const told = { ...toldProgress(progress), at: '2026-01-01T00:00:00Z' };
+  const told = { ...reportedProgress(progress), at: '2026-01-01T00:00:00Z' };
   const job = jobObject(spec, { status: { ...progressStatus(told), phase: 'Failed', conditions: [failed] } });
   jobMetrics(registry, () => [{ job, progress: told, pods: [] }]);
   return metricsIn(await registry.metrics());

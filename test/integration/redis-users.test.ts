@@ -69,7 +69,7 @@ t.test(
       job.start('client', as('client')),
       job.start('client', as('client')),
     ]);
-    await leaving.says(/trains for a client/, { round: 2 });
+    await leaving.says(/training for a client/, { round: 2 });
     leaving.kill('SIGTERM');
     for (const pod of [server, staying]) {
       const { code, output } = await pod.ended;

@@ -98,7 +98,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     const lock = join(job.output, 'run.lock');
     writeFileSync(lock, readFileSync(lock, 'utf8').replace(/"host":"[^"]*"/, '"host":"the-pod-before"'));
     const next = await job.start('server');
-    await next.says(/goes on in round/);
+    await next.says(/continues in round/);
     t.ok(
       ((await scrape(next)).value('fedbiot_delta_bytes_total', { direction: 'up' }) ?? 0) > 0,
       'what was counted before counts',
@@ -111,9 +111,9 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     const server = await job.start('server');
     const doomed = await job.start('client');
     const other = await job.start('client');
-    const { round, client } = await doomed.says(/trains for a client/);
+    const { round, client } = await doomed.says(/training for a client/);
     doomed.kill('SIGKILL');
-    await other.says(/trains for a client/, { round, client });
+    await other.says(/training for a client/, { round, client });
     await succeeded(t, job, server, other);
   });
 
@@ -127,7 +127,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     t.equal(code, 130);
     t.match(JSON.parse(termination), { reason: 'Interrupted', message: /in round \d, after a checkpoint/ });
     const next = await job.start('server');
-    await next.says(/goes on in round/);
+    await next.says(/continues in round/);
     await succeeded(t, job, next, ...clients);
   });
 
@@ -135,7 +135,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     const { job } = await pods(t);
     const server = await job.start('server');
     const leaving = await job.start('client', { context: { lockMs: 600_000 } });
-    await leaving.says(/trains for a client/);
+    await leaving.says(/training for a client/);
     leaving.kill('SIGTERM');
     const { code, termination } = await leaving.ended;
     t.equal(code, 130);
@@ -150,7 +150,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
       const { job } = await pods(t);
       const server = await job.start('server');
       const doomed = await job.start('client');
-      const { round, client } = await doomed.says(/trains for a client/);
+      const { round, client } = await doomed.says(/training for a client/);
       t.equal(doomed.killComputes(), 1);
       const { code, termination } = await doomed.ended;
       t.equal(code, 1);
@@ -159,7 +159,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
         message: /the compute process (was killed by SIGKILL|cannot be reached)/,
       });
       const other = await job.start('client');
-      await other.says(/trains for a client/, { round, client });
+      await other.says(/training for a client/, { round, client });
       await succeeded(t, job, server, other);
     },
   );
@@ -173,7 +173,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     for (const pod of before) t.equal((await pod.ended).code, 130);
     await redis.restart();
     const after = await Promise.all([job.start('server'), job.start('client')]);
-    await after[0]?.says(/goes on in round/);
+    await after[0]?.says(/continues in round/);
     await succeeded(t, job, ...after);
   });
 
@@ -181,7 +181,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     const { job, redis } = await pods(t);
     const server = await job.start('server');
     const clients = await Promise.all([job.start('client'), job.start('client')]);
-    await clients[0]?.says(/trains for a client/, { round: 2 });
+    await clients[0]?.says(/training for a client/, { round: 2 });
     // So that the round cannot be over before Redis is.
     for (const client of clients) client.kill('SIGSTOP');
     await redis.restart();

@@ -40,7 +40,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     const raw = connection(t, redis.url);
     const second = await job.start('server');
     await endsWith(t, first, 130, 'Interrupted', /taken over/);
-    await second.says(/goes on in round 1/);
+    await second.says(/continues in round 1/);
     const client = await job.start('client');
     await client.ended;
     t.equal((await second.ended).code, 0);
@@ -164,11 +164,11 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
       const admin = connection(t, own.url);
       const job = await JobPods.create(t, own.url);
       const pods = [await job.start('server'), await job.start('client')];
-      await pods[1]?.says(/trains for a client/);
+      await pods[1]?.says(/training for a client/);
       await admin.config('SET', 'maxmemory', '1');
       await Promise.all(pods.map((pod) => pod.says(/has no memory left for what a job writes \(OOM\); trying again/)));
       await admin.config('SET', 'maxmemory', '0');
-      await Promise.all(pods.map((pod) => pod.says(/takes commands again/)));
+      await Promise.all(pods.map((pod) => pod.says(/accepts commands again/)));
       for (const pod of pods) t.equal((await pod.ended).code, 0);
       t.equal(job.adapterSha256(), await runWholeJob(t.testdir()));
     },

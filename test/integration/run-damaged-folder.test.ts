@@ -94,7 +94,7 @@ t.test(`the run's own words lost or damaged: it goes on, seed ${seed}`, async (t
       );
       if (name === 'metrics.jsonl' && what === 'is lost') t.match(warnings.join(), /metrics\.jsonl was missing/);
       if (name === 'manifest.json' && what !== 'has a flipped bit')
-        t.match(warnings.join(), /manifest\.json was (missing|damaged|empty) and is written anew/);
+        t.match(warnings.join(), /manifest\.json was (missing|damaged|empty) and is rewritten/);
     }
   }
 });
@@ -125,7 +125,7 @@ t.test('a folder whose manifest is lost is no other job’s, and none that is be
   await t.rejects(runTinyJob(other, out, { resume: true }), {
     name: 'UserError',
     message:
-      /holds checkpoints of another job, or of this one with .*; its manifest\.json, which would say, is missing/,
+      /holds checkpoints of another job, or of this job with .*; its manifest\.json is missing/,
   });
   t.notOk(existsSync(join(out, 'manifest.json')), 'a refusal writes nothing');
   writeFileSync(join(out, 'manifest.json'), '{"name":"a web app"}');

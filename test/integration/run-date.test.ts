@@ -4,7 +4,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { readJob } from '../../worker/run/job-manifest.ts';
-import { datedJob } from '../../worker/run/job-date.ts';
+import { resolveJobDate } from '../../worker/run/job-date.ts';
 import { evaluateModel } from '../../worker/run/evaluate-model.ts';
 import type { EvaluateOptions } from '../../worker/run/evaluate-model.ts';
 import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
@@ -42,11 +42,11 @@ t.test('the day of the first start is kept: in manifest, checkpoints, job and re
   t.match(readFileSync(join(out, 'report.html'), 'utf8'), `day ${date}`);
 
   const another = { out, resume: true, today: '2031-01-01', warn: noWarning };
-  t.equal((await datedJob(readJob(path), asks, another)).spec.data.date, date, 'the day of the run, and not today');
+  t.equal((await resolveJobDate(readJob(path), asks, another)).spec.data.date, date, 'the day of the run, and not today');
   rmSync(join(out, 'manifest.json'));
-  t.equal((await datedJob(readJob(path), asks, another)).spec.data.date, date, 'checkpoints have it, too');
+  t.equal((await resolveJobDate(readJob(path), asks, another)).spec.data.date, date, 'checkpoints have it, too');
   t.equal(
-    (await datedJob(readJob(path), asks, { ...another, resume: false })).spec.data.date,
+    (await resolveJobDate(readJob(path), asks, { ...another, resume: false })).spec.data.date,
     '2031-01-01',
     'a new run has its own',
   );
@@ -90,12 +90,12 @@ t.test('a run whose day was not kept is not gone on with', async (t) => {
   }
   await t.rejects(runTinyJob(path, out, { resume: true }), { name: 'UserError', message: /did not keep the day/ });
   t.equal(
-    (await datedJob(readJob(path), dateless, { out, resume: true, warn: noWarning })).spec.data.date,
+    (await resolveJobDate(readJob(path), dateless, { out, resume: true, warn: noWarning })).spec.data.date,
     undefined,
     'where nothing asks, there is no day',
   );
   const told: string[] = [];
-  await datedJob(readJob(jobOf('vain', ', date: "2020-02-28"')), dateless, {
+  await resolveJobDate(readJob(jobOf('vain', ', date: "2020-02-28"')), dateless, {
     out,
     resume: true,
     warn: (message) => told.push(message),

@@ -131,7 +131,7 @@ t.test('what cannot be scored is refused', async (t) => {
   await refused({ adapter: ofAnother }, /does not fit the model:\n.*has shape/);
   const tokenized = join(root, 'tokenized.jsonl');
   writeFileSync(tokenized, `${JSON.stringify({ input_ids: [5, 6, 7], labels: [-100, 6, 7] })}\n`);
-  await refused({ data: tokenized, task: 'qa' }, /the task qa reads text, and tokenized records have none/);
+  await refused({ data: tokenized, task: 'qa' }, /the task qa reads text, but tokenized records have none/);
   t.equal((await evaluateModel(options({ data: tokenized }))).tokens, 2, 'their loss can be told');
   const wordy = join(root, 'wordy.jsonl');
   writeFileSync(wordy, `${JSON.stringify({ question: 'Why?', answer: 'Because.' })}\n`);

@@ -1,6 +1,6 @@
 import t from 'tap';
 import Value from 'typebox/value';
-import { finishedProgress, foldProgress, initialProgress, toldProgress } from '../../worker/report/fold-progress.ts';
+import { finishedProgress, foldProgress, initialProgress, reportedProgress } from '../../worker/report/fold-progress.ts';
 import { JobProgress } from '../../crds/facts/progress.ts';
 import type { RunEvent } from '../../crds/facts/events.ts';
 import type { RoundReport } from '../../crds/facts/round.ts';
@@ -66,7 +66,7 @@ t.test('what is told as rounds end is what the report says', async (t) => {
     null,
     'none before a round has ended',
   );
-  const told = { at: '2026-01-01T00:00:00Z', ...toldProgress(finishedProgress(fold(events), 'ab'.repeat(32))) };
+  const told = { at: '2026-01-01T00:00:00Z', ...reportedProgress(finishedProgress(fold(events), 'ab'.repeat(32))) };
   t.notOk('costFacts' in told);
   t.ok(Value.Check(JobProgress, JSON.parse(JSON.stringify(told))), 'as the schema wants it');
   t.notOk(

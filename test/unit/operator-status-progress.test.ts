@@ -2,7 +2,7 @@
 import t from 'tap';
 import type { JobProgress } from '../../crds/facts/progress.ts';
 import { jobObject, NOTHING } from '../support/planned-job.ts';
-import { initialProgress, toldProgress as foldedProgress } from '../../worker/report/fold-progress.ts';
+import { initialProgress, reportedProgress as foldedProgress } from '../../worker/report/fold-progress.ts';
 import { toldProgress } from '../support/told-progress.ts';
 import type { RunProgress } from '../../worker/report/fold-progress.ts';
 import { RUNNING, iso, look, pod, world } from '../support/observed-job.ts';

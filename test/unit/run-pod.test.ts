@@ -9,7 +9,7 @@ import { FolderLost } from '../../worker/files/folder-lock.ts';
 import { QuorumNotReached } from '../../worker/federation/state.ts';
 import { endingOf, Interrupted, terminationText } from '../../worker/run/pod/ending.ts';
 import { readEnvironment, readServerUrl, secretsOf } from '../../worker/run/pod/environment.ts';
-import { hiding } from '../../worker/run/pod/log.ts';
+import { secretRedactor } from '../../worker/run/pod/log.ts';
 import { uriFolders } from '../../worker/run/pod/context.ts';
 import { RedisUnreachable, RedisUnusable } from '../../worker/transport/redis/unusable.ts';
 import { Fenced } from '../../worker/transport/redis/fence.ts';
@@ -48,7 +48,7 @@ t.test(
       message: /FEDBIOT_JOB_UID.*is not the uid/,
     });
     t.throws(() => readEnvironment({ ...variables, FEDBIOT_LOG_LEVEL: 'loud' }), {
-      message: /FEDBIOT_LOG_LEVEL: "loud" is none of trace, debug, info/,
+      message: /FEDBIOT_LOG_LEVEL: "loud" is not one of trace, debug, info/,
     });
     t.throws(() => readServerUrl({ FEDBIOT_SERVER_URL: 'tiny-server:8080' }), {
       message: /FEDBIOT_SERVER_URL.*is not an http/,
@@ -61,12 +61,14 @@ t.test(
 );
 
 t.test('secrets are cut out of whatever is told, in every way they are written', async (t) => {
-  const hide = hiding(secretsOf(readEnvironment(variables)));
+  const hide = secretRedactor(secretsOf(readEnvironment(variables)));
   const text = `cannot log in to ${variables.FEDBIOT_REDIS_URL} with p@ssword, p%40ssword or the-job-token`;
   t.equal(hide(text), 'cannot log in to [hidden] with [hidden], [hidden] or [hidden]');
-  const wrong = hiding(secretsOf(readEnvironment({ ...variables, FEDBIOT_REDIS_URL: ' redis://me:hunter%2@redis' })));
+  const wrong = secretRedactor(
+    secretsOf(readEnvironment({ ...variables, FEDBIOT_REDIS_URL: ' redis://me:hunter%2@redis' })),
+  );
   t.equal(wrong('hunter%2'), '[hidden]', 'also where it is no URL');
-  t.equal(hiding(['', 'ab'])('about'), 'about', 'what is as short as a syllable is no secret');
+  t.equal(secretRedactor(['', 'ab'])('about'), 'about', 'what is as short as a syllable is no secret');
 });
 
 t.test('a relative path starts at its volume, or at the examples', async (t) => {

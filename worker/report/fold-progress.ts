@@ -8,9 +8,9 @@ import { REFUSAL_REASONS, settlesClient } from '../../crds/facts/refusal.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
 
 /** The progress of a run by its events; the writer to Redis adds the time. */
-export type ToldProgress = Omit<JobProgress, 'at'>;
+export type ReportedProgress = Omit<JobProgress, 'at'>;
 
-export interface RunProgress extends ToldProgress {
+export interface RunProgress extends ReportedProgress {
   /** What the cost of a round is computed from; not reported. Null before the run has begun. */
   readonly costFacts: CostFacts | null;
 }
@@ -81,14 +81,14 @@ function costWith({ finishedRounds, cost, costFacts }: RunProgress, round: Round
 }
 
 /** The part of the progress that is reported. */
-export function toldProgress({ costFacts: _, cost, ...told }: RunProgress): ToldProgress {
-  return { ...told, cost: cost && toldCost(cost) };
+export function reportedProgress({ costFacts: _, cost, ...reported }: RunProgress): ReportedProgress {
+  return { ...reported, cost: cost && reportedCost(cost) };
 }
 
 /**
  * The sums contain figures that clients claim: whatever these are, bytes and tokens become integers, as in the status.
  */
-function toldCost({ server, clients, bytes, savings }: NonNullable<JobProgress['cost']>): JobProgress['cost'] {
+function reportedCost({ server, clients, bytes, savings }: NonNullable<JobProgress['cost']>): JobProgress['cost'] {
   const role = (cost: typeof server) => ({
     ...cost,
     tokens: whole(cost.tokens),

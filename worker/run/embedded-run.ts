@@ -15,10 +15,9 @@ import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { scanFinite } from '../model/weights/weight-index.ts';
 import type { LiveEvent } from '../report/display-state.ts';
-import { tellingOnFailure } from './early-warnings.ts';
-import { loadJobData } from './job-data.ts';
+import { emitWarningsOnFailure, loadJobData } from './job-data.ts';
 import type { JobData } from './job-data.ts';
-import { datedJob } from './job-date.ts';
+import { resolveJobDate } from './job-date.ts';
 import { federateModel, influenceOnPublicData } from './job-model.ts';
 import { estimateJob } from '../estimate/job-estimate.ts';
 import type { EstimateContext } from '../estimate/job-estimate.ts';
@@ -33,35 +32,34 @@ import { layoutsOf, runRounds } from './run-rounds.ts';
 import type { RunResult } from './run-rounds.ts';
 import { TraceWriter } from './trace.ts';
 
-/** What a run is asked to do. */
+/** Options of an embedded run. */
 export interface RunOptions {
   /** Path of the manifest. */
   readonly job: string;
   /** Folder for everything the run writes. */
   readonly out: string;
-  /** Go on with the run in `out`. */
+  /** Resume the run in `out`. */
   readonly resume: boolean;
-  /** Compute processes that train clients side by side; null: one, which has all cores. */
+  /** Number of compute processes that train clients in parallel; null means one, with all cores. */
   readonly workers: number | null;
-  /** Threads of each compute process; null: all cores. */
+  /** Threads of each compute process; null means all cores. */
   readonly threads: number | null;
   readonly provider: Provider;
-  /** Run although the plan says that memory will not suffice. */
+  /** Run even if the memory estimate exceeds the available memory. */
   readonly force: boolean;
   /** Folder for batches and LoRA snapshots, to replay the run elsewhere. */
   readonly trace: string | null;
   /** Aborts when the user asks to stop: finish the step, write a checkpoint, return `interrupted`. */
   readonly signal: AbortSignal;
-  /** Hears every run event once, as it goes to metrics.jsonl, and what happens between them. */
+  /** Receives each run event once, when it is written to metrics.jsonl, and the live events in between. */
   readonly onEvent: (event: LiveEvent) => void;
-  /** Hears, before all else, the events of a run that is gone on with, as far as they count. */
+  /** Receives the events of a resumed run up to its checkpoint, before any other event. */
   readonly onResume?: (events: readonly RunEvent[]) => void;
 }
 
 /**
  * Runs a job in this process, from its manifest to the adapter and the report in the --out folder.
- * @throws UserError for everything that is wrong with the manifest, the model, the data or the folder, before training
- *   begins
+ * @throws UserError before training begins, if the manifest, the model, the data or the folder is invalid
  */
 export async function runJobInProcess(options: RunOptions): Promise<RunResult> {
   try {
@@ -75,20 +73,20 @@ export async function runJobInProcess(options: RunOptions): Promise<RunResult> {
 async function prepare(options: RunOptions): Promise<RunResult> {
   const { resume, signal } = options;
   if (resume && options.trace !== null)
-    throw new UserError('a trace cannot be resumed', { hint: 'Leave --trace or --resume out.' });
-  const asked = readJob(options.job);
+    throw new UserError('a trace cannot be resumed', { hint: 'Omit --trace or --resume.' });
+  const requested = readJob(options.job);
   const baseDirectory = dirname(resolve(options.job));
   const folders = { model: baseDirectory, publicData: baseDirectory, clientData: baseDirectory };
-  const model = await openModelDirectory(absoluteUri(asked.spec.model.uri, baseDirectory));
+  const model = await openModelDirectory(absoluteUri(requested.spec.model.uri, baseDirectory));
   await scanFinite(model.weights, { signal });
   const tokenizer = await loadTokenizer(model.path, model.config);
   const warnings = [...model.warnings];
   const warn = (message: string) => void warnings.push(message);
-  const { job, data, directory } = await tellingOnFailure(
+  const { job, data, directory } = await emitWarningsOnFailure(
     warnings,
     (message) => options.onEvent({ event: 'warning', message }),
     async () => {
-      const job = await datedJob(asked, tokenizer, { out: options.out, resume, warn });
+      const job = await resolveJobDate(requested, tokenizer, { out: options.out, resume, warn });
       const data = await loadJobData(job.spec, tokenizer, baseDirectory, warn);
       const { memory } = estimateJob(await plannedModel(model, job.spec), job.spec, planContext(options, data));
       for (const message of checkMemory('this run', memory.run, { available: memory.available, force: options.force }))

@@ -14,8 +14,8 @@ import { absoluteUri, readJob } from './job-manifest.ts';
 import { availableMemory } from '../estimate/memory-check.ts';
 
 /**
- * Foresees a job from its manifest: reads the model's headers and the data files, and computes nothing.
- * @throws UserError for what is wrong with the manifest, the model's directory or a data file
+ * Estimates a job from its manifest. Reads the model's headers and the data files; computes nothing.
+ * @throws UserError if the manifest, the model's directory or a data file is invalid
  */
 export async function estimateManifest(path: string): Promise<PlanEstimate> {
   const { spec } = readJob(path);
@@ -33,15 +33,16 @@ export async function estimateManifest(path: string): Promise<PlanEstimate> {
 }
 
 /**
- * A model as a job will hold and split it. Layers are all of one shape, so its sizes hold whichever of them are kept.
+ * The model as the job will store and split it. All layers have the same shape, so the sizes do not depend on which
+ * layers are kept.
  */
 export function plannedModel(stored: ModelDirectory, spec: FedBiOTJobSpec): Promise<FederatedModel> {
-  const directory = { ...stored, weights: asHeld(stored.weights, spec.model.dtype) };
+  const directory = { ...stored, weights: asConverted(stored.weights, spec.model.dtype) };
   return federateModel(directory, { ...spec, emulator: { ...spec.emulator, layerSelection: 'Uniform' } }, unmeasured);
 }
 
-/** The sizes weights will have; where they will lie is not known yet. */
-function asHeld(weights: WeightIndex, dtype: FedBiOTJobSpec['model']['dtype']): WeightIndex {
+/** The weights with their dtype and size after conversion. Their location is not known yet. */
+function asConverted(weights: WeightIndex, dtype: FedBiOTJobSpec['model']['dtype']): WeightIndex {
   return new Map(
     [...weights].map(([name, entry]) => {
       const held = heldAs(dtype, entry.dtype);

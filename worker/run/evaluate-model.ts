@@ -19,32 +19,32 @@ import { scoringMemory } from '../estimate/job-memory.ts';
 import { availableMemory, checkMemory } from '../estimate/memory-check.ts';
 import { wholeModel } from './whole-model.ts';
 
-/** What is scored, on what, and how. */
+/** Options of an evaluation: the model, the data and the task. */
 export interface EvaluateOptions
   extends Pick<DataSource, 'format' | 'template'>, Pick<EvaluationSpec, 'task' | 'batchSize' | 'maxNewTokens'> {
   /** Hugging Face directory or hf:// URI of the model. */
   readonly model: string;
-  /** PEFT directory of an adapter to put on the model. */
+  /** PEFT directory of an adapter to apply to the model. */
   readonly adapter: string | null;
   /**
-   * File of records: .json or .jsonl, either with .gz, or hf://datasets/…; a relative path counts from the working
-   * directory.
+   * File of records: .json or .jsonl, either with .gz, or hf://datasets/…; a relative path is resolved against the
+   * working directory.
    */
   readonly data: string;
-  /** Only the first so many records; null: all. */
+  /** Score at most this many records; null means all. */
   readonly limit: number | null;
-  /** Longer sequences are cut, in tokens; null: only what is longer than the model takes. */
+  /** Maximum sequence length in tokens; longer sequences are truncated. Null means the model's maximum. */
   readonly sequenceLength: number | null;
-  /** What a chat template takes for today, as 2026-11-30; null: today. */
+  /** Date that a chat template uses as today, such as 2026-11-30; null means today. */
   readonly date: string | null;
-  /** Threads that compute; null: all cores. */
+  /** Compute threads; null means all cores. */
   readonly threads: number | null;
   readonly provider: Provider;
-  /** Score although memory will not suffice by the plan. */
+  /** Evaluate even if the memory estimate exceeds the available memory. */
   readonly force: boolean;
-  /** Hears how many texts and prompts are done. */
+  /** Receives the number of texts and prompts that are done. */
   readonly onProgress: (done: number, total: number) => void;
-  /** Hears of records that were cut or left out. */
+  /** Receives warnings, such as about records that were truncated or left out. */
   readonly onWarning: (message: string) => void;
 }
 
@@ -55,18 +55,17 @@ export interface EvaluateResult {
   readonly tokens: number;
   /** Mean negative log-likelihood over all labelled tokens (nats). */
   readonly loss: number;
-  /** Fraction in [0, 1]; absent where the task has none. */
+  /** Fraction in [0, 1]; absent if the task has no accuracy. */
   readonly accuracy?: number;
   /** Mean F1, for a task with partial credit. */
   readonly f1?: number;
-  /** The day that the chat template wrote into the records; absent where it asks for none. */
+  /** The date that the chat template wrote into the records; absent if it uses none. */
   readonly date?: string;
 }
 
 /**
  * Scores a full model, with or without an adapter, on the records of a file.
- * @throws UserError for what is wrong with the model, the adapter or the data, and for data the task cannot be scored
- *   on
+ * @throws UserError if the model, the adapter or the data is invalid, or the task cannot be scored on the data
  */
 export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateResult> {
   const { limit, batchSize, maxNewTokens, onWarning } = options;
@@ -77,7 +76,7 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
   const tokenizer = await loadTokenizer(directory.path, directory.config);
   if (task.generates) tokenizer.generationWarnings.forEach(onWarning);
   const readsDate = options.template === 'Chat' && tokenizer.chatTemplateReadsDate;
-  if (options.date !== null && !readsDate) onWarning('--date is not used: no chat template asks for the day');
+  if (options.date !== null && !readsDate) onWarning('--date is not used: the chat template does not use the date');
   const date = readsDate ? (options.date ?? dayOf(new Date())) : null;
   const { records, format } = await loadData({ uri: options.data, format: options.format }, process.cwd());
   const used = records.slice(0, limit ?? Infinity);
@@ -92,7 +91,7 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
         `${cutAway} of ${all.length} records are left out of the loss: nothing of their response fits into ${longest} tokens`,
       );
     }
-    if (truncated > 0) onWarning(`${truncated} records are cut to ${longest} tokens`);
+    if (truncated > 0) onWarning(`${truncated} records are truncated to ${longest} tokens`);
     return sequences;
   });
   const model = wholeModel(directory, adapter);
@@ -145,5 +144,5 @@ function longestOf({ sequences, prompts }: HeldOut): number {
   );
 }
 
-/** The states of one pack; each text is scored once. */
+/** Enough for the states of one pack, as each text is scored once. */
 const STATES_MEMORY = 2 ** 28;

@@ -18,7 +18,7 @@ import type { SavedAdapter } from './saved-adapter.ts';
 export interface ExportOptions {
   /** Folder of the run. */
   readonly run: string;
-  /** Folder to write; must not exist or be empty. */
+  /** Folder to write. It must be empty or not exist. */
   readonly to: string;
   /** Write the whole model with the adapter merged in, instead of the adapter. */
   readonly merge: boolean;
@@ -32,11 +32,10 @@ export interface ExportResult extends Pick<SavedAdapter, 'checkpoint' | 'rounds'
 }
 
 /**
- * Writes a run's adapter as a PEFT directory, or merged into its model. A run that has not finished gives the adapter
- * of its newest checkpoint. What was written is opened again before it gets its name, so `to` holds a whole export or
- * nothing.
- * @throws UserError when there is no such run or adapter, its model is not there or has changed, or `to` cannot be
- *   written
+ * Writes a run's adapter as a PEFT directory, or merged into its model. For a run that has not finished, this is the
+ * adapter of its newest checkpoint. The export is opened again before the folder is renamed to `to`, so `to` holds a
+ * complete export or nothing.
+ * @throws UserError if there is no such run or adapter, its model is missing or has changed, or `to` cannot be written
  */
 export async function exportAdapter({ run, to, merge }: ExportOptions): Promise<ExportResult> {
   const target = resolve(to);
@@ -61,7 +60,7 @@ export async function exportAdapter({ run, to, merge }: ExportOptions): Promise<
   return { checkpoint, rounds, ofRounds: spec.federation.rounds, files };
 }
 
-/** An adapter belongs to the weights it was trained beside: the run's manifest.json has their hash. */
+/** An adapter belongs to the weights it was trained with; the run's manifest.json has their hash. */
 async function checkUnchanged(run: string, model: ModelDirectory): Promise<void> {
   const { sha256 } = readRunManifest(join(run, 'manifest.json'));
   if ((await model.sha256()) === sha256['model']) return;
@@ -70,7 +69,7 @@ async function checkUnchanged(run: string, model: ModelDirectory): Promise<void>
   });
 }
 
-/** Calls `fill` with a folder that becomes `target` once it is full and what is in it was found whole. */
+/** Calls `fill` with a temporary folder, and renames it to `target` when `fill` has written and checked it. */
 async function writeFolder(target: string, fill: (folder: string) => Promise<void>): Promise<void> {
   const unfinished = join(dirname(target), `.unfinished-${basename(target)}`);
   try {

@@ -8,21 +8,21 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { dateRead } from './job-date.ts';
 import { versions } from './versions.ts';
 
-/** Fields of the spec that say where and when a job runs, and how it is stopped: what comes of it is the same. */
+/** Fields of the spec that say where and when a job runs, and how it is stopped. They do not change its result. */
 const WHERE_AND_WHEN = new Set(['server', 'client', 'volumes', 'redis', 'checkpoint', ...Object.keys(lifecycle)]);
 
-/** The part of a spec that a run is computed from. The day counts by itself, where anything asks for it. */
+/** The part of a spec that determines a run's result. The date is compared separately, if a template uses it. */
 export function trainingSpec(spec: FedBiOTJobSpec): Readonly<Record<string, unknown>> {
   const { date: _, ...data } = spec.data;
   return Object.fromEntries(Object.entries({ ...spec, data }).filter(([name]) => !WHERE_AND_WHEN.has(name)));
 }
 
-/** SHA-256 (hex) of the part of a spec that a run is computed from, whatever the order of its fields. */
+/** SHA-256 (hex) of the part of a spec that determines a run's result. The order of fields does not matter. */
 export function specSha256(spec: FedBiOTJobSpec): string {
   return sha256(JSON.stringify(sorted(trainingSpec(spec))));
 }
 
-/** The value with the fields of all its objects in the order of their names. */
+/** The value with the fields of all objects sorted by name. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (!isRecord(value)) return value;
@@ -30,7 +30,9 @@ function sorted(value: unknown): unknown {
   return Object.fromEntries(names.map((name) => [name, sorted(value[name])]));
 }
 
-/** What a run is computed from. `data`: SHA-256 of each file that this process reads, by its role. */
+/**
+ * The manifest of a run: its inputs and versions. `data` is the SHA-256 of each file that this process reads, by role.
+ */
 export async function runManifest(
   { metadata, spec }: FedBiOTJob,
   { model, tokenizer, data }: { model: ModelDirectory; tokenizer: Tokenizer; data: Readonly<Record<string, string>> },

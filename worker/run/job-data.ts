@@ -14,16 +14,16 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { tasks } from '../tasks/registry.ts';
 import type { Task } from '../tasks/task.ts';
 
-/** What clients train on, tokenised and dealt out. */
+/** The training data, tokenised and partitioned among the clients. */
 export interface ClientData {
-  /** By client. */
+  /** Sequences of each client. */
   readonly clients: readonly (readonly Sequence[])[];
   readonly partition: DataPartition['summary'];
   /** SHA-256 of each file, by its role. */
   readonly sha256: Readonly<Record<string, string>>;
 }
 
-/** What the server aligns and evaluates with. */
+/** The data for alignment and evaluation. */
 export interface ServerData {
   /** Empty when the job has none. */
   readonly publicSequences: readonly Sequence[];
@@ -34,10 +34,13 @@ export interface ServerData {
   readonly sha256: Readonly<Record<string, string>>;
 }
 
-/** A job's data, where one process plays both parts. */
+/** The data of a job whose server and clients share one process. */
 export type JobData = ClientData & ServerData;
 
-/** Loads everything the spec names; paths count from `baseDirectory`. `warn` hears of records that were cut. */
+/**
+ * Loads all data sources of the spec. Relative paths are resolved against `baseDirectory`. `warn` receives a message
+ * about records that were truncated or left out.
+ */
 export async function loadJobData(
   spec: FedBiOTJobSpec,
   tokenizer: Tokenizer,
@@ -49,7 +52,7 @@ export async function loadJobData(
   return { ...client, ...server, sha256: { ...client.sha256, ...server.sha256 } };
 }
 
-/** Loads data.train and deals it out to the clients. */
+/** Loads data.train and partitions it among the clients. */
 export async function loadClientData(
   spec: FedBiOTJobSpec,
   tokenizer: Tokenizer,
@@ -60,7 +63,7 @@ export async function loadClientData(
   const { examples, sha256 } = await loadExamples('train', data.train, { data, tokenizer, baseDirectory, warn });
   const encoded = encodeRole('train', examples, tokenizer, federation.local.sequenceLength, warn);
   const kept = encoded.kept.map((index) => examples[index]!);
-  const { clients, summary } = blamingCuts(encoded, examples.length, federation.local.sequenceLength, () =>
+  const { clients, summary } = withTruncationCause(encoded, examples.length, federation.local.sequenceLength, () =>
     partitionRecords(kept, data.partition, federation.clients, seed),
   );
   return {
@@ -70,7 +73,7 @@ export async function loadClientData(
   };
 }
 
-/** Loads data.public and data.eval, where the spec names them. */
+/** Loads data.public and data.eval, if the spec has them. */
 export async function loadServerData(
   spec: FedBiOTJobSpec,
   tokenizer: Tokenizer,
@@ -113,7 +116,7 @@ interface Loading {
   readonly tokenizer: Tokenizer;
   readonly baseDirectory: string;
   readonly warn: (message: string) => void;
-  /** Only the first so many records. */
+  /** Load at most this many records. */
   readonly limit?: number;
 }
 
@@ -125,23 +128,28 @@ async function loadExamples(
   const { records, format, sha256 } = await loadData(source, baseDirectory);
   const used = records.slice(0, limit);
   const unused = unreadFields(used, format);
-  // The files of a job are mostly of one make.
+  // The files of a job mostly have the same fields: the partition's field is not an unused one.
   if (data.partition.kind !== 'IID') unused.delete(data.partition.field);
   const examples = applyTemplate(used, source.template, tokenizer, { date: data.date ?? null, unused });
   if (unused.size > 0) warn(`data.${role}: ${unusedWarning(unused, used.length)}`);
   return { examples, sha256 };
 }
 
-/** Records that were cut away first may be why the others cannot be dealt out. */
-function blamingCuts<T>({ cutAway }: { cutAway: number }, records: number, sequenceLength: number, deal: () => T): T {
+/** If partitioning fails after records were left out, the error says so: that may be the cause. */
+function withTruncationCause<T>(
+  { cutAway }: { cutAway: number },
+  records: number,
+  sequenceLength: number,
+  partition: () => T,
+): T {
   try {
-    return deal();
+    return partition();
   } catch (cause) {
     if (cutAway === 0 || !(cause instanceof UserError)) throw cause;
     throw new UserError(
       `${cause.message}, after ${cutAway} of ${records} records were left out: nothing of their response fits into ${sequenceLength} tokens`,
       {
-        hint: `Raise federation.local.sequenceLength. If the records are to be left out: ${cause.hint ?? 'give more training data.'}`,
+        hint: `Raise federation.local.sequenceLength. To leave these records out: ${cause.hint ?? 'give more training data.'}`,
         cause,
       },
     );
@@ -161,12 +169,13 @@ function encodeRole(
       `data.${role}: ${encoded.cutAway} of ${examples.length} records are left out: nothing of their response fits into ${sequenceLength} tokens`,
     );
   }
-  if (encoded.truncated > 0) warn(`data.${role}: ${encoded.truncated} records are cut to ${sequenceLength} tokens`);
+  if (encoded.truncated > 0)
+    warn(`data.${role}: ${encoded.truncated} records are truncated to ${sequenceLength} tokens`);
   return encoded;
 }
 
 /**
- * Examples as an evaluation uses them: all for the loss, and for generation those with a prompt, which the task must be
+ * The held-out examples of an evaluation: all for the loss; for generation those with a prompt, which the task must be
  * able to score.
  */
 export function heldOutOf(
@@ -178,7 +187,7 @@ export function heldOutOf(
   const texts = examples.filter((example): example is TextExample => example.kind === 'text');
   if (task.generates) {
     if (texts.length < examples.length) {
-      throw new UserError(`${examples[0]!.file}: the task ${task.name} reads text, and tokenized records have none`, {
+      throw new UserError(`${examples[0]!.file}: the task ${task.name} reads text, but tokenized records have none`, {
         hint: 'Evaluate with task loss or tokens, or on records with text.',
       });
     }
@@ -186,7 +195,7 @@ export function heldOutOf(
       if (example.acceptedAnswers.length === 0) {
         throw recordError(
           example,
-          `the task ${task.name} compares text, and the turn to answer is a call of a tool`,
+          `the task ${task.name} compares text, but the turn to answer is a tool call`,
           'Evaluate with task loss or tokens.',
         );
       }
@@ -195,4 +204,21 @@ export function heldOutOf(
   }
   const prompts = task.generates ? texts.map((example) => ({ example, ids: encodePrompt(example, tokenizer) })) : [];
   return { sequences: encode(examples), prompts };
+}
+
+/**
+ * Runs `prepare`, which appends to `warnings`. The warnings are normally emitted when the run begins. If `prepare`
+ * fails, they are emitted at once, because they may explain the failure.
+ */
+export async function emitWarningsOnFailure<T>(
+  warnings: readonly string[],
+  emit: (message: string) => void,
+  prepare: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await prepare();
+  } catch (error) {
+    warnings.forEach(emit);
+    throw error;
+  }
 }

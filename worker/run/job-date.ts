@@ -9,18 +9,18 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 type Dated = Pick<Tokenizer, 'chatTemplateReadsDate'>;
 
-/** The day that a chat template writes into a job's data; null where none asks for it, or the job does not say. */
+/** The date that a chat template writes into a job's data; null if no template uses it, or the job has none. */
 export function dateRead({ data }: Pick<FedBiOTJobSpec, 'data'>, tokenizer: Dated): string | null {
   const isChat = [data.train, data.public, data.eval].some((source) => source?.template === 'Chat');
   return isChat && tokenizer.chatTemplateReadsDate ? (data.date ?? null) : null;
 }
 
 /**
- * The job with its day: the manifest's, else that of the run in `out` that is gone on with, else today.
- * @param warn is called if the manifest sets a day that nothing asks for
- * @throws UserError for a run whose day was not kept
+ * The job with its date: the manifest's, or that of the resumed run in `out`, or today.
+ * @param warn receives a message if the manifest sets a date that no template uses
+ * @throws UserError if the resumed run did not store its date
  */
-export async function datedJob(
+export async function resolveJobDate(
   job: FedBiOTJob,
   tokenizer: Dated,
   {
@@ -32,24 +32,24 @@ export async function datedJob(
 ): Promise<FedBiOTJob> {
   const { spec } = job;
   const dated = (date: string): FedBiOTJob => ({ ...job, spec: { ...spec, data: { ...spec.data, date } } });
-  const { date: asked } = spec.data;
+  const { date: requested } = spec.data;
   if (dateRead(dated(today).spec, tokenizer) === null) {
-    if (asked !== undefined) warn('data.date is not used: no chat template of this job asks for the day');
+    if (requested !== undefined) warn('data.date is not used: no chat template of this job uses the date');
     return job;
   }
-  return asked === undefined ? dated((resume ? await dateOfRun(out) : null) ?? today) : job;
+  return requested === undefined ? dated((resume ? await dateOfRun(out) : null) ?? today) : job;
 }
 
-/** The day that an earlier run's data has; null where there is none. */
+/** The date in the data of an earlier run; null if there is none. */
 async function dateOfRun(root: string): Promise<string | null> {
   const newest = await newestCheckpoint(join(root, 'checkpoints'));
   if (newest === null) return manifestOf(join(root, 'manifest.json'))?.date ?? null;
   const date = dateInCheckpoint(newest.files);
   if (date !== null) return date;
   throw new UserError(
-    `the run in ${root} was begun by a version of fedbiot that did not keep the day which its chat template writes into the data`,
+    `the run in ${root} was begun by a version of fedbiot that did not store the date that its chat template writes into the data`,
     {
-      hint: 'It cannot go on with the same data: begin again in another --out folder.',
+      hint: 'It cannot continue with the same data: start again in another --out folder.',
     },
   );
 }

@@ -6,8 +6,8 @@ import { UserError } from '../../crds/facts/user-error.ts';
 import { readText } from '../files/read.ts';
 
 /**
- * A job from its manifest.
- * @throws UserError when the file cannot be read, or with all that is wrong in it
+ * Reads a job from its manifest.
+ * @throws UserError if the file cannot be read, or with all problems of the manifest
  */
 export function readJob(path: string): FedBiOTJob {
   return parseManifest(
@@ -16,28 +16,28 @@ export function readJob(path: string): FedBiOTJob {
   );
 }
 
-/** Four bytes for each character that a manifest can have. */
+/** Four bytes for each character that a manifest may have. */
 const MAX_MANIFEST_BYTES = 4 << 20;
 
-/** Within a run's folder: the job as it was run, a manifest that can itself be run. */
+/** In a run's folder: the job as it was run, as a manifest that can be run again. */
 const JOB_FILE = 'job.json';
 
 /**
- * Where the relative paths of a manifest start: for `fedbiot run` at its folder, in a pod at the volumes that are
- * mounted there.
+ * The folders against which relative paths of a manifest are resolved: for `fedbiot run` the manifest's folder, in a
+ * pod the mounted volumes.
  */
 export interface UriFolders {
-  /** Of model.uri and adapter.initFrom. */
+  /** For model.uri and adapter.initFrom. */
   readonly model: string;
-  /** Of data.public.uri and data.eval.uri. */
+  /** For data.public.uri and data.eval.uri. */
   readonly publicData: string;
-  /** Of data.train.uri. */
+  /** For data.train.uri. */
   readonly clientData: string;
 }
 
 /**
- * Writes the job into its run's folder with every default filled in and every path absolute, so that it stands for
- * itself.
+ * Writes the job into its run's folder, with all defaults filled in and all paths absolute, so that it is
+ * self-contained.
  */
 export function writeJobRecord(root: string, job: FedBiOTJob, folders: UriFolders): void {
   const { model, data, adapter } = job.spec;
@@ -60,16 +60,16 @@ export function writeJobRecord(root: string, job: FedBiOTJob, folders: UriFolder
   writeFileSync(join(root, JOB_FILE), `${JSON.stringify({ ...job, spec }, null, 2)}\n`);
 }
 
-/** @throws UserError when `root` is not the folder of a run */
+/** @throws UserError if `root` is not the folder of a run */
 export function readJobRecord(root: string): FedBiOTJob {
   const path = join(root, JOB_FILE);
   if (existsSync(path)) return readJob(path);
   throw new UserError(`${root} is not the folder of a run: it has no ${JOB_FILE}`, {
-    hint: 'Give the folder that `fedbiot run --out` wrote.',
+    hint: 'Give a folder written by `fedbiot run --out`.',
   });
 }
 
-/** A relative path in a manifest counts from the manifest's folder; a URI with a scheme stays as it is. */
+/** Resolves a relative path against `baseDirectory`; returns a URI with a scheme unchanged. */
 export function absoluteUri(uri: string, baseDirectory: string): string {
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(uri) ? uri : resolve(baseDirectory, uri);
 }

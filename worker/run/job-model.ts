@@ -15,12 +15,12 @@ import { splitLayers } from '../model/split.ts';
 import { randomStream } from '../random.ts';
 
 /**
- * Public sequences that the layers' importance is measured on: their mean over tokens hardly moves after a few
- * thousand.
+ * Number of public sequences on which the importance of layers is measured. Its mean over tokens hardly changes after a
+ * few thousand tokens.
  */
 const IMPORTANCE_SEQUENCES = 64;
 
-/** A model directory as a job splits it between server and clients. */
+/** Splits a model between server and clients as the job's spec asks. */
 export async function federateModel(
   directory: ModelDirectory,
   spec: Pick<FedBiOTJobSpec, 'emulator' | 'adapter'>,
@@ -53,7 +53,7 @@ export function influenceOnPublicData(
   };
 }
 
-/** LoRA as training begins: PEFT's start, or an earlier adapter. */
+/** The LoRA vectors before training: PEFT's initialisation, or an earlier adapter. */
 export function startingLora(
   model: FederatedModel,
   spec: Pick<FedBiOTJobSpec, 'adapter' | 'seed'>,

@@ -24,7 +24,7 @@ export interface ServerRoleOptions {
   readonly data: ServerData;
   readonly tokenizer: Tokenizer;
   readonly compute: Compute;
-  /** Folder for what can be computed again. */
+  /** Folder for data that can be recomputed. */
   readonly cache: string;
   readonly trace: TraceWriter | null;
 }
@@ -35,7 +35,7 @@ export interface ServerRoles {
   readonly evaluator: Evaluator | null;
 }
 
-/** Loads what the server does by itself into a compute process. */
+/** Loads the server's aligner and evaluator into a compute process. */
 export async function loadServerRoles({
   spec,
   model,
@@ -84,7 +84,7 @@ export interface TrainerOptions {
   readonly trace: TraceWriter | null;
 }
 
-/** Loads a trainer into each compute process; each can train any client. */
+/** Loads a trainer into each compute process. Each can train any client. */
 export async function loadTrainers({
   spec,
   model,
@@ -114,8 +114,8 @@ export async function loadTrainers({
 }
 
 /**
- * Lets roles rehearse, once all that share a compute process are loaded: what one has freed, the next one's weights
- * would fill.
+ * Runs the rehearsals after all roles that share a compute process are loaded. Otherwise the next role's weights would
+ * occupy the memory that a rehearsal has freed for the longest step.
  */
 export async function rehearseAll(roles: readonly Rehearsing[]): Promise<void> {
   await Promise.all(roles.map((role) => role.rehearse()));
@@ -135,14 +135,17 @@ function batchesOf(
   });
 }
 
-/** schedule: Never. */
+/** The aligner for `schedule: Never`. */
 const unaligned: Aligner & Rehearsing = {
   steps: () => 0,
   rehearse: () => Promise.resolve(),
   align: () => Promise.reject(new Error('nothing is aligned')),
 };
 
-/** What the teacher's states depend on besides the sequence: the model and the layers they are taken after. */
+/**
+ * A cache key for everything but the sequence that the teacher's states depend on: the model, and the layers after
+ * which they are taken.
+ */
 function statesKey(modelSha256: string, { split }: FederatedModel, spec: FedBiOTJobSpec): string {
   return sha256(JSON.stringify([modelSha256, split, spec.emulator.alignment.similarity])).slice(0, 16);
 }

@@ -5,19 +5,19 @@ import type { LocalTrainer, LocalTraining, Meter } from '../federation/contracts
 import { SharedUse } from './shared-use.ts';
 import type { Amounts } from './shared-use.ts';
 
-/** Where a role computes. */
+/** The device and process in which a role computes. */
 export interface Place {
   readonly provider: Provider;
-  /** This process works for one role alone, so that its memory is that role's. */
+  /** This process serves only one role, so its memory is counted for that role. */
   readonly ownProcess: boolean;
 }
 
-/** What trains, and does not know what it takes. */
-export interface Training {
+/** A trainer without usage measurement. */
+export interface UnmeteredTrainer {
   train(input: Parameters<LocalTrainer['train']>[0]): Promise<LocalTraining>;
 }
 
-/** onnxruntime computes on the first GPU that it finds. */
+/** onnxruntime uses the first GPU that it finds. */
 const gpusOf = ({ provider }: Place): number => (provider === 'cuda' ? 1 : 0);
 
 const usedHere = (): Amounts => ({
@@ -25,7 +25,7 @@ const usedHere = (): Amounts => ({
   seconds: performance.now() / 1000,
 });
 
-/** Measures the server: this process, and the one that computes for it. */
+/** Measures the server: this process and its compute process. */
 export function serverMeter(compute: Pick<Compute, 'usage'>, place: Place): Meter {
   return {
     gpus: gpusOf(place),
@@ -41,22 +41,22 @@ export function serverMeter(compute: Pick<Compute, 'usage'>, place: Place): Mete
 }
 
 /**
- * Measures what each client's training takes: all of the compute process that it has to itself meanwhile, and its share
- * of what all have in common, this process and the GPU.
+ * Measures the resources of each client's training: all of its compute process, which it does not share meanwhile, and
+ * its share of this process and the GPU.
  *
- * @param used the processor time of this process and the clock, so far
+ * @param used returns the CPU time of this process and the clock
  */
 export function clientMeter(
   place: Place,
   used: () => Amounts = usedHere,
-): (training: Training, compute: Pick<Compute, 'usage'>) => LocalTrainer {
+): (trainer: UnmeteredTrainer, compute: Pick<Compute, 'usage'>) => LocalTrainer {
   const common = new SharedUse(used);
-  return (training, compute) => ({
+  return (trainer, compute) => ({
     train: async (input) => {
       const before = await compute.usage();
       const { share, end } = common.begin();
       try {
-        const update = await training.train(input);
+        const update = await trainer.train(input);
         const after = await compute.usage();
         end();
         const use = {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { RunEvent } from '../../crds/facts/events.ts';
 import type { RunReport } from '../../crds/facts/report.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { CheckpointStore } from '../federation/checkpoint.ts';
 import type { LoraLayouts } from '../federation/contracts.ts';
 import type { SavedSnapshot } from '../federation/snapshot.ts';
@@ -12,7 +13,7 @@ import { exportPeft } from '../model/lora/peft.ts';
 import { accumulate, emptyHistory, reportOf } from '../report/accumulate.ts';
 import type { RunHistory } from '../report/accumulate.ts';
 import { MetricsLog } from '../report/metrics-log.ts';
-import { mendMetrics, readLines } from '../report/metrics-mend.ts';
+import { repairMetrics, readLines } from '../report/metrics-repair.ts';
 import { readReportJson, writeReportHtml, writeReportJson } from '../report/report-files.ts';
 import type { ClientData } from './job-data.ts';
 import { versions } from './versions.ts';
@@ -21,20 +22,20 @@ export interface RunRecorderOptions {
   readonly directory: RunDirectory;
   readonly layouts: LoraLayouts;
   readonly spec: Pick<FedBiOTJobSpec, 'seed' | 'checkpoint' | 'adapter'>;
-  /** Who holds what, for the report; empty where only the clients know. */
+  /** The partition of the training data, for the report; empty if only the clients know it. */
   readonly partition: ClientData['partition'];
-  /** Hears every event once, after it is in the log. */
+  /** Receives each event once, after it is written to the log. */
   readonly onEvent: (event: RunEvent) => void;
 }
 
 /**
- * What a run leaves in its folder while it goes and when it ends: checkpoints, metrics.jsonl, the reports and the
- * adapter. Once another process has taken the folder, nothing more is written, and every call throws FolderLost.
+ * Writes a run's outputs into its folder: checkpoints, metrics.jsonl, the reports and the adapter. After another
+ * process has taken over the folder, nothing more is written, and every call throws FolderLost.
  */
 export class RunRecorder {
-  /** Where an earlier run of the job stopped; null when there was none. */
+  /** The checkpoint from which the run resumes; null for a new run. */
   readonly from: SavedSnapshot | null;
-  /** What was found damaged in the folder. */
+  /** Damage that was found in the folder. */
   readonly warnings: readonly string[];
   readonly #options: RunRecorderOptions;
   readonly #checkpoints: CheckpointStore;
@@ -56,7 +57,7 @@ export class RunRecorder {
     this.#history = readEvents(options.directory.metrics).reduce(accumulate, emptyHistory);
   }
 
-  /** Opens the record at the newest checkpoint that is whole; metrics.jsonl is cut to where that was made. */
+  /** Opens the folder at its newest intact checkpoint, and truncates metrics.jsonl to the length it had then. */
   static async open(options: RunRecorderOptions): Promise<RunRecorder> {
     const { directory, layouts, spec } = options;
     const checkpoints = new CheckpointStore(directory.checkpoints, {
@@ -67,8 +68,8 @@ export class RunRecorder {
     const warnings = [...directory.warnings];
     const from = await checkpoints.load((message) => warnings.push(message));
     if (from !== null) {
-      const mended = await mendedMetrics(directory, from);
-      if (mended !== null) warnings.push(mended);
+      const repaired = await repairMetricsOf(directory, from);
+      if (repaired !== null) warnings.push(repaired);
     }
     return new RunRecorder(options, checkpoints, from, warnings);
   }
@@ -82,7 +83,7 @@ export class RunRecorder {
 
   readonly save: CheckpointStore['save'] = async (point) => {
     this.#options.directory.check();
-    // What a checkpoint says of metrics.jsonl must be on the disk before the checkpoint is.
+    // A checkpoint records the length of metrics.jsonl, so that much must be on disk first.
     this.#log.sync();
     await this.#checkpoints.save(point);
     if (this.#history.rounds.length > 0) await writeReportJson(this.#options.directory.root, this.report());
@@ -94,8 +95,8 @@ export class RunRecorder {
   }
 
   /**
-   * The run succeeded: writes the adapter and the final reports.
-   * @param baseModel what the adapter names as the model it belongs to
+   * Writes the adapter and the final reports of a run that succeeded.
+   * @param baseModel the base model that the adapter's config names
    */
   async finish(adapter: Float32Array, baseModel: string): Promise<RunReport> {
     const { directory, layouts, spec } = this.#options;
@@ -110,7 +111,7 @@ export class RunRecorder {
     return report;
   }
 
-  /** The report of a run that has not ended, as far as it has come. */
+  /** The report of the rounds so far. */
   report(): RunReport {
     const { spec, partition } = this.#options;
     return reportOf(this.#history, { seed: spec.seed, partition: [...partition], adapterSha256: null });
@@ -120,24 +121,45 @@ export class RunRecorder {
     try {
       this.#options.directory.check();
     } catch {
-      // What is still in the log's buffer is of no more use.
+      // Another process has the folder: the buffered events are discarded.
       return;
     }
     this.#log.close();
   }
 }
 
-/** What was lost of metrics.jsonl, in words; null where it is what the checkpoint knows. */
-async function mendedMetrics(
+/**
+ * Repairs metrics.jsonl if it does not match the checkpoint.
+ * @returns a description of what was lost; null if it matches
+ */
+async function repairMetricsOf(
   { root, metrics }: RunDirectory,
   { metricsBytes, snapshot: { state } }: SavedSnapshot,
 ): Promise<string | null> {
   const report = await readReportJson(root).catch(() => null);
   const rounds = state.at === 'Finished' ? state.round : state.round - 1;
-  return mendMetrics(metrics, { bytes: metricsBytes, rounds, spare: report?.rounds ?? [] });
+  return repairMetrics(metrics, { bytes: metricsBytes, rounds, spare: report?.rounds ?? [] });
 }
 
-/** The events in a run's metrics.jsonl, without lines that are damaged; none where there is no such file. */
+/** The events in a run's metrics.jsonl, without damaged lines; empty if there is no such file. */
 export function readEvents(path: string): RunEvent[] {
   return existsSync(path) ? readLines(readFileSync(path)).events.map(({ event }) => event) : [];
+}
+
+export type FinishedReport = RunReport & { adapterSha256: string };
+
+/** The report of a finished run whose adapter is intact; null if the run still has work to do. */
+export async function finishedReport({ root, report: path, adapter }: RunDirectory): Promise<FinishedReport | null> {
+  const file = join(adapter, 'adapter_model.safetensors');
+  if (!existsSync(path) || !existsSync(file)) return null;
+  let report: RunReport;
+  try {
+    report = await readReportJson(root);
+  } catch (error) {
+    // A damaged report is written again when the run resumes from its newest checkpoint.
+    if (error instanceof UserError) return null;
+    throw error;
+  }
+  const { adapterSha256 } = report;
+  return adapterSha256 !== null && (await fileSha256(file)) === adapterSha256 ? { ...report, adapterSha256 } : null;
 }

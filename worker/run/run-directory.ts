@@ -15,24 +15,24 @@ import type { RunOrigin } from '../federation/snapshot.ts';
 
 const Digests = Type.Record(Type.String(), Type.String());
 
-/** manifest.json: what a run is computed from. */
+/** manifest.json: the inputs of a run. */
 const RunManifest = Type.Object({
   job: Type.String(),
-  /** SHA-256 (hex) by name: `spec`, `model`, `data.train`, … All must be equal for a run to be gone on with. */
+  /** SHA-256 (hex) by name: `spec`, `model`, `data.train`, … A run can only be resumed if all are equal. */
   sha256: Digests,
-  /** The day that chat templates wrote into the data; absent where none asks for it. */
+  /** The date that chat templates wrote into the data; absent if no template uses it. */
   date: Type.Optional(Type.String()),
-  /** Of fedbiot, Node, onnxruntime-node, …: told, not compared. */
+  /** Versions of fedbiot, Node, onnxruntime-node, …: recorded, not compared. */
   versions: Digests,
 });
 export type RunManifest = Static<typeof RunManifest>;
 
-/** What a file system of its own has at its root: a volume may be given as it was made. */
+/** Folder at the root of an ext4 file system: an empty volume may contain it. */
 const VOLUME_FOLDER = 'lost+found';
 
-/** The folder a run writes to, held by this process until `release`. */
+/** The folder a run writes to, locked by this process until `release`. */
 export interface RunDirectory extends RunPaths, RunOrigin, FolderLock {
-  /** What was found damaged in it. */
+  /** Damage that was found in it. */
   readonly warnings: readonly string[];
 }
 
@@ -45,17 +45,17 @@ interface RunPaths {
   readonly manifest: string;
   readonly job: string;
   readonly checkpoints: string;
-  /** Results received in the round that is under way. */
+  /** Results received in the current round. */
   readonly received: string;
   readonly cache: string;
 }
 
 /**
- * Makes or opens the folder `root` for a run of `manifest` and locks it.
- * @param options.resume go on with the run whose checkpoints lie there. Where there are none, the run begins
- * @param options.takeOver take the folder even from a process that may be alive
- * @throws UserError when the folder is in use, holds something else or another job's run, holds checkpoints and
- *   `resume` is not asked for, or cannot be written; or when `resume` is asked for and there is no such folder
+ * Creates or opens the folder `root` for a run of `manifest`, and locks it.
+ * @param options.resume continue from the checkpoints in the folder; without any, a new run starts
+ * @param options.takeOver take the lock even from a process that may be alive
+ * @throws UserError if the folder is in use, contains something else or the run of another job, or cannot be written;
+ * if it contains checkpoints and `resume` is false; or if `resume` is true and the folder does not exist
  */
 export function openRunDirectory(
   root: string,
@@ -64,7 +64,7 @@ export function openRunDirectory(
 ): RunDirectory {
   if (resume && !existsSync(root)) {
     throw new UserError(`there is nothing to resume: ${root} does not exist`, {
-      hint: 'Check --out, or leave --resume out to begin.',
+      hint: 'Check --out, or omit --resume to start a new run.',
     });
   }
   if (statSync(root, { throwIfNoEntry: false })?.isDirectory() === false) {
@@ -77,7 +77,7 @@ export function openRunDirectory(
     let warnings: string[];
     try {
       warnings = checkContents(directory, manifest, resume);
-      // First of all: a folder that holds anything else, and no manifest, is not a run's.
+      // The manifest comes first: a folder with other files and no manifest is not recognised as a run's.
       writeManifest(directory.manifest, manifest);
       mkdirSync(directory.checkpoints, { recursive: true });
       mkdirSync(directory.cache, { recursive: true });
@@ -114,14 +114,14 @@ function originOf({ sha256: digests, date }: RunManifest): RunOrigin {
   return { identity: sha256(Buffer.from(JSON.stringify(inputs))), date: date ?? null };
 }
 
-/** @returns what was found damaged, and is made anew */
+/** @returns warnings about damage that is repaired */
 function checkContents(paths: RunPaths & RunOrigin, wanted: RunManifest, resume: boolean): string[] {
   const { root, manifest: path, checkpoints, identity } = paths;
   const folder = [path, paths.job, paths.metrics, paths.report, paths.reportPage].find((file) =>
     statSync(file, { throwIfNoEntry: false })?.isDirectory(),
   );
   if (folder !== undefined)
-    throw new UserError(`${folder} is a folder, where a run writes a file`, {
+    throw new UserError(`${folder} is a folder, but a run writes a file there`, {
       hint: 'Move it away, or choose another --out folder.',
     });
   const found = manifestOf(path);
@@ -131,16 +131,16 @@ function checkContents(paths: RunPaths & RunOrigin, wanted: RunManifest, resume:
   if (found === null || changed.length > 0) {
     const state = existsSync(path) ? damageOf(path) : 'missing';
     if (known.includes(identity)) {
-      // Checkpoints are protected by their sums, and the run resumes from them.
-      warnings.push(`${path} was ${state} and is written anew; its checkpoints are of this very job`);
+      // Checkpoints have checksums, and the run resumes from them.
+      warnings.push(`${path} was ${state} and is rewritten; its checkpoints belong to this job`);
     } else if (found !== null) {
       const job = found.job === wanted.job ? 'an earlier run of this job' : `a run of job ${found.job}`;
       throw new UserError(`${root} holds ${job}, computed from another ${changed.join(', ')}`, {
-        hint: 'Choose another --out folder, or restore what the run began with to resume it.',
+        hint: 'Choose another --out folder, or restore the original inputs to resume it.',
       });
     } else if (known.length > 0) {
       throw new UserError(
-        `${root} holds checkpoints of another job, or of this one with another model or other data; its manifest.json, which would say, is ${state}`,
+        `${root} holds checkpoints of another job, or of this job with another model or other data; its manifest.json is ${state}`,
         {
           hint: 'Choose another --out folder.',
         },
@@ -148,22 +148,22 @@ function checkContents(paths: RunPaths & RunOrigin, wanted: RunManifest, resume:
     } else if (state !== 'missing') {
       throw notAManifest(path);
     } else {
-      const stranger = readdirSync(root).find((name) => !name.startsWith(LOCK_FILE) && name !== VOLUME_FOLDER);
-      if (stranger === undefined) return [];
-      throw new UserError(`${root} is not the folder of a run: it holds ${stranger}, and no manifest.json`, {
+      const foreign = readdirSync(root).find((name) => !name.startsWith(LOCK_FILE) && name !== VOLUME_FOLDER);
+      if (foreign === undefined) return [];
+      throw new UserError(`${root} is not the folder of a run: it holds ${foreign} and no manifest.json`, {
         hint: 'Choose a new or empty --out folder.',
       });
     }
   }
   if (!resume && existsSync(checkpoints) && readdirSync(checkpoints).some(isCheckpoint)) {
     throw new UserError(`${root} holds checkpoints of this job`, {
-      hint: 'Go on with it by --resume, or choose another --out folder to begin again.',
+      hint: 'Continue with --resume, or choose another --out folder to start again.',
     });
   }
   return warnings;
 }
 
-/** Names of what two runs are computed from, where they differ. */
+/** Names of the inputs in which two runs differ. */
 function changes(found: RunManifest, wanted: RunManifest): string[] {
   const names = [...new Set([...Object.keys(found.sha256), ...Object.keys(wanted.sha256)])].sort();
   const changed = names.filter((name) => found.sha256[name] !== wanted.sha256[name]);
@@ -172,7 +172,7 @@ function changes(found: RunManifest, wanted: RunManifest): string[] {
 
 const isCheckpoint = (name: string) => name.startsWith('round-');
 
-/** The identities of the runs that the checkpoints in a folder belong to. */
+/** The identities of the runs to which the checkpoints in a folder belong. */
 function identitiesIn(checkpoints: string): string[] {
   if (!existsSync(checkpoints)) return [];
   return readdirSync(checkpoints)
@@ -185,20 +185,20 @@ function identitiesIn(checkpoints: string): string[] {
     });
 }
 
-/** A run's manifest.json; null where it is missing or damaged. */
+/** A run's manifest.json; null if it is missing or damaged. */
 export function manifestOf(path: string): RunManifest | null {
   const value = readJson(path);
   return Value.Check(RunManifest, value) ? value : null;
 }
 
-/** @throws UserError when `path` is not a run's manifest.json */
+/** @throws UserError if `path` is not a run's manifest.json */
 export function readRunManifest(path: string): RunManifest {
   const manifest = manifestOf(path);
   if (manifest === null) throw notAManifest(path);
   return manifest;
 }
 
-/** Why a manifest.json that is there is none, in words that follow “is”. */
+/** Why an existing file is not a manifest, as words that follow “is”. */
 function damageOf(path: string): string {
   try {
     const head = withInput(path, (fd, bytes) => readHead(fd, bytes, path));
@@ -211,7 +211,7 @@ function damageOf(path: string): string {
 function notAManifest(path: string): UserError {
   const damage = damageOf(path);
   return new UserError(`${path} is ${damage === 'damaged' ? '' : `${damage}, `}not the manifest of a run`, {
-    hint: 'Choose a new or empty --out folder; if it is a run whose file was damaged, --resume writes it again.',
+    hint: 'Choose a new or empty --out folder; if the folder is a run’s and the file was damaged, --resume writes it again.',
   });
 }
 
@@ -223,7 +223,7 @@ function readJson(path: string): unknown {
   }
 }
 
-/** A killed run leaves the whole manifest or none. */
+/** Replaces the file atomically: a killed run leaves a complete manifest or none. */
 function writeManifest(path: string, manifest: RunManifest): void {
   const unfinished = join(dirname(path), `${LOCK_FILE}.manifest`);
   writeFileSync(unfinished, `${JSON.stringify(manifest, null, 2)}\n`);

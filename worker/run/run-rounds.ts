@@ -21,12 +21,13 @@ import { loadServerRoles } from './load-roles.ts';
 import type { RunRecorder } from './recorder.ts';
 import type { TraceWriter } from './trace.ts';
 
-/** What came of a run. One that fails throws instead. */
+/** The outcome of a run. A failed run throws instead. */
 export type RunResult =
   | { readonly outcome: 'succeeded'; readonly report: RunReport }
   | {
       readonly outcome: 'interrupted';
-      /** The round under way; null before the first. */ readonly round: number | null;
+      /** The current round; null before the first. */
+      readonly round: number | null;
     };
 
 export interface ServerParts {
@@ -41,18 +42,20 @@ export interface ServerParts {
   readonly directory: RunDirectory;
   readonly record: RunRecorder;
   readonly plan: RunPlan;
-  /** What the user should know before the run begins. */
+  /** Warnings to emit when the run begins. */
   readonly warnings: readonly string[];
   readonly trace: TraceWriter | null;
   readonly onEvaluation: (done: number, total: number) => void;
   readonly signal: AbortSignal;
-  /** Carries the rounds out, by whatever way the clients are reached. */
+  /** Runs the rounds with the clients, over any transport. */
   readonly federate: (
     coordination: Omit<Coordination, 'transport' | 'sharesProcesses'> & { readonly aligner: Rehearsing },
   ) => Promise<Outcome>;
 }
 
-/** The server's whole part in a run, from where its record stands to the adapter and the reports in its folder. */
+/**
+ * The server's part of a run: from its last checkpoint, or the beginning, to the adapter and the reports in its folder.
+ */
 export async function runRounds(run: ServerParts): Promise<RunResult> {
   const { job, folders, stored, model, tokenizer, data, compute, directory, record, plan, trace, signal } = run;
   const { spec } = job;
@@ -102,7 +105,7 @@ export async function runRounds(run: ServerParts): Promise<RunResult> {
       emit({
         event: 'end',
         outcome: 'interrupted',
-        message: `interrupted in round ${outcome.round}; go on with --resume`,
+        message: `interrupted in round ${outcome.round}; continue with --resume`,
       });
       return { outcome: 'interrupted', round: outcome.round };
     }
@@ -112,7 +115,7 @@ export async function runRounds(run: ServerParts): Promise<RunResult> {
     try {
       emit({ event: 'end', outcome: 'failed', message: reasonOf(error) });
     } catch {
-      // A disk that is full takes no event either. The error to tell is still the first.
+      // On a full disk, this event cannot be written either. The first error is still the one to report.
     }
     throw error;
   }

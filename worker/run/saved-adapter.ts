@@ -13,10 +13,10 @@ import type { LoraAdapter } from '../model/lora/peft.ts';
 import { decodeSafetensors } from '../safetensors/safetensors.ts';
 import { splitLayers } from '../model/split.ts';
 
-/** A run's adapter, and how far the run had come with it. */
+/** A run's adapter, and the number of rounds it was trained for. */
 export interface SavedAdapter {
   readonly adapter: LoraAdapter;
-  /** The checkpoint it was read from; null for that of a finished run. */
+  /** The checkpoint it was read from; null for the adapter of a finished run. */
   readonly checkpoint: string | null;
   /** Rounds it was trained for. */
   readonly rounds: number;
@@ -25,8 +25,8 @@ export interface SavedAdapter {
 const State = Type.Object({ state: RoundState });
 
 /**
- * The adapter of a run: the finished one, or else that of the newest checkpoint.
- * @throws UserError when the run has neither, or the files are damaged
+ * The adapter of a run: the final one, or that of the newest checkpoint.
+ * @throws UserError if the run has neither, or the files are damaged
  */
 export async function savedAdapter(root: string, spec: FedBiOTJobSpec, config: DecoderConfig): Promise<SavedAdapter> {
   const { placement, layers: adapterLayers, lora } = spec.adapter;
@@ -48,7 +48,7 @@ export async function savedAdapter(root: string, spec: FedBiOTJobSpec, config: D
   const newest = await newestCheckpoint(folder);
   if (newest === null) {
     throw new UserError(`${root} has no adapter yet, and no intact checkpoint`, {
-      hint: 'Let the run come to the end of its first round.',
+      hint: 'Let the run finish its first round.',
     });
   }
   const path = join(folder, newest.name);
@@ -59,7 +59,7 @@ export async function savedAdapter(root: string, spec: FedBiOTJobSpec, config: D
     const found = tensors.get(`adapter.${name}`);
     if (found === undefined || String(found.shape) !== String(shape)) {
       throw new UserError(`${path} holds no adapter.${name} of shape [${shape.join(', ')}]`, {
-        hint: 'The checkpoint is of another job.',
+        hint: 'The checkpoint belongs to another job.',
       });
     }
     values.set(found.values, offset);
@@ -71,7 +71,7 @@ export async function savedAdapter(root: string, spec: FedBiOTJobSpec, config: D
   };
 }
 
-/** Rounds whose clients' updates are in the adapter of a state. */
+/** Number of rounds whose client updates are included in the adapter of a checkpoint. */
 function roundsDone(json: Uint8Array | undefined, path: string): number {
   let saved: unknown;
   try {

@@ -1,12 +1,12 @@
-/** Processor time of this process, and time on the clock. */
+/** CPU time of this process, and wall-clock time. */
 export interface Amounts {
   readonly cpuSeconds: number;
   readonly seconds: number;
 }
 
 /**
- * Divides what is used in this process among the tasks that are under way in it, in equal parts, so that their shares
- * add up to what was used while any was, and nothing is counted twice.
+ * Divides the usage of this process equally among its running tasks, so that their shares add up to the total and
+ * nothing is counted twice.
  */
 export class SharedUse {
   readonly #read: () => Amounts;
@@ -18,7 +18,7 @@ export class SharedUse {
     this.#last = read();
   }
 
-  /** A task begins: its share grows until it ends. */
+  /** Starts a task. Its share grows until `end` is called. */
   begin(): { readonly share: Amounts; end(): void } {
     this.#divide();
     const share = { cpuSeconds: 0, seconds: 0 };

@@ -13,20 +13,20 @@ import type { TensorData } from '../safetensors/safetensors.ts';
 import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 
 /**
- * Writes a run in the form that bench/torch_round.py replays: batches.jsonl with every batch in the order of use, and
- * the LoRA vectors after each phase. There, rounds count from 0, layers count within emulator + adapter, and B is [out,
- * rank].
+ * Writes a run in the format that bench/torch_round.py replays: batches.jsonl with every batch in the order of use, and
+ * the LoRA vectors after each phase. In this format, rounds are numbered from 0, layers are numbered within emulator +
+ * adapter, and B is [out, rank].
  */
 export class TraceWriter implements Trace {
   readonly #directory: string;
   readonly #model: FederatedModel;
-  /** A client's batches wait for its result: only results that count are replayed. */
+  /** A client's batches are written with its result: only accepted results are replayed. */
   readonly #pending = new Map<string, string[]>();
 
   constructor(directory: string, model: FederatedModel) {
     makeFolder(directory);
     if (readdirSync(directory).length > 0)
-      throw new UserError(`${directory} is not empty: a trace would be mixed with what it holds`, {
+      throw new UserError(`${directory} is not empty: a trace would be mixed with the files in it`, {
         hint: 'Choose another --trace folder.',
       });
     this.#directory = directory;
@@ -39,7 +39,7 @@ export class TraceWriter implements Trace {
 
   localBatch(round: number, client: number, step: number, sequences: readonly Sequence[]): void {
     const key = `${round}/${client}`;
-    // A client that trains again (its worker was lost) begins anew.
+    // A client whose worker was lost trains again from the first step.
     const lines = step === 0 ? [] : (this.#pending.get(key) ?? []);
     this.#pending.set(key, [...lines, line('client', round, client, step, collate(sequences, 0))]);
   }

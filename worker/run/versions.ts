@@ -4,7 +4,7 @@ import { arch, cpus } from 'node:os';
 import { join } from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
 
-/** What a run's bits may depend on besides its inputs. */
+/** Versions that a run's bits may depend on besides its inputs. */
 export function versions() {
   return {
     fedbiot: packageJson.version,
@@ -14,7 +14,7 @@ export function versions() {
   };
 }
 
-/** The version that is installed, which package.json only gives a range for. */
+/** The installed version; package.json only has a range. */
 function installedVersion(name: string): string {
   const entry = createRequire(import.meta.url).resolve(name);
   const path = join(

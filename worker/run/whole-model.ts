@@ -4,9 +4,9 @@ import type { LoraAdapter } from '../model/lora/peft.ts';
 import { layoutOf } from '../safetensors/tensor-layout.ts';
 
 /**
- * A full model with an adapter on any of its layers, or none, as the programs take one: everything from the first
- * adapted layer on is the tail (without an adapter, the last layer), what lies before it the teacher part, and there is
- * no emulator to speak of.
+ * A full model, with an adapter on any of its layers or without one, in the form that the programs expect. The tail
+ * begins at the first adapted layer (without an adapter, it is the last layer), and the teacher part is everything
+ * before it. The emulator is not used.
  */
 export function wholeModel(
   { config, weights }: Pick<ModelDirectory, 'config' | 'weights'>,

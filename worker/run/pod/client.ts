@@ -21,21 +21,21 @@ import type { RedisConnection } from '../../transport/redis/redis-cluster.ts';
 import { loadClientData } from '../job-data.ts';
 import { podMemory } from '../../estimate/job-memory.ts';
 import { checkPodMemory } from '../../estimate/memory-check.ts';
-import { abortable, later } from './abortable.ts';
+import { abortable, abortLater } from './abortable.ts';
 import { uriFolders } from './context.ts';
 import { Interrupted } from './ending.ts';
 import { readServerUrl } from './environment.ts';
 import { observedTransport } from './observed-transport.ts';
-import { redisLog } from './redis-log.ts';
+import { redisLog } from './log.ts';
 import { redisWhenUp } from './redis-up.ts';
 import { loadTrainers, rehearseAll } from '../load-roles.ts';
 import type { Pod } from './context.ts';
 import { layoutsOf } from '../run-rounds.ts';
 
-/** Between two looks at what the server has told. */
+/** Interval between two reads of the server's announcements. */
 const POLL_MS = 1_000;
 
-/** How long giving tasks back may take. */
+/** How long returning tasks may take. */
 const PATIENCE_MS = 20_000;
 
 interface Client extends Pod {
@@ -45,15 +45,15 @@ interface Client extends Pod {
   readonly keys: JobKeys;
   readonly serverUrl: string;
   readonly metrics: ClientMetrics;
-  /** Aborts when the pod is to leave: it was told to, or the job is over. */
+  /** Aborts when the pod should exit: it was told to stop, or the job has finished. */
   readonly leave: AbortSignal;
-  /** The bundle is open. */
+  /** Called when the bundle is open. */
   readonly onOpened: () => void;
 }
 
 /**
- * Trains for a job's clients in a pod, task by task, until the job is over.
- * @throws Interrupted when it was told to stop
+ * Trains for a job's clients in a pod, task by task, until the job has finished.
+ * @throws Interrupted if the pod was told to stop
  */
 export async function clientRole(pod: Pod): Promise<string> {
   const { context, job, environment, log } = pod;
@@ -72,20 +72,23 @@ export async function clientRole(pod: Pod): Promise<string> {
   const over = new AbortController();
   const leave = AbortSignal.any([signal, over.signal]);
   const watching = untilFinished(redis, keys, signal).then(
-    (isOver) => void (isOver && over.abort(new Error('the job is over'))),
+    (isOver) => void (isOver && over.abort(new Error('the job has finished'))),
   );
   try {
     await train({ ...pod, address, listener, redis, keys, serverUrl, metrics, leave, onOpened: () => (isOpen = true) });
   } catch (error) {
-    // What was under way when it was time to leave.
+    // Errors after `leave` come from work that was aborted.
     if (!leave.aborted) throw error;
   }
   await watching;
-  if (!over.signal.aborted) throw new Interrupted('told to stop: its tasks go to other pods');
-  return 'the job is over';
+  if (!over.signal.aborted) throw new Interrupted('told to stop: the tasks of this pod go to other pods');
+  return 'the job has finished';
 }
 
-/** Waits for the end of the job; false when `signal` aborts before. */
+/**
+ * Waits for the end of the job.
+ * @returns false if `signal` aborts first
+ */
 async function untilFinished(redis: RedisConnection, keys: JobKeys, signal: AbortSignal): Promise<boolean> {
   while (!signal.aborted) {
     if (await abortable(isFinished(redis, keys), signal).catch(() => false)) return true;
@@ -140,15 +143,15 @@ async function train(client: Client): Promise<void> {
         signal,
       }).catch((error: unknown) => broken.abort(error));
     });
-    // They give their tasks back; a Redis that is away would keep them.
-    await abortable(Promise.all(workers), later(leave, PATIENCE_MS));
+    // The workers return their tasks. They must not block if Redis is unavailable.
+    await abortable(Promise.all(workers), abortLater(leave, PATIENCE_MS));
     broken.signal.throwIfAborted();
   } finally {
     for (const compute of computes) compute.close();
   }
 }
 
-/** The bundle that the server has announced, as soon as it has. */
+/** Waits until the server has announced its bundle. */
 async function announcedBundle({ redis, keys, leave, log }: Client): Promise<BundleAnnouncement> {
   for (let attempt = 1; ; attempt++) {
     const bundle = await abortable(readBundle(redis, keys), leave);

@@ -7,7 +7,7 @@ import type { Provider } from '../../engine/compute-protocol.ts';
 import type { UriFolders } from '../job-manifest.ts';
 import type { PodEnvironment } from './environment.ts';
 
-/** What a role works with. */
+/** The context, environment, job and log of a role. */
 export interface Pod {
   readonly context: PodContext;
   readonly environment: PodEnvironment;
@@ -15,11 +15,11 @@ export interface Pod {
   readonly log: Logger;
 }
 
-/** What a worker pod is surrounded by. Tests surround it by something else. */
+/** The surroundings of a worker pod. Tests replace them. */
 export interface PodContext {
   readonly folders: PodFolders;
   readonly variables: Readonly<Record<string, string | undefined>>;
-  /** File that the kubelet reads when the container has ended. */
+  /** File that the kubelet reads when the container has terminated. */
   readonly terminationLog: string;
   /** Address to listen on, and the ports. */
   readonly host: string;
@@ -27,11 +27,11 @@ export interface PodContext {
   readonly provider: Provider;
   /** Threads of each compute process. */
   readonly threads: number;
-  /** How long each role waits for a Redis that does not answer, or takes nothing, when its pod starts. */
+  /** How long each role waits at the start of its pod for a Redis that does not answer or refuses writes. */
   readonly redisPatienceMs: Readonly<Record<Role, number>>;
-  /** How long after a client pod has died its tasks go to others. */
+  /** How long after the death of a client pod its tasks go to other pods. */
   readonly lockMs: number;
-  /** Aborts when the pod is told to end. */
+  /** Aborts when the pod is told to stop. */
   readonly signal: AbortSignal;
 }
 
@@ -41,7 +41,7 @@ type PodFolders = Readonly<
 
 export interface PodFlags {
   readonly provider: Provider;
-  /** Undefined: as many as the pod's CPU limit allows. */
+  /** Undefined means as many as the pod's CPU limit allows. */
   readonly threads?: number;
 }
 
@@ -54,23 +54,23 @@ export function podContext({ provider, threads }: PodFlags, signal: AbortSignal)
     host: anyAddress(),
     ports: PORT,
     provider,
-    // Node counts the CPUs that the control group's limit allows, rounded down.
+    // Node reports the CPU limit of the control group, rounded down.
     threads: threads ?? availableParallelism(),
-    // The server ends for all: clients that end are many, and long in coming back.
+    // The server gives up first, on behalf of the job. Clients are many and slow to restart, so they wait longer.
     redisPatienceMs: { server: 120_000, client: 3_600_000 },
     lockMs: 30_000,
     signal,
   };
 }
 
-/** Where the relative paths of a job start in this pod. */
+/** The folders against which a job's relative paths are resolved in this pod. */
 export function uriFolders({ volumes }: Pick<FedBiOTJobSpec, 'volumes'>, folders: PodFolders): UriFolders {
   const folderOf = (purpose: keyof UriFolders) =>
     volumes?.[purpose] === undefined ? folders.examples : folders[purpose];
   return { model: folderOf('model'), publicData: folderOf('publicData'), clientData: folderOf('clientData') };
 }
 
-/** All addresses of this machine; `::` takes IPv4 as well, where there is IPv6 at all. */
+/** The wildcard address: `::`, which also accepts IPv4, if the machine has IPv6. */
 function anyAddress(): string {
   const addresses = Object.values(networkInterfaces()).flatMap((known) => known ?? []);
   return addresses.some(({ family }) => family === 'IPv6') ? '::' : '0.0.0.0';

@@ -11,7 +11,7 @@ import { QuorumNotReached } from '../../federation/state.ts';
 import { RedisUnreachable, RedisUnusable } from '../../transport/redis/unusable.ts';
 import { Fenced } from '../../transport/redis/fence.ts';
 
-/** The pod stopped because it was told to, and the job can go on from here. */
+/** The pod was told to stop, and the job can continue from this point. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
@@ -22,21 +22,21 @@ export interface Ending {
 }
 
 /**
- * What an error that ended a role means for the job.
- * @param signal what told the pod to stop, if it has
+ * Maps the error that ended a role to an exit code and a termination message.
+ * @param signal aborted if the pod was told to stop
  */
 export function endingOf(thrown: unknown, signal: AbortSignal): Ending {
   const error = systemFailure(thrown);
-  const end = (code: Ending['code'], reason: TerminationMessage['reason'], message = wordsOf(error)): Ending => ({
+  const end = (code: Ending['code'], reason: TerminationMessage['reason'], message = messageOf(error)): Ending => ({
     code,
     termination: { reason, message },
   });
-  // The job goes on in the other pod: this one's end must not count against it.
+  // The job continues in the other pod: the exit of this one must not count as a failure.
   if (error instanceof Fenced || error instanceof FolderLost) return end(EXIT.interrupted, 'Interrupted');
   if (error instanceof Interrupted) return end(EXIT.interrupted, 'Interrupted');
   if (isReasonOf(signal, error)) return end(EXIT.interrupted, 'Interrupted', 'told to stop');
   if (error instanceof Diverged) return end(EXIT.invalid, 'NotFinite');
-  // federation.maxRoundRetries says how often to try: another pod would try as often again.
+  // Another pod would repeat all retries of federation.maxRoundRetries.
   if (error instanceof QuorumNotReached) return end(EXIT.invalid, 'QuorumNotReached');
   if (error instanceof RedisUnreachable) return end(EXIT.unavailable, 'RedisUnusable');
   if (error instanceof TokenRefused) return end(EXIT.unavailable, 'TokenRefused');
@@ -54,19 +54,22 @@ const REASON_OF: Readonly<Record<Shortage, TerminationMessage['reason']>> = {
   passing: 'SystemFailure',
 };
 
-/** Node's own functions throw an AbortError of theirs. */
+/** Functions of Node throw their own AbortError. */
 function isReasonOf({ aborted, reason }: AbortSignal, error: unknown): boolean {
   return aborted && (error === reason || (error instanceof Error && error.name === 'AbortError'));
 }
 
-function wordsOf(error: unknown): string {
+function messageOf(error: unknown): string {
   if (error instanceof UserError) return error.hint === undefined ? error.message : `${error.message}. ${error.hint}`;
   return errorMessage(error);
 }
 
-/** A termination message as the kubelet takes it: what is too long is cut, between two characters. */
+/**
+ * A termination message within the kubelet's size limit. A message that is too long is truncated between two
+ * characters.
+ */
 export function terminationText({ reason, message }: TerminationMessage): string {
-  // No character takes less than a byte.
+  // A character takes at least one byte.
   const characters = Array.from(message.slice(0, MAX_TERMINATION_BYTES).toWellFormed());
   const textOf = (length: number) => {
     const isWhole = length === characters.length && message.length <= MAX_TERMINATION_BYTES;

@@ -6,11 +6,11 @@ import { passwordsIn } from '../../transport/redis/redis-url.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** What the environment of a worker pod says. `redis` and `token` are secrets. */
+/** The settings in the environment variables of a worker pod. `redis` and `token` are secrets. */
 export interface PodEnvironment {
   readonly redis: RedisAddress;
   readonly token: string;
-  /** Names the job's keys in Redis. */
+  /** Part of the names of the job's keys in Redis. */
   readonly uid: string;
   readonly namespace: string;
   readonly pod: string;
@@ -19,14 +19,14 @@ export interface PodEnvironment {
 
 const DEFAULT_LOG_LEVEL = 'info';
 
-/** @throws UserError that names the variable that is missing or wrong, and no secret's value */
+/** @throws UserError that names the missing or invalid variable, without the value of a secret */
 export function readEnvironment(variables: Variables): PodEnvironment {
   const uid = required(variables, ENV.uid);
   if (!/^[\w-]{1,64}$/.test(uid)) throw wrong(ENV.uid, `${JSON.stringify(uid)} is not the uid of an object`);
   const logLevel = given(variables, ENV.logLevel) ?? DEFAULT_LOG_LEVEL;
   const levels = Object.keys(pino.levels.values);
   if (!levels.includes(logLevel))
-    throw wrong(ENV.logLevel, `${JSON.stringify(logLevel)} is none of ${levels.join(', ')}`);
+    throw wrong(ENV.logLevel, `${JSON.stringify(logLevel)} is not one of ${levels.join(', ')}`);
   const caFile = given(variables, ENV.redisCaFile);
   return {
     redis: { url: required(variables, ENV.redisUrl), ...(caFile === undefined ? {} : { caFile }) },
@@ -38,7 +38,10 @@ export function readEnvironment(variables: Variables): PodEnvironment {
   };
 }
 
-/** Where a client finds the server pod. @throws UserError */
+/**
+ * The URL of the server pod, for a client.
+ * @throws UserError if it is missing or invalid
+ */
 export function readServerUrl(variables: Variables): string {
   const url = required(variables, ENV.serverUrl);
   if (!/^https?:\/\//.test(url) || !URL.canParse(url))
@@ -46,12 +49,12 @@ export function readServerUrl(variables: Variables): string {
   return url;
 }
 
-/** What no log line and no message may show. */
+/** The secrets that no log line and no message may show. */
 export function secretsOf({ redis, token }: PodEnvironment): string[] {
   return [redis.url, token, ...passwordsIn(redis.url)];
 }
 
-/** An empty variable says as little as none. */
+/** An empty variable counts as unset. */
 const given = (variables: Variables, name: string): string | undefined => variables[name] || undefined;
 
 function required(variables: Variables, name: string): string {
@@ -62,6 +65,6 @@ function required(variables: Variables, name: string): string {
 
 function wrong(name: string, what: string): UserError {
   return new UserError(`environment variable ${name}: ${what}`, {
-    hint: 'The operator sets it: `fedbiot server` and `fedbiot client` run in its pods. To run a job here, use `fedbiot run`.',
+    hint: 'The operator sets it for `fedbiot server` and `fedbiot client`, which run in its pods. To run a job on this machine, use `fedbiot run`.',
   });
 }

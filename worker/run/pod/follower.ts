@@ -7,11 +7,11 @@ import type { ServerMetrics } from '../../metrics/server-metrics.ts';
 export interface Listeners {
   readonly metrics: ServerMetrics;
   readonly log: Logger;
-  /** Hears where the run stands whenever that has changed. */
+  /** Called whenever the progress of the run has changed. */
   readonly onProgress: (progress: RunProgress) => void;
 }
 
-/** Follows a run by its events: log lines, metrics, and where it stands. */
+/** Follows a run by its events: writes log lines, updates metrics and tracks progress. */
 export class RunFollower {
   readonly #facts: ProgressFacts;
   readonly #listeners: Listeners;
@@ -27,8 +27,8 @@ export class RunFollower {
     return this.#progress;
   }
 
-  /** Begins where an earlier pod's events lead to. */
-  recall(events: readonly RunEvent[]): void {
+  /** Restores the progress from the events of an earlier pod. */
+  restore(events: readonly RunEvent[]): void {
     this.#progress = events.reduce(
       (progress, event) => foldProgress(progress, event, this.#facts),
       initialProgress(this.#facts),
@@ -36,7 +36,7 @@ export class RunFollower {
     this.#listeners.metrics.recall(events, this.#progress);
   }
 
-  hear(event: RunEvent): void {
+  observe(event: RunEvent): void {
     const { metrics, log, onProgress } = this.#listeners;
     const before = this.#progress;
     this.#progress = foldProgress(before, event, this.#facts);
@@ -51,11 +51,11 @@ function logEvent(log: Logger, event: RunEvent): void {
     case 'run':
       log.info(
         { rounds: event.rounds, clients: event.clients },
-        event.resumedFromRound === null ? 'the run begins' : `the run goes on in round ${event.resumedFromRound}`,
+        event.resumedFromRound === null ? 'the run starts' : `the run continues in round ${event.resumedFromRound}`,
       );
       break;
     case 'phase':
-      log.info({ round: event.round, phase: event.phase, steps: event.steps }, 'a phase begins');
+      log.info({ round: event.round, phase: event.phase, steps: event.steps }, 'phase started');
       break;
     case 'client':
       log.info(
@@ -88,7 +88,7 @@ function logEvent(log: Logger, event: RunEvent): void {
       log.info({ outcome: event.outcome }, event.message);
       break;
     case 'step':
-      // The metrics tell of steps.
+      // Steps are only in the metrics.
       break;
   }
 }

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { ClientMetrics } from '../../metrics/client-metrics.ts';
 import type { ClientTransport, Delivery } from '../../transport/contract.ts';
 
-/** A client's transport that tells log and metrics what passes. */
+/** Wraps a client's transport to log and count tasks and transfers. */
 export function observedTransport(
   transport: ClientTransport,
   { metrics, log }: { readonly metrics: ClientMetrics; readonly log: Logger },
@@ -13,7 +13,7 @@ export function observedTransport(
     take: async (signal) => {
       const delivery = await transport.take(signal);
       if (delivery === null) return null;
-      log.info(of(delivery), 'trains for a client');
+      log.info(of(delivery), 'training for a client');
       const withdrawn = () => {
         if (answered.has(delivery)) return;
         metrics.task('withdrawn');
@@ -32,11 +32,11 @@ export function observedTransport(
       answered.add(delivery);
       const { byteLength } = submission.payload;
       metrics.transferred('up', byteLength);
-      // What a client says instead of an adapter has no payload.
+      // A failure report has no payload.
       metrics.task(byteLength > 0 ? 'answered' : 'failed');
       log.info(
         { ...of(delivery), bytes: byteLength },
-        byteLength > 0 ? 'the result is sent' : 'the client could not train: the server is told why',
+        byteLength > 0 ? 'the result was sent' : 'the client could not train: the reason is sent to the server',
       );
     },
     close: () => transport.close(),

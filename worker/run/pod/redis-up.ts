@@ -7,7 +7,7 @@ import { RedisUnknownUser, RedisUnreachable } from '../../transport/redis/unusab
 
 const RETRY_MS = 2_000;
 
-/** How long a user may be unknown: Redis may have been restarted, and its users are made again. */
+/** How long a user may be unknown: after a restart of Redis, the operator creates its users again. */
 const UNKNOWN_MS = 10_000;
 
 export interface Waiting {
@@ -17,11 +17,11 @@ export interface Waiting {
 }
 
 /**
- * Checks that Redis does what the role needs, and waits for one that does not answer or refuses for now: it may start
- * after this pod, or fail over.
+ * Checks that Redis supports what the role needs. Waits while Redis does not answer or refuses temporarily: it may
+ * start after this pod, or be failing over.
  * @returns the address, and whether it is that of a Redis Cluster
- * @throws RedisUnusable when it cannot be used; RedisUnreachable when it does not answer, or takes nothing, for
- *   `patienceMs`
+ * @throws RedisUnusable if it cannot be used; RedisUnreachable if it does not answer, or refuses writes, for
+ * `patienceMs`
  */
 export async function redisWhenUp(
   address: RedisAddress,

@@ -11,29 +11,32 @@ import type { Pod, PodContext } from './context.ts';
 import { endingOf, terminationText } from './ending.ts';
 import type { Ending } from './ending.ts';
 import { readEnvironment, secretsOf } from './environment.ts';
-import { hiding, podLog } from './log.ts';
+import { podLog, secretRedactor } from './log.ts';
 import { serverRole } from './server.ts';
 
-/** @returns what the role has come to. What it leaves open goes with the process. */
-type Play = (pod: Pod) => Promise<string>;
+/**
+ * Runs a role to its end. Resources that it leaves open are released when the process exits.
+ * @returns the outcome in words
+ */
+type RoleMain = (pod: Pod) => Promise<string>;
 
-const PLAYS: Readonly<Record<Role, Play>> = { server: serverRole, client: clientRole };
+const ROLES: Readonly<Record<Role, RoleMain>> = { server: serverRole, client: clientRole };
 
 /**
- * Plays a role of a job in a pod, to its end: told in the log and in the termination message.
- * @returns the exit code. The caller ends the process with it at once: a server that was replaced must not go on in the
- *   background
+ * Runs a role of a job in a pod to its end, and writes the outcome to the log and the termination message.
+ * @returns the exit code. The caller must exit with it at once: a server that was replaced must not continue in the
+ * background
  */
 export async function runRole(name: Role, context: PodContext): Promise<number> {
   let log = podLog('info', { role: name }, []);
-  let hide = hiding([]);
-  const told = () => log.info('told to stop');
-  context.signal.addEventListener('abort', told, { once: true });
+  let redact = secretRedactor([]);
+  const onAbort = () => log.info('told to stop');
+  context.signal.addEventListener('abort', onAbort, { once: true });
   let ending: Ending;
   try {
     const environment = readEnvironment(context.variables);
     const secrets = secretsOf(environment);
-    hide = hiding(secrets);
+    redact = secretRedactor(secrets);
     const { namespace, pod } = environment;
     log = podLog(environment.logLevel, { role: name, namespace, pod }, secrets);
     const job = readJob(join(context.folders.job, JOB_FILE));
@@ -42,7 +45,7 @@ export async function runRole(name: Role, context: PodContext): Promise<number> 
       { threads: context.threads, provider: context.provider },
       `threads of each compute process: ${context.threads}`,
     );
-    const message = await PLAYS[name]({ context, environment, job, log });
+    const message = await ROLES[name]({ context, environment, job, log });
     log.info(message);
     ending = { code: EXIT.succeeded, termination: { reason: 'Succeeded', message } };
   } catch (error) {
@@ -51,15 +54,15 @@ export async function runRole(name: Role, context: PodContext): Promise<number> 
   }
   const { reason, message } = ending.termination;
   try {
-    // The kubelet makes the file: where there is none, nobody will read it.
-    writeFileSync(context.terminationLog, terminationText({ reason, message: hide(message) }), { flag: 'r+' });
+    // The kubelet creates the file. Without it, nothing reads the message.
+    writeFileSync(context.terminationLog, terminationText({ reason, message: redact(message) }), { flag: 'r+' });
   } catch (error) {
     log.debug(`the termination message could not be written: ${String(error)}`);
   }
   return ending.code;
 }
 
-/** Never the error itself: what libraries hang on to their errors may hold a password. */
+/** Does not log the error object: libraries may attach passwords to their errors. */
 function logEnding(log: Logger, { code, termination: { reason, message } }: Ending, error: unknown): void {
   if (code === EXIT.interrupted) log.info({ reason }, message);
   else if (error instanceof UserError) log.error({ reason, hint: error.hint }, error.message);

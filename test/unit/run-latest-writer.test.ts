@@ -1,7 +1,7 @@
 import t from 'tap';
-import { Feed } from '../../worker/run/pod/feed.ts';
+import { LatestWriter } from '../../worker/run/pod/latest-writer.ts';
 
-/** A feed whose writes the test lets through, one by one. */
+/** A writer whose writes the test lets through, one by one. */
 function gated(pauseMs: number) {
   const written: number[] = [];
   const errors: unknown[] = [];
@@ -13,7 +13,7 @@ function gated(pauseMs: number) {
     written.push(value);
   };
   return {
-    feed: new Feed(write, pauseMs, (error) => void errors.push(error)),
+    writer: new LatestWriter(write, pauseMs, (error) => void errors.push(error)),
     written,
     errors,
     next: () => waiting.shift(),
@@ -26,51 +26,51 @@ function gated(pauseMs: number) {
 
 const NEVER_MS = 1_000_000;
 
-t.test('what is overtaken is left out, what was told last is written', async (t) => {
-  const { feed, written, next } = gated(NEVER_MS);
-  for (const value of [1, 2, 3]) feed.tell(value);
+t.test('superseded values are skipped, and the last value is written', async (t) => {
+  const { writer, written, next } = gated(NEVER_MS);
+  for (const value of [1, 2, 3]) writer.put(value);
   next()?.resolve();
   t.equal(next(), undefined, 'one write at a time');
   await new Promise(setImmediate);
   t.same(written, [1]);
-  feed.tell(4);
+  writer.put(4);
   await new Promise(setImmediate);
   t.equal(next(), undefined, 'the next waits for its pause');
-  const settled = feed.settle();
+  const settled = writer.settle();
   await new Promise(setImmediate);
   next()?.resolve();
   await settled;
   t.same(written, [1, 4]);
 });
 
-t.test('a write that failed is tried again, unless something newer came', async (t) => {
-  const { feed, written, errors, next, begun } = gated(0);
-  feed.tell(1);
+t.test('a failed write is retried, unless a newer value supersedes it', async (t) => {
+  const { writer, written, errors, next, begun } = gated(0);
+  writer.put(1);
   next()?.reject(new Error('out of memory'));
   await begun();
   next()?.resolve();
   await new Promise(setImmediate);
   t.same(written, [1]);
-  feed.tell(2);
+  writer.put(2);
   await begun();
-  feed.tell(3);
+  writer.put(3);
   next()?.reject(new Error('out of memory'));
   await begun();
   next()?.resolve();
-  await feed.settle();
+  await writer.settle();
   t.same(written, [1, 3]);
   t.match(errors, [{ message: 'out of memory' }, { message: 'out of memory' }]);
 });
 
 t.test('the end does not wait for a write that only fails', async (t) => {
   let tries = 0;
-  const feed = new Feed<number>(
+  const writer = new LatestWriter<number>(
     async () => Promise.reject(new Error(`try ${++tries}`)),
     NEVER_MS,
     () => undefined,
   );
-  feed.tell(1);
+  writer.put(1);
   await new Promise(setImmediate);
-  await feed.settle();
+  await writer.settle();
   t.equal(tries, 2);
 });

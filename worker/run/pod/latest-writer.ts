@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Writes the newest of a stream of values: one write at a time, none sooner than a while after the one before. What is
- * overtaken is left out; what was told last is written in the end.
+ * Writes the latest of a stream of values, one write at a time, with a pause between writes. Values that are superseded
+ * before they are written are skipped; the last value is always written.
  */
-export class Feed<T> {
+export class LatestWriter<T> {
   readonly #write: (value: T) => Promise<void>;
   readonly #pauseMs: number;
   readonly #onError: (error: unknown) => void;
@@ -12,19 +12,19 @@ export class Feed<T> {
   #next: { readonly value: T } | null = null;
   #running: Promise<void> | null = null;
 
-  /** @param onError hears of a write that failed; it is tried again, unless a newer value takes its place */
+  /** @param onError receives the error of a failed write, which is retried unless a newer value supersedes it */
   constructor(write: (value: T) => Promise<void>, pauseMs: number, onError: (error: unknown) => void) {
     this.#write = write;
     this.#pauseMs = pauseMs;
     this.#onError = onError;
   }
 
-  tell(value: T): void {
+  put(value: T): void {
     this.#next = { value };
     this.#running ??= this.#run();
   }
 
-  /** Writes what was told last, without another pause before it. Nothing may be told after it. */
+  /** Writes the last value without another pause. No value may be added afterwards. */
   async settle(): Promise<void> {
     this.#hurry.abort();
     await this.#running;
@@ -32,15 +32,15 @@ export class Feed<T> {
 
   async #run(): Promise<void> {
     while (this.#next !== null) {
-      const told = this.#next;
+      const current = this.#next;
       this.#next = null;
       try {
-        await this.#write(told.value);
+        await this.#write(current.value);
       } catch (error) {
         this.#onError(error);
-        // The last chance was taken.
+        // After `settle`, a failed write is not retried.
         if (this.#hurry.signal.aborted) break;
-        this.#next ??= told;
+        this.#next ??= current;
       }
       await delay(this.#pauseMs, undefined, { signal: this.#hurry.signal }).catch(() => undefined);
     }

@@ -20,7 +20,7 @@ export interface KnownRounds {
  * file is set aside.
  * @returns what was lost, in words; null where nothing was
  */
-export function mendMetrics(path: string, { bytes, rounds, spare }: KnownRounds): string | null {
+export function repairMetrics(path: string, { bytes, rounds, spare }: KnownRounds): string | null {
   const found = existsSync(path) ? readFileSync(path) : null;
   const { events, damaged } = readLines((found ?? Buffer.alloc(0)).subarray(0, bytes));
   const told = new Set(events.flatMap(({ event }) => (event.event === 'round' ? [event.round] : [])));

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { RunEvent } from '../../crds/facts/events.ts';
 import { randomStream } from '../../worker/random.ts';
-import { mendMetrics, readLines } from '../../worker/report/metrics-mend.ts';
+import { repairMetrics, readLines } from '../../worker/report/metrics-repair.ts';
 import { roundAt, sampleEvents } from '../support/sample-run.ts';
 
 const ROUNDS = 6;
@@ -26,7 +26,7 @@ function mended(content: Buffer | null, options: Partial<typeof known> = {}) {
   mkdirSync(folder);
   const path = join(folder, 'metrics.jsonl');
   if (content !== null) writeFileSync(path, content);
-  const message = mendMetrics(path, { ...known, ...options });
+  const message = repairMetrics(path, { ...known, ...options });
   const text = existsSync(path) ? readFileSync(path) : Buffer.alloc(0);
   const { events, damaged } = readLines(text.subarray(0, known.bytes));
   const rounds = events
@@ -106,7 +106,7 @@ t.test(`whatever happens to it, a run can go on: seed ${seed}`, async (t) => {
       damaged === 0 &&
       rounds.length >= ROUNDS &&
       events.length > 0 &&
-      (message === null || mendMetrics(path, known) === null);
+      (message === null || repairMetrics(path, known) === null);
     if (!isRight) t.fail(`${what}, the ${i}th of seed ${seed}: ${message}`);
     if (message !== null && !content.equals(readFileSync(`${path}.damaged`)))
       t.fail(`${what}: the damaged file is not kept`);

@@ -124,8 +124,7 @@ t.test('a folder whose manifest is lost is no other job’s, and none that is be
   writeFileSync(other, readFileSync(job, 'utf8').replace('rounds: 3', 'rounds: 4'));
   await t.rejects(runTinyJob(other, out, { resume: true }), {
     name: 'UserError',
-    message:
-      /holds checkpoints of another job, or of this job with .*; its manifest\.json is missing/,
+    message: /holds checkpoints of another job, or of this job with .*; its manifest\.json is missing/,
   });
   t.notOk(existsSync(join(out, 'manifest.json')), 'a refusal writes nothing');
   writeFileSync(join(out, 'manifest.json'), '{"name":"a web app"}');

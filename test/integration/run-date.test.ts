@@ -42,7 +42,11 @@ t.test('the day of the first start is kept: in manifest, checkpoints, job and re
   t.match(readFileSync(join(out, 'report.html'), 'utf8'), `day ${date}`);
 
   const another = { out, resume: true, today: '2031-01-01', warn: noWarning };
-  t.equal((await resolveJobDate(readJob(path), asks, another)).spec.data.date, date, 'the day of the run, and not today');
+  t.equal(
+    (await resolveJobDate(readJob(path), asks, another)).spec.data.date,
+    date,
+    'the day of the run, and not today',
+  );
   rmSync(join(out, 'manifest.json'));
   t.equal((await resolveJobDate(readJob(path), asks, another)).spec.data.date, date, 'checkpoints have it, too');
   t.equal(

@@ -1,6 +1,11 @@
 import t from 'tap';
 import Value from 'typebox/value';
-import { finishedProgress, foldProgress, initialProgress, reportedProgress } from '../../worker/report/fold-progress.ts';
+import {
+  finishedProgress,
+  foldProgress,
+  initialProgress,
+  reportedProgress,
+} from '../../worker/report/fold-progress.ts';
 import { JobProgress } from '../../crds/facts/progress.ts';
 import type { RunEvent } from '../../crds/facts/events.ts';
 import type { RoundReport } from '../../crds/facts/round.ts';

@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { UserError } from '../../crds/facts/user-error.ts';
-import { encodeUpdate, verifyArrival } from '../../worker/federation/result.ts';
+import { encodeUpdate } from '../../worker/federation/result.ts';
+import { verifyArrival } from '../../worker/federation/verify-result.ts';
 import { openRound, sealRound } from '../../worker/federation/lora-package.ts';
 import { seal } from '../../worker/transport/package.ts';
 import { sha256 } from '../../worker/files/sha256.ts';

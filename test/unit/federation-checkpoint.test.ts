@@ -94,7 +94,7 @@ t.test('a damaged checkpoint is set aside with a warning, and the one before it 
     damage(join(folder, 'round-0002'));
     const warnings: string[] = [];
     t.strictSame(await store(folder).load((message) => warnings.push(message)), endOf(1), what);
-    t.match(warnings, [/round-0002 is damaged \(.+\): going on from the one before it$/]);
+    t.match(warnings, [/round-0002 is damaged \(.+\): continuing from the one before it$/]);
     t.strictSame(names(folder), ['round-0001', 'round-0002.damaged']);
     await store(folder).save(endOf(2));
     t.strictSame(await store(folder).load(noWarning), endOf(2), 'and its name is free again');

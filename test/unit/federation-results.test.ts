@@ -1,7 +1,8 @@
 import t from 'tap';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { Diverged } from '../../worker/federation/diverged.ts';
-import { encodeFailure, encodeUpdate, maxHeaderBytes, verifyArrival } from '../../worker/federation/result.ts';
+import { encodeFailure, encodeUpdate, maxHeaderBytes } from '../../worker/federation/result.ts';
+import { verifyArrival } from '../../worker/federation/verify-result.ts';
 import { openRound, sealRound } from '../../worker/federation/lora-package.ts';
 import { layoutOf } from '../../worker/safetensors/tensor-layout.ts';
 import type { Submission, Task } from '../../worker/transport/contract.ts';

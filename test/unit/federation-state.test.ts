@@ -3,7 +3,7 @@ import t from 'tap';
 import Value from 'typebox/value';
 import { NO_COST } from '../../worker/cost/run-cost.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
-import type { Update } from '../../worker/federation/result.ts';
+import type { Update } from '../../worker/federation/verify-result.ts';
 import * as state from '../../worker/federation/state.ts';
 import type { Collect, RoundState } from '../../worker/federation/state.ts';
 

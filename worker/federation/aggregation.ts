@@ -1,20 +1,19 @@
 import type { FederationSpec } from '../../crds/types.ts';
 
-/** What a client trained, and the samples it trained on. */
+/** A client's trained adapter, and the number of samples it was trained on. */
 export interface WeightedUpdate {
   readonly samples: number;
   readonly adapter: Float32Array;
 }
 
-/**
- * Combines the clients' vectors, which come one at a time in the order of clients, into one vector of `size` elements.
- */
+/** Combines the clients' vectors into one vector of `size` elements. They arrive one at a time, in client order. */
 export type Aggregation = (size: number, updates: AsyncIterable<WeightedUpdate>) => Promise<Float32Array>;
 
 /**
- * FedAvg: the mean of the clients' vectors weighted by their training samples, Σ nₖ wₖ / Σ nₖ. Sums run in double
- * precision in the order of `updates` (the coordinator's: by client) and are rounded to float32 once, so the same
- * updates give the same bits. Vectors are taken one at a time: memory does not grow with the number of clients.
+ * FedAvg: the mean of the clients' vectors weighted by their training samples, Σ nₖ wₖ / Σ nₖ. Sums are computed in
+ * double precision, in the order of `updates` (the coordinator passes them in client order), and rounded to float32
+ * once, so the same updates give the same bits. Vectors are read one at a time: memory does not grow with the number of
+ * clients.
  * @param size elements of each vector
  */
 export async function federatedAverage(size: number, updates: AsyncIterable<WeightedUpdate>): Promise<Float32Array> {

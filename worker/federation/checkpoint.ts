@@ -8,12 +8,12 @@ import { createFolder, removeUnfinished, writeDurably } from '../files/durable-f
 import { CorruptCheckpoint, decodeSnapshot, encodeSnapshot } from './snapshot.ts';
 import type { Snapshot, RunOrigin, SavedSnapshot } from './snapshot.ts';
 
-/** Digests of the other files, in the form `sha256sum -c SHA256SUMS` reads. */
+/** Digests of the other files, in the format of `sha256sum -c SHA256SUMS`. */
 const SUMS = 'SHA256SUMS';
 
 /**
  * The checkpoints of a run. `round-0007` is the end of round 7; `round-0008-part-2` a point within round 8. Each is a
- * folder that appears as a whole, so a crash or a full disk costs at most the newest.
+ * folder that is created atomically, so a crash or a full disk loses at most the newest.
  */
 export class CheckpointStore {
   readonly #folder: string;
@@ -24,9 +24,9 @@ export class CheckpointStore {
 
   /**
    * @param folder the run's checkpoints/
-   * @param options.origin what the run is computed from; a checkpoint of another run is refused
-   * @param options.keep checkpoints kept
-   * @param options.write writes one file to the disk
+   * @param options.origin the inputs of the run; a checkpoint of another run is refused
+   * @param options.keep number of checkpoints to keep
+   * @param options.write writes one file to disk
    */
   constructor(
     folder: string,
@@ -45,8 +45,8 @@ export class CheckpointStore {
   }
 
   /**
-   * Writes a checkpoint, then removes those that are too old.
-   * @throws UserError when the disk is full; the checkpoints written before are intact
+   * Writes a checkpoint, then removes old ones.
+   * @throws UserError if the disk is full; earlier checkpoints stay intact
    */
   async save(saved: SavedSnapshot): Promise<void> {
     await mkdir(this.#folder, { recursive: true });
@@ -60,9 +60,8 @@ export class CheckpointStore {
   }
 
   /**
-   * The newest checkpoint that is intact, null when there is none at all. One that is damaged is set aside, with a
-   * warning.
-   * @throws UserError when all are damaged, or they are another run's
+   * Loads the newest intact checkpoint; null if there are none. A damaged one is renamed, with a warning.
+   * @throws UserError if all are damaged, or they belong to another run
    */
   async load(warn: (message: string) => void): Promise<SavedSnapshot | null> {
     await mkdir(this.#folder, { recursive: true });
@@ -74,14 +73,14 @@ export class CheckpointStore {
         return await this.#read(path);
       } catch (error) {
         if (!(error instanceof CorruptCheckpoint || error instanceof Refused)) throw error;
-        warn(`checkpoint ${path} is damaged (${error.message}): going on from the one before it`);
+        warn(`checkpoint ${path} is damaged (${error.message}): continuing from the one before it`);
         await rm(`${path}.damaged`, { recursive: true, force: true });
         await rename(path, `${path}.damaged`);
       }
     }
     if (names.length === 0) return null;
     throw new UserError(`every checkpoint in ${this.#folder} is damaged`, {
-      hint: 'Start over with another --out folder, and check the disk this one lies on.',
+      hint: 'Start again with another --out folder, and check the disk of this one.',
     });
   }
 
@@ -97,8 +96,8 @@ export class CheckpointStore {
 }
 
 /**
- * The files of the newest checkpoint in a run's checkpoints/ that is intact; null when there is none. Only reads: a run
- * may be going on.
+ * The files of the newest intact checkpoint in a run's checkpoints/; null if there is none. Only reads, as the run may
+ * be active.
  */
 export async function newestCheckpoint(
   folder: string,
@@ -111,7 +110,7 @@ export async function newestCheckpoint(
     try {
       return { name, files: await readFiles(join(folder, name)) };
     } catch (error) {
-      // Damaged, or just removed by the run, which keeps only the newest.
+      // Damaged, or just removed by the run, which keeps only the newest ones.
       if (!(error instanceof CorruptCheckpoint)) throw error;
     }
   }
@@ -138,7 +137,7 @@ async function readSums(path: string): Promise<[name: string, digest: string][]>
   return sums;
 }
 
-/** A checkpoint's round and part, from its name; the end of a round comes after all its parts. */
+/** Parses a checkpoint's round and part from its name. The end of a round sorts after all its parts. */
 function place(name: string): { round: number; part: number } | null {
   const match = /^round-(\d{4,})(?:-part-(\d+))?$/.exec(name);
   return match && { round: Number(match[1]), part: match[2] === undefined ? Infinity : Number(match[2]) };
@@ -147,7 +146,7 @@ function place(name: string): { round: number; part: number } | null {
 function byPlace(a: string, b: string): number {
   const [left, right] = [place(a), place(b)];
   if (left === null || right === null) return 0;
-  // Not a difference: two infinities have none.
+  // Comparisons, because Infinity − Infinity is NaN.
   return left.round - right.round || (left.part < right.part ? -1 : left.part > right.part ? 1 : 0);
 }
 
@@ -161,7 +160,9 @@ function nameOf({ state, alignment }: Snapshot, taken: readonly string[]): strin
   return `round-${padded(state.round)}-part-${Math.max(0, ...parts) + 1}`;
 }
 
-/** Those beyond the newest `keep` ends of rounds, and beyond the newest `keep` parts of the round after them. */
+/**
+ * The names to remove: all but the newest `keep` ends of rounds, and the newest `keep` parts of the round after them.
+ */
 function outdated(names: readonly string[], keep: number): string[] {
   const isEnd = (name: string) => place(name)?.part === Infinity;
   const lastEnd = names.findLastIndex(isEnd);

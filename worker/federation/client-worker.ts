@@ -13,16 +13,16 @@ export interface ClientWorkerOptions {
   readonly transport: ClientTransport;
   readonly trainer: LocalTrainer;
   readonly layouts: LoraLayouts;
-  /** Hears every local step as it happens. */
+  /** Receives every local step as it is computed. */
   readonly onStep: (step: Omit<StepEvent, 'event'>) => void;
-  /** Ends the worker. A task it is at is given back, for another worker or for a resumed run. */
+  /** Ends the worker. Its current task is returned, for another worker or a resumed run. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Works on tasks, one at a time, until the transport closes or `signal` aborts. Several may run beside each other: what
- * a client trains depends on the round's package and its own data, never on who trains it or when.
- * @throws SystemFailure when this machine could not do what a task needs
+ * Works on tasks, one at a time, until the transport closes or `signal` aborts. Several workers may run in parallel: a
+ * client's result depends on the round's package and the client's data, not on which worker trains it or when.
+ * @throws SystemFailure if this machine could not carry out a task
  */
 export async function runClientWorker(options: ClientWorkerOptions): Promise<void> {
   const { transport, signal } = options;
@@ -41,7 +41,7 @@ export async function runClientWorker(options: ClientWorkerOptions): Promise<voi
   }
 }
 
-/** The answer to a task, or null when nobody wants one any more. */
+/** Carries out a task. Null if its result is no longer wanted. */
 async function answer(
   { task, withdrawn }: Delivery,
   open: (task: Task) => Promise<LoraState>,
@@ -82,14 +82,17 @@ async function answer(
   }
 }
 
-/** Fetches round packages, and keeps the last: the clients of a round all start from the same. */
+/** Fetches round packages and caches the last one: all clients of a round start from the same package. */
 function packageCache({ transport, layouts }: ClientWorkerOptions): (task: Task) => Promise<LoraState> {
   let last: { sha256: string; lora: LoraState } | null = null;
   return async (task) => {
     if (last?.sha256 === task.sha256) return last.lora;
     const expected = roundBytes(layouts, task);
     if (task.bytes !== expected)
-      throw new Refused('too-large', `the task names a package of ${task.bytes} bytes, a round’s has ${expected}`);
+      throw new Refused(
+        'too-large',
+        `the task announces a package of ${task.bytes} bytes, but a round package has ${expected}`,
+      );
     const lora = openRound(layouts, await transport.fetch(task), task);
     last = { sha256: task.sha256, lora };
     return lora;

@@ -1,15 +1,15 @@
-/** Time as the coordinator sees it; tests bring their own. */
+/** The coordinator's clock. Tests replace it. */
 export interface Clock {
-  /** Seconds since some moment. */
+  /** Seconds from an arbitrary origin. */
   now(): number;
   /**
-   * A signal that aborts in `seconds`, or never when they are 0. Whoever asked for it cancels it when it is of no more
-   * use.
+   * A signal that aborts after `seconds`, or never if `seconds` is 0. The caller cancels it when it is no longer
+   * needed.
    */
   deadline(seconds: number): { readonly signal: AbortSignal; cancel(): void };
 }
 
-/** A timer takes 31 bits of milliseconds, 24 days; a longer one would fire at once. */
+/** A timer takes at most 2³¹ − 1 milliseconds, 24 days; a longer one fires at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {

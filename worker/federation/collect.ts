@@ -4,8 +4,8 @@ import { Refused, settlesClient } from '../../crds/facts/refusal.ts';
 import { sealRound } from './lora-package.ts';
 import type { Snapshot } from './snapshot.ts';
 import { samplesPerRound } from './contracts.ts';
-import { claimedClient, verifyArrival } from './result.ts';
-import type { Update } from './result.ts';
+import { claimedClient, verifyArrival } from './verify-result.ts';
+import type { Update } from './verify-result.ts';
 import { roundId } from './round-context.ts';
 import type { RoundContext, RoundStep } from './round-context.ts';
 import { measure, unmetered } from './spent.ts';
@@ -15,21 +15,21 @@ import type { Collect } from './state.ts';
 type Collecting = Snapshot & { readonly state: Collect };
 
 /**
- * At most so many refusals of an attempt are reported one by one; further ones, which no correct client causes, are
- * only counted.
+ * Maximum number of refusals of an attempt that are reported individually. Correct clients never cause that many;
+ * further ones are only counted.
  */
-const TOLD_REFUSALS = 1000;
+const MAX_REPORTED_REFUSALS = 1000;
 
 /**
- * Hands out the round's tasks and takes results until every client has answered, or the deadline has passed. Results
- * that came before an interruption are on disk, so only the other clients are asked again. The deadline then starts
- * anew.
+ * Dispatches the round's tasks and receives results until every client has answered or the deadline has passed. Results
+ * received before an interruption are on disk, so only the other clients get a task again. The deadline then starts
+ * again.
  */
 export async function* collect(snapshot: Snapshot, start: Collect, context: RoundContext): RoundStep {
   const { settings, transport, clock, meter, sharesProcesses, emit, signal } = context;
   const { quorum, roundDeadlineSeconds, maxRoundRetries } = settings.federation;
   const round = roundId(context, start);
-  // It waits: whatever a GPU does is the clients'.
+  // The server only waits: GPU time is counted for the clients.
   const spent = await measure({ clock, meter: sharesProcesses ? unmetered : { ...meter, gpus: 0 } });
 
   const roundPackage = sealRound(context.layouts, snapshot.lora, round);
@@ -40,14 +40,14 @@ export async function* collect(snapshot: Snapshot, start: Collect, context: Roun
   const task = { ...round, sha256: roundPackage.sha256, bytes: roundPackage.bytes.byteLength };
   for (const client of awaited(now.state)) await transport.dispatch({ ...task, client });
 
-  const told = new RefusalTeller(context);
+  const reporter = new RefusalReporter(context);
   const deadline = clock.deadline(roundDeadlineSeconds);
   const stop = AbortSignal.any([signal, deadline.signal]);
   let deadlinePassed = false;
   try {
     while (!signal.aborted && verdict(now.state, quorum, deadlinePassed) === 'open') {
       const arrival = await transport.receive(stop);
-      if (arrival !== null) yield (now = await settle(now, arrival, roundPackage, context, told));
+      if (arrival !== null) yield (now = await settle(now, arrival, roundPackage, context, reporter));
       else if (stop.aborted) deadlinePassed = deadline.signal.aborted;
       else throw new TransportClosed();
     }
@@ -91,7 +91,7 @@ function verify(
   return verifyArrival(arrival, { ...expected, layout: context.layouts.adapter });
 }
 
-/** Takes up what was received before an interruption. What has become unreadable since is trained again. */
+/** Restores the results received before an interruption. A result that can no longer be read is trained again. */
 async function restore(snapshot: Collecting, roundPackage: Sealed, context: RoundContext): Promise<Collecting> {
   let { state } = snapshot;
   const known = new Set(state.reported.map(({ client }) => client));
@@ -112,13 +112,13 @@ async function restore(snapshot: Collecting, roundPackage: Sealed, context: Roun
   return { ...snapshot, state };
 }
 
-/** Judges one arrival: an update joins the round, anything else is refused and counted. */
+/** Verifies one arrival: an update is admitted to the round, anything else is refused and counted. */
 async function settle(
   snapshot: Collecting,
   arrival: Arrival,
   roundPackage: Sealed,
   context: RoundContext,
-  told: RefusalTeller,
+  reporter: RefusalReporter,
 ): Promise<Collecting> {
   const { state } = snapshot;
   const round = roundId(context, state);
@@ -132,7 +132,7 @@ async function settle(
       context,
     );
   } catch (error) {
-    if (error instanceof Refused) return refuse(snapshot, arrival, error, context, told);
+    if (error instanceof Refused) return refuse(snapshot, arrival, error, context, reporter);
     await context.transport.unlink(round);
     throw error;
   }
@@ -140,7 +140,7 @@ async function settle(
   return { ...snapshot, state: await admit(state, update, context) };
 }
 
-/** An update that is kept on disk joins the round. */
+/** Admits an update that is stored on disk to the round. */
 async function admit(state: Collect, update: Update, { emit, trace }: RoundContext): Promise<Collect> {
   const { client, adapter, steps } = update;
   const { round } = state;
@@ -155,12 +155,12 @@ function refuse(
   arrival: Arrival,
   refusal: Refused,
   { settings }: RoundContext,
-  told: RefusalTeller,
+  reporter: RefusalReporter,
 ): Collecting {
   const { state, refusals } = snapshot;
   const { reason } = refusal;
   const client = claimedClient(arrival, settings.federation.local.steps);
-  told.tell(state.round, client, refusal);
+  reporter.report(state.round, client, refusal);
   return {
     ...snapshot,
     refusals: { ...refusals, [reason]: (refusals[reason] ?? 0) + 1 },
@@ -169,10 +169,10 @@ function refuse(
 }
 
 /**
- * Reports refusals of an attempt, and limits the reports, so that a client that sends without end cannot fill the disk
- * with them.
+ * Reports the refusals of an attempt, up to a limit, so that a client that sends endlessly cannot fill the disk with
+ * reports.
  */
-class RefusalTeller {
+class RefusalReporter {
   readonly #emit: RoundContext['emit'];
   #count = 0;
 
@@ -180,14 +180,14 @@ class RefusalTeller {
     this.#emit = emit;
   }
 
-  tell(round: number, client: number | null, { reason, message }: Refused): void {
-    if (++this.#count > TOLD_REFUSALS) return;
+  report(round: number, client: number | null, { reason, message }: Refused): void {
+    if (++this.#count > MAX_REPORTED_REFUSALS) return;
     this.#emit({ event: 'warning', message: `round ${round}: a result was refused (${reason}): ${message}` });
     this.#emit({ event: 'client', round, client, outcome: 'refused', reason });
-    if (this.#count === TOLD_REFUSALS)
+    if (this.#count === MAX_REPORTED_REFUSALS)
       this.#emit({
         event: 'warning',
-        message: `round ${round}: ${TOLD_REFUSALS} results were refused; no more are told`,
+        message: `round ${round}: ${MAX_REPORTED_REFUSALS} results were refused; further ones are only counted`,
       });
   }
 }

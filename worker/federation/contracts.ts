@@ -5,15 +5,15 @@ import type { LocalSpec } from '../../crds/types.ts';
 import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 
 /**
- * What the federation needs of a model: its LoRA vectors. `adapter` trains on the clients, `emulator` trains on the
- * server during alignment; either is one flat float32 vector with a layout of its own.
+ * The federation's view of a model: its LoRA vectors. `adapter` trains on the clients, `emulator` trains on the server
+ * during alignment; each is one flat float32 vector with its layout.
  */
 export interface LoraLayouts {
   readonly adapter: TensorLayout;
   readonly emulator: TensorLayout;
 }
 
-/** The two LoRA vectors as they stand. Never changed in place. */
+/** The current LoRA vectors. They are never modified in place. */
 export interface LoraState {
   readonly adapter: Float32Array;
   readonly emulator: Float32Array;
@@ -24,7 +24,7 @@ export interface TrainingState {
   /** Steps done. */
   readonly step: number;
   readonly parameters: Float32Array;
-  /** First and second moments (AdamW), or momentum and nothing (SGD). */
+  /** First and second moments (AdamW), or only the momentum (SGD). */
   readonly moments: readonly Float32Array[];
   readonly losses: readonly number[];
 }
@@ -33,11 +33,11 @@ export type OnStep = (step: Omit<StepEvent, 'event'>) => void;
 
 /** Server side: trains the emulator's LoRA to imitate the teacher part (method, "align the emulator"). */
 export interface Aligner {
-  /** Number of optimizer steps of the alignment before this round; 0 when the schedule has none. */
+  /** Number of optimizer steps of the alignment before this round; 0 if the schedule has none. */
   steps(round: number): number;
   /**
-   * Runs the alignment before `round`. When `signal` aborts, finishes the steps that were begun and returns `done:
-   * false` with the state to continue from; pass it as `from` to go on to the same bits.
+   * Runs the alignment before `round`. If `signal` aborts, finishes the steps in progress and returns `done: false`
+   * with the state to continue from. Passing it as `from` continues to the same bits.
    */
   align(input: {
     round: number;
@@ -48,29 +48,29 @@ export interface Aligner {
   }): Promise<AlignmentOutcome>;
 }
 
-/** A role that can take its longest step beforehand. */
+/** A role that can compute its longest step in advance. */
 export interface Rehearsing {
   /**
-   * Computes the gradient of the longest batch there can be, and drops it. Call it when everything is loaded: memory
-   * for the largest step is then there before the first round, or the process ends at once and not hours later, and no
-   * step of a round waits for it.
+   * Computes and discards the gradient of the longest possible batch. Call it when everything is loaded. The memory of
+   * the largest step is then allocated before the first round, so that the process fails at once rather than hours
+   * later, and no step of a round waits for the allocation.
    */
   rehearse(): Promise<void>;
 }
 
-/** What all steps of an alignment have made of the emulator's LoRA, or where one that was stopped goes on. */
+/** The emulator's LoRA after an alignment, or the state from which an interrupted one continues. */
 export type AlignmentOutcome =
   | { readonly done: true; readonly emulator: Float32Array; readonly losses: readonly number[] }
   | { readonly done: false; readonly state: TrainingState };
 
-/** What a role has used for a piece of its work. Tokens are counted by the steps. */
+/** The resources that a role has used for a piece of work. Tokens are counted per step. */
 export type Use = Omit<RoleCost, 'tokens'>;
 
 /** Measures a role's processes. */
 export interface Meter {
-  /** What they have used since they began. */
+  /** The resources used since the processes started. */
   read(): Promise<Omit<Use, 'gpuSeconds'>>;
-  /** GPUs that they compute on. */
+  /** Number of GPUs they use. */
   readonly gpus: number;
 }
 

@@ -8,7 +8,7 @@ import { begin } from './state.ts';
 
 export interface Coordination extends RoundContext {
   readonly checkpoints: Pick<CheckpointStore, 'save'>;
-  /** Where an earlier run of the job stopped; null to begin, with `initial`. */
+  /** The checkpoint to resume from; null to start from `initial`. */
   readonly from: SavedSnapshot | null;
   readonly initial: LoraState;
   /** Length of metrics.jsonl after the last event. */
@@ -17,23 +17,23 @@ export interface Coordination extends RoundContext {
 
 export interface Outcome {
   readonly outcome: 'succeeded' | 'interrupted';
-  /** The round that was finished last, or that was under way. */
+  /** The round that was finished last or interrupted. */
   readonly round: number;
   readonly lora: LoraState;
   readonly refusals: RefusalCounts;
 }
 
 /**
- * Runs the rounds of a job, from its beginning or from where an earlier run stopped, to the same bits. When `signal`
- * aborts, the step that is under way is finished, a checkpoint written, and the outcome is `interrupted`.
+ * Runs the rounds of a job, from the beginning or from a checkpoint, to the same bits. When `signal` aborts, the
+ * current step is finished, a checkpoint is written, and the outcome is `interrupted`.
  *
- * @throws UserError when a trainer fails (a loss that is not finite), a round misses its quorum too often, or the disk
- *   is full. What was reached until then is in a checkpoint.
+ * @throws UserError if a trainer fails (such as with a loss that is not finite), a round misses its quorum too often,
+ * or the disk is full. The progress until then is in a checkpoint.
  */
 export async function coordinate(context: Coordination): Promise<Outcome> {
   const { settings, checkpoints, received, trace, signal } = context;
   let point = context.from ?? { snapshot: start(context.initial), metricsBytes: context.metricsBytes() };
-  /** The last point that was saved, or tried: what failed once is not tried again on the way out. */
+  /** The last point that was saved, or whose saving was tried: a failed save is not repeated on exit. */
   let saved = context.from;
   if (context.from === null) await trace?.initial(context.initial);
 
@@ -54,7 +54,7 @@ export async function coordinate(context: Coordination): Promise<Outcome> {
   } catch (error) {
     if (!(signal.aborted && error === signal.reason)) {
       await save().catch((cause: unknown) =>
-        context.emit({ event: 'warning', message: `no checkpoint was written: ${String(cause)}` }),
+        context.emit({ event: 'warning', message: `the checkpoint could not be written: ${String(cause)}` }),
       );
       throw error;
     }
@@ -68,7 +68,10 @@ function start(lora: LoraState): Snapshot {
   return { state: begin(1), lora, alignment: null, refusals: {} };
 }
 
-/** Whether a checkpoint is due: `everyRounds` rounds have ended, or the alignment after them has, or a slice of one. */
+/**
+ * Whether a checkpoint is due: after every `everyRounds` rounds, after the alignment that follows them, and after each
+ * slice of an alignment.
+ */
 function isDue(before: Snapshot['state']['at'], { state, alignment }: Snapshot, everyRounds: number): boolean {
   const roundIsDue = (state.round - 1) % everyRounds === 0;
   if (before === 'Checkpoint') return roundIsDue || state.at === 'Finished';

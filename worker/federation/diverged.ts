@@ -2,14 +2,15 @@ import { UserError } from '../../crds/facts/user-error.ts';
 import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 import { findNotFinite } from '../transport/package.ts';
 
-/** A training whose numbers are no longer finite. */
+/** Training values are no longer finite. */
 export class Diverged extends UserError {
   override readonly name = 'Diverged';
 }
 
 /**
- * A step whose loss was finite can still leave weights that are not, and if it was the last, no later loss tells.
- * @param what names the training that ended in `vector`
+ * Requires the result of a training to be finite. The last step can have a finite loss and still produce weights that
+ * are not finite.
+ * @param what names the training whose result is `vector`
  * @throws Diverged
  */
 export function requireFinite(layout: TensorLayout, vector: Float32Array, what: string): void {

@@ -6,10 +6,10 @@ import { coordinate } from './coordinator.ts';
 import type { Coordination, Outcome } from './coordinator.ts';
 
 /**
- * A whole federation in one process: the coordinator, and one client worker a trainer. How many there are changes how
- * long it takes, and nothing else.
- * @param federation.onLocalStep hears every client's steps as they happen, those of results that never count included;
- * `emit` tells the steps of a client once, when its result is accepted
+ * Runs a federation in one process: the coordinator, and one client worker per trainer. The number of trainers only
+ * affects the duration.
+ * @param federation.onLocalStep receives each client's steps as they are computed, including those of results that are
+ * never accepted; `emit` receives the steps of a client once, when its result is accepted
  */
 export async function federateInProcess(
   federation: Omit<Coordination, 'transport' | 'sharesProcesses'> & {
@@ -24,7 +24,7 @@ export async function federateInProcess(
   const workers = trainers.map((trainer) =>
     runClientWorker({ transport: transport.connect(), trainer, layouts, onStep: onLocalStep, signal }).catch(
       (error: unknown) => {
-        // A worker that fails, other than in training, would leave the coordinator waiting for it.
+        // Without this, the coordinator would wait forever for a worker that has failed outside of training.
         stop.abort(error);
         throw error;
       },

@@ -5,14 +5,14 @@ import { layoutOf } from '../safetensors/tensor-layout.ts';
 import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 import type { LoraLayouts, LoraState } from './contracts.ts';
 
-/** Both LoRA vectors as one: tensors are named `adapter.…` and `emulator.…`. */
+/** The layout of both LoRA vectors in one: tensors are named `adapter.…` and `emulator.…`. */
 function joined({ adapter, emulator }: LoraLayouts): TensorLayout {
   const prefixed = (prefix: string, { slices }: TensorLayout) =>
     slices.map(({ name, shape }) => ({ name: `${prefix}.${name}`, shape }));
   return layoutOf([...prefixed('adapter', adapter), ...prefixed('emulator', emulator)]);
 }
 
-/** Both vectors as safetensors. */
+/** Encodes both vectors as safetensors. */
 export function sealLora(
   layouts: LoraLayouts,
   lora: LoraState,
@@ -24,7 +24,7 @@ export function sealLora(
   return seal(joined(layouts), vector, metadata);
 }
 
-/** @throws Refused when the bytes are anything but what `sealLora` makes for these layouts, with finite values */
+/** @throws Refused unless the bytes are what `sealLora` produces for these layouts, with finite values */
 export function openLora(
   layouts: LoraLayouts,
   bytes: Uint8Array,
@@ -39,25 +39,25 @@ export function openLora(
 
 const roundMetadata = ({ job, round, attempt }: RoundId) => ({ job, round: String(round), attempt: String(attempt) });
 
-/** What the server sends to every client of a round: the adapter and the emulator's LoRA as they stand. */
+/** The package that the server sends to every client of a round: the current LoRA of adapter and emulator. */
 export function sealRound(layouts: LoraLayouts, lora: LoraState, round: RoundId): Sealed {
   return sealLora(layouts, lora, roundMetadata(round));
 }
 
-/** Bytes of what `sealRound` makes. */
+/** Size of the package that `sealRound` produces, in bytes. */
 export function roundBytes(layouts: LoraLayouts, round: RoundId): number {
   return sealedBytes(joined(layouts), roundMetadata(round));
 }
 
 /**
- * The LoRA state that a task starts from. The transport has checked the digest. @throws Refused when it is not this
- * task's
+ * The LoRA state that a task starts from. The transport has checked the digest.
+ * @throws Refused if the package belongs to another round
  */
 export function openRound(layouts: LoraLayouts, bytes: Uint8Array, task: Task): LoraState {
   const { lora, metadata } = openLora(layouts, bytes, `the package of round ${task.round}`);
   for (const [name, value] of Object.entries(roundMetadata(task))) {
     if (metadata[name] !== value)
-      throw new Refused('wrong-round', `the package says ${name} ${metadata[name]}, the task ${value}`);
+      throw new Refused('wrong-round', `the package has ${name} ${metadata[name]}, but the task has ${value}`);
   }
   return lora;
 }

@@ -5,9 +5,9 @@ import type { Arrival, RoundId, Submission } from '../transport/contract.ts';
 import { Refused } from '../../crds/facts/refusal.ts';
 
 /**
- * The results of the round that is being collected, on disk as they arrived. A run that is killed loses only what
- * clients were still working on, and memory holds one adapter at a time however many clients report. Nothing is synced:
- * a file that a power failure tore fails its digest, and that client trains again.
+ * The results of the round that is being collected, on disk as received. A killed run loses only the results that
+ * clients were still computing, and memory holds one adapter at a time regardless of the number of clients. Files are
+ * not synced: after a power failure, a torn file fails its digest check, and that client trains again.
  */
 export class ReceivedResults {
   readonly #folder: string;
@@ -26,7 +26,7 @@ export class ReceivedResults {
     try {
       await mkdir(folder, { recursive: true });
       await writeFile(`${path}.safetensors`, payload);
-      // Its name is what makes the result count.
+      // The final name marks the result as complete.
       await writeFile(`${path}.partial`, header);
       await rename(`${path}.partial`, `${path}.json`);
     } catch (error) {
@@ -34,7 +34,7 @@ export class ReceivedResults {
     }
   }
 
-  /** What is kept of an attempt at a round, by client. */
+  /** The stored results of an attempt at a round, by client. */
   async of(round: RoundId): Promise<Map<number, Arrival>> {
     const names = await namesIn(this.#folderOf(round));
     const clients = names.flatMap((name) => /^client-(\d+)\.json$/.exec(name)?.[1] ?? []).map(Number);

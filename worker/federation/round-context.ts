@@ -6,7 +6,7 @@ import type { Aligner, Evaluator, LoraLayouts, LoraState, Meter } from './contra
 import type { Snapshot } from './snapshot.ts';
 import type { ReceivedResults } from './received-results.ts';
 
-/** What the coordinator reads of a job: `{ job: metadata.name, ...spec }` is one. */
+/** The settings of a job that the coordinator reads. `{ job: metadata.name, ...spec }` has this type. */
 export interface FederationSettings {
   readonly job: string;
   readonly seed: number;
@@ -17,16 +17,16 @@ export interface FederationSettings {
   readonly checkpoint: CheckpointSpec;
 }
 
-/** The LoRA vectors at the moments of a run that a replay in another implementation compares. */
+/** Receives the LoRA vectors at the points of a run that a replay in another implementation compares. */
 export interface Trace {
   initial(lora: LoraState): Promise<void>;
   aligned(round: number, lora: LoraState): Promise<void>;
-  /** What a client trained, as it was received; in order of arrival. */
+  /** A client's result as received, in order of arrival. */
   client(round: number, client: number, adapter: Float32Array): Promise<void>;
   aggregated(round: number, adapter: Float32Array): Promise<void>;
 }
 
-/** What the steps of a round act on. */
+/** The dependencies of a round's steps. */
 export interface RoundContext {
   readonly settings: FederationSettings;
   readonly layouts: LoraLayouts;
@@ -36,26 +36,27 @@ export interface RoundContext {
   readonly transport: ServerTransport;
   readonly received: ReceivedResults;
   /**
-   * Takes every event once, in order: the lines of metrics.jsonl. Local steps come when their client's result is
+   * Receives every event once, in order, as in metrics.jsonl. Local steps are emitted when their client's result is
    * accepted.
    */
   readonly emit: (event: RunEvent) => void;
-  /** How far an evaluation is. */
+  /** Receives the progress of an evaluation. */
   readonly onEvaluation: (done: number, total: number) => void;
   readonly trace: Trace | null;
   readonly clock: Clock;
-  /** Of the server. */
+  /** Measures the server. */
   readonly meter: Meter;
   /**
-   * Clients train in the server's own processes: what these use meanwhile is the clients', and told with their results.
+   * Clients train in the server's processes. What these processes use during training is counted for the clients and
+   * reported with their results.
    */
   readonly sharesProcesses: boolean;
-  /** Aborts when the run is to stop: what is under way finishes its step. */
+  /** Aborts when the run should stop. The current work finishes its step. */
   readonly signal: AbortSignal;
 }
 
 /**
- * One state's work: yields every point from which the run could go on, the last of which is in another state, unless
+ * The work of one state. Yields every point from which the run can be resumed. The last one is in another state, unless
  * the run was stopped.
  */
 export type RoundStep = AsyncGenerator<Snapshot, void, void>;

@@ -14,7 +14,7 @@ import { drawClients } from './sampling.ts';
 import { aggregated, aligned, aligning, evaluated, next, published, training } from './state.ts';
 import type { Aggregate, Align, Checkpoint, Evaluate, Publish } from './state.ts';
 
-/** A long alignment stops at this interval for a checkpoint, and goes on. */
+/** A long alignment pauses at this interval for a checkpoint. */
 const ALIGNMENT_SLICE_SECONDS = 60;
 
 /** The work of the state a run is in. */
@@ -38,13 +38,13 @@ export function workOf(snapshot: Snapshot, context: RoundContext): RoundStep {
   }
 }
 
-/** Trains the emulator to imitate the teacher part with the adapter as it is now; one slice of it, if it takes long. */
+/** Trains the emulator to imitate the teacher part with the current adapter. A long alignment runs in slices. */
 async function* align(snapshot: Snapshot, state: Align, context: RoundContext): RoundStep {
   const { aligner, clock, emit } = context;
   const steps = aligner.steps(state.round);
   if (steps === 0) return yield { ...snapshot, state: aligned(state, [], NOTHING_SPENT) };
 
-  // A slice that goes on from another is not a new phase.
+  // A slice that continues another one is not a new phase.
   if (snapshot.alignment === null) emit({ event: 'phase', phase: 'align', round: state.round, steps });
   const spent = await measure(context);
   const began = clock.now();
@@ -71,7 +71,7 @@ async function* align(snapshot: Snapshot, state: Align, context: RoundContext): 
   yield { ...snapshot, lora, alignment: null, state: aligned(state, losses, slice) };
 }
 
-/** Draws the attempt's clients. Collect sends the package, so that a run that resumes there sends it too. */
+/** Draws the attempt's clients. Collect sends the package, so that a run that resumes in Collect sends it too. */
 async function* publish(snapshot: Snapshot, state: Publish, context: RoundContext): RoundStep {
   const { settings, emit } = context;
   const draw = drawClients(settings.seed, state, settings.federation);
@@ -83,18 +83,18 @@ async function* publish(snapshot: Snapshot, state: Publish, context: RoundContex
   yield { ...snapshot, state: collecting };
 }
 
-/** Averages what the clients reported, in client order, from disk. */
+/** Averages the clients' results in client order, reading them from disk. */
 async function* aggregate(snapshot: Snapshot, state: Aggregate, context: RoundContext): RoundStep {
   const { clock, emit, layouts, meter, received } = context;
   emit({ event: 'phase', phase: 'aggregate', round: state.round, steps: null });
-  // No GPU takes part.
+  // Aggregation uses no GPU.
   const spent = await measure({ clock, meter: { ...meter, gpus: 0 } });
   const stored = await received.of(roundId(context, state));
   async function* updates() {
     for (const { client, samples } of state.reported.toSorted((a, b) => a.client - b.client)) {
       const what = `the stored result of client ${client} in round ${state.round}`;
       const arrival = stored.get(client);
-      if (arrival === undefined) throw new UserError(`${what} is gone`, RESULT_LOST);
+      if (arrival === undefined) throw new UserError(`${what} is missing`, RESULT_LOST);
       yield { samples, adapter: open(await arrival.read(), layouts.adapter, what).vector };
     }
   }
@@ -127,8 +127,7 @@ async function* evaluate(snapshot: Snapshot, state: Evaluate, context: RoundCont
 }
 
 /**
- * Finite weights can still cause activations that are not finite, which neither a checkpoint nor a report can
- * represent.
+ * Finite weights can still produce a loss that is not finite, which neither a checkpoint nor a report can represent.
  */
 function requireFiniteLosses(evaluation: Evaluation, round: number): void {
   for (const [model, { loss }] of Object.entries(evaluation)) {
@@ -139,7 +138,7 @@ function requireFiniteLosses(evaluation: Evaluation, round: number): void {
   }
 }
 
-/** Tells what the round came to. The coordinator writes the checkpoint: the next state, once this one is told. */
+/** Emits the report of the round. The coordinator then writes the checkpoint, which holds the next state. */
 async function* endRound(snapshot: Snapshot, state: Checkpoint, { settings, emit }: RoundContext): RoundStep {
   emit({ event: 'round', ...state.report });
   yield { ...snapshot, state: next(state, settings.federation.rounds) };

@@ -1,16 +1,16 @@
 import { randomStream } from '../random.ts';
 
-/** Who takes part in one attempt at a round; client numbers ascend. */
+/** The clients of one attempt at a round, in ascending order. */
 export interface Draw {
   readonly selected: readonly number[];
-  /** Those of the selected that drop out, simulated: they are given no task. */
+  /** Selected clients whose dropout is simulated. They get no task. */
   readonly dropped: readonly number[];
 }
 
 /**
  * Draws the clients of an attempt at a round: `clientsPerRound` of `clients` without replacement, each of which drops
- * out with probability `dropoutRate`. It depends on nothing but its arguments, so a resumed run draws the same, and a
- * round that is tried again draws afresh.
+ * out with probability `dropoutRate`. The draw depends only on the arguments, so a resumed run draws the same clients,
+ * and a retry of the round draws new ones.
  */
 export function drawClients(
   seed: number,

@@ -10,22 +10,23 @@ import { openLora, sealLora } from './lora-package.ts';
 import { RoundState } from './state.ts';
 
 /**
- * A point of a run from which it can go on to the same bits. Results received in the round lie in `ReceivedResults`.
+ * A point of a run from which it can be resumed to the same bits. The results received in the round are in
+ * `ReceivedResults`.
  */
 export interface Snapshot {
   readonly state: RoundState;
   readonly lora: LoraState;
-  /** The alignment that is under way, if one was interrupted. */
+  /** The state of an interrupted alignment, or null. */
   readonly alignment: TrainingState | null;
-  /** In the whole run. */
+  /** Counts over the whole run. */
   readonly refusals: RefusalCounts;
 }
 
-/** A point and how long metrics.jsonl was when it was reached. */
+/** A point of a run, and the length of metrics.jsonl at that point. */
 export interface SavedSnapshot {
   readonly snapshot: Snapshot;
   /**
-   * Bytes of metrics.jsonl. A run that goes on from here cuts the file to this length first: what follows happens
+   * Bytes of metrics.jsonl. A run that resumes here truncates the file to this length first: later events are emitted
    * again.
    */
   readonly metricsBytes: number;
@@ -35,9 +36,9 @@ const Count = Type.Integer({ minimum: 0 });
 
 const Saved = Type.Object({
   format: Type.Literal(1),
-  /** SHA-256 (hex) of what the run is computed from. */
+  /** SHA-256 (hex) of the run's inputs. */
   identity: Type.String(),
-  /** The day that chat templates wrote into the data; absent where none asks for it. */
+  /** The date that chat templates wrote into the data; absent if no template uses it. */
   date: Type.Optional(Type.String()),
   metricsBytes: Count,
   refusals: RefusalCounts,
@@ -49,7 +50,7 @@ const Saved = Type.Object({
   state: RoundState,
 });
 
-/** A checkpoint that cannot be gone on from. */
+/** A checkpoint that cannot be resumed from. */
 export class CorruptCheckpoint extends Error {
   override readonly name = 'CorruptCheckpoint';
 }
@@ -60,15 +61,15 @@ const alignmentLayout = (parameters: number, moments: readonly number[]) =>
     ...moments.map((size, i) => ({ name: `moment.${i}`, shape: [size] })),
   ]);
 
-/** The inputs that a run is computed from. */
+/** The inputs of a run. */
 export interface RunOrigin {
-  /** SHA-256 (hex) of all of it. */
+  /** SHA-256 (hex) of all inputs. */
   readonly identity: string;
-  /** The day that chat templates wrote into its data; null where none asks for it. */
+  /** The date that chat templates wrote into the data; null if no template uses it. */
   readonly date: string | null;
 }
 
-/** The files of a checkpoint: state.json, lora.safetensors and, within an alignment, align.safetensors. */
+/** Encodes the files of a checkpoint: state.json, lora.safetensors and, within an alignment, align.safetensors. */
 export function encodeSnapshot(
   { snapshot, metricsBytes }: SavedSnapshot,
   layouts: LoraLayouts,
@@ -98,10 +99,10 @@ export function encodeSnapshot(
 }
 
 /**
- * Reads what `encodeSnapshot` wrote.
- * @throws CorruptCheckpoint when a file is missing or does not fit
- * @throws Refused when a tensor file does not fit
- * @throws UserError when it is of another identity
+ * Decodes the files of `encodeSnapshot`.
+ * @throws CorruptCheckpoint if a file is missing or invalid
+ * @throws Refused if a tensor file is invalid
+ * @throws UserError if its identity is another one
  */
 export function decodeSnapshot(
   files: ReadonlyMap<string, Uint8Array>,
@@ -110,7 +111,7 @@ export function decodeSnapshot(
 ): SavedSnapshot {
   const saved = parse(file(files, 'state.json'));
   if (saved.identity !== identity) {
-    throw new UserError('the checkpoints belong to another job, or to this one with another model or other data', {
+    throw new UserError('the checkpoints belong to another job, or to this job with another model or other data', {
       hint: 'Choose another --out folder.',
     });
   }
@@ -127,7 +128,7 @@ export function decodeSnapshot(
   return { metricsBytes, snapshot: { state, lora, alignment, refusals } };
 }
 
-/** The day in a checkpoint's state.json; null where it has none. */
+/** The date in a checkpoint's state.json; null if it has none. */
 export function dateInCheckpoint(files: ReadonlyMap<string, Uint8Array>): string | null {
   return parse(file(files, 'state.json')).date ?? null;
 }

@@ -3,7 +3,7 @@ import type { RoleCost } from '../../crds/facts/cost.ts';
 import type { Meter } from './contracts.ts';
 import type { Clock } from './clock.ts';
 
-/** What a piece of the server's work took: by the clock, and of its processes. */
+/** The duration and the cost of a piece of the server's work. */
 export interface Spent {
   readonly seconds: number;
   readonly cost: RoleCost;
@@ -14,10 +14,10 @@ export interface Measured {
   readonly meter: Meter;
 }
 
-/** Of who computes nothing. */
+/** A meter that always reads zero. */
 export const unmetered: Meter = { gpus: 0, read: async () => ({ cpuSeconds: 0, peakMemoryBytes: 0 }) };
 
-/** Begins to measure a piece of work; what it gives is called at the end. */
+/** Starts to measure a piece of work. Call the returned function at its end. */
 export async function measure({ clock, meter }: Measured): Promise<(tokens?: number) => Promise<Spent>> {
   const before = await meter.read();
   const began = clock.now();

@@ -7,22 +7,22 @@ import type { Evaluation } from '../../crds/facts/evaluation.ts';
 import type { Phase } from '../../crds/facts/events.ts';
 import { AlignmentFigures, alignmentFigures } from '../../crds/facts/round-figures.ts';
 import { PhaseSeconds, RoundReport } from '../../crds/facts/round.ts';
-import type { Update } from './result.ts';
+import type { Update } from './verify-result.ts';
 import type { Draw } from './sampling.ts';
 import type { Spent } from './spent.ts';
 
 /*
- * Where a run stands:
+ * The states of a run:
  *
  *   Align ─► Publish ─► Collect ─► Aggregate ─► Evaluate ─► Checkpoint ─► Align of the next round, or Finished
  *               ▲          │
- *               └──────────┘  quorum not reached: the round is tried again with other clients
+ *               └──────────┘  quorum not reached: the round is retried with other clients
  *
- * A state is plain data: a checkpoint holds it as JSON. What it says of tensors (the LoRA vectors, the results
- * received) lies beside it. The functions below are the arrows; each gives a new state and does nothing else.
+ * A state is plain data, which a checkpoint holds as JSON. Tensors (the LoRA vectors and the received results) are
+ * stored separately. The functions below are the transitions. Each is pure and returns a new state.
  */
 
-/** Too few clients reported, however often the round was tried. */
+/** Too few clients reported, in every attempt of the round. */
 export class QuorumNotReached extends UserError {
   override readonly name = 'QuorumNotReached';
 }
@@ -30,11 +30,11 @@ export class QuorumNotReached extends UserError {
 const Count = Type.Integer({ minimum: 0 });
 const Clients = Type.Array(Count);
 
-/** What a round has cost so far, all attempts and resumptions together. */
+/** The cost of a round so far, over all attempts and resumptions. */
 const Cost = Type.Object({
   bytes: RoundBytes,
   seconds: PhaseSeconds,
-  /** Absent in a round that a version began which did not measure it. */
+  /** Absent in a round that was started by a version that did not measure it. */
   roles: Type.Optional(RoundCost),
 });
 
@@ -59,7 +59,7 @@ const Collect = Type.Object({
   dropped: Clients,
   /** In order of arrival. */
   reported: Type.Array(Accepted),
-  /** Clients with a task whose result was refused, and who have not sent a good one since. */
+  /** Clients with a task whose result was refused, and that have not sent a valid one since. */
   refused: Clients,
 });
 
@@ -98,12 +98,12 @@ export function begin(round: number): Align {
   return { at: 'Align', round, cost: FREE };
 }
 
-/** Alignment goes on later; only what it took is booked. */
+/** The alignment continues later. Adds the cost of a slice. */
 export function aligning(state: Align, spent: Spent): Align {
   return spend(state, 'align', spent);
 }
 
-/** @param losses of every alignment step of the round; empty when it had none */
+/** @param losses the loss of every alignment step of the round; empty if it had none */
 export function aligned(state: Align, losses: readonly number[], spent: Spent): Publish {
   const { round, cost } = aligning(state, spent);
   return { at: 'Publish', round, attempt: 1, ...figuresOf(losses), cost };
@@ -111,12 +111,12 @@ export function aligned(state: Align, losses: readonly number[], spent: Spent): 
 
 function figuresOf(losses: readonly number[]): AlignmentFigures {
   if (losses.length === 0) return { alignmentLoss: null, publicAlignmentGap: null };
-  // Single steps are noisy, as each has a batch of its own.
+  // The loss of a single step is noisy, as each step has a different batch.
   const last = losses.slice(-Math.ceil(losses.length / 10));
   return { alignmentLoss: mean(losses), publicAlignmentGap: mean(last) };
 }
 
-/** @param packageBytes what each client with a task downloads */
+/** @param packageBytes bytes that each client with a task downloads */
 export function published(state: Publish, { selected, dropped }: Draw, packageBytes: number): Collect {
   const { bytes } = state.cost;
   const down = bytes.down + packageBytes * (selected.length - dropped.length);
@@ -147,12 +147,12 @@ export function accepted(state: Collect, { client, samples, steps, bytes, cost: 
   };
 }
 
-/** A result of this round's `client` was refused. It counts as refused until it sends a good one. */
+/** A result of this round's `client` was refused. It counts as refused until it sends a valid one. */
 export function refused(state: Collect, client: number): Collect {
   return awaited(state).includes(client) ? { ...state, refused: ascending([...state.refused, client]) } : state;
 }
 
-/** What `client` reported was lost: it must report again. */
+/** The result of `client` was lost: it must report again. */
 export function forgotten(state: Collect, client: number): Collect {
   return { ...state, reported: state.reported.filter((update) => update.client !== client) };
 }
@@ -162,8 +162,8 @@ export function collecting(state: Collect, spent: Spent): Collect {
 }
 
 /**
- * Whether to go on waiting. `open` while somebody may still report, the deadline has not passed and the quorum is
- * within reach; then `enough` or `short`, by whether the quorum was met.
+ * Whether to keep waiting: `open` while a client may still report, the deadline has not passed and the quorum is within
+ * reach. Otherwise `enough` or `short`, depending on whether the quorum was reached.
  */
 export function verdict(state: Collect, quorum: number, deadlinePassed: boolean): 'open' | 'enough' | 'short' {
   const waiting = awaited(state).length;
@@ -173,14 +173,14 @@ export function verdict(state: Collect, quorum: number, deadlinePassed: boolean)
   return reported >= quorum ? 'enough' : 'short';
 }
 
-/** Whoever has not reported by now has dropped out of the round. */
+/** Clients that have not reported by now have dropped out of the round. */
 export function collected(state: Collect): Aggregate {
   return { ...state, at: 'Aggregate', dropped: ascending([...state.dropped, ...awaited(state)]) };
 }
 
 /**
- * The round again, with other clients.
- * @throws QuorumNotReached when it was tried often enough
+ * Retries the round with other clients.
+ * @throws QuorumNotReached if no retries are left
  */
 export function retried(state: Collect, quorum: number, maxRoundRetries: number): Publish {
   const { round, attempt, cost, reported, selected } = state;
@@ -198,7 +198,7 @@ export function retried(state: Collect, quorum: number, maxRoundRetries: number)
 
 export function aggregated(state: Aggregate, spent: Spent): Evaluate {
   const { round, selected, dropped, refused, cost } = spend(state, 'aggregate', spent);
-  // By client, so that the mean does not depend on who was first.
+  // Sorted by client, so that the mean does not depend on the order of arrival.
   const reported = state.reported.toSorted((a, b) => a.client - b.client);
   const samples = reported.reduce((sum, update) => sum + update.samples, 0);
   const localLoss = reported.reduce((sum, update) => sum + update.samples * update.meanLoss, 0) / samples;
@@ -210,7 +210,7 @@ export function aggregated(state: Aggregate, spent: Spent): Evaluate {
   };
 }
 
-/** @param evaluation null when none was due */
+/** @param evaluation null if none was due */
 export function evaluated({ round, report }: Evaluate, evaluation: Evaluation | null, spent: Spent): Checkpoint {
   const { bytes, seconds, cost: roles } = report;
   const { cost } = spend({ cost: { bytes, seconds, ...(roles && { roles }) } }, 'evaluate', spent);

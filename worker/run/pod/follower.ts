@@ -55,7 +55,7 @@ function logEvent(log: Logger, event: RunEvent): void {
       );
       break;
     case 'phase':
-      log.info({ round: event.round, phase: event.phase, steps: event.steps }, 'phase started');
+      log.info({ round: event.round, phase: event.phase, steps: event.steps }, 'a phase begins');
       break;
     case 'client':
       log.info(

@@ -15,7 +15,7 @@ import type { OptimizerOptions } from '../../worker/engine/optimizer.ts';
 import { int32 } from '../../worker/engine/graph/tensor.ts';
 import { Trainer } from '../../worker/engine/trainer.ts';
 import type { TrainerState } from '../../worker/engine/trainer.ts';
-import { learningRateAt } from '../../worker/training/learning-rate.ts';
+import { learningRateAt } from '../../worker/training/steps.ts';
 import { labelFeeds, placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
 import { parseDecoderConfig } from '../../worker/model/config/config.ts';
 import {

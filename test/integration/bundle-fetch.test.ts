@@ -143,6 +143,6 @@ t.test('what is damaged or larger than announced is refused', async (t) => {
     { message: /not as large as announced/ },
   );
   await t.rejects(fetchBundle({ sha256: '../x', bytes: 5 }, { ...common, serverUrl, cache: t.testdir({}) }), {
-    message: /no emulator bundle/,
+    message: /not an emulator bundle/,
   });
 });

@@ -128,7 +128,7 @@ t.test(
     t.equal(run.status, 2);
     t.match(
       run.stderr,
-      /^error: this run takes about [\d.]+ [PT]iB of memory, and this machine has .* for it\nhint: .*--force/,
+      /^error: this run needs about [\d.]+ [PT]iB of memory, but this machine has only .* available\nhint: .*--force/,
     );
     t.notOk(existsSync(join(directory, 'refused')), 'and nothing was written');
     const warnings: string[] = [];
@@ -142,7 +142,7 @@ t.test(
         stop.abort(new Error('enough'));
       },
     });
-    t.match(warnings, [/this run takes about [\d.]+ [PT]iB of memory, and this machine has .* for it/]);
+    t.match(warnings, [/this run needs about [\d.]+ [PT]iB of memory, but this machine has only .* available/]);
   },
 );
 

@@ -184,7 +184,7 @@ t.test('a control group with little memory', { skip: noGroup }, async (t) => {
     t,
     fedbiot(run(out), inside),
     2,
-    /this run takes about [\d.]+ MiB of memory, and this machine has 300 MiB for it/,
+    /this run needs about [\d.]+ MiB of memory, but this machine has only 300 MiB available/,
     /--force/,
   );
   t.notOk(existsSync(out), 'before anything was written');
@@ -203,12 +203,12 @@ t.test('a control group with little memory', { skip: noGroup }, async (t) => {
     t,
     fedbiot(score, inside),
     2,
-    /this evaluation takes about [\d.]+ MiB of memory, and this machine has 300 MiB/,
+    /this evaluation needs about [\d.]+ MiB of memory, but this machine has only 300 MiB/,
     /--force/,
   );
   const forced = fedbiot([...score, '--force'], inside);
   t.equal(forced.status, 0, forced.stderr);
-  t.match(forced.stderr, /^warning: this evaluation takes about/m);
+  t.match(forced.stderr, /^warning: this evaluation needs about/m);
 });
 
 t.test('a compute process that takes more than the control group has', { skip: noGroup }, async (t) => {

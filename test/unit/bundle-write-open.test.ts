@@ -152,7 +152,7 @@ t.test('a bundle that is not as announced is refused', async (t) => {
   await refused('0'.repeat(64), /bundle\.json is not what the server announced/);
   const changedSpec = { ...spec, emulator: { ...spec.emulator, layerDropRate: 0 } };
   await t.rejects(openBundle(bundle.directory, bundle.sha256, changedSpec), {
-    message: /as emulator, the job asks for/,
+    message: /as emulator, but the job requires/,
   });
 
   const manifest = readFileSync(path('bundle.json'), 'utf8');

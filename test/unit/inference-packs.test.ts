@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Provider } from '../../worker/engine/compute-protocol.ts';
 import { rowPlaces } from '../../worker/model/batch-feeds.ts';
-import { byBeginning, PACK_TOKENS, packInOrderOfUse, packSequences, packTokens } from '../../worker/inference/packs.ts';
+import { groupByPrefix, PACK_TOKENS, packInOrderOfUse, packSequences, packTokens } from '../../worker/inference/packs.ts';
 import type { TokenSequence } from '../../worker/inference/packs.ts';
 import { shareRows } from '../../worker/inference/shared-rows.ts';
 
@@ -61,8 +61,8 @@ t.test('rows say the tokens of every sequence, and no beginning twice', async (t
 
 t.test('packs keep the order and their limit', async (t) => {
   const sequences = Array.from({ length: 40 }, (_, i) => prompted(i, i % 3, 30 + ((17 * i) % 150)));
-  const packs = packSequences(byBeginning(sequences));
-  t.same(packs.flat(), byBeginning(sequences));
+  const packs = packSequences(groupByPrefix(sequences));
+  t.same(packs.flat(), groupByPrefix(sequences));
   const padded = (pack: readonly TokenSequence[]) =>
     pack.length * Math.max(...pack.map(({ inputIds }) => inputIds.length));
   for (const pack of packs) t.ok(padded(pack) <= PACK_TOKENS);
@@ -92,7 +92,7 @@ t.test('what begins alike is computed side by side, the shortest first', async (
     sequence('shorter', 4),
   ];
   t.same(
-    byBeginning(order).map(({ id }) => id),
+    groupByPrefix(order).map(({ id }) => id),
     ['2', '0', '1', '3', 'shorter', 'lone'],
   );
 });

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import Type from 'typebox';
 import Value from 'typebox/value';
-import { learningRateAt } from '../../worker/training/learning-rate.ts';
+import { learningRateAt } from '../../worker/training/steps.ts';
 
 const Cases = Type.Array(
   Type.Object({

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { oneAhead } from '../../worker/training/one-ahead.ts';
+import { oneAhead } from '../../worker/training/steps.ts';
 
 /** Work that is done when the test says so. */
 function workshop() {

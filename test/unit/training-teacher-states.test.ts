@@ -109,5 +109,5 @@ t.test('memory holds what was used last; without a disk the rest is computed aga
   t.strictSame(states.computed, ['a,b', 'c'], 'both are held');
   t.strictSame(await states.of(a), [statesOf(a)]);
   t.strictSame(states.computed, ['a,b', 'c', 'a,b']);
-  await t.rejects(states.of(sequence('d', 1)), /sequence d is not of the pool/);
+  await t.rejects(states.of(sequence('d', 1)), /sequence d is not in the pool/);
 });

@@ -10,37 +10,40 @@ import { MANIFEST_FILE, MAX_MANIFEST_BYTES, parseManifest } from './manifest.ts'
 import type { BundleFile } from './manifest.ts';
 
 export interface FetchOptions {
-  /** http://… of the server pod. */
+  /** URL of the server pod, http://…. */
   readonly serverUrl: string;
   readonly token: string;
   /** Folder that holds bundles by their id. One process at a time may fetch a bundle into it. */
   readonly cache: string;
   readonly signal: AbortSignal;
-  /** First wait before another attempt, in milliseconds; doubles up to sixteen times that. */
+  /** First delay before a retry, in milliseconds. It doubles up to sixteen times that. */
   readonly retryMs?: number;
   /**
-   * For how long the server may refuse the token, in milliseconds: the Secret may have been changed, and the server's
-   * pod be on its way.
+   * How long the server may refuse the token, in milliseconds. The Secret may have changed, and a new server pod may be
+   * starting.
    */
   readonly refusedMs?: number;
 }
 
-/** The server has another token than the job's Secret had when this process began: one of both is to begin anew. */
+/**
+ * The server's token differs from the one that the job's Secret had when this process started. One of the two processes
+ * must restart.
+ */
 export class TokenRefused extends UserError {
   override readonly name = 'TokenRefused';
 }
 
 const REFUSED_MS = 60_000;
 
-/** A file is fetched anew when it arrived damaged, but not for ever. */
+/** A file that arrives damaged is fetched again, up to this many times. */
 const DAMAGED_ATTEMPTS = 3;
 
 /**
- * Fetches a bundle, going on where an earlier attempt or process stopped, and waiting for the server while it is away.
- * Nothing is used before its SHA-256 was checked, and nothing larger than announced is taken.
+ * Fetches a bundle. Continues where an earlier attempt or process stopped, and waits while the server is unavailable. A
+ * file is used only after its SHA-256 was checked, and never read beyond its announced size.
  * @returns the bundle's folder
- * @throws TokenRefused when the server goes on refusing the token; UserError when what it sends is not what it
- *   announced; the signal's reason on abort
+ * @throws TokenRefused if the server keeps refusing the token; UserError if it sends something else than it announced;
+ * the signal's reason on abort
  */
 export async function fetchBundle(
   announced: { readonly sha256: string; readonly bytes: number },
@@ -48,7 +51,7 @@ export async function fetchBundle(
 ): Promise<string> {
   const { sha256, bytes } = announced;
   if (!/^[0-9a-f]{64}$/.test(sha256) || !Number.isSafeInteger(bytes) || bytes < 1 || bytes > MAX_MANIFEST_BYTES) {
-    throw new UserError('the server announced something that is no emulator bundle');
+    throw new UserError('the server announced something that is not an emulator bundle');
   }
   const { cache } = options;
   const folder = join(cache, sha256);
@@ -92,14 +95,14 @@ async function fetchFile(file: Wanted, id: string, part: string, options: FetchO
       signal.throwIfAborted();
       refusedAt = error instanceof TokenRefused ? (refusedAt ?? performance.now()) : null;
       if (refusedAt !== null && performance.now() - refusedAt < refusedMs) continue;
-      // Network errors pass; failures of this machine do not pass by waiting.
+      // Network errors are retried; failures of this machine are not.
       const failure = systemFailure(error, `cannot write ${path}`);
       if (failure instanceof UserError) throw failure;
     }
   }
 }
 
-/** Appends to the file what is still missing of it. */
+/** Fetches the missing rest of the file. */
 async function receive(
   file: Wanted,
   id: string,
@@ -118,7 +121,7 @@ async function receive(
     if (response.status === 401) {
       await response.body?.cancel();
       throw new TokenRefused('the server refuses the token of the job', {
-        hint: 'The token in the job’s Secret was changed: pods that began before have the old one. Put it back, or delete the server pod.',
+        hint: 'The token in the job’s Secret was changed, and pods that started earlier have the old one. Restore it, or delete the server pod.',
       });
     }
     const begins = `bytes ${size}-${file.bytes - 1}/${file.bytes}`;
@@ -129,7 +132,7 @@ async function receive(
         throw new UserError(
           `the server answers with status ${response.status} instead of ${file.name} of the emulator bundle`,
           {
-            hint: 'Something else answers at its address, such as a proxy: pods of a job must reach each other directly.',
+            hint: 'Another program, such as a proxy, answers at the server’s address. Pods of a job must reach each other directly.',
           },
         );
       }

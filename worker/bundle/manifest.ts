@@ -7,7 +7,7 @@ import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
 export const MANIFEST_FILE = 'bundle.json';
 export const WEIGHTS_FILE = 'model.safetensors';
 
-/** Every file a bundle may have besides its manifest; no other name is ever written or served. */
+/** The files that a bundle may contain besides its manifest. No other name is written or served. */
 export const BUNDLE_FILES = [
   'config.json',
   'tokenizer.json',
@@ -18,9 +18,9 @@ export const BUNDLE_FILES = [
   WEIGHTS_FILE,
 ] as const;
 
-/** Most bytes of a manifest. */
+/** Maximum size of a manifest in bytes. */
 export const MAX_MANIFEST_BYTES = 1 << 18;
-/** Most bytes of a file that is read into memory: all but the weights. */
+/** Maximum size of a file that is read into memory, which is every file but the weights. */
 const MAX_TEXT_BYTES = 1 << 28;
 const MAX_WEIGHTS_BYTES = 2 ** 42;
 
@@ -52,9 +52,9 @@ export type BundleManifest = Static<typeof BundleManifest>;
 export type BundleFile = BundleManifest['files'][number];
 
 /**
- * Parses a manifest from anywhere. That it is the one with the expected id is for the caller to check.
- * @throws UserError when it is not a bundle's manifest, names a file twice or lacks one, or gives a text file an absurd
- *   size
+ * Parses an untrusted manifest. The caller checks that it has the expected id.
+ * @throws UserError if it is not a bundle's manifest, names a file twice or lacks one, or gives a text file an
+ * excessive size
  */
 export function parseManifest(bytes: Uint8Array): BundleManifest {
   let value: unknown;
@@ -64,7 +64,7 @@ export function parseManifest(bytes: Uint8Array): BundleManifest {
   } catch (cause) {
     throw broken(errorMessage(cause));
   }
-  if (!Value.Check(BundleManifest, value)) throw broken('it does not have the form of one');
+  if (!Value.Check(BundleManifest, value)) throw broken('its fields are invalid');
   const names = new Set(value.files.map(({ name }) => name));
   if (names.size < value.files.length) throw broken('it names a file twice');
   for (const name of ['config.json', 'tokenizer.json', WEIGHTS_FILE] as const) {

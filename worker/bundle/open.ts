@@ -15,7 +15,7 @@ import { HEAD } from '../model/config/tensors.ts';
 import { indexWeights, scanFinite } from '../model/weights/weight-index.ts';
 import { MANIFEST_FILE, MAX_MANIFEST_BYTES, parseManifest, WEIGHTS_FILE } from './manifest.ts';
 
-/** A client's model: that of the server, but for the weights of the layers it must not have. */
+/** A client's model: the server's, without the weights of the layers that clients must not have. */
 export interface OpenedBundle {
   readonly model: FederatedModel;
   readonly tokenizer: Tokenizer;
@@ -24,7 +24,7 @@ export interface OpenedBundle {
 /**
  * Opens a bundle and checks everything about it: the manifest against the bundle's `id`, each file against the
  * manifest, the split against the job, the weights against the config.
- * @throws UserError naming what is wrong
+ * @throws UserError that names the problem
  */
 export async function openBundle(
   directory: string,
@@ -53,7 +53,8 @@ export async function openBundle(
 }
 
 /**
- * That the split is one the job's spec can give. Which inner layers are the most important, only the server can tell.
+ * Checks that the split is one that the job's spec can produce. Only the server can determine which inner layers are
+ * the most important.
  */
 function checkSplit(
   split: LayerSplit,
@@ -82,7 +83,7 @@ function checkSplit(
   for (const part of ['front', 'teacher', 'emulator', 'tail', 'dropped'] as const) {
     if (String(split[part]) === String(possible[part])) continue;
     throw new UserError(
-      `the emulator bundle has layers ${split[part].join(', ')} as ${part}, the job asks for ${possible[part].join(', ')}`,
+      `the emulator bundle has layers ${split[part].join(', ')} as ${part}, but the job requires ${possible[part].join(', ')}`,
       {
         hint: 'Server and clients must run the same version, and the same job.',
       },
@@ -97,6 +98,6 @@ async function checkSize(path: string, right: (bytes: number) => boolean): Promi
 
 function damaged(path: string): UserError {
   return new UserError(`${path} is not what the server announced: it is missing or damaged`, {
-    hint: 'Remove the cached bundle: it is fetched anew.',
+    hint: 'Remove the cached bundle: it is fetched again.',
   });
 }

@@ -9,9 +9,9 @@ import { writeBundle } from './write.ts';
 import type { WrittenBundle } from './write.ts';
 
 /**
- * A model's bundle in a folder that is this model's alone: the one that an earlier process left there, if it is whole,
- * or else a new one.
- * @throws UserError when it cannot be written; the signal's reason on abort
+ * Returns a model's bundle from a folder that only this model uses: the bundle of an earlier process if it is intact,
+ * or a new one.
+ * @throws UserError if it cannot be written; the signal's reason on abort
  */
 export async function reuseBundle(
   model: FederatedModel,
@@ -19,13 +19,13 @@ export async function reuseBundle(
   directory: string,
   options: { signal?: AbortSignal } = {},
 ): Promise<WrittenBundle> {
-  const found = await wholeBundle(directory, model.split);
+  const found = await intactBundle(directory, model.split);
   if (found !== null) return found;
   await rm(directory, { recursive: true, force: true });
   return writeBundle(model, modelDirectory, directory, options);
 }
 
-async function wholeBundle(directory: string, split: FederatedModel['split']): Promise<WrittenBundle | null> {
+async function intactBundle(directory: string, split: FederatedModel['split']): Promise<WrittenBundle | null> {
   const path = join(directory, MANIFEST_FILE);
   if (!existsSync(path)) return null;
   const bytes = await readFile(path);

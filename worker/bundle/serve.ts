@@ -7,7 +7,7 @@ import type { ConnectionLimits } from '../http/bounded-server.ts';
 import { BUNDLE_FILES, MANIFEST_FILE } from './manifest.ts';
 import type { WrittenBundle } from './write.ts';
 
-/** All client pods of a job may fetch at the same time. */
+/** Enough connections for all client pods of a job to fetch at the same time. */
 const LIMITS: ConnectionLimits = { ...USUAL_LIMITS, total: 2048 };
 
 export interface BundleServer {
@@ -16,8 +16,8 @@ export interface BundleServer {
 }
 
 /**
- * Serves a bundle's files under /bundle/<id>/, in ranges where asked, to who knows the job's token. Nothing else can be
- * reached.
+ * Serves a bundle's files under /bundle/<id>/, with range requests, to clients that have the job's token. Nothing else
+ * is served.
  */
 export async function serveBundle(
   bundle: Pick<WrittenBundle, 'directory' | 'sha256'>,

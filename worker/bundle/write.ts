@@ -14,15 +14,15 @@ export interface WrittenBundle {
   readonly directory: string;
   /** SHA-256 (hex) of its manifest. */
   readonly sha256: string;
-  /** Of its manifest. */
+  /** Size of its manifest. */
   readonly bytes: number;
 }
 
 /**
- * Writes what clients need of a model, and nothing of the layers they must not have, into a folder that must not exist.
- * The bytes depend on the model and its split alone. `modelDirectory` holds config and tokenizer; weights are streamed
- * from where the model's index finds them.
- * @throws UserError when it cannot be written; the signal's reason on abort
+ * Writes the parts of a model that clients need into a new folder, without the layers that they must not have. The
+ * bytes depend only on the model and its split. `modelDirectory` contains config and tokenizer; weights are streamed
+ * from the files of the model's index.
+ * @throws UserError if it cannot be written; the signal's reason on abort
  */
 export async function writeBundle(
   model: FederatedModel,
@@ -52,7 +52,7 @@ export async function writeBundle(
   const manifest = Buffer.from(
     JSON.stringify({ version: 1, split: { front, teacher, emulator, tail, dropped }, files }),
   );
-  // Last, so that a folder with a manifest is whole.
+  // Written last, so that a folder with a manifest is complete.
   await writeDurably(join(out, MANIFEST_FILE), manifest);
   return { directory: out, sha256: sha256(manifest), bytes: manifest.byteLength };
 }

@@ -4,24 +4,24 @@ import { projections } from '../model/config/projections.ts';
 import type { DecoderProjection } from '../model/config/projections.ts';
 
 /*
- * Floating-point operations that the method's steps need, a multiplication and an addition counting two. For a layer
+ * Floating-point operations of the method's steps; a multiplication and an addition count as two. For a layer
  * on T tokens, with P elements in its seven projections, p in their LoRA, and width h·d of all heads:
  *
- *   forward    2·P·T + 2·p·T + 4·T²·h·d       the last term: Q·Kᵀ and P·V, whole squares
- *   backward   2·P·T + 4·p·T + 8·T²·h·d       no gradient of frozen weights; a resting LoRA takes 2·p·T
- *   head       2·V·D·R each way, on R rows: those with a label for cross-entropy, all for KL
+ *   forward    2·P·T + 2·p·T + 4·T²·h·d       the last term: Q·Kᵀ and P·V, full squares
+ *   backward   2·P·T + 4·p·T + 8·T²·h·d       no gradient of frozen weights; a frozen LoRA takes 2·p·T
+ *   head       2·V·D·R in each direction, on R rows: those with a label for cross-entropy, all for KL
  *
- * Padding, norms, activations, softmax and the optimizer count nothing, though they take time.
+ * Padding, norms, activations, softmax and the optimizer are not counted.
  */
 
-/** What the formulas need of a model that is split. */
+/** The properties of a split model that the formulas use. */
 export interface Shape {
   readonly config: DecoderConfig;
   readonly adapterLora: Adapted;
   readonly emulatorLora: Adapted;
   readonly teacherLayers: number;
   readonly emulatorLayers: number;
-  /** Of the adapter: before and behind the emulator. */
+  /** Adapter layers before and after the emulator. */
   readonly frontLayers: number;
   readonly tailLayers: number;
 }
@@ -36,13 +36,13 @@ export interface SequenceSize {
 
 const NO_LORA: Adapted = { rank: 0, targets: [] };
 
-/** How much a layer's LoRA takes: none, one that is used as it is, or one that trains. */
-interface Low {
+/** A layer's LoRA: none, a frozen one, or one that is trained. */
+interface LayerLora {
   readonly lora: Adapted | null;
-  readonly rests?: true;
+  readonly frozen?: true;
 }
 
-/** An alignment step, the teacher's states being given. */
+/** FLOPs of an alignment step, without computing the teacher's states. */
 export function alignmentStep(
   shape: Shape,
   sequences: readonly SequenceSize[],
@@ -50,7 +50,7 @@ export function alignmentStep(
 ): number {
   const { emulatorLayers, tailLayers } = shape;
   const trained = { lora: shape.emulatorLora };
-  const crossed = { lora: shape.adapterLora, rests: true } as const;
+  const crossed = { lora: shape.adapterLora, frozen: true } as const;
   return total(sequences, ({ tokens, labelled }) => {
     const student = emulatorLayers * (forward(shape, tokens, trained) + backward(shape, tokens, trained));
     if (klWeight === 0 && languageModelWeight === 0) return student;
@@ -60,7 +60,7 @@ export function alignmentStep(
   });
 }
 
-/** The teacher's states of a batch. */
+/** FLOPs of the teacher's states of a batch. */
 export function teacherStates(shape: Shape, sequences: readonly SequenceSize[]): number {
   const { teacherLayers, frontLayers, adapterLora } = shape;
   return total(
@@ -71,19 +71,19 @@ export function teacherStates(shape: Shape, sequences: readonly SequenceSize[]):
   );
 }
 
-/** The emulator's states of a batch, where no gradient crosses it. */
+/** FLOPs of the emulator's states of a batch, if no gradient crosses the emulator. */
 export function emulatorStates(shape: Shape, sequences: readonly SequenceSize[]): number {
   return total(sequences, ({ tokens }) => shape.emulatorLayers * forward(shape, tokens, { lora: shape.emulatorLora }));
 }
 
 /**
- * A client's step: the first layer's input needs no gradient, the last layer ends on labelled rows. The emulator's
- * states are given, unless the gradient crosses it.
+ * FLOPs of a client's step. The first layer's input needs no gradient, and the last layer computes only labelled rows.
+ * The emulator's states are not included, unless the gradient crosses the emulator.
  */
 export function clientStep(shape: Shape, sequences: readonly SequenceSize[]): number {
   const { frontLayers, tailLayers, emulatorLayers, adapterLora, emulatorLora } = shape;
   const { inputs, outputs } = projectionElements(shape, adapterLora);
-  const crossed = { lora: emulatorLora, rests: true } as const;
+  const crossed = { lora: emulatorLora, frozen: true } as const;
   return total(sequences, ({ tokens, labelled }) => {
     const layers =
       (frontLayers + tailLayers) *
@@ -95,13 +95,10 @@ export function clientStep(shape: Shape, sequences: readonly SequenceSize[]): nu
   });
 }
 
-/**
- * All that a token of a job takes, nothing being kept from one step to the next; what attention takes for other tokens
- * is left out.
- */
+/** Total FLOPs per token of a job, without caching between steps, and without the attention to other tokens. */
 export interface TokenFlops {
   readonly clientToken: number;
-  /** As clientToken, with no layer dropped. */
+  /** Like clientToken, with no layer dropped. */
   readonly fullModelToken: number;
   readonly alignmentToken: number;
 }
@@ -120,14 +117,14 @@ function total(sequences: readonly SequenceSize[], cost: (sequence: SequenceSize
   return sequences.reduce((sum, sequence) => sum + cost(sequence), 0);
 }
 
-function forward(shape: Shape, tokens: number, { lora }: Low): number {
+function forward(shape: Shape, tokens: number, { lora }: LayerLora): number {
   const { weights, low } = layer(shape, lora);
   return 2 * (weights + low) * tokens + 4 * tokens ** 2 * attentionWidth(shape);
 }
 
-function backward(shape: Shape, tokens: number, { lora, rests }: Low): number {
+function backward(shape: Shape, tokens: number, { lora, frozen }: LayerLora): number {
   const { weights, low } = layer(shape, lora);
-  return (2 * weights + (rests ? 2 : 4) * low) * tokens + 8 * tokens ** 2 * attentionWidth(shape);
+  return (2 * weights + (frozen ? 2 : 4) * low) * tokens + 8 * tokens ** 2 * attentionWidth(shape);
 }
 
 function head({ config }: Shape, rows: number): number {
@@ -138,13 +135,16 @@ function attentionWidth({ config }: Shape): number {
   return config.heads * config.headDim;
 }
 
-/** Elements of all of a layer's projections and of their LoRA. */
+/** Number of elements of all of a layer's projections and of their LoRA. */
 function layer(shape: Shape, lora: Adapted | null): { weights: number; low: number } {
   const { inputs, outputs } = projectionElements(shape, lora);
   return { weights: inputs.weights + outputs.weights, low: inputs.lora + outputs.lora };
 }
 
-/** Elements of a layer's projections and of their LoRA: those that read the layer's input (q, k, v), and the others. */
+/**
+ * Number of elements of a layer's projections and of their LoRA, separately for those that read the layer's input (q,
+ * k, v) and the others.
+ */
 function projectionElements({ config }: Shape, lora: Adapted | null) {
   const { rank, targets } = lora ?? NO_LORA;
   const count = (counted: readonly DecoderProjection[]) => ({

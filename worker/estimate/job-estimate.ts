@@ -14,15 +14,17 @@ import type { WeightSize } from './weight-bytes.ts';
 const FLOAT_BYTES = 4;
 
 export interface EstimateContext {
-  /** Sequences, or records, that the alignment draws from. */
+  /** Number of sequences, or records, that the alignment draws from. */
   readonly publicSequences: number;
   /** Compute processes of `fedbiot run`. */
   readonly workers: number;
-  /** Bytes of memory that new processes can have. */
+  /** Bytes of memory available to new processes. */
   readonly available: number;
 }
 
-/** What a job keeps, moves and needs, from the model's shapes and the spec alone: nothing is loaded. */
+/**
+ * Estimates a job's layers, sizes, traffic, FLOPs and memory from the model's shapes and the spec. Loads no weights.
+ */
 export function estimateJob(
   model: FederatedModel,
   spec: FedBiOTJobSpec,
@@ -74,8 +76,8 @@ function shapeOf({ config, split }: FederatedModel, { adapter, emulator }: FedBi
 }
 
 /**
- * The teacher's states of all public sequences the job comes to, at full length. Behind adapter layers they change, and
- * are not kept.
+ * Bytes of the teacher's states of all public sequences that the job uses, at full length. If the adapter has layers in
+ * front, the states change and are not cached.
  */
 function stateBytes(
   model: FederatedModel,

@@ -2,16 +2,16 @@ import type { FederatedModel } from '../model/federated-model.ts';
 import { layerOf } from '../model/config/tensors.ts';
 import type { FloatDtype } from '../safetensors/float-formats.ts';
 
-/** One weight of a model, as far as its size goes. */
+/** The size of one weight of a model. */
 export interface WeightSize {
   readonly name: string;
   readonly values: number;
-  /** Bytes on disk, and on the way to a client. */
+  /** Bytes on disk and in the bundle for clients. */
   readonly bytes: number;
   readonly stored: FloatDtype;
 }
 
-/** The weights that `wanted` picks by name and layer; embedding, final norm and head are of no layer (null). */
+/** The weights that `wanted` selects by name and layer. Embedding, final norm and head have no layer (null). */
 export function weightsOf(
   { weights }: Pick<FederatedModel, 'weights'>,
   wanted: (name: string, layer: number | null) => boolean,

@@ -15,7 +15,7 @@ export interface GenerationLimits {
   readonly stopTokenIds: readonly number[];
 }
 
-/** Greedy decoding of a batch of prompts with a cache of keys and values, which stays in the compute process. */
+/** Greedy decoding of a batch of prompts. The cache of keys and values stays in the compute process. */
 export class Generator {
   readonly #compute: Compute;
   readonly #session: Session;
@@ -77,13 +77,13 @@ export class Generator {
   }
 }
 
-/** Tokens that are read at once, sequence by sequence, and the inputs that say where they stand. */
+/** The tokens of one decoding step, sequence by sequence, and the inputs with their positions. */
 interface DecodingStep {
   readonly ids: Int32Array;
   readonly places: Readonly<Record<'positions' | 'lastRows', Tensor>>;
 }
 
-/** The prompts, padded on the right; each sequence's last token says what comes next. */
+/** The prompts, padded on the right. The last token of each sequence predicts the next one. */
 function promptStep(prompts: readonly (readonly number[])[], length: number): DecodingStep {
   const ids = new Int32Array(prompts.length * length);
   prompts.forEach((prompt, row) => ids.set(prompt, row * length));

@@ -8,7 +8,7 @@ import { influenceOf, influenceProgram } from '../model/programs/influence.ts';
 import { weightFolder } from '../model/weights/stored-weights.ts';
 
 /**
- * Influence of each teacher layer, in order: the mean over the batches' tokens of 1 − cos(input, output). The first
+ * The influence of each teacher layer, in order: the mean over the batches' tokens of 1 − cos(input, output). The first
  * token of a text is left out: it is an attention sink whose norm and direction say nothing about the rest.
  */
 export async function layerInfluence(

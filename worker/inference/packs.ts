@@ -1,28 +1,28 @@
 import type { Provider } from '../engine/compute-protocol.ts';
 
-/** What is computed in a pass without a gradient: token ids, and a name for what becomes of them. */
+/** A sequence of a pass without a gradient: its token ids, and an id for its results. */
 export interface TokenSequence {
   readonly id: string;
   readonly inputIds: Int32Array;
 }
 
-/** Padded tokens of one pass: enough to keep the cores busy on short sequences, little enough to stay in the caches. */
+/** Padded tokens of one pass: enough to keep the cores busy with short sequences, few enough to stay in the caches. */
 export const PACK_TOKENS = 512;
 /**
- * The same of a GPU, which takes hardly longer for so many than for a few: what a pass of some hundred tokens costs is
- * the start of its kernels.
+ * The same for a GPU. The time of a pass over a few hundred tokens is dominated by kernel launches, so larger passes
+ * cost little more.
  */
 const GPU_PACK_TOKENS = 4096;
 
-/** For a pass that yields hidden states; one that yields logits has PACK_TOKENS wherever it is computed. */
+/** Tokens of a pass that returns hidden states. A pass that returns logits has PACK_TOKENS on every device. */
 export function packTokens(provider: Provider): number {
   return provider === 'cuda' ? GPU_PACK_TOKENS : PACK_TOKENS;
 }
 
 /**
- * Cuts sequences, in the given order, into groups that are computed together. The grouping can be part of a result's
- * bits, since the shape of a product decides in which order it is summed; it therefore depends on the sequences and
- * their limit alone, never on what is cached.
+ * Splits sequences, in the given order, into groups that are computed together. The grouping can affect a result's
+ * bits, because the shape of a product determines the order of its sums. It therefore depends only on the sequences and
+ * the limit, never on what is cached.
  */
 export function packSequences<S extends TokenSequence>(sequences: readonly S[], tokens = PACK_TOKENS): S[][] {
   const packs: S[][] = [];
@@ -41,27 +41,27 @@ export function packSequences<S extends TokenSequence>(sequences: readonly S[], 
   return packs;
 }
 
-/** Sequences looked ahead when packs follow the order of use. */
+/** Number of sequences per window when packs follow the order of use. */
 const WINDOW = 16;
 
-/** Packs that follow the order of use: what is computed together is needed within a few steps. */
+/** Packs in the order of use: sequences that are computed together are needed within a few steps. */
 export function packInOrderOfUse<S extends TokenSequence>(sequences: readonly S[], tokens = PACK_TOKENS): S[][] {
   const unique = [...new Map(sequences.map((sequence) => [sequence.id, sequence])).values()];
   const windows = Array.from({ length: Math.ceil(unique.length / WINDOW) }, (_, i) =>
     unique.slice(i * WINDOW, (i + 1) * WINDOW),
   );
-  return windows.flatMap((window) => packSequences(byBeginning(window), tokens));
+  return windows.flatMap((window) => packSequences(groupByPrefix(window), tokens));
 }
 
-/** Sequences with so many first tokens in common belong together; templates differ sooner. */
-const BEGINNING = 16;
+/** Sequences that share this many first tokens are grouped. Different templates differ earlier. */
+const PREFIX_TOKENS = 16;
 
 /**
- * Sequences that begin alike side by side, so that they share rows, then those that begin like no other; in either part
- * the shortest first, as neighbours of one length need no padding.
+ * Sorts sequences with a common prefix next to each other, so that they share rows, followed by the others. Both parts
+ * are sorted by length, as neighbours of equal length need no padding.
  */
-export function byBeginning<S extends TokenSequence>(sequences: readonly S[]): S[] {
+export function groupByPrefix<S extends TokenSequence>(sequences: readonly S[]): S[] {
   const byLength = sequences.toSorted((a, b) => a.inputIds.length - b.inputIds.length);
-  const groups = [...Map.groupBy(byLength, ({ inputIds }) => inputIds.subarray(0, BEGINNING).join()).values()];
+  const groups = [...Map.groupBy(byLength, ({ inputIds }) => inputIds.subarray(0, PREFIX_TOKENS).join()).values()];
   return [...groups.filter(({ length }) => length > 1), ...groups.filter(({ length }) => length === 1)].flat();
 }

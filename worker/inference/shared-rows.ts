@@ -1,12 +1,12 @@
 /**
- * Rows of a pass over sequences side by side in which tokens share a row where everything up to them is the same: a
- * causal decoder makes the same of them. Prompts of one template begin alike. For passes without a gradient, which
+ * The rows of a pass over several sequences, in which tokens with the same prefix share a row: a causal decoder
+ * computes the same states for them. Prompts of one template share a prefix. Only for passes without a gradient, which
  * would have to be summed over the tokens of a row.
  */
 export interface SharedRows {
   /** Token id of each row, [rows]. */
   readonly tokens: Int32Array;
-  /** Of each sequence, the row of each of its tokens. */
+  /** For each sequence, the row of each of its tokens. */
   readonly rowsOf: readonly Int32Array[];
 }
 
@@ -23,17 +23,17 @@ export function shareRows(sequences: readonly Int32Array[]): SharedRows {
   return { tokens: Int32Array.from(tokens), rowsOf };
 }
 
-/** Which of the others has the longest beginning in common with a sequence, and how many tokens that is. */
+/** The index of the sequence among `others` with the longest common prefix, and the length of that prefix. */
 function closest(sequence: Int32Array, others: readonly Int32Array[]): { index: number; length: number } {
   let best = { index: -1, length: 0 };
   others.forEach((other, index) => {
-    const length = commonBeginning(sequence, other);
+    const length = commonPrefix(sequence, other);
     if (length > best.length) best = { index, length };
   });
   return best;
 }
 
-function commonBeginning(a: Int32Array, b: Int32Array): number {
+function commonPrefix(a: Int32Array, b: Int32Array): number {
   let length = 0;
   while (length < a.length && length < b.length && a[length] === b[length]) length++;
   return length;

@@ -14,10 +14,10 @@ import type { WeightIndex } from '../model/weights/weight-index.ts';
 /** Hidden states of one sequence after each compared layer, [tokens, hidden] each. */
 export type HiddenStates = readonly Float32Array[];
 
-/** LoRA vectors a trunk needs, as tensors or as variables of the compute process. */
+/** The LoRA vectors of a trunk, as tensors or as variables of the compute process. */
 export type TrunkVectors = Readonly<Partial<Record<'adapter' | 'emulator', Tensor | string>>>;
 
-/** Runs the teacher part or the emulator, without a tape, from token ids to hidden states. */
+/** Runs the teacher part or the emulator without a gradient tape, from token ids to hidden states. */
 export class TrunkRunner {
   readonly #session: Session;
   readonly #after: readonly number[];
@@ -32,8 +32,8 @@ export class TrunkRunner {
   }
 
   /**
-   * `after`: the layers whose outputs are wanted, as indices in the full model; −1 is what the adapter's front layers
-   * yield.
+   * @param after the layers whose outputs are returned, as indices in the full model; −1 is the output of the adapter's
+   * front layers
    */
   static async load(
     compute: Compute,
@@ -46,8 +46,8 @@ export class TrunkRunner {
   }
 
   /**
-   * All passes over the sequences: asked for at once, so that none waits for what the one before it yielded to be read
-   * here.
+   * Runs all passes over the sequences. They are requested at once, so that no pass waits until the results of the
+   * previous one are read.
    */
   async runAll(sequences: readonly TokenSequence[], vectors: TrunkVectors): Promise<HiddenStates[]> {
     const packs = packSequences(sequences, this.#packTokens);
@@ -65,7 +65,7 @@ export class TrunkRunner {
   }
 }
 
-/** The given rows [rows.length, width] of states [all, width]. */
+/** Selects rows of states [all, width] as [rows.length, width]. */
 function rowsAt(states: Float32Array, rows: Int32Array, width: number): Float32Array {
   const chosen = new Float32Array(rows.length * width);
   rows.forEach((row, i) => chosen.set(states.subarray(row * width, (row + 1) * width), i * width));

@@ -25,9 +25,7 @@ import type {
   Rehearsing,
   TrainingState,
 } from '../federation/contracts.ts';
-import { learningRateAt } from './learning-rate.ts';
-import { explainNotFinite } from './not-finite.ts';
-import { oneAhead } from './one-ahead.ts';
+import { explainNotFinite, learningRateAt, oneAhead } from './steps.ts';
 import { TeacherStates } from './teacher-states.ts';
 import type { DiskCache } from './teacher-states.ts';
 
@@ -41,13 +39,13 @@ export interface EmulatorAlignerOptions {
   readonly pool: readonly Sequence[];
   readonly memoryBytes: number;
   readonly disk: DiskCache | null;
-  /** Told of every batch, in the order of use. */
+  /** Receives every batch, in the order of use. */
   readonly onBatch?: (round: number, step: number, sequences: readonly Sequence[]) => void;
 }
 
 const ADAPTER_VARIABLE = 'aligner.adapter';
 
-/** The server's half of the method: trains the emulator's LoRA to imitate the teacher part on public data. */
+/** The server's part of the method: trains the emulator's LoRA to imitate the teacher part on public data. */
 export class EmulatorAligner implements Aligner, Rehearsing {
   readonly #options: EmulatorAlignerOptions;
   readonly #trainer: Trainer;
@@ -67,7 +65,7 @@ export class EmulatorAligner implements Aligner, Rehearsing {
     const trainer = await Trainer.create(compute, gradient, model.emulator.layout.size, spec.optimizer, 'aligner');
     const compared = comparedLayers(model, spec.similarity);
     const teacher =
-      model.split.front.length > 0 ? await behindFront(options, compared) : await atTheStart(options, compared);
+      model.split.front.length > 0 ? await statesPerStep(options, compared) : await cachedStates(options, compared);
     return new EmulatorAligner(options, trainer, teacher);
   }
 
@@ -92,7 +90,7 @@ export class EmulatorAligner implements Aligner, Rehearsing {
       for (let step = from?.step ?? 0; step < steps && !signal.aborted; step++) yield step;
     }
     let since = performance.now();
-    for await (const { step, loss, tokens } of oneAhead(upcoming(), (step) => this.#ask(round, step))) {
+    for await (const { step, loss, tokens } of oneAhead(upcoming(), (step) => this.#request(round, step))) {
       losses.push(loss);
       const now = performance.now();
       onStep({ phase: 'align', round, client: null, step, loss, tokens, ms: now - since });
@@ -102,8 +100,8 @@ export class EmulatorAligner implements Aligner, Rehearsing {
     return { done: true, emulator: await this.#trainer.parameters(), losses };
   }
 
-  /** Asks for a step. What it needs of the teacher is computed before. */
-  async #ask(round: number, step: number) {
+  /** Requests a step, after computing the teacher's states that it needs. */
+  async #request(round: number, step: number) {
     const { spec, batches, onBatch } = this.#options;
     const sequences = batches.alignment(round, step);
     onBatch?.(round, step, sequences);
@@ -121,7 +119,7 @@ export class EmulatorAligner implements Aligner, Rehearsing {
     const sequences = longestBatch(pool, spec.batchSize);
     if (sequences.length === 0) return;
     await compute.clear(ADAPTER_VARIABLE, model.adapter.layout.size);
-    // No state of the teacher is computed: those of this job are kept, and are the rounds' work.
+    // The teacher's states are not computed here: the job's states are cached and computed during the rounds.
     const states = sequences.map(({ inputIds }) => new Float32Array(inputIds.length * model.config.hiddenSize).fill(1));
     const input = model.split.front.length > 0 ? states : null;
     const feeds = this.#feeds(collate(sequences, 0), {
@@ -136,7 +134,7 @@ export class EmulatorAligner implements Aligner, Rehearsing {
     return model.emulator.dropout > 0 ? dropoutFeed(randomStream(seed, 'dropout', 'alignment', round, step)) : {};
   }
 
-  #feeds(batch: Batch, { input, compared }: OfTeacher): Record<string, Tensor | string> {
+  #feeds(batch: Batch, { input, compared }: TeacherInput): Record<string, Tensor | string> {
     const { model, spec } = this.#options;
     const width = model.config.hiddenSize;
     const needsLogits = spec.klWeight > 0 || spec.languageModelWeight > 0;
@@ -160,18 +158,18 @@ export class EmulatorAligner implements Aligner, Rehearsing {
 }
 
 /**
- * What a batch needs of the teacher: of each sequence what the trunk starts from, unless that is the embedding, and
- * states after the compared layers.
+ * The teacher's states for a batch: for each sequence the trunk's input, unless that is the embedding, and the states
+ * after the compared layers.
  */
-interface OfTeacher {
+interface TeacherInput {
   readonly input: readonly Float32Array[] | null;
   readonly compared: readonly HiddenStates[];
 }
 
-type TeacherSource = (sequences: readonly Sequence[]) => Promise<OfTeacher>;
+type TeacherSource = (sequences: readonly Sequence[]) => Promise<TeacherInput>;
 
-/** With the adapter last, the teacher's states are constants of the job. */
-async function atTheStart(options: EmulatorAlignerOptions, compared: readonly number[]): Promise<TeacherSource> {
+/** If the adapter is last, the teacher's states are constant over the job, and are cached. */
+async function cachedStates(options: EmulatorAlignerOptions, compared: readonly number[]): Promise<TeacherSource> {
   const { compute, model, pool, memoryBytes, disk } = options;
   const runner = await TrunkRunner.load(compute, model, 'teacher', compared);
   const states = new TeacherStates({
@@ -184,8 +182,11 @@ async function atTheStart(options: EmulatorAlignerOptions, compared: readonly nu
   return async (sequences) => ({ input: null, compared: await states.of(sequences) });
 }
 
-/** With adapter layers in front, they depend on the adapter as it is now, and are computed at every step. */
-async function behindFront(
+/**
+ * If the adapter has layers in front, the teacher's states depend on the current adapter, and are computed at every
+ * step.
+ */
+async function statesPerStep(
   { compute, model }: EmulatorAlignerOptions,
   compared: readonly number[],
 ): Promise<TeacherSource> {

@@ -3,7 +3,7 @@ import type { BatchOrder } from '../data/batch-order.ts';
 import type { Sequence } from '../data/sequence.ts';
 import type { AlignmentSpec, LocalSpec } from '../../crds/types.ts';
 
-/** Which sequences each step trains on. Rounds count from 1, steps from 0 within their phase. */
+/** The sequences that each step trains on. Rounds are numbered from 1, steps from 0 within their phase. */
 export interface BatchSource {
   /** The public sequences that the job's alignments use, in the order of their first use. */
   readonly publicOrder: readonly Sequence[];
@@ -13,7 +13,7 @@ export interface BatchSource {
   local(round: number, client: number, step: number): readonly (readonly Sequence[])[];
 }
 
-/** The longest sequences, as many as a batch has: none takes more memory. */
+/** A batch of the longest sequences. No other batch needs more memory. */
 export function longestBatch(sequences: readonly Sequence[], batchSize: number): readonly Sequence[] {
   return sequences.toSorted((a, b) => b.inputIds.length - a.inputIds.length).slice(0, batchSize);
 }
@@ -31,8 +31,8 @@ function alignmentStepsUpTo(spec: AlignmentSpec, round: number): number {
 }
 
 /**
- * Draws batches from shuffled passes over the data. The batch of a step follows from (seed, client, round, step) alone,
- * so a resumed run sees the same ones.
+ * Draws batches from shuffled passes over the data. The batch of a step depends only on (seed, client, round, step), so
+ * a resumed run uses the same batches.
  */
 export function sampledBatches(options: {
   publicSequences: readonly Sequence[];

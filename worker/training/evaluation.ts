@@ -10,7 +10,7 @@ import type { Score } from '../../crds/facts/score.ts';
 import { joinStates, labelFeeds, placeFeeds } from '../model/batch-feeds.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { Generator } from '../inference/generator.ts';
-import { byBeginning, packSequences } from '../inference/packs.ts';
+import { groupByPrefix, packSequences } from '../inference/packs.ts';
 import type { Trunk } from '../model/programs/hidden-states.ts';
 import { scoringProgram } from '../model/programs/scoring.ts';
 import { weightFolder } from '../model/weights/stored-weights.ts';
@@ -21,7 +21,7 @@ import type { GenerationTask, PredictionScore, Task } from '../tasks/task.ts';
 import type { Evaluator, LoraState } from '../federation/contracts.ts';
 import { TeacherStates } from './teacher-states.ts';
 
-/** A held-out example: its text for the loss, its prompt for generation. */
+/** The held-out examples: texts for the loss, prompts for generation. */
 export interface HeldOut {
   readonly sequences: readonly Sequence[];
   readonly prompts: readonly { readonly example: TextExample; readonly ids: readonly number[] }[];
@@ -34,11 +34,11 @@ export interface ModelEvaluatorOptions {
   readonly task: Task;
   readonly heldOut: HeldOut;
   readonly tokenizer: Tokenizer;
-  /** For the hidden states of the held-out texts. */
+  /** Memory limit for the hidden states of the held-out texts. */
   readonly memoryBytes: number;
 }
 
-/** What is counted over the held-out examples. */
+/** Sums over the held-out examples. */
 export interface Counts {
   readonly loss: number;
   readonly labelled: number;
@@ -50,12 +50,12 @@ export class ModelEvaluator implements Evaluator {
   readonly #options: ModelEvaluatorOptions;
   readonly #scoring: Session;
   readonly #teacherRunner: TrunkRunner;
-  /** Loaded when the emulator is first scored: an evaluation of the full model alone needs none. */
+  /** Loaded when the emulator is first scored. An evaluation of only the full model does not need it. */
   #emulatorRunner: TrunkRunner | null = null;
   readonly #generators: Partial<Record<Trunk, Generator>> = {};
-  /** The base model does not change. */
+  /** Cached, because the base model does not change. */
   #base: Score | null = null;
-  /** Nor does what the full model makes of the held-out texts before the adapter, if the adapter is last. */
+  /** Cached states of the full model before the adapter, if the adapter is last: they do not change either. */
   readonly #teacher: TeacherStates | null;
 
   private constructor(options: ModelEvaluatorOptions, scoring: Session, teacherRunner: TrunkRunner) {
@@ -68,7 +68,7 @@ export class ModelEvaluator implements Evaluator {
         ? null
         : new TeacherStates({
             runner: teacherRunner,
-            packs: packSequences(byBeginning(heldOut.sequences)),
+            packs: packSequences(groupByPrefix(heldOut.sequences)),
             layers: 1,
             memoryBytes,
             disk: null,
@@ -78,7 +78,7 @@ export class ModelEvaluator implements Evaluator {
   static async load(options: ModelEvaluatorOptions): Promise<ModelEvaluator> {
     const { compute, model } = options;
     const scoring = await compute.load(scoringProgram(model), weightFolder(model.weights));
-    // Without a teacher part, all layers are the adapter's and begin from the embedding.
+    // Without a teacher part, all layers belong to the adapter and start from the embedding.
     const teacherRunner = await TrunkRunner.load(compute, model, 'teacher', [model.split.teacher.at(-1) ?? -1]);
     return new ModelEvaluator(options, scoring, teacherRunner);
   }
@@ -109,7 +109,7 @@ export class ModelEvaluator implements Evaluator {
   /**
    * Loss over all labelled tokens and the task's accuracy, of the full model ('teacher') or of the emulator, with an
    * adapter.
-   * @param onProgress hears how many of the texts and prompts are done
+   * @param onProgress receives the number of texts and prompts that are done
    */
   async score(
     trunk: Trunk,
@@ -139,7 +139,7 @@ export class ModelEvaluator implements Evaluator {
     const { model, heldOut } = this.#options;
     const trunkVectors = this.#trunkVectors(vectors);
     const counts = { loss: 0, labelled: 0, correct: 0 };
-    for (const pack of packSequences(byBeginning(heldOut.sequences))) {
+    for (const pack of packSequences(groupByPrefix(heldOut.sequences))) {
       signal.throwIfAborted();
       const states =
         trunk === 'teacher' && this.#teacher
@@ -180,7 +180,7 @@ export class ModelEvaluator implements Evaluator {
     ));
   }
 
-  /** A trunk takes the adapter only if it begins with layers of it. */
+  /** A trunk needs the adapter only if it starts with adapter layers. */
   #trunkVectors({ adapter, ...rest }: { adapter: Tensor; emulator?: Tensor }): TrunkVectors {
     return this.#options.model.split.front.length > 0 ? { adapter, ...rest } : rest;
   }

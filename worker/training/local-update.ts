@@ -9,7 +9,7 @@ import { Trainer } from '../engine/trainer.ts';
 import { dropoutFeed, joinStates, labelFeeds, placeFeeds, tokenIds } from '../model/batch-feeds.ts';
 import { embed } from '../model/weights/embedding.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { byBeginning } from '../inference/packs.ts';
+import { groupByPrefix } from '../inference/packs.ts';
 import { localUpdateProgram } from '../model/programs/local-update.ts';
 import { weightFolder } from '../model/weights/stored-weights.ts';
 import { TrunkRunner } from '../inference/trunk-runner.ts';
@@ -18,9 +18,7 @@ import { longestBatch } from './batches.ts';
 import { samplesPerRound } from '../federation/contracts.ts';
 import type { BatchSource } from './batches.ts';
 import type { LocalTraining, LoraState, OnStep, Rehearsing } from '../federation/contracts.ts';
-import { learningRateAt } from './learning-rate.ts';
-import { explainNotFinite } from './not-finite.ts';
-import { oneAhead } from './one-ahead.ts';
+import { explainNotFinite, learningRateAt, oneAhead } from './steps.ts';
 
 export interface AdapterTrainerOptions {
   readonly compute: Compute;
@@ -30,21 +28,21 @@ export interface AdapterTrainerOptions {
   readonly batches: BatchSource;
   /** All sequences of all clients. */
   readonly pool: readonly Sequence[];
-  /** Told of every micro-batch, in the order of use. */
+  /** Receives every micro-batch, in the order of use. */
   readonly onBatch?: (round: number, client: number, step: number, sequences: readonly Sequence[]) => void;
 }
 
 const EMULATOR_VARIABLE = 'client.emulator';
 const REFERENCE_VARIABLE = 'client.reference';
 
-/** Tokens whose emulator states are computed ahead of the steps that use them; bounds the memory they take. */
+/** Number of tokens whose emulator states are computed ahead of the steps that use them. Bounds their memory. */
 const WINDOW_TOKENS = 4096;
 
-/** A client's half of the method: trains the adapter's LoRA beside the frozen emulator, on the client's own data. */
+/** The client's part of the method: trains the adapter's LoRA with the frozen emulator on the client's data. */
 export class AdapterTrainer implements Rehearsing {
   readonly #options: AdapterTrainerOptions;
   readonly #trainer: Trainer;
-  /** Null where the gradient crosses the emulator, which then is part of the training graph. */
+  /** Null if the gradient crosses the emulator, which is then part of the training graph. */
   readonly #emulator: TrunkRunner | null;
 
   private constructor(options: AdapterTrainerOptions, trainer: Trainer, emulator: TrunkRunner | null) {
@@ -55,7 +53,7 @@ export class AdapterTrainer implements Rehearsing {
 
   static async load(options: AdapterTrainerOptions): Promise<AdapterTrainer> {
     const { compute, model, spec } = options;
-    // The term is in every micro-batch's graph and must count once a step.
+    // The proximal term is in every micro-batch's graph but must count once per step.
     const program = localUpdateProgram(model, {
       ...spec,
       proximalWeight: spec.proximalWeight / spec.gradientAccumulation,
@@ -89,11 +87,11 @@ export class AdapterTrainer implements Rehearsing {
     for (const window of windows(upcoming)) {
       const states = await this.#emulate(window.flatMap(({ microBatches }) => microBatches.flat()));
       let since = performance.now();
-      const ask = async (next: PlannedStep) => {
+      const request = async (next: PlannedStep) => {
         signal.throwIfAborted();
-        return this.#ask(round, client, next, states);
+        return this.#request(round, client, next, states);
       };
-      for await (const { step, loss, tokens } of oneAhead(window, ask)) {
+      for await (const { step, loss, tokens } of oneAhead(window, request)) {
         losses.push(loss);
         total += tokens;
         const now = performance.now();
@@ -104,8 +102,13 @@ export class AdapterTrainer implements Rehearsing {
     return { adapter: await this.#trainer.parameters(), samples: samplesPerRound(spec), losses, tokens: total };
   }
 
-  /** Asks for a step. */
-  #ask(round: number, client: number, { step, microBatches }: PlannedStep, states: ReadonlyMap<string, Float32Array>) {
+  /** Requests a step. */
+  #request(
+    round: number,
+    client: number,
+    { step, microBatches }: PlannedStep,
+    states: ReadonlyMap<string, Float32Array>,
+  ) {
     const { spec, onBatch } = this.#options;
     const collated = microBatches.map((sequences) => collate(sequences, 0));
     microBatches.forEach((sequences) => onBatch?.(round, client, step, sequences));
@@ -136,12 +139,12 @@ export class AdapterTrainer implements Rehearsing {
   }
 
   /**
-   * The emulator's output for each sequence, by its id; one pass serves many steps, as the emulator is fixed in a
+   * The emulator's output for each sequence, by id. One pass serves many steps, as the emulator is fixed during a
    * round.
    */
   async #emulate(sequences: readonly Sequence[]): Promise<ReadonlyMap<string, Float32Array>> {
     if (!this.#emulator) return new Map();
-    const unique = byBeginning([...new Map(sequences.map((sequence) => [sequence.id, sequence])).values()]);
+    const unique = groupByPrefix([...new Map(sequences.map((sequence) => [sequence.id, sequence])).values()]);
     const states = await this.#emulator.runAll(unique, { emulator: EMULATOR_VARIABLE });
     return new Map(unique.map(({ id }, i) => [id, states[i]![0]!]));
   }
@@ -180,7 +183,10 @@ interface PlannedStep {
   readonly microBatches: readonly (readonly Sequence[])[];
 }
 
-/** Consecutive steps whose sequences have at most WINDOW_TOKENS tokens in all, or a single step with more. */
+/**
+ * Groups consecutive steps whose sequences have at most WINDOW_TOKENS tokens in total. A step with more is a group of
+ * its own.
+ */
 function windows(steps: readonly PlannedStep[]): PlannedStep[][] {
   const out: PlannedStep[][] = [];
   let filled = Infinity;

@@ -4,32 +4,32 @@ import { sha256Bytes } from '../files/sha256.ts';
 import type { TokenSequence } from '../inference/packs.ts';
 import type { HiddenStates, TrunkRunner } from '../inference/trunk-runner.ts';
 
-/** Bytes of memory for hidden states that are constants of the job, and of disk for those of the public data. */
+/** Memory for hidden states that are constant over the job, and disk space for those of the public data, in bytes. */
 export const STATES_MEMORY = 2 ** 29;
 export const STATES_DISK = 8 * 2 ** 30;
 
 export interface TeacherStatesOptions {
   readonly runner: Pick<TrunkRunner, 'run'>;
-  /** All sequences that may be asked for, in the groups that are computed together. */
+  /** All sequences that may be requested, in the groups that are computed together. */
   readonly packs: readonly (readonly TokenSequence[])[];
-  /** Layers the runner yields states of. */
+  /** Number of layers whose states the runner returns. */
   readonly layers: number;
-  /** Bytes of states held in memory; the least recently used go first. */
+  /** Bytes of states held in memory. The least recently used are evicted first. */
   readonly memoryBytes: number;
-  /** Where states are kept between runs, and how many bytes of them; null keeps them in memory only. */
+  /** Disk cache that keeps states between runs; null keeps them only in memory. */
   readonly disk: DiskCache | null;
 }
 
 export interface DiskCache {
-  /** Its name must tell everything that the states depend on besides the sequence. */
+  /** Its name must identify everything but the sequence that the states depend on. */
   readonly directory: string;
   readonly bytes: number;
 }
 
 /**
- * The teacher part's hidden states of the public sequences: constants of the job, since the teacher never changes. Each
- * is computed once and kept in memory and on disk. Sequences are computed in fixed packs, so that a state's bits do not
- * depend on what was asked for before.
+ * The teacher part's hidden states of the public sequences. They are constant over the job, as the teacher never
+ * changes. Each is computed once and cached in memory and on disk. Sequences are computed in fixed packs, so that a
+ * state's bits do not depend on earlier requests.
  */
 export class TeacherStates {
   readonly #runner: Pick<TrunkRunner, 'run'>;
@@ -53,7 +53,7 @@ export class TeacherStates {
     for (const pack of packs) for (const { id } of pack) this.#packs.set(id, pack);
   }
 
-  /** States of each sequence, in the order asked for. */
+  /** The states of each sequence, in the order of the request. */
   async of(sequences: readonly TokenSequence[]): Promise<HiddenStates[]> {
     const states: HiddenStates[] = [];
     for (const { id } of sequences) states.push(this.#held(id) ?? (await this.#compute(id)));
@@ -68,10 +68,10 @@ export class TeacherStates {
 
   async #compute(id: string): Promise<HiddenStates> {
     const pack = this.#packs.get(id);
-    if (!pack) throw new Error(`sequence ${id} is not of the pool`);
+    if (!pack) throw new Error(`sequence ${id} is not in the pool`);
     const computed = await this.#runner.run(pack, {});
     pack.forEach((sequence, i) => this.#hold(sequence.id, computed[i]!));
-    // Later, while the step that waits for them is computed.
+    // Written later, while the step that waits for the states is computed.
     setImmediate(() => pack.forEach((sequence, i) => this.#write(sequence.id, computed[i]!)));
     return computed[pack.findIndex((sequence) => sequence.id === id)]!;
   }
@@ -86,7 +86,10 @@ export class TeacherStates {
     }
   }
 
-  /** A file holds the states of all compared layers, then their SHA-256; a torn or damaged one is computed anew. */
+  /**
+   * A file contains the states of all compared layers, followed by their SHA-256. States of a torn or damaged file are
+   * computed again.
+   */
   #read(id: string): HiddenStates | undefined {
     if (this.#disk === null) return undefined;
     let bytes: Buffer;

@@ -1,0 +1,167 @@
+import type { EvaluationSpec, FedBiOTJobSpec } from '../../crds/types.ts';
+import { crossEntropyElements } from '../engine/ops/cross-entropy.ts';
+import { divergenceElements } from '../engine/ops/divergence.ts';
+import type { DecoderConfig } from '../model/config/config.ts';
+import type { FederatedModel, LoraPart } from '../model/federated-model.ts';
+import { PACK_TOKENS } from '../inference/packs.ts';
+import { tasks } from '../tasks/registry.ts';
+
+/*
+ * The memory that each role needs in its compute process, from shapes alone, with all sequences at full length and
+ * every token labelled. Constants marked "measured" come from peak resident sizes of SmolLM2-135M's roles at batch
+ * sizes 1 to 4 and lengths 64 to 1024, with every placement. test/integration/estimate-job.test.ts compares the result
+ * with a measurement.
+ */
+
+const FLOAT_BYTES = 4;
+
+/** Copies of a LoRA vector during training: the vector, gradient, zeros, two moments, and three that a step creates. */
+const LORA_COPIES = 8;
+
+/** The part of a model that one session uses. No session has the embedding, whose rows are read from the file. */
+export interface Session {
+  readonly layers: readonly number[];
+  readonly head: boolean;
+  /** A training graph, whose weights are packed unless they are large. */
+  readonly trains?: true;
+}
+
+/** The memory that one role adds to its process. */
+export interface Demand {
+  readonly sessions: readonly Session[];
+  /** Trained vectors and the copies that training keeps of them. */
+  readonly lora: number;
+  /** Activations, logits and caches at their peak. */
+  readonly work: number;
+}
+
+export function serverDemand(model: FederatedModel, { emulator: { alignment } }: FedBiOTJobSpec): Demand {
+  const { split, config } = model;
+  if (alignment.schedule === 'Never') return { sessions: [], lora: 0, work: 0 };
+  const { batchSize, sequenceLength: length, klWeight, languageModelWeight } = alignment;
+  const needsLogits = klWeight > 0 || languageModelWeight > 0;
+  const tokens = batchSize * length;
+  const trained = split.emulator.length * trainedLayer(config, length, model.emulator.dropout);
+  const crossed = needsLogits ? split.tail.length * crossedLayer(config, length) : 0;
+  const divergence = klWeight > 0 ? divergenceElements(tokens, config.vocabSize) * FLOAT_BYTES : 0;
+  const crossEntropy = languageModelWeight > 0 ? crossEntropyElements(tokens, config.vocabSize) * FLOAT_BYTES : 0;
+  return {
+    sessions: [
+      { layers: [...split.front, ...split.teacher], head: false },
+      { layers: [...split.emulator, ...(needsLogits ? split.tail : [])], head: needsLogits, trains: true },
+    ],
+    lora: trainingBytes(model.emulator) + model.adapter.layout.size * FLOAT_BYTES,
+    work: Math.max(
+      trainingWork(config, tokens, length, trained + crossed) + divergence + crossEntropy,
+      forwardBytes(config, length),
+    ),
+  };
+}
+
+export function clientDemand(model: FederatedModel, { federation: { local } }: FedBiOTJobSpec): Demand {
+  const { split, config } = model;
+  const { batchSize, sequenceLength: length } = local;
+  const tokens = batchSize * length;
+  const atBothEnds = split.front.length > 0;
+  const trained = (split.front.length + split.tail.length) * trainedLayer(config, length, model.adapter.dropout);
+  const crossed = atBothEnds ? split.emulator.length * crossedLayer(config, length) : 0;
+  return {
+    sessions: atBothEnds
+      ? [{ layers: [...split.front, ...split.emulator, ...split.tail], head: true, trains: true }]
+      : [
+          { layers: split.tail, head: true, trains: true },
+          { layers: split.emulator, head: false },
+        ],
+    lora: trainingBytes(model.adapter) + model.emulator.layout.size * FLOAT_BYTES,
+    work: Math.max(
+      trainingWork(config, tokens, length, trained + crossed) +
+        crossEntropyElements(tokens, config.vocabSize) * FLOAT_BYTES,
+      forwardBytes(config, length),
+    ),
+  };
+}
+
+/** The settings of an evaluation, and the length of its longest text. */
+export interface Scoring extends Pick<EvaluationSpec, 'task' | 'batchSize' | 'maxNewTokens'> {
+  /** Tokens of the longest text or prompt. */
+  readonly length: number;
+}
+
+export function evaluationDemand(model: FederatedModel, { data, evaluation, federation }: FedBiOTJobSpec): Demand {
+  if (!data.eval) return { sessions: [], lora: 0, work: 0 };
+  return scoringDemand(model, { ...evaluation, length: federation.local.sequenceLength }, ['teacher', 'emulator']);
+}
+
+/** @param trunks which trunks are scored: the teacher part, the emulator, or both */
+export function scoringDemand(
+  model: FederatedModel,
+  { length, ...evaluation }: Scoring,
+  trunks: readonly ('teacher' | 'emulator')[],
+): Demand {
+  const { split, config } = model;
+  const { generates } = tasks[evaluation.task];
+  const whole = (trunk: readonly number[]): Session => ({
+    layers: [...split.front, ...trunk, ...split.tail],
+    head: true,
+  });
+  const scored = Math.max(PACK_TOKENS, length);
+  // Keys and values of all layers for every token read and written, twice, because a step creates new caches.
+  const cache =
+    4 *
+    config.layers *
+    config.keyValueHeads *
+    config.headDim *
+    evaluation.batchSize *
+    (length + evaluation.maxNewTokens);
+  return {
+    sessions: [
+      ...trunks.map((trunk): Session => ({ layers: [...split.front, ...split[trunk]], head: false })),
+      { layers: split.tail, head: true },
+      ...(generates ? trunks.map((trunk) => whole(split[trunk])) : []),
+    ],
+    lora: (model.adapter.layout.size + model.emulator.layout.size) * FLOAT_BYTES,
+    work: Math.max(
+      3 * scored * config.vocabSize * FLOAT_BYTES + forwardBytes(config, length),
+      generates ? cache * FLOAT_BYTES + forwardBytes(config, length, evaluation.batchSize * length) : 0,
+    ),
+  };
+}
+
+function trainingBytes({ layout }: LoraPart): number {
+  return LORA_COPIES * layout.size * FLOAT_BYTES;
+}
+
+/**
+ * Values per token that a layer with LoRA keeps for the gradient: about nine of the hidden width (inputs of norms and
+ * projections, queries, keys, values), six of the MLP's width, and a row of attention probabilities per head; measured.
+ * Dropout adds a mask and the masked copy of each of the four inputs.
+ */
+function trainedLayer({ hiddenSize, intermediateSize, heads }: DecoderConfig, length: number, dropout = 0): number {
+  const masks = dropout > 0 ? 2 * (3 * hiddenSize + intermediateSize) : 0;
+  return 9 * hiddenSize + 6 * intermediateSize + heads * length + masks;
+}
+
+/**
+ * The same for a frozen layer that the gradient crosses. No weight gradient needs the projections' inputs; measured.
+ */
+function crossedLayer({ hiddenSize, intermediateSize, heads }: DecoderConfig, length: number): number {
+  return 7 * hiddenSize + 4 * intermediateSize + heads * length;
+}
+
+/**
+ * Values per token for the attention of one layer: scores, masked scores and their gradient, before and after the
+ * softmax; measured.
+ */
+function attention({ heads }: DecoderConfig, length: number): number {
+  return 3 * heads * length;
+}
+
+/** A step's activations, including `kept` values per token. */
+function trainingWork(config: DecoderConfig, tokens: number, length: number, kept: number): number {
+  return tokens * (kept + attention(config, length)) * FLOAT_BYTES;
+}
+
+/** Activations of a pass without a tape, which holds one layer at a time. */
+function forwardBytes(config: DecoderConfig, length: number, tokens = Math.max(PACK_TOKENS, length)): number {
+  return tokens * (trainedLayer(config, length) + attention(config, length)) * FLOAT_BYTES;
+}

@@ -123,7 +123,7 @@ async function testWorker(t: Pick<Test, 'test'>, image: ImageRoot, output: strin
   await t.test('it plans the example that it carries', async (t) => {
     const { code, stdout, stderr } = await (await fedbiot('plan', 'examples/quickstart.yaml')).ended;
     t.equal(code, 0, stderr);
-    t.match(stdout, /emulator, once to a client/);
+    t.match(stdout, /emulator, once per client/);
   });
 
   await t.test('it writes where it may alone', async (t) => {

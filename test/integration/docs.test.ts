@@ -209,14 +209,14 @@ t.test('the figures in sizing.md are what the commands print', async (t) => {
   );
   const rowOf = new Map([
     ['full model', 'full model, as stored'],
-    ['emulator, once to a client', 'emulator'],
-    ['a round, down', 'a round, down / up'],
-    ['a round, up', 'a round, down / up'],
+    ['emulator, once per client', 'emulator'],
+    ['per round, down', 'per round, down / up'],
+    ['per round, up', 'per round, down / up'],
   ]);
   const shapes = printed('bench/plan-shape.ts').split('## ').slice(1);
   for (const [column, shape] of shapes.entries()) {
     const sizes = [...shape.matchAll(/^ {2}(\S.*?) {2,}([\d.]+) ([KMG]iB)$/gm)].filter(
-      ([, name = '']) => !/machine|all in one/.test(name),
+      ([, name = '']) => !/machine|in total/.test(name),
     );
     for (const [, name = '', size = ''] of sizes) {
       const row = rows.get(rowOf.get(name) ?? name);

@@ -70,9 +70,9 @@ t.test('layers by importance are counted, for they are measured only when the ru
     encoding: 'utf8',
   });
   t.equal(status, 0);
-  t.match(stdout, /emulator keeps +2, by importance, measured on public data when the run begins\n/);
+  t.match(stdout, /emulator keeps +2, by importance, which the run measures on public data when it starts\n/);
   t.notMatch(stdout, /dropped/);
-  t.match(stdout, /This machine can hold it\.\n$/);
+  t.match(stdout, /This machine has enough memory\.\n$/);
 });
 
 t.test('what the job sets shows', async (t) => {
@@ -121,7 +121,7 @@ t.test(
     const plan = await estimateManifest(job);
     t.notOk(plan.memory.fits);
     const { stdout } = spawnSync(process.execPath, [FEDBIOT, 'plan', job], { encoding: 'utf8' });
-    t.match(stdout, /This machine cannot hold it/);
+    t.match(stdout, /This machine does not have enough memory/);
     const run = spawnSync(process.execPath, [FEDBIOT, 'run', job, '--out', join(directory, 'refused')], {
       encoding: 'utf8',
     });

@@ -59,7 +59,7 @@ t.test('a run reports its cost', { timeout: 120_000 }, async (t) => {
     cost.savings.flops.here,
     cost.clients.tokens * plan.flops.clientToken + cost.server.tokens * plan.flops.alignmentToken,
   );
-  t.match(readFileSync(join(out, 'report.html'), 'utf8'), /<h2>Against the full model<\/h2>/);
+  t.match(readFileSync(join(out, 'report.html'), 'utf8'), /<h2>Compared with the full model<\/h2>/);
 
   const whole = await reportOf(writeTinyJob(t.testdirName, { method: 'FullModel' }), join(t.testdirName, 'whole'));
   t.match(whole.cost?.savings, { bytes: { saved: 0 }, flops: { saved: 0 } }, 'the full model saves nothing');

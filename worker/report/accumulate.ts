@@ -5,7 +5,7 @@ import type { RunReport } from '../../crds/facts/report.ts';
 import type { RoundReport } from '../../crds/facts/round.ts';
 import { runCost } from '../cost/run-cost.ts';
 
-/** What the events of a run add up to. Its size grows with rounds, not with steps. */
+/** The accumulated events of a run. Its size grows with the number of rounds, not of steps. */
 export interface RunHistory {
   readonly run: {
     readonly job: string;
@@ -19,7 +19,7 @@ export interface RunHistory {
   readonly lastEvaluation: Evaluation | null;
 }
 
-/** What a report says that no event carries. */
+/** Facts of a report that no event contains. */
 export interface RunFacts {
   readonly seed: number;
   readonly partition: RunReport['partition'];
@@ -29,8 +29,8 @@ export interface RunFacts {
 export const emptyHistory: RunHistory = { run: null, rounds: [], lastEvaluation: null };
 
 /**
- * Adds one event. A round that comes again (a run resumed from an earlier checkpoint) replaces the old one and all
- * after it, so a history is the same whether or not the run was ever interrupted.
+ * Adds one event. A repeated round (of a run that resumed from an earlier checkpoint) replaces the old one and all
+ * later ones, so a history does not depend on interruptions.
  */
 export function accumulate(history: RunHistory, event: RunEvent): RunHistory {
   switch (event.event) {
@@ -57,7 +57,10 @@ export function accumulate(history: RunHistory, event: RunEvent): RunHistory {
   }
 }
 
-/** The contents of report.json. Throws when the history has no `run` event: a report needs its plan. */
+/**
+ * The contents of report.json.
+ * @throws Error if the history has no `run` event, because a report needs its plan
+ */
 export function reportOf(history: RunHistory, facts: RunFacts): RunReport {
   if (history.run === null) throw new Error('a report needs the run event');
   return {

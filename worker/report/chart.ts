@@ -17,7 +17,7 @@ export interface Figure {
 /** Width and height of a figure in its own units; the page scales it. */
 export const figureSize = { width: 560, height: 300 } as const;
 
-/** The page's colours by name: the style sheet gives them their value for light, dark and paper. */
+/** The page's colours by name. The style sheet defines their values for light mode, dark mode and print. */
 export const ink = {
   text: 'var(--ink)',
   muted: 'var(--muted)',
@@ -30,7 +30,7 @@ export const ink = {
   purple: 'var(--series-purple)',
 } as const;
 
-/** What every axis of the report looks like. */
+/** The style of all axes of the report. */
 export function axis(name: string, kind: 'x' | 'y') {
   return {
     name,
@@ -57,12 +57,12 @@ export function legend(names: readonly string[]) {
   };
 }
 
-/** An axis of round numbers that starts at the first. */
+/** An axis of round numbers, which start at 1. */
 export function roundAxis(lastRound: number) {
   return { type: 'value', min: 1, max: Math.max(2, lastRound), minInterval: 1, ...axis('Round', 'x') };
 }
 
-/** Renders one chart as SVG, without a browser. `description` is what a screen reader says. */
+/** Renders one chart as SVG, without a browser. `description` is the text for screen readers. */
 export function renderChart(option: EChartsCoreOption, description: string): Markup {
   const chart = init(null, null, { renderer: 'svg', ssr: true, ...figureSize });
   try {
@@ -79,7 +79,7 @@ export function renderChart(option: EChartsCoreOption, description: string): Mar
   }
 }
 
-/** Removes what only echarts' script in a browser reads (hover styles, data indices), and names the picture. */
+/** Removes attributes that only echarts' browser script reads (hover styles, data indices), and adds a label. */
 function staticSvg(svg: string, description: string): string {
   return svg
     .replace(/<style[^>]*>.*?<\/style>/gs, '')

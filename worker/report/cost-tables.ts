@@ -5,7 +5,7 @@ import { formatBytes, formatCount, formatDuration, formatFlops, formatPercent } 
 
 type Rows = readonly (readonly string[])[];
 
-/** What each role has used: a header and two rows. */
+/** The resources used by each role: a header and two rows. */
 export function usageRows({ server, clients }: RunCost): Rows {
   const row = (name: string, { cpuSeconds, gpuSeconds, tokens, peakMemoryBytes }: RoleCost) => [
     name,
@@ -17,7 +17,7 @@ export function usageRows({ server, clients }: RunCost): Rows {
   return [['', 'CPU time', 'GPU time', 'tokens', 'memory'], row('server', server), row('clients', clients)];
 }
 
-/** Against sending and training the full model: a header and two rows. */
+/** The savings compared with sending and training the full model: a header and two rows. */
 export function savingRows({ savings }: RunCost): Rows {
   const row = (name: string, { here, fullModel, saved }: Saving, format: (value: number) => string) => [
     name,
@@ -33,13 +33,13 @@ export function savingRows({ savings }: RunCost): Rows {
   ];
 }
 
-/** Both as tables of the report. */
+/** Both tables as HTML for the report. */
 export function costTables(cost: RunCost): Markup {
   const { bundle, down, up } = cost.bytes;
   return html`<section class="summary">
 <div><h2>Cost</h2>${table(usageRows(cost))}</div>
-<div><h2>Against the full model</h2>${table(savingRows(cost))}
-<p class="note">${formatBytes(bundle)} once to the clients, ${formatBytes(down)} down and ${formatBytes(up)} up in rounds. FLOPs by formula.</p></div>
+<div><h2>Compared with the full model</h2>${table(savingRows(cost))}
+<p class="note">${formatBytes(bundle)} once to the clients, ${formatBytes(down)} down and ${formatBytes(up)} up in rounds. FLOPs are computed by formula.</p></div>
 </section>`;
 }
 

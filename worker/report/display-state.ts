@@ -3,26 +3,26 @@ import type { Phase, RunEvent, StepEvent } from '../../crds/facts/events.ts';
 import type { RoundReport } from '../../crds/facts/round.ts';
 
 /**
- * What a display hears: the run's events, and what happens between them. A client's steps become events only once its
- * result is accepted, all at the same time; `localStep` tells them as they are computed.
+ * The input of a display: the run's events, and live events in between. A client's steps become run events only when
+ * its result is accepted, all at once; `localStep` is emitted as each step is computed.
  */
 export type LiveEvent =
   RunEvent | ({ event: 'localStep' } & Omit<StepEvent, 'event'>) | { event: 'evaluating'; done: number; total: number };
 
-/** What the display knows. Times are in seconds on its own clock; its size is bounded. */
+/** The state of the display. Times are in seconds on the display's clock. The size is bounded. */
 export interface ProgressState {
   /** Number of rounds of the run; 0 until it is known. */
   readonly rounds: number;
-  /** The round under way or finished last; 0 before the first. */
+  /** The current round, or the last finished one; 0 before the first. */
   readonly round: number;
   readonly roundsDone: number;
-  /** The run's first event. */
+  /** Time of the run's first event. */
   readonly began: number;
   readonly phase: PhaseProgress | null;
   readonly alignmentLoss: number | null;
   readonly localLoss: number | null;
   readonly evaluation: Evaluation | null;
-  /** Sums over the rounds finished while this display watched. */
+  /** Sums over the rounds that finished since the display started. */
   readonly spent: Spent;
 }
 
@@ -33,17 +33,17 @@ export interface PhaseProgress {
   readonly done: number;
   readonly total: number | null;
   /**
-   * Steps and tokens seen since `began`, and when the last was; a phase gone on with has done more steps than were
-   * seen.
+   * Steps and tokens seen since `began`, and the time of the last one. In a resumed phase, more steps are done than
+   * were seen.
    */
   readonly seen: { readonly steps: number; readonly tokens: number; readonly last: number };
-  /** Losses of the last steps, oldest first. */
+  /** Losses of the most recent steps, oldest first. */
   readonly losses: readonly number[];
 }
 
 export interface Spent {
   readonly rounds: number;
-  /** Rounds but the first: its alignment is longer. */
+  /** Rounds except the first, whose alignment is longer. */
   readonly laterRounds: number;
   readonly laterAlign: number;
   readonly local: number;
@@ -51,7 +51,7 @@ export interface Spent {
   readonly evaluate: number;
 }
 
-/** A shown loss is the mean over so many steps: single steps jump too much to be read. */
+/** Number of steps over which the displayed loss is averaged: the loss of single steps is too noisy. */
 const SMOOTHING = 20;
 
 export const initialProgress: ProgressState = {
@@ -66,7 +66,7 @@ export const initialProgress: ProgressState = {
   spent: { rounds: 0, laterRounds: 0, laterAlign: 0, local: 0, aggregate: 0, evaluate: 0 },
 };
 
-/** Takes in what was heard at `now` seconds. */
+/** Applies an event that occurred at `now` seconds. */
 export function advance(state: ProgressState, event: LiveEvent, now: number): ProgressState {
   switch (event.event) {
     case 'run':
@@ -103,7 +103,7 @@ function startPhase(name: Phase, total: number | null, now: number): PhaseProgre
 }
 
 function stepped(state: ProgressState, step: Omit<StepEvent, 'event'>, now: number): ProgressState {
-  // A run resumed within a phase tells of its steps, not of its beginning.
+  // A run resumed within a phase emits the phase's steps, but not its start.
   const phase = state.phase?.name === step.phase ? state.phase : startPhase(step.phase, null, now - step.ms / 1000);
   const losses = [...phase.losses.slice(1 - SMOOTHING), step.loss];
   const loss = losses.reduce((a, b) => a + b, 0) / losses.length;
@@ -112,7 +112,7 @@ function stepped(state: ProgressState, step: Omit<StepEvent, 'event'>, now: numb
     round: step.round,
     phase: {
       ...phase,
-      // Clients take their steps side by side: they are counted. The alignment numbers its own.
+      // Clients compute steps in parallel, so their steps are counted. Alignment steps are numbered.
       done: step.phase === 'align' ? step.step + 1 : phase.done + 1,
       seen: { steps: phase.seen.steps + 1, tokens: phase.seen.tokens + step.tokens, last: now },
       losses,

@@ -4,11 +4,12 @@ import { advance, initialProgress } from './display-state.ts';
 import { eventLine, statusLines, statusText } from './status-lines.ts';
 
 /**
- * live: a status that is redrawn in place. plain: lines. json: the run's events as JSON lines. quiet: warnings only.
+ * live: a status that is redrawn in place. plain: lines of text. json: the run's events as JSON lines. quiet: only
+ * warnings.
  */
 export type DisplayMode = 'live' | 'plain' | 'json' | 'quiet';
 
-/** Where a display writes; a terminal has columns. */
+/** An output stream of a display. Terminals have `columns`. */
 export interface Output {
   write(text: string): unknown;
   readonly columns?: number;
@@ -17,9 +18,9 @@ export interface Output {
 export interface DisplayOptions {
   readonly mode: DisplayMode;
   readonly color: boolean;
-  /** Data: the events of mode json. */
+  /** For data: the events of mode json. */
   readonly stdout: Output;
-  /** Everything for people. */
+  /** For messages to the user. */
   readonly stderr: Output;
   /** Seconds, from any origin. */
   readonly now: () => number;
@@ -27,25 +28,28 @@ export interface DisplayOptions {
 
 export interface Display {
   show(event: LiveEvent): void;
-  /** Writes a line of its own, above a live status. */
+  /** Writes a line, above a live status. */
   note(line: string): void;
-  /** Redraws or repeats the status if it is time to: called every second or so, for when nothing happens. */
+  /**
+   * Redraws or repeats the status if it is due. Called about every second, so that the status also updates without
+   * events.
+   */
   tick(): void;
-  /** Takes a live status off the screen. */
+  /** Erases a live status. */
   close(): void;
 }
 
 const REDRAW_SECONDS = 0.1;
 const REPEAT_SECONDS = 10;
 
-/** How to show a run: as asked, else by what the error stream is. */
+/** The display mode: as requested, otherwise depending on whether stderr is a terminal. */
 export function displayMode(
-  asked: { json: boolean; quiet: boolean },
+  requested: { json: boolean; quiet: boolean },
   terminal: boolean,
   term: string | undefined,
 ): DisplayMode {
-  if (asked.json) return 'json';
-  if (asked.quiet) return 'quiet';
+  if (requested.json) return 'json';
+  if (requested.quiet) return 'quiet';
   return terminal && term !== 'dumb' ? 'live' : 'plain';
 }
 
@@ -75,7 +79,7 @@ function eventsOnly({ stderr }: DisplayOptions, handle: (event: RunEvent) => voi
   };
 }
 
-/** A line for every phase and round, and one with the status whenever ten seconds have passed without any. */
+/** Writes a line for every phase and round, and the status after ten seconds without a line. */
 function plainDisplay({ stderr, now }: DisplayOptions): Display {
   let state: ProgressState = { ...initialProgress, began: now() };
   let last = now();
@@ -105,13 +109,16 @@ function phaseLine({ phase, steps }: { phase: string; steps: number | null }): s
   return steps === null ? phase : `${phase}: ${steps} steps`;
 }
 
-/** The status in the last lines of the terminal; lines that stay go above it. */
+/** Shows the status in the last lines of the terminal. Permanent lines are written above it. */
 function liveDisplay({ stderr, color, now }: DisplayOptions): Display {
   let state: ProgressState = { ...initialProgress, began: now() };
   let drawn: number[] = [];
   let last = -Infinity;
 
-  /** Moves to where the status began and erases from there. A terminal made narrower since has wrapped its lines. */
+  /**
+   * Moves the cursor to the start of the status and erases from there. If the terminal was narrowed meanwhile, the
+   * status lines have wrapped.
+   */
   const erase = () => {
     const rows = drawn.reduce((sum, width) => sum + Math.max(1, Math.ceil(width / columns())), 0);
     drawn = [];
@@ -121,7 +128,7 @@ function liveDisplay({ stderr, color, now }: DisplayOptions): Display {
   const draw = (above: string | null) => {
     const at = now();
     const cleared = erase();
-    // One column stays free: some terminals wrap when the last one is written.
+    // Leaves one column free, because some terminals wrap when the last column is written.
     const width = columns() - 1;
     const plain = statusLines(state, at, width, false);
     drawn = plain.map((line) => line.length);

@@ -6,16 +6,16 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Text as HTML that shows exactly that text, in elements and in quoted attributes. */
+/** Escapes text for HTML elements and quoted attributes. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => entities[character] ?? '');
 }
 
-/** Markup that needs no escaping any more. */
+/** HTML that is already escaped. */
 export class Markup {
   readonly source: string;
 
-  /** Vouches that `source` is safe HTML: constant text, or the output of a renderer that escapes. */
+  /** The caller guarantees that `source` is safe HTML: constant text, or the output of a renderer that escapes. */
   constructor(source: string) {
     this.source = source;
   }
@@ -23,7 +23,7 @@ export class Markup {
 
 export type Content = string | number | Markup | readonly Content[];
 
-/** HTML from a template: every value put into it is escaped, unless it is markup already. */
+/** Builds HTML from a template. Every value is escaped, unless it is a `Markup`. */
 export function html(strings: TemplateStringsArray, ...values: readonly Content[]): Markup {
   let source = strings[0] ?? '';
   values.forEach((value, i) => (source += render(value) + (strings[i + 1] ?? '')));

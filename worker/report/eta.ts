@@ -4,8 +4,8 @@ import type { PhaseProgress, ProgressState, Spent } from './display-state.ts';
 const phases: readonly Phase[] = ['align', 'local', 'aggregate', 'evaluate'];
 
 /**
- * Seconds until the run ends, if rounds go on as those that were seen; null until one was. The alignment of round 1 is
- * longer than the others', so alignments count only once a second one was seen.
+ * Estimated seconds until the run ends, based on the rounds seen so far; null before the first. The alignment of round
+ * 1 is longer than later ones, so only later alignments are averaged.
  */
 export function remainingSeconds(
   { rounds, round, roundsDone, phase, spent }: ProgressState,
@@ -19,7 +19,7 @@ export function remainingSeconds(
   return (rounds - round) * whole + restOfPhase(phase, usual[phase.name], now) + after;
 }
 
-/** Seconds a phase takes in a usual round. An evaluation that is not due in every round counts with its share. */
+/** Mean duration of each phase in seconds. Evaluations that are not due in every round are averaged over all rounds. */
 function usualSeconds({ rounds, laterRounds, laterAlign, local, aggregate, evaluate }: Spent): Record<Phase, number> {
   return {
     align: laterRounds === 0 ? 0 : laterAlign / laterRounds,
@@ -29,7 +29,7 @@ function usualSeconds({ rounds, laterRounds, laterAlign, local, aggregate, evalu
   };
 }
 
-/** By the phase's own pace once it has one, else by what it usually takes. */
+/** Remaining seconds of a phase: extrapolated from its progress if possible, otherwise from its mean duration. */
 function restOfPhase({ began, done, total }: PhaseProgress, usual: number, now: number): number {
   const elapsed = now - began;
   if (total !== null && done > 0 && elapsed > 0) return Math.max(0, (elapsed * (total - done)) / done);

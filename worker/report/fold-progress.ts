@@ -7,15 +7,15 @@ import type { CostFacts } from '../cost/run-cost.ts';
 import { REFUSAL_REASONS, settlesClient } from '../../crds/facts/refusal.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
 
-/** The progress of a run by its events; the writer to Redis adds the time. */
+/** The progress of a run, derived from its events. The writer to Redis adds the time. */
 export type ReportedProgress = Omit<JobProgress, 'at'>;
 
 export interface RunProgress extends ReportedProgress {
-  /** What the cost of a round is computed from; not reported. Null before the run has begun. */
+  /** Facts for computing the cost of a round; not reported. Null before the run has started. */
   readonly costFacts: CostFacts | null;
 }
 
-/** Facts that the job's manifest has and events do not. */
+/** Facts from the job's manifest that the events do not contain. */
 export interface ProgressFacts {
   readonly rounds: number;
   readonly clientsPerRound: number;
@@ -51,8 +51,8 @@ export function foldProgress(progress: RunProgress, event: RunEvent, facts: Prog
       return { ...progress, costFacts: { clients: event.clients, plan: event.plan } };
     case 'phase': {
       const at = { ...progress, phase: PHASES[event.phase], round: event.round };
-      // The simulated dropouts of an attempt are emitted before its phase, and a retry has other clients: the number of
-      // steps says how many train.
+      // The simulated dropouts of an attempt are emitted before its phase, and a retry has other clients. The number of
+      // clients that train follows from the number of steps.
       return event.phase === 'local' ? { ...at, clients: attemptOf(event.steps ?? 0, facts) } : at;
     }
     case 'client':
@@ -86,7 +86,7 @@ export function reportedProgress({ costFacts: _, cost, ...reported }: RunProgres
 }
 
 /**
- * The sums contain figures that clients claim: whatever these are, bytes and tokens become integers, as in the status.
+ * The sums contain figures that clients claim, so bytes and tokens are converted to integers, as the status requires.
  */
 function reportedCost({ server, clients, bytes, savings }: NonNullable<JobProgress['cost']>): JobProgress['cost'] {
   const role = (cost: typeof server) => ({
@@ -104,7 +104,7 @@ function reportedCost({ server, clients, bytes, savings }: NonNullable<JobProgre
 
 const whole = (value: number) => Math.min(Math.round(value), Number.MAX_SAFE_INTEGER);
 
-/** The job is over, and its adapter written. */
+/** The progress of a job that has finished and written its adapter. */
 export function finishedProgress(progress: RunProgress, adapterSha256: string): RunProgress {
   return { ...progress, phase: 'Finished', adapterSha256 };
 }

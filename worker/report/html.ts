@@ -12,12 +12,12 @@ import { partitionTable } from './partition-table.ts';
 import { costTables } from './cost-tables.ts';
 import { style } from './style.ts';
 
-/** Beyond this many points a curve is binned: more than a figure has pixels only makes the file larger. */
+/** A curve with more points is binned: more points than pixels would only make the file larger. */
 const CURVE_POINTS = 500;
 
 /**
  * report.html: one self-contained page (no network, no script) with the run's scores, plan, figures and tables.
- * `curves` holds the losses of single steps from metrics.jsonl; `version` is fedbiot's.
+ * `curves` contains the losses of steps from metrics.jsonl; `version` is fedbiot's version.
  */
 export function renderReport(report: RunReport, curves: LossCurves, version: string): string {
   const figures = [
@@ -42,7 +42,7 @@ export function renderReport(report: RunReport, curves: LossCurves, version: str
 <header>
 <p>FedBiOT run report</p>
 <h1>${report.job}</h1>
-<p>${report.method} · seed ${report.seed} · ${plural(report.rounds.length, 'round')}${report.partition.length === 0 ? '' : ` · ${plural(report.partition.length, 'client')}`}${report.date === undefined ? '' : ` · chat template’s day ${report.date}`}</p>
+<p>${report.method} · seed ${report.seed} · ${plural(report.rounds.length, 'round')}${report.partition.length === 0 ? '' : ` · ${plural(report.partition.length, 'client')}`}${report.date === undefined ? '' : ` · chat template date ${report.date}`}</p>
 </header>
 <section class="summary">
 ${[scores(report), facts(report)]}
@@ -70,8 +70,8 @@ ${hasAccuracy ? html`<td>${formatPercent(score.accuracy)}</td>` : ''}${hasF1 ? h
 <table><thead><tr><th scope="col">Model</th>${hasAccuracy ? html`<th scope="col">Accuracy</th>` : ''}${hasF1 ? html`<th scope="col">F1</th>` : ''}<th scope="col">Loss</th></tr></thead>
 <tbody>${[
     row('Base', 'full model, no adapter', final.base, false),
-    row('AdapEmu', 'emulator + adapter: what a client has', final.adapEmu, false),
-    row('AdapFu', 'full model + adapter: what the server gains', final.adapFu, true),
+    row('AdapEmu', 'emulator + adapter, as on the clients', final.adapEmu, false),
+    row('AdapFu', 'full model + adapter, the result', final.adapFu, true),
   ]}</tbody></table></div>`;
 }
 
@@ -87,13 +87,13 @@ function facts({ rounds, plan, adapterSha256 }: RunReport): Markup {
     ['Full model', `${formatCount(plan.parameters.full)} parameters, ${formatBytes(plan.bytes.fullModel)}`],
     [
       'Emulator',
-      `${formatCount(plan.parameters.emulator)} parameters, ${formatBytes(plan.bytes.emulatorBundle)} once to each client`,
+      `${formatCount(plan.parameters.emulator)} parameters, ${formatBytes(plan.bytes.emulatorBundle)} once per client`,
     ],
     [
       'LoRA',
       `${formatCount(plan.parameters.adapterLora)} adapter, ${formatCount(plan.parameters.emulatorLora)} emulator parameters`,
     ],
-    ['Memory planned', `${formatBytes(plan.memory.server)} server, ${formatBytes(plan.memory.client)} client`],
+    ['Estimated memory', `${formatBytes(plan.memory.server)} server, ${formatBytes(plan.memory.client)} client`],
     ['Adapter SHA-256', adapterSha256 === null ? 'the run is not finished' : html`<code>${adapterSha256}</code>`],
   ];
   return html`<div><h2>Run</h2><dl>${entries.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl></div>`;

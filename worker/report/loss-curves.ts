@@ -1,11 +1,11 @@
 import type { StepEvent } from '../../crds/facts/events.ts';
 
 /**
- * One place of a curve: mean, lowest and highest loss over the clients of a step; each averaged over the steps of a
+ * One point of a curve: the mean, lowest and highest loss over the clients of a step, each averaged over the steps of a
  * bin.
  */
 export interface CurvePoint {
-  /** Optimizer steps since the start of the run, counted per participant, from 1. */
+  /** Optimizer step since the start of the run, per participant, from 1. */
   readonly x: number;
   readonly mean: number;
   readonly low: number;
@@ -14,7 +14,7 @@ export interface CurvePoint {
 
 export interface Curve {
   readonly points: readonly CurvePoint[];
-  /** The x at which each round but the first begins. */
+  /** The x at which each round after the first begins. */
   readonly roundStarts: readonly number[];
 }
 
@@ -25,7 +25,7 @@ interface Cell {
   high: number;
 }
 
-/** Gathers the losses of single steps into one curve a phase. Feed it the steps in any order, then read `curve`. */
+/** Collects the losses of steps into one curve per phase. Add steps in any order, then read `curve`. */
 export class LossCurves {
   readonly #cells = { align: new Map<number, Cell[]>(), local: new Map<number, Cell[]>() };
 
@@ -44,14 +44,14 @@ export class LossCurves {
     cell.high = Math.max(cell.high, event.loss);
   }
 
-  /** The curve of a phase, adjacent steps binned together where there are more than `maxPoints` (≥ 1). */
+  /** The curve of a phase. Adjacent steps are binned if there are more than `maxPoints` (≥ 1). */
   curve(phase: 'align' | 'local', maxPoints: number): Curve {
     const points: CurvePoint[] = [];
     const roundStarts: number[] = [];
     let x = 0;
     for (const [, cells] of [...this.#cells[phase]].sort(([a], [b]) => a - b)) {
       if (points.length > 0) roundStarts.push(x + 1);
-      // A step may be missing (a run resumed within the phase of a log that was cut): it keeps its place.
+      // Steps may be missing if the log was truncated within a phase. Their positions stay empty.
       cells.forEach((cell, step) =>
         points.push({ x: x + step + 1, mean: cell.sum / cell.count, low: cell.low, high: cell.high }),
       );
@@ -61,7 +61,9 @@ export class LossCurves {
   }
 }
 
-/** Joins runs of adjacent points, all of the same length but the last, until at most `maxPoints` are left. */
+/**
+ * Averages groups of adjacent points, so that at most `maxPoints` remain. All groups but the last have the same size.
+ */
 function bin(points: readonly CurvePoint[], maxPoints: number): CurvePoint[] {
   const width = Math.ceil(points.length / maxPoints);
   if (width <= 1) return [...points];

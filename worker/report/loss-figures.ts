@@ -5,7 +5,7 @@ import type { Curve, CurvePoint } from './loss-curves.ts';
 import type { Figure } from './chart.ts';
 import { axis, ink, legend, renderChart, roundAxis } from './chart.ts';
 
-/** How the three models look in every figure: the reader tells them by colour, by mark and by dash. */
+/** The style of the three models in every figure. They differ by colour, mark and dash. */
 const models = [
   { key: 'base', name: 'Base model', color: ink.base, symbol: 'circle', dash: 'dashed' },
   { key: 'adapEmu', name: 'AdapEmu', color: ink.blue, symbol: 'rect', dash: 'solid' },
@@ -13,15 +13,15 @@ const models = [
 ] as const;
 
 const MODELS_CAPTION =
-  'Base: the full model without an adapter. AdapEmu: emulator and adapter, what a client has. AdapFu: full model and adapter.';
+  'Base: the full model without an adapter. AdapEmu: emulator and adapter, as on the clients. AdapFu: full model and adapter.';
 
-/** Accuracy of the three models by round; null when the task has none or nothing was evaluated. */
+/** Accuracy of the three models by round; null if the task has no accuracy or nothing was evaluated. */
 export function accuracyFigure(rounds: readonly RoundReport[]): Figure | null {
   const svg = scoresChart(rounds, 'Accuracy (%)', ({ accuracy }) => (accuracy === null ? null : 100 * accuracy));
   return svg && { title: 'Accuracy by round', caption: MODELS_CAPTION, svg };
 }
 
-/** Evaluation loss of the three models by round; null when nothing was evaluated. */
+/** Evaluation loss of the three models by round; null if nothing was evaluated. */
 export function lossFigure(rounds: readonly RoundReport[]): Figure | null {
   const svg = scoresChart(rounds, 'Loss (nats per token)', ({ loss }) => loss);
   return (
@@ -45,7 +45,7 @@ function scoresChart(
     color,
     symbol,
     symbolSize: evaluated.length > 60 ? 3 : 7,
-    // The base model never changes: a line without marks.
+    // The base model never changes, so its line has no marks.
     itemStyle: { color, opacity: key === 'base' && evaluated.length > 1 ? 0 : 1 },
     lineStyle: { width: 2, type: dash, color },
     data: evaluated.map(({ round, evaluation }) => [round, of(evaluation[key])]),
@@ -61,21 +61,25 @@ function scoresChart(
   );
 }
 
-/** Loss of every optimizer step of a phase, with the range over clients; null when the phase never ran. */
+/** Loss of every optimizer step of a phase, with the range over clients; null if the phase never ran. */
 export function stepLossFigure(phase: 'align' | 'local', curve: Curve): Figure | null {
   if (curve.points.length === 0) return null;
   const [title, what, color] =
     phase === 'align'
-      ? (['Alignment loss by step', 'Server: emulator against full model on public data.', ink.green] as const)
+      ? ([
+          'Alignment loss by step',
+          'Server: emulator compared with the full model on public data.',
+          ink.green,
+        ] as const)
       : ([
           'Local loss by step',
-          'Clients: mean over the clients that trained; the band runs from the lowest to the highest.',
+          'Clients: mean over the clients that trained; the band shows the range.',
           ink.purple,
         ] as const);
   const boundaries = curve.roundStarts.length > 0 && curve.roundStarts.length <= 40;
   const lowest = curve.points.reduce((low, point) => Math.min(low, point.low), Infinity);
   const highest = curve.points.reduce((high, point) => Math.max(high, point.high), -Infinity);
-  // A loss that falls by an order of magnitude is told apart at its end only on a logarithmic axis.
+  // If a loss falls by an order of magnitude, differences at its end are only visible on a logarithmic axis.
   const type = lowest > 0 && highest / lowest > 10 ? 'log' : 'value';
   const logBase = highest / lowest > 1000 ? 10 : 2;
   const svg = renderChart(
@@ -109,7 +113,7 @@ export function stepLossFigure(phase: 'align' | 'local', curve: Curve): Figure |
     },
     `${title}, ${curve.points.length} points`,
   );
-  return { title, caption: boundaries ? `${what} Dotted lines: a round begins.` : what, svg };
+  return { title, caption: boundaries ? `${what} Dotted lines mark the start of a round.` : what, svg };
 }
 
 /** The area between `low` and `high`, as one polygon. */
@@ -118,7 +122,7 @@ function rangeBand(points: readonly CurvePoint[], color: string) {
     type: 'custom',
     silent: true,
     clip: true,
-    // Every bound is data, so that the axis has room for it; the polygon is drawn once, with the first.
+    // All bounds are data points, so that the axis includes them. The polygon is drawn once, with the first point.
     data: points.flatMap(({ x, low, high }) => [
       [x, low],
       [x, high],
@@ -170,7 +174,8 @@ export function roundLossFigure(rounds: readonly RoundReport[]): Figure | null {
   );
   return {
     title: 'Training loss by round',
-    caption: 'Mean over the round’s steps; local: weighted by samples, over the clients that reported.',
+    caption:
+      'Mean over the round’s steps. The local loss is averaged over the clients that reported, weighted by samples.',
     svg,
   };
 }

@@ -8,8 +8,8 @@ const BUFFER_MILLISECONDS = 1000;
 const NEWLINE = 0x0a;
 
 /**
- * Appends run events to metrics.jsonl, one JSON object a line. Steps are buffered for at most a second of events or 64
- * KiB; every other event is written at once, with the steps before it. Writing is synchronous: a line is small, and the
+ * Appends run events to metrics.jsonl, one JSON object per line. Steps are buffered, up to a second or 64 KiB; any
+ * other event is written at once, together with the buffered steps. Writes are synchronous: lines are small, and their
  * order on disk is the order of the calls.
  */
 export class MetricsLog {
@@ -20,7 +20,10 @@ export class MetricsLog {
   #buffered = 0;
   #bufferedSince = 0;
 
-  /** Opens the file for appending and creates it when missing. Throws a UserError where that is impossible. */
+  /**
+   * Opens the file for appending, and creates it if missing.
+   * @throws UserError if that fails
+   */
   constructor(path: string) {
     this.path = path;
     this.#file = this.#do('open', () => openSync(path, 'a+'));
@@ -37,7 +40,7 @@ export class MetricsLog {
       this.flush();
   }
 
-  /** Hands buffered lines to the operating system. */
+  /** Writes buffered lines to the file. */
   flush(): void {
     if (this.#buffered === 0) return;
     const bytes = Buffer.concat(this.#buffer);
@@ -47,35 +50,35 @@ export class MetricsLog {
         while (at < bytes.length) at += writeSync(this.#file, bytes, at);
       });
     } finally {
-      // A full disk can take the first half of a line: whoever writes again goes on behind it.
+      // On a full disk, part of a line may be written. The next write continues after it.
       this.#written += at;
       this.#buffer = at < bytes.length ? [bytes.subarray(at)] : [];
       this.#buffered = bytes.length - at;
     }
   }
 
-  /** Length in bytes, once the operating system has everything appended: killing the process no longer loses it. */
+  /** Writes buffered lines and returns the length in bytes. Killing the process then loses nothing. */
   length(): number {
     this.flush();
     return this.#written;
   }
 
   /**
-   * Waits until everything appended is on the disk. Before a checkpoint that records `length`: a power cut must not
-   * lose it.
+   * Syncs the file to disk. Required before a checkpoint that records `length`, so that a power failure cannot lose
+   * these bytes.
    */
   sync(): void {
     this.flush();
     this.#do('write', () => fsyncSync(this.#file));
   }
 
-  /** Forgets what was appended after the file had this length: what a resumed run will do again. */
+  /** Truncates the file to this length. A resumed run emits the later events again. */
   truncateTo(bytes: number): void {
     this.flush();
     if (bytes > this.#written || (bytes > 0 && this.#byteAt(bytes - 1) !== NEWLINE)) {
       throw new UserError(
         `${this.path} is not the file the checkpoint was written with: no line ends at byte ${bytes} of ${this.#written}`,
-        { hint: 'Restore the file as the run left it, or start again in an empty output folder.' },
+        { hint: 'Restore the original file, or start again in an empty output folder.' },
       );
     }
     this.#do('write', () => ftruncateSync(this.#file, bytes));

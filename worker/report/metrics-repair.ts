@@ -8,17 +8,17 @@ const NEWLINE = 0x0a;
 export interface KnownRounds {
   /** Bytes of metrics.jsonl when the checkpoint was made. */
   readonly bytes: number;
-  /** Rounds whose `round` event stands before that. */
+  /** Rounds whose `round` event is within these bytes. */
   readonly rounds: number;
-  /** Rounds from elsewhere, to stand in for those whose line is lost. */
+  /** Rounds from report.json, to replace lost lines. */
   readonly spare: readonly RoundReport[];
 }
 
 /**
- * Makes metrics.jsonl one that a run can go on from, if its beginning is not whole: what can be read of it is kept,
- * lost rounds come from the report, and a line in it says so. It gets the length that the checkpoint knows. The damaged
- * file is set aside.
- * @returns what was lost, in words; null where nothing was
+ * Repairs a metrics.jsonl whose part before the checkpoint is damaged, so that a run can resume. Readable lines are
+ * kept, lost rounds are taken from the report, and a warning event describes the repair. The file gets the length
+ * recorded in the checkpoint. The damaged file is renamed.
+ * @returns a description of what was lost; null if nothing was
  */
 export function repairMetrics(path: string, { bytes, rounds, spare }: KnownRounds): string | null {
   const found = existsSync(path) ? readFileSync(path) : null;
@@ -58,11 +58,11 @@ export function repairMetrics(path: string, { bytes, rounds, spare }: KnownRound
 
 interface Line {
   readonly event: RunEvent;
-  /** With its newline. */
+  /** Includes the newline. */
   readonly line: Buffer;
 }
 
-/** The events in bytes of metrics.jsonl, and how many of its lines are none. */
+/** Parses bytes of metrics.jsonl into events, and counts damaged lines. */
 export function readLines(bytes: Buffer): { events: Line[]; damaged: number } {
   const events: Line[] = [];
   let damaged = 0;
@@ -85,7 +85,7 @@ function parsed(text: string): RunEvent | null {
   }
 }
 
-/** Puts a round's line before all of later rounds. */
+/** Inserts a round's line before all lines of later rounds. */
 function withRound(lines: readonly Line[], round: RoundReport): Line[] {
   const event: RunEvent = { event: 'round', ...round };
   const at = lines.findIndex(({ event: other }) => 'round' in other && other.round > round.round);
@@ -97,8 +97,8 @@ function withRound(lines: readonly Line[], round: RoundReport): Line[] {
 const lineOf = (event: RunEvent): Line => ({ event, line: Buffer.from(`${JSON.stringify(event)}\n`) });
 
 /**
- * Lines of `bytes` bytes in all: a warning with the message, if there is room, and spaces at its end. Lines that are
- * too many are left out.
+ * Fits lines into exactly `bytes` bytes: appends a warning with the message, if there is room, and pads the last line
+ * with spaces. Lines that do not fit are dropped.
  */
 function fitted(lines: readonly Buffer[], message: string, bytes: number): Buffer[] {
   const sizeOf = (of: readonly Buffer[]) => of.reduce((sum, { length }) => sum + length, 0);
@@ -109,7 +109,7 @@ function fitted(lines: readonly Buffer[], message: string, bytes: number): Buffe
   return [...told, last.subarray(0, -1), Buffer.alloc(bytes - sizeOf(told) - last.length, ' '), Buffer.of(NEWLINE)];
 }
 
-/** `path`, or the first of path-2, path-3, … that is free. */
+/** `path`, or the first of path-2, path-3, … that does not exist. */
 function unused(path: string): string {
   let name = path;
   for (let i = 2; existsSync(name); i++) name = `${path}-${i}`;

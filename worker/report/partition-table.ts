@@ -5,7 +5,10 @@ import { formatCount } from './format.ts';
 
 const COLUMNS = 12;
 
-/** Who holds what: one row a client, one column a category, the most frequent first and the rest summed up. */
+/**
+ * The records of each client: one row per client and one column per category, most frequent first. Rare categories are
+ * summed up in one column.
+ */
 export function partitionTable(partition: RunReport['partition']): Markup {
   const totals = new Map<string, number>();
   for (const { categories } of partition) {
@@ -20,8 +23,8 @@ export function partitionTable(partition: RunReport['partition']): Markup {
     if (others.length > 0) counts.push(others.reduce((sum, name) => sum + (categories[name] ?? 0), 0));
     return html`<tr><th scope="row">Client ${client}</th><td>${formatCount(records)}</td>${counts.map((count) => cell(count, records))}</tr>`;
   });
-  return html`<h2>Who holds what</h2>
-${names.length > 1 ? html`<p class="note">Records by category; the darker, the larger its share of the client’s records.</p>` : ''}
+  return html`<h2>Records per client</h2>
+${names.length > 1 ? html`<p class="note">Records by category. Darker cells have a larger share of the client’s records.</p>` : ''}
 <div class="scroll"><table>
 <thead><tr>${head.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
 <tbody>${rows}</tbody>

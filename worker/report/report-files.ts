@@ -11,15 +11,15 @@ import { checkReport, checkStep } from './report-schema.ts';
 
 const reportFiles = { json: 'report.json', html: 'report.html', metrics: 'metrics.jsonl' } as const;
 
-/** Writes report.json into a run's folder. An older one stays whole until the new one is. */
+/** Writes report.json into a run's folder, atomically. */
 export async function writeReportJson(folder: string, report: RunReport): Promise<void> {
   await replaceFile(join(folder, reportFiles.json), `${JSON.stringify(report, null, 2)}\n`);
 }
 
 /**
  * Renders report.html from the report and the steps in the folder's metrics.jsonl.
- * @returns its path, and how many steps it is without, as their lines are damaged; null where there is no metrics.jsonl
- *   at all
+ * @returns its path, and the number of steps that are missing because their lines are damaged; null if there is no
+ * metrics.jsonl
  */
 export async function writeReportHtml(
   folder: string,
@@ -34,35 +34,38 @@ export async function writeReportHtml(
   return { path, damagedSteps: damaged };
 }
 
-/** Reads a run's report.json. @throws UserError when it is missing or is not a report. */
+/**
+ * Reads a run's report.json.
+ * @throws UserError if it is missing or not a report
+ */
 export async function readReportJson(folder: string): Promise<RunReport> {
   const path = join(folder, reportFiles.json);
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw unable(
       `cannot read ${path}`,
       cause,
-      'Give the folder that `fedbiot run --out` wrote; a run has its report.json from the first checkpoint with a finished round on.',
+      'Give a folder written by `fedbiot run --out`. A run writes report.json with the first checkpoint after a finished round.',
     );
   });
   const report = checkReport(parseJson(text, path));
   if ('problem' in report) {
     throw new UserError(`${path} is not a run’s report: ${report.problem}`, {
-      hint: 'Go on with the run (`fedbiot run … --resume`): it writes the file again.',
+      hint: 'Resume the run (`fedbiot run … --resume`): it writes the file again.',
     });
   }
   return report;
 }
 
 /**
- * The losses of all steps in a run's metrics.jsonl, read line by line, and how many lines of steps are damaged; without
- * the last line, which the run may be writing just now.
- * @throws UserError when it cannot be read
+ * Reads the losses of all steps in a run's metrics.jsonl, and counts damaged lines. Skips an incomplete last line,
+ * which the run may still be writing.
+ * @throws UserError if the file cannot be read
  */
 export async function readLossCurves(folder: string): Promise<{ curves: LossCurves; damaged: number }> {
   const path = join(folder, reportFiles.metrics);
   const curves = new LossCurves();
   let damaged = 0;
-  // Every step line begins so, and only steps matter here: the others need not be parsed.
+  // Every step line starts with this prefix. Other lines are not parsed.
   const add = (line: string) => {
     if (!line.startsWith('{"event":"step"')) return;
     const step = stepIn(line);
@@ -77,7 +80,7 @@ export async function readLossCurves(folder: string): Promise<{ curves: LossCurv
       lines.forEach(add);
     }
   } catch (cause) {
-    throw unable(`cannot read ${path}`, cause, 'Give the folder that `fedbiot run --out` wrote.');
+    throw unable(`cannot read ${path}`, cause, 'Give a folder written by `fedbiot run --out`.');
   }
   return { curves, damaged };
 }

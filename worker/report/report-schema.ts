@@ -7,8 +7,8 @@ const stepCheck = Compile(StepEvent);
 const eventCheck = Compile(RunEvent);
 
 /**
- * Checks the contents of a report.json or a line of metrics.jsonl, which anything may have written: the value, or its
- * first problem.
+ * Checks the contents of a report.json, which is untrusted.
+ * @returns the report, or its first problem
  */
 export function checkReport(value: unknown): RunReport | { problem: string } {
   return reportCheck.Check(value) ? value : { problem: firstProblem(reportCheck.Errors(value)) };

@@ -6,7 +6,7 @@ import { formatBytes, formatCount } from './format.ts';
 
 const MAX_BARS = 100;
 
-/** What became of the clients of each round. */
+/** The outcomes of the clients of each round. */
 export function clientsFigure(rounds: readonly RoundReport[]): Figure | null {
   if (rounds.length === 0) return null;
   const selected = rounds.reduce((sum, { clients }) => sum + clients.selected.length, 0);
@@ -17,7 +17,7 @@ export function clientsFigure(rounds: readonly RoundReport[]): Figure | null {
     { name: 'Refused', color: ink.purple, of: ({ clients }) => clients.refused.length },
   ]);
   const share = selected === 0 ? 0 : (100 * lost) / selected;
-  const caption = `A bar is as high as clients were selected. ${formatCount(lost)} of ${formatCount(selected)} updates (${share.toFixed(1)} %) were lost.`;
+  const caption = `The height of a bar is the number of selected clients. ${formatCount(lost)} of ${formatCount(selected)} updates (${share.toFixed(1)} %) were lost.`;
   return { title: 'Clients by round', caption, svg };
 }
 
@@ -29,11 +29,11 @@ export function bytesFigure(rounds: readonly RoundReport[]): Figure | null {
     { name: 'Down', color: ink.blue, of: ({ bytes }) => bytes.down / 2 ** 20 },
     { name: 'Up', color: ink.orange, of: ({ bytes }) => bytes.up / 2 ** 20 },
   ]);
-  const caption = `Between the server and all clients: in total ${formatBytes(total('down'))} down to them and ${formatBytes(total('up'))} up.`;
+  const caption = `Between the server and all clients: ${formatBytes(total('down'))} down to the clients and ${formatBytes(total('up'))} up in total.`;
   return { title: 'Bytes moved by round', caption, svg };
 }
 
-/** Where the time of each round went. */
+/** The duration of each phase of each round. */
 export function timeFigure(rounds: readonly RoundReport[]): Figure | null {
   if (rounds.length === 0) return null;
   const svg = stackedBars(rounds, { type: 'value', ...axis('Seconds', 'y') }, [
@@ -49,9 +49,7 @@ export function timeFigure(rounds: readonly RoundReport[]): Figure | null {
   };
 }
 
-/**
- * Stacked bars by round. Where there are more rounds than bars can be told apart, a bar is the mean of adjacent rounds.
- */
+/** Stacked bars by round. If there are too many rounds for separate bars, a bar is the mean of adjacent rounds. */
 function stackedBars(
   rounds: readonly RoundReport[],
   yAxis: object,

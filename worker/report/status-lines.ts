@@ -10,7 +10,7 @@ import { formatClock, formatCount, formatDuration, formatLoss, formatPercent, fo
 
 export type Style = Parameters<typeof styleText>[0];
 
-/** A piece of a status line. Where the line is too long, the pieces of the highest `rank` go first. */
+/** A segment of a status line. If the line is too long, the segments with the highest `rank` are dropped first. */
 export interface Segment {
   readonly text: string;
   readonly rank: number;
@@ -41,7 +41,7 @@ export function statusText(state: ProgressState, now: number): string {
   return parts.filter((part) => part !== '').join(GAP);
 }
 
-/** A line that stays: what came of a phase, a round or a warning; null for events that leave none. */
+/** The permanent line of an event, such as a finished round or a warning; null for events without one. */
 export function eventLine(event: RunEvent, rounds: number): string | null {
   switch (event.event) {
     case 'run': {
@@ -54,15 +54,13 @@ export function eventLine(event: RunEvent, rounds: number): string | null {
       return `round ${event.round}/${rounds}${GAP}${evaluationText(event)}`;
     case 'warning':
       return `warning: ${printable(event.message)}`;
-    // How a run ended is for the command to say.
+    // The command prints how a run ended.
     default:
       return null;
   }
 }
 
-/**
- * "accuracy base 12.0 % AdapEmu 34.5 % AdapFu 56.1 % loss base 1.548 …": without accuracy where the task has none.
- */
+/** "accuracy base 12.0 % AdapEmu 34.5 % AdapFu 56.1 % loss base 1.548 …": without accuracy if the task has none. */
 function evaluationText(evaluation: Evaluation): string {
   const of = (show: (score: Score) => string) =>
     (['base', 'adapEmu', 'adapFu'] as const).map((key) => `${models[key]} ${show(evaluation[key])}`).join(GAP);
@@ -123,7 +121,10 @@ function phaseText({ phase }: ProgressState): string {
   return phase.done > 0 ? `${phase.name} ${formatCount(phase.done)}` : phase.name;
 }
 
-/** Steps and tokens a second over the phase, up to its last step: clients side by side may finish steps in bursts. */
+/**
+ * Steps and tokens per second since the start of the phase until its last step, because parallel clients may finish
+ * steps in bursts.
+ */
 function rates({ phase }: ProgressState): string[] {
   if (phase === null || phase.seen.steps === 0) return [];
   const seconds = phase.seen.last - phase.began;
@@ -146,7 +147,10 @@ function bar({ phase }: ProgressState): string {
   return '━'.repeat(filled) + '┈'.repeat(BAR_WIDTH - filled);
 }
 
-/** Joins the pieces, leaving out those of the highest rank until the line fits; what then is still too long is cut. */
+/**
+ * Joins the segments, dropping those with the highest rank until the line fits. A single segment that is still too long
+ * is truncated.
+ */
 export function fit(segments: readonly Segment[], columns: number, color: boolean): string {
   let kept = segments.filter(({ text }) => text !== '');
   const width = () => kept.reduce((sum, { text }) => sum + text.length, GAP.length * Math.max(0, kept.length - 1));

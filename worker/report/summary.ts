@@ -5,7 +5,7 @@ import { savingRows, usageRows } from './cost-tables.ts';
 import { printable } from '../../crds/facts/printable.ts';
 import { formatBytes, formatCount, formatDuration, formatIndices, formatLoss, formatPercent } from './format.ts';
 
-/** What a finished run prints: its scores, its cost and where its results are. */
+/** The text that a finished run prints: scores, cost, and the location of the report. */
 export function summaryText(report: RunReport, folder: string): string {
   const seconds = report.rounds.reduce(
     (sum, round) => sum + Object.values(round.seconds).reduce((a, b) => a + b, 0),
@@ -39,14 +39,14 @@ export function summaryText(report: RunReport, folder: string): string {
   ].join('\n');
 }
 
-/** What `fedbiot plan` prints. */
+/** The text that `fedbiot plan` prints. */
 export function planText({ layers, parameters, bytes, memory }: PlanEstimate): string {
   const kept =
     'kept' in layers
       ? [
           [
             '  emulator keeps',
-            `${formatCount(layers.kept)}, by importance, measured on public data when the run begins`,
+            `${formatCount(layers.kept)}, by importance, which the run measures on public data when it starts`,
           ],
         ]
       : [
@@ -64,24 +64,24 @@ export function planText({ layers, parameters, bytes, memory }: PlanEstimate): s
     ['  emulator LoRA', formatCount(parameters.emulatorLora)],
     ['bytes', ''],
     ['  full model', formatBytes(bytes.fullModel)],
-    ['  emulator, once to a client', formatBytes(bytes.emulatorBundle)],
-    ['  a round, down', formatBytes(bytes.roundDown)],
-    ['  a round, up', formatBytes(bytes.roundUp)],
+    ['  emulator, once per client', formatBytes(bytes.emulatorBundle)],
+    ['  per round, down', formatBytes(bytes.roundDown)],
+    ['  per round, up', formatBytes(bytes.roundUp)],
     ['  hidden-state cache', formatBytes(bytes.hiddenStateCache)],
-    ['memory, at the peak', ''],
+    ['peak memory', ''],
     ['  server', formatBytes(memory.server)],
     ['  client', formatBytes(memory.client)],
     ['  evaluation', formatBytes(memory.evaluation)],
-    ['  fedbiot run, all in one', formatBytes(memory.run)],
-    ['  this machine has', formatBytes(memory.available)],
+    ['  fedbiot run, in total', formatBytes(memory.run)],
+    ['  available on this machine', formatBytes(memory.available)],
   ];
   const verdict = memory.fits
-    ? 'This machine can hold it.'
-    : 'This machine cannot hold it: give it more memory, or take shorter sequences or a smaller model.';
+    ? 'This machine has enough memory.'
+    : 'This machine does not have enough memory. Use more memory, shorter sequences or a smaller model.';
   return `${[...table(rows, 'left'), verdict].join('\n')}\n`;
 }
 
-/** Rows with their columns lined up, two spaces apart; `values` says how all but the first column are. */
+/** Rows with aligned columns, two spaces apart. `values` is the alignment of all columns but the first. */
 function table(rows: readonly (readonly string[])[], values: 'left' | 'right'): string[] {
   const widths: number[] = [];
   for (const row of rows) row.forEach((text, i) => (widths[i] = Math.max(widths[i] ?? 0, text.length)));

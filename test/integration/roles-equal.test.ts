@@ -125,7 +125,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     server.kill('SIGTERM');
     const { code, termination } = await server.ended;
     t.equal(code, 130);
-    t.match(JSON.parse(termination), { reason: 'Interrupted', message: /in round \d, after a checkpoint/ });
+    t.match(JSON.parse(termination), { reason: 'Interrupted', message: /in round \d, and a checkpoint was written/ });
     const next = await job.start('server');
     await next.says(/continues in round/);
     await succeeded(t, job, next, ...clients);

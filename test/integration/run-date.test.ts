@@ -92,7 +92,7 @@ t.test('a run whose day was not kept is not gone on with', async (t) => {
         .digest('hex')}  ${file}\n`;
     writeFileSync(join(folder, 'SHA256SUMS'), sum('state.json') + sum('lora.safetensors'));
   }
-  await t.rejects(runTinyJob(path, out, { resume: true }), { name: 'UserError', message: /did not keep the day/ });
+  await t.rejects(runTinyJob(path, out, { resume: true }), { name: 'UserError', message: /did not store the date/ });
   t.equal(
     (await resolveJobDate(readJob(path), dateless, { out, resume: true, warn: noWarning })).spec.data.date,
     undefined,

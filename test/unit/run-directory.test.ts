@@ -127,7 +127,7 @@ t.test('a run that was killed before it wrote anything but its lock begins again
 
 t.test('a folder of something else is left alone', async (t) => {
   const root = t.testdir({ 'thesis.tex': 'all of it' });
-  t.match(errorOf(() => open(root)).message, 'it holds thesis.tex, and no manifest.json');
+  t.match(errorOf(() => open(root)).message, 'it holds thesis.tex and no manifest.json');
   t.strictSame(readdirSync(root), ['thesis.tex']);
   const other = t.testdir({ 'manifest.json': '{"name": "an app"}' });
   t.match(errorOf(() => open(other)).message, 'is not the manifest of a run');

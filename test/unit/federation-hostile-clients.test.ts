@@ -116,5 +116,8 @@ t.test('every refusal is counted, and the first thousand are events', async (t) 
   );
   t.strictSame(outcome.refusals, { malformed: 1500 });
   t.equal(events.filter((event) => event.event === 'client' && event.outcome === 'refused').length, 1000);
-  t.equal(events.filter((event) => event.event === 'warning' && /further ones are only counted/.test(event.message)).length, 1);
+  t.equal(
+    events.filter((event) => event.event === 'warning' && /further ones are only counted/.test(event.message)).length,
+    1,
+  );
 });

@@ -2,7 +2,13 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Provider } from '../../worker/engine/compute-protocol.ts';
 import { rowPlaces } from '../../worker/model/batch-feeds.ts';
-import { groupByPrefix, PACK_TOKENS, packInOrderOfUse, packSequences, packTokens } from '../../worker/inference/packs.ts';
+import {
+  groupByPrefix,
+  PACK_TOKENS,
+  packInOrderOfUse,
+  packSequences,
+  packTokens,
+} from '../../worker/inference/packs.ts';
 import type { TokenSequence } from '../../worker/inference/packs.ts';
 import { shareRows } from '../../worker/inference/shared-rows.ts';
 

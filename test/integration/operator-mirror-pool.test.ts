@@ -1,4 +1,4 @@
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import t from 'tap';
 import type { Test } from 'tap';
 import { createLog } from '../../operator/process/log.ts';
@@ -8,7 +8,7 @@ import type { RedisMemory } from '../../operator/redis/memory.ts';
 import type { JobObject } from '../../operator/objects/job-object.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
 import { jobObject } from '../support/planned-job.ts';
-import { noRedis, startRedis } from '../support/redis.ts';
+import { connection, noRedis, startRedis } from '../support/redis.ts';
 import { toldProgress } from '../support/told-progress.ts';
 import { until } from '../support/until.ts';
 
@@ -45,13 +45,6 @@ function poolOf(t: Test, defaultUrl: string | null, jobs: JobObject[], sweepAgai
   });
   t.teardown(() => pool.close());
   return { pool, addresses, seen };
-}
-
-function connection(t: Test, url: string): Redis {
-  const redis = new Redis(url, { maxRetriesPerRequest: null });
-  redis.on('error', () => undefined);
-  t.teardown(() => redis.disconnect());
-  return redis;
 }
 
 const put = (redis: Redis, uid: string, round: number) =>

@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { Redis } from 'ioredis';
 import { readProgress } from '../../operator/progress/read-json.ts';
 import { KEYS_TTL_SECONDS, jobKeys } from '../../worker/cluster/redis-keys.ts';
 import { coordinate } from '../../worker/federation/coordinator.ts';
@@ -19,7 +18,7 @@ import { RedisServerTransport } from '../../worker/transport/redis/server.ts';
 import { CHUNK_BYTES, RedisTensors } from '../../worker/transport/redis/tensors.ts';
 import { settings } from '../support/quadratic-federation.ts';
 import { digest, inRunDirectory, runQuadratic } from '../support/quadratic-run.ts';
-import { noRedis, startRedis } from '../support/redis.ts';
+import { connection, noRedis, startRedis } from '../support/redis.ts';
 import type { TestRedis } from '../support/redis.ts';
 import { toldProgress } from '../support/told-progress.ts';
 
@@ -33,13 +32,6 @@ const task = (client: number, bytes = text('package')) => ({
   sha256: sha256(bytes),
   bytes: bytes.byteLength,
 });
-
-function connection(t: Test, url: string): Redis {
-  const redis = new Redis(url, { maxRetriesPerRequest: null });
-  redis.on('error', () => undefined);
-  t.teardown(() => redis.disconnect());
-  return redis;
-}
 
 async function serverOf(t: Test, { url }: TestRedis, uid: string): Promise<RedisServerTransport> {
   const { token } = await acquireFence(connection(t, url), jobKeys(uid));

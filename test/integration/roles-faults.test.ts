@@ -3,22 +3,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { Redis } from 'ioredis';
 import { readProgress } from '../../operator/progress/read-json.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
 import { acquireFence } from '../../worker/transport/redis/fence.ts';
 import { JobPods, runWholeJob } from '../support/pods.ts';
 import type { RunningPod } from '../support/pods.ts';
-import { freePort, noRedis, startRedis } from '../support/redis.ts';
+import { connection, freePort, noRedis, startRedis } from '../support/redis.ts';
 
 const PASSWORD = 'open-sesame-1234';
-
-function connection(t: Test, url: string): Redis {
-  const redis = new Redis(url, { maxRetriesPerRequest: null });
-  redis.on('error', () => undefined);
-  t.teardown(() => redis.disconnect());
-  return redis;
-}
 
 t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
   const redis = await startRedis(t, { password: PASSWORD });

@@ -74,6 +74,18 @@ export async function startRedis(
   };
 }
 
+/** A connection for as long as the test runs, also while Redis is down. */
+export function connection(
+  t: Pick<Test, 'teardown'>,
+  url: string,
+  options: { maxRetriesPerRequest: number | null; retryStrategy?: () => null } = { maxRetriesPerRequest: null },
+): Redis {
+  const redis = new Redis(url, options);
+  redis.on('error', () => undefined);
+  t.teardown(() => redis.disconnect());
+  return redis;
+}
+
 async function answers(url: string): Promise<void> {
   const redis = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: () => 50 });
   redis.on('error', () => undefined);

@@ -1,40 +1,13 @@
-import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+// Model directories: which are opened, what their hash covers, and which are refused.
+import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import t from 'tap';
-import type { LoraSpec } from '../../crds/types.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
-import { initialLora, loraLayout } from '../../worker/model/lora/layout.ts';
-import { writeMergedModel } from '../../worker/model/merge.ts';
-import {
-  float32Tensor,
-  readSafetensorsHeader,
-  readTensor,
-  writeSafetensors,
-} from '../../worker/safetensors/safetensors.ts';
-import type { TensorData } from '../../worker/safetensors/safetensors.ts';
+import { float32Tensor, readTensor } from '../../worker/safetensors/safetensors.ts';
 import { decoderTensors } from '../../worker/model/config/tensors.ts';
 import { scanFinite } from '../../worker/model/weights/weight-index.ts';
-import { randomStream } from '../../worker/random.ts';
-
-const FAMILIES = fileURLToPath(new URL('../fixtures/families/', import.meta.url));
-
-/** Fills a directory with a copy of a fixture, which a test may damage. */
-function copyTo(dir: string, family: string): string {
-  cpSync(join(FAMILIES, family), dir, { recursive: true });
-  return dir;
-}
-
-/** Rewrites a directory's model.safetensors with its tensors changed. */
-function rewrite(dir: string, change: (tensors: TensorData[]) => TensorData[], file = 'model.safetensors'): void {
-  const path = join(dir, file);
-  const content = readFileSync(path);
-  // prettier-ignore
-  const tensors = [...readSafetensorsHeader(path).tensors].map(([name, { dtype, shape, offset, bytes }]) => ({
-    name, dtype, shape, data: Buffer.from(content.subarray(offset, offset + bytes)),
-  }));
-  writeSafetensors(path, change(tensors));
-}
+import { FAMILIES, copyTo, rewrite } from '../support/copied-family.ts';
 
 for (const family of ['llama2', 'llama3', 'mistral', 'qwen2', 'smollm2']) {
   t.test(`${family} opens: every weight is found, with its shape and finite values`, async (t) => {
@@ -56,24 +29,6 @@ for (const family of ['llama2', 'llama3', 'mistral', 'qwen2', 'smollm2']) {
     t.match(await sha256(), /^[0-9a-f]{64}$/);
   });
 }
-
-t.test('tied models have no head, Qwen2 has biases on q, k and v, shards are found', async (t) => {
-  const names = async (family: string) => [...(await openModelDirectory(join(FAMILIES, family))).weights.keys()];
-  t.notOk((await names('smollm2')).includes('lm_head.weight'));
-  t.ok((await names('llama2')).includes('lm_head.weight'));
-  t.same(
-    (await names('qwen2')).filter((name) => name.startsWith('model.layers.1.') && name.endsWith('bias')),
-    [
-      'model.layers.1.self_attn.q_proj.bias',
-      'model.layers.1.self_attn.k_proj.bias',
-      'model.layers.1.self_attn.v_proj.bias',
-    ],
-  );
-  const files = new Set(
-    [...(await openModelDirectory(join(FAMILIES, 'llama3'))).weights.values()].map(({ file }) => file),
-  );
-  t.equal(files.size, 4);
-});
 
 t.test('a path, a file: URL and a cache of symbolic links open the same model, with the same hash', async (t) => {
   const plain = await openModelDirectory(join(FAMILIES, 'llama2'));
@@ -130,95 +85,6 @@ t.test('a config of another model lists no more than can be read', async (t) => 
   const config = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8'));
   writeFileSync(join(dir, 'config.json'), JSON.stringify({ ...config, num_hidden_layers: 100 }));
   await t.rejects(openModelDirectory(dir), { name: 'UserError', message: /… and \d{3} more$/ });
-});
-
-/** The embedding as a head, with its last value changed, stored in another dtype, or as it is. */
-function withHead(dir: string, change: (head: TensorData) => TensorData): void {
-  rewrite(dir, (tensors) => {
-    const embedding = tensors.find(({ name }) => name === 'model.embed_tokens.weight')!;
-    return [...tensors, change({ ...embedding, name: 'lm_head.weight', data: Buffer.from(embedding.data) })];
-  });
-}
-
-function changed(head: TensorData): TensorData {
-  head.data[head.data.byteLength - 1]! ^= 1;
-  return head;
-}
-
-t.test(
-  'a head that is stored beside the embedding it should be tied to is used where it differs, and told',
-  async (t) => {
-    const dir = copyTo(t.testdir({}), 'smollm2');
-    const tied = await openModelDirectory(dir);
-    t.ok(tied.config.tiedEmbeddings);
-    t.same(tied.warnings, []);
-    withHead(dir, (head) => head);
-    const twice = await openModelDirectory(dir);
-    t.same(
-      [twice.config, [...twice.weights.keys()]],
-      [tied.config, [...tied.weights.keys()]],
-      'stored twice, it is one',
-    );
-    t.same(twice.warnings, []);
-
-    const other = copyTo(t.testdir({}), 'smollm2');
-    withHead(other, changed);
-    const untied = await openModelDirectory(other);
-    t.notOk(untied.config.tiedEmbeddings);
-    t.equal(untied.weights.get('lm_head.weight')?.dtype, tied.weights.get('model.embed_tokens.weight')?.dtype);
-    t.match(untied.warnings, [
-      /config\.json ties the head to the embedding, but the weights hold another lm_head\.weight: it is used/,
-    ]);
-
-    const misshapen = copyTo(t.testdir({}), 'smollm2');
-    withHead(misshapen, (head) => ({ ...head, shape: head.shape.toReversed() }));
-    await t.rejects(openModelDirectory(misshapen), { name: 'UserError', message: /lm_head\.weight has shape/ });
-  },
-);
-
-t.test('of a tied table that is stored as the head alone, the head is the embedding, as in transformers', async (t) => {
-  const dir = copyTo(t.testdir({}), 'smollm2');
-  const usual = await openModelDirectory(dir);
-  rewrite(dir, (tensors) =>
-    tensors.map((tensor) =>
-      tensor.name === 'model.embed_tokens.weight' ? { ...tensor, name: 'lm_head.weight' } : tensor,
-    ),
-  );
-  const swapped = await openModelDirectory(dir);
-  t.same(
-    [swapped.config, [...swapped.weights.keys()], swapped.warnings],
-    [usual.config, [...usual.weights.keys()], []],
-  );
-  t.equal(
-    swapped.weights.get('model.embed_tokens.weight')?.offset,
-    readSafetensorsHeader(join(dir, 'model.safetensors')).tensors.get('lm_head.weight')?.offset,
-  );
-
-  rewrite(dir, (tensors) => tensors.filter(({ name }) => name !== 'lm_head.weight'));
-  await t.rejects(openModelDirectory(dir), {
-    name: 'UserError',
-    message: /model\.embed_tokens\.weight \[.*\] is missing/,
-  });
-  const untied = copyTo(t.testdir({}), 'llama2');
-  rewrite(untied, (tensors) => tensors.filter(({ name }) => name !== 'model.embed_tokens.weight'));
-  await t.rejects(openModelDirectory(untied), {
-    name: 'UserError',
-    message: /model\.embed_tokens\.weight \[.*\] is missing/,
-  });
-});
-
-t.test('merged, a model whose head is not tied says so in its config.json', async (t) => {
-  const dir = copyTo(t.testdir({}), 'smollm2');
-  withHead(dir, changed);
-  const model = await openModelDirectory(dir);
-  const spec: LoraSpec = { rank: 2, alpha: 4, dropout: 0, targets: ['q_proj'] };
-  const layout = loraLayout(model.config, [0], spec);
-  const to = join(dir, 'merged');
-  mkdirSync(to);
-  await writeMergedModel(model, { spec, layout, values: initialLora(layout, randomStream(1, 'merged')) }, to);
-  t.equal(JSON.parse(readFileSync(join(to, 'config.json'), 'utf8')).tie_word_embeddings, false);
-  const merged = await openModelDirectory(to);
-  t.same([merged.config, merged.warnings], [model.config, []]);
 });
 
 t.test('tensors that no graph reads are told; buffers that follow from the config are not', async (t) => {

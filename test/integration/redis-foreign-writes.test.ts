@@ -1,0 +1,160 @@
+// Whatever somebody else wrote under a job’s keys, no pod hangs without a message.
+import { randomUUID } from 'node:crypto';
+import t from 'tap';
+import type { Test } from 'tap';
+import { jobKeys } from '../../worker/cluster/redis-keys.ts';
+import { sha256 } from '../../worker/files/sha256.ts';
+import { openRedis } from '../../worker/transport/redis/connect.ts';
+import { acquireFence, Fence } from '../../worker/transport/redis/fence.ts';
+import { MAX_TASK_BYTES } from '../../worker/transport/redis/names.ts';
+import { readBundle } from '../../worker/transport/redis/progress.ts';
+import { CHUNK_BYTES, RedisTensors } from '../../worker/transport/redis/tensors.ts';
+import { connection, noRedis, startRedis } from '../support/redis.ts';
+import { endsOf, forever, refuses, text } from '../support/data-plane.ts';
+
+/** A connection as roles have it. */
+function patientConnection(t: Test, url: string) {
+  const redis = openRedis({ url });
+  t.teardown(() => redis.disconnect());
+  return redis;
+}
+
+t.test('what somebody else wrote under a job’s keys', { skip: noRedis, timeout: 90_000 }, async (t) => {
+  const { url } = await startRedis(t);
+  const raw = connection(t, url);
+
+  t.test('a fence that is no token ends a server in words, before and while it serves', async (t) => {
+    const day = 24 * 3600 * 1000;
+    for (const value of [
+      '1e300',
+      'text',
+      String(2 ** 53 - 1),
+      '-5',
+      '1.5',
+      '9'.repeat(400),
+      String(Date.now() + 2 * day),
+      '',
+    ]) {
+      const keys = jobKeys(randomUUID());
+      await raw.set(keys.fence, value);
+      await refuses(
+        t,
+        acquireFence(raw, keys),
+        'stays',
+        /something under fedbiot:\{.*\}:fence that no pod/,
+        value.slice(0, 30),
+      );
+      await raw.del(keys.fence);
+      const fence = await acquireFence(raw, keys);
+      await raw.set(keys.fence, value);
+      const isToken = /^\d{13,16}$/.test(value);
+      if (isToken || value === '') await t.rejects(fence.check(), { name: 'Fenced' }, 'what may be a later server’s');
+      else await refuses(t, fence.check(), 'stays', /that no pod/, value.slice(0, 30));
+    }
+    const keys = jobKeys(randomUUID());
+    await raw.lpush(keys.fence, 'x');
+    await refuses(t, acquireFence(patientConnection(t, url), keys), 'stays', /something else under a key/);
+    const { token } = await acquireFence(raw, jobKeys(randomUUID()));
+    t.ok(Number.isSafeInteger(token) && token < Date.now() + 60_000, 'an honest one fits progress');
+    t.equal(new Fence(raw, keys, token).token, token);
+  });
+
+  t.test('a queue that is paused or limited is told, and not waited at for ever', async (t) => {
+    for (const field of ['paused', 'concurrency', 'max']) {
+      const { keys, server, client } = await endsOf(t, url);
+      await raw.hset(`${keys.prefix}:tasks:meta`, field, 1);
+      await refuses(t, client.take(forever), 'stays', /paused or limited the queue tasks/);
+      await raw.hset(`${keys.prefix}:results:meta`, field, 1);
+      await refuses(t, server.receive(forever), 'stays', /paused or limited the queue results/);
+    }
+  });
+
+  t.test(
+    'entries that are none are passed over and counted, whatever they are; true ones among them come',
+    async (t) => {
+      const uid = randomUUID();
+      const { keys, server, client, heard, round, expected } = await endsOf(t, url, uid);
+      const poison = async (queue: 'tasks' | 'results') => {
+        const key = (id: string) => `${keys.prefix}:${queue}:${id}`;
+        const data = (length: number) => JSON.stringify({ header: 'x'.repeat(length) });
+        await raw.hset(key('text'), { name: 'x', data: '{not json', opts: '{}' });
+        await raw.hset(key('options'), { name: 'x', data: '{}', opts: 'no json either' });
+        await raw.hset(key('large'), { name: 'x', data: data(8 * 1024 * 1024), opts: '{}' });
+        await raw.hset(key('wide'), Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`f${i}`, 'x'])));
+        await raw.hset(key('other'), { name: 'x', data: '{}', opts: '{}', returnvalue: 'x'.repeat(100_000) });
+        await raw.lpush(key('list'), 'x');
+        const ids = ['text', 'options', 'large', 'wide', 'other', 'list', 'absent', 'y'.repeat(500)];
+        for (const id of ids) await raw.rpush(key('wait'), id);
+        await raw.zadd(key('prioritized'), 1, 'text');
+        await raw.zadd(key('delayed'), 1, 'text');
+        return ids.length;
+      };
+      await poison('tasks');
+      const count = await poison('results');
+      const refused = await server.receive(forever);
+      await t.rejects(async () => void (await refused?.read()), {
+        name: 'Refused',
+        reason: 'malformed',
+        message: new RegExp(`^${count} entries`),
+      });
+      t.strictSame(await round(0), expected(0));
+      t.ok(
+        heard.some((line) => new RegExp(`${count} invalid entries were removed from the queue of tasks`).test(line)),
+        heard.join('\n'),
+      );
+      for (const queue of ['tasks', 'results'])
+        t.strictSame(
+          await raw.exists(
+            `${keys.prefix}:${queue}:large`,
+            `${keys.prefix}:${queue}:prioritized`,
+            `${keys.prefix}:${queue}:delayed`,
+          ),
+          0,
+          'and they are gone',
+        );
+      t.equal(await raw.llen(`${keys.prefix}:results:active`), 0, 'none is held');
+      t.ok(MAX_TASK_BYTES < 8 * 1024 * 1024);
+      await client.close();
+    },
+  );
+
+  t.test('entries without number', async (t) => {
+    const { keys, server } = await endsOf(t, url);
+    const key = `${keys.prefix}:results:wait`;
+    for (let i = 0; i < 101; i++) await raw.rpush(key, ...Array.from({ length: 1000 }, (_, n) => `${i}-${n}`));
+    await refuses(t, server.receive(forever), 'stays', /queue results of the job in Redis has 101000 entries/);
+  });
+
+  t.test('a payload that is longer than announced is not read', async (t) => {
+    const keys = jobKeys(randomUUID());
+    const tensors = new RedisTensors(raw, keys, 60);
+    const bytes = text('twenty kilobytes');
+    await tensors.write('x', { bytes, sha256: sha256(bytes) });
+    await raw.set(`${keys.tensors}:x:0`, Buffer.alloc(64 * 1024 * 1024));
+    const sent = async () => Number(/total_net_output_bytes:(\d+)/.exec(await raw.info('stats'))?.[1]);
+    const before = await sent();
+    const read = () => tensors.read('x', { bytes: bytes.byteLength, sha256: sha256(bytes) }, 'x', 'late');
+    await t.rejects(read(), { name: 'Refused', reason: 'wrong-digest', message: /chunk 0 has more bytes, not 16/ });
+    t.ok((await sent()) - before < 1024 * 1024, 'Redis has sent little of it');
+    await raw.set(`${keys.tensors}:x`, Buffer.alloc(64 * 1024 * 1024, ' '));
+    await t.rejects(read(), { name: 'Refused', reason: 'wrong-digest', message: /manifest/ });
+    t.ok((await sent()) - before < 1024 * 1024, 'nor of its manifest');
+    const patientTensors = new RedisTensors(patientConnection(t, url), keys, 60);
+    await raw.del(`${keys.tensors}:x`);
+    await raw.lpush(`${keys.tensors}:x`, 'a list');
+    await t.rejects(patientTensors.read('x', { bytes: 1, sha256: sha256(bytes) }, 'x', 'late'), {
+      name: 'Refused',
+      reason: 'wrong-digest',
+    });
+    t.ok(CHUNK_BYTES < 64 * 1024 * 1024);
+  });
+
+  t.test('a bundle that is none is told, and not waited for', async (t) => {
+    const keys = jobKeys(randomUUID());
+    t.equal(await readBundle(raw, keys), null);
+    for (const value of ['no json', '{"sha256":"x","bytes":1}', 'x'.repeat(10_000)]) {
+      await raw.set(keys.bundle, value);
+      await refuses(t, readBundle(raw, keys), 'stays', /something under fedbiot:\{.*\}:bundle/);
+    }
+  });
+});

@@ -1,14 +1,11 @@
 import type { Logger } from 'pino';
 
-/**
- * Runs work that is not awaited: in a listener, in a timer, beside other work. An error is logged and stops nothing
- * else.
- */
+/** Runs work that is not awaited, for example in a listener or a timer. Errors are logged and stop nothing else. */
 export function aside(log: Logger, work: () => void | Promise<void>): void {
-  const tell = (error: unknown) => log.error({ err: error }, 'background work failed');
+  const report = (error: unknown) => log.error({ err: error }, 'background work failed');
   try {
-    work()?.catch(tell);
+    work()?.catch(report);
   } catch (error) {
-    tell(error);
+    report(error);
   }
 }

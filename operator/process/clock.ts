@@ -1,15 +1,15 @@
-/** Time as far as the operator waits for it; a test turns its own. */
+/** The operator's source of time. Tests use their own. */
 export interface Clock {
-  /** Milliseconds from a point that stays; never goes back. */
+  /** Monotonic milliseconds from a fixed point. */
   now(): number;
-  /** Calls back once, at the earliest after so many milliseconds; what it returns takes that back. */
+  /** Calls back once, after at least so many milliseconds; the returned function cancels it. */
   after(ms: number, callback: () => void): () => void;
 }
 
-/** The most that a timer of Node can wait; with more it would not wait at all. */
+/** The longest delay of Node's timers; a longer one would fire at once. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** The process's own time, whatever is done to the clock on the wall. A wait of more than 24 days ends early. */
+/** The process's monotonic time, independent of the wall clock. A wait of more than 24 days ends early. */
 export const monotonicClock: Clock = {
   now: () => performance.now(),
   after(ms, callback) {

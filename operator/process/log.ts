@@ -4,14 +4,14 @@ import type { DestinationStream, Logger } from 'pino';
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** JSON lines: level as a word, time in ISO 8601; a job's lines carry `namespace` and `job`. */
+/** A log of JSON lines: level as a word, time in ISO 8601; a job's lines have `namespace` and `job`. */
 export function createLog(level: LogLevel, destination?: DestinationStream): Logger {
   const options = {
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
-    // Headers of requests and of the API server's answers travel with errors.
+    // Errors may contain headers of requests and answers.
     redact: {
       paths: ['*.authorization', '*.headers.authorization', '*.*.headers.authorization', 'authorization'],
       censor: '[hidden]',

@@ -10,69 +10,45 @@ import { instant } from '../status/observed-job.ts';
 import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
 import { ProgressMirror } from './mirror.ts';
 import type { MirrorSettings } from './mirror.ts';
-
-/** Where a Redis is; the URL holds a password, and is never told. */
-export interface RedisAddress {
-  readonly url: string;
-  /** PEM of the authority that signed its certificate; null: the system's count. */
-  readonly ca: string | null;
-}
+import { SharedMirrors } from './shared-mirrors.ts';
+import type { RedisAddress } from './shared-mirrors.ts';
 
 export interface MirrorPoolSettings {
-  /** Redis for jobs that bring none; null: there is none. */
+  /** Redis for jobs without one of their own; null: there is none. */
   readonly defaultRedis: RedisAddress | null;
   readonly log: Logger;
-  /** All jobs that are watched. */
+  /** All watched jobs. */
   jobs(): readonly JobObject[];
-  /** The Redis that a job brings, from its Secrets; null: they are not there yet. */
+  /** The Redis that a job names, from its Secrets; null: they do not exist yet. */
   addressOf(job: JobObject): Promise<RedisAddress | null>;
-  /** There is news of the job `namespace/name`. */
+  /** The job `namespace/name` has new progress. */
   changed(key: string): void;
   /** Whether the default Redis answers. */
   connected(isConnected: boolean): void;
-  /** What the default Redis says of its memory; null: nothing. */
+  /** The memory that the default Redis reports; null: unknown. */
   memory(memory: RedisMemory | null): void;
   /** Milliseconds since 1970. */
   now(): number;
-  /** How often to look for the Redis of jobs whose own does not answer. */
+  /** How often to look up the Redis of jobs that are not connected. */
   readonly settleMs?: number;
-  /** When to remove a job's keys once more. */
+  /** When to remove a deleted job's keys again. */
   readonly sweepAgainMs?: number;
 }
 
 const SETTLE_MS = 5_000;
 
-/** Pods have a minute to leave once the job is gone. */
+/** Pods may run for another minute after the job was deleted. */
 const SWEEP_AGAIN_MS = 90_000;
 
-/** How long after a job's end its server pod's last words may still arrive. */
+/** How long after a job's end progress of its server pod may still arrive. */
 const LAST_WORDS_MS = 60_000;
 
-/**
- * Redis that are followed for jobs of one namespace: each takes connections, and whoever makes jobs says how many there
- * are.
- */
-const MOST_OF_NAMESPACE = 100;
-
-interface Mirrored {
-  readonly address: string;
-  /** Of the job for which it was opened. */
-  readonly namespace: string;
-  readonly mirror: ProgressMirror;
-  readonly uids: Set<string>;
-  isConnected: boolean;
-}
-
-/**
- * What server pods tell, through whichever Redis: one mirror for each, from the first job that brings it to the last.
- */
+/** The progress that server pods report, mirrored from the default Redis and from those that jobs name. */
 export class MirrorPool {
   readonly #settings: MirrorPoolSettings;
   readonly #default: ProgressMirror | null;
-  /** By address, and by uid of the jobs that bring them. */
-  readonly #mirrors = new Map<string, Mirrored>();
-  readonly #byJob = new Map<string, Mirrored>();
-  /** What was last said of a job whose Redis cannot be had. */
+  readonly #shared: SharedMirrors;
+  /** The last logged reason why a job's Redis is not available, by uid. */
   readonly #complaints = new Map<string, string>();
   readonly #timer: NodeJS.Timeout;
   readonly #sweeps = new Set<NodeJS.Timeout>();
@@ -82,6 +58,9 @@ export class MirrorPool {
   constructor(settings: MirrorPoolSettings) {
     const { defaultRedis, log, connected, memory, settleMs = SETTLE_MS } = settings;
     this.#settings = settings;
+    this.#shared = new SharedMirrors(log, (address, listeners, isMirrored) =>
+      this.#open(address, listeners, isMirrored),
+    );
     this.#default =
       defaultRedis === null
         ? null
@@ -89,12 +68,12 @@ export class MirrorPool {
     this.#timer = setInterval(() => aside(log, () => this.#settle()), settleMs);
   }
 
-  /** What the job's server pod last told; null: nothing yet. */
+  /** The last progress that the job's server pod reported; null: none yet. */
   progressOf(uid: string): JobProgress | null {
-    return this.#byJob.get(uid)?.mirror.progressOf(uid) ?? this.#default?.progressOf(uid) ?? null;
+    return this.#shared.of(uid)?.progressOf(uid) ?? this.#default?.progressOf(uid) ?? null;
   }
 
-  /** The job's report as it stands; null: none yet. Rejects when its Redis does not answer, or holds something else. */
+  /** The job's current report; null: none yet. Rejects if its Redis does not answer or holds an invalid one. */
   async reportOf(job: JobObject): Promise<RunReport | null> {
     const mirror = this.#mirrorOf(job);
     if (mirror === null) throw new Error("the job's Redis is not known");
@@ -102,8 +81,7 @@ export class MirrorPool {
   }
 
   /**
-   * The job is gone. `sweep`: with it go its keys, as far as its Redis can be reached; and later, once more, what its
-   * last pods wrote.
+   * The job was deleted. `sweep`: remove its keys from Redis now, and again later, when its last pods have ended.
    */
   async forget(job: JobObject, sweep: boolean): Promise<void> {
     const { uid } = job.metadata;
@@ -111,14 +89,14 @@ export class MirrorPool {
     mirror?.forget(uid);
     this.#complaints.delete(uid);
     if (!sweep || mirror === null) {
-      this.#release(uid);
+      this.#shared.release(uid);
       return;
     }
     const later = setTimeout(() => {
       this.#sweeps.delete(later);
       aside(this.#settings.log, async () => {
         await this.#sweep(job, mirror);
-        this.#release(uid);
+        this.#shared.release(uid);
       });
     }, this.#settings.sweepAgainMs ?? SWEEP_AGAIN_MS);
     this.#sweeps.add(later);
@@ -130,7 +108,7 @@ export class MirrorPool {
     clearInterval(this.#timer);
     for (const timer of this.#sweeps) clearTimeout(timer);
     this.#default?.close();
-    for (const { mirror } of this.#mirrors.values()) mirror.close();
+    this.#shared.close();
   }
 
   async #sweep({ metadata }: JobObject, mirror: ProgressMirror): Promise<void> {
@@ -143,19 +121,17 @@ export class MirrorPool {
   }
 
   #mirrorOf({ metadata, spec }: JobObject): ProgressMirror | null {
-    return spec.redis === undefined ? this.#default : (this.#byJob.get(metadata.uid)?.mirror ?? null);
+    return spec.redis === undefined ? this.#default : this.#shared.of(metadata.uid);
   }
 
-  /** Finds the Redis of jobs that bring one and have none that answers: its Secret may have come, or changed. */
+  /** Looks up the Redis of jobs that name one and are not connected: their Secrets may have been created or changed. */
   async #settle(): Promise<void> {
     if (this.#settling) return;
     this.#settling = true;
     try {
       const unsettled = this.#settings
         .jobs()
-        .filter(
-          ({ metadata, spec }) => spec.redis !== undefined && this.#byJob.get(metadata.uid)?.isConnected !== true,
-        );
+        .filter(({ metadata, spec }) => spec.redis !== undefined && !this.#shared.isConnected(metadata.uid));
       for (const job of unsettled) await this.#find(job);
     } finally {
       this.#settling = false;
@@ -172,37 +148,10 @@ export class MirrorPool {
     try {
       const address = await this.#settings.addressOf(job);
       const isThere = this.#settings.jobs().some(({ metadata }) => metadata.uid === uid);
-      if (address !== null && isThere && !this.#closed) this.#assign(job, address);
+      if (address !== null && isThere && !this.#closed) this.#shared.assign(job, address);
     } catch (error) {
       complain(wordsOf(error));
     }
-  }
-
-  #assign(job: JobObject, address: RedisAddress): void {
-    const { uid, namespace, name } = job.metadata;
-    const key = JSON.stringify([address.url, address.ca]);
-    if (this.#byJob.get(uid)?.address === key) return;
-    this.#release(uid);
-    const mirrored =
-      this.#mirrors.get(key) ?? this.#openFor(key, address, namespace, jobLog(this.#settings.log, namespace, name));
-    mirrored.uids.add(uid);
-    this.#byJob.set(uid, mirrored);
-  }
-
-  /** @throws Error when there are too many for the namespace */
-  #openFor(key: string, address: RedisAddress, namespace: string, log: Logger): Mirrored {
-    const others = [...this.#mirrors.values()].filter((mirrored) => mirrored.namespace === namespace).length;
-    if (others >= MOST_OF_NAMESPACE)
-      throw new Error(`${others} other Redis are followed for jobs of this namespace, and no more are`);
-    const uids = new Set<string>();
-    const connected = (isConnected: boolean) => {
-      const mirrored = this.#mirrors.get(key);
-      if (mirrored !== undefined) mirrored.isConnected = isConnected;
-    };
-    const mirror = this.#open(address, { log, connected }, ({ metadata }) => uids.has(metadata.uid));
-    const mirrored: Mirrored = { address: key, namespace, mirror, uids, isConnected: false };
-    this.#mirrors.set(key, mirrored);
-    return mirrored;
   }
 
   #open(
@@ -217,29 +166,18 @@ export class MirrorPool {
       ...listeners,
       jobs: () =>
         jobs()
-          .filter((job) => isMirrored(job) && this.#mayTell(job))
+          .filter((job) => isMirrored(job) && this.#mayReport(job))
           .map(({ metadata }) => ({ key: `${metadata.namespace}/${metadata.name}`, uid: metadata.uid })),
       changed,
       now,
     });
   }
 
-  /** Whether the job's server pod may have something new to tell. */
-  #mayTell({ spec, status }: JobObject): boolean {
+  /** Whether the job's server pod may still report progress. */
+  #mayReport({ spec, status }: JobObject): boolean {
     if (spec.managedBy !== undefined) return false;
     const ended = instant(status?.completionTime);
     return ended === null || this.#settings.now() < ended + LAST_WORDS_MS;
-  }
-
-  /** The job does not need its mirror any more; the last one closes it. */
-  #release(uid: string): void {
-    const mirrored = this.#byJob.get(uid);
-    if (mirrored === undefined) return;
-    this.#byJob.delete(uid);
-    mirrored.uids.delete(uid);
-    if (mirrored.uids.size > 0) return;
-    this.#mirrors.delete(mirrored.address);
-    mirrored.mirror.close();
   }
 }
 

@@ -14,10 +14,11 @@ import { RedisNodes } from '../redis/nodes.ts';
 import { openGuarded } from '../redis/open.ts';
 import type { GuardedOptions } from '../redis/open.ts';
 import { removeJobKeys } from '../redis/remove-job-keys.ts';
+import { PacedReads } from './paced-reads.ts';
 import { MAX_REPORT_BYTES, readProgress, readReport } from './read-json.ts';
 import { RedisTrouble } from './redis-trouble.ts';
 
-/** A job that tells of its progress through the mirror's Redis; `key` is `namespace/name`. */
+/** A job that reports progress through the mirror's Redis; `key` is `namespace/name`. */
 export interface MirroredJob {
   readonly key: string;
   readonly uid: string;
@@ -25,64 +26,59 @@ export interface MirroredJob {
 
 export interface MirrorSettings {
   readonly endpoint: RedisEndpoint;
-  /** PEM of the authority that signed Redis's certificate; without it the system's authorities count. */
+  /** PEM of the CA certificate of Redis; absent: the CAs that the system trusts. */
   readonly ca?: string;
   readonly log: Logger;
-  /** Jobs that are not over and use this Redis. */
+  /** Jobs that use this Redis and may still report progress. */
   jobs(): readonly MirroredJob[];
-  /** There is news of the job: enqueue it. */
+  /** The job has new progress. */
   changed(key: string): void;
-  /** Redis answers, or does not any more. */
+  /** Redis answers, or no longer does. */
   connected(isConnected: boolean): void;
-  /**
-   * What Redis says of its memory, asked as often as jobs are looked at; null: it says nothing. Without it nobody asks.
-   */
+  /** Called with the memory that Redis reports, at each poll; null: unknown. Absent: the memory is not requested. */
   readonly memory?: (memory: RedisMemory | null) => void;
   /** Milliseconds since 1970. */
   now(): number;
-  /** How often every job is looked at though nothing was published. */
+  /** How often every job is read without a publication. */
   readonly pollMs?: number;
-  /** Least time between two readings of one job, and so between two changes of its status that are progress alone. */
+  /** Minimum time between two reads of a job, and so between two updates of its status by progress alone. */
   readonly pauseMs?: number;
 }
 
 const POLL_MS = 15_000;
 const PAUSE_MS = 2_000;
-const HEARING_MS = 10;
+const GATHER_MS = 10;
 
 /** Limit of ordinary answers: progress, INFO, and names of keys. */
 const MAX_REPLY_BYTES = 256 * 1024;
 
 /**
- * What server pods tell through one Redis, by the job's uid. Publications only say when to look; what counts is what is
- * read. What is there was written by the newest server pod, as writes are fenced in Redis; a sequence number in the
- * message could be forged to block later ones. Without Redis, what was last known stays, and the operator goes on. Each
- * node of a Redis Cluster passes publications on, so that the one of the URL is enough to hear them; reading goes to
- * the node that has the job's keys.
+ * Mirrors the progress that server pods write to one Redis, by the job's uid. A publication only triggers a read. The
+ * stored value is that of the newest server pod, as writes are fenced in Redis; a sequence number in the message could
+ * be forged to block later ones. While Redis is down the last known progress stays. Each node of a Redis Cluster
+ * forwards publications, so subscribing to the node of the URL is enough; reads go to the node that has the job's keys.
  */
 export class ProgressMirror {
   readonly #settings: MirrorSettings;
-  readonly #pauseMs: number;
   readonly #trouble: RedisTrouble;
   readonly #options: GuardedOptions;
   readonly #subscriber: Redis;
   readonly #nodes: RedisNodes;
-  /** `told`: as it lies in Redis; `progress`: as it is believed. */
-  readonly #known = new Map<string, { readonly told: JobProgress; readonly progress: JobProgress }>();
-  /** Jobs read within the last pause, and whether to read them again after it. */
-  readonly #resting = new Map<string, { timer: NodeJS.Timeout; again: boolean }>();
-  /** Keys of jobs with a publication that have not been read yet. */
-  readonly #heard = new Set<string>();
-  #hearing: NodeJS.Timeout | undefined;
+  /** `stored`: the value in Redis; `progress`: the same with a plausible time. */
+  readonly #known = new Map<string, { readonly stored: JobProgress; readonly progress: JobProgress }>();
+  readonly #reads: PacedReads<MirroredJob>;
+  /** Keys of jobs with a publication that are not read yet. */
+  readonly #published = new Set<string>();
+  #gathering: NodeJS.Timeout | undefined;
   readonly #poll: NodeJS.Timeout;
   #isSubscribed = false;
-  /** Reports are read one at a time, as they may be large. */
+  /** The last read of a report. Reports may be large, and are read one at a time. */
   #report: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   constructor(settings: MirrorSettings) {
     this.#settings = settings;
-    this.#pauseMs = settings.pauseMs ?? PAUSE_MS;
+    this.#reads = new PacedReads(settings.pauseMs ?? PAUSE_MS, (job) => this.#aside(() => this.#read(job)));
     this.#trouble = new RedisTrouble(settings.log);
     this.#options = {
       endpoint: settings.endpoint,
@@ -96,42 +92,40 @@ export class ProgressMirror {
     this.#listen();
     this.#poll = setInterval(() => {
       if (!this.#isSubscribed) this.#aside(() => this.#subscribe());
-      this.#aside(() => this.#lookAtAll());
+      this.#aside(() => this.#readAll());
     }, settings.pollMs ?? POLL_MS);
     for (const redis of [this.#subscriber, this.#nodes.seed]) redis.connect().catch(() => undefined);
   }
 
-  /** What the job's server pod last told; null: nothing yet. */
+  /** The last progress that the job's server pod reported; null: none yet. */
   progressOf(uid: string): JobProgress | null {
     return this.#known.get(uid)?.progress ?? null;
   }
 
-  /** The job's report as it stands; null: none yet. Rejects when Redis does not answer, or holds something else. */
+  /** The job's current report; null: none yet. Rejects if Redis does not answer or holds an invalid one. */
   reportOf(uid: string): Promise<RunReport | null> {
     const report = this.#report.then(() => this.#readReport(uid));
     this.#report = report.catch(() => undefined);
     return report;
   }
 
-  /** Removes the job's keys. Rejects when Redis does not answer. */
+  /** Removes the job's keys. Rejects if Redis does not answer. */
   async sweep(uid: string): Promise<void> {
     await this.#nodes.at(uid, (node) => removeJobKeys(node, uid));
   }
 
-  /** The job is gone. */
+  /** The job was deleted. */
   forget(uid: string): void {
     this.#known.delete(uid);
-    clearTimeout(this.#resting.get(uid)?.timer);
-    this.#resting.delete(uid);
+    this.#reads.forget(uid);
     this.#nodes.forget(uid);
   }
 
   close(): void {
     this.#closed = true;
     clearInterval(this.#poll);
-    clearTimeout(this.#hearing);
-    for (const { timer } of this.#resting.values()) clearTimeout(timer);
-    this.#resting.clear();
+    clearTimeout(this.#gathering);
+    this.#reads.close();
     this.#subscriber.disconnect();
     this.#nodes.close();
   }
@@ -143,10 +137,10 @@ export class ProgressMirror {
     this.#trouble.listen('reader', reader);
     subscriber.on('ready', () => this.#aside(() => this.#subscribe()));
     subscriber.on('close', () => (this.#isSubscribed = false));
-    subscriber.on('message', (_channel: string, key: string) => this.#hear(key));
+    subscriber.on('message', (_channel: string, key: string) => this.#gather(key));
     reader.on('ready', () => {
       this.#aside(() => connected(true));
-      this.#aside(() => this.#lookAtAll());
+      this.#aside(() => this.#readAll());
     });
     reader.on('close', () => {
       this.#aside(() => connected(false));
@@ -154,17 +148,17 @@ export class ProgressMirror {
     });
   }
 
-  /** Many publications at once cost one search of the jobs. */
-  #hear(key: string): void {
-    this.#heard.add(key);
-    this.#hearing ??= setTimeout(() => {
-      this.#hearing = undefined;
-      const heard = new Set(this.#heard);
-      this.#heard.clear();
+  /** Gathers publications for a moment, so that many of them cost one search of the jobs. */
+  #gather(key: string): void {
+    this.#published.add(key);
+    this.#gathering ??= setTimeout(() => {
+      this.#gathering = undefined;
+      const published = new Set(this.#published);
+      this.#published.clear();
       this.#aside(() => {
-        for (const job of this.#settings.jobs()) if (heard.has(job.key)) this.#look(job);
+        for (const job of this.#settings.jobs()) if (published.has(job.key)) this.#reads.request(job);
       });
-    }, HEARING_MS);
+    }, GATHER_MS);
   }
 
   async #subscribe(): Promise<void> {
@@ -172,15 +166,15 @@ export class ProgressMirror {
     try {
       await this.#subscriber.subscribe(PROGRESS_CHANNEL);
       this.#isSubscribed = true;
-      // What was published before this is not heard.
-      this.#lookAtAll();
+      // Earlier publications were missed.
+      this.#readAll();
     } catch (error) {
       if (!this.#closed)
-        this.#settings.log.warn({ reason: String(error) }, 'cannot subscribe to progress; looking from time to time');
+        this.#settings.log.warn({ reason: String(error) }, 'cannot subscribe to progress; polling instead');
     }
   }
 
-  /** With a connection of its own, which allows larger answers than the others. */
+  /** Uses a separate connection, with a higher limit of answers. */
   async #readReport(uid: string): Promise<RunReport | null> {
     if (this.#nodes.seed.status !== 'ready') throw new Error('Redis does not answer');
     const nodes = new RedisNodes({
@@ -200,43 +194,26 @@ export class ProgressMirror {
     aside(this.#settings.log, work);
   }
 
-  #lookAtAll(): void {
+  #readAll(): void {
     if (this.#nodes.seed.status !== 'ready') return;
-    for (const job of this.#settings.jobs()) this.#look(job);
+    for (const job of this.#settings.jobs()) this.#reads.request(job);
     this.#aside(() => this.#measure());
   }
 
   async #measure(): Promise<void> {
     const { memory } = this.#settings;
     if (memory === undefined) return;
-    const told = await readRedisMemory(this.#nodes).catch(() => null);
-    memory(this.#nodes.seed.status === 'ready' ? told : null);
-  }
-
-  /** At once, but at most once in a pause; what comes in between is looked at after it. */
-  #look(job: MirroredJob): void {
-    if (this.#closed) return;
-    const resting = this.#resting.get(job.uid);
-    if (resting !== undefined) {
-      resting.again = true;
-      return;
-    }
-    const timer = setTimeout(() => {
-      const again = this.#resting.get(job.uid)?.again === true;
-      this.#resting.delete(job.uid);
-      if (again) this.#look(job);
-    }, this.#pauseMs);
-    this.#resting.set(job.uid, { timer, again: false });
-    this.#aside(() => this.#read(job));
+    const measured = await readRedisMemory(this.#nodes).catch(() => null);
+    memory(this.#nodes.seed.status === 'ready' ? measured : null);
   }
 
   async #read({ key, uid }: MirroredJob): Promise<void> {
     try {
-      const told = await this.#nodes.at(uid, (node) => readProgress(node, uid));
-      // A job that went meanwhile is not brought back.
-      if (told === null || this.#closed || !this.#settings.jobs().some((job) => job.uid === uid)) return;
-      if (isDeepStrictEqual(told, this.#known.get(uid)?.told)) return;
-      this.#known.set(uid, { told, progress: heardBy(told, this.#settings.now()) });
+      const stored = await this.#nodes.at(uid, (node) => readProgress(node, uid));
+      // The job may have been deleted meanwhile.
+      if (stored === null || this.#closed || !this.#settings.jobs().some((job) => job.uid === uid)) return;
+      if (isDeepStrictEqual(stored, this.#known.get(uid)?.stored)) return;
+      this.#known.set(uid, { stored, progress: notAfter(stored, this.#settings.now()) });
       this.#settings.changed(key);
     } catch (error) {
       if (!this.#closed) this.#settings.log.warn({ key, reason: errorMessage(error) }, 'cannot read progress');
@@ -244,9 +221,6 @@ export class ProgressMirror {
   }
 }
 
-/**
- * What is told for the first time was told by now at the latest: a time to come would hide for as long that nothing
- * more is told.
- */
-const heardBy = (progress: JobProgress, now: number): JobProgress =>
+/** Replaces a time in the future by now: otherwise a stalled job would seem to make progress until then. */
+const notAfter = (progress: JobProgress, now: number): JobProgress =>
   Date.parse(progress.at) > now ? { ...progress, at: new Date(now).toISOString() } : progress;

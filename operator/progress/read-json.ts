@@ -10,28 +10,28 @@ import { checkReport } from '../../worker/report/report-schema.ts';
 const MAX_PROGRESS_BYTES = 64 * 1024;
 export const MAX_REPORT_BYTES = 16 * 1024 * 1024;
 
-/** The commands that are used here. */
+/** The commands used here. */
 type Reading = Pick<Redis, 'getrange'>;
 
 const progressCheck = Compile(JobProgress);
 
-/** What lies in Redis under a job's key is not what a server pod writes: it is not used. */
+/** The value of a job's key in Redis is not one that a server pod writes, and is ignored. */
 export class NotUsable extends Error {
   override readonly name = 'NotUsable';
 }
 
-/** What the job's server pod last told; null: nothing. Throws NotUsable, or what Redis answers. */
+/** The last progress that the job's server pod wrote; null: none. Rejects with NotUsable, or the error of Redis. */
 export async function readProgress(redis: Reading, uid: string): Promise<JobProgress | null> {
   const key = jobKeys(uid).progress;
   const value = await readJson(redis, key, MAX_PROGRESS_BYTES);
   if (value === null) return null;
-  // A newer pod may tell more, which the status has no room for.
+  // A newer pod may report fields that the status does not have.
   const progress = Value.Clean(JobProgress, value);
   if (!progressCheck.Check(progress)) throw new NotUsable(`${key} is not a job's progress`);
   return progress;
 }
 
-/** The job's report.json as it stands; null: none yet. Throws NotUsable, or what Redis answers. */
+/** The job's current report.json; null: none yet. Rejects with NotUsable, or the error of Redis. */
 export async function readReport(redis: Reading, uid: string): Promise<RunReport | null> {
   const key = jobKeys(uid).report;
   const value = await readJson(redis, key, MAX_REPORT_BYTES);
@@ -41,7 +41,7 @@ export async function readReport(redis: Reading, uid: string): Promise<RunReport
   return report;
 }
 
-/** One byte more than allowed tells that there is more, without fetching it. */
+/** Reads one byte more than allowed, which shows that a value is too long without fetching all of it. */
 async function readJson(redis: Reading, key: string, maxBytes: number): Promise<unknown> {
   const text = await redis.getrange(key, 0, maxBytes);
   if (text === '') return null;

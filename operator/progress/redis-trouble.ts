@@ -3,17 +3,14 @@ import type { Logger } from 'pino';
 import { MessageThrottle } from '../../worker/transport/redis/message-throttle.ts';
 import { UnsafeRedis } from '../redis/guard.ts';
 
-/**
- * A Redis whose answers are out of bounds is left alone for a while, longer each time, until it has behaved for as
- * long.
- */
+/** After an invalid or oversized answer the operator waits before it reconnects, longer each time. */
 const UNSAFE_DELAY_MS = 1_000;
 const MAX_UNSAFE_DELAY_MS = 5 * 60_000;
 
 /** The same error is logged again after this time. */
 const LOG_AGAIN_MS = 10 * 60_000;
 
-/** Errors of the connections to one Redis: logs them, and says how long to wait before connecting again. */
+/** Logs errors of the connections to one Redis, and decides how long to wait before reconnecting. */
 export class RedisTrouble {
   readonly #log: Logger;
   #unsafe = { times: 0, last: 0 };
@@ -37,7 +34,7 @@ export class RedisTrouble {
     });
   }
 
-  /** Milliseconds to leave Redis alone for its unsafe answers; 0: there were none lately. */
+  /** Milliseconds to wait before reconnecting because of unsafe answers; 0: there were none recently. */
   delay(): number {
     const { times, last } = this.#unsafe;
     const delay = times === 0 ? 0 : Math.min(UNSAFE_DELAY_MS * 2 ** Math.min(times, 20), MAX_UNSAFE_DELAY_MS);

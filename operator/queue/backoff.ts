@@ -1,27 +1,26 @@
-import { namespaceOf } from './namespace-of.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /**
- * client-go's: a key's first retry is soon, each further one twice as late; and all keys together retry ten times a
- * second: here those of a namespace.
+ * As in client-go: a key's first retry is soon, and each further one waits twice as long; all keys together retry ten
+ * times per second, here separately for each namespace.
  */
 const FIRST_MS = 5;
 const LONGEST_MS = 1_000_000;
 const OVERALL = { perSecond: 10, burst: 100 };
 
-/** How long keys wait that failed. However many fail in one namespace, those of others do not wait for them. */
+/** How long failed keys wait. Failures in one namespace do not delay the keys of others. */
 export class Backoff {
   readonly #failures = new Map<string, number>();
   readonly #overall = new Map<string, TokenBucket>();
 
-  /** The key has failed again: milliseconds until it is to be tried. */
+  /** The key has failed again; returns the milliseconds until its retry. */
   next(key: string, now: number): number {
     const before = this.#failures.get(key) ?? 0;
     this.#failures.set(key, before + 1);
     return Math.max(Math.min(FIRST_MS * 2 ** before, LONGEST_MS), this.#bucketOf(key, now).take(now));
   }
 
-  /** The key has succeeded: its next failure is its first. */
+  /** The key has succeeded; its next failure counts as the first. */
   forget(key: string): void {
     this.#failures.delete(key);
   }
@@ -36,3 +35,6 @@ export class Backoff {
     return bucket;
   }
 }
+
+/** The namespace of a key `namespace/name`. */
+export const namespaceOf = (key: string): string => key.slice(0, Math.max(0, key.indexOf('/')));

@@ -1,4 +1,4 @@
-/** Lets `burst` go at once, and after that so many a second; the rest wait their turn. */
+/** A rate limit: `burst` at once, then `perSecond`; the rest wait in turn. */
 export class TokenBucket {
   readonly #perMs: number;
   readonly #burst: number;
@@ -11,12 +11,12 @@ export class TokenBucket {
     this.#tokens = burst;
   }
 
-  /** Whether it is as one that nothing was taken of. */
+  /** Whether it has all its tokens. */
   isFull(now: number): boolean {
     return this.#left(now) >= this.#burst;
   }
 
-  /** Takes a token; the milliseconds until it may be used. What waits already has its place before it. */
+  /** Takes a token; returns the milliseconds until it may be used, after those taken before it. */
   take(now: number): number {
     this.#tokens = this.#left(now) - 1;
     this.#at = now;

@@ -2,24 +2,20 @@ import type { Logger } from 'pino';
 import { aside } from '../process/aside.ts';
 import type { Clock } from '../process/clock.ts';
 import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
-import { Backoff } from './backoff.ts';
-import { namespaceOf } from './namespace-of.ts';
+import { Backoff, namespaceOf } from './backoff.ts';
 
 export interface WorkQueueSettings {
   /**
-   * Keys worked on at the same time: of one namespace one less, from three on, so that what hangs in one leaves a
+   * Keys processed concurrently. From three on, one namespace gets one less, so that keys that hang in it leave a
    * worker to the others.
    */
   readonly workers: number;
   readonly clock: Clock;
   readonly metrics: OperatorMetrics['queue'];
   readonly log: Logger;
-  /**
-   * Milliseconds until the key is to be worked on again, whatever happens; null: when it is added. What it rejects with
-   * is retried.
-   */
+  /** Processes a key. Returns the milliseconds until it is added again; null: not by itself. A rejection is retried. */
   work(key: string): Promise<number | null>;
-  /** The key failed, and is tried again in so many milliseconds. */
+  /** The key failed, and is retried in so many milliseconds. */
   failed(key: string, error: unknown, retryMs: number): void;
 }
 
@@ -29,17 +25,17 @@ interface Delay {
 }
 
 /**
- * client-go's work queue. A key waits at most once, however often it is added; it is never worked on twice at a time;
- * and one that is added while it is worked on is worked on again after. Between `start` and `stop` no key that was
- * added is lost; before and after, none is taken. Namespaces take turns: however many keys of one wait, those of
- * another do not wait for them.
+ * A work queue as in client-go. A key waits at most once, however often it is added; it is never processed
+ * concurrently; one that is added while it is processed is processed again afterwards. Between `start` and `stop` no
+ * added key is lost; before and after, none is accepted. Namespaces take turns, so that many keys of one do not delay
+ * another.
  */
 export class WorkQueue {
   readonly #settings: WorkQueueSettings;
   readonly #backoff = new Backoff();
   /**
-   * By namespace, in the order of their turns: keys to work on, in the order in which they were added, and when that
-   * was. One under way waits here for its next turn.
+   * Waiting keys by namespace, in the order of turns, with the time at which each was added. A key that is processed
+   * may wait here for its next turn.
    */
   readonly #wanted = new Map<string, Map<string, number>>();
   readonly #underWay = new Map<string, Promise<void>>();
@@ -63,7 +59,7 @@ export class WorkQueue {
     this.#fill();
   }
 
-  /** Adds the key later. Of two times the sooner counts. */
+  /** Adds the key later. Of two times the earlier counts. */
   addAfter(key: string, ms: number): void {
     if (!this.#running) return;
     if (ms <= 0) {
@@ -82,7 +78,7 @@ export class WorkQueue {
     this.#delays.set(key, { due, cancel });
   }
 
-  /** Takes no more keys, and resolves once what is under way is done. Keys that wait are given up. */
+  /** Drops waiting keys, accepts no more, and resolves once the current ones are processed. */
   async stop(): Promise<void> {
     this.#running = false;
     for (const { cancel } of this.#delays.values()) cancel();
@@ -91,7 +87,7 @@ export class WorkQueue {
     await Promise.all(this.#underWay.values());
   }
 
-  /** Gives work to workers that have none. */
+  /** Gives keys to idle workers. */
   #fill(): void {
     const { workers } = this.#settings;
     while (this.#underWay.size < workers) {
@@ -101,10 +97,7 @@ export class WorkQueue {
     }
   }
 
-  /**
-   * The key whose turn it is, taken out, and when it was added; null: none may begin. `most`: under way of one
-   * namespace.
-   */
+  /** Removes the key whose turn it is, and when it was added; null: none. `most`: limit of each namespace. */
   #next(most: number): readonly [key: string, addedAt: number] | null {
     const busy = new Map<string, number>();
     for (const key of this.#underWay.keys()) busy.set(namespaceOf(key), (busy.get(namespaceOf(key)) ?? 0) + 1);
@@ -113,7 +106,7 @@ export class WorkQueue {
       for (const [key, addedAt] of keys) {
         if (this.#underWay.has(key)) continue;
         keys.delete(key);
-        // The next turn is that of the others.
+        // The other namespaces have the next turns.
         this.#wanted.delete(namespace);
         if (keys.size > 0) this.#wanted.set(namespace, keys);
         return [key, addedAt];
@@ -125,7 +118,7 @@ export class WorkQueue {
   #begin(key: string, addedAt: number): void {
     const { clock, metrics } = this.#settings;
     const now = clock.now();
-    // Begins after this: work that adds its own key must find it under way.
+    // Starts asynchronously: work that adds its own key must find it in #underWay.
     const ended = Promise.resolve()
       .then(() => this.#work(key))
       .finally(() => {

@@ -2,16 +2,13 @@ import type { Redis } from 'ioredis';
 import { errorMessage } from '../../crds/facts/user-error.ts';
 import type { RedisUsersStanding } from '../objects/redis-standing.ts';
 
-/** Created and removed again, to see whether the operator may do so. */
+/** A user that is created and removed, to test the permission for it. */
 const PROBE = 'fedbiot-probe';
 
-/** Asks every node; resolves to their answers. */
+/** Asks every node, and resolves to their answers. */
 type AskNodes = (ask: (node: Redis) => Promise<unknown>) => Promise<unknown[]>;
 
-/**
- * Finds out whether users can be created in this Redis, and what keeps them apart there. Rejects with what a node
- * answers.
- */
+/** Tests whether users can be created in this Redis, and how they are isolated there. Rejects with a node's error. */
 export async function probe(onEveryNode: AskNodes): Promise<RedisUsersStanding> {
   const create = (...rules: readonly string[]) =>
     onEveryNode((node) => node.call('ACL', 'SETUSER', PROBE, 'reset', ...rules));
@@ -19,7 +16,7 @@ export async function probe(onEveryNode: AskNodes): Promise<RedisUsersStanding> 
   const readOnlyKeys = await create('%R~fedbiot:*').then(
     () => true,
     (error: unknown) => {
-      // Redis 6.2 does not know such keys.
+      // Redis 6.2 has no read-only keys.
       if (errorMessage(error).includes('%R~')) return false;
       throw error;
     },
@@ -30,8 +27,8 @@ export async function probe(onEveryNode: AskNodes): Promise<RedisUsersStanding> 
 }
 
 /**
- * Conditions that Redis reports about itself (loading, busy, a cluster that is down) pass; a command that it lacks or
- * forbids stays so.
+ * The standing after an error. Conditions of Redis itself (loading, busy, a cluster that is down) are temporary; a
+ * command that it lacks or forbids is not.
  */
 export function standingAfter(error: unknown): RedisUsersStanding {
   const reason = errorMessage(error);

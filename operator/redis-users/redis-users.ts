@@ -1,19 +1,14 @@
-import { Cluster } from 'ioredis';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { errorMessage } from '../../crds/facts/user-error.ts';
 import { jobKeys, KEYS_TTL_SECONDS } from '../../worker/cluster/redis-keys.ts';
 import { sha256 } from '../../worker/files/sha256.ts';
-import { isClusterNode, mastersOf, openCluster, openSingle } from '../../worker/transport/redis/redis-cluster.ts';
-import type { ConnectionOptions, RedisConnection } from '../../worker/transport/redis/redis-cluster.ts';
-import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
-import type { RedisEndpoint } from '../../worker/transport/redis/redis-url.ts';
 import { aside } from '../process/aside.ts';
 import { jobLog } from '../process/log.ts';
 import { redisUser } from '../plan/redis-access.ts';
-import { FAIL_FAST, retryDelay } from '../redis/fail-fast.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { RolePasswords, RedisUsersStanding } from '../objects/redis-standing.ts';
+import { AllNodes } from './all-nodes.ts';
 import { probe, standingAfter } from './probe.ts';
 import { aclRules, uidOfUser } from './rules.ts';
 
@@ -25,16 +20,16 @@ export interface RedisUsersSettings {
   readonly log: Logger;
   /** All jobs must be reconciled: Redis may have lost their users, or whether users can be created has changed. */
   changed(): void;
-  /** How often a Redis without users is asked again, and abandoned users are looked for. */
+  /** How often to probe a Redis without users again, and to look for abandoned users. */
   readonly lookMs?: number;
 }
 
 const LOOK_MS = 30_000;
 
-/** How long `start` waits for Redis's first answer. */
+/** How long `start` waits for the first answer of Redis. */
 const FIRST_ANSWER_MS = 5_000;
 
-/** How often users are created again although no loss was noticed: somebody may have removed them. */
+/** How often users are set again, as somebody may have removed them unnoticed. */
 const RENEW_MS = 60_000;
 
 const ROLES = ['server', 'client'] as const;
@@ -42,10 +37,7 @@ const ROLES = ['server', 'client'] as const;
 /** The users of jobs in the operator's Redis: one for each role, on every node of a Redis Cluster. */
 export class RedisUsers {
   readonly #settings: RedisUsersSettings;
-  readonly #endpoint: RedisEndpoint;
-  readonly #options: ConnectionOptions;
-  #entry: Redis | null = null;
-  #redis: RedisConnection | null = null;
+  readonly #nodes: AllNodes;
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
   #standing: RedisUsersStanding = { kind: 'away', reason: 'it was not contacted yet' };
@@ -56,27 +48,23 @@ export class RedisUsers {
 
   constructor(settings: RedisUsersSettings) {
     this.#settings = settings;
-    this.#endpoint = readRedisUrl(settings.url);
-    this.#options = {
-      ...FAIL_FAST,
-      retryStrategy: retryDelay,
-      ...(settings.ca === null ? {} : { tls: { ca: settings.ca } }),
-    };
+    this.#nodes = new AllNodes(settings.url, settings.ca, {
+      ready: () => this.#lookAside(),
+      failed: (reason) => this.#tell({ kind: 'away', reason }),
+      closed: () => this.#forget(),
+      joined: () => this.#renewAll(),
+    });
   }
 
   /**
-   * Connects, as the leader alone creates users. Resolves once it is known whether Redis allows that, or after some
-   * time without an answer.
+   * Connects; only the leader calls this, as it creates the users. Resolves once it is known whether Redis allows that,
+   * or after some time without an answer.
    */
   start(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#asked = resolve;
     setTimeout(resolve, FIRST_ANSWER_MS).unref();
-    const entry = openSingle(this.#endpoint, this.#options);
-    this.#entry = entry;
-    entry.on('error', ({ message }: Error) => this.#tell({ kind: 'away', reason: message }));
-    entry.on('close', () => this.#forget());
-    entry.on('ready', () => this.#lookAside());
+    this.#nodes.connect();
     this.#timer = setInterval(() => this.#lookAside(), this.#settings.lookMs ?? LOOK_MS);
     return promise;
   }
@@ -86,7 +74,7 @@ export class RedisUsers {
     return this.#standing;
   }
 
-  /** Creates the users of a job's roles, or sets them again. Rejects when Redis does not answer, or refuses. */
+  /** Creates the users of a job's roles, or sets them again. Rejects if Redis does not answer or refuses. */
   async grant(uid: string, passwords: RolePasswords): Promise<void> {
     const standing = this.#standing;
     if (standing.kind !== 'ready') throw new Error(standing.reason);
@@ -104,21 +92,21 @@ export class RedisUsers {
           ),
         ),
       );
-    let isWhole = true;
+    let isComplete = true;
     try {
-      await this.#onEveryNode(make, () => (isWhole = false));
+      await this.#nodes.ask(make, () => (isComplete = false));
     } catch (error) {
       this.#tell(standingAfter(error));
       throw error;
     }
-    await this.#redis?.set(jobKeys(uid).users, '1', 'EX', KEYS_TTL_SECONDS).catch(() => undefined);
-    if (isWhole) this.#granted.set(uid, { what, at: performance.now() });
+    await this.#nodes.redis?.set(jobKeys(uid).users, '1', 'EX', KEYS_TTL_SECONDS).catch(() => undefined);
+    if (isComplete) this.#granted.set(uid, { what, at: performance.now() });
     if (known?.what !== what) await this.#save();
   }
 
   /**
-   * Removes the users of a deleted job, and ends their connections. If Redis does not answer, `#removeForgotten` does
-   * it later.
+   * Removes the users of a deleted job, and ends their connections. If Redis does not answer, `#removeForgotten`
+   * removes them later.
    */
   async revoke({ metadata: { namespace, name, uid } }: Pick<JobObject, 'metadata'>): Promise<void> {
     try {
@@ -133,13 +121,13 @@ export class RedisUsers {
 
   async #remove(uid: string): Promise<void> {
     this.#granted.delete(uid);
-    await this.#onEveryNode((node) => node.call('ACL', 'DELUSER', ...ROLES.map((role) => redisUser(uid, role))));
+    await this.#nodes.ask((node) => node.call('ACL', 'DELUSER', ...ROLES.map((role) => redisUser(uid, role))));
     await this.#save();
   }
 
   close(): void {
     clearInterval(this.#timer);
-    for (const redis of [this.#entry, this.#redis]) redis?.disconnect();
+    this.#nodes.close();
   }
 
   #lookAside(): void {
@@ -148,12 +136,11 @@ export class RedisUsers {
 
   /** Finds out whether users can be created, and removes abandoned ones. */
   async #look(): Promise<void> {
-    if (this.#looking || this.#entry?.status !== 'ready') return;
+    if (this.#looking || !this.#nodes.isReady) return;
     this.#looking = true;
     try {
-      this.#redis ??= await this.#open(this.#entry);
-      if (this.#redis instanceof Cluster) this.#redis.refreshSlotsCache();
-      if (this.#standing.kind !== 'ready') this.#tell(await probe((ask) => this.#onEveryNode(ask)));
+      await this.#nodes.discover();
+      if (this.#standing.kind !== 'ready') this.#tell(await probe((ask) => this.#nodes.ask(ask)));
       await this.#removeForgotten();
     } catch (error) {
       this.#tell(standingAfter(error));
@@ -162,26 +149,20 @@ export class RedisUsers {
     }
   }
 
-  async #open(entry: Redis): Promise<RedisConnection> {
-    if (!isClusterNode(await entry.info('server'))) return entry;
-    const cluster = openCluster(this.#endpoint, this.#options);
-    cluster.on('error', () => undefined);
-    // A node that joins, or comes back, has no users.
-    cluster.on('+node', () => {
-      this.#granted.clear();
-      if (this.#standing.kind === 'ready') this.#settings.changed();
-    });
-    return cluster;
+  /** A node that joined, or came back, has no users. */
+  #renewAll(): void {
+    this.#granted.clear();
+    if (this.#standing.kind === 'ready') this.#settings.changed();
   }
 
   /**
    * Removes users of jobs that were deleted unnoticed: no operator has renewed them for the lifetime of a job's keys.
    */
   async #removeForgotten(): Promise<void> {
-    const names = (await this.#onEveryNode((node) => node.call('ACL', 'USERS'))).flat();
+    const names = (await this.#nodes.ask((node) => node.call('ACL', 'USERS'))).flat();
     const uids = new Set(names.flatMap((name) => uidOfUser(String(name)) ?? []));
     for (const uid of uids) {
-      if (this.#granted.has(uid) || (await this.#redis?.exists(jobKeys(uid).users)) !== 0) continue;
+      if (this.#granted.has(uid) || (await this.#nodes.redis?.exists(jobKeys(uid).users)) !== 0) continue;
       await this.#remove(uid);
       this.#settings.log.info({ uid }, 'removed the Redis users of a job that no longer exists');
     }
@@ -193,7 +174,7 @@ export class RedisUsers {
    */
   async #save(): Promise<void> {
     try {
-      await this.#onEveryNode((node) => node.call('ACL', 'SAVE'));
+      await this.#nodes.ask((node) => node.call('ACL', 'SAVE'));
       this.#isSaved = true;
     } catch (error) {
       if (this.#isSaved)
@@ -203,21 +184,6 @@ export class RedisUsers {
         );
       this.#isSaved = false;
     }
-  }
-
-  /** A replica that does not answer is skipped: it is asked again before it can replace its master, or soon after. */
-  async #onEveryNode<T>(ask: (node: Redis) => Promise<T>, passedOver: () => void = () => undefined): Promise<T[]> {
-    const redis = this.#redis;
-    if (redis === null) throw new Error('Redis does not answer');
-    const copies = redis instanceof Cluster ? redis.nodes('slave') : [];
-    const asked = copies.map((node) =>
-      ask(node).then(
-        (answer) => [answer],
-        () => (passedOver(), []),
-      ),
-    );
-    const answers = await Promise.all(mastersOf(redis).map(ask));
-    return [...answers, ...(await Promise.all(asked)).flat()];
   }
 
   #forget(): void {

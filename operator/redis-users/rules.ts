@@ -6,8 +6,8 @@ export const uidOfUser = (name: string): string | null =>
   /^fedbiot-([\w-]+)-(?:server|client)$/.exec(name)?.[1] ?? null;
 
 /**
- * Commands of the roles and of BullMQ's scripts, which have the same rights. No command that affects others than the
- * user: no administration, and no enumeration of keys (SCAN, KEYS, RANDOMKEY).
+ * Commands of the roles and of BullMQ's scripts, which have the same permissions. Excluded are commands that affect
+ * other users: administration, and enumeration of keys (SCAN, KEYS, RANDOMKEY).
  */
 const COMMANDS = [
   '-@all',
@@ -32,14 +32,14 @@ const COMMANDS = [
   ),
   '-@admin',
   '-@dangerous',
-  // It is among the dangerous ones; pods read version, mode and memory from it.
+  // INFO is in the category dangerous, but pods read version, mode and memory from it.
   '+info',
 ];
 
 /**
- * ACL rules of a role's user, after `ACL SETUSER name`. The server has all keys of its job. Clients write what they
- * must, the queues and their results, and read the rest that they need. `readOnlyKeys`: Redis knows keys that may only
- * be read, as from 7.0 on; else clients may write these too.
+ * ACL rules of a role's user, after `ACL SETUSER name`. The server may use all keys of its job. Clients may write the
+ * queues and their results, and read what else they need. `readOnlyKeys`: Redis supports read-only keys, as from 7.0;
+ * otherwise clients may write these keys too.
  * @param passwordSha256 hex
  */
 export function aclRules(uid: string, role: Role, passwordSha256: string, readOnlyKeys: boolean): string[] {

@@ -2,28 +2,29 @@ import type { Socket } from 'node:net';
 import { BadFrame, FrameReader } from './resp-frames.ts';
 import type { Frame } from './resp-frames.ts';
 
-/** The server that a tenant named as a Redis sent an answer that is invalid or too large. */
+/** A server that a user named as a Redis sent an invalid or oversized answer. */
 export class UnsafeRedis extends Error {
   override readonly name = 'UnsafeRedis';
 }
 
-/** None of the answers that are read here has more. */
+/** No answer to the commands used here has more. */
 const MAX_ITEMS = 16_384;
 const MAX_DEPTH = 8;
 
-/** A publication names a job: `namespace/name`. */
+/** A publication is the name of a job, `namespace/name`. */
 const MAX_MESSAGE_BYTES = 1024;
+/** Limit of publications in each period. */
 const MAX_MESSAGES = 1000;
 const PERIOD_MS = 1000;
 
-/** Commands that wait for an answer. */
+/** Limit of commands without an answer yet. */
 const MAX_ASKED = 10_000;
 
 /**
- * Stands between a socket and the client that reads RESP2 from it: the client sees only frames that answer what it
- * asked or are publications, within bounds of size, number and shape. At anything else the socket is destroyed with
- * UnsafeRedis, before the client sees it: the client would hold announced sizes in memory, and throws uncatchable
- * errors at some unsolicited answers. More publications than `MAX_MESSAGES` a second wait in the socket.
+ * Filters what a client reads from a socket in RESP2: only answers to its commands and publications pass, within limits
+ * of size, number and shape. At anything else the socket is destroyed with UnsafeRedis before the client sees the data:
+ * the client would allocate announced sizes, and throws uncatchable errors at some unsolicited answers. Publications
+ * above `MAX_MESSAGES` per second wait in the socket.
  */
 export function guard(socket: Socket, maxReplyBytes: number): void {
   const asked: string[] = [];
@@ -38,7 +39,7 @@ export function guard(socket: Socket, maxReplyBytes: number): void {
       return;
     }
     const command = asked.shift();
-    if (command === undefined) throw new BadFrame('it sends an answer that was not asked for');
+    if (command === undefined) throw new BadFrame('it sends an answer that no command requested');
     if ((command !== 'subscribe' && !isSubscriber) || shape === '-') return;
     if (shape !== '*$$:' || word !== 'subscribe') throw new BadFrame('its answer to SUBSCRIBE is not that of Redis');
     isSubscriber = true;

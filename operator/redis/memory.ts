@@ -7,16 +7,13 @@ export interface RedisMemory {
   readonly max: number;
 }
 
-/**
- * What Redis says of its memory, of a Redis Cluster the fullest of its masters; null: nothing that can be used. Rejects
- * when it does not answer.
- */
+/** The memory that Redis reports, or the fullest master of a cluster; null: unknown. Rejects if it does not answer. */
 export async function readRedisMemory(nodes: RedisNodes): Promise<RedisMemory | null> {
   const infos = await Promise.all((await nodes.masters()).map((node) => node.info('memory')));
   return fullest(infos.flatMap((info) => memoryIn(info) ?? []));
 }
 
-/** What stands in INFO. */
+/** The memory in an answer to INFO. */
 export function memoryIn(info: string): RedisMemory | null {
   const [used, max] = [bytesIn(info, 'used_memory'), bytesIn(info, 'maxmemory')];
   return used === null || max === null ? null : { used, max };
@@ -27,7 +24,7 @@ function bytesIn(info: string, field: string): number | null {
   return Number.isSafeInteger(bytes) ? bytes : null;
 }
 
-/** The one with the least room; among those without a limit, the largest. */
+/** The one that is fullest relative to its limit; among those without a limit, the largest. */
 export function fullest(memories: readonly RedisMemory[]): RedisMemory | null {
   const [first] = [...memories].sort((a, b) => fullness(b) - fullness(a) || b.used - a.used);
   return first ?? null;

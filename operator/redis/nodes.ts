@@ -4,22 +4,22 @@ import { hostAndPort, readRedisUrl } from '../../worker/transport/redis/redis-ur
 import { openGuarded } from './open.ts';
 import type { GuardedOptions } from './open.ts';
 
-/** Limit of nodes of a Redis Cluster: the author of the URL controls to which addresses the operator connects. */
+/** Limit of a Redis Cluster's nodes: the author of the URL controls the addresses that the operator connects to. */
 const MAX_NODES = 64;
 
-/** From one node to another, for one question. */
+/** Limit of redirections for one request. */
 const MAX_MOVES = 4;
 
 /**
- * One Redis, or those nodes of a Redis Cluster that were needed. The client's own cluster mode trusts all it receives
- * about slots and nodes; here a job's keys are looked for only where the last node redirects to.
+ * A Redis, or the nodes of a Redis Cluster that were needed so far. The client's cluster mode is not used, as it trusts
+ * all data about slots and nodes; here a node is contacted only after a redirection to it.
  */
 export class RedisNodes {
-  /** The node of the URL. Only this one reconnects by itself. */
+  /** The node of the URL, the only one that reconnects by itself. */
   readonly seed: Redis;
   readonly #options: GuardedOptions;
   readonly #others = new Map<string, { readonly node: Redis; readonly connected: Promise<Redis> }>();
-  /** The node with a job's keys, by its uid, if it is not the first. */
+  /** The node with a job's keys, by uid, if it is not the first. */
   readonly #homes = new Map<string, Redis>();
   #closed = false;
 
@@ -30,8 +30,8 @@ export class RedisNodes {
   }
 
   /**
-   * Asks the node that has the job's keys; the first command that names a key finds it. @throws the node's error, or
-   * that it does not answer
+   * Asks the node that has the job's keys, which the first command that names a key finds. Rejects with the node's
+   * error, or if it does not answer.
    */
   async at<T>(uid: string, ask: (node: Redis) => Promise<T>): Promise<T> {
     let node = this.#homes.get(uid) ?? this.seed;
@@ -48,7 +48,7 @@ export class RedisNodes {
     }
   }
 
-  /** The nodes that share the keys. */
+  /** The masters, which share the keys. */
   async masters(): Promise<readonly Redis[]> {
     if (!isClusterNode(await this.seed.info())) return [this.seed];
     const slots = await this.seed.cluster('SLOTS');

@@ -9,19 +9,19 @@ export interface GuardedOptions {
   readonly endpoint: RedisEndpoint;
   /** PEM of the CA certificate; null: the CAs that the system trusts. */
   readonly ca: string | null;
-  /** Limit of an answer. */
+  /** Limit of an answer in bytes. */
   readonly maxReplyBytes: number;
-  /** Milliseconds until the next attempt to connect; null: there is none. */
+  /** Milliseconds until the next attempt to connect; null: none. */
   readonly retryStrategy: (attempt: number) => number | null;
 }
 
 const DISCONNECT_TIMEOUT_MS = 2_000;
-/** How long a connection may be silent while an answer is awaited. */
+/** How long a connection may be silent while a command waits for its answer. */
 const SILENCE_MS = 30_000;
 
 /**
- * A guarded connection, by RESP2, to a Redis that is not trusted. It connects by `connect`; its commands fail at once
- * while it is away: they are repeated soon anyway.
+ * A guarded RESP2 connection to a Redis that is not trusted. It connects when `connect` is called; commands fail at
+ * once while Redis is down, as they are repeated soon.
  */
 export function openGuarded({ endpoint, ca, maxReplyBytes, retryStrategy }: GuardedOptions): Redis {
   const { host, port, isTls, username, password, database } = endpoint;
@@ -46,7 +46,7 @@ export function openGuarded({ endpoint, ca, maxReplyBytes, retryStrategy }: Guar
     db: database,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
-    // Tells the client which event means that it is connected.
+    // Selects the event by which the client knows that it is connected.
     ...(isTls ? { tls: {} } : {}),
     protocol: 2,
     lazyConnect: true,

@@ -3,17 +3,17 @@ import { jobKeys } from '../../worker/cluster/redis-keys.ts';
 
 const SCAN_COUNT = 500;
 
-/** Limit of time for a Redis whose list of keys does not end. */
+/** Time limit, for a Redis whose list of keys does not end. */
 const PATIENCE_MS = 60_000;
 
 /**
- * Removes all that a job left in the node that has its keys. What a pod that still runs writes afterwards stays until
- * its TTL. @returns keys removed
+ * Removes all keys of a job from the node that has them. Keys that a running pod writes afterwards expire by their TTL.
+ * @returns the number of removed keys
  */
 export async function removeJobKeys(node: Redis, uid: string): Promise<number> {
   if (!/^[\w-]+$/.test(uid)) throw new Error(`not a uid: ${JSON.stringify(uid)}`);
   const { prefix, progress } = jobKeys(uid);
-  // SCAN names no key, so that a node of a cluster would not redirect it.
+  // SCAN names no key, so a node of a cluster would not redirect it.
   await node.exists(progress);
   const began = performance.now();
   let removed = 0;

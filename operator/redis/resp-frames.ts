@@ -1,17 +1,17 @@
-/** Properties of a frame of RESP2, the protocol of Redis, that are known without storing it. */
+/** Properties of a frame of RESP2, the protocol of Redis, that need no storage of the frame. */
 export interface Frame {
   /** The frame's type and those of its first items: `+` text, `-` error, `:` number, `$` bytes, `*` array, `_` null. */
   readonly shape: string;
-  /** Beginning of its first bytes, as Latin-1. */
+  /** The beginning of its first bulk string, as Latin-1. */
   readonly word: string;
 }
 
 export interface FrameLimits {
-  /** Bytes of the frame that is being read, announced or arrived. */
+  /** Bytes of a frame, announced or received. */
   bytes(): number;
   /** Items of all its arrays. */
   readonly items: number;
-  /** Arrays within arrays. */
+  /** Nesting of arrays. */
   readonly depth: number;
 }
 
@@ -23,7 +23,7 @@ export class BadFrame extends Error {
 const SHAPE_LENGTH = 5;
 const WORD_LENGTH = 16;
 
-/** Lines are lengths, numbers, words as OK and errors; what is long comes as bytes. */
+/** Lines hold lengths, numbers, errors and words such as OK; longer values are bulk strings. */
 const MAX_LINE_BYTES = 8192;
 
 /**
@@ -32,11 +32,11 @@ const MAX_LINE_BYTES = 8192;
  */
 export class FrameReader {
   readonly #limits: FrameLimits;
-  readonly #told: (frame: Frame) => void;
+  readonly #received: (frame: Frame) => void;
   #line = '';
-  /** Bytes of a bulk string, and of the line's end behind it, that are yet to come. */
+  /** Bytes of a bulk string and its line end that have not arrived yet. */
   #awaited = 0;
-  /** Items that are yet to come, of each array that is open. */
+  /** Items that have not arrived yet, of each open array. */
   #open: number[] = [];
   #bytes = 0;
   #items = 0;
@@ -44,12 +44,12 @@ export class FrameReader {
   #word: string | null = null;
   #wordLength = 0;
 
-  constructor(limits: FrameLimits, told: (frame: Frame) => void) {
+  constructor(limits: FrameLimits, received: (frame: Frame) => void) {
     this.#limits = limits;
-    this.#told = told;
+    this.#received = received;
   }
 
-  /** @throws BadFrame; and what `told` throws. After that nothing can be read any more. */
+  /** @throws BadFrame, or the error of `received`; nothing can be read after that */
   write(chunk: Buffer): void {
     for (let at = 0; at < chunk.length;)
       at += this.#awaited > 0 ? this.#takeBytes(chunk, at) : this.#takeLine(chunk, at);
@@ -74,14 +74,14 @@ export class FrameReader {
       const line = this.#line;
       this.#line = '';
       if (line.length < 2 || line.indexOf('\r') !== line.length - 2)
-        throw new BadFrame('a line does not end as one of Redis');
+        throw new BadFrame('a line does not end with CR LF');
       this.#count(line.length);
       this.#begun(line.charAt(0), line.slice(1, -2));
     }
     return stop - at;
   }
 
-  /** A line: its type, and the text after it. */
+  /** A line has been read: its type, and the text after it. */
   #begun(type: string, text: string): void {
     const isNull = (type === '$' || type === '*') && text === '-1';
     if (this.#open.length < 2 && this.#shape.length < SHAPE_LENGTH) this.#shape += isNull ? '_' : type;
@@ -110,7 +110,7 @@ export class FrameReader {
       throw new BadFrame(`an answer has ${this.#bytes} bytes or more; at most ${this.#limits.bytes()} are read`);
   }
 
-  /** A value is complete, and with the last one of an array the array. */
+  /** A value is complete; the last one of an array completes the array. */
   #ended(): void {
     for (let last = this.#open.length - 1; last >= 0; last--) {
       const left = (this.#open[last] ?? 0) - 1;
@@ -122,6 +122,6 @@ export class FrameReader {
     }
     const frame = { shape: this.#shape, word: this.#word ?? '' };
     [this.#bytes, this.#items, this.#shape, this.#word, this.#wordLength] = [0, 0, '', null, 0];
-    this.#told(frame);
+    this.#received(frame);
   }
 }

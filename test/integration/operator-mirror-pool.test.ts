@@ -3,7 +3,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { createLog } from '../../operator/process/log.ts';
 import { MirrorPool } from '../../operator/progress/mirror-pool.ts';
-import type { RedisAddress } from '../../operator/progress/mirror-pool.ts';
+import type { RedisAddress } from '../../operator/progress/shared-mirrors.ts';
 import type { RedisMemory } from '../../operator/redis/memory.ts';
 import type { JobObject } from '../../operator/objects/job-object.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
@@ -249,12 +249,12 @@ t.test(
     await until('both are heard', SECONDS, () =>
       holds(pool.progressOf('elsewhere')?.round === 1 && pool.progressOf('crowd-0')?.round === 1),
     );
-    await until('it is told', SECONDS, () => holds(/100 other Redis are followed/.test(seen.log)));
+    await until('it is told', SECONDS, () => holds(/the limit of 100 Redis for jobs of this namespace/.test(seen.log)));
     t.ok((await connectionsTo(redis)) <= 2 * 100 + 3, 'two each, and those of the test');
     const gone = jobs.splice(50, 1);
     for (const each of gone) await pool.forget(each, false);
     await until('one that is free is taken', SECONDS, () =>
-      holds((seen.log.match(/other Redis are followed/g) ?? []).length >= 30),
+      holds((seen.log.match(/the limit of 100 Redis for jobs/g) ?? []).length >= 30),
     );
   },
 );

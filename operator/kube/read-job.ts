@@ -39,7 +39,7 @@ export function jobReader(before: (namespace: string, name: string) => JobEntry 
     if ('job' in result) return { metadata, job: result.job, unreadable: null, known: result.job };
     const { problem } = result;
     if (same?.unreadable?.problem !== problem)
-      jobLog(log, metadata.namespace, metadata.name).error({ problem }, 'the job is not valid and is left alone');
+      jobLog(log, metadata.namespace, metadata.name).error({ problem }, 'the job is not valid and is ignored');
     const kept = withoutBulk(metadata);
     return {
       metadata: kept,

@@ -13,15 +13,15 @@ import { refusalOf } from './refusal.ts';
 /** The result of carrying out the plan. */
 export interface Done {
   readonly outcome: Outcome | null;
-  /** `Kind name` of the objects that were made. */
+  /** `Kind name` of the created objects. */
   readonly created: readonly string[];
   /** A temporary obstacle to the rest of the plan; null: none. */
   readonly blocked: Standing | null;
 }
 
 /**
- * Plans, and writes what is missing. `taken`: `Kind name` of objects that stand where the job's should, and are not its
- * own. What can never be written ends the job. A refusal that may pass is reported, and later actions wait for it,
+ * Plans, and performs the missing writes. `taken`: `Kind name` of objects with the names of the job's that are not its
+ * own. A write that can never succeed ends the job. A temporary refusal is reported, and later actions wait for it,
  * except those that stop pods.
  */
 export async function carryOut(ports: ReconcilePorts, input: PlanInput, taken: readonly string[]): Promise<Done> {
@@ -39,7 +39,7 @@ export async function carryOut(ports: ReconcilePorts, input: PlanInput, taken: r
   } catch (error) {
     if (!(error instanceof InvalidSpec) || outcome !== null) throw error;
     if (input.observed.serverJob === null) return invalid(error.message);
-    // It began under another operator or configuration: what runs must not be lost.
+    // The job began under another operator or configuration: running work must not be lost.
     blocked ??= { reason: 'Refused', message: `The operator would not create this job now: ${error.message}` };
     actions = stops(input);
   }
@@ -73,7 +73,7 @@ async function perform(
   switch (action.kind) {
     case 'create': {
       if ((await ports.create(action.object)) === 'created') return 'created';
-      // Made a moment ago, and not in the caches yet; or somebody else's, which is never written over.
+      // Created a moment ago and not in the caches yet, or somebody else's, which is never overwritten.
       const { apiVersion, kind, metadata } = action.object;
       const existing = await ports.read({ apiVersion, kind, name: metadata.name, namespace: metadata.namespace });
       return existing === null || isOwned(job, existing) ? 'changed' : 'taken';

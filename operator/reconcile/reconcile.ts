@@ -3,17 +3,16 @@ import type { FedBiOTJobStatus } from '../../crds/types.ts';
 import { redisAccess } from '../plan/redis-access.ts';
 import type { PlanSettings } from '../plan/settings.ts';
 import { takenNames } from '../plan/taken-names.ts';
-import { clientsGrace } from '../status/clients-grace.ts';
+import { clientsGrace, timeToLive } from '../status/after-end.ts';
 import type { Aspect } from '../status/conditions.ts';
 import { eventsBetween } from '../status/events.ts';
 import { lastEnd } from '../status/failure.ts';
 import { toReplace } from '../status/lingering.ts';
-import { podsOf } from '../status/observed-job.ts';
+import { instant, podsOf } from '../status/observed-job.ts';
 import { judge } from '../status/judge.ts';
 import { soonest } from '../status/verdict.ts';
 import { redisIsolated } from '../status/redis-isolated.ts';
 import { deriveStatus } from '../status/status.ts';
-import { timeToLive } from '../status/ttl-after-finished.ts';
 import { unexplained } from '../status/unexplained.ts';
 import { carryOut } from './carry-out.ts';
 import type { Done } from './carry-out.ts';
@@ -21,22 +20,21 @@ import { ownObjects } from './own-objects.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { Observed, ObservedWarning } from '../objects/observed.ts';
 import type { ReconcilePorts } from '../ports/reconcile-ports.ts';
-import { retryAfter } from './retry.ts';
 import { refusalOf } from './refusal.ts';
 import { tellUnreadable } from './tell-unreadable.ts';
 
 export interface ReconcileResult {
-  /** Milliseconds until the job is to be looked at again, whatever happens; null: when something changes. */
+  /** Milliseconds until the next reconcile of the job at the latest; null: only when something changes. */
   readonly requeueAfterMs: number | null;
-  /** Message of what was refused and blocks the job; null: nothing. */
+  /** Why the job is blocked; null: it is not. */
   readonly blocked: string | null;
 }
 
 const DONE: ReconcileResult = { requeueAfterMs: null, blocked: null };
 
 /**
- * Brings a job's objects to what its spec says, and its status to what has become of them. Idempotent; throws what the
- * API server answers, to be tried again with backoff.
+ * Makes a job's objects match its spec, and its status match the objects. Idempotent; rejects with errors of the API
+ * server, for a retry with backoff.
  */
 export async function reconcile(
   ports: ReconcilePorts,
@@ -48,7 +46,7 @@ export async function reconcile(
   if (job === null) await tellUnreadable(ports, namespace, name);
   if (job === null || isNotOurs(job)) return DONE;
 
-  // One moment for all of it: what is not due at the beginning and due at the end would be left without another look.
+  // One time for all steps: a deadline that passes between two of them would be missed.
   const now = ports.now();
   const found = await ports.observe(job);
   const observed = await explained(ports, job, ownObjects(job, found), now);
@@ -70,11 +68,11 @@ export async function reconcile(
   return expire(ports, { ...job, status }, observed, done, now);
 }
 
-/** Jobs on their way out are the garbage collector's; jobs managed by others are theirs. */
+/** Deleted jobs are left to the garbage collector, and jobs with managedBy to their managers. */
 const isNotOurs = ({ metadata, spec }: JobObject): boolean =>
   metadata.deletionTimestamp !== undefined || spec.managedBy !== undefined;
 
-/** Adds Kubernetes' warnings about objects that do not say themselves why the job does not proceed. */
+/** Adds Kubernetes' warnings about objects whose status does not explain why the job does not proceed. */
 async function explained(ports: ReconcilePorts, job: JobObject, observed: Observed, now: number): Promise<Observed> {
   const warnings = new Map<string, ObservedWarning>();
   for (const { uid, ...reference } of unexplained(job, observed, now).objects) {
@@ -103,12 +101,12 @@ async function writeStatus(
   } catch (error) {
     const refusal = refusalOf(error);
     if (refusal?.isInvalid !== true || progress === null) throw error;
-    // The rest of the status is written in any case.
+    // The rest of the status is written anyway.
     return await write(deriveStatus({ ...told, progress: null, progressRefused: refusal.message }));
   }
 }
 
-/** Only what the API server has taken is told. */
+/** Writes events of the changes that the API server has accepted. */
 function tellEvents(
   ports: ReconcilePorts,
   job: JobObject,
@@ -124,7 +122,7 @@ function tellEvents(
   if (blocked !== null && status.phase !== 'Pending') ports.recordEvent(job, { type: 'Warning', ...blocked });
 }
 
-/** Deletes a job whose time after its end is over, or says when to look again. */
+/** Deletes a job whose time to live is over; else returns when to reconcile it again. */
 async function expire(
   ports: ReconcilePorts,
   job: JobObject,
@@ -152,4 +150,16 @@ async function expire(
     requeueAfterMs: soonest([left, askAgainMs, grace === 0 ? null : grace, lookAgainMs, retryMs]),
     blocked: blocked?.message ?? null,
   };
+}
+
+const LEAST_RETRY_MS = 5_000;
+const MOST_RETRY_MS = 120_000;
+
+/**
+ * Milliseconds until the next look at something that is not watched: as long as the condition Running has not changed,
+ * so that the pauses double.
+ */
+function retryAfter({ status }: JobObject, now: number): number {
+  const since = instant(status?.conditions?.find(({ type }) => type === 'Running')?.lastTransitionTime) ?? now;
+  return Math.min(MOST_RETRY_MS, Math.max(LEAST_RETRY_MS, now - since));
 }

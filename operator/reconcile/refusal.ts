@@ -2,10 +2,7 @@ import { isRecord } from '../../crds/json-schema/node.ts';
 
 /** A request that the API server, or a webhook that it calls, does not allow. */
 export interface Refusal {
-  /**
-   * The object breaks the rules of its kind: trying again will not help. Else it may: quotas, policies and rights
-   * change.
-   */
+  /** The object is not valid, and a retry does not help. Else it may: quotas, policies and permissions change. */
   readonly isInvalid: boolean;
   /** The message of the refusing party. */
   readonly message: string;
@@ -22,7 +19,7 @@ const CODE = {
   internal: 500,
 } as const;
 
-/** Answers that do not judge the object: they depend on the moment, on stale caches, or on the caller. */
+/** Codes that do not judge the object: they depend on the moment, on stale caches, or on the caller. */
 const PASSING: readonly number[] = [CODE.unauthorized, CODE.notFound, CODE.timeout, CODE.conflict, CODE.tooMany];
 
 /** The refusal in an error; null for any other error. A webhook that does not answer is reported as 500. */
@@ -45,7 +42,7 @@ export function refusalOf(error: unknown): Refusal | null {
   };
 }
 
-/** A Kubernetes Status, which clients hand on as text or as an object. */
+/** A Kubernetes Status, which clients return as text or as an object. */
 function statusOf(body: unknown): Readonly<Record<string, unknown>> | null {
   let status = body;
   if (typeof body === 'string') {
@@ -58,7 +55,7 @@ function statusOf(body: unknown): Readonly<Record<string, unknown>> | null {
   return isRecord(status) ? status : null;
 }
 
-/** The kind's own rules name the field that breaks them; an admission policy, which answers 422 as well, does not. */
+/** Validation names the invalid field; an admission policy, which answers 422 as well, does not. */
 function namesField(status: Readonly<Record<string, unknown>> | null): boolean {
   const details = status?.['details'];
   const causes = isRecord(details) ? details['causes'] : undefined;

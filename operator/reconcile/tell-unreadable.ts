@@ -4,7 +4,7 @@ import type { ReconcilePorts } from '../ports/reconcile-ports.ts';
 import type { UnreadableJob } from '../objects/job-object.ts';
 import { refusalOf } from './refusal.ts';
 
-/** Reports in status and events why a job cannot be read. The job and its objects stay as they are. */
+/** Reports in status and events why a job cannot be read. The job and its objects are not changed. */
 export async function tellUnreadable(ports: ReconcilePorts, namespace: string, name: string): Promise<void> {
   const job = ports.unreadableJob(namespace, name);
   if (job === null || !job.isOurs || job.metadata.deletionTimestamp !== undefined || isTold(job)) return;
@@ -19,7 +19,7 @@ export async function tellUnreadable(ports: ReconcilePorts, namespace: string, n
   try {
     await ports.patchStatus(metadata, patch);
   } catch (error) {
-    // If the API server also finds the job invalid, it accepts no status: only the event is written.
+    // If the API server also finds the job invalid, it accepts no status, and only the event is written.
     if (refusalOf(error)?.isInvalid !== true) throw error;
   }
   ports.recordEvent({ metadata }, { type: 'Warning', reason: REASON, message });
@@ -27,7 +27,7 @@ export async function tellUnreadable(ports: ReconcilePorts, namespace: string, n
 
 const REASON = 'Unreadable';
 
-const messageOf = ({ problem }: UnreadableJob): string => shortened(`The job is left alone: ${problem}`);
+const messageOf = ({ problem }: UnreadableJob): string => shortened(`The operator ignores the job: ${problem}`);
 
 const isTold = (job: UnreadableJob): boolean =>
   job.status.conditions?.some(

@@ -1,5 +1,6 @@
 import type { JobCondition } from '../../crds/types.ts';
 import { printableLines } from '../../crds/facts/printable.ts';
+import type { JobObject } from '../objects/job-object.ts';
 
 export type ConditionType =
   'Valid' | 'ProgressMirrored' | 'RedisIsolated' | 'Suspended' | 'Running' | 'Succeeded' | 'Failed';
@@ -11,19 +12,16 @@ export interface Aspect {
   readonly message: string;
 }
 
-/** The limit of a condition's message is 32768 characters; a screen's is less. */
+/** Kubernetes allows 32768 characters in a condition's message, which nobody reads. */
 const MESSAGE_LENGTH = 4096;
 
-/** A message as it is shown: text from others may be long, and contain anything. */
+/** A message for display: text from elsewhere may be long, and contain any characters. */
 export function shortened(message: string): string {
   const shown = printableLines(message).trim();
   return shown.length <= MESSAGE_LENGTH ? shown : `${shown.slice(0, MESSAGE_LENGTH - 1)}…`;
 }
 
-/**
- * The conditions with these aspects; the time of a transition stays while the status does, and other conditions stay as
- * they are.
- */
+/** The conditions with these aspects. A transition time changes only with its status; other conditions are kept. */
 export function withAspects(
   before: readonly JobCondition[],
   aspects: readonly Aspect[],
@@ -44,4 +42,13 @@ export function withAspects(
     });
   }
   return [...conditions.values()];
+}
+
+/** Reasons for not running that are normal, or that another event reports. */
+export const QUIET: ReadonlySet<string> = new Set(['Starting', 'Initializing', 'Restarting', 'Queued']);
+
+/** The last known reason why the job did not run; null: it ran, or was starting. */
+export function whyNotRunning({ status }: JobObject): string | null {
+  const running = status?.conditions?.find(({ type }) => type === 'Running');
+  return running?.status === 'False' && !QUIET.has(running.reason) ? running.message : null;
 }

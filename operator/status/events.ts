@@ -1,11 +1,9 @@
 import type { FedBiOTJobStatus, JobCondition } from '../../crds/types.ts';
 import type { EventRecord } from '../objects/event.ts';
+import { QUIET } from './conditions.ts';
 import type { PodEnd } from './failure.ts';
 
-/**
- * What has come about between two statuses, for those who read `kubectl describe`. `lastEnd`: why the last failed
- * server pod did.
- */
+/** The events of a change from one status to the next. `lastEnd`: why the last failed server pod failed. */
 export function eventsBetween(
   before: FedBiOTJobStatus,
   after: FedBiOTJobStatus,
@@ -17,7 +15,7 @@ export function eventsBetween(
     events.push({ type: 'Warning', reason: 'ServerRestarted', message: `The server pod failed and is replaced${why}` });
   }
   const { phase } = after;
-  // Why a job does not run is news only while it should: its end or its suspension tells the rest.
+  // Why a job does not run matters only while it should run; later its end or suspension is reported.
   const told =
     phase === 'Pending' || phase === 'Running'
       ? ['Running', 'Suspended', 'ProgressMirrored', 'RedisIsolated']
@@ -47,12 +45,9 @@ function transition(before: JobCondition | undefined, after: JobCondition): Even
       return turned && status === 'False' ? { type: 'Warning', reason, message } : null;
     case 'Running':
       if (status === 'True') return turned ? { type: 'Normal', reason: 'Running', message } : null;
-      // Told once a reason: the scheduler's words change with every node it looks at.
+      // One event per reason, as the scheduler's message changes with the nodes.
       return before?.reason === reason || QUIET.has(reason) ? null : { type: 'Warning', reason, message };
     default:
       return null;
   }
 }
-
-/** Reasons for not running that are part of an ordinary life, or that another event tells. */
-export const QUIET: ReadonlySet<string> = new Set(['Starting', 'Initializing', 'Restarting', 'Queued']);

@@ -1,34 +1,36 @@
-import type { Observed, ObservedJob, ObservedPod } from '../objects/observed.ts';
+import type { Observed, ObservedCondition, ObservedJob, ObservedPod } from '../objects/observed.ts';
 import type { Role } from '../../crds/facts/role.ts';
-import { backoff } from './backoff.ts';
 import { conditionOf, instant, podsOf, workerStatus } from './observed-job.ts';
 import type { Outcome } from '../objects/outcome.ts';
 import type { Verdict } from './verdict.ts';
 import { readTerminationMessage } from './termination-message.ts';
 
-/** The job has failed when the Job of either role has: its words are those of the pod that ended last. */
+/** The job has failed when the Job of either role has. The reason is that of the pod that ended last. */
 export function failure({ serverJob, clientsJob, pods }: Observed): Verdict {
   const outcome = failedRole('server', serverJob, pods) ?? failedRole('client', clientsJob, pods);
   return outcome === null ? null : { outcome };
 }
 
 function failedRole(role: Role, job: ObservedJob | null, pods: readonly ObservedPod[]): Outcome | null {
-  // FailureTarget: the Job's end is settled, and only its pods' ends are waited for.
+  // FailureTarget: the Job will fail once its pods have ended.
   const condition = job === null ? null : (conditionOf(job, 'Failed') ?? conditionOf(job, 'FailureTarget'));
   if (condition === null) return null;
-  const told = lastEnd(podsOf(pods, role));
-  const tries = backoff(condition);
-  const reason = told?.reason ?? condition.reason ?? 'Failed';
-  const cause = told?.message ?? condition.message ?? 'no pod told why';
-  return { phase: 'Failed', reason, message: `The ${role} pod failed: ${cause}${tries === null ? '' : ` (${tries})`}` };
+  const end = lastEnd(podsOf(pods, role));
+  const reason = end?.reason ?? condition.reason ?? 'Failed';
+  const cause = end?.message ?? condition.message ?? 'no pod reported a reason';
+  return { phase: 'Failed', reason, message: `The ${role} pod failed: ${cause}${retriesUsed(condition)}` };
 }
+
+/** Says that the Job controller has used all retries, if that was the reason. */
+const retriesUsed = ({ reason }: ObservedCondition): string =>
+  reason === 'BackoffLimitExceeded' ? ' (all retries of spec.backoffLimit were used)' : '';
 
 export interface PodEnd {
   readonly reason: string;
   readonly message: string;
 }
 
-/** Why the pod that failed last did. */
+/** Why the last failed pod failed. */
 export function lastEnd(pods: readonly ObservedPod[]): PodEnd | null {
   const ends = pods
     .filter(({ status }) => status?.phase === 'Failed')
@@ -41,12 +43,12 @@ export function lastEnd(pods: readonly ObservedPod[]): PodEnd | null {
   return null;
 }
 
-/** What is known of one pod's end: its own words first, then the kubelet's. */
+/** Why a pod failed, from its termination message or else from the kubelet. */
 export function endOf(pod: ObservedPod): PodEnd | null {
   const ended = workerStatus(pod)?.state?.terminated;
   if (ended?.exitCode === 0) return null;
-  const said = readTerminationMessage(ended?.message);
-  if (said !== null) return said;
+  const reported = readTerminationMessage(ended?.message);
+  if (reported !== null) return reported;
   if (ended?.reason === 'OOMKilled') {
     return {
       reason: 'OOMKilled',

@@ -14,7 +14,7 @@ export interface Judged {
   readonly askAgainMs: number | null;
 }
 
-/** The policies in the order of their say; the first that ends the job counts. One that has ended stays as it is. */
+/** Applies the policies in order; the first that ends the job counts. The outcome of a job that has ended is final. */
 export function judge(job: JobObject, observed: Observed, now: number): Judged {
   const ended = endedBefore(job);
   if (ended !== null) return { outcome: ended, askAgainMs: null };
@@ -36,7 +36,7 @@ export function judge(job: JobObject, observed: Observed, now: number): Judged {
   };
 }
 
-/** The end that the job's status tells of. */
+/** The outcome in the job's status; null: it has not ended. */
 function endedBefore({ status }: JobObject): Outcome | null {
   const phase = status?.phase;
   if (phase !== 'Succeeded' && phase !== 'Failed') return null;

@@ -3,20 +3,17 @@ import { WORKER } from '../plan/worker-container.ts';
 import type { Observed, ObservedPod } from '../objects/observed.ts';
 import { instant, workerStatus } from './observed-job.ts';
 
-/**
- * A pod whose worker has ended while other containers still run: injected sidecars that Kubernetes does not know as
- * such.
- */
+/** A pod whose worker has ended while other containers still run: injected sidecars unknown to Kubernetes as such. */
 interface Lingering {
   readonly exitCode: number;
-  /** Says what has ended and what still runs. */
+  /** Names the ended worker and the running containers. */
   readonly message: string;
 }
 
-/** How long the others have to end by themselves. */
+/** How long the other containers have to end by themselves. */
 const GRACE_MS = 15_000;
 
-/** null: the worker has not ended, or nothing is left of its pod. */
+/** null: the worker has not ended, or no other container runs. */
 export function lingering(pod: ObservedPod): Lingering | null {
   const { metadata, status } = pod;
   const ended = workerStatus(pod)?.state?.terminated;
@@ -29,18 +26,18 @@ export function lingering(pod: ObservedPod): Lingering | null {
   return { exitCode: ended.exitCode, message };
 }
 
-/** Milliseconds that the other containers still have; 0: none. */
+/** Milliseconds that the other containers still have to end; 0: none. */
 export function graceLeft(pod: ObservedPod, now: number): number {
   const ended = instant(workerStatus(pod)?.state?.terminated?.finishedAt) ?? now;
   return Math.max(0, Math.min(GRACE_MS, ended + GRACE_MS - now));
 }
 
-/** Pods to delete so that they are tried again: the time of their other containers is over. */
+/** Pods to delete and retry, as the time of their other containers is over. */
 export const toReplace = ({ pods }: Observed, now: number): ObservedPod[] =>
   pods.filter((pod) => {
     const over = pod.metadata.deletionTimestamp === undefined ? lingering(pod) : null;
     return over !== null && !SETTLED.includes(over.exitCode) && graceLeft(pod, now) === 0;
   });
 
-/** Exit codes that another try would not change. */
+/** Exit codes that a retry would not change. */
 const SETTLED: readonly number[] = [EXIT.succeeded, EXIT.invalid];

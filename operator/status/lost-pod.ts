@@ -11,7 +11,7 @@ export function untilLate({ metadata }: ObservedPod, now: number): number | null
   return due === null || due + SLACK_MS <= now ? null : due + SLACK_MS - now;
 }
 
-/** Reports a pod without contact, as on a lost node; null: there is contact, or it has ended. */
+/** Reports a pod without contact, as on a lost node; null: it has contact, or has ended. */
 export function lostPod(pod: ObservedPod, now: number): Standing | null {
   const { metadata, spec, status } = pod;
   if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return null;

@@ -4,11 +4,11 @@ import { LABEL } from '../objects/labels.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { WORKER } from '../plan/worker-container.ts';
 
-/** The condition of that type that holds. */
+/** The condition of that type, if its status is True. */
 export const conditionOf = (job: ObservedJob, type: string): ObservedCondition | null =>
   job.status?.conditions?.find((condition) => condition.type === type && condition.status === 'True') ?? null;
 
-/** Milliseconds since 1970; null where there is no time, or none that can be read. */
+/** Milliseconds since 1970; null: the time is missing or invalid. */
 export function instant(time: Timestamp | undefined): number | null {
   const parsed = time === undefined ? Number.NaN : Date.parse(time);
   return Number.isNaN(parsed) ? null : parsed;

@@ -4,8 +4,8 @@ import { lastFigures } from '../../crds/facts/round-figures.ts';
 import type { Score } from '../../crds/facts/score.ts';
 
 /**
- * The fields of the status that mirror what the server pod reports. Their schemas derive from the progress, so that the
- * API server accepts them; what is not known is absent.
+ * The fields of the status that mirror the server pod's progress. Their schemas derive from the progress, so that the
+ * API server accepts them; unknown ones are absent.
  */
 export function progressStatus(progress: JobProgress): Partial<FedBiOTJobStatus> {
   const { phase, at, finishedRounds, rounds, clients, refusals, evaluation, cost, adapterSha256 } = progress;

@@ -5,7 +5,7 @@ import type { RedisUsersStanding } from '../objects/redis-standing.ts';
 import type { Aspect } from './conditions.ts';
 import type { Standing } from '../objects/standing.ts';
 
-/** Whether a job's pods reach only the keys of their own job in the operator's Redis; null: nothing new is known. */
+/** Whether a job's pods can use only their own job's keys in the operator's Redis; null: nothing new is known. */
 export function redisIsolated(
   access: RedisAccess,
   standing: RedisUsersStanding,
@@ -52,7 +52,7 @@ export function redisIsolated(
       );
 }
 
-/** Why the job waits for Redis; null: it does not. */
+/** Why the job waits for Redis; null: it does not wait. */
 export function waitsForRedis(access: RedisAccess): Standing | null {
   if (access.kind !== 'none') return null;
   return access.why.kind === 'away'

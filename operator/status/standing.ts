@@ -12,7 +12,7 @@ export interface PhaseStanding extends Standing {
   readonly phase: JobPhase;
 }
 
-/** Where a job stands that has not ended. `blocked`: something outside that keeps it from going on; null: nothing. */
+/** The phase of a job that has not ended, and why. `blocked`: an obstacle outside the job; null: none. */
 export function standingOf(job: JobObject, observed: Observed, blocked: Standing | null, now: number): PhaseStanding {
   const also = (message: string, more: Standing | null) => (more === null ? message : `${message} ${more.message}`);
   if (job.spec.suspend)
@@ -23,7 +23,7 @@ export function standingOf(job: JobObject, observed: Observed, blocked: Standing
     return { phase: 'Running', reason: 'ServerRunning', message: also('The server pod runs.', trouble) };
   const [over] = server.flatMap((pod) => lingering(pod) ?? []);
   if (over !== undefined) return { phase: 'Running', reason: 'WorkerEnded', message: also(over.message, blocked) };
-  // Until its Job says so too, or a policy of the Job judges otherwise.
+  // Until the Job completes, or its policy decides otherwise.
   if (server.some(({ status }) => status?.phase === 'Succeeded'))
     return { phase: 'Running', reason: 'ServerFinished', message: 'The server pod has finished.' };
   if (trouble !== null) return { phase: 'Pending', ...trouble };

@@ -1,7 +1,7 @@
 import type { JobObject } from '../objects/job-object.ts';
 import type { Observed, ObservedJob, ObservedPod } from '../objects/observed.ts';
 import type { Role } from '../../crds/facts/role.ts';
-import { lastSaid } from './last-said.ts';
+import { whyNotRunning } from './conditions.ts';
 import { hasStarted, instant, podsOf } from './observed-job.ts';
 import { soonest } from './verdict.ts';
 import type { Verdict } from './verdict.ts';
@@ -25,7 +25,7 @@ export function startDeadline(job: JobObject, observed: Observed, now: number): 
         outcome: {
           phase: 'Failed',
           reason: 'StartDeadlineExceeded',
-          message: late(role, startDeadlineSeconds, troubleOf(role, observed, now)?.message ?? lastSaid(job)),
+          message: late(role, startDeadlineSeconds, troubleOf(role, observed, now)?.message ?? whyNotRunning(job)),
         },
       };
     times.push(left);
@@ -34,15 +34,15 @@ export function startDeadline(job: JobObject, observed: Observed, now: number): 
   return askAgainMs === null ? null : { askAgainMs };
 }
 
-/** Since when a role's pods have been waiting to start; null when one has, or none is wanted. */
+/** Since when a role has waited for a started pod; null: one has started, or none is wanted. */
 function waitingSince({ status }: JobObject, owner: ObservedJob | null, pods: readonly ObservedPod[]): number | null {
-  // Its Job could not even be made.
+  // Its Job could not be created.
   if (owner === null) return instant(status?.startTime);
   if (owner.spec?.suspend === true) return null;
   const alive = pods.filter(({ status }) => status?.phase !== 'Failed');
   if (alive.some(hasStarted)) return null;
   const created = soonest(alive.map(({ metadata }) => instant(metadata.creationTimestamp)));
-  // Without pods and without one that failed, the Job controller cannot make any: a quota, an admission webhook.
+  // No pod and no failed one: the Job controller cannot create any, because of a quota or a webhook.
   const neverHadOne = pods.length === 0 && (owner.status?.failed ?? 0) === 0;
   return created ?? (neverHadOne ? instant(owner.status?.startTime) : null);
 }

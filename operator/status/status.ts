@@ -2,10 +2,10 @@ import type { FedBiOTJobStatus } from '../../crds/types.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { Observed } from '../objects/observed.ts';
-import { restarts } from './backoff.ts';
 import { shortened, withAspects } from './conditions.ts';
 import type { Aspect } from './conditions.ts';
 import type { Outcome } from '../objects/outcome.ts';
+import { podsOf } from './observed-job.ts';
 import { progressStatus } from './progress-status.ts';
 import { standingOf } from './standing.ts';
 import type { Standing } from '../objects/standing.ts';
@@ -15,23 +15,19 @@ export interface StatusInput {
   readonly job: JobObject;
   readonly observed: Observed;
   readonly outcome: Outcome | null;
-  /** Something outside that keeps the job from going on; null: nothing. */
+  /** An obstacle outside the job; null: none. */
   readonly blocked: Standing | null;
   /** Whether the job's pods reach only its own keys in Redis; null: unchanged. */
   readonly isolated: Aspect | null;
   readonly progress: JobProgress | null;
-  /**
-   * Why the API server refuses a status with this progress, in its words: its definition of the kind may be older than
-   * the operator.
-   */
+  /** The API server's refusal of a status with this progress: its CRD may be older than the operator. */
   readonly progressRefused?: string;
   /** Milliseconds since 1970. */
   readonly now: number;
 }
 
 /**
- * The job's status as it is now. Of a job that has ended, phase and conditions stay; what its server told last may
- * still come in.
+ * The job's current status. Phase and conditions of a job that has ended are final; its last progress may still arrive.
  */
 export function deriveStatus({
   job,
@@ -45,13 +41,13 @@ export function deriveStatus({
 }: StatusInput): FedBiOTJobStatus {
   const before = job.status ?? {};
   const { generation } = job.metadata;
-  const told = progress === null ? {} : progressStatus(progress);
+  const reported = progress === null ? {} : progressStatus(progress);
   const mirrored = progress === null && progressRefused === undefined ? [] : mirroredAspects(job, progressRefused);
   if (before.phase === 'Succeeded' || before.phase === 'Failed') {
     const { conditions = [] } = before;
     return {
       ...before,
-      ...told,
+      ...reported,
       ...(mirrored.length === 0 ? {} : { conditions: withAspects(conditions, mirrored, secondsOf(now), generation) }),
     };
   }
@@ -62,7 +58,7 @@ export function deriveStatus({
   const start = standing.phase === 'Suspended' ? undefined : (startTime ?? time);
   return {
     ...rest,
-    ...told,
+    ...reported,
     phase: standing.phase,
     message,
     ...(generation === undefined ? {} : { observedGeneration: generation }),
@@ -78,7 +74,7 @@ export function deriveStatus({
   };
 }
 
-/** Whether the status shows the server pod's progress; only reported after a refusal. */
+/** Whether the status shows the server pod's progress; reported only after a refusal. */
 function mirroredAspects(job: JobObject, refused: string | undefined): Aspect[] {
   const type = 'ProgressMirrored';
   if (refused !== undefined) {
@@ -113,7 +109,7 @@ function aspectsOf(job: JobObject, { phase, reason, message }: PhaseStanding): A
       : wasSuspended
         ? [{ type: 'Suspended', holds: false, reason: 'Resumed', message: 'spec.suspend is false.' }]
         : [];
-  // A job that could not be read before: the operator is newer now, or the author has changed a mutable field.
+  // The job could not be read before: the operator is newer now, or a mutable field has changed.
   const wasUnreadable = job.status?.conditions?.some(({ type }) => type === 'Valid') ?? false;
   const valid: Aspect[] = wasUnreadable
     ? [{ type: 'Valid', holds: true, reason: 'Readable', message: 'The job can be read.' }]
@@ -121,6 +117,12 @@ function aspectsOf(job: JobObject, { phase, reason, message }: PhaseStanding): A
   const ended: Aspect[] =
     phase === 'Succeeded' || phase === 'Failed' ? [{ type: phase, holds: true, reason, message }] : [];
   return [...valid, ...suspended, running, ...ended];
+}
+
+/** Failed server pods that were or will be replaced, including disrupted ones. Never less than `before`. */
+function restarts({ serverJob, pods }: Observed, before: number): number {
+  const seen = podsOf(pods, 'server').filter(({ status }) => status?.phase === 'Failed').length;
+  return Math.max(before, seen, serverJob?.status?.failed ?? 0);
 }
 
 /** RFC 3339 in whole seconds, as Kubernetes writes times. */

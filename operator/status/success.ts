@@ -9,9 +9,6 @@ export const FINISHED: Outcome = {
   message: 'The adapter is in the output volume.',
 };
 
-/**
- * The job has succeeded when its server has: the adapter lies in the output volume, and clients have nothing left to
- * do.
- */
+/** The job has succeeded when its server has: the adapter is in the output volume, and clients have no work left. */
 export const success = ({ serverJob }: Observed): Verdict =>
   serverJob === null || conditionOf(serverJob, 'Complete') === null ? null : { outcome: FINISHED };

@@ -2,9 +2,7 @@ import Value from 'typebox/value';
 import { MAX_TERMINATION_BYTES, TerminationMessage } from '../../crds/facts/termination-message.ts';
 import { printableLines } from '../../crds/facts/printable.ts';
 
-/**
- * What a worker said when it ended; null when it said nothing that can be understood. What a pod says is not trusted.
- */
+/** The termination message of a worker; null: none, or not a valid one. Text from a pod is not trusted. */
 export function readTerminationMessage(text: string | undefined): TerminationMessage | null {
   if (text === undefined || text === '' || Buffer.byteLength(text) > MAX_TERMINATION_BYTES) return null;
   let value: unknown;

@@ -9,7 +9,7 @@ import { told, waitingReason } from './waiting.ts';
 
 type Warnings = NonNullable<Observed['warnings']>;
 
-/** What keeps a role's pods from working; null: nothing is known. */
+/** Why a role's pods do not work; null: no reason is known. */
 export function troubleOf(
   role: Role,
   { pods, serverJob, clientsJob, warnings = new Map() }: Observed,
@@ -27,8 +27,8 @@ export function troubleOf(
 }
 
 /**
- * Pods that ended because of something that all of them need, and are tried again. Nothing else would report those of
- * clients, as their tries are not limited.
+ * Pods that ended because something that all of them need is unavailable, and that are retried. Retries of clients are
+ * not limited, so nothing else would report them.
  */
 function unavailable(pods: readonly ObservedPod[]): Standing | null {
   if (pods.some(isRunning)) return null;
@@ -37,7 +37,7 @@ function unavailable(pods: readonly ObservedPod[]): Standing | null {
   return ended === undefined || end === null ? null : told(ended.metadata.name, end.reason, end.message);
 }
 
-/** Warnings about a pod, such as a volume that cannot be mounted: the pod itself does not report them. */
+/** Warnings about a pod that its status does not show, such as a volume that cannot be mounted. */
 function warned(pods: readonly ObservedPod[], warnings: Warnings): Standing | null {
   for (const pod of pods.filter((each) => !hasStarted(each))) {
     const warning = warningOf(pod, warnings);
@@ -50,7 +50,7 @@ function warned(pods: readonly ObservedPod[], warnings: Warnings): Standing | nu
 function notMade(owner: ObservedJob | null, pods: readonly ObservedPod[], warnings: Warnings): Standing | null {
   const warning = owner === null ? null : warningOf(owner, warnings);
   if (owner === null || warning?.reason !== 'FailedCreate') return null;
-  // A pod that was created since shows that it has passed.
+  // A pod created since then shows that the obstacle is gone.
   const isPast = pods.some(({ metadata }) => (instant(metadata.creationTimestamp) ?? 0) > (instant(warning.at) ?? 0));
   return isPast ? null : told(owner.metadata.name, warning.reason, warning.message);
 }

@@ -8,13 +8,13 @@ import { hasStarted, instant, podsOf } from './observed-job.ts';
 import { soonest } from './verdict.ts';
 import { waitingReason } from './waiting.ts';
 
-/** How long a Job may be without a pod, or a pod without a reason for waiting, before events are read. */
+/** How long a Job may lack a pod, or a pod may wait without a reason, before events are read. */
 const USUAL_MS = 5_000;
 
 interface Unexplained {
   /** Objects about which Kubernetes may have written a warning. */
   readonly objects: readonly (ObjectReference & { readonly uid: string })[];
-  /** Milliseconds until time alone may add to them; null: never. */
+  /** Milliseconds until time alone may add objects; null: never. */
   readonly lookAgainMs: number | null;
 }
 
@@ -44,7 +44,7 @@ interface Waits {
 const POD = { apiVersion: 'v1', kind: 'Pod' } as const;
 const JOB = { apiVersion: 'batch/v1', kind: 'Job' } as const;
 
-/** What the role waits for without a known reason; null: nothing. */
+/** The Job or pod of a role that waits without a known reason; null: none. */
 function waits(job: JobObject, { serverJob, clientsJob, pods }: Observed, role: Role): Waits | null {
   const owner = role === 'server' ? serverJob : clientsJob;
   if (owner === null || !wantsPods(owner)) return null;
@@ -58,7 +58,7 @@ function waits(job: JobObject, { serverJob, clientsJob, pods }: Observed, role: 
   return silent === undefined ? null : { kind: POD, metadata: silent.metadata };
 }
 
-/** Whether the Job controller should be making pods of it. */
+/** Whether the Job controller should create its pods. */
 const wantsPods = (owner: ObservedJob): boolean =>
   owner.spec?.suspend !== true &&
   owner.metadata.deletionTimestamp === undefined &&

@@ -2,14 +2,12 @@ import type { ObservedPod } from '../objects/observed.ts';
 import { hasStarted } from './observed-job.ts';
 import type { Standing } from '../objects/standing.ts';
 
-/** What the kubelet says while all is well. */
+/** The kubelet's usual reasons while a pod starts. */
 const USUAL = ['ContainerCreating', 'PodInitializing'];
 
 const CAMEL_CASE = /^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/;
 
-/**
- * Why pods that have not started have not, in the scheduler's or the kubelet's words; null when they are just about to.
- */
+/** Why pods have not started, as the scheduler or the kubelet reports it; null: they are starting. */
 export function waitingReason(pods: readonly ObservedPod[]): Standing | null {
   const waiting = pods.filter((pod) => !hasStarted(pod) && pod.metadata.deletionTimestamp === undefined);
   for (const find of [unscheduled, containerWaits, initRuns]) {
@@ -27,7 +25,7 @@ function unscheduled({ metadata, status }: ObservedPod): Standing | null {
   return told(metadata.name, condition.reason ?? 'Unschedulable', condition.message);
 }
 
-/** A missing image, Secret, ConfigMap or key of them; a claim that is missing is the scheduler's to tell. */
+/** A missing image, Secret, ConfigMap or key. A missing claim is reported by the scheduler. */
 function containerWaits({ metadata, status }: ObservedPod): Standing | null {
   const states = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
   const waiting = states
@@ -36,17 +34,17 @@ function containerWaits({ metadata, status }: ObservedPod): Standing | null {
   return waiting?.reason === undefined ? null : told(metadata.name, waiting.reason, waiting.message);
 }
 
-/** An init container, which may run for any time before the worker. */
+/** An init container, which may run for any length of time. */
 function initRuns({ metadata, status }: ObservedPod): Standing | null {
   const isInitialized = status?.conditions?.find(({ type }) => type === 'Initialized')?.status !== 'False';
-  // One that runs beside those after it is a sidecar.
+  // Earlier ones that still run are sidecars.
   const last = status?.initContainerStatuses?.findLast(({ state }) => state?.running !== undefined);
   return isInitialized || last === undefined
     ? null
     : { reason: 'Initializing', message: `${metadata.name}: its init container ${last.name} runs.` };
 }
 
-/** A reason and message that concern the object `name`. */
+/** A reason and message about the object `name`. */
 export const told = (name: string, reason: string, message: string | undefined): Standing => ({
   reason: CAMEL_CASE.test(reason) ? reason : 'Waiting',
   message: `${name}: ${message === undefined || message === '' ? reason : message}`,

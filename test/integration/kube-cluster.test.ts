@@ -381,7 +381,7 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     const job = await made(seen, 'sound');
     t.equal(seen.ports.getJob('lab', 'broken'), null);
     t.notOk(seen.cluster.jobs().some(({ metadata }) => metadata.name === 'broken'));
-    t.match(seen.log(), /"job":"broken","problem":"spec\.[a-z.]+: .*not valid and is left alone/);
+    t.match(seen.log(), /"job":"broken","problem":"spec\.[a-z.]+: .*not valid and is ignored/);
     t.strictSame(await reconcile(seen.ports, SETTINGS, 'lab', 'broken'), { requeueAfterMs: null, blocked: null });
     await until('an event tells why', 30, async () =>
       /Unreadable .*spec\./.test(await kubectl(['get', 'events', '--namespace=lab'])) ? true : null,

@@ -100,7 +100,7 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
       });
       t.match((await failed(namespace, 'tiny')).failed, {
         reason: 'InternalError',
-        message: /a defect again \(tried again as often as spec\.backoffLimit allows\)/,
+        message: /a defect again \(all retries of spec\.backoffLimit were used\)/,
       });
     });
 
@@ -133,7 +133,7 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
         await lab.play(namespace, 'never', 'server', { kind: 'ends', exitCode: 69, message });
         t.match((await failed(namespace, 'never')).failed, {
           reason: 'RedisUnusable',
-          message: /The server pod failed: Redis at .* \(tried again as often as spec\.backoffLimit allows\)/,
+          message: /The server pod failed: Redis at .* \(all retries of spec\.backoffLimit were used\)/,
         });
       },
     );

@@ -173,7 +173,7 @@ t.test(
       /a line has more than/,
       /1000000000 items/,
       /levels deep/,
-      /not asked/,
+      /no command requested/,
       /its answer to SUBSCRIBE/,
       /does not speak/,
     ]) {

@@ -52,7 +52,7 @@ t.test('a job that cannot be read is told so once, and is left alone; until it c
   const { job: told } = world;
   t.match(
     told?.status?.conditions?.filter(({ type }) => type === 'Valid'),
-    [{ status: 'False', reason: 'Unreadable', message: 'The job is left alone: spec.x: is wrong' }],
+    [{ status: 'False', reason: 'Unreadable', message: 'The operator ignores the job: spec.x: is wrong' }],
   );
   t.strictSame(await turned(unreadable(told?.status)), []);
   world.job = told;

@@ -1,10 +1,9 @@
 // The phase of a job, its conditions, deadlines and events.
 import t from 'tap';
 import type { FedBiOTJobStatus } from '../../crds/types.ts';
-import { clientsGrace } from '../../operator/status/clients-grace.ts';
+import { clientsGrace, timeToLive } from '../../operator/status/after-end.ts';
 import { eventsBetween } from '../../operator/status/events.ts';
 import { judge } from '../../operator/status/judge.ts';
-import { timeToLive } from '../../operator/status/ttl-after-finished.ts';
 import { jobObject, NOTHING } from '../support/planned-job.ts';
 import {
   RUNNING,

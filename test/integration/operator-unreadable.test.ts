@@ -67,7 +67,11 @@ t.test('an object that cannot be read costs nobody else anything', { skip: noCon
       SECONDS,
       async () => await messageOf(name).then((text) => (text.includes('levels') ? text : null)),
     );
-    t.match(message, /^Pending The operator ignores the job: spec\.server\..+: is nested more than 64 levels deep$/, name);
+    t.match(
+      message,
+      /^Pending The operator ignores the job: spec\.server\..+: is nested more than 64 levels deep$/,
+      name,
+    );
   }
   t.equal(
     await lab.kubectl(

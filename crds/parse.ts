@@ -9,7 +9,7 @@ export interface ManifestProblem {
   /** `spec.federation.local.optimizer.betas[0]`; empty for the file as a whole. */
   readonly path: string;
   readonly message: string;
-  /** From 1, of the field or of the nearest one around it. */
+  /** Line of the field, or of the nearest enclosing one, from 1. */
   readonly line: number;
 }
 
@@ -54,8 +54,8 @@ function asWritten(value: unknown): unknown {
 
 /**
  * Reads a job from YAML (or JSON) and fills in every default. `source` names the text in error messages.
- * @throws ManifestError with every problem: syntax; else unknown fields, types, ranges, and the rules the API server
- *   has too.
+ * @throws ManifestError with every problem: syntax errors; if there are none, unknown fields, types, ranges and rules,
+ *   which the API server checks too
  */
 export function parseManifest(text: string, source: string): FedBiOTJob {
   const yaml = readYaml(text);

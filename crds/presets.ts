@@ -31,10 +31,10 @@ const METHODS: Record<Method, MethodPreset> = {
   FullModel: { layerDropRate: 0, schedule: 'Never', languageModelWeight: 0, placement: 'Last', proximalWeight: 0 },
 };
 
-/** Four adapter layers in either case: the last four, or two at each end. */
+/** Four adapter layers in both cases: the last four, or two at each end. */
 const LAYERS: Record<Placement, number> = { Last: 4, Both: 2 };
 
-/** Fills the fields whose default depends on other fields; those that are set stay as they are. */
+/** Fills in the fields whose default depends on other fields; fields that are set are kept. */
 export function resolvePresets(spec: DefaultedSpec): FedBiOTJobSpec {
   const { emulator, adapter, federation } = spec;
   const preset = METHODS[spec.method];

@@ -18,7 +18,7 @@ function celValue(schema: SchemaNode, value: unknown): unknown {
   if (schema.type === 'integer' && typeof value === 'number' && Number.isInteger(value)) return BigInt(value);
   if (Array.isArray(value)) return value.map((item) => celValue(schema.items ?? {}, item));
   if (!isRecord(value)) return value;
-  // A map, as of an object the interpreter wants to know the constructor: a label may be called so.
+  // A Map: the interpreter looks up `constructor` of an object, and a label may have that name.
   return new Map(Object.entries(value).map(([name, field]) => [name, celValue(fieldOf(schema, name) ?? {}, field)]));
 }
 
@@ -29,12 +29,12 @@ function reads(rule: string, node: Path, path: Path): boolean {
   return within && rule.includes(['self', ...fields].join('.'));
 }
 
-/** Transition rules: a new object satisfies them. */
+/** Transition rules, which every new object satisfies. */
 const ofChanges = (rule: string) => /\boldSelf\b/.test(rule);
 
 /**
- * Evaluates every CEL rule of `schema` on a value that has its defaults. Rules that read one of the `broken` fields are
- * skipped: with a value of a wrong type their answer is meaningless, or an error.
+ * Evaluates every CEL rule of `schema` on a value with its defaults. Rules that read one of the `broken` fields are
+ * skipped: with a value of a wrong type, their result is meaningless or an error.
  */
 export function violations(schema: SchemaNode, value: unknown, broken: readonly Path[], path: Path = []): Problem[] {
   if (value === undefined) return [];

@@ -2,7 +2,7 @@ import type { SchemaNode } from './json-schema/node.ts';
 
 type Keywords = Record<string, unknown>;
 
-/** Keywords that the API server has too, in the order of the manifest; all of `x-kubernetes-…` are kept as well. */
+/** Keywords that the API server knows, in the order of the manifest; `x-kubernetes-…` keywords are kept as well. */
 const SAME = [
   'description',
   'type',

@@ -1,4 +1,4 @@
-/** Edit distance of two words: letters inserted, deleted, replaced, or swapped with their neighbour. */
+/** Edit distance of two words: letters inserted, deleted, replaced, or swapped with a neighbour. */
 function distance(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {
@@ -19,7 +19,7 @@ const letters = (word: string) => word.toLowerCase().replaceAll(/[-_]/g, '');
 
 /** The known word that `word` is most probably a misspelling of, if any; case, `-` and `_` are ignored. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
-  // The distance takes quadratic time: long words get no suggestion.
+  // The distance takes quadratic time, so long words get no suggestion.
   if (word.length > 64) return undefined;
   const [best] = known
     .map((candidate) => ({ candidate, slips: distance(letters(word), letters(candidate)) }))

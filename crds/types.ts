@@ -36,7 +36,7 @@ export type FederationSpec = Preset<Omit<Static<typeof Federation>, 'local'>, 'c
   local: LocalSpec;
 };
 
-/** A spec with the schema's defaults, before the presets: what the API server stores and the CEL rules see. */
+/** A spec with the schema's defaults, before the presets, as the API server stores it and the CEL rules see it. */
 export type DefaultedSpec = Static<typeof Spec>;
 
 export type FedBiOTJobSpec = Omit<DefaultedSpec, 'emulator' | 'adapter' | 'federation'> & {

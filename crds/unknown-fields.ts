@@ -12,8 +12,8 @@ interface Unknown {
 }
 
 /**
- * The value without fields that the schema does not know, and a problem for each of these. As the API server does
- * before it sets defaults, a known field that is null counts as left out.
+ * The value without fields that the schema does not know, and a problem for each of them. A known field that is null
+ * counts as omitted, as the API server does before it sets defaults.
  */
 export function onlyKnown(
   schema: SchemaNode,

@@ -9,7 +9,7 @@ import type { Problem } from './json-schema/node.ts';
 import type { DefaultedJob } from './types.ts';
 import { onlyKnown } from './unknown-fields.ts';
 
-// TypeBox stops at eight errors by default. Users want to see all, within reason.
+// TypeBox stops at eight errors by default; users want to see more.
 Settings.Set({ maxErrors: 1000 });
 
 /** Maximum number of problems that a message lists; the others are counted. */

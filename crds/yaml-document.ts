@@ -8,31 +8,31 @@ import type { SyntaxProblem } from './yaml-value.ts';
 /** One YAML document, and the lines of its fields. */
 export interface YamlDocument {
   readonly value: unknown;
-  /** Line (from 1) of the deepest field on `path` that the text has. */
+  /** Line (from 1) of the deepest field on `path` that the text contains. */
   lineOf(path: Path): number;
 }
 
 /** etcd stores objects of at most 1.5 MiB, as JSON with their metadata. */
 const MOST_CHARACTERS = 1024 * 1024;
 
-/** What YAML allows nowhere; a carriage return alone, and what breaks lines in YAML 1.1 and does not in 1.2. */
+/** Characters that YAML never allows, a lone carriage return, and line breaks of YAML 1.1 that 1.2 does not know. */
 const UNREADABLE = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\ufffe\uffff]|\r(?!\n)/;
 
 /** Maximum number of syntax errors reported: most that follow the first are its consequence. */
 const MOST_SYNTAX = 20;
 
-/** A document of nothing but comments holds an empty scalar. */
+/** A document that has only comments holds an empty scalar. */
 const holdsSomething = ({ contents }: Document.Parsed) =>
   contents !== null && !(isScalar(contents) && contents.value === null);
 
 /**
- * Reads a text that must hold exactly one document, which YAML 1.1 (kubectl) and YAML 1.2 read alike. Anchors and merge
- * keys work; tags, directives and fields that are set twice are refused. Time and memory are bounded, whatever the text
- * is.
+ * Reads a text that must contain exactly one document with the same meaning in YAML 1.1 (kubectl) and YAML 1.2. Anchors
+ * and merge keys are supported; tags, directives and duplicate fields are refused. Time and memory are bounded for any
+ * text.
  */
 export function readYaml(text: string): YamlDocument | { problems: readonly SyntaxProblem[] } {
   if (text.length > MOST_CHARACTERS)
-    return refused(1, `the file has ${text.length} characters: a manifest has ${MOST_CHARACTERS} at most`);
+    return refused(1, `the file has ${text.length} characters; a manifest may have at most ${MOST_CHARACTERS}`);
   const unreadable = UNREADABLE.exec(text);
   if (unreadable !== null)
     return refused(text.slice(0, unreadable.index).split('\n').length, characterProblem(unreadable[0]));
@@ -47,7 +47,7 @@ export function readYaml(text: string): YamlDocument | { problems: readonly Synt
   if (deep !== null) return refused(at(deep), tooDeepMessage());
   const directive = tokens.find(({ type }) => type === 'directive');
   if (directive !== undefined)
-    return refused(at(directive.offset), 'directives (lines that begin with %) are not read: leave it out');
+    return refused(at(directive.offset), 'directives (lines that begin with %) are not supported: remove it');
 
   // For text that is not YAML, the composer would create an error for each character.
   const broken = tokens.find((token) => token.type === 'error');
@@ -70,11 +70,11 @@ export function readYaml(text: string): YamlDocument | { problems: readonly Synt
   return problems.length > 0 ? { problems } : { value, lineOf: (path) => read.lineOf(path) };
 }
 
-/** The first two documents that are not empty, or are broken. */
+/** The first two documents that are invalid or not empty. */
 function composed(tokens: readonly CST.Token[]): readonly Document.Parsed[] {
   const documents: Document.Parsed[] = [];
   const { stackTraceLimit } = Error;
-  // The composer creates an Error for each mistake; capturing their stacks, which nobody reads, is what takes long.
+  // The composer creates an Error for each mistake; capturing the stacks, which nobody reads, takes most of the time.
   Error.stackTraceLimit = 0;
   try {
     // Duplicate fields are found when the document is read: the composer's check is slow with many fields.
@@ -92,13 +92,13 @@ const refused = (line: number, message: string) => ({ problems: [{ line, message
 
 function characterProblem(character: string): string {
   const code = `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
-  return `the character ${code} cannot stand here: leave it out, or write it as an escape in double quotes`;
+  return `the character ${code} is not allowed here: remove it, or write it as an escape in double quotes`;
 }
 
 /** Marks that the lexer inserts between tokens. */
 const MARKS = new Set(['\x02', '\x18', '\x1f']);
 
-/** Offset of the first bracket that is nested too deep, found before the parser holds all of them; null: none. */
+/** Offset of the first bracket that is nested too deep, found before parsing; null if there is none. */
 function deepBracket(text: string): number | null {
   let [offset, depth] = [0, 0];
   for (const token of new Lexer().lex(text)) {
@@ -110,7 +110,7 @@ function deepBracket(text: string): number | null {
   return null;
 }
 
-/** Offset of the first node that is nested too deep; null: none. It does not recurse, but the composer would. */
+/** Offset of the first node nested too deep; null if there is none. Unlike the composer, it does not recurse. */
 function tooDeepAt(tokens: readonly CST.Token[]): number | null {
   const open = tokens.map((token): [CST.Token, number] => [token, 0]);
   for (let next = open.pop(); next !== undefined; next = open.pop()) {

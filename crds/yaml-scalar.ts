@@ -1,9 +1,9 @@
 /**
- * How kubectl reads a plain scalar: by YAML 1.1, as Go's yaml.v2 does. `fedbiot` reads YAML 1.2, and one manifest must
- * not mean two things: what the two read differently is refused.
+ * How kubectl reads a plain scalar: as YAML 1.1, like Go's yaml.v2. `fedbiot` reads YAML 1.2. A manifest must have one
+ * meaning, so scalars that the two read differently are refused.
  */
 
-/** Words in lower case, with a capital, and in capitals. */
+/** Words in lower case, capitalised and in upper case. */
 const WORDS: ReadonlyMap<string, boolean | null> = new Map(
   (
     [
@@ -26,17 +26,14 @@ const WORDS: ReadonlyMap<string, boolean | null> = new Map(
 
 const INTEGER =
   /^(?<sign>[-+]?)(?:0[xX](?<hex>[0-9a-fA-F]+)|0[bB](?<binary>[01]+)|0[oO]?(?<octal>[0-7]+)|(?<decimal>0|[1-9][0-9]*))$/;
-/** After a point, underscores stand between digits; elsewhere, anywhere. */
+/** A number that starts with a point has underscores only between digits; other numbers have them anywhere. */
 const FRACTION = /^\.[0-9]+(_[0-9]+)*([eE][-+]?[0-9]+(_[0-9]+)*)?$/;
 const FLOAT = /^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$/;
 
 const INT64 = { least: -(2n ** 63n), most: 2n ** 63n - 1n };
 const UINT64_MOST = 2n ** 64n - 1n;
 
-/**
- * A plain scalar's value to kubectl. Infinity and NaN, which JSON does not have, it refuses; here they are told as
- * numbers.
- */
+/** The value of a plain scalar to kubectl. It refuses infinity and NaN, which JSON lacks; here they are numbers. */
 export function kubectlReads(text: string): string | bigint | number | boolean | null {
   if (text === '' || text === '~') return null;
   const word = WORDS.get(text);
@@ -52,7 +49,7 @@ export function kubectlReads(text: string): string | bigint | number | boolean |
   return isFloat && Number.isFinite(Number(plain)) ? Number(plain) : text;
 }
 
-/** Of 64 bits; one that is too large for a sign becomes a double. */
+/** A 64-bit integer; one that fits only unsigned becomes a double. */
 function integer(text: string): bigint | number | null {
   const { sign = '', hex, binary, octal, decimal } = INTEGER.exec(text)?.groups ?? {};
   const digits =
@@ -69,22 +66,22 @@ function integer(text: string): bigint | number | null {
   return sign === '' && value <= UINT64_MOST ? Number(value) : null;
 }
 
-/** Why a plain scalar cannot stay as it is, where fedbiot reads it as `value`; null: it can. */
+/** Why a plain scalar that fedbiot reads as `value` is refused; null if it is not. */
 export function plainProblem(text: string, value: unknown): string | null {
   const there = kubectlReads(text);
   if (typeof value === 'number' && !Number.isFinite(value)) return `${text} is not a finite number`;
   if (typeof there === 'bigint' ? typeof value === 'number' && BigInt(value) === there : there === value) return null;
   if (typeof there === 'bigint' && typeof value === 'number' && BigInt(Number(there)) !== there) {
-    return `${text} has more digits than a number can keep: it would be ${value}; write it in quotes where text is meant`;
+    return `${text} has more digits than a number can hold and would become ${value}; quote it if text is meant`;
   }
   const written = [there, value].filter((each) => typeof each !== 'string').map(String);
-  return `${text} is ${meaning(there)} to kubectl, which reads YAML 1.1, and ${meaning(value)} here, in YAML 1.2: write ${[...new Set(written)].join(' or ')}, or "${text}" where text is meant`;
+  return `${text} is ${meaning(there)} to kubectl, which reads YAML 1.1, and ${meaning(value)} here, in YAML 1.2: write ${[...new Set(written)].join(' or ')}, or "${text}" if text is meant`;
 }
 
-/** Why a plain scalar cannot be the name of a field; null: it can. */
+/** Why a plain scalar is refused as a field name; null if it is not. */
 export const plainNameProblem = (text: string, value: unknown): string | null =>
   typeof value === 'string' && typeof kubectlReads(text) === 'string'
     ? null
-    : `${text} as the name of a field is not text, or is not to kubectl: write it in quotes`;
+    : `the field name ${text} is not text, at least not to kubectl: quote it`;
 
 const meaning = (value: unknown): string => (typeof value === 'string' ? 'text' : String(value));

@@ -12,11 +12,12 @@ export interface SyntaxProblem {
 }
 
 /**
- * Values that a manifest may hold, with what its aliases stand for: a hundred times as many as the largest example has.
+ * Maximum number of values in a manifest after its aliases are expanded: a hundred times as many as in the largest
+ * example.
  */
 const MOST_VALUES = 50_000;
 
-/** A value, how many there are in it, and how deep it is nested: an alias brings all of them once more. */
+/** A value, the number of values in it and its depth: an alias repeats all of them. */
 interface Built {
   readonly value: unknown;
   readonly values: number;
@@ -25,22 +26,22 @@ interface Built {
 
 const NOTHING: Built = { value: null, values: 1, height: 0 };
 
-/** There are more values than are read. */
+/** The document has more than MOST_VALUES values. */
 class TooMany extends Error {}
 
-/** What a document says, and where; read in one pass over its nodes, whose depth must be bounded. */
+/** The value of a document and the lines of its fields, read in one pass; the depth of its nodes must be bounded. */
 export class YamlValue {
   readonly #lineAt: (offset: number) => number;
-  /** What an anchor names; null: a value that is not complete yet. */
+  /** The values of anchors; null while a value is not complete. */
   readonly #anchors = new Map<string, Built | null>();
-  /** Lines of fields and items, by the object or list that has them. */
+  /** Lines of fields and items, by the object or list that contains them. */
   readonly #lines = new WeakMap<object, ReadonlyMap<string | number, number>>();
   readonly #firstLine: number;
   #values = 0;
   readonly value: unknown;
   readonly problems: SyntaxProblem[] = [];
 
-  /** @param lineAt of an offset in the text */
+  /** @param lineAt line of an offset in the text */
   constructor(contents: Node, lineAt: (offset: number) => number) {
     this.#lineAt = lineAt;
     this.#firstLine = this.#lineOf(contents, 1);
@@ -50,12 +51,12 @@ export class YamlValue {
       if (!(error instanceof TooMany)) throw error;
       this.problems.push({
         line: this.#firstLine,
-        message: `with what its aliases stand for, it holds more than ${MOST_VALUES} values`,
+        message: `with its aliases expanded, it holds more than ${MOST_VALUES} values`,
       });
     }
   }
 
-  /** Line (from 1) of the deepest field on `path` that the text has. */
+  /** Line (from 1) of the deepest field on `path` that the text contains. */
   lineOf(path: Path): number {
     let [line, value] = [this.#firstLine, this.value];
     for (const step of path) {
@@ -85,7 +86,7 @@ export class YamlValue {
     if (tag !== undefined)
       this.#problem(
         line,
-        `the tag ${tag.replace('tag:yaml.org,2002:', '!!')} is not read: leave it out, and write text in quotes`,
+        `the tag ${tag.replace('tag:yaml.org,2002:', '!!')} is not supported: remove it, and quote text`,
       );
     if (anchor !== undefined) this.#anchors.set(anchor, null);
     const built = isScalar(node)
@@ -104,9 +105,9 @@ export class YamlValue {
 
   #named(anchor: string, depth: number, line: number): Built {
     const built = this.#anchors.get(anchor);
-    if (built === undefined) return this.#problem(line, `*${anchor} names no anchor that stands before it`);
+    if (built === undefined) return this.#problem(line, `*${anchor} refers to no anchor before it`);
     if (built === null)
-      return this.#problem(line, `*${anchor} stands within what &${anchor} names, which would have no end`);
+      return this.#problem(line, `*${anchor} is inside the value of &${anchor}, which would be infinite`);
     this.#count(built.values);
     return depth + built.height > MAX_DEPTH ? this.#problem(line, tooDeepMessage()) : built;
   }
@@ -138,9 +139,9 @@ export class YamlValue {
       if (name === null) continue;
       if (isScalar(key) && key.type === Scalar.PLAIN && name === '<<') {
         for (const [field, each] of this.#toMerge(part.value, line)) {
-          // Here what is written counts, wherever it stands; for kubectl, what stands later.
+          // In YAML 1.2 an explicit field wins wherever it is; for kubectl, the later one wins.
           if (fields.has(field))
-            this.#problem(line, `<< would set ${field}, which is set before it: write << first, and once`);
+            this.#problem(line, `<< would override ${field}, which is set before it: write << first, and only once`);
           fields.set(field, each);
           lines.set(field, line);
           merged.add(field);
@@ -148,7 +149,7 @@ export class YamlValue {
         continue;
       }
       if (fields.has(name) && !merged.delete(name))
-        this.#problem(line, `${name} is set twice: the fields of an object must be unique`);
+        this.#problem(line, `${name} is set twice: field names must be unique in an object`);
       fields.set(name, part.value);
       lines.set(name, line);
     }
@@ -160,15 +161,15 @@ export class YamlValue {
       ? key.type === Scalar.PLAIN || typeof key.value !== 'string'
         ? plainNameProblem(key.source ?? '', key.value)
         : null
-      : 'the name of a field must be text';
+      : 'a field name must be text';
     if (problem !== null) this.#problem(line, problem);
     return problem === null && isScalar(key) ? String(key.value) : null;
   }
 
-  /** Of several objects, the earlier one counts. */
+  /** With several objects, the first one that has a field wins. */
   #toMerge(value: unknown, line: number): ReadonlyMap<string, unknown> {
     const sources: readonly unknown[] = Array.isArray(value) ? value : [value];
-    if (!sources.every(isRecord)) this.#problem(line, '<< takes an object, or a list of objects');
+    if (!sources.every(isRecord)) this.#problem(line, '<< must be an object or a list of objects');
     return new Map(
       sources
         .filter(isRecord)

@@ -4,7 +4,7 @@ import { describedAs, integer, number } from '../json-schema/fields.ts';
 
 const amount = (description: string) => integer(description, { minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
-/** What a role has used (docs/running.md, "what is measured"). */
+/** Resources used by a role (docs/running.md, "what is measured"). */
 export const RoleCost = Type.Object({
   cpuSeconds: number('CPU time in seconds.', { minimum: 0 }),
   gpuSeconds: number('GPU time in seconds: duration of computations times number of GPUs; 0 on CPUs.', { minimum: 0 }),
@@ -25,14 +25,14 @@ export const RoundCost = Type.Object({
   clients: describedAs(RoleCost, 'Resources used by all clients together.'),
 });
 
-/** An amount, and the same with the full model sent to the clients and trained there. */
+/** An amount in this job, compared with training the full model on the clients. */
 export const Saving = Type.Object({
   here: number('In this job.', { minimum: 0 }),
   fullModel: number('If the full model were sent to the clients and trained there.', { minimum: 0 }),
   saved: number('The difference; negative if the full model would have cost less.'),
 });
 
-/** What the finished rounds of a run have cost, and what they saved. FLOPs are by formula (docs/method.md). */
+/** Cost of the finished rounds of a run, and what they saved. FLOPs are computed by formula (docs/method.md). */
 export const RunCost = Type.Object({
   ...RoundCost.properties,
   bytes: describedAs(

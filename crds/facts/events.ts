@@ -22,12 +22,12 @@ export const StepEvent = Type.Object({
   /** From 0 within the phase. */
   step: count,
   loss: Type.Number(),
-  /** Tokens the step was computed on, without padding. */
+  /** Tokens in the step's batch, without padding. */
   tokens: count,
   ms: Type.Number(),
 });
 
-/** What a run emits while it goes on: one line of metrics.jsonl, and the input of every progress display and report. */
+/** An event of a run: one line of metrics.jsonl, and the input of every progress display and report. */
 export const RunEvent = Type.Union([
   StepEvent,
   Type.Object({
@@ -37,7 +37,7 @@ export const RunEvent = Type.Union([
     rounds: count,
     clients: count,
     resumedFromRound: orNull(count),
-    /** Not checked: another version may have written it, and each start emits its own. */
+    /** Not checked: another version may have written it, and each start emits a new one. */
     plan: Type.Unsafe<RunPlan>({ type: 'object' }),
     date: Type.Optional(Type.String()),
   }),
@@ -45,7 +45,7 @@ export const RunEvent = Type.Union([
     event: Type.Literal('phase'),
     phase: Type.Enum([...PHASES]),
     round: count,
-    /** Optimizer steps of the phase; null where it has none. */
+    /** Optimizer steps of the phase; null if it has none. */
     steps: orNull(count),
   }),
   Type.Object({
@@ -58,7 +58,7 @@ export const RunEvent = Type.Union([
   Type.Object({
     event: Type.Literal('client'),
     round: count,
-    /** Null: the result names none. */
+    /** Null if the result names no client. */
     client: orNull(count),
     outcome: Type.Literal('refused'),
     reason: Type.String(),

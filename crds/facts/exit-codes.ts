@@ -1,15 +1,15 @@
-/** Exit codes of the command line and of worker pods, and what the Job that owns a pod makes of them. */
+/** Exit codes of the command line and of worker pods, and how the Job that owns the pod handles them. */
 export const EXIT = {
   succeeded: 0,
-  /** A defect or a transient fault: a Job retries within backoffLimit. */
+  /** A defect or a transient fault: the Job retries, up to backoffLimit. */
   failed: 1,
-  /** Something only the user can change: a Job fails at once. */
+  /** An error that only the user can correct: the Job fails at once. */
   invalid: 2,
   /**
-   * Redis does not answer, or accepts no commands now; or the server has another token than the client. It counts as a
-   * failure only for the server: the cause is the same for every client pod, and must not count once for each.
+   * Redis does not answer or accepts no commands, or the server has another token than the client. It counts as a
+   * failure only for the server: all client pods exit for the same cause, which must not be counted once per pod.
    */
   unavailable: 69,
-  /** Ended by SIGINT or SIGTERM; a pod has written a checkpoint, and it does not count as a failure. */
+  /** Ended by SIGINT or SIGTERM. It does not count as a failure; a pod has written a checkpoint. */
   interrupted: 130,
 } as const;

@@ -5,7 +5,7 @@ const size = Type.Integer({ minimum: 0 });
 const flops = Type.Number({ minimum: 0 });
 const layers = Type.Array(Type.Integer({ minimum: 0 }));
 
-/** What `fedbiot plan` prints and a report repeats. Sizes in bytes. */
+/** The plan that `fedbiot plan` prints and a report repeats. Sizes are in bytes. */
 export const RunPlan = Type.Object({
   layers: Type.Object({
     total: Type.Integer({ minimum: 0, maximum: 10_000 }),
@@ -18,14 +18,14 @@ export const RunPlan = Type.Object({
     fullModel: size,
     emulatorBundle: size,
     roundDown: size,
-    /** A round package, if the full model were trained on the clients. */
+    /** Size of a round package if the full model were trained on the clients. */
     fullModelRoundDown: size,
     roundUp: size,
     hiddenStateCache: size,
   }),
   /**
-   * Floating-point operations per token (docs/method.md): of a client's training, here and in the full model, and of
-   * the alignment.
+   * Floating-point operations per token (docs/method.md): of a client's training in this job and with the full model,
+   * and of the alignment.
    */
   flops: Type.Object({ clientToken: flops, fullModelToken: flops, alignmentToken: flops }),
   /**
@@ -45,7 +45,7 @@ export const RunPlan = Type.Object({
 export type RunPlan = Static<typeof RunPlan>;
 
 /**
- * The plan of a job that has not begun. Which layers are kept by importance is measured at its start: until then only
+ * The plan of a job that has not started. Layers that are kept by importance are selected at the start; until then only
  * their number is known.
  */
 export type PlanEstimate = Omit<RunPlan, 'layers'> & {

@@ -7,15 +7,15 @@ import { Evaluation } from './evaluation.ts';
 import { RefusalCounts } from './refusal.ts';
 import { LastFigures } from './round-figures.ts';
 
-/** A time with a year of four digits and without a leap second, which the API server accepts. */
+/** A time that the API server accepts: a year of four digits, no leap second. */
 const TIME =
   '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?Z$';
 
 /**
- * Where a job stands, as its server pod reports it through Redis and the operator mirrors it to the job's status. The
- * operator checks it against this schema before use, as data from Redis is not trusted; the status derives from it, so
- * that the API server accepts whatever passes. It does not identify its writer: Redis holds the progress of the newest
- * server pod, as writes are fenced there, and an identity in the message could be forged.
+ * The progress of a job, which its server pod reports through Redis and the operator mirrors to the job's status. The
+ * operator checks it against this schema before use, as data from Redis is not trusted; the status schema derives
+ * from it, so that the API server accepts whatever passes. It does not identify its writer: writes to Redis are fenced,
+ * so it is the newest server pod's, and an identity in the message could be forged.
  */
 export const JobProgress = Type.Object({
   /** ISO 8601, UTC. */

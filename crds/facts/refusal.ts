@@ -19,7 +19,7 @@ export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
 export const RefusalCount = count('Number of results.');
 
-/** How many results were refused in the whole run, by reason. */
+/** Number of refused results in the whole run, by reason. */
 export const RefusalCounts = Type.Partial(Type.Record(Type.Enum([...REFUSAL_REASONS]), RefusalCount));
 
 export type RefusalCounts = Static<typeof RefusalCounts>;
@@ -27,12 +27,12 @@ export type RefusalCounts = Static<typeof RefusalCounts>;
 const UNSETTLING: readonly RefusalReason[] = ['late', 'wrong-round', 'duplicate', 'unknown-client'];
 
 /**
- * Whether a refusal decides what its client contributes to the current round: a result of another round, or a second
- * one, does not.
+ * Whether a refusal settles what its client contributes to the current round. Results of another round, and second
+ * results, do not.
  */
 export const settlesClient = (reason: RefusalReason): boolean => !UNSETTLING.includes(reason);
 
-/** A result that is refused: counted by `reason`, explained in `message`, and never aggregated. */
+/** A refused result: counted by `reason`, explained in `message`, never aggregated. */
 export class Refused extends Error {
   override readonly name = 'Refused';
   readonly reason: RefusalReason;

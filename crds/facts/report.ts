@@ -18,12 +18,12 @@ export const RunReport = Type.Object({
   final: orNull(Evaluation),
   /** Null when the cost of one of the rounds was not measured. */
   cost: orNull(RunCost),
-  /** SHA-256 (hex) of adapter/adapter_model.safetensors; null until the run is done. */
+  /** SHA-256 (hex) of adapter/adapter_model.safetensors; null until the run has finished. */
   adapterSha256: orNull(Type.String()),
-  /** Who holds what: one entry per client; empty where the server does not know it, as on a cluster. */
+  /** Records of each client by category; empty if the server does not know them, as on a cluster. */
   partition: Type.Array(Type.Object({ client: count, records: count, categories: Type.Record(Type.String(), count) })),
   plan: RunPlan,
-  /** The day that the model's chat template wrote into the data; absent where the template does not use it. */
+  /** The day that the model's chat template wrote into the data; absent if the template does not use it. */
   date: Type.Optional(Type.String()),
 });
 

@@ -3,12 +3,11 @@ import type { Static } from 'typebox';
 import { number, orNull } from '../json-schema/fields.ts';
 
 /*
- * The figures that each round reports by name. State, report, progress and status of a job take them from here. One
- * that
- * joins later is optional, as older runs and older pods do not report it.
+ * The figures that each round reports. State, report, progress and status of a job derive from these schemas. A figure
+ * that is added later is optional, because older runs and older pods do not report it.
  */
 
-/** What the alignment of a round came to; null: the round had none. */
+/** Figures of a round's alignment; null when the round had none. */
 export const AlignmentFigures = Type.Object({
   alignmentLoss: orNull(number('Mean loss of the last alignment.')),
   publicAlignmentGap: Type.Optional(
@@ -22,10 +21,10 @@ export const AlignmentFigures = Type.Object({
 
 const localLoss = number('Mean loss of the clients of the last finished round, in nats.');
 
-/** What a finished round came to. */
+/** Figures of a finished round. */
 export const RoundFigures = Type.Object({ ...AlignmentFigures.properties, localLoss });
 
-/** The last known value of each figure; null: none yet. */
+/** The last known value of each figure; null while there is none. */
 export const LastFigures = Type.Object({ ...AlignmentFigures.properties, localLoss: orNull(localLoss) });
 
 export type AlignmentFigures = Static<typeof AlignmentFigures>;
@@ -37,7 +36,7 @@ export const alignmentFigures = ({ alignmentLoss, publicAlignmentGap = null }: A
   publicAlignmentGap,
 });
 
-/** The figures of something that has them among other fields. */
+/** Selects the figures from an object that has other fields too; missing ones are null. */
 export const lastFigures = ({
   alignmentLoss = null,
   publicAlignmentGap = null,
@@ -48,7 +47,7 @@ export const lastFigures = ({
   localLoss,
 });
 
-/** The last known figures after a round: one that the round does not have keeps its value. */
+/** The last known figures after a round: those that the round does not report keep their value. */
 export function figuresAfter(before: LastFigures, round: RoundFigures): LastFigures {
   const known = Object.entries(lastFigures(round)).filter(([, value]) => value !== null);
   return { ...lastFigures(before), ...Object.fromEntries(known) };

@@ -13,17 +13,17 @@ export const PhaseSeconds = Type.Object({
   evaluate: Type.Number(),
 });
 
-/** What a finished round came to, all its attempts together. */
+/** A finished round, including all of its attempts. */
 export const RoundReport = Type.Object({
   /** From 1. */
   round: Type.Integer({ minimum: 0 }),
   clients: ClientLists,
   ...RoundFigures.properties,
-  /** Absent where none was due. */
+  /** Absent if no evaluation was due. */
   evaluation: Type.Optional(Evaluation),
   bytes: RoundBytes,
   seconds: PhaseSeconds,
-  /** Absent in a round that was begun by a version which did not measure it. */
+  /** Absent if the round was started by a version that did not measure it. */
   cost: Type.Optional(RoundCost),
 });
 

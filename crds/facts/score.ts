@@ -2,7 +2,7 @@ import Type from 'typebox';
 import type { Static } from 'typebox';
 import { number, orNull } from '../json-schema/fields.ts';
 
-/** How one model does in an evaluation. */
+/** Score of one model in an evaluation. */
 export const Score = Type.Object({
   accuracy: orNull(
     number('Accuracy in [0, 1], as the task defines it; absent for task loss.', { minimum: 0, maximum: 1 }),

@@ -1,4 +1,4 @@
-/** A failure the user can act on: printed as `error: message` and `hint: …`, without a stack trace. */
+/** An error that the user can act on: printed as `error: message` and `hint: …`, without a stack trace. */
 export class UserError extends Error {
   override readonly name: string = 'UserError';
   /** What to do about it, in one sentence. */
@@ -10,5 +10,5 @@ export class UserError extends Error {
   }
 }
 
-/** The message of whatever was thrown. */
+/** The message of any thrown value. */
 export const errorMessage = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -48,7 +48,7 @@ interface Bounds<T> extends Common {
 export const integer = (description: string, options: Bounds<number> = {}) =>
   Type.Integer({ format: 'int64', ...common(description, options) });
 
-/** A number of things. */
+/** A count. */
 export const count = (description: string) => integer(description, { minimum: 0, maximum: 1_000_000_000 });
 
 export const number = (
@@ -119,13 +119,13 @@ export const map = <Value extends TSchema>(description: string, values: Value, o
     ...common(description, options),
   });
 
-/** Kubernetes' keyword for an object whose fields are not checked here: another API, that of pods, checks them. */
+/** Kubernetes' keyword for an object whose fields are checked by another API, such as the Pod API. */
 const PRESERVE = 'x-kubernetes-preserve-unknown-fields';
 
 /** A value that may be unknown. */
 export const orNull = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 
-/** The same object where it stands for something else. */
+/** The same object schema with another description. */
 export const describedAs = <Properties extends TProperties>({ properties }: TObject<Properties>, description: string) =>
   Type.Object(properties, { description });
 
@@ -144,7 +144,7 @@ export const foreignNamed = (description: string, name: TSchema) =>
   });
 
 /**
- * An object without further fields. If none of its fields must be given, it has a default with all of theirs, because
+ * An object without further fields. If none of its fields is required, its default holds all of their defaults, because
  * the API server evaluates the rules on the default too.
  */
 export function object<Properties extends TProperties>(

@@ -2,13 +2,13 @@ import type { PRESET, RULES, Rule } from './fields.ts';
 
 /** A schema node for code that walks the schema: the keywords that fields.ts writes. */
 export interface SchemaNode {
-  /** A list for Kubernetes' int-or-string. */
+  /** A list of types only for Kubernetes' int-or-string. */
   readonly type?: string | readonly string[];
   readonly description?: string;
   readonly default?: unknown;
   readonly enum?: readonly unknown[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
-  /** Of a map: what its values are. Of any other object: that it has no further fields. */
+  /** The schema of a map's values; false for any other object, which has no further fields. */
   readonly additionalProperties?: boolean | SchemaNode;
   readonly items?: SchemaNode;
   readonly required?: readonly string[] | undefined;
@@ -31,7 +31,7 @@ export interface SchemaNode {
   readonly [PRESET]?: string;
 }
 
-/** The node of a field: one of the object's own, or a map's value; undefined where the schema says nothing about it. */
+/** The node of a field of an object or of a map's value; undefined if the schema does not have it. */
 export function fieldOf({ properties = {}, additionalProperties }: SchemaNode, name: string): SchemaNode | undefined {
   if (Object.hasOwn(properties, name)) return properties[name];
   return typeof additionalProperties === 'object' ? additionalProperties : undefined;

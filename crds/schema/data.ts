@@ -3,7 +3,7 @@ import { RECORD_FORMATS, TEMPLATES } from '../facts/records.ts';
 import { boolean, choice, FILE_URL, number, object, string } from '../json-schema/fields.ts';
 import type { Rule } from '../json-schema/fields.ts';
 
-/** A rule instead of a pattern, as a pattern would be the text of the error. */
+/** A rule, because the error for a pattern would only quote the pattern. */
 const DAY: Rule = {
   rule: "self.matches('^[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-9]))$')",
   message: 'it must be a day, as 2026-11-30',

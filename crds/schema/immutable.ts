@@ -2,10 +2,7 @@ import Type from 'typebox';
 import type { TProperties } from 'typebox';
 import type { Rule } from '../json-schema/fields.ts';
 
-/**
- * For every field but the `mutable` ones, that it stays as it was when the object was made: given or left out, and its
- * value.
- */
+/** Rules by which every field but the `mutable` ones stays as created: its value, or its absence. */
 export function immutable(properties: TProperties, mutable: readonly string[]): Rule[] {
   return Object.entries(properties)
     .filter(([name]) => !mutable.includes(name))
@@ -13,7 +10,7 @@ export function immutable(properties: TProperties, mutable: readonly string[]): 
       rule: Type.IsOptional(field)
         ? `has(self.${name}) == has(oldSelf.${name}) && (!has(self.${name}) || self.${name} == oldSelf.${name})`
         : `self.${name} == oldSelf.${name}`,
-      message: `${name} cannot be changed once the job is made`,
+      message: `${name} cannot be changed after the job is created`,
       fieldPath: `.${name}`,
     }));
 }

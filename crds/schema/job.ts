@@ -3,7 +3,7 @@ import { choice, object } from '../json-schema/fields.ts';
 import { label } from './kubernetes-names.ts';
 import { Spec } from './spec.ts';
 
-/** CronJob's limit: a 63 character label has room for the suffixes of the objects made for the job. */
+/** CronJob's limit: a 63 character label has room for the suffixes of the objects created for the job. */
 const NAME_MAX_LENGTH = 52;
 
 const words = (description: string) => Type.Optional(Type.Record(Type.String(), Type.String(), { description }));

@@ -7,7 +7,7 @@ export const Projection = choice(
   PROJECTIONS,
 );
 
-/** Low-rank weights beside frozen projections. `part` names the layers that they adapt. */
+/** Low-rank weights added to frozen projections. `part` names the layers that they adapt. */
 export const lora = (part: string) =>
   object(`Low-rank weights (LoRA) trained on ${part}: W + (alpha / rank) · B·A, kept in float32.`, {
     rank: integer('Rank r of A and B.', { default: 8, minimum: 1, maximum: 1024 }),

@@ -2,7 +2,7 @@ import Type from 'typebox';
 import type { TNull, TObject, TOptional, TSchema, TUnion } from 'typebox';
 import type { SchemaNode } from '../json-schema/node.ts';
 
-/** A fact as a field of the status: fields that are not known are absent, and there are no others. */
+/** A fact as a field of the status: its fields are optional, and further fields are not allowed. */
 export type Mirrored<T extends TSchema> =
   T extends TUnion<[infer Known extends TSchema, TNull]>
     ? Mirrored<Known>
@@ -11,9 +11,8 @@ export type Mirrored<T extends TSchema> =
       : T;
 
 /**
- * The schema of a fact that the status mirrors. Fields are optional, as the status grows while the job runs; null,
- * which
- * stands for unknown in facts, becomes absence, as is the custom in Kubernetes.
+ * The schema of a fact that the status mirrors. Fields are optional, as the status grows while the job runs. Facts use
+ * null for unknown values; the status omits them, as is the custom in Kubernetes.
  */
 export function mirrored<T extends TSchema>(fact: T): Mirrored<T>;
 export function mirrored(fact: TSchema): TSchema {

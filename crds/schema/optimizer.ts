@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { choice, integer, list, number, object, rate } from '../json-schema/fields.ts';
 
-/** Betas are a pair: JSON schema counts the items, the static type says so too. */
+/** A pair: JSON Schema limits the number of items, the static type says the same. */
 const betas = Type.Unsafe<[number, number]>(
   list(
     'AdamW: decay rates β₁ and β₂ of the running means of the gradients and the squared gradients. Two numbers in [0, 1).',
@@ -10,7 +10,7 @@ const betas = Type.Unsafe<[number, number]>(
   ),
 );
 
-/** `phase` names the steps the schedule runs over. */
+/** `phase` names the steps that the schedule covers. */
 export const optimizer = (phase: string, learningRate: number) =>
   object(
     `Optimizer of ${phase}. Its state and its schedule are reset at the start of each such phase.`,

@@ -81,7 +81,7 @@ t.test('texts that are no manifest', (t) => {
     [`${MINIMAL}  adapter: {layers: 2\n`, 11, /[Ff]low map/],
     [`${MINIMAL}\tadapter: 1\n`, 10, /[Tt]ab/],
     [`${MINIMAL}  seed: !!js/function 'x'\n`, 10, /tag/],
-    [`${MINIMAL}  seed: *nowhere\n`, 10, /\*nowhere names no anchor/],
+    [`${MINIMAL}  seed: *nowhere\n`, 10, /\*nowhere refers to no anchor/],
     [`${MINIMAL}  __proto__: { seed: 1 }\n`, 10, /unknown field/],
     [
       `a: &a [x,x,x,x,x,x,x,x,x]\n${[...'bcdefgh'].map((n, i) => `${n}: &${n} [${`*${'abcdefg'[i]},`.repeat(9)}]\n`).join('')}`,

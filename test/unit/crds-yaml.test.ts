@@ -12,13 +12,9 @@ const nested = (levels: number, open: string, close: string) => `${open.repeat(l
 
 t.test('texts that would take without end to read, or fill the memory, are refused with a clear message', async (t) => {
   const cases: readonly [what: string, text: string, message: RegExp][] = [
-    ['an alias to itself', `${MINIMAL}  server: { affinity: &a [*a] }\n`, /line 8: \*a stands within what &a names/],
-    [
-      'an alias to what holds it',
-      `${MINIMAL}  server: { affinity: &a { b: { c: *a } } }\n`,
-      /line 8: \*a stands within/,
-    ],
-    ['an alias to itself, merged', `${MINIMAL}  server: { affinity: &a { <<: *a } }\n`, /line 8: \*a stands within/],
+    ['an alias to itself', `${MINIMAL}  server: { affinity: &a [*a] }\n`, /line 8: \*a is inside the value of &a/],
+    ['an alias to what holds it', `${MINIMAL}  server: { affinity: &a { b: { c: *a } } }\n`, /line 8: \*a is inside/],
+    ['an alias to itself, merged', `${MINIMAL}  server: { affinity: &a { <<: *a } }\n`, /line 8: \*a is inside/],
     ['20,000 aliases', `${MINIMAL}  x: &a 1\n  z: [${'*a, '.repeat(20_000)}1]\n`, /line 8: spec\.x: unknown field/],
     [
       'aliases of aliases',
@@ -38,7 +34,7 @@ t.test('texts that would take without end to read, or fill the memory, are refus
     ['a flow of 100,000 levels', nested(100_000, '[', ']'), /line 1: is nested more than 64 levels/],
     ['lists of 100,000 levels', nested(100_000, '- ', ''), /line 1: is nested more than 64 levels/],
     ['indented 1,000 levels', each(1_000, (i) => `${' '.repeat(i)}a:\n`), /line 6\d: is nested more than 64 levels/],
-    ['two mebibytes', `a: "${'x'.repeat(2 * MEBI)}"`, /has 2097157 characters: a manifest has 1048576 at most/],
+    ['two mebibytes', `a: "${'x'.repeat(2 * MEBI)}"`, /has 2097157 characters; a manifest may have at most 1048576/],
     ['100,000 documents', 'a: 1\n---\n'.repeat(100_000), /line 3: a second document begins here/],
     ['50,000 fields of one name', MINIMAL + '  seed: 1\n'.repeat(50_000), /seed is set twice/],
     ['60,000 fields', each(60_000, (i) => `k${i}: 1\n`), /holds more than 50000 values/],
@@ -57,21 +53,21 @@ t.test('what YAML 1.1 and 1.2 read differently is refused, with what to write', 
   const cases: readonly [spec: string, message: RegExp][] = [
     [
       'seed: 0100',
-      /line 8: 0100 is 64 to kubectl, which reads YAML 1\.1, and 100 here, in YAML 1\.2: write 64 or 100, or "0100" where text is meant/,
+      /line 8: 0100 is 64 to kubectl, which reads YAML 1\.1, and 100 here, in YAML 1\.2: write 64 or 100, or "0100" if text is meant/,
     ],
     ['suspend: yes', /yes is true to kubectl.*write true, or "yes"/],
     ['method: on', /on is true to kubectl/],
     ['seed: 1_000', /1_000 is 1000 to kubectl.*and text here/],
     ['seed: 0b11', /0b11 is 3 to kubectl/],
-    ['seed: 9007199254740993', /more digits than a number can keep/],
+    ['seed: 9007199254740993', /more digits than a number can hold/],
     ['seed: 1e400', /1e400 is not a finite number/],
-    ['server: { nodeSelector: { y: a } }', /y as the name of a field/],
-    ['server: { nodeSelector: { ~: a } }', /~ as the name of a field/],
-    ['server: { nodeSelector: { 1: a } }', /1 as the name of a field/],
-    ['server: { nodeSelector: { [a]: b } }', /the name of a field must be text/],
-    ['seed: !!int "3"', /the tag !!int is not read/],
-    ['server: { affinity: { a: 1, <<: { a: 2 } } }', /<< would set a, which is set before it/],
-    ['server: { affinity: { <<: 1 } }', /<< takes an object/],
+    ['server: { nodeSelector: { y: a } }', /the field name y is/],
+    ['server: { nodeSelector: { ~: a } }', /the field name ~ is/],
+    ['server: { nodeSelector: { 1: a } }', /the field name 1 is/],
+    ['server: { nodeSelector: { [a]: b } }', /a field name must be text/],
+    ['seed: !!int "3"', /the tag !!int is not supported/],
+    ['server: { affinity: { a: 1, <<: { a: 2 } } }', /<< would override a, which is set before it/],
+    ['server: { affinity: { <<: 1 } }', /<< must be an object/],
   ];
   for (const [spec, message] of cases) t.match(manifestError(`${MINIMAL}  ${spec}\n`).message, message, spec);
   t.match(manifestError(`%YAML 1.1\n---\n${MINIMAL}`).message, /line 1: directives/);
@@ -93,7 +89,7 @@ t.test('bytes of other worlds', async (t) => {
   for (const [text, code] of wrong)
     t.match(
       manifestError(`${MINIMAL}  x: ${text}\n`).message,
-      new RegExp(`line 8: the character U\\+${code} cannot stand here`),
+      new RegExp(`line 8: the character U\\+${code} is not allowed here`),
     );
 });
 

@@ -111,7 +111,7 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
         const namespace = await lab.namespace('redis');
         await lab.createJob(namespace, 'tiny', { backoffLimit: 1, client: { pods: 8 } });
         await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
-        const message = says('RedisUnusable', 'Redis at redis:6379 is a replica, which takes no writes');
+        const message = says('RedisUnusable', 'Redis at redis:6379 is a replica, which accepts no writes');
         for (let i = 0; i < 8; i++)
           await lab.play(namespace, 'tiny', 'client', { kind: 'ends', exitCode: 69, message });
         const told = await lab.jobThat('tells of it', namespace, 'tiny', ({ status }) =>

@@ -55,7 +55,7 @@ t.test('Redis', { skip: noRedis }, async (t) => {
       name: 'RedisUnusable',
       message: /refuses the user or password/,
     });
-    await t.rejects(checkRedis({ url: `redis://${host}` }), { name: 'RedisUnusable', message: /asks for credentials/ });
+    await t.rejects(checkRedis({ url: `redis://${host}` }), { name: 'RedisUnusable', message: /requires credentials/ });
     await t.rejects(checkRedis({ url: 'http://redis' }), {
       name: 'RedisUnusable',
       message: /does not begin with redis/,

@@ -92,7 +92,7 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
         ),
       );
     };
-    await waitsFor(t, url, /kept busy by a script/, busy, (admin) => admin.script('KILL'));
+    await waitsFor(t, url, /busy with a script/, busy, (admin) => admin.script('KILL'));
   });
 
   t.test('it has forgotten a user, who is made again', async (t) => {
@@ -133,7 +133,7 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     target = Number(new URL(b.url).port);
     t.strictSame(await round(1), expected(1));
     t.ok(
-      heard.some((line) => /is a replica, which takes no writes; trying again/.test(line)),
+      heard.some((line) => /is a replica, which accepts no writes; trying again/.test(line)),
       heard.join('\n'),
     );
     t.equal(await adminB.get(`${keys.prefix}:written`), '1', 'it was the other that took it');
@@ -147,7 +147,7 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
       patienceMs: 300,
     });
     await connection(t, url).config('SET', 'min-replicas-to-write', '1');
-    await refuses(t, redis.set('x', 1), 'passes', /^Redis at redis:6379 takes no writes while .*, for \d+ s now$/);
+    await refuses(t, redis.set('x', 1), 'passes', /^Redis at redis:6379 accepts no writes while .*, for \d+ s now$/);
     t.equal(await redis.get('x'), null, 'what it takes is not held up');
   });
 });

@@ -77,7 +77,7 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
     await t.rejects(checkRedis({ url: plain.url.replace('redis:', 'rediss:'), caFile: ca }), { name: 'RedisUnusable' });
     await t.rejects(checkRedis({ url, caFile: join(root, 'nowhere') }), {
       name: 'RedisUnusable',
-      message: /cannot read the certificate authority/,
+      message: /cannot read the CA certificate/,
     });
   });
 

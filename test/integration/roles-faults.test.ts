@@ -112,7 +112,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
         await job.start('server', { variables: { FEDBIOT_REDIS_URL: `redis://:${PASSWORD}%@${host}` } }),
         2,
         'RedisUnusable',
-        /% in user or password/,
+        /% in the user or password/,
       ),
       endsWith(
         t,
@@ -143,7 +143,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
           await job.start(role, { context }),
           69,
           'RedisUnusable',
-          /is a replica, which takes no writes\. Give the address of the master/,
+          /is a replica, which accepts no writes\. Give the address of the master/,
         ),
       ),
     );

@@ -1,12 +1,12 @@
 /**
- * What the server and the clients of a federation need of whatever lies between them: memory in one process, Redis in a
- * cluster. test/contract/transport.ts says it as tests, which every implementation passes.
+ * The transport between the server and the clients of a federation: memory in one process, Redis in a cluster. Every
+ * implementation passes the tests in test/contract/transport.ts.
  *
- * Only bytes and small JSON texts travel, never an object. Delivery is at least once: a task whose client went away is
- * given to another, so a result can arrive twice, late, or from a stranger; the server judges each, the transport none.
+ * Only bytes and small JSON texts are sent, never objects. Delivery is at least once: the task of a lost client goes to
+ * another, so a result can arrive twice, late, or from a stranger. The server checks each result, not the transport.
  */
 
-/** A round as the transport knows it: a round that is tried again is another attempt. Both count from 1. */
+/** Identifies a round and its attempt: a retry of a round is another attempt. Both count from 1. */
 export interface RoundId {
   readonly job: string;
   readonly round: number;
@@ -19,7 +19,7 @@ export interface Sealed {
   readonly sha256: string;
 }
 
-/** One client's part in a round. Small: the package it starts from is fetched apart. */
+/** One client's part in a round. It is small: the round package is fetched separately. */
 export interface Task extends RoundId {
   /** From 0. */
   readonly client: number;
@@ -30,56 +30,56 @@ export interface Task extends RoundId {
 
 export interface Delivery {
   readonly task: Task;
-  /** Aborts when the server no longer wants the result: the round went on without this client. */
+  /** Aborts when the server no longer wants the result, because the round went on without this client. */
   readonly withdrawn: AbortSignal;
 }
 
-/** A client's answer to a task. */
+/** A client's result for a task. */
 export interface Submission {
   /** JSON. */
   readonly header: string;
   readonly payload: Uint8Array;
-  /** Digest of the payload (hex): its sender computes it once, and only the judge of the result computes it again. */
+  /** Digest of the payload (hex). The sender computes it once; the server computes it again to check the result. */
   readonly sha256: string;
 }
 
-/** A submission as it reached the server. Nothing about it has been checked, and its payload not hashed. */
+/** A submission as it reached the server. Nothing about it has been checked, and its payload has not been hashed. */
 export interface Arrival {
   readonly header: string;
   /** Size of the payload, known before it is read. */
   readonly bytes: number;
-  /** @throws Refused when the payload is gone */
+  /** @throws Refused if the payload is gone */
   read(): Promise<Uint8Array>;
 }
 
 export interface ServerTransport {
-  /** Makes the round's package available to clients. Publishing it again changes nothing. */
+  /** Makes the round's package available to clients; idempotent. */
   publish(round: RoundId, roundPackage: Sealed): Promise<void>;
-  /** Queues a task. A task that is queued or being worked on is not queued twice. */
+  /** Queues a task, unless it is already queued or being worked on. */
   dispatch(task: Task): Promise<void>;
   /**
-   * The next arrival; null when none is there and `signal` has aborted, or after close. An arrival nobody took stays.
+   * The next arrival; null after close, or if there is none and `signal` has aborted. Arrivals are kept until taken.
    */
   receive(signal: AbortSignal): Promise<Arrival | null>;
-  /** Ends a round: its package and its queued tasks go, and its deliveries are withdrawn. */
+  /** Ends a round: removes its package and its queued tasks, and withdraws its deliveries. */
   unlink(round: RoundId): Promise<void>;
   /**
-   * Ends this end: `receive` gives null, other calls throw `TransportClosed`. What travels stays for a server that
-   * comes back.
+   * Closes this end: `receive` returns null, other calls throw `TransportClosed`. Tasks and results are kept for a
+   * server that comes back.
    */
   close(): Promise<void>;
 }
 
 export interface ClientTransport {
   /**
-   * The next task, which is this client's until it submits or closes; null when `signal` has aborted, or after close.
+   * The next task, which this client holds until it submits or closes; null after close, or if `signal` has aborted.
    */
   take(signal: AbortSignal): Promise<Delivery | null>;
-  /** The round package of a task. @throws Refused when it is gone, or its size or digest is not the task's */
+  /** The round package of a task. @throws Refused if it is gone, or its size or digest differs from the task's */
   fetch(task: Task): Promise<Uint8Array>;
-  /** Answers a task. Waits while the server has many answers it has not taken yet. */
+  /** Submits the result of a task. Waits while many results are unread. */
   submit(delivery: Delivery, submission: Submission): Promise<void>;
-  /** Gives tasks that were taken and not answered to other clients. */
+  /** Closes this end; tasks that it holds go to other clients. */
   close(): Promise<void>;
 }
 

@@ -4,7 +4,7 @@ interface Waiter {
   readonly wake: () => void;
 }
 
-/** A first-in, first-out queue that both ends can wait on. */
+/** A first-in, first-out queue in which both ends can wait. */
 export class Mailbox<T> {
   readonly #capacity: number;
   #items: T[] = [];
@@ -12,12 +12,12 @@ export class Mailbox<T> {
   #givers: Waiter[] = [];
   #closed = false;
 
-  /** @param capacity items that may lie in it before `put` waits */
+  /** @param capacity number of items at which `put` waits */
   constructor(capacity = Infinity) {
     this.#capacity = capacity;
   }
 
-  /** Adds an item, as soon as there is room. @throws TransportClosed */
+  /** Adds an item once there is room. @throws TransportClosed */
   async put(item: T): Promise<void> {
     while (!this.#closed && this.#items.length >= this.#capacity) {
       await new Promise<void>((wake) => this.#givers.push({ wake }));
@@ -27,27 +27,27 @@ export class Mailbox<T> {
     this.#takers.shift()?.wake();
   }
 
-  /** Puts items back where they came from, before all others. */
+  /** Puts items back at the front. */
   putBack(items: readonly T[]): void {
     this.#items.unshift(...items);
     for (const _ of items) this.#takers.shift()?.wake();
   }
 
   /**
-   * What `claim` makes of the oldest item, or null once `signal` has aborted or the mailbox is closed. `claim` runs in
-   * the very turn the item leaves, so that at no moment nobody knows of it.
+   * The result of `claim` for the oldest item; null once `signal` has aborted or the mailbox is closed. `claim` runs in
+   * the same turn in which the item is removed, so that the item always has an owner.
    */
   async take<R>(signal: AbortSignal, claim: (item: T) => R): Promise<R | null> {
     while (!this.#closed && !signal.aborted) {
       if (this.#items.length > 0) return this.poll(claim);
       await this.#filled(signal);
     }
-    // This taker may have been woken for an item that it leaves to the next.
+    // This taker may have been woken for an item that it does not take: wake the next one.
     if (this.#items.length > 0) this.#takers.shift()?.wake();
     return null;
   }
 
-  /** As `take`, but null at once when nothing is there. */
+  /** As `take`, but returns null at once if there is no item. */
   poll<R>(claim: (item: T) => R): R | null {
     const [item] = this.#items;
     if (item === undefined) return null;

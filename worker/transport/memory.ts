@@ -13,7 +13,7 @@ import { checkSeal } from './package.ts';
 import { Mailbox } from './mailbox.ts';
 import { Refused } from '../../crds/facts/refusal.ts';
 
-/** Answers that may wait for the server: clients of one process are few, and each holds an adapter. */
+/** Results that may wait for the server: each contains an adapter, and one process has few clients. */
 const UNREAD_ARRIVALS = 16;
 
 const roundKey = ({ job, round, attempt }: RoundId) => JSON.stringify([job, round, attempt]);
@@ -26,9 +26,8 @@ interface Taken {
 }
 
 /**
- * The transport of a federation that runs in one process: its server end, to which clients connect. Bytes are copied on
- * their way, as a network would. Nothing outlives it: `close` ends the clients' ends too, and withdraws what they are
- * at.
+ * The transport of a federation in one process: the server end, to which clients connect. Bytes are copied, as over a
+ * network. Nothing outlives it: `close` also closes the clients' ends and withdraws their deliveries.
  */
 export class MemoryTransport implements ServerTransport {
   readonly #packages = new Map<string, Sealed>();
@@ -75,7 +74,7 @@ export class MemoryTransport implements ServerTransport {
     this.#taken.clear();
   }
 
-  /** Another client. */
+  /** Connects another client. */
   connect(): ClientTransport {
     const leaving = new AbortController();
     const client: ClientTransport = {

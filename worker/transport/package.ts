@@ -7,12 +7,12 @@ import type { Sealed } from './contract.ts';
 import { sha256 } from '../files/sha256.ts';
 import { Refused } from '../../crds/facts/refusal.ts';
 
-/** Room for the metadata of a package, beside its tensors. */
+/** Maximum size of a package's metadata. */
 const METADATA_BYTES = 4096;
 
 const bytesOf = ({ size }: { size: number }) => size * Float32Array.BYTES_PER_ELEMENT;
 
-/** A flat float32 vector as safetensors, its slices named by `layout`. Equal input gives equal bytes. */
+/** A flat float32 vector as safetensors, with slices named by `layout`. Equal inputs give equal bytes. */
 export function seal(
   layout: TensorLayout,
   vector: Float32Array,
@@ -27,7 +27,7 @@ export function seal(
   return { bytes, sha256: sha256(bytes) };
 }
 
-/** Bytes of what `seal` makes of a vector of this layout. */
+/** Size in bytes of a sealed vector of this layout. */
 export function sealedBytes(layout: TensorLayout, metadata: Readonly<Record<string, string>>): number {
   const tensors = layout.slices.map((slice) => ({
     name: slice.name,
@@ -38,27 +38,27 @@ export function sealedBytes(layout: TensorLayout, metadata: Readonly<Record<stri
   return encodeHeader(inFileOrder(tensors), metadata).byteLength + bytesOf(layout);
 }
 
-/** The most bytes that `seal` makes for this layout. */
+/** Maximum size in bytes of a sealed vector of this layout. */
 export function maxSealedBytes(layout: TensorLayout): number {
   return sealedBytes(layout, {}) + METADATA_BYTES;
 }
 
-/** @throws Refused when the bytes are not the announced ones */
+/** @throws Refused if size or digest differ from the announced ones */
 export function checkSeal(
   bytes: Uint8Array,
   announced: { readonly bytes: number; readonly sha256: string },
   what: string,
 ): void {
   if (bytes.byteLength !== announced.bytes) {
-    throw new Refused('wrong-digest', `${what}: ${bytes.byteLength} bytes came, ${announced.bytes} were announced`);
+    throw new Refused('wrong-digest', `${what}: received ${bytes.byteLength} bytes, ${announced.bytes} were announced`);
   }
   if (sha256(bytes) !== announced.sha256)
-    throw new Refused('wrong-digest', `${what}: its SHA-256 is not the announced one`);
+    throw new Refused('wrong-digest', `${what}: its SHA-256 differs from the announced one`);
 }
 
 /**
- * Reads what `seal` wrote. The bytes are not trusted: size, then names, shapes and dtypes are checked before any value
- * is copied, and then that every value is finite.
+ * Reads the output of `seal`. The bytes are not trusted: size, names, shapes and dtypes are checked before any value is
+ * copied, then every value must be finite.
  * @param what names the package in refusals
  * @throws Refused
  */
@@ -71,7 +71,7 @@ export function open(
   if (bytes.byteLength > limit)
     throw new Refused('too-large', `${what} has ${bytes.byteLength} bytes, at most ${limit} are allowed`);
   const { tensors, metadata } = readHeader(bytes, what);
-  // Before any memory is taken: a layout may itself be from a file that is damaged.
+  // Checked before memory is allocated: the layout may come from a damaged file.
   const found = layout.slices.map((slice) => {
     const tensor = tensors.get(slice.name);
     if (tensor === undefined) throw new Refused('wrong-shape', `${what} lacks tensor ${slice.name}`);
@@ -107,7 +107,7 @@ function readHeader(bytes: Uint8Array, what: string): SafetensorsHeader {
   }
 }
 
-/** Says where a vector is not finite: `NAME holds NaN at element 3`; null when it is. */
+/** The first element that is not finite, as `NAME holds NaN at element 3`; null if all are finite. */
 export function findNotFinite({ slices }: TensorLayout, vector: Float32Array): string | null {
   const at = vector.findIndex((value) => !Number.isFinite(value));
   const slice = slices.find(({ offset, size }) => at >= offset && at < offset + size);

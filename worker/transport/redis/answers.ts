@@ -1,14 +1,14 @@
 import { RedisUnknownUser, RedisUnreachable, RedisUnusable } from './unusable.ts';
 
-/** What an error that Redis answers with means for a job. */
+/** The meaning of an error reply of Redis for a job. */
 interface RedisAnswer {
   /**
-   * `passes`: the same command may be taken later. `elsewhere`: likewise, perhaps by the Redis to which a new
-   * connection leads. `stays`: until somebody changes it. `unknown-user`: likewise, unless Redis was restarted without
-   * its users, which are made again.
+   * `passes`: a retry of the command may succeed. `elsewhere`: a retry may succeed, perhaps on a new connection, which
+   * may lead to another Redis. `stays`: somebody must change something. `unknown-user`: the same, unless Redis was
+   * restarted without its users, which the operator creates again.
    */
   readonly lasts: 'passes' | 'elsewhere' | 'unknown-user' | 'stays';
-  /** After "Redis at HOST ". */
+  /** Follows "Redis at HOST " in messages. */
   readonly says: string;
   /** What to do, in one sentence. */
   readonly hint: string;
@@ -16,8 +16,8 @@ interface RedisAnswer {
 
 interface Rule extends RedisAnswer {
   /**
-   * Looked for in the whole text: scripts, transactions and the connection's own checks put words before what Redis
-   * said.
+   * Matched anywhere in the text: scripts, transactions and the connection's checks put words before the reply of
+   * Redis.
    */
   readonly sign: RegExp;
 }
@@ -25,14 +25,14 @@ interface Rule extends RedisAnswer {
 const CREDENTIALS = 'Correct the credentials in the Secret of spec.redis.urlFrom.';
 
 /**
- * Every kind of error that Redis answers with, the first that fits counts. Redis refuses a command before it does any
- * of it, so what passes can be asked again.
+ * Known error replies of Redis; the first rule that matches applies. Redis refuses a command before it executes any
+ * part of it, so a retry is safe.
  */
 const RULES: readonly Rule[] = [
   {
     sign: /\bREADONLY\b/,
     lasts: 'elsewhere',
-    says: 'is a replica, which takes no writes',
+    says: 'is a replica, which accepts no writes',
     hint: 'Give the address of the master, or of a Service or proxy that follows it.',
   },
   {
@@ -41,30 +41,30 @@ const RULES: readonly Rule[] = [
     says: 'is a replica that has lost its master',
     hint: 'Give the address of the master, or of a Service or proxy that follows it.',
   },
-  { sign: /\bLOADING\b/, lasts: 'passes', says: 'is reading its files', hint: 'It goes on by itself.' },
+  { sign: /\bLOADING\b/, lasts: 'passes', says: 'is loading its data', hint: 'It recovers by itself.' },
   {
     sign: /\bMISCONF\b/,
     lasts: 'passes',
-    says: 'cannot save to its disk, and takes no writes until it can (MISCONF)',
+    says: 'cannot save to its disk, and accepts no writes until it can (MISCONF)',
     hint: 'Free its disk; its log says why saving fails.',
   },
   {
     sign: /\bOOM\b/,
     lasts: 'passes',
     says: 'has no memory left for what a job writes (OOM)',
-    hint: 'Raise its maxmemory, or remove jobs that are over.',
+    hint: 'Raise its maxmemory, or remove jobs that have ended.',
   },
   {
     sign: /\bBUSY\b/,
     lasts: 'passes',
-    says: 'is kept busy by a script',
-    hint: 'SCRIPT KILL ends one that has written nothing.',
+    says: 'is busy with a script',
+    hint: 'SCRIPT KILL ends a script that has written nothing.',
   },
   {
     sign: /\bNOREPLICAS\b/,
     lasts: 'passes',
-    says: 'takes no writes while it has too few replicas (NOREPLICAS)',
-    hint: 'Bring the replicas back, or lower its min-replicas-to-write.',
+    says: 'accepts no writes while it has too few replicas (NOREPLICAS)',
+    hint: 'Restore the replicas, or lower its min-replicas-to-write.',
   },
   {
     sign: /\bCLUSTERDOWN\b|Cluster redirections/,
@@ -76,20 +76,20 @@ const RULES: readonly Rule[] = [
     sign: /\bTRYAGAIN\b/,
     lasts: 'passes',
     says: 'is moving the job’s keys between nodes',
-    hint: 'It goes on by itself.',
+    hint: 'It recovers by itself.',
   },
   {
     sign: /max number of clients/,
     lasts: 'passes',
-    says: 'takes no more connections (maxclients)',
+    says: 'accepts no more connections (maxclients)',
     hint: 'Raise its maxclients, or find out who holds the connections.',
   },
-  { sign: /\bNOSCRIPT\b/, lasts: 'passes', says: 'has dropped its scripts', hint: 'It goes on by itself.' },
+  { sign: /\bNOSCRIPT\b/, lasts: 'passes', says: 'has dropped its scripts', hint: 'It recovers by itself.' },
   {
     sign: /\bMOVED\b|\bASK\b/,
     lasts: 'stays',
     says: 'has become a Redis Cluster',
-    hint: 'Start the pods again: they find out what Redis is at their start.',
+    hint: 'Restart the pods: they detect a cluster only when they start.',
   },
   {
     sign: /WRONGPASS|invalid password|invalid username/i,
@@ -100,30 +100,30 @@ const RULES: readonly Rule[] = [
   {
     sign: /\bNOAUTH\b/,
     lasts: 'stays',
-    says: 'asks for credentials and the URL has none',
-    hint: 'Put them into the URL: redis://user:password@host:port.',
+    says: 'requires credentials, and the URL has none',
+    hint: 'Add them to the URL: redis://user:password@host:port.',
   },
   {
     sign: /NOPERM|no permissions|can't run this command or subcommand|No permissions to access a (key|channel)/i,
     lasts: 'stays',
-    says: 'does not allow this user what a job needs',
-    hint: 'Allow it all commands but administrative ones, INFO, the keys fedbiot:* and the channel fedbiot:progress (+@all -@admin -@dangerous +info ~fedbiot:* &fedbiot:progress).',
+    says: 'denies this user a permission that a job needs',
+    hint: 'Allow all commands except administrative ones, and INFO, the keys fedbiot:* and the channel fedbiot:progress (+@all -@admin -@dangerous +info ~fedbiot:* &fedbiot:progress).',
   },
   {
     sign: /unknown (sub)?command|This Redis command is not allowed from script/i,
     lasts: 'stays',
     says: 'lacks a command that a job needs',
-    hint: 'Use a Redis whose commands are neither renamed nor switched off.',
+    hint: 'Use a Redis whose commands are neither renamed nor disabled.',
   },
   {
     sign: /\bWRONGTYPE\b/,
     lasts: 'stays',
-    says: 'holds something else under a key of this job than a job writes',
-    hint: 'Find out who writes to keys fedbiot:*, remove the job’s keys and make the job anew.',
+    says: 'holds a value under a key of this job that no job writes',
+    hint: 'Find out who writes to keys fedbiot:*, remove the job’s keys and create the job again.',
   },
 ];
 
-/** The answer that an error's text tells of; null when the text is none that Redis is known to give. */
+/** The known error reply in a text; null if there is none. */
 function answerIn(text: string): RedisAnswer | null {
   const rule = RULES.find(({ sign }) => sign.test(text));
   return rule === undefined ? null : { lasts: rule.lasts, says: rule.says, hint: rule.hint };
@@ -131,11 +131,11 @@ function answerIn(text: string): RedisAnswer | null {
 
 const LONGEST_QUOTE = 200;
 
-/** How ioredis begins its own words around an answer. */
+/** Prefixes that ioredis puts before an error reply. */
 const AROUND = /^(Ready check failed|Too many Cluster redirections)/;
 
 /**
- * What an error is as an answer of Redis; null when Redis did not answer: the connection, or this program, is at fault.
+ * An error as an error reply of Redis; null if it is none: then the connection, or this program, is at fault.
  */
 export function answerOf(error: unknown): RedisAnswer | null {
   if (!(error instanceof Error) || !(error.name === 'ReplyError' || AROUND.test(error.message))) return null;
@@ -148,7 +148,7 @@ export function answerOf(error: unknown): RedisAnswer | null {
   };
 }
 
-/** An answer of the Redis at `host` as the error to end with. */
+/** The error for an error reply of the Redis at `host`. */
 export function unusable({ lasts, says, hint }: RedisAnswer, host: string, cause: unknown): RedisUnusable {
   const message = `Redis at ${host} ${says}`;
   const options = { hint, cause };

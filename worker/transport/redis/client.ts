@@ -19,11 +19,11 @@ import type { RedisConnection } from './redis-cluster.ts';
 import { RedisTensors } from './tensors.ts';
 
 /**
- * Answers that may lie in Redis before clients wait with theirs: each holds an adapter. Clients that come together may
- * exceed it.
+ * Unread results in Redis at which clients wait with theirs, as each contains an adapter. Clients that submit at the
+ * same time may exceed it.
  */
 const UNREAD_RESULTS = 64;
-/** How long an answer that the server does not take stays in Redis. */
+/** How long a result stays in Redis if the server does not take it. */
 const RESULT_TTL_SECONDS = 24 * 3600;
 const DEFAULT_LOCK_MS = 30_000;
 const MAX_BEAT_MS = 1_000;
@@ -39,9 +39,9 @@ const TaskSchema = Type.Object({
 });
 
 export interface ClientTransportOptions {
-  /** How long after a client has died its tasks go to others. */
+  /** Time after which the tasks of a dead client go to others. */
   readonly lockMs?: number;
-  /** Most bytes of a submission's header. */
+  /** Maximum size of a submission's header, in bytes. */
   readonly maxHeaderBytes?: number;
   readonly listener?: RedisListener;
 }
@@ -53,7 +53,7 @@ interface Held {
   readonly withdraw: AbortController;
 }
 
-/** One client's end of the data plane. The locks of its tasks are renewed for as long as its event loop turns. */
+/** One client's end of the data plane. The locks of its tasks are renewed as long as its event loop runs. */
 export class RedisClientTransport implements ClientTransport {
   readonly #keys: JobKeys;
   readonly #queues: RedisConnection;
@@ -88,13 +88,13 @@ export class RedisClientTransport implements ClientTransport {
       autorun: false,
       lockDuration: lockMs,
       stalledInterval: lockMs,
-      // A task is given out again however often the pods that hold it are killed; the round's deadline ends it.
+      // A task is handed out again after each loss of the pod that holds it, until the round's deadline.
       maxStalledCount: 1_000_000,
       removeOnComplete: { count: 0 },
     });
     this.#tasks.on('error', (error) => listener.failed(error));
     this.#results.on('error', (error) => listener.failed(error));
-    // What fails there it emits.
+    // It emits its errors.
     this.#tasks.startStalledCheckTimer().catch(() => undefined);
     this.#beat = setInterval(() => this.#renew(), Math.min(MAX_BEAT_MS, lockMs / 4));
   }
@@ -147,7 +147,7 @@ export class RedisClientTransport implements ClientTransport {
     clearInterval(this.#beat);
     const left = [...this.#held.values()];
     this.#held.clear();
-    // Where Redis does not answer, the locks run out.
+    // If Redis does not answer, the locks expire.
     await within(Promise.allSettled(left.map(({ job, token }) => job.moveToWait(token))));
     await within(Promise.all([this.#tasks.close(), this.#results.close()]));
     for (const redis of [this.#queues, this.#bytes]) redis.disconnect();
@@ -155,8 +155,7 @@ export class RedisClientTransport implements ClientTransport {
 
   async #poll(): Promise<Delivery | null> {
     const dropped = await cleanQueue(this.#bytes, this.#keys, 'tasks', MAX_TASK_BYTES);
-    if (dropped > 0)
-      this.#listener.failed(new Error(`${dropped} invalid entries were removed from the queue of tasks`));
+    if (dropped > 0) this.#listener.failed(new Error(`${dropped} invalid entries were removed from the task queue`));
     const token = randomUUID();
     const job = await this.#tasks.getNextJob(token, { block: false });
     if (!job) return null;
@@ -174,7 +173,7 @@ export class RedisClientTransport implements ClientTransport {
     return { task, withdrawn: withdraw.signal };
   }
 
-  /** Waits until the server has taken enough of the answers before this one. */
+  /** Waits until the server has taken enough of the earlier results. */
   async #room(): Promise<void> {
     const { closing } = this.#pending;
     const pause = poller(closing);
@@ -190,7 +189,7 @@ export class RedisClientTransport implements ClientTransport {
     if (this.#beating) return;
     this.#beating = true;
     Promise.all([...this.#held].map(([signal, held]) => this.#renewOne(signal, held)))
-      // Redis is away: the next beat tries again, and a lock that ran out meanwhile shows then.
+      // Redis is down: the next beat retries, and notices locks that have expired.
       .catch(() => undefined)
       .finally(() => (this.#beating = false));
   }

@@ -15,18 +15,18 @@ import { RedisUnreachable, RedisUnusable } from './unusable.ts';
 export interface RedisAddress {
   /** redis:// or rediss://, with its credentials. Never printed. */
   readonly url: string;
-  /** PEM file of the authority that signed Redis's certificate; without it the system's authorities count. */
+  /** PEM file of the CA certificate that signed Redis's certificate; by default the system's CAs. */
   readonly caFile?: string;
-  /** The URL names a node of a Redis Cluster, which `checkRedis` tells. */
+  /** Whether the URL names a node of a Redis Cluster, as `checkRedis` reports. */
   readonly isCluster?: boolean;
-  /** How long commands wait for a Redis that answers, and takes nothing; without it, ten minutes. */
+  /** How long commands wait for a Redis that answers but refuses them; by default ten minutes. */
   readonly patienceMs?: number;
 }
 
-/** What a Redis that can be used is. */
+/** Properties of a usable Redis. */
 export interface CheckedRedis {
   readonly isCluster: boolean;
-  /** What the user should know. */
+  /** Warnings for the user. */
   readonly warnings: readonly string[];
 }
 
@@ -41,16 +41,16 @@ interface Settings {
 }
 
 function settingsOf({ isTls }: RedisEndpoint, caFile: string | undefined): Settings {
-  // BullMQ wants commands to wait for Redis rather than fail; what was sent and not answered is sent again.
+  // BullMQ requires commands to wait for Redis rather than fail; unanswered commands are sent again.
   const settings: Settings = { maxRetriesPerRequest: null, connectTimeout: CONNECT_TIMEOUT_MS, lazyConnect: true };
-  return isTls && caFile !== undefined ? { ...settings, tls: { ca: readAuthority(caFile) } } : settings;
+  return isTls && caFile !== undefined ? { ...settings, tls: { ca: readCa(caFile) } } : settings;
 }
 
-function readAuthority(path: string): string {
+function readCa(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new RedisUnusable(`cannot read the certificate authority of Redis, ${path}`, {
+    throw new RedisUnusable(`cannot read the CA certificate of Redis, ${path}`, {
       hint: 'Check spec.redis.tls.caSecret.',
       cause,
     });
@@ -58,8 +58,8 @@ function readAuthority(path: string): string {
 }
 
 /**
- * A connection that reconnects for as long as it takes, and until then keeps what it was asked to send. What Redis
- * refuses for now is asked again, as `listener` hears; other refusals throw RedisUnusable.
+ * A connection that reconnects without a limit and keeps commands until then. Commands that Redis refuses temporarily
+ * are retried and reported to `listener`; other refusals throw RedisUnusable.
  */
 export function openRedis(
   { url, caFile, isCluster = false, patienceMs }: RedisAddress,
@@ -77,8 +77,8 @@ export function openRedis(
 }
 
 /**
- * Reports a connection that Redis refuses, as it reports a refused command: which of the two a revoked user meets
- * first is a race. The connection itself reconnects.
+ * Reports a refused connection like a refused command: it is a race which of the two a revoked user meets first. The
+ * connection reconnects by itself.
  */
 function reportConnection(redis: RedisConnection, host: string, listener: RedisListener): void {
   let isRefused = false;
@@ -95,9 +95,9 @@ function reportConnection(redis: RedisConnection, host: string, listener: RedisL
 }
 
 /**
- * Tries Redis once, each master of a Redis Cluster, and says what is wrong with it in words that the user can act on.
- * @param needs what is to be tried; without it, Redis is only asked what it is
- * @throws RedisUnusable; RedisUnreachable where trying again may help
+ * Checks Redis, or each master of a Redis Cluster, once. Errors say what the user can do.
+ * @param needs what to try; without it, only the version and settings of Redis are checked
+ * @throws RedisUnusable; RedisUnreachable if a retry may help
  */
 export async function checkRedis(address: RedisAddress, needs?: RedisNeeds): Promise<CheckedRedis> {
   const endpoint = readRedisUrl(address.url);
@@ -130,14 +130,14 @@ export async function checkRedis(address: RedisAddress, needs?: RedisNeeds): Pro
   }
 }
 
-/** A client that may not select its database stays in the first one, silently. */
+/** ioredis does not report a failed SELECT: it would use database 0. */
 async function selects(redis: Redis, { database }: RedisEndpoint, place: string): Promise<void> {
   if (database === 0) return;
   try {
     await redis.select(database);
   } catch (cause) {
     throw new RedisUnusable(`Redis at ${place} has no database ${database} for this user`, {
-      hint: 'Correct what stands after host and port in the URL, or leave it out.',
+      hint: 'Correct the database number at the end of the URL, or remove it.',
       cause,
     });
   }
@@ -171,20 +171,20 @@ function explain(errors: readonly Error[], host: string): RedisUnusable {
   const text = errors.map(({ message }) => message).join('; ');
   const options = { cause: errors[0] };
   if (/certificate|self.signed|SSL|TLS/i.test(text)) {
-    const hint = 'Give the authority in spec.redis.tls.caSecret, and use rediss:// only where Redis speaks TLS.';
+    const hint = 'Give the CA certificate in spec.redis.tls.caSecret, and use rediss:// only if Redis uses TLS.';
     return new RedisUnusable(`no trusted TLS connection to Redis at ${host}: ${text}`, { ...options, hint });
   }
   const hint = 'Check host and port in the URL, that Redis runs, and that network policies let this pod reach it.';
   return new RedisUnreachable(`Redis at ${host} cannot be reached: ${text}`, { ...options, hint });
 }
 
-/** What INFO says about version and memory. */
+/** Checks the version and the memory settings in INFO. @returns warnings */
 function judge(info: string): string[] {
   const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
   const version = field('redis_version');
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (major < 6 || (major === 6 && minor < 2)) {
-    throw new RedisUnusable(`Redis has version ${version || 'unknown'}, 6.2 is the oldest that works`, {
+    throw new RedisUnusable(`Redis has version ${version || 'unknown'}, the oldest supported version is 6.2`, {
       hint: 'Use a newer Redis.',
     });
   }
@@ -193,6 +193,6 @@ function judge(info: string): string[] {
   const says = `Redis has maxmemory-policy ${policy || 'unknown'}`;
   const hint = 'Set maxmemory-policy noeviction.';
   if (field('maxmemory') !== '0')
-    throw new RedisUnusable(`${says}: it would drop tasks and tensors when memory runs short`, { hint });
-  return [`${says}; that does no harm as long as maxmemory is 0. ${hint}`];
+    throw new RedisUnusable(`${says}: it would evict tasks and tensors when memory runs out`, { hint });
+  return [`${says}; this is harmless while maxmemory is 0. ${hint}`];
 }

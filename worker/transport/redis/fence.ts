@@ -3,7 +3,7 @@ import type { JobKeys } from '../../cluster/redis-keys.ts';
 import { foreignValue } from './unusable.ts';
 import type { RedisConnection } from './redis-cluster.ts';
 
-/** Another server pod has taken the job over: this one must not write any more. */
+/** Another server pod has taken over the job: this one may no longer write. */
 export class Fenced extends Error {
   override readonly name = 'Fenced';
 
@@ -14,7 +14,7 @@ export class Fenced extends Error {
   }
 }
 
-/** A token has no more digits: more than that, a server pod never wrote. */
+/** Maximum number of digits of a token. */
 const MAX_DIGITS = 16;
 
 /** KEYS: fence, targets. ARGV: token, TTL of the fence in seconds, command, its arguments after the targets. */
@@ -29,7 +29,7 @@ if #call > 1 then redis.call(unpack(call)) end
 return false
 `;
 
-/** A server pod's right to write: lost for good as soon as a later server pod has acquired its own. */
+/** A server pod's permission to write, lost for good once a later server pod has acquired a fence. */
 export class Fence {
   readonly token: number;
   readonly #redis: RedisConnection;
@@ -42,8 +42,8 @@ export class Fence {
   }
 
   /**
-   * Runs one command if the fence is still held, in one step. @throws Fenced; RedisUnusable when what is there is
-   * nobody's token
+   * Runs one command atomically if the fence is still held. @throws Fenced; RedisUnusable if the fence's key does not
+   * hold a token
    */
   async run(
     command: string,
@@ -78,15 +78,15 @@ const isToken = (text: string): boolean =>
   text.length <= MAX_DIGITS && /^[1-9]\d*$/.test(text) && Number.isSafeInteger(Number(text));
 
 /**
- * How far the fence may be ahead of Redis's clock: clocks differ, but not by years, and tokens after this one must
- * still be exact.
+ * How far a token may be ahead of Redis's clock: clocks differ, but not by years, and later tokens must remain exact
+ * numbers.
  */
 const MAX_AHEAD_MS = 24 * 3600 * 1000;
 
 /**
- * One more than the last token, and never less than Redis's clock in milliseconds: a Redis that has forgotten the job
- * gives no token a second time. Nothing where the last token is none. KEYS: fence. ARGV: its TTL in seconds, how far a
- * token may be ahead of the clock.
+ * One more than the last token, and at least Redis's clock in milliseconds, so that a Redis that lost the job's keys
+ * does not reuse a token. False if the last token is invalid. KEYS: fence. ARGV: its TTL in seconds, how far a token may
+ * be ahead of the clock.
  */
 const ACQUIRE = `
 local time = redis.call('TIME')
@@ -99,8 +99,8 @@ return token
 `;
 
 /**
- * Takes the job over: every fence that was acquired before is lost. @throws RedisUnusable when what Redis holds is
- * nobody's token
+ * Takes over the job: every fence that was acquired before is lost. @throws RedisUnusable if the fence's key does not
+ * hold a token
  */
 export async function acquireFence(redis: RedisConnection, keys: Pick<JobKeys, 'fence'>): Promise<Fence> {
   const token = await redis.eval(ACQUIRE, 1, keys.fence, KEYS_TTL_SECONDS, MAX_AHEAD_MS);

@@ -1,11 +1,10 @@
 /**
- * Lets each message through at most once in `periodMs`, however often it comes, and remembers at most `capacity` of
- * them.
+ * Admits each message at most once per `periodMs`, and remembers at most `capacity` messages.
  */
 export class MessageThrottle {
   readonly #periodMs: number;
   readonly #capacity: number;
-  /** When each was let through. */
+  /** When each message was last admitted. */
   readonly #passed = new Map<string, number>();
 
   constructor(periodMs: number, capacity: number) {
@@ -17,7 +16,7 @@ export class MessageThrottle {
   admits(message: string): boolean {
     const now = performance.now();
     if (now - (this.#passed.get(message) ?? -Infinity) < this.#periodMs) return false;
-    // Messages may hold text from outside, of which there is no end.
+    // Messages may contain text from outside, so their number is unbounded.
     if (this.#passed.size >= this.#capacity) this.#passed.clear();
     this.#passed.set(message, now);
     return true;

@@ -3,16 +3,16 @@ import { TENSOR } from '../../cluster/redis-keys.ts';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
 import type { RoundId, Task } from '../contract.ts';
 
-/** Most bytes of a submission's header, which travels in its queue entry, where nothing else is said. */
+/** Default maximum size of a submission's header, which is part of its queue entry. */
 export const MAX_HEADER_BYTES = 4 * 1024 * 1024;
 
 /**
- * Most bytes of the data of a result's queue entry: all of the header may have to be escaped, and its payload's name
- * and digest are beside it.
+ * Maximum size of the data of a result's queue entry: every character of the header may need an escape, and the entry
+ * also has the payload's name and digest.
  */
 export const maxResultBytes = (maxHeaderBytes: number) => 2 * maxHeaderBytes + 1024;
 
-/** Most bytes of the data of a task's queue entry. */
+/** Maximum size of the data of a task's queue entry, in bytes. */
 export const MAX_TASK_BYTES = 16 * 1024;
 
 /** Names without a colon, which BullMQ reserves. */

@@ -4,10 +4,10 @@ import type { JobKeys } from '../../cluster/redis-keys.ts';
 import { freshResultName } from './names.ts';
 import type { RedisConnection } from './redis-cluster.ts';
 
-/** Who asks Redis for what. */
+/** The role and job for which Redis is checked. */
 export interface RedisNeeds {
   readonly keys: JobKeys;
-  /** Progress is the server's to tell. */
+  /** Only the server publishes progress. */
   readonly role: Role;
   /** `namespace/name`. */
   readonly job: string;
@@ -15,7 +15,7 @@ export interface RedisNeeds {
 
 const TTL_SECONDS = 60;
 
-/** One command of each type that BullMQ's scripts have. KEYS: one of a queue's. ARGV: TTL in seconds. */
+/** One command of each type that BullMQ's scripts use. KEYS: a key of a queue. ARGV: TTL in seconds. */
 const SCRIPT = `
 local time = redis.call('TIME')
 redis.call('HSET', KEYS[1], 'at', time[1])
@@ -35,8 +35,8 @@ return 1
 `;
 
 /**
- * Tries what a role will ask of Redis: writes, scripts, telling. On keys of the job, which go again. @throws what Redis
- * answers
+ * Tries the commands that a role will use: writes, scripts, PUBLISH. It uses keys of the job, and removes them.
+ * @throws the error reply of Redis
  */
 export async function tryNeeds(redis: RedisConnection, { keys, role, job }: RedisNeeds): Promise<void> {
   const name = freshResultName();

@@ -5,20 +5,20 @@ import type { RedisConnection } from './redis-cluster.ts';
 import { RedisUnreachable } from './unusable.ts';
 import type { RedisUnusable } from './unusable.ts';
 
-/** Hears how Redis takes commands. */
+/** Receives events about how Redis accepts commands. */
 export interface RedisListener {
-  /** It refuses one for now, and is asked again. */
+  /** A command or connection was refused temporarily and is retried. */
   refused(message: string): void;
-  /** It has taken one that it had refused. */
+  /** A command or connection that had been refused was accepted. */
   taken(): void;
-  /** Something is wrong that the caller need not know: connections come back, entries that are none are passed over. */
+  /** An error that is handled already: a lost connection reconnects, invalid entries are skipped. */
   failed(error: Error): void;
 }
 
 export const DEAF: RedisListener = { refused: () => undefined, taken: () => undefined, failed: () => undefined };
 
 export interface PatienceOptions {
-  /** Names Redis in messages. */
+  /** Name of Redis in messages. */
   readonly host: string;
   readonly listener: RedisListener;
   readonly patienceMs?: number;
@@ -28,12 +28,12 @@ const FIRST_MS = 100;
 const LONGEST_MS = 2_000;
 
 /**
- * How long a command is retried while Redis answers and refuses it. A failover is over sooner; a disk or a memory that
- * stays full needs somebody's action, so the error must be reported.
+ * How long a command is retried while Redis refuses it. A failover takes less time; a full disk or memory needs action,
+ * so the error must be reported.
  */
 const PATIENCE_MS = 600_000;
 
-/** What a connection sends for itself, and must see fail. */
+/** Commands that the connection itself sends, whose errors it must see. */
 const OWN = new Set([
   'auth',
   'hello',
@@ -52,20 +52,20 @@ interface Sender {
 }
 
 /**
- * Makes a connection's commands wait while Redis refuses them for a reason that passes, as they wait while it is away;
- * those in a pipeline do not. For other answers they throw RedisUnusable.
+ * Retries a connection's commands while Redis refuses them temporarily, as they wait while it is down; commands in a
+ * pipeline are not retried. Other error replies throw RedisUnusable.
  * @returns the connection
  */
 export function patient<C extends RedisConnection>(redis: C, options: PatienceOptions): C {
   const connection: Sender = redis;
   const sendOnce = connection.sendCommand.bind(redis);
-  // A connection sends again by itself what it kept while it was away.
+  // After a reconnect, the connection sends kept commands again by itself.
   const known = new WeakSet<Command>();
   const reconnect = () => {
     if (redis.status === 'ready') redis.disconnect(true);
   };
   connection.sendCommand = (command, ...place) => {
-    // Before it is ready, it asks INFO whether it can be.
+    // Before it is ready, the connection sends INFO as its ready check.
     const isOwn =
       place.length > 0 || OWN.has(command.name.toLowerCase()) || (command.name === 'info' && redis.status !== 'ready');
     if (isOwn || known.has(command)) return sendOnce(command, ...place);
@@ -78,7 +78,7 @@ export function patient<C extends RedisConnection>(redis: C, options: PatienceOp
   return redis;
 }
 
-/** The warning that a refused command or connection is tried again. */
+/** The warning that a refused command or connection is retried. */
 export function retrying({ message, hint = '' }: RedisUnusable): string {
   return `${message}; trying again. ${hint}`;
 }
@@ -116,7 +116,7 @@ async function persist(
 }
 
 /**
- * The same command, not yet sent. One of a script knows by itself whether the connection that it goes to has the
+ * A copy of a command that has not been sent. A script's command checks by itself whether its connection has the
  * script.
  */
 function again(command: Command): Command {

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TransportClosed } from '../contract.ts';
 
-/** How long `close` waits for what is under way, when Redis does not answer. */
+/** How long `close` waits for running calls if Redis does not answer. */
 const PATIENCE_MS = 5_000;
 
-/** What one end of the transport has under way, so that closing it waits for that instead of cutting it off. */
+/** The running calls of one end of the transport: closing it waits for them instead of aborting them. */
 export class Pending {
   readonly #closing = new AbortController();
   readonly #calls = new Set<Promise<unknown>>();
@@ -26,14 +26,14 @@ export class Pending {
     }
   }
 
-  /** Lets nothing begin any more, and waits for what has begun. */
+  /** Refuses further calls, and waits for the running ones. */
   async end(): Promise<void> {
     this.#closing.abort();
     await within(Promise.allSettled(this.#calls));
   }
 }
 
-/** Waits for `work`, but not for ever. */
+/** Waits for `work`, with a limit. */
 export async function within(work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, PATIENCE_MS)));

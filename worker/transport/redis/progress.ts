@@ -17,7 +17,7 @@ const BundleAnnouncement = Type.Object({
 const MAX_ANNOUNCEMENT_BYTES = 512;
 export type BundleAnnouncement = Static<typeof BundleAnnouncement>;
 
-/** What a server pod tells about its job. Every write throws `Fenced` once a later server pod has taken over. */
+/** Reports a server pod's progress. Every write throws `Fenced` once a later server pod has taken over. */
 export class RedisProgress {
   readonly #redis: RedisConnection;
   readonly #keys: JobKeys;
@@ -46,7 +46,7 @@ export class RedisProgress {
     return this.#set(this.#keys.bundle, JSON.stringify({ sha256, bytes }));
   }
 
-  /** Tells clients that the job is over. */
+  /** Tells clients that the job has ended. */
   markFinished(): Promise<void> {
     return this.#set(this.#keys.finished, '1');
   }
@@ -56,13 +56,13 @@ export class RedisProgress {
   }
 }
 
-/** Whether the job is over. */
+/** Whether the job has ended. */
 export async function isFinished(redis: RedisConnection, { finished }: Pick<JobKeys, 'finished'>): Promise<boolean> {
   return (await redis.exists(finished)) === 1;
 }
 
 /**
- * The bundle that the server pod has announced; null until it has. @throws RedisUnusable when something else is there
+ * The bundle that the server pod has announced; null before that. @throws RedisUnusable if the value is invalid
  */
 export async function readBundle(
   redis: RedisConnection,

@@ -3,18 +3,18 @@ import type { JobKeys, QUEUE } from '../../cluster/redis-keys.ts';
 import type { RedisConnection } from './redis-cluster.ts';
 import { RedisUnusable } from './unusable.ts';
 
-/** More than all tasks of a round, and than all pods' results. */
+/** More than the tasks of a round or the results of all pods. */
 const MOST_WAITING = 100_000;
-/** Removed in one step, so that none holds Redis up. */
+/** Entries removed by one call, so that it does not block Redis for long. */
 const MOST_DROPPED = 100;
-/** Of an entry: BullMQ writes some ten fields, all but the data short. */
+/** Limits of an entry: BullMQ writes about ten fields, which are short except for the data. */
 const MOST_FIELDS = 32;
 const MAX_FIELD_BYTES = 4096;
 const MAX_ID_BYTES = 128;
 
 /**
- * Removes from a queue's next entries those that BullMQ could not read, or would read whole however large they are.
- * KEYS: wait, meta, prioritized, delayed. ARGV: prefix of entries, most bytes of an entry's data.
+ * Removes a queue's next entries while they are invalid: BullMQ could not read them, or would read them whatever their
+ * size. KEYS: wait, meta, prioritized, delayed. ARGV: prefix of entries, most bytes of an entry's data.
  */
 const CLEAN = `
 local marks = redis.call('HMGET', KEYS[2], 'paused', 'concurrency', 'max')
@@ -48,9 +48,9 @@ return {'clean', dropped}
 `;
 
 /**
- * Makes sure that the next entry of a queue can be taken, if there is one.
- * @returns how many entries were removed because they are none that a pod of the job wrote
- * @throws RedisUnusable when somebody has paused or limited the queue, or filled it
+ * Makes sure that the next entry of a queue, if any, can be taken.
+ * @returns the number of entries removed because no pod of the job can have written them
+ * @throws RedisUnusable if somebody has paused, limited or flooded the queue
  */
 export async function cleanQueue(
   redis: RedisConnection,
@@ -71,7 +71,7 @@ export async function cleanQueue(
     throw new RedisUnusable(
       `the queue ${queue} of the job in Redis has ${String(count)} entries, more than ${MOST_WAITING}`,
       {
-        hint: 'Find out who writes to keys fedbiot:*, and make the job anew.',
+        hint: 'Find out who writes to keys fedbiot:*, and create the job again.',
       },
     );
   }

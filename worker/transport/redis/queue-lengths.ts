@@ -5,12 +5,12 @@ import type { RedisConnection } from './redis-cluster.ts';
 export type QueueLengths = Readonly<Record<keyof typeof QUEUE, number>>;
 
 /**
- * What waits in a job's queues; null while Redis is away: a connection that waits for it keeps every command that it is
- * given.
+ * Number of waiting entries in a job's queues; null while Redis is down, because a connection that waits for Redis
+ * keeps every command.
  */
 export async function queueLengths(redis: RedisConnection, { prefix }: JobKeys): Promise<QueueLengths | null> {
   if (redis.status !== 'ready') return null;
-  // BullMQ's list of what nobody has taken yet.
+  // BullMQ's list of entries that nobody has taken.
   const [tasks, results] = await Promise.all([
     redis.llen(`${prefix}:${QUEUE.tasks}:wait`),
     redis.llen(`${prefix}:${QUEUE.results}:wait`),

@@ -2,25 +2,25 @@ import { Cluster, Redis } from 'ioredis';
 import type { RedisEndpoint } from './redis-url.ts';
 import { RedisUnusable } from './unusable.ts';
 
-/** One Redis, or the nodes of a Redis Cluster; a job's keys share a hash tag, so that one node has all of them. */
+/** A single Redis or a Redis Cluster; a job's keys share a hash tag, so that one node has all of them. */
 export type RedisConnection = Redis | Cluster;
 
-/** How a connection behaves, to one Redis or to a cluster. */
+/** Options of a connection to a single Redis or to a cluster. */
 export interface ConnectionOptions {
-  /** Null: commands wait for as long as it takes. */
+  /** Null: commands wait without a limit. */
   readonly maxRetriesPerRequest: number | null;
   readonly connectTimeout: number;
   readonly commandTimeout?: number;
   readonly enableOfflineQueue?: boolean;
-  /** Whether to connect with the first command only, or by `connect`. */
+  /** Whether to connect only at the first command or at `connect`. */
   readonly lazyConnect?: boolean;
-  /** Of an endpoint with TLS: without it, the system's authorities count. */
+  /** For an endpoint with TLS; by default the system's CAs are trusted. */
   readonly tls?: { readonly ca?: string };
-  /** Milliseconds until the next attempt; null: there is none. */
+  /** Milliseconds until the next attempt; null: no further attempt. */
   readonly retryStrategy: (attempt: number) => number | null;
 }
 
-/** Whether INFO is that of a node of a Redis Cluster. */
+/** Whether the output of INFO is from a node of a Redis Cluster. */
 export const isClusterNode = (info: string): boolean => /^redis_mode:cluster\r?$/m.test(info);
 
 /** The masters that share the keys. */
@@ -28,7 +28,7 @@ export const mastersOf = (redis: RedisConnection): readonly Redis[] =>
   redis instanceof Cluster ? redis.nodes('master') : [redis];
 
 /**
- * Milliseconds before each attempt to connect, from the first: twice `baseMs`, then twice as long each time, up to
+ * Delay in milliseconds before each attempt to connect: twice `baseMs` before the first, then doubled each time, up to
  * `mostMs`.
  */
 export const reconnectDelay =
@@ -48,15 +48,14 @@ export function openSingle(endpoint: RedisEndpoint, { tls, ...options }: Connect
 }
 
 /**
- * A connection to the Redis Cluster of which the endpoint is a node. The others take the same credentials and
- * authority.
- * @throws RedisUnusable where a database is named: a cluster has one
+ * A connection to the Redis Cluster that the endpoint is a node of. All nodes use the same credentials and CA.
+ * @throws RedisUnusable if the URL names a database other than 0, as a cluster has no other
  */
 export function openCluster(endpoint: RedisEndpoint, options: ConnectionOptions): Cluster {
   if (endpoint.database !== 0) {
     throw new RedisUnusable(
-      `the URL of Redis names database ${endpoint.database} of a Redis Cluster, which has database 0 alone`,
-      { hint: 'Leave it out of the URL.' },
+      `the URL of Redis names database ${endpoint.database} of a Redis Cluster, which has only database 0`,
+      { hint: 'Remove it from the URL.' },
     );
   }
   const {
@@ -76,10 +75,10 @@ export function openCluster(endpoint: RedisEndpoint, options: ConnectionOptions)
     },
     enableOfflineQueue,
     clusterRetryStrategy: retryStrategy,
-    // Names stay names: those are what certificates are for.
+    // Host names are kept, because certificates are issued for them.
     dnsLookup: (name, callback) => callback(null, name),
     slotsRefreshTimeout: connectTimeout,
-    // While another node takes the place of one that was lost, commands wait as they do for a single Redis.
+    // During a failover, commands wait as they do for a single Redis.
     ...(maxRetriesPerRequest === null ? { maxRedirections: Infinity } : {}),
   });
 }

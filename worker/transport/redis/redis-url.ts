@@ -1,33 +1,33 @@
 import { isIPv6 } from 'node:net';
 import { RedisUnusable } from './unusable.ts';
 
-/** Where a Redis is and who asks. Credentials are as Redis knows them, without percent-encoding. */
+/** Address of a Redis, with credentials. The credentials are not percent-encoded. */
 export interface RedisEndpoint {
-  /** A name or an address; IPv6 without brackets. */
+  /** A host name or an IP address; IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
-  /** Whether it speaks TLS: rediss://. */
+  /** Whether the connection uses TLS (rediss://). */
   readonly isTls: boolean;
   readonly username?: string;
   readonly password?: string;
   readonly database: number;
 }
 
-/** Where a Redis listens whose URL, or whose very existence, says nothing else. */
+/** Default port of Redis. */
 export const REDIS_PORT = 6379;
 
 const HINT =
-  'Write redis://user:password@host:6379, or rediss:// for TLS, with nothing before or after it; in user and password percent-encode special characters: ' +
+  'Write redis://user:password@host:6379, or rediss:// for TLS, with nothing before or after it; percent-encode special characters in user and password: ' +
   '% as %25, @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, a space as %20.';
 
 /**
- * Reads redis://[[user]:password@]host[:port][/database]; what else a URL may hold is refused, as a client would take
- * it for options of its own. The end of a line that a file leaves behind the URL is no part of it.
- * @throws RedisUnusable, without a word of the text, which holds a password
+ * Reads redis://[[user]:password@]host[:port][/database]. Other parts of a URL are refused, as clients would interpret
+ * them as options. A line break at the end is ignored, as files have one.
+ * @throws RedisUnusable, whose message quotes nothing of the text, as it contains a password
  */
 export function readRedisUrl(text: string): RedisEndpoint {
   const url = text.replace(/\r?\n$/, '');
-  if (/[\s\p{Cc}]/u.test(url)) throw wrong('has white space or a control character in it');
+  if (/[\s\p{Cc}]/u.test(url)) throw wrong('contains white space or a control character');
   const [, scheme, rest] = /^(rediss?):\/\/(.*)$/i.exec(url) ?? [];
   if (scheme === undefined || rest === undefined) throw wrong('does not begin with redis:// or rediss://');
   const at = rest.lastIndexOf('@');
@@ -38,7 +38,7 @@ export function readRedisUrl(text: string): RedisEndpoint {
   };
 }
 
-/** The URL that `readRedisUrl` reads so. */
+/** The URL of an endpoint: the inverse of `readRedisUrl`. */
 export function writeRedisUrl({ isTls, username = '', password, database, ...place }: RedisEndpoint): string {
   const user = password === undefined ? '' : `${encodeURIComponent(username)}:${encodeURIComponent(password)}@`;
   return `${isTls ? 'rediss' : 'redis'}://${user}${hostAndPort(place)}${database === 0 ? '' : `/${database}`}`;
@@ -48,21 +48,21 @@ export function writeRedisUrl({ isTls, username = '', password, database, ...pla
 export const hostAndPort = ({ host, port }: Pick<RedisEndpoint, 'host' | 'port'>): string =>
   `${isIPv6(host) ? `[${host}]` : host}:${port}`;
 
-/** All that may be a password in a text that should be the URL of a Redis, whether it is one or not. */
+/** Possible passwords in a text that should be the URL of a Redis but may be invalid. */
 export function passwordsIn(text: string): string[] {
   const [, password = ''] = /^[^:]*:(?:\/\/[^:]*:)?(.*)@/s.exec(text) ?? [];
   return [password, decoded(password) ?? ''].filter((each) => each !== '');
 }
 
 function readUser(text: string): Pick<RedisEndpoint, 'username' | 'password'> {
-  if (/[/?#]/.test(text)) throw wrong('has a /, ? or # in user or password that is not percent-encoded');
+  if (/[/?#]/.test(text)) throw wrong('has a /, ? or # in the user or password that is not percent-encoded');
   const colon = text.indexOf(':');
-  if (colon === -1 && text !== '') throw wrong('has a user without a password: a password stands after a colon');
+  if (colon === -1 && text !== '') throw wrong('has a user without a password: the password follows a colon');
   const [username, password] = [decoded(text.slice(0, Math.max(colon, 0))), decoded(text.slice(colon + 1))];
   if (username === null || password === null)
-    throw wrong('has a % in user or password that does not begin a percent-encoded character');
-  // A line's end within them would let whoever writes the URL speak to other things than Redis.
-  if (/\p{Cc}/u.test(username + password)) throw wrong('has a control character in user or password');
+    throw wrong('has a % in the user or password that does not start a percent-encoded character');
+  // A line break in them would let the author of the URL send commands to other services.
+  if (/\p{Cc}/u.test(username + password)) throw wrong('has a control character in the user or password');
   return { ...(username === '' ? {} : { username }), ...(username === '' && password === '' ? {} : { password }) };
 }
 
@@ -71,11 +71,10 @@ function readPlace(text: string): Pick<RedisEndpoint, 'host' | 'port' | 'databas
   const [, address = '', name = '', port = String(REDIS_PORT), database = ''] =
     /^(?:\[([^\]]*)\]|([^:/]*))(?::([^/]*))?(?:\/(.*))?$/.exec(text) ?? [];
   const isHost = address === '' ? /^[\w.-]{1,253}$/.test(name) : isIPv6(address) && !address.includes('%');
-  if (!isHost) throw wrong('names no host, or one with characters that no name or address has');
+  if (!isHost) throw wrong('names no host, or one with invalid characters');
   if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535)
     throw wrong('has a port that is not a number from 1 to 65535');
-  if (!/^\d{0,4}$/.test(database))
-    throw wrong('has something after host and port that is not the number of a database');
+  if (!/^\d{0,4}$/.test(database)) throw wrong('has something after host and port that is not a database number');
   return { host: address + name, port: Number(port), database: Number(database) };
 }
 

@@ -25,7 +25,7 @@ const Result = Type.Object({
 });
 
 export interface ServerTransportOptions {
-  /** Most bytes of a result's header. */
+  /** Maximum size of a result's header, in bytes. */
   readonly maxHeaderBytes?: number;
   readonly listener?: RedisListener;
 }
@@ -43,7 +43,7 @@ export class RedisServerTransport implements ServerTransport {
   readonly #results: Worker;
   readonly #maxHeaderBytes: number;
   readonly #pending = new Pending();
-  /** What was dispatched in rounds that have not ended: the ids of their tasks, by the round's package. */
+  /** Ids of the tasks dispatched in rounds that have not ended, by the round's package. */
   readonly #dispatched = new Map<string, Set<string>>();
 
   /** @param token of the fence this server pod has acquired */
@@ -69,7 +69,7 @@ export class RedisServerTransport implements ServerTransport {
     });
     this.#tasks.on('error', (error) => listener.failed(error));
     this.#results.on('error', (error) => listener.failed(error));
-    // What fails there it emits.
+    // It emits its errors.
     this.#results.startStalledCheckTimer().catch(() => undefined);
   }
 
@@ -86,7 +86,7 @@ export class RedisServerTransport implements ServerTransport {
       await this.#fence.check();
       const ids = this.#dispatched.get(packageName(task)) ?? new Set();
       this.#dispatched.set(packageName(task), ids.add(taskId(task)));
-      // An entry of this id that is queued or worked on stays as it is.
+      // An entry with this id that is queued or active is kept.
       await this.#tasks.add('task', task, {
         jobId: taskId(task),
         removeOnComplete: true,
@@ -125,11 +125,11 @@ export class RedisServerTransport implements ServerTransport {
     for (const redis of [this.#queues, this.#bytes]) redis.disconnect();
   }
 
-  /** The oldest result, which leaves the queue with it: what becomes of a result is the server's to keep. */
+  /** Takes the oldest result out of the queue: from then on the server is responsible for it. */
   async #poll(): Promise<Arrival | null> {
     await this.#fence.check();
     const dropped = await cleanQueue(this.#bytes, this.#keys, 'results', maxResultBytes(this.#maxHeaderBytes));
-    if (dropped > 0) return malformed(`${dropped} entries of the queue of results are invalid`);
+    if (dropped > 0) return malformed(`${dropped} entries of the result queue are invalid`);
     const token = randomUUID();
     const job = await this.#results.getNextJob(token, { block: false });
     if (!job) return null;
@@ -145,7 +145,7 @@ export class RedisServerTransport implements ServerTransport {
 
   #arrival(data: unknown): Arrival {
     if (!Value.Check(Result, data) || data.header.length > this.#maxHeaderBytes)
-      return malformed('what came is not a result');
+      return malformed('the entry is not a result');
     const { header, name, bytes } = data;
     const read = async () => {
       const payload = await this.#tensors.read(name, data, 'the payload of a result', 'wrong-digest');
@@ -156,7 +156,7 @@ export class RedisServerTransport implements ServerTransport {
   }
 }
 
-/** What came and is no result: refused as soon as it is looked at. */
+/** An arrival that is not a result: reading it throws the refusal. */
 function malformed(why: string): Arrival {
   return { header: '', bytes: 0, read: () => Promise.reject(new Refused('malformed', why)) };
 }

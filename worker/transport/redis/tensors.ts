@@ -10,7 +10,7 @@ import { readJson } from './read-json.ts';
 import type { RedisConnection } from './redis-cluster.ts';
 import { RedisUnusable } from './unusable.ts';
 
-/** Large enough for few round trips, small enough that none holds Redis up. */
+/** Large enough for few round trips, small enough not to block Redis. */
 export const CHUNK_BYTES = 2 * 1024 * 1024;
 
 const Manifest = Type.Object({
@@ -24,20 +24,20 @@ type Announced = Pick<Static<typeof Manifest>, 'bytes' | 'sha256'>;
 /** Longer than any manifest. */
 const MAX_MANIFEST_BYTES = 512;
 
-/** Bytes under names in Redis: chunks, and a manifest that is written last, so that what can be found is whole. */
+/** Named byte strings in Redis: chunks, and a manifest that is written last, so that a readable one is complete. */
 export class RedisTensors {
   readonly #redis: RedisConnection;
   readonly #prefix: string;
   readonly #ttl: number;
 
-  /** @param ttlSeconds how long bytes outlive their writing when nobody unlinks them */
+  /** @param ttlSeconds time after which bytes expire that nobody unlinks */
   constructor(redis: RedisConnection, { tensors }: Pick<JobKeys, 'tensors'>, ttlSeconds: number) {
     this.#redis = redis;
     this.#prefix = tensors;
     this.#ttl = ttlSeconds;
   }
 
-  /** @throws Fenced when a fence is given that was lost */
+  /** @throws Fenced if a fence is given and has been lost */
   async write(name: string, { bytes, sha256 }: Sealed, fence?: Fence): Promise<void> {
     const chunks = Math.ceil(bytes.byteLength / CHUNK_BYTES);
     for (let i = 0; i < chunks; i++)
@@ -47,9 +47,9 @@ export class RedisTensors {
   }
 
   /**
-   * The bytes under a name; the caller compares their digest. Nothing is read before the manifest promises what was
-   * announced, and of no chunk more than a byte too many, however long it is.
-   * @param gone the reason of the refusal when nothing is there
+   * The bytes under a name; the caller checks their digest. Chunks are read only if the manifest equals the announced
+   * one, and at most one byte more of each than expected.
+   * @param gone reason of the refusal if nothing is stored
    * @throws Refused
    */
   async read(name: string, announced: Announced, what: string, gone: RefusalReason): Promise<Uint8Array> {
@@ -57,7 +57,7 @@ export class RedisTensors {
       return await this.#read(name, announced, what, gone);
     } catch (error) {
       if (error instanceof RedisUnusable && /WRONGTYPE/.test(String(error.cause)))
-        throw new Refused('wrong-digest', `${what}: it is no bytes`);
+        throw new Refused('wrong-digest', `${what} is not a string in Redis`);
       throw error;
     }
   }
@@ -71,7 +71,7 @@ export class RedisTensors {
       !Value.Check(Manifest, manifest) ||
       JSON.stringify(Value.Clean(Manifest, manifest)) !== JSON.stringify(expected)
     ) {
-      throw new Refused('wrong-digest', `${what}: its manifest is not the announced one`);
+      throw new Refused('wrong-digest', `${what}: its manifest differs from the announced one`);
     }
     const bytes = new Uint8Array(announced.bytes);
     for (let i = 0; i < chunks; i++) {
@@ -90,7 +90,7 @@ export class RedisTensors {
     return bytes;
   }
 
-  /** Removes what is under a name, the manifest first. */
+  /** Removes the bytes under a name, the manifest first. */
   async unlink(name: string): Promise<void> {
     const manifest = await this.#readManifest(name);
     await this.#redis.unlink(this.#manifest(name));

@@ -5,12 +5,12 @@ export class RedisUnusable extends UserError {
   override readonly name = 'RedisUnusable';
 }
 
-/** It did not answer, which may pass; everything else that makes it unusable stays until somebody changes it. */
+/** Redis does not answer, or refuses commands for now: a retry may help. Any other problem needs a change. */
 export class RedisUnreachable extends RedisUnusable {}
 
 /**
- * Redis does not know the user or the password. It may have been restarted without its users, which the operator makes
- * again.
+ * Redis does not know the user or the password. It may have been restarted without its users, which the operator then
+ * creates again.
  */
 export class RedisUnknownUser extends RedisUnusable {}
 

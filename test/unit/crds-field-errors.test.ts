@@ -44,7 +44,7 @@ const INVALID: [path: string, value: unknown, blamed: string | null, words: RegE
   ['spec.seed', 1.5, null, /must be an integer, not 1.5/],
   ['spec.seed', -1, null, /at least 0 and at most 9007199254740991, not -1/],
   ['spec.seed', 2 ** 53, null, /at most 9007199254740991/],
-  ['spec.seed', 2 ** 60, '', /more digits than a number can keep/],
+  ['spec.seed', 2 ** 60, '', /more digits than a number can hold/],
   ['spec.seed', '7', null, /must be an integer, not the string "7"/],
   ['spec.model', undefined, null, /is required/],
   ['spec.model.uri', undefined, null, /is required/],

@@ -53,7 +53,7 @@ t.test('what somebody else wrote under a job’s keys', { skip: noRedis, timeout
     }
     const keys = jobKeys(randomUUID());
     await raw.lpush(keys.fence, 'x');
-    await refuses(t, acquireFence(patientConnection(t, url), keys), 'stays', /something else under a key/);
+    await refuses(t, acquireFence(patientConnection(t, url), keys), 'stays', /a value under a key of this job/);
     const { token } = await acquireFence(raw, jobKeys(randomUUID()));
     t.ok(Number.isSafeInteger(token) && token < Date.now() + 60_000, 'an honest one fits progress');
     t.equal(new Fence(raw, keys, token).token, token);
@@ -99,7 +99,7 @@ t.test('what somebody else wrote under a job’s keys', { skip: noRedis, timeout
       });
       t.strictSame(await round(0), expected(0));
       t.ok(
-        heard.some((line) => new RegExp(`${count} invalid entries were removed from the queue of tasks`).test(line)),
+        heard.some((line) => new RegExp(`${count} invalid entries were removed from the task queue`).test(line)),
         heard.join('\n'),
       );
       for (const queue of ['tasks', 'results'])

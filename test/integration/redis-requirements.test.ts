@@ -42,7 +42,7 @@ t.test('what a job needs is tried at the start', { skip: noRedis }, async (t) =>
         t,
         checkRedis(await as(...rules), needs('server')),
         'stays',
-        /does not allow this user what a job needs/,
+        /denies this user a permission that a job needs/,
         what,
       );
     }
@@ -56,6 +56,6 @@ t.test('what a job needs is tried at the start', { skip: noRedis }, async (t) =>
   t.test('a replica is refused in words, as one that may become a master', async (t) => {
     const replica = await startRedis(t);
     await connection(t, replica.url).replicaof('127.0.0.1', new URL(url).port);
-    await refuses(t, checkRedis(replica, needs('client')), 'passes', /is a replica, which takes no writes/);
+    await refuses(t, checkRedis(replica, needs('client')), 'passes', /is a replica, which accepts no writes/);
   });
 });

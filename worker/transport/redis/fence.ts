@@ -85,8 +85,8 @@ const MAX_AHEAD_MS = 24 * 3600 * 1000;
 
 /**
  * One more than the last token, and at least Redis's clock in milliseconds, so that a Redis that lost the job's keys
- * does not reuse a token. False if the last token is invalid. KEYS: fence. ARGV: its TTL in seconds, how far a token may
- * be ahead of the clock.
+ * does not reuse a token. False if the last token is invalid. KEYS: fence. ARGV: its TTL in seconds, how far a token
+ * may be ahead of the clock.
  */
 const ACQUIRE = `
 local time = redis.call('TIME')

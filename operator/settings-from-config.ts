@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { OperatorConfig } from './config/config.ts';
-import { namespaceOf } from './plan/service-namespace.ts';
+import { namespaceOf } from './plan/service.ts';
 import type { OperatorRedis, PlanSettings } from './plan/settings.ts';
 import { readRedisUrl } from '../worker/transport/redis/redis-url.ts';
 

@@ -2,11 +2,11 @@ import { PORT } from '../../worker/cluster/pod.ts';
 import { REDIS_PORT } from '../../worker/transport/redis/redis-url.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { PlannedObject } from '../objects/planned.ts';
-import { hubPeer } from './hub.ts';
+import { hubPeer, readsHub } from './hub.ts';
 import { selectorOf } from '../objects/labels.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { headerOf } from './owned.ts';
-import { readsHub } from './reads-hub.ts';
+import { podTemplate } from './pod.ts';
 import type { PlanSettings } from './settings.ts';
 
 /** Label that every namespace carries. */
@@ -45,7 +45,7 @@ const podsOf = (job: JobObject, role: Role) => ({
 });
 
 const hubRules = (job: JobObject, role: Role, settings: PlanSettings) =>
-  readsHub(job, role) ? [peers(hubPeer(job, role, settings))] : [];
+  readsHub(job, role) ? [peers(hubPeer(podTemplate(job, role, settings)))] : [];
 
 function redisRule(job: JobObject, { redis }: PlanSettings, redisPort: number | null) {
   if (job.spec.redis !== undefined || redis === null) return { ports: [port(redisPort ?? REDIS_PORT)] };

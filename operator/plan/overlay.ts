@@ -8,10 +8,9 @@ import { RESERVED_LABELS } from '../objects/labels.ts';
 import { strategicMerge } from './merge.ts';
 import { namesOf } from '../objects/owned-objects.ts';
 import { checkMounts, checkReadOnly, checkVolumes } from './overlay-volumes.ts';
-import { RESTRICTED } from './restricted.ts';
 import type { PlanSettings } from './settings.ts';
 import { isHiddenImage } from './volumes.ts';
-import { WORKER } from './worker-container.ts';
+import { RESTRICTED, WORKER } from './worker-container.ts';
 import type { PodTemplate } from './worker-container.ts';
 
 const { metadata: Metadata, spec: Pod } = Schema.properties;

@@ -10,7 +10,7 @@ import { BUILD } from './build.ts';
 import type { BuildInput } from './build.ts';
 import { covers } from './covers.ts';
 import { queueOf } from '../objects/labels.ts';
-import { hasEnded } from './has-ended.ts';
+import { hasEnded } from './worker-job.ts';
 
 /** One write to the API server. */
 export type Action =

@@ -3,18 +3,17 @@ import { container } from '../../crds/schema/pods.ts';
 import { ENV, MOUNT, PORT } from '../../worker/cluster/pod.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import { asksForGpu } from './gpu.ts';
-import { readsHub } from './reads-hub.ts';
+import { readsHub } from './hub.ts';
 import { labelsOf } from '../objects/labels.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { namesOf } from '../objects/owned-objects.ts';
 import { CREDENTIAL } from '../objects/secret-data.ts';
 import { overlay } from './overlay.ts';
 import { redisCaOf } from './redis-ca.ts';
-import { RESTRICTED } from './restricted.ts';
 import { serverUrl } from './service.ts';
 import type { PlanSettings } from './settings.ts';
 import { volumesOf } from './volumes.ts';
-import { WORKER } from './worker-container.ts';
+import { RESTRICTED, WORKER } from './worker-container.ts';
 import type { EnvVariable, PodTemplate } from './worker-container.ts';
 
 /** The image's user `fedbiot`. */

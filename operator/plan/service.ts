@@ -23,3 +23,11 @@ export function service(job: JobObject): PlannedObject {
 /** Where clients find the emulator bundle. */
 export const serverUrl = (job: JobObject): string =>
   `http://${namesOf(job.metadata.name).service}.${job.metadata.namespace}.svc:${PORT.bundle}`;
+
+/**
+ * The namespace in a Service's host name, which is SERVICE.NAMESPACE.svc with or without the cluster's domain; null for
+ * any other host.
+ */
+export function namespaceOf(host: string): string | null {
+  return /^[^.]+\.([^.]+)\.svc(\.|$)/.exec(host)?.[1] ?? null;
+}

@@ -1,5 +1,14 @@
-/** The container that runs a role. */
+/** Name of the container that runs a role. */
 export const WORKER = 'worker';
+
+/** Security context of every container: the restricted pod security standard, and a read-only root file system. */
+export const RESTRICTED = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  runAsNonRoot: true,
+  capabilities: { drop: ['ALL'] },
+  seccompProfile: { type: 'RuntimeDefault' },
+} as const;
 
 export interface EnvVariable {
   readonly name: string;

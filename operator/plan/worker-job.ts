@@ -1,5 +1,6 @@
 import { EXIT } from '../../crds/facts/exit-codes.ts';
 import type { JobObject } from '../objects/job-object.ts';
+import type { ObservedJob } from '../objects/observed.ts';
 import type { PlannedObject } from '../objects/planned.ts';
 import { QUEUE_LABEL, queueOf } from '../objects/labels.ts';
 import type { Role } from '../../crds/facts/role.ts';
@@ -50,3 +51,8 @@ const failureRules = (role: Role) => [
   { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
   onExit('Ignore', role === 'client' ? [EXIT.unavailable, EXIT.interrupted] : [EXIT.interrupted]),
 ];
+
+/** Whether a batch Job has completed or failed for good. */
+export const hasEnded = (job: ObservedJob): boolean =>
+  job.status?.conditions?.some(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True') ??
+  false;

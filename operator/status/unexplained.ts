@@ -1,4 +1,4 @@
-import { hasEnded } from '../plan/has-ended.ts';
+import { hasEnded } from '../plan/worker-job.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { ObjectReference } from '../objects/planned.ts';

@@ -1,7 +1,7 @@
 // What whoever has the operator's token can do, and cannot: the chart's admission policy on a real API server.
 import t from 'tap';
 import { RESOURCE } from '../../operator/objects/resources.ts';
-import { RESTRICTED } from '../../operator/plan/restricted.ts';
+import { RESTRICTED } from '../../operator/plan/worker-container.ts';
 import { SYSTEM } from '../support/chart.ts';
 import { noControllers } from '../support/control-plane.ts';
 import { Helm, noHelm } from '../support/helm.ts';

@@ -11,8 +11,8 @@ interface LowRank {
 }
 
 /**
- * How far clients move the adapter in a round: Σ_W ‖(α/r)·(B·A − B₀·A₀)‖² against the round's start, what the proximal
- * term weighs; the mean over all clients and rounds of a trace.
+ * How far clients move the adapter in a round: Σ_W ‖(α/r)·(B·A − B₀·A₀)‖², the norm in the proximal term, from the
+ * round's start. The mean over all clients and rounds of a trace.
  */
 export function meanDrift(trace: string, scale: number): number {
   const drifts = readdirSync(trace).flatMap((file) => {
@@ -51,7 +51,7 @@ function squaredDistance(x: LowRank, y: LowRank): number {
   return inner(x, x) - 2 * inner(x, y) + inner(y, y);
 }
 
-/** ⟨B·A, B′·A′⟩ = Σ (Bᵀ·B′) ∘ (A·A′ᵀ), of two products of one rank. */
+/** ⟨B·A, B′·A′⟩ = Σ (Bᵀ·B′) ∘ (A·A′ᵀ), for two products of the same rank. */
 function inner(x: LowRank, y: LowRank): number {
   const { rank } = x;
   const columns = x.a.length / rank;

@@ -1,10 +1,9 @@
 /**
- * What each part of the method does, over seeds, on the quickstart's model: λ, κ, re-alignment, and the methods side by
- * side.
+ * Measures the effect of λ, κ, re-alignment and the choice of method, over seeds, on the quickstart's model.
  *
  *   npm run bench:effects -- [--job examples/quickstart.yaml] [--seeds 0 1 2] [--out runs/effects] > table.md
  *
- * Every run stays in the --out folder; run again, finished ones are read.
+ * Runs are kept in the --out folder. When started again, the program reads finished runs.
  */
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -25,7 +24,7 @@ interface Options {
   out: string;
 }
 
-/** What a preset of a method sets, left to the preset. */
+/** Removes the fields that a method's preset sets, so that the preset applies. */
 const PRESET: Changes = {
   'spec.emulator.layerDropRate': undefined,
   'spec.emulator.alignment.schedule': undefined,
@@ -40,7 +39,7 @@ const SCHEDULE = 'spec.emulator.alignment.schedule';
 const INITIAL = 'spec.emulator.alignment.initialSteps';
 
 /**
- * The job's own settings, each time with what the line names. `allSteps` is what re-alignment takes in all rounds
+ * The job's settings with the changes of each variant. `allSteps` is the number of alignment steps of all rounds
  * together.
  */
 function variants(allSteps: number): Record<string, Changes> {
@@ -78,25 +77,25 @@ const NAMES: Readonly<Record<Variant, string>> = {
   'full-model': 'full model at the clients',
 };
 
-/** What is measured of a run. */
+/** Measurements of one run. */
 interface Outcome {
   readonly report: RunReport;
   readonly drift: number;
 }
 
 const final = ({ report }: Outcome) => report.final!;
-/** How much worse emulator + adapter is than full model + adapter, on held-out records. */
+/** The alignment gap: loss of emulator + adapter minus loss of full model + adapter, on held-out records. */
 const gap = (outcome: Outcome) => final(outcome).adapEmu.loss - final(outcome).adapFu.loss;
 const gained = (outcome: Outcome) => final(outcome).adapFu.accuracy ?? -final(outcome).adapFu.loss;
 
-/** [statement, the variant with less, the variant with more, of what] */
+/** [statement, the variant with the lower value, the variant with the higher value, the value] */
 const CLAIMS: readonly [string, Variant, Variant, (outcome: Outcome) => number][] = [
-  ['λ = 0.1 holds the clients nearer to the round’s start than λ = 0', 'fedbiot', 'lambda-0', ({ drift }) => drift],
-  ['λ = 1 holds them nearer than λ = 0.1', 'lambda-1', 'fedbiot', ({ drift }) => drift],
+  ['λ = 0.1 keeps clients closer to the round’s start than λ = 0', 'fedbiot', 'lambda-0', ({ drift }) => drift],
+  ['λ = 1 keeps clients closer to the round’s start than λ = 0.1', 'lambda-1', 'fedbiot', ({ drift }) => drift],
   ['κ = 1 lowers the gap', 'kappa-1', 'fedbiot', gap],
   ['alignment once lowers the gap', 'once', 'never', gap],
   ['re-alignment before every round lowers the gap further', 'fedbiot', 'once', gap],
-  ['so it does with κ = 1', 'kappa-1', 'kappa-1-once', gap],
+  ['with κ = 1, re-alignment before every round lowers the gap further', 'kappa-1', 'kappa-1-once', gap],
   [
     'with κ = 1, re-alignment is better than as many steps before the first round',
     'kappa-1',
@@ -191,10 +190,10 @@ function claims(outcomes: ReadonlyMap<Variant, readonly Outcome[]>): string {
 const seedsOf = (seed: string, seeds: number[] | undefined) => [...(seeds ?? []), Number(seed)];
 
 const options = new Command('bench:effects')
-  .option('--job <file>', 'manifest the variants are made of', 'examples/quickstart.yaml')
+  .option('--job <file>', 'manifest from which the variants are made', 'examples/quickstart.yaml')
   .option('--seeds <numbers...>', 'seeds', seedsOf)
   .option('--threads <n>', 'threads to compute with', positiveInteger, 2)
-  .option('--out <dir>', 'folder of the runs', 'runs/effects')
+  .option('--out <dir>', 'folder for the runs', 'runs/effects')
   .parse()
   .opts<Omit<Options, 'seeds'> & { seeds?: number[] }>();
 await main({ ...options, seeds: options.seeds ?? [0, 1, 2] });

@@ -15,7 +15,7 @@ const PROGRAM = fileURLToPath(new URL('../worker/fedbiot.ts', import.meta.url));
 export interface RunSettings {
   readonly job: string;
   readonly out: string;
-  /** Null leaves the choice to the program. */
+  /** Null: the program's default. */
   readonly threads: number | null;
   readonly workers?: number;
   readonly provider?: Provider;
@@ -23,7 +23,7 @@ export interface RunSettings {
   readonly resume?: boolean;
 }
 
-/** Starts `fedbiot run` in a process of its own, which prints its events as JSON if `json`. */
+/** Starts `fedbiot run` in a new process. If `json` is true, it prints its events as JSON. */
 export function startRun(
   { job, out, threads, workers, provider, trace, resume }: RunSettings,
   json = false,
@@ -41,21 +41,19 @@ export function startRun(
   });
 }
 
-/** Runs a job to its end, and reads what came of it. */
+/** Runs a job to its end and reads its report. */
 export async function run(settings: RunSettings): Promise<RunReport> {
   await succeeded(startRun(settings), `fedbiot run ${settings.job}`);
   return readReportJson(settings.out);
 }
 
-/** Waits for a process. What it said counts only if it failed. */
+/** Waits for a process to succeed. @throws Error with the end of its stderr, if it fails */
 export async function succeeded(child: ChildProcess, what: string): Promise<void> {
-  let told = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => (told = (told + text).slice(-4000)));
+  let output = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-4000)));
   const [code, signal]: unknown[] = await once(child, 'close');
   if (code !== 0)
-    throw new Error(
-      `${what} ended with ${signal === null ? `code ${String(code)}` : String(signal)}; it said:\n${told}`,
-    );
+    throw new Error(`${what} ended with ${signal === null ? `code ${String(code)}` : String(signal)}:\n${output}`);
 }
 
 /** All steps of a finished run. */

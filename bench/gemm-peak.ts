@@ -5,8 +5,7 @@ import { gemm } from '../worker/engine/ops/matrix.ts';
 import { float32 } from '../worker/engine/graph/tensor.ts';
 
 /**
- * Products that are measured, [rows, inner, columns]: an MLP projection and the vocabulary of SmolLM2, and a
- * textbook's.
+ * Measured products, [rows, inner, columns]: an MLP projection and the vocabulary head of SmolLM2, and a square one.
  */
 export const PRODUCTS = [
   [210, 576, 1536],
@@ -14,7 +13,7 @@ export const PRODUCTS = [
   [1024, 1024, 1024],
 ] as const;
 
-/** GFLOP/s of matrix products through our engine, the best of several runs: what the machine gives at most. */
+/** GFLOP/s of matrix products in our engine, the best of several runs: the machine's peak. */
 export async function gemmPeak(options: ComputeOptions): Promise<{ product: string; gigaflops: number }[]> {
   const compute = new Compute(options);
   try {
@@ -32,7 +31,7 @@ export async function gemmPeak(options: ComputeOptions): Promise<{ product: stri
 }
 
 const RUNS = 12;
-/** Work of one run, so that starting it, and on a GPU the way there and back, costs nothing to speak of. */
+/** FLOPs of one run, enough to make the cost of starting it, and on a GPU of transfers, negligible. */
 const RUN_FLOPS = { cpu: 1.4e10, cuda: 2e12 };
 
 /** A chain x·Wᵀ·W·Wᵀ·…·W of equally large products, whose values neither grow nor vanish. */

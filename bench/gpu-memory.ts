@@ -4,8 +4,8 @@ import { createInterface } from 'node:readline';
 import type { Provider } from '../worker/engine/compute-protocol.ts';
 
 /**
- * What the work yields, and the most memory of the first GPU that was in use meanwhile, in bytes, whoever used it: with
- * contexts, code and what an allocator keeps for later. Null where the processor computes.
+ * The result of `work`, and the peak memory in bytes of the first GPU meanwhile, by all processes: with contexts, code
+ * and memory that an allocator keeps. Null if the provider is the CPU.
  */
 export async function whileWatchingGpu<T>(provider: Provider, work: Promise<T>): Promise<[T, number | null]> {
   if (provider === 'cpu') return [await work, null];

@@ -3,18 +3,17 @@ import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { isRecord } from '../crds/json-schema/node.ts';
 
-/** A FedBiOTJob as it is written, before defaults. */
+/** A FedBiOTJob before defaults are applied. */
 export type Manifest = Readonly<Record<string, unknown>>;
 
 /**
- * New values of fields, named by dotted paths from the root; undefined takes a field out, so that its default counts
- * again.
+ * New values of fields, by dotted paths from the root. Undefined removes a field, so that its default applies.
  */
 export type Changes = Readonly<Record<string, unknown>>;
 
 const PATHS = ['spec.model.uri', 'spec.data.train.uri', 'spec.data.public.uri', 'spec.data.eval.uri'];
 
-/** Reads a manifest; its relative paths become absolute, so that a variant of it can lie anywhere. */
+/** Reads a manifest and makes its relative paths absolute, so that variants can be written to any folder. */
 export function readManifest(path: string): Manifest {
   const manifest: unknown = parse(readFileSync(path, 'utf8'));
   if (!isRecord(manifest)) throw new Error(`${path} is not a manifest`);
@@ -45,7 +44,7 @@ function withField(node: Manifest, [name = '', ...rest]: readonly string[], valu
   return { ...others, [name]: withField(isRecord(child) ? child : {}, rest, value) };
 }
 
-/** JSON is YAML, too. */
+/** Writes the manifest as JSON, which is valid YAML. */
 export function writeManifest(path: string, manifest: Manifest): void {
   writeFileSync(path, `${JSON.stringify(manifest, null, 2)}\n`);
 }

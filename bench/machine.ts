@@ -1,7 +1,7 @@
 import { cpus, loadavg, totalmem } from 'node:os';
 import { versions } from '../worker/run/versions.ts';
 
-/** What a figure depends on besides the program. */
+/** Properties of the machine on which measurements depend. */
 export function machine() {
   return {
     ...versions(),
@@ -11,15 +11,15 @@ export function machine() {
   };
 }
 
-/** The same in a paragraph for the reader of a table. */
+/** The machine as text, to be printed above a table. */
 export function describeMachine({ 'onnxruntime-node': runtime, ...here }: ReturnType<typeof machine>): string {
   const slow = /AMD/.test(here.processor)
-    ? ' On processors by AMD, stock torch (its MKL) runs at about half of its speed on Intel’s: see bench/torch_round.py.'
+    ? ' On AMD processors, stock torch (with MKL) runs at about half of its speed on Intel processors: see bench/torch_round.py.'
     : '';
   return `${describeHost(here)}, onnxruntime-node ${runtime}.${slow}${busyWarning(here)}`;
 }
 
-/** For what does not train. */
+/** The host alone, for benchmarks that do not train. */
 export function describeHost({
   processor,
   cores,
@@ -29,9 +29,9 @@ export function describeHost({
   return `${processor}, ${cores} cores, ${memoryGiB} GiB; Node ${node}`;
 }
 
-/** Empty for a machine that was quiet. */
+/** A warning, or an empty text if the machine was idle. */
 export function busyWarning({ loadBefore }: Pick<ReturnType<typeof machine>, 'loadBefore'>): string {
   return loadBefore > 0.5
-    ? ` **The machine was busy when this began (load ${loadBefore.toFixed(1)}): measure again.**`
+    ? ` **The machine was busy at the start (load ${loadBefore.toFixed(1)}): measure again.**`
     : '';
 }

@@ -1,11 +1,11 @@
 /**
- * The operator with many jobs at once, on a real API server with job controller and scheduler and without nodes, beside
- * the same objects created by a plain loop:
+ * Measures the operator with many jobs at once, on a real API server with job controller and scheduler but without
+ * nodes, and compares it with a plain loop that creates the same objects:
  *
  *   npm run bench:operator -- [--jobs 300] [--idle 3] > table.md
  *
- * Requests are those that the API server's audit log has of the operator's account. Times of reconciles and in the
- * queue are the operator's own, each as it told its histograms.
+ * Requests are taken from the API server's audit log, for the operator's account. Durations of reconciles and of waits
+ * in the queue are the values that the operator passed to its histograms.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,7 +28,7 @@ interface Options {
   idle: number;
 }
 
-/** One, and as many as the operator works on jobs at a time. */
+/** One, and the number of jobs that the operator reconciles concurrently. */
 const CONNECTIONS = [1, 4] as const;
 
 async function main({ jobs, idle }: Options): Promise<void> {
@@ -74,14 +74,14 @@ function report(
       [quantiles('reconcile', reconciles), quantiles('wait in the queue', waits)],
     ),
     table(
-      ['requests to the API server', 'in all', 'per job'],
+      ['requests to the API server', 'total', 'per job'],
       [
         ...counted(own).map(([request, count]) => [request, String(count), (count / jobs).toFixed(2)]),
         ['all', String(own.length), (own.length / jobs).toFixed(2)],
       ],
     ),
     table(
-      [`once quiet, with ${jobs} jobs, over ${idleMinutes} minutes`, 'a minute'],
+      [`once quiet, with ${jobs} jobs, over ${idleMinutes} minutes`, 'per minute'],
       [
         ...counted(idleRequests).map(([request, count]) => [request, (count / idleMinutes).toFixed(1)]),
         ['processor time, seconds', (processor.idleSeconds / idleMinutes).toFixed(2)],
@@ -91,12 +91,12 @@ function report(
       ['resident memory of the operator', 'without a job', `${jobs} jobs, once quiet`, `${idleMinutes} minutes later`],
       [['', formatBytes(memory.before), formatBytes(memory.quiet), formatBytes(memory.after)]],
     ),
-    `Processor time until quiet: ${processor.busySeconds.toFixed(1)} s, ${((1000 * processor.busySeconds) / jobs).toFixed(0)} ms a job.\n`,
+    `Processor time until quiet: ${processor.busySeconds.toFixed(1)} s, ${((1000 * processor.busySeconds) / jobs).toFixed(0)} ms per job.\n`,
   ];
   return parts.join('\n');
 }
 
-/** The lease and the watches are there however many jobs there are. */
+/** Requests for leases and watches do not depend on the number of jobs. */
 const isOfJobs = ({ resource, verb }: AuditedRequest): boolean =>
   resource !== 'leases' && verb !== 'watch' && verb !== 'list';
 
@@ -105,7 +105,7 @@ function quantiles(name: string, seconds: readonly number[]): string[] {
   return [name, String(seconds.length), at(0.5), at(0.99), at(1)];
 }
 
-/** By verb and resource – watches together – the most frequent first. */
+/** Counts by verb and resource, with all watches as one, the most frequent first. */
 function counted(requests: readonly AuditedRequest[]): [request: string, count: number][] {
   const groups = Map.groupBy(requests, ({ verb, resource }) => (verb === 'watch' ? verb : `${verb} ${resource}`));
   return [...groups].map(([request, { length }]): [string, number] => [request, length]).sort(([, a], [, b]) => b - a);

@@ -1,5 +1,5 @@
-// What `fedbiot plan` says of examples/gsm8k.yaml for models of a given shape, whose weights need not be there: npm run
-// bench:plan
+// Prints the output of `fedbiot plan` for examples/gsm8k.yaml with models of given shapes, without their weights
+// (npm run bench:plan).
 import {
   closeSync,
   copyFileSync,
@@ -25,7 +25,7 @@ const ROOT = join(import.meta.dirname, '..');
 
 const LLAMA = { architectures: ['LlamaForCausalLM'], model_type: 'llama', hidden_act: 'silu', rms_norm_eps: 1e-5 };
 
-/** As their config.json has them. */
+/** From the models' config.json files. */
 const SHAPES = {
   'SmolLM2-135M': {
     ...LLAMA,
@@ -59,12 +59,12 @@ const CASES = [
   { name: 'LLaMA-2-7B', task: 'tokens' },
 ] as const;
 
-/** Records of the example's public data set. */
+/** Number of records in the example's public data set. */
 const PUBLIC_RECORDS = 15_011;
 
 const record = (count: number) => `${JSON.stringify({ instruction: 'a', input: '', output: 'b' })}\n`.repeat(count);
 
-/** A model directory as `plan` reads it: a header that says what the weights would be, and a hole in their place. */
+/** Writes a model directory that `plan` can read: a safetensors header, followed by a hole instead of weights. */
 function writeShape(folder: string, config: (typeof SHAPES)[keyof typeof SHAPES]): void {
   mkdirSync(folder);
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));

@@ -6,8 +6,8 @@ import { loadTokenizer } from '../worker/tokenizer/tokenizer.ts';
 import { randomStream } from '../worker/random.ts';
 
 /**
- * Copies some records, drawn at random, whose response fits into the sequence length: a pool small enough to be gone
- * through often.
+ * Copies random records whose response fits into the sequence length, as a pool that is small enough to be
+ * visited often.
  */
 export async function writePublicPool(
   from: string,

@@ -1,10 +1,10 @@
 /**
- * What training is worth on real data, over seeds: the model alone, emulator + adapter (AdapEmu) and full model +
+ * Measures what training gains on real data, over seeds: the model alone, emulator + adapter (AdapEmu) and full model +
  * adapter (AdapFu).
  *
  *   npm run bench:quality -- --model DIR --data DIR [--seeds 0 1 2] [--job FILE...] [--out runs/quality] > table.md
  *
- * Every seed's run stays in the --out folder; run again, finished ones are read and an unfinished one goes on.
+ * Runs are kept in the --out folder. When started again, the program reads finished runs and resumes an unfinished one.
  */
 import { existsSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
@@ -49,7 +49,7 @@ async function main({ model, data, seeds, job: jobs, threads, out }: Options): P
   process.stdout.write(text.join('\n\n'));
 }
 
-/** The manifest with its model and data where they lie here, unless it brings its own. */
+/** Sets the paths of model and data, unless the manifest's own model exists. */
 function located(manifest: Manifest, model: string, data: string): Manifest {
   if (existsSync(String(fieldOf(manifest, 'spec.model.uri')))) return manifest;
   const uris = ['train', 'public', 'eval'].map((role) => `spec.data.${role}.uri`);
@@ -86,7 +86,7 @@ function qualityTable(reports: readonly RunReport[]): string {
     ]),
   ];
   const minutes = reports.map(({ rounds }) => sum(rounds.flatMap(({ seconds }) => Object.values(seconds))) / 60);
-  return `${table([`${reports.length} seeds: mean ± standard deviation`, 'held-out loss', 'accuracy, %'], rows)}\n${meanAndDeviation(minutes, 1)} minutes a run.\n`;
+  return `${table([`${reports.length} seeds: mean ± standard deviation`, 'held-out loss', 'accuracy, %'], rows)}\n${meanAndDeviation(minutes, 1)} minutes per run.\n`;
 }
 
 const seedsOf = (seed: string, seeds: number[] | undefined) => [...(seeds ?? []), Number(seed)];
@@ -101,7 +101,7 @@ const options = new Command('bench:quality')
   .option('--seeds <numbers...>', 'seeds', seedsOf)
   .option('--job <files...>', 'manifests (default: those of bench/quality)')
   .option('--threads <n>', 'threads to compute with', positiveInteger, 2)
-  .option('--out <dir>', 'folder of the runs', 'runs/quality')
+  .option('--out <dir>', 'folder for the runs', 'runs/quality')
   .parse()
   .opts<Omit<Options, 'seeds' | 'job'> & { seeds?: number[]; job?: string[] }>();
 await main({ ...options, seeds: options.seeds ?? [0, 1, 2], job: options.job ?? JOBS });

@@ -1,7 +1,7 @@
 /**
- * The picture in the README, from a finished run, in the colours of the report's light page:
+ * Draws the picture in the README from a finished run, in the colours of the report's light theme:
  *
- *   npm run quickstart && node bench/readme-figure.ts runs/quickstart > docs/images/quickstart.svg
+ *   npm run quickstart && npx node bench/readme-figure.ts runs/quickstart > docs/images/quickstart.svg
  */
 import { accuracyFigure } from '../worker/report/loss-figures.ts';
 import { figureSize } from '../worker/report/chart.ts';
@@ -9,11 +9,11 @@ import { readReportJson } from '../worker/report/report-files.ts';
 import { style } from '../worker/report/style.ts';
 
 const [run] = process.argv.slice(2);
-if (run === undefined) throw new Error('usage: node bench/readme-figure.ts RUN > docs/images/quickstart.svg');
+if (run === undefined) throw new Error('usage: npx node bench/readme-figure.ts RUN > docs/images/quickstart.svg');
 const figure = accuracyFigure((await readReportJson(run)).rounds);
 if (figure === null) throw new Error(`${run} has no accuracy to show`);
 
-// A picture stands outside the page whose style sheet gives colours and font their values.
+// The picture has no style sheet, so that the values of colours and font are inserted.
 const light = new Map(
   [...style.slice(0, style.indexOf('}')).matchAll(/(--[\w-]+): (#\w+)/g)].map(([, name, value]) => [name, value]),
 );

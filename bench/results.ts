@@ -7,14 +7,14 @@ import { run } from './fedbiot.ts';
 import { writeManifest } from './job.ts';
 import type { Manifest } from './job.ts';
 
-/** Folder of results: NAME.json is a manifest, NAME/ what came of it, NAME.trace/ its trace. */
+/** Folder of results: NAME.json is a manifest, NAME/ its run, NAME.trace/ its trace. */
 export interface Results {
   readonly folder: string;
   readonly threads: number | null;
   readonly trace: boolean;
 }
 
-/** What came of a manifest: from the folder if it lies there, else it is run, or gone on with. */
+/** Reads the report of a manifest's finished run from the folder, or else runs or resumes it. */
 export async function resultOf(
   { folder, threads, trace }: Results,
   name: string,
@@ -32,14 +32,14 @@ export async function resultOf(
     if (report.adapterSha256 !== null) return report;
   }
   if (trace) {
-    // A run with a trace begins anew.
+    // A run with a trace cannot be resumed.
     for (const half of [out, traceFolder]) rmSync(half, { recursive: true, force: true });
   }
   process.stderr.write(`${new Date().toISOString()} ${name}\n`);
   return run({ job, out, threads, resume: existsSync(out), ...(trace ? { trace: traceFolder } : {}) });
 }
 
-/** Results of one table must come from the same model and data, whenever they were computed. */
+/** Checks that the results of a table were computed from the same model and data. */
 export function checkSameInputs(folder: string, names: readonly string[]): void {
   const inputs = names.map((name) => {
     const manifest: unknown = JSON.parse(readFileSync(join(folder, name, 'manifest.json'), 'utf8'));

@@ -19,13 +19,13 @@ export interface MemoryMeasurement {
   readonly klWeight: number;
   readonly ours: RoleMemory;
   readonly torch: number;
-  /** torch_round.py holds both roles in one process: so much of it a client would not hold, the full model's layers. */
+  /** Bytes of the full model's layers, which torch_round.py holds in the same process and a client would not hold. */
   readonly torchSurplus: number;
   /** Peak memory of the GPU in bytes, if both sides computed there. */
   readonly gpu: { readonly ours: number; readonly torch: number } | null;
 }
 
-/** Each role alone: ours in processes of its own, torch's as a replay of nothing but the role's steps. */
+/** Measures each role alone: ours in separate processes, torch's as a replay of only the role's steps. */
 export async function measureMemory(options: {
   readonly folder: string;
   readonly path: string;
@@ -41,7 +41,7 @@ export async function measureMemory(options: {
   const trace = join(folder, 'trace');
   const { plan } = await run({ job: path, out: join(folder, 'ours'), threads, provider, trace });
   const measurements: MemoryMeasurement[] = [];
-  // A client does the same whatever the server aligns by.
+  // The client's work does not depend on the server's alignment loss.
   for (const role of klWeight === 0 ? (['server', 'client'] as const) : (['server'] as const)) {
     const alone = promisify(execFile)(process.execPath, [
       ROLE,

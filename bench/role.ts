@@ -1,7 +1,7 @@
 /**
- * One role's work in the first round of a job, alone in its processes, as a pod would do it; prints the memory it took:
+ * Does one role's work in the first round of a job, alone in its processes as in a pod, and prints its peak memory:
  *
- *   node bench/role.ts server|client JOB --threads 2 --provider cpu
+ *   npx node bench/role.ts server|client JOB --threads 2 --provider cpu
  */
 import type { Role } from '../crds/facts/role.ts';
 import { dirname, resolve } from 'node:path';
@@ -19,7 +19,7 @@ import { federateModel, influenceOnPublicData, startingLora } from '../worker/ru
 import { absoluteUri, readJob } from '../worker/run/job-manifest.ts';
 import { STATES_MEMORY } from '../worker/training/teacher-states.ts';
 
-/** Bytes resident at most, of the process that leads and of the one that computes. */
+/** Peak resident bytes of the main process and of the compute process. */
 export interface RoleMemory {
   readonly main: number;
   readonly compute: number;

@@ -1,5 +1,5 @@
 /**
- * Resident memory of a federation after each of many rounds: it must not grow.
+ * Measures the resident memory of a federation after each of many rounds. It must not grow.
  *
  *   npm run bench:rss -- --model DIR --data DIR [--rounds 30] > table.md
  */
@@ -18,11 +18,10 @@ import { writePublicPool } from './public-pool.ts';
 import { sum, table } from './statistics.ts';
 
 /**
- * Shorter than nearly all records, so that no later round needs more than the first ones because its records are
- * longer.
+ * Shorter than nearly all records, so that later rounds do not need more memory because of longer records.
  */
 const SEQUENCE_LENGTH = 128;
-/** Rounds in which sessions are first used and caches filled. */
+/** The round by whose end sessions have been used and caches are full. */
 const WARM_ROUND = 3;
 const TOLERANCE = 0.05;
 
@@ -36,8 +35,7 @@ async function main({ model, data, rounds }: Options): Promise<void> {
   const here = machine();
   const folder = mkdtempSync(join(tmpdir(), 'fedbiot-rss-'));
   try {
-    // Few public sequences: their teacher states, which are kept within a bound of their own, are all there before the
-    // warm round ends.
+    // There are few public sequences, so that all their teacher states are cached before the warm round ends.
     const pool = join(folder, 'public.jsonl');
     await writePublicPool(resolve(data, 'instructions/train.jsonl'), pool, {
       model,
@@ -65,28 +63,27 @@ async function main({ model, data, rounds }: Options): Promise<void> {
       },
     });
     const samples = await sample(job, join(folder, 'out'));
-    if (samples.length !== rounds) throw new Error(`${samples.length} of ${rounds} rounds were made`);
+    if (samples.length !== rounds) throw new Error(`only ${samples.length} of ${rounds} rounds finished`);
     report(samples, describeMachine(here));
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-/** Of a process after a round, in bytes. */
+/** Memory of a process after a round, in bytes. */
 interface Memory {
   readonly resident: number;
   /**
-   * Without pages of files, which belong to the system's cache: those of a mapped model come in as tokens are first
-   * looked up.
+   * Without pages of files, which belong to the system's cache. Pages of a mapped model are loaded on first access.
    */
   readonly own: number;
 }
 
 interface Sample {
-  /** The compute process that aligns and trains every other client, and the one that trains the others. */
+  /** The compute process that aligns and also trains clients, and the one that only trains clients. */
   readonly server: Memory;
   readonly client: Memory;
-  /** Coordinator, data and transport. */
+  /** The process with coordinator, data and transport. */
   readonly main: Memory;
 }
 
@@ -94,8 +91,8 @@ async function sample(job: string, out: string): Promise<Sample[]> {
   const samples: Sample[] = [];
   const child = startRun({ job, out, threads: 1, workers: 2 }, true);
   const exit = once(child, 'exit');
-  let told = '';
-  child.stderr!.setEncoding('utf8').on('data', (text: string) => (told += text));
+  let errors = '';
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => (errors += text));
   for await (const line of createInterface({ input: child.stdout! })) {
     if (!line.startsWith('{"event":"round"')) continue;
     const [server, client] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
@@ -111,7 +108,7 @@ async function sample(job: string, out: string): Promise<Sample[]> {
     );
   }
   const [code]: unknown[] = await exit;
-  if (code !== 0) throw new Error(`the run ended with code ${String(code)}:\n${told}`);
+  if (code !== 0) throw new Error(`the run ended with code ${String(code)}:\n${errors}`);
   return samples;
 }
 
@@ -124,7 +121,7 @@ function memoryOf(pid: number): Memory {
 const ROLES = [
   { name: 'server’s compute process', isFlat: true, processes: ({ server }: Sample) => [server] },
   { name: 'client’s compute process', isFlat: true, processes: ({ client }: Sample) => [client] },
-  // Goes up and down with the garbage collector.
+  // Its memory varies with the garbage collector.
   { name: 'main process', isFlat: false, processes: ({ main }: Sample) => [main] },
   { name: 'all together', isFlat: true, processes: ({ server, client, main }: Sample) => [server, client, main] },
 ] as const;

@@ -4,7 +4,7 @@ import type { machine } from './machine.ts';
 import type { MemoryMeasurement } from './role-memory.ts';
 import { median, sum, table } from './statistics.ts';
 
-/** One phase of a round, both sides. */
+/** One phase of a round, for both sides. */
 export interface PhaseMeasurement {
   /** Seconds. */
   readonly ours: number;
@@ -12,7 +12,7 @@ export interface PhaseMeasurement {
   /** Seconds of each step. */
   readonly steps: { readonly ours: readonly number[]; readonly torch: readonly number[] };
   readonly tokens: number;
-  /** Of our steps, and of our whole phase, which also computes what the steps are given. */
+  /** FLOPs of our steps, and of our whole phase, which also computes the steps' inputs. */
   readonly flops: { readonly steps: number; readonly phase: number };
 }
 
@@ -46,7 +46,7 @@ export interface SpeedResults {
   readonly memory: MemoryMeasurement[];
 }
 
-/** What docs/benchmarks.md says of speed. */
+/** The tables of speed and memory in docs/benchmarks.md. */
 export function speedTables({ machine, settings, torch, peaks, measurements, memory }: SpeedResults): string {
   const { threads, repeats, alignSteps, localSteps, clients, sequenceLength, batch } = settings;
   const worst = Math.max(...measurements.map(({ lossError }) => lossError));
@@ -55,15 +55,15 @@ export function speedTables({ machine, settings, torch, peaks, measurements, mem
     .join(', ');
   return [
     `${describeMachine(machine)} ${versions}. ${threads} threads, sequences of at most ${sequenceLength} tokens, adapter = last 4 layers, β = 0.5,`,
-    `LoRA r = 8 on all projections, AdamW at 5e-4, λ = 0; a round has ${alignSteps} alignment steps and ${clients} clients × ${localSteps} steps. Each figure: median (least) of ${repeats};`,
-    `the ratio is of medians. Both sides do the same steps; their losses differ by ${worst.toExponential(1)} at most, relatively.\n`,
+    `LoRA r = 8 on all projections, AdamW at 5e-4, λ = 0; a round has ${alignSteps} alignment steps and ${clients} clients × ${localSteps} steps. Each figure is the median (least) of ${repeats};`,
+    `the ratio is of medians. Both sides compute the same steps. Losses differ by ${worst.toExponential(1)} at most, relatively.\n`,
     ...batch.map(
       (batchSize) =>
         `### Batch ${batchSize}\n\n${phaseTable(measurements.filter((one) => one.batchSize === batchSize))}`,
     ),
     '### Steps\n',
     stepTable(measurements),
-    `GFLOP/s count what the method needs (worker/estimate/flops.ts). The machine's matrix products through the same engine: ${peaks.map(({ product, gigaflops }) => `${product} ${formatCount(gigaflops)}`).join(', ')} GFLOP/s.\n`,
+    `GFLOP/s count what the method needs (worker/estimate/flops.ts). Matrix products through the engine: ${peaks.map(({ product, gigaflops }) => `${product} ${formatCount(gigaflops)}`).join(', ')} GFLOP/s.\n`,
     '### Peak resident memory\n',
     memoryTable(memory),
   ].join('\n');
@@ -116,9 +116,9 @@ function phaseTable(rows: readonly Row[]): string {
   });
   return (
     table(header, text) +
-    '\nCold: the teacher’s states of every sequence are computed within the phase: the figure of a single round. Steady: they are stored, which is ' +
-    'what every later visit of a public sequence costs. Torch computes them at each visit. The client phase includes the emulator’s forward pass. ' +
-    'Either side has computed its longest batch once before the clock runs.\n'
+    '\nIn a *cold* phase the teacher’s states of every sequence are computed, as in a single round. In a *steady* phase they are stored, as in ' +
+    'every later visit of a public sequence. Torch computes them at each visit. The client phase includes the emulator’s forward pass. ' +
+    'Both sides compute their longest batch once before the clock starts.\n'
   );
 }
 
@@ -160,7 +160,7 @@ function stepTable(rows: readonly Row[]): string {
       ),
     ];
   });
-  return `${table(['step', 'ours, ms', 'torch, ms', 'torch / ours', 'GFLOP/s, ours'], lines)}\nOurs are given the teacher’s or the emulator’s states; torch computes them in the step.\n`;
+  return `${table(['step', 'ours, ms', 'torch, ms', 'torch / ours', 'GFLOP/s, ours'], lines)}\nThe engine's steps are given the teacher’s or the emulator’s states; torch computes them in the step.\n`;
 }
 
 function memoryTable(measurements: readonly MemoryMeasurement[]): string {
@@ -185,6 +185,6 @@ function memoryTable(measurements: readonly MemoryMeasurement[]): string {
       ],
       rows,
     ) +
-    '\nThe main process holds the tokenised data and the LoRA. Torch’s client process also holds the full model’s layers, which its last column leaves out.\n'
+    '\nThe main process holds the tokenised data and the LoRA. Torch’s client process also holds the full model’s layers; its last column leaves them out.\n'
   );
 }

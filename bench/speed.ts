@@ -1,13 +1,13 @@
 /**
- * Speed and memory of a round, beside the same steps in PyTorch (torch_round.py), on this machine, in this run:
+ * Measures speed and memory of a round, and of the same steps in PyTorch (torch_round.py), on this machine:
  *
  * npm run bench:speed -- --model DIR --data DIR [--public gsm8k] [--batch 1 4] [--repeats 3] [--provider cuda] [--out
  * results.json] > table.md
  *
- * Our runs and torch's take turns. Ours come first and write a trace; torch replays it, so both do the very same steps
- * from the same LoRA. Times begin when everything is loaded and both sides have computed their longest batch once: ours
- * are those of report.json (a phase from its first moment to its last, with the trace it writes), torch's are the sum
- * of its steps (without the files that it writes between them).
+ * Our runs and torch's alternate. Ours writes a trace, which torch replays, so that both compute the same steps from
+ * the same LoRA. Times start when everything is loaded and both sides have computed their longest batch once. Our times
+ * are those of report.json, for whole phases including the writing of the trace; torch's are the sum of its steps,
+ * without the files that it writes between them.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,12 +32,12 @@ import { sum } from './statistics.ts';
 import { readTrace, replayInTorch, sequencesOf } from './torch-replay.ts';
 import type { TorchResult } from './torch-replay.ts';
 
-/** Losses of both sides may differ by this much, relatively. */
+/** Maximum relative difference between the losses of both sides. */
 const TOLERANCE = 1e-3;
 const SEQUENCE_LENGTH = 256;
 /**
- * For both phases. AdamW's first steps go by the gradient's sign, so that at a high rate roundings would grow to
- * differences one sees.
+ * For both phases. AdamW's first steps depend on the signs of gradients, so that a high rate would amplify rounding
+ * errors.
  */
 const OPTIMIZER = { kind: 'AdamW', learningRate: 5e-4 };
 const CLIENTS = 3;
@@ -57,9 +57,8 @@ interface Options {
 }
 
 /**
- * `round`: one round, alignment from the whole public data, so that every teacher state is computed within it.
- * `steady`: a second alignment over sequences whose states are stored; one client makes one step, as a round cannot do
- * without.
+ * `round`: one round that aligns on the whole public data, so that it computes every teacher state. `steady`: a second
+ * alignment on sequences whose states are stored; one client computes one step, because a round needs a client.
  */
 interface Case {
   readonly kind: 'round' | 'steady';
@@ -205,13 +204,13 @@ async function measure(
       s,
     })),
   );
-  if (theirs.length !== ours.length) throw new Error(`${ours.length} steps of ours, ${theirs.length} of torch`);
+  if (theirs.length !== ours.length) throw new Error(`we computed ${ours.length} steps, torch ${theirs.length}`);
   const pairs = theirs.map((their) => {
     const our = ours.find(
       ({ phase, round, client, step }) =>
         phase === their.phase && round === their.round && client === their.client && step === their.step,
     );
-    if (!our) throw new Error(`torch made a step that we did not: ${JSON.stringify(their)}`);
+    if (!our) throw new Error(`torch computed a step that we did not: ${JSON.stringify(their)}`);
     return { our, their };
   });
 
@@ -277,16 +276,16 @@ const options = new Command('bench:speed')
   .addOption(
     new Option('--python <program>', 'Python with bench/requirements.txt').env('FEDBIOT_PYTHON').default('python3'),
   )
-  .option('--public <folder>', 'folder in it with the public data to align on', 'instructions')
+  .option('--public <folder>', 'its subfolder with the public data for alignment', 'instructions')
   .option('--batch <sizes...>', 'batch sizes', (size: string, sizes: number[] | undefined) => [
     ...(sizes ?? []),
     positiveInteger(size),
   ])
-  .option('--repeats <n>', 'times everything is measured', positiveInteger, 3)
-  .option('--threads <n>', 'threads of either side', positiveInteger, 2)
-  .addOption(providerOption('where both sides compute'))
-  .option('--align-steps <n>', 'alignment steps of a round', positiveInteger, 10)
-  .option('--local-steps <n>', 'steps of each client in a round', positiveInteger, 30)
+  .option('--repeats <n>', 'number of measurements', positiveInteger, 3)
+  .option('--threads <n>', 'number of threads of each side', positiveInteger, 2)
+  .addOption(providerOption('provider for both sides'))
+  .option('--align-steps <n>', 'alignment steps per round', positiveInteger, 10)
+  .option('--local-steps <n>', 'steps of each client per round', positiveInteger, 30)
   .option('--out <file>', 'all measurements, as JSON')
   .parse()
   .opts<Omit<Options, 'batch'> & { batch?: number[] }>();

@@ -6,7 +6,7 @@ export function mean(values: readonly number[]): number {
   return sum(values) / values.length;
 }
 
-/** Of a sample: the squared deviations over n − 1. */
+/** The sample's standard deviation, with divisor n − 1. */
 export function standardDeviation(values: readonly number[]): number {
   const center = mean(values);
   return Math.sqrt(sum(values.map((value) => (value - center) ** 2)) / (values.length - 1));
@@ -18,13 +18,13 @@ export function median(values: readonly number[]): number {
   return (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2;
 }
 
-/** The least value that so large a part (0 to 1) of the values does not exceed. */
+/** The smallest value that a fraction `part` (0 to 1) of the values does not exceed. */
 export function quantile(values: readonly number[], part: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)]!;
 }
 
-/** `1.23 ± 0.04`; of a single value, the value alone. */
+/** `1.23 ± 0.04`, or only the value if there is just one. */
 export function meanAndDeviation(values: readonly number[], digits: number, scale = 1): string {
   const text = (value: number) => (scale * value).toFixed(digits);
   return values.length < 2 ? text(mean(values)) : `${text(mean(values))} ± ${text(standardDeviation(values))}`;

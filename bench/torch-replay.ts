@@ -30,7 +30,7 @@ const TraceBatch = Type.Object({
 });
 export type TraceBatch = Static<typeof TraceBatch>;
 
-/** What bench needs of torch_round.py's result.json. */
+/** The fields of torch_round.py's result.json that bench reads. */
 const TorchResult = Type.Object({
   versions: Type.Record(Type.String(), Type.String()),
   peak_rss_mb: Type.Number(),
@@ -50,7 +50,7 @@ export interface Replay {
   readonly threads: number;
   readonly provider: Provider;
   readonly model: string;
-  /** Of the job that the trace was written by, with all defaults. */
+  /** The spec of the traced job, with all defaults. */
   readonly spec: FedBiOTJobSpec;
   readonly plan: RunPlan;
   /** Folder with batches.jsonl and init_lora.safetensors. */
@@ -64,7 +64,7 @@ export function readTrace(trace: string): TraceBatch[] {
   return linesOf(trace).map(parseBatch);
 }
 
-/** How long a batch's sequences are, and how much of them is learned. */
+/** Numbers of tokens and of labelled tokens of a batch's sequences. */
 export function sequencesOf({ labels, attention_mask: mask }: TraceBatch): SequenceSize[] {
   return labels.map((row, i) => ({
     tokens: mask[i]!.reduce((a, b) => a + b, 0),
@@ -72,7 +72,7 @@ export function sequencesOf({ labels, attention_mask: mask }: TraceBatch): Seque
   }));
 }
 
-/** Runs the very steps of a trace in PyTorch, in a process of its own that has two threads as well. */
+/** Runs the steps of a trace in PyTorch, in a new process with the same number of threads. */
 export async function replayInTorch({
   python,
   threads,
@@ -94,7 +94,7 @@ export async function replayInTorch({
       .join(''),
   );
   const inputs = { model, out, batches, 'init-lora': join(trace, 'init_lora.safetensors'), threads, device: provider };
-  // As our roles do, once they are loaded.
+  // Our roles rehearse as well, once they are loaded.
   const options = [
     '--rehearse',
     ...Object.entries({ ...inputs, ...optionsOf(spec, plan) }).flatMap(([name, value]) => [`--${name}`, String(value)]),
@@ -108,7 +108,7 @@ export async function replayInTorch({
 }
 
 /**
- * The job's settings as torch_round.py takes them; it has one optimizer with two learning rates, as bench's jobs do.
+ * The job's settings as options of torch_round.py, which has one optimizer with two learning rates.
  */
 function optionsOf(
   { emulator, adapter, federation }: FedBiOTJobSpec,

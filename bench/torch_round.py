@@ -1,29 +1,29 @@
 #!/usr/bin/env python3
-"""FedBiOT rounds in plain PyTorch, transformers and PEFT, without any caching: the rival to measure against, and an oracle.
+"""FedBiOT rounds in plain PyTorch, transformers and PEFT, without caching: the reference for benchmarks, an oracle for tests.
 
 A decoder of n layers is cut at n_t = n - s. The full model is the teacher part layers[0:n_t] and the adapter layers[n_t:n].
 The emulator keeps some of the teacher part's layers: those of the uniform layer drop, int(i·(n_t - 1)/(n_e - 1)), or of --keep.
 The student is emulator + adapter, with LoRA on --targets in every layer, without LoRA dropout.
 
-alignment    the emulator's LoRA trains on public data, the adapter's rests:
+alignment    the emulator's LoRA is trained on public data, the adapter's is fixed:
                loss = similarity(h_S, h_T) + kd_weight · KL
              h: hidden states at the end of the emulator and of the teacher part; KL: mean over tokens of KL(z_T || z_S), where
              the logits z_T are the teacher part's through the current adapter. Without kd_weight only the two blocks are run.
-client       the adapter's LoRA trains on private data, the emulator's rests:
+client       the adapter's LoRA is trained on private data, the emulator's is fixed:
                loss = causal-LM cross-entropy, mean over labelled tokens + prox_weight · Σ_W ||scale·(B A - B0 A0)||²
 aggregation  mean of the clients' LoRA A and of their LoRA B, weighted by samples
 
-Every phase and every client starts with a fresh optimizer. Positions hidden by the attention mask count in no mean.
+Every phase and every client starts with a fresh optimizer. Means exclude positions that the attention mask hides.
 
     OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE python torch_round.py --model DIR --out OUT [options] > result.json
 
-OUT gets
+OUT contains
   init_lora, after_align_rR, clientC_rR, aggregated_rR, final_lora (.safetensors), tensors named
       layers.J.self_attn.q_proj.lora_A with J counted in the student's layers: the emulator's first, then the adapter's;
   batches.jsonl, in order of use: {phase: align|client, round, client, step, input_ids, labels, attention_mask}; --batches and
-      --init-lora replay such a run, whoever wrote it;
+      --init-lora replay such a run, also one of `fedbiot run --trace`;
   result.json, per step: loss, its parts, grad_norm (before clipping), T, s (seconds).
-On processors by AMD, torch's MKL takes a slow path: about half the speed of the same torch on an Intel processor with AVX-512.
+On AMD processors, torch's MKL takes a slow path, at about half the speed of the same torch on an Intel processor with AVX-512.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def parse(argv=None):
     add('--eval-data', default=data and f'{data}/gsm8k/test.jsonl', help='default: gsm8k/test.jsonl in $FEDBIOT_TEST_DATA')
     add('--eval-n', type=int, default=0, help='held-out examples for AdapEmu/AdapFu loss before and after (0: none)')
     add('--batches', help='replay this batches.jsonl: its phases and batches instead of --rounds … --batch-size')
-    add('--tok-len', type=int, default=256, help='sequences are cut to this many tokens')
+    add('--tok-len', type=int, default=256, help='sequences are truncated to this many tokens')
     add('--s', type=int, default=4, help='adapter layers at the top')
     add('--drop', type=float, default=0.5, help="share of the teacher part's layers that the emulator lacks")
     add('--keep', help='layers of the emulator, e.g. 0,1,5, instead of the uniform drop')
@@ -91,7 +91,7 @@ def parse(argv=None):
     add('--lr', type=float, default=5e-4)
     add('--align-lr', type=float, help='default: --lr')
     add('--betas', type=lambda text: tuple(map(float, text.split(','))), default=(0.9, 0.999), help='of AdamW, e.g. 0.9,0.95')
-    add('--eps', type=float, default=1e-8, help='of AdamW')
+    add('--eps', type=float, default=1e-8, help='epsilon of AdamW')
     add('--weight-decay', type=float, default=0.0)
     add('--clip-norm', type=float, default=0.0, help='largest global norm of a gradient (0: not clipped)')
     add('--lora-r', type=int, default=8)
@@ -99,23 +99,23 @@ def parse(argv=None):
     add('--targets', default='q_proj,v_proj')
     add('--init-b-std', type=float, default=0.0, help='standard deviation of the initial LoRA B (0: zeros, as PEFT)')
     add('--init-lora', help='safetensors with the initial LoRA weights, named as in init_lora.safetensors')
-    add('--seed', type=int, default=0, help='of the LoRA weights')
-    add('--data-seed', type=int, default=0, help='of the order of examples')
+    add('--seed', type=int, default=0, help='seed of the LoRA weights')
+    add('--data-seed', type=int, default=0, help='seed of the order of examples')
     add('--dtype', default='float32', choices=['float32', 'float64', 'bfloat16'])
-    add('--save-dtype', choices=['float32', 'float64', 'bfloat16'], help='of the LoRA files (default: --dtype)')
+    add('--save-dtype', choices=['float32', 'float64', 'bfloat16'], help='dtype of the LoRA files (default: --dtype)')
     add('--attn', default='sdpa', choices=['sdpa', 'eager'])
     add('--threads', type=int, default=2)
     add('--device', default='cpu', choices=['cpu', 'cuda'])
     add(
         '--rehearse',
         action='store_true',
-        help="compute the gradient of a phase's longest batch before its first step, off the clock",
+        help="compute the gradient of a phase's longest batch before its first step, without measuring it",
     )
     add(
         '--repeat-timing',
         type=int,
         default=1,
-        help='repeat the whole run from the same state: times of all, results of the first',
+        help='repeat the whole run from the same state; report the times of all and the results of the first',
     )
     args = parser.parse_args(argv)
     needed = [] if args.batches else ['client_data', 'public_data']
@@ -129,7 +129,7 @@ def parse(argv=None):
 
 
 def kept_layers(args, teacher_layers):
-    """Which layers of the teacher part the emulator consists of."""
+    """The layers of the teacher part that the emulator keeps."""
     if args.keep:
         kept = [int(layer) for layer in args.keep.split(',')]
         if kept != sorted(set(kept)) or not 0 <= kept[0] <= kept[-1] < teacher_layers:
@@ -309,7 +309,7 @@ class Examples:
         return ids, [IGNORED] * masked + ids[masked:]
 
     def stream(self, path, part=0, parts=1):
-        """Endlessly the encoded examples of one shard, without those whose response was cut away."""
+        """Repeats the encoded examples of one shard forever, without those whose response was truncated completely."""
         rows = list(self.texts(path))
         order = list(range(len(rows)))
         random.Random(self.args.data_seed).shuffle(order)
@@ -329,7 +329,7 @@ class Examples:
 
 
 def planned(args):
-    """The phases that the options ask for."""
+    """The phases according to the options."""
     examples = Examples(args)
     public = examples.stream(args.public_data)
     private = [examples.stream(args.client_data, client, args.clients) for client in range(args.clients)]
@@ -364,7 +364,7 @@ def replayed(path):
 
 
 def tensors(args, batch):
-    """ids, labels and attention mask; no mask where nothing is padded, so that torch may take its faster path."""
+    """ids, labels and attention mask. There is no mask if nothing is padded, so that torch can use its faster kernels."""
     padded = not all(map(all, batch['attention_mask']))
     ids, labels, mask = (torch.tensor(batch[name], device=args.device) for name in ('input_ids', 'labels', 'attention_mask'))
     return ids, labels, mask if padded else None
@@ -397,7 +397,7 @@ SIMILARITIES = {'l2': l2, 'l2-per-token': l2_per_token, 'cosine': cosine}
 
 
 def similarity(kind, student, teacher, mask):
-    """Of the observed hidden states. layerwise: l2 per token, summed over the kept layers, each against its original."""
+    """Similarity of the observed hidden states. layerwise: l2 per token, summed over the kept layers, each against its original."""
     measure = SIMILARITIES.get(kind, l2_per_token)
 
     def tokens(x):
@@ -422,7 +422,7 @@ def optimizer_of(args, parameters, lr):
 
 
 def train(args, models, parameters, lr, batches, loss_of):
-    """One optimizer step a batch. loss_of(ids, labels, mask) gives the loss and what else to record of it."""
+    """One optimizer step per batch. loss_of(ids, labels, mask) returns the loss and further values to record."""
     models.train_only(parameters)
     optimizer = optimizer_of(args, parameters, lr)
     if args.rehearse:
@@ -490,7 +490,7 @@ def weighted_mean(updates):
 
 
 def run_phases(args, models, phases, save):
-    """All phases in turn; returns the record of each. `save(name, parameters)` is called after each."""
+    """Runs all phases in order and returns a record of each. `save(name, parameters)` is called after each."""
     records, start, updates = [], None, []
     for i, phase in enumerate(phases):
         wall, cpu = time.time(), time.process_time()
@@ -547,7 +547,7 @@ def evaluate(args, models):
 
 
 def timing_of(runs):
-    """Seconds of the phases of each kind, over all repetitions."""
+    """Seconds of each kind of phase, over all repetitions."""
     timing = {}
     for kind in ('align', 'client'):
         phases = [phase for run in runs for phase in run if phase['phase'] == kind]
@@ -565,7 +565,7 @@ def timing_of(runs):
 
 
 def versions(args):
-    """What a figure depends on besides the options."""
+    """Versions and hardware on which measurements depend, besides the options."""
     found = dict(
         python=sys.version.split()[0], torch=torch.__version__, transformers=transformers.__version__, peft=peft.__version__
     )
@@ -575,7 +575,7 @@ def versions(args):
 
 
 def main(argv=None):
-    """Runs it all and returns the contents of result.json."""
+    """Runs the program and returns the contents of result.json."""
     args = parse(argv)
     started = time.time()
     torch.set_num_threads(args.threads)

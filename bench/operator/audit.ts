@@ -20,10 +20,10 @@ const AuditEvent = Compile(
   }),
 );
 
-/** A request that the API server has answered, or begun to. */
+/** A request that the API server has answered or is answering. */
 export interface AuditedRequest {
   readonly verb: string;
-  /** With its subresource, if that was asked for: `pods/status`. */
+  /** With its subresource, if there is one, as in `pods/status`. */
   readonly resource: string;
   readonly namespace: string | null;
   /** Milliseconds since 1970. */
@@ -31,7 +31,7 @@ export interface AuditedRequest {
   readonly answered: number;
 }
 
-/** Of one user, in the order of the log; a watch counts once, when it begins. */
+/** Requests of one user, in the order of the log. A watch counts once, when it begins. */
 export async function requestsOf(username: string, auditLog: string): Promise<AuditedRequest[]> {
   const requests = new Map<string, AuditedRequest>();
   for await (const line of createInterface({ input: createReadStream(auditLog) })) {

@@ -3,10 +3,10 @@ import Type from 'typebox';
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
 
-/** Variable that names the file of the observations. */
+/** Environment variable with the path of the observations file. */
 export const OBSERVATIONS_FILE = 'FEDBIOT_BENCH_OBSERVATIONS';
 
-/** What the operator tells of its work, by metric, in seconds. */
+/** Values that the operator passed to its histograms, by metric, in seconds. */
 const Observations = Type.Object({
   controller_runtime_reconcile_time_seconds: Type.Array(Type.Number(), { minItems: 1 }),
   workqueue_queue_duration_seconds: Type.Array(Type.Number(), { minItems: 1 }),

@@ -1,6 +1,6 @@
 /**
- * Loaded into the operator before itself (node --import): writes down every value that its histograms are told, as
- * their buckets, made for dashboards, are too coarse to compare by. The file is there once the operator has ended.
+ * Loaded before the operator's main module (node --import). Records every value that is passed to its histograms, whose
+ * buckets are too coarse for comparisons. The file is written when the operator exits.
  */
 import { writeFileSync } from 'node:fs';
 import { Histogram } from 'prom-client';
@@ -8,7 +8,8 @@ import { OBSERVATIONS_FILE } from './observations.ts';
 
 const observed: Record<string, number[]> = {};
 const observe: unknown = Reflect.get(Histogram.prototype, 'observeWithoutExemplar');
-if (typeof observe !== 'function') throw new Error('prom-client has changed: its histograms are told in another way');
+if (typeof observe !== 'function')
+  throw new Error('prom-client has changed: Histogram has no method observeWithoutExemplar');
 
 Reflect.set(Histogram.prototype, 'observeWithoutExemplar', function (this: Histogram, ...values: readonly unknown[]) {
   const value = values.at(-1);

@@ -15,23 +15,23 @@ import type { Scope } from './scope.ts';
 
 const USER = `system:serviceaccount:${SYSTEM}:fedbiot-operator`;
 
-/** Connections over which the jobs are applied. */
+/** Number of connections that apply the jobs. */
 const APPLYING = 8;
 
 export interface OperatorMeasurement {
-  /** From the first job's creation to the answer for the last object. */
+  /** From the first job's creation to the response for the last object. */
   readonly seconds: number;
   readonly observations: Observations;
-  /** Until the operator was quiet. */
+  /** Until the operator was idle. */
   readonly requests: readonly AuditedRequest[];
   readonly idleRequests: readonly AuditedRequest[];
   readonly idleMinutes: number;
   readonly processor: { readonly busySeconds: number; readonly idleSeconds: number };
-  /** Resident bytes: without a job, once quiet, and after that for a while. */
+  /** Resident bytes without a job, once idle, and at the end of the idle time. */
   readonly memory: { readonly before: number; readonly quiet: number; readonly after: number };
 }
 
-/** The operator as a process of its own, with its own account, a lease and Redis, and all jobs at once. */
+/** Runs the operator as a process with its own account, a lease and Redis, and applies all jobs at once. */
 export async function measureOperator(
   scope: Scope,
   folder: string,
@@ -55,13 +55,13 @@ export async function measureOperator(
 
   const began = Date.now();
   await inParallel(jobs, APPLYING, (index) => lab.createJob(NAMESPACE, `job-${index}`));
-  process.stderr.write(`${jobs} jobs are applied\n`);
+  process.stderr.write(`${jobs} jobs applied\n`);
   await untilQuiet(operator);
   await check(lab, jobs);
   const quietAt = Date.now();
   const quiet = await reading(operator);
 
-  process.stderr.write(`all is quiet; watching for ${idleMinutes} minutes\n`);
+  process.stderr.write(`the operator is idle; watching it for ${idleMinutes} minutes\n`);
   await sleep(idleMinutes * 60_000);
   const endedAt = Date.now();
   const after = await reading(operator);
@@ -101,7 +101,7 @@ async function untilQuiet(operator: OperatorProcess): Promise<void> {
 async function check(lab: OperatorLab, jobs: number): Promise<void> {
   const names = await lab.kubectl('get', 'jobs.batch', '--namespace', NAMESPACE, '--output', 'name');
   const made = names.trim().split('\n').length;
-  if (made !== 2 * jobs) throw new Error(`the operator made ${made} Jobs of ${2 * jobs}`);
+  if (made !== 2 * jobs) throw new Error(`the operator created ${made} of ${2 * jobs} Jobs`);
 }
 
 async function reading(operator: OperatorProcess): Promise<{ bytes: number; processorSeconds: number }> {
@@ -113,6 +113,6 @@ async function reading(operator: OperatorProcess): Promise<{ bytes: number; proc
 
 async function metric(operator: OperatorProcess, series: string): Promise<number> {
   const value = await operator.metric(series);
-  if (value === null) throw new Error(`the operator tells no ${series}`);
+  if (value === null) throw new Error(`the operator exports no ${series}`);
   return value;
 }

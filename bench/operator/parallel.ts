@@ -1,4 +1,4 @@
-/** Does all of the work, so many pieces at a time, in order. */
+/** Does all pieces of work in order, `atATime` of them concurrently. */
 export async function inParallel(
   pieces: number,
   atATime: number,

@@ -9,8 +9,8 @@ import { NAMESPACE, startQuietLab } from './quiet-lab.ts';
 import type { Scope } from './scope.ts';
 
 /**
- * What the API server allows: jobs, and for each the very objects that the operator makes, created by a loop over so
- * many connections that does nothing else. Seconds.
+ * Measures the API server's limit: the seconds that a loop over `connections` connections needs to create the jobs and,
+ * for each, the objects that the operator would create.
  */
 export async function measurePlainLoop(
   scope: Scope,
@@ -18,13 +18,13 @@ export async function measurePlainLoop(
   jobs: number,
   connections: number,
 ): Promise<number> {
-  // With the same burden: the log is not read.
+  // The audit log is not read, but gives the API server the same load.
   const lab = await startQuietLab(scope, join(folder, `audit-${connections}.log`));
   const read = jobReader(() => null, createLog('error'));
   const began = performance.now();
   await inParallel(jobs, connections, async (index) => {
     const job = read(await lab.createJob(NAMESPACE, `job-${index}`))?.job;
-    if (job === null || job === undefined) throw new Error('the job that was made cannot be read');
+    if (job === null || job === undefined) throw new Error('the created job cannot be read');
     for (const object of Object.values(
       plannedObjects({ job, observed: NOTHING, settings: SETTINGS, redis: accessOf(job) }),
     )) {

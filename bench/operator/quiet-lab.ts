@@ -3,13 +3,13 @@ import { startLab } from '../../test/support/operator-lab.ts';
 import type { OperatorLab } from '../../test/support/operator-lab.ts';
 import type { Scope } from './scope.ts';
 
-/** Where the jobs are. */
+/** Namespace of the jobs. */
 export const NAMESPACE = 'bench';
 
-/** After so long without anything to do, nothing is left to do. */
+/** After this time without new work, the operator counts as idle. */
 export const QUIET_MS = 15_000;
 
-/** A control plane that has its own start behind it, and tells of its requests in `auditLog`. */
+/** A control plane whose start-up work is done, and which logs its requests to `auditLog`. */
 export async function startQuietLab(scope: Scope, auditLog: string): Promise<OperatorLab> {
   const lab = await startLab(scope, { auditLog });
   await lab.namespace(NAMESPACE);

@@ -1,9 +1,9 @@
-/** What the parts of the tests want of a test: a place for what is to be done at its end. */
+/** The part of a test that test helpers use: it registers functions to call at the end. */
 export interface Scope {
   teardown(end: () => unknown): void;
 }
 
-/** Does `work`; then whatever it has begun ends, the last first. */
+/** Does `work`, then calls the registered functions, the last one first. */
 export async function scoped<T>(work: (scope: Scope) => Promise<T>): Promise<T> {
   const ends: (() => unknown)[] = [];
   try {

@@ -15,7 +15,7 @@ export function dataSets(): { public: TaskRecord[]; train: TaskRecord[]; eval: T
   };
 }
 
-/** Records of both kinds by which pretraining is watched, and from whose text the tokenizer is made. */
+/** Records of both kinds that monitor pretraining, and from whose text the tokenizer is learned. */
 export function probes(): { public: TaskRecord[]; private: TaskRecord[] } {
   return {
     public: drawRecords(publicRecord, 600, { seed: SEED, purpose: 'probe public' }),

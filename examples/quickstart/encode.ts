@@ -5,7 +5,7 @@ import { applyTemplate } from '../../worker/data/template.ts';
 import type { Tokenizer } from '../../worker/tokenizer/tokenizer.ts';
 import type { TaskRecord } from './tasks.ts';
 
-/** Tokens of the longest record, with room to spare. */
+/** More than the tokens of the longest record. */
 const SEQUENCE_LENGTH = 64;
 
 /** Records as `fedbiot run` would train on them: in the Alpaca prompt, with loss on the response. */

@@ -7,8 +7,8 @@ import { encodeRecords } from './encode.ts';
 import type { TaskRecord } from './tasks.ts';
 
 /**
- * By category, in percent: the records whose every response token is the likeliest one after the true tokens before it.
- * Those are the records that greedy decoding gets right. `scorer` is a session of `accuracyProgram`.
+ * The percentage of records, by category, in which every response token is the likeliest one after the true tokens
+ * before it. Greedy decoding answers exactly these records correctly. `scorer` is a session of `accuracyProgram`.
  */
 export async function exactMatch(
   scorer: Session,

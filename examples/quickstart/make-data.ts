@@ -1,7 +1,7 @@
 /**
- * Writes the quickstart's data, the same bytes every time:
+ * Writes the quickstart's data, always with the same bytes:
  *
- *   node examples/quickstart/make-data.ts --out examples/quickstart/data
+ *   npx node examples/quickstart/make-data.ts --out examples/quickstart/data
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,9 +1,9 @@
 /**
- * Pretrains the quickstart's model from nothing, with the project's own engine:
+ * Pretrains the quickstart's model from scratch, with the project's engine:
  *
- *   node examples/quickstart/pretrain.ts --out examples/quickstart/model
+ *   npx node examples/quickstart/pretrain.ts --out examples/quickstart/model
  *
- * Stopped, it goes on from its last checkpoint when it is started again with the same options.
+ * If it is stopped, start it again with the same options to continue from its last checkpoint.
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -48,7 +48,7 @@ const OPTIMIZER: OptimizerOptions = {
 };
 const RATE = { learningRate: 2e-3, schedule: 'Cosine', warmupSteps: 100 } as const;
 
-/** Twelve narrow layers: deep enough to lose half of them, small enough to learn in half an hour. */
+/** Twelve narrow layers: deep enough to drop half of them, small enough to be trained in half an hour. */
 const SHAPE = {
   architectures: ['LlamaForCausalLM'],
   model_type: 'llama',
@@ -142,7 +142,7 @@ async function pretrain({ out, steps, threads }: Options): Promise<void> {
   compute.close();
 }
 
-/** Weights by their names, in bfloat16: half the bytes, and no accuracy lost. */
+/** Writes the weights in bfloat16, which halves the size and loses no accuracy. */
 function writeModel(path: string, parameters: Float32Array, layout: TensorLayout): void {
   const tensors = layout.slices.map(({ name, shape, offset, size }): TensorData => {
     return { name, dtype: 'BF16', shape, data: toBfloat16(parameters.subarray(offset, offset + size)) };
@@ -172,12 +172,7 @@ function readCheckpoint(path: string): TrainerState | null {
 const options = new Command()
   .requiredOption('--out <directory>', 'where the model is written')
   .option('--steps <count>', 'optimizer steps', positiveInteger, 4000)
-  .option(
-    '--threads <count>',
-    'threads to compute with; their number is part of the weights’ last bits',
-    positiveInteger,
-    1,
-  )
+  .option('--threads <count>', 'number of threads, which affects the last bits of the weights', positiveInteger, 1)
   .parse()
   .opts<Options>();
 await pretrain(options);

@@ -15,14 +15,14 @@ import type { TensorLayout } from '../../worker/safetensors/tensor-layout.ts';
 import { decoderTensors } from '../../worker/model/config/tensors.ts';
 import type { RandomStream } from '../../worker/random.ts';
 
-/** All weights of a model in one flat vector, in the order they are computed with. */
+/** The layout of all weights of a model in one flat vector, in the order in which they are used. */
 export function parameterLayout(config: DecoderConfig): TensorLayout {
   return layoutOf(decoderTensors(config));
 }
 
 /**
- * Where training starts: norms at 1, matrices normal with deviation 1/√(2·in), those that write to the residual stream
- * smaller by √(2·layers), so that the sum of all layers begins no larger than one.
+ * Initial weights: norms are 1; matrices are normal with deviation 1/√(2·in). Those that write to the residual stream
+ * are smaller by √(2·layers), so that the sum of all layers is initially not larger than one.
  */
 export function initialParameters(config: DecoderConfig, layout: TensorLayout, stream: RandomStream): Float32Array {
   const out = new Float32Array(layout.size);
@@ -55,7 +55,7 @@ export function pretrainingProgram(config: DecoderConfig, layout: TensorLayout):
 }
 
 /**
- * Inputs as above but for `labelWeights` and `accumulated`. Output `correct` [labelled]: 1 where the label is the
+ * Inputs: as above, without `labelWeights` and `accumulated`. Output `correct` [labelled]: 1 where the label is the
  * likeliest token, else 0.
  */
 export function accuracyProgram(config: DecoderConfig, layout: TensorLayout): Graph {

@@ -9,13 +9,13 @@ export interface TaskRecord {
   readonly category: string;
 }
 
-/** Numbers as the model meets them: in digits (`5281`), or with every digit as a word (`five two eight one`). */
+/** How numbers are written: in digits (`5281`), or with every digit as a word (`five two eight one`). */
 type Form = 'digits' | 'words';
 
 interface Skill {
   readonly name: string;
   readonly instruction: string;
-  /** Share of the public problems, relative to the other skills': what is hard to learn needs more examples. */
+  /** Share of the public problems, relative to other skills: skills that are hard to learn need more examples. */
   readonly weight: number;
   /** Draws a problem: the numbers given, and the number asked for. */
   draw(stream: RandomStream): { readonly given: readonly string[]; readonly result: string };
@@ -23,7 +23,7 @@ interface Skill {
 
 const WORDS = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
 
-/** What the model can compute. */
+/** The skills that the model is pretrained in. */
 const SKILLS: readonly Skill[] = [
   { name: 'add', instruction: 'Add the numbers.', weight: 3, draw: (stream) => onTwoNumbers(stream, (a, b) => a + b) },
   {
@@ -49,20 +49,20 @@ const SKILLS: readonly Skill[] = [
 
 const BY_WEIGHT = SKILLS.flatMap((skill) => Array.from({ length: skill.weight }, () => skill));
 
-/** A number of two digits and one of one. */
+/** A number of two digits and a number of one digit. */
 function onTwoNumbers(stream: RandomStream, compute: (a: number, b: number) => number) {
   const [a, b] = [10 + stream.below(90), stream.below(10)];
   return { given: [String(a), String(b)], result: String(compute(a, b)) };
 }
 
-/** Two numbers of two digits; half of the time they begin alike, so that the second digit decides. */
+/** Two numbers of two digits. In half of the problems the first digits are equal, so that the second digit decides. */
 function drawComparison(stream: RandomStream) {
   const a = 10 + stream.below(90);
   const b = stream.below(2) === 0 ? 10 + stream.below(90) : a - (a % 10) + stream.below(10);
   return { given: [String(a), String(b)], result: String(Math.max(a, b)) };
 }
 
-/** Four digits. */
+/** A problem on four digits. */
 function onDigits(stream: RandomStream, compute: (digits: readonly number[]) => number[]) {
   const digits = Array.from({ length: 4 }, () => stream.below(10));
   return { given: [digits.join('')], result: compute(digits).join('') };
@@ -76,7 +76,7 @@ function writeInput(numbers: readonly string[], form: Form): string {
   return numbers.map((number) => write(number, form)).join(form === 'digits' ? ' ' : ', ');
 }
 
-/** A problem of a skill, given in one form and answered in another. */
+/** A problem of a skill, with question and answer in the given forms. */
 function problem(skill: Skill, from: Form, to: Form, stream: RandomStream): TaskRecord {
   const { given, result } = skill.draw(stream);
   return {
@@ -87,7 +87,7 @@ function problem(skill: Skill, from: Form, to: Form, stream: RandomStream): Task
   };
 }
 
-/** A number from one form to the other. */
+/** Conversion of a number into the given form. */
 function conversion(to: Form, stream: RandomStream): TaskRecord {
   const number = Array.from({ length: 2 + stream.below(3) }, () => stream.below(10)).join('');
   const from = to === 'digits' ? 'words' : 'digits';
@@ -104,9 +104,8 @@ function pick<T>(items: readonly T[], stream: RandomStream): T {
 }
 
 /**
- * What the model is pretrained on, and what the server has as public data: problems given in digits and answered in
- * digits, problems given in words and answered in words, and numbers written in the other form. The answer to a problem
- * is never in the other form.
+ * A record for pretraining and for the server's public data: a problem with question and answer in digits, a problem
+ * with question and answer in words, or a conversion of a number. The answer to a problem is never in the other form.
  */
 export function publicRecord(stream: RandomStream): TaskRecord {
   const draw = stream.uniform();
@@ -115,12 +114,12 @@ export function publicRecord(stream: RandomStream): TaskRecord {
   return conversion(draw < 0.95 ? 'words' : 'digits', stream);
 }
 
-/** What the clients have: problems given in digits, but answered in words. */
+/** A record of the clients: a problem in digits with an answer in words. */
 export function privateRecord(stream: RandomStream): TaskRecord {
   return problem(pick(SKILLS, stream), 'digits', 'words', stream);
 }
 
-/** `count` different records, drawn from the stream (seed, purpose), none of them with an input of `except`. */
+/** Draws `count` different records from the stream (seed, purpose), none with the same question as one of `except`. */
 export function drawRecords(
   draw: (stream: RandomStream) => TaskRecord,
   count: number,

@@ -2,14 +2,14 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { alpacaPrompt } from '../../worker/data/template.ts';
 
-/** Pieces of text that merges do not cross: a word with the space before it, a single digit, punctuation, blanks. */
+/** Merges stay within these pieces: a word with the preceding space, a single digit, punctuation, white space. */
 const PIECES = String.raw` ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+`;
 
 const EOS = '<|end|>';
 const PAD = '<|pad|>';
 
 /**
- * The fixed parts of the Alpaca prompt: each becomes one token, so that a prompt of 200 characters is 20 tokens long.
+ * The fixed parts of the Alpaca prompt. Each becomes one token, so that a prompt of 200 characters has 20 tokens.
  */
 function templateParts(): string[] {
   const mark = '\u0000';
@@ -17,9 +17,8 @@ function templateParts(): string[] {
 }
 
 /**
- * A byte-level BPE tokenizer of Hugging Face's form, for texts like `corpus`: merges are learned until every word of it
- * is one token. Every other text can be encoded too, byte by byte at worst. Writes tokenizer.json and
- * tokenizer_config.json.
+ * Writes tokenizer.json and tokenizer_config.json of a byte-level BPE tokenizer in Hugging Face's format. Merges are
+ * learned until every word of `corpus` is one token. Other texts can be encoded as well, byte by byte if necessary.
  * @returns the number of tokens and the ids of the two special ones
  */
 export function writeTokenizer(
@@ -81,8 +80,8 @@ export function writeTokenizer(
 }
 
 /**
- * Byte-pair encoding: joins the most frequent pair of neighbours, of equals the first by name, until no word has two
- * parts.
+ * Byte-pair encoding: joins the most frequent pair of neighbours until every word is one part. Ties are resolved by
+ * name.
  */
 function learnMerges(corpus: readonly string[], alphabet: readonly string[]): [string, string][] {
   const counts = new Map<string, number>();
@@ -111,7 +110,7 @@ function learnMerges(corpus: readonly string[], alphabet: readonly string[]): [s
   }
 }
 
-/** The parts with every occurrence of the pair, from the left, made one. */
+/** Joins every occurrence of the pair, from left to right. */
 function joined(parts: readonly string[], [left, right]: readonly [string, string]): string[] {
   const out: string[] = [];
   for (let i = 0; i < parts.length; i++) {
@@ -122,7 +121,7 @@ function joined(parts: readonly string[], [left, right]: readonly [string, strin
   return out;
 }
 
-/** GPT-2's printable stand-in for each byte: itself where it is printable, else a character from U+0100 on. */
+/** GPT-2's printable character for each byte: the byte itself if it is printable, else a character from U+0100 on. */
 function byteAlphabet(): string[] {
   let next = 0x100;
   const printable = (byte: number) => (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);

@@ -39,7 +39,7 @@ t.test('the day of the first start is kept: in manifest, checkpoints, job and re
   t.equal(json(join(out, 'job.json')).spec.data.date, date);
   t.equal(json(join(out, 'checkpoints/round-0002/state.json')).date, date);
   t.equal(json(join(out, 'report.json')).date, date);
-  t.match(readFileSync(join(out, 'report.html'), 'utf8'), `day ${date}`);
+  t.match(readFileSync(join(out, 'report.html'), 'utf8'), `date ${date}`);
 
   const another = { out, resume: true, today: '2031-01-01', warn: noWarning };
   t.equal(

@@ -142,7 +142,7 @@ async function testWorker(t: Pick<Test, 'test'>, image: ImageRoot, output: strin
     );
   });
 
-  await t.test('told to stop, it writes a checkpoint first', async (t) => {
+  await t.test('stopped, it writes a checkpoint first', async (t) => {
     const program = await fedbiot('run', 'examples/quickstart.yaml', '--out', '/output/run');
     const run = join(output, 'run');
     await until('it trains', 300, async () => {

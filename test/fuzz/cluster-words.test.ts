@@ -66,7 +66,7 @@ t.test('reports', (t) =>
   }),
 );
 
-t.test('termination messages: what is understood is short, printable, and can be told again', async (t) => {
+t.test('termination messages: what is parsed is short, printable, and can be written again', async (t) => {
   const right = JSON.parse(terminationText({ reason: 'OutOfMemory', message: 'the compute process is out of memory' }));
   const attempt = (text: string) => {
     const message = readTerminationMessage(text);

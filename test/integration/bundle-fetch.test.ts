@@ -72,7 +72,7 @@ t.test('nothing can be reached without the token, and nothing but the bundle wit
   });
 });
 
-t.test('a server that refuses the token is waited for: one that begins anew may have it', async (t) => {
+t.test('a server that refuses the token is asked again: its next process may accept it', async (t) => {
   let refusals = 3;
   const url = await faulty(t, (request, response) => {
     const body = readFileSync(join(bundle.directory, request.url!.split('/').at(-1)!));
@@ -89,7 +89,7 @@ t.test('a server that refuses the token is waited for: one that begins anew may 
   t.ok(performance.now() - began >= 100, 'but not for ever');
 });
 
-t.test('goes on where an earlier process stopped, and where a connection was cut', async (t) => {
+t.test('continues where an earlier process stopped, and where a connection was cut', async (t) => {
   const cache = t.testdir({});
   const part = join(cache, `${bundle.sha256}.part`);
   mkdirSync(part);
@@ -113,7 +113,7 @@ t.test('goes on where an earlier process stopped, and where a connection was cut
   t.notOk(existsSync(part));
 });
 
-t.test('waits for a server that is away', async (t) => {
+t.test('waits for a server that is down', async (t) => {
   let away = 3;
   const url = await faulty(t, (request, response) => {
     const body = readFileSync(join(bundle.directory, request.url!.split('/').at(-1)!));

@@ -95,7 +95,7 @@ t.test('what the job sets shows', async (t) => {
   t.ok(dropout.memory.client > (await planned({ federation })).memory.client, 'so do masks');
 });
 
-t.test('what is missing is told at once', async (t) => {
+t.test('everything that is missing is reported at once', async (t) => {
   const directory = t.testdir({});
   const job = writeTinyJob(directory);
   const refused = (message: RegExp) => t.rejects(estimateManifest(job), { name: 'UserError', message });

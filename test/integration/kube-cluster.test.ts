@@ -11,7 +11,7 @@ import { until } from '../support/until.ts';
 t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) => {
   const { plane, kubectl, operator, admin, made } = await startClusterLab(t);
 
-  t.test('in the namespaces where it may work, and no others', async (t) => {
+  t.test('only the namespaces with permission are listed', async (t) => {
     await allowOperator(plane, 'lab');
     const both = watchCluster(t, operator, {
       namespaces: ['lab', 'other'],
@@ -64,7 +64,7 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     t.ok(seen.changed.includes('lab/podded'));
   });
 
-  t.test('whoever is told of changes may throw: all is seen all the same', async (t) => {
+  t.test('a listener that throws does not stop the caches', async (t) => {
     let thrown = 0;
     const fails = (): never => {
       thrown++;
@@ -156,7 +156,7 @@ t.test('the cluster as the operator sees it', { skip: noApiServer }, async (t) =
     });
   });
 
-  t.test('a stored job that breaks the rules does no harm', async (t) => {
+  t.test('a stored job that breaks the schema is left alone, and does not disturb others', async (t) => {
     const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/fedbiotjobs.fedbiot.io';
     const original: unknown = await admin.json('GET', path);
     const schemas = JSON.parse(JSON.stringify(original));

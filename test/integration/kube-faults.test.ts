@@ -136,7 +136,7 @@ t.test('what happens to the API server and on the way to it', { skip: noApiServe
     t.match(await seen.ports.read(reference), service, 'over a new connection');
   });
 
-  t.test('a resync looks at every job, and what those who are told throw stops nothing', async (t) => {
+  t.test('a resync reports every job, and a listener that throws stops nothing', async (t) => {
     const looked: string[] = [];
     const seen = watchCluster(t, plane.kubeconfigFor(token), {
       times: { resyncMs: 200 },

@@ -17,7 +17,7 @@ t.test('the operator’s writes', { skip: noApiServer }, async (t) => {
   const { plane, kubectl, operator, made } = await startClusterLab(t);
   await allowOperator(plane, null);
 
-  t.test('reconciled once, a job has all it needs, and no second look writes', async (t) => {
+  t.test('one reconcile creates all that a job needs, and a second writes nothing', async (t) => {
     const seen = watchCluster(t, operator);
     const job: JobObject = await seen.filled().then(() => made(seen, 'whole'));
     t.equal(job.spec.suspend, false);
@@ -56,7 +56,7 @@ t.test('the operator’s writes', { skip: noApiServer }, async (t) => {
     await kubectl(['get', 'service', 'whole-server', '--namespace=lab']);
   });
 
-  t.test('an event that comes again is counted', async (t) => {
+  t.test('a repeated event is counted', async (t) => {
     const seen = watchCluster(t, operator);
     const job = await seen.filled().then(() => made(seen, 'told'));
     const event = { type: 'Warning', reason: 'Unschedulable', message: `No node fits: ${'ä'.repeat(2000)}` } as const;
@@ -69,7 +69,7 @@ t.test('the operator’s writes', { skip: noApiServer }, async (t) => {
     t.equal(described.split('Unschedulable').length, 2, 'in one line');
   });
 
-  t.test('apply changes nothing twice, and leaves to others what is theirs', async (t) => {
+  t.test('a repeated apply changes nothing, and fields of others are kept', async (t) => {
     const seen = watchCluster(t, operator);
     const job = await seen.filled().then(() => made(seen, 'applied'));
     const service = serviceOf(job);
@@ -98,7 +98,7 @@ t.test('the operator’s writes', { skip: noApiServer }, async (t) => {
     t.match(await version(), /^\d+ blue two$/, 'what is not planned any more goes');
   });
 
-  t.test('of many who write a status at the same time, each has seen what it writes over', async (t) => {
+  t.test('concurrent writers of one status never overwrite what they have not read', async (t) => {
     const [one, two] = [watchCluster(t, operator), watchCluster(t, operator)];
     await Promise.all([one.filled(), two.filled()]);
     const stale = await made(one, 'contested');
@@ -138,7 +138,7 @@ t.test('the operator’s writes', { skip: noApiServer }, async (t) => {
     );
   });
 
-  t.test('what the API server says of a write', async (t) => {
+  t.test('answers of the API server to writes', async (t) => {
     const seen = watchCluster(t, operator);
     const job = await seen.filled().then(() => made(seen, 'written'));
     const configMap = configMapOf(job, null);

@@ -176,7 +176,7 @@ t.test('a file that arrives damaged or cut off is refused, and leaves nothing', 
   }
 });
 
-t.test('the hub’s refusals are told apart', async (t) => {
+t.test('the hub’s refusals are distinguished', async (t) => {
   await t.rejects(downloadModel('hf://org/none'), { name: 'UserError', message: 'the hub has no hf://org/none' });
   await t.rejects(downloadModel('hf://org/tiny@v9'), { name: 'UserError', message: 'the hub has no hf://org/tiny@v9' });
   for (const status of [401, 403]) {

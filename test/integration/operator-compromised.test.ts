@@ -211,7 +211,7 @@ t.test('with the operator’s token', { skip: noControllers || noHelm || noRedis
       data: { a: 'c' },
     });
     await refused(
-      'somebody’s ConfigMap, made its own on the way',
+      'a foreign ConfigMap, adopted in the same patch',
       ['patch', 'configmap', 'theirs-job', '--type=merge', `--patch=${steal}`],
       undefined,
       /controller/,

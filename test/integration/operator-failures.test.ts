@@ -243,7 +243,7 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
     });
 
     t.test(
-      'what is somebody else’s is left alone, and the job goes on once it is gone',
+      'an object of another owner is left alone, and the job continues once it is gone',
       { buffered: true },
       async (t) => {
         const namespace = await lab.namespace('taken');
@@ -263,7 +263,7 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
       },
     );
 
-    t.test('what is deleted under a running job is made again', { buffered: true }, async (t) => {
+    t.test('an object deleted under a running job is created again', { buffered: true }, async (t) => {
       const namespace = await lab.namespace('again');
       await lab.createJob(namespace, 'tiny');
       const pod = await lab.pod(namespace, 'tiny', 'server');
@@ -277,7 +277,7 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
     });
   });
 
-  t.test('and nothing of it was a defect', async (t) => {
+  t.test('none of these failures is logged as an error', async (t) => {
     await redis.kill();
     await until('it is told that Redis is away', SECONDS, () =>
       /Redis does not answer/.test(operator.output) ? true : null,
@@ -287,7 +287,7 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
     t.ok((operator.output.match(/Redis does not answer/g) ?? []).length <= 4, 'said once, not with every try');
   });
 
-  t.test('a Secret that is deleted while no operator runs is made again by the next as it was', async (t) => {
+  t.test('a Secret deleted while no operator runs is created again with the same content', async (t) => {
     const token = await tokenOf('again', 'tiny');
     t.match(token, /^\S{40,}$/);
     await lab.kubectl('delete', 'secret', 'tiny-credentials', '--namespace', 'again');
@@ -298,7 +298,7 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
     t.equal(await tokenOf('again', 'tiny'), token);
   });
 
-  t.test('an error that nobody caught is told and counted; jobs go on', async (t) => {
+  t.test('an uncaught error is logged and counted; jobs continue', async (t) => {
     const thrower = `process.on('SIGUSR2', () => { Promise.reject(new Error('planted: a promise')); setTimeout(() => { throw new Error('planted: a timer'); }); });`;
     const namespace = await lab.namespace('unhandled');
     await redis.restart();

@@ -57,100 +57,105 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     t.match(await lab.kubectl('explain', 'fbj.spec.emulator.alignment'), /schedule\t<string>[^]*enum: /);
   });
 
-  t.test('its pods are such as a restricted namespace takes', async (t) => {
+  t.test('a namespace with the restricted standard admits its pods', async (t) => {
     const namespace = await lab.namespace('restricted', { 'pod-security.kubernetes.io/enforce': 'restricted' });
     await lab.createJob(namespace, 'tiny');
     for (const role of ['server', 'client'] as const)
       t.equal((await lab.pod(namespace, 'tiny', role)).status?.phase, 'Pending', `the ${role} pod is created`);
   });
 
-  t.test('progress shows in status and metrics; after success all stays until the job is deleted', async (t) => {
-    const namespace = await lab.namespace('progress');
-    const gpus = (count: number) => ({ resources: { limits: { 'nvidia.com/gpu': count } } });
-    await lab.createJob(namespace, 'tiny', { server: gpus(2), client: { ...gpus(1), pods: 3 } });
-    await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
-    const { metadata } = await lab.jobIn('Running', namespace, 'tiny');
+  t.test(
+    'progress appears in status and metrics; after success all objects stay until the job is deleted',
+    async (t) => {
+      const namespace = await lab.namespace('progress');
+      const gpus = (count: number) => ({ resources: { limits: { 'nvidia.com/gpu': count } } });
+      await lab.createJob(namespace, 'tiny', { server: gpus(2), client: { ...gpus(1), pods: 3 } });
+      await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
+      const { metadata } = await lab.jobIn('Running', namespace, 'tiny');
 
-    const raw = new Redis(redis.url);
-    t.teardown(() => raw.disconnect());
-    const keys = jobKeys(metadata.uid);
-    const server = new RedisProgress(raw, keys, await acquireFence(raw, keys), `${namespace}/tiny`);
-    const evaluation = {
-      round: 1,
-      base: { accuracy: 0, loss: 5 },
-      adapEmu: { accuracy: 0.25, loss: 2 },
-      adapFu: { accuracy: 0.75, loss: 1 },
-    };
-    // Tokens as many as a status may hold; FLOPs beyond what an int64 holds.
-    const role = (tokens: number) => ({ cpuSeconds: 12.5, gpuSeconds: 0, tokens, peakMemoryBytes: 2 ** 30 });
-    const saving = { here: 3e22, fullModel: 1e20, saved: -2.99e22 };
-    const cost = {
-      server: role(7),
-      clients: role(Number.MAX_SAFE_INTEGER),
-      bytes: { bundle: 1e12, down: 2, up: 1 },
-      savings: { bytes: saving, flops: saving },
-    };
-    await server.write({
-      ...toldProgress(),
-      finishedRounds: 1,
-      clients: { selected: 4, reported: 3, dropped: 1, refused: 0 },
-      evaluation,
-      cost,
-    });
-    const { status } = await lab.jobThat('has finished a round', namespace, 'tiny', (job) => job.status?.round === 1);
-    t.match(status, {
-      phase: 'Running',
-      rounds: 3,
-      clients: { selected: 4, reported: 3 },
-      evaluation: { adapFu: { accuracy: 0.75 } },
-    });
-    t.same(status?.cost, cost, 'what it cost');
-    t.match(
-      await lab.kubectl('get', 'fbj', 'tiny', '--namespace', namespace),
-      /tiny +Running +1\/3 +3\/4 +75\.0 % +25\.0 %/,
-    );
-    const labels = `namespace="${namespace}",job="tiny"`;
-    t.equal(await operator.metric(`fedbiot_round{${labels}}`), 1);
-    t.equal(await operator.metric(`fedbiot_job_phase{${labels},phase="Running"}`), 1);
-    t.equal(await operator.metric(`fedbiot_accuracy_ratio{${labels},model="adap_fu",task="loss"}`), 0.75);
-    const gpusThat = (role: string, state: string) =>
-      operator.metric(`fedbiot_gpus{${labels},role="${role}",state="${state}"}`);
-    t.same([await gpusThat('server', 'asked'), await gpusThat('server', 'running')], [2, 2]);
-    t.same([await gpusThat('client', 'asked'), await gpusThat('client', 'running')], [3, 0], 'no client pod runs');
-    t.equal(await operator.metric('fedbiot_operator_redis_connected'), 1);
-    t.ok(((await operator.metric('fedbiot_operator_redis_memory_used_bytes')) ?? 0) > 0);
-    t.equal(await operator.metric('fedbiot_operator_redis_memory_max_bytes'), 0, 'it has no limit');
-    t.equal(await operator.metric('fedbiot_operator_watch_restarts_total{resource="fedbiotjobs"}'), 0);
+      const raw = new Redis(redis.url);
+      t.teardown(() => raw.disconnect());
+      const keys = jobKeys(metadata.uid);
+      const server = new RedisProgress(raw, keys, await acquireFence(raw, keys), `${namespace}/tiny`);
+      const evaluation = {
+        round: 1,
+        base: { accuracy: 0, loss: 5 },
+        adapEmu: { accuracy: 0.25, loss: 2 },
+        adapFu: { accuracy: 0.75, loss: 1 },
+      };
+      // Tokens as many as a status may hold; FLOPs beyond what an int64 holds.
+      const role = (tokens: number) => ({ cpuSeconds: 12.5, gpuSeconds: 0, tokens, peakMemoryBytes: 2 ** 30 });
+      const saving = { here: 3e22, fullModel: 1e20, saved: -2.99e22 };
+      const cost = {
+        server: role(7),
+        clients: role(Number.MAX_SAFE_INTEGER),
+        bytes: { bundle: 1e12, down: 2, up: 1 },
+        savings: { bytes: saving, flops: saving },
+      };
+      await server.write({
+        ...toldProgress(),
+        finishedRounds: 1,
+        clients: { selected: 4, reported: 3, dropped: 1, refused: 0 },
+        evaluation,
+        cost,
+      });
+      const { status } = await lab.jobThat('has finished a round', namespace, 'tiny', (job) => job.status?.round === 1);
+      t.match(status, {
+        phase: 'Running',
+        rounds: 3,
+        clients: { selected: 4, reported: 3 },
+        evaluation: { adapFu: { accuracy: 0.75 } },
+      });
+      t.same(status?.cost, cost, 'what it cost');
+      t.match(
+        await lab.kubectl('get', 'fbj', 'tiny', '--namespace', namespace),
+        /tiny +Running +1\/3 +3\/4 +75\.0 % +25\.0 %/,
+      );
+      const labels = `namespace="${namespace}",job="tiny"`;
+      t.equal(await operator.metric(`fedbiot_round{${labels}}`), 1);
+      t.equal(await operator.metric(`fedbiot_job_phase{${labels},phase="Running"}`), 1);
+      t.equal(await operator.metric(`fedbiot_accuracy_ratio{${labels},model="adap_fu",task="loss"}`), 0.75);
+      const gpusThat = (role: string, state: string) =>
+        operator.metric(`fedbiot_gpus{${labels},role="${role}",state="${state}"}`);
+      t.same([await gpusThat('server', 'asked'), await gpusThat('server', 'running')], [2, 2]);
+      t.same([await gpusThat('client', 'asked'), await gpusThat('client', 'running')], [3, 0], 'no client pod runs');
+      t.equal(await operator.metric('fedbiot_operator_redis_connected'), 1);
+      t.ok(((await operator.metric('fedbiot_operator_redis_memory_used_bytes')) ?? 0) > 0);
+      t.equal(await operator.metric('fedbiot_operator_redis_memory_max_bytes'), 0, 'it has no limit');
+      t.equal(await operator.metric('fedbiot_operator_watch_restarts_total{resource="fedbiotjobs"}'), 0);
 
-    await server.write({ ...toldProgress(), phase: 'Finished', finishedRounds: 3, adapterSha256: 'a'.repeat(64) });
-    await lab.play(namespace, 'tiny', 'server', { kind: 'ends', exitCode: 0 });
-    t.match(
-      await lab.kubectl('wait', '--for=condition=Succeeded', '--timeout=60s', '--namespace', namespace, 'fbj/tiny'),
-      /condition met/,
-    );
-    await lab.jobThat(
-      'has all its rounds',
-      namespace,
-      'tiny',
-      (job) => job.status?.round === 3 && job.status.adapterSha256 !== undefined,
-    );
-    t.strictSame(await lab.objectsOf(namespace, 'tiny'), objectsFor('tiny'));
+      await server.write({ ...toldProgress(), phase: 'Finished', finishedRounds: 3, adapterSha256: 'a'.repeat(64) });
+      await lab.play(namespace, 'tiny', 'server', { kind: 'ends', exitCode: 0 });
+      t.match(
+        await lab.kubectl('wait', '--for=condition=Succeeded', '--timeout=60s', '--namespace', namespace, 'fbj/tiny'),
+        /condition met/,
+      );
+      await lab.jobThat(
+        'has all its rounds',
+        namespace,
+        'tiny',
+        (job) => job.status?.round === 3 && job.status.adapterSha256 !== undefined,
+      );
+      t.strictSame(await lab.objectsOf(namespace, 'tiny'), objectsFor('tiny'));
 
-    await lab.deleteJob(namespace, 'tiny');
-    await until('all that was made is gone', SECONDS, async () =>
-      (await lab.objectsOf(namespace, 'tiny')).length === 0 ? true : null,
-    );
-    await until('its pods too', SECONDS, async () => ((await lab.pods(namespace, 'tiny')).length === 0 ? true : null));
-    await until('and its keys in Redis', SECONDS, async () =>
-      (await raw.keys(`${keys.prefix}*`)).length === 0 ? true : null,
-    );
-    const { body } = await operator.get('/metrics');
-    t.notMatch(body, new RegExp(labels), 'and its series');
-    t.match(body, /nodejs_eventloop_lag_p99_seconds/);
-    t.match(body, /controller_runtime_reconcile_total\{controller="fedbiotjob",result="success"\} [1-9]/);
-    t.match(body, /rest_client_requests_total\{code="201",method="POST",host="127\.0\.0\.1:\d+"\} [1-9]/);
-    t.match(body, /leader_election_master_status\{name="fedbiot-operator"\} 1/);
-  });
+      await lab.deleteJob(namespace, 'tiny');
+      await until('all that was made is gone', SECONDS, async () =>
+        (await lab.objectsOf(namespace, 'tiny')).length === 0 ? true : null,
+      );
+      await until('its pods too', SECONDS, async () =>
+        (await lab.pods(namespace, 'tiny')).length === 0 ? true : null,
+      );
+      await until('and its keys in Redis', SECONDS, async () =>
+        (await raw.keys(`${keys.prefix}*`)).length === 0 ? true : null,
+      );
+      const { body } = await operator.get('/metrics');
+      t.notMatch(body, new RegExp(labels), 'and its series');
+      t.match(body, /nodejs_eventloop_lag_p99_seconds/);
+      t.match(body, /controller_runtime_reconcile_total\{controller="fedbiotjob",result="success"\} [1-9]/);
+      t.match(body, /rest_client_requests_total\{code="201",method="POST",host="127\.0\.0\.1:\d+"\} [1-9]/);
+      t.match(body, /leader_election_master_status\{name="fedbiot-operator"\} 1/);
+    },
+  );
 
   t.test('progress through a Redis that the job brings', async (t) => {
     const namespace = await lab.namespace('own-redis');
@@ -166,7 +171,7 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     await until('its keys are gone', SECONDS, async () => ((await raw.dbsize()) === 0 ? true : null));
   });
 
-  t.test('a job has users of its own in Redis, from before its pods until it is deleted', async (t) => {
+  t.test('a job has users of its own in Redis, created before its pods and removed with the job', async (t) => {
     const namespace = await lab.namespace('users');
     await lab.createJob(namespace, 'tiny');
     const { metadata, status } = await lab.jobThat(
@@ -254,7 +259,7 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     });
   });
 
-  t.test('a queue admits by suspend, and a job that others manage is theirs', async (t) => {
+  t.test('a queue admits through suspend, and a job that another controller manages is left alone', async (t) => {
     const namespace = await lab.namespace('queued');
     const queued = { labels: { 'kueue.x-k8s.io/queue-name': 'gpus' } };
     await lab.createJob(namespace, 'tiny', { suspend: true }, queued);
@@ -295,7 +300,7 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     t.equal((await lab.job('names-2', name))?.status?.phase, 'Running', 'the other goes on');
   });
 
-  t.test('whoever may read jobs in the cluster may read them here', async (t) => {
+  t.test('the read API allows what the caller may read in the cluster', async (t) => {
     const namespace = await lab.namespace('readers');
     await lab.createJob(namespace, 'tiny');
     const { metadata } = await lab.jobIn('Pending', namespace, 'tiny');
@@ -347,7 +352,7 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     t.equal((await operator.get(path)).status, 401);
   });
 
-  t.test('nothing of all this was forbidden, failed or told a secret', async (t) => {
+  t.test('nothing was forbidden, failed or logged a secret', async (t) => {
     t.equal(await operator.end('SIGTERM'), 0);
     t.notMatch(operator.output, /forbidden|"level":"(error|fatal)"/);
     t.notMatch(operator.output, new RegExp(PASSWORD));

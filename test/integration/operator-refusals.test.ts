@@ -69,7 +69,7 @@ t.test('jobs that others refuse', { skip: noControllers || noRedis }, async (t) 
   t.test('each in its namespace', async (t) => {
     t.jobs = 10;
 
-    t.test('a quota of claims, until it is raised; both deadlines count', { buffered: true }, async (t) => {
+    t.test('a quota of claims, until it is raised; both deadlines apply', { buffered: true }, async (t) => {
       const namespace = await lab.namespace('claims');
       await quota(namespace, { persistentvolumeclaims: '0' });
       await lab.createJob(namespace, 'tune');
@@ -114,7 +114,7 @@ t.test('jobs that others refuse', { skip: noControllers || noRedis }, async (t) 
       t.match(status?.conditions, [{ type: 'Running', status: 'False' }], 'the job waits for a larger limit');
     });
 
-    t.test('a quota of Jobs: what is there may still be suspended', { buffered: true }, async (t) => {
+    t.test('a quota of Jobs: existing Jobs can still be suspended', { buffered: true }, async (t) => {
       const namespace = await lab.namespace('one-job');
       await quota(namespace, { 'count/jobs.batch': '1' });
       await lab.createJob(namespace, 'tune');
@@ -165,7 +165,7 @@ t.test('jobs that others refuse', { skip: noControllers || noRedis }, async (t) 
     }
 
     t.test(
-      'a policy that lets no Job be changed: the end is told, and pods stop once they may',
+      'a policy that denies changes of Jobs: the end is reported, and pods stop once it is gone',
       { buffered: true },
       async (t) => {
         const namespace = await lab.namespace('frozen');
@@ -219,7 +219,7 @@ t.test('jobs that others refuse', { skip: noControllers || noRedis }, async (t) 
       t.strictSame(await lab.objectsOf(namespace, 'tune'), [], 'nothing is created before its network policies');
     });
 
-    t.test('what cannot be read as a pod ends the job at once', { buffered: true }, async (t) => {
+    t.test('a template that is not a valid pod ends the job at once', { buffered: true }, async (t) => {
       const namespace = await lab.namespace('malformed');
       await lab.createJob(namespace, 'tune', { server: { affinity: { nodeAffinity: 'near' } } });
       t.match(await failed(namespace, 'tune'), {
@@ -228,7 +228,7 @@ t.test('jobs that others refuse', { skip: noControllers || noRedis }, async (t) 
       });
     });
 
-    t.test('pods that the Job controller may not make, of either role', { buffered: true }, async (t) => {
+    t.test('pods of either role that the Job controller may not create', { buffered: true }, async (t) => {
       const namespace = await lab.namespace('pods');
       await quota(namespace, { 'limits.memory': '1Gi' });
       await lab.createJob(namespace, 'tune');
@@ -261,7 +261,7 @@ t.test('jobs that others refuse', { skip: noControllers || noRedis }, async (t) 
       const client = await lab.pod(namespace, 'half', 'client');
       t.equal(client.status?.phase, 'Pending', 'once the quota allows it, the client pod is created');
       const { status } = await lab.jobThat(
-        'says no more of it',
+        'does not mention the quota any more',
         namespace,
         'half',
         (seen) =>
@@ -271,7 +271,7 @@ t.test('jobs that others refuse', { skip: noControllers || noRedis }, async (t) 
     });
   });
 
-  t.test('all this is no defect of the operator’s, nor an error to alert of', async (t) => {
+  t.test('refusals are not logged as errors', async (t) => {
     t.match(operator.output, /the job is blocked/);
     t.equal(await operator.end('SIGTERM'), 0);
     t.notMatch(operator.output, /events cannot be read|"level":"(error|fatal)"|"err":/);

@@ -18,7 +18,7 @@ const holderOf = (lab: OperatorLab) =>
   lab.kubectl('get', 'lease', LEASE_NAME, '--namespace', SYSTEM, '-o', 'jsonpath={.spec.holderIdentity}');
 const LEADING = 'leader_election_master_status{name="fedbiot-operator"}';
 
-t.test('options that are wrong are told in words', async (t) => {
+t.test('wrong options are errors with a message', async (t) => {
   const ended = async (args: readonly string[], environment = {}) => {
     const operator = new OperatorProcess(t, { args, environment });
     return { code: await operator.ended(), output: operator.output };
@@ -50,7 +50,7 @@ t.test('replicas', { skip: noControllers || noRedis }, async (t) => {
   const redis = await startRedis(t);
   const started = (t: Test) => lab.operator(redis.url, {}, t);
 
-  t.test('without the kind FedBiOTJob it says so, and goes on once it is there', async (t) => {
+  t.test('without the kind FedBiOTJob it reports that, and continues once the CRD is installed', async (t) => {
     await lab.kubectl('delete', '--filename', 'crds/fedbiotjob.yaml');
     const operator = await started(t);
     await operator.logged('the kind FedBiOTJob is not installed in the cluster: kubectl apply -f crds/fedbiotjob.yaml');
@@ -126,7 +126,7 @@ t.test('replicas', { skip: noControllers || noRedis }, async (t) => {
     await lab.kubectl('delete', 'lease', LEASE_NAME, '--namespace', SYSTEM);
   });
 
-  t.test('killed in the middle of a job, it is waited for, and the next one goes on where it was', async (t) => {
+  t.test('after a leader is killed in the middle of a job, the next one continues where it was', async (t) => {
     const namespace = await lab.namespace('killed');
     const first = await started(t);
     await lab.createJob(namespace, 'tiny');
@@ -185,7 +185,7 @@ t.test('replicas', { skip: noControllers || noRedis }, async (t) => {
     t.equal(await operator.end('SIGTERM'), 0);
   });
 
-  t.test('granted and told some namespaces, it keeps to them', async (t) => {
+  t.test('with permission for some namespaces, it works in these alone', async (t) => {
     const [ours, theirs] = [await lab.namespace('ours'), await lab.namespace('theirs')];
     await lab.kubectl('delete', 'clusterrolebinding', 'fedbiot-operator');
     await lab.apply(operatorIn(ours));

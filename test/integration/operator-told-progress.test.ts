@@ -82,7 +82,7 @@ const changed = fc
   }));
 
 t.test(
-  'what the operator accepts of a server pod, the API server accepts in the status',
+  'progress that the operator accepts is accepted by the API server in the status',
   { skip: noApiServer, timeout: 600_000 },
   async (t) => {
     const plane = await startControlPlane();
@@ -106,7 +106,7 @@ t.test(
     };
     t.match(await written({ rounds: 2e9 }), /rounds/, 'and it does refuse what is not');
 
-    await t.test('and where it does not, the job goes on', async (t) => {
+    await t.test('where it refuses, the job continues', async (t) => {
       const seen = watchCluster(t, plane.kubeconfig);
       await seen.filled();
       const ports = { ...seen.ports, progressOf: () => ({ ...ordinary, rounds: 2e9 }) };

@@ -35,7 +35,7 @@ const PLACES: Readonly<Record<string, (deep: string) => string>> = {
   dns: (deep) => `{"podTemplate":{"spec":{"dnsConfig":${deep}}}}`,
 };
 
-t.test('an object that cannot be read costs nobody else anything', { skip: noControllers }, async (t) => {
+t.test('an object that cannot be read does not affect others', { skip: noControllers }, async (t) => {
   const lab = await startLab(t);
   const namespace = await lab.namespace('hostile');
   const honest = await lab.namespace('honest');

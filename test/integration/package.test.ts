@@ -54,7 +54,7 @@ t.test('its commands say what those of the checkout say', { skip }, async (t) =>
   }
 });
 
-t.test('an older Node hands over to the one that npm installs beside the package', { skip }, async (t) => {
+t.test('an older Node starts the one that npm installs with the package', { skip }, async (t) => {
   // What the install script of the package `node` fetches.
   const bin = join(folder, 'node_modules/node/bin');
   t.ok(existsSync(dirname(bin)), 'a peer dependency');

@@ -80,7 +80,7 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     );
   });
 
-  t.test('somebody’s script runs on and on', async (t) => {
+  t.test('a foreign script does not end', async (t) => {
     const { url } = await startRedis(t, { config: { 'lua-time-limit': '50' } });
     const other = connection(t, url);
     const busy = async (admin: Redis) => {
@@ -95,7 +95,7 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     await waitsFor(t, url, /busy with a script/, busy, (admin) => admin.script('KILL'));
   });
 
-  t.test('it has forgotten a user, who is made again', async (t) => {
+  t.test('it has lost a user, which is created again', async (t) => {
     const { url } = await startRedis(t);
     const make = (admin: Redis) => admin.call('ACL', 'SETUSER', 'worker', 'on', '>secret', '~fedbiot:*', '&*', '+@all');
     await make(connection(t, url));
@@ -115,7 +115,7 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     t.strictSame(await going, expected(1));
   });
 
-  t.test('a failover: the connection stays with what is a replica now, a new one leads to the master', async (t) => {
+  t.test('a failover: the connection stays with the new replica, a new connection leads to the master', async (t) => {
     const [a, b] = [await startRedis(t), await startRedis(t)];
     const [adminA, adminB] = [connection(t, a.url), connection(t, b.url)];
     await adminB.replicaof('127.0.0.1', new URL(a.url).port);
@@ -139,7 +139,7 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     t.equal(await adminB.get(`${keys.prefix}:written`), '1', 'it was the other that took it');
   });
 
-  t.test('for ever is too long: it is told, as what may pass', async (t) => {
+  t.test('a wait that is too long ends as an error that may pass', async (t) => {
     const { url } = await startRedis(t);
     const redis = patient(connection(t, url), {
       host: 'redis:6379',

@@ -6,7 +6,7 @@ import { checkRedis } from '../../worker/transport/redis/connect.ts';
 import { connection, noRedis, startRedis } from '../support/redis.ts';
 import { endsOf, refuses } from '../support/data-plane.ts';
 
-t.test('what a job needs is tried at the start', { skip: noRedis }, async (t) => {
+t.test('what a job needs is checked at the start', { skip: noRedis }, async (t) => {
   const { url } = await startRedis(t);
   const admin = connection(t, url);
   const uid = randomUUID();
@@ -19,7 +19,7 @@ t.test('what a job needs is tried at the start', { skip: noRedis }, async (t) =>
   };
   const ofJob = [`~fedbiot:{${uid}}:*`, '&fedbiot:progress', '+@all', '-@admin', '-@dangerous', '+info'];
 
-  t.test('a user who may what a job needs, and no more, runs it', async (t) => {
+  t.test('a user with exactly the permissions that a job needs can run it', async (t) => {
     const address = await as(...ofJob);
     for (const role of ['server', 'client'] as const)
       t.match(await checkRedis(address, needs(role)), { isCluster: false });
@@ -28,7 +28,7 @@ t.test('what a job needs is tried at the start', { skip: noRedis }, async (t) =>
     t.strictSame(await round(0), expected(0));
   });
 
-  t.test('one who may not is told so, with what to allow', async (t) => {
+  t.test('a user without them gets an error that names what to allow', async (t) => {
     const lacking: Readonly<Record<string, readonly string[]>> = {
       'no channels, as Redis 7 makes users': ['~fedbiot:*', 'resetchannels', '+@all'],
       'reads only': ['~*', '&*', '+@read', '+@connection', '+info'],
@@ -53,7 +53,7 @@ t.test('what a job needs is tried at the start', { skip: noRedis }, async (t) =>
     );
   });
 
-  t.test('a replica is refused in words, as one that may become a master', async (t) => {
+  t.test('a replica is refused with a message, as one that may become a master', async (t) => {
     const replica = await startRedis(t);
     await connection(t, replica.url).replicaof('127.0.0.1', new URL(url).port);
     await refuses(t, checkRedis(replica, needs('client')), 'passes', /is a replica, which accepts no writes/);

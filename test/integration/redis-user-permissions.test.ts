@@ -95,7 +95,7 @@ t.test('what a client pod cannot do with its user', { skip: noRedis }, async (t)
   t.equal(await client.exists(`${ours.ended}:1-1`), 1, 'and whether the round has ended');
 });
 
-t.test('Redis 6.2, which knows no keys that may only be read', async (t) => {
+t.test('Redis 6.2, which has no read-only keys', async (t) => {
   const rules = aclRules(OURS, 'client', 'a'.repeat(64), false);
   t.notOk(
     rules.some((rule) => rule.startsWith('%')),

@@ -35,7 +35,7 @@ t.test(
 );
 
 t.test(
-  'Redis forgets the users in a round: pods wait until they are made again, and the bytes are the same',
+  'Redis loses the users in a round: pods wait until they are created again, and the bytes are the same',
   { skip: noRedis, timeout: 600_000 },
   async (t) => {
     const expected = await runWholeJob(t.testdir());

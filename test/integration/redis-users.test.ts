@@ -13,7 +13,7 @@ import { ADMIN, OURS, THEIRS, PASSWORDS, answerOf, impatient, urlOf, usersOf } f
 
 t.setTimeout(300_000);
 
-t.test('users come with a job and go with it, and outlast Redis', { skip: noRedis }, async (t) => {
+t.test('users are created and removed with a job, and outlast Redis', { skip: noRedis }, async (t) => {
   const folder = t.testdir({ 'users.acl': `user default on >${ADMIN} ~* &* +@all\n` });
   const kept = await startRedis(t, { password: ADMIN, config: { aclfile: join(folder, 'users.acl') } });
   const forgetful = await startRedis(t, { password: ADMIN });
@@ -54,7 +54,7 @@ t.test('users come with a job and go with it, and outlast Redis', { skip: noRedi
 });
 
 t.test(
-  'users of a job that went while no operator looked are removed when its keys are gone',
+  'users of a job that was deleted while no operator ran are removed when its keys are gone',
   { skip: noRedis },
   async (t) => {
     const { url } = await startRedis(t, { password: ADMIN });
@@ -82,7 +82,7 @@ t.test(
   },
 );
 
-t.test('a Redis that lets the operator make no users, until it does', { skip: noRedis }, async (t) => {
+t.test('a Redis that does not let the operator create users, until it does', { skip: noRedis }, async (t) => {
   const { url } = await startRedis(t, { password: ADMIN });
   const admin = impatient(t, url);
   await admin.call(
@@ -115,7 +115,7 @@ t.test('a Redis that lets the operator make no users, until it does', { skip: no
   t.match(users.standing(), { kind: 'refused' });
 });
 
-t.test('a Redis that asks nobody for a password is told', { skip: noRedis }, async (t) => {
+t.test('a Redis without a password is reported', { skip: noRedis }, async (t) => {
   const { url } = await startRedis(t);
   const { users, seen, ready } = usersOf(t, url);
   await ready();

@@ -87,7 +87,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     await succeeded(t, job, late);
   });
 
-  t.test('the server is killed in a round, and another goes on', async (t) => {
+  t.test('the server is killed in a round, and another continues', async (t) => {
     const { job } = await pods(t);
     const server = await job.start('server');
     const clients = await Promise.all([job.start('client'), job.start('client')]);
@@ -117,7 +117,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     await succeeded(t, job, server, other);
   });
 
-  t.test('the server is told to stop, and another goes on', async (t) => {
+  t.test('the server is stopped, and another continues', async (t) => {
     const { job } = await pods(t);
     const server = await job.start('server');
     const clients = await Promise.all([job.start('client'), job.start('client')]);
@@ -131,7 +131,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     await succeeded(t, job, next, ...clients);
   });
 
-  t.test('a client pod is told to stop, and its task goes on at once', async (t) => {
+  t.test('a client pod is stopped, and its task goes to another at once', async (t) => {
     const { job } = await pods(t);
     const server = await job.start('server');
     const leaving = await job.start('client', { context: { lockMs: 600_000 } });
@@ -164,7 +164,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     },
   );
 
-  t.test('server and client are told to stop while Redis is away', async (t) => {
+  t.test('server and client are stopped while Redis is down', async (t) => {
     const { job, redis } = await pods(t, true);
     const before = [await job.start('server'), await job.start('client')];
     await before[0]?.says(/has reported/, { round: 2 });

@@ -89,49 +89,52 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     await endsWith(t, client, 130, 'Interrupted', /told to stop/);
   });
 
-  t.test('a Redis that refuses is told at once, one that does not answer after a while; a secret never', async (t) => {
-    const job = await JobPods.create(t, redis.url);
-    const wrong = `redis://:wrong-${PASSWORD}@${host}`;
-    const outputs = await Promise.all([
-      endsWith(
-        t,
-        await job.start('server', { variables: { FEDBIOT_REDIS_URL: wrong } }),
-        2,
-        'RedisUnusable',
-        /refuses the user or password/,
-      ),
-      endsWith(
-        t,
-        await job.start('client', { variables: { FEDBIOT_REDIS_URL: wrong } }),
-        2,
-        'RedisUnusable',
-        /refuses the user or password/,
-      ),
-      endsWith(
-        t,
-        await job.start('server', { variables: { FEDBIOT_REDIS_URL: `redis://:${PASSWORD}%@${host}` } }),
-        2,
-        'RedisUnusable',
-        /% in the user or password/,
-      ),
-      endsWith(
-        t,
-        await job.start('client', {
-          variables: { FEDBIOT_REDIS_URL: `redis://:${PASSWORD}@127.0.0.1:1` },
-          context: { redisPatienceMs: { server: 500, client: 500 } },
-        }),
-        69,
-        'RedisUnusable',
-        /cannot be reached.*ECONNREFUSED/,
-      ),
-    ]);
-    for (const { output, termination } of outputs) {
-      for (const secret of [PASSWORD, job.token]) t.notMatch(`${output}${termination}`, secret);
-    }
-    t.match(outputs[3]?.output, /trying again/);
-  });
+  t.test(
+    'a Redis that refuses is reported at once, one that does not answer after a while; a secret never',
+    async (t) => {
+      const job = await JobPods.create(t, redis.url);
+      const wrong = `redis://:wrong-${PASSWORD}@${host}`;
+      const outputs = await Promise.all([
+        endsWith(
+          t,
+          await job.start('server', { variables: { FEDBIOT_REDIS_URL: wrong } }),
+          2,
+          'RedisUnusable',
+          /refuses the user or password/,
+        ),
+        endsWith(
+          t,
+          await job.start('client', { variables: { FEDBIOT_REDIS_URL: wrong } }),
+          2,
+          'RedisUnusable',
+          /refuses the user or password/,
+        ),
+        endsWith(
+          t,
+          await job.start('server', { variables: { FEDBIOT_REDIS_URL: `redis://:${PASSWORD}%@${host}` } }),
+          2,
+          'RedisUnusable',
+          /% in the user or password/,
+        ),
+        endsWith(
+          t,
+          await job.start('client', {
+            variables: { FEDBIOT_REDIS_URL: `redis://:${PASSWORD}@127.0.0.1:1` },
+            context: { redisPatienceMs: { server: 500, client: 500 } },
+          }),
+          69,
+          'RedisUnusable',
+          /cannot be reached.*ECONNREFUSED/,
+        ),
+      ]);
+      for (const { output, termination } of outputs) {
+        for (const secret of [PASSWORD, job.token]) t.notMatch(`${output}${termination}`, secret);
+      }
+      t.match(outputs[3]?.output, /trying again/);
+    },
+  );
 
-  t.test('a replica is told at the start, in words, and may become a master', async (t) => {
+  t.test('a replica is reported at the start, and may become a master', async (t) => {
     const replica = await startRedis(t);
     await connection(t, replica.url).replicaof('127.0.0.1', new URL(redis.url).port);
     const job = await JobPods.create(t, replica.url);
@@ -179,7 +182,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     for (const secret of [PASSWORD, job.token]) t.notMatch(everything, secret);
   });
 
-  t.test('a pod that is told to stop while it waits ends at once', async (t) => {
+  t.test('a pod that is stopped while it waits ends at once', async (t) => {
     const job = await JobPods.create(t, redis.url);
     const client = await job.start('client');
     await client.says(/waiting for the server/);

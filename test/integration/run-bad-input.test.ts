@@ -152,7 +152,7 @@ function replaceIn(path: string, what: RegExp, by: string): void {
   writeFileSync(path, replaced);
 }
 
-t.test('records that were left out are told, and named as a cause, where the others cannot be dealt out', async (t) => {
+t.test('skipped records are reported, and named as a cause where the others cannot be distributed', async (t) => {
   const folder = t.testdir();
   for (const partition of ['{ kind: Meta, field: category }', '{ kind: Dirichlet, alpha: 0.01, field: category }']) {
     const job = writeTinyJob(folder, {

@@ -75,7 +75,7 @@ t.test('a day that the manifest gives is what the data has; without it the job a
   });
 });
 
-t.test('a run whose day was not kept is not gone on with', async (t) => {
+t.test('a run whose date was not stored is not resumed', async (t) => {
   const path = jobOf('old');
   const out = join(folder, 'old/out');
   const dateless = { chatTemplateReadsDate: false };

@@ -79,7 +79,7 @@ t.test('whichever layers an adapter is on, it scores as the model it is merged i
   }
 });
 
-t.test('records are limited, cut and left out as asked, and told', async (t) => {
+t.test('records are limited, truncated and skipped as requested, with a warning', async (t) => {
   const whole = await evaluateModel(options({}));
   t.equal((await evaluateModel(options({ limit: 2 }))).n, 2);
   const longer = join(root, 'longer.jsonl');

@@ -183,7 +183,7 @@ t.test('a run tells its metrics while it goes', async (t) => {
   t.ok(last?.types.has('nodejs_eventloop_lag_seconds'));
 });
 
-t.test('a run that is gone on with counts on', async (t) => {
+t.test('a resumed run continues its counters', async (t) => {
   const folder = t.testdir();
   const out = join(folder, 'out');
   const args = [tinyJob(folder), '--out', out, '--threads', '1', '--metrics-port', '0'];

@@ -130,7 +130,7 @@ t.test('a trace is not mixed with another', async (t) => {
 });
 
 t.test(
-  'a folder of somebody else',
+  'a folder of another user',
   { skip: !isRoot && 'NOT CHECKED: only root can become somebody else' },
   async (t) => {
     const folder = join(root, 'locked');

@@ -27,7 +27,7 @@ t.test('actionlint accepts the workflows', { skip: lint.skip ?? false }, async (
   t.match(complaints(join(broken, 'broken.yml')), 'property "nodes" is not defined', 'a broken workflow is refused');
 });
 
-t.test('an action is pinned to a commit, beside which its version stands', async (t) => {
+t.test('an action is pinned to a commit, with its version in a comment', async (t) => {
   for (const { name, text } of workflows) {
     const uses = [...text.matchAll(/uses: (.*)$/gm)].map(([, used = '']) => used);
     t.not(uses.length, 0, name);

@@ -69,7 +69,7 @@ t.test('hosts without a proxy', async (t) => {
     t.ok(proxied(entry), entry);
 });
 
-t.test('what cannot be used is told by its name, without secrets', async (t) => {
+t.test('an unusable variable is named, without secrets', async (t) => {
   const cases: [Record<string, string>, RegExp][] = [
     [{ HF_ENDPOINT: 'mirror.example' }, /^HF_ENDPOINT cannot be used: its value is not a URL/],
     [{ HF_ENDPOINT: 'ftp://mirror.example' }, /^HF_ENDPOINT cannot be used: ftp:\/\/ is not supported/],

@@ -54,7 +54,7 @@ t.test('a run whose clients have the full model saves nothing', async (t) => {
   t.same([savings.bytes.saved, savings.flops.saved], [0, 0]);
 });
 
-t.test('what is told as rounds end is what the report says', async (t) => {
+t.test('the costs reported at the end of each round are those of the report', async (t) => {
   const events = sampleEvents(4);
   const report = reportFrom(events);
   t.same(fold(events).cost, report.cost);

@@ -120,7 +120,7 @@ t.test('valid manifests', (t) => {
   t.end();
 });
 
-t.test('what kubectl prints is accepted; what the API server added is left out', (t) => {
+t.test('kubectl’s output is accepted; fields that the API server added are left out', (t) => {
   const { metadata, spec } = parseManifest(MINIMAL, 'job.yaml');
   const server = {
     uid: 'x',

@@ -6,7 +6,7 @@ import { UserError } from '../../crds/facts/user-error.ts';
 import { manifestError } from '../support/manifest-error.ts';
 import { MINIMAL, jobWith, minimalSpec } from '../support/smallest-job.ts';
 
-t.test('every problem of a manifest is told at once, with its line, in the order of the text', (t) => {
+t.test('every problem of a manifest is reported at once, with its line, in the order of the text', (t) => {
   const text = `apiVersion: fedbiot.io/v1alpha1
 kind: FedBiOTJob
 metadata: { name: Bad }

@@ -94,7 +94,7 @@ t.test('each preset field can be set alone, and moves no other', (t) => {
   t.end();
 });
 
-t.test('the number of layers follows the placement, whoever chose it', (t) => {
+t.test('the number of layers follows the placement, whether a preset or the job chose it', (t) => {
   for (const method of Object.keys(METHODS)) {
     t.match(presets(resolved({ method, adapter: { placement: 'Both' } })), { placement: 'Both', layers: 2 });
     t.match(presets(resolved({ method, adapter: { placement: 'Last' } })), { placement: 'Last', layers: 4 });

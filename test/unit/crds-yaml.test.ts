@@ -10,7 +10,7 @@ const each = (length: number, text: (index: number) => string) =>
   Array.from({ length }, (_, index) => text(index)).join('');
 const nested = (levels: number, open: string, close: string) => `${open.repeat(levels)}1${close.repeat(levels)}`;
 
-t.test('texts that would take without end to read, or fill the memory, are refused with a clear message', async (t) => {
+t.test('texts that would exhaust time or memory are refused with a clear message', async (t) => {
   const cases: readonly [what: string, text: string, message: RegExp][] = [
     ['an alias to itself', `${MINIMAL}  server: { affinity: &a [*a] }\n`, /line 8: \*a is inside the value of &a/],
     ['an alias to what holds it', `${MINIMAL}  server: { affinity: &a { b: { c: *a } } }\n`, /line 8: \*a is inside/],
@@ -75,7 +75,7 @@ t.test('what YAML 1.1 and 1.2 read differently is refused, with what to write', 
     t.equal(parseManifest(`${MINIMAL}  seed: ${seed}\n`, 'job.yaml').spec.seed, 100, seed);
 });
 
-t.test('bytes of other worlds', async (t) => {
+t.test('unusual bytes', async (t) => {
   t.equal(parseManifest(`\ufeff${MINIMAL}`, 'job.yaml').metadata.name, 'a', 'a byte order mark');
   t.equal(parseManifest(MINIMAL.replaceAll('\n', '\r\n'), 'job.yaml').metadata.name, 'a', 'lines of Windows');
   const wrong: readonly [text: string, code: string][] = [
@@ -93,7 +93,7 @@ t.test('bytes of other worlds', async (t) => {
     );
 });
 
-t.test('fields called as what JavaScript’s objects have', async (t) => {
+t.test('fields named like properties of JavaScript’s objects', async (t) => {
   const names = ['constructor', '__proto__', 'toString', 'hasOwnProperty', 'prototype', 'valueOf'];
   for (const at of ['', '  server:\n  ', '  model:\n    uri: m\n  ']) {
     const text = at.includes('model') ? MINIMAL.replace('  model: { uri: m }\n', '') : MINIMAL;

@@ -38,7 +38,7 @@ t.test('records under a key of one object are not taken for a record', async (t)
 
 const told = ({ file: _file, line: _line, fields: _fields, ...rest }: DataRecord) => rest;
 
-t.test('every format, told by its fields', async (t) => {
+t.test('every format, recognised by its fields', async (t) => {
   const instruction = (instruction: string, input: string, response: string, acceptedAnswers = [response]) => ({
     kind: 'instruction',
     instruction,
@@ -96,7 +96,7 @@ t.test('every format, told by its fields', async (t) => {
   );
 });
 
-t.test('records that do not fit are refused with file, line and field', async (t) => {
+t.test('records that do not match are refused with file, line and field', async (t) => {
   const good = { instruction: 'i', output: 'o' };
   const user = { role: 'user', content: 'q' };
   const cases: [string, Parameters<typeof interpretRecords>[1], Record<string, unknown>[], RegExp][] = [

@@ -119,7 +119,7 @@ t.test('no token spans the beginning or the end of an earlier response either', 
   );
 });
 
-t.test('turns of weight 0 are read and not learned', async (t) => {
+t.test('turns of weight 0 are read and carry no loss', async (t) => {
   const turn = (role: string, content: string, weight?: number) => ({
     role,
     content,
@@ -180,7 +180,7 @@ t.test('every turn of the assistant carries loss, unless the template rewrites i
   t.same(labelledText(seen.labels, forgetful), ['assistant3;']);
 });
 
-t.test('responses within the sequence length: kept, truncated, or cut away and counted', async (t) => {
+t.test('responses within the sequence length: kept, truncated, or dropped and counted', async (t) => {
   const examples = applyTemplate(
     recordsOf(
       { instruction: 'x'.repeat(50), output: 'y' },

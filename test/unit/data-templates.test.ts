@@ -86,7 +86,7 @@ t.test('templates', async (t) => {
   t.same(applyTemplate(tokenized, 'Alpaca', chat), tokenized, 'tokenized records stay as they are');
 });
 
-t.test('what a template cannot hold is refused', async (t) => {
+t.test('records that a template cannot represent are refused', async (t) => {
   const turns = recordsOf({
     messages: ['user', 'assistant', 'user', 'assistant'].map((role) => ({ role, content: role })),
   });

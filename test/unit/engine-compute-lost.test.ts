@@ -4,7 +4,7 @@ import { computeFailure, computeLost } from '../../worker/engine/compute-lost.ts
 import { controlGroup } from '../../worker/engine/control-group.ts';
 import { SystemFailure } from '../../worker/files/system-failure.ts';
 
-t.test('a process that the kernel killed is told from one that somebody killed', async (t) => {
+t.test('a process that the kernel killed is distinguished from one that a user killed', async (t) => {
   t.match(computeLost(null, 'SIGKILL', true), {
     name: 'ComputeLostError',
     message: /killed by the kernel: it is out of memory$/,

@@ -82,7 +82,7 @@ t.test('a token, with the adapter at both ends: the gradient crosses what lies b
   t.equal(
     alignmentToken - tokenFlops(shape, NEITHER).alignmentToken,
     2 * forward,
-    'the teacher goes on from the adapter’s front layers',
+    'the teacher continues from the adapter’s front layers',
   );
 });
 

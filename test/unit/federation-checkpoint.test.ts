@@ -154,7 +154,7 @@ t.test('disk full: a clear error, and the checkpoint before it is intact', async
   );
 });
 
-t.test('disk full in the middle of a run: it ends with that error, and goes on once there is room', async (t) => {
+t.test('a full disk in the middle of a run ends it with that error; it resumes once there is space', async (t) => {
   const root = t.testdir();
   const job = settings({ rounds: 3 });
   const expected = await runQuadratic(join(root, 'whole'), job);

@@ -29,7 +29,7 @@ function stalling(
 /** Two workers, so that one goes on while the other stalls. */
 const two = (trainer: LocalTrainer) => [trainer, trainer];
 
-t.test('the deadline passes with a quorum: the round goes on with whoever has reported', async (t) => {
+t.test('the deadline passes with a quorum: the round continues with the clients that have reported', async (t) => {
   const clock = manualClock();
   const job = settings({ rounds: 2, clients: 4, quorum: 3, roundDeadlineSeconds: 90 });
   const { reports, events } = await run(t.testdir(), job, {
@@ -85,7 +85,7 @@ t.test('a quorum that is never reached ends the run, after maxRoundRetries', asy
   t.equal(warnings.length, 2);
 });
 
-t.test('a client whose loss is not finite ends the run, and what was reached is kept', async (t) => {
+t.test('a client whose loss is not finite ends the run, and the results so far are kept', async (t) => {
   const root = join(t.testdir(), 'run');
   const job = settings({ rounds: 3, clients: 3 });
   const trainer = localTrainer({ steps: 5 });
@@ -110,7 +110,7 @@ t.test('a client whose loss is not finite ends the run, and what was reached is 
   t.equal(digest(resumed), digest(await run(t.testdirName, job)));
 });
 
-t.test('weights that the very last step made infinite are told, not sent', async (t) => {
+t.test('weights that became infinite in the last step are reported, not sent', async (t) => {
   const root = t.testdir();
   const trainer = localTrainer({ steps: 5 });
   const overflowing: LocalTrainer = {
@@ -131,7 +131,7 @@ t.test('weights that the very last step made infinite are told, not sent', async
   });
 });
 
-t.test('a trainer that fails for a reason of its own is not taken for a user’s mistake', async (t) => {
+t.test('a bug in a trainer is not reported as a user’s mistake', async (t) => {
   const trainers: LocalTrainer[] = [{ train: () => Promise.reject(new TypeError('a bug')) }];
   const error = await run(t.testdir(), settings(), { trainers }).then(
     () => null,
@@ -141,7 +141,7 @@ t.test('a trainer that fails for a reason of its own is not taken for a user’s
   t.match(error, { message: /^round 1, client 0: TypeError: a bug\n +at / });
 });
 
-t.test('an evaluation that is not finite ends the run, which can be gone on with', async (t) => {
+t.test('an evaluation that is not finite ends the run, which can be resumed', async (t) => {
   const root = join(t.testdir(), 'run');
   const job = settings({ rounds: 2, clients: 2 });
   const score = (loss: number) => ({ accuracy: null, loss });

@@ -51,7 +51,7 @@ t.test('a trace has every LoRA state a replay compares', async (t) => {
   t.strictSame(lora, { adapter: means.get(2), emulator: aligned.get(2)?.emulator });
 });
 
-t.test('a result that was lost between its arrival and the mean is told, never left out', async (t) => {
+t.test('a result lost between its arrival and the mean is an error, and is never left out', async (t) => {
   const folder = join(t.testdir(), 'run');
   const lose = (event: { event: string; phase?: string; round?: number }) => {
     if (event.event === 'phase' && event.phase === 'aggregate' && event.round === 2) {

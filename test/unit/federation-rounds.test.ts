@@ -76,7 +76,7 @@ t.test('losses of a round are those of its clients, weighted by samples', async 
   t.ok(Math.abs(reports[0]!.alignmentLoss! - mean(alignment)) < 1e-12);
 });
 
-t.test('the number of workers changes nothing but the time', async (t) => {
+t.test('the number of workers changes only the time', async (t) => {
   const root = t.testdir();
   const job = settings({ rounds: 4, clients: 6, clientsPerRound: 5, dropoutRate: 0.3 });
   const one = await run(root, job);
@@ -91,7 +91,7 @@ t.test('the number of workers changes nothing but the time', async (t) => {
   t.not(digest(one), digest(other), 'another seed draws others');
 });
 
-t.test('whoever reports first, the mean is taken in client order', async (t) => {
+t.test('the mean is taken in client order, whichever client reports first', async (t) => {
   // In double precision 1e30 + 1 - 1e30 is 0, and 1e30 - 1e30 + 1 is 1.
   const values = [1e30, -1e30, 1];
   const averageOf = async (order: readonly number[]) => {
@@ -149,7 +149,7 @@ t.test('a client that dropped out never trains', async (t) => {
   t.strictSame(told.sort(), dropped.sort());
 });
 
-t.test('a long alignment is cut into slices with a checkpoint each, and comes to the same', async (t) => {
+t.test('a long alignment is cut into slices with a checkpoint each, with the same result', async (t) => {
   const root = t.testdir();
   let seconds = 0;
   const clock: Clock = { ...manualClock(), now: () => (seconds += 15) };

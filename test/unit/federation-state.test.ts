@@ -105,7 +105,7 @@ t.test('the gap on public data is the mean loss of the last tenth of an alignmen
   t.equal(gapOf([...Array.from({ length: 18 }, () => 9), 3, 1]), 2);
 });
 
-t.test('a state that was saved without the gap goes on without it', async (t) => {
+t.test('a state saved without the gap resumes without it', async (t) => {
   const { publicAlignmentGap: _, ...older } = collectingRound();
   t.ok(Value.Check(state.RoundState, older), 'it is read');
   const one = accepted(older, update(1, [1], 10));

@@ -55,7 +55,7 @@ const kinds: [name: string, content: Buffer, what: RegExp, hint: RegExp][] = [
 ];
 
 t.test(
-  'what a file is instead is told from its first bytes, with what to do, by the readers of text and of safetensors',
+  'readers of text and of safetensors recognise another kind of file by its first bytes, and say what to do',
   async (t) => {
     const dir = t.testdir({});
     for (const [name, content, what, hint] of kinds) {

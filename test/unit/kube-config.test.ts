@@ -39,7 +39,7 @@ t.test('a file', async (t) => {
   t.equal(config.getCurrentUser()?.token, 't');
 });
 
-t.test('KUBECONFIG, then ~/.kube/config, and never a server that nobody named', async (t) => {
+t.test('KUBECONFIG, then ~/.kube/config, and never a server that neither names', async (t) => {
   const folder = alone(t);
   t.throws(() => loadKubeConfig(null), {
     name: 'UserError',

@@ -58,7 +58,7 @@ t.test('an event, and that it came again', async (t) => {
   t.equal(requests.length, 5);
 });
 
-t.test('a job has so many events and no more', async (t) => {
+t.test('the number of a job’s events is limited', async (t) => {
   const { world, events, tell, requests } = await recorder(t);
   for (let each = 0; each < 30; each++) await tell({ message: `event ${each}` });
   t.equal(requests.length, 25);

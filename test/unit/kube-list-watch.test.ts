@@ -159,7 +159,7 @@ t.test('a list that goes stale between two pages is fetched whole', async (t) =>
   t.equal(requests('list').length, 3);
 });
 
-t.test('any other fault waits, longer each time, and goes on from where it was', async (t) => {
+t.test('after any other fault the watch pauses, longer each time, and continues where it was', async (t) => {
   const { requests, hears, seen } = await follow(t, {
     list: (_request, response) => answerJson(response, list(7, [])),
     watch: (_request, response, times) => {

@@ -55,7 +55,7 @@ t.test('what is kept of an object', async (t) => {
 
 const nested = (levels: number): unknown => JSON.parse(`${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`);
 
-t.test('what is nested too deep cannot be read; where nobody looks, depth does not matter', async (t) => {
+t.test('an object nested too deep in a field that is read is refused; depth elsewhere does not matter', async (t) => {
   const read = reader(RESOURCE.service, WholeObject);
   for (const levels of [63, 64, 3_000, 100_000]) {
     t.equal(

@@ -23,7 +23,7 @@ function world() {
   return { store, taken };
 }
 
-t.test('what is gone after a new list is told, in its namespace alone', async (t) => {
+t.test('an object missing from a new list is reported as deleted, in its namespace alone', async (t) => {
   const { store, taken } = world();
   store.replace([object('a', '1'), object('b', '1')], 'lab');
   store.replace([object('c', '1', { namespace: 'other' })], 'other');

@@ -157,7 +157,7 @@ t.test('a process that was asleep does not take itself for the leader', async (t
   t.same(events, ['a leads', 'a lost']);
 });
 
-t.test('whoever finds the lease taken has lost at once; one that was deleted is made again', async (t) => {
+t.test('a leader that finds its lease taken has lost at once; a deleted lease is created again', async (t) => {
   const { clock, server, events, candidate } = world();
   const a = candidate('a');
   a.start();

@@ -26,7 +26,7 @@ t.test('progress is what the events add up to', async (t) => {
   t.equal(written.phase, 'Finished');
 });
 
-t.test('every point of a run is valid, and the phase under way is told', async (t) => {
+t.test('the metrics at every point of a run are valid, and name the current phase', async (t) => {
   const phases = new Set<string>();
   let progress = initialProgress(facts);
   for (const event of sampleEvents(3)) {

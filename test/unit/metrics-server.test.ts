@@ -88,7 +88,7 @@ t.test('what is counted is there before anything happened; what is measured is n
   for (const name of measured) t.same(series.all(`fedbiot_${name}`), [], name);
 });
 
-t.test('a process that goes on counts on from where the one before it stopped', async (t) => {
+t.test('a resumed process continues the counters of the one before', async (t) => {
   const events = sampleEvents(4);
   const second = events.findIndex((event) => event.event === 'phase' && event.round === 3);
   const whole = await told(events);
@@ -110,7 +110,7 @@ t.test('a refusal is counted by its reason', async (t) => {
   t.equal(series.value('fedbiot_refused_results_total', { reason: 'late' }), 1);
 });
 
-t.test('a loss that is no number is not told', async (t) => {
+t.test('a loss that is not a number is not exported', async (t) => {
   const score = { accuracy: null, loss: Number.NaN };
   const series = await told([{ event: 'evaluation', round: 1, base: score, adapEmu: score, adapFu: score }]);
   t.same(series.all('fedbiot_loss'), []);

@@ -169,7 +169,7 @@ t.test('fields that change what is computed', async (t) => {
       { rope: { scaling: { originalMaxPositions: 4096 } } },
     ],
     [
-      'llama3 scaling, original context beside it',
+      'llama3 scaling, with the original context in another field',
       { ...LLAMA2, original_max_position_embeddings: 64, rope_scaling: LLAMA3_ROPE },
       { rope: { scaling: { originalMaxPositions: 64 } } },
     ],

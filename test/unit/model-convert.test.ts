@@ -52,7 +52,7 @@ t.test('nothing is written where nothing is to be rounded', async (t) => {
   );
 });
 
-t.test('a weight too large for float16 is told by name', async (t) => {
+t.test('a weight too large for float16 is named', async (t) => {
   const dir = t.testdir({ cache: {}, model: {} });
   cpSync(family('llama2'), join(dir, 'model'), { recursive: true });
   const { weights } = await openModelDirectory(join(dir, 'model'));

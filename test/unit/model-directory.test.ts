@@ -80,14 +80,14 @@ t.test('weights that do not fit the config are all listed', async (t) => {
   });
 });
 
-t.test('a config of another model lists no more than can be read', async (t) => {
+t.test('the errors for a config of another model are cut to a readable number', async (t) => {
   const dir = copyTo(t.testdir({}), 'llama2');
   const config = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8'));
   writeFileSync(join(dir, 'config.json'), JSON.stringify({ ...config, num_hidden_layers: 100 }));
   await t.rejects(openModelDirectory(dir), { name: 'UserError', message: /… and \d{3} more$/ });
 });
 
-t.test('tensors that no graph reads are told; buffers that follow from the config are not', async (t) => {
+t.test('tensors that no graph reads are reported; buffers that follow from the config are not', async (t) => {
   const dir = copyTo(t.testdir({}), 'llama2');
   const more = ['model.layers.0.self_attn.q_norm.weight', 'model.layers.0.self_attn.rotary_emb.inv_freq'];
   rewrite(dir, (tensors) => [...tensors, ...more.map((name) => float32Tensor(name, [1], new Float32Array(1)))]);

@@ -43,7 +43,7 @@ function changed(head: TensorData): TensorData {
 }
 
 t.test(
-  'a head that is stored beside the embedding it should be tied to is used where it differs, and told',
+  'a head stored although it should be tied to the embedding is used where it differs, with a warning',
   async (t) => {
     const dir = copyTo(t.testdir({}), 'smollm2');
     const tied = await openModelDirectory(dir);

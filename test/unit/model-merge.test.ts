@@ -78,7 +78,7 @@ for (const [name, layers, stored] of [
   });
 }
 
-t.test('a merged weight out of its dtype’s range is told, and an abort stops', async (t) => {
+t.test('a merged weight out of its dtype’s range is an error, and an abort stops the merge', async (t) => {
   const to = t.testdir({});
   const model = await openModelDirectory(family('mistral'));
   await t.rejects(writeMergedModel(model, await adapterFor('mistral', [2], 1e4), to), {

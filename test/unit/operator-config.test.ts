@@ -97,7 +97,7 @@ t.test('wrong values are named', async (t) => {
   }
 });
 
-t.test('the URL of Redis comes from its file, and is never told', async (t) => {
+t.test('the URL of Redis is read from its file, and is never printed', async (t) => {
   const file = join(t.testdir(), 'url');
   writeFileSync(file, 'rediss://user:secret@redis:6380\n');
   t.match(read([...image, '--redis-url-file', file], { FEDBIOT_REDIS_URL: 'redis://other' }), {
@@ -135,7 +135,7 @@ t.test('the CA certificate of Redis comes from its file', async (t) => {
   t.match(read(image, { FEDBIOT_REDIS_CA_FILE: file }), { redisCa: 'PEM' });
 });
 
-t.test('the key for secrets of jobs comes from its file, is long enough, and is never told', async (t) => {
+t.test('the key for jobs’ secrets is read from its file, is long enough, and is never printed', async (t) => {
   const file = join(t.testdir(), 'key');
   const key = 'k'.repeat(32);
   writeFileSync(file, `${key}\n`);

@@ -190,7 +190,7 @@ t.test('an answer of the API server is kept a short while, for that question alo
   }
 });
 
-t.test('made-up tokens make few questions, and stand in nobody’s way', async (t) => {
+t.test('invalid tokens cause few reviews, and do not delay valid ones', async (t) => {
   const identified: string[] = [];
   const fake = fakeReviews();
   const reviews: Reviews = {
@@ -222,7 +222,7 @@ t.test('made-up tokens make few questions, and stand in nobody’s way', async (
   t.equal(await ask('prometheus', '10.0.0.1'), 'forbidden', 'a second later there is room again');
 });
 
-t.test('too many requests are told as that', async (t) => {
+t.test('too many requests are answered as such', async (t) => {
   const { get } = await started(t);
   const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => get('/api/v1/jobs', `made-up-${i}`)));
   const busy = answers.find(({ statusCode }) => statusCode === 429);

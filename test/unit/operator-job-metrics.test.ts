@@ -69,7 +69,7 @@ const condition = (type: string, status: 'True' | 'False', reason: string) => ({
   lastTransitionTime: '2026-01-01T00:00:00Z',
 });
 
-t.test('of a job that has just been made: what is counted, and what it asks for', async (t) => {
+t.test('of a job that has just been created: its counts, and the resources it requests', async (t) => {
   const series = await told({});
   t.equal(series.value('fedbiot_job_info', { method: 'FedBiOT', task: 'qa' }), 1);
   t.equal(series.value('fedbiot_job_phase', { phase: 'Pending' }), 1);
@@ -98,7 +98,7 @@ t.test('of a job that has just been made: what is counted, and what it asks for'
   }
 });
 
-t.test('of a job that runs: what its server pod last told', async (t) => {
+t.test('of a job that runs: the last progress of its server pod', async (t) => {
   const series = await told({ job: { ...job, status: { phase: 'Running', restarts: 2 } }, progress });
   t.same(
     series.all('fedbiot_job_phase').map(({ labels, value }) => [labels['phase'], value]),
@@ -151,13 +151,13 @@ t.test('of a job that runs: what its server pod last told', async (t) => {
   is(2, 'fedbiot_job_restarts');
 });
 
-t.test('an operator that has just begun tells what the status says', async (t) => {
+t.test('an operator that has just started exports what the status says', async (t) => {
   const reconciled: JobObject = { ...job, status: { phase: 'Succeeded', restarts: 2, ...progressStatus(progress) } };
   const [before, after] = [await told({ job: reconciled, progress }), await told({ job: reconciled })];
   t.same(after.samples, before.samples);
 });
 
-t.test('a cost that was not measured is not told as none', async (t) => {
+t.test('a cost that was not measured has no series, instead of 0', async (t) => {
   const series = await told({ progress: { ...progress, cost: null } });
   for (const name of [
     'delta_bytes_total',
@@ -172,7 +172,7 @@ t.test('a cost that was not measured is not told as none', async (t) => {
   }
 });
 
-t.test('a job that has failed says why', async (t) => {
+t.test('a failed job has the reason as a label', async (t) => {
   const conditions = [condition('Running', 'False', 'NotFinite'), condition('Failed', 'True', 'NotFinite')];
   const series = await told({ job: { ...job, status: { phase: 'Failed', conditions } } });
   t.same(series.all('fedbiot_job_failed'), [

@@ -6,7 +6,7 @@ import { jobObject } from '../support/planned-job.ts';
 import { ReconcileWorld } from '../support/reconcile-world.ts';
 import { begun, withSpec } from '../support/begun-job.ts';
 
-t.test('progress that the API server refuses costs the status its figures, and nothing else', async (t) => {
+t.test('progress that the API server refuses leaves its figures out of the status, and nothing else', async (t) => {
   const world = await begun();
   let round = 2_000_000_000;
   world.ports.progressOf = () => ({ ...toldProgress(1), round: 1, finishedRounds: round });
@@ -39,7 +39,7 @@ t.test('progress that the API server refuses costs the status its figures, and n
 const refusal = (code: number, status: object | string) =>
   Object.assign(new Error(`HTTP ${code}`), { code, body: status });
 
-t.test('what is refused is told, waited for after ever longer pauses, and done once it may be', async (t) => {
+t.test('a refused write is reported, retried after growing pauses, and done once it is allowed', async (t) => {
   const world = new ReconcileWorld(jobObject({ startDeadlineSeconds: 600 }));
   const refuse = (call: string) => {
     if (call === 'create PersistentVolumeClaim tiny-output') throw refusal(403, { message: 'exceeded quota' });
@@ -69,7 +69,7 @@ t.test('what is refused is told, waited for after ever longer pauses, and done o
   t.match(late.status?.message, /exceeded quota$/);
 });
 
-t.test('what stops pods is never held up by what is refused', async (t) => {
+t.test('a refused write does not delay the writes that stop pods', async (t) => {
   const world = await begun();
   world.objects.delete('Service tiny-server');
   world.fault = (call) => {
@@ -87,7 +87,7 @@ t.test('what stops pods is never held up by what is refused', async (t) => {
   });
 });
 
-t.test('an end is told though pods may not be stopped', async (t) => {
+t.test('the end of a job is reported although its pods cannot be stopped', async (t) => {
   const world = await begun();
   world.setJobStatus('tiny-server', { conditions: [{ type: 'Failed', status: 'True', reason: 'PodFailurePolicy' }] });
   world.fault = (call) => {
@@ -98,7 +98,7 @@ t.test('an end is told though pods may not be stopped', async (t) => {
   t.strictSame((await world.turn()).calls, ['patch Job tiny-clients {"suspend":true}']);
 });
 
-t.test('what is refused to a job that runs is told beside that', async (t) => {
+t.test('the message of a running job includes what is refused', async (t) => {
   const world = await begun();
   const owner = { apiVersion: 'batch/v1', kind: 'Job', name: 'tiny-server', uid: 'Job tiny-server' };
   const pod = (role: string) => ({
@@ -127,7 +127,7 @@ t.test('what is refused to a job that runs is told beside that', async (t) => {
   await t.rejects(world.turn(), 'what a second look may mend is tried at once, and told to nobody');
 });
 
-t.test('why pods are not made is asked of events, and not before it takes long', async (t) => {
+t.test('the reason for missing pods is read from events, and only after a while', async (t) => {
   const world = await begun({ startDeadlineSeconds: 90 });
   const warning = {
     reason: 'FailedCreate',
@@ -156,7 +156,7 @@ t.test('why pods are not made is asked of events, and not before it takes long',
   t.match(world.status?.conditions, [{ reason: 'Starting' }], 'a pod was made since');
 });
 
-t.test('what the API server says is told as refused, as invalid, or not at all', async (t) => {
+t.test('an error of the API server is reported as refused, as invalid, or not reported', async (t) => {
   const at = (code: number, body: object | string) => refusalOf(refusal(code, body));
   const field = { details: { causes: [{ field: 'spec.x' }] } };
   t.strictSame(at(422, { message: 'm', ...field }), { isInvalid: true, message: 'm' });

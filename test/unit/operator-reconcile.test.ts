@@ -5,7 +5,7 @@ import { jobObject, SETTINGS, UID, USERS } from '../support/planned-job.ts';
 import { ReconcileWorld } from '../support/reconcile-world.ts';
 import { begun, withSpec } from '../support/begun-job.ts';
 
-t.test('objects, then the status once, then events; and then peace', async (t) => {
+t.test('objects, then the status once, then events, then nothing', async (t) => {
   const world = new ReconcileWorld(jobObject());
   const { calls } = await world.turn();
   t.equal(calls.filter((call) => call.startsWith('create')).length, 8);
@@ -13,7 +13,7 @@ t.test('objects, then the status once, then events; and then peace', async (t) =
   t.strictSame(await world.turn(), { calls: [], requeueAfterMs: 5_000 }, 'but for a look at why there are no pods');
 });
 
-t.test('a job that is gone, going or somebody else’s is left alone', async (t) => {
+t.test('a job that is deleted, being deleted or managed by another controller is left alone', async (t) => {
   const world = new ReconcileWorld(jobObject({ managedBy: 'kueue.x-k8s.io/multikueue' }));
   t.strictSame((await world.turn()).calls, []);
   const job = jobObject();
@@ -23,7 +23,7 @@ t.test('a job that is gone, going or somebody else’s is left alone', async (t)
   t.strictSame((await world.turn()).calls, []);
 });
 
-t.test('a job that cannot be read is told so once, and is left alone; until it can be read', async (t) => {
+t.test('a job that cannot be read gets one event and is left alone until it can be read', async (t) => {
   const world = await begun();
   const job = jobObject();
   const unreadable = (status: JobObject['status'] = world.status, isOurs = true) => ({
@@ -63,7 +63,7 @@ t.test('a job that cannot be read is told so once, and is left alone; until it c
   );
 });
 
-t.test('no event without the status it tells of', async (t) => {
+t.test('no event without the status that it reports', async (t) => {
   const world = new ReconcileWorld(jobObject());
   world.fault = (call) => {
     if (call.startsWith('status')) throw new Error('conflict');
@@ -102,7 +102,7 @@ t.test('after success clients have a minute, and the job its time to live', asyn
   t.strictSame((await world.turn()).calls, [`delete FedBiOTJob tiny ${UID}`]);
 });
 
-t.test('what was deleted under a running job is made again, and not once it has ended', async (t) => {
+t.test('an object deleted under a running job is created again, but not once it has ended', async (t) => {
   const world = await begun();
   world.objects.delete('Service tiny-server');
   t.strictSame((await world.turn()).calls, ['create Service tiny-server', 'event Created']);
@@ -125,7 +125,7 @@ t.test('a deadline is waited for', async (t) => {
   t.strictSame((await world.turn()).calls.slice(-2), ['status Failed', 'event DeadlineExceeded']);
 });
 
-t.test('a deadline that passes during a reconcile is looked at again', async (t) => {
+t.test('a deadline that passes during a reconcile leads to another', async (t) => {
   const world = new ReconcileWorld(jobObject({ activeDeadlineSeconds: 60 }));
   await world.turn();
   world.seconds = 59;
@@ -138,7 +138,7 @@ t.test('a deadline that passes during a reconcile is looked at again', async (t)
   t.equal(requeueAfterMs, 1000);
 });
 
-t.test('what cannot be carried out fails, with the reason', async (t) => {
+t.test('a job that cannot be planned fails, with the reason', async (t) => {
   const same = { persistentVolumeClaim: { claimName: 'one' } };
   const world = new ReconcileWorld(jobObject({ volumes: { model: same, clientData: same } }));
   t.strictSame((await world.turn()).calls, ['status Failed', 'event InvalidSpec']);
@@ -161,7 +161,7 @@ t.test('what cannot be carried out fails, with the reason', async (t) => {
   await t.rejects(refused.turn(), { message: 'down' }, 'what may pass is tried again');
 });
 
-t.test('what is somebody else’s is never written over', async (t) => {
+t.test('objects that the job does not own are never overwritten', async (t) => {
   for (const unseen of [false, true]) {
     const world = await begun();
     const service = world.objects.get('Service tiny-server');
@@ -175,14 +175,14 @@ t.test('what is somebody else’s is never written over', async (t) => {
   }
 });
 
-t.test('caches that lag behind do no harm', async (t) => {
+t.test('stale caches do no harm', async (t) => {
   const world = await begun();
   world.unseen.add('Secret tiny-credentials');
   t.strictSame((await world.turn()).calls, ['create Secret tiny-credentials']);
   t.equal(world.status?.phase, 'Pending');
 });
 
-t.test('Jobs and pods of a job that had the name before say nothing of this one', async (t) => {
+t.test('Jobs and pods of an earlier job of the same name are ignored', async (t) => {
   const world = await begun();
   const old = world.objects.get('Job tiny-server');
   if (old === undefined) throw new Error('no Job');
@@ -197,7 +197,7 @@ t.test('Jobs and pods of a job that had the name before say nothing of this one'
   t.match(world.status?.conditions, [{ type: 'Running', reason: 'NameTaken' }]);
 });
 
-t.test('no pod is made before its users in Redis are', async (t) => {
+t.test('no pod is created before its users in Redis', async (t) => {
   const world = new ReconcileWorld(jobObject());
   world.fault = (call) => {
     if (call === 'grant') throw new Error('Redis does not answer');
@@ -215,7 +215,7 @@ t.test('no pod is made before its users in Redis are', async (t) => {
   t.equal(world.grants, 2, 'and are made anew at each look');
 });
 
-t.test('a job waits for a Redis that makes no users, and says so', async (t) => {
+t.test('a job waits for a Redis that creates no users, and reports that', async (t) => {
   const world = new ReconcileWorld(jobObject());
   world.redisUsers = { kind: 'refused', reason: 'NOPERM' };
   const { calls, requeueAfterMs } = await world.turn();
@@ -230,13 +230,13 @@ t.test('a job waits for a Redis that makes no users, and says so', async (t) => 
   t.match(
     (await world.turn()).calls,
     ['create Service tiny-server'],
-    'a job that has begun goes on while Redis is away',
+    'a job that has started continues while Redis is down',
   );
   t.match(world.status?.conditions, [{ type: 'Running' }, { type: 'RedisIsolated', status: 'True' }]);
 });
 
 t.test(
-  'a job that began under another operator, or another configuration, goes on where this one would not make it',
+  'a job that started under another operator or configuration continues where this operator would not create it',
   async (t) => {
     const world = await begun();
     world.settings = { ...SETTINGS, redis: null };

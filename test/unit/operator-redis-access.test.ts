@@ -71,7 +71,7 @@ t.test('a job has a user for each role, and nothing of the operator’s password
   );
 });
 
-t.test('pods’ passwords stay, and what somebody wrote in their place does not', async (t) => {
+t.test('pods’ passwords are kept, and a foreign value in their place is replaced', async (t) => {
   const before = secretOf(USERS);
   const later = { ...SETTINGS, secretKey: 'another key, of a later operator' };
   t.strictSame(secretOf(USERS, withSecret(before), later), before);
@@ -99,7 +99,7 @@ t.test('pods’ passwords stay, and what somebody wrote in their place does not'
   );
 });
 
-t.test('the users are made before the pods, and are told what their pods know', async (t) => {
+t.test('users are created before the pods, with the passwords that the pods have', async (t) => {
   const redis = redisAccess(job, NOTHING, SETTINGS, USERS);
   const actions = plan({
     job,
@@ -147,7 +147,7 @@ t.test('where Redis makes no users, a new job waits, unless sharing is allowed',
   });
 });
 
-t.test('a job that has its credentials goes on with them while no users can be made', async (t) => {
+t.test('a job keeps its credentials while no users can be created', async (t) => {
   const before = secretOf(USERS);
   for (const standing of [AWAY, REFUSED]) {
     const observed = withSecret(before, running);
@@ -184,7 +184,7 @@ t.test('a job that began under an operator that made no users', async (t) => {
   });
 });
 
-t.test('what is told of how well jobs are kept apart', async (t) => {
+t.test('the condition that reports how well jobs are isolated', async (t) => {
   const told = (standing: RedisUsersStanding) =>
     redisIsolated(redisAccess(job, NOTHING, SETTINGS, standing), standing, NOTHING);
   t.match(told(USERS), { type: 'RedisIsolated', holds: true, reason: 'UserPerRole' });

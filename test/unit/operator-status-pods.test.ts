@@ -24,7 +24,7 @@ import {
 
 type State = NonNullable<NonNullable<NonNullable<ObservedPod['status']>['containerStatuses']>[number]['state']>;
 
-t.test('why pods wait is told in the words of who makes them wait', async (t) => {
+t.test('the status says why pods wait, with the message of the component that delays them', async (t) => {
   const says = (status: ObservedPod['status']) => {
     const told = look(jobObject(), world({ pods: [pod('server', status)] }));
     return [told.phase, condition(told, 'Running')?.reason, told.message];
@@ -80,7 +80,7 @@ t.test('a failure has the reason of the pod that ended last', async (t) => {
   t.match(condition(clients, 'Failed'), { reason: 'RedisUnusable', message: /client pod.*wrong password/ });
 });
 
-t.test('what a pod says of its end is checked', async (t) => {
+t.test('a pod’s termination message is checked', async (t) => {
   const read = readTerminationMessage;
   t.strictSame(read('{"reason":"NotFinite","message":"a\\u001b[31mb"}'), { reason: 'NotFinite', message: 'ab' });
   for (const text of [
@@ -96,7 +96,7 @@ t.test('what a pod says of its end is checked', async (t) => {
   t.equal(read(JSON.stringify({ reason: 'NotFinite', message: 'x'.repeat(5000) })), null, 'too long');
 });
 
-t.test('a pod that nobody hears of is lost, and one that should be gone', async (t) => {
+t.test('a pod whose node is unreachable is lost, and so is one that should be gone', async (t) => {
   const ready = (status: string, reason?: string) => [
     { type: 'ContainersReady', status: 'True' },
     { type: 'Ready', status, ...(reason === undefined ? {} : { reason }) },
@@ -138,11 +138,11 @@ t.test('a pod that nobody hears of is lost, and one that should be gone', async 
   t.equal(
     unexplained(jobObject(), world({ pods: [leaving, pod('client', RUNNING)] }), at(50)).lookAgainMs,
     40_000,
-    'nobody tells when that is',
+    'no time is known for it',
   );
 });
 
-t.test('a worker that has ended beside a sidecar', async (t) => {
+t.test('a worker that has ended while a sidecar runs on', async (t) => {
   const over = (exitCode: number, message?: string): ObservedPod['status'] => ({
     phase: 'Running',
     containerStatuses: [
@@ -193,7 +193,7 @@ t.test('a worker that has ended beside a sidecar', async (t) => {
   t.equal(judge(jobObject(), world({ pods: [clock] }), at(20)).askAgainMs, 15_000);
 });
 
-t.test('what runs before the worker is told, and why it ended', async (t) => {
+t.test('the status names the init container that runs, and why one ended', async (t) => {
   const init = (state: State, conditions = [{ type: 'Initialized', status: 'False' }]): ObservedPod['status'] => ({
     phase: 'Pending',
     conditions,
@@ -217,7 +217,7 @@ t.test('what runs before the worker is told, and why it ended', async (t) => {
   t.match(look(jobObject(), failed).message, /init container fetch of tiny-server-x ended with exit code 7/);
 });
 
-t.test('what Kubernetes warned of tells why a pod does not start', async (t) => {
+t.test('Kubernetes’ warnings say why a pod does not start', async (t) => {
   const stuck = {
     ...pod('server', worker('Pending', { waiting: { reason: 'ContainerCreating' } })),
     metadata: { ...pod('server', RUNNING).metadata, uid: 'p' },

@@ -39,7 +39,7 @@ t.test('progress is mirrored', async (t) => {
   t.match(after, { phase: 'Succeeded', round: 50, adapterSha256: 'a'.repeat(64) }, 'what is told last still comes in');
 });
 
-t.test('what a job cost is mirrored, however much clients claim', async (t) => {
+t.test('the cost of a job is mirrored, however much clients claim', async (t) => {
   const role = (tokens: number) => ({ cpuSeconds: 1.5, gpuSeconds: 0, tokens, peakMemoryBytes: 1e9 + 0.25 });
   const saving = { here: 1e21, fullModel: 4e21, saved: 3e21 };
   const run: RunProgress = {

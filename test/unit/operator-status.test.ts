@@ -40,7 +40,7 @@ t.test('a job that starts is Pending, then Running', async (t) => {
   t.strictSame(third, second, 'nothing new: nothing to write');
 });
 
-t.test('suspended and resumed: the start is set anew', async (t) => {
+t.test('suspended and resumed: the start time is set again', async (t) => {
   const running = look(jobObject(), world({ pods: [pod('server', RUNNING)] }));
   const suspended = look(jobObject({ suspend: true }, { status: running }), world(), 10);
   t.match(suspended, { phase: 'Suspended', startTime: undefined });
@@ -55,7 +55,7 @@ t.test('suspended and resumed: the start is set anew', async (t) => {
   t.match(queued, { phase: 'Pending', message: /queue gpus/ });
 });
 
-t.test('the server’s success is the job’s, whatever clients do after', async (t) => {
+t.test('the server’s success is the job’s, whatever clients do afterwards', async (t) => {
   const done = world({
     serverJob: batchJob('server', ended('Complete', 'Completed')),
     clientsJob: batchJob('clients', ended('Failed', 'BackoffLimitExceeded')),
@@ -73,7 +73,7 @@ t.test('the server’s success is the job’s, whatever clients do after', async
   t.equal(clientsGrace(job, judge(job, done, at(500)).outcome, at(500)), 0);
 });
 
-t.test('deadlines pass, and say when they will', async (t) => {
+t.test('deadlines end a job, and say when they will', async (t) => {
   const active = jobObject({ activeDeadlineSeconds: 60 }, { status: { phase: 'Running', startTime: iso(0) } });
   t.strictSame(judge(active, world(), at(20)), { outcome: null, askAgainMs: 40_000 });
   t.match(judge(active, world(), at(60)).outcome, { phase: 'Failed', reason: 'DeadlineExceeded' });
@@ -106,13 +106,13 @@ t.test('deadlines pass, and say when they will', async (t) => {
   );
 });
 
-t.test('restarts are counted, and never forgotten', async (t) => {
+t.test('restarts are counted, and never lost', async (t) => {
   const status = look(jobObject(), world({ serverJob: batchJob('server', { failed: 2 }) }));
   t.match(status, { restarts: 2, phase: 'Pending' });
   t.equal(look(jobObject({}, { status }), world()).restarts, 2);
 });
 
-t.test('events tell what has turned, once', async (t) => {
+t.test('each change is one event', async (t) => {
   const pending = look(jobObject(), world({ pods: [pod('server', UNSCHEDULABLE)] }));
   const reasons = (before: FedBiOTJobStatus, after: FedBiOTJobStatus) =>
     eventsBetween(before, after, null).map(({ type, reason }) => `${type} ${reason}`);

@@ -30,7 +30,7 @@ t.test('what is done aside fails aside', async (t) => {
   t.equal(lines.length, 2);
 });
 
-t.test('all are counted, the first are told, and in the next minute again', async (t) => {
+t.test('all are counted, and the first of each minute are logged', async (t) => {
   const { log, lines } = logged();
   const registry = new Registry();
   const { unhandled } = operatorMetrics(registry, { workers: 1, lease: 'lease' });

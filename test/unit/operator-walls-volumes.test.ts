@@ -4,7 +4,7 @@ import t from 'tap';
 import type { Role } from '../../crds/facts/role.ts';
 import { laid, pod, refuses, withVolume } from '../support/laid-over-pod.ts';
 
-t.test('a claim that is made with the pod starts empty, on storage that nobody has picked', async (t) => {
+t.test('an ephemeral claim starts empty, on storage that the job did not choose', async (t) => {
   const template = (fields: object) => ({ ephemeral: { volumeClaimTemplate: fields } });
   for (const role of ['server', 'client'] as const) {
     for (const [field, value] of Object.entries({
@@ -113,7 +113,7 @@ t.test('the job’s own credentials are given out by the operator alone', async 
   refuses(t, () => withVolume('client', { secret: { secretName: 'tiny-credentials' } }), /own credentials/);
 });
 
-t.test('folders in which a node keeps what is other pods’ are nobody’s model or data', async (t) => {
+t.test('folders in which a node keeps the files of other pods cannot be model or data', async (t) => {
   for (const path of [
     '/',
     '/var',

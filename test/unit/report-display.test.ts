@@ -44,7 +44,7 @@ t.test('local steps are counted as they are computed, not again when a result is
   t.equal(statusText(state, 12), 'round 1/10  local 2/4  1.00 steps/s  100 tokens/s  loss 3.000');
 });
 
-t.test('an alignment gone on with shows where it is, and its own pace', async (t) => {
+t.test('a resumed alignment shows its position and its own rate', async (t) => {
   const state = after([0, start], [5, stepAt('align', 3, null, 80, 1)], [5.05, stepAt('align', 3, null, 81, 3)]);
   t.equal(state.round, 3);
   t.equal(state.phase?.done, 82);

@@ -33,7 +33,7 @@ t.test('many steps do not wait', async (t) => {
   t.equal(lines(path).length, 2000, 'closing writes the rest');
 });
 
-t.test('a resumed run goes on where the checkpoint was written', async (t) => {
+t.test('a resumed run continues from its checkpoint', async (t) => {
   const path = join(t.testdir(), 'metrics.jsonl');
   const first = new MetricsLog(path);
   first.append(step(0));

@@ -65,7 +65,7 @@ t.test('a lost file: the rounds come from the report', async (t) => {
   );
 });
 
-t.test('without a report, what is lost is told', async (t) => {
+t.test('without a report, the loss is reported', async (t) => {
   const { message, rounds, damaged, events } = mended(whole.subarray(0, whole.length - 400), { spare: [] });
   t.match(message, /cut to \d+ of \d+ bytes.*the report lacks rounds 6; it is kept as .*metrics\.jsonl\.damaged/);
   t.same(

@@ -208,7 +208,7 @@ t.test('a volume may be given as it was made', async (t) => {
   t.match(errorOf(() => open(t.testdir({ 'lost+found': {}, other: '' }))).message, 'it holds other');
 });
 
-t.test('a folder with checkpoints is gone on with only when asked for', async (t) => {
+t.test('a folder with checkpoints is resumed only on request', async (t) => {
   const root = join(t.testdir(), 'run');
   open(root).release();
   mkdirSync(join(root, 'checkpoints', 'round-0001'));
@@ -226,7 +226,7 @@ t.test('resume needs a folder, though not yet a checkpoint', async (t) => {
 });
 
 t.test(
-  'a folder that cannot be written is told in words',
+  'a folder that cannot be written is an error with a hint',
   { skip: process.getuid?.() === 0 ? 'root may write anywhere' : false },
   async (t) => {
     const root = t.testdir();

@@ -60,7 +60,7 @@ t.test(
   },
 );
 
-t.test('secrets are cut out of whatever is told, in every way they are written', async (t) => {
+t.test('secrets are removed from every message, in every form they are written', async (t) => {
   const hide = secretRedactor(secretsOf(readEnvironment(variables)));
   const text = `cannot log in to ${variables.FEDBIOT_REDIS_URL} with p@ssword, p%40ssword or the-job-token`;
   t.equal(hide(text), 'cannot log in to [hidden] with [hidden], [hidden] or [hidden]');

@@ -74,7 +74,7 @@ t.test('neither clock nor zone nor language of the machine gets into a text', as
 });
 
 t.test(
-  'a template asks for the day in vain where none is given, and sorts no keys by the language of the machine',
+  'a template gets no date where none is given, and sorts keys independently of the machine’s locale',
   async (t) => {
     const dated = await load(t, oracle.templates['dated'] ?? '');
     const conversation = { messages: [{ role: 'user', content: 'x' }] };

@@ -11,7 +11,7 @@ const RENDERABLE =
 
 const config = { eos_token: '<|end|>', bos_token: '<|begin|>' };
 
-t.test('special tokens and what ends a generation', async (t) => {
+t.test('special tokens, and the tokens that end a generation', async (t) => {
   const directory = await variant(t, {
     'tokenizer_config.json': { bos_token: null },
     'special_tokens_map.json': { eos_token: { content: '<|end|>' } },
@@ -60,7 +60,7 @@ t.test(
   },
 );
 
-t.test('without generation_config.json, config.json names what ends a text', async (t) => {
+t.test('without generation_config.json, config.json names the tokens that end a text', async (t) => {
   t.same((await loadTokenizer(await variant(t, { 'config.json': { eos_token_id: [4, 1] } }))).stopTokenIds, [1, 4]);
   await t.rejects(loadTokenizer(await variant(t, { 'config.json': { eos_token_id: -1 } })), {
     name: 'UserError',
@@ -68,7 +68,7 @@ t.test('without generation_config.json, config.json names what ends a text', asy
   });
 });
 
-t.test('a token that the embedding has no row for is refused in a text, and not before', async (t) => {
+t.test('a token without a row in the embedding is refused in a text, and not before', async (t) => {
   const json = JSON.parse(await readFile(join(fixtures, 'gpt2/tokenizer.json'), 'utf8'));
   const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: false };
   const directory = await variant(t, {
@@ -132,7 +132,7 @@ t.test('chat templates', async (t) => {
   await t.rejects(loadTokenizer(await variant(t, { 'chat_template.jinja': '{% if %}' })), /cannot be parsed/);
 });
 
-t.test('what cannot be tokenised as Python does is refused', async (t) => {
+t.test('a tokenizer that cannot give Python’s tokens is refused', async (t) => {
   const json = JSON.parse(await readFile(join(fixtures, 'gpt2/tokenizer.json'), 'utf8'));
   const endsEveryText = {
     type: 'TemplateProcessing',

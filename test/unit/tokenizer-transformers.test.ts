@@ -53,7 +53,7 @@ interface AddedCases {
   cases: { family: string; listed?: object[]; config?: object; map?: object; ids: number[][] }[];
 }
 
-t.test('tokens are added, and take the white space beside them, as in transformers', async (t) => {
+t.test('tokens are added, and take adjacent white space, as in transformers', async (t) => {
   const { texts, cases }: AddedCases = JSON.parse(await readFile(join(fixtures, 'added-tokens.json'), 'utf8'));
   for (const { family, listed = [], config = {}, map, ids } of cases) {
     const read = async (name: string) => JSON.parse(await readFile(join(fixtures, family, name), 'utf8'));

@@ -27,7 +27,7 @@ async function all<T>(results: AsyncIterable<T>): Promise<T[]> {
 
 const soon = () => new Promise((resolve) => setImmediate(resolve));
 
-t.test('asks for the next while one is computed, and for no more', async (t) => {
+t.test('asks for one more while one is computed', async (t) => {
   const { log, ask, done } = workshop();
   const consumed = (async () => {
     for await (const result of oneAhead([0, 1, 2, 3], ask)) log.push(`result ${result}`);

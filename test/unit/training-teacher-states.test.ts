@@ -76,7 +76,7 @@ t.test('a damaged file is computed again, and replaced', async (t) => {
   }
 });
 
-t.test('the cache holds no more bytes than it may, those of earlier runs included', async (t) => {
+t.test('the cache stays within its limit of bytes, those of earlier runs included', async (t) => {
   const directory = join(t.testdir({}), 'cache');
   const first = teacher({ directory, bytes: bytesOf(2) + bytesOf(3) });
   await first.of(a);
@@ -88,7 +88,7 @@ t.test('the cache holds no more bytes than it may, those of earlier runs include
   t.strictSame(readdirSync(directory), ['a'], 'nor does c now');
 });
 
-t.test('a disk that takes no more costs time and nothing else', async (t) => {
+t.test('a full disk costs time and nothing else', async (t) => {
   const directory = join(t.testdir({}), 'cache');
   const states = teacher({ directory, bytes: LARGE }, 0);
   // A folder in the place of the temporary file: even root cannot write there.

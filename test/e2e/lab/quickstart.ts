@@ -45,7 +45,7 @@ const expected = await adapterHash(embedded);
 
 const hostile = new HostileTenant(lab, objects, await readFile(MANIFEST, 'utf8'));
 
-t.test('a hostile tenant moves in beside them', async () => {
+t.test('a hostile tenant uses the same cluster', async () => {
   await hostile.moveIn();
   await hostile.attackOperator();
 });

@@ -31,6 +31,10 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
   const redis = await startRedis(t, { password: PASSWORD });
   const operator = await lab.operator(redis.url);
   await operator.logged('this replica leads');
+  const suspend = (namespace: string, value: boolean) => {
+    const patch = JSON.stringify({ spec: { suspend: value } });
+    return lab.kubectl('patch', 'fbj', 'tiny', '--namespace', namespace, '--type=merge', '--patch', patch);
+  };
 
   t.test('the quickstart, applied as it is', async (t) => {
     const namespace = await lab.namespace('quickstart');
@@ -226,22 +230,11 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     await lab.createJob(namespace, 'tiny');
     await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
     await lab.jobIn('Running', namespace, 'tiny');
-    const suspend = (value: boolean) =>
-      lab.kubectl(
-        'patch',
-        'fbj',
-        'tiny',
-        '--namespace',
-        namespace,
-        '--type=merge',
-        '--patch',
-        JSON.stringify({ spec: { suspend: value } }),
-      );
-    await suspend(true);
+    await suspend(namespace, true);
     const { status } = await lab.jobIn('Suspended', namespace, 'tiny');
     t.equal(status?.startTime, undefined);
     await until('no pods', SECONDS, async () => ((await lab.pods(namespace, 'tiny')).length === 0 ? true : null));
-    await suspend(false);
+    await suspend(namespace, false);
     for (const role of ['server', 'client'] as const)
       t.equal((await lab.pod(namespace, 'tiny', role)).status?.phase, 'Pending', `a new ${role} pod is created`);
     await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
@@ -266,17 +259,8 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     await lab.createJob(namespace, 'remote', { managedBy: 'kueue.x-k8s.io/multikueue' });
     await lab.jobIn('Suspended', namespace, 'tiny');
     t.match(await lab.get(RESOURCE.job, namespace, 'tiny-server'), { metadata: queued, spec: { suspend: true } });
-    // As Kueue admits it.
-    await lab.kubectl(
-      'patch',
-      'fbj',
-      'tiny',
-      '--namespace',
-      namespace,
-      '--type=merge',
-      '--patch',
-      '{"spec":{"suspend":false}}',
-    );
+    // Kueue admits a job in this way.
+    await suspend(namespace, false);
     t.equal(
       (await lab.pod(namespace, 'tiny', 'server')).status?.phase,
       'Pending',

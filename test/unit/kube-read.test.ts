@@ -7,13 +7,16 @@ import { BatchJob, Pod, reader, WholeObject } from '../../operator/kube/read-obj
 import { RESOURCE } from '../../operator/objects/resources.ts';
 import { createLog } from '../../operator/process/log.ts';
 
-const metadata = {
+const kept = {
   name: 'tune',
   namespace: 'lab',
   uid: 'u-1',
   resourceVersion: '7',
   generation: 1,
   creationTimestamp: '2026-01-01T00:00:00Z',
+};
+const metadata = {
+  ...kept,
   managedFields: [{ manager: 'kubectl' }],
   annotations: { 'kubectl.kubernetes.io/last-applied-configuration': '{}' },
 };
@@ -30,14 +33,7 @@ t.test('what is kept of an object', async (t) => {
     {
       apiVersion: 'v1',
       kind: 'Secret',
-      metadata: {
-        name: 'tune',
-        namespace: 'lab',
-        uid: 'u-1',
-        resourceVersion: '7',
-        generation: 1,
-        creationTimestamp: '2026-01-01T00:00:00Z',
-      },
+      metadata: kept,
       data: { token: 'dA==' },
       type: 'Opaque',
     },

@@ -16,6 +16,14 @@ function manualProcess() {
   return { used: () => ({ ...now }), pass };
 }
 
+const INPUT = {
+  round: 1,
+  client: 0,
+  lora: { adapter: new Float32Array(), emulator: new Float32Array() },
+  onStep: () => undefined,
+  signal: new AbortController().signal,
+};
+
 t.test('tasks that are under way at once share what is used, and their shares add up to it', async (t) => {
   const { used, pass } = manualProcess();
   const use = new SharedUse(used);
@@ -52,13 +60,6 @@ t.test('a client has the compute process to itself, and shares the GPU', async (
   const computes = [computeOf(3e12), computeOf(5e12)] as const;
   const { used, pass } = manualProcess();
   const metered = clientMeter({ provider: 'cuda', ownProcess: false }, used);
-  const input = {
-    round: 1,
-    client: 0,
-    lora: { adapter: new Float32Array(), emulator: new Float32Array() },
-    onStep: () => undefined,
-    signal: new AbortController().signal,
-  };
   const bothBegan = Promise.withResolvers<void>();
   let began = 0;
   const trained = await Promise.all(
@@ -76,7 +77,7 @@ t.test('a client has the compute process to itself, and shares the GPU', async (
           },
         },
         compute,
-      ).train(input),
+      ).train(INPUT),
     ),
   );
   const [first, second] = trained.map(({ use }) => use);
@@ -90,20 +91,13 @@ t.test('who fails to train ends its share', async (t) => {
   const compute = { usage: async () => ({ cpuSeconds: 0, peakMemoryBytes: 0 }) };
   const { used, pass } = manualProcess();
   const metered = clientMeter({ provider: 'cuda', ownProcess: false }, used);
-  const input = {
-    round: 1,
-    client: 0,
-    lora: { adapter: new Float32Array(), emulator: new Float32Array() },
-    onStep: () => undefined,
-    signal: new AbortController().signal,
-  };
-  await t.rejects(metered({ train: () => Promise.reject(new Error('no')) }, compute).train(input), { message: 'no' });
+  await t.rejects(metered({ train: () => Promise.reject(new Error('no')) }, compute).train(INPUT), { message: 'no' });
   pass(1, 5);
   const train = async () => {
     pass(1, 3);
     return { adapter: new Float32Array(), samples: 1, losses: [1], tokens: 5 };
   };
-  const { use } = await metered({ train }, compute).train(input);
+  const { use } = await metered({ train }, compute).train(INPUT);
   t.equal(use.gpuSeconds, 3, 'the next has the GPU to itself');
 });
 

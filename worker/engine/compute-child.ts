@@ -1,4 +1,4 @@
-// The compute process: holds sessions and variables, runs one request at a time, in order.
+// The compute process: it holds sessions and variables, and runs requests one at a time, in order.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { errorMessage } from '../../crds/facts/user-error.ts';
@@ -48,7 +48,7 @@ async function load(
 ): Promise<void> {
   const extra: Record<string, unknown> = {
     session: {
-      // Without packed copies, weights are used where the file is mapped, and every product packs them anew.
+      // Without packed copies, weights stay in the mapped file, and every product packs them again.
       disable_prepacking: prepack ? '0' : '1',
       // Operators follow each other faster than a thread wakes up, so a thread that waits stays awake for a moment.
       // Without a limit it would take a core from the next session, or from another process.
@@ -130,7 +130,7 @@ function offerToTheKernel(): void {
   try {
     writeFileSync(file, String(Math.min(1000, Number(readFileSync(file, 'utf8')) + 500)));
   } catch {
-    // Another system, or not allowed.
+    // Not Linux, or not permitted.
   }
 }
 
@@ -144,7 +144,7 @@ process.on('message', (message: ComputeMessage) => {
     } catch (error) {
       reply = { id: message.id, ok: false, error: errorMessage(error) };
     }
-    // A parent that was killed takes no answer; 'disconnect' then ends this process.
+    // A killed parent receives no reply; 'disconnect' then ends this process.
     process.send?.(reply, undefined, undefined, () => undefined);
   });
 });

@@ -4,7 +4,7 @@ import type { Shortage } from '../files/system-failure.ts';
 const LESS_MEMORY =
   'Shorter sequences and smaller batches need less, and so do fewer compute processes; `fedbiot plan` says how much a job takes. A run goes on with --resume.';
 
-/** The compute process has ended by itself, or was killed. */
+/** The compute process has exited or was killed. */
 export class ComputeLostError extends SystemFailure {
   override readonly name = 'ComputeLostError';
 
@@ -23,8 +23,8 @@ const HINTS: Readonly<Record<string, string>> = {
 const CRASH = 'A run goes on with --resume. If it comes again, please report it with the lines above.';
 
 /**
- * Why a compute process is gone.
- * @param outOfMemory whether the kernel has killed a process because memory ran out since this one began
+ * The reason why a compute process ended.
+ * @param outOfMemory whether the kernel has killed a process for lack of memory since this one started
  */
 export function computeLost(
   code: number | null,

@@ -3,7 +3,7 @@ import type { Tensor } from './graph/tensor.ts';
 /** Execution providers of ONNX Runtime that the engine supports. */
 export type Provider = 'cpu' | 'cuda';
 
-/** What the compute process is asked to do. Sessions and variables live there; only small tensors cross. */
+/** A request to the compute process, which holds sessions and variables; only small tensors are transferred. */
 export type ComputeRequest =
   | { readonly kind: 'load'; readonly session: number; readonly model: Uint8Array; readonly options: SessionOptions }
   | { readonly kind: 'unload'; readonly session: number }
@@ -17,9 +17,9 @@ export type ComputeRequest =
 export interface SessionOptions {
   readonly threads: number;
   readonly provider: Provider;
-  /** Folder that the graph's weight files are relative to; null for a graph without stored weights. */
+  /** Folder of the graph's weight files; null for a graph without stored weights. */
   readonly weightFolder: string | null;
-  /** Whether weights are copied into the order in which the matrix kernels read. */
+  /** Whether weights are packed, i.e. copied into the order in which the matrix kernels read. */
   readonly prepack: boolean;
 }
 
@@ -36,13 +36,13 @@ export interface RunRequest {
 
 export interface RunResult {
   readonly outputs: Readonly<Record<string, Tensor>>;
-  /** Time inside the session. */
+  /** Time spent in the session. */
   readonly milliseconds: number;
 }
 
-/** What the compute process has used since it began. */
+/** Resources used by the compute process since its start. */
 export interface ComputeUsage {
-  /** Processor time of all its threads. */
+  /** CPU time of all threads. */
   readonly cpuSeconds: number;
   readonly peakMemoryBytes: number;
 }

@@ -23,8 +23,8 @@ export type { RunRequest, RunResult } from './compute-protocol.ts';
 
 /**
  * Weights up to this size are packed for training graphs: a product with about 100 rows then takes a fifth less time,
- * and the weights one to two times their size of memory more. With the long batches that suit large models, packing
- * them anew is hardly noticed.
+ * and the weights need one to two times their size of additional memory. With the long batches that suit large models,
+ * packing them again for each product costs little.
  */
 export const PREPACKED_BYTES = 512 * 2 ** 20;
 
@@ -37,10 +37,9 @@ export interface ComputeOptions {
  * glibc's allocator for large, short-lived tensors: those up to 32 MiB (the most it allows) are reused from the heap
  * instead of being mapped anew, and up to 1 GiB of freed heap is kept from one step to the next. One arena: sessions
  * run on several threads, and the arenas of all but the first are made of pieces of 64 MiB that go back to the kernel
- * as soon as they are empty, so that a pass could wait for pages in every operator. Against ONNX Runtime's arenas, one
- * for each session: the same time, half the memory. No huge pages: a heap that is kept gains nothing from them, and to
- * find and clear them made the first pass over anything take up to twice as long. Other C libraries ignore the
- * variables.
+ * as soon as they are empty, so that a pass could wait for pages in every operator. Compared with ONNX Runtime's
+ * arenas, one per session: the same time, half the memory. No huge pages: a heap that is kept gains nothing from them,
+ * and finding and clearing them made the first pass take up to twice as long. Other C libraries ignore the variables.
  */
 const ALLOCATOR = {
   MALLOC_ARENA_MAX: '1',
@@ -50,11 +49,11 @@ const ALLOCATOR = {
 
 /**
  * CUDA's products of float32 stay in float32, as PyTorch's do by default. ONNX Runtime would use TensorFloat-32, of 10
- * bits, whose losses differ in the third digit; whoever wants it sets the variable to 1.
+ * bits, whose losses differ in the third digit; setting the variable to 1 enables it.
  */
 const PRECISION = { NVIDIA_TF32_OVERRIDE: '0' };
 
-/** onnxruntime-node would otherwise tell its makers of its use, over the network. */
+/** Disables the telemetry of onnxruntime-node. */
 const NO_TELEMETRY = { ORT_DISABLE_TELEMETRY: '1' };
 
 /**
@@ -118,7 +117,7 @@ export class Compute {
     await this.#ask<null>({ kind: 'write', variable, tensor });
   }
 
-  /** Makes a variable a vector of so many zeros. */
+  /** Sets a variable to a vector of `size` zeros. */
   async clear(variable: string, size: number): Promise<void> {
     await this.#ask<null>({ kind: 'clear', variable, size });
   }
@@ -131,12 +130,12 @@ export class Compute {
     await this.#ask<null>({ kind: 'free', variables });
   }
 
-  /** What the process has used so far. Waits for the request that is under way. */
+  /** Resources used so far. Waits for the current request. */
   usage(): Promise<ComputeUsage> {
     return this.#ask<ComputeUsage>({ kind: 'usage' });
   }
 
-  /** Ends the process, in the middle of a run if need be. */
+  /** Ends the process, even during a run. */
   close(): void {
     this.#child.removeAllListeners('exit');
     this.#fail(new ComputeLostError('the compute process was closed'));
@@ -177,7 +176,7 @@ function unstarted(error: Error): Error {
     : new ComputeLostError(`the compute process failed: ${error.message}`);
 }
 
-/** A provider that is not there fails when the first session is made, in words about shared libraries. */
+/** A missing provider fails at the first session, with an error about shared libraries. */
 function withoutCuda(cause: Error): UserError {
   return new UserError(`CUDA cannot be used: ${cause.message.split('\n')[0]}`, {
     hint: 'It needs an NVIDIA driver, CUDA 13’s libraries and onnxruntime’s CUDA provider (docs/engine.md); in a pod, the worker-cuda image. Or run with --provider cpu.',
@@ -185,7 +184,7 @@ function withoutCuda(cause: Error): UserError {
   });
 }
 
-/** A graph that is ready to run. */
+/** A graph loaded in the compute process. */
 export interface Session {
   run(request: RunRequest): Promise<RunResult>;
   release(): Promise<void>;

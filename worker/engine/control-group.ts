@@ -1,18 +1,18 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** The memory limit of this process by Linux's control groups. Null on other systems, and without a limit. */
+/** The memory limit of this process from Linux control groups; null on other systems, or without a limit. */
 export interface ControlGroup {
-  /** Bytes that all processes of the group may have: the least limit of the group and those around it. */
+  /** Memory limit in bytes for all processes of the group: the smallest limit of the group and its ancestors. */
   memoryLimit(): number | null;
   /**
-   * Processes that the kernel has killed so far because memory ran out, in the group or, where it does not count them,
-   * on the machine.
+   * Number of processes that the kernel has killed for lack of memory: in the group, or on the machine if the group has
+   * no counter.
    */
   memoryKills(): number | null;
 }
 
-/** @param root where the file system begins that /proc and /sys are read from */
+/** @param root root of the file system from which /proc and /sys are read */
 export function controlGroup(root = '/'): ControlGroup {
   const groups = memoryGroups(root);
   return {
@@ -21,7 +21,7 @@ export function controlGroup(root = '/'): ControlGroup {
         .flatMap(({ folders, limit }) => folders.map((folder) => count(text(join(folder, limit)))))
         .filter((bytes) => bytes !== null);
       const least = Math.min(...limits);
-      // Version 1 says no limit by a number that no machine has.
+      // Version 1 expresses no limit as a huge number.
       return least < 2 ** 60 ? least : null;
     },
     memoryKills: () => {
@@ -36,13 +36,13 @@ export function controlGroup(root = '/'): ControlGroup {
 }
 
 interface MemoryGroup {
-  /** The process's own, then those around it. */
+  /** The group of the process, then its ancestors. */
   readonly folders: readonly string[];
   readonly limit: string;
   readonly kills: string;
 }
 
-/** Version 2 has one tree, version 1 one for memory; both may be there, and the controller is in one of them. */
+/** Version 2 has one tree, version 1 has one for memory. Both may exist; the controller is in one of them. */
 function memoryGroups(root: string): MemoryGroup[] {
   const lines = text(join(root, 'proc/self/cgroup')).split('\n');
   return lines.flatMap((line): MemoryGroup[] => {
@@ -60,7 +60,7 @@ function memoryGroups(root: string): MemoryGroup[] {
   });
 }
 
-/** In a container the path may be the host's, while only the container's own group is visible, as the root. */
+/** In a container, the path may be the host's, while only the container's group is visible, as the root. */
 function around(mount: string, path: string): string[] {
   const folders = [];
   let folder = join(mount, path);

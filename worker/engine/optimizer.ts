@@ -11,11 +11,11 @@ export interface OptimizerOptions {
   readonly epsilon: number;
   readonly weightDecay: number;
   readonly momentum: number;
-  /** Largest global L2 norm of the gradient; 0 does not clip. */
+  /** Maximum global L2 norm of the gradient; 0 disables clipping. */
   readonly clipNorm: number;
 }
 
-/** Flat vectors an optimizer keeps beside the parameters. */
+/** Number of flat vectors that an optimizer keeps in addition to the parameters. */
 export function momentCount({ kind, momentum }: OptimizerOptions): number {
   return kind === 'AdamW' ? 2 : momentum > 0 ? 1 : 0;
 }
@@ -45,7 +45,7 @@ export function optimizerGraph(size: number, options: OptimizerOptions): Graph {
 
   if (options.kind === 'AdamW') {
     const [beta1, beta2] = options.betas;
-    // Factors are multiplied with each other first: what passes over the whole vectors is most of a step's time.
+    // Scalar factors are combined first: most of a step's time is spent in passes over whole vectors.
     const m = add(mul(moments[0]!, beta1), mul(raw, mul(clip, 1 - beta1)));
     const v = add(mul(moments[1]!, beta2), mul(squared, mul(mul(clip, clip), 1 - beta2)));
     const root = sqrt(correction2);

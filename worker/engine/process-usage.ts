@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import type { ComputeUsage } from './compute-protocol.ts';
 
-/** What this process has used since it began. */
+/** Resources used by this process since its start. */
 export function processUsage(): ComputeUsage {
   const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
   return { cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, peakMemoryBytes: ownPeak() ?? maxRSS * 1024 };
 }
 
 /**
- * Linux's peak of this program. In maxRSS is also what the process was before it: a copy of the one that started it.
+ * The peak of this program on Linux. maxRSS includes the time before exec, when the process was a copy of its parent.
  */
 function ownPeak(): number | null {
   try {

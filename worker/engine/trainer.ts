@@ -7,16 +7,16 @@ import type { OptimizerOptions } from './optimizer.ts';
 import { float32 } from './graph/tensor.ts';
 import type { Tensor } from './graph/tensor.ts';
 
-/** A training graph takes its parameters and the gradient collected so far under these names … */
+/** Inputs of a training graph: its parameters and the accumulated gradient. */
 export const PARAMETERS = 'parameters';
 const ACCUMULATED = 'accumulated';
-/** … and yields the loss and the new sum of gradients under these. */
+/** Outputs of a training graph: the loss and the new accumulated gradient. */
 const LOSS = 'loss';
 const GRADIENT = 'gradient';
 
 /**
- * Makes a graph with a loss a training graph: appends the gradient with respect to `parameters`, added to what was
- * collected.
+ * Turns a graph with a loss into a training graph: appends the gradient with respect to `parameters`, added to the
+ * accumulated gradient.
  */
 export function withGradient(graph: Graph, loss: Value, parameters: Value): void {
   const accumulated = graph.input(ACCUMULATED, 'float32', parameters.shape);
@@ -25,14 +25,14 @@ export function withGradient(graph: Graph, loss: Value, parameters: Value): void
   graph.output(GRADIENT, add(accumulated, gradient));
 }
 
-/** A loss, or a gradient's norm, that is not a finite number. */
+/** The loss or the gradient's norm is not finite. */
 export class NotFiniteError extends Error {
   override readonly name = 'NotFiniteError';
 }
 
-/** Everything a training needs to go on to the same bits. */
+/** Everything that a training needs to continue with the same bits. */
 export interface TrainerState {
-  /** Optimizer steps done. */
+  /** Number of finished optimizer steps. */
   readonly step: number;
   readonly parameters: Float32Array;
   readonly moments: readonly Float32Array[];
@@ -56,7 +56,7 @@ export class Trainer {
   readonly #options: OptimizerOptions;
   readonly #size: number;
   readonly #scope: string;
-  /** Names of the moments, as the optimizer's graph has them. */
+  /** Names of the moments in the optimizer's graph. */
   readonly #moments: readonly string[];
   #step = 0;
 
@@ -78,8 +78,8 @@ export class Trainer {
   }
 
   /**
-   * `gradient` is a session of a graph with the names above; `scope` keeps the variables of several trainers of one
-   * compute process apart.
+   * `gradient` is a session of a graph with the names above; `scope` separates the variables of several trainers in one
+   * compute process.
    */
   static async create(
     compute: Compute,
@@ -94,7 +94,7 @@ export class Trainer {
     return new Trainer(compute, gradient, optimizer, options, size, scope);
   }
 
-  /** Begins with fresh moments, or goes on from a state. */
+  /** Starts with zero moments, or from a state. */
   async start(from: TrainerState | Float32Array): Promise<void> {
     const { step, parameters, moments } =
       from instanceof Float32Array ? { step: 0, parameters: from, moments: [] } : from;
@@ -109,8 +109,8 @@ export class Trainer {
   }
 
   /**
-   * One optimizer step on the sum of the micro-batches' losses. The next may be asked for before this one is done.
-   * Throws NotFiniteError; the state is then lost.
+   * One optimizer step on the sum of the micro-batches' losses. The next step may be requested before this one has
+   * finished. Throws NotFiniteError; the state is then lost.
    */
   async step(
     microBatches: readonly Readonly<Record<string, Tensor | string>>[],
@@ -130,7 +130,7 @@ export class Trainer {
       fetch: ['norm'],
       update: Object.fromEntries(state.map((name) => [`${name}.next`, this.#name(name)])),
     });
-    // All is asked for at once, and done in order: between two graphs the compute process waits for nobody.
+    // All requests are sent at once and run in order, so that the compute process does not wait between two graphs.
     const [stepped, ...computed] = await Promise.all([optimizer, ...gradients]);
     const loss = computed.reduce((sum, { outputs }) => sum + Number(outputs[LOSS]!.data[0]), 0);
     if (!Number.isFinite(loss)) throw new NotFiniteError(`the loss is ${loss}`);
@@ -144,7 +144,7 @@ export class Trainer {
     await this.#collect(microBatch, { at: 'zero', onto: 'zero' });
   }
 
-  /** Reads the state back, after the last step that was asked for; the training may go on. */
+  /** Reads the state back, after the last requested step; the training may continue. */
   async state(): Promise<TrainerState> {
     const moments: Float32Array[] = [];
     for (const name of this.#moments) moments.push(await this.#read(name));
@@ -156,7 +156,7 @@ export class Trainer {
     return this.#read(PARAMETERS);
   }
 
-  /** A micro-batch's loss; its gradient goes into GRADIENT, together with what was collected. */
+  /** The loss of a micro-batch; its gradient is added to GRADIENT. */
   #collect(
     feeds: Readonly<Record<string, Tensor | string>>,
     { at, onto }: { at: string; onto: string },
@@ -171,7 +171,7 @@ export class Trainer {
   async #read(name: string): Promise<Float32Array> {
     const { data } = await this.#compute.read(this.#name(name));
     if (!(data instanceof Float32Array)) throw new Error(`the variable ${this.#name(name)} is not float32`);
-    // What came from the compute process may be a part of its message.
+    // A tensor from the compute process may be a view of its message.
     return data.slice();
   }
 

@@ -9,11 +9,11 @@ export interface TokenBatch {
   readonly length: number;
   /** [rows, length] */
   readonly inputIds: Int32Array;
-  /** [rows, length], −100 where there is no loss or no token. */
+  /** [rows, length], −100 for tokens without loss and for padding. */
   readonly labels: Int32Array;
   /** [rows] tokens of each row without padding. */
   readonly lengths: Int32Array;
-  /** Tokens in all, without padding. */
+  /** Total number of tokens, without padding. */
   readonly tokens: number;
 }
 
@@ -23,8 +23,8 @@ export function tokenIds(batch: TokenBatch): Int32Array {
 }
 
 /**
- * Inputs `positions` and places of a batch whose every token has a row of its own. A batch of one sequence has no
- * padding: a graph that is made for such takes `positions` only.
+ * Inputs `positions` and places of a batch with one row per token. A batch of one sequence has no padding: a graph
+ * built for such batches has only `positions`.
  */
 export function placeFeeds({ rows, length, lengths }: TokenBatch, batchSize?: number): Record<string, Tensor> {
   if (batchSize === 1) return { positions: positions(rows, length) };
@@ -33,8 +33,8 @@ export function placeFeeds({ rows, length, lengths }: TokenBatch, batchSize?: nu
 }
 
 /**
- * Inputs `positions` [sequences, length], and where rows lie among them: `cells` [rows], the first place of each, and
- * `rowsOfCells` [sequences, length] (int32), −1 on padding. With padding on the right, causality alone hides it.
+ * Inputs `positions` [sequences, length], and the places of rows among them: `cells` [rows], the first place of each,
+ * and `rowsOfCells` [sequences, length] (int32), −1 on padding. With padding on the right, causality alone hides it.
  * `rowsOf`: the row of each token of each sequence.
  */
 export function rowPlaces(rowsOf: readonly Int32Array[]): Record<string, Tensor> {
@@ -108,7 +108,7 @@ export function joinStates(states: readonly Float32Array[], width: number): Tens
   return float32(joined, [joined.length / width, width]);
 }
 
-/** Input `dropoutKey` [1]: new for every step, and the same when the step is repeated. */
+/** Input `dropoutKey` [1]: new for every step, but the same when a step is repeated. */
 export function dropoutFeed(stream: RandomStream): { dropoutKey: Tensor } {
   const key = (BigInt(stream.uint32()) << 31n) ^ BigInt(stream.uint32());
   return { dropoutKey: { dtype: 'int64', shape: [1], data: BigInt64Array.of(key) } };

@@ -13,17 +13,17 @@ import type { WeightEntry } from '../safetensors/safetensors.ts';
 import type { WeightIndex } from './weights/weight-index.ts';
 
 /**
- * How a weight that is stored in one format is held in a job: float32 holds every half exactly, so nothing is rounded
- * for it.
+ * The format in which a job holds a weight that is stored in `stored`: for float32 the stored one, because float32
+ * represents every half-precision value exactly.
  */
 export function heldAs(dtype: ModelSpec['dtype'], stored: FloatDtype): FloatDtype {
   return dtype === 'bfloat16' ? 'BF16' : dtype === 'float16' ? 'F16' : stored;
 }
 
 /**
- * A model whose frozen weights are held in `dtype`. Where they are stored otherwise, they are rounded once, tensor by
- * tensor, into a file under `cache` that is named by the model's hash and the dtype and found again by the next run;
- * the rest of the directory is used as it is. `auto` and `float32` change nothing: all is computed in float32.
+ * A model whose frozen weights are held in `dtype`. Weights in another format are rounded once, tensor by tensor, into
+ * a file under `cache`, named by the model's hash and the dtype, which later runs reuse; the rest of the directory is
+ * used as it is. `auto` and `float32` change nothing, as all computation is in float32.
  * @throws UserError when a value is too large for the dtype, or the file cannot be written
  */
 export async function withDtype(
@@ -46,7 +46,7 @@ export async function withDtype(
   return { ...model, weights: indexOf(file, model.weights) };
 }
 
-/** The converted file's own index; a file that is not whole was never renamed to this name. */
+/** The index of the converted file, which is complete: a partial one is never renamed to this name. */
 function indexOf(file: string, weights: WeightIndex): WeightIndex {
   const { tensors } = readSafetensorsHeader(file);
   return new Map(

@@ -15,17 +15,17 @@ import type { WeightIndex } from './weights/weight-index.ts';
 const COMPLETE = 'A model directory holds config.json, tokenizer.json and *.safetensors.';
 const LOCAL = { forms: 'Use a directory, a file:// URL or hf://org/name@revision.', example: 'model' };
 
-/** A Hugging Face model directory whose config and weights were found to fit each other. */
+/** A Hugging Face model directory whose config and weights match. */
 export interface ModelDirectory {
   /** Absolute. */
   readonly path: string;
   readonly config: DecoderConfig;
   readonly weights: WeightIndex;
-  /** What of the files is not as it seems, to be told. */
+  /** Warnings for the user about the files. */
   readonly warnings: readonly string[];
   /**
-   * SHA-256 (hex) of the model: of config.json, tokenizer.json and every weight file by name, wherever the directory
-   * lies.
+   * SHA-256 (hex) of the model: of config.json, tokenizer.json and every weight file, by name and independent of the
+   * directory's path.
    */
   sha256(): Promise<string>;
 }
@@ -76,8 +76,8 @@ function warningsOf(path: string, declared: DecoderConfig, config: DecoderConfig
 }
 
 /**
- * What config.json of a model directory says.
- * @throws UserError when it cannot be read, or as `parseDecoderConfig`
+ * The config of a model directory, from config.json.
+ * @throws UserError if it cannot be read, and as `parseDecoderConfig`
  */
 export function readDecoderConfig(directory: string): DecoderConfig {
   const path = join(directory, 'config.json');

@@ -22,7 +22,7 @@ export interface LoraPart {
   readonly dropout: number;
 }
 
-/** A model whose split is known, with the layouts of the LoRA that the spec asks for. */
+/** A model with its split and the layouts of the LoRA vectors that the spec describes. */
 export function modelWithSplit(
   { config, weights }: Pick<FederatedModel, 'config' | 'weights'>,
   split: FederatedModel['split'],

@@ -16,13 +16,13 @@ import { readRows, streamSafetensors } from '../safetensors/stream.ts';
 import type { StreamedTensor } from '../safetensors/stream.ts';
 import type { WeightEntry } from '../safetensors/safetensors.ts';
 
-/** What belongs to a model besides its weights: configs, tokenizer, chat template, licence. */
+/** Files of a model other than its weights: configs, tokenizer, chat template, licence. */
 const COMPANIONS = /\.(json|jinja|txt|model)$|^(LICENSE|NOTICE|USE_POLICY)/;
 
 /**
  * Writes a model with an adapter merged in as a Hugging Face directory: each adapted weight becomes W + (α/r)·B·A,
- * summed in float64 and then rounded to the dtype W is stored in; every other tensor and file is copied as it is, but
- * for a config.json that ties a head which is not tied. Weights keep their shards and pass through memory in pieces.
+ * summed in float64 and then rounded to the dtype W is stored in; every other tensor and file is copied unchanged,
+ * except a config.json that ties a head which is not tied. Weights keep their shards and are processed in pieces.
  * @param to an existing folder
  * @throws UserError when a merged weight does not fit its dtype, or a file cannot be read or written
  */
@@ -50,7 +50,7 @@ export async function writeMergedModel(
 }
 
 /**
- * config.json as it is, or with its claim corrected that the head is the embedding: not all who load it look at the
+ * config.json, with tie_word_embeddings corrected if the head is not the embedding: not every loader looks at the
  * weights.
  */
 function untied(json: string): string {
@@ -86,7 +86,7 @@ interface LowRank {
   readonly b: Float32Array;
 }
 
-/** By the name of the weight they change. */
+/** Updates by the name of the weight that they change. */
 function lowRankFactors({ spec, layout, values }: LoraAdapter, config: DecoderConfig): Map<string, LowRank> {
   const slices = new Map(layout.slices.map(({ name, offset, size }) => [name, values.subarray(offset, offset + size)]));
   const layers = new Set(layout.slices.map(({ name }) => Number(name.split('.')[1])));

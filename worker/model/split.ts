@@ -1,16 +1,16 @@
 import { UserError } from '../../crds/facts/user-error.ts';
 
-/** Which layers of a model play which part; all numbers are layer indices in the full model, ascending. */
+/** The parts of a model's layers; all numbers are layer indices in the full model, ascending. */
 export interface LayerSplit {
   /** Adapter layers before the teacher part; empty unless the placement is `Both`. */
   readonly front: readonly number[];
-  /** The layers between the adapter's: what the emulator stands in for. */
+  /** The layers between the adapter's, which the emulator replaces. */
   readonly teacher: readonly number[];
   /** The teacher's layers that the emulator keeps. */
   readonly emulator: readonly number[];
   /** Adapter layers after the teacher part. */
   readonly tail: readonly number[];
-  /** The teacher's layers that no client gets. */
+  /** The teacher's layers that no client receives. */
   readonly dropped: readonly number[];
 }
 
@@ -19,7 +19,7 @@ export interface SplitRequest {
   readonly layers: number;
   readonly placement: 'Last' | 'Both';
   /**
-   * Adapter layers at each end they are placed at: `Last` 4 is the last four, `Both` 2 the first two and the last two.
+   * Adapter layers at each end: `Last` with 4 means the last four, `Both` with 2 the first two and the last two.
    */
   readonly adapterLayers: number;
   /** β in [0, 1): the share of the teacher's layers that the emulator drops. */
@@ -32,7 +32,7 @@ export interface SplitRequest {
 /**
  * Splits a decoder into adapter and teacher part, and chooses the n' = round(n(1-β)) teacher layers that the emulator
  * keeps: evenly spaced (`Uniform`), or those of highest influence, the first and the last always (`Importance`).
- * @throws UserError when the adapter leaves no room, or fewer than two emulator layers remain
+ * @throws UserError if the adapter leaves no layers for the emulator, or fewer than two emulator layers remain
  */
 export function splitLayers(request: SplitRequest): LayerSplit {
   const { layers, placement, adapterLayers, layerDropRate, selection } = request;
@@ -76,15 +76,15 @@ export function splitLayers(request: SplitRequest): LayerSplit {
 
 /**
  * int(i · stride), stride = (n-1)/(n'-1). The stride is rounded before it is multiplied, as in the authors' code:
- * i·(n-1)/(n'-1) in one go differs from it by one layer where the product falls just below an integer (16 layers at β =
- * 0.25, for one).
+ * i·(n-1)/(n'-1) in one expression differs from it by one layer if the product is just below an integer (for example,
+ * 16 layers at β = 0.25).
  */
 function uniformPositions(n: number, kept: number): number[] {
   const stride = (n - 1) / (kept - 1);
   return range(0, kept).map((i) => Math.trunc(i * stride));
 }
 
-/** The first, the last and the most influential positions; of equals, the earlier. */
+/** The first, the last and the most influential positions; of equal ones, the earlier. */
 function importantPositions(n: number, kept: number, importance: readonly number[] | undefined): number[] {
   if (importance?.length !== n || !importance.every(Number.isFinite)) {
     throw new UserError(
@@ -98,7 +98,7 @@ function importantPositions(n: number, kept: number, importance: readonly number
   return [0, ...inner.slice(0, kept - 2), n - 1];
 }
 
-/** Rounds to the nearest integer, halves to the even one, as Python's round(). */
+/** Rounds to the nearest integer, and halves to even, as Python's round(). */
 function roundHalfEven(x: number): number {
   const floor = Math.floor(x);
   const fraction = x - floor;

@@ -2,8 +2,8 @@ import type { Value } from './graph.ts';
 
 /**
  * Reverse-mode differentiation: appends to the graph the gradients of the scalar `loss` with respect to each of
- * `parameters`. Only operators between a parameter and the loss are visited. A parameter the loss does not depend on is
- * an error: it is always a mistake in a training graph.
+ * `parameters`. Only operators between a parameter and the loss are visited. A parameter that the loss does not depend
+ * on is an error, as it is a mistake in the graph.
  */
 export function gradients(loss: Value, parameters: readonly Value[]): Value[] {
   const { graph } = loss;

@@ -1,7 +1,7 @@
 import { sameShape } from './tensor.ts';
 import type { DType, Shape, Tensor } from './tensor.ts';
 
-/** One tensor of a graph: what an operator yields, an input, a constant, or a stored weight. */
+/** One tensor of a graph: the result of an operator, an input, a constant, or a stored weight. */
 export interface Value {
   readonly graph: Graph;
   readonly name: string;
@@ -9,7 +9,7 @@ export interface Value {
   readonly shape: Shape;
 }
 
-/** A graph as an attribute is an operator's body: what it repeats. */
+/** An attribute that is a graph is the body of an operator, such as a loop's. */
 export type Attribute = number | string | readonly number[] | { readonly float: number } | Graph;
 
 export interface Node {
@@ -28,8 +28,8 @@ export interface StoredWeight {
 }
 
 /**
- * Adds a gradient to the sum collected so far for the same value. An operator that can accumulate (Gemm's C) does it in
- * one operation; `plain` is for all others.
+ * Adds a gradient to the accumulated gradient of the same value. Operators that can accumulate (Gemm's C) do it in one
+ * operation; `plain` is for all others.
  */
 export type Contribution = (soFar: Value | undefined) => Value;
 
@@ -42,7 +42,7 @@ export type JointGradientRule = (
   wanted: readonly boolean[],
 ) => readonly (Contribution | undefined)[];
 
-/** What reverse-mode differentiation walks: operators, simple or fused, in the order of their construction. */
+/** The tape of reverse-mode differentiation: operators, simple or fused, in the order of their construction. */
 export interface TapeEntry {
   readonly inputs: readonly Value[];
   readonly outputs: readonly Value[];
@@ -52,7 +52,7 @@ export interface TapeEntry {
 /** The domain of ONNX Runtime's own operators. */
 export const ORT_DOMAIN = 'com.microsoft';
 
-/** A computation under construction: operators appended in topological order, and the tape to differentiate them by. */
+/** A computation under construction: operators appended in topological order, and the tape for their gradients. */
 export class Graph {
   readonly nodes: Node[] = [];
   readonly tape: TapeEntry[] = [];
@@ -65,8 +65,8 @@ export class Graph {
   readonly #shared = new Map<string, Value>();
 
   /**
-   * @param scope what all names begin with: those of a body must differ from those of the graph around it, whose values
-   * it may use
+   * @param scope prefix of all names: those of a body must differ from those of the enclosing graph, whose values it
+   *   may use
    */
   constructor(scope = '') {
     this.#scope = scope;
@@ -89,7 +89,7 @@ export class Graph {
     return value;
   }
 
-  /** Names a result. A value that is an input, a constant or an output already is copied, as its name is taken. */
+  /** Names an output. A value that already has a name (an input, a constant, an output) is copied. */
   output(name: string, value: Value): void {
     const computed = this.nodes.some(({ outputs }) => outputs.includes(value));
     const taken = this.outputs.some((output) => output.value === value);
@@ -118,7 +118,7 @@ export class Graph {
     return this.constant({ dtype: 'int64', shape: [xs.length], data: BigInt64Array.from(xs, BigInt) });
   }
 
-  /** A weight read in place from a file; asked for twice, it is the same value. */
+  /** A weight read in place from a file; the same weight is the same value. */
   weight(name: string, dtype: DType, shape: Shape, stored: StoredWeight): Value {
     return this.#once(`weight:${name}`, () => {
       const value: Value = { graph: this, name, dtype, shape };
@@ -127,7 +127,7 @@ export class Graph {
     });
   }
 
-  /** Bytes of its weights in their files; what two of them share counts once. */
+  /** Bytes of its weights in their files; shared bytes count once. */
   get weightBytes(): number {
     let bytes = 0;
     for (const stored of Map.groupBy(this.weights.values(), ({ file }) => file).values()) {
@@ -141,7 +141,7 @@ export class Graph {
     return bytes;
   }
 
-  /** The size of a named dimension as an int64 vector of one element, read off the first input that has it. */
+  /** The size of a named dimension as an int64 vector of one element, taken from the first input that has it. */
   dimension(name: string): Value {
     return this.#once(`dimension:${name}`, () => {
       for (const input of this.inputs) {
@@ -190,8 +190,8 @@ export class Graph {
   }
 
   /**
-   * Builds `output` from `inputs` by several operators that count as one: `rule` replaces the gradients they have on
-   * their own, because it is cheaper or numerically better.
+   * Builds `output` from `inputs` with several operators that count as one: `rule` replaces their gradients, because it
+   * is cheaper or numerically better.
    */
   fused(inputs: readonly Value[], build: () => Value, rule: GradientRule): Value {
     const mark = this.tape.length;

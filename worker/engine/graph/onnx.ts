@@ -15,7 +15,7 @@ const ELEMENT_TYPES: Record<DType, onnxProto.onnx.TensorProto.DataType> = {
   bool: BOOL,
 };
 
-/** Opset 23 brought RotaryEmbedding; IR version 10 is the newest this opset needs. */
+/** Opset 23 introduced RotaryEmbedding; it needs IR version 10. */
 const OPSET = 23;
 const IR_VERSION = 10;
 
@@ -33,7 +33,7 @@ export function encodeModel(graph: Graph): Uint8Array {
   return onnx.ModelProto.encode(model).finish();
 }
 
-/** @param outerName names of the values of the graphs around this one */
+/** @param outerName names of the values of the enclosing graphs */
 function graphProto(graph: Graph, name: string, outerName: (value: Value) => string): onnxProto.onnx.IGraphProto {
   const outputNames = new Map(graph.outputs.map(({ name: output, value }) => [value, output]));
   const nameOf = (value: Value) => outputNames.get(value) ?? outerName(value);

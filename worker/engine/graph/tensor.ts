@@ -1,7 +1,7 @@
-/** Element types a graph may hold. Computation is float32; half precisions occur only as stored weights. */
+/** Element types of a graph. Computation is in float32; half precision occurs only in stored weights. */
 export type DType = 'float32' | 'float16' | 'bfloat16' | 'int32' | 'int64' | 'uint64' | 'bool';
 
-/** A dimension is a number, or a name for one that is known only when the graph runs. */
+/** A dimension: a number, or a name if it is known only when the graph runs. */
 export type Dim = number | string;
 export type Shape = readonly Dim[];
 

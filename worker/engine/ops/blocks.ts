@@ -2,10 +2,10 @@ import type { Value } from '../graph/graph.ts';
 import type { Dim } from '../graph/tensor.ts';
 
 /**
- * A function of rows, computed a block of rows at a time, so that what lies between its inputs and its results never
- * exists for more than one block. `rows` are values [m, width]; `body` maps blocks of them [block, width] to results
- * [block, width], and may use values of the graph around it. Blocks are of equal size, of at most `blockRows`; the last
- * is filled up with zeros, whose results are left out. Has no gradient: the caller fuses it with one.
+ * A function of rows, computed one block of rows at a time, so that intermediate results exist for only one block.
+ * `rows` are values [m, width]; `body` maps blocks of them [block, width] to results [block, width], and may use values
+ * of the enclosing graph. Blocks have equal size, at most `blockRows`; the last is padded with zeros, whose results are
+ * dropped. It has no gradient: the caller fuses it with one.
  */
 export function inBlocks(
   rows: readonly Value[],
@@ -16,7 +16,7 @@ export function inBlocks(
   const integer = (operator: string, a: Value, b: Value) => graph.apply(operator, [a, b], 'int64', [1]);
   const dividedUp = (a: Value, b: Value) => integer('Div', integer('Add', a, integer('Sub', b, graph.integers(1))), b);
   const m = graph.apply('Shape', [rows[0]!], 'int64', [1], { start: 0, end: 1 });
-  // Without rows there is one block of one row, all of it filled up.
+  // Without rows there is one block of one padded row.
   const atLeastOne = (x: Value) => integer('Max', x, graph.integers(1));
   const blocks = atLeastOne(dividedUp(m, graph.integers(blockRows)));
   const size = atLeastOne(dividedUp(m, blocks));
@@ -38,7 +38,7 @@ export function inBlocks(
     .map((stack) => unstackBlocks(stack, m, shape[0]!));
 }
 
-/** [m, width] → [blocks, block, width], with zeros where rows are missing. */
+/** [m, width] → [blocks, block, width], padded with zeros. */
 function stackBlocks(value: Value, blocks: Value, size: Value, missing: Value): Value {
   const { graph, dtype, shape } = value;
   const width = Number(shape[1]);

@@ -8,8 +8,8 @@ import { concat, reduceSum, reshape, split } from './shape.ts';
 import { heldElements, joinSlices, logSumExp, vocabularyBlock, vocabularyOf } from './vocabulary.ts';
 
 /**
- * Smallest probability a loss tells apart from zero: a row's loss is cut off at −ln(1e-37) ≈ 85 nats; its gradient is
- * not.
+ * Smallest probability that a loss distinguishes from zero: a row's loss is clipped at −ln(1e-37) ≈ 85 nats; its
+ * gradient is not.
  */
 const LEAST_PROBABILITY = 1e-37;
 
@@ -17,9 +17,9 @@ const LEAST_PROBABILITY = 1e-37;
  * Weighted cross-entropy of the logits of a fixed head, y·Eᵀ:
  *   Σ_i w_i · −ln P_i(label_i),  P = softmax(y·Eᵀ)
  * y [m, d], labels [m] (int32), weights [m]; the head E [vocabulary, d] as slices of it, one below the other. Rows
- * without a label should not be here at all: the vocabulary's products dominate a client's step, so the caller gathers
+ * without a label should be left out: the vocabulary's products dominate a client's step, so the caller gathers
  * labelled rows first. The gradient with respect to y is w_i·(P_i − onehot(label_i))·E; it is computed with the loss,
- * as that of a divergence is.
+ * as for a divergence.
  */
 export function crossEntropy(y: Value, head: readonly Value[], labels: Value, weights: Value): Value {
   const w = column(weights);
@@ -34,7 +34,7 @@ export function crossEntropy(y: Value, head: readonly Value[], labels: Value, we
   return y.graph.fused([y], build, (dL) => [plain(mul(gradient, mul(w, dL)))]);
 }
 
-/** Of each row, −ln P(label) [m, 1] and its gradient with respect to y, (P − onehot(label))·E [m, d]; label [m, 1]. */
+/** For each row, −ln P(label) [m, 1] and its gradient with respect to y, (P − onehot(label))·E [m, d]; label [m, 1]. */
 function crossEntropyRows(y: Value, head: readonly Value[], label: Value): [Value, Value] {
   const slices = head.map((slice, i) => {
     const z = gemm(y, slice, { transB: true });
@@ -67,8 +67,8 @@ function crossEntropyRows(y: Value, head: readonly Value[], label: Value): [Valu
 }
 
 /**
- * Numbers that a cross-entropy of so many rows holds at most: a block's probabilities, and what a slice needs between
- * its products.
+ * Maximum number of values that a cross-entropy of so many rows holds: a block's probabilities and the intermediate
+ * values of a slice.
  */
 export function crossEntropyElements(rows: number, vocabulary: number): number {
   return heldElements(rows, vocabulary, { whole: 1, part: 2 });
@@ -110,7 +110,7 @@ function placeIn(label: Value, from: number, tokens: number): { index: Value; is
   return { index, isInside: cast(graph.apply('Equal', [wanted, index], 'bool', shape), 'float32') };
 }
 
-/** Of each row the element at index [m, 1]: [m, 1]. */
+/** The element of each row at index [m, 1]: [m, 1]. */
 function pick(x: Value, index: Value): Value {
   return x.graph.apply('GatherElements', [x, index], x.dtype, index.shape, { axis: 1 });
 }

@@ -12,7 +12,7 @@ import { heldElements, joinSlices, logSumExp, vocabularyBlock, vocabularyOf } fr
  *   Σ_i w_i · Σ_v P_T(v)·(ln P_T(v) − ln P_S(v)),  P = softmax(y·Eᵀ)
  * teacher, student [m, d], weights [m]; the head E [vocabulary, d] as slices of it, one below the other. Only the
  * student takes a gradient: w_i·(P_S − P_T)·E, which is computed with the loss, so that probabilities, the largest
- * tensors there are, exist for a block of rows at a time, and logits for one slice of the vocabulary.
+ * tensors, exist for only one block of rows, and logits for only one slice of the vocabulary.
  */
 export function divergence(teacher: Value, student: Value, head: readonly Value[], weights: Value): Value {
   const w = reshape(weights, [student.shape[0]!, 1]);
@@ -27,7 +27,7 @@ export function divergence(teacher: Value, student: Value, head: readonly Value[
   return student.graph.fused([student], build, (dL) => [plain(mul(gradient, mul(w, dL)))]);
 }
 
-/** Of each row, the divergence [m, 1] and its gradient with respect to the student's states, (P_S − P_T)·E [m, d]. */
+/** For each row, the divergence [m, 1] and its gradient with respect to the student's states, (P_S − P_T)·E [m, d]. */
 function divergenceRows(teacher: Value, student: Value, head: readonly Value[]): [Value, Value] {
   const slices = head.map((slice) => {
     const zT = gemm(teacher, slice, { transB: true });
@@ -71,8 +71,8 @@ function rowDot(a: Value, b: Value): Value {
 }
 
 /**
- * Numbers that a divergence of so many rows holds at most: a block's probabilities, and what a slice needs between its
- * products.
+ * Maximum number of values that a divergence of so many rows holds: a block's probabilities and the intermediate values
+ * of a slice.
  */
 export function divergenceElements(rows: number, vocabulary: number): number {
   return heldElements(rows, vocabulary, { whole: 2, part: 6 });

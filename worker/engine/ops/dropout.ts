@@ -9,13 +9,13 @@ const ROUNDS = [
 ] as const;
 const INCREMENT = BigInt.asIntN(64, 0x9e3779b97f4a7c15n);
 
-/** As many of a hash's highest bits as a float32 holds exactly. */
+/** Number of a hash's highest bits that a float32 holds exactly. */
 const UNIFORM_BITS = 24;
 
 /**
  * Inverted dropout: each element of x is zeroed with probability `rate`, the others are scaled by 1/(1 − rate). Which
- * ones follows from (key, site, element) alone, by a hash (splitmix64): ONNX's own Dropout draws from a state that no
- * checkpoint can save. `key` [1] (int64) is new for every step; `site` tells the dropouts of one graph apart.
+ * ones is determined by a hash (splitmix64) of (key, site, element): ONNX's Dropout draws from a state that no
+ * checkpoint can save. `key` [1] (int64) is new for every step; `site` distinguishes the dropouts of one graph.
  */
 export function dropout(x: Value, rate: number, key: Value, site: number): Value {
   const { graph } = x;

@@ -14,7 +14,7 @@ function lift(x: Operand, other: Operand): Value {
   return other.graph.number(x);
 }
 
-/** Sums a gradient over the axes that broadcasting stretched. */
+/** Sums a gradient over the axes that were broadcast. */
 function unbroadcast(dy: Value, shape: Shape): Value {
   if (sameShape(dy.shape, shape)) return dy;
   const lead = dy.shape.length - shape.length;

@@ -4,8 +4,8 @@ import { cast, mul } from './elementwise.ts';
 import { reshape } from './shape.ts';
 
 /**
- * Where the tokens of a batch lie once its sequences are padded to equal length. Only attention needs them so; all else
- * is computed on rows of real tokens, one sequence after the other.
+ * Places of a batch's tokens after its sequences are padded to equal length. Only attention needs padding; everything
+ * else is computed on rows of real tokens, one sequence after the other.
  */
 export interface Places {
   /** The cell of each row, or one of them where sequences share it: [rows] (int32), as indices into [batch·length]. */
@@ -26,8 +26,8 @@ export function placesOf(cells: Value, rowsOfCells: Value): Places {
 }
 
 /**
- * x [rows, d] to [cells, d]. Padding holds the values of some row: what is computed of it must not reach a result. Its
- * gradient is then zero, and is not read. The gradient is that of rows with one cell each.
+ * x [rows, d] to [cells, d]. Padding holds the values of some row: results computed from it must not be used. Its
+ * gradient is then zero, and is not read. The gradient assumes one cell per row.
  */
 export function padRows(x: Value, { cells, rows }: Places): Value {
   const padded = take(x, rows);

@@ -4,8 +4,8 @@ import { sameShape } from '../graph/tensor.ts';
 import type { Dim, Shape } from '../graph/tensor.ts';
 
 /**
- * The same elements in another shape. A named dimension is copied where the source has it at the same place, inferred
- * once, and otherwise read off the graph's inputs.
+ * The same elements in another shape. A named dimension is copied if the source has it at the same axis, inferred once,
+ * and otherwise taken from the graph's inputs.
  */
 export function reshape(x: Value, shape: Shape): Value {
   if (sameShape(x.shape, shape)) return x;
@@ -40,7 +40,7 @@ export function transpose(x: Value, permutation: readonly number[]): Value {
   return x.graph.differentiable([x], y, (dy) => [plain(transpose(dy, inverse))]);
 }
 
-/** Joins along `axis`; the other dimensions agree. `size` names the joined dimension where it cannot be summed. */
+/** Concatenates along `axis`; the other dimensions agree. `size` names the new dimension if it cannot be summed. */
 export function concat(xs: readonly Value[], axis: number, size?: Dim): Value {
   const first = xs[0]!;
   if (xs.length === 1) return first;
@@ -54,7 +54,7 @@ export function concat(xs: readonly Value[], axis: number, size?: Dim): Value {
   });
 }
 
-/** Cuts along `axis` into parts of the given sizes. */
+/** Splits along `axis` into parts of the given sizes. */
 export function split(x: Value, axis: number, sizes: readonly number[]): Value[] {
   if (sizes.length === 1) return [x];
   const { graph } = x;

@@ -4,12 +4,12 @@ import { softmax } from './normalization.ts';
 import { concat } from './shape.ts';
 
 /*
- * Losses over a vocabulary compute its logits a slice of the head and a block of rows at a time. A slice's softmax p
- * lacks only the slice's share of the whole, which is known when all slices have been seen: P = share·p, with share =
- * softmax over slices of their ln Σ exp(z).
+ * Losses over a vocabulary compute logits for one slice of the head and one block of rows at a time. A slice's softmax
+ * p becomes the probability P = share·p once all slices have been processed, with share = softmax over slices of their
+ * ln Σ exp(z).
  */
 
-/** Rows of the head in a slice at most: what is computed between two products then stays in the caches. */
+/** Maximum rows of the head in a slice: intermediate values then stay in the caches. */
 const SLICE_ROWS = 7168;
 
 /**
@@ -25,17 +25,17 @@ export function vocabularySlices(vocabulary: number): (readonly [from: number, t
   );
 }
 
-/** Probabilities of a block of rows: 128 MiB at most. */
+/** Maximum number of probabilities of a block of rows: 128 MiB. */
 const BLOCK_ELEMENTS = 2 ** 25;
 
-/** Rows that are computed at a time: with a very large vocabulary still enough to keep products busy. */
+/** Minimum rows of a block: enough for efficient products even with a very large vocabulary. */
 export function vocabularyBlock(vocabulary: number): number {
   return Math.max(64, Math.floor(BLOCK_ELEMENTS / vocabulary));
 }
 
 /**
- * Numbers that a loss of so many rows holds at most: of a block `whole` matrices over the vocabulary and `part` over a
- * slice.
+ * Maximum number of values that a loss of so many rows holds: for a block, `whole` matrices over the vocabulary and
+ * `part` over a slice.
  */
 export function heldElements(
   rows: number,

@@ -11,7 +11,7 @@ import type { Rope } from './rope.ts';
 import { parseSlidingWindow } from './window.ts';
 import { refuseUnknownFields } from '../../files/known-fields.ts';
 
-/** What a decoder of the LLaMA family computes; the fields of config.json that matter, checked. */
+/** The computation of a decoder of the LLaMA family: the relevant fields of config.json, checked. */
 export interface DecoderConfig {
   readonly family: Family;
   readonly layers: number;
@@ -24,21 +24,21 @@ export interface DecoderConfig {
   readonly vocabSize: number;
   readonly rmsNormEpsilon: number;
   readonly rope: Rope;
-  /** The output head is the embedding matrix. */
+  /** Whether the output head is the embedding matrix. */
   readonly tiedEmbeddings: boolean;
-  /** q_proj, k_proj and v_proj have biases. */
+  /** Whether q_proj, k_proj and v_proj have biases. */
   readonly attentionBias: boolean;
-  /** o_proj has a bias too (LLaMA with attention_bias, never Qwen2). */
+  /** Whether o_proj has a bias too (LLaMA with attention_bias, never Qwen2). */
   readonly outputBias: boolean;
   readonly mlpBias: boolean;
   /** A query sees its own and the slidingWindow - 1 positions before it; null: all before it. */
   readonly slidingWindow: number | null;
   readonly maxPositions: number;
-  /** What the config says the weights are stored in; a tensor's own header decides. */
+  /** The dtype of the weights according to the config; the headers of the tensors take precedence. */
   readonly storedDtype: 'float32' | 'bfloat16' | 'float16';
 }
 
-/** What sets well-known relatives apart, for the error message. */
+/** How well-known related architectures differ, for the error message. */
 const DIFFERENCES: Readonly<Record<string, string>> = {
   mixtral: 'mixture of experts',
   qwen2_moe: 'mixture of experts',
@@ -135,7 +135,7 @@ function parseFamily(json: JsonObject, where: string): Family {
   return type;
 }
 
-/** Refuses what would change the result in a way the graphs do not compute. */
+/** Refuses settings that would change the result in a way that the graphs do not compute. */
 function refuseUnsupportedFeatures(json: JsonObject, where: string): void {
   const refuse = (feature: string, hint = SUPPORTED) =>
     new UserError(`${where}: ${feature} is not supported`, { hint });

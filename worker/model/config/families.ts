@@ -9,17 +9,17 @@ interface Biases {
   readonly mlp: boolean;
 }
 
-/** What tells one family of decoders from another in config.json, with the defaults of the transformers library. */
+/** Properties of a family of decoders in config.json, with the defaults of the transformers library. */
 export interface FamilyRules {
   /** The class in `architectures`. */
   readonly architecture: string;
-  /** max_position_embeddings where it is absent. */
+  /** Default of max_position_embeddings. */
   readonly maxPositions: number;
-  /** num_key_value_heads where it is absent; null: as many as query heads. */
+  /** Default of num_key_value_heads; null: as many as query heads. */
   readonly keyValueHeads: number | null;
   readonly biases: (read: ReturnType<typeof fieldReader>) => Biases;
   /**
-   * The layers on which `sliding_window` applies: none, all, or with use_sliding_window those from max_window_layers
+   * The layers to which `sliding_window` applies: none, all, or, with use_sliding_window, those from max_window_layers
    * on.
    */
   readonly slidingWindow: 'never' | 'all-layers' | 'upper-layers';

@@ -4,13 +4,13 @@ import type { KnownFields } from '../../files/known-fields.ts';
 export const SUPPORTED =
   'Supported are decoders of the LLaMA family: LLaMA 2 and 3, SmolLM2 (llama), Mistral (mistral), Qwen2 and Qwen2.5 (qwen2).';
 
-/** What to do about a field that nobody knows. */
+/** Hint for an unknown field. */
 export const UNKNOWN =
   'What it means for the result is not known here. If it means nothing, take the field out; else use a model without it.';
 
 /**
- * How transformers generates where nobody says otherwise. Old versions saved it in config.json, where newer ones pass
- * over it.
+ * Defaults of generation in transformers. Old versions saved them in config.json, where newer ones ignore them.
+
  */
 // prettier-ignore
 export const GENERATION_FIELDS = [
@@ -28,10 +28,10 @@ export const GENERATION_FIELDS = [
   '_from_model_config', 'transformers_version', 'generation_kwargs',
 ] as const;
 
-/** What config.json of a supported model may say. */
+/** Fields that config.json of a supported model may have. */
 // prettier-ignore
 export const CONFIG_FIELDS: KnownFields = {
-  // Read by parseDecoderConfig, which refuses what it does not compute.
+  // Read by parseDecoderConfig, which refuses unsupported values.
   ...harmless(
     'model_type', 'architectures', 'vocab_size', 'hidden_size', 'intermediate_size', 'num_hidden_layers', 'num_attention_heads',
     'num_key_value_heads', 'head_dim', 'hidden_act', 'max_position_embeddings', 'rms_norm_eps', 'tie_word_embeddings', 'attention_bias',
@@ -42,14 +42,14 @@ export const CONFIG_FIELDS: KnownFields = {
   num_local_experts: ['1', '0'],
   num_experts: ['1', '0'],
   n_routed_experts: ['1', '0'],
-  // Adapters are trained as the model computes when it is used.
+  // Adapters are trained without dropout in the model, as in inference.
   attention_dropout: ['0'],
   hidden_dropout: ['0'],
   resid_pdrop: ['0'],
   embd_pdrop: ['0'],
   is_decoder: ['true'],
   chunk_size_feed_forward: ['0'],
-  // Where the model came from, how it was first made, how transformers runs it, and other kinds of models.
+  // Origin and initialisation of the model, options of transformers, and other kinds of models.
   ...harmless(
     '_name_or_path', '_model_name_or_path', '_commit_hash', 'name_or_path', 'auto_map', 'initializer_range', 'pretraining_tp', 'return_dict',
     'torchscript', 'use_bfloat16', 'tf_legacy_loss', 'id2label', 'label2id', 'num_labels', 'problem_type', 'finetuning_task',

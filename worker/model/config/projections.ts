@@ -4,9 +4,9 @@ import type { DecoderConfig } from './config.ts';
 /** A linear projection of a decoder layer: y = x·Wᵀ (+ bias), with W stored as [out, in]. */
 export interface DecoderProjection {
   readonly name: Projection;
-  /** The module of the layer it belongs to, as in the names of weights. */
+  /** The module of the layer that it belongs to, as in the names of weights. */
   readonly module: 'self_attn' | 'mlp';
-  /** What it reads: the normalised rows of the attention or of the MLP, the joined heads, or the gated activations. */
+  /** Its input: the normalised rows of the attention or of the MLP, the joined heads, or the gated activations. */
   readonly input: 'attention' | 'heads' | 'mlp' | 'gated';
   /** Input features. */
   readonly in: number;

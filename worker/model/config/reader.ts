@@ -3,8 +3,8 @@ import { shown } from '../../files/json-value.ts';
 import type { JsonObject } from '../../files/json-value.ts';
 
 /**
- * Most of each size. Far beyond any published model (16 times the layers, width and vocabulary of LLaMA 3.1 405B), and
- * far below what would fill memory before the weights are looked at.
+ * Maximum of each size: far beyond any published model (16 times the layers, width and vocabulary of LLaMA 3.1 405B),
+ * and far below sizes that would exhaust memory before the weights are read.
  */
 const LIMITS = {
   num_hidden_layers: 4096,
@@ -22,7 +22,7 @@ const LIMITS = {
 
 type Size = keyof typeof LIMITS;
 
-/** Reads single fields; a field that is absent or null takes its default, and is an error without one. */
+/** Reads single fields; a field that is absent or null takes its default, and is an error if it has none. */
 export function fieldReader(json: JsonObject, where: string) {
   const read = <T>(
     name: string,

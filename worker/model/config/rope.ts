@@ -16,7 +16,7 @@ type RopeScaling =
       readonly originalMaxPositions: number;
     };
 
-/** Rotary position encoding: its base θ, and how the frequencies were scaled for longer contexts. */
+/** Rotary position encoding: its base θ, and the scaling of frequencies for longer contexts. */
 export interface Rope {
   readonly theta: number;
   readonly scaling: RopeScaling | null;

@@ -6,7 +6,7 @@ export const EMBEDDING = 'model.embed_tokens.weight';
 export const FINAL_NORM = 'model.norm.weight';
 export const HEAD = 'lm_head.weight';
 
-/** A weight as a checkpoint names it. */
+/** The name and shape of a weight in a checkpoint. */
 export interface NamedShape {
   readonly name: string;
   /** [out, in] for projections, [vocabulary, hidden] for embedding and head. */
@@ -14,7 +14,7 @@ export interface NamedShape {
 }
 
 /**
- * The weights of a decoder, in the order they are computed with. A tied model has no `lm_head.weight`. `layers` selects
+ * The weights of a decoder, in the order of computation. A tied model has no `lm_head.weight`. `layers` selects
  * decoder layers; embedding, final norm and head are always included.
  */
 export function decoderTensors(
@@ -58,7 +58,7 @@ export function layerOf(weight: string): number | null {
   return layer === undefined ? null : Number(layer);
 }
 
-/** Name of the head's weight: the embedding where the two are tied. */
+/** Name of the head's weight: the embedding if the two are tied. */
 export function headName({ tiedEmbeddings }: Pick<DecoderConfig, 'tiedEmbeddings'>): string {
   return tiedEmbeddings ? EMBEDDING : HEAD;
 }

@@ -5,7 +5,7 @@ import type { FamilyRules } from './families.ts';
 import { fieldReader } from './reader.ts';
 
 /**
- * The window of a model in tokens, null without one. Layers that differ in it are refused.
+ * The sliding window of a model in tokens; null if it has none. Models with different windows per layer are refused.
  */
 export function parseSlidingWindow(
   json: JsonObject,

@@ -23,31 +23,31 @@ import type { Positions } from './positions.ts';
  */
 export type WeightSource = (name: string) => Value;
 
-/** What all layers of a pass share. */
+/** The context that all layers of a pass share. */
 export interface DecoderPass {
   readonly graph: Graph;
   readonly config: DecoderConfig;
   readonly weight: WeightSource;
   readonly positions: Positions;
-  /** Where rows lie among the positions; null where none of these is padding, and row follows row. */
+  /** Places of rows among the positions; null if there is no padding and rows are in order. */
   readonly places: Places | null;
   /** LoRA of a layer, by its index in the full model. */
   readonly lora: LoraOfLayer;
 }
 
-/** Keys and values of the tokens before, [batch, keyValueHeads, past, headDim]. */
+/** Keys and values of earlier tokens, [batch, keyValueHeads, past, headDim]. */
 export interface LayerCache {
   readonly keys: Value;
   readonly values: Value;
 }
 
 export interface LayerOptions {
-  /** Rows of h to go on with after attention; the last layer need not compute rows that no loss reads. */
+  /** Rows of h to continue with after attention: the last layer need not compute rows that no loss reads. */
   readonly rows?: Value;
   readonly cache?: LayerCache;
 }
 
-/** A weight as it is computed with. */
+/** A weight in the type of the computation. */
 function widened({ weight }: DecoderPass, name: string): Value {
   return cast(weight(name), 'float32');
 }
@@ -109,8 +109,8 @@ function mlp(pass: DecoderPass, layer: number, x: Value): Value {
 }
 
 /**
- * The projections that read x [rows, in], each y = x·Wᵀ (+ bias) (+ (α/r)·(x·Aᵀ)·B), [rows, out]. The A of a group lie
- * together, so that one product serves them all.
+ * The projections that read x [rows, in], each y = x·Wᵀ (+ bias) (+ (α/r)·(x·Aᵀ)·B), [rows, out]. The A of a group are
+ * contiguous, so that one product serves them all.
  */
 function project(
   pass: DecoderPass,

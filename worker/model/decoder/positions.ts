@@ -5,13 +5,13 @@ import type { Dim } from '../../engine/graph/tensor.ts';
 import type { DecoderConfig } from '../config/config.ts';
 import { inverseFrequencies } from './rotary.ts';
 
-/** Position of a key that nobody may attend to: it lies in every query's future. */
+/** Position of a key that no query may attend to: it is in the future of every query. */
 export const PADDING_POSITION = 1e9;
 
-/** A finite number, so that a row without any key to attend to stays finite. */
+/** A finite number, so that a row without a key to attend to stays finite. */
 const MASKED = -1e9;
 
-/** Angles and mask of a pass; they follow from the positions alone, whatever way the batch is padded. */
+/** Angles and mask of a pass; they depend only on the positions, not on the padding. */
 export interface Positions {
   /** [batch, length] float32. */
   readonly queries: Value;

@@ -1,11 +1,11 @@
 import type { DecoderConfig } from '../config/config.ts';
 
 /**
- * Inverse frequencies of the rotary position encoding, one a pair of dimensions, in float64: θ^(-2i/d), scaled as the
- * model was trained. `linear` divides all by the factor (positional interpolation); `llama3` divides the low
- * frequencies only, those whose wave is longer than the original context over lowFreqFactor, and blends up to
+ * Inverse frequencies of the rotary position encoding, one per pair of dimensions, in float64: θ^(-2i/d), scaled as in
+ * the model's training. `linear` divides all by the factor (positional interpolation); `llama3` divides the low
+ * frequencies only, those whose wavelength exceeds the original context over lowFreqFactor, and blends up to
  * highFreqFactor.
- * @returns [headDim/2], radians a position
+ * @returns [headDim/2], radians per position
  */
 export function inverseFrequencies(config: Pick<DecoderConfig, 'headDim' | 'rope'>): Float64Array {
   const { theta, scaling } = config.rope;
@@ -16,7 +16,7 @@ export function inverseFrequencies(config: Pick<DecoderConfig, 'headDim' | 'rope
   const { lowFreqFactor, highFreqFactor, originalMaxPositions } = scaling;
   return plain.map((frequency) => {
     const turns = (originalMaxPositions * frequency) / (2 * Math.PI);
-    // The share of the frequency that stays as it was: 0 below lowFreqFactor turns in the original context, 1 above
+    // The share of the frequency that is kept: 0 below lowFreqFactor turns in the original context, 1 above
     // highFreqFactor.
     const kept = Math.min(1, Math.max(0, (turns - lowFreqFactor) / (highFreqFactor - lowFreqFactor)));
     return (1 - kept) * (frequency / factor) + kept * frequency;

@@ -12,7 +12,7 @@ export interface LoraGroup {
   readonly ranks: readonly number[];
   /** α/r. */
   readonly scale: number;
-  /** Dropout of what A reads, in training. */
+  /** Dropout on the input of A, in training. */
   readonly dropout: (x: Value) => Value;
 }
 
@@ -26,9 +26,9 @@ export interface LoraDropout {
 export type LoraOfLayer = (layer: number) => readonly LoraGroup[];
 
 /**
- * Cuts a flat LoRA vector [layout.size] into the matrices of its layers. In the layout the A of a group are neighbours,
- * so that they are one slice. With `dropped`, projections that read the same input share a mask, where PEFT draws one
- * for each.
+ * Splits a flat LoRA vector [layout.size] into the matrices of its layers. In the layout, the A of a group are
+ * adjacent, so that they are one slice. With `dropped`, projections that read the same input share a mask, whereas PEFT
+ * draws one for each.
  */
 export function loraOf(vector: Value, layout: TensorLayout, scale: number, dropped?: LoraDropout): LoraOfLayer {
   const groups = groupsOf(layout);
@@ -62,7 +62,7 @@ interface Matrix {
   readonly size: number;
 }
 
-/** The layout's slices by group: a group begins with its A, and ends with its B. */
+/** The layout's slices by group: a group starts with its A and ends with its B. */
 function groupsOf(layout: TensorLayout): { layer: number; as: Matrix[]; bs: Matrix[] }[] {
   const groups: { layer: number; as: Matrix[]; bs: Matrix[] }[] = [];
   for (const slice of layout.slices) {

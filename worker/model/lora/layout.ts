@@ -16,10 +16,10 @@ export function loraName(
 }
 
 /**
- * Lays the LoRA weights of some layers out in one flat vector. The order is a contract with the graphs: layer by layer,
- * and within a layer input group by input group, first the group's A (each [rank, in]), then its B, stored transposed
- * ([rank, out]), so that the A of a group, and the B, are each one contiguous block.
- * @param layers indices in the full model, in the order they are laid out
+ * The layout of the LoRA weights of some layers in one flat vector. The graphs rely on its order: layer by layer,
+ * within a layer by input group, first the group's A (each [rank, in]), then its B, stored transposed ([rank, out]), so
+ * that the A of a group, and the B, are each one contiguous block.
+ * @param layers indices in the full model, in the order of the layout
  */
 export function loraLayout(
   config: DecoderConfig,
@@ -37,7 +37,9 @@ export function loraLayout(
   );
 }
 
-/** PEFT's start: A uniform in ±1/√in (Kaiming with a = √5), B zero, so that the model begins unchanged. */
+/**
+ * PEFT's initial values: A uniform in ±1/√in (Kaiming with a = √5), B zero, so that the model is unchanged at first.
+ */
 export function initialLora(layout: TensorLayout, stream: RandomStream): Float32Array {
   const out = new Float32Array(layout.size);
   for (const { name, shape, offset, size } of layout.slices) {

@@ -8,30 +8,30 @@ import type { KnownFields } from '../../files/known-fields.ts';
 export const CONFIG_FILE = 'adapter_config.json';
 
 /**
- * adapter_config.json of a PEFT directory, known to be of a plain LoRA: W + (alpha / r) · B·A with one alpha and r for
- * all.
+ * The relevant fields of adapter_config.json in a PEFT directory, checked to be a plain LoRA: W + (alpha / r) · B·A
+ * with one alpha and r for all modules.
  */
 export interface PeftConfig {
   readonly rank: number;
   readonly alpha: number;
   readonly dropout: number;
-  /** Names of modules, or ends of them; null where a pattern says which, or nothing: then the tensors decide alone. */
+  /** Names of modules or their suffixes; null if it is a pattern or absent: then only the tensors decide. */
   readonly targets: readonly string[] | null;
-  /** Whether PEFT puts a module's tensors to use, and does not pass over them. */
+  /** Whether PEFT uses a module's tensors, rather than ignoring them. */
   readonly adapts: (layer: number, module: string) => boolean;
 }
 
-/** Fields of PEFT's LoraConfig, with the values that leave an adapter a plain LoRA. */
+/** Fields of PEFT's LoraConfig, with the values of a plain LoRA. */
 const FIELDS: KnownFields = {
   peft_type: ['"LORA"'],
   bias: ['"none"'],
   // Some initialisations change the base weights as well, and the adapter is wrong without that change.
   init_lora_weights: ['true', '"gaussian"', '"eva"', '"orthogonal"'],
-  // Read below, or held against the tensors.
+  // Read below, or compared with the tensors.
   ...harmless('r', 'lora_alpha', 'lora_dropout', 'target_modules', 'exclude_modules', 'layers_to_transform'),
   layers_pattern: ['"layers"', '["layers"]'],
   task_type: ['"CAUSAL_LM"'],
-  // Where it came from; how it was begun; sizes of what is switched off.
+  // Its origin, its initialisation, and sizes of disabled features.
   ...harmless(
     'base_model_name_or_path',
     'revision',
@@ -73,11 +73,11 @@ const FIELDS: KnownFields = {
   ),
 };
 
-/** As many as the job's own adapters may have. */
+/** The limits of adapter.lora. */
 const MAX_RANK = 1024;
 const MAX_ALPHA = 1e6;
 
-/** @throws UserError when it cannot be read, or the adapter is anything but plain LoRA */
+/** @throws UserError if it cannot be read, or the adapter is not a plain LoRA */
 export function readPeftConfig(path: string): PeftConfig {
   const config = readJsonObject(path, {
     maxBytes: SMALL_FILE_BYTES,
@@ -120,7 +120,7 @@ export function readPeftConfig(path: string): PeftConfig {
   };
 }
 
-/** As PEFT chooses modules by lists: a name matches as a whole or as an end of the path. */
+/** PEFT's selection of modules by lists: a name matches the whole path or its end. */
 function adaptedBy(targets: readonly string[] | null, config: JsonObject, path: string): PeftConfig['adapts'] {
   const excluded = names(config, 'exclude_modules', path);
   if (excluded === null && typeof config['exclude_modules'] === 'string' && config['exclude_modules'] !== '') {

@@ -9,7 +9,7 @@ import type { DecoderProjection } from '../config/projections.ts';
 import { CONFIG_FILE } from './peft-config.ts';
 import type { PeftConfig } from './peft-config.ts';
 
-/** Most problems of one adapter that a message lists. */
+/** Maximum number of problems that a message lists. */
 const LISTED = 20;
 
 /** Words of the error when an adapter's tensors do not match a layout. */
@@ -84,7 +84,7 @@ export function adaptedModules(
 
 const LORA_TENSOR = /^base_model\.model\.model\.layers\.(\d+)\.(\w+)\.(\w+)\.lora_[AB]\.weight$/;
 
-/** Refuses tensors of modules that the config does not name: PEFT would leave them out, and compute something else. */
+/** Refuses tensors of modules that the config does not select: PEFT would ignore them and compute something else. */
 function refusePassedOver(names: Iterable<string>, { adapts }: PeftConfig, where: string): void {
   for (const name of names) {
     const [, layer, module, target] = LORA_TENSOR.exec(name) ?? [];

@@ -14,7 +14,7 @@ import { adaptedModules, peftTensors, readPeftTensors } from './peft-tensors.ts'
 
 const WEIGHTS_FILE = 'adapter_model.safetensors';
 
-/** What a LoRA vector is: the scale and the targets it was trained with, and where its tensors lie. */
+/** A LoRA vector with its scale, its targets and the layout of its tensors. */
 export interface LoraAdapter {
   readonly spec: LoraSpec;
   readonly layout: TensorLayout;
@@ -55,7 +55,7 @@ export function exportPeft(directory: string, { spec, layout, values }: LoraAdap
 }
 
 /**
- * Reads a PEFT directory into a flat vector of the given layout, to start a training from.
+ * Reads a PEFT directory into a flat vector of the given layout, as the start of a training.
  * @throws UserError unless it is a plain LoRA of the same rank, alpha and targets, on exactly the layout's layers, and
  *   finite
  */
@@ -71,7 +71,7 @@ export function importPeft(directory: string, { spec, layout }: Omit<LoraAdapter
 }
 
 /**
- * Reads a PEFT directory made for a model: its config says rank, alpha and dropout, its tensors say which layers and
+ * Reads a PEFT directory made for a model: its config has rank, alpha and dropout, its tensors determine layers and
  * projections.
  * @throws UserError unless it is a plain LoRA with finite values, on the same projections of each of its layers, that
  *   fits the model
@@ -119,7 +119,7 @@ function checkConfig(config: PeftConfig, spec: LoraSpec, where: string): void {
       hint: 'Make them equal.',
     });
   }
-  // A pattern ("all-linear", a regular expression) says nothing by itself: then the tensors decide alone.
+  // A pattern ("all-linear", a regular expression) is not evaluated: then only the tensors decide.
   if (targets === null) return;
   const listed = [...new Set(targets.map((target) => target.split('.').at(-1)))].sort().join(', ').slice(0, 200);
   const wanted = [...new Set(spec.targets)].sort().join(', ');

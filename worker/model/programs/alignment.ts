@@ -38,8 +38,8 @@ export function teacherAfter(layer: number): string {
 
 /**
  * The teacher layers whose outputs an alignment reads: the last one, against the emulator's end and for KL, and for
- * Layerwise the origin of each kept layer. Uniform drop sometimes does not keep the last layer (16 layers at β = 0.25,
- * by rounding).
+ * Layerwise the origin of each kept layer. Because of rounding, Uniform selection may not keep the last layer (16
+ * layers at β = 0.25).
  */
 export function comparedLayers({ split }: FederatedModel, similarity: Similarity): readonly number[] {
   const last = split.teacher.at(-1)!;
@@ -49,12 +49,12 @@ export function comparedLayers({ split }: FederatedModel, similarity: Similarity
 /**
  * Gradient of the alignment's loss with respect to the emulator's LoRA (method, "align the emulator"):
  *   (1 − w)·sim(h_E, h_T) + κ·KL(z_T ‖ z_E) + w·CE(z_E, labels)
- * h_T is an input, computed once a sequence. z_T and z_E share the adapter, which is fixed here, and the head.
+ * h_T is an input, computed once per sequence. z_T and z_E share the adapter, which is fixed here, and the head.
  *
- * Inputs: `positions` and places (beginPass); `hidden` [rows, hidden], the embedding or what the adapter's front layers
- * yield; `teacher.L` [rows, hidden]; `tokenWeights` [rows]: 1/tokens; `parameters`, `accumulated` [emulator]; with κ or
- * w `adapter`; with w `labelledRows`, `labels` [labelled] (int32) and `labelWeights` [labelled]. Outputs: `loss` [],
- * `gradient` [emulator].
+ * Inputs: `positions` and places (beginPass); `hidden` [rows, hidden], the embedding or the output of the adapter's
+ * front layers; `teacher.L` [rows, hidden]; `tokenWeights` [rows]: 1/tokens; `parameters`, `accumulated` [emulator];
+ * with κ or w `adapter`; with w `labelledRows`, `labels` [labelled] (int32) and `labelWeights` [labelled]. Outputs:
+ * `loss` [], `gradient` [emulator].
  */
 export function alignmentProgram(model: FederatedModel, objective: AlignmentObjective): Graph {
   const { similarity, klWeight, languageModelWeight, batchSize } = objective;

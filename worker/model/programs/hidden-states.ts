@@ -3,7 +3,7 @@ import type { FederatedModel } from '../federated-model.ts';
 import { decoderLayer } from '../decoder/layer.ts';
 import { ADAPTER, beginPass, EMULATOR, hiddenInput, loraOfPart, runLayers, vectorInput } from './pass.ts';
 
-/** Which layers lie between the embedding and the adapter's last part. */
+/** The layers between the embedding and the adapter's last part. */
 export type Trunk = 'teacher' | 'emulator';
 
 /** Name of the output after the given layer. */

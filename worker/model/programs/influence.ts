@@ -12,7 +12,7 @@ export function influenceOf(layer: number): string {
 }
 
 /**
- * How much each teacher layer changes what passes through it (block influence, ShortGPT, arXiv 2403.03853):
+ * How much each teacher layer changes the hidden states (block influence, ShortGPT, arXiv 2403.03853):
  *   Σ_i w_i·(1 − cos(x_i, layer(x_i)))
  * Inputs: `hidden` [rows, hidden], the embedding; `positions` and places (beginPass); `tokenWeights` [rows]. Output
  * `influence.L` [] for each teacher layer.

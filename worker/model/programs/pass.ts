@@ -22,14 +22,14 @@ export function vectorInput(graph: Graph, name: string, { layout }: LoraPart): V
   return graph.input(name, 'float32', [layout.size]);
 }
 
-/** The LoRA of a part's layers, cut from its flat vector; without a vector the layers run as they are stored. */
+/** The LoRA of a part's layers, split from its flat vector; without a vector the layers run without LoRA. */
 export function loraOfPart(vector: Value | undefined, { layout, scale }: LoraPart): DecoderPass['lora'] {
   return vector && layout.size > 0 ? loraOf(vector, layout, scale) : () => [];
 }
 
 /**
- * The trained vector, and the LoRA of its layers with dropout if the part has any; `dropoutKey` [1] (int64) then is an
- * input that must be new for every step.
+ * The trained vector, and the LoRA of its layers with dropout if the part has any; then `dropoutKey` [1] (int64) is an
+ * input, which must be new for every step.
  */
 export function trainedLora(graph: Graph, part: LoraPart): { parameters: Value; lora: DecoderPass['lora'] } {
   const parameters = vectorInput(graph, PARAMETERS, part);
@@ -38,14 +38,14 @@ export function trainedLora(graph: Graph, part: LoraPart): { parameters: Value; 
 }
 
 export interface PassOptions {
-  /** Sequences in every batch, if that is known: a single one has no padding. */
+  /** Sequences in every batch, if known: a single one has no padding. */
   readonly batchSize?: number;
   readonly weight?: WeightSource;
 }
 
 /**
  * Begins a pass over whole sequences. Inputs: `positions` [batch, length] serve queries and keys alike; unless batches
- * have one sequence, `cells` [rows] and `rowsOfCells` [batch, length] (int32) say where among them each row lies.
+ * have one sequence, `cells` [rows] and `rowsOfCells` [batch, length] (int32) give the place of each row among them.
  */
 export function beginPass(
   graph: Graph,
@@ -57,7 +57,7 @@ export function beginPass(
   return passWith(graph, model.config, { weight, lora }, batchSize);
 }
 
-/** The same with weights that need not be stored. */
+/** The same, with weights from any source. */
 export function passWith(
   graph: Graph,
   config: DecoderConfig,
@@ -73,7 +73,7 @@ function placesInput(graph: Graph): Places {
   return placesOf(graph.input('cells', 'int32', ['rows']), graph.input('rowsOfCells', 'int32', ['batch', 'length']));
 }
 
-/** What a pass begins with, [rows, hidden]: the embedding of its tokens, or what the layers before have made of it. */
+/** The input of a pass, [rows, hidden]: the embedding of its tokens, or the output of the layers before. */
 export function hiddenInput({ graph, config }: Pick<DecoderPass, 'graph' | 'config'>): Value {
   return graph.input(HIDDEN, 'float32', ['rows', config.hiddenSize]);
 }

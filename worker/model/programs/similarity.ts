@@ -2,10 +2,10 @@ import type { Value } from '../../engine/graph/graph.ts';
 import { add, div, mul, neg, sqrt, square, sub } from '../../engine/ops/elementwise.ts';
 import { reduceSum } from '../../engine/ops/shape.ts';
 
-/** How far the emulator's hidden states are from the teacher's. */
+/** Distance between the emulator's hidden states and the teacher's. */
 export type Similarity = 'L2' | 'L2PerToken' | 'Cosine' | 'Layerwise';
 
-/** Keeps a token whose states are all zero from dividing by zero; far below the norm of any real one. */
+/** Avoids a division by zero for a token whose states are all zero; far below the norm of any real one. */
 const TINY = 1e-6;
 
 type Measure = (hE: Value, hT: Value, tokenWeights: Value) => Value;
@@ -19,7 +19,7 @@ const perToken: Measure = (hE, hT, w) =>
 /**
  * hE, hT [rows, hidden]; tokenWeights [rows], 1/tokens. Yields a scalar.
  * - L2 (the paper's): mean(((h_T − h_E)/rms(h_T))²) = Σ‖h_T − h_E‖² / Σ‖h_T‖², with one rms for the whole tensor.
- * - L2PerToken: each token by its own norm, so that the attention sink does not drown the others.
+ * - L2PerToken: each token relative to its norm, so that the attention sink does not dominate.
  * - Cosine: −mean cos(h_E, h_T).
  * - Layerwise: L2PerToken at each kept layer; the caller sums.
  */

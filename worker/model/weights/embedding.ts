@@ -5,9 +5,9 @@ import { EMBEDDING } from '../config/tensors.ts';
 import type { WeightIndex } from './weight-index.ts';
 
 /**
- * Embedding of token ids, [tokens, hidden] float32: their rows of the table, read where they lie in the model's file. A
- * graph that looks them up would map the file, and hold ever more pages of it as tokens turn up for the first time.
- * @throws UserError when the file ends before a row does
+ * Embedding of token ids, [tokens, hidden] float32: their rows of the table, read from the model's file. A graph that
+ * looks them up would map the file and keep more of its pages in memory with every new token.
+ * @throws UserError if the file is truncated
  */
 export function embed(weights: WeightIndex, ids: Int32Array): Tensor {
   const table = weights.get(EMBEDDING);

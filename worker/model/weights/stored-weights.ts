@@ -4,7 +4,7 @@ import type { DType } from '../../engine/graph/tensor.ts';
 import type { FloatDtype } from '../../safetensors/float-formats.ts';
 import type { WeightIndex } from './weight-index.ts';
 
-/** The folder that a session must be given to find the weights: the closest one above all their files. */
+/** The folder in which a session finds the weights: the closest common ancestor of their files. */
 export function weightFolder(weights: WeightIndex): string {
   const folders = [...weights.values()].map(({ file }) => dirname(file).split(sep));
   const common = folders.reduce((a, b) => {
@@ -16,7 +16,7 @@ export function weightFolder(weights: WeightIndex): string {
 
 const GRAPH_DTYPES = { F32: 'float32', BF16: 'bfloat16', F16: 'float16' } as const satisfies Record<FloatDtype, DType>;
 
-/** Frozen weights read in place from the model's files, or of one the rows [from, to), which lie together. */
+/** Frozen weights, or the contiguous rows [from, to) of one, read in place from the model's files. */
 export function storedWeights(
   graph: Graph,
   weights: WeightIndex,

@@ -5,9 +5,9 @@ import type { WeightEntry } from '../../safetensors/safetensors.ts';
 const PIECE = 1 << 20;
 
 /**
- * Whether two stored matrices of one shape hold the same values. It reads until they differ: at once, where a head was
- * trained by itself, and to the end where a checkpoint stores the embedding twice.
- * @throws UserError when a file ends too early
+ * Whether two stored matrices of the same shape hold the same values. It reads until they differ: immediately for a
+ * head that was trained separately, to the end for a checkpoint that stores the embedding twice.
+ * @throws UserError if a file is truncated
  */
 export function sameValues(a: WeightEntry, b: WeightEntry): boolean {
   const count = a.shape.reduce((product, size) => product * size, 1);

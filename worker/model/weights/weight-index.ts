@@ -15,12 +15,12 @@ import { sameValues } from './tied-head.ts';
 /** Every weight of a model by its checkpoint name: `model.layers.0.self_attn.q_proj.weight`, `lm_head.weight`, … */
 export type WeightIndex = ReadonlyMap<string, WeightEntry>;
 
-/** What a directory's weights are. */
+/** The weights of a directory. */
 export interface IndexedWeights {
-  /** The config, with the head tied to the embedding only where it is. */
+  /** The config, with the head tied to the embedding only if the weights are tied. */
   readonly config: DecoderConfig;
   readonly weights: WeightIndex;
-  /** The files they lie in: name in the model's directory → absolute path. */
+  /** The files that hold them: name in the model's directory → absolute path. */
   readonly files: ReadonlyMap<string, string>;
   /** Tensors in these files that are not used. */
   readonly unused: readonly string[];
@@ -34,12 +34,12 @@ const MAX_INDEX_BYTES = 64 << 20;
 const LISTED = 50;
 
 /**
- * Finds every weight the config demands in a directory's model.safetensors, or in the shards its index names. Reads
- * headers only, unless a head is stored beside an embedding that it should be tied to: where it holds other values, the
- * two are not tied, as in transformers 5, and the config that is returned says so. Of a tied table the checkpoint may
- * store the head alone, which is then the embedding. With `layers`, the other decoder layers may be absent.
- * @throws UserError when a file is missing or broken, or listing all weights that are missing, misshapen or not
- *   floating point
+ * Finds every weight that the config requires in a directory's model.safetensors, or in the shards that its index
+ * names. It reads only headers, unless the checkpoint stores both an embedding and a head that should be tied to it: if
+ * their values differ, they are not tied, as in transformers 5, and the returned config says so. If they are tied, the
+ * checkpoint may store only the head. With `layers`, the other decoder layers may be absent.
+ * @throws UserError if a file is missing or broken; it lists all weights that are missing, have a wrong shape or are
+ *   not floating point
  */
 export function indexWeights(directory: string, config: DecoderConfig, layers?: readonly number[]): IndexedWeights {
   const shardOf = readShardMap(directory);
@@ -73,7 +73,7 @@ export function indexWeights(directory: string, config: DecoderConfig, layers?: 
     ? entryOf({ name: HEAD, shape: [config.vocabSize, config.hiddenSize] }, { optional: true })
     : undefined;
   for (const tensor of decoderTensors(config, layers)) {
-    // Of a table that is both, a checkpoint may store either, as transformers reads it.
+    // A checkpoint may store a tied table under either name, as in transformers.
     const entry = tensor.name === EMBEDDING && head ? (entryOf(tensor, { optional: true }) ?? head) : entryOf(tensor);
     if (entry) weights.set(tensor.name, entry);
   }
@@ -91,12 +91,12 @@ export function indexWeights(directory: string, config: DecoderConfig, layers?: 
   return { config: { ...config, tiedEmbeddings: false }, weights, files, unused };
 }
 
-/** Buffers that old checkpoints carry along: they follow from the config. */
+/** Buffers that old checkpoints contain: they follow from the config. */
 const DERIVED = /\.rotary_emb\.(inv_freq|cos_cached|sin_cached)$/;
 
 /**
- * Tensors in the files that no decoder of this config has: biases it does not use, layers beyond its last, … A head is
- * told by itself.
+ * Tensors in the files that the decoder of this config does not have: unused biases, layers after the last, … A head is
+ * reported separately.
  */
 function unusedTensors(config: DecoderConfig, headers: Iterable<SafetensorsHeader>): string[] {
   const known = new Set([...decoderTensors(config).map(({ name }) => name), HEAD]);
@@ -106,8 +106,8 @@ function unusedTensors(config: DecoderConfig, headers: Iterable<SafetensorsHeade
 }
 
 /**
- * Looks for NaN and infinity in the given weights, reading them in pieces of 8 MiB at most.
- * @throws UserError naming the first tensor that has one, and where in it
+ * Checks that the given weights are finite, reading pieces of at most 8 MiB.
+ * @throws UserError that names the first element that is not finite
  */
 export async function scanFinite(weights: WeightIndex, options: { signal?: AbortSignal } = {}): Promise<void> {
   const buffer = new Uint8Array(8 << 20);
@@ -137,8 +137,7 @@ export async function scanFinite(weights: WeightIndex, options: { signal?: Abort
 }
 
 /**
- * From a weight's name to the file that holds it, as model.safetensors (preferred, as transformers does) or the index
- * says.
+ * Maps a weight's name to the file that holds it, from model.safetensors (preferred, as in transformers) or the index.
  */
 function readShardMap(directory: string): (name: string) => string | undefined {
   if (isThere(join(directory, SINGLE_FILE))) return () => SINGLE_FILE;

@@ -230,7 +230,7 @@ t.test('fields that a format does not read are counted', async (t) => {
       ]),
       4,
     ),
-    'what is not used of 4 records: text (in 3), id (in 4)',
+    'unused content of 4 records: text (in 3), id (in 4)',
   );
   t.match(
     unusedWarning(new Map(Array.from({ length: 5000 }, (_, i) => [`f${i}`, 1])), 4),

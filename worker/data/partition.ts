@@ -13,6 +13,21 @@ export interface DataPartition {
   readonly summary: readonly { client: number; records: number; categories: Record<string, number> }[];
 }
 
+/** Pushes each record's index to the list of one client. */
+type Dealer = (
+  records: readonly RecordOrigin[],
+  partition: PartitionSpec,
+  clients: number[][],
+  stream: RandomStream,
+) => void;
+
+/** Every partition, by its name in a manifest. */
+const DEALERS: Readonly<Record<PartitionSpec['kind'], Dealer>> = {
+  IID: (records, _, clients, stream) => deal(records, clients, stream),
+  Dirichlet: (records, { alpha, field }, clients, stream) => divide(classesOf(records, field), alpha, clients, stream),
+  Meta: (records, { field }, clients) => assign(classesOf(records, field), clients),
+};
+
 /**
  * Deals records out to clients.
  * - IID: shuffled and dealt evenly; shares differ by one record at most.
@@ -24,10 +39,11 @@ export interface DataPartition {
  */
 export function partitionRecords(
   records: readonly RecordOrigin[],
-  { kind, alpha, field }: PartitionSpec,
+  partition: PartitionSpec,
   clientCount: number,
   seed: number,
 ): DataPartition {
+  const { kind, field } = partition;
   if (records.length < clientCount) {
     throw new UserError(`${records.length} training records cannot be dealt out to ${clientCount} clients`, {
       hint: 'Lower federation.clients, or give more training data.',
@@ -35,9 +51,7 @@ export function partitionRecords(
   }
   const clients: number[][] = Array.from({ length: clientCount }, () => []);
   const stream = randomStream(seed, 'partition', kind);
-  if (kind === 'IID') deal(records, clients, stream);
-  if (kind === 'Dirichlet') divide(classesOf(records, field), alpha, clients, stream);
-  if (kind === 'Meta') assign(classesOf(records, field), clients);
+  DEALERS[kind](records, partition, clients, stream);
 
   const empty = clients.flatMap((owned, client) => (owned.length === 0 ? [client] : []));
   if (empty.length > 0) {

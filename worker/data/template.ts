@@ -25,7 +25,7 @@ const MAX_NAMES = 12;
 export function unusedWarning(unused: UnusedCounts, records: number): string {
   const names = [...unused].map(([name, count]) => `${name} (in ${count})`);
   const more = names.length > MAX_NAMES ? `, and ${names.length - MAX_NAMES} more` : '';
-  return `what is not used of ${records} records: ${names.slice(0, MAX_NAMES).join(', ')}${more}`;
+  return `unused content of ${records} records: ${names.slice(0, MAX_NAMES).join(', ')}${more}`;
 }
 
 export interface TemplateOptions {

@@ -1,7 +1,7 @@
 /**
- * Annotations that a job's pods may carry: keys, and prefixes that end in `/`. Their effect is known. Any other may
- * instruct a container runtime, a network plugin or a webhook to turn off AppArmor or seccomp, or to add a device, a
- * volume, a network or a container.
+ * Annotations that a job may set on its pods, because their effect is known: keys, and prefixes that end in `/`. Any
+ * other annotation could make a container runtime, a network plugin or a webhook turn off AppArmor or seccomp, or add a
+ * device, a volume, a network or a container.
  */
 const HARMLESS: readonly string[] = [
   'prometheus.io/',
@@ -25,10 +25,10 @@ const HARMLESS: readonly string[] = [
   'co.elastic.logs/',
 ];
 
-/** Keys without a domain and without a dot are private to their author; those of container runtimes have a dot. */
+/** A key without a slash and a dot is private to its author: keys of container runtimes have a dot. */
 export const mayAnnotate = (key: string, allowed: readonly string[]): boolean =>
   !/[./]/.test(key) ||
   annotations(allowed).some((known) => (known.endsWith('/') ? key.startsWith(known) : key === known));
 
-/** The harmless annotations, and those that the operator's options allow. */
+/** The harmless annotations and those that the operator's options allow. */
 export const annotations = (allowed: readonly string[]): readonly string[] => [...HARMLESS, ...allowed];

@@ -32,8 +32,8 @@ export const BUILD: Readonly<Record<OwnedKey, (input: BuildInput) => PlannedObje
 };
 
 /**
- * All objects that a job needs, as they are created.
- * @throws InvalidSpec when the job cannot be carried out as it is written.
+ * All objects of a job, as they are created.
+ * @throws InvalidSpec when the spec cannot be carried out
  */
 export const plannedObjects = (input: BuildInput): Record<OwnedKey, PlannedObject | null> =>
   eachOwned((key) => BUILD[key](input));

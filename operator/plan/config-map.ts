@@ -7,8 +7,8 @@ import type { PlannedObject } from '../objects/planned.ts';
 import { headerOf } from './owned.ts';
 
 /**
- * The manifest that both roles run, frozen: pods of one job must not differ in what they do, whatever happens to the
- * defaults of a later operator. What may change while the job runs is left out; it is not the pods' business.
+ * The manifest that both roles run. It never changes, so that all pods of a job behave alike even if a later operator
+ * has other defaults. Fields that can change while the job runs are left out, as pods do not use them.
  */
 export function configMap(job: JobObject, observed: ObservedData | null): PlannedObject {
   const frozen = observed?.data?.[JOB_FILE];
@@ -21,7 +21,7 @@ export function configMap(job: JobObject, observed: ObservedData | null): Planne
 
 function manifestText({ apiVersion, kind, metadata, spec }: JobObject): string {
   const { creationTimestamp } = metadata;
-  // Chat templates can ask for the day: the pods of a job, and those that replace them later, have one.
+  // Chat templates can ask for the date. All pods of a job use the same one, including later replacements.
   const dated =
     creationTimestamp === undefined
       ? spec

@@ -1,8 +1,8 @@
 import { isRecord } from '../../crds/json-schema/node.ts';
 
 /**
- * Whether an object that exists says all that is planned, so that nothing need be written: every planned field is there
- * with its value. What others have added to it – defaults, status, labels – does not count; lists count as a whole.
+ * Whether an existing object has every planned field with its planned value, so that no write is needed. Fields that
+ * others have added (defaults, status, labels) are ignored. Lists are compared as a whole.
  */
 export function covers(observed: unknown, planned: unknown): boolean {
   if (Array.isArray(planned)) {
@@ -10,8 +10,8 @@ export function covers(observed: unknown, planned: unknown): boolean {
     return observed.length === planned.length && planned.every((item, index) => covers(observed[index], item));
   }
   if (isRecord(planned)) {
-    // The API server leaves out an empty object, or keeps it: the two mean the same but in a selector, where we never
-    // change one.
+    // The API server may drop an empty object. An empty and an absent object differ only in a selector, which we never
+    // change.
     if (!isRecord(observed)) return Object.keys(planned).length === 0 && observed === undefined;
     return Object.entries(planned).every(([name, value]) => covers(observed[name], value));
   }

@@ -10,8 +10,8 @@ import { CREDENTIAL, decodeSecret, encodeSecret } from '../objects/secret-data.t
 import type { PlanSettings } from './settings.ts';
 
 /**
- * The job's bearer token; and how its pods reach the operator's Redis, unless the job brings its own. @throws
- * InvalidSpec where there is neither.
+ * The job's bearer token and, unless the job names a Redis, its pods' credentials for the operator's Redis.
+ * @throws InvalidSpec when neither the job nor the operator has a Redis
  */
 export function credentials(
   job: JobObject,
@@ -20,10 +20,10 @@ export function credentials(
   access: RedisAccess,
 ): PlannedObject {
   if (job.spec.redis === undefined && settings.redis === null) {
-    throw new InvalidSpec('spec.redis', 'is required: the operator was installed without a Redis of its own');
+    throw new InvalidSpec('spec.redis', 'is required: the operator was installed without a Redis');
   }
   const ownRedis = job.spec.redis === undefined ? settings.redis : null;
-  // An existing token stays, even if the operator's key has changed: pods use it.
+  // Pods use the existing token, so it is kept even if the operator's key has changed.
   const known = decodeSecret(observed?.data?.[CREDENTIAL.token] ?? '');
   const token = isSecret(known) ? known : derivedSecret(settings.secretKey, job.metadata.uid, CREDENTIAL.token);
   return {

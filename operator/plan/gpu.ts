@@ -3,25 +3,17 @@ import type { JobObject } from '../objects/job-object.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { WORKER } from './worker-container.ts';
 
-/**
- * Resources under which NVIDIA's device plugin offers whole GPUs (nvidia.com/gpu) and parts of them (nvidia.com/mig-…).
- */
+/** NVIDIA's device plugin offers whole GPUs as nvidia.com/gpu, and parts of a GPU as nvidia.com/mig-…. */
 const isGpu = (resource: string) => resource === 'nvidia.com/gpu' || resource.startsWith('nvidia.com/mig-');
 
-/**
- * Whether a device claim (dynamic resource allocation) is for GPUs. Its name decides: what the claim holds is not known
- * here.
- */
+/** Whether a device claim (dynamic resource allocation) is for GPUs. Only its name is known here. */
 const isGpuClaim = (name: string) => name === 'gpu' || name.startsWith('gpu-');
 
-/** Whether a container's resources ask for a GPU. */
+/** Whether a container's resources include a GPU. */
 export const asksForGpu = (resources: unknown): boolean =>
   Object.values(gpusIn(resources)).some((quantity) => Number(quantity) !== 0);
 
-/**
- * GPUs, or parts of one, that each pod of a role asks for: by its resources, and by what its podTemplate says of them
- * instead.
- */
+/** GPUs, or parts of a GPU, that each pod of a role requests. Resources in its podTemplate override the role's. */
 export function gpusOf({ spec }: JobObject, role: Role): number {
   const own = spec[role];
   const worker = own?.podTemplate?.spec?.containers?.find(({ name }) => name === WORKER);
@@ -29,7 +21,7 @@ export function gpusOf({ spec }: JobObject, role: Role): number {
   return Object.values(quantities).reduce<number>((sum, quantity) => sum + Number(quantity), 0);
 }
 
-/** What is asked for, by resource or claim. A container's request of a GPU is its limit; a claim counts as one. */
+/** Quantities by resource or claim. For GPUs, a request equals the limit. A claim counts as one GPU. */
 function gpusIn(resources: unknown): Readonly<Record<string, unknown>> {
   const asked = fieldsOf(resources);
   const amounts = ['requests', 'limits'].flatMap((kind) =>

@@ -1,18 +1,18 @@
-/** What a reference to an image names, however it is written. */
+/** The parts of an image reference, normalised. */
 interface ImageName {
   /** Registry and repository: docker.io/library/redis. */
   readonly repository: string;
-  /** Without a digest, `latest` where nothing is said. */
+  /** `latest` if the reference has none. */
   readonly tag: string;
-  /** sha256:…; then the tag does not count. */
+  /** sha256:…, which overrides the tag; null: none. */
   readonly digest: string | null;
 }
 
-/** The registry of a reference that names none, and its other names. */
+/** The default registry, and its other names. */
 const HUB = 'docker.io';
 const HUB_ALIASES = ['index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com'];
 
-/** As container runtimes read it (distribution's reference). */
+/** Parses a reference as container runtimes do (distribution/reference). */
 export function imageName(reference: string): ImageName {
   const [named = '', digest] = reference.split('@');
   const colon = named.lastIndexOf(':');
@@ -35,7 +35,7 @@ function repositoryOf(path: string): string {
   return `${HUB}/${rest.includes('/') ? rest : `library/${rest}`}`;
 }
 
-/** Whether two references may name one image: a tag and a digest of one repository may. */
+/** Whether two references may name the same image. A tag and a digest of one repository may. */
 export function mayBeSameImage(a: string, b: string): boolean {
   const [one, other] = [imageName(a), imageName(b)];
   if (one.repository !== other.repository) return false;

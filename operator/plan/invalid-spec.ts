@@ -1,6 +1,6 @@
 import { UserError } from '../../crds/facts/user-error.ts';
 
-/** A job that cannot be carried out as it is written: it fails, with these words. */
+/** The spec cannot be carried out. The job fails with this message. */
 export class InvalidSpec extends UserError {
   override readonly name = 'InvalidSpec';
 

@@ -1,6 +1,6 @@
 import { isRecord } from '../../crds/json-schema/node.ts';
 
-/** The lists of a pod that a strategic merge joins by a key of their items; any other list is replaced as a whole. */
+/** Lists of a pod that a strategic merge merges by a key of their items. Any other list is replaced as a whole. */
 const MERGE_KEYS: Readonly<Record<string, string>> = {
   containers: 'name',
   initContainers: 'name',
@@ -15,8 +15,8 @@ const MERGE_KEYS: Readonly<Record<string, string>> = {
 };
 
 /**
- * `patch` laid over `base` as Kubernetes merges strategically: objects by field, lists by key, and null removes.
- * Neither is changed.
+ * Kubernetes' strategic merge of `patch` into `base`: objects are merged by field, lists by key, and null removes a
+ * field. The arguments are not modified.
  */
 export function strategicMerge(base: unknown, patch: unknown, field = ''): unknown {
   if (Array.isArray(patch)) {

@@ -2,7 +2,7 @@ import type { JobObject } from '../objects/job-object.ts';
 import type { PlannedObject } from '../objects/planned.ts';
 import { headerOf } from './owned.ts';
 
-/** The claim for checkpoints, report and adapter; null when the job brings a volume for them. */
+/** The claim for checkpoints, report and adapter; null: the job names an existing volume. */
 export function outputClaim(job: JobObject): PlannedObject | null {
   const output = job.spec.volumes?.output;
   if (output?.persistentVolumeClaim !== undefined || output?.hostPath !== undefined) return null;
@@ -17,5 +17,5 @@ export function outputClaim(job: JobObject): PlannedObject | null {
   };
 }
 
-/** As the schema's default, for jobs that name no output volume at all. */
+/** The default in the schema, for jobs without an output volume. */
 const DEFAULT_SIZE = '10Gi';

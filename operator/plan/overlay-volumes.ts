@@ -7,17 +7,15 @@ import { namesOf } from '../objects/owned-objects.ts';
 import { checkSource } from './volume-source.ts';
 import { hiddenFrom, isWithin, overlaps } from './volumes.ts';
 
-/**
- * The operator's own volumes, all but one of them read-only; a job may replace `cache` and `tmp` by something larger.
- */
+/** The operator's volumes. All except `output` are read-only. A job may replace `cache` and `tmp` by larger volumes. */
 const WRITABLE = 'output';
 const RESERVED = ['job', 'model', 'public-data', 'client-data', WRITABLE, 'redis-ca'];
 const REPLACEABLE = ['cache', 'tmp'];
 
-/** Folders of the image and of the operator's mounts. */
+/** Folders of the image, and folders where the operator mounts volumes. */
 const TAKEN = ['/app', '/fedbiot', '/etc/fedbiot', MOUNT.temporary];
 
-/** @throws InvalidSpec for a volume that could show a role what it must not see. */
+/** @throws InvalidSpec for a volume that could expose data that the role must not see */
 export function checkVolumes(job: JobObject, role: Role, volumes: readonly unknown[], path: string): void {
   const hidden = [...hiddenFrom(job, role), ...sharable(job, role)];
   volumes.forEach((volume, index) => {
@@ -28,7 +26,7 @@ export function checkVolumes(job: JobObject, role: Role, volumes: readonly unkno
     if (RESERVED.includes(name))
       throw new InvalidSpec(
         `${at}.name`,
-        `${name} is the operator's own volume; only ${REPLACEABLE.join(' and ')} may be replaced`,
+        `${name} is the operator's own volume; you can only replace ${REPLACEABLE.join(' and ')}`,
       );
     checkSource(sources, namesOf(job.metadata.name).credentials, at);
     if (hidden.some((source) => overlaps(source, sources)))
@@ -36,15 +34,13 @@ export function checkVolumes(job: JobObject, role: Role, volumes: readonly unkno
   });
 }
 
-/**
- * Claims in the other role's podTemplate: a volume that both can write to could carry data from one side to the other.
- */
+/** Claims in the other role's podTemplate: a volume that both roles can write to could carry data between them. */
 function sharable(job: JobObject, role: Role): Readonly<Record<string, unknown>>[] {
   const volumes = job.spec[role === 'server' ? 'client' : 'server']?.podTemplate?.spec?.volumes ?? [];
   return volumes.filter((volume) => isRecord(volume) && 'persistentVolumeClaim' in volume);
 }
 
-/** @throws InvalidSpec for a mount that would hide the program, or what the operator mounts. */
+/** @throws InvalidSpec for a mount that would hide the program or a mount of the operator */
 export function checkMounts(mounts: readonly unknown[], path: string): void {
   mounts.forEach((mount, index) => {
     const mountPath = isRecord(mount) ? mount['mountPath'] : undefined;
@@ -53,11 +49,11 @@ export function checkMounts(mounts: readonly unknown[], path: string): void {
       throw new InvalidSpec(at, 'must be an absolute path');
     }
     const taken = TAKEN.find((folder) => isWithin(mountPath, folder) || isWithin(folder, mountPath));
-    if (taken !== undefined) throw new InvalidSpec(at, `${mountPath} would hide what the pod has at ${taken}`);
+    if (taken !== undefined) throw new InvalidSpec(at, `${mountPath} would hide ${taken}, which the pod needs`);
   });
 }
 
-/** @throws InvalidSpec for a mount by which a container could write to a read-only volume of the operator. */
+/** @throws InvalidSpec for a writable mount of a read-only volume of the operator */
 export function checkReadOnly(mounts: readonly unknown[], path: string): void {
   mounts.forEach((mount, index) => {
     if (!isRecord(mount)) throw new InvalidSpec(`${path}[${index}]`, 'must be an object');

@@ -24,12 +24,12 @@ const ALLOWED = {
   initContainer: INIT_CONTAINER_FIELDS,
 };
 
-/** The operator's own variables. */
+/** Prefix of the variables that the operator sets. */
 const RESERVED_ENV = 'FEDBIOT_';
 
 /**
- * The role's podTemplate laid over the operator's own template.
- * @throws InvalidSpec that names the field that may not be set.
+ * Merges the role's podTemplate into the operator's template.
+ * @throws InvalidSpec for a field that may not be set
  */
 export function overlay(
   job: JobObject,
@@ -74,12 +74,12 @@ function checkMetadata(metadata: unknown, podAnnotations: readonly string[], pat
     for (const [key, value] of Object.entries(words)) {
       if (typeof value !== 'string') throw new InvalidSpec(`${path}.${field}`, `the value of ${key} must be a string`);
       if (field === 'labels' && RESERVED_LABELS.some((prefix) => key.startsWith(prefix))) {
-        throw new InvalidSpec(`${path}.labels`, `${key} is the operator's own, or asks for credentials`);
+        throw new InvalidSpec(`${path}.labels`, `${key} is one of the operator's own labels, or requests credentials`);
       }
       if (field === 'annotations' && !mayAnnotate(key, podAnnotations)) {
         throw new InvalidSpec(
           `${path}.annotations`,
-          `${key} may not be set: it could undo the pod's security. Allowed are ${annotations(podAnnotations).join(', ')}, and keys without a dot or slash`,
+          `${key} may not be set: it could weaken the pod's security. Allowed are ${annotations(podAnnotations).join(', ')}, and keys without a dot or slash`,
         );
       }
     }
@@ -91,7 +91,7 @@ function workerContainer(job: JobObject, value: unknown, path: string): unknown 
   if (container['name'] !== WORKER) {
     throw new InvalidSpec(
       path,
-      `only the container ${WORKER} may be changed; a sidecar is an item of initContainers with restartPolicy: Always`,
+      `only the container ${WORKER} can be changed; add a sidecar to initContainers, with restartPolicy: Always`,
     );
   }
   allowed(container, path, ALLOWED.worker);
@@ -105,7 +105,7 @@ function workerContainer(job: JobObject, value: unknown, path: string): unknown 
 function initContainer(job: JobObject, role: Role, value: unknown, path: string): unknown {
   const container = allowed(value, path, ALLOWED.initContainer);
   if (container['name'] === WORKER)
-    throw new InvalidSpec(`${path}.name`, `${WORKER} is the name of the pod's own container`);
+    throw new InvalidSpec(`${path}.name`, `${WORKER} is the name of the operator's container`);
   checkImage(job, role, container['image'], `${path}.image`);
   checkEnv(job, container['env'], `${path}.env`);
   checkReadOnly(list(container['volumeMounts'], `${path}.volumeMounts`), `${path}.volumeMounts`);
@@ -114,13 +114,13 @@ function initContainer(job: JobObject, role: Role, value: unknown, path: string)
 }
 
 /**
- * A pod takes no port of its node, and has the kubelet ask no other host: what the standard forbids besides RESTRICTED.
+ * Refuses ports of the node and probes of other hosts, which the pod security standard forbids in addition to what
+ * RESTRICTED covers.
  */
 function checkNetwork(container: Readonly<Record<string, unknown>>, path: string): void {
   const refuse = (value: unknown, at: string, names: readonly string[]) => {
     const set = value === undefined ? undefined : names.find((name) => name in record(value, at));
-    if (set !== undefined)
-      throw new InvalidSpec(`${at}.${set}`, 'may not be set: it concerns the node, or other hosts');
+    if (set !== undefined) throw new InvalidSpec(`${at}.${set}`, 'may not be set: it affects the node or other hosts');
   };
   list(container['ports'], `${path}.ports`).forEach((port, index) =>
     refuse(port, `${path}.ports[${index}]`, ['hostPort', 'hostIP']),
@@ -142,7 +142,7 @@ function checkEnv(job: JobObject, value: unknown, path: string): void {
     if (isRecord(secretKeyRef) && secretKeyRef['name'] === namesOf(job.metadata.name).credentials) {
       throw new InvalidSpec(
         `${at}.valueFrom.secretKeyRef`,
-        "is the Secret with the job's own credentials, of which each role sees only its part",
+        "is the Secret with the job's own credentials; each role may see only a part of it",
       );
     }
   });
@@ -150,14 +150,14 @@ function checkEnv(job: JobObject, value: unknown, path: string): void {
 
 function checkImage(job: JobObject, role: Role, image: unknown, path: string): void {
   if (typeof image === 'string' && isHiddenImage(job, role, image))
-    throw new InvalidSpec(path, `is an image that ${role} pods must not see: a volume of the other side`);
+    throw new InvalidSpec(path, `is an image that ${role} pods must not see: it is a volume of the other role`);
 }
 
 function allowed(value: unknown, path: string, names: readonly string[]): Readonly<Record<string, unknown>> {
   const fields = record(value, path);
   for (const name of Object.keys(fields)) {
     if (!names.includes(name))
-      throw new InvalidSpec(`${path}.${name}`, `may not be set; what may is ${names.join(', ')}`);
+      throw new InvalidSpec(`${path}.${name}`, `may not be set; allowed are ${names.join(', ')}`);
   }
   return fields;
 }
@@ -175,9 +175,9 @@ function list(value: unknown, path: string): readonly unknown[] {
   return value;
 }
 
-/** The merge keeps what the template is made of: its patch may neither remove nor retype it. */
+/** A patch must not remove the parts of a template, or change their types. */
 function asTemplate(merged: unknown, path: string): PodTemplate {
-  if (!isTemplate(merged)) throw new InvalidSpec(path, 'does not leave a pod');
+  if (!isTemplate(merged)) throw new InvalidSpec(path, 'does not result in a valid pod');
   return merged;
 }
 

@@ -19,10 +19,10 @@ import type { EnvVariable, PodTemplate } from './worker-container.ts';
 /** The image's user `fedbiot`. */
 const USER = 65_532;
 
-/** Seconds a pod has for a checkpoint before it is killed. */
+/** Seconds that a pod has to write a checkpoint before it is killed. */
 const GRACE_SECONDS = 60;
 
-/** A role's pod: what its image, its volumes and its environment are, then what the job lays over it. */
+/** A role's pod: image, volumes and environment, with the job's podTemplate merged into them. */
 export function podTemplate(job: JobObject, role: Role, settings: PlanSettings): PodTemplate {
   const own = job.spec[role] ?? {};
   const { volumes, mounts } = volumesOf(job, role, settings);
@@ -66,7 +66,7 @@ export function podTemplate(job: JobObject, role: Role, settings: PlanSettings):
   return withProvider(template);
 }
 
-/** Loading a large model takes long; once a pod has answered, minutes of silence mean that it hangs. */
+/** A large model takes minutes to load. After that, a pod that does not answer for minutes is stuck. */
 const PROBES = {
   startupProbe: probe('/healthz', { periodSeconds: 5, failureThreshold: 120, timeoutSeconds: 5 }),
   livenessProbe: probe('/healthz', { periodSeconds: 30, failureThreshold: 10, timeoutSeconds: 10 }),
@@ -77,7 +77,7 @@ function probe(path: string, timing: Readonly<Record<string, number>>) {
   return { httpGet: { path, port: 'metrics' }, ...timing };
 }
 
-/** The worker computes on the GPU that it was given. */
+/** Lets the worker compute on its GPU, if it has one. */
 function withProvider(template: PodTemplate): PodTemplate {
   const containers = template.spec.containers.map((container) =>
     container.name === WORKER && asksForGpu(container.resources)
@@ -106,13 +106,13 @@ function environment(job: JobObject, role: Role, settings: PlanSettings): EnvVar
     ...(role === 'client' ? [{ name: ENV.serverUrl, value: serverUrl(job) }] : []),
     { name: ENV.logLevel, value: settings.logLevel },
     ...(readsHub(job, role) ? Object.entries(settings.hub).map(([name, value]) => ({ name, value })) : []),
-    // The root file system is read-only: what libraries keep in a home goes to the scratch volume.
+    // The root file system is read-only, so files that libraries keep in the home directory go to the scratch volume.
     { name: 'HOME', value: MOUNT.temporary },
   ];
   const users = job.spec[role]?.env ?? [];
   return [...own.filter(({ name }) => !users.some((variable) => variable.name === name)), ...users];
 }
 
-/** The values of the schema's fields that the job gives. */
+/** The values that the job gives for the fields of a group of the schema. */
 const copied = (own: Readonly<Record<string, unknown>>, fields: object) =>
   Object.fromEntries(Object.keys(fields).flatMap((name) => (own[name] === undefined ? [] : [[name, own[name]]])));

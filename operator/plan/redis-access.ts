@@ -8,12 +8,13 @@ import { CREDENTIAL, decodeSecret, encodeSecret } from '../objects/secret-data.t
 import type { OperatorRedis, PlanSettings } from './settings.ts';
 
 /**
- * How a job's pods reach Redis: the job brings it, or must; or it is the operator's, with a user for each role, or with
- * the operator's own credentials; or, while no user can be made, with what the job's Secret has already.
+ * How a job's pods reach Redis. `brought`: the job names a Redis, or has to. `users`: the operator's Redis, with a user
+ * for each role. `shared`: with the operator's own credentials. `kept`: with the credentials in the job's Secret, as no
+ * users can be created now.
  */
 export type RedisAccess =
   | { readonly kind: 'brought' | 'kept' }
-  /** `grant`: users to make; null: they were made, and Redis takes none now. */
+  /** `grant`: users to create; null: they exist, and Redis does not accept new ones now. */
   | { readonly kind: 'users'; readonly grant: RolePasswords | null; readonly urls: Readonly<Record<Role, string>> }
   | { readonly kind: 'shared'; readonly url: string }
   /** The job must wait. */
@@ -34,7 +35,7 @@ export function redisAccess(
   if (standing.kind === 'refused' && settings.allowSharedRedisCredentials)
     return { kind: 'shared', url: settings.redis.url };
   if (isEquipped(observed)) return { kind: 'kept' };
-  // Its Secret is gone, and its pods run.
+  // The pods run, but their Secret was deleted.
   if (hasBegun(observed)) return { ...users, grant: null };
   return { kind: 'none', why: standing };
 }
@@ -54,7 +55,7 @@ function usersOf(
   return { kind: 'users', grant: passwords, urls: { server: urlOf('server'), client: urlOf('client') } } as const;
 }
 
-/** The password that pods already have, even if the operator's key has changed since. */
+/** The password that the pods already use, even if the operator's key has changed since. */
 function keptPassword(secret: ObservedData | null, uid: string, role: Role): string | null {
   const encoded = secret?.data?.[CREDENTIAL.redisUrl[role]];
   if (encoded === undefined) return null;
@@ -78,8 +79,8 @@ function isEquipped(observed: Observed): boolean {
 const hasBegun = ({ serverJob, clientsJob }: Observed): boolean => serverJob !== null && clientsJob !== null;
 
 /**
- * The entries of a job's Secret. If the job began under an operator that created no users, pods of both roles read one
- * URL.
+ * The entries of a job's Secret for Redis. If an operator that did not create users started the job, pods of both roles
+ * read the same URL.
  */
 export function redisCredentials(access: RedisAccess, secret: ObservedData | null): Readonly<Record<string, string>> {
   const known = secret?.data ?? {};

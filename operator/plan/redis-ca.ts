@@ -3,9 +3,7 @@ import { namesOf } from '../objects/owned-objects.ts';
 import { CREDENTIAL } from '../objects/secret-data.ts';
 import type { PlanSettings } from './settings.ts';
 
-/**
- * Where a job's pods find the authority that signed the certificate of their Redis; null: the image trusts it already.
- */
+/** The Secret with the CA certificate for a job's Redis; null: the CAs that the image trusts. */
 export function redisCaOf(
   job: JobObject,
   { redis }: PlanSettings,

@@ -5,7 +5,7 @@ import { selectorOf } from '../objects/labels.ts';
 import { namesOf } from '../objects/owned-objects.ts';
 import { headerOf } from './owned.ts';
 
-/** The server pod's name in the network: headless, as there is one pod and nothing to balance. */
+/** Gives the server pod a DNS name. The Service is headless, as one pod needs no load balancing. */
 export function service(job: JobObject): PlannedObject {
   return {
     ...headerOf(job, 'service'),
@@ -20,7 +20,7 @@ export function service(job: JobObject): PlannedObject {
   };
 }
 
-/** Where clients find the emulator bundle. */
+/** URL from which clients fetch the emulator bundle. */
 export const serverUrl = (job: JobObject): string =>
   `http://${namesOf(job.metadata.name).service}.${job.metadata.namespace}.svc:${PORT.bundle}`;
 

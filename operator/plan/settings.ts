@@ -1,26 +1,26 @@
-/** What the operator was started with, as far as it shows in a job's objects. */
+/** Settings of the operator that affect the objects of jobs. */
 export interface PlanSettings {
-  /** Image of worker pods, unless the job names another. */
+  /** Default image of worker pods. */
   readonly image: string;
-  /** Redis for jobs that bring none; null: they have to. */
+  /** Redis for jobs without spec.redis; null: spec.redis is required. */
   readonly redis: OperatorRedis | null;
   readonly logLevel: string;
-  /** Annotations that jobs may give their pods besides the known ones: keys, and prefixes that end in `/`. */
+  /** Annotations that jobs may set in addition to the harmless ones: keys, and prefixes that end in `/`. */
   readonly podAnnotations: readonly string[];
-  /** Variables of pods that read from the Hugging Face hub, unless the job sets them: how they reach it. */
+  /** Default environment variables of pods that read from the Hugging Face hub: its endpoint, a proxy. */
   readonly hub: Readonly<Record<string, string>>;
-  /** Secret: the key from which jobs' tokens and passwords are derived. */
+  /** The key from which tokens and passwords of jobs are derived. It is secret. */
   readonly secretKey: string;
-  /** Whether jobs get the operator's own credentials if Redis does not let it create users. */
+  /** Whether jobs receive the operator's own credentials if Redis does not let it create users. */
   readonly allowSharedRedisCredentials: boolean;
 }
 
 export interface OperatorRedis {
   /** redis:// or rediss://, with credentials. */
   readonly url: string;
-  /** PEM of the authority that signed its certificate; null: those that the images trust. */
+  /** CA certificate (PEM); null: the CAs that the images trust. */
   readonly ca: string | null;
   readonly port: number;
-  /** Namespace of its Service; null: it is no Service of the cluster, and worker pods may reach the port anywhere. */
+  /** Namespace of its Service; null: it is outside the cluster, and worker pods may connect to the port on any host. */
   readonly namespace: string | null;
 }

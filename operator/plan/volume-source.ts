@@ -1,7 +1,7 @@
 import { isRecord } from '../../crds/json-schema/node.ts';
 import { InvalidSpec } from './invalid-spec.ts';
 
-/** Kinds of volumes that the restricted pod security standard allows and that carry no API credentials. */
+/** Kinds of volumes that the restricted pod security standard allows and that contain no API credentials. */
 const SOURCES = [
   'configMap',
   'csi',
@@ -13,14 +13,12 @@ const SOURCES = [
   'secret',
 ];
 
-/**
- * Drivers whose volumes within a pod are secrets and certificates. Others mount shares by name, the other side's too.
- */
+/** Drivers whose inline volumes are secrets and certificates. Other drivers could mount a share of the other role. */
 const DRIVERS = ['secrets-store.csi.k8s.io', 'csi.cert-manager.io', 'csi.spiffe.io'];
 
 /**
- * Allowed fields of an ephemeral claim. A data source or a selector could name a volume of the other side; provisioners
- * also read annotations.
+ * Allowed fields of an ephemeral claim. A data source, a selector or an annotation for the provisioner could select a
+ * volume of the other role.
  */
 const CLAIM = {
   template: ['metadata', 'spec'],
@@ -31,16 +29,17 @@ const CLAIM = {
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * Checks the source of a volume of a podTemplate. @throws InvalidSpec that names a field which could bypass the
- * isolation of the roles
+ * Checks the source of a volume in a podTemplate.
+ * @throws InvalidSpec for a field that could bypass the isolation of the roles
  */
 export function checkSource(sources: Fields, credentials: string, path: string): void {
   const kinds = Object.keys(sources);
   const refused = kinds.find((kind) => !SOURCES.includes(kind));
   if (refused !== undefined)
-    throw new InvalidSpec(`${path}.${refused}`, `may not be set; what may is ${SOURCES.join(', ')}`);
+    throw new InvalidSpec(`${path}.${refused}`, `may not be set; allowed are ${SOURCES.join(', ')}`);
   const [kind] = kinds;
-  if (kind === undefined || kinds.length !== 1) throw new InvalidSpec(path, `needs one of ${SOURCES.join(', ')}`);
+  if (kind === undefined || kinds.length !== 1)
+    throw new InvalidSpec(path, `must have exactly one of ${SOURCES.join(', ')}`);
   const source = fields(sources[kind], `${path}.${kind}`);
   if (kind === 'ephemeral') checkClaim(source, `${path}.ephemeral`);
   if (kind === 'csi') checkDriver(source, credentials, `${path}.csi`);
@@ -60,7 +59,7 @@ function checkDriver({ driver, nodePublishSecretRef }: Fields, credentials: stri
   if (typeof driver !== 'string' || !DRIVERS.includes(driver)) {
     throw new InvalidSpec(
       `${path}.driver`,
-      `may be ${DRIVERS.join(', ')}; for volumes of another driver use a persistentVolumeClaim`,
+      `must be one of ${DRIVERS.join(', ')}; for another driver, use a persistentVolumeClaim`,
     );
   }
   if (isRecord(nodePublishSecretRef) && nodePublishSecretRef['name'] === credentials) {
@@ -72,7 +71,7 @@ function only(value: unknown, names: readonly string[], path: string): Fields {
   const found = fields(value, path);
   const refused = Object.keys(found).find((name) => !names.includes(name));
   if (refused !== undefined)
-    throw new InvalidSpec(`${path}.${refused}`, `may not be set; what may is ${names.join(', ')}`);
+    throw new InvalidSpec(`${path}.${refused}`, `may not be set; allowed are ${names.join(', ')}`);
   return found;
 }
 

@@ -31,7 +31,7 @@ const VOLUME_NAME: Record<Purpose, string> = {
   output: 'output',
 };
 
-/** What each role sees of the job's volumes: the walls between server and clients. */
+/** The volumes that each role mounts. This isolates the data of server and clients from each other. */
 const SEEN_BY: Record<Role, readonly Purpose[]> = {
   server: ['model', 'publicData', 'output'],
   client: ['clientData'],
@@ -51,7 +51,7 @@ export function volumesOf(
   for (const purpose of SEEN_BY[role]) {
     const source = sourceOf(job, purpose);
     if (source === null) continue;
-    // Two mounts of one volume, and not two volumes of one claim: not every driver can attach a claim twice.
+    // A claim that serves two purposes becomes one volume with two mounts: not every driver can attach a claim twice.
     const same = volumes.find(({ name: _, ...other }) => JSON.stringify(other) === JSON.stringify(source));
     const name = same?.name ?? VOLUME_NAME[purpose];
     if (same === undefined) volumes.push({ name, ...source });
@@ -85,7 +85,7 @@ function given(volume: VolumeSource | OutputVolume): Readonly<Record<string, unk
   return null;
 }
 
-/** A volume that both sides mount would show one side what is the other's. */
+/** A volume that both roles mount would expose the data of one role to the other. */
 function refuseSharedVolumes(job: JobObject): void {
   const clientData = sourceOf(job, 'clientData');
   if (clientData === null) return;
@@ -94,14 +94,14 @@ function refuseSharedVolumes(job: JobObject): void {
     if (source !== null && overlaps(source, clientData)) {
       throw new InvalidSpec(
         'spec.volumes.clientData',
-        `is the same volume as spec.volumes.${purpose}, so clients would see what is the server's, or the server what is theirs; ` +
-          'give each its own',
+        `is the same volume as spec.volumes.${purpose}: it would expose data of the server to clients, or data of clients ` +
+          'to the server; use two volumes',
       );
     }
   }
 }
 
-/** Folders in which nodes keep volumes, images and devices of all pods. */
+/** Folders in which a node keeps volumes, images and devices of all pods. */
 const NODE_FOLDERS = [
   '/var/lib/kubelet',
   '/var/lib/containerd',
@@ -123,13 +123,13 @@ function refuseNodeFolders(job: JobObject): void {
     if (folder !== undefined) {
       throw new InvalidSpec(
         `spec.volumes.${purpose}.hostPath.path`,
-        `exposes ${folder}, where a node keeps files of other pods; use a folder of the job's own`,
+        `exposes ${folder}, where a node keeps files of other pods; use a separate folder`,
       );
     }
   }
 }
 
-/** Whether one volume shows what is in the other. */
+/** Whether one volume exposes files of the other. */
 export function overlaps(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): boolean {
   const [claimA, claimB] = [
     text(a, 'persistentVolumeClaim', 'claimName'),
@@ -148,18 +148,18 @@ function text(volume: Readonly<Record<string, unknown>>, source: string, field: 
   return typeof found === 'string' ? found : null;
 }
 
-/** Whether `path` is `folder` or lies in it. */
+/** Whether `path` is `folder` or a path in it. */
 export function isWithin(path: string, folder: string): boolean {
   const parts = (whole: string) => whole.split('/').filter((part) => part !== '' && part !== '.');
   const [inner, outer] = [parts(path), parts(folder)];
   return outer.every((part, index) => inner[index] === part);
 }
 
-/** Whether an image is one that the role must not see as a volume: a container of that image would have its files. */
+/** Whether an image is a volume that the role must not see. A container of that image would have the same files. */
 export const isHiddenImage = (job: JobObject, role: Role, reference: string): boolean =>
   hiddenFrom(job, role).some((source) => overlaps(source, { image: { reference } }));
 
-/** What clients must not see by any way, or the server: sources of the other side. */
+/** Volume sources of the other role, which the role must not see. */
 export const hiddenFrom = (job: JobObject, role: Role): Readonly<Record<string, unknown>>[] =>
   SEEN_BY[role === 'server' ? 'client' : 'server']
     .map((purpose) => sourceOf(job, purpose))

@@ -30,7 +30,7 @@ function workerJob(job: JobObject, role: Role, settings: PlanSettings, scale: ob
     spec: {
       suspend: job.spec.suspend,
       backoffLimit: job.spec.backoffLimit,
-      // A pod that is on its way out may still hold its volume, its GPU or its tasks.
+      // A terminating pod may still hold its volume, its GPU or its tasks.
       podReplacementPolicy: 'Failed',
       podFailurePolicy: { rules: failureRules(role) },
       ...scale,
@@ -45,9 +45,9 @@ const onExit = (action: string, values: readonly number[]) => ({
 });
 
 const failureRules = (role: Role) => [
-  // What only the user can change does not get better by trying again, not even on another node.
+  // Only the user can fix an invalid job, so a retry would not help, even on another node.
   onExit('FailJob', [EXIT.invalid]),
-  // Eviction, preemption, the loss of a node: not the job's fault.
+  // Evictions, preemptions and lost nodes are not failures of the job.
   { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
   onExit('Ignore', role === 'client' ? [EXIT.unavailable, EXIT.interrupted] : [EXIT.interrupted]),
 ];

@@ -244,7 +244,7 @@ t.test(
     t.match(world.status, {
       phase: 'Pending',
       message:
-        'The operator would not create this job now: spec.redis: is required: the operator was installed without a Redis of its own',
+        'The operator would not create this job now: spec.redis: is required: the operator was installed without a Redis',
     });
     withSpec(world, { suspend: true });
     t.equal((await world.turn()).calls.filter((call) => call.startsWith('patch')).length, 2, 'and stops when it is to');

@@ -37,7 +37,7 @@ t.test('an ephemeral claim starts empty, on storage that the job did not choose'
 
 t.test('drivers that mount shares by name are for claims', async (t) => {
   for (const driver of ['nfs.csi.k8s.io', 'smb.csi.k8s.io', 'file.csi.azure.com', undefined])
-    refuses(t, () => withVolume('server', { csi: { driver } }), /csi\.driver: may be secrets-store/);
+    refuses(t, () => withVolume('server', { csi: { driver } }), /csi\.driver: must be one of secrets-store/);
   refuses(
     t,
     () =>

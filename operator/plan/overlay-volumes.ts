@@ -5,11 +5,11 @@ import { InvalidSpec } from './invalid-spec.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { namesOf } from '../objects/owned-objects.ts';
 import { checkSource } from './volume-source.ts';
-import { hiddenFrom, isWithin, overlaps } from './volumes.ts';
+import { hiddenFrom, isWithin, overlaps, VOLUME_NAME } from './volumes.ts';
 
 /** The operator's volumes. All except `output` are read-only. A job may replace `cache` and `tmp` by larger volumes. */
-const WRITABLE = 'output';
-const RESERVED = ['job', 'model', 'public-data', 'client-data', WRITABLE, 'redis-ca'];
+const WRITABLE = VOLUME_NAME.output;
+const RESERVED = ['job', ...Object.values(VOLUME_NAME), 'redis-ca'];
 const REPLACEABLE = ['cache', 'tmp'];
 
 /** Folders of the image, and folders where the operator mounts volumes. */

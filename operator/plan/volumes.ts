@@ -1,6 +1,6 @@
 import { isRecord } from '../../crds/json-schema/node.ts';
 import { MOUNT } from '../../worker/cluster/pod.ts';
-import type { OutputVolume, VolumeSource } from '../../crds/types.ts';
+import type { FedBiOTJobSpec, OutputVolume, VolumeSource } from '../../crds/types.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import { mayBeSameImage } from './image-name.ts';
 import { InvalidSpec } from './invalid-spec.ts';
@@ -20,11 +20,10 @@ export interface PodMount {
   readonly readOnly?: boolean;
 }
 
-type Purpose = 'model' | 'publicData' | 'clientData' | 'output';
+type Purpose = keyof NonNullable<FedBiOTJobSpec['volumes']>;
 
-const PURPOSES: readonly Purpose[] = ['model', 'publicData', 'clientData', 'output'];
-
-const VOLUME_NAME: Record<Purpose, string> = {
+/** Names of the job's volumes in its pods. */
+export const VOLUME_NAME: Readonly<Record<Purpose, string>> = {
   model: 'model',
   publicData: 'public-data',
   clientData: 'client-data',
@@ -32,7 +31,7 @@ const VOLUME_NAME: Record<Purpose, string> = {
 };
 
 /** The volumes that each role mounts. This isolates the data of server and clients from each other. */
-const SEEN_BY: Record<Role, readonly Purpose[]> = {
+const SEEN_BY: Readonly<Record<Role, readonly Purpose[]>> = {
   server: ['model', 'publicData', 'output'],
   client: ['clientData'],
 };
@@ -116,7 +115,7 @@ const NODE_FOLDERS = [
 ];
 
 function refuseNodeFolders(job: JobObject): void {
-  for (const purpose of PURPOSES) {
+  for (const purpose of [...SEEN_BY.server, ...SEEN_BY.client]) {
     const path = text(sourceOf(job, purpose) ?? {}, 'hostPath', 'path');
     const folder =
       path === null ? undefined : NODE_FOLDERS.find((each) => isWithin(path, each) || isWithin(each, path));

@@ -142,7 +142,7 @@ t.test('what is no call of the system stays what it is', async (t) => {
     t.match(describeFailure(error, '1'), { text: /This is a bug in fedbiot/, code: 1 });
   }
   const known = new UserError('known', { hint: 'do' });
-  t.equal(systemFailure(known, 'cannot do it'), known, 'what was told already is not told otherwise');
+  t.equal(systemFailure(known, 'cannot do it'), known, 'a UserError keeps its message');
   t.equal(reasonOf(new Error('its own words')), 'its own words');
 });
 

@@ -212,7 +212,7 @@ t.test('no pod is created before its users in Redis', async (t) => {
     { type: 'RedisIsolated', status: 'True', reason: 'UserPerRole' },
   ]);
   await world.turn();
-  t.equal(world.grants, 2, 'and are made anew at each look');
+  t.equal(world.grants, 2, 'and are created again at each reconcile');
 });
 
 t.test('a job waits for a Redis that creates no users, and reports that', async (t) => {

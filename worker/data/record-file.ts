@@ -31,12 +31,12 @@ export function readRecords(file: string, content: Buffer): ReadRecord[] {
     throw recordError(
       { file, line },
       'not a JSON object',
-      'A data file holds one object a line, or one array of objects.',
+      'A data file holds one object per line, or one array of objects.',
     );
   });
   if (records.length > 0) return records;
   throw new UserError(`${file} holds no record`, {
-    hint: 'A data file holds one object a line, or one array of objects.',
+    hint: 'A data file holds one object per line, or one array of objects.',
   });
 }
 
@@ -163,7 +163,7 @@ function decode(file: string, line: number, bytes: Buffer): string {
     if (cause instanceof TypeError) {
       throw recordError({ file, line: line + badLine(bytes) }, 'not valid UTF-8', 'Save the file as UTF-8.');
     }
-    throw recordError({ file, line }, 'too long for one text', 'Convert the array to JSON Lines: one object a line.');
+    throw recordError({ file, line }, 'too long for one text', 'Convert the array to JSON Lines: one object per line.');
   }
 }
 
@@ -188,7 +188,7 @@ function parse(file: string, line: number, text: string): unknown {
     throw recordError(
       { file, line: line + (within ? Number(within[1]) - 1 : 0) },
       `not JSON: ${reason}`,
-      'A data file holds one object a line, or one array of objects.',
+      'A data file holds one object per line, or one array of objects.',
     );
   }
 }

@@ -126,7 +126,7 @@ function textField(at: RecordOrigin, field: string): string {
 }
 
 function text(at: RecordOrigin, field: string, value: unknown): string {
-  if (typeof value !== 'string') throw wrongType(at, field, value, 'a text');
+  if (typeof value !== 'string') throw wrongType(at, field, value, 'a string');
   if (!value.isWellFormed())
     throw recordError(at, `the field '${field}' holds half a surrogate pair, which is no character`);
   return value;

@@ -38,7 +38,7 @@ export async function loadData(source: Pick<DataSource, 'uri' | 'format'>, baseD
   }
   const content = readInput(file, {
     maxBytes: maxDataBytes,
-    hint: 'A relative path counts from the folder of the manifest.',
+    hint: 'A relative path starts at the manifest’s folder.',
     tooLarge: 'Split the data into smaller files, or sample from it.',
   });
   const { format, records } = interpretRecords(readRecords(file, content), source.format);

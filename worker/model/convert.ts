@@ -54,7 +54,7 @@ function indexOf(file: string, weights: WeightIndex): WeightIndex {
       const found = tensors.get(name);
       if (found === undefined || !isFloatDtype(found.dtype) || String(found.shape) !== String(shape)) {
         throw new UserError(`${file} does not hold ${name} as it was written`, {
-          hint: 'Remove the file: it is made anew.',
+          hint: 'Remove the file: it is created again.',
         });
       }
       return [name, { ...found, dtype: found.dtype, file }];

@@ -40,7 +40,7 @@ export async function openModelDirectory(uri: string, options: DownloadOptions =
   const path = uri.startsWith('hf://') ? await downloadModel(uri, options) : localPath(uri, LOCAL);
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
     throw new UserError(`${path} is not a directory`, {
-      hint: 'Point model.uri at a Hugging Face model directory, or at hf://org/name@revision.',
+      hint: 'Give a Hugging Face model directory, or in model.uri hf://org/name@revision.',
     });
   }
   const declared = readDecoderConfig(path);

@@ -52,7 +52,8 @@ export const dependencies = [
   }),
   graph({
     title: 'Memory of Redis',
-    description: 'Memory used, and the limit (maxmemory; 0: no limit). When Redis is full, rounds fail.',
+    description:
+      'Memory used, and the limit (maxmemory; 0: no limit). When Redis is full, jobs wait, and fail if it stays full.',
     unit: 'bytes',
     min: 0,
     width: 6,

@@ -140,7 +140,7 @@ function refuseUnsupportedFeatures(json: JsonObject, where: string): void {
   const refuse = (feature: string, hint = SUPPORTED) =>
     new UserError(`${where}: ${feature} is not supported`, { hint });
   const { hidden_act: activation = 'silu', quantization_config: quantization = null } = json;
-  if (activation !== 'silu') throw refuse(`hidden_act ${shown(activation)}`, 'Supported is silu.');
+  if (activation !== 'silu') throw refuse(`hidden_act ${shown(activation)}`, 'Only silu is supported.');
   if (quantization !== null) {
     const method =
       isRecord(quantization) && typeof quantization['quant_method'] === 'string'
@@ -164,7 +164,7 @@ function parseStoredDtype(json: JsonObject, where: string): DecoderConfig['store
   const dtype = json['dtype'] ?? json['torch_dtype'] ?? 'float32';
   if (dtype === 'float32' || dtype === 'bfloat16' || dtype === 'float16') return dtype;
   throw new UserError(`${where}: dtype ${shown(dtype)} is not supported`, {
-    hint: 'Supported are float32, bfloat16 and float16.',
+    hint: 'Only float32, bfloat16 and float16 are supported.',
   });
 }
 

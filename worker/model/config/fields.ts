@@ -2,11 +2,11 @@ import { harmless } from '../../files/known-fields.ts';
 import type { KnownFields } from '../../files/known-fields.ts';
 
 export const SUPPORTED =
-  'Supported are decoders of the LLaMA family: LLaMA 2 and 3, SmolLM2 (llama), Mistral (mistral), Qwen2 and Qwen2.5 (qwen2).';
+  'Only decoders of the LLaMA family are supported: LLaMA 2 and 3, SmolLM2 (llama), Mistral (mistral), Qwen2 and Qwen2.5 (qwen2).';
 
 /** Hint for an unknown field. */
 export const UNKNOWN =
-  'What it means for the result is not known here. If it means nothing, take the field out; else use a model without it.';
+  'Its effect on the result is unknown. If it has none, remove the field; otherwise use a model without it.';
 
 /**
  * Defaults of generation in transformers. Old versions saved them in config.json, where newer ones ignore them.

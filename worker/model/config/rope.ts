@@ -52,7 +52,7 @@ export function parseRope(json: JsonObject, maxPositions: number, where: string)
   const kind = parameters['rope_type'] ?? parameters['type'] ?? 'default';
   if (kind !== 'default' && kind !== 'linear' && kind !== 'llama3') {
     throw new UserError(`${where}: rotary scaling ${shown(kind)} is not supported`, {
-      hint: 'Supported are default, linear and llama3.',
+      hint: 'Only default, linear and llama3 are supported.',
     });
   }
   refuseUnknownFields(
@@ -67,7 +67,9 @@ export function parseRope(json: JsonObject, maxPositions: number, where: string)
   const theta = within.between('rope_theta', 1, 1e15, beside.between('rope_theta', 1, 1e15, 10_000));
   const rotated = within.between('partial_rotary_factor', 0, 1, beside.between('partial_rotary_factor', 0, 1, 1));
   if (rotated !== 1)
-    throw new UserError(`${where}: partial_rotary_factor ${rotated} is not supported`, { hint: 'Supported is 1.' });
+    throw new UserError(`${where}: partial_rotary_factor ${rotated} is not supported`, {
+      hint: 'Only 1 is supported.',
+    });
   if (kind === 'default') return { theta, scaling: null };
   const factor = within.between('factor', 1, 1e5);
   if (kind === 'linear') return { theta, scaling: { kind, factor } };

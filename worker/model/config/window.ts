@@ -35,7 +35,7 @@ export function parseSlidingWindow(
   });
 }
 
-const WINDOW = 'Supported is a window on all layers or on none (use_sliding_window: false).';
+const WINDOW = 'The window must apply to all layers or to none (use_sliding_window: false).';
 
 function parseLayerTypes(json: JsonObject, layers: number, where: string): unknown[] | null {
   const types = json['layer_types'];
@@ -43,6 +43,6 @@ function parseLayerTypes(json: JsonObject, layers: number, where: string): unkno
   const isType = (type: unknown) => type === 'full_attention' || type === 'sliding_attention';
   if (Array.isArray(types) && types.length === layers && types.every(isType)) return types;
   throw new UserError(`${where}: layer_types ${shown(types)} is not supported`, {
-    hint: `Supported are full_attention and sliding_attention, one for each of the ${layers} layers.`,
+    hint: `It must list full_attention or sliding_attention for each of the ${layers} layers.`,
   });
 }

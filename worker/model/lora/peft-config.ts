@@ -85,14 +85,14 @@ export function readPeftConfig(path: string): PeftConfig {
   });
   if (config['peft_type'] !== 'LORA') {
     throw new UserError(`${path}: peft_type ${shown(config['peft_type'])} is not supported`, {
-      hint: 'Supported is LORA.',
+      hint: 'Only LORA is supported.',
     });
   }
   refuseUnknownFields(
     config,
     FIELDS,
     path,
-    'Supported is plain LoRA: one rank and alpha, on projections of decoder layers.',
+    'Only plain LoRA is supported: one rank and alpha, on projections of decoder layers.',
   );
   const number = (name: string, byDefault: number, accepted: (value: number) => boolean, kind: string): number => {
     const value = config[name] === undefined ? byDefault : config[name];
@@ -125,7 +125,7 @@ function adaptedBy(targets: readonly string[] | null, config: JsonObject, path: 
   const excluded = names(config, 'exclude_modules', path);
   if (excluded === null && typeof config['exclude_modules'] === 'string' && config['exclude_modules'] !== '') {
     throw new UserError(`${path}: exclude_modules ${shown(config['exclude_modules'])} is not supported`, {
-      hint: 'Supported is a list of names.',
+      hint: 'Only a list of names is supported.',
     });
   }
   const layers = config['layers_to_transform'] ?? null;

@@ -69,7 +69,7 @@ export function adaptedModules(
     const [, layer, module, target = ''] = LORA_TENSOR.exec(name) ?? [];
     if (!described.some((projection) => projection.name === target && projection.module === module)) {
       throw new UserError(`${where}: ${shown(name)} is not the low-rank weight of a projection`, {
-        hint: 'Supported are LoRA weights on the projections of decoder layers.',
+        hint: 'Only LoRA weights on the projections of decoder layers are supported.',
       });
     }
     layers.add(Number(layer));

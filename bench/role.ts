@@ -3,6 +3,7 @@
  *
  *   npx node bench/role.ts server|client JOB --threads 2 --provider cpu
  */
+import { ROLES } from '../crds/facts/role.ts';
 import type { Role } from '../crds/facts/role.ts';
 import { dirname, resolve } from 'node:path';
 import { Argument, Command } from 'commander';
@@ -81,7 +82,7 @@ async function play(role: Role, path: string, options: ComputeOptions): Promise<
 
 if (import.meta.main) {
   const program = new Command()
-    .addArgument(new Argument('<role>').choices(['server', 'client']))
+    .addArgument(new Argument('<role>').choices(ROLES))
     .argument('<job>', 'manifest')
     .option('--threads <n>', 'threads to compute with', positiveInteger, 2)
     .addOption(providerOption())

@@ -3,7 +3,7 @@ import { readYaml } from './yaml-document.ts';
 import { resolvePresets } from './presets.ts';
 import { isRecord, pathText } from './json-schema/node.ts';
 import type { FedBiOTJob } from './types.ts';
-import { MOST_SHOWN, validate } from './validate.ts';
+import { MAX_SHOWN, validate } from './validate.ts';
 
 export interface ManifestProblem {
   /** `spec.federation.local.optimizer.betas[0]`; empty for the file as a whole. */
@@ -20,7 +20,7 @@ export class ManifestError extends UserError {
 
   constructor(source: string, problems: readonly ManifestProblem[]) {
     const lines = problems
-      .slice(0, MOST_SHOWN)
+      .slice(0, MAX_SHOWN)
       .map(({ path, message, line }) => `  line ${line}: ${path}${path === '' ? '' : ': '}${message}`);
     const more = problems.length - lines.length;
     super(`${source} is not a valid FedBiOTJob:\n${lines.join('\n')}${more === 0 ? '' : `\n  … and ${more} more`}`, {

@@ -3,7 +3,7 @@ import type { Path, Problem, SchemaNode } from './json-schema/node.ts';
 import { nearest } from './suggest.ts';
 
 /** Maximum number of unknown fields that get a suggestion: a manifest with more is not a FedBiOTJob. */
-const MOST_SUGGESTIONS = 20;
+const MAX_SUGGESTIONS = 20;
 
 interface Unknown {
   readonly path: Path;
@@ -23,7 +23,7 @@ export function onlyKnown(
   const known = kept(schema, value, [], unknown);
   const problems = unknown.map(({ path, name, parent }, index) => ({
     path,
-    message: index < MOST_SUGGESTIONS ? unknownField(name, parent, schema) : 'unknown field',
+    message: index < MAX_SUGGESTIONS ? unknownField(name, parent, schema) : 'unknown field',
   }));
   return { value: known, problems };
 }

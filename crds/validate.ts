@@ -13,7 +13,7 @@ import { onlyKnown } from './unknown-fields.ts';
 Settings.Set({ maxErrors: 1000 });
 
 /** Maximum number of problems that a message lists; the others are counted. */
-export const MOST_SHOWN = 20;
+export const MAX_SHOWN = 20;
 
 /**
  * The job with the schema's defaults, or everything that is wrong with it: first what the schema says, then the rules.

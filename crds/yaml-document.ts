@@ -13,13 +13,13 @@ export interface YamlDocument {
 }
 
 /** etcd stores objects of at most 1.5 MiB, as JSON with their metadata. */
-const MOST_CHARACTERS = 1024 * 1024;
+const MAX_CHARACTERS = 1024 * 1024;
 
 /** Characters that YAML never allows, a lone carriage return, and line breaks of YAML 1.1 that 1.2 does not know. */
 const UNREADABLE = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\ufffe\uffff]|\r(?!\n)/;
 
 /** Maximum number of syntax errors reported: most that follow the first are its consequence. */
-const MOST_SYNTAX = 20;
+const MAX_SYNTAX_ERRORS = 20;
 
 /** A document that has only comments holds an empty scalar. */
 const holdsSomething = ({ contents }: Document.Parsed) =>
@@ -31,8 +31,8 @@ const holdsSomething = ({ contents }: Document.Parsed) =>
  * text.
  */
 export function readYaml(text: string): YamlDocument | { problems: readonly SyntaxProblem[] } {
-  if (text.length > MOST_CHARACTERS)
-    return refused(1, `the file has ${text.length} characters; a manifest may have at most ${MOST_CHARACTERS}`);
+  if (text.length > MAX_CHARACTERS)
+    return refused(1, `the file has ${text.length} characters; a manifest may have at most ${MAX_CHARACTERS}`);
   const unreadable = UNREADABLE.exec(text);
   if (unreadable !== null)
     return refused(text.slice(0, unreadable.index).split('\n').length, characterProblem(unreadable[0]));
@@ -57,7 +57,7 @@ export function readYaml(text: string): YamlDocument | { problems: readonly Synt
   if (document?.contents === undefined || document.contents === null)
     return refused(1, 'the file is empty: it must hold a FedBiOTJob');
   const syntax = [...document.errors, ...document.warnings]
-    .slice(0, MOST_SYNTAX)
+    .slice(0, MAX_SYNTAX_ERRORS)
     .map(({ pos, message }) => ({ line: at(pos[0]), message }));
   if (second !== undefined)
     syntax.push({

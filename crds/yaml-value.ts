@@ -15,7 +15,7 @@ export interface SyntaxProblem {
  * Maximum number of values in a manifest after its aliases are expanded: a hundred times as many as in the largest
  * example.
  */
-const MOST_VALUES = 50_000;
+const MAX_VALUES = 50_000;
 
 /** A value, the number of values in it and its depth: an alias repeats all of them. */
 interface Built {
@@ -26,7 +26,7 @@ interface Built {
 
 const NOTHING: Built = { value: null, values: 1, height: 0 };
 
-/** The document has more than MOST_VALUES values. */
+/** The document has more than MAX_VALUES values. */
 class TooMany extends Error {}
 
 /** The value of a document and the lines of its fields, read in one pass; the depth of its nodes must be bounded. */
@@ -51,7 +51,7 @@ export class YamlValue {
       if (!(error instanceof TooMany)) throw error;
       this.problems.push({
         line: this.#firstLine,
-        message: `with its aliases expanded, it holds more than ${MOST_VALUES} values`,
+        message: `with its aliases expanded, it holds more than ${MAX_VALUES} values`,
       });
     }
   }
@@ -100,7 +100,7 @@ export class YamlValue {
 
   #count(values: number): void {
     this.#values += values;
-    if (this.#values > MOST_VALUES) throw new TooMany();
+    if (this.#values > MAX_VALUES) throw new TooMany();
   }
 
   #named(anchor: string, depth: number, line: number): Built {

@@ -39,7 +39,7 @@ export type Verdict = 'allowed' | 'unauthenticated' | 'forbidden' | 'busy';
 const HOLDS_MS = 10_000;
 
 /** Size of the caches. The oldest entries are evicted, so that invented tokens cannot fill the memory. */
-const MOST_CACHED = 1000;
+const MAX_CACHED = 1000;
 
 /** How long a valid token counts as known. */
 const GOOD_MS = 600_000;
@@ -116,5 +116,5 @@ export class Access {
 
 function dropOldest(map: Map<string, unknown>): void {
   const oldest = map.keys().next();
-  if (map.size > MOST_CACHED && !oldest.done) map.delete(oldest.value);
+  if (map.size > MAX_CACHED && !oldest.done) map.delete(oldest.value);
 }

@@ -9,7 +9,7 @@ import type { ApiClient } from './api-client.ts';
 import { collectionPath, RESOURCE } from '../objects/resources.ts';
 
 /** Limit of the events that are read: a namespace may have many. */
-const MOST = 100;
+const MAX_EVENTS = 100;
 
 const textOrNull = Type.Optional(Type.Union([Type.String(), Type.Null()]));
 const Event = Type.Object({
@@ -34,7 +34,7 @@ export async function lastWarning(
   try {
     const fieldSelector = `type=Warning,regarding.uid=${uid}`;
     answer = await client.json('GET', collectionPath(RESOURCE.event, namespace), {
-      query: { fieldSelector, limit: MOST },
+      query: { fieldSelector, limit: MAX_EVENTS },
     });
   } catch (error) {
     // The job is reconciled without them: only the status lacks a reason.

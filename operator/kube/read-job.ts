@@ -5,7 +5,7 @@ import { errorMessage } from '../../crds/facts/user-error.ts';
 import { resolvePresets } from '../../crds/presets.ts';
 import { isRecord, pathText } from '../../crds/json-schema/node.ts';
 import { Status } from '../../crds/schema/status.ts';
-import { MOST_SHOWN, validate } from '../../crds/validate.ts';
+import { MAX_SHOWN, validate } from '../../crds/validate.ts';
 import { jobLog } from '../process/log.ts';
 import type { JobObject, UnreadableJob } from '../objects/job-object.ts';
 import { keptOf, lengthOf, readMetadata } from './read-object.ts';
@@ -26,7 +26,7 @@ export interface JobEntry {
 const statusCheck = Compile(Status);
 
 /** Limit of a job's characters as JSON. Every job is kept in memory; usual ones have a tenth of this. */
-const MOST = 64 * 1024;
+const MAX_CHARACTERS = 64 * 1024;
 
 /** `before`: the entry of that name, if there is one. The problem of an invalid job is logged once. */
 export function jobReader(before: (namespace: string, name: string) => JobEntry | null, log: Logger): Read<JobEntry> {
@@ -51,7 +51,7 @@ export function jobReader(before: (namespace: string, name: string) => JobEntry 
 }
 
 function withoutBulk(metadata: Metadata): Metadata {
-  if (lengthOf(metadata) <= MOST) return metadata;
+  if (lengthOf(metadata) <= MAX_CHARACTERS) return metadata;
   const { labels: _labels, ownerReferences: _owners, ...rest } = metadata;
   return rest;
 }
@@ -81,8 +81,10 @@ function standing({ status }: Readonly<Record<string, unknown>>): UnreadableJob[
 
 function understood(value: Readonly<Record<string, unknown>>, metadata: Metadata, before: JobEntry | null): Result {
   const { apiVersion, kind } = RESOURCE.fedbiotJob;
-  if (lengthOf([metadata, value['spec']]) > MOST)
-    return { problem: `is larger than a job may be: its labels and its spec have more than ${MOST / 1024} KiB` };
+  if (lengthOf([metadata, value['spec']]) > MAX_CHARACTERS)
+    return {
+      problem: `is larger than a job may be: its labels and its spec have more than ${MAX_CHARACTERS / 1024} KiB`,
+    };
   const spec = specOf(value, metadata, before);
   if (typeof spec === 'string') return { problem: spec };
   if (value['status'] === undefined || value['status'] === null) return { job: { apiVersion, kind, metadata, spec } };
@@ -111,7 +113,7 @@ function specOf(
     spec: value['spec'],
   });
   if ('job' in result) return resolvePresets(result.job.spec);
-  const told = result.problems.slice(0, MOST_SHOWN).map(({ path, message }) => `${pathText(path)}: ${message}`);
+  const told = result.problems.slice(0, MAX_SHOWN).map(({ path, message }) => `${pathText(path)}: ${message}`);
   const more = result.problems.length - told.length;
   return `${told.join('; ')}${more === 0 ? '' : `; and ${more} more`}`;
 }

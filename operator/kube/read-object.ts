@@ -115,7 +115,7 @@ export type Pod = Static<typeof Pod>;
  * Limit of an object's characters as JSON. The operator creates no object as large, but another user could create
  * thousands of large ones with its labels.
  */
-const MOST_KEPT = 128 * 1024;
+const MAX_CHARACTERS = 128 * 1024;
 
 /** Characters of a value as JSON; 0 if it is nested too deep to serialise, which other checks report. */
 export function lengthOf(value: unknown): number {
@@ -135,7 +135,7 @@ export function reader<S extends TSchema>({ apiVersion, kind }: Resource, schema
     if (!isRecord(value)) return null;
     // Items of a list have no apiVersion and kind, except custom resources.
     const kept = keptOf(schema, { ...value, apiVersion, kind });
-    return validator.Check(kept) && lengthOf(kept) <= MOST_KEPT ? kept : null;
+    return validator.Check(kept) && lengthOf(kept) <= MAX_CHARACTERS ? kept : null;
   };
 }
 

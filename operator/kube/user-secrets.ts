@@ -10,7 +10,7 @@ import { objectPath, RESOURCE } from '../objects/resources.ts';
 const HOLDS_MS = 30_000;
 
 /** Number of cached values; the oldest are evicted. */
-const MOST = 1000;
+const MAX_CACHED = 1000;
 
 /** Limit in characters of base64, for a URL or CA certificates. Other keys of a Secret are not kept. */
 const MAX_VALUE = 64 * 1024;
@@ -47,7 +47,7 @@ export class UserSecrets {
     this.#kept.delete(place);
     this.#kept.set(place, fresh);
     const oldest = this.#kept.keys().next();
-    if (this.#kept.size > MOST && !oldest.done) this.#kept.delete(oldest.value);
+    if (this.#kept.size > MAX_CACHED && !oldest.done) this.#kept.delete(oldest.value);
     fresh.value.catch(() => {
       if (this.#kept.get(place) === fresh) this.#kept.delete(place);
     });

@@ -7,13 +7,13 @@ export interface Clock {
 }
 
 /** The longest delay of Node's timers; a longer one would fire at once. */
-const LONGEST_MS = 2 ** 31 - 1;
+const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /** The process's monotonic time, independent of the wall clock. A wait of more than 24 days ends early. */
 export const monotonicClock: Clock = {
   now: () => performance.now(),
   after(ms, callback) {
-    const timer = setTimeout(callback, Math.min(ms, LONGEST_MS));
+    const timer = setTimeout(callback, Math.min(ms, MAX_DELAY_MS));
     return () => clearTimeout(timer);
   },
 };

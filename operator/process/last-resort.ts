@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 
 /** Limit of logged errors in each period; all are counted. */
-const MOST_LOGGED = 20;
+const MAX_LOGGED = 20;
 const PERIOD_MS = 60_000;
 
 /**
@@ -18,7 +18,7 @@ export function lastResort(
     count();
     if (now() - begun > PERIOD_MS) [begun, logged] = [now(), 0];
     logged++;
-    if (logged <= MOST_LOGGED) log.error({ err: error }, 'uncaught error; the operator continues');
-    if (logged === MOST_LOGGED) log.error(`further errors within ${PERIOD_MS / 1000} s are counted, not logged`);
+    if (logged <= MAX_LOGGED) log.error({ err: error }, 'uncaught error; the operator continues');
+    if (logged === MAX_LOGGED) log.error(`further errors within ${PERIOD_MS / 1000} s are counted, not logged`);
   };
 }

@@ -18,7 +18,7 @@ type OpenMirror = (
 ) => ProgressMirror;
 
 /** Limit of the Redis that are mirrored for a namespace: each costs connections, and users create jobs at will. */
-const MOST_OF_NAMESPACE = 100;
+const MAX_PER_NAMESPACE = 100;
 
 interface Shared {
   readonly key: string;
@@ -80,8 +80,8 @@ export class SharedMirrors {
 
   #openFor({ metadata: { namespace, name } }: JobObject, key: string, address: RedisAddress): Shared {
     const others = [...this.#byAddress.values()].filter((shared) => shared.namespace === namespace).length;
-    if (others >= MOST_OF_NAMESPACE)
-      throw new Error(`the limit of ${MOST_OF_NAMESPACE} Redis for jobs of this namespace is reached`);
+    if (others >= MAX_PER_NAMESPACE)
+      throw new Error(`the limit of ${MAX_PER_NAMESPACE} Redis for jobs of this namespace is reached`);
     const uids = new Set<string>();
     const connected = (isConnected: boolean) => {
       const shared = this.#byAddress.get(key);

@@ -5,7 +5,7 @@ import { TokenBucket } from './token-bucket.ts';
  * times per second, here separately for each namespace.
  */
 const FIRST_MS = 5;
-const LONGEST_MS = 1_000_000;
+const MAX_DELAY_MS = 1_000_000;
 const OVERALL = { perSecond: 10, burst: 100 };
 
 /** How long failed keys wait. Failures in one namespace do not delay the keys of others. */
@@ -17,7 +17,7 @@ export class Backoff {
   next(key: string, now: number): number {
     const before = this.#failures.get(key) ?? 0;
     this.#failures.set(key, before + 1);
-    return Math.max(Math.min(FIRST_MS * 2 ** before, LONGEST_MS), this.#bucketOf(key, now).take(now));
+    return Math.max(Math.min(FIRST_MS * 2 ** before, MAX_DELAY_MS), this.#bucketOf(key, now).take(now));
   }
 
   /** The key has succeeded; its next failure counts as the first. */

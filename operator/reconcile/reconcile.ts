@@ -21,7 +21,7 @@ import type { JobObject } from '../objects/job-object.ts';
 import type { Observed, ObservedWarning } from '../objects/observed.ts';
 import type { ReconcilePorts } from '../ports/reconcile-ports.ts';
 import { refusalOf } from './refusal.ts';
-import { tellUnreadable } from './tell-unreadable.ts';
+import { reportUnreadable } from './report-unreadable.ts';
 
 export interface ReconcileResult {
   /** Milliseconds until the next reconcile of the job at the latest; null: only when something changes. */
@@ -43,7 +43,7 @@ export async function reconcile(
   name: string,
 ): Promise<ReconcileResult> {
   const job = ports.getJob(namespace, name);
-  if (job === null) await tellUnreadable(ports, namespace, name);
+  if (job === null) await reportUnreadable(ports, namespace, name);
   if (job === null || isNotOurs(job)) return DONE;
 
   // One time for all steps: a deadline that passes between two of them would be missed.
@@ -64,7 +64,7 @@ export async function reconcile(
   };
   const done = await carryOut(ports, input, takenNames(job, found));
   const status = await writeStatus(ports, job, observed, done, redisIsolated(redis, standing, observed), now);
-  tellEvents(ports, job, observed, status, done);
+  recordEvents(ports, job, observed, status, done);
   return expire(ports, { ...job, status }, observed, done, now);
 }
 
@@ -107,7 +107,7 @@ async function writeStatus(
 }
 
 /** Writes events of the changes that the API server has accepted. */
-function tellEvents(
+function recordEvents(
   ports: ReconcilePorts,
   job: JobObject,
   observed: Observed,
@@ -152,8 +152,8 @@ async function expire(
   };
 }
 
-const LEAST_RETRY_MS = 5_000;
-const MOST_RETRY_MS = 120_000;
+const MIN_RETRY_MS = 5_000;
+const MAX_RETRY_MS = 120_000;
 
 /**
  * Milliseconds until the next look at something that is not watched: as long as the condition Running has not changed,
@@ -161,5 +161,5 @@ const MOST_RETRY_MS = 120_000;
  */
 function retryAfter({ status }: JobObject, now: number): number {
   const since = instant(status?.conditions?.find(({ type }) => type === 'Running')?.lastTransitionTime) ?? now;
-  return Math.min(MOST_RETRY_MS, Math.max(LEAST_RETRY_MS, now - since));
+  return Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, now - since));
 }

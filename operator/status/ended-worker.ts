@@ -1,4 +1,5 @@
 import { EXIT } from '../../crds/facts/exit-codes.ts';
+import { ROLES } from '../../crds/facts/role.ts';
 import type { Observed } from '../objects/observed.ts';
 import { endOf } from './failure.ts';
 import { graceLeft, lingering } from './lingering.ts';
@@ -14,7 +15,7 @@ import { FINISHED } from './success.ts';
  */
 export function endedWorker({ pods }: Observed, now: number): Verdict {
   const times: number[] = [];
-  for (const role of ['server', 'client'] as const) {
+  for (const role of ROLES) {
     for (const pod of podsOf(pods, role)) {
       const over = lingering(pod);
       if (over === null) continue;

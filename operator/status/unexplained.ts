@@ -1,4 +1,5 @@
 import { hasEnded } from '../plan/worker-job.ts';
+import { ROLES } from '../../crds/facts/role.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { ObjectReference } from '../objects/planned.ts';
@@ -24,7 +25,7 @@ export function unexplained(job: JobObject, observed: Observed, now: number): Un
   if (phase === 'Succeeded' || phase === 'Failed' || job.spec.suspend) return { objects: [], lookAgainMs: null };
   const objects: (ObjectReference & { readonly uid: string })[] = [];
   const times = observed.pods.map((pod) => untilLate(pod, now));
-  for (const role of ['server', 'client'] as const) {
+  for (const role of ROLES) {
     const found = waits(job, observed, role);
     if (found === null) continue;
     const { name, uid, creationTimestamp } = found.metadata;

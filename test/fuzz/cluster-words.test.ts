@@ -11,12 +11,12 @@ import { UserError } from '../../crds/facts/user-error.ts';
 import { terminationText } from '../../worker/run/pod/ending.ts';
 import { accumulate, emptyHistory, reportOf } from '../../worker/report/accumulate.ts';
 import { sampleEvents, sampleFacts } from '../support/sample-run.ts';
-import { toldProgress } from '../support/told-progress.ts';
+import { sampleProgress } from '../support/sample-progress.ts';
 import { fuzz } from './harness.ts';
 import { mutatedJson } from './mutations.ts';
 
 const told = {
-  ...toldProgress(2),
+  ...sampleProgress(2),
   refusals: { late: 3 },
   alignmentLoss: 1.5,
   publicAlignmentGap: 0.75,

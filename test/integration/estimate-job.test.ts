@@ -165,8 +165,8 @@ const skip =
   'NOT CHECKED, that a plan’s memory is what a real model takes: set FEDBIOT_TEST_MODEL (a SmolLM2-135M directory)';
 
 /** Estimates may be so much below and above what is measured. */
-const LEAST = 0.9;
-const MOST = 1.35;
+const MIN_RATIO = 0.9;
+const MAX_RATIO = 1.35;
 
 /** A heap is not filled the same way twice, and messages stay until the garbage collector comes to them. */
 const SPREAD = 96 * 2 ** 20;
@@ -195,7 +195,10 @@ t.test('memory of each role, against the peak of its compute process', { skip },
     const ratio = memory[role] / peak;
     const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
     const what = `${role}, ${method}, batch ${batch}, klWeight ${klWeight}`;
-    t.ok(LEAST < ratio && ratio < MOST, `${what}: planned ${mebibytes(memory[role])}, measured ${mebibytes(peak)}`);
+    t.ok(
+      MIN_RATIO < ratio && ratio < MAX_RATIO,
+      `${what}: planned ${mebibytes(memory[role])}, measured ${mebibytes(peak)}`,
+    );
     if (role === 'client')
       t.ok(
         rehearsed !== undefined && peak - rehearsed < SPREAD,

@@ -11,7 +11,7 @@ import { jobKeys } from '../../worker/cluster/redis-keys.ts';
 import { bulk, honest, hostileRedis } from '../support/hostile-redis.ts';
 import type { Answers } from '../support/hostile-redis.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
-import { toldProgress } from '../support/told-progress.ts';
+import { sampleProgress } from '../support/sample-progress.ts';
 import { until } from '../support/until.ts';
 
 const CHILD = join(import.meta.dirname, '../support/mirror-pool-child.ts');
@@ -127,7 +127,7 @@ t.test(
         state,
       );
     const hearsHonest = async (round: number) => {
-      await raw.set(jobKeys('honest').progress, JSON.stringify(toldProgress(round)));
+      await raw.set(jobKeys('honest').progress, JSON.stringify(sampleProgress(round)));
       await raw.publish('fedbiot:progress', 'lab/honest');
       const line = JSON.stringify({ changed: 'lab/honest', round });
       await waitFor(

@@ -8,7 +8,7 @@ import { noControllers } from '../support/control-plane.ts';
 import { startLab } from '../support/operator-lab.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
 import { roundAt, samplePlan } from '../support/sample-run.ts';
-import { toldProgress } from '../support/told-progress.ts';
+import { sampleProgress } from '../support/sample-progress.ts';
 import { until } from '../support/until.ts';
 
 const SECONDS = 60;
@@ -97,7 +97,7 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
         savings: { bytes: saving, flops: saving },
       };
       await server.write({
-        ...toldProgress(),
+        ...sampleProgress(),
         finishedRounds: 1,
         clients: { selected: 4, reported: 3, dropped: 1, refused: 0 },
         evaluation,
@@ -128,7 +128,7 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
       t.equal(await operator.metric('fedbiot_operator_redis_memory_max_bytes'), 0, 'it has no limit');
       t.equal(await operator.metric('fedbiot_operator_watch_restarts_total{resource="fedbiotjobs"}'), 0);
 
-      await server.write({ ...toldProgress(), phase: 'Finished', finishedRounds: 3, adapterSha256: 'a'.repeat(64) });
+      await server.write({ ...sampleProgress(), phase: 'Finished', finishedRounds: 3, adapterSha256: 'a'.repeat(64) });
       await lab.play(namespace, 'tiny', 'server', { kind: 'ends', exitCode: 0 });
       t.match(
         await lab.kubectl('wait', '--for=condition=Succeeded', '--timeout=60s', '--namespace', namespace, 'fbj/tiny'),
@@ -169,7 +169,7 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     const { metadata } = await lab.jobIn('Pending', namespace, 'tiny');
     const raw = new Redis(own.url);
     t.teardown(() => raw.disconnect());
-    await raw.set(jobKeys(metadata.uid).progress, JSON.stringify({ ...toldProgress(), finishedRounds: 2 }));
+    await raw.set(jobKeys(metadata.uid).progress, JSON.stringify({ ...sampleProgress(), finishedRounds: 2 }));
     await lab.jobThat('has finished two rounds', namespace, 'tiny', (job) => job.status?.round === 2);
     await lab.deleteJob(namespace, 'tiny');
     await until('its keys are gone', SECONDS, async () => ((await raw.dbsize()) === 0 ? true : null));
@@ -204,7 +204,7 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     };
     const [server, client] = [connection('server'), connection('client')];
     const { progress, prefix } = jobKeys(metadata.uid);
-    await server.set(progress, JSON.stringify({ ...toldProgress(), finishedRounds: 1 }));
+    await server.set(progress, JSON.stringify({ ...sampleProgress(), finishedRounds: 1 }));
     await server.publish(PROGRESS_CHANNEL, `${namespace}/tiny`);
     await lab.jobThat('has heard the server', namespace, 'tiny', (job) => job.status?.round === 1);
     await t.rejects(client.set(progress, '{}'), /NOPERM/);

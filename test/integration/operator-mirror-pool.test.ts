@@ -9,7 +9,7 @@ import type { JobObject } from '../../operator/objects/job-object.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
 import { jobObject } from '../support/planned-job.ts';
 import { connection, noRedis, startRedis } from '../support/redis.ts';
-import { toldProgress } from '../support/told-progress.ts';
+import { sampleProgress } from '../support/sample-progress.ts';
 import { until } from '../support/until.ts';
 
 const SECONDS = 30;
@@ -48,7 +48,7 @@ function poolOf(t: Test, defaultUrl: string | null, jobs: JobObject[], sweepAgai
 }
 
 const put = (redis: Redis, uid: string, round: number) =>
-  redis.set(jobKeys(uid).progress, JSON.stringify(toldProgress(round)));
+  redis.set(jobKeys(uid).progress, JSON.stringify(sampleProgress(round)));
 const holds = (condition: boolean) => (condition ? true : null);
 const connectionsTo = async (redis: Redis) => Number(/connected_clients:(\d+)/.exec(await redis.info('clients'))?.[1]);
 

@@ -8,7 +8,7 @@ import type { RedisMemory } from '../../operator/redis/memory.ts';
 import { jobKeys, PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
 import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
-import { toldProgress as told } from '../support/told-progress.ts';
+import { sampleProgress as progress } from '../support/sample-progress.ts';
 import { until } from '../support/until.ts';
 
 const SECONDS = 60;
@@ -56,7 +56,7 @@ const NEVER = 1_000_000;
 
 t.test('published progress is mirrored, and the last write wins', { skip: noRedis }, async (t) => {
   const { server, redis, put, subscribed } = await started(t);
-  await put(told(1));
+  await put(progress(1));
   const { mirror, seen, jobs, round, waitFor } = mirrorOf(t, server.url, NEVER);
   await waitFor('the progress written before the mirror started', () => round() === 1);
   const publish = async (value: unknown) => {
@@ -64,18 +64,18 @@ t.test('published progress is mirrored, and the last write wins', { skip: noRedi
     await redis.publish(PROGRESS_CHANNEL, JOB.key);
   };
   await waitFor('the mirror has subscribed', subscribed);
-  await publish(told(2));
+  await publish(progress(2));
   await waitFor('the published progress', () => round() === 2);
   t.equal(seen.changed, 2);
 
   for (const [value, words] of [
     ['{', /not JSON/],
-    [{ ...told(9), round: -1 }, /not a job's progress/],
-    [{ ...told(9), localLoss: 'NaN' }, /not a job's progress/],
-    [{ ...told(9), rounds: 2_000_000_000 }, /not a job's progress/],
-    [{ ...told(9), at: '+275760-09-13T00:00:00Z' }, /not a job's progress/],
+    [{ ...progress(9), round: -1 }, /not a job's progress/],
+    [{ ...progress(9), localLoss: 'NaN' }, /not a job's progress/],
+    [{ ...progress(9), rounds: 2_000_000_000 }, /not a job's progress/],
+    [{ ...progress(9), at: '+275760-09-13T00:00:00Z' }, /not a job's progress/],
     [`{"refusals":${'{"a":'.repeat(9_000)}1${'}'.repeat(9_000)}}`, /nested/],
-    [JSON.stringify({ ...told(9), more: 'x'.repeat(100_000) }), /more than/],
+    [JSON.stringify({ ...progress(9), more: 'x'.repeat(100_000) }), /more than/],
   ] as const) {
     await publish(value);
     await waitFor(`a warning that matches ${words}`, () => words.test(seen.warnings));
@@ -84,16 +84,21 @@ t.test('published progress is mirrored, and the last write wins', { skip: noRedi
   t.equal(round(), 2, 'invalid progress changes nothing');
 
   await redis.publish(PROGRESS_CHANNEL, 'team/unknown');
-  await publish({ ...told(3), later: { more: 1 }, clients: { ...told().clients, later: 1 }, refusals: { later: 'x' } });
+  await publish({
+    ...progress(3),
+    later: { more: 1 },
+    clients: { ...progress().clients, later: 1 },
+    refusals: { later: 'x' },
+  });
   await waitFor('progress with fields of a newer version', () => round() === 3);
-  t.strictSame(mirror.progressOf(JOB.uid), told(3), 'without the unknown fields');
+  t.strictSame(mirror.progressOf(JOB.uid), progress(3), 'without the unknown fields');
   t.equal(seen.changed, 3);
-  await publish(told(3));
+  await publish(progress(3));
 
   // The last write wins: no claim in one message can block the next.
-  await publish({ ...told(1_000_000_000), fence: Number.MAX_SAFE_INTEGER, sequence: Number.MAX_SAFE_INTEGER });
+  await publish({ ...progress(1_000_000_000), fence: Number.MAX_SAFE_INTEGER, sequence: Number.MAX_SAFE_INTEGER });
   await waitFor('the progress of any other writer', () => round() === 1_000_000_000);
-  await publish({ ...told(4), fence: 5, sequence: 1 });
+  await publish({ ...progress(4), fence: 5, sequence: 1 });
   await waitFor('the next progress of the server pod', () => round() === 4);
   t.equal(seen.changed, 5, 'the same progress twice is one change');
 
@@ -104,18 +109,18 @@ t.test('published progress is mirrored, and the last write wins', { skip: noRedi
 
 t.test('a job is read once per pause, however often it is published', { skip: noRedis }, async (t) => {
   const { server, redis, put, subscribed } = await started(t);
-  await put(told(1));
+  await put(progress(1));
   const { mirror, seen, jobs, round, waitFor } = mirrorOf(t, server.url, NEVER, NEVER);
   await waitFor('the first progress', () => round() === 1);
   await waitFor('the mirror has subscribed', subscribed);
   for (let each = 2; each <= 20; each++) {
-    await put(told(each));
+    await put(progress(each));
     await redis.publish(PROGRESS_CHANNEL, JOB.key);
   }
   // Messages arrive in order: once this one is handled, those before it are too.
   const later = { key: 'team/later', uid: 'u-2' };
   jobs.push(later);
-  await redis.set(jobKeys(later.uid).progress, JSON.stringify(told(1)));
+  await redis.set(jobKeys(later.uid).progress, JSON.stringify(progress(1)));
   await redis.publish(PROGRESS_CHANNEL, later.key);
   await waitFor('the progress of the later job', () => mirror.progressOf(later.uid) !== null);
   t.equal(seen.changed, 2, 'one change of each job');
@@ -129,14 +134,14 @@ t.test(
     const { mirror, seen, round, waitFor } = mirrorOf(t, server.url, 50);
     await waitFor('the mirror has connected', () => seen.connected);
     t.equal(mirror.progressOf(JOB.uid), null);
-    await put(told(1));
+    await put(progress(1));
     await waitFor('the polled progress', () => round() === 1);
     await server.kill();
     await waitFor('the mirror reports that it has lost Redis', () => !seen.connected);
     t.equal(round(), 1);
     await t.rejects(mirror.reportOf(JOB.uid), 'a report fails at once while Redis is down');
     await server.restart();
-    await put(told(7));
+    await put(progress(7));
     await waitFor('the mirror has reconnected and read again', () => seen.connected && round() === 7);
   },
 );
@@ -166,7 +171,7 @@ t.test('a time in the future is replaced by the time of the first read', { skip:
   const reads = async () => Number(/cmdstat_getrange:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0);
   const { mirror, seen, waitFor } = mirrorOf(t, server.url, 20);
   const before = Date.now();
-  await put({ ...told(1), at: '9999-12-31T23:59:59Z' });
+  await put({ ...progress(1), at: '9999-12-31T23:59:59Z' });
   await waitFor('the progress with a time in the future', () => mirror.progressOf(JOB.uid) !== null);
   const at = mirror.progressOf(JOB.uid)?.at ?? '';
   t.ok(Date.parse(at) >= before && Date.parse(at) <= Date.now(), at);
@@ -174,7 +179,7 @@ t.test('a time in the future is replaced by the time of the first read', { skip:
   await waitFor('five more reads of the same progress', async () => (await reads()) >= sofar + 5);
   t.equal(mirror.progressOf(JOB.uid)?.at, at, 'reading it again does not move the time');
   t.equal(seen.changed, 1);
-  await put(told(2));
+  await put(progress(2));
   await waitFor('the next progress', () => mirror.progressOf(JOB.uid)?.round === 2);
-  t.equal(mirror.progressOf(JOB.uid)?.at, told(2).at, 'a time in the past is kept');
+  t.equal(mirror.progressOf(JOB.uid)?.at, progress(2).at, 'a time in the past is kept');
 });

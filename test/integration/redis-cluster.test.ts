@@ -19,7 +19,7 @@ import { transportContract } from '../contract/transport.ts';
 import { JobPods, runWholeJob } from '../support/pods.ts';
 import { noRedis } from '../support/redis.ts';
 import { addReplica, isComplete, noRedisCli, startNode, startRedisCluster } from '../support/redis-cluster.ts';
-import { toldProgress } from '../support/told-progress.ts';
+import { sampleProgress } from '../support/sample-progress.ts';
 import { until } from '../support/until.ts';
 
 /** As a URL holds it, it is not what the nodes ask for. */
@@ -105,7 +105,7 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     });
     for (const [i, { key, uid }] of jobs.entries()) {
       const fence = await acquireFence(redis, jobKeys(uid));
-      await new RedisProgress(redis, jobKeys(uid), fence, key).write(toldProgress(i + 1));
+      await new RedisProgress(redis, jobKeys(uid), fence, key).write(sampleProgress(i + 1));
       t.match(await until('the mirror has it', 30, () => mirror.progressOf(uid)), { round: i + 1 });
     }
     t.strictSame(
@@ -179,8 +179,8 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     await until('the loss is known', 30, () => !isConnected || null);
     await t.rejects(mirror.reportOf(uid), 'nobody waits for a Redis that is away');
     await Promise.all(nodes.map((node) => node.restart()));
-    await connect(t).set(jobKeys(uid).progress, JSON.stringify(toldProgress()));
-    t.match(await until('what was told meanwhile', 30, () => mirror.progressOf(uid)), toldProgress());
+    await connect(t).set(jobKeys(uid).progress, JSON.stringify(sampleProgress()));
+    t.match(await until('what was told meanwhile', 30, () => mirror.progressOf(uid)), sampleProgress());
     t.ok(isConnected);
   });
 

@@ -20,7 +20,7 @@ import { settings } from '../support/quadratic-federation.ts';
 import { digest, inRunDirectory, runQuadratic } from '../support/quadratic-run.ts';
 import { connection, noRedis, startRedis } from '../support/redis.ts';
 import type { TestRedis } from '../support/redis.ts';
-import { toldProgress } from '../support/told-progress.ts';
+import { sampleProgress } from '../support/sample-progress.ts';
 
 const forever = new AbortController().signal;
 const round = { job: 'job', round: 1, attempt: 1 };
@@ -210,7 +210,7 @@ t.test('Redis', { skip: noRedis }, async (t) => {
     const fence = await acquireFence(raw, keys);
     const progress = new RedisProgress(raw, keys, fence, 'ns/job');
     const told = {
-      ...toldProgress(2),
+      ...sampleProgress(2),
       at: new Date().toISOString(),
       finishedRounds: 1,
       clients: { selected: 4, reported: 2, dropped: 0, refused: 1 },

@@ -16,7 +16,7 @@ import { jobObject, UID } from '../support/planned-job.ts';
 import { JobPods, runWholeJob } from '../support/pods.ts';
 import { freePort, noRedis, startRedis } from '../support/redis.ts';
 import { noRedisCli, startRedisCluster } from '../support/redis-cluster.ts';
-import { toldProgress } from '../support/told-progress.ts';
+import { sampleProgress } from '../support/sample-progress.ts';
 import { until } from '../support/until.ts';
 
 const noOpenssl =
@@ -109,7 +109,7 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
   t.test('the operator receives progress through it', async (t) => {
     const redis = new Redis(url, { tls: { ca: readFileSync(ca) } });
     t.teardown(() => redis.disconnect());
-    await redis.set(jobKeys(UID).progress, JSON.stringify(toldProgress()));
+    await redis.set(jobKeys(UID).progress, JSON.stringify(sampleProgress()));
     let isConnected = false;
     const pool = new MirrorPool({
       defaultRedis: { url, ca: readFileSync(ca, 'utf8') },
@@ -122,7 +122,7 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
       now: Date.now,
     });
     t.teardown(() => pool.close());
-    t.match(await until('the mirror has it', 30, () => pool.progressOf(UID)), toldProgress());
+    t.match(await until('the mirror has it', 30, () => pool.progressOf(UID)), sampleProgress());
     t.ok(isConnected);
   });
 
@@ -133,7 +133,7 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
       t.teardown(() => redis.disconnect());
       const uid = 'brings-its-own';
       const keys = jobKeys(uid);
-      await redis.set(keys.progress, JSON.stringify(toldProgress(2)));
+      await redis.set(keys.progress, JSON.stringify(sampleProgress(2)));
       const made = jobObject({ redis: { urlFrom: { name: 'redis' }, tls: { caSecret: { name: 'authority' } } } });
       const job = { ...made, metadata: { ...made.metadata, uid } };
       const other = join(root, 'other');

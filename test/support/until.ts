@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const LONGEST_PAUSE_MS = 250;
+const MAX_PAUSE_MS = 250;
 
 /**
  * Asks again until the answer is not null, and returns it. @throws after so many seconds, naming `what` was awaited
@@ -13,7 +13,7 @@ export async function until<T>(
   state?: () => unknown,
 ): Promise<T> {
   const end = performance.now() + seconds * 1000;
-  for (let pauseMs = 10; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+  for (let pauseMs = 10; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
     const answer = await ask();
     if (answer !== null) return answer;
     if (performance.now() > end)

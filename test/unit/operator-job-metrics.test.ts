@@ -11,7 +11,7 @@ import { progressStatus } from '../../operator/status/progress-status.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
 import { REFUSAL_REASONS } from '../../crds/facts/refusal.ts';
 import { Scrape } from '../support/scrape.ts';
-import { toldProgress } from '../support/told-progress.ts';
+import { sampleProgress } from '../support/sample-progress.ts';
 import { linesOf } from '../support/metric-lines.ts';
 
 const manifest = parseManifest(
@@ -31,7 +31,7 @@ const role = (cpuSeconds: number) => ({
 });
 
 const progress: JobProgress = {
-  ...toldProgress(3),
+  ...sampleProgress(3),
   finishedRounds: 2,
   rounds: 10,
   clients: { selected: 4, reported: 2, dropped: 1, refused: 1 },

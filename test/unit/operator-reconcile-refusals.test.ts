@@ -1,7 +1,7 @@
 // Writes that the API server refuses, and pods that the Job controller may not create.
 import t from 'tap';
 import { refusalOf } from '../../operator/reconcile/refusal.ts';
-import { toldProgress } from '../support/told-progress.ts';
+import { sampleProgress } from '../support/sample-progress.ts';
 import { jobObject } from '../support/planned-job.ts';
 import { ReconcileWorld } from '../support/reconcile-world.ts';
 import { begun, withSpec } from '../support/begun-job.ts';
@@ -9,7 +9,7 @@ import { begun, withSpec } from '../support/begun-job.ts';
 t.test('progress that the API server refuses leaves its figures out of the status, and nothing else', async (t) => {
   const world = await begun();
   let round = 2_000_000_000;
-  world.ports.progressOf = () => ({ ...toldProgress(1), round: 1, finishedRounds: round });
+  world.ports.progressOf = () => ({ ...sampleProgress(1), round: 1, finishedRounds: round });
   const write = world.ports.updateStatus;
   world.ports.updateStatus = async (job, status) => {
     if ((status.round ?? 0) > 1e9)

@@ -3,14 +3,14 @@ import t from 'tap';
 import type { JobProgress } from '../../crds/facts/progress.ts';
 import { jobObject, NOTHING } from '../support/planned-job.ts';
 import { initialProgress, reportedProgress as foldedProgress } from '../../worker/report/fold-progress.ts';
-import { toldProgress } from '../support/told-progress.ts';
+import { sampleProgress } from '../support/sample-progress.ts';
 import type { RunProgress } from '../../worker/report/fold-progress.ts';
 import { RUNNING, iso, look, pod, world } from '../support/observed-job.ts';
 
 t.test('progress is mirrored', async (t) => {
   const score = (accuracy: number | null) => ({ accuracy, loss: 1.23456 });
   const progress: JobProgress = {
-    ...toldProgress(4),
+    ...sampleProgress(4),
     at: iso(7),
     finishedRounds: 3,
     rounds: 50,

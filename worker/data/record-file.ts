@@ -8,7 +8,7 @@ import type { ReadRecord } from './record.ts';
 import { mayHoldWrittenNumbers, parseWrittenNumbers } from '../files/written-number.ts';
 
 /** Node holds no larger Buffer in one piece on every platform, and nobody fine-tunes adapters on more. */
-export const maxDataBytes = 2 ** 31 - 1;
+export const MAX_DATA_BYTES = 2 ** 31 - 1;
 
 const NEWLINE = 0x0a;
 const byteOrderMark = [0xef, 0xbb, 0xbf];
@@ -57,7 +57,7 @@ function decompress(file: string, content: Buffer): Buffer {
     });
   }
   try {
-    return gunzipSync(content, { maxOutputLength: maxDataBytes });
+    return gunzipSync(content, { maxOutputLength: MAX_DATA_BYTES });
   } catch (cause) {
     if (cause instanceof RangeError && 'code' in cause && cause.code === 'ERR_BUFFER_TOO_LARGE') {
       const hint = 'Split the data into smaller files, or sample from it.';

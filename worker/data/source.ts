@@ -4,7 +4,7 @@ import { localPath } from '../files/local-path.ts';
 import { readInput } from '../files/read.ts';
 import { sha256 } from '../files/sha256.ts';
 import { hubFile } from './hub-file.ts';
-import { maxDataBytes, readRecords } from './record-file.ts';
+import { MAX_DATA_BYTES, readRecords } from './record-file.ts';
 import { interpretRecords } from './record-format.ts';
 import type { KnownFormat } from './record-format.ts';
 import type { DataRecord } from './record.ts';
@@ -37,7 +37,7 @@ export async function loadData(source: Pick<DataSource, 'uri' | 'format'>, baseD
     });
   }
   const content = readInput(file, {
-    maxBytes: maxDataBytes,
+    maxBytes: MAX_DATA_BYTES,
     hint: 'A relative path starts at the manifest’s folder.',
     tooLarge: 'Split the data into smaller files, or sample from it.',
   });

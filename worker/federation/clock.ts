@@ -10,14 +10,14 @@ export interface Clock {
 }
 
 /** A timer takes at most 2³¹ − 1 milliseconds, 24 days; a longer one fires at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => performance.now() / 1000,
   deadline: (seconds) => {
     const controller = new AbortController();
     if (seconds === 0) return { signal: controller.signal, cancel: () => {} };
-    const timer = setTimeout(() => controller.abort(), Math.min(seconds * 1000, LONGEST_TIMER_MS));
+    const timer = setTimeout(() => controller.abort(), Math.min(seconds * 1000, MAX_TIMER_MS));
     return { signal: controller.signal, cancel: () => clearTimeout(timer) };
   },
 };

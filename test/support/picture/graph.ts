@@ -12,9 +12,9 @@ import type { Box } from './theme.ts';
 use([BarChart, LineChart, GridComponent, LegendComponent, MarkLineComponent, SVGRenderer]);
 
 /** Points of a line in a picture. */
-const MOST_POINTS = 80;
+const MAX_POINTS = 80;
 /** Names below a graph; Grafana's legend scrolls. */
-const MOST_NAMES = 10;
+const MAX_NAMES = 10;
 
 const LEGEND = { line: 17, symbol: 14, gap: 16, letter: 6.4 } as const;
 
@@ -32,7 +32,7 @@ export function graphPicture(
   const named = answers.flatMap(({ target, series }) =>
     series.map((each) => ({ name: nameOf(target, each), points: each.points })),
   );
-  const names = [...new Set(named.map(({ name }) => name))].slice(0, MOST_NAMES);
+  const names = [...new Set(named.map(({ name }) => name))].slice(0, MAX_NAMES);
   const legendHeight = LEGEND.line + (linesOf(names, width - 16) - 1) * (LEGEND.line + LEGEND.gap / 2);
   const chart = init(null, null, { renderer: 'svg', ssr: true, width, height });
   try {
@@ -128,7 +128,7 @@ const lines = (marks: readonly number[], { from }: Window) => ({
 
 /** As many points as can be told apart, by the seconds since the window began. */
 function thinned(points: readonly (readonly [number, number])[], { from }: Window): (readonly [number, number])[] {
-  const every = Math.ceil(points.length / MOST_POINTS);
+  const every = Math.ceil(points.length / MAX_POINTS);
   return points
     .filter((_, index) => index % every === every - 1 || index === 0)
     .map(([time, value]) => [Math.round((time - from) * 10) / 10, value] as const);

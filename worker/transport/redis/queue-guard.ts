@@ -56,11 +56,11 @@ export async function cleanQueue(
   redis: RedisConnection,
   { prefix }: JobKeys,
   queue: keyof typeof QUEUE,
-  maxDataBytes: number,
+  MAX_DATA_BYTES: number,
 ): Promise<number> {
   const key = (name: string) => `${prefix}:${queue}:${name}`;
   const keys = [key('wait'), key('meta'), key('prioritized'), key('delayed')];
-  const reply: unknown = await redis.eval(CLEAN, keys.length, ...keys, key(''), maxDataBytes);
+  const reply: unknown = await redis.eval(CLEAN, keys.length, ...keys, key(''), MAX_DATA_BYTES);
   const [found, count]: unknown[] = Array.isArray(reply) ? reply : [];
   if (found === 'held') {
     throw new RedisUnusable(`somebody has paused or limited the queue ${queue} of the job in Redis`, {

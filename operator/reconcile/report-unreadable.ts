@@ -5,9 +5,9 @@ import type { UnreadableJob } from '../objects/job-object.ts';
 import { refusalOf } from './refusal.ts';
 
 /** Reports in status and events why a job cannot be read. The job and its objects are not changed. */
-export async function tellUnreadable(ports: ReconcilePorts, namespace: string, name: string): Promise<void> {
+export async function reportUnreadable(ports: ReconcilePorts, namespace: string, name: string): Promise<void> {
   const job = ports.unreadableJob(namespace, name);
-  if (job === null || !job.isOurs || job.metadata.deletionTimestamp !== undefined || isTold(job)) return;
+  if (job === null || !job.isOurs || job.metadata.deletionTimestamp !== undefined || isReported(job)) return;
   const { metadata, status } = job;
   const message = messageOf(job);
   const hasEnded = status.phase === 'Succeeded' || status.phase === 'Failed';
@@ -29,7 +29,7 @@ const REASON = 'Unreadable';
 
 const messageOf = ({ problem }: UnreadableJob): string => shortened(`The operator ignores the job: ${problem}`);
 
-const isTold = (job: UnreadableJob): boolean =>
+const isReported = (job: UnreadableJob): boolean =>
   job.status.conditions?.some(
     ({ type, status, message }) => type === 'Valid' && status === 'False' && message === messageOf(job),
   ) ?? false;

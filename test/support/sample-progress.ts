@@ -1,7 +1,7 @@
 import type { JobProgress } from '../../crds/facts/progress.ts';
 
-/** What a server pod tells in a round of three. */
-export const toldProgress = (round = 1): JobProgress => ({
+/** The progress of a job in one of three rounds. */
+export const sampleProgress = (round = 1): JobProgress => ({
   at: '2026-01-01T00:00:00Z',
   phase: 'Training',
   round,

@@ -13,7 +13,7 @@ import { validJob } from '../fixtures/invalid-jobs.ts';
 import { watchCluster } from '../support/operator-cluster.ts';
 import { SETTINGS } from '../support/planned-job.ts';
 import { noApiServer, startControlPlane } from '../support/control-plane.ts';
-import { toldProgress } from '../support/told-progress.ts';
+import { sampleProgress } from '../support/sample-progress.ts';
 
 const SEED = Number(process.env['FEDBIOT_TEST_SEED'] ?? 14);
 const RUNS = 600;
@@ -67,7 +67,7 @@ const progress = fc.record({
 
 /** One field of an ordinary progress replaced by what was drawn: of those, many are accepted. */
 const ordinary: JobProgress = {
-  ...toldProgress(2),
+  ...sampleProgress(2),
   finishedRounds: 1,
   clients: { selected: 4, reported: 1, dropped: 1, refused: 1 },
   refusals: { late: 1 },
@@ -125,10 +125,10 @@ t.test(
     const counts = { accepted: 0, refused: 0 };
     const holds = fc.asyncProperty(fc.oneof(changed, progress), async (drawn) => {
       // As it comes over Redis.
-      const told = Value.Clean(JobProgress, JSON.parse(JSON.stringify(drawn)));
-      if (!Value.Check(JobProgress, told)) return void counts.refused++;
+      const received = Value.Clean(JobProgress, JSON.parse(JSON.stringify(drawn)));
+      if (!Value.Check(JobProgress, received)) return void counts.refused++;
       counts.accepted++;
-      const refusal = await written(progressStatus(told));
+      const refusal = await written(progressStatus(received));
       if (refusal !== null) throw new Error(refusal);
     });
     await fc.assert(holds, { seed: SEED, numRuns: RUNS });

@@ -1,6 +1,6 @@
 import type { JobObject } from './job-object.ts';
 
-/** What an event is about. */
+/** The object that an event is about. */
 export type EventSubject = Pick<JobObject, 'metadata'>;
 
 export interface EventRecord {

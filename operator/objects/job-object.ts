@@ -12,7 +12,7 @@ export interface OwnerReference {
   readonly blockOwnerDeletion?: boolean;
 }
 
-/** A FedBiOTJob as the API server stores it, checked, with every default. */
+/** A FedBiOTJob as the API server stores it: validated, with every default. */
 export interface JobObject {
   readonly apiVersion: string;
   readonly kind: string;
@@ -30,12 +30,15 @@ export interface JobObject {
   readonly status?: FedBiOTJobStatus;
 }
 
-/** A FedBiOTJob that cannot be read, or breaks the rules: nothing is done for it, and its status says so. */
+/**
+ * A FedBiOTJob that cannot be read, or breaks the rules. The operator does nothing for it but report that in its
+ * status.
+ */
 export interface UnreadableJob {
   readonly metadata: JobObject['metadata'];
   readonly problem: string;
   /** Whether the operator manages it (spec.managedBy). */
   readonly isOurs: boolean;
-  /** What of its status is needed to write into it. */
+  /** The fields of its status that are needed to update it. */
   readonly status: Pick<FedBiOTJobStatus, 'phase' | 'conditions'>;
 }

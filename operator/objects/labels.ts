@@ -1,7 +1,7 @@
 import type { Role } from '../../crds/facts/role.ts';
 import type { JobObject } from './job-object.ts';
 
-/** Which objects are a job's, and which of its pods play which role: what selectors select. */
+/** The labels that selectors use: the job of an object, and the role of a pod. */
 export const LABEL = { job: 'fedbiot.io/job', role: 'fedbiot.io/role' } as const;
 
 /** Kueue's label: names the queue that a job waits in. */
@@ -10,7 +10,8 @@ export const QUEUE_LABEL = 'kueue.x-k8s.io/queue-name';
 export const MANAGER = 'fedbiot-operator';
 
 /**
- * Label keys with these prefixes are the operator's or Kubernetes's own; the last makes a webhook hand in credentials.
+ * Label keys with these prefixes belong to the operator or to Kubernetes. A webhook injects credentials into pods with
+ * the last one.
  */
 export const RESERVED_LABELS = [
   'fedbiot.io/',
@@ -34,5 +35,5 @@ export function labelsOf(job: string, role?: Role): Record<string, string> {
   };
 }
 
-/** The queue that the job waits in, if any. */
+/** The queue that the job waits in, if there is one. */
 export const queueOf = (job: JobObject): string | undefined => job.metadata.labels?.[QUEUE_LABEL];

@@ -11,7 +11,7 @@ export interface ObservedMetadata {
   readonly ownerReferences?: readonly OwnerReference[];
 }
 
-/** An object that exists, of whatever kind. */
+/** An existing object of any kind. */
 export interface ObservedObject {
   readonly kind?: string;
   readonly metadata: ObservedMetadata;
@@ -69,7 +69,7 @@ export interface ObservedPod extends ObservedObject {
   };
 }
 
-/** What Kubernetes last warned of about an object, by an Event. */
+/** The last warning of Kubernetes about an object, from an Event. */
 export interface ObservedWarning {
   /** CamelCase. */
   readonly reason: string;
@@ -77,20 +77,20 @@ export interface ObservedWarning {
   readonly at: Timestamp;
 }
 
-/** An object with the name of one that the operator creates, and the fields that it reads of any of them. */
+/** An object that has the name of an owned object, with the fields that the operator reads of any kind. */
 export type ObservedOwned = ObservedJob & ObservedData;
 
-/** The objects that exist for a job; null: no object has the name. */
+/** The objects that exist for a job; null: there is no object of that name. */
 export interface Observed extends Readonly<Record<OwnedKey, ObservedOwned | null>> {
-  /** With the job's label `fedbiot.io/job`, of either role. */
+  /** Pods of both roles: those with the job's label `fedbiot.io/job`. */
   readonly pods: readonly ObservedPod[];
   /**
    * Port in the URL of the job's own Redis (spec.redis.urlFrom); null: the job has none, or its Secret cannot be read.
    */
   readonly redisPort: number | null;
   /**
-   * By the uid of the object that it is about. Asked for where nothing else explains why pods are missing; absent: not
-   * asked for.
+   * Warnings by the uid of their object. They are read only if nothing else explains why pods are missing; absent: not
+   * read.
    */
   readonly warnings?: ReadonlyMap<string, ObservedWarning>;
 }

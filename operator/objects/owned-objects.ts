@@ -4,15 +4,15 @@ import type { Resource } from './resources.ts';
 
 export interface OwnedObject {
   readonly resource: Resource;
-  /** The role that the object serves, if it is one. */
+  /** The role that the object serves; absent if it serves both. */
   readonly role?: Role;
-  /** Name of the object, from the name of its job. */
+  /** The object's name, derived from the name of its job. */
   name(job: string): string;
 }
 
 /**
  * The objects that the operator creates for each job, in the order of creation. Caches, observation, plan and tests
- * derive from this table; operator/plan/build.ts says how each is built.
+ * derive from this table; operator/plan/build.ts builds each object.
  *
  * A job's name has at most 52 characters; names of Jobs and Services and values of labels have at most 63.
  */
@@ -22,7 +22,7 @@ export const OWNED = {
   clientsPolicy: { resource: RESOURCE.policy, role: 'client', name: (job) => `${job}-clients` },
   configMap: { resource: RESOURCE.configMap, name: (job) => `${job}-job` },
   credentials: { resource: RESOURCE.secret, name: (job) => `${job}-credentials` },
-  // The name of a job may begin with a digit, that of a Service may not.
+  // The name of a job may begin with a digit, but that of a Service must not.
   service: {
     resource: RESOURCE.service,
     role: 'server',
@@ -39,7 +39,7 @@ const isOwnedKey = (key: string): key is OwnedKey => key in OWNED;
 
 export const OWNED_KEYS: readonly OwnedKey[] = Object.keys(OWNED).filter(isOwnedKey);
 
-/** The kinds of the owned objects, each once. */
+/** The distinct kinds of the owned objects. */
 export const OWNED_RESOURCES: readonly Resource[] = [...new Set(OWNED_KEYS.map((key) => OWNED[key].resource))];
 
 /** One value for each owned object. */

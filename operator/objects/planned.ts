@@ -7,7 +7,7 @@ export interface PlannedMetadata {
   readonly ownerReferences: readonly OwnerReference[];
 }
 
-/** An object to apply: only the fields that the operator has a say in. */
+/** An object to apply. It contains only the fields that the operator sets. */
 export interface PlannedObject {
   readonly apiVersion: string;
   readonly kind: string;
@@ -18,12 +18,12 @@ export interface PlannedObject {
   readonly immutable?: boolean;
 }
 
-/** Names an object in a namespace. */
+/** Identifies an object. */
 export interface ObjectReference {
   readonly apiVersion: string;
   readonly kind: string;
   readonly name: string;
   readonly namespace: string;
-  /** The object is left alone when it has another uid. */
+  /** If given, an object with another uid is left unchanged. */
   readonly uid?: string;
 }

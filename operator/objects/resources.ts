@@ -1,6 +1,6 @@
 import { GROUP, KIND, VERSION } from '../../crds/schema/job.ts';
 
-/** A kind of objects, as the API server's paths name it. */
+/** A kind of object, and its plural in the API server's paths. */
 export interface Resource {
   readonly apiVersion: string;
   readonly kind: string;
@@ -26,7 +26,7 @@ export function resourceOf({ apiVersion, kind }: Pick<Resource, 'apiVersion' | '
   return found;
 }
 
-/** `namespace` null: in all of them. */
+/** `namespace` null: all namespaces. */
 export function collectionPath({ apiVersion, plural }: Resource, namespace: string | null): string {
   const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
   return namespace === null ? `${root}/${plural}` : `${root}/namespaces/${encodeURIComponent(namespace)}/${plural}`;

@@ -1,4 +1,4 @@
-/** Where a job stands that has not ended, or the reason why it does not continue. */
+/** The state of a job that has not ended, or why it does not continue. */
 export interface Standing {
   /** CamelCase. */
   readonly reason: string;

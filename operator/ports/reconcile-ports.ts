@@ -7,39 +7,47 @@ import type { EventSubject, EventRecord } from '../objects/event.ts';
 import type { RolePasswords, RedisUsersStanding } from '../objects/redis-standing.ts';
 
 /**
- * What the API server refuses must reject with an Error whose `code` is the HTTP status and whose `body` is its Status
- * (an object or its JSON), as the errors of @kubernetes/client-node do: it is told in the job's status, where any other
- * rejection is tried again.
+ * If the API server refuses a request, the promise must reject with an Error whose `code` is the HTTP status and whose
+ * `body` is the Status (an object or its JSON), like the errors of @kubernetes/client-node. Such a refusal is reported
+ * in the job's status; any other rejection is retried.
  */
 export interface ReconcilePorts {
-  /** The job as the watch last told it; null: it is gone. */
+  /** The job in the cache; null: it does not exist, or cannot be read. */
   getJob(namespace: string, name: string): JobObject | null;
-  /** The job where `getJob` has none because it cannot be read; null: there is no such job. */
+  /** The job that `getJob` does not return because it cannot be read; null: there is no such job. */
   unreadableJob(namespace: string, name: string): UnreadableJob | null;
-  /** The job's objects and pods. May read from caches: the API server refuses what a stale view gets wrong. */
+  /**
+   * The job's objects and pods. They may come from a cache: the API server refuses writes that are based on a stale
+   * view.
+   */
   observe(job: JobObject): Promise<Observed>;
-  /** One object as it is now, past all caches; null: there is none. */
+  /** The current state of an object, read from the API server; null: it does not exist. */
   read(reference: ObjectReference): Promise<ObservedObject | null>;
-  /** The last Event of type Warning about an object that has a uid; null: there is none, or events cannot be read. */
+  /**
+   * The last Event of type Warning about the object, which must have a uid; null: there is none, or events cannot be
+   * read.
+   */
   lastWarning(reference: ObjectReference): Promise<ObservedWarning | null>;
-  /** Makes an object; tells `exists` where one of that name stands, which stays as it is. */
+  /** Creates an object. If one of that name exists, returns `exists` and does not change it. */
   create(object: PlannedObject): Promise<'created' | 'exists'>;
-  /** Server-side apply with the operator's field manager, of an object that exists and is the job's. */
+  /** Applies an object of the job that exists, by server-side apply with the operator's field manager. */
   apply(object: PlannedObject): Promise<void>;
   /** JSON merge patch of `spec`. */
   patchSpec(reference: ObjectReference, spec: Readonly<Record<string, unknown>>): Promise<void>;
-  /** Deletes with background propagation; an object that is gone already is no error. */
+  /** Deletes an object with background propagation. An object that no longer exists is not an error. */
   deleteObject(reference: ObjectReference): Promise<void>;
   /** Replaces the job's status through the status subresource. */
   updateStatus(job: JobObject, status: FedBiOTJobStatus): Promise<void>;
-  /** JSON merge patch of the status, where the rest of the job is not known; of this very version. */
+  /**
+   * JSON merge patch of the status, for a job whose other fields cannot be read. Applies only to this resource version.
+   */
   patchStatus(metadata: JobObject['metadata'], status: FedBiOTJobStatus): Promise<void>;
   recordEvent(job: EventSubject, event: EventRecord): void;
-  /** What the job's server pod last told; null: nothing yet. */
+  /** The last progress that the job's server pod reported; null: none yet. */
   progressOf(uid: string): JobProgress | null;
-  /** Whether users can be created in the operator's Redis; not called if the operator has none. */
+  /** Whether users can be created in the operator's Redis. Not called if the operator has no Redis. */
   redisUsers(): RedisUsersStanding;
-  /** Creates the users of a job's roles in the operator's Redis, or sets them again. Rejects when Redis refuses. */
+  /** Creates the users of a job's roles in the operator's Redis, or sets them again. Rejects if Redis refuses. */
   grantRedis(job: JobObject, passwords: RolePasswords): Promise<void>;
   /** Milliseconds since 1970. */
   now(): number;

@@ -1,14 +1,14 @@
 import { randomStream } from '../random.ts';
 
-/** Which items make up the batch of a step. */
+/** Selects the items of each step's batch. */
 export interface BatchOrder {
-  /** Indices of the step's items, `batchSize` of them. The same for the same step, whatever was asked for before. */
+  /** Indices of the step's `batchSize` items. The result depends only on the step, not on earlier calls. */
   batchAt(step: number): number[];
 }
 
 /**
- * An endless order over `count` items in passes ("epochs"), each holding every item once, shuffled anew from the stream
- * (seed, ...labels, epoch), or in the order given. Batches follow each other without a gap, so one may span two passes.
+ * An endless order over `count` items. Each pass ("epoch") contains every item once, in the given order or shuffled by
+ * the stream (seed, ...labels, epoch). A batch may span two passes.
  */
 export function batchOrder(
   count: number,
@@ -16,7 +16,7 @@ export function batchOrder(
   { seed, labels, shuffle }: { seed: number; labels: readonly (string | number)[]; shuffle: boolean },
 ): BatchOrder {
   const items = Array.from({ length: count }, (_, index) => index);
-  // Remembers the last pass drawn: steps are mostly asked for one after the other.
+  // Caches the last pass, because steps are mostly requested in order.
   let drawn = { epoch: -1, order: items };
   const orderOf = (epoch: number) => {
     if (!shuffle) return items;

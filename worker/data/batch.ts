@@ -2,13 +2,13 @@ import type { TokenBatch } from '../model/batch-feeds.ts';
 import { ignoredLabel } from './sequence.ts';
 import type { Sequence } from './sequence.ts';
 
-/** Sequences side by side, padded on the right to the longest. */
+/** Token sequences side by side, padded on the right to the longest. */
 export interface Batch extends TokenBatch {
   /** [rows] Sequence.id of each row. */
   readonly ids: readonly string[];
 }
 
-/** Puts sequences into one batch. `padId` must be a valid token id; nothing depends on which. */
+/** Combines sequences into one batch. `padId` can be any valid token id: no result depends on it. */
 export function collate(sequences: readonly Sequence[], padId: number): Batch {
   const rows = sequences.length;
   const lengths = Int32Array.from(sequences, ({ inputIds }) => inputIds.length);

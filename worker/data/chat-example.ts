@@ -5,17 +5,17 @@ import type { TextExample } from './example.ts';
 
 type Render = (conversation: Conversation, addGenerationPrompt: boolean) => string;
 
-/** Fields of a turn that are part of what is learned, besides its content. */
+/** Fields of a turn that are learned in addition to its content. */
 const CALLS = ['messages[].tool_calls', 'messages[].function_call'];
 
 const OTHER_TEMPLATE =
   "Change the records, put a chat_template.jinja that writes them whole into the model's directory, or set data.*.template to Alpaca.";
 
 /**
- * A conversation in the model's chat template. Training text ends with the last turn that is to be learned, and each of
- * these carries loss, from the template's opening of the turn to what the template closes it with.
- * @param count is called with the name of each part of the record that the text lacks
- * @throws UserError when the text does not have the last turn as the record has it
+ * Renders a conversation with the model's chat template. The training text ends with the last turn to learn. Every turn
+ * to learn carries loss, from the token that opens it to the one that closes it.
+ * @param count is called with the name of each part of the record that the text does not contain
+ * @throws UserError if the text does not contain the last turn as it is in the record
  */
 export function chatExample(
   record: ChatRecord | InstructionRecord,
@@ -53,8 +53,8 @@ export function chatExample(
     count(name);
   }
   if (last + 1 < messages.length) count('messages after the last response');
-  // A template may shorten earlier turns (thoughts, say): such a turn stands in the text in another form and carries no
-  // loss.
+  // A template may shorten earlier turns, for example remove thoughts. Such a turn differs from the record and carries
+  // no loss.
   const spans = turns.flatMap((at) => {
     const [before, through] = [upTo(at, true), upTo(at + 1, false)];
     const isWhole =
@@ -75,9 +75,9 @@ export function chatExample(
   };
 }
 
-/** Names of all parts of a conversation besides roles and contents. */
+/** Names of all parts of a conversation except roles and contents. */
 export function extraFields({ messages, tools, documents, variables }: Conversation): string[] {
-  // Some data files write null for a field that only other records have.
+  // In some data files, a field that only other records have is null.
   const isSaid = ([, value]: [string, unknown]) => value !== null && value !== undefined;
   const fields = new Set(
     messages.flatMap((message) =>
@@ -114,12 +114,12 @@ function isUnused(text: string, renderWithout: () => string): boolean {
   try {
     return renderWithout() === text;
   } catch {
-    // A template that fails without the field uses it.
+    // If rendering fails without the field, the template uses it.
     return false;
   }
 }
 
-/** Templates trim what they write. */
+/** Templates trim the contents. */
 function says(text: string, message: ChatMessage | undefined): boolean {
   return text.includes((message?.content ?? '').trim());
 }

@@ -1,6 +1,9 @@
 import type { RandomStream } from '../random.ts';
 
-/** A draw from the symmetric Dirichlet distribution: `n` shares that sum to 1, the more unequal the smaller `alpha`. */
+/**
+ * A draw from the symmetric Dirichlet distribution: `n` shares that sum to 1. The smaller `alpha`, the more unequal
+ * they are.
+ */
 export function dirichlet(n: number, alpha: number, stream: RandomStream): number[] {
   const logs = Array.from({ length: n }, () => logGamma(alpha, stream));
   const largest = Math.max(...logs);
@@ -10,8 +13,8 @@ export function dirichlet(n: number, alpha: number, stream: RandomStream): numbe
 }
 
 /**
- * The logarithm of a draw from Gamma(shape, 1), by Marsaglia and Tsang (2000). For shape < 1 it is that of
- * Gamma(shape + 1) · U^(1/shape), in logarithms because the draw itself would underflow to 0 for small shapes.
+ * The logarithm of a draw from Gamma(shape, 1), by Marsaglia and Tsang (2000). For shape < 1, it uses Gamma(shape + 1)
+ * · U^(1/shape) in logarithms, because the draw itself would underflow to 0 for small shapes.
  */
 function logGamma(shape: number, stream: RandomStream): number {
   if (shape < 1) return logGamma(shape + 1, stream) + Math.log(1 - stream.uniform()) / shape;

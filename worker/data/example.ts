@@ -5,15 +5,15 @@ export type Example = TextExample | TokenizedExample;
 
 export interface TextExample extends RecordOrigin {
   readonly kind: 'text';
-  /** What a model is given, in training and in evaluation. */
+  /** The model's input, in training and in evaluation. */
   readonly prompt: string;
-  /** What follows the prompt in training, to the mark that ends the turn. */
+  /** The text after the prompt in training, including the token that ends the turn. */
   readonly completion: string;
-  /** Parts of the prompt that carry loss, too: the assistant's earlier turns. Positions in `prompt`, ascending. */
+  /** Parts of the prompt that carry loss as well: earlier turns of the assistant. Ascending positions in `prompt`. */
   readonly earlierCompletions: readonly { readonly start: number; readonly end: number }[];
-  /** Whether the tokenizer puts its special tokens around the text; a chat template has written them already. */
+  /** Whether the tokenizer adds its special tokens; the output of a chat template already has them. */
   readonly addSpecialTokens: boolean;
-  /** The response alone, as a task compares with. */
+  /** The response alone, with which a task compares. */
   readonly response: string;
   readonly acceptedAnswers: readonly string[];
 }

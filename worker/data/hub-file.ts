@@ -13,10 +13,10 @@ const COMMIT_HASH = /^[0-9a-f]{40}$/;
 const LOCAL_HINT = 'Without a network, copy the file here and give its path as uri.';
 
 /**
- * The local path of `hf://datasets/org/name[@revision]/path`. The file lies in the Hugging Face cache in its own layout
- * (HF_HOME, HF_HUB_CACHE), so that what Python downloaded is used; it is taken from there for a commit, with
- * HF_HUB_OFFLINE, or when the hub cannot be reached. HF_ENDPOINT names another hub, HTTPS_PROXY a proxy; HF_TOKEN opens
- * private data sets. A revision holding a slash is written with %2F.
+ * The local path of `hf://datasets/org/name[@revision]/path`. The file is in the Hugging Face cache, in the layout of
+ * the Python library (HF_HOME, HF_HUB_CACHE), so downloads are shared with Python. The cached file is used for a
+ * commit, with HF_HUB_OFFLINE, or if the hub cannot be reached. HF_ENDPOINT names another hub and HTTPS_PROXY a proxy;
+ * HF_TOKEN gives access to private data sets. A slash in a revision is written %2F.
  */
 export async function hubFile(uri: string): Promise<string> {
   const { name, revision, path } = parse(uri);
@@ -37,7 +37,7 @@ export async function hubFile(uri: string): Promise<string> {
           throw new UserError(`${name} has no file ${path} at ${revision}`, { hint: 'Check the path in uri.' });
         await save(content, file);
       }
-      // Written last: a branch is found without network once the file is here.
+      // Written last, so that a branch found in the cache has its file.
       if (revision !== commit) await writeRef(join(storage, 'refs', revision), commit);
       return file;
     });
@@ -52,7 +52,7 @@ export async function hubFile(uri: string): Promise<string> {
 function parse(uri: string): { name: string; revision: string; path: string } {
   const [, name = '', written = 'main', path = ''] = FORM.exec(uri) ?? [];
   const revision = written.replaceAll(/%2f/gi, '/');
-  // The parts become part of a path in the cache.
+  // These parts become part of a path in the cache.
   const isInside = `${name}/${revision}/${path}`.split('/').every((part) => !['', '.', '..'].includes(part));
   if (isInside && !uri.includes('\\')) return { name, revision, path };
   throw new UserError(`${uri} does not name a file of a data set`, {
@@ -76,7 +76,7 @@ async function isFile(path: string): Promise<boolean> {
   );
 }
 
-/** Writes beside the target first, so that a file in the cache is a whole one. */
+/** Writes to a temporary name first, so that a file in the cache is complete. */
 async function save(content: Blob, file: string): Promise<void> {
   const partial = `${file}.${randomUUID()}.incomplete`;
   await mkdir(dirname(file), { recursive: true });

@@ -7,9 +7,11 @@ import { recordError } from './record.ts';
 import type { RecordOrigin } from './record.ts';
 
 export interface DataPartition {
-  /** For each client the indices of its records, ascending. Every record has one owner. */
+  /** The indices of each client's records, ascending. Every record belongs to exactly one client. */
   readonly clients: readonly (readonly number[])[];
-  /** Who holds what; `categories` counts the values of the partition's field, where records have it. */
+  /**
+   * The number of records of each client; `categories` counts the values of the partition's field, if records have it.
+   */
   readonly summary: readonly { client: number; records: number; categories: Record<string, number> }[];
 }
 
@@ -75,7 +77,7 @@ export function partitionRecords(
 }
 
 /**
- * Record indices by the value of `field`; the values in a fixed order, so that the file's order does not matter for it.
+ * Record indices by the value of `field`. The values are sorted, so that the order of the file does not affect them.
  */
 function classesOf(records: readonly RecordOrigin[], field: string): { value: string; indices: number[] }[] {
   const classes = new Map<string, number[]>();
@@ -120,7 +122,7 @@ function divide(
     let start = 0;
     clients.forEach((owned, client) => {
       share += shares[client]!;
-      // Rounding the running sum, not each share, gives every record away exactly once.
+      // Rounding the running sum instead of each share assigns every record exactly once.
       const end = client === clients.length - 1 ? order.length : Math.round(share * order.length);
       for (const index of order.slice(start, end)) owned.push(index);
       start = end;

@@ -7,7 +7,7 @@ import { recordError } from './record.ts';
 import type { ReadRecord } from './record.ts';
 import { mayHoldWrittenNumbers, parseWrittenNumbers } from '../files/written-number.ts';
 
-/** Node holds no larger Buffer in one piece on every platform, and nobody fine-tunes adapters on more. */
+/** The largest Buffer that Node supports on every platform. Files for fine-tuning adapters are much smaller. */
 export const MAX_DATA_BYTES = 2 ** 31 - 1;
 
 const NEWLINE = 0x0a;
@@ -16,8 +16,9 @@ const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const lenient = new TextDecoder();
 
 /**
- * The objects of a .json or .jsonl file, plain or gzipped: one a line (blank lines are skipped), or one array of them.
- * Throws UserError naming file and line for anything else, and for a file without a record.
+ * Reads the objects of a .json or .jsonl file, plain or gzipped: one per line (blank lines are skipped), or one array
+ * of objects.
+ * @throws UserError that names file and line for any other content, and for a file without a record
  */
 export function readRecords(file: string, content: Buffer): ReadRecord[] {
   let bytes = file.endsWith('.gz') ? decompress(file, content) : content;
@@ -43,7 +44,7 @@ export function readRecords(file: string, content: Buffer): ReadRecord[] {
 interface Positioned {
   readonly value: unknown;
   readonly line: number;
-  /** The value with numbers as Python writes them; absent where that is no other. */
+  /** The value with its numbers as Python writes them; absent if JavaScript writes all of them alike. */
   readonly written?: () => unknown;
 }
 
@@ -73,7 +74,7 @@ function isArray(bytes: Buffer): boolean {
   return first === 0x5b;
 }
 
-/** A file of one object over several lines is that record; of several, each must have a line of its own. */
+/** A single object may span several lines. With several objects, each must be on one line. */
 function lines(file: string, bytes: Buffer): Positioned[] {
   try {
     return eachLine(file, bytes);
@@ -94,7 +95,7 @@ function onlyObject(bytes: Buffer): Positioned | null {
   }
 }
 
-/** Line by line, because a whole file may be longer than the longest string. */
+/** Parses line by line, because the text of the whole file may exceed the maximum length of a string. */
 function eachLine(file: string, bytes: Buffer): Positioned[] {
   const values: Positioned[] = [];
   for (let start = 0, line = 1; start < bytes.length; line++) {
@@ -129,7 +130,7 @@ function asWritten(text: string): Pick<Positioned, 'written'> {
   return mayHoldWrittenNumbers(text) ? { written: () => parseWrittenNumbers(text) } : {};
 }
 
-/** The line on which each element of a valid JSON array starts. */
+/** The line on which each element of a valid JSON array begins. */
 function elementLines(text: string): number[] {
   const starts: number[] = [];
   let depth = 0;
@@ -167,7 +168,7 @@ function decode(file: string, line: number, bytes: Buffer): string {
   }
 }
 
-/** How many lines stand before the first byte sequence that is not UTF-8. */
+/** The number of lines before the first byte sequence that is not valid UTF-8. */
 function badLine(bytes: Buffer): number {
   let before = 0;
   for (let start = 0; start < bytes.length; before++) {

@@ -6,7 +6,7 @@ import type { DataRecord, ReadRecord, RecordOrigin } from './record.ts';
 
 export type KnownFormat = Exclude<DataSource['format'], 'Auto'>;
 
-/** A way to write records: the fields that tell it, those that it may have besides, and how one is read. */
+/** A record format: the fields that identify it, its optional fields, and a reader. */
 interface Format {
   readonly name: KnownFormat;
   readonly fields: readonly string[];
@@ -14,8 +14,8 @@ interface Format {
   read(at: ReadRecord): DataRecord;
 }
 
-/** Auto takes the first whose fields a record has. */
-const formats: readonly Format[] = [
+/** In the order in which Auto tries them: it uses the first format whose fields the first record has. */
+const FORMATS: readonly Format[] = [
   { name: 'Tokenized', fields: ['input_ids', 'labels'], optional: ['attention_mask'], read: readTokenized },
   { name: 'Chat', fields: ['messages'], optional: ['tools', 'documents', 'chat_template_kwargs'], read: readChat },
   {
@@ -35,8 +35,8 @@ const formats: readonly Format[] = [
 ];
 
 /**
- * Reads every record in the named format, or the one the first record's fields tell. Throws UserError with file, line
- * and field at the first record that does not fit.
+ * Reads every record in the named format, or in the one that the fields of the first record identify.
+ * @throws UserError with file, line and field for the first record that does not have the format
  */
 export function interpretRecords(
   origins: readonly ReadRecord[],
@@ -45,9 +45,9 @@ export function interpretRecords(
   refuseWrapped(origins);
   const fits = (format: Format) =>
     name === 'Auto' ? format.fields.every((field) => origins[0] && field in origins[0].fields) : format.name === name;
-  const format = formats.find(fits);
+  const format = FORMATS.find(fits);
   if (format) return { format: format.name, records: origins.map((at) => format.read(at)) };
-  const choices = formats.map(({ name, fields }) => `${name} (${fields.join(', ')})`).join(', ');
+  const choices = FORMATS.map(({ name, fields }) => `${name} (${fields.join(', ')})`).join(', ');
   throw recordError(
     origins[0] ?? { file: 'data', line: 1 },
     `no known format has these fields: ${Object.keys(origins[0]?.fields ?? {}).join(', ')}`,
@@ -55,10 +55,10 @@ export function interpretRecords(
   );
 }
 
-/** Refuses a file whose one object holds the records under a key, as the answers of web services do. */
+/** Refuses a file whose only object contains the records under a key, as web services return them. */
 function refuseWrapped(origins: readonly RecordOrigin[]): void {
   const [only, ...more] = origins;
-  if (!only || more.length > 0 || formats.some(({ fields }) => fields.every((field) => field in only.fields))) return;
+  if (!only || more.length > 0 || FORMATS.some(({ fields }) => fields.every((field) => field in only.fields))) return;
   const key = Object.keys(only.fields).find((name) => {
     const value = only.fields[name];
     return Array.isArray(value) && value.length > 0 && value.every(isRecord);
@@ -72,9 +72,9 @@ function refuseWrapped(origins: readonly RecordOrigin[]): void {
   );
 }
 
-/** Fields of records that the format does not read, each with the number of records that say something in it. */
+/** Fields that the format does not read, with the number of records in which they are not empty. */
 export function unreadFields(records: readonly RecordOrigin[], name: KnownFormat): Map<string, number> {
-  const format = formats.find((known) => known.name === name);
+  const format = FORMATS.find((known) => known.name === name);
   const read = new Set([...(format?.fields ?? []), ...(format?.optional ?? [])]);
   const counts = new Map<string, number>();
   for (const { fields } of records) {

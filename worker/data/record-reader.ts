@@ -4,7 +4,7 @@ import { originOf, recordError } from './record.ts';
 import type { ChatRecord, InstructionRecord, ReadRecord, RecordOrigin, TokenizedRecord } from './record.ts';
 import { WrittenNumber } from '../files/written-number.ts';
 
-/** Alpaca and Dolly: `instruction`, a context that may be left out, and a response. */
+/** Alpaca and Dolly: `instruction`, an optional context, and a response. */
 export function readInstruction(at: RecordOrigin, inputField: string, responseField: string): InstructionRecord {
   const instruction = textField(at, 'instruction');
   const input = at.fields[inputField] === undefined || at.fields[inputField] === null ? '' : textField(at, inputField);
@@ -12,7 +12,7 @@ export function readInstruction(at: RecordOrigin, inputField: string, responseFi
   return { ...originOf(at), kind: 'instruction', instruction, input, response, acceptedAnswers: [response] };
 }
 
-/** GSM8K: the answer as published, its chain of thought and `#### 24` included, is the response. */
+/** GSM8K: the response is the answer as published, with its chain of thought and `#### 24`. */
 export function readGsm8k(at: RecordOrigin): InstructionRecord {
   const response = textField(at, 'answer');
   return {
@@ -25,7 +25,7 @@ export function readGsm8k(at: RecordOrigin): InstructionRecord {
   };
 }
 
-/** A question with the list of its accepted answers; the first is the one to learn. */
+/** A question with a list of accepted answers, of which the first is learned. */
 export function readQuestionAnswer(at: RecordOrigin): InstructionRecord {
   const instruction = textField(at, 'question');
   const acceptedAnswers = listField(at, 'answers').map((answer, i) => text(at, `answers[${i}]`, answer));
@@ -37,9 +37,9 @@ export function readQuestionAnswer(at: RecordOrigin): InstructionRecord {
 }
 
 /**
- * A conversation: `messages` of {role, content, …}, with at least one to learn: by the assistant, after another, and
- * not of weight 0. The fields of messages, `tools`, `documents` and what `chat_template_kwargs` holds are the
- * template's, with numbers as Python writes them.
+ * A conversation: `messages` of {role, content, …}. At least one must be learned: a turn of the assistant that follows
+ * another message and whose weight is not 0. The fields of messages, `tools`, `documents` and the content of
+ * `chat_template_kwargs` are passed to the template, with numbers as Python writes them.
  */
 export function readChat(record: ReadRecord): ChatRecord {
   const origin = originOf(record);
@@ -69,11 +69,11 @@ export function readChat(record: ReadRecord): ChatRecord {
   return { ...origin, kind: 'chat', conversation, targets };
 }
 
-/** @returns the message as the template gets it, and its weight in the loss, which only the assistant's have */
+/** @returns the message for the template, and its weight in the loss, which only turns of the assistant have */
 function readMessage(at: RecordOrigin, name: string, value: unknown): { message: ChatMessage; weight: number } {
   const { role: given, content: said, ...rest } = isRecord(value) ? value : {};
   const role = text(at, `${name}.role`, given);
-  // A call of a tool often has no content.
+  // A tool call often has no content.
   const isCall = [rest['tool_calls'], rest['function_call']].some((call) => call !== undefined && call !== null);
   const content = isCall && (said === undefined || said === null) ? null : text(at, `${name}.content`, said);
   if (role !== 'assistant') return { message: { ...rest, role, content }, weight: 0 };
@@ -88,7 +88,7 @@ function optionalList(at: RecordOrigin, name: string): readonly unknown[] | unde
   return at.fields[name] === undefined || at.fields[name] === null ? undefined : listField(at, name);
 }
 
-/** Token ids and labels that are taken as they are; a label of -100 carries no loss. */
+/** Token ids and labels that are used unchanged; a label of -100 carries no loss. */
 export function readTokenized(at: RecordOrigin): TokenizedRecord {
   const inputIds = integers(at, 'input_ids', 0);
   const labels = integers(at, 'labels', -100);

@@ -1,7 +1,7 @@
 import { UserError } from '../../crds/facts/user-error.ts';
 import type { Conversation } from '../tokenizer/chat-template.ts';
 
-/** Where a record stands, and all it says: a partition may split by any of its fields. */
+/** The origin of a record and all of its fields, because a partition may use any of them. */
 export interface RecordOrigin {
   readonly file: string;
   /** From 1. */
@@ -9,39 +9,41 @@ export interface RecordOrigin {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** A record as its file has it. */
+/** A record as it is in the file. */
 export interface ReadRecord extends RecordOrigin {
   /**
-   * Its fields, with a WrittenNumber for each number that JavaScript writes otherwise than Python; absent where there
-   * is none.
+   * Its fields, with a WrittenNumber for each number that Python writes differently from JavaScript; absent if there is
+   * none.
    */
   readonly written?: () => Readonly<Record<string, unknown>>;
 }
 
-/** One record of a data file, whatever its format was. */
+/** A record of a data file, independent of the file's format. */
 export type DataRecord = InstructionRecord | ChatRecord | TokenizedRecord;
 
 export interface InstructionRecord extends RecordOrigin {
   readonly kind: 'instruction';
   readonly instruction: string;
-  /** Context of the instruction; '' when there is none. */
+  /** Context of the instruction; '' if there is none. */
   readonly input: string;
   readonly response: string;
-  /** Every response that counts as right. */
+  /** All responses that are accepted as correct. */
   readonly acceptedAnswers: readonly string[];
 }
 
 export interface ChatRecord extends RecordOrigin {
   readonly kind: 'chat';
   readonly conversation: Conversation;
-  /** Which messages are to be learned: turns of the assistant that follow another message, ascending, at least one. */
+  /**
+   * Indices of the messages to learn, ascending and at least one: turns of the assistant that follow another message.
+   */
   readonly targets: readonly number[];
 }
 
 export interface TokenizedRecord extends RecordOrigin {
   readonly kind: 'tokenized';
   readonly inputIds: readonly number[];
-  /** As many as ids: the id itself where it carries loss, else -100. */
+  /** One label per id: the id itself if it carries loss, otherwise -100. */
   readonly labels: readonly number[];
 }
 
@@ -50,12 +52,12 @@ export function recordError(at: { file: string; line: number }, what: string, hi
   return new UserError(`${at.file}:${at.line}: ${what}`, hint === undefined ? {} : { hint });
 }
 
-/** The part of a record that goes with everything made of it. */
+/** The fields that everything derived from a record keeps. */
 export function originOf({ file, line, fields }: RecordOrigin): RecordOrigin {
   return { file, line, fields };
 }
 
-/** Two parts of a text; one that is empty leaves no separator. */
+/** Joins two parts of a text; an empty part leaves no separator. */
 export function withContext(first: string, separator: string, second: string): string {
   return first === '' || second === '' ? first + second : first + separator + second;
 }

@@ -12,27 +12,30 @@ export interface Sequence {
   /** [length] token ids. */
   readonly inputIds: Int32Array;
   /**
-   * [length] each token's own id where it carries loss, else -100. The loss of token i is of its prediction from 0 …
-   * i-1.
+   * [length] The label of each token: its own id if it carries loss, otherwise -100. The loss of token i is that of its
+   * prediction from 0 … i-1.
    */
   readonly labels: Int32Array;
-  /** First 16 bytes of the SHA-256 of ids and labels, in hex: names what was computed from this very sequence. */
+  /**
+   * First 16 bytes of the SHA-256 of ids and labels, in hex: the key of everything that is computed from this sequence.
+   */
   readonly id: string;
 }
 
 export interface EncodedExamples {
   readonly sequences: readonly Sequence[];
-  /** The example each sequence was made of, as an index into the examples given. */
+  /** The index of the example from which each sequence was made. */
   readonly kept: readonly number[];
-  /** Examples left out because no labelled token was left within the sequence length. */
+  /** Examples without a labelled token within the sequence length, which are left out. */
   readonly cutAway: number;
-  /** Sequences that lost their end, but not every label. */
+  /** Sequences that were truncated and still have labels. */
   readonly truncated: number;
 }
 
 /**
- * Encodes examples to at most `sequenceLength` tokens. Every token of a response carries a label, and none of a prompt
- * does. Throws UserError when no example is left.
+ * Encodes examples with at most `sequenceLength` tokens. All tokens of a response are labelled, and none of a prompt
+ * is.
+ * @throws UserError if no example remains
  */
 export function encodeExamples(
   examples: readonly Example[],
@@ -69,12 +72,12 @@ export function sequenceOf(ids: readonly number[], labels: readonly number[]): S
   return { inputIds, labels: labelIds, id };
 }
 
-/** The tokens an evaluation starts to generate from: those that stand before the completion in training. */
+/** The tokens from which an evaluation generates: those before the completion in training. */
 export function encodePrompt(example: TextExample, tokenizer: Tokenizer): number[] {
   return encodeParts(partsOf(example).slice(0, -1), tokenizer, example.addSpecialTokens).flat();
 }
 
-/** The first token is predicted from nothing, so a label on it is no target. */
+/** The first token has no prediction, so its label is ignored. */
 function hasTarget({ labels }: Sequence): boolean {
   return labels.subarray(1).some((label) => label !== ignoredLabel);
 }
@@ -93,7 +96,7 @@ interface TextPart {
   readonly isLearned: boolean;
 }
 
-/** The text of an example, cut where what is learned begins and ends. The last part is the completion. */
+/** The text of an example, divided where learned parts begin and end. The last part is the completion. */
 function partsOf({ prompt, completion, earlierCompletions }: TextExample): TextPart[] {
   const parts: TextPart[] = [];
   let at = 0;
@@ -108,9 +111,9 @@ function partsOf({ prompt, completion, earlierCompletions }: TextExample): TextP
 }
 
 /**
- * Token ids of each part of a text. No token spans two parts: a part has its tokens within the whole text, if the
- * tokens before it stay as they are, and otherwise the tokens of the part alone. So the tokens before a response in
- * training are those that an evaluation starts from.
+ * Token ids of each part of a text. No token spans two parts. If the tokens before a part stay the same, the part has
+ * its tokens in the whole text; otherwise it is tokenised alone. The tokens before a response in training thus equal
+ * those from which an evaluation generates.
  */
 function encodeParts(parts: readonly TextPart[], tokenizer: Tokenizer, addSpecialTokens: boolean): number[][] {
   let text = '';
@@ -126,10 +129,12 @@ function encodeParts(parts: readonly TextPart[], tokenizer: Tokenizer, addSpecia
   });
 }
 
-/** Characters put before a text, because some tokenizers add a space at the beginning of every text. */
+/** Put before a text, because some tokenizers add a space at the beginning of every text. */
 const ANCHORS = ['\n', '.', '0'];
 
-/** Tokens of `part` that follow `before`, so that both together are the text of `whole`. */
+/**
+ * The tokens of `part` that follow `before` in the tokens of `whole`; null if its tokens do not begin with `before`.
+ */
 function encodeApart(
   part: string,
   before: readonly number[],

@@ -12,7 +12,7 @@ import type { DataRecord } from './record.ts';
 export interface LoadedData {
   readonly file: string;
   readonly bytes: number;
-  /** SHA-256 of the file as it lies there, in hex. */
+  /** SHA-256 (hex) of the file's bytes. */
   readonly sha256: string;
   readonly format: KnownFormat;
   /** At least one. */
@@ -20,8 +20,9 @@ export interface LoadedData {
 }
 
 /**
- * Loads the records of a source: a path (relative to `baseDirectory`, the manifest's), a file:// URL, or a file of a
- * data set on the Hugging Face hub. Throws UserError for whatever keeps them from being read.
+ * Loads the records of a source: a path (relative to `baseDirectory`, the folder of the manifest), a file:// URL, or a
+ * file of a data set on the Hugging Face hub.
+ * @throws UserError if the file is missing, unreadable or invalid
  */
 export async function loadData(source: Pick<DataSource, 'uri' | 'format'>, baseDirectory: string): Promise<LoadedData> {
   const file = source.uri.startsWith('hf://')

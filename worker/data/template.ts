@@ -7,7 +7,7 @@ import type { ChatRecord, DataRecord, InstructionRecord } from './record.ts';
 
 const TASK = 'Write a response that appropriately completes the request.';
 
-/** The Alpaca prompt; the response follows at once. */
+/** The Alpaca prompt, which the response follows directly. */
 export function alpacaPrompt(instruction: string, input: string): string {
   return input === ''
     ? `Below is an instruction that describes a task. ${TASK}\n\n### Instruction:\n${instruction}\n\n### Response:`
@@ -18,10 +18,10 @@ export function alpacaPrompt(instruction: string, input: string): string {
 /** Parts of records that the text does not contain: name → number of records. */
 export type UnusedCounts = Map<string, number>;
 
-/** Most names in the warning: a file may have thousands of columns. */
+/** Maximum number of names in the warning, as a file may have thousands of columns. */
 const MAX_NAMES = 12;
 
-/** The warning for a file whose records have parts that the text does not contain. */
+/** The warning for a file of which some parts are not in the text. */
 export function unusedWarning(unused: UnusedCounts, records: number): string {
   const names = [...unused].map(([name, count]) => `${name} (in ${count})`);
   const more = names.length > MAX_NAMES ? `, and ${names.length - MAX_NAMES} more` : '';
@@ -29,15 +29,15 @@ export function unusedWarning(unused: UnusedCounts, records: number): string {
 }
 
 export interface TemplateOptions {
-  /** What a chat template takes for today, as 2026-11-30; null, the default: it may not ask. */
+  /** The date that a chat template uses as today, such as 2026-11-30; null: the template must not ask for it. */
   readonly date?: string | null;
-  /** Counts what the text lacks. */
+  /** Counts the parts that the text does not contain. */
   readonly unused?: UnusedCounts;
 }
 
 /**
- * Puts records into a prompt template. A tokenized record stays as it is. Throws UserError for one the template cannot
- * hold.
+ * Renders records with a prompt template. A tokenized record is not changed.
+ * @throws UserError for a record that the template cannot represent
  */
 export function applyTemplate(
   records: readonly DataRecord[],
@@ -71,7 +71,7 @@ export function applyTemplate(
   });
 }
 
-/** A conversation of one question and one answer as an instruction; a system message goes before the question. */
+/** A conversation of one question and one answer as an instruction. A system message is put before the question. */
 function singleExchange(
   record: ChatRecord,
   template: string,

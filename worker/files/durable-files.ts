@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import { systemFailure } from './system-failure.ts';
 
 /**
- * Makes a folder, and those around it that are missing. Node's own way to do so never ends where the file system says
- * of every new name that there is no such folder, as in /proc.
+ * Creates a folder and its missing parents. Node's recursive mkdir never returns on file systems such as /proc that
+ * report a missing folder for every new name.
  */
 export function makeFolder(path: string): void {
   const parent = dirname(path);
@@ -17,7 +17,7 @@ export function makeFolder(path: string): void {
   }
 }
 
-/** Writes one new file and makes sure that it is on the disk. */
+/** Writes a new file and syncs it to the disk. */
 export async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
   const file = await open(path, 'wx');
   try {
@@ -37,14 +37,14 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Begins the names of folders that are still being written. A run that was killed can leave one behind. */
+/** Prefix of folders that are being written. A killed run may leave one. */
 const UNFINISHED = '.unfinished-';
 
 /**
- * Makes a folder that is either there with all its files, on the disk, or not there at all: the files are written to
- * another folder, which is renamed last. `path` must not exist.
- * @param write stands for `writeDurably`
- * @throws SystemFailure when the disk is full, or the folder cannot be written
+ * Creates a folder atomically: it contains all its files, synced to the disk, or does not exist. The files are written
+ * to a temporary folder, which is then renamed. `path` must not exist.
+ * @param write replaces `writeDurably`
+ * @throws SystemFailure if the disk is full, or the folder cannot be written
  */
 export async function createFolder(
   path: string,
@@ -61,13 +61,13 @@ export async function createFolder(
     await rename(unfinished, path);
     await syncFolder(parent);
   } catch (error) {
-    // What was written so far would keep a full disk full. If even this fails, the error to tell is still the first.
+    // The incomplete folder would keep a full disk full. If it cannot be removed either, the first error is reported.
     await rm(unfinished, { recursive: true, force: true }).catch(() => {});
     throw systemFailure(error, `cannot write ${path}`);
   }
 }
 
-/** Removes what a killed run left unfinished in a folder. */
+/** Removes the incomplete folders that killed runs have left in a folder. */
 export async function removeUnfinished(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (name.startsWith(UNFINISHED)) await rm(join(folder, name), { recursive: true, force: true });

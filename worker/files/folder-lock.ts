@@ -14,30 +14,31 @@ const Owner = Type.Object({
   started: Type.Union([Type.String(), Type.Null()]),
 });
 
-/** Another process has taken the folder: this one must not write to it any more. */
+/** Another process has taken over the folder: this one must no longer write to it. */
 export class FolderLost extends UserError {
   override readonly name = 'FolderLost';
 }
 
 export interface FolderLock {
-  /** Whether it was taken from a process that may be alive. */
+  /** Whether the lock was taken from a process that may be alive. */
   readonly tookOver: boolean;
-  /** @throws FolderLost when another process has taken the folder since */
+  /** @throws FolderLost if another process has taken over the folder */
   check(): void;
-  /** Gives the folder back. */
+  /** Releases the lock. */
   release(): void;
 }
 
 /**
- * Takes a folder for this process. A lock whose owner has died is taken over.
- * @param options.takeOver take it from whoever has it: the caller knows by other means that its turn is over
- * @throws UserError when another process has the folder
+ * Locks a folder for this process. The lock of a dead process is taken over.
+ * @param options.takeOver take the lock from any process: the caller knows that the owner must stop
+ * @throws UserError if another process has the lock
  */
 export function lockFolder(folder: string, { takeOver = false }: { takeOver?: boolean } = {}): FolderLock {
   const path = join(folder, LOCK_FILE);
   const own = `${path}.${process.pid}`;
   const text = `${JSON.stringify(thisProcess())}\n`;
-  // A link is made with its content or not at all, and only where there is none: of two processes one gets the folder.
+  // A link is created atomically with its content, and only if the name is free, so that one of two processes gets the
+  // lock.
   writeFileSync(own, text);
   let tookOver = false;
   try {
@@ -76,7 +77,7 @@ function link(from: string, to: string): boolean {
   }
 }
 
-/** Null when the lock has just been given back. A lock that says nothing sensible was not made by a live run. */
+/** Null if the lock was just released. A running process never writes an unreadable lock. */
 function read(path: string): { text: string; owner: ProcessIdentity } | null {
   let text: string;
   try {
@@ -95,8 +96,8 @@ function read(path: string): { text: string; owner: ProcessIdentity } | null {
 }
 
 /**
- * Takes the lock of an owner whose turn is over away; if another process was quicker, and it is now that one's lock,
- * puts it back.
+ * Removes the lock of an owner that has lost it. If another process has meanwhile created a new lock, that lock is
+ * restored.
  */
 function removeStale(path: string, text: string): void {
   const aside = `${path}.stale-${process.pid}`;

@@ -1,10 +1,10 @@
-/** What a file turns out to be, in words that follow "is", and what to do about it. */
+/** The actual kind of a file, in words that follow "is", and what to do about it. */
 export interface FileKind {
   readonly what: string;
   readonly hint: string;
 }
 
-/** The number of first bytes that identify every kind. */
+/** Number of first bytes from which every kind is recognised. */
 export const HEAD_BYTES = 512;
 
 const CONVERT = "Convert it, for example with Python's datasets.load_dataset(...).to_json('data.jsonl').";
@@ -14,10 +14,7 @@ const AGAIN = 'Copy or download it again.';
 const PICKLE =
   'A pickle can run code and is never read: save the weights as safetensors, with save_pretrained in Python.';
 
-/**
- * The first bytes of each format, as text with one character for a byte. The longer of two with the same beginning
- * comes first.
- */
+/** The first bytes of each format, as Latin-1. Of two that begin alike, the longer comes first. */
 const SIGNATURES: readonly (readonly [begins: string, what: string, hint: string])[] = [
   [
     'version https://git-lfs.github.com/spec/',
@@ -47,18 +44,18 @@ const SIGNATURES: readonly (readonly [begins: string, what: string, hint: string
   ['\xfe\xff', 'text in UTF-16', RESAVE],
 ];
 
-/** Protocols 2 to 5, as Python writes them. */
+/** Protocols 2 to 5 of pickle. */
 const PICKLED = /^\x80[\x02-\x05][\x8a\x95(}\]Xc)]/;
-/** One half of each character of ASCII in UTF-16 is zero. */
+/** In UTF-16, every second byte of ASCII text is zero. */
 const UTF16_WITHOUT_MARK = /^(?:[\t\n\r -~]\0){2}|^(?:\0[\t\n\r -~]){2}/;
 const WEB_PAGE = /^\s*(?:<!doctype html|<html|<head|<!--)/i;
 const XML = /^\s*<\?xml|^\s*<Error>/;
-/** Eight bytes of length, then the object that describes the tensors. */
+/** Eight bytes with the header's length, then the header as a JSON object. */
 const SAFETENSORS = /^[^]{5}\0\0\0\{"/;
 
 /**
- * The kind of a file that should be text or safetensors, by its first bytes (HEAD_BYTES, or all it has); null if
- * they indicate no other kind.
+ * The kind of a file that should be text or safetensors, from its first bytes (HEAD_BYTES, or all if it is shorter);
+ * null if they match no other kind.
  */
 export function kindOf(head: Uint8Array, expected: 'text' | 'safetensors'): FileKind | null {
   if (head.byteLength === 0) return { what: 'empty', hint: AGAIN };
@@ -66,7 +63,7 @@ export function kindOf(head: Uint8Array, expected: 'text' | 'safetensors'): File
   const found = SIGNATURES.find(([begins]) => text.startsWith(begins));
   if (found) {
     const [begins, what, hint] = found;
-    // PyTorch's own format since 1.6: a zip archive of a pickle.
+    // PyTorch's format since 1.6: a zip archive with a pickle.
     return begins.startsWith('PK') && text.includes('data.pkl')
       ? { what: 'a pickle of PyTorch', hint: PICKLE }
       : { what, hint };

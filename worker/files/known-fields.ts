@@ -3,25 +3,25 @@ import { isNothing, shown } from './json-value.ts';
 import type { JsonObject } from './json-value.ts';
 
 /**
- * Fields that a file may have: null for one that is read elsewhere, or that changes nothing of what is computed; else
- * the values that leave the result as it is, as JSON.
+ * Fields that a file may have. Null for a field that is read elsewhere or does not affect the computation; otherwise
+ * the values, as JSON, that do not affect the result.
  */
 export type KnownFields = Readonly<Record<string, readonly string[] | null>>;
 
-/** Fields without a meaning for what is computed here. */
+/** Fields that do not affect the computation. */
 export function harmless(...names: readonly string[]): KnownFields {
   return Object.fromEntries(names.map((name) => [name, null]));
 }
 
-/** Fields that mean another computation whatever they hold. */
+/** Fields that change the computation, whatever their value. */
 export function unsupported(...names: readonly string[]): KnownFields {
   return Object.fromEntries(names.map((name) => [name, []]));
 }
 
 /**
- * Refuses what would change the result in a way that nobody computes: a field that nobody knows, or a value other than
- * those that leave the result as it is. Null, false and what is empty switch nothing on.
- * @throws UserError naming the file and the field
+ * Refuses settings that would change the result in an unsupported way: unknown fields, and values that affect the
+ * result. Null, false and empty values have no effect and are accepted.
+ * @throws UserError that names the file and the field
  */
 export function refuseUnknownFields(json: JsonObject, known: KnownFields, where: string, hint: string): void {
   for (const [name, value] of Object.entries(json)) {

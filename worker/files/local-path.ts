@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
 
 /**
- * The local path that a URI names: a path, relative to `baseDirectory`, or a file:// URL. `forms` lists what the caller
- * accepts, and `example` completes the example of a URL; both are for hints.
+ * The local path that a URI names: a path, relative to `baseDirectory`, or a file:// URL. For hints, `forms` lists what
+ * the caller accepts, and `example` completes the example of a URL.
  * @throws UserError for any other scheme, and for a URL that is not a local path
  */
 export function localPath(

@@ -5,21 +5,21 @@ import { unable } from './system-failure.ts';
 import type { JsonObject } from './json-value.ts';
 import { HEAD_BYTES, kindOf } from './kind.ts';
 
-/** Most bytes of a small file of settings; real ones have some kilobytes. */
+/** Maximum size of a small settings file; real ones have a few kilobytes. */
 export const SMALL_FILE_BYTES = 16 << 20;
 
 export interface ReadOptions {
-  /** A larger file is refused unread. */
+  /** A larger file is refused without reading it. */
   readonly maxBytes: number;
-  /** What to do where the file is missing, and where it is too large. */
+  /** Hints for a missing file, and for one that is too large. */
   readonly hint?: string;
   readonly tooLarge?: string;
 }
 
 /**
- * Opens a file to read, calls `use` with its descriptor and size, and closes it again.
- * @throws UserError when there is no such file, it is not a regular file (a folder, a pipe, a link to nothing), or may
- *   not be read
+ * Opens a file for reading, calls `use` with its descriptor and size, and closes it.
+ * @throws UserError if the file does not exist, is not a regular file (a folder, a pipe, a broken link), or cannot be
+ * read
  */
 export function withInput<T>(
   path: string,
@@ -28,7 +28,7 @@ export function withInput<T>(
 ): T {
   let fd: number;
   try {
-    // Without waiting for a writer where it is a pipe.
+    // Does not wait for a writer if the file is a pipe.
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     throw notReadable(path, cause, hint);
@@ -47,14 +47,14 @@ export function withInput<T>(
   }
 }
 
-/** Whether anything has this name: a file, a folder, or a link, though it may lead to nothing. */
+/** Whether a file, a folder or a link of this name exists; the link may be broken. */
 export function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 /**
- * The absolute path of a file, symbolic links resolved.
- * @throws UserError when there is no such file
+ * The absolute path of a file, with symbolic links resolved.
+ * @throws UserError if the file does not exist
  */
 export function resolveInput(path: string, hint?: string): string {
   try {
@@ -66,7 +66,7 @@ export function resolveInput(path: string, hint?: string): string {
 
 /**
  * The bytes [position, position + length) of an open file.
- * @throws UserError when it ends before
+ * @throws UserError if the file ends earlier
  */
 export function readFully(fd: number, position: number, length: number, path: string): Buffer<ArrayBuffer> {
   const out = Buffer.allocUnsafeSlow(length);
@@ -82,14 +82,14 @@ export function readFully(fd: number, position: number, length: number, path: st
   return out;
 }
 
-/** The first bytes of an open file: enough to tell its kind. */
+/** The first bytes of an open file, from which its kind is recognised. */
 export function readHead(fd: number, bytes: number, path: string): Buffer<ArrayBuffer> {
   return readFully(fd, 0, Math.min(bytes, HEAD_BYTES), path);
 }
 
 /**
  * Reads a whole file.
- * @throws UserError as `withInput`, or when it is larger than `maxBytes`
+ * @throws UserError as `withInput`, or if it is larger than `maxBytes`
  */
 export function readInput(path: string, { maxBytes, hint, tooLarge }: ReadOptions): Buffer<ArrayBuffer> {
   return withInput(
@@ -106,8 +106,8 @@ export function readInput(path: string, { maxBytes, hint, tooLarge }: ReadOption
 }
 
 /**
- * Reads a file of text; `format`: what it should be.
- * @throws UserError as `readInput`, or when it is not UTF-8, naming what it is instead where its first bytes tell
+ * Reads a text file; `format` names the expected format.
+ * @throws UserError as `readInput`, or if it is not UTF-8; names the actual kind if the first bytes show it
  */
 export function readText(path: string, format: string, options: ReadOptions): string {
   const bytes = readInput(path, options);
@@ -121,8 +121,8 @@ export function readText(path: string, format: string, options: ReadOptions): st
 }
 
 /**
- * Reads a file of JSON.
- * @throws UserError as `readText`, or when it is not JSON
+ * Reads a JSON file.
+ * @throws UserError as `readText`, or if it is not JSON
  */
 export function readJson(path: string, options: ReadOptions): unknown {
   const text = readText(path, 'JSON', options);
@@ -133,7 +133,7 @@ export function readJson(path: string, options: ReadOptions): unknown {
   }
 }
 
-/** @throws UserError as `readJson`, or when it holds anything but an object */
+/** @throws UserError as `readJson`, or if it does not contain an object */
 export function readJsonObject(path: string, options: ReadOptions): JsonObject {
   const value = readJson(path, options);
   if (isRecord(value)) return value;

@@ -9,12 +9,12 @@ export function sha256(content: BinaryLike): string {
   return newSha256().update(content).digest('hex');
 }
 
-/** The same as 32 bytes. */
+/** The same digest as 32 bytes. */
 export function sha256Bytes(content: BinaryLike): Buffer {
   return newSha256().update(content).digest();
 }
 
-/** A digest of content that comes in parts, or as a stream. */
+/** Starts a digest of content that arrives in parts or as a stream. */
 export function newSha256(): Hash {
   return createHash('sha256');
 }
@@ -22,8 +22,8 @@ export function newSha256(): Hash {
 const known = new Map<string, Promise<string>>();
 
 /**
- * SHA-256 (hex) of a file's contents, read as a stream; computed once per process for a path whose size and
- * modification time stay the same.
+ * SHA-256 (hex) of a file, read as a stream. Computed once per process for a path, unless its size or modification time
+ * changes.
  */
 export async function fileSha256(path: string): Promise<string> {
   const { size, mtimeMs } = await stat(path);

@@ -1,12 +1,12 @@
 import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
 
 /**
- * What gave out: a `path` that cannot be used as asked, a file system that is `full`, the `memory`, a `process` that
- * computed, or `passing` things: a disk's error, limits that others use up as well.
+ * What failed: a `path` that cannot be used, a `full` file system, `memory`, a compute `process`, or something
+ * `passing`, such as a disk error or a limit shared with other programs.
  */
 export type Shortage = 'path' | 'full' | 'memory' | 'process' | 'passing';
 
-/** The machine could not do what was asked of it: no defect of the program, and told with what to do about it. */
+/** The machine could not do what was asked. It is not a bug, and the hint says what to do. */
 export class SystemFailure extends UserError {
   readonly shortage: Shortage;
 
@@ -15,7 +15,7 @@ export class SystemFailure extends UserError {
     this.shortage = shortage;
   }
 
-  /** Whether the same may go well another time, or on another machine, with nothing changed. */
+  /** Whether a retry, perhaps on another machine, may succeed without changes. */
   get passes(): boolean {
     return this.shortage === 'memory' || this.shortage === 'process' || this.shortage === 'passing';
   }
@@ -23,7 +23,7 @@ export class SystemFailure extends UserError {
 
 interface Refusal {
   readonly shortage: Shortage;
-  /** Ends a sentence that says what was being done. */
+  /** Ends a sentence that says what was attempted. */
   readonly words: string;
   readonly hint: string;
 }
@@ -34,7 +34,7 @@ const RIGHTS = 'Choose a folder that this user may read and write, or change its
 const DISK =
   'Check the disk, or the network connection to it; the kernel’s log says more. A run that was under way goes on with --resume.';
 
-/** What an operating system refuses, by its errno. */
+/** Errors of the operating system, by errno. */
 const REFUSALS: ReadonlyMap<string, Refusal> = new Map(
   Object.entries<Refusal>({
     ENOENT: { shortage: 'path', words: 'there is no such file or folder', hint: 'Check the path.' },
@@ -101,8 +101,8 @@ const REFUSALS: ReadonlyMap<string, Refusal> = new Map(
 );
 
 /**
- * What Node says when memory for a Buffer, a text or an array cannot be had; a heap that is full ends it without a
- * word.
+ * Node's messages when it cannot allocate a Buffer, a string or an array. A full heap ends the process without an
+ * error.
  */
 const MEMORY_CODES = new Set(['ERR_MEMORY_ALLOCATION_FAILED', 'ERR_WORKER_OUT_OF_MEMORY']);
 const MEMORY_WORDS = /^Array buffer allocation failed$/;
@@ -113,12 +113,12 @@ function refusalOf(error: unknown): (Refusal & { readonly code: string }) | null
   const isMemory = MEMORY_CODES.has(code) || (error instanceof RangeError && MEMORY_WORDS.test(error.message));
   const known = isMemory ? 'ENOMEM' : code;
   const refusal = REFUSALS.get(known);
-  // A program makes mistakes that have these codes, too: only the system's calls count.
+  // Node's own errors can have these codes as well; only system calls count.
   if (refusal === undefined || (!isMemory && !('syscall' in error))) return null;
   return { ...refusal, code: known };
 }
 
-/** Why a call of the system failed, in words that end a sentence; any other error's own. */
+/** The reason why a system call failed, in words that end a sentence; the message of any other error. */
 export function reasonOf(error: unknown): string {
   const refusal = refusalOf(error);
   if (refusal !== null) return `${refusal.words} (${refusal.code})`;
@@ -126,9 +126,9 @@ export function reasonOf(error: unknown): string {
 }
 
 /**
- * What could not be done, whatever kept it from being done.
+ * The error for an attempt that failed for any reason.
  * @param doing such as `cannot read job.yaml`
- * @param hint what to do, unless the machine gave out
+ * @param hint what to do, unless the machine failed
  */
 export function unable(doing: string, cause: unknown, hint?: string): UserError {
   const failure = systemFailure(cause, doing, hint);
@@ -138,9 +138,9 @@ export function unable(doing: string, cause: unknown, hint?: string): UserError 
 }
 
 /**
- * A failed call of the system as a failure that the user can act on; any other error as it is.
- * @param doing what was being done, such as `cannot write runs/job`; left out, it is told from the call itself
- * @param hint what to do where it is the path's fault and the caller knows better
+ * Converts a failed system call into an error that the user can act on; returns any other error unchanged.
+ * @param doing what was attempted, such as `cannot write runs/job`; by default derived from the call
+ * @param hint what to do if the path is at fault and the caller knows better
  */
 export function systemFailure(error: unknown, doing?: string, hint?: string): unknown {
   if (error instanceof UserError) return error;
@@ -165,7 +165,7 @@ const VERBS: ReadonlyMap<string, string> = new Map([
   ['ftruncate', 'cut'],
 ]);
 
-/** What a call that nobody awaited to fail was doing. */
+/** What a call attempted whose failure nobody handled. */
 function callOf(error: unknown): string {
   if (!(error instanceof Error) || !('syscall' in error)) return 'the program cannot go on';
   const path = 'path' in error && typeof error.path === 'string' ? error.path : 'a file';

@@ -1,6 +1,6 @@
 declare global {
   interface JSON {
-    /** As in ECMAScript's proposal “JSON.parse source text access”, which Node has. */
+    /** As in ECMAScript's proposal “JSON.parse source text access”, which Node implements. */
     parse(
       text: string,
       reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
@@ -9,7 +9,7 @@ declare global {
   }
 }
 
-/** A number of a JSON text that JavaScript writes otherwise than Python: 1.0, 1e-7, an integer beyond 2^53. */
+/** A number in a JSON text that Python writes differently from JavaScript: 1.0, 1e-7, an integer beyond 2^53. */
 export class WrittenNumber extends Number {
   readonly #text: string;
 
@@ -32,14 +32,14 @@ export class WrittenNumber extends Number {
   }
 }
 
-/** Text that may hold such a number; a text within it that looks like one is taken for one. */
+/** Finds texts that may contain such a number. Digits within a string also match, which only costs time. */
 const CANDIDATE = /[[:,]\s*-?\d+(?:[.eE]|\d{15})/;
 
 export const mayHoldWrittenNumbers = (json: string): boolean => CANDIDATE.test(json);
 
 /**
- * Parses JSON, whose numbers become WrittenNumber where JavaScript writes them otherwise than Python. @throws
- * SyntaxError
+ * Parses JSON. Numbers that Python writes differently from JavaScript become WrittenNumber.
+ * @throws SyntaxError
  */
 export function parseWrittenNumbers(json: string): unknown {
   return JSON.parse(json, (_key, value, { source }) => {
@@ -49,7 +49,7 @@ export function parseWrittenNumbers(json: string): unknown {
   });
 }
 
-/** A number as Python's json writes what it has read. */
+/** A number as Python's json writes it after reading it. */
 function pythonText(value: number, source: string): string {
   if (/^-?\d+$/.test(source)) return String(BigInt(source));
   if (!Number.isFinite(value)) return value < 0 ? '-Infinity' : 'Infinity';

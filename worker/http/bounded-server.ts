@@ -2,17 +2,17 @@ import type { Server } from 'node:http';
 import Fastify from 'fastify';
 import type { FastifyInstance, FastifyServerOptions } from 'fastify';
 
-/** Limits of an HTTP server. A connection beyond them is closed without an answer. */
+/** Limits of an HTTP server. A connection that exceeds them is closed without a response. */
 export interface ConnectionLimits {
-  /** Connections in all, and of one address: a network may hide several callers behind one. */
+  /** Connections in total, and from one address: a network may hide several callers behind one address. */
   readonly total: number;
   readonly perPeer: number;
-  /** Milliseconds in which a request's header, and the whole request, must have come. */
+  /** Milliseconds within which the header of a request, and the whole request, must arrive. */
   readonly headerMs: number;
   readonly requestMs: number;
-  /** Milliseconds that a connection may stay between two requests. */
+  /** Milliseconds that a connection may be idle between two requests. */
   readonly idleMs: number;
-  /** Milliseconds in which nothing passes, after which a connection is dead. */
+  /** Milliseconds without traffic after which a connection counts as dead. */
   readonly silentMs: number;
 }
 
@@ -25,7 +25,7 @@ export const USUAL_LIMITS: ConnectionLimits = {
   silentMs: 60_000,
 };
 
-/** A Fastify server that holds its callers to limits; not yet listening. */
+/** A Fastify server with limits for its callers. It does not listen yet. */
 export function boundedServer(
   limits: ConnectionLimits,
   options: Pick<FastifyServerOptions, 'bodyLimit' | 'routerOptions'> = {},

@@ -3,21 +3,21 @@ import { hubRoute, routeText } from '../cluster/hub-route.ts';
 import type { HubRoute } from '../cluster/hub-route.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 
-/** What calls of the hub's library take. */
+/** Options for functions of the hub's library. */
 export interface HubAccess {
   readonly hubUrl: string;
   readonly accessToken?: string;
 }
 
-/** Whether only the cache may be used, as huggingface_hub reads HF_HUB_OFFLINE. */
+/** Whether only the cache may be used: HF_HUB_OFFLINE, with the values that huggingface_hub accepts. */
 export function isOffline(): boolean {
   return ['1', 'true', 'yes', 'on'].includes((process.env['HF_HUB_OFFLINE'] ?? '').toLowerCase());
 }
 
 /**
- * Lets `action` use the hub, with the endpoint, proxy and token of the environment. Other connections of the process
- * use the proxy only meanwhile.
- * @throws UserError for variables that cannot be used; what `action` throws
+ * Runs `action` with access to the hub, by the endpoint, proxy and token of the environment. The proxy applies only to
+ * these requests.
+ * @throws UserError if a variable is invalid; any error of `action`
  */
 export async function withHub<T>(action: (hub: HubAccess) => Promise<T>): Promise<T> {
   const route = hubRoute(process.env);
@@ -40,7 +40,7 @@ function useProxy({ proxy, noProxy }: HubRoute): () => void {
   return http.setGlobalProxyFromEnv({ HTTPS_PROXY: proxy, HTTP_PROXY: proxy, NO_PROXY: noProxy });
 }
 
-/** The error for a failed download, with endpoint and proxy. `locally`: what to do without the hub. */
+/** The error for a failed download, which names endpoint and proxy. `locally`: what to do without the hub. */
 export function unreachable(uri: string, cause: unknown, locally: string): UserError {
   const route = hubRoute(process.env);
   const remedy =
@@ -53,12 +53,12 @@ export function unreachable(uri: string, cause: unknown, locally: string): UserE
   });
 }
 
-/** A sentence with endpoint and proxy, for hints. */
+/** A sentence that names endpoint and proxy, for hints. */
 export function asked(): string {
   return `The request went to ${routeText(hubRoute(process.env))}.`;
 }
 
-/** fetch() says "fetch failed"; what failed is in the cause. */
+/** fetch() only reports "fetch failed"; its cause has the reason. */
 function rootCause(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? rootCause(error.cause) : error.message || error.name;

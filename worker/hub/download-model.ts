@@ -20,7 +20,7 @@ import type { HubAccess } from './access.ts';
 
 export interface DownloadProgress {
   readonly file: string;
-  /** Bytes of all files so far, and in all. */
+  /** Bytes downloaded so far, and in total, of all files. */
   readonly doneBytes: number;
   readonly totalBytes: number;
 }
@@ -34,8 +34,8 @@ const COMMIT = /^[0-9a-f]{40}$/;
 const LOCAL_HINT = 'On a machine without network, copy the model there and set model.uri to its directory.';
 
 /**
- * What training and generating read of a repository; pickled or consolidated weights, other formats and sub-folders
- * stay there.
+ * Files of a repository that training and generation need. Pickled and consolidated weights, other formats and
+ * sub-folders are not downloaded.
  */
 const WANTED = [
   /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|model\.safetensors\.index)\.json$/,
@@ -44,11 +44,11 @@ const WANTED = [
 ];
 
 /**
- * Makes `hf://org/name@revision` available locally and returns the directory. Files lie in the Hugging Face cache in
- * its own layout (HF_HOME, HF_HUB_CACHE, XDG_CACHE_HOME), so that what Python downloaded is used. HF_TOKEN opens gated
- * models; HF_ENDPOINT names a mirror, HTTPS_PROXY a proxy; with HF_HUB_OFFLINE, or when the hub cannot be reached, a
- * revision that is complete in the cache is used.
- * @throws UserError when there is no such model, access is denied, or it is neither in the cache nor reachable
+ * Downloads `hf://org/name@revision` if necessary, and returns the directory. Files are in the Hugging Face cache, in
+ * the layout of the Python library (HF_HOME, HF_HUB_CACHE, XDG_CACHE_HOME), so downloads are shared with Python.
+ * HF_TOKEN gives access to gated models; HF_ENDPOINT names a mirror, HTTPS_PROXY a proxy. With HF_HUB_OFFLINE, or if
+ * the hub cannot be reached, a complete revision in the cache is used.
+ * @throws UserError if there is no such model, access is denied, or the model is neither cached nor reachable
  */
 export async function downloadModel(uri: string, options: DownloadOptions = {}): Promise<string> {
   const { name, revision } = parseModelUri(uri);
@@ -124,7 +124,7 @@ async function downloadSnapshot(
     report(file.size);
     doneBytes += file.size;
   }
-  // Written last: a branch is found without network once all of its snapshot is here.
+  // Written last, so that a branch found in the cache has a complete snapshot.
   if (revision !== commit) {
     const ref = join(storage, 'refs', revision);
     await mkdir(dirname(ref), { recursive: true });
@@ -133,7 +133,7 @@ async function downloadSnapshot(
   return snapshot;
 }
 
-/** Downloads beside the target first and checks size and hash, so that a file in the cache is a whole one. */
+/** Downloads to a temporary name and checks size and hash, so that a file in the cache is complete. */
 async function downloadTo(
   path: string,
   file: ListFileEntry,
@@ -168,7 +168,7 @@ async function downloadTo(
   }
 }
 
-/** The directory of a revision in the cache; null when it is not there, or lacks its config, tokenizer or weights. */
+/** The directory of a cached revision; null if it is not cached, or lacks its config, tokenizer or weights. */
 async function cachedSnapshot(storage: string, revision: string): Promise<string | null> {
   const commit = COMMIT.test(revision)
     ? revision
@@ -188,7 +188,7 @@ async function cachedSnapshot(storage: string, revision: string): Promise<string
   return present.length > 0 && present.every(Boolean) ? snapshot : null;
 }
 
-/** The hub's own answers; any other status is a disturbance, like an unreachable hub. */
+/** Responses of the hub itself. Any other status is treated like a network error. */
 function refuseFor(status: number, uri: string): void {
   if (status === 401 || status === 403) {
     throw new UserError(`the hub denies access to ${uri} (status ${status})`, {

@@ -1,7 +1,10 @@
 import { recordError } from '../data/record.ts';
 import type { GenerationTask } from './task.ts';
 
-/** Grade-school math: right when the final number is that of the reference, as a number ("1,000.0" is "1000"). */
+/**
+ * Grade-school math. A prediction is correct if its final number equals that of the reference ("1,000.0" equals
+ * "1000").
+ */
 export const gsm8k: GenerationTask = {
   name: 'gsm8k',
   generates: true,
@@ -25,8 +28,8 @@ const NUMBER =
   /(?:(?<![\p{L}\p{N})\]])[-−])?\$?(?:(?<=\$)[-−])?((?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<!\d)\.\d+)/gu;
 
 /**
- * The number a solution ends with, in a normal form: the first after the first `####` on its line, else the last of the
- * text. Null when there is none.
+ * The final number of a solution in normal form: the first number on the line after the first `####`, otherwise the
+ * last number of the text. Null if there is none.
  */
 export function finalNumber(text: string): string | null {
   const marked = /####([^\n]*)/.exec(text)?.[1];
@@ -39,8 +42,8 @@ function numbersIn(text: string): string[] {
 }
 
 /**
- * Digits without group commas, leading zeros, trailing zeros of a fraction; compared as text, so that no digit is
- * rounded away.
+ * Digits without group separators, leading zeros, and trailing zeros of a fraction. Compared as text, so that no digit
+ * is lost by rounding.
  */
 function normalForm(negative: boolean, digits: string): string {
   const [integer = '', fraction = ''] = digits.replaceAll(',', '').split('.');

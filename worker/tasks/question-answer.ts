@@ -1,9 +1,9 @@
 import type { GenerationTask } from './task.ts';
 
 /**
- * Questions with short answers, scored as SQuAD does: exact match and F1 after normalisation, each the best over the
- * accepted answers. The first line of the prediction that is not blank counts: an answer is one line, and a model that
- * was not tuned goes on talking.
+ * Questions with short answers, scored as in SQuAD: exact match and F1 after normalisation, each the best over the
+ * accepted answers. Only the first non-blank line of the prediction counts, because a model that was not fine-tuned
+ * continues after the answer.
  */
 export const questionAnswer: GenerationTask = {
   name: 'qa',
@@ -32,7 +32,7 @@ function exactMatch(prediction: string, accepted: string): number {
   return normalizeAnswer(prediction) === normalizeAnswer(accepted) ? 1 : 0;
 }
 
-/** Harmonic mean of precision and recall of the words in common. */
+/** Harmonic mean of precision and recall of the common words. */
 function f1(prediction: string, accepted: string): number {
   const predicted = words(prediction);
   const expected = words(accepted);

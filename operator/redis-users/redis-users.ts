@@ -41,8 +41,10 @@ export class RedisUsers {
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
   #standing: RedisUsersStanding = { kind: 'away', reason: 'it was not contacted yet' };
-  /** By uid: digest of the passwords set over this connection, and when. */
-  readonly #granted = new Map<string, { readonly what: string; readonly at: number }>();
+  /** By uid: digest of the passwords set on all nodes, and when. Replaced when users must be set again. */
+  #granted = new Map<string, { readonly what: string; readonly at: number }>();
+  /** Uids of users that are being created. */
+  readonly #granting = new Set<string>();
   #isSaved = true;
   #asked: () => void = () => undefined;
 
@@ -74,13 +76,25 @@ export class RedisUsers {
     return this.#standing;
   }
 
-  /** Creates the users of a job's roles, or sets them again. Rejects if Redis does not answer or refuses. */
+  /** Creates the users of a job's roles, or sets them again. Rejects if a master does not answer or refuses. */
   async grant(uid: string, passwords: RolePasswords): Promise<void> {
     const standing = this.#standing;
     if (standing.kind !== 'ready') throw new Error(standing.reason);
     const what = sha256(JSON.stringify(passwords));
     const known = this.#granted.get(uid);
     if (known?.what === what && performance.now() - known.at < RENEW_MS) return;
+    this.#granting.add(uid);
+    try {
+      await this.#create(uid, passwords, what, standing.readOnlyKeys);
+    } finally {
+      this.#granting.delete(uid);
+    }
+    if (known?.what !== what) await this.#save();
+  }
+
+  async #create(uid: string, passwords: RolePasswords, what: string, readOnlyKeys: boolean): Promise<void> {
+    // A node that joins meanwhile is not asked: the entry then goes into the map that #renewAll has replaced.
+    const granted = this.#granted;
     const make = (node: Redis) =>
       Promise.all(
         ROLES.map((role) =>
@@ -88,7 +102,7 @@ export class RedisUsers {
             'ACL',
             'SETUSER',
             redisUser(uid, role),
-            ...aclRules(uid, role, sha256(passwords[role]), standing.readOnlyKeys),
+            ...aclRules(uid, role, sha256(passwords[role]), readOnlyKeys),
           ),
         ),
       );
@@ -100,8 +114,7 @@ export class RedisUsers {
       throw error;
     }
     await this.#nodes.redis?.set(jobKeys(uid).users, '1', 'EX', KEYS_TTL_SECONDS).catch(() => undefined);
-    if (isComplete) this.#granted.set(uid, { what, at: performance.now() });
-    if (known?.what !== what) await this.#save();
+    if (isComplete) granted.set(uid, { what, at: performance.now() });
   }
 
   /**
@@ -151,7 +164,7 @@ export class RedisUsers {
 
   /** A node that joined, or came back, has no users. */
   #renewAll(): void {
-    this.#granted.clear();
+    this.#granted = new Map();
     if (this.#standing.kind === 'ready') this.#settings.changed();
   }
 
@@ -161,8 +174,11 @@ export class RedisUsers {
   async #removeForgotten(): Promise<void> {
     const names = (await this.#nodes.ask((node) => node.call('ACL', 'USERS'))).flat();
     const uids = new Set(names.flatMap((name) => uidOfUser(String(name)) ?? []));
+    const isInUse = (uid: string) => this.#granted.has(uid) || this.#granting.has(uid);
     for (const uid of uids) {
-      if (this.#granted.has(uid) || (await this.#nodes.redis?.exists(jobKeys(uid).users)) !== 0) continue;
+      if (isInUse(uid) || (await this.#nodes.redis?.exists(jobKeys(uid).users)) !== 0) continue;
+      // A grant may have begun since.
+      if (isInUse(uid)) continue;
       await this.#remove(uid);
       this.#settings.log.info({ uid }, 'removed the Redis users of a job that no longer exists');
     }
@@ -187,7 +203,7 @@ export class RedisUsers {
   }
 
   #forget(): void {
-    this.#granted.clear();
+    this.#granted = new Map();
     if (this.#standing.kind !== 'away') this.#tell({ kind: 'away', reason: 'the connection was lost' });
   }
 

@@ -46,7 +46,7 @@ t.test('requests to a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 12
   await t.test('a node whose connection was lost is asked again, or the request is rejected', async (t) => {
     const all = await connectedTo(t, nodes[0]?.url ?? '');
     await reached(all);
-    await connection(t, nodes[1]?.url ?? '').client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await connection(t, nodes[1]?.url ?? '').call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
     await until('a request is answered', 20, async () => {
       const first = await reached(all).catch(() => null);
       if (first !== null) t.strictSame(first, ports);

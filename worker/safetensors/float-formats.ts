@@ -1,4 +1,4 @@
-/** The floating-point formats weights are stored in, by their safetensors names. */
+/** The floating-point formats of stored weights, by their safetensors names. */
 export type FloatDtype = 'F32' | 'BF16' | 'F16';
 
 export const FLOAT_BYTES: Readonly<Record<FloatDtype, number>> = { F32: 4, BF16: 2, F16: 2 };
@@ -8,8 +8,8 @@ export function isFloatDtype(dtype: string): dtype is FloatDtype {
 }
 
 /**
- * Widens little-endian floats to float32; exact for all three formats. `bytes` holds whole elements; every platform
- * Node runs onnxruntime on is little-endian, so the bytes are read as they are.
+ * Widens little-endian floats to float32, which is exact for all three formats. `bytes` holds whole elements. Bytes are
+ * read in native order, because all platforms of onnxruntime-node are little-endian.
  */
 export function widenToFloat32(dtype: FloatDtype, bytes: Uint8Array, out: Float32Array): void {
   const bits = new Uint32Array(out.buffer, out.byteOffset, out.length);
@@ -25,7 +25,7 @@ export function widenToFloat32(dtype: FloatDtype, bytes: Uint8Array, out: Float3
   }
 }
 
-/** Index of the first NaN or infinity, or -1: a value whose exponent bits are all set. */
+/** Index of the first NaN or infinity (all exponent bits set), or -1. */
 export function firstNonFinite(dtype: FloatDtype, bytes: Uint8Array): number {
   if (dtype === 'F32') {
     const words = bytes.byteOffset % 4 === 0 ? wordsOf(bytes) : wordsOf(new Uint8Array(bytes));
@@ -42,16 +42,13 @@ function wordsOf(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
 }
 
-/**
- * Where the elements do not lie as the processor wants them, a copy of them does. (A Buffer's own slice() copies
- * nothing.)
- */
+/** Elements that are not aligned in memory are copied. (A Buffer's own slice() does not copy.) */
 function alignedHalves(bytes: Uint8Array): Uint16Array {
   const aligned = bytes.byteOffset % 2 === 0 ? bytes : new Uint8Array(bytes);
   return new Uint16Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 2);
 }
 
-/** IEEE 754 half → single, subnormals, infinities and NaN payloads included. */
+/** Converts IEEE 754 half precision to single, including subnormals, infinities and NaN payloads. */
 function float16ToFloat32Bits(half: number): number {
   const sign = (half & 0x8000) << 16;
   const exponent = (half >> 10) & 0x1f;
@@ -59,7 +56,7 @@ function float16ToFloat32Bits(half: number): number {
   if (exponent === 0x1f) return sign | 0x7f80_0000 | (fraction << 13);
   if (exponent !== 0) return sign | ((exponent + 112) << 23) | (fraction << 13);
   if (fraction === 0) return sign;
-  // Subnormal: fraction · 2⁻²⁴; its leading bit becomes the implicit one.
+  // Subnormal: fraction · 2⁻²⁴. Its leading bit becomes the implicit one.
   const shift = Math.clz32(fraction) - 21;
   return sign | ((113 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
 }

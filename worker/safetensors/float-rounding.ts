@@ -1,8 +1,8 @@
 import type { FloatDtype } from './float-formats.ts';
 
 /**
- * Rounds float32 values to a storage format, to the nearest value and halves to even, as PyTorch does; little-endian. A
- * value beyond the format's range becomes infinite. F32 yields the values' own bytes, not a copy.
+ * Rounds float32 values to a storage format: to nearest, ties to even, as PyTorch does; little-endian. Values beyond
+ * the format's range become infinite. F32 returns the bytes of `values` without copying them.
  */
 export function roundFromFloat32(dtype: FloatDtype, values: Float32Array): Uint8Array {
   if (dtype === 'F32') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
@@ -16,7 +16,7 @@ export function roundFromFloat32(dtype: FloatDtype, values: Float32Array): Uint8
 const INFINITY_BITS = 0x7f80_0000;
 
 function toBfloat16(bits: number): number {
-  // A NaN must not be carried into infinity.
+  // Rounding must not turn a NaN into infinity.
   if ((bits & 0x7fff_ffff) > INFINITY_BITS) return (bits >>> 16) | 0x40;
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 }
@@ -31,14 +31,14 @@ function toFloat16(bits: number): number {
   if (magnitude > INFINITY_BITS) return sign | 0x7e00;
   if (magnitude >= OVERFLOW_BITS) return sign | 0x7c00;
   if (magnitude < SMALLEST_NORMAL_BITS) return sign | subnormal(magnitude);
-  // The exponent's bias goes from 127 to 15; a carry out of the fraction rightly raises the exponent.
+  // The exponent's bias changes from 127 to 15. A carry out of the fraction correctly increments the exponent.
   return sign | ((magnitude - (112 << 23) + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
 }
 
-/** Multiples of 2⁻²⁴: the 24 bits of the significand shifted to that unit, halves to even. */
+/** Multiples of 2⁻²⁴: the 24 bits of the significand are shifted to that unit, ties to even. */
 function subnormal(magnitude: number): number {
   const exponent = magnitude >>> 23;
-  // Below half of the smallest subnormal.
+  // Less than half of the smallest subnormal.
   if (exponent < 102) return 0;
   const significand = (magnitude & 0x7f_ffff) | 0x80_0000;
   const shift = 126 - exponent;

@@ -2,7 +2,7 @@ import { isRecord } from '../../crds/json-schema/node.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { shown } from '../files/json-value.ts';
 
-/** Bytes an element takes, for every dtype of the format with whole-byte elements. */
+/** Bytes per element, for every dtype of the format with whole-byte elements. */
 // prettier-ignore
 export const DTYPE_BYTES = {
   BOOL: 1, U8: 1, I8: 1, F8_E5M2: 1, F8_E4M3: 1, F8_E8M0: 1,
@@ -20,7 +20,7 @@ export function tensorBytes(dtype: SafetensorsDtype, shape: readonly number[]): 
 export interface TensorEntry {
   readonly dtype: SafetensorsDtype;
   readonly shape: readonly number[];
-  /** Position of the first byte, counted from the start of the file. */
+  /** Offset of the first byte in the file. */
   readonly offset: number;
   readonly bytes: number;
 }
@@ -32,12 +32,12 @@ export interface SafetensorsHeader {
 
 /** The header length comes first, as a little-endian uint64. */
 export const LENGTH_BYTES = 8;
-/** The limit of the format's own library; an index of any real model is far below it. */
+/** The limit of the format's reference library. Headers of real models are far smaller. */
 const MAX_HEADER_BYTES = 100_000_000;
 
 /**
- * Length of the JSON header from the file's first 8 bytes. `where` names the file in errors.
- * @throws UserError when the prefix is cut off, or claims a header beyond the limit or the end of the file
+ * Length of the JSON header, from the first 8 bytes of the file. `where` names the file in errors.
+ * @throws UserError if the prefix is truncated, or the header exceeds the limit or the file
  */
 export function headerLength(prefix: Uint8Array, totalBytes: number, where: string): number {
   if (totalBytes < LENGTH_BYTES || prefix.byteLength < LENGTH_BYTES) {
@@ -60,9 +60,9 @@ export function headerLength(prefix: Uint8Array, totalBytes: number, where: stri
 }
 
 /**
- * Parses a header and checks that it describes the file it stands in: known dtypes, shapes that match byte ranges, and
- * ranges that cover the data section from its first to its last byte without gaps or overlaps.
- * @throws UserError naming the file, the tensor and what is wrong
+ * Parses a header and checks it: known dtypes, shapes that match their byte ranges, and ranges that cover the data
+ * section completely, without gaps or overlaps.
+ * @throws UserError that names the file, the tensor and the problem
  */
 export function parseHeader(json: Uint8Array, totalBytes: number, where: string): SafetensorsHeader {
   const header = parseJson(json, where);
@@ -79,8 +79,8 @@ export function parseHeader(json: Uint8Array, totalBytes: number, where: string)
 }
 
 /**
- * A header's bytes with its length prefix, padded with spaces so that the data starts at a multiple of 8, as the Python
- * library does.
+ * The header's bytes with their length prefix, padded with spaces so that the data starts at a multiple of 8, as the
+ * Python library does.
  */
 export function encodeHeader(
   tensors: readonly { name: string; dtype: SafetensorsDtype; shape: readonly number[]; bytes: number }[],
@@ -94,7 +94,7 @@ export function encodeHeader(
     header.push([name, { dtype, shape, data_offsets: [offset, offset + bytes] }]);
     offset += bytes;
   }
-  // Written member by member: an object would reorder names that look like integers.
+  // Built as text, because an object would reorder names that look like integers.
   const json = Buffer.from(
     `{${header.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join(',')}}`,
   );
@@ -120,7 +120,7 @@ function parseJson(bytes: Uint8Array, where: string): object {
   return value;
 }
 
-/** First key that one object of a valid JSON text holds twice; JSON.parse would silently keep the last. */
+/** The first duplicate key of any object in a valid JSON text. JSON.parse would silently keep the last value. */
 function duplicateKey(json: string): string | undefined {
   const open: Set<string>[] = [];
   let lastString = '';

@@ -19,33 +19,33 @@ export interface TensorData {
   readonly data: Uint8Array;
 }
 
-/** A tensor that was read, widened to float32. */
+/** A tensor from a file, widened to float32. */
 export interface FloatTensor {
   readonly shape: readonly number[];
   readonly values: Float32Array;
 }
 
-/** Where a weight is stored on disk, and how. */
+/** The location of a weight on disk, and its format. */
 export interface WeightEntry {
   /** Absolute path, symbolic links resolved. */
   readonly file: string;
   readonly dtype: FloatDtype;
   readonly shape: readonly number[];
-  /** First byte, counted from the start of the file. */
+  /** Offset of the first byte in the file. */
   readonly offset: number;
   readonly bytes: number;
 }
 
 const CHUNK_BYTES = 8 << 20;
 
-/** Float32 values as a tensor to be written; the values are not copied. */
+/** Float32 values as a tensor to be written. The values are not copied. */
 export function float32Tensor(name: string, shape: readonly number[], values: Float32Array): TensorData {
   return { name, dtype: 'F32', shape, data: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
 }
 
 /**
- * Reads and checks the header of a *.safetensors file; no tensor data is read.
- * @throws UserError when the file is missing, truncated or another kind of file, or its header lies about it
+ * Reads and checks the header of a *.safetensors file, without tensor data.
+ * @throws UserError if the file is missing, truncated or of another kind, or its header is inconsistent
  */
 export function readSafetensorsHeader(path: string): SafetensorsHeader {
   return withInput(path, (fd, totalBytes) => {
@@ -62,8 +62,8 @@ export function readSafetensorsHeader(path: string): SafetensorsHeader {
 }
 
 /**
- * Reads one tensor (F32, BF16 or F16) of a file as float32.
- * @throws UserError for another dtype, or when the file has become shorter than its header said
+ * Reads one tensor (F32, BF16 or F16) as float32.
+ * @throws UserError for another dtype, or if the file has become shorter than its header says
  */
 export function readTensor(path: string, entry: TensorEntry): Float32Array {
   const { dtype } = entry;
@@ -80,8 +80,8 @@ export function readTensor(path: string, entry: TensorEntry): Float32Array {
 }
 
 /**
- * Reads some rows of a matrix (F32, BF16 or F16), in the given order, as float32 [rows, width].
- * @throws UserError when the file is missing, or has become shorter than its header said
+ * Reads rows of a matrix (F32, BF16 or F16), in the given order, as float32 [rows, width].
+ * @throws UserError if the file is missing, or has become shorter than its header says
  */
 export function readMatrixRows(
   path: string,
@@ -104,9 +104,9 @@ export function readMatrixRows(
 }
 
 /**
- * Writes a *.safetensors file: to a file beside it first, synced, then renamed over `path`, so that a crash or a full
- * disk leaves what was there. The bytes depend only on names, dtypes, shapes, values and metadata, and equal the Python
- * library's.
+ * Writes a *.safetensors file atomically: to a temporary file that is synced and renamed, so that `path` keeps its
+ * content after a crash or on a full disk. The bytes depend only on names, dtypes, shapes, values and metadata, and
+ * equal those of the Python library.
  */
 export function writeSafetensors(
   path: string,
@@ -129,7 +129,7 @@ export function writeSafetensors(
   }
 }
 
-/** The bytes `writeSafetensors` would write. */
+/** The bytes that `writeSafetensors` would write. */
 export function encodeSafetensors(
   tensors: readonly TensorData[],
   metadata: Readonly<Record<string, string>> = {},
@@ -138,10 +138,10 @@ export function encodeSafetensors(
 }
 
 /**
- * Decodes a package of float tensors received from elsewhere; nothing in `bytes` is trusted.
- * @param options.maxBytes the package is refused unread when it is larger
+ * Decodes an untrusted package of float tensors.
+ * @param options.maxBytes a larger package is refused without reading it
  * @param options.where names the package in errors
- * @throws UserError as `readSafetensorsHeader`, or for a package too large, or tensors that are not F32, BF16 or F16
+ * @throws UserError as `readSafetensorsHeader`, or if the package is too large, or a tensor is not F32, BF16 or F16
  */
 export function decodeSafetensors(
   bytes: Uint8Array,
@@ -162,15 +162,14 @@ export function decodeSafetensors(
 }
 
 /**
- * Rank of a dtype in the Python library's file order: wide elements first, so that every tensor stays aligned to its
- * element.
+ * Order of dtypes in the Python library's files: wide elements first, so that every tensor is aligned to its elements.
  */
 // prettier-ignore
 const DTYPE_ORDER: readonly SafetensorsDtype[] = [
   'U64', 'I64', 'F64', 'C64', 'F32', 'U32', 'I32', 'BF16', 'F16', 'U16', 'I16', 'F8_E8M0', 'F8_E4M3', 'F8_E5M2', 'I8', 'U8', 'BOOL',
 ];
 
-/** Tensors as they follow each other in a file. A name given twice is a programming error. */
+/** Tensors in file order. A duplicate name is a programming error. */
 export function inFileOrder<T extends { readonly name: string; readonly dtype: SafetensorsDtype }>(
   tensors: readonly T[],
 ): T[] {
@@ -186,7 +185,7 @@ export function inFileOrder<T extends { readonly name: string; readonly dtype: S
   );
 }
 
-/** Header and tensors in file order. A tensor whose data does not match its shape is a programming error. */
+/** Header and tensors in file order. Data that does not match its shape is a programming error. */
 function parts(tensors: readonly TensorData[], metadata: Readonly<Record<string, string>>): Uint8Array[] {
   const sorted = inFileOrder(tensors);
   for (const { name, dtype, shape, data } of sorted) {

@@ -5,7 +5,7 @@ import { encodeHeader, tensorBytes } from './header.ts';
 import type { SafetensorsDtype, TensorEntry } from './header.ts';
 import { inFileOrder } from './safetensors.ts';
 
-/** A tensor that is made while it is written, so that a file may be larger than memory. */
+/** A tensor that is computed while it is written, so that a file may be larger than memory. */
 export interface StreamedTensor {
   readonly name: string;
   readonly dtype: SafetensorsDtype;
@@ -15,9 +15,9 @@ export interface StreamedTensor {
 }
 
 /**
- * Writes a *.safetensors file piece by piece, with the bytes `writeSafetensors` would write: to a file beside it first,
- * synced, then renamed over `path`.
- * @throws UserError when it cannot be written; the signal's reason on abort. Then `path` is as it was
+ * Writes a *.safetensors file piece by piece, with the same bytes as `writeSafetensors`, and atomically: to a temporary
+ * file that is synced and renamed.
+ * @throws UserError if it cannot be written; the signal's reason on abort. `path` is unchanged then
  */
 export async function streamSafetensors(
   path: string,
@@ -52,8 +52,8 @@ export async function streamSafetensors(
 }
 
 /**
- * The bytes of a stored tensor in order, in pieces of whole rows (of its last axis), about `pieceBytes` each.
- * @throws UserError when the file ends too early
+ * The bytes of a stored tensor in order, in pieces of whole rows (of the last axis) of about `pieceBytes` each.
+ * @throws UserError if the file ends too early
  */
 export async function* readRows(
   { file, shape, offset, bytes }: Pick<TensorEntry, 'shape' | 'offset' | 'bytes'> & { readonly file: string },

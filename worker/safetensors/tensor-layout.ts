@@ -1,21 +1,21 @@
-/** Where a named tensor lies in a flat float32 vector. */
+/** The place of a named tensor in a flat float32 vector. */
 export interface TensorSlice {
   readonly name: string;
   readonly shape: readonly number[];
-  /** First element in the flat vector. */
+  /** Index of its first element. */
   readonly offset: number;
   /** Number of elements. */
   readonly size: number;
 }
 
-/** Names the slices of a flat vector: all LoRA weights of one part of a model are such a vector. */
+/** Names the slices of a flat vector, such as the LoRA weights of one part of a model. */
 export interface TensorLayout {
   readonly slices: readonly TensorSlice[];
   /** Number of elements of the whole vector. */
   readonly size: number;
 }
 
-/** Lays tensors out one after the other, in the given order. */
+/** Places tensors one after the other, in the given order. */
 export function layoutOf(tensors: readonly { name: string; shape: readonly number[] }[]): TensorLayout {
   const slices: TensorSlice[] = [];
   let offset = 0;

@@ -3,50 +3,49 @@ import { shown } from '../files/json-value.ts';
 import type { JsonObject } from '../files/json-value.ts';
 import { TokenizerProblem } from './problem.ts';
 
-/** A token that is found in a text before anything else is. */
+/** A token that is searched for in a text before the text is tokenised. */
 export interface AddedToken {
   readonly id: number;
   readonly content: string;
-  /** Takes the white space before it. */
+  /** Includes the white space before it. */
   readonly lstrip: boolean;
-  /** Takes the white space after it. */
+  /** Includes the white space after it. */
   readonly rstrip: boolean;
-  /** Looked for in the normalised text. */
+  /** Whether it is searched for in the normalised text. */
   readonly normalized: boolean;
-  /** Left out of a text that is decoded without special tokens. */
+  /** Omitted when a text is decoded without special tokens. */
   readonly special: boolean;
 }
 
-/** The added tokens of a tokenizer, and those of them that have a part: `eos_token`, … */
+/** The added tokens of a tokenizer, and those with a role, such as `eos_token`. */
 export interface AddedTokens {
   readonly tokens: readonly AddedToken[];
   readonly named: Readonly<Record<string, string>>;
   /**
-   * Contents of special tokens that no file gives an id: they came to one after all others, for which no model was
-   * trained.
+   * Special tokens to which no file gives an id. They would get ids after all others, for which no model was trained.
    */
   readonly withoutId: ReadonlySet<string>;
 }
 
-/** Highest id a token may have: a list by id is made of them. The largest vocabularies have some 260,000. */
+/** Maximum id of a token, because tokens are stored in an array by id. The largest vocabularies have some 260,000. */
 export const MAX_TOKEN_ID = (1 << 22) - 1;
 
 const NAMED = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'];
 
-/** What the files of a tokenizer say of added tokens. */
+/** The parts of a tokenizer's files that define added tokens. */
 export interface TokenFiles {
   /** `added_tokens` of tokenizer.json. */
   readonly listed: unknown;
-  /** tokenizer_config.json, and special_tokens_map.json; empty where there is none. */
+  /** tokenizer_config.json and special_tokens_map.json; empty if the file is missing. */
   readonly config: JsonObject;
   readonly specialTokensMap: JsonObject;
 }
 
 /**
- * The added tokens as Python's AutoTokenizer has them once it has loaded a directory. Each file can add tokens and
- * change how those of another are matched: tokenizer.json's list, then tokenizer_config.json's added_tokens_decoder,
- * then its named tokens and its extra_special_tokens. An id is not read but given: that of the vocabulary, else the
- * next one free.
+ * The added tokens that Python's AutoTokenizer has after it has loaded a directory. Each file can add tokens and change
+ * how tokens of earlier files are matched: first the list in tokenizer.json, then in tokenizer_config.json
+ * added_tokens_decoder, the named tokens and extra_special_tokens. Ids in these files are not used: a token has its id
+ * in the vocabulary, otherwise the next free one.
  * @param vocabulary token → id, of the model in tokenizer.json
  * @throws TokenizerProblem for an entry that Python would not load
  */
@@ -104,7 +103,7 @@ export function isTokenId(value: unknown): value is number {
   );
 }
 
-/** An entry of tokenizer.json, which must say everything. */
+/** Parses an entry of tokenizer.json, in which every field is required. */
 function listedToken(entry: unknown): Omit<AddedToken, 'id'> {
   const where = `the added token ${isRecord(entry) ? shown(entry['content']) : shown(entry)}`;
   if (!isRecord(entry)) throw new TokenizerProblem(`${where}, which is not an object`);
@@ -136,7 +135,7 @@ function tokenOf(value: unknown, special: boolean, where: string): Omit<AddedTok
   };
 }
 
-/** The tokens with a part: those all tokenizers have, and a model's own under other names that end in _token. */
+/** The tokens with a role: those that all tokenizers have, and others of this model whose names end in _token. */
 function namedTokens(settings: JsonObject): Record<string, unknown> {
   const extra = settings['extra_special_tokens'];
   const own = Object.keys(settings).filter(

@@ -2,7 +2,7 @@ import { Environment, Interpreter } from '@huggingface/jinja';
 import { isRecord } from '../../crds/json-schema/node.ts';
 import { WrittenNumber } from '../files/written-number.ts';
 
-/** The library's types are lost on the way: its declarations name files without their extensions. */
+/** The library's types are not available: its declarations import files without their extensions. */
 interface RuntimeValue {
   readonly value: unknown;
 }
@@ -18,17 +18,17 @@ const Interpreting: new (environment: Variables) => {
 } = Interpreter;
 
 /**
- * Statements, expressions and passes through loops of one text: a conversation of a thousand turns takes some hundred
- * thousand.
+ * Maximum number of statements, expressions and loop iterations for one text. A conversation of a thousand turns needs
+ * some hundred thousand.
  */
 const MAX_STEPS = 2_000_000;
 const MAX_CHARACTERS = 1 << 26;
 const MAX_ELEMENTS = 1_000_000;
 
-/** Runs a template for a bounded time, within bounded memory. What exceeds them throws. */
+/** Runs a template within limits of time and memory. A template that exceeds them throws. */
 export class BoundedInterpreter extends Interpreting {
   #steps = 0;
-  /** Expressions whose elements loops go through. */
+  /** Expressions over which loops iterate. */
   readonly #loopedOver = new WeakSet<object>();
 
   override evaluate(statement: unknown, environment: unknown): RuntimeValue {
@@ -70,14 +70,14 @@ export function boundedRange(first: number, end?: number, step = 1): number[] {
   return Array.from({ length }, (_, i) => from + i * step);
 }
 
-/** An environment with these variables, whose numbers are integers and floats as Python tells them apart. */
+/** An environment with these variables. It distinguishes integers from floats, as Python does. */
 export function environmentWith(variables: Readonly<Record<string, unknown>>): Variables {
   const environment = new Variables();
   for (const [name, value] of Object.entries(variables)) takeNumbers(environment.set(name, value), value);
   return environment;
 }
 
-/** Puts numbers in the place of what the library made of each WrittenNumber. */
+/** Replaces the library's value of each WrittenNumber by a number. */
 function takeNumbers(made: RuntimeValue, from: unknown): void {
   if (typeof from !== 'object' || from === null) return;
   const { value } = made;
@@ -98,7 +98,7 @@ function takeNumbers(made: RuntimeValue, from: unknown): void {
 function numberOf(written: WrittenNumber): RuntimeValue {
   const scratch = new Variables();
   const isInteger = /^-?\d+$/.test(written.toString());
-  // The library tells its kinds of numbers by the value that it is given.
+  // The library chooses the type of a number by the JavaScript value.
   const number = scratch.set('number', isInteger ? 1 : 0.5);
   const isTrue = scratch.set('truth', Number(written) !== 0);
   return Object.assign(number, { value: written, __bool__: () => isTrue });

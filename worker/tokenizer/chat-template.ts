@@ -7,18 +7,18 @@ import { isThere, readText, SMALL_FILE_BYTES } from '../files/read.ts';
 import { BoundedInterpreter, boundedRange, environmentWith } from './chat-interpreter.ts';
 import { strftime } from './strftime.ts';
 
-/** A turn of a conversation, with every field that its record has: `tool_calls`, `name`, `reasoning_content`, … */
+/** A turn of a conversation, with all fields of its record: `tool_calls`, `name`, `reasoning_content`, … */
 export interface ChatMessage {
   readonly role: string;
-  /** Null: the turn is in other fields, such as `tool_calls`. */
+  /** Null if the turn consists of other fields, such as `tool_calls`. */
   readonly content: string | null;
   readonly [field: string]: unknown;
 }
 
-/** What a chat template is given, as by Python's `apply_chat_template`. */
+/** The variables of a chat template, as in Python's `apply_chat_template`. */
 export interface Conversation {
   readonly messages: readonly ChatMessage[];
-  /** JSON schemas of functions. */
+  /** JSON schemas of the functions. */
   readonly tools?: readonly unknown[];
   readonly documents?: readonly unknown[];
   /** Further variables, such as `enable_thinking`. */
@@ -26,23 +26,23 @@ export interface Conversation {
 }
 
 export interface RenderOptions {
-  /** Whether the text ends with what opens the assistant's turn. */
+  /** Whether to end the text with the tokens that open the assistant's turn. */
   readonly addGenerationPrompt: boolean;
-  /** What the template takes for today, as 2026-11-30; null: it may not ask. */
+  /** The date that the template uses as today, such as 2026-11-30; null: the template must not ask for it. */
   readonly date: string | null;
 }
 
-/** Renders conversations to the text that the model was tuned on. */
+/** Renders conversations as the text that the model was fine-tuned on. */
 export interface ChatTemplate {
-  /** Whether the text depends on the day. */
+  /** Whether the text depends on the date. */
   readonly readsDate: boolean;
-  /** @throws UserError when the template refuses the conversation */
+  /** @throws UserError if the template refuses the conversation */
   render(conversation: Conversation, options: RenderOptions): string;
 }
 
 /**
- * The chat template of a model directory: chat_template.jinja, else `chat_template` of tokenizer_config.json (a text,
- * or a list of named ones of which `default` counts). Null when there is none.
+ * The chat template of a model directory: chat_template.jinja, or else `chat_template` in tokenizer_config.json (a
+ * text, or a list of named templates, of which `default` is used). Null if there is none.
  */
 export async function loadChatTemplate(
   directory: string,
@@ -61,7 +61,7 @@ export async function loadChatTemplate(
     });
   let program: ReturnType<typeof parse>;
   try {
-    // As Python's environment for chat templates is set up.
+    // The same settings as Python's environment for chat templates.
     program = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
   } catch (cause) {
     throw failure('cannot be parsed', cause);
@@ -70,7 +70,7 @@ export async function loadChatTemplate(
     readsDate: /\bstrftime_now\b/.test(source),
     render: ({ messages, tools = null, documents = null, variables }, { addGenerationPrompt, date }) => {
       try {
-        // The library sorts keys by the language of the machine.
+        // The library sorts keys by the locale of the machine.
         if (/\bsort_keys\b/.test(source)) throw new Error('tojson with sort_keys is not supported');
         const given = {
           ...specialTokens,
@@ -90,7 +90,9 @@ export async function loadChatTemplate(
   };
 }
 
-/** All that a template can name. The library's own set reaches the machine's clock, zone and language. */
+/**
+ * All names that a template can use. The library's own set gives access to the machine's clock, time zone and language.
+ */
 function environmentOf(
   given: Readonly<Record<string, unknown>>,
   date: string | null,

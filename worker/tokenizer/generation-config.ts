@@ -7,18 +7,18 @@ import { isTokenId } from './added-tokens.ts';
 import { GENERATION_FIELDS, UNKNOWN } from '../model/config/fields.ts';
 import { harmless, refuseUnknownFields } from '../files/known-fields.ts';
 
-/** What a model's own files say of how it generates. */
+/** Generation settings from the model's files. */
 export interface GenerationConfig {
-  /** Ids that end a text, besides the tokenizer's end of sequence. */
+  /** Ids that end a text, in addition to the tokenizer's end of sequence. */
   readonly stopTokenIds: readonly number[];
-  /** Settings that would change which token is the likeliest; they are not used. */
+  /** Settings that would change the likeliest token. They are not used. */
   readonly warnings: readonly string[];
 }
 
 /**
- * Settings that change a greedy continuation in transformers, with the values (as JSON) that do not. The others choose
- * among likely tokens, or say how long a text may be and how it is computed: an evaluation takes the likeliest token,
- * up to its own limit.
+ * Settings that change greedy generation in transformers, each with the values (as JSON) that do not. Other settings
+ * control sampling, length or the computation, and have no effect here: an evaluation takes the likeliest token, up to
+ * its own limit.
  */
 const OF_GREEDY: Readonly<Record<string, readonly string[]>> = {
   num_beams: ['1'],
@@ -47,9 +47,9 @@ const OF_GREEDY: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Reads generation_config.json of a model directory; where there is none, config.json names the tokens that end a text,
- * as in transformers.
- * @throws UserError for a token id that is none, and for a field that nobody knows
+ * Reads generation_config.json of a model directory. If it is missing, config.json names the tokens that end a text, as
+ * in transformers.
+ * @throws UserError for an invalid token id, and for an unknown field
  */
 export function readGenerationConfig(directory: string): GenerationConfig {
   const path = join(directory, 'generation_config.json');
@@ -67,7 +67,7 @@ export function readGenerationConfig(directory: string): GenerationConfig {
   return { stopTokenIds: stops(json, path), warnings: unused.length > 0 ? [warning] : [] };
 }
 
-/** `eos_token_id`: one, several or none. */
+/** `eos_token_id`: one id, a list, or none. */
 function stops({ eos_token_id: ids = null }: JsonObject, path: string): number[] {
   if (ids === null) return [];
   return [ids].flat().map((id) => {

@@ -7,7 +7,9 @@ import { TokenizerProblem } from './problem.ts';
 import { vocabularyOf } from './model.ts';
 import { rulesOf } from './rules.ts';
 
-/** What we use of the library, whose own declarations do not resolve under `moduleResolution: nodenext`. */
+/**
+ * The part of the library that is used here. Its own declarations do not resolve under `moduleResolution: nodenext`.
+ */
 export interface Library {
   encode(text: string, options: { add_special_tokens: boolean }): { ids: (number | undefined)[] };
   decode(ids: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
@@ -16,7 +18,7 @@ export interface Library {
   get_vocab(): Map<string, number>;
 }
 
-/** Of tokenizer.json. Truncation and padding are of batches, which Python leaves to whoever makes one. */
+/** Sections of tokenizer.json. Truncation and padding concern batches, and Python does not apply them by default. */
 const SECTIONS = [
   'version',
   'truncation',
@@ -29,7 +31,7 @@ const SECTIONS = [
   'model',
 ];
 
-/** Its parts, of which `encode` is put together anew. */
+/** The parts from which `encode` is reassembled. */
 interface Parts extends Library {
   encode_text: (text: string | null) => string[] | null;
   readonly splitter_unnormalized: { split(text: string): string[] };
@@ -41,8 +43,8 @@ interface Parts extends Library {
 }
 
 /**
- * The library's tokenizer of a tokenizer.json, given only what it applies as Python does.
- * @throws TokenizerProblem for what cannot be reproduced; any Error for what the library refuses
+ * Creates the library's tokenizer for a tokenizer.json, with only those rules that it applies as Python does.
+ * @throws TokenizerProblem for a rule that cannot be reproduced; any Error that the library throws
  */
 export function buildTokenizer(
   json: JsonObject,
@@ -70,9 +72,9 @@ export function buildTokenizer(
 }
 
 /**
- * A text as tokens, as the Rust library cuts it: at the added tokens that are looked for in the text as it is, then, in
- * each piece between them once it is normalised, at the others; what is left is cut by the pre-tokenizer and the model.
- * White space is Unicode's: JavaScript's trim() takes in U+FEFF and leaves out U+0085.
+ * Tokenises a text as the Rust library does. The text is split at the added tokens that match the original text, then
+ * each piece is normalised and split at the other added tokens; the rest goes to the pre-tokenizer and the model. White
+ * space is Unicode's, unlike JavaScript's trim(), which includes U+FEFF and excludes U+0085.
  */
 function encodeText(library: Parts, text: string): string[] {
   const { added_tokens_map: added, normalizer, pre_tokenizer: preTokenizer } = library;
@@ -82,7 +84,7 @@ function encodeText(library: Parts, text: string): string[] {
     return cut(library.splitter_normalized.split(normalized), added).flatMap(
       ({ piece: rest, isFirst: isFirstOfPiece }) => {
         if (added.has(rest)) return [rest];
-        // The library takes the index of a piece for its place: 0 is the beginning of the text.
+        // For the library, a piece with index 0 is at the beginning of the text.
         const place = { section_index: isFirst && isFirstOfPiece ? 0 : 1 };
         return library.model(preTokenizer ? preTokenizer(rest, place) : [rest]);
       },
@@ -90,7 +92,7 @@ function encodeText(library: Parts, text: string): string[] {
   });
 }
 
-/** The pieces without the white space that added tokens take from their neighbours; empty ones are left out. */
+/** The pieces without the white space that adjacent added tokens include. Empty pieces are dropped. */
 function cut(pieces: readonly string[], added: Parts['added_tokens_map']): { piece: string; isFirst: boolean }[] {
   const trimmed = pieces.map((piece, i) => {
     if (added.has(piece)) return piece;

@@ -7,8 +7,8 @@ import { TokenizerProblem } from './problem.ts';
 const MAX_MERGES = 1 << 23;
 
 /**
- * Fields of a BPE model with the values (as JSON) that mean what is computed; null: the field is checked or used as it
- * is.
+ * Fields of a BPE model with the values (as JSON) that are supported; null: the field is checked elsewhere, or used
+ * unchanged.
  */
 const FIELDS: Readonly<Record<string, readonly string[] | null>> = {
   type: null,
@@ -24,9 +24,9 @@ const FIELDS: Readonly<Record<string, readonly string[] | null>> = {
 };
 
 /**
- * Checks the BPE model of tokenizer.json: every token has an id of its own, and every merge makes a token of two.
+ * Checks the BPE model in tokenizer.json: ids are unique, and each merge combines two tokens into a token.
  * @returns token → id
- * @throws TokenizerProblem for anything that Python would not load, or that would be computed otherwise
+ * @throws TokenizerProblem for anything that Python would not load, or would compute differently
  */
 export function vocabularyOf(model: unknown): ReadonlyMap<string, number> {
   if (!isRecord(model) || model['type'] !== 'BPE') {
@@ -64,7 +64,9 @@ function tokenIds(vocab: unknown): Map<string, number> {
   return vocabulary;
 }
 
-/** Merges are pairs of tokens, or texts of two with a space between. The library tells which by the first. */
+/**
+ * Merges are pairs of tokens, or texts with two tokens separated by a space. The library decides by the first merge.
+ */
 function checkMerges(merges: unknown, vocabulary: ReadonlyMap<string, number>): void {
   if (!Array.isArray(merges)) throw new TokenizerProblem('merges that are not a list');
   if (merges.length > MAX_MERGES) throw new TokenizerProblem(`${merges.length} merges, more than ${MAX_MERGES}`);

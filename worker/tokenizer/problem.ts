@@ -1,4 +1,4 @@
-/** What stands in a tokenizer's files that cannot be reproduced, in words that follow "has". */
+/** A property of a tokenizer's files that cannot be reproduced, in words that follow "has". */
 export class TokenizerProblem extends Error {
   readonly file: string;
 

@@ -4,9 +4,9 @@ import type { JsonObject } from '../files/json-value.ts';
 import { TokenizerProblem } from './problem.ts';
 
 /**
- * The rules of tokenizer.json as the JavaScript library must be given them to apply them as the Rust one behind
- * Python's `tokenizers` does. Each kind of rule is listed with the fields it may have; another kind, or another field,
- * is a TokenizerProblem: different ids would train a model on text it never sees again.
+ * The rules of tokenizer.json, rewritten so that the JavaScript library applies them like the Rust library behind
+ * Python's `tokenizers`. Every supported rule is listed with its fields. Any other rule or field is a TokenizerProblem,
+ * because different ids would train the model on text that it never sees again.
  */
 export interface Rules {
   readonly normalizer: JsonObject | null;
@@ -15,7 +15,7 @@ export interface Rules {
   readonly decoder: JsonObject | null;
 }
 
-/** @param idOf the id of an added token or of one of the vocabulary */
+/** @param idOf returns the id of an added token or of one of the vocabulary */
 export function rulesOf(tokenizer: JsonObject, idOf: (token: string) => number | undefined): Rules {
   return {
     normalizer: rule(tokenizer['normalizer'], 'normalizer', NORMALIZERS),
@@ -25,17 +25,17 @@ export function rulesOf(tokenizer: JsonObject, idOf: (token: string) => number |
   };
 }
 
-/** Fields of a kind of rule, and how one is spelled out. */
+/** The fields of a rule, and how it is rewritten. */
 interface Kind {
   readonly fields: readonly string[];
-  /** The name of the list of rules that it holds. */
+  /** The field with its list of nested rules. */
   readonly list?: string;
   readonly spellOut?: (rule: JsonObject, where: string) => JsonObject;
 }
 
 type Kinds = Readonly<Record<string, Kind>>;
 
-/** Rules within rules. Real tokenizers have two levels. */
+/** Maximum nesting of rules. Real tokenizers have two levels. */
 const MAX_DEPTH = 8;
 
 function rule(value: unknown, where: string, kinds: Kinds, depth = 0): JsonObject | null {
@@ -65,17 +65,18 @@ const NORMALIZERS: Kinds = {
   Replace: { fields: ['pattern', 'content'], spellOut: replace },
 };
 
+const BYTE_LEVEL_FIELDS = ['add_prefix_space', 'trim_offsets', 'use_regex'];
+
 /**
- * - ByteLevel's and Digits' patterns use JavaScript's `\s`, which takes in U+FEFF (a byte order mark inside a text) and
- *   leaves out
- * U+0085, and `\d`, which is ASCII only. A Split's pattern, by contrast, is translated to the Unicode properties Rust
- * uses.
+ * - The patterns of ByteLevel and Digits use JavaScript's `\s`, which includes U+FEFF (a byte order mark inside a text)
+ *   and excludes U+0085, and `\d`, which is ASCII only. A Split's pattern is translated to the Unicode properties that
+ *   Rust uses.
  * - Metaspace never splits; Rust's splits before every replacement character unless `split` is false.
  */
 const PRE_TOKENIZERS: Kinds = {
   Sequence: { fields: ['pretokenizers'], list: 'pretokenizers' },
   ByteLevel: {
-    fields: ['add_prefix_space', 'trim_offsets', 'use_regex'],
+    fields: BYTE_LEVEL_FIELDS,
     spellOut: (rule, where) => {
       if (!flag(rule, 'use_regex', true, where)) return rule;
       const prefix = flag(rule, 'add_prefix_space', true, where) ? [PREFIX_SPACE] : [];
@@ -99,12 +100,10 @@ const PRE_TOKENIZERS: Kinds = {
   Split: { fields: ['pattern', 'behavior', 'invert'], spellOut: splitRule },
 };
 
-const BYTE_LEVEL_FIELDS = ['add_prefix_space', 'trim_offsets', 'use_regex'];
-
 function postProcessors(idOf: (token: string) => number | undefined): Kinds {
   return {
     Sequence: { fields: ['processors'], list: 'processors' },
-    // It moves offsets alone.
+    // It only moves offsets.
     ByteLevel: { fields: BYTE_LEVEL_FIELDS },
     TemplateProcessing: {
       fields: ['single', 'pair', 'special_tokens'],
@@ -121,7 +120,7 @@ function postProcessors(idOf: (token: string) => number | undefined): Kinds {
           if (typeof name !== 'string' || !isRecord(special))
             throw new TokenizerProblem(`a ${where} with the piece ${shown(piece)}`);
           const { ids, tokens } = special;
-          // The library looks the token up; Rust takes the id that stands here.
+          // The library looks up the token, whereas Rust uses the id in the file.
           if (shown(tokens) !== shown([name]) || shown(ids) !== shown([idOf(name)])) {
             throw new TokenizerProblem(
               `a ${where} whose special token ${shown(name)} is ${shown(ids)}, not its id ${shown(idOf(name))}`,
@@ -143,7 +142,7 @@ const DECODERS: Kinds = {
   Replace: { fields: ['pattern', 'content'], spellOut: replace },
   Metaspace: {
     fields: ['replacement', 'prepend_scheme', 'split', 'add_prefix_space', 'str_rep'],
-    // A space is taken from the beginning only where one was put there.
+    // A space is removed from the beginning only if one was added there.
     spellOut: (rule, where) => {
       const { replacement, prepend_scheme: scheme } = metaspaceFields(rule, where);
       return scheme === 'never'
@@ -153,11 +152,11 @@ const DECODERS: Kinds = {
   },
 };
 
-/** GPT-2's pattern, which ByteLevel applies by default. */
+/** GPT-2's pattern, the default of ByteLevel. */
 const BYTE_LEVEL_PATTERN = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
-/** Unicode's, and what else ASCII counts as such. */
+/** Unicode's punctuation, and other symbols that count as punctuation in ASCII. */
 const PUNCTUATION = '[\\p{P}$+<=>^`|~]';
-/** Metaspace with a plain space as its mark: puts one before a text that does not start with one. */
+/** Metaspace with a space as its replacement character: adds a space before a text that does not begin with one. */
 const PREFIX_SPACE = { type: 'Metaspace', replacement: ' ', prepend_scheme: 'always', split: false };
 
 function metaspace(rule: JsonObject, where: string): JsonObject {
@@ -182,15 +181,15 @@ function metaspaceFields(rule: JsonObject, where: string) {
   return { type: 'Metaspace', replacement, prepend_scheme: scheme, split: flag(rule, 'split', true, where) };
 }
 
-/** With `invert`, what the pattern matches is the text, and what lies between is the delimiter. */
+/** With `invert`, the pattern matches the pieces, and the delimiters are between the matches. */
 function splitRule(rule: JsonObject, where: string): JsonObject {
   const { behavior } = rule;
   const invert = flag(rule, 'invert', false, where);
   const pattern = patternOf(rule, where);
-  // Delimiters that are kept, each by itself, are cut alike whichever side of a match they are on.
+  // If delimiters are kept as separate pieces, `invert` makes no difference.
   if (behavior === 'Isolated') return { type: 'Split', pattern, behavior, invert: false };
   if (behavior !== 'Removed') throw new TokenizerProblem(`a ${where} of type Split with behavior ${shown(behavior)}`);
-  // A group would be among the pieces.
+  // The content of a group would appear among the pieces.
   if (!invert && /\((?!\?)/.test(pattern.Regex.replace(/\\./g, ''))) {
     throw new TokenizerProblem(`a ${where} of type Split with behavior "Removed" and a group in its pattern`);
   }
@@ -198,7 +197,7 @@ function splitRule(rule: JsonObject, where: string): JsonObject {
 }
 
 function replace(rule: JsonObject, where: string): JsonObject {
-  // A $ of the content is itself, not a reference to the match.
+  // A $ in the content is literal, not a reference to the match.
   return {
     type: 'Replace',
     pattern: patternOf(rule, where),

@@ -18,10 +18,10 @@ const MONTHS = [
 const DAY_MS = 86_400_000;
 
 /**
- * Python's `datetime.strftime` of a day's first moment in UTC, in the C locale: no clock, zone or language of the
- * machine is in it. `%-d` leaves zeros out, as on Linux.
+ * Python's `datetime.strftime` for midnight UTC of a day, in the C locale. It does not depend on the clock, time zone
+ * or language of the machine. `%-d` omits leading zeros, as on Linux.
  * @param day as 2026-11-30
- * @throws Error for a directive that Python does not document, and for what is no day
+ * @throws Error for a directive that Python does not document, and for an invalid day
  */
 export function strftime(day: string, format: string): string {
   if (!isDay(day)) throw new Error(`${day} is not a day of the calendar`);

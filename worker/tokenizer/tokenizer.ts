@@ -9,44 +9,45 @@ import { readGenerationConfig } from './generation-config.ts';
 import { buildTokenizer } from './library.ts';
 import { TokenizerProblem } from './problem.ts';
 
-/** Text to token ids and back, as Python's `AutoTokenizer` of the same directory does it. */
+/** Converts between text and token ids like Python's `AutoTokenizer` for the same directory. */
 export interface Tokenizer {
-  /** Ids are below it: the highest + 1, or the rows of the model's embedding where these are fewer. */
+  /** All ids are below it: the highest id + 1, or the number of rows of the model's embedding if that is smaller. */
   readonly vocabSize: number;
   readonly bosTokenId: number | undefined;
   readonly eosToken: string;
   readonly eosTokenId: number;
-  /** Every id that ends a generation: the end of sequence and those of generation_config.json, ascending. */
+  /** The ids that end a generation: the end of sequence, and those in generation_config.json. Ascending. */
   readonly stopTokenIds: readonly number[];
-  /** What generation_config.json asks for and an evaluation that generates does not do. */
+  /** Settings of generation_config.json that an evaluation does not use. */
   readonly generationWarnings: readonly string[];
   readonly padTokenId: number | undefined;
   readonly hasChatTemplate: boolean;
-  /** Whether the chat template writes the day into its text. */
+  /** Whether the chat template writes the date into its text. */
   readonly chatTemplateReadsDate: boolean;
   /** Equal to `tok(text, add_special_tokens=…).input_ids` in Python. Special tokens are added by default. */
   encode(text: string, options?: { addSpecialTokens?: boolean }): number[];
   /**
-   * Equal to `tok.decode(ids, skip_special_tokens=…)` in Python, but for bytes of a byte-fallback vocabulary that spell
-   * a byte order mark (lost) or no character at all (fewer replacement characters). Ids without a token are left out.
+   * Equal to `tok.decode(ids, skip_special_tokens=…)` in Python, except for bytes of a byte-fallback vocabulary that
+   * form a byte order mark (lost) or no character (fewer replacement characters). Ids without a token are omitted.
    */
   decode(ids: Iterable<number>, options?: { skipSpecial?: boolean }): string;
   /**
-   * The text of a conversation; encode it without special tokens, as it has its own. Throws UserError without a
-   * template.
+   * The text of a conversation. Encode it without special tokens, because it already contains them. Throws UserError if
+   * there is no template.
    */
   applyChatTemplate(conversation: Conversation, options: RenderOptions): string;
 }
 
-/** Most bytes of tokenizer.json; the largest published ones have some 35 MB. */
+/** Maximum size of tokenizer.json; the largest published ones have some 35 MB. */
 const MAX_TOKENIZER_BYTES = 256 << 20;
 
 /**
- * Loads the tokenizer of a Hugging Face model directory, as tokenizer.json describes it. (For the class LlamaTokenizer,
- * transformers 5 puts rules of its own in the file's place; they differ at a text's leading spaces and right after a
- * special token within it.) Throws UserError when the directory has no tokenizer that can be reproduced exactly.
- * @param embedding of the model: a text with a token that it has no row for is refused when it is encoded. Real
- *   tokenizers know some that no text holds
+ * Loads the tokenizer of a Hugging Face model directory, as described by tokenizer.json. (For the class LlamaTokenizer,
+ * transformers 5 replaces rules in the file by its own. Results differ for leading spaces of a text, and after a
+ * special token within a text.)
+ * @param embedding of the model. A text with a token for which it has no row is refused when it is encoded; real
+ * tokenizers have such tokens, which no text contains
+ * @throws UserError if the directory has no tokenizer that can be reproduced exactly
  */
 export async function loadTokenizer(
   directory: string,
@@ -73,7 +74,7 @@ export async function loadTokenizer(
     });
   }
   const known = (ids: readonly (number | undefined)[]) => {
-    // A character without a token is left out, as in Python, where the model has no unk_token.
+    // A character without a token is omitted, as in Python, if the model has no unk_token.
     const found = ids.filter((id) => id !== undefined);
     const beyond = found.find((id) => id >= rows);
     if (beyond === undefined) return found;
@@ -112,7 +113,7 @@ export async function loadTokenizer(
     decode: (ids, { skipSpecial = false } = {}) => {
       const spelled = Array.from(ids).filter((id) => library.id_to_token(id) !== undefined);
       if (spelled.length === 0) return '';
-      // Python never "cleans up" the spaces of a BPE tokenizer, whatever its configuration says.
+      // Python never "cleans up" the spaces of a BPE tokenizer, regardless of its configuration.
       return library.decode(spelled, { skip_special_tokens: skipSpecial, clean_up_tokenization_spaces: false });
     },
     applyChatTemplate: (conversation, options) => {
@@ -124,15 +125,13 @@ export async function loadTokenizer(
   };
 }
 
-/** A file that may be absent: then it says nothing. */
+/** A file that may be missing, which counts as empty. */
 function readSettings(directory: string, name: string): JsonObject {
   const path = join(directory, name);
   return isThere(path) ? readJsonObject(path, { maxBytes: SMALL_FILE_BYTES }) : {};
 }
 
-/**
- * Settings that make Python cut a text otherwise than tokenizer.json says. (add_bos_token and add_prefix_space do not.)
- */
+/** Settings that make Python tokenise differently from tokenizer.json. (add_bos_token and add_prefix_space do not.) */
 function refuseOtherIds(config: JsonObject, path: string): void {
   for (const name of ['split_special_tokens', 'fix_mistral_regex']) {
     const value = config[name] ?? false;

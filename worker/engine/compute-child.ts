@@ -10,6 +10,9 @@ import type { Tensor } from './graph/tensor.ts';
 const sessions = new Map<number, InferenceSession>();
 const variables = new Map<string, OrtTensor>();
 
+/** Optimizers that would compute the Casts of weights once, and hold their outputs. */
+const UNFOLDED = 'ConstantFolding;CommonSubexpressionElimination';
+
 /**
  * Tensors that are dropped keep their memory until the garbage collector runs, and it does not see how large they are.
  */
@@ -44,7 +47,7 @@ function variable(name: string): OrtTensor {
 async function load(
   session: number,
   model: Uint8Array,
-  { threads, provider, weightFolder, prepack }: SessionOptions,
+  { threads, provider, weightFolder, prepack, widenPerUse }: SessionOptions,
 ): Promise<void> {
   const extra: Record<string, unknown> = {
     session: {
@@ -56,6 +59,7 @@ async function load(
       'intra_op.spin_duration_us': '50',
       ...(weightFolder === null ? {} : { model_external_initializers_file_folder_path: weightFolder }),
     },
+    ...(widenPerUse ? { optimization: { disable_specified_optimizers: UNFOLDED } } : {}),
   };
   const options: InferenceSession.SessionOptions = {
     executionProviders: provider === 'cuda' ? ['cuda', 'cpu'] : ['cpu'],
@@ -66,7 +70,8 @@ async function load(
     // compute.ts).
     enableCpuMemArena: false,
     enableMemPattern: false,
-    graphOptimizationLevel: 'all',
+    // At `all`, Casts of float16 weights are folded whatever is disabled.
+    graphOptimizationLevel: widenPerUse ? 'extended' : 'all',
     logSeverityLevel: 3,
     extra,
   };

@@ -21,6 +21,8 @@ export interface SessionOptions {
   readonly weightFolder: string | null;
   /** Whether weights are packed, i.e. copied into the order in which the matrix kernels read. */
   readonly prepack: boolean;
+  /** Widen weights in half precision at each use: no optimization may fold or merge their Casts. */
+  readonly widenPerUse: boolean;
 }
 
 export interface RunRequest {

@@ -22,11 +22,13 @@ import type { Tensor } from './graph/tensor.ts';
 export type { RunRequest, RunResult } from './compute-protocol.ts';
 
 /**
- * Weights up to this size are packed for training graphs: a product with about 100 rows then takes a fifth less time,
- * and the weights need one to two times their size of additional memory. With the long batches that suit large models,
- * packing them again for each product costs little.
+ * Weights of a graph up to this size are copied into memory in the form that products read. Half precision is widened
+ * once. For training graphs they are packed: a product with about 100 rows then takes a fifth less time, and the
+ * weights need one to two times their size of additional memory. Larger weights stay in their files, whose pages the
+ * kernel may drop. With the long batches that suit large models, widening and packing them for each product costs
+ * little.
  */
-export const PREPACKED_BYTES = 512 * 2 ** 20;
+export const COPIED_WEIGHT_BYTES = 512 * 2 ** 20;
 
 export interface ComputeOptions {
   readonly threads: number;
@@ -97,16 +99,20 @@ export class Compute {
    */
   async load(graph: Graph, weightFolder: string | null = null, use: 'often' | 'seldom' = 'seldom'): Promise<Session> {
     const session = this.#nextSession++;
+    const isLarge = graph.weightBytes > COPIED_WEIGHT_BYTES;
     const options: SessionOptions = {
       ...this.#options,
       weightFolder,
-      prepack: use === 'often' && graph.weightBytes <= PREPACKED_BYTES,
+      prepack: use === 'often' && !isLarge,
+      widenPerUse: isLarge && [...graph.weights.keys()].some(({ dtype }) => dtype !== 'float32'),
     };
-    await this.#ask<null>({ kind: 'load', session, model: encodeModel(graph), options }).catch((cause: unknown) => {
-      throw this.provider === 'cuda' && cause instanceof Error && !(cause instanceof UserError)
-        ? withoutCuda(cause)
-        : cause;
-    });
+    await this.#ask<null>({ kind: 'load', session, model: encodeModel(graph, options), options }).catch(
+      (cause: unknown) => {
+        throw this.provider === 'cuda' && cause instanceof Error && !(cause instanceof UserError)
+          ? withoutCuda(cause)
+          : cause;
+      },
+    );
     return {
       run: (request) => this.#ask<RunResult>({ kind: 'run', session, ...request }),
       release: async () => void (await this.#ask<null>({ kind: 'unload', session })),

@@ -1,5 +1,5 @@
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
-import { PREPACKED_BYTES } from '../engine/compute.ts';
+import { COPIED_WEIGHT_BYTES } from '../engine/compute.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { FINAL_NORM, headName, layerOf } from '../model/config/tensors.ts';
 import { clientDemand, evaluationDemand, scoringDemand, serverDemand } from './role-demand.ts';
@@ -47,7 +47,7 @@ export function jobMemory(
     residentWeights(model, demand.sessions) +
     packedWeightsOf(model, demand.sessions) +
     demand.lora +
-    demand.work;
+    workBytes(model, demand);
   const others = Array.from({ length: options.workers - 1 }, () => [client]);
   const run = machineBytes(model, [[server, client, evaluation], ...others]) + options.statesBytes;
   return { server: alone(server), client: alone(client), evaluation: alone(evaluation), run };
@@ -79,7 +79,7 @@ function machineBytes(model: FederatedModel, processes: readonly (readonly Deman
     sharedWeights(model, sessions) +
     packedWeightsOf(model, sessions) +
     demands.reduce((sum, { lora }) => sum + lora, 0) +
-    processes.reduce((sum, shared) => sum + Math.max(...shared.map(({ work }) => work)), 0)
+    processes.reduce((sum, shared) => sum + Math.max(...shared.map((demand) => workBytes(model, demand))), 0)
   );
 }
 
@@ -123,20 +123,46 @@ function packedWeightsOf(model: FederatedModel, sessions: readonly Session[]): n
  */
 function packedWeights(model: FederatedModel, session: Session): number {
   const weights = sessionWeights(model, session);
-  const stored = weights.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (!session.trains || stored > PREPACKED_BYTES) return 0;
+  if (!session.trains || areLarge(weights)) return 0;
   const head = headName(model.config);
   const packed = weights.filter(({ name }) => layerOf(name) !== null || name === head);
   return packed.reduce((sum, { values }) => sum + values * FLOAT_BYTES, 0);
 }
 
-/** A session's weights; half precisions are widened. */
-function sessionWeights(model: FederatedModel, { layers, head }: Session) {
-  const names = new Set(head ? [FINAL_NORM, headName(model.config)] : []);
-  return weightsOf(model, (name, layer) => (layer === null ? names.has(name) : layers.includes(layer))).map(
-    (weight) => {
-      const widened = weight.stored !== 'F32';
-      return { ...weight, widened, resident: widened ? weight.values * FLOAT_BYTES : weight.bytes };
-    },
-  );
+/** A demand's work, with the weights that its sessions widen at each use. */
+function workBytes(model: FederatedModel, { sessions, work }: Demand): number {
+  return work + Math.max(0, ...sessions.map((session) => widenedAtUse(model, session)));
 }
+
+/**
+ * The float32 copies of large half-precision weights that exist at once: a product's and the next one's; of the head
+ * all slices, which a loop reads.
+ */
+function widenedAtUse(model: FederatedModel, session: Session): number {
+  const weights = weightsOfSession(model, session);
+  if (!areLarge(weights)) return 0;
+  const float32 = weights
+    .filter(({ stored }) => stored !== 'F32')
+    .map(({ name, values }) => ({ name, bytes: values * FLOAT_BYTES }));
+  const head = float32.find(({ name }) => name === headName(model.config));
+  return (head?.bytes ?? 0) + 2 * Math.max(0, ...float32.filter((each) => each !== head).map(({ bytes }) => bytes));
+}
+
+/** A session's weights as they are resident: those in half precision are widened, unless all are large. */
+function sessionWeights(model: FederatedModel, session: Session) {
+  const weights = weightsOfSession(model, session);
+  const stayInFiles = areLarge(weights);
+  return weights.map((weight) => {
+    const widened = weight.stored !== 'F32' && !stayInFiles;
+    return { ...weight, widened, resident: widened ? weight.values * FLOAT_BYTES : weight.bytes };
+  });
+}
+
+function weightsOfSession(model: FederatedModel, { layers, head }: Session) {
+  const names = new Set(head ? [FINAL_NORM, headName(model.config)] : []);
+  return weightsOf(model, (name, layer) => (layer === null ? names.has(name) : layers.includes(layer)));
+}
+
+/** Whether the engine leaves a graph's weights in their files. */
+const areLarge = (weights: readonly { readonly bytes: number }[]): boolean =>
+  weights.reduce((sum, { bytes }) => sum + bytes, 0) > COPIED_WEIGHT_BYTES;

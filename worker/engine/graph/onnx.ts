@@ -1,5 +1,6 @@
 import onnxProto from 'onnx-proto';
 import { Graph } from './graph.ts';
+import { widenedPerUse } from './widening.ts';
 import type { Attribute, Node, StoredWeight, Value } from './graph.ts';
 import type { DType, Tensor } from './tensor.ts';
 
@@ -19,8 +20,12 @@ const ELEMENT_TYPES: Record<DType, onnxProto.onnx.TensorProto.DataType> = {
 const OPSET = 23;
 const IR_VERSION = 10;
 
-/** The graph as a serialised ONNX model. Weights stay where they are: the model names file, offset and length. */
-export function encodeModel(graph: Graph): Uint8Array {
+/**
+ * The graph as a serialised ONNX model. Weights stay where they are: the model names file, offset and length.
+ * @param options.widenPerUse widen weights in half precision at each use, and not once
+ */
+export function encodeModel(graph: Graph, options: { readonly widenPerUse?: boolean } = {}): Uint8Array {
+  const nodes = options.widenPerUse ? widenedPerUse(graph) : graph.nodes;
   const model = onnx.ModelProto.create({
     irVersion: IR_VERSION,
     opsetImport: [
@@ -28,18 +33,23 @@ export function encodeModel(graph: Graph): Uint8Array {
       { domain: 'com.microsoft', version: 1 },
     ],
     producerName: 'fedbiot',
-    graph: graphProto(graph, 'graph', (value) => value.name),
+    graph: graphProto(graph, nodes, 'graph', (value) => value.name),
   });
   return onnx.ModelProto.encode(model).finish();
 }
 
 /** @param outerName names of the values of the enclosing graphs */
-function graphProto(graph: Graph, name: string, outerName: (value: Value) => string): onnxProto.onnx.IGraphProto {
+function graphProto(
+  graph: Graph,
+  nodes: readonly Node[],
+  name: string,
+  outerName: (value: Value) => string,
+): onnxProto.onnx.IGraphProto {
   const outputNames = new Map(graph.outputs.map(({ name: output, value }) => [value, output]));
   const nameOf = (value: Value) => outputNames.get(value) ?? outerName(value);
   return {
     name,
-    node: graph.nodes.map((node) => nodeProto(node, nameOf)),
+    node: nodes.map((node) => nodeProto(node, nameOf)),
     input: graph.inputs.map((value) => valueInfo(value.name, value)),
     output: graph.outputs.map(({ name: output, value }) => valueInfo(output, value)),
     initializer: [
@@ -99,7 +109,8 @@ function attributeProto(
   if (typeof attribute === 'number') return { name, type: AttributeType.INT, i: attribute };
   if (typeof attribute === 'string')
     return { name, type: AttributeType.STRING, s: new TextEncoder().encode(attribute) };
-  if (attribute instanceof Graph) return { name, type: AttributeType.GRAPH, g: graphProto(attribute, name, nameOf) };
+  if (attribute instanceof Graph)
+    return { name, type: AttributeType.GRAPH, g: graphProto(attribute, attribute.nodes, name, nameOf) };
   if ('float' in attribute) return { name, type: AttributeType.FLOAT, f: attribute.float };
   return { name, type: AttributeType.INTS, ints: [...attribute] };
 }

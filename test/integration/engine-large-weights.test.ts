@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { COPIED_WEIGHT_BYTES } from '../../worker/engine/compute.ts';
+import type { RunResult } from '../../worker/engine/compute.ts';
 import { withGradient } from '../../worker/engine/trainer.ts';
 import { Graph } from '../../worker/engine/graph/graph.ts';
 import { float32 } from '../../worker/engine/graph/tensor.ts';
@@ -50,7 +51,7 @@ async function measure(dtype: WrittenDtype) {
     parameters: float32(new Float32Array(ROWS * WIDTH)),
     accumulated: float32(new Float32Array(ROWS * WIDTH)),
   };
-  let outputs: Awaited<ReturnType<Awaited<ReturnType<typeof compute.load>>['run']>>['outputs'] = {};
+  let outputs: RunResult['outputs'] = {};
   const peak = await peakOfChildren(async () => {
     const session = await compute.load(graph, root, 'often');
     for (let step = 0; step < 2; step++) ({ outputs } = await session.run({ feeds, fetch: ['loss', 'gradient'] }));

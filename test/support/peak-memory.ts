@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 
 const SAMPLE_MS = 20;
 
-/** The peak of memory that no file backs, over the children of this process while `work` runs: bytes, sampled (Linux). */
+/** The largest memory of a child of this process that no file backs, in bytes, sampled while `work` runs (Linux). */
 export async function peakOfChildren(work: () => Promise<void>): Promise<number> {
   let peak = 0;
   const sampling = setInterval(() => {

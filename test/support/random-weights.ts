@@ -12,8 +12,8 @@ const BLOCK = (1 << 20) + 7;
 const DEVIATION = 0.02;
 
 /**
- * Writes a file of matrices with random values and vectors of ones, of any size in little time. The values are the same in
- * both element types.
+ * Writes a file of matrices with random values and vectors of ones, of any size in little time. The values are the same
+ * in both element types.
  */
 export async function writeWeights(
   path: string,

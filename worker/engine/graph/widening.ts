@@ -2,7 +2,7 @@ import { Graph } from './graph.ts';
 import type { Node, Value } from './graph.ts';
 
 /**
- * The graph's operators, with a Cast of its own for each product that reads a weight in half precision: the float32 copy
+ * The graph's operators, with a separate Cast for each product that reads a weight in half precision: the float32 copy
  * then lives for one operator, where one Cast for forward and backward pass would hold it for the whole step.
  *
  * These Casts come first. ONNX Runtime orders operators depth first from the outputs, and among those that are ready

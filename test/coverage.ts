@@ -1,4 +1,4 @@
-// The second half of `npm run coverage`: judges what c8 has measured by the floors of test/coverage-floors.json.
+// The second part of `npm run coverage`: compares c8's measurements with the floors in test/coverage-floors.json.
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import floors from './coverage-floors.json' with { type: 'json' };

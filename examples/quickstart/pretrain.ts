@@ -150,7 +150,7 @@ function writeModel(path: string, parameters: Float32Array, layout: TensorLayout
   writeSafetensors(path, tensors, { format: 'pt' });
 }
 
-/** The upper halves of float32 values, rounded to nearest, halves to even. */
+/** The upper halves of float32 values, rounded to nearest, ties to even. */
 function toBfloat16(values: Float32Array): Uint8Array {
   const bits = new Uint32Array(Float32Array.from(values).buffer);
   const halves = Uint16Array.from(bits, (value) => (value + 0x7fff + ((value >>> 16) & 1)) >>> 16);

@@ -6,13 +6,13 @@ import { run } from './run.ts';
 
 export interface Go {
   readonly program: string;
-  /** As `go version` says it: "go1.26.8". */
+  /** In the form of `go version`: "go1.26.8". */
   readonly version: string;
 }
 
 /**
- * The machine's Go, if the module in `source` can be built with it, or why not. Its own place is looked at too: the
- * installer leaves PATH to the user.
+ * The machine's Go if it can build the module in `source`, or why it cannot. Go's default folder is searched as well,
+ * because its installer does not change PATH.
  */
 export async function findGo(source: string): Promise<Go | { readonly skip: string }> {
   const oldest = await oldestGo(source);
@@ -27,14 +27,14 @@ export async function findGo(source: string): Promise<Go | { readonly skip: stri
   return { skip: `there is no Go: it is built from its modules with Go ${oldest.join('.')} or newer` };
 }
 
-/** What go.mod says. */
+/** The contents of go.mod. */
 async function oldestGo(source: string): Promise<readonly [number, number]> {
   const [, major, minor] = /^go (\d+)\.(\d+)/m.exec(await readFile(join(source, 'go.mod'), 'utf8')) ?? [];
   if (major === undefined || minor === undefined) throw new Error(`${source}/go.mod names no version of Go`);
   return [Number(major), Number(minor)];
 }
 
-/** Twelve hex digits that name what a build of `source` with this Go would be. */
+/** Twelve hex digits that identify the build of `source` with this Go. */
 export async function buildId(source: string, go: Go, how: readonly string[]): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify([go.version, process.platform, process.arch, how]));
   const inputs = (await readdir(source)).filter((name) => /\.go$|^go\.(mod|sum)$/.test(name)).sort();
@@ -42,7 +42,7 @@ export async function buildId(source: string, go: Go, how: readonly string[]): P
   return hash.digest('hex').slice(0, 12);
 }
 
-/** Fetches the modules of `source`; the reason when they cannot be had. */
+/** Downloads the modules of `source`. Returns the reason if they are not available. */
 export async function downloadModules(source: string, go: Go): Promise<{ readonly skip: string } | null> {
   try {
     await run(go.program, ['mod', 'download'], { cwd: source, env: goEnvironment() });
@@ -52,13 +52,13 @@ export async function downloadModules(source: string, go: Go): Promise<{ readonl
   }
 }
 
-/** Where the files of a module lie that `source` needs. */
+/** The folder of a module that `source` needs. */
 export const moduleFolder = async (source: string, go: Go, module: string): Promise<string> =>
   (await run(go.program, ['list', '-m', '-f', '{{.Dir}}', module], { cwd: source, env: goEnvironment() })).trim();
 
 /**
- * Compiles the main package in `source` to the file `out`, with at most four compilers: the API types take up to 2 GiB
- * each. Throws with the compiler's words.
+ * Compiles the main package in `source` to the file `out`, with at most four compilers, because the API types take up
+ * to 2 GiB each. Throws with the compiler's output.
  */
 export async function buildGo(source: string, go: Go, out: string, flags: readonly string[]): Promise<void> {
   const compilers = String(Math.min(4, availableParallelism()));
@@ -73,7 +73,7 @@ export async function buildGo(source: string, go: Go, out: string, flags: readon
   await access(out);
 }
 
-/** The user's environment, but the Go that is there, static programs and no flags of other projects. */
+/** The user's environment, with this Go, static linking, and no flags of other projects. */
 function goEnvironment(): NodeJS.ProcessEnv {
   return { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '', GOWORK: 'off', CGO_ENABLED: '0' };
 }

@@ -3,15 +3,15 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { withLock } from './lock.ts';
 
-/** A folder of what was built, or why there is none. */
+/** A folder with a build, or why there is none. */
 export type Built = { readonly folder: string } | { readonly skip: string };
 
-/** Where this user's builds are kept from one run to the next. */
+/** The folder in which this user's builds are kept between runs. */
 export const CACHE = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'fedbiot');
 
 /**
- * The folder `path`, into which the first caller's `make` writes while others wait. Whole or not at all: a folder that
- * is there is a build that ended well. What `make` returns is why it cannot be made; it throws when it fails.
+ * The folder `path`, into which the first caller's `make` writes while others wait. It is created atomically, so an
+ * existing folder is a complete build. `make` returns the reason if it cannot run, and throws if it fails.
  */
 export async function cachedFolder(
   path: string,
@@ -49,7 +49,7 @@ export async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** To standard error: standard output is the test protocol's. */
+/** Writes to stderr, because stdout carries the test protocol. */
 export function tell(text: string): void {
   process.stderr.write(`${text}\n`);
 }

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What etcd, the API server and the controllers are started with, wherever they run. */
+/** The options of etcd, the API server and the controllers, wherever they run. */
 
 export const SERVICE_RANGE = '10.96.0.0/16';
 
@@ -27,7 +27,10 @@ export interface ApiServer {
   readonly etcd: string;
 }
 
-/** It signs its own certificate, for its address and its Service's, in a file that holds the authority's too. */
+/**
+ * It signs its own certificate, for its address and its Service's, and writes it to a file that also contains its CA
+ * certificate.
+ */
 export const apiServerFlags = ({ pki, address, port, etcd }: ApiServer): readonly string[] => [
   `--etcd-servers=${etcd}`,
   `--bind-address=${address}`,
@@ -61,7 +64,7 @@ export const schedulerFlags = (kubeconfig: string): readonly string[] => [
   '--leader-elect=false',
 ];
 
-/** For whoever holds `token`; `server` is the API server's URL, or another that leads to it. */
+/** For the holder of `token`; `server` is the API server's URL, or another that leads to it. */
 export const kubeconfigOf = (server: string, pki: string, token: string) => ({
   apiVersion: 'v1',
   kind: 'Config',

@@ -5,7 +5,9 @@ import type { Built } from './go-cache.ts';
 
 const SOURCE = join(import.meta.dirname, 'coredns');
 
-/** A folder with the program `coredns`. Throws when the build fails; what the machine lacks is a reason to skip. */
+/**
+ * A folder with the program `coredns`. Throws if the build fails; if the machine lacks something, returns why to skip.
+ */
 export const ensureCoreDns = (): Promise<Built> =>
   cachedBuild({
     name: 'coredns',

@@ -7,8 +7,8 @@ import type { Built } from './go-cache.ts';
 const SOURCE = join(import.meta.dirname, 'helm');
 
 /**
- * A folder with the program `helm`: FEDBIOT_HELM's, one of the PATH, or a build. Throws when the build fails; what the
- * machine lacks is a reason to skip.
+ * A folder with the program `helm`: from FEDBIOT_HELM, the PATH, or a build. Throws if the build fails; if the machine
+ * lacks something, returns why to skip.
  */
 export async function ensureHelm(): Promise<Built> {
   const given = process.env['FEDBIOT_HELM'];

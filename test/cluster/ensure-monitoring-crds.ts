@@ -8,7 +8,7 @@ const SOURCE = join(import.meta.dirname, 'monitoring-crds');
 const MODULE = 'github.com/prometheus-operator/prometheus-operator';
 const KINDS = ['servicemonitors', 'podmonitors', 'prometheusrules'];
 
-/** A folder with the Prometheus Operator's own definitions of the kinds that the chart can make, from its Go module. */
+/** A folder with the Prometheus Operator's definitions of the kinds that the chart can create, from its Go module. */
 export const ensureMonitoringCrds = (): Promise<Built> =>
   cachedBuild({
     name: 'monitoring-crds',

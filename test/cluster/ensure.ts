@@ -8,7 +8,7 @@ import type { Built } from './go-cache.ts';
 const SOURCE = join(import.meta.dirname, 'hyperkube');
 const TAGS = 'etcd,node,kubectl';
 
-/** One program that is all of these, by the name it is called with. */
+/** One program that acts as any of these, by the name with which it is called. */
 export const PROGRAM = 'kube-full';
 const NAMES = [
   'etcd',
@@ -22,9 +22,9 @@ const NAMES = [
 ];
 
 /**
- * A folder with etcd, kube-apiserver and kubectl (and, where this project built it, the rest of Kubernetes):
+ * A folder with etcd, kube-apiserver and kubectl (and, if this project built it, the rest of Kubernetes):
  * KUBEBUILDER_ASSETS, or a cache by content, into which the first caller builds from Go modules (minutes; 3 GB of Go's
- * own cache) while others wait. Throws when the build fails; what the machine lacks is a reason to skip.
+ * cache) while others wait. Throws if the build fails; if the machine lacks something, returns why to skip.
  */
 export async function ensureKubernetes(): Promise<Built> {
   const given = process.env['KUBEBUILDER_ASSETS'];
@@ -45,7 +45,7 @@ export async function ensureKubernetes(): Promise<Built> {
   return 'skip' in built ? { skip: `${built.skip}; or set KUBEBUILDER_ASSETS` } : built;
 }
 
-/** The version that go.mod names, told to the programs as upstream's own build does. */
+/** Passes the version in go.mod to the programs, as upstream's build does. */
 async function linkFlags(): Promise<string> {
   const full = await version();
   const [major, minor] = full.slice(1).split('.');

@@ -8,21 +8,21 @@ export type { Built } from './cached-folder.ts';
 
 /** Programs built from a Go module. */
 export interface GoBuild {
-  /** Of the folder in the cache, and in what is told. */
+  /** Name of the folder in the cache, and in messages. */
   readonly name: string;
   /** Folder of the module. */
   readonly source: string;
-  /** What else the result depends on. */
+  /** Other inputs of the result. */
   readonly how: readonly string[];
-  /** How long it takes where nothing is cached. */
+  /** Duration of a build without a cache, in words. */
   readonly takes: string;
   /** Writes the programs into the folder `into`. */
   compile(into: string, go: Go): Promise<void>;
 }
 
 /**
- * The build's folder in a cache by content; the first caller builds while others wait. Throws when the build fails;
- * what the machine lacks is a reason to skip.
+ * The folder of a build in a cache by content. The first caller builds while others wait. Throws if the build fails; if
+ * the machine lacks something, returns why to skip.
  */
 export async function cachedBuild({ name, source, how, takes, compile }: GoBuild): Promise<Built> {
   const go = await findGo(source);

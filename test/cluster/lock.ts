@@ -2,8 +2,8 @@ import { open, readFile, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Runs `work` while no other process on this machine does under the same lock file; waits for its turn. A lock whose
- * process is gone is taken away: a killed build must not block the next.
+ * Runs `work` while no other process on this machine holds the lock file; waits until it is free. The lock of a dead
+ * process is removed, so that a killed build does not block the next.
  */
 export async function withLock<T>(path: string, work: () => Promise<T>, waiting: () => void): Promise<T> {
   for (let told = false; !(await take(path)); told = true) {
@@ -32,7 +32,7 @@ async function take(path: string): Promise<boolean> {
 
 async function abandoned(path: string): Promise<boolean> {
   const pid = Number(await readFile(path, 'utf8').catch(() => ''));
-  // Nothing written yet, or gone again: whoever holds it is at work.
+  // The owner has not written it yet, or has just released it.
   if (!Number.isInteger(pid) || pid <= 0) return false;
   try {
     process.kill(pid, 0);

@@ -1,4 +1,4 @@
-// Builds what the tests against a real Kubernetes need, before them: a first build takes longer than a test may.
+// Builds in advance what the tests against a real Kubernetes need, because a first build takes longer than a test may.
 import { ensureCoreDns } from './ensure-coredns.ts';
 import { ensureHelm } from './ensure-helm.ts';
 import { ensureKubernetes } from './ensure.ts';
@@ -14,7 +14,7 @@ process.stdout.write(
 const helm = await ensureHelm();
 process.stdout.write('skip' in helm ? `tests of the chart will be skipped: ${helm.skip}\n` : `Helm: ${helm.folder}\n`);
 
-// Pods run only in the lab, and only they need names.
+// Only pods in the lab need to resolve names.
 const missing = missingForLab();
 if (missing === null) {
   const coredns = await ensureCoreDns();

@@ -3,11 +3,11 @@ import { spawn } from 'node:child_process';
 export interface RunOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
-  /** What the program reads from its standard input. */
+  /** The program's standard input. */
   readonly input?: string;
 }
 
-/** Runs a program to its end and returns its standard output; throws with its standard error. */
+/** Runs a program to its end and returns its stdout; throws with its stderr. */
 export function run(program: string, args: readonly string[], { input, ...options }: RunOptions = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { ...options, stdio: ['pipe', 'pipe', 'pipe'] });
@@ -20,7 +20,7 @@ export function run(program: string, args: readonly string[], { input, ...option
       if (code === 0) resolve(output);
       else reject(new Error(`${program} ${args.slice(0, 3).join(' ')}: ${signal ?? `exit code ${code}`}\n${errors}`));
     });
-    // A program that ends without reading says why itself.
+    // If the program ends without reading its input, its exit code and stderr say why.
     child.stdin.on('error', () => undefined).end(input ?? '');
   });
 }

@@ -13,7 +13,7 @@ if (noRedis !== false) {
 } else {
   const { url } = await startRedis(t);
   transportContract(t, 'redis', async (t) => {
-    // A job of its own for each test.
+    // A separate job for each test.
     const keys = jobKeys(randomUUID());
     const redis = new Redis(url);
     const { token } = await acquireFence(redis, keys);

@@ -11,7 +11,7 @@ import { sha256 } from '../../worker/files/sha256.ts';
 import { Refused } from '../../crds/facts/refusal.ts';
 import { countHashes } from '../support/count-hashes.ts';
 
-/** A transport under test: one server end, and as many client ends as a test asks for. */
+/** A transport under test: one server end, and as many client ends as a test needs. */
 export interface TransportUnderTest {
   readonly server: ServerTransport;
   connect(): Promise<ClientTransport>;
@@ -47,7 +47,7 @@ async function receive(server: ServerTransport): Promise<Arrival> {
 
 const textOf = async (arrival: Arrival) => new TextDecoder().decode(await arrival.read());
 
-/** Resolves to whether `promise` has settled once everything that was ready to run has run. */
+/** Resolves to whether `promise` has settled once all pending callbacks have run. */
 async function settles(promise: Promise<unknown>): Promise<boolean> {
   let settled = false;
   void promise.finally(() => (settled = true)).catch(() => {});
@@ -55,7 +55,7 @@ async function settles(promise: Promise<unknown>): Promise<boolean> {
   return settled;
 }
 
-/** What every transport promises (worker/transport/contract.ts). `make` gives a fresh one each time. */
+/** The contract of every transport (worker/transport/contract.ts). `make` creates a new one for each test. */
 export function transportContract(t: Test, name: string, make: (t: Test) => Promise<TransportUnderTest>): void {
   const promise = (says: string, check: (t: Test, parts: TransportUnderTest) => Promise<void>) =>
     t.test(`${name}: ${says}`, async (t) => {
@@ -80,7 +80,7 @@ export function transportContract(t: Test, name: string, make: (t: Test) => Prom
   });
 
   promise('bytes are values: a change at one end is not seen at the other', async (t, { server, connect }) => {
-    // A Buffer's slice is no copy.
+    // A Buffer's slice shares its memory.
     const roundPackage = { ...sealed('package'), bytes: Buffer.from('package') };
     await server.publish(round, roundPackage);
     roundPackage.bytes.fill(0);
@@ -216,7 +216,7 @@ export function transportContract(t: Test, name: string, make: (t: Test) => Prom
       await client.submit(delivery, answer('again'));
       await client.submit(
         { ...delivery, task: task(99) },
-        // Another digest than that of its payload.
+        // A digest that is not the payload's.
         { header: 'not even JSON', payload: Uint8Array.of(0xff, 0, 1), sha256: sha256(Uint8Array.of(1)) },
       );
       t.equal(await textOf(await receive(server)), 'good');

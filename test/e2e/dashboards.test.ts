@@ -3,7 +3,7 @@ import t from 'tap';
 import { testInLab } from '../support/lab.ts';
 import { noPrometheus } from '../support/prometheus.ts';
 
-// With a first build of what the lab is made of.
+// Includes a first build of the lab's parts.
 t.setTimeout(40 * 60_000);
 
 if (noPrometheus) t.test('dashboards and alerts on a cluster', { skip: noPrometheus }, () => {});

@@ -1,5 +1,5 @@
-// The image for NVIDIA's GPUs, as buildah builds it: all that computing with CUDA takes is in it, but for the driver,
-// which a node brings.
+// The image for NVIDIA's GPUs, built by buildah. It contains everything for CUDA except the driver, which the node
+// provides.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chown, readFile, readdir } from 'node:fs/promises';
@@ -13,10 +13,10 @@ import { startIn, unpackImage } from '../support/image-root.ts';
 const USER = 65532;
 const MAX_BYTES = 1.4e9;
 const PROVIDER = 'app/node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so';
-/** The driver's own library. */
+/** Libraries of the driver. */
 const DRIVER = 'libcuda.so.1';
 
-// With a first build, which fetches three quarters of a gigabyte.
+// Includes a first build, which downloads 750 MB.
 t.setTimeout(20 * 60_000);
 
 const built = await ensureCudaImage();

@@ -1,4 +1,4 @@
-// The images of the Dockerfile, as buildah builds them: what is in them, and that their programs run as a pod's would.
+// The Dockerfile's images, built by buildah: their contents, and their programs run as in a pod.
 import { chown, readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
@@ -14,10 +14,10 @@ import { until } from '../support/until.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const USER = 65532;
 
-/** What an image may take, unpacked. */
+/** Maximum size of an image, unpacked. */
 const MAX_BYTES: Readonly<Record<Target, number>> = { operator: 260e6, worker: 320e6 };
 
-// With a first build.
+// Includes a first build.
 t.setTimeout(20 * 60_000);
 
 const read = async (...path: readonly string[]) => JSON.parse(await readFile(join(...path), 'utf8'));
@@ -32,7 +32,7 @@ if ('skip' in images) {
       const output = join(folder, 'output');
       await chown(output, USER, USER);
       const image = await unpackImage(join(images.folder, `${target}.tar`), join(folder, 'root'));
-      // Before anything makes places to mount in it.
+      // Before mount points are created in it.
       await testContents(t, target, image);
       await (target === 'operator' ? testOperator(t, image, output) : testWorker(t, image, output));
     });

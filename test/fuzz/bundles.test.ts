@@ -1,4 +1,4 @@
-// Bundles, as a client pod fetches and opens them: each file, the manifest that names it rightly, and answers of a
+// Bundles that a client pod fetches and opens: each file, the manifest with the correct digests, and responses of a
 // server.
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -32,7 +32,9 @@ const bundle = await writeBundle(
 const manifest = parseManifest(readFileSync(join(bundle.directory, MANIFEST_FILE)));
 const names = BUNDLE_FILES.filter((name) => manifest.files.some((file) => file.name === name));
 
-/** A copy of the bundle whose manifest names its files as they are, however odd: only then are they looked into. */
+/**
+ * A copy of the bundle with some content replaced and a manifest with matching digests: only then are the files read.
+ */
 const odd = join(root, 'odd');
 
 function withFile(name: string, bytes: Uint8Array): string {
@@ -110,7 +112,8 @@ t.test('a server that answers anything: what is fetched is the bundle, or it is 
       `bytes 0-${2 ** 53}/${2 ** 53}`,
       `bytes 1-${config.byteLength - 1}/${config.byteLength}`,
     ),
-    // Of the announced length or longer: what is shorter is asked for again for as long as the job lasts.
+    // Responses of the announced length or longer. The client requests the rest of a shorter one for as long as the job
+    // lasts.
     body: mutatedBytes(config).map((bytes) =>
       Buffer.concat([bytes, Buffer.alloc(Math.max(0, config.byteLength - bytes.byteLength))]),
     ),
@@ -119,7 +122,8 @@ t.test('a server that answers anything: what is fetched is the bundle, or it is 
     answer = next;
     rmSync(cache, { recursive: true, force: true });
     const { port } = address;
-    // The config in the place of a manifest: the first file is refused as none, or as not the announced one.
+    // The config in place of the manifest: the first file is refused, because it is not a manifest or not the announced
+    // one.
     await fetchBundle(announced, {
       serverUrl: `http://127.0.0.1:${port}`,
       token: 'x',

@@ -1,4 +1,4 @@
-// What pods tell: progress and reports through Redis, which the operator mirrors; termination messages; manifests of
+// Data from pods: progress and reports in Redis, which the operator mirrors; termination messages; manifests of
 // bundles.
 import t from 'tap';
 import Value from 'typebox/value';
@@ -32,7 +32,7 @@ const told = {
 
 const report = reportOf(sampleEvents(3).reduce(accumulate, emptyHistory), sampleFacts);
 
-/** A Redis that holds one text under every key. */
+/** A Redis with the same text under every key. */
 const holding = (text: string) => ({
   getrange: async (_key: unknown, from: unknown, to: unknown) =>
     Buffer.from(text)

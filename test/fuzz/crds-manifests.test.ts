@@ -6,7 +6,7 @@ import { parseManifest } from '../../crds/parse.ts';
 import { fuzz } from './harness.ts';
 import { mutatedBytes, mutatedJson } from './mutations.ts';
 
-// The parser holds half a KiB for each character while it reads, which is garbage after it.
+// While it reads, the parser allocates half a KiB per character, which is garbage afterwards.
 const LIMIT_MIB = 512;
 
 const files = ['quickstart.yaml', 'gsm8k.yaml', 'cluster/job.yaml'];
@@ -19,7 +19,7 @@ for (const file of files) {
   t.test(file, async (t) => {
     const attempt = (manifest: string) => {
       const job = parseManifest(manifest, 'job.yaml');
-      // What was accepted stands for itself, with every default.
+      // An accepted manifest, written with every default, is accepted again.
       parseManifest(JSON.stringify(job), 'job.json');
     };
     await fuzz(t, { name: 'JSON', inputs: mutatedJson(parse(text)), runs: 300, limitMiB: LIMIT_MIB, attempt });

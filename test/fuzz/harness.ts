@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { Test } from 'tap';
 import { UserError } from '../../crds/facts/user-error.ts';
 
-/** A reader of what others wrote, and inputs to try it with. */
+/** A function that reads untrusted input, and inputs for it. */
 export interface FuzzSubject<Input> {
   readonly name: string;
   readonly inputs: fc.Arbitrary<Input>;
@@ -10,18 +10,18 @@ export interface FuzzSubject<Input> {
   readonly attempt: (input: Input) => unknown;
   /** Number of inputs in CI, for a few seconds. `npm run fuzz -- --n N` tries more. */
   readonly runs: number;
-  /** Most CPU time of this thread for one attempt, ms. Other processes add to wall time, not to this. */
+  /** Maximum CPU time of this thread for one input, in ms. Unlike wall time, it does not depend on other processes. */
   readonly limitCpuMs?: number;
-  /** Most that the process's peak memory may grow by, MiB. */
+  /** Maximum growth of the process's peak memory, in MiB. */
   readonly limitMiB?: number;
 }
 
-/** A longer error message is no clear refusal. */
+/** A longer error message is not clear. */
 const MESSAGE_CHARS = 16_384;
 
 /**
- * Tries many inputs, the same ones each time: each must end in a right result or in a clear refusal, within CPU time
- * and memory. A failing input is shrunk, and reported with the seed and path that reproduce it.
+ * Tries many inputs, the same ones in every run. Each must give a correct result or a clear refusal, within limits of
+ * CPU time and memory. A failing input is shrunk, and reported with the seed and path that reproduce it.
  */
 export async function fuzz<Input>(
   t: Test,

@@ -52,7 +52,7 @@ t.test('a model directory with a mutated file: opened, or refused', async (t) =>
   }
 });
 
-/** A text that is no JSON at all is refused before anything of it is read; here it stands for nothing. */
+/** Replaces a text that is not JSON, which would be refused before any of it is read. */
 function valid(text: string): string {
   try {
     JSON.parse(text);

@@ -9,7 +9,7 @@ const right = readFileSync(new URL('../fixtures/safetensors/mixed.safetensors', 
 const headerBytes = Number(right.readBigUInt64LE());
 const header: unknown = JSON.parse(right.subarray(8, 8 + headerBytes).toString());
 
-/** A file whose length prefix is right for its header. */
+/** A file with the correct length prefix for its header. */
 function withHeader(json: string): Buffer {
   const text = Buffer.from(json);
   const prefix = Buffer.alloc(8);

@@ -32,7 +32,7 @@ t.test('tokenizer.json: ids of its vocabulary, or a refusal', async (t) => {
     const dir = t.testdir({});
     cpSync(join(fixtures, family), dir, { recursive: true });
     const right = JSON.parse(readFileSync(join(dir, 'tokenizer.json'), 'utf8'));
-    // A way down into a vocabulary of hundreds would hardly ever lead elsewhere.
+    // In a vocabulary of hundreds, most random paths would end in the same place.
     await fuzz(t, {
       name: `tokenizer.json of ${family}`,
       inputs: mutatedJson(withFew(right)),
@@ -62,7 +62,7 @@ async function encodeAll(dir: string, name: string, content: string): Promise<vo
   }
 }
 
-/** A tokenizer of few merges and tokens: single characters, bytes, what merges make, and those with a name. */
+/** A tokenizer with few merges and tokens: single characters, bytes, merged pieces and named tokens. */
 function withFew(json: {
   model: { vocab: Record<string, number>; merges: (string | [string, string])[] };
   added_tokens: { content: string }[];

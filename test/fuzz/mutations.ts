@@ -3,7 +3,7 @@ import fc from 'fast-check';
 
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
-/** Stands for a list in a list, and so on, which no JSON.stringify could write. */
+/** Represents deeply nested lists, which JSON.stringify could not write. */
 const DEEP = '@deep@';
 const deepJson = '['.repeat(100_000) + ']'.repeat(100_000);
 
@@ -67,8 +67,8 @@ const oddNames = [
 type Edit = (parent: Json[] | { [name: string]: Json }, key: string) => void;
 
 /**
- * A JSON text made of a right value by one to three edits anywhere in it; now and then one that the text itself
- * suffers. Each character is a byte, to be written as latin1: all of ASCII but for what an edit of the text put in.
+ * A JSON text with one to three random edits of its value, and occasionally an edit of the text itself. Each character
+ * is a byte, to be written as latin1: ASCII, except for what an edit of the text inserted.
  */
 export function mutatedJson(value: unknown): fc.Arbitrary<string> {
   const base = ascii(JSON.stringify(value));
@@ -90,7 +90,7 @@ function ascii(json: string): string {
   return json.replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-/** From the root to a member, as far down as the way leads. */
+/** A random path from the root to a member. */
 function walk(box: { root: Json }, way: readonly number[]): [parent: Json[] | { [name: string]: Json }, key: string] {
   let parent: Json[] | { [name: string]: Json } = box;
   let key = 'root';
@@ -155,12 +155,12 @@ function member(parent: Json[] | { [name: string]: Json }, key: string): Json | 
   return Array.isArray(parent) ? parent[Number(key)] : Object.hasOwn(parent, key) ? parent[key] : undefined;
 }
 
-/** Also a member called __proto__, as JSON.parse makes it. */
+/** Also creates a member called __proto__, as JSON.parse does. */
 function set(parent: Json[] | { [name: string]: Json }, key: string, value: Json): void {
   Object.defineProperty(parent, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
-/** What files turn out to be instead. */
+/** Other kinds of files in place of the expected one. */
 const otherKinds: readonly Uint8Array[] = [
   Buffer.alloc(0),
   Buffer.alloc(64),
@@ -172,8 +172,7 @@ const otherKinds: readonly Uint8Array[] = [
 ];
 
 /**
- * Bytes made of right ones by one to four edits: set, cut off, cut out, put in, doubled, zeroed; now and then another
- * file.
+ * Valid bytes with one to four edits: set, truncated, cut out, inserted, duplicated, zeroed; occasionally another file.
  */
 export function mutatedBytes(right: Uint8Array): fc.Arbitrary<Uint8Array> {
   const place = fc.nat();
@@ -207,7 +206,7 @@ export function mutatedBytes(right: Uint8Array): fc.Arbitrary<Uint8Array> {
   const edited = fc
     .array(one, { minLength: 1, maxLength: 4 })
     .map((edits) => edits.reduce<Buffer>((bytes, apply) => apply(bytes), Buffer.from(right)));
-  // The first bytes say what all others are.
+  // The first bytes determine how all others are read.
   const early = fc.tuple(fc.nat(31), fc.nat(255)).map(([at, value]) => {
     const bytes = Buffer.from(right);
     if (at < bytes.length) bytes[at] = value;

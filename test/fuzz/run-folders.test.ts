@@ -1,4 +1,4 @@
-// What lies in a run's folder when it is gone on with, exported or reported: checkpoints, manifest, metrics and report.
+// Files in a run's folder that a resumed run, an export or a report reads: checkpoints, manifest, metrics and report.
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -36,7 +36,7 @@ const saved: SavedSnapshot = {
 const files = encodeSnapshot(saved, layouts, origin);
 const fileOf = (name: string) => files.get(name) ?? new Uint8Array();
 
-/** A checkpoint whose digests are right, however odd what they are of: only then is it looked into. */
+/** A checkpoint with arbitrary content and matching digests: only then is the content read. */
 function decoded(name: string, bytes: Uint8Array): void {
   let saved: SavedSnapshot;
   try {

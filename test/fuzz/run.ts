@@ -1,5 +1,5 @@
-// npm run fuzz -- --n 20000 --seed 7 model-config: tries more inputs than CI does, or others, of all subjects or of
-// those named.
+// npm run fuzz -- --n 20000 --seed 7 model-config: tries more or other inputs than CI does, of all subjects or of those
+// named.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,4 @@
-// What clients send the server and the server sends clients: headers of results, adapters, round packages.
+// Data between clients and server: headers of results, adapters, round packages.
 import fc from 'fast-check';
 import t from 'tap';
 import { UserError } from '../../crds/facts/user-error.ts';
@@ -37,7 +37,7 @@ const expected = {
   layout: layouts.adapter,
 };
 
-/** Refusals are counted by the harness where they are a user's errors. */
+/** The harness expects a UserError, so refusals are converted. */
 async function refusing<T>(work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();

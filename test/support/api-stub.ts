@@ -17,13 +17,13 @@ export interface StubRequest {
 export interface ApiStub {
   readonly url: string;
   readonly kubeConfig: KubeConfig;
-  /** Connections taken so far. */
+  /** Number of connections so far. */
   readonly connections: () => number;
-  /** What was asked so far. */
+  /** The requests so far. */
   readonly requests: readonly StubRequest[];
 }
 
-/** A server that answers as a test says, where a real API server cannot be made to: it goes with the test. */
+/** A server with the test's own responses, for cases that a real API server cannot produce. It ends with the test. */
 export async function startStub(
   t: Test,
   answer: (request: StubRequest, response: ServerResponse) => void | Promise<void>,
@@ -69,6 +69,6 @@ export function answerJson(response: ServerResponse, value: unknown, code = 200)
   response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(value));
 }
 
-/** A refusal, as the API server words it. */
+/** A refusal in the form of the API server. */
 export const answerStatus = (response: ServerResponse, code: number, reason: string, message = reason): void =>
   answerJson(response, { kind: 'Status', apiVersion: 'v1', status: 'Failure', code, reason, message }, code);

@@ -2,7 +2,7 @@ import type { JobObject } from '../../operator/objects/job-object.ts';
 import { jobObject } from './planned-job.ts';
 import { ReconcileWorld } from './reconcile-world.ts';
 
-/** A job whose objects have been made. */
+/** A job whose objects exist. */
 export async function begun(spec: object = {}): Promise<ReconcileWorld> {
   const world = new ReconcileWorld(jobObject(spec));
   await world.turn();

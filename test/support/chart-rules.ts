@@ -6,7 +6,7 @@ import Value from 'typebox/value';
 import { parse } from 'yaml';
 import { CHART } from './chart.ts';
 
-/** Files of rules from which the chart makes its roles. */
+/** The chart's files of RBAC rules. */
 export const RULES = ['operator', 'reviews', 'lease', 'job-viewer', 'job-editor', 'metrics-reader', 'test'] as const;
 export type RuleFile = (typeof RULES)[number];
 

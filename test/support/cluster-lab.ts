@@ -25,10 +25,10 @@ export const jobManifest = (
 export interface ClusterLab {
   readonly plane: ControlPlane;
   readonly kubectl: ControlPlane['kubectl'];
-  /** The operator's kubeconfig; its account has no permission yet. */
+  /** The operator's kubeconfig. Its account has no permissions yet. */
   readonly operator: string;
   readonly admin: ApiClient;
-  /** A job in the namespace `lab`, once the operator has seen it. */
+  /** Creates a job in the namespace `lab`, and waits until the operator has seen it. */
   readonly made: (seen: SeenCluster, name: string, spec?: object) => Promise<JobObject>;
 }
 

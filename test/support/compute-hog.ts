@@ -1,4 +1,4 @@
-// A program whose compute process takes as many MiB as it is told, and that prints what becomes of it.
+// A program whose compute process allocates the given number of MiB, and which prints the outcome.
 import { Compute } from '../../worker/engine/compute.ts';
 import { float32 } from '../../worker/engine/graph/tensor.ts';
 import { endingOf } from '../../worker/run/pod/ending.ts';

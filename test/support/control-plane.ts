@@ -20,30 +20,28 @@ import { until } from './until.ts';
 const CRD = join(import.meta.dirname, '../../crds/fedbiotjob.yaml');
 
 export interface ControlPlaneOptions {
-  /** With the controller manager and the scheduler, which make pods of Jobs and carry deletions on. */
+  /** Also start the controller manager and the scheduler, which create pods of Jobs and complete deletions. */
   readonly controllers?: boolean;
-  /** File for a line of JSON a request, its metadata alone. */
+  /** File for one line of JSON per request, with metadata only. */
   readonly auditLog?: string;
 }
 
-/** A Kubernetes without nodes that knows FedBiOTJobs. */
+/** A Kubernetes without nodes, with the kind FedBiOTJob. */
 export interface ControlPlane {
   readonly url: string;
-  /** File, of an administrator. */
+  /** Kubeconfig file of an administrator. */
   readonly kubeconfig: string;
-  /** For files of the test; goes with the control plane. */
+  /** Folder for files of the test. It is removed with the control plane. */
   readonly folder: string;
-  /** Process ids, by program. */
+  /** Process ids by program. */
   readonly pids: () => Readonly<Record<string, number>>;
-  /**
-   * Runs kubectl as an administrator and returns what it prints; `input` is what it reads. Throws with what it says.
-   */
+  /** Runs kubectl as an administrator, with `input` on stdin, and returns its output. Throws with its error output. */
   kubectl(args: readonly string[], input?: string | object): Promise<string>;
-  /** File of a kubeconfig for the holder of a token, at the API server's address or at another that leads to it. */
+  /** Kubeconfig file for the holder of a token, with the API server's address or another address that leads to it. */
   kubeconfigFor(token: string, url?: string): string;
-  /** Ends the API server without warning; what it stored stays. */
+  /** Kills the API server. The stored objects remain. */
   stop(): Promise<void>;
-  /** Starts it again, at the same address. */
+  /** Starts the API server again at the same address. */
   start(): Promise<void>;
   /** Makes etcd forget all history. */
   compact(): Promise<void>;
@@ -57,13 +55,13 @@ const lacks = (...programs: readonly string[]): string | false => {
   return missing.length === 0 ? false : `SKIPPED: ${found.folder} has no ${missing.join(', ')}`;
 };
 
-/** Why there is no API server to start; false when there is one. */
+/** The reason why no API server can be started; false if one can. */
 export const noApiServer: string | false = lacks('etcd', 'kube-apiserver', 'kubectl');
 
-/** Why there are no controllers to start; false when there are. */
+/** The reason why no controllers can be started; false if they can. */
 export const noControllers: string | false = noApiServer || lacks('kube-controller-manager', 'kube-scheduler');
 
-/** Seconds that a program may take to answer, on a machine that has other things to do. */
+/** Seconds that a program may take to respond on a busy machine. */
 const PATIENCE = 120;
 
 export async function startControlPlane({
@@ -97,7 +95,7 @@ export async function startControlPlane({
     child.kill(signal);
     await once(child, 'exit');
   };
-  /** What comes of asking, once it comes; at once the reason why it will not. */
+  /** Resolves to the answer once there is one. Rejects at once if the program has ended. */
   const awaited = (what: string, ask: () => Promise<unknown>) =>
     until(what, PATIENCE, async () => {
       for (const [program, { exitCode, signalCode }] of running) {
@@ -129,14 +127,14 @@ export async function startControlPlane({
   const start = async () => {
     launch('kube-apiserver', [
       ...apiServerFlags({ pki, address: '127.0.0.1', port, etcd }),
-      // Nobody makes the ServiceAccount that pods want.
+      // No controller creates the ServiceAccount that pods need.
       ...(controllers ? [] : ['--disable-admission-plugins=ServiceAccount']),
       ...(auditLog === undefined ? [] : [`--audit-log-path=${auditLog}`, `--audit-policy-file=${auditPolicy}`]),
     ]);
     await awaited('the API server is ready', () => kubectl(['get', '--raw', '/readyz']));
   };
   const close = async () => {
-    // Clients first: they would complain of what is gone.
+    // Clients end first, so that they do not log errors about missing servers.
     for (const program of ['kube-scheduler', 'kube-controller-manager', 'kube-apiserver', 'etcd'])
       await end(program, 'SIGKILL');
     rmSync(folder, { recursive: true, force: true });
@@ -146,7 +144,7 @@ export async function startControlPlane({
     launch('etcd', etcdFlags(join(folder, 'etcd'), etcd, `http://127.0.0.1:${peerPort}`));
     await start();
     await kubectl(['create', '--filename', CRD]);
-    // kubectl gives up on a definition that has no conditions yet.
+    // kubectl fails for a definition that has no conditions yet.
     await awaited('the definition is established', () =>
       kubectl(['wait', '--for=condition=Established', '--timeout=60s', '--filename', CRD]),
     );
@@ -194,7 +192,7 @@ const etcdFlags = (data: string, client: string, peer: string) => [
   '--log-level=warn',
 ];
 
-/** By etcd's own API over HTTP, in which numbers are text. */
+/** Uses etcd's HTTP API, in which numbers are strings. */
 async function compact(etcd: string): Promise<void> {
   const post = async (path: string, body: object) => {
     const response = await fetch(`${etcd}/v3/kv/${path}`, { method: 'POST', body: JSON.stringify(body) });

@@ -6,13 +6,13 @@ import type { TensorData } from '../../worker/safetensors/safetensors.ts';
 
 export const FAMILIES = fileURLToPath(new URL('../fixtures/families/', import.meta.url));
 
-/** Fills a directory with a copy of a fixture, which a test may damage. */
+/** Copies a fixture into a directory, so that a test may damage it. */
 export function copyTo(dir: string, family: string): string {
   cpSync(join(FAMILIES, family), dir, { recursive: true });
   return dir;
 }
 
-/** Rewrites a directory's model.safetensors with its tensors changed. */
+/** Writes a directory's model.safetensors with changed tensors. */
 export function rewrite(
   dir: string,
   change: (tensors: TensorData[]) => TensorData[],

@@ -1,7 +1,7 @@
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 
-/** Counts the SHA-256 digests that are begun in this process until `stop`. */
+/** Counts the SHA-256 digests that this process starts until `stop`. */
 export function countHashes(): { count(): number; stop(): void } {
   const { createHash } = crypto;
   let begun = 0;

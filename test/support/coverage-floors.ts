@@ -1,21 +1,21 @@
 import { dirname } from 'node:path';
 import ts from 'typescript';
 
-/** Lines of a file or of a folder. */
+/** Number of lines of a file or a folder. */
 export interface Lines {
   readonly total: number;
-  /** Those that ran. */
+  /** Number of lines that ran. */
   readonly covered: number;
 }
 
-/** A folder beside its floor; each is null where the other exists alone. Both are percentages of lines. */
+/** A folder's coverage and its floor, in percent of lines. Either is null if it does not exist. */
 export interface FolderCoverage {
   readonly folder: string;
   readonly percent: number | null;
   readonly floor: number | null;
 }
 
-/** Whether anything of a source is left when its types are removed. A file without code is never loaded. */
+/** Whether a source contains code besides types. A file without code is never loaded. */
 export function hasCode(source: string): boolean {
   const { outputText } = ts.transpileModule(source, {
     compilerOptions: {
@@ -28,7 +28,7 @@ export function hasCode(source: string): boolean {
   return outputText.trim() !== 'export {};';
 }
 
-/** The coverage of each folder's own files, and its floor, in the order of the folders' names. */
+/** The coverage of each folder's own files, and its floor, sorted by folder. */
 export function compareWithFloors(
   files: ReadonlyMap<string, Lines>,
   floors: Readonly<Record<string, number>>,
@@ -48,17 +48,17 @@ export function compareWithFloors(
   });
 }
 
-/** One decimal, rounded down, so that a folder below its floor never looks as if it had reached it. */
+/** One decimal, rounded down, so that a folder below its floor never appears to have reached it. */
 const shown = (percent: number) => (Math.floor(percent * 10) / 10).toFixed(1);
 
-/** What is wrong with a folder; null: nothing. */
+/** The problem of a folder; null if there is none. */
 export function coverageProblem({ folder, percent, floor }: FolderCoverage): string | null {
   if (percent === null) return `${folder} has a floor and no code: remove its floor`;
   if (floor === null) return `${folder} has no floor: set one, such as ${Math.max(0, Math.floor(percent) - 1)}`;
   return percent < floor ? `${folder} is below its floor: ${shown(percent)} % of its lines ran, not ${floor} %` : null;
 }
 
-/** The folders as a table of text. */
+/** The folders as a text table. */
 export function coverageTable(folders: readonly FolderCoverage[]): string {
   const rows = [
     ['folder', 'lines %', 'floor'],

@@ -8,16 +8,15 @@ import { theme } from './picture/theme.ts';
 import type { Box } from './picture/theme.ts';
 import type { Window } from './prometheus.ts';
 
-/** Size of a cell of the dashboard's grid, and what is between panels. */
+/** Size of a cell of the dashboard's grid, and the gap between panels. */
 const CELL = { width: 50, height: 30 } as const;
 const GAP = 4;
 const HEADER = 44;
 const TITLE = 26;
 
 /**
- * A dashboard as a picture: its grid, its panels' titles, units and colours, with the data of its queries, drawn by the
- * report's chart library. Close to what Grafana shows of the same JSON, and not drawn by it. `marks`: the moments of
- * its annotations.
+ * Draws a dashboard as a picture, with the report's chart library: its grid, and its panels' titles, units, colours and
+ * data. It resembles Grafana's rendering of the same JSON. `marks`: the times of its annotations.
  */
 export function dashboardPicture(
   dashboard: Dashboard,

@@ -6,7 +6,7 @@ import type { Prometheus, Series, Window } from './prometheus.ts';
 
 export const DASHBOARDS = join(import.meta.dirname, '../../charts/fedbiot/dashboards');
 
-/** What the tests and the pictures read of a dashboard's JSON. */
+/** The parts of a dashboard's JSON that tests and pictures use. */
 const Target = Type.Object({
   refId: Type.String(),
   expr: Type.String(),
@@ -80,12 +80,12 @@ export type Dashboard = Type.Static<typeof Dashboard>;
 export const readDashboard = (name: string): Dashboard =>
   Value.Parse(Dashboard, JSON.parse(readFileSync(join(DASHBOARDS, `${name}.json`), 'utf8')));
 
-/** Rows are panels too, which ask nothing. */
+/** Rows are panels without queries. */
 export const isRow = ({ type }: Panel): boolean => type === 'row';
 
 export type Variables = Readonly<Record<'namespace' | 'job' | 'operator', string>>;
 
-/** All of them, as Grafana puts it. */
+/** Grafana's regular expression for all values. */
 export const ALL: Variables = { namespace: '.*', job: '.*', operator: '.*' };
 
 /** An expression as Grafana sends it. `rateInterval`: seconds. */
@@ -110,7 +110,7 @@ export function substituted(
   });
 }
 
-/** What a query of a panel gave. */
+/** The result of one query of a panel. */
 export interface Answer {
   readonly target: Target;
   readonly series: readonly Series[];
@@ -128,7 +128,7 @@ export interface Asking {
   readonly rateInterval: number;
 }
 
-/** What a dashboard would show of the window. */
+/** The data that a dashboard would show for the window. */
 export async function ask(
   dashboard: Dashboard,
   { prometheus, window, variables, rateInterval }: Asking,
@@ -148,7 +148,7 @@ export async function ask(
   return data;
 }
 
-/** The queries that gave nothing which could be shown. */
+/** The queries without data to show. */
 export const withoutData = (data: readonly PanelData[]): string[] =>
   data.flatMap(({ panel, answers }) =>
     answers

@@ -16,7 +16,7 @@ const round = { job: 'job', round: 1, attempt: 1 };
 
 const task = (client: number) => ({ ...round, client, sha256: sha256(text('package')), bytes: 7 });
 
-/** How Redis is refused: for as long as nobody changes it, or for now. */
+/** How Redis refuses commands: until somebody changes it, or temporarily. */
 export async function refuses(
   t: Test,
   call: Promise<unknown>,
@@ -32,7 +32,7 @@ export async function refuses(
   t.equal(error instanceof RedisUnreachable, lasts === 'passes', what);
 }
 
-/** Both ends of a job's data plane, and what they say of Redis. */
+/** Both ends of a job's data plane, and their reports about Redis. */
 export async function endsOf(t: Test, url: string, uid: string = randomUUID(), maxHeaderBytes = 4096) {
   const heard: string[] = [];
   const listener = {
@@ -48,7 +48,7 @@ export async function endsOf(t: Test, url: string, uid: string = randomUUID(), m
   const client = new RedisClientTransport({ url }, keys, { listener, maxHeaderBytes });
   t.teardown(() => server.close());
   t.teardown(() => client.close());
-  /** All that a round asks of Redis, once. */
+  /** Uses every operation of a round once. */
   const round1 = async (number: number) => {
     await server.publish(round, { bytes: text('package'), sha256: sha256(text('package')) });
     await server.dispatch(task(number));

@@ -1,7 +1,7 @@
 import type { RunEvent } from '../../crds/facts/events.ts';
 import type { Clock } from '../../worker/federation/clock.ts';
 
-/** A clock whose deadlines pass when the test says so. */
+/** A clock whose deadlines the test controls. */
 export function manualClock(): Clock & { readonly pass: () => void; readonly asked: readonly number[] } {
   let current = new AbortController();
   const asked: number[] = [];
@@ -13,7 +13,7 @@ export function manualClock(): Clock & { readonly pass: () => void; readonly ask
   return { asked, now: () => 0, deadline, pass: () => current.abort() };
 }
 
-/** Lets the deadline pass once `count` clients have reported in an attempt at a round, from a round on. */
+/** From `fromRound` on, the deadline of an attempt passes once `count` clients have reported. */
 export function passAfter(
   count: number,
   clock: ReturnType<typeof manualClock>,

@@ -6,19 +6,19 @@ import { isRecord } from '../../crds/json-schema/node.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** A Markdown file, taken apart. */
+/** The parts of a Markdown file. */
 export interface Document {
-  /** From the project's root. */
+  /** Path from the project's root. */
   readonly path: string;
-  /** Fenced code, by the language after the fence. */
+  /** Fenced code blocks, by language. */
   readonly blocks: readonly { readonly language: string; readonly text: string }[];
-  /** Everything else, line by line. */
+  /** All other lines. */
   readonly prose: readonly string[];
 }
 
 const FENCED = /^( *)```(\w*)\n([^]*?)\n\1```$/gm;
 
-/** Every document of the project, generated ones among them. */
+/** All documents of the project, including generated ones. */
 export function documents(): Document[] {
   return globSync(['*.md', '{docs,examples,test,bench,worker,crds,charts}/**/*.md'], { cwd: ROOT })
     .sort()
@@ -29,17 +29,17 @@ export function documents(): Document[] {
     });
 }
 
-/** What stands between backticks in a line. */
+/** The code spans in a line. */
 export function codeIn(line: string): string[] {
   return [...line.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code);
 }
 
-/** Targets of links and pictures in a line. */
+/** The targets of links and images in a line. */
 export function linksIn(line: string): string[] {
   return [...line.replaceAll(/`[^`]*`/g, '').matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
 }
 
-/** The anchors GitHub gives a document's headings. */
+/** The anchors that GitHub generates for the headings. */
 export function anchorsOf({ prose }: Document): string[] {
   const headings = prose.flatMap((line) => /^#+ (.+)$/.exec(line)?.[1] ?? []);
   return headings.map((heading) =>
@@ -50,10 +50,7 @@ export function anchorsOf({ prose }: Document): string[] {
   );
 }
 
-/**
- * Arguments of every `fedbiot …` in lines of shell: what a pipe, a comment or a gap of three spaces separates is not
- * the command's.
- */
+/** The arguments of every `fedbiot …` command in lines of shell, up to a pipe, a comment or a gap of three spaces. */
 export function fedbiotCommands(shell: string): string[][] {
   const lines = shell.replaceAll('\\\n', ' ').split('\n');
   return lines.flatMap((line) => {
@@ -64,7 +61,7 @@ export function fedbiotCommands(shell: string): string[][] {
 
 const chartValues: unknown = parse(readFileSync(join(ROOT, 'charts/fedbiot/values.yaml'), 'utf8'));
 
-/** Whether the chart has a value of this name, with dots in it; one that is an empty map may hold any. */
+/** Whether the chart has a value of this dotted name. An empty map may contain any value. */
 export function chartValueExists(path: string): boolean {
   let at: unknown = chartValues;
   for (const name of path.split('.')) {

@@ -8,7 +8,7 @@ import type { Tensor } from '../../worker/engine/graph/tensor.ts';
 
 export type Build = (inputs: Value[]) => Value;
 
-/** Runs y = f(inputs) and the gradients of Σ y·upstream with respect to the inputs of `wanted` (float32 ones). */
+/** Runs y = f(inputs), and the gradients of Σ y·upstream with respect to the float32 inputs in `wanted`. */
 export async function evaluateWithGradients(
   compute: Compute,
   build: Build,
@@ -39,7 +39,7 @@ export async function evaluateWithGradients(
   return { output: outputs['y']!, gradients: grads.map((_, i) => outputs[`d${i}`]!) };
 }
 
-/** Runs y = f(inputs) only; the session is kept for many calls. */
+/** Only runs y = f(inputs). The session is reused for many calls. */
 export async function compileForward(compute: Compute, build: Build, inputs: readonly Tensor[]) {
   const graph = new Graph();
   graph.output('y', build(inputs.map((tensor, i) => graph.input(`x${i}`, tensor.dtype, tensor.shape))));

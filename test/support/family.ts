@@ -11,7 +11,7 @@ import { loraLayout } from '../../worker/model/lora/layout.ts';
 import type { LayerSplit } from '../../worker/model/split.ts';
 import { fixtureTensors } from './fixture-tensors.ts';
 
-/** What transformers + PEFT computed with a tiny model (test/oracle/families.py). */
+/** Results of transformers + PEFT for a tiny model (test/oracle/families.py). */
 export interface FamilyOracle {
   readonly layers: number;
   readonly loss: number;
@@ -23,9 +23,9 @@ export interface FamilyOracle {
 export interface Family {
   readonly oracle: FamilyOracle;
   readonly tensor: (name: string) => Tensor;
-  /** The oracle's batch: two sequences, the shorter one padded. */
+  /** The oracle's batch: two sequences, of which the shorter is padded. */
   readonly batch: TokenBatch;
-  /** The model with the given split and LoRA as the oracle's. */
+  /** The model with the given split, and the oracle's LoRA. */
   readonly model: (split: LayerSplit, targets?: readonly Projection[]) => FederatedModel;
 }
 

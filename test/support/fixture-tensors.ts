@@ -3,7 +3,10 @@ import { float32, int32 } from '../../worker/engine/graph/tensor.ts';
 import type { Tensor } from '../../worker/engine/graph/tensor.ts';
 import { readSafetensorsHeader, readTensor } from '../../worker/safetensors/safetensors.ts';
 
-/** Tensors of a committed *.safetensors fixture by name: floating-point ones as float32, I32 as they are. */
+/**
+ * The tensors of a committed *.safetensors fixture by name. Floating-point tensors are converted to float32; I32 is
+ * unchanged.
+ */
 export function fixtureTensors(path: string): (name: string) => Tensor {
   const { tensors } = readSafetensorsHeader(path);
   return (name) => {
@@ -18,7 +21,7 @@ export function fixtureTensors(path: string): (name: string) => Tensor {
   };
 }
 
-/** A tensor's elements; none is beyond 2⁵³. */
+/** The elements of an integer tensor, none of which exceeds 2⁵³. */
 export function numbers({ data }: Tensor): number[] {
   return Array.from<number | bigint, number>(data, Number);
 }
@@ -27,14 +30,14 @@ export function largest(xs: readonly number[]): number {
   return xs.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
 }
 
-/** max|found − expected|. NaN anywhere yields NaN, which passes no comparison. */
+/** max|found − expected|. NaN anywhere gives NaN, which fails every comparison. */
 export function maxError(found: readonly number[], expected: readonly number[]): number {
   if (found.length !== expected.length)
     throw new Error(`${found.length} numbers where ${expected.length} are expected`);
   return largest(expected.map((x, i) => found[i]! - x));
 }
 
-/** max|found − expected| / max|expected|; the absolute error where all that is expected is zero. */
+/** max|found − expected| / max|expected|, or the absolute error if all expected values are zero. */
 export function relativeError(found: readonly number[], expected: readonly number[]): number {
   return maxError(found, expected) / (largest(expected) || 1);
 }

@@ -1,12 +1,12 @@
 import { dirname } from 'node:path';
 
-/** A row of the table of folders: a folder's own files, or one file, and the rows whose files these may import. */
+/** A row of the table of folders: the files directly in a folder, or one file, and the rows that these may import. */
 export interface FolderRow {
   readonly path: string;
   readonly mayImport: readonly string[];
 }
 
-/** An import of one file of the project by another. Paths are from the project's root. */
+/** An import between two files of the project. Paths start at the project's root. */
 export interface Edge {
   readonly from: string;
   readonly line: number;
@@ -15,8 +15,8 @@ export interface Edge {
 }
 
 /**
- * The rows of the table with the columns folder, knows and may import, from the bottom to the top.
- * @throws Error when the document has no such table
+ * The rows of the table with the columns folder, knows and may import, from top to bottom.
+ * @throws Error if the document has no such table
  */
 export function folderRows(markdown: string): FolderRow[] {
   const lines = markdown.split('\n');
@@ -31,15 +31,15 @@ export function folderRows(markdown: string): FolderRow[] {
   });
 }
 
-/** The row that a file belongs to: its own, or its folder's. */
+/** The row that a file belongs to: its own, or that of its folder. */
 function rowOf(rows: readonly FolderRow[], file: string): FolderRow | undefined {
   return rows.find(({ path }) => path === file) ?? rows.find(({ path }) => path === dirname(file));
 }
 
 /**
- * What differs between the table and the code, one line each. A row may import only rows above it, which excludes
- * cycles of folders; every permission is used.
- * @param files all files that have to keep to the table
+ * The differences between the table and the code, one line each. A row may import only rows above it, which excludes
+ * cycles of folders, and every permission must be used.
+ * @param files all files that the table covers
  */
 export function brokenRules(rows: readonly FolderRow[], files: readonly string[], edges: readonly Edge[]): string[] {
   const broken: string[] = [];
@@ -67,7 +67,10 @@ export function brokenRules(rows: readonly FolderRow[], files: readonly string[]
   return broken;
 }
 
-/** Files that import each other, directly or through others: each cycle once, as the path that closes it. */
+/**
+ * Cycles of files that import each other, directly or indirectly. Each cycle appears once, as a path that ends where it
+ * begins.
+ */
 export function fileCycles(files: readonly string[], edges: readonly Edge[]): string[] {
   const imports = Map.groupBy(edges, ({ from }) => from);
   const done = new Set<string>();

@@ -12,7 +12,7 @@ import { CHART, SYSTEM } from './chart.ts';
 
 const found = await ensureHelm();
 
-/** Why there is no Helm; false when there is one. */
+/** The reason why there is no Helm; false if there is one. */
 export const noHelm: string | false = 'skip' in found ? `SKIPPED: ${found.skip}` : false;
 
 const strings = Type.Optional(Type.Record(Type.String(), Type.String()));
@@ -27,10 +27,10 @@ const Rendered = Type.Object({
   }),
 });
 
-/** An object as Helm renders it, with whatever its kind has besides. */
+/** An object in Helm's output, with any further fields of its kind. */
 export type Rendered = Static<typeof Rendered> & Readonly<Record<string, unknown>>;
 
-/** Helm with folders of its own, which go with the test; `kubeconfig` null: it meets no cluster. */
+/** Helm with temporary folders, which are removed after the test. `kubeconfig` null: without a cluster. */
 export class Helm {
   readonly #environment: NodeJS.ProcessEnv;
 
@@ -47,7 +47,10 @@ export class Helm {
     };
   }
 
-  /** What it prints; `values`: the chart's, for a command that takes them. Throws with what it says. */
+  /**
+   * Runs a command and returns its output; `values` are the chart's, for commands that accept them. Throws with its
+   * error output.
+   */
   run(args: readonly string[], values?: object): Promise<string> {
     if ('skip' in found) throw new Error(found.skip);
     const given = values === undefined ? {} : { input: JSON.stringify(values) };
@@ -57,7 +60,7 @@ export class Helm {
     });
   }
 
-  /** The objects that a release named fedbiot has, and those of its test. */
+  /** The objects of a release named fedbiot, including its test. */
   async template(values: object): Promise<Rendered[]> {
     const api = '--api-versions=admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy';
     const text = await this.run(['template', 'fedbiot', CHART, `--namespace=${SYSTEM}`, api], values);

@@ -5,14 +5,14 @@ import { createServer as createTlsServer } from 'node:tls';
 import type { TlsOptions } from 'node:tls';
 import type { Test } from 'tap';
 
-/** What a server that is no Redis does with a command, by its name in lower case. */
+/** Responses of a fake Redis, by command name in lower case. */
 export type Answers = (command: string, socket: Socket) => string | Buffer | void;
 
 const INFO = 'redis_version:7.2.0\r\nredis_mode:standalone\r\nloading:0\r\n';
 
 export const bulk = (text: string): string => `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
 
-/** What a good Redis with nothing in it says, as far as the operator asks. */
+/** Responses of a healthy, empty Redis to the operator's commands. */
 export function honest(command: string): string {
   if (command === 'info') return bulk(INFO);
   if (command === 'subscribe') return `*3\r\n${bulk('subscribe')}${bulk('fedbiot:progress')}:1\r\n`;
@@ -23,8 +23,8 @@ export function honest(command: string): string {
 }
 
 /**
- * A server that answers what it likes, over TLS where it has a certificate. @returns its port, and how often somebody
- * connected
+ * A server with the given responses, over TLS if it has a certificate.
+ * @returns its port, and the number of connections so far
  */
 export async function hostileRedis(
   t: Pick<Test, 'teardown'>,
@@ -38,7 +38,7 @@ export async function hostileRedis(
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => undefined);
-    // Commands arrive whole in these tests: each begins with its number of words.
+    // In these tests, commands arrive in one piece, and begin with their number of words.
     socket.on('data', (data) => {
       for (const [, name = ''] of data.toString('latin1').matchAll(/(?:^|\n)\*\d+\r\n\$\d+\r\n([A-Za-z]+)\r\n/g)) {
         const command = name.toLowerCase();

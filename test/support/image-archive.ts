@@ -10,16 +10,16 @@ const exec = promisify(execFile);
 const EPOCH = '1970-01-01T00:00:00Z';
 
 export interface Image {
-  /** Full name with its tag: docker.io/fedbiot/worker:test. */
+  /** Full name including the tag: docker.io/fedbiot/worker:test. */
   readonly reference: string;
-  /** Folders whose files it has, the later over the earlier. */
+  /** Folders that make up the image. Files in later folders replace those in earlier ones. */
   readonly layers: readonly string[];
   readonly command: readonly string[];
 }
 
 /**
- * Writes images to `out`, as `docker save` would: the same bytes for the same files, and a layer once, however many
- * images have it. Not compressed, as they do not travel. Needs GNU tar.
+ * Writes images to `out` in the format of `docker save`. Equal files give equal bytes, and a layer shared by several
+ * images is written once. Layers are not compressed, as they stay on this machine. Needs GNU tar.
  */
 export async function writeArchive(images: readonly Image[], out: string): Promise<void> {
   const aside = await mkdtemp(`${out}.parts-`);
@@ -56,7 +56,7 @@ function configOf({ command }: Image, digests: readonly string[]) {
   };
 }
 
-/** The folder as a layer in `into`, named by its digest; the digest. */
+/** Writes the folder as a layer into `into`, named by its digest, which is returned. */
 async function packLayer(folder: string, into: string): Promise<string> {
   const aside = join(into, 'layer.tar');
   await pack(folder, aside);

@@ -9,7 +9,7 @@ import { writeArchive } from './image-archive.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** What a stand-in is called in its archive, base.tar. */
+/** Name of a stand-in in its archive, base.tar. */
 export const NODE_BASE = 'localhost/fedbiot-node:test';
 export const PYTHON_BASE = 'localhost/fedbiot-python:test';
 
@@ -17,9 +17,8 @@ const SUITE = 'bookworm';
 const NPM = '11.19.1';
 
 /**
- * A stand-in for the Dockerfile's base image, where no registry of images can be reached: Debian as debootstrap makes
- * it of its packages, and from npm's registry the Node that tests run on, and npm, in the places where the real one has
- * them.
+ * A stand-in for the Dockerfile's base image, for machines without access to an image registry: Debian, made by
+ * debootstrap, with npm and the Node that tests run on from npm's registry, at the same paths as in the real image.
  */
 export async function ensureNodeBase(): Promise<Built> {
   const { version }: { version: string } = JSON.parse(
@@ -49,7 +48,7 @@ export async function ensureNodeBase(): Promise<Built> {
   });
 }
 
-/** A stand-in for the image that unpacks what CUDA needs: Debian with its Python and pip. */
+/** A stand-in for the image that unpacks the CUDA libraries: Debian with its Python and pip. */
 export async function ensurePythonBase(): Promise<Built> {
   return await ensureBase({
     name: 'python-base',
@@ -60,13 +59,13 @@ export async function ensurePythonBase(): Promise<Built> {
 }
 
 interface Base {
-  /** Of its folder in the cache: with the version of what is not Debian's. */
+  /** Prefix of its folder in the cache, including the versions of everything that is not from Debian. */
   readonly name: string;
   readonly what: string;
   readonly reference: string;
-  /** Of Debian's, beside the least there is. */
+  /** Debian packages besides the minimal set. */
   readonly packages: readonly string[];
-  /** Adds what is not Debian's to the root; `aside` is for what it needs meanwhile. */
+  /** Adds what is not from Debian to the root. `aside` is a temporary folder. */
   readonly complete?: (root: string, aside: string) => Promise<void>;
 }
 
@@ -78,7 +77,7 @@ async function ensureBase({ name, what, reference, packages, complete }: Base): 
     .slice(0, 12);
   return await cachedFolder(join(CACHE, `${name}-${id}`), what, async (into) => {
     tell(`${what}: fetching Debian; a minute`);
-    // The cache may lie where no device files can be made, or on a file system for which dpkg has no patience.
+    // The cache may be on a file system that does not allow device files, or on which dpkg is very slow.
     const aside = await mkdtemp(join(tmpdir(), 'fedbiot-base-'));
     try {
       const root = join(aside, 'root');

@@ -11,18 +11,18 @@ import { NODE_BASE, PYTHON_BASE, ensureNodeBase, ensurePythonBase } from './imag
 const ROOT = join(import.meta.dirname, '../..');
 const CACHE = join(ROOT, '.cache');
 
-/** The Dockerfile's targets that jobs in the lab run in. */
+/** The Dockerfile's targets that the lab runs. */
 export const TARGETS = ['operator', 'worker'] as const;
 export type Target = (typeof TARGETS)[number];
 type AnyTarget = Target | 'worker-cuda';
 
-/** Never fetched: they are imported. */
+/** The name of an image, which is imported and never pulled. */
 export const referenceOf = (target: AnyTarget): string => `docker.io/fedbiot/${target}:test`;
 
-/** What the images say they were built from. */
+/** The revision in the images' labels. */
 export const REVISION = 'test';
 
-/** Earlier builds are removed once nothing can be reading them any more. */
+/** Age at which older builds are removed, as no process reads them any more. */
 const KEPT_MS = 3_600_000;
 
 /** What this machine lacks to build images; null: nothing. */
@@ -33,9 +33,9 @@ function missingForImages(): string | null {
 }
 
 /**
- * A folder with an archive of each of the lab's targets, operator.tar and worker.tar, which buildah builds of the
- * Dockerfile and this checkout, on a stand-in for its base image. Built anew when one of the files has changed; the
- * first caller builds while others wait.
+ * A folder with an archive of each of the lab's targets, operator.tar and worker.tar. buildah builds them from the
+ * Dockerfile and this checkout, on a stand-in for the base image. They are rebuilt when one of the files has changed;
+ * the first caller builds while others wait.
  */
 export async function ensureImages(): Promise<Built> {
   const listed = (await readFile(join(ROOT, '.dockerignore'), 'utf8'))
@@ -51,8 +51,8 @@ export async function ensureImages(): Promise<Built> {
 }
 
 /**
- * A folder with worker-cuda.tar, of whatever code there was when what sets it apart from the worker's image changed
- * last.
+ * A folder with worker-cuda.tar. It is rebuilt only when the parts that distinguish it from the worker's image change,
+ * so its code may be older.
  */
 export async function ensureCudaImage(): Promise<Built> {
   if (process.arch !== 'x64') return { skip: "onnxruntime's CUDA provider is for x86-64" };
@@ -68,12 +68,12 @@ export async function ensureCudaImage(): Promise<Built> {
 }
 
 interface Build {
-  /** What its folders in the cache begin with. */
+  /** Prefix of its folders in the cache. */
   readonly name: string;
   readonly what: string;
   readonly targets: readonly AnyTarget[];
   readonly bases: readonly (() => Promise<Built>)[];
-  /** Files and folders of the checkout that it depends on. */
+  /** Files and folders of the checkout from which it is built. */
   readonly inputs: readonly string[];
 }
 
@@ -98,7 +98,7 @@ async function ensureBuilt({ name, what, targets, bases, inputs }: Build): Promi
 
 async function buildInto(into: string, targets: readonly AnyTarget[], bases: readonly string[]): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'fedbiot-images-'));
-  // In a mount namespace of its own, with which ends what a build that fails leaves mounted.
+  // Runs in a separate mount namespace, so that the mounts of a failed build disappear with it.
   const program = [
     '--mount',
     'buildah',
@@ -134,8 +134,8 @@ async function buildInto(into: string, targets: readonly AnyTarget[], bases: rea
 }
 
 /**
- * How npm and pip reach their registries on this machine, for the build and for no layer: the registry, its authority
- * and credentials.
+ * Access of npm and pip to their registries, for the build only and not in a layer: registry, CA certificate and
+ * credentials.
  */
 async function registrySecrets(folder: string): Promise<readonly string[]> {
   const lines = (await run('npm', ['config', 'get', 'registry', 'cafile', 'userconfig'], { cwd: ROOT }))

@@ -4,13 +4,13 @@ import { join, relative } from 'node:path';
 import type { ImageRoot } from './image-root.ts';
 
 export interface ImageFile {
-  /** From the image's root. */
+  /** Path from the image's root. */
   readonly path: string;
   readonly bytes: number;
   readonly executable: boolean;
 }
 
-/** An image's files; no folders, no links. */
+/** An image's regular files. */
 export async function filesOf({ folder }: ImageRoot): Promise<readonly ImageFile[]> {
   const entries = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
   return await Promise.all(
@@ -21,7 +21,7 @@ export async function filesOf({ folder }: ImageRoot): Promise<readonly ImageFile
   );
 }
 
-/** Packages that are installed in a folder, nested ones too: by their place, name@version. */
+/** The installed packages below a folder, including nested ones: path → name@version. */
 export async function packagesIn(folder: string, place = 'node_modules'): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>();
   const names = await readdir(join(folder, place)).catch(() => []);
@@ -40,14 +40,14 @@ export async function packagesIn(folder: string, place = 'node_modules'): Promis
   return found;
 }
 
-/** The processor that an ELF file is for; null for any other file. */
+/** The processor of an ELF file; null for any other file. */
 export async function machineOf(path: string): Promise<number | null> {
   const bytes = await readFile(path);
   if (bytes.toString('latin1', 0, 4) !== '\x7fELF') return null;
   return endianness() === 'LE' ? bytes.readUInt16LE(18) : bytes.readUInt16BE(18);
 }
 
-/** A CycloneDX list of components, as far as it is looked at. */
+/** The parts of a CycloneDX list of components that tests read. */
 export interface Bill {
   readonly components: readonly {
     readonly name: string;

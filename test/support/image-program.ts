@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 const exec = promisify(execFile);
 
 /**
- * A program of this machine, at `place` in the image, with the shared libraries that it is linked to and those of name
- * lookup.
+ * A program of this machine, to be stored at `place` in the image, with the shared libraries that it and name lookup
+ * need.
  */
 export async function addProgram(root: string, program: string, place: string): Promise<void> {
   await copyFile(program, join(root, place));
@@ -21,10 +21,7 @@ export async function addProgram(root: string, program: string, place: string): 
   await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/:/bin/sh\nnonroot:x:65532:65532::/tmp:/bin/sh\n');
 }
 
-/**
- * Copies the system's libraries that `file` is linked to, at their places, and returns these; none for a static
- * program.
- */
+/** Copies the shared libraries of `file` to the same paths, and returns their paths; none for a static program. */
 async function copyLibraries(root: string, file: string): Promise<readonly string[]> {
   const { stdout } = await exec('ldd', [file]).catch(() => ({ stdout: '' }));
   const linked = (stdout.match(/\/[^ )\n]+(?= \()/g) ?? []).filter(

@@ -22,14 +22,14 @@ const Manifest = Type.Array(
   Type.Object({ Config: Type.String(), RepoTags: Type.Array(Type.String()), Layers: Type.Array(Type.String()) }),
 );
 
-/** An image's files in a folder, and how it wants to be run. */
+/** An image's files in a folder, and how to run it. */
 export interface ImageRoot {
   readonly folder: string;
   readonly reference: string;
   readonly config: Static<typeof Config>;
 }
 
-/** Unpacks an archive as `docker save` makes it, of one image. */
+/** Unpacks an archive in the format of `docker save` that contains one image. */
 export async function unpackImage(archive: string, folder: string): Promise<ImageRoot> {
   const parts = `${folder}.parts`;
   for (const path of [folder, parts]) await mkdir(path);
@@ -56,17 +56,17 @@ mount --bind "$output" "$root/output"
 mount -o remount,bind,ro "$root"
 exec "$@"`;
 
-/** A program that runs as a pod's would. */
+/** A program that runs as in a pod. */
 export interface Contained {
-  /** What it printed, once it has ended. */
+  /** Its output, once it has ended. */
   readonly ended: Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>;
-  /** Sends a signal to the program itself, which is the first process of its namespace. */
+  /** Sends a signal to the program, which is the first process of its namespace. */
   kill(signal: NodeJS.Signals): Promise<void>;
 }
 
 /**
- * Runs a command among the image's files, as the user and in the folder that the image names, with its environment
- * alone, as the first process of a namespace. The root is read-only; /tmp is empty, and /output is the folder `output`.
+ * Runs a command on the image's files, with the user, working folder and environment that the image defines, as the
+ * first process of a namespace. The root is read-only, /tmp is empty, and /output is the folder `output`.
  */
 export async function startIn(
   { folder, config }: ImageRoot,

@@ -4,12 +4,12 @@ import ts from 'typescript';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** One import of a file: a statement, an export from another file, a call of import() or a type that imports. */
+/** An import in a file: a statement, a re-export, a call of import(), or an import in a type. */
 export interface Import {
   /** From 1. */
   readonly line: number;
   readonly specifier: string;
-  /** Whether only types need it, so that nothing is loaded. */
+  /** Whether it imports only types, so that nothing is loaded at run time. */
   readonly typeOnly: boolean;
 }
 
@@ -34,7 +34,7 @@ export function importsOf(path: string): Import[] {
   return found;
 }
 
-/** All that programs load: files of this project, and packages. */
+/** Everything that programs load: files of this project, and packages. */
 export function graphOf(...entries: readonly string[]): { files: string[]; packages: string[] } {
   const files = new Set<string>();
   const packages = new Set<string>();

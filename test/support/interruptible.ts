@@ -1,6 +1,8 @@
 import { listenForInterrupts } from '../../worker/commands/interrupts.ts';
 
-/** A program that waits to be interrupted; told to, it stops after the first signal, else only the second ends it. */
+/**
+ * A program that waits for signals. With an argument, it stops after the first one; otherwise only the second ends it.
+ */
 const stop = new AbortController();
 const release = listenForInterrupts(stop, (line) => process.stderr.write(`${line}\n`));
 const waiting = setInterval(() => undefined, 1000);

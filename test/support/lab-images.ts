@@ -5,7 +5,7 @@ import { writeArchive } from './image-archive.ts';
 import { TARGETS, ensureImages, referenceOf } from './image-build.ts';
 import { addProgram } from './image-program.ts';
 
-/** References of the lab's images. None is ever fetched: they are imported. */
+/** References of the lab's images. They are imported, never pulled. */
 export const IMAGES = {
   worker: referenceOf('worker'),
   operator: referenceOf('operator'),
@@ -13,20 +13,22 @@ export const IMAGES = {
   pause: 'docker.io/fedbiot/pause:test',
 } as const;
 
-/** Archives of the lab's images: those of the Dockerfile, and in `folder` those of this machine's programs. */
+/**
+ * Archives of the lab's images: those built from the Dockerfile, and in `folder` those with this machine's programs.
+ */
 export async function buildLabImages(folder: string): Promise<readonly string[] | { readonly skip: string }> {
   const own = await ensureImages();
   if ('skip' in own) return own;
   return [...TARGETS.map((target) => join(own.folder, `${target}.tar`)), await buildToolImages(folder)];
 }
 
-/** This machine's Redis, and what only waits: a pod's first process. */
+/** Redis of this machine, and the pause program of pods. */
 async function buildToolImages(folder: string): Promise<string> {
   const redis = join(folder, 'redis-image');
   const pause = join(folder, 'pause-image');
   for (const name of ['redis-server', 'redis-cli'])
     await addProgram(redis, findProgram(name), `/usr/local/bin/${name}`);
-  // What its start in the chart needs besides.
+  // Folders that its start in the chart needs.
   for (const name of ['sh', 'sha256sum', 'grep', 'mv']) await addProgram(redis, findProgram(name), `/usr/bin/${name}`);
   await mkdir(join(redis, 'data'));
   await addProgram(pause, findProgram('sleep'), '/usr/local/bin/sleep');

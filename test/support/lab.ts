@@ -12,9 +12,9 @@ import type { LabParts } from '../cluster/lab/start.ts';
 import { IMAGES, buildLabImages } from './lab-images.ts';
 
 /**
- * Runs the test file `program` in namespaces of its own, in which it starts a lab from the parts in its argument. They
- * end with it or with this process, however these end, and all that runs in them. Skipped, with the reason, where there
- * can be no lab.
+ * Runs the test file `program` in new namespaces, in which it starts a lab with the given parts. All of its processes
+ * end with the program or with this process, even if these are killed. The test is skipped, with the reason, if no lab
+ * can run here.
  */
 export async function testInLab(t: Test, name: string, program: string): Promise<void> {
   const found = await findPrograms();
@@ -59,5 +59,5 @@ async function findPrograms(): Promise<
   return { kubernetes: kubernetes.folder, coredns: coredns.folder, helm: helm.folder, cni: cniFolder() ?? '' };
 }
 
-/** An ordinary user's PATH lacks what only root uses. */
+/** The PATH of an ordinary user lacks folders of programs for root. */
 const withSystemPrograms = () => ({ ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` });

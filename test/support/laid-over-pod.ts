@@ -9,7 +9,7 @@ export const VOLUMES = {
   clientData: { persistentVolumeClaim: { claimName: 'records' } },
 };
 
-/** The role's pod of a job with those volumes; `spec` is checked by no schema here. */
+/** The role's pod of a job with these volumes. `spec` is not validated. */
 export function pod(role: Role, spec: object, volumes: object = VOLUMES) {
   const job = jobObject({ volumes });
   return podTemplate({ ...job, spec: { ...job.spec, ...spec } }, role, SETTINGS);

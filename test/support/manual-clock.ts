@@ -5,7 +5,7 @@ interface Timer {
   readonly callback: () => void;
 }
 
-/** A clock that a test turns. */
+/** A clock that a test advances. */
 export class ManualClock implements Clock {
   #now = 0;
   readonly #timers = new Set<Timer>();
@@ -20,12 +20,12 @@ export class ManualClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
-  /** Whether nobody waits for anything. */
+  /** Whether nothing waits for the clock. */
   get idle(): boolean {
     return this.#timers.size === 0;
   }
 
-  /** Lets time pass, and what was waited for happen in its order, with all that follows from it at once. */
+  /** Advances the clock. Due callbacks run in order, each followed by everything that it causes. */
   async turn(ms: number): Promise<void> {
     const end = this.#now + ms;
     await settled();
@@ -38,7 +38,7 @@ export class ManualClock implements Clock {
     this.#now = end;
   }
 
-  /** Lets time pass as for a process that is asleep: what was due in it has not happened. */
+  /** Advances the clock as for a suspended process: due callbacks do not run. */
   sleep(ms: number): void {
     this.#now += ms;
   }
@@ -50,5 +50,5 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Everything that waits for nothing but its turn has had it. */
+/** Lets all pending promises settle. */
 export const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -1,5 +1,5 @@
-// node mirror-pool-child.ts URLS: follows one job per URL, by name, and asks for its report again and again. The line
-// `forget` on stdin deletes the jobs whose name begins with `gone`; `end` prints the figures and exits.
+// node mirror-pool-child.ts URLS: follows one job per URL, by name, and requests its report repeatedly. On stdin, the
+// line `forget` deletes the jobs whose names begin with `gone`; `end` prints the figures and exits.
 import { createInterface } from 'node:readline';
 import { createLog } from '../../operator/process/log.ts';
 import { MirrorPool } from '../../operator/progress/mirror-pool.ts';
@@ -11,8 +11,8 @@ const jobs: JobObject[] = [...urls.keys()].map((name) => {
   const made = jobObject({ redis: { urlFrom: { name } } }, { name });
   return { ...made, metadata: { ...made.metadata, uid: name } };
 });
-// CPU time between two ticks of a timer: about one turn of the event loop. It does not grow when other processes take
-// the CPU, as wall time does.
+// CPU time between two ticks of a timer, about one turn of the event loop. Unlike wall time, it does not grow when
+// other processes use the CPU.
 let longestCpuMs = 0;
 let last = process.cpuUsage();
 setInterval(() => {

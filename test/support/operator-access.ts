@@ -28,8 +28,7 @@ const binding = (
 const list = (...items: readonly object[]) => ({ apiVersion: 'v1', kind: 'List', items });
 
 /**
- * The operator's account in its namespace, and roles as the chart has them; of rights in other namespaces there are
- * none yet.
+ * The operator's account in its namespace, with the roles of the chart. It has no permissions in other namespaces yet.
  */
 export const operatorAccount = () =>
   list(
@@ -48,7 +47,7 @@ export const operatorAccount = () =>
     clusterRole('fedbiot-metrics-reader', 'metrics-reader'),
   );
 
-/** Lets the operator work in a namespace, or in all (null). */
+/** Grants the operator its permissions in a namespace, or in all (null). */
 export const operatorIn = (namespace: string | null) =>
   namespace === null
     ? binding('ClusterRoleBinding', 'ClusterRole', NAME)

@@ -11,14 +11,14 @@ import { operatorAccount, operatorIn } from './operator-access.ts';
 import { USERS } from './planned-job.ts';
 import { until } from './until.ts';
 
-/** Makes the operator's account, with no right yet in any namespace but its own; its token. */
+/** Creates the operator's account, with permissions only in its own namespace, and returns its token. */
 export async function createOperatorAccount({ kubectl }: ControlPlane): Promise<string> {
   await kubectl(['create', 'namespace', SYSTEM]);
   await kubectl(['create', '--filename=-'], operatorAccount());
   return (await kubectl(['create', 'token', 'fedbiot-operator', '--namespace', SYSTEM, '--duration=2h'])).trim();
 }
 
-/** Lets the operator work in a namespace, or in all (null). */
+/** Grants the operator its permissions in a namespace, or in all (null). */
 export async function allowOperator({ kubectl }: ControlPlane, namespace: string | null): Promise<void> {
   await kubectl(['create', '--filename=-'], operatorIn(namespace));
 }
@@ -29,14 +29,14 @@ export interface SeenCluster {
   readonly changed: readonly string[];
   readonly removed: readonly JobObject[];
   readonly log: () => string;
-  /** Method and code of each request. */
+  /** Method and status code of each request. */
   readonly requests: readonly string[];
-  /** Resources whose watch restarted after a failure. */
+  /** Resources whose watch was restarted after a failure. */
   readonly restarted: readonly string[];
   readonly filled: () => Promise<unknown>;
 }
 
-/** The operator's view of the cluster, begun, and what it tells. */
+/** The operator's view of the cluster, started, and its notifications. */
 export function watchCluster(t: Test, kubeconfig: string, settings: Partial<ClusterSettings> = {}): SeenCluster {
   const changed: string[] = [];
   const removed: JobObject[] = [];

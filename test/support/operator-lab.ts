@@ -32,7 +32,7 @@ const readPod = reader(RESOURCE.pod, Pod);
 const readBatchJob = reader(RESOURCE.job, BatchJob);
 const List = Type.Object({ items: Type.Array(Type.Unknown()) });
 
-/** What a kubelet would tell of a pod's worker. */
+/** The status that a kubelet would report for a pod's worker. */
 export type PodTurn =
   | { readonly kind: 'runs' }
   | { readonly kind: 'waits'; readonly reason: string; readonly message: string }
@@ -41,7 +41,7 @@ export type PodTurn =
   | { readonly kind: 'lingers'; readonly exitCode: number; readonly message: string }
   | { readonly kind: 'evicted' };
 
-/** A control plane with controllers and without nodes, the operator's manifests, and a test that plays the kubelet. */
+/** A control plane with controllers and without nodes, the operator's manifests, and a test in place of the kubelet. */
 export class OperatorLab {
   readonly plane: ControlPlane;
   readonly api: ApiClient;
@@ -70,7 +70,7 @@ export class OperatorLab {
     return (await this.kubectl('create', 'token', account, '--namespace', namespace)).trim();
   }
 
-  /** The operator as its own ServiceAccount, on a free port. */
+  /** Starts the operator with its own ServiceAccount, on a free port. */
   async operator(
     redisUrl: string | null,
     { args = [], environment = {} }: OperatorOptions = {},
@@ -111,7 +111,7 @@ export class OperatorLab {
     return this.api.json('POST', collectionPath(resource, namespace), { body: { apiVersion, kind, ...object } });
   }
 
-  /** A small job; `spec` adds to it or replaces what it says. */
+  /** A small job; `spec` replaces or adds sections. */
   createJob(namespace: string, name: string, spec: object = {}, metadata: object = {}): Promise<unknown> {
     return this.api.json('POST', collectionPath(RESOURCE.fedbiotJob, namespace), {
       body: {
@@ -132,7 +132,7 @@ export class OperatorLab {
     await this.api.json('DELETE', objectPath(RESOURCE.fedbiotJob, namespace, name));
   }
 
-  /** null: there is none. */
+  /** null: it does not exist. */
   async get(resource: Resource, namespace: string, name: string): Promise<unknown> {
     try {
       return await this.api.json('GET', objectPath(resource, namespace, name));
@@ -150,7 +150,7 @@ export class OperatorLab {
     return readBatchJob(await this.get(RESOURCE.job, namespace, name));
   }
 
-  /** Once the job is as awaited. */
+  /** Waits until the job is as expected. */
   async jobThat(
     what: string,
     namespace: string,
@@ -174,7 +174,7 @@ export class OperatorLab {
     return this.jobThat(`is ${phase}`, namespace, name, ({ status }) => status?.phase === phase);
   }
 
-  /** What was made for a job, as `Kind name`. */
+  /** The objects created for a job, as `Kind name`. */
   async objectsOf(namespace: string, job: string): Promise<string[]> {
     const found = [];
     for (const resource of OWNED_RESOURCES) {
@@ -188,7 +188,7 @@ export class OperatorLab {
     return (await this.#list(RESOURCE.pod, namespace, selectorOf(job, role))).flatMap((item) => readPod(item) ?? []);
   }
 
-  /** The role's pod that has not ended, once there is one. */
+  /** Waits for the role's pod that has not ended. */
   pod(namespace: string, job: string, role: Role): Promise<Pod> {
     let seen: JobObject | null = null;
     return until(
@@ -207,7 +207,7 @@ export class OperatorLab {
     );
   }
 
-  /** Tells of a pod what a kubelet would, and returns it. */
+  /** Writes the status that a kubelet would report, and returns the pod. */
   async play(namespace: string, job: string, role: Role, turn: PodTurn): Promise<Pod> {
     const pod = await this.pod(namespace, job, role);
     await this.api.json('PATCH', `${objectPath(RESOURCE.pod, namespace, pod.metadata.name)}/status`, {

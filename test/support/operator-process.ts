@@ -17,11 +17,11 @@ export interface OperatorOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** The operator as a process of its own, as a pod would run it; it ends with the test. */
+/** The operator as a separate process, as in a pod. It ends with the test. */
 export class OperatorProcess {
   readonly #child;
   readonly #lines: LogLine[] = [];
-  /** All that it has written. */
+  /** All of its output. */
   output = '';
 
   constructor(t: Pick<Test, 'teardown'>, { args = [], environment = {} }: OperatorOptions) {
@@ -43,7 +43,7 @@ export class OperatorProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** The line of its log with that message, once it is there. */
+  /** Waits for the log line with this message. */
   logged(message: string): Promise<LogLine> {
     return until(
       `the operator logs ${JSON.stringify(message)}`,
@@ -57,12 +57,12 @@ export class OperatorProcess {
     );
   }
 
-  /** Puts it to sleep, or wakes it; or what a test planted. */
+  /** Suspends or resumes the process, or sends a signal for which the test has added a handler. */
   signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGUSR2'): void {
     this.#child.kill(signal);
   }
 
-  /** Sends the signal and waits for the end; its exit code, or the signal. */
+  /** Sends a signal and waits for the end. Returns the exit code or the signal. */
   async end(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<number | string | null> {
     if (this.isRunning) {
       this.#child.kill(signal);
@@ -71,13 +71,13 @@ export class OperatorProcess {
     return this.ended();
   }
 
-  /** Its exit code, or the signal, once it has ended. */
+  /** Waits for the end. Returns the exit code or the signal. */
   async ended(): Promise<number | string | null> {
     if (this.isRunning) await once(this.#child, 'close');
     return this.#child.exitCode ?? this.#child.signalCode;
   }
 
-  /** What it answers over HTTP. */
+  /** Its response over HTTP. */
   async get(path: string, token?: string): Promise<{ readonly status: number; readonly body: string }> {
     const { port } = await this.logged('serving');
     const response = await fetch(`http://127.0.0.1:${port}${path}`, {
@@ -86,7 +86,7 @@ export class OperatorProcess {
     return { status: response.status, body: await response.text() };
   }
 
-  /** The sample of a series in its metrics; null: there is none. */
+  /** The value of a series in its metrics; null: there is none. */
   async metric(series: string): Promise<number | null> {
     const { body } = await this.get('/metrics');
     const line = body.split('\n').find((each) => each.startsWith(`${series} `));

@@ -19,10 +19,10 @@ export const SETTINGS: PlanSettings = {
   secretKey: 'a key of the tests, and of nothing else',
 };
 
-/** A Redis that makes users, as from version 7.0 on. */
+/** A Redis that allows users to be created, as versions from 7.0 do. */
 export const USERS: RedisUsersStanding = { kind: 'ready', readOnlyKeys: true, isOpen: false };
 
-/** How a job's pods reach the Redis of SETTINGS. */
+/** How a job's pods connect to the Redis of SETTINGS. */
 export const accessOf = (job: JobObject, observed: Observed = NOTHING, settings: PlanSettings = SETTINGS) =>
   redisAccess(job, observed, settings, USERS);
 
@@ -32,7 +32,7 @@ export const NOTHING: Observed = {
   redisPort: null,
 };
 
-/** A job as the operator sees it; `spec` replaces sections of a small one. */
+/** A small job in the form that the operator reads; `spec` replaces sections. */
 export function jobObject(
   spec: object = {},
   options: { name?: string; status?: JobObject['status']; labels?: Record<string, string> } = {},

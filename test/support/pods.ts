@@ -14,12 +14,10 @@ import { freePort } from './redis.ts';
 const CHILD = fileURLToPath(new URL('role-child.ts', import.meta.url));
 const QUICKSTART = fileURLToPath(new URL('../../examples/quickstart/', import.meta.url));
 
-/** Longer than the lock is renewed apart, and short enough to wait for. */
+/** Longer than the interval at which locks are renewed, and short enough for tests. */
 const LOCK_MS = 2_000;
 
-/**
- * The quickstart's model and data, and rounds that are over soon. Paths count from one folder, or from a volume each.
- */
+/** The quickstart's model and data with short rounds. Paths start at one folder, or at one volume each. */
 const SPEC = {
   seed: 3,
   model: { uri: 'model' },
@@ -47,7 +45,10 @@ const manifest = (spec: object) =>
     spec: { ...SPEC, ...spec },
   });
 
-/** Runs the job in this process, with all it reads in one folder. @returns the adapter's SHA-256 */
+/**
+ * Runs the job in this process, with all inputs in one folder.
+ * @returns the adapter's SHA-256
+ */
 export async function runWholeJob(folder: string): Promise<string | null> {
   cpSync(join(QUICKSTART, 'model'), join(folder, 'model'), { recursive: true });
   cpSync(join(QUICKSTART, 'data'), folder, { recursive: true });
@@ -80,30 +81,36 @@ export interface LogLine {
 export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** JSON, as it was written; empty when nothing was. */
+  /** The JSON in the file; an empty text if nothing was written. */
   readonly termination: string;
   readonly output: string;
 }
 
-/** A worker pod: a process with folders and an environment of its own. */
+/** A worker pod as a process with its own folders and environment. */
 export interface RunningPod {
-  /** The first line of its log that says so. @throws when it ends before */
+  /**
+   * Waits for the first log line with this message.
+   * @throws if the process ends first
+   */
   says(what: RegExp, fields?: Readonly<Record<string, unknown>>): Promise<LogLine>;
   kill(signal: NodeJS.Signals): void;
-  /** Kills the processes that compute for it. @returns how many there were */
+  /**
+   * Kills its compute processes.
+   * @returns the number of killed processes
+   */
   killComputes(): number;
   readonly ended: Promise<Ended>;
   readonly ports: PodContext['ports'];
 }
 
 export interface PodOptions {
-  /** Sections of the spec that this pod is given instead. */
+  /** Sections of the spec that replace those of the job in this pod. */
   readonly spec?: object;
   readonly variables?: Readonly<Record<string, string>>;
   readonly context?: Partial<PodContext>;
 }
 
-/** A job on a cluster: folders that stand for its volumes, and pods that mount those of their role and no others. */
+/** A job on a cluster: folders in place of its volumes, and pods that mount only the folders of their role. */
 export class JobPods {
   readonly uid = randomUUID();
   readonly token = `token-${randomUUID()}`;
@@ -192,7 +199,7 @@ function watch(t: Test, role: Role, surroundings: Partial<PodContext>, terminati
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
   const lines: (LogLine | null)[] = [];
   const listeners = new Set<(line: LogLine | null) => void>();
-  /** Null: there will be no more. */
+  /** Null: no more lines follow. */
   const tell = (line: LogLine | null) => {
     lines.push(line);
     for (const listener of [...listeners]) listener(line);
@@ -237,7 +244,7 @@ function watch(t: Test, role: Role, surroundings: Partial<PodContext>, terminati
   };
 }
 
-/** Of a process, by its number; null when it has just ended. */
+/** For a process id; null if the process has just ended. */
 function parentOf(pid: string): number | null {
   try {
     return Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);

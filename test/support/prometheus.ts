@@ -10,17 +10,17 @@ import { stringify } from 'yaml';
 import { freePort } from './redis.ts';
 import { until } from './until.ts';
 
-/** Why there is no Prometheus to start; false when there is one, and its promtool. */
+/** The reason why Prometheus or promtool is missing; false if both exist. */
 export const noPrometheus: string | false = ['prometheus', 'promtool'].every(
   (program) => spawnSync(program, ['--version']).status === 0,
 )
   ? false
   : 'SKIPPED: no prometheus and promtool on the PATH; install the package prometheus';
 
-/** A series over time, or at a moment. */
+/** A series with values over time, or at one time. */
 export interface Series {
   readonly labels: Readonly<Record<string, string>>;
-  /** Seconds since 1970, and the value there. */
+  /** Seconds since 1970, and the value at that time. */
   readonly points: readonly (readonly [number, number])[];
 }
 
@@ -34,7 +34,7 @@ export interface Window {
 export interface PrometheusOptions {
   readonly scrapeConfigs: readonly object[];
   readonly rules?: readonly string[];
-  /** How often it scrapes, and evaluates rules that do not say. */
+  /** Interval of scrapes, and the default interval of rules. */
   readonly interval: string;
 }
 
@@ -60,7 +60,7 @@ const Answer = Type.Object({
   data: Type.Optional(Type.Unknown()),
 });
 
-/** A Prometheus of the test's own. */
+/** A Prometheus for one test. */
 export class Prometheus {
   readonly #url: string;
 
@@ -68,7 +68,7 @@ export class Prometheus {
     this.#url = url;
   }
 
-  /** What an expression gives at a moment. */
+  /** The result of an expression at one time. */
   async query(expr: string, at: number): Promise<Series[]> {
     const { result } = await this.#ask('query', { query: expr, time: String(at) }, QueryData(Vector));
     return result.map(({ metric, value }) => ({ labels: metric, points: [point(value)] }));
@@ -80,12 +80,12 @@ export class Prometheus {
     return result.map(({ metric, values }) => ({ labels: metric, points: values.map(point) }));
   }
 
-  /** What a label is, in series that match. */
+  /** The values of a label in matching series. */
   labelValues(label: string, series: string): Promise<string[]> {
     return this.#ask(`label/${label}/values`, { 'match[]': series }, Type.Array(Type.String()));
   }
 
-  /** What it scrapes, and how that went last. */
+  /** The scraped targets, and the results of their last scrapes. */
   async targets() {
     return (await this.#ask('targets', {}, Targets)).activeTargets;
   }
@@ -106,7 +106,7 @@ export class Prometheus {
 const point = ([time, value]: readonly [number, string]): readonly [number, number] => [time, numberOf(value)];
 const numberOf = (text: string) => (text === '+Inf' ? Infinity : text === '-Inf' ? -Infinity : Number(text));
 
-/** It and its files go with the test. */
+/** Starts Prometheus. The process and its files are removed after the test. */
 export async function startPrometheus(
   t: Pick<Test, 'teardown'>,
   { scrapeConfigs, rules = [], interval }: PrometheusOptions,

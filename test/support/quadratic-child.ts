@@ -2,14 +2,14 @@ import { writeSync } from 'node:fs';
 import { settings } from './quadratic-federation.ts';
 import { digest, runQuadratic } from './quadratic-run.ts';
 
-/** The job that test/integration/federation-sigkill.test.ts kills. */
+/** The job of test/integration/federation-sigkill.test.ts. */
 export const job = settings(
   { rounds: 6, clients: 5, clientsPerRound: 4, dropoutRate: 0.2, quorum: 2, local: { steps: 4 } },
   { everyRounds: 2, keep: 2 },
 );
 
-// node quadratic-child.ts FOLDER: goes on with the run in FOLDER. Prints a dot at each event and local step, then the
-// digest.
+// node quadratic-child.ts FOLDER: starts or continues the run in FOLDER. Prints a dot at each event and local step,
+// then the digest.
 if (import.meta.main) {
   const dot = () => void writeSync(1, '.');
   const outcome = await runQuadratic(process.argv[2]!, job, { workers: 2, onEvent: dot, onLocalStep: dot });

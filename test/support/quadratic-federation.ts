@@ -13,9 +13,9 @@ import type {
 import type { FederationSettings } from '../../worker/federation/round-context.ts';
 
 /*
- * A federation whose optimisation is real and whose optimum is known. Client c minimises ½‖a - θc‖² over the adapter a
- * by gradient steps; the emulator e follows the adapter, ½‖e - M a‖², by gradient steps with momentum. As every client
- * makes the same number of steps at the same rate, FedAvg converges to the mean of the θc weighted by their samples.
+ * A federation with a real optimisation and a known optimum. Client c minimises ½‖a - θc‖² over the adapter a by
+ * gradient steps. The emulator e follows the adapter: ½‖e - M a‖², by gradient steps with momentum. As all clients take
+ * the same number of steps at the same rate, FedAvg converges to the mean of the θc, weighted by samples.
  */
 
 export const layouts: LoraLayouts = {
@@ -31,7 +31,7 @@ const LOCAL_RATE = 0.2;
 const ALIGN_RATE = 0.15;
 const MOMENTUM = 0.5;
 
-/** What client c's data says the adapter should be. */
+/** The adapter that fits the data of client c. */
 function optimum(client: number): Float32Array {
   const random = randomStream(SEED, 'optimum', client);
   return Float32Array.from({ length: layouts.adapter.size }, () => random.normal());
@@ -52,7 +52,7 @@ export function halfSquaredDistance(a: Float32Array, b: Float32Array): number {
   return a.reduce((sum, value, i) => sum + (value - b[i]!) ** 2, 0) / 2;
 }
 
-/** The event loop turns once, as it does between the steps of a compute process. */
+/** Lets the event loop turn once, as between the steps of a compute process. */
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 export function localTrainer({ steps }: { steps: number }): LocalTrainer {
@@ -82,7 +82,7 @@ export function localTrainer({ steps }: { steps: number }): LocalTrainer {
   };
 }
 
-/** What the emulator should be beside this adapter: M a, M a cyclic mean of pairs. */
+/** The optimal emulator for this adapter: M a, where M is a cyclic mean of pairs. */
 export function emulatorGoal(adapter: Float32Array): Float32Array {
   return Float32Array.from({ length: layouts.emulator.size }, (_, i) => (adapter[i]! + adapter[i + 1]!) / 2);
 }
@@ -124,7 +124,7 @@ export function quadraticAligner({
   };
 }
 
-/** The optimum of the whole federation when all of `clients` take part in every round. */
+/** The optimum of the federation if all of `clients` take part in every round. */
 export function federatedOptimum(clients: number): Float32Array {
   const everyone = Array.from({ length: clients }, (_, client) => ({
     goal: optimum(client),
@@ -177,7 +177,7 @@ export function settings(
       dropoutRate: 0,
       aggregation: { kind: 'FedAvg' },
       ...federation,
-      // Room for the samples that any client claims.
+      // Large enough for the samples of any client.
       local: { steps: 5, batchSize: 100, gradientAccumulation: 1, ...federation.local },
     },
     evaluation: { everyRounds: 2 },

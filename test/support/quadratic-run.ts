@@ -24,20 +24,20 @@ type Parts = Parameters<typeof federateInProcess>[0];
 
 export interface RunOptions extends Partial<Omit<Parts, 'settings' | 'emit'>> {
   readonly workers?: number;
-  /** Writes the files of checkpoints. */
+  /** Writes a file of a checkpoint. */
   readonly write?: (path: string, bytes: Uint8Array) => Promise<void>;
   readonly onEvent?: (event: RunEvent) => void;
 }
 
 /**
- * One process's part of a run in the folder `root`: from its newest checkpoint, if it has one, to its end or
+ * One process's part of a run in the folder `root`: from its newest checkpoint, if there is one, to the end or an
  * interruption.
  */
 export function runQuadratic(root: string, settings: FederationSettings, options: RunOptions = {}): Promise<Outcome> {
   return inRunDirectory(root, settings, options, federateInProcess);
 }
 
-/** What `run` makes of the parts of a run in the folder `root`. */
+/** Opens the folder `root`, calls `run` with the parts of a run in it, and returns the outcome. */
 export async function inRunDirectory(
   root: string,
   settings: FederationSettings,
@@ -89,10 +89,7 @@ export async function inRunDirectory(
   }
 }
 
-/**
- * A server and one client worker, joined by a memory transport. `client` and `server` may put something in front of
- * their ends.
- */
+/** A server and one client worker, connected by a memory transport. `client` and `server` may wrap their ends. */
 export async function overMemory(
   parts: Parts,
   { client = (end) => end, server = (end) => end, sharesProcesses = true }: Wrapped = {},
@@ -124,7 +121,7 @@ export function digest({ lora }: Pick<Outcome, 'lora'>): string {
   return sealLora(layouts, lora).sha256;
 }
 
-/** The lines of metrics.jsonl without what differs from run to run: the time things took. */
+/** The lines of metrics.jsonl without durations, which differ from run to run. */
 export function metricsOf(root: string): unknown[] {
   const lines = readFileSync(join(root, 'metrics.jsonl'), 'utf8').trimEnd().split('\n');
   return lines.map((line): unknown =>

@@ -13,7 +13,7 @@ type Stored = Omit<PlannedObject, 'metadata'> & {
   status?: object;
 };
 
-/** A world of one job with a clock to turn, that writes down what the reconciler does to it. */
+/** A world of one job, with a clock that the test sets, which records the reconciler's calls. */
 export class ReconcileWorld {
   job: JobObject | null;
   /** By `Kind name`. */
@@ -25,18 +25,18 @@ export class ReconcileWorld {
   /** By uid. */
   readonly warnings = new Map<string, ObservedWarning>();
   redisUsers: RedisUsersStanding = USERS;
-  /** How often the job's users in Redis were made. */
+  /** How often the job's users in Redis were created. */
   grants = 0;
   /** Called before each write; may throw. */
   fault: (call: string) => void = () => {};
-  /** What the caches have not seen yet. */
+  /** Objects that the caches do not contain yet. */
   readonly unseen = new Set<string>();
 
   constructor(job: JobObject) {
     this.job = job;
   }
 
-  /** One reconciliation; the calls it made. */
+  /** Runs one reconcile, and returns its calls. */
   async turn(): Promise<{ calls: string[]; requeueAfterMs: number | null }> {
     this.calls.length = 0;
     const { requeueAfterMs } = await reconcile(this.ports, this.settings, 'lab', 'tiny');

@@ -1,10 +1,10 @@
-// Stands in for worker/run/job-manifest.ts: whatever reads a job that it returns is recorded.
+// Replaces worker/run/job-manifest.ts: records which fields of its jobs are read.
 import { readJob as read } from '../../worker/run/job-manifest.ts';
 import { recorded } from './recording.ts';
 
 export * from '../../worker/run/job-manifest.ts';
 
-/** Paths that the jobs' readers have read. */
+/** Paths of the fields that were read. */
 export const readInRuns = new Set<string>();
 
 export function readJob(path: string): ReturnType<typeof read> {

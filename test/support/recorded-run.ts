@@ -7,7 +7,7 @@ import type { RunOptions } from './quadratic-run.ts';
 
 let runs = 0;
 
-/** A run in a folder of its own, with its events and its rounds’ reports. */
+/** A run in a temporary folder, with its events and the reports of its rounds. */
 export async function run(root: string, job = settings(), options: RunOptions = {}) {
   const events: RunEvent[] = [];
   const onEvent = (event: RunEvent) => {

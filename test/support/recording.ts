@@ -2,18 +2,18 @@ import { ITEM, schemaPathText } from './schema-paths.ts';
 import type { SchemaPath } from './schema-paths.ts';
 
 interface Recording {
-  /** Paths that were read, as schemaPathText writes them. */
+  /** Paths of fields that were read, as schemaPathText writes them. */
   readonly read: Set<string>;
   /**
-   * Whether a field counts that is read with all others of its object: by a spread, by its place in Object.keys, or as
-   * JSON. What is copied to a pod is used there; what is copied to a manifest or a hash is not.
+   * Whether a field counts as read when all fields of its object are read: by a spread, by Object.keys, or as JSON. A
+   * copy into a pod uses the field; a copy into a manifest or a hash does not.
    */
   readonly copies: boolean;
 }
 
-/** An object as it is, whose readers are recorded. */
+/** Wraps an object to record which of its fields are read. */
 export function recorded<T extends object>(target: T, recording: Recording, path: SchemaPath = []): T {
-  /** Names that were listed, by a spread or by Object.keys, and not read since. */
+  /** Fields that a spread or Object.keys has listed and that were not read since. */
   let listed = new Set<string | symbol>();
   return new Proxy(target, {
     ownKeys: () => {

@@ -12,7 +12,7 @@ export const PASSWORDS = { server: 'password of the server pods', client: 'passw
 
 export const [OURS, THEIRS] = ['8a7d6f0e-0000-4000-8000-000000000001', '8a7d6f0e-0000-4000-8000-000000000002'];
 
-/** A connection that fails at once where Redis refuses or ends it. */
+/** A connection whose commands fail at once if Redis refuses or ends it. */
 export const impatient = (t: Test, url: string): Redis =>
   connection(t, url, { retryStrategy: () => null, maxRetriesPerRequest: 0 });
 

@@ -10,27 +10,27 @@ import type { Test } from 'tap';
 
 export interface TestRedis {
   readonly url: string;
-  /** Ends Redis without warning. */
+  /** Kills Redis. */
   kill(): Promise<void>;
-  /** Kills Redis, if it runs, and starts it with the same port and files. */
+  /** Kills Redis if it runs, and starts it with the same port and files. */
   restart(): Promise<void>;
 }
 
 export interface RedisOptions {
   readonly password?: string;
-  /** Keep every write, as a cluster's Redis must. */
+  /** Persist every write, as the Redis of a cluster must. */
   readonly aof?: boolean;
   /** Further options: name and value. */
   readonly config?: Readonly<Record<string, string>>;
 }
 
-/** Why there is no Redis to start; false when there is one. */
+/** The reason why Redis cannot be started; false if it can. */
 export const noRedis: string | false =
   spawnSync('redis-server', ['--version']).status === 0
     ? false
     : 'SKIPPED: no redis-server on the PATH; install the package redis-server';
 
-/** A Redis of the test's own, on a free port, its files in a temporary folder; it and they go with the test. */
+/** A Redis for one test, on a free port, with its files in a temporary folder. Both are removed after the test. */
 export async function startRedis(
   t: Pick<Test, 'teardown'>,
   { password, aof = false, config = {} }: RedisOptions = {},
@@ -74,7 +74,7 @@ export async function startRedis(
   };
 }
 
-/** A connection for as long as the test runs, also while Redis is down. */
+/** A connection that lasts as long as the test, even while Redis is down. */
 export function connection(
   t: Pick<Test, 'teardown'>,
   url: string,
@@ -89,14 +89,14 @@ export function connection(
 async function answers(url: string): Promise<void> {
   const redis = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: () => 50 });
   redis.on('error', () => undefined);
-  // While it reads its files it answers LOADING.
+  // While it loads its files, it responds with LOADING.
   while ((await redis.ping().catch(() => '')) !== 'PONG') await new Promise((resolve) => setTimeout(resolve, 50));
   redis.disconnect();
 }
 
 /**
- * A port that nobody listens on, below those that outgoing connections are given: these could take it before it is
- * used. Ten thousand above, where a Redis Cluster has its bus, it is so as well.
+ * A port without a listener, below the range of outgoing connections, which could otherwise take it before it is used.
+ * The port ten thousand above it, for the bus of a Redis Cluster, is also free.
  */
 export async function freePort(): Promise<number> {
   const port = randomInt(10_000, 22_000);

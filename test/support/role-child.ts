@@ -4,8 +4,8 @@ import type { PodContext } from '../../worker/run/pod/context.ts';
 import { runRole } from '../../worker/run/pod/role.ts';
 
 /**
- * node role-child.ts server|client SURROUNDINGS: a worker pod's process, as `fedbiot server` or `fedbiot client` is, in
- * other surroundings.
+ * node role-child.ts server|client SURROUNDINGS: the process of a worker pod, like `fedbiot server` or `fedbiot
+ * client`, with other surroundings.
  */
 const [role, text = '{}'] = process.argv.slice(2);
 const surroundings: Partial<PodContext> = JSON.parse(text);

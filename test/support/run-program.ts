@@ -15,7 +15,7 @@ import {
 } from '../../worker/model/programs/pass.ts';
 import { weightFolder } from '../../worker/model/weights/stored-weights.ts';
 
-/** Runs a graph of a model once and returns all it yields. */
+/** Runs a graph of a model once and returns its outputs. */
 export async function runProgram(
   compute: Compute,
   model: FederatedModel,
@@ -29,8 +29,8 @@ export async function runProgram(
 }
 
 /**
- * The embedding through all layers of the full model: `logits` [chosen, vocabulary] at the positions that `rows`
- * [chosen] names.
+ * From the embedding through all layers of the full model to `logits` [chosen, vocabulary] at the positions in `rows`
+ * [chosen].
  */
 export function logitsProgram(model: FederatedModel): Graph {
   const graph = new Graph();

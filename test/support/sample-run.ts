@@ -37,7 +37,7 @@ export function evaluationAt(round: number, accuracy = true): Evaluation {
   };
 }
 
-/** Round `round` of two clients: client 1 drops out of every third round; every second round is evaluated. */
+/** A round of two clients. Client 1 drops out of every third round; every second round is evaluated. */
 export function roundAt(round: number): RoundReport {
   const dropped = round % 3 === 0 ? [1] : [];
   return {
@@ -66,7 +66,7 @@ export function stepAt(
   return { event: 'step', phase, round, client, step, loss, tokens: 100, ms: 50 };
 }
 
-/** Every event of a run of `rounds` rounds, with 3 alignment steps and 2 local steps a client in each. */
+/** Every event of a run of `rounds` rounds, with 3 alignment steps and 2 local steps per client in each. */
 export function sampleEvents(rounds: number, job = 'sample'): RunEvent[] {
   const events: RunEvent[] = [
     { event: 'run', job, method: 'FedBiOT', rounds, clients: 2, resumedFromRound: null, plan: samplePlan },

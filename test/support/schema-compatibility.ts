@@ -3,11 +3,11 @@ import { isRecord } from '../../crds/json-schema/node.ts';
 
 type Node = Readonly<Record<string, unknown>>;
 
-/** Bounds that narrow when they rise, and those that narrow when they fall. */
+/** Bounds that narrow as they rise, and those that narrow as they fall. */
 const LOWER = ['minimum', 'minLength', 'minItems', 'minProperties'];
 const UPPER = ['maximum', 'maxLength', 'maxItems', 'maxProperties'];
 
-/** Keywords that must stay as they are. */
+/** Keywords that must not change. */
 const FIXED = [
   'type',
   'nullable',
@@ -18,8 +18,8 @@ const FIXED = [
 ];
 
 /**
- * What a schema of the CRD no longer accepts, or reads differently, compared with an earlier one; one line each.
- * Descriptions may change; CEL rules are not compared.
+ * The values that a CRD schema no longer accepts, or interprets differently, compared with an earlier one; one line
+ * each. Descriptions are not compared, and neither are CEL rules.
  */
 export function incompatibilities(before: Node, after: Node, path = ''): string[] {
   const at = path || 'the object';
@@ -77,7 +77,7 @@ function removedValues(before: unknown, after: unknown): unknown[] {
   return before === undefined ? ['any'] : listOf(before).filter((value) => !listOf(after).includes(value));
 }
 
-/** An object's default may gain fields: those are of new fields, which have a default of their own. */
+/** An object's default may gain fields if these are new fields with that default. */
 function keepsDefault(before: unknown, after: unknown): boolean {
   if (!isRecord(before) || !isRecord(after)) return isDeepStrictEqual(before, after);
   return Object.entries(before).every(([name, value]) => keepsDefault(value, after[name]));

@@ -1,7 +1,7 @@
 import { mustBeGiven } from '../../crds/structural.ts';
 import type { SchemaNode } from '../../crds/json-schema/node.ts';
 
-/** Names of fields from the root, and [] for the items of a list. */
+/** Field names from the root, with [] for list items. */
 export type SchemaPath = readonly string[];
 
 export const ITEM = '[]';
@@ -9,23 +9,23 @@ export const ITEM = '[]';
 /** `client.env[].name` */
 export const schemaPathText = (path: SchemaPath): string => path.join('.').replaceAll(`.${ITEM}`, ITEM);
 
-/** Paths of all fields without fields. A map, and an object of another API, is one field. */
+/** Paths of all leaf fields. A map, or an object of another API, counts as one field. */
 export function leavesOf(node: SchemaNode, path: SchemaPath = []): SchemaPath[] {
   if (node.items !== undefined) return leavesOf(node.items, [...path, ITEM]);
   if (node.properties === undefined) return [path];
   return Object.entries(node.properties).flatMap(([name, field]) => leavesOf(field, [...path, name]));
 }
 
-/** Texts of which each pattern in the schema takes one. */
+/** Sample texts, of which at least one matches each pattern in the schema. */
 const TEXTS = ['a', '/a', 'a/b'];
 
-/** Fields besides the name that the Pod API requires, by the list of the objects. */
+/** Fields besides the name that the Pod API requires, by list. */
 const REQUIRED_BY_PODS: Readonly<Record<string, object>> = {
   volumes: { emptyDir: {} },
   volumeMounts: { mountPath: '/a' },
 };
 
-/** The smallest value with the field at `path`, which `name` holds. Rules between fields do not count. */
+/** The smallest value for `name` that has the field at `path`. Rules over several fields are not considered. */
 export function smallestWith(node: SchemaNode, name: string, [step, ...rest]: SchemaPath): unknown {
   if (node.items !== undefined) return [smallestWith(node.items, name, rest)];
   if (node.properties === undefined) return valueOf(node);

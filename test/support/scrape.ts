@@ -5,8 +5,8 @@ export interface ScrapedSample {
 }
 
 /**
- * What stands in Prometheus's text format. @throws when a line is none of it, or a metric's samples do not follow its
- * type
+ * Parses Prometheus's text format.
+ * @throws if a line is invalid, or a metric's samples do not follow its type
  */
 export class Scrape {
   readonly types = new Map<string, string>();
@@ -21,12 +21,12 @@ export class Scrape {
     }
   }
 
-  /** Series that bear the name; a histogram's are those of its parts. */
+  /** Series with this name; for a histogram, those of its parts. */
   all(name: string): readonly ScrapedSample[] {
     return this.samples.filter((sample) => sample.name === name);
   }
 
-  /** The value of the one series with these labels, among others it may have; undefined: there is none. */
+  /** The value of the only series with these labels, which may have others as well; undefined: there is none. */
   value(name: string, labels: Readonly<Record<string, string>> = {}): number | undefined {
     const found = this.all(name).filter((sample) =>
       Object.entries(labels).every(([label, value]) => sample.labels[label] === value),

@@ -1,9 +1,9 @@
-/** A word of a command: letters outside quotes, then inside, in any mixture. */
+/** A word of a command: characters outside and inside quotes, in any combination. */
 const WORD = /(?:[^\s"'\\;|&()<>`]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+/g;
 
 /**
- * Every command in lines of shell as its words, without quotes: of pipes, lists and `$(…)` each, but no redirections.
- * No more of the language than documents use.
+ * Every command in lines of shell as unquoted words, including those in pipes, lists and `$(…)`, without redirections.
+ * Supports only the syntax that the documents use.
  */
 export function shellCommands(text: string): string[][] {
   const lines = text.replaceAll(/\\\n\s*/g, ' ').split('\n');
@@ -26,7 +26,7 @@ const wordsOf = (command: string): string[] =>
     ),
   );
 
-/** What stands after an option, as `--name value` or `--name=value`, wherever it is given. */
+/** The values of an option, written `--name value` or `--name=value`. */
 export function optionValues(words: readonly string[], ...names: readonly string[]): string[] {
   return words.flatMap((word, index) => {
     const [name = '', ...rest] = word.split('=');
@@ -35,6 +35,6 @@ export function optionValues(words: readonly string[], ...names: readonly string
   });
 }
 
-/** Long options, by name. */
+/** Long options by name. */
 export const longOptions = (words: readonly string[]): string[] =>
   words.flatMap((word) => /^--[a-z][a-z-]*/.exec(word) ?? []);

@@ -12,7 +12,7 @@ spec:
     public: { uri: public.jsonl }
 `;
 
-/** The minimal job with one value set, deeply; `undefined` removes the field. */
+/** The minimal job with one value set deeply; `undefined` removes the field. */
 export function jobWith(path: string, value: unknown): string {
   const job: Record<string, unknown> = {
     apiVersion: 'fedbiot.io/v1alpha1',
@@ -36,5 +36,5 @@ export function jobWith(path: string, value: unknown): string {
   return stringify(job);
 }
 
-/** A spec with the required fields alone. */
+/** A spec with only the required fields. */
 export const minimalSpec = () => ({ model: { uri: 'm' }, data: { train: { uri: 'a' }, public: { uri: 'b' } } });

@@ -4,18 +4,18 @@ import type { Socket } from 'node:net';
 import type { Test } from 'tap';
 
 export interface TcpProxy {
-  /** The URL of the same server, through the proxy. */
+  /** The URL of the same server through the proxy. */
   readonly url: string;
-  /** Connections taken so far. */
+  /** Number of connections so far. */
   readonly taken: () => number;
-  /** Ends all connections and takes no new one, until `open`. */
+  /** Ends all connections and accepts no new ones, until `open`. */
   cut(): void;
   open(): void;
-  /** The connections that there are stay, and nothing passes them any more; new ones are as before. */
+  /** Existing connections stay open but transfer nothing; new ones work as before. */
   freeze(): void;
 }
 
-/** A network in between, with its faults. */
+/** A proxy that simulates network failures. */
 export async function startProxy(t: Test, target: string): Promise<TcpProxy> {
   const { hostname, port } = new URL(target);
   const pairs = new Set<readonly [Socket, Socket]>();

@@ -15,8 +15,8 @@ const SECTIONS = {
 };
 
 /**
- * Writes model/, train.jsonl, public.jsonl, eval.jsonl and job.yaml into a folder; `sections` of the spec, as YAML,
- * replace the job's own.
+ * Writes model/, train.jsonl, public.jsonl, eval.jsonl and job.yaml into a folder. `sections` are sections of the spec
+ * as YAML, which replace those of the job.
  */
 export function writeTinyJob(directory: string, sections: Readonly<Record<string, string>> = {}): string {
   writeTinyModel(join(directory, 'model'));
@@ -35,7 +35,7 @@ export function writeTinyJob(directory: string, sections: Readonly<Record<string
   return path;
 }
 
-/** Questions with a sum as their answer. */
+/** Questions whose answer is a sum. */
 export function writeSums(path: string, count: number): void {
   const random = randomStream(5, path.split('/').at(-1)!);
   const records = Array.from({ length: count }, () => {

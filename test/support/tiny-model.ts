@@ -26,7 +26,7 @@ const CONFIG = {
   torch_dtype: 'float32',
 };
 
-/** Writes a directory with an untrained model of six small layers, and a tokenizer that fits. */
+/** Writes a directory with an untrained model of six small layers, and a matching tokenizer. */
 export function writeTinyModel(directory: string): void {
   mkdirSync(directory, { recursive: true });
   for (const name of ['tokenizer.json', 'tokenizer_config.json'])

@@ -6,7 +6,7 @@ import type { Test } from 'tap';
 
 export const fixtures = fileURLToPath(new URL('../fixtures/tokenizers', import.meta.url));
 
-/** A copy of a fixture with other files. */
+/** A copy of a fixture with some files replaced. */
 export async function variant(
   t: Test,
   files: Record<string, object | string | null>,

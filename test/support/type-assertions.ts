@@ -1,18 +1,18 @@
-/** Assertions about types: a file that uses them compiles only while they hold. */
+/** Assertions about types: a file that uses them compiles only if they hold. */
 
 /** The type `true`; anything else does not compile. */
 export type Expect<T extends true> = T;
 
-/** Whether two types are the same one: `any`, `readonly` and `?` make a difference. */
+/** Whether two types are identical: `any`, `readonly` and `?` make a difference. */
 export type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 
-/** The type `never`; for anything else the compiler's message shows what is there. */
+/** The type `never`; for anything else, the compiler's message shows the type. */
 export type Nothing<T extends never> = T;
 
-/** Names of the fields that may be absent. */
+/** Names of the optional fields. */
 export type OptionalKeys<T> = { [K in keyof T]-?: object extends Pick<T, K> ? K : never }[keyof T];
 
-/** Types of the platform, which have `any` in places. */
+/** Platform types, some of which contain `any`. */
 type Platform = Uint8Array | AbortSignal;
 
 /** The paths within a type at which it is `any`, through fields, items, parameters and results. */

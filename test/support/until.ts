@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const MAX_PAUSE_MS = 250;
 
 /**
- * Asks again until the answer is not null, and returns it. @throws after so many seconds, naming `what` was awaited
- * and, where the caller gives it, the last `state`
+ * Polls until the answer is not null, and returns it.
+ * @throws after this number of seconds, with `what` was awaited and, if given, the last `state`
  */
 export async function until<T>(
   what: string,
@@ -22,7 +22,7 @@ export async function until<T>(
   }
 }
 
-/** The end of a long text, such as a log, is what was seen last. */
+/** Of a long text, such as a log, the end is the most recent part. */
 const SHOWN_CHARS = 4000;
 
 function shown(state: unknown): string {

@@ -26,7 +26,7 @@ export type Checks = [
   Nothing<AnyPaths<FedBiOTJobStatus>>,
   Expect<Equal<ReturnType<typeof parseManifest>, FedBiOTJob>>,
 
-  // Enumerations are their words, not `string`.
+  // Enumerations are unions of their values, not `string`.
   Expect<Equal<FedBiOTJob['apiVersion'], 'fedbiot.io/v1alpha1'>>,
   Expect<Equal<FedBiOTJob['kind'], 'FedBiOTJob'>>,
   Expect<Equal<Method, 'FedBiOT' | 'OffsiteTuning' | 'FedOT' | 'FullModel'>>,
@@ -38,7 +38,7 @@ export type Checks = [
   Expect<Equal<LoraSpec['targets'], Projection[]>>,
   Expect<Equal<OptimizerSpec['betas'], [number, number]>>,
 
-  // A field with a default in the schema is there; one that a preset fills is there once the presets are resolved.
+  // A field with a default in the schema is present; one that a preset fills is present once the presets are resolved.
   Expect<Equal<OptionalKeys<OptimizerSpec>, never>>,
   Expect<Equal<OptionalKeys<DefaultedSpec['federation']>, 'clientsPerRound' | 'quorum'>>,
   Expect<Equal<OptionalKeys<FederationSpec>, never>>,
@@ -54,7 +54,7 @@ export type Checks = [
   Expect<Equal<OptionalKeys<FedBiOTJobSpec['data']>, 'public' | 'eval' | 'date'>>,
   Expect<Equal<keyof FedBiOTJobSpec, keyof DefaultedSpec>>,
 
-  // Nothing of a status is promised: a job has none before the operator has seen it.
+  // All fields of a status are optional: a job has no status before the operator has seen it.
   Expect<Equal<OptionalKeys<FedBiOTJobStatus>, keyof FedBiOTJobStatus>>,
 ];
 

@@ -26,7 +26,7 @@ declare const registry: typeof tasks;
 declare const text: TextExample;
 declare const tokenized: TokenizedExample;
 
-// A task of each kind, with and without what is optional.
+// A task of each kind, with and without optional fields.
 ({ name: 'length', generates: true, check: () => {}, score: () => ({ accuracy: 1 }) }) satisfies Task;
 ({ name: 'length', generates: true, check: () => {}, score: () => ({ accuracy: 0, f1: 0.5 }) }) satisfies Task;
 ({ name: 'half', generates: false, accuracy: ({ correct, labelled }) => correct / labelled }) satisfies Task;

@@ -43,7 +43,7 @@ declare const submission: Submission;
 declare const arrival: Arrival;
 declare const signal: AbortSignal;
 
-// Both ends, as short as an implementation can be.
+// Both ends, implemented as briefly as possible.
 ({
   publish: async () => {},
   dispatch: async () => {},

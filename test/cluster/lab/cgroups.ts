@@ -6,7 +6,7 @@ const ROOT = '/sys/fs/cgroup';
 
 const isVersion2 = (path: string) => existsSync(join(path, 'cgroup.controllers'));
 
-/** One with cgroup v2, one a controller with v1; and there perhaps one of v2, which holds nothing. */
+/** One hierarchy with cgroup v2, and one per controller with v1, which may also have an empty one of v2. */
 function hierarchies(): string[] {
   if (isVersion2(ROOT)) return [ROOT];
   return readdirSync(ROOT)
@@ -14,13 +14,13 @@ function hierarchies(): string[] {
     .filter((path) => statSync(path).isDirectory());
 }
 
-/** Makes the group `name` under which the kubelet makes its own. */
+/** Creates the group `name`, in which the kubelet creates its groups. */
 export function makeCgroups(name: string): void {
   if (isVersion2(ROOT)) writeFileSync(join(ROOT, 'cgroup.subtree_control'), '+cpuset +cpu +memory +pids');
   for (const hierarchy of hierarchies()) {
     const group = join(hierarchy, name);
     mkdirSync(group, { recursive: true });
-    // With v1 a new cpuset is empty, and nothing can run in it.
+    // With v1, a new cpuset is empty, and no process can run in it.
     for (const file of ['cpuset.cpus', 'cpuset.mems']) {
       if (!isVersion2(hierarchy) && existsSync(join(group, file)))
         writeFileSync(join(group, file), readFileSync(join(hierarchy, file)));
@@ -28,7 +28,7 @@ export function makeCgroups(name: string): void {
   }
 }
 
-/** Removes the group and those in it, whose processes are gone or about to be. */
+/** Removes the group and its subgroups, whose processes have ended or are about to. */
 export async function removeCgroups(name: string): Promise<void> {
   for (const hierarchy of hierarchies()) await removeGroup(join(hierarchy, name));
 }
@@ -40,7 +40,7 @@ async function removeGroup(path: string): Promise<void> {
   await until(`${path} is empty`, 30, () => (isRemoved(path) ? true : null));
 }
 
-/** The kernel lets go of a group a moment after the last process in it has ended. */
+/** The kernel releases a group a moment after its last process has ended. */
 function isRemoved(path: string): boolean {
   try {
     rmdirSync(path);

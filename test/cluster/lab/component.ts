@@ -2,15 +2,15 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A program of the lab. It ends with the lab. */
+/** A program of the lab, which ends with the lab. */
 export interface Component {
   readonly name: string;
-  /** Throws, with the end of its log, when it does not run any more. */
+  /** Throws, with the end of its log, if it has ended. */
   check(): void;
   logTail(): string;
 }
 
-/** Lines of a log that are worth showing. */
+/** Relevant lines of a log. */
 const TAIL = 40;
 
 export function startComponent(logs: string, name: string, program: string, args: readonly string[]): Component {
@@ -18,7 +18,7 @@ export function startComponent(logs: string, name: string, program: string, args
   const output = openSync(log, 'a');
   const child = spawn(program, args, { stdio: ['ignore', output, output] });
   closeSync(output);
-  // Tests end although it does not.
+  // Does not keep the test process alive.
   child.unref();
   let ended: string | null = null;
   child.on('error', (error) => (ended = error.message));

@@ -6,11 +6,11 @@ import { startComponent } from './component.ts';
 import type { Component } from './component.ts';
 import { BRIDGE, FIRST_POD_ADDRESS, POD_RANGE } from './network.ts';
 
-/** Where it listens by default; /run is the lab's own. */
+/** The default socket; /run is private to the lab. */
 export const CONTAINERD_SOCKET = '/run/containerd/containerd.sock';
 
 export interface ContainerdOptions {
-  /** For its files and its log. */
+  /** Folder for its files and log. */
   readonly folder: string;
   readonly logs: string;
   /** Folder of the CNI plugins. */
@@ -33,11 +33,11 @@ export async function startContainerd({ folder, logs, cni, pauseImage }: Contain
   return containerd;
 }
 
-/** containerd's own command, in the namespace of Kubernetes. */
+/** containerd's client, in Kubernetes' namespace. */
 export const ctr = (...args: readonly string[]): Promise<string> => run('ctr', ['--namespace', 'k8s.io', ...args]);
 
-// restrict_oom_score_adj: without CAP_SYS_RESOURCE runc may not lower it, and says "can't get final child's PID from
-// pipe: EOF".
+// restrict_oom_score_adj: without CAP_SYS_RESOURCE, runc may not lower the score, and fails with "can't get final
+// child's PID from pipe: EOF".
 const configuration = ({
   root,
   cni,
@@ -65,7 +65,7 @@ const network = (folder: string) => ({
       type: 'bridge',
       bridge: BRIDGE,
       isGateway: true,
-      // A pod reaches itself through its Service.
+      // Lets a pod reach itself through its Service.
       hairpinMode: true,
       ipam: {
         type: 'host-local',

@@ -13,18 +13,18 @@ import { startComponent } from './component.ts';
 import type { Component } from './component.ts';
 import { NODE_ADDRESS } from './network.ts';
 
-/** In the lab's own network no port is taken. */
+/** All ports are free in the lab's network. */
 const PORT = 6443;
 const URL = `https://${NODE_ADDRESS}:${PORT}`;
 const ETCD = 'http://127.0.0.1:2379';
 
 export interface ControlPlane {
   readonly component: Component;
-  /** Of an administrator, whom the node's programs pass for: what they may do is not what is tested. */
+  /** An administrator's token. The node's programs use it too, because tests do not cover their permissions. */
   readonly kubeconfig: string;
 }
 
-/** etcd, API server, controllers and scheduler as one process: it starts sooner than four, and takes less memory. */
+/** etcd, API server, controllers and scheduler as one process, which starts faster than four and needs less memory. */
 export async function startControlPlane(folder: string, logs: string, kubernetes: string): Promise<ControlPlane> {
   const pki = join(folder, 'pki');
   const token = randomBytes(16).toString('hex');

@@ -13,11 +13,11 @@ export interface KubeletOptions {
   /** Folder of the Kubernetes programs. */
   readonly kubernetes: string;
   readonly kubeconfig: string;
-  /** Group of the lab's processes. */
+  /** Control group of the lab's processes. */
   readonly cgroup: string;
 }
 
-/** Where the kubelet keeps what containers print: a folder a pod. */
+/** The kubelet's folder for the output of containers, with one folder per pod. */
 export const podLogs = (folder: string): string => join(folder, 'pods');
 
 export async function startKubelet({
@@ -35,7 +35,7 @@ export async function startKubelet({
     `--kubeconfig=${kubeconfig}`,
     `--hostname-override=${NODE}`,
     `--node-ip=${NODE_ADDRESS}`,
-    // On a disk: the kubelet wants to know how full it is.
+    // On a disk, because the kubelet checks how full it is.
     `--root-dir=${join(folder, 'kubelet')}`,
   ]);
 }
@@ -60,8 +60,8 @@ const configuration = (folder: string, cgroup: string) => ({
   resolvConf: '',
   podLogsDir: podLogs(folder),
   nodeStatusUpdateFrequency: '2s',
-  // A machine that is short of space is not what is tested.
+  // Tests do not cover a machine that is short of disk space.
   evictionHard: { 'memory.available': '100Mi', 'nodefs.available': '1%', 'imagefs.available': '1%' },
-  // Images cannot be fetched again.
+  // Images cannot be pulled again.
   imageGCHighThresholdPercent: 100,
 });

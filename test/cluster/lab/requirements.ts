@@ -3,17 +3,19 @@ import { existsSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** The namespaces that the lab lives in: own network, own mounts, and processes that all end with the first of them. */
+/** The namespaces of the lab: its own network and mounts, and processes that all end with the first of them. */
 const NAMESPACES = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
 
-/** For setpriv: runs a program in the lab's namespaces, until it ends or the process that started it does. */
+/**
+ * Arguments of setpriv that run a program in the lab's namespaces, until it ends or the process that started it does.
+ */
 export const ALONE = ['--pdeathsig', 'KILL', 'unshare', ...NAMESPACES];
 
-/** Where Debian's package containernetworking-plugins puts them, and where everybody else does. */
+/** The folder of Debian's package containernetworking-plugins, and the usual one. */
 const CNI_FOLDERS = ['/usr/lib/cni', '/opt/cni/bin'];
 const CNI_PLUGINS = ['bridge', 'host-local', 'loopback'];
 
-/** Programs, and the Debian packages that have them. */
+/** Programs, and the Debian packages that contain them. */
 const PROGRAMS: Readonly<Record<string, string>> = {
   setpriv: 'util-linux',
   unshare: 'util-linux',
@@ -32,25 +34,25 @@ const PROGRAMS: Readonly<Record<string, string>> = {
 
 const OVERLAYFS = 0x794c7630;
 
-/** Folder of the CNI plugins; null: there is none with all that the lab needs. */
+/** Folder of the CNI plugins; null: no folder has all that the lab needs. */
 export const cniFolder = (): string | null =>
   CNI_FOLDERS.find((folder) => CNI_PLUGINS.every((name) => existsSync(join(folder, name)))) ?? null;
 
-/** Where a program is; on the folders of root's programs too, which a user's PATH lacks. */
+/** Searches for a program, also in folders of root's programs, which a user's PATH lacks. */
 const pathOf = (name: string): string | undefined =>
   `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`
     .split(':')
     .map((folder) => join(folder, name))
     .find((path) => existsSync(path));
 
-/** The path of a program that this machine has. */
+/** The path of an installed program. */
 export function findProgram(name: string): string {
   const path = pathOf(name);
   if (path === undefined) throw new Error(`there is no ${name}`);
   return path;
 }
 
-/** Names the packages whose programs, in `programs`, are not there, and `more`; null: there are none. */
+/** Names the packages of missing `programs`, and `more`; null: nothing is missing. */
 export function missingPrograms(
   programs: Readonly<Record<string, string>>,
   more: readonly string[] = [],
@@ -60,7 +62,7 @@ export function missingPrograms(
   return packages.length === 0 ? null : `it needs what these packages have: ${packages.join(' ')}`;
 }
 
-/** What this machine lacks to run a node of Kubernetes; null: nothing. */
+/** What this machine lacks to run a Kubernetes node; null: nothing. */
 export function missingForLab(): string | null {
   if (process.platform !== 'linux') return 'it needs Linux';
   if (process.getuid?.() !== 0) return 'it needs root';
@@ -71,9 +73,9 @@ export function missingForLab(): string | null {
   return refusedNamespace() ?? missingCgroups();
 }
 
-/** Root in a container often may not do what root may. */
+/** Root in a container often lacks permissions of real root. */
 function refusedNamespace(): string | null {
-  // Loads the module, where it is one and may be loaded.
+  // Loads the module, if it is a module and may be loaded.
   spawnSync('modprobe', ['br_netfilter']);
   if (!existsSync('/proc/sys/net/bridge/bridge-nf-call-iptables')) return 'the kernel has no br_netfilter';
   const tried = spawnSync('setpriv', [...ALONE, 'ip', 'link', 'add', 'lab0', 'type', 'bridge'], { encoding: 'utf8' });

@@ -5,21 +5,21 @@ import type { Component } from './component.ts';
 import { NODE } from './kubelet.ts';
 import { NODE_ADDRESS, POD_RANGE } from './network.ts';
 
-/** What carries a Service's address to its pods. */
+/** Forwards a Service's address to its pods. */
 export function startProxy(logs: string, kubernetes: string, kubeconfig: string): Component {
   return startComponent(logs, 'kube-proxy', join(kubernetes, 'kube-proxy'), [
     `--kubeconfig=${kubeconfig}`,
     `--hostname-override=${NODE}`,
     '--proxy-mode=iptables',
     `--cluster-cidr=${POD_RANGE}`,
-    // These belong to the whole machine.
+    // These settings apply to the whole machine.
     '--conntrack-max-per-core=0',
     '--conntrack-tcp-timeout-established=0',
     '--conntrack-tcp-timeout-close-wait=0',
   ]);
 }
 
-/** What turns a Service's name into its address, or into its pods' where it has none. */
+/** Resolves a Service's name to its address, or to those of its pods if it has none. */
 export async function startDns(folder: string, logs: string, coredns: string, kubeconfig: string): Promise<Component> {
   const corefile = join(folder, 'Corefile');
   await writeFile(
@@ -38,6 +38,6 @@ export async function startDns(folder: string, logs: string, coredns: string, ku
   return startComponent(logs, 'coredns', join(coredns, 'coredns'), ['-conf', corefile]);
 }
 
-/** GPUs that are none, offered by a device plugin as real ones are. */
+/** Fake GPUs, offered by a device plugin like real ones. */
 export const startGpus = (logs: string, kubernetes: string, count: number): Component =>
   startComponent(logs, 'gpus', join(kubernetes, 'fake-gpu-plugin'), ['-n', String(count)]);

@@ -9,20 +9,20 @@ import { NODE, startKubelet } from './kubelet.ts';
 import { prepareMachine } from './network.ts';
 import { startDns, startGpus, startProxy } from './services.ts';
 
-/** What a lab is made of. */
+/** The parts of a lab. */
 export interface LabParts {
-  /** For its files; removed with it. */
+  /** Folder for its files; removed with it. */
   readonly folder: string;
-  /** Folders of programs. */
+  /** Folders with programs. */
   readonly kubernetes: string;
   readonly coredns: string;
   readonly helm: string;
   readonly cni: string;
-  /** Group of its processes. */
+  /** Control group of its processes. */
   readonly cgroup: string;
   /** Archives of images. */
   readonly archives: readonly string[];
-  /** The image of a pod's first process. */
+  /** The image of each pod's first process. */
   readonly pauseImage: string;
 }
 
@@ -30,15 +30,15 @@ export interface Lab {
   readonly folder: string;
   readonly kubeconfig: string;
   readonly components: readonly Component[];
-  /** Runs kubectl as an administrator and returns what it prints; `input` is what it reads. */
+  /** Runs kubectl as an administrator, with `input` on stdin, and returns its output. */
   kubectl(args: readonly string[], input?: string): Promise<string>;
-  /** Runs Helm as an administrator and returns what it prints; `input` is what it reads. */
+  /** Runs Helm as an administrator, with `input` on stdin, and returns its output. */
   helm(args: readonly string[], input?: string): Promise<string>;
 }
 
 /**
- * A Kubernetes with one node that runs real containers and has pretended GPUs. To be called in namespaces of its own
- * (requirements.ts), with whose first process it ends: nothing of it is visible outside.
+ * A Kubernetes with one node that runs real containers and has fake GPUs. Call it in new namespaces (requirements.ts).
+ * It ends with their first process, and nothing of it is visible outside.
  */
 export async function startLab(parts: LabParts, gpus: number): Promise<Lab> {
   const { folder, kubernetes } = parts;
@@ -88,7 +88,7 @@ export async function startLab(parts: LabParts, gpus: number): Promise<Lab> {
     node('.status.conditions[?(@.type=="Ready")].status'),
     (answer) => answer === 'True',
   );
-  // Not before: a kubelet that starts empties the folder of its plugins.
+  // Starts after the kubelet, which empties the folder of plugins when it starts.
   components.push(startGpus(logs, kubernetes, gpus));
   await awaited('the node has GPUs', node('.status.allocatable.nvidia\\.com/gpu'), (answer) => answer === String(gpus));
   await awaited('the controllers run', ['get', 'serviceaccount', 'default']);

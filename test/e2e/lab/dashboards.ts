@@ -1,6 +1,5 @@
-// Run by dashboards.test.ts in namespaces of its own: jobs on a node with real containers, watched by a real
-// Prometheus, whose data every query of the dashboards is asked for. With a folder in FEDBIOT_PICTURES, the dashboards'
-// pictures are written there.
+// Run by dashboards.test.ts in new namespaces: jobs on a node with real containers, and a real Prometheus, which every
+// query of the dashboards is sent to. If FEDBIOT_PICTURES names a folder, pictures of the dashboards are written to it.
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import t from 'tap';
@@ -22,7 +21,7 @@ const ROOT = join(import.meta.dirname, '../../..');
 const RULES = join(ROOT, 'charts/fedbiot/rules');
 const MANIFEST = join(ROOT, 'examples/quickstart.yaml');
 const GPUS = 4;
-/** Seconds: Grafana's is at least four scrapes. */
+/** Seconds. Grafana's is at least four scrape intervals. */
 const RATE_INTERVAL = 15;
 const LARGEST_PICTURE = 300_000;
 
@@ -168,7 +167,7 @@ async function firing(): Promise<string[]> {
   return alerts.map(({ labels }) => `${labels['alertname']} ${labels['job']} ${labels['reason']}`);
 }
 
-/** The example's job by another name, with what else its spec says. */
+/** The example's job with another name and further fields of the spec. */
 async function apply(name: string, spec: Readonly<Record<string, unknown>>): Promise<void> {
   const document = parseDocument(await readFile(MANIFEST, 'utf8'));
   document.setIn(['metadata', 'name'], name);

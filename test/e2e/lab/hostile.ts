@@ -13,7 +13,7 @@ const NAMESPACE = 'hostile';
 const ACCOUNT = 'mallory';
 const API = `/apis/fedbiot.io/v1alpha1/namespaces/${NAMESPACE}/fedbiotjobs`;
 
-/** A pod that answers every Redis command with the beginning of four gigabytes, and goes on. */
+/** A pod that answers every Redis command with the beginning of a four-gigabyte reply. */
 const FLOOD = `
 const chunk = Buffer.alloc(1 << 20, 120);
 require('net').createServer((socket) => {
@@ -27,20 +27,20 @@ require('net').createServer((socket) => {
 }).listen(6379);
 `;
 
-/** One who may edit a namespace, and what that is used for against the others. */
+/** An attacker who may edit a namespace, and attacks on other namespaces. */
 export class HostileTenant {
   readonly #lab: Lab;
   readonly #objects: LabObjects;
   readonly #manifest: string;
 
-  /** @param manifest of a job that can run */
+  /** @param manifest a job that can run */
   constructor(lab: Lab, objects: LabObjects, manifest: string) {
     this.#lab = lab;
     this.#objects = objects;
     this.#manifest = manifest;
   }
 
-  /** As that account alone, from here on. */
+  /** From here on, only with that account. */
   #kubectl(args: readonly string[], input?: string): Promise<string> {
     return this.#lab.kubectl(
       [...args, `--namespace=${NAMESPACE}`, `--as=system:serviceaccount:${NAMESPACE}:${ACCOUNT}`],
@@ -61,7 +61,7 @@ export class HostileTenant {
     ]);
   }
 
-  /** Objects that are to end or blind the operator; they stay. */
+  /** Objects that should crash or blind the operator. They are not removed. */
   async attackOperator(): Promise<void> {
     await this.#kubectl(['apply', '--filename=-'], JSON.stringify(floodPod));
     const host = await until(
@@ -86,7 +86,7 @@ export class HostileTenant {
     await this.#kubectl(['create', `--raw=${API}`, '--filename=-'], nested);
   }
 
-  /** What the credentials of its own job's pods are good for. `victim`: uid of another's job. */
+  /** Attacks with the credentials of the pods of its own job. `victim`: uid of another's job. */
   async attackRedis(t: Test, victim: string): Promise<void> {
     await this.#kubectl(['create', '--filename=-'], this.#job('own', { suspend: true }));
     const { status } = await this.#objects.pod(SYSTEM, REDIS.pod);
@@ -157,7 +157,7 @@ export class HostileTenant {
       ['SET', own.fence, '1'],
       ['SET', `${own.tensors}:round-1-1`, 'poison'],
     ]);
-    // What it may write, it writes: about its own job, and whatever it likes.
+    // Writes arbitrary values to the keys of its own job that it may write.
     await server.set(
       own.progress,
       JSON.stringify({ fence: 2 ** 53, sequence: 1, rounds: 2e9, at: '+275760-09-13T00:00:00Z' }),
@@ -167,7 +167,7 @@ export class HostileTenant {
       await server.publish(PROGRESS_CHANNEL, i % 2 === 0 ? `${NAMESPACE}/own` : 'plain/quickstart');
   }
 
-  /** How often the operator's replicas were started again. */
+  /** How often the operator's replicas were restarted. */
   async operatorRestarts(): Promise<readonly number[]> {
     const counts = await this.#lab.kubectl([
       'get',

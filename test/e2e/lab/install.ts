@@ -10,30 +10,30 @@ import { IMAGES } from '../../support/lab-images.ts';
 /** Redis's pod, and the claim of its volume. */
 export const REDIS = { pod: 'fedbiot-redis-0', claim: 'data-fedbiot-redis-0' } as const;
 
-/** The version of a release before this one, and the tag of its images. */
+/** The version of an earlier release, and the tag of its images. */
 export const OLDER = '0.0.9';
 
-/** The chart without values, in a namespace in which every pod must meet the restricted standard. */
+/** The chart without values, in a namespace that enforces the restricted standard. */
 export async function install(lab: Lab): Promise<void> {
   await prepareImages(packageJson.version);
   await installFrom(lab, CHART);
 }
 
-/** The same chart and the same images as a release before this one. */
+/** The same chart and images as an earlier release. */
 export async function installOlder(lab: Lab): Promise<void> {
   await prepareImages(OLDER);
   await lab.helm(['package', CHART, `--version=${OLDER}`, `--app-version=${OLDER}`, `--destination=${lab.folder}`]);
   await installFrom(lab, join(lab.folder, `fedbiot-${OLDER}.tgz`));
 }
 
-/** From whatever is installed to this, with a setting that was not given before. */
+/** From the installed release to this one, with an additional setting. */
 export async function upgrade(lab: Lab): Promise<void> {
   await prepareImages(packageJson.version);
   await lab.helm(['upgrade', 'fedbiot', CHART, `--namespace=${SYSTEM}`, '--set=logLevel=debug']);
   await rolledOut(lab);
 }
 
-/** `helm test`; what it printed. */
+/** Runs `helm test` and returns its output. */
 export async function smokeTest(lab: Lab): Promise<string> {
   await makeVolume(lab, { namespace: SYSTEM, name: 'fedbiot-test-output' }, '10Gi');
   return await lab.helm(['test', 'fedbiot', `--namespace=${SYSTEM}`, '--timeout=11m']);
@@ -50,7 +50,7 @@ async function installFrom(lab: Lab, chart: string): Promise<void> {
   await rolledOut(lab);
 }
 
-/** The lab fetches nothing: its images get the names that the chart's values have by default. */
+/** The lab pulls nothing: its images get the names in the chart's default values. */
 async function prepareImages(version: string): Promise<void> {
   const { redis } = parse(await readFile(join(CHART, 'values.yaml'), 'utf8'));
   const names = {
@@ -67,13 +67,13 @@ async function rolledOut(lab: Lab): Promise<void> {
   }
 }
 
-/** A namespace for jobs, in which every pod must meet the restricted standard. */
+/** A namespace for jobs that enforces the restricted standard. */
 export async function makeNamespace(lab: Lab, name: string): Promise<void> {
   await lab.kubectl(['create', 'namespace', name]);
   await lab.kubectl(['label', 'namespace', name, 'pod-security.kubernetes.io/enforce=restricted']);
 }
 
-/** A volume for the claim, as nothing in the lab makes them; the folder that it is. */
+/** A volume for the claim, because the lab has no provisioner. Returns its folder. */
 export async function makeVolume(
   lab: Lab,
   claim: { readonly namespace: string; readonly name: string },
@@ -82,7 +82,7 @@ export async function makeVolume(
   const name = `${claim.namespace}-${claim.name}`;
   const path = join(lab.folder, 'volumes', name);
   await mkdir(path, { recursive: true });
-  // A folder of the node keeps its owner, whatever fsGroup says.
+  // A folder of the node keeps its owner, regardless of fsGroup.
   await chmod(path, 0o777);
   const volume = {
     apiVersion: 'v1',

@@ -10,7 +10,7 @@ interface StoredJob extends KubernetesObject {
   readonly status?: FedBiOTJobStatus;
 }
 
-/** What the tests look at often: kubectl takes half a second of processor time a question. */
+/** Objects that the tests read often. kubectl takes half a second of CPU time per call. */
 export class LabObjects {
   readonly #api: KubernetesObjectApi;
 
@@ -52,7 +52,7 @@ export class LabObjects {
     return await this.#api.read<V1Pod>({ apiVersion: 'v1', kind: 'Pod', metadata: { namespace, name } });
   }
 
-  /** Who holds the operator's lease. */
+  /** The holder of the operator's lease. */
   async leader(): Promise<string | null> {
     const lease = await this.#api.read<V1Lease>({
       apiVersion: 'coordination.k8s.io/v1',

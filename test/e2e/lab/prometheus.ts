@@ -20,8 +20,8 @@ const Scrape = Type.Object({
 });
 
 /**
- * A Prometheus beside the lab's node, with the example's way to tell what to scrape, every second, and the chart's
- * rules. Debian's Prometheus is built without Kubernetes: what it would find there, it gets from a file.
+ * A Prometheus beside the lab's node, with the example's scrape configuration, every second, and the chart's rules.
+ * Debian's Prometheus is built without Kubernetes discovery, which a file replaces.
  */
 export async function monitor(t: Pick<Test, 'teardown'>, { folder, kubeconfig }: Lab): Promise<Prometheus> {
   const config = new KubeConfig();
@@ -34,7 +34,7 @@ export async function monitor(t: Pick<Test, 'teardown'>, { folder, kubeconfig }:
     await rename(`${found}.new`, found);
   };
   await look();
-  // What fails once is tried again in a second; what goes on failing is missed by the test.
+  // A single failure is retried in a second; a lasting one fails the test.
   const timer = setInterval(() => void look().catch(() => undefined), 1_000);
   t.teardown(() => clearInterval(timer));
 
@@ -51,8 +51,8 @@ export async function monitor(t: Pick<Test, 'teardown'>, { folder, kubeconfig }:
 }
 
 /**
- * The rules in `from`, evaluated as often as is scraped: at their own interval, the job's last rounds may lie between
- * two evaluations.
+ * The rules in `from`, evaluated at every scrape. At their own interval, the job's last rounds could lie between two
+ * evaluations.
  */
 async function hastened(from: string, to: string): Promise<string> {
   await writeFile(to, (await readFile(from, 'utf8')).replaceAll(/^ +interval: .*\n/gm, ''));
@@ -60,8 +60,8 @@ async function hastened(from: string, to: string): Promise<string> {
 }
 
 /**
- * As Prometheus' discovery of the role pod has them: one for each port of a container, with all it knows of the pod in
- * labels.
+ * In the form of Prometheus's discovery of role pod: one target for each port of a container, with labels about the
+ * pod.
  */
 function targetsOf({ metadata, spec, status }: V1Pod): object[] {
   const address = status?.podIP;

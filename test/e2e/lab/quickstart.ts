@@ -1,5 +1,5 @@
-// Run by quickstart.test.ts in namespaces of its own: a release of the chart and its jobs on a node with real
-// containers, against the same jobs in one process.
+// Run by quickstart.test.ts in new namespaces: a release of the chart and its jobs on a node with real containers,
+// compared with the same jobs in one process.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -38,7 +38,7 @@ await installOlder(lab).catch(async (error: unknown) => {
 });
 const objects = new LabObjects(lab);
 
-/** What the job makes in one process. */
+/** The results of the job in one process. */
 const embedded = join(lab.folder, 'embedded');
 await run(process.execPath, [join(ROOT, 'worker/launch.js'), 'run', MANIFEST, '--out', embedded, '--quiet']);
 const expected = await adapterHash(embedded);
@@ -176,7 +176,7 @@ t.test('uninstalled, the release leaves what it says it keeps', async (t) => {
     const names = await lab.kubectl(['get', kinds, `--namespace=${SYSTEM}`, '--output=name']);
     return names.includes('pod/') ? null : names.trim().split('\n');
   });
-  // These two are the namespace's own.
+  // These two belong to the namespace.
   const own = ['configmap/kube-root-ca.crt', 'serviceaccount/default'];
   t.strictSame(
     left.filter((name) => !own.includes(name)),
@@ -194,7 +194,7 @@ t.test('uninstalled, the release leaves what it says it keeps', async (t) => {
   t.match(await objects.status('faults', JOB), { phase: 'Succeeded' }, 'jobs stay');
 });
 
-/** A namespace for the job, and a volume for its claim: the folder that it is. */
+/** A namespace for the job, and a volume for its claim. Returns the volume's folder. */
 async function prepare(namespace: string): Promise<string> {
   await makeNamespace(lab, namespace);
   return await makeVolume(lab, { namespace, name: `${JOB}-output` }, '10Gi');
@@ -217,8 +217,8 @@ async function succeeded(namespace: string): Promise<void> {
 }
 
 /**
- * So many rounds of the job are finished, and its clients are at work. The server's own record tells it at once; the
- * status follows within two seconds, as long as a fast machine takes for a round, and may never tell of the training.
+ * Waits until this many rounds have finished and the clients are training. Reads the server's own record, because the
+ * status follows within two seconds, as long as a round takes on a fast machine.
  */
 const training = (namespace: string, output: string, finishedRounds: number) =>
   until(`clients train after round ${finishedRounds}`, 400, async () => {
@@ -241,7 +241,7 @@ async function runningPods(namespace: string): Promise<readonly string[]> {
   return pods.map(({ metadata, spec }) => `${metadata?.uid} ${spec?.containers[0]?.image}`);
 }
 
-/** Ends a pod's container without a chance to say good-bye: even a pod deleted by force gets a SIGTERM. */
+/** Kills a pod's container. Even a pod that is deleted by force gets a SIGTERM. */
 async function crash(namespace: string, pod: string): Promise<void> {
   const { status } = await objects.pod(namespace, pod);
   const container = status?.containerStatuses?.[0]?.containerID?.replace('containerd://', '');
@@ -249,7 +249,7 @@ async function crash(namespace: string, pod: string): Promise<void> {
   await ctr('tasks', 'kill', '--signal=SIGKILL', container);
 }
 
-/** The replica that a lease's holder names. */
+/** The replica that holds the lease. */
 async function podOf(holder: string): Promise<string> {
   const names = (
     await lab.kubectl(['get', 'pods', `--namespace=${SYSTEM}`, '--output=jsonpath={.items[*].metadata.name}'])
@@ -278,7 +278,7 @@ const gpuPod = (count: number) => ({
   },
 });
 
-/** After which round each server pod of a job began, as its metrics tell; null: from the start. */
+/** The round after which each server pod of a job began, from its metrics; null: it began with the first round. */
 const resumedFrom = (output: string) =>
   recordOf(output).flatMap((each) => (each.event === 'run' ? [each.resumedFromRound] : []));
 

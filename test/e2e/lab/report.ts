@@ -3,10 +3,13 @@ import { join } from 'node:path';
 import { podLogs } from '../../cluster/lab/kubelet.ts';
 import type { Lab } from '../../cluster/lab/start.ts';
 
-/** Lines of a container's log that are worth showing. */
+/** Relevant lines of a container's log. */
 const TAIL = 60;
 
-/** All that may tell why a test in the lab failed: objects, events, and what containers and components printed last. */
+/**
+ * Everything that may explain why a test in the lab failed: objects, events, and the last output of containers and
+ * components.
+ */
 export async function labReport(lab: Lab): Promise<string> {
   const asked = async (...args: string[]) => section(args.join(' '), await lab.kubectl(args).catch(String));
   const sections = [

@@ -1,4 +1,4 @@
-/** A value as Grafana writes it in a unit that the dashboards use. */
+/** A value as Grafana writes it, for the units that the dashboards use. */
 export function formatValue(value: number, unit: string, decimals?: number): string {
   if (!Number.isFinite(value)) return String(value);
   switch (unit) {
@@ -25,7 +25,7 @@ export function formatValue(value: number, unit: string, decimals?: number): str
   }
 }
 
-/** Without decimals of its own, three digits that say something. */
+/** Three significant digits, unless the panel sets the number of decimals. */
 function fixed(value: number, decimals?: number): string {
   if (decimals !== undefined) return value.toFixed(decimals);
   if (Number.isInteger(value)) return String(value);

@@ -11,14 +11,14 @@ import type { Box } from './theme.ts';
 
 use([BarChart, LineChart, GridComponent, LegendComponent, MarkLineComponent, SVGRenderer]);
 
-/** Points of a line in a picture. */
+/** Maximum number of points of a line. */
 const MAX_POINTS = 80;
-/** Names below a graph; Grafana's legend scrolls. */
+/** Maximum number of names below a graph; Grafana's legend scrolls instead. */
 const MAX_NAMES = 10;
 
 const LEGEND = { line: 17, symbol: 14, gap: 16, letter: 6.4 } as const;
 
-/** Lines or stacked bars over the minutes of the window. `marks`: moments to draw a vertical line at. */
+/** Lines or stacked bars over the minutes of the window. `marks`: times of vertical lines. */
 export function graphPicture(
   { panel, answers }: PanelData,
   { x, y, width, height }: Box,
@@ -107,7 +107,7 @@ export function graphPicture(
   }
 }
 
-/** Lines that a legend takes, by the usual width of a letter. */
+/** The number of lines of a legend, from the average width of a letter. */
 function linesOf(names: readonly string[], width: number): number {
   let [lines, at] = [1, 0];
   for (const name of names) {
@@ -126,7 +126,7 @@ const lines = (marks: readonly number[], { from }: Window) => ({
   data: marks.map((mark) => ({ xAxis: mark - from })),
 });
 
-/** As many points as can be told apart, by the seconds since the window began. */
+/** The points that can be distinguished, by seconds since the start of the window. */
 function thinned(points: readonly (readonly [number, number])[], { from }: Window): (readonly [number, number])[] {
   const every = Math.ceil(points.length / MAX_POINTS);
   return points
@@ -134,7 +134,7 @@ function thinned(points: readonly (readonly [number, number])[], { from }: Windo
     .map(([time, value]) => [Math.round((time - from) * 10) / 10, value] as const);
 }
 
-/** Within the picture, without what only a browser's script reads. */
+/** Places the SVG in the picture, without attributes that only a browser's script reads. */
 const placed = (svg: string, x: number, y: number) =>
   svg
     .replace(/<style[^>]*>.*?<\/style>/gs, '')

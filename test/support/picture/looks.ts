@@ -4,7 +4,7 @@ import type { Panel, Target } from '../dashboards.ts';
 import type { Series } from '../prometheus.ts';
 import { colorAt, colorNamed } from './theme.ts';
 
-/** How a series is called. */
+/** The displayed name of a series. */
 export function nameOf(target: Target, { labels }: Series): string {
   const legend = (target.legendFormat ?? '')
     .replaceAll(/\{\{(\w+)\}\}/g, (_, label: string) => labels[label] ?? '')
@@ -19,7 +19,7 @@ export interface Look {
 
 const Fixed = Type.Object({ mode: Type.Literal('fixed'), fixedColor: Type.String() });
 
-/** How the panel wants a series of this name drawn; `index` is its place. */
+/** How the panel draws a series of this name; `index` is its position. */
 export function lookOf({ fieldConfig }: Panel, name: string, index: number): Look {
   let look: Look = { color: colorAt(index), dashed: false };
   for (const { matcher, properties } of fieldConfig?.overrides ?? []) {
@@ -32,10 +32,10 @@ export function lookOf({ fieldConfig }: Panel, name: string, index: number): Loo
   return look;
 }
 
-/** From Grafana's way to write one: /…/. */
+/** From Grafana's notation /…/. */
 const expression = (text: string) => new RegExp(text.slice(1, text.lastIndexOf('/')));
 
-/** Colour of a value by the steps of a panel or column; null: it has none. */
+/** The colour of a value by the thresholds of a panel or column; null: it has none. */
 export function stepColor(
   steps: readonly { readonly value: number | null; readonly color: string }[],
   value: number,

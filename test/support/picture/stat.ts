@@ -5,10 +5,10 @@ import { nameOf, stepColor, unitOf } from './looks.ts';
 import { theme } from './theme.ts';
 import type { Box } from './theme.ts';
 
-/** Width of a letter, of its height. */
+/** Width of a letter relative to its height. */
 const LETTER = { bold: 0.7, plain: 0.6 } as const;
 
-/** The last value of each series, side by side, with its name where the panel shows it. */
+/** The last values of all series side by side, with their names if the panel shows them. */
 export function statPicture({ panel, answers }: PanelData, { y, width, height }: Box): string {
   const { unit, decimals } = unitOf(panel);
   const mode = panel.options?.textMode ?? 'auto';

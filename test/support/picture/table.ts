@@ -21,7 +21,7 @@ const LINK = '#1f60c4';
 
 type Cell = string | number;
 
-/** What Grafana's transformations merge and organize make of the answers: rows whose labels agree are one. */
+/** Applies Grafana's transformations merge and organize: rows with the same labels are joined. */
 function tableOf({ panel, answers }: PanelData): {
   readonly columns: readonly string[];
   readonly rows: readonly Readonly<Record<string, Cell>>[];
@@ -61,7 +61,7 @@ export function tablePicture(data: PanelData, { y, width, height }: Box): string
   const shown = sorted
     .slice(0, Math.floor((height - LINE) / LINE))
     .map((row) => columns.map((name) => written(data, name, row[name])));
-  // As wide as what stands in them.
+  // Column widths that fit the contents.
   const lengths = columns.map(
     (name, column) => 2 + Math.max(name.length, ...shown.map((cells) => cells[column]?.text.length ?? 0)),
   );
@@ -81,7 +81,7 @@ interface Written {
   readonly color: string;
 }
 
-/** A cell in the unit and the colour that the panel gives its column. */
+/** A cell with the unit and colour of its column. */
 function written({ panel }: PanelData, column: string, cell: Cell | undefined): Written {
   const properties =
     panel.fieldConfig?.overrides

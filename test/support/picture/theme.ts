@@ -1,4 +1,4 @@
-/** A place in the picture, in its own units. */
+/** A rectangle in the picture, in the picture's units. */
 export interface Box {
   readonly x: number;
   readonly y: number;
@@ -6,10 +6,10 @@ export interface Box {
   readonly height: number;
 }
 
-/** Grafana's light theme, roughly. */
+/** Approximates Grafana's light theme. */
 export const theme = { page: '#f4f5f5', panel: '#ffffff', rule: '#dfe1e5', text: '#24292e', muted: '#6b7480' } as const;
 
-/** Colours that the dashboards name. */
+/** Colours that the dashboards use by name. */
 const NAMED: Readonly<Record<string, string>> = {
   text: theme.text,
   gray: '#8e9199',
@@ -21,7 +21,7 @@ const NAMED: Readonly<Record<string, string>> = {
   purple: '#8f3bb8',
 };
 
-/** For series that have no colour of their own. */
+/** Colours for series without a colour in the dashboard. */
 const PALETTE = [
   '#37872d',
   '#d49b00',

@@ -17,7 +17,7 @@ if (process.features.typescript) {
   const node = ownNode();
   if (node === null) {
     process.stderr.write(
-      `error: fedbiot needs Node 22.18 or newer, this is ${process.version}\nhint: Install a newer Node. In a checkout, \`npm ci\` brings one.\n`,
+      `error: fedbiot needs Node 22.18 or newer, this is ${process.version}\nhint: Install a newer Node. In a checkout, \`npm ci\` installs one.\n`,
     );
     process.exitCode = 2;
   } else {

@@ -30,13 +30,15 @@ export const RunPlan = Type.Object({
   flops: Type.Object({ clientToken: flops, fullModelToken: flops, alignmentToken: flops }),
   /**
    * Peak resident size of each role's compute process; `run` is all of `fedbiot run` on one machine, with weights that
-   * several roles map counted once, and `fits` says whether that is within `available`.
+   * several roles map counted once. `filePages` is its part that is pages of the model's files, which the kernel may
+   * drop (reports of earlier versions do not have it), and `fits` says whether the rest is within `available`.
    */
   memory: Type.Object({
     server: size,
     client: size,
     evaluation: size,
     run: size,
+    filePages: Type.Optional(size),
     available: size,
     fits: Type.Boolean(),
   }),

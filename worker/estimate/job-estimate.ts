@@ -7,6 +7,7 @@ import type { Shape } from './flops.ts';
 import { loraLayout } from '../model/lora/layout.ts';
 import { comparedLayers } from '../model/programs/alignment.ts';
 import { jobMemory } from './job-memory.ts';
+import { requiredMemory } from './memory-check.ts';
 import { STATES_DISK, STATES_MEMORY } from '../training/teacher-states.ts';
 import { weightsOf } from './weight-bytes.ts';
 import type { WeightSize } from './weight-bytes.ts';
@@ -59,7 +60,13 @@ export function estimateJob(
       hiddenStateCache,
     },
     flops: tokenFlops(shapeOf(model, spec), spec.emulator.alignment),
-    memory: { ...memory, available, fits: memory.run <= available },
+    memory: {
+      ...memory,
+      run: memory.run.total,
+      filePages: memory.run.filePages,
+      available,
+      fits: requiredMemory(memory.run) <= available,
+    },
   };
 }
 

@@ -21,12 +21,19 @@ const SESSION_BYTES = 15 * MIB;
  */
 const MAIN_BYTES = 300 * MIB;
 
+/** Memory of all processes of a machine or a pod, in bytes. */
+export interface MachineMemory {
+  readonly total: number;
+  /** Pages of the model's files within `total`. The kernel may drop them, and reads them again when they are used. */
+  readonly filePages: number;
+}
+
 export interface JobMemory {
   readonly server: number;
   readonly client: number;
   readonly evaluation: number;
-  /** Total of `fedbiot run` on one machine: all roles, counting weights that several sessions map once. */
-  readonly run: number;
+  /** `fedbiot run` on one machine: all roles, counting weights that several sessions map once. */
+  readonly run: MachineMemory;
 }
 
 /**
@@ -49,7 +56,8 @@ export function jobMemory(
     demand.lora +
     workBytes(model, demand);
   const others = Array.from({ length: options.workers - 1 }, () => [client]);
-  const run = machineBytes(model, [[server, client, evaluation], ...others]) + options.statesBytes;
+  const { total, filePages } = machineMemory(model, [[server, client, evaluation], ...others]);
+  const run = { total: total + options.statesBytes, filePages };
   return { server: alone(server), client: alone(client), evaluation: alone(evaluation), run };
 }
 
@@ -57,11 +65,11 @@ export function jobMemory(
 export function podMemory(
   model: FederatedModel,
   spec: FedBiOTJobSpec,
-): { readonly server: number; readonly client: number } {
+): { readonly server: MachineMemory; readonly client: MachineMemory } {
   const clients = Array.from({ length: spec.client.parallelClients }, () => [clientDemand(model, spec)]);
   return {
-    server: machineBytes(model, [[serverDemand(model, spec), evaluationDemand(model, spec)]]),
-    client: machineBytes(model, clients),
+    server: machineMemory(model, [[serverDemand(model, spec), evaluationDemand(model, spec)]]),
+    client: machineMemory(model, clients),
   };
 }
 
@@ -69,23 +77,24 @@ export function podMemory(
  * Memory of a main process and its compute processes on one machine, counting weights that several sessions map once.
  * @param processes for each compute process the demands that share it; they work one after another
  */
-function machineBytes(model: FederatedModel, processes: readonly (readonly Demand[])[]): number {
+function machineMemory(model: FederatedModel, processes: readonly (readonly Demand[])[]): MachineMemory {
   const demands = processes.flat();
   const sessions = demands.flatMap((demand) => demand.sessions);
-  return (
+  const weights = sharedWeights(model, sessions);
+  const total =
     MAIN_BYTES +
     processes.length * PROCESS_BYTES +
     sessions.length * SESSION_BYTES +
-    sharedWeights(model, sessions) +
+    weights.resident +
     packedWeightsOf(model, sessions) +
     demands.reduce((sum, { lora }) => sum + lora, 0) +
-    processes.reduce((sum, shared) => sum + Math.max(...shared.map((demand) => workBytes(model, demand))), 0)
-  );
+    processes.reduce((sum, shared) => sum + Math.max(...shared.map((demand) => workBytes(model, demand))), 0);
+  return { total, filePages: weights.filePages };
 }
 
 /** Memory of an evaluation of only the full model: its main process and its compute process. */
-export function scoringMemory(model: FederatedModel, scoring: Scoring): number {
-  return machineBytes(model, [[scoringDemand(model, scoring, ['teacher'])]]);
+export function scoringMemory(model: FederatedModel, scoring: Scoring): MachineMemory {
+  return machineMemory(model, [[scoringDemand(model, scoring, ['teacher'])]]);
 }
 
 function processBytes({ sessions }: Demand): number {
@@ -101,16 +110,24 @@ function residentWeights(model: FederatedModel, sessions: readonly Session[]): n
 }
 
 /** The same over all processes of a machine, where pages of a file are resident once, however often they are mapped. */
-function sharedWeights(model: FederatedModel, sessions: readonly Session[]): number {
+function sharedWeights(
+  model: FederatedModel,
+  sessions: readonly Session[],
+): { readonly resident: number; readonly filePages: number } {
   const mapped = new Map<string, number>();
+  const copied = new Set<string>();
   let own = 0;
   for (const session of sessions) {
+    const isPacked = packedWeights(model, session) > 0;
     for (const { name, resident, widened } of sessionWeights(model, session)) {
       if (widened) own += resident;
       else mapped.set(name, resident);
+      if (isPacked) copied.add(name);
     }
   }
-  return own + [...mapped.values()].reduce((sum, bytes) => sum + bytes, 0);
+  const bytesOf = (names: readonly string[]) => names.reduce((sum, name) => sum + (mapped.get(name) ?? 0), 0);
+  const names = [...mapped.keys()];
+  return { resident: own + bytesOf(names), filePages: bytesOf(names.filter((name) => !copied.has(name))) };
 }
 
 function packedWeightsOf(model: FederatedModel, sessions: readonly Session[]): number {

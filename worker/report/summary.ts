@@ -73,6 +73,7 @@ export function planText({ layers, parameters, bytes, memory }: PlanEstimate): s
     ['  client', formatBytes(memory.client)],
     ['  evaluation', formatBytes(memory.evaluation)],
     ['  fedbiot run, in total', formatBytes(memory.run)],
+    ...(memory.filePages ? [['    in pages of files', formatBytes(memory.filePages)]] : []),
     ['  available on this machine', formatBytes(memory.available)],
   ];
   const verdict = memory.fits

@@ -78,7 +78,6 @@ async function prepare(options: RunOptions): Promise<RunResult> {
   const baseDirectory = dirname(resolve(options.job));
   const folders = { model: baseDirectory, publicData: baseDirectory, clientData: baseDirectory };
   const model = await openModelDirectory(absoluteUri(requested.spec.model.uri, baseDirectory));
-  await scanFinite(model.weights, { signal });
   const tokenizer = await loadTokenizer(model.path, model.config);
   const warnings = [...model.warnings];
   const warn = (message: string) => void warnings.push(message);
@@ -89,8 +88,10 @@ async function prepare(options: RunOptions): Promise<RunResult> {
       const job = await resolveJobDate(requested, tokenizer, { out: options.out, resume, warn });
       const data = await loadJobData(job.spec, tokenizer, baseDirectory, warn);
       const { memory } = estimateJob(await plannedModel(model, job.spec), job.spec, planContext(options, data));
-      for (const message of checkMemory('this run', memory.run, { available: memory.available, force: options.force }))
+      const needed = { total: memory.run, filePages: memory.filePages ?? 0 };
+      for (const message of checkMemory('this run', needed, { available: memory.available, force: options.force }))
         warn(message);
+      await scanFinite(model.weights, { signal });
       const manifest = await runManifest(job, { model, tokenizer, data: data.sha256 });
       return { job, data, directory: openRunDirectory(options.out, manifest, { resume }) };
     },

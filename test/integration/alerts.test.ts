@@ -1,5 +1,5 @@
-// The rules of the chart, by promtool: whether they are rules, and for which series each alert fires and does not.
-// Every alert has a runbook, and every runbook an alert.
+// The chart's rules, checked by promtool: their syntax, and for which series each alert fires or does not. Every alert
+// has a runbook, and every runbook an alert.
 import { readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';

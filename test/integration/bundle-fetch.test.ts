@@ -29,7 +29,7 @@ t.teardown(() => server.close());
 const serverUrl = `http://127.0.0.1:${server.port}`;
 const common = { token: TOKEN, signal: AbortSignal.timeout(25_000), retryMs: 20 };
 
-/** A server that fails on purpose. */
+/** A server with faults that the test injects. */
 async function faulty(t: Test, listener: RequestListener): Promise<string> {
   const http = createServer(listener).listen(0, '127.0.0.1');
   await new Promise((resolve) => http.once('listening', resolve));

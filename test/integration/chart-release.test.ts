@@ -1,4 +1,4 @@
-// The chart's releases on a real API server: what an upgrade keeps, and what uninstalling leaves. On a real node:
+// The chart's releases on a real API server: what an upgrade keeps, and what an uninstallation leaves. On a real node:
 // test/e2e.
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ t.test('notes, install, upgrade, uninstall', { skip: noHelm || noControllers, ti
   await kubectl(['create', 'namespace', SYSTEM]);
   await kubectl(['label', 'namespace', SYSTEM, 'pod-security.kubernetes.io/enforce=restricted']);
   await kubectl(['create', 'namespace', 'demo']);
-  // As one who has applied it by hand: what the control plane's start has done.
+  // Someone has applied the CRD by hand, as the start of the control plane does.
   await t.rejects(
     helm.run(['install', ...release]),
     /cannot be imported|ownership/,

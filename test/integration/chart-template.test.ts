@@ -1,5 +1,5 @@
-// The chart in many forms: Helm finds no fault, a real API server takes every object, its pods meet the restricted
-// standard, and nothing has changed unnoticed (TAP_SNAPSHOT=1 writes tap-snapshots anew).
+// The chart in many configurations: Helm reports no problem, a real API server accepts every object, its pods meet the
+// restricted standard, and the rendering equals the snapshot (TAP_SNAPSHOT=1 writes tap-snapshots).
 import { readFileSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import t from 'tap';
@@ -93,7 +93,7 @@ t.test(
   },
 );
 
-/** What a controller would make of a workload; the volume of a claim is any volume. */
+/** The pod that a controller would create of a workload, with any volume for a claim. */
 function podOf(object: Rendered) {
   if (!['Deployment', 'StatefulSet'].includes(object.kind)) return [];
   const { metadata, spec } = Value.Parse(Workload, object).spec.template;
@@ -116,7 +116,7 @@ t.test('what is made of values', { skip: noHelm }, async (t) => {
   }
 });
 
-/** Without what is generated elsewhere, and what is another each time. */
+/** Without parts that are generated elsewhere, or differ in each rendering. */
 function masked(object: Rendered): object {
   const { kind, metadata } = object;
   if (kind === 'CustomResourceDefinition') return { ...object, spec: 'of crds/schema' };

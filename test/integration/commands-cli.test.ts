@@ -46,7 +46,7 @@ t.test('help is quick: it loads nothing of the engine, the schema or the charts'
   t.equal(status, 0);
   const packages = new Set([...stderr.matchAll(/\/node_modules\/((?:@[^/]+\/)?[^/]+)\//g)].map((match) => match[1]));
   t.ok(packages.delete('commander'));
-  // tap's own, where it hands its instruments on to child processes.
+  // tap passes its instruments to child processes in this variable.
   t.same(
     [...packages].filter((name) => /onnx|typebox|echarts|huggingface|cel-js|yaml/.test(name ?? '')),
     [],
@@ -171,7 +171,7 @@ t.test('the first signal asks to stop, the second ends the process', async (t) =
       const child = spawn(process.execPath, [path('test/support/interruptible.ts'), kind], {
         stdio: ['ignore', 'pipe', 'pipe'],
       });
-      // Not 'exit': what it printed may be read after that.
+      // Not 'exit': output may arrive after it.
       const ended = once(child, 'close');
       let stderr = '';
       child.stderr.setEncoding('utf8').on('data', (text: string) => {

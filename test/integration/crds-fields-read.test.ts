@@ -1,4 +1,4 @@
-// Every field of the spec is read by the program: by a run, by the operator, or by what the operator makes of pods.
+// Every field of the spec is read: by a run, by the operator, or from the pods that the operator creates.
 import { registerHooks } from 'node:module';
 import { join } from 'node:path';
 import t from 'tap';
@@ -28,7 +28,7 @@ registerHooks({
 const { runTinyJob, writeTinyJob } = await import('../support/tiny-job.ts');
 const { plannedModel } = await import('../../worker/run/estimate-job.ts');
 
-/** A run that generates answers reads all that a run without them does, and more. */
+/** A run that generates answers reads everything that other runs read, and more. */
 const SECTIONS = { evaluation: '{ task: qa, maxNewTokens: 4 }' };
 
 /** A job with the field at `path`. */
@@ -38,7 +38,7 @@ function jobWith([name = '', ...rest]: SchemaPath): JobObject {
   return { ...job, spec: { ...job.spec, [name]: smallestWith(fields[name] ?? {}, name, rest) } };
 }
 
-/** What the operator reads of a job when it reconciles it, or copies to its pods. */
+/** The fields of a job that the operator reads when it reconciles it, or copies to its pods. */
 async function readByOperator(job: JobObject): Promise<Set<string>> {
   const read = new Set<string>();
   const world = new ReconcileWorld({ ...job, spec: recorded(job.spec, { read, copies: false }) });

@@ -1,4 +1,4 @@
-// One manifest, two readers: kubectl's YAML 1.1 and ours.
+// One manifest, two parsers: kubectl's YAML 1.1 and fedbiot's.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -21,7 +21,7 @@ const WORDS =
     /\s+/,
   );
 
-/** Every text of up to three characters that numbers are made of. */
+/** Every text of up to three of the characters that numbers consist of. */
 const short = (length: number): string[] =>
   length === 0
     ? ['']
@@ -29,7 +29,7 @@ const short = (length: number): string[] =>
 const isPlain = (text: string) => text !== '' && !/^(-|---|\.\.\.)$/.test(text);
 
 interface Reader {
-  /** What kubectl makes of the items of a list, or what it says. */
+  /** kubectl's values of list items, or its error. */
   read(items: readonly string[]): Promise<readonly unknown[] | string>;
   document(spec: string): Promise<unknown>;
 }
@@ -41,7 +41,7 @@ async function kubectlIn(folder: string): Promise<Reader> {
   const document = async (spec: string): Promise<unknown> => {
     const file = join(folder, 'list.yaml');
     writeFileSync(file, `apiVersion: example.io/v1\nkind: Any\nmetadata: { name: any }\nspec:\n${spec}`);
-    // Reads and prints; no API server is asked.
+    // Parses and prints without an API server.
     const printed = await run(kubectl, [
       'label',
       '--local',
@@ -51,7 +51,7 @@ async function kubectlIn(folder: string): Promise<Reader> {
       'json',
       'read=by-kubectl',
     ]).catch((error: unknown) => String(error));
-    // Whole numbers as they are written: JSON.parse would round them.
+    // Integers as text, because JSON.parse would round them.
     return printed.startsWith('{')
       ? JSON.parse(printed.replaceAll(/(?<=[\s[])(-?\d{16,})(?=,?\n)/g, '"!$1"')).spec
       : printed;
@@ -67,7 +67,7 @@ async function kubectlIn(folder: string): Promise<Reader> {
 
 const isNumber = (value: unknown) => typeof value === 'number' || typeof value === 'bigint';
 
-/** Equal texts, truth values or numbers; a whole number of many digits is one that a double can be. */
+/** Equal texts, booleans or numbers. An integer with many digits counts only if a double represents it exactly. */
 const same = (a: unknown, b: unknown) =>
   a === b || (isNumber(a) && isNumber(b) && typeof a !== typeof b && Number(a) === Number(b)) || (a === 0 && b === 0);
 

@@ -1,5 +1,5 @@
-// A run in one process, scraped by a real Prometheus: every query of the job's dashboard gives something, but for what
-// only a cluster has.
+// A run in one process, scraped by a real Prometheus: every query of the job's dashboard returns data, except those
+// about a cluster.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -62,7 +62,7 @@ t.test('fedbiot run --metrics-port fills the dashboard of its job', { skip: noPr
     round?.points.some(([, finished]) => finished >= ROUNDS - 1),
     'rounds are seen to end',
   );
-  // With the end of the run its series end.
+  // A job's series end with its run.
   const [last = NaN] = round?.points.at(-1) ?? [];
   const window = { from, to: last, step: 1 };
 

@@ -1,5 +1,5 @@
-// The dashboards as files: generated, complete, tied to no data source. What their queries give is tested on real runs:
-// dashboards-run and, on a cluster, the end-to-end test.
+// The dashboards' files: generated, complete, and independent of a data source. Their queries are tested on real runs
+// by dashboards-run and, on a cluster, by the end-to-end test.
 import { readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -14,7 +14,7 @@ const missing = [
 ];
 const skip = missing.length > 0 && `NOT CHECKED, that token ids equal Python's: set ${missing.join(' and ')}`;
 
-/** The texts that test/oracle/token_ids.py hashes, in its order. */
+/** The texts that test/oracle/token_ids.py hashes, in the same order. */
 function* texts(fields: Readonly<Record<string, unknown>>, eos: string): Generator<string> {
   for (const value of Object.values(fields)) for (const text of [value].flat()) yield String(text);
   const { instruction, question, input, output, answer, answers } = fields;

@@ -1,5 +1,4 @@
-// Cluster commands in the documents: the real programs accept each, and the objects, files and values that it names
-// exist.
+// Cluster commands in the documents: the real programs accept them, and the objects, files and values in them exist.
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -86,7 +85,7 @@ t.test('kubectl accepts the commands in the documents', { skip: noKubectl, timeo
   };
   const commands = commandsOf('kubectl');
   for (const command of commands) {
-    // The deepest command of up to three words; what is no command is an argument.
+    // The longest known command of up to three words; other words are arguments.
     const bare = command.words
       .slice(
         0,

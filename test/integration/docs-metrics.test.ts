@@ -20,11 +20,11 @@ import { jobObject } from '../support/planned-job.ts';
 import { sampleEvents } from '../support/sample-run.ts';
 import { Scrape } from '../support/scrape.ts';
 
-/** Labels by metric. Node's own metrics are left to its documents. */
+/** Labels by metric. Node's own metrics are not listed. */
 type Metrics = ReadonlyMap<string, readonly string[]>;
 
 const JOB = { namespace: 'lab', job: 'tiny' };
-/** Of a task with partial credit, so that every series of a job has a sample. */
+/** A task with partial credit, so that every series of a job has a sample. */
 const withF1 = (score: Score): Score => ({ ...score, f1: 0.5 });
 const events = sampleEvents(4).map((event): RunEvent => {
   if (event.event !== 'evaluation') return event;
@@ -87,7 +87,7 @@ const SOURCES = { operator: await ofOperator(), server: await ofServer(), client
 
 interface Row {
   readonly name: string;
-  /** null: the operator alone. */
+  /** null: only the operator. */
   readonly from: readonly string[] | null;
   readonly labels: readonly string[];
 }

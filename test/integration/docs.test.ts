@@ -37,7 +37,7 @@ const manifests = globSync('examples/**/*.yaml', { cwd: ROOT }).filter((path) =>
   read(path).includes('kind: FedBiOTJob'),
 );
 
-/** The command line with commands that do nothing. */
+/** The command line, with commands that do nothing. */
 function commandLine(): Command {
   const program = new Command('fedbiot')
     .exitOverride()
@@ -119,7 +119,7 @@ t.test('named commands and options exist', async (t) => {
       t.same(unknown, [], `${path}: ${code}`);
     }
     const option = /^(--[a-z-]+)(?: \S+)?$/.exec(code)?.[1];
-    // The programs of bench/ and Helm have options of their own.
+    // The programs of bench/ and Helm have their own options.
     if (option !== undefined && !/^(bench|charts)\//.test(path)) t.ok(known.has(option), `${path}: ${code}`);
   }
 });
@@ -176,7 +176,7 @@ t.test('messages in troubleshooting.md are in the sources', async (t) => {
     .split('\n')
     .filter((line) => line.startsWith('| '))
     .flatMap((line) => codeIn(line.split(' | ')[0] ?? ''));
-  // Fields are held against the schema above.
+  // Fields are compared with the schema above.
   const messages = symptoms
     .flatMap((symptom) => symptom.split('…'))
     .map((part) => part.trim())

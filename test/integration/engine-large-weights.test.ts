@@ -1,5 +1,5 @@
-// Weights in half precision that are too large to be widened in memory: each is widened when it is used. Loss and
-// gradient are those of the same values in float32 to the bit, and memory holds a few copies and not all.
+// Half-precision weights that are too large to be widened in memory are widened at each use. Loss and gradient equal
+// those of the same values in float32 to the bit, and memory holds only a few widened weights.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';

@@ -1,4 +1,4 @@
-// `fedbiot plan`: what is told before a job begins, and how near its memory comes to what is then measured.
+// `fedbiot plan`: what it prints before a job begins, and how close its memory estimate is to a measurement.
 import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ t.test('sizes of a plan are those of the files and vectors', async (t) => {
   // The tiny model: 6 layers of width 48, MLP 96, 4 heads of 12 with 2 for keys and values, vocabulary 556, tied.
   const layer = 2 * 48 + 48 * 48 * 2 + 48 * 24 * 2 + 3 * 48 * 96;
   const rest = 556 * 48 + 48;
-  // Of a rank-r LoRA on every projection: r·(in + out) each.
+  // Size of a rank-r LoRA on every projection: r·(in + out) each.
   const lora = (rank: number) => rank * (2 * 96 + 2 * (48 + 24) + 3 * (48 + 96));
   t.same(plan.layers, { total: 6, adapter: [4, 5], emulator: [0, 3], dropped: [1, 2] });
   t.same(plan.parameters, {
@@ -115,7 +115,7 @@ t.test(
   'a run that this machine cannot hold is refused before it begins, and with --force begins with a warning',
   async (t) => {
     const directory = t.testdir({});
-    // A cache of states so large that no machine has it would need a large model; a batch so large does not.
+    // A cache of states that exceeds any machine would need a large model, but a large batch does not.
     const federation = '{ rounds: 1, clients: 1, local: { steps: 1, batchSize: 4096, sequenceLength: 1000000 } }';
     const job = writeTinyJob(directory, { federation });
     const plan = await estimateManifest(job);
@@ -164,11 +164,11 @@ const skip =
   smollm2 === '' &&
   'NOT CHECKED, that a plan’s memory is what a real model takes: set FEDBIOT_TEST_MODEL (a SmolLM2-135M directory)';
 
-/** Estimates may be so much below and above what is measured. */
+/** Limits of the ratio of estimated to measured memory. */
 const MIN_RATIO = 0.9;
 const MAX_RATIO = 1.35;
 
-/** A heap is not filled the same way twice, and messages stay until the garbage collector comes to them. */
+/** Heaps are not filled equally in each run, and messages stay until they are garbage-collected. */
 const SPREAD = 96 * 2 ** 20;
 
 t.test('memory of each role, against the peak of its compute process', { skip }, async (t) => {
@@ -208,8 +208,8 @@ t.test('memory of each role, against the peak of its compute process', { skip },
 });
 
 /**
- * Peak resident size of the compute process of a role that works on random sequences at full length, all labelled, and
- * of a client after its rehearsal. (The server maps the teacher's weights later, when it computes states.)
+ * Peak resident size of a role's compute process with random, fully labelled sequences of full length; of a client
+ * after its rehearsal. (The server maps the teacher's weights later, when it computes states.)
  */
 async function peakOf(
   role: 'server' | 'client' | 'evaluation',

@@ -1,5 +1,5 @@
-// The manifests in examples/cluster, as docs/cluster.md has them applied: the API server takes them, and their pods
-// meet the restricted standard.
+// The manifests in examples/cluster, applied as in docs/cluster.md: the API server accepts them, and their pods meet
+// the restricted standard.
 import { join } from 'node:path';
 import t from 'tap';
 import { noApiServer, startControlPlane } from '../support/control-plane.ts';

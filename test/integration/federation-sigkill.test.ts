@@ -11,10 +11,13 @@ const KILLS = 20;
 const CHILD = fileURLToPath(new URL('../support/quadratic-child.ts', import.meta.url));
 const seed = Number(process.env['FEDBIOT_TEST_SEED'] ?? Date.now() % 2 ** 31);
 
-/** Goes on with the run, and kills it some milliseconds after it has made some moments. Null when it was killed. */
-async function goOn(folder: string, kill: { moments: number; milliseconds: number } | null): Promise<string | null> {
+/** Continues the run, and kills it some milliseconds after its n-th moment. Null if it was killed. */
+async function continueRun(
+  folder: string,
+  kill: { moments: number; milliseconds: number } | null,
+): Promise<string | null> {
   const child = spawn(process.execPath, [CHILD, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
-  // Not 'exit': the last of its output may come after that.
+  // Not 'exit': the last output may arrive after it.
   const ended = once(child, 'close');
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -36,7 +39,7 @@ t.test(
   async (t) => {
     const root = t.testdir();
     const expected = digest(await runQuadratic(join(root, 'whole'), job));
-    // Results of two workers arrive in any order: the lines of metrics.jsonl are compared as a set.
+    // Results of two workers arrive in any order, so the lines of metrics.jsonl are compared as a set.
     const lines = (folder: string) =>
       metricsOf(folder)
         .map((line) => JSON.stringify(line))
@@ -50,7 +53,7 @@ t.test(
       let result: string | null = null;
       while (result === null) {
         const kill = kills < KILLS ? { moments: 1 + random.below(60), milliseconds: random.uniform() * 4 } : null;
-        result = await goOn(folder, kill);
+        result = await continueRun(folder, kill);
         if (result === null) kills++;
       }
       t.equal(result, expected, `run ${run}, ${kills} kills so far`);

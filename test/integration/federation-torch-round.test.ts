@@ -1,4 +1,4 @@
-// Whole federations, step for step, against bench/torch_round.py (PyTorch + PEFT in float64; test/oracle/round.py).
+// Whole federations compared step by step with bench/torch_round.py (PyTorch + PEFT in float64; test/oracle/round.py).
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -18,7 +18,7 @@ import type { TensorLayout } from '../../worker/safetensors/tensor-layout.ts';
 import { fixtureTensors, numbers, relativeError } from '../support/fixture-tensors.ts';
 import { testCompute } from '../support/test-compute.ts';
 
-/** Rounding moves losses and adapters by about 2e-6 relative; a forgotten term by 6e-3 and more. */
+/** Rounding changes losses and adapters by about 2e-6 (relative); a missing term changes them by 6e-3 or more. */
 const TOLERANCE = 1e-4;
 const fixtures = new URL('../fixtures/', import.meta.url).pathname;
 const round = (name: string) => join(fixtures, 'round', name);
@@ -145,7 +145,7 @@ for (const recorded of index.cases) {
       disk: null,
     });
     const trainer = await AdapterTrainer.load({ compute, model, spec: local, seed: 0, batches: source, pool });
-    // What is computed beforehand leaves no trace in what follows.
+    // Computing states in advance does not affect later steps.
     await aligner.rehearse();
     await trainer.rehearse();
 
@@ -186,7 +186,7 @@ for (const recorded of index.cases) {
   });
 }
 
-/** Batches as they were recorded; there, rounds count from 0. */
+/** Batches as recorded in the trace, where rounds count from 0. */
 function replay(file: string): {
   source: BatchSource;
   pool: Sequence[];
@@ -227,7 +227,7 @@ function similarityOf(name = 'l2'): AlignmentSpec['similarity'] {
   return known[name]!;
 }
 
-/** Our vectors hold B as [rank, out], PEFT's as [out, rank]. */
+/** Our vectors store B as [rank, out], PEFT as [out, rank]. */
 function toOurs(name: string, values: readonly number[], [rows = 0, columns = 0]: readonly number[]): number[] {
   if (!name.endsWith('lora_B')) return [...values];
   return Array.from({ length: rows * columns }, (_, i) => values[(i % columns) * rows + Math.floor(i / columns)]!);

@@ -1,4 +1,4 @@
-// What the operator sees of a cluster, and how it gets along with what it cannot read.
+// The operator's view of a cluster, including objects that it cannot read.
 import t from 'tap';
 import { collectionPath, objectPath, RESOURCE } from '../../operator/objects/resources.ts';
 import { reconcile } from '../../operator/reconcile/reconcile.ts';

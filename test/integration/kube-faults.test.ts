@@ -74,7 +74,7 @@ t.test('what happens to the API server and on the way to it', { skip: noApiServe
     proxy.cut();
     await remove('a');
     await create('c');
-    // No history, neither in etcd nor in the API server's memory.
+    // The history is lost, both in etcd and in the API server's memory.
     await plane.compact();
     await plane.stop();
     await plane.start();
@@ -97,7 +97,8 @@ t.test('what happens to the API server and on the way to it', { skip: noApiServe
     const began = performance.now();
     await until('it has tried often', 60, () => (seen.log().includes('"failures":6') ? true : null));
     const seconds = (performance.now() - began) / 1000;
-    // Eight watches, each twice a second at most once the pauses have grown; a busy loop would make thousands.
+    // Eight watches, each at most twice per second once the pauses have grown; a busy loop would make thousands of
+    // requests.
     const tries = seen.requests.slice(before);
     t.ok(tries.length < 8 * (8 + 2 * seconds), `${tries.length} requests in ${seconds} s`);
     t.strictSame([...new Set(tries)], ['GET <error>']);

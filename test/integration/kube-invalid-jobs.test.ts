@@ -11,7 +11,7 @@ t.test('the API server refuses invalid jobs, for the field that is wrong', { ski
   t.teardown(plane.close);
   const client = new ApiClient({ kubeConfig: loadKubeConfig(plane.kubeconfig), request: () => undefined });
   t.teardown(() => client.close());
-  // As kubectl asks: unknown fields are refused, not dropped.
+  // Like kubectl: unknown fields are refused, not dropped.
   const query = { dryRun: 'All', fieldValidation: 'Strict' };
   const create = (body: object) => client.json('POST', collectionPath(RESOURCE.fedbiotJob, 'default'), { query, body });
 

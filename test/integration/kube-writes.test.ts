@@ -1,4 +1,4 @@
-// What the operator writes to a cluster: objects, statuses, events and deletions.
+// The operator's writes to a cluster: objects, statuses, events and deletions.
 import t from 'tap';
 import { configMap as configMapOf } from '../../operator/plan/config-map.ts';
 import { service as serviceOf } from '../../operator/plan/service.ts';
@@ -22,7 +22,7 @@ t.test('the operator’s writes', { skip: noApiServer }, async (t) => {
     const job: JobObject = await seen.filled().then(() => made(seen, 'whole'));
     t.equal(job.spec.suspend, false);
     await reconcile(seen.ports, SETTINGS, 'lab', 'whole');
-    // At once, whatever the watches have told yet.
+    // At once, regardless of the state of the watches.
     await reconcile(seen.ports, SETTINGS, 'lab', 'whole');
     await until('the event is told', 30, async () =>
       (await kubectl(['describe', 'fbj', 'whole', '--namespace=lab'])).includes('Created NetworkPolicy') ? true : null,

@@ -1,4 +1,4 @@
-// Every family of models against transformers + PEFT (test/oracle/families.py).
+// Every family of models compared with transformers + PEFT (test/oracle/families.py).
 import { cpSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -21,7 +21,7 @@ import { inOurOrder, loraVector } from '../support/lora-vector.ts';
 import { logitsProgram, runProgram } from '../support/run-program.ts';
 import { testCompute } from '../support/test-compute.ts';
 
-/** Another order of the sums moves PyTorch's own logits by 3e-6. */
+/** Another order of sums changes PyTorch's own logits by 3e-6. */
 const LOGIT_TOLERANCE = 1e-4;
 const LOSS_TOLERANCE = 1e-5;
 const GRADIENT_TOLERANCE = 1e-4;
@@ -31,7 +31,7 @@ t.teardown(() => compute.close());
 type Feeds = Readonly<Record<string, Tensor>>;
 const run = (model: FederatedModel, graph: Graph, feeds: Feeds) => runProgram(compute, model, graph, feeds);
 
-/** LLaMA 3's directory with its configuration in the form of transformers before 5. */
+/** LLaMA 3's directory with its configuration in the form of transformers before version 5. */
 function withOldConfig(name: string): string {
   const folder = join(t.testdir(), name);
   cpSync(familyFolder(name), folder, { recursive: true });
@@ -181,14 +181,14 @@ for (const [name, folder] of families) {
   });
 }
 
-/** The adapter on the last layers, an emulator that drops nothing. */
+/** The adapter on the last layers, and an emulator without dropped layers. */
 function lastLayers(layers: number, adapterLayers: number): LayerSplit {
   const all = Array.from({ length: layers }, (_, i) => i);
   const teacher = all.slice(0, -adapterLayers);
   return { front: [], teacher, emulator: teacher, tail: all.slice(-adapterLayers), dropped: [] };
 }
 
-/** The likeliest next token at each labelled place, from logits of the positions that are not padding. */
+/** The likeliest next token at each labelled position, from logits of the positions that are not padding. */
 function bestTokens(logits: Tensor, { length, lengths, labels }: TokenBatch): number[] {
   const width = logits.shape[1]!;
   const all = numbers(logits);

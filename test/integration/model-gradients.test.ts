@@ -1,4 +1,5 @@
-// Gradients of the alignment and of the local update against finite differences, for every objective and placement.
+// Gradients of the alignment and of the local update compared with finite differences, for every objective and
+// placement.
 import t from 'tap';
 import type { Test } from 'tap';
 import type { Graph } from '../../worker/engine/graph/graph.ts';
@@ -22,8 +23,8 @@ import { runProgram } from '../support/run-program.ts';
 import { testCompute } from '../support/test-compute.ts';
 
 /**
- * Distance of the points from the parameters. Four points have an error of O(h⁴) and of O(ε/h), ε being what float32
- * leaves of the loss.
+ * Distance of the points from the parameters. With four points the error is O(h⁴) plus O(ε/h), where ε is the float32
+ * error of the loss.
  */
 const STEP = 0.01;
 const TOLERANCE = 5e-3;
@@ -38,7 +39,7 @@ const family = await openFamily(familyFolder('llama3'));
 const { batch } = family;
 const places = placeFeeds(batch);
 const labelled = labelFeeds(batch);
-/** Five layers: the adapter's last two, or first and last; two of the other three make the emulator. */
+/** Five layers: the adapter's last two, or first and last; the emulator has two of the other three. */
 const last = modelWith('Last', 2);
 const both = modelWith('Both', 1);
 /** The embedding, which does not depend on the split. */
@@ -179,13 +180,13 @@ function modelWith(placement: 'Last' | 'Both', adapterLayers: number): Federated
   return family.model(splitLayers({ layers, placement, adapterLayers, layerDropRate: 0.3, selection: 'Uniform' }));
 }
 
-/** Random LoRA weights, B included, large enough that every term of a loss matters. */
+/** Random LoRA weights, including B, large enough that every term of a loss matters. */
 function vector({ size }: TensorLayout, purpose: string): Tensor {
   const r = randomStream(seed, purpose);
   return float32(Float32Array.from({ length: size }, () => 0.15 * r.normal()));
 }
 
-/** `teacher.L` of the compared layers, and what the emulator starts from. */
+/** `teacher.L` of the compared layers, and the emulator's input. */
 async function teacherFeeds(
   model: FederatedModel,
   { similarity }: AlignmentObjective,
@@ -215,7 +216,9 @@ async function emulated(model: FederatedModel, emulator: Tensor): Promise<Tensor
   return states[hiddenAfter(end)]!;
 }
 
-/** Compares the gradient with the loss's slope along each projection's part of it, and along a random direction. */
+/**
+ * Compares the gradient with the slope of the loss along each projection's part of it, and along a random direction.
+ */
 async function checkGradient(
   t: Test,
   model: FederatedModel,
@@ -262,7 +265,7 @@ async function checkGradient(
   await session.release();
 }
 
-/** Σ over projections of ‖scale·(BA − B₀A₀)‖² by dense matrices. */
+/** Σ over projections of ‖scale·(BA − B₀A₀)‖², with dense matrices. */
 function distance(
   { slices }: TensorLayout,
   scale: number,

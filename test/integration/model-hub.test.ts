@@ -15,7 +15,7 @@ import type { DownloadProgress } from '../../worker/hub/download-model.ts';
 const FIXTURE = fileURLToPath(new URL('../fixtures/families/llama3/', import.meta.url));
 const COMMIT = 'c0ffee'.padEnd(40, '0');
 
-/** A repository with the fixture's files, and some that must not be downloaded. */
+/** A repository with the fixture's files, and with some that must not be downloaded. */
 const repository = new Map<string, Buffer>([
   ...[
     'config.json',
@@ -29,11 +29,11 @@ const repository = new Map<string, Buffer>([
   ['..safetensors', Buffer.from('odd')],
 ]);
 
-/** What the hub's HTTP API answers, as far as a download needs it. */
+/** The part of the hub's HTTP API that a download needs. */
 class Hub {
   readonly requests: string[] = [];
   status = 200;
-  /** Contents that differ from what the listing promises. */
+  /** Contents that differ from the listing. */
   readonly damaged = new Map<string, Buffer>();
   readonly server = createServer((request, response) => {
     const url = request.url ?? '';
@@ -227,7 +227,7 @@ t.test('through a proxy, where one is set', async (t) => {
     proxy.close();
     proxy.closeAllConnections();
   });
-  // Only the proxy knows where this host is.
+  // Only the proxy can resolve this host.
   process.env['HF_ENDPOINT'] = 'http://hub.invalid';
   process.env['HF_HUB_CACHE'] = t.testdir({});
   process.env['HTTP_PROXY'] = `http://user:secret@127.0.0.1:${proxyPort}`;

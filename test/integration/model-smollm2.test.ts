@@ -1,4 +1,4 @@
-// The real SmolLM2-135M against transformers (test/oracle/smollm2.py): losses, logits, generation.
+// The real SmolLM2-135M compared with transformers (test/oracle/smollm2.py): losses, logits, generation.
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { float32, int32 } from '../../worker/engine/graph/tensor.ts';
@@ -111,7 +111,7 @@ async function openModel(uri: string): Promise<FederatedModel> {
   return { config, weights, split, adapter: part(split.tail), emulator: part(split.emulator) };
 }
 
-/** Texts side by side; all tokens but the first are labelled. */
+/** Texts side by side; all tokens except the first are labelled. */
 function batchOf(texts: readonly (readonly number[])[]): TokenBatch {
   const lengths = Int32Array.from(texts, ({ length }) => length);
   const length = Math.max(...lengths);

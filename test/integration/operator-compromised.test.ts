@@ -1,4 +1,4 @@
-// What whoever has the operator's token can do, and cannot: the chart's admission policy on a real API server.
+// What a holder of the operator's token can and cannot do: the chart's admission policy on a real API server.
 import t from 'tap';
 import { RESOURCE } from '../../operator/objects/resources.ts';
 import { RESTRICTED } from '../../operator/plan/worker-container.ts';
@@ -101,7 +101,7 @@ t.test('with the operator’s token', { skip: noControllers || noHelm || noRedis
       backoffLimit: 0,
       template: { metadata: { labels, annotations }, spec: change(structuredClone(template.spec)) },
     };
-    // Under a name that nothing has yet.
+    // Under a name that does not exist yet.
     const fresh = {
       ...own,
       labels: { ...labels, 'fedbiot.io/job': 'next' },

@@ -27,7 +27,7 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
     );
 
   t.test('each in its namespace', async (t) => {
-    // At the same time: most of it is the Job controller's, which waits before it replaces a pod.
+    // Concurrently, because the Job controller waits before it replaces a pod.
     t.jobs = 8;
 
     t.test(
@@ -182,7 +182,7 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
 
     t.test('why a pod waits, in the words of who knows', { buffered: true }, async (t) => {
       const namespace = await lab.namespace('waiting');
-      // A node that has room for nothing: it makes the scheduler say what it lacks.
+      // A full node, so that the scheduler reports what is missing.
       await lab.api.json('POST', '/api/v1/nodes', {
         body: { apiVersion: 'v1', kind: 'Node', metadata: { name: 'full' } },
       });
@@ -223,7 +223,7 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
         );
       await waits('gpu', /Insufficient nvidia\.com\/gpu/);
       await waits('claim', /persistentvolumeclaim "missing" not found/);
-      // Told once: in the scheduler's words of that moment, in which the node may still not be ready, or not known.
+      // Reported once, with the scheduler's message at that time: the node may not be ready or not be registered yet.
       await event(namespace, 'gpu', /Warning +Unschedulable .*nodes (are )?available/);
 
       await lab.createJob(namespace, 'kubelet');

@@ -1,5 +1,5 @@
-// A tenant's Redis URL may name any server. The operator bounds what it reads from one, keeps running, and still
-// follows the other jobs.
+// A tenant's Redis URL may name any server. The operator limits what it reads from it, keeps running, and still follows
+// the other jobs.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
@@ -18,7 +18,7 @@ const CHILD = join(import.meta.dirname, '../support/mirror-pool-child.ts');
 const SECONDS = 40;
 const BLOCK = Buffer.alloc(1 << 20, 'x');
 
-/** Writes a block again and again until the socket is closed. */
+/** Writes a block repeatedly until the socket is closed. */
 function flood(socket: Socket, block: Buffer): void {
   const more = () => {
     while (!socket.destroyed && socket.write(block)) continue;
@@ -27,7 +27,7 @@ function flood(socket: Socket, block: Buffer): void {
   more();
 }
 
-/** Answers one command with a beginning that never ends: the block follows again and again. */
+/** Answers one command with a reply that never ends: the block is repeated. */
 const endless =
   (to: string, begin: string, block = BLOCK): Answers =>
   (command, socket) => {
@@ -144,7 +144,7 @@ t.test(
         connections,
       );
 
-    // A server that the operator connects to again had its answer cut off before.
+    // If the operator connects to a server again, it has cut off an earlier reply.
     await hearsHonest(1);
     await connected(2);
     child.stdin.write('forget\n');
@@ -162,7 +162,7 @@ t.test(
     t.equal(code, 0, errors.slice(-2000));
     const { maxRssMiB, longestCpuMs, asked } = JSON.parse(lines.at(-1) ?? '{}');
     t.comment({ maxRssMiB, longestCpuMs, asked });
-    // One answer that were kept whole would take 4 GB.
+    // A reply that was stored completely would need 4 GB.
     t.ok(maxRssMiB < 500, `${maxRssMiB} MiB at most`);
     t.ok(longestCpuMs < 2_000, `${longestCpuMs} ms of CPU time at most in one turn of the event loop`);
     const warnings = lines
@@ -184,7 +184,7 @@ t.test(
     }
     t.notMatch(lines.join('\n') + errors, /secret/);
     t.ok(lines.length < 20 * servers.size, 'the log does not repeat itself without end');
-    // Each request for a report may open a connection; besides these, the pause between two grows.
+    // Each request for a report may open a connection. Other connections are attempted after growing pauses.
     for (const [name, server] of servers)
       t.ok(
         server.connections() <= asked + 20,

@@ -14,7 +14,7 @@ import { until } from '../support/until.ts';
 const SECONDS = 60;
 const PASSWORD = 'not-to-be-told';
 
-/** What is made for a job of that name. */
+/** The objects created for a job of that name. */
 const objectsFor = (name: string) => [
   `ConfigMap ${name}-job`,
   `Job ${name}-clients`,
@@ -87,7 +87,7 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
         adapEmu: { accuracy: 0.25, loss: 2 },
         adapFu: { accuracy: 0.75, loss: 1 },
       };
-      // Tokens as many as a status may hold; FLOPs beyond what an int64 holds.
+      // As many tokens as a status may contain; FLOPs beyond the range of an int64.
       const role = (tokens: number) => ({ cpuSeconds: 12.5, gpuSeconds: 0, tokens, peakMemoryBytes: 2 ** 30 });
       const saving = { here: 3e22, fullModel: 1e20, saved: -2.99e22 };
       const cost = {
@@ -301,8 +301,8 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     );
     const [viewer, stranger] = [await lab.tokenOf(namespace, 'viewer'), await lab.tokenOf(namespace, 'stranger')];
     const path = `/api/v1/namespaces/${namespace}/jobs/tiny`;
-    // The role `view` learns of jobs by aggregation, which takes the controllers a moment; an answer is kept for ten
-    // seconds.
+    // The role `view` gets access to jobs by aggregation, which takes the controllers a moment, and a verdict is cached
+    // for ten seconds.
     await until('the viewer reads', SECONDS, async () =>
       (await operator.get(path, viewer)).status === 200 ? true : null,
     );

@@ -14,7 +14,7 @@ import { until } from '../support/until.ts';
 
 const SECONDS = 30;
 
-/** A job of its own uid; with a Redis of its own, or with the operator's. */
+/** A job with a new uid, which uses its own Redis or the operator's. */
 function job(uid: string, own: boolean, status?: JobObject['status']): JobObject {
   const made = jobObject(own ? { redis: { urlFrom: { name: `redis-of-${uid}` } } } : {}, {
     name: uid,
@@ -238,7 +238,7 @@ t.test(
     const elsewhere = { ...made, metadata: { ...made.metadata, namespace: 'elsewhere' } };
     const jobs = [...crowd, elsewhere];
     const { pool, addresses, seen } = poolOf(t, null, jobs);
-    // Each database is another address; those that Redis has not, it refuses.
+    // Each database is another address. Redis refuses databases that it does not have.
     jobs.forEach(({ metadata }, index) =>
       addresses.set(metadata.uid, { url: `${server.url}/${index === crowd.length ? 0 : index}`, ca: null }),
     );

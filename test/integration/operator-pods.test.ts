@@ -1,4 +1,4 @@
-// Pods that end in part, or that nobody hears of any more: what the status says of them, and what becomes of the job.
+// Pods that have ended in part, or without contact: the status of their jobs, and how the jobs end.
 import t from 'tap';
 import { noControllers } from '../support/control-plane.ts';
 import { startLab } from '../support/operator-lab.ts';
@@ -141,7 +141,7 @@ t.test('pods', { skip: noControllers || noRedis }, async (t) => {
       );
       const { metadata } = await lab.play(namespace, 'tune', 'server', { kind: 'runs' });
       await lab.jobIn('Running', namespace, 'tune');
-      // The node controller waits for the better part of a minute.
+      // The node controller waits for most of a minute.
       const { status } = await lab.jobThat(
         'says that the node is lost',
         namespace,

@@ -18,7 +18,7 @@ import { sampleProgress } from '../support/sample-progress.ts';
 const SEED = Number(process.env['FEDBIOT_TEST_SEED'] ?? 14);
 const RUNS = 600;
 
-/** On both sides of every bound, and whatever JSON may hold beside them. */
+/** Values on both sides of every bound, and any other number in JSON. */
 const whole = fc.oneof(
   fc.constantFrom(0, 1, -1, -0, 0.5, 1e9, 1e9 + 1, 2e9, 2 ** 31, 2 ** 32, 2 ** 53 - 1, 2 ** 53, 1e300),
   fc.nat(),
@@ -65,7 +65,7 @@ const progress = fc.record({
   adapterSha256: orNull(fc.constantFrom('a'.repeat(64), 'g'.repeat(64), '')),
 });
 
-/** One field of an ordinary progress replaced by what was drawn: of those, many are accepted. */
+/** A normal progress with one or two fields replaced by random values, so that many are accepted. */
 const ordinary: JobProgress = {
   ...sampleProgress(2),
   finishedRounds: 1,
@@ -124,7 +124,7 @@ t.test(
 
     const counts = { accepted: 0, refused: 0 };
     const holds = fc.asyncProperty(fc.oneof(changed, progress), async (drawn) => {
-      // As it comes over Redis.
+      // Serialised as in Redis.
       const received = Value.Clean(JobProgress, JSON.parse(JSON.stringify(drawn)));
       if (!Value.Check(JobProgress, received)) return void counts.refused++;
       counts.accepted++;

@@ -1,5 +1,5 @@
-// What a real API server, its quotas, limits, policies and webhooks do not let the operator or the Job controller do is
-// told, and goes on once it may.
+// Refusals of a real API server, by its quotas, limits, policies and webhooks, to the operator or the Job controller:
+// they are reported, and the job continues once the request is allowed.
 import t from 'tap';
 import { noControllers } from '../support/control-plane.ts';
 import { startLab } from '../support/operator-lab.ts';
@@ -21,7 +21,7 @@ t.test('jobs that others refuse', { skip: noControllers || noRedis }, async (t) 
         : true,
     );
   };
-  /** Denies what `expression` does not hold for, in one namespace. */
+  /** Denies requests for which `expression` is false, in one namespace. */
   const policy = async (namespace: string, rules: object, expression: string, validation: object = {}) => {
     const api = { apiVersion: 'admissionregistration.k8s.io/v1', metadata: { name: namespace } };
     await lab.apply({
@@ -36,7 +36,7 @@ t.test('jobs that others refuse', { skip: noControllers || noRedis }, async (t) 
       spec: { policyName: namespace, validationActions: ['Deny'], matchResources: { namespaceSelector } },
     });
   };
-  /** Once it denies: the API server learns of a policy with a delay. */
+  /** Waits until it denies: a policy takes effect with a delay. */
   const denies = (namespace: string, object: object) =>
     until('the policy counts', SECONDS, () =>
       lab.plane.kubectl(['create', '--namespace', namespace, '--dry-run=server', '--filename=-'], object).then(
@@ -245,7 +245,7 @@ t.test('jobs that others refuse', { skip: noControllers || noRedis }, async (t) 
         message: /No server pod .*must specify limits\.memory/,
       });
 
-      // The quota has room for the server pod alone, whichever of the two the Job controller tries first.
+      // The quota has room for one pod, whichever the Job controller creates first.
       const memory = (limit: string) => ({ resources: { limits: { memory: limit } } });
       await lab.createJob(namespace, 'half', { server: memory('1Gi'), client: memory('2Gi') });
       await lab.play(namespace, 'half', 'server', { kind: 'runs' });

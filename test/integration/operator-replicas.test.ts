@@ -149,7 +149,7 @@ t.test('replicas', { skip: noControllers || noRedis }, async (t) => {
 
   t.test('the API server goes away for a while', async (t) => {
     const namespace = await lab.namespace('away');
-    // Alone, it has no lease to lose.
+    // A single replica has no lease to lose.
     const operator = await lab.operator(redis.url, { args: ['--no-leader-elect'] }, t);
     await lab.createJob(namespace, 'tiny');
     await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });

@@ -13,7 +13,7 @@ const LEVELS = 3000;
 
 const nested = (levels: number, field = 'a') => `${`{"${field}":`.repeat(levels)}1${'}'.repeat(levels)}`;
 
-/** Text, as what writes objects as text goes by recursion too. */
+/** As text, because code that serialises objects is recursive as well. */
 function jobText(name: string, namespace: string, where: (deep: string) => string): string {
   const { model, data } = validJob().spec;
   const [head, tail] = JSON.stringify({
@@ -25,7 +25,7 @@ function jobText(name: string, namespace: string, where: (deep: string) => strin
   return `${head}${where(nested(LEVELS))}${tail}`;
 }
 
-/** Wherever a job holds objects of another API. */
+/** All fields of a job that contain objects of another API. */
 const PLACES: Readonly<Record<string, (deep: string) => string>> = {
   affinity: (deep) => `{"affinity":${deep}}`,
   'pod-affinity': (deep) => `{"podTemplate":{"spec":{"affinity":${deep}}}}`,
@@ -49,7 +49,7 @@ t.test('an object that cannot be read does not affect others', { skip: noControl
   const messageOf = (name: string) =>
     lab.kubectl('get', 'fbj', name, '--namespace', namespace, '--output', 'jsonpath={.status.phase} {.status.message}');
 
-  // One before the operator lists, the others while it watches.
+  // One object before the operator lists, the others while it watches.
   await applied('affinity', jobText('affinity', namespace, PLACES['affinity'] ?? String));
   const operator = await lab.operator(null);
   await operator.logged('this replica leads');
@@ -96,7 +96,7 @@ t.test('an object that cannot be read does not affect others', { skip: noControl
 
   t.test('an object of any other kind', async (t) => {
     const path = objectPath(RESOURCE.configMap, honest, 'deep');
-    // Fields that nobody reads may be as deep as they like: here, who manages what.
+    // Fields that are not read may be nested to any depth, here managedFields.
     const fieldsV1: unknown = JSON.parse(nested(LEVELS, 'f:a'));
     const metadata = { name: 'deep', labels: { 'app.kubernetes.io/managed-by': MANAGER, [LABEL.job]: 'tiny' } };
     await lab.create(RESOURCE.configMap, honest, { metadata });

@@ -1,4 +1,4 @@
-// What `npm pack` makes, installed where no source is.
+// The package that `npm pack` creates, installed without the sources.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { run } from '../cluster/run.ts';
 import { writeTinyJob } from '../support/tiny-job.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-// On the Node of the tests, whichever npm there is.
+// With the Node of the tests, whatever npm is installed.
 const env = { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH']}` };
 const NO_NETWORK = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTCACHED/;
 
@@ -55,7 +55,7 @@ t.test('its commands say what those of the checkout say', { skip }, async (t) =>
 });
 
 t.test('an older Node starts the one that npm installs with the package', { skip }, async (t) => {
-  // What the install script of the package `node` fetches.
+  // The file that the install script of the package `node` downloads.
   const bin = join(folder, 'node_modules/node/bin');
   t.ok(existsSync(dirname(bin)), 'a peer dependency');
   mkdirSync(bin, { recursive: true });

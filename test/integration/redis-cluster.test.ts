@@ -1,5 +1,4 @@
-// A Redis Cluster of three masters as a job's data plane: each job's keys are with one of them, which commands must
-// find.
+// A Redis Cluster of three masters as a job's data plane: each job's keys are on one of them, which commands must find.
 import { randomUUID } from 'node:crypto';
 import { Cluster, Redis } from 'ioredis';
 import t from 'tap';
@@ -22,7 +21,7 @@ import { addReplica, isComplete, noRedisCli, startNode, startRedisCluster } from
 import { sampleProgress } from '../support/sample-progress.ts';
 import { until } from '../support/until.ts';
 
-/** As a URL holds it, it is not what the nodes ask for. */
+/** The encoded password in the URL differs from the password that the nodes require. */
 const PASSWORD = 'a password of this test';
 
 t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, async (t) => {
@@ -43,13 +42,13 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
   const keysAt = (uid: string) =>
     Promise.all(masters.map(async (node) => (await node.keys(`${jobKeys(uid).prefix}:*`)).length));
 
-  /** Jobs whose keys are with the first, the second and the third master. */
+  /** Jobs whose keys are on the first, the second and the third master. */
   const spread = async (): Promise<string[]> => {
     const uids = new Map<number, string>();
     while (uids.size < masters.length) {
       const uid = randomUUID();
       const slot = await masters[0]?.cluster('KEYSLOT', jobKeys(uid).progress);
-      // As --cluster create shares the slots out.
+      // The slots that --cluster create assigns.
       uids.set(Math.min(masters.length - 1, Math.floor(Number(slot) / 5461)), uid);
     }
     return [...uids].sort(([a], [b]) => a - b).map(([, uid]) => uid);
@@ -93,7 +92,7 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
       connected: (now) => void (seen.connected = now),
       memory: (memory) => void (seen.memory = memory),
       now: Date.now,
-      // What is heard was published.
+      // Received progress was also published.
       pollMs: 1_000_000,
       pauseMs: 10,
     });

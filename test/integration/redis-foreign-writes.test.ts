@@ -1,4 +1,4 @@
-// Whatever somebody else wrote under a job’s keys, no pod hangs without a message.
+// Whatever somebody else writes under a job’s keys, no pod hangs without a message.
 import { randomUUID } from 'node:crypto';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -12,7 +12,7 @@ import { CHUNK_BYTES, RedisTensors } from '../../worker/transport/redis/tensors.
 import { connection, noRedis, startRedis } from '../support/redis.ts';
 import { endsOf, forever, refuses, text } from '../support/data-plane.ts';
 
-/** A connection as roles have it. */
+/** A connection like those of the roles. */
 function patientConnection(t: Test, url: string) {
   const redis = openRedis({ url });
   t.teardown(() => redis.disconnect());

@@ -1,4 +1,4 @@
-// A Redis that refuses commands for a time: pods wait, and report why.
+// A Redis that temporarily refuses commands: pods wait, and report why.
 import { rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { Socket } from 'node:net';
@@ -13,7 +13,7 @@ import { endsOf, refuses } from '../support/data-plane.ts';
 const SECONDS = 20;
 
 t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async (t) => {
-  /** A round that begins while Redis refuses ends once it does no more. */
+  /** A round that begins while Redis refuses commands ends once it accepts them. */
   async function waitsFor(
     t: Test,
     url: string,
@@ -102,7 +102,7 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     const admin = connection(t, url);
     const { heard, round, expected } = await endsOf(t, url.replace('redis://', 'redis://worker:secret@'));
     t.strictSame(await round(0), expected(0));
-    // Redis ends the user's connections.
+    // Redis closes the user's connections.
     await admin.call('ACL', 'DELUSER', 'worker');
     const going = round(1);
     await until(
@@ -152,7 +152,7 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
   });
 });
 
-/** A name that leads new connections to whom it names at that time; those there are stay. */
+/** A proxy that connects new clients to the current target. Existing connections stay. */
 async function service(t: Test, port: () => number): Promise<string> {
   const sockets = new Set<Socket>();
   const server = createServer((client) => {

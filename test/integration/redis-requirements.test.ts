@@ -1,4 +1,4 @@
-// What a job needs of its Redis is tried at the start: what stays refused is reported then.
+// A job's requirements of its Redis are checked at the start: refusals that will persist are reported then.
 import { randomUUID } from 'node:crypto';
 import t from 'tap';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
@@ -12,7 +12,7 @@ t.test('what a job needs is checked at the start', { skip: noRedis }, async (t) 
   const uid = randomUUID();
   const keys = jobKeys(uid);
   const needs = (role: 'server' | 'client') => ({ keys, role, job: 'lab/tiny' });
-  /** A user who may what `rules` say. */
+  /** A user with the permissions `rules`. */
   const as = async (...rules: string[]) => {
     await admin.call('ACL', 'SETUSER', 'worker', 'reset', 'on', '>secret', ...rules);
     return { url: url.replace('redis://', 'redis://worker:secret@') };

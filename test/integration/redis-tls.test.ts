@@ -1,4 +1,4 @@
-// A Redis that speaks TLS alone, with a certificate of an authority that only spec.redis.tls.caSecret names.
+// A Redis that only accepts TLS, with a certificate signed by a CA that only spec.redis.tls.caSecret names.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,7 +22,7 @@ import { until } from '../support/until.ts';
 const noOpenssl =
   spawnSync('openssl', ['version']).status === 0 ? false : 'SKIPPED: no openssl on the PATH, to make certificates with';
 
-/** An authority, and the certificate that it gave to 127.0.0.1. */
+/** A CA certificate, and the certificate for 127.0.0.1 that it signed. */
 function certificates(folder: string) {
   const at = (name: string) => join(folder, name);
   const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
@@ -102,7 +102,7 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
     t.ok(isCluster);
     const redis = openRedis({ ...address, isCluster });
     t.teardown(() => redis.disconnect());
-    // Of one of these, the node of the URL does not have the key.
+    // The node of the URL does not have the key of one of these jobs.
     for (const uid of ['a', 'b', 'c']) t.equal(await redis.set(jobKeys(uid).bundle, uid), 'OK');
   });
 
@@ -161,7 +161,7 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
       authority = readFileSync(ca, 'utf8');
       t.match(await until('it is heard', 30, () => pool.progressOf(uid)), { round: 2 });
       t.equal(await pool.reportOf(job), null);
-      // Over a connection of its own, in as many records of TLS as it takes.
+      // Over a separate connection, in as many TLS records as it takes.
       await redis.set(keys.report, 'x'.repeat(3_000_000));
       await t.rejects(pool.reportOf(job), { message: /is not JSON/ });
       await redis.set(keys.progress, 'x'.repeat(300_000));

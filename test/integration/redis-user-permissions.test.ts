@@ -1,18 +1,18 @@
-// What a job’s users in Redis may do, and what they may not.
+// The permissions of a job’s users in Redis.
 import type { Redis } from 'ioredis';
 import t from 'tap';
 import { redisUser } from '../../operator/plan/redis-access.ts';
 import { aclRules } from '../../operator/redis-users/rules.ts';
 import { jobKeys, PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
-import { ADMIN, OURS, THEIRS, PASSWORDS, answerOf, impatient, urlOf, usersOf } from '../support/redis-users.ts';
+import { ADMIN, OURS, THEIRS, PASSWORDS, answerOf, failFastClient, urlOf, usersOf } from '../support/redis-users.ts';
 
 t.test('what a client pod cannot do with its user', { skip: noRedis }, async (t) => {
   const { url } = await startRedis(t, { password: ADMIN });
   const { users, ready } = usersOf(t, url);
   await ready();
   for (const uid of [OURS, THEIRS]) await users.grant(uid, PASSWORDS);
-  const admin = impatient(t, url);
+  const admin = failFastClient(t, url);
   const [ours, theirs] = [jobKeys(OURS), jobKeys(THEIRS)];
   for (const keys of [ours, theirs]) {
     for (const key of [
@@ -30,8 +30,8 @@ t.test('what a client pod cannot do with its user', { skip: noRedis }, async (t)
     for (const [name, ...args] of commands)
       t.match(await answerOf(redis.call(name, ...args)), /NOPERM/, `${title}: ${name} ${args.join(' ')}`);
   };
-  const client = impatient(t, urlOf(url, OURS, 'client'));
-  const server = impatient(t, urlOf(url, OURS, 'server'));
+  const client = failFastClient(t, urlOf(url, OURS, 'client'));
+  const server = failFastClient(t, urlOf(url, OURS, 'server'));
   const administration = [
     ['CONFIG', 'GET', '*'],
     ['CONFIG', 'SET', 'maxmemory', '1'],

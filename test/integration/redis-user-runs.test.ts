@@ -1,9 +1,9 @@
-// Whole jobs whose roles have users of their own in Redis.
+// Whole jobs whose roles have separate users in Redis.
 import t from 'tap';
 import { JobPods, runWholeJob } from '../support/pods.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
-import { ADMIN, PASSWORDS, answerOf, impatient, urlOf, usersOf } from '../support/redis-users.ts';
+import { ADMIN, PASSWORDS, answerOf, failFastClient, urlOf, usersOf } from '../support/redis-users.ts';
 
 t.setTimeout(300_000);
 
@@ -30,7 +30,7 @@ t.test(
       t.equal(code, 0, code === 0 ? 'succeeded' : output);
     }
     t.equal(job.adapterSha256(), expected);
-    t.strictSame(await impatient(t, url).call('ACL', 'LOG'), [], 'nothing was refused');
+    t.strictSame(await failFastClient(t, url).call('ACL', 'LOG'), [], 'nothing was refused');
   },
 );
 
@@ -53,7 +53,11 @@ t.test(
     await pods[0].says(/has reported/, { round: 2 });
     await redis.restart();
     await until('the operator has seen it', 20, () => (seen.changed === 2 ? true : null));
-    t.match(await answerOf(impatient(t, urlOf(redis.url, job.uid, 'server')).ping()), /WRONGPASS/, 'they are unknown');
+    t.match(
+      await answerOf(failFastClient(t, urlOf(redis.url, job.uid, 'server')).ping()),
+      /WRONGPASS/,
+      'they are unknown',
+    );
     await Promise.all(pods.map((pod) => pod.says(/refuses the user or password.*; trying again/)));
     await users.grant(job.uid, PASSWORDS);
     for (const pod of pods) {

@@ -7,7 +7,7 @@ import { AllNodes } from '../../operator/redis-users/all-nodes.ts';
 import { RedisUsers } from '../../operator/redis-users/redis-users.ts';
 import { connection, noRedis, startRedis } from '../support/redis.ts';
 import { noRedisCli, startRedisCluster } from '../support/redis-cluster.ts';
-import { ADMIN, OURS, PASSWORDS, answerOf, impatient, urlOf } from '../support/redis-users.ts';
+import { ADMIN, OURS, PASSWORDS, answerOf, failFastClient, urlOf } from '../support/redis-users.ts';
 import { until } from '../support/until.ts';
 
 const REQUESTS = 20;
@@ -71,6 +71,6 @@ t.test('users that are created while abandoned ones are removed are kept', { ski
   t.teardown(() => users.close());
   await users.start();
   await granted.promise;
-  t.equal(await answerOf(impatient(t, urlOf(url, OURS, 'client')).ping()), 'PONG');
+  t.equal(await answerOf(failFastClient(t, urlOf(url, OURS, 'client')).ping()), 'PONG');
   t.notMatch(log, /no longer exists/);
 });

@@ -1,4 +1,4 @@
-// The users that the operator creates for jobs in its Redis: when they come, and how long they last.
+// The users that the operator creates for jobs in its Redis: when they are created, and how long they exist.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { jobKeys } from '../../worker/cluster/redis-keys.ts';
 import { addReplica, noRedisCli, startRedisCluster } from '../support/redis-cluster.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
-import { ADMIN, OURS, THEIRS, PASSWORDS, answerOf, impatient, urlOf, usersOf } from '../support/redis-users.ts';
+import { ADMIN, OURS, THEIRS, PASSWORDS, answerOf, failFastClient, urlOf, usersOf } from '../support/redis-users.ts';
 
 t.setTimeout(300_000);
 
@@ -28,21 +28,21 @@ t.test('users are created and removed with a job, and outlast Redis', { skip: no
       t.equal(seen.changed, 1);
       await users.grant(OURS, PASSWORDS);
       const own = urlOf(redis.url, OURS, 'server');
-      t.equal(await answerOf(impatient(t, own).ping()), 'PONG');
+      t.equal(await answerOf(failFastClient(t, own).ping()), 'PONG');
       await redis.restart();
-      // A impatient that is made while Redis starts may be closed.
-      const pong = async () => ((await answerOf(impatient(t, own).ping())) === 'PONG' ? true : null);
+      // A connection that is opened while Redis starts may be closed.
+      const pong = async () => ((await answerOf(failFastClient(t, own).ping())) === 'PONG' ? true : null);
       if (redis === kept) await until('the user is there when Redis starts', 20, pong);
       await until('the operator has seen it', 20, () => (seen.changed === 2 ? true : null));
       await users.grant(OURS, PASSWORDS);
-      t.equal(await answerOf(impatient(t, own).ping()), 'PONG', 'it is there as soon as the job was looked at');
+      t.equal(await answerOf(failFastClient(t, own).ping()), 'PONG', 'it is there as soon as the job was looked at');
       await users.grant(OURS, { ...PASSWORDS, server: 'another' });
-      t.match(await answerOf(impatient(t, own).ping()), /WRONGPASS/, 'one password at a time');
-      const left = impatient(t, urlOf(redis.url, OURS, 'client'));
+      t.match(await answerOf(failFastClient(t, own).ping()), /WRONGPASS/, 'one password at a time');
+      const left = failFastClient(t, urlOf(redis.url, OURS, 'client'));
       await left.ping();
       await users.revoke({ metadata: { namespace: 'team', name: 'tune', uid: OURS } });
       t.match(await answerOf(left.ping()), /closed|ECONNRESET|Stream/, 'whoever is connected is cut off');
-      t.match(await answerOf(impatient(t, urlOf(redis.url, OURS, 'client')).ping()), /WRONGPASS/);
+      t.match(await answerOf(failFastClient(t, urlOf(redis.url, OURS, 'client')).ping()), /WRONGPASS/);
       t.equal(
         /does not save the users/.test(seen.log),
         redis === forgetful,
@@ -58,7 +58,7 @@ t.test(
   { skip: noRedis },
   async (t) => {
     const { url } = await startRedis(t, { password: ADMIN });
-    const admin = impatient(t, url);
+    const admin = failFastClient(t, url);
     for (const uid of [OURS, THEIRS])
       await admin.call(
         'ACL',
@@ -84,7 +84,7 @@ t.test(
 
 t.test('a Redis that does not let the operator create users, until it does', { skip: noRedis }, async (t) => {
   const { url } = await startRedis(t, { password: ADMIN });
-  const admin = impatient(t, url);
+  const admin = failFastClient(t, url);
   await admin.call(
     'ACL',
     'SETUSER',
@@ -134,14 +134,14 @@ t.test(
     const { users, ready } = usersOf(t, first.url);
     await ready();
     await users.grant(OURS, PASSWORDS);
-    for (const { url } of nodes) t.equal(await answerOf(impatient(t, urlOf(url, OURS, 'client')).ping()), 'PONG');
+    for (const { url } of nodes) t.equal(await answerOf(failFastClient(t, urlOf(url, OURS, 'client')).ping()), 'PONG');
     const replica = await addReplica(t, password, first.url);
     await until('the replica has them', 60, async () => {
       await users.grant(OURS, PASSWORDS);
-      return (await answerOf(impatient(t, urlOf(replica.url, OURS, 'client')).ping())) === 'PONG' ? true : null;
+      return (await answerOf(failFastClient(t, urlOf(replica.url, OURS, 'client')).ping())) === 'PONG' ? true : null;
     });
     await users.revoke({ metadata: { namespace: 'team', name: 'tune', uid: OURS } });
     for (const { url } of [...nodes, replica])
-      t.match(await answerOf(impatient(t, urlOf(url, OURS, 'client')).ping()), /WRONGPASS/);
+      t.match(await answerOf(failFastClient(t, urlOf(url, OURS, 'client')).ping()), /WRONGPASS/);
   },
 );

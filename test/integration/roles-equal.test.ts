@@ -1,5 +1,5 @@
-// A job in pods of its own, over a real Redis, gives the adapter of `fedbiot run`, to the byte, whoever is killed
-// meanwhile.
+// A job in separate pods, over a real Redis, gives the adapter of `fedbiot run` to the byte, whichever process is
+// killed.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -94,7 +94,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     await server.says(/has reported/, { round: 2 });
     server.kill('SIGKILL');
     t.equal((await server.ended).signal, 'SIGKILL');
-    // As a pod with another host name sees it: whether the lock's owner lives, it cannot know.
+    // As for a pod with another host name, which cannot check whether the lock's owner is alive.
     const lock = join(job.output, 'run.lock');
     writeFileSync(lock, readFileSync(lock, 'utf8').replace(/"host":"[^"]*"/, '"host":"the-pod-before"'));
     const next = await job.start('server');
@@ -182,7 +182,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     const server = await job.start('server');
     const clients = await Promise.all([job.start('client'), job.start('client')]);
     await clients[0]?.says(/training for a client/, { round: 2 });
-    // So that the round cannot be over before Redis is.
+    // So that the round cannot end before Redis restarts.
     for (const client of clients) client.kill('SIGSTOP');
     await redis.restart();
     for (const client of clients) client.kill('SIGCONT');

@@ -1,4 +1,4 @@
-// What ends a worker pod, and in which words; and what no log and no message tells.
+// How worker pods end, with which messages, and what no log and no message may contain.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -24,7 +24,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
 
   t.test('another server takes over: the first ends, and tells and writes nothing more', async (t) => {
     const job = await JobPods.create(t, redis.url);
-    // An address of its own, as each pod has: both listen for a moment.
+    // A separate address, as each pod has: both listen for a moment.
     const first = await job.start('server', {
       context: { ports: { bundle: await freePort(), metrics: await freePort() } },
     });

@@ -1,4 +1,4 @@
-// What is wrong with a job, its model, its data or its folder is told in words, early, and nothing is lost.
+// Problems of a job, its model, its data or its folder are reported early and clearly, and nothing is lost.
 import { appendFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -12,7 +12,7 @@ interface Case {
   readonly sections?: Readonly<Record<string, string>>;
   readonly change?: (folder: Folder) => void;
   readonly message: RegExp;
-  /** Whether training had begun, so that a folder exists. */
+  /** Whether training has begun, so that a folder exists. */
   readonly late?: true;
 }
 
@@ -134,8 +134,8 @@ t.test('a run folder belongs to one job and one process', async (t) => {
   const folder = t.testdir();
   const job = writeTinyJob(folder);
   const out = join(folder, 'out');
-  // The folder is locked before the first event: whichever run comes second meets the lock or, if it is slow, the
-  // other's checkpoints.
+  // The folder is locked before the first event. The later run finds the lock or, if it is slow, the other's
+  // checkpoints.
   const ends = await Promise.allSettled([runTinyJob(job, out), runTinyJob(job, out)]);
   const refused = ends.filter((end) => end.status === 'rejected');
   t.equal(refused.length, 1, 'two runs on one folder');

@@ -1,5 +1,5 @@
-// The cost that `fedbiot run` reports: against the run's events, against the same job with the full model, and after an
-// interruption.
+// The cost that `fedbiot run` reports: compared with the run's events, with the same job on the full model, and after
+// an interruption.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -98,7 +98,7 @@ t.test('a run whose first rounds have no cost resumes, and reports none', { time
   const job = writeTinyJob(root);
   const out = join(root, 'run');
   const whole = await reportOf(job, out);
-  // What an earlier version wrote.
+  // As written by an earlier version.
   const {
     cost: _,
     plan: { flops: __, ...plan },
@@ -108,7 +108,7 @@ t.test('a run whose first rounds have no cost resumes, and reports none', { time
   writeFileSync(join(out, 'report.json'), JSON.stringify({ ...report, plan, rounds }));
   const metrics = join(out, 'metrics.jsonl');
   const text = readFileSync(metrics, 'utf8');
-  // Spaces keep the length that the checkpoint stores.
+  // Spaces preserve the length that the checkpoint stores.
   const unmeasured = text
     .replace(/,"cost":\{[^}]*\}[^}]*\}\}/g, (cost) => ' '.repeat(cost.length))
     .replace(/"flops":\{[^}]*\},/g, (flops) => ' '.repeat(flops.length));

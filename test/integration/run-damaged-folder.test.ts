@@ -1,5 +1,5 @@
-// A run's folder as faults of disks and hands leave it: an interrupted run goes on to the same adapter, or says what is
-// gone.
+// A run's folder after disk faults or manual changes: an interrupted run continues to the same adapter, or reports what
+// is missing.
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';

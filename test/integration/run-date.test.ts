@@ -1,4 +1,4 @@
-// A chat template that writes the day: the same job has the same data on any day, and a run goes on with the day it
+// A chat template that writes the date: the same job has the same data on any day, and a run continues with the date it
 // began with.
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -80,7 +80,7 @@ t.test('a run whose date was not stored is not resumed', async (t) => {
   const out = join(folder, 'old/out');
   const dateless = { chatTemplateReadsDate: false };
   await runTinyJob(path, out);
-  // As a version wrote it that knew no day.
+  // As written by a version that stored no date.
   for (const name of ['round-0001', 'round-0002']) {
     const folder = join(out, 'checkpoints', name);
     const { date: _, ...state } = json(join(folder, 'state.json'));

@@ -1,4 +1,4 @@
-// spec.model.dtype: the frozen weights are rounded once, into the run's cache, and computed with from there.
+// spec.model.dtype: the frozen weights are rounded once, into the run's cache, and then used from there.
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -24,7 +24,7 @@ t.test('a run with bfloat16 is a run of the rounded model', async (t) => {
   const [cached = ''] = readdirSync(join(directory, 'run/cache')).filter((name) => name.startsWith('weights-'));
   t.match(cached, /-bfloat16$/);
 
-  // The same weights, rounded by hand and stored in float32.
+  // The same weights, rounded here and stored in float32.
   rmSync(join(directory, 'run'), { recursive: true });
   const model = await openModelDirectory(join(directory, 'model'));
   const rounded = [...model.weights].map(([name, entry]) => {

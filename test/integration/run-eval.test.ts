@@ -1,4 +1,4 @@
-// `fedbiot eval`: a full model with any adapter, scored on a data file.
+// `fedbiot eval`: a full model with various adapters, scored on a data file.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -112,7 +112,7 @@ t.test('answers are those the model with its adapter writes', async (t) => {
   const written = await generator.generate(prompts, limits, { adapter: float32(adapter.values) });
   const answers = written.map((ids) => tokenizer.decode(ids, { skipSpecial: true }));
   t.comment(answers);
-  // All of the answers but the last are right.
+  // All answers except the last are correct.
   const records = questions.map((question, i) => ({ question, answers: [i < 2 ? answers[i] : 'forty-two'] }));
   const file = join(root, 'answers.jsonl');
   writeFileSync(file, records.map((record) => `${JSON.stringify(record)}\n`).join(''));

@@ -89,7 +89,7 @@ t.test('a run that was interrupted gives the adapter of its newest checkpoint', 
   const { config } = await openModelDirectory(join(root, 'model'));
   const newest = openPeft(join(dir, 'adapter'), config).values;
   t.notSame(newest, openPeft(join(run, 'adapter'), config).values, 'one round less');
-  // Round 2's alignment leaves the adapter as round 1 made it.
+  // The alignment of round 2 does not change the adapter of round 1.
   writeFileSync(join(stopped, 'checkpoints/round-0002-part-1/lora.safetensors'), 'torn');
   t.equal(
     (await exportAdapter({ run: stopped, to: join(dir, 'older'), merge: false })).checkpoint,

@@ -1,4 +1,4 @@
-// `fedbiot run --metrics-port`: a real run, scraped while it goes, whose series say what its report says in the end.
+// `fedbiot run --metrics-port`: a real run, scraped while it runs. At the end, its series agree with its report.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ const tinyJob = (folder: string) =>
     evaluation: '{ task: loss, everyRounds: 1 }',
   });
 
-/** A run as a process of its own. */
+/** A run in a separate process. */
 function start(t: Test, args: readonly string[], nodeArgs: readonly string[] = []) {
   const child = spawn(process.execPath, [...nodeArgs, FEDBIOT, 'run', ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -34,7 +34,7 @@ function start(t: Test, args: readonly string[], nodeArgs: readonly string[] = [
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said.stderr += text));
   const ended = once(child, 'close').then(() => child.exitCode);
   const isOver = () => child.exitCode !== null || child.signalCode !== null;
-  /** Where it says that its metrics are. */
+  /** The URL that it prints for its metrics. */
   const url = async () => {
     for (;;) {
       const found = /^metrics: (http:\S+)$/m.exec(said.stderr)?.[1];
@@ -46,7 +46,7 @@ function start(t: Test, args: readonly string[], nodeArgs: readonly string[] = [
   return { said, ended, isOver, url, stop: () => child.kill('SIGINT') };
 }
 
-/** All scrapes until the run ends, or until one of them is enough. */
+/** All scrapes until the run ends, or until one of them suffices. */
 async function scrapes(
   { url, isOver }: ReturnType<typeof start>,
   isEnough: (scrape: Scrape) => boolean = () => false,
@@ -78,8 +78,8 @@ const isNear = (a: number | undefined, b: number | undefined) =>
   a !== undefined && b !== undefined && Math.abs(a - b) <= 1e-9 * Math.max(1, Math.abs(b));
 
 /**
- * What a scrape says must be what the report says of the rounds that had ended then; what is counted within a round may
- * be ahead.
+ * A scrape must agree with the report about the rounds that had ended then. Counters that change within a round may be
+ * ahead.
  */
 function agrees(t: Test, scrape: Scrape, { rounds, plan }: RunReport): void {
   const done = scrape.value('fedbiot_round') ?? 0;
@@ -136,7 +136,7 @@ function agrees(t: Test, scrape: Scrape, { rounds, plan }: RunReport): void {
     plan.layers.dropped.length / (plan.layers.dropped.length + plan.layers.emulator.length),
     'fedbiot_emulator_layer_dropout_ratio',
   );
-  // An evaluation is told before its round ends.
+  // An evaluation is emitted before its round ends.
   const gaps = [last, next].flatMap((round) =>
     round?.evaluation === undefined ? [] : [round.evaluation.adapEmu.loss - round.evaluation.adapFu.loss],
   );

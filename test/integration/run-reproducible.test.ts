@@ -1,4 +1,4 @@
-// The same job gives the same adapter, to the bit: run twice, on one compute process or three, or killed and resumed.
+// The same job gives the same adapter to the bit: run twice, with one compute process or three, or killed and resumed.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ writeTinyModel(join(root, 'model'));
 writeRecords('train', 40);
 writeRecords('public', 12);
 writeRecords('eval', 5);
-// All that is drawn at random, and all that a phase leaves behind for the next, takes part.
+// Includes every random choice, and all state that a phase leaves for the next.
 writeFileSync(
   job,
   `apiVersion: fedbiot.io/v1alpha1
@@ -60,9 +60,7 @@ interface Kill {
   readonly group: boolean;
 }
 
-/**
- * Runs the job in a process of its own, or goes on with it. Yields how long it computed, or null when it was killed.
- */
+/** Runs or continues the job in a separate process. Returns how long it computed, or null if it was killed. */
 async function run(
   out: string,
   { workers = 1, kill = null }: { workers?: number; kill?: Kill | null } = {},
@@ -100,7 +98,7 @@ async function run(
   return performance.now() - began;
 }
 
-/** All that a run tells of itself but what it measured. */
+/** All outputs of a run except measurements. */
 async function resultOf(out: string) {
   const { rounds, plan, cost, ...told } = await readReportJson(out);
   return {
@@ -116,7 +114,7 @@ async function resultOf(out: string) {
   };
 }
 
-/** Every step, once. Clients that train side by side report in any order. */
+/** Every step, once. Clients that train in parallel report in any order. */
 function eventsOf(out: string, kind: string): string[] {
   return readFileSync(join(out, 'metrics.jsonl'), 'utf8')
     .split('\n')

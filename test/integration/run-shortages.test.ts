@@ -1,5 +1,5 @@
-// What a machine that has too little of something does to a command: it is told in two lines, with the exit code that
-// says whether the same may go well another time, and what was reached is kept.
+// Commands on a machine that lacks memory, disk space or files: the error has two lines, the exit code says whether a
+// retry may succeed, and earlier results are kept.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,9 +19,9 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** @param setup shell commands before the program, such as limits @param wrap what starts it */
+/** @param setup shell commands before the program, such as limits @param wrap a command that starts it */
 function fedbiot(args: readonly string[], { setup = '', wrap = '' }: { setup?: string; wrap?: string } = {}): Ended {
-  // The test runner watches processes through that variable, and stumbles over the limits itself.
+  // The test runner observes processes through that variable, and fails under the limits itself.
   const script = `unset NODE_OPTIONS\n${setup}\nexec ${wrap} "$@"`;
   const { status, stderr } = spawnSync('bash', ['-c', script, 'bash', process.execPath, FEDBIOT, ...args], {
     encoding: 'utf8',
@@ -70,7 +70,7 @@ t.test('an empty path stands for no folder', async (t) => {
 });
 
 t.test('few open files', async (t) => {
-  // Node itself needs some twenty.
+  // Node itself needs about twenty.
   told(
     t,
     fedbiot(run(join(root, 'files')), { setup: 'ulimit -n 24' }),
@@ -135,7 +135,7 @@ t.test(
   async (t) => {
     const folder = join(root, 'locked');
     mkdirSync(folder, { mode: 0o555 });
-    // Root without its capabilities is a user like any other.
+    // Root without its capabilities is a normal user.
     const wrap = 'setpriv --bounding-set -all --inh-caps -all --reuid 0';
     told(t, fedbiot(run(join(folder, 'run')), { wrap }), 2, /permission is denied \(EACCES\)/, /permissions/);
   },
@@ -218,7 +218,7 @@ t.test('a compute process that takes more than the control group has', { skip: n
   writeFileSync(join(group, 'memory.limit_in_bytes'), String(500 * 2 ** 20));
   const setup = `unset NODE_OPTIONS; echo $$ > ${group}/cgroup.procs; exec "$@"`;
   const hog = () => spawnSync('bash', ['-c', setup, 'bash', process.execPath, HOG, '4096'], { encoding: 'utf8' });
-  // One time in ten the kernel kills both processes, before it has taken back what the first held.
+  // In one of ten cases the kernel kills both processes, before it has freed the memory of the first.
   let end = hog();
   for (let again = 0; again < 5 && end.signal === 'SIGKILL'; again++) end = hog();
   const { status, stdout } = end;

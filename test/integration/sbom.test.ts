@@ -5,7 +5,7 @@ import { run } from '../cluster/run.ts';
 import type { Bill } from '../support/image-contents.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-/** This project's second package. */
+/** The second package of this project. */
 const OPERATOR = 'fedbiot-operator';
 
 const read = async (name: string) => JSON.parse(await readFile(join(ROOT, name), 'utf8'));

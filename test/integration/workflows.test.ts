@@ -1,4 +1,4 @@
-// The GitHub workflows: actionlint accepts them, every action is pinned, and permissions are granted job by job.
+// The GitHub workflows: actionlint accepts them, actions are pinned, and permissions are granted per job.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -13,7 +13,7 @@ export const PASSWORDS = { server: 'password of the server pods', client: 'passw
 export const [OURS, THEIRS] = ['8a7d6f0e-0000-4000-8000-000000000001', '8a7d6f0e-0000-4000-8000-000000000002'];
 
 /** A connection whose commands fail at once if Redis refuses or ends it. */
-export const impatient = (t: Test, url: string): Redis =>
+export const failFastClient = (t: Test, url: string): Redis =>
   connection(t, url, { retryStrategy: () => null, maxRetriesPerRequest: 0 });
 
 export function urlOf(url: string, uid: string, role: 'server' | 'client', password = PASSWORDS[role]): string {

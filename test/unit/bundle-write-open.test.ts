@@ -37,7 +37,7 @@ function bytesOf(model: FederatedModel, name: string): Buffer {
   return readFileSync(file).subarray(offset, offset + bytes);
 }
 
-/** Stores a head beside the embedding, with the sign of its first value turned. @returns its bytes */
+/** Stores a head beside the embedding, with the sign of its first value inverted. @returns its bytes */
 function storeOtherHead(path: string): Uint8Array {
   const tensors = [...readSafetensorsHeader(path).tensors].map(([name, entry]) =>
     float32Tensor(name, entry.shape, readTensor(path, entry)),

@@ -23,7 +23,7 @@ t.test('chart and program have one version', async (t) => {
   t.same([version, appVersion], [packageJson.version, packageJson.version]);
 });
 
-/** Paths of an object's leaves; an object without fields, and one that a `stop` names, is a leaf. */
+/** Paths of an object's leaves. Objects without fields, and those that `stop` names, are leaves as well. */
 function leaves(value: unknown, isLeaf: (path: string) => boolean, path = ''): string[] {
   if (path !== '' && (!isRecord(value) || Object.keys(value).length === 0 || isLeaf(path))) return [path];
   return isRecord(value)
@@ -61,7 +61,7 @@ t.test('the schema knows every value, and no other', async (t) => {
       closed(child, path === '' ? name : `${path}.${name}`),
     );
   };
-  // `global` is Helm's own.
+  // Helm defines `global`.
   const inSchema = closed(schema, '').filter((path) => path !== 'global');
   t.strictSame(inSchema.sort(), described.map(({ path }) => path).sort());
 });

@@ -1,4 +1,4 @@
-// What a round says that it cost, measured with meters whose figures the test gives.
+// The cost that a round reports, measured with meters whose values the test sets.
 import { join } from 'node:path';
 import t from 'tap';
 import type { RoundCost } from '../../crds/facts/cost.ts';
@@ -8,9 +8,7 @@ import { localTrainer, quadraticAligner, quadraticEvaluator, settings } from '..
 import { inRunDirectory, overMemory, runQuadratic } from '../support/quadratic-run.ts';
 import type { RunOptions } from '../support/quadratic-run.ts';
 
-/**
- * A machine on which every step of alignment takes 10 s of processors, an evaluation 1000, and a client's training one.
- */
+/** A machine on which each alignment step takes 10 s of CPU time, an evaluation 1000 s, and a client's training 1 s. */
 function machine(onTrain: (client: number) => void = () => {}) {
   let cpuSeconds = 5;
   let peakMemoryBytes = 100;
@@ -47,7 +45,7 @@ function machine(onTrain: (client: number) => void = () => {}) {
   return { meter, aligner, evaluator, trainers: [trainer] };
 }
 
-/** What every round cost; of the clock's time on GPUs only whether there was any. */
+/** The cost of every round. Of the measured GPU time, only whether it is positive. */
 const costs = (events: readonly RunEvent[]) =>
   events.flatMap((event) => (event.event === 'round' ? [withoutClock(event.cost!)] : []));
 const withoutClock = ({ server: { gpuSeconds, ...server }, clients }: RoundCost) => ({
@@ -63,7 +61,7 @@ t.test('in one process, what is used while clients train is theirs', async (t) =
   await runQuadratic(join(t.testdir(), 'run'), job, { ...machine(), onEvent: (event) => events.push(event) });
   t.same(costs(events), [
     { server: { cpuSeconds: 90, tokens: 72, peakMemoryBytes: 100, onGpus: true }, clients: CLIENTS },
-    // An evaluation is due.
+    // An evaluation is due in this round.
     { server: { cpuSeconds: 1030, tokens: 24, peakMemoryBytes: 200, onGpus: true }, clients: CLIENTS },
   ]);
 });
@@ -107,7 +105,7 @@ t.test('an attempt that missed its quorum counts, and a refused result does not'
     ...parts
   } = machine();
   let tasks = 0;
-  // The third result of all claims more samples than there are.
+  // The third result claims more samples than there are.
   const lying: LocalTrainer = {
     train: async (input) => ({ ...(await trainer!.train(input)), ...(++tasks === 3 && { samples: 1e6 }) }),
   };

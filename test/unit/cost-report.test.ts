@@ -21,7 +21,7 @@ const fold = (events: readonly RunEvent[]) =>
   events.reduce((progress, event) => foldProgress(progress, event, progressFacts), initialProgress(progressFacts));
 const reportFrom = (events: readonly RunEvent[]) => reportOf(events.reduce(accumulate, emptyHistory), sampleFacts);
 
-/** The events as a version told them that did not measure. */
+/** The events as emitted by a version that did not measure cost. */
 const unmeasured = (events: readonly RunEvent[]): RunEvent[] =>
   events.map((event) => {
     if (event.event !== 'round') return event;

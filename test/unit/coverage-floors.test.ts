@@ -1,4 +1,4 @@
-// Coverage by folder, judged by floors: what `npm run coverage` fails for.
+// Coverage by folder compared with the floors: what makes `npm run coverage` fail.
 import t from 'tap';
 import { compareWithFloors, coverageProblem, coverageTable, hasCode } from '../support/coverage-floors.ts';
 

@@ -13,7 +13,7 @@ const recordOf = (value: unknown): Node => {
   return value;
 };
 
-/** A node of a schema by the names of its fields. */
+/** A node of a schema, by field names. */
 const nodeAt = (schema: Node, path: string): Node =>
   path.split('.').reduce((node, name) => recordOf(recordOf(node['properties'])[name]), schema);
 
@@ -23,7 +23,7 @@ t.test('whatever the last released schema accepts, this one accepts and reads al
 
 const ROUNDS = 'spec.federation.rounds';
 
-/** Changes to a node, and what is said of each. */
+/** Changes to a node, each with the expected message. */
 const BREAKS: readonly [path: string, change: (node: Node) => void, expected: string][] = [
   ['spec.federation', ({ properties }) => delete recordOf(properties)['rounds'], `${ROUNDS}: the field was removed`],
   ['spec.federation', (node) => (node['required'] = ['quorum']), 'spec.federation: quorum is required now'],

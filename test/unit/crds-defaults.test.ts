@@ -1,4 +1,4 @@
-// What a valid manifest becomes: its defaults, and the same job when it is written out and read again.
+// A valid manifest: its defaults, and that it is the same job when it is written and read again.
 import fc from 'fast-check';
 import t from 'tap';
 import { parse, stringify } from 'yaml';

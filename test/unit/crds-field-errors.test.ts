@@ -1,4 +1,4 @@
-// Each invalid field of a manifest is one problem, at its path, with its message.
+// Each invalid field of a manifest gives one problem, with its path and message.
 import t from 'tap';
 import { ManifestError, parseManifest } from '../../crds/parse.ts';
 import { manifestError } from '../support/manifest-error.ts';
@@ -10,7 +10,7 @@ const BETAS = 'spec.federation.local.optimizer.betas';
 
 const TARGETS = 'spec.adapter.lora.targets';
 
-/** What is set, to what; the path blamed, where it is another; words of the message. */
+/** The changed field and its value; the reported path if it differs; words of the message. */
 const INVALID: [path: string, value: unknown, blamed: string | null, words: RegExp][] = [
   ['apiVersion', undefined, null, /is required/],
   ['apiVersion', 'fedbiot.io/v1', null, /must be fedbiot\.io\/v1alpha1, not the string "fedbiot\.io\/v1"/],

@@ -1,4 +1,4 @@
-// Which problems of a manifest are reported, and in which order; texts that are no manifest.
+// The problems of a manifest and their order, and texts that are not manifests.
 import fc from 'fast-check';
 import t from 'tap';
 import { stringify } from 'yaml';

@@ -21,7 +21,7 @@ const resolved = (settings: Settable) =>
     'job.yaml',
   ).spec;
 
-/** The fields the presets fill. */
+/** The fields that presets fill. */
 const presets = ({ emulator, adapter, federation }: FedBiOTJobSpec) => ({
   layerDropRate: emulator.layerDropRate,
   schedule: emulator.alignment.schedule,
@@ -76,7 +76,7 @@ t.test('each preset field can be set alone, and moves no other', (t) => {
       schedule,
       { emulator: { alignment: { schedule } } },
     ]),
-    // Zero is a value, not an absence.
+    // Zero is a value, not a missing field.
     ['layerDropRate', 0, { emulator: { layerDropRate: 0 } }],
     ['languageModelWeight', 0, { emulator: { alignment: { languageModelWeight: 0 } } }],
     ['proximalWeight', 0, { federation: { local: { proximalWeight: 0 } } }],

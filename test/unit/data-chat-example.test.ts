@@ -1,4 +1,4 @@
-// What a chat template does not write of a record is refused, or counted.
+// Parts of a record that a chat template does not write are refused or counted.
 import t from 'tap';
 import { interpretRecords } from '../../worker/data/record-format.ts';
 import { readRecords } from '../../worker/data/record-file.ts';
@@ -135,7 +135,7 @@ t.test('numbers reach the template as Python reads and writes them', async (t) =
   const numbers =
     '[1.0, 0.0, -0.0, 1e3, 2.50, 1E-7, 0.0001, 0.00001, 1e16, 123456789012345680.0, 9007199254740993, 12345678901234567890123, -0, 7, 0.1]';
   const record = `{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "r", "weight": 1.0}], "tools": [{"minimum": 0.0, "default": 1.0, "of": ${numbers}}]}`;
-  // What transformers writes for this template and these tools.
+  // The text that transformers writes for this template and these tools.
   const expected =
     '[{"minimum": 0.0, "default": 1.0, "of": [1.0, 0.0, -0.0, 1000.0, 2.5, 1e-07, 0.0001, 1e-05, 1e+16, 1.2345678901234568e+17, 9007199254740993, ' +
     '12345678901234567890123, 0, 7, 0.1]}]|1.0|no|2.0|9007199254740993|1.0x|True';

@@ -1,4 +1,4 @@
-// Files of records: JSON, JSON Lines, and what is malformed.
+// Files of records: JSON, JSON Lines, and malformed files.
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import { readRecords } from '../../worker/data/record-file.ts';

@@ -1,4 +1,4 @@
-// Record formats: which fields make a record, and which records are refused.
+// Record formats: the fields that identify each, and records that are refused.
 import t from 'tap';
 import { readRecords } from '../../worker/data/record-file.ts';
 import { interpretRecords, unreadFields } from '../../worker/data/record-format.ts';

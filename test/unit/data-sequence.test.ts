@@ -1,4 +1,4 @@
-// Token sequences of examples: which tokens carry loss, and what is truncated.
+// Token sequences of examples: the tokens that carry loss, and truncation.
 import t from 'tap';
 import { encodeExamples, encodePrompt, sequenceOf } from '../../worker/data/sequence.ts';
 import { applyTemplate } from '../../worker/data/template.ts';
@@ -8,7 +8,7 @@ import { chat, family, gpt2, recordsOf, textOf } from '../support/templated-text
 
 const llama3 = await family('llama3');
 
-/** The text of the labelled tokens, each run of them on its own. */
+/** The text of the labelled tokens, one entry per run of adjacent tokens. */
 const labelledText = (labels: Int32Array, tokenizer: Tokenizer) => {
   const runs: number[][] = [];
   labels.forEach((label, at) => {
@@ -42,7 +42,7 @@ t.test('where no token spans the end of the prompt, the tokens are those of the 
   }
 });
 
-/** Tokenizers that join what stands before and after a prompt's end, or put a space before every text. */
+/** Tokenizers that merge characters across the end of a prompt, or add a space before every text. */
 const families = [
   'gpt2',
   'llama2',
@@ -164,7 +164,7 @@ t.test('every turn of the assistant carries loss, unless the template rewrites i
   t.same(labelledText(sequences[0]!.labels, chat), ['assistant1;', 'assistant3;']);
   t.same(textOf(examples).response, 'assistant3');
 
-  // As templates of reasoning models do with the thoughts of turns before the last question.
+  // Templates of reasoning models do this with the thoughts of turns before the last question.
   const forgetful: Tokenizer = {
     ...chat,
     applyChatTemplate: ({ messages }, { addGenerationPrompt }) => {

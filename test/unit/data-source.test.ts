@@ -62,7 +62,7 @@ t.test('sources that cannot be read are refused', async (t) => {
 
 const commit = 'c0ffee'.padEnd(40, '0');
 
-/** The part of the hub's interface that downloading a data file takes. */
+/** The part of the hub's API that a download of a data file needs. */
 async function fakeHub(t: Test): Promise<{ url: string; requests: string[]; close(): Promise<void> }> {
   const requests: string[] = [];
   const server = createServer((request, response) => {

@@ -1,4 +1,4 @@
-// Rows computed in blocks are what they are when computed at once, whether blocks come out even or not.
+// Rows computed in blocks equal rows computed at once, even if the last block is not full.
 import t from 'tap';
 import type { Value } from '../../worker/engine/graph/graph.ts';
 import { inBlocks } from '../../worker/engine/ops/blocks.ts';
@@ -38,7 +38,7 @@ for (const [rows, blockRows] of [
     const products = await compileForward(
       compute,
       ([a, b, weight]) => {
-        // The second result tells the order of rows; the weight belongs to the graph around the body.
+        // The second result depends on the order of rows. The weight belongs to the enclosing graph.
         const [product, sums] = inBlocks([a!, b!], blockRows, ([x, y]) => [
           gemm(mul(x!, y!), weight!),
           reduceSum(x!, [1], true),

@@ -1,4 +1,4 @@
-// Why a compute process ended, or could not do its work: whether it ran out of memory, and what to do.
+// Why a compute process ended or failed: whether memory ran out, and what to do.
 import t from 'tap';
 import { computeFailure, computeLost } from '../../worker/engine/compute-lost.ts';
 import { controlGroup } from '../../worker/engine/control-group.ts';

@@ -140,7 +140,7 @@ const cases: Case[] = [
   },
   { name: 'dropout', build: ([x, key]) => dropout(x!, 0.4, key!, 3), inputs: [normal(5, 7), keyed(11n)], wanted: [0] },
   {
-    // Sequences of two rows and of one, in 2 × 2 cells; what padding holds is never read.
+    // Sequences of two rows and of one, in 2 × 2 cells. The values of padding are never read.
     name: 'padRows and unpadRows',
     build: ([x, w, cells, rowsOfCells]) => {
       const places = placesOf(cells!, rowsOfCells!);
@@ -238,7 +238,7 @@ t.test('dropout follows its rate, and its key, site and element alone', async (t
   );
   t.ok(Math.abs(kept.length / first.length - (1 - rate)) < 0.01, `${kept.length} of ${first.length} are kept`);
   t.same(await dropped(5n, 0), first, 'the same key gives the same mask');
-  // Independent masks agree on a share (1 − p)² + p² of their elements.
+  // Independent masks agree on a fraction (1 − p)² + p² of their elements.
   const agreement = (other: number[]) => other.filter((x, i) => x > 0 === first[i]! > 0).length / first.length;
   const independent = (1 - rate) ** 2 + rate ** 2;
   for (const [what, other] of [

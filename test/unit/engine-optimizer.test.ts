@@ -24,7 +24,7 @@ import { testCompute } from '../support/test-compute.ts';
 const seed = Number(process.env['TEST_SEED'] ?? 21);
 t.comment(`seed ${seed}`);
 
-/** Σ parameters·g: its gradient is whatever is fed as g. */
+/** Σ parameters·g: its gradient is the input g. */
 function linearLoss(size: number): Graph {
   const graph = new Graph();
   const parameters = graph.input(PARAMETERS, 'float32', [size]);
@@ -198,10 +198,10 @@ t.test('the compute process', async (t) => {
     return { compute, child: child! };
   };
   const n = 512;
-  /** Averages: its powers are itself. */
+  /** A matrix of averages, which equals its powers. */
   const weight = float32(new Float32Array(n * n).fill(1 / n), [n, n]);
 
-  /** Begins a chain of products in the child; each takes some milliseconds. */
+  /** Starts a chain of products in the child; each takes some milliseconds. */
   async function begin(compute: Compute, products: number) {
     const graph = new Graph();
     const w = graph.input('w', 'float32', [n, n]);
@@ -210,7 +210,7 @@ t.test('the compute process', async (t) => {
     graph.output('sum', reduceSum(x, [0, 1], false));
     const session = await compute.load(graph);
     await compute.write('w', weight);
-    // The child answers in order: once it has answered the first request, the second is under way.
+    // The child answers in order: once it has answered the first request, the second is running.
     const usage = compute.usage();
     const result = session.run({ feeds: { w: 'w' }, fetch: ['sum'] });
     result.catch(() => undefined);

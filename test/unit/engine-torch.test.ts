@@ -1,4 +1,5 @@
-// Every operator of the engine against the values and gradients that PyTorch computed in float64 (test/oracle/ops.py).
+// Every operator of the engine compared with the values and gradients that PyTorch computed in float64
+// (test/oracle/ops.py).
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -34,7 +35,7 @@ import { testCompute } from '../support/test-compute.ts';
 
 const VALUE_TOLERANCE = 1e-5;
 const GRADIENT_TOLERANCE = 1e-4;
-/** Of the upstream gradient: what float32 leaves where its terms cancel, as in a saturated softmax. */
+/** Relative to the upstream gradient: the float32 error where terms cancel, as in a saturated softmax. */
 const CANCELLATION = 1e-6;
 const FIXTURES = fileURLToPath(new URL('../fixtures', import.meta.url));
 const OPERATORS = new URL('../../worker/engine/ops/', import.meta.url);
@@ -76,7 +77,7 @@ const identityMatrix = ({ graph }: Value, n: number) =>
 /** A head in two uneven slices. */
 const slices = (head: Value) => split(head, 0, [1, Number(head.shape[0]) - 1]);
 
-/** How the engine builds the `op` of a case. A case with one input uses it for both operands. */
+/** Builds the `op` of a case with the engine. A case with one input uses it for both operands. */
 const builds: Readonly<Record<string, Build>> = {
   gemm: ([a, b, c], { transA = false, transB = false, alpha = 1 }) => gemm(a!, b!, { transA, transB, alpha, c }),
   matmul: ([a, b], { transA = false, transB = false, alpha = 1 }) => matmul(a!, b!, { transA, transB, alpha }),
@@ -116,11 +117,11 @@ const builds: Readonly<Record<string, Build>> = {
   divergenceOfLogits: ([zT, zS, weights]) => divergence(zT!, zS!, slices(identityMatrix(zS!, width(zS!))), weights!),
 };
 
-/** Operators without a gradient: nothing is ever trained through them. */
+/** Operators without a gradient, because nothing is trained through them. */
 const FORWARD_ONLY = ['scatterRows'];
-/** PyTorch draws other masks, and pads otherwise; test/unit/engine-gradients.test.ts checks these. */
+/** PyTorch draws other masks and pads differently; test/unit/engine-gradients.test.ts checks these. */
 const WITHOUT_TORCH = ['dropout', 'padRows', 'unpadRows', 'placesOf'];
-/** Exported operators that cases reach through another one, which is made of them. */
+/** Exported operators that cases cover through another operator. */
 const PARTS: Readonly<Record<string, string>> = {
   zerosLike: 'scatterRows',
   negativeLogLikelihood: 'crossEntropyOfLogits',

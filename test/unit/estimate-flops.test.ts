@@ -56,7 +56,7 @@ t.test('steps, against figures by hand', async (t) => {
     alignmentStep(shape, sequences, { klWeight: 0, languageModelWeight: 1 }),
     student + 2 * (across + resting) + 2 * 96,
   );
-  // Three rows of the last layer's projections behind the attention are not read; q, k and v of the first need no
+  // Three rows of the last layer's projections after the attention are not read; q, k and v of the first need no
   // gradient of their input.
   t.equal(clientStep(shape, sequences), 2 * (across + back + 4 * 40 * 4) - 4 * 216 * 3 - 2 * 60 * 4 + 2 * 96);
 });

@@ -32,7 +32,7 @@ t.test('it is the mean weighted by samples, within one rounding to float32', (t)
       const mean = await average(updates);
       const total = updates.reduce((sum, { samples }) => sum + BigInt(samples), 0n);
       mean.forEach((value, i) => {
-        // Exactly, in units of 2^-200: every float32 is a whole number of them.
+        // Exact, in units of 2^-200: every float32 is an integer number of them.
         const exact = updates.reduce((sum, { samples, adapter }) => sum + BigInt(samples) * units(adapter[i]!), 0n);
         const error = Math.abs(Number(units(value) - exact / total)) / 2 ** 200;
         const largest = Math.max(...updates.map(({ adapter }) => Math.abs(adapter[i]!)));
@@ -43,7 +43,7 @@ t.test('it is the mean weighted by samples, within one rounding to float32', (t)
   ).then(() => t.pass()),
 );
 
-/** A float32 as a whole number of 2^-200. */
+/** A float32 as an integer number of 2^-200. */
 function units(value: number): bigint {
   const bits = new DataView(new Float32Array([value]).buffer).getUint32(0, true);
   const exponent = (bits >>> 23) & 0xff;

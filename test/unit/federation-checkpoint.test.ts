@@ -12,7 +12,7 @@ import { digest, metricsOf, runQuadratic } from '../support/quadratic-run.ts';
 
 const origin = { identity: 'identity', date: null };
 
-/** The end of round `round`: its number is in the metrics' length, too. */
+/** The end of round `round`. The length of the metrics depends on the round as well. */
 function endOf(round: number): SavedSnapshot {
   const lora = { adapter: initialLora().adapter.map((value) => value + round), emulator: initialLora().emulator };
   return {
@@ -121,7 +121,7 @@ t.test('the checkpoint of another run is refused', async (t) => {
   t.strictSame(names(folder), ['round-0001'], 'it is left alone');
 });
 
-/** Fails with `code` at the n-th file, after a part of it was written. */
+/** Fails with `code` at the n-th file, after writing a part of it. */
 function failing(n: number, code: string) {
   let files = 0;
   return async (path: string, bytes: Uint8Array) => {

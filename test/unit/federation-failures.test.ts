@@ -9,7 +9,7 @@ import { digest, runQuadratic } from '../support/quadratic-run.ts';
 import { run } from '../support/recorded-run.ts';
 import { manualClock, passAfter } from '../support/deadline-clock.ts';
 
-/** Trains like `trainer`, except for some clients in some rounds, which never answer. */
+/** Trains like `trainer`, but never answers for some clients in some rounds. */
 function stalling(
   stalls: (round: number, client: number) => boolean,
   trainer = localTrainer({ steps: 5 }),
@@ -26,7 +26,7 @@ function stalling(
   };
 }
 
-/** Two workers, so that one goes on while the other stalls. */
+/** Two workers, so that one continues while the other stalls. */
 const two = (trainer: LocalTrainer) => [trainer, trainer];
 
 t.test('the deadline passes with a quorum: the round continues with the clients that have reported', async (t) => {

@@ -1,4 +1,4 @@
-// Runs whose clients send duplicates, foreign and corrupted results: the federation's outcome does not change.
+// Clients that send duplicate, foreign and corrupted results do not change the outcome of a run.
 import { join } from 'node:path';
 import t from 'tap';
 import type { RunEvent } from '../../crds/facts/events.ts';
@@ -32,8 +32,8 @@ t.test('duplicate, foreign and corrupted results do not change the outcome of a 
 });
 
 /**
- * Sends several results that must be refused before every result, and every result twice. Before the first of a round
- * it also sends a corrupted copy; the valid one then counts, as the round still waits for others.
+ * Sends several results that must be refused before every result, and every result twice. Before the first result of a
+ * round it also sends a corrupted copy. The valid one still counts, because the round is waiting for others.
  */
 function besetting(client: ClientTransport): ClientTransport {
   let begun = 0;

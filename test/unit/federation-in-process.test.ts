@@ -16,7 +16,7 @@ t.test(
     const job = settings({ rounds: 3 });
     const expected = await runQuadratic(join(root, 'whole'), job);
     const folder = join(root, 'run');
-    // Thrown, this cannot even be told to the server: it has no text.
+    // An error that cannot be converted to text, and therefore not be reported to the server.
     const trainers = [{ train: () => Promise.reject(Object.create(null)) }];
     await t.rejects(runQuadratic(folder, job, { trainers }), { name: 'TypeError', message: /Cannot convert object/ });
     t.ok(readdirSync(join(folder, 'checkpoints')).some((name) => name.startsWith('round-')));

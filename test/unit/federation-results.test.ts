@@ -42,7 +42,7 @@ const arrivalOf = ({ header, payload }: Submission) => ({
 
 const withHeader = (changes: Readonly<Record<string, unknown>>) => changeHeader(submission, changes);
 
-/** The submission with another payload, which its header names rightly. */
+/** The submission with another payload and a matching header. */
 function withPayload(payload: Uint8Array): Submission {
   return { ...withHeader({ sha256: sha256(payload), bytes: payload.byteLength }), payload };
 }

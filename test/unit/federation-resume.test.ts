@@ -9,7 +9,7 @@ import type { RunOptions } from '../support/quadratic-run.ts';
 
 const job = settings({ rounds: 3, clients: 4, clientsPerRound: 3, dropoutRate: 0.2, local: { steps: 2 } });
 
-/** Aborts the run at its n-th moment: an event, a local step, or a report of the evaluation's progress. */
+/** Aborts the run at its n-th moment: an event, a local step, or progress of the evaluation. */
 function stopAt(n: number): RunOptions & { readonly reached: () => number } {
   const stop = new AbortController();
   let moments = 0;

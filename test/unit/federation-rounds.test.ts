@@ -1,4 +1,4 @@
-// Rounds of a federation of quadratics, whose optimum is known.
+// Rounds of a federation of quadratics with a known optimum.
 import t from 'tap';
 import type { Clock } from '../../worker/federation/clock.ts';
 import type { LocalTrainer } from '../../worker/federation/contracts.ts';

@@ -28,7 +28,7 @@ function update(client: number, losses: readonly number[], samples = 10): Update
   };
 }
 
-/** What a piece of the server's work took: four processors, and a token a second. */
+/** The cost of a piece of the server's work: four CPUs, and one token per second. */
 function spent(seconds: number, peakMemoryBytes = 0) {
   return { seconds, cost: { cpuSeconds: 4 * seconds, gpuSeconds: seconds, tokens: seconds, peakMemoryBytes } };
 }

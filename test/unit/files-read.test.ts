@@ -13,7 +13,9 @@ const pointer = Buffer.from(`version https://git-lfs.github.com/spec/v1\noid sha
 const text = Buffer.from('{"a": 1}');
 const safetensors = Buffer.from(encodeSafetensors([float32Tensor('x', [2], new Float32Array(2))]));
 
-/** What Python writes: torch.save of protocol 2, before 1.6 and since, and pickle.dump of protocol 4. */
+/**
+ * Files that Python writes: torch.save with protocol 2, before and since version 1.6, and pickle.dump with protocol 4.
+ */
 const legacyTorch = Buffer.from('80028a0a6cfc9c46f9206aa85019 2e80024d'.replaceAll(' ', ''), 'hex');
 const zippedTorch = Buffer.concat([
   Buffer.from('504b0304000008080000', 'hex'),
@@ -95,7 +97,7 @@ t.test('what a file should be is not taken for something else', async (t) => {
     t.equal(kindOf(good, 'text'), null, String(good));
   }
   t.equal(kindOf(safetensors, 'safetensors'), null);
-  // A header of 640 bytes begins as a pickle does.
+  // A header of 640 bytes begins like a pickle.
   t.equal(kindOf(Buffer.concat([Buffer.from('8002000000000000', 'hex'), Buffer.from('{"x":')]), 'safetensors'), null);
   t.match(kindOf(safetensors, 'text'), { what: 'a safetensors file' });
   t.match(kindOf(Buffer.from('Entry not found'), 'safetensors'), { what: 'text that begins "Entry not found"' });

@@ -1,5 +1,5 @@
-// What the machine cannot do is told as such, with what to do about it, and never as a defect; in a pod it says whether
-// to try again.
+// Failures of the machine are reported as such, with a hint, and never as a bug. In a pod, the exit code says whether
+// to retry.
 import {
   mkdirSync,
   openSync,
@@ -184,7 +184,7 @@ t.test('a folder is made with those around it, and where there can be none, that
   makeFolder(at('a/b/c'));
   makeFolder(at('a/b/c'));
   t.same(readdirSync(at('a')), ['b']);
-  // Node's own mkdir, asked to make the folders around it as well, goes round in a circle there for ever.
+  // Node's recursive mkdir never returns there.
   t.match(
     thrown(() => makeFolder('/proc/fedbiot/run')),
     { code: 'ENOENT' },

@@ -1,4 +1,4 @@
-// The table of folders in docs/architecture.md against the imports of all code, types among them.
+// Compares the table of folders in docs/architecture.md with the imports of all code, including types.
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
@@ -8,7 +8,7 @@ import { importsOf } from '../support/import-graph.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** Everything but the tests themselves; of these, what benchmarks import, too. */
+/** All code except tests. Of these, only the files that benchmarks import are included (below). */
 const CODE = '{crds,worker,operator,charts,docker,bench,examples}/**/*.{ts,js}';
 
 const code = globSync(CODE, { cwd: ROOT }).sort();

@@ -1,4 +1,4 @@
-// Callers who connect and say nothing, or little, neither stay nor keep others from an answer.
+// Callers that connect and send nothing, or little, are disconnected, and do not block other callers.
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -32,7 +32,7 @@ async function serve(t: Test, changes: Partial<ConnectionLimits> = {}) {
   return { port, open, get: (from: string) => get(port, from) };
 }
 
-/** Connects from an address of this machine, says something, and waits. */
+/** Connects from an address of this machine, sends some bytes, and waits. */
 function caller(t: Test, port: number, from: string, says: string): Socket {
   const socket = connect({ port, host: '127.0.0.1', localAddress: from });
   socket.on('error', () => undefined).resume();
@@ -60,7 +60,7 @@ t.test(
   'half-open connections are few, of each address and in all, and are gone soon; others are answered meanwhile',
   async (t) => {
     const { port, open, get } = await serve(t);
-    // 400 half-open ones, of four addresses: of each, 50 are taken, and 100 in all.
+    // 400 half-open connections from four addresses: 50 of each are accepted, and 100 in total.
     const flood = Array.from({ length: 400 }, (_, i) =>
       caller(t, port, `127.0.0.${10 + (i % 4)}`, i % 2 === 0 ? '' : 'GET / HTTP/1.1\r\nhost'),
     );

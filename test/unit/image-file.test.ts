@@ -1,4 +1,4 @@
-// The Dockerfile and what it installs, against the rest of the project: packages, versions, pins.
+// The Dockerfile and what it installs, compared with the rest of the project: packages, versions, pins.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';

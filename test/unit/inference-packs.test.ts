@@ -16,7 +16,7 @@ const seed = Number(process.env['TEST_SEED'] ?? 22);
 t.comment(`seed ${seed}`);
 
 const sequence = (id: string, ...tokens: number[]): TokenSequence => ({ id, inputIds: Int32Array.from(tokens) });
-/** So many tokens that begin with a prompt's and go on with the sequence's own. */
+/** This many tokens, which begin with a prompt and continue differently for each sequence. */
 const prompted = (id: number, prompt: number, length: number): TokenSequence =>
   sequence(String(id), ...Array.from({ length }, (_, i) => (i < 20 ? 1000 * prompt + i : 100_000 * (id + 1) + i)));
 

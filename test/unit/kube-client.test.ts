@@ -77,7 +77,7 @@ t.test('no answer, a late one, and half of one', async (t) => {
 t.test('the token of a ServiceAccount is read again when it is a minute old', async (t) => {
   const { stub } = await client(t, (_request, response) => answerJson(response, {}));
   const tokenFile = join(t.testdir(), 'token');
-  // As client-node configures itself in a pod.
+  // The configuration of client-node in a pod.
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromClusterAndUser(
     { name: 'inCluster', server: stub.url, skipTLSVerify: true },

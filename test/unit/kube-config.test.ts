@@ -15,7 +15,7 @@ const good = () => ({
 
 const VARIABLES = ['HOME', 'KUBECONFIG', 'KUBERNETES_SERVICE_HOST'];
 
-/** The environment is the test's own, without a cluster in it. */
+/** An environment without a cluster. */
 function alone(t: Test): string {
   const folder = t.testdir({ 'ca.crt': 'authority' });
   const before = new Map(VARIABLES.map((name) => [name, process.env[name]]));

@@ -35,7 +35,7 @@ interface Script {
   watch(request: StubRequest, response: ServerResponse, times: number): void;
 }
 
-/** A collection whose server follows a script; `times` counts from 1. */
+/** A collection whose server follows a script; `times` counts requests from 1. */
 async function follow(t: Test, script: Script, times: Partial<WatchTimes> = {}, pageSize = 500) {
   const count = { list: 0, watch: 0 };
   const stub = await startStub(t, (request, response) => {

@@ -6,8 +6,8 @@ import { createLog } from '../../operator/process/log.ts';
 import { ManualClock, settled } from '../support/manual-clock.ts';
 
 /**
- * What befalls a request: milliseconds until the API server acts, then until its answer arrives; or that it, or its
- * answer, is lost.
+ * The fate of a request: milliseconds until the API server acts, then until its response arrives; or the request, or
+ * its response, is lost.
  */
 interface Fate {
   readonly toServer: number;
@@ -17,7 +17,7 @@ interface Fate {
 
 const PROMPT: Fate = { toServer: 0, toClient: 0, lost: null };
 
-/** An API server with one lease, as the candidates reach it. */
+/** An API server with one lease, as candidates reach it. */
 class LeaseServer {
   lease: StoredLease | null = null;
   readonly #clock: ManualClock;
@@ -99,7 +99,7 @@ t.test('the first to come leads, and renews', async (t) => {
 
 t.test('a leader that is gone is waited for as long as its lease says', async (t) => {
   const { clock, server, events, candidate } = world();
-  // It renewed an hour ago by its own clock; by ours, we have just seen it.
+  // It was renewed an hour ago by its owner's clock; this process has just seen the renewal.
   server.put({ holder: 'gone', durationSeconds: 20, acquiredAt: 0, renewedAt: 0, transitions: 4 });
   const a = candidate('a');
   a.start();

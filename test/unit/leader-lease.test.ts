@@ -17,7 +17,7 @@ const record: LeaseRecord = {
   transitions: 2,
 };
 
-/** An API server that answers every request in one way, and keeps what it was sent. */
+/** An API server with one response for every request, which stores the requests. */
 function serverOf(answer: () => unknown) {
   const sent: unknown[] = [];
   const store = kubernetesLease(

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 
-/** Of production packages: permissive ones, that ask for no more than to be named. */
+/** Licences of production packages: permissive ones that require only attribution. */
 const ACCEPTED = [
   'MIT',
   'Apache-2.0',
@@ -30,7 +30,7 @@ t.test('every package that is shipped has a licence that lets it be', async (t) 
   );
   t.ok(shipped.length > 100, `${shipped.length} packages`);
   for (const [path, { license = 'none' }] of shipped) {
-    // "(MIT OR CC0-1.0)": one of them is enough.
+    // "(MIT OR CC0-1.0)": one accepted licence is enough.
     const choices = license.replaceAll(/[()]/g, '').split(' OR ');
     t.ok(
       choices.some((choice) => ACCEPTED.includes(choice)),

@@ -4,7 +4,7 @@ import { queueMetric } from '../../worker/metrics/queue-metric.ts';
 import type { QueueLengths } from '../../worker/transport/redis/queue-lengths.ts';
 import { Scrape } from '../support/scrape.ts';
 
-/** A registry whose scrapes ask as the test says. */
+/** A registry whose scrapes call the function of the test. */
 function asking(ask: () => Promise<QueueLengths | null>, patienceMs: number) {
   const registry = new Registry();
   queueMetric(registry, { namespace: 'ns', job: 'sample' }, ask, patienceMs);

@@ -11,7 +11,7 @@ const progressFacts = { rounds: 4, clientsPerRound: 2, localSteps: 2 };
 const jobFacts = { task: 'tokens', rounds: 4, quorum: 2, layerDropRate: 0.4 };
 const LABELS = { namespace: 'ns', job: 'sample' };
 
-/** Metrics that hear events at 5 s after 1970, after those of an earlier process. */
+/** Metrics that receive events 5 s after 1970, after those of an earlier process. */
 async function told(events: readonly RunEvent[], earlier: readonly RunEvent[] = []): Promise<Scrape> {
   const metrics = serverMetrics(LABELS, jobFacts, () => 5_000);
   const fold = (progress: ReturnType<typeof initialProgress>, event: RunEvent) =>
@@ -58,7 +58,7 @@ t.test('a run in numbers', async (t) => {
   is(0, 'fedbiot_gpu_seconds_total', { role: 'client' });
   is(2 ** 28 + 4, 'fedbiot_peak_memory_bytes', { role: 'server' });
   is(2 ** 27, 'fedbiot_peak_memory_bytes', { role: 'client' });
-  // As the sample's plan has it: 2 clients, the package of the full model 1.6 times as large.
+  // From the sample's plan: 2 clients, and a package of the full model that is 1.6 times as large.
   is(2 * (4_000_000 - 2_400_000) + 320_000 * 0.6, 'fedbiot_saved_bytes');
   is(1400 * (1_600 - 1_000) - 1200 * 2_000, 'fedbiot_saved_flops');
 });

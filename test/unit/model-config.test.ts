@@ -6,7 +6,7 @@ import type { DecoderConfig } from '../../worker/model/config/config.ts';
 const family = (name: string): Record<string, unknown> =>
   JSON.parse(readFileSync(new URL(`../fixtures/families/${name}`, import.meta.url), 'utf8'));
 
-/** LLaMA-2-7B as published: the old form, with what later versions added left out. */
+/** LLaMA-2-7B as published, in the old form, without fields that later versions added. */
 const LLAMA2 = {
   architectures: ['LlamaForCausalLM'],
   model_type: 'llama',

@@ -1,4 +1,4 @@
-// Model directories: which are opened, what their hash covers, and which are refused.
+// Model directories: which can be opened, what their hash covers, and which are refused.
 import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -109,7 +109,7 @@ t.test('NaN and infinity are found where they are', async (t) => {
     const last = shape.reduce((a, b) => a * b, 1) - 1;
     rewrite(dir, (tensors) => {
       const { data } = tensors.find((tensor) => tensor.name === name)!;
-      // An exponent of ones: an infinity in each of the formats.
+      // All exponent bits set: an infinity in each of the formats.
       const [low, high] = { F32: [0x80, 0x7f], BF16: [0x80, 0x7f], F16: [0x00, 0x7c] }[dtype];
       data.set([low!, high!], data.byteLength - 2);
       return tensors;

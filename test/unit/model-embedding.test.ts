@@ -10,10 +10,10 @@ import type { WeightIndex } from '../../worker/model/weights/weight-index.ts';
 const NAME = 'model.embed_tokens.weight';
 const ROWS = 7;
 const WIDTH = 3;
-/** Row i holds i, i + 1/4, i + 1/2, which every format holds exactly. */
+/** Row i contains i, i + 1/4, i + 1/2, which every format represents exactly. */
 const values = Float32Array.from({ length: ROWS * WIDTH }, (_, i) => Math.floor(i / WIDTH) + (i % WIDTH) / 4);
 
-/** A model file whose table lies between other tensors. */
+/** A model file whose table is between other tensors. */
 function tableIn(file: string, dtype: FloatDtype): WeightIndex {
   const other = (name: string) => ({ name, dtype: 'F32' as const, shape: [1], data: new Uint8Array(4).fill(255) });
   writeSafetensors(file, [

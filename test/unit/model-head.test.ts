@@ -29,7 +29,7 @@ t.test('tied models have no head, Qwen2 has biases on q, k and v, shards are fou
   t.equal(files.size, 4);
 });
 
-/** The embedding as a head, with its last value changed, stored in another dtype, or as it is. */
+/** The embedding as a head: with its last value changed, in another dtype, or unchanged. */
 function withHead(dir: string, change: (head: TensorData) => TensorData): void {
   rewrite(dir, (tensors) => {
     const embedding = tensors.find(({ name }) => name === 'model.embed_tokens.weight')!;

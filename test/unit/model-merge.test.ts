@@ -14,14 +14,14 @@ import { randomStream } from '../../worker/random.ts';
 const family = (name: string) => fileURLToPath(new URL(`../fixtures/families/${name}`, import.meta.url));
 const spec: LoraSpec = { rank: 3, alpha: 6, dropout: 0, targets: ['q_proj', 'v_proj', 'down_proj'] };
 
-/** A random adapter, B included. */
+/** A random adapter, with random B. */
 async function adapterFor(name: string, layers: readonly number[], size = 0.1): Promise<LoraAdapter> {
   const layout = loraLayout((await openModelDirectory(family(name))).config, layers, spec);
   const random = randomStream(1, name);
   return { spec, layout, values: initialLora(layout, random).map((x) => x + size * random.normal()) };
 }
 
-/** W + (α/r)·B·A, the plain way. */
+/** W + (α/r)·B·A, computed directly. */
 function expectedWeight(
   w: Float32Array,
   { layout, values }: LoraAdapter,

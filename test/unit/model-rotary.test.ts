@@ -16,8 +16,7 @@ interface Case {
   sin: number[];
 }
 
-// Written by test/oracle/rotary.py, which computes in float32: its frequencies carry a few roundings of 6e-8, and its
-// angles with them.
+// Written by test/oracle/rotary.py in float32: frequencies and angles have rounding errors of about 6e-8.
 const cases: Record<string, Case> = JSON.parse(
   readFileSync(new URL('../fixtures/rotary.json', import.meta.url), 'utf8'),
 );

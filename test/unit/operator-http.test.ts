@@ -39,8 +39,8 @@ const report = {
 };
 
 /**
- * Ann may read namespace a; the administrator everything; Prometheus metrics; `down` is a token that the API server
- * fails on.
+ * Ann may read namespace a, the administrator everything, Prometheus the metrics; `down` is a token for which the API
+ * server fails.
  */
 function fakeReviews(): Reviews & { asked: Question[] } {
   const asked: Question[] = [];

@@ -52,7 +52,7 @@ const progress: JobProgress = {
   },
 };
 
-/** What the operator tells of a job. */
+/** The metrics of a job that the operator exports. */
 async function told(view: Partial<JobView>): Promise<Scrape> {
   const registry = new Registry();
   jobMetrics(registry, () => [{ job, progress: null, pods: [], ...view }]);

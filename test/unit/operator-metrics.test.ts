@@ -1,4 +1,4 @@
-// The operator’s metrics of itself.
+// The operator’s own metrics.
 import { Registry } from 'prom-client';
 import t from 'tap';
 import { operatorMetrics } from '../../operator/metrics/operator-metrics.ts';

@@ -53,7 +53,7 @@ const POD: Samples<NonNullable<PodTemplateSpec['spec']>> = {
   hostAliases: [[{ ip: '10.0.0.1', hostnames: ['a'] }]],
 };
 
-/** Fields that pods read from the manifest, and their Jobs do not say. */
+/** Fields that pods read from the manifest and that their Jobs do not contain. */
 const READ_BY_PODS = ['parallelClients'];
 
 t.test('every field of a pod that the schema accepts reaches the pod', async (t) => {

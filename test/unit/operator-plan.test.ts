@@ -319,7 +319,7 @@ t.test('client pods never mount the server’s volumes, nor the server the clien
         throw error;
       }
       accepted += 1;
-      // By what is told apart in the objects alone: claim, image, path.
+      // Compared only by what the objects show: claim, image, path.
       const keys = (list: typeof pods.server) =>
         list.flatMap((volume) => {
           const { persistentVolumeClaim: claim, hostPath, image } = volume;

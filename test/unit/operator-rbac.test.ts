@@ -5,7 +5,7 @@ import type { Resource } from '../../operator/objects/resources.ts';
 import { RULES, rulesOf } from '../support/chart-rules.ts';
 import type { RuleFile } from '../support/chart-rules.ts';
 
-/** `group/resource verb`, for every verb that one of the chart's files of rules grants. */
+/** `group/resource verb` for every verb that one of the chart's files of rules grants. */
 function grants(name: RuleFile): string[] {
   return rulesOf(name)
     .flatMap(({ apiGroups = [], resources = [], verbs }) =>
@@ -18,7 +18,7 @@ function grants(name: RuleFile): string[] {
 
 const each = (resource: string, verbs: string): string[] => verbs.split(' ').map((verb) => `${resource} ${verb}`);
 
-/** A resource as rules name it. */
+/** A resource as RBAC rules name it. */
 function ruleName({ apiVersion, plural }: Resource): string {
   const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
   return `${group}/${plural}`;

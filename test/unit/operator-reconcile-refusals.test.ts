@@ -4,10 +4,10 @@ import { refusalOf } from '../../operator/reconcile/refusal.ts';
 import { sampleProgress } from '../support/sample-progress.ts';
 import { jobObject } from '../support/planned-job.ts';
 import { ReconcileWorld } from '../support/reconcile-world.ts';
-import { begun, withSpec } from '../support/begun-job.ts';
+import { startedJob, withSpec } from '../support/started-job.ts';
 
 t.test('progress that the API server refuses leaves its figures out of the status, and nothing else', async (t) => {
-  const world = await begun();
+  const world = await startedJob();
   let round = 2_000_000_000;
   world.ports.progressOf = () => ({ ...sampleProgress(1), round: 1, finishedRounds: round });
   const write = world.ports.updateStatus;
@@ -70,7 +70,7 @@ t.test('a refused write is reported, retried after growing pauses, and done once
 });
 
 t.test('a refused write does not delay the writes that stop pods', async (t) => {
-  const world = await begun();
+  const world = await startedJob();
   world.objects.delete('Service tiny-server');
   world.fault = (call) => {
     if (call.startsWith('create Service')) throw refusal(403, { message: 'no\u001b Services' });
@@ -88,7 +88,7 @@ t.test('a refused write does not delay the writes that stop pods', async (t) => 
 });
 
 t.test('the end of a job is reported although its pods cannot be stopped', async (t) => {
-  const world = await begun();
+  const world = await startedJob();
   world.setJobStatus('tiny-server', { conditions: [{ type: 'Failed', status: 'True', reason: 'PodFailurePolicy' }] });
   world.fault = (call) => {
     if (call.startsWith('patch')) throw refusal(403, { message: 'no changes' });
@@ -99,7 +99,7 @@ t.test('the end of a job is reported although its pods cannot be stopped', async
 });
 
 t.test('the message of a running job includes what is refused', async (t) => {
-  const world = await begun();
+  const world = await startedJob();
   const owner = { apiVersion: 'batch/v1', kind: 'Job', name: 'tiny-server', uid: 'Job tiny-server' };
   const pod = (role: string) => ({
     metadata: {
@@ -128,7 +128,7 @@ t.test('the message of a running job includes what is refused', async (t) => {
 });
 
 t.test('the reason for missing pods is read from events, and only after a while', async (t) => {
-  const world = await begun({ startDeadlineSeconds: 90 });
+  const world = await startedJob({ startDeadlineSeconds: 90 });
   const warning = {
     reason: 'FailedCreate',
     message: 'Error creating: pods "tiny-server-a" is forbidden: failed quota',

@@ -3,7 +3,7 @@ import t from 'tap';
 import type { JobObject } from '../../operator/objects/job-object.ts';
 import { jobObject, SETTINGS, UID, USERS } from '../support/planned-job.ts';
 import { ReconcileWorld } from '../support/reconcile-world.ts';
-import { begun, withSpec } from '../support/begun-job.ts';
+import { startedJob, withSpec } from '../support/started-job.ts';
 
 t.test('objects, then the status once, then events, then nothing', async (t) => {
   const world = new ReconcileWorld(jobObject());
@@ -24,7 +24,7 @@ t.test('a job that is deleted, being deleted or managed by another controller is
 });
 
 t.test('a job that cannot be read gets one event and is left alone until it can be read', async (t) => {
-  const world = await begun();
+  const world = await startedJob();
   const job = jobObject();
   const unreadable = (status: JobObject['status'] = world.status, isOurs = true) => ({
     metadata: job.metadata,
@@ -73,7 +73,7 @@ t.test('no event without the status that it reports', async (t) => {
 });
 
 t.test('suspended and resumed', async (t) => {
-  const world = await begun();
+  const world = await startedJob();
   withSpec(world, { suspend: true });
   t.strictSame((await world.turn()).calls, [
     'patch Job tiny-server {"suspend":true}',
@@ -91,7 +91,7 @@ t.test('suspended and resumed', async (t) => {
 });
 
 t.test('after success clients have a minute, and the job its time to live', async (t) => {
-  const world = await begun({ ttlSecondsAfterFinished: 300 });
+  const world = await startedJob({ ttlSecondsAfterFinished: 300 });
   world.setJobStatus('tiny-server', { conditions: [{ type: 'Complete', status: 'True' }] });
   const { calls, requeueAfterMs } = await world.turn();
   t.strictSame(calls, ['status Succeeded', 'event Succeeded']);
@@ -103,7 +103,7 @@ t.test('after success clients have a minute, and the job its time to live', asyn
 });
 
 t.test('an object deleted under a running job is created again, but not once it has ended', async (t) => {
-  const world = await begun();
+  const world = await startedJob();
   world.objects.delete('Service tiny-server');
   t.strictSame((await world.turn()).calls, ['create Service tiny-server', 'event Created']);
   world.setJobStatus('tiny-clients', {
@@ -129,7 +129,7 @@ t.test('a deadline that passes during a reconcile leads to another', async (t) =
   const world = new ReconcileWorld(jobObject({ activeDeadlineSeconds: 60 }));
   await world.turn();
   world.seconds = 59;
-  // Slow: it is over before the reconcile ends.
+  // A slow reconcile: the deadline passes before it ends.
   world.fault = () => void (world.seconds = 61);
   world.objects.delete('Service tiny-server');
   const { requeueAfterMs } = await world.turn();
@@ -163,7 +163,7 @@ t.test('a job that cannot be planned fails, with the reason', async (t) => {
 
 t.test('objects that the job does not own are never overwritten', async (t) => {
   for (const unseen of [false, true]) {
-    const world = await begun();
+    const world = await startedJob();
     const service = world.objects.get('Service tiny-server');
     if (service === undefined) throw new Error('no Service');
     world.objects.set('Service tiny-server', { ...service, metadata: { ...service.metadata, ownerReferences: [] } });
@@ -176,14 +176,14 @@ t.test('objects that the job does not own are never overwritten', async (t) => {
 });
 
 t.test('stale caches do no harm', async (t) => {
-  const world = await begun();
+  const world = await startedJob();
   world.unseen.add('Secret tiny-credentials');
   t.strictSame((await world.turn()).calls, ['create Secret tiny-credentials']);
   t.equal(world.status?.phase, 'Pending');
 });
 
 t.test('Jobs and pods of an earlier job of the same name are ignored', async (t) => {
-  const world = await begun();
+  const world = await startedJob();
   const old = world.objects.get('Job tiny-server');
   if (old === undefined) throw new Error('no Job');
   const owner = { apiVersion: '', kind: '', name: 'tiny', uid: 'earlier', controller: true };
@@ -238,7 +238,7 @@ t.test('a job waits for a Redis that creates no users, and reports that', async 
 t.test(
   'a job that started under another operator or configuration continues where this operator would not create it',
   async (t) => {
-    const world = await begun();
+    const world = await startedJob();
     world.settings = { ...SETTINGS, redis: null };
     await world.turn();
     t.match(world.status, {
@@ -249,7 +249,7 @@ t.test(
     withSpec(world, { suspend: true });
     t.equal((await world.turn()).calls.filter((call) => call.startsWith('patch')).length, 2, 'and stops when it is to');
     const annotations = { 'example.org/since': 'before there was a list' };
-    const laid = await begun();
+    const laid = await startedJob();
     withSpec(laid, { server: { podTemplate: { metadata: { annotations } } } });
     t.strictSame((await laid.turn()).calls, [], 'the pods of its Jobs are as they were made');
     const fresh = new ReconcileWorld(jobObject({ server: { podTemplate: { metadata: { annotations } } } }));

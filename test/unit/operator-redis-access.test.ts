@@ -19,7 +19,7 @@ const OPERATORS = 'redis://:secret@redis.fedbiot.svc:6379';
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 
-/** What the Secret says, in plain text. */
+/** The decoded values of the Secret. */
 function secretOf(
   standing: RedisUsersStanding,
   observed: Observed = NOTHING,

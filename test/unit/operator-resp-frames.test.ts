@@ -1,5 +1,5 @@
-// Redis's protocol as the operator reads it: what is well-formed and in bounds is told frame by frame, however it is
-// cut; the rest is refused.
+// The operator's reader of Redis's protocol: well-formed frames within limits are reported one by one, however the
+// input is split; anything else is refused.
 import fc from 'fast-check';
 import t from 'tap';
 import { BadFrame, FrameReader } from '../../operator/redis/resp-frames.ts';

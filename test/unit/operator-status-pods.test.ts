@@ -1,4 +1,4 @@
-// What the status says of pods that wait, fail or are lost.
+// The status of jobs with pods that wait, fail or are lost.
 import t from 'tap';
 import type { ObservedPod } from '../../operator/objects/observed.ts';
 import { eventsBetween } from '../../operator/status/events.ts';

@@ -1,4 +1,4 @@
-// What the status takes from the progress that a server pod reports.
+// The part of the status that comes from the server pod's progress.
 import t from 'tap';
 import type { JobProgress } from '../../crds/facts/progress.ts';
 import { jobObject, NOTHING } from '../support/planned-job.ts';

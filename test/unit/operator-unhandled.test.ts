@@ -1,4 +1,4 @@
-// What is thrown where nobody catches: one job's trouble is told and counted, and the operator goes on.
+// Uncaught errors: those caused by one job are logged and counted, and the operator continues.
 import { setImmediate as turn } from 'node:timers/promises';
 import { Registry } from 'prom-client';
 import t from 'tap';

@@ -10,7 +10,7 @@ interface Work {
   fail(): void;
 }
 
-/** A queue whose work a test begins and ends by hand. */
+/** A queue whose work the test starts and ends. */
 function queueOf({ workers = 2, isBroken = false } = {}) {
   const clock = new ManualClock();
   const seen = {
@@ -186,7 +186,7 @@ t.test('outside of start and stop no key is taken; what is under way is waited f
   t.ok(clock.idle);
 });
 
-/** What may happen to a queue. */
+/** Random operations on a queue. */
 type Step = {
   readonly kind: 'add' | 'after' | 'end' | 'again' | 'fail' | 'turn';
   readonly key: string;
@@ -204,7 +204,7 @@ t.test('whatever happens, no key is lost and none is worked on twice at a time',
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.integer({ min: 1, max: 3 }), async (steps, workers) => {
       const { queue, seen, underWay, clock } = started({ workers });
-      /** Keys whose work has not begun since they were asked for. */
+      /** Keys that were added and not processed since. */
       const owed = new Set<string>();
       let looked = 0;
       const look = async () => {

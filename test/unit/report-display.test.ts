@@ -65,7 +65,7 @@ t.test('time left', async (t) => {
     9 * 11,
     'the first alignment says nothing about the others',
   );
-  // Usual round from now on: align 5, local 10, aggregate 1, evaluate 4 in every other.
+  // A typical round: align 5 s, local 10 s, aggregate 1 s, evaluate 4 s in every second round.
   t.equal(remainingSeconds(after([0, start], ...untilRound(4)), 0), 6 * 18);
   const fifth: [number, LiveEvent][] = [[0, start], ...untilRound(4)];
   t.equal(remainingSeconds(after(...fifth, [100, phase('local', 5, 20)]), 104), 5 * 18 + 6 + 3, 'by the usual time');
@@ -124,7 +124,7 @@ t.test('lines that stay', async (t) => {
   t.equal(eventLine({ event: 'warning', message: 'a\x1b[2Jb' }, 3), 'warning: ab', 'harmless to a terminal');
 });
 
-/** A display on a fake clock and a fake terminal. */
+/** A display with a fake clock and a fake terminal. */
 function display(mode: DisplayMode, columns = 80) {
   const written = { stdout: '', stderr: '' };
   let seconds = 0;
@@ -133,7 +133,7 @@ function display(mode: DisplayMode, columns = 80) {
   return { shown, written, wait: (s: number) => (seconds += s) };
 }
 
-/** What a terminal shows after this output: enough of one for the sequences a display uses. */
+/** The content of a terminal after this output. Supports only the sequences that a display uses. */
 function screen(output: string): string[] {
   const rows = [''];
   let [row, column] = [0, 0];

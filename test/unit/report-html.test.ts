@@ -19,7 +19,7 @@ function render(rounds: number, change: Partial<RunReport> = {}): string {
   );
 }
 
-/** The document's tags in order, after a check that every element is closed where it should be. */
+/** The document's tags in order, after a check that every element is closed correctly. */
 function tagsOf(page: string): string[] {
   const open: string[] = [];
   const tags: string[] = [];
@@ -33,7 +33,7 @@ function tagsOf(page: string): string[] {
     } else if (selfClosing !== '/' && !['meta', 'br'].includes(name)) open.push(name);
   }
   if (open.length > 0) throw new Error(`not closed: ${open.join(' ')}`);
-  // Whatever else begins like a tag is one this grammar does not know.
+  // Any other text that begins like a tag is unknown to this grammar.
   const strange = withoutStyle.match(/<(?!\/?[a-zA-Z][\w-]*(?:\s+[\w:-]+="[^"<>]*")*\s*\/?>|!doctype html>)/i);
   if (strange !== null)
     throw new Error(`stray < before ${withoutStyle.slice(strange.index, (strange.index ?? 0) + 60)}`);

@@ -7,7 +7,7 @@ import { stepAt } from '../support/sample-run.ts';
 
 t.test('local steps are averaged over clients, rounds follow one another', async (t) => {
   const curves = new LossCurves();
-  // Client by client, as results arrive; client 1 does not report in round 2.
+  // Client by client, in the order of results; client 1 does not report in round 2.
   for (const [client, round, step, loss] of [
     [0, 1, 0, 4],
     [0, 1, 1, 2],

@@ -1,5 +1,4 @@
-// metrics.jsonl as faults of disks leave it: what can be read is kept, lost rounds come from the report, and a run can
-// go on from it.
+// A damaged metrics.jsonl: readable lines are kept, lost rounds come from the report, and a run can resume.
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
@@ -14,7 +13,7 @@ const lines = sampleEvents(ROUNDS)
   .slice(0, -1)
   .map((event) => Buffer.from(`${JSON.stringify(event)}\n`));
 const whole = Buffer.concat(lines);
-/** What the checkpoint does not know: it happens again. */
+/** Events after the checkpoint, which are emitted again. */
 const after = Buffer.from(`${JSON.stringify({ event: 'phase', phase: 'align', round: ROUNDS + 1, steps: 3 })}\n`);
 const spare = Array.from({ length: ROUNDS }, (_, i) => roundAt(i + 1));
 const known = { bytes: whole.length, rounds: ROUNDS, spare };

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { LatestWriter } from '../../worker/run/pod/latest-writer.ts';
 
-/** A writer whose writes the test lets through, one by one. */
+/** A writer whose writes the test completes one by one. */
 function gated(pauseMs: number) {
   const written: number[] = [];
   const errors: unknown[] = [];
@@ -17,7 +17,7 @@ function gated(pauseMs: number) {
     written,
     errors,
     next: () => waiting.shift(),
-    /** Once a write waits to be let through. */
+    /** Waits until a write has started. */
     begun: async () => {
       while (waiting.length === 0) await new Promise(setImmediate);
     },

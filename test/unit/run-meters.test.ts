@@ -6,7 +6,7 @@ import { gemm } from '../../worker/engine/ops/matrix.ts';
 import { clientMeter, serverMeter } from '../../worker/run/meters.ts';
 import { SharedUse } from '../../worker/run/shared-use.ts';
 
-/** A process whose processor time and clock the test moves. */
+/** A process whose CPU time and clock the test sets. */
 function manualProcess() {
   const now = { cpuSeconds: 100, seconds: 7 };
   const pass = (cpuSeconds: number, seconds: number) => {

@@ -1,4 +1,4 @@
-// The edges of a worker pod: what its environment must say, what its log must not, and how its end is told.
+// A worker pod's environment, log, exit code and termination message.
 import fc from 'fast-check';
 import t from 'tap';
 import { readTerminationMessage } from '../../operator/status/termination-message.ts';

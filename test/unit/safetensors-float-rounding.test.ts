@@ -37,11 +37,11 @@ t.test('between two halves the nearer is taken, in the middle the even one', asy
     const values = valuesOf(dtype);
     const infinity = dtype === 'BF16' ? 0x7f80 : 0x7c00;
     const failures: string[] = [];
-    // All neighbours from zero up: subnormals, every power of two, and the step into infinity.
+    // All adjacent values from zero up: subnormals, every power of two, and the step to infinity.
     for (let below = 0; below < infinity; below++) {
       const step = below + 1 === infinity ? values[below]! - values[below - 1]! : values[below + 1]! - values[below]!;
       const middle = values[below]! + step / 2;
-      // And the float32 next to the middle on either side.
+      // Also the float32 values next to the midpoint.
       const bits = new Uint32Array(Float32Array.of(middle).buffer)[0]!;
       const [before, at, after] = halvesOf(dtype, [
         ...new Float32Array(Uint32Array.of(bits - 1, bits, bits + 1).buffer),

@@ -1,4 +1,4 @@
-// Special tokens, the end of a generation, chat templates, and tokenizers that are refused.
+// Special tokens, ids that end a generation, chat templates, and tokenizers that are refused.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
@@ -29,7 +29,7 @@ t.test('special tokens, and the tokens that end a generation', async (t) => {
 t.test(
   'what generation_config.json says of a greedy continuation is told, as it is not done; how to sample is not',
   async (t) => {
-    // As Qwen2.5-0.5B-Instruct has it.
+    // As in Qwen2.5-0.5B-Instruct.
     const qwen = {
       bos_token_id: 1,
       pad_token_id: 1,

@@ -1,4 +1,4 @@
-// Token ids, texts and added tokens are those of transformers.
+// Token ids, texts and added tokens compared with transformers.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';

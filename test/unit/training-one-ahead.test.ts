@@ -1,7 +1,7 @@
 import t from 'tap';
 import { oneAhead } from '../../worker/training/steps.ts';
 
-/** Work that is done when the test says so. */
+/** Work that the test completes. */
 function workshop() {
   const log: string[] = [];
   const open = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
@@ -34,7 +34,7 @@ t.test('asks for one more while one is computed', async (t) => {
   })();
   await soon();
   t.strictSame(log, ['ask 0', 'ask 1']);
-  // Whichever is done first, results come in order.
+  // Results are in order, whichever is completed first.
   done(1);
   await soon();
   t.strictSame(log, ['ask 0', 'ask 1']);

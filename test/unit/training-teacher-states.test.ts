@@ -15,7 +15,7 @@ const bytesOf = (tokens: number) => LAYERS * tokens * HIDDEN * 4;
 
 const sequence = (id: string, tokens: number): TokenSequence => ({ id, inputIds: new Int32Array(tokens).fill(1) });
 
-/** States that tell sequence, layer and place apart. */
+/** States from which sequence, layer and position can be recognised. */
 const statesOf = ({ id, inputIds }: TokenSequence): HiddenStates =>
   Array.from({ length: LAYERS }, (_, layer) =>
     Float32Array.from({ length: inputIds.length * HIDDEN }, (_, i) => id.charCodeAt(0) + layer / 4 + i / 64),
@@ -81,7 +81,7 @@ t.test('the cache stays within its limit of bytes, those of earlier runs include
   const first = teacher({ directory, bytes: bytesOf(2) + bytesOf(3) });
   await first.of(a);
   t.strictSame(readdirSync(directory), ['a'], 'b does not fit');
-  // The digest behind the states of `a` counts once they are found on disk.
+  // The state of `a` is found on disk, so its digest is checked.
   const second = teacher({ directory, bytes: bytesOf(2) + bytesOf(3) });
   t.strictSame(await second.of(a, c), [statesOf(a), statesOf(c)]);
   t.strictSame(second.computed, ['c']);
@@ -91,7 +91,7 @@ t.test('the cache stays within its limit of bytes, those of earlier runs include
 t.test('a full disk costs time and nothing else', async (t) => {
   const directory = join(t.testdir({}), 'cache');
   const states = teacher({ directory, bytes: LARGE }, 0);
-  // A folder in the place of the temporary file: even root cannot write there.
+  // A folder at the path of the temporary file: even root cannot write there.
   mkdirSync(join(directory, 'a.part'));
   t.strictSame(await states.of(a), [statesOf(a)]);
   t.strictSame(await states.of(c), [statesOf(c)]);

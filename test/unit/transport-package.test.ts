@@ -92,7 +92,7 @@ t.test('whatever the bytes, the only error is a refusal', async (t) => {
 });
 
 t.test('the size of a package is known before it is made', async (t) => {
-  // In another order than that of the file, so that offsets have other lengths.
+  // In another order than that of the file, so that offsets have different numbers of digits.
   const slices = Array.from({ length: 40 }, (_, i) => ({
     name: `layers.${(i * 7) % 40}.q_proj.lora_${i % 2 === 0 ? 'B' : 'A'}`,
     shape: [1 + ((i * 13) % 29), 3],

@@ -1,4 +1,4 @@
-// What Redis says when it does not do what it was asked, and what that means for a job.
+// Error replies of Redis, and what they mean for a job.
 import t from 'tap';
 import { answerOf, unusable } from '../../worker/transport/redis/answers.ts';
 import { RedisUnknownUser, RedisUnreachable, RedisUnusable } from '../../worker/transport/redis/unusable.ts';
@@ -7,7 +7,7 @@ class ReplyError extends Error {
   override readonly name = 'ReplyError';
 }
 
-/** As Redis 6.2 and 7 write them, also from within scripts and transactions, and as ioredis passes them on. */
+/** As Redis 6.2 and 7 write them, also from scripts and transactions, and as ioredis passes them on. */
 const TEXTS: Readonly<Record<string, readonly string[]>> = {
   elsewhere: [
     "READONLY You can't write against a read only replica.",

@@ -1,5 +1,5 @@
-// What is taken for the URL of a Redis, by the operator and by worker pods: nothing that is not written in our own list
-// reaches a client.
+// URLs of Redis that the operator and worker pods accept. The accepted syntax is listed here; no other text reaches a
+// client.
 import fc from 'fast-check';
 import t from 'tap';
 import { passwordsIn, readRedisUrl } from '../../worker/transport/redis/redis-url.ts';

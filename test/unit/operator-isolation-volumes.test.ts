@@ -1,8 +1,7 @@
-// Volumes of a pod template that would break the isolation between a job’s roles, or
-// reach the files of other pods.
+// Volumes of a pod template that would break the isolation between a job’s roles, or reach the files of other pods.
 import t from 'tap';
 import type { Role } from '../../crds/facts/role.ts';
-import { laid, pod, refuses, withVolume } from '../support/laid-over-pod.ts';
+import { overlaid, pod, refuses, withVolume } from '../support/overlaid-pod.ts';
 
 t.test('an ephemeral claim starts empty, on storage that the job did not choose', async (t) => {
   const template = (fields: object) => ({ ephemeral: { volumeClaimTemplate: fields } });
@@ -69,7 +68,7 @@ t.test('no claim is on both sides, also where neither is one of spec.volumes', a
 
 t.test('the operator’s volumes are read by whatever container mounts them', async (t) => {
   const mounted = (role: Role, kind: 'containers' | 'initContainers', mount: object) =>
-    laid(role, {
+    overlaid(role, {
       spec: {
         [kind]: [
           {
@@ -104,10 +103,10 @@ t.test('the job’s own credentials are given out by the operator alone', async 
     () => pod('client', { client: { env, pods: 1, parallelClients: 1 } }),
     /spec\.client\.env\[0\]\.valueFrom\.secretKeyRef: is the Secret/,
   );
-  refuses(t, () => laid('client', { spec: { containers: [{ name: 'worker', env }] } }), /own credentials/);
+  refuses(t, () => overlaid('client', { spec: { containers: [{ name: 'worker', env }] } }), /own credentials/);
   refuses(
     t,
-    () => laid('client', { spec: { initContainers: [{ name: 'init', image: 'i', env }] } }),
+    () => overlaid('client', { spec: { initContainers: [{ name: 'init', image: 'i', env }] } }),
     /initContainers\[0\]\.env\[0\]/,
   );
   refuses(t, () => withVolume('client', { secret: { secretName: 'tiny-credentials' } }), /own credentials/);

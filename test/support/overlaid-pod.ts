@@ -15,10 +15,11 @@ export function pod(role: Role, spec: object, volumes: object = VOLUMES) {
   return podTemplate({ ...job, spec: { ...job.spec, ...spec } }, role, SETTINGS);
 }
 
-export const laid = (role: Role, patch: object) =>
+export const overlaid = (role: Role, patch: object) =>
   pod(role, { [role]: { podTemplate: patch, pods: 1, parallelClients: 1 } });
 
-export const withVolume = (role: Role, source: object) => laid(role, { spec: { volumes: [{ name: 'x', ...source }] } });
+export const withVolume = (role: Role, source: object) =>
+  overlaid(role, { spec: { volumes: [{ name: 'x', ...source }] } });
 
 export const refuses = (t: Test, make: () => unknown, message: RegExp) =>
   t.throws(make, { name: 'InvalidSpec', message }, String(message));

@@ -3,7 +3,7 @@ import { jobObject } from './planned-job.ts';
 import { ReconcileWorld } from './reconcile-world.ts';
 
 /** A job whose objects exist. */
-export async function begun(spec: object = {}): Promise<ReconcileWorld> {
+export async function startedJob(spec: object = {}): Promise<ReconcileWorld> {
   const world = new ReconcileWorld(jobObject(spec));
   await world.turn();
   return world;

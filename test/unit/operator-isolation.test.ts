@@ -1,9 +1,9 @@
-// Pod templates that would break the isolation between a job’s roles, or the restricted pod security standard: each is
-// refused by name.
+// Pod templates that would break the isolation between a job’s roles, or the restricted pod security standard, are
+// refused with the name of the field.
 import t from 'tap';
 import { mayAnnotate } from '../../operator/plan/annotations.ts';
 import { imageName, mayBeSameImage } from '../../operator/plan/image-name.ts';
-import { VOLUMES, laid, pod, refuses, withVolume } from '../support/laid-over-pod.ts';
+import { VOLUMES, overlaid, pod, refuses, withVolume } from '../support/overlaid-pod.ts';
 
 t.test('annotations are a list of what is known to be harmless', async (t) => {
   for (const key of [
@@ -28,7 +28,7 @@ t.test('annotations are a list of what is known to be harmless', async (t) => {
     t.notOk(mayAnnotate(key, []), key);
     refuses(
       t,
-      () => laid('server', { metadata: { annotations: { [key]: 'unconfined' } } }),
+      () => overlaid('server', { metadata: { annotations: { [key]: 'unconfined' } } }),
       /spec\.server\.podTemplate\.metadata\.annotations: .* may not be set/,
     );
   }
@@ -38,7 +38,7 @@ t.test('annotations are a list of what is known to be harmless', async (t) => {
     'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
     team: 'ml',
   };
-  t.match(laid('client', { metadata: { annotations: fine } }), { metadata: { annotations: fine } });
+  t.match(overlaid('client', { metadata: { annotations: fine } }), { metadata: { annotations: fine } });
   for (const [key, allowed] of [
     ['example.org/owner', ['example.org/']],
     ['example.org/owner', ['example.org/owner']],
@@ -47,7 +47,7 @@ t.test('annotations are a list of what is known to be harmless', async (t) => {
   t.notOk(mayAnnotate('example.org/owners', ['example.org/owner']));
   refuses(
     t,
-    () => laid('client', { metadata: { labels: { 'azure.workload.identity/use': 'true' } } }),
+    () => overlaid('client', { metadata: { labels: { 'azure.workload.identity/use': 'true' } } }),
     /azure\.workload\.identity/,
   );
 });
@@ -95,7 +95,7 @@ t.test('an image of one side is no image of the other, however it is written', a
     refuses(t, () => withVolume('client', { image: { reference } }), seen);
     refuses(
       t,
-      () => laid('client', { spec: { initContainers: [{ name: 'init', image: reference }] } }),
+      () => overlaid('client', { spec: { initContainers: [{ name: 'init', image: reference }] } }),
       /initContainers\[0\]\.image: is an image that client pods must not see/,
     );
     refuses(
@@ -134,7 +134,7 @@ t.test('every field of a pod that may be set is one of a list', async (t) => {
   ]) {
     refuses(
       t,
-      () => laid('client', { spec: { [field]: {} } }),
+      () => overlaid('client', { spec: { [field]: {} } }),
       new RegExp(`podTemplate\\.spec\\.${field}: may not be set`),
     );
   }
@@ -149,12 +149,12 @@ t.test('every field of a pod that may be set is one of a list', async (t) => {
   ]) {
     refuses(
       t,
-      () => laid('client', { spec: { initContainers: [{ name: 'init', image: 'i', [field]: {} }] } }),
+      () => overlaid('client', { spec: { initContainers: [{ name: 'init', image: 'i', [field]: {} }] } }),
       new RegExp(`initContainers\\[0\\]\\.${field}: may not be set`),
     );
     refuses(
       t,
-      () => laid('client', { spec: { containers: [{ name: 'worker', [field]: {} }] } }),
+      () => overlaid('client', { spec: { containers: [{ name: 'worker', [field]: {} }] } }),
       new RegExp(`containers\\[0\\]\\.${field}: may not be set`),
     );
   }

@@ -30,6 +30,17 @@ t.test('what is done aside fails aside', async (t) => {
   t.equal(lines.length, 2);
 });
 
+t.test('a value that background work returns is ignored', async (t) => {
+  const { log, lines } = logged();
+  const registry = new Registry();
+  const { watch } = operatorMetrics(registry, { workers: 1, lease: 'lease' });
+  // The counter behind it returns an object, although its type says void.
+  aside(log, () => watch.restarted('pods'));
+  await turn();
+  t.strictSame(lines, []);
+  t.match(await registry.metrics(), /^fedbiot_operator_watch_restarts_total\{resource="pods"\} 1$/m);
+});
+
 t.test('all are counted, and the first of each minute are logged', async (t) => {
   const { log, lines } = logged();
   const registry = new Registry();

@@ -28,8 +28,13 @@ registerHooks({
 const { runTinyJob, writeTinyJob } = await import('../support/tiny-job.ts');
 const { plannedModel } = await import('../../worker/run/estimate-job.ts');
 
-/** A run that generates answers reads everything that other runs read, and more. */
-const SECTIONS = { evaluation: '{ task: qa, maxNewTokens: 4 }' };
+/** A run that generates answers and partitions by a field reads everything that other runs read, and more. */
+const SECTIONS = {
+  data:
+    '{ train: { uri: train.jsonl }, public: { uri: public.jsonl }, eval: { uri: eval.jsonl }, ' +
+    'partition: { kind: Dirichlet, field: question, alpha: 100 } }',
+  evaluation: '{ task: qa, maxNewTokens: 4 }',
+};
 
 /** A job with the field at `path`. */
 function jobWith([name = '', ...rest]: SchemaPath): JobObject {

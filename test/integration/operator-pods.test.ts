@@ -104,7 +104,7 @@ t.test('pods', { skip: noControllers || noRedis }, async (t) => {
         const { status } = await lab.jobIn('Failed', namespace, 'tune');
         t.match(
           status?.conditions?.find(({ type }) => type === 'Failed'),
-          { reason: 'InternalError', message: /a passing fault \(tried again/ },
+          { reason: 'InternalError', message: /a passing fault \(all retries/ },
         );
       },
     );

@@ -7,7 +7,7 @@ transportContract(t, 'memory', async () => {
   return { server, connect: async () => server.connect() };
 });
 
-t.test('memory: an answer waits when many lie unread, and close lets it go', async (t) => {
+t.test('memory: a submission waits while many results are unread, and close releases it', async (t) => {
   const server = new MemoryTransport();
   const client = server.connect();
   const signal = new AbortController().signal;
@@ -29,7 +29,7 @@ t.test('memory: an answer waits when many lie unread, and close lets it go', asy
   t.equal(refused.length, 40 - accepted);
 });
 
-t.test('memory: with the server, all of it ends: clients that wait get null, deliveries are withdrawn', async (t) => {
+t.test('memory: closing the server closes all ends: waiting clients get null, deliveries are withdrawn', async (t) => {
   const server = new MemoryTransport();
   const [idle, busy] = [server.connect(), server.connect()];
   const signal = new AbortController().signal;

@@ -28,14 +28,14 @@ if ('skip' in built) {
   await chown(output, USER, USER);
   const image = await unpackImage(join(built.folder, 'worker-cuda.tar'), join(folder, 'root'));
 
-  await t.test('it says what it is, and is no larger than it must be', async (t) => {
+  await t.test('the image has labels, and is within its size limit', async (t) => {
     t.match(image.config.Labels['org.opencontainers.image.title'], /CUDA 13/);
     const bytes = (await filesOf(image)).reduce((sum, file) => sum + file.bytes, 0);
     t.comment(`worker-cuda: ${Math.round(bytes / 1e6)} MB unpacked`);
     t.ok(bytes <= MAX_BYTES, `${bytes} bytes`);
   });
 
-  await t.test('it has a licence of everything that was fetched for it', async (t) => {
+  await t.test('the image contains the licence of everything that was downloaded for it', async (t) => {
     const pinned =
       (await readFile(join(import.meta.dirname, '../../docker/cuda-libraries.txt'), 'utf8')).match(/^nvidia-\S+/gm) ??
       [];
@@ -48,7 +48,7 @@ if ('skip' in built) {
     t.strictSame((await readdir(join(image.folder, 'usr/local/cuda/licences'))).sort(), expected.sort());
   });
 
-  await t.test('whatever the provider is linked to is in it, but the driver', async (t) => {
+  await t.test('the image contains all libraries of the provider except the driver', async (t) => {
     const libraries = /LD_LIBRARY_PATH=([^:]+)/.exec(image.config.Env.join('\n'))?.[1] ?? '';
     const env = { ...process.env, LD_LIBRARY_PATH: join(image.folder, libraries) };
     const { stdout } = await promisify(execFile)('ldd', [join(image.folder, PROVIDER)], { env });

@@ -43,7 +43,7 @@ async function testContents(t: Pick<Test, 'test'>, target: Target, image: ImageR
   const { version }: { version: string } = await read(ROOT, 'package.json');
   const app = join(image.folder, 'app');
 
-  await t.test('it says what it is and how it is run', async (t) => {
+  await t.test('an image has labels, a user and an entry point', async (t) => {
     t.equal(image.reference, referenceOf(target));
     t.match(image.config, { User: `${USER}:${USER}`, WorkingDir: '/app', StopSignal: 'SIGTERM' });
     const label = (name: string) => image.config.Labels[`org.opencontainers.image.${name}`];
@@ -52,7 +52,7 @@ async function testContents(t: Pick<Test, 'test'>, target: Target, image: ImageR
     t.match([label('description'), label('source')], [/large language models/, '']);
   });
 
-  await t.test('it has nothing to build, install or look around with', async (t) => {
+  await t.test('an image contains no tools to build, install or explore', async (t) => {
     const files = await filesOf(image);
     const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
     t.comment(`${target}: ${Math.round(bytes / 1e6)} MB unpacked`);
@@ -128,7 +128,7 @@ async function testWorker(t: Pick<Test, 'test'>, image: ImageRoot, output: strin
     t.match(stdout, /emulator, once per client/);
   });
 
-  await t.test('it writes where it may alone', async (t) => {
+  await t.test('an image writes only to its writable folders', async (t) => {
     const script = `
       console.log(process.getuid(), process.pid);
       for (const folder of ['/app', '/usr', '/tmp', '/output']) {
@@ -142,7 +142,7 @@ async function testWorker(t: Pick<Test, 'test'>, image: ImageRoot, output: strin
     );
   });
 
-  await t.test('stopped, it writes a checkpoint first', async (t) => {
+  await t.test('a run that is stopped writes a checkpoint first', async (t) => {
     const program = await fedbiot('run', 'examples/quickstart.yaml', '--out', '/output/run');
     const run = join(output, 'run');
     await until('it trains', 300, async () => {

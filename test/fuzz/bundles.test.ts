@@ -65,7 +65,7 @@ await t.test('the bundle itself is opened', async () =>
 );
 
 for (const name of names) {
-  t.test(`${name} of a bundle, named rightly in its manifest`, async (t) => {
+  t.test(`${name} of a bundle with a matching manifest`, async (t) => {
     const right = readFileSync(join(bundle.directory, name));
     const inputs = name.endsWith('.json')
       ? mutatedJson(JSON.parse(right.toString())).map((text) => Buffer.from(text, 'latin1'))
@@ -74,7 +74,7 @@ for (const name of names) {
   });
 }
 
-t.test('the manifest of a bundle, whose id is right', async (t) => {
+t.test('the manifest of a bundle with a matching id', async (t) => {
   const attempt = (text: string) => {
     const bytes = Buffer.from(text, 'latin1');
     withFile('config.json', readFileSync(join(bundle.directory, 'config.json')));
@@ -84,7 +84,7 @@ t.test('the manifest of a bundle, whose id is right', async (t) => {
   await fuzz(t, { name: 'manifests', inputs: mutatedJson(manifest), runs: 100, attempt });
 });
 
-t.test('a server that answers anything: what is fetched is the bundle, or it is refused', async (t) => {
+t.test('a server with arbitrary responses: the bundle is fetched, or the responses are refused', async (t) => {
   type Answer = { readonly status: number; readonly range: string | null; readonly body: Uint8Array };
   const config = readFileSync(join(bundle.directory, 'config.json'));
   const right = `bytes 0-${config.byteLength - 1}/${config.byteLength}`;

@@ -46,7 +46,7 @@ async function refusing<T>(work: Promise<T>): Promise<T> {
   });
 }
 
-t.test('progress: what is taken, the API server takes as a status', async (t) => {
+t.test('progress: accepted progress is valid in a status', async (t) => {
   const attempt = async (text: string) => {
     const progress = await refusing(readProgress(holding(text), 'uid'));
     if (progress === null) return;
@@ -66,7 +66,7 @@ t.test('reports', (t) =>
   }),
 );
 
-t.test('termination messages: what is parsed is short, printable, and can be written again', async (t) => {
+t.test('termination messages: parsed ones are short, printable, and can be written again', async (t) => {
   const right = JSON.parse(terminationText({ reason: 'OutOfMemory', message: 'the compute process is out of memory' }));
   const attempt = (text: string) => {
     const message = readTerminationMessage(text);

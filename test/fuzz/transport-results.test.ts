@@ -67,7 +67,7 @@ t.test('headers of results', (t) =>
   }),
 );
 
-t.test('adapters, named rightly in their headers', (t) => {
+t.test('adapters with matching headers', (t) => {
   const attempt = (payload: Uint8Array) => {
     const named = { ...JSON.parse(right.header), sha256: sha256(payload), bytes: payload.byteLength };
     return verified(JSON.stringify(named), payload);

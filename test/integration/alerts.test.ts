@@ -41,19 +41,19 @@ const alerts = rules.flatMap((rule) =>
   Value.Check(Type.Object({ alert: Type.String() }), rule) ? [Value.Parse(Alert, rule)] : [],
 );
 
-t.test('promtool finds nothing wrong with the rules', { skip: noPrometheus }, async (t) => {
+t.test('promtool accepts the rules', { skip: noPrometheus }, async (t) => {
   const said = await run('promtool', ['check', 'rules', '--lint=all', '--lint-fatal', ...files]);
   t.match(said, /SUCCESS/);
   t.comment(said);
 });
 
 for (const name of await readdir(TESTS)) {
-  t.test(`alerts fire when they should, and else do not: ${name}`, { skip: noPrometheus }, async (t) => {
+  t.test(`alerts fire only when they should: ${name}`, { skip: noPrometheus }, async (t) => {
     t.match(await run('promtool', ['test', 'rules', join(TESTS, name)]), /SUCCESS/);
   });
 }
 
-t.test('each alert is tried with series for which it fires, and with such for which it does not', async (t) => {
+t.test('each alert is tested with series for which it fires, and with series for which it does not', async (t) => {
   const paths = (await readdir(TESTS)).map((name) => join(TESTS, name));
   const cases = paths.flatMap((path) =>
     Value.Parse(Tests, read(path)).tests.map(({ alert_rule_test = [] }) => alert_rule_test),

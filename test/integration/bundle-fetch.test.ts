@@ -40,7 +40,7 @@ async function faulty(t: Test, listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
 }
 
-t.test('a fetched bundle is the one that was written, and is fetched once', async (t) => {
+t.test('a fetched bundle equals the written one, and is fetched only once', async (t) => {
   const cache = t.testdir({});
   const folder = await fetchBundle(bundle, { ...common, serverUrl, cache });
   await openBundle(folder, bundle.sha256, spec);
@@ -48,7 +48,7 @@ t.test('a fetched bundle is the one that was written, and is fetched once', asyn
   t.equal(await fetchBundle(bundle, { ...common, serverUrl: 'http://127.0.0.1:1', cache }), folder);
 });
 
-t.test('nothing can be reached without the token, and nothing but the bundle with it', async (t) => {
+t.test('nothing is served without the token, and only the bundle with it', async (t) => {
   const status = async (path: string, authorization?: string) =>
     (await fetch(new URL(path, serverUrl), authorization === undefined ? {} : { headers: { authorization } })).status;
   const manifest = `/bundle/${bundle.sha256}/bundle.json`;
@@ -72,7 +72,7 @@ t.test('nothing can be reached without the token, and nothing but the bundle wit
   });
 });
 
-t.test('a server that refuses the token is asked again: its next process may accept it', async (t) => {
+t.test('a refused token is retried, because the server’s next process may accept it', async (t) => {
   let refusals = 3;
   const url = await faulty(t, (request, response) => {
     const body = readFileSync(join(bundle.directory, request.url!.split('/').at(-1)!));
@@ -89,7 +89,7 @@ t.test('a server that refuses the token is asked again: its next process may acc
   t.ok(performance.now() - began >= 100, 'but not for ever');
 });
 
-t.test('continues where an earlier process stopped, and where a connection was cut', async (t) => {
+t.test('resumes after an earlier process stopped, or a connection was lost', async (t) => {
   const cache = t.testdir({});
   const part = join(cache, `${bundle.sha256}.part`);
   mkdirSync(part);
@@ -123,7 +123,7 @@ t.test('waits for a server that is down', async (t) => {
   await openBundle(await fetchBundle(bundle, { ...common, serverUrl: url, cache: t.testdir({}) }), bundle.sha256, spec);
 });
 
-t.test('what is damaged or larger than announced is refused', async (t) => {
+t.test('a file that is damaged or larger than announced is refused', async (t) => {
   const serving = (change: (body: Buffer) => Buffer, claim = (body: Buffer) => body.length) =>
     faulty(t, (request, response) => {
       const original = readFileSync(join(bundle.directory, request.url!.split('/').at(-1)!));

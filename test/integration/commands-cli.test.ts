@@ -32,7 +32,7 @@ t.test('every command has help with examples', async (t) => {
   }
 });
 
-t.test('help is quick: it loads nothing of the engine, the schema or the charts', async (t) => {
+t.test('help is fast: it does not load the engine, the schema or the charts', async (t) => {
   const recorder = `
     import { registerHooks } from 'node:module';
     registerHooks({ load: (url, context, next) => (process.stderr.write(url + '\\n'), next(url, context)) });`;
@@ -129,7 +129,7 @@ t.test('report renders the page again from the run’s folder', async (t) => {
   t.equal(readFileSync(join(folder, 'report.html'), 'utf8'), page, 'the same page from the same run');
 });
 
-t.test('a reader that goes away is no failure', async (t) => {
+t.test('a reader that exits early is not a failure', async (t) => {
   const child = spawn(process.execPath, [path('worker/fedbiot.ts'), '--help'], { stdio: ['ignore', 'pipe', 'pipe'] });
   child.stdout.destroy();
   let stderr = '';
@@ -165,7 +165,7 @@ t.test('a full heap is reported with a hint and the exit code for memory', async
   );
 });
 
-t.test('the first signal asks to stop, the second ends the process', async (t) => {
+t.test('the first signal requests a stop, the second ends the process', async (t) => {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     for (const kind of ['obedient', 'stubborn']) {
       const child = spawn(process.execPath, [path('test/support/interruptible.ts'), kind], {

@@ -68,7 +68,7 @@ t.test('every field of the spec is read', { timeout: 300_000 }, async (t) => {
   t.same(unread, []);
 });
 
-t.test('a copy is no read, unless copies count', async (t) => {
+t.test('a copy counts as a read only on request', async (t) => {
   const pathsOf = (copies: boolean, use: (value: { a: number; b: { c: number }[] }) => unknown) => {
     const read = new Set<string>();
     use(recorded({ a: 1, b: [{ c: 2 }] }, { read, copies }));

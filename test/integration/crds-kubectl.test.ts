@@ -93,7 +93,7 @@ t.test('kubectl and fedbiot', { skip: noApiServer }, async (t) => {
     t.ok(accepted > texts.length / 10 && accepted < texts.length, `${accepted} of ${texts.length} are accepted`);
   };
 
-  await t.test('what both read alike is accepted, and nothing else', async (t) => {
+  await t.test('a manifest is accepted exactly if both read it alike', async (t) => {
     await held(t, WORDS);
     await held(t, [...new Set(short(3))].filter(isPlain));
     const drawn = fc.sample(
@@ -106,7 +106,7 @@ t.test('kubectl and fedbiot', { skip: noApiServer }, async (t) => {
     );
   });
 
-  await t.test('what neither can keep is refused by both', async (t) => {
+  await t.test('values that neither can represent are refused by both', async (t) => {
     for (const text of ['.inf', '-.Inf', '.nan', '!!float x', '!!int "x"']) {
       t.type(await kubectl.read([text]), 'string', text);
       t.ok('problems' in readYaml(`- ${text}\n`), text);

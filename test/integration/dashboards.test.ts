@@ -9,7 +9,7 @@ import { DASHBOARDS, isRow, readDashboard } from '../support/dashboards.ts';
 
 const NAMES = ['fleet', 'job', 'operator'];
 
-t.test('the files are what the code says', async (t) => {
+t.test('the files are those that the code generates', async (t) => {
   const generated = dashboards();
   t.strictSame((await readdir(DASHBOARDS)).sort(), Object.keys(generated).sort());
   for (const [name, text] of Object.entries(generated)) {

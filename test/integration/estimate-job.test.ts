@@ -50,7 +50,7 @@ t.test('sizes of a plan are those of the files and vectors', async (t) => {
   t.ok(plan.memory.fits);
 });
 
-t.test('it foresees what the run then says', async (t) => {
+t.test('the plan agrees with the run', async (t) => {
   const directory = t.testdir({});
   const job = writeTinyJob(directory);
   const { memory, ...foreseen } = await estimateManifest(job);
@@ -61,7 +61,7 @@ t.test('it foresees what the run then says', async (t) => {
   t.match(said, { server: memory.server, client: memory.client, evaluation: memory.evaluation, run: memory.run });
 });
 
-t.test('layers by importance are counted, for they are measured only when the run begins', async (t) => {
+t.test('layers kept by importance are only counted, because they are measured when the run begins', async (t) => {
   const directory = t.testdir({});
   const emulator = '{ layerSelection: Importance, alignment: { sequenceLength: 192 } }';
   const plan = await estimateManifest(writeTinyJob(directory, { emulator }));
@@ -75,7 +75,7 @@ t.test('layers by importance are counted, for they are measured only when the ru
   t.match(stdout, /This machine has enough memory\.\n$/);
 });
 
-t.test('what the job sets shows', async (t) => {
+t.test('the plan depends on the job’s settings', async (t) => {
   const planned = (sections: Record<string, string>) => estimateManifest(writeTinyJob(t.testdir({}), sections));
   const base = await planned({});
   const both = await planned({ adapter: '{ placement: Both, layers: 1, lora: { rank: 4 } }' });
@@ -95,7 +95,7 @@ t.test('what the job sets shows', async (t) => {
   t.ok(dropout.memory.client > (await planned({ federation })).memory.client, 'so do masks');
 });
 
-t.test('everything that is missing is reported at once', async (t) => {
+t.test('all missing inputs are reported at once', async (t) => {
   const directory = t.testdir({});
   const job = writeTinyJob(directory);
   const refused = (message: RegExp) => t.rejects(estimateManifest(job), { name: 'UserError', message });

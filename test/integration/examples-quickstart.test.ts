@@ -31,7 +31,7 @@ const MODEL = join(EXAMPLE, 'model');
 const textOf = (records: readonly TaskRecord[]) =>
   records.flatMap(({ instruction, input, output }) => [instruction, input, output]);
 
-t.test('the data files are what their generator writes', async (t) => {
+t.test('the data files equal the generator’s output', async (t) => {
   for (const [name, records] of Object.entries(dataSets())) {
     const lines = readFileSync(join(EXAMPLE, 'data', `${name}.jsonl`), 'utf8')
       .trimEnd()
@@ -49,7 +49,7 @@ t.test('the data files are what their generator writes', async (t) => {
   }
 });
 
-t.test('the answers are right', async (t) => {
+t.test('the answers are correct', async (t) => {
   const words = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
   const inDigits = (answer: string) =>
     answer
@@ -79,7 +79,7 @@ t.test('held-out records are not among the training records', async (t) => {
   );
 });
 
-t.test('the tokenizer is what its generator writes, and keeps the prompts short', async (t) => {
+t.test('the tokenizer equals the generator’s output, and keeps the prompts short', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'fedbiot-'));
   t.teardown(() => rmSync(directory, { recursive: true }));
   writeTokenizer(directory, textOf(Object.values(probes()).flat()));
@@ -93,7 +93,7 @@ t.test('the tokenizer is what its generator writes, and keeps the prompts short'
   t.equal(tokenizer.decode(tokenizer.encode(text)), text);
 });
 
-t.test('the model knows the public problems, and nothing of how the clients answer', async (t) => {
+t.test('the model solves the public problems, but not in the form of the clients’ answers', async (t) => {
   const bytes = readdirSync(MODEL).reduce((sum, name) => sum + statSync(join(MODEL, name)).size, 0);
   t.ok(bytes <= 12e6, `the directory has ${bytes} bytes`);
   const { config, weights } = await openModelDirectory(MODEL);

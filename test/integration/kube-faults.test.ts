@@ -25,7 +25,7 @@ const manifest = (name: string) => {
 
 const FAST = { firstPauseMs: 50, longestPauseMs: 1_000 };
 
-t.test('what happens to the API server and on the way to it', { skip: noApiServer }, async (t) => {
+t.test('faults of the API server and of the network', { skip: noApiServer }, async (t) => {
   const plane = await startControlPlane();
   t.teardown(plane.close);
   const { kubectl } = plane;
@@ -49,7 +49,7 @@ t.test('what happens to the API server and on the way to it', { skip: noApiServe
     return { proxy, seen };
   };
 
-  t.test('cut off for a while, it catches up without listing again', async (t) => {
+  t.test('after a short disconnection it continues without a new list', async (t) => {
     const { proxy, seen } = await behindProxy(t);
     await create('a');
     await create('b');
@@ -66,7 +66,7 @@ t.test('what happens to the API server and on the way to it', { skip: noApiServe
     for (const name of ['b', 'c']) await remove(name);
   });
 
-  t.test('what it missed for good is found by a new list, deletions too', async (t) => {
+  t.test('lost events, including deletions, are found by a new list', async (t) => {
     const { proxy, seen } = await behindProxy(t);
     await create('a');
     await create('b');
@@ -112,7 +112,7 @@ t.test('what happens to the API server and on the way to it', { skip: noApiServe
     for (const name of ['a', 'b']) await remove(name);
   });
 
-  t.test('a connection whose other end is gone without a word', async (t) => {
+  t.test('a connection that is dead without having been closed', async (t) => {
     const { proxy, seen } = await behindProxy(t, { watchSeconds: 2, marginMs: 500 });
     await create('a');
     await shows(seen, 'a');
@@ -123,7 +123,7 @@ t.test('what happens to the API server and on the way to it', { skip: noApiServe
     for (const name of ['a', 'b']) await remove(name);
   });
 
-  t.test('an answer that does not come is not waited for', async (t) => {
+  t.test('a request without an answer times out', async (t) => {
     const proxy = await startProxy(t, plane.url);
     const seen = watchCluster(t, plane.kubeconfigFor(token, proxy.url), { requestTimeoutMs: 1_000 });
     await seen.filled();

@@ -66,7 +66,7 @@ for (const [name, folder] of families) {
       t.ok(error < 1e-5, `relative error ${error}`);
     });
 
-    t.test('hidden states of sequences that begin alike, together and alone', async (t) => {
+    t.test('hidden states of sequences with a common prefix, computed together and alone', async (t) => {
       const first = batch.inputIds.slice(0, batch.lengths[0]);
       const second = first.map((token, i) => (i < 4 ? token : first.at(-1 - i)!));
       const pack = [first, second, first.slice(0, 6)].map((inputIds, i) => ({ id: String(i), inputIds }));

@@ -108,7 +108,7 @@ t.test('downloads what is needed into the cache, with progress, and opens it', a
   t.equal(readFileSync(join(cache, 'models--org--tiny', 'refs', 'main'), 'utf8'), COMMIT);
 });
 
-t.test('a second time only asks whether the branch has moved, and fetches what is missing', async (t) => {
+t.test('a second download only checks the branch, and fetches missing files', async (t) => {
   rmSync(join(snapshot, 'tokenizer.json'));
   writeFileSync(join(snapshot, 'config.json'), 'cut off');
   t.equal(await downloadModel('hf://org/tiny@main'), snapshot);
@@ -116,7 +116,7 @@ t.test('a second time only asks whether the branch has moved, and fetches what i
   t.same(fetched, new Set(['config.json', 'tokenizer.json']));
 });
 
-t.test('a commit in the cache needs no network, nor does a branch when the hub is away or disturbed', async (t) => {
+t.test('a cached commit needs no network; neither does a cached branch while the hub fails', async (t) => {
   t.equal(await downloadModel(`hf://org/tiny@${COMMIT}`), snapshot);
   t.same(hub.requests, []);
   hub.status = 503;
@@ -127,7 +127,7 @@ t.test('a commit in the cache needs no network, nor does a branch when the hub i
   t.equal(await downloadModel('hf://org/tiny'), snapshot);
 });
 
-t.test('without network and cache the error says what to do', async (t) => {
+t.test('without network and cache, the error says what to do', async (t) => {
   process.env['HF_ENDPOINT'] = 'http://127.0.0.1:1';
   const unreachable: unknown = await downloadModel('hf://org/other').catch((error: unknown) => error);
   t.match(unreachable, {
@@ -144,7 +144,7 @@ t.test('without network and cache the error says what to do', async (t) => {
   });
 });
 
-t.test('a snapshot that lacks a file is not taken for complete', async (t) => {
+t.test('a snapshot without all files does not count as complete', async (t) => {
   for (const missing of [
     'model-00003-of-00004.safetensors',
     'model.safetensors.index.json',
@@ -160,7 +160,7 @@ t.test('a snapshot that lacks a file is not taken for complete', async (t) => {
   }
 });
 
-t.test('a file that arrives damaged or cut off is refused, and leaves nothing', async (t) => {
+t.test('a damaged or truncated file is refused, and leaves nothing', async (t) => {
   const shard = 'model-00001-of-00004.safetensors';
   const content = repository.get(shard)!;
   const other = Buffer.from(content);

@@ -68,7 +68,7 @@ t.test('with the operator’s token', { skip: noControllers || noHelm || noRedis
   const creating = (what: string, object: object, words: RegExp) =>
     refused(what, ['create', '--dry-run=server', '--filename=-'], object, words);
 
-  t.test('the two steps to the cluster’s administration', async (t) => {
+  t.test('two attempts to become the cluster’s administrator', async (t) => {
     await creating('a Secret with another account’s token', tokenSecret(), /its own labels/);
     await lab.kubectl('delete', 'secret', 'tiny-credentials', '--namespace', namespace);
     await creating(
@@ -121,7 +121,7 @@ t.test('with the operator’s token', { skip: noControllers || noHelm || noRedis
     securityContext: { ...Object(pod['securityContext']), ...change },
   });
 
-  t.test('pods that could do more than a job’s', async (t) => {
+  t.test('pods with more permissions than a job’s', async (t) => {
     t.match(
       await asOperator(
         ['create', '--dry-run=server', '--filename=-'],
@@ -192,7 +192,7 @@ t.test('with the operator’s token', { skip: noControllers || noHelm || noRedis
     );
   });
 
-  t.test('what is others’', async (t) => {
+  t.test('objects of others', async (t) => {
     const configMap = (name: string, more: object = {}) => ({
       apiVersion: 'v1',
       kind: 'ConfigMap',
@@ -235,7 +235,7 @@ t.test('with the operator’s token', { skip: noControllers || noHelm || noRedis
     );
   });
 
-  t.test('and the operator went on meanwhile', async (t) => {
+  t.test('the operator continues meanwhile', async (t) => {
     t.notMatch(operator.output, /ValidatingAdmissionPolicy/);
     const secret = await until('the operator creates the deleted Secret again', 60, () =>
       lab.get(RESOURCE.secret, namespace, 'tiny-credentials'),

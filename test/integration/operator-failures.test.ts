@@ -9,7 +9,7 @@ const SECONDS = 60;
 
 const says = (reason: string, message: string) => JSON.stringify({ reason, message });
 
-t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
+t.test('jobs that fail', { skip: noControllers || noRedis }, async (t) => {
   const lab = await startLab(t);
   const redis = await startRedis(t);
   const operator = await lab.operator(redis.url);
@@ -81,7 +81,7 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
       },
     );
 
-    t.test('a pod that fails is tried again within backoffLimit', { buffered: true }, async (t) => {
+    t.test('a failed pod is retried within backoffLimit', { buffered: true }, async (t) => {
       const namespace = await lab.namespace('backoff');
       await lab.createJob(namespace, 'tiny', { backoffLimit: 1 });
       await lab.play(namespace, 'tiny', 'server', {
@@ -180,67 +180,71 @@ t.test('jobs that go wrong', { skip: noControllers || noRedis }, async (t) => {
       );
     });
 
-    t.test('why a pod waits, in the words of who knows', { buffered: true }, async (t) => {
-      const namespace = await lab.namespace('waiting');
-      // A full node, so that the scheduler reports what is missing.
-      await lab.api.json('POST', '/api/v1/nodes', {
-        body: { apiVersion: 'v1', kind: 'Node', metadata: { name: 'full' } },
-      });
-      t.teardown(() => lab.kubectl('delete', 'node', 'full'));
-      const ready = [
-        {
-          type: 'Ready',
-          status: 'True',
-          lastHeartbeatTime: new Date().toISOString(),
-          lastTransitionTime: new Date().toISOString(),
-        },
-      ];
-      await lab.api.json('PATCH', '/api/v1/nodes/full/status', {
-        contentType: 'application/merge-patch+json',
-        body: {
-          status: {
-            allocatable: { cpu: '8', memory: '8Gi', pods: '0' },
-            capacity: { cpu: '8', memory: '8Gi', pods: '0' },
-            conditions: ready,
+    t.test(
+      'the status says why a pod waits, with the message of the component that delays it',
+      { buffered: true },
+      async (t) => {
+        const namespace = await lab.namespace('waiting');
+        // A full node, so that the scheduler reports what is missing.
+        await lab.api.json('POST', '/api/v1/nodes', {
+          body: { apiVersion: 'v1', kind: 'Node', metadata: { name: 'full' } },
+        });
+        t.teardown(() => lab.kubectl('delete', 'node', 'full'));
+        const ready = [
+          {
+            type: 'Ready',
+            status: 'True',
+            lastHeartbeatTime: new Date().toISOString(),
+            lastTransitionTime: new Date().toISOString(),
           },
-        },
-      });
-      const output = { claim: { size: '1Gi' } };
-      const hostPath = { output: { hostPath: { path: '/out' } } };
-      await lab.createJob(namespace, 'gpu', {
-        volumes: hostPath,
-        server: { resources: { limits: { 'nvidia.com/gpu': 1 } } },
-      });
-      await lab.createJob(namespace, 'claim', {
-        volumes: { output, model: { persistentVolumeClaim: { claimName: 'missing' } } },
-      });
-      const waits = (name: string, pattern: RegExp) =>
-        lab.jobThat(
-          `waits: ${pattern}`,
-          namespace,
-          name,
-          ({ status }) => status?.phase === 'Pending' && pattern.test(status.message ?? ''),
-        );
-      await waits('gpu', /Insufficient nvidia\.com\/gpu/);
-      await waits('claim', /persistentvolumeclaim "missing" not found/);
-      // Reported once, with the scheduler's message at that time: the node may not be ready or not be registered yet.
-      await event(namespace, 'gpu', /Warning +Unschedulable .*nodes (are )?available/);
+        ];
+        await lab.api.json('PATCH', '/api/v1/nodes/full/status', {
+          contentType: 'application/merge-patch+json',
+          body: {
+            status: {
+              allocatable: { cpu: '8', memory: '8Gi', pods: '0' },
+              capacity: { cpu: '8', memory: '8Gi', pods: '0' },
+              conditions: ready,
+            },
+          },
+        });
+        const output = { claim: { size: '1Gi' } };
+        const hostPath = { output: { hostPath: { path: '/out' } } };
+        await lab.createJob(namespace, 'gpu', {
+          volumes: hostPath,
+          server: { resources: { limits: { 'nvidia.com/gpu': 1 } } },
+        });
+        await lab.createJob(namespace, 'claim', {
+          volumes: { output, model: { persistentVolumeClaim: { claimName: 'missing' } } },
+        });
+        const waits = (name: string, pattern: RegExp) =>
+          lab.jobThat(
+            `waits: ${pattern}`,
+            namespace,
+            name,
+            ({ status }) => status?.phase === 'Pending' && pattern.test(status.message ?? ''),
+          );
+        await waits('gpu', /Insufficient nvidia\.com\/gpu/);
+        await waits('claim', /persistentvolumeclaim "missing" not found/);
+        // Reported once, with the scheduler's message at that time: the node may not be ready or not be registered yet.
+        await event(namespace, 'gpu', /Warning +Unschedulable .*nodes (are )?available/);
 
-      await lab.createJob(namespace, 'kubelet');
-      await lab.play(namespace, 'kubelet', 'server', {
-        kind: 'waits',
-        reason: 'CreateContainerConfigError',
-        message: 'secret "redis" not found',
-      });
-      await waits('kubelet', /secret "redis" not found/);
-      await lab.play(namespace, 'kubelet', 'server', {
-        kind: 'waits',
-        reason: 'ImagePullBackOff',
-        message: 'Back-off pulling image "example.org/none"',
-      });
-      const { status } = await waits('kubelet', /Back-off pulling image/);
-      t.match(status?.conditions?.[0], { type: 'Running', status: 'False', reason: 'ImagePullBackOff' });
-    });
+        await lab.createJob(namespace, 'kubelet');
+        await lab.play(namespace, 'kubelet', 'server', {
+          kind: 'waits',
+          reason: 'CreateContainerConfigError',
+          message: 'secret "redis" not found',
+        });
+        await waits('kubelet', /secret "redis" not found/);
+        await lab.play(namespace, 'kubelet', 'server', {
+          kind: 'waits',
+          reason: 'ImagePullBackOff',
+          message: 'Back-off pulling image "example.org/none"',
+        });
+        const { status } = await waits('kubelet', /Back-off pulling image/);
+        t.match(status?.conditions?.[0], { type: 'Running', status: 'False', reason: 'ImagePullBackOff' });
+      },
+    );
 
     t.test(
       'an object of another owner is left alone, and the job continues once it is gone',

@@ -26,7 +26,7 @@ const objectsFor = (name: string) => [
   `Service ${name}-server`,
 ];
 
-t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
+t.test('the life cycle of jobs', { skip: noControllers || noRedis }, async (t) => {
   const lab = await startLab(t);
   const redis = await startRedis(t, { password: PASSWORD });
   const operator = await lab.operator(redis.url);
@@ -36,7 +36,7 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     return lab.kubectl('patch', 'fbj', 'tiny', '--namespace', namespace, '--type=merge', '--patch', patch);
   };
 
-  t.test('the quickstart, applied as it is', async (t) => {
+  t.test('the quickstart, applied unchanged', async (t) => {
     const namespace = await lab.namespace('quickstart');
     await lab.kubectl('apply', '--namespace', namespace, '--filename', 'examples/quickstart.yaml');
     await lab.jobIn('Pending', namespace, 'quickstart');
@@ -175,7 +175,7 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     await until('its keys are gone', SECONDS, async () => ((await raw.dbsize()) === 0 ? true : null));
   });
 
-  t.test('a job has users of its own in Redis, created before its pods and removed with the job', async (t) => {
+  t.test('a job has separate users in Redis, created before its pods and removed with the job', async (t) => {
     const namespace = await lab.namespace('users');
     await lab.createJob(namespace, 'tiny');
     const { metadata, status } = await lab.jobThat(
@@ -225,7 +225,7 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     );
   });
 
-  t.test('suspended, its pods go; resumed, they come back', async (t) => {
+  t.test('suspending deletes the pods, and resuming creates them again', async (t) => {
     const namespace = await lab.namespace('suspend');
     await lab.createJob(namespace, 'tiny');
     await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
@@ -336,7 +336,7 @@ t.test('the life of jobs', { skip: noControllers || noRedis }, async (t) => {
     t.equal((await operator.get(path)).status, 401);
   });
 
-  t.test('nothing was forbidden, failed or logged a secret', async (t) => {
+  t.test('no request was forbidden, none failed, and no secret was logged', async (t) => {
     t.equal(await operator.end('SIGTERM'), 0);
     t.notMatch(operator.output, /forbidden|"level":"(error|fatal)"/);
     t.notMatch(operator.output, new RegExp(PASSWORD));

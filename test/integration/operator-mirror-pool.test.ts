@@ -145,7 +145,7 @@ t.test('an invalid URL is reported for its job alone; the others are followed', 
   t.notMatch(seen.log, /pa%ss/);
 });
 
-t.test('a job that has ended may have last words, for a minute', { skip: noRedis }, async (t) => {
+t.test('progress of a job that has ended is still received for a minute', { skip: noRedis }, async (t) => {
   const redis = await startRedis(t);
   const raw = connection(t, redis.url);
   await Promise.all([put(raw, 'just', 1), put(raw, 'long', 1), put(raw, 'running', 1)]);
@@ -159,7 +159,7 @@ t.test('a job that has ended may have last words, for a minute', { skip: noRedis
   t.equal(pool.progressOf('long'), null);
 });
 
-t.test('what the last pods of a job write after it has gone goes too', { skip: noRedis }, async (t) => {
+t.test('keys that the last pods write after the job was deleted are removed as well', { skip: noRedis }, async (t) => {
   const redis = await startRedis(t);
   const raw = connection(t, redis.url);
   const gone = job('own', true);
@@ -176,7 +176,7 @@ t.test('what the last pods of a job write after it has gone goes too', { skip: n
   t.equal(pool.progressOf('own'), null);
 });
 
-t.test('keys in a Redis that is away are left to expire', { skip: noRedis }, async (t) => {
+t.test('keys in a Redis that is down are left to expire', { skip: noRedis }, async (t) => {
   const redis = await startRedis(t);
   const gone = job('plain', false);
   const { pool, seen } = poolOf(t, redis.url, [gone]);

@@ -106,7 +106,7 @@ t.test(
     };
     t.match(await written({ rounds: 2e9 }), /rounds/, 'and it does refuse what is not');
 
-    await t.test('where it refuses, the job continues', async (t) => {
+    await t.test('if the API server refuses the progress, the job continues', async (t) => {
       const seen = watchCluster(t, plane.kubeconfig);
       await seen.filled();
       const ports = { ...seen.ports, progressOf: () => ({ ...ordinary, rounds: 2e9 }) };

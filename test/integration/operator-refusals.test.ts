@@ -8,7 +8,7 @@ import { until } from '../support/until.ts';
 
 const SECONDS = 60;
 
-t.test('jobs that others refuse', { skip: noControllers || noRedis }, async (t) => {
+t.test('jobs with refused writes', { skip: noControllers || noRedis }, async (t) => {
   const lab = await startLab(t);
   const operator = await lab.operator((await startRedis(t)).url);
   await operator.logged('this replica leads');
@@ -69,7 +69,7 @@ t.test('jobs that others refuse', { skip: noControllers || noRedis }, async (t) 
   t.test('each in its namespace', async (t) => {
     t.jobs = 10;
 
-    t.test('a quota of claims, until it is raised; both deadlines apply', { buffered: true }, async (t) => {
+    t.test('a quota of claims blocks a job until it is raised; both deadlines apply', { buffered: true }, async (t) => {
       const namespace = await lab.namespace('claims');
       await quota(namespace, { persistentvolumeclaims: '0' });
       await lab.createJob(namespace, 'tune');

@@ -94,7 +94,7 @@ t.test('an object that cannot be read does not affect others', { skip: noControl
   await lab.kubectl('label', 'fbj', 'affinity', '--namespace', namespace, 'looked=again');
   t.equal(await messageOf('affinity'), status);
 
-  t.test('an object of any other kind', async (t) => {
+  t.test('an object of another kind', async (t) => {
     const path = objectPath(RESOURCE.configMap, honest, 'deep');
     // Fields that are not read may be nested to any depth, here managedFields.
     const fieldsV1: unknown = JSON.parse(nested(LEVELS, 'f:a'));
@@ -114,7 +114,7 @@ t.test('an object that cannot be read does not affect others', { skip: noControl
     t.equal(await unreadable('configmaps'), 0);
   });
 
-  t.test('once it is gone, nothing is left of it', async (t) => {
+  t.test('nothing remains once it is deleted', async (t) => {
     for (const name of Object.keys(PLACES)) await lab.deleteJob(namespace, name);
     await until('none is counted', SECONDS, async () => ((await unreadable('fedbiotjobs')) === 0 ? true : null));
     t.ok(operator.isRunning);

@@ -42,7 +42,7 @@ t.test('it holds the program, its licence and the examples, and no source', asyn
   t.notOk(existsSync(join(ROOT, 'dist')), 'the checkout has one program, its sources');
 });
 
-t.test('its commands say what those of the checkout say', { skip }, async (t) => {
+t.test('its commands print the same as those of the checkout', { skip }, async (t) => {
   for (const args of [
     ['--help'],
     ['--version'],
@@ -54,7 +54,7 @@ t.test('its commands say what those of the checkout say', { skip }, async (t) =>
   }
 });
 
-t.test('an older Node starts the one that npm installs with the package', { skip }, async (t) => {
+t.test('an older Node starts the Node that npm installs with the package', { skip }, async (t) => {
   // The file that the install script of the package `node` downloads.
   const bin = join(folder, 'node_modules/node/bin');
   t.ok(existsSync(dirname(bin)), 'a peer dependency');

@@ -54,7 +54,7 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     return [...uids].sort(([a], [b]) => a - b).map(([, uid]) => uid);
   };
 
-  t.test('it is known at the start, and every master is checked', async (t) => {
+  t.test('a cluster is detected at the start, and every master is checked', async (t) => {
     t.strictSame(await checkRedis({ url }), { isCluster: true, warnings: [] });
     await masters[1]?.config('SET', 'maxmemory-policy', 'allkeys-lru');
     t.match(await checkRedis({ url }), { isCluster: true, warnings: [/allkeys-lru/] });
@@ -79,7 +79,7 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     return { server, connect: client };
   });
 
-  t.test('the operator hears of jobs on every node, and removes their keys', async (t) => {
+  t.test('the operator receives progress from every node, and removes the keys of jobs', async (t) => {
     const uids = await spread();
     const jobs: MirroredJob[] = uids.map((uid, i) => ({ key: `lab/job-${i}`, uid }));
     const seen = { connected: false, memory: null as RedisMemory | null, warnings: '' };
@@ -138,7 +138,7 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     t.equal(seen.warnings, '');
   });
 
-  t.test('commands wait for a node that is away, and for all of them', async (t) => {
+  t.test('commands wait for a node that is down, and for all nodes', async (t) => {
     const uids = await spread();
     const redis = connect(t);
     t.ok(redis instanceof Cluster);
@@ -157,7 +157,7 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     t.strictSame(await readingAgain, uids);
   });
 
-  t.test('the operator knows when it is away, and when it is back', async (t) => {
+  t.test('the operator notices when it is down, and when it is back', async (t) => {
     let isConnected = false;
     const uid = randomUUID();
     const jobs = [{ key: 'lab/job', uid }];
@@ -183,7 +183,7 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     t.ok(isConnected);
   });
 
-  t.test('roles meet through it, and wait for the node that has their keys', async (t) => {
+  t.test('roles communicate through it, and wait for the node with their keys', async (t) => {
     const expected = await runWholeJob(t.testdir());
     const pods = await JobPods.create(t, url);
     const server = await pods.start('server');

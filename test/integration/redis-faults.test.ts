@@ -47,7 +47,7 @@ function clientOf(t: Test, { url }: TestRedis, uid: string, lockMs = 30_000): Re
 }
 
 t.test('Redis', { skip: noRedis }, async (t) => {
-  t.test('what is wrong with Redis is said at the start', async (t) => {
+  t.test('problems of Redis are reported at the start', async (t) => {
     const good = await startRedis(t, { password: 'right' });
     t.strictSame(await checkRedis(good), { isCluster: false, warnings: [] });
     const host = good.url.split('@')[1];
@@ -68,7 +68,7 @@ t.test('Redis', { skip: noRedis }, async (t) => {
     t.notMatch(String(error), 'right', 'the password is not told');
   });
 
-  t.test('a Redis that evicts is refused; one without a limit is warned of', async (t) => {
+  t.test('a Redis that evicts is refused; one without a limit causes a warning', async (t) => {
     const evicting = await startRedis(t, { config: { maxmemory: '100mb', 'maxmemory-policy': 'allkeys-lru' } });
     await t.rejects(checkRedis(evicting), { name: 'RedisUnusable', message: /allkeys-lru.*evict/ });
     await connection(t, evicting.url).config('SET', 'maxmemory', '0');
@@ -111,7 +111,7 @@ t.test('Redis', { skip: noRedis }, async (t) => {
     await t.rejects(client.fetch(task(0)), { name: 'Refused', reason: 'wrong-digest', message: /SHA-256/ });
   });
 
-  t.test('a fenced server can do nothing, and the new one is not disturbed', async (t) => {
+  t.test('a fenced server cannot write, and does not disturb the new one', async (t) => {
     const redis = await startRedis(t);
     const old = await serverOf(t, redis, 'fenced');
     const client = clientOf(t, redis, 'fenced');
@@ -204,7 +204,7 @@ t.test('Redis', { skip: noRedis }, async (t) => {
     t.equal((await client.take(forever))?.task.client, 1);
   });
 
-  t.test('progress: what one server tells the operator reads; a fenced one tells nothing', async (t) => {
+  t.test('progress: the operator reads what a server writes; a fenced server writes nothing', async (t) => {
     const raw = connection(t, (await startRedis(t)).url);
     const keys = jobKeys('p');
     const fence = await acquireFence(raw, keys);

@@ -19,7 +19,7 @@ function patientConnection(t: Test, url: string) {
   return redis;
 }
 
-t.test('what somebody else wrote under a job’s keys', { skip: noRedis, timeout: 90_000 }, async (t) => {
+t.test('values that somebody else wrote under a job’s keys', { skip: noRedis, timeout: 90_000 }, async (t) => {
   const { url } = await startRedis(t);
   const raw = connection(t, url);
 
@@ -115,7 +115,7 @@ t.test('what somebody else wrote under a job’s keys', { skip: noRedis, timeout
     await client.close();
   });
 
-  t.test('entries without number', async (t) => {
+  t.test('a flooded queue', async (t) => {
     const { keys, server } = await endsOf(t, url);
     const key = `${keys.prefix}:results:wait`;
     for (let i = 0; i < 101; i++) await raw.rpush(key, ...Array.from({ length: 1000 }, (_, n) => `${i}-${n}`));

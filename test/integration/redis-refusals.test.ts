@@ -43,7 +43,7 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     );
   }
 
-  t.test('its memory is full', async (t) => {
+  t.test('Redis is out of memory', async (t) => {
     const { url } = await startRedis(t);
     await waitsFor(
       t,
@@ -54,7 +54,7 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     );
   });
 
-  t.test('it cannot save', async (t) => {
+  t.test('Redis cannot save to disk', async (t) => {
     const { url } = await startRedis(t);
     const misconfigure = async (admin: Redis) => {
       const [, dir = ''] = await admin.config('GET', 'dir');
@@ -69,7 +69,7 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     await waitsFor(t, url, /cannot save to its disk/, misconfigure, (admin) => admin.config('SET', 'save', ''));
   });
 
-  t.test('too few replicas', async (t) => {
+  t.test('Redis has too few replicas', async (t) => {
     const { url } = await startRedis(t);
     await waitsFor(
       t,
@@ -80,7 +80,7 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     );
   });
 
-  t.test('a foreign script does not end', async (t) => {
+  t.test('another client’s script does not end', async (t) => {
     const { url } = await startRedis(t, { config: { 'lua-time-limit': '50' } });
     const other = connection(t, url);
     const busy = async (admin: Redis) => {
@@ -95,7 +95,7 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     await waitsFor(t, url, /busy with a script/, busy, (admin) => admin.script('KILL'));
   });
 
-  t.test('it has lost a user, which is created again', async (t) => {
+  t.test('Redis has lost a user, which is created again', async (t) => {
     const { url } = await startRedis(t);
     const make = (admin: Redis) => admin.call('ACL', 'SETUSER', 'worker', 'on', '>secret', '~fedbiot:*', '&*', '+@all');
     await make(connection(t, url));
@@ -139,7 +139,7 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     t.equal(await adminB.get(`${keys.prefix}:written`), '1', 'it was the other that took it');
   });
 
-  t.test('a wait that is too long ends as an error that may pass', async (t) => {
+  t.test('a wait that is too long ends with an error that is retried', async (t) => {
     const { url } = await startRedis(t);
     const redis = patient(connection(t, url), {
       host: 'redis:6379',

@@ -6,7 +6,7 @@ import { checkRedis } from '../../worker/transport/redis/connect.ts';
 import { connection, noRedis, startRedis } from '../support/redis.ts';
 import { endsOf, refuses } from '../support/data-plane.ts';
 
-t.test('what a job needs is checked at the start', { skip: noRedis }, async (t) => {
+t.test('a job’s requirements are checked at the start', { skip: noRedis }, async (t) => {
   const { url } = await startRedis(t);
   const admin = connection(t, url);
   const uid = randomUUID();

@@ -71,7 +71,7 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
   });
   const url = `rediss://:secret@127.0.0.1:${port}`;
 
-  t.test('its certificate is judged by the authority that is given, or by none that knows it', async (t) => {
+  t.test('a certificate is accepted only with its CA certificate', async (t) => {
     t.strictSame(await checkRedis({ url, caFile: ca }), { isCluster: false, warnings: [] });
     await t.rejects(checkRedis({ url }), { name: 'RedisUnusable', message: /no trusted TLS connection/ });
     await t.rejects(checkRedis({ url: plain.url.replace('redis:', 'rediss:'), caFile: ca }), { name: 'RedisUnusable' });
@@ -81,7 +81,7 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
     });
   });
 
-  t.test('roles meet through it', async (t) => {
+  t.test('roles communicate through it', async (t) => {
     const expected = await runWholeJob(t.testdir());
     const pods = await JobPods.create(t, url);
     const variables = { FEDBIOT_REDIS_CA_FILE: ca };
@@ -90,7 +90,7 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
     t.equal(pods.adapterSha256(), expected);
   });
 
-  t.test('the nodes of a Redis Cluster are judged by the same authority', { skip: noRedisCli }, async (t) => {
+  t.test('nodes of a Redis Cluster are verified with the same CA certificate', { skip: noRedisCli }, async (t) => {
     const ports: number[] = [];
     await startRedisCluster(t, 'secret', async () => {
       const port = await freePort();
@@ -172,7 +172,7 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
     },
   );
 
-  t.test('what announces more than is read is cut off, behind TLS as before it', async (t) => {
+  t.test('an oversized answer closes the connection, with TLS as without', async (t) => {
     const answers: Answers = (command) => (command === 'getrange' ? '$4000000000\r\n' : honest(command));
     const server = await hostileRedis(t, answers, { cert: readFileSync(certificate), key: readFileSync(key) });
     let said = '';
@@ -191,7 +191,7 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
     t.equal(pool.progressOf(UID), null);
   });
 
-  t.test('users of jobs are made through it', async (t) => {
+  t.test('users of jobs are created through it', async (t) => {
     const users = new RedisUsers({
       url,
       ca: readFileSync(ca, 'utf8'),

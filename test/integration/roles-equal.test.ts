@@ -106,7 +106,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     await succeeded(t, job, next, ...clients);
   });
 
-  t.test('a client pod is killed while it trains, and another takes its task', async (t) => {
+  t.test('a client pod is killed while it trains, and another pod takes its task', async (t) => {
     const { job } = await pods(t);
     const server = await job.start('server');
     const doomed = await job.start('client');
@@ -177,7 +177,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     await succeeded(t, job, ...after);
   });
 
-  t.test('Redis forgets everything in a round: the server leaves, and the next begins the round anew', async (t) => {
+  t.test('Redis loses its data in a round: the server exits, and the next one restarts the round', async (t) => {
     const { job, redis } = await pods(t);
     const server = await job.start('server');
     const clients = await Promise.all([job.start('client'), job.start('client')]);

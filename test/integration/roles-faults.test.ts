@@ -22,7 +22,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     return { output, termination };
   };
 
-  t.test('another server takes over: the first ends, and tells and writes nothing more', async (t) => {
+  t.test('another server takes over: the first ends, and writes nothing more', async (t) => {
     const job = await JobPods.create(t, redis.url);
     // A separate address, as each pod has: both listen for a moment.
     const first = await job.start('server', {
@@ -44,7 +44,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     t.equal(JSON.parse((await raw.get(jobKeys(job.uid).report)) ?? '{}').adapterSha256, job.adapterSha256());
   });
 
-  t.test('a server that lost its fence while it waited for clients ends without being asked', async (t) => {
+  t.test('a server that loses its fence while it waits for clients ends by itself', async (t) => {
     const job = await JobPods.create(t, redis.url);
     const server = await job.start('server');
     await server.says(/phase begins/, { phase: 'local' });
@@ -52,7 +52,7 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
     await endsWith(t, server, 130, 'Interrupted', /fencing token \d+, the job's is \d+/);
   });
 
-  t.test('input that no pod can use fails the job at once, in words that name it', async (t) => {
+  t.test('input that no pod can use fails the job at once, with a message that names it', async (t) => {
     const job = await JobPods.create(t, redis.url);
     await endsWith(
       t,

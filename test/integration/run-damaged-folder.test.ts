@@ -99,7 +99,7 @@ t.test(`the run's own words lost or damaged: it goes on, seed ${seed}`, async (t
   }
 });
 
-t.test(`anything else lost or damaged: the same adapter, or a clear refusal, seed ${seed}`, async (t) => {
+t.test(`other lost or damaged files: the same adapter, or a clear refusal, seed ${seed}`, async (t) => {
   for (const name of files.filter((name) => !INTACT.includes(name))) {
     const [what = '', damage = () => {}] = Object.entries(damages)[random.below(5)] ?? [];
     await after(name, damage).then(
@@ -115,7 +115,7 @@ t.test(`anything else lost or damaged: the same adapter, or a clear refusal, see
   }
 });
 
-t.test('a folder whose manifest is lost is no other job’s, and none that is begun anew', async (t) => {
+t.test('a folder without its manifest is refused to another job, and to a new run', async (t) => {
   const out = join(root, 'manifest');
   cpSync(interrupted, out, { recursive: true });
   rmSync(join(out, 'manifest.json'));

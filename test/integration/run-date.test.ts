@@ -56,7 +56,7 @@ t.test('the day of the first start is kept: in manifest, checkpoints, job and re
   );
 });
 
-t.test('a day that the manifest gives is what the data has; without it the job as it was run has it', async (t) => {
+t.test('the data has the date in the manifest, or else the date in the run’s own manifest', async (t) => {
   const given = jobOf('given', ', date: "2020-02-29"');
   const adapterOf = async (path: string, out: string, resume = false) => {
     const result = await runTinyJob(path, out, { resume });
@@ -107,7 +107,7 @@ t.test('a run whose date was not stored is not resumed', async (t) => {
   t.match(told, [/data\.date is not used/]);
 });
 
-t.test('an evaluation says the day, and can be given one', async (t) => {
+t.test('an evaluation prints the date, and accepts one', async (t) => {
   const options: EvaluateOptions = {
     model: join(folder, 'a/model'),
     adapter: null,

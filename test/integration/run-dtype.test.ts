@@ -18,7 +18,7 @@ async function finalLoss(directory: string, sections: Record<string, string>): P
   return result.report.final.adapFu.loss;
 }
 
-t.test('a run with bfloat16 is a run of the rounded model', async (t) => {
+t.test('a run with bfloat16 equals a run of the rounded model', async (t) => {
   const directory = t.testdir({});
   const loss = await finalLoss(directory, withDtype('bfloat16'));
   const [cached = ''] = readdirSync(join(directory, 'run/cache')).filter((name) => name.startsWith('weights-'));
@@ -39,7 +39,7 @@ t.test('a run with bfloat16 is a run of the rounded model', async (t) => {
   t.notOk(existsSync(join(directory, 'run/cache', cached)));
 });
 
-t.test('it differs from float32, which changes nothing', async (t) => {
+t.test('bfloat16 changes the result, float32 does not', async (t) => {
   const stored = await finalLoss(t.testdir({}), {});
   t.equal(await finalLoss(t.testdir({}), withDtype('float32')), stored);
   t.not(await finalLoss(t.testdir({}), withDtype('float16')), stored);

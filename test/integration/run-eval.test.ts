@@ -61,7 +61,7 @@ function adapterOn(layers: readonly number[]) {
   return { path, adapter };
 }
 
-t.test('whichever layers an adapter is on, it scores as the model it is merged into', async (t) => {
+t.test('an adapter on any layers scores like the model it is merged into', async (t) => {
   const base = await evaluateModel(options({}));
   t.equal(base.n, 6);
   t.notOk('accuracy' in base, 'the task loss has no accuracy');
@@ -100,7 +100,7 @@ t.test('records are limited, truncated and skipped as requested, with a warning'
   t.same(progress.at(-1), [12, 12], 'six texts and six answers');
 });
 
-t.test('answers are those the model with its adapter writes', async (t) => {
+t.test('answers are those that the model with its adapter generates', async (t) => {
   const { path, adapter } = adapterOn([0, 5]);
   const tokenizer = await loadTokenizer(model);
   const questions = ['How far is it?', 'Who was that?', 'What is a sum?'];

@@ -53,7 +53,7 @@ t.test('a finished adapter is exported to the byte', async (t) => {
   });
 });
 
-t.test('merged, it is a model that scores as base and adapter do', async (t) => {
+t.test('the merged model scores like base and adapter together', async (t) => {
   const to = join(t.testdir({}), 'merged');
   const { files } = await exportAdapter({ run, to, merge: true });
   t.same(files.map(({ name }) => name).sort(), readdirSync(join(root, 'model')).sort());
@@ -154,7 +154,7 @@ t.test('what cannot be exported is refused, and nothing is written', async (t) =
   t.ok(readdirSync(join(dir, 'empty')).includes('model.safetensors'), 'an empty folder may be there');
 });
 
-t.test('a run’s folder holds the job as it was run, which can be run itself', async (t) => {
+t.test('a run’s folder contains a manifest that can be run again', async (t) => {
   const again = join(t.testdir({}), 'again');
   await runTinyJob(join(run, 'job.json'), again);
   const weights = (folder: string) => readFileSync(join(folder, 'adapter/adapter_model.safetensors'));

@@ -147,7 +147,7 @@ function agrees(t: Test, scrape: Scrape, { rounds, plan }: RunReport): void {
 
 const isRunning = (scrape: Scrape) => scrape.value('fedbiot_job_phase', { phase: 'Running' }) === 1;
 
-t.test('a run tells its metrics while it goes', async (t) => {
+t.test('a run exports metrics while it runs', async (t) => {
   const folder = t.testdir();
   const out = join(folder, 'out');
   const began = Date.now() / 1000;
@@ -213,7 +213,7 @@ t.test('a resumed run continues its counters', async (t) => {
   }
 });
 
-t.test('a port that is taken, or no port, is said before anything begins', async (t) => {
+t.test('a port in use, or a missing port, is reported before anything begins', async (t) => {
   const folder = t.testdir();
   const out = join(folder, 'out');
   const job = tinyJob(folder);

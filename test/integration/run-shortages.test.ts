@@ -40,7 +40,7 @@ function told(t: Test, { status, stderr }: Ended, code: number, message: RegExp,
   t.notMatch(stderr, /defect|    at /);
 }
 
-t.test('an --out that no run can write to', async (t) => {
+t.test('an --out that cannot be written to', async (t) => {
   writeFileSync(join(root, 'file'), '');
   const cases: [out: string, message: RegExp][] = [
     [join(root, 'file'), /file is a file, not a folder/],
@@ -52,7 +52,7 @@ t.test('an --out that no run can write to', async (t) => {
   for (const [out, message] of cases) told(t, fedbiot(run(out)), 2, message, /path|folder/);
 });
 
-t.test('an empty path stands for no folder', async (t) => {
+t.test('an empty path is refused', async (t) => {
   for (const args of [
     ['run', job, '--out', ''],
     ['run', '', '--out', 'x'],
@@ -69,7 +69,7 @@ t.test('an empty path stands for no folder', async (t) => {
   t.notOk(existsSync('x'));
 });
 
-t.test('few open files', async (t) => {
+t.test('a low limit of open files', async (t) => {
   // Node itself needs about twenty.
   told(
     t,
@@ -80,7 +80,7 @@ t.test('few open files', async (t) => {
   );
 });
 
-t.test('short files', async (t) => {
+t.test('a low limit of the file size', async (t) => {
   const out = join(root, 'short');
   told(
     t,
@@ -92,7 +92,7 @@ t.test('short files', async (t) => {
   t.equal(fedbiot(run(out, '--resume')).status, 0, 'and with longer ones it goes on');
 });
 
-t.test('a full disk under what is printed ends no run', async (t) => {
+t.test('a full disk under the output does not end a run', async (t) => {
   const shell = (out: string, redirect: string) => {
     const script = `unset NODE_OPTIONS; "$@" ${redirect}`;
     const { status, stderr } = spawnSync(

@@ -8,7 +8,7 @@ import { federateModel } from '../../worker/run/job-model.ts';
 import { readJob } from '../../worker/run/job-manifest.ts';
 import { writeTinyJob } from '../support/tiny-job.ts';
 
-t.test('a bundle that is whole is used again, any other is written anew', async (t) => {
+t.test('an intact bundle is reused, any other is written again', async (t) => {
   const root = t.testdir({});
   const { spec } = readJob(writeTinyJob(root));
   const directory = await openModelDirectory(join(root, 'model'));

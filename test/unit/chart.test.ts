@@ -12,7 +12,7 @@ const values: unknown = parse(read('values.yaml'));
 const schema: unknown = JSON.parse(read('values.schema.json'));
 const described = describedValues(read('values.yaml'));
 
-t.test('what is generated is not stale', async (t) => {
+t.test('generated files are up to date', async (t) => {
   t.equal(readFileSync(CRD_SPEC, 'utf8'), crdSpecText(), 'run npm run generate');
   const text = readFileSync(README, 'utf8');
   t.equal(text, readmeText(text), 'run npm run generate');

@@ -56,7 +56,7 @@ const withoutClock = ({ server: { gpuSeconds, ...server }, clients }: RoundCost)
 const CLIENTS = { cpuSeconds: 20, gpuSeconds: 0, tokens: 160, peakMemoryBytes: 1003 };
 const job = settings({ rounds: 2, clients: 4 });
 
-t.test('in one process, what is used while clients train is theirs', async (t) => {
+t.test('in one process, resources used while clients train are counted for the clients', async (t) => {
   const events: RunEvent[] = [];
   await runQuadratic(join(t.testdir(), 'run'), job, { ...machine(), onEvent: (event) => events.push(event) });
   t.same(costs(events), [
@@ -66,7 +66,7 @@ t.test('in one process, what is used while clients train is theirs', async (t) =
   ]);
 });
 
-t.test('apart, the server measures its wait as well', async (t) => {
+t.test('in separate processes, the server measures its wait as well', async (t) => {
   const events: RunEvent[] = [];
   const options: RunOptions = { ...machine(), onEvent: (event) => events.push(event) };
   await inRunDirectory(join(t.testdir(), 'run'), job, options, (parts) =>

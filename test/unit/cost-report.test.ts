@@ -95,12 +95,12 @@ t.test('half a run that was measured has no cost', async (t) => {
   t.notMatch(summaryText(report, 'out'), /CPU time/);
 });
 
-t.test('a report that does not tell its cost is none', async (t) => {
+t.test('a report without the field cost is not a report', async (t) => {
   const { cost: _, ...old } = reportFrom(sampleEvents(2));
   t.match(checkReport(old), { problem: /cost/ });
 });
 
-t.test('the summary tells cost and savings', async (t) => {
+t.test('the summary shows cost and savings', async (t) => {
   const text = summaryText(reportFrom(sampleEvents(2)), 'out');
   t.match(text, /^ +CPU time +GPU time +tokens +memory$/m);
   t.match(text, /^server +6\.00 s +– +600 +256 MiB$/m);

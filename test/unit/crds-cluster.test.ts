@@ -24,7 +24,7 @@ const refused = (spec: object) => {
   return [];
 };
 
-t.test('what concerns pods is taken as Kubernetes takes it', (t) => {
+t.test('fields about pods are validated as by Kubernetes', (t) => {
   const affinity = {
     nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 1, preference: {} }] },
   };
@@ -120,7 +120,7 @@ t.test('messages', (t) => {
   t.end();
 });
 
-t.test('every field of the spec but three is held to what it was', (t) => {
+t.test('all fields of the spec except three are immutable', (t) => {
   const node: SchemaNode = Spec;
   const names = Object.keys(node.properties ?? {});
   const rules = (node[RULES] ?? []).filter(({ rule }) => rule.includes('oldSelf'));

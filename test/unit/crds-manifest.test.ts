@@ -13,7 +13,7 @@ import { Status } from '../../crds/schema/status.ts';
 
 const committed = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
-t.test('what is generated is not stale', (t) => {
+t.test('generated files are up to date', (t) => {
   t.equal(committed('crds/fedbiotjob.yaml'), manifestText(), 'crds/fedbiotjob.yaml: run npm run generate');
   t.equal(committed('docs/api.md'), referenceText(), 'docs/api.md: run npm run generate');
   t.strictSame(
@@ -91,7 +91,7 @@ t.test('the schema is structural', (t) => {
   t.end();
 });
 
-t.test('only what has no default must be given', (t) => {
+t.test('only fields without a default are required', (t) => {
   const required = (path: string, node: SchemaNode): string[] => [
     ...(node.required ?? []).map((name) => `${path}.${name}`),
     ...Object.entries(node.properties ?? {}).flatMap(([name, field]) => required(`${path}.${name}`, field)),
@@ -141,7 +141,7 @@ t.test('rules see integers and numbers as the API server does', (t) => {
   t.end();
 });
 
-t.test('rules parse, say something, and blame a field that exists', (t) => {
+t.test('rules parse, have a message, and name an existing field', (t) => {
   const environment = new Environment({ unlistedVariablesAreDyn: true });
   const all = nodes('job', Job).flatMap(({ path, node }) => (node[RULES] ?? []).map((rule) => ({ path, node, rule })));
   t.ok(all.length >= 10);

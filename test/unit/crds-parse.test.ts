@@ -54,7 +54,7 @@ spec:
   t.end();
 });
 
-t.test('rules that read a broken field keep silent, others speak', (t) => {
+t.test('rules that read an invalid field are skipped, others are reported', (t) => {
   const federation = { clients: 'three', quorum: 5 };
   const error = manifestError(jobWith('spec', { ...minimalSpec(), federation, evaluation: { task: 'qa' } }));
   t.strictSame(error.problems.map(({ path }) => path).sort(), ['spec.data.eval', 'spec.federation.clients']);
@@ -70,7 +70,7 @@ t.test('more than eight problems', (t) => {
   t.end();
 });
 
-t.test('texts that are no manifest', (t) => {
+t.test('texts that are not manifests', (t) => {
   const cases: [string, number, RegExp][] = [
     ['', 1, /empty/],
     ['# only a comment\n', 1, /empty/],
@@ -97,7 +97,7 @@ t.test('texts that are no manifest', (t) => {
   t.end();
 });
 
-t.test('any garbage is refused with a ManifestError, never with another', (t) => {
+t.test('any invalid text is refused with a ManifestError', (t) => {
   const key = fc.constantFrom(
     'apiVersion',
     'kind',

@@ -99,7 +99,7 @@ t.test('what is not in the text is counted: fields, later messages, shortened tu
   t.match(shortened.examples[0], { earlierCompletions: [], completion: 'r;' });
 });
 
-t.test('a template that cannot do without a field reads it', async (t) => {
+t.test('a template that fails without a field counts as reading it', async (t) => {
   const strict: Render = ({ messages }) =>
     messages
       .map((message) => {
@@ -110,7 +110,7 @@ t.test('a template that cannot do without a field reads it', async (t) => {
   t.same(inTemplate(strict, { messages: [user, answer, result, answer] }).unused, {});
 });
 
-t.test('the templates without conversations have no place for calls', async (t) => {
+t.test('templates without conversations cannot represent calls', async (t) => {
   const origins = [{ file: 'd.jsonl', line: 1, fields: { messages: [user, { ...call, content: null }] } }];
   const { records } = interpretRecords(origins, 'Chat');
   const tokenizer = { eosToken: '<end>', applyChatTemplate: () => '' };

@@ -64,7 +64,7 @@ t.test('IID deals evenly, and by the seed', async (t) => {
   t.equal(partitionRecords(records(undefined, 1), of('IID'), 2, 1).clients.length, 2, 'needs no field');
 });
 
-t.test('Meta gives whole classes, the largest first to the poorest', async (t) => {
+t.test('Meta assigns whole classes, the largest first, to the client with the fewest records', async (t) => {
   const { clients, summary } = partitionRecords(records(...repeat({ a: 3, b: 9, c: 4, d: 5, e: 1 })), of('Meta'), 3, 1);
   t.same(
     summary.map(({ categories }) => categories),

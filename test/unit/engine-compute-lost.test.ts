@@ -27,7 +27,7 @@ t.test('a process that the kernel killed is distinguished from one that a user k
   t.match(computeLost(3, null, false), { message: 'the compute process exited with code 3', hint: /--resume/ });
 });
 
-t.test('what onnxruntime, CUDA and Node say when memory cannot be had', async (t) => {
+t.test('error messages of onnxruntime, CUDA and Node when memory runs out', async (t) => {
   const words = [
     'std::bad_alloc',
     'Non-zero status code returned while running MatMul node. Status Message: bad_alloc',
@@ -51,7 +51,7 @@ t.test('what onnxruntime, CUDA and Node say when memory cannot be had', async (t
   t.notOk(computeFailure('no variable lora') instanceof SystemFailure, 'a mistake of ours stays one');
 });
 
-t.test('control groups of both versions say limits and kills', async (t) => {
+t.test('limits and kills are read from control groups of both versions', async (t) => {
   const two = t.testdir({
     proc: { self: { cgroup: '0::/kubepods/pod1/c1\n' }, vmstat: 'oom_kill 9\n' },
     sys: {

@@ -229,7 +229,7 @@ t.test('the compute process', async (t) => {
     t.ok(relativeError(numbers((await result).outputs['sum']!), [n]) < 1e-4);
   });
 
-  t.test('killed in the middle of a run, it says so', async (t) => {
+  t.test('a compute process that is killed during a run is reported', async (t) => {
     const { compute, child } = spawn();
     const { result } = await begin(compute, 5000);
     const rejected = t.rejects(result, {
@@ -242,7 +242,7 @@ t.test('the compute process', async (t) => {
     await t.rejects(compute.usage(), ComputeLostError, 'and to every later request');
   });
 
-  t.test('closed in the middle of a run, it is gone', async (t) => {
+  t.test('a compute process that is closed during a run has ended', async (t) => {
     const { compute, child } = spawn();
     const { result } = await begin(compute, 5000);
     const rejected = t.rejects(result, new ComputeLostError('the compute process was closed'));
@@ -252,7 +252,7 @@ t.test('the compute process', async (t) => {
     await t.rejects(compute.usage(), ComputeLostError);
   });
 
-  t.test('an error in a run leaves it usable', async (t) => {
+  t.test('a compute process is usable after an error in a run', async (t) => {
     const { compute } = spawn();
     const session = await compute.load(linearLoss(2));
     await t.rejects(session.run({ feeds: {}, fetch: ['loss'] }));

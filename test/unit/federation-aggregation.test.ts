@@ -80,7 +80,7 @@ t.test('of one update it is that update to the bit, and of equal ones within a r
   ).then(() => t.pass()),
 );
 
-t.test('what is not an update is an error', async (t) => {
+t.test('an invalid update is an error', async (t) => {
   const adapter = Float32Array.of(1, 2);
   await t.rejects(federatedAverage(2, each([])), /no updates/);
   await t.rejects(federatedAverage(2, each([{ samples: 0, adapter }])), /0 samples/);

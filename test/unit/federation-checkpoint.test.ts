@@ -47,7 +47,7 @@ function store(
 
 const names = (folder: string) => readdirSync(folder).sort();
 
-t.test('what was saved is loaded, bit for bit', async (t) => {
+t.test('a saved checkpoint is loaded, bit for bit', async (t) => {
   const folder = join(t.testdir(), 'checkpoints');
   t.equal(await store(folder).load(noWarning), null, 'nothing to begin with');
   for (const saved of [within(1, 4), endOf(1), within(2, 9)]) {
@@ -72,7 +72,7 @@ t.test('the newest are kept', async (t) => {
   t.strictSame(names(folder), ['round-0005']);
 });
 
-t.test('a damaged checkpoint is set aside with a warning, and the one before it is taken', async (t) => {
+t.test('a damaged checkpoint is renamed with a warning, and the one before it is used', async (t) => {
   const root = t.testdir();
   const good = join(root, 'good');
   for (const saved of [endOf(1), endOf(2)]) await store(good).save(saved);
@@ -101,7 +101,7 @@ t.test('a damaged checkpoint is set aside with a warning, and the one before it 
   }
 });
 
-t.test('when all are damaged, nothing is started over in silence', async (t) => {
+t.test('if all are damaged, the run does not silently start again', async (t) => {
   const folder = join(t.testdir(), 'checkpoints');
   await store(folder).save(endOf(1));
   rmSync(join(folder, 'round-0001', 'state.json'));
@@ -173,7 +173,7 @@ t.test('a full disk in the middle of a run ends it with that error; it resumes o
   }
 });
 
-t.test('what a killed run left unfinished is removed', async (t) => {
+t.test('incomplete files of a killed run are removed', async (t) => {
   const folder = join(t.testdir(), 'checkpoints');
   await store(folder).save(endOf(1));
   mkdirSync(join(folder, '.unfinished-round-0002'));

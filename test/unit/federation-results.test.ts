@@ -154,7 +154,7 @@ t.test('a payload of another size than its header announces is not read either',
   });
 });
 
-t.test('the header of a true result fits, however long its numbers are', async (t) => {
+t.test('the header of a valid result is within the limit, however long its numbers are', async (t) => {
   const many = Array.from({ length: 10_000 }, () => ({
     loss: -1.2345678901234567e-105,
     tokens: 1e12,
@@ -166,7 +166,7 @@ t.test('the header of a true result fits, however long its numbers are', async (
   t.ok(Buffer.byteLength(failure.header) <= maxHeaderBytes(1), `${Buffer.byteLength(failure.header)}`);
 });
 
-t.test('a failure is believed from a client of the round only', async (t) => {
+t.test('a failure is accepted only from a client of the round', async (t) => {
   const failure = encodeFailure(task, new UserError('the loss is not finite', { hint: 'Lower the learning rate.' }));
   await t.rejects(reasonOf(failure), {
     name: 'UserError',

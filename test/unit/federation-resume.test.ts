@@ -51,7 +51,7 @@ t.test('stopped at any moment and resumed: the same adapter, and the same metric
   );
 });
 
-t.test('stopped at every second moment of its own, a run still comes to its end', async (t) => {
+t.test('a run that is stopped at every second moment still finishes', async (t) => {
   const root = t.testdir();
   const expected = await runQuadratic(join(root, 'whole'), job);
   let parts = 0;
@@ -78,7 +78,7 @@ t.test('a finished run that is resumed has nothing left to do', async (t) => {
   t.strictSame(events, []);
 });
 
-t.test('with checkpoints every second round the same comes out, and less is kept', async (t) => {
+t.test('checkpoints every second round give the same result, and fewer files', async (t) => {
   const root = t.testdir();
   const sparse = { ...job, checkpoint: { everyRounds: 2, keep: 1 } };
   const expected = await runQuadratic(join(root, 'whole'), job);

@@ -38,7 +38,7 @@ function collectingRound(): Collect {
   return published(aligned(begin(2), [3, 1], spent(5)), { selected: [1, 3, 5, 7], dropped: [3] }, 1000);
 }
 
-t.test('a round from its beginning to its end', async (t) => {
+t.test('a round from beginning to end', async (t) => {
   const publish = aligned(aligning(begin(2), spent(4, 90)), [3, 1], spent(5, 80));
   t.strictSame(publish, {
     at: 'Publish',
@@ -112,7 +112,7 @@ t.test('a state saved without the gap resumes without it', async (t) => {
   t.equal(aggregated(collected(one), spent(0)).report.publicAlignmentGap, null);
 });
 
-t.test('a refused client is not waited for, unless it sends a good result yet', async (t) => {
+t.test('a round does not wait for a refused client, but still accepts a valid result', async (t) => {
   const state = refused(collectingRound(), 5);
   t.strictSame(awaited(state), [1, 7]);
   t.strictSame(refused(state, 5), state, 'refused is refused');
@@ -153,7 +153,7 @@ t.test('verdict', async (t) => {
   t.pass(`seed ${seed}`);
 });
 
-t.test('a round is tried again maxRoundRetries times', async (t) => {
+t.test('a round is retried maxRoundRetries times', async (t) => {
   const failed = accepted(collectingRound(), update(7, [1]));
   const again = retried(failed, 2, 1);
   t.strictSame([again.round, again.attempt, again.alignmentLoss], [2, 2, 2]);

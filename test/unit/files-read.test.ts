@@ -84,7 +84,7 @@ t.test(
   },
 );
 
-t.test('what a file should be is not taken for something else', async (t) => {
+t.test('a file of another kind is recognised', async (t) => {
   for (const good of [
     text,
     Buffer.from('  [1]'),

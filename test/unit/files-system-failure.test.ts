@@ -87,7 +87,7 @@ for (const [what, error, words, code, reason] of real) {
   });
 }
 
-t.test('every errno that a file system, the memory or the processes answer with has its words', async (t) => {
+t.test('every errno of file systems, memory and processes has a message', async (t) => {
   const codes = [
     'EACCES',
     'EPERM',
@@ -129,7 +129,7 @@ t.test('every errno that a file system, the memory or the processes answer with 
   }
 });
 
-t.test('what is no call of the system stays what it is', async (t) => {
+t.test('an error that is not of a system call is unchanged', async (t) => {
   const defects = [
     new TypeError('a bug'),
     Object.assign(new Error('x'), { code: 'ENOENT' }),
@@ -163,7 +163,7 @@ t.test(
   },
 );
 
-t.test('files of the process run out', async (t) => {
+t.test('the process has too many open files', async (t) => {
   const handles = [];
   let failure: unknown = null;
   try {
@@ -180,7 +180,7 @@ t.test('files of the process run out', async (t) => {
   });
 });
 
-t.test('a folder is made with those around it, and where there can be none, that is said', async (t) => {
+t.test('a folder is created with its parents; if that is impossible, the error says so', async (t) => {
   makeFolder(at('a/b/c'));
   makeFolder(at('a/b/c'));
   t.same(readdirSync(at('a')), ['b']);

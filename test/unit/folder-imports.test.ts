@@ -30,7 +30,7 @@ t.test('no files import each other', async (t) => {
   t.same(fileCycles(code, edges), []);
 });
 
-t.test('what breaks the rules of folders', async (t) => {
+t.test('violations of the table are reported', async (t) => {
   const table = (...rows: string[]) =>
     folderRows(['| folder | knows | may import |', '| --- | --- | --- |', ...rows, '', 'More text.'].join('\n'));
   const rows = table('| low | numbers | – |', '| low/one.ts | one | low |', '| high | all | low, low/one.ts |');

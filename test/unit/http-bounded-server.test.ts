@@ -72,7 +72,7 @@ t.test(
   },
 );
 
-t.test('one address cannot take what is there for all', async (t) => {
+t.test('one address cannot use all connections', async (t) => {
   const { port, open, get } = await serve(t);
   const flood = Array.from({ length: 200 }, () => caller(t, port, '127.0.0.10', ''));
   await closed(flood.slice(LIMITS.perPeer));
@@ -82,7 +82,7 @@ t.test('one address cannot take what is there for all', async (t) => {
   t.match(await get('127.0.0.10'), /hello$/, 'and the same one, later');
 });
 
-t.test('a request that never ends, a reader that does not read, and an idle connection go', async (t) => {
+t.test('a request that never ends, a reader that does not read, and an idle connection are closed', async (t) => {
   const { port, open } = await serve(t);
   const endless = caller(
     t,

@@ -69,7 +69,7 @@ t.test('versions are those of the packages', async (t) => {
   t.equal(operator.version, fedbiot.version);
 });
 
-t.test('whatever is fetched is pinned', async (t) => {
+t.test('everything that is downloaded is pinned', async (t) => {
   const stages = new Set([...dockerfile.matchAll(/^FROM \S+ AS (\S+)$/gm)].map(([, name]) => name));
   for (const [, image = ''] of dockerfile.matchAll(/^FROM (\S+)/gm)) {
     if (image === 'scratch' || stages.has(image)) continue;

@@ -88,7 +88,7 @@ t.test('a GPU takes more in one pass', async (t) => {
   t.same(sizes('cuda'), [16, 16], 'all of a window of the order of use');
 });
 
-t.test('what begins alike is computed side by side, the shortest first', async (t) => {
+t.test('sequences with a common prefix are adjacent, the shortest first', async (t) => {
   const order = [
     prompted(0, 1, 50),
     prompted(1, 2, 40),

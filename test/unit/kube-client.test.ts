@@ -59,7 +59,7 @@ t.test('a refusal has its code and the words of the API server', async (t) => {
   t.equal(counted[0], `POST ${host} 422`);
 });
 
-t.test('no answer, a late one, and half of one', async (t) => {
+t.test('no answer, a late answer, and an incomplete answer', async (t) => {
   const { api, counted, host } = await client(
     t,
     ({ path }, response) => {

@@ -26,7 +26,7 @@ async function recorder(t: Test) {
   return { world, events, tell, requests: stub.requests };
 }
 
-t.test('an event, and that it came again', async (t) => {
+t.test('an event, and its recurrence', async (t) => {
   const { world, tell, requests } = await recorder(t);
   await tell();
   world.now += 5 * MINUTE;

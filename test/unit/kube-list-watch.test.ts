@@ -77,7 +77,7 @@ async function follow(t: Test, script: Script, times: Partial<WatchTimes> = {}, 
 
 const hold = () => undefined;
 
-t.test('pages, then events, then where it was', async (t) => {
+t.test('reads pages, then events, and continues at the same version', async (t) => {
   const { told, seen, watch, requests, counted } = await follow(
     t,
     {
@@ -117,7 +117,7 @@ t.test('pages, then events, then where it was', async (t) => {
   t.equal(seen.restarts, 0, 'a watch that ends in its time is none that failed');
 });
 
-t.test('history that is gone is listed again, however it is said', async (t) => {
+t.test('an expired history leads to a new list, however it is reported', async (t) => {
   for (const said of ['answer', 'event'] as const) {
     const { requests, hears, seen } = await follow(t, {
       list: (_request, response, times) => answerJson(response, list(100 * times, [object(`list${times}`, times)])),
@@ -177,7 +177,7 @@ t.test('after any other fault the watch pauses, longer each time, and continues 
   t.equal(seen.restarts, 4, 'an answer that is none, and says nothing, among them');
 });
 
-t.test('what cannot be read is listed anew', async (t) => {
+t.test('an unreadable event leads to a new list', async (t) => {
   const broken = [
     '{"type":"ADDED"\n',
     '17\n',
@@ -209,7 +209,7 @@ t.test('an item that is not an object is skipped and logged', async (t) => {
   t.match(seen.log, /"name":"a".*skipped/);
 });
 
-t.test('a connection on which nothing comes is given up', async (t) => {
+t.test('a silent connection is closed', async (t) => {
   const { hears, seen, requests } = await follow(
     t,
     {
@@ -225,7 +225,7 @@ t.test('a connection on which nothing comes is given up', async (t) => {
   t.match(seen.log, /no data for 0\.1 s/);
 });
 
-t.test('a connection on which little comes is kept', async (t) => {
+t.test('a slow connection is kept', async (t) => {
   const { hears, requests } = await follow(
     t,
     {
@@ -242,7 +242,7 @@ t.test('a connection on which little comes is kept', async (t) => {
   t.equal(requests('watch').length, 1);
 });
 
-t.test('an answer that does not come ends with the watch, at once', async (t) => {
+t.test('stopping the watch aborts a pending request at once', async (t) => {
   const { watch, requests } = await follow(t, { list: hold, watch: hold });
   await until('a list', 30, () => requests('list')[0] ?? null);
   await watch.close();

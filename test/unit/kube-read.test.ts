@@ -21,7 +21,7 @@ const metadata = {
   annotations: { 'kubectl.kubernetes.io/last-applied-configuration': '{}' },
 };
 
-t.test('what is kept of an object', async (t) => {
+t.test('the fields of an object that are kept', async (t) => {
   const read = reader(RESOURCE.secret, WholeObject);
   t.strictSame(
     read({
@@ -90,7 +90,7 @@ t.test('an object nested too deep in a field that is read is refused; depth else
   }
 });
 
-t.test('what is larger than anything that the operator makes is not kept', async (t) => {
+t.test('objects larger than any that the operator creates are not kept', async (t) => {
   const read = reader(RESOURCE.configMap, WholeObject);
   const large = 'x'.repeat(200_000);
   t.ok(read({ metadata, data: { a: 'x'.repeat(100_000) } }));
@@ -189,7 +189,7 @@ t.test('the spec is read again only with its generation', async (t) => {
   t.equal(third?.spec.suspend, true);
 });
 
-t.test('a job that is not valid is said once, and left alone', async (t) => {
+t.test('an invalid job is reported once, and ignored', async (t) => {
   const { seen, store } = world();
   const good = store(stored());
   seen.log = '';

@@ -41,7 +41,7 @@ t.test('an object missing from a new list is reported as deleted, in its namespa
   t.strictSame(store.all(), []);
 });
 
-t.test('one that was made again under its name is two', async (t) => {
+t.test('an object that was created again under its name is another one', async (t) => {
   const { store, taken } = world();
   store.put(object('a', '1', { uid: 'first' }));
   store.put(object('a', '9', { uid: 'second' }));
@@ -50,7 +50,7 @@ t.test('one that was made again under its name is two', async (t) => {
   t.equal(store.get('lab', 'a')?.metadata.uid, 'second', 'the end of the first says nothing of the second');
 });
 
-t.test('objects are found by their job, also after they changed hands', async (t) => {
+t.test('objects are found by their job, also after they have moved to another', async (t) => {
   const { store } = world();
   store.put(object('a', '1'));
   store.put(object('b', '1'));
@@ -61,7 +61,7 @@ t.test('objects are found by their job, also after they changed hands', async (t
   t.strictSame(names('tune'), []);
 });
 
-t.test('what was written here is known, unless something newer is', async (t) => {
+t.test('an object written here is stored, unless a newer state is known', async (t) => {
   const { store, taken } = world();
   store.wrote(object('a', '5'));
   t.equal(store.get('lab', 'a'), null, 'it may have gone meanwhile');
@@ -76,7 +76,7 @@ t.test('what was written here is known, unless something newer is', async (t) =>
   t.strictSame(taken(), []);
 });
 
-t.test('what was made here is expected until it is seen', async (t) => {
+t.test('an object created here is assumed to exist until the watch reports it', async (t) => {
   const { store, taken } = world();
   store.made(object('a', '1'));
   t.equal(store.get('lab', 'a')?.metadata.resourceVersion, '1');

@@ -75,7 +75,7 @@ function world() {
   return { clock, server, events, candidate };
 }
 
-t.test('the first to come leads, and renews', async (t) => {
+t.test('the first candidate leads, and renews the lease', async (t) => {
   const { clock, server, events, candidate } = world();
   const a = candidate('a');
   const b = candidate('b', { skewMs: 3_600_000 });
@@ -97,7 +97,7 @@ t.test('the first to come leads, and renews', async (t) => {
   t.ok(clock.idle);
 });
 
-t.test('a leader that is gone is waited for as long as its lease says', async (t) => {
+t.test('candidates wait for the duration of a dead leader’s lease', async (t) => {
   const { clock, server, events, candidate } = world();
   // It was renewed an hour ago by its owner's clock; this process has just seen the renewal.
   server.put({ holder: 'gone', durationSeconds: 20, acquiredAt: 0, renewedAt: 0, transitions: 4 });
@@ -132,7 +132,7 @@ t.test('a leader that cannot renew gives up before anyone else may lead', async 
   await b.stop();
 });
 
-t.test('a renewal counts from when it was asked for, as the others may have seen it since', async (t) => {
+t.test('a renewal counts from its request, because others may have seen it since', async (t) => {
   const { clock, candidate } = world();
   let cut = false;
   const a = candidate('a', { fate: () => (cut ? { ...PROMPT, toServer: 1_000_000 } : { ...PROMPT, toClient: 4000 }) });
@@ -146,7 +146,7 @@ t.test('a renewal counts from when it was asked for, as the others may have seen
   t.notOk(a.leads());
 });
 
-t.test('a process that was asleep does not take itself for the leader', async (t) => {
+t.test('a process that was suspended does not consider itself the leader', async (t) => {
   const { clock, events, candidate } = world();
   const a = candidate('a');
   a.start();
@@ -157,7 +157,7 @@ t.test('a process that was asleep does not take itself for the leader', async (t
   t.same(events, ['a leads', 'a lost']);
 });
 
-t.test('a leader that finds its lease taken has lost at once; a deleted lease is created again', async (t) => {
+t.test('a leader whose lease was taken stops at once; a deleted lease is created again', async (t) => {
   const { clock, server, events, candidate } = world();
   const a = candidate('a');
   a.start();
@@ -192,7 +192,7 @@ t.test('a candidate asks every two seconds, or up to 1.2 times later', async (t)
   }
 });
 
-t.test('stopped while it asks, it still gives back what it was given', async (t) => {
+t.test('a candidate that is stopped during a request releases the lease that it gets', async (t) => {
   const { clock, server, events, candidate } = world();
   const a = candidate('a', { fate: () => ({ ...PROMPT, toClient: 500 }) });
   a.start();
@@ -203,7 +203,7 @@ t.test('stopped while it asks, it still gives back what it was given', async (t)
   t.equal(server.lease?.record.holder, '');
 });
 
-t.test('whatever the network does, two never lead, and one does once it is quiet', async (t) => {
+t.test('with any network faults, two never lead, and one leads once they end', async (t) => {
   const seed = Date.now() % 2 ** 31;
   t.comment(`fast-check seed ${seed}`);
   const fate: fc.Arbitrary<Fate> = fc.record({

@@ -69,7 +69,7 @@ t.test('labels and annotations of others stay', async (t) => {
   t.match(sent[1], ['PUT', /leases/, { metadata: { ...others, resourceVersion: '8' } }]);
 });
 
-t.test('who was too late, and what is gone', async (t) => {
+t.test('conflicts, and a deleted lease', async (t) => {
   const failing = (code: number) =>
     serverOf(() => {
       throw new ApiError('PUT', code, { message: 'no' });
@@ -91,7 +91,7 @@ t.test('the namespace of the lease', async (t) => {
   t.equal(leaseNamespace(null, file), 'fedbiot-system');
 });
 
-t.test('who does not lead writes nothing, not even what was begun', async (t) => {
+t.test('a replica that does not lead writes nothing, even in a reconcile that has begun', async (t) => {
   const world = new ReconcileWorld(jobObject());
   let leads = true;
   const ports = leadingPorts(world.ports, () => leads);

@@ -21,7 +21,7 @@ interface Locked {
   readonly license?: string;
 }
 
-t.test('every package that is shipped has a licence that lets it be', async (t) => {
+t.test('every shipped package has an accepted licence', async (t) => {
   const { packages }: { packages: Record<string, Locked> } = JSON.parse(
     readFileSync(new URL('../../package-lock.json', import.meta.url), 'utf8'),
   );

@@ -9,7 +9,7 @@ const facts = { rounds: 4, clientsPerRound: 2, localSteps: 2 };
 const fold = (events: readonly RunEvent[]) =>
   events.reduce((progress, event) => foldProgress(progress, event, facts), initialProgress(facts));
 
-t.test('progress is what the events add up to', async (t) => {
+t.test('progress is derived from the events', async (t) => {
   const progress = fold(sampleEvents(4));
   t.match(progress, {
     round: 4,
@@ -52,7 +52,7 @@ t.test('a simulated dropout counts once, and a retry starts its counts anew', as
   });
 });
 
-t.test('refusals are counted by reason; one that comes late says nothing of the round under way', async (t) => {
+t.test('refusals are counted by reason; a late one does not affect the current round', async (t) => {
   const refused = (reason: string, client: number | null = 1): RunEvent => ({
     event: 'client',
     round: 1,

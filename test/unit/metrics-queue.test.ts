@@ -13,7 +13,7 @@ function asking(ask: () => Promise<QueueLengths | null>, patienceMs: number) {
 
 const LONG_MS = 60_000;
 
-t.test('each scrape asks', async (t) => {
+t.test('each scrape reads the queues', async (t) => {
   let tasks = 0;
   const scrape = asking(async () => ({ tasks: ++tasks, results: 0 }), LONG_MS);
   for (const expected of [1, 2]) {
@@ -23,7 +23,7 @@ t.test('each scrape asks', async (t) => {
   }
 });
 
-t.test('a Redis that hangs holds up no scrape, and is asked once; one that is away has no series', async (t) => {
+t.test('a Redis that hangs does not delay scrapes and gets one request; one that is down has no series', async (t) => {
   const hanging = Promise.withResolvers<QueueLengths | null>();
   let asked = 0;
   const scrape = asking(() => (++asked, hanging.promise), 10);

@@ -27,7 +27,7 @@ async function told(events: readonly RunEvent[], earlier: readonly RunEvent[] = 
   return scrape;
 }
 
-t.test('a run in numbers', async (t) => {
+t.test('the metrics of a run', async (t) => {
   const series = await told(sampleEvents(4));
   const is = (value: number, name: string, labels: Readonly<Record<string, string>> = {}) => {
     const found = series.value(name, labels) ?? Number.NaN;
@@ -63,7 +63,7 @@ t.test('a run in numbers', async (t) => {
   is(1400 * (1_600 - 1_000) - 1200 * 2_000, 'fedbiot_saved_flops');
 });
 
-t.test('what is counted is there before anything happened; what is measured is not', async (t) => {
+t.test('counters exist from the start, measurements do not', async (t) => {
   const series = await told([]);
   for (const reason of REFUSAL_REASONS) t.equal(series.value('fedbiot_refused_results_total', { reason }), 0);
   for (const phase of ['align', 'local', 'aggregate', 'evaluate'])

@@ -114,7 +114,7 @@ t.test(
   },
 );
 
-t.test('the old form of a config says the same as the new', async (t) => {
+t.test('old and new form of a config are read alike', async (t) => {
   const config = parseDecoderConfig(family('llama3/config.json'), 'new');
   t.same(parseDecoderConfig(family('llama3/config-old.json'), 'old'), config);
   t.same(config.rope, {

@@ -36,7 +36,7 @@ t.test('weights are rounded once into the cache, and found there again', async (
   t.equal(readdirSync(cache).length, 2, 'a folder for each dtype');
 });
 
-t.test('nothing is written where nothing is to be rounded', async (t) => {
+t.test('nothing is written if nothing must be rounded', async (t) => {
   const cache = t.testdir({});
   const single = await openModelDirectory(family('llama2'));
   const half = await openModelDirectory(family('mistral'));

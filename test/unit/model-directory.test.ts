@@ -130,7 +130,7 @@ t.test('a scan can be cancelled', async (t) => {
   await t.rejects(scanFinite(weights, { signal: AbortSignal.abort(new Error('stopped')) }), /stopped/);
 });
 
-t.test('directories that are no model are refused, saying why', async (t) => {
+t.test('directories that are not a model are refused with a reason', async (t) => {
   const index = (weightMap: unknown) => (dir: string) =>
     writeFileSync(join(dir, 'model.safetensors.index.json'), JSON.stringify({ weight_map: weightMap }));
   // prettier-ignore

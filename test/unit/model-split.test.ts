@@ -94,7 +94,7 @@ t.test('every layer has exactly one role, and the emulator spans the teacher par
   );
 });
 
-t.test('what cannot be split is refused, saying why', async (t) => {
+t.test('a model that cannot be split is refused with a reason', async (t) => {
   const refused: [Partial<SplitRequest>, RegExp][] = [
     [{ adapterLayers: 30 }, /30 adapter layers do not fit: the model has 30 layers/],
     [{ placement: 'Both', adapterLayers: 15 }, /15 adapter layers at each end do not fit: the model has 30/],

@@ -168,7 +168,7 @@ t.test('metrics over authentication', async (t) => {
   t.match(await get('/api/v1/jobs', 'prometheus'), { statusCode: 403 }, 'who may read metrics may not read jobs');
 });
 
-t.test('an answer of the API server is kept a short while, for that question alone', async (t) => {
+t.test('a verdict of the API server is cached briefly, for that question only', async (t) => {
   const reviews = fakeReviews();
   let now = 0;
   const access = new Access(reviews, () => now);
@@ -222,7 +222,7 @@ t.test('invalid tokens cause few reviews, and do not delay valid ones', async (t
   t.equal(await ask('prometheus', '10.0.0.1'), 'forbidden', 'a second later there is room again');
 });
 
-t.test('too many requests are answered as such', async (t) => {
+t.test('too many requests are answered with 429', async (t) => {
   const { get } = await started(t);
   const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => get('/api/v1/jobs', `made-up-${i}`)));
   const busy = answers.find(({ statusCode }) => statusCode === 429);
@@ -230,26 +230,29 @@ t.test('too many requests are answered as such', async (t) => {
   t.equal(busy?.json().type, 'urn:fedbiot:problem:busy');
 });
 
-t.test('what takes time to make is made once for all who ask, and takes a tenth of the time at most', async (t) => {
-  let now = 0;
-  let made = 0;
-  let fails = false;
-  const get = sparing(
-    async () => {
-      made++;
-      now += 100;
-      if (fails) throw new Error('it cannot be made');
-      return made;
-    },
-    () => now,
-  );
-  t.strictSame(await Promise.all([get(), get(), get()]), [1, 1, 1]);
-  now += 899;
-  t.equal(await get(), 1);
-  now += 1;
-  t.equal(await get(), 2);
-  [now, fails] = [now + 900, true];
-  await t.rejects(get(), { message: 'it cannot be made' });
-  fails = false;
-  t.equal(await get(), 4, 'what failed is not kept');
-});
+t.test(
+  'an expensive result is computed once for concurrent callers, and takes at most a tenth of the time',
+  async (t) => {
+    let now = 0;
+    let made = 0;
+    let fails = false;
+    const get = sparing(
+      async () => {
+        made++;
+        now += 100;
+        if (fails) throw new Error('it cannot be made');
+        return made;
+      },
+      () => now,
+    );
+    t.strictSame(await Promise.all([get(), get(), get()]), [1, 1, 1]);
+    now += 899;
+    t.equal(await get(), 1);
+    now += 1;
+    t.equal(await get(), 2);
+    [now, fails] = [now + 900, true];
+    await t.rejects(get(), { message: 'it cannot be made' });
+    fails = false;
+    t.equal(await get(), 4, 'what failed is not kept');
+  },
+);

@@ -5,7 +5,7 @@ import { mayAnnotate } from '../../operator/plan/annotations.ts';
 import { imageName, mayBeSameImage } from '../../operator/plan/image-name.ts';
 import { VOLUMES, overlaid, pod, refuses, withVolume } from '../support/overlaid-pod.ts';
 
-t.test('annotations are a list of what is known to be harmless', async (t) => {
+t.test('only annotations known to be harmless are allowed', async (t) => {
   for (const key of [
     'container.apparmor.security.beta.kubernetes.io/worker',
     'seccomp.security.alpha.kubernetes.io/pod',
@@ -84,7 +84,7 @@ t.test('a reference is read as container runtimes read it', async (t) => {
   }
 });
 
-t.test('an image of one side is no image of the other, however it is written', async (t) => {
+t.test('an image of one role is refused in the other, however it is written', async (t) => {
   refuses(
     t,
     () => pod('server', {}, { ...VOLUMES, clientData: { image: { reference: 'index.docker.io/models/big:1' } } }),
@@ -108,7 +108,7 @@ t.test('an image of one side is no image of the other, however it is written', a
   t.ok(withVolume('client', { image: { reference: 'models/big:2' } }));
 });
 
-t.test('every field of a pod that may be set is one of a list', async (t) => {
+t.test('only listed fields of a pod may be set', async (t) => {
   for (const field of [
     'hostNetwork',
     'hostPID',

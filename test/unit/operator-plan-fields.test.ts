@@ -76,7 +76,7 @@ t.test('every field of a pod that the schema accepts reaches the pod', async (t)
   }
 });
 
-t.test('so does every field of its podTemplate', async (t) => {
+t.test('every field of a podTemplate reaches the pod', async (t) => {
   t.strictSame(Object.keys(PodTemplate.properties), ['metadata', 'spec']);
   t.strictSame(Object.keys(POD).sort(), Object.keys(PodTemplate.properties.spec.properties).sort());
   for (const role of ['server', 'client'] as const) {

@@ -42,7 +42,7 @@ const mountsOf = (job: JobObject, role: 'server' | 'client') => {
   return Array.isArray(worker) ? worker.filter(isRecord).map((mount) => String(mount['mountPath'])) : [];
 };
 
-t.test('a new job gets every object, its walls first, and owns them', async (t) => {
+t.test('a new job gets every object, network policies first, and owns them', async (t) => {
   const actions = plan(input(jobObject()));
   const made = actions.flatMap((action) => (action.kind === 'create' ? [action.object] : []));
   t.strictSame(
@@ -83,7 +83,7 @@ t.test('what counts of a pod’s end: a cause that all client pods share counts 
   });
 });
 
-t.test('what exists as planned is left alone, and what differs is applied', async (t) => {
+t.test('objects that equal the plan are left alone, others are applied', async (t) => {
   const planned = objectsOf(jobObject());
   const exists = (object: PlannedObject | null) => ({
     ...object,
@@ -178,7 +178,7 @@ t.test('the token is kept, and the frozen manifest too', async (t) => {
   t.equal(configMap(job, { metadata: { name: '' }, data: { [JOB_FILE]: 'frozen' } }).data?.[JOB_FILE], 'frozen');
 });
 
-t.test('pods know the authority of the Redis that they use: the job’s, or the operator’s', async (t) => {
+t.test('pods get the CA certificate of the Redis that they use: the job’s, or the operator’s', async (t) => {
   const settings = { ...SETTINGS, redis: { url: 'rediss://redis', ca: 'PEM', port: 6379, namespace: null } };
   const authority = (job: JobObject) => {
     const { spec } = podTemplate(job, 'client', settings);
@@ -349,7 +349,7 @@ t.test('client pods never mount the server’s volumes, nor the server the clien
   t.ok(accepted > 20, 'enough specs were fit to run');
 });
 
-t.test('what a podTemplate may not say is refused by name', async (t) => {
+t.test('forbidden fields of a podTemplate are refused by name', async (t) => {
   const laid = (podTemplate_: object, role: 'server' | 'client' = 'client') => {
     const job = jobObject();
     const spec = { ...job.spec, [role]: { ...job.spec[role], podTemplate: podTemplate_ } };
@@ -478,7 +478,7 @@ t.test('the policies let each role reach what it needs', async (t) => {
   t.match(JSON.stringify(objectsOf(own, { ...NOTHING, redisPort: 7001 }).clientsPolicy?.spec), /7001/);
 });
 
-t.test('objects of others are told by name', async (t) => {
+t.test('objects of others are reported by name', async (t) => {
   const foreign = { metadata: { name: 'tiny-server' } };
   t.strictSame(takenNames(jobObject(), { ...NOTHING, serverJob: foreign }), ['Job tiny-server']);
   const earlier = {

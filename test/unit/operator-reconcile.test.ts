@@ -5,7 +5,7 @@ import { jobObject, SETTINGS, UID, USERS } from '../support/planned-job.ts';
 import { ReconcileWorld } from '../support/reconcile-world.ts';
 import { startedJob, withSpec } from '../support/started-job.ts';
 
-t.test('objects, then the status once, then events, then nothing', async (t) => {
+t.test('writes objects, then the status once, then events, and then nothing', async (t) => {
   const world = new ReconcileWorld(jobObject());
   const { calls } = await world.turn();
   t.equal(calls.filter((call) => call.startsWith('create')).length, 8);
@@ -118,7 +118,7 @@ t.test('an object deleted under a running job is created again, but not once it 
   t.strictSame((await world.turn()).calls, []);
 });
 
-t.test('a deadline is waited for', async (t) => {
+t.test('the next reconcile is due at the deadline', async (t) => {
   const world = new ReconcileWorld(jobObject({ activeDeadlineSeconds: 90 }));
   t.equal((await world.turn()).requeueAfterMs, 90_000, 'from the first look');
   world.seconds = 90;
@@ -175,7 +175,7 @@ t.test('objects that the job does not own are never overwritten', async (t) => {
   }
 });
 
-t.test('stale caches do no harm', async (t) => {
+t.test('stale caches are harmless', async (t) => {
   const world = await startedJob();
   world.unseen.add('Secret tiny-credentials');
   t.strictSame((await world.turn()).calls, ['create Secret tiny-credentials']);

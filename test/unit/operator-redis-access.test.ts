@@ -121,7 +121,7 @@ t.test('users are created before the pods, with the passwords that the pods have
   });
 });
 
-t.test('where Redis makes no users, a new job waits, unless sharing is allowed', async (t) => {
+t.test('if Redis creates no users, a new job waits, unless sharing is allowed', async (t) => {
   const refused = redisAccess(job, NOTHING, SETTINGS, REFUSED);
   t.match(waitsForRedis(refused), {
     reason: 'RedisUsersRefused',
@@ -158,7 +158,7 @@ t.test('a job keeps its credentials while no users can be created', async (t) =>
   }
 });
 
-t.test('a Secret that is deleted while Redis is away is made again as it was', async (t) => {
+t.test('a Secret that is deleted while Redis is down is created again with the same content', async (t) => {
   for (const standing of [AWAY, REFUSED]) {
     t.strictSame(secretOf(standing, { ...NOTHING, ...running }), secretOf(USERS));
     const redis = redisAccess(job, { ...NOTHING, ...running }, SETTINGS, standing);
@@ -166,7 +166,7 @@ t.test('a Secret that is deleted while Redis is away is made again as it was', a
   }
 });
 
-t.test('a job that began under an operator that made no users', async (t) => {
+t.test('a job that began under an operator without users in Redis', async (t) => {
   const old = { token: 't'.repeat(43), 'redis-url': OPERATORS };
   t.equal(waitsForRedis(redisAccess(job, withSecret(old, running), SETTINGS, REFUSED)), null);
   t.strictSame(secretOf(REFUSED, withSecret(old, running)), old, 'goes on as it began');

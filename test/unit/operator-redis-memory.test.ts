@@ -1,7 +1,7 @@
 import t from 'tap';
 import { fullest, memoryIn } from '../../operator/redis/memory.ts';
 
-t.test('memory, as INFO says it', async (t) => {
+t.test('memory as reported by INFO', async (t) => {
   const info = (used: string, max: string) =>
     `# Memory\r\nused_memory:${used}\r\nused_memory_rss:9\r\nmaxmemory_human:1G\r\nmaxmemory:${max}\r\nmaxmemory_policy:noeviction\r\n`;
   t.same(memoryIn(info('1024', '4096')), { used: 1024, max: 4096 });

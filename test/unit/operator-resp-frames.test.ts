@@ -14,7 +14,7 @@ function read(chunks: readonly Buffer[], bytes = 1000): Frame[] {
 
 const whole = (text: string, bytes?: number) => read([Buffer.from(text)], bytes);
 
-t.test('frames have a shape and a word', async (t) => {
+t.test('frames are described by their shape and first word', async (t) => {
   for (const [text, shape, word] of [
     ['+OK\r\n', '+', ''],
     ['-ERR no\r\n', '-', ''],
@@ -34,7 +34,7 @@ t.test('frames have a shape and a word', async (t) => {
     t.strictSame(whole(text), [{ shape, word }], text);
 });
 
-t.test('what is not Redis, or too much, is refused as soon as it is announced', async (t) => {
+t.test('a frame that is not RESP2, or too large, is refused as soon as it is announced', async (t) => {
   for (const [text, words] of [
     ['HTTP/1.1 400 Bad Request\r\n', /does not speak/],
     ['_\r\n', /does not speak/],
@@ -79,7 +79,7 @@ const cut = (bytes: Buffer, lengths: readonly number[]): Buffer[] => {
   return chunks;
 };
 
-t.test('it does not matter how frames are cut', async () => {
+t.test('frames may be split anywhere', async () => {
   fc.assert(
     fc.property(fc.array(frame, { maxLength: 10 }), fc.array(fc.nat(8), { maxLength: 60 }), (frames, lengths) => {
       const bytes = Buffer.from(frames.join(''));
@@ -89,7 +89,7 @@ t.test('it does not matter how frames are cut', async () => {
   );
 });
 
-t.test('whatever comes is read or refused', async () => {
+t.test('any input is read or refused', async () => {
   const piece = fc.oneof(
     frame,
     fc.string({ unit: 'binary', maxLength: 10 }),

@@ -142,7 +142,7 @@ t.test('a pod whose node is unreachable is lost, and so is one that should be go
   );
 });
 
-t.test('a worker that has ended while a sidecar runs on', async (t) => {
+t.test('a worker that has ended while a sidecar still runs', async (t) => {
   const over = (exitCode: number, message?: string): ObservedPod['status'] => ({
     phase: 'Running',
     containerStatuses: [

@@ -15,7 +15,7 @@ function logged() {
   return { lines, log: createLog('info', { write: (line) => void lines.push(line) }) };
 }
 
-t.test('what is done aside fails aside', async (t) => {
+t.test('an error of background work stays in the background', async (t) => {
   const { log, lines } = logged();
   const done: string[] = [];
   aside(log, () => {
@@ -41,7 +41,7 @@ t.test('a value that background work returns is ignored', async (t) => {
   t.match(await registry.metrics(), /^fedbiot_operator_watch_restarts_total\{resource="pods"\} 1$/m);
 });
 
-t.test('all are counted, and the first of each minute are logged', async (t) => {
+t.test('all errors are counted, and the first of each minute are logged', async (t) => {
   const { log, lines } = logged();
   const registry = new Registry();
   const { unhandled } = operatorMetrics(registry, { workers: 1, lease: 'lease' });
@@ -59,7 +59,7 @@ t.test('all are counted, and the first of each minute are logged', async (t) => 
   t.match(lines.at(-1), /trouble again/);
 });
 
-t.test('a replica that cannot do what a leader does gives the lead up', async (t) => {
+t.test('a replica that cannot lead gives up the lease', async (t) => {
   const { log, lines } = logged();
   const clock = new ManualClock();
   let lease: StoredLease | null = null;

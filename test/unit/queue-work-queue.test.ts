@@ -67,7 +67,7 @@ function started(options: { workers?: number; isBroken?: boolean } = {}) {
   return made;
 }
 
-t.test('a key waits once, and one that is worked on waits for its end', async (t) => {
+t.test('a key waits once, and a key that is processed waits until that ends', async (t) => {
   const { queue, seen, underWay, clock } = started();
   for (const key of ['a', 'b', 'c', 'c']) queue.add(key);
   await settled();
@@ -87,7 +87,7 @@ t.test('a key waits once, and one that is worked on waits for its end', async (t
   t.equal(seen.depth, 0);
 });
 
-t.test('a key that adds itself while it is worked on is not worked on twice at a time', async (t) => {
+t.test('a key that adds itself while it is processed is not processed concurrently', async (t) => {
   let most = 0;
   let now = 0;
   let turns = 0;
@@ -112,7 +112,7 @@ t.test('a key that adds itself while it is worked on is not worked on twice at a
   t.equal(turns, 5);
 });
 
-t.test('later, and of two times the sooner', async (t) => {
+t.test('a delayed key, and the earlier of two delays', async (t) => {
   const { queue, seen, clock, underWay } = started();
   queue.addAfter('a', 5000);
   queue.addAfter('a', 1000);
@@ -165,7 +165,7 @@ t.test('of many failures a hundred are retried at once, the rest ten a second', 
   t.equal(seen.begun.length, 300, 'none is lost');
 });
 
-t.test('outside of start and stop no key is taken; what is under way is waited for', async (t) => {
+t.test('keys are accepted only between start and stop, and stop waits for running work', async (t) => {
   const { queue, seen, underWay, clock } = queueOf({ workers: 1 });
   queue.add('early');
   queue.addAfter('early', 1);
@@ -193,7 +193,7 @@ type Step = {
   readonly ms: number;
 };
 
-t.test('whatever happens, no key is lost and none is worked on twice at a time', async (t) => {
+t.test('no key is lost, and none is processed concurrently', async (t) => {
   const seed = Date.now() % 2 ** 31;
   t.comment(`fast-check seed ${seed}`);
   const step: fc.Arbitrary<Step> = fc.record({
@@ -260,7 +260,7 @@ t.test('a listener for failures may throw: the key is retried, others are proces
   await queue.stop();
 });
 
-t.test('what one namespace asks for, others do not wait for', async (t) => {
+t.test('keys of one namespace do not delay those of others', async (t) => {
   const { queue, seen, underWay } = started({ workers: 4 });
   for (let each = 0; each < 100; each++) queue.add(`crowd/${each}`);
   await settled();
@@ -279,7 +279,7 @@ t.test('what one namespace asks for, others do not wait for', async (t) => {
   t.equal(seen.begun.length, 7);
 });
 
-t.test('however often keys of a namespace fail, those of another are tried again as soon as ever', async (t) => {
+t.test('failures in one namespace do not delay the retries of others', async (t) => {
   const { queue, seen, underWay } = started();
   for (let each = 0; each < 1000; each++) {
     queue.add('crowd/job');

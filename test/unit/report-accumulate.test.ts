@@ -7,7 +7,7 @@ import { evaluationAt, roundAt, sampleEvents, sampleFacts, samplePlan, stepAt } 
 
 const reportFrom = (events: readonly RunEvent[]) => reportOf(events.reduce(accumulate, emptyHistory), sampleFacts);
 
-t.test('a report is what its rounds said', async (t) => {
+t.test('a report contains the events of its rounds', async (t) => {
   const report = reportFrom(sampleEvents(5));
   t.same(report, {
     job: 'sample',
@@ -38,7 +38,7 @@ t.test('a report needs a run', async (t) => {
   t.throws(() => reportFrom([]), /needs the run event/);
 });
 
-t.test('what is written can be read back, and damage is named', async (t) => {
+t.test('a written report can be read back, and damage is reported', async (t) => {
   const report = reportFrom(sampleEvents(3));
   t.same(checkReport(JSON.parse(JSON.stringify(report))), report);
   t.match(checkReport({ ...report, rounds: [{ ...roundAt(1), localLoss: null }] }), {

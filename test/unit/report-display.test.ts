@@ -110,7 +110,7 @@ t.test('status lines fit the terminal, what matters least goes first', async (t)
   t.equal(fit([{ text: 'abcdef', rank: 0 }], 4, false), 'abc…');
 });
 
-t.test('lines that stay', async (t) => {
+t.test('permanent lines', async (t) => {
   const lines = sampleEvents(3)
     .map((event) => eventLine(event, 3))
     .filter((line) => line !== null);
@@ -151,7 +151,7 @@ function screen(output: string): string[] {
   return rows;
 }
 
-t.test('a live status stays in place under the lines that stay', async (t) => {
+t.test('a live status stays in place below the permanent lines', async (t) => {
   const { shown, written, wait } = display('live');
   shown.show(start);
   shown.show(phase('local', 1, 4));
@@ -225,7 +225,7 @@ t.test('json is the events and nothing else; quiet is the warnings', async (t) =
   t.equal(quiet.written.stderr, 'warning: slow\nstopping\n');
 });
 
-t.test('the display is chosen by what was asked and what is there', async (t) => {
+t.test('the display is chosen by option and terminal', async (t) => {
   t.equal(displayMode({ json: false, quiet: false }, true, 'xterm'), 'live');
   t.equal(displayMode({ json: false, quiet: false }, true, 'dumb'), 'plain');
   t.equal(displayMode({ json: false, quiet: false }, false, 'xterm'), 'plain');

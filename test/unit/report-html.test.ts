@@ -58,7 +58,7 @@ t.test('the page is well formed and stands alone', async (t) => {
   t.notOk(/NaN|undefined|\[object/.test(page), 'no value went missing');
 });
 
-t.test('the page says what the report says', async (t) => {
+t.test('the page shows the report’s values', async (t) => {
   const page = render(6);
   for (const text of [
     '<h1>sample</h1>',

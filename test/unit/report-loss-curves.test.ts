@@ -45,7 +45,7 @@ t.test('a missing step keeps its place', async (t) => {
   t.same(curves.curve('align', 10).points, [{ x: 3, mean: 7, low: 7, high: 7 }]);
 });
 
-t.test('metrics.jsonl is read up to a line that is being written', async (t) => {
+t.test('metrics.jsonl is read except for an incomplete last line', async (t) => {
   const folder = t.testdir();
   const path = join(folder, 'metrics.jsonl');
   const line = (step: number) => `${JSON.stringify(stepAt('align', 1, null, step, step))}\n`;

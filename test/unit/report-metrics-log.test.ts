@@ -63,7 +63,7 @@ t.test('a file that is not the checkpoint’s is refused and left alone', async 
   log.close();
 });
 
-t.test('a folder that is not there is the user’s to mend', async (t) => {
+t.test('a missing folder is a UserError', async (t) => {
   t.throws(() => new MetricsLog(join(t.testdir(), 'missing', 'metrics.jsonl')), {
     name: 'UserError',
     message: /cannot open .*there is no such file/,

@@ -14,7 +14,7 @@ const reversed = (_: string, value: unknown): unknown =>
     ? Object.fromEntries(Object.entries(value).reverse())
     : value;
 
-t.test('what training is computed from counts, and nothing that says where, when or how it is stopped', async (t) => {
+t.test('the hash depends on what determines the result, not on where, when or how the job is stopped', async (t) => {
   const schema: SchemaNode = Spec;
   const counted = ['method', 'seed', 'model', 'emulator', 'adapter', 'data', 'federation', 'evaluation'];
   const passedOver = ['server', 'client', 'volumes', 'redis', 'checkpoint', ...Object.keys(lifecycle)];

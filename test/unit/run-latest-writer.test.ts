@@ -62,7 +62,7 @@ t.test('a failed write is retried, unless a newer value supersedes it', async (t
   t.match(errors, [{ message: 'out of memory' }, { message: 'out of memory' }]);
 });
 
-t.test('the end does not wait for a write that only fails', async (t) => {
+t.test('settling does not wait for a write that keeps failing', async (t) => {
   let tries = 0;
   const writer = new LatestWriter<number>(
     async () => Promise.reject(new Error(`try ${++tries}`)),

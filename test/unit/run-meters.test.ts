@@ -24,7 +24,7 @@ const INPUT = {
   signal: new AbortController().signal,
 };
 
-t.test('tasks that are under way at once share what is used, and their shares add up to it', async (t) => {
+t.test('concurrent tasks share the usage, and their shares add up to the total', async (t) => {
   const { used, pass } = manualProcess();
   const use = new SharedUse(used);
   pass(50, 50);
@@ -87,7 +87,7 @@ t.test('a client has the compute process to itself, and shares the GPU', async (
   t.match(trained[0], { samples: 1, tokens: 5 });
 });
 
-t.test('who fails to train ends its share', async (t) => {
+t.test('a failed training ends its share', async (t) => {
   const compute = { usage: async () => ({ cpuSeconds: 0, peakMemoryBytes: 0 }) };
   const { used, pass } = manualProcess();
   const metered = clientMeter({ provider: 'cuda', ownProcess: false }, used);

@@ -81,7 +81,7 @@ t.test('a relative path starts at its volume, or at the examples', async (t) => 
   });
 });
 
-t.test('every end has a reason, and an exit code that says whether to try again', async (t) => {
+t.test('every error has a reason, and an exit code that says whether to retry', async (t) => {
   const running = new AbortController().signal;
   const stop = new AbortController();
   stop.abort(new Error('interrupted'));
@@ -112,7 +112,7 @@ t.test('every end has a reason, and an exit code that says whether to try again'
     t.match(endingOf(error, signal), { code, termination: { reason, message } }, String(error));
 });
 
-t.test('a termination message fits, whatever it says, and the operator reads it', async (t) => {
+t.test('any termination message fits, and the operator reads it', async (t) => {
   t.equal(terminationText({ reason: 'Succeeded', message: 'done' }), '{"reason":"Succeeded","message":"done"}');
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 6000, size: 'max' }), (message) => {

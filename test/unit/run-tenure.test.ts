@@ -6,7 +6,7 @@ import { Fenced } from '../../worker/transport/redis/fence.ts';
 const never = () => new Promise<never>(() => undefined);
 const held = { check: () => undefined };
 
-t.test('a server that another has replaced hears of it from the fence', async (t) => {
+t.test('a replaced server detects it by the fence', async (t) => {
   let asked = 0;
   const check = async () => {
     if (++asked === 1) throw new Error('Redis is busy');
@@ -18,7 +18,7 @@ t.test('a server that another has replaced hears of it from the fence', async (t
   stop();
 });
 
-t.test('and where Redis does not answer, from the lock of its folder', async (t) => {
+t.test('if Redis does not answer, a replaced server detects it by the lock of its folder', async (t) => {
   let asked = 0;
   const check = () => {
     if (++asked === 1) throw new Error('the disk does not answer');

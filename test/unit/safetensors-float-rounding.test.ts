@@ -32,7 +32,7 @@ t.test('every number a half holds is rounded to itself', async (t) => {
   }
 });
 
-t.test('between two halves the nearer is taken, in the middle the even one', async (t) => {
+t.test('a value between two halves is rounded to the nearer, ties to even', async (t) => {
   for (const dtype of ['BF16', 'F16'] as const) {
     const values = valuesOf(dtype);
     const infinity = dtype === 'BF16' ? 0x7f80 : 0x7c00;

@@ -51,7 +51,7 @@ t.test('metadata is written in the order of its names', async (t) => {
   t.same(encodeSafetensors(tensors, { b: '1', a: '2' }), encodeSafetensors(tensors, { a: '2', b: '1' }));
 });
 
-t.test('what is encoded is decoded again, to the bit', async () => {
+t.test('encoded tensors are decoded to the same bits', async () => {
   const tensor = fc.record({
     name: fc.string({ unit: 'binary' }).filter((name) => name !== '__metadata__'),
     values: fc.float32Array(),
@@ -172,7 +172,7 @@ t.test('a file that is not what it claims is refused, naming file, tensor and fa
   t.throws(() => readSafetensorsHeader(dir), { name: 'UserError', message: /is a folder, not a file/ });
 });
 
-t.test('a file cut off after its header was read', async (t) => {
+t.test('a file that is truncated after its header was read', async (t) => {
   const path = join(t.testdir({}), 'x.safetensors');
   writeSafetensors(path, [float32Tensor('x', [4], new Float32Array(4))]);
   const entry = readSafetensorsHeader(path).tensors.get('x')!;

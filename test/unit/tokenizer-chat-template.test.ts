@@ -51,7 +51,7 @@ t.test('days are written as Python writes them in the C locale', async (t) => {
   t.throws(() => strftime('2026-02-30', '%d'), /not a day/);
 });
 
-t.test('neither clock nor zone nor language of the machine gets into a text', async (t) => {
+t.test('a text does not depend on the machine’s clock, time zone or language', async (t) => {
   const program = `
     const { loadChatTemplate } = await import(${JSON.stringify(fileURLToPath(new URL('../../worker/tokenizer/chat-template.ts', import.meta.url)))});
     const source = "{{ strftime_now('%A %d %B %Y %H:%M %c') }} {{ 'I' | lower }} {{ ['b', 'a', 'ä', 'A'] | sort }}";
@@ -98,7 +98,7 @@ t.test('range is Python’s', async (t) => {
   t.equal(template.render({ messages: [] }, { addGenerationPrompt: false, date: null }), '012|53|');
 });
 
-t.test('a template without end, or whose text would fill the memory, is refused', async (t) => {
+t.test('an endless template, or one whose text would exhaust memory, is refused', async (t) => {
   const nested = (depth: number) => '{% for i in range(100000) %}'.repeat(depth) + '{% endfor %}'.repeat(depth);
   const doubled =
     "{% set ns = namespace(x='0123456789') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}";

@@ -27,7 +27,7 @@ async function all<T>(results: AsyncIterable<T>): Promise<T[]> {
 
 const soon = () => new Promise((resolve) => setImmediate(resolve));
 
-t.test('asks for one more while one is computed', async (t) => {
+t.test('requests one item while the previous one is computed', async (t) => {
   const { log, ask, done } = workshop();
   const consumed = (async () => {
     for await (const result of oneAhead([0, 1, 2, 3], ask)) log.push(`result ${result}`);
@@ -47,7 +47,7 @@ t.test('asks for one more while one is computed', async (t) => {
   t.strictSame(log.slice(6), ['result 2', 'result 3']);
 });
 
-t.test('nothing, and one', async (t) => {
+t.test('no items, and one item', async (t) => {
   const { ask, done } = workshop();
   t.strictSame(await all(oneAhead([], ask)), []);
   const one = all(oneAhead([7], ask));
@@ -56,7 +56,7 @@ t.test('nothing, and one', async (t) => {
   t.strictSame(await one, [7]);
 });
 
-t.test('a failure comes in its turn, and the one begun after it is left to itself', async (t) => {
+t.test('a failure is thrown in order, and the following request is abandoned', async (t) => {
   const { log, ask, done, failed } = workshop();
   const consumed = all(oneAhead([0, 1, 2], ask));
   await soon();
@@ -68,7 +68,7 @@ t.test('a failure comes in its turn, and the one begun after it is left to itsel
   t.strictSame(log, ['ask 0', 'ask 1', 'ask 2']);
 });
 
-t.test('what cannot be asked for ends it', async (t) => {
+t.test('a failed request ends the iteration', async (t) => {
   const { ask, done } = workshop();
   const asked = (item: number) => (item === 1 ? Promise.reject(new Error('stopped')) : ask(item));
   const consumed = all(oneAhead([0, 1, 2], asked));

@@ -22,7 +22,7 @@ function reasonOf(bytes: Uint8Array): string {
   }
 }
 
-t.test('what is sealed is read back, bit for bit', async (t) => {
+t.test('a sealed vector is read back, bit for bit', async (t) => {
   const seed = Date.now() % 2 ** 31;
   fc.assert(
     fc.property(
@@ -77,7 +77,7 @@ t.test('anything else is refused, with its reason', async (t) => {
   }
 });
 
-t.test('whatever the bytes, the only error is a refusal', async (t) => {
+t.test('for any bytes, the only error is a refusal', async (t) => {
   const { bytes } = seal(layout, vector);
   const seed = Date.now() % 2 ** 31;
   fc.assert(

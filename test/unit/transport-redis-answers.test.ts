@@ -51,7 +51,7 @@ t.test('every answer of Redis is one that passes, or one that stays, with what t
   }
 });
 
-t.test('words of ioredis around an answer do not hide it', async (t) => {
+t.test('a reply is recognised within ioredis’s error text', async (t) => {
   t.match(answerOf(new Error('Ready check failed: BUSY Redis is busy running a script.')), { lasts: 'passes' });
   t.match(
     answerOf(new Error('Too many Cluster redirections. Last error: ReplyError: CLUSTERDOWN The cluster is down')),
@@ -59,7 +59,7 @@ t.test('words of ioredis around an answer do not hide it', async (t) => {
   );
 });
 
-t.test('what is no answer is none', async (t) => {
+t.test('an error that is not a reply is not recognised as one', async (t) => {
   for (const error of [
     new Error('connect ECONNREFUSED 10.0.0.1:6379'),
     new Error('Connection is closed.'),
@@ -70,7 +70,7 @@ t.test('what is no answer is none', async (t) => {
     t.equal(answerOf(error), null, String(error));
 });
 
-t.test('an answer becomes the error to end with; what is unknown is quoted, not at length', async (t) => {
+t.test('a reply becomes the final error; an unknown reply is quoted, truncated', async (t) => {
   const error = (text: string) => {
     const cause = new ReplyError(text);
     const answer = answerOf(cause);

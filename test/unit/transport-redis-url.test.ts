@@ -7,7 +7,7 @@ import { RedisUnusable } from '../../worker/transport/redis/unusable.ts';
 
 const plain = { host: 'redis', port: 6379, isTls: false, database: 0 };
 
-t.test('what a URL says', async (t) => {
+t.test('the parts of a URL', async (t) => {
   for (const [url, endpoint] of [
     ['redis://redis', plain],
     ['redis://redis/', plain],
@@ -33,7 +33,7 @@ t.test('what a URL says', async (t) => {
     t.strictSame(readRedisUrl(url), endpoint, url);
 });
 
-t.test('what is anything else is refused in words that say how to write it, and never what it says', async (t) => {
+t.test('any other text is refused with a hint, and never quoted', async (t) => {
   for (const [url, words] of [
     ['', /does not begin/],
     ['secret', /does not begin/],
@@ -98,7 +98,7 @@ t.test('what is anything else is refused in words that say how to write it, and 
   }
 });
 
-t.test('a text is read or refused, and what is encoded comes back as it was', async () => {
+t.test('any text is read or refused, and encoded parts are decoded to the original', async () => {
   const piece = fc.constantFrom(
     'redis://',
     'rediss:',

@@ -106,7 +106,7 @@ for (const [name, variables] of Object.entries(SELECTED)) {
   });
 }
 
-t.test('variables offer what there is', async (t) => {
+t.test('variables list the existing values', async (t) => {
   t.strictSame(
     await prometheus.labelValues('job', `fedbiot_rounds{namespace=~"${NAMESPACE}"}`),
     [JOB, FAILED, WAITING].sort(),
@@ -114,7 +114,7 @@ t.test('variables offer what there is', async (t) => {
   t.strictSame(await prometheus.labelValues('namespace', 'fedbiot_rounds'), [NAMESPACE]);
 });
 
-t.test('what several tell counts once, and what was is no longer', async (t) => {
+t.test('series from several sources count once, and past series are gone', async (t) => {
   const last = async (name: string, title: string, label: string) => {
     const data = await ask(readDashboard(name), {
       prometheus,
@@ -137,7 +137,7 @@ t.test('what several tell counts once, and what was is no longer', async (t) => 
   t.equal(Object.keys(await last('operator', 'Leader', 'pod')).length, 1, 'one replica leads');
 });
 
-t.test('rules record, and of a sound fleet with one failed job only that is told', async (t) => {
+t.test('recording rules have data, and only the failed job raises an alert', async (t) => {
   const groups = await Promise.all(
     (await readdir(RULES)).map(async (name) => parse(await readFile(join(RULES, name), 'utf8')).groups),
   );

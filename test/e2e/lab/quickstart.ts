@@ -131,7 +131,7 @@ t.test('the hostile tenant has ended no replica of the operator, nor hidden its 
 
 t.test('GPUs', async (t) => {
   await prepare('gpus');
-  await t.test('a pod sees those it asked for', async (t) => {
+  await t.test('a pod has the GPUs that it requested', async (t) => {
     await lab.kubectl(['apply', '--namespace=gpus', '--filename=-'], JSON.stringify(gpuPod(2)));
     await lab.kubectl([
       'wait',
@@ -143,7 +143,7 @@ t.test('GPUs', async (t) => {
     t.match(await lab.kubectl(['logs', '--namespace=gpus', 'asks']), /^GPU-\d,GPU-\d\n$/);
   });
 
-  await t.test('a job that asks for more than there are says so in the scheduler’s words', async (t) => {
+  await t.test('a job that requests too many GPUs reports it with the scheduler’s message', async (t) => {
     await applyWith('gpus', { resources: { limits: { 'nvidia.com/gpu': GPUS + 1 } } });
     const message = await until('the status has the reason', 180, async () => {
       const status = await objects.status('gpus', JOB);
@@ -168,7 +168,7 @@ t.test('helm test runs a job of one round, and leaves nothing', async (t) => {
   t.equal(await lab.kubectl(['get', 'fedbiotjobs', `--namespace=${SYSTEM}`, '--output=name']), '');
 });
 
-t.test('uninstalled, the release leaves what it says it keeps', async (t) => {
+t.test('uninstalling leaves exactly what the chart keeps', async (t) => {
   await uninstall(lab);
   const kinds =
     'deployments,statefulsets,services,secrets,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,leases,pods,persistentvolumeclaims';

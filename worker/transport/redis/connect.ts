@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { answerOf, unusable } from './answers.ts';
 import { tryNeeds } from './needs.ts';
 import type { RedisNeeds } from './needs.ts';
@@ -116,9 +116,7 @@ export async function checkRedis(address: RedisAddress, needs?: RedisNeeds): Pro
       return { isCluster: false, warnings };
     }
     if (!/^cluster_state:ok\r?$/m.test(await redis.cluster('INFO'))) {
-      throw new RedisUnreachable(`the Redis Cluster at ${place} is not complete`, {
-        hint: 'See what CLUSTER INFO and CLUSTER NODES say there.',
-      });
+      throw incomplete(place);
     }
     const infos = await infoOfMasters(endpoint, options, failures, needs);
     return { isCluster: true, warnings: [...new Set(infos.flatMap(judge))] };
@@ -154,7 +152,7 @@ async function infoOfMasters(
     failures.push(new Error(`its node ${node}: ${error.message}`, { cause: error })),
   );
   try {
-    await once(cluster, 'ready');
+    await ready(cluster, hostAndPort(endpoint));
     const infos = await Promise.all(mastersOf(cluster).map((node) => node.info()));
     if (needs !== undefined) await tryNeeds(cluster, needs);
     return infos;
@@ -162,6 +160,19 @@ async function infoOfMasters(
     cluster.disconnect();
   }
 }
+
+/** Rejects if the cluster is not complete: ioredis then ends the connection without an error. */
+async function ready(cluster: Cluster, place: string): Promise<void> {
+  const ended = once(cluster, 'end').then(() => {
+    throw incomplete(place);
+  });
+  await Promise.race([once(cluster, 'ready'), ended]);
+}
+
+const incomplete = (place: string): RedisUnreachable =>
+  new RedisUnreachable(`the Redis Cluster at ${place} is not complete`, {
+    hint: 'See what CLUSTER INFO and CLUSTER NODES say there.',
+  });
 
 function explain(errors: readonly Error[], host: string): RedisUnusable {
   for (const error of errors) {

@@ -30,6 +30,6 @@ export async function federatedAverage(size: number, updates: AsyncIterable<Weig
 }
 
 /** Every aggregation, by its name in a manifest. */
-export const aggregations: Readonly<Record<FederationSpec['aggregation']['kind'], Aggregation>> = {
+export const AGGREGATIONS: Readonly<Record<FederationSpec['aggregation']['kind'], Aggregation>> = {
   FedAvg: federatedAverage,
 };

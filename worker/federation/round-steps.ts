@@ -2,7 +2,7 @@ import { UserError } from '../../crds/facts/user-error.ts';
 import type { Evaluation } from '../../crds/facts/evaluation.ts';
 import { open } from '../transport/package.ts';
 import { Refused } from '../../crds/facts/refusal.ts';
-import { aggregations } from './aggregation.ts';
+import { AGGREGATIONS } from './aggregation.ts';
 import { collect } from './collect.ts';
 import { Diverged, requireFinite } from './diverged.ts';
 import { roundBytes } from './lora-package.ts';
@@ -98,7 +98,7 @@ async function* aggregate(snapshot: Snapshot, state: Aggregate, context: RoundCo
       yield { samples, adapter: open(await arrival.read(), layouts.adapter, what).vector };
     }
   }
-  const aggregate = aggregations[context.settings.federation.aggregation.kind];
+  const aggregate = AGGREGATIONS[context.settings.federation.aggregation.kind];
   try {
     const adapter = await aggregate(layouts.adapter.size, updates());
     await context.trace?.aggregated(state.round, adapter);

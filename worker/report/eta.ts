@@ -1,7 +1,6 @@
+import { PHASES } from '../../crds/facts/events.ts';
 import type { Phase } from '../../crds/facts/events.ts';
 import type { PhaseProgress, ProgressState, Spent } from './display-state.ts';
-
-const phases: readonly Phase[] = ['align', 'local', 'aggregate', 'evaluate'];
 
 /**
  * Estimated seconds until the run ends, based on the rounds seen so far; null before the first. The alignment of round
@@ -13,9 +12,9 @@ export function remainingSeconds(
 ): number | null {
   if (spent.rounds === 0) return null;
   const usual = usualSeconds(spent);
-  const whole = phases.reduce((sum, name) => sum + usual[name], 0);
+  const whole = PHASES.reduce((sum, name) => sum + usual[name], 0);
   if (phase === null) return (rounds - roundsDone) * whole;
-  const after = phases.slice(phases.indexOf(phase.name) + 1).reduce((sum, name) => sum + usual[name], 0);
+  const after = PHASES.slice(PHASES.indexOf(phase.name) + 1).reduce((sum, name) => sum + usual[name], 0);
   return (rounds - round) * whole + restOfPhase(phase, usual[phase.name], now) + after;
 }
 

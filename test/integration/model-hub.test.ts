@@ -166,7 +166,7 @@ t.test('a damaged or truncated file is refused, and leaves nothing', async (t) =
   const other = Buffer.from(content);
   other[100]! ^= 1;
   for (const [damaged, message] of [
-    [other, /arrived damaged: its SHA-256 is wrong/],
+    [other, /is corrupted: its SHA-256 does not match/],
     [content.subarray(0, 1000), /ended after 1000 of \d+ bytes/],
   ] as const) {
     rmSync(join(snapshot, shard), { force: true });

@@ -41,7 +41,7 @@ const cases: Case[] = [
   {
     what: 'fewer records than clients',
     sections: { federation: '{ clients: 30 }' },
-    message: /20 training records cannot be dealt out to 30 clients/,
+    message: /20 training records cannot be distributed to 30 clients/,
   },
   {
     what: 'a field to split by that records lack',
@@ -51,7 +51,7 @@ const cases: Case[] = [
   {
     what: 'responses cut away',
     sections: federation('local: { steps: 2, sequenceLength: 8 }'),
-    message: /no response is left within 8 tokens/,
+    message: /none of the \d+ records has part of a response within 8 tokens/,
   },
   {
     what: 'a model that is not there',
@@ -174,7 +174,7 @@ t.test('skipped records are reported, and named as a cause where the others cann
     t.match(error, {
       name: 'UserError',
       message:
-        /partition leaves clients? .* without a record, after 10 of 20 records were left out: nothing of their response fits into 128 tokens/,
+        /partition leaves clients? .* without records, after 10 of 20 records were left out: nothing of their response fits into 128 tokens/,
       hint: /^Raise federation\.local\.sequenceLength/,
     });
     t.match(told, [/data\.train: 10 of 20 records are left out/]);

@@ -86,7 +86,7 @@ t.test('a low limit of the file size', async (t) => {
     t,
     fedbiot(run(out), { setup: 'ulimit -f 16' }),
     2,
-    /the file would be larger than is allowed \(EFBIG\)/,
+    /the file would exceed the size limit \(EFBIG\)/,
     /ulimit -f/,
   );
   t.equal(fedbiot(run(out, '--resume')).status, 0, 'and with longer ones it goes on');
@@ -224,7 +224,7 @@ t.test('a compute process that takes more than the control group has', { skip: n
   const { status, stdout } = end;
   t.match(
     stdout,
-    /^OutOfMemory: the compute process was killed by the kernel: it is out of memory\. Shorter sequences/,
+    /^OutOfMemory: the compute process was killed by the kernel: it is out of memory\. Use shorter sequences/,
     'the kernel’s count tells it from another kill',
   );
   t.equal(status, 1, 'a pod is tried again');

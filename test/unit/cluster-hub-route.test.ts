@@ -73,7 +73,7 @@ t.test('an unusable variable is named, without secrets', async (t) => {
   const cases: [Record<string, string>, RegExp][] = [
     [{ HF_ENDPOINT: 'mirror.example' }, /^HF_ENDPOINT cannot be used: its value is not a URL/],
     [{ HF_ENDPOINT: 'ftp://mirror.example' }, /^HF_ENDPOINT cannot be used: ftp:\/\/ is not supported/],
-    [{ HF_ENDPOINT: 'https://user:secret@mirror.example' }, /^HF_ENDPOINT holds credentials/],
+    [{ HF_ENDPOINT: 'https://user:secret@mirror.example' }, /^HF_ENDPOINT contains credentials/],
     [{ ALL_PROXY: 'socks5://user:secret@proxy:1080' }, /^ALL_PROXY cannot be used: socks5:\/\/ is not supported/],
     [{ HTTPS_PROXY: 'http://user:secret@' }, /^HTTPS_PROXY cannot be used/],
   ];

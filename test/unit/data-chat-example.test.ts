@@ -1,4 +1,4 @@
-// Parts of a record that a chat template does not write are refused or counted.
+// Parts of a record that a chat template does not render are refused, or counted.
 import t from 'tap';
 import { interpretRecords } from '../../worker/data/record-format.ts';
 import { readRecords } from '../../worker/data/record-file.ts';
@@ -65,7 +65,7 @@ t.test('a template that leaves out the turn to learn is refused, with the record
   refused(
     plainly,
     [user, call],
-    /^d\.jsonl:1: the chat template does not write messages\[\]\.tool_calls, which the turn to learn consists of/,
+    /^d\.jsonl:1: the chat template does not render messages\[\]\.tool_calls, which is part of the turn to learn/,
   );
   refused(
     withoutThoughts,
@@ -75,7 +75,7 @@ t.test('a template that leaves out the turn to learn is refused, with the record
   refused(
     ({ messages }) => plainly({ messages: messages.slice(-1) }),
     [user, answer, user, answer],
-    /otherwise than before the response itself: "user\]q;\[assistant\]" in the one/,
+    /differently when a response follows: "user\]q;\[assistant\]" without it/,
   );
 });
 
@@ -116,7 +116,7 @@ t.test('templates without conversations cannot represent calls', async (t) => {
   const tokenizer = { eosToken: '<end>', applyChatTemplate: () => '' };
   t.throws(() => applyTemplate(records, 'Alpaca', tokenizer), {
     constructor: UserError,
-    message: /^d\.jsonl:1: the template Alpaca has no place for a call of a tool/,
+    message: /^d\.jsonl:1: the template Alpaca cannot represent a tool call/,
   });
   const unused: UnusedCounts = new Map();
   applyTemplate(

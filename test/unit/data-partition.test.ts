@@ -111,7 +111,7 @@ t.test('partitions that cannot be made are refused', async (t) => {
   const two = records('a', 'a', 'b');
   t.throws(() => partitionRecords(two, of('IID'), 4, 1), {
     constructor: UserError,
-    message: /3 training records cannot be dealt out to 4 clients/,
+    message: /3 training records cannot be distributed to 4 clients/,
   });
   t.throws(() => partitionRecords(two, of('Meta'), 3, 1), {
     constructor: UserError,
@@ -125,7 +125,7 @@ t.test('partitions that cannot be made are refused', async (t) => {
   t.throws(() => partitionRecords(records('a', { x: 1 }), of('Dirichlet'), 1, 1), { message: /^d\.jsonl:2/ });
   t.throws(() => partitionRecords(records(...repeat({ a: 8 })), of('Dirichlet', 0.01), 8, 1), {
     constructor: UserError,
-    message: /Dirichlet partition leaves clients .+ without a record/,
+    message: /Dirichlet partition leaves clients .+ without records/,
     hint: /Raise data\.partition\.alpha, choose another seed/,
   });
 });

@@ -87,9 +87,9 @@ t.test('records of well-formed files, with the line each starts on', async (t) =
 t.test('malformed files are refused with file and line', async (t) => {
   const gzipped = gzipSync('{"a":1}\n'.repeat(100));
   const cases: [string, string, Buffer, RegExp][] = [
-    ['empty', 'a.jsonl', bytes(''), /^a\.jsonl holds no record/],
-    ['blank', 'a.jsonl', bytes('\n \r\n\t\n'), /^a\.jsonl holds no record/],
-    ['empty array', 'a.json', bytes('[ ]'), /^a\.json holds no record/],
+    ['empty', 'a.jsonl', bytes(''), /^a\.jsonl contains no records/],
+    ['blank', 'a.jsonl', bytes('\n \r\n\t\n'), /^a\.jsonl contains no records/],
+    ['empty array', 'a.json', bytes('[ ]'), /^a\.json contains no records/],
     ['broken line', 'a.jsonl', bytes('{"a":1}\n\n{"a":\n'), /^a\.jsonl:3: not JSON/],
     ['two objects in a line', 'a.jsonl', bytes('{"a":1}{"a":2}'), /^a\.jsonl:1: not JSON/],
     ['a number', 'a.jsonl', bytes('{"a":1}\n7'), /^a\.jsonl:2: not a JSON object/],
@@ -110,7 +110,7 @@ t.test('malformed files are refused with file and line', async (t) => {
       'a pointer, gzipped',
       'a.jsonl.gz',
       gzipSync('version https://git-lfs.github.com/spec/v1\n'),
-      /^a\.jsonl\.gz is a pointer of git-lfs/,
+      /^a\.jsonl\.gz is a Git LFS pointer/,
     ],
     ['a page by the name of gzip', 'a.jsonl.gz', bytes('<!DOCTYPE html>'), /despite its name, but a web page/],
     ['not gzip', 'a.jsonl.gz', bytes('{"a":1}'), /^a\.jsonl\.gz is not compressed with gzip, despite its name/],

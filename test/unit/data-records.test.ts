@@ -23,7 +23,7 @@ t.test('records under a key of one object are not taken for a record', async (t)
     for (const format of ['Auto', 'Alpaca'] as const) {
       t.throws(() => interpretRecords(readRecords('a.json', Buffer.from(content)), format), {
         name: 'UserError',
-        message: /^a\.json:1: the records stand under the key "data" of one object$/,
+        message: /^a\.json:1: the records are nested under the key "data" of a single object$/,
         hint: /jq -c '\.data\[\]' FILE > data\.jsonl/,
       });
     }
@@ -117,10 +117,10 @@ t.test('records that do not match are refused with file, line and field', async 
     ['null', 'Alpaca', [{ instruction: 'i', output: null }], /the field 'output' is null, not a string/],
     ['input of a wrong type', 'Alpaca', [{ ...good, input: ['x'] }], /the field 'input' is a list, not a string/],
     [
-      'half a surrogate pair',
+      'unpaired surrogate',
       'Alpaca',
       [{ instruction: 'i', output: 'x\ud83d' }],
-      /the field 'output' holds half a surrogate pair/,
+      /the field 'output' contains an unpaired surrogate/,
     ],
     ['no answers', 'QuestionAnswer', [{ question: 'q', answers: [] }], /the field 'answers' is empty/],
     [
@@ -172,7 +172,7 @@ t.test('records that do not match are refused with file, line and field', async 
       'padding',
       'Tokenized',
       [{ input_ids: [1, 2], labels: [1, -100], attention_mask: [1, 0] }],
-      /'attention_mask' hides tokens/,
+      /'attention_mask' masks tokens/,
     ],
     ['no ids', 'Tokenized', [{ input_ids: [], labels: [] }], /the field 'input_ids' is empty/],
     ['lengths differ', 'Tokenized', [{ input_ids: [1, 2], labels: [1] }], /2 input_ids but 1 labels/],

@@ -198,7 +198,7 @@ t.test('responses within the sequence length: kept, truncated, or dropped and co
   );
   t.throws(() => encodeExamples(examples.slice(0, 1), gpt2, 8), {
     constructor: UserError,
-    message: /^d\.jsonl: no response is left within 8 tokens in any of 1 records/,
+    message: /^d\.jsonl: none of the 1 records has part of a response within 8 tokens/,
   });
 });
 
@@ -218,7 +218,7 @@ t.test('tokenized records', async (t) => {
   );
   t.throws(() => encodeExamples(foreign, gpt2, 8), {
     constructor: UserError,
-    message: /^d\.jsonl:1: token id \d+ is not one of the model's/,
+    message: /^d\.jsonl:1: token id \d+ is outside the model's vocabulary/,
   });
 });
 

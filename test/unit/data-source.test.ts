@@ -43,7 +43,7 @@ t.test('sources that cannot be read are refused', async (t) => {
     ['table.csv', /only \.json and \.jsonl files/],
     ['folder.jsonl', /folder\.jsonl is a folder, not a file/],
     ['loop.jsonl', /loop\.jsonl is a link that leads to itself/],
-    ['huge.jsonl', /has 2147483648 bytes, more than the 2147483647/],
+    ['huge.jsonl', /has 2147483648 bytes, more than the limit of 2147483647/],
     ['s3://bucket/data.jsonl', /s3:\/\/ is not supported/],
     ['file://host/data.jsonl', /is not the URL of a local path/],
     ['hf://datasets/org/data.jsonl', /does not name a file of a data set/],

@@ -92,12 +92,12 @@ t.test('records that a template cannot represent are refused', async (t) => {
   });
   t.throws(() => applyTemplate(turns, 'Alpaca', chat), {
     constructor: UserError,
-    message: /^d\.jsonl:1: the template Alpaca has no place for a conversation of user, assistant, user, assistant/,
+    message: /^d\.jsonl:1: the template Alpaca cannot represent a conversation of user, assistant, user, assistant/,
   });
   t.throws(() => applyTemplate(turns, 'Chat', gpt2), { constructor: UserError, message: /has no chat template/ });
   const fickle = { ...chat, applyChatTemplate: ({ messages }: Conversation) => `${messages.length}:` };
   t.throws(() => applyTemplate(turns, 'Chat', fickle), {
     constructor: UserError,
-    message: /writes the prompt of a response otherwise/,
+    message: /renders the prompt differently/,
   });
 });

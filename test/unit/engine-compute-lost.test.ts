@@ -21,7 +21,7 @@ t.test('a process that the kernel killed is distinguished from one that a user k
     shortage: 'memory',
     hint: /memory/,
   });
-  t.match(computeLost(null, 'SIGBUS', true), { message: /SIGBUS$/, hint: /cut short/ });
+  t.match(computeLost(null, 'SIGBUS', true), { message: /SIGBUS$/, hint: /truncated/ });
   t.match(computeLost(null, 'SIGILL', false), { hint: /processor/ });
   t.match(computeLost(null, 'SIGSEGV', false), { hint: /please report it/ });
   t.match(computeLost(3, null, false), { message: 'the compute process exited with code 3', hint: /--resume/ });

@@ -25,7 +25,7 @@ const zippedTorch = Buffer.concat([
 const pickle4 = Buffer.from('8004950b000000000000007d948c0161944b01732e', 'hex');
 
 const kinds: [name: string, content: Buffer, what: RegExp, hint: RegExp][] = [
-  ['a pointer of git-lfs', pointer, /a pointer of git-lfs/, /git lfs pull/],
+  ['a Git LFS pointer', pointer, /a Git LFS pointer/, /git lfs pull/],
   [
     'a web page',
     Buffer.from('\n<!DOCTYPE html><html><body>Log in.</body></html>'.repeat(9)),
@@ -44,9 +44,9 @@ const kinds: [name: string, content: Buffer, what: RegExp, hint: RegExp][] = [
     /a zip archive/,
     /Unpack/,
   ],
-  ['torch.save', zippedTorch, /a pickle of PyTorch/, /safetensors/],
-  ['torch.save of old', legacyTorch, /a pickle of Python/, /safetensors/],
-  ['pickle', pickle4, /a pickle of Python/, /can run code/],
+  ['torch.save', zippedTorch, /a PyTorch pickle/, /safetensors/],
+  ['torch.save of old', legacyTorch, /a Python pickle/, /safetensors/],
+  ['pickle', pickle4, /a Python pickle/, /can run code/],
   ['Parquet', Buffer.from('PAR1\x15\x04'), /a Parquet file/, /to_json/],
   ['Arrow', Buffer.from('ARROW1\0\0'), /an Arrow file/, /to_json/],
   ['GGUF', Buffer.from('GGUF\x03\0\0\0'), /a GGUF file/, /before conversion/],
@@ -100,7 +100,7 @@ t.test('a file of another kind is recognised', async (t) => {
   // A header of 640 bytes begins like a pickle.
   t.equal(kindOf(Buffer.concat([Buffer.from('8002000000000000', 'hex'), Buffer.from('{"x":')]), 'safetensors'), null);
   t.match(kindOf(safetensors, 'text'), { what: 'a safetensors file' });
-  t.match(kindOf(Buffer.from('Entry not found'), 'safetensors'), { what: 'text that begins "Entry not found"' });
+  t.match(kindOf(Buffer.from('Entry not found'), 'safetensors'), { what: 'text that begins with "Entry not found"' });
 });
 
 t.test(
@@ -120,7 +120,7 @@ t.test(
     execFileSync('mkfifo', [path('pipe')]);
     const cases: [string, RegExp, RegExp?][] = [
       ['none', /none is missing$/, /as told/],
-      ['dangling', /dangling is a link to \.\.\/blobs\/abc, and nothing is there$/, /cp -rL/],
+      ['dangling', /dangling is a link to \.\.\/blobs\/abc, which does not exist$/, /cp -rL/],
       ['loop', /loop is a link that leads to itself$/],
       ['folder', /folder is a folder, not a file$/, /as told/],
       ['good.json/x', /x is missing: a part of the path is a file/],
@@ -139,7 +139,7 @@ t.test(
     );
     t.match(
       thrown(() => readInput(path('good.json'), { maxBytes: 1 })),
-      { name: 'UserError', message: /has 2 bytes, more than the 1/ },
+      { name: 'UserError', message: /has 2 bytes, more than the limit of 1/ },
     );
     t.same(readJsonObject(path('good.json'), { maxBytes: 2 }), {});
     if (process.getuid?.() !== 0) {

@@ -68,7 +68,7 @@ const real: readonly [what: string, error: unknown, words: RegExp, code: number,
     2,
     'StorageFull',
   ],
-  ['more memory than there is', thrown(() => Buffer.alloc(2 ** 52)), /no memory left \(ENOMEM\)/, 1, 'OutOfMemory'],
+  ['more memory than there is', thrown(() => Buffer.alloc(2 ** 52)), /out of memory \(ENOMEM\)/, 1, 'OutOfMemory'],
 ];
 
 for (const [what, error, words, code, reason] of real) {

@@ -254,7 +254,7 @@ t.test('what is not supported, or not a config, is refused by name', async (t) =
     ],
     [{ ...LLAMA2, rope_parameters: { rope_type: 'default', mrope_section: [16, 24, 24] } }, /mrope_section/],
     [{ ...LLAMA2, layer_types: ['full_attention'] }, /layer_types \["full_attention"\] is not supported/],
-    [{ ...LLAMA2, layer_types: Array(32).fill('sliding_attention') }, /there is no window to slide/],
+    [{ ...LLAMA2, layer_types: Array(32).fill('sliding_attention') }, /there is no sliding_window/],
     [{ ...LLAMA2, layer_types: Array(32).fill('chunked_attention') }, /layer_types/],
     [{ ...LLAMA2, __proto__: null, magic: 'x'.repeat(10_000) }, /the field magic \("x{119}…\) is not known/],
     [{ ...LLAMA2, head_dim: 7 }, /head_dim 7 is odd/],

@@ -92,7 +92,7 @@ t.test('tensors that no graph reads are reported; buffers that follow from the c
   const more = ['model.layers.0.self_attn.q_norm.weight', 'model.layers.0.self_attn.rotary_emb.inv_freq'];
   rewrite(dir, (tensors) => [...tensors, ...more.map((name) => float32Tensor(name, [1], new Float32Array(1)))]);
   t.match((await openModelDirectory(dir)).warnings, [
-    /holds 1 tensors that a llama model .* not used: "model\.layers\.0\.self_attn\.q_norm\.weight"$/,
+    /contains 1 unused tensors that a llama model .*: "model\.layers\.0\.self_attn\.q_norm\.weight"$/,
   ]);
 });
 
@@ -140,11 +140,11 @@ t.test('directories that are not a model are refused with a reason', async (t) =
     ['no weights', 'llama2', (dir) => rmSync(join(dir, 'model.safetensors')), /has neither model\.safetensors nor/],
     ['an index that is not JSON', 'llama3', (dir) => writeFileSync(join(dir, 'model.safetensors.index.json'), '{'), /index\.json is not JSON: /],
     ['an index without a map', 'llama3', index(undefined), /has no weight_map/],
-    ['a shard outside', 'llama3', index({ 'model.norm.weight': '../model.safetensors' }), /places model\.norm\.weight in "\.\.\/model\.safetensors"/],
-    ['an absolute shard', 'llama3', index({ x: '/etc/passwd' }), /places x in "\/etc\/passwd"/],
-    ['the folder above as a shard', 'llama3', index({ x: '..' }), /places x in "\.\."/],
-    ['a shard with a name without end', 'llama3', index({ x: 'x'.repeat(20_000) }), /places x in "x{119}…, which is not/],
-    ['a shard that is a number', 'llama3', index({ x: 1 }), /places x in 1/],
+    ['a shard outside', 'llama3', index({ 'model.norm.weight': '../model.safetensors' }), /maps model\.norm\.weight to "\.\.\/model\.safetensors"/],
+    ['an absolute shard', 'llama3', index({ x: '/etc/passwd' }), /maps x to "\/etc\/passwd"/],
+    ['the folder above as a shard', 'llama3', index({ x: '..' }), /maps x to "\.\."/],
+    ['a shard with a name without end', 'llama3', index({ x: 'x'.repeat(20_000) }), /maps x to "x{119}…, which is not/],
+    ['a shard that is a number', 'llama3', index({ x: 1 }), /maps x to 1/],
     ['a missing shard', 'llama3', (dir) => rmSync(join(dir, 'model-00002-of-00004.safetensors')), /model-00002-of-00004\.safetensors is missing/],
     ['a truncated shard', 'llama3', (dir) => truncate(join(dir, 'model-00002-of-00004.safetensors')), /model-00002-of-00004\.safetensors is not a usable/],
     ['an index that omits a weight', 'llama3', index({}), /model\.embed_tokens\.weight \[96, 32\] is missing\n/],

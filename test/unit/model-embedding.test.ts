@@ -43,7 +43,7 @@ t.test('a token without a row, and a file that has become shorter', async (t) =>
   const weights = tableIn(file, 'F32');
   for (const id of [-1, ROWS])
     t.throws(() => embed(weights, Int32Array.of(id)), {
-      message: `the embedding has 7 rows, and none for token ${id}`,
+      message: `the embedding has 7 rows, but none for token ${id}`,
     });
   const { offset, bytes } = weights.get(NAME)!;
   writeFileSync(file, readFileSync(file).subarray(0, offset + bytes - 1));

@@ -64,7 +64,7 @@ t.test(
     t.notOk(untied.config.tiedEmbeddings);
     t.equal(untied.weights.get('lm_head.weight')?.dtype, tied.weights.get('model.embed_tokens.weight')?.dtype);
     t.match(untied.warnings, [
-      /config\.json ties the head to the embedding, but the weights hold another lm_head\.weight: it is used/,
+      /config\.json ties the head to the embedding, but the weights contain a different lm_head\.weight, which is used/,
     ]);
 
     const misshapen = copyTo(t.testdir({}), 'smollm2');

@@ -83,7 +83,7 @@ t.test('a merged weight out of its dtype’s range is an error, and an abort sto
   const model = await openModelDirectory(family('mistral'));
   await t.rejects(writeMergedModel(model, await adapterFor('mistral', [2], 1e4), to), {
     name: 'UserError',
-    message: /model\.layers\.2\.\S+\.weight with the adapter merged in holds a value too large for F16/,
+    message: /model\.layers\.2\.\S+\.weight with the merged adapter contains a value too large for F16/,
   });
   const stop = AbortSignal.abort(new Error('stopped'));
   await t.rejects(writeMergedModel(model, await adapterFor('mistral', [2]), to, { signal: stop }), {

@@ -113,7 +113,7 @@ t.test('the lock of another machine cannot be judged, and is respected', async (
   t.match(error.message, `process ${process.pid} on elsewhere`);
   t.equal(error.hint, `If that run is no longer alive, remove ${lock}.`);
   writeFileSync(lock, 'not a lock');
-  t.match(errorOf(() => open(root)).message, 'cannot be read as the lock of a run');
+  t.match(errorOf(() => open(root)).message, 'is not a valid lock of a run');
 });
 
 t.test('a run that was killed before it wrote anything but its lock begins again', async (t) => {
@@ -134,9 +134,9 @@ t.test('a folder of something else is left alone', async (t) => {
   const pointer = t.testdir({ 'manifest.json': 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n' });
   t.match(
     errorOf(() => open(pointer)).message,
-    'manifest.json is a pointer of git-lfs, which stands for the file itself, not the manifest of a run',
+    'manifest.json is a Git LFS pointer instead of the file itself, not the manifest of a run',
   );
-  t.match(errorOf(() => readRunManifest(join(pointer, 'manifest.json'))).message, 'a pointer of git-lfs');
+  t.match(errorOf(() => readRunManifest(join(pointer, 'manifest.json'))).message, 'a Git LFS pointer');
 });
 
 t.test('a folder of another job is refused, and what differs is named', async (t) => {

@@ -82,7 +82,7 @@ t.test('a failure leaves the file that was there, and nothing else', async (t) =
   });
   await t.rejects(streamSafetensors(path, [failing(new Error('overflow'))]), { message: 'overflow' });
   await t.rejects(streamSafetensors(path, [{ ...streamed(tensors[0]!), shape: [3, 6] }]), {
-    message: /tensor b came as 60 bytes, not 72/,
+    message: /tensor b produced 60 bytes instead of 72/,
   });
   const stop = new AbortController();
   stop.abort(new Error('stopped'));

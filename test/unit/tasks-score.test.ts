@@ -67,7 +67,7 @@ t.test('gsm8k compares numbers', async (t) => {
   t.same(gsm8k.score('no number either', example('none')), { accuracy: 0 }, 'nothing equals nothing is not right');
   t.throws(() => gsm8k.check(example('none')), {
     constructor: UserError,
-    message: /^d\.jsonl:4: the response has no number/,
+    message: /^d\.jsonl:4: the response contains no number/,
   });
   t.doesNotThrow(() => gsm8k.check(answer));
 });

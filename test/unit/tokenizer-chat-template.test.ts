@@ -46,9 +46,9 @@ t.test(
 
 t.test('days are written as Python writes them in the C locale', async (t) => {
   for (const { date, format, text } of oracle.strftime) t.equal(strftime(date, format), text, `${date} ${format}`);
-  t.throws(() => strftime('2026-03-07', '%Q'), /has no %Q/);
-  t.throws(() => strftime('2026-03-07', '50 %'), /has no %/);
-  t.throws(() => strftime('2026-02-30', '%d'), /not a day/);
+  t.throws(() => strftime('2026-03-07', '%Q'), /does not support %Q/);
+  t.throws(() => strftime('2026-03-07', '50 %'), /does not support %/);
+  t.throws(() => strftime('2026-02-30', '%d'), /not a valid date/);
 });
 
 t.test('a text does not depend on the machine’s clock, time zone or language', async (t) => {
@@ -80,7 +80,7 @@ t.test(
     const conversation = { messages: [{ role: 'user', content: 'x' }] };
     t.throws(() => dated.render(conversation, { addGenerationPrompt: true, date: null }), {
       constructor: UserError,
-      message: /the job says none in data\.date/,
+      message: /the job does not set data\.date/,
     });
     const sorting = await load(t, '{{ messages[0] | tojson(sort_keys=true) }}');
     t.throws(() => sorting.render(conversation, { addGenerationPrompt: true, date: null }), {
@@ -104,10 +104,10 @@ t.test('an endless template, or one whose text would exhaust memory, is refused'
     "{% set ns = namespace(x='0123456789') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}";
   for (const [source, says] of [
     [nested(3), /takes more than \d+ steps/],
-    [doubled, /makes a text of more than \d+ characters/],
+    [doubled, /produces a text of more than \d+ characters/],
     [
       doubled.replace("'0123456789'", '[1]').replace('ns.x ~ ns.x', 'ns.x + ns.x'),
-      /makes a list of more than \d+ elements/,
+      /produces a list of more than \d+ elements/,
     ],
     ['{{ range(1000000000) | length }}', /range\(\) of 1000000000 numbers/],
     ['{{ messages | tojson(indent=1000000000) }}', /refuses the messages/],
@@ -130,11 +130,11 @@ t.test('a chat_template.jinja that cannot be read is not passed over for another
   });
   await t.rejects(loadChatTemplate(dir, { chat_template: 'x' }, {}), {
     constructor: UserError,
-    message: /is a pointer of git-lfs.*, not a chat template/,
+    message: /is a Git LFS pointer.*, not a chat template/,
   });
   const link = t.testdir({ 'chat_template.jinja': t.fixture('symlink', 'nowhere') });
   await t.rejects(loadChatTemplate(link, { chat_template: 'x' }, {}), {
     constructor: UserError,
-    message: /is a link to nowhere, and nothing is there/,
+    message: /is a link to nowhere, which does not exist/,
   });
 });

@@ -45,7 +45,7 @@ t.test(
     );
     t.same(penalised.stopTokenIds, [1, 3]);
     t.match(penalised.generationWarnings, [
-      /generation_config\.json: repetition_penalty 1\.1: not used where an evaluation generates/,
+      /generation_config\.json: repetition_penalty 1\.1: ignored, because an evaluation/,
     ]);
     const sampled = await loadTokenizer(
       await variant(t, {
@@ -64,7 +64,7 @@ t.test('without generation_config.json, config.json names the tokens that end a 
   t.same((await loadTokenizer(await variant(t, { 'config.json': { eos_token_id: [4, 1] } }))).stopTokenIds, [1, 4]);
   await t.rejects(loadTokenizer(await variant(t, { 'config.json': { eos_token_id: -1 } })), {
     name: 'UserError',
-    message: /config\.json: eos_token_id -1 is not a token id/,
+    message: /config\.json: eos_token_id -1 is neither a token id/,
   });
 });
 
@@ -79,11 +79,11 @@ t.test('a token without a row in the embedding is refused in a text, and not bef
   t.ok(tokenizer.encode('a text').length > 0);
   t.throws(() => tokenizer.encode('a <tool>'), {
     name: 'UserError',
-    message: /the token "<tool>" with the id 556, and the embedding has 556 rows$/,
+    message: /the token "<tool>" of id 556, but the embedding has only 556 rows$/,
   });
   await t.rejects(
     loadTokenizer(directory, { vocabSize: 1 }),
-    { name: 'UserError', message: /the embedding has 1 rows/ },
+    { name: 'UserError', message: /the embedding has only 1 rows/ },
     'the end of sequence',
   );
 });
@@ -267,7 +267,7 @@ t.test('a tokenizer that cannot give Python’s tokens is refused', async (t) =>
     [
       'a stop that is no id',
       { 'generation_config.json': { eos_token_id: [1, 1.5] } },
-      /generation_config\.json: eos_token_id \[1,1\.5\] is not a token id/,
+      /generation_config\.json: eos_token_id \[1,1\.5\] is neither a token id/,
     ],
     [
       'a named token that is a number',

@@ -15,15 +15,15 @@ export interface HubRoute {
 const HUB = 'https://huggingface.co';
 
 /**
- * The way to the hub by the variables of an environment: HF_ENDPOINT; HTTPS_PROXY or HTTP_PROXY, depending on the
- * endpoint's scheme, else ALL_PROXY; NO_PROXY. The names of these variables in lower case take precedence.
- * @throws UserError that names the variable, and none of its secrets
+ * The route to the hub, from environment variables: HF_ENDPOINT; HTTPS_PROXY or HTTP_PROXY, depending on the
+ * endpoint's scheme, else ALL_PROXY; NO_PROXY. Lower-case names of these variables take precedence.
+ * @throws UserError that names the variable, without its secrets
  */
 export function hubRoute(variables: Variables): HubRoute {
   const given = (name: string) => variables[name.toLowerCase()]?.trim() || variables[name]?.trim() || undefined;
   const endpoint = urlIn('HF_ENDPOINT', given('HF_ENDPOINT') ?? HUB);
   if (endpoint.username !== '' || endpoint.password !== '') {
-    throw new UserError('HF_ENDPOINT holds credentials', {
+    throw new UserError('HF_ENDPOINT contains credentials', {
       hint: 'Use HF_TOKEN for credentials, and only the address in HF_ENDPOINT.',
     });
   }
@@ -32,7 +32,7 @@ export function hubRoute(variables: Variables): HubRoute {
     (variable) => given(variable) !== undefined,
   );
   const value = name === undefined ? undefined : given(name);
-  // As curl reads it.
+  // Like curl, accepts a proxy without a scheme.
   const proxy =
     name === undefined || value === undefined ? null : urlIn(name, value.includes('://') ? value : `http://${value}`);
   return {
@@ -42,7 +42,7 @@ export function hubRoute(variables: Variables): HubRoute {
   };
 }
 
-/** The host that is connected to, and its port. */
+/** Host and port to which a connection is made. */
 export function nextHop({ endpoint, proxy }: HubRoute): { host: string; port: number } {
   const { hostname, port, protocol } = new URL(proxy ?? endpoint);
   return { host: hostname, port: port === '' ? (protocol === 'http:' ? 80 : 443) : Number(port) };
@@ -65,7 +65,7 @@ function urlIn(name: string, value: string): URL {
 }
 
 /**
- * Whether NO_PROXY, as Node reads it, has the host: `*`, a host, `.domain` or `*.domain`, each with a port or without.
+ * Whether NO_PROXY contains the host, as in Node: `*`, a host, `.domain` or `*.domain`, each with or without a port.
  */
 function isExempt({ hostname, port, protocol }: URL, noProxy: string): boolean {
   const own = port === '' ? (protocol === 'http:' ? '80' : '443') : port;

@@ -9,7 +9,7 @@ type Render = (conversation: Conversation, addGenerationPrompt: boolean) => stri
 const CALLS = ['messages[].tool_calls', 'messages[].function_call'];
 
 const OTHER_TEMPLATE =
-  "Change the records, put a chat_template.jinja that writes them whole into the model's directory, or set data.*.template to Alpaca.";
+  'Change the records, add a chat_template.jinja that renders them completely to the model directory, or set data.*.template to Alpaca.';
 
 /**
  * Renders a conversation with the model's chat template. The training text ends with the last turn to learn. Every turn
@@ -30,14 +30,15 @@ export function chatExample(
   const last = turns.pop() ?? messages.length - 1;
   const text = upTo(last + 1, false);
   const prompt = upTo(last, true);
-  if (!text.isWellFormed()) throw recordError(record, 'the text holds half a surrogate pair, which is no character');
-  if (!text.startsWith(prompt)) throw openedOtherwise(record, prompt, text);
+  if (!text.isWellFormed())
+    throw recordError(record, 'the text contains an unpaired surrogate, which is not a character');
+  if (!text.startsWith(prompt)) throw promptDiffers(record, prompt, text);
   const completion = text.slice(prompt.length);
   if (!says(completion, messages[last])) {
     const lost = `${(messages[last]?.content ?? '').trim().slice(0, 40)}…`;
     throw recordError(
       record,
-      `the chat template does not write the turn to learn as it is: “${lost}” is not in the text`,
+      `the chat template changes the turn to learn: “${lost}” is not in the text`,
       OTHER_TEMPLATE,
     );
   }
@@ -47,7 +48,7 @@ export function chatExample(
     if (isTarget)
       throw recordError(
         record,
-        `the chat template does not write ${name}, which the turn to learn consists of`,
+        `the chat template does not render ${name}, which is part of the turn to learn`,
         OTHER_TEMPLATE,
       );
     count(name);
@@ -78,11 +79,11 @@ export function chatExample(
 /** Names of all parts of a conversation except roles and contents. */
 export function extraFields({ messages, tools, documents, variables }: Conversation): string[] {
   // In some data files, a field that only other records have is null.
-  const isSaid = ([, value]: [string, unknown]) => value !== null && value !== undefined;
+  const isPresent = ([, value]: [string, unknown]) => value !== null && value !== undefined;
   const fields = new Set(
     messages.flatMap((message) =>
       Object.entries(message)
-        .filter(isSaid)
+        .filter(isPresent)
         .map(([name]) => name),
     ),
   );
@@ -124,13 +125,13 @@ function says(text: string, message: ChatMessage | undefined): boolean {
   return text.includes((message?.content ?? '').trim());
 }
 
-function openedOtherwise(record: ChatRecord | InstructionRecord, prompt: string, text: string) {
+function promptDiffers(record: ChatRecord | InstructionRecord, prompt: string, text: string) {
   let same = 0;
   while (same < prompt.length && prompt[same] === text[same]) same++;
   const shown = (part: string) => JSON.stringify(part.slice(same, same + 30));
   return recordError(
     record,
-    `the chat template writes the prompt of a response otherwise than before the response itself: ${shown(prompt)} in the one, ${shown(text)} in the other`,
+    `the chat template renders the prompt differently when a response follows: ${shown(prompt)} without it, ${shown(text)} with it`,
     OTHER_TEMPLATE,
   );
 }

@@ -10,7 +10,7 @@ import { asked, isOffline, unreachable, withHub } from '../hub/access.ts';
 
 const FORM = /^hf:\/\/datasets\/([\w.-]+\/[\w.-]+)(?:@([^/@]+))?\/(.+)$/;
 const COMMIT_HASH = /^[0-9a-f]{40}$/;
-const LOCAL_HINT = 'Without a network, copy the file here and give its path as uri.';
+const LOCAL_HINT = 'Without network access, copy the file to this machine and set uri to its path.';
 
 /**
  * The local path of `hf://datasets/org/name[@revision]/path`. The file is in the Hugging Face cache, in the layout of
@@ -29,7 +29,7 @@ export async function hubFile(uri: string): Promise<string> {
   try {
     return await withHub(async (hub) => {
       const { sha: commit } = await datasetInfo({ ...hub, name, revision, additionalFields: ['sha'] });
-      if (!COMMIT_HASH.test(commit)) throw new Error(`the hub gave the commit ${JSON.stringify(commit)}`);
+      if (!COMMIT_HASH.test(commit)) throw new Error(`the hub returned an invalid commit: ${JSON.stringify(commit)}`);
       const file = join(storage, 'snapshots', commit, path);
       if (!(await isFile(file))) {
         const content = await downloadFile({ ...hub, repo: { type: 'dataset', name }, path, revision: commit });

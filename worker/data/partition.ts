@@ -15,7 +15,7 @@ export interface DataPartition {
   readonly summary: readonly { client: number; records: number; categories: Record<string, number> }[];
 }
 
-/** Pushes each record's index to the list of one client. */
+/** Appends each record's index to the list of one client. */
 type Dealer = (
   records: readonly RecordOrigin[],
   partition: PartitionSpec,
@@ -31,13 +31,13 @@ const DEALERS: Readonly<Record<PartitionSpec['kind'], Dealer>> = {
 };
 
 /**
- * Deals records out to clients.
- * - IID: shuffled and dealt evenly; shares differ by one record at most.
+ * Distributes records to clients.
+ * - IID: shuffled and dealt evenly; clients differ by at most one record.
  * - Dirichlet: for each value of `field`, the clients' shares are a draw from Dirichlet(alpha).
- * - Meta: a value of `field` goes to one client as a whole, the largest first, each to the client with the fewest
- *   records so far.
+ * - Meta: all records with the same value of `field` go to one client: the most frequent value first, each to the
+ *   client with the fewest records so far.
  *
- * Throws UserError for fewer records than clients, a record without `field`, or a client left with nothing.
+ * Throws UserError for fewer records than clients, a record without `field`, or a client without records.
  */
 export function partitionRecords(
   records: readonly RecordOrigin[],
@@ -47,8 +47,8 @@ export function partitionRecords(
 ): DataPartition {
   const { kind, field } = partition;
   if (records.length < clientCount) {
-    throw new UserError(`${records.length} training records cannot be dealt out to ${clientCount} clients`, {
-      hint: 'Lower federation.clients, or give more training data.',
+    throw new UserError(`${records.length} training records cannot be distributed to ${clientCount} clients`, {
+      hint: 'Lower federation.clients, or provide more training data.',
     });
   }
   const clients: number[][] = Array.from({ length: clientCount }, () => []);
@@ -58,7 +58,7 @@ export function partitionRecords(
   const empty = clients.flatMap((owned, client) => (owned.length === 0 ? [client] : []));
   if (empty.length > 0) {
     throw new UserError(
-      `the ${kind} partition leaves client${empty.length > 1 ? 's' : ''} ${empty.join(', ')} without a record`,
+      `the ${kind} partition leaves client${empty.length > 1 ? 's' : ''} ${empty.join(', ')} without records`,
       {
         hint:
           kind === 'Dirichlet'
@@ -86,7 +86,7 @@ function classesOf(records: readonly RecordOrigin[], field: string): { value: st
     if (value === undefined) {
       throw recordError(
         record,
-        `the field '${field}' the partition splits by is missing`,
+        `the field '${field}', by which the partition splits, is missing`,
         'Set data.partition.field, or kind: IID.',
       );
     }

@@ -36,7 +36,7 @@ export function readRecords(file: string, content: Buffer): ReadRecord[] {
     );
   });
   if (records.length > 0) return records;
-  throw new UserError(`${file} holds no record`, {
+  throw new UserError(`${file} contains no records`, {
     hint: 'A data file holds one object per line, or one array of objects.',
   });
 }
@@ -54,7 +54,7 @@ function decompress(file: string, content: Buffer): Buffer {
   if (content[0] !== 0x1f || content[1] !== 0x8b) {
     const kind = kindOf(content, 'text');
     throw new UserError(`${file} is not compressed with gzip, despite its name${kind ? `, but ${kind.what}` : ''}`, {
-      hint: kind?.hint ?? 'Take .gz from its name, or compress it with gzip.',
+      hint: kind?.hint ?? 'Remove .gz from its name, or compress it with gzip.',
     });
   }
   try {
@@ -164,7 +164,11 @@ function decode(file: string, line: number, bytes: Buffer): string {
     if (cause instanceof TypeError) {
       throw recordError({ file, line: line + badLine(bytes) }, 'not valid UTF-8', 'Save the file as UTF-8.');
     }
-    throw recordError({ file, line }, 'too long for one text', 'Convert the array to JSON Lines: one object per line.');
+    throw recordError(
+      { file, line },
+      'too long for one string',
+      'Convert the array to JSON Lines: one object per line.',
+    );
   }
 }
 

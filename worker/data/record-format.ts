@@ -51,7 +51,7 @@ export function interpretRecords(
   throw recordError(
     origins[0] ?? { file: 'data', line: 1 },
     `no known format has these fields: ${Object.keys(origins[0]?.fields ?? {}).join(', ')}`,
-    `Rename the fields to those of one of: ${choices}.`,
+    `Rename the fields to match one of these formats: ${choices}.`,
   );
 }
 
@@ -67,8 +67,8 @@ function refuseWrapped(origins: readonly RecordOrigin[]): void {
   const filter = /^\w+$/.test(key) ? `.${key}[]` : `.[${JSON.stringify(key)}][]`;
   throw recordError(
     only,
-    `the records stand under the key ${JSON.stringify(key)} of one object`,
-    `Take them out of it: jq -c '${filter}' FILE > data.jsonl.`,
+    `the records are nested under the key ${JSON.stringify(key)} of a single object`,
+    `Extract them: jq -c '${filter}' FILE > data.jsonl.`,
   );
 }
 

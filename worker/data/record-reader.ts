@@ -108,8 +108,8 @@ export function readTokenized(at: RecordOrigin): TokenizedRecord {
   ) {
     throw recordError(
       at,
-      "the field 'attention_mask' hides tokens",
-      'Leave padding out of the records: batches are padded here.',
+      "the field 'attention_mask' masks tokens",
+      'Remove the padding from the records: batches are padded during training.',
     );
   }
   const odd = labels.findIndex((label, i) => label !== -100 && label !== inputIds[i]);
@@ -117,7 +117,7 @@ export function readTokenized(at: RecordOrigin): TokenizedRecord {
   throw recordError(
     at,
     `labels[${odd}] is ${labels[odd]}, but input_ids[${odd}] is ${inputIds[odd]}`,
-    'A label stands at its own token (the loss shifts them): it is that token’s id, or -100.',
+    'Each label must be the id of the token at the same position, or -100; the loss shifts them.',
   );
 }
 
@@ -128,7 +128,7 @@ function textField(at: RecordOrigin, field: string): string {
 function text(at: RecordOrigin, field: string, value: unknown): string {
   if (typeof value !== 'string') throw wrongType(at, field, value, 'a string');
   if (!value.isWellFormed())
-    throw recordError(at, `the field '${field}' holds half a surrogate pair, which is no character`);
+    throw recordError(at, `the field '${field}' contains an unpaired surrogate, which is not a character`);
   return value;
 }
 

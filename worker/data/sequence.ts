@@ -57,14 +57,14 @@ export function encodeExamples(
   if (sequences.length > 0) return { sequences, kept, cutAway, truncated };
   const file = examples[0]?.file ?? 'the data';
   throw new UserError(
-    `${file}: no response is left within ${sequenceLength} tokens in any of ${examples.length} records`,
+    `${file}: none of the ${examples.length} records has part of a response within ${sequenceLength} tokens`,
     {
       hint: 'Raise sequenceLength.',
     },
   );
 }
 
-/** A sequence of ids and labels, with its name. */
+/** A sequence of token ids and labels, with its id. */
 export function sequenceOf(ids: readonly number[], labels: readonly number[]): Sequence {
   const inputIds = Int32Array.from(ids);
   const labelIds = Int32Array.from(labels);
@@ -163,7 +163,7 @@ function tokenized(
   if (unknown === undefined) return { ids: example.inputIds, labels: example.labels };
   throw recordError(
     example,
-    `token id ${unknown} is not one of the model's ${tokenizer.vocabSize}`,
-    "Tokenize the data with this model's own tokenizer.",
+    `token id ${unknown} is outside the model's vocabulary of ${tokenizer.vocabSize} tokens`,
+    "Tokenize the data with this model's tokenizer.",
   );
 }

@@ -33,13 +33,13 @@ export async function loadData(source: Pick<DataSource, 'uri' | 'format'>, baseD
         example: 'data.jsonl',
       });
   if (!/\.jsonl?(\.gz)?$/.test(file)) {
-    throw new UserError(`${file}: only .json and .jsonl files, plain or with .gz, can be read`, {
+    throw new UserError(`${file}: only .json and .jsonl files, plain or gzipped (.gz), are supported`, {
       hint: "Convert it, for example with Python's datasets.load_dataset(...).to_json('data.jsonl').",
     });
   }
   const content = readInput(file, {
     maxBytes: MAX_DATA_BYTES,
-    hint: 'A relative path starts at the manifest’s folder.',
+    hint: 'A relative path is resolved against the manifest’s folder.',
     tooLarge: 'Split the data into smaller files, or sample from it.',
   });
   const { format, records } = interpretRecords(readRecords(file, content), source.format);

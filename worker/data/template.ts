@@ -83,6 +83,6 @@ function singleExchange(
     const instruction = withContext(system?.content ?? '', '\n\n', user?.content ?? '');
     return { instruction, input: '', response: response.content, acceptedAnswers: [response.content] };
   }
-  const what = response?.content === null ? 'a call of a tool' : `a conversation of ${roles}`;
-  throw recordError(record, `the template ${template} has no place for ${what}`, 'Set the template to Chat.');
+  const what = response?.content === null ? 'a tool call' : `a conversation of ${roles}`;
+  throw recordError(record, `the template ${template} cannot represent ${what}`, 'Set the template to Chat.');
 }

@@ -2,7 +2,7 @@ import { SystemFailure } from '../files/system-failure.ts';
 import type { Shortage } from '../files/system-failure.ts';
 
 const LESS_MEMORY =
-  'Shorter sequences and smaller batches need less, and so do fewer compute processes; `fedbiot plan` says how much a job takes. A run goes on with --resume.';
+  'Use shorter sequences, smaller batches or fewer compute processes; `fedbiot plan` shows how much a job needs. Continue the run with --resume.';
 
 /** The compute process has exited or was killed. */
 export class ComputeLostError extends SystemFailure {
@@ -14,13 +14,13 @@ export class ComputeLostError extends SystemFailure {
 }
 
 const HINTS: Readonly<Record<string, string>> = {
-  SIGKILL: `Usually the kernel does this when memory runs out. ${LESS_MEMORY}`,
-  SIGABRT: `Usually memory has run out. ${LESS_MEMORY}`,
+  SIGKILL: `Usually the kernel does this when it is out of memory. ${LESS_MEMORY}`,
+  SIGABRT: `Usually it was out of memory. ${LESS_MEMORY}`,
   SIGBUS:
-    'A file that it had mapped was cut short, or its disk failed: check the model’s files, and run again with --resume.',
-  SIGILL: 'This build of onnxruntime asks for instructions that this processor does not have.',
+    'A memory-mapped file was truncated, or its disk failed: check the model’s files, and run again with --resume.',
+  SIGILL: 'This build of onnxruntime needs instructions that this processor does not have.',
 };
-const CRASH = 'A run goes on with --resume. If it comes again, please report it with the lines above.';
+const CRASH = 'Continue the run with --resume. If it happens again, please report it with the lines above.';
 
 /**
  * The reason why a compute process ended.

@@ -90,9 +90,9 @@ function read(path: string): { text: string; owner: ProcessIdentity } | null {
     const owner: unknown = JSON.parse(text);
     if (Value.Check(Owner, owner)) return { text, owner };
   } catch {
-    // Not JSON: the disk lost it.
+    // Not JSON: the disk lost the content.
   }
-  throw new UserError(`${path} cannot be read as the lock of a run`, { hint: 'Remove it if no run uses this folder.' });
+  throw new UserError(`${path} is not a valid lock of a run`, { hint: 'Remove it if no run uses this folder.' });
 }
 
 /**

@@ -13,6 +13,6 @@ export function shown(value: unknown): string {
     const json = JSON.stringify(value) ?? String(value);
     return json.length > 120 ? `${json.slice(0, 120)}…` : json;
   } catch {
-    return 'a value nested too deep to be shown';
+    return 'a value nested too deeply to be shown';
   }
 }

@@ -18,13 +18,13 @@ const PICKLE =
 const SIGNATURES: readonly (readonly [begins: string, what: string, hint: string])[] = [
   [
     'version https://git-lfs.github.com/spec/',
-    'a pointer of git-lfs, which stands for the file itself',
+    'a Git LFS pointer instead of the file itself',
     'Fetch the file: git lfs install, then git lfs pull in its repository; or download it again.',
   ],
   [
     '\x1f\x8b',
     'compressed with gzip',
-    'Add .gz to its name, then gunzip it. Records may stay compressed, as .jsonl.gz or .json.gz.',
+    'Add .gz to its name, then gunzip it. Data files may stay compressed, as .jsonl.gz or .json.gz.',
   ],
   ['BZh', 'compressed with bzip2', 'Decompress it with bunzip2.'],
   ['\xfd7zXZ\0', 'compressed with xz', 'Decompress it with unxz.'],
@@ -65,10 +65,10 @@ export function kindOf(head: Uint8Array, expected: 'text' | 'safetensors'): File
     const [begins, what, hint] = found;
     // PyTorch's format since 1.6: a zip archive with a pickle.
     return begins.startsWith('PK') && text.includes('data.pkl')
-      ? { what: 'a pickle of PyTorch', hint: PICKLE }
+      ? { what: 'a PyTorch pickle', hint: PICKLE }
       : { what, hint };
   }
-  if (PICKLED.test(text)) return { what: 'a pickle of Python', hint: PICKLE };
+  if (PICKLED.test(text)) return { what: 'a Python pickle', hint: PICKLE };
   if (UTF16_WITHOUT_MARK.test(text)) return { what: 'text in UTF-16', hint: RESAVE };
   const begin = text.replace(/^\xef\xbb\xbf/, '');
   if (WEB_PAGE.test(begin)) {
@@ -77,12 +77,11 @@ export function kindOf(head: Uint8Array, expected: 'text' | 'safetensors'): File
       hint: 'Download the file itself, not the page that shows it; a gated file needs a login or token.',
     };
   }
-  if (XML.test(begin))
-    return { what: 'XML, perhaps the answer of a server that refused', hint: 'Download the file again.' };
+  if (XML.test(begin)) return { what: 'XML, perhaps the error response of a server', hint: 'Download the file again.' };
   if (/^\0{9}\0*$/.test(text)) return { what: 'filled with zeros, as after an interrupted copy', hint: AGAIN };
   if (expected === 'text')
     return SAFETENSORS.test(text) ? { what: 'a safetensors file', hint: 'Give the file that belongs here.' } : null;
   return /^[\t\n\r -~]{9}/.test(text)
-    ? { what: `text that begins ${JSON.stringify(text.slice(0, 40))}`, hint: AGAIN }
+    ? { what: `text that begins with ${JSON.stringify(text.slice(0, 40))}`, hint: AGAIN }
     : null;
 }

@@ -96,7 +96,7 @@ export function readInput(path: string, { maxBytes, hint, tooLarge }: ReadOption
     path,
     (fd, bytes) => {
       if (bytes > maxBytes) {
-        const message = `${path} has ${bytes} bytes, more than the ${maxBytes} that such a file can have`;
+        const message = `${path} has ${bytes} bytes, more than the limit of ${maxBytes} for such a file`;
         throw new UserError(message, { ...(tooLarge !== undefined && { hint: tooLarge }) });
       }
       return readFully(fd, 0, bytes, path);
@@ -151,7 +151,7 @@ function notReadable(path: string, cause: unknown, hint: string | undefined): Us
 function absent(path: string, hint: string | undefined): [what: string, hint: string | undefined] {
   if (!lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) return ['is missing', hint];
   return [
-    `is a link to ${readlinkSync(path)}, and nothing is there`,
+    `is a link to ${readlinkSync(path)}, which does not exist`,
     'Copy the folder with what its links point to (cp -rL), or download it again.',
   ];
 }

@@ -29,10 +29,10 @@ interface Refusal {
 }
 
 const ELSEWHERE = 'Check the path, or choose another.';
-const SPACE = 'Free some space there and run again; a run that was under way goes on with --resume.';
-const RIGHTS = 'Choose a folder that this user may read and write, or change its permissions.';
+const SPACE = 'Free some space there and run again; an interrupted run continues with --resume.';
+const PERMISSIONS = 'Choose a folder that this user may read and write, or change its permissions.';
 const DISK =
-  'Check the disk, or the network connection to it; the kernel’s log says more. A run that was under way goes on with --resume.';
+  'Check the disk, or the network connection to it; see the kernel’s log. An interrupted run continues with --resume.';
 
 /** Errors of the operating system, by errno. */
 const REFUSALS: ReadonlyMap<string, Refusal> = new Map(
@@ -45,14 +45,14 @@ const REFUSALS: ReadonlyMap<string, Refusal> = new Map(
     ENAMETOOLONG: {
       shortage: 'path',
       words: 'the name is too long',
-      hint: 'Choose a shorter path: most file systems take names of 255 bytes.',
+      hint: 'Choose a shorter path: most file systems allow names of up to 255 bytes.',
     },
     ELOOP: { shortage: 'path', words: 'its symbolic links form a loop', hint: ELSEWHERE },
     ENXIO: { shortage: 'path', words: 'it is not a regular file', hint: ELSEWHERE },
-    EACCES: { shortage: 'path', words: 'permission is denied', hint: RIGHTS },
-    EPERM: { shortage: 'path', words: 'the system does not permit it', hint: RIGHTS },
-    EROFS: { shortage: 'path', words: 'the file system is read-only', hint: RIGHTS },
-    EXDEV: { shortage: 'path', words: 'it lies on two file systems', hint: ELSEWHERE },
+    EACCES: { shortage: 'path', words: 'permission is denied', hint: PERMISSIONS },
+    EPERM: { shortage: 'path', words: 'the system does not permit it', hint: PERMISSIONS },
+    EROFS: { shortage: 'path', words: 'the file system is read-only', hint: PERMISSIONS },
+    EXDEV: { shortage: 'path', words: 'it spans two file systems', hint: ELSEWHERE },
     ENOTSUP: {
       shortage: 'path',
       words: 'the file system cannot do it',
@@ -64,16 +64,16 @@ const REFUSALS: ReadonlyMap<string, Refusal> = new Map(
       hint: 'Choose a folder on a local file system.',
     },
     ENOSPC: { shortage: 'full', words: 'the disk is full', hint: SPACE },
-    EDQUOT: { shortage: 'full', words: 'the quota of the disk is used up', hint: SPACE },
+    EDQUOT: { shortage: 'full', words: 'the disk quota is exceeded', hint: SPACE },
     EFBIG: {
       shortage: 'full',
-      words: 'the file would be larger than is allowed',
-      hint: 'Raise the limit (ulimit -f), or choose a file system that takes larger files.',
+      words: 'the file would exceed the size limit',
+      hint: 'Raise the limit (ulimit -f), or choose a file system that allows larger files.',
     },
     ENOMEM: {
       shortage: 'memory',
-      words: 'there is no memory left',
-      hint: 'Close other programs, or give this one more memory; `fedbiot plan` says how much a job needs.',
+      words: 'out of memory',
+      hint: 'Close other programs, or give this one more memory; `fedbiot plan` shows how much a job needs.',
     },
     EMFILE: {
       shortage: 'passing',
@@ -88,7 +88,7 @@ const REFUSALS: ReadonlyMap<string, Refusal> = new Map(
     EAGAIN: {
       shortage: 'passing',
       words: 'no more processes can be started',
-      hint: 'Close other programs, or raise the limit (ulimit -u), or the container’s limit of processes.',
+      hint: 'Close other programs, or raise the limit (ulimit -u), or the container’s process limit.',
     },
     EBUSY: { shortage: 'passing', words: 'it is in use', hint: 'Wait until it is free, and run again.' },
     ETXTBSY: { shortage: 'passing', words: 'it is in use', hint: 'Wait until it is free, and run again.' },
@@ -157,17 +157,17 @@ const VERBS: ReadonlyMap<string, string> = new Map([
   ['scandir', 'list'],
   ['stat', 'read'],
   ['lstat', 'read'],
-  ['mkdir', 'make the folder'],
+  ['mkdir', 'create the folder'],
   ['rmdir', 'remove the folder'],
   ['unlink', 'remove'],
   ['rm', 'remove'],
   ['fsync', 'write'],
-  ['ftruncate', 'cut'],
+  ['ftruncate', 'truncate'],
 ]);
 
 /** What a call attempted whose failure nobody handled. */
 function callOf(error: unknown): string {
-  if (!(error instanceof Error) || !('syscall' in error)) return 'the program cannot go on';
+  if (!(error instanceof Error) || !('syscall' in error)) return 'the program cannot continue';
   const path = 'path' in error && typeof error.path === 'string' ? error.path : 'a file';
   const [call = ''] = String(error.syscall).split(' ');
   return `cannot ${VERBS.get(call) ?? call} ${path}`;

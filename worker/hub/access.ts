@@ -40,12 +40,12 @@ function useProxy({ proxy, noProxy }: HubRoute): () => void {
   return http.setGlobalProxyFromEnv({ HTTPS_PROXY: proxy, HTTP_PROXY: proxy, NO_PROXY: noProxy });
 }
 
-/** The error for a failed download, which names endpoint and proxy. `locally`: what to do without the hub. */
+/** The error for a failed download, which names endpoint and proxy. `locally`: a hint for work without the hub. */
 export function unreachable(uri: string, cause: unknown, locally: string): UserError {
   const route = hubRoute(process.env);
   const remedy =
     route.proxy === null
-      ? 'Behind a proxy, set HTTPS_PROXY; HF_ENDPOINT names a mirror.'
+      ? 'Behind a proxy, set HTTPS_PROXY; to use a mirror, set HF_ENDPOINT.'
       : 'Check the proxy, or exempt the hub from it in NO_PROXY.';
   return new UserError(`cannot download ${uri} from ${routeText(route)}: ${rootCause(cause)}`, {
     hint: `${remedy} ${locally}`,

@@ -31,7 +31,7 @@ export interface DownloadOptions {
 }
 
 const COMMIT = /^[0-9a-f]{40}$/;
-const LOCAL_HINT = 'On a machine without network, copy the model there and set model.uri to its directory.';
+const LOCAL_HINT = 'On a machine without network access, copy the model there and set model.uri to its directory.';
 
 /**
  * Files of a repository that training and generation need. Pickled and consolidated weights, other formats and
@@ -107,7 +107,7 @@ async function downloadSnapshot(
   storage: string,
   { onProgress }: DownloadOptions,
 ): Promise<string> {
-  if (!COMMIT.test(commit)) throw new Error(`the hub gave the commit ${JSON.stringify(commit)}`);
+  if (!COMMIT.test(commit)) throw new Error(`the hub returned an invalid commit: ${JSON.stringify(commit)}`);
   const snapshot = join(storage, 'snapshots', commit);
   await mkdir(snapshot, { recursive: true });
   const files: ListFileEntry[] = [];
@@ -160,7 +160,7 @@ async function downloadTo(
     );
     if (bytes !== file.size) throw new Error(`${file.path} ended after ${bytes} of ${file.size} bytes`);
     if (file.lfs !== undefined && hash.digest('hex') !== file.lfs.oid)
-      throw new Error(`${file.path} arrived damaged: its SHA-256 is wrong`);
+      throw new Error(`${file.path} is corrupted: its SHA-256 does not match`);
     await rename(partial, path);
   } catch (cause) {
     await rm(partial, { force: true });

@@ -6,9 +6,7 @@ export interface Sample {
   readonly value: number;
 }
 
-/**
- * A metric that is computed at each scrape from a view `V`, so that no sample remains of what no longer exists.
- */
+/** A metric that is computed from a view `V` at each scrape, so that no stale samples remain. */
 export interface Series<V> {
   readonly name: string;
   readonly help: string;
@@ -41,7 +39,7 @@ export function registerSeries<V>(
     const each = (add: (labels: Record<string, string>, value: number) => void) => {
       for (const { labels: own, view } of views()) {
         for (const sample of samples(view)) {
-          // NaN is left out: an absent sample is visible, and does not turn sums into NaN.
+          // NaN is skipped: an absent sample is visible, and does not turn sums into NaN.
           if (Number.isFinite(sample.value)) add({ ...own, ...sample.labels }, sample.value);
         }
       }
@@ -66,7 +64,7 @@ export function registerSeries<V>(
   }
 }
 
-/** Without labels, a reset leaves a 0. */
+/** reset() would leave a 0 in a metric without labels. */
 function empty(metric: Gauge | Counter, labelNames: readonly string[]): void {
   if (labelNames.length === 0) metric.remove();
   else metric.reset();

@@ -15,7 +15,8 @@ const PHASE_BUCKETS = [1, 3, 10, 30, 100, 300, 1000, 3600, 4 * 3600, 24 * 3600];
 export interface ServerMetrics {
   readonly registry: Registry;
   /**
-   * Takes the events from before this process, and the progress after them, so that counters continue from there.
+   * Takes the events from before this process, and the progress after them, so that counters continue from their
+   * values.
    */
   recall(events: readonly RunEvent[], progress: RunProgress): void;
   /** Takes an event as it happens, and the progress after it. */
@@ -40,8 +41,8 @@ export function serverMetrics(
 
   const histogram = (name: string, help: string, buckets: number[]) =>
     new Histogram({ name, help, labelNames: ['phase'], buckets, registers: [registry] });
-  const roundSeconds = histogram('fedbiot_round_duration_seconds', 'Time the phases of a round took.', PHASE_BUCKETS);
-  const stepSeconds = histogram('fedbiot_step_duration_seconds', 'Time an optimizer step took.', STEP_BUCKETS);
+  const roundSeconds = histogram('fedbiot_round_duration_seconds', 'Duration of the phases of a round.', PHASE_BUCKETS);
+  const stepSeconds = histogram('fedbiot_step_duration_seconds', 'Duration of an optimizer step.', STEP_BUCKETS);
   for (const phase of PHASES) roundSeconds.zero({ phase });
   for (const phase of ['align', 'local']) stepSeconds.zero({ phase });
 
@@ -61,7 +62,7 @@ export function serverMetrics(
   };
 }
 
-/** The server sees each step and round, so that it always knows these counts. */
+/** The server sees each step and round, so it always knows these counts. */
 interface ServerStanding extends JobStanding {
   readonly tokens: NonNullable<JobStanding['tokens']>;
   readonly bytes: NonNullable<JobStanding['bytes']>;

@@ -62,14 +62,14 @@ function warningsOf(path: string, declared: DecoderConfig, config: DecoderConfig
   const warnings: string[] = [];
   if (declared.tiedEmbeddings !== config.tiedEmbeddings) {
     warnings.push(
-      `${join(path, 'config.json')} ties the head to the embedding, but the weights hold another lm_head.weight: it is used, as in transformers 5 ` +
-        '(earlier versions tie them, and compute something else). Set tie_word_embeddings to false there.',
+      `${join(path, 'config.json')} ties the head to the embedding, but the weights contain a different lm_head.weight, which is used, as in transformers 5 ` +
+        '(earlier versions tie them and compute other results). Set tie_word_embeddings to false there.',
     );
   }
   if (unused.length > 0) {
     const named = unused.slice(0, 5).map(shown).join(', ');
     warnings.push(
-      `${path} holds ${unused.length} tensors that a ${config.family} model of this config.json does not have, and that are not used: ${named}${unused.length > 5 ? ', …' : ''}`,
+      `${path} contains ${unused.length} unused tensors that a ${config.family} model with this config.json does not have: ${named}${unused.length > 5 ? ', …' : ''}`,
     );
   }
   return warnings;

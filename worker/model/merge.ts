@@ -122,7 +122,7 @@ async function* merged(name: string, entry: WeightEntry, { rank, scale, a, b }: 
     }
     const bytes = roundFromFloat32(entry.dtype, values);
     if (firstNonFinite(entry.dtype, bytes) >= 0) {
-      throw new UserError(`${name} with the adapter merged in holds a value too large for ${entry.dtype}`, {
+      throw new UserError(`${name} with the merged adapter contains a value too large for ${entry.dtype}`, {
         hint: 'Export without --merge, and use the adapter beside the model.',
       });
     }

@@ -159,7 +159,7 @@ function parseEntry(name: string, value: unknown, dataStart: number, dataBytes: 
   if (begin > end) throw wrong(`data_offsets [${begin}, ${end}] end before they begin`);
   if (end > dataBytes)
     throw wrong(
-      `data_offsets [${begin}, ${end}] reach beyond the ${dataBytes} bytes of data: the file is truncated or the header lies`,
+      `data_offsets [${begin}, ${end}] reach beyond the ${dataBytes} bytes of data: the file is truncated or the header is wrong`,
     );
   const needed = tensorBytes(dtype, shape);
   if (needed !== end - begin) {

@@ -38,7 +38,7 @@ export async function streamSafetensors(
           await file.writeFile(chunk);
           written += chunk.byteLength;
         }
-        if (written !== bytes) throw new Error(`tensor ${tensor.name} came as ${written} bytes, not ${bytes}`);
+        if (written !== bytes) throw new Error(`tensor ${tensor.name} produced ${written} bytes instead of ${bytes}`);
       }
       await file.sync();
     } finally {

@@ -12,7 +12,7 @@ export const gsm8k: GenerationTask = {
     if (finalNumber(example.response) !== null) return;
     throw recordError(
       example,
-      'the response has no number, which the task gsm8k compares with',
+      'the response contains no number for the task gsm8k to compare with',
       'Choose another evaluation.task.',
     );
   },

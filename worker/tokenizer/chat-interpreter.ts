@@ -37,9 +37,9 @@ export class BoundedInterpreter extends Interpreting {
     const result = super.evaluate(statement, environment);
     const length = lengthOf(result.value);
     if (typeof result.value === 'string' && length > MAX_CHARACTERS)
-      throw new Error(`it makes a text of more than ${MAX_CHARACTERS} characters`);
+      throw new Error(`it produces a text of more than ${MAX_CHARACTERS} characters`);
     if (typeof result.value !== 'string' && length > MAX_ELEMENTS)
-      throw new Error(`it makes a list of more than ${MAX_ELEMENTS} elements`);
+      throw new Error(`it produces a list of more than ${MAX_ELEMENTS} elements`);
     if (isRecord(statement) && this.#loopedOver.has(statement)) this.#spend(length);
     return result;
   }

@@ -81,7 +81,7 @@ export async function loadChatTemplate(
           add_generation_prompt: addGenerationPrompt,
         };
         const text = new BoundedInterpreter(environmentOf(given, date)).run(program).value;
-        if (typeof text !== 'string') throw new Error('it writes no text');
+        if (typeof text !== 'string') throw new Error('it does not produce text');
         return text;
       } catch (cause) {
         throw failure('refuses the messages', cause);
@@ -104,8 +104,8 @@ function environmentOf(
       throw new Error(String(message));
     },
     strftime_now: (format: unknown) => {
-      if (typeof format !== 'string') throw new Error('strftime_now takes a text');
-      if (date === null) throw new Error('it asks for the day, and the job says none in data.date');
+      if (typeof format !== 'string') throw new Error('strftime_now takes a string');
+      if (date === null) throw new Error('it reads the date, but the job does not set data.date');
       return strftime(date, format);
     },
   };

@@ -20,7 +20,7 @@ export interface GenerationConfig {
  * control sampling, length or the computation, and have no effect here: an evaluation takes the likeliest token, up to
  * its own limit.
  */
-const OF_GREEDY: Readonly<Record<string, readonly string[]>> = {
+const GREEDY_SETTINGS: Readonly<Record<string, readonly string[]>> = {
   num_beams: ['1'],
   min_length: ['0'],
   min_new_tokens: ['0'],
@@ -59,11 +59,11 @@ export function readGenerationConfig(directory: string): GenerationConfig {
   }
   const json = readSettings(path);
   refuseUnknownFields(json, harmless(...GENERATION_FIELDS), path, UNKNOWN);
-  const unused = Object.entries(OF_GREEDY).flatMap(([name, neutral]) => {
+  const unused = Object.entries(GREEDY_SETTINGS).flatMap(([name, neutral]) => {
     const value = json[name];
     return isNothing(value) || neutral.includes(shown(value)) ? [] : [`${name} ${shown(value)}`];
   });
-  const warning = `${path}: ${unused.join(', ')}: not used where an evaluation generates, as that takes the likeliest token`;
+  const warning = `${path}: ${unused.join(', ')}: ignored, because an evaluation always generates the most likely token`;
   return { stopTokenIds: stops(json, path), warnings: unused.length > 0 ? [warning] : [] };
 }
 
@@ -72,7 +72,7 @@ function stops({ eos_token_id: ids = null }: JsonObject, path: string): number[]
   if (ids === null) return [];
   return [ids].flat().map((id) => {
     if (isTokenId(id)) return id;
-    throw new UserError(`${path}: eos_token_id ${shown(ids)} is not a token id, nor a list of them`);
+    throw new UserError(`${path}: eos_token_id ${shown(ids)} is neither a token id nor a list of token ids`);
   });
 }
 

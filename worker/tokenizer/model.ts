@@ -3,7 +3,7 @@ import { shown } from '../files/json-value.ts';
 import { isTokenId, MAX_TOKEN_ID } from './added-tokens.ts';
 import { TokenizerProblem } from './problem.ts';
 
-/** The largest published vocabularies have some 500,000 merges. */
+/** The largest published vocabularies have about 500,000 merges. */
 const MAX_MERGES = 1 << 23;
 
 /**

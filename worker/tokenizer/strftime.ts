@@ -24,7 +24,7 @@ const DAY_MS = 86_400_000;
  * @throws Error for a directive that Python does not document, and for an invalid day
  */
 export function strftime(day: string, format: string): string {
-  if (!isDay(day)) throw new Error(`${day} is not a day of the calendar`);
+  if (!isDay(day)) throw new Error(`${day} is not a valid date`);
   const at = new Date(`${day}T00:00:00Z`);
   const [year, month, date, weekday] = [at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate(), at.getUTCDay()];
   const dayOfYear = Math.round((at.getTime() - Date.UTC(year, 0, 1)) / DAY_MS);
@@ -60,7 +60,7 @@ export function strftime(day: string, format: string): string {
   };
   return format.replace(/%(-?)([\s\S]?)/g, (directive, short: string, letter: string) => {
     const text = Object.hasOwn(fields, letter) ? fields[letter] : undefined;
-    if (text === undefined) throw new Error(`strftime_now has no ${directive}`);
+    if (text === undefined) throw new Error(`strftime_now does not support ${directive}`);
     return short === '' ? text : text.replace(/^0+(?=\d)/, '');
   });
 }

@@ -55,7 +55,7 @@ export async function loadTokenizer(
 ): Promise<Tokenizer> {
   const json = readJsonObject(join(directory, 'tokenizer.json'), {
     maxBytes: MAX_TOKENIZER_BYTES,
-    hint: "A directory with only tokenizer.model is converted by Python's AutoTokenizer.from_pretrained(dir).save_pretrained(dir).",
+    hint: "If there is only tokenizer.model, convert it with Python's AutoTokenizer.from_pretrained(dir).save_pretrained(dir).",
   });
   const config = readSettings(directory, 'tokenizer_config.json');
   const specialTokensMap = readSettings(directory, 'special_tokens_map.json');
@@ -70,7 +70,7 @@ export async function loadTokenizer(
   const eosTokenId = idOf('eos_token');
   if (eosToken === undefined || eosTokenId === undefined || added.withoutId.has(eosToken)) {
     throw new UserError(`the tokenizer of ${directory} has no end-of-sequence token, so no response would ever end`, {
-      hint: 'Name one of its tokens as eos_token in tokenizer_config.json.',
+      hint: 'Set eos_token in tokenizer_config.json to one of its tokens.',
     });
   }
   const known = (ids: readonly (number | undefined)[]) => {
@@ -79,9 +79,9 @@ export async function loadTokenizer(
     const beyond = found.find((id) => id >= rows);
     if (beyond === undefined) return found;
     throw new UserError(
-      `the tokenizer of ${directory} gives a text the token ${shown(library.id_to_token(beyond))} with the id ${beyond}, and the embedding has ${rows} rows`,
+      `the tokenizer of ${directory} encodes a text with the token ${shown(library.id_to_token(beyond))} of id ${beyond}, but the embedding has only ${rows} rows`,
       {
-        hint: "Take the token out of the tokenizer's files, or give the model a row for it: resize_token_embeddings in Python.",
+        hint: "Remove the token from the tokenizer's files, or add a row for it to the embedding with resize_token_embeddings in Python.",
       },
     );
   };
@@ -90,7 +90,7 @@ export async function loadTokenizer(
     throw new UserError(
       `the tokenizer of ${directory} ends every text with ${eosToken}, so a prompt would end before its response`,
       {
-        hint: 'Take the token out of the post_processor in tokenizer.json: it is put after each response anyway.',
+        hint: 'Remove the token from the post_processor in tokenizer.json: it is appended to each response anyway.',
       },
     );
   }
@@ -137,7 +137,7 @@ function refuseOtherIds(config: JsonObject, path: string): void {
     const value = config[name] ?? false;
     if (value !== false) {
       throw new UserError(`${path}: ${name} ${shown(value)} is not supported`, {
-        hint: 'Save the tokenizer as Python has it after loading, with save_pretrained, and without the option.',
+        hint: 'Load the tokenizer in Python, save it with save_pretrained, and remove the option from the saved file.',
       });
     }
   }

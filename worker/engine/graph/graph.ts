@@ -212,7 +212,7 @@ export function plain(gradient: Value): Contribution {
   return (soFar) => {
     if (!soFar) return gradient;
     if (!sameShape(soFar.shape, gradient.shape))
-      throw new Error(`gradients of shapes [${soFar.shape}] and [${gradient.shape}] do not add`);
+      throw new Error(`gradients of shapes [${soFar.shape}] and [${gradient.shape}] cannot be added`);
     return gradient.graph.apply('Add', [soFar, gradient], gradient.dtype, gradient.shape);
   };
 }

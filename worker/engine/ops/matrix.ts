@@ -27,7 +27,7 @@ export function gemm(a: Value, b: Value, options: ProductOptions & { c?: Value |
   if (a.shape[transA ? 0 : 1] !== b.shape[transB ? 1 : 0])
     throw new Error(`cannot multiply [${a.shape}] with [${b.shape}]`);
   if (c && !sameShape(c.shape, shape))
-    throw new Error(`the addend [${c.shape}] is not of the product's shape [${shape}]`);
+    throw new Error(`the addend [${c.shape}] does not have the product's shape [${shape}]`);
   const operands = c ? [a, b, c] : [a, b];
   const y = graph.apply('Gemm', operands, a.dtype, shape, attributes(options));
   return graph.differentiable(operands, y, (dy, wanted) => {

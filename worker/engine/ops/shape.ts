@@ -46,10 +46,11 @@ export function concat(xs: readonly Value[], axis: number, size?: Dim): Value {
   if (xs.length === 1) return first;
   const sizes = xs.map((x) => x.shape[axis]!);
   const total = sizes.every((s) => typeof s === 'number') ? sizes.reduce((a, b) => a + b, 0) : size;
-  if (total === undefined) throw new Error('the joined dimension needs a name');
+  if (total === undefined) throw new Error('the concatenated dimension needs a name');
   const y = first.graph.apply('Concat', xs, first.dtype, first.shape.with(axis, total), { axis });
   return first.graph.differentiable(xs, y, (dy) => {
-    if (!sizes.every((s) => typeof s === 'number')) throw new Error('a join of named dimensions has no gradient');
+    if (!sizes.every((s) => typeof s === 'number'))
+      throw new Error('concatenation along a named dimension has no gradient');
     return split(dy, axis, sizes).map(plain);
   });
 }
@@ -82,7 +83,7 @@ export function reduceSum(x: Value, axes: readonly number[], keepDimensions: boo
 export function reduceMean(x: Value, axes: readonly number[], keepDimensions: boolean): Value {
   const count = axes.reduce((product, axis) => {
     const dim = x.shape.at(axis);
-    if (typeof dim !== 'number') throw new Error(`the mean over dimension ${dim} has no constant count`);
+    if (typeof dim !== 'number') throw new Error(`the mean over dimension ${dim} needs a constant size`);
     return product * dim;
   }, 1);
   return reduce('ReduceMean', x, axes, keepDimensions, (dy) => scaled(dy, 1 / count));

@@ -86,7 +86,7 @@ export function parseDecoderConfig(json: unknown, where: string): DecoderConfig 
   }
   const headDim = read.size('head_dim', hiddenSize / heads);
   if (headDim % 2 !== 0)
-    throw new UserError(`${where}: head_dim ${headDim} is odd; rotary positions turn pairs of dimensions`);
+    throw new UserError(`${where}: head_dim ${headDim} is odd; rotary embeddings rotate pairs of dimensions`);
   const biases = rules.biases(read);
   return {
     family,

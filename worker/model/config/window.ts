@@ -25,7 +25,7 @@ export function parseSlidingWindow(
       : Math.max(0, layers - read.count('max_window_layers', 28));
   if (sliding === null) return widest;
   if (widest === null && sliding > 0)
-    throw new UserError(`${where}: layer_types has sliding_attention, and there is no window to slide`, {
+    throw new UserError(`${where}: layer_types has sliding_attention, but there is no sliding_window`, {
       hint: WINDOW,
     });
   if (sliding === 0 && applies !== 'all-layers') return null;

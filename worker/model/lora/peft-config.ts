@@ -131,7 +131,7 @@ function adaptedBy(targets: readonly string[] | null, config: JsonObject, path: 
   const layers = config['layers_to_transform'] ?? null;
   const chosen = layers === null ? null : [layers].flat();
   if (chosen && !chosen.every((layer) => Number.isSafeInteger(layer))) {
-    throw new UserError(`${path}: layers_to_transform ${shown(layers)} is not a layer, nor a list of them`);
+    throw new UserError(`${path}: layers_to_transform ${shown(layers)} is neither a layer nor a list of layers`);
   }
   const matches = (list: readonly string[], module: string) =>
     list.some((name) => module === name || module.endsWith(`.${name}`));
@@ -148,5 +148,5 @@ function names(config: JsonObject, field: string, path: string): string[] | null
   const value = config[field] ?? null;
   if (value === null || typeof value === 'string') return null;
   if (Array.isArray(value) && value.every((name) => typeof name === 'string')) return value;
-  throw new UserError(`${path}: ${field} ${shown(value)} is not a list of names, nor a pattern`);
+  throw new UserError(`${path}: ${field} ${shown(value)} is neither a list of names nor a pattern`);
 }

@@ -89,7 +89,7 @@ export function openPeft(directory: string, model: DecoderConfig): LoraAdapter {
   };
   const beyond = layers.find((layer) => layer >= model.layers);
   if (beyond !== undefined) {
-    throw new UserError(`${path} adapts layer ${beyond}, and the model has ${model.layers} layers`, {
+    throw new UserError(`${path} adapts layer ${beyond}, but the model has only ${model.layers} layers`, {
       hint: OTHER_MODEL,
     });
   }

@@ -14,6 +14,6 @@ export function embed(weights: WeightIndex, ids: Int32Array): Tensor {
   if (!table) throw new Error(`the model has no weight ${EMBEDDING}`);
   const [rows, width] = table.shape as readonly [number, number];
   const unknown = ids.find((id) => id < 0 || id >= rows);
-  if (unknown !== undefined) throw new Error(`the embedding has ${rows} rows, and none for token ${unknown}`);
+  if (unknown !== undefined) throw new Error(`the embedding has ${rows} rows, but none for token ${unknown}`);
   return float32(readMatrixRows(table.file, table, ids), [ids.length, width]);
 }

@@ -162,14 +162,13 @@ function readShardMap(directory: string): (name: string) => string | undefined {
       shard === '..'
     ) {
       throw new UserError(
-        `${path} places ${name.slice(0, 120)} in ${shown(shard)}, which is not the name of a file beside it`,
+        `${path} maps ${name.slice(0, 120)} to ${shown(shard)}, which is not the name of a file in the same directory`,
       );
     }
     shards.set(name, shard);
   }
   const files = new Set(shards.values()).size;
-  if (files > MAX_SHARDS)
-    throw new UserError(`${path} names ${files} files, more than the ${MAX_SHARDS} a model can have`);
+  if (files > MAX_SHARDS) throw new UserError(`${path} names ${files} files, more than the limit of ${MAX_SHARDS}`);
   return (name) => shards.get(name);
 }
 

@@ -50,7 +50,7 @@ Examples:
   $ fedbiot plan job.yaml
   $ fedbiot run --help
 
-Exit codes: 0 ok, 1 failure, 2 bad usage or input, 130 interrupted.`,
+Exit codes: ${EXIT.succeeded} ok, ${EXIT.failed} failure, ${EXIT.invalid} bad usage or input, ${EXIT.interrupted} interrupted.`,
     );
   const commands = [
     registerRun,

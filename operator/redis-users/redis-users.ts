@@ -1,3 +1,4 @@
+import { ROLES } from '../../crds/facts/role.ts';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { errorMessage } from '../../crds/facts/user-error.ts';
@@ -31,8 +32,6 @@ const FIRST_ANSWER_MS = 5_000;
 
 /** How often users are set again, as somebody may have removed them unnoticed. */
 const RENEW_MS = 60_000;
-
-const ROLES = ['server', 'client'] as const;
 
 /** The users of jobs in the operator's Redis: one for each role, on every node of a Redis Cluster. */
 export class RedisUsers {

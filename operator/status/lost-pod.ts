@@ -1,6 +1,6 @@
 import type { ObservedPod } from '../objects/observed.ts';
 import { instant } from './observed-job.ts';
-import type { Standing } from '../objects/standing.ts';
+import type { Standing } from '../objects/outcome.ts';
 
 /** How long a deleted pod may exist after its grace period: kubelets and controllers take a moment. */
 const SLACK_MS = 30_000;

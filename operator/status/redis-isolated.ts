@@ -3,7 +3,7 @@ import { CREDENTIAL } from '../objects/secret-data.ts';
 import type { Observed } from '../objects/observed.ts';
 import type { RedisUsersStanding } from '../objects/redis-standing.ts';
 import type { Aspect } from './conditions.ts';
-import type { Standing } from '../objects/standing.ts';
+import type { Standing } from '../objects/outcome.ts';
 
 /** Whether a job's pods can use only their own job's keys in the operator's Redis; null: nothing new is known. */
 export function redisIsolated(

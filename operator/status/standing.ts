@@ -2,7 +2,7 @@ import type { JobPhase } from '../../crds/types.ts';
 import { queueOf } from '../objects/labels.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { Observed } from '../objects/observed.ts';
-import type { Standing } from '../objects/standing.ts';
+import type { Standing } from '../objects/outcome.ts';
 import { lingering } from './lingering.ts';
 import { lostPod } from './lost-pod.ts';
 import { isRunning, podsOf } from './observed-job.ts';

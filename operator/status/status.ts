@@ -4,11 +4,10 @@ import type { JobObject } from '../objects/job-object.ts';
 import type { Observed } from '../objects/observed.ts';
 import { shortened, withAspects } from './conditions.ts';
 import type { Aspect } from './conditions.ts';
-import type { Outcome } from '../objects/outcome.ts';
+import type { Outcome, Standing } from '../objects/outcome.ts';
 import { podsOf } from './observed-job.ts';
 import { progressStatus } from './progress-status.ts';
 import { standingOf } from './standing.ts';
-import type { Standing } from '../objects/standing.ts';
 import type { PhaseStanding } from './standing.ts';
 
 export interface StatusInput {

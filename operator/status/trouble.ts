@@ -4,7 +4,7 @@ import type { Observed, ObservedJob, ObservedPod, ObservedWarning } from '../obj
 import { lostPod } from './lost-pod.ts';
 import { endOf } from './failure.ts';
 import { hasStarted, instant, isRunning, podsOf, workerStatus } from './observed-job.ts';
-import type { Standing } from '../objects/standing.ts';
+import type { Standing } from '../objects/outcome.ts';
 import { told, waitingReason } from './waiting.ts';
 
 type Warnings = NonNullable<Observed['warnings']>;

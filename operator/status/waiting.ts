@@ -1,6 +1,6 @@
 import type { ObservedPod } from '../objects/observed.ts';
 import { hasStarted } from './observed-job.ts';
-import type { Standing } from '../objects/standing.ts';
+import type { Standing } from '../objects/outcome.ts';
 
 /** The kubelet's usual reasons while a pod starts. */
 const USUAL = ['ContainerCreating', 'PodInitializing'];

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { PodFlags } from '../run/pod/context.ts';
+import { EXIT } from '../../crds/facts/exit-codes.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { positiveInteger, providerOption } from './arguments.ts';
 import { listenForInterrupts } from './interrupts.ts';
@@ -46,8 +47,8 @@ Example:
 
 Adapters are bit-identical only if all compute processes have the same number of threads: give server and clients the same CPU limit.
 
-Logs are JSON lines on stdout; /metrics, /healthz and /readyz are served on port 9464. Exit codes: 0 the job has finished, 1 failure,
-retried, 2 failure that only the user can fix, 69 Redis is unavailable, retried, 130 stopped by SIGTERM.`,
+Logs are JSON lines on stdout; /metrics, /healthz and /readyz are served on port 9464. Exit codes: ${EXIT.succeeded} the job has finished, ${EXIT.failed}
+failure, retried, ${EXIT.invalid} failure that only the user can fix, ${EXIT.unavailable} Redis is unavailable, retried, ${EXIT.interrupted} stopped by SIGTERM.`,
     )
     .action((flags: PodFlags) => roleCommand(role, flags));
 }

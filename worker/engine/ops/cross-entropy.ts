@@ -11,7 +11,7 @@ import { heldElements, joinSlices, logSumExp, vocabularyBlock, vocabularyOf } fr
  * Smallest probability that a loss distinguishes from zero: a row's loss is clipped at −ln(1e-37) ≈ 85 nats; its
  * gradient is not.
  */
-const LEAST_PROBABILITY = 1e-37;
+const MIN_PROBABILITY = 1e-37;
 
 /**
  * Weighted cross-entropy of the logits of a fixed head, y·Eᵀ:
@@ -95,7 +95,7 @@ export function negativeLogLikelihood(z: Value, labels: Value): Value {
 
 function negativeLog(p: Value): Value {
   const { graph, shape } = p;
-  return neg(log(graph.apply('Max', [p, graph.number(LEAST_PROBABILITY)], 'float32', shape)));
+  return neg(log(graph.apply('Max', [p, graph.number(MIN_PROBABILITY)], 'float32', shape)));
 }
 
 /**

@@ -129,7 +129,7 @@ function answerIn(text: string): RedisAnswer | null {
   return rule === undefined ? null : { lasts: rule.lasts, says: rule.says, hint: rule.hint };
 }
 
-const LONGEST_QUOTE = 200;
+const MAX_QUOTE_CHARS = 200;
 
 /** Prefixes that ioredis puts before an error reply. */
 const AROUND = /^(Ready check failed|Too many Cluster redirections)/;
@@ -143,7 +143,7 @@ export function answerOf(error: unknown): RedisAnswer | null {
   if (known !== null) return known;
   return {
     lasts: 'stays',
-    says: `answers with an error: ${error.message.slice(0, LONGEST_QUOTE)}`,
+    says: `answers with an error: ${error.message.slice(0, MAX_QUOTE_CHARS)}`,
     hint: 'Find out who writes to keys fedbiot:*, and whether this is a Redis of version 6.2 or newer.',
   };
 }

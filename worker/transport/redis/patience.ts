@@ -25,7 +25,7 @@ export interface PatienceOptions {
 }
 
 const FIRST_MS = 100;
-const LONGEST_MS = 2_000;
+const MAX_PAUSE_MS = 2_000;
 
 /**
  * How long a command is retried while Redis refuses it. A failover takes less time; a full disk or memory needs action,
@@ -91,7 +91,7 @@ async function persist(
 ): Promise<unknown> {
   const began = performance.now();
   let next = command;
-  for (let ms = FIRST_MS; ; ms = Math.min(2 * ms, LONGEST_MS)) {
+  for (let ms = FIRST_MS; ; ms = Math.min(2 * ms, MAX_PAUSE_MS)) {
     try {
       const reply = await send(next);
       if (next !== command) listener.taken();

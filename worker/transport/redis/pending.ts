@@ -42,13 +42,13 @@ export async function within(work: Promise<unknown>): Promise<void> {
 }
 
 const FIRST_POLL_MS = 10;
-const LONGEST_POLL_MS = 250;
+const MAX_POLL_MS = 250;
 
 /** The waits between polls: short at first, longer while nothing arrives; `signal` ends each. */
 export function poller(signal: AbortSignal): () => Promise<void> {
   let ms = FIRST_POLL_MS;
   return async () => {
     await sleep(ms, undefined, { signal }).catch(() => undefined);
-    ms = Math.min(2 * ms, LONGEST_POLL_MS);
+    ms = Math.min(2 * ms, MAX_POLL_MS);
   };
 }

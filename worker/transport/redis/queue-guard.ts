@@ -4,11 +4,11 @@ import type { RedisConnection } from './redis-cluster.ts';
 import { RedisUnusable } from './unusable.ts';
 
 /** More than the tasks of a round or the results of all pods. */
-const MOST_WAITING = 100_000;
+const MAX_WAITING = 100_000;
 /** Entries removed by one call, so that it does not block Redis for long. */
-const MOST_DROPPED = 100;
+const MAX_DROPPED = 100;
 /** Limits of an entry: BullMQ writes about ten fields, which are short except for the data. */
-const MOST_FIELDS = 32;
+const MAX_FIELDS = 32;
 const MAX_FIELD_BYTES = 4096;
 const MAX_ID_BYTES = 128;
 
@@ -21,14 +21,14 @@ local marks = redis.call('HMGET', KEYS[2], 'paused', 'concurrency', 'max')
 if marks[1] or marks[2] or marks[3] then return {'held', 0} end
 redis.call('UNLINK', KEYS[3], KEYS[4])
 local waiting = redis.call('LLEN', KEYS[1])
-if waiting > ${MOST_WAITING} then return {'flooded', waiting} end
+if waiting > ${MAX_WAITING} then return {'flooded', waiting} end
 local function isJson(key, field)
   local text = redis.call('HGET', key, field)
   return not text or (pcall(cjson.decode, text))
 end
 local function isEntry(id)
   local key = ARGV[1] .. id
-  if #id > ${MAX_ID_BYTES} or redis.call('TYPE', key).ok ~= 'hash' or redis.call('HLEN', key) > ${MOST_FIELDS} then return false end
+  if #id > ${MAX_ID_BYTES} or redis.call('TYPE', key).ok ~= 'hash' or redis.call('HLEN', key) > ${MAX_FIELDS} then return false end
   for _, field in ipairs(redis.call('HKEYS', key)) do
     local limit = ${MAX_FIELD_BYTES}
     if field == 'data' then limit = tonumber(ARGV[2]) end
@@ -37,7 +37,7 @@ local function isEntry(id)
   return isJson(key, 'data') and isJson(key, 'opts') and isJson(key, 'stacktrace')
 end
 local dropped = 0
-while dropped < ${MOST_DROPPED} do
+while dropped < ${MAX_DROPPED} do
   local id = redis.call('LINDEX', KEYS[1], -1)
   if not id or isEntry(id) then break end
   redis.call('RPOP', KEYS[1])
@@ -69,7 +69,7 @@ export async function cleanQueue(
   }
   if (found === 'flooded') {
     throw new RedisUnusable(
-      `the queue ${queue} of the job in Redis has ${String(count)} entries, more than ${MOST_WAITING}`,
+      `the queue ${queue} of the job in Redis has ${String(count)} entries, more than ${MAX_WAITING}`,
       {
         hint: 'Find out who writes to keys fedbiot:*, and create the job again.',
       },

@@ -133,7 +133,7 @@ function encodeParts(parts: readonly TextPart[], tokenizer: Tokenizer, addSpecia
 const ANCHORS = ['\n', '.', '0'];
 
 /**
- * The tokens of `part` that follow `before` in the tokens of `whole`; null if its tokens do not begin with `before`.
+ * The tokens of `part` that decode to the text of `whole` when they follow `before`; if none do, those of `part` alone.
  */
 function encodeApart(
   part: string,

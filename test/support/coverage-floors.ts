@@ -54,7 +54,8 @@ const shown = (percent: number) => (Math.floor(percent * 10) / 10).toFixed(1);
 /** The problem of a folder; null if there is none. */
 export function coverageProblem({ folder, percent, floor }: FolderCoverage): string | null {
   if (percent === null) return `${folder} has a floor and no code: remove its floor`;
-  if (floor === null) return `${folder} has no floor: set one, such as ${Math.max(0, Math.floor(percent) - 1)}`;
+  if (floor === null) return `${folder} has no floor: set one, such as ${Math.max(1, Math.floor(percent) - 1)}`;
+  if (floor <= 0) return `${folder} has a floor of ${floor}, which never fails: set one above 0`;
   return percent < floor ? `${folder} is below its floor: ${shown(percent)} % of its lines ran, not ${floor} %` : null;
 }
 

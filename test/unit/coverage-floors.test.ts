@@ -5,10 +5,10 @@ import { compareWithFloors, coverageProblem, coverageTable, hasCode } from '../s
 const files = new Map([
   ['worker/data/batch.ts', { total: 100, covered: 100 }],
   ['worker/data/source.ts', { total: 300, covered: 259 }],
-  ['worker/data/deep/part.ts', { total: 10, covered: 0 }],
+  ['worker/data/deep/part.ts', { total: 10, covered: 1 }],
   ['worker/random.ts', { total: 40, covered: 40 }],
 ]);
-const floors = { worker: 99, 'worker/data': 89, 'worker/data/deep': 0 };
+const floors = { worker: 99, 'worker/data': 89, 'worker/data/deep': 10 };
 
 const problems = (changed: Readonly<Record<string, number>>) =>
   compareWithFloors(files, changed)
@@ -19,20 +19,23 @@ t.test('a folder is the sum of the lines of its own files', async (t) => {
   t.strictSame(compareWithFloors(files, floors), [
     { folder: 'worker', percent: 100, floor: 99 },
     { folder: 'worker/data', percent: 89.75, floor: 89 },
-    { folder: 'worker/data/deep', percent: 0, floor: 0 },
+    { folder: 'worker/data/deep', percent: 10, floor: 10 },
   ]);
 });
 
 t.test('what fails', async (t) => {
   t.strictSame(problems(floors), []);
   t.strictSame(problems({ ...floors, 'worker/data': 89.75 }), [], 'a floor is reached when it is equalled');
-  t.strictSame(problems({ worker: 100, 'worker/data': 90, 'worker/data/deep': 1 }), [
+  t.strictSame(problems({ worker: 100, 'worker/data': 90, 'worker/data/deep': 11 }), [
     'worker/data is below its floor: 89.7 % of its lines ran, not 90 %',
-    'worker/data/deep is below its floor: 0.0 % of its lines ran, not 1 %',
+    'worker/data/deep is below its floor: 10.0 % of its lines ran, not 11 %',
   ]);
   t.strictSame(problems({ worker: 99 }), [
     'worker/data has no floor: set one, such as 88',
-    'worker/data/deep has no floor: set one, such as 0',
+    'worker/data/deep has no floor: set one, such as 9',
+  ]);
+  t.strictSame(problems({ ...floors, 'worker/data/deep': 0 }), [
+    'worker/data/deep has a floor of 0, which never fails: set one above 0',
   ]);
   t.strictSame(problems({ ...floors, 'worker/gone': 50 }), ['worker/gone has a floor and no code: remove its floor']);
 });
@@ -45,7 +48,7 @@ t.test('the table', async (t) => {
       'gone                    -      7',
       'worker              100.0     99',
       'worker/data          89.7     89',
-      'worker/data/deep      0.0      -',
+      'worker/data/deep     10.0      -',
     ].join('\n'),
   );
 });

@@ -219,9 +219,7 @@ t.test('a listener that throws does not stop the other jobs from being followed'
   let round = 1;
   await until('both are heard', SECONDS, async () => {
     await tell(++round);
-    return holds(
-      (pool.progressOf('plain')?.round ?? 0) > 1 && (pool.progressOf('own')?.round ?? 0) > 1 && thrown > 10,
-    );
+    return holds((pool.progressOf('plain')?.round ?? 0) > 1 && (pool.progressOf('own')?.round ?? 0) > 1 && thrown > 10);
   });
   await pool.forget(job('own', true), true);
   t.ok(thrown > 10, `${thrown} times`);

@@ -127,7 +127,7 @@ export class Cluster {
     return this.#orNull(job, this.#secrets.read(job.metadata.namespace, secret.name, CA_KEY));
   }
 
-  /** Once all watches have ended, and the events that are under way are told. */
+  /** Resolves once all watches have ended and pending events are written. */
   async close(): Promise<void> {
     await this.#caches.close();
     await this.#events.settled();

@@ -113,7 +113,7 @@ function specOf(
     spec: value['spec'],
   });
   if ('job' in result) return resolvePresets(result.job.spec);
-  const told = result.problems.slice(0, MAX_SHOWN).map(({ path, message }) => `${pathText(path)}: ${message}`);
-  const more = result.problems.length - told.length;
-  return `${told.join('; ')}${more === 0 ? '' : `; and ${more} more`}`;
+  const shown = result.problems.slice(0, MAX_SHOWN).map(({ path, message }) => `${pathText(path)}: ${message}`);
+  const more = result.problems.length - shown.length;
+  return `${shown.join('; ')}${more === 0 ? '' : `; and ${more} more`}`;
 }

@@ -162,8 +162,8 @@ export function operatorMetrics(
     leading: (isLeader) => leader.set({ name: settings.lease }, Number(isLeader)),
     unhandled: () => unhandled.inc(),
     redisConnected: (isConnected) => redis.set(Number(isConnected)),
-    redisMemory(told) {
-      memory = told;
+    redisMemory(observed) {
+      memory = observed;
     },
     watch: {
       added: (resource) => restarts.inc({ resource }, 0),

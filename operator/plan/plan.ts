@@ -30,7 +30,7 @@ export interface PlanInput extends BuildInput {
 }
 
 /**
- * What to write so that the job goes on, or stops; nothing where all is as it should be.
+ * The writes that let the job continue, or stop it; none if everything is as it should be.
  * @throws InvalidSpec when the job cannot be carried out as it is written.
  */
 export function plan(input: PlanInput): Action[] {

@@ -91,18 +91,18 @@ async function writeStatus(
   now: number,
 ): Promise<FedBiOTJobStatus> {
   const progress = ports.progressOf(job.metadata.uid);
-  const told = { job, observed, outcome, blocked, isolated, now };
+  const common = { job, observed, outcome, blocked, isolated, now };
   const write = async (status: FedBiOTJobStatus): Promise<FedBiOTJobStatus> => {
     if (!isDeepStrictEqual(status, job.status)) await ports.updateStatus(job, status);
     return status;
   };
   try {
-    return await write(deriveStatus({ ...told, progress }));
+    return await write(deriveStatus({ ...common, progress }));
   } catch (error) {
     const refusal = refusalOf(error);
     if (refusal?.isInvalid !== true || progress === null) throw error;
     // The rest of the status is written anyway.
-    return await write(deriveStatus({ ...told, progress: null, progressRefused: refusal.message }));
+    return await write(deriveStatus({ ...common, progress: null, progressRefused: refusal.message }));
   }
 }
 

@@ -16,11 +16,11 @@ export function eventsBetween(
   }
   const { phase } = after;
   // Why a job does not run matters only while it should run; later its end or suspension is reported.
-  const told =
+  const recorded =
     phase === 'Pending' || phase === 'Running'
       ? ['Running', 'Suspended', 'ProgressMirrored', 'RedisIsolated']
       : ['Suspended', 'Succeeded', 'Failed', 'ProgressMirrored'];
-  for (const condition of (after.conditions ?? []).filter(({ type }) => told.includes(type))) {
+  for (const condition of (after.conditions ?? []).filter(({ type }) => recorded.includes(type))) {
     const event = transition(
       before.conditions?.find(({ type }) => type === condition.type),
       condition,

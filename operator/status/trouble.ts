@@ -5,7 +5,7 @@ import { lostPod } from './lost-pod.ts';
 import { endOf } from './failure.ts';
 import { hasStarted, instant, isRunning, podsOf, workerStatus } from './observed-job.ts';
 import type { Standing } from '../objects/outcome.ts';
-import { told, waitingReason } from './waiting.ts';
+import { reported, waitingReason } from './waiting.ts';
 
 type Warnings = NonNullable<Observed['warnings']>;
 
@@ -34,14 +34,14 @@ function unavailable(pods: readonly ObservedPod[]): Standing | null {
   if (pods.some(isRunning)) return null;
   const ended = pods.findLast((pod) => workerStatus(pod)?.state?.terminated?.exitCode === EXIT.unavailable);
   const end = ended === undefined ? null : endOf(ended);
-  return ended === undefined || end === null ? null : told(ended.metadata.name, end.reason, end.message);
+  return ended === undefined || end === null ? null : reported(ended.metadata.name, end.reason, end.message);
 }
 
 /** Warnings about a pod that its status does not show, such as a volume that cannot be mounted. */
 function warned(pods: readonly ObservedPod[], warnings: Warnings): Standing | null {
   for (const pod of pods.filter((each) => !hasStarted(each))) {
     const warning = warningOf(pod, warnings);
-    if (warning !== null) return told(pod.metadata.name, warning.reason, warning.message);
+    if (warning !== null) return reported(pod.metadata.name, warning.reason, warning.message);
   }
   return null;
 }
@@ -52,7 +52,7 @@ function notMade(owner: ObservedJob | null, pods: readonly ObservedPod[], warnin
   if (owner === null || warning?.reason !== 'FailedCreate') return null;
   // A pod created since then shows that the obstacle is gone.
   const isPast = pods.some(({ metadata }) => (instant(metadata.creationTimestamp) ?? 0) > (instant(warning.at) ?? 0));
-  return isPast ? null : told(owner.metadata.name, warning.reason, warning.message);
+  return isPast ? null : reported(owner.metadata.name, warning.reason, warning.message);
 }
 
 const warningOf = ({ metadata }: ObservedPod | ObservedJob, warnings: Warnings): ObservedWarning | null =>

@@ -22,7 +22,7 @@ export function waitingReason(pods: readonly ObservedPod[]): Standing | null {
 function unscheduled({ metadata, status }: ObservedPod): Standing | null {
   const condition = status?.conditions?.find(({ type, status: holds }) => type === 'PodScheduled' && holds === 'False');
   if (condition === undefined) return null;
-  return told(metadata.name, condition.reason ?? 'Unschedulable', condition.message);
+  return reported(metadata.name, condition.reason ?? 'Unschedulable', condition.message);
 }
 
 /** A missing image, Secret, ConfigMap or key. A missing claim is reported by the scheduler. */
@@ -31,7 +31,7 @@ function containerWaits({ metadata, status }: ObservedPod): Standing | null {
   const waiting = states
     .map(({ state }) => state?.waiting)
     .find((state) => state?.reason !== undefined && !USUAL.includes(state.reason));
-  return waiting?.reason === undefined ? null : told(metadata.name, waiting.reason, waiting.message);
+  return waiting?.reason === undefined ? null : reported(metadata.name, waiting.reason, waiting.message);
 }
 
 /** An init container, which may run for any length of time. */
@@ -45,7 +45,7 @@ function initRuns({ metadata, status }: ObservedPod): Standing | null {
 }
 
 /** A reason and message about the object `name`. */
-export const told = (name: string, reason: string, message: string | undefined): Standing => ({
+export const reported = (name: string, reason: string, message: string | undefined): Standing => ({
   reason: CAMEL_CASE.test(reason) ? reason : 'Waiting',
   message: `${name}: ${message === undefined || message === '' ? reason : message}`,
 });

@@ -37,7 +37,7 @@ export interface ComputeOptions {
 
 /**
  * glibc's allocator for large, short-lived tensors: those up to 32 MiB (the most it allows) are reused from the heap
- * instead of being mapped anew, and up to 1 GiB of freed heap is kept from one step to the next. One arena: sessions
+ * instead of being mapped again, and up to 1 GiB of freed heap is kept from one step to the next. One arena: sessions
  * run on several threads, and the arenas of all but the first are made of pieces of 64 MiB that go back to the kernel
  * as soon as they are empty, so that a pass could wait for pages in every operator. Compared with ONNX Runtime's
  * arenas, one per session: the same time, half the memory. No huge pages: a heap that is kept gains nothing from them,

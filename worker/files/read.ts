@@ -142,9 +142,9 @@ export function readJsonObject(path: string, options: ReadOptions): JsonObject {
 
 function notReadable(path: string, cause: unknown, hint: string | undefined): UserError {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  const told = code === 'ENOENT' ? absent(path, hint) : refused(code);
-  if (told === null) return unable(`cannot read ${path}`, cause, hint);
-  const [what, remedy] = told;
+  const explained = code === 'ENOENT' ? absent(path, hint) : refused(code);
+  if (explained === null) return unable(`cannot read ${path}`, cause, hint);
+  const [what, remedy] = explained;
   return new UserError(`${path} ${what}`, { ...(remedy !== undefined && { hint: remedy }), cause });
 }
 

@@ -23,8 +23,8 @@ export interface KnownRounds {
 export function repairMetrics(path: string, { bytes, rounds, spare }: KnownRounds): string | null {
   const found = existsSync(path) ? readFileSync(path) : null;
   const { events, damaged } = readLines((found ?? Buffer.alloc(0)).subarray(0, bytes));
-  const told = new Set(events.flatMap(({ event }) => (event.event === 'round' ? [event.round] : [])));
-  const missing = Array.from({ length: rounds }, (_, i) => i + 1).filter((round) => !told.has(round));
+  const reported = new Set(events.flatMap(({ event }) => (event.event === 'round' ? [event.round] : [])));
+  const missing = Array.from({ length: rounds }, (_, i) => i + 1).filter((round) => !reported.has(round));
   const taken = spare.filter(({ round }) => missing.includes(round));
   const isWhole =
     damaged === 0 && found !== null && found.length >= bytes && found[bytes - 1] === NEWLINE && taken.length === 0;
@@ -103,10 +103,10 @@ const lineOf = (event: RunEvent): Line => ({ event, line: Buffer.from(`${JSON.st
 function fitted(lines: readonly Buffer[], message: string, bytes: number): Buffer[] {
   const sizeOf = (of: readonly Buffer[]) => of.reduce((sum, { length }) => sum + length, 0);
   const warning = lineOf({ event: 'warning', message }).line;
-  const told = sizeOf(lines) + warning.length <= bytes ? [...lines, warning] : [...lines];
-  while (sizeOf(told) > bytes) told.pop();
-  const last = told.pop() ?? Buffer.of(NEWLINE);
-  return [...told, last.subarray(0, -1), Buffer.alloc(bytes - sizeOf(told) - last.length, ' '), Buffer.of(NEWLINE)];
+  const kept = sizeOf(lines) + warning.length <= bytes ? [...lines, warning] : [...lines];
+  while (sizeOf(kept) > bytes) kept.pop();
+  const last = kept.pop() ?? Buffer.of(NEWLINE);
+  return [...kept, last.subarray(0, -1), Buffer.alloc(bytes - sizeOf(kept) - last.length, ' '), Buffer.of(NEWLINE)];
 }
 
 /** `path`, or the first of path-2, path-3, … that does not exist. */

@@ -131,8 +131,10 @@ export class RedisUsers {
     }
   }
 
+  /** A replica that does not answer keeps the users until `#removeForgotten` finds them without the job's key. */
   async #remove(uid: string): Promise<void> {
     this.#granted.delete(uid);
+    await this.#nodes.redis?.unlink(jobKeys(uid).users).catch(() => undefined);
     await this.#nodes.ask((node) => node.call('ACL', 'DELUSER', ...ROLES.map((role) => redisUser(uid, role))));
     await this.#save();
   }

@@ -230,6 +230,8 @@ t.test('jobs that fail', { skip: noControllers || noRedis }, async (t) => {
         await event(namespace, 'gpu', /Warning +Unschedulable .*nodes (are )?available/);
 
         await lab.createJob(namespace, 'kubelet');
+        // The scheduler's condition would replace a later one of the kubelet's.
+        await waits('kubelet', /nodes are available/);
         await lab.play(namespace, 'kubelet', 'server', {
           kind: 'waits',
           reason: 'CreateContainerConfigError',

@@ -122,7 +122,10 @@ export class RedisUsers {
    */
   async revoke({ metadata: { namespace, name, uid } }: Pick<JobObject, 'metadata'>): Promise<void> {
     try {
-      if (this.#standing.kind === 'ready') await this.#remove(uid);
+      if (this.#standing.kind !== 'ready') return;
+      // A replica that does not answer keeps the users until `#removeForgotten` finds them without this key.
+      await this.#nodes.redis?.unlink(jobKeys(uid).users).catch(() => undefined);
+      await this.#remove(uid);
     } catch (error) {
       jobLog(this.#settings.log, namespace, name).warn(
         { reason: errorMessage(error) },
@@ -131,10 +134,8 @@ export class RedisUsers {
     }
   }
 
-  /** A replica that does not answer keeps the users until `#removeForgotten` finds them without the job's key. */
   async #remove(uid: string): Promise<void> {
     this.#granted.delete(uid);
-    await this.#nodes.redis?.unlink(jobKeys(uid).users).catch(() => undefined);
     await this.#nodes.ask((node) => node.call('ACL', 'DELUSER', ...ROLES.map((role) => redisUser(uid, role))));
     await this.#save();
   }

@@ -1,6 +1,7 @@
+import { open } from 'node:fs/promises';
 import { widenToFloat32 } from '../../worker/safetensors/float-formats.ts';
 import { roundFromFloat32 } from '../../worker/safetensors/float-rounding.ts';
-import { tensorBytes } from '../../worker/safetensors/header.ts';
+import { encodeHeader, tensorBytes } from '../../worker/safetensors/header.ts';
 import type { TensorEntry } from '../../worker/safetensors/header.ts';
 import { readSafetensorsHeader } from '../../worker/safetensors/safetensors.ts';
 import { streamSafetensors } from '../../worker/safetensors/stream.ts';
@@ -30,6 +31,23 @@ export async function writeWeights(
   }));
   await streamSafetensors(path, tensors, { metadata: { format: 'pt' } });
   return readSafetensorsHeader(path).tensors;
+}
+
+/** Writes a file of zeros, which take no space on the disk. */
+export async function writeZeros(
+  path: string,
+  shapes: ReadonlyMap<string, readonly number[]>,
+  dtype: WrittenDtype,
+): Promise<void> {
+  const entries = [...shapes].map(([name, shape]) => ({ name, dtype, shape, bytes: tensorBytes(dtype, shape) }));
+  const header = encodeHeader(entries, { format: 'pt' });
+  const file = await open(path, 'w');
+  try {
+    await file.writeFile(header);
+    await file.truncate(entries.reduce((sum, { bytes }) => sum + bytes, header.byteLength));
+  } finally {
+    await file.close();
+  }
 }
 
 /** Values rounded to float16, in one of the element types. */

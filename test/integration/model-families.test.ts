@@ -14,7 +14,7 @@ import { hiddenAfter, hiddenStatesProgram } from '../../worker/model/programs/hi
 import { localUpdateProgram } from '../../worker/model/programs/local-update.ts';
 import { scoringProgram } from '../../worker/model/programs/scoring.ts';
 import type { LayerSplit } from '../../worker/model/split.ts';
-import { TrunkRunner } from '../../worker/inference/trunk-runner.ts';
+import { loadTrunk } from '../../worker/inference/trunk-runner.ts';
 import { familyFolder, openFamily } from '../support/family.ts';
 import { maxError, numbers, relativeError } from '../support/fixture-tensors.ts';
 import { inOurOrder, loraVector } from '../support/lora-vector.ts';
@@ -70,10 +70,10 @@ for (const [name, folder] of families) {
       const first = batch.inputIds.slice(0, batch.lengths[0]);
       const second = first.map((token, i) => (i < 4 ? token : first.at(-1 - i)!));
       const pack = [first, second, first.slice(0, 6)].map((inputIds, i) => ({ id: String(i), inputIds }));
-      const runner = await TrunkRunner.load(compute, model, 'teacher', [trunkEnd]);
-      const together = await runner.run(pack, {});
+      const runner = await loadTrunk(compute, model, 'teacher', [trunkEnd]);
+      const together = (await runner.runAll([pack], {}))[0]!;
       for (const [i, sequence] of pack.entries()) {
-        const [[alone]] = (await runner.run([sequence], {})) as [[Float32Array]];
+        const [[[alone]]] = (await runner.runAll([[sequence]], {})) as [[[Float32Array]]];
         const error = relativeError([...together[i]![0]!], [...alone]);
         t.ok(error < 1e-6, `relative error ${error}`);
       }

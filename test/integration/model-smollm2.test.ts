@@ -12,7 +12,7 @@ import { Generator } from '../../worker/inference/generator.ts';
 import { loraLayout } from '../../worker/model/lora/layout.ts';
 import { scoringProgram } from '../../worker/model/programs/scoring.ts';
 import { splitLayers } from '../../worker/model/split.ts';
-import { TrunkRunner } from '../../worker/inference/trunk-runner.ts';
+import { loadTrunk } from '../../worker/inference/trunk-runner.ts';
 import { maxError, numbers } from '../support/fixture-tensors.ts';
 import { logitsProgram, runProgram } from '../support/run-program.ts';
 import { testCompute } from '../support/test-compute.ts';
@@ -46,13 +46,13 @@ t.test('SmolLM2-135M', { skip }, async (t) => {
   const places = placeFeeds(batch);
 
   t.test('loss of every token, through the stages of an evaluation', async (t) => {
-    const runner = await TrunkRunner.load(compute, model, 'teacher', model.split.teacher.slice(-1));
-    const states = await runner.run(
-      texts.map(({ text, ids }) => ({ id: text, inputIds: Int32Array.from(ids) })),
+    const runner = await loadTrunk(compute, model, 'teacher', model.split.teacher.slice(-1));
+    const [states] = await runner.runAll(
+      [texts.map(({ text, ids }) => ({ id: text, inputIds: Int32Array.from(ids) }))],
       {},
     );
     const hidden = joinStates(
-      states.map(([last]) => last!),
+      states!.map(([last]) => last!),
       model.config.hiddenSize,
     );
     const { labelledRows, labels } = labelFeeds(batch);

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import t from 'tap';
+import { SWEPT_STATES } from '../../worker/inference/layer-sweep.ts';
 import type { TokenSequence } from '../../worker/inference/packs.ts';
 import type { HiddenStates } from '../../worker/inference/trunk-runner.ts';
 import { TeacherStates } from '../../worker/training/teacher-states.ts';
@@ -26,12 +27,13 @@ const PACKS = [[a, b], [c]];
 const LARGE = 2 ** 20;
 
 /** Teacher states, and the packs that were computed for them. */
-function teacher(disk: DiskCache | null, memoryBytes = LARGE) {
+function teacher(disk: DiskCache | null, memoryBytes = LARGE, sweptTokens = 0) {
   const computed: string[] = [];
   const runner = {
-    run: async (pack: readonly TokenSequence[]) => {
-      computed.push(pack.map(({ id }) => id).join());
-      return pack.map(statesOf);
+    sweptTokens,
+    async *passes(packs: readonly (readonly TokenSequence[])[]) {
+      computed.push(packs.map((pack) => pack.map(({ id }) => id).join()).join(' '));
+      for (const pack of packs) yield pack.map(statesOf);
     },
   };
   const states = new TeacherStates({ runner, packs: PACKS, layers: LAYERS, memoryBytes, disk });
@@ -41,7 +43,7 @@ function teacher(disk: DiskCache | null, memoryBytes = LARGE) {
     await setImmediate();
     return found;
   };
-  return { of, computed };
+  return { states, of, computed };
 }
 
 t.test('a later run reads from disk what an earlier one computed, to the bit', async (t) => {
@@ -110,4 +112,26 @@ t.test('memory holds what was used last; without a disk the rest is computed aga
   t.strictSame(await states.of(a), [statesOf(a)]);
   t.strictSame(states.computed, ['a,b', 'c', 'a,b']);
   await t.rejects(states.of(sequence('d', 1)), /sequence d is not in the pool/);
+});
+
+t.test('a runner that sweeps computes later requests as well, as far as memory holds them', async (t) => {
+  const all = PACKS.flat().reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+  const later = () => [b, c, a];
+  const roomy = teacher(null, SWEPT_STATES, all);
+  t.strictSame(await roomy.states.of([a], later), [statesOf(a)]);
+  t.strictSame(await roomy.states.of([b, c], later), [statesOf(b), statesOf(c)]);
+  t.strictSame(roomy.computed, ['a,b c'], 'both packs in one sweep');
+
+  const short = teacher(null, SWEPT_STATES, all - 1);
+  await short.states.of([a], later);
+  t.strictSame(short.computed, ['a,b'], 'not more tokens than a sweep takes');
+  const tight = teacher(null, SWEPT_STATES / 2, all);
+  await tight.states.of([a], later);
+  t.strictSame(tight.computed, ['a,b'], 'nor than memory holds');
+
+  const disk = { directory: join(t.testdir({}), 'cache'), bytes: LARGE };
+  await teacher(disk).of(c);
+  const resumed = teacher(disk, SWEPT_STATES, all);
+  await resumed.states.of([a], later);
+  t.strictSame(resumed.computed, ['a,b'], 'nor what is on disk');
 });

@@ -30,6 +30,9 @@ export type { RunRequest, RunResult } from './compute-protocol.ts';
  */
 export const COPIED_WEIGHT_BYTES = 512 * 2 ** 20;
 
+/** Whether a graph's weights stay in their files. It depends on the graph alone, as the last bits of a product may. */
+export const isLarge = (graph: Graph): boolean => graph.weightBytes > COPIED_WEIGHT_BYTES;
+
 export interface ComputeOptions {
   readonly threads: number;
   readonly provider: Provider;
@@ -99,12 +102,12 @@ export class Compute {
    */
   async load(graph: Graph, weightFolder: string | null = null, use: 'often' | 'seldom' = 'seldom'): Promise<Session> {
     const session = this.#nextSession++;
-    const isLarge = graph.weightBytes > COPIED_WEIGHT_BYTES;
+    const inFiles = isLarge(graph);
     const options: SessionOptions = {
       ...this.#options,
       weightFolder,
-      prepack: use === 'often' && !isLarge,
-      widenPerUse: isLarge && [...graph.weights.keys()].some(({ dtype }) => dtype !== 'float32'),
+      prepack: use === 'often' && !inFiles,
+      widenPerUse: inFiles && [...graph.weights.keys()].some(({ dtype }) => dtype !== 'float32'),
     };
     await this.#ask<null>({ kind: 'load', session, model: encodeModel(graph, options), options }).catch(
       (cause: unknown) => {

@@ -11,7 +11,7 @@ import type { FederatedModel } from '../model/federated-model.ts';
 import { packInOrderOfUse, packTokens } from '../inference/packs.ts';
 import { alignmentProgram, comparedLayers, teacherAfter } from '../model/programs/alignment.ts';
 import { weightFolder } from '../model/weights/stored-weights.ts';
-import { TrunkRunner } from '../inference/trunk-runner.ts';
+import { loadTrunk } from '../inference/trunk-runner.ts';
 import type { HiddenStates } from '../inference/trunk-runner.ts';
 import type { Sequence } from '../data/sequence.ts';
 import { randomStream } from '../random.ts';
@@ -28,6 +28,7 @@ import type {
 import { explainNotFinite, learningRateAt, oneAhead } from './steps.ts';
 import { TeacherStates } from './teacher-states.ts';
 import type { DiskCache } from './teacher-states.ts';
+import { windows } from './windows.ts';
 
 export interface EmulatorAlignerOptions {
   readonly compute: Compute;
@@ -81,16 +82,16 @@ export class EmulatorAligner implements Aligner, Rehearsing {
     signal: AbortSignal;
   }): Promise<AlignmentOutcome> {
     const { round, lora, from, onStep, signal } = input;
-    const { compute } = this.#options;
+    const { compute, batches } = this.#options;
     const steps = this.steps(round);
     const losses = [...(from?.losses ?? [])];
     await compute.write(ADAPTER_VARIABLE, float32(lora.adapter));
     await this.#trainer.start(from ?? lora.emulator);
-    function* upcoming(): Generator<number> {
-      for (let step = from?.step ?? 0; step < steps && !signal.aborted; step++) yield step;
-    }
+    const first = from?.step ?? 0;
+    const upcoming = Array.from({ length: steps - first }, (_, i) => batches.alignment(round, first + i));
+    const planned = untilAborted(plannedSteps(first, upcoming, this.#teacher(upcoming, signal)), signal);
     let since = performance.now();
-    for await (const { step, loss, tokens } of oneAhead(upcoming(), (step) => this.#request(round, step))) {
+    for await (const { step, loss, tokens } of oneAhead(planned, (next) => this.#request(round, next))) {
       losses.push(loss);
       const now = performance.now();
       onStep({ phase: 'align', round, client: null, step, loss, tokens, ms: now - since });
@@ -100,13 +101,12 @@ export class EmulatorAligner implements Aligner, Rehearsing {
     return { done: true, emulator: await this.#trainer.parameters(), losses };
   }
 
-  /** Requests a step, after computing the teacher's states that it needs. */
-  async #request(round: number, step: number) {
-    const { spec, batches, onBatch } = this.#options;
-    const sequences = batches.alignment(round, step);
+  /** Requests a step. */
+  async #request(round: number, { step, sequences, teacher }: PlannedStep) {
+    const { spec, onBatch } = this.#options;
     onBatch?.(round, step, sequences);
     const batch = collate(sequences, 0);
-    const feeds = { ...this.#feeds(batch, await this.#teacher(sequences)), ...this.#dropout(round, step) };
+    const feeds = { ...this.#feeds(batch, teacher), ...this.#dropout(round, step) };
     const rate = learningRateAt(spec.optimizer, step, this.steps(round));
     const stepped = explainNotFinite(`alignment before round ${round}, step ${step}`, batch.ids, () =>
       this.#trainer.step([feeds], rate),
@@ -166,12 +166,48 @@ interface TeacherInput {
   readonly compared: readonly HiddenStates[];
 }
 
-type TeacherSource = (sequences: readonly Sequence[]) => Promise<TeacherInput>;
+/** What the teacher gives for each of the batches, in order. Throws the signal's reason if it aborts a sweep. */
+type TeacherSource = (
+  batches: readonly (readonly Sequence[])[],
+  signal: AbortSignal,
+) => AsyncGenerator<TeacherInput, void>;
+
+/** A step, from 0, with its inputs. */
+interface PlannedStep {
+  readonly step: number;
+  readonly sequences: readonly Sequence[];
+  readonly teacher: TeacherInput;
+}
+
+async function* plannedSteps(
+  first: number,
+  batches: readonly (readonly Sequence[])[],
+  inputs: AsyncIterable<TeacherInput>,
+): AsyncGenerator<PlannedStep, void> {
+  let done = 0;
+  for await (const teacher of inputs) {
+    yield { step: first + done, sequences: batches[done]!, teacher };
+    done++;
+  }
+}
+
+/** Ends when the signal aborts, also while an item is computed. */
+async function* untilAborted<Item>(items: AsyncIterable<Item>, signal: AbortSignal): AsyncGenerator<Item, void> {
+  if (signal.aborted) return;
+  try {
+    for await (const item of items) {
+      yield item;
+      if (signal.aborted) return;
+    }
+  } catch (error) {
+    if (error !== signal.reason) throw error;
+  }
+}
 
 /** If the adapter is last, the teacher's states are constant over the job, and are cached. */
 async function cachedStates(options: EmulatorAlignerOptions, compared: readonly number[]): Promise<TeacherSource> {
   const { compute, model, pool, memoryBytes, disk } = options;
-  const runner = await TrunkRunner.load(compute, model, 'teacher', compared);
+  const runner = await loadTrunk(compute, model, 'teacher', compared);
   const states = new TeacherStates({
     runner,
     packs: packInOrderOfUse(pool, packTokens(compute.provider)),
@@ -179,20 +215,28 @@ async function cachedStates(options: EmulatorAlignerOptions, compared: readonly 
     memoryBytes,
     disk,
   });
-  return async (sequences) => ({ input: null, compared: await states.of(sequences) });
+  return async function* (batches, signal) {
+    for (const [i, sequences] of batches.entries()) {
+      const following = () => batches.slice(i + 1).flat();
+      yield { input: null, compared: await states.of(sequences, following, { signal }) };
+    }
+  };
 }
 
 /**
  * If the adapter has layers in front, the teacher's states depend on the current adapter, and are computed at every
- * step.
+ * step, or for a large model at once for the steps that a sweep serves.
  */
 async function statesPerStep(
   { compute, model }: EmulatorAlignerOptions,
   compared: readonly number[],
 ): Promise<TeacherSource> {
-  const runner = await TrunkRunner.load(compute, model, 'teacher', [-1, ...compared]);
-  return async (sequences) => {
-    const states = await runner.runAll(sequences, { adapter: ADAPTER_VARIABLE });
-    return { input: states.map(([first]) => first!), compared: states.map(([, ...rest]) => rest) };
+  const runner = await loadTrunk(compute, model, 'teacher', [-1, ...compared]);
+  return async function* (batches, signal) {
+    for (const window of windows(batches, runner.sweptTokens, (sequences) => sequences)) {
+      const computed = await runner.runAll(window, { adapter: ADAPTER_VARIABLE }, { signal });
+      for (const states of computed)
+        yield { input: states.map(([first]) => first!), compared: states.map(([, ...rest]) => rest) };
+    }
   };
 }

@@ -2,23 +2,23 @@ import type { EvaluationSpec } from '../../crds/types.ts';
 import { collate } from '../data/batch.ts';
 import type { Sequence } from '../data/sequence.ts';
 import type { TextExample } from '../data/example.ts';
-import type { Compute, Session } from '../engine/compute.ts';
+import type { Compute } from '../engine/compute.ts';
 import { float32 } from '../engine/graph/tensor.ts';
 import type { Tensor } from '../engine/graph/tensor.ts';
 import type { Evaluation } from '../../crds/facts/evaluation.ts';
 import type { Score } from '../../crds/facts/score.ts';
-import { joinStates, labelFeeds, placeFeeds } from '../model/batch-feeds.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { Generator } from '../inference/generator.ts';
+import type { SweepOptions } from '../inference/layer-sweep.ts';
 import { groupByPrefix, packSequences } from '../inference/packs.ts';
 import type { Trunk } from '../model/programs/hidden-states.ts';
-import { scoringProgram } from '../model/programs/scoring.ts';
-import { weightFolder } from '../model/weights/stored-weights.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { TrunkRunner } from '../inference/trunk-runner.ts';
-import type { TrunkVectors } from '../inference/trunk-runner.ts';
+import { loadTrunk } from '../inference/trunk-runner.ts';
+import type { HiddenStates, TrunkRunner, TrunkVectors } from '../inference/trunk-runner.ts';
 import type { GenerationTask, PredictionScore, Task } from '../tasks/task.ts';
 import type { Evaluator, LoraState } from '../federation/contracts.ts';
+import { Scorer } from './scorer.ts';
+import type { Counts } from './scorer.ts';
 import { TeacherStates } from './teacher-states.ts';
 
 /** The held-out examples: texts for the loss, prompts for generation. */
@@ -38,17 +38,10 @@ export interface ModelEvaluatorOptions {
   readonly memoryBytes: number;
 }
 
-/** Sums over the held-out examples. */
-export interface Counts {
-  readonly loss: number;
-  readonly labelled: number;
-  readonly correct: number;
-}
-
 /** Scores the base model, emulator + adapter and full model + adapter on held-out examples. */
 export class ModelEvaluator implements Evaluator {
   readonly #options: ModelEvaluatorOptions;
-  readonly #scoring: Session;
+  readonly #scorer: Scorer;
   readonly #teacherRunner: TrunkRunner;
   /** Loaded when the emulator is first scored. An evaluation of only the full model does not need it. */
   #emulatorRunner: TrunkRunner | null = null;
@@ -58,10 +51,10 @@ export class ModelEvaluator implements Evaluator {
   /** Cached states of the full model before the adapter, if the adapter is last: they do not change either. */
   readonly #teacher: TeacherStates | null;
 
-  private constructor(options: ModelEvaluatorOptions, scoring: Session, teacherRunner: TrunkRunner) {
+  private constructor(options: ModelEvaluatorOptions, scorer: Scorer, teacherRunner: TrunkRunner) {
     const { model, heldOut, memoryBytes } = options;
     this.#options = options;
-    this.#scoring = scoring;
+    this.#scorer = scorer;
     this.#teacherRunner = teacherRunner;
     this.#teacher =
       model.split.front.length > 0
@@ -77,10 +70,10 @@ export class ModelEvaluator implements Evaluator {
 
   static async load(options: ModelEvaluatorOptions): Promise<ModelEvaluator> {
     const { compute, model } = options;
-    const scoring = await compute.load(scoringProgram(model), weightFolder(model.weights));
+    const scorer = await Scorer.load(compute, model);
     // Without a teacher part, all layers belong to the adapter and start from the embedding.
-    const teacherRunner = await TrunkRunner.load(compute, model, 'teacher', [model.split.teacher.at(-1) ?? -1]);
-    return new ModelEvaluator(options, scoring, teacherRunner);
+    const teacherRunner = await loadTrunk(compute, model, 'teacher', [model.split.teacher.at(-1) ?? -1]);
+    return new ModelEvaluator(options, scorer, teacherRunner);
   }
 
   async evaluate(input: {
@@ -94,7 +87,7 @@ export class ModelEvaluator implements Evaluator {
     let done = 0;
     const scored = async (trunk: Trunk, adapter: Float32Array): Promise<Score> => {
       signal.throwIfAborted();
-      const score = await this.score(trunk, adapter, lora.emulator, signal);
+      const score = await this.score(trunk, adapter, lora.emulator, signal, () => onProgress(done, total));
       onProgress(++done, total);
       return score;
     };
@@ -121,63 +114,67 @@ export class ModelEvaluator implements Evaluator {
     const { task, heldOut } = this.#options;
     const total = heldOut.sequences.length + heldOut.prompts.length;
     let done = 0;
-    const advance = (count: number) => onProgress((done += count), total);
+    const reach = (count: number) => onProgress((done = count), total);
+    const advance = (count: number) => reach(done + count);
     const vectors = { adapter: float32(adapter), ...(trunk === 'emulator' ? { emulator: float32(emulator) } : {}) };
-    const { loss, labelled, correct } = await this.count(trunk, vectors, signal, advance);
+    const { loss, labelled, correct } = await this.count(trunk, vectors, signal, reach);
     const score = task.generates
       ? await this.#generate(trunk, task, vectors, signal, advance)
       : { accuracy: task.accuracy({ labelled, correct }) };
     return { ...score, loss: loss / labelled };
   }
 
+  /** @param onTexts receives the number of texts that are done, in which a part of a sweep is a part of its texts */
   async count(
     trunk: Trunk,
     vectors: { adapter: Tensor; emulator?: Tensor },
     signal: AbortSignal,
-    advance: (count: number) => void = () => {},
+    onTexts: (done: number) => void = () => {},
   ): Promise<Counts> {
-    const { model, heldOut } = this.#options;
-    const trunkVectors = this.#trunkVectors(vectors);
-    const counts = { loss: 0, labelled: 0, correct: 0 };
-    for (const pack of packSequences(groupByPrefix(heldOut.sequences))) {
+    const { sequences } = this.#options.heldOut;
+    const packs = packSequences(groupByPrefix(sequences));
+    const runner = await this.#runner(trunk);
+    const stages = [runner.sweptTokens > 0, this.#scorer.sweeps, true].filter(Boolean).length;
+    let swept = 0;
+    let scored = 0;
+    const onLayer = (share: number) => {
+      swept += (share * sequences.length) / (packs.length * stages);
+      onTexts(Math.max(scored, Math.floor(swept)));
+    };
+    const options = { signal, onLayer };
+    const batches = packs.map((pack) => collate(pack, 0));
+    const states = this.#states(runner, trunk, packs, vectors, options);
+    const total = { loss: 0, labelled: 0, correct: 0 };
+    signal.throwIfAborted();
+    for await (const { batch, ...counts } of this.#scorer.score(batches, states, vectors.adapter, options)) {
+      total.loss += counts.loss;
+      total.labelled += counts.labelled;
+      total.correct += counts.correct;
+      scored += batch.rows;
+      onTexts(Math.max(scored, Math.floor(swept)));
       signal.throwIfAborted();
-      const states =
-        trunk === 'teacher' && this.#teacher
-          ? await this.#teacher.of(pack)
-          : await (await this.#runner(trunk)).run(pack, trunkVectors);
-      const batch = collate(pack, 0);
-      const { labelledRows, labels } = labelFeeds(batch);
-      const { outputs } = await this.#scoring.run({
-        feeds: {
-          ...placeFeeds(batch),
-          hidden: joinStates(
-            states.map(([last]) => last!),
-            model.config.hiddenSize,
-          ),
-          adapter: vectors.adapter,
-          labelledRows,
-          labels,
-        },
-        fetch: ['nll', 'correct'],
-      });
-      const sum = (name: string) => Array.from(outputs[name]!.data, Number).reduce((a, b) => a + b, 0);
-      counts.loss += sum('nll');
-      counts.correct += sum('correct');
-      counts.labelled += labels.data.length;
-      advance(pack.length);
     }
-    return counts;
+    return total;
+  }
+
+  /** The states of each pack before the tail. */
+  async *#states(
+    runner: TrunkRunner,
+    trunk: Trunk,
+    packs: readonly (readonly Sequence[])[],
+    vectors: { adapter: Tensor; emulator?: Tensor },
+    options: SweepOptions,
+  ): AsyncGenerator<HiddenStates[], void> {
+    if (trunk === 'emulator' || !this.#teacher)
+      return yield* runner.passes(packs, this.#trunkVectors(vectors), options);
+    for (const [i, pack] of packs.entries())
+      yield await this.#teacher.of(pack, () => packs.slice(i + 1).flat(), options);
   }
 
   async #runner(trunk: Trunk): Promise<TrunkRunner> {
     if (trunk === 'teacher') return this.#teacherRunner;
     const { compute, model } = this.#options;
-    return (this.#emulatorRunner ??= await TrunkRunner.load(
-      compute,
-      model,
-      'emulator',
-      model.split.emulator.slice(-1),
-    ));
+    return (this.#emulatorRunner ??= await loadTrunk(compute, model, 'emulator', model.split.emulator.slice(-1)));
   }
 
   /** A trunk needs the adapter only if it starts with adapter layers. */

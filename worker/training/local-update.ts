@@ -12,13 +12,15 @@ import type { FederatedModel } from '../model/federated-model.ts';
 import { groupByPrefix } from '../inference/packs.ts';
 import { localUpdateProgram } from '../model/programs/local-update.ts';
 import { weightFolder } from '../model/weights/stored-weights.ts';
-import { TrunkRunner } from '../inference/trunk-runner.ts';
+import { loadTrunk } from '../inference/trunk-runner.ts';
+import type { TrunkRunner } from '../inference/trunk-runner.ts';
 import { randomStream } from '../random.ts';
 import { longestBatch } from './batches.ts';
 import { samplesPerRound } from '../federation/contracts.ts';
 import type { BatchSource } from './batches.ts';
 import type { LocalTraining, LoraState, OnStep, Rehearsing } from '../federation/contracts.ts';
 import { explainNotFinite, learningRateAt, oneAhead } from './steps.ts';
+import { windows } from './windows.ts';
 
 export interface AdapterTrainerOptions {
   readonly compute: Compute;
@@ -35,7 +37,10 @@ export interface AdapterTrainerOptions {
 const EMULATOR_VARIABLE = 'client.emulator';
 const REFERENCE_VARIABLE = 'client.reference';
 
-/** Number of tokens whose emulator states are computed ahead of the steps that use them. Bounds their memory. */
+/**
+ * Number of tokens whose emulator states are computed ahead of the steps that use them. Bounds their memory. A large
+ * emulator computes as many as its sweep takes.
+ */
 const WINDOW_TOKENS = 4096;
 
 /** The client's part of the method: trains the adapter's LoRA with the frozen emulator on the client's data. */
@@ -61,7 +66,7 @@ export class AdapterTrainer implements Rehearsing {
     const gradient = await compute.load(program, weightFolder(model.weights), 'often');
     const trainer = await Trainer.create(compute, gradient, model.adapter.layout.size, spec.optimizer, 'client');
     const last = model.split.emulator.at(-1)!;
-    const emulator = model.split.front.length > 0 ? null : await TrunkRunner.load(compute, model, 'emulator', [last]);
+    const emulator = model.split.front.length > 0 ? null : await loadTrunk(compute, model, 'emulator', [last]);
     return new AdapterTrainer(options, trainer, emulator);
   }
 
@@ -84,8 +89,10 @@ export class AdapterTrainer implements Rehearsing {
       step,
       microBatches: batches.local(round, client, step),
     }));
-    for (const window of windows(upcoming)) {
-      const states = await this.#emulate(window.flatMap(({ microBatches }) => microBatches.flat()));
+    const sequencesOf = ({ microBatches }: PlannedStep) => microBatches.flat();
+    const ahead = Math.max(WINDOW_TOKENS, this.#emulator?.sweptTokens ?? 0);
+    for (const window of windows(upcoming, ahead, sequencesOf)) {
+      const states = await this.#emulate(window.flatMap(sequencesOf), signal);
       let since = performance.now();
       const request = async (next: PlannedStep) => {
         signal.throwIfAborted();
@@ -142,11 +149,11 @@ export class AdapterTrainer implements Rehearsing {
    * The emulator's output for each sequence, by id. One pass serves many steps, as the emulator is fixed during a
    * round.
    */
-  async #emulate(sequences: readonly Sequence[]): Promise<ReadonlyMap<string, Float32Array>> {
+  async #emulate(sequences: readonly Sequence[], signal?: AbortSignal): Promise<ReadonlyMap<string, Float32Array>> {
     if (!this.#emulator) return new Map();
     const unique = groupByPrefix([...new Map(sequences.map((sequence) => [sequence.id, sequence])).values()]);
-    const states = await this.#emulator.runAll(unique, { emulator: EMULATOR_VARIABLE });
-    return new Map(unique.map(({ id }, i) => [id, states[i]![0]!]));
+    const [states] = await this.#emulator.runAll([unique], { emulator: EMULATOR_VARIABLE }, { signal });
+    return new Map(unique.map(({ id }, i) => [id, states![i]![0]!]));
   }
 
   #dropout(...place: [round: number, client: number, step: number, microBatch: number]) {
@@ -181,23 +188,4 @@ export class AdapterTrainer implements Rehearsing {
 interface PlannedStep {
   readonly step: number;
   readonly microBatches: readonly (readonly Sequence[])[];
-}
-
-/**
- * Groups consecutive steps whose sequences have at most WINDOW_TOKENS tokens in total. A step with more is a group of
- * its own.
- */
-function windows(steps: readonly PlannedStep[]): PlannedStep[][] {
-  const out: PlannedStep[][] = [];
-  let filled = Infinity;
-  for (const step of steps) {
-    const tokens = step.microBatches.flat().reduce((sum, { inputIds }) => sum + inputIds.length, 0);
-    if (filled + tokens > WINDOW_TOKENS) {
-      out.push([]);
-      filled = 0;
-    }
-    out.at(-1)!.push(step);
-    filled += tokens;
-  }
-  return out;
 }

@@ -23,11 +23,11 @@ export function learningRateAt(
  * @param request resolves when the work has been requested, with a promise of its result
  */
 export async function* oneAhead<Item, Result>(
-  items: Iterable<Item>,
+  items: Iterable<Item> | AsyncIterable<Item>,
   request: (item: Item) => Promise<{ readonly result: Promise<Result> }>,
 ): AsyncGenerator<Result, void> {
   let underway: Promise<Result> | null = null;
-  for (const item of items) {
+  for await (const item of items) {
     const { result } = await request(item);
     // Prevents an unhandled rejection if the previous item has already failed.
     result.catch(() => undefined);

@@ -1,17 +1,22 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256Bytes } from '../files/sha256.ts';
 import type { TokenSequence } from '../inference/packs.ts';
+import { SWEPT_STATES } from '../inference/layer-sweep.ts';
+import type { SweepOptions } from '../inference/layer-sweep.ts';
 import type { HiddenStates, TrunkRunner } from '../inference/trunk-runner.ts';
 
 /** Memory for hidden states that are constant over the job, and disk space for those of the public data, in bytes. */
 export const STATES_MEMORY = 2 ** 29;
 export const STATES_DISK = 8 * 2 ** 30;
 
+type Pack = readonly TokenSequence[];
+type PackRunner = Pick<TrunkRunner, 'passes' | 'sweptTokens'>;
+
 export interface TeacherStatesOptions {
-  readonly runner: Pick<TrunkRunner, 'run'>;
+  readonly runner: PackRunner;
   /** All sequences that may be requested, in the groups that are computed together. */
-  readonly packs: readonly (readonly TokenSequence[])[];
+  readonly packs: readonly Pack[];
   /** Number of layers whose states the runner returns. */
   readonly layers: number;
   /** Bytes of states held in memory. The least recently used are evicted first. */
@@ -32,8 +37,8 @@ export interface DiskCache {
  * state's bits do not depend on earlier requests.
  */
 export class TeacherStates {
-  readonly #runner: Pick<TrunkRunner, 'run'>;
-  readonly #packs = new Map<string, readonly TokenSequence[]>();
+  readonly #runner: PackRunner;
+  readonly #packs = new Map<string, Pack>();
   readonly #memory = new Map<string, HiddenStates>();
   readonly #limit: number;
   readonly #layers: number;
@@ -53,10 +58,24 @@ export class TeacherStates {
     for (const pack of packs) for (const { id } of pack) this.#packs.set(id, pack);
   }
 
-  /** The states of each sequence, in the order of the request. */
-  async of(sequences: readonly TokenSequence[]): Promise<HiddenStates[]> {
+  /**
+   * The states of each sequence, in the order of the request.
+   * @param following the sequences of later requests, in order. If the runner reads its weights once for many tokens,
+   * their states are computed as well, as far as memory can hold them until they are requested
+   */
+  async of(
+    sequences: readonly TokenSequence[],
+    following: () => Iterable<TokenSequence> = () => [],
+    options: SweepOptions = {},
+  ): Promise<HiddenStates[]> {
     const states: HiddenStates[] = [];
-    for (const { id } of sequences) states.push(this.#held(id) ?? (await this.#compute(id)));
+    for (const [i, { id }] of sequences.entries()) {
+      const later = function* () {
+        yield* sequences.slice(i + 1);
+        yield* following();
+      };
+      states.push(this.#held(id) ?? (await this.#compute(id, later(), options)));
+    }
     return states;
   }
 
@@ -66,14 +85,46 @@ export class TeacherStates {
     return states;
   }
 
-  async #compute(id: string): Promise<HiddenStates> {
+  async #compute(id: string, following: Iterable<TokenSequence>, options: SweepOptions): Promise<HiddenStates> {
+    const packs = this.#packsToCompute(this.#packOf(id), following);
+    let wanted: HiddenStates | undefined;
+    let next = 0;
+    for await (const computed of this.#runner.passes(packs, {}, options)) {
+      const pack = packs[next++]!;
+      pack.forEach((sequence, i) => this.#hold(sequence.id, computed[i]!));
+      // Written later, while the step that waits for the states is computed.
+      setImmediate(() => pack.forEach((sequence, i) => this.#write(sequence.id, computed[i]!)));
+      wanted ??= computed[pack.findIndex((sequence) => sequence.id === id)];
+    }
+    return wanted!;
+  }
+
+  /** The first pack, and the packs of later requests whose states are missing, as many as one sweep should have. */
+  #packsToCompute(first: Pack, later: Iterable<TokenSequence>): Pack[] {
+    const packs = new Set([first]);
+    const limit = this.#runner.sweptTokens * Math.min(1, this.#limit / SWEPT_STATES);
+    const seen = new Set<string>();
+    let tokens = tokensOf(first);
+    for (const { id, inputIds } of limit > tokens ? later : []) {
+      const pack = this.#packOf(id);
+      if (packs.has(pack) || seen.has(id)) continue;
+      seen.add(id);
+      const isHeld = this.#memory.has(id) || this.#isOnDisk(id);
+      tokens += isHeld ? inputIds.length : tokensOf(pack);
+      if (tokens > limit) break;
+      if (!isHeld) packs.add(pack);
+    }
+    return [...packs];
+  }
+
+  #isOnDisk(id: string): boolean {
+    return this.#disk !== null && existsSync(join(this.#disk.directory, id));
+  }
+
+  #packOf(id: string): Pack {
     const pack = this.#packs.get(id);
     if (!pack) throw new Error(`sequence ${id} is not in the pool`);
-    const computed = await this.#runner.run(pack, {});
-    pack.forEach((sequence, i) => this.#hold(sequence.id, computed[i]!));
-    // Written later, while the step that waits for the states is computed.
-    setImmediate(() => pack.forEach((sequence, i) => this.#write(sequence.id, computed[i]!)));
-    return computed[pack.findIndex((sequence) => sequence.id === id)]!;
+    return pack;
   }
 
   #hold(id: string, states: HiddenStates): void {
@@ -123,6 +174,8 @@ export class TeacherStates {
 }
 
 const DIGEST_BYTES = 32;
+
+const tokensOf = (pack: Pack): number => pack.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
 
 function bytesOf(states: HiddenStates): number {
   return states.reduce((sum, { byteLength }) => sum + byteLength, 0);

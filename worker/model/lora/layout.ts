@@ -37,6 +37,12 @@ export function loraLayout(
   );
 }
 
+/** The part of a layout that belongs to one layer, which is contiguous: its own layout, and where it starts. */
+export function layoutOfLayer(layout: TensorLayout, layer: number): { layout: TensorLayout; offset: number } {
+  const own = layout.slices.filter(({ name }) => name.startsWith(`layers.${layer}.`));
+  return { layout: layoutOf(own), offset: own[0]?.offset ?? 0 };
+}
+
 /**
  * PEFT's initial values: A uniform in ±1/√in (Kaiming with a = √5), B zero, so that the model is unchanged at first.
  */

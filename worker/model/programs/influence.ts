@@ -4,6 +4,7 @@ import { add, div, mul, sqrt, square, sub } from '../../engine/ops/elementwise.t
 import { reduceSum } from '../../engine/ops/shape.ts';
 import type { FederatedModel } from '../federated-model.ts';
 import { decoderLayer } from '../decoder/layer.ts';
+import { NEXT } from './layer.ts';
 import { beginPass, hiddenInput, runLayers } from './pass.ts';
 
 /** Name of the output of the given layer's influence. */
@@ -20,15 +21,32 @@ export function influenceOf(layer: number): string {
 export function influenceProgram(model: FederatedModel): Graph {
   const graph = new Graph();
   const pass = beginPass(graph, model, () => []);
-  const weights = graph.input('tokenWeights', 'float32', ['rows']);
+  const weights = tokenWeightsInput(graph);
   let h = runLayers(pass, model.split.front, hiddenInput(pass));
   for (const layer of model.split.teacher) {
     const next = decoderLayer(pass, layer, h).h;
-    graph.output(influenceOf(layer), reduceSum(mul(weights, sub(1, cosine(h, next))), [0], false));
+    graph.output(influenceOf(layer), influence(h, next, weights));
     h = next;
   }
   return graph;
 }
+
+/** The same of one layer, from the states before it; they continue in `next` [rows, hidden] (layerProgram). */
+export function layerInfluenceProgram(model: FederatedModel, layer: number): Graph {
+  const graph = new Graph();
+  const pass = beginPass(graph, model, () => []);
+  const weights = tokenWeightsInput(graph);
+  const h = hiddenInput(pass);
+  const next = decoderLayer(pass, layer, h).h;
+  graph.output(influenceOf(layer), influence(h, next, weights));
+  graph.output(NEXT, next);
+  return graph;
+}
+
+const tokenWeightsInput = (graph: Graph): Value => graph.input('tokenWeights', 'float32', ['rows']);
+
+const influence = (before: Value, after: Value, weights: Value): Value =>
+  reduceSum(mul(weights, sub(1, cosine(before, after))), [0], false);
 
 function cosine(a: Value, b: Value): Value {
   const norm = (x: Value) => sqrt(add(reduceSum(square(x), [1], false), 1e-12));

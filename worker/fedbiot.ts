@@ -50,7 +50,7 @@ Examples:
   $ fedbiot plan job.yaml
   $ fedbiot run --help
 
-Exit codes: ${EXIT.succeeded} ok, ${EXIT.failed} failure, ${EXIT.invalid} bad usage or input, ${EXIT.interrupted} interrupted.`,
+Exit codes: ${EXIT.succeeded} ok, ${EXIT.failed} failure, ${EXIT.invalid} bad usage or input, ${EXIT.outOfMemory} out of memory, ${EXIT.interrupted} interrupted.`,
     );
   const commands = [
     registerRun,

@@ -1,8 +1,6 @@
 import Type from 'typebox';
 import type { Static } from 'typebox';
-import { describedAs, integer, number } from '../json-schema/fields.ts';
-
-const amount = (description: string) => integer(description, { minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+import { amount, describedAs, number } from '../json-schema/fields.ts';
 
 /** Resources used by a role (docs/running.md, "what is measured"). */
 export const RoleCost = Type.Object({

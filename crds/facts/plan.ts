@@ -52,4 +52,6 @@ export type RunPlan = Static<typeof RunPlan>;
  */
 export type PlanEstimate = Omit<RunPlan, 'layers'> & {
   layers: RunPlan['layers'] | { total: number; adapter: number[]; kept: number };
+  /** What would make `fedbiot run` fit into the available memory, as sentences; null: it fits. */
+  advice: string | null;
 };

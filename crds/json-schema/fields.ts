@@ -51,6 +51,9 @@ export const integer = (description: string, options: Bounds<number> = {}) =>
 /** A count. */
 export const count = (description: string) => integer(description, { minimum: 0, maximum: 1_000_000_000 });
 
+/** Bytes or tokens, of which there may be many. */
+export const amount = (description: string) => integer(description, { minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+
 export const number = (
   description: string,
   options: Bounds<number> & { readonly exclusiveMinimum?: number; readonly exclusiveMaximum?: number } = {},

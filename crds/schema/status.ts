@@ -72,5 +72,6 @@ export const Status = object('Observed state of the job. Written by the operator
     }),
   ),
   cost: reported.cost,
+  memory: reported.memory,
   adapterSha256: reported.adapterSha256,
 });

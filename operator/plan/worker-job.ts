@@ -5,6 +5,7 @@ import type { PlannedObject } from '../objects/planned.ts';
 import { QUEUE_LABEL, queueOf } from '../objects/labels.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { headerOf } from './owned.ts';
+import { memoryLimitOf } from './memory-limit.ts';
 import { podTemplate } from './pod.ts';
 import type { PlanSettings } from './settings.ts';
 import { WORKER } from './worker-container.ts';
@@ -32,7 +33,7 @@ function workerJob(job: JobObject, role: Role, settings: PlanSettings, scale: ob
       backoffLimit: job.spec.backoffLimit,
       // A terminating pod may still hold its volume, its GPU or its tasks.
       podReplacementPolicy: 'Failed',
-      podFailurePolicy: { rules: failureRules(role) },
+      podFailurePolicy: { rules: failureRules(role, memoryLimitOf(job, role) !== null) },
       ...scale,
       template: podTemplate(job, role, settings),
     },
@@ -44,11 +45,13 @@ const onExit = (action: string, values: readonly number[]) => ({
   onExitCodes: { containerName: WORKER, operator: 'In', values },
 });
 
-const failureRules = (role: Role) => [
+const failureRules = (role: Role, isMemoryLimited: boolean) => [
   // Only the user can fix an invalid job, so a retry would not help, even on another node.
   onExit('FailJob', [EXIT.invalid]),
   // Evictions, preemptions and lost nodes are not failures of the job.
   { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
+  // The next pod would have the same limit. Without a limit, another node may have more memory.
+  ...(isMemoryLimited ? [onExit('FailJob', [EXIT.outOfMemory])] : []),
   onExit('Ignore', role === 'client' ? [EXIT.unavailable, EXIT.interrupted] : [EXIT.interrupted]),
 ];
 

@@ -3,7 +3,14 @@ import { printableLines } from '../../crds/facts/printable.ts';
 import type { JobObject } from '../objects/job-object.ts';
 
 export type ConditionType =
-  'Valid' | 'ProgressMirrored' | 'RedisIsolated' | 'Suspended' | 'Running' | 'Succeeded' | 'Failed';
+  | 'Valid'
+  | 'ProgressMirrored'
+  | 'RedisIsolated'
+  | 'MemorySufficient'
+  | 'Suspended'
+  | 'Running'
+  | 'Succeeded'
+  | 'Failed';
 
 export interface Aspect {
   readonly type: ConditionType;

@@ -18,7 +18,7 @@ export function eventsBetween(
   // Why a job does not run matters only while it should run; later its end or suspension is reported.
   const recorded =
     phase === 'Pending' || phase === 'Running'
-      ? ['Running', 'Suspended', 'ProgressMirrored', 'RedisIsolated']
+      ? ['Running', 'Suspended', 'ProgressMirrored', 'RedisIsolated', 'MemorySufficient']
       : ['Suspended', 'Succeeded', 'Failed', 'ProgressMirrored'];
   for (const condition of (after.conditions ?? []).filter(({ type }) => recorded.includes(type))) {
     const event = transition(
@@ -42,6 +42,7 @@ function transition(before: JobCondition | undefined, after: JobCondition): Even
       return turned ? { type: 'Normal', reason: status === 'True' ? 'Suspended' : 'Resumed', message } : null;
     case 'ProgressMirrored':
     case 'RedisIsolated':
+    case 'MemorySufficient':
       return turned && status === 'False' ? { type: 'Warning', reason, message } : null;
     case 'Running':
       if (status === 'True') return turned ? { type: 'Normal', reason: 'Running', message } : null;

@@ -51,8 +51,8 @@ export function endOf(pod: ObservedPod): PodEnd | null {
   if (reported !== null) return reported;
   if (ended?.reason === 'OOMKilled') {
     return {
-      reason: 'OOMKilled',
-      message: `${pod.metadata.name} used more memory than its limit allows; raise resources.limits.memory`,
+      reason: 'OutOfMemory',
+      message: `${pod.metadata.name} was killed as memory ran out; its node has too little for a pod without a memory limit`,
     };
   }
   if (ended !== undefined)

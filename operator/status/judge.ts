@@ -4,6 +4,7 @@ import type { Outcome } from '../objects/outcome.ts';
 import { activeDeadline } from './active-deadline.ts';
 import { endedWorker } from './ended-worker.ts';
 import { failure } from './failure.ts';
+import { outOfMemory } from './out-of-memory.ts';
 import { startDeadline } from './start-deadline.ts';
 import { success } from './success.ts';
 import { soonest } from './verdict.ts';
@@ -20,6 +21,7 @@ export function judge(job: JobObject, observed: Observed, now: number): Judged {
   if (ended !== null) return { outcome: ended, askAgainMs: null };
   const verdicts = [
     success(observed),
+    outOfMemory(job, observed),
     failure(observed),
     endedWorker(observed, now),
     activeDeadline(job, now),

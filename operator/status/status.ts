@@ -2,6 +2,7 @@ import type { FedBiOTJobStatus } from '../../crds/types.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { Observed } from '../objects/observed.ts';
+import { memorySufficient } from './memory-sufficient.ts';
 import { shortened, withAspects } from './conditions.ts';
 import type { Aspect } from './conditions.ts';
 import type { Outcome, Standing } from '../objects/outcome.ts';
@@ -53,6 +54,7 @@ export function deriveStatus({
   const standing = outcome ?? standingOf(job, observed, blocked, now);
   const message = shortened(standing.message);
   const time = secondsOf(now);
+  const memory = memorySufficient(job, progress);
   const { startTime, ...rest } = before;
   const start = standing.phase === 'Suspended' ? undefined : (startTime ?? time);
   return {
@@ -66,7 +68,7 @@ export function deriveStatus({
     restarts: restarts(observed, before.restarts ?? 0),
     conditions: withAspects(
       before.conditions ?? [],
-      [...aspectsOf(job, standing), ...mirrored, ...(isolated === null ? [] : [isolated])],
+      [...aspectsOf(job, standing), ...mirrored, ...[isolated, memory].filter((aspect) => aspect !== null)],
       time,
       generation,
     ),

@@ -17,6 +17,7 @@ import { serveRunMetrics } from '../../worker/metrics/run-metrics.ts';
 import { serverMetrics } from '../../worker/metrics/server-metrics.ts';
 import { ROOT } from '../support/documents.ts';
 import { jobObject } from '../support/planned-job.ts';
+import { sampleProgress } from '../support/sample-progress.ts';
 import { sampleEvents } from '../support/sample-run.ts';
 import { Scrape } from '../support/scrape.ts';
 
@@ -64,7 +65,7 @@ async function ofOperator(): Promise<Metrics> {
     message: '',
     lastTransitionTime: '2026-01-01T00:00:00Z',
   } as const;
-  const told = { ...reportedProgress(progress), at: '2026-01-01T00:00:00Z' };
+  const told = { ...sampleProgress(), ...reportedProgress(progress) };
   const job = jobObject(spec, { status: { ...progressStatus(told), phase: 'Failed', conditions: [failed] } });
   jobMetrics(registry, () => [{ job, progress: told, pods: [] }]);
   return metricsIn(await registry.metrics());

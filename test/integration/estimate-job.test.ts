@@ -53,11 +53,12 @@ t.test('sizes of a plan are those of the files and vectors', async (t) => {
 t.test('the plan agrees with the run', async (t) => {
   const directory = t.testdir({});
   const job = writeTinyJob(directory);
-  const { memory, ...foreseen } = await estimateManifest(job);
+  const { memory, advice, ...foreseen } = await estimateManifest(job);
   const result = await runTinyJob(job, join(directory, 'run'));
   if (result.outcome !== 'succeeded') throw new Error('interrupted');
   const { memory: said, ...plan } = result.report.plan;
   t.same(foreseen, plan);
+  t.equal(advice, null);
   t.match(said, { server: memory.server, client: memory.client, evaluation: memory.evaluation, run: memory.run });
 });
 

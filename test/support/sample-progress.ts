@@ -13,5 +13,6 @@ export const sampleProgress = (round = 1): JobProgress => ({
   localLoss: null,
   evaluation: null,
   cost: null,
+  memory: { server: 3 * 2 ** 30, client: 2 ** 30 },
   adapterSha256: null,
 });

@@ -1,5 +1,7 @@
 // Why a compute process ended or failed: whether memory ran out, and what to do.
+import { readFileSync } from 'node:fs';
 import t from 'tap';
+import { UserError } from '../../crds/facts/user-error.ts';
 import { computeFailure, computeLost } from '../../worker/engine/compute-lost.ts';
 import { controlGroup } from '../../worker/engine/control-group.ts';
 import { SystemFailure } from '../../worker/files/system-failure.ts';
@@ -47,8 +49,28 @@ t.test('error messages of onnxruntime, CUDA and Node when memory runs out', asyn
     '/onnxruntime/core/framework/bfc_arena.cc:376 void* onnxruntime::BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 8',
   ];
   for (const message of gpu)
-    t.match(computeFailure(message), { message: /^the GPU is out of memory: /, shortage: 'memory' }, message);
+    t.match(
+      computeFailure(message),
+      { message: /^the GPU is out of memory: /, shortage: 'gpuMemory', exitCode: 71, hint: /gpus\.md/ },
+      message,
+    );
   t.notOk(computeFailure('no variable lora') instanceof SystemFailure, 'a mistake of ours stays one');
+});
+
+t.test('a GPU without code in the CUDA provider is named, with the list of those that have some', async (t) => {
+  const words = [
+    // As onnxruntime reports it, of a kernel of its own and of a call of a library.
+    "Non-zero status code returned while running Add node. Name:'Add_15' Status Message: CUDA error cudaErrorNoKernelImageForDevice:no kernel image is available for execution on the device",
+    'CUDA failure 209: no kernel image is available for execution on the device ; GPU=0 ; hostname=node ; file=/onnxruntime/core/providers/cuda/cuda_kernel.h ; line=1 ; expr=cudaGetLastError();',
+  ];
+  for (const message of words) {
+    const failure = computeFailure(message);
+    t.match(failure, { name: 'UserError', message: /contains no code for this GPU: .*no kernel image/ }, message);
+    const hint = failure instanceof UserError ? failure.hint : undefined;
+    t.match(hint, /Supported GPUs.* docs\/engine\.md.*--provider cpu/);
+  }
+  const document = readFileSync(new URL('../../docs/engine.md', import.meta.url), 'utf8');
+  t.match(document, '**Supported GPUs.**', 'the list that the hint names');
 });
 
 t.test('limits and kills are read from control groups of both versions', async (t) => {

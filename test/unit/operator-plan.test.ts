@@ -81,6 +81,18 @@ t.test('what counts of a pod’s end: a cause that all client pods share counts 
     ...clients.spec,
     podFailurePolicy: { rules: [on('FailJob', [invalid]), disruption, on('Ignore', [unavailable, interrupted])] },
   });
+  const limited = jobObject({ server: { resources: { limits: { memory: '1Gi' } } } });
+  t.strictSame(
+    serverJob(limited, SETTINGS).spec,
+    {
+      ...serverJob(limited, SETTINGS).spec,
+      podFailurePolicy: {
+        rules: [on('FailJob', [invalid]), disruption, on('FailJob', [EXIT.outOfMemory]), on('Ignore', [interrupted])],
+      },
+    },
+    'a pod that needs more than its limit would fail again, unless it was evicted',
+  );
+  t.strictSame(clientsJob(limited, SETTINGS).spec, clients.spec, 'the other role has no limit');
 });
 
 t.test('objects that equal the plan are left alone, others are applied', async (t) => {

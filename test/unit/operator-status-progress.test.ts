@@ -52,6 +52,7 @@ t.test('the cost of a job is mirrored, however much clients claim', async (t) =>
     },
   };
   const { cost } = look(jobObject(), world({ pods: [pod('server', RUNNING)] }), 8, {
+    ...sampleProgress(),
     ...foldedProgress(run),
     at: iso(7),
   });

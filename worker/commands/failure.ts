@@ -13,7 +13,7 @@ export function describeFailure(thrown: unknown, version: string): { text: strin
     const hint = error.hint === undefined ? '' : `hint: ${printable(error.hint)}\n`;
     return {
       text: `error: ${printableLines(error.message)}\n${hint}`,
-      code: error instanceof SystemFailure && error.passes ? EXIT.failed : EXIT.invalid,
+      code: error instanceof SystemFailure ? error.exitCode : EXIT.invalid,
     };
   }
   const stack = error instanceof Error ? (error.stack ?? String(error)) : String(error);

@@ -48,7 +48,8 @@ Example:
 Adapters are bit-identical only if all compute processes have the same number of threads: give server and clients the same CPU limit.
 
 Logs are JSON lines on stdout; /metrics, /healthz and /readyz are served on port 9464. Exit codes: ${EXIT.succeeded} the job has finished, ${EXIT.failed}
-failure, retried, ${EXIT.invalid} failure that only the user can fix, ${EXIT.unavailable} Redis is unavailable, retried, ${EXIT.interrupted} stopped by SIGTERM.`,
+failure, retried, ${EXIT.invalid} failure that only the user can fix, ${EXIT.unavailable} Redis is unavailable, retried, ${EXIT.outOfMemory} out of memory,
+${EXIT.interrupted} stopped by SIGTERM.`,
     )
     .action((flags: PodFlags) => roleCommand(role, flags));
 }

@@ -1,8 +1,12 @@
+import { UserError } from '../../crds/facts/user-error.ts';
 import { SystemFailure } from '../files/system-failure.ts';
 import type { Shortage } from '../files/system-failure.ts';
 
 const LESS_MEMORY =
   'Use shorter sequences, smaller batches or fewer compute processes; `fedbiot plan` shows how much a job needs. Continue the run with --resume.';
+
+const LESS_GPU_MEMORY =
+  'Use shorter sequences, smaller batches or fewer compute processes on this GPU, or one with more memory: `fedbiot plan` does not estimate it, docs/operations/gpus.md has measured values. Continue the run with --resume.';
 
 /** The compute process has exited or was killed. */
 export class ComputeLostError extends SystemFailure {
@@ -51,13 +55,19 @@ const NO_MEMORY =
   /bad_alloc|failed to allocate memory|is smaller than requested bytes|array buffer allocation failed|cannot allocate memory|out of memory|CUDA failure 2\b|_ALLOC_FAILED/i;
 const OF_GPU = /CUDA|CUBLAS|CUDNN|BFCArena/;
 
+/** How onnxruntime reports CUDA's error 209, a GPU for which its provider contains no code. */
+const NO_KERNEL = /cudaErrorNoKernelImageForDevice|no kernel image is available|CUDA failure 209\b/i;
+
 /** The error for a failed request to a compute process. */
 export function computeFailure(message: string): Error {
-  if (!NO_MEMORY.test(message)) return new Error(message);
   const [first = ''] = message.split('\n');
-  return new SystemFailure(
-    'memory',
-    `${OF_GPU.test(message) ? 'the GPU' : 'the compute process'} is out of memory: ${first}`,
-    { hint: LESS_MEMORY },
-  );
+  if (NO_KERNEL.test(message)) {
+    return new UserError(`onnxruntime’s CUDA provider contains no code for this GPU: ${first}`, {
+      hint: 'It supports the compute capabilities under “Supported GPUs” in docs/engine.md; `nvidia-smi --query-gpu=name,compute_cap --format=csv` prints this GPU’s. Use another GPU, or --provider cpu.',
+    });
+  }
+  if (!NO_MEMORY.test(message)) return new Error(message);
+  return OF_GPU.test(message)
+    ? new SystemFailure('gpuMemory', `the GPU is out of memory: ${first}`, { hint: LESS_GPU_MEMORY })
+    : new SystemFailure('memory', `the compute process is out of memory: ${first}`, { hint: LESS_MEMORY });
 }

@@ -1,6 +1,7 @@
 import { freemem, totalmem } from 'node:os';
 import { controlGroup } from '../engine/control-group.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
+import { SystemFailure, systemFailure } from '../files/system-failure.ts';
 import { formatBytes } from '../report/format.ts';
 import type { MachineMemory } from './job-memory.ts';
 
@@ -17,26 +18,30 @@ export function availableMemory(): number {
 /** Bytes that must be available: all but pages of files, which the kernel can drop and read again. */
 export const requiredMemory = ({ total, filePages }: MachineMemory): number => total - filePages;
 
+/** Work, and the memory that it needs by the plan. */
+export interface PlannedMemory {
+  /** The work in words, such as `this run`. */
+  readonly what: string;
+  readonly needed: MachineMemory;
+  /** What would make it fit into the given memory, as sentences. */
+  readonly advice: (available: number) => string;
+}
+
 /**
  * Refuses work that would run out of memory while it runs.
- * @param needed the memory that `what` needs, as estimated
  * @param options.force return a warning instead of throwing
  * @returns warnings
  * @throws UserError if it needs more than is available
  */
 export function checkMemory(
-  what: string,
-  needed: MachineMemory,
+  { what, needed, advice }: PlannedMemory,
   { available, force }: { available: number; force: boolean },
 ): string[] {
   const required = requiredMemory(needed);
   if (required <= available) return rereadWarnings(what, needed, available, 'this machine');
   const message = `${what} needs about ${formatBytes(required)} of memory, but this machine has only ${formatBytes(available)} available`;
-  const advice = 'shorter sequences, smaller batches or fewer --workers need less';
-  if (force) return [`${message}: ${advice}`];
-  throw new UserError(message, {
-    hint: `${advice[0]?.toUpperCase()}${advice.slice(1)}. --force ignores the estimate.`,
-  });
+  if (force) return [`${message}. ${advice(available)}`];
+  throw new UserError(message, { hint: `${advice(available)} --force ignores the estimate.` });
 }
 
 /**
@@ -50,13 +55,18 @@ const ESTIMATE_MARGIN = 1.35;
  * changes constantly.
  * @param field the job's field that sets the limit
  */
-export function checkPodMemory(needed: MachineMemory, field: string, limit = controlGroup().memoryLimit()): string[] {
+export function checkPodMemory(
+  { what, needed, advice }: PlannedMemory,
+  field: string,
+  limit = controlGroup().memoryLimit(),
+): string[] {
   if (limit === null) return [];
   const required = requiredMemory(needed);
-  if (required <= limit) return rereadWarnings('this pod', needed, limit, 'its limit');
-  const message = `this pod needs about ${formatBytes(required)} of memory, but its limit is ${formatBytes(limit)}`;
-  if (required <= limit * ESTIMATE_MARGIN) return [message];
-  throw new UserError(message, { hint: `Raise ${field}, or use shorter sequences or smaller batches.` });
+  if (required <= limit) return rereadWarnings(what, needed, limit, 'its limit');
+  const message = `${what} needs about ${formatBytes(required)} of memory, but its limit is ${formatBytes(limit)}`;
+  const hint = `Raise ${field} above ${formatBytes(required)}, or make the job smaller: ${advice(limit)}`;
+  if (required <= limit * ESTIMATE_MARGIN) return [`${message}. ${hint}`];
+  throw new UserError(message, { hint });
 }
 
 /** A warning if the model's files do not fit into the rest of the memory: work goes on, at the speed of the disk. */
@@ -65,4 +75,29 @@ function rereadWarnings(what: string, { total, filePages }: MachineMemory, memor
   return [
     `${what} uses ${formatBytes(filePages)} of the model's files beside ${formatBytes(total - filePages)} of memory; the ${formatBytes(memory)} of ${whose} cannot hold both, so it reads the files from disk again and again`,
   ];
+}
+
+/**
+ * Does work, and adds the plan's figures to the error if memory runs out. A GPU's memory is not in the plan.
+ * @param had what memory there was, such as `4.00 GiB were available`
+ */
+export async function toldWithPlan<T>(
+  { what, needed }: Pick<PlannedMemory, 'what' | 'needed'>,
+  had: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const cause = systemFailure(error);
+    if (!(cause instanceof SystemFailure) || cause.shortage !== 'memory') throw error;
+    const { message, hint } = cause;
+    const plan = `by the plan, ${what} needs about ${formatBytes(requiredMemory(needed))}, and ${had}`;
+    throw new SystemFailure('memory', `${message}; ${plan}`, { cause, ...(hint === undefined ? {} : { hint }) });
+  }
+}
+
+/** What memory a pod has, for `toldWithPlan`. */
+export function podMemoryInWords(limit = controlGroup().memoryLimit()): string {
+  return limit === null ? 'it has no memory limit' : `its limit is ${formatBytes(limit)}`;
 }

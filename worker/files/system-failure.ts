@@ -1,10 +1,21 @@
+import { EXIT } from '../../crds/facts/exit-codes.ts';
 import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
 
 /**
- * What failed: a `path` that cannot be used, a `full` file system, `memory`, a compute `process`, or something
- * `passing`, such as a disk error or a limit shared with other programs.
+ * What failed: a `path` that cannot be used, a `full` file system, `memory` of the machine, `gpuMemory`, a compute
+ * `process`, or something `passing`, such as a disk error or a limit shared with other programs.
  */
-export type Shortage = 'path' | 'full' | 'memory' | 'process' | 'passing';
+export type Shortage = 'path' | 'full' | 'memory' | 'gpuMemory' | 'process' | 'passing';
+
+/** The exit code of a command or a pod that ends with a shortage. */
+const EXIT_OF = {
+  path: EXIT.invalid,
+  full: EXIT.invalid,
+  memory: EXIT.outOfMemory,
+  gpuMemory: EXIT.outOfMemory,
+  process: EXIT.failed,
+  passing: EXIT.failed,
+} as const satisfies Readonly<Record<Shortage, number>>;
 
 /** The machine could not do what was asked. It is not a bug, and the hint says what to do. */
 export class SystemFailure extends UserError {
@@ -15,9 +26,9 @@ export class SystemFailure extends UserError {
     this.shortage = shortage;
   }
 
-  /** Whether a retry, perhaps on another machine, may succeed without changes. */
-  get passes(): boolean {
-    return this.shortage === 'memory' || this.shortage === 'process' || this.shortage === 'passing';
+  /** The exit code with which a command or a pod ends. */
+  get exitCode() {
+    return EXIT_OF[this.shortage];
   }
 }
 

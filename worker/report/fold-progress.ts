@@ -7,8 +7,8 @@ import type { CostFacts } from '../cost/run-cost.ts';
 import { REFUSAL_REASONS, settlesClient } from '../../crds/facts/refusal.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
 
-/** The progress of a run, derived from its events. The writer to Redis adds the time. */
-export type ReportedProgress = Omit<JobProgress, 'at'>;
+/** The progress of a run, derived from its events. The writer to Redis adds the rest. */
+export type ReportedProgress = Omit<JobProgress, 'at' | 'memory'>;
 
 export interface RunProgress extends ReportedProgress {
   /** Facts for computing the cost of a round; not reported. Null before the run has started. */

@@ -40,7 +40,7 @@ export function summaryText(report: RunReport, folder: string): string {
 }
 
 /** The text that `fedbiot plan` prints. */
-export function planText({ layers, parameters, bytes, memory }: PlanEstimate): string {
+export function planText({ layers, parameters, bytes, memory, advice }: PlanEstimate): string {
   const kept =
     'kept' in layers
       ? [
@@ -76,9 +76,8 @@ export function planText({ layers, parameters, bytes, memory }: PlanEstimate): s
     ...(memory.filePages ? [['    in pages of files', formatBytes(memory.filePages)]] : []),
     ['  available on this machine', formatBytes(memory.available)],
   ];
-  const verdict = memory.fits
-    ? 'This machine has enough memory.'
-    : 'This machine does not have enough memory. Use more memory, shorter sequences or a smaller model.';
+  const verdict =
+    advice === null ? 'This machine has enough memory.' : `This machine does not have enough memory. ${advice}`;
   return `${[...table(rows, 'left'), verdict].join('\n')}\n`;
 }
 

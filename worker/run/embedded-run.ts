@@ -15,6 +15,7 @@ import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { scanFinite } from '../model/weights/weight-index.ts';
 import type { LiveEvent } from '../report/display-state.ts';
+import { formatBytes } from '../report/format.ts';
 import { emitWarningsOnFailure, loadJobData } from './job-data.ts';
 import type { JobData } from './job-data.ts';
 import { resolveJobDate } from './job-date.ts';
@@ -23,7 +24,8 @@ import { estimateJob } from '../estimate/job-estimate.ts';
 import type { EstimateContext } from '../estimate/job-estimate.ts';
 import { absoluteUri, readJob, writeJobRecord } from './job-manifest.ts';
 import type { UriFolders } from './job-manifest.ts';
-import { availableMemory, checkMemory } from '../estimate/memory-check.ts';
+import { availableMemory, checkMemory, toldWithPlan } from '../estimate/memory-check.ts';
+import { plannedRun } from '../estimate/planned-memory.ts';
 import { plannedModel } from './estimate-job.ts';
 import { loadTrainers, rehearseAll } from './load-roles.ts';
 import { runManifest } from './input-hashes.ts';
@@ -81,19 +83,19 @@ async function prepare(options: RunOptions): Promise<RunResult> {
   const tokenizer = await loadTokenizer(model.path, model.config);
   const warnings = [...model.warnings];
   const warn = (message: string) => void warnings.push(message);
-  const { job, data, directory } = await emitWarningsOnFailure(
+  const { job, data, directory, planned, available } = await emitWarningsOnFailure(
     warnings,
     (message) => options.onEvent({ event: 'warning', message }),
     async () => {
       const job = await resolveJobDate(requested, tokenizer, { out: options.out, resume, warn });
       const data = await loadJobData(job.spec, tokenizer, baseDirectory, warn);
-      const { memory } = estimateJob(await plannedModel(model, job.spec), job.spec, planContext(options, data));
-      const needed = { total: memory.run, filePages: memory.filePages ?? 0 };
-      for (const message of checkMemory('this run', needed, { available: memory.available, force: options.force }))
-        warn(message);
+      const context = planContext(options, data);
+      const planned = plannedRun(await plannedModel(model, job.spec), job.spec, context);
+      const { available } = context;
+      for (const message of checkMemory(planned, { available, force: options.force })) warn(message);
       await scanFinite(model.weights, { signal });
       const manifest = await runManifest(job, { model, tokenizer, data: data.sha256 });
-      return { job, data, directory: openRunDirectory(options.out, manifest, { resume }) };
+      return { job, data, directory: openRunDirectory(options.out, manifest, { resume }), planned, available };
     },
   );
   const start = () => new Compute({ threads: options.threads ?? availableParallelism(), provider: options.provider });
@@ -102,17 +104,19 @@ async function prepare(options: RunOptions): Promise<RunResult> {
     writeJobRecord(directory.root, job, folders);
     const stored = await withDtype(model, job.spec.model.dtype, directory.cache, { signal });
     for (let i = 1; i < (options.workers ?? 1); i++) computes.push(start());
-    return await federate({
-      ...options,
-      manifest: job,
-      folders,
-      stored,
-      tokenizer,
-      data,
-      directory,
-      computes,
-      warnings,
-    });
+    return await toldWithPlan(planned, `${formatBytes(available)} were available`, () =>
+      federate({
+        ...options,
+        manifest: job,
+        folders,
+        stored,
+        tokenizer,
+        data,
+        directory,
+        computes,
+        warnings,
+      }),
+    );
   } finally {
     for (const compute of computes) compute.close();
     directory.release();

@@ -12,6 +12,7 @@ import { federateModel } from './job-model.ts';
 import { estimateJob } from '../estimate/job-estimate.ts';
 import { absoluteUri, readJob } from './job-manifest.ts';
 import { availableMemory } from '../estimate/memory-check.ts';
+import { plannedRun } from '../estimate/planned-memory.ts';
 
 /**
  * Estimates a job from its manifest. Reads the model's headers and the data files; computes nothing.
@@ -26,10 +27,13 @@ export async function estimateManifest(path: string): Promise<PlanEstimate> {
   await loadData(data.train, baseDirectory);
   if (data.eval) await loadData(data.eval, baseDirectory);
   const publicSequences = data.public ? (await loadData(data.public, baseDirectory)).records.length : 0;
-  const { layers, ...plan } = estimateJob(model, spec, { publicSequences, workers: 1, available: availableMemory() });
+  const context = { publicSequences, workers: 1, available: availableMemory() };
+  const { layers, ...plan } = estimateJob(model, spec, context);
+  const { fits, available } = plan.memory;
+  const advice = fits ? null : plannedRun(model, spec, context).advice(available);
   const { total, adapter } = layers;
   const measuredLater = emulator.layerSelection === 'Importance' && layers.dropped.length > 0;
-  return { layers: measuredLater ? { total, adapter, kept: layers.emulator.length } : layers, ...plan };
+  return { layers: measuredLater ? { total, adapter, kept: layers.emulator.length } : layers, ...plan, advice };
 }
 
 /**

@@ -15,8 +15,9 @@ import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import { scanFinite } from '../model/weights/weight-index.ts';
 import { tasks } from '../tasks/registry.ts';
 import { heldOutOf } from './job-data.ts';
-import { scoringMemory } from '../estimate/job-memory.ts';
-import { availableMemory, checkMemory } from '../estimate/memory-check.ts';
+import { availableMemory, checkMemory, toldWithPlan } from '../estimate/memory-check.ts';
+import { plannedScoring } from '../estimate/planned-memory.ts';
+import { formatBytes } from '../report/format.ts';
 import { wholeModel } from './whole-model.ts';
 
 /** Options of an evaluation: the model, the data and the task. */
@@ -95,31 +96,27 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
     return sequences;
   });
   const model = wholeModel(directory, adapter);
-  const needed = scoringMemory(model, { task: options.task, batchSize, maxNewTokens, length: longestOf(heldOut) });
-  for (const warning of checkMemory('this evaluation', needed, { available: availableMemory(), force: options.force }))
-    onWarning(warning);
+  const planned = plannedScoring(model, { task: options.task, batchSize, maxNewTokens, length: longestOf(heldOut) });
+  const available = availableMemory();
+  checkMemory(planned, { available, force: options.force }).forEach(onWarning);
   await scanFinite(directory.weights);
 
   const compute = new Compute({ threads: options.threads ?? availableParallelism(), provider: options.provider });
   try {
-    const evaluator = await ModelEvaluator.load({
-      compute,
-      model,
-      spec: { task: options.task, everyRounds: 0, limit: limit ?? 0, maxNewTokens, batchSize },
-      task,
-      heldOut,
-      tokenizer,
-      memoryBytes: STATES_MEMORY,
+    const { loss, accuracy, f1 } = await toldWithPlan(planned, `${formatBytes(available)} were available`, async () => {
+      const evaluator = await ModelEvaluator.load({
+        compute,
+        model,
+        spec: { task: options.task, everyRounds: 0, limit: limit ?? 0, maxNewTokens, batchSize },
+        task,
+        heldOut,
+        tokenizer,
+        memoryBytes: STATES_MEMORY,
+      });
+      const nothing = new Float32Array(0);
+      const { signal } = new AbortController();
+      return evaluator.score('teacher', adapter?.values ?? nothing, nothing, signal, options.onProgress);
     });
-    const nothing = new Float32Array(0);
-    const signal = new AbortController().signal;
-    const { loss, accuracy, f1 } = await evaluator.score(
-      'teacher',
-      adapter?.values ?? nothing,
-      nothing,
-      signal,
-      options.onProgress,
-    );
     const tokens = heldOut.sequences.reduce(
       (sum, { labels }) => sum + labels.subarray(1).filter((label) => label >= 0).length,
       0,

@@ -19,8 +19,8 @@ import { isFinished, readBundle } from '../../transport/redis/progress.ts';
 import type { BundleAnnouncement } from '../../transport/redis/progress.ts';
 import type { RedisConnection } from '../../transport/redis/redis-cluster.ts';
 import { loadClientData } from '../job-data.ts';
-import { podMemory } from '../../estimate/job-memory.ts';
-import { checkPodMemory } from '../../estimate/memory-check.ts';
+import { checkPodMemory, podMemoryInWords, toldWithPlan } from '../../estimate/memory-check.ts';
+import { plannedPod } from '../../estimate/planned-memory.ts';
 import { abortable, abortLater } from './abortable.ts';
 import { uriFolders } from './context.ts';
 import { Interrupted } from './ending.ts';
@@ -110,13 +110,12 @@ async function train(client: Client): Promise<void> {
   const { model, tokenizer } = await openBundle(folder, bundle.sha256, spec);
   metrics.bundle(await folderBytes(folder));
   log.info({ bundle: bundle.sha256 }, 'the emulator bundle is open');
+  const planned = plannedPod(model, spec, 'client');
+  for (const warning of checkPodMemory(planned, 'spec.client.resources.limits.memory')) log.warn(warning);
   client.onOpened();
   const { clients } = await loadClientData(spec, tokenizer, uriFolders(spec, context.folders).clientData, (message) =>
     log.warn(message),
   );
-
-  for (const warning of checkPodMemory(podMemory(model, spec).client, 'spec.client.resources.limits.memory'))
-    log.warn(warning);
 
   const broken = new AbortController();
   const signal = AbortSignal.any([leave, broken.signal]);
@@ -125,27 +124,29 @@ async function train(client: Client): Promise<void> {
     () => new Compute({ threads: context.threads, provider: context.provider }),
   );
   try {
-    const place = { provider: context.provider, ownProcess: true };
-    const trainers = await loadTrainers({ spec, model, clients, computes, place, trace: null });
-    await rehearseAll(trainers);
-    log.info({ parallelClients: trainers.length }, 'ready to train');
-    const workers = trainers.map(async (trainer) => {
-      const transport = new RedisClientTransport(address, keys, {
-        lockMs: context.lockMs,
-        maxHeaderBytes: maxHeaderBytes(spec.federation.local.steps),
-        listener,
+    await toldWithPlan(planned, podMemoryInWords(), async () => {
+      const place = { provider: context.provider, ownProcess: true };
+      const trainers = await loadTrainers({ spec, model, clients, computes, place, trace: null });
+      await rehearseAll(trainers);
+      log.info({ parallelClients: trainers.length }, 'ready to train');
+      const workers = trainers.map(async (trainer) => {
+        const transport = new RedisClientTransport(address, keys, {
+          lockMs: context.lockMs,
+          maxHeaderBytes: maxHeaderBytes(spec.federation.local.steps),
+          listener,
+        });
+        await runClientWorker({
+          transport: observedTransport(transport, { metrics, log }),
+          trainer,
+          layouts: layoutsOf(model),
+          onStep: metrics.step,
+          signal,
+        }).catch((error: unknown) => broken.abort(error));
       });
-      await runClientWorker({
-        transport: observedTransport(transport, { metrics, log }),
-        trainer,
-        layouts: layoutsOf(model),
-        onStep: metrics.step,
-        signal,
-      }).catch((error: unknown) => broken.abort(error));
+      // The workers return their tasks. They must not block if Redis is unavailable.
+      await abortable(Promise.all(workers), abortLater(leave, PATIENCE_MS));
+      broken.signal.throwIfAborted();
     });
-    // The workers return their tasks. They must not block if Redis is unavailable.
-    await abortable(Promise.all(workers), abortLater(leave, PATIENCE_MS));
-    broken.signal.throwIfAborted();
   } finally {
     for (const compute of computes) compute.close();
   }

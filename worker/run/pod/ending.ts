@@ -41,7 +41,7 @@ export function endingOf(thrown: unknown, signal: AbortSignal): Ending {
   if (error instanceof RedisUnreachable) return end(EXIT.unavailable, 'RedisUnusable');
   if (error instanceof TokenRefused) return end(EXIT.unavailable, 'TokenRefused');
   if (error instanceof RedisUnusable) return end(EXIT.invalid, 'RedisUnusable');
-  if (error instanceof SystemFailure) return end(error.passes ? EXIT.failed : EXIT.invalid, REASON_OF[error.shortage]);
+  if (error instanceof SystemFailure) return end(error.exitCode, REASON_OF[error.shortage]);
   if (error instanceof UserError) return end(EXIT.invalid, 'InvalidInput');
   return end(EXIT.failed, 'InternalError');
 }
@@ -50,6 +50,7 @@ const REASON_OF: Readonly<Record<Shortage, TerminationMessage['reason']>> = {
   path: 'InvalidInput',
   full: 'StorageFull',
   memory: 'OutOfMemory',
+  gpuMemory: 'OutOfMemory',
   process: 'SystemFailure',
   passing: 'SystemFailure',
 };

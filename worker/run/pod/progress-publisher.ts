@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { errorMessage } from '../../../crds/facts/user-error.ts';
 import { finishedProgress, reportedProgress } from '../../report/fold-progress.ts';
 import type { RunProgress } from '../../report/fold-progress.ts';
+import type { JobProgress } from '../../../crds/facts/progress.ts';
 import type { RunReport } from '../../../crds/facts/report.ts';
 import { Fenced } from '../../transport/redis/fence.ts';
 import { within } from '../../transport/redis/pending.ts';
@@ -14,11 +15,14 @@ const PAUSE_MS = 500;
 /** Publishes a server pod's progress, reports and bundle to the operator and the clients through Redis. */
 export class ProgressPublisher {
   readonly #channel: RedisProgress;
+  readonly #memory: JobProgress['memory'];
   readonly #progress: LatestWriter<RunProgress>;
   readonly #report: LatestWriter<RunReport>;
 
-  constructor(channel: RedisProgress, log: Logger) {
+  /** @param memory bytes that a pod of each role needs at least; reported with each progress */
+  constructor(channel: RedisProgress, log: Logger, memory: JobProgress['memory']) {
     this.#channel = channel;
+    this.#memory = memory;
     const failed = (what: string) => (error: unknown) => {
       // The tenure check ends the pod.
       if (!(error instanceof Fenced)) log.warn(`the ${what} could not be written to Redis: ${errorMessage(error)}`);
@@ -58,6 +62,10 @@ export class ProgressPublisher {
   }
 
   #write(progress: RunProgress): Promise<void> {
-    return this.#channel.write({ ...reportedProgress(progress), at: new Date().toISOString() });
+    return this.#channel.write({
+      ...reportedProgress(progress),
+      memory: this.#memory,
+      at: new Date().toISOString(),
+    });
   }
 }

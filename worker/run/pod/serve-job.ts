@@ -13,10 +13,8 @@ import type { RedisAddress } from '../../transport/redis/connect.ts';
 import type { RedisListener } from '../../transport/redis/patience.ts';
 import { RedisServerTransport } from '../../transport/redis/server.ts';
 import { federateModel, influenceOnPublicData } from '../job-model.ts';
-import { podMemory } from '../../estimate/job-memory.ts';
 import { estimateJob } from '../../estimate/job-estimate.ts';
-import { availableMemory, checkPodMemory } from '../../estimate/memory-check.ts';
-import { plannedModel } from '../estimate-job.ts';
+import { availableMemory, podMemoryInWords, toldWithPlan } from '../../estimate/memory-check.ts';
 import { writeJobRecord } from '../job-manifest.ts';
 import { abortable, interruptible } from './abortable.ts';
 import { Interrupted } from './ending.ts';
@@ -62,7 +60,7 @@ export async function serveJob(server: JobServer): Promise<string> {
   writeJobRecord(directory.root, job, inputs.folders);
   const compute = new Compute({ threads: context.threads, provider: context.provider });
   try {
-    const result = await train(server, compute);
+    const result = await toldWithPlan(inputs.planned, podMemoryInWords(), () => train(server, compute));
     if (result.outcome === 'interrupted') {
       await publisher.settle();
       throw new Interrupted(`told to stop: interrupted in round ${result.round}, and a checkpoint was written`);
@@ -82,8 +80,6 @@ async function train(server: JobServer, compute: Compute): Promise<RunResult> {
   const { signal } = context;
   const { spec } = job;
   const { data } = inputs;
-  const needed = podMemory(await plannedModel(inputs.model, spec), spec).server;
-  for (const warning of checkPodMemory(needed, 'spec.server.resources.limits.memory')) server.log.warn(warning);
   const stored = await withDtype(inputs.model, spec.model.dtype, directory.cache, { signal });
   const model = await federateModel(stored, spec, influenceOnPublicData(compute, data.publicSequences, spec.seed));
   await offerBundle(server, model);

@@ -1,3 +1,7 @@
+import type { JobProgress } from '../../../crds/facts/progress.ts';
+import { checkPodMemory, requiredMemory } from '../../estimate/memory-check.ts';
+import type { PlannedMemory } from '../../estimate/memory-check.ts';
+import { plannedPod } from '../../estimate/planned-memory.ts';
 import { openModelDirectory } from '../../model/directory.ts';
 import type { ModelDirectory } from '../../model/directory.ts';
 import { loadTokenizer } from '../../tokenizer/tokenizer.ts';
@@ -5,6 +9,7 @@ import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { scanFinite } from '../../model/weights/weight-index.ts';
 import { emitWarningsOnFailure, loadServerData } from '../job-data.ts';
 import type { ServerData } from '../job-data.ts';
+import { plannedModel } from '../estimate-job.ts';
 import { absoluteUri } from '../job-manifest.ts';
 import type { UriFolders } from '../job-manifest.ts';
 import type { Pod } from './context.ts';
@@ -18,12 +23,22 @@ export interface ServerInputs {
   readonly data: ServerData;
   /** Warnings, such as about records that were truncated or left out. */
   readonly warnings: readonly string[];
+  /** The memory of this pod. */
+  readonly planned: PlannedMemory;
+  /** Bytes of memory that a pod of each role needs at least. */
+  readonly memory: JobProgress['memory'];
 }
 
-/** @throws UserError if the model or the data is invalid */
+/**
+ * Opens and checks the inputs. Whether the pod has enough memory is checked before any weight is read.
+ * @throws UserError if the model or the data is invalid, or the pod's memory limit is too low
+ */
 export async function openServerInputs({ context, job: { spec }, log }: Pod): Promise<ServerInputs> {
   const folders = uriFolders(spec, context.folders);
   const model = await openModelDirectory(absoluteUri(spec.model.uri, folders.model));
+  const shape = await plannedModel(model, spec);
+  const planned = plannedPod(shape, spec, 'server');
+  for (const warning of checkPodMemory(planned, 'spec.server.resources.limits.memory')) log.warn(warning);
   await scanFinite(model.weights, { signal: context.signal });
   const tokenizer = await loadTokenizer(model.path, model.config);
   const warnings = [...model.warnings];
@@ -32,5 +47,14 @@ export async function openServerInputs({ context, job: { spec }, log }: Pod): Pr
     (message) => log.warn(message),
     () => loadServerData(spec, tokenizer, folders.publicData, (message) => warnings.push(message)),
   );
-  return { folders, model, tokenizer, data, warnings };
+  const client = requiredMemory(plannedPod(shape, spec, 'client').needed);
+  return {
+    folders,
+    model,
+    tokenizer,
+    data,
+    warnings,
+    planned,
+    memory: { server: requiredMemory(planned.needed), client },
+  };
 }

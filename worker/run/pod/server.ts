@@ -46,9 +46,9 @@ export async function serverRole(pod: Pod): Promise<string> {
   queueMetric(metrics.registry, { namespace, job: name }, () => queueLengths(redis, keys));
   const fence = await abortable(acquireFence(redis, keys), signal);
   log.info({ fence: fence.token }, 'this pod is now the server of the job');
-  const publisher = new ProgressPublisher(new RedisProgress(redis, keys, fence, needs.job), log);
 
   const inputs = await abortable(openServerInputs(pod), signal);
+  const publisher = new ProgressPublisher(new RedisProgress(redis, keys, fence, needs.job), log, inputs.memory);
   const manifest = await abortable(runManifest(job, { ...inputs, data: inputs.data.sha256 }), signal);
   // The fence has revoked the previous server, so its folder can be taken over.
   const directory = openRunDirectory(context.folders.output, manifest, { resume: true, takeOver: true });

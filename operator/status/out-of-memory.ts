@@ -1,0 +1,53 @@
+import { EXIT } from '../../crds/facts/exit-codes.ts';
+import { ROLES } from '../../crds/facts/role.ts';
+import type { Role } from '../../crds/facts/role.ts';
+import { formatBytes } from '../../worker/report/format.ts';
+import { memoryLimitOf } from '../plan/memory-limit.ts';
+import type { MemoryLimit } from '../plan/memory-limit.ts';
+import type { JobObject } from '../objects/job-object.ts';
+import type { Observed, ObservedPod } from '../objects/observed.ts';
+import { endOf } from './failure.ts';
+import { podsOf, workerStatus } from './observed-job.ts';
+import type { Verdict } from './verdict.ts';
+
+/**
+ * A pod whose memory ran out within its limit would fail again, so the job has failed. Without a limit its node had too
+ * little, and the Job retries, as it does after an eviction. A rule of the Job cannot tell this: a container that was
+ * killed for any reason has the same exit code, and only the kubelet's reason says that it was for memory.
+ */
+export function outOfMemory(job: JobObject, { pods }: Observed): Verdict {
+  for (const role of ROLES) {
+    const limit = memoryLimitOf(job, role);
+    const pod = limit === null ? undefined : podsOf(pods, role).find((each) => ranOut(each));
+    if (limit === null || pod === undefined) continue;
+    const message = workerEnd(pod)?.exitCode === EXIT.outOfMemory ? endOf(pod)?.message : undefined;
+    return {
+      outcome: {
+        phase: 'Failed',
+        reason: 'OutOfMemory',
+        message: `The ${role} pod failed: ${message ?? killed(pod, role, limit, job)}`,
+      },
+    };
+  }
+  return null;
+}
+
+/** Exit code of a container that was killed. */
+const KILLED = 137;
+
+/** Whether memory ran out in a pod that was not evicted meanwhile. */
+function ranOut(pod: ObservedPod): boolean {
+  const { exitCode, reason } = workerEnd(pod) ?? {};
+  const isDisrupted = pod.status?.conditions?.some(
+    ({ type, status }) => type === 'DisruptionTarget' && status === 'True',
+  );
+  return !isDisrupted && (exitCode === EXIT.outOfMemory || (exitCode === KILLED && reason === 'OOMKilled'));
+}
+
+const workerEnd = (pod: ObservedPod) => workerStatus(pod)?.state?.terminated;
+
+function killed({ metadata }: ObservedPod, role: Role, { field, quantity }: MemoryLimit, { status }: JobObject) {
+  const needed = status?.memory?.[role];
+  const plan = needed === undefined ? '' : ` The plan is at least ${formatBytes(needed)} for a ${role} pod.`;
+  return `${metadata.name} was killed as it reached its memory limit, ${quantity}.${plan} Raise ${field}, or use shorter sequences or smaller batches.`;
+}

@@ -1,0 +1,115 @@
+// What would make a job fit: single changes, several together, or the least that can be had.
+import { dirname } from 'node:path';
+import t from 'tap';
+import { JOB_SAVINGS } from '../../worker/estimate/job-savings.ts';
+import type { JobSettings } from '../../worker/estimate/job-savings.ts';
+import { requiredMemory } from '../../worker/estimate/memory-check.ts';
+import { plannedPod, plannedRun, plannedScoring } from '../../worker/estimate/planned-memory.ts';
+import { adviceOf, halves } from '../../worker/estimate/savings.ts';
+import type { Saving } from '../../worker/estimate/savings.ts';
+import { openModelDirectory } from '../../worker/model/directory.ts';
+import { formatBytes } from '../../worker/report/format.ts';
+import { plannedModel } from '../../worker/run/estimate-job.ts';
+import { readJob } from '../../worker/run/job-manifest.ts';
+import { wholeModel } from '../../worker/run/whole-model.ts';
+import { writeTinyJob } from '../support/tiny-job.ts';
+
+interface Box {
+  readonly wide: number;
+  readonly high: number;
+}
+const narrower: Saving<Box> = ({ wide, high }) =>
+  halves(wide).map((less) => ({ words: `wide: ${less}`, settings: { wide: less, high } }));
+const lower: Saving<Box> = ({ wide, high }) =>
+  halves(high).map((less) => ({ words: `high: ${less}`, settings: { wide, high: less } }));
+const advice = (box: Box, available: number) =>
+  adviceOf(box, [narrower, lower], { bytesOf: ({ wide, high }) => wide * high, available });
+
+t.test('the mildest of each single change that suffices, else several, else the least', async (t) => {
+  t.same(halves(8), [4, 2, 1]);
+  t.same(halves(7, 2), [3]);
+  t.same(halves(1), []);
+  t.equal(advice({ wide: 8, high: 4 }, 16), 'It fits with wide: 4 (16 B), or with high: 2 (16 B).');
+  t.equal(advice({ wide: 8, high: 4 }, 4), 'It fits with wide: 1 (4 B).');
+  t.equal(advice({ wide: 8, high: 4 }, 2), 'It fits with wide: 1, high: 2 (2 B).');
+  t.equal(advice({ wide: 8, high: 4 }, 0), 'The least is 1 B, with wide: 1, high: 1.');
+  t.equal(advice({ wide: 1, high: 1 }, 0), 'No setting makes it smaller.');
+});
+
+const JOB = writeTinyJob(t.testdir({}), {
+  federation: '{ local: { steps: 2, batchSize: 8, sequenceLength: 256, optimizer: { warmupSteps: 0 } } }',
+  emulator: '{ alignment: { batchSize: 8, sequenceLength: 256, klWeight: 1 } }',
+  evaluation: '{ task: qa, batchSize: 16 }',
+  client: '{ parallelClients: 4 }',
+});
+const { spec } = readJob(JOB);
+const stored = await openModelDirectory(`${dirname(JOB)}/model`);
+const model = await plannedModel(stored, spec);
+const context = { publicSequences: 8, available: 2 ** 40 };
+const runBytes = ({ spec, workers }: JobSettings) =>
+  requiredMemory(plannedRun(model, spec, { ...context, workers }).needed);
+
+t.test('every saving of a job changes what it says, and needs less', async (t) => {
+  const settings = { spec, workers: 4 };
+  // In the job the alignment needs most, and with long answers the evaluation.
+  const withLongAnswers = ({ spec, workers }: JobSettings) => ({
+    spec: { ...spec, evaluation: { ...spec.evaluation, maxNewTokens: 65_536 } },
+    workers,
+  });
+  const bytesOf = (changed: JobSettings) =>
+    [changed, withLongAnswers(changed)].flatMap((each) => [
+      runBytes(each),
+      requiredMemory(plannedPod(model, each.spec, 'server').needed),
+      requiredMemory(plannedPod(model, each.spec, 'client').needed),
+    ]);
+  const before = bytesOf(settings);
+  for (const saving of JOB_SAVINGS) {
+    const changes = saving(settings);
+    t.ok(changes.length > 0);
+    for (const { words, settings: changed } of changes) {
+      const written = /^--workers (\d+)$/.exec(words)?.[1] ?? /^[a-zA-Z.]+: (\w+)/.exec(words)?.[1];
+      const found =
+        /^([a-zA-Z.]+):/
+          .exec(words)?.[1]
+          ?.split('.')
+          .reduce<unknown>((value, name) => Reflect.get(Object(value), name), changed.spec) ?? changed.workers;
+      t.equal(String(found), written, words);
+      const after = bytesOf(changed);
+      t.ok(
+        after.some((bytes, i) => bytes < before[i]!),
+        `${words} saves something`,
+      );
+      t.ok(
+        after.every((bytes, i) => bytes <= before[i]!),
+        `${words} costs nothing`,
+      );
+    }
+  }
+  t.match(
+    JOB_SAVINGS.flatMap((saving) => saving(settings).map(({ words }) => words)),
+    [
+      '--workers 2',
+      '--workers 1',
+      'client.parallelClients: 2',
+      'client.parallelClients: 1',
+      'federation.local.batchSize: 4 and gradientAccumulation: 2',
+    ],
+  );
+});
+
+t.test('the figures are those of the plan', async (t) => {
+  const planned = plannedRun(model, spec, { ...context, workers: 1 });
+  const least = requiredMemory(planned.needed) - 1;
+  const [, figure] = /evaluation\.task: tokens \(([^)]+)\)/.exec(planned.advice(least)) ?? [];
+  const tokens: JobSettings = { spec: { ...spec, evaluation: { ...spec.evaluation, task: 'tokens' } }, workers: 1 };
+  t.equal(figure, formatBytes(runBytes(tokens)));
+  t.match(plannedPod(model, spec, 'client').advice(1), /^The least is [\d.]+ MiB, with .*client\.parallelClients: 1/);
+  t.notMatch(plannedPod(model, spec, 'client').advice(1), /evaluation|alignment|workers/, 'which its pod does not do');
+});
+
+t.test('an evaluation names the options of its command', async (t) => {
+  const whole = wholeModel(stored, null);
+  const scoring = { task: 'qa', batchSize: 8, maxNewTokens: 256, length: 256 } as const;
+  t.match(plannedScoring(whole, scoring).advice(1), /^The least is .*--batch-size 1.*|--task tokens/);
+  t.match(plannedScoring(whole, { ...scoring, task: 'loss' }).advice(1), /--sequence-length 64|No setting/);
+});

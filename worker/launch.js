@@ -51,7 +51,8 @@ function handOver(node) {
         'error: the program was aborted, most likely because Node’s heap was full\n' +
           'hint: Use fewer records, or set NODE_OPTIONS=--max-old-space-size= with more MiB. Continue a run with --resume.\n',
       );
-      process.exitCode = 1;
+      // As for any lack of memory (crds/facts/exit-codes.ts).
+      process.exitCode = 71;
     } else if (signal !== null) process.removeAllListeners(signal).kill(process.pid, signal);
     else process.exitCode = code ?? 1;
   });

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { EXIT } from '../../crds/facts/exit-codes.ts';
 import { accumulate, emptyHistory, reportOf } from '../../worker/report/accumulate.ts';
 import { MetricsLog } from '../../worker/report/metrics-log.ts';
 import { writeReportJson } from '../../worker/report/report-files.ts';
@@ -158,7 +159,7 @@ t.test('a full heap is reported with a hint and the exit code for memory', async
     ['--no-experimental-strip-types', path('worker/launch.js'), '--help'],
     { encoding: 'utf8', env: small },
   );
-  t.equal(status, 1);
+  t.equal(status, EXIT.outOfMemory);
   t.match(
     stderr,
     /\nerror: the program was aborted, most likely because Node’s heap was full\nhint: .*NODE_OPTIONS=--max-old-space-size=/,

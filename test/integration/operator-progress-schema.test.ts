@@ -62,6 +62,7 @@ const progress = fc.record({
       savings: fc.record({ bytes: saving, flops: saving }),
     }),
   ),
+  memory: fc.record({ server: whole, client: whole }),
   adapterSha256: orNull(fc.constantFrom('a'.repeat(64), 'g'.repeat(64), '')),
 });
 

@@ -3,6 +3,7 @@ import Value from 'typebox/value';
 import { finishedProgress, foldProgress, initialProgress } from '../../worker/report/fold-progress.ts';
 import { JobProgress } from '../../crds/facts/progress.ts';
 import type { RunEvent } from '../../crds/facts/events.ts';
+import { sampleProgress } from '../support/sample-progress.ts';
 import { evaluationAt, sampleEvents } from '../support/sample-run.ts';
 
 const facts = { rounds: 4, clientsPerRound: 2, localSteps: 2 };
@@ -21,7 +22,7 @@ t.test('progress is derived from the events', async (t) => {
     localLoss: 0.5,
   });
   t.same(progress.evaluation, { round: 4, ...evaluationAt(4) });
-  const written = { at: '2026-01-01T00:00:00Z', ...finishedProgress(progress, 'ab'.repeat(32)) };
+  const written = { ...sampleProgress(), ...finishedProgress(progress, 'ab'.repeat(32)) };
   t.ok(Value.Check(JobProgress, written), 'as the schema wants it');
   t.equal(written.phase, 'Finished');
 });
@@ -32,7 +33,7 @@ t.test('the metrics at every point of a run are valid, and name the current phas
   for (const event of sampleEvents(3)) {
     progress = foldProgress(progress, event, facts);
     phases.add(progress.phase);
-    t.ok(Value.Check(JobProgress, { at: '2026-01-01T00:00:00Z', ...progress }), event.event);
+    t.ok(Value.Check(JobProgress, { ...sampleProgress(), ...progress }), event.event);
   }
   t.same([...phases], ['Preparing', 'Aligning', 'Training', 'Aggregating']);
 });

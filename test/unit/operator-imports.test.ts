@@ -16,6 +16,7 @@ t.test('the operator loads nothing that computes: its image has no engine', asyn
       'worker/metrics/cost-series.ts',
       'worker/metrics/job-series.ts',
       'worker/metrics/series.ts',
+      'worker/report/format.ts',
       'worker/report/report-schema.ts',
       'worker/transport/redis/message-throttle.ts',
       'worker/transport/redis/redis-cluster.ts',

@@ -119,8 +119,11 @@ const builds: Readonly<Record<string, Build>> = {
 
 /** Operators without a gradient, because nothing is trained through them. */
 const FORWARD_ONLY = ['scatterRows'];
-/** PyTorch draws other masks and pads differently; test/unit/engine-gradients.test.ts checks these. */
-const WITHOUT_TORCH = ['dropout', 'padRows', 'unpadRows', 'placesOf'];
+/**
+ * PyTorch draws other masks and pads differently; test/unit/engine-gradients.test.ts checks these, and
+ * test/unit/engine-linear.test.ts checks products with quantised matrices.
+ */
+const WITHOUT_TORCH = ['dropout', 'padRows', 'unpadRows', 'placesOf', 'linear'];
 /** Exported operators that cases cover through another operator. */
 const PARTS: Readonly<Record<string, string>> = {
   zerosLike: 'scatterRows',

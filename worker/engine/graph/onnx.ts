@@ -5,11 +5,13 @@ import type { Attribute, Node, StoredWeight, Value } from './graph.ts';
 import type { DType, Tensor } from './tensor.ts';
 
 const { onnx } = onnxProto;
-const { FLOAT, FLOAT16, BFLOAT16, INT32, INT64, UINT64, BOOL } = onnx.TensorProto.DataType;
+const { FLOAT, FLOAT16, BFLOAT16, INT8, UINT8, INT32, INT64, UINT64, BOOL } = onnx.TensorProto.DataType;
 const ELEMENT_TYPES: Record<DType, onnxProto.onnx.TensorProto.DataType> = {
   float32: FLOAT,
   float16: FLOAT16,
   bfloat16: BFLOAT16,
+  int8: INT8,
+  uint8: UINT8,
   int32: INT32,
   int64: INT64,
   uint64: UINT64,
@@ -22,7 +24,7 @@ const IR_VERSION = 10;
 
 /**
  * The graph as a serialised ONNX model. Weights stay where they are: the model names file, offset and length.
- * @param options.widenPerUse widen weights in half precision at each use, and not once
+ * @param options.widenPerUse widen weights in half precision or 8 bits at each use, and not once
  */
 export function encodeModel(graph: Graph, options: { readonly widenPerUse?: boolean } = {}): Uint8Array {
   const nodes = options.widenPerUse ? widenedPerUse(graph) : graph.nodes;

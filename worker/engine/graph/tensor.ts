@@ -1,5 +1,8 @@
-/** Element types of a graph. Computation is in float32; half precision occurs only in stored weights. */
-export type DType = 'float32' | 'float16' | 'bfloat16' | 'int32' | 'int64' | 'uint64' | 'bool';
+/**
+ * Element types of a graph. Computation is in float32; half precision occurs only in stored weights, 8 bits in
+ * quantised ones and in the rows that they multiply.
+ */
+export type DType = 'float32' | 'float16' | 'bfloat16' | 'int8' | 'uint8' | 'int32' | 'int64' | 'uint64' | 'bool';
 
 /** A dimension: a number, or a name if it is known only when the graph runs. */
 export type Dim = number | string;
@@ -7,9 +10,9 @@ export type Shape = readonly Dim[];
 
 /** A dense tensor outside a graph, in row-major order. */
 export interface Tensor {
-  readonly dtype: 'float32' | 'int32' | 'int64';
+  readonly dtype: 'float32' | 'int8' | 'uint8' | 'int32' | 'int64';
   readonly shape: readonly number[];
-  readonly data: Float32Array | Int32Array | BigInt64Array;
+  readonly data: Float32Array | Int8Array | Uint8Array | Int32Array | BigInt64Array;
 }
 
 export function float32(data: Float32Array, shape: readonly number[] = [data.length]): Tensor {

@@ -2,8 +2,9 @@ import { Graph } from './graph.ts';
 import type { Node, Value } from './graph.ts';
 
 /**
- * The graph's operators, with a separate Cast for each product that reads a weight in half precision: the float32 copy
- * then lives for one operator, where one Cast for forward and backward pass would hold it for the whole step.
+ * The graph's operators, with a separate Cast for each product that reads a weight in half precision or in 8 bits: the
+ * float32 copy then lives for one operator, where one Cast for forward and backward pass would hold it for the whole
+ * step.
  *
  * These Casts come first. ONNX Runtime orders operators depth first from the outputs, and among those that are ready
  * takes the first in the list: a Cast that is listed late is computed with all the others before the first product.

@@ -3,7 +3,7 @@ import { COPIED_WEIGHT_BYTES } from '../engine/compute.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { FINAL_NORM, headName, layerOf } from '../model/config/tensors.ts';
 import { clientDemand, evaluationDemand, scoringDemand, serverDemand } from './role-demand.ts';
-import type { Demand, Scoring, Session } from './role-demand.ts';
+import type { Demand, Scoring, Session, Sweep } from './role-demand.ts';
 import { weightsOf } from './weight-bytes.ts';
 
 const FLOAT_BYTES = 4;
@@ -49,12 +49,16 @@ export function jobMemory(
   const server = serverDemand(model, spec);
   const client = clientDemand(model, spec);
   const evaluation = evaluationDemand(model, spec);
-  const alone = (demand: Demand) =>
-    processBytes(demand) +
-    residentWeights(model, demand.sessions) +
-    packedWeightsOf(model, demand.sessions) +
-    demand.lora +
-    workBytes(model, demand);
+  const alone = (demand: Demand) => {
+    const { loaded } = sessionsOf(model, demand);
+    return (
+      processBytes(loaded) +
+      residentWeights(model, loaded) +
+      packedWeightsOf(model, loaded) +
+      demand.lora +
+      workBytes(model, demand)
+    );
+  };
   const others = Array.from({ length: options.workers - 1 }, () => [client]);
   const { total, filePages } = machineMemory(model, [[server, client, evaluation], ...others]);
   const run = { total: total + options.statesBytes, filePages };
@@ -79,7 +83,7 @@ export function podMemory(
  */
 function machineMemory(model: FederatedModel, processes: readonly (readonly Demand[])[]): MachineMemory {
   const demands = processes.flat();
-  const sessions = demands.flatMap((demand) => demand.sessions);
+  const sessions = demands.flatMap((demand) => sessionsOf(model, demand).loaded);
   const weights = sharedWeights(model, sessions);
   const total =
     MAIN_BYTES +
@@ -97,7 +101,7 @@ export function scoringMemory(model: FederatedModel, scoring: Scoring): MachineM
   return machineMemory(model, [[scoringDemand(model, scoring, ['teacher'])]]);
 }
 
-function processBytes({ sessions }: Demand): number {
+function processBytes(sessions: readonly Session[]): number {
   return PROCESS_BYTES + (sessions.length + 1) * SESSION_BYTES;
 }
 
@@ -146,9 +150,47 @@ function packedWeights(model: FederatedModel, session: Session): number {
   return packed.reduce((sum, { values }) => sum + values * FLOAT_BYTES, 0);
 }
 
-/** A demand's work, with the weights that its sessions widen at each use. */
-function workBytes(model: FederatedModel, { sessions, work }: Demand): number {
-  return work + Math.max(0, ...sessions.map((session) => widenedAtUse(model, session)));
+/** A session that sweeps replace. */
+type SweptSession = Session & { readonly sweep: Sweep };
+
+/**
+ * The sessions of a demand that stay loaded, and those that a large model replaces by sweeps. With a head, the last
+ * layer stays with it.
+ */
+function sessionsOf(model: FederatedModel, { sessions }: Demand): { loaded: Session[]; swept: SweptSession[] } {
+  const loaded: Session[] = [];
+  const swept: SweptSession[] = [];
+  for (const { sweep, ...session } of sessions) {
+    if (!sweep || !areLarge(weightsOfSession(model, session))) {
+      loaded.push(session);
+      continue;
+    }
+    const staying = session.head ? session.layers.slice(-1) : [];
+    const layers = session.layers.filter((layer) => !staying.includes(layer));
+    if (layers.length > 0) swept.push({ ...session, sweep, layers });
+    if (session.head) loaded.push({ ...session, layers: staying });
+  }
+  return { loaded, swept };
+}
+
+/**
+ * The most that a demand needs at a time: for its work, with the weights that its sessions widen at each use, or for a
+ * sweep with one layer's weights. The states of a sweep stay until the work has read them.
+ */
+function workBytes(model: FederatedModel, demand: Demand): number {
+  const { loaded, swept } = sessionsOf(model, demand);
+  const working = demand.work + Math.max(0, ...loaded.map((session) => widenedAtUse(model, session)));
+  const sweeping = swept.map(
+    ({ layers, sweep }) => sweep.work + Math.max(0, ...layers.map((layer) => widenedLayer(model, layer))),
+  );
+  return Math.max(working, ...sweeping) + Math.max(0, ...swept.map(({ sweep }) => sweep.states));
+}
+
+/** The float32 copies of one layer's half-precision weights. Pages of the file are not counted: they may be dropped. */
+function widenedLayer(model: FederatedModel, layer: number): number {
+  const session = { layers: [layer], head: false };
+  const copied = sessionWeights(model, session).filter(({ widened }) => widened);
+  return copied.reduce((sum, { resident }) => sum + resident, widenedAtUse(model, session));
 }
 
 /**

@@ -3,7 +3,10 @@ import { crossEntropyElements } from '../engine/ops/cross-entropy.ts';
 import { divergenceElements } from '../engine/ops/divergence.ts';
 import type { DecoderConfig } from '../model/config/config.ts';
 import type { FederatedModel, LoraPart } from '../model/federated-model.ts';
+import { SWEPT_STATES } from '../inference/layer-sweep.ts';
 import { PACK_TOKENS } from '../inference/packs.ts';
+import { comparedLayers } from '../model/programs/alignment.ts';
+import { alignmentSteps } from '../training/batches.ts';
 import { tasks } from '../tasks/registry.ts';
 
 /*
@@ -24,6 +27,16 @@ export interface Session {
   readonly head: boolean;
   /** A training graph, whose weights are packed unless they are large. */
   readonly trains?: true;
+  /** A pass without a gradient, which runs a layer at a time if its weights are large. */
+  readonly sweep?: Sweep;
+}
+
+/** What a pass holds that runs a layer at a time, beside the layer's weights, in bytes. */
+export interface Sweep {
+  /** Hidden states of all its tokens, between two layers or after the last. */
+  readonly states: number;
+  /** Activations of one layer. */
+  readonly work: number;
 }
 
 /** The memory that one role adds to its process. */
@@ -45,9 +58,11 @@ export function serverDemand(model: FederatedModel, { emulator: { alignment } }:
   const crossed = needsLogits ? split.tail.length * crossedLayer(config, length) : 0;
   const divergence = klWeight > 0 ? divergenceElements(tokens, config.vocabSize) * FLOAT_BYTES : 0;
   const crossEntropy = languageModelWeight > 0 ? crossEntropyElements(tokens, config.vocabSize) * FLOAT_BYTES : 0;
+  const steps = Math.max(alignmentSteps(alignment, 1), alignmentSteps(alignment, 2));
+  const states = steps * tokens * comparedLayers(model, alignment.similarity).length;
   return {
     sessions: [
-      { layers: [...split.front, ...split.teacher], head: false },
+      { layers: [...split.front, ...split.teacher], head: false, sweep: sweepOf(config, length, states) },
       { layers: [...split.emulator, ...(needsLogits ? split.tail : [])], head: needsLogits, trains: true },
     ],
     lora: trainingBytes(model.emulator) + model.adapter.layout.size * FLOAT_BYTES,
@@ -60,7 +75,7 @@ export function serverDemand(model: FederatedModel, { emulator: { alignment } }:
 
 export function clientDemand(model: FederatedModel, { federation: { local } }: FedBiOTJobSpec): Demand {
   const { split, config } = model;
-  const { batchSize, sequenceLength: length } = local;
+  const { batchSize, sequenceLength: length, gradientAccumulation, steps } = local;
   const tokens = batchSize * length;
   const atBothEnds = split.front.length > 0;
   const trained = (split.front.length + split.tail.length) * trainedLayer(config, length, model.adapter.dropout);
@@ -70,7 +85,11 @@ export function clientDemand(model: FederatedModel, { federation: { local } }: F
       ? [{ layers: [...split.front, ...split.emulator, ...split.tail], head: true, trains: true }]
       : [
           { layers: split.tail, head: true, trains: true },
-          { layers: split.emulator, head: false },
+          {
+            layers: split.emulator,
+            head: false,
+            sweep: sweepOf(config, length, gradientAccumulation * steps * tokens),
+          },
         ],
     lora: trainingBytes(model.adapter) + model.emulator.layout.size * FLOAT_BYTES,
     work: Math.max(
@@ -105,6 +124,7 @@ export function scoringDemand(
     head: true,
   });
   const scored = Math.max(PACK_TOKENS, length);
+  const sweep = sweepOf(config, length, Infinity);
   // Keys and values of all layers for every token read and written, twice, because a step creates new caches.
   const cache =
     4 *
@@ -115,8 +135,8 @@ export function scoringDemand(
     (length + evaluation.maxNewTokens);
   return {
     sessions: [
-      ...trunks.map((trunk): Session => ({ layers: [...split.front, ...split[trunk]], head: false })),
-      { layers: split.tail, head: true },
+      ...trunks.map((trunk): Session => ({ layers: [...split.front, ...split[trunk]], head: false, sweep })),
+      { layers: split.tail, head: true, sweep },
       ...(generates ? trunks.map((trunk) => whole(split[trunk])) : []),
     ],
     lora: (model.adapter.layout.size + model.emulator.layout.size) * FLOAT_BYTES,
@@ -164,4 +184,12 @@ function trainingWork(config: DecoderConfig, tokens: number, length: number, kep
 /** Activations of a pass without a tape, which holds one layer at a time. */
 function forwardBytes(config: DecoderConfig, length: number, tokens = Math.max(PACK_TOKENS, length)): number {
   return tokens * (trainedLayer(config, length) + attention(config, length)) * FLOAT_BYTES;
+}
+
+/** @param states rows of hidden states at most */
+function sweepOf(config: DecoderConfig, length: number, states: number): Sweep {
+  return {
+    states: Math.min(SWEPT_STATES, states * config.hiddenSize * FLOAT_BYTES),
+    work: forwardBytes(config, length),
+  };
 }

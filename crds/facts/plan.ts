@@ -46,12 +46,28 @@ export const RunPlan = Type.Object({
 
 export type RunPlan = Static<typeof RunPlan>;
 
+/** Seconds that a job takes on a machine, as estimated. A part that the job does not have is null. */
+export interface TimeEstimate {
+  /** A step of the alignment, given the teacher's states. */
+  readonly alignmentStep: number | null;
+  /** A client's step, with its part of the emulator's pass. */
+  readonly clientStep: number;
+  /** Mean of the job's evaluations. The first also scores the model alone. */
+  readonly evaluation: number | null;
+  readonly firstRound: number;
+  /** Mean of the rounds after the first, with the evaluations among them. */
+  readonly laterRound: number | null;
+  /** All rounds. */
+  readonly job: number;
+}
+
 /**
  * The plan of a job that has not started. Layers that are kept by importance are selected at the start; until then only
- * their number is known.
+ * their number is known. `time` is absent if it was not asked for.
  */
 export type PlanEstimate = Omit<RunPlan, 'layers'> & {
   layers: RunPlan['layers'] | { total: number; adapter: number[]; kept: number };
   /** What would make `fedbiot run` fit into the available memory, as sentences; null: it fits. */
   advice: string | null;
+  time?: TimeEstimate;
 };

@@ -1,30 +1,46 @@
+import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
-import { notEmpty } from './arguments.ts';
+import type { Provider } from '../engine/compute-protocol.ts';
+import { notEmpty, positiveInteger, providerOption } from './arguments.ts';
 
 export function register(program: Command): void {
   program
     .command('plan')
-    .summary('estimate the layers, sizes, traffic and memory of a job')
+    .summary('estimate the layers, sizes, traffic, memory and time of a job')
     .description(
-      'Prints, without starting the job, which layers the emulator keeps, the size of each part, the bytes transferred per round, and whether this machine has enough memory.',
+      'Prints, without starting the job, which layers the emulator keeps, the size of each part, the bytes transferred per round, whether this machine has enough memory, and about how long its rounds take. To know the time, it computes for some seconds as the job would.',
     )
     .argument('<job>', 'manifest of a FedBiOTJob, YAML or JSON', notEmpty)
-    .option('--json', 'print JSON; sizes in bytes')
+    .option('--workers <n>', 'as in fedbiot run', positiveInteger)
+    .option('--threads <n>', 'as in fedbiot run', positiveInteger)
+    .addOption(providerOption())
+    .option('--no-time', 'do not measure and estimate the time')
+    .option('--json', 'print JSON; sizes in bytes, times in seconds')
     .addHelpText(
       'after',
       `
 Examples:
   $ fedbiot plan job.yaml
-  $ fedbiot plan job.yaml --json | jq .memory`,
+  $ fedbiot plan job.yaml --workers 4 --threads 2       the time of fedbiot run with these options
+  $ fedbiot plan job.yaml --no-time --json | jq .memory`,
     )
     .action(planCommand);
 }
 
-async function planCommand(job: string, { json = false }: { json?: boolean }): Promise<void> {
+interface Flags {
+  workers?: number;
+  threads?: number;
+  provider: Provider;
+  time: boolean;
+  json?: true;
+}
+
+async function planCommand(job: string, flags: Flags): Promise<void> {
   const [{ estimateManifest }, { planText }] = await Promise.all([
     import('../run/estimate-job.ts'),
     import('../report/summary.ts'),
   ]);
-  const plan = await estimateManifest(job);
-  process.stdout.write(json ? `${JSON.stringify(plan, null, 2)}\n` : planText(plan));
+  const { workers = 1, threads = availableParallelism(), provider } = flags;
+  const plan = await estimateManifest(job, { workers, ...(flags.time ? { compute: { threads, provider } } : {}) });
+  process.stdout.write(flags.json ? `${JSON.stringify(plan, null, 2)}\n` : planText(plan));
 }

@@ -30,12 +30,11 @@ export type { RunRequest, RunResult } from './compute-protocol.ts';
  */
 export const COPIED_WEIGHT_BYTES = 512 * 2 ** 20;
 
-/** Whether a graph's weights stay in their files. It depends on the graph alone, as the last bits of a product may. */
-export const isLarge = (graph: Graph): boolean => graph.weightBytes > COPIED_WEIGHT_BYTES;
-
 export interface ComputeOptions {
   readonly threads: number;
   readonly provider: Provider;
+  /** Instead of COPIED_WEIGHT_BYTES, for graphs that stand for larger ones. */
+  readonly copiedWeightBytes?: number;
 }
 
 /**
@@ -94,6 +93,12 @@ export class Compute {
     return this.#options.provider;
   }
 
+  /** Whether a graph's weights stay in their files. It depends on the graph alone, as the last bits of a product may. */
+  isLarge(graph: Graph): boolean {
+    const { copiedWeightBytes = COPIED_WEIGHT_BYTES } = this.#options;
+    return graph.weightBytes > copiedWeightBytes;
+  }
+
   /**
    * Creates a session.
    * @param weightFolder the folder of the files that the graph's stored weights name
@@ -102,9 +107,11 @@ export class Compute {
    */
   async load(graph: Graph, weightFolder: string | null = null, use: 'often' | 'seldom' = 'seldom'): Promise<Session> {
     const session = this.#nextSession++;
-    const inFiles = isLarge(graph);
+    const { threads, provider } = this.#options;
+    const inFiles = this.isLarge(graph);
     const options: SessionOptions = {
-      ...this.#options,
+      threads,
+      provider,
       weightFolder,
       prepack: use === 'often' && !inFiles,
       widenPerUse: inFiles && [...graph.weights.keys()].some(({ dtype }) => dtype !== 'float32'),

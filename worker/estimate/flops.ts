@@ -1,5 +1,6 @@
-import type { LoraSpec } from '../../crds/types.ts';
+import type { FedBiOTJobSpec, LoraSpec } from '../../crds/types.ts';
 import type { DecoderConfig } from '../model/config/config.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
 import { projections } from '../model/config/projections.ts';
 import type { DecoderProjection } from '../model/config/projections.ts';
 
@@ -32,6 +33,22 @@ export interface SequenceSize {
   readonly tokens: number;
   /** Tokens that are predicted for a loss. */
   readonly labelled: number;
+}
+
+/** The shape of a model as a job splits it. */
+export function shapeOf(
+  { config, split }: FederatedModel,
+  { adapter, emulator }: Pick<FedBiOTJobSpec, 'adapter' | 'emulator'>,
+): Shape {
+  return {
+    config,
+    adapterLora: adapter.lora,
+    emulatorLora: emulator.alignment.lora,
+    teacherLayers: split.teacher.length,
+    emulatorLayers: split.emulator.length,
+    frontLayers: split.front.length,
+    tailLayers: split.tail.length,
+  };
 }
 
 const NO_LORA: Adapted = { rank: 0, targets: [] };
@@ -71,6 +88,48 @@ export function teacherStates(shape: Shape, sequences: readonly SequenceSize[]):
   );
 }
 
+/** The layers between the adapter's: the full model's, or those that the emulator keeps. */
+export type Trunk = 'teacher' | 'emulator';
+
+/** FLOPs of an evaluation's loss over sequences, without the states of the layers before the adapter's last. */
+export function scoring(shape: Shape, sequences: readonly SequenceSize[]): number {
+  return total(
+    sequences,
+    ({ tokens, labelled }) =>
+      shape.tailLayers * forward(shape, tokens, { lora: shape.adapterLora }) + head(shape, labelled),
+  );
+}
+
+/** FLOPs of an evaluation's states of sequences, which `scoring` continues. */
+export function trunkStates(shape: Shape, trunk: Trunk, sequences: readonly SequenceSize[]): number {
+  if (trunk === 'teacher') return teacherStates(shape, sequences);
+  const front =
+    shape.frontLayers * total(sequences, ({ tokens }) => forward(shape, tokens, { lora: shape.adapterLora }));
+  return front + emulatorStates(shape, sequences);
+}
+
+/** FLOPs of the first token that is generated after each prompt. */
+export function promptPass(shape: Shape, trunk: Trunk, prompts: readonly { readonly tokens: number }[]): number {
+  return (
+    trunkStates(
+      shape,
+      trunk,
+      prompts.map(({ tokens }) => ({ tokens, labelled: 0 })),
+    ) +
+    scoring(
+      shape,
+      prompts.map(({ tokens }) => ({ tokens, labelled: 1 })),
+    )
+  );
+}
+
+/** FLOPs of one more token of a text that has `before` tokens. */
+export function decodedToken(shape: Shape, trunk: Trunk, before: number): number {
+  const layers =
+    shape.frontLayers + shape.tailLayers + (trunk === 'teacher' ? shape.teacherLayers : shape.emulatorLayers);
+  return promptPass(shape, trunk, [{ tokens: 1 }]) + layers * 4 * before * attentionWidth(shape);
+}
+
 /** FLOPs of the emulator's states of a batch, if no gradient crosses the emulator. */
 export function emulatorStates(shape: Shape, sequences: readonly SequenceSize[]): number {
   return total(sequences, ({ tokens }) => shape.emulatorLayers * forward(shape, tokens, { lora: shape.emulatorLora }));
@@ -95,6 +154,11 @@ export function clientStep(shape: Shape, sequences: readonly SequenceSize[]): nu
   });
 }
 
+/** FLOPs of a client's step, with the emulator's states that it needs. */
+export function clientTraining(shape: Shape, sequences: readonly SequenceSize[]): number {
+  return clientStep(shape, sequences) + (shape.frontLayers === 0 ? emulatorStates(shape, sequences) : 0);
+}
+
 /** Total FLOPs per token of a job, without caching between steps, and without the attention to other tokens. */
 export interface TokenFlops {
   readonly clientToken: number;
@@ -105,10 +169,9 @@ export interface TokenFlops {
 
 export function tokenFlops(shape: Shape, alignment: Parameters<typeof alignmentStep>[2]): TokenFlops {
   const token = [{ tokens: 1, labelled: 1 }];
-  const client = (of: Shape) => clientStep(of, token) + (of.frontLayers === 0 ? emulatorStates(of, token) : 0);
   return {
-    clientToken: client(shape),
-    fullModelToken: client({ ...shape, emulatorLayers: shape.teacherLayers }),
+    clientToken: clientTraining(shape, token),
+    fullModelToken: clientTraining({ ...shape, emulatorLayers: shape.teacherLayers }, token),
     alignmentToken: alignmentStep(shape, token, alignment) + teacherStates(shape, token),
   };
 }

@@ -2,8 +2,7 @@ import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { RunPlan } from '../../crds/facts/plan.ts';
 import { alignmentSteps } from '../training/batches.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { tokenFlops } from './flops.ts';
-import type { Shape } from './flops.ts';
+import { shapeOf, tokenFlops } from './flops.ts';
 import { loraLayout } from '../model/lora/layout.ts';
 import { comparedLayers } from '../model/programs/alignment.ts';
 import { jobMemory } from './job-memory.ts';
@@ -67,18 +66,6 @@ export function estimateJob(
       available,
       fits: requiredMemory(memory.run) <= available,
     },
-  };
-}
-
-function shapeOf({ config, split }: FederatedModel, { adapter, emulator }: FedBiOTJobSpec): Shape {
-  return {
-    config,
-    adapterLora: adapter.lora,
-    emulatorLora: emulator.alignment.lora,
-    teacherLayers: split.teacher.length,
-    emulatorLayers: split.emulator.length,
-    frontLayers: split.front.length,
-    tailLayers: split.tail.length,
   };
 }
 

@@ -1,4 +1,3 @@
-import { isLarge } from '../engine/compute.ts';
 import type { Compute } from '../engine/compute.ts';
 import type { Graph } from '../engine/graph/graph.ts';
 import type { Tensor } from '../engine/graph/tensor.ts';
@@ -39,7 +38,7 @@ export interface SweepOptions {
  * Whether a graph without a gradient runs a layer at a time. A GPU keeps the weights of a whole graph in its memory,
  * where no pass reads them from a file.
  */
-export const isSwept = (compute: Compute, whole: Graph): boolean => compute.provider === 'cpu' && isLarge(whole);
+export const isSwept = (compute: Compute, whole: Graph): boolean => compute.provider === 'cpu' && compute.isLarge(whole);
 
 /** A pass between two layers: its states, or the variable that holds them, and what the layers so far returned. */
 interface SweptPass {

@@ -1,4 +1,4 @@
-import type { PlanEstimate } from '../../crds/facts/plan.ts';
+import type { PlanEstimate, TimeEstimate } from '../../crds/facts/plan.ts';
 import type { RunReport } from '../../crds/facts/report.ts';
 import type { Score } from '../../crds/facts/score.ts';
 import { savingRows, usageRows } from './cost-tables.ts';
@@ -40,7 +40,7 @@ export function summaryText(report: RunReport, folder: string): string {
 }
 
 /** The text that `fedbiot plan` prints. */
-export function planText({ layers, parameters, bytes, memory, advice }: PlanEstimate): string {
+export function planText({ layers, parameters, bytes, memory, time, advice }: PlanEstimate): string {
   const kept =
     'kept' in layers
       ? [
@@ -75,10 +75,24 @@ export function planText({ layers, parameters, bytes, memory, advice }: PlanEsti
     ['  fedbiot run, in total', formatBytes(memory.run)],
     ...(memory.filePages ? [['    in pages of files', formatBytes(memory.filePages)]] : []),
     ['  available on this machine', formatBytes(memory.available)],
+    ...(time ? timeRows(time) : []),
   ];
   const verdict =
     advice === null ? 'This machine has enough memory.' : `This machine does not have enough memory. ${advice}`;
   return `${[...table(rows, 'left'), verdict].join('\n')}\n`;
+}
+
+function timeRows({ alignmentStep, clientStep, evaluation, firstRound, laterRound, job }: TimeEstimate): string[][] {
+  const row = (name: string, seconds: number | null) => (seconds === null ? [] : [[name, formatDuration(seconds)]]);
+  return [
+    ['time', 'about, while the model’s files are in the page cache'],
+    ...row('  an alignment step', alignmentStep),
+    ...row('  a client’s step', clientStep),
+    ...row('  an evaluation', evaluation),
+    ...row('  the first round', firstRound),
+    ...row('  a later round', laterRound),
+    ...row('  all rounds', job),
+  ];
 }
 
 /** Rows with aligned columns, two spaces apart. `values` is the alignment of all columns but the first. */

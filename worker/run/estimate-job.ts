@@ -2,38 +2,63 @@ import { dirname, resolve } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import { loadData } from '../data/source.ts';
 import type { PlanEstimate } from '../../crds/facts/plan.ts';
+import type { ComputeOptions } from '../engine/compute.ts';
 import { heldAs } from '../model/convert.ts';
 import { openModelDirectory } from '../model/directory.ts';
 import type { ModelDirectory } from '../model/directory.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
+import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import type { WeightIndex } from '../model/weights/weight-index.ts';
 import { federateModel } from './job-model.ts';
+import { shapeOf } from '../estimate/flops.ts';
 import { estimateJob } from '../estimate/job-estimate.ts';
+import { jobTime } from '../estimate/job-time.ts';
 import { absoluteUri, readJob } from './job-manifest.ts';
 import { availableMemory } from '../estimate/memory-check.ts';
 import { plannedRun } from '../estimate/planned-memory.ts';
+import { measureSpeeds } from '../estimate/speeds.ts';
+import { sampleJob } from './sample-job.ts';
+import type { JobRecords } from './sample-job.ts';
+
+export interface PlanOptions {
+  /** Compute processes of `fedbiot run`. */
+  readonly workers?: number;
+  /** How the job will compute, to estimate its time; by default it is not estimated. */
+  readonly compute?: ComputeOptions;
+}
 
 /**
- * Estimates a job from its manifest. Reads the model's headers and the data files; computes nothing.
+ * Estimates a job from its manifest. Reads the model's headers and the data files. Computes nothing but, to estimate
+ * the time, some steps with a miniature of the model.
  * @throws UserError if the manifest, the model's directory or a data file is invalid
  */
-export async function estimateManifest(path: string): Promise<PlanEstimate> {
+export async function estimateManifest(path: string, options: PlanOptions = {}): Promise<PlanEstimate> {
+  const { workers = 1, compute } = options;
   const { spec } = readJob(path);
   const { data, emulator } = spec;
   const baseDirectory = dirname(resolve(path));
   const stored = await openModelDirectory(absoluteUri(spec.model.uri, baseDirectory));
   const model = await plannedModel(stored, spec);
-  await loadData(data.train, baseDirectory);
-  if (data.eval) await loadData(data.eval, baseDirectory);
-  const publicSequences = data.public ? (await loadData(data.public, baseDirectory)).records.length : 0;
-  const context = { publicSequences, workers: 1, available: availableMemory() };
-  const { layers, ...plan } = estimateJob(model, spec, context);
-  const { fits, available } = plan.memory;
+  const records: JobRecords = {
+    train: await loadData(data.train, baseDirectory),
+    eval: data.eval ? await loadData(data.eval, baseDirectory) : null,
+    public: data.public ? await loadData(data.public, baseDirectory) : null,
+  };
+  const publicSequences = records.public?.records.length ?? 0;
+  const context = { publicSequences, workers, available: availableMemory() };
+  const { layers, ...sizes } = estimateJob(model, spec, context);
+  const { fits, available } = sizes.memory;
   const advice = fits ? null : plannedRun(model, spec, context).advice(available);
   const { total, adapter } = layers;
   const measuredLater = emulator.layerSelection === 'Importance' && layers.dropped.length > 0;
-  return { layers: measuredLater ? { total, adapter, kept: layers.emulator.length } : layers, ...plan, advice };
+  const known = measuredLater ? { total, adapter, kept: layers.emulator.length } : layers;
+  const plan: PlanEstimate = { layers: known, ...sizes, advice };
+  if (compute === undefined) return plan;
+  const tokenizer = await loadTokenizer(stored.path, stored.config);
+  const sample = sampleJob(spec, records, tokenizer);
+  const speeds = await measureSpeeds(model, spec, { sample, tokenizer, compute });
+  return { ...plan, time: jobTime(shapeOf(model, spec), spec, { sample, speeds, workers }) };
 }
 
 /**

@@ -67,12 +67,13 @@ t.test('layers kept by importance are only counted, because they are measured wh
   const emulator = '{ layerSelection: Importance, alignment: { sequenceLength: 192 } }';
   const plan = await estimateManifest(writeTinyJob(directory, { emulator }));
   t.same(plan.layers, { total: 6, adapter: [4, 5], kept: 2 });
-  const { status, stdout } = spawnSync(process.execPath, [FEDBIOT, 'plan', join(directory, 'job.yaml')], {
+  const { status, stdout } = spawnSync(process.execPath, [FEDBIOT, 'plan', join(directory, 'job.yaml'), '--no-time'], {
     encoding: 'utf8',
   });
   t.equal(status, 0);
   t.match(stdout, /emulator keeps +2, by importance, which the run measures on public data when it starts\n/);
   t.notMatch(stdout, /dropped/);
+  t.notMatch(stdout, /time/);
   t.match(stdout, /This machine has enough memory\.\n$/);
 });
 
@@ -121,7 +122,7 @@ t.test(
     const job = writeTinyJob(directory, { federation });
     const plan = await estimateManifest(job);
     t.notOk(plan.memory.fits);
-    const { stdout } = spawnSync(process.execPath, [FEDBIOT, 'plan', job], { encoding: 'utf8' });
+    const { stdout } = spawnSync(process.execPath, [FEDBIOT, 'plan', job, '--no-time'], { encoding: 'utf8' });
     t.match(stdout, /This machine does not have enough memory/);
     const run = spawnSync(process.execPath, [FEDBIOT, 'run', job, '--out', join(directory, 'refused')], {
       encoding: 'utf8',
@@ -158,6 +159,35 @@ t.test('on the command line, as JSON', async (t) => {
   const { memory, ...plan } = await estimateManifest(job);
   t.match(printed, plan);
   t.equal(printed.memory.run, memory.run);
+  const { alignmentStep, clientStep, evaluation, firstRound, laterRound, job: all } = printed.time!;
+  t.ok(Math.min(alignmentStep!, clientStep, evaluation!) > 0);
+  t.ok(Math.abs(firstRound + laterRound! - all) < 1e-9, 'two rounds');
+});
+
+t.test('the time of jobs with other kinds of work', async (t) => {
+  const timeOf = async (sections: Record<string, string>) => {
+    const job = writeTinyJob(t.testdir({}), { evaluation: '{ task: loss }', ...sections });
+    const { time } = await estimateManifest(job, { workers: 2, compute: { threads: 1, provider: 'cpu' } });
+    return time!;
+  };
+  const alignment = '{ klWeight: 1, languageModelWeight: 0.5, similarity: Layerwise, initialSteps: 2, batchSize: 1 }';
+  for (const sections of [
+    { emulator: `{ alignment: ${alignment} }` },
+    { adapter: '{ placement: Both, layers: 1, lora: { rank: 4, dropout: 0.1 } }' },
+    { emulator: '{ alignment: { schedule: Never } }', evaluation: '{ task: qa, maxNewTokens: 3 }' },
+    {
+      model: '{ uri: model, dtype: bfloat16 }',
+      data: '{ train: { uri: train.jsonl }, public: { uri: public.jsonl } }',
+    },
+  ]) {
+    const time = await timeOf(sections);
+    const known = Object.values(time).filter((seconds) => seconds !== null);
+    t.ok(
+      known.every((seconds) => seconds > 0 && seconds < Infinity),
+      JSON.stringify(time),
+    );
+    t.equal(known.length, 'data' in sections || /Never/.test(sections.emulator ?? '') ? 5 : 6, JSON.stringify(time));
+  }
 });
 
 const smollm2 = process.env['FEDBIOT_TEST_MODEL'] ?? '';

@@ -6,6 +6,7 @@ import type { Sequence } from '../data/sequence.ts';
 import { Compute, COPIED_WEIGHT_BYTES } from '../engine/compute.ts';
 import type { ComputeOptions } from '../engine/compute.ts';
 import { float32 } from '../engine/graph/tensor.ts';
+import { systemFailure } from '../files/system-failure.ts';
 import { Generator } from '../inference/generator.ts';
 import { groupByPrefix } from '../inference/packs.ts';
 import { TrunkRunner } from '../inference/trunk-runner.ts';
@@ -35,7 +36,10 @@ export type Work = 'alignment' | 'teacher' | 'client' | 'scoring' | 'prompts' | 
 /** FLOP/s of each kind of work that the job has. */
 export type Speeds = Readonly<Partial<Record<Work, number>>>;
 
-/** Parameters of a miniature: training steps of it take a few hundredths of a second on a processor. */
+/**
+ * Parameters of a miniature whose training steps take a few hundredths of a second on two cores. Its products have the
+ * rows of the job's, so that they run at nearly the same speed; a narrower model would be measured too slow.
+ */
 const TRAINED_PARAMETERS = 6e6;
 /** The same for generation, which reads all weights for each token: more than most processors' caches hold. */
 const DECODED_PARAMETERS = 32e6;
@@ -88,7 +92,7 @@ async function withMiniature<T>(
   { parameters, compute: options }: { readonly parameters: number; readonly compute: ComputeOptions },
   measure: (miniature: Measured) => Promise<T>,
 ): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), 'fedbiot-plan-'));
+  const folder = temporaryFolder();
   try {
     const miniature = writeMiniature(folder, model, spec, parameters);
     const compute = new Compute({ ...options, copiedWeightBytes: COPIED_WEIGHT_BYTES * miniature.scale });
@@ -99,6 +103,14 @@ async function withMiniature<T>(
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function temporaryFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'fedbiot-plan-'));
+  } catch (error) {
+    throw systemFailure(error, `cannot write a model into ${tmpdir()} to measure the time, which --no-time leaves out`);
   }
 }
 

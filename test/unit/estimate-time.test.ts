@@ -1,0 +1,169 @@
+// The time of a job: its FLOPs at given speeds.
+import t from 'tap';
+import type { Test } from 'tap';
+import { parseManifest } from '../../crds/parse.ts';
+import { sequenceOf } from '../../worker/data/sequence.ts';
+import {
+  alignmentStep,
+  clientTraining,
+  decodedToken,
+  promptPass,
+  scoring,
+  teacherStates,
+  trunkStates,
+} from '../../worker/estimate/flops.ts';
+import type { SequenceSize, Shape } from '../../worker/estimate/flops.ts';
+import type { JobSample } from '../../worker/estimate/job-sample.ts';
+import { jobTime } from '../../worker/estimate/job-time.ts';
+import type { Speeds } from '../../worker/estimate/speeds.ts';
+import { parseDecoderConfig } from '../../worker/model/config/config.ts';
+
+const config = parseDecoderConfig(
+  {
+    architectures: ['LlamaForCausalLM'],
+    model_type: 'llama',
+    hidden_size: 6,
+    intermediate_size: 10,
+    num_hidden_layers: 7,
+    num_attention_heads: 3,
+    num_key_value_heads: 1,
+    vocab_size: 8,
+    hidden_act: 'silu',
+  },
+  'config.json',
+);
+const shape: Shape = {
+  config,
+  adapterLora: { rank: 2, targets: ['q_proj'] },
+  emulatorLora: { rank: 1, targets: ['down_proj'] },
+  teacherLayers: 5,
+  emulatorLayers: 3,
+  frontLayers: 0,
+  tailLayers: 2,
+};
+
+/** Sequences of 3 and 5 tokens, of which 1 and 3 are labelled. */
+const texts = [sequenceOf([1, 2, 3], [-100, -100, 3]), sequenceOf([1, 2, 3, 4, 5], [-100, -100, 3, 4, 5])];
+const sizes: readonly SequenceSize[] = [
+  { tokens: 3, labelled: 1 },
+  { tokens: 5, labelled: 3 },
+];
+const sample: JobSample = {
+  public: texts,
+  train: texts,
+  heldOut: texts,
+  prompts: [[1, 2]],
+  records: { public: 20, heldOut: 10 },
+};
+/** Different speeds, so that none can stand for another. */
+const speeds = { alignment: 2, teacher: 3, client: 5, scoring: 7, prompts: 11, decoding: 13 } satisfies Speeds;
+
+/** Mean seconds of a text. */
+const at = (work: keyof typeof speeds, flops: (sizes: readonly SequenceSize[]) => number) =>
+  flops(sizes) / sizes.length / speeds[work];
+const step = at('alignment', (all) => alignmentStep(shape, all, { klWeight: 0, languageModelWeight: 0 }));
+const states = at('teacher', (all) => teacherStates(shape, all));
+const trained = at('client', (all) => clientTraining(shape, all));
+const scored = at('scoring', (all) => scoring(shape, all));
+const teacher = at('scoring', (all) => trunkStates(shape, 'teacher', all));
+const emulator = at('scoring', (all) => trunkStates(shape, 'emulator', all));
+const written = (trunk: 'teacher' | 'emulator') =>
+  promptPass(shape, trunk, [{ tokens: 2 }]) / speeds.prompts + (3 * decodedToken(shape, trunk, 4)) / speeds.decoding;
+
+const sections = {
+  emulator: '{ alignment: { initialSteps: 4, stepsPerRound: 2, batchSize: 3 } }',
+  federation: '{ rounds: 5, clients: 4, local: { steps: 6, batchSize: 2, gradientAccumulation: 3 } }',
+  evaluation: '{ task: qa, everyRounds: 2, maxNewTokens: 4 }',
+};
+
+function specOf(changed: Partial<typeof sections> = {}) {
+  const { emulator, federation, evaluation } = { ...sections, ...changed };
+  return parseManifest(
+    `{apiVersion: fedbiot.io/v1alpha1, kind: FedBiOTJob, metadata: {name: time}, spec: {model: {uri: m},
+      data: {train: {uri: t}, public: {uri: p}, eval: {uri: e}},
+      emulator: ${emulator}, federation: ${federation}, evaluation: ${evaluation}}}`,
+    'time',
+  ).spec;
+}
+
+type Options = Partial<Parameters<typeof jobTime>[2]> & { readonly of?: Shape };
+const timeOf = (spec: ReturnType<typeof specOf>, { of = shape, ...options }: Options = {}) =>
+  jobTime(of, spec, { sample, speeds, workers: 1, ...options });
+
+function near(t: Test, found: number | null, wanted: number, what: string) {
+  t.ok(found !== null && Math.abs(found - wanted) < 1e-9 * wanted, `${what}: ${found}, not ${wanted}`);
+}
+
+t.test('alignment, clients and evaluations of all rounds', async (t) => {
+  const time = timeOf(specOf());
+  near(t, time.alignmentStep, 3 * step, 'a step of three texts');
+  near(t, time.clientStep, 3 * 2 * trained, 'a step of three batches of two');
+  const clients = 4 * 6 * time.clientStep;
+  // Twelve texts of twenty are new in the first round; the other rounds need 24 more, of which eight are new.
+  const first = 4 * 3 * step + 12 * states + clients;
+  near(t, time.firstRound, first, 'the first round, without an evaluation');
+  const base = 10 * (teacher + scored + written('teacher'));
+  const each = 10 * (emulator + 2 * scored + written('emulator') + written('teacher'));
+  // After rounds 2, 4 and 5.
+  const evaluations = base + 3 * each;
+  near(t, time.evaluation, evaluations / 3, 'an evaluation; the states of the full model are computed once');
+  const job = first + 4 * (2 * 3 * step + clients) + 8 * states + evaluations;
+  near(t, time.job, job, 'all rounds');
+  near(t, time.laterRound, (job - first) / 4, 'a later round');
+});
+
+t.test('settings that change the time', async (t) => {
+  const { clientStep, firstRound, alignmentStep: aligned } = timeOf(specOf());
+  const clients = (count: number) => count * 6 * clientStep;
+  near(t, timeOf(specOf(), { workers: 3 }).firstRound, firstRound - clients(2), 'four clients in three processes');
+  const half =
+    '{ rounds: 5, clients: 4, dropoutRate: 0.5, local: { steps: 6, batchSize: 2, gradientAccumulation: 3 } }';
+  near(t, timeOf(specOf({ federation: half })).firstRound, firstRound - clients(2), 'half of the clients drop out');
+  const once = '{ rounds: 1, clients: 4, local: { steps: 6, batchSize: 2, gradientAccumulation: 3 } }';
+  const single = timeOf(specOf({ federation: once, evaluation: '{ task: loss }' }));
+  t.equal(single.laterRound, null);
+  t.equal(single.job, single.firstRound, 'the only round is evaluated');
+  const last = timeOf(specOf({ evaluation: '{ task: qa, everyRounds: 0, maxNewTokens: 4 }' }));
+  near(
+    t,
+    last.evaluation,
+    timeOf(specOf({ evaluation: '{ task: qa, everyRounds: 5, maxNewTokens: 4 }' })).evaluation!,
+    '0 means after the last round',
+  );
+  const never = timeOf(specOf({ emulator: '{ alignment: { schedule: Never } }' }));
+  t.equal(never.alignmentStep, null);
+  near(t, never.firstRound, firstRound - 4 * aligned! - 12 * states, 'nothing is aligned');
+  const without = timeOf(specOf(), { sample: { ...sample, heldOut: [], prompts: [] } });
+  t.equal(without.evaluation, null);
+  near(t, without.firstRound, firstRound, 'nothing is evaluated');
+  const untold = timeOf(specOf(), { sample: { ...sample, prompts: [] } });
+  near(t, untold.evaluation, (10 * (teacher + scored) + 30 * (emulator + 2 * scored)) / 3, 'nothing is generated');
+});
+
+t.test('states that are not kept are computed again', async (t) => {
+  const { firstRound, job } = timeOf(specOf());
+  const of = { ...shape, frontLayers: 2 };
+  const moved = timeOf(specOf(), { of });
+  const changing = at('teacher', (all) => teacherStates(of, all));
+  const aligned = (time: ReturnType<typeof timeOf>) => time.firstRound - 24 * time.clientStep;
+  near(t, aligned(moved), 4 * moved.alignmentStep! + 12 * changing, 'behind adapter layers, in the first round');
+  // Sixteen of the later rounds' 24 texts have been seen.
+  const evaluated = 3 * moved.evaluation!;
+  near(
+    t,
+    moved.job - evaluated - 5 * 24 * moved.clientStep,
+    12 * moved.alignmentStep! + 36 * changing,
+    'and in later ones',
+  );
+  const many = { ...sample, records: { public: 1e12, heldOut: 1e12 } };
+  near(t, timeOf(specOf(), { sample: many }).firstRound, firstRound, 'the first round sees each text once');
+  const large = timeOf(specOf(), { sample: many });
+  near(t, large.evaluation! / 1e11, timeOf(specOf()).evaluation! + (3 * 10 * teacher) / 3, 'too many for memory');
+  t.ok(job > firstRound);
+});
+
+t.test('a speed that the job needs and nobody measured is an error', async (t) => {
+  t.throws(() => timeOf(specOf(), { speeds: { alignment: 1, teacher: 1 } }), {
+    message: 'the speed of client was not measured',
+  });
+});

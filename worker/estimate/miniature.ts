@@ -1,9 +1,10 @@
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
+import { COPIED_WEIGHT_BYTES } from '../engine/compute.ts';
 import type { DecoderConfig } from '../model/config/config.ts';
 import { projections } from '../model/config/projections.ts';
-import { decoderTensors, EMBEDDING } from '../model/config/tensors.ts';
+import { decoderTensors, EMBEDDING, layerOf } from '../model/config/tensors.ts';
 import { modelWithSplit } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import type { LayerSplit } from '../model/split.ts';
@@ -14,8 +15,8 @@ import { roundFromFloat32 } from '../safetensors/float-rounding.ts';
 /** A model like a job's, with fewer parameters: what takes time in the job takes a known part of it here. */
 export interface Miniature {
   readonly model: FederatedModel;
-  /** Bytes of its weights, divided by those of the job's model. */
-  readonly scale: number;
+  /** Graphs with more bytes of weights stand for ones whose weights stay in their files. */
+  readonly copiedWeightBytes: number;
 }
 
 /** Smallest width of a miniature. Narrower products are slower than those of the job. */
@@ -44,8 +45,17 @@ export function writeMiniature(
   const weights = writeHoles(join(folder, 'weights'), cut, model.weights);
   return {
     model: modelWithSplit({ config: cut, weights }, split, spec),
-    scale: bytesOf(weights) / bytesOf(model.weights),
+    copiedWeightBytes: copiedBytes(model.weights, weights),
   };
+}
+
+/**
+ * Graphs of a large model are taken to be large, whichever layers they have; but a layer by itself only if it is. The
+ * graphs of a miniature are too few layers for a limit in proportion.
+ */
+function copiedBytes(whole: WeightIndex, small: WeightIndex): number {
+  if (bytesOf(whole) <= COPIED_WEIGHT_BYTES) return Infinity;
+  return bytesOf(whole, 0) > COPIED_WEIGHT_BYTES ? 0 : bytesOf(small, 0);
 }
 
 /** Enough for the texts' tokens to differ. */
@@ -87,7 +97,11 @@ const layerParameters = (config: DecoderConfig): number =>
 const parametersOf = (config: DecoderConfig): number =>
   config.layers * layerParameters(config) + config.vocabSize * config.hiddenSize;
 
-const bytesOf = (weights: WeightIndex): number => [...weights.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+/** Bytes of all weights, or of those of a layer. */
+function bytesOf(weights: WeightIndex, layer?: number): number {
+  const counted = [...weights].filter(([name]) => layer === undefined || layerOf(name) === layer);
+  return counted.reduce((sum, [, { bytes }]) => sum + bytes, 0);
+}
 
 /**
  * Writes a file of zeros that occupies no disk, except for the embedding: losses divide by the norm of its rows.

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { Sequence } from '../data/sequence.ts';
-import { Compute, COPIED_WEIGHT_BYTES } from '../engine/compute.ts';
+import { Compute } from '../engine/compute.ts';
 import type { ComputeOptions } from '../engine/compute.ts';
 import { float32 } from '../engine/graph/tensor.ts';
 import { systemFailure } from '../files/system-failure.ts';
 import { Generator } from '../inference/generator.ts';
 import { groupByPrefix } from '../inference/packs.ts';
-import { TrunkRunner } from '../inference/trunk-runner.ts';
+import { loadTrunk } from '../inference/trunk-runner.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { tasks } from '../tasks/registry.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -94,10 +94,10 @@ async function withMiniature<T>(
 ): Promise<T> {
   const folder = temporaryFolder();
   try {
-    const miniature = writeMiniature(folder, model, spec, parameters);
-    const compute = new Compute({ ...options, copiedWeightBytes: COPIED_WEIGHT_BYTES * miniature.scale });
+    const { copiedWeightBytes, ...miniature } = writeMiniature(folder, model, spec, parameters);
+    const compute = new Compute({ ...options, copiedWeightBytes });
     try {
-      return await measure({ compute, model: miniature.model, spec });
+      return await measure({ compute, spec, ...miniature });
     } finally {
       compute.close();
     }
@@ -132,8 +132,8 @@ async function alignmentSpeeds({ compute, model, spec }: Measured, sample: JobSa
   const steps = await secondsOf(() => aligner.align({ round: 1, lora, from: null, onStep: () => {}, signal: ENDLESS }));
   const isBehindAdapter = model.split.front.length > 0;
   const vectors = isBehindAdapter ? { adapter: float32(lora.adapter) } : {};
-  const runner = await TrunkRunner.load(compute, model, 'teacher', model.split.teacher.slice(-1));
-  const teacher = await secondsOf(() => runner.runAll(groupByPrefix(pool), vectors));
+  const runner = await loadTrunk(compute, model, 'teacher', model.split.teacher.slice(-1));
+  const teacher = await secondsOf(() => runner.runAll([groupByPrefix(pool)], vectors));
   const shape = shapeOf(model, spec);
   const sizes = pool.map(sizeOf);
   const states = teacherStates(shape, sizes) / teacher;

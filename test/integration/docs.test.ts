@@ -198,7 +198,9 @@ t.test('the figures in sizing.md are what the commands print', async (t) => {
   const text = read('docs/operations/sizing.md');
   const printed = (program: string, ...args: readonly string[]) =>
     execFileSync(process.execPath, [join(ROOT, program), ...args], { cwd: ROOT, encoding: 'utf8' });
-  for (const line of printed('worker/launch.js', 'plan', 'examples/quickstart.yaml', '--no-time').trimEnd().split('\n')) {
+  for (const line of printed('worker/launch.js', 'plan', 'examples/quickstart.yaml', '--no-time')
+    .trimEnd()
+    .split('\n')) {
     if (!/machine/.test(line)) t.ok(text.includes(`\n${line}\n`), line);
   }
   const rows = new Map(

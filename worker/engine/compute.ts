@@ -93,7 +93,7 @@ export class Compute {
     return this.#options.provider;
   }
 
-  /** Whether a graph's weights stay in their files. It depends on the graph alone, as the last bits of a product may. */
+  /** Whether a graph’s weights stay in their files: by the graph alone, as the last bits of a product depend on it. */
   isLarge(graph: Graph): boolean {
     const { copiedWeightBytes = COPIED_WEIGHT_BYTES } = this.#options;
     return graph.weightBytes > copiedWeightBytes;

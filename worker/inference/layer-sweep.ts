@@ -38,7 +38,8 @@ export interface SweepOptions {
  * Whether a graph without a gradient runs a layer at a time. A GPU keeps the weights of a whole graph in its memory,
  * where no pass reads them from a file.
  */
-export const isSwept = (compute: Compute, whole: Graph): boolean => compute.provider === 'cpu' && compute.isLarge(whole);
+export const isSwept = (compute: Compute, whole: Graph): boolean =>
+  compute.provider === 'cpu' && compute.isLarge(whole);
 
 /** A pass between two layers: its states, or the variable that holds them, and what the layers so far returned. */
 interface SweptPass {

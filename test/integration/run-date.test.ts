@@ -122,6 +122,8 @@ t.test('an evaluation prints the date, and accepts one', async (t) => {
     maxNewTokens: 4,
     threads: 1,
     force: false,
+    verify: false,
+    cache: null,
     provider: 'cpu',
     onProgress: () => {},
     onWarning: noWarning,

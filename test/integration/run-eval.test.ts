@@ -44,6 +44,8 @@ const options = (change: Partial<EvaluateOptions>): EvaluateOptions => ({
   date: null,
   threads: 1,
   force: false,
+  verify: false,
+  cache: null,
   provider: 'cpu',
   onProgress: () => {},
   onWarning: () => {},

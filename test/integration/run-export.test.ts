@@ -32,6 +32,8 @@ const lossOf = async (model: string, adapter: string | null) => {
     threads: 1,
     provider: 'cpu',
     force: false,
+    verify: false,
+    cache: null,
     ...silent,
     ...defaults,
   });
@@ -40,7 +42,7 @@ const lossOf = async (model: string, adapter: string | null) => {
 
 t.test('a finished adapter is exported to the byte', async (t) => {
   const to = join(t.testdir({}), 'new', 'adapter');
-  const { checkpoint, rounds, ofRounds, files } = await exportAdapter({ run, to, merge: false });
+  const { checkpoint, rounds, ofRounds, files } = await exportAdapter({ run, to, merge: false, cache: null });
   t.same({ checkpoint, rounds, ofRounds }, { checkpoint: null, rounds: 2, ofRounds: 2 });
   t.same(files.map(({ name }) => name).sort(), ['adapter_config.json', 'adapter_model.safetensors']);
   for (const { name, bytes } of files) {
@@ -55,7 +57,7 @@ t.test('a finished adapter is exported to the byte', async (t) => {
 
 t.test('the merged model scores like base and adapter together', async (t) => {
   const to = join(t.testdir({}), 'merged');
-  const { files } = await exportAdapter({ run, to, merge: true });
+  const { files } = await exportAdapter({ run, to, merge: true, cache: null });
   t.same(files.map(({ name }) => name).sort(), readdirSync(join(root, 'model')).sort());
   const [merged, beside, base] = [
     await lossOf(to, null),
@@ -82,7 +84,7 @@ t.test('a run that was interrupted gives the adapter of its newest checkpoint', 
   const names = readdirSync(join(stopped, 'checkpoints'))
     .filter((name) => name.startsWith('round-'))
     .sort();
-  const told = await exportAdapter({ run: stopped, to: join(dir, 'adapter'), merge: false });
+  const told = await exportAdapter({ run: stopped, to: join(dir, 'adapter'), merge: false, cache: null });
   t.same({ ...told, files: [] }, { checkpoint: 'round-0002-part-1', rounds: 1, ofRounds: 2, files: [] });
   t.ok(names.includes('round-0002-part-1'));
 
@@ -92,7 +94,7 @@ t.test('a run that was interrupted gives the adapter of its newest checkpoint', 
   // The alignment of round 2 does not change the adapter of round 1.
   writeFileSync(join(stopped, 'checkpoints/round-0002-part-1/lora.safetensors'), 'torn');
   t.equal(
-    (await exportAdapter({ run: stopped, to: join(dir, 'older'), merge: false })).checkpoint,
+    (await exportAdapter({ run: stopped, to: join(dir, 'older'), merge: false, cache: null })).checkpoint,
     'round-0001',
     'a damaged one is passed over',
   );
@@ -115,7 +117,7 @@ t.test('a run that was interrupted gives the adapter of its newest checkpoint', 
   t.match(stdout, /told.adapter_model\.safetensors {2}[\d.]+ KiB/);
 
   rmSync(join(stopped, 'checkpoints'), { recursive: true });
-  await t.rejects(exportAdapter({ run: stopped, to: join(dir, 'none'), merge: false }), {
+  await t.rejects(exportAdapter({ run: stopped, to: join(dir, 'none'), merge: false, cache: null }), {
     name: 'UserError',
     message: /has no adapter yet/,
   });
@@ -124,7 +126,10 @@ t.test('a run that was interrupted gives the adapter of its newest checkpoint', 
 t.test('what cannot be exported is refused, and nothing is written', async (t) => {
   const dir = t.testdir({ full: { file: '' }, empty: {}, file: '' });
   const refused = (change: object, message: RegExp) =>
-    t.rejects(exportAdapter({ run, to: join(dir, 'new'), merge: true, ...change }), { name: 'UserError', message });
+    t.rejects(exportAdapter({ run, to: join(dir, 'new'), merge: true, cache: null, ...change }), {
+      name: 'UserError',
+      message,
+    });
   await refused({ run: dir }, /is not the folder of a run: it has no job\.json/);
   await refused({ to: join(dir, 'full') }, /full exists and is not an empty folder/);
   await refused({ to: join(dir, 'file') }, /file exists and is not an empty folder/);
@@ -150,7 +155,7 @@ t.test('what cannot be exported is refused, and nothing is written', async (t) =
   await refused({ run: damaged }, /adapter_model\.safetensors .*truncated/);
   t.same(readdirSync(dir).sort(), ['damaged', 'empty', 'file', 'full']);
 
-  await exportAdapter({ run, to: join(dir, 'empty'), merge: true });
+  await exportAdapter({ run, to: join(dir, 'empty'), merge: true, cache: null });
   t.ok(readdirSync(join(dir, 'empty')).includes('model.safetensors'), 'an empty folder may be there');
 });
 

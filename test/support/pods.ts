@@ -63,6 +63,8 @@ export async function runWholeJob(folder: string): Promise<string | null> {
     threads: 1,
     provider: 'cpu',
     force: false,
+    verify: false,
+    cache: null,
     trace: null,
     signal,
     onEvent: () => {},

@@ -59,6 +59,8 @@ export function runTinyJob(
     threads: 1,
     provider: 'cpu',
     force,
+    verify: false,
+    cache: null,
     trace: null,
     signal,
     onEvent,

@@ -35,7 +35,12 @@ t.test('a program declares the packages that it imports, and no others', async (
   );
   t.strictSame(
     Object.keys(fedbiot.dependencies).sort(),
-    graphOf('worker/launch.js', 'worker/fedbiot.ts', 'worker/engine/compute-child.ts').packages,
+    graphOf(
+      'worker/launch.js',
+      'worker/fedbiot.ts',
+      'worker/engine/compute-child.ts',
+      'worker/safetensors/content-thread.ts',
+    ).packages,
     'package.json',
   );
 });

@@ -5,7 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { systemFailure } from '../files/system-failure.ts';
 import { lockFolder } from '../files/folder-lock.ts';
-import { fileSha256 } from '../files/sha256.ts';
+import { verificationIn } from '../safetensors/checked-content.ts';
+import { bundleFileSha256 } from './content.ts';
 import { MANIFEST_FILE, MAX_MANIFEST_BYTES, parseManifest } from './manifest.ts';
 import type { BundleFile } from './manifest.ts';
 
@@ -75,13 +76,13 @@ type Wanted = Pick<BundleFile, 'bytes' | 'sha256'> & { readonly name: string };
 
 async function fetchFile(file: Wanted, id: string, part: string, options: FetchOptions): Promise<void> {
   const path = join(part, file.name);
-  const { signal, retryMs = 500, refusedMs = REFUSED_MS } = options;
+  const { cache, signal, retryMs = 500, refusedMs = REFUSED_MS } = options;
   let refusedAt: number | null = null;
   let damaged = 0;
   for (let attempt = 0; ; attempt++) {
     const held = (await stat(path).catch(() => null))?.size ?? 0;
     if (held === file.bytes && existsSync(path)) {
-      if ((await fileSha256(path)) === file.sha256) return;
+      if ((await bundleFileSha256(part, file.name, verificationIn(cache, { signal }))) === file.sha256) return;
       damaged += 1;
       await rm(path);
       if (damaged >= DAMAGED_ATTEMPTS)

@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
@@ -5,14 +6,17 @@ import { UserError } from '../../crds/facts/user-error.ts';
 import { readDecoderConfig } from '../model/directory.ts';
 import { modelWithSplit } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { fileSha256, sha256 } from '../files/sha256.ts';
+import { sha256 } from '../files/sha256.ts';
 import { readSafetensorsHeader } from '../safetensors/safetensors.ts';
 import { splitLayers } from '../model/split.ts';
 import type { LayerSplit } from '../model/split.ts';
 import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { HEAD } from '../model/config/tensors.ts';
-import { indexWeights, scanFinite } from '../model/weights/weight-index.ts';
+import { requireFinite } from '../model/weights/checked-weights.ts';
+import { indexWeights } from '../model/weights/weight-index.ts';
+import { READ_ONCE } from '../safetensors/checked-content.ts';
+import { bundleFileSha256, bundleWeights } from './content.ts';
 import { MANIFEST_FILE, MAX_MANIFEST_BYTES, parseManifest, WEIGHTS_FILE } from './manifest.ts';
 
 /** A client's model: the server's, without the weights of the layers that clients must not have. */
@@ -30,6 +34,7 @@ export async function openBundle(
   directory: string,
   id: string,
   spec: Pick<FedBiOTJobSpec, 'adapter' | 'emulator'>,
+  verification = READ_ONCE,
 ): Promise<OpenedBundle> {
   const manifestPath = join(directory, MANIFEST_FILE);
   await checkSize(manifestPath, (bytes) => bytes <= MAX_MANIFEST_BYTES);
@@ -39,7 +44,7 @@ export async function openBundle(
   for (const file of files) {
     const path = join(directory, file.name);
     await checkSize(path, (size) => size === file.bytes);
-    if ((await fileSha256(path)) !== file.sha256) throw damaged(path);
+    if ((await bundleFileSha256(directory, file.name, verification)) !== file.sha256) throw damaged(path);
   }
   const declared = readDecoderConfig(directory);
   checkSplit(split, declared.layers, spec);
@@ -48,7 +53,11 @@ export async function openBundle(
     (name) => !weights.has(name) && name !== HEAD,
   );
   if (extra !== undefined) throw new UserError(`the emulator bundle holds ${extra}, which no client may have`);
-  await scanFinite(weights);
+  requireFinite(
+    weights,
+    realpathSync(join(directory, WEIGHTS_FILE)),
+    (await bundleWeights(directory, verification)).nonFinite,
+  );
   return { model: modelWithSplit({ config, weights }, split, spec), tokenizer: await loadTokenizer(directory, config) };
 }
 

@@ -3,7 +3,10 @@ import { readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../crds/facts/user-error.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { fileSha256, sha256 } from '../files/sha256.ts';
+import { sha256 } from '../files/sha256.ts';
+import { READ_ONCE } from '../safetensors/checked-content.ts';
+import type { Verification } from '../safetensors/checked-content.ts';
+import { bundleFileSha256 } from './content.ts';
 import { MANIFEST_FILE, parseManifest } from './manifest.ts';
 import { writeBundle } from './write.ts';
 import type { WrittenBundle } from './write.ts';
@@ -17,15 +20,19 @@ export async function reuseBundle(
   model: FederatedModel,
   modelDirectory: string,
   directory: string,
-  options: { signal?: AbortSignal } = {},
+  verification = READ_ONCE,
 ): Promise<WrittenBundle> {
-  const found = await intactBundle(directory, model.split);
+  const found = await intactBundle(directory, model.split, verification);
   if (found !== null) return found;
   await rm(directory, { recursive: true, force: true });
-  return writeBundle(model, modelDirectory, directory, options);
+  return writeBundle(model, modelDirectory, directory, verification);
 }
 
-async function intactBundle(directory: string, split: FederatedModel['split']): Promise<WrittenBundle | null> {
+async function intactBundle(
+  directory: string,
+  split: FederatedModel['split'],
+  verification: Verification,
+): Promise<WrittenBundle | null> {
   const path = join(directory, MANIFEST_FILE);
   if (!existsSync(path)) return null;
   const bytes = await readFile(path);
@@ -36,7 +43,10 @@ async function intactBundle(directory: string, split: FederatedModel['split']): 
     }
     for (const file of manifest.files) {
       const name = join(directory, file.name);
-      if ((await stat(name).catch(() => null))?.size !== file.bytes || (await fileSha256(name)) !== file.sha256)
+      if (
+        (await stat(name).catch(() => null))?.size !== file.bytes ||
+        (await bundleFileSha256(directory, file.name, verification)) !== file.sha256
+      )
         return null;
     }
   } catch (error) {

@@ -3,7 +3,9 @@ import { copyFile, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeDurably } from '../files/durable-files.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { fileSha256, sha256 } from '../files/sha256.ts';
+import { sha256 } from '../files/sha256.ts';
+import { READ_ONCE } from '../safetensors/checked-content.ts';
+import { bundleFileSha256 } from './content.ts';
 import { readRows, streamSafetensors } from '../safetensors/stream.ts';
 import { decoderTensors } from '../model/config/tensors.ts';
 import { BUNDLE_FILES, MANIFEST_FILE, WEIGHTS_FILE } from './manifest.ts';
@@ -28,8 +30,9 @@ export async function writeBundle(
   model: FederatedModel,
   modelDirectory: string,
   out: string,
-  { signal }: { signal?: AbortSignal } = {},
+  verification = READ_ONCE,
 ): Promise<WrittenBundle> {
+  const { signal } = verification;
   const { config, weights, split } = model;
   await mkdir(out);
   for (const name of BUNDLE_FILES) {
@@ -46,7 +49,8 @@ export async function writeBundle(
   const files: BundleFile[] = [];
   for (const name of BUNDLE_FILES) {
     const path = join(out, name);
-    if (existsSync(path)) files.push({ name, bytes: (await stat(path)).size, sha256: await fileSha256(path) });
+    if (existsSync(path))
+      files.push({ name, bytes: (await stat(path)).size, sha256: await bundleFileSha256(out, name, verification) });
   }
   const { front, teacher, emulator, tail, dropped } = split;
   const manifest = Buffer.from(

@@ -4,6 +4,7 @@ import { TASK_NAMES, TASKS } from '../../crds/facts/tasks.ts';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { EvaluateOptions } from '../run/evaluate-model.ts';
+import { userCache } from '../files/user-cache.ts';
 import { day, notEmpty, positiveInteger, providerOption } from './arguments.ts';
 
 interface Flags extends Pick<
@@ -16,6 +17,7 @@ interface Flags extends Pick<
   date?: string;
   threads?: number;
   force?: true;
+  verify?: true;
   json?: boolean;
 }
 
@@ -54,6 +56,7 @@ export function register(program: Command): void {
     .option('--threads <n>', 'compute threads (default: all cores)', positiveInteger)
     .addOption(providerOption())
     .option('--force', 'evaluate even if the memory estimate exceeds the available memory')
+    .option('--verify', 'read the model’s files again, even if their content is remembered')
     .option('--json', 'print {n, tokens, loss, accuracy?, f1?, date?} as JSON')
     .addHelpText(
       'after',
@@ -75,6 +78,7 @@ async function evalCommand({
   date: today,
   threads,
   force,
+  verify,
   json = false,
   ...rest
 }: Flags): Promise<void> {
@@ -92,6 +96,8 @@ async function evalCommand({
     date: today ?? null,
     threads: threads ?? null,
     force: force ?? false,
+    verify: verify ?? false,
+    cache: userCache(),
     onWarning: (message) => stderr.write(`warning: ${printable(message)}\n`),
     onProgress: (done: number, total: number) => {
       if (live) stderr.write(`\r${formatCount(done)}/${formatCount(total)}`);

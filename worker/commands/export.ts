@@ -1,5 +1,6 @@
 import { printable } from '../../crds/facts/printable.ts';
 import type { Command } from 'commander';
+import { userCache } from '../files/user-cache.ts';
 import { notEmpty } from './arguments.ts';
 
 export function register(program: Command): void {
@@ -27,7 +28,7 @@ async function exportCommand(run: string, { to, merge = false }: { to: string; m
     import('../run/export-adapter.ts'),
     import('../report/format.ts'),
   ]);
-  const { checkpoint, rounds, ofRounds, files } = await exportAdapter({ run, to, merge });
+  const { checkpoint, rounds, ofRounds, files } = await exportAdapter({ run, to, merge, cache: userCache() });
   if (checkpoint !== null)
     process.stderr.write(
       `the run has not finished: this is the adapter of checkpoint ${checkpoint}, after ${rounds} of ${ofRounds} rounds\n`,

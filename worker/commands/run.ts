@@ -6,6 +6,7 @@ import { Option } from 'commander';
 import type { Provider } from '../engine/compute-protocol.ts';
 import { notEmpty, portNumber, positiveInteger, providerOption } from './arguments.ts';
 import { EXIT } from '../../crds/facts/exit-codes.ts';
+import { userCache } from '../files/user-cache.ts';
 import { listenForInterrupts } from './interrupts.ts';
 
 interface Flags {
@@ -15,6 +16,7 @@ interface Flags {
   threads?: number;
   provider: Provider;
   force?: true;
+  verify?: true;
   trace?: string;
   metricsPort?: number;
   metricsHost?: string;
@@ -34,6 +36,7 @@ export function register(program: Command): void {
     .option('--threads <n>', 'threads of each compute process (default: chosen for this machine)', positiveInteger)
     .addOption(providerOption())
     .option('--force', 'run even if the memory estimate exceeds the available memory')
+    .option('--verify', 'read the model’s files again, even if their content is remembered')
     .option('--trace <dir>', 'write batches and LoRA snapshots to this folder, to replay the run elsewhere', notEmpty)
     .option('--metrics-port <n>', 'port for Prometheus metrics during the run; 0: any free port', portNumber)
     .option('--metrics-host <address>', 'address for the metrics (default: 127.0.0.1)', notEmpty)
@@ -83,6 +86,8 @@ async function runCommand(job: string, flags: Flags): Promise<void> {
       threads: flags.threads ?? null,
       provider: flags.provider,
       force: flags.force ?? false,
+      verify: flags.verify ?? false,
+      cache: userCache(),
       trace: flags.trace ?? null,
       signal: stop.signal,
       onEvent: (event) => {

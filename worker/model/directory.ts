@@ -6,9 +6,15 @@ import { localPath } from '../files/local-path.ts';
 import { readJson, SMALL_FILE_BYTES } from '../files/read.ts';
 import { parseDecoderConfig } from './config/config.ts';
 import type { DecoderConfig } from './config/config.ts';
+import { fileState, isUnchanged } from '../files/file-state.ts';
+import type { FileState } from '../files/file-state.ts';
 import { fileSha256, sha256 } from '../files/sha256.ts';
 import { downloadModel } from '../hub/download-model.ts';
 import type { DownloadOptions } from '../hub/download-model.ts';
+import { READ_ONCE } from '../safetensors/checked-content.ts';
+import type { Verification } from '../safetensors/checked-content.ts';
+import { changedWhile } from '../safetensors/content.ts';
+import { checkWeights } from './weights/checked-weights.ts';
 import { indexWeights } from './weights/weight-index.ts';
 import type { WeightIndex } from './weights/weight-index.ts';
 
@@ -25,9 +31,13 @@ export interface ModelDirectory {
   readonly warnings: readonly string[];
   /**
    * SHA-256 (hex) of the model: of config.json, tokenizer.json and every weight file, by name and independent of the
-   * directory's path.
+   * directory's path. The pass over the files also checks that all weights are finite.
+   * @throws UserError that names the first element that is not finite, or a file that was changed since the model was
+   *   opened
    */
-  sha256(): Promise<string>;
+  sha256(verification?: Verification): Promise<string>;
+  /** @throws UserError if a weight file was changed since the model was opened */
+  checkUnchanged(): void;
 }
 
 /**
@@ -45,6 +55,7 @@ export async function openModelDirectory(uri: string, options: DownloadOptions =
   }
   const declared = readDecoderConfig(path);
   const { config, weights, files, unused } = indexWeights(path, declared);
+  const states = new Map([...files.values()].map((file) => [file, fileState(file)]));
   const hashed = new Map(files);
   for (const name of ['config.json', 'tokenizer.json']) {
     if (existsSync(join(path, name))) hashed.set(name, join(path, name));
@@ -54,7 +65,9 @@ export async function openModelDirectory(uri: string, options: DownloadOptions =
     config,
     weights,
     warnings: warningsOf(path, declared, config, unused),
-    sha256: () => sha256OfFiles(hashed),
+    sha256: async (verification = READ_ONCE) =>
+      sha256OfFiles(hashed, await checkWeights(weights, states, verification)),
+    checkUnchanged: () => requireUnchanged(states),
   };
 }
 
@@ -85,8 +98,13 @@ export function readDecoderConfig(directory: string): DecoderConfig {
 }
 
 /** Hash over "digest  name" lines in the order of names, as sha256sum prints them. */
-async function sha256OfFiles(files: ReadonlyMap<string, string>): Promise<string> {
+async function sha256OfFiles(files: ReadonlyMap<string, string>, known: ReadonlyMap<string, string>): Promise<string> {
   let sums = '';
-  for (const name of [...files.keys()].sort()) sums += `${await fileSha256(files.get(name) ?? name)}  ${name}\n`;
+  for (const [name, path] of [...files].sort(([a], [b]) => (a < b ? -1 : 1)))
+    sums += `${known.get(path) ?? (await fileSha256(path))}  ${name}\n`;
   return sha256(sums);
+}
+
+function requireUnchanged(states: ReadonlyMap<string, FileState>): void {
+  for (const [path, state] of states) if (!isUnchanged(path, state)) throw changedWhile('used', path);
 }

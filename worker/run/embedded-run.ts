@@ -13,7 +13,7 @@ import { openModelDirectory } from '../model/directory.ts';
 import type { ModelDirectory } from '../model/directory.ts';
 import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { scanFinite } from '../model/weights/weight-index.ts';
+import { verificationIn } from '../safetensors/checked-content.ts';
 import type { LiveEvent } from '../report/display-state.ts';
 import { formatBytes } from '../report/format.ts';
 import { emitWarningsOnFailure, loadJobData } from './job-data.ts';
@@ -49,6 +49,10 @@ export interface RunOptions {
   readonly provider: Provider;
   /** Run even if the memory estimate exceeds the available memory. */
   readonly force: boolean;
+  /** Read the model's files again, even if their content is remembered. */
+  readonly verify: boolean;
+  /** Folder that remembers the content of files between processes; null: none. */
+  readonly cache: string | null;
   /** Folder for batches and LoRA snapshots, to replay the run elsewhere. */
   readonly trace: string | null;
   /** Aborts when the user asks to stop: finish the step, write a checkpoint, return `interrupted`. */
@@ -93,7 +97,7 @@ async function prepare(options: RunOptions): Promise<RunResult> {
       const planned = plannedRun(await plannedModel(model, job.spec), job.spec, context);
       const { available } = context;
       for (const message of checkMemory(planned, { available, force: options.force })) warn(message);
-      await scanFinite(model.weights, { signal });
+      await model.sha256(verificationIn(options.cache, { again: options.verify, signal }));
       const manifest = await runManifest(job, { model, tokenizer, data: data.sha256 });
       return { job, data, directory: openRunDirectory(options.out, manifest, { resume }), planned, available };
     },

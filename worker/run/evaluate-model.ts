@@ -12,7 +12,7 @@ import { openModelDirectory } from '../model/directory.ts';
 import { openPeft } from '../model/lora/peft.ts';
 import { dayOf } from '../../crds/day.ts';
 import { loadTokenizer } from '../tokenizer/tokenizer.ts';
-import { scanFinite } from '../model/weights/weight-index.ts';
+import { verificationIn } from '../safetensors/checked-content.ts';
 import { tasks } from '../tasks/registry.ts';
 import { heldOutOf } from './job-data.ts';
 import { availableMemory, checkMemory, toldWithPlan } from '../estimate/memory-check.ts';
@@ -43,6 +43,10 @@ export interface EvaluateOptions
   readonly provider: Provider;
   /** Evaluate even if the memory estimate exceeds the available memory. */
   readonly force: boolean;
+  /** Read the model's files again, even if their content is remembered. */
+  readonly verify: boolean;
+  /** Folder that remembers the content of files between processes; null: none. */
+  readonly cache: string | null;
   /** Receives the number of texts and prompts that are done. */
   readonly onProgress: (done: number, total: number) => void;
   /** Receives warnings, such as about records that were truncated or left out. */
@@ -99,7 +103,7 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
   const planned = plannedScoring(model, { task: options.task, batchSize, maxNewTokens, length: longestOf(heldOut) });
   const available = availableMemory();
   checkMemory(planned, { available, force: options.force }).forEach(onWarning);
-  await scanFinite(directory.weights);
+  await directory.sha256(verificationIn(options.cache, { again: options.verify }));
 
   const compute = new Compute({ threads: options.threads ?? availableParallelism(), provider: options.provider });
   try {

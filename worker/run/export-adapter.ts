@@ -9,7 +9,7 @@ import type { ModelDirectory } from '../model/directory.ts';
 import { writeMergedModel } from '../model/merge.ts';
 import { exportPeft, openPeft } from '../model/lora/peft.ts';
 import { loadTokenizer } from '../tokenizer/tokenizer.ts';
-import { scanFinite } from '../model/weights/weight-index.ts';
+import { verificationIn } from '../safetensors/checked-content.ts';
 import { systemFailure } from '../files/system-failure.ts';
 import { readJobRecord } from './job-manifest.ts';
 import { savedAdapter } from './saved-adapter.ts';
@@ -22,6 +22,8 @@ export interface ExportOptions {
   readonly to: string;
   /** Write the whole model with the adapter merged in, instead of the adapter. */
   readonly merge: boolean;
+  /** Folder that remembers the content of files between processes; null: none. */
+  readonly cache: string | null;
 }
 
 export interface ExportResult extends Pick<SavedAdapter, 'checkpoint' | 'rounds'> {
@@ -37,7 +39,7 @@ export interface ExportResult extends Pick<SavedAdapter, 'checkpoint' | 'rounds'
  * complete export or nothing.
  * @throws UserError if there is no such run or adapter, its model is missing or has changed, or `to` cannot be written
  */
-export async function exportAdapter({ run, to, merge }: ExportOptions): Promise<ExportResult> {
+export async function exportAdapter({ run, to, merge, cache }: ExportOptions): Promise<ExportResult> {
   const target = resolve(to);
   if (existsSync(target) && (!statSync(target).isDirectory() || readdirSync(target).length > 0)) {
     throw new UserError(`${to} exists and is not an empty folder`, { hint: 'Choose another --to.' });
@@ -45,11 +47,11 @@ export async function exportAdapter({ run, to, merge }: ExportOptions): Promise<
   const { spec } = readJobRecord(run);
   const model = await openModelDirectory(spec.model.uri);
   const { adapter, checkpoint, rounds } = await savedAdapter(run, spec, model.config);
-  if (merge) await checkUnchanged(run, model);
+  if (merge) await checkUnchanged(run, model, cache);
   await writeFolder(target, async (folder) => {
     if (merge) {
       await writeMergedModel(model, adapter, folder);
-      await scanFinite((await openModelDirectory(folder)).weights);
+      await (await openModelDirectory(folder)).sha256();
       await loadTokenizer(folder, model.config);
     } else {
       exportPeft(folder, adapter, spec.model.uri);
@@ -61,9 +63,9 @@ export async function exportAdapter({ run, to, merge }: ExportOptions): Promise<
 }
 
 /** An adapter belongs to the weights it was trained with; the run's manifest.json has their hash. */
-async function checkUnchanged(run: string, model: ModelDirectory): Promise<void> {
+async function checkUnchanged(run: string, model: ModelDirectory, cache: string | null): Promise<void> {
   const { sha256 } = readRunManifest(join(run, 'manifest.json'));
-  if ((await model.sha256()) === sha256['model']) return;
+  if ((await model.sha256(verificationIn(cache))) === sha256['model']) return;
   throw new UserError(`${model.path} is not the model that the run in ${run} was made with: its files have changed`, {
     hint: 'Restore the model, or export without --merge.',
   });

@@ -29,6 +29,7 @@ export type RunManifest = Static<typeof RunManifest>;
 
 /** Folder at the root of an ext4 file system: an empty volume may contain it. */
 const VOLUME_FOLDER = 'lost+found';
+const CACHE_FOLDER = 'cache';
 
 /** The folder a run writes to, locked by this process until `release`. */
 export interface RunDirectory extends RunPaths, RunOrigin, FolderLock {
@@ -103,8 +104,13 @@ function pathsIn(root: string): RunPaths {
     job: join(root, 'job.json'),
     checkpoints,
     received: join(checkpoints, 'received'),
-    cache: join(root, 'cache'),
+    cache: runCache(root),
   };
+}
+
+/** The folder of a run's data that can be made again. A server's pod writes to it before it opens the run's folder. */
+export function runCache(root: string): string {
+  return join(root, CACHE_FOLDER);
 }
 
 function originOf({ sha256: digests, date }: RunManifest): RunOrigin {
@@ -148,7 +154,9 @@ function checkContents(paths: RunPaths & RunOrigin, wanted: RunManifest, resume:
     } else if (state !== 'missing') {
       throw notAManifest(path);
     } else {
-      const foreign = readdirSync(root).find((name) => !name.startsWith(LOCK_FILE) && name !== VOLUME_FOLDER);
+      const foreign = readdirSync(root).find(
+        (name) => !name.startsWith(LOCK_FILE) && name !== VOLUME_FOLDER && name !== CACHE_FOLDER,
+      );
       if (foreign === undefined) return [];
       throw new UserError(`${root} is not the folder of a run: it holds ${foreign} and no manifest.json`, {
         hint: 'Choose a new or empty --out folder.',

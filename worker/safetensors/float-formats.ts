@@ -25,21 +25,38 @@ export function widenToFloat32(dtype: FloatDtype, bytes: Uint8Array, out: Float3
   }
 }
 
-/** Index of the first NaN or infinity (all exponent bits set), or -1. */
+/** Bits of a word with one element of 32 bits or two of 16: all exponents, and the lowest bit of each. */
+const EXPONENTS: Readonly<Record<FloatDtype, readonly [all: number, lowest: number]>> = {
+  F32: [0x7f80_0000, 0x0080_0000],
+  BF16: [0x7f80_7f80, 0x0080_0080],
+  F16: [0x7c00_7c00, 0x0400_0400],
+};
+/** Words that are checked at once. */
+const BLOCK = 4096;
+
+/** Index of the first NaN or infinity (all exponent bits set), or -1. `bytes` holds whole elements. */
 export function firstNonFinite(dtype: FloatDtype, bytes: Uint8Array): number {
-  if (dtype === 'F32') {
-    const words = bytes.byteOffset % 4 === 0 ? wordsOf(bytes) : wordsOf(new Uint8Array(bytes));
-    for (let i = 0; i < words.length; i++) if ((words[i]! & 0x7f80_0000) === 0x7f80_0000) return i;
-    return -1;
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
+  const words = new Int32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength >> 2);
+  const [all, lowest] = EXPONENTS[dtype];
+  const signs = dtype === 'F32' ? 0x8000_0000 : 0x8000_8000;
+  const perWord = 4 / FLOAT_BYTES[dtype];
+  for (let from = 0; from < words.length; from += BLOCK) {
+    const to = Math.min(from + BLOCK, words.length);
+    // Adding one to an exponent carries into the sign only if all its bits are set.
+    let carried = 0;
+    for (let i = from; i < to; i++) carried |= (words[i]! & all) + lowest;
+    if ((carried & signs) !== 0) return firstInElements(dtype, aligned, from * perWord);
   }
-  const exponent = dtype === 'BF16' ? 0x7f80 : 0x7c00;
-  const halves = alignedHalves(bytes);
-  for (let i = 0; i < halves.length; i++) if ((halves[i]! & exponent) === exponent) return i;
-  return -1;
+  return firstInElements(dtype, aligned, words.length * perWord);
 }
 
-function wordsOf(bytes: Uint8Array): Uint32Array {
-  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+function firstInElements(dtype: FloatDtype, bytes: Uint8Array, from: number): number {
+  const elements =
+    dtype === 'F32' ? new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4) : alignedHalves(bytes);
+  const exponent = EXPONENTS[dtype][0] & (dtype === 'F32' ? -1 : 0xffff);
+  for (let i = from; i < elements.length; i++) if ((elements[i]! & exponent) === exponent) return i;
+  return -1;
 }
 
 /** Elements that are not aligned in memory are copied. (A Buffer's own slice() does not copy.) */

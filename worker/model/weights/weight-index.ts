@@ -1,11 +1,10 @@
-import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { isRecord } from '../../../crds/json-schema/node.ts';
 import { UserError } from '../../../crds/facts/user-error.ts';
 import { shown } from '../../files/json-value.ts';
 import { isThere, readJson, resolveInput } from '../../files/read.ts';
 import type { DecoderConfig } from '../config/config.ts';
-import { firstNonFinite, FLOAT_BYTES, isFloatDtype } from '../../safetensors/float-formats.ts';
+import { isFloatDtype } from '../../safetensors/float-formats.ts';
 import { decoderTensors, EMBEDDING, HEAD } from '../config/tensors.ts';
 import type { NamedShape } from '../config/tensors.ts';
 import { readSafetensorsHeader } from '../../safetensors/safetensors.ts';
@@ -106,37 +105,6 @@ function unusedTensors(config: DecoderConfig, headers: Iterable<SafetensorsHeade
 }
 
 /**
- * Checks that the given weights are finite, reading pieces of at most 8 MiB.
- * @throws UserError that names the first element that is not finite
- */
-export async function scanFinite(weights: WeightIndex, options: { signal?: AbortSignal } = {}): Promise<void> {
-  const buffer = new Uint8Array(8 << 20);
-  for (const [file, entries] of Map.groupBy(weights, ([, entry]) => entry.file)) {
-    const handle = await open(file, 'r');
-    try {
-      for (const [name, { dtype, shape, offset, bytes }] of entries) {
-        for (let done = 0; done < bytes;) {
-          options.signal?.throwIfAborted();
-          const { bytesRead } = await handle.read(buffer, 0, Math.min(buffer.byteLength, bytes - done), offset + done);
-          const whole = bytesRead - (bytesRead % FLOAT_BYTES[dtype]);
-          if (whole === 0) throw new UserError(`${file} ends within ${name}: the file is truncated`);
-          const found = firstNonFinite(dtype, buffer.subarray(0, whole));
-          if (found >= 0) {
-            const at = coordinates(done / FLOAT_BYTES[dtype] + found, shape);
-            throw new UserError(`weight ${name} in ${file} is NaN or infinite at [${at.join(', ')}]`, {
-              hint: 'The checkpoint is damaged, or was saved in float16 after an overflow; use another copy.',
-            });
-          }
-          done += whole;
-        }
-      }
-    } finally {
-      await handle.close();
-    }
-  }
-}
-
-/**
  * Maps a weight's name to the file that holds it, from model.safetensors (preferred, as in transformers) or the index.
  */
 function readShardMap(directory: string): (name: string) => string | undefined {
@@ -180,14 +148,4 @@ function readWeightMap(path: string): object {
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, i) => size === b[i]);
-}
-
-/** Row-major coordinates of a flat index. */
-function coordinates(flat: number, shape: readonly number[]): number[] {
-  const out: number[] = [];
-  for (const size of shape.toReversed()) {
-    out.unshift(flat % size);
-    flat = Math.floor(flat / size);
-  }
-  return out;
 }

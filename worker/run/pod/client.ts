@@ -11,6 +11,7 @@ import { maxHeaderBytes } from '../../federation/result.ts';
 import { clientMetrics } from '../../metrics/client-metrics.ts';
 import type { ClientMetrics } from '../../metrics/client-metrics.ts';
 import { serveMetrics } from '../../metrics/metrics-server.ts';
+import { verificationIn } from '../../safetensors/checked-content.ts';
 import { RedisClientTransport } from '../../transport/redis/client.ts';
 import { openRedis } from '../../transport/redis/connect.ts';
 import type { RedisAddress } from '../../transport/redis/connect.ts';
@@ -107,7 +108,12 @@ async function train(client: Client): Promise<void> {
     cache: context.folders.cache,
     signal: leave,
   });
-  const { model, tokenizer } = await openBundle(folder, bundle.sha256, spec);
+  const { model, tokenizer } = await openBundle(
+    folder,
+    bundle.sha256,
+    spec,
+    verificationIn(context.folders.cache, { signal: leave }),
+  );
   metrics.bundle(await folderBytes(folder));
   log.info({ bundle: bundle.sha256 }, 'the emulator bundle is open');
   const planned = plannedPod(model, spec, 'client');

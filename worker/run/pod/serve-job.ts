@@ -8,6 +8,7 @@ import { maxHeaderBytes } from '../../federation/result.ts';
 import type { RunDirectory } from '../run-directory.ts';
 import type { ServerMetrics } from '../../metrics/server-metrics.ts';
 import { withDtype } from '../../model/convert.ts';
+import { verificationIn } from '../../safetensors/checked-content.ts';
 import type { FederatedModel } from '../../model/federated-model.ts';
 import type { RedisAddress } from '../../transport/redis/connect.ts';
 import type { RedisListener } from '../../transport/redis/patience.ts';
@@ -137,9 +138,8 @@ async function offerBundle(
   { context, environment, inputs, directory, publisher, onServing, log }: JobServer,
   model: FederatedModel,
 ): Promise<void> {
-  const bundle = await reuseBundle(model, inputs.model.path, join(directory.cache, 'bundle'), {
-    signal: context.signal,
-  });
+  const verification = verificationIn(directory.cache, { signal: context.signal });
+  const bundle = await reuseBundle(model, inputs.model.path, join(directory.cache, 'bundle'), verification);
   await serveBundle(bundle, { token: environment.token, host: context.host, port: context.ports.bundle });
   await publisher.announce(bundle);
   onServing();

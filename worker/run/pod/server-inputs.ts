@@ -6,12 +6,13 @@ import { openModelDirectory } from '../../model/directory.ts';
 import type { ModelDirectory } from '../../model/directory.ts';
 import { loadTokenizer } from '../../tokenizer/tokenizer.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
-import { scanFinite } from '../../model/weights/weight-index.ts';
+import { verificationIn } from '../../safetensors/checked-content.ts';
 import { emitWarningsOnFailure, loadServerData } from '../job-data.ts';
 import type { ServerData } from '../job-data.ts';
 import { plannedModel } from '../estimate-job.ts';
 import { absoluteUri } from '../job-manifest.ts';
 import type { UriFolders } from '../job-manifest.ts';
+import { runCache } from '../run-directory.ts';
 import type { Pod } from './context.ts';
 import { uriFolders } from './context.ts';
 
@@ -39,7 +40,7 @@ export async function openServerInputs({ context, job: { spec }, log }: Pod): Pr
   const shape = await plannedModel(model, spec);
   const planned = plannedPod(shape, spec, 'server');
   for (const warning of checkPodMemory(planned, 'spec.server.resources.limits.memory')) log.warn(warning);
-  await scanFinite(model.weights, { signal: context.signal });
+  await model.sha256(verificationIn(runCache(context.folders.output), { signal: context.signal }));
   const tokenizer = await loadTokenizer(model.path, model.config);
   const warnings = [...model.warnings];
   const data = await emitWarningsOnFailure(

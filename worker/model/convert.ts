@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ModelSpec } from '../../crds/types.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
+import { fileState } from '../files/file-state.ts';
+import { requireUnchanged } from '../safetensors/content.ts';
 import type { ModelDirectory } from './directory.ts';
 import { firstNonFinite, FLOAT_BYTES, isFloatDtype, widenToFloat32 } from '../safetensors/float-formats.ts';
 import type { FloatDtype } from '../safetensors/float-formats.ts';
@@ -43,7 +45,8 @@ export async function withDtype(
     });
     await streamSafetensors(file, tensors, { metadata: { format: 'pt' }, ...(signal && { signal }) });
   }
-  return { ...model, weights: indexOf(file, model.weights) };
+  const states = new Map([[file, fileState(file)]]);
+  return { ...model, weights: indexOf(file, model.weights), checkUnchanged: () => requireUnchanged(states) };
 }
 
 /** The index of the converted file, which is complete: a partial one is never renamed to this name. */

@@ -6,14 +6,13 @@ import { localPath } from '../files/local-path.ts';
 import { readJson, SMALL_FILE_BYTES } from '../files/read.ts';
 import { parseDecoderConfig } from './config/config.ts';
 import type { DecoderConfig } from './config/config.ts';
-import { fileState, isUnchanged } from '../files/file-state.ts';
-import type { FileState } from '../files/file-state.ts';
+import { fileState } from '../files/file-state.ts';
 import { fileSha256, sha256 } from '../files/sha256.ts';
 import { downloadModel } from '../hub/download-model.ts';
 import type { DownloadOptions } from '../hub/download-model.ts';
 import { READ_ONCE } from '../safetensors/checked-content.ts';
 import type { Verification } from '../safetensors/checked-content.ts';
-import { changedWhile } from '../safetensors/content.ts';
+import { requireUnchanged } from '../safetensors/content.ts';
 import { checkWeights } from './weights/checked-weights.ts';
 import { indexWeights } from './weights/weight-index.ts';
 import type { WeightIndex } from './weights/weight-index.ts';
@@ -103,8 +102,4 @@ async function sha256OfFiles(files: ReadonlyMap<string, string>, known: Readonly
   for (const [name, path] of [...files].sort(([a], [b]) => (a < b ? -1 : 1)))
     sums += `${known.get(path) ?? (await fileSha256(path))}  ${name}\n`;
   return sha256(sums);
-}
-
-function requireUnchanged(states: ReadonlyMap<string, FileState>): void {
-  for (const [path, state] of states) if (!isUnchanged(path, state)) throw changedWhile('used', path);
 }

@@ -103,12 +103,13 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
   const planned = plannedScoring(model, { task: options.task, batchSize, maxNewTokens, length: longestOf(heldOut) });
   const available = availableMemory();
   checkMemory(planned, { available, force: options.force }).forEach(onWarning);
-  await directory.sha256(verificationIn(options.cache, { again: options.verify }));
 
+  const ended = new AbortController();
+  const verification = verificationIn(options.cache, { again: options.verify, signal: ended.signal });
   const compute = new Compute({ threads: options.threads ?? availableParallelism(), provider: options.provider });
   try {
     const { loss, accuracy, f1 } = await toldWithPlan(planned, `${formatBytes(available)} were available`, async () => {
-      const evaluator = await ModelEvaluator.load({
+      const loading = ModelEvaluator.load({
         compute,
         model,
         spec: { task: options.task, everyRounds: 0, limit: limit ?? 0, maxNewTokens, batchSize },
@@ -117,10 +118,11 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
         tokenizer,
         memoryBytes: STATES_MEMORY,
       });
+      const [evaluator] = await Promise.all([loading, directory.sha256(verification)]);
       const nothing = new Float32Array(0);
-      const { signal } = new AbortController();
-      return evaluator.score('teacher', adapter?.values ?? nothing, nothing, signal, options.onProgress);
+      return evaluator.score('teacher', adapter?.values ?? nothing, nothing, ended.signal, options.onProgress);
     });
+    directory.checkUnchanged();
     const tokens = heldOut.sequences.reduce(
       (sum, { labels }) => sum + labels.subarray(1).filter((label) => label >= 0).length,
       0,
@@ -134,6 +136,7 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
       ...(date === null ? {} : { date }),
     };
   } finally {
+    ended.abort();
     compute.close();
   }
 }

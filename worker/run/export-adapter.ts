@@ -51,6 +51,7 @@ export async function exportAdapter({ run, to, merge, cache }: ExportOptions): P
   await writeFolder(target, async (folder) => {
     if (merge) {
       await writeMergedModel(model, adapter, folder);
+      model.checkUnchanged();
       await (await openModelDirectory(folder)).sha256();
       await loadTokenizer(folder, model.config);
     } else {

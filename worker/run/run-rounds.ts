@@ -96,7 +96,12 @@ export async function runRounds(run: ServerParts): Promise<RunResult> {
       clock: systemClock,
       meter: serverMeter(compute, run.place),
       signal,
-      checkpoints: { save: record.save },
+      checkpoints: {
+        save: (checkpoint) => {
+          stored.checkUnchanged();
+          return record.save(checkpoint);
+        },
+      },
       from,
       initial: startingLora(model, spec, folders.model),
       metricsBytes: () => record.metricsBytes(),
@@ -109,6 +114,7 @@ export async function runRounds(run: ServerParts): Promise<RunResult> {
       });
       return { outcome: 'interrupted', round: outcome.round };
     }
+    stored.checkUnchanged();
     const report = await record.finish(outcome.lora.adapter, absoluteUri(spec.model.uri, folders.model));
     return { outcome: 'succeeded', report };
   } catch (error) {

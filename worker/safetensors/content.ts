@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { UserError } from '../../crds/facts/user-error.ts';
-import { fileState, sameContent } from '../files/file-state.ts';
+import { fileState, isUnchanged, sameContent } from '../files/file-state.ts';
 import type { FileState } from '../files/file-state.ts';
 import { newSha256 } from '../files/sha256.ts';
 import { systemFailure } from '../files/system-failure.ts';
@@ -64,8 +64,13 @@ function requireSame(path: string, state: FileState, { fd }: FileHandle): void {
   if (!sameContent(state, fileState(fd))) throw changedWhile('read', path);
 }
 
+/** @throws UserError if a file is no longer in the state in which it was found, by absolute path */
+export function requireUnchanged(states: ReadonlyMap<string, FileState>): void {
+  for (const [path, state] of states) if (!isUnchanged(path, state)) throw changedWhile('used', path);
+}
+
 /** The error for a file of the model that another program changed. */
-export function changedWhile(what: 'read' | 'used', path: string): UserError {
+function changedWhile(what: 'read' | 'used', path: string): UserError {
   return new UserError(`${path} was changed while it was ${what}`, {
     hint: 'Wait until no program writes to the model’s files, and run again; an interrupted run continues with --resume if the model is the same.',
   });

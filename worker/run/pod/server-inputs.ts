@@ -40,14 +40,18 @@ export async function openServerInputs({ context, job: { spec }, log }: Pod): Pr
   const shape = await plannedModel(model, spec);
   const planned = plannedPod(shape, spec, 'server');
   for (const warning of checkPodMemory(planned, 'spec.server.resources.limits.memory')) log.warn(warning);
-  await model.sha256(verificationIn(runCache(context.folders.output), { signal: context.signal }));
-  const tokenizer = await loadTokenizer(model.path, model.config);
   const warnings = [...model.warnings];
-  const data = await emitWarningsOnFailure(
-    warnings,
-    (message) => log.warn(message),
-    () => loadServerData(spec, tokenizer, folders.publicData, (message) => warnings.push(message)),
-  );
+  const tokenised = async () => {
+    const tokenizer = await loadTokenizer(model.path, model.config);
+    const data = await emitWarningsOnFailure(
+      warnings,
+      (message) => log.warn(message),
+      () => loadServerData(spec, tokenizer, folders.publicData, (message) => warnings.push(message)),
+    );
+    return { tokenizer, data };
+  };
+  const verification = verificationIn(runCache(context.folders.output), { signal: context.signal });
+  const [{ tokenizer, data }] = await Promise.all([tokenised(), model.sha256(verification)]);
   const client = requiredMemory(plannedPod(shape, spec, 'client').needed);
   return {
     folders,

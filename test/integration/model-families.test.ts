@@ -55,7 +55,7 @@ for (const [name, folder] of families) {
     const places = placeFeeds(batch);
 
     const trunkEnd = split.teacher.at(-1)!;
-    const teacher = await run(model, hiddenStatesProgram(model, 'teacher', [trunkEnd]), {
+    const teacher = await run(model, hiddenStatesProgram(model, 'teacher', [trunkEnd], compute.provider), {
       hidden: embedding,
       ...places,
     });
@@ -96,7 +96,7 @@ for (const [name, folder] of families) {
       ['with LoRA', lora, oracle.loraLoss, 'loraLogits'],
     ] as const) {
       t.test(`score ${weights}`, async (t) => {
-        const { nll, correct } = await run(model, scoringProgram(model), {
+        const { nll, correct } = await run(model, scoringProgram(model, compute.provider), {
           ...places,
           hidden,
           adapter,

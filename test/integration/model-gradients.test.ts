@@ -195,7 +195,7 @@ async function teacherFeeds(
   const { front } = model.split;
   const after = [-1, ...comparedLayers(model, similarity)];
   const reached = front.length > 0 ? { adapter } : {};
-  const states = await runProgram(compute, model, hiddenStatesProgram(model, 'teacher', after), {
+  const states = await runProgram(compute, model, hiddenStatesProgram(model, 'teacher', after, compute.provider), {
     hidden,
     ...places,
     ...reached,
@@ -208,7 +208,7 @@ async function teacherFeeds(
 
 async function emulated(model: FederatedModel, emulator: Tensor): Promise<Tensor> {
   const end = model.split.emulator.at(-1)!;
-  const states = await runProgram(compute, model, hiddenStatesProgram(model, 'emulator', [end]), {
+  const states = await runProgram(compute, model, hiddenStatesProgram(model, 'emulator', [end], compute.provider), {
     hidden,
     ...places,
     emulator,

@@ -56,7 +56,7 @@ t.test('SmolLM2-135M', { skip }, async (t) => {
       model.config.hiddenSize,
     );
     const { labelledRows, labels } = labelFeeds(batch);
-    const { nll } = await runProgram(compute, model, scoringProgram(model), {
+    const { nll } = await runProgram(compute, model, scoringProgram(model, compute.provider), {
       ...places,
       hidden,
       adapter,

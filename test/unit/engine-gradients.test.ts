@@ -138,6 +138,12 @@ const cases: Case[] = [
     inputs: [normal(2, 2, 3, 4), normal(2, 3, 2), normal(2, 3, 2)],
     wanted: [0],
   },
+  {
+    name: 'rotary, heads joined',
+    build: ([x, c, s]) => rotary(x!, c!, s!),
+    inputs: [normal(2, 3, 8), normal(2, 3, 2), normal(2, 3, 2)],
+    wanted: [0],
+  },
   { name: 'dropout', build: ([x, key]) => dropout(x!, 0.4, key!, 3), inputs: [normal(5, 7), keyed(11n)], wanted: [0] },
   {
     // Sequences of two rows and of one, in 2 × 2 cells. The values of padding are never read.

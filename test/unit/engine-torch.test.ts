@@ -121,9 +121,10 @@ const builds: Readonly<Record<string, Build>> = {
 const FORWARD_ONLY = ['scatterRows'];
 /**
  * PyTorch draws other masks and pads differently; test/unit/engine-gradients.test.ts checks these, and
- * test/unit/engine-linear.test.ts checks products with quantised matrices.
+ * test/unit/engine-linear.test.ts checks products with quantised matrices, and engine-whole-attention.test.ts compares
+ * attention without a gradient with `attention`.
  */
-const WITHOUT_TORCH = ['dropout', 'padRows', 'unpadRows', 'placesOf', 'linear'];
+const WITHOUT_TORCH = ['dropout', 'padRows', 'unpadRows', 'placesOf', 'linear', 'wholeAttention', 'wholeSequences'];
 /** Exported operators that cases cover through another operator. */
 const PARTS: Readonly<Record<string, string>> = {
   zerosLike: 'scatterRows',

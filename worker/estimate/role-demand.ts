@@ -1,6 +1,7 @@
 import type { EvaluationSpec, FedBiOTJobSpec } from '../../crds/types.ts';
 import { crossEntropyElements } from '../engine/ops/cross-entropy.ts';
 import { divergenceElements } from '../engine/ops/divergence.ts';
+import { UNTILED_TOKENS } from '../engine/ops/whole-attention.ts';
 import type { DecoderConfig } from '../model/config/config.ts';
 import type { FederatedModel, LoraPart } from '../model/federated-model.ts';
 import { SWEPT_STATES } from '../inference/layer-sweep.ts';
@@ -142,7 +143,7 @@ export function scoringDemand(
     lora: (model.adapter.layout.size + model.emulator.layout.size) * FLOAT_BYTES,
     work: Math.max(
       3 * scored * config.vocabSize * FLOAT_BYTES + forwardBytes(config, length),
-      generates ? cache * FLOAT_BYTES + forwardBytes(config, length, evaluation.batchSize * length) : 0,
+      generates ? cache * FLOAT_BYTES + promptBytes(config, length, evaluation.batchSize * length) : 0,
     ),
   };
 }
@@ -181,8 +182,17 @@ function trainingWork(config: DecoderConfig, tokens: number, length: number, kep
   return tokens * (kept + attention(config, length)) * FLOAT_BYTES;
 }
 
-/** Activations of a pass without a tape, which holds one layer at a time. */
-function forwardBytes(config: DecoderConfig, length: number, tokens = Math.max(PACK_TOKENS, length)): number {
+/**
+ * Activations of a pass over whole sequences without a tape, which holds one layer at a time: its values, one matrix of
+ * scores unless they are computed in tiles, and the mask, twice.
+ */
+function forwardBytes(config: DecoderConfig, length: number): number {
+  const scores = config.heads * Math.min(length, UNTILED_TOKENS) + 2 * length;
+  return Math.max(PACK_TOKENS, length) * (trainedLayer(config, 0) + scores) * FLOAT_BYTES;
+}
+
+/** The same of prompts whose keys and values are kept: all scores exist at once. */
+function promptBytes(config: DecoderConfig, length: number, tokens: number): number {
   return tokens * (trainedLayer(config, length) + attention(config, length)) * FLOAT_BYTES;
 }
 

@@ -44,7 +44,7 @@ async function* influenceOfPasses(
 ): AsyncGenerator<Tensor[]> {
   const { front, teacher } = model.split;
   const folder = weightFolder(model.weights);
-  const whole = influenceProgram(model);
+  const whole = influenceProgram(model, compute.provider);
   if (isSwept(compute, whole)) {
     const layers = [
       ...front.map((layer) => ({ program: () => layerProgram(model, layer, null), fetch: [] })),

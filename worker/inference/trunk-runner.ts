@@ -49,7 +49,7 @@ export async function loadTrunk(
   trunk: Trunk,
   after: readonly number[],
 ): Promise<TrunkRunner> {
-  const whole = hiddenStatesProgram(model, trunk, after);
+  const whole = hiddenStatesProgram(model, trunk, after, compute.provider);
   if (isSwept(compute, whole)) return new SweptTrunk(compute, model, trunk, after);
   const session = await compute.load(whole, weightFolder(model.weights));
   return new WholeTrunk(session, after, model.weights, packTokens(compute.provider));

@@ -142,10 +142,13 @@ const unaligned: Aligner & Rehearsing = {
   align: () => Promise.reject(new Error('nothing is aligned')),
 };
 
+/** Raised when a change of the graphs changes the bits of the teacher's states. */
+const STATES_VERSION = 2;
+
 /**
- * A cache key for everything but the sequence that the teacher's states depend on: the model, and the layers after
- * which they are taken.
+ * A cache key for everything but the sequence that the teacher's states depend on: the graphs, the model, and the
+ * layers after which they are taken.
  */
 function statesKey(modelSha256: string, { split }: FederatedModel, spec: FedBiOTJobSpec): string {
-  return sha256(JSON.stringify([modelSha256, split, spec.emulator.alignment.similarity])).slice(0, 16);
+  return sha256(JSON.stringify([STATES_VERSION, modelSha256, split, spec.emulator.alignment.similarity])).slice(0, 16);
 }

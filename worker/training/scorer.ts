@@ -41,9 +41,9 @@ export class Scorer {
     const { tail } = model.split;
     const width = model.config.hiddenSize;
     const folder = weightFolder(model.weights);
-    const whole = scoringProgram(model);
+    const whole = scoringProgram(model, compute.provider);
     const swept = isSwept(compute, whole) ? tail.slice(0, -1) : [];
-    const program = swept.length > 0 ? scoringProgram(model, tail.slice(-1)) : whole;
+    const program = swept.length > 0 ? scoringProgram(model, compute.provider, tail.slice(-1)) : whole;
     const session = await compute.load(program, folder);
     const layers = swept.map((layer, i) => ({
       program: () => layerProgram(model, layer, 'adapter'),

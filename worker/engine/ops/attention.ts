@@ -7,12 +7,14 @@ import { softmax } from './normalization.ts';
 import { reduceSum, reshape } from './shape.ts';
 
 /**
- * Rotary position embedding of x [batch, heads, length, headDim] by the half-split rule: with halves (a, b) and angle
- * tables cos, sin [batch, length, headDim/2] it yields (a·cos − b·sin, b·cos + a·sin). The rotation is orthogonal, so
- * its gradient is the rotation by −sin.
+ * Rotary position embedding of x [batch, heads, length, headDim], or [batch, length, heads·headDim], by the half-split
+ * rule: with halves (a, b) and angle tables cos, sin [batch, length, headDim/2] it yields (a·cos − b·sin, b·cos +
+ * a·sin). The rotation is orthogonal, so its gradient is the rotation by −sin.
  */
 export function rotary(x: Value, cos: Value, sin: Value): Value {
-  const y = x.graph.apply('RotaryEmbedding', [x, cos, sin], x.dtype, x.shape);
+  const joined = x.shape.length === 3;
+  const heads = joined ? { num_heads: Number(x.shape[2]) / (2 * Number(cos.shape[2])) } : {};
+  const y = x.graph.apply('RotaryEmbedding', [x, cos, sin], x.dtype, x.shape, heads);
   return x.graph.differentiable([x], y, (dy) => [plain(rotary(dy, cos, negated(sin)))]);
 }
 

@@ -8,6 +8,8 @@ import { padRows, unpadRows } from '../../engine/ops/padding.ts';
 import type { Places } from '../../engine/ops/padding.ts';
 import { concat, reshape, split, transpose } from '../../engine/ops/shape.ts';
 import { vocabularySlices } from '../../engine/ops/vocabulary.ts';
+import { wholeAttention } from '../../engine/ops/whole-attention.ts';
+import type { WholeSequences } from '../../engine/ops/whole-attention.ts';
 import type { Dim } from '../../engine/graph/tensor.ts';
 import type { Projection } from '../../../crds/types.ts';
 import type { DecoderConfig } from '../config/config.ts';
@@ -31,6 +33,8 @@ export interface DecoderPass {
   readonly positions: Positions;
   /** Places of rows among the positions; null if there is no padding and rows are in order. */
   readonly places: Places | null;
+  /** Given for a pass over whole sequences without a gradient, if its provider has a kernel for their attention. */
+  readonly whole: WholeSequences | null;
   /** LoRA of a layer, by its index in the full model. */
   readonly lora: LoraOfLayer;
 }
@@ -58,7 +62,7 @@ export function decoderLayer(
   layer: number,
   h: Value,
   options: LayerOptions = {},
-): { h: Value; cache: LayerCache } {
+): { h: Value; cache: LayerCache | null } {
   const { config } = pass;
   const attended = selfAttention(
     pass,
@@ -80,26 +84,58 @@ function selfAttention(
   layer: number,
   x: Value,
   options: LayerOptions,
-): { output: Value; cache: LayerCache } {
-  const { config, positions, places } = pass;
-  const { heads, keyValueHeads, headDim } = config;
-  const [batch, length] = positions.queries.shape as [string, string];
+): { output: Value; cache: LayerCache | null } {
+  const { places, config } = pass;
   const projected = project(pass, layer, 'attention', x);
-  const [q, k, v] = [projected('q_proj'), projected('k_proj'), projected('v_proj')];
-  const perHead = (rows: Value, count: number) =>
-    transpose(reshape(places ? padRows(rows, places) : rows, [batch, length, count, headDim]), [0, 2, 1, 3]);
+  const cells = (name: Projection) => (places ? padRows(projected(name), places) : projected(name));
+  const qkv = [cells('q_proj'), cells('k_proj'), cells('v_proj')] as const;
+  const { o, cache } = pass.whole ? attendAtOnce(pass, pass.whole, qkv) : attendByHead(pass, qkv, options.cache);
 
-  const rotated = rotary(perHead(k, keyValueHeads), positions.cos, positions.sin);
-  const keys = options.cache ? concat([options.cache.keys, rotated], 2, positions.keyLength) : rotated;
-  const values = options.cache
-    ? concat([options.cache.values, perHead(v, keyValueHeads)], 2, positions.keyLength)
-    : perHead(v, keyValueHeads);
-  const o = attention(rotary(perHead(q, heads), positions.cos, positions.sin), keys, values, positions.mask);
-
-  const joined = (rows: Dim) => reshape(transpose(o, [0, 2, 1, 3]), [rows, heads * headDim]);
+  const joined = (rows: Dim) => reshape(o, [rows, config.heads * config.headDim]);
   const rows = places ? unpadRows(joined('cells'), places) : joined(x.shape[0]!);
   const output = project(pass, layer, 'heads', options.rows ? gatherRows(rows, options.rows) : rows)('o_proj');
-  return { output, cache: { keys, values } };
+  return { output, cache };
+}
+
+/** Queries [cells, heads·headDim], and keys and values [cells, keyValueHeads·headDim], not rotated. */
+type QueriesKeysValues = readonly [q: Value, k: Value, v: Value];
+
+/** What attention yields, o [batch, length, …], and the keys and values if a later token may read them. */
+interface Attended {
+  readonly o: Value;
+  readonly cache: LayerCache | null;
+}
+
+/** Attention by ordinary operators, which have a gradient, also to keys and values of earlier tokens. */
+function attendByHead({ config, positions }: DecoderPass, [q, k, v]: QueriesKeysValues, cache?: LayerCache): Attended {
+  const { heads, keyValueHeads, headDim } = config;
+  const { queries, cos, sin, mask, keyLength } = positions;
+  const perHead = (x: Value, count: number) => transpose(reshape(x, [...queries.shape, count, headDim]), [0, 2, 1, 3]);
+  const rotated = rotary(perHead(k, keyValueHeads), cos, sin);
+  const keys = cache ? concat([cache.keys, rotated], 2, keyLength) : rotated;
+  const own = perHead(v, keyValueHeads);
+  const values = cache ? concat([cache.values, own], 2, keyLength) : own;
+  const o = attention(rotary(perHead(q, heads), cos, sin), keys, values, mask);
+  return { o: transpose(o, [0, 2, 1, 3]), cache: { keys, values } };
+}
+
+/** Attention of whole sequences by one operator, which has no gradient. */
+function attendAtOnce(
+  { config, positions }: DecoderPass,
+  whole: WholeSequences,
+  [q, k, v]: QueriesKeysValues,
+): Attended {
+  const { heads, keyValueHeads, headDim, slidingWindow: window } = config;
+  const { queries, cos, sin } = positions;
+  const joined = (x: Value, count: number) => reshape(x, [...queries.shape, count * headDim]);
+  const o = wholeAttention(
+    rotary(joined(q, heads), cos, sin),
+    rotary(joined(k, keyValueHeads), cos, sin),
+    joined(v, keyValueHeads),
+    whole,
+    { heads, keyValueHeads, window },
+  );
+  return { o, cache: null };
 }
 
 function mlp(pass: DecoderPass, layer: number, x: Value): Value {

@@ -48,6 +48,7 @@ export function decodingProgram(model: FederatedModel, trunk: Trunk): Graph {
     weight: storedWeights(graph, model.weights),
     positions: positionsOf(graph, config, queries, keys),
     places: null,
+    whole: null,
     lora: (layer) => (trunkLayers.includes(layer) ? emulator : adapter)(layer),
   };
 
@@ -61,8 +62,8 @@ export function decodingProgram(model: FederatedModel, trunk: Trunk): Graph {
     };
     const step = decoderLayer(pass, layer, h, { cache });
     h = step.h;
-    graph.output(present[0], step.cache.keys);
-    graph.output(present[1], step.cache.values);
+    graph.output(present[0], step.cache!.keys);
+    graph.output(present[1], step.cache!.values);
   }
   const logits = gemm(finalNorm(pass, gatherRows(h, lastRows)), head(pass), { transB: true });
   graph.output('next', likeliest(logits));

@@ -1,4 +1,5 @@
 import { Graph } from '../../engine/graph/graph.ts';
+import type { Provider } from '../../engine/compute-protocol.ts';
 import type { FederatedModel } from '../federated-model.ts';
 import { decoderLayer } from '../decoder/layer.ts';
 import { ADAPTER, beginPass, EMULATOR, hiddenInput, loraOfPart, runLayers, vectorInput } from './pass.ts';
@@ -17,14 +18,21 @@ export function hiddenAfter(layer: number): string {
  * emulator. Output `hidden.L` [rows, hidden] for each layer L of `after` (indices in the full model; −1 is the trunk's
  * own input).
  */
-export function hiddenStatesProgram(model: FederatedModel, trunk: Trunk, after: readonly number[]): Graph {
+export function hiddenStatesProgram(
+  model: FederatedModel,
+  trunk: Trunk,
+  after: readonly number[],
+  provider: Provider,
+): Graph {
   const graph = new Graph();
   const { front } = model.split;
   const adapter = front.length > 0 ? vectorInput(graph, ADAPTER, model.adapter) : undefined;
   const emulator = trunk === 'emulator' ? vectorInput(graph, EMULATOR, model.emulator) : undefined;
   const frontLora = loraOfPart(adapter, model.adapter);
   const trunkLora = loraOfPart(emulator, model.emulator);
-  const pass = beginPass(graph, model, (layer) => (front.includes(layer) ? frontLora : trunkLora)(layer));
+  const pass = beginPass(graph, model, (layer) => (front.includes(layer) ? frontLora : trunkLora)(layer), {
+    forwardOn: provider,
+  });
   let h = runLayers(pass, front, hiddenInput(pass));
   if (after.includes(-1)) graph.output(hiddenAfter(-1), h);
   for (const layer of model.split[trunk]) {

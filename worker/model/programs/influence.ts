@@ -1,3 +1,4 @@
+import type { Provider } from '../../engine/compute-protocol.ts';
 import { Graph } from '../../engine/graph/graph.ts';
 import type { Value } from '../../engine/graph/graph.ts';
 import { add, div, mul, sqrt, square, sub } from '../../engine/ops/elementwise.ts';
@@ -18,9 +19,9 @@ export function influenceOf(layer: number): string {
  * Inputs: `hidden` [rows, hidden], the embedding; `positions` and places (beginPass); `tokenWeights` [rows]. Output
  * `influence.L` [] for each teacher layer.
  */
-export function influenceProgram(model: FederatedModel): Graph {
+export function influenceProgram(model: FederatedModel, provider: Provider): Graph {
   const graph = new Graph();
-  const pass = beginPass(graph, model, () => []);
+  const pass = beginPass(graph, model, () => [], { forwardOn: provider });
   const weights = tokenWeightsInput(graph);
   let h = runLayers(pass, model.split.front, hiddenInput(pass));
   for (const layer of model.split.teacher) {
@@ -34,7 +35,7 @@ export function influenceProgram(model: FederatedModel): Graph {
 /** The same of one layer, from the states before it; they continue in `next` [rows, hidden] (layerProgram). */
 export function layerInfluenceProgram(model: FederatedModel, layer: number): Graph {
   const graph = new Graph();
-  const pass = beginPass(graph, model, () => []);
+  const pass = beginPass(graph, model, () => [], { forwardOn: 'cpu' });
   const weights = tokenWeightsInput(graph);
   const h = hiddenInput(pass);
   const next = decoderLayer(pass, layer, h).h;

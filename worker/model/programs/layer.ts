@@ -13,15 +13,15 @@ export const NEXT = 'next';
 export type LoraVector = 'adapter' | 'emulator';
 
 /**
- * One decoder layer, of any model that is computed a layer at a time, without a tape. Inputs: `hidden` [rows, hidden],
- * the states before it; `positions` and places (beginPass); the vector `adapter` or `emulator`, whole, if the layer has
- * LoRA there. Output: `next` [rows, hidden].
+ * One decoder layer, of any model that a CPU computes a layer at a time, without a tape. Inputs: `hidden` [rows,
+ * hidden], the states before it; `positions` and places (beginPass); the vector `adapter` or `emulator`, whole, if the
+ * layer has LoRA there. Output: `next` [rows, hidden].
  * @param vector null runs the layer without LoRA
  */
 export function layerProgram(model: FederatedModel, layer: number, vector: LoraVector | null): Graph {
   const graph = new Graph();
   const lora = vector === null ? () => [] : loraOfLayer(graph, model, layer, vector);
-  const pass = beginPass(graph, model, lora);
+  const pass = beginPass(graph, model, lora, { forwardOn: 'cpu' });
   graph.output(NEXT, decoderLayer(pass, layer, hiddenInput(pass)).h);
   return graph;
 }

@@ -1,6 +1,8 @@
 import type { Graph, Value } from '../../engine/graph/graph.ts';
+import type { Provider } from '../../engine/compute-protocol.ts';
 import { placesOf } from '../../engine/ops/padding.ts';
 import type { Places } from '../../engine/ops/padding.ts';
+import { wholeSequences } from '../../engine/ops/whole-attention.ts';
 import { PARAMETERS } from '../../engine/trainer.ts';
 import type { DecoderConfig } from '../config/config.ts';
 import type { FederatedModel, LoraPart } from '../federated-model.ts';
@@ -41,6 +43,8 @@ export interface PassOptions {
   /** Sequences in every batch, if known: a single one has no padding. */
   readonly batchSize?: number;
   readonly weight?: WeightSource;
+  /** For a pass without a gradient, the provider that runs it: it may have kernels that have none. */
+  readonly forwardOn?: Provider;
 }
 
 /**
@@ -53,8 +57,8 @@ export function beginPass(
   lora: DecoderPass['lora'],
   options: PassOptions = {},
 ): DecoderPass {
-  const { batchSize, weight = storedWeights(graph, model.weights) } = options;
-  return passWith(graph, model.config, { weight, lora }, batchSize);
+  const { weight = storedWeights(graph, model.weights) } = options;
+  return passWith(graph, model.config, { weight, lora }, options);
 }
 
 /** The same, with weights from any source. */
@@ -62,11 +66,14 @@ export function passWith(
   graph: Graph,
   config: DecoderConfig,
   { weight, lora }: Pick<DecoderPass, 'weight' | 'lora'>,
-  batchSize?: number,
+  { batchSize, forwardOn }: Omit<PassOptions, 'weight'> = {},
 ): DecoderPass {
-  const positions = graph.input(POSITIONS, 'float32', ['batch', 'length']);
+  const queries = graph.input(POSITIONS, 'float32', ['batch', 'length']);
   const places = batchSize === 1 ? null : placesInput(graph);
-  return { graph, config, weight, positions: positionsOf(graph, config, positions, positions), places, lora };
+  const positions = positionsOf(graph, config, queries, queries);
+  // CUDA computes the tiled operator in half precision only.
+  const whole = forwardOn === 'cpu' ? wholeSequences(queries, positions.mask) : null;
+  return { graph, config, weight, positions, places, whole, lora };
 }
 
 function placesInput(graph: Graph): Places {

@@ -1,3 +1,4 @@
+import type { Provider } from '../../engine/compute-protocol.ts';
 import { Graph } from '../../engine/graph/graph.ts';
 import { negativeLogLikelihood } from '../../engine/ops/cross-entropy.ts';
 import { gemm } from '../../engine/ops/matrix.ts';
@@ -11,10 +12,14 @@ import { ADAPTER, beginPass, hiddenInput, loraOfPart, runLayers, vectorInput } f
  * is the likeliest token. Inputs: `positions` and places (beginPass); `hidden` [rows, hidden]; `adapter`;
  * `labelledRows`, `labels` [labelled] (int32). Outputs: `nll` [labelled] in nats; `correct` [labelled], 1 or 0.
  */
-export function scoringProgram(model: FederatedModel, last: readonly number[] = model.split.tail): Graph {
+export function scoringProgram(
+  model: FederatedModel,
+  provider: Provider,
+  last: readonly number[] = model.split.tail,
+): Graph {
   const graph = new Graph();
   const lora = loraOfPart(vectorInput(graph, ADAPTER, model.adapter), model.adapter);
-  const pass = beginPass(graph, model, lora);
+  const pass = beginPass(graph, model, lora, { forwardOn: provider });
   const rows = graph.input('labelledRows', 'int32', ['labelled']);
   const labels = graph.input('labels', 'int32', ['labelled']);
   const y = finalNorm(pass, runLayers(pass, last, hiddenInput(pass), { rows }));

@@ -103,13 +103,18 @@ export class EmulatorAligner implements Aligner, Rehearsing {
 
   /** Requests a step. */
   async #request(round: number, { step, sequences, teacher }: PlannedStep) {
-    const { spec, onBatch } = this.#options;
+    const { model, spec, onBatch } = this.#options;
     onBatch?.(round, step, sequences);
     const batch = collate(sequences, 0);
     const feeds = { ...this.#feeds(batch, teacher), ...this.#dropout(round, step) };
     const rate = learningRateAt(spec.optimizer, step, this.steps(round));
-    const stepped = explainNotFinite(`alignment before round ${round}, step ${step}`, batch.ids, () =>
-      this.#trainer.step([feeds], rate),
+    const stepped = explainNotFinite(
+      {
+        step: `alignment before round ${round}, step ${step}`,
+        sequenceIds: batch.ids,
+        weights: model.weights,
+      },
+      () => this.#trainer.step([feeds], rate),
     );
     return { result: stepped.then(({ loss }) => ({ step, loss, tokens: batch.tokens })) };
   }

@@ -116,7 +116,7 @@ export class AdapterTrainer implements Rehearsing {
     { step, microBatches }: PlannedStep,
     states: ReadonlyMap<string, Float32Array>,
   ) {
-    const { spec, onBatch } = this.#options;
+    const { model, spec, onBatch } = this.#options;
     const collated = microBatches.map((sequences) => collate(sequences, 0));
     microBatches.forEach((sequences) => onBatch?.(round, client, step, sequences));
     const feeds = microBatches.map((sequences, i) => ({
@@ -125,8 +125,7 @@ export class AdapterTrainer implements Rehearsing {
     }));
     const rate = learningRateAt(spec.optimizer, step, spec.steps);
     const stepped = explainNotFinite(
-      `step ${step}`,
-      collated.flatMap(({ ids }) => ids),
+      { step: `step ${step}`, sequenceIds: collated.flatMap(({ ids }) => ids), weights: model.weights },
       () => this.#trainer.step(feeds, rate),
     );
     const tokens = collated.reduce((sum, batch) => sum + batch.tokens, 0);

@@ -1,5 +1,6 @@
 import type { OptimizerSpec } from '../../crds/types.ts';
 import { NotFiniteError } from '../engine/trainer.ts';
+import type { WeightIndex } from '../model/weights/weight-index.ts';
 import { Diverged } from '../federation/diverged.ts';
 
 /**
@@ -37,18 +38,24 @@ export async function* oneAhead<Item, Result>(
   if (underway) yield await underway;
 }
 
-/** Runs a step. If its loss or gradient is not finite, throws an error with the step, the sequences and the cause. */
+const FLOAT16 =
+  ' The model’s weights are held in float16, which rounds small values coarsely: if that does not help, set model.dtype to auto or bfloat16, or take a copy of the model in another format.';
+
+/**
+ * Runs a step. If its loss or gradient is not finite, throws an error with the step, the sequences and the cause.
+ * @param where.weights the model's weights: those in float16 are named as a cause
+ */
 export async function explainNotFinite<T>(
-  where: string,
-  sequenceIds: readonly string[],
+  where: { readonly step: string; readonly sequenceIds: readonly string[]; readonly weights: WeightIndex },
   step: () => Promise<T>,
 ): Promise<T> {
   try {
     return await step();
   } catch (cause) {
     if (!(cause instanceof NotFiniteError)) throw cause;
-    throw new Diverged(`${where}: ${cause.message} (sequences ${sequenceIds.join(', ')})`, {
-      hint: 'Most often the learning rate is too high: lower it, set optimizer.warmupSteps, or clip with optimizer.clipNorm. The last checkpoint is intact.',
+    const isHalf = [...where.weights.values()].some(({ dtype }) => dtype === 'F16');
+    throw new Diverged(`${where.step}: ${cause.message} (sequences ${where.sequenceIds.join(', ')})`, {
+      hint: `Most often the learning rate is too high: lower it, set optimizer.warmupSteps, or clip with optimizer.clipNorm. The last checkpoint is intact.${isHalf ? FLOAT16 : ''}`,
       cause,
     });
   }

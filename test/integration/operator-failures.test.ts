@@ -1,8 +1,13 @@
+import { Redis } from 'ioredis';
 import t from 'tap';
 import { RESOURCE } from '../../operator/objects/resources.ts';
+import { jobKeys } from '../../worker/cluster/redis-keys.ts';
+import { acquireFence } from '../../worker/transport/redis/fence.ts';
+import { RedisProgress } from '../../worker/transport/redis/progress.ts';
 import { noControllers } from '../support/control-plane.ts';
 import { startLab } from '../support/operator-lab.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
+import { sampleProgress } from '../support/sample-progress.ts';
 import { until } from '../support/until.ts';
 
 const SECONDS = 60;
@@ -78,6 +83,65 @@ t.test('jobs that fail', { skip: noControllers || noRedis }, async (t) => {
           { reason: 'InvalidSpec', message: /must be less than or equal to cpu limit/ },
           'what the API server alone can tell',
         );
+      },
+    );
+
+    t.test(
+      'a pod that runs out of memory within its limit ends the job, and without a limit is retried',
+      { buffered: true },
+      async (t) => {
+        const namespace = await lab.namespace('memory');
+        const killed = { kind: 'ends', exitCode: 137, reason: 'OOMKilled' } as const;
+        const message = 'the compute process was killed by the kernel: it is out of memory';
+        const noticed = { kind: 'ends', exitCode: 71, message: says('OutOfMemory', message) } as const;
+        const resources = { limits: { memory: '512Mi' } };
+
+        await lab.createJob(namespace, 'killed', { server: { resources } });
+        const raw = new Redis(redis.url);
+        t.teardown(() => raw.disconnect());
+        const { uid } = (await lab.jobThat('exists', namespace, 'killed', () => true)).metadata;
+        await lab.play(namespace, 'killed', 'server', { kind: 'runs' });
+        const keys = jobKeys(uid);
+        const fence = await acquireFence(raw, keys);
+        const planned = { server: 2 ** 31, client: 2 ** 29 };
+        await new RedisProgress(raw, keys, fence, `${namespace}/killed`).write({
+          ...sampleProgress(),
+          memory: planned,
+        });
+        const warned = await lab.jobThat('warns', namespace, 'killed', ({ status }) => status?.memory !== undefined);
+        t.strictSame(warned.status?.memory, planned);
+        t.match(
+          warned.status?.conditions?.find(({ type }) => type === 'MemorySufficient'),
+          { status: 'False', reason: 'LimitBelowPlan', message: /server pod needs at least 2\.00 GiB .* is 512Mi/ },
+        );
+        await event(namespace, 'killed', /Warning +LimitBelowPlan /);
+        await lab.play(namespace, 'killed', 'server', killed);
+        const { failed: condition, restarts } = await failed(namespace, 'killed');
+        t.match(condition, {
+          reason: 'OutOfMemory',
+          message:
+            /its memory limit, 512Mi\. The plan is at least 2\.00 GiB for a server pod\. Raise spec\.server\.resources/,
+        });
+        t.equal(restarts, 1);
+
+        await lab.createJob(namespace, 'noticed', { client: { resources } });
+        await lab.play(namespace, 'noticed', 'server', { kind: 'runs' });
+        await lab.play(namespace, 'noticed', 'client', noticed);
+        t.match((await failed(namespace, 'noticed')).failed, {
+          reason: 'OutOfMemory',
+          message: `The client pod failed: ${message}`,
+        });
+
+        await lab.createJob(namespace, 'unlimited', { backoffLimit: 1 });
+        await lab.play(namespace, 'unlimited', 'server', noticed);
+        await lab.jobThat('has restarted', namespace, 'unlimited', (job) => job.status?.restarts === 1);
+        await event(namespace, 'unlimited', /Warning +ServerRestarted .*out of memory/);
+        // The Job controller waits ten seconds before it replaces a pod that failed.
+        await lab.play(namespace, 'unlimited', 'server', killed);
+        t.match((await failed(namespace, 'unlimited')).failed, {
+          reason: 'OutOfMemory',
+          message: /killed as memory ran out.*all retries of spec\.backoffLimit/,
+        });
       },
     );
 

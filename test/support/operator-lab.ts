@@ -36,7 +36,8 @@ const List = Type.Object({ items: Type.Array(Type.Unknown()) });
 export type PodTurn =
   | { readonly kind: 'runs' }
   | { readonly kind: 'waits'; readonly reason: string; readonly message: string }
-  | { readonly kind: 'ends'; readonly exitCode: number; readonly message?: string }
+  /** `reason`: the kubelet's, Error unless it was a success. */
+  | { readonly kind: 'ends'; readonly exitCode: number; readonly message?: string; readonly reason?: string }
   /** Beside a container `mesh-proxy`, which runs on. */
   | { readonly kind: 'lingers'; readonly exitCode: number; readonly message: string }
   | { readonly kind: 'evicted' };
@@ -274,7 +275,7 @@ function statusOf(turn: PodTurn): object {
           worker({
             terminated: {
               exitCode: turn.exitCode,
-              reason: turn.exitCode === 0 ? 'Completed' : 'Error',
+              reason: turn.reason ?? (turn.exitCode === 0 ? 'Completed' : 'Error'),
               finishedAt: now,
               startedAt: now,
               ...(turn.message === undefined ? {} : { message: turn.message }),

@@ -61,6 +61,17 @@ export interface TimeEstimate {
   readonly job: number;
 }
 
+/** What a job writes to its folder at most, in bytes: the folder of `fedbiot run`, or a server pod's output volume. */
+export interface DiskPlan {
+  /** 0 if the weights are stored in model.dtype. */
+  readonly convertedWeights: number;
+  /** Checkpoints, and the results of a round. */
+  readonly checkpoints: number;
+  /** Only in a server pod. */
+  readonly emulatorBundle: number;
+  readonly hiddenStateCache: number;
+}
+
 /**
  * The plan of a job that has not started. Layers that are kept by importance are selected at the start; until then only
  * their number is known. `time` is absent if it was not asked for.
@@ -70,4 +81,5 @@ export type PlanEstimate = Omit<RunPlan, 'layers'> & {
   /** What would make `fedbiot run` fit into the available memory, as sentences; null: it fits. */
   advice: string | null;
   time?: TimeEstimate;
+  disk: DiskPlan;
 };

@@ -150,6 +150,17 @@ t.test(
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128k', 'fedbiot', disk]);
     t.teardown(() => execFileSync('umount', [disk]));
     const out = join(disk, 'run');
+    mkdirSync(join(root, 'half'));
+    const half = writeTinyJob(join(root, 'half'), { model: '{ uri: model, dtype: bfloat16 }' });
+    const converting = ['run', half, '--out', out, '--quiet', '--threads', '1'];
+    told(
+      t,
+      fedbiot(converting),
+      2,
+      /this run writes 2\d\d KiB to .*run\/cache, which has only 1\d\d KiB of free disk space/,
+      /Free some space there, or choose another --out folder; model\.dtype: auto writes no converted weights/,
+    );
+    t.notOk(existsSync(out), 'before anything was written');
     told(t, fedbiot(run(out)), 2, /the disk is full \(ENOSPC\)/, /Free some space/);
     execFileSync('mount', ['-o', 'remount,size=64m', disk]);
     t.equal(fedbiot(run(out, '--resume')).status, 0, 'with more space it goes on');

@@ -3,7 +3,8 @@ import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../../crds/facts/user-error.ts';
-import { systemFailure } from '../files/system-failure.ts';
+import { freeBytes } from '../files/free-space.ts';
+import { SystemFailure, systemFailure } from '../files/system-failure.ts';
 import { lockFolder } from '../files/folder-lock.ts';
 import { verificationIn } from '../safetensors/checked-content.ts';
 import { bundleFileSha256 } from './content.ts';
@@ -63,13 +64,28 @@ export async function fetchBundle(
   try {
     const manifest: Wanted = { name: MANIFEST_FILE, bytes, sha256 };
     await fetchFile(manifest, sha256, part, options);
-    for (const file of parseManifest(await readFile(join(part, MANIFEST_FILE))).files)
-      await fetchFile(file, sha256, part, options);
+    const { files } = parseManifest(await readFile(join(part, MANIFEST_FILE)));
+    await requireSpace(part, files);
+    for (const file of files) await fetchFile(file, sha256, part, options);
   } finally {
     lock.release();
   }
   await rename(part, folder);
   return folder;
+}
+
+/** @throws SystemFailure if the file system has no space for the rest of the files */
+async function requireSpace(part: string, files: readonly Wanted[]): Promise<void> {
+  let missing = 0;
+  for (const { name, bytes } of files)
+    missing += Math.max(0, bytes - ((await stat(join(part, name)).catch(() => null))?.size ?? 0));
+  const free = freeBytes(part);
+  if (free === null || missing <= free) return;
+  throw new SystemFailure(
+    'full',
+    `the emulator bundle needs ${missing} more bytes in ${part}, whose file system has only ${free} free`,
+    { hint: 'Raise the limit or the size of the client pods’ ephemeral storage.' },
+  );
 }
 
 type Wanted = Pick<BundleFile, 'bytes' | 'sha256'> & { readonly name: string };

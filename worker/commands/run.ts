@@ -35,7 +35,7 @@ export function register(program: Command): void {
     .option('--workers <n>', 'compute processes (default: chosen for this machine)', positiveInteger)
     .option('--threads <n>', 'threads of each compute process (default: chosen for this machine)', positiveInteger)
     .addOption(providerOption())
-    .option('--force', 'run even if the memory estimate exceeds the available memory')
+    .option('--force', 'run even if the estimate exceeds the available memory or the free disk space')
     .option('--verify', 'read the model’s files again, even if their content is remembered')
     .option('--trace <dir>', 'write batches and LoRA snapshots to this folder, to replay the run elsewhere', notEmpty)
     .option('--metrics-port <n>', 'port for Prometheus metrics during the run; 0: any free port', portNumber)

@@ -40,7 +40,7 @@ export function summaryText(report: RunReport, folder: string): string {
 }
 
 /** The text that `fedbiot plan` prints. */
-export function planText({ layers, parameters, bytes, memory, time, advice }: PlanEstimate): string {
+export function planText({ layers, parameters, bytes, memory, time, advice, disk }: PlanEstimate): string {
   const kept =
     'kept' in layers
       ? [
@@ -53,6 +53,7 @@ export function planText({ layers, parameters, bytes, memory, time, advice }: Pl
           ['  emulator keeps', formatIndices(layers.emulator)],
           ['  dropped', formatIndices(layers.dropped)],
         ];
+  const ofRun = disk.convertedWeights + disk.checkpoints + disk.hiddenStateCache;
   const rows = [
     ['layers', `${layers.total}`],
     ['  adapter', formatIndices(layers.adapter)],
@@ -68,6 +69,11 @@ export function planText({ layers, parameters, bytes, memory, time, advice }: Pl
     ['  per round, down', formatBytes(bytes.roundDown)],
     ['  per round, up', formatBytes(bytes.roundUp)],
     ['  hidden-state cache', formatBytes(bytes.hiddenStateCache)],
+    ['disk, at most', ''],
+    ...(disk.convertedWeights > 0 ? [['  converted weights', formatBytes(disk.convertedWeights)]] : []),
+    ['  checkpoints and results', formatBytes(disk.checkpoints)],
+    ['  fedbiot run, in total', formatBytes(ofRun)],
+    ['  output volume, in total', formatBytes(ofRun + disk.emulatorBundle)],
     ['peak memory', ''],
     ['  server', formatBytes(memory.server)],
     ['  client', formatBytes(memory.client)],

@@ -4,9 +4,10 @@ import type { FedBiOTJob } from '../../crds/types.ts';
 import { Compute } from '../engine/compute.ts';
 import type { Provider } from '../engine/compute-protocol.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
+import { freeBytes } from '../files/free-space.ts';
 import type { RunEvent } from '../../crds/facts/events.ts';
 import { federateInProcess } from '../federation/in-process.ts';
-import { openRunDirectory } from './run-directory.ts';
+import { openRunDirectory, runCache } from './run-directory.ts';
 import type { RunDirectory } from './run-directory.ts';
 import { withDtype } from '../model/convert.ts';
 import { openModelDirectory } from '../model/directory.ts';
@@ -20,6 +21,7 @@ import { emitWarningsOnFailure, loadJobData } from './job-data.ts';
 import type { JobData } from './job-data.ts';
 import { resolveJobDate } from './job-date.ts';
 import { federateModel, influenceOnPublicData } from './job-model.ts';
+import { checkDisk, jobDisk } from '../estimate/job-disk.ts';
 import { estimateJob } from '../estimate/job-estimate.ts';
 import type { EstimateContext } from '../estimate/job-estimate.ts';
 import { absoluteUri, readJob, writeJobRecord } from './job-manifest.ts';
@@ -29,6 +31,7 @@ import { plannedRun } from '../estimate/planned-memory.ts';
 import { plannedModel } from './estimate-job.ts';
 import { loadTrainers, rehearseAll } from './load-roles.ts';
 import { runManifest } from './input-hashes.ts';
+import { remainingDisk } from './run-disk.ts';
 import { readEvents, RunRecorder } from './recorder.ts';
 import { layoutsOf, runRounds } from './run-rounds.ts';
 import type { RunResult } from './run-rounds.ts';
@@ -47,7 +50,7 @@ export interface RunOptions {
   /** Threads of each compute process; null means all cores. */
   readonly threads: number | null;
   readonly provider: Provider;
-  /** Run even if the memory estimate exceeds the available memory. */
+  /** Run even if the estimate exceeds the available memory or the free disk space. */
   readonly force: boolean;
   /** Read the model's files again, even if their content is remembered. */
   readonly verify: boolean;
@@ -94,9 +97,14 @@ async function prepare(options: RunOptions): Promise<RunResult> {
       const job = await resolveJobDate(requested, tokenizer, { out: options.out, resume, warn });
       const data = await loadJobData(job.spec, tokenizer, baseDirectory, warn);
       const context = planContext(options, data);
-      const planned = plannedRun(await plannedModel(model, job.spec), job.spec, context);
+      const shape = await plannedModel(model, job.spec);
+      const planned = plannedRun(shape, job.spec, context);
       const { available } = context;
-      for (const message of checkMemory(planned, { available, force: options.force })) warn(message);
+      checkMemory(planned, { available, force: options.force }).forEach(warn);
+      const { bytes } = estimateJob(shape, job.spec, context);
+      const cache = runCache(options.out);
+      const disk = remainingDisk('this run', cache, jobDisk(model.weights, shape, job.spec, bytes), job.spec.model);
+      checkDisk(disk, freeBytes(cache), { force: options.force }).forEach(warn);
       await model.sha256(verificationIn(options.cache, { again: options.verify, signal }));
       const manifest = await runManifest(job, { model, tokenizer, data: data.sha256 });
       return { job, data, directory: openRunDirectory(options.out, manifest, { resume }), planned, available };

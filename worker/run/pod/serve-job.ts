@@ -24,6 +24,7 @@ import type { ProgressPublisher } from './progress-publisher.ts';
 import type { ServerInputs } from './server-inputs.ts';
 import { finishedReport, readEvents, RunRecorder } from '../recorder.ts';
 import type { Pod } from './context.ts';
+import { BUNDLE_FOLDER } from '../run-disk.ts';
 import { layoutsOf, runRounds } from '../run-rounds.ts';
 import type { RunResult } from '../run-rounds.ts';
 
@@ -139,7 +140,7 @@ async function offerBundle(
   model: FederatedModel,
 ): Promise<void> {
   const verification = verificationIn(directory.cache, { signal: context.signal });
-  const bundle = await reuseBundle(model, inputs.model.path, join(directory.cache, 'bundle'), verification);
+  const bundle = await reuseBundle(model, inputs.model.path, join(directory.cache, BUNDLE_FOLDER), verification);
   await serveBundle(bundle, { token: environment.token, host: context.host, port: context.ports.bundle });
   await publisher.announce(bundle);
   onServing();

@@ -1,7 +1,10 @@
 import type { JobProgress } from '../../../crds/facts/progress.ts';
-import { checkPodMemory, requiredMemory } from '../../estimate/memory-check.ts';
+import { checkDisk, jobDisk } from '../../estimate/job-disk.ts';
+import { estimateJob } from '../../estimate/job-estimate.ts';
+import { availableMemory, checkPodMemory, requiredMemory } from '../../estimate/memory-check.ts';
 import type { PlannedMemory } from '../../estimate/memory-check.ts';
 import { plannedPod } from '../../estimate/planned-memory.ts';
+import { freeBytes } from '../../files/free-space.ts';
 import { openModelDirectory } from '../../model/directory.ts';
 import type { ModelDirectory } from '../../model/directory.ts';
 import { loadTokenizer } from '../../tokenizer/tokenizer.ts';
@@ -13,6 +16,7 @@ import { plannedModel } from '../estimate-job.ts';
 import { absoluteUri } from '../job-manifest.ts';
 import type { UriFolders } from '../job-manifest.ts';
 import { runCache } from '../run-directory.ts';
+import { remainingDisk } from '../run-disk.ts';
 import type { Pod } from './context.ts';
 import { uriFolders } from './context.ts';
 
@@ -31,8 +35,8 @@ export interface ServerInputs {
 }
 
 /**
- * Opens and checks the inputs. Whether the pod has enough memory is checked before any weight is read.
- * @throws UserError if the model or the data is invalid, or the pod's memory limit is too low
+ * Opens and checks the inputs. Whether memory and disk suffice is checked before any weight is read.
+ * @throws UserError if the model or the data is invalid, or the pod's memory limit or its disk is too small
  */
 export async function openServerInputs({ context, job: { spec }, log }: Pod): Promise<ServerInputs> {
   const folders = uriFolders(spec, context.folders);
@@ -40,6 +44,11 @@ export async function openServerInputs({ context, job: { spec }, log }: Pod): Pr
   const shape = await plannedModel(model, spec);
   const planned = plannedPod(shape, spec, 'server');
   for (const warning of checkPodMemory(planned, 'spec.server.resources.limits.memory')) log.warn(warning);
+  // Hidden states that do not fit are computed again, and their number follows from the data.
+  const { bytes } = estimateJob(shape, spec, { publicSequences: 0, workers: 1, available: availableMemory() });
+  const cache = runCache(context.folders.output);
+  const disk = remainingDisk('this server pod', cache, jobDisk(model.weights, shape, spec, bytes), spec.model);
+  checkDisk(disk, freeBytes(cache));
   const warnings = [...model.warnings];
   const tokenised = async () => {
     const tokenizer = await loadTokenizer(model.path, model.config);
@@ -50,7 +59,7 @@ export async function openServerInputs({ context, job: { spec }, log }: Pod): Pr
     );
     return { tokenizer, data };
   };
-  const verification = verificationIn(runCache(context.folders.output), { signal: context.signal });
+  const verification = verificationIn(cache, { signal: context.signal });
   const [{ tokenizer, data }] = await Promise.all([tokenised(), model.sha256(verification)]);
   const client = requiredMemory(plannedPod(shape, spec, 'client').needed);
   return {

@@ -1,0 +1,70 @@
+// What a job writes to disk, and whether it is refused for lack of space.
+import { mkdirSync, statfsSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import t from 'tap';
+import { checkDisk, jobDisk } from '../../worker/estimate/job-disk.ts';
+import { freeBytes } from '../../worker/files/free-space.ts';
+import { openModelDirectory } from '../../worker/model/directory.ts';
+import { plannedModel } from '../../worker/run/estimate-job.ts';
+import { readJob } from '../../worker/run/job-manifest.ts';
+import { BUNDLE_FOLDER, remainingDisk } from '../../worker/run/run-disk.ts';
+import { writeTinyJob } from '../support/tiny-job.ts';
+
+const GIB = 2 ** 30;
+
+t.test('free space of a folder that does not exist yet is that of its parent', async (t) => {
+  const root = t.testdir();
+  const { bavail, bsize } = statfsSync(root);
+  const free = freeBytes(join(root, 'not', 'yet')) ?? 0;
+  t.ok(Math.abs(free - bavail * bsize) < GIB, 'but for what others write meanwhile');
+  t.equal(freeBytes('/proc/self'), null, 'a file system without a size');
+});
+
+t.test('bytes that must be written are a reason to refuse, a cache is none', async (t) => {
+  const planned = (required: number, cached: number) => ({
+    what: 'this run',
+    folder: 'out/cache',
+    required: required * GIB,
+    cached: cached * GIB,
+    hint: 'Free some space.',
+  });
+  t.same(checkDisk(planned(3, 4), 7 * GIB), []);
+  t.same(checkDisk(planned(3, 4), null), [], 'unknown');
+  t.match(checkDisk(planned(3, 4), 5 * GIB), [
+    /^this run would keep up to 4\.00 GiB of hidden states in out\/cache, which has 2\.00 GiB of disk space for them/,
+  ]);
+  t.throws(() => checkDisk(planned(3, 4), 2 * GIB), {
+    name: 'Error',
+    message: 'this run writes 3.00 GiB to out/cache, which has only 2.00 GiB of free disk space',
+    shortage: 'full',
+    hint: 'Free some space.',
+  });
+  t.match(checkDisk(planned(3, 4), 2 * GIB, { force: true }), [/^this run writes 3\.00 GiB .* only 2\.00 GiB/]);
+});
+
+t.test('a job’s disk: what an earlier run has left is not written again', async (t) => {
+  const directory = t.testdir();
+  const job = writeTinyJob(directory, { model: '{ uri: model, dtype: float16 }' });
+  const { spec } = readJob(job);
+  const stored = await openModelDirectory(join(dirname(job), 'model'));
+  const model = await plannedModel(stored, spec);
+  const bytes = { emulatorBundle: 11, hiddenStateCache: 13 };
+  const disk = jobDisk(stored.weights, model, spec, bytes);
+  const values = [...stored.weights.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  t.match(disk, { convertedWeights: 2 * values, ...bytes });
+  const [adapter, emulator] = [model.adapter.layout.size, model.emulator.layout.size];
+  // Two checkpoints and the next one; two clients' results and the adapter.
+  t.equal(disk.checkpoints, 4 * (3 * (adapter + 4 * emulator) + 3 * adapter));
+  const asStored = { ...spec, model: { ...spec.model, dtype: 'auto' as const } };
+  t.equal(jobDisk(stored.weights, await plannedModel(stored, asStored), asStored, bytes).convertedWeights, 0);
+
+  const cache = join(directory, 'run', 'cache');
+  const left = (what: 'this run' | 'this server pod') => remainingDisk(what, cache, disk, spec.model);
+  t.match(left('this run'), { required: 2 * values, cached: 13, hint: /--out.*model\.dtype: auto/ });
+  t.match(left('this server pod'), { required: 2 * values + 11, cached: 13, hint: /volumes\.output/ });
+  for (const name of ['weights-ab-float16', 'teacher-ab', BUNDLE_FOLDER])
+    mkdirSync(join(cache, name), { recursive: true });
+  t.match(left('this server pod'), { required: 2 * values, cached: 0 }, 'a conversion that was interrupted');
+  writeFileSync(join(cache, 'weights-ab-float16', 'model.safetensors'), '');
+  t.match(left('this server pod'), { required: 0, cached: 0, hint: /^[^;]*$/ });
+});

@@ -1,0 +1,70 @@
+import type { FedBiOTJobSpec } from '../../crds/types.ts';
+import type { DiskPlan } from '../../crds/facts/plan.ts';
+import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
+import type { WeightIndex } from '../model/weights/weight-index.ts';
+import { SystemFailure } from '../files/system-failure.ts';
+import { formatBytes } from '../report/format.ts';
+
+/** Vectors of an interrupted alignment: parameters and at most two moments. */
+const ALIGNMENT_VECTORS = 3;
+
+/**
+ * What a job writes to its folder, in bytes.
+ * @param stored the weights as they are in the model's directory
+ * @param model the model as the job holds it
+ */
+export function jobDisk(
+  stored: WeightIndex,
+  model: FederatedModel,
+  { federation, checkpoint }: FedBiOTJobSpec,
+  { emulatorBundle, hiddenStateCache }: { readonly emulatorBundle: number; readonly hiddenStateCache: number },
+): DiskPlan {
+  const held = [...model.weights];
+  const isConverted = held.some(([name, { dtype }]) => stored.get(name)?.dtype !== dtype);
+  const [adapter, emulator] = [model.adapter.layout.size, model.emulator.layout.size];
+  const vectors =
+    (checkpoint.keep + 1) * (adapter + (1 + ALIGNMENT_VECTORS) * emulator) + (federation.clientsPerRound + 1) * adapter;
+  return {
+    convertedWeights: isConverted ? held.reduce((sum, [, { bytes }]) => sum + bytes, 0) : 0,
+    checkpoints: vectors * FLOAT_BYTES.F32,
+    emulatorBundle,
+    hiddenStateCache,
+  };
+}
+
+/** What a process is about to write. */
+export interface PlannedDisk {
+  /** The work in words, such as `this run`. */
+  readonly what: string;
+  readonly folder: string;
+  /** Bytes that it must write. */
+  readonly required: number;
+  /** Bytes of hidden states that it may write. Those for which there is no space are computed again. */
+  readonly cached: number;
+  /** What to do if there is no space for the required bytes, as a sentence. */
+  readonly hint: string;
+}
+
+/**
+ * Refuses work that cannot be written.
+ * @param free free bytes of the folder's file system; null: unknown
+ * @param options.force return a warning instead of throwing
+ * @returns warnings
+ * @throws SystemFailure if the required bytes exceed the free ones
+ */
+export function checkDisk(
+  { what, folder, required, cached, hint }: PlannedDisk,
+  free: number | null,
+  { force = false }: { force?: boolean } = {},
+): string[] {
+  if (free === null || required + cached <= free) return [];
+  if (required <= free) {
+    return [
+      `${what} would keep up to ${formatBytes(cached)} of hidden states in ${folder}, which has ${formatBytes(free - required)} of disk space for them; those that do not fit are computed again`,
+    ];
+  }
+  const message = `${what} writes ${formatBytes(required)} to ${folder}, which has only ${formatBytes(free)} of free disk space`;
+  if (force) return [message];
+  throw new SystemFailure('full', message, { hint });
+}

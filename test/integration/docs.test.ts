@@ -230,7 +230,7 @@ t.test('the figures in sizing.md are what the commands print', async (t) => {
         `${shape.split('\n')[0]}: ${name} ${size}`,
       );
     }
-    t.equal(sizes.length, 8, `${shape.split('\n')[0]}: sizes`);
+    t.equal(sizes.length, 9, `${shape.split('\n')[0]}: sizes`);
   }
   t.equal(shapes.length, 3);
 });

@@ -53,7 +53,7 @@ t.test('sizes of a plan are those of the files and vectors', async (t) => {
 t.test('the plan agrees with the run', async (t) => {
   const directory = t.testdir({});
   const job = writeTinyJob(directory);
-  const { memory, advice, ...foreseen } = await estimateManifest(job);
+  const { memory, advice, disk: _, ...foreseen } = await estimateManifest(job);
   const result = await runTinyJob(job, join(directory, 'run'));
   if (result.outcome !== 'succeeded') throw new Error('interrupted');
   const { memory: said, ...plan } = result.report.plan;

@@ -21,6 +21,8 @@ export interface RunSettings {
   readonly provider?: Provider;
   readonly trace?: string;
   readonly resume?: boolean;
+  /** Receives the process when it has started. */
+  readonly onStart?: (child: ChildProcess) => void;
 }
 
 /** Starts `fedbiot run` in a new process. If `json` is true, it prints its events as JSON. */
@@ -43,7 +45,9 @@ export function startRun(
 
 /** Runs a job to its end and reads its report. */
 export async function run(settings: RunSettings): Promise<RunReport> {
-  await succeeded(startRun(settings), `fedbiot run ${settings.job}`);
+  const child = startRun(settings);
+  settings.onStart?.(child);
+  await succeeded(child, `fedbiot run ${settings.job}`);
   return readReportJson(settings.out);
 }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { versions } from '../worker/run/versions.ts';
 
@@ -9,6 +10,11 @@ export function machine() {
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     loadBefore: loadavg()[0]!,
   };
+}
+
+/** Whether the processor multiplies bfloat16 faster than float32, by AMX or AVX-512. */
+export function hasFastBfloat16(): boolean {
+  return process.platform === 'linux' && /\b(avx512_bf16|amx_bf16)\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));
 }
 
 /** The machine as text, to be printed above a table. */

@@ -56,6 +56,7 @@ export async function measureMemory(options: {
     const client = role === 'server' ? -1 : 0;
     const replay = replayInTorch({
       ...options,
+      precision: 'float32',
       plan,
       trace,
       out: join(folder, `torch-${role}`),

@@ -1,6 +1,8 @@
-import { formatBytes, formatCount } from '../worker/report/format.ts';
+import { formatCount } from '../worker/report/format.ts';
 import { describeMachine } from './machine.ts';
 import type { machine } from './machine.ts';
+import { memoryTable, roundTable } from './memory-tables.ts';
+import type { RoundMemory } from './memory-tables.ts';
 import type { MemoryMeasurement } from './role-memory.ts';
 import { median, sum, table } from './statistics.ts';
 
@@ -9,8 +11,14 @@ export interface PhaseMeasurement {
   /** Seconds. */
   readonly ours: number;
   readonly torch: number;
+  /** Torch in bfloat16; null if the processor gains nothing from it. */
+  readonly bfloat16: number | null;
   /** Seconds of each step. */
-  readonly steps: { readonly ours: readonly number[]; readonly torch: readonly number[] };
+  readonly steps: {
+    readonly ours: readonly number[];
+    readonly torch: readonly number[];
+    readonly bfloat16: readonly number[] | null;
+  };
   readonly tokens: number;
   /** FLOPs of our steps, and of our whole phase, which also computes the steps' inputs. */
   readonly flops: { readonly steps: number; readonly phase: number };
@@ -20,7 +28,8 @@ export interface Measurement {
   readonly align: PhaseMeasurement;
   readonly local: PhaseMeasurement;
   readonly aggregate: number;
-  /** Largest |ours − torch| / |torch| of any step's loss. */
+  readonly memory: RoundMemory;
+  /** Largest |ours − torch| / |torch| of any step's loss, torch in float32. */
   readonly lossError: number;
 }
 
@@ -66,6 +75,7 @@ export function speedTables({ machine, settings, torch, peaks, measurements, mem
     `GFLOP/s count what the method needs (worker/estimate/flops.ts). Matrix products through the engine: ${peaks.map(({ product, gigaflops }) => `${product} ${formatCount(gigaflops)}`).join(', ')} GFLOP/s.\n`,
     '### Peak resident memory\n',
     memoryTable(memory),
+    roundTable(measurements),
   ].join('\n');
 }
 
@@ -75,16 +85,36 @@ type Row = SpeedResults['measurements'][number];
 interface Part {
   readonly ours: number;
   readonly torch: number;
+  readonly bfloat16: number | null;
   readonly tokens: number;
   readonly flops: number;
 }
 
-const phase = ({ ours, torch, tokens, flops }: PhaseMeasurement): Part => ({ ours, torch, tokens, flops: flops.phase });
+const phase = ({ ours, torch, bfloat16, tokens, flops }: PhaseMeasurement): Part => ({
+  ours,
+  torch,
+  bfloat16,
+  tokens,
+  flops: flops.phase,
+});
 
 function whole({ align, local, aggregate }: Measurement): Part {
   const parts = [phase(align), phase(local)];
-  const total = (field: keyof Part) => sum(parts.map((part) => part[field]));
-  return { ours: total('ours') + aggregate, torch: total('torch'), tokens: total('tokens'), flops: total('flops') };
+  const total = (field: Exclude<keyof Part, 'bfloat16'>) => sum(parts.map((part) => part[field]));
+  const half = measured(parts.map(({ bfloat16 }) => bfloat16));
+  return {
+    ours: total('ours') + aggregate,
+    torch: total('torch'),
+    bfloat16: half && sum(half),
+    tokens: total('tokens'),
+    flops: total('flops'),
+  };
+}
+
+/** The values, or null if they were not measured. */
+function measured(values: readonly (number | null)[]): number[] | null {
+  const known = values.filter((value) => value !== null);
+  return known.length === values.length ? known : null;
 }
 
 function phaseTable(rows: readonly Row[]): string {
@@ -99,16 +129,28 @@ function phaseTable(rows: readonly Row[]): string {
     ['alignment, κ = 1, steady', of('steady', 1, ({ align }) => phase(align))],
     ['client phase', [0, 1].flatMap((klWeight) => of('round', klWeight, ({ local }) => phase(local)))],
   ];
-  const header = ['phase', 'ours, s', 'torch, s', 'torch / ours', 'tokens/s, ours', 'tokens/s, torch', 'GFLOP/s, ours'];
+  const hasHalf = measured(lines.flatMap(([, parts]) => parts.map(({ bfloat16 }) => bfloat16))) !== null;
+  const header = [
+    'phase',
+    'ours, s',
+    'torch, s',
+    'torch / ours',
+    ...(hasHalf ? ['torch in bfloat16, s', 'bfloat16 / ours'] : []),
+    'tokens/s, ours',
+    'tokens/s, torch',
+    'GFLOP/s, ours',
+  ];
   const text = lines.map(([name, parts]) => {
     const ours = median(parts.map((part) => part.ours));
     const torch = median(parts.map((part) => part.torch));
+    const half = measured(parts.map(({ bfloat16 }) => bfloat16));
     const { tokens, flops } = parts[0]!;
     return [
       name,
       seconds(parts.map((part) => part.ours)),
       seconds(parts.map((part) => part.torch)),
       `${(torch / ours).toFixed(2)}×`,
+      ...(half ? [seconds(half), `${(median(half) / ours).toFixed(2)}×`] : []),
       formatCount(tokens / ours),
       formatCount(tokens / torch),
       formatCount(flops / ours / 1e9),
@@ -131,6 +173,7 @@ function stepTable(rows: readonly Row[]): string {
   const line = (name: string, phases: readonly PhaseMeasurement[]) => {
     const ours = phases.flatMap(({ steps }) => steps.ours);
     const torch = phases.flatMap(({ steps }) => steps.torch);
+    const half = phases.flatMap(({ steps }) => steps.bfloat16 ?? []);
     const rate = sum(phases.map(({ flops }) => flops.steps)) / sum(ours) / 1e9;
     const milliseconds = (values: readonly number[]) =>
       `${(1000 * median(values)).toFixed(0)} (${(1000 * Math.min(...values)).toFixed(0)})`;
@@ -139,6 +182,7 @@ function stepTable(rows: readonly Row[]): string {
       milliseconds(ours),
       milliseconds(torch),
       `${(median(torch) / median(ours)).toFixed(2)}×`,
+      ...(half.length > 0 ? [milliseconds(half), `${(median(half) / median(ours)).toFixed(2)}×`] : []),
       formatCount(rate),
     ];
   };
@@ -160,31 +204,8 @@ function stepTable(rows: readonly Row[]): string {
       ),
     ];
   });
-  return `${table(['step', 'ours, ms', 'torch, ms', 'torch / ours', 'GFLOP/s, ours'], lines)}\nThe engine's steps are given the teacher’s or the emulator’s states; torch computes them in the step.\n`;
-}
-
-function memoryTable(measurements: readonly MemoryMeasurement[]): string {
-  const rows = measurements.map(({ role, batchSize, klWeight, ours, torch, torchSurplus, gpu }) => [
-    `${role}${role === 'server' ? `, κ = ${klWeight}` : ''}, batch ${batchSize}`,
-    formatBytes(ours.compute),
-    formatBytes(ours.main),
-    formatBytes(torch),
-    formatBytes(torch - torchSurplus),
-    ...(gpu ? [formatBytes(gpu.ours), formatBytes(gpu.torch)] : []),
-  ]);
-  const gpuColumns = measurements.some(({ gpu }) => gpu) ? ['GPU, ours', 'GPU, torch'] : [];
-  return (
-    table(
-      [
-        'role',
-        'ours: compute process',
-        'ours: main process',
-        'torch',
-        'torch, without what the role need not hold',
-        ...gpuColumns,
-      ],
-      rows,
-    ) +
-    '\nThe main process holds the tokenised data and the LoRA. Torch’s client process also holds the full model’s layers; its last column leaves them out.\n'
-  );
+  const hasHalf = rows.some(({ local }) => local.bfloat16 !== null);
+  const halfColumns = hasHalf ? ['torch in bfloat16, ms', 'bfloat16 / ours'] : [];
+  const header = ['step', 'ours, ms', 'torch, ms', 'torch / ours', ...halfColumns, 'GFLOP/s, ours'];
+  return `${table(header, lines)}\nThe engine's steps are given the teacher’s or the emulator’s states; torch computes them in the step.\n`;
 }

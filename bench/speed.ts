@@ -4,44 +4,40 @@
  * npm run bench:speed -- --model DIR --data DIR [--public gsm8k] [--batch 1 4] [--repeats 3] [--provider cuda] [--out
  * results.json] > table.md
  *
+ * Where the processor has AMX or AVX-512 for bfloat16, torch also computes in bfloat16, as its users do for speed: the
+ * frozen model in bfloat16, LoRA and optimizer in float32. Its losses differ from ours by the rounding.
+ *
  * Our runs and torch's alternate. Ours writes a trace, which torch replays, so that both compute the same steps from
  * the same LoRA. Times start when everything is loaded and both sides have computed their longest batch once. Our times
  * are those of report.json, for whole phases including the writing of the trace; torch's are the sum of its steps,
  * without the files that it writes between them.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import type { FedBiOTJobSpec } from '../crds/types.ts';
 import { positiveInteger, providerOption } from '../worker/commands/arguments.ts';
 import type { Provider } from '../worker/engine/compute-protocol.ts';
 import { openModelDirectory } from '../worker/model/directory.ts';
 import { alignmentStep, clientStep, emulatorStates, teacherStates } from '../worker/estimate/flops.ts';
 import type { Shape } from '../worker/estimate/flops.ts';
-import { readJob } from '../worker/run/job-manifest.ts';
 import { run, stepsOf } from './fedbiot.ts';
 import { gemmPeak } from './gemm-peak.ts';
-import { writeManifest } from './job.ts';
-import { machine } from './machine.ts';
-import { writePublicPool } from './public-pool.ts';
+import { hasFastBfloat16, machine } from './machine.ts';
 import { measureMemory } from './role-memory.ts';
+import { CLIENTS, SEQUENCE_LENGTH, writeJob } from './speed-job.ts';
+import type { Case } from './speed-job.ts';
 import { speedTables } from './speed-tables.ts';
 import type { Measurement, SpeedResults } from './speed-tables.ts';
 import { sum } from './statistics.ts';
 import { readTrace, replayInTorch, sequencesOf } from './torch-replay.ts';
-import type { TorchResult } from './torch-replay.ts';
+import type { TorchPrecision, TorchResult } from './torch-replay.ts';
+import { watchTree } from './tree-memory.ts';
+import type { TreeMemory } from './tree-memory.ts';
 
 /** Maximum relative difference between the losses of both sides. */
 const TOLERANCE = 1e-3;
-const SEQUENCE_LENGTH = 256;
-/**
- * For both phases. AdamW's first steps depend on the signs of gradients, so that a high rate would amplify rounding
- * errors.
- */
-const OPTIMIZER = { kind: 'AdamW', learningRate: 5e-4 };
-const CLIENTS = 3;
-
 interface Options {
   model: string;
   data: string;
@@ -54,16 +50,6 @@ interface Options {
   alignSteps: number;
   localSteps: number;
   out?: string;
-}
-
-/**
- * `round`: one round that aligns on the whole public data, so that it computes every teacher state. `steady`: a second
- * alignment on sequences whose states are stored; one client computes one step, because a round needs a client.
- */
-interface Case {
-  readonly kind: 'round' | 'steady';
-  readonly klWeight: number;
-  readonly batchSize: number;
 }
 
 async function main(options: Options): Promise<void> {
@@ -116,61 +102,6 @@ async function main(options: Options): Promise<void> {
   if (!(worst <= TOLERANCE)) throw new Error(`a loss differs from PyTorch's by ${worst}, relatively`);
 }
 
-interface Job {
-  readonly folder: string;
-  readonly path: string;
-  readonly spec: FedBiOTJobSpec;
-}
-
-async function writeJob({ kind, klWeight, batchSize }: Case, options: Options, folder: string): Promise<Job> {
-  const { alignSteps, localSteps } = options;
-  const steady = kind === 'steady';
-  mkdirSync(folder, { recursive: true });
-  const whole = resolve(options.data, options.public, 'train.jsonl');
-  const pool = join(folder, 'public.jsonl');
-  if (steady)
-    await writePublicPool(whole, pool, {
-      model: options.model,
-      records: alignSteps * batchSize,
-      sequenceLength: SEQUENCE_LENGTH,
-    });
-  const path = join(folder, 'job.yaml');
-  writeManifest(path, {
-    apiVersion: 'fedbiot.io/v1alpha1',
-    kind: 'FedBiOTJob',
-    metadata: { name: 'speed' },
-    spec: {
-      model: { uri: resolve(options.model) },
-      emulator: {
-        layerDropRate: 0.5,
-        alignment: {
-          initialSteps: alignSteps,
-          stepsPerRound: alignSteps,
-          batchSize,
-          sequenceLength: SEQUENCE_LENGTH,
-          klWeight,
-          lora: { rank: 8 },
-          optimizer: OPTIMIZER,
-        },
-      },
-      adapter: { layers: 4, lora: { rank: 8 } },
-      data: { train: { uri: resolve(options.data, 'gsm8k/train.jsonl') }, public: { uri: steady ? pool : whole } },
-      federation: {
-        rounds: steady ? 2 : 1,
-        clients: steady ? 1 : CLIENTS,
-        local: {
-          steps: steady ? 1 : localSteps,
-          batchSize,
-          sequenceLength: SEQUENCE_LENGTH,
-          proximalWeight: 0,
-          optimizer: OPTIMIZER,
-        },
-      },
-    },
-  });
-  return { folder, path, spec: readJob(path).spec };
-}
-
 async function measure(
   one: Case,
   options: Options,
@@ -180,31 +111,30 @@ async function measure(
   const { path, spec } = await writeJob(one, options, folder);
   const out = join(folder, 'ours');
   const trace = join(folder, 'trace');
-  const report = await run({ job: path, out, threads, provider, trace });
-  const torch = await replayInTorch({
-    python,
-    threads,
-    provider,
-    model,
-    spec,
-    plan: report.plan,
-    trace,
-    out: join(folder, 'torch'),
-  });
+  const memory: Partial<Record<keyof Measurement['memory'], TreeMemory>> = {};
+  const watch = (side: keyof typeof memory) => (child: ChildProcess) => void (memory[side] = watchTree(child));
+  const report = await run({ job: path, out, threads, provider, trace, onStart: watch('ours') });
+  const replay = (precision: TorchPrecision) =>
+    replayInTorch({
+      python,
+      threads,
+      provider,
+      model,
+      spec,
+      plan: report.plan,
+      trace,
+      out: join(folder, `torch-${precision}`),
+      precision,
+      onStart: watch(precision),
+    });
+  const torch = await replay('float32');
+  const bfloat16 = provider === 'cpu' && hasFastBfloat16() ? await replay('bfloat16') : null;
 
   const last = spec.federation.rounds;
   const ours = stepsOf(out);
-  const theirs = torch.phases.flatMap(({ phase, round, client, steps }) =>
-    steps.map(({ loss, s }, step) => ({
-      phase: phase === 'align' ? 'align' : 'local',
-      round: round + 1,
-      client: client < 0 ? null : client,
-      step,
-      loss,
-      s,
-    })),
-  );
+  const theirs = torchSteps(torch);
   if (theirs.length !== ours.length) throw new Error(`we computed ${ours.length} steps, torch ${theirs.length}`);
+  const halfSteps = bfloat16 === null ? null : torchSteps(bfloat16);
   const pairs = theirs.map((their) => {
     const our = ours.find(
       ({ phase, round, client, step }) =>
@@ -237,10 +167,12 @@ async function measure(
   const { seconds } = report.rounds[last - 1]!;
   const phaseOf = (phase: 'align' | 'local') => {
     const steps = pairs.filter(({ our }) => our.phase === phase && our.round === last);
+    const half = halfSteps?.filter((step) => step.phase === phase && step.round === last).map(({ s }) => s) ?? null;
     return {
       tokens: sum(steps.map(({ our }) => our.tokens)),
       torch: sum(steps.map(({ their }) => their.s)),
-      steps: { ours: steps.map(({ our }) => our.ms / 1000), torch: steps.map(({ their }) => their.s) },
+      bfloat16: half && sum(half),
+      steps: { ours: steps.map(({ our }) => our.ms / 1000), torch: steps.map(({ their }) => their.s), bfloat16: half },
     };
   };
   const measurement: Measurement = {
@@ -261,9 +193,28 @@ async function measure(
       },
     },
     aggregate: seconds.aggregate,
+    memory: {
+      ours: memory.ours?.peak ?? 0,
+      float32: memory.float32?.peak ?? 0,
+      bfloat16: memory.bfloat16?.peak ?? null,
+    },
     lossError: Math.max(...pairs.map(({ our, their }) => Math.abs(our.loss - their.loss) / Math.abs(their.loss))),
   };
   return { measurement, versions: torch.versions };
+}
+
+/** The steps of a replay, named as ours. */
+function torchSteps({ phases }: TorchResult) {
+  return phases.flatMap(({ phase, round, client, steps }) =>
+    steps.map(({ loss, s }, step) => ({
+      phase: phase === 'align' ? 'align' : 'local',
+      round: round + 1,
+      client: client < 0 ? null : client,
+      step,
+      loss,
+      s,
+    })),
+  );
 }
 
 const options = new Command('bench:speed')

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -45,6 +46,8 @@ const TorchResult = Type.Object({
 });
 export type TorchResult = Static<typeof TorchResult>;
 
+export type TorchPrecision = 'float32' | 'bfloat16';
+
 export interface Replay {
   readonly python: string;
   readonly threads: number;
@@ -56,6 +59,10 @@ export interface Replay {
   /** Folder with batches.jsonl and init_lora.safetensors. */
   readonly trace: string;
   readonly out: string;
+  /** The type of the frozen weights and of activations. LoRA and its optimizer are in float32. */
+  readonly precision: TorchPrecision;
+  /** Receives the process when it has started. */
+  readonly onStart?: (child: ChildProcess) => void;
   /** Only these batches; all if absent. */
   readonly only?: (batch: TraceBatch) => boolean;
 }
@@ -82,6 +89,8 @@ export async function replayInTorch({
   plan,
   trace,
   out,
+  precision,
+  onStart,
   only,
 }: Replay): Promise<TorchResult> {
   mkdirSync(out, { recursive: true });
@@ -93,7 +102,15 @@ export async function replayInTorch({
       .map((line) => `${line}\n`)
       .join(''),
   );
-  const inputs = { model, out, batches, 'init-lora': join(trace, 'init_lora.safetensors'), threads, device: provider };
+  const inputs = {
+    model,
+    out,
+    batches,
+    'init-lora': join(trace, 'init_lora.safetensors'),
+    threads,
+    device: provider,
+    dtype: precision,
+  };
   // Our roles rehearse as well, once they are loaded.
   const options = [
     '--rehearse',
@@ -103,6 +120,7 @@ export async function replayInTorch({
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, OMP_NUM_THREADS: String(threads), OMP_WAIT_POLICY: 'PASSIVE' },
   });
+  onStart?.(child);
   await succeeded(child, 'bench/torch_round.py');
   return Value.Parse(TorchResult, JSON.parse(readFileSync(join(out, 'result.json'), 'utf8')));
 }

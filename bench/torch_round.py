@@ -408,7 +408,7 @@ def similarity(kind, student, teacher, mask):
 
 def divergence(student, teacher, mask):
     """Mean over tokens of KL(teacher || student) of logits."""
-    student, teacher = real_tokens(student, mask), real_tokens(teacher, mask)
+    student, teacher = (real_tokens(x.float() if x.dtype == torch.bfloat16 else x, mask) for x in (student, teacher))
     return F.kl_div(F.log_softmax(student, -1), F.softmax(teacher, -1), reduction='sum') / len(teacher)
 
 

@@ -103,10 +103,10 @@ t.test('passes that do not fit into one sweep', async (t) => {
     return { states, sessions: loads.length };
   };
   const { hiddenSize } = last.config;
-  const together = new LayerSweep(compute, weightFolder(last.weights), swept, hiddenSize);
+  const together = new LayerSweep(compute, weightFolder(last), swept, hiddenSize);
   // States so wide that a sweep has room for two passes.
   const width = Math.ceil((together.rows * hiddenSize) / (2 * batch.tokens + 1));
-  const apart = new LayerSweep(compute, weightFolder(last.weights), swept, width);
+  const apart = new LayerSweep(compute, weightFolder(last), swept, width);
   const [once, twice] = [await through(together), await through(apart)];
   t.equal(once.sessions, 2);
   t.equal(twice.sessions, 4);

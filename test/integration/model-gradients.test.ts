@@ -226,7 +226,7 @@ async function checkGradient(
   feeds: Feeds,
   layout: TensorLayout,
 ): Promise<void> {
-  const session = await compute.load(graph, weightFolder(model.weights));
+  const session = await compute.load(graph, weightFolder(model));
   const start = numbers(vector(layout, 'parameters'));
   const run = async (parameters: readonly number[], fetch: string) => {
     const vectors = {

@@ -22,7 +22,7 @@ export async function runProgram(
   graph: Graph,
   feeds: Readonly<Record<string, Tensor>>,
 ): Promise<Readonly<Record<string, Tensor>>> {
-  const session = await compute.load(graph, weightFolder(model.weights));
+  const session = await compute.load(graph, weightFolder(model));
   const { outputs } = await session.run({ feeds, fetch: graph.outputs.map(({ name }) => name) });
   await session.release();
   return outputs;

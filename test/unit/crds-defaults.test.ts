@@ -34,6 +34,7 @@ t.test('the smallest manifest gets every default', (t) => {
     emulator: {
       layerDropRate: 0.5,
       layerSelection: 'Uniform',
+      weights: 'AsStored',
       alignment: {
         schedule: 'EveryRound',
         initialSteps: 100,

@@ -59,7 +59,7 @@ t.test('a job’s disk: what an earlier run has left is not written again', asyn
   t.equal(jobDisk(stored.weights, await plannedModel(stored, asStored), asStored, bytes).convertedWeights, 0);
 
   const cache = join(directory, 'run', 'cache');
-  const left = (what: 'this run' | 'this server pod') => remainingDisk(what, cache, disk, spec.model);
+  const left = (what: 'this run' | 'this server pod') => remainingDisk(what, cache, disk, spec);
   t.match(left('this run'), { required: 2 * values, cached: 13, hint: /--out.*model\.dtype: auto/ });
   t.match(left('this server pod'), { required: 2 * values + 11, cached: 13, hint: /volumes\.output/ });
   for (const name of ['weights-ab-float16', 'teacher-ab', BUNDLE_FOLDER])
@@ -67,4 +67,18 @@ t.test('a job’s disk: what an earlier run has left is not written again', asyn
   t.match(left('this server pod'), { required: 2 * values, cached: 0 }, 'a conversion that was interrupted');
   writeFileSync(join(cache, 'weights-ab-float16', 'model.safetensors'), '');
   t.match(left('this server pod'), { required: 0, cached: 0, hint: /^[^;]*$/ });
+
+  const int8 = { ...spec, emulator: { ...spec.emulator, weights: 'Int8' as const } };
+  const quantized = await plannedModel(stored, int8);
+  const matrices = [...quantized.quantized!.index.values()];
+  const more = matrices.reduce(
+    (sum, { values, scales }) => sum + values.shape[0]! * values.shape[1]! + 4 * scales.shape[0]!,
+    0,
+  );
+  const both = jobDisk(stored.weights, quantized, int8, bytes);
+  t.equal(both.convertedWeights, 2 * values + more, 'the quantised emulator is written after the converted weights');
+  t.equal(remainingDisk('this run', cache, both, int8).required, 2 * values + more);
+  mkdirSync(join(cache, 'weights-cd-int8'));
+  writeFileSync(join(cache, 'weights-cd-int8', 'model.safetensors'), '');
+  t.equal(remainingDisk('this run', cache, both, int8).required, 0);
 });

@@ -14,6 +14,8 @@ import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { HEAD } from '../model/config/tensors.ts';
 import { requireFinite } from '../model/weights/checked-weights.ts';
+import { indexQuantized } from '../model/weights/quantized-index.ts';
+import type { QuantizedWeights } from '../model/weights/quantized-index.ts';
 import { indexWeights } from '../model/weights/weight-index.ts';
 import { READ_ONCE } from '../safetensors/checked-content.ts';
 import { bundleFileSha256, bundleWeights } from './content.ts';
@@ -28,6 +30,7 @@ export interface OpenedBundle {
 /**
  * Opens a bundle and checks everything about it: the manifest against the bundle's `id`, each file against the
  * manifest, the split against the job, the weights against the config.
+ * @param product how this machine multiplies by quantised matrices
  * @throws UserError that names the problem
  */
 export async function openBundle(
@@ -35,6 +38,7 @@ export async function openBundle(
   id: string,
   spec: Pick<FedBiOTJobSpec, 'adapter' | 'emulator'>,
   verification = READ_ONCE,
+  product: QuantizedWeights['product'] = 'Float32',
 ): Promise<OpenedBundle> {
   const manifestPath = join(directory, MANIFEST_FILE);
   await checkSize(manifestPath, (bytes) => bytes <= MAX_MANIFEST_BYTES);
@@ -48,17 +52,21 @@ export async function openBundle(
   }
   const declared = readDecoderConfig(directory);
   checkSplit(split, declared.layers, spec);
-  const { config, weights } = indexWeights(directory, declared, [...split.front, ...split.emulator, ...split.tail]);
-  const extra = [...readSafetensorsHeader(join(directory, WEIGHTS_FILE)).tensors.keys()].find(
-    (name) => !weights.has(name) && name !== HEAD,
-  );
+  const layers = [...split.front, ...split.emulator, ...split.tail];
+  const int8 = spec.emulator.weights === 'Int8' ? split.emulator : [];
+  const { config, weights } = indexWeights(directory, declared, layers, int8);
+  const file = join(directory, WEIGHTS_FILE);
+  const index = indexQuantized(file, config, int8);
+  const known = new Set([HEAD, ...weights.keys()]);
+  for (const { values, scales } of index.values()) known.add(values.name).add(scales.name);
+  const extra = [...readSafetensorsHeader(file).tensors.keys()].find((name) => !known.has(name));
   if (extra !== undefined) throw new UserError(`the emulator bundle holds ${extra}, which no client may have`);
-  requireFinite(
-    weights,
-    realpathSync(join(directory, WEIGHTS_FILE)),
-    (await bundleWeights(directory, verification)).nonFinite,
-  );
-  return { model: modelWithSplit({ config, weights }, split, spec), tokenizer: await loadTokenizer(directory, config) };
+  requireFinite(weights, realpathSync(file), (await bundleWeights(directory, verification)).nonFinite);
+  const model = modelWithSplit({ config, weights }, split, spec);
+  return {
+    model: int8.length > 0 ? { ...model, quantized: { index, product } } : model,
+    tokenizer: await loadTokenizer(directory, config),
+  };
 }
 
 /**

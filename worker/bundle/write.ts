@@ -33,16 +33,22 @@ export async function writeBundle(
   verification = READ_ONCE,
 ): Promise<WrittenBundle> {
   const { signal } = verification;
-  const { config, weights, split } = model;
+  const { config, weights, quantized, split } = model;
   await mkdir(out);
   for (const name of BUNDLE_FILES) {
     if (name !== WEIGHTS_FILE && existsSync(join(modelDirectory, name)))
       await copyFile(join(modelDirectory, name), join(out, name));
   }
-  const tensors = decoderTensors(config, [...split.front, ...split.emulator, ...split.tail]).map(({ name }) => {
+  const layers = [...split.front, ...split.emulator, ...split.tail];
+  const stored = decoderTensors(config, layers, quantized ? split.emulator : []).map(({ name }) => {
     const entry = weights.get(name);
     if (!entry) throw new Error(`the model has no weight ${name}`);
-    return { name, dtype: entry.dtype, shape: entry.shape, chunks: () => readRows(entry) };
+    return { ...entry, name };
+  });
+  const matrices = [...(quantized?.index.values() ?? [])].flatMap(({ values, scales }) => [values, scales]);
+  const tensors = [...stored, ...matrices].map((entry) => {
+    const { name, dtype, shape } = entry;
+    return { name, dtype, shape, chunks: () => readRows(entry) };
   });
   await streamSafetensors(join(out, WEIGHTS_FILE), tensors, { metadata: { format: 'pt' }, ...(signal && { signal }) });
 

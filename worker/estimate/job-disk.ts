@@ -23,10 +23,13 @@ export function jobDisk(
   const held = [...model.weights];
   const isConverted = held.some(([name, { dtype }]) => stored.get(name)?.dtype !== dtype);
   const [adapter, emulator] = [model.adapter.layout.size, model.emulator.layout.size];
+  const quantized = [...(model.quantized?.index.values() ?? [])].flatMap(({ values, scales }) => [values, scales]);
   const vectors =
     (checkpoint.keep + 1) * (adapter + (1 + ALIGNMENT_VECTORS) * emulator) + (federation.clientsPerRound + 1) * adapter;
   return {
-    convertedWeights: isConverted ? held.reduce((sum, [, { bytes }]) => sum + bytes, 0) : 0,
+    convertedWeights:
+      (isConverted ? held.reduce((sum, [, { bytes }]) => sum + bytes, 0) : 0) +
+      quantized.reduce((sum, { bytes }) => sum + bytes, 0),
     checkpoints: vectors * FLOAT_BYTES.F32,
     emulatorBundle,
     hiddenStateCache,

@@ -33,7 +33,7 @@ export function estimateJob(
   const { config, split, adapter, emulator } = model;
   const full = weightsOf(model, () => true);
   const held = new Set([...split.front, ...split.emulator, ...split.tail]);
-  const bundle = weightsOf(model, (_, layer) => layer === null || held.has(layer));
+  const bundle = weightsOf(model, (_, layer) => layer === null || held.has(layer), 'emulator');
   const hiddenStateCache = Math.min(STATES_DISK, stateBytes(model, spec, publicSequences));
   const memory = jobMemory(model, spec, { statesBytes: Math.min(STATES_MEMORY, hiddenStateCache), workers });
   return {

@@ -5,6 +5,7 @@ import { FINAL_NORM, headName, layerOf } from '../model/config/tensors.ts';
 import { clientDemand, evaluationDemand, scoringDemand, serverDemand } from './role-demand.ts';
 import type { Demand, Scoring, Session, Sweep } from './role-demand.ts';
 import { weightsOf } from './weight-bytes.ts';
+import type { WeightSize } from './weight-bytes.ts';
 
 const FLOAT_BYTES = 4;
 const MIB = 2 ** 20;
@@ -181,14 +182,14 @@ function workBytes(model: FederatedModel, demand: Demand): number {
   const { loaded, swept } = sessionsOf(model, demand);
   const working = demand.work + Math.max(0, ...loaded.map((session) => widenedAtUse(model, session)));
   const sweeping = swept.map(
-    ({ layers, sweep }) => sweep.work + Math.max(0, ...layers.map((layer) => widenedLayer(model, layer))),
+    ({ layers, trunk, sweep }) => sweep.work + Math.max(0, ...layers.map((layer) => widenedLayer(model, layer, trunk))),
   );
   return Math.max(working, ...sweeping) + Math.max(0, ...swept.map(({ sweep }) => sweep.states));
 }
 
 /** The float32 copies of one layer's half-precision weights. Pages of the file are not counted: they may be dropped. */
-function widenedLayer(model: FederatedModel, layer: number): number {
-  const session = { layers: [layer], head: false };
+function widenedLayer(model: FederatedModel, layer: number, trunk: Session['trunk']): number {
+  const session = { layers: [layer], trunk, head: false };
   const copied = sessionWeights(model, session).filter(({ widened }) => widened);
   return copied.reduce((sum, { resident }) => sum + resident, widenedAtUse(model, session));
 }
@@ -201,7 +202,7 @@ function widenedAtUse(model: FederatedModel, session: Session): number {
   const weights = weightsOfSession(model, session);
   if (!areLarge(weights)) return 0;
   const float32 = weights
-    .filter(({ stored }) => stored !== 'F32')
+    .filter((weight) => isWidened(model, session, weight))
     .map(({ name, values }) => ({ name, bytes: values * FLOAT_BYTES }));
   const head = float32.find(({ name }) => name === headName(model.config));
   return (head?.bytes ?? 0) + 2 * Math.max(0, ...float32.filter((each) => each !== head).map(({ bytes }) => bytes));
@@ -212,14 +213,20 @@ function sessionWeights(model: FederatedModel, session: Session) {
   const weights = weightsOfSession(model, session);
   const stayInFiles = areLarge(weights);
   return weights.map((weight) => {
-    const widened = weight.stored !== 'F32' && !stayInFiles;
+    // A gradient's copy of a quantised weight is a packed one.
+    const isPacked = weight.stored === 'I8' && session.trains === true;
+    const widened = !stayInFiles && !isPacked && isWidened(model, session, weight);
     return { ...weight, widened, resident: widened ? weight.values * FLOAT_BYTES : weight.bytes };
   });
 }
 
-function weightsOfSession(model: FederatedModel, { layers, head }: Session) {
+/** Whether products read a float32 copy: of quantised weights only the gradient does, if the processor takes bytes. */
+const isWidened = ({ quantized }: FederatedModel, { trains }: Session, { stored }: WeightSize): boolean =>
+  stored === 'I8' ? trains === true || quantized?.product !== 'Int8' : stored !== 'F32';
+
+function weightsOfSession(model: FederatedModel, { layers, trunk, head }: Session) {
   const names = new Set(head ? [FINAL_NORM, headName(model.config)] : []);
-  return weightsOf(model, (name, layer) => (layer === null ? names.has(name) : layers.includes(layer)));
+  return weightsOf(model, (name, layer) => (layer === null ? names.has(name) : layers.includes(layer)), trunk);
 }
 
 /** Whether the engine leaves a graph's weights in their files. */

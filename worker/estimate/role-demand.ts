@@ -5,6 +5,7 @@ import { UNTILED_TOKENS } from '../engine/ops/whole-attention.ts';
 import type { DecoderConfig } from '../model/config/config.ts';
 import type { FederatedModel, LoraPart } from '../model/federated-model.ts';
 import { SWEPT_STATES } from '../inference/layer-sweep.ts';
+import type { Trunk } from '../model/programs/hidden-states.ts';
 import { PACK_TOKENS } from '../inference/packs.ts';
 import { comparedLayers } from '../model/programs/alignment.ts';
 import { alignmentSteps } from '../training/batches.ts';
@@ -25,6 +26,8 @@ const LORA_COPIES = 8;
 /** The part of a model that one session uses. No session has the embedding, whose rows are read from the file. */
 export interface Session {
   readonly layers: readonly number[];
+  /** Whether its layers include the emulator's, which may be quantised, or the teacher's. */
+  readonly trunk: Trunk;
   readonly head: boolean;
   /** A training graph, whose weights are packed unless they are large. */
   readonly trains?: true;
@@ -63,8 +66,18 @@ export function serverDemand(model: FederatedModel, { emulator: { alignment } }:
   const states = steps * tokens * comparedLayers(model, alignment.similarity).length;
   return {
     sessions: [
-      { layers: [...split.front, ...split.teacher], head: false, sweep: sweepOf(config, length, states) },
-      { layers: [...split.emulator, ...(needsLogits ? split.tail : [])], head: needsLogits, trains: true },
+      {
+        layers: [...split.front, ...split.teacher],
+        trunk: 'teacher',
+        head: false,
+        sweep: sweepOf(config, length, states),
+      },
+      {
+        layers: [...split.emulator, ...(needsLogits ? split.tail : [])],
+        trunk: 'emulator',
+        head: needsLogits,
+        trains: true,
+      },
     ],
     lora: trainingBytes(model.emulator) + model.adapter.layout.size * FLOAT_BYTES,
     work: Math.max(
@@ -83,11 +96,12 @@ export function clientDemand(model: FederatedModel, { federation: { local } }: F
   const crossed = atBothEnds ? split.emulator.length * crossedLayer(config, length) : 0;
   return {
     sessions: atBothEnds
-      ? [{ layers: [...split.front, ...split.emulator, ...split.tail], head: true, trains: true }]
+      ? [{ layers: [...split.front, ...split.emulator, ...split.tail], trunk: 'emulator', head: true, trains: true }]
       : [
-          { layers: split.tail, head: true, trains: true },
+          { layers: split.tail, trunk: 'emulator', head: true, trains: true },
           {
             layers: split.emulator,
+            trunk: 'emulator',
             head: false,
             sweep: sweepOf(config, length, gradientAccumulation * steps * tokens),
           },
@@ -116,12 +130,13 @@ export function evaluationDemand(model: FederatedModel, { data, evaluation, fede
 export function scoringDemand(
   model: FederatedModel,
   { length, ...evaluation }: Scoring,
-  trunks: readonly ('teacher' | 'emulator')[],
+  trunks: readonly Trunk[],
 ): Demand {
   const { split, config } = model;
   const { generates } = tasks[evaluation.task];
-  const whole = (trunk: readonly number[]): Session => ({
-    layers: [...split.front, ...trunk, ...split.tail],
+  const whole = (trunk: Trunk): Session => ({
+    layers: [...split.front, ...split[trunk], ...split.tail],
+    trunk,
     head: true,
   });
   const scored = Math.max(PACK_TOKENS, length);
@@ -136,9 +151,9 @@ export function scoringDemand(
     (length + evaluation.maxNewTokens);
   return {
     sessions: [
-      ...trunks.map((trunk): Session => ({ layers: [...split.front, ...split[trunk]], head: false, sweep })),
-      { layers: split.tail, head: true, sweep },
-      ...(generates ? trunks.map((trunk) => whole(split[trunk])) : []),
+      ...trunks.map((trunk): Session => ({ layers: [...split.front, ...split[trunk]], trunk, head: false, sweep })),
+      { layers: split.tail, trunk: 'teacher', head: true, sweep },
+      ...(generates ? trunks.map(whole) : []),
     ],
     lora: (model.adapter.layout.size + model.emulator.layout.size) * FLOAT_BYTES,
     work: Math.max(

@@ -33,7 +33,7 @@ export class Generator {
   }
 
   static async load(compute: Compute, model: FederatedModel, trunk: Trunk): Promise<Generator> {
-    const session = await compute.load(decodingProgram(model, trunk), weightFolder(model.weights));
+    const session = await compute.load(decodingProgram(model, trunk), weightFolder(model));
     return new Generator(compute, session, model, trunk);
   }
 

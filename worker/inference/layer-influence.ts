@@ -43,7 +43,7 @@ async function* influenceOfPasses(
   passes: Iterable<Pass>,
 ): AsyncGenerator<Tensor[]> {
   const { front, teacher } = model.split;
-  const folder = weightFolder(model.weights);
+  const folder = weightFolder(model);
   const whole = influenceProgram(model, compute.provider);
   if (isSwept(compute, whole)) {
     const layers = [

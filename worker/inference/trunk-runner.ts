@@ -51,7 +51,7 @@ export async function loadTrunk(
 ): Promise<TrunkRunner> {
   const whole = hiddenStatesProgram(model, trunk, after, compute.provider);
   if (isSwept(compute, whole)) return new SweptTrunk(compute, model, trunk, after);
-  const session = await compute.load(whole, weightFolder(model.weights));
+  const session = await compute.load(whole, weightFolder(model));
   return new WholeTrunk(session, after, model.weights, packTokens(compute.provider));
 }
 
@@ -108,7 +108,7 @@ export class SweptTrunk implements TrunkRunner {
         layerProgram(model, layer, front.includes(layer) ? 'adapter' : trunk === 'emulator' ? trunk : null),
       fetch: returned.has(layer) ? [NEXT] : [],
     }));
-    this.#sweep = new LayerSweep(compute, weightFolder(model.weights), layers, model.config.hiddenSize);
+    this.#sweep = new LayerSweep(compute, weightFolder(model), layers, model.config.hiddenSize);
     this.#weights = model.weights;
     this.#packTokens = packTokens(compute.provider);
   }

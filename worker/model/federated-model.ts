@@ -3,12 +3,11 @@ import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 import { loraLayout } from './lora/layout.ts';
 import type { DecoderConfig } from './config/config.ts';
 import type { LayerSplit } from './split.ts';
-import type { WeightIndex } from './weights/weight-index.ts';
+import type { ModelWeights } from './weights/stored-weights.ts';
 
 /** A model as the federation uses it: its files, who holds which layers, and the layouts of the two LoRA vectors. */
-export interface FederatedModel {
+export interface FederatedModel extends ModelWeights {
   readonly config: DecoderConfig;
-  readonly weights: WeightIndex;
   readonly split: LayerSplit;
   readonly adapter: LoraPart;
   readonly emulator: LoraPart;

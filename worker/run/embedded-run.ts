@@ -20,7 +20,7 @@ import { formatBytes } from '../report/format.ts';
 import { emitWarningsOnFailure, loadJobData } from './job-data.ts';
 import type { JobData } from './job-data.ts';
 import { resolveJobDate } from './job-date.ts';
-import { federateModel, influenceOnPublicData } from './job-model.ts';
+import { federateModel, formatEmulator, influenceOnPublicData } from './job-model.ts';
 import { checkDisk, jobDisk } from '../estimate/job-disk.ts';
 import { estimateJob } from '../estimate/job-estimate.ts';
 import type { EstimateContext } from '../estimate/job-estimate.ts';
@@ -103,7 +103,7 @@ async function prepare(options: RunOptions): Promise<RunResult> {
       checkMemory(planned, { available, force: options.force }).forEach(warn);
       const { bytes } = estimateJob(shape, job.spec, context);
       const cache = runCache(options.out);
-      const disk = remainingDisk('this run', cache, jobDisk(model.weights, shape, job.spec, bytes), job.spec.model);
+      const disk = remainingDisk('this run', cache, jobDisk(model.weights, shape, job.spec, bytes), job.spec);
       checkDisk(disk, freeBytes(cache), { force: options.force }).forEach(warn);
       await model.sha256(verificationIn(options.cache, { again: options.verify, signal }));
       const manifest = await runManifest(job, { model, tokenizer, data: data.sha256 });
@@ -149,7 +149,8 @@ interface Preparation extends Omit<RunOptions, 'job'> {
 async function federate(preparation: Preparation): Promise<RunResult> {
   const { manifest: job, stored, data, directory, computes, onEvent } = preparation;
   const { spec } = job;
-  const model = await federateModel(stored, spec, influenceOnPublicData(computes[0], data.publicSequences, spec.seed));
+  const split = await federateModel(stored, spec, influenceOnPublicData(computes[0], data.publicSequences, spec.seed));
+  const model = await formatEmulator(split, spec, { ...preparation, directory: stored, cache: directory.cache });
   const plan = estimateJob(model, spec, planContext(preparation, data));
   const place = { provider: preparation.provider, ownProcess: false };
   const trace = preparation.trace === null ? null : new TraceWriter(preparation.trace, model);

@@ -7,6 +7,8 @@ import { heldAs } from '../model/convert.ts';
 import { openModelDirectory } from '../model/directory.ts';
 import type { ModelDirectory } from '../model/directory.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
+import { matrixProduct } from '../engine/matrix-product.ts';
+import { plannedQuantized } from '../model/weights/quantized-index.ts';
 import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
 import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import type { WeightIndex } from '../model/weights/weight-index.ts';
@@ -67,9 +69,13 @@ export async function estimateManifest(path: string, options: PlanOptions = {}):
  * The model as the job will store and split it. All layers have the same shape, so the sizes do not depend on which
  * layers are kept.
  */
-export function plannedModel(stored: ModelDirectory, spec: FedBiOTJobSpec): Promise<FederatedModel> {
+export async function plannedModel(stored: ModelDirectory, spec: FedBiOTJobSpec): Promise<FederatedModel> {
   const directory = { ...stored, weights: asConverted(stored.weights, spec.model.dtype) };
-  return federateModel(directory, { ...spec, emulator: { ...spec.emulator, layerSelection: 'Uniform' } }, unmeasured);
+  const uniform: FedBiOTJobSpec = { ...spec, emulator: { ...spec.emulator, layerSelection: 'Uniform' } };
+  const model = await federateModel(directory, uniform, unmeasured);
+  if (spec.emulator.weights === 'AsStored') return model;
+  const index = plannedQuantized(model.config, model.split.emulator);
+  return { ...model, quantized: { index, product: matrixProduct('cpu') } };
 }
 
 /** The weights with their dtype and size after conversion. Their location is not known yet. */

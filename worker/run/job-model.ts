@@ -3,6 +3,8 @@ import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import { collate } from '../data/batch.ts';
 import type { Sequence } from '../data/sequence.ts';
 import type { Compute } from '../engine/compute.ts';
+import type { Provider } from '../engine/compute-protocol.ts';
+import { matrixProduct } from '../engine/matrix-product.ts';
 import type { LoraState } from '../federation/contracts.ts';
 import type { ModelDirectory } from '../model/directory.ts';
 import { modelWithSplit } from '../model/federated-model.ts';
@@ -11,6 +13,7 @@ import { layerInfluence } from '../inference/layer-influence.ts';
 import { initialLora } from '../model/lora/layout.ts';
 import { packSequences } from '../inference/packs.ts';
 import { importPeft } from '../model/lora/peft.ts';
+import { quantizeEmulator } from '../model/quantize.ts';
 import { splitLayers } from '../model/split.ts';
 import { randomStream } from '../random.ts';
 
@@ -35,6 +38,25 @@ export async function federateModel(
     return withSplit(splitLayers({ ...request, layerDropRate, selection: 'Uniform' }));
   const whole = withSplit(splitLayers({ ...request, layerDropRate: 0, selection: 'Uniform' }));
   return withSplit(splitLayers({ ...request, layerDropRate, selection, importance: await measure(whole) }));
+}
+
+/** The emulator in the format that the job asks for. `cache` is a folder for data that can be computed again. */
+export async function formatEmulator(
+  model: FederatedModel,
+  { emulator, model: { dtype } }: Pick<FedBiOTJobSpec, 'emulator' | 'model'>,
+  { directory, cache, provider, signal }: FormatOptions,
+): Promise<FederatedModel> {
+  if (emulator.weights === 'AsStored') return model;
+  const modelSha256 = await directory.sha256();
+  return quantizeEmulator(model, cache, { modelSha256, held: dtype, product: matrixProduct(provider), signal });
+}
+
+interface FormatOptions {
+  /** The model as it was opened. */
+  readonly directory: ModelDirectory;
+  readonly cache: string;
+  readonly provider: Provider;
+  readonly signal: AbortSignal;
 }
 
 /** Measures the layers' influence on public data, for `layerSelection: Importance`. */

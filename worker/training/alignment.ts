@@ -62,7 +62,7 @@ export class EmulatorAligner implements Aligner, Rehearsing {
 
   static async load(options: EmulatorAlignerOptions): Promise<EmulatorAligner> {
     const { compute, model, spec } = options;
-    const gradient = await compute.load(alignmentProgram(model, spec), weightFolder(model.weights), 'often');
+    const gradient = await compute.load(alignmentProgram(model, spec), weightFolder(model), 'often');
     const trainer = await Trainer.create(compute, gradient, model.emulator.layout.size, spec.optimizer, 'aligner');
     const compared = comparedLayers(model, spec.similarity);
     const teacher =

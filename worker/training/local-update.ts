@@ -63,7 +63,7 @@ export class AdapterTrainer implements Rehearsing {
       ...spec,
       proximalWeight: spec.proximalWeight / spec.gradientAccumulation,
     });
-    const gradient = await compute.load(program, weightFolder(model.weights), 'often');
+    const gradient = await compute.load(program, weightFolder(model), 'often');
     const trainer = await Trainer.create(compute, gradient, model.adapter.layout.size, spec.optimizer, 'client');
     const last = model.split.emulator.at(-1)!;
     const emulator = model.split.front.length > 0 ? null : await loadTrunk(compute, model, 'emulator', [last]);

@@ -40,7 +40,7 @@ export class Scorer {
   static async load(compute: Compute, model: FederatedModel): Promise<Scorer> {
     const { tail } = model.split;
     const width = model.config.hiddenSize;
-    const folder = weightFolder(model.weights);
+    const folder = weightFolder(model);
     const whole = scoringProgram(model, compute.provider);
     const swept = isSwept(compute, whole) ? tail.slice(0, -1) : [];
     const program = swept.length > 0 ? scoringProgram(model, compute.provider, tail.slice(-1)) : whole;

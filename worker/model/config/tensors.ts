@@ -9,17 +9,19 @@ export const HEAD = 'lm_head.weight';
 /** The name and shape of a weight in a checkpoint. */
 export interface NamedShape {
   readonly name: string;
-  /** [out, in] for projections, [vocabulary, hidden] for embedding and head. */
+  /** [out, in] for projections, [vocabulary, hidden] for embedding and head; for quantised projections see below. */
   readonly shape: readonly number[];
 }
 
 /**
  * The weights of a decoder, in the order of computation. A tied model has no `lm_head.weight`. `layers` selects
- * decoder layers; embedding, final norm and head are always included.
+ * decoder layers; embedding, final norm and head are always included. The projections' weights of `quantized` layers
+ * are left out.
  */
 export function decoderTensors(
   config: DecoderConfig,
   layers: readonly number[] = Array.from({ length: config.layers }, (_, layer) => layer),
+  quantized: readonly number[] = [],
 ): NamedShape[] {
   const { hiddenSize, vocabSize } = config;
   const described = projections(config);
@@ -27,7 +29,9 @@ export function decoderTensors(
     { name: layerWeight(layer, 'input_layernorm'), shape: [hiddenSize] },
     { name: layerWeight(layer, 'post_attention_layernorm'), shape: [hiddenSize] },
     ...described.flatMap((projection) => [
-      { name: projectionWeight(layer, projection), shape: [projection.out, projection.in] },
+      ...(quantized.includes(layer)
+        ? []
+        : [{ name: projectionWeight(layer, projection), shape: [projection.out, projection.in] }]),
       ...(projection.bias ? [{ name: projectionBias(layer, projection), shape: [projection.out] }] : []),
     ]),
   ];
@@ -37,6 +41,30 @@ export function decoderTensors(
     { name: FINAL_NORM, shape: [hiddenSize] },
     ...(config.tiedEmbeddings ? [] : [{ name: HEAD, shape: [vocabSize, hiddenSize] }]),
   ];
+}
+
+/** The tensors of a quantised projection, which replace its weight. */
+export interface QuantizedTensors {
+  /** The name of the weight. */
+  readonly weight: string;
+  /** [in, out], I8. */
+  readonly values: NamedShape;
+  /** [out], F32: the weight is diag(scales)·valuesᵀ. */
+  readonly scales: NamedShape;
+}
+
+/** The tensors of all projections of quantised layers. */
+export function quantizedTensors(config: DecoderConfig, layers: readonly number[]): QuantizedTensors[] {
+  return layers.flatMap((layer) =>
+    projections(config).map((projection) => {
+      const weight = projectionWeight(layer, projection);
+      return {
+        weight,
+        values: { name: `${weight}_int8`, shape: [projection.in, projection.out] },
+        scales: { name: `${weight}_scale`, shape: [projection.out] },
+      };
+    }),
+  );
 }
 
 /** Name of the weight of a layer's module, such as a norm. */

@@ -2,6 +2,8 @@ import type { Graph, Value } from '../../engine/graph/graph.ts';
 import { attention, rotary } from '../../engine/ops/attention.ts';
 import { add, cast, swiglu } from '../../engine/ops/elementwise.ts';
 import { gatherRows } from '../../engine/ops/gather.ts';
+import { linear } from '../../engine/ops/linear.ts';
+import type { QuantizedMatrix } from '../../engine/ops/linear.ts';
 import { gemm } from '../../engine/ops/matrix.ts';
 import { rmsNorm } from '../../engine/ops/normalization.ts';
 import { padRows, unpadRows } from '../../engine/ops/padding.ts';
@@ -25,11 +27,15 @@ import type { Positions } from './positions.ts';
  */
 export type WeightSource = (name: string) => Value;
 
+/** A projection's quantised matrix by the name of its weight; undefined if it is not quantised. */
+export type QuantizedSource = (name: string) => QuantizedMatrix | undefined;
+
 /** The context that all layers of a pass share. */
 export interface DecoderPass {
   readonly graph: Graph;
   readonly config: DecoderConfig;
   readonly weight: WeightSource;
+  readonly quantized: QuantizedSource;
   readonly positions: Positions;
   /** Places of rows among the positions; null if there is no padding and rows are in order. */
   readonly places: Places | null;
@@ -54,6 +60,11 @@ export interface LayerOptions {
 /** A weight in the type of the computation. */
 function widened({ weight }: DecoderPass, name: string): Value {
   return cast(weight(name), 'float32');
+}
+
+/** The matrix of a projection. */
+function matrix(pass: DecoderPass, name: string): Value | QuantizedMatrix {
+  return pass.quantized(name) ?? widened(pass, name);
 }
 
 /** One decoder layer on rows h [rows, hidden]: h + attention(norm(h)), then + mlp(norm(·)). */
@@ -161,7 +172,7 @@ function project(
   const outputs = new Map<Projection, Value>();
   for (const projection of described) {
     const { name, bias } = projection;
-    const y = gemm(x, widened(pass, projectionWeight(layer, projection)), { transB: true });
+    const y = linear(x, matrix(pass, projectionWeight(layer, projection)));
     const biased = bias ? add(y, widened(pass, projectionBias(layer, projection))) : y;
     const xA = lows.get(name);
     outputs.set(name, xA ? gemm(xA, group!.b.get(name)!, { c: biased }) : biased);

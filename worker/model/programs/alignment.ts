@@ -64,10 +64,11 @@ export function alignmentProgram(model: FederatedModel, objective: AlignmentObje
   const needsLogits = klWeight > 0 || languageModelWeight > 0;
   const { parameters, lora: emulatorLora } = trainedLora(graph, model.emulator);
   const adapterLora = loraOfPart(needsLogits ? vectorInput(graph, ADAPTER, model.adapter) : undefined, model.adapter);
-  const weight = storedWeights(graph, model.weights);
+  const weight = storedWeights(graph, model);
   const pass = beginPass(graph, model, (layer) => (tail.includes(layer) ? adapterLora : emulatorLora)(layer), {
     batchSize,
     weight,
+    emulates: true,
   });
   const hidden = ['rows', model.config.hiddenSize];
   const tokenWeights = graph.input('tokenWeights', 'float32', ['rows']);

@@ -5,10 +5,10 @@ import type { FederatedModel } from '../federated-model.ts';
 import { decoderLayer, finalNorm, head } from '../decoder/layer.ts';
 import type { DecoderPass } from '../decoder/layer.ts';
 import { positionsOf } from '../decoder/positions.ts';
-import { storedWeights } from '../weights/stored-weights.ts';
+import { quantizedWeights, storedWeights } from '../weights/stored-weights.ts';
 import type { Trunk } from './hidden-states.ts';
 import { likeliest } from './likeliest.ts';
-import { ADAPTER, EMULATOR, hiddenInput, loraOfPart, vectorInput } from './pass.ts';
+import { ADAPTER, EMULATOR, hiddenInput, loraOfPart, notQuantized, vectorInput } from './pass.ts';
 
 /** Names of a layer's cache: inputs `past.*`, outputs `present.*`. */
 export function cacheNames(layer: number): { past: [string, string]; present: [string, string] } {
@@ -45,7 +45,8 @@ export function decodingProgram(model: FederatedModel, trunk: Trunk): Graph {
   const pass: DecoderPass = {
     graph,
     config,
-    weight: storedWeights(graph, model.weights),
+    weight: storedWeights(graph, model),
+    quantized: trunk === 'emulator' ? quantizedWeights(graph, model) : notQuantized,
     positions: positionsOf(graph, config, queries, keys),
     places: null,
     whole: null,

@@ -32,6 +32,7 @@ export function hiddenStatesProgram(
   const trunkLora = loraOfPart(emulator, model.emulator);
   const pass = beginPass(graph, model, (layer) => (front.includes(layer) ? frontLora : trunkLora)(layer), {
     forwardOn: provider,
+    emulates: trunk === 'emulator',
   });
   let h = runLayers(pass, front, hiddenInput(pass));
   if (after.includes(-1)) graph.output(hiddenAfter(-1), h);

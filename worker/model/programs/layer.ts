@@ -21,7 +21,7 @@ export type LoraVector = 'adapter' | 'emulator';
 export function layerProgram(model: FederatedModel, layer: number, vector: LoraVector | null): Graph {
   const graph = new Graph();
   const lora = vector === null ? () => [] : loraOfLayer(graph, model, layer, vector);
-  const pass = beginPass(graph, model, lora, { forwardOn: 'cpu' });
+  const pass = beginPass(graph, model, lora, { forwardOn: 'cpu', emulates: vector === 'emulator' });
   graph.output(NEXT, decoderLayer(pass, layer, hiddenInput(pass)).h);
   return graph;
 }

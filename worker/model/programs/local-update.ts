@@ -46,10 +46,11 @@ export function localUpdateProgram(model: FederatedModel, { proximalWeight, batc
     front.length > 0 ? vectorInput(graph, EMULATOR, model.emulator) : undefined,
     model.emulator,
   );
-  const weight = storedWeights(graph, model.weights);
+  const weight = storedWeights(graph, model);
   const pass = beginPass(graph, model, (layer) => (emulator.includes(layer) ? emulatorLora : adapterLora)(layer), {
     batchSize,
     weight,
+    emulates: true,
   });
   const { rows, labels, weights } = labelInputs(graph);
 

@@ -8,9 +8,9 @@ import type { DecoderConfig } from '../config/config.ts';
 import type { FederatedModel, LoraPart } from '../federated-model.ts';
 import { loraOf } from '../lora/graph.ts';
 import { decoderLayer } from '../decoder/layer.ts';
-import type { DecoderPass, LayerOptions, WeightSource } from '../decoder/layer.ts';
+import type { DecoderPass, LayerOptions, QuantizedSource, WeightSource } from '../decoder/layer.ts';
 import { positionsOf } from '../decoder/positions.ts';
-import { storedWeights } from '../weights/stored-weights.ts';
+import { quantizedWeights, storedWeights } from '../weights/stored-weights.ts';
 
 /** Names of the inputs that all programs share. */
 const HIDDEN = 'hidden';
@@ -45,7 +45,12 @@ export interface PassOptions {
   readonly weight?: WeightSource;
   /** For a pass without a gradient, the provider that runs it: it may have kernels that have none. */
   readonly forwardOn?: Provider;
+  /** The pass has the emulator's layers, which may be quantised, and not the teacher's. */
+  readonly emulates?: boolean;
 }
+
+/** For passes without the emulator's layers. */
+export const notQuantized: QuantizedSource = () => undefined;
 
 /**
  * Begins a pass over whole sequences. Inputs: `positions` [batch, length] serve queries and keys alike; unless batches
@@ -57,23 +62,24 @@ export function beginPass(
   lora: DecoderPass['lora'],
   options: PassOptions = {},
 ): DecoderPass {
-  const { weight = storedWeights(graph, model.weights) } = options;
-  return passWith(graph, model.config, { weight, lora }, options);
+  const { weight = storedWeights(graph, model), emulates = false } = options;
+  const quantized = emulates ? quantizedWeights(graph, model) : notQuantized;
+  return passWith(graph, model.config, { weight, quantized, lora }, options);
 }
 
 /** The same, with weights from any source. */
 export function passWith(
   graph: Graph,
   config: DecoderConfig,
-  { weight, lora }: Pick<DecoderPass, 'weight' | 'lora'>,
-  { batchSize, forwardOn }: Omit<PassOptions, 'weight'> = {},
+  { weight, quantized = notQuantized, lora }: Pick<DecoderPass, 'weight' | 'lora'> & Partial<DecoderPass>,
+  { batchSize, forwardOn }: Pick<PassOptions, 'batchSize' | 'forwardOn'> = {},
 ): DecoderPass {
   const queries = graph.input(POSITIONS, 'float32', ['batch', 'length']);
   const places = batchSize === 1 ? null : placesInput(graph);
   const positions = positionsOf(graph, config, queries, queries);
   // CUDA computes the tiled operator in half precision only.
   const whole = forwardOn === 'cpu' ? wholeSequences(queries, positions.mask) : null;
-  return { graph, config, weight, positions, places, whole, lora };
+  return { graph, config, weight, quantized, positions, places, whole, lora };
 }
 
 function placesInput(graph: Graph): Places {

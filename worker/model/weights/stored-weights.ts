@@ -1,12 +1,24 @@
 import { dirname, relative, sep } from 'node:path';
 import type { Graph, Value } from '../../engine/graph/graph.ts';
 import type { DType } from '../../engine/graph/tensor.ts';
+import type { QuantizedMatrix } from '../../engine/ops/linear.ts';
 import type { FloatDtype } from '../../safetensors/float-formats.ts';
+import type { TensorEntry } from '../../safetensors/safetensors.ts';
+import type { QuantizedWeights } from './quantized-index.ts';
 import type { WeightIndex } from './weight-index.ts';
 
+/** The weights of a model, in its files. */
+export interface ModelWeights {
+  readonly weights: WeightIndex;
+  /** The emulator's projections, if it has them in 8 bits; the teacher part has the same layers as stored. */
+  readonly quantized?: QuantizedWeights;
+}
+
 /** The folder in which a session finds the weights: the closest common ancestor of their files. */
-export function weightFolder(weights: WeightIndex): string {
-  const folders = [...weights.values()].map(({ file }) => dirname(file).split(sep));
+export function weightFolder({ weights, quantized }: ModelWeights): string {
+  const matrices = [...(quantized?.index.values() ?? [])].map(({ values }) => values);
+  const files = new Set([...weights.values(), ...matrices].map(({ file }) => file));
+  const folders = [...files].map((file) => dirname(file).split(sep));
   const common = folders.reduce((a, b) => {
     const differ = a.findIndex((part, i) => part !== b[i]);
     return differ < 0 ? a : a.slice(0, differ);
@@ -17,23 +29,42 @@ export function weightFolder(weights: WeightIndex): string {
 const GRAPH_DTYPES = { F32: 'float32', BF16: 'bfloat16', F16: 'float16' } as const satisfies Record<FloatDtype, DType>;
 
 /** Frozen weights, or the contiguous rows [from, to) of one, read in place from the model's files. */
-export function storedWeights(
-  graph: Graph,
-  weights: WeightIndex,
-): (name: string, rows?: readonly [from: number, to: number]) => Value {
-  const folder = weightFolder(weights);
+export function storedWeights(graph: Graph, model: ModelWeights): (name: string, rows?: Rows) => Value {
+  const folder = weightFolder(model);
   return (name, rows) => {
-    const entry = weights.get(name);
+    const entry = model.weights.get(name);
     if (!entry) throw new Error(`the model has no weight ${name}`);
-    const { file, dtype, shape, offset, bytes } = entry;
-    const [from, to] = rows ?? [0, shape[0]!];
-    const rowBytes = bytes / shape[0]!;
-    const place = { file: relative(folder, file), offset: offset + from * rowBytes, bytes: (to - from) * rowBytes };
-    return graph.weight(
-      rows ? `${name}[${from}:${to}]` : name,
-      GRAPH_DTYPES[dtype],
-      [to - from, ...shape.slice(1)],
-      place,
+    return inPlace(graph, folder, { ...entry, name }, GRAPH_DTYPES[entry.dtype], rows);
+  };
+}
+
+/** The emulator's quantised projections by the names of their weights, read in place; undefined for other weights. */
+export function quantizedWeights(graph: Graph, model: ModelWeights): (name: string) => QuantizedMatrix | undefined {
+  const folder = weightFolder(model);
+  const { quantized } = model;
+  return (name) => {
+    const entry = quantized?.index.get(name);
+    return (
+      entry && {
+        values: (rows) => inPlace(graph, folder, entry.values, 'int8', rows),
+        scales: inPlace(graph, folder, entry.scales, 'float32'),
+        product: quantized!.product,
+      }
     );
   };
+}
+
+type Rows = readonly [from: number, to: number];
+
+function inPlace(
+  graph: Graph,
+  folder: string,
+  { name, file, shape, offset, bytes }: Omit<TensorEntry, 'dtype'> & { readonly name: string; readonly file: string },
+  dtype: DType,
+  rows?: Rows,
+): Value {
+  const [from, to] = rows ?? [0, shape[0]!];
+  const rowBytes = bytes / shape[0]!;
+  const place = { file: relative(folder, file), offset: offset + from * rowBytes, bytes: (to - from) * rowBytes };
+  return graph.weight(rows ? `${name}[${from}:${to}]` : name, dtype, [to - from, ...shape.slice(1)], place);
 }

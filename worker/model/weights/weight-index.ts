@@ -36,11 +36,17 @@ const LISTED = 50;
  * Finds every weight that the config requires in a directory's model.safetensors, or in the shards that its index
  * names. It reads only headers, unless the checkpoint stores both an embedding and a head that should be tied to it: if
  * their values differ, they are not tied, as in transformers 5, and the returned config says so. If they are tied, the
- * checkpoint may store only the head. With `layers`, the other decoder layers may be absent.
+ * checkpoint may store only the head. With `layers`, the other decoder layers may be absent; the
+ * projections of `quantized` layers are not looked for.
  * @throws UserError if a file is missing or broken; it lists all weights that are missing, have a wrong shape or are
  *   not floating point
  */
-export function indexWeights(directory: string, config: DecoderConfig, layers?: readonly number[]): IndexedWeights {
+export function indexWeights(
+  directory: string,
+  config: DecoderConfig,
+  layers?: readonly number[],
+  quantized: readonly number[] = [],
+): IndexedWeights {
   const shardOf = readShardMap(directory);
   const files = new Map<string, string>();
   const headers = new Map<string, SafetensorsHeader>();
@@ -71,7 +77,7 @@ export function indexWeights(directory: string, config: DecoderConfig, layers?: 
   const head = config.tiedEmbeddings
     ? entryOf({ name: HEAD, shape: [config.vocabSize, config.hiddenSize] }, { optional: true })
     : undefined;
-  for (const tensor of decoderTensors(config, layers)) {
+  for (const tensor of decoderTensors(config, layers, quantized)) {
     // A checkpoint may store a tied table under either name, as in transformers.
     const entry = tensor.name === EMBEDDING && head ? (entryOf(tensor, { optional: true }) ?? head) : entryOf(tensor);
     if (entry) weights.set(tensor.name, entry);

@@ -6,6 +6,7 @@ import { openBundle } from '../../bundle/open.ts';
 import { jobKeys } from '../../cluster/redis-keys.ts';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
 import { Compute } from '../../engine/compute.ts';
+import { matrixProduct } from '../../engine/matrix-product.ts';
 import { runClientWorker } from '../../federation/client-worker.ts';
 import { maxHeaderBytes } from '../../federation/result.ts';
 import { clientMetrics } from '../../metrics/client-metrics.ts';
@@ -113,6 +114,7 @@ async function train(client: Client): Promise<void> {
     bundle.sha256,
     spec,
     verificationIn(context.folders.cache, { signal: leave }),
+    matrixProduct(context.provider),
   );
   metrics.bundle(await folderBytes(folder));
   log.info({ bundle: bundle.sha256 }, 'the emulator bundle is open');

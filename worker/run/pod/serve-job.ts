@@ -13,7 +13,7 @@ import type { FederatedModel } from '../../model/federated-model.ts';
 import type { RedisAddress } from '../../transport/redis/connect.ts';
 import type { RedisListener } from '../../transport/redis/patience.ts';
 import { RedisServerTransport } from '../../transport/redis/server.ts';
-import { federateModel, influenceOnPublicData } from '../job-model.ts';
+import { federateModel, formatEmulator, influenceOnPublicData } from '../job-model.ts';
 import { estimateJob } from '../../estimate/job-estimate.ts';
 import { availableMemory, podMemoryInWords, toldWithPlan } from '../../estimate/memory-check.ts';
 import { writeJobRecord } from '../job-manifest.ts';
@@ -83,7 +83,8 @@ async function train(server: JobServer, compute: Compute): Promise<RunResult> {
   const { spec } = job;
   const { data } = inputs;
   const stored = await withDtype(inputs.model, spec.model.dtype, directory.cache, { signal });
-  const model = await federateModel(stored, spec, influenceOnPublicData(compute, data.publicSequences, spec.seed));
+  const split = await federateModel(stored, spec, influenceOnPublicData(compute, data.publicSequences, spec.seed));
+  const model = await formatEmulator(split, spec, { ...context, directory: stored, cache: directory.cache });
   await offerBundle(server, model);
 
   const record: RunRecorder = await RunRecorder.open({

@@ -47,7 +47,7 @@ export async function openServerInputs({ context, job: { spec }, log }: Pod): Pr
   // Hidden states that do not fit are computed again, and their number follows from the data.
   const { bytes } = estimateJob(shape, spec, { publicSequences: 0, workers: 1, available: availableMemory() });
   const cache = runCache(context.folders.output);
-  const disk = remainingDisk('this server pod', cache, jobDisk(model.weights, shape, spec, bytes), spec.model);
+  const disk = remainingDisk('this server pod', cache, jobDisk(model.weights, shape, spec, bytes), spec);
   checkDisk(disk, freeBytes(cache));
   const warnings = [...model.warnings];
   const tokenised = async () => {

@@ -1,0 +1,92 @@
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sha256 } from '../files/sha256.ts';
+import { FLOAT_BYTES, widenToFloat32 } from '../safetensors/float-formats.ts';
+import type { WeightEntry } from '../safetensors/safetensors.ts';
+import { readRows, streamSafetensors } from '../safetensors/stream.ts';
+import type { StreamedTensor } from '../safetensors/stream.ts';
+import { quantizedTensors } from './config/tensors.ts';
+import type { FederatedModel } from './federated-model.ts';
+import { indexQuantized } from './weights/quantized-index.ts';
+import type { QuantizedWeights } from './weights/quantized-index.ts';
+
+/** Ends the name of the folder with the quantised weights. */
+export const QUANTIZED_SUFFIX = '-int8';
+
+/**
+ * The model with its emulator's projections in 8 bits. They are quantised once, matrix by matrix, into a file under
+ * `cache`, named by the model's hash and the layers, which later runs reuse. All other weights stay as stored.
+ * @param options.held names the format in which the model's weights are held, such as model.dtype
+ * @throws UserError if the file cannot be written; the signal's reason on abort
+ */
+export async function quantizeEmulator(
+  model: FederatedModel,
+  cache: string,
+  options: { modelSha256: string; held: string; product: QuantizedWeights['product']; signal?: AbortSignal },
+): Promise<FederatedModel> {
+  const { config, weights, split } = model;
+  const { modelSha256, held, product, signal } = options;
+  const key = sha256(JSON.stringify([modelSha256, held, split.emulator])).slice(0, 16);
+  const folder = join(cache, `weights-${key}${QUANTIZED_SUFFIX}`);
+  const file = join(folder, 'model.safetensors');
+  if (!existsSync(file)) {
+    await mkdir(folder, { recursive: true });
+    const tensors = quantizedTensors(config, split.emulator).flatMap(({ weight, values, scales }): StreamedTensor[] => {
+      const entry = weights.get(weight);
+      if (!entry) throw new Error(`the model has no weight ${weight}`);
+      return [
+        { ...scales, dtype: 'F32', chunks: () => scalesOf(entry) },
+        { ...values, dtype: 'I8', chunks: () => valuesOf(entry) },
+      ];
+    });
+    await streamSafetensors(file, tensors, { metadata: { quantization: QUANTIZATION }, ...(signal && { signal }) });
+  }
+  return { ...model, quantized: { index: indexQuantized(file, config, split.emulator), product } };
+}
+
+/** Says in the file's metadata what its tensors mean. */
+const QUANTIZATION = 'int8, symmetric per output: W[o, i] = W_scale[o] * W_int8[i, o]';
+
+/** The scale of an output: its largest weight becomes ±127. A row of zeros has scale 1. */
+function scaleOf(row: Float32Array): number {
+  let largest = 0;
+  for (let i = 0; i < row.length; i++) largest = Math.max(largest, Math.abs(row[i]!));
+  return Math.fround(largest / 127) || 1;
+}
+
+async function* scalesOf(entry: WeightEntry): AsyncGenerator<Uint8Array> {
+  for await (const rows of rowsOf(entry)) yield new Uint8Array(Float32Array.from(rows, scaleOf).buffer);
+}
+
+/** Outputs that are transposed together: their bytes share a cache line of the result. */
+const TILE = 64;
+
+/** Weights [out, in] divided by their scales and rounded, as [in, out]. One matrix is in memory. */
+async function* valuesOf(entry: WeightEntry): AsyncGenerator<Uint8Array> {
+  const [outputs, inputs] = entry.shape as readonly [number, number];
+  const values = new Int8Array(inputs * outputs);
+  let first = 0;
+  for await (const rows of rowsOf(entry)) {
+    for (let from = 0; from < rows.length; from += TILE) {
+      const tile = rows.slice(from, from + TILE);
+      const scales = tile.map(scaleOf);
+      for (let i = 0; i < inputs; i++) {
+        const at = i * outputs + first + from;
+        for (let r = 0; r < tile.length; r++) values[at + r] = Math.round(tile[r]![i]! / scales[r]!);
+      }
+    }
+    first += rows.length;
+  }
+  yield new Uint8Array(values.buffer);
+}
+
+/** The rows of a matrix in float32, in pieces of some MiB. */
+async function* rowsOf(entry: WeightEntry): AsyncGenerator<Float32Array[]> {
+  const width = entry.shape[1]!;
+  for await (const piece of readRows(entry)) {
+    const values = new Float32Array(piece.byteLength / FLOAT_BYTES[entry.dtype]);
+    widenToFloat32(entry.dtype, piece, values);
+    yield Array.from({ length: values.length / width }, (_, row) => values.subarray(row * width, (row + 1) * width));
+  }
+}

@@ -1,11 +1,12 @@
 // Commands on a machine that lacks memory, disk space or files: the error has two lines, the exit code says whether a
 // retry may succeed, and earlier results are kept.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { Test } from 'tap';
+import { memoryGroup, noMemoryGroup } from '../support/memory-group.ts';
 import { writeTinyJob } from '../support/tiny-job.ts';
 
 const FEDBIOT = fileURLToPath(new URL('../../worker/fedbiot.ts', import.meta.url));
@@ -16,6 +17,7 @@ const isRoot = process.getuid?.() === 0;
 
 interface Ended {
   readonly status: number | null;
+  readonly stdout: string;
   readonly stderr: string;
 }
 
@@ -23,16 +25,16 @@ interface Ended {
 function fedbiot(args: readonly string[], { setup = '', wrap = '' }: { setup?: string; wrap?: string } = {}): Ended {
   // The test runner observes processes through that variable, and fails under the limits itself.
   const script = `unset NODE_OPTIONS\n${setup}\nexec ${wrap} "$@"`;
-  const { status, stderr } = spawnSync('bash', ['-c', script, 'bash', process.execPath, FEDBIOT, ...args], {
+  const { status, stdout, stderr } = spawnSync('bash', ['-c', script, 'bash', process.execPath, FEDBIOT, ...args], {
     encoding: 'utf8',
     timeout: 120_000,
   });
-  return { status, stderr };
+  return { status, stdout, stderr };
 }
 
 const run = (out: string, ...more: string[]) => ['run', job, '--out', out, '--quiet', '--threads', '1', ...more];
 
-function told(t: Test, { status, stderr }: Ended, code: number, message: RegExp, hint: RegExp): void {
+function told(t: Test, { status, stderr }: Omit<Ended, 'stdout'>, code: number, message: RegExp, hint: RegExp): void {
   t.equal(status, code, stderr);
   t.match(stderr, /^error: .+\nhint: .+\n$/m, 'in two lines');
   t.match(stderr, message);
@@ -179,17 +181,8 @@ t.test(
   },
 );
 
-const GROUPS = '/sys/fs/cgroup/memory';
-const noGroup =
-  !(isRoot && existsSync(join(GROUPS, 'cgroup.procs'))) &&
-  'NOT CHECKED: only root can make a control group (version 1 of memory)';
-
-t.test('a control group with little memory', { skip: noGroup }, async (t) => {
-  const group = join(GROUPS, `fedbiot-test-${process.pid}`);
-  mkdirSync(group);
-  t.teardown(() => rmdirSync(group));
-  writeFileSync(join(group, 'memory.limit_in_bytes'), String(300 * 2 ** 20));
-  const inside = { setup: `echo $$ > ${group}/cgroup.procs` };
+t.test('a control group with little memory', { skip: noMemoryGroup }, async (t) => {
+  const inside = { setup: memoryGroup(t, 'small', 300 * 2 ** 20) };
   const out = join(root, 'small');
   told(
     t,
@@ -199,6 +192,9 @@ t.test('a control group with little memory', { skip: noGroup }, async (t) => {
     /^The least is [\d.]+ MiB, with emulator\.alignment\.batchSize: 1, .*sequenceLength: 96\. --force/,
   );
   t.notOk(existsSync(out), 'before anything was written');
+  const plan = fedbiot(['plan', job, '--no-time'], inside);
+  t.equal(plan.status, 0, plan.stderr);
+  t.match(plan.stdout, /\nThis machine does not have enough memory\. The least is [\d.]+ MiB, with .*: 96\.\n$/);
   const score = [
     'eval',
     '--model',
@@ -222,12 +218,8 @@ t.test('a control group with little memory', { skip: noGroup }, async (t) => {
   t.match(forced.stderr, /^warning: this evaluation needs about/m);
 });
 
-t.test('a compute process that takes more than the control group has', { skip: noGroup }, async (t) => {
-  const group = join(GROUPS, `fedbiot-test-compute-${process.pid}`);
-  mkdirSync(group);
-  t.teardown(() => rmdirSync(group));
-  writeFileSync(join(group, 'memory.limit_in_bytes'), String(500 * 2 ** 20));
-  const setup = `unset NODE_OPTIONS; echo $$ > ${group}/cgroup.procs; exec "$@"`;
+t.test('a compute process that takes more than the control group has', { skip: noMemoryGroup }, async (t) => {
+  const setup = `unset NODE_OPTIONS; ${memoryGroup(t, 'compute', 500 * 2 ** 20)}; exec "$@"`;
   const hog = () => spawnSync('bash', ['-c', setup, 'bash', process.execPath, HOG, '4096'], { encoding: 'utf8' });
   // In one of ten cases the kernel kills both processes, before it has freed the memory of the first.
   let end = hog();

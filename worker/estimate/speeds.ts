@@ -47,9 +47,9 @@ const DECODED_PARAMETERS = 32e6;
 const STEPS = 4;
 const NEW_TOKENS = 8;
 /** Maximum tokens of a batch. Larger batches are computed at the same speed. */
-const BATCH_TOKENS = 1024;
+const BATCH_TOKENS = 512;
 /** Minimum seconds of a measurement, after a first run that is not counted. */
-const SECONDS = 0.15;
+const SECONDS = 0.1;
 
 export interface SpeedOptions {
   readonly sample: JobSample;

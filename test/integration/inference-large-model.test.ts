@@ -84,7 +84,7 @@ t.test('all passes of a large model', { skip: noProc, timeout: 300_000 }, async 
       ['emulator', { emulator }],
     ] as const) {
       const after = [2, 5];
-      const whole = await runWhole(t, compute, model, hiddenStatesProgram(model, trunk, after), (batch) => ({
+      const whole = await runWhole(t, compute, model, hiddenStatesProgram(model, trunk, after, 'cpu'), (batch) => ({
         hidden: embed(weights, tokenIds(batch)),
         ...placeFeeds(batch),
         ...vectors,
@@ -110,7 +110,7 @@ t.test('all passes of a large model', { skip: noProc, timeout: 300_000 }, async 
     const adapter = vector(model.adapter.layout.size);
     const runner = await loadTrunk(compute, model, 'teacher', [0]);
     const states = await runner.runAll(packs, {});
-    const whole = await runWhole(t, compute, model, scoringProgram(model), (batch, i) => {
+    const whole = await runWhole(t, compute, model, scoringProgram(model, 'cpu'), (batch, i) => {
       const { labelledRows, labels } = labelFeeds(batch);
       const hidden = float32(Float32Array.from(states[i]!.flatMap(([last]) => [...last!])), [
         batch.tokens,
@@ -132,7 +132,7 @@ t.test('all passes of a large model', { skip: noProc, timeout: 300_000 }, async 
   t.test('influence of each layer', async (t) => {
     const model = modelWith(6);
     const total = batches.reduce((sum, { tokens, rows }) => sum + tokens - rows, 0);
-    const whole = await runWhole(t, compute, model, influenceProgram(model), (batch) => ({
+    const whole = await runWhole(t, compute, model, influenceProgram(model, 'cpu'), (batch) => ({
       hidden: embed(weights, tokenIds(batch)),
       ...placeFeeds(batch),
       tokenWeights: float32(

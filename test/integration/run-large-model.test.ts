@@ -40,7 +40,7 @@ async function run(job: string, out: string, workers: number, killAt: number | n
 }
 
 for (const placement of ['Last', 'Both']) {
-  t.test(`a run of a large model, adapter ${placement}`, { timeout: 600_000 }, async (t) => {
+  t.test(`a run of a large model, adapter ${placement}`, { timeout: 900_000 }, async (t) => {
     const job = join(root, `${placement}.yaml`);
     writeFileSync(
       job,
@@ -49,7 +49,10 @@ kind: FedBiOTJob
 metadata: { name: large }
 spec:
   model: { uri: model }
-  data: { train: { uri: train.jsonl }, public: { uri: public.jsonl }, eval: { uri: eval.jsonl }, template: None }
+  data:
+    train: { uri: train.jsonl, template: None }
+    public: { uri: public.jsonl, template: None }
+    eval: { uri: eval.jsonl, template: None }
   emulator: { layerDropRate: 0, alignment: { initialSteps: 3, stepsPerRound: 1, batchSize: 2, sequenceLength: 64 } }
   adapter: { placement: ${placement}, layers: 1, lora: { rank: 2, targets: [q_proj] } }
   federation: { rounds: 2, clients: 2, local: { steps: 2, batchSize: 1, sequenceLength: 64 } }

@@ -12,6 +12,7 @@ import { formatBytes } from '../../worker/report/format.ts';
 import { plannedModel } from '../../worker/run/estimate-job.ts';
 import { readJob } from '../../worker/run/job-manifest.ts';
 import { wholeModel } from '../../worker/run/whole-model.ts';
+import type { WeightEntry } from '../../worker/safetensors/safetensors.ts';
 import { writeTinyJob } from '../support/tiny-job.ts';
 
 interface Box {
@@ -46,21 +47,21 @@ const { spec } = readJob(JOB);
 const stored = await openModelDirectory(`${dirname(JOB)}/model`);
 const model = await plannedModel(stored, spec);
 const context = { publicSequences: 8, available: 2 ** 40 };
-const runBytes = ({ spec, workers }: JobSettings) =>
+const runBytes = ({ model, spec, workers }: JobSettings) =>
   requiredMemory(plannedRun(model, spec, { ...context, workers }).needed);
 
 t.test('every saving of a job changes what it says, and needs less', async (t) => {
-  const settings = { spec, workers: 4 };
+  const settings = { model, spec, workers: 4 };
   // In the job the alignment needs most, and with long answers the evaluation.
-  const withLongAnswers = ({ spec, workers }: JobSettings) => ({
-    spec: { ...spec, evaluation: { ...spec.evaluation, maxNewTokens: 65_536 } },
-    workers,
+  const withLongAnswers = (changed: JobSettings): JobSettings => ({
+    ...changed,
+    spec: { ...changed.spec, evaluation: { ...changed.spec.evaluation, maxNewTokens: 65_536 } },
   });
   const bytesOf = (changed: JobSettings) =>
     [changed, withLongAnswers(changed)].flatMap((each) => [
       runBytes(each),
-      requiredMemory(plannedPod(model, each.spec, 'server').needed),
-      requiredMemory(plannedPod(model, each.spec, 'client').needed),
+      requiredMemory(plannedPod(each.model, each.spec, 'server').needed),
+      requiredMemory(plannedPod(each.model, each.spec, 'client').needed),
     ]);
   const before = bytesOf(settings);
   for (const saving of JOB_SAVINGS) {
@@ -101,10 +102,24 @@ t.test('the figures are those of the plan', async (t) => {
   const planned = plannedRun(model, spec, { ...context, workers: 1 });
   const least = requiredMemory(planned.needed) - 1;
   const [, figure] = /evaluation\.task: tokens \(([^)]+)\)/.exec(planned.advice(least)) ?? [];
-  const tokens: JobSettings = { spec: { ...spec, evaluation: { ...spec.evaluation, task: 'tokens' } }, workers: 1 };
+  const tokens = { model, spec: { ...spec, evaluation: { ...spec.evaluation, task: 'tokens' as const } }, workers: 1 };
   t.equal(figure, formatBytes(runBytes(tokens)));
   t.match(plannedPod(model, spec, 'client').advice(1), /^The least is [\d.]+ MiB, with .*client\.parallelClients: 1/);
   t.notMatch(plannedPod(model, spec, 'client').advice(1), /evaluation|alignment|workers/, 'which its pod does not do');
+});
+
+t.test('pages of files are no memory that must be there', async (t) => {
+  const halved = ([name, entry]: readonly [string, WeightEntry]) => {
+    const shape = entry.shape.map((size) => 80 * size);
+    return [name, { ...entry, dtype: 'F16' as const, shape, bytes: 2 * shape.reduce((a, b) => a * b, 1) }] as const;
+  };
+  // Weights of a graph above 512 MiB stay in their files.
+  const large = { ...model, weights: new Map([...model.weights].map(halved)) };
+  const tokens = { ...spec, evaluation: { ...spec.evaluation, task: 'tokens' as const } };
+  const { needed, advice } = plannedPod(large, spec, 'server');
+  t.ok(needed.filePages > 2 ** 29, `${needed.filePages} bytes of files`);
+  const [, figure] = /evaluation\.task: tokens \(([^)]+)\)/.exec(advice(requiredMemory(needed) - 1)) ?? [];
+  t.equal(figure, formatBytes(requiredMemory(plannedPod(large, tokens, 'server').needed)));
 });
 
 t.test('an evaluation names the options of its command', async (t) => {

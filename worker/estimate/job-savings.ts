@@ -1,10 +1,13 @@
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
 import { tasks } from '../tasks/registry.ts';
+import { withPlannedQuantized } from './planned-quantized.ts';
 import { halves } from './savings.ts';
 import type { Saving } from './savings.ts';
 
-/** What decides the memory of a job, beside its model. */
+/** What decides the memory of a job. */
 export interface JobSettings {
+  readonly model: FederatedModel;
   readonly spec: FedBiOTJobSpec;
   /** Compute processes of `fedbiot run`. */
   readonly workers: number;
@@ -13,7 +16,7 @@ export interface JobSettings {
 /** Shorter sequences would hold too little of a record. */
 const LEAST_LENGTH = 64;
 
-/** MAX of federation.local.gradientAccumulation. */
+/** The schema's maximum of federation.local.gradientAccumulation. */
 const MOST_ACCUMULATION = 4096;
 
 /** Changes that leave the result as it is come first. */
@@ -23,25 +26,30 @@ export const JOB_SAVINGS: readonly Saving<JobSettings>[] = [
   smallerLocalBatch,
   smallerEvaluationBatch,
   evaluationOfTokens,
+  emulatorInInt8,
   smallerAlignmentBatch,
   shorterLocalSequences,
   shorterAlignmentSequences,
 ];
 
-function fewerWorkers({ spec, workers }: JobSettings) {
-  return halves(workers).map((fewer) => ({ words: `--workers ${fewer}`, settings: { spec, workers: fewer } }));
+function fewerWorkers(settings: JobSettings) {
+  return halves(settings.workers).map((workers) => ({
+    words: `--workers ${workers}`,
+    settings: { ...settings, workers },
+  }));
 }
 
-function fewerParallelClients({ spec, workers }: JobSettings) {
-  return halves(spec.client.parallelClients).map((parallelClients) => ({
+function fewerParallelClients(settings: JobSettings) {
+  const { client } = settings.spec;
+  return halves(client.parallelClients).map((parallelClients) => ({
     words: `client.parallelClients: ${parallelClients}`,
-    settings: { workers, spec: { ...spec, client: { ...spec.client, parallelClients } } },
+    settings: withSpec(settings, { client: { ...client, parallelClients } }),
   }));
 }
 
 /** The passes of a step have smaller batches, and there are more of them. */
-function smallerLocalBatch({ spec, workers }: JobSettings) {
-  const { local } = spec.federation;
+function smallerLocalBatch(settings: JobSettings) {
+  const { local } = settings.spec.federation;
   return halves(local.batchSize)
     .map((batchSize) => ({
       batchSize,
@@ -52,58 +60,70 @@ function smallerLocalBatch({ spec, workers }: JobSettings) {
     )
     .map((changed) => ({
       words: `federation.local.batchSize: ${changed.batchSize} and gradientAccumulation: ${changed.gradientAccumulation}`,
-      settings: withLocal({ spec, workers }, changed),
+      settings: withLocal(settings, changed),
     }));
 }
 
-function smallerEvaluationBatch({ spec, workers }: JobSettings) {
-  if (spec.data.eval === undefined) return [];
-  return halves(spec.evaluation.batchSize).map((batchSize) => ({
+function smallerEvaluationBatch(settings: JobSettings) {
+  const { evaluation, data } = settings.spec;
+  if (data.eval === undefined) return [];
+  return halves(evaluation.batchSize).map((batchSize) => ({
     words: `evaluation.batchSize: ${batchSize}`,
-    settings: { workers, spec: { ...spec, evaluation: { ...spec.evaluation, batchSize } } },
+    settings: withSpec(settings, { evaluation: { ...evaluation, batchSize } }),
   }));
 }
 
-function evaluationOfTokens({ spec, workers }: JobSettings) {
-  const { evaluation, data } = spec;
+function evaluationOfTokens(settings: JobSettings) {
+  const { evaluation, data } = settings.spec;
   if (data.eval === undefined || !tasks[evaluation.task].generates) return [];
-  const settings: JobSettings = { workers, spec: { ...spec, evaluation: { ...evaluation, task: 'tokens' } } };
-  return [{ words: 'evaluation.task: tokens', settings }];
+  return [
+    {
+      words: 'evaluation.task: tokens',
+      settings: withSpec(settings, { evaluation: { ...evaluation, task: 'tokens' } }),
+    },
+  ];
 }
 
-function smallerAlignmentBatch({ spec, workers }: JobSettings) {
-  return halves(spec.emulator.alignment.batchSize).map((batchSize) => ({
+function emulatorInInt8(settings: JobSettings) {
+  const { emulator } = settings.spec;
+  if (emulator.weights === 'Int8') return [];
+  const model = withPlannedQuantized(settings.model);
+  const changed = withSpec({ ...settings, model }, { emulator: { ...emulator, weights: 'Int8' } });
+  return [{ words: 'emulator.weights: Int8', settings: changed }];
+}
+
+function smallerAlignmentBatch(settings: JobSettings) {
+  return halves(settings.spec.emulator.alignment.batchSize).map((batchSize) => ({
     words: `emulator.alignment.batchSize: ${batchSize}`,
-    settings: withAlignment({ spec, workers }, { batchSize }),
+    settings: withAlignment(settings, { batchSize }),
   }));
 }
 
-function shorterLocalSequences({ spec, workers }: JobSettings) {
-  return halves(spec.federation.local.sequenceLength, LEAST_LENGTH).map((sequenceLength) => ({
+function shorterLocalSequences(settings: JobSettings) {
+  return halves(settings.spec.federation.local.sequenceLength, LEAST_LENGTH).map((sequenceLength) => ({
     words: `federation.local.sequenceLength: ${sequenceLength}`,
-    settings: withLocal({ spec, workers }, { sequenceLength }),
+    settings: withLocal(settings, { sequenceLength }),
   }));
 }
 
-function shorterAlignmentSequences({ spec, workers }: JobSettings) {
-  return halves(spec.emulator.alignment.sequenceLength, LEAST_LENGTH).map((sequenceLength) => ({
+function shorterAlignmentSequences(settings: JobSettings) {
+  return halves(settings.spec.emulator.alignment.sequenceLength, LEAST_LENGTH).map((sequenceLength) => ({
     words: `emulator.alignment.sequenceLength: ${sequenceLength}`,
-    settings: withAlignment({ spec, workers }, { sequenceLength }),
+    settings: withAlignment(settings, { sequenceLength }),
   }));
 }
 
-function withLocal(
-  { spec, workers }: JobSettings,
-  changed: Partial<FedBiOTJobSpec['federation']['local']>,
-): JobSettings {
-  const { federation } = spec;
-  return { workers, spec: { ...spec, federation: { ...federation, local: { ...federation.local, ...changed } } } };
+const withSpec = (settings: JobSettings, changed: Partial<FedBiOTJobSpec>): JobSettings => ({
+  ...settings,
+  spec: { ...settings.spec, ...changed },
+});
+
+function withLocal(settings: JobSettings, changed: Partial<FedBiOTJobSpec['federation']['local']>): JobSettings {
+  const { federation } = settings.spec;
+  return withSpec(settings, { federation: { ...federation, local: { ...federation.local, ...changed } } });
 }
 
-function withAlignment(
-  { spec, workers }: JobSettings,
-  changed: Partial<FedBiOTJobSpec['emulator']['alignment']>,
-): JobSettings {
-  const { emulator } = spec;
-  return { workers, spec: { ...spec, emulator: { ...emulator, alignment: { ...emulator.alignment, ...changed } } } };
+function withAlignment(settings: JobSettings, changed: Partial<FedBiOTJobSpec['emulator']['alignment']>): JobSettings {
+  const { emulator } = settings.spec;
+  return withSpec(settings, { emulator: { ...emulator, alignment: { ...emulator.alignment, ...changed } } });
 }

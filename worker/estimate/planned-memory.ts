@@ -16,20 +16,20 @@ import type { Saving } from './savings.ts';
 
 /** The memory of `fedbiot run`. */
 export function plannedRun(model: FederatedModel, spec: FedBiOTJobSpec, context: EstimateContext): PlannedMemory {
-  return planned<JobSettings>('this run', { spec, workers: context.workers }, JOB_SAVINGS, ({ spec, workers }) => {
-    const { run: total, filePages = 0 } = estimateJob(model, spec, { ...context, workers }).memory;
+  const settings: JobSettings = { model, spec, workers: context.workers };
+  return planned('this run', settings, JOB_SAVINGS, (changed) => {
+    const { run: total, filePages = 0 } = estimateJob(changed.model, changed.spec, {
+      ...context,
+      workers: changed.workers,
+    }).memory;
     return { total, filePages };
   });
 }
 
 /** The memory of a pod of a role. */
 export function plannedPod(model: FederatedModel, spec: FedBiOTJobSpec, role: Role): PlannedMemory {
-  return planned<JobSettings>(
-    `this ${role} pod`,
-    { spec, workers: 1 },
-    JOB_SAVINGS,
-    (settings) => podMemory(model, settings.spec)[role],
-  );
+  const settings: JobSettings = { model, spec, workers: 1 };
+  return planned(`this ${role} pod`, settings, JOB_SAVINGS, (changed) => podMemory(changed.model, changed.spec)[role]);
 }
 
 /** The memory of `fedbiot eval`. */

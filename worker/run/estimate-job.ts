@@ -7,8 +7,6 @@ import { heldAs } from '../model/convert.ts';
 import { openModelDirectory } from '../model/directory.ts';
 import type { ModelDirectory } from '../model/directory.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { matrixProduct } from '../engine/matrix-product.ts';
-import { plannedQuantized } from '../model/weights/quantized-index.ts';
 import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
 import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import type { WeightIndex } from '../model/weights/weight-index.ts';
@@ -20,6 +18,7 @@ import { jobTime } from '../estimate/job-time.ts';
 import { absoluteUri, readJob } from './job-manifest.ts';
 import { availableMemory } from '../estimate/memory-check.ts';
 import { plannedRun } from '../estimate/planned-memory.ts';
+import { withPlannedQuantized } from '../estimate/planned-quantized.ts';
 import { measureSpeeds } from '../estimate/speeds.ts';
 import { sampleJob } from './sample-job.ts';
 import type { JobRecords } from './sample-job.ts';
@@ -73,9 +72,7 @@ export async function plannedModel(stored: ModelDirectory, spec: FedBiOTJobSpec)
   const directory = { ...stored, weights: asConverted(stored.weights, spec.model.dtype) };
   const uniform: FedBiOTJobSpec = { ...spec, emulator: { ...spec.emulator, layerSelection: 'Uniform' } };
   const model = await federateModel(directory, uniform, unmeasured);
-  if (spec.emulator.weights === 'AsStored') return model;
-  const index = plannedQuantized(model.config, model.split.emulator);
-  return { ...model, quantized: { index, product: matrixProduct('cpu') } };
+  return spec.emulator.weights === 'AsStored' ? model : withPlannedQuantized(model);
 }
 
 /** The weights with their dtype and size after conversion. Their location is not known yet. */

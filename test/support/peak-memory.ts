@@ -16,7 +16,8 @@ export async function peakOfChildren(work: () => Promise<void>): Promise<number>
   return peak;
 }
 
-function childrenOf(pid: number): number[] {
+/** The child processes of a process. */
+export function childrenOf(pid: number): number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
   return children === '' ? [] : children.split(' ').map(Number);
 }

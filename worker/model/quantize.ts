@@ -62,23 +62,32 @@ async function* scalesOf(entry: WeightEntry): AsyncGenerator<Uint8Array> {
 /** Outputs that are transposed together: their bytes share a cache line of the result. */
 const TILE = 64;
 
+/** Added and subtracted, it rounds a small number to the nearest integer, and halves to even. */
+const ROUNDING = 1.5 * 2 ** 52;
+
 /** Weights [out, in] divided by their scales and rounded, as [in, out]. One matrix is in memory. */
 async function* valuesOf(entry: WeightEntry): AsyncGenerator<Uint8Array> {
   const [outputs, inputs] = entry.shape as readonly [number, number];
   const values = new Int8Array(inputs * outputs);
+  const tile = new Int8Array(TILE * inputs);
   let first = 0;
   for await (const rows of rowsOf(entry)) {
     for (let from = 0; from < rows.length; from += TILE) {
-      const tile = rows.slice(from, from + TILE);
-      const scales = tile.map(scaleOf);
+      const height = Math.min(TILE, rows.length - from);
+      for (let r = 0; r < height; r++) quantizeRow(rows[from + r]!, tile.subarray(r * inputs, (r + 1) * inputs));
       for (let i = 0; i < inputs; i++) {
         const at = i * outputs + first + from;
-        for (let r = 0; r < tile.length; r++) values[at + r] = Math.round(tile[r]![i]! / scales[r]!);
+        for (let r = 0; r < height; r++) values[at + r] = tile[r * inputs + i]!;
       }
     }
     first += rows.length;
   }
   yield new Uint8Array(values.buffer);
+}
+
+function quantizeRow(row: Float32Array, out: Int8Array): void {
+  const scale = scaleOf(row);
+  for (let i = 0; i < row.length; i++) out[i] = row[i]! / scale + ROUNDING - ROUNDING;
 }
 
 /** The rows of a matrix in float32, in pieces of some MiB. */

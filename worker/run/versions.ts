@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { arch, cpus } from 'node:os';
 import { join } from 'node:path';
+import { matrixProduct } from '../engine/matrix-product.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 
 /** Versions that a run's bits may depend on besides its inputs. */
@@ -10,6 +11,7 @@ export function versions() {
     fedbiot: packageJson.version,
     node: process.versions.node,
     'onnxruntime-node': installedVersion('onnxruntime-node'),
+    quantizedProduct: matrixProduct('cpu'),
     processor: `${cpus()[0]?.model ?? 'unknown'} (${arch()})`,
   };
 }

@@ -1,0 +1,55 @@
+// The loss of SmolLM2-135M with the projections of 29 of its 30 layers in 8 bits.
+import { join } from 'node:path';
+import t from 'tap';
+import { encodeExamples } from '../../worker/data/sequence.ts';
+import { loadData } from '../../worker/data/source.ts';
+import { applyTemplate } from '../../worker/data/template.ts';
+import { float32 } from '../../worker/engine/graph/tensor.ts';
+import { matrixProduct } from '../../worker/engine/matrix-product.ts';
+import { openModelDirectory } from '../../worker/model/directory.ts';
+import type { FederatedModel } from '../../worker/model/federated-model.ts';
+import { quantizeEmulator } from '../../worker/model/quantize.ts';
+import { wholeModel } from '../../worker/run/whole-model.ts';
+import { tasks } from '../../worker/tasks/registry.ts';
+import { loadTokenizer } from '../../worker/tokenizer/tokenizer.ts';
+import { ModelEvaluator } from '../../worker/training/evaluation.ts';
+import { testCompute } from '../support/test-compute.ts';
+
+const RECORDS = 16;
+const [directory, data] = [process.env['FEDBIOT_TEST_MODEL'], process.env['FEDBIOT_TEST_DATA']];
+const skip =
+  (!directory || !data) &&
+  'NOT CHECKED, that 8 bits keep the loss of a real model: set FEDBIOT_TEST_MODEL (SmolLM2-135M) and FEDBIOT_TEST_DATA';
+
+t.test('SmolLM2-135M in 8 bits', { skip, timeout: 300_000 }, async (t) => {
+  const compute = testCompute(2);
+  t.teardown(() => compute.close());
+  const stored = await openModelDirectory(directory!);
+  const tokenizer = await loadTokenizer(stored.path, stored.config);
+  const { records } = await loadData({ uri: join(data!, 'gsm8k', 'test.jsonl'), format: 'GSM8K' }, '/');
+  const examples = applyTemplate(records.slice(0, RECORDS), 'Alpaca', tokenizer, { date: null, unused: new Map() });
+  const heldOut = { sequences: encodeExamples(examples, tokenizer, 512).sequences, prompts: [] };
+  const loss = async (model: FederatedModel, trunk: 'teacher' | 'emulator') => {
+    const evaluation = { task: 'loss', everyRounds: 1, limit: 0, maxNewTokens: 1, batchSize: 1 } as const;
+    const evaluator = await ModelEvaluator.load({
+      compute,
+      model,
+      spec: evaluation,
+      task: tasks.loss,
+      heldOut,
+      tokenizer,
+      memoryBytes: 2 ** 28,
+    });
+    const empty = float32(new Float32Array(0));
+    const { loss, labelled } = await evaluator.count(trunk, { adapter: empty, emulator: empty }, AbortSignal.any([]));
+    return loss / labelled;
+  };
+  const whole = wholeModel(stored, null);
+  const base = await loss(whole, 'teacher');
+  for (const product of new Set([matrixProduct(compute.provider), 'Float32' as const])) {
+    const options = { modelSha256: 'test', held: 'auto', product };
+    const quantized = await quantizeEmulator(whole, t.testdirName, options);
+    const change = (await loss(quantized, 'emulator')) - base;
+    t.ok(Math.abs(change) < 0.01 && change !== 0, `${product}: ${base} changes by ${change}`);
+  }
+});

@@ -174,6 +174,7 @@ t.test('the time of jobs with other kinds of work', async (t) => {
   for (const sections of [
     { emulator: `{ alignment: ${alignment} }` },
     { adapter: '{ placement: Both, layers: 1, lora: { rank: 4, dropout: 0.1 } }' },
+    { emulator: '{ weights: Int8, alignment: { initialSteps: 2 } }' },
     { emulator: '{ alignment: { schedule: Never } }', evaluation: '{ task: qa, maxNewTokens: 3 }' },
     {
       model: '{ uri: model, dtype: bfloat16 }',

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import t from 'tap';
 import { parseManifest } from '../../crds/parse.ts';
 import { writeMiniature } from '../../worker/estimate/miniature.ts';
+import { withPlannedQuantized } from '../../worker/estimate/planned-quantized.ts';
 import { parseDecoderConfig } from '../../worker/model/config/config.ts';
 import { decoderTensors } from '../../worker/model/config/tensors.ts';
 import { modelWithSplit } from '../../worker/model/federated-model.ts';
@@ -54,7 +55,10 @@ function modelOf(
 
 t.test('a small model is its own miniature', async (t) => {
   const model = modelOf({ hidden: 64, intermediate: 96, layers: 12, heads: 4, vocabulary: 600 }, { dtype: 'BF16' });
-  const { model: small, copiedWeightBytes } = writeMiniature(t.testdir({}), model, spec, 1e7);
+  const { model: small, copiedWeightBytes } = await writeMiniature(t.testdir({}), model, spec, {
+    parameters: 1e7,
+    provider: 'cpu',
+  });
   t.equal(copiedWeightBytes, Infinity, 'no graph is large');
   t.same(small.config, model.config);
   t.equal(small.split.emulator.length, model.split.emulator.length);
@@ -70,7 +74,10 @@ t.test('a deeper one has fewer layers of each kind and a smaller vocabulary, in 
     { hidden: 576, intermediate: 1536, layers: 36, heads: 9, vocabulary: 49152 },
     { dtype: 'F32', placement: 'Both' },
   );
-  const { model: small, copiedWeightBytes } = writeMiniature(t.testdir({}), model, spec, 86e6);
+  const { model: small, copiedWeightBytes } = await writeMiniature(t.testdir({}), model, spec, {
+    parameters: 86e6,
+    provider: 'cpu',
+  });
   const layer = 4 * (4 * 576 ** 2 + 3 * 576 * 1536 + 2 * 576);
   t.equal(copiedWeightBytes, layer, 'graphs of two layers are large');
   const counts = ({ split }: typeof model) =>
@@ -96,7 +103,10 @@ t.test('one with large layers is narrower, and its file occupies little', async 
     { dtype: 'F16' },
   );
   const folder = t.testdir({});
-  const { model: small, copiedWeightBytes } = writeMiniature(folder, model, spec, 50e6);
+  const { model: small, copiedWeightBytes } = await writeMiniature(folder, model, spec, {
+    parameters: 50e6,
+    provider: 'cpu',
+  });
   t.match(small.config, { hiddenSize: 1024, intermediateSize: 2752, heads: 8, keyValueHeads: 8, headDim: 128 });
   t.same([small.split.emulator.length, small.split.dropped.length, small.split.tail.length], [2, 2, 1]);
   t.equal(copiedWeightBytes, 2 * (4 * 1024 ** 2 + 3 * 1024 * 2752 + 2 * 1024));
@@ -107,4 +117,12 @@ t.test('one with large layers is narrower, and its file occupies little', async 
     Float32Array.of(0.0200042724609375, 0.0200042724609375),
     'states have a norm',
   );
+});
+
+t.test('an emulator in 8 bits has them in the miniature too', async (t) => {
+  const shape = { hidden: 64, intermediate: 96, layers: 12, heads: 4, vocabulary: 600 };
+  const model = withPlannedQuantized(modelOf(shape, { dtype: 'F32' }));
+  const { model: small } = await writeMiniature(t.testdir({}), model, spec, { parameters: 1e7, provider: 'cuda' });
+  t.same([...small.quantized!.index.keys()], [...model.quantized!.index.keys()]);
+  t.equal(small.quantized!.product, 'Float32', 'a GPU multiplies by what they stand for');
 });

@@ -2,11 +2,14 @@ import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import { COPIED_WEIGHT_BYTES } from '../engine/compute.ts';
+import type { Provider } from '../engine/compute-protocol.ts';
+import { matrixProduct } from '../engine/matrix-product.ts';
 import type { DecoderConfig } from '../model/config/config.ts';
 import { projections } from '../model/config/projections.ts';
 import { decoderTensors, EMBEDDING, layerOf } from '../model/config/tensors.ts';
 import { modelWithSplit } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
+import { quantizeEmulator } from '../model/quantize.ts';
 import type { LayerSplit } from '../model/split.ts';
 import type { WeightIndex } from '../model/weights/weight-index.ts';
 import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
@@ -28,12 +31,12 @@ const MIN_WIDTH = 512;
  * large, it is also narrower, with heads of the same size. Its projections are holes in a file: they are zero, and
  * occupy no disk.
  */
-export function writeMiniature(
+export async function writeMiniature(
   folder: string,
   model: FederatedModel,
   spec: Pick<FedBiOTJobSpec, 'adapter' | 'emulator'>,
-  parameters: number,
-): Miniature {
+  { parameters, provider }: { readonly parameters: number; readonly provider: Provider },
+): Promise<Miniature> {
   const config = narrowed(model.config, layersOf(shortened(model.split, 0)), parameters);
   const part = Math.min(1, parameters / parametersOf(config));
   const split = shortened(model.split, part);
@@ -43,10 +46,16 @@ export function writeMiniature(
     vocabSize: Math.max(Math.min(config.vocabSize, MIN_VOCABULARY), Math.round(config.vocabSize * part)),
   };
   const weights = writeHoles(join(folder, 'weights'), cut, model.weights);
+  const stored = modelWithSplit({ config: cut, weights }, split, spec);
   return {
-    model: modelWithSplit({ config: cut, weights }, split, spec),
+    model: model.quantized ? await quantized(stored, folder, provider) : stored,
     copiedWeightBytes: copiedBytes(model.weights, weights),
   };
+}
+
+/** The hash and the format only name a file, which no other model can have in this folder. */
+function quantized(model: FederatedModel, folder: string, provider: Provider): Promise<FederatedModel> {
+  return quantizeEmulator(model, folder, { modelSha256: '', held: '', product: matrixProduct(provider) });
 }
 
 /**

@@ -94,7 +94,10 @@ async function withMiniature<T>(
 ): Promise<T> {
   const folder = temporaryFolder();
   try {
-    const { copiedWeightBytes, ...miniature } = writeMiniature(folder, model, spec, parameters);
+    const { copiedWeightBytes, ...miniature } = await writeMiniature(folder, model, spec, {
+      parameters,
+      provider: options.provider,
+    });
     const compute = new Compute({ ...options, copiedWeightBytes });
     try {
       return await measure({ compute, spec, ...miniature });

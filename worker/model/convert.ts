@@ -22,6 +22,11 @@ export function heldAs(dtype: ModelSpec['dtype'], stored: FloatDtype): FloatDtyp
   return dtype === 'bfloat16' ? 'BF16' : dtype === 'float16' ? 'F16' : stored;
 }
 
+/** Whether a job with `dtype` holds all weights as the model stores them. */
+export function isHeldAs({ weights }: ModelDirectory, dtype: ModelSpec['dtype']): boolean {
+  return [...weights.values()].every((entry) => heldAs(dtype, entry.dtype) === entry.dtype);
+}
+
 /**
  * A model whose frozen weights are held in `dtype`. Weights in another format are rounded once, tensor by tensor, into
  * a file under `cache`, named by the model's hash and the dtype, which later runs reuse; the rest of the directory is
@@ -34,7 +39,7 @@ export async function withDtype(
   cache: string,
   { signal }: { signal?: AbortSignal } = {},
 ): Promise<ModelDirectory> {
-  if ([...model.weights.values()].every((entry) => heldAs(dtype, entry.dtype) === entry.dtype)) return model;
+  if (isHeldAs(model, dtype)) return model;
   const folder = join(cache, `weights-${(await model.sha256()).slice(0, 16)}-${dtype}`);
   const file = join(folder, 'model.safetensors');
   if (!existsSync(file)) {

@@ -12,17 +12,21 @@ import { openModelDirectory } from '../model/directory.ts';
 import { openPeft } from '../model/lora/peft.ts';
 import { dayOf } from '../../crds/day.ts';
 import { loadTokenizer } from '../tokenizer/tokenizer.ts';
-import { verificationIn } from '../safetensors/checked-content.ts';
 import { tasks } from '../tasks/registry.ts';
 import { heldOutOf } from './job-data.ts';
 import { availableMemory, checkMemory, toldWithPlan } from '../estimate/memory-check.ts';
 import { plannedScoring } from '../estimate/planned-memory.ts';
 import { formatBytes } from '../report/format.ts';
+import { whileVerifying } from './while-verifying.ts';
+import type { VerifyOptions } from './while-verifying.ts';
 import { wholeModel } from './whole-model.ts';
 
 /** Options of an evaluation: the model, the data and the task. */
 export interface EvaluateOptions
-  extends Pick<DataSource, 'format' | 'template'>, Pick<EvaluationSpec, 'task' | 'batchSize' | 'maxNewTokens'> {
+  extends
+    Pick<DataSource, 'format' | 'template'>,
+    Pick<EvaluationSpec, 'task' | 'batchSize' | 'maxNewTokens'>,
+    Omit<VerifyOptions, 'signal'> {
   /** Hugging Face directory or hf:// URI of the model. */
   readonly model: string;
   /** PEFT directory of an adapter to apply to the model. */
@@ -43,10 +47,6 @@ export interface EvaluateOptions
   readonly provider: Provider;
   /** Evaluate even if the memory estimate exceeds the available memory. */
   readonly force: boolean;
-  /** Read the model's files again, even if their content is remembered. */
-  readonly verify: boolean;
-  /** Folder that remembers the content of files between processes; null: none. */
-  readonly cache: string | null;
   /** Receives the number of texts and prompts that are done. */
   readonly onProgress: (done: number, total: number) => void;
   /** Receives warnings, such as about records that were truncated or left out. */
@@ -104,11 +104,9 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
   const available = availableMemory();
   checkMemory(planned, { available, force: options.force }).forEach(onWarning);
 
-  const ended = new AbortController();
-  const verification = verificationIn(options.cache, { again: options.verify, signal: ended.signal });
-  const compute = new Compute({ threads: options.threads ?? availableParallelism(), provider: options.provider });
-  try {
-    const { loss, accuracy, f1 } = await toldWithPlan(planned, `${formatBytes(available)} were available`, async () => {
+  const score = async (verified: Promise<string>) => {
+    const compute = new Compute({ threads: options.threads ?? availableParallelism(), provider: options.provider });
+    try {
       const loading = ModelEvaluator.load({
         compute,
         model,
@@ -118,27 +116,30 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
         tokenizer,
         memoryBytes: STATES_MEMORY,
       });
-      const [evaluator] = await Promise.all([loading, directory.sha256(verification)]);
+      const [evaluator] = await Promise.all([loading, verified]);
       const nothing = new Float32Array(0);
-      return evaluator.score('teacher', adapter?.values ?? nothing, nothing, ended.signal, options.onProgress);
-    });
-    directory.checkUnchanged();
-    const tokens = heldOut.sequences.reduce(
-      (sum, { labels }) => sum + labels.subarray(1).filter((label) => label >= 0).length,
-      0,
-    );
-    return {
-      n: heldOut.sequences.length,
-      tokens,
-      loss,
-      ...(accuracy === null ? {} : { accuracy }),
-      ...(f1 === undefined ? {} : { f1 }),
-      ...(date === null ? {} : { date }),
-    };
-  } finally {
-    ended.abort();
-    compute.close();
-  }
+      const { signal } = new AbortController();
+      return await evaluator.score('teacher', adapter?.values ?? nothing, nothing, signal, options.onProgress);
+    } finally {
+      compute.close();
+    }
+  };
+  const { loss, accuracy, f1 } = await toldWithPlan(planned, `${formatBytes(available)} were available`, () =>
+    whileVerifying(directory, options, score),
+  );
+  directory.checkUnchanged();
+  const tokens = heldOut.sequences.reduce(
+    (sum, { labels }) => sum + labels.subarray(1).filter((label) => label >= 0).length,
+    0,
+  );
+  return {
+    n: heldOut.sequences.length,
+    tokens,
+    loss,
+    ...(accuracy === null ? {} : { accuracy }),
+    ...(f1 === undefined ? {} : { f1 }),
+    ...(date === null ? {} : { date }),
+  };
 }
 
 function longestOf({ sequences, prompts }: HeldOut): number {

@@ -1,9 +1,10 @@
 // A model with more weights than one session copies, in half precision: its layers run one at a time. States, losses
-// and influence are those of one session with all layers, to the bit.
+// and influence are those of one session with all layers, to the bit, and an aborted alignment continues.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
+import { parseManifest } from '../../crds/parse.ts';
 import { collate } from '../../worker/data/batch.ts';
 import { sequenceOf } from '../../worker/data/sequence.ts';
 import { Compute, COPIED_WEIGHT_BYTES } from '../../worker/engine/compute.ts';
@@ -11,6 +12,7 @@ import type { Graph } from '../../worker/engine/graph/graph.ts';
 import { float32 } from '../../worker/engine/graph/tensor.ts';
 import type { Tensor } from '../../worker/engine/graph/tensor.ts';
 import { layerInfluence } from '../../worker/inference/layer-influence.ts';
+import { SWEPT_STATES } from '../../worker/inference/layer-sweep.ts';
 import { loadTrunk } from '../../worker/inference/trunk-runner.ts';
 import { labelFeeds, placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
@@ -21,6 +23,7 @@ import { influenceOf, influenceProgram } from '../../worker/model/programs/influ
 import { scoringProgram } from '../../worker/model/programs/scoring.ts';
 import { embed } from '../../worker/model/weights/embedding.ts';
 import { randomStream } from '../../worker/random.ts';
+import { EmulatorAligner } from '../../worker/training/alignment.ts';
 import { Scorer } from '../../worker/training/scorer.ts';
 import { maxError, numbers } from '../support/fixture-tensors.ts';
 import { writeLlama } from '../support/llama-shape.ts';
@@ -56,7 +59,8 @@ const packs = Array.from({ length: 3 }, () =>
   }),
 );
 const batches = packs.map((pack) => collate(pack, 0));
-const vector = (size: number) => float32(Float32Array.from({ length: size }, () => 0.05 * random.normal()));
+const values = (size: number) => Float32Array.from({ length: size }, () => 0.05 * random.normal());
+const vector = (size: number) => float32(values(size));
 
 /** Runs a graph with all layers once for each batch. */
 async function runWhole(
@@ -145,6 +149,39 @@ t.test('all passes of a large model', { skip: noProc, timeout: 300_000 }, async 
     const influence = await layerInfluence(compute, model, batches);
     t.strictSame(influence, expected);
     t.ok(Math.min(...influence) > 0);
+  });
+
+  t.test('an alignment that is aborted in a sweep, and continues', async (t) => {
+    const model = modelWith(6);
+    const { spec } = parseManifest(
+      `{apiVersion: fedbiot.io/v1alpha1, kind: FedBiOTJob, metadata: {name: large}, spec: {
+        model: {uri: m}, data: {train: {uri: t}, public: {uri: p}},
+        emulator: {alignment: {batchSize: 2, sequenceLength: 64, initialSteps: 3, klWeight: 0}}}}`,
+      'large',
+    );
+    const lora = { adapter: values(model.adapter.layout.size), emulator: values(model.emulator.layout.size) };
+    const pool = packs.flat();
+    const alignments = { publicOrder: pool, alignment: (_: number, step: number) => packs[step]!, local: () => [] };
+    const common = { compute, model, pool, batches: alignments, spec: spec.emulator.alignment, seed: 1, disk: null };
+    const aligned = { round: 1, lora, onStep: () => {} };
+    const { signal } = new AbortController();
+    const ahead = await EmulatorAligner.load({ ...common, memoryBytes: SWEPT_STATES });
+    const undisturbed = await ahead.align({ ...aligned, from: null, signal });
+
+    // Without memory for states, each sequence of a step begins with a sweep of six layers.
+    const aligner = await EmulatorAligner.load({ ...common, memoryBytes: 0 });
+    const stop = new AbortController();
+    const load = compute.load.bind(compute);
+    let loads = 0;
+    compute.load = (...layer) => {
+      if (++loads === 15) stop.abort(new Error('enough'));
+      return load(...layer);
+    };
+    const interrupted = await aligner.align({ ...aligned, from: null, signal: stop.signal });
+    if (interrupted.done || !undisturbed.done) throw new Error('it was not interrupted');
+    t.equal(interrupted.state.step, 1, 'the step that was in progress is done');
+    t.same(interrupted.state.losses, undisturbed.losses.slice(0, 1));
+    t.strictSame(await aligner.align({ ...aligned, from: interrupted.state, signal }), undisturbed);
   });
 });
 

@@ -1,12 +1,28 @@
 // A job with an emulator in 8 bits gives the same adapter to the bit, with one compute process or three, also if it is
 // interrupted and resumed; and another adapter than with the emulator as stored.
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { runJobInProcess } from '../../worker/run/embedded-run.ts';
-import { writeTinyJob } from '../support/tiny-job.ts';
+import { readSafetensorsHeader } from '../../worker/safetensors/safetensors.ts';
+import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
 
 const EMULATOR = 'layerDropRate: 0.5, alignment: { initialSteps: 4, stepsPerRound: 2, sequenceLength: 192 }';
+
+t.test('a model whose states are too large is refused, and the layer is named', async (t) => {
+  const root = t.testdir({});
+  const job = writeTinyJob(root, { emulator: `{ weights: Int8, ${EMULATOR} }` });
+  const path = join(root, 'model', 'model.safetensors');
+  const { offset, bytes } = readSafetensorsHeader(path).tensors.get('model.layers.3.post_attention_layernorm.weight')!;
+  const content = readFileSync(path);
+  for (let at = 0; at < bytes; at += 4) content.writeFloatLE(3e38, offset + at);
+  writeFileSync(path, content);
+  await t.rejects(runTinyJob(job, join(root, 'out')), {
+    name: 'UserError',
+    message: 'the emulator in 8 bits has hidden states that are NaN or infinite after layer 3',
+    hint: /emulator\.weights: AsStored/,
+  });
+});
 
 for (const placement of ['Last', 'Both'])
   t.test(`placement ${placement}`, { timeout: 120_000 }, async (t) => {

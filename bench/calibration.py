@@ -1,4 +1,4 @@
-"""The full model as quantizers see it: its projections, the moments of their inputs, and the influence of its layers."""
+"""The full model as quantizers see it: projections, moments of their inputs, and the influence of its layers."""
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +30,7 @@ def packed(examples):
 
 
 class FullModel:
-    """`examples` yields the (ids, labels) to calibrate on. weights[i] and moments[i]: those of layer i, by projection."""
+    """`examples` yields the (ids, labels) to calibrate on. weights[i] and moments[i]: of layer i, by projection."""
 
     @torch.no_grad()
     def __init__(self, path, examples):

@@ -7,8 +7,8 @@ The first: the full model on held-out GSM8K records, with the projections of all
 
 The second: the method. Half of the layers below the adapter, the most influential, are kept, with each kind of weights.
 LoRA on their projections is aligned on public data; then one client tunes the adapter beside the emulator. Int8
-activations are those of clients and of AdapEmu; the alignment has none. Mean ± standard deviation over seeds, which draw
-the LoRA weights and the order of the examples.
+activations are those of clients and of AdapEmu; the alignment has none. Mean ± standard deviation over seeds, which
+draw the LoRA weights and the order of the examples.
 
 Products are computed in bfloat16 (autocast), and accumulated in float32.
 """
@@ -51,7 +51,7 @@ FULL_MODEL = {
 }
 FLOAT = 'float'
 in_bfloat16 = partial(torch.autocast, 'cpu', dtype=torch.bfloat16)
-# name → (quantizer of the weights, kinds of activations: FLOAT, or how many columns share a scale of a row, None for all)
+# name → (quantizer of the weights, kinds of activations: FLOAT, or how many columns of a row share a scale, None: all)
 EMULATORS = {
     'float32': (None, [FLOAT]),
     'int4, GPTQ': (GPTQ, [FLOAT]),

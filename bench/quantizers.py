@@ -1,4 +1,4 @@
-"""Quantizers for the weights W [N, K], float32, of a projection y = x Wᵀ. Each returns W as the quantized product sees it.
+"""Quantizers for the weights W [N, K], float32, of a projection y = x Wᵀ. Each returns W as the product sees it.
 
 `moments` [K, K] is Σ xᵀx over calibration tokens. `block` columns of K share a scale per row; None: all. Blocks have a
 zero point unless they are symmetric. `bits`: 4 or 8.
@@ -83,7 +83,7 @@ def gptq(w, moments, search=False, **kind):
 
 
 def awq(w, moments, **kind):
-    """AWQ (arXiv 2306.00978): scales columns by that power, from 0 to 1, of their activation which gives the least error."""
+    """AWQ (arXiv 2306.00978): scales columns by that power, from 0 to 1, of the activation with the least error."""
     activation = moments.diagonal().sqrt().clamp(min=1e-6)
 
     def scaled(power):

@@ -107,7 +107,7 @@ function jobOf(tokens: number) {
 /** Of the compute process: seconds, CPU seconds, the most memory that no file backs, and what it read from disk. */
 async function costOf(compute: Compute, play: () => Promise<unknown>): Promise<string[]> {
   const [{ cpuSeconds }, read, began] = [await compute.usage(), bytesRead(), performance.now()];
-  const peak = await peakOfChildren(async () => void (await play()));
+  const { peak } = await peakOfChildren(play);
   const seconds = (performance.now() - began) / 1000;
   const used = (await compute.usage()).cpuSeconds - cpuSeconds;
   return [seconds.toFixed(0), used.toFixed(0), (peak / GIB).toFixed(2), ((bytesRead() - read) / GIB).toFixed(1)];

@@ -1,10 +1,8 @@
 /**
- * Does one role's work in the first round of a job, alone in its processes as in a pod, and prints its peak memory:
+ * Does one role's work in the first round of a job, alone in its processes, and prints its peak memory and times:
  *
- *   npx node bench/role.ts server|client JOB --threads 2 --provider cpu
+ *   npx node bench/role.ts server|client|evaluation JOB --threads 2 --provider cpu
  */
-import { ROLES } from '../crds/facts/role.ts';
-import type { Role } from '../crds/facts/role.ts';
 import { dirname, resolve } from 'node:path';
 import { Argument, Command } from 'commander';
 import { positiveInteger, providerOption } from '../worker/commands/arguments.ts';
@@ -12,6 +10,7 @@ import { Compute } from '../worker/engine/compute.ts';
 import type { ComputeOptions } from '../worker/engine/compute.ts';
 import { EmulatorAligner } from '../worker/training/alignment.ts';
 import { sampledBatches } from '../worker/training/batches.ts';
+import { ModelEvaluator } from '../worker/training/evaluation.ts';
 import { AdapterTrainer } from '../worker/training/local-update.ts';
 import { openModelDirectory } from '../worker/model/directory.ts';
 import { loadTokenizer } from '../worker/tokenizer/tokenizer.ts';
@@ -19,19 +18,46 @@ import { loadJobData } from '../worker/run/job-data.ts';
 import { federateModel, influenceOnPublicData, startingLora } from '../worker/run/job-model.ts';
 import { absoluteUri, readJob } from '../worker/run/job-manifest.ts';
 import { STATES_MEMORY } from '../worker/training/teacher-states.ts';
+import { peakOfChildren } from '../test/support/peak-memory.ts';
 
-/** Peak resident bytes of the main process and of the compute process. */
+/** Roles by their compute process. In a pod, alignment and evaluation share the server's. */
+export const PLAYED_ROLES = ['server', 'client', 'evaluation'] as const;
+export type PlayedRole = (typeof PLAYED_ROLES)[number];
+
 export interface RoleMemory {
+  /** Peak resident bytes of the main process and of the compute process. */
   readonly main: number;
   readonly compute: number;
+  /** Peak bytes of the compute process that no file backs. */
+  readonly anonymous: number;
 }
 
-async function play(role: Role, path: string, options: ComputeOptions): Promise<RoleMemory> {
+export interface RoleResult extends RoleMemory {
+  /** Seconds of the role's work, once it is loaded and rehearsed. */
+  readonly seconds: number;
+  /** Seconds of each optimizer step; none of an evaluation. */
+  readonly steps: readonly number[];
+}
+
+async function play(role: PlayedRole, path: string, options: ComputeOptions): Promise<RoleResult> {
+  const { result, peak: anonymous } = await peakOfChildren(() => work(role, path, options));
+  return { ...result, anonymous };
+}
+
+async function work(role: PlayedRole, path: string, options: ComputeOptions): Promise<Omit<RoleResult, 'anonymous'>> {
   const { spec } = readJob(path);
   const baseDirectory = dirname(resolve(path));
   const directory = await openModelDirectory(absoluteUri(spec.model.uri, baseDirectory));
-  const data = await loadJobData(spec, await loadTokenizer(directory.path, directory.config), baseDirectory, () => {});
+  const tokenizer = await loadTokenizer(directory.path, directory.config);
+  const data = await loadJobData(spec, tokenizer, baseDirectory, () => {});
   const compute = new Compute(options);
+  const steps: number[] = [];
+  let seconds = 0;
+  const timed = async (action: () => Promise<unknown>) => {
+    const started = performance.now();
+    await action();
+    seconds = (performance.now() - started) / 1000;
+  };
   try {
     const model = await federateModel(directory, spec, influenceOnPublicData(compute, data.publicSequences, spec.seed));
     const batches = sampledBatches({
@@ -45,7 +71,7 @@ async function play(role: Role, path: string, options: ComputeOptions): Promise<
     const common = {
       round: 1,
       lora: startingLora(model, spec, baseDirectory),
-      onStep: () => {},
+      onStep: ({ ms }: { ms: number }) => void steps.push(ms / 1000),
       signal: new AbortController().signal,
     };
     if (role === 'server') {
@@ -61,8 +87,8 @@ async function play(role: Role, path: string, options: ComputeOptions): Promise<
         disk: null,
       });
       await aligner.rehearse();
-      await aligner.align({ ...common, from: null });
-    } else {
+      await timed(() => aligner.align({ ...common, from: null }));
+    } else if (role === 'client') {
       const trainer = await AdapterTrainer.load({
         compute,
         model,
@@ -72,9 +98,23 @@ async function play(role: Role, path: string, options: ComputeOptions): Promise<
         pool: data.clients.flat(),
       });
       await trainer.rehearse();
-      await trainer.train({ ...common, client: 0 });
+      await timed(() => trainer.train({ ...common, client: 0 }));
+    } else {
+      const { heldOut, task } = data;
+      if (heldOut === null) throw new Error('the job has no data to evaluate on');
+      const evaluator = await ModelEvaluator.load({
+        compute,
+        model,
+        spec: spec.evaluation,
+        task,
+        heldOut,
+        tokenizer,
+        memoryBytes: STATES_MEMORY,
+      });
+      await timed(() => evaluator.evaluate({ ...common, onProgress: () => {} }));
     }
-    return { main: process.resourceUsage().maxRSS * 1024, compute: (await compute.usage()).peakMemoryBytes };
+    const main = process.resourceUsage().maxRSS * 1024;
+    return { main, compute: (await compute.usage()).peakMemoryBytes, seconds, steps };
   } finally {
     compute.close();
   }
@@ -82,11 +122,11 @@ async function play(role: Role, path: string, options: ComputeOptions): Promise<
 
 if (import.meta.main) {
   const program = new Command()
-    .addArgument(new Argument('<role>').choices(ROLES))
+    .addArgument(new Argument('<role>').choices(PLAYED_ROLES))
     .argument('<job>', 'manifest')
     .option('--threads <n>', 'threads to compute with', positiveInteger, 2)
     .addOption(providerOption())
     .parse();
-  const [role, job] = program.processedArgs as [Role, string];
+  const [role, job] = program.processedArgs as [PlayedRole, string];
   console.log(JSON.stringify(await play(role, job, program.opts<ComputeOptions>())));
 }

@@ -222,7 +222,7 @@ t.test('memory of each role, against the peak of its compute process', { skip },
       'memory',
     );
     const model = await federateModel(directory, spec, () => Promise.reject(new Error('uniform')));
-    const { memory } = estimateJob(model, spec, { publicSequences: 8, workers: 1, available: 0 });
+    const { memory } = estimateJob(model, spec, { publicSequences: 8, heldOutSequences: 8, workers: 1, available: 0 });
     const { peak, rehearsed } = await peakOf(role, model, spec);
     const ratio = memory[role] / peak;
     const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;

@@ -95,10 +95,7 @@ t.test('all passes of a large model', { skip: noProc, timeout: 300_000 }, async 
       }));
       const runner = await loadTrunk(compute, model, trunk, after);
       t.ok(runner.sweptTokens > 0);
-      let swept: Awaited<ReturnType<typeof runner.runAll>> = [];
-      const peak = await peakOfChildren(async () => {
-        swept = await runner.runAll(packs, vectors);
-      });
+      const { result: swept, peak } = await peakOfChildren(() => runner.runAll(packs, vectors));
       t.ok(peak < 4 * LAYER_BYTES, `memory of ${(peak / LAYER_BYTES).toFixed(1)} layers`);
       for (const [i, outputs] of whole.entries()) {
         after.forEach((layer, at) => {

@@ -2,31 +2,43 @@ import { readFileSync } from 'node:fs';
 
 const SAMPLE_MS = 20;
 
-/** The largest memory of a child of this process that no file backs, in bytes, sampled while `work` runs (Linux). */
-export async function peakOfChildren(work: () => Promise<void>): Promise<number> {
+/**
+ * The result of `work`, and the largest memory of a child of this process that no file backs, in bytes, sampled
+ * meanwhile (Linux).
+ */
+export async function peakOfChildren<T>(work: () => Promise<T>): Promise<{ result: T; peak: number }> {
   let peak = 0;
   const sampling = setInterval(() => {
     peak = Math.max(peak, ...childrenOf(process.pid).map(anonymousBytes));
   }, SAMPLE_MS);
   try {
-    await work();
+    const result = await work();
+    return { result, peak };
   } finally {
     clearInterval(sampling);
   }
-  return peak;
+}
+
+/** The process's children and theirs; none of a process that has ended. */
+export function descendantsOf(pid: number): number[] {
+  return childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)]);
 }
 
 /** The child processes of a process. */
 export function childrenOf(pid: number): number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  const children = readProc(`${pid}/task/${pid}/children`).trim();
   return children === '' ? [] : children.split(' ').map(Number);
 }
 
-/** A process that has just ended counts nothing. */
-function anonymousBytes(pid: number): number {
+/** A process's memory that no file backs, in bytes. A process that has just ended counts nothing. */
+export function anonymousBytes(pid: number): number {
+  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(readProc(`${pid}/status`))?.[1] ?? 0) * 1024;
+}
+
+function readProc(path: string): string {
   try {
-    return Number(/^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+    return readFileSync(`/proc/${path}`, 'utf8');
   } catch {
-    return 0;
+    return '';
   }
 }

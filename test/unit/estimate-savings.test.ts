@@ -46,7 +46,7 @@ const JOB = writeTinyJob(t.testdir({}), {
 const { spec } = readJob(JOB);
 const stored = await openModelDirectory(`${dirname(JOB)}/model`);
 const model = await plannedModel(stored, spec);
-const context = { publicSequences: 8, available: 2 ** 40 };
+const context = { publicSequences: 8, heldOutSequences: 8, available: 2 ** 40 };
 const runBytes = ({ model, spec, workers }: JobSettings) =>
   requiredMemory(plannedRun(model, spec, { ...context, workers }).needed);
 
@@ -124,7 +124,7 @@ t.test('pages of files are no memory that must be there', async (t) => {
 
 t.test('an evaluation names the options of its command', async (t) => {
   const whole = wholeModel(stored, null);
-  const scoring = { task: 'qa', batchSize: 8, maxNewTokens: 256, length: 256 } as const;
+  const scoring = { task: 'qa', batchSize: 8, maxNewTokens: 256, length: 256, sequences: 100 } as const;
   t.match(plannedScoring(whole, scoring).advice(1), /^The least is .*--batch-size 1.*|--task tokens/);
   t.match(plannedScoring(whole, { ...scoring, task: 'loss' }).advice(1), /--sequence-length 64|No setting/);
 });

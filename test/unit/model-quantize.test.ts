@@ -161,6 +161,7 @@ t.test('a bundle carries the quantised projections, and is opened as a model wit
   const header = 20_000;
   const plan = estimateJob(await plannedModel(directory, spec), spec, {
     publicSequences: 8,
+    heldOutSequences: 8,
     workers: 1,
     available: 1e9,
   });

@@ -16,6 +16,8 @@ const FLOAT_BYTES = 4;
 export interface EstimateContext {
   /** Number of sequences, or records, that the alignment draws from. */
   readonly publicSequences: number;
+  /** Number of held-out records; Infinity if it is not known. */
+  readonly heldOutSequences: number;
   /** Compute processes of `fedbiot run`. */
   readonly workers: number;
   /** Bytes of memory available to new processes. */
@@ -28,14 +30,18 @@ export interface EstimateContext {
 export function estimateJob(
   model: FederatedModel,
   spec: FedBiOTJobSpec,
-  { publicSequences, workers, available }: EstimateContext,
+  { publicSequences, heldOutSequences, workers, available }: EstimateContext,
 ): RunPlan {
   const { config, split, adapter, emulator } = model;
   const full = weightsOf(model, () => true);
   const held = new Set([...split.front, ...split.emulator, ...split.tail]);
   const bundle = weightsOf(model, (_, layer) => layer === null || held.has(layer), 'emulator');
   const hiddenStateCache = Math.min(STATES_DISK, stateBytes(model, spec, publicSequences));
-  const memory = jobMemory(model, spec, { statesBytes: Math.min(STATES_MEMORY, hiddenStateCache), workers });
+  const memory = jobMemory(model, spec, {
+    statesBytes: Math.min(STATES_MEMORY, hiddenStateCache),
+    workers,
+    heldOutSequences,
+  });
   return {
     layers: {
       total: config.layers,
@@ -60,7 +66,9 @@ export function estimateJob(
     },
     flops: tokenFlops(shapeOf(model, spec), spec.emulator.alignment),
     memory: {
-      ...memory,
+      server: memory.server.total,
+      client: memory.client.total,
+      evaluation: memory.evaluation.total,
       run: memory.run.total,
       filePages: memory.run.filePages,
       available,

@@ -3,7 +3,7 @@ import { COPIED_WEIGHT_BYTES } from '../engine/compute.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { FINAL_NORM, headName, layerOf } from '../model/config/tensors.ts';
 import { clientDemand, evaluationDemand, scoringDemand, serverDemand } from './role-demand.ts';
-import type { Demand, Scoring, Session, Sweep } from './role-demand.ts';
+import type { Demand, Scoring, Session } from './role-demand.ts';
 import { weightsOf } from './weight-bytes.ts';
 import type { WeightSize } from './weight-bytes.ts';
 
@@ -22,7 +22,7 @@ const SESSION_BYTES = 15 * MIB;
  */
 const MAIN_BYTES = 300 * MIB;
 
-/** Memory of all processes of a machine or a pod, in bytes. */
+/** Memory of one process, or of all processes of a machine or a pod, in bytes. */
 export interface MachineMemory {
   readonly total: number;
   /** Pages of the model's files within `total`. The kernel may drop them, and reads them again when they are used. */
@@ -30,9 +30,10 @@ export interface MachineMemory {
 }
 
 export interface JobMemory {
-  readonly server: number;
-  readonly client: number;
-  readonly evaluation: number;
+  /** The compute process of each role. A page that two of its sessions map counts twice, as in its resident size. */
+  readonly server: MachineMemory;
+  readonly client: MachineMemory;
+  readonly evaluation: MachineMemory;
   /** `fedbiot run` on one machine: all roles, counting weights that several sessions map once. */
   readonly run: MachineMemory;
 }
@@ -41,24 +42,21 @@ export interface JobMemory {
  * Peak memory of each role and of a whole run, in bytes.
  * @param options.statesBytes hidden states held in memory
  * @param options.workers compute processes of `fedbiot run`
+ * @param options.heldOutSequences number of held-out records
  */
 export function jobMemory(
   model: FederatedModel,
   spec: FedBiOTJobSpec,
-  options: { statesBytes: number; workers: number },
+  options: { statesBytes: number; workers: number; heldOutSequences: number },
 ): JobMemory {
   const server = serverDemand(model, spec);
   const client = clientDemand(model, spec);
-  const evaluation = evaluationDemand(model, spec);
-  const alone = (demand: Demand) => {
+  const evaluation = evaluationDemand(model, spec, options.heldOutSequences);
+  const alone = (demand: Demand): MachineMemory => {
     const { loaded } = sessionsOf(model, demand);
-    return (
-      processBytes(loaded) +
-      residentWeights(model, loaded) +
-      packedWeightsOf(model, loaded) +
-      demand.lora +
-      workBytes(model, demand)
-    );
+    const weights = residentWeights(model, loaded);
+    const own = processBytes(loaded) + packedWeightsOf(model, loaded) + demand.lora + workBytes(model, demand);
+    return { total: own + weights.resident, filePages: weights.filePages };
   };
   const others = Array.from({ length: options.workers - 1 }, () => [client]);
   const { total, filePages } = machineMemory(model, [[server, client, evaluation], ...others]);
@@ -106,19 +104,22 @@ function processBytes(sessions: readonly Session[]): number {
   return PROCESS_BYTES + (sessions.length + 1) * SESSION_BYTES;
 }
 
-/**
- * Resident weights of a process. Each session maps its weights separately, and widens half-precision weights into its
- * own memory.
- */
-function residentWeights(model: FederatedModel, sessions: readonly Session[]): number {
-  return sessions.flatMap((session) => sessionWeights(model, session)).reduce((sum, { resident }) => sum + resident, 0);
+/** Weights in memory, in bytes. */
+interface ResidentWeights {
+  readonly resident: number;
+  /** The part that is pages of files, without those of packed weights, which are resident as their copies. */
+  readonly filePages: number;
+}
+
+/** Weights of a process. Each session maps its weights separately, and widens half precision into its own memory. */
+function residentWeights(model: FederatedModel, sessions: readonly Session[]): ResidentWeights {
+  const each = sessions.map((session) => sharedWeights(model, [session]));
+  const sum = (of: keyof ResidentWeights) => each.reduce((total, weights) => total + weights[of], 0);
+  return { resident: sum('resident'), filePages: sum('filePages') };
 }
 
 /** The same over all processes of a machine, where pages of a file are resident once, however often they are mapped. */
-function sharedWeights(
-  model: FederatedModel,
-  sessions: readonly Session[],
-): { readonly resident: number; readonly filePages: number } {
+function sharedWeights(model: FederatedModel, sessions: readonly Session[]): ResidentWeights {
   const mapped = new Map<string, number>();
   const copied = new Set<string>();
   let own = 0;
@@ -151,8 +152,11 @@ function packedWeights(model: FederatedModel, session: Session): number {
   return packed.reduce((sum, { values }) => sum + values * FLOAT_BYTES, 0);
 }
 
+/** What decides which weights a session has, and how. */
+type WeightSelection = Pick<Session, 'layers' | 'trunk' | 'head' | 'trains'>;
+
 /** A session that sweeps replace. */
-type SweptSession = Session & { readonly sweep: Sweep };
+type SweptSession = Session & { readonly sweptStates: number };
 
 /**
  * The sessions of a demand that stay loaded, and those that a large model replaces by sweeps. With a head, the last
@@ -161,55 +165,70 @@ type SweptSession = Session & { readonly sweep: Sweep };
 function sessionsOf(model: FederatedModel, { sessions }: Demand): { loaded: Session[]; swept: SweptSession[] } {
   const loaded: Session[] = [];
   const swept: SweptSession[] = [];
-  for (const { sweep, ...session } of sessions) {
-    if (!sweep || !areLarge(weightsOfSession(model, session))) {
+  for (const { sweptStates, ...session } of sessions) {
+    if (sweptStates === undefined || !areLarge(weightsOfSession(model, session))) {
       loaded.push(session);
       continue;
     }
     const staying = session.head ? session.layers.slice(-1) : [];
     const layers = session.layers.filter((layer) => !staying.includes(layer));
-    if (layers.length > 0) swept.push({ ...session, sweep, layers });
+    if (layers.length > 0) swept.push({ ...session, sweptStates, layers, head: false });
     if (session.head) loaded.push({ ...session, layers: staying });
   }
   return { loaded, swept };
 }
 
 /**
- * The most that a demand needs at a time: for its work, with the weights that its sessions widen at each use, or for a
- * sweep with one layer's weights. The states of a sweep stay until the work has read them.
+ * The most that a demand needs at a time: for the work of a session, or for a sweep with one layer's weights. The
+ * states of a sweep stay until the work has read them.
  */
 function workBytes(model: FederatedModel, demand: Demand): number {
   const { loaded, swept } = sessionsOf(model, demand);
-  const working = demand.work + Math.max(0, ...loaded.map((session) => widenedAtUse(model, session)));
+  const working = loaded.map((session) => sessionWork(model, session));
   const sweeping = swept.map(
-    ({ layers, trunk, sweep }) => sweep.work + Math.max(0, ...layers.map((layer) => widenedLayer(model, layer, trunk))),
+    ({ layers, trunk, layerWork }) =>
+      layerWork + Math.max(...layers.map((layer) => widenedLayer(model, { layers: [layer], trunk, head: false }))),
   );
-  return Math.max(working, ...sweeping) + Math.max(0, ...swept.map(({ sweep }) => sweep.states));
+  return Math.max(0, ...working, ...sweeping) + Math.max(0, ...swept.map(({ sweptStates }) => sweptStates));
+}
+
+/**
+ * A session's work, with the weights that it widens at each use. A training graph holds what its layers computed while
+ * the head runs, and copies for both may exist at once. A graph without a gradient has freed it by then; measured.
+ */
+function sessionWork(model: FederatedModel, session: Session): number {
+  const widened = widenedAtUse(model, session);
+  const layers = session.layerWork + widened.layers;
+  const head = session.headWork + widened.head;
+  return session.trains ? layers + head : Math.max(layers, head);
 }
 
 /** The float32 copies of one layer's half-precision weights. Pages of the file are not counted: they may be dropped. */
-function widenedLayer(model: FederatedModel, layer: number, trunk: Session['trunk']): number {
-  const session = { layers: [layer], trunk, head: false };
-  const copied = sessionWeights(model, session).filter(({ widened }) => widened);
-  return copied.reduce((sum, { resident }) => sum + resident, widenedAtUse(model, session));
+function widenedLayer(model: FederatedModel, layer: WeightSelection): number {
+  const copied = sessionWeights(model, layer).filter(({ widened }) => widened);
+  return copied.reduce((sum, { resident }) => sum + resident, widenedAtUse(model, layer).layers);
 }
 
 /**
  * The float32 copies of large half-precision weights that exist at once: a product's and the next one's; of the head
  * all slices, which a loop reads.
  */
-function widenedAtUse(model: FederatedModel, session: Session): number {
+function widenedAtUse(
+  model: FederatedModel,
+  session: WeightSelection,
+): { readonly layers: number; readonly head: number } {
   const weights = weightsOfSession(model, session);
-  if (!areLarge(weights)) return 0;
+  if (!areLarge(weights)) return { layers: 0, head: 0 };
   const float32 = weights
     .filter((weight) => isWidened(model, session, weight))
     .map(({ name, values }) => ({ name, bytes: values * FLOAT_BYTES }));
   const head = float32.find(({ name }) => name === headName(model.config));
-  return (head?.bytes ?? 0) + 2 * Math.max(0, ...float32.filter((each) => each !== head).map(({ bytes }) => bytes));
+  const layers = 2 * Math.max(0, ...float32.filter((each) => each !== head).map(({ bytes }) => bytes));
+  return { layers, head: head?.bytes ?? 0 };
 }
 
 /** A session's weights as they are resident: those in half precision are widened, unless all are large. */
-function sessionWeights(model: FederatedModel, session: Session) {
+function sessionWeights(model: FederatedModel, session: WeightSelection) {
   const weights = weightsOfSession(model, session);
   const stayInFiles = areLarge(weights);
   return weights.map((weight) => {
@@ -221,10 +240,10 @@ function sessionWeights(model: FederatedModel, session: Session) {
 }
 
 /** Whether products read a float32 copy: of quantised weights only the gradient does, if the processor takes bytes. */
-const isWidened = ({ quantized }: FederatedModel, { trains }: Session, { stored }: WeightSize): boolean =>
+const isWidened = ({ quantized }: FederatedModel, { trains }: WeightSelection, { stored }: WeightSize): boolean =>
   stored === 'I8' ? trains === true || quantized?.product !== 'Int8' : stored !== 'F32';
 
-function weightsOfSession(model: FederatedModel, { layers, trunk, head }: Session) {
+function weightsOfSession(model: FederatedModel, { layers, trunk, head }: WeightSelection) {
   const names = new Set(head ? [FINAL_NORM, headName(model.config)] : []);
   return weightsOf(model, (name, layer) => (layer === null ? names.has(name) : layers.includes(layer)), trunk);
 }

@@ -31,30 +31,27 @@ export interface Session {
   readonly head: boolean;
   /** A training graph, whose weights are packed unless they are large. */
   readonly trains?: true;
-  /** A pass without a gradient, which runs a layer at a time if its weights are large. */
-  readonly sweep?: Sweep;
+  /**
+   * Of a pass without a gradient, which runs a layer at a time if its weights are large: bytes of the hidden states of
+   * all its tokens then, between two layers or after the last.
+   */
+  readonly sweptStates?: number;
+  /** Activations and caches while the layers run, in bytes. A training graph holds them while the head runs. */
+  readonly layerWork: number;
+  /** Logits and caches while the head runs, in bytes. */
+  readonly headWork: number;
 }
 
-/** What a pass holds that runs a layer at a time, beside the layer's weights, in bytes. */
-export interface Sweep {
-  /** Hidden states of all its tokens, between two layers or after the last. */
-  readonly states: number;
-  /** Activations of one layer. */
-  readonly work: number;
-}
-
-/** The memory that one role adds to its process. */
+/** The memory that one role adds to its process. Its sessions work one after another. */
 export interface Demand {
   readonly sessions: readonly Session[];
   /** Trained vectors and the copies that training keeps of them. */
   readonly lora: number;
-  /** Activations, logits and caches at their peak. */
-  readonly work: number;
 }
 
 export function serverDemand(model: FederatedModel, { emulator: { alignment } }: FedBiOTJobSpec): Demand {
   const { split, config } = model;
-  if (alignment.schedule === 'Never') return { sessions: [], lora: 0, work: 0 };
+  if (alignment.schedule === 'Never') return { sessions: [], lora: 0 };
   const { batchSize, sequenceLength: length, klWeight, languageModelWeight } = alignment;
   const needsLogits = klWeight > 0 || languageModelWeight > 0;
   const tokens = batchSize * length;
@@ -66,24 +63,17 @@ export function serverDemand(model: FederatedModel, { emulator: { alignment } }:
   const states = steps * tokens * comparedLayers(model, alignment.similarity).length;
   return {
     sessions: [
-      {
-        layers: [...split.front, ...split.teacher],
-        trunk: 'teacher',
-        head: false,
-        sweep: sweepOf(config, length, states),
-      },
+      pass(config, { layers: [...split.front, ...split.teacher], trunk: 'teacher' }, length, states),
       {
         layers: [...split.emulator, ...(needsLogits ? split.tail : [])],
         trunk: 'emulator',
         head: needsLogits,
         trains: true,
+        layerWork: trainingWork(config, tokens, length, trained + crossed),
+        headWork: divergence + crossEntropy,
       },
     ],
     lora: trainingBytes(model.emulator) + model.adapter.layout.size * FLOAT_BYTES,
-    work: Math.max(
-      trainingWork(config, tokens, length, trained + crossed) + divergence + crossEntropy,
-      forwardBytes(config, length),
-    ),
   };
 }
 
@@ -94,24 +84,21 @@ export function clientDemand(model: FederatedModel, { federation: { local } }: F
   const atBothEnds = split.front.length > 0;
   const trained = (split.front.length + split.tail.length) * trainedLayer(config, length, model.adapter.dropout);
   const crossed = atBothEnds ? split.emulator.length * crossedLayer(config, length) : 0;
+  const training = {
+    trunk: 'emulator',
+    head: true,
+    trains: true,
+    layerWork: trainingWork(config, tokens, length, trained + crossed),
+    headWork: crossEntropyElements(tokens, config.vocabSize) * FLOAT_BYTES,
+  } as const;
   return {
     sessions: atBothEnds
-      ? [{ layers: [...split.front, ...split.emulator, ...split.tail], trunk: 'emulator', head: true, trains: true }]
+      ? [{ layers: [...split.front, ...split.emulator, ...split.tail], ...training }]
       : [
-          { layers: split.tail, trunk: 'emulator', head: true, trains: true },
-          {
-            layers: split.emulator,
-            trunk: 'emulator',
-            head: false,
-            sweep: sweepOf(config, length, gradientAccumulation * steps * tokens),
-          },
+          { layers: split.tail, ...training },
+          pass(config, { layers: split.emulator, trunk: 'emulator' }, length, gradientAccumulation * steps * tokens),
         ],
     lora: trainingBytes(model.adapter) + model.emulator.layout.size * FLOAT_BYTES,
-    work: Math.max(
-      trainingWork(config, tokens, length, trained + crossed) +
-        crossEntropyElements(tokens, config.vocabSize) * FLOAT_BYTES,
-      forwardBytes(config, length),
-    ),
   };
 }
 
@@ -119,28 +106,30 @@ export function clientDemand(model: FederatedModel, { federation: { local } }: F
 export interface Scoring extends Pick<EvaluationSpec, 'task' | 'batchSize' | 'maxNewTokens'> {
   /** Tokens of the longest text or prompt. */
   readonly length: number;
+  /** Number of texts. */
+  readonly sequences: number;
 }
 
-export function evaluationDemand(model: FederatedModel, { data, evaluation, federation }: FedBiOTJobSpec): Demand {
-  if (!data.eval) return { sessions: [], lora: 0, work: 0 };
-  return scoringDemand(model, { ...evaluation, length: federation.local.sequenceLength }, ['teacher', 'emulator']);
+/** @param heldOut number of held-out records, of which the job's limit leaves some; Infinity if it is not known */
+export function evaluationDemand(
+  model: FederatedModel,
+  { data, evaluation, federation }: FedBiOTJobSpec,
+  heldOut = Infinity,
+): Demand {
+  if (!data.eval) return { sessions: [], lora: 0 };
+  const sequences = Math.min(heldOut, evaluation.limit === 0 ? Infinity : evaluation.limit);
+  const scoring = { ...evaluation, length: federation.local.sequenceLength, sequences };
+  return scoringDemand(model, scoring, ['teacher', 'emulator']);
 }
 
 /** @param trunks which trunks are scored: the teacher part, the emulator, or both */
 export function scoringDemand(
   model: FederatedModel,
-  { length, ...evaluation }: Scoring,
+  { length, sequences, ...evaluation }: Scoring,
   trunks: readonly Trunk[],
 ): Demand {
   const { split, config } = model;
   const { generates } = tasks[evaluation.task];
-  const whole = (trunk: Trunk): Session => ({
-    layers: [...split.front, ...split[trunk], ...split.tail],
-    trunk,
-    head: true,
-  });
-  const scored = Math.max(PACK_TOKENS, length);
-  const sweep = sweepOf(config, length, Infinity);
   // Keys and values of all layers for every token read and written, twice, because a step creates new caches.
   const cache =
     4 *
@@ -148,18 +137,42 @@ export function scoringDemand(
     config.keyValueHeads *
     config.headDim *
     evaluation.batchSize *
-    (length + evaluation.maxNewTokens);
+    (length + evaluation.maxNewTokens) *
+    FLOAT_BYTES;
+  const generation = (trunk: Trunk): Session => ({
+    layers: [...split.front, ...split[trunk], ...split.tail],
+    trunk,
+    head: true,
+    layerWork: cache + promptBytes(config, length, evaluation.batchSize * length),
+    headWork: cache,
+  });
   return {
     sessions: [
-      ...trunks.map((trunk): Session => ({ layers: [...split.front, ...split[trunk]], trunk, head: false, sweep })),
-      { layers: split.tail, trunk: 'teacher', head: true, sweep },
-      ...(generates ? trunks.map(whole) : []),
+      ...trunks.map((trunk) =>
+        pass(config, { layers: [...split.front, ...split[trunk]], trunk }, length, sequences * length),
+      ),
+      {
+        ...pass(config, { layers: split.tail, trunk: 'teacher' }, length, sequences * length),
+        head: true,
+        headWork: 3 * Math.max(PACK_TOKENS, length) * config.vocabSize * FLOAT_BYTES,
+      },
+      ...(generates ? trunks.map(generation) : []),
     ],
     lora: (model.adapter.layout.size + model.emulator.layout.size) * FLOAT_BYTES,
-    work: Math.max(
-      3 * scored * config.vocabSize * FLOAT_BYTES + forwardBytes(config, length),
-      generates ? cache * FLOAT_BYTES + promptBytes(config, length, evaluation.batchSize * length) : 0,
-    ),
+  };
+}
+
+/**
+ * A pass through layers without a gradient tape.
+ * @param tokens whose states a sweep holds; it never holds more than SWEPT_STATES
+ */
+function pass(config: DecoderConfig, part: Pick<Session, 'layers' | 'trunk'>, length: number, tokens: number): Session {
+  return {
+    ...part,
+    head: false,
+    sweptStates: Math.min(SWEPT_STATES, tokens * config.hiddenSize * FLOAT_BYTES),
+    layerWork: forwardBytes(config, length),
+    headWork: 0,
   };
 }
 
@@ -209,12 +222,4 @@ function forwardBytes(config: DecoderConfig, length: number): number {
 /** The same of prompts whose keys and values are kept: all scores exist at once. */
 function promptBytes(config: DecoderConfig, length: number, tokens: number): number {
   return tokens * (trainedLayer(config, length) + attention(config, length)) * FLOAT_BYTES;
-}
-
-/** @param states rows of hidden states at most */
-function sweepOf(config: DecoderConfig, length: number, states: number): Sweep {
-  return {
-    states: Math.min(SWEPT_STATES, states * config.hiddenSize * FLOAT_BYTES),
-    work: forwardBytes(config, length),
-  };
 }

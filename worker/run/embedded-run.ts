@@ -75,7 +75,13 @@ async function prepare(options: RunOptions): Promise<RunResult> {
 
 function planContext(
   { workers }: Pick<RunOptions, 'workers'>,
-  { publicSequences }: Pick<JobData, 'publicSequences'>,
+  { publicSequences, heldOut }: Pick<JobData, 'publicSequences' | 'heldOut'>,
 ): EstimateContext {
-  return { publicSequences: publicSequences.length, workers: workers ?? 1, available: availableMemory() };
+  const heldOutSequences = heldOut?.sequences.length ?? 0;
+  return {
+    publicSequences: publicSequences.length,
+    heldOutSequences,
+    workers: workers ?? 1,
+    available: availableMemory(),
+  };
 }

@@ -48,7 +48,8 @@ export async function estimateManifest(path: string, options: PlanOptions = {}):
     public: data.public ? await loadData(data.public, baseDirectory) : null,
   };
   const publicSequences = records.public?.records.length ?? 0;
-  const context = { publicSequences, workers, available: availableMemory() };
+  const heldOutSequences = records.eval?.records.length ?? 0;
+  const context = { publicSequences, heldOutSequences, workers, available: availableMemory() };
   const { layers, ...sizes } = estimateJob(model, spec, context);
   const { fits, available } = sizes.memory;
   const advice = fits ? null : plannedRun(model, spec, context).advice(available);

@@ -100,7 +100,13 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
     return sequences;
   });
   const model = wholeModel(directory, adapter);
-  const planned = plannedScoring(model, { task: options.task, batchSize, maxNewTokens, length: longestOf(heldOut) });
+  const planned = plannedScoring(model, {
+    task: options.task,
+    batchSize,
+    maxNewTokens,
+    length: longestOf(heldOut),
+    sequences: heldOut.sequences.length,
+  });
   const available = availableMemory();
   checkMemory(planned, { available, force: options.force }).forEach(onWarning);
 

@@ -116,6 +116,7 @@ async function train(server: JobServer, compute: Compute): Promise<RunResult> {
       record,
       plan: estimateJob(model, spec, {
         publicSequences: data.publicSequences.length,
+        heldOutSequences: data.heldOut?.sequences.length ?? 0,
         workers: 1,
         available: availableMemory(),
       }),

@@ -45,7 +45,8 @@ export async function openServerInputs({ context, job: { spec }, log }: Pod): Pr
   const planned = plannedPod(shape, spec, 'server');
   for (const warning of checkPodMemory(planned, 'spec.server.resources.limits.memory')) log.warn(warning);
   // Hidden states that do not fit are computed again, and their number follows from the data.
-  const { bytes } = estimateJob(shape, spec, { publicSequences: 0, workers: 1, available: availableMemory() });
+  const unread = { publicSequences: 0, heldOutSequences: Infinity, workers: 1, available: availableMemory() };
+  const { bytes } = estimateJob(shape, spec, unread);
   const cache = runCache(context.folders.output);
   const disk = remainingDisk('this server pod', cache, jobDisk(model.weights, shape, spec, bytes), spec);
   checkDisk(disk, freeBytes(cache));

@@ -43,9 +43,15 @@ export const JobProgress = Type.Object({
   ),
   /** Null before the first round has finished, or when the cost of one of the rounds was not measured. */
   cost: orNull(describedAs(RunCost, 'Cost of the finished rounds, and savings compared with the full model.')),
-  memory: describedAs(
-    Type.Object({ server: amount('Bytes that a server pod needs.'), client: amount('Bytes that a client pod needs.') }),
-    "Memory that a pod of each role needs at least, as `fedbiot plan` estimates it, beside pages of the model's files.",
+  /** Optional, as pods of earlier versions do not report it. */
+  memory: Type.Optional(
+    describedAs(
+      Type.Object({
+        server: amount('Bytes that a server pod needs.'),
+        client: amount('Bytes that a client pod needs.'),
+      }),
+      "Memory that a pod of each role needs at least, as `fedbiot plan` estimates it, beside pages of the model's files.",
+    ),
   ),
   adapterSha256: orNull(
     string('SHA-256 (hex) of the finished adapter_model.safetensors.', { maxLength: 64, pattern: '^[0-9a-f]{64}$' }),

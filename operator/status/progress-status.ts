@@ -8,7 +8,7 @@ import type { Score } from '../../crds/facts/score.ts';
  * API server accepts them; unknown ones are absent.
  */
 export function progressStatus(progress: JobProgress): Partial<FedBiOTJobStatus> {
-  const { phase, at, finishedRounds, rounds, clients, refusals, evaluation, cost, memory, adapterSha256 } = progress;
+  const { phase, at, finishedRounds, rounds, clients, refusals, evaluation, cost, adapterSha256, memory } = progress;
   return {
     activity: phase,
     ...(Number.isNaN(Date.parse(at)) ? {} : { lastProgressTime: new Date(at).toISOString() }),
@@ -20,7 +20,8 @@ export function progressStatus(progress: JobProgress): Partial<FedBiOTJobStatus>
     clientsText: `${clients.reported}/${clients.selected}`,
     ...(Object.keys(refusals).length === 0 ? {} : { refusals }),
     ...(evaluation === null ? {} : { evaluation: withHeadlines(evaluation) }),
-    ...known({ cost, memory, adapterSha256 }),
+    ...known({ cost, adapterSha256 }),
+    ...(memory === undefined ? {} : { memory }),
   };
 }
 

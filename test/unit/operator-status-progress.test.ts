@@ -1,6 +1,7 @@
 // The part of the status that comes from the server pod's progress.
 import t from 'tap';
-import type { JobProgress } from '../../crds/facts/progress.ts';
+import Value from 'typebox/value';
+import { JobProgress } from '../../crds/facts/progress.ts';
 import { jobObject, NOTHING } from '../support/planned-job.ts';
 import { initialProgress, reportedProgress as foldedProgress } from '../../worker/report/fold-progress.ts';
 import { sampleProgress } from '../support/sample-progress.ts';
@@ -37,6 +38,12 @@ t.test('progress is mirrored', async (t) => {
     adapterSha256: 'a'.repeat(64),
   });
   t.match(after, { phase: 'Succeeded', round: 50, adapterSha256: 'a'.repeat(64) }, 'what is told last still comes in');
+});
+
+t.test('progress of a pod that knew fewer figures is read', async (t) => {
+  const { memory: _, ...earlier } = sampleProgress();
+  t.ok(Value.Check(JobProgress, earlier));
+  t.notHas(look(jobObject(), world({ pods: [pod('server', RUNNING)] }), 8, { ...earlier, at: iso(7) }), { memory: {} });
 });
 
 t.test('the cost of a job is mirrored, however much clients claim', async (t) => {

@@ -15,12 +15,12 @@ const PAUSE_MS = 500;
 /** Publishes a server pod's progress, reports and bundle to the operator and the clients through Redis. */
 export class ProgressPublisher {
   readonly #channel: RedisProgress;
-  readonly #memory: JobProgress['memory'];
+  readonly #memory: NonNullable<JobProgress['memory']>;
   readonly #progress: LatestWriter<RunProgress>;
   readonly #report: LatestWriter<RunReport>;
 
   /** @param memory bytes that a pod of each role needs at least; reported with each progress */
-  constructor(channel: RedisProgress, log: Logger, memory: JobProgress['memory']) {
+  constructor(channel: RedisProgress, log: Logger, memory: NonNullable<JobProgress['memory']>) {
     this.#channel = channel;
     this.#memory = memory;
     const failed = (what: string) => (error: unknown) => {

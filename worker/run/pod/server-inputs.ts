@@ -31,7 +31,7 @@ export interface ServerInputs {
   /** The memory of this pod. */
   readonly planned: PlannedMemory;
   /** Bytes of memory that a pod of each role needs at least. */
-  readonly memory: JobProgress['memory'];
+  readonly memory: NonNullable<JobProgress['memory']>;
 }
 
 /**

@@ -2,7 +2,6 @@
 // (npm run bench:plan).
 import {
   closeSync,
-  copyFileSync,
   ftruncateSync,
   mkdirSync,
   mkdtempSync,
@@ -59,8 +58,9 @@ const CASES = [
   { name: 'LLaMA-2-7B', task: 'tokens' },
 ] as const;
 
-/** Number of records in the example's public data set. */
+/** Number of records in the example's public data set, and of held-out records that it evaluates. */
 const PUBLIC_RECORDS = 15_011;
+const EVALUATED_RECORDS = 200;
 
 const record = (count: number) => `${JSON.stringify({ instruction: 'a', input: '', output: 'b' })}\n`.repeat(count);
 
@@ -84,9 +84,9 @@ try {
   for (const [name, count] of [
     ['train', 3],
     ['public', PUBLIC_RECORDS],
+    ['eval', EVALUATED_RECORDS],
   ] as const)
     writeFileSync(join(work, `${name}.jsonl`), record(count));
-  copyFileSync(join(work, 'train.jsonl'), join(work, 'eval.jsonl'));
   for (const [index, { name, task }] of CASES.entries()) {
     writeShape(join(work, `${index}`), SHAPES[name]);
     const manifest = parseDocument(readFileSync(join(ROOT, 'examples/gsm8k.yaml'), 'utf8'));

@@ -15,7 +15,7 @@ import { AdapterTrainer } from '../worker/training/local-update.ts';
 import { openModelDirectory } from '../worker/model/directory.ts';
 import { loadTokenizer } from '../worker/tokenizer/tokenizer.ts';
 import { loadJobData } from '../worker/run/job-data.ts';
-import { federateModel, influenceOnPublicData, startingLora } from '../worker/run/job-model.ts';
+import { federateModel, formatEmulator, influenceOnPublicData, startingLora } from '../worker/run/job-model.ts';
 import { absoluteUri, readJob } from '../worker/run/job-manifest.ts';
 import { STATES_MEMORY } from '../worker/training/teacher-states.ts';
 import { peakOfChildren } from '../test/support/peak-memory.ts';
@@ -58,8 +58,11 @@ async function work(role: PlayedRole, path: string, options: ComputeOptions): Pr
     await action();
     seconds = (performance.now() - started) / 1000;
   };
+  const { signal } = new AbortController();
   try {
-    const model = await federateModel(directory, spec, influenceOnPublicData(compute, data.publicSequences, spec.seed));
+    const split = await federateModel(directory, spec, influenceOnPublicData(compute, data.publicSequences, spec.seed));
+    const { provider } = options;
+    const model = await formatEmulator(split, spec, { directory, cache: `${path}.cache`, provider, signal });
     const batches = sampledBatches({
       ...data,
       alignment: spec.emulator.alignment,
@@ -72,7 +75,7 @@ async function work(role: PlayedRole, path: string, options: ComputeOptions): Pr
       round: 1,
       lora: startingLora(model, spec, baseDirectory),
       onStep: ({ ms }: { ms: number }) => void steps.push(ms / 1000),
-      signal: new AbortController().signal,
+      signal,
     };
     if (role === 'server') {
       const pool = batches.publicOrder;

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { FedBiOTJobSpec } from '../crds/types.ts';
 import { PACK_TOKENS } from '../worker/inference/packs.ts';
 import { randomStream } from '../worker/random.ts';
 import { LLAMA_2_7B, writeLlama } from '../test/support/llama-shape.ts';
@@ -27,6 +28,7 @@ export interface SevenBillionJob {
   /** Tokens of every sequence. */
   readonly length: number;
   readonly evaluates: boolean;
+  readonly weights?: FedBiOTJobSpec['emulator']['weights'];
 }
 
 /**
@@ -34,7 +36,8 @@ export interface SevenBillionJob {
  * sequence. The adapter is the last two layers (the last one of a cut shape), the emulator half of the others.
  * @returns the manifest's path
  */
-export function writeSevenBillionJob(folder: string, { model, layers, length, evaluates }: SevenBillionJob): string {
+export function writeSevenBillionJob(folder: string, settings: SevenBillionJob): string {
+  const { model, layers, length, evaluates, weights = 'AsStored' } = settings;
   const records = {
     train: CLIENT_STEPS,
     public: ALIGNMENT_STEPS,
@@ -52,7 +55,7 @@ export function writeSevenBillionJob(folder: string, { model, layers, length, ev
       return [role, { uri }];
     }),
   );
-  const job = join(folder, `job-${length}.json`);
+  const job = join(folder, `job-${length}-${weights}.json`);
   const common = { batchSize: 1, sequenceLength: length };
   writeManifest(job, {
     apiVersion: 'fedbiot.io/v1alpha1',
@@ -61,6 +64,7 @@ export function writeSevenBillionJob(folder: string, { model, layers, length, ev
     spec: {
       model: { uri: model },
       emulator: {
+        weights,
         layerDropRate: 0.5,
         alignment: {
           ...common,

@@ -29,6 +29,8 @@ interface Peak {
 export interface Measured {
   readonly what: PlayedRole | 'run' | 'eval';
   readonly length: number;
+  /** The emulator's weights. */
+  readonly weights: FedBiOTJobSpec['emulator']['weights'];
   /** Bytes of the control group's limit; null: none. */
   readonly limit: number | null;
   /** Seconds from start to end, with loading. */
@@ -67,6 +69,7 @@ export async function measureRole(role: PlayedRole, { job, threads, limit }: Set
   return {
     what: role,
     length: spec.federation.local.sequenceLength,
+    weights: spec.emulator.weights,
     limit,
     ...group,
     peak: { total: limit === null ? compute : null, anonymous },
@@ -98,6 +101,7 @@ export async function measureRun({ job, threads, limit }: Setting): Promise<Meas
   return {
     what: 'run',
     length: spec.federation.local.sequenceLength,
+    weights: spec.emulator.weights,
     limit,
     ...group,
     peak: { total: group.memory.resident, anonymous: group.memory.anonymous },
@@ -126,6 +130,7 @@ export async function measureEval({ job, threads, limit }: Setting): Promise<Mea
   return {
     what: 'eval',
     length,
+    weights: spec.emulator.weights,
     limit,
     ...group,
     peak: { total: limit === null ? group.memory.resident : null, anonymous: group.memory.anonymous },

@@ -23,6 +23,9 @@ const NAMES: Readonly<Record<Measured['what'], string>> = {
   eval: '`fedbiot eval`',
 };
 
+const nameOf = ({ what, weights }: Pick<Measured, 'what' | 'weights'>) =>
+  weights === 'AsStored' ? NAMES[what] : `${NAMES[what]}, ${weights} emulator`;
+
 const NOTHING = '–';
 
 /** The tables of the LLaMA-2-7B shape in docs/benchmarks.md. */
@@ -46,8 +49,8 @@ export function sevenBillionTables({
 }
 
 function measuredTable(measured: readonly Measured[]): string {
-  const rows = measured.map(({ what, length, limit, memory, seconds, steps, clientPhase }) => [
-    NAMES[what],
+  const rows = measured.map(({ length, limit, memory, seconds, steps, clientPhase, ...which }) => [
+    nameOf(which),
     String(length),
     limit === null ? NOTHING : formatBytes(limit),
     formatBytes(memory.anonymous),
@@ -74,10 +77,10 @@ function measuredTable(measured: readonly Measured[]): string {
 }
 
 function planTable(measured: readonly Measured[]): string {
-  const rows = measured.map(({ what, length, limit, peak, planned }) => {
+  const rows = measured.map(({ length, limit, peak, planned, ...which }) => {
     const own = planned.total - planned.filePages;
     return [
-      limit === null || what === 'run' ? NAMES[what] : `${NAMES[what]}, limit ${formatBytes(limit)}`,
+      limit === null || which.what === 'run' ? nameOf(which) : `${nameOf(which)}, limit ${formatBytes(limit)}`,
       String(length),
       formatBytes(own),
       formatBytes(peak.anonymous),

@@ -63,6 +63,9 @@ async function main({ layers, threads, python, out }: Options): Promise<void> {
         await add(measureRole('client', { ...setting, limit: LIMIT.client }));
         await add(measureEval({ ...setting, limit: LIMIT.eval }));
         await add(measureRole('evaluation', { ...setting, limit: null }));
+        const int8 = writeSevenBillionJob(folder, { model, layers, length, evaluates, weights: 'Int8' });
+        await add(measureRole('server', { job: int8, threads, limit: null }));
+        await add(measureRole('client', { job: int8, threads, limit: LIMIT.client }));
       }
       await add(measureRole('server', { ...setting, limit: null }));
       await add(measureRole('client', { ...setting, limit: null }));

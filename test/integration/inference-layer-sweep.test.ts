@@ -9,10 +9,12 @@ import { loadTrunk, SweptTrunk } from '../../worker/inference/trunk-runner.ts';
 import { placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
 import { layerOf } from '../../worker/model/config/tensors.ts';
 import { layerProgram, NEXT } from '../../worker/model/programs/layer.ts';
+import { quantizeEmulator } from '../../worker/model/quantize.ts';
 import { splitLayers } from '../../worker/model/split.ts';
 import { embed } from '../../worker/model/weights/embedding.ts';
 import { weightFolder } from '../../worker/model/weights/stored-weights.ts';
 import { randomStream } from '../../worker/random.ts';
+import { checkQuantized } from '../../worker/training/check-quantized.ts';
 import { familyFolder, openFamily } from '../support/family.ts';
 import { testCompute } from '../support/test-compute.ts';
 
@@ -35,23 +37,31 @@ const packs = packSequences(sequences, 40);
 
 const vector = (size: number) => float32(Float32Array.from({ length: size }, () => 0.05 * random.normal()));
 
-/** The weights' layers in each session that a compute process loads, and the variables that its sessions keep. */
+/**
+ * The weights' layers in each session that a compute process loads, the sessions that are loaded, now and at most, and
+ * the variables that they keep.
+ */
 function observed(compute: Compute) {
   const loads: (number | null)[][] = [];
   const kept = new Set<string>();
+  const sessions = { now: 0, most: 0 };
   const load = compute.load.bind(compute);
   compute.load = async (graph, ...rest) => {
     loads.push([...new Set([...graph.weights.keys()].map(({ name }) => layerOf(name)))]);
     const session = await load(graph, ...rest);
+    sessions.most = Math.max(sessions.most, ++sessions.now);
     return {
       run: (request) => {
         for (const name of Object.values(request.keep ?? {})) kept.add(name);
         return session.run(request);
       },
-      release: () => session.release(),
+      release: async () => {
+        await session.release();
+        sessions.now--;
+      },
     };
   };
-  return { loads, kept };
+  return { loads, sessions, kept };
 }
 
 for (const [name, model] of Object.entries({ last, both })) {
@@ -117,7 +127,7 @@ t.test('passes that do not fit into one sweep', async (t) => {
 t.test('a sweep that is aborted leaves nothing behind', async (t) => {
   const compute = testCompute();
   t.teardown(() => compute.close());
-  const { kept } = observed(compute);
+  const { sessions, kept } = observed(compute);
   const swept = new SweptTrunk(compute, last, 'emulator', last.split.emulator.slice(-1));
   const vectors = { emulator: vector(last.emulator.layout.size) };
   const stop = new AbortController();
@@ -127,6 +137,7 @@ t.test('a sweep that is aborted leaves nothing behind', async (t) => {
   };
   await t.rejects(swept.runAll(packs, vectors, { signal: stop.signal, onLayer }), { message: 'enough' });
   t.equal(passes, packs.length + 1, 'no pass begins after the abort');
+  t.equal(sessions.now, 0);
   t.equal(kept.size, packs.length);
   for (const name of kept) await t.rejects(compute.read(name), /no variable/);
   let share = 0;
@@ -135,3 +146,19 @@ t.test('a sweep that is aborted leaves nothing behind', async (t) => {
   t.ok(Math.abs(share - packs.length) < 1e-9, 'its shares add up to its passes');
   for (const name of kept) await t.rejects(compute.read(name), /no variable/);
 });
+
+for (const [name, model] of Object.entries({ last, both }))
+  t.test(`the check of a quantised emulator holds one layer, adapter ${name}`, async (t) => {
+    const compute = testCompute();
+    t.teardown(() => compute.close());
+    const { loads, sessions, kept } = observed(compute);
+    const options = { modelSha256: name, held: 'auto', product: 'Float32' } as const;
+    await checkQuantized(compute, await quantizeEmulator(model, t.testdir({}), options), sequences[0]!.inputIds);
+    t.same(
+      loads,
+      [...model.split.front, ...model.split.emulator].map((layer) => [layer]),
+      'one session per layer',
+    );
+    t.same(sessions, { now: 0, most: 1 });
+    for (const variable of kept) await t.rejects(compute.read(variable), /no variable/);
+  });

@@ -1,3 +1,4 @@
+import type { Provider } from '../../engine/compute-protocol.ts';
 import { Graph } from '../../engine/graph/graph.ts';
 import { decoderLayer } from '../decoder/layer.ts';
 import type { DecoderPass } from '../decoder/layer.ts';
@@ -13,15 +14,21 @@ export const NEXT = 'next';
 export type LoraVector = 'adapter' | 'emulator';
 
 /**
- * One decoder layer, of any model that a CPU computes a layer at a time, without a tape. Inputs: `hidden` [rows,
- * hidden], the states before it; `positions` and places (beginPass); the vector `adapter` or `emulator`, whole, if the
- * layer has LoRA there. Output: `next` [rows, hidden].
+ * One decoder layer, of a model that is computed a layer at a time, without a tape. Inputs: `hidden` [rows, hidden],
+ * the states before it; `positions` and places (beginPass); the vector `adapter` or `emulator`, whole, if the layer has
+ * LoRA there. Output: `next` [rows, hidden].
  * @param vector null runs the layer without LoRA
+ * @param provider that runs it; only a CPU sweeps a large model
  */
-export function layerProgram(model: FederatedModel, layer: number, vector: LoraVector | null): Graph {
+export function layerProgram(
+  model: FederatedModel,
+  layer: number,
+  vector: LoraVector | null,
+  provider: Provider = 'cpu',
+): Graph {
   const graph = new Graph();
   const lora = vector === null ? () => [] : loraOfLayer(graph, model, layer, vector);
-  const pass = beginPass(graph, model, lora, { forwardOn: 'cpu', emulates: vector === 'emulator' });
+  const pass = beginPass(graph, model, lora, { forwardOn: provider, emulates: vector === 'emulator' });
   graph.output(NEXT, decoderLayer(pass, layer, hiddenInput(pass)).h);
   return graph;
 }

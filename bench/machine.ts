@@ -5,7 +5,7 @@ import { versions } from '../worker/run/versions.ts';
 /** Properties of the machine on which measurements depend. */
 export function machine() {
   return {
-    ...versions(),
+    ...versions('cpu'),
     cores: cpus().length,
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     loadBefore: loadavg()[0]!,

@@ -50,7 +50,7 @@ export const JobProgress = Type.Object({
         server: amount('Bytes that a server pod needs.'),
         client: amount('Bytes that a client pod needs.'),
       }),
-      "Memory that a pod of each role needs at least, as `fedbiot plan` estimates it, beside pages of the model's files.",
+      "Memory that a pod of each role needs at least, by the plan's estimate: main process and compute processes, without pages of the model's files.",
     ),
   ),
   adapterSha256: orNull(

@@ -75,7 +75,8 @@ export const Emulator = object(
     ),
     weights: choice(
       'Format of the kept layers’ projections: AsStored, or Int8: 8 bits with a scale per output, quantised once by the server. Int8 halves ' +
-        'the emulator of a half-precision model and speeds up its passes on processors that multiply bytes; alignment trains the quantised emulator.',
+        'the kept layers of a half-precision model, not adapter, embedding and head, and speeds up its passes on processors that multiply ' +
+        'bytes; alignment trains the quantised emulator.',
       ['AsStored', 'Int8'],
       { default: 'AsStored' },
     ),

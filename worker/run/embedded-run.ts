@@ -64,7 +64,11 @@ async function prepare(options: RunOptions): Promise<RunResult> {
     const openDirectory = () =>
       warned(async () => {
         await verified;
-        return openRunDirectory(out, await runManifest(job, { model, tokenizer, data: data.sha256 }), { resume });
+        return openRunDirectory(
+          out,
+          await runManifest(job, { model, tokenizer, data: data.sha256, provider: options.provider }),
+          { resume },
+        );
       });
     const folders = { model: baseDirectory, publicData: baseDirectory, clientData: baseDirectory };
     return toldWithPlan(planned, `${formatBytes(context.available)} were available`, () =>

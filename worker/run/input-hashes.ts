@@ -3,6 +3,7 @@ import { isRecord } from '../../crds/json-schema/node.ts';
 import type { FedBiOTJob, FedBiOTJobSpec } from '../../crds/types.ts';
 import type { RunManifest } from './run-directory.ts';
 import { sha256 } from '../files/sha256.ts';
+import type { Provider } from '../engine/compute-protocol.ts';
 import type { ModelDirectory } from '../model/directory.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { dateRead } from './job-date.ts';
@@ -30,18 +31,25 @@ function sorted(value: unknown): unknown {
   return Object.fromEntries(names.map((name) => [name, sorted(value[name])]));
 }
 
+interface ManifestInputs {
+  readonly model: ModelDirectory;
+  readonly tokenizer: Tokenizer;
+  readonly data: Readonly<Record<string, string>>;
+  readonly provider: Provider;
+}
+
 /**
  * The manifest of a run: its inputs and versions. `data` is the SHA-256 of each file that this process reads, by role.
  */
 export async function runManifest(
   { metadata, spec }: FedBiOTJob,
-  { model, tokenizer, data }: { model: ModelDirectory; tokenizer: Tokenizer; data: Readonly<Record<string, string>> },
+  { model, tokenizer, data, provider }: ManifestInputs,
 ): Promise<RunManifest> {
   const date = dateRead(spec, tokenizer);
   return {
     job: metadata.name,
     sha256: { spec: specSha256(spec), model: await model.sha256(), ...data },
     ...(date === null ? {} : { date }),
-    versions: versions(),
+    versions: versions(provider),
   };
 }

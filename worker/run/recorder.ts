@@ -16,7 +16,7 @@ import { MetricsLog } from '../report/metrics-log.ts';
 import { repairMetrics, readLines } from '../report/metrics-repair.ts';
 import { readReportJson, writeReportHtml, writeReportJson } from '../report/report-files.ts';
 import type { ClientData } from './job-data.ts';
-import { versions } from './versions.ts';
+import { FEDBIOT_VERSION } from './versions.ts';
 
 export interface RunRecorderOptions {
   readonly directory: RunDirectory;
@@ -107,7 +107,7 @@ export class RunRecorder {
     await writeReportJson(directory.root, report);
     this.emit({ event: 'end', outcome: 'succeeded', message: `adapter ${adapterSha256}` });
     this.#log.flush();
-    await writeReportHtml(directory.root, report, versions().fedbiot);
+    await writeReportHtml(directory.root, report, FEDBIOT_VERSION);
     return report;
   }
 

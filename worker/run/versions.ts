@@ -2,16 +2,19 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { arch, cpus } from 'node:os';
 import { join } from 'node:path';
+import type { Provider } from '../engine/compute-protocol.ts';
 import { matrixProduct } from '../engine/matrix-product.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 
+export const FEDBIOT_VERSION = packageJson.version;
+
 /** Versions that a run's bits may depend on besides its inputs. */
-export function versions() {
+export function versions(provider: Provider) {
   return {
-    fedbiot: packageJson.version,
+    fedbiot: FEDBIOT_VERSION,
     node: process.versions.node,
     'onnxruntime-node': installedVersion('onnxruntime-node'),
-    quantizedProduct: matrixProduct('cpu'),
+    quantizedProduct: matrixProduct(provider),
     processor: `${cpus()[0]?.model ?? 'unknown'} (${arch()})`,
   };
 }

@@ -49,7 +49,10 @@ export async function serverRole(pod: Pod): Promise<string> {
 
   const inputs = await abortable(openServerInputs(pod), signal);
   const publisher = new ProgressPublisher(new RedisProgress(redis, keys, fence, needs.job), log, inputs.memory);
-  const manifest = await abortable(runManifest(job, { ...inputs, data: inputs.data.sha256 }), signal);
+  const manifest = await abortable(
+    runManifest(job, { ...inputs, data: inputs.data.sha256, provider: context.provider }),
+    signal,
+  );
   // The fence has revoked the previous server, so its folder can be taken over.
   const directory = openRunDirectory(context.folders.output, manifest, { resume: true, takeOver: true });
   const tenure = watchTenure(fence, directory);

@@ -1,6 +1,7 @@
 // `fedbiot plan`: what it prints before a job begins, and how close its memory estimate is to a measurement.
-import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -21,6 +22,7 @@ import { estimateJob } from '../../worker/estimate/job-estimate.ts';
 import { estimateManifest } from '../../worker/run/estimate-job.ts';
 import { tasks } from '../../worker/tasks/registry.ts';
 import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
+import { until } from '../support/until.ts';
 
 const FEDBIOT = fileURLToPath(new URL('../../worker/fedbiot.ts', import.meta.url));
 
@@ -162,6 +164,25 @@ t.test('on the command line, as JSON', async (t) => {
   const { alignmentStep, clientStep, evaluation, firstRound, laterRound, job: all } = printed.time!;
   t.ok(Math.min(alignmentStep!, clientStep, evaluation!) > 0);
   t.ok(Math.abs(firstRound + laterRound! - all) < 1e-9, 'two rounds');
+});
+
+t.test('a signal ends the measurement, which leaves no files', async (t) => {
+  const directory = t.testdir({});
+  const job = writeTinyJob(directory);
+  const temporary = join(directory, 'temporary');
+  mkdirSync(temporary);
+  const measured = () => readdirSync(temporary).filter((name) => name.startsWith('fedbiot-plan-'));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    const child = spawn(process.execPath, [FEDBIOT, 'plan', job], { env: { ...process.env, TMPDIR: temporary } });
+    const ended = once(child, 'close');
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    await until('the measurement begins', 60, () => measured()[0] ?? null);
+    child.kill(signal);
+    t.same(await ended, [130, null], signal);
+    t.equal(stderr, 'interrupted\n');
+    t.same(measured(), []);
+  }
 });
 
 t.test('the time of jobs with other kinds of work', async (t) => {

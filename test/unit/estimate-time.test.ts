@@ -2,6 +2,7 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import { parseManifest } from '../../crds/parse.ts';
+import type { AlignmentSpec } from '../../crds/types.ts';
 import { sequenceOf } from '../../worker/data/sequence.ts';
 import {
   alignmentStep,
@@ -13,10 +14,14 @@ import {
   trunkStates,
 } from '../../worker/estimate/flops.ts';
 import type { SequenceSize, Shape } from '../../worker/estimate/flops.ts';
+import { reduced, sizeOf } from '../../worker/estimate/job-sample.ts';
 import type { JobSample } from '../../worker/estimate/job-sample.ts';
 import { jobTime } from '../../worker/estimate/job-time.ts';
+import { laterTokens } from '../../worker/estimate/speeds.ts';
 import type { Speeds } from '../../worker/estimate/speeds.ts';
+import { comparedStateBytes } from '../../worker/estimate/state-bytes.ts';
 import { parseDecoderConfig } from '../../worker/model/config/config.ts';
+import { modelWithSplit } from '../../worker/model/federated-model.ts';
 
 const config = parseDecoderConfig(
   {
@@ -88,7 +93,7 @@ function specOf(changed: Partial<typeof sections> = {}) {
 
 type Options = Partial<Parameters<typeof jobTime>[2]> & { readonly of?: Shape };
 const timeOf = (spec: ReturnType<typeof specOf>, { of = shape, ...options }: Options = {}) =>
-  jobTime(of, spec, { sample, speeds, workers: 1, ...options });
+  jobTime(of, spec, { sample, speeds, comparedBytes: 6 * 4, workers: 1, ...options });
 
 function near(t: Test, found: number | null, wanted: number, what: string) {
   t.ok(found !== null && Math.abs(found - wanted) < 1e-9 * wanted, `${what}: ${found}, not ${wanted}`);
@@ -160,6 +165,43 @@ t.test('states that are not kept are computed again', async (t) => {
   const large = timeOf(specOf(), { sample: many });
   near(t, large.evaluation! / 1e11, timeOf(specOf()).evaluation! + (3 * 10 * teacher) / 3, 'too many for memory');
   t.ok(job > firstRound);
+});
+
+t.test('states of all compared layers share the disk', async (t) => {
+  // 1e8 distinct texts of 4 tokens: after one layer 9.6 GB of states, after three 28.8 GB.
+  const spec = specOf({ emulator: '{ alignment: { initialSteps: 1000000, stepsPerRound: 2, batchSize: 300 } }' });
+  const many = { ...sample, records: { public: 1e8, heldOut: 10 } };
+  const split = { front: [], teacher: [0, 1, 2, 3, 4], emulator: [0, 2, 4], dropped: [1, 3], tail: [5, 6] };
+  const model = modelWithSplit({ config, weights: new Map() }, split, spec);
+  const computed = (similarity: AlignmentSpec['similarity']) => {
+    const time = timeOf(spec, { sample: many, comparedBytes: comparedStateBytes(model, { similarity }, 1) });
+    return (time.firstRound - 24 * time.clientStep - 1e6 * time.alignmentStep!) / states;
+  };
+  const kept = (8 * 2 ** 30) / (1e8 * 4 * 6 * 4);
+  near(t, computed('L2'), 1e8 + 2e8 * (1 - kept), 'after one layer');
+  near(t, computed('Layerwise'), 1e8 + 2e8 * (1 - kept / 3), 'after each kept layer');
+});
+
+t.test('cut texts keep labels', async (t) => {
+  const ids = Array.from({ length: 40 }, (_, i) => i);
+  const cut = (labelledFrom: number) => {
+    const labels = ids.map((id) => (id < labelledFrom ? -100 : id));
+    return reduced([sequenceOf(ids, labels)], { vocabulary: 7, tokens: 20 })[0]!;
+  };
+  t.same(
+    [...cut(30).inputIds],
+    ids.slice(0, 20).map((id) => id % 7),
+  );
+  t.same([...cut(30).labels], [...Array<number>(15).fill(-100), 1, 2, 3, 4, 5], 'a quarter, as of the whole text');
+  t.equal(sizeOf(cut(39)).labelled, 1, 'at least one');
+  t.equal(sizeOf(cut(40)).labelled, 0, 'none of a text without a label');
+  t.equal(sizeOf(cut(18)).labelled, 2, 'those before the cut, if there are any');
+});
+
+t.test('seconds of later tokens are positive on a busy machine', async (t) => {
+  t.equal(laterTokens(2, 5), 3);
+  t.equal(laterTokens(2, 2), 0.2);
+  t.equal(laterTokens(2, 1), 0.2);
 });
 
 t.test('a speed that the job needs and nobody measured is an error', async (t) => {

@@ -1,7 +1,9 @@
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
+import { EXIT } from '../../crds/facts/exit-codes.ts';
 import type { Provider } from '../engine/compute-protocol.ts';
 import { notEmpty, positiveInteger, providerOption } from './arguments.ts';
+import { listenForInterrupts } from './interrupts.ts';
 
 export function register(program: Command): void {
   program
@@ -41,6 +43,18 @@ async function planCommand(job: string, flags: Flags): Promise<void> {
     import('../report/summary.ts'),
   ]);
   const { workers = 1, threads = availableParallelism(), provider } = flags;
-  const plan = await estimateManifest(job, { workers, ...(flags.time ? { compute: { threads, provider } } : {}) });
-  process.stdout.write(flags.json ? `${JSON.stringify(plan, null, 2)}\n` : planText(plan));
+  const stop = new AbortController();
+  const { signal } = stop;
+  const release = listenForInterrupts(stop, () => undefined);
+  try {
+    const compute = flags.time ? { compute: { threads, provider } } : {};
+    const plan = await estimateManifest(job, { workers, signal, ...compute });
+    process.stdout.write(flags.json ? `${JSON.stringify(plan, null, 2)}\n` : planText(plan));
+  } catch (error) {
+    if (!signal.aborted || error !== signal.reason) throw error;
+    process.stderr.write('interrupted\n');
+    process.exitCode = EXIT.interrupted;
+  } finally {
+    release();
+  }
 }

@@ -4,10 +4,10 @@ import { alignmentSteps } from '../training/batches.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { shapeOf, tokenFlops } from './flops.ts';
 import { loraLayout } from '../model/lora/layout.ts';
-import { comparedLayers } from '../model/programs/alignment.ts';
 import { jobMemory } from './job-memory.ts';
 import { requiredMemory } from './memory-check.ts';
 import { STATES_DISK, STATES_MEMORY } from '../training/teacher-states.ts';
+import { comparedStateBytes } from './state-bytes.ts';
 import { weightsOf } from './weight-bytes.ts';
 import type { WeightSize } from './weight-bytes.ts';
 
@@ -36,7 +36,7 @@ export function estimateJob(
   const full = weightsOf(model, () => true);
   const held = new Set([...split.front, ...split.emulator, ...split.tail]);
   const bundle = weightsOf(model, (_, layer) => layer === null || held.has(layer), 'emulator');
-  const hiddenStateCache = Math.min(STATES_DISK, stateBytes(model, spec, publicSequences));
+  const hiddenStateCache = Math.min(STATES_DISK, publicStateBytes(model, spec, publicSequences));
   const memory = jobMemory(model, spec, {
     statesBytes: Math.min(STATES_MEMORY, hiddenStateCache),
     workers,
@@ -81,7 +81,7 @@ export function estimateJob(
  * Bytes of the teacher's states of all public sequences that the job uses, at full length. If the adapter has layers in
  * front, the states change and are not cached.
  */
-function stateBytes(
+function publicStateBytes(
   model: FederatedModel,
   { emulator: { alignment }, federation }: FedBiOTJobSpec,
   publicSequences: number,
@@ -89,13 +89,7 @@ function stateBytes(
   if (model.split.front.length > 0) return 0;
   const steps = alignmentSteps(alignment, 1) + (federation.rounds - 1) * alignmentSteps(alignment, 2);
   const sequences = Math.min(publicSequences, steps * alignment.batchSize);
-  return (
-    sequences *
-    alignment.sequenceLength *
-    comparedLayers(model, alignment.similarity).length *
-    model.config.hiddenSize *
-    FLOAT_BYTES
-  );
+  return comparedStateBytes(model, alignment, sequences * alignment.sequenceLength);
 }
 
 function total(weights: readonly WeightSize[], of: 'values' | 'bytes'): number {

@@ -15,20 +15,22 @@ import type { SequenceSize, Shape, Trunk } from './flops.ts';
 import { sizeOf } from './job-sample.ts';
 import type { JobSample } from './job-sample.ts';
 import type { Speeds, Work } from './speeds.ts';
+import { stateBytes } from './state-bytes.ts';
 
-const FLOAT_BYTES = 4;
+export interface TimeOptions {
+  readonly sample: JobSample;
+  readonly speeds: Speeds;
+  /** Bytes of a public token's states that an alignment compares. */
+  readonly comparedBytes: number;
+  /** Compute processes that train clients side by side. */
+  readonly workers: number;
+}
 
 /**
  * Estimates a job's time: the FLOPs of its rounds at measured speeds. Not counted are the preparation before the first
  * round, aggregation and checkpoints. Generated texts are taken to be as long as the job allows.
- *
- * @param options.workers compute processes that train clients side by side
  */
-export function jobTime(
-  shape: Shape,
-  spec: FedBiOTJobSpec,
-  options: { readonly sample: JobSample; readonly speeds: Speeds; readonly workers: number },
-): TimeEstimate {
+export function jobTime(shape: Shape, spec: FedBiOTJobSpec, options: TimeOptions): TimeEstimate {
   const { sample, speeds, workers } = options;
   const { rounds, local, clientsPerRound, dropoutRate } = spec.federation;
   const seconds: Seconds = (work, flops) => {
@@ -39,7 +41,7 @@ export function jobTime(
   const batch = local.batchSize * meanOver(sample.train, (size) => clientTraining(shape, [size]));
   const clientStep = seconds('client', local.gradientAccumulation * batch);
   const clients = Math.ceil(clientsPerRound / workers) * (1 - dropoutRate) * local.steps * clientStep;
-  const alignment = alignmentTime(shape, spec, sample, seconds);
+  const alignment = alignmentTime(shape, spec, options, seconds);
   const evaluation = evaluationTime(shape, spec, sample, seconds);
   const { everyRounds } = spec.evaluation;
   const evaluations = everyRounds === 0 ? 1 : Math.ceil(rounds / everyRounds);
@@ -63,7 +65,7 @@ type Seconds = (work: Work, flops: number) => number;
 function alignmentTime(
   shape: Shape,
   { emulator: { alignment }, federation: { rounds } }: FedBiOTJobSpec,
-  { public: texts, records }: JobSample,
+  { sample: { public: texts, records }, comparedBytes }: TimeOptions,
   seconds: Seconds,
 ): { readonly step: number; readonly first: number; readonly all: number } | null {
   if (alignment.schedule === 'Never') return null;
@@ -73,12 +75,13 @@ function alignmentTime(
     'teacher',
     meanOver(texts, (size) => teacherStates(shape, [size])),
   );
+  const bytes = comparedBytes * meanTokens(texts);
   const upTo = (round: number) => {
     const steps = alignmentSteps(alignment, 1) + (round - 1) * alignmentSteps(alignment, 2);
     const used = steps * alignment.batchSize;
     const distinct = Math.min(used, records.public);
     // States of the trunk behind adapter layers change; others are kept on disk as far as they fit.
-    const kept = shape.frontLayers > 0 ? 0 : Math.min(1, STATES_DISK / (distinct * stateBytes(shape, texts)));
+    const kept = shape.frontLayers > 0 ? 0 : Math.min(1, STATES_DISK / (distinct * bytes));
     return steps * step + (distinct + (used - distinct) * (1 - kept)) * states;
   };
   return { step, first: upTo(1), all: upTo(rounds) };
@@ -109,16 +112,16 @@ function evaluationTime(
     const others = (maxNewTokens - 1) * decodedToken(shape, trunk, tokens + maxNewTokens / 2);
     return all('prompts', first) + all('decoding', others);
   };
-  const isKept = shape.frontLayers === 0 && records.heldOut * stateBytes(shape, heldOut) <= STATES_MEMORY;
+  const bytes = stateBytes(shape.config, records.heldOut * meanTokens(heldOut));
+  const isKept = shape.frontLayers === 0 && bytes <= STATES_MEMORY;
   const alone = states('teacher') + scored + written('teacher');
   const emulated = states('emulator') + scored + written('emulator');
   const later = emulated + alone - (isKept ? states('teacher') : 0);
   return { first: alone + later, later };
 }
 
-/** Bytes of a text's states after one layer. */
-function stateBytes({ config }: Shape, texts: JobSample['public']): number {
-  return meanOver(texts, ({ tokens }) => tokens) * config.hiddenSize * FLOAT_BYTES;
+function meanTokens(texts: JobSample['public']): number {
+  return meanOver(texts, ({ tokens }) => tokens);
 }
 
 function meanOver(texts: JobSample['public'], of: (size: SequenceSize) => number): number {

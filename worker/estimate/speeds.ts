@@ -1,12 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { Sequence } from '../data/sequence.ts';
-import { Compute } from '../engine/compute.ts';
 import type { ComputeOptions } from '../engine/compute.ts';
 import { float32 } from '../engine/graph/tensor.ts';
-import { systemFailure } from '../files/system-failure.ts';
 import { Generator } from '../inference/generator.ts';
 import { groupByPrefix } from '../inference/packs.ts';
 import { loadTrunk } from '../inference/trunk-runner.ts';
@@ -28,7 +23,8 @@ import {
 } from './flops.ts';
 import { reduced, sizeOf } from './job-sample.ts';
 import type { JobSample } from './job-sample.ts';
-import { writeMiniature } from './miniature.ts';
+import { withMiniature } from './measured-miniature.ts';
+import type { Measured } from './measured-miniature.ts';
 
 /** The kinds of work in a job. */
 export type Work = 'alignment' | 'teacher' | 'client' | 'scoring' | 'prompts' | 'decoding';
@@ -56,20 +52,23 @@ export interface SpeedOptions {
   readonly tokenizer: Tokenizer;
   /** The compute process that the job will use. */
   readonly compute: ComputeOptions;
+  /** Aborts to end the measurement at once. */
+  readonly signal: AbortSignal;
 }
 
 /**
  * Measures how fast this machine does a job's work. The job's own roles do it with a miniature of its model, in one
  * compute process. The speeds thus include all that is not a product, and what texts share. Takes some seconds.
+ * @throws the signal's reason if it aborts
  */
 export async function measureSpeeds(
   model: FederatedModel,
   spec: FedBiOTJobSpec,
   options: SpeedOptions,
 ): Promise<Speeds> {
-  const { sample, tokenizer } = options;
+  const { sample, tokenizer, compute, signal } = options;
   const measured = (parameters: number, measure: (miniature: Measured) => Promise<Speeds>) =>
-    withMiniature(model, spec, { parameters, compute: options.compute }, measure);
+    withMiniature(model, spec, { parameters, compute, signal }, measure);
   const speeds = await measured(TRAINED_PARAMETERS, async (miniature) => ({
     ...(spec.emulator.alignment.schedule === 'Never' ? {} : await alignmentSpeeds(miniature, sample)),
     ...(await clientSpeed(miniature, sample)),
@@ -77,44 +76,6 @@ export async function measureSpeeds(
   }));
   if (sample.prompts.length === 0) return speeds;
   return { ...speeds, ...(await measured(DECODED_PARAMETERS, (miniature) => generationSpeeds(miniature, sample))) };
-}
-
-/** A miniature of a job's model, and a process to compute with it. */
-interface Measured {
-  readonly compute: Compute;
-  readonly model: FederatedModel;
-  readonly spec: FedBiOTJobSpec;
-}
-
-async function withMiniature<T>(
-  model: FederatedModel,
-  spec: FedBiOTJobSpec,
-  { parameters, compute: options }: { readonly parameters: number; readonly compute: ComputeOptions },
-  measure: (miniature: Measured) => Promise<T>,
-): Promise<T> {
-  const folder = temporaryFolder();
-  try {
-    const { copiedWeightBytes, ...miniature } = await writeMiniature(folder, model, spec, {
-      parameters,
-      provider: options.provider,
-    });
-    const compute = new Compute({ ...options, copiedWeightBytes });
-    try {
-      return await measure({ compute, spec, ...miniature });
-    } finally {
-      compute.close();
-    }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-function temporaryFolder(): string {
-  try {
-    return mkdtempSync(join(tmpdir(), 'fedbiot-plan-'));
-  } catch (error) {
-    throw systemFailure(error, `cannot write a model into ${tmpdir()} to measure the time, which --no-time leaves out`);
-  }
 }
 
 async function alignmentSpeeds({ compute, model, spec }: Measured, sample: JobSample): Promise<Speeds> {
@@ -198,7 +159,7 @@ async function generationSpeeds({ compute, model, spec }: Measured, sample: JobS
   const generate = (maxNewTokens: number) =>
     secondsOf(() => generator.generate(prompts, { maxNewTokens, stopTokenIds: [] }, vectors));
   const first = await generate(1);
-  const others = (await generate(1 + NEW_TOKENS)) - first;
+  const others = laterTokens(first, await generate(1 + NEW_TOKENS));
   const shape = shapeOf(model, spec);
   const sizes = prompts.map(({ length }) => ({ tokens: length }));
   const decoded = sizes.reduce(
@@ -206,6 +167,14 @@ async function generationSpeeds({ compute, model, spec }: Measured, sample: JobS
     0,
   );
   return { prompts: promptPass(shape, 'teacher', sizes) / first, decoding: decoded / others };
+}
+
+/**
+ * Seconds of the tokens that follow the first ones. They are the difference of two measurements, which on a busy
+ * machine can be zero or negative. At least a tenth of the first tokens' time is assumed.
+ */
+export function laterTokens(first: number, all: number): number {
+  return Math.max(all - first, first / 10);
 }
 
 /** Batches for the steps of a measurement. */

@@ -20,6 +20,7 @@ import { availableMemory } from '../estimate/memory-check.ts';
 import { plannedRun } from '../estimate/planned-memory.ts';
 import { withPlannedQuantized } from '../estimate/planned-quantized.ts';
 import { measureSpeeds } from '../estimate/speeds.ts';
+import { comparedStateBytes } from '../estimate/state-bytes.ts';
 import { sampleJob } from './sample-job.ts';
 import type { JobRecords } from './sample-job.ts';
 
@@ -28,15 +29,17 @@ export interface PlanOptions {
   readonly workers?: number;
   /** How the job will compute, to estimate its time; by default it is not estimated. */
   readonly compute?: ComputeOptions;
+  /** Aborts to stop. */
+  readonly signal?: AbortSignal;
 }
 
 /**
  * Estimates a job from its manifest. Reads the model's headers and the data files. Computes nothing but, to estimate
  * the time, some steps with a miniature of the model.
- * @throws UserError if the manifest, the model's directory or a data file is invalid
+ * @throws UserError if the manifest, the model's directory or a data file is invalid; the signal's reason if it aborts
  */
 export async function estimateManifest(path: string, options: PlanOptions = {}): Promise<PlanEstimate> {
-  const { workers = 1, compute } = options;
+  const { workers = 1, compute, signal = new AbortController().signal } = options;
   const { spec } = readJob(path);
   const { data, emulator } = spec;
   const baseDirectory = dirname(resolve(path));
@@ -47,6 +50,7 @@ export async function estimateManifest(path: string, options: PlanOptions = {}):
     eval: data.eval ? await loadData(data.eval, baseDirectory) : null,
     public: data.public ? await loadData(data.public, baseDirectory) : null,
   };
+  signal.throwIfAborted();
   const publicSequences = records.public?.records.length ?? 0;
   const heldOutSequences = records.eval?.records.length ?? 0;
   const context = { publicSequences, heldOutSequences, workers, available: availableMemory() };
@@ -61,8 +65,9 @@ export async function estimateManifest(path: string, options: PlanOptions = {}):
   if (compute === undefined) return plan;
   const tokenizer = await loadTokenizer(stored.path, stored.config);
   const sample = sampleJob(spec, records, tokenizer);
-  const speeds = await measureSpeeds(model, spec, { sample, tokenizer, compute });
-  return { ...plan, time: jobTime(shapeOf(model, spec), spec, { sample, speeds, workers }) };
+  const speeds = await measureSpeeds(model, spec, { sample, tokenizer, compute, signal });
+  const comparedBytes = comparedStateBytes(model, emulator.alignment, 1);
+  return { ...plan, time: jobTime(shapeOf(model, spec), spec, { sample, speeds, comparedBytes, workers }) };
 }
 
 /**

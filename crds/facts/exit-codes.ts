@@ -11,9 +11,10 @@ export const EXIT = {
    */
   unavailable: 69,
   /**
-   * Memory ran out, of the machine or of its GPU, and this process survived. A pod with a memory limit would fail
-   * again, so the Job fails at once; without a limit, another node may have more, so it retries. The number is EX_OSERR
-   * of sysexits.h. It is not 137, which a container has that was killed as a whole, for this or another reason.
+   * Memory ran out within the limit of this process, which survived. A pod with a memory limit would fail again, so
+   * the Job fails at once; without a limit, another node may have more, so it retries. If the machine, which others use
+   * as well, or its GPU ran out, it is `failed`. The number is EX_OSERR of sysexits.h. It is not 137, which a container
+   * has that was killed as a whole, for this or another reason.
    */
   outOfMemory: 71,
   /** Ended by SIGINT or SIGTERM. It does not count as a failure; a pod has written a checkpoint. */

@@ -7,18 +7,21 @@ import type { MemoryLimit } from '../plan/memory-limit.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { Observed, ObservedPod } from '../objects/observed.ts';
 import { endOf } from './failure.ts';
-import { podsOf, workerStatus } from './observed-job.ts';
+import { hasStarted, instant, podsOf, workerStatus } from './observed-job.ts';
 import type { Verdict } from './verdict.ts';
 
 /**
- * A pod whose memory ran out within its limit would fail again, so the job has failed. Without a limit its node had too
- * little, and the Job retries, as it does after an eviction. A rule of the Job cannot tell this: a container that was
- * killed for any reason has the same exit code, and only the kubelet's reason says that it was for memory.
+ * A pod whose memory ran out within its limit would most likely fail again, so the job has failed. Without a limit its
+ * node had too little, and the Job retries, as it does after an eviction. A rule of the Job cannot tell this: a
+ * container that was killed for any reason has the same exit code, and only the kubelet's reason says that it was for
+ * memory. OOMKilled does not tell whether the limit or the node's memory was exhausted; with a limit, the limit is the
+ * likely one, since the kubelet evicts pods before a node's memory ends. A pod that has been replaced, as by the Job of
+ * an earlier version, has no say: its successor shows whether it fails again.
  */
 export function outOfMemory(job: JobObject, { pods }: Observed): Verdict {
   for (const role of ROLES) {
     const limit = memoryLimitOf(job, role);
-    const pod = limit === null ? undefined : podsOf(pods, role).find((each) => ranOut(each));
+    const pod = limit === null ? undefined : lastingShortage(podsOf(pods, role));
     if (limit === null || pod === undefined) continue;
     const message = workerEnd(pod)?.exitCode === EXIT.outOfMemory ? endOf(pod)?.message : undefined;
     return {
@@ -30,6 +33,17 @@ export function outOfMemory(job: JobObject, { pods }: Observed): Verdict {
     };
   }
   return null;
+}
+
+/** A pod that ran out of memory, and after whose end no other of its role has started. */
+const lastingShortage = (pods: readonly ObservedPod[]): ObservedPod | undefined =>
+  pods.find((pod) => ranOut(pod) && !pods.some((other) => hasStarted(other) && isSuccessor(other, pod)));
+
+/** Pods of clients exist side by side, so a successor is one that was created after the other had ended. */
+function isSuccessor({ metadata }: ObservedPod, earlier: ObservedPod): boolean {
+  const ended = instant(workerEnd(earlier)?.finishedAt);
+  const created = instant(metadata.creationTimestamp);
+  return ended !== null && created !== null && created > ended;
 }
 
 /** Exit code of a container that was killed. */

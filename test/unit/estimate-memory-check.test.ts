@@ -59,6 +59,10 @@ t.test('memory that runs out is reported with the plan’s figures', async (t) =
     shortage: 'memory',
     cause: lost,
   });
+  t.match(await thrown(new SystemFailure('machineMemory', 'the machine is out of memory')), {
+    message: /^the machine is out of memory; by the plan, /,
+    shortage: 'machineMemory',
+  });
   t.match(await thrown(Object.assign(new Error('fork'), { code: 'ENOMEM', syscall: 'spawn' })), {
     message: /out of memory \(ENOMEM\); by the plan/,
   });

@@ -6,7 +6,7 @@ import type { ObservedPod } from '../../operator/objects/observed.ts';
 import { eventsBetween } from '../../operator/status/events.ts';
 import { judge } from '../../operator/status/judge.ts';
 import { jobObject } from '../support/planned-job.ts';
-import { at, condition, exited, look, pod, RUNNING, world } from '../support/observed-job.ts';
+import { at, condition, exited, iso, look, pod, RUNNING, world } from '../support/observed-job.ts';
 import { sampleProgress } from '../support/sample-progress.ts';
 
 t.test('a pod that ran out of memory within its limit ends the job, with the plan’s figures', async (t) => {
@@ -27,11 +27,11 @@ t.test('a pod that ran out of memory within its limit ends the job, with the pla
     message:
       /^The client pod failed: tiny-client-x was killed as it reached its memory limit, 512Mi\. Raise spec\.client/,
   });
-  const own = JSON.stringify({ reason: 'OutOfMemory', message: 'the GPU is out of memory' });
+  const own = JSON.stringify({ reason: 'OutOfMemory', message: 'the compute process is out of memory' });
   for (const reason of ['Error', 'OOMKilled']) {
     t.match(judged(job('server'), pod('server', exited(71, own, reason))), {
       reason: 'OutOfMemory',
-      message: 'The server pod failed: the GPU is out of memory',
+      message: 'The server pod failed: the compute process is out of memory',
     });
   }
   t.equal(judged(job('client'), pod('server', killed)), null, 'without a limit it is tried again, on another node');
@@ -39,6 +39,17 @@ t.test('a pod that ran out of memory within its limit ends the job, with the pla
   t.equal(judged(job('server'), pod('server', exited(130, undefined, 'OOMKilled'))), null, 'told to stop as well');
   const evicted = { ...killed, conditions: [{ type: 'DisruptionTarget', status: 'True' }] };
   t.equal(judged(job('server'), pod('server', evicted)), null, 'an eviction is a disruption');
+  const successor = (status: ObservedPod['status']) =>
+    judged(job('server'), pod('server', killed), pod('server', status, 9));
+  t.equal(successor(RUNNING), null, 'replaced by a pod that runs, as under an earlier version');
+  t.match(successor({ phase: 'Pending' }), { reason: 'OutOfMemory' }, 'its successor has not started');
+  t.match(successor(exited(137, undefined, 'OOMKilled', iso(10))), { reason: 'OutOfMemory' }, 'it failed again');
+  const beside = pod('client', RUNNING, 0.5);
+  t.match(
+    judged(job('client'), pod('client', killed), beside),
+    { reason: 'OutOfMemory' },
+    'another client ran beside it',
+  );
   const lingering = { ...killed, phase: 'Running' };
   t.match(judged(job('server'), pod('server', lingering)), { reason: 'OutOfMemory' }, 'while a sidecar still runs');
 });

@@ -1,6 +1,7 @@
 import { UserError } from '../../crds/facts/user-error.ts';
 import { SystemFailure } from '../files/system-failure.ts';
 import type { Shortage } from '../files/system-failure.ts';
+import type { Exhausted } from './control-group.ts';
 
 const LESS_MEMORY =
   'Use shorter sequences, smaller batches or fewer compute processes; `fedbiot plan` shows how much a job needs. Continue the run with --resume.';
@@ -19,7 +20,7 @@ export class ComputeLostError extends SystemFailure {
 
 const HINTS: Readonly<Record<string, string>> = {
   SIGKILL: `Usually the kernel does this when it is out of memory. ${LESS_MEMORY}`,
-  SIGABRT: `Usually it was out of memory. ${LESS_MEMORY}`,
+  SIGABRT: `It was out of memory, or found a defect: the lines above say which. ${LESS_MEMORY}`,
   SIGBUS:
     'A memory-mapped file was truncated, or its disk failed: check the model’s files, and run again with --resume.',
   SIGILL: 'This build of onnxruntime needs instructions that this processor does not have.',
@@ -28,27 +29,32 @@ const CRASH = 'Continue the run with --resume. If it happens again, please repor
 
 /**
  * The reason why a compute process ended.
- * @param outOfMemory whether the kernel has killed a process for lack of memory since this one started
+ * @param exhausted whose memory ran out, if the kernel has killed a process for lack of it since this one started
  */
 export function computeLost(
   code: number | null,
   signal: NodeJS.Signals | null,
-  outOfMemory: boolean,
+  exhausted: Exhausted | null,
 ): ComputeLostError {
-  if (signal === 'SIGKILL' && outOfMemory) {
-    return new ComputeLostError('the compute process was killed by the kernel: it is out of memory', {
-      shortage: 'memory',
-      hint: LESS_MEMORY,
-    });
-  }
+  if (signal === 'SIGKILL' && exhausted !== null) return killedByKernel(exhausted);
   const how =
     signal === null
       ? `exited with code ${code}`
       : `was killed by ${signal}${signal === 'SIGKILL' || signal === 'SIGABRT' ? ' (out of memory?)' : ''}`;
-  // V8 and the C++ library abort when an allocation fails.
-  const shortage = signal === 'SIGABRT' ? 'memory' : 'process';
-  return new ComputeLostError(`the compute process ${how}`, { shortage, hint: HINTS[signal ?? ''] ?? CRASH });
+  // V8 and the C++ library abort when an allocation fails, and for defects as well: that alone says nothing of memory.
+  return new ComputeLostError(`the compute process ${how}`, { hint: HINTS[signal ?? ''] ?? CRASH });
 }
+
+const killedByKernel = (exhausted: Exhausted): ComputeLostError =>
+  exhausted === 'limit'
+    ? new ComputeLostError('the compute process was killed by the kernel: it is out of memory', {
+        shortage: 'memory',
+        hint: LESS_MEMORY,
+      })
+    : new ComputeLostError('the compute process was killed by the kernel: the machine is out of memory', {
+        shortage: 'machineMemory',
+        hint: `Other programs may have used it. ${LESS_MEMORY}`,
+      });
 
 /** How onnxruntime, CUDA and Node report a failed allocation. */
 const NO_MEMORY =

@@ -75,8 +75,7 @@ export class Compute {
 
   constructor(options: ComputeOptions) {
     this.#options = options;
-    const { memoryKills } = controlGroup();
-    const killedBefore = memoryKills() ?? Infinity;
+    const exhausted = controlGroup().watchMemoryKills();
     this.#child = fork(new URL(`./compute-child${extname(import.meta.filename)}`, import.meta.url), [], {
       serialization: 'advanced',
       execArgv: ['--disable-warning=ExperimentalWarning', '--expose-gc'],
@@ -84,9 +83,7 @@ export class Compute {
     });
     this.#child.on('message', (reply: ComputeReply) => this.#settle(reply));
     this.#child.on('error', (error) => this.#fail(unstarted(error)));
-    this.#child.on('exit', (code, signal) =>
-      this.#fail(computeLost(code, signal, (memoryKills() ?? 0) > killedBefore)),
-    );
+    this.#child.on('exit', (code, signal) => this.#fail(computeLost(code, signal, exhausted())));
   }
 
   get provider(): Provider {

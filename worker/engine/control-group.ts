@@ -6,11 +6,18 @@ export interface ControlGroup {
   /** Memory limit in bytes for all processes of the group: the smallest limit of the group and its ancestors. */
   memoryLimit(): number | null;
   /**
-   * Number of processes that the kernel has killed for lack of memory: in the group, or on the machine if the group has
-   * no counter.
+   * Watches, from now on, for processes that the kernel kills for lack of memory: in the group, or on the machine if
+   * the group has no counter.
+   * @returns tells whose memory ran out; null: no process was killed, or nothing counts them
    */
-  memoryKills(): number | null;
+  watchMemoryKills(): () => Exhausted | null;
 }
+
+/**
+ * Whose memory ran out: that of the group, at its own limit, or that of the machine, or of groups around it, which
+ * other processes use as well.
+ */
+export type Exhausted = 'limit' | 'machine';
 
 /** @param root root of the file system from which /proc and /sys are read */
 export function controlGroup(root = '/'): ControlGroup {
@@ -24,13 +31,19 @@ export function controlGroup(root = '/'): ControlGroup {
       // Version 1 expresses no limit as a huge number.
       return least < 2 ** 60 ? least : null;
     },
-    memoryKills: () => {
-      const own = groups.map(
-        ({ folders: [folder = ''], kills }) => /^oom_kill (\d+)$/m.exec(text(join(folder, kills)))?.[1],
-      );
-      const counted =
-        own.find((kills) => kills !== undefined) ?? /^oom_kill (\d+)$/m.exec(text(join(root, 'proc/vmstat')))?.[1];
-      return counted === undefined ? null : Number(counted);
+    watchMemoryKills: () => {
+      // The kernel's killer for the whole machine adds to the group's kills as well, but not to its shortages.
+      const kills = () =>
+        groups
+          .map(({ folders: [folder = ''], events }) => event(join(folder, events), 'oom_kill'))
+          .find((counted) => counted !== null) ?? event(join(root, 'proc/vmstat'), 'oom_kill');
+      const shortages = () =>
+        groups.reduce((sum, { folders: [folder = ''], shortagesIn }) => sum + shortagesIn(folder), 0);
+      const before = { kills: kills() ?? Infinity, shortages: shortages() };
+      return () => {
+        if ((kills() ?? 0) <= before.kills) return null;
+        return shortages() > before.shortages ? 'limit' : 'machine';
+      };
     },
   };
 }
@@ -39,8 +52,17 @@ interface MemoryGroup {
   /** The group of the process, then its ancestors. */
   readonly folders: readonly string[];
   readonly limit: string;
-  readonly kills: string;
+  /** The file that counts kills. */
+  readonly events: string;
+  /** How often the group of a folder ran out of memory at its own limit. */
+  readonly shortagesIn: (folder: string) => number;
 }
+
+/**
+ * Version 1 counts how often a limit was reached, even if pages of files could then be dropped. So a kill as the
+ * machine ran out may be taken for one at the limit. The second file is of the limit for memory and swap.
+ */
+const V1_SHORTAGES = ['memory.failcnt', 'memory.memsw.failcnt'];
 
 /** Version 2 has one tree, version 1 has one for memory. Both may exist; the controller is in one of them. */
 function memoryGroups(root: string): MemoryGroup[] {
@@ -48,13 +70,21 @@ function memoryGroups(root: string): MemoryGroup[] {
   return lines.flatMap((line): MemoryGroup[] => {
     const [, controllers = '', path = '/'] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
     if (controllers === '' && line.startsWith('0:'))
-      return [{ folders: around(join(root, 'sys/fs/cgroup'), path), limit: 'memory.max', kills: 'memory.events' }];
+      return [
+        {
+          folders: around(join(root, 'sys/fs/cgroup'), path),
+          limit: 'memory.max',
+          events: 'memory.events',
+          shortagesIn: (folder) => event(join(folder, 'memory.events'), 'oom') ?? 0,
+        },
+      ];
     if (!controllers.split(',').includes('memory')) return [];
     return [
       {
         folders: around(join(root, 'sys/fs/cgroup/memory'), path),
         limit: 'memory.limit_in_bytes',
-        kills: 'memory.oom_control',
+        events: 'memory.oom_control',
+        shortagesIn: (folder) => V1_SHORTAGES.reduce((sum, name) => sum + (count(text(join(folder, name))) ?? 0), 0),
       },
     ];
   });
@@ -75,6 +105,14 @@ function text(path: string): string {
   } catch {
     return '';
   }
+}
+
+/** A line of a file of counters, such as `oom_kill 2`. */
+function event(path: string, name: string): number | null {
+  const line = text(path)
+    .split('\n')
+    .find((each) => each.startsWith(`${name} `));
+  return line === undefined ? null : count(line.slice(name.length + 1));
 }
 
 function count(written: string): number | null {

@@ -90,10 +90,11 @@ export async function toldWithPlan<T>(
     return await work();
   } catch (error) {
     const cause = systemFailure(error);
-    if (!(cause instanceof SystemFailure) || cause.shortage !== 'memory') throw error;
-    const { message, hint } = cause;
+    if (!(cause instanceof SystemFailure)) throw error;
+    const { shortage, message, hint } = cause;
+    if (shortage !== 'memory' && shortage !== 'machineMemory') throw error;
     const plan = `by the plan, ${what} needs about ${formatBytes(requiredMemory(needed))}, and ${had}`;
-    throw new SystemFailure('memory', `${message}; ${plan}`, { cause, ...(hint === undefined ? {} : { hint }) });
+    throw new SystemFailure(shortage, `${message}; ${plan}`, { cause, ...(hint === undefined ? {} : { hint }) });
   }
 }
 

@@ -2,17 +2,20 @@ import { EXIT } from '../../crds/facts/exit-codes.ts';
 import { errorMessage, UserError } from '../../crds/facts/user-error.ts';
 
 /**
- * What failed: a `path` that cannot be used, a `full` file system, `memory` of the machine, `gpuMemory`, a compute
- * `process`, or something `passing`, such as a disk error or a limit shared with other programs.
+ * What failed: a `path` that cannot be used, a `full` file system, `memory` that this program may use,
+ * `machineMemory`, which it shares with others, `gpuMemory`, a compute `process`, or something `passing`, such as a
+ * disk error or a limit shared with other programs.
  */
-export type Shortage = 'path' | 'full' | 'memory' | 'gpuMemory' | 'process' | 'passing';
+export type Shortage = 'path' | 'full' | 'memory' | 'machineMemory' | 'gpuMemory' | 'process' | 'passing';
 
 /** The exit code of a command or a pod that ends with a shortage. */
 const EXIT_OF = {
   path: EXIT.invalid,
   full: EXIT.invalid,
   memory: EXIT.outOfMemory,
-  gpuMemory: EXIT.outOfMemory,
+  machineMemory: EXIT.failed,
+  // A pod's memory limit says nothing of its GPU: another node's may have more, or be used by nobody else.
+  gpuMemory: EXIT.failed,
   process: EXIT.failed,
   passing: EXIT.failed,
 } as const satisfies Readonly<Record<Shortage, number>>;

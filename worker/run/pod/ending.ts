@@ -50,6 +50,7 @@ const REASON_OF: Readonly<Record<Shortage, TerminationMessage['reason']>> = {
   path: 'InvalidInput',
   full: 'StorageFull',
   memory: 'OutOfMemory',
+  machineMemory: 'OutOfMemory',
   gpuMemory: 'OutOfMemory',
   process: 'SystemFailure',
   passing: 'SystemFailure',

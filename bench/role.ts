@@ -62,7 +62,7 @@ async function work(role: PlayedRole, path: string, options: ComputeOptions): Pr
   try {
     const split = await federateModel(directory, spec, influenceOnPublicData(compute, data.publicSequences, spec.seed));
     const { provider } = options;
-    const model = await formatEmulator(split, spec, { directory, cache: `${path}.cache`, provider, signal });
+    const { model } = await formatEmulator(split, spec, { directory, cache: `${path}.cache`, provider, signal });
     const batches = sampledBatches({
       ...data,
       alignment: spec.emulator.alignment,

@@ -153,7 +153,8 @@ for (const [name, model] of Object.entries({ last, both }))
     t.teardown(() => compute.close());
     const { loads, sessions, kept } = observed(compute);
     const options = { modelSha256: name, held: 'auto', product: 'Float32' } as const;
-    await checkQuantized(compute, await quantizeEmulator(model, t.testdir({}), options), sequences[0]!.inputIds);
+    const quantized = await quantizeEmulator(model, t.testdir({}), options);
+    await checkQuantized(compute, quantized.model, sequences[0]!.inputIds);
     t.same(
       loads,
       [...model.split.front, ...model.split.emulator].map((layer) => [layer]),

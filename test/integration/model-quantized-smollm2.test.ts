@@ -48,7 +48,7 @@ t.test('SmolLM2-135M in 8 bits', { skip, timeout: 300_000 }, async (t) => {
   const base = await loss(whole, 'teacher');
   for (const product of new Set([matrixProduct(compute.provider), 'Float32' as const])) {
     const options = { modelSha256: 'test', held: 'auto', product };
-    const quantized = await quantizeEmulator(whole, t.testdirName, options);
+    const { model: quantized } = await quantizeEmulator(whole, t.testdirName, options);
     const change = (await loss(quantized, 'emulator')) - base;
     t.ok(Math.abs(change) < 0.01 && change !== 0, `${product}: ${base} changes by ${change}`);
   }

@@ -1,6 +1,6 @@
 // A job with an emulator in 8 bits gives the same adapter to the bit, with one compute process or three, also if it is
 // interrupted and resumed; and another adapter than with the emulator as stored.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { runJobInProcess } from '../../worker/run/embedded-run.ts';
@@ -22,6 +22,21 @@ t.test('a model whose states are too large is refused, and the layer is named', 
     message: 'the emulator in 8 bits has hidden states that are NaN or infinite after layer 3',
     hint: /emulator\.weights: AsStored/,
   });
+});
+
+t.test('a run whose file in 8 bits changes ends at once', async (t) => {
+  const root = t.testdir({});
+  const out = join(root, 'out');
+  const change = () => {
+    const name = readdirSync(join(out, 'cache')).find((name) => name.endsWith('-int8')) ?? '';
+    appendFileSync(join(out, 'cache', name, 'model.safetensors'), 'more');
+  };
+  await t.rejects(
+    runTinyJob(writeTinyJob(root, { emulator: `{ weights: Int8, ${EMULATOR} }` }), out, {
+      onEvent: ({ event }) => void (event === 'round' && change()),
+    }),
+    { name: 'UserError', message: /-int8\/model\.safetensors was changed while it was used/, hint: /--resume/ },
+  );
 });
 
 for (const placement of ['Last', 'Both'])

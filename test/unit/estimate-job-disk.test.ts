@@ -1,5 +1,5 @@
 // What a job writes to disk, and whether it is refused for lack of space.
-import { mkdirSync, statfsSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import { checkDisk, jobDisk } from '../../worker/estimate/job-disk.ts';
@@ -59,13 +59,21 @@ t.test('a job’s disk: what an earlier run has left is not written again', asyn
   t.equal(jobDisk(stored.weights, await plannedModel(stored, asStored), asStored, bytes).convertedWeights, 0);
 
   const cache = join(directory, 'run', 'cache');
-  const left = (what: 'this run' | 'this server pod') => remainingDisk(what, cache, disk, spec);
+  const left = (what: 'this run' | 'this server pod') =>
+    remainingDisk(what, cache, { stored: stored.weights, model, bytes }, spec);
   t.match(left('this run'), { required: 2 * values, cached: 13, hint: /--out.*model\.dtype: auto/ });
   t.match(left('this server pod'), { required: 2 * values + 11, cached: 13, hint: /volumes\.output/ });
   for (const name of ['weights-ab-float16', 'teacher-ab', BUNDLE_FOLDER])
     mkdirSync(join(cache, name), { recursive: true });
-  t.match(left('this server pod'), { required: 2 * values, cached: 0 }, 'a conversion that was interrupted');
-  writeFileSync(join(cache, 'weights-ab-float16', 'model.safetensors'), '');
+  t.match(left('this server pod'), { required: 2 * values, cached: 0 }, 'a conversion that failed');
+  const file = (folder: string) => join(cache, folder, 'model.safetensors');
+  const partial = `${file('weights-ab-float16')}.partial`;
+  writeFileSync(partial, Buffer.alloc(100));
+  t.match(left('this server pod'), { required: 2 * values - 100, cached: 0 }, 'one that was killed: it is overwritten');
+  const header = 1000;
+  writeFileSync(partial, Buffer.alloc(2 * values + header));
+  t.match(left('this server pod'), { required: 0, cached: 0 }, 'killed before the file had its name');
+  renameSync(partial, file('weights-ab-float16'));
   t.match(left('this server pod'), { required: 0, cached: 0, hint: /^[^;]*$/ });
 
   const int8 = { ...spec, emulator: { ...spec.emulator, weights: 'Int8' as const } };
@@ -77,8 +85,15 @@ t.test('a job’s disk: what an earlier run has left is not written again', asyn
   );
   const both = jobDisk(stored.weights, quantized, int8, bytes);
   t.equal(both.convertedWeights, 2 * values + more, 'the quantised emulator is written after the converted weights');
-  t.equal(remainingDisk('this run', cache, both, int8).required, 2 * values + more);
+  const required = () =>
+    remainingDisk('this run', cache, { stored: stored.weights, model: quantized, bytes }, int8).required;
+  t.equal(required(), more, 'the converted weights are complete, and their header is no part of the other file');
   mkdirSync(join(cache, 'weights-cd-int8'));
-  writeFileSync(join(cache, 'weights-cd-int8', 'model.safetensors'), '');
-  t.equal(remainingDisk('this run', cache, both, int8).required, 0);
+  writeFileSync(`${file('weights-cd-int8')}.partial`, Buffer.alloc(100));
+  t.equal(required(), more - 100);
+  renameSync(`${file('weights-cd-int8')}.partial`, file('weights-cd-int8'));
+  writeFileSync(file('weights-cd-int8'), Buffer.alloc(more + header));
+  t.equal(required(), 0);
+  rmSync(file('weights-ab-float16'));
+  t.equal(required(), 2 * values, 'each file by itself');
 });

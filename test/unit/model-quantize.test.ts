@@ -32,8 +32,8 @@ async function quantized(root: string, sections: Readonly<Record<string, string>
   const directory = await openModelDirectory(join(root, 'model'));
   zeroOutput(directory.weights.get(WEIGHT)!);
   const stored = await federateModel(directory, spec, () => Promise.reject(new Error('uniform')));
-  const write = () =>
-    quantizeEmulator(stored, join(root, 'cache'), { modelSha256: 'x', held: 'auto', product: 'Float32' });
+  const options = { modelSha256: 'x', held: 'auto', product: 'Float32' } as const;
+  const write = async () => (await quantizeEmulator(stored, join(root, 'cache'), options)).model;
   return { spec, directory, stored, write, model: await write() };
 }
 
@@ -188,7 +188,7 @@ t.test('a bundle with other tensors than the job requires is refused', async (t)
       data: right.subarray(offset, offset + bytes),
     }),
   );
-  const refused = async (change: (tensor: TensorData) => TensorData[], message: RegExp) => {
+  const refused = async (change: (tensor: TensorData) => TensorData[], message: RegExp, hint?: RegExp) => {
     writeSafetensors(path, tensors.flatMap(change));
     const manifest = parseManifest(readFileSync(join(bundle.directory, 'bundle.json')));
     const files = manifest.files.map((file) =>
@@ -198,7 +198,11 @@ t.test('a bundle with other tensors than the job requires is refused', async (t)
     );
     const text = JSON.stringify({ ...manifest, files });
     writeFileSync(join(bundle.directory, 'bundle.json'), text);
-    await t.rejects(openBundle(bundle.directory, sha256(text), spec), { name: 'UserError', message });
+    await t.rejects(openBundle(bundle.directory, sha256(text), spec), {
+      name: 'UserError',
+      message,
+      ...(hint && { hint }),
+    });
   };
   const only = (name: string, change: (tensor: TensorData) => TensorData[]) => (tensor: TensorData) =>
     tensor.name === name ? change(tensor) : [tensor];
@@ -209,10 +213,11 @@ t.test('a bundle with other tensors than the job requires is refused', async (t)
       return [{ ...tensor, data: new Uint8Array(values.buffer) }];
     });
   for (const scale of [0, -1, Number.NaN, Infinity])
-    await refused(scales(1, scale), new RegExp(`${WEIGHT}_scale in .* holds the scale ${scale}`));
+    await refused(scales(1, scale), new RegExp(`${WEIGHT}_scale in .* holds the scale ${scale}`), /the same job/);
   await refused(
     only(`${WEIGHT}_int8`, () => []),
     /up_proj\.weight_int8 as I8 \[48, 96\], but it is missing/,
+    /the same job/,
   );
   await refused(
     only(`${WEIGHT}_int8`, (tensor) => [{ ...tensor, shape: tensor.shape.toReversed() }]),

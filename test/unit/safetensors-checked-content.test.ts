@@ -21,6 +21,7 @@ import { fileState } from '../../worker/files/file-state.ts';
 import { sha256 } from '../../worker/files/sha256.ts';
 import { checkedContent, LARGE_FILE_BYTES, READ_ONCE } from '../../worker/safetensors/checked-content.ts';
 import { readContent } from '../../worker/safetensors/content.ts';
+import { forget, remember } from '../../worker/safetensors/content-memory.ts';
 import { writeSafetensors } from '../../worker/safetensors/safetensors.ts';
 import type { TensorData } from '../../worker/safetensors/safetensors.ts';
 
@@ -147,6 +148,18 @@ t.test('without a folder that can be written, every process reads', (t) => {
   for (const cache of [join(path, 'below-a-file'), '/proc/none', '/dev/full'])
     t.same(found(path, cache), { sha256: sha, nonFinite: {} }, cache);
   t.end();
+});
+
+t.test('an entry that cannot be removed is no failure', async (t) => {
+  const path = writeFile(t, 1);
+  const state = fileState(path);
+  const folder = join(t.testdirName, 'verified');
+  await remember(folder, state, { sha256: FAKE, nonFinite: {} });
+  const [name = ''] = readdirSync(folder);
+  await forget(folder, state);
+  t.same(readdirSync(folder), []);
+  mkdirSync(join(folder, name));
+  await t.resolves(forget(folder, state), 'a folder is in its place');
 });
 
 t.test('entries are bounded: the oldest go', (t) => {

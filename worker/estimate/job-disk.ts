@@ -2,6 +2,7 @@ import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { DiskPlan } from '../../crds/facts/plan.ts';
 import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
+import { QUANTIZED_SUFFIX } from '../model/quantize.ts';
 import type { WeightIndex } from '../model/weights/weight-index.ts';
 import { SystemFailure } from '../files/system-failure.ts';
 import { formatBytes } from '../report/format.ts';
@@ -17,23 +18,38 @@ const ALIGNMENT_VECTORS = 3;
 export function jobDisk(
   stored: WeightIndex,
   model: FederatedModel,
-  { federation, checkpoint }: FedBiOTJobSpec,
+  spec: FedBiOTJobSpec,
   { emulatorBundle, hiddenStateCache }: { readonly emulatorBundle: number; readonly hiddenStateCache: number },
 ): DiskPlan {
-  const held = [...model.weights];
-  const isConverted = held.some(([name, { dtype }]) => stored.get(name)?.dtype !== dtype);
+  const { federation, checkpoint } = spec;
   const [adapter, emulator] = [model.adapter.layout.size, model.emulator.layout.size];
-  const quantized = [...(model.quantized?.index.values() ?? [])].flatMap(({ values, scales }) => [values, scales]);
   const vectors =
     (checkpoint.keep + 1) * (adapter + (1 + ALIGNMENT_VECTORS) * emulator) + (federation.clientsPerRound + 1) * adapter;
   return {
-    convertedWeights:
-      (isConverted ? held.reduce((sum, [, { bytes }]) => sum + bytes, 0) : 0) +
-      quantized.reduce((sum, { bytes }) => sum + bytes, 0),
+    convertedWeights: [...convertedFiles(stored, model, spec).values()].reduce((sum, bytes) => sum + bytes, 0),
     checkpoints: vectors * FLOAT_BYTES.F32,
     emulatorBundle,
     hiddenStateCache,
   };
+}
+
+/**
+ * The files of converted weights that a job writes into its cache, in bytes, by the ends of their folders' names.
+ * @param stored the weights as they are in the model's directory
+ * @param model the model as the job holds it
+ */
+export function convertedFiles(
+  stored: WeightIndex,
+  { weights, quantized }: FederatedModel,
+  { model: { dtype } }: Pick<FedBiOTJobSpec, 'model'>,
+): ReadonlyMap<string, number> {
+  const total = (tensors: readonly { readonly bytes: number }[]) => tensors.reduce((sum, { bytes }) => sum + bytes, 0);
+  const matrices = [...(quantized?.index.values() ?? [])].flatMap(({ values, scales }) => [values, scales]);
+  const isConverted = [...weights].some(([name, held]) => stored.get(name)?.dtype !== held.dtype);
+  return new Map([
+    [`-${dtype}`, isConverted ? total([...weights.values()]) : 0],
+    [QUANTIZED_SUFFIX, total(matrices)],
+  ]);
 }
 
 /** What a process is about to write. */

@@ -54,8 +54,9 @@ export async function writeMiniature(
 }
 
 /** The hash and the format only name a file, which no other model can have in this folder. */
-function quantized(model: FederatedModel, folder: string, provider: Provider): Promise<FederatedModel> {
-  return quantizeEmulator(model, folder, { modelSha256: '', held: '', product: matrixProduct(provider) });
+async function quantized(model: FederatedModel, folder: string, provider: Provider): Promise<FederatedModel> {
+  const options = { modelSha256: '', held: '', product: matrixProduct(provider) };
+  return (await quantizeEmulator(model, folder, options)).model;
 }
 
 /**

@@ -13,6 +13,7 @@ import { readSafetensorsHeader } from '../safetensors/safetensors.ts';
 import { readRows, streamSafetensors } from '../safetensors/stream.ts';
 import type { WeightEntry } from '../safetensors/safetensors.ts';
 import type { WeightIndex } from './weights/weight-index.ts';
+import { readWritten } from './written-file.ts';
 
 /**
  * The format in which a job holds a weight that is stored in `stored`: for float32 the stored one, because float32
@@ -31,7 +32,7 @@ export function isHeldAs({ weights }: ModelDirectory, dtype: ModelSpec['dtype'])
  * A model whose frozen weights are held in `dtype`. Weights in another format are rounded once, tensor by tensor, into
  * a file under `cache`, named by the model's hash and the dtype, which later runs reuse; the rest of the directory is
  * used as it is. `auto` and `float32` change nothing, as all computation is in float32.
- * @throws UserError when a value is too large for the dtype, or the file cannot be written
+ * @throws UserError when a value is too large for the dtype, or the file cannot be written, or is damaged
  */
 export async function withDtype(
   model: ModelDirectory,
@@ -51,7 +52,8 @@ export async function withDtype(
     await streamSafetensors(file, tensors, { metadata: { format: 'pt' }, ...(signal && { signal }) });
   }
   const states = new Map([[file, fileState(file)]]);
-  return { ...model, weights: indexOf(file, model.weights), checkUnchanged: () => requireUnchanged(states) };
+  const weights = readWritten(() => indexOf(file, model.weights));
+  return { ...model, weights, checkUnchanged: () => requireUnchanged(states) };
 }
 
 /** The index of the converted file, which is complete: a partial one is never renamed to this name. */
@@ -60,11 +62,8 @@ function indexOf(file: string, weights: WeightIndex): WeightIndex {
   return new Map(
     [...weights].map(([name, { shape }]) => {
       const found = tensors.get(name);
-      if (found === undefined || !isFloatDtype(found.dtype) || String(found.shape) !== String(shape)) {
-        throw new UserError(`${file} does not hold ${name} as it was written`, {
-          hint: 'Remove the file: it is created again.',
-        });
-      }
+      if (found === undefined || !isFloatDtype(found.dtype) || String(found.shape) !== String(shape))
+        throw new UserError(`${file} does not hold ${name} as it was written`);
       return [name, { ...found, dtype: found.dtype, file }];
     }),
   );

@@ -13,6 +13,13 @@ export interface FederatedModel extends ModelWeights {
   readonly emulator: LoraPart;
 }
 
+/** A model, and the watch over files of its weights. */
+export interface WatchedModel {
+  readonly model: FederatedModel;
+  /** @throws UserError if a file was changed since it was opened */
+  readonly checkUnchanged: () => void;
+}
+
 export interface LoraPart {
   readonly layout: TensorLayout;
   /** α/r. */

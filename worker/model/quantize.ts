@@ -1,30 +1,34 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileState } from '../files/file-state.ts';
 import { sha256 } from '../files/sha256.ts';
+import { requireUnchanged } from '../safetensors/content.ts';
 import { FLOAT_BYTES, widenToFloat32 } from '../safetensors/float-formats.ts';
 import type { WeightEntry } from '../safetensors/safetensors.ts';
 import { readRows, streamSafetensors } from '../safetensors/stream.ts';
 import type { StreamedTensor } from '../safetensors/stream.ts';
 import { quantizedTensors } from './config/tensors.ts';
-import type { FederatedModel } from './federated-model.ts';
+import type { FederatedModel, WatchedModel } from './federated-model.ts';
 import { indexQuantized } from './weights/quantized-index.ts';
 import type { QuantizedWeights } from './weights/quantized-index.ts';
+import { readWritten } from './written-file.ts';
 
 /** Ends the name of the folder with the quantised weights. */
 export const QUANTIZED_SUFFIX = '-int8';
 
 /**
  * The model with its emulator's projections in 8 bits. They are quantised once, matrix by matrix, into a file under
- * `cache`, named by the model's hash and the layers, which later runs reuse. All other weights stay as stored.
+ * `cache`, named by the model's hash and the layers, which later runs reuse and which is watched. All other weights
+ * stay as stored.
  * @param options.held names the format in which the model's weights are held, such as model.dtype
- * @throws UserError if the file cannot be written; the signal's reason on abort
+ * @throws UserError if the file cannot be written, or is damaged; the signal's reason on abort
  */
 export async function quantizeEmulator(
   model: FederatedModel,
   cache: string,
   options: { modelSha256: string; held: string; product: QuantizedWeights['product']; signal?: AbortSignal },
-): Promise<FederatedModel> {
+): Promise<WatchedModel> {
   const { config, weights, split } = model;
   const { modelSha256, held, product, signal } = options;
   const key = sha256(JSON.stringify([modelSha256, held, split.emulator])).slice(0, 16);
@@ -42,7 +46,9 @@ export async function quantizeEmulator(
     });
     await streamSafetensors(file, tensors, { metadata: { quantization: QUANTIZATION }, ...(signal && { signal }) });
   }
-  return { ...model, quantized: { index: indexQuantized(file, config, split.emulator), product } };
+  const states = new Map([[file, fileState(file)]]);
+  const index = readWritten(() => indexQuantized(file, config, split.emulator));
+  return { model: { ...model, quantized: { index, product } }, checkUnchanged: () => requireUnchanged(states) };
 }
 
 /** Says in the file's metadata what its tensors mean. */

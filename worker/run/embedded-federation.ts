@@ -6,7 +6,7 @@ import type { EstimateContext } from '../estimate/job-estimate.ts';
 import { federateInProcess } from '../federation/in-process.ts';
 import { isHeldAs, withDtype } from '../model/convert.ts';
 import type { ModelDirectory } from '../model/directory.ts';
-import type { FederatedModel } from '../model/federated-model.ts';
+import type { WatchedModel } from '../model/federated-model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { JobData } from './job-data.ts';
 import { writeJobRecord } from './job-manifest.ts';
@@ -61,7 +61,7 @@ export async function loadAndRun(checked: CheckedJob): Promise<RunResult> {
 type Computes = readonly [Compute, ...Compute[]];
 
 interface Loading {
-  readonly split: Promise<{ readonly model: FederatedModel; readonly trace: TraceWriter | null }>;
+  readonly split: Promise<WatchedModel & { readonly trace: TraceWriter | null }>;
   readonly trainers: ReturnType<typeof loadTrainers>;
 }
 
@@ -75,8 +75,8 @@ function startLoading(
     const measure = influenceOnPublicData(computes[0], data.publicSequences, spec.seed);
     const divided = await federateModel(stored, spec, measure);
     const format = { directory: stored, cache: runCache(out), provider, signal };
-    const model = await formatEmulator(divided, spec, format);
-    return { model, trace: folder === null ? null : new TraceWriter(folder, model) };
+    const formatted = await formatEmulator(divided, spec, format);
+    return { ...formatted, trace: folder === null ? null : new TraceWriter(folder, formatted.model) };
   })();
   const place = { provider, ownProcess: false };
   const trainers = split.then((parts) => loadTrainers({ ...parts, spec, clients: data.clients, computes, place }));
@@ -94,7 +94,7 @@ interface Preparation extends Omit<CheckedJob, 'model' | 'trace' | 'openDirector
 async function federate(preparation: Preparation): Promise<RunResult> {
   const { job, data, directory, computes, onEvent } = preparation;
   const { spec } = job;
-  const { model, trace } = await preparation.split;
+  const { model, checkUnchanged, trace } = await preparation.split;
   const plan = estimateJob(model, spec, preparation.context);
   const record = await RunRecorder.open({
     directory,
@@ -108,6 +108,7 @@ async function federate(preparation: Preparation): Promise<RunResult> {
     return await runRounds({
       ...preparation,
       model,
+      checkUnchanged,
       compute: computes[0],
       place: { provider: preparation.provider, ownProcess: false },
       record,

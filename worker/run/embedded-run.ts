@@ -9,7 +9,7 @@ import { loadAndRun } from './embedded-federation.ts';
 import { emitWarningsOnFailure, loadJobData } from './job-data.ts';
 import type { JobData } from './job-data.ts';
 import { resolveJobDate } from './job-date.ts';
-import { checkDisk, jobDisk } from '../estimate/job-disk.ts';
+import { checkDisk } from '../estimate/job-disk.ts';
 import { estimateJob } from '../estimate/job-estimate.ts';
 import type { EstimateContext } from '../estimate/job-estimate.ts';
 import { absoluteUri, readJob } from './job-manifest.ts';
@@ -56,7 +56,7 @@ async function prepare(options: RunOptions): Promise<RunResult> {
     checkMemory(planned, { available: context.available, force: options.force }).forEach(warn);
     const { bytes } = estimateJob(shape, job.spec, context);
     const cache = runCache(out);
-    const disk = remainingDisk('this run', cache, jobDisk(model.weights, shape, job.spec, bytes), job.spec);
+    const disk = remainingDisk('this run', cache, { stored: model.weights, model: shape, bytes }, job.spec);
     checkDisk(disk, freeBytes(cache), { force: options.force }).forEach(warn);
     return { job, data, context, planned };
   });

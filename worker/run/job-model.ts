@@ -8,7 +8,7 @@ import { matrixProduct } from '../engine/matrix-product.ts';
 import type { LoraState } from '../federation/contracts.ts';
 import type { ModelDirectory } from '../model/directory.ts';
 import { modelWithSplit } from '../model/federated-model.ts';
-import type { FederatedModel } from '../model/federated-model.ts';
+import type { FederatedModel, WatchedModel } from '../model/federated-model.ts';
 import { layerInfluence } from '../inference/layer-influence.ts';
 import { initialLora } from '../model/lora/layout.ts';
 import { packSequences } from '../inference/packs.ts';
@@ -40,15 +40,25 @@ export async function federateModel(
   return withSplit(splitLayers({ ...request, layerDropRate, selection, importance: await measure(whole) }));
 }
 
-/** The emulator in the format that the job asks for. `cache` is a folder for data that can be computed again. */
+/**
+ * The model with its emulator in the format that the job asks for; all its files are watched. `cache` is a folder for
+ * data that can be computed again.
+ */
 export async function formatEmulator(
   model: FederatedModel,
   { emulator, model: { dtype } }: Pick<FedBiOTJobSpec, 'emulator' | 'model'>,
   { directory, cache, provider, signal }: FormatOptions,
-): Promise<FederatedModel> {
-  if (emulator.weights === 'AsStored') return model;
-  const modelSha256 = await directory.sha256();
-  return quantizeEmulator(model, cache, { modelSha256, held: dtype, product: matrixProduct(provider), signal });
+): Promise<WatchedModel> {
+  if (emulator.weights === 'AsStored') return { model, checkUnchanged: () => directory.checkUnchanged() };
+  const options = { modelSha256: await directory.sha256(), held: dtype, product: matrixProduct(provider), signal };
+  const quantized = await quantizeEmulator(model, cache, options);
+  return {
+    model: quantized.model,
+    checkUnchanged: () => {
+      directory.checkUnchanged();
+      quantized.checkUnchanged();
+    },
+  };
 }
 
 interface FormatOptions {

@@ -1,12 +1,23 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { DiskPlan } from '../../crds/facts/plan.ts';
-import { QUANTIZED_SUFFIX } from '../model/quantize.ts';
+import { convertedFiles } from '../estimate/job-disk.ts';
 import type { PlannedDisk } from '../estimate/job-disk.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
+import type { WeightIndex } from '../model/weights/weight-index.ts';
 
 /** Folder of the emulator bundle in a server pod's cache. */
 export const BUNDLE_FOLDER = 'bundle';
+
+/** What a job's files are made of. */
+interface Planned {
+  /** The weights as they are in the model's directory. */
+  readonly stored: WeightIndex;
+  /** The model as the job holds it. */
+  readonly model: FederatedModel;
+  readonly bytes: Pick<DiskPlan, 'emulatorBundle' | 'hiddenStateCache'>;
+}
 
 /**
  * What a run or a server pod is about to write into its cache, without what an earlier one has left there.
@@ -15,23 +26,28 @@ export const BUNDLE_FOLDER = 'bundle';
 export function remainingDisk(
   what: 'this run' | 'this server pod',
   cache: string,
-  { convertedWeights, emulatorBundle, hiddenStateCache }: DiskPlan,
-  { model, emulator }: Pick<FedBiOTJobSpec, 'model' | 'emulator'>,
+  { stored, model, bytes }: Planned,
+  spec: Pick<FedBiOTJobSpec, 'model'>,
 ): PlannedDisk {
   const names = existsSync(cache) ? readdirSync(cache) : [];
-  // The quantised emulator is made from the converted weights.
-  const last = emulator.weights === 'Int8' ? QUANTIZED_SUFFIX : model.dtype;
-  const isConverted = names.some(
-    (name) => name.startsWith('weights-') && name.endsWith(last) && existsSync(join(cache, name, 'model.safetensors')),
-  );
-  const converted = isConverted ? 0 : convertedWeights;
-  const bundle = what === 'this run' || names.includes(BUNDLE_FOLDER) ? 0 : emulatorBundle;
+  let converted = 0;
+  for (const [suffix, planned] of convertedFiles(stored, model, spec)) {
+    const folders = names.filter((name) => name.startsWith('weights-') && name.endsWith(suffix));
+    const written = Math.max(0, ...folders.map((name) => writtenBytes(join(cache, name))));
+    converted += Math.max(0, planned - written);
+  }
+  const bundle = what === 'this run' || names.includes(BUNDLE_FOLDER) ? 0 : bytes.emulatorBundle;
   const place = what === 'this run' ? 'choose another --out folder' : 'enlarge the claim of volumes.output';
   return {
     what,
     folder: cache,
     required: converted + bundle,
-    cached: names.some((name) => name.startsWith('teacher-')) ? 0 : hiddenStateCache,
+    cached: names.some((name) => name.startsWith('teacher-')) ? 0 : bytes.hiddenStateCache,
     hint: `Free some space there, or ${place}${converted > 0 ? '; model.dtype: auto with emulator.weights: AsStored writes no converted weights' : ''}.`,
   };
+}
+
+/** Bytes of a folder's file of weights. The part that an interrupted process has left is overwritten. */
+function writtenBytes(folder: string): number {
+  return Math.max(0, ...readdirSync(folder).map((name) => statSync(join(folder, name)).size));
 }

@@ -9,7 +9,7 @@ import { reasonOf } from '../files/system-failure.ts';
 import { ReceivedResults } from '../federation/received-results.ts';
 import type { RunDirectory } from './run-directory.ts';
 import type { ModelDirectory } from '../model/directory.ts';
-import type { FederatedModel } from '../model/federated-model.ts';
+import type { FederatedModel, WatchedModel } from '../model/federated-model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { ServerData } from './job-data.ts';
 import { startingLora } from './job-model.ts';
@@ -30,11 +30,10 @@ export type RunResult =
       readonly round: number | null;
     };
 
-export interface ServerParts {
+export interface ServerParts extends WatchedModel {
   readonly job: FedBiOTJob;
   readonly folders: UriFolders;
   readonly stored: ModelDirectory;
-  readonly model: FederatedModel;
   readonly tokenizer: Tokenizer;
   readonly data: ServerData;
   readonly compute: Compute;
@@ -98,7 +97,7 @@ export async function runRounds(run: ServerParts): Promise<RunResult> {
       signal,
       checkpoints: {
         save: (checkpoint) => {
-          stored.checkUnchanged();
+          run.checkUnchanged();
           return record.save(checkpoint);
         },
       },
@@ -114,7 +113,7 @@ export async function runRounds(run: ServerParts): Promise<RunResult> {
       });
       return { outcome: 'interrupted', round: outcome.round };
     }
-    stored.checkUnchanged();
+    run.checkUnchanged();
     const report = await record.finish(outcome.lora.adapter, absoluteUri(spec.model.uri, folders.model));
     return { outcome: 'succeeded', report };
   } catch (error) {

@@ -54,9 +54,9 @@ export async function remember(folder: string, state: FileState, content: FileCo
   }
 }
 
-/** Forgets a file's content. */
+/** Forgets a file's content. A folder that cannot be written is ignored: callers have a worse failure to report. */
 export async function forget(folder: string, state: FileState): Promise<void> {
-  await rm(fileOf(folder, state), { force: true });
+  await rm(fileOf(folder, state), { force: true }).catch(() => {});
 }
 
 const fileOf = (folder: string, { device, inode }: FileState) => join(folder, `${device}-${inode}.json`);

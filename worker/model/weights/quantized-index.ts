@@ -37,19 +37,19 @@ export interface QuantizedWeights {
  */
 export function indexQuantized(file: string, config: DecoderConfig, layers: readonly number[]): QuantizedIndex {
   const { tensors } = readSafetensorsHeader(file);
+  const refused = (message: string) =>
+    new UserError(message, { hint: 'Server and clients must run the same version, and the same job.' });
   const found = ({ name, shape }: NamedShape, dtype: SafetensorsDtype): QuantizedTensor => {
     const entry = tensors.get(name);
     if (entry?.dtype === dtype && String(entry.shape) === String(shape)) return { ...entry, name, file };
     const instead = entry === undefined ? 'it is missing' : `it is ${entry.dtype} [${entry.shape.join(', ')}]`;
-    throw new UserError(`${file} must hold ${name} as ${dtype} [${shape.join(', ')}], but ${instead}`, {
-      hint: 'Server and clients must run the same version, and the same job.',
-    });
+    throw refused(`${file} must hold ${name} as ${dtype} [${shape.join(', ')}], but ${instead}`);
   };
   return new Map(
     quantizedTensors(config, layers).map(({ weight, ...tensors }) => {
       const entry = { values: found(tensors.values, 'I8'), scales: found(tensors.scales, 'F32') };
       const wrong = readTensor(file, entry.scales).find((scale) => !(scale > 0 && scale < Infinity));
-      if (wrong !== undefined) throw new UserError(`${entry.scales.name} in ${file} holds the scale ${wrong}`);
+      if (wrong !== undefined) throw refused(`${entry.scales.name} in ${file} holds the scale ${wrong}`);
       return [weight, entry];
     }),
   );

@@ -84,7 +84,8 @@ async function train(server: JobServer, compute: Compute): Promise<RunResult> {
   const { data } = inputs;
   const stored = await withDtype(inputs.model, spec.model.dtype, directory.cache, { signal });
   const split = await federateModel(stored, spec, influenceOnPublicData(compute, data.publicSequences, spec.seed));
-  const model = await formatEmulator(split, spec, { ...context, directory: stored, cache: directory.cache });
+  const format = { ...context, directory: stored, cache: directory.cache };
+  const { model, checkUnchanged } = await formatEmulator(split, spec, format);
   await offerBundle(server, model);
 
   const record: RunRecorder = await RunRecorder.open({
@@ -110,6 +111,7 @@ async function train(server: JobServer, compute: Compute): Promise<RunResult> {
       job,
       stored,
       model,
+      checkUnchanged,
       compute,
       place: { provider: context.provider, ownProcess: true },
       directory,

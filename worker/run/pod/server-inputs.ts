@@ -1,5 +1,5 @@
 import type { JobProgress } from '../../../crds/facts/progress.ts';
-import { checkDisk, jobDisk } from '../../estimate/job-disk.ts';
+import { checkDisk } from '../../estimate/job-disk.ts';
 import { estimateJob } from '../../estimate/job-estimate.ts';
 import { availableMemory, checkPodMemory, requiredMemory } from '../../estimate/memory-check.ts';
 import type { PlannedMemory } from '../../estimate/memory-check.ts';
@@ -48,7 +48,7 @@ export async function openServerInputs({ context, job: { spec }, log }: Pod): Pr
   const unread = { publicSequences: 0, heldOutSequences: Infinity, workers: 1, available: availableMemory() };
   const { bytes } = estimateJob(shape, spec, unread);
   const cache = runCache(context.folders.output);
-  const disk = remainingDisk('this server pod', cache, jobDisk(model.weights, shape, spec, bytes), spec);
+  const disk = remainingDisk('this server pod', cache, { stored: model.weights, model: shape, bytes }, spec);
   checkDisk(disk, freeBytes(cache));
   const warnings = [...model.warnings];
   const tokenised = async () => {

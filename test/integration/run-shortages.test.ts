@@ -194,7 +194,10 @@ t.test('a control group with little memory', { skip: noMemoryGroup }, async (t) 
   t.notOk(existsSync(out), 'before anything was written');
   const plan = fedbiot(['plan', job, '--no-time'], inside);
   t.equal(plan.status, 0, plan.stderr);
-  t.match(plan.stdout, /\nThis machine does not have enough memory\. The least is [\d.]+ MiB, with .*sequenceLength: 96\b.*\n$/);
+  t.match(
+    plan.stdout,
+    /\nThis machine does not have enough memory\. The least is [\d.]+ MiB, with .*sequenceLength: 96\b.*\n$/,
+  );
   const score = [
     'eval',
     '--model',

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FedBiOTJobSpec } from '../crds/types.ts';
@@ -84,11 +84,12 @@ export async function measureRole(role: PlayedRole, { job, threads, limit }: Set
 export const outOf = (job: string): string => `${job}.run`;
 export const traceOf = (job: string): string => `${job}.trace`;
 
-/** Measures `fedbiot run` of a job. */
+/** Measures `fedbiot run` of a job; the folders of an earlier measurement are removed. */
 export async function measureRun({ job, threads, limit }: Setting): Promise<Measured> {
   const { spec } = readJob(job);
   const { memory } = await estimateManifest(job);
   const out = outOf(job);
+  for (const folder of [out, traceOf(job)]) rmSync(folder, { recursive: true, force: true });
   dropPages(spec.model.uri);
   const { stdout: _, ...group } = await runInGroup(
     process.execPath,

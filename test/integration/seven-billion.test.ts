@@ -21,16 +21,18 @@ const MAX_RATIO = 1.35;
 const noProc = existsSync('/proc/self/status') ? false : 'SKIPPED: no /proc, which reports memory that no file backs';
 const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
 
-/**
- * Measures again if the peak is above the plan: on a busy machine garbage waits for its collection, and only raises a
- * peak. The lower peak counts.
- */
+/** Measurements of a role, of which the lowest peak counts. */
+const ATTEMPTS = 3;
+
+/** Measures again while the peak is above the plan: on a busy machine garbage is collected late, which raises peaks. */
 async function leastPeak(measure: () => Promise<Measured>): Promise<Measured> {
-  const first = await measure();
-  const { planned, peak } = first;
-  if ((planned.total - planned.filePages) / peak.anonymous > MIN_RATIO) return first;
-  const again = await measure();
-  return again.peak.anonymous < peak.anonymous ? again : first;
+  let least = await measure();
+  const isAbove = () => (least.planned.total - least.planned.filePages) / least.peak.anonymous <= MIN_RATIO;
+  for (let attempt = 1; attempt < ATTEMPTS && isAbove(); attempt++) {
+    const again = await measure();
+    if (again.peak.anonymous < least.peak.anonymous) least = again;
+  }
+  return least;
 }
 
 function checkRatio(t: Test, what: string, planned: number, measured: number): void {

@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { anonymousBytes, descendantsOf } from '../test/support/peak-memory.ts';
+import { makeGroup, memoryTree } from '../test/support/memory-group.ts';
+import type { MemoryTree } from '../test/support/memory-group.ts';
+import { anonymousBytes, ofTree } from '../test/support/peak-memory.ts';
 import { succeeded } from './fedbiot.ts';
 import { watchTree } from './tree-memory.ts';
 
@@ -28,48 +30,13 @@ export interface GroupResult {
 /** What measures the memory: Linux control groups of version 1 or 2, or /proc, which cannot limit it. */
 export type MemorySource = 'cgroup v1' | 'cgroup v2' | '/proc';
 
-interface Hierarchy {
-  readonly source: MemorySource;
-  readonly root: string;
-  readonly limit: string;
-  /** Names in memory.stat. */
-  readonly anonymous: string;
-  readonly cache: string;
-  readonly mapped: string;
-}
+/** Names in a group's memory.stat, by the version of control groups. */
+const NAMES = {
+  1: { anonymous: 'total_rss', cache: 'total_cache', mapped: 'total_mapped_file' },
+  2: { anonymous: 'anon', cache: 'file', mapped: 'file_mapped' },
+} as const;
 
-const HIERARCHIES: readonly Hierarchy[] = [
-  {
-    source: 'cgroup v2',
-    root: '/sys/fs/cgroup',
-    limit: 'memory.max',
-    anonymous: 'anon',
-    cache: 'file',
-    mapped: 'file_mapped',
-  },
-  {
-    source: 'cgroup v1',
-    root: '/sys/fs/cgroup/memory',
-    limit: 'memory.limit_in_bytes',
-    anonymous: 'total_rss',
-    cache: 'total_cache',
-    mapped: 'total_mapped_file',
-  },
-];
-
-const hierarchy = HIERARCHIES.find(({ root, limit }) => {
-  const folder = join(root, `fedbiot-${process.pid}-probe`);
-  try {
-    mkdirSync(folder);
-  } catch {
-    return false;
-  }
-  const found = existsSync(join(folder, limit));
-  rmdirSync(folder);
-  return found;
-});
-
-export const memorySource: MemorySource = hierarchy?.source ?? '/proc';
+export const memorySource: MemorySource = memoryTree ? `cgroup v${memoryTree.version}` : '/proc';
 
 let groups = 0;
 
@@ -82,16 +49,14 @@ let groups = 0;
 export async function runInGroup(program: string, args: readonly string[], limit: number | null): Promise<GroupResult> {
   const started = performance.now();
   const peak = { anonymous: 0, cache: 0, resident: 0 };
-  const folder = hierarchy && join(hierarchy.root, `fedbiot-${process.pid}-${groups++}`);
-  if (folder) mkdirSync(folder);
-  if (folder && limit !== null) writeFileSync(join(folder, hierarchy.limit), String(limit));
+  const folder = memoryTree && makeGroup(memoryTree, `fedbiot-${process.pid}-${groups++}`, limit);
   // The shell enters the group before it becomes the program, so that no page is charged elsewhere.
   const child = folder
     ? spawn('sh', ['-c', 'echo $$ > "$0" && exec "$@"', join(folder, 'cgroup.procs'), program, ...args])
     : spawn(program, args);
   const tree = folder ? null : watchTree(child);
   const sampling = setInterval(() => {
-    if (folder) addGroup(peak, hierarchy, folder);
+    if (folder && memoryTree) addGroup(peak, NAMES[memoryTree.version], folder);
     else peak.anonymous = Math.max(peak.anonymous, anonymousOfTree(child));
   }, SAMPLE_MS);
   try {
@@ -108,7 +73,7 @@ export async function runInGroup(program: string, args: readonly string[], limit
 
 function addGroup(
   peak: { anonymous: number; cache: number; resident: number },
-  names: Hierarchy,
+  names: (typeof NAMES)[MemoryTree['version']],
   folder: string,
 ): void {
   const stat = readFileSync(join(folder, 'memory.stat'), 'utf8');
@@ -120,9 +85,7 @@ function addGroup(
 }
 
 function anonymousOfTree({ pid }: ChildProcess): number {
-  return pid === undefined
-    ? 0
-    : [pid, ...descendantsOf(pid)].map(anonymousBytes).reduce((sum, bytes) => sum + bytes, 0);
+  return pid === undefined ? 0 : ofTree(pid, anonymousBytes);
 }
 
 /** A group can be removed as soon as the kernel has cleaned up its last process. */

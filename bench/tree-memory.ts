@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { ofTree, proportionalBytes } from '../test/support/peak-memory.ts';
 
 const INTERVAL_MS = 200;
 
@@ -16,19 +16,8 @@ export interface TreeMemory {
 export function watchTree(child: ChildProcess): TreeMemory {
   const memory = { peak: 0 };
   const timer = setInterval(() => {
-    if (child.pid !== undefined) memory.peak = Math.max(memory.peak, treeBytes(child.pid));
+    if (child.pid !== undefined) memory.peak = Math.max(memory.peak, ofTree(child.pid, proportionalBytes));
   }, INTERVAL_MS);
   child.once('exit', () => clearInterval(timer));
   return memory;
-}
-
-/** A process may end while it is read; it then counts as nothing. */
-function treeBytes(pid: number): number {
-  try {
-    const [, kibibytes] = /^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')) ?? [];
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
-    return children.reduce((sum, each) => sum + treeBytes(each), Number(kibibytes ?? 0) * 1024);
-  } catch {
-    return 0;
-  }
 }

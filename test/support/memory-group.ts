@@ -3,32 +3,39 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 
 /** Where groups with a memory limit can be made: the tree of version 1 for memory, or the one tree of version 2. */
-interface Tree {
+export interface MemoryTree {
+  readonly version: 1 | 2;
   readonly root: string;
   readonly limit: string;
 }
 
-function treeOfHost(): Tree | null {
+function treeOfHost(): MemoryTree | null {
   const one = '/sys/fs/cgroup/memory';
-  if (existsSync(join(one, 'cgroup.procs'))) return { root: one, limit: 'memory.limit_in_bytes' };
+  if (existsSync(join(one, 'cgroup.procs'))) return { version: 1, root: one, limit: 'memory.limit_in_bytes' };
   const two = '/sys/fs/cgroup';
   const controllers = join(two, 'cgroup.controllers');
   if (!existsSync(controllers) || !/\bmemory\b/.test(readFileSync(controllers, 'utf8'))) return null;
   // Groups below have a memory limit only if this group hands the controller down.
   writeFileSync(join(two, 'cgroup.subtree_control'), '+memory');
-  return { root: two, limit: 'memory.max' };
+  return { version: 2, root: two, limit: 'memory.max' };
 }
 
-function makeGroup({ root, limit }: Tree, name: string, bytes: number): string {
+/**
+ * Makes a control group.
+ * @param bytes its memory limit; null: none
+ * @returns its folder
+ */
+export function makeGroup({ root, limit }: MemoryTree, name: string, bytes: number | null): string {
   const group = join(root, name);
   mkdirSync(group);
+  if (bytes === null) return group;
   writeFileSync(join(group, limit), String(bytes));
   const swap = join(group, 'memory.swap.max');
   if (existsSync(swap)) writeFileSync(swap, '0');
   return group;
 }
 
-function usableTree(): Tree | string {
+function usableTree(): MemoryTree | string {
   try {
     const tree = treeOfHost();
     if (tree === null) return 'there is no control group of memory';
@@ -40,6 +47,9 @@ function usableTree(): Tree | string {
 }
 
 const usable = usableTree();
+
+/** Where this host makes control groups with a memory limit; null: it makes none. */
+export const memoryTree = typeof usable === 'string' ? null : usable;
 
 /** Why this host makes no control group with a memory limit, for a test's `skip`; false: it does. */
 export const noMemoryGroup =

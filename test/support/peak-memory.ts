@@ -20,7 +20,7 @@ export async function peakOfChildren<T>(work: () => Promise<T>): Promise<{ resul
 }
 
 /** The process's children and theirs; none of a process that has ended. */
-export function descendantsOf(pid: number): number[] {
+function descendantsOf(pid: number): number[] {
   return childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)]);
 }
 
@@ -33,6 +33,16 @@ export function childrenOf(pid: number): number[] {
 /** A process's memory that no file backs, in bytes. A process that has just ended counts nothing. */
 export function anonymousBytes(pid: number): number {
   return Number(/^RssAnon:\s+(\d+) kB$/m.exec(readProc(`${pid}/status`))?.[1] ?? 0) * 1024;
+}
+
+/** A process's proportional set size in bytes, in which a page that several processes share counts once. */
+export function proportionalBytes(pid: number): number {
+  return Number(/^Pss:\s+(\d+) kB$/m.exec(readProc(`${pid}/smaps_rollup`))?.[1] ?? 0) * 1024;
+}
+
+/** The sum of a measure of a process and its descendants. */
+export function ofTree(pid: number, measure: (pid: number) => number): number {
+  return [pid, ...descendantsOf(pid)].reduce((sum, each) => sum + measure(each), 0);
 }
 
 function readProc(path: string): string {

@@ -3,6 +3,7 @@ import type { DecoderConfig } from '../model/config/config.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { projections } from '../model/config/projections.ts';
 import type { DecoderProjection } from '../model/config/projections.ts';
+import type { Trunk } from '../model/programs/hidden-states.ts';
 
 /*
  * Floating-point operations of the method's steps; a multiplication and an addition count as two. For a layer
@@ -87,9 +88,6 @@ export function teacherStates(shape: Shape, sequences: readonly SequenceSize[]):
       frontLayers * forward(shape, tokens, { lora: adapterLora }),
   );
 }
-
-/** The layers between the adapter's: the full model's, or those that the emulator keeps. */
-export type Trunk = 'teacher' | 'emulator';
 
 /** FLOPs of an evaluation's loss over sequences, without the states of the layers before the adapter's last. */
 export function scoring(shape: Shape, sequences: readonly SequenceSize[]): number {

@@ -3,6 +3,7 @@ import type { DiskPlan } from '../../crds/facts/plan.ts';
 import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { QUANTIZED_SUFFIX } from '../model/quantize.ts';
+import { tensorsOf } from '../model/weights/quantized-index.ts';
 import type { WeightIndex } from '../model/weights/weight-index.ts';
 import { SystemFailure } from '../files/system-failure.ts';
 import { formatBytes } from '../report/format.ts';
@@ -44,11 +45,10 @@ export function convertedFiles(
   { model: { dtype } }: Pick<FedBiOTJobSpec, 'model'>,
 ): ReadonlyMap<string, number> {
   const total = (tensors: readonly { readonly bytes: number }[]) => tensors.reduce((sum, { bytes }) => sum + bytes, 0);
-  const matrices = [...(quantized?.index.values() ?? [])].flatMap(({ values, scales }) => [values, scales]);
   const isConverted = [...weights].some(([name, held]) => stored.get(name)?.dtype !== held.dtype);
   return new Map([
     [`-${dtype}`, isConverted ? total([...weights.values()]) : 0],
-    [QUANTIZED_SUFFIX, total(matrices)],
+    [QUANTIZED_SUFFIX, total(tensorsOf(quantized))],
   ]);
 }
 

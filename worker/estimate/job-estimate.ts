@@ -10,8 +10,7 @@ import { STATES_DISK, STATES_MEMORY } from '../training/teacher-states.ts';
 import { comparedStateBytes } from './state-bytes.ts';
 import { weightsOf } from './weight-bytes.ts';
 import type { WeightSize } from './weight-bytes.ts';
-
-const FLOAT_BYTES = 4;
+import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
 
 export interface EstimateContext {
   /** Number of sequences, or records, that the alignment draws from. */
@@ -58,10 +57,10 @@ export function estimateJob(
     bytes: {
       fullModel: total(full, 'bytes'),
       emulatorBundle: total(bundle, 'bytes'),
-      roundDown: (adapter.layout.size + emulator.layout.size) * FLOAT_BYTES,
+      roundDown: (adapter.layout.size + emulator.layout.size) * FLOAT_BYTES.F32,
       fullModelRoundDown:
-        (adapter.layout.size + loraLayout(config, split.teacher, spec.emulator.alignment.lora).size) * FLOAT_BYTES,
-      roundUp: adapter.layout.size * FLOAT_BYTES,
+        (adapter.layout.size + loraLayout(config, split.teacher, spec.emulator.alignment.lora).size) * FLOAT_BYTES.F32,
+      roundUp: adapter.layout.size * FLOAT_BYTES.F32,
       hiddenStateCache,
     },
     flops: tokenFlops(shapeOf(model, spec), spec.emulator.alignment),

@@ -6,8 +6,8 @@ import { clientDemand, evaluationDemand, scoringDemand, serverDemand } from './r
 import type { Demand, Scoring, Session } from './role-demand.ts';
 import { weightsOf } from './weight-bytes.ts';
 import type { WeightSize } from './weight-bytes.ts';
+import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
 
-const FLOAT_BYTES = 4;
 const MIB = 2 ** 20;
 
 /** Node and onnxruntime, measured. */
@@ -149,7 +149,7 @@ function packedWeights(model: FederatedModel, session: Session): number {
   if (!session.trains || areLarge(weights)) return 0;
   const head = headName(model.config);
   const packed = weights.filter(({ name }) => layerOf(name) !== null || name === head);
-  return packed.reduce((sum, { values }) => sum + values * FLOAT_BYTES, 0);
+  return packed.reduce((sum, { values }) => sum + values * FLOAT_BYTES.F32, 0);
 }
 
 /** What decides which weights a session has, and how. */
@@ -221,7 +221,7 @@ function widenedAtUse(
   if (!areLarge(weights)) return { layers: 0, head: 0 };
   const float32 = weights
     .filter((weight) => isWidened(model, session, weight))
-    .map(({ name, values }) => ({ name, bytes: values * FLOAT_BYTES }));
+    .map(({ name, values }) => ({ name, bytes: values * FLOAT_BYTES.F32 }));
   const head = float32.find(({ name }) => name === headName(model.config));
   const layers = 2 * Math.max(0, ...float32.filter((each) => each !== head).map(({ bytes }) => bytes));
   return { layers, head: head?.bytes ?? 0 };
@@ -235,7 +235,7 @@ function sessionWeights(model: FederatedModel, session: WeightSelection) {
     // A gradient's copy of a quantised weight is a packed one.
     const isPacked = weight.stored === 'I8' && session.trains === true;
     const widened = !stayInFiles && !isPacked && isWidened(model, session, weight);
-    return { ...weight, widened, resident: widened ? weight.values * FLOAT_BYTES : weight.bytes };
+    return { ...weight, widened, resident: widened ? weight.values * FLOAT_BYTES.F32 : weight.bytes };
   });
 }
 

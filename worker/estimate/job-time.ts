@@ -1,5 +1,6 @@
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { TimeEstimate } from '../../crds/facts/plan.ts';
+import type { Trunk } from '../model/programs/hidden-states.ts';
 import { alignmentSteps } from '../training/batches.ts';
 import { STATES_DISK, STATES_MEMORY } from '../training/teacher-states.ts';
 import {
@@ -11,7 +12,7 @@ import {
   teacherStates,
   trunkStates,
 } from './flops.ts';
-import type { SequenceSize, Shape, Trunk } from './flops.ts';
+import type { SequenceSize, Shape } from './flops.ts';
 import { sizeOf } from './job-sample.ts';
 import type { JobSample } from './job-sample.ts';
 import type { Speeds, Work } from './speeds.ts';

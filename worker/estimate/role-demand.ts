@@ -10,6 +10,8 @@ import { PACK_TOKENS } from '../inference/packs.ts';
 import { comparedLayers } from '../model/programs/alignment.ts';
 import { alignmentSteps } from '../training/batches.ts';
 import { tasks } from '../tasks/registry.ts';
+import { stateBytes } from './state-bytes.ts';
+import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
 
 /*
  * The memory that each role needs in its compute process, from shapes alone, with all sequences at full length and
@@ -17,8 +19,6 @@ import { tasks } from '../tasks/registry.ts';
  * sizes 1 to 4 and lengths 64 to 1024, with every placement. test/integration/estimate-job.test.ts compares the result
  * with a measurement.
  */
-
-const FLOAT_BYTES = 4;
 
 /** Copies of a LoRA vector during training: the vector, gradient, zeros, two moments, and three that a step creates. */
 const LORA_COPIES = 8;
@@ -57,8 +57,8 @@ export function serverDemand(model: FederatedModel, { emulator: { alignment } }:
   const tokens = batchSize * length;
   const trained = split.emulator.length * trainedLayer(config, length, model.emulator.dropout);
   const crossed = needsLogits ? split.tail.length * crossedLayer(config, length) : 0;
-  const divergence = klWeight > 0 ? divergenceElements(tokens, config.vocabSize) * FLOAT_BYTES : 0;
-  const crossEntropy = languageModelWeight > 0 ? crossEntropyElements(tokens, config.vocabSize) * FLOAT_BYTES : 0;
+  const divergence = klWeight > 0 ? divergenceElements(tokens, config.vocabSize) * FLOAT_BYTES.F32 : 0;
+  const crossEntropy = languageModelWeight > 0 ? crossEntropyElements(tokens, config.vocabSize) * FLOAT_BYTES.F32 : 0;
   const steps = Math.max(alignmentSteps(alignment, 1), alignmentSteps(alignment, 2));
   const states = steps * tokens * comparedLayers(model, alignment.similarity).length;
   return {
@@ -73,7 +73,7 @@ export function serverDemand(model: FederatedModel, { emulator: { alignment } }:
         headWork: divergence + crossEntropy,
       },
     ],
-    lora: trainingBytes(model.emulator) + model.adapter.layout.size * FLOAT_BYTES,
+    lora: trainingBytes(model.emulator) + model.adapter.layout.size * FLOAT_BYTES.F32,
   };
 }
 
@@ -89,7 +89,7 @@ export function clientDemand(model: FederatedModel, { federation: { local } }: F
     head: true,
     trains: true,
     layerWork: trainingWork(config, tokens, length, trained + crossed),
-    headWork: crossEntropyElements(tokens, config.vocabSize) * FLOAT_BYTES,
+    headWork: crossEntropyElements(tokens, config.vocabSize) * FLOAT_BYTES.F32,
   } as const;
   return {
     sessions: atBothEnds
@@ -98,7 +98,7 @@ export function clientDemand(model: FederatedModel, { federation: { local } }: F
           { layers: split.tail, ...training },
           pass(config, { layers: split.emulator, trunk: 'emulator' }, length, gradientAccumulation * steps * tokens),
         ],
-    lora: trainingBytes(model.adapter) + model.emulator.layout.size * FLOAT_BYTES,
+    lora: trainingBytes(model.adapter) + model.emulator.layout.size * FLOAT_BYTES.F32,
   };
 }
 
@@ -138,7 +138,7 @@ export function scoringDemand(
     config.headDim *
     evaluation.batchSize *
     (length + evaluation.maxNewTokens) *
-    FLOAT_BYTES;
+    FLOAT_BYTES.F32;
   const generation = (trunk: Trunk): Session => ({
     layers: [...split.front, ...split[trunk], ...split.tail],
     trunk,
@@ -154,11 +154,11 @@ export function scoringDemand(
       {
         ...pass(config, { layers: split.tail, trunk: 'teacher' }, length, sequences * length),
         head: true,
-        headWork: 3 * Math.max(PACK_TOKENS, length) * config.vocabSize * FLOAT_BYTES,
+        headWork: 3 * Math.max(PACK_TOKENS, length) * config.vocabSize * FLOAT_BYTES.F32,
       },
       ...(generates ? trunks.map(generation) : []),
     ],
-    lora: (model.adapter.layout.size + model.emulator.layout.size) * FLOAT_BYTES,
+    lora: (model.adapter.layout.size + model.emulator.layout.size) * FLOAT_BYTES.F32,
   };
 }
 
@@ -170,14 +170,14 @@ function pass(config: DecoderConfig, part: Pick<Session, 'layers' | 'trunk'>, le
   return {
     ...part,
     head: false,
-    sweptStates: Math.min(SWEPT_STATES, tokens * config.hiddenSize * FLOAT_BYTES),
+    sweptStates: Math.min(SWEPT_STATES, stateBytes(config, tokens)),
     layerWork: forwardBytes(config, length),
     headWork: 0,
   };
 }
 
 function trainingBytes({ layout }: LoraPart): number {
-  return LORA_COPIES * layout.size * FLOAT_BYTES;
+  return LORA_COPIES * layout.size * FLOAT_BYTES.F32;
 }
 
 /**
@@ -207,7 +207,7 @@ function attention({ heads }: DecoderConfig, length: number): number {
 
 /** A step's activations, including `kept` values per token. */
 function trainingWork(config: DecoderConfig, tokens: number, length: number, kept: number): number {
-  return tokens * (kept + attention(config, length)) * FLOAT_BYTES;
+  return tokens * (kept + attention(config, length)) * FLOAT_BYTES.F32;
 }
 
 /**
@@ -216,10 +216,10 @@ function trainingWork(config: DecoderConfig, tokens: number, length: number, kep
  */
 function forwardBytes(config: DecoderConfig, length: number): number {
   const scores = config.heads * Math.min(length, UNTILED_TOKENS) + 2 * length;
-  return Math.max(PACK_TOKENS, length) * (trainedLayer(config, 0) + scores) * FLOAT_BYTES;
+  return Math.max(PACK_TOKENS, length) * (trainedLayer(config, 0) + scores) * FLOAT_BYTES.F32;
 }
 
 /** The same of prompts whose keys and values are kept: all scores exist at once. */
 function promptBytes(config: DecoderConfig, length: number, tokens: number): number {
-  return tokens * (trainedLayer(config, length) + attention(config, length)) * FLOAT_BYTES;
+  return tokens * (trainedLayer(config, length) + attention(config, length)) * FLOAT_BYTES.F32;
 }

@@ -2,12 +2,11 @@ import type { AlignmentSpec } from '../../crds/types.ts';
 import type { DecoderConfig } from '../model/config/config.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { comparedLayers } from '../model/programs/alignment.ts';
-
-const FLOAT_BYTES = 4;
+import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
 
 /** Bytes of the hidden states of so many tokens after one layer, in float32. */
 export function stateBytes({ hiddenSize }: Pick<DecoderConfig, 'hiddenSize'>, tokens: number): number {
-  return tokens * hiddenSize * FLOAT_BYTES;
+  return tokens * hiddenSize * FLOAT_BYTES.F32;
 }
 
 /** Bytes of the teacher's states of so many tokens, after all layers that an alignment compares. */

@@ -24,6 +24,11 @@ export interface QuantizedTensor extends TensorEntry {
 /** Quantised projections by the names of the weights that they replace. */
 export type QuantizedIndex = ReadonlyMap<string, QuantizedEntry>;
 
+/** All tensors of quantised projections, in their order; none if nothing is quantised. */
+export function tensorsOf(quantized: QuantizedWeights | undefined): QuantizedTensor[] {
+  return [...(quantized?.index.values() ?? [])].flatMap(({ values, scales }) => [values, scales]);
+}
+
 /** The emulator's projections in 8 bits, and how they are multiplied on this machine. */
 export interface QuantizedWeights {
   readonly index: QuantizedIndex;

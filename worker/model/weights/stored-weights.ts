@@ -4,6 +4,7 @@ import type { DType } from '../../engine/graph/tensor.ts';
 import type { QuantizedMatrix } from '../../engine/ops/linear.ts';
 import type { FloatDtype } from '../../safetensors/float-formats.ts';
 import type { TensorEntry } from '../../safetensors/safetensors.ts';
+import { tensorsOf } from './quantized-index.ts';
 import type { QuantizedWeights } from './quantized-index.ts';
 import type { WeightIndex } from './weight-index.ts';
 
@@ -16,8 +17,7 @@ export interface ModelWeights {
 
 /** The folder in which a session finds the weights: the closest common ancestor of their files. */
 export function weightFolder({ weights, quantized }: ModelWeights): string {
-  const matrices = [...(quantized?.index.values() ?? [])].map(({ values }) => values);
-  const files = new Set([...weights.values(), ...matrices].map(({ file }) => file));
+  const files = new Set([...weights.values(), ...tensorsOf(quantized)].map(({ file }) => file));
   const folders = [...files].map((file) => dirname(file).split(sep));
   const common = folders.reduce((a, b) => {
     const differ = a.findIndex((part, i) => part !== b[i]);

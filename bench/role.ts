@@ -15,7 +15,7 @@ import { AdapterTrainer } from '../worker/training/local-update.ts';
 import { openModelDirectory } from '../worker/model/directory.ts';
 import { loadTokenizer } from '../worker/tokenizer/tokenizer.ts';
 import { loadJobData } from '../worker/run/job-data.ts';
-import { federateModel, formatEmulator, influenceOnPublicData, startingLora } from '../worker/run/job-model.ts';
+import { formatModel, influenceOnPublicData, startingLora } from '../worker/run/job-model.ts';
 import { absoluteUri, readJob } from '../worker/run/job-manifest.ts';
 import { STATES_MEMORY } from '../worker/training/teacher-states.ts';
 import { peakOfChildren } from '../test/support/peak-memory.ts';
@@ -60,9 +60,9 @@ async function work(role: PlayedRole, path: string, options: ComputeOptions): Pr
   };
   const { signal } = new AbortController();
   try {
-    const split = await federateModel(directory, spec, influenceOnPublicData(compute, data.publicSequences, spec.seed));
+    const measure = influenceOnPublicData(compute, data.publicSequences, spec.seed);
     const { provider } = options;
-    const { model } = await formatEmulator(split, spec, { directory, cache: `${path}.cache`, provider, signal });
+    const { model } = await formatModel(directory, spec, measure, { cache: `${path}.cache`, provider, signal });
     const batches = sampledBatches({
       ...data,
       alignment: spec.emulator.alignment,

@@ -36,6 +36,13 @@ export const Model = object('The full model. It stays with the server, except wi
     ['auto', 'float32', 'bfloat16', 'float16'],
     { default: 'auto' },
   ),
+  computeWeights: choice(
+    'What the server’s passes without a gradient (the teacher part’s states, the importance of layers, evaluation) multiply by: AsStored, or ' +
+      'Int8: the projections of all layers in 8 bits with a scale per output, quantised once by the server. Int8 halves the weights that these ' +
+      'passes read of a half-precision model, and speeds them up on processors that multiply bytes. Clients and trained layers are not affected.',
+    ['AsStored', 'Int8'],
+    { default: 'AsStored' },
+  ),
 });
 
 export const Evaluation = object(

@@ -17,7 +17,7 @@ import { openModelDirectory } from '../../worker/model/directory.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
 import { loadTokenizer } from '../../worker/tokenizer/tokenizer.ts';
 import { randomStream } from '../../worker/random.ts';
-import { federateModel, startingLora } from '../../worker/run/job-model.ts';
+import { formatModel, startingLora } from '../../worker/run/job-model.ts';
 import { estimateJob } from '../../worker/estimate/job-estimate.ts';
 import { estimateManifest } from '../../worker/run/estimate-job.ts';
 import { tasks } from '../../worker/tasks/registry.ts';
@@ -195,7 +195,7 @@ t.test('the time of jobs with other kinds of work', async (t) => {
   for (const sections of [
     { emulator: `{ alignment: ${alignment} }` },
     { adapter: '{ placement: Both, layers: 1, lora: { rank: 4, dropout: 0.1 } }' },
-    { emulator: '{ weights: Int8, alignment: { initialSteps: 2 } }' },
+    { emulator: '{ weights: Int8, alignment: { initialSteps: 2 } }', model: '{ uri: model, computeWeights: Int8 }' },
     { emulator: '{ alignment: { schedule: Never } }', evaluation: '{ task: qa, maxNewTokens: 3 }' },
     {
       model: '{ uri: model, dtype: bfloat16 }',
@@ -233,21 +233,25 @@ t.test('memory of each role, against the peak of its compute process', { skip },
     { role: 'client', batch: 4, klWeight: 0, method: 'FedBiOT' },
     { role: 'client', batch: 4, klWeight: 0, method: 'FedOT' },
     { role: 'evaluation', batch: 4, klWeight: 0, method: 'FedBiOT' },
+    { role: 'evaluation', batch: 4, klWeight: 0, method: 'FedBiOT', computeWeights: 'Int8' },
   ] as const;
-  for (const { role, batch, klWeight, method } of cases) {
+  for (const { role, batch, klWeight, method, ...rest } of cases) {
+    const { computeWeights } = { computeWeights: 'AsStored', ...rest };
     const { spec } = parseManifest(
       `{apiVersion: fedbiot.io/v1alpha1, kind: FedBiOTJob, metadata: {name: memory}, spec: {
-        method: ${method}, model: {uri: m}, data: {train: {uri: t}, public: {uri: p}, eval: {uri: e}},
+        method: ${method}, model: {uri: m, computeWeights: ${computeWeights}}, data: {train: {uri: t}, public: {uri: p}, eval: {uri: e}},
         emulator: {alignment: {batchSize: ${batch}, sequenceLength: 256, initialSteps: 2, klWeight: ${klWeight}}},
         federation: {local: {batchSize: ${batch}, sequenceLength: 256, steps: 2}}}}`,
       'memory',
     );
-    const model = await federateModel(directory, spec, () => Promise.reject(new Error('uniform')));
+    const unmeasured = () => Promise.reject(new Error('uniform'));
+    const format = { cache: t.testdir({}), provider: 'cpu', signal: AbortSignal.any([]) } as const;
+    const { model } = await formatModel(directory, spec, unmeasured, format);
     const { memory } = estimateJob(model, spec, { publicSequences: 8, heldOutSequences: 8, workers: 1, available: 0 });
     const { peak, rehearsed } = await peakOf(role, model, spec);
     const ratio = memory[role] / peak;
     const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
-    const what = `${role}, ${method}, batch ${batch}, klWeight ${klWeight}`;
+    const what = `${role}, ${method}, batch ${batch}, klWeight ${klWeight}, compute weights ${computeWeights}`;
     t.ok(
       MIN_RATIO < ratio && ratio < MAX_RATIO,
       `${what}: planned ${mebibytes(memory[role])}, measured ${mebibytes(peak)}`,

@@ -153,12 +153,13 @@ for (const [name, model] of Object.entries({ last, both }))
     t.teardown(() => compute.close());
     const { loads, sessions, kept } = observed(compute);
     const options = { modelSha256: name, held: 'auto', product: 'Float32' } as const;
-    const quantized = await quantizeEmulator(model, t.testdir({}), options);
-    await checkQuantized(compute, quantized.model, sequences[0]!.inputIds);
+    const { model: quantized } = await quantizeEmulator(model, t.testdir({}), options);
+    await checkQuantized(compute, quantized, 'emulator', sequences[0]!.inputIds);
+    await checkQuantized(compute, quantized, 'teacher', sequences[0]!.inputIds);
     t.same(
       loads,
       [...model.split.front, ...model.split.emulator].map((layer) => [layer]),
-      'one session per layer',
+      'one session per layer, and none of the teacher part, which is as stored',
     );
     t.same(sessions, { now: 0, most: 1 });
     for (const variable of kept) await t.rejects(compute.read(variable), /no variable/);

@@ -120,6 +120,7 @@ t.test('an evaluation prints the date, and accepts one', async (t) => {
     date: '2020-02-29',
     batchSize: 4,
     maxNewTokens: 4,
+    computeWeights: 'AsStored',
     threads: 1,
     force: false,
     verify: false,

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { LoraSpec } from '../../crds/types.ts';
 import { Source } from '../../crds/schema/data.ts';
-import { Evaluation } from '../../crds/schema/spec.ts';
+import { Evaluation, Model } from '../../crds/schema/spec.ts';
 import { defaults } from '../../worker/commands/eval.ts';
 import { alpacaPrompt } from '../../worker/data/template.ts';
 import { float32 } from '../../worker/engine/graph/tensor.ts';
@@ -142,9 +142,10 @@ t.test('what cannot be scored is refused', async (t) => {
 
 t.test('the defaults are those of the API', async (t) => {
   const { batchSize, maxNewTokens } = Evaluation.properties;
+  const { computeWeights } = Model.properties;
   const { format, template } = Source.properties;
   t.match(
-    { format, template, batchSize, maxNewTokens },
+    { format, template, batchSize, maxNewTokens, computeWeights },
     Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, { default: value }])),
   );
 });

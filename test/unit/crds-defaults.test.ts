@@ -30,7 +30,7 @@ t.test('the smallest manifest gets every default', (t) => {
   t.strictSame(spec, {
     method: 'FedBiOT',
     seed: 0,
-    model: { uri: 'models/small', dtype: 'auto' },
+    model: { uri: 'models/small', dtype: 'auto', computeWeights: 'AsStored' },
     emulator: {
       layerDropRate: 0.5,
       layerSelection: 'Uniform',

@@ -96,4 +96,10 @@ t.test('a job’s disk: what an earlier run has left is not written again', asyn
   t.equal(required(), 0);
   rmSync(file('weights-ab-float16'));
   t.equal(required(), 2 * values, 'each file by itself');
+
+  const computed = { ...spec, model: { ...spec.model, computeWeights: 'Int8' as const } };
+  const all = jobDisk(stored.weights, await plannedModel(stored, computed), computed, bytes);
+  t.ok(all.convertedWeights > 2 * values + more, 'all layers');
+  const everything = { ...int8, model: computed.model };
+  t.same(jobDisk(stored.weights, await plannedModel(stored, everything), everything, bytes), all, 'are one file');
 });

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import t from 'tap';
 import { parseManifest } from '../../crds/parse.ts';
 import { writeMiniature } from '../../worker/estimate/miniature.ts';
-import { withPlannedQuantized } from '../../worker/estimate/planned-quantized.ts';
+import { withPlannedComputeWeights, withPlannedQuantized } from '../../worker/estimate/planned-quantized.ts';
 import { parseDecoderConfig } from '../../worker/model/config/config.ts';
 import { decoderTensors, layerOf } from '../../worker/model/config/tensors.ts';
 import { modelWithSplit } from '../../worker/model/federated-model.ts';
@@ -126,4 +126,14 @@ t.test('an emulator in 8 bits has them in the miniature too', async (t) => {
   t.equal(small.quantized!.index.size, model.quantized!.index.size);
   t.same([...new Set([...small.quantized!.index.keys()].map(layerOf))], small.split.emulator);
   t.equal(small.quantized!.product, 'Float32', 'a GPU multiplies by what they stand for');
+  t.notOk(small.computeWeights);
+});
+
+t.test('so has a server that computes in 8 bits', async (t) => {
+  const shape = { hidden: 64, intermediate: 96, layers: 12, heads: 4, vocabulary: 600 };
+  const model = withPlannedComputeWeights(modelOf(shape, { dtype: 'F32' }));
+  const { model: small } = await writeMiniature(t.testdir({}), model, spec, { parameters: 1e7, provider: 'cuda' });
+  t.equal(new Set([...small.computeWeights!.index.keys()].map(layerOf)).size, small.config.layers);
+  t.match(small.computeWeights, { product: 'Float32', passes: 'All' });
+  t.notOk(small.quantized);
 });

@@ -19,6 +19,7 @@ import { READ_ONCE } from '../../worker/safetensors/checked-content.ts';
 import { readSafetensorsHeader, readTensor, writeSafetensors } from '../../worker/safetensors/safetensors.ts';
 import type { TensorData } from '../../worker/safetensors/safetensors.ts';
 import { maxError, relativeError } from '../support/fixture-tensors.ts';
+import { matrixOf, roundedModel } from '../support/rounded-model.ts';
 import { testCompute } from '../support/test-compute.ts';
 import { writeTinyJob } from '../support/tiny-job.ts';
 
@@ -55,19 +56,12 @@ function zeroOutput({
   writeFileSync(file, content);
 }
 
-/** Values [in, out] and scales [out] of a quantised weight. */
-function matrixOf(model: FederatedModel, weight: string) {
-  const { values, scales } = model.quantized!.index.get(weight)!;
-  const bytes = readFileSync(values.file).subarray(values.offset, values.offset + values.bytes);
-  return { values: new Int8Array(bytes), scales: readTensor(scales.file, scales), shape: values.shape };
-}
-
 t.test('weights are rounded to 8 bits with a scale per output, once', async (t) => {
   const { model, stored, write } = await quantized(t.testdir({}));
   const { emulator } = model.split;
   t.equal(model.quantized?.index.size, 7 * emulator.length);
   for (const name of model.quantized!.index.keys()) {
-    const { values, scales, shape } = matrixOf(model, name);
+    const { values, scales, shape } = matrixOf(model.quantized!, name);
     const entry = stored.weights.get(name)!;
     const [outputs, inputs] = entry.shape as [number, number];
     t.same(shape, [inputs, outputs]);
@@ -97,25 +91,6 @@ t.test('weights are rounded to 8 bits with a scale per output, once', async (t) 
   t.equal(statSync(file, { bigint: true }).mtimeNs, mtimeNs, 'the second time, nothing is written');
 });
 
-/** The same model, with its emulator's weights rounded in float32. */
-function rounded(model: FederatedModel, file: string): FederatedModel {
-  const { quantized: index, ...stored } = model;
-  const tensors = [...index!.index.keys()].map((name): TensorData => {
-    const { values, scales, shape } = matrixOf(model, name);
-    const [inputs, outputs] = shape as [number, number];
-    const weights = Float32Array.from({ length: inputs * outputs }, (_, i) => {
-      const [output, input] = [Math.floor(i / inputs), i % inputs];
-      return values[input * outputs + output]! * scales[output]!;
-    });
-    return { name, dtype: 'F32', shape: [outputs, inputs], data: new Uint8Array(weights.buffer) };
-  });
-  writeSafetensors(file, tensors);
-  const replaced = [...readSafetensorsHeader(file).tensors].map(
-    ([name, { shape, offset, bytes }]) => [name, { file, dtype: 'F32', shape, offset, bytes }] as const,
-  );
-  return { ...stored, weights: new Map([...model.weights, ...replaced]) };
-}
-
 for (const placement of ['Last', 'Both'])
   t.test(`${placement}: the emulator computes with the rounded weights, the teacher part with its own`, async (t) => {
     const root = t.testdir({});
@@ -132,7 +107,7 @@ for (const placement of ['Last', 'Both'])
     };
     t.same(await states(model, 'teacher'), await states(stored, 'teacher'));
     const found = [...(await states(model, 'emulator'))];
-    const expected = [...(await states(rounded(model, join(root, 'rounded.safetensors')), 'emulator'))];
+    const expected = [...(await states(roundedModel(model, join(root, 'rounded.safetensors')), 'emulator'))];
     const error = relativeError(found, expected);
     t.ok(error < 1e-5, `relative error ${error}`);
     const rounding = relativeError(found, [...(await states(stored, 'emulator'))]);
@@ -153,7 +128,7 @@ t.test('a bundle carries the quantised projections, and is opened as a model wit
   const opened = (await openBundle(bundle.directory, bundle.sha256, spec, READ_ONCE, 'Int8')).model;
   t.equal(opened.quantized?.product, 'Int8');
   for (const name of model.quantized!.index.keys()) {
-    t.same(matrixOf(opened, name), matrixOf(model, name), name);
+    t.same(matrixOf(opened.quantized!, name), matrixOf(model.quantized!, name), name);
     t.notOk(opened.weights.has(name));
   }
   const whole = await writeBundle(stored, directory.path, join(root, 'whole'));

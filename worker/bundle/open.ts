@@ -64,7 +64,7 @@ export async function openBundle(
   requireFinite(weights, realpathSync(file), (await bundleWeights(directory, verification)).nonFinite);
   const model = modelWithSplit({ config, weights }, split, spec);
   return {
-    model: int8.length > 0 ? { ...model, quantized: { index, product } } : model,
+    model: int8.length > 0 ? { ...model, quantized: { index, product, passes: 'Emulator' } } : model,
     tokenizer: await loadTokenizer(directory, config),
   };
 }

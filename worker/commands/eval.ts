@@ -9,7 +9,7 @@ import { day, notEmpty, positiveInteger, providerOption } from './arguments.ts';
 
 interface Flags extends Pick<
   EvaluateOptions,
-  'model' | 'data' | 'task' | 'batchSize' | 'maxNewTokens' | 'format' | 'template' | 'provider'
+  'model' | 'data' | 'task' | 'batchSize' | 'maxNewTokens' | 'format' | 'template' | 'provider' | 'computeWeights'
 > {
   adapter?: string;
   limit?: number;
@@ -25,7 +25,13 @@ interface Flags extends Pick<
  * The defaults of the API, repeated here because loading the schema is too slow for a command's help. A test keeps the
  * two in step.
  */
-export const defaults = { format: 'Auto', template: 'Alpaca', batchSize: 8, maxNewTokens: 256 } as const;
+export const defaults = {
+  format: 'Auto',
+  template: 'Alpaca',
+  batchSize: 8,
+  maxNewTokens: 256,
+  computeWeights: 'AsStored',
+} as const;
 
 export function register(program: Command): void {
   program
@@ -53,6 +59,14 @@ export function register(program: Command): void {
     .option('--date <day>', 'date that a chat template uses as today, such as 2026-11-30 (default: today, in UTC)', day)
     .option('--batch-size <n>', 'answers generated in one batch', positiveInteger, defaults.batchSize)
     .option('--max-new-tokens <n>', 'longest answer to generate, in tokens', positiveInteger, defaults.maxNewTokens)
+    .addOption(
+      new Option(
+        '--compute-weights <format>',
+        'multiply by the projections as stored, or in 8 bits, which are kept in the user’s cache',
+      )
+        .choices(['AsStored', 'Int8'])
+        .default(defaults.computeWeights),
+    )
     .option('--threads <n>', 'compute threads (default: all cores)', positiveInteger)
     .addOption(providerOption())
     .option('--force', 'evaluate even if the memory estimate exceeds the available memory')

@@ -41,14 +41,15 @@ export function jobDisk(
  */
 export function convertedFiles(
   stored: WeightIndex,
-  { weights, quantized }: FederatedModel,
+  { weights, quantized, computeWeights }: FederatedModel,
   { model: { dtype } }: Pick<FedBiOTJobSpec, 'model'>,
 ): ReadonlyMap<string, number> {
   const total = (tensors: readonly { readonly bytes: number }[]) => tensors.reduce((sum, { bytes }) => sum + bytes, 0);
   const isConverted = [...weights].some(([name, held]) => stored.get(name)?.dtype !== held.dtype);
   return new Map([
     [`-${dtype}`, isConverted ? total([...weights.values()]) : 0],
-    [QUANTIZED_SUFFIX, total(tensorsOf(quantized))],
+    // The compute weights include the emulator's.
+    [QUANTIZED_SUFFIX, total(tensorsOf(computeWeights ?? quantized))],
   ]);
 }
 

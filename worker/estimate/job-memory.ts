@@ -1,5 +1,6 @@
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import { COPIED_WEIGHT_BYTES } from '../engine/compute.ts';
+import { withComputeWeights } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { FINAL_NORM, headName, layerOf } from '../model/config/tensors.ts';
 import { clientDemand, evaluationDemand, scoringDemand, serverDemand } from './role-demand.ts';
@@ -153,7 +154,7 @@ function packedWeights(model: FederatedModel, session: Session): number {
 }
 
 /** What decides which weights a session has, and how. */
-type WeightSelection = Pick<Session, 'layers' | 'trunk' | 'head' | 'trains'>;
+type WeightSelection = Pick<Session, 'layers' | 'trunk' | 'head' | 'trains' | 'onServer'>;
 
 /** A session that sweeps replace. */
 type SweptSession = Session & { readonly sweptStates: number };
@@ -186,8 +187,8 @@ function workBytes(model: FederatedModel, demand: Demand): number {
   const { loaded, swept } = sessionsOf(model, demand);
   const working = loaded.map((session) => sessionWork(model, session));
   const sweeping = swept.map(
-    ({ layers, trunk, layerWork }) =>
-      layerWork + Math.max(...layers.map((layer) => widenedLayer(model, { layers: [layer], trunk, head: false }))),
+    ({ layers, layerWork, ...session }) =>
+      layerWork + Math.max(...layers.map((layer) => widenedLayer(model, { ...session, layers: [layer] }))),
   );
   return Math.max(0, ...working, ...sweeping) + Math.max(0, ...swept.map(({ sweptStates }) => sweptStates));
 }
@@ -240,12 +241,19 @@ function sessionWeights(model: FederatedModel, session: WeightSelection) {
 }
 
 /** Whether products read a float32 copy: of quantised weights only the gradient does, if the processor takes bytes. */
-const isWidened = ({ quantized }: FederatedModel, { trains }: WeightSelection, { stored }: WeightSize): boolean =>
-  stored === 'I8' ? trains === true || quantized?.product !== 'Int8' : stored !== 'F32';
+const isWidened = (model: FederatedModel, session: WeightSelection, { stored }: WeightSize): boolean =>
+  stored === 'I8'
+    ? session.trains === true || modelOfSession(model, session).quantized?.product !== 'Int8'
+    : stored !== 'F32';
 
-function weightsOfSession(model: FederatedModel, { layers, trunk, head }: WeightSelection) {
+const modelOfSession = (model: FederatedModel, { onServer }: WeightSelection): FederatedModel =>
+  onServer ? withComputeWeights(model) : model;
+
+function weightsOfSession(model: FederatedModel, session: WeightSelection) {
+  const { layers, trunk, head } = session;
   const names = new Set(head ? [FINAL_NORM, headName(model.config)] : []);
-  return weightsOf(model, (name, layer) => (layer === null ? names.has(name) : layers.includes(layer)), trunk);
+  const isRead = (name: string, layer: number | null) => (layer === null ? names.has(name) : layers.includes(layer));
+  return weightsOf(modelOfSession(model, session), isRead, trunk);
 }
 
 /** Whether the engine leaves a graph's weights in their files. */

@@ -1,7 +1,7 @@
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { tasks } from '../tasks/registry.ts';
-import { withPlannedQuantized } from './planned-quantized.ts';
+import { computesLessInInt8, withPlannedComputeWeights, withPlannedQuantized } from './planned-quantized.ts';
 import { halves } from './savings.ts';
 import type { Saving } from './savings.ts';
 
@@ -25,6 +25,7 @@ export const JOB_SAVINGS: readonly Saving<JobSettings>[] = [
   fewerParallelClients,
   smallerLocalBatch,
   smallerEvaluationBatch,
+  computeWeightsInInt8,
   evaluationOfTokens,
   emulatorInInt8,
   smallerAlignmentBatch,
@@ -71,6 +72,13 @@ function smallerEvaluationBatch(settings: JobSettings) {
     words: `evaluation.batchSize: ${batchSize}`,
     settings: withSpec(settings, { evaluation: { ...evaluation, batchSize } }),
   }));
+}
+
+function computeWeightsInInt8(settings: JobSettings) {
+  if (!computesLessInInt8(settings.model)) return [];
+  const planned = { ...settings, model: withPlannedComputeWeights(settings.model) };
+  const changed = withSpec(planned, { model: { ...settings.spec.model, computeWeights: 'Int8' } });
+  return [{ words: 'model.computeWeights: Int8', settings: changed }];
 }
 
 function evaluationOfTokens(settings: JobSettings) {

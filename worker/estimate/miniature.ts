@@ -9,7 +9,7 @@ import { projections } from '../model/config/projections.ts';
 import { decoderTensors, EMBEDDING, layerOf } from '../model/config/tensors.ts';
 import { modelWithSplit } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { quantizeEmulator } from '../model/quantize.ts';
+import { quantizeAll, quantizeEmulator } from '../model/quantize.ts';
 import type { LayerSplit } from '../model/split.ts';
 import type { WeightIndex } from '../model/weights/weight-index.ts';
 import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
@@ -48,15 +48,23 @@ export async function writeMiniature(
   const weights = writeHoles(join(folder, 'weights'), cut, model.weights);
   const stored = modelWithSplit({ config: cut, weights }, split, spec);
   return {
-    model: model.quantized ? await quantized(stored, folder, provider) : stored,
+    model: await formattedLike(model, stored, folder, provider),
     copiedWeightBytes: copiedBytes(model.weights, weights),
   };
 }
 
-/** The hash and the format only name a file, which no other model can have in this folder. */
-async function quantized(model: FederatedModel, folder: string, provider: Provider): Promise<FederatedModel> {
+/** A miniature with its projections in the formats of the whole model's. */
+async function formattedLike(
+  { quantized, computeWeights }: FederatedModel,
+  stored: FederatedModel,
+  folder: string,
+  provider: Provider,
+): Promise<FederatedModel> {
+  // The hash and the format only name a file, which no other model can have in this folder.
   const options = { modelSha256: '', held: '', product: matrixProduct(provider) };
-  return (await quantizeEmulator(model, folder, options)).model;
+  const computed = computeWeights && (await quantizeAll(stored, folder, options)).computed;
+  const model = { ...stored, ...computed };
+  return quantized ? (await quantizeEmulator(model, folder, options)).model : model;
 }
 
 /**

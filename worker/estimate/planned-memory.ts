@@ -8,6 +8,7 @@ import { podMemory, scoringMemory } from './job-memory.ts';
 import type { MachineMemory } from './job-memory.ts';
 import { JOB_SAVINGS } from './job-savings.ts';
 import type { JobSettings } from './job-savings.ts';
+import { computesLessInInt8, withPlannedComputeWeights } from './planned-quantized.ts';
 import { requiredMemory } from './memory-check.ts';
 import type { PlannedMemory } from './memory-check.ts';
 import type { Scoring } from './role-demand.ts';
@@ -34,7 +35,8 @@ export function plannedPod(model: FederatedModel, spec: FedBiOTJobSpec, role: Ro
 
 /** The memory of `fedbiot eval`. */
 export function plannedScoring(model: FederatedModel, scoring: Scoring): PlannedMemory {
-  return planned('this evaluation', scoring, SCORING_SAVINGS, (settings) => scoringMemory(model, settings));
+  const settings: ScoringSettings = { ...scoring, model };
+  return planned('this evaluation', settings, SCORING_SAVINGS, (changed) => scoringMemory(changed.model, changed));
 }
 
 function planned<Settings>(
@@ -51,14 +53,28 @@ function planned<Settings>(
   };
 }
 
+/** What decides the memory of an evaluation. */
+interface ScoringSettings extends Scoring {
+  readonly model: FederatedModel;
+}
+
 /** Prompts of answers are not truncated, so a sequence length helps only tasks without answers. */
-const SCORING_SAVINGS: readonly Saving<Scoring>[] = [
+const SCORING_SAVINGS: readonly Saving<ScoringSettings>[] = [
   (scoring) =>
     generates(scoring)
       ? halves(scoring.batchSize).map((batchSize) => ({
           words: `--batch-size ${batchSize}`,
           settings: { ...scoring, batchSize },
         }))
+      : [],
+  (scoring) =>
+    computesLessInInt8(scoring.model)
+      ? [
+          {
+            words: '--compute-weights Int8',
+            settings: { ...scoring, model: withPlannedComputeWeights(scoring.model) },
+          },
+        ]
       : [],
   (scoring) =>
     generates(scoring)

@@ -26,9 +26,11 @@ const LORA_COPIES = 8;
 /** The part of a model that one session uses. No session has the embedding, whose rows are read from the file. */
 export interface Session {
   readonly layers: readonly number[];
-  /** Whether its layers include the emulator's, which may be quantised, or the teacher's. */
+  /** Whether its layers include the emulator's, which may be quantised where others are not, or the teacher's. */
   readonly trunk: Trunk;
   readonly head: boolean;
+  /** A pass without a gradient on the server, which multiplies by the compute weights. */
+  readonly onServer?: true;
   /** A training graph, whose weights are packed unless they are large. */
   readonly trains?: true;
   /**
@@ -63,7 +65,7 @@ export function serverDemand(model: FederatedModel, { emulator: { alignment } }:
   const states = steps * tokens * comparedLayers(model, alignment.similarity).length;
   return {
     sessions: [
-      pass(config, { layers: [...split.front, ...split.teacher], trunk: 'teacher' }, length, states),
+      pass(config, { layers: [...split.front, ...split.teacher], trunk: 'teacher', onServer: true }, length, states),
       {
         layers: [...split.emulator, ...(needsLogits ? split.tail : [])],
         trunk: 'emulator',
@@ -142,6 +144,7 @@ export function scoringDemand(
   const generation = (trunk: Trunk): Session => ({
     layers: [...split.front, ...split[trunk], ...split.tail],
     trunk,
+    onServer: true,
     head: true,
     layerWork: cache + promptBytes(config, length, evaluation.batchSize * length),
     headWork: cache,
@@ -149,10 +152,10 @@ export function scoringDemand(
   return {
     sessions: [
       ...trunks.map((trunk) =>
-        pass(config, { layers: [...split.front, ...split[trunk]], trunk }, length, sequences * length),
+        pass(config, { layers: [...split.front, ...split[trunk]], trunk, onServer: true }, length, sequences * length),
       ),
       {
-        ...pass(config, { layers: split.tail, trunk: 'teacher' }, length, sequences * length),
+        ...pass(config, { layers: split.tail, trunk: 'teacher', onServer: true }, length, sequences * length),
         head: true,
         headWork: 3 * Math.max(PACK_TOKENS, length) * config.vocabSize * FLOAT_BYTES.F32,
       },
@@ -166,7 +169,12 @@ export function scoringDemand(
  * A pass through layers without a gradient tape.
  * @param tokens whose states a sweep holds; it never holds more than SWEPT_STATES
  */
-function pass(config: DecoderConfig, part: Pick<Session, 'layers' | 'trunk'>, length: number, tokens: number): Session {
+function pass(
+  config: DecoderConfig,
+  part: Pick<Session, 'layers' | 'trunk' | 'onServer'>,
+  length: number,
+  tokens: number,
+): Session {
   return {
     ...part,
     head: false,

@@ -5,6 +5,7 @@ import { float32 } from '../engine/graph/tensor.ts';
 import { Generator } from '../inference/generator.ts';
 import { groupByPrefix } from '../inference/packs.ts';
 import { loadTrunk } from '../inference/trunk-runner.ts';
+import { withComputeWeights } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { tasks } from '../tasks/registry.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -96,7 +97,7 @@ async function alignmentSpeeds({ compute, model, spec }: Measured, sample: JobSa
   const steps = await secondsOf(() => aligner.align({ round: 1, lora, from: null, onStep: () => {}, signal: ENDLESS }));
   const isBehindAdapter = model.split.front.length > 0;
   const vectors = isBehindAdapter ? { adapter: float32(lora.adapter) } : {};
-  const runner = await loadTrunk(compute, model, 'teacher', model.split.teacher.slice(-1));
+  const runner = await loadTrunk(compute, withComputeWeights(model), 'teacher', model.split.teacher.slice(-1));
   const teacher = await secondsOf(() => runner.runAll([groupByPrefix(pool)], vectors));
   const shape = shapeOf(model, spec);
   const sizes = pool.map(sizeOf);
@@ -154,7 +155,7 @@ async function generationSpeeds({ compute, model, spec }: Measured, sample: JobS
   const prompts = Array.from({ length: batchSize }, (_, row) =>
     sample.prompts[row % sample.prompts.length]!.slice(0, longest).map((id) => id % model.config.vocabSize),
   );
-  const generator = await Generator.load(compute, model, 'teacher');
+  const generator = await Generator.load(compute, withComputeWeights(model), 'teacher');
   const vectors = { adapter: float32(untrained(model).adapter) };
   const generate = (maxNewTokens: number) =>
     secondsOf(() => generator.generate(prompts, { maxNewTokens, stopTokenIds: [] }, vectors));

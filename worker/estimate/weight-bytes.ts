@@ -14,14 +14,14 @@ export interface WeightSize {
 
 /**
  * The weights that `wanted` selects by name and layer. Embedding, final norm and head have no layer (null).
- * @param trunk whose layers: the emulator's may be quantised, and then count with their scales
+ * @param trunk whose layers: the emulator's may be quantised where the teacher's are not; they count with their scales
  */
 export function weightsOf(
   { weights, quantized }: Pick<FederatedModel, 'weights' | 'quantized'>,
   wanted: (name: string, layer: number | null) => boolean,
   trunk: Trunk = 'teacher',
 ): WeightSize[] {
-  const matrices = trunk === 'emulator' ? quantized?.index : undefined;
+  const matrices = trunk === 'emulator' || quantized?.passes === 'All' ? quantized?.index : undefined;
   const stored = [...weights].map(([name, entry]): Named => [name, { name, ...sizeOf(entry), stored: entry.dtype }]);
   const inBytes = [...(matrices ?? [])].map(([name, { values, scales }]): Named => {
     const { values: count, bytes } = sizeOf(values);

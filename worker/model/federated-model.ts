@@ -3,6 +3,7 @@ import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 import { loraLayout } from './lora/layout.ts';
 import type { DecoderConfig } from './config/config.ts';
 import type { LayerSplit } from './split.ts';
+import type { QuantizedWeights } from './weights/quantized-index.ts';
 import type { ModelWeights } from './weights/stored-weights.ts';
 
 /** A model as the federation uses it: its files, who holds which layers, and the layouts of the two LoRA vectors. */
@@ -11,6 +12,8 @@ export interface FederatedModel extends ModelWeights {
   readonly split: LayerSplit;
   readonly adapter: LoraPart;
   readonly emulator: LoraPart;
+  /** The projections of all layers in 8 bits, if the server's passes without a gradient multiply by them. */
+  readonly computeWeights?: QuantizedWeights;
 }
 
 /** A model, and the watch over files of its weights. */
@@ -30,13 +33,14 @@ export interface LoraPart {
 
 /** A model with its split and the layouts of the LoRA vectors that the spec describes. */
 export function modelWithSplit(
-  { config, weights }: Pick<FederatedModel, 'config' | 'weights'>,
+  { config, weights, computeWeights }: Pick<FederatedModel, 'config' | 'weights' | 'computeWeights'>,
   split: FederatedModel['split'],
   { adapter, emulator }: Pick<FedBiOTJobSpec, 'emulator' | 'adapter'>,
 ): FederatedModel {
   return {
     config,
     weights,
+    ...(computeWeights && { computeWeights }),
     split,
     adapter: { layout: loraLayout(config, [...split.front, ...split.tail], adapter.lora), ...scaling(adapter.lora) },
     emulator: {
@@ -44,6 +48,12 @@ export function modelWithSplit(
       ...scaling(emulator.alignment.lora),
     },
   };
+}
+
+/** The model as the server's passes without a gradient multiply by it. */
+export function withComputeWeights(model: FederatedModel): FederatedModel {
+  const { computeWeights } = model;
+  return computeWeights ? { ...model, quantized: computeWeights } : model;
 }
 
 function scaling({ rank, alpha, dropout }: LoraSpec): Pick<FederatedModel['adapter'], 'scale' | 'dropout'> {

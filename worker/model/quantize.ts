@@ -8,35 +8,79 @@ import { FLOAT_BYTES, widenToFloat32 } from '../safetensors/float-formats.ts';
 import type { WeightEntry } from '../safetensors/safetensors.ts';
 import { readRows, streamSafetensors } from '../safetensors/stream.ts';
 import type { StreamedTensor } from '../safetensors/stream.ts';
-import { quantizedTensors } from './config/tensors.ts';
+import { layerOf, quantizedTensors } from './config/tensors.ts';
 import type { FederatedModel, WatchedModel } from './federated-model.ts';
 import { indexQuantized } from './weights/quantized-index.ts';
-import type { QuantizedWeights } from './weights/quantized-index.ts';
+import type { QuantizedIndex, QuantizedWeights } from './weights/quantized-index.ts';
 import { readWritten } from './written-file.ts';
 
 /** Ends the name of the folder with the quantised weights. */
 export const QUANTIZED_SUFFIX = '-int8';
 
+export interface QuantizeOptions {
+  readonly modelSha256: string;
+  /** Names the format in which the model's weights are held, such as model.dtype. */
+  readonly held: string;
+  readonly product: QuantizedWeights['product'];
+  readonly signal?: AbortSignal;
+}
+
+/** What is quantised: the shapes of the layers, and their weights as they are held. */
+type Quantizable = Pick<FederatedModel, 'config' | 'weights'>;
+
+type Watched<T> = T & Pick<WatchedModel, 'checkUnchanged'>;
+
 /**
- * The model with its emulator's projections in 8 bits. They are quantised once, matrix by matrix, into a file under
- * `cache`, named by the model's hash and the layers, which later runs reuse and which is watched. All other weights
- * stay as stored.
- * @param options.held names the format in which the model's weights are held, such as model.dtype
+ * The projections of all layers in 8 bits, for all passes.
+ * @param cache folder of the file, which is watched
+ * @throws UserError if the file cannot be written, or is damaged; the signal's reason on abort
+ */
+export async function quantizeAll(
+  model: Quantizable,
+  cache: string,
+  options: QuantizeOptions,
+): Promise<Watched<{ readonly computed: Required<Pick<FederatedModel, 'computeWeights'>> }>> {
+  const layers = Array.from({ length: model.config.layers }, (_, layer) => layer);
+  const { index, checkUnchanged } = await quantizeLayers(model, layers, cache, options);
+  return { computed: { computeWeights: { index, product: options.product, passes: 'All' } }, checkUnchanged };
+}
+
+/**
+ * The model with its emulator's projections in 8 bits: those of its compute weights, or in a file of their own under
+ * `cache`, which is watched. All other weights stay as stored.
  * @throws UserError if the file cannot be written, or is damaged; the signal's reason on abort
  */
 export async function quantizeEmulator(
   model: FederatedModel,
   cache: string,
-  options: { modelSha256: string; held: string; product: QuantizedWeights['product']; signal?: AbortSignal },
+  options: QuantizeOptions,
 ): Promise<WatchedModel> {
-  const { config, weights, split } = model;
-  const { modelSha256, held, product, signal } = options;
-  const key = sha256(JSON.stringify([modelSha256, held, split.emulator])).slice(0, 16);
+  const { split, computeWeights } = model;
+  const { index, checkUnchanged } = computeWeights
+    ? { index: partOf(computeWeights.index, split.emulator), checkUnchanged: () => {} }
+    : await quantizeLayers(model, split.emulator, cache, options);
+  return { model: { ...model, quantized: { index, product: options.product, passes: 'Emulator' } }, checkUnchanged };
+}
+
+const partOf = (index: QuantizedIndex, layers: readonly number[]): QuantizedIndex =>
+  new Map([...index].filter(([name]) => layers.includes(layerOf(name)!)));
+
+/**
+ * The projections of some layers, quantised once, matrix by matrix, into a file under `cache`, named by the model's
+ * hash and the layers, which later runs reuse.
+ */
+async function quantizeLayers(
+  { config, weights }: Quantizable,
+  layers: readonly number[],
+  cache: string,
+  { modelSha256, held, signal }: QuantizeOptions,
+): Promise<Watched<{ readonly index: QuantizedIndex }>> {
+  const key = sha256(JSON.stringify([modelSha256, held, layers])).slice(0, 16);
   const folder = join(cache, `weights-${key}${QUANTIZED_SUFFIX}`);
   const file = join(folder, 'model.safetensors');
   if (!existsSync(file)) {
     await mkdir(folder, { recursive: true });
-    const tensors = quantizedTensors(config, split.emulator).flatMap(({ weight, values, scales }): StreamedTensor[] => {
+    const tensors = quantizedTensors(config, layers).flatMap(({ weight, values, scales }): StreamedTensor[] => {
       const entry = weights.get(weight);
       if (!entry) throw new Error(`the model has no weight ${weight}`);
       return [
@@ -47,8 +91,8 @@ export async function quantizeEmulator(
     await streamSafetensors(file, tensors, { metadata: { quantization: QUANTIZATION }, ...(signal && { signal }) });
   }
   const states = new Map([[file, fileState(file)]]);
-  const index = readWritten(() => indexQuantized(file, config, split.emulator));
-  return { model: { ...model, quantized: { index, product } }, checkUnchanged: () => requireUnchanged(states) };
+  const index = readWritten(() => indexQuantized(file, config, layers));
+  return { index, checkUnchanged: () => requireUnchanged(states) };
 }
 
 /** Says in the file's metadata what its tensors mean. */

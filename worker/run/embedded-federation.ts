@@ -11,7 +11,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { JobData } from './job-data.ts';
 import { writeJobRecord } from './job-manifest.ts';
 import type { UriFolders } from './job-manifest.ts';
-import { federateModel, formatEmulator, influenceOnPublicData } from './job-model.ts';
+import { formatModel, influenceOnPublicData, isUnquantized } from './job-model.ts';
 import { loadTrainers, rehearseAll } from './load-roles.ts';
 import { readEvents, RunRecorder } from './recorder.ts';
 import { runCache } from './run-directory.ts';
@@ -44,7 +44,7 @@ export async function loadAndRun(checked: CheckedJob): Promise<RunResult> {
   try {
     for (let i = 1; i < (checked.workers ?? 1); i++) computes.push(start());
     // Converted weights are written into the run's folder.
-    const isAsStored = isHeldAs(model, dtype) && job.spec.emulator.weights === 'AsStored';
+    const isAsStored = isHeldAs(model, dtype) && isUnquantized(job.spec);
     const early = isAsStored ? startLoading(model, checked, computes) : null;
     directory = await checked.openDirectory();
     writeJobRecord(directory.root, job, checked.folders);
@@ -73,9 +73,7 @@ function startLoading(
 ): Loading {
   const split = (async () => {
     const measure = influenceOnPublicData(computes[0], data.publicSequences, spec.seed);
-    const divided = await federateModel(stored, spec, measure);
-    const format = { directory: stored, cache: runCache(out), provider, signal };
-    const formatted = await formatEmulator(divided, spec, format);
+    const formatted = await formatModel(stored, spec, measure, { cache: runCache(out), provider, signal });
     return { ...formatted, trace: folder === null ? null : new TraceWriter(folder, formatted.model) };
   })();
   const place = { provider, ownProcess: false };

@@ -18,7 +18,7 @@ import { jobTime } from '../estimate/job-time.ts';
 import { absoluteUri, readJob } from './job-manifest.ts';
 import { availableMemory } from '../estimate/memory-check.ts';
 import { plannedRun } from '../estimate/planned-memory.ts';
-import { withPlannedQuantized } from '../estimate/planned-quantized.ts';
+import { withPlannedComputeWeights, withPlannedQuantized } from '../estimate/planned-quantized.ts';
 import { measureSpeeds } from '../estimate/speeds.ts';
 import { comparedStateBytes } from '../estimate/state-bytes.ts';
 import { sampleJob } from './sample-job.ts';
@@ -78,7 +78,8 @@ export async function plannedModel(stored: ModelDirectory, spec: FedBiOTJobSpec)
   const directory = { ...stored, weights: asConverted(stored.weights, spec.model.dtype) };
   const uniform: FedBiOTJobSpec = { ...spec, emulator: { ...spec.emulator, layerSelection: 'Uniform' } };
   const model = await federateModel(directory, uniform, unmeasured);
-  return spec.emulator.weights === 'AsStored' ? model : withPlannedQuantized(model);
+  const emulated = spec.emulator.weights === 'AsStored' ? model : withPlannedQuantized(model);
+  return spec.model.computeWeights === 'AsStored' ? emulated : withPlannedComputeWeights(emulated);
 }
 
 /** The weights with their dtype and size after conversion. Their location is not known yet. */

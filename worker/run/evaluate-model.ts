@@ -1,21 +1,26 @@
 import { availableParallelism } from 'node:os';
-import type { DataSource, EvaluationSpec } from '../../crds/types.ts';
+import { UserError } from '../../crds/facts/user-error.ts';
+import type { DataSource, EvaluationSpec, ModelSpec } from '../../crds/types.ts';
 import { unreadFields } from '../data/record-format.ts';
 import { encodeExamples } from '../data/sequence.ts';
 import { loadData } from '../data/source.ts';
 import { applyTemplate, unusedWarning } from '../data/template.ts';
 import { Compute } from '../engine/compute.ts';
 import type { Provider } from '../engine/compute-protocol.ts';
+import { matrixProduct } from '../engine/matrix-product.ts';
 import { ModelEvaluator } from '../training/evaluation.ts';
 import type { HeldOut } from '../training/evaluation.ts';
 import { openModelDirectory } from '../model/directory.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
 import { openPeft } from '../model/lora/peft.ts';
+import { quantizeAll } from '../model/quantize.ts';
 import { dayOf } from '../../crds/day.ts';
 import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import { tasks } from '../tasks/registry.ts';
 import { heldOutOf } from './job-data.ts';
 import { availableMemory, checkMemory, toldWithPlan } from '../estimate/memory-check.ts';
 import { plannedScoring } from '../estimate/planned-memory.ts';
+import { withPlannedComputeWeights } from '../estimate/planned-quantized.ts';
 import { formatBytes } from '../report/format.ts';
 import { whileVerifying } from './while-verifying.ts';
 import type { VerifyOptions } from './while-verifying.ts';
@@ -26,6 +31,7 @@ export interface EvaluateOptions
   extends
     Pick<DataSource, 'format' | 'template'>,
     Pick<EvaluationSpec, 'task' | 'batchSize' | 'maxNewTokens'>,
+    Pick<ModelSpec, 'computeWeights'>,
     Omit<VerifyOptions, 'signal'> {
   /** Hugging Face directory or hf:// URI of the model. */
   readonly model: string;
@@ -70,10 +76,12 @@ export interface EvaluateResult {
 
 /**
  * Scores a full model, with or without an adapter, on the records of a file.
- * @throws UserError if the model, the adapter or the data is invalid, or the task cannot be scored on the data
+ * @throws UserError if the model, the adapter or the data is invalid, the task cannot be scored on the data, or 8 bits
+ *   are asked for without a folder for them or of a model whose states are too large for them
  */
 export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateResult> {
-  const { limit, batchSize, maxNewTokens, onWarning } = options;
+  const { limit, batchSize, maxNewTokens, computeWeights, onWarning } = options;
+  const int8Folder = computeWeights === 'Int8' ? folderOf(options) : null;
   const directory = await openModelDirectory(options.model);
   directory.warnings.forEach(onWarning);
   const adapter = options.adapter === null ? null : openPeft(options.adapter, directory.config);
@@ -99,8 +107,8 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
     if (truncated > 0) onWarning(`${truncated} records are truncated to ${longest} tokens`);
     return sequences;
   });
-  const model = wholeModel(directory, adapter);
-  const planned = plannedScoring(model, {
+  const whole = wholeModel(directory, adapter);
+  const planned = plannedScoring(int8Folder === null ? whole : withPlannedComputeWeights(whole), {
     task: options.task,
     batchSize,
     maxNewTokens,
@@ -111,8 +119,10 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
   checkMemory(planned, { available, force: options.force }).forEach(onWarning);
 
   const score = async (verified: Promise<string>) => {
-    const compute = new Compute({ threads: options.threads ?? availableParallelism(), provider: options.provider });
+    const { provider, threads } = options;
+    const compute = new Compute({ threads: threads ?? availableParallelism(), provider });
     try {
+      const model = int8Folder === null ? whole : await inInt8(whole, int8Folder, await verified, provider);
       const loading = ModelEvaluator.load({
         compute,
         model,
@@ -134,6 +144,10 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
     whileVerifying(directory, options, score),
   );
   directory.checkUnchanged();
+  if (computeWeights === 'Int8' && !Number.isFinite(loss))
+    throw new UserError(`the loss of this model in 8 bits is ${loss}`, {
+      hint: 'Its states are too large for 8 bits: use --compute-weights AsStored.',
+    });
   const tokens = heldOut.sequences.reduce(
     (sum, { labels }) => sum + labels.subarray(1).filter((label) => label >= 0).length,
     0,
@@ -146,6 +160,26 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
     ...(f1 === undefined ? {} : { f1 }),
     ...(date === null ? {} : { date }),
   };
+}
+
+/** The folder for weights in 8 bits. */
+function folderOf({ cache }: Pick<EvaluateOptions, 'cache'>): string {
+  if (cache !== null) return cache;
+  throw new UserError('--compute-weights Int8 needs a folder for the weights in 8 bits, and this user has none', {
+    hint: 'Set XDG_CACHE_HOME to a folder that this user can write.',
+  });
+}
+
+/** The model with its projections in 8 bits, in a file that later evaluations reuse. */
+async function inInt8(
+  model: FederatedModel,
+  folder: string,
+  modelSha256: string,
+  provider: Provider,
+): Promise<FederatedModel> {
+  const options = { modelSha256, held: 'auto', product: matrixProduct(provider) };
+  const { computed } = await quantizeAll(model, folder, options);
+  return { ...model, ...computed };
 }
 
 function longestOf({ sequences, prompts }: HeldOut): number {

@@ -7,13 +7,13 @@ import type { Provider } from '../engine/compute-protocol.ts';
 import { matrixProduct } from '../engine/matrix-product.ts';
 import type { LoraState } from '../federation/contracts.ts';
 import type { ModelDirectory } from '../model/directory.ts';
-import { modelWithSplit } from '../model/federated-model.ts';
+import { modelWithSplit, withComputeWeights } from '../model/federated-model.ts';
 import type { FederatedModel, WatchedModel } from '../model/federated-model.ts';
 import { layerInfluence } from '../inference/layer-influence.ts';
 import { initialLora } from '../model/lora/layout.ts';
 import { packSequences } from '../inference/packs.ts';
 import { importPeft } from '../model/lora/peft.ts';
-import { quantizeEmulator } from '../model/quantize.ts';
+import { quantizeAll, quantizeEmulator } from '../model/quantize.ts';
 import { splitLayers } from '../model/split.ts';
 import { randomStream } from '../random.ts';
 
@@ -25,14 +25,14 @@ const IMPORTANCE_SEQUENCES = 64;
 
 /** Splits a model between server and clients as the job's spec asks. */
 export async function federateModel(
-  directory: ModelDirectory,
+  directory: Pick<FederatedModel, 'config' | 'weights' | 'computeWeights'>,
   spec: Pick<FedBiOTJobSpec, 'emulator' | 'adapter'>,
   measure: (whole: FederatedModel) => Promise<number[]>,
 ): Promise<FederatedModel> {
-  const { config, weights } = directory;
+  const { config } = directory;
   const { adapter, emulator } = spec;
   const request = { layers: config.layers, placement: adapter.placement, adapterLayers: adapter.layers } as const;
-  const withSplit = (split: FederatedModel['split']) => modelWithSplit({ config, weights }, split, spec);
+  const withSplit = (split: FederatedModel['split']) => modelWithSplit(directory, split, spec);
   const { layerDropRate, layerSelection: selection } = emulator;
   if (selection === 'Uniform' || layerDropRate === 0)
     return withSplit(splitLayers({ ...request, layerDropRate, selection: 'Uniform' }));
@@ -40,30 +40,41 @@ export async function federateModel(
   return withSplit(splitLayers({ ...request, layerDropRate, selection, importance: await measure(whole) }));
 }
 
+/** Whether a job multiplies by no other weights than the model's. */
+export function isUnquantized({ emulator, model }: Pick<FedBiOTJobSpec, 'emulator' | 'model'>): boolean {
+  return emulator.weights === 'AsStored' && model.computeWeights === 'AsStored';
+}
+
 /**
- * The model with its emulator in the format that the job asks for; all its files are watched. `cache` is a folder for
- * data that can be computed again.
+ * The model, split between server and clients, with its weights in the formats that the job asks for. All its files are
+ * watched.
+ * @throws UserError if they cannot be written, or are damaged; the signal's reason on abort
  */
-export async function formatEmulator(
-  model: FederatedModel,
-  { emulator, model: { dtype } }: Pick<FedBiOTJobSpec, 'emulator' | 'model'>,
-  { directory, cache, provider, signal }: FormatOptions,
+export async function formatModel(
+  directory: ModelDirectory,
+  spec: Pick<FedBiOTJobSpec, 'emulator' | 'adapter' | 'model'>,
+  measure: (whole: FederatedModel) => Promise<number[]>,
+  { cache, provider, signal }: FormatOptions,
 ): Promise<WatchedModel> {
-  if (emulator.weights === 'AsStored') return { model, checkUnchanged: () => directory.checkUnchanged() };
+  if (isUnquantized(spec))
+    return { model: await federateModel(directory, spec, measure), checkUnchanged: () => directory.checkUnchanged() };
+  const { computeWeights, dtype } = spec.model;
   const options = { modelSha256: await directory.sha256(), held: dtype, product: matrixProduct(provider), signal };
-  const quantized = await quantizeEmulator(model, cache, options);
+  const all = computeWeights === 'Int8' ? await quantizeAll(directory, cache, options) : null;
+  const split = await federateModel({ ...directory, ...all?.computed }, spec, measure);
+  const emulated = spec.emulator.weights === 'Int8' ? await quantizeEmulator(split, cache, options) : null;
   return {
-    model: quantized.model,
+    model: emulated?.model ?? split,
     checkUnchanged: () => {
       directory.checkUnchanged();
-      quantized.checkUnchanged();
+      all?.checkUnchanged();
+      emulated?.checkUnchanged();
     },
   };
 }
 
 interface FormatOptions {
-  /** The model as it was opened. */
-  readonly directory: ModelDirectory;
+  /** Folder for data that can be computed again. */
   readonly cache: string;
   readonly provider: Provider;
   readonly signal: AbortSignal;
@@ -79,7 +90,7 @@ export function influenceOnPublicData(
     const sample = randomStream(seed, 'importance').shuffle(publicSequences).slice(0, IMPORTANCE_SEQUENCES);
     return layerInfluence(
       compute,
-      whole,
+      withComputeWeights(whole),
       packSequences(sample).map((pack) => collate(pack, 0)),
     );
   };

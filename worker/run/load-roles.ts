@@ -146,9 +146,14 @@ const unaligned: Aligner & Rehearsing = {
 const STATES_VERSION = 2;
 
 /**
- * A cache key for everything but the sequence that the teacher's states depend on: the graphs, the model, and the
- * layers after which they are taken.
+ * A cache key for everything but the sequence that the teacher's states depend on: the graphs, the model, the layers
+ * after which they are taken, and products with quantised weights.
  */
-function statesKey(modelSha256: string, { split }: FederatedModel, spec: FedBiOTJobSpec): string {
-  return sha256(JSON.stringify([STATES_VERSION, modelSha256, split, spec.emulator.alignment.similarity])).slice(0, 16);
+function statesKey(
+  modelSha256: string,
+  { split, computeWeights }: FederatedModel,
+  { emulator: { alignment } }: FedBiOTJobSpec,
+): string {
+  const product = computeWeights ? [computeWeights.product] : [];
+  return sha256(JSON.stringify([STATES_VERSION, modelSha256, split, alignment.similarity, ...product])).slice(0, 16);
 }

@@ -43,7 +43,7 @@ export function remainingDisk(
     folder: cache,
     required: converted + bundle,
     cached: names.some((name) => name.startsWith('teacher-')) ? 0 : bytes.hiddenStateCache,
-    hint: `Free some space there, or ${place}${converted > 0 ? '; model.dtype: auto with emulator.weights: AsStored writes no converted weights' : ''}.`,
+    hint: `Free some space there, or ${place}${converted > 0 ? '; model.dtype: auto with emulator.weights and model.computeWeights AsStored writes no converted weights' : ''}.`,
   };
 }
 

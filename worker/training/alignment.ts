@@ -7,6 +7,7 @@ import type { Tensor } from '../engine/graph/tensor.ts';
 import { Trainer } from '../engine/trainer.ts';
 import { dropoutFeed, joinStates, labelFeeds, placeFeeds, tokenIds, tokenWeights } from '../model/batch-feeds.ts';
 import { embed } from '../model/weights/embedding.ts';
+import { withComputeWeights } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { packInOrderOfUse, packTokens } from '../inference/packs.ts';
 import { alignmentProgram, comparedLayers, teacherAfter } from '../model/programs/alignment.ts';
@@ -124,7 +125,8 @@ export class EmulatorAligner implements Aligner, Rehearsing {
     const { compute, model, spec, pool } = this.#options;
     const sequences = longestBatch(pool, spec.batchSize);
     if (sequences.length === 0) return;
-    await checkQuantized(compute, model, sequences[0]!.inputIds);
+    await checkQuantized(compute, model, 'emulator', sequences[0]!.inputIds);
+    await checkQuantized(compute, withComputeWeights(model), 'teacher', sequences[0]!.inputIds);
     await compute.clear(ADAPTER_VARIABLE, model.adapter.layout.size);
     // The teacher's states are not computed here: the job's states are cached and computed during the rounds.
     const states = sequences.map(({ inputIds }) => new Float32Array(inputIds.length * model.config.hiddenSize).fill(1));
@@ -214,7 +216,7 @@ async function* untilAborted<Item>(items: AsyncIterable<Item>, signal: AbortSign
 /** If the adapter is last, the teacher's states are constant over the job, and are cached. */
 async function cachedStates(options: EmulatorAlignerOptions, compared: readonly number[]): Promise<TeacherSource> {
   const { compute, model, pool, memoryBytes, disk } = options;
-  const runner = await loadTrunk(compute, model, 'teacher', compared);
+  const runner = await loadTrunk(compute, withComputeWeights(model), 'teacher', compared);
   const states = new TeacherStates({
     runner,
     packs: packInOrderOfUse(pool, packTokens(compute.provider)),
@@ -238,7 +240,7 @@ async function statesPerStep(
   { compute, model }: EmulatorAlignerOptions,
   compared: readonly number[],
 ): Promise<TeacherSource> {
-  const runner = await loadTrunk(compute, model, 'teacher', [-1, ...compared]);
+  const runner = await loadTrunk(compute, withComputeWeights(model), 'teacher', [-1, ...compared]);
   return async function* (batches, signal) {
     for (const window of windows(batches, runner.sweptTokens, (sequences) => sequences)) {
       const computed = await runner.runAll(window, { adapter: ADAPTER_VARIABLE }, { signal });

@@ -7,6 +7,7 @@ import { float32 } from '../engine/graph/tensor.ts';
 import type { Tensor } from '../engine/graph/tensor.ts';
 import type { Evaluation } from '../../crds/facts/evaluation.ts';
 import type { Score } from '../../crds/facts/score.ts';
+import { withComputeWeights } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { Generator } from '../inference/generator.ts';
 import type { SweepOptions } from '../inference/layer-sweep.ts';
@@ -69,11 +70,12 @@ export class ModelEvaluator implements Evaluator {
   }
 
   static async load(options: ModelEvaluatorOptions): Promise<ModelEvaluator> {
-    const { compute, model } = options;
+    const { compute } = options;
+    const model = withComputeWeights(options.model);
     const scorer = await Scorer.load(compute, model);
     // Without a teacher part, all layers belong to the adapter and start from the embedding.
     const teacherRunner = await loadTrunk(compute, model, 'teacher', [model.split.teacher.at(-1) ?? -1]);
-    return new ModelEvaluator(options, scorer, teacherRunner);
+    return new ModelEvaluator({ ...options, model }, scorer, teacherRunner);
   }
 
   async evaluate(input: {

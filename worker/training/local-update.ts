@@ -136,7 +136,7 @@ export class AdapterTrainer implements Rehearsing {
   async rehearse(): Promise<void> {
     const { compute, model, spec, pool } = this.#options;
     const sequences = longestBatch(pool, spec.batchSize);
-    await checkQuantized(compute, model, sequences[0]!.inputIds);
+    await checkQuantized(compute, model, 'emulator', sequences[0]!.inputIds);
     await compute.clear(EMULATOR_VARIABLE, model.emulator.layout.size);
     if (spec.proximalWeight > 0) await compute.clear(REFERENCE_VARIABLE, model.adapter.layout.size);
     const states = await this.#emulate(sequences);

@@ -8,7 +8,7 @@ import { positionsOf } from '../decoder/positions.ts';
 import { quantizedWeights, storedWeights } from '../weights/stored-weights.ts';
 import type { Trunk } from './hidden-states.ts';
 import { likeliest } from './likeliest.ts';
-import { ADAPTER, EMULATOR, hiddenInput, loraOfPart, notQuantized, vectorInput } from './pass.ts';
+import { ADAPTER, EMULATOR, hiddenInput, loraOfPart, vectorInput } from './pass.ts';
 
 /** Names of a layer's cache: inputs `past.*`, outputs `present.*`. */
 export function cacheNames(layer: number): { past: [string, string]; present: [string, string] } {
@@ -46,7 +46,7 @@ export function decodingProgram(model: FederatedModel, trunk: Trunk): Graph {
     graph,
     config,
     weight: storedWeights(graph, model),
-    quantized: trunk === 'emulator' ? quantizedWeights(graph, model) : notQuantized,
+    quantized: quantizedWeights(graph, model, trunk === 'emulator'),
     positions: positionsOf(graph, config, queries, keys),
     places: null,
     whole: null,

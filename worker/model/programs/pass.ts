@@ -8,7 +8,7 @@ import type { DecoderConfig } from '../config/config.ts';
 import type { FederatedModel, LoraPart } from '../federated-model.ts';
 import { loraOf } from '../lora/graph.ts';
 import { decoderLayer } from '../decoder/layer.ts';
-import type { DecoderPass, LayerOptions, QuantizedSource, WeightSource } from '../decoder/layer.ts';
+import type { DecoderPass, LayerOptions, WeightSource } from '../decoder/layer.ts';
 import { positionsOf } from '../decoder/positions.ts';
 import { quantizedWeights, storedWeights } from '../weights/stored-weights.ts';
 
@@ -45,12 +45,9 @@ export interface PassOptions {
   readonly weight?: WeightSource;
   /** For a pass without a gradient, the provider that runs it: it may have kernels that have none. */
   readonly forwardOn?: Provider;
-  /** The pass has the emulator's layers, which may be quantised, and not the teacher's. */
+  /** The pass has the emulator's layers, which may be quantised where the teacher's are not. */
   readonly emulates?: boolean;
 }
-
-/** For passes without the emulator's layers. */
-export const notQuantized: QuantizedSource = () => undefined;
 
 /**
  * Begins a pass over whole sequences. Inputs: `positions` [batch, length] serve queries and keys alike; unless batches
@@ -63,7 +60,7 @@ export function beginPass(
   options: PassOptions = {},
 ): DecoderPass {
   const { weight = storedWeights(graph, model), emulates = false } = options;
-  const quantized = emulates ? quantizedWeights(graph, model) : notQuantized;
+  const quantized = quantizedWeights(graph, model, emulates);
   return passWith(graph, model.config, { weight, quantized, lora }, options);
 }
 
@@ -71,7 +68,7 @@ export function beginPass(
 export function passWith(
   graph: Graph,
   config: DecoderConfig,
-  { weight, quantized = notQuantized, lora }: Pick<DecoderPass, 'weight' | 'lora'> & Partial<DecoderPass>,
+  { weight, quantized = () => undefined, lora }: Pick<DecoderPass, 'weight' | 'lora'> & Partial<DecoderPass>,
   { batchSize, forwardOn }: Pick<PassOptions, 'batchSize' | 'forwardOn'> = {},
 ): DecoderPass {
   const queries = graph.input(POSITIONS, 'float32', ['batch', 'length']);

@@ -29,10 +29,12 @@ export function tensorsOf(quantized: QuantizedWeights | undefined): QuantizedTen
   return [...(quantized?.index.values() ?? [])].flatMap(({ values, scales }) => [values, scales]);
 }
 
-/** The emulator's projections in 8 bits, and how they are multiplied on this machine. */
+/** Projections in 8 bits, and how they are multiplied on this machine. */
 export interface QuantizedWeights {
   readonly index: QuantizedIndex;
   readonly product: MatrixProduct;
+  /** The passes that multiply by them: those with the emulator's layers instead of the teacher's, or all. */
+  readonly passes: 'Emulator' | 'All';
 }
 
 /**

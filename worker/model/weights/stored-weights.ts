@@ -11,7 +11,7 @@ import type { WeightIndex } from './weight-index.ts';
 /** The weights of a model, in its files. */
 export interface ModelWeights {
   readonly weights: WeightIndex;
-  /** The emulator's projections, if it has them in 8 bits; the teacher part has the same layers as stored. */
+  /** Projections that passes multiply by in 8 bits; other passes have the same layers as stored. */
   readonly quantized?: QuantizedWeights;
 }
 
@@ -38,10 +38,18 @@ export function storedWeights(graph: Graph, model: ModelWeights): (name: string,
   };
 }
 
-/** The emulator's quantised projections by the names of their weights, read in place; undefined for other weights. */
-export function quantizedWeights(graph: Graph, model: ModelWeights): (name: string) => QuantizedMatrix | undefined {
+/**
+ * Quantised projections by the names of their weights, read in place; undefined for weights that the pass has as
+ * stored.
+ * @param emulates whether the pass has the emulator's layers, and not the teacher's
+ */
+export function quantizedWeights(
+  graph: Graph,
+  model: ModelWeights,
+  emulates: boolean,
+): (name: string) => QuantizedMatrix | undefined {
   const folder = weightFolder(model);
-  const { quantized } = model;
+  const quantized = emulates || model.quantized?.passes === 'All' ? model.quantized : undefined;
   return (name) => {
     const entry = quantized?.index.get(name);
     return (

@@ -13,7 +13,7 @@ import type { FederatedModel } from '../../model/federated-model.ts';
 import type { RedisAddress } from '../../transport/redis/connect.ts';
 import type { RedisListener } from '../../transport/redis/patience.ts';
 import { RedisServerTransport } from '../../transport/redis/server.ts';
-import { federateModel, formatEmulator, influenceOnPublicData } from '../job-model.ts';
+import { formatModel, influenceOnPublicData } from '../job-model.ts';
 import { estimateJob } from '../../estimate/job-estimate.ts';
 import { availableMemory, podMemoryInWords, toldWithPlan } from '../../estimate/memory-check.ts';
 import { writeJobRecord } from '../job-manifest.ts';
@@ -83,9 +83,9 @@ async function train(server: JobServer, compute: Compute): Promise<RunResult> {
   const { spec } = job;
   const { data } = inputs;
   const stored = await withDtype(inputs.model, spec.model.dtype, directory.cache, { signal });
-  const split = await federateModel(stored, spec, influenceOnPublicData(compute, data.publicSequences, spec.seed));
-  const format = { ...context, directory: stored, cache: directory.cache };
-  const { model, checkUnchanged } = await formatEmulator(split, spec, format);
+  const measure = influenceOnPublicData(compute, data.publicSequences, spec.seed);
+  const format = { ...context, cache: directory.cache };
+  const { model, checkUnchanged } = await formatModel(stored, spec, measure, format);
   await offerBundle(server, model);
 
   const record: RunRecorder = await RunRecorder.open({

@@ -1,0 +1,102 @@
+// A job whose server computes in 8 bits gives the same adapter and scores to the bit, with one compute process or
+// three, also if it is interrupted and resumed. Without an alignment the adapter is that of the job as stored.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import type { RunReport } from '../../crds/facts/report.ts';
+import { runJobInProcess } from '../../worker/run/embedded-run.ts';
+import { readSafetensorsHeader } from '../../worker/safetensors/safetensors.ts';
+import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
+
+const ALIGNMENT = 'alignment: { initialSteps: 4, stepsPerRound: 2, sequenceLength: 192 }';
+const MODELS = { int8: '{ uri: model, computeWeights: Int8 }', stored: '{ uri: model }' };
+
+/** Runs a job into a folder; null if it is stopped. */
+async function run(
+  job: string,
+  out: string,
+  { workers = 1, resume = false, stopAt = Infinity }: { workers?: number; resume?: boolean; stopAt?: number } = {},
+): Promise<RunReport | null> {
+  const stop = new AbortController();
+  let steps = 0;
+  const result = await runJobInProcess({
+    ...{
+      job,
+      out,
+      workers,
+      resume,
+      cache: null,
+      verify: false,
+      threads: 1,
+      provider: 'cpu',
+      force: false,
+      trace: null,
+    },
+    signal: stop.signal,
+    onEvent: ({ event }) => {
+      if (event === 'localStep' && ++steps === stopAt) stop.abort();
+    },
+  });
+  return result.outcome === 'interrupted' ? null : result.report;
+}
+
+/** What must be the same to the bit. */
+const resultOf = (report: RunReport | null) => ({ adapter: report?.adapterSha256, scores: report?.final });
+
+const caches = (out: string, ending: RegExp) => readdirSync(join(out, 'cache')).filter((name) => ending.test(name));
+
+for (const [placement, weights] of [
+  ['Last', 'AsStored'],
+  ['Both', 'Int8'],
+])
+  t.test(`placement ${placement}, emulator ${weights}`, { timeout: 240_000 }, async (t) => {
+    const root = t.testdir({});
+    const out = (name: string) => join(root, name);
+    const sections = {
+      emulator: `{ weights: ${weights}, layerDropRate: 0.5, layerSelection: Importance, ${ALIGNMENT} }`,
+      adapter: `{ placement: ${placement}, layers: 1, lora: { rank: 4 } }`,
+      evaluation: '{ task: qa, maxNewTokens: 3 }',
+    };
+    const int8 = writeTinyJob(root, { ...sections, model: MODELS.int8 });
+    const first = resultOf(await run(int8, out('first')));
+    t.match(first.adapter, /^[0-9a-f]{64}$/);
+    t.same(resultOf(await run(int8, out('three'), { workers: 3 })), first, 'with three compute processes');
+    t.equal(await run(int8, out('stopped'), { stopAt: 3 }), null, 'interrupted');
+    t.same(resultOf(await run(int8, out('stopped'), { resume: true })), first, 'and resumed');
+    t.equal(caches(out('stopped'), /-int8$/).length, 1, 'one file for both settings');
+    const stored = resultOf(await run(writeTinyJob(root, sections), out('stored')));
+    t.not(stored.adapter, first.adapter, 'the states of the teacher part are others');
+    t.strictNotSame(stored.scores?.base, first.scores?.base, 'and so are the scores of the model alone');
+    if (placement === 'Last')
+      t.strictNotSame(caches(out('stored'), /^teacher-/), caches(out('first'), /^teacher-/), 'states have other keys');
+  });
+
+t.test('without an alignment, clients train as if the server computed with the weights as stored', async (t) => {
+  const root = t.testdir({});
+  const emulator = '{ layerDropRate: 0.5, alignment: { schedule: Never } }';
+  const reports = new Map<string, RunReport | null>();
+  for (const [name, model] of Object.entries(MODELS))
+    reports.set(name, await run(writeTinyJob(root, { model, emulator }), join(root, name)));
+  const [int8, stored] = [reports.get('int8'), reports.get('stored')];
+  t.match(int8?.adapterSha256, /^[0-9a-f]{64}$/);
+  t.equal(int8?.adapterSha256, stored?.adapterSha256);
+  for (const name of ['base', 'adapEmu', 'adapFu'] as const) {
+    const [found, wanted] = [int8!.final![name].loss, stored!.final![name].loss];
+    t.ok(found !== wanted && Math.abs(found - wanted) < 0.01, `${name}: ${found}, as stored ${wanted}`);
+  }
+});
+
+t.test('a model whose states are too large is refused, and the layer is named', async (t) => {
+  const root = t.testdir({});
+  const job = writeTinyJob(root, { model: MODELS.int8, emulator: `{ layerDropRate: 0.5, ${ALIGNMENT} }` });
+  const path = join(root, 'model', 'model.safetensors');
+  const { offset, bytes } = readSafetensorsHeader(path).tensors.get('model.layers.2.post_attention_layernorm.weight')!;
+  const content = readFileSync(path);
+  for (let at = 0; at < bytes; at += 4) content.writeFloatLE(3e38, offset + at);
+  writeFileSync(path, content);
+  await t.rejects(runTinyJob(job, join(root, 'out')), {
+    name: 'UserError',
+    message: 'the full model in 8 bits has hidden states that are NaN or infinite after layer 2',
+    hint: /model\.computeWeights: AsStored/,
+  });
+});

@@ -65,6 +65,13 @@ t.test('a job’s disk: what an earlier run has left is not written again', asyn
   t.match(left('this server pod'), { required: 2 * values + 11, cached: 13, hint: /volumes\.output/ });
   for (const name of ['weights-ab-float16', 'teacher-ab', BUNDLE_FOLDER])
     mkdirSync(join(cache, name), { recursive: true });
+  const bundle = join(cache, BUNDLE_FOLDER, 'model.safetensors');
+  t.match(left('this server pod'), { required: 2 * values + 11 }, 'a bundle of which nothing was written');
+  writeFileSync(`${bundle}.partial`, Buffer.alloc(4));
+  t.match(left('this server pod'), { required: 2 * values + 7 }, 'a bundle whose process was killed: it is removed');
+  renameSync(`${bundle}.partial`, bundle);
+  writeFileSync(bundle, Buffer.alloc(11 + 80));
+  t.match(left('this run'), { required: 2 * values }, 'a run writes no bundle');
   t.match(left('this server pod'), { required: 2 * values, cached: 0 }, 'a conversion that failed');
   const file = (folder: string) => join(cache, folder, 'model.safetensors');
   const partial = `${file('weights-ab-float16')}.partial`;

@@ -36,7 +36,7 @@ export function remainingDisk(
     const written = Math.max(0, ...folders.map((name) => writtenBytes(join(cache, name))));
     converted += Math.max(0, planned - written);
   }
-  const bundle = what === 'this run' || names.includes(BUNDLE_FOLDER) ? 0 : bytes.emulatorBundle;
+  const bundle = what === 'this run' ? 0 : Math.max(0, bytes.emulatorBundle - writtenBytes(join(cache, BUNDLE_FOLDER)));
   const place = what === 'this run' ? 'choose another --out folder' : 'enlarge the claim of volumes.output';
   return {
     what,
@@ -47,7 +47,11 @@ export function remainingDisk(
   };
 }
 
-/** Bytes of a folder's file of weights. The part that an interrupted process has left is overwritten. */
+/**
+ * Bytes of a folder's file of weights; 0 if there is none. The part that an interrupted process has left is overwritten
+ * or removed.
+ */
 function writtenBytes(folder: string): number {
+  if (!existsSync(folder)) return 0;
   return Math.max(0, ...readdirSync(folder).map((name) => statSync(join(folder, name)).size));
 }

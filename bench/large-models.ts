@@ -74,11 +74,11 @@ async function measure(name: ShapeName, { out, tokens, layers, threads }: Option
       },
       'alignment, 1 step': async () => {
         const aligner = await EmulatorAligner.load({ ...common, spec: spec.emulator.alignment, disk: null });
-        return aligner.align({ round: 1, lora, from: null, onStep: () => {}, signal });
+        return aligner.align({ round: 1, lora, from: null, onStep: () => {}, onSweep: () => {}, signal });
       },
       'client, 1 step': async () => {
         const trainer = await AdapterTrainer.load({ ...common, spec: spec.federation.local });
-        return trainer.train({ round: 1, client: 0, lora, onStep: () => {}, signal });
+        return trainer.train({ round: 1, client: 0, lora, onStep: () => {}, onSweep: () => {}, signal });
       },
     };
     const rows: string[][] = [];

@@ -74,6 +74,7 @@ async function work(role: PlayedRole, path: string, options: ComputeOptions): Pr
     const common = {
       round: 1,
       lora: startingLora(model, spec, baseDirectory),
+      onSweep: () => {},
       onStep: ({ ms }: { ms: number }) => void steps.push(ms / 1000),
       signal,
     };

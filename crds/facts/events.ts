@@ -74,4 +74,13 @@ export const RunEvent = Type.Union([
 ]);
 
 export type StepEvent = Static<typeof StepEvent>;
+
+/**
+ * Progress of the hidden states that the next steps of a phase wait for: a large model computes those of many steps in
+ * one sweep. Not an event of the run.
+ */
+export interface SweepProgress extends Pick<StepEvent, 'phase' | 'round' | 'client'> {
+  /** The share of the sweep that is done, from 0 to 1. */
+  readonly done: number;
+}
 export type RunEvent = Static<typeof RunEvent>;

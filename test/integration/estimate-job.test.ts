@@ -297,14 +297,14 @@ async function peakOf(
       case 'server': {
         const aligner = await EmulatorAligner.load({ ...common, spec: alignment, disk: null });
         await aligner.rehearse();
-        await aligner.align({ round: 1, lora, from: null, onStep: () => {}, signal });
+        await aligner.align({ round: 1, lora, from: null, onStep: () => {}, onSweep: () => {}, signal });
         break;
       }
       case 'client': {
         const trainer = await AdapterTrainer.load({ ...common, spec: local });
         await trainer.rehearse();
         rehearsed = await resident();
-        await trainer.train({ round: 1, client: 0, lora, onStep: () => {}, signal });
+        await trainer.train({ round: 1, client: 0, lora, onStep: () => {}, onSweep: () => {}, signal });
         break;
       }
       case 'evaluation': {

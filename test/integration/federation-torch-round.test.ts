@@ -166,16 +166,16 @@ for (const recorded of index.cases) {
 
     let state: LoraState = { adapter: startOf(model.adapter.layout), emulator: startOf(model.emulator.layout) };
     const signal = new AbortController().signal;
-    const onStep = () => undefined;
+    const ignored = { onStep: () => undefined, onSweep: () => undefined };
     for (const r of [0, 1]) {
-      const aligned = await aligner.align({ round: r + 1, lora: state, from: null, onStep, signal });
+      const aligned = await aligner.align({ round: r + 1, lora: state, from: null, ...ignored, signal });
       if (!aligned.done) throw new Error('nothing had stopped the alignment');
       compareLosses(`alignment ${r}`, aligned.losses, lossesOf('align', r, -1));
       state = { ...state, emulator: aligned.emulator };
       compare(`after_align_r${r}`, state.emulator, model.emulator.layout);
       const updates = [];
       for (const client of [0, 1]) {
-        const update = await trainer.train({ round: r + 1, client, lora: state, onStep, signal });
+        const update = await trainer.train({ round: r + 1, client, lora: state, ...ignored, signal });
         compareLosses(`client ${client} in round ${r}`, update.losses, lossesOf('client', r, client));
         compare(`client${client}_r${r}`, update.adapter, model.adapter.layout);
         updates.push(update);

@@ -160,7 +160,7 @@ t.test('all passes of a large model', { skip: noProc, timeout: 300_000 }, async 
     const pool = packs.flat();
     const alignments = { publicOrder: pool, alignment: (_: number, step: number) => packs[step]!, local: () => [] };
     const common = { compute, model, pool, batches: alignments, spec: spec.emulator.alignment, seed: 1, disk: null };
-    const aligned = { round: 1, lora, onStep: () => {} };
+    const aligned = { round: 1, lora, onStep: () => {}, onSweep: () => {} };
     const { signal } = new AbortController();
     const ahead = await EmulatorAligner.load({ ...common, memoryBytes: SWEPT_STATES });
     const undisturbed = await ahead.align({ ...aligned, from: null, signal });

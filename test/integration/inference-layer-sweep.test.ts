@@ -3,6 +3,7 @@ import t from 'tap';
 import type { Compute } from '../../worker/engine/compute.ts';
 import { float32 } from '../../worker/engine/graph/tensor.ts';
 import { LayerSweep } from '../../worker/inference/layer-sweep.ts';
+import type { LayerProgress } from '../../worker/inference/layer-sweep.ts';
 import { packSequences } from '../../worker/inference/packs.ts';
 import type { TokenSequence } from '../../worker/inference/packs.ts';
 import { loadTrunk, SweptTrunk } from '../../worker/inference/trunk-runner.ts';
@@ -140,10 +141,17 @@ t.test('a sweep that is aborted leaves nothing behind', async (t) => {
   t.equal(sessions.now, 0);
   t.equal(kept.size, packs.length);
   for (const name of kept) await t.rejects(compute.read(name), /no variable/);
-  let share = 0;
-  const [states] = await swept.runAll(packs, vectors, { onLayer: (more) => (share += more) });
+  const reached: LayerProgress[] = [];
+  const [states] = await swept.runAll(packs, vectors, { onLayer: (layer) => reached.push(layer) });
   t.ok(states, 'the next sweep runs');
-  t.ok(Math.abs(share - packs.length) < 1e-9, 'its shares add up to its passes');
+  const shares = reached.reduce((sum, { share }) => sum + share, 0);
+  t.ok(Math.abs(shares - packs.length) < 1e-9, 'its shares add up to its passes');
+  t.same(
+    reached.map(({ done }) => Math.round(done * reached.length)),
+    Array.from(reached, (_, i) => i + 1),
+    'the part that is done grows with each pass through a layer',
+  );
+  t.equal(reached.at(-1)?.done, 1);
   for (const name of kept) await t.rejects(compute.read(name), /no variable/);
 });
 

@@ -251,6 +251,7 @@ t.test('Redis', { skip: noRedis }, async (t) => {
           trainer,
           layouts: parts.layouts,
           onStep: () => undefined,
+          onSweep: () => undefined,
           signal: stop.signal,
         }),
       );

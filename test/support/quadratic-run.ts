@@ -70,6 +70,7 @@ export async function inRunDirectory(
       evaluator: quadraticEvaluator(settings.federation.clients),
       received: new ReceivedResults(directory.received),
       emit,
+      onSweep: () => {},
       onEvaluation: () => {},
       trace: null,
       clock: systemClock,
@@ -100,6 +101,7 @@ export async function overMemory(
     trainer: parts.trainers[0]!,
     layouts: parts.layouts,
     onStep: () => {},
+    onSweep: () => {},
     signal: parts.signal,
   });
   try {

@@ -131,6 +131,7 @@ for (const head of ['tied', 'stored'])
           client: 1,
           lora,
           onStep: () => {},
+          onSweep: () => {},
           signal: new AbortController().signal,
         });
       } finally {

@@ -1,11 +1,12 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import type { SweepProgress } from '../../crds/facts/events.ts';
 import { federatedAverage } from '../../worker/federation/aggregation.ts';
 import { systemClock } from '../../worker/federation/clock.ts';
 import type { LoraState } from '../../worker/federation/contracts.ts';
 import type { Trace } from '../../worker/federation/round-context.ts';
-import { initialLora, samplesOf, settings } from '../support/quadratic-federation.ts';
+import { initialLora, localTrainer, quadraticAligner, samplesOf, settings } from '../support/quadratic-federation.ts';
 import { digest, runQuadratic } from '../support/quadratic-run.ts';
 
 t.test(
@@ -23,6 +24,36 @@ t.test(
     t.equal(digest(await runQuadratic(folder, job)), digest(expected));
   },
 );
+
+t.test('the progress of states that steps wait for is reported, of an alignment and of clients', async (t) => {
+  const heard: SweepProgress[] = [];
+  const waits = settings({ rounds: 1, clients: 2 });
+  const [trainer, aligner] = [localTrainer({ steps: 5 }), quadraticAligner({ initialSteps: 1, stepsPerRound: 1 })];
+  const done = 0.5;
+  await runQuadratic(join(t.testdir(), 'run'), waits, {
+    trainers: [
+      {
+        train: (input) => {
+          input.onSweep({ phase: 'local', round: input.round, client: input.client, done });
+          return trainer.train(input);
+        },
+      },
+    ],
+    aligner: {
+      steps: aligner.steps,
+      align: (input) => {
+        input.onSweep({ phase: 'align', round: input.round, client: null, done });
+        return aligner.align(input);
+      },
+    },
+    onSweep: (sweep) => heard.push(sweep),
+  });
+  t.strictSame(heard, [
+    { phase: 'align', round: 1, client: null, done },
+    { phase: 'local', round: 1, client: 0, done },
+    { phase: 'local', round: 1, client: 1, done },
+  ]);
+});
 
 t.test('a trace has every LoRA state a replay compares', async (t) => {
   const initial: LoraState[] = [];

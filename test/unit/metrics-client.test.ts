@@ -15,6 +15,9 @@ t.test(
     t.equal(await value('fedbiot_client_trained_tokens_total'), 0);
     for (const name of ['fedbiot_client_loss', 'fedbiot_last_progress_timestamp_seconds'])
       t.equal(await value(name), undefined, `${name}: there was no step`);
+    metrics.heard();
+    t.equal(await value('fedbiot_last_progress_timestamp_seconds'), 7);
+    t.equal(await value('fedbiot_client_loss'), undefined, 'a sign of life without a step');
     metrics.step({ loss: 2, tokens: 30, ms: 500 });
     metrics.step({ loss: 1.5, tokens: 12, ms: 250 });
     metrics.task('answered');

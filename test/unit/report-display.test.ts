@@ -44,6 +44,28 @@ t.test('local steps are counted as they are computed, not again when a result is
   t.equal(statusText(state, 12), 'round 1/10  local 2/4  1.00 steps/s  100 tokens/s  loss 3.000');
 });
 
+t.test('states that steps wait for are shown until they are computed', async (t) => {
+  const sweep = (phase: 'align' | 'local', client: number | null, done: number): LiveEvent => ({
+    event: 'sweep',
+    ...{ phase, round: 1, client, done },
+  });
+  const begun: [number, LiveEvent][] = [
+    [0, start],
+    [10, phase('local', 1, 4)],
+  ];
+  const waiting = after(...begun, [11, sweep('local', 0, 0.25)], [12, sweep('local', 1, 0.25)]);
+  t.equal(statusText(waiting, 12), 'round 1/10  local 0/4  hidden states 25.0 %');
+  t.equal(statusLines(waiting, 12, 79, false)[0], 'round 1/10  ┈┈┈┈┈┈┈┈┈┈┈┈  local 0/4  hidden states 25.0 %');
+  const later = advance(waiting, sweep('local', 1, 0.75), 13);
+  t.match(statusText(later, 13), /hidden states 50\.0 %$/, 'the mean of the clients that wait');
+  const one = advance(later, sweep('local', 0, 1), 14);
+  t.match(statusText(one, 14), /hidden states 75\.0 %$/);
+  t.equal(statusText(advance(one, sweep('local', 1, 1), 15), 15), 'round 1/10  local 0/4');
+  t.equal(statusText(advance(later, phase('aggregate', 1, null), 16), 16), 'round 1/10  aggregate');
+  const resumed = after([0, start], [5, sweep('align', null, 0.5)]);
+  t.equal(statusText(resumed, 6), 'round 1/10  align  hidden states 50.0 %', 'a resumed run emits no phase');
+});
+
 t.test('a resumed alignment shows its position and its own rate', async (t) => {
   const state = after([0, start], [5, stepAt('align', 3, null, 80, 1)], [5.05, stepAt('align', 3, null, 81, 3)]);
   t.equal(state.round, 3);

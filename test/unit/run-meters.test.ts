@@ -21,6 +21,7 @@ const INPUT = {
   client: 0,
   lora: { adapter: new Float32Array(), emulator: new Float32Array() },
   onStep: () => undefined,
+  onSweep: () => undefined,
   signal: new AbortController().signal,
 };
 

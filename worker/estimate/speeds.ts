@@ -94,7 +94,9 @@ async function alignmentSpeeds({ compute, model, spec }: Measured, sample: JobSa
     disk: null,
   });
   const lora = untrained(model);
-  const steps = await secondsOf(() => aligner.align({ round: 1, lora, from: null, onStep: () => {}, signal: ENDLESS }));
+  const steps = await secondsOf(() =>
+    aligner.align({ round: 1, lora, from: null, onStep: () => {}, onSweep: () => {}, signal: ENDLESS }),
+  );
   const isBehindAdapter = model.split.front.length > 0;
   const vectors = isBehindAdapter ? { adapter: float32(lora.adapter) } : {};
   const runner = await loadTrunk(compute, withComputeWeights(model), 'teacher', model.split.teacher.slice(-1));
@@ -121,7 +123,7 @@ async function clientSpeed({ compute, model, spec }: Measured, sample: JobSample
   });
   const lora = untrained(model);
   const seconds = await secondsOf(() =>
-    trainer.train({ round: 1, client: 0, lora, onStep: () => {}, signal: ENDLESS }),
+    trainer.train({ round: 1, client: 0, lora, onStep: () => {}, onSweep: () => {}, signal: ENDLESS }),
   );
   return { client: clientTraining(shapeOf(model, spec), pool.map(sizeOf)) / seconds };
 }

@@ -3,7 +3,7 @@ import { TransportClosed } from '../transport/contract.ts';
 import type { ClientTransport, Delivery, Submission, Task } from '../transport/contract.ts';
 import { SystemFailure, systemFailure } from '../files/system-failure.ts';
 import { Refused } from '../../crds/facts/refusal.ts';
-import type { LocalTrainer, LoraLayouts, LoraState } from './contracts.ts';
+import type { LocalTrainer, LoraLayouts, LoraState, OnSweep } from './contracts.ts';
 import { requireFinite } from './diverged.ts';
 import { openRound, roundBytes } from './lora-package.ts';
 import { encodeFailure, encodeUpdate } from './result.ts';
@@ -15,6 +15,7 @@ export interface ClientWorkerOptions {
   readonly layouts: LoraLayouts;
   /** Receives every local step as it is computed. */
   readonly onStep: (step: Omit<StepEvent, 'event'>) => void;
+  readonly onSweep: OnSweep;
   /** Ends the worker. Its current task is returned, for another worker or a resumed run. */
   readonly signal: AbortSignal;
 }
@@ -45,7 +46,7 @@ export async function runClientWorker(options: ClientWorkerOptions): Promise<voi
 async function answer(
   { task, withdrawn }: Delivery,
   open: (task: Task) => Promise<LoraState>,
-  { trainer, layouts, onStep, signal }: ClientWorkerOptions,
+  { trainer, layouts, onStep, onSweep, signal }: ClientWorkerOptions,
 ): Promise<Submission | null> {
   const { round, client } = task;
   const stop = AbortSignal.any([signal, withdrawn]);
@@ -69,6 +70,7 @@ async function answer(
         steps.push(step);
         onStep(step);
       },
+      onSweep,
       signal: stop,
     });
     requireFinite(layouts.adapter, update.adapter, 'the local training');

@@ -1,6 +1,6 @@
 import type { RoleCost } from '../../crds/facts/cost.ts';
 import type { Evaluation } from '../../crds/facts/evaluation.ts';
-import type { StepEvent } from '../../crds/facts/events.ts';
+import type { StepEvent, SweepProgress } from '../../crds/facts/events.ts';
 import type { LocalSpec } from '../../crds/types.ts';
 import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 
@@ -31,6 +31,9 @@ export interface TrainingState {
 
 export type OnStep = (step: Omit<StepEvent, 'event'>) => void;
 
+/** Receives the progress of the states that steps wait for, often: it is only for displays and signs of life. */
+export type OnSweep = (sweep: SweepProgress) => void;
+
 /** Server side: trains the emulator's LoRA to imitate the teacher part (method, "align the emulator"). */
 export interface Aligner {
   /** Number of optimizer steps of the alignment before this round; 0 if the schedule has none. */
@@ -44,6 +47,7 @@ export interface Aligner {
     lora: LoraState;
     from: TrainingState | null;
     onStep: OnStep;
+    onSweep: OnSweep;
     signal: AbortSignal;
   }): Promise<AlignmentOutcome>;
 }
@@ -96,6 +100,7 @@ export interface LocalTrainer {
     client: number;
     lora: LoraState;
     onStep: OnStep;
+    onSweep: OnSweep;
     signal: AbortSignal;
   }): Promise<LocalUpdate>;
 }

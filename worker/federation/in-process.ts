@@ -8,6 +8,7 @@ import type { Coordination, Outcome } from './coordinator.ts';
 /**
  * Runs a federation in one process: the coordinator, and one client worker per trainer. The number of trainers only
  * affects the duration.
+ * @param federation.onSweep receives also the progress of the states that clients wait for
  * @param federation.onLocalStep receives each client's steps as they are computed, including those of results that are
  * never accepted; `emit` receives the steps of a client once, when its result is accepted
  */
@@ -17,12 +18,12 @@ export async function federateInProcess(
     readonly onLocalStep: (step: Omit<StepEvent, 'event'>) => void;
   },
 ): Promise<Outcome> {
-  const { trainers, onLocalStep, layouts } = federation;
+  const { trainers, onLocalStep, onSweep, layouts } = federation;
   const transport = new MemoryTransport();
   const stop = new AbortController();
   const signal = AbortSignal.any([federation.signal, stop.signal]);
   const workers = trainers.map((trainer) =>
-    runClientWorker({ transport: transport.connect(), trainer, layouts, onStep: onLocalStep, signal }).catch(
+    runClientWorker({ transport: transport.connect(), trainer, layouts, onStep: onLocalStep, onSweep, signal }).catch(
       (error: unknown) => {
         // Without this, the coordinator would wait forever for a worker that has failed outside of training.
         stop.abort(error);

@@ -2,7 +2,7 @@ import type { CheckpointSpec, EvaluationSpec, FederationSpec, LocalSpec } from '
 import type { RunEvent } from '../../crds/facts/events.ts';
 import type { RoundId, ServerTransport } from '../transport/contract.ts';
 import type { Clock } from './clock.ts';
-import type { Aligner, Evaluator, LoraLayouts, LoraState, Meter } from './contracts.ts';
+import type { Aligner, Evaluator, LoraLayouts, LoraState, Meter, OnSweep } from './contracts.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { ReceivedResults } from './received-results.ts';
 
@@ -40,6 +40,8 @@ export interface RoundContext {
    * accepted.
    */
   readonly emit: (event: RunEvent) => void;
+  /** Receives the progress of the states that an alignment waits for. */
+  readonly onSweep: OnSweep;
   /** Receives the progress of an evaluation. */
   readonly onEvaluation: (done: number, total: number) => void;
   readonly trace: Trace | null;

@@ -59,6 +59,7 @@ async function* align(snapshot: Snapshot, state: Align, context: RoundContext): 
       tokens += step.tokens;
       if (clock.now() - began >= ALIGNMENT_SLICE_SECONDS) sliceEnd.abort();
     },
+    onSweep: context.onSweep,
     signal: AbortSignal.any([context.signal, sliceEnd.signal]),
   });
   const slice = await spent(tokens);

@@ -30,8 +30,15 @@ export interface SweptLayer {
 export interface SweepOptions {
   /** Aborts between two passes. */
   readonly signal?: AbortSignal | undefined;
-  /** Called after each pass through a layer, with the layer's share of all. */
-  readonly onLayer?: ((share: number) => void) | undefined;
+  /** Called after each pass through a layer. */
+  readonly onLayer?: ((progress: LayerProgress) => void) | undefined;
+}
+
+export interface LayerProgress {
+  /** The layer's share of all layers. */
+  readonly share: number;
+  /** The share of the sweep that is done, from 0 to 1. */
+  readonly done: number;
 }
 
 /**
@@ -119,7 +126,8 @@ export class LayerSweep {
             pass.hidden = next;
             pass.returned.push(...fetch.map((name) => outputs[name]!));
             if (isLast && held.delete(next)) await this.#compute.free(next);
-            onLayer?.(1 / this.#layers.length);
+            const share = 1 / this.#layers.length;
+            onLayer?.({ share, done: (depth + (i + 1) / passes.length) * share });
           }
         } finally {
           await session.release();

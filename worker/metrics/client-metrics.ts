@@ -12,6 +12,8 @@ export interface ClientMetrics {
   readonly registry: Registry;
   /** Records a step when it is computed, whether or not its result is used later. */
   step(step: Pick<StepEvent, 'loss' | 'tokens' | 'ms'>): void;
+  /** Records activity without a step. */
+  heard(): void;
   task(outcome: TaskOutcome): void;
   /** Records LoRA vectors fetched from the server (down) or submitted to it (up). */
   transferred(direction: 'down' | 'up', bytes: number): void;
@@ -74,10 +76,12 @@ export function clientMetrics(
   for (const direction of ['down', 'up']) bytes.inc({ direction }, 0);
   for (const outcome of TASK_OUTCOMES) tasks.inc({ outcome }, 0);
 
+  const heard = () => void (heardAt = now());
   return {
     registry,
+    heard,
     step(step) {
-      heardAt = now();
+      heard();
       tokens.inc(step.tokens);
       seconds.observe(step.ms / 1000);
       loss.set(step.loss);

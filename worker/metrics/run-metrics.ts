@@ -4,6 +4,7 @@ import { foldProgress, initialProgress } from '../report/fold-progress.ts';
 import type { RunProgress } from '../report/fold-progress.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import type { RunEvent } from '../../crds/facts/events.ts';
+import { isRunEvent } from '../report/display-state.ts';
 import type { LiveEvent } from '../report/display-state.ts';
 import { factsOf, IDENTITY_SERIES } from './job-series.ts';
 import { serveMetrics } from './metrics-server.ts';
@@ -58,7 +59,7 @@ export async function serveRunMetrics(
     },
     hear(event) {
       // A client's step counts once its result is accepted, and is emitted again then.
-      if (event.event === 'localStep' || event.event === 'evaluating') return metrics.heard();
+      if (!isRunEvent(event)) return metrics.heard();
       progress = foldProgress(progress, event, facts);
       if (event.event === 'run') phase = 'Running';
       if (event.event === 'end') phase = PHASES[event.outcome];

@@ -1,5 +1,5 @@
 import type { Evaluation } from '../../crds/facts/evaluation.ts';
-import type { Phase, RunEvent, StepEvent } from '../../crds/facts/events.ts';
+import type { Phase, RunEvent, StepEvent, SweepProgress } from '../../crds/facts/events.ts';
 import type { RoundReport } from '../../crds/facts/round.ts';
 
 /**
@@ -7,7 +7,14 @@ import type { RoundReport } from '../../crds/facts/round.ts';
  * its result is accepted, all at once; `localStep` is emitted as each step is computed.
  */
 export type LiveEvent =
-  RunEvent | ({ event: 'localStep' } & Omit<StepEvent, 'event'>) | { event: 'evaluating'; done: number; total: number };
+  | RunEvent
+  | ({ event: 'localStep' } & Omit<StepEvent, 'event'>)
+  | ({ event: 'sweep' } & SweepProgress)
+  | { event: 'evaluating'; done: number; total: number };
+
+/** Whether an event is one of the run, and not a live one. */
+export const isRunEvent = (event: LiveEvent): event is RunEvent =>
+  event.event !== 'localStep' && event.event !== 'sweep' && event.event !== 'evaluating';
 
 /** The state of the display. Times are in seconds on the display's clock. The size is bounded. */
 export interface ProgressState {
@@ -39,6 +46,8 @@ export interface PhaseProgress {
   readonly seen: { readonly steps: number; readonly tokens: number; readonly last: number };
   /** Losses of the most recent steps, oldest first. */
   readonly losses: readonly number[];
+  /** Progress of the states that are computed before further steps, of each client that waits for some. */
+  readonly sweeps: readonly SweepProgress[];
 }
 
 export interface Spent {
@@ -77,6 +86,8 @@ export function advance(state: ProgressState, event: LiveEvent, now: number): Pr
       return event.phase === 'align' ? stepped(state, event, now) : state;
     case 'localStep':
       return stepped(state, event, now);
+    case 'sweep':
+      return { ...state, round: event.round, phase: sweeping(state.phase, event, now) };
     case 'evaluating': {
       const phase = state.phase?.name === 'evaluate' ? state.phase : startPhase('evaluate', null, now);
       return { ...state, phase: { ...phase, done: event.done, total: event.total } };
@@ -99,7 +110,13 @@ export function advance(state: ProgressState, event: LiveEvent, now: number): Pr
 }
 
 function startPhase(name: Phase, total: number | null, now: number): PhaseProgress {
-  return { name, began: now, done: 0, total, seen: { steps: 0, tokens: 0, last: now }, losses: [] };
+  return { name, began: now, done: 0, total, seen: { steps: 0, tokens: 0, last: now }, losses: [], sweeps: [] };
+}
+
+function sweeping(current: PhaseProgress | null, sweep: SweepProgress, now: number): PhaseProgress {
+  const phase = current?.name === sweep.phase ? current : startPhase(sweep.phase, null, now);
+  const others = phase.sweeps.filter(({ client }) => client !== sweep.client);
+  return { ...phase, sweeps: sweep.done < 1 ? [...others, sweep] : others };
 }
 
 function stepped(state: ProgressState, step: Omit<StepEvent, 'event'>, now: number): ProgressState {

@@ -1,6 +1,6 @@
 import type { RunEvent } from '../../crds/facts/events.ts';
 import type { LiveEvent, ProgressState } from './display-state.ts';
-import { advance, initialProgress } from './display-state.ts';
+import { advance, initialProgress, isRunEvent } from './display-state.ts';
 import { eventLine, statusLines, statusText } from './status-lines.ts';
 
 /**
@@ -71,7 +71,7 @@ export function createDisplay(options: DisplayOptions): Display {
 function eventsOnly({ stderr }: DisplayOptions, handle: (event: RunEvent) => void): Display {
   return {
     show: (event) => {
-      if (event.event !== 'localStep' && event.event !== 'evaluating') handle(event);
+      if (isRunEvent(event)) handle(event);
     },
     note: (line) => stderr.write(`${line}\n`),
     tick: () => undefined,
@@ -93,7 +93,7 @@ function plainDisplay({ stderr, now }: DisplayOptions): Display {
   return {
     show: (event) => {
       state = advance(state, event, now());
-      if (event.event === 'localStep' || event.event === 'evaluating') return tick();
+      if (!isRunEvent(event)) return tick();
       if (event.event === 'phase') return write(`round ${event.round}/${state.rounds}  ${phaseLine(event)}`);
       const line = eventLine(event, state.rounds);
       if (line === null) tick();
@@ -142,7 +142,7 @@ function liveDisplay({ stderr, color, now }: DisplayOptions): Display {
   return {
     show: (event) => {
       state = advance(state, event, now());
-      const line = event.event === 'localStep' || event.event === 'evaluating' ? null : eventLine(event, state.rounds);
+      const line = isRunEvent(event) ? eventLine(event, state.rounds) : null;
       if (line === null) tick();
       else draw(line);
     },

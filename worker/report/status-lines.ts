@@ -34,6 +34,7 @@ export function statusText(state: ProgressState, now: number): string {
   const parts = [
     position(state),
     phaseText(state),
+    sweepText(state),
     ...rates(state),
     loss === null ? '' : `loss ${formatLoss(loss)}`,
     eta(state, now),
@@ -87,6 +88,7 @@ function firstLine(state: ProgressState, now: number): Segment[] {
     { text: position(state), rank: 0, style: 'bold' },
     { text: bar(state), rank: 5, style: 'cyan' },
     { text: phaseText(state), rank: 1 },
+    { text: sweepText(state), rank: 2 },
     { text: steps, rank: 3 },
     { text: tokens, rank: 4 },
     { text: eta(state, now), rank: 2, style: 'bold' },
@@ -119,6 +121,13 @@ function phaseText({ phase }: ProgressState): string {
   if (phase === null) return '';
   if (phase.total !== null) return `${phase.name} ${formatCount(phase.done)}/${formatCount(phase.total)}`;
   return phase.done > 0 ? `${phase.name} ${formatCount(phase.done)}` : phase.name;
+}
+
+/** How much of the states is done that further steps wait for, as a mean over the clients that wait. */
+function sweepText({ phase }: ProgressState): string {
+  const sweeps = phase?.sweeps ?? [];
+  if (sweeps.length === 0) return '';
+  return `hidden states ${formatPercent(sweeps.reduce((sum, { done }) => sum + done, 0) / sweeps.length)}`;
 }
 
 /**

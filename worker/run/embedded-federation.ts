@@ -112,6 +112,7 @@ async function federate(preparation: Preparation): Promise<RunResult> {
       record,
       plan,
       trace,
+      onSweep: (sweep) => onEvent({ event: 'sweep', ...sweep }),
       onEvaluation: (done, total) => onEvent({ event: 'evaluating', done, total }),
       federate: async (coordination) => {
         const trainers = await preparation.trainers;

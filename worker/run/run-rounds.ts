@@ -3,7 +3,7 @@ import type { Compute } from '../engine/compute.ts';
 import type { RunPlan } from '../../crds/facts/plan.ts';
 import type { RunReport } from '../../crds/facts/report.ts';
 import { systemClock } from '../federation/clock.ts';
-import type { LoraLayouts, Rehearsing } from '../federation/contracts.ts';
+import type { LoraLayouts, OnSweep, Rehearsing } from '../federation/contracts.ts';
 import type { Coordination, Outcome } from '../federation/coordinator.ts';
 import { reasonOf } from '../files/system-failure.ts';
 import { ReceivedResults } from '../federation/received-results.ts';
@@ -44,6 +44,7 @@ export interface ServerParts extends WatchedModel {
   /** Warnings to emit when the run begins. */
   readonly warnings: readonly string[];
   readonly trace: TraceWriter | null;
+  readonly onSweep: OnSweep;
   readonly onEvaluation: (done: number, total: number) => void;
   readonly signal: AbortSignal;
   /** Runs the rounds with the clients, over any transport. */
@@ -90,6 +91,7 @@ export async function runRounds(run: ServerParts): Promise<RunResult> {
       evaluator,
       received: new ReceivedResults(directory.received),
       emit,
+      onSweep: run.onSweep,
       onEvaluation: run.onEvaluation,
       trace,
       clock: systemClock,

@@ -9,6 +9,7 @@ import { dropoutFeed, joinStates, labelFeeds, placeFeeds, tokenIds, tokenWeights
 import { embed } from '../model/weights/embedding.ts';
 import { withComputeWeights } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
+import type { SweepOptions } from '../inference/layer-sweep.ts';
 import { packInOrderOfUse, packTokens } from '../inference/packs.ts';
 import { alignmentProgram, comparedLayers, teacherAfter } from '../model/programs/alignment.ts';
 import { weightFolder } from '../model/weights/stored-weights.ts';
@@ -23,6 +24,7 @@ import type {
   AlignmentOutcome,
   LoraState,
   OnStep,
+  OnSweep,
   Rehearsing,
   TrainingState,
 } from '../federation/contracts.ts';
@@ -81,9 +83,10 @@ export class EmulatorAligner implements Aligner, Rehearsing {
     lora: LoraState;
     from: TrainingState | null;
     onStep: OnStep;
+    onSweep: OnSweep;
     signal: AbortSignal;
   }): Promise<AlignmentOutcome> {
-    const { round, lora, from, onStep, signal } = input;
+    const { round, lora, from, onStep, onSweep, signal } = input;
     const { compute, batches } = this.#options;
     const steps = this.steps(round);
     const losses = [...(from?.losses ?? [])];
@@ -91,7 +94,11 @@ export class EmulatorAligner implements Aligner, Rehearsing {
     await this.#trainer.start(from ?? lora.emulator);
     const first = from?.step ?? 0;
     const upcoming = Array.from({ length: steps - first }, (_, i) => batches.alignment(round, first + i));
-    const planned = untilAborted(plannedSteps(first, upcoming, this.#teacher(upcoming, signal)), signal);
+    const teacher = this.#teacher(upcoming, {
+      signal,
+      onLayer: ({ done }) => onSweep({ phase: 'align', round, client: null, done }),
+    });
+    const planned = untilAborted(plannedSteps(first, upcoming, teacher), signal);
     let since = performance.now();
     for await (const { step, loss, tokens } of oneAhead(planned, (next) => this.#request(round, next))) {
       losses.push(loss);
@@ -178,7 +185,7 @@ interface TeacherInput {
 /** What the teacher gives for each of the batches, in order. Throws the signal's reason if it aborts a sweep. */
 type TeacherSource = (
   batches: readonly (readonly Sequence[])[],
-  signal: AbortSignal,
+  options: SweepOptions,
 ) => AsyncGenerator<TeacherInput, void>;
 
 /** A step, from 0, with its inputs. */
@@ -224,10 +231,10 @@ async function cachedStates(options: EmulatorAlignerOptions, compared: readonly 
     memoryBytes,
     disk,
   });
-  return async function* (batches, signal) {
+  return async function* (batches, options) {
     for (const [i, sequences] of batches.entries()) {
       const following = () => batches.slice(i + 1).flat();
-      yield { input: null, compared: await states.of(sequences, following, { signal }) };
+      yield { input: null, compared: await states.of(sequences, following, options) };
     }
   };
 }
@@ -241,9 +248,9 @@ async function statesPerStep(
   compared: readonly number[],
 ): Promise<TeacherSource> {
   const runner = await loadTrunk(compute, withComputeWeights(model), 'teacher', [-1, ...compared]);
-  return async function* (batches, signal) {
+  return async function* (batches, options) {
     for (const window of windows(batches, runner.sweptTokens, (sequences) => sequences)) {
-      const computed = await runner.runAll(window, { adapter: ADAPTER_VARIABLE }, { signal });
+      const computed = await runner.runAll(window, { adapter: ADAPTER_VARIABLE }, options);
       for (const states of computed)
         yield { input: states.map(([first]) => first!), compared: states.map(([, ...rest]) => rest) };
     }

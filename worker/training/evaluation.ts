@@ -10,7 +10,7 @@ import type { Score } from '../../crds/facts/score.ts';
 import { withComputeWeights } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { Generator } from '../inference/generator.ts';
-import type { SweepOptions } from '../inference/layer-sweep.ts';
+import type { LayerProgress, SweepOptions } from '../inference/layer-sweep.ts';
 import { groupByPrefix, packSequences } from '../inference/packs.ts';
 import type { Trunk } from '../model/programs/hidden-states.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -139,7 +139,7 @@ export class ModelEvaluator implements Evaluator {
     const stages = [runner.sweptTokens > 0, this.#scorer.sweeps, true].filter(Boolean).length;
     let swept = 0;
     let scored = 0;
-    const onLayer = (share: number) => {
+    const onLayer = ({ share }: LayerProgress) => {
       swept += (share * sequences.length) / (packs.length * stages);
       onTexts(Math.max(scored, Math.floor(swept)));
     };

@@ -9,6 +9,7 @@ import { Trainer } from '../engine/trainer.ts';
 import { dropoutFeed, joinStates, labelFeeds, placeFeeds, tokenIds } from '../model/batch-feeds.ts';
 import { embed } from '../model/weights/embedding.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
+import type { SweepOptions } from '../inference/layer-sweep.ts';
 import { groupByPrefix } from '../inference/packs.ts';
 import { localUpdateProgram } from '../model/programs/local-update.ts';
 import { weightFolder } from '../model/weights/stored-weights.ts';
@@ -18,7 +19,7 @@ import { randomStream } from '../random.ts';
 import { longestBatch } from './batches.ts';
 import { samplesPerRound } from '../federation/contracts.ts';
 import type { BatchSource } from './batches.ts';
-import type { LocalTraining, LoraState, OnStep, Rehearsing } from '../federation/contracts.ts';
+import type { LocalTraining, LoraState, OnStep, OnSweep, Rehearsing } from '../federation/contracts.ts';
 import { checkQuantized } from './check-quantized.ts';
 import { explainNotFinite, learningRateAt, oneAhead } from './steps.ts';
 import { windows } from './windows.ts';
@@ -76,9 +77,10 @@ export class AdapterTrainer implements Rehearsing {
     client: number;
     lora: LoraState;
     onStep: OnStep;
+    onSweep: OnSweep;
     signal: AbortSignal;
   }): Promise<LocalTraining> {
-    const { round, client, lora, onStep, signal } = input;
+    const { round, client, lora, onStep, onSweep, signal } = input;
     const { compute, spec, batches } = this.#options;
     await compute.write(EMULATOR_VARIABLE, float32(lora.emulator));
     if (spec.proximalWeight > 0) await compute.write(REFERENCE_VARIABLE, float32(lora.adapter));
@@ -93,7 +95,10 @@ export class AdapterTrainer implements Rehearsing {
     const sequencesOf = ({ microBatches }: PlannedStep) => microBatches.flat();
     const ahead = Math.max(WINDOW_TOKENS, this.#emulator?.sweptTokens ?? 0);
     for (const window of windows(upcoming, ahead, sequencesOf)) {
-      const states = await this.#emulate(window.flatMap(sequencesOf), signal);
+      const states = await this.#emulate(window.flatMap(sequencesOf), {
+        signal,
+        onLayer: ({ done }) => onSweep({ phase: 'local', round, client, done }),
+      });
       let since = performance.now();
       const request = async (next: PlannedStep) => {
         signal.throwIfAborted();
@@ -150,10 +155,13 @@ export class AdapterTrainer implements Rehearsing {
    * The emulator's output for each sequence, by id. One pass serves many steps, as the emulator is fixed during a
    * round.
    */
-  async #emulate(sequences: readonly Sequence[], signal?: AbortSignal): Promise<ReadonlyMap<string, Float32Array>> {
+  async #emulate(
+    sequences: readonly Sequence[],
+    options: SweepOptions = {},
+  ): Promise<ReadonlyMap<string, Float32Array>> {
     if (!this.#emulator) return new Map();
     const unique = groupByPrefix([...new Map(sequences.map((sequence) => [sequence.id, sequence])).values()]);
-    const [states] = await this.#emulator.runAll([unique], { emulator: EMULATOR_VARIABLE }, { signal });
+    const [states] = await this.#emulator.runAll([unique], { emulator: EMULATOR_VARIABLE }, options);
     return new Map(unique.map(({ id }, i) => [id, states![i]![0]!]));
   }
 

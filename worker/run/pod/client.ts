@@ -148,6 +148,7 @@ async function train(client: Client): Promise<void> {
           trainer,
           layouts: layoutsOf(model),
           onStep: metrics.step,
+          onSweep: metrics.heard,
           signal,
         }).catch((error: unknown) => broken.abort(error));
       });

@@ -123,6 +123,7 @@ async function train(server: JobServer, compute: Compute): Promise<RunResult> {
         available: availableMemory(),
       }),
       trace: null,
+      onSweep: server.metrics.heard,
       onEvaluation: server.metrics.heard,
       signal,
       federate: async (coordination) => {

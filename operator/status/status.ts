@@ -27,7 +27,8 @@ export interface StatusInput {
 }
 
 /**
- * The job's current status. Phase and conditions of a job that has ended are final; its last progress may still arrive.
+ * The job's current status. Phase and conditions of a job that has ended are final; its last progress may still arrive,
+ * and with it the plan of its memory.
  */
 export function deriveStatus({
   job,
@@ -43,18 +44,19 @@ export function deriveStatus({
   const { generation } = job.metadata;
   const reported = progress === null ? {} : progressStatus(progress);
   const mirrored = progress === null && progressRefused === undefined ? [] : mirroredAspects(job, progressRefused);
+  const memory = memorySufficient(job, progress);
+  const told = [...mirrored, memory].filter((aspect) => aspect !== null);
   if (before.phase === 'Succeeded' || before.phase === 'Failed') {
     const { conditions = [] } = before;
     return {
       ...before,
       ...reported,
-      ...(mirrored.length === 0 ? {} : { conditions: withAspects(conditions, mirrored, secondsOf(now), generation) }),
+      ...(told.length === 0 ? {} : { conditions: withAspects(conditions, told, secondsOf(now), generation) }),
     };
   }
   const standing = outcome ?? standingOf(job, observed, blocked, now);
   const message = shortened(standing.message);
   const time = secondsOf(now);
-  const memory = memorySufficient(job, progress);
   const { startTime, ...rest } = before;
   const start = standing.phase === 'Suspended' ? undefined : (startTime ?? time);
   return {
@@ -68,7 +70,7 @@ export function deriveStatus({
     restarts: restarts(observed, before.restarts ?? 0),
     conditions: withAspects(
       before.conditions ?? [],
-      [...aspectsOf(job, standing), ...mirrored, ...[isolated, memory].filter((aspect) => aspect !== null)],
+      [...aspectsOf(job, standing), ...told, ...(isolated === null ? [] : [isolated])],
       time,
       generation,
     ),

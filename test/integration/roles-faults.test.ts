@@ -1,14 +1,17 @@
 // How worker pods end, with which messages, and what no log and no message may contain.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { readProgress } from '../../operator/progress/read-json.ts';
 import { jobKeys } from '../../worker/cluster/redis-keys.ts';
+import { formatBytes } from '../../worker/report/format.ts';
 import { acquireFence } from '../../worker/transport/redis/fence.ts';
+import { memoryGroup, noMemoryGroup } from '../support/memory-group.ts';
 import { JobPods, runWholeJob } from '../support/pods.ts';
 import type { RunningPod } from '../support/pods.ts';
 import { connection, freePort, noRedis, startRedis } from '../support/redis.ts';
+import { sampleEvents } from '../support/sample-run.ts';
 
 const PASSWORD = 'open-sesame-1234';
 
@@ -70,6 +73,21 @@ t.test('roles in pods', { skip: noRedis, timeout: 600_000 }, async (t) => {
       'InvalidInput',
       /FEDBIOT_JOB_UID: it is not set/,
     );
+  });
+
+  t.test('a server pod that refuses to start has published its plan', { skip: noMemoryGroup }, async (t) => {
+    const job = await JobPods.create(t, redis.url);
+    const reached = sampleEvents(2).map((event) => `${JSON.stringify(event)}\n`);
+    writeFileSync(join(job.output, 'metrics.jsonl'), reached.join(''));
+    const server = await job.start('server', {
+      spec: { emulator: { layerDropRate: 0.5, alignment: { initialSteps: 6, batchSize: 512 } } },
+      setup: memoryGroup(t, 'refused', 400 * 2 ** 20),
+    });
+    const message = /this server pod needs about ([\d.]+ GiB) of memory, but its limit is 400 MiB/;
+    const { termination } = await endsWith(t, server, 2, 'InvalidInput', message);
+    const progress = await readProgress(connection(t, redis.url), job.uid);
+    t.match(progress, { memory: { client: Number }, finishedRounds: 2 }, 'with what earlier pods had reached');
+    t.equal(formatBytes(progress?.memory?.server ?? 0), message.exec(termination)?.[1]);
   });
 
   t.test('a quorum that no round reaches, and a loss that is not finite, have reasons of their own', async (t) => {

@@ -110,6 +110,8 @@ export interface PodOptions {
   readonly spec?: object;
   readonly variables?: Readonly<Record<string, string>>;
   readonly context?: Partial<PodContext>;
+  /** Shell commands before the process, such as limits. */
+  readonly setup?: string;
 }
 
 /** A job on a cluster: folders in place of its volumes, and pods that mount only the folders of their role. */
@@ -150,7 +152,11 @@ export class JobPods {
     return report.adapterSha256;
   }
 
-  async #start(role: Role, name: string, { spec = {}, variables = {}, context = {} }: PodOptions): Promise<RunningPod> {
+  async #start(
+    role: Role,
+    name: string,
+    { spec = {}, variables = {}, context = {}, setup = '' }: PodOptions,
+  ): Promise<RunningPod> {
     const folder = join(this.#root, name);
     const at = (path: string) => join(this.#root, path);
     mkdirSync(join(folder, 'job'), { recursive: true });
@@ -188,14 +194,19 @@ export class JobPods {
       lockMs: LOCK_MS,
       ...context,
     };
-    return watch(this.#t, role, surroundings, terminationLog);
+    return watch(this.#t, role, surroundings, terminationLog, setup);
   }
 }
 
-function watch(t: Test, role: Role, surroundings: Partial<PodContext>, terminationLog: string): RunningPod {
-  const child = spawn(process.execPath, [CHILD, role, JSON.stringify(surroundings)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+function watch(
+  t: Test,
+  role: Role,
+  surroundings: Partial<PodContext>,
+  terminationLog: string,
+  setup: string,
+): RunningPod {
+  const command = [process.execPath, CHILD, role, JSON.stringify(surroundings)];
+  const child = spawn('bash', ['-c', `${setup}\nexec "$@"`, 'bash', ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
   t.teardown(() => child.kill('SIGKILL'));
   let output = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));

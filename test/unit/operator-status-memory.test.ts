@@ -88,4 +88,8 @@ t.test('limits below the plan are told in the status, as soon as the server pod 
   t.equal(condition(told(limited('2Gi'), null), 'MemorySufficient'), undefined, 'no plan yet');
   const later = look({ ...limited('2Gi'), status: told(limited('2Gi')) }, world({ pods }), 9);
   t.match(condition(later, 'MemorySufficient'), { status: 'False' }, 'also if no more progress arrives');
+  const refused = { ...limited('2Gi'), status: { phase: 'Failed' as const } };
+  const ended = look(refused, world({ pods }), 9, progress);
+  t.match(ended, { phase: 'Failed', memory: progress.memory });
+  t.match(condition(ended, 'MemorySufficient'), { status: 'False' }, 'the plan of a pod that refused may arrive late');
 });

@@ -97,7 +97,7 @@ function pathsIn(root: string): RunPaths {
   return {
     root,
     adapter: join(root, 'adapter'),
-    metrics: join(root, 'metrics.jsonl'),
+    metrics: runMetrics(root),
     report: join(root, 'report.json'),
     reportPage: join(root, 'report.html'),
     manifest: join(root, 'manifest.json'),
@@ -106,6 +106,11 @@ function pathsIn(root: string): RunPaths {
     received: join(checkpoints, 'received'),
     cache: runCache(root),
   };
+}
+
+/** The file of a run's events. */
+export function runMetrics(root: string): string {
+  return join(root, 'metrics.jsonl');
 }
 
 /** The folder of a run's data that can be made again. A server's pod writes to it before it opens the run's folder. */

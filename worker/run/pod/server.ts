@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { jobKeys } from '../../cluster/redis-keys.ts';
-import { openRunDirectory } from '../run-directory.ts';
+import { openRunDirectory, runMetrics } from '../run-directory.ts';
 import { factsOf } from '../../metrics/job-series.ts';
 import { serveMetrics } from '../../metrics/metrics-server.ts';
 import { queueMetric } from '../../metrics/queue-metric.ts';
@@ -15,9 +15,10 @@ import { RunFollower } from './follower.ts';
 import { redisLog } from './log.ts';
 import { redisWhenUp } from './redis-up.ts';
 import { serveJob } from './serve-job.ts';
-import { openServerInputs } from './server-inputs.ts';
+import { openServerInputs, planServer } from './server-inputs.ts';
 import { HANDOVER_MS, watchTenure } from './tenure.ts';
 import { runManifest } from '../input-hashes.ts';
+import { readEvents } from '../recorder.ts';
 import type { Pod } from './context.ts';
 
 /**
@@ -47,8 +48,21 @@ export async function serverRole(pod: Pod): Promise<string> {
   const fence = await abortable(acquireFence(redis, keys), signal);
   log.info({ fence: fence.token }, 'this pod is now the server of the job');
 
-  const inputs = await abortable(openServerInputs(pod), signal);
-  const publisher = new ProgressPublisher(new RedisProgress(redis, keys, fence, needs.job), log, inputs.memory);
+  const plan = await abortable(planServer(pod), signal);
+  const publisher = new ProgressPublisher(new RedisProgress(redis, keys, fence, needs.job), log, plan.memory);
+  const facts = {
+    rounds: federation.rounds,
+    clientsPerRound: federation.clientsPerRound,
+    localSteps: federation.local.steps,
+  };
+  const follower = new RunFollower(facts, { metrics, log, onProgress: publisher.progress });
+  const inputs = await abortable(openServerInputs(pod, plan), signal).catch(async (error: unknown) => {
+    // The status has the plan also of a pod that refuses to start, and what earlier pods have reached.
+    follower.restore(readEvents(runMetrics(context.folders.output)));
+    publisher.progress(follower.progress);
+    await publisher.settle();
+    throw error;
+  });
   const manifest = await abortable(
     runManifest(job, { ...inputs, data: inputs.data.sha256, provider: context.provider }),
     signal,
@@ -61,12 +75,6 @@ export async function serverRole(pod: Pod): Promise<string> {
   signal.addEventListener('abort', leaveAtOnce);
   try {
     if (directory.tookOver) await delay(HANDOVER_MS, undefined, { signal });
-    const facts = {
-      rounds: federation.rounds,
-      clientsPerRound: federation.clientsPerRound,
-      localSteps: federation.local.steps,
-    };
-    const follower = new RunFollower(facts, { metrics, log, onProgress: publisher.progress });
     const work = serveJob({
       ...pod,
       address,

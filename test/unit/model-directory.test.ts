@@ -1,5 +1,14 @@
 // Model directories: which can be opened, what their hash covers, and which are refused.
-import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import t from 'tap';
@@ -59,6 +68,19 @@ t.test('the hash changes with the config, the tokenizer and the weights', async 
   });
   hashes.push(await (await openModelDirectory(dir)).sha256());
   t.equal(new Set(hashes).size, 4);
+});
+
+t.test('a config or a tokenizer that changes after the model was opened is noticed', async (t) => {
+  for (const name of ['config.json', 'tokenizer.json']) {
+    const dir = copyTo(t.testdir({}), 'llama2');
+    writeFileSync(join(dir, 'tokenizer.json'), '{}');
+    const model = await openModelDirectory(dir);
+    await model.sha256();
+    appendFileSync(join(dir, name), '\n');
+    const told = { name: 'UserError', message: `${join(dir, name)} was changed while it was used` };
+    await t.rejects(model.sha256(), told, 'its hash would be that of another model');
+    t.throws(() => model.checkUnchanged(), told);
+  }
 });
 
 t.test('weights that do not fit the config are all listed', async (t) => {

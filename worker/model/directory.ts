@@ -7,6 +7,7 @@ import { readJson, SMALL_FILE_BYTES } from '../files/read.ts';
 import { parseDecoderConfig } from './config/config.ts';
 import type { DecoderConfig } from './config/config.ts';
 import { fileState } from '../files/file-state.ts';
+import type { FileState } from '../files/file-state.ts';
 import { fileSha256, sha256 } from '../files/sha256.ts';
 import { downloadModel } from '../hub/download-model.ts';
 import type { DownloadOptions } from '../hub/download-model.ts';
@@ -35,7 +36,7 @@ export interface ModelDirectory {
    *   opened
    */
   sha256(verification?: Verification): Promise<string>;
-  /** @throws UserError if a weight file was changed since the model was opened */
+  /** @throws UserError if one of these files was changed since the model was opened */
   checkUnchanged(): void;
 }
 
@@ -52,22 +53,33 @@ export async function openModelDirectory(uri: string, options: DownloadOptions =
       hint: 'Give a Hugging Face model directory, or in model.uri hf://org/name@revision.',
     });
   }
+  const texts = new Map(
+    ['config.json', 'tokenizer.json']
+      .map((name) => [name, join(path, name)] as const)
+      .filter(([, file]) => existsSync(file)),
+  );
+  const textStates = statesOf(texts);
   const declared = readDecoderConfig(path);
   const { config, weights, files, unused } = indexWeights(path, declared);
-  const states = new Map([...files.values()].map((file) => [file, fileState(file)]));
-  const hashed = new Map(files);
-  for (const name of ['config.json', 'tokenizer.json']) {
-    if (existsSync(join(path, name))) hashed.set(name, join(path, name));
-  }
+  const states = statesOf(files);
   return {
     path,
     config,
     weights,
     warnings: warningsOf(path, declared, config, unused),
-    sha256: async (verification = READ_ONCE) =>
-      sha256OfFiles(hashed, await checkWeights(weights, states, verification)),
-    checkUnchanged: () => requireUnchanged(states),
+    sha256: async (verification = READ_ONCE) => {
+      const known = await checkWeights(weights, states, verification);
+      const digest = await sha256OfFiles(new Map([...files, ...texts]), known);
+      requireUnchanged(textStates);
+      return digest;
+    },
+    checkUnchanged: () => requireUnchanged(new Map([...states, ...textStates])),
   };
+}
+
+/** The state of each file, by path. */
+function statesOf(files: ReadonlyMap<string, string>): ReadonlyMap<string, FileState> {
+  return new Map([...files.values()].map((file) => [file, fileState(file)]));
 }
 
 function warningsOf(path: string, declared: DecoderConfig, config: DecoderConfig, unused: readonly string[]): string[] {

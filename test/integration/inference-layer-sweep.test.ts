@@ -10,12 +10,12 @@ import { loadTrunk, SweptTrunk } from '../../worker/inference/trunk-runner.ts';
 import { placeFeeds, tokenIds } from '../../worker/model/batch-feeds.ts';
 import { layerOf } from '../../worker/model/config/tensors.ts';
 import { layerProgram, NEXT } from '../../worker/model/programs/layer.ts';
-import { quantizeEmulator } from '../../worker/model/quantize.ts';
+import { quantizeAll, quantizeEmulator } from '../../worker/model/quantize.ts';
 import { splitLayers } from '../../worker/model/split.ts';
 import { embed } from '../../worker/model/weights/embedding.ts';
 import { weightFolder } from '../../worker/model/weights/stored-weights.ts';
 import { randomStream } from '../../worker/random.ts';
-import { checkQuantized } from '../../worker/training/check-quantized.ts';
+import { checkComputeWeights, checkEmulator } from '../../worker/training/check-quantized.ts';
 import { familyFolder, openFamily } from '../support/family.ts';
 import { testCompute } from '../support/test-compute.ts';
 
@@ -156,18 +156,27 @@ t.test('a sweep that is aborted leaves nothing behind', async (t) => {
 });
 
 for (const [name, model] of Object.entries({ last, both }))
-  t.test(`the check of a quantised emulator holds one layer, adapter ${name}`, async (t) => {
+  t.test(`the check of quantised weights holds one layer, adapter ${name}`, async (t) => {
     const compute = testCompute();
     t.teardown(() => compute.close());
     const { loads, sessions, kept } = observed(compute);
     const options = { modelSha256: name, held: 'auto', product: 'Float32' } as const;
-    const { model: quantized } = await quantizeEmulator(model, t.testdir({}), options);
-    await checkQuantized(compute, quantized, 'emulator', sequences[0]!.inputIds);
-    await checkQuantized(compute, quantized, 'teacher', sequences[0]!.inputIds);
+    const text = sequences[0]!.inputIds;
+    const { front, teacher, emulator, tail } = model.split;
+    const folder = t.testdir({});
+    const { model: quantized } = await quantizeEmulator(model, folder, options);
+    await checkEmulator(compute, quantized, text);
+    await checkComputeWeights(compute, quantized, [...front, ...teacher], text);
     t.same(
       loads,
-      [...model.split.front, ...model.split.emulator].map((layer) => [layer]),
-      'one session per layer, and none of the teacher part, which is as stored',
+      [...front, ...emulator].map((layer) => [layer]),
+      'one session per layer, and none of the full model, which is as stored',
+    );
+    const { computed } = await quantizeAll(model, folder, options);
+    await checkComputeWeights(compute, { ...model, ...computed }, [...front, ...teacher, ...tail], text);
+    t.same(
+      loads.slice(front.length + emulator.length),
+      Array.from({ length: layers }, (_, layer) => [layer]),
     );
     t.same(sessions, { now: 0, most: 1 });
     for (const variable of kept) await t.rejects(compute.read(variable), /no variable/);

@@ -12,6 +12,7 @@ interface Case {
   readonly sections?: Readonly<Record<string, string>>;
   readonly change?: (folder: Folder) => void;
   readonly message: RegExp;
+  readonly hint?: RegExp;
   /** Whether training has begun, so that a folder exists. */
   readonly late?: true;
 }
@@ -102,6 +103,29 @@ const cases: Case[] = [
     late: true,
   },
   {
+    what: 'an alignment in float16 whose LoRA overflows',
+    sections: {
+      model: '{ uri: model, dtype: float16 }',
+      emulator:
+        '{ layerDropRate: 0.5, alignment: { initialSteps: 12, sequenceLength: 192, optimizer: { kind: SGD, learningRate: 1000, clipNorm: 0 } } }',
+    },
+    message: /^alignment before round 1, step \d: the (loss|gradient's norm) is (NaN|Infinity) \(sequences /,
+    hint: /learning rate is too high: .*held in float16.* set model\.dtype to auto or bfloat16/,
+    late: true,
+  },
+  {
+    what: 'weights too large for float16',
+    sections: { model: '{ uri: model, dtype: float16 }' },
+    change: (folder) => {
+      const path = join(folder, 'model/model.safetensors');
+      const bytes = readFileSync(path);
+      bytes.writeFloatLE(1e6, bytes.length - 64);
+      writeFileSync(path, bytes);
+    },
+    message: /^weight \S+ in .*model\.safetensors holds 1000000, too large for F16$/,
+    hint: /Set model\.dtype to bfloat16/,
+  },
+  {
     what: 'a quorum that no round reaches',
     sections: federation('dropoutRate: 0.99, quorum: 2, maxRoundRetries: 1'),
     message: /round 1 failed: \d of 2 selected clients reported in the last of 2 attempts, but the quorum is 2/,
@@ -109,7 +133,7 @@ const cases: Case[] = [
   },
 ];
 
-for (const { what, sections = {}, change, message, late } of cases) {
+for (const { what, sections = {}, change, message, hint, late } of cases) {
   t.test(what, async (t) => {
     const folder = t.testdir();
     const job = writeTinyJob(folder, sections);
@@ -120,7 +144,7 @@ for (const { what, sections = {}, change, message, late } of cases) {
       (error: unknown) => error,
     );
     t.ok(error instanceof UserError, String(error));
-    if (error instanceof UserError) t.match(error.message, message);
+    if (error instanceof UserError) t.match(error, { message, ...(hint && { hint }) });
     t.equal(
       existsSync(join(out, 'metrics.jsonl')),
       late === true,

@@ -4,11 +4,13 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { RunReport } from '../../crds/facts/report.ts';
+import type { LiveEvent } from '../../worker/report/display-state.ts';
 import { runJobInProcess } from '../../worker/run/embedded-run.ts';
 import { readSafetensorsHeader } from '../../worker/safetensors/safetensors.ts';
 import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
 
 const ALIGNMENT = 'alignment: { initialSteps: 4, stepsPerRound: 2, sequenceLength: 192 }';
+const NEVER = '{ layerDropRate: 0.5, alignment: { schedule: Never } }';
 const MODELS = { int8: '{ uri: model, computeWeights: Int8 }', stored: '{ uri: model }' };
 
 /** Runs a job into a folder; null if it is stopped. */
@@ -73,10 +75,9 @@ for (const [placement, weights] of [
 
 t.test('without an alignment, clients train as if the server computed with the weights as stored', async (t) => {
   const root = t.testdir({});
-  const emulator = '{ layerDropRate: 0.5, alignment: { schedule: Never } }';
   const reports = new Map<string, RunReport | null>();
   for (const [name, model] of Object.entries(MODELS))
-    reports.set(name, await run(writeTinyJob(root, { model, emulator }), join(root, name)));
+    reports.set(name, await run(writeTinyJob(root, { model, emulator: NEVER }), join(root, name)));
   const [int8, stored] = [reports.get('int8'), reports.get('stored')];
   t.match(int8?.adapterSha256, /^[0-9a-f]{64}$/);
   t.equal(int8?.adapterSha256, stored?.adapterSha256);
@@ -86,17 +87,35 @@ t.test('without an alignment, clients train as if the server computed with the w
   }
 });
 
-t.test('a model whose states are too large is refused, and the layer is named', async (t) => {
-  const root = t.testdir({});
-  const job = writeTinyJob(root, { model: MODELS.int8, emulator: `{ layerDropRate: 0.5, ${ALIGNMENT} }` });
-  const path = join(root, 'model', 'model.safetensors');
-  const { offset, bytes } = readSafetensorsHeader(path).tensors.get('model.layers.2.post_attention_layernorm.weight')!;
-  const content = readFileSync(path);
-  for (let at = 0; at < bytes; at += 4) content.writeFloatLE(3e38, offset + at);
-  writeFileSync(path, content);
-  await t.rejects(runTinyJob(job, join(root, 'out')), {
-    name: 'UserError',
-    message: 'the full model in 8 bits has hidden states that are NaN or infinite after layer 2',
-    hint: /model\.computeWeights: AsStored/,
+const LAYERS = [
+  { what: 'the teacher part', layer: 2, emulator: `{ layerDropRate: 0.5, ${ALIGNMENT} }` },
+  {
+    what: 'the teacher part, whose layers are selected by importance',
+    layer: 2,
+    emulator: `{ layerDropRate: 0.5, layerSelection: Importance, ${ALIGNMENT} }`,
+  },
+  { what: 'the teacher part, which only the evaluation computes', layer: 2, emulator: NEVER },
+  { what: 'the adapter, which only the evaluation computes in 8 bits', layer: 5, emulator: NEVER },
+];
+for (const { what, layer, emulator } of LAYERS)
+  t.test(`states that are too large in ${what} are refused, and the layer is named`, async (t) => {
+    const root = t.testdir({});
+    const job = writeTinyJob(root, { model: MODELS.int8, emulator });
+    const path = join(root, 'model', 'model.safetensors');
+    const name = `model.layers.${layer}.post_attention_layernorm.weight`;
+    const { offset, bytes } = readSafetensorsHeader(path).tensors.get(name)!;
+    const content = readFileSync(path);
+    for (let at = 0; at < bytes; at += 4) content.writeFloatLE(3e38, offset + at);
+    writeFileSync(path, content);
+    const stepped: LiveEvent[] = [];
+    await t.rejects(runTinyJob(job, join(root, 'out'), { onEvent: (event) => stepped.push(event) }), {
+      name: 'UserError',
+      message: `the full model in 8 bits has hidden states that are NaN or infinite after layer ${layer}`,
+      hint: /model\.computeWeights: AsStored/,
+    });
+    t.same(
+      stepped.filter(({ event }) => !['run', 'end'].includes(event)),
+      [],
+      'before any step',
+    );
   });
-});

@@ -1,5 +1,5 @@
 // `fedbiot eval --compute-weights Int8`: the model's projections in 8 bits, in a file of the user's cache.
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { LoraSpec } from '../../crds/types.ts';
@@ -60,6 +60,19 @@ t.test('the loss changes a little, also with an adapter on all layers, and the f
   t.equal(written[0], written[1]);
 });
 
+t.test('a file in 8 bits that changes while it is used is noticed', async (t) => {
+  const root = t.testdir({});
+  const { score } = scorer(root);
+  const change = () => {
+    const name = readdirSync(join(root, 'cache')).find((each) => each.endsWith('-int8')) ?? '';
+    appendFileSync(join(root, 'cache', name, 'model.safetensors'), 'more');
+  };
+  await t.rejects(score({ computeWeights: 'Int8', onProgress: change }), {
+    name: 'UserError',
+    message: /-int8\/model\.safetensors was changed while it was used/,
+  });
+});
+
 t.test('no folder, and states that are too large, are refused', async (t) => {
   const { model, score } = scorer(t.testdir({}));
   await t.rejects(score({ computeWeights: 'Int8', cache: null }), {
@@ -74,7 +87,7 @@ t.test('no folder, and states that are too large, are refused', async (t) => {
   writeFileSync(path, content);
   await t.rejects(score({ computeWeights: 'Int8' }), {
     name: 'UserError',
-    message: 'the loss of this model in 8 bits is NaN',
-    hint: /--compute-weights AsStored/,
+    message: 'the full model in 8 bits has hidden states that are NaN or infinite after layer 2',
+    hint: /use --compute-weights AsStored/,
   });
 });

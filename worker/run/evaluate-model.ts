@@ -8,10 +8,11 @@ import { applyTemplate, unusedWarning } from '../data/template.ts';
 import { Compute } from '../engine/compute.ts';
 import type { Provider } from '../engine/compute-protocol.ts';
 import { matrixProduct } from '../engine/matrix-product.ts';
+import { checkComputeWeights } from '../training/check-quantized.ts';
 import { ModelEvaluator } from '../training/evaluation.ts';
 import type { HeldOut } from '../training/evaluation.ts';
 import { openModelDirectory } from '../model/directory.ts';
-import type { FederatedModel } from '../model/federated-model.ts';
+import type { FederatedModel, WatchedModel } from '../model/federated-model.ts';
 import { openPeft } from '../model/lora/peft.ts';
 import { quantizeAll } from '../model/quantize.ts';
 import { dayOf } from '../../crds/day.ts';
@@ -122,7 +123,15 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
     const { provider, threads } = options;
     const compute = new Compute({ threads: threads ?? availableParallelism(), provider });
     try {
-      const model = int8Folder === null ? whole : await inInt8(whole, int8Folder, await verified, provider);
+      const { model, checkUnchanged } =
+        int8Folder === null
+          ? { model: whole, checkUnchanged: () => {} }
+          : await inInt8(whole, int8Folder, await verified, provider);
+      const [text] = heldOut.sequences;
+      if (text !== undefined) {
+        const layers = [...model.split.teacher, ...model.split.tail];
+        await checkComputeWeights(compute, model, layers, text.inputIds, 'use --compute-weights AsStored');
+      }
       const loading = ModelEvaluator.load({
         compute,
         model,
@@ -135,7 +144,9 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
       const [evaluator] = await Promise.all([loading, verified]);
       const nothing = new Float32Array(0);
       const { signal } = new AbortController();
-      return await evaluator.score('teacher', adapter?.values ?? nothing, nothing, signal, options.onProgress);
+      const scored = await evaluator.score('teacher', adapter?.values ?? nothing, nothing, signal, options.onProgress);
+      checkUnchanged();
+      return scored;
     } finally {
       compute.close();
     }
@@ -170,16 +181,16 @@ function folderOf({ cache }: Pick<EvaluateOptions, 'cache'>): string {
   });
 }
 
-/** The model with its projections in 8 bits, in a file that later evaluations reuse. */
+/** The model with its projections in 8 bits, in a file that later evaluations reuse, and that is watched. */
 async function inInt8(
   model: FederatedModel,
   folder: string,
   modelSha256: string,
   provider: Provider,
-): Promise<FederatedModel> {
+): Promise<WatchedModel> {
   const options = { modelSha256, held: 'auto', product: matrixProduct(provider) };
-  const { computed } = await quantizeAll(model, folder, options);
-  return { ...model, ...computed };
+  const { computed, checkUnchanged } = await quantizeAll(model, folder, options);
+  return { model: { ...model, ...computed }, checkUnchanged };
 }
 
 function longestOf({ sequences, prompts }: HeldOut): number {

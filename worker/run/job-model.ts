@@ -16,6 +16,7 @@ import { importPeft } from '../model/lora/peft.ts';
 import { quantizeAll, quantizeEmulator } from '../model/quantize.ts';
 import { splitLayers } from '../model/split.ts';
 import { randomStream } from '../random.ts';
+import { checkComputeWeights } from '../training/check-quantized.ts';
 
 /**
  * Number of public sequences on which the importance of layers is measured. Its mean over tokens hardly changes after a
@@ -80,14 +81,20 @@ interface FormatOptions {
   readonly signal: AbortSignal;
 }
 
-/** Measures the layers' influence on public data, for `layerSelection: Importance`. */
+/**
+ * Measures the layers' influence on public data, for `layerSelection: Importance`. Throws a UserError if the model's
+ * states are too large for model.computeWeights.
+ */
 export function influenceOnPublicData(
   compute: Compute,
   publicSequences: readonly Sequence[],
   seed: number,
 ): (whole: FederatedModel) => Promise<number[]> {
-  return (whole) => {
+  return async (whole) => {
     const sample = randomStream(seed, 'importance').shuffle(publicSequences).slice(0, IMPORTANCE_SEQUENCES);
+    const { front, teacher } = whole.split;
+    const [text] = sample;
+    if (text !== undefined) await checkComputeWeights(compute, whole, [...front, ...teacher], text.inputIds);
     return layerInfluence(
       compute,
       withComputeWeights(whole),

@@ -7,6 +7,7 @@ import { EmulatorAligner } from '../training/alignment.ts';
 import { sampledBatches } from '../training/batches.ts';
 import type { BatchSource } from '../training/batches.ts';
 import type { Aligner, Evaluator, LocalTrainer, Rehearsing } from '../federation/contracts.ts';
+import { checkComputeWeights } from '../training/check-quantized.ts';
 import { ModelEvaluator } from '../training/evaluation.ts';
 import { AdapterTrainer } from '../training/local-update.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
@@ -35,7 +36,10 @@ export interface ServerRoles {
   readonly evaluator: Evaluator | null;
 }
 
-/** Loads the server's aligner and evaluator into a compute process. */
+/**
+ * Loads the server's aligner and evaluator into a compute process.
+ * @throws UserError if the model's states are too large for model.computeWeights
+ */
 export async function loadServerRoles({
   spec,
   model,
@@ -47,6 +51,10 @@ export async function loadServerRoles({
   trace,
 }: ServerRoleOptions): Promise<ServerRoles> {
   const batches = batchesOf(spec, { publicSequences: data.publicSequences, clients: [] });
+  const [text] = data.heldOut?.sequences ?? batches.publicOrder;
+  const { front, teacher, tail } = model.split;
+  const computed = [...front, ...teacher, ...(data.heldOut ? tail : [])];
+  if (text !== undefined) await checkComputeWeights(compute, model, computed, text.inputIds);
   const aligner: Aligner & Rehearsing =
     spec.emulator.alignment.schedule === 'Never'
       ? unaligned

@@ -28,7 +28,7 @@ import type {
   Rehearsing,
   TrainingState,
 } from '../federation/contracts.ts';
-import { checkQuantized } from './check-quantized.ts';
+import { checkEmulator } from './check-quantized.ts';
 import { explainNotFinite, learningRateAt, oneAhead } from './steps.ts';
 import { TeacherStates } from './teacher-states.ts';
 import type { DiskCache } from './teacher-states.ts';
@@ -132,8 +132,7 @@ export class EmulatorAligner implements Aligner, Rehearsing {
     const { compute, model, spec, pool } = this.#options;
     const sequences = longestBatch(pool, spec.batchSize);
     if (sequences.length === 0) return;
-    await checkQuantized(compute, model, 'emulator', sequences[0]!.inputIds);
-    await checkQuantized(compute, withComputeWeights(model), 'teacher', sequences[0]!.inputIds);
+    await checkEmulator(compute, model, sequences[0]!.inputIds);
     await compute.clear(ADAPTER_VARIABLE, model.adapter.layout.size);
     // The teacher's states are not computed here: the job's states are cached and computed during the rounds.
     const states = sequences.map(({ inputIds }) => new Float32Array(inputIds.length * model.config.hiddenSize).fill(1));

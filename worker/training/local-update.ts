@@ -20,7 +20,7 @@ import { longestBatch } from './batches.ts';
 import { samplesPerRound } from '../federation/contracts.ts';
 import type { BatchSource } from './batches.ts';
 import type { LocalTraining, LoraState, OnStep, OnSweep, Rehearsing } from '../federation/contracts.ts';
-import { checkQuantized } from './check-quantized.ts';
+import { checkEmulator } from './check-quantized.ts';
 import { explainNotFinite, learningRateAt, oneAhead } from './steps.ts';
 import { windows } from './windows.ts';
 
@@ -141,7 +141,7 @@ export class AdapterTrainer implements Rehearsing {
   async rehearse(): Promise<void> {
     const { compute, model, spec, pool } = this.#options;
     const sequences = longestBatch(pool, spec.batchSize);
-    await checkQuantized(compute, model, 'emulator', sequences[0]!.inputIds);
+    await checkEmulator(compute, model, sequences[0]!.inputIds);
     await compute.clear(EMULATOR_VARIABLE, model.emulator.layout.size);
     if (spec.proximalWeight > 0) await compute.clear(REFERENCE_VARIABLE, model.adapter.layout.size);
     const states = await this.#emulate(sequences);

@@ -90,4 +90,9 @@ t.test('no folder, and states that are too large, are refused', async (t) => {
     message: 'the full model in 8 bits has hidden states that are NaN or infinite after layer 2',
     hint: /use --compute-weights AsStored/,
   });
+  await t.rejects(score({}), {
+    name: 'UserError',
+    message: 'the loss of this model is NaN',
+    hint: /another copy of the model\.$/,
+  });
 });

@@ -1,6 +1,6 @@
 // `fedbiot eval`: a full model with various adapters, scored on a data file.
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -62,6 +62,18 @@ function adapterOn(layers: readonly number[]) {
   exportPeft(path, adapter, model);
   return { path, adapter };
 }
+
+t.test('a model that another program changes while it is scored is noticed', async (t) => {
+  const used = join(t.testdir({}), 'used');
+  for (const name of ['model.safetensors', 'config.json']) {
+    writeTinyModel(used);
+    const onProgress = () => appendFileSync(join(used, name), ' ');
+    await t.rejects(evaluateModel(options({ model: used, onProgress })), {
+      name: 'UserError',
+      message: `${join(used, name)} was changed while it was used`,
+    });
+  }
+});
 
 t.test('an adapter on any layers scores like the model it is merged into', async (t) => {
   const base = await evaluateModel(options({}));

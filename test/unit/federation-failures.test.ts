@@ -151,5 +151,10 @@ t.test('an evaluation that is not finite ends the run, which can be resumed', as
     message: /after round 2 has diverged: the loss of adapFu is NaN/,
     hint: /learning rate/,
   });
+  const unusable = { evaluate: async () => ({ base: score(NaN), adapEmu: score(1), adapFu: score(1) }) };
+  await t.rejects(runQuadratic(root, job, { evaluator: unusable }), {
+    message: /the loss of base is NaN/,
+    hint: /without any adapter: use another copy/,
+  });
   t.equal((await runQuadratic(root, job)).outcome, 'succeeded', 'what was reached is there, and can be read');
 });

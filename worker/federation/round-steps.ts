@@ -134,7 +134,10 @@ function requireFiniteLosses(evaluation: Evaluation, round: number): void {
   for (const [model, { loss }] of Object.entries(evaluation)) {
     if (Number.isFinite(loss)) continue;
     throw new Diverged(`the evaluation after round ${round} has diverged: the loss of ${model} is ${loss}`, {
-      hint: 'Most often a learning rate is too high: lower it, or clip with optimizer.clipNorm. A client may also have sent weights that are too large.',
+      hint:
+        model === 'base'
+          ? 'The model gives hidden states that are NaN or infinite without any adapter: use another copy of it.'
+          : 'Most often a learning rate is too high: lower it, or clip with optimizer.clipNorm. A client may also have sent weights that are too large.',
     });
   }
 }

@@ -77,8 +77,8 @@ export interface EvaluateResult {
 
 /**
  * Scores a full model, with or without an adapter, on the records of a file.
- * @throws UserError if the model, the adapter or the data is invalid, the task cannot be scored on the data, or 8 bits
- *   are asked for without a folder for them or of a model whose states are too large for them
+ * @throws UserError if the model, the adapter or the data is invalid, the task cannot be scored on the data, the loss
+ *   is not finite, or 8 bits are asked for without a folder for them or of a model whose states are too large for them
  */
 export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateResult> {
   const { limit, batchSize, maxNewTokens, computeWeights, onWarning } = options;
@@ -155,9 +155,9 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
     whileVerifying(directory, options, score),
   );
   directory.checkUnchanged();
-  if (computeWeights === 'Int8' && !Number.isFinite(loss))
-    throw new UserError(`the loss of this model in 8 bits is ${loss}`, {
-      hint: 'Its states are too large for 8 bits: use --compute-weights AsStored.',
+  if (!Number.isFinite(loss))
+    throw new UserError(`the loss of this model${adapter === null ? '' : ' with this adapter'} is ${loss}`, {
+      hint: `Its hidden states are NaN or infinite: use another copy of ${adapter === null ? 'the model' : 'the model or the adapter'}${computeWeights === 'Int8' ? ', or --compute-weights AsStored' : ''}.`,
     });
   const tokens = heldOut.sequences.reduce(
     (sum, { labels }) => sum + labels.subarray(1).filter((label) => label >= 0).length,

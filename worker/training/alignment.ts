@@ -120,6 +120,7 @@ export class EmulatorAligner implements Aligner, Rehearsing {
     const stepped = explainNotFinite(
       {
         step: `alignment before round ${round}, step ${step}`,
+        isFirst: round === 1 && step === 0,
         sequenceIds: batch.ids,
         weights: model.weights,
       },

@@ -131,7 +131,12 @@ export class AdapterTrainer implements Rehearsing {
     }));
     const rate = learningRateAt(spec.optimizer, step, spec.steps);
     const stepped = explainNotFinite(
-      { step: `step ${step}`, sequenceIds: collated.flatMap(({ ids }) => ids), weights: model.weights },
+      {
+        step: `step ${step}`,
+        isFirst: round === 1 && step === 0,
+        sequenceIds: collated.flatMap(({ ids }) => ids),
+        weights: model.weights,
+      },
       () => this.#trainer.step(feeds, rate),
     );
     const tokens = collated.reduce((sum, batch) => sum + batch.tokens, 0);

@@ -41,12 +41,21 @@ export async function* oneAhead<Item, Result>(
 const FLOAT16 =
   ' The model’s weights are held in float16, which rounds small values coarsely: if that does not help, set model.dtype to auto or bfloat16, or take a copy of the model in another format.';
 
+const FIRST =
+  'The model itself may give hidden states that are NaN or infinite: `fedbiot eval` tells, and another copy of the model may help. Otherwise';
+
 /**
  * Runs a step. If its loss or gradient is not finite, throws an error with the step, the sequences and the cause.
  * @param where.weights the model's weights: those in float16 are named as a cause
+ * @param where.isFirst whether it is the first step of a phase of the first round: the cause may be the model
  */
 export async function explainNotFinite<T>(
-  where: { readonly step: string; readonly sequenceIds: readonly string[]; readonly weights: WeightIndex },
+  where: {
+    readonly step: string;
+    readonly isFirst: boolean;
+    readonly sequenceIds: readonly string[];
+    readonly weights: WeightIndex;
+  },
   step: () => Promise<T>,
 ): Promise<T> {
   try {
@@ -55,7 +64,7 @@ export async function explainNotFinite<T>(
     if (!(cause instanceof NotFiniteError)) throw cause;
     const isHalf = [...where.weights.values()].some(({ dtype }) => dtype === 'F16');
     throw new Diverged(`${where.step}: ${cause.message} (sequences ${where.sequenceIds.join(', ')})`, {
-      hint: `Most often the learning rate is too high: lower it, set optimizer.warmupSteps, or clip with optimizer.clipNorm. The last checkpoint is intact.${isHalf ? FLOAT16 : ''}`,
+      hint: `${where.isFirst ? FIRST : 'Most often'} the learning rate is too high: lower it, set optimizer.warmupSteps, or clip with optimizer.clipNorm. The last checkpoint is intact.${isHalf ? FLOAT16 : ''}`,
       cause,
     });
   }

@@ -74,10 +74,11 @@ export const Emulator = object(
       { default: 'Uniform' },
     ),
     weights: choice(
-      'Format of the kept layers’ projections: AsStored, or Int8: 8 bits with a scale per output, quantised once by the server. Int8 halves ' +
-        'the kept layers of a half-precision model, not adapter, embedding and head, and speeds up its passes on processors that multiply ' +
-        'bytes; alignment trains the quantised emulator.',
-      ['AsStored', 'Int8'],
+      'Format of the kept layers’ projections: AsStored, or quantised once by the server: Int8, 8 bits with a scale per output, or Int4, ' +
+        '4 bits with a scale and a zero point for 32 inputs of an output, which must be in multiples of 64. Int8 halves the kept layers of a ' +
+        'half-precision model, not adapter, embedding and head, and Int4 leaves a third; Int8 also speeds up its passes on processors that ' +
+        'multiply bytes. Alignment trains the quantised emulator.',
+      ['AsStored', 'Int8', 'Int4'],
       { default: 'AsStored' },
     ),
     alignment: Alignment,

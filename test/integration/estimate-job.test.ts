@@ -234,13 +234,18 @@ t.test('memory of each role, against the peak of its compute process', { skip },
     { role: 'client', batch: 4, klWeight: 0, method: 'FedOT' },
     { role: 'evaluation', batch: 4, klWeight: 0, method: 'FedBiOT' },
     { role: 'evaluation', batch: 4, klWeight: 0, method: 'FedBiOT', computeWeights: 'Int8' },
+    { role: 'server', batch: 1, klWeight: 0, method: 'FedBiOT', weights: 'Int4' },
+    { role: 'client', batch: 1, klWeight: 0, method: 'FedBiOT', weights: 'Int4' },
+    { role: 'evaluation', batch: 4, klWeight: 0, method: 'FedBiOT', weights: 'Int4' },
   ] as const;
   for (const { role, batch, klWeight, method, ...rest } of cases) {
-    const { computeWeights } = { computeWeights: 'AsStored', ...rest };
+    const { computeWeights, weights } = { computeWeights: 'AsStored', weights: 'AsStored', ...rest };
     const { spec } = parseManifest(
       `{apiVersion: fedbiot.io/v1alpha1, kind: FedBiOTJob, metadata: {name: memory}, spec: {
         method: ${method}, model: {uri: m, computeWeights: ${computeWeights}}, data: {train: {uri: t}, public: {uri: p}, eval: {uri: e}},
-        emulator: {alignment: {batchSize: ${batch}, sequenceLength: 256, initialSteps: 2, klWeight: ${klWeight}}},
+        emulator: {
+          weights: ${weights},
+          alignment: {batchSize: ${batch}, sequenceLength: 256, initialSteps: 2, klWeight: ${klWeight}}},
         federation: {local: {batchSize: ${batch}, sequenceLength: 256, steps: 2}}}}`,
       'memory',
     );
@@ -251,7 +256,7 @@ t.test('memory of each role, against the peak of its compute process', { skip },
     const { peak, rehearsed } = await peakOf(role, model, spec);
     const ratio = memory[role] / peak;
     const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
-    const what = `${role}, ${method}, batch ${batch}, klWeight ${klWeight}, compute weights ${computeWeights}`;
+    const what = `${role}, ${method}, batch ${batch}, klWeight ${klWeight}, emulator ${weights}, compute weights ${computeWeights}`;
     t.ok(
       MIN_RATIO < ratio && ratio < MAX_RATIO,
       `${what}: planned ${mebibytes(memory[role])}, measured ${mebibytes(peak)}`,

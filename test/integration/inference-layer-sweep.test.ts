@@ -164,7 +164,7 @@ for (const [name, model] of Object.entries({ last, both }))
     const text = sequences[0]!.inputIds;
     const { front, teacher, emulator, tail } = model.split;
     const folder = t.testdir({});
-    const { model: quantized } = await quantizeEmulator(model, folder, options);
+    const { model: quantized } = await quantizeEmulator(model, 'Int8', folder, options);
     await checkEmulator(compute, quantized, text);
     await checkComputeWeights(compute, quantized, [...front, ...teacher], text);
     t.same(

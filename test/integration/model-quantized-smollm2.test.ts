@@ -1,4 +1,4 @@
-// The loss of SmolLM2-135M with the projections of 29 of its 30 layers in 8 bits, and of all.
+// The loss of SmolLM2-135M with the projections of 29 of its 30 layers in 8 and in 4 bits, and of all in 8.
 import { join } from 'node:path';
 import t from 'tap';
 import { encodeExamples } from '../../worker/data/sequence.ts';
@@ -48,11 +48,14 @@ t.test('SmolLM2-135M in 8 bits', { skip, timeout: 300_000 }, async (t) => {
   const base = await loss(whole, 'teacher');
   for (const product of new Set([matrixProduct(compute.provider), 'Float32' as const])) {
     const options = { modelSha256: 'test', held: 'auto', product };
-    const { model: quantized } = await quantizeEmulator(whole, t.testdirName, options);
+    const { model: quantized } = await quantizeEmulator(whole, 'Int8', t.testdirName, options);
     const change = (await loss(quantized, 'emulator')) - base;
     t.ok(Math.abs(change) < 0.01 && change !== 0, `${product}: ${base} changes by ${change}`);
     const { computed } = await quantizeAll(whole, t.testdirName, options);
     const changeOfAll = (await loss({ ...whole, ...computed }, 'teacher')) - base;
     t.ok(Math.abs(changeOfAll) < 0.01 && changeOfAll !== change, `${product}: all layers change it by ${changeOfAll}`);
+    const { model: int4 } = await quantizeEmulator(whole, 'Int4', t.testdirName, options);
+    const changeOf4 = (await loss(int4, 'emulator')) - base;
+    t.ok(changeOf4 > 0 && changeOf4 < 0.2, `${product}: 4 bits change it by ${changeOf4}`);
   }
 });

@@ -1,49 +1,69 @@
-// A job with an emulator in 8 bits gives the same adapter to the bit, with one compute process or three, also if it is
-// interrupted and resumed; and another adapter than with the emulator as stored.
+// A job with an emulator in 8 or in 4 bits gives the same adapter to the bit, with one compute process or three, also
+// if it is interrupted and resumed; and another adapter than with the emulator as stored.
 import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { runJobInProcess } from '../../worker/run/embedded-run.ts';
 import { readSafetensorsHeader } from '../../worker/safetensors/safetensors.ts';
 import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
+import { WHOLE_BLOCKS } from '../support/tiny-model.ts';
 
 const EMULATOR = 'layerDropRate: 0.5, alignment: { initialSteps: 4, stepsPerRound: 2, sequenceLength: 192 }';
 
-t.test('a model whose states are too large is refused, and the layer is named', async (t) => {
-  const root = t.testdir({});
-  const job = writeTinyJob(root, { emulator: `{ weights: Int8, ${EMULATOR} }` });
-  const path = join(root, 'model', 'model.safetensors');
-  const { offset, bytes } = readSafetensorsHeader(path).tensors.get('model.layers.3.post_attention_layernorm.weight')!;
-  const content = readFileSync(path);
-  for (let at = 0; at < bytes; at += 4) content.writeFloatLE(3e38, offset + at);
-  writeFileSync(path, content);
-  await t.rejects(runTinyJob(job, join(root, 'out')), {
-    name: 'UserError',
-    message: 'the emulator in 8 bits has hidden states that are NaN or infinite after layer 3',
-    hint: /emulator\.weights: AsStored/,
+const FORMATS = [
+  { format: 'Int8', bits: 8 },
+  { format: 'Int4', bits: 4 },
+] as const;
+
+for (const { format, bits } of FORMATS)
+  t.test(`${format}: a model whose states are too large is refused, and the layer is named`, async (t) => {
+    const root = t.testdir({});
+    const job = writeTinyJob(root, { emulator: `{ weights: ${format}, ${EMULATOR} }` }, WHOLE_BLOCKS);
+    const path = join(root, 'model', 'model.safetensors');
+    const { offset, bytes } = readSafetensorsHeader(path).tensors.get(
+      'model.layers.3.post_attention_layernorm.weight',
+    )!;
+    const content = readFileSync(path);
+    for (let at = 0; at < bytes; at += 4) content.writeFloatLE(3e38, offset + at);
+    writeFileSync(path, content);
+    await t.rejects(runTinyJob(job, join(root, 'out')), {
+      name: 'UserError',
+      message: `the emulator in ${bits} bits has hidden states that are NaN or infinite after layer 3`,
+      hint: /emulator\.weights: AsStored/,
+    });
   });
-});
 
-t.test('a run whose file in 8 bits changes ends at once', async (t) => {
-  const root = t.testdir({});
-  const out = join(root, 'out');
-  const change = () => {
-    const name = readdirSync(join(out, 'cache')).find((name) => name.endsWith('-int8')) ?? '';
-    appendFileSync(join(out, 'cache', name, 'model.safetensors'), 'more');
-  };
-  await t.rejects(
-    runTinyJob(writeTinyJob(root, { emulator: `{ weights: Int8, ${EMULATOR} }` }), out, {
-      onEvent: ({ event }) => void (event === 'round' && change()),
-    }),
-    { name: 'UserError', message: /-int8\/model\.safetensors was changed while it was used/, hint: /--resume/ },
-  );
-});
+for (const { format, bits } of FORMATS)
+  t.test(`a run whose file in ${bits} bits changes ends at once`, async (t) => {
+    const root = t.testdir({});
+    const out = join(root, 'out');
+    const change = () => {
+      const name = readdirSync(join(out, 'cache')).find((name) => name.endsWith(`-int${bits}`)) ?? '';
+      appendFileSync(join(out, 'cache', name, 'model.safetensors'), 'more');
+    };
+    await t.rejects(
+      runTinyJob(writeTinyJob(root, { emulator: `{ weights: ${format}, ${EMULATOR} }` }, WHOLE_BLOCKS), out, {
+        onEvent: ({ event }) => void (event === 'round' && change()),
+      }),
+      { name: 'UserError', message: /-int[84]\/model\.safetensors was changed while it was used/, hint: /--resume/ },
+    );
+  });
 
-for (const placement of ['Last', 'Both'])
-  t.test(`placement ${placement}`, { timeout: 120_000 }, async (t) => {
+for (const { format, placement, model } of [
+  { format: 'Int8', placement: 'Last', model: '{ uri: model }' },
+  { format: 'Int8', placement: 'Both', model: '{ uri: model }' },
+  { format: 'Int4', placement: 'Last', model: '{ uri: model }' },
+  { format: 'Int4', placement: 'Both', model: '{ uri: model }' },
+  { format: 'Int4', placement: 'Last', model: '{ uri: model, computeWeights: Int8 }' },
+] as const)
+  t.test(`${format}, placement ${placement}, model ${model}`, { timeout: 120_000 }, async (t) => {
     const root = t.testdir({});
     const adapter = `{ placement: ${placement}, layers: 1, lora: { rank: 4 } }`;
-    const int8 = writeTinyJob(root, { emulator: `{ weights: Int8, ${EMULATOR} }`, adapter });
+    const quantized = writeTinyJob(
+      root,
+      { emulator: `{ weights: ${format}, ${EMULATOR} }`, adapter, model },
+      WHOLE_BLOCKS,
+    );
     const run = async (
       job: string,
       out: string,
@@ -69,12 +89,13 @@ for (const placement of ['Last', 'Both'])
       });
       return result.outcome === 'interrupted' ? null : result.report.adapterSha256;
     };
-    const adapterSha256 = await run(int8, 'first');
+    const adapterSha256 = await run(quantized, 'first');
     t.match(adapterSha256, /^[0-9a-f]{64}$/);
-    t.equal(await run(int8, 'three', { workers: 3 }), adapterSha256, 'with three compute processes');
-    t.equal(await run(int8, 'stopped', { stopAt: 3 }), null, 'interrupted');
-    t.equal(await run(int8, 'stopped', { resume: true }), adapterSha256, 'and resumed');
-    t.equal(readdirSync(join(root, 'stopped', 'cache')).filter((name) => name.endsWith('-int8')).length, 1);
-    const stored = writeTinyJob(root, { emulator: `{ ${EMULATOR} }`, adapter });
+    t.equal(await run(quantized, 'three', { workers: 3 }), adapterSha256, 'with three compute processes');
+    t.equal(await run(quantized, 'stopped', { stopAt: 3 }), null, 'interrupted');
+    t.equal(await run(quantized, 'stopped', { resume: true }), adapterSha256, 'and resumed');
+    const suffix = `-${format.toLowerCase()}`;
+    t.equal(readdirSync(join(root, 'stopped', 'cache')).filter((name) => name.endsWith(suffix)).length, 1);
+    const stored = writeTinyJob(root, { emulator: `{ ${EMULATOR} }`, adapter, model }, WHOLE_BLOCKS);
     t.not(await run(stored, 'stored'), adapterSha256);
   });

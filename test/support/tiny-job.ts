@@ -18,8 +18,12 @@ const SECTIONS = {
  * Writes model/, train.jsonl, public.jsonl, eval.jsonl and job.yaml into a folder. `sections` are sections of the spec
  * as YAML, which replace those of the job.
  */
-export function writeTinyJob(directory: string, sections: Readonly<Record<string, string>> = {}): string {
-  writeTinyModel(join(directory, 'model'));
+export function writeTinyJob(
+  directory: string,
+  sections: Readonly<Record<string, string>> = {},
+  widths: Parameters<typeof writeTinyModel>[1] = {},
+): string {
+  writeTinyModel(join(directory, 'model'), widths);
   for (const [name, count] of [
     ['train', 20],
     ['public', 8],

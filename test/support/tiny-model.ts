@@ -26,14 +26,18 @@ const CONFIG = {
   torch_dtype: 'float32',
 };
 
+/** Widths of a small model whose matrices 4 bits can hold. */
+export const WHOLE_BLOCKS = { hidden_size: 64, intermediate_size: 128 };
+
 /** Writes a directory with an untrained model of six small layers, and a matching tokenizer. */
-export function writeTinyModel(directory: string): void {
+export function writeTinyModel(directory: string, widths: Partial<typeof WHOLE_BLOCKS> = {}): void {
+  const config = { ...CONFIG, ...widths };
   mkdirSync(directory, { recursive: true });
   for (const name of ['tokenizer.json', 'tokenizer_config.json'])
     copyFileSync(join(TOKENIZER, name), join(directory, name));
-  writeFileSync(join(directory, 'config.json'), JSON.stringify(CONFIG));
+  writeFileSync(join(directory, 'config.json'), JSON.stringify(config));
   const random = randomStream(0, 'tiny model');
-  const tensors = decoderTensors(parseDecoderConfig(CONFIG, 'config.json')).map(({ name, shape }) => {
+  const tensors = decoderTensors(parseDecoderConfig(config, 'config.json')).map(({ name, shape }) => {
     const size = shape.reduce((a, b) => a * b, 1);
     const values =
       shape.length === 1

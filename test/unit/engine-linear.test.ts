@@ -1,6 +1,7 @@
-// Products with quantised matrices, compared with the same arithmetic in float64.
+// Products with matrices in 8 bits, compared with the same arithmetic in float64.
 import t from 'tap';
 import { multipliesBytes, matrixProduct } from '../../worker/engine/matrix-product.ts';
+import { int8Matrix } from '../../worker/engine/ops/int8-matrix.ts';
 import { linear } from '../../worker/engine/ops/linear.ts';
 import type { MatrixProduct, QuantizedMatrix } from '../../worker/engine/ops/linear.ts';
 import { add } from '../../worker/engine/ops/elementwise.ts';
@@ -43,16 +44,19 @@ function randomRows(rows: number, inputs: number): Float32Array {
   return Float32Array.from({ length: rows * inputs }, () => r.normal());
 }
 
-const inGraph = (
-  graph: Graph,
-  { inputs, outputs, values, scales }: Matrix,
-  product: MatrixProduct,
-): QuantizedMatrix => ({
-  values: ([from, to] = [0, inputs]) =>
-    graph.constant({ dtype: 'int8', shape: [to - from, outputs], data: values.slice(from * outputs, to * outputs) }),
-  scales: graph.constant(float32(scales)),
-  product,
-});
+const inGraph = (graph: Graph, { inputs, outputs, values, scales }: Matrix, product: MatrixProduct): QuantizedMatrix =>
+  int8Matrix(
+    {
+      values: ([from, to] = [0, inputs]) =>
+        graph.constant({
+          dtype: 'int8',
+          shape: [to - from, outputs],
+          data: values.slice(from * outputs, to * outputs),
+        }),
+      scales: graph.constant(float32(scales)),
+    },
+    product,
+  );
 
 /** W [out, in] in float32. */
 const widened = ({ inputs, outputs, values, scales }: Matrix): Tensor =>

@@ -121,10 +121,22 @@ const builds: Readonly<Record<string, Build>> = {
 const FORWARD_ONLY = ['scatterRows'];
 /**
  * PyTorch draws other masks and pads differently; test/unit/engine-gradients.test.ts checks these, and
- * test/unit/engine-linear.test.ts checks products with quantised matrices, and engine-whole-attention.test.ts compares
- * attention without a gradient with `attention`.
+ * test/unit/engine-linear.test.ts and engine-int4.test.ts check products with quantised matrices, and
+ * engine-whole-attention.test.ts compares attention without a gradient with `attention`.
  */
-const WITHOUT_TORCH = ['dropout', 'padRows', 'unpadRows', 'placesOf', 'linear', 'wholeAttention', 'wholeSequences'];
+const WITHOUT_TORCH = [
+  'dropout',
+  'padRows',
+  'unpadRows',
+  'placesOf',
+  'linear',
+  'int8Matrix',
+  'int4Matrix',
+  'nanIfNotFinite',
+  'reducedRows',
+  'wholeAttention',
+  'wholeSequences',
+];
 /** Exported operators that cases cover through another operator. */
 const PARTS: Readonly<Record<string, string>> = {
   zerosLike: 'scatterRows',

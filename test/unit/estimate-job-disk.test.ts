@@ -2,7 +2,7 @@
 import { mkdirSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
-import { checkDisk, jobDisk } from '../../worker/estimate/job-disk.ts';
+import { checkDisk, convertedFiles, jobDisk } from '../../worker/estimate/job-disk.ts';
 import { freeBytes } from '../../worker/files/free-space.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import { plannedModel } from '../../worker/run/estimate-job.ts';
@@ -85,7 +85,7 @@ t.test('a job’s disk: what an earlier run has left is not written again', asyn
 
   const int8 = { ...spec, emulator: { ...spec.emulator, weights: 'Int8' as const } };
   const quantized = await plannedModel(stored, int8);
-  const matrices = [...quantized.quantized!.index.values()];
+  const matrices = [...quantized.quantized!.emulator.values()];
   const more = matrices.reduce(
     (sum, { values, scales }) => sum + values.shape[0]! * values.shape[1]! + 4 * scales.shape[0]!,
     0,
@@ -103,6 +103,11 @@ t.test('a job’s disk: what an earlier run has left is not written again', asyn
   t.equal(required(), 0);
   rmSync(file('weights-ab-float16'));
   t.equal(required(), 2 * values, 'each file by itself');
+
+  t.same(
+    [...convertedFiles(stored.weights, quantized, int8)].map(([suffix]) => suffix),
+    ['-float16', '-int8', '-int4'],
+  );
 
   const computed = { ...spec, model: { ...spec.model, computeWeights: 'Int8' as const } };
   const all = jobDisk(stored.weights, await plannedModel(stored, computed), computed, bytes);

@@ -121,10 +121,10 @@ t.test('one with large layers is narrower, and its file occupies little', async 
 
 t.test('an emulator in 8 bits has them in the miniature too', async (t) => {
   const shape = { hidden: 64, intermediate: 96, layers: 12, heads: 4, vocabulary: 600 };
-  const model = withPlannedQuantized(modelOf(shape, { dtype: 'F32' }));
+  const model = withPlannedQuantized(modelOf(shape, { dtype: 'F32' }), 'Int8');
   const { model: small } = await writeMiniature(t.testdir({}), model, spec, { parameters: 1e7, provider: 'cuda' });
-  t.equal(small.quantized!.index.size, model.quantized!.index.size);
-  t.same([...new Set([...small.quantized!.index.keys()].map(layerOf))], small.split.emulator);
+  t.equal(small.quantized!.emulator.size, model.quantized!.emulator.size);
+  t.same([...new Set([...small.quantized!.emulator.keys()].map(layerOf))], small.split.emulator);
   t.equal(small.quantized!.product, 'Float32', 'a GPU multiplies by what they stand for');
   t.notOk(small.computeWeights);
 });
@@ -134,6 +134,16 @@ t.test('so has a server that computes in 8 bits', async (t) => {
   const model = withPlannedComputeWeights(modelOf(shape, { dtype: 'F32' }));
   const { model: small } = await writeMiniature(t.testdir({}), model, spec, { parameters: 1e7, provider: 'cuda' });
   t.equal(new Set([...small.computeWeights!.index.keys()].map(layerOf)).size, small.config.layers);
-  t.match(small.computeWeights, { product: 'Float32', passes: 'All' });
+  t.match(small.computeWeights, { product: 'Float32' });
   t.notOk(small.quantized);
+});
+
+t.test('an emulator in 4 bits has whole blocks in the miniature', async (t) => {
+  const model = withPlannedQuantized(
+    modelOf({ hidden: 2048, intermediate: 2112, layers: 8, heads: 32, vocabulary: 600 }, { dtype: 'F16' }),
+    'Int4',
+  );
+  const { model: small } = await writeMiniature(t.testdir({}), model, spec, { parameters: 1e6, provider: 'cpu' });
+  t.equal(small.config.intermediateSize, 2112, 'half of it would have half a block');
+  t.same([...new Set([...small.quantized!.emulator.values()].map(({ format }) => format))], ['Int4']);
 });

@@ -16,6 +16,7 @@ import { readJob } from '../../worker/run/job-manifest.ts';
 import { wholeModel } from '../../worker/run/whole-model.ts';
 import type { WeightEntry } from '../../worker/safetensors/safetensors.ts';
 import { writeTinyJob } from '../support/tiny-job.ts';
+import { WHOLE_BLOCKS } from '../support/tiny-model.ts';
 
 interface Box {
   readonly wide: number;
@@ -39,13 +40,17 @@ t.test('the mildest of each single change that suffices, else several, else the 
   t.equal(advice({ wide: 1, high: 1 }, 0), 'No setting makes it smaller.');
 });
 
-const JOB = writeTinyJob(t.testdir({}), {
-  model: '{ uri: model, dtype: float16 }',
-  federation: '{ local: { steps: 2, batchSize: 8, sequenceLength: 256, optimizer: { warmupSteps: 0 } } }',
-  emulator: '{ alignment: { batchSize: 8, sequenceLength: 256, klWeight: 1 } }',
-  evaluation: '{ task: qa, batchSize: 16 }',
-  client: '{ parallelClients: 4 }',
-});
+const JOB = writeTinyJob(
+  t.testdir({}),
+  {
+    model: '{ uri: model, dtype: float16 }',
+    federation: '{ local: { steps: 2, batchSize: 8, sequenceLength: 256, optimizer: { warmupSteps: 0 } } }',
+    emulator: '{ alignment: { batchSize: 8, sequenceLength: 256, klWeight: 1 } }',
+    evaluation: '{ task: qa, batchSize: 16 }',
+    client: '{ parallelClients: 4 }',
+  },
+  WHOLE_BLOCKS,
+);
 const { spec } = readJob(JOB);
 const stored = await openModelDirectory(`${dirname(JOB)}/model`);
 const model = await plannedModel(stored, spec);

@@ -30,6 +30,7 @@ import { relativeError } from '../support/fixture-tensors.ts';
 import { roundedModel } from '../support/rounded-model.ts';
 import { testCompute } from '../support/test-compute.ts';
 import { writeTinyJob } from '../support/tiny-job.ts';
+import { WHOLE_BLOCKS } from '../support/tiny-model.ts';
 
 const compute = testCompute();
 t.teardown(() => compute.close());
@@ -39,11 +40,15 @@ type Settings = Partial<Record<'placement' | 'weights' | 'computeWeights', strin
 /** The model of a job in a folder. Its matrices are multiplied as on a GPU, by what they stand for. */
 async function jobModel(root: string, settings: Settings) {
   const { placement = 'Last', weights = 'AsStored', computeWeights = 'Int8' } = settings;
-  const path = writeTinyJob(root, {
-    model: `{ uri: model, computeWeights: ${computeWeights} }`,
-    emulator: `{ weights: ${weights}, layerDropRate: 0.5 }`,
-    adapter: `{ layers: 1, placement: ${placement} }`,
-  });
+  const path = writeTinyJob(
+    root,
+    {
+      model: `{ uri: model, computeWeights: ${computeWeights} }`,
+      emulator: `{ weights: ${weights}, layerDropRate: 0.5 }`,
+      adapter: `{ layers: 1, placement: ${placement} }`,
+    },
+    weights === 'Int4' ? WHOLE_BLOCKS : {},
+  );
   const { spec } = readJob(path);
   const directory = await openModelDirectory(join(root, 'model'));
   const options = { cache: join(root, 'cache'), provider: 'cuda', signal: AbortSignal.any([]) } as const;
@@ -52,9 +57,26 @@ async function jobModel(root: string, settings: Settings) {
   return { spec, directory, model };
 }
 
-/** The layers whose projections a graph reads in 8 bits, in order. */
-const inInt8 = ({ weights }: Graph): number[] =>
-  [...new Set([...weights.keys()].filter(({ dtype }) => dtype === 'int8').map(({ name }) => layerOf(name)!))].sort();
+/** The layers whose projections a graph reads in 8 bits, or in bytes of two, in order. */
+const layersIn = (type: 'int8' | 'uint8', { weights }: Graph): number[] =>
+  [...new Set([...weights.keys()].filter(({ dtype }) => dtype === type).map(({ name }) => layerOf(name)!))].sort();
+const inInt8 = (graph: Graph) => layersIn('int8', graph);
+const inInt4 = (graph: Graph) => layersIn('uint8', graph);
+
+t.test('an emulator in 4 bits stays in 4 bits where the server computes in 8', async (t) => {
+  const { model } = await jobModel(t.testdir({}), { placement: 'Both', weights: 'Int4' });
+  const { front, teacher, emulator, tail } = model.split;
+  const server = withComputeWeights(model);
+  t.same(inInt4(hiddenStatesProgram(server, 'emulator', [1], 'cpu')), emulator);
+  t.same(inInt8(hiddenStatesProgram(server, 'emulator', [1], 'cpu')), front);
+  t.same(inInt4(decodingProgram(server, 'emulator')), emulator);
+  t.same(inInt8(decodingProgram(server, 'emulator')), [...front, ...tail]);
+  t.same(inInt4(layerProgram(server, emulator[0]!, 'emulator')), emulator.slice(0, 1));
+  t.same(inInt4(hiddenStatesProgram(server, 'teacher', [1], 'cpu')), []);
+  t.same(inInt8(hiddenStatesProgram(server, 'teacher', [1], 'cpu')), [...front, ...teacher]);
+  const local = localUpdateProgram(model, { proximalWeight: 0, batchSize: 1 });
+  t.same([inInt4(local), inInt8(local)], [emulator, []], 'clients');
+});
 
 for (const placement of ['Last', 'Both'])
   for (const weights of ['AsStored', 'Int8'])

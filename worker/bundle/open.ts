@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { readDecoderConfig } from '../model/directory.ts';
-import { modelWithSplit } from '../model/federated-model.ts';
+import { modelWithSplit, withQuantizedEmulator } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { sha256 } from '../files/sha256.ts';
 import { readSafetensorsHeader } from '../safetensors/safetensors.ts';
@@ -14,7 +14,7 @@ import { loadTokenizer } from '../tokenizer/tokenizer.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { HEAD } from '../model/config/tensors.ts';
 import { requireFinite } from '../model/weights/checked-weights.ts';
-import { indexQuantized } from '../model/weights/quantized-index.ts';
+import { indexQuantized, tensorsOf, UNQUANTIZED } from '../model/weights/quantized-index.ts';
 import type { QuantizedWeights } from '../model/weights/quantized-index.ts';
 import { indexWeights } from '../model/weights/weight-index.ts';
 import { READ_ONCE } from '../safetensors/checked-content.ts';
@@ -53,18 +53,17 @@ export async function openBundle(
   const declared = readDecoderConfig(directory);
   checkSplit(split, declared.layers, spec);
   const layers = [...split.front, ...split.emulator, ...split.tail];
-  const int8 = spec.emulator.weights === 'Int8' ? split.emulator : [];
-  const { config, weights } = indexWeights(directory, declared, layers, int8);
+  const format = spec.emulator.weights === 'AsStored' ? null : spec.emulator.weights;
+  const { config, weights } = indexWeights(directory, declared, layers, format ? split.emulator : []);
   const file = join(directory, WEIGHTS_FILE);
-  const index = indexQuantized(file, config, int8);
-  const known = new Set([HEAD, ...weights.keys()]);
-  for (const { values, scales } of index.values()) known.add(values.name).add(scales.name);
+  const quantized = format ? indexQuantized(file, format, config, split.emulator) : UNQUANTIZED;
+  const known = new Set([HEAD, ...weights.keys(), ...tensorsOf(quantized).map(({ name }) => name)]);
   const extra = [...readSafetensorsHeader(file).tensors.keys()].find((name) => !known.has(name));
   if (extra !== undefined) throw new UserError(`the emulator bundle holds ${extra}, which no client may have`);
   requireFinite(weights, realpathSync(file), (await bundleWeights(directory, verification)).nonFinite);
   const model = modelWithSplit({ config, weights }, split, spec);
   return {
-    model: int8.length > 0 ? { ...model, quantized: { index, product, passes: 'Emulator' } } : model,
+    model: format ? withQuantizedEmulator(model, quantized, product) : model,
     tokenizer: await loadTokenizer(directory, config),
   };
 }

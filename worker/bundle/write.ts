@@ -8,7 +8,7 @@ import { READ_ONCE } from '../safetensors/checked-content.ts';
 import { bundleFileSha256 } from './content.ts';
 import { readRows, streamSafetensors } from '../safetensors/stream.ts';
 import { decoderTensors } from '../model/config/tensors.ts';
-import { tensorsOf } from '../model/weights/quantized-index.ts';
+import { tensorsOf, UNQUANTIZED } from '../model/weights/quantized-index.ts';
 import { BUNDLE_FILES, MANIFEST_FILE, WEIGHTS_FILE } from './manifest.ts';
 import type { BundleFile } from './manifest.ts';
 
@@ -46,7 +46,7 @@ export async function writeBundle(
     if (!entry) throw new Error(`the model has no weight ${name}`);
     return { ...entry, name };
   });
-  const tensors = [...stored, ...tensorsOf(quantized)].map((entry) => {
+  const tensors = [...stored, ...tensorsOf(quantized?.emulator ?? UNQUANTIZED)].map((entry) => {
     const { name, dtype, shape } = entry;
     return { name, dtype, shape, chunks: () => readRows(entry) };
   });

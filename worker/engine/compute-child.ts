@@ -53,6 +53,8 @@ async function load(
     session: {
       // Without packed copies, weights stay in the mapped file, and every product packs them again.
       disable_prepacking: prepack ? '0' : '1',
+      // DequantizeLinear of a weight is an operator like others, which is computed once.
+      disable_quant_qdq: '1',
       // Operators follow each other faster than a thread wakes up, so a thread that waits stays awake for a moment.
       // Without a limit it would take a core from the next session, or from another process.
       'intra_op.allow_spinning': '1',

@@ -100,18 +100,20 @@ export class Compute {
    * Creates a session.
    * @param weightFolder the folder of the files that the graph's stored weights name
    * @param use `often` for a graph that runs at every training step: its weights are packed once, unless they are
-   *   large. The rule looks at the graph alone, since packing may change the last bits of a product
+   *   large. A graph with weights in 4 bits packs all: no product reads them otherwise without widening them first. The
+   *   rule looks at the graph alone, since packing may change the last bits of a product
    */
   async load(graph: Graph, weightFolder: string | null = null, use: 'often' | 'seldom' = 'seldom'): Promise<Session> {
     const session = this.#nextSession++;
     const { threads, provider } = this.#options;
     const inFiles = this.isLarge(graph);
+    const dtypes = new Set([...graph.weights.keys()].map(({ dtype }) => dtype));
     const options: SessionOptions = {
       threads,
       provider,
       weightFolder,
-      prepack: use === 'often' && !inFiles,
-      widenPerUse: inFiles && [...graph.weights.keys()].some(({ dtype }) => dtype !== 'float32'),
+      prepack: (use === 'often' && !inFiles) || dtypes.has('uint8'),
+      widenPerUse: inFiles && [...dtypes].some((dtype) => dtype !== 'float32'),
     };
     await this.#ask<null>({ kind: 'load', session, model: encodeModel(graph, options), options }).catch(
       (cause: unknown) => {

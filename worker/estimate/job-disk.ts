@@ -2,8 +2,8 @@ import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { DiskPlan } from '../../crds/facts/plan.ts';
 import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { QUANTIZED_SUFFIX } from '../model/quantize.ts';
-import { tensorsOf } from '../model/weights/quantized-index.ts';
+import { QUANTIZED_FORMATS } from '../model/weights/quantized-formats.ts';
+import { tensorsOf, UNQUANTIZED } from '../model/weights/quantized-index.ts';
 import type { WeightIndex } from '../model/weights/weight-index.ts';
 import { SystemFailure } from '../files/system-failure.ts';
 import { formatBytes } from '../report/format.ts';
@@ -46,10 +46,14 @@ export function convertedFiles(
 ): ReadonlyMap<string, number> {
   const total = (tensors: readonly { readonly bytes: number }[]) => tensors.reduce((sum, { bytes }) => sum + bytes, 0);
   const isConverted = [...weights].some(([name, held]) => stored.get(name)?.dtype !== held.dtype);
+  const matrices = [...(quantized?.emulator ?? UNQUANTIZED), ...(computeWeights?.index ?? UNQUANTIZED)];
   return new Map([
     [`-${dtype}`, isConverted ? total([...weights.values()]) : 0],
-    // The compute weights include the emulator's.
-    [QUANTIZED_SUFFIX, total(tensorsOf(computeWeights ?? quantized))],
+    ...Object.entries(QUANTIZED_FORMATS).map(([format, { folderSuffix }]) => {
+      // A projection of the emulator and of the compute weights in the same format is in one file.
+      const inFormat = new Map(matrices.filter(([, entry]) => entry.format === format));
+      return [folderSuffix, total(tensorsOf(inFormat))] as const;
+    }),
   ]);
 }
 

@@ -1,13 +1,9 @@
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
-import { COPIED_WEIGHT_BYTES } from '../engine/compute.ts';
-import { withComputeWeights } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { FINAL_NORM, headName, layerOf } from '../model/config/tensors.ts';
 import { clientDemand, evaluationDemand, scoringDemand, serverDemand } from './role-demand.ts';
 import type { Demand, Scoring, Session } from './role-demand.ts';
-import { weightsOf } from './weight-bytes.ts';
-import type { WeightSize } from './weight-bytes.ts';
-import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
+import { areLarge, packedWeights, sessionWeights, weightsOfSession, widenedAtUse } from './session-weights.ts';
+import type { WeightSelection } from './session-weights.ts';
 
 const MIB = 2 ** 20;
 
@@ -112,7 +108,10 @@ interface ResidentWeights {
   readonly filePages: number;
 }
 
-/** Weights of a process. Each session maps its weights separately, and widens half precision into its own memory. */
+/**
+ * Weights of a process. Each session maps its weights separately, and widens half precision and packs 4 bits into its
+ * own memory.
+ */
 function residentWeights(model: FederatedModel, sessions: readonly Session[]): ResidentWeights {
   const each = sessions.map((session) => sharedWeights(model, [session]));
   const sum = (of: keyof ResidentWeights) => each.reduce((total, weights) => total + weights[of], 0);
@@ -125,11 +124,13 @@ function sharedWeights(model: FederatedModel, sessions: readonly Session[]): Res
   const copied = new Set<string>();
   let own = 0;
   for (const session of sessions) {
-    const isPacked = packedWeights(model, session) > 0;
-    for (const { name, resident, widened } of sessionWeights(model, session)) {
-      if (widened) own += resident;
-      else mapped.set(name, resident);
-      if (isPacked) copied.add(name);
+    const weights = sessionWeights(model, session);
+    // A session packs all of its weights or none.
+    const isPacked = packedWeights(model, session) > 0 || weights.some(({ stored }) => stored === 'Int4');
+    for (const { name, stored, ...bytes } of weights) {
+      own += bytes.own;
+      if (bytes.mapped > 0) mapped.set(name, bytes.mapped);
+      if (isPacked && stored !== 'Int4') copied.add(name);
     }
   }
   const bytesOf = (names: readonly string[]) => names.reduce((sum, name) => sum + (mapped.get(name) ?? 0), 0);
@@ -140,21 +141,6 @@ function sharedWeights(model: FederatedModel, sessions: readonly Session[]): Res
 function packedWeightsOf(model: FederatedModel, sessions: readonly Session[]): number {
   return sessions.reduce((sum, session) => sum + packedWeights(model, session), 0);
 }
-
-/**
- * Memory that packing adds. Forward and backward pass read a weight in two orders, so there are two copies, which
- * replace the mapped one; measured.
- */
-function packedWeights(model: FederatedModel, session: Session): number {
-  const weights = sessionWeights(model, session);
-  if (!session.trains || areLarge(weights)) return 0;
-  const head = headName(model.config);
-  const packed = weights.filter(({ name }) => layerOf(name) !== null || name === head);
-  return packed.reduce((sum, { values }) => sum + values * FLOAT_BYTES.F32, 0);
-}
-
-/** What decides which weights a session has, and how. */
-type WeightSelection = Pick<Session, 'layers' | 'trunk' | 'head' | 'trains' | 'onServer'>;
 
 /** A session that sweeps replace. */
 type SweptSession = Session & { readonly sweptStates: number };
@@ -204,58 +190,10 @@ function sessionWork(model: FederatedModel, session: Session): number {
   return session.trains ? layers + head : Math.max(layers, head);
 }
 
-/** The float32 copies of one layer's half-precision weights. Pages of the file are not counted: they may be dropped. */
-function widenedLayer(model: FederatedModel, layer: WeightSelection): number {
-  const copied = sessionWeights(model, layer).filter(({ widened }) => widened);
-  return copied.reduce((sum, { resident }) => sum + resident, widenedAtUse(model, layer).layers);
-}
-
 /**
- * The float32 copies of large half-precision weights that exist at once: a product's and the next one's; of the head
- * all slices, which a loop reads.
+ * The copies of one layer's weights, of half precision in float32, of 4 bits packed. Pages of the file are not counted:
+ * they may be dropped.
  */
-function widenedAtUse(
-  model: FederatedModel,
-  session: WeightSelection,
-): { readonly layers: number; readonly head: number } {
-  const weights = weightsOfSession(model, session);
-  if (!areLarge(weights)) return { layers: 0, head: 0 };
-  const float32 = weights
-    .filter((weight) => isWidened(model, session, weight))
-    .map(({ name, values }) => ({ name, bytes: values * FLOAT_BYTES.F32 }));
-  const head = float32.find(({ name }) => name === headName(model.config));
-  const layers = 2 * Math.max(0, ...float32.filter((each) => each !== head).map(({ bytes }) => bytes));
-  return { layers, head: head?.bytes ?? 0 };
+function widenedLayer(model: FederatedModel, layer: WeightSelection): number {
+  return sessionWeights(model, layer).reduce((sum, { own }) => sum + own, widenedAtUse(model, layer).layers);
 }
-
-/** A session's weights as they are resident: those in half precision are widened, unless all are large. */
-function sessionWeights(model: FederatedModel, session: WeightSelection) {
-  const weights = weightsOfSession(model, session);
-  const stayInFiles = areLarge(weights);
-  return weights.map((weight) => {
-    // A gradient's copy of a quantised weight is a packed one.
-    const isPacked = weight.stored === 'I8' && session.trains === true;
-    const widened = !stayInFiles && !isPacked && isWidened(model, session, weight);
-    return { ...weight, widened, resident: widened ? weight.values * FLOAT_BYTES.F32 : weight.bytes };
-  });
-}
-
-/** Whether products read a float32 copy: of quantised weights only the gradient does, if the processor takes bytes. */
-const isWidened = (model: FederatedModel, session: WeightSelection, { stored }: WeightSize): boolean =>
-  stored === 'I8'
-    ? session.trains === true || modelOfSession(model, session).quantized?.product !== 'Int8'
-    : stored !== 'F32';
-
-const modelOfSession = (model: FederatedModel, { onServer }: WeightSelection): FederatedModel =>
-  onServer ? withComputeWeights(model) : model;
-
-function weightsOfSession(model: FederatedModel, session: WeightSelection) {
-  const { layers, trunk, head } = session;
-  const names = new Set(head ? [FINAL_NORM, headName(model.config)] : []);
-  const isRead = (name: string, layer: number | null) => (layer === null ? names.has(name) : layers.includes(layer));
-  return weightsOf(modelOfSession(model, session), isRead, trunk);
-}
-
-/** Whether the engine leaves a graph's weights in their files. */
-const areLarge = (weights: readonly { readonly bytes: number }[]): boolean =>
-  weights.reduce((sum, { bytes }) => sum + bytes, 0) > COPIED_WEIGHT_BYTES;

@@ -1,5 +1,7 @@
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
+import { holdsProjections } from '../model/weights/quantized-formats.ts';
+import type { QuantizedFormat } from '../model/weights/quantized-formats.ts';
 import { tasks } from '../tasks/registry.ts';
 import { computesLessInInt8, withPlannedComputeWeights, withPlannedQuantized } from './planned-quantized.ts';
 import { halves } from './savings.ts';
@@ -27,7 +29,7 @@ export const JOB_SAVINGS: readonly Saving<JobSettings>[] = [
   smallerEvaluationBatch,
   computeWeightsInInt8,
   evaluationOfTokens,
-  emulatorInInt8,
+  emulatorInFewerBits,
   smallerAlignmentBatch,
   shorterLocalSequences,
   shorterAlignmentSequences,
@@ -92,13 +94,24 @@ function evaluationOfTokens(settings: JobSettings) {
   ];
 }
 
-function emulatorInInt8(settings: JobSettings) {
+function emulatorInFewerBits(settings: JobSettings) {
   const { emulator } = settings.spec;
-  if (emulator.weights === 'Int8') return [];
-  const model = withPlannedQuantized(settings.model);
-  const changed = withSpec({ ...settings, model }, { emulator: { ...emulator, weights: 'Int8' } });
-  return [{ words: 'emulator.weights: Int8', settings: changed }];
+  const { config } = settings.model;
+  return FEWER_BITS[emulator.weights]
+    .filter((weights) => holdsProjections(weights, config))
+    .map((weights) => {
+      const model = withPlannedQuantized(settings.model, weights);
+      const changed = withSpec({ ...settings, model }, { emulator: { ...emulator, weights } });
+      return { words: `emulator.weights: ${weights}`, settings: changed };
+    });
 }
+
+/** The formats of an emulator that are smaller than another, the largest first. */
+const FEWER_BITS: Record<FedBiOTJobSpec['emulator']['weights'], readonly QuantizedFormat[]> = {
+  AsStored: ['Int8', 'Int4'],
+  Int8: ['Int4'],
+  Int4: [],
+};
 
 function smallerAlignmentBatch(settings: JobSettings) {
   return halves(settings.spec.emulator.alignment.batchSize).map((batchSize) => ({

@@ -11,6 +11,8 @@ import { modelWithSplit } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { quantizeAll, quantizeEmulator } from '../model/quantize.ts';
 import type { LayerSplit } from '../model/split.ts';
+import { holdsProjections } from '../model/weights/quantized-formats.ts';
+import { formatOf, UNQUANTIZED } from '../model/weights/quantized-index.ts';
 import type { WeightIndex } from '../model/weights/weight-index.ts';
 import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
 import { roundFromFloat32 } from '../safetensors/float-rounding.ts';
@@ -37,7 +39,9 @@ export async function writeMiniature(
   spec: Pick<FedBiOTJobSpec, 'adapter' | 'emulator'>,
   { parameters, provider }: { readonly parameters: number; readonly provider: Provider },
 ): Promise<Miniature> {
-  const config = narrowed(model.config, layersOf(shortened(model.split, 0)), parameters);
+  const format = formatOf(model.quantized?.emulator ?? UNQUANTIZED);
+  const fits = (narrow: DecoderConfig) => format === undefined || holdsProjections(format, narrow);
+  const config = narrowed(model.config, layersOf(shortened(model.split, 0)), { parameters, fits });
   const part = Math.min(1, parameters / parametersOf(config));
   const split = shortened(model.split, part);
   const cut: DecoderConfig = {
@@ -64,7 +68,8 @@ async function formattedLike(
   const options = { modelSha256: '', held: '', product: matrixProduct(provider) };
   const computed = computeWeights && (await quantizeAll(stored, folder, options)).computed;
   const model = { ...stored, ...computed };
-  return quantized ? (await quantizeEmulator(model, folder, options)).model : model;
+  const format = formatOf(quantized?.emulator ?? UNQUANTIZED);
+  return format ? (await quantizeEmulator(model, format, folder, options)).model : model;
 }
 
 /**
@@ -79,18 +84,26 @@ function copiedBytes(whole: WeightIndex, small: WeightIndex): number {
 /** Enough for the texts' tokens to differ. */
 const MIN_VOCABULARY = 512;
 
-/** The config with half of its width, as often as its layers need it to have at most so many parameters. */
-function narrowed(config: DecoderConfig, layers: number, parameters: number): DecoderConfig {
+/**
+ * The config with half of its width, as often as its layers need it to have at most so many parameters.
+ * @param fits whether a format can hold its projections
+ */
+function narrowed(
+  config: DecoderConfig,
+  layers: number,
+  limits: { readonly parameters: number; readonly fits: (narrow: DecoderConfig) => boolean },
+): DecoderConfig {
   const { hiddenSize, intermediateSize, heads, keyValueHeads } = config;
   const isEven = [hiddenSize, intermediateSize, heads, keyValueHeads].every((size) => size % 2 === 0);
-  if (layers * layerParameters(config) <= parameters || !isEven || hiddenSize / 2 < MIN_WIDTH) return config;
+  if (layers * layerParameters(config) <= limits.parameters || !isEven || hiddenSize / 2 < MIN_WIDTH) return config;
   const half = {
+    ...config,
     hiddenSize: hiddenSize / 2,
     intermediateSize: intermediateSize / 2,
     heads: heads / 2,
     keyValueHeads: keyValueHeads / 2,
   };
-  return narrowed({ ...config, ...half }, layers, parameters);
+  return limits.fits(half) ? narrowed(half, layers, limits) : config;
 }
 
 /** The split with a part of its layers, but at least one of each kind that it has. */

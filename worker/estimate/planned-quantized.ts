@@ -1,11 +1,16 @@
 import { matrixProduct } from '../engine/matrix-product.ts';
+import { withQuantizedEmulator } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
+import type { QuantizedFormat } from '../model/weights/quantized-formats.ts';
 import { plannedQuantized } from '../model/weights/quantized-index.ts';
 
-/** A model as `emulator.weights: Int8` holds it, before its emulator is quantised. */
-export function withPlannedQuantized(model: FederatedModel): FederatedModel {
-  const index = plannedQuantized(model.config, model.split.emulator);
-  return { ...model, quantized: { index, product: matrixProduct('cpu'), passes: 'Emulator' } };
+/**
+ * A model as `emulator.weights` holds it in a format, before its emulator is quantised.
+ * @throws UserError if the format cannot hold its projections
+ */
+export function withPlannedQuantized(model: FederatedModel, format: QuantizedFormat): FederatedModel {
+  const index = plannedQuantized(format, model.config, model.split.emulator);
+  return withQuantizedEmulator(model, index, matrixProduct('cpu'));
 }
 
 /**
@@ -19,6 +24,6 @@ export function computesLessInInt8({ computeWeights }: FederatedModel): boolean 
 /** The same with `model.computeWeights: Int8`. */
 export function withPlannedComputeWeights(model: FederatedModel): FederatedModel {
   const { front, teacher, tail } = model.split;
-  const index = plannedQuantized(model.config, [...front, ...teacher, ...tail]);
-  return { ...model, computeWeights: { index, product: matrixProduct('cpu'), passes: 'All' } };
+  const index = plannedQuantized('Int8', model.config, [...front, ...teacher, ...tail]);
+  return { ...model, computeWeights: { index, product: matrixProduct('cpu') } };
 }

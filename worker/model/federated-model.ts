@@ -3,7 +3,8 @@ import type { TensorLayout } from '../safetensors/tensor-layout.ts';
 import { loraLayout } from './lora/layout.ts';
 import type { DecoderConfig } from './config/config.ts';
 import type { LayerSplit } from './split.ts';
-import type { QuantizedWeights } from './weights/quantized-index.ts';
+import { UNQUANTIZED } from './weights/quantized-index.ts';
+import type { QuantizedIndex, QuantizedWeights } from './weights/quantized-index.ts';
 import type { ModelWeights } from './weights/stored-weights.ts';
 
 /** A model as the federation uses it: its files, who holds which layers, and the layouts of the two LoRA vectors. */
@@ -13,7 +14,13 @@ export interface FederatedModel extends ModelWeights {
   readonly adapter: LoraPart;
   readonly emulator: LoraPart;
   /** The projections of all layers in 8 bits, if the server's passes without a gradient multiply by them. */
-  readonly computeWeights?: QuantizedWeights;
+  readonly computeWeights?: ComputeWeights;
+}
+
+/** Quantised projections of all layers, and how this machine multiplies by them. */
+export interface ComputeWeights {
+  readonly index: QuantizedIndex;
+  readonly product: QuantizedWeights['product'];
 }
 
 /** A model, and the watch over files of its weights. */
@@ -50,10 +57,22 @@ export function modelWithSplit(
   };
 }
 
-/** The model as the server's passes without a gradient multiply by it. */
+/** The model with its emulator's projections quantised. */
+export function withQuantizedEmulator(
+  model: FederatedModel,
+  emulator: QuantizedIndex,
+  product: QuantizedWeights['product'],
+): FederatedModel {
+  return { ...model, quantized: { emulator, teacher: UNQUANTIZED, product } };
+}
+
+/** The model as the server's passes without a gradient multiply by it. The emulator is the one that clients have. */
 export function withComputeWeights(model: FederatedModel): FederatedModel {
-  const { computeWeights } = model;
-  return computeWeights ? { ...model, quantized: computeWeights } : model;
+  const { computeWeights, quantized } = model;
+  if (!computeWeights) return model;
+  const { index: teacher, product } = computeWeights;
+  const emulator = new Map([...teacher, ...(quantized?.emulator ?? UNQUANTIZED)]);
+  return { ...model, quantized: { emulator, teacher, product } };
 }
 
 function scaling({ rank, alpha, dropout }: LoraSpec): Pick<FederatedModel['adapter'], 'scale' | 'dropout'> {

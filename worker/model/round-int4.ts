@@ -1,8 +1,6 @@
+import { nearestInteger } from './nearest-integer.ts';
 import { INT4_BLOCK, INT4_TOP, packInt4 } from './weights/int4-matrix.ts';
 import type { Int4Matrix } from './weights/int4-matrix.ts';
-
-/** Added and subtracted, it rounds a small number to the nearest integer, and halves to even. */
-const ROUNDING = 1.5 * 2 ** 52;
 
 /**
  * Rounds rows of a matrix to the nearest of 16 levels between the smallest and the largest weight of a block, of which
@@ -23,9 +21,9 @@ export function roundToInt4(rows: Float32Array, inputs: number): Int4Matrix {
       high = Math.max(high, rows[i]!);
     }
     const scale = (scales[block] = Math.fround((high - low) / INT4_TOP) || 1);
-    const zero = (zeros[block] = Math.min(INT4_TOP, -low / scale + ROUNDING - ROUNDING));
+    const zero = (zeros[block] = Math.min(INT4_TOP, nearestInteger(-low / scale)));
     for (let i = from; i < to; i++) {
-      levels[i] = Math.max(0, Math.min(INT4_TOP, rows[i]! / scale + zero + ROUNDING - ROUNDING));
+      levels[i] = Math.max(0, Math.min(INT4_TOP, nearestInteger(rows[i]! / scale + zero)));
     }
   }
   return packInt4({ levels, scales, zeros }, inputs);

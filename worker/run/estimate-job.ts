@@ -78,7 +78,8 @@ export async function plannedModel(stored: ModelDirectory, spec: FedBiOTJobSpec)
   const directory = { ...stored, weights: asConverted(stored.weights, spec.model.dtype) };
   const uniform: FedBiOTJobSpec = { ...spec, emulator: { ...spec.emulator, layerSelection: 'Uniform' } };
   const model = await federateModel(directory, uniform, unmeasured);
-  const emulated = spec.emulator.weights === 'AsStored' ? model : withPlannedQuantized(model);
+  const { weights } = spec.emulator;
+  const emulated = weights === 'AsStored' ? model : withPlannedQuantized(model, weights);
   return spec.model.computeWeights === 'AsStored' ? emulated : withPlannedComputeWeights(emulated);
 }
 

@@ -63,7 +63,8 @@ export async function formatModel(
   const options = { modelSha256: await directory.sha256(), held: dtype, product: matrixProduct(provider), signal };
   const all = computeWeights === 'Int8' ? await quantizeAll(directory, cache, options) : null;
   const split = await federateModel({ ...directory, ...all?.computed }, spec, measure);
-  const emulated = spec.emulator.weights === 'Int8' ? await quantizeEmulator(split, cache, options) : null;
+  const { weights } = spec.emulator;
+  const emulated = weights === 'AsStored' ? null : await quantizeEmulator(split, weights, cache, options);
   return {
     model: emulated?.model ?? split,
     checkUnchanged: () => {

@@ -48,10 +48,14 @@ export function remainingDisk(
 }
 
 /**
- * Bytes of a folder's file of weights; 0 if there is none. The part that an interrupted process has left is overwritten
- * or removed.
+ * Bytes of a folder's file of weights; 0 if there is none. The part that an interrupted process has left, with holes,
+ * is overwritten or removed.
  */
 function writtenBytes(folder: string): number {
   if (!existsSync(folder)) return 0;
-  return Math.max(0, ...readdirSync(folder).map((name) => statSync(join(folder, name)).size));
+  const sizes = readdirSync(folder).map((name) => statSync(join(folder, name)));
+  return Math.max(0, ...sizes.map(({ size, blocks }) => Math.min(size, BLOCK * blocks)));
 }
+
+/** Unit of a file's allocated blocks, in bytes. */
+const BLOCK = 512;

@@ -1,17 +1,34 @@
 import { open, rename, rm } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { systemFailure } from '../files/system-failure.ts';
 import { encodeHeader, tensorBytes } from './header.ts';
 import type { SafetensorsDtype, TensorEntry } from './header.ts';
 import { inFileOrder } from './safetensors.ts';
 
-/** A tensor that is computed while it is written, so that a file may be larger than memory. */
-export interface StreamedTensor {
+/** The name, element type and shape of a tensor to be written. */
+export interface TensorShape {
   readonly name: string;
   readonly dtype: SafetensorsDtype;
   readonly shape: readonly number[];
+}
+
+/** A tensor that is computed while it is written, so that a file may be larger than memory. */
+export interface StreamedTensor extends TensorShape {
   /** Its bytes in order, little-endian, in pieces of any size. */
   chunks(): AsyncIterable<Uint8Array>;
+}
+
+/** Tensors that are computed together. */
+export interface StreamedGroup {
+  readonly tensors: readonly TensorShape[];
+  /** The bytes of each in order, little-endian: one piece of any size of each tensor at a time. */
+  chunks(): AsyncIterable<readonly Uint8Array[]>;
+}
+
+interface StreamOptions {
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -22,23 +39,56 @@ export interface StreamedTensor {
 export async function streamSafetensors(
   path: string,
   tensors: readonly StreamedTensor[],
-  { metadata = {}, signal }: { metadata?: Readonly<Record<string, string>>; signal?: AbortSignal } = {},
+  options: StreamOptions = {},
 ): Promise<void> {
-  const sorted = inFileOrder(tensors).map((tensor) => ({ tensor, bytes: tensorBytes(tensor.dtype, tensor.shape) }));
+  await streamGroups(path, inFileOrder(tensors).map(alone), options);
+}
+
+function alone(tensor: StreamedTensor): StreamedGroup {
+  return {
+    tensors: [tensor],
+    chunks: async function* () {
+      for await (const chunk of tensor.chunks()) yield [chunk];
+    },
+  };
+}
+
+/** The same with tensors that are computed together, group by group; their places in the file are far apart. */
+export async function streamGroups(
+  path: string,
+  groups: readonly StreamedGroup[],
+  { metadata = {}, signal }: StreamOptions = {},
+): Promise<void> {
+  const sorted = inFileOrder(groups.flatMap(({ tensors }) => tensors)).map((tensor) => ({
+    ...tensor,
+    bytes: tensorBytes(tensor.dtype, tensor.shape),
+  }));
+  const header = encodeHeader(sorted, metadata);
+  const places = new Map<string, { readonly bytes: number; readonly from: number; written: number }>();
+  let end = header.byteLength;
+  for (const { name, bytes } of sorted) {
+    places.set(name, { bytes, from: end, written: 0 });
+    end += bytes;
+  }
   const partial = `${path}.partial`;
   try {
     const file = await open(partial, 'w');
     try {
-      const entries = sorted.map(({ tensor: { name, dtype, shape }, bytes }) => ({ name, dtype, shape, bytes }));
-      await file.writeFile(encodeHeader(entries, metadata));
-      for (const { tensor, bytes } of sorted) {
-        let written = 0;
-        for await (const chunk of tensor.chunks()) {
+      await writeAt(file, header, 0);
+      for (const group of groups) {
+        const own = group.tensors.map(({ name }) => ({ name, place: places.get(name)! }));
+        for await (const chunks of group.chunks()) {
           signal?.throwIfAborted();
-          await file.writeFile(chunk);
-          written += chunk.byteLength;
+          for (const [i, chunk] of chunks.entries()) {
+            const { place } = own[i]!;
+            await writeAt(file, chunk, place.from + place.written);
+            place.written += chunk.byteLength;
+          }
         }
-        if (written !== bytes) throw new Error(`tensor ${tensor.name} produced ${written} bytes instead of ${bytes}`);
+        for (const { name, place } of own) {
+          if (place.written !== place.bytes)
+            throw new Error(`tensor ${name} produced ${place.written} bytes instead of ${place.bytes}`);
+        }
       }
       await file.sync();
     } finally {
@@ -49,6 +99,11 @@ export async function streamSafetensors(
     await rm(partial, { force: true });
     throw systemFailure(cause, `cannot write ${path}`);
   }
+}
+
+async function writeAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.byteLength;)
+    done += (await file.write(bytes, done, bytes.byteLength - done, position + done)).bytesWritten;
 }
 
 /**

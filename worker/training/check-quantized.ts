@@ -7,6 +7,8 @@ import { withComputeWeights } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { layerProgram, NEXT } from '../model/programs/layer.ts';
 import { embed } from '../model/weights/embedding.ts';
+import { QUANTIZED_FORMATS } from '../model/weights/quantized-formats.ts';
+import { formatOf, UNQUANTIZED } from '../model/weights/quantized-index.ts';
 import { weightFolder } from '../model/weights/stored-weights.ts';
 
 /** Tokens of a text that are checked: the largest states are those of its first tokens. */
@@ -18,12 +20,14 @@ const TOKENS = 64;
  * @throws UserError that names the first layer after which they are not
  */
 export async function checkEmulator(compute: Compute, model: FederatedModel, inputIds: Int32Array): Promise<void> {
-  if (!model.quantized) return;
+  const format = formatOf(model.quantized?.emulator ?? UNQUANTIZED);
+  if (format === undefined) return;
   const { front, emulator } = model.split;
-  const layer = await firstNotFinite(compute, model, [...front, ...emulator], inputIds);
+  const layers = [...front, ...emulator];
+  const layer = await firstNotFinite(compute, model, { layers, emulated: emulator }, inputIds);
   // States before the emulator are computed with weights as stored.
   if (layer === null || !emulator.includes(layer)) return;
-  throw tooLarge('emulator', layer, 'set emulator.weights: AsStored');
+  throw tooLarge('emulator', QUANTIZED_FORMATS[format].bits, layer, 'set emulator.weights: AsStored');
 }
 
 /**
@@ -40,27 +44,27 @@ export async function checkComputeWeights(
   remedy = 'set model.computeWeights: AsStored',
 ): Promise<void> {
   if (!model.computeWeights) return;
-  const layer = await firstNotFinite(compute, withComputeWeights(model), layers, inputIds);
-  if (layer !== null) throw tooLarge('full model', layer, remedy);
+  const layer = await firstNotFinite(compute, withComputeWeights(model), { layers, emulated: [] }, inputIds);
+  if (layer !== null) throw tooLarge('full model', 8, layer, remedy);
 }
 
-function tooLarge(what: string, layer: number, remedy: string): UserError {
-  return new UserError(`the ${what} in 8 bits has hidden states that are NaN or infinite after layer ${layer}`, {
-    hint: `The states of this model are too large for 8 bits: ${remedy}.`,
+function tooLarge(what: string, bits: number, layer: number, remedy: string): UserError {
+  return new UserError(`the ${what} in ${bits} bits has hidden states that are NaN or infinite after layer ${layer}`, {
+    hint: `The states of this model are too large for ${bits} bits: ${remedy}.`,
   });
 }
 
 /**
  * The first layer after which states are not finite; null: none. A model of any size runs a layer at a time, as memory
  * may hold other graphs already.
+ * @param emulated the layers that are the emulator's
  */
 async function firstNotFinite(
   compute: Compute,
   model: FederatedModel,
-  layers: readonly number[],
+  { layers, emulated }: { readonly layers: readonly number[]; readonly emulated: readonly number[] },
   inputIds: Int32Array,
 ): Promise<number | null> {
-  const emulated = model.quantized?.passes === 'Emulator' ? model.split.emulator : [];
   const programs = layers.map((layer) => ({
     program: () => layerProgram(model, layer, emulated.includes(layer) ? 'emulator' : null, compute.provider),
     fetch: [NEXT],

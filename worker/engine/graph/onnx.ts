@@ -6,12 +6,13 @@ import type { DType, Tensor } from './tensor.ts';
 
 const { onnx } = onnxProto;
 const { FLOAT, FLOAT16, BFLOAT16, INT8, UINT8, INT32, INT64, UINT64, BOOL } = onnx.TensorProto.DataType;
-const ELEMENT_TYPES: Record<DType, onnxProto.onnx.TensorProto.DataType> = {
+const ELEMENT_TYPES: Record<DType, number> = {
   float32: FLOAT,
   float16: FLOAT16,
   bfloat16: BFLOAT16,
   int8: INT8,
   uint8: UINT8,
+  uint4: 21,
   int32: INT32,
   int64: INT64,
   uint64: UINT64,
@@ -24,7 +25,7 @@ const IR_VERSION = 10;
 
 /**
  * The graph as a serialised ONNX model. Weights stay where they are: the model names file, offset and length.
- * @param options.widenPerUse widen weights in half precision or 8 bits at each use, and not once
+ * @param options.widenPerUse widen weights in half precision, 8 or 4 bits at each use, and not once
  */
 export function encodeModel(graph: Graph, options: { readonly widenPerUse?: boolean } = {}): Uint8Array {
   const nodes = options.widenPerUse ? widenedPerUse(graph) : graph.nodes;

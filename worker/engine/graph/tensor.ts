@@ -1,8 +1,9 @@
 /**
  * Element types of a graph. Computation is in float32; half precision occurs only in stored weights, 8 bits in
- * quantised ones and in the rows that they multiply.
+ * quantised ones and in the rows that they multiply. Weights in 4 bits are uint4, or uint8 with two in each.
  */
-export type DType = 'float32' | 'float16' | 'bfloat16' | 'int8' | 'uint8' | 'int32' | 'int64' | 'uint64' | 'bool';
+export type DType =
+  'float32' | 'float16' | 'bfloat16' | 'int8' | 'uint8' | 'uint4' | 'int32' | 'int64' | 'uint64' | 'bool';
 
 /** A dimension: a number, or a name if it is known only when the graph runs. */
 export type Dim = number | string;

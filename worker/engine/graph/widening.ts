@@ -2,12 +2,12 @@ import { Graph } from './graph.ts';
 import type { Node, Value } from './graph.ts';
 
 /**
- * The graph's operators, with a separate Cast for each product that reads a weight in half precision or in 8 bits: the
- * float32 copy then lives for one operator, where one Cast for forward and backward pass would hold it for the whole
- * step.
+ * The graph's operators, with a separate Cast for each product that reads a weight in half precision or in 8 bits, and
+ * a separate DequantizeLinear for one in 4 bits: the float32 copy then lives for one operator, where one Cast for
+ * forward and backward pass would hold it for the whole step.
  *
- * These Casts come first. ONNX Runtime orders operators depth first from the outputs, and among those that are ready
- * takes the first in the list: a Cast that is listed late is computed with all the others before the first product.
+ * They come first. ONNX Runtime orders operators depth first from the outputs, and among those that are ready takes the
+ * first in the list: a Cast that is listed late is computed with all the others before the first product.
  */
 export function widenedPerUse(graph: Graph): readonly Node[] {
   const casts = new Map(graph.nodes.filter((node) => isWidening(graph, node)).map((node) => [node.outputs[0]!, node]));
@@ -17,7 +17,7 @@ export function widenedPerUse(graph: Graph): readonly Node[] {
     const inputs = node.inputs.map((input) => {
       const cast = input === undefined ? undefined : casts.get(input);
       if (cast === undefined || input === undefined) return input;
-      const copy = graph.value('Cast', input.dtype, input.shape);
+      const copy = graph.value(cast.operator, input.dtype, input.shape);
       own.push({ ...cast, outputs: [copy] });
       return copy;
     });
@@ -31,7 +31,7 @@ export function widenedPerUse(graph: Graph): readonly Node[] {
 }
 
 const isWidening = (graph: Graph, { operator, inputs }: Node): boolean =>
-  operator === 'Cast' && inputs[0] !== undefined && graph.weights.has(inputs[0]);
+  (operator === 'Cast' || operator === 'DequantizeLinear') && inputs[0] !== undefined && graph.weights.has(inputs[0]);
 
 /** The values of surrounding graphs that a body reads. */
 function outerValues(attribute: Node['attributes'][string]): Value[] {

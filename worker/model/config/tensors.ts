@@ -9,7 +9,7 @@ export const HEAD = 'lm_head.weight';
 /** The name and shape of a weight in a checkpoint. */
 export interface NamedShape {
   readonly name: string;
-  /** [out, in] for projections, [vocabulary, hidden] for embedding and head; for quantised projections see below. */
+  /** [out, in] for projections, [vocabulary, hidden] for embedding and head. */
   readonly shape: readonly number[];
 }
 
@@ -41,30 +41,6 @@ export function decoderTensors(
     { name: FINAL_NORM, shape: [hiddenSize] },
     ...(config.tiedEmbeddings ? [] : [{ name: HEAD, shape: [vocabSize, hiddenSize] }]),
   ];
-}
-
-/** The tensors of a quantised projection, which replace its weight. */
-export interface QuantizedTensors {
-  /** The name of the weight. */
-  readonly weight: string;
-  /** [in, out], I8. */
-  readonly values: NamedShape;
-  /** [out], F32: the weight is diag(scales)·valuesᵀ. */
-  readonly scales: NamedShape;
-}
-
-/** The tensors of all projections of quantised layers. */
-export function quantizedTensors(config: DecoderConfig, layers: readonly number[]): QuantizedTensors[] {
-  return layers.flatMap((layer) =>
-    projections(config).map((projection) => {
-      const weight = projectionWeight(layer, projection);
-      return {
-        weight,
-        values: { name: `${weight}_int8`, shape: [projection.in, projection.out] },
-        scales: { name: `${weight}_scale`, shape: [projection.out] },
-      };
-    }),
-  );
 }
 
 /** Name of the weight of a layer's module, such as a norm. */

@@ -1,5 +1,6 @@
-/** Inputs of an output whose weights share a scale and a zero point. */
-export const INT4_BLOCK = 32;
+import { INT4_BLOCK } from '../../engine/ops/int4-matrix.ts';
+
+export { INT4_BLOCK } from '../../engine/ops/int4-matrix.ts';
 
 /** The largest level. */
 export const INT4_TOP = 15;

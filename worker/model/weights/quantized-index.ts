@@ -1,18 +1,15 @@
 import type { DecoderConfig } from '../config/config.ts';
-import { quantizedTensors } from '../config/tensors.ts';
-import type { NamedShape } from '../config/tensors.ts';
 import type { MatrixProduct } from '../../engine/ops/linear.ts';
 import { UserError } from '../../../crds/facts/user-error.ts';
 import { tensorBytes } from '../../safetensors/header.ts';
 import { readSafetensorsHeader, readTensor } from '../../safetensors/safetensors.ts';
-import type { SafetensorsDtype, TensorEntry } from '../../safetensors/safetensors.ts';
+import type { TensorEntry } from '../../safetensors/safetensors.ts';
+import { mapParts, partsOf, quantizedProjections } from './quantized-formats.ts';
+import type { MatrixParts, QuantizedFormat, QuantizedShape } from './quantized-formats.ts';
 
 /** A quantised projection's tensors in their file. */
-export interface QuantizedEntry {
-  /** [in, out], I8. */
-  readonly values: QuantizedTensor;
-  /** [out], F32. */
-  readonly scales: QuantizedTensor;
+export interface QuantizedEntry extends MatrixParts<QuantizedTensor> {
+  readonly format: QuantizedFormat;
 }
 
 export interface QuantizedTensor extends TensorEntry {
@@ -24,37 +21,51 @@ export interface QuantizedTensor extends TensorEntry {
 /** Quantised projections by the names of the weights that they replace. */
 export type QuantizedIndex = ReadonlyMap<string, QuantizedEntry>;
 
-/** All tensors of quantised projections, in their order; none if nothing is quantised. */
-export function tensorsOf(quantized: QuantizedWeights | undefined): QuantizedTensor[] {
-  return [...(quantized?.index.values() ?? [])].flatMap(({ values, scales }) => [values, scales]);
+/** All tensors of quantised projections, in their order. */
+export function tensorsOf(index: QuantizedIndex): QuantizedTensor[] {
+  return [...index.values()].flatMap(partsOf);
 }
 
-/** Projections in 8 bits, and how they are multiplied on this machine. */
-export interface QuantizedWeights {
-  readonly index: QuantizedIndex;
-  readonly product: MatrixProduct;
-  /** The passes that multiply by them: those with the emulator's layers instead of the teacher's, or all. */
-  readonly passes: 'Emulator' | 'All';
+/** The format of quantised projections; undefined if there are none. */
+export function formatOf(index: QuantizedIndex): QuantizedFormat | undefined {
+  return index.values().next().value?.format;
 }
+
+/** Quantised projections that passes multiply by, and how this machine does. */
+export interface QuantizedWeights {
+  /** Those of passes with the emulator's layers. */
+  readonly emulator: QuantizedIndex;
+  /** Those of passes with the teacher's. */
+  readonly teacher: QuantizedIndex;
+  readonly product: MatrixProduct;
+}
+
+/** No projections. */
+export const UNQUANTIZED: QuantizedIndex = new Map();
 
 /**
  * Finds the quantised projections of the given layers in a *.safetensors file, and checks their scales.
- * @throws UserError if the file is broken, a tensor is missing or has another dtype or shape, or a scale is not finite
- *   and positive
+ * @throws UserError if the format cannot hold the model's, the file is broken, a tensor is missing or has another dtype
+ *   or shape, or a scale is not finite and positive
  */
-export function indexQuantized(file: string, config: DecoderConfig, layers: readonly number[]): QuantizedIndex {
+export function indexQuantized(
+  file: string,
+  format: QuantizedFormat,
+  config: DecoderConfig,
+  layers: readonly number[],
+): QuantizedIndex {
   const { tensors } = readSafetensorsHeader(file);
   const refused = (message: string) =>
     new UserError(message, { hint: 'Server and clients must run the same version, and the same job.' });
-  const found = ({ name, shape }: NamedShape, dtype: SafetensorsDtype): QuantizedTensor => {
+  const found = ({ name, dtype, shape }: QuantizedShape): QuantizedTensor => {
     const entry = tensors.get(name);
     if (entry?.dtype === dtype && String(entry.shape) === String(shape)) return { ...entry, name, file };
     const instead = entry === undefined ? 'it is missing' : `it is ${entry.dtype} [${entry.shape.join(', ')}]`;
     throw refused(`${file} must hold ${name} as ${dtype} [${shape.join(', ')}], but ${instead}`);
   };
   return new Map(
-    quantizedTensors(config, layers).map(({ weight, ...tensors }) => {
-      const entry = { values: found(tensors.values, 'I8'), scales: found(tensors.scales, 'F32') };
+    quantizedProjections(format, config, layers).map(({ weight, parts }) => {
+      const entry = { format, ...mapParts(parts, found) };
       const wrong = readTensor(file, entry.scales).find((scale) => !(scale > 0 && scale < Infinity));
       if (wrong !== undefined) throw refused(`${entry.scales.name} in ${file} holds the scale ${wrong}`);
       return [weight, entry];
@@ -62,9 +73,16 @@ export function indexQuantized(file: string, config: DecoderConfig, layers: read
   );
 }
 
-/** The same index before the file is written: names and sizes, in no file. */
-export function plannedQuantized(config: DecoderConfig, layers: readonly number[]): QuantizedIndex {
-  const planned = ({ name, shape }: NamedShape, dtype: SafetensorsDtype): QuantizedTensor => ({
+/**
+ * The same index before the file is written: names and sizes, in no file.
+ * @throws UserError if the format cannot hold the model's projections
+ */
+export function plannedQuantized(
+  format: QuantizedFormat,
+  config: DecoderConfig,
+  layers: readonly number[],
+): QuantizedIndex {
+  const planned = ({ name, dtype, shape }: QuantizedShape): QuantizedTensor => ({
     name,
     file: '',
     dtype,
@@ -73,9 +91,9 @@ export function plannedQuantized(config: DecoderConfig, layers: readonly number[
     bytes: tensorBytes(dtype, shape),
   });
   return new Map(
-    quantizedTensors(config, layers).map(({ weight, values, scales }) => [
+    quantizedProjections(format, config, layers).map(({ weight, parts }) => [
       weight,
-      { values: planned(values, 'I8'), scales: planned(scales, 'F32') },
+      { format, ...mapParts(parts, planned) },
     ]),
   );
 }

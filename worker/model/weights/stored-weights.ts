@@ -6,18 +6,21 @@ import type { FloatDtype } from '../../safetensors/float-formats.ts';
 import type { TensorEntry } from '../../safetensors/safetensors.ts';
 import { tensorsOf } from './quantized-index.ts';
 import type { QuantizedWeights } from './quantized-index.ts';
+import { quantizedMatrix } from './quantized-matrix.ts';
+import type { Rows } from './quantized-matrix.ts';
 import type { WeightIndex } from './weight-index.ts';
 
 /** The weights of a model, in its files. */
 export interface ModelWeights {
   readonly weights: WeightIndex;
-  /** Projections that passes multiply by in 8 bits; other passes have the same layers as stored. */
+  /** Projections that passes multiply by in fewer bits; other projections are as stored. */
   readonly quantized?: QuantizedWeights;
 }
 
 /** The folder in which a session finds the weights: the closest common ancestor of their files. */
 export function weightFolder({ weights, quantized }: ModelWeights): string {
-  const files = new Set([...weights.values(), ...tensorsOf(quantized)].map(({ file }) => file));
+  const matrices = quantized ? [quantized.emulator, quantized.teacher].flatMap(tensorsOf) : [];
+  const files = new Set([...weights.values(), ...matrices].map(({ file }) => file));
   const folders = [...files].map((file) => dirname(file).split(sep));
   const common = folders.reduce((a, b) => {
     const differ = a.findIndex((part, i) => part !== b[i]);
@@ -49,20 +52,15 @@ export function quantizedWeights(
   emulates: boolean,
 ): (name: string) => QuantizedMatrix | undefined {
   const folder = weightFolder(model);
-  const quantized = emulates || model.quantized?.passes === 'All' ? model.quantized : undefined;
+  const { quantized } = model;
   return (name) => {
-    const entry = quantized?.index.get(name);
+    const entry = quantized?.[emulates ? 'emulator' : 'teacher'].get(name);
     return (
-      entry && {
-        values: (rows) => inPlace(graph, folder, entry.values, 'int8', rows),
-        scales: inPlace(graph, folder, entry.scales, 'float32'),
-        product: quantized!.product,
-      }
+      entry &&
+      quantizedMatrix(entry, quantized!.product, (tensor, dtype, rows) => inPlace(graph, folder, tensor, dtype, rows))
     );
   };
 }
-
-type Rows = readonly [from: number, to: number];
 
 function inPlace(
   graph: Graph,

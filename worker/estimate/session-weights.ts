@@ -1,0 +1,87 @@
+import { COPIED_WEIGHT_BYTES } from '../engine/compute.ts';
+import { FINAL_NORM, headName, layerOf } from '../model/config/tensors.ts';
+import { withComputeWeights } from '../model/federated-model.ts';
+import type { FederatedModel } from '../model/federated-model.ts';
+import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
+import type { Session } from './role-demand.ts';
+import { weightsOf } from './weight-bytes.ts';
+import type { WeightSize } from './weight-bytes.ts';
+
+/** What decides which weights a session has, and how. */
+export type WeightSelection = Pick<Session, 'layers' | 'trunk' | 'head' | 'trains' | 'onServer'>;
+
+/**
+ * Memory that packing adds. Forward and backward pass read a weight in two orders, so there are two copies, which
+ * replace the mapped one; measured.
+ */
+export function packedWeights(model: FederatedModel, session: Session): number {
+  const weights = sessionWeights(model, session);
+  if (!session.trains || areLarge(weights)) return 0;
+  const head = headName(model.config);
+  const packed = weights.filter(({ name }) => layerOf(name) !== null || name === head);
+  return packed.reduce((sum, { values }) => sum + values * FLOAT_BYTES.F32, 0);
+}
+
+/**
+ * The float32 copies of large half-precision weights that exist at once: a product's and the next one's; of the head
+ * all slices, which a loop reads.
+ */
+export function widenedAtUse(
+  model: FederatedModel,
+  session: WeightSelection,
+): { readonly layers: number; readonly head: number } {
+  const weights = weightsOfSession(model, session);
+  if (!areLarge(weights)) return { layers: 0, head: 0 };
+  const float32 = weights
+    .filter((weight) => isWidened(model, session, weight))
+    .map(({ name, values }) => ({ name, bytes: values * FLOAT_BYTES.F32 }));
+  const head = float32.find(({ name }) => name === headName(model.config));
+  const layers = 2 * Math.max(0, ...float32.filter((each) => each !== head).map(({ bytes }) => bytes));
+  return { layers, head: head?.bytes ?? 0 };
+}
+
+/**
+ * A session's weights as they are resident: mapped, or its own. Those in half precision are widened, unless all are
+ * large. Those in 4 bits are packed, without growing, and the gradient of a large graph reads the mapped ones as well.
+ */
+export function sessionWeights(model: FederatedModel, session: WeightSelection) {
+  const weights = weightsOfSession(model, session);
+  const stayInFiles = areLarge(weights);
+  return weights.map((weight) => {
+    const { bytes, values, stored } = weight;
+    if (stored === 'Int4') return { ...weight, own: bytes, mapped: stayInFiles && session.trains ? bytes : 0 };
+    // A gradient's copy of a quantised weight is a packed one.
+    const isPacked = stored === 'Int8' && session.trains === true;
+    const widened = !stayInFiles && !isPacked && isWidened(model, session, weight);
+    return widened ? { ...weight, own: values * FLOAT_BYTES.F32, mapped: 0 } : { ...weight, own: 0, mapped: bytes };
+  });
+}
+
+/**
+ * Whether products read a float32 copy: of quantised weights only the gradient does, of those in 8 bits only if the
+ * processor takes bytes.
+ */
+function isWidened(model: FederatedModel, session: WeightSelection, { stored }: WeightSize): boolean {
+  switch (stored) {
+    case 'Int8':
+      return session.trains === true || modelOfSession(model, session).quantized?.product !== 'Int8';
+    case 'Int4':
+      return session.trains === true;
+    default:
+      return stored !== 'F32';
+  }
+}
+
+const modelOfSession = (model: FederatedModel, { onServer }: WeightSelection): FederatedModel =>
+  onServer ? withComputeWeights(model) : model;
+
+export function weightsOfSession(model: FederatedModel, session: WeightSelection) {
+  const { layers, trunk, head } = session;
+  const names = new Set(head ? [FINAL_NORM, headName(model.config)] : []);
+  const isRead = (name: string, layer: number | null) => (layer === null ? names.has(name) : layers.includes(layer));
+  return weightsOf(modelOfSession(model, session), isRead, trunk);
+}
+
+/** Whether the engine leaves a graph's weights in their files. */
+export const areLarge = (weights: readonly { readonly bytes: number }[]): boolean =>
+  weights.reduce((sum, { bytes }) => sum + bytes, 0) > COPIED_WEIGHT_BYTES;

@@ -12,6 +12,7 @@ import { EmulatorAligner } from '../worker/training/alignment.ts';
 import { sampledBatches } from '../worker/training/batches.ts';
 import { ModelEvaluator } from '../worker/training/evaluation.ts';
 import { AdapterTrainer } from '../worker/training/local-update.ts';
+import { withDtype } from '../worker/model/convert.ts';
 import { openModelDirectory } from '../worker/model/directory.ts';
 import { loadTokenizer } from '../worker/tokenizer/tokenizer.ts';
 import { loadJobData } from '../worker/run/job-data.ts';
@@ -48,6 +49,7 @@ async function work(role: PlayedRole, path: string, options: ComputeOptions): Pr
   const { spec } = readJob(path);
   const baseDirectory = dirname(resolve(path));
   const directory = await openModelDirectory(absoluteUri(spec.model.uri, baseDirectory));
+  const cache = `${path}.cache`;
   const tokenizer = await loadTokenizer(directory.path, directory.config);
   const data = await loadJobData(spec, tokenizer, baseDirectory, () => {});
   const compute = new Compute(options);
@@ -62,7 +64,8 @@ async function work(role: PlayedRole, path: string, options: ComputeOptions): Pr
   try {
     const measure = influenceOnPublicData(compute, data.publicSequences, spec.seed);
     const { provider } = options;
-    const { model } = await formatModel(directory, spec, measure, { cache: `${path}.cache`, provider, signal });
+    const stored = await withDtype(directory, spec.model.dtype, cache, { signal });
+    const { model } = await formatModel(stored, spec, measure, { cache, provider, signal });
     const batches = sampledBatches({
       ...data,
       alignment: spec.emulator.alignment,

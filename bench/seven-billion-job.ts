@@ -29,6 +29,7 @@ export interface SevenBillionJob {
   readonly length: number;
   readonly evaluates: boolean;
   readonly weights?: FedBiOTJobSpec['emulator']['weights'];
+  readonly computeWeights?: FedBiOTJobSpec['model']['computeWeights'];
 }
 
 /**
@@ -37,7 +38,7 @@ export interface SevenBillionJob {
  * @returns the manifest's path
  */
 export function writeSevenBillionJob(folder: string, settings: SevenBillionJob): string {
-  const { model, layers, length, evaluates, weights = 'AsStored' } = settings;
+  const { model, layers, length, evaluates, weights = 'AsStored', computeWeights = 'AsStored' } = settings;
   const records = {
     train: CLIENT_STEPS,
     public: ALIGNMENT_STEPS,
@@ -55,14 +56,14 @@ export function writeSevenBillionJob(folder: string, settings: SevenBillionJob):
       return [role, { uri }];
     }),
   );
-  const job = join(folder, `job-${length}-${weights}.json`);
+  const job = join(folder, `job-${length}-${weights}-${computeWeights}.json`);
   const common = { batchSize: 1, sequenceLength: length };
   writeManifest(job, {
     apiVersion: 'fedbiot.io/v1alpha1',
     kind: 'FedBiOTJob',
     metadata: { name: 'seven-billion' },
     spec: {
-      model: { uri: model },
+      model: { uri: model, computeWeights },
       emulator: {
         weights,
         layerDropRate: 0.5,

@@ -6,6 +6,7 @@ import type { FedBiOTJobSpec } from '../crds/types.ts';
 import { loadData } from '../worker/data/source.ts';
 import { jobMemory, scoringMemory } from '../worker/estimate/job-memory.ts';
 import type { MachineMemory } from '../worker/estimate/job-memory.ts';
+import { withPlannedComputeWeights } from '../worker/estimate/planned-quantized.ts';
 import { openModelDirectory } from '../worker/model/directory.ts';
 import { readReportJson } from '../worker/report/report-files.ts';
 import { estimateManifest, plannedModel } from '../worker/run/estimate-job.ts';
@@ -31,6 +32,8 @@ export interface Measured {
   readonly length: number;
   /** The emulator's weights. */
   readonly weights: FedBiOTJobSpec['emulator']['weights'];
+  /** The weights of the server's passes without a gradient. */
+  readonly computeWeights: FedBiOTJobSpec['model']['computeWeights'];
   /** Bytes of the control group's limit; null: none. */
   readonly limit: number | null;
   /** Seconds from start to end, with loading. */
@@ -69,7 +72,7 @@ export async function measureRole(role: PlayedRole, { job, threads, limit }: Set
   return {
     what: role,
     length: spec.federation.local.sequenceLength,
-    weights: spec.emulator.weights,
+    ...formatsOf(spec),
     limit,
     ...group,
     peak: { total: limit === null ? compute : null, anonymous },
@@ -102,7 +105,7 @@ export async function measureRun({ job, threads, limit }: Setting): Promise<Meas
   return {
     what: 'run',
     length: spec.federation.local.sequenceLength,
-    weights: spec.emulator.weights,
+    ...formatsOf(spec),
     limit,
     ...group,
     peak: { total: group.memory.resident, anonymous: group.memory.anonymous },
@@ -118,12 +121,17 @@ export async function measureEval({ job, threads, limit }: Setting): Promise<Mea
   const length = spec.federation.local.sequenceLength;
   const directory = await openModelDirectory(spec.model.uri);
   dropPages(directory.path);
+  const { computeWeights } = spec.model;
+  const whole = wholeModel(directory, null);
   const { stdout: _, ...group } = await runInGroup(
-    process.execPath,
+    'env',
     [
+      // Weights in 8 bits are kept there.
+      `XDG_CACHE_HOME=${job}.cache`,
+      process.execPath,
       FEDBIOT,
       'eval',
-      ...['--model', spec.model.uri, '--data', spec.data.eval!.uri],
+      ...['--model', spec.model.uri, '--data', spec.data.eval!.uri, '--compute-weights', computeWeights],
       ...['--task', 'loss', '--threads', String(threads), '--json'],
     ],
     limit,
@@ -131,11 +139,11 @@ export async function measureEval({ job, threads, limit }: Setting): Promise<Mea
   return {
     what: 'eval',
     length,
-    weights: spec.emulator.weights,
+    ...formatsOf(spec),
     limit,
     ...group,
     peak: { total: limit === null ? group.memory.resident : null, anonymous: group.memory.anonymous },
-    planned: scoringMemory(wholeModel(directory, null), {
+    planned: scoringMemory(computeWeights === 'Int8' ? withPlannedComputeWeights(whole) : whole, {
       ...spec.evaluation,
       length,
       sequences: await heldOutRecords(spec),
@@ -144,6 +152,11 @@ export async function measureEval({ job, threads, limit }: Setting): Promise<Mea
     clientPhase: null,
   };
 }
+
+const formatsOf = ({ emulator: { weights }, model: { computeWeights } }: FedBiOTJobSpec) => ({
+  weights,
+  computeWeights,
+});
 
 async function heldOutRecords({ data }: FedBiOTJobSpec): Promise<number> {
   return data.eval ? (await loadData(data.eval, '.')).records.length : 0;

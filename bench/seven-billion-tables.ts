@@ -23,8 +23,12 @@ const NAMES: Readonly<Record<Measured['what'], string>> = {
   eval: '`fedbiot eval`',
 };
 
-const nameOf = ({ what, weights }: Pick<Measured, 'what' | 'weights'>) =>
-  weights === 'AsStored' ? NAMES[what] : `${NAMES[what]}, ${weights} emulator`;
+const nameOf = ({ what, weights, computeWeights }: Pick<Measured, 'what' | 'weights' | 'computeWeights'>) =>
+  [
+    NAMES[what],
+    ...(weights === 'AsStored' ? [] : [`${weights} emulator`]),
+    ...(computeWeights === 'AsStored' ? [] : [`${computeWeights} compute weights`]),
+  ].join(', ');
 
 const NOTHING = '–';
 

@@ -63,9 +63,14 @@ async function main({ layers, threads, python, out }: Options): Promise<void> {
         await add(measureRole('client', { ...setting, limit: LIMIT.client }));
         await add(measureEval({ ...setting, limit: LIMIT.eval }));
         await add(measureRole('evaluation', { ...setting, limit: null }));
-        const int8 = writeSevenBillionJob(folder, { model, layers, length, evaluates, weights: 'Int8' });
-        await add(measureRole('server', { job: int8, threads, limit: null }));
-        await add(measureRole('client', { job: int8, threads, limit: LIMIT.client }));
+        const common = { model, layers, length, evaluates };
+        const emulated = { job: writeSevenBillionJob(folder, { ...common, weights: 'Int8' }), threads };
+        await add(measureRole('server', { ...emulated, limit: null }));
+        await add(measureRole('client', { ...emulated, limit: LIMIT.client }));
+        const computed = { job: writeSevenBillionJob(folder, { ...common, computeWeights: 'Int8' }), threads };
+        await add(measureRole('server', { ...computed, limit: null }));
+        await add(measureRole('evaluation', { ...computed, limit: null }));
+        await add(measureEval({ ...computed, limit: LIMIT.eval }));
       }
       await add(measureRole('server', { ...setting, limit: null }));
       await add(measureRole('client', { ...setting, limit: null }));

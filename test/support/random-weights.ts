@@ -10,6 +10,12 @@ export type WrittenDtype = 'F16' | 'F32';
 
 /** Elements of the random block that all matrices repeat: not a power of two, so that no rows of a matrix are alike. */
 const BLOCK = (1 << 20) + 7;
+
+/**
+ * Elements of the block by which a matrix begins later than the one before: ONNX Runtime would hold the packed copies of
+ * equal matrices once.
+ */
+const SHIFT = 4099;
 const DEVIATION = 0.02;
 
 /**
@@ -23,11 +29,15 @@ export async function writeWeights(
 ): Promise<ReadonlyMap<string, TensorEntry>> {
   const matrix = stored(Float32Array.from({ length: BLOCK }, normal(DEVIATION)), dtype);
   const vector = stored(new Float32Array(BLOCK).fill(1), dtype);
-  const tensors = [...shapes].map(([name, shape]) => ({
+  const elementBytes = tensorBytes(dtype, [1]);
+  const tensors = [...shapes].map(([name, shape], i) => ({
     name,
     dtype,
     shape,
-    chunks: () => repeated(shape.length === 1 ? vector : matrix, tensorBytes(dtype, shape)),
+    chunks: () =>
+      shape.length === 1
+        ? repeated(vector, 0, tensorBytes(dtype, shape))
+        : repeated(matrix, ((i * SHIFT) % BLOCK) * elementBytes, tensorBytes(dtype, shape)),
   }));
   await streamSafetensors(path, tensors, { metadata: { format: 'pt' } });
   return readSafetensorsHeader(path).tensors;
@@ -59,9 +69,15 @@ function stored(values: Float32Array, dtype: WrittenDtype): Uint8Array {
   return new Uint8Array(exact.buffer);
 }
 
-async function* repeated(block: Uint8Array, bytes: number): AsyncGenerator<Uint8Array> {
-  for (let done = 0; done < bytes; done += block.byteLength)
-    yield block.subarray(0, Math.min(block.byteLength, bytes - done));
+/** So many bytes of a block that repeats, from an offset in it. */
+async function* repeated(block: Uint8Array, offset: number, bytes: number): AsyncGenerator<Uint8Array> {
+  let at = offset;
+  for (let left = bytes; left > 0;) {
+    const piece = block.subarray(at, at + left);
+    yield piece;
+    left -= piece.byteLength;
+    at = 0;
+  }
 }
 
 /** Normally distributed numbers, by Box and Muller, from a linear congruential generator. */

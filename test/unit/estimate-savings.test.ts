@@ -2,6 +2,7 @@
 import { dirname } from 'node:path';
 import t from 'tap';
 import { matrixProduct } from '../../worker/engine/matrix-product.ts';
+import { estimateJob } from '../../worker/estimate/job-estimate.ts';
 import { JOB_SAVINGS } from '../../worker/estimate/job-savings.ts';
 import type { JobSettings } from '../../worker/estimate/job-savings.ts';
 import { withPlannedComputeWeights } from '../../worker/estimate/planned-quantized.ts';
@@ -55,8 +56,11 @@ const { spec } = readJob(JOB);
 const stored = await openModelDirectory(`${dirname(JOB)}/model`);
 const model = await plannedModel(stored, spec);
 const context = { publicSequences: 8, heldOutSequences: 8, available: 2 ** 40 };
-const runBytes = ({ model, spec, workers }: JobSettings) =>
-  requiredMemory(plannedRun(model, spec, { ...context, workers }).needed);
+const plannedRunOf = ({ model, spec, workers }: JobSettings) => {
+  const inContext = { ...context, workers };
+  return plannedRun(model, spec, inContext, estimateJob(model, spec, inContext));
+};
+const runBytes = (settings: JobSettings) => requiredMemory(plannedRunOf(settings).needed);
 
 t.test('every saving of a job changes what it says, and needs less', async (t) => {
   const settings = { model, spec, workers: 4 };
@@ -107,7 +111,7 @@ t.test('every saving of a job changes what it says, and needs less', async (t) =
 });
 
 t.test('the figures are those of the plan', async (t) => {
-  const planned = plannedRun(model, spec, { ...context, workers: 1 });
+  const planned = plannedRunOf({ model, spec, workers: 1 });
   const least = requiredMemory(planned.needed) - 1;
   const [, figure] = /evaluation\.task: tokens \(([^)]+)\)/.exec(planned.advice(least)) ?? [];
   const tokens = { model, spec: { ...spec, evaluation: { ...spec.evaluation, task: 'tokens' as const } }, workers: 1 };

@@ -1,4 +1,5 @@
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
+import type { RunPlan } from '../../crds/facts/plan.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { tasks } from '../tasks/registry.ts';
@@ -15,17 +16,23 @@ import type { Scoring } from './role-demand.ts';
 import { adviceOf, halves } from './savings.ts';
 import type { Saving } from './savings.ts';
 
-/** The memory of `fedbiot run`. */
-export function plannedRun(model: FederatedModel, spec: FedBiOTJobSpec, context: EstimateContext): PlannedMemory {
+/**
+ * The memory of `fedbiot run`.
+ * @param plan of the same model, spec and context
+ */
+export function plannedRun(
+  model: FederatedModel,
+  spec: FedBiOTJobSpec,
+  context: EstimateContext,
+  plan: RunPlan,
+): PlannedMemory {
   const settings: JobSettings = { model, spec, workers: context.workers };
-  return planned('this run', settings, JOB_SAVINGS, (changed) => {
-    const { run: total, filePages = 0 } = estimateJob(changed.model, changed.spec, {
-      ...context,
-      workers: changed.workers,
-    }).memory;
-    return { total, filePages };
-  });
+  const memoryOf = (changed: JobSettings) =>
+    memoryOfRun(estimateJob(changed.model, changed.spec, { ...context, workers: changed.workers }));
+  return planned('this run', settings, JOB_SAVINGS, memoryOf, memoryOfRun(plan));
 }
+
+const memoryOfRun = ({ memory: { run: total, filePages = 0 } }: RunPlan): MachineMemory => ({ total, filePages });
 
 /** The memory of a pod of a role. */
 export function plannedPod(model: FederatedModel, spec: FedBiOTJobSpec, role: Role): PlannedMemory {
@@ -44,11 +51,12 @@ function planned<Settings>(
   settings: Settings,
   savings: readonly Saving<Settings>[],
   memoryOf: (settings: Settings) => MachineMemory,
+  needed = memoryOf(settings),
 ): PlannedMemory {
   const bytesOf = (changed: Settings) => requiredMemory(memoryOf(changed));
   return {
     what,
-    needed: memoryOf(settings),
+    needed,
     advice: (available) => adviceOf(settings, savings, { bytesOf, available }),
   };
 }

@@ -52,10 +52,11 @@ async function prepare(options: RunOptions): Promise<RunResult> {
     const data = await loadJobData(job.spec, tokenizer, baseDirectory, warn);
     const context = planContext(options, data);
     const shape = await plannedModel(model, job.spec);
-    const planned = plannedRun(shape, job.spec, context);
+    const plan = estimateJob(shape, job.spec, context);
+    const planned = plannedRun(shape, job.spec, context, plan);
     checkMemory(planned, { available: context.available, force: options.force }).forEach(warn);
-    const { bytes } = estimateJob(shape, job.spec, context);
     const cache = runCache(out);
+    const { bytes } = plan;
     const disk = remainingDisk('this run', cache, { stored: model.weights, model: shape, bytes }, job.spec);
     checkDisk(disk, freeBytes(cache), { force: options.force }).forEach(warn);
     return { job, data, context, planned };

@@ -54,9 +54,10 @@ export async function estimateManifest(path: string, options: PlanOptions = {}):
   const publicSequences = records.public?.records.length ?? 0;
   const heldOutSequences = records.eval?.records.length ?? 0;
   const context = { publicSequences, heldOutSequences, workers, available: availableMemory() };
-  const { layers, ...sizes } = estimateJob(model, spec, context);
+  const estimate = estimateJob(model, spec, context);
+  const { layers, ...sizes } = estimate;
   const { fits, available } = sizes.memory;
-  const advice = fits ? null : plannedRun(model, spec, context).advice(available);
+  const advice = fits ? null : plannedRun(model, spec, context, estimate).advice(available);
   const disk = jobDisk(stored.weights, model, spec, sizes.bytes);
   const { total, adapter } = layers;
   const measuredLater = emulator.layerSelection === 'Importance' && layers.dropped.length > 0;

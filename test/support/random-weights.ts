@@ -12,8 +12,8 @@ export type WrittenDtype = 'F16' | 'F32';
 const BLOCK = (1 << 20) + 7;
 
 /**
- * Elements of the block by which a matrix begins later than the one before: ONNX Runtime would hold the packed copies of
- * equal matrices once.
+ * Elements of the block by which a matrix begins later than the one before: ONNX Runtime would hold the packed copies
+ * of equal matrices once.
  */
 const SHIFT = 4099;
 const DEVIATION = 0.02;

@@ -1,5 +1,6 @@
 // A run whose teacher part and emulator have more weights than one session copies, so that their layers run one at a
-// time: it gives the same adapter killed and resumed, and with more compute processes.
+// time: it gives the same adapter killed and resumed, and with more compute processes; and it reports the progress of
+// its sweeps, which is in no log.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -8,8 +9,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { sha256Bytes } from '../../worker/files/sha256.ts';
+import type { LiveEvent } from '../../worker/report/display-state.ts';
 import { writeLlama } from '../support/llama-shape.ts';
-import { writeSums } from '../support/tiny-job.ts';
+import { runTinyJob, writeSums } from '../support/tiny-job.ts';
 
 const FEDBIOT = fileURLToPath(new URL('../../worker/fedbiot.ts', import.meta.url));
 
@@ -39,7 +41,21 @@ async function run(job: string, out: string, workers: number, killAt: number | n
   return sha256Bytes(readFileSync(join(out, 'adapter', 'adapter_model.safetensors'))).toString('hex');
 }
 
-for (const placement of ['Last', 'Both']) {
+/** A run in this process: its adapter, and the phases whose sweeps it has reported. */
+async function runHere(job: string, out: string): Promise<{ adapter: string | null; swept: readonly string[] }> {
+  const swept = new Set<string>();
+  const onEvent = (event: LiveEvent) => {
+    if (event.event === 'sweep') swept.add(event.phase);
+  };
+  const result = await runTinyJob(job, out, { force: true, onEvent });
+  return { adapter: result.outcome === 'succeeded' ? result.report.adapterSha256 : null, swept: [...swept] };
+}
+
+for (const [placement, phases] of [
+  ['Last', ['align', 'local']],
+  // Clients train through the emulator, and compute no states ahead.
+  ['Both', ['align']],
+] as const) {
   t.test(`a run of a large model, adapter ${placement}`, { timeout: 900_000 }, async (t) => {
     const job = join(root, `${placement}.yaml`);
     writeFileSync(
@@ -59,7 +75,11 @@ spec:
   evaluation: { task: loss }
 `,
     );
-    const expected = await run(job, join(root, `${placement}-one`), 1);
+    const one = join(root, `${placement}-one`);
+    const { adapter: expected, swept } = await runHere(job, one);
+    t.match(expected, /^[0-9a-f]{64}$/);
+    t.same(swept, phases);
+    t.notMatch(readFileSync(join(one, 'metrics.jsonl'), 'utf8'), 'sweep');
     t.equal(await run(job, join(root, `${placement}-two`), 2), expected, 'with two compute processes');
     const killed = join(root, `${placement}-killed`);
     t.equal(await run(job, killed, 1, 2), null, 'killed during the first alignment');

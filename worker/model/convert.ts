@@ -1,10 +1,6 @@
-import { mkdir } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ModelSpec } from '../../crds/types.ts';
 import { UserError } from '../../crds/facts/user-error.ts';
-import { fileState } from '../files/file-state.ts';
-import { requireUnchanged } from '../safetensors/content.ts';
 import type { ModelDirectory } from './directory.ts';
 import { firstNonFinite, FLOAT_BYTES, isFloatDtype, widenToFloat32 } from '../safetensors/float-formats.ts';
 import type { FloatDtype } from '../safetensors/float-formats.ts';
@@ -13,7 +9,7 @@ import { readSafetensorsHeader } from '../safetensors/safetensors.ts';
 import { readRows, streamSafetensors } from '../safetensors/stream.ts';
 import type { WeightEntry } from '../safetensors/safetensors.ts';
 import type { WeightIndex } from './weights/weight-index.ts';
-import { readWritten } from './written-file.ts';
+import { writtenOnce } from './written-file.ts';
 
 /**
  * The format in which a job holds a weight that is stored in `stored`: for float32 the stored one, because float32
@@ -41,19 +37,16 @@ export async function withDtype(
   { signal }: { signal?: AbortSignal } = {},
 ): Promise<ModelDirectory> {
   if (isHeldAs(model, dtype)) return model;
-  const folder = join(cache, `weights-${(await model.sha256()).slice(0, 16)}-${dtype}`);
-  const file = join(folder, 'model.safetensors');
-  if (!existsSync(file)) {
-    await mkdir(folder, { recursive: true });
-    const tensors = [...model.weights].map(([name, entry]) => {
-      const wanted = heldAs(dtype, entry.dtype);
-      return { name, dtype: wanted, shape: entry.shape, chunks: () => rounded(name, entry, wanted) };
-    });
-    await streamSafetensors(file, tensors, { metadata: { format: 'pt' }, ...(signal && { signal }) });
-  }
-  const states = new Map([[file, fileState(file)]]);
-  const weights = readWritten(() => indexOf(file, model.weights));
-  return { ...model, weights, checkUnchanged: () => requireUnchanged(states) };
+  const tensors = [...model.weights].map(([name, entry]) => {
+    const wanted = heldAs(dtype, entry.dtype);
+    return { name, dtype: wanted, shape: entry.shape, chunks: () => rounded(name, entry, wanted) };
+  });
+  const { content: weights, checkUnchanged } = await writtenOnce({
+    folder: join(cache, `weights-${(await model.sha256()).slice(0, 16)}-${dtype}`),
+    write: (file) => streamSafetensors(file, tensors, { metadata: { format: 'pt' }, ...(signal && { signal }) }),
+    read: (file) => indexOf(file, model.weights),
+  });
+  return { ...model, weights, checkUnchanged };
 }
 
 /** The index of the converted file, which is complete: a partial one is never renamed to this name. */

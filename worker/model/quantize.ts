@@ -1,9 +1,5 @@
-import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileState } from '../files/file-state.ts';
 import { sha256 } from '../files/sha256.ts';
-import { requireUnchanged } from '../safetensors/content.ts';
 import type { WeightEntry } from '../safetensors/safetensors.ts';
 import { streamGroups } from '../safetensors/stream.ts';
 import type { StreamedGroup } from '../safetensors/stream.ts';
@@ -17,7 +13,7 @@ import { partsOf, QUANTIZED_FORMATS, quantizedProjections } from './weights/quan
 import type { MatrixParts, QuantizedFormat } from './weights/quantized-formats.ts';
 import { indexQuantized } from './weights/quantized-index.ts';
 import type { QuantizedIndex, QuantizedWeights } from './weights/quantized-index.ts';
-import { readWritten } from './written-file.ts';
+import { writtenOnce } from './written-file.ts';
 
 export interface QuantizeOptions {
   readonly modelSha256: string;
@@ -83,26 +79,22 @@ async function quantizeLayers(
 ): Promise<Watched<{ readonly index: QuantizedIndex }>> {
   const { folderSuffix, meaning } = QUANTIZED_FORMATS[format];
   const key = sha256(JSON.stringify([modelSha256, held, layers])).slice(0, 16);
-  const folder = join(cache, `weights-${key}${folderSuffix}`);
-  const file = join(folder, 'model.safetensors');
-  const projections = quantizedProjections(format, config, layers);
-  if (!existsSync(file)) {
-    await mkdir(folder, { recursive: true });
-    const groups = projections.map(({ weight, parts }): StreamedGroup => {
-      const entry = weights.get(weight);
-      if (!entry) throw new Error(`the model has no weight ${weight}`);
-      return {
-        tensors: partsOf(parts),
-        chunks: async function* () {
-          for await (const rounded of ROUNDING[format](entry)) yield partsOf(rounded).map(bytesOf);
-        },
-      };
-    });
-    await streamGroups(file, groups, { metadata: { quantization: meaning }, ...(signal && { signal }) });
-  }
-  const states = new Map([[file, fileState(file)]]);
-  const index = readWritten(() => indexQuantized(file, format, config, layers));
-  return { index, checkUnchanged: () => requireUnchanged(states) };
+  const groups = quantizedProjections(format, config, layers).map(({ weight, parts }): StreamedGroup => {
+    const entry = weights.get(weight);
+    if (!entry) throw new Error(`the model has no weight ${weight}`);
+    return {
+      tensors: partsOf(parts),
+      chunks: async function* () {
+        for await (const rounded of ROUNDING[format](entry)) yield partsOf(rounded).map(bytesOf);
+      },
+    };
+  });
+  const { content: index, checkUnchanged } = await writtenOnce({
+    folder: join(cache, `weights-${key}${folderSuffix}`),
+    write: (file) => streamGroups(file, groups, { metadata: { quantization: meaning }, ...(signal && { signal }) }),
+    read: (file) => indexQuantized(file, format, config, layers),
+  });
+  return { index, checkUnchanged };
 }
 
 type Numbers = Int8Array | Uint8Array | Float32Array;

@@ -1,13 +1,38 @@
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { UserError } from '../../crds/facts/user-error.ts';
+import { fileState } from '../files/file-state.ts';
 import { SystemFailure } from '../files/system-failure.ts';
+import { requireUnchanged } from '../safetensors/content.ts';
+
+/** A *.safetensors file in a cache, which is written once and reused. */
+export interface WrittenFile<Content> {
+  /** Its folder. The name tells files of different content apart. */
+  readonly folder: string;
+  /** Writes the file, whole or not at all. */
+  readonly write: (file: string) => Promise<unknown>;
+  readonly read: (file: string) => Content;
+}
 
 /**
- * Reads from a file that this program wrote into a cache, whole or not at all: if it is not usable, it was damaged.
- * @throws UserError of `read`, with the hint that the file can be removed
+ * The content of a file, which is written if it is missing, and watched from then on.
+ * @throws UserError if it cannot be written, or is damaged: as this program wrote it whole, it can be removed
  */
-export function readWritten<T>(read: () => T): T {
+export async function writtenOnce<Content>({
+  folder,
+  write,
+  read,
+}: WrittenFile<Content>): Promise<{ readonly content: Content; readonly checkUnchanged: () => void }> {
+  const file = join(folder, 'model.safetensors');
+  if (!existsSync(file)) {
+    await mkdir(folder, { recursive: true });
+    await write(file);
+  }
+  const states = new Map([[file, fileState(file)]]);
+  const checkUnchanged = () => requireUnchanged(states);
   try {
-    return read();
+    return { content: read(file), checkUnchanged };
   } catch (error) {
     if (!(error instanceof UserError) || error instanceof SystemFailure) throw error;
     throw new UserError(error.message, { hint: 'Remove the file: it is created again.', cause: error });

@@ -157,6 +157,19 @@ t.test('the gradient is that of what the matrix stands for, and accumulates', as
   t.ok(error < 1e-5, `relative error ${error}`);
 });
 
+t.test('a graph is large by the float32 copies that its gradient reads', async (t) => {
+  const [inputs, outputs] = [64, 32];
+  const matrix = randomMatrix(inputs, outputs, 'sized');
+  const graph = new Graph();
+  const x = graph.input('x', 'float32', ['rows', inputs]);
+  const y = linear(x, inGraph(graph, matrix, 'Float32'));
+  const own = new Compute({ threads: 1, provider: 'cpu', copiedWeightBytes: 2 * inputs * outputs - 1 });
+  t.teardown(() => own.close());
+  t.notOk(own.isLarge(graph), 'without a gradient');
+  gradients(reduceSum(y, [0, 1], false), [x]);
+  t.ok(own.isLarge(graph), 'as in half precision');
+});
+
 function transposed(w: Float32Array, inputs: number): Float32Array {
   const outputs = w.length / inputs;
   return Float32Array.from(w, (_, at) => w[(at % outputs) * inputs + Math.floor(at / outputs)]!);

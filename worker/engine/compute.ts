@@ -30,6 +30,12 @@ export type { RunRequest, RunResult } from './compute-protocol.ts';
  */
 export const COPIED_WEIGHT_BYTES = 512 * 2 ** 20;
 
+/**
+ * Bytes that a weight in 4 bits counts in addition if a gradient widens it: it then counts as in half precision, since
+ * its float32 copy is as large.
+ */
+export const WIDENED_INT4_BYTES = 1.5;
+
 export interface ComputeOptions {
   readonly threads: number;
   readonly provider: Provider;
@@ -97,7 +103,9 @@ export class Compute {
   /** Whether a graph’s weights stay in their files: by the graph alone, as the last bits of a product depend on it. */
   isLarge(graph: Graph): boolean {
     const { copiedWeightBytes = COPIED_WEIGHT_BYTES } = this.#options;
-    return graph.weightBytes > copiedWeightBytes;
+    const widened = [...graph.weights.keys()].filter(({ dtype }) => dtype === 'uint4');
+    const values = widened.reduce((sum, { shape }) => sum + shape.reduce<number>((a, b) => a * Number(b), 1), 0);
+    return graph.weightBytes + WIDENED_INT4_BYTES * values > copiedWeightBytes;
   }
 
   /**

@@ -153,7 +153,7 @@ function sessionsOf(model: FederatedModel, { sessions }: Demand): { loaded: Sess
   const loaded: Session[] = [];
   const swept: SweptSession[] = [];
   for (const { sweptStates, ...session } of sessions) {
-    if (sweptStates === undefined || !areLarge(weightsOfSession(model, session))) {
+    if (sweptStates === undefined || !areLarge(session, weightsOfSession(model, session))) {
       loaded.push(session);
       continue;
     }

@@ -1,4 +1,4 @@
-import { COPIED_WEIGHT_BYTES } from '../engine/compute.ts';
+import { COPIED_WEIGHT_BYTES, WIDENED_INT4_BYTES } from '../engine/compute.ts';
 import { FINAL_NORM, headName, layerOf } from '../model/config/tensors.ts';
 import { withComputeWeights } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
@@ -16,7 +16,7 @@ export type WeightSelection = Pick<Session, 'layers' | 'trunk' | 'head' | 'train
  */
 export function packedWeights(model: FederatedModel, session: Session): number {
   const weights = sessionWeights(model, session);
-  if (!session.trains || areLarge(weights)) return 0;
+  if (!session.trains || areLarge(session, weights)) return 0;
   const head = headName(model.config);
   const packed = weights.filter(({ name }) => layerOf(name) !== null || name === head);
   return packed.reduce((sum, { values }) => sum + values * FLOAT_BYTES.F32, 0);
@@ -31,7 +31,7 @@ export function widenedAtUse(
   session: WeightSelection,
 ): { readonly layers: number; readonly head: number } {
   const weights = weightsOfSession(model, session);
-  if (!areLarge(weights)) return { layers: 0, head: 0 };
+  if (!areLarge(session, weights)) return { layers: 0, head: 0 };
   const float32 = weights
     .filter((weight) => isWidened(model, session, weight))
     .map(({ name, values }) => ({ name, bytes: values * FLOAT_BYTES.F32 }));
@@ -46,7 +46,7 @@ export function widenedAtUse(
  */
 export function sessionWeights(model: FederatedModel, session: WeightSelection) {
   const weights = weightsOfSession(model, session);
-  const stayInFiles = areLarge(weights);
+  const stayInFiles = areLarge(session, weights);
   return weights.map((weight) => {
     const { bytes, values, stored } = weight;
     if (stored === 'Int4') return { ...weight, own: bytes, mapped: stayInFiles && session.trains ? bytes : 0 };
@@ -82,6 +82,9 @@ export function weightsOfSession(model: FederatedModel, session: WeightSelection
   return weightsOf(modelOfSession(model, session), isRead, trunk);
 }
 
-/** Whether the engine leaves a graph's weights in their files. */
-export const areLarge = (weights: readonly { readonly bytes: number }[]): boolean =>
-  weights.reduce((sum, { bytes }) => sum + bytes, 0) > COPIED_WEIGHT_BYTES;
+/** Whether the engine leaves the weights of a session's graph in their files. */
+export function areLarge({ trains }: Pick<Session, 'trains'>, weights: readonly WeightSize[]): boolean {
+  const counted = ({ bytes, values, stored }: WeightSize) =>
+    stored === 'Int4' && trains ? bytes + WIDENED_INT4_BYTES * values : bytes;
+  return weights.reduce((sum, weight) => sum + counted(weight), 0) > COPIED_WEIGHT_BYTES;
+}

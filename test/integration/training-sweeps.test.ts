@@ -1,5 +1,6 @@
 // Alignment and clients report how much is done of the states that their steps wait for, if layers run one at a time,
-// and compute the same as with all layers in one session.
+// and compute the same as with all layers in one session. An evaluation reports parts of its scores.
+import { join } from 'node:path';
 import t from 'tap';
 import { parseManifest } from '../../crds/parse.ts';
 import type { SweepProgress } from '../../crds/facts/events.ts';
@@ -12,6 +13,7 @@ import { randomStream } from '../../worker/random.ts';
 import { EmulatorAligner } from '../../worker/training/alignment.ts';
 import { AdapterTrainer } from '../../worker/training/local-update.ts';
 import { familyFolder, openFamily } from '../support/family.ts';
+import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
 
 const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 2 ** 31);
 t.comment(`TEST_SEED=${seed}`);
@@ -103,3 +105,23 @@ for (const placement of ['Last', 'Both'] as const)
       for (const { round, client } of sweeps) t.same([round, client], [1, phase === 'local' ? 3 : null]);
     }
   });
+
+t.test('an evaluation reports parts of its scores', async (t) => {
+  const root = t.testdir({});
+  const job = writeTinyJob(root, { evaluation: '{ task: qa, maxNewTokens: 2, batchSize: 2, everyRounds: 0 }' });
+  const reached: number[] = [];
+  await runTinyJob(job, join(root, 'out'), {
+    onEvent: (event) => {
+      if (event.event !== 'evaluating') return;
+      t.equal(event.total, 3);
+      reached.push(event.done);
+    },
+  });
+  t.same(
+    reached,
+    reached.toSorted((a, b) => a - b),
+  );
+  for (const score of [0, 1, 2])
+    t.ok(new Set(reached.filter((done) => Math.floor(done) === score)).size > 2, `parts of score ${score}`);
+  t.equal(reached.at(-1), 3);
+});

@@ -66,6 +66,18 @@ t.test('states that steps wait for are shown until they are computed', async (t)
   t.equal(statusText(resumed, 6), 'round 1/10  align  hidden states 50.0 %', 'a resumed run emits no phase');
 });
 
+t.test('the bar of an evaluation and its time follow the parts of a score', async (t) => {
+  const events: [number, LiveEvent][] = [
+    [0, start],
+    [0, finished(1)],
+    [10, phase('evaluate', 2, null)],
+    [20, { event: 'evaluating', done: 1.5, total: 3 }],
+  ];
+  const state = after(...events);
+  t.match(statusLines(state, 20, 120, false)[0], /━━━━━━┈┈┈┈┈┈ {2}evaluate 1\/3 /);
+  t.equal(remainingSeconds(state, 20), 8 * 11 + 10);
+});
+
 t.test('a resumed alignment shows its position and its own rate', async (t) => {
   const state = after([0, start], [5, stepAt('align', 3, null, 80, 1)], [5.05, stepAt('align', 3, null, 81, 3)]);
   t.equal(state.round, 3);
@@ -234,6 +246,7 @@ t.test('json is the events and nothing else; quiet is the warnings', async (t) =
     for (const event of events) shown.show(event);
     shown.show(localStep(1, 0, 0, 1));
     shown.show({ event: 'evaluating', done: 1, total: 2 });
+    shown.show({ event: 'sweep', phase: 'local', round: 1, client: 0, done: 0.5 });
     shown.show({ event: 'warning', message: 'slow' });
     shown.note('stopping');
   }

@@ -106,6 +106,7 @@ export interface LocalTrainer {
 }
 
 export interface Evaluator {
+  /** @param input.onProgress receives the number of scores that are done, in which a part of a score counts as one */
   evaluate(input: {
     lora: LoraState;
     signal: AbortSignal;

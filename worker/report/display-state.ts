@@ -36,7 +36,7 @@ export interface ProgressState {
 export interface PhaseProgress {
   readonly name: Phase;
   readonly began: number;
-  /** Steps, or answers in an evaluation, done of `total` (null: unknown). */
+  /** Steps, or scores and parts of one in an evaluation, done of `total` (null: unknown). */
   readonly done: number;
   readonly total: number | null;
   /**

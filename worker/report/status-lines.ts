@@ -119,8 +119,9 @@ function position({ round, rounds }: ProgressState): string {
 
 function phaseText({ phase }: ProgressState): string {
   if (phase === null) return '';
-  if (phase.total !== null) return `${phase.name} ${formatCount(phase.done)}/${formatCount(phase.total)}`;
-  return phase.done > 0 ? `${phase.name} ${formatCount(phase.done)}` : phase.name;
+  const done = formatCount(Math.floor(phase.done));
+  if (phase.total !== null) return `${phase.name} ${done}/${formatCount(phase.total)}`;
+  return phase.done > 0 ? `${phase.name} ${done}` : phase.name;
 }
 
 /** How much of the states is done that further steps wait for, as a mean over the clients that wait. */

@@ -89,7 +89,9 @@ export class ModelEvaluator implements Evaluator {
     let done = 0;
     const scored = async (trunk: Trunk, adapter: Float32Array): Promise<Score> => {
       signal.throwIfAborted();
-      const score = await this.score(trunk, adapter, lora.emulator, signal, () => onProgress(done, total));
+      const score = await this.score(trunk, adapter, lora.emulator, signal, (part, whole) =>
+        onProgress(done + part / whole, total),
+      );
       onProgress(++done, total);
       return score;
     };

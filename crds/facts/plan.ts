@@ -63,7 +63,7 @@ export interface TimeEstimate {
 
 /** What a job writes to its folder at most, in bytes: the folder of `fedbiot run`, or a server pod's output volume. */
 export interface DiskPlan {
-  /** Of weights that are not stored in model.dtype, and of those in 8 bits. */
+  /** Of weights that are not stored in model.dtype, and of those in 8 or 4 bits. */
   readonly convertedWeights: number;
   /** Checkpoints, and the results of a round. */
   readonly checkpoints: number;

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { float32Tensor, readSafetensorsHeader, writeSafetensors } from '../../worker/safetensors/safetensors.ts';
 import type { TensorData } from '../../worker/safetensors/safetensors.ts';
-import { readRows, streamSafetensors } from '../../worker/safetensors/stream.ts';
-import type { StreamedTensor } from '../../worker/safetensors/stream.ts';
+import { readRows, streamGroups, streamSafetensors } from '../../worker/safetensors/stream.ts';
+import type { StreamedGroup, StreamedTensor } from '../../worker/safetensors/stream.ts';
 
 const tensors: TensorData[] = [
   float32Tensor(
@@ -37,6 +37,31 @@ t.test('a streamed file has the bytes of one written at once', async (t) => {
     { metadata: { format: 'pt' } },
   );
   t.ok(readFileSync(join(dir, 'streamed')).equals(readFileSync(join(dir, 'whole'))));
+});
+
+t.test('tensors that are computed together are written to their places', async (t) => {
+  const dir = t.testdir({});
+  writeSafetensors(join(dir, 'whole'), tensors, { format: 'pt' });
+  const [b, a, c, empty] = tensors as [TensorData, TensorData, TensorData, TensorData];
+  const together = (cut: number): StreamedGroup => ({
+    tensors: [c, a],
+    chunks: async function* () {
+      for (let i = 0; i < 8; i++) yield [c.data.subarray(2 * i, 2 * i + 2), a.data.subarray(i, i + 1)].slice(0, cut);
+    },
+  });
+  const groups = (cut: number) => [
+    together(cut),
+    {
+      tensors: [b, empty],
+      chunks: async function* () {
+        yield [b.data];
+      },
+    },
+  ];
+  await streamGroups(join(dir, 'streamed'), groups(2), { metadata: { format: 'pt' } });
+  t.ok(readFileSync(join(dir, 'streamed')).equals(readFileSync(join(dir, 'whole'))));
+  await t.rejects(streamGroups(join(dir, 'short'), groups(1)), { message: /tensor a produced 0 bytes instead of 8/ });
+  t.notOk(existsSync(join(dir, 'short')));
 });
 
 t.test('rows are read in whole, in order, in pieces of about the asked size', async (t) => {

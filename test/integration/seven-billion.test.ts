@@ -45,12 +45,19 @@ t.test('memory of every role is what the plan says', { skip: noProc, timeout: 90
   const folder = t.testdir();
   const model = join(folder, 'model');
   await writeSevenBillion(model, LAYERS);
-  const job = writeSevenBillionJob(folder, { model, layers: LAYERS, length: LENGTH, evaluates: true });
-  const check = ({ what, peak, planned }: Measured) => {
-    checkRatio(t, `${what}, without files`, planned.total - planned.filePages, peak.anonymous);
-    if (peak.total !== null) checkRatio(t, `${what}, with pages of files`, planned.total, peak.total);
+  const common = { model, layers: LAYERS, length: LENGTH, evaluates: true };
+  const job = writeSevenBillionJob(folder, common);
+  const check = ({ what, weights, computeWeights, peak, planned }: Measured) => {
+    const named = `${what}, emulator ${weights}, compute weights ${computeWeights}`;
+    checkRatio(t, `${named}, without files`, planned.total - planned.filePages, peak.anonymous);
+    if (peak.total !== null) checkRatio(t, `${named}, with pages of files`, planned.total, peak.total);
   };
   for (const role of PLAYED_ROLES) check(await leastPeak(() => measureRole(role, { job, threads: 2, limit: null })));
+  // The gradient of an emulator in 8 bits has float32 copies. A teacher in 8 bits has none.
+  const emulated = writeSevenBillionJob(folder, { ...common, weights: 'Int8' });
+  check(await leastPeak(() => measureRole('server', { job: emulated, threads: 2, limit: null })));
+  const computed = writeSevenBillionJob(folder, { ...common, computeWeights: 'Int8' });
+  check(await leastPeak(() => measureRole('evaluation', { job: computed, threads: 2, limit: null })));
   const run = await leastPeak(() => measureRun({ job, threads: 2, limit: MOST }));
   check(run);
   t.ok(run.memory.anonymous < MOST, `a run takes ${mebibytes(run.memory.anonymous)}`);

@@ -12,12 +12,12 @@ const GIB = 2 ** 30;
 const { spec } = parseManifest(
   `{apiVersion: fedbiot.io/v1alpha1, kind: FedBiOTJob, metadata: {name: memory}, spec: {
     model: {uri: m}, data: {train: {uri: t}, public: {uri: p}, eval: {uri: e}}, emulator: {alignment: {klWeight: 0}},
-    evaluation: {task: loss}}}`,
+    federation: {local: {sequenceLength: 256}}, evaluation: {task: loss}}}`,
   'memory',
 );
 
 /** LLaMA 2's shapes in half precision, in one file. */
-function memoryOf(hidden: number, intermediate: number, layers: number) {
+function memoryOf(hidden: number, intermediate: number, layers: number, heldOutSequences = Infinity) {
   const raw = {
     architectures: ['LlamaForCausalLM'],
     model_type: 'llama',
@@ -46,17 +46,23 @@ function memoryOf(hidden: number, intermediate: number, layers: number) {
   return jobMemory(modelWithSplit({ config, weights }, split, spec), spec, {
     statesBytes: 0,
     workers: 1,
-    heldOutSequences: Infinity,
+    heldOutSequences,
   });
 }
 
 t.test('an evaluation that reads each layer in turn', async (t) => {
   const [seven, deeper] = [memoryOf(4096, 11008, 32), memoryOf(4096, 11008, 64)];
   const layer = (4 * 4096 ** 2 + 3 * 4096 * 11008) * 4;
-  t.ok(seven.evaluation.total > layer + SWEPT_STATES, 'a widened layer and the states between layers');
+  const read = 4096 * 11008 * 2;
+  t.ok(
+    seven.evaluation.total > layer + read + SWEPT_STATES,
+    'a widened layer, the weight that is read to be widened, and the states between layers',
+  );
   t.ok(seven.evaluation.total < 5 * GIB, `${(seven.evaluation.total / GIB).toFixed(1)} GiB, of a model of 12.6 GiB`);
   const lora = deeper.evaluation.total - seven.evaluation.total;
   t.ok(lora < GIB / 4, `twice the layers add ${lora} bytes, for the LoRA of more layers`);
+  const oneText = memoryOf(4096, 11008, 32, 1).evaluation.total;
+  t.ok(oneText < seven.evaluation.total - SWEPT_STATES, 'one text has fewer rows than a pack, and few states');
 });
 
 t.test('a small model keeps all layers loaded', async (t) => {

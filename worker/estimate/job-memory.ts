@@ -7,17 +7,20 @@ import type { WeightSelection } from './session-weights.ts';
 
 const MIB = 2 ** 20;
 
-/** Node and onnxruntime, measured. */
-const PROCESS_BYTES = 90 * MIB;
+/** A process of Node with onnxruntime, measured. */
+const PROCESS_BYTES = 30 * MIB;
+
+/** Pages of their files in it, measured. The processes of a machine share them, and use them all the time. */
+const PROGRAM_PAGES = 60 * MIB;
 
 /** A session's graph, measured; the optimizer is one as well. */
 const SESSION_BYTES = 15 * MIB;
 
 /**
- * The main process, which reads data, transfers tensors and writes the run's folder; measured with ten thousand
- * records.
+ * The main process, which reads data, transfers tensors and writes the run's folder, without those pages; measured with
+ * ten thousand records.
  */
-const MAIN_BYTES = 300 * MIB;
+const MAIN_BYTES = 240 * MIB;
 
 /** Memory of one process, or of all processes of a machine or a pod, in bytes. */
 export interface MachineMemory {
@@ -53,7 +56,7 @@ export function jobMemory(
     const { loaded } = sessionsOf(model, demand);
     const weights = residentWeights(model, loaded);
     const own = processBytes(loaded) + packedWeightsOf(model, loaded) + demand.lora + workBytes(model, demand);
-    return { total: own + weights.resident, filePages: weights.filePages };
+    return { total: own + weights.resident + PROGRAM_PAGES, filePages: weights.filePages };
   };
   const others = Array.from({ length: options.workers - 1 }, () => [client]);
   const { total, filePages } = machineMemory(model, [[server, client, evaluation], ...others]);
@@ -82,6 +85,7 @@ function machineMemory(model: FederatedModel, processes: readonly (readonly Dema
   const sessions = demands.flatMap((demand) => sessionsOf(model, demand).loaded);
   const weights = sharedWeights(model, sessions);
   const total =
+    PROGRAM_PAGES +
     MAIN_BYTES +
     processes.length * PROCESS_BYTES +
     sessions.length * SESSION_BYTES +
@@ -174,7 +178,7 @@ function workBytes(model: FederatedModel, demand: Demand): number {
   const working = loaded.map((session) => sessionWork(model, session));
   const sweeping = swept.map(
     ({ layers, layerWork, ...session }) =>
-      layerWork + Math.max(...layers.map((layer) => widenedLayer(model, { ...session, layers: [layer] }))),
+      layerWork + Math.max(...layers.map((layer) => layerCopies(model, { ...session, layers: [layer] }))),
   );
   return Math.max(0, ...working, ...sweeping) + Math.max(0, ...swept.map(({ sweptStates }) => sweptStates));
 }
@@ -191,9 +195,12 @@ function sessionWork(model: FederatedModel, session: Session): number {
 }
 
 /**
- * The copies of one layer's weights, of half precision in float32, of 4 bits packed. Pages of the file are not counted:
- * they may be dropped.
+ * The copies of one layer's weights, of half precision in float32, of 4 bits packed, and the largest weight that is
+ * widened as it is stored: it is read into memory while its copy is made. Pages of the file are not counted: they may
+ * be dropped.
  */
-function widenedLayer(model: FederatedModel, layer: WeightSelection): number {
-  return sessionWeights(model, layer).reduce((sum, { own }) => sum + own, widenedAtUse(model, layer).layers);
+function layerCopies(model: FederatedModel, layer: WeightSelection): number {
+  const weights = sessionWeights(model, layer);
+  const read = Math.max(0, ...weights.map(({ widened, bytes }) => (widened ? bytes : 0)));
+  return weights.reduce((sum, { own }) => sum + own, read + widenedAtUse(model, layer).layers);
 }

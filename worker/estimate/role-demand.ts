@@ -62,10 +62,16 @@ export function serverDemand(model: FederatedModel, { emulator: { alignment } }:
   const divergence = klWeight > 0 ? divergenceElements(tokens, config.vocabSize) * FLOAT_BYTES.F32 : 0;
   const crossEntropy = languageModelWeight > 0 ? crossEntropyElements(tokens, config.vocabSize) * FLOAT_BYTES.F32 : 0;
   const steps = Math.max(alignmentSteps(alignment, 1), alignmentSteps(alignment, 2));
-  const states = steps * tokens * comparedLayers(model, alignment.similarity).length;
+  const returned = comparedLayers(model, alignment.similarity).length;
   return {
     sessions: [
-      pass(config, { layers: [...split.front, ...split.teacher], trunk: 'teacher', onServer: true }, length, states),
+      pass(
+        config,
+        { layers: [...split.front, ...split.teacher], trunk: 'teacher', onServer: true },
+        length,
+        steps * tokens,
+        returned,
+      ),
       {
         layers: [...split.emulator, ...(needsLogits ? split.tail : [])],
         trunk: 'emulator',
@@ -157,7 +163,7 @@ export function scoringDemand(
       {
         ...pass(config, { layers: split.tail, trunk: 'teacher', onServer: true }, length, sequences * length),
         head: true,
-        headWork: 3 * Math.max(PACK_TOKENS, length) * config.vocabSize * FLOAT_BYTES.F32,
+        headWork: 3 * packRows(length, sequences * length) * config.vocabSize * FLOAT_BYTES.F32,
       },
       ...(generates ? trunks.map(generation) : []),
     ],
@@ -167,19 +173,21 @@ export function scoringDemand(
 
 /**
  * A pass through layers without a gradient tape.
- * @param tokens whose states a sweep holds; it never holds more than SWEPT_STATES
+ * @param tokens of all sequences, whose states a sweep holds; it never holds more than SWEPT_STATES
+ * @param returned layers whose states the sweep returns
  */
 function pass(
   config: DecoderConfig,
   part: Pick<Session, 'layers' | 'trunk' | 'onServer'>,
   length: number,
   tokens: number,
+  returned = 1,
 ): Session {
   return {
     ...part,
     head: false,
-    sweptStates: Math.min(SWEPT_STATES, stateBytes(config, tokens)),
-    layerWork: forwardBytes(config, length),
+    sweptStates: Math.min(SWEPT_STATES, stateBytes(config, tokens * returned)),
+    layerWork: forwardBytes(config, length, packRows(length, tokens)),
     headWork: 0,
   };
 }
@@ -213,19 +221,25 @@ function attention({ heads }: DecoderConfig, length: number): number {
   return 3 * heads * length;
 }
 
+/** The heap that tensors of a step take, which have different sizes, with the gaps between them; measured. */
+const WITH_GAPS = 1.1;
+
 /** A step's activations, including `kept` values per token. */
 function trainingWork(config: DecoderConfig, tokens: number, length: number, kept: number): number {
-  return tokens * (kept + attention(config, length)) * FLOAT_BYTES.F32;
+  return WITH_GAPS * tokens * (kept + attention(config, length)) * FLOAT_BYTES.F32;
 }
 
 /**
  * Activations of a pass over whole sequences without a tape, which holds one layer at a time: its values, one matrix of
  * scores unless they are computed in tiles, and the mask, twice.
  */
-function forwardBytes(config: DecoderConfig, length: number): number {
+function forwardBytes(config: DecoderConfig, length: number, rows: number): number {
   const scores = config.heads * Math.min(length, UNTILED_TOKENS) + 2 * length;
-  return Math.max(PACK_TOKENS, length) * (trainedLayer(config, 0) + scores) * FLOAT_BYTES.F32;
+  return rows * (trainedLayer(config, 0) + scores) * FLOAT_BYTES.F32;
 }
+
+/** Rows of the largest pack of sequences that have so many tokens together. */
+const packRows = (length: number, tokens: number): number => Math.max(length, Math.min(PACK_TOKENS, tokens));
 
 /** The same of prompts whose keys and values are kept: all scores exist at once. */
 function promptBytes(config: DecoderConfig, length: number, tokens: number): number {

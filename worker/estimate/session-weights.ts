@@ -49,11 +49,16 @@ export function sessionWeights(model: FederatedModel, session: WeightSelection) 
   const stayInFiles = areLarge(session, weights);
   return weights.map((weight) => {
     const { bytes, values, stored } = weight;
-    if (stored === 'Int4') return { ...weight, own: bytes, mapped: stayInFiles && session.trains ? bytes : 0 };
+    if (stored === 'Int4')
+      return { ...weight, widened: false, own: bytes, mapped: stayInFiles && session.trains ? bytes : 0 };
     // A gradient's copy of a quantised weight is a packed one.
     const isPacked = stored === 'Int8' && session.trains === true;
     const widened = !stayInFiles && !isPacked && isWidened(model, session, weight);
-    return widened ? { ...weight, own: values * FLOAT_BYTES.F32, mapped: 0 } : { ...weight, own: 0, mapped: bytes };
+    return {
+      ...weight,
+      widened,
+      ...(widened ? { own: values * FLOAT_BYTES.F32, mapped: 0 } : { own: 0, mapped: bytes }),
+    };
   });
 }
 

@@ -16,7 +16,8 @@ import { withDtype } from '../worker/model/convert.ts';
 import { openModelDirectory } from '../worker/model/directory.ts';
 import { loadTokenizer } from '../worker/tokenizer/tokenizer.ts';
 import { loadJobData } from '../worker/run/job-data.ts';
-import { formatModel, influenceOnPublicData, startingLora } from '../worker/run/job-model.ts';
+import { formatModel, startingLora } from '../worker/run/job-model.ts';
+import { onPublicData } from '../worker/run/on-public-data.ts';
 import { absoluteUri, readJob } from '../worker/run/job-manifest.ts';
 import { STATES_MEMORY } from '../worker/training/teacher-states.ts';
 import { peakOfChildren } from '../test/support/peak-memory.ts';
@@ -62,10 +63,12 @@ async function work(role: PlayedRole, path: string, options: ComputeOptions): Pr
   };
   const { signal } = new AbortController();
   try {
-    const measure = influenceOnPublicData(compute, data.publicSequences, spec.seed);
+    const { publicSequences } = data;
+    const onRounded = () => {};
+    const measured = onPublicData({ compute, publicSequences, seed: spec.seed, signal, onRounded });
     const { provider } = options;
     const stored = await withDtype(directory, spec.model.dtype, cache, { signal });
-    const { model } = await formatModel(stored, spec, measure, { cache, provider, signal });
+    const { model } = await formatModel(stored, spec, measured, { cache, provider, signal });
     const batches = sampledBatches({
       ...data,
       alignment: spec.emulator.alignment,

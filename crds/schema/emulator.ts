@@ -75,9 +75,9 @@ export const Emulator = object(
     ),
     weights: choice(
       'Format of the kept layers’ projections: AsStored, or quantised once by the server: Int8, 8 bits with a scale per output, or Int4, ' +
-        '4 bits with a scale and a zero point for 32 inputs of an output, which must be in multiples of 64. Int8 halves the kept layers of a ' +
-        'half-precision model, not adapter, embedding and head, and Int4 leaves a third; Int8 also speeds up its passes on processors that ' +
-        'multiply bytes. Alignment trains the quantised emulator.',
+        '4 bits with a scale and a zero point for 32 inputs of an output, which must be in multiples of 64, rounded by GPTQ for the public ' +
+        'data. Int8 halves the kept layers of a half-precision model, not adapter, embedding and head, and Int4 leaves a third; Int8 also ' +
+        'speeds up its passes on processors that multiply bytes. Alignment trains the quantised emulator.',
       ['AsStored', 'Int8', 'Int4'],
       { default: 'AsStored' },
     ),

@@ -78,7 +78,7 @@ export const Checkpoint = object('Checkpoints, from which an interrupted run res
 });
 
 const PUBLIC_DATA_IS_USED =
-  "self.emulator.layerSelection == 'Importance' || " +
+  "self.emulator.layerSelection == 'Importance' || self.emulator.weights == 'Int4' || " +
   "(has(self.emulator.alignment.schedule) ? self.emulator.alignment.schedule != 'Never' : self.method in ['FedBiOT', 'OffsiteTuning'])";
 
 const properties = {
@@ -113,8 +113,8 @@ export const Spec = object('The desired training: model, data, method, federatio
     {
       rule: `has(self.data.public) || !(${PUBLIC_DATA_IS_USED})`,
       message:
-        'data.public is required: the emulator is aligned, or its layers are selected, on public data; give it, or set ' +
-        'emulator.alignment.schedule: Never and emulator.layerSelection: Uniform',
+        'data.public is required: the emulator is aligned, its layers are selected, or its weights are rounded to 4 bits, on public ' +
+        'data; give it, or set emulator.alignment.schedule: Never, emulator.layerSelection: Uniform and emulator.weights: Int8 or AsStored',
       fieldPath: '.data.public',
     },
     {

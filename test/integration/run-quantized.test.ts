@@ -11,11 +11,19 @@ import { WHOLE_BLOCKS } from '../support/tiny-model.ts';
 const EMULATOR = 'layerDropRate: 0.5, alignment: { initialSteps: 4, stepsPerRound: 2, sequenceLength: 192 }';
 
 const FORMATS = [
-  { format: 'Int8', bits: 8 },
-  { format: 'Int4', bits: 4 },
+  {
+    format: 'Int8',
+    bits: 8,
+    tooLarge: 'the emulator in 8 bits has hidden states that are NaN or infinite after layer 3',
+  },
+  {
+    format: 'Int4',
+    bits: 4,
+    tooLarge: 'on public data, gate_proj, up_proj of layer 3 read values that are NaN or infinite',
+  },
 ] as const;
 
-for (const { format, bits } of FORMATS)
+for (const { format, tooLarge } of FORMATS)
   t.test(`${format}: a model whose states are too large is refused, and the layer is named`, async (t) => {
     const root = t.testdir({});
     const job = writeTinyJob(root, { emulator: `{ weights: ${format}, ${EMULATOR} }` }, WHOLE_BLOCKS);
@@ -28,7 +36,7 @@ for (const { format, bits } of FORMATS)
     writeFileSync(path, content);
     await t.rejects(runTinyJob(job, join(root, 'out')), {
       name: 'UserError',
-      message: `the emulator in ${bits} bits has hidden states that are NaN or infinite after layer 3`,
+      message: tooLarge,
       hint: /emulator\.weights: AsStored/,
     });
   });

@@ -30,6 +30,7 @@ oracle round
 oracle_to "$fixtures/learning-rates.json" learning_rates
 oracle_to "$fixtures/rotary.json" rotary
 oracle_to "$fixtures/layer-drop.json" layer_drop
+oracle gptq "$fixtures/gptq.safetensors"
 oracle safetensors_fixture "$fixtures/safetensors/mixed.safetensors"
 oracle tokenizers "$fixtures/tokenizers"
 oracle_to "$fixtures/tokenizers/added-tokens.json" added_tokens "$fixtures/tokenizers"

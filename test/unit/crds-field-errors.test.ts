@@ -89,7 +89,7 @@ const INVALID: [path: string, value: unknown, blamed: string | null, words: RegE
     'spec.data.public',
     undefined,
     null,
-    /data\.public is required.*alignment\.schedule: Never and emulator\.layerSelection: Uniform/,
+    /data\.public is required.*alignment\.schedule: Never, emulator\.layerSelection: Uniform and emulator\.weights/,
   ],
   ['spec.data.public.uri', null, null, /is required/],
   ['spec.data.eval', {}, 'spec.data.eval.uri', /is required/],

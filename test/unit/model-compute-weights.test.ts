@@ -31,6 +31,7 @@ import { roundedModel } from '../support/rounded-model.ts';
 import { testCompute } from '../support/test-compute.ts';
 import { writeTinyJob } from '../support/tiny-job.ts';
 import { WHOLE_BLOCKS } from '../support/tiny-model.ts';
+import { withoutPublicData } from '../support/without-public-data.ts';
 
 const compute = testCompute();
 t.teardown(() => compute.close());
@@ -52,8 +53,7 @@ async function jobModel(root: string, settings: Settings) {
   const { spec } = readJob(path);
   const directory = await openModelDirectory(join(root, 'model'));
   const options = { cache: join(root, 'cache'), provider: 'cuda', signal: AbortSignal.any([]) } as const;
-  const unmeasured = () => Promise.reject(new Error('uniform'));
-  const { model } = await formatModel(directory, spec, unmeasured, options);
+  const { model } = await formatModel(directory, spec, withoutPublicData, options);
   return { spec, directory, model };
 }
 

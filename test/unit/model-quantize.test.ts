@@ -12,7 +12,8 @@ import { sha256 } from '../../worker/files/sha256.ts';
 import { loadTrunk } from '../../worker/inference/trunk-runner.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
-import { quantizeEmulator } from '../../worker/model/quantize.ts';
+import { quantizeEmulator, TO_NEAREST } from '../../worker/model/quantize.ts';
+import type { Rounding } from '../../worker/model/quantize.ts';
 import { partsOf } from '../../worker/model/weights/quantized-formats.ts';
 import type { QuantizedFormat } from '../../worker/model/weights/quantized-formats.ts';
 import type { QuantizedEntry } from '../../worker/model/weights/quantized-index.ts';
@@ -117,6 +118,34 @@ t.test('weights are rounded to 4 bits in blocks of 32 inputs, once', async (t) =
     if (wrong >= 0) t.fail(`${name}: weight ${wrong} is ${rows[wrong]}, rounded ${values[wrong]}`);
   }
   await writesOnce(t, model, write);
+});
+
+t.test('another rounding has a file of its own, and is ended with it', async (t) => {
+  const root = t.testdir({});
+  const { stored, write } = await quantized(root, 'Int4');
+  let ended = 0;
+  const rounding = (key: string, count: number): Rounding => ({
+    key,
+    matrices: async function* (weights) {
+      try {
+        const nearest = TO_NEAREST.Int4.matrices(weights);
+        for (let i = 0; i < count; i++) yield (await nearest.next()).value ?? [];
+      } finally {
+        ended++;
+      }
+    },
+  });
+  const options = { modelSha256: 'x', held: 'auto', product: 'Float32' } as const;
+  const fileOf = async (key: string, count = Infinity) => {
+    const { model } = await quantizeEmulator(stored, 'Int4', join(root, 'cache'), options, rounding(key, count));
+    return model.quantized!.emulator.get(WEIGHT)!.values.file;
+  };
+  await t.rejects(fileOf('too few', 3), { message: /produced 0 bytes/ });
+  const [a, b, nearest] = [await fileOf('a'), await fileOf('b'), (await write()).quantized!.emulator.get(WEIGHT)!];
+  t.equal(new Set([a, b, nearest.values.file]).size, 3);
+  t.same(readFileSync(a), readFileSync(b));
+  t.equal(await fileOf('a', 0), a, 'it is not rounded again');
+  t.equal(ended, 3);
 });
 
 t.test('4 bits hold whole pairs of blocks only', async (t) => {

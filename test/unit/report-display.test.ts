@@ -90,6 +90,15 @@ t.test('the shown loss is the mean over the last twenty steps', async (t) => {
   t.equal(after([0, start], ...steps).alignmentLoss, 39.5);
 });
 
+t.test('while matrices are rounded, the status says how many', async (t) => {
+  const rounding = after(
+    [0, { event: 'quantizing', done: 0, total: 98 }],
+    [9, { event: 'quantizing', done: 1, total: 98 }],
+  );
+  t.equal(statusText(rounding, 10), 'rounding to 4 bits: matrix 1/98');
+  t.equal(statusText(advance(rounding, start, 10), 10), 'preparing');
+});
+
 t.test('time left', async (t) => {
   const untilRound = (last: number): [number, LiveEvent][] =>
     Array.from({ length: last }, (_, i) => [0, finished(i + 1)]);
@@ -247,6 +256,7 @@ t.test('json is the events and nothing else; quiet is the warnings', async (t) =
     shown.show(localStep(1, 0, 0, 1));
     shown.show({ event: 'evaluating', done: 1, total: 2 });
     shown.show({ event: 'sweep', phase: 'local', round: 1, client: 0, done: 0.5 });
+    shown.show({ event: 'quantizing', done: 1, total: 2 });
     shown.show({ event: 'warning', message: 'slow' });
     shown.note('stopping');
   }

@@ -30,6 +30,10 @@ function toOrt({ dtype, data, shape }: Tensor): OrtTensor {
   return new OrtTensor(dtype, data, shape);
 }
 
+function zeros(shape: readonly number[]): OrtTensor {
+  return toOrt(float32(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape));
+}
+
 function fromOrt(tensor: OrtTensor): Tensor {
   const { type, data, dims } = tensor;
   if (type === 'float32' && data instanceof Float32Array) return { dtype: type, data, shape: dims };
@@ -119,7 +123,7 @@ async function answer(message: ComputeMessage): Promise<Extract<ComputeReply, { 
       variables.set(message.variable, toOrt(message.tensor));
       return null;
     case 'clear':
-      variables.set(message.variable, toOrt(float32(new Float32Array(message.size))));
+      variables.set(message.variable, zeros(message.shape));
       return null;
     case 'read':
       return fromOrt(variable(message.variable));

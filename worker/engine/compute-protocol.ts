@@ -9,7 +9,7 @@ export type ComputeRequest =
   | { readonly kind: 'unload'; readonly session: number }
   | ({ readonly kind: 'run'; readonly session: number } & RunRequest)
   | { readonly kind: 'write'; readonly variable: string; readonly tensor: Tensor }
-  | { readonly kind: 'clear'; readonly variable: string; readonly size: number }
+  | { readonly kind: 'clear'; readonly variable: string; readonly shape: readonly number[] }
   | { readonly kind: 'read'; readonly variable: string }
   | { readonly kind: 'free'; readonly variables: readonly string[] }
   | { readonly kind: 'usage' };

@@ -144,9 +144,9 @@ export class Compute {
     await this.#ask<null>({ kind: 'write', variable, tensor });
   }
 
-  /** Sets a variable to a vector of `size` zeros. */
-  async clear(variable: string, size: number): Promise<void> {
-    await this.#ask<null>({ kind: 'clear', variable, size });
+  /** Sets a variable to zeros. */
+  async clear(variable: string, ...shape: readonly number[]): Promise<void> {
+    await this.#ask<null>({ kind: 'clear', variable, shape });
   }
 
   read(variable: string): Promise<Tensor> {

@@ -1,7 +1,8 @@
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
-import { clientDemand, evaluationDemand, scoringDemand, serverDemand } from './role-demand.ts';
+import { calibrationPass, clientDemand, evaluationDemand, scoringDemand, serverDemand } from './role-demand.ts';
 import type { Demand, Scoring, Session } from './role-demand.ts';
+import { roundingMemory } from './rounding-memory.ts';
 import { areLarge, packedWeights, sessionWeights, weightsOfSession, widenedAtUse } from './session-weights.ts';
 import type { WeightSelection } from './session-weights.ts';
 
@@ -61,7 +62,13 @@ export function jobMemory(
   const others = Array.from({ length: options.workers - 1 }, () => [client]);
   const { total, filePages } = machineMemory(model, [[server, client, evaluation], ...others]);
   const run = { total: total + options.statesBytes, filePages };
-  return { server: alone(server), client: alone(client), evaluation: alone(evaluation), run };
+  const rounding = roundingOf(model, spec);
+  return {
+    server: larger(alone(server), { total: rounding.compute, filePages: 0 }),
+    client: alone(client),
+    evaluation: alone(evaluation),
+    run: larger(run, { total: rounding.compute + rounding.main, filePages: 0 }),
+  };
 }
 
 /** Minimum memory of the pods of each role. Hidden states that are cached in memory are not included. */
@@ -70,10 +77,26 @@ export function podMemory(
   spec: FedBiOTJobSpec,
 ): { readonly server: MachineMemory; readonly client: MachineMemory } {
   const clients = Array.from({ length: spec.client.parallelClients }, () => [clientDemand(model, spec)]);
+  const rounding = roundingOf(model, spec);
+  const server = machineMemory(model, [[serverDemand(model, spec), evaluationDemand(model, spec)]]);
   return {
-    server: machineMemory(model, [[serverDemand(model, spec), evaluationDemand(model, spec)]]),
+    server: larger(server, { total: rounding.compute + rounding.main, filePages: 0 }),
     client: machineMemory(model, clients),
   };
+}
+
+/** The one that needs more, without pages of files. */
+const larger = (a: MachineMemory, b: MachineMemory): MachineMemory =>
+  a.total - a.filePages < b.total - b.filePages ? b : a;
+
+/** The server's processes before its roles are loaded, while it rounds the emulator to 4 bits; 0 if it does not. */
+function roundingOf(model: FederatedModel, { emulator }: FedBiOTJobSpec): { main: number; compute: number } {
+  if (emulator.weights !== 'Int4') return { main: 0, compute: 0 };
+  const { main, passing, rounding } = roundingMemory(model.config);
+  const { layerWork, ...layer } = calibrationPass(model, emulator.alignment.sequenceLength);
+  const pass = passing + layerWork + layerCopies(model, layer);
+  const compute = PROGRAM_PAGES + PROCESS_BYTES + SESSION_BYTES + Math.max(pass, rounding);
+  return { main: MAIN_BYTES + main, compute };
 }
 
 /**

@@ -4,6 +4,7 @@ import { divergenceElements } from '../engine/ops/divergence.ts';
 import { UNTILED_TOKENS } from '../engine/ops/whole-attention.ts';
 import type { DecoderConfig } from '../model/config/config.ts';
 import type { FederatedModel, LoraPart } from '../model/federated-model.ts';
+import { CALIBRATION_TOKENS } from '../inference/calibration.ts';
 import { SWEPT_STATES } from '../inference/layer-sweep.ts';
 import type { Trunk } from '../model/programs/hidden-states.ts';
 import { PACK_TOKENS } from '../inference/packs.ts';
@@ -190,6 +191,12 @@ function pass(
     layerWork: forwardBytes(config, length, packRows(length, tokens)),
     headWork: 0,
   };
+}
+
+/** The pass through one of the full model's layers while its inputs are calibrated on. */
+export function calibrationPass({ config, split }: FederatedModel, length: number): Session {
+  const layers = split.emulator.slice(0, 1);
+  return pass(config, { layers, trunk: 'teacher' }, length, CALIBRATION_TOKENS);
 }
 
 function trainingBytes({ layout }: LoraPart): number {

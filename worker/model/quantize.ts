@@ -11,6 +11,7 @@ import { roundToInt4 } from './round-int4.ts';
 import { roundToInt8 } from './round-int8.ts';
 import { partsOf, QUANTIZED_FORMATS, quantizedProjections } from './weights/quantized-formats.ts';
 import type { MatrixParts, QuantizedFormat } from './weights/quantized-formats.ts';
+import type { Int4Matrix } from './weights/int4-matrix.ts';
 import { indexQuantized } from './weights/quantized-index.ts';
 import type { QuantizedIndex, QuantizedWeights } from './weights/quantized-index.ts';
 import { writtenOnce } from './written-file.ts';
@@ -26,6 +27,16 @@ export interface QuantizeOptions {
 /** What is quantised: the shapes of the layers, and their weights as they are held. */
 type Quantizable = Pick<FederatedModel, 'config' | 'weights'>;
 
+/** Rounds weights to a format. */
+export interface Rounding {
+  /** What decides the result besides the weights: rounding to nearest has nothing. */
+  readonly key: string;
+  /** The matrix of each weight, in their order, in one or more pieces. */
+  readonly matrices: (weights: readonly WeightEntry[]) => AsyncGenerator<readonly MatrixParts<Numbers>[], void>;
+}
+
+type Numbers = Int8Array | Uint8Array | Float32Array;
+
 type Watched<T> = T & Pick<WatchedModel, 'checkUnchanged'>;
 
 /**
@@ -39,7 +50,7 @@ export async function quantizeAll(
   options: QuantizeOptions,
 ): Promise<Watched<{ readonly computed: Required<Pick<FederatedModel, 'computeWeights'>> }>> {
   const layers = Array.from({ length: model.config.layers }, (_, layer) => layer);
-  const { index, checkUnchanged } = await quantizeLayers(model, 'Int8', layers, cache, options);
+  const { index, checkUnchanged } = await quantizeLayers(model, 'Int8', layers, TO_NEAREST.Int8, cache, options);
   return { computed: { computeWeights: { index, product: options.product } }, checkUnchanged };
 }
 
@@ -54,12 +65,13 @@ export async function quantizeEmulator(
   format: QuantizedFormat,
   cache: string,
   options: QuantizeOptions,
+  rounding = TO_NEAREST[format],
 ): Promise<WatchedModel> {
   const { split, computeWeights } = model;
   const { index, checkUnchanged } =
     computeWeights && format === 'Int8'
       ? { index: partOf(computeWeights.index, split.emulator), checkUnchanged: () => {} }
-      : await quantizeLayers(model, format, split.emulator, cache, options);
+      : await quantizeLayers(model, format, split.emulator, rounding, cache, options);
   return { model: withQuantizedEmulator(model, index, options.product), checkUnchanged };
 }
 
@@ -74,38 +86,58 @@ async function quantizeLayers(
   { config, weights }: Quantizable,
   format: QuantizedFormat,
   layers: readonly number[],
+  rounding: Rounding,
   cache: string,
   { modelSha256, held, signal }: QuantizeOptions,
 ): Promise<Watched<{ readonly index: QuantizedIndex }>> {
   const { folderSuffix, meaning } = QUANTIZED_FORMATS[format];
-  const key = sha256(JSON.stringify([modelSha256, held, layers])).slice(0, 16);
-  const groups = quantizedProjections(format, config, layers).map(({ weight, parts }): StreamedGroup => {
+  const key = sha256(JSON.stringify([modelSha256, held, layers, rounding.key])).slice(0, 16);
+  const projections = quantizedProjections(format, config, layers);
+  const entries = projections.map(({ weight }) => {
     const entry = weights.get(weight);
     if (!entry) throw new Error(`the model has no weight ${weight}`);
-    return {
+    return entry;
+  });
+  const write = async (file: string) => {
+    const matrices = rounding.matrices(entries);
+    const groups = projections.map(({ parts }): StreamedGroup => ({
       tensors: partsOf(parts),
       chunks: async function* () {
-        for await (const rounded of ROUNDING[format](entry)) yield partsOf(rounded).map(bytesOf);
+        const { value: pieces } = await matrices.next();
+        for (const piece of pieces ?? []) yield partsOf(piece).map(bytesOf);
       },
-    };
-  });
+    }));
+    try {
+      await streamGroups(file, groups, { metadata: { quantization: meaning }, ...(signal && { signal }) });
+    } finally {
+      await matrices.return();
+    }
+  };
   const { content: index, checkUnchanged } = await writtenOnce({
     folder: join(cache, `weights-${key}${folderSuffix}`),
-    write: (file) => streamGroups(file, groups, { metadata: { quantization: meaning }, ...(signal && { signal }) }),
+    write,
     read: (file) => indexQuantized(file, format, config, layers),
   });
   return { index, checkUnchanged };
 }
 
-type Numbers = Int8Array | Uint8Array | Float32Array;
-
-/** Rounds a weight [out, in] to the tensors of a format, in pieces. */
-const ROUNDING: Record<QuantizedFormat, (entry: WeightEntry) => AsyncIterable<MatrixParts<Numbers>>> = {
-  Int8: async function* (entry) {
-    yield await roundToInt8(entry);
+/** Rounds each weight to the nearest number of a format. */
+export const TO_NEAREST: Readonly<Record<QuantizedFormat, Rounding>> = {
+  Int8: {
+    key: '',
+    matrices: async function* (weights) {
+      for (const entry of weights) yield [await roundToInt8(entry)];
+    },
   },
-  Int4: async function* (entry) {
-    for await (const rows of readFloatRows(entry)) yield roundToInt4(rows, entry.shape[1]!);
+  Int4: {
+    key: '',
+    matrices: async function* (weights) {
+      for (const entry of weights) {
+        const pieces: Int4Matrix[] = [];
+        for await (const rows of readFloatRows(entry)) pieces.push(roundToInt4(rows, entry.shape[1]!));
+        yield pieces;
+      }
+    },
   },
 };
 

@@ -10,11 +10,20 @@ export type LiveEvent =
   | RunEvent
   | ({ event: 'localStep' } & Omit<StepEvent, 'event'>)
   | ({ event: 'sweep' } & SweepProgress)
-  | { event: 'evaluating'; done: number; total: number };
+  | { event: 'evaluating'; done: number; total: number }
+  | ({ event: 'quantizing' } & QuantizingProgress);
+
+/** Matrices of the emulator that are rounded to 4 bits, before the run begins. */
+export interface QuantizingProgress {
+  readonly done: number;
+  readonly total: number;
+}
+
+/** The events that are shown while something happens, and not recorded. */
+const LIVE: readonly LiveEvent['event'][] = ['localStep', 'sweep', 'evaluating', 'quantizing'];
 
 /** Whether an event is one of the run, and not a live one. */
-export const isRunEvent = (event: LiveEvent): event is RunEvent =>
-  event.event !== 'localStep' && event.event !== 'sweep' && event.event !== 'evaluating';
+export const isRunEvent = (event: LiveEvent): event is RunEvent => !LIVE.includes(event.event);
 
 /** The state of the display. Times are in seconds on the display's clock. The size is bounded. */
 export interface ProgressState {
@@ -26,6 +35,7 @@ export interface ProgressState {
   /** Time of the run's first event. */
   readonly began: number;
   readonly phase: PhaseProgress | null;
+  readonly quantizing: QuantizingProgress | null;
   readonly alignmentLoss: number | null;
   readonly localLoss: number | null;
   readonly evaluation: Evaluation | null;
@@ -69,6 +79,7 @@ export const initialProgress: ProgressState = {
   roundsDone: 0,
   began: 0,
   phase: null,
+  quantizing: null,
   alignmentLoss: null,
   localLoss: null,
   evaluation: null,
@@ -79,7 +90,7 @@ export const initialProgress: ProgressState = {
 export function advance(state: ProgressState, event: LiveEvent, now: number): ProgressState {
   switch (event.event) {
     case 'run':
-      return { ...state, rounds: event.rounds, began: now };
+      return { ...state, rounds: event.rounds, began: now, quantizing: null };
     case 'phase':
       return { ...state, round: event.round, phase: startPhase(event.phase, event.steps, now) };
     case 'step':
@@ -92,6 +103,8 @@ export function advance(state: ProgressState, event: LiveEvent, now: number): Pr
       const phase = state.phase?.name === 'evaluate' ? state.phase : startPhase('evaluate', null, now);
       return { ...state, phase: { ...phase, done: event.done, total: event.total } };
     }
+    case 'quantizing':
+      return { ...state, quantizing: event };
     case 'evaluation':
       return { ...state, evaluation: event };
     case 'round':

@@ -113,8 +113,9 @@ function secondLine(state: ProgressState, now: number): Segment[] {
   ];
 }
 
-function position({ round, rounds }: ProgressState): string {
-  return round === 0 ? 'preparing' : `round ${round}/${rounds}`;
+function position({ round, rounds, quantizing }: ProgressState): string {
+  if (round > 0) return `round ${round}/${rounds}`;
+  return quantizing === null ? 'preparing' : `rounding to 4 bits: matrix ${quantizing.done}/${quantizing.total}`;
 }
 
 function phaseText({ phase }: ProgressState): string {

@@ -11,8 +11,9 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { JobData } from './job-data.ts';
 import { writeJobRecord } from './job-manifest.ts';
 import type { UriFolders } from './job-manifest.ts';
-import { formatModel, influenceOnPublicData, isUnquantized } from './job-model.ts';
+import { formatModel, isUnquantized } from './job-model.ts';
 import { loadTrainers, rehearseAll } from './load-roles.ts';
+import { onPublicData } from './on-public-data.ts';
 import { readEvents, RunRecorder } from './recorder.ts';
 import { runCache } from './run-directory.ts';
 import type { RunDirectory } from './run-directory.ts';
@@ -68,12 +69,14 @@ interface Loading {
 /** Splits the model and loads the clients' sessions. The caller can do other work meanwhile. */
 function startLoading(
   stored: ModelDirectory,
-  { job: { spec }, data, provider, out, trace: folder, signal }: CheckedJob,
+  { job: { spec }, data, provider, out, trace: folder, signal, onEvent }: CheckedJob,
   computes: Computes,
 ): Loading {
   const split = (async () => {
-    const measure = influenceOnPublicData(computes[0], data.publicSequences, spec.seed);
-    const formatted = await formatModel(stored, spec, measure, { cache: runCache(out), provider, signal });
+    const { publicSequences } = data;
+    const onRounded = (done: number, total: number) => onEvent({ event: 'quantizing', done, total });
+    const measured = onPublicData({ compute: computes[0], publicSequences, seed: spec.seed, signal, onRounded });
+    const formatted = await formatModel(stored, spec, measured, { cache: runCache(out), provider, signal });
     return { ...formatted, trace: folder === null ? null : new TraceWriter(folder, formatted.model) };
   })();
   const place = { provider, ownProcess: false };

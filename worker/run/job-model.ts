@@ -1,28 +1,17 @@
 import { resolve } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
-import { collate } from '../data/batch.ts';
-import type { Sequence } from '../data/sequence.ts';
-import type { Compute } from '../engine/compute.ts';
 import type { Provider } from '../engine/compute-protocol.ts';
 import { matrixProduct } from '../engine/matrix-product.ts';
 import type { LoraState } from '../federation/contracts.ts';
 import type { ModelDirectory } from '../model/directory.ts';
-import { modelWithSplit, withComputeWeights } from '../model/federated-model.ts';
+import { modelWithSplit } from '../model/federated-model.ts';
 import type { FederatedModel, WatchedModel } from '../model/federated-model.ts';
-import { layerInfluence } from '../inference/layer-influence.ts';
 import { initialLora } from '../model/lora/layout.ts';
-import { packSequences } from '../inference/packs.ts';
 import { importPeft } from '../model/lora/peft.ts';
 import { quantizeAll, quantizeEmulator } from '../model/quantize.ts';
 import { splitLayers } from '../model/split.ts';
 import { randomStream } from '../random.ts';
-import { checkComputeWeights } from '../training/check-quantized.ts';
-
-/**
- * Number of public sequences on which the importance of layers is measured. Its mean over tokens hardly changes after a
- * few thousand tokens.
- */
-const IMPORTANCE_SEQUENCES = 64;
+import type { OnPublicData } from './on-public-data.ts';
 
 /** Splits a model between server and clients as the job's spec asks. */
 export async function federateModel(
@@ -54,17 +43,18 @@ export function isUnquantized({ emulator, model }: Pick<FedBiOTJobSpec, 'emulato
 export async function formatModel(
   directory: ModelDirectory,
   spec: Pick<FedBiOTJobSpec, 'emulator' | 'adapter' | 'model'>,
-  measure: (whole: FederatedModel) => Promise<number[]>,
+  { influence, rounding }: OnPublicData,
   { cache, provider, signal }: FormatOptions,
 ): Promise<WatchedModel> {
   if (isUnquantized(spec))
-    return { model: await federateModel(directory, spec, measure), checkUnchanged: () => directory.checkUnchanged() };
+    return { model: await federateModel(directory, spec, influence), checkUnchanged: () => directory.checkUnchanged() };
   const { computeWeights, dtype } = spec.model;
   const options = { modelSha256: await directory.sha256(), held: dtype, product: matrixProduct(provider), signal };
   const all = computeWeights === 'Int8' ? await quantizeAll(directory, cache, options) : null;
-  const split = await federateModel({ ...directory, ...all?.computed }, spec, measure);
+  const split = await federateModel({ ...directory, ...all?.computed }, spec, influence);
   const { weights } = spec.emulator;
-  const emulated = weights === 'AsStored' ? null : await quantizeEmulator(split, weights, cache, options);
+  const chosen = weights === 'Int4' ? rounding(split) : undefined;
+  const emulated = weights === 'AsStored' ? null : await quantizeEmulator(split, weights, cache, options, chosen);
   return {
     model: emulated?.model ?? split,
     checkUnchanged: () => {
@@ -80,28 +70,6 @@ interface FormatOptions {
   readonly cache: string;
   readonly provider: Provider;
   readonly signal: AbortSignal;
-}
-
-/**
- * Measures the layers' influence on public data, for `layerSelection: Importance`. Throws a UserError if the model's
- * states are too large for model.computeWeights.
- */
-export function influenceOnPublicData(
-  compute: Compute,
-  publicSequences: readonly Sequence[],
-  seed: number,
-): (whole: FederatedModel) => Promise<number[]> {
-  return async (whole) => {
-    const sample = randomStream(seed, 'importance').shuffle(publicSequences).slice(0, IMPORTANCE_SEQUENCES);
-    const { front, teacher } = whole.split;
-    const [text] = sample;
-    if (text !== undefined) await checkComputeWeights(compute, whole, [...front, ...teacher], text.inputIds);
-    return layerInfluence(
-      compute,
-      withComputeWeights(whole),
-      packSequences(sample).map((pack) => collate(pack, 0)),
-    );
-  };
 }
 
 /** The LoRA vectors before training: PEFT's initialisation, or an earlier adapter. */

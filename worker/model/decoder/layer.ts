@@ -43,6 +43,8 @@ export interface DecoderPass {
   readonly whole: WholeSequences | null;
   /** LoRA of a layer, by its index in the full model. */
   readonly lora: LoraOfLayer;
+  /** Receives the rows [rows, in] that a layer's projections read. */
+  readonly observe?: (input: DecoderProjection['input'], x: Value) => void;
 }
 
 /** Keys and values of earlier tokens, [batch, keyValueHeads, past, headDim]. */
@@ -165,6 +167,7 @@ function project(
   input: DecoderProjection['input'],
   x: Value,
 ): (name: Projection) => Value {
+  pass.observe?.(input, x);
   const described = projections(pass.config).filter((projection) => projection.input === input);
   const group = pass.lora(layer).find(({ b }) => described.some(({ name }) => b.has(name)));
   const low = group && split(gemm(group.dropout(x), group.a, { transB: true, alpha: group.scale }), 1, group.ranks);

@@ -13,7 +13,8 @@ import type { FederatedModel } from '../../model/federated-model.ts';
 import type { RedisAddress } from '../../transport/redis/connect.ts';
 import type { RedisListener } from '../../transport/redis/patience.ts';
 import { RedisServerTransport } from '../../transport/redis/server.ts';
-import { formatModel, influenceOnPublicData } from '../job-model.ts';
+import { formatModel } from '../job-model.ts';
+import { onPublicData } from '../on-public-data.ts';
 import { estimateJob } from '../../estimate/job-estimate.ts';
 import { availableMemory, podMemoryInWords, toldWithPlan } from '../../estimate/memory-check.ts';
 import { writeJobRecord } from '../job-manifest.ts';
@@ -83,9 +84,14 @@ async function train(server: JobServer, compute: Compute): Promise<RunResult> {
   const { spec } = job;
   const { data } = inputs;
   const stored = await withDtype(inputs.model, spec.model.dtype, directory.cache, { signal });
-  const measure = influenceOnPublicData(compute, data.publicSequences, spec.seed);
+  const { publicSequences } = data;
+  const onRounded = (done: number, total: number) => {
+    server.metrics.heard();
+    server.log.info({ done, total }, 'a matrix of the emulator was rounded to 4 bits');
+  };
+  const measured = onPublicData({ compute, publicSequences, seed: spec.seed, signal, onRounded });
   const format = { ...context, cache: directory.cache };
-  const { model, checkUnchanged } = await formatModel(stored, spec, measure, format);
+  const { model, checkUnchanged } = await formatModel(stored, spec, measured, format);
   await offerBundle(server, model);
 
   const record: RunRecorder = await RunRecorder.open({

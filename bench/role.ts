@@ -64,8 +64,8 @@ async function work(role: PlayedRole, path: string, options: ComputeOptions): Pr
   const { signal } = new AbortController();
   try {
     const { publicSequences } = data;
-    const onRounded = () => {};
-    const measured = onPublicData({ compute, publicSequences, seed: spec.seed, signal, onRounded });
+    const ignored = { onMeasured: () => {}, onRounded: () => {} };
+    const measured = onPublicData({ compute, publicSequences, seed: spec.seed, signal, ...ignored });
     const { provider } = options;
     const stored = await withDtype(directory, spec.model.dtype, cache, { signal });
     const { model } = await formatModel(stored, spec, measured, { cache, provider, signal });

@@ -143,9 +143,16 @@ t.test('all passes of a large model', { skip: noProc, timeout: 300_000 }, async 
     const expected = model.split.teacher.map((layer) =>
       whole.reduce((sum, outputs) => sum + numbers(outputs[influenceOf(layer)]!)[0]!, 0),
     );
-    const influence = await layerInfluence(compute, model, batches);
+    const reached: number[] = [];
+    const influence = await layerInfluence(compute, model, batches, (done) => reached.push(done));
     t.strictSame(influence, expected);
     t.ok(Math.min(...influence) > 0);
+    const passes = batches.length * model.split.teacher.length;
+    t.same(
+      reached,
+      Array.from({ length: passes }, (_, i) => (i + 1) / passes),
+      'reported after each pass through a layer',
+    );
   });
 
   t.test('an alignment that is aborted in a sweep, and continues', async (t) => {

@@ -64,7 +64,7 @@ t.test('SmolLM2-135M in 8 bits', { skip, timeout: 600_000 }, async (t) => {
   const signal = AbortSignal.any([]);
   const rounded: number[] = [];
   const onRounded = (done: number) => rounded.push(done);
-  const { rounding } = onPublicData({ compute, publicSequences, seed: 0, signal, onRounded });
+  const { rounding } = onPublicData({ compute, publicSequences, seed: 0, signal, onMeasured: () => {}, onRounded });
   const in4Bits = async (rounding?: Rounding) => {
     const options = { modelSha256: 'test', held: 'auto', product: matrixProduct(compute.provider) };
     const { model } = await quantizeEmulator(whole, 'Int4', t.testdirName, options, rounding);

@@ -1,5 +1,6 @@
-// Alignment and clients report how much is done of the states that their steps wait for, if layers run one at a time,
-// and compute the same as with all layers in one session. An evaluation reports parts of its scores.
+// Alignment, clients and the measurement of layers' importance report how much is done of the states that they wait
+// for, if layers run one at a time, and compute the same as with all layers in one session. An evaluation reports parts
+// of its scores.
 import { join } from 'node:path';
 import t from 'tap';
 import { parseManifest } from '../../crds/parse.ts';
@@ -10,6 +11,7 @@ import type { LoraState } from '../../worker/federation/contracts.ts';
 import { SWEPT_STATES } from '../../worker/inference/layer-sweep.ts';
 import { splitLayers } from '../../worker/model/split.ts';
 import { randomStream } from '../../worker/random.ts';
+import { onPublicData } from '../../worker/run/on-public-data.ts';
 import { EmulatorAligner } from '../../worker/training/alignment.ts';
 import { AdapterTrainer } from '../../worker/training/local-update.ts';
 import { familyFolder, openFamily } from '../support/family.ts';
@@ -105,6 +107,34 @@ for (const placement of ['Last', 'Both'] as const)
       for (const { round, client } of sweeps) t.same([round, client], [1, phase === 'local' ? 3 : null]);
     }
   });
+
+t.test('importance of layers', async (t) => {
+  const model = family.model(splitOf('Last'));
+  const { front, teacher } = model.split;
+  const measured = async (copiedWeightBytes?: number) => {
+    const compute = new Compute({ threads: 1, provider: 'cpu', ...(copiedWeightBytes === 0 && { copiedWeightBytes }) });
+    const reached: number[] = [];
+    const { influence } = onPublicData({
+      ...{ compute, publicSequences: steps.flat(), seed, signal: new AbortController().signal },
+      ...{ onMeasured: (done) => reached.push(done), onRounded: () => {} },
+    });
+    try {
+      return { influence: await influence(model), reached };
+    } finally {
+      compute.close();
+    }
+  };
+  const whole = await measured();
+  t.same(whole.reached, []);
+  const swept = await measured(0);
+  t.strictSame(swept.influence, whole.influence, 'to the bit');
+  const passes = swept.reached.length;
+  t.ok(passes > 0 && passes % (front.length + teacher.length) === 0, 'once for each pass through a layer');
+  t.same(
+    swept.reached,
+    Array.from(swept.reached, (_, i) => (i + 1) / passes),
+  );
+});
 
 t.test('an evaluation reports parts of its scores', async (t) => {
   const root = t.testdir({});

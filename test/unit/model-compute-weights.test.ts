@@ -122,7 +122,7 @@ t.test('the server computes with the rounded weights', async (t) => {
   const rounding = relativeError(expected, await states(model));
   t.ok(rounding > 1e-4 && rounding < 0.05, `the rounding of weights moves the states by ${rounding}`);
 
-  const influence = (of: FederatedModel) => layerInfluence(compute, of, [collate([sequence], 0)]);
+  const influence = (of: FederatedModel) => layerInfluence(compute, of, [collate([sequence], 0)], () => {});
   const [found, wanted] = [await influence(server), await influence(rounded)];
   t.ok(relativeError(found, wanted) < 1e-4, `influence ${String(found)}`);
   t.not(String(found), String(await influence(model)));

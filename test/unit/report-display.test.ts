@@ -66,6 +66,13 @@ t.test('states that steps wait for are shown until they are computed', async (t)
   t.equal(statusText(resumed, 6), 'round 1/10  align  hidden states 50.0 %', 'a resumed run emits no phase');
 });
 
+t.test('the importance of layers is measured before a run has rounds', async (t) => {
+  const measuring = after([1, { event: 'measuring', done: 0.45 }]);
+  t.equal(statusText(measuring, 2), 'importance of layers 45.0 %');
+  t.match(statusLines(measuring, 2, 79, false)[0], /^importance of layers 45\.0 %/);
+  t.equal(statusText(advance(measuring, start, 3), 3), 'preparing');
+});
+
 t.test('the bar of an evaluation and its time follow the parts of a score', async (t) => {
   const events: [number, LiveEvent][] = [
     [0, start],
@@ -254,6 +261,7 @@ t.test('json is the events and nothing else; quiet is the warnings', async (t) =
   for (const { shown } of [json, quiet]) {
     for (const event of events) shown.show(event);
     shown.show(localStep(1, 0, 0, 1));
+    shown.show({ event: 'measuring', done: 0.5 });
     shown.show({ event: 'evaluating', done: 1, total: 2 });
     shown.show({ event: 'sweep', phase: 'local', round: 1, client: 0, done: 0.5 });
     shown.show({ event: 'quantizing', done: 1, total: 2 });

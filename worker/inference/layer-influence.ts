@@ -10,19 +10,25 @@ import { layerProgram } from '../model/programs/layer.ts';
 import { weightFolder } from '../model/weights/stored-weights.ts';
 import type { WeightIndex } from '../model/weights/weight-index.ts';
 import { isSwept, LayerSweep } from './layer-sweep.ts';
-import type { Pass } from './layer-sweep.ts';
+import type { Pass, SweepOptions } from './layer-sweep.ts';
 
 /**
  * The influence of each teacher layer, in order: the mean over the batches' tokens of 1 − cos(input, output). The first
  * token of a text is left out: it is an attention sink whose norm and direction say nothing about the rest.
+ * @param onMeasured called after each pass through a layer, if layers run one at a time, with the share that is done
  */
 export async function layerInfluence(
   compute: Compute,
   model: FederatedModel,
   batches: readonly TokenBatch[],
+  onMeasured: (done: number) => void,
 ): Promise<number[]> {
-  const influence = model.split.teacher.map(() => 0);
-  for await (const shares of influenceOfPasses(compute, model, passesOver(batches, model.weights)))
+  const { front, teacher } = model.split;
+  const influence = teacher.map(() => 0);
+  const total = batches.length * (front.length + teacher.length);
+  let done = 0;
+  const onLayer = () => onMeasured(++done / total);
+  for await (const shares of influenceOfPasses(compute, model, passesOver(batches, model.weights), { onLayer }))
     shares.forEach(({ data }, i) => (influence[i] = influence[i]! + Number(data[0])));
   return influence;
 }
@@ -41,6 +47,7 @@ async function* influenceOfPasses(
   compute: Compute,
   model: FederatedModel,
   passes: Iterable<Pass>,
+  options: SweepOptions,
 ): AsyncGenerator<Tensor[]> {
   const { front, teacher } = model.split;
   const folder = weightFolder(model);
@@ -50,7 +57,7 @@ async function* influenceOfPasses(
       ...front.map((layer) => ({ program: () => layerProgram(model, layer, null), fetch: [] })),
       ...teacher.map((layer) => ({ program: () => layerInfluenceProgram(model, layer), fetch: [influenceOf(layer)] })),
     ];
-    yield* new LayerSweep(compute, folder, layers, model.config.hiddenSize).through(passes, {});
+    yield* new LayerSweep(compute, folder, layers, model.config.hiddenSize).through(passes, {}, options);
     return;
   }
   const session = await compute.load(whole, folder);

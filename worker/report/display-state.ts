@@ -8,6 +8,7 @@ import type { RoundReport } from '../../crds/facts/round.ts';
  */
 export type LiveEvent =
   | RunEvent
+  | { event: 'measuring'; done: number }
   | ({ event: 'localStep' } & Omit<StepEvent, 'event'>)
   | ({ event: 'sweep' } & SweepProgress)
   | { event: 'evaluating'; done: number; total: number }
@@ -20,7 +21,7 @@ export interface QuantizingProgress {
 }
 
 /** The events that are shown while something happens, and not recorded. */
-const LIVE: readonly LiveEvent['event'][] = ['localStep', 'sweep', 'evaluating', 'quantizing'];
+const LIVE: readonly LiveEvent['event'][] = ['localStep', 'sweep', 'evaluating', 'measuring', 'quantizing'];
 
 /** Whether an event is one of the run, and not a live one. */
 export const isRunEvent = (event: LiveEvent): event is RunEvent => !LIVE.includes(event.event);
@@ -35,6 +36,8 @@ export interface ProgressState {
   /** Time of the run's first event. */
   readonly began: number;
   readonly phase: PhaseProgress | null;
+  /** The share of the layers' importance that is measured, before the run begins. */
+  readonly measured: number | null;
   readonly quantizing: QuantizingProgress | null;
   readonly alignmentLoss: number | null;
   readonly localLoss: number | null;
@@ -79,6 +82,7 @@ export const initialProgress: ProgressState = {
   roundsDone: 0,
   began: 0,
   phase: null,
+  measured: null,
   quantizing: null,
   alignmentLoss: null,
   localLoss: null,
@@ -90,7 +94,9 @@ export const initialProgress: ProgressState = {
 export function advance(state: ProgressState, event: LiveEvent, now: number): ProgressState {
   switch (event.event) {
     case 'run':
-      return { ...state, rounds: event.rounds, began: now, quantizing: null };
+      return { ...state, rounds: event.rounds, began: now, measured: null, quantizing: null };
+    case 'measuring':
+      return { ...state, measured: event.done };
     case 'phase':
       return { ...state, round: event.round, phase: startPhase(event.phase, event.steps, now) };
     case 'step':

@@ -113,9 +113,10 @@ function secondLine(state: ProgressState, now: number): Segment[] {
   ];
 }
 
-function position({ round, rounds, quantizing }: ProgressState): string {
+function position({ round, rounds, measured, quantizing }: ProgressState): string {
   if (round > 0) return `round ${round}/${rounds}`;
-  return quantizing === null ? 'preparing' : `rounding to 4 bits: matrix ${quantizing.done}/${quantizing.total}`;
+  if (quantizing !== null) return `rounding to 4 bits: matrix ${quantizing.done}/${quantizing.total}`;
+  return measured === null ? 'preparing' : `importance of layers ${formatPercent(measured)}`;
 }
 
 function phaseText({ phase }: ProgressState): string {

@@ -75,7 +75,9 @@ function startLoading(
   const split = (async () => {
     const { publicSequences } = data;
     const onRounded = (done: number, total: number) => onEvent({ event: 'quantizing', done, total });
-    const measured = onPublicData({ compute: computes[0], publicSequences, seed: spec.seed, signal, onRounded });
+    const onMeasured = (done: number) => onEvent({ event: 'measuring', done });
+    const told = { onMeasured, onRounded };
+    const measured = onPublicData({ compute: computes[0], publicSequences, seed: spec.seed, signal, ...told });
     const formatted = await formatModel(stored, spec, measured, { cache: runCache(out), provider, signal });
     return { ...formatted, trace: folder === null ? null : new TraceWriter(folder, formatted.model) };
   })();

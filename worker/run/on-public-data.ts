@@ -30,6 +30,8 @@ interface PublicData {
   readonly publicSequences: readonly Sequence[];
   readonly seed: number;
   readonly signal: AbortSignal;
+  /** Called after each pass of a measurement of layers that run one at a time, with the share done, from 0 to 1. */
+  readonly onMeasured: (done: number) => void;
   /** Called when a matrix is rounded. */
   readonly onRounded: (done: number, total: number) => void;
 }
@@ -44,12 +46,15 @@ export function onPublicData(data: PublicData): OnPublicData {
  */
 const IMPORTANCE_SEQUENCES = 64;
 
-async function influence(whole: FederatedModel, { compute, publicSequences, seed }: PublicData): Promise<number[]> {
+async function influence(
+  whole: FederatedModel,
+  { compute, publicSequences, seed, onMeasured }: PublicData,
+): Promise<number[]> {
   const sample = randomStream(seed, 'importance').shuffle(publicSequences).slice(0, IMPORTANCE_SEQUENCES);
   const { front, teacher } = whole.split;
   const [text] = sample;
   if (text !== undefined) await checkComputeWeights(compute, whole, [...front, ...teacher], text.inputIds);
-  return layerInfluence(compute, withComputeWeights(whole), inBatches(sample));
+  return layerInfluence(compute, withComputeWeights(whole), inBatches(sample), onMeasured);
 }
 
 /** By GPTQ, for texts that are drawn from the public data. */

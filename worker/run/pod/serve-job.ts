@@ -89,7 +89,8 @@ async function train(server: JobServer, compute: Compute): Promise<RunResult> {
     server.metrics.heard();
     server.log.info({ done, total }, 'a matrix of the emulator was rounded to 4 bits');
   };
-  const measured = onPublicData({ compute, publicSequences, seed: spec.seed, signal, onRounded });
+  const told = { onMeasured: server.metrics.heard, onRounded };
+  const measured = onPublicData({ compute, publicSequences, seed: spec.seed, signal, ...told });
   const format = { ...context, cache: directory.cache };
   const { model, checkUnchanged } = await formatModel(stored, spec, measured, format);
   await offerBundle(server, model);

@@ -94,7 +94,7 @@ function roundingOf(model: FederatedModel, { emulator }: FedBiOTJobSpec): { main
   if (emulator.weights !== 'Int4') return { main: 0, compute: 0 };
   const { main, passing, rounding } = roundingMemory(model.config);
   const { layerWork, ...layer } = calibrationPass(model, emulator.alignment.sequenceLength);
-  const pass = passing + layerWork + layerCopies(model, layer);
+  const pass = passing + layerPass(model, layer, layerWork);
   const compute = PROGRAM_PAGES + PROCESS_BYTES + SESSION_BYTES + Math.max(pass, rounding);
   return { main: MAIN_BYTES + main, compute };
 }
@@ -199,9 +199,8 @@ function sessionsOf(model: FederatedModel, { sessions }: Demand): { loaded: Sess
 function workBytes(model: FederatedModel, demand: Demand): number {
   const { loaded, swept } = sessionsOf(model, demand);
   const working = loaded.map((session) => sessionWork(model, session));
-  const sweeping = swept.map(
-    ({ layers, layerWork, ...session }) =>
-      layerWork + Math.max(...layers.map((layer) => layerCopies(model, { ...session, layers: [layer] }))),
+  const sweeping = swept.map(({ layers, layerWork, ...session }) =>
+    Math.max(...layers.map((layer) => layerPass(model, { ...session, layers: [layer] }, layerWork))),
   );
   return Math.max(0, ...working, ...sweeping) + Math.max(0, ...swept.map(({ sweptStates }) => sweptStates));
 }
@@ -218,12 +217,13 @@ function sessionWork(model: FederatedModel, session: Session): number {
 }
 
 /**
- * The copies of one layer's weights, of half precision in float32, of 4 bits packed, and the largest weight that is
- * widened as it is stored: it is read into memory while its copy is made. Pages of the file are not counted: they may
- * be dropped.
+ * The most that loading and running one layer of a sweep needs. There are copies of its weights, of half precision in
+ * float32, of 4 bits packed. Beside them there is first the largest weight that is widened as it is stored, read into
+ * memory while its copy is made, and then the layer's work. Pages of the file are not counted: they may be dropped.
  */
-function layerCopies(model: FederatedModel, layer: WeightSelection): number {
+function layerPass(model: FederatedModel, layer: WeightSelection, layerWork: number): number {
   const weights = sessionWeights(model, layer);
   const read = Math.max(0, ...weights.map(({ widened, bytes }) => (widened ? bytes : 0)));
-  return weights.reduce((sum, { own }) => sum + own, read + widenedAtUse(model, layer).layers);
+  const copies = weights.reduce((sum, { own }) => sum + own, 0);
+  return copies + Math.max(read, layerWork + widenedAtUse(model, layer).layers);
 }

@@ -4,9 +4,9 @@ import { parseManifest } from '../../crds/parse.ts';
 import { jobMemory } from '../../worker/estimate/job-memory.ts';
 import { SWEPT_STATES } from '../../worker/inference/layer-sweep.ts';
 import { parseDecoderConfig } from '../../worker/model/config/config.ts';
-import { decoderTensors } from '../../worker/model/config/tensors.ts';
 import { modelWithSplit } from '../../worker/model/federated-model.ts';
 import { splitLayers } from '../../worker/model/split.ts';
+import { shapedWeights } from '../support/shaped-weights.ts';
 
 const GIB = 2 ** 30;
 const { spec } = parseManifest(
@@ -16,7 +16,7 @@ const { spec } = parseManifest(
   'memory',
 );
 
-/** LLaMA 2's shapes in half precision, in one file. */
+/** LLaMA 2's shapes in half precision. */
 function memoryOf(hidden: number, intermediate: number, layers: number, heldOutSequences = Infinity) {
   const raw = {
     architectures: ['LlamaForCausalLM'],
@@ -34,14 +34,7 @@ function memoryOf(hidden: number, intermediate: number, layers: number, heldOutS
     torch_dtype: 'float16',
   };
   const config = parseDecoderConfig(raw, 'config.json');
-  let offset = 0;
-  const weights = new Map(
-    decoderTensors(config).map(({ name, shape }) => {
-      const bytes = 2 * shape.reduce((a, b) => a * b, 1);
-      offset += bytes;
-      return [name, { file: '/model.safetensors', dtype: 'F16' as const, shape, offset: offset - bytes, bytes }];
-    }),
-  );
+  const weights = shapedWeights(config, 'F16');
   const split = splitLayers({ layers, placement: 'Last', adapterLayers: 2, layerDropRate: 0.5, selection: 'Uniform' });
   return jobMemory(modelWithSplit({ config, weights }, split, spec), spec, {
     statesBytes: 0,
@@ -59,6 +52,12 @@ t.test('an evaluation that reads each layer in turn', async (t) => {
   t.ok(lora < GIB / 4, `twice the layers add ${lora} bytes, for the LoRA of more layers`);
   const oneText = memoryOf(4096, 11008, 32, 1).evaluation.total;
   t.ok(oneText < seven.evaluation.total - SWEPT_STATES, 'one text has fewer rows than a pack, and few states');
+});
+
+t.test('sizes are whole bytes, as a report has them', async (t) => {
+  const { server, client, evaluation, run } = memoryOf(384, 1000, 6);
+  for (const { total, filePages } of [server, client, evaluation, run])
+    t.ok(Number.isInteger(total) && Number.isInteger(filePages), `${total}, ${filePages}`);
 });
 
 t.test('a small model keeps all layers loaded', async (t) => {

@@ -5,12 +5,12 @@ import { parseManifest } from '../../crds/parse.ts';
 import { writeMiniature } from '../../worker/estimate/miniature.ts';
 import { withPlannedComputeWeights, withPlannedQuantized } from '../../worker/estimate/planned-quantized.ts';
 import { parseDecoderConfig } from '../../worker/model/config/config.ts';
-import { decoderTensors, layerOf } from '../../worker/model/config/tensors.ts';
+import { layerOf } from '../../worker/model/config/tensors.ts';
 import { modelWithSplit } from '../../worker/model/federated-model.ts';
 import { splitLayers } from '../../worker/model/split.ts';
 import { embed } from '../../worker/model/weights/embedding.ts';
-import { FLOAT_BYTES } from '../../worker/safetensors/float-formats.ts';
 import type { FloatDtype } from '../../worker/safetensors/float-formats.ts';
+import { shapedWeights } from '../support/shaped-weights.ts';
 
 const { spec } = parseManifest(
   `{apiVersion: fedbiot.io/v1alpha1, kind: FedBiOTJob, metadata: {name: miniature}, spec: {model: {uri: m},
@@ -37,12 +37,7 @@ function modelOf(
     },
     'config.json',
   );
-  const weights = new Map(
-    decoderTensors(config).map(({ name, shape }) => [
-      name,
-      { file: 'nowhere', dtype, shape, offset: 0, bytes: shape.reduce((a, b) => a * b, FLOAT_BYTES[dtype]) },
-    ]),
-  );
+  const weights = shapedWeights(config, dtype);
   const split = splitLayers({
     layers: config.layers,
     placement,

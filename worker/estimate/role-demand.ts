@@ -233,7 +233,7 @@ const WITH_GAPS = 1.1;
 
 /** A step's activations, including `kept` values per token. */
 function trainingWork(config: DecoderConfig, tokens: number, length: number, kept: number): number {
-  return WITH_GAPS * tokens * (kept + attention(config, length)) * FLOAT_BYTES.F32;
+  return Math.ceil(WITH_GAPS * tokens * (kept + attention(config, length)) * FLOAT_BYTES.F32);
 }
 
 /**
@@ -249,6 +249,6 @@ function forwardBytes(config: DecoderConfig, length: number, rows: number): numb
 const packRows = (length: number, tokens: number): number => Math.max(length, Math.min(PACK_TOKENS, tokens));
 
 /** The same of prompts whose keys and values are kept: all scores exist at once. */
-function promptBytes(config: DecoderConfig, length: number, tokens: number): number {
+export function promptBytes(config: DecoderConfig, length: number, tokens: number): number {
   return tokens * (trainedLayer(config, length) + attention(config, length)) * FLOAT_BYTES.F32;
 }

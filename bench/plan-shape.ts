@@ -95,7 +95,9 @@ try {
     for (const data of ['train', 'public', 'eval']) manifest.setIn(['spec', 'data', data, 'uri'], `${data}.jsonl`);
     const path = join(work, `${index}.yaml`);
     writeFileSync(path, manifest.toString());
-    process.stdout.write(`## ${name}, task ${task}\n\n${planText(await estimateManifest(path))}\n`);
+    process.stdout.write(
+      `## ${name}, task ${task}\n\n${planText(await estimateManifest(path, { provider: 'cuda' }))}\n`,
+    );
   }
 } finally {
   rmSync(work, { recursive: true, force: true });

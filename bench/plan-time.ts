@@ -114,7 +114,7 @@ async function compare(name: Case, folder: string, options: Options): Promise<st
   const { threads } = options;
   const job = await writeJob(name, folder, options);
   const began = performance.now();
-  const { time } = await estimateManifest(job, { compute: { threads, provider: 'cpu' } });
+  const { time } = await estimateManifest(job, { threads });
   const estimating = (performance.now() - began) / 1000;
   if (time === undefined) throw new Error('the plan has no time');
   const out = join(folder, 'run');

@@ -5,6 +5,14 @@ const size = Type.Integer({ minimum: 0 });
 const flops = Type.Number({ minimum: 0 });
 const layers = Type.Array(Type.Integer({ minimum: 0 }));
 
+/**
+ * Peak memory of a GPU in bytes, by each role that computes on it; `run` is all of `fedbiot run` on one GPU. A role
+ * without work has 0.
+ */
+const GpuMemory = Type.Object({ server: size, client: size, evaluation: size, run: size });
+
+export type GpuMemory = Static<typeof GpuMemory>;
+
 /** The plan that `fedbiot plan` prints and a report repeats. Sizes are in bytes. */
 export const RunPlan = Type.Object({
   layers: Type.Object({
@@ -42,6 +50,8 @@ export const RunPlan = Type.Object({
     available: size,
     fits: Type.Boolean(),
   }),
+  /** Only if the command or the server computes with CUDA; reports of earlier versions do not have it. */
+  gpuMemory: Type.Optional(GpuMemory),
 });
 
 export type RunPlan = Static<typeof RunPlan>;

@@ -80,6 +80,18 @@ t.test('layers kept by importance are only counted, because they are measured wh
   t.match(stdout, /This machine has enough memory\.\n$/);
 });
 
+t.test('memory of a GPU is in the plan of a job that computes with CUDA, on a machine without one', async (t) => {
+  const job = writeTinyJob(t.testdir({}));
+  const printed = (...options: string[]) =>
+    spawnSync(process.execPath, [FEDBIOT, 'plan', job, '--no-time', ...options], { encoding: 'utf8' }).stdout;
+  const rows = /GPU memory .*\n  server +1\.\d+ GiB\n  client +1\.\d+ GiB\n  evaluation +[\d.]+ GiB\n  fedbiot run, /;
+  t.match(printed('--provider', 'cuda'), rows);
+  t.notMatch(printed(), 'GPU');
+  const { gpuMemory, ...plan } = await estimateManifest(job, { provider: 'cuda' });
+  t.ok(gpuMemory && gpuMemory.run > gpuMemory.server);
+  t.match(plan, { ...(await estimateManifest(job)), memory: { available: Number } });
+});
+
 t.test('the plan depends on the job’s settings', async (t) => {
   const planned = (sections: Record<string, string>) => estimateManifest(writeTinyJob(t.testdir({}), sections));
   const base = await planned({});
@@ -189,7 +201,7 @@ t.test('a signal ends the measurement, which leaves no files', async (t) => {
 t.test('the time of jobs with other kinds of work', async (t) => {
   const timeOf = async (sections: Record<string, string>) => {
     const job = writeTinyJob(t.testdir({}), { evaluation: '{ task: loss }', ...sections });
-    const { time } = await estimateManifest(job, { workers: 2, compute: { threads: 1, provider: 'cpu' } });
+    const { time } = await estimateManifest(job, { workers: 2, threads: 1 });
     return time!;
   };
   const alignment = '{ klWeight: 1, languageModelWeight: 0.5, similarity: Layerwise, initialSteps: 2, batchSize: 1 }';
@@ -252,7 +264,10 @@ t.test('memory of each role, against the peak of its compute process', { skip },
     );
     const format = { cache: t.testdir({}), provider: 'cpu', signal: AbortSignal.any([]) } as const;
     const { model } = await formatModel(directory, spec, withoutPublicData, format);
-    const { memory } = estimateJob(model, spec, { publicSequences: 8, heldOutSequences: 8, workers: 1, available: 0 });
+    const { memory } = estimateJob(model, spec, {
+      ...{ publicSequences: 8, heldOutSequences: 8, workers: 1 },
+      ...{ provider: 'cpu', available: 0 },
+    });
     const { peak, rehearsed } = await peakOf(role, model, spec);
     const ratio = memory[role] / peak;
     const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;

@@ -55,7 +55,7 @@ const JOB = writeTinyJob(
 const { spec } = readJob(JOB);
 const stored = await openModelDirectory(`${dirname(JOB)}/model`);
 const model = await plannedModel(stored, spec);
-const context = { publicSequences: 8, heldOutSequences: 8, available: 2 ** 40 };
+const context = { publicSequences: 8, heldOutSequences: 8, provider: 'cpu' as const, available: 2 ** 40 };
 const plannedRunOf = ({ model, spec, workers }: JobSettings) => {
   const inContext = { ...context, workers };
   return plannedRun(model, spec, inContext, estimateJob(model, spec, inContext));

@@ -218,6 +218,7 @@ for (const format of FORMATS)
       publicSequences: 8,
       heldOutSequences: 8,
       workers: 1,
+      provider: 'cpu',
       available: 1e9,
     });
     t.ok(Math.abs(bytes(bundle.directory) - plan.bytes.emulatorBundle) < header, 'the plan knows its size');

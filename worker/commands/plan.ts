@@ -24,6 +24,7 @@ export function register(program: Command): void {
 Examples:
   $ fedbiot plan job.yaml
   $ fedbiot plan job.yaml --workers 4 --threads 2       the time of fedbiot run with these options
+  $ fedbiot plan job.yaml --provider cuda --no-time     memory of a GPU, on any machine
   $ fedbiot plan job.yaml --no-time --json | jq .memory`,
     )
     .action(planCommand);
@@ -47,8 +48,8 @@ async function planCommand(job: string, flags: Flags): Promise<void> {
   const { signal } = stop;
   const release = listenForInterrupts(stop, () => undefined);
   try {
-    const compute = flags.time ? { compute: { threads, provider } } : {};
-    const plan = await estimateManifest(job, { workers, signal, ...compute });
+    const timed = flags.time ? { threads } : {};
+    const plan = await estimateManifest(job, { workers, provider, signal, ...timed });
     process.stdout.write(flags.json ? `${JSON.stringify(plan, null, 2)}\n` : planText(plan));
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw error;

@@ -1,9 +1,11 @@
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { RunPlan } from '../../crds/facts/plan.ts';
+import type { Provider } from '../engine/compute-protocol.ts';
 import { alignmentSteps } from '../training/batches.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { shapeOf, tokenFlops } from './flops.ts';
 import { loraLayout } from '../model/lora/layout.ts';
+import { gpuMemory } from './gpu-memory.ts';
 import { jobMemory } from './job-memory.ts';
 import { requiredMemory } from './memory-check.ts';
 import { STATES_DISK, STATES_MEMORY } from '../training/teacher-states.ts';
@@ -19,6 +21,7 @@ export interface EstimateContext {
   readonly heldOutSequences: number;
   /** Compute processes of `fedbiot run`. */
   readonly workers: number;
+  readonly provider: Provider;
   /** Bytes of memory available to new processes. */
   readonly available: number;
 }
@@ -29,7 +32,7 @@ export interface EstimateContext {
 export function estimateJob(
   model: FederatedModel,
   spec: FedBiOTJobSpec,
-  { publicSequences, heldOutSequences, workers, available }: EstimateContext,
+  { publicSequences, heldOutSequences, workers, provider, available }: EstimateContext,
 ): RunPlan {
   const { config, split, adapter, emulator } = model;
   const full = weightsOf(model, () => true);
@@ -73,6 +76,7 @@ export function estimateJob(
       available,
       fits: requiredMemory(memory.run) <= available,
     },
+    ...(provider === 'cuda' && { gpuMemory: gpuMemory(model, spec, { workers, heldOutSequences }) }),
   };
 }
 

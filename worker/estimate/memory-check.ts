@@ -78,7 +78,7 @@ function rereadWarnings(what: string, { total, filePages }: MachineMemory, memor
 }
 
 /**
- * Does work, and adds the plan's figures to the error if memory runs out. A GPU's memory is not in the plan.
+ * Does work, and adds the plan's figures to the error if memory runs out. The figures are not those of a GPU.
  * @param had what memory there was, such as `4.00 GiB were available`
  */
 export async function toldWithPlan<T>(

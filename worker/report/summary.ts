@@ -1,4 +1,4 @@
-import type { PlanEstimate, TimeEstimate } from '../../crds/facts/plan.ts';
+import type { GpuMemory, PlanEstimate, TimeEstimate } from '../../crds/facts/plan.ts';
 import type { RunReport } from '../../crds/facts/report.ts';
 import type { Score } from '../../crds/facts/score.ts';
 import { savingRows, usageRows } from './cost-tables.ts';
@@ -40,7 +40,7 @@ export function summaryText(report: RunReport, folder: string): string {
 }
 
 /** The text that `fedbiot plan` prints. */
-export function planText({ layers, parameters, bytes, memory, time, advice, disk }: PlanEstimate): string {
+export function planText({ layers, parameters, bytes, memory, gpuMemory, time, advice, disk }: PlanEstimate): string {
   const kept =
     'kept' in layers
       ? [
@@ -81,11 +81,22 @@ export function planText({ layers, parameters, bytes, memory, time, advice, disk
     ['  fedbiot run, in total', formatBytes(memory.run)],
     ...(memory.filePages ? [['    in pages of files', formatBytes(memory.filePages)]] : []),
     ['  available on this machine', formatBytes(memory.available)],
+    ...(gpuMemory ? gpuRows(gpuMemory) : []),
     ...(time ? timeRows(time) : []),
   ];
   const verdict =
     advice === null ? 'This machine has enough memory.' : `This machine does not have enough memory. ${advice}`;
   return `${[...table(rows, 'left'), verdict].join('\n')}\n`;
+}
+
+function gpuRows({ server, client, evaluation, run }: GpuMemory): string[][] {
+  return [
+    ['GPU memory', 'about; what is free is not checked'],
+    ['  server', formatBytes(server)],
+    ['  client', formatBytes(client)],
+    ['  evaluation', formatBytes(evaluation)],
+    ['  fedbiot run, in total', formatBytes(run)],
+  ];
 }
 
 function timeRows({ alignmentStep, clientStep, evaluation, firstRound, laterRound, job }: TimeEstimate): string[][] {

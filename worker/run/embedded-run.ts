@@ -79,7 +79,7 @@ async function prepare(options: RunOptions): Promise<RunResult> {
 }
 
 function planContext(
-  { workers }: Pick<RunOptions, 'workers'>,
+  { workers, provider }: Pick<RunOptions, 'workers' | 'provider'>,
   { publicSequences, heldOut }: Pick<JobData, 'publicSequences' | 'heldOut'>,
 ): EstimateContext {
   const heldOutSequences = heldOut?.sequences.length ?? 0;
@@ -87,6 +87,7 @@ function planContext(
     publicSequences: publicSequences.length,
     heldOutSequences,
     workers: workers ?? 1,
+    provider,
     available: availableMemory(),
   };
 }

@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import { loadData } from '../data/source.ts';
 import type { PlanEstimate } from '../../crds/facts/plan.ts';
-import type { ComputeOptions } from '../engine/compute.ts';
+import type { Provider } from '../engine/compute-protocol.ts';
 import { heldAs } from '../model/convert.ts';
 import { openModelDirectory } from '../model/directory.ts';
 import type { ModelDirectory } from '../model/directory.ts';
@@ -27,8 +27,10 @@ import type { JobRecords } from './sample-job.ts';
 export interface PlanOptions {
   /** Compute processes of `fedbiot run`. */
   readonly workers?: number;
-  /** How the job will compute, to estimate its time; by default it is not estimated. */
-  readonly compute?: ComputeOptions;
+  /** Where it computes. */
+  readonly provider?: Provider;
+  /** Threads of each process, to estimate the time; by default it is not estimated. */
+  readonly threads?: number;
   /** Aborts to stop. */
   readonly signal?: AbortSignal;
 }
@@ -39,7 +41,7 @@ export interface PlanOptions {
  * @throws UserError if the manifest, the model's directory or a data file is invalid; the signal's reason if it aborts
  */
 export async function estimateManifest(path: string, options: PlanOptions = {}): Promise<PlanEstimate> {
-  const { workers = 1, compute, signal = new AbortController().signal } = options;
+  const { workers = 1, provider = 'cpu', threads, signal = new AbortController().signal } = options;
   const { spec } = readJob(path);
   const { data, emulator } = spec;
   const baseDirectory = dirname(resolve(path));
@@ -53,7 +55,7 @@ export async function estimateManifest(path: string, options: PlanOptions = {}):
   signal.throwIfAborted();
   const publicSequences = records.public?.records.length ?? 0;
   const heldOutSequences = records.eval?.records.length ?? 0;
-  const context = { publicSequences, heldOutSequences, workers, available: availableMemory() };
+  const context = { publicSequences, heldOutSequences, workers, provider, available: availableMemory() };
   const estimate = estimateJob(model, spec, context);
   const { layers, ...sizes } = estimate;
   const { fits, available } = sizes.memory;
@@ -63,10 +65,10 @@ export async function estimateManifest(path: string, options: PlanOptions = {}):
   const measuredLater = emulator.layerSelection === 'Importance' && layers.dropped.length > 0;
   const known = measuredLater ? { total, adapter, kept: layers.emulator.length } : layers;
   const plan: PlanEstimate = { layers: known, ...sizes, advice, disk };
-  if (compute === undefined) return plan;
+  if (threads === undefined) return plan;
   const tokenizer = await loadTokenizer(stored.path, stored.config);
   const sample = sampleJob(spec, records, tokenizer);
-  const speeds = await measureSpeeds(model, spec, { sample, tokenizer, compute, signal });
+  const speeds = await measureSpeeds(model, spec, { sample, tokenizer, compute: { threads, provider }, signal });
   const comparedBytes = comparedStateBytes(model, emulator.alignment, 1);
   return { ...plan, time: jobTime(shapeOf(model, spec), spec, { sample, speeds, comparedBytes, workers }) };
 }

@@ -127,6 +127,7 @@ async function train(server: JobServer, compute: Compute): Promise<RunResult> {
         publicSequences: data.publicSequences.length,
         heldOutSequences: data.heldOut?.sequences.length ?? 0,
         workers: 1,
+        provider: context.provider,
         available: availableMemory(),
       }),
       trace: null,

@@ -62,7 +62,7 @@ export async function openServerInputs(
   for (const warning of checkPodMemory(planned, 'spec.server.resources.limits.memory')) log.warn(warning);
   // Hidden states that do not fit are computed again, and their number follows from the data.
   const unread = { publicSequences: 0, heldOutSequences: Infinity, workers: 1, available: availableMemory() };
-  const { bytes } = estimateJob(shape, spec, unread);
+  const { bytes } = estimateJob(shape, spec, { ...unread, provider: context.provider });
   const cache = runCache(context.folders.output);
   const disk = remainingDisk('this server pod', cache, { stored: model.weights, model: shape, bytes }, spec);
   checkDisk(disk, freeBytes(cache));

@@ -13,6 +13,7 @@ import { sampledBatches } from '../worker/training/batches.ts';
 import { ModelEvaluator } from '../worker/training/evaluation.ts';
 import { AdapterTrainer } from '../worker/training/local-update.ts';
 import { withDtype } from '../worker/model/convert.ts';
+import { TO_NEAREST } from '../worker/model/quantize.ts';
 import { openModelDirectory } from '../worker/model/directory.ts';
 import { loadTokenizer } from '../worker/tokenizer/tokenizer.ts';
 import { loadJobData } from '../worker/run/job-data.ts';
@@ -65,7 +66,9 @@ async function work(role: PlayedRole, path: string, options: ComputeOptions): Pr
   try {
     const { publicSequences } = data;
     const ignored = { onMeasured: () => {}, onRounded: () => {} };
-    const measured = onPublicData({ compute, publicSequences, seed: spec.seed, signal, ...ignored });
+    // What a role takes does not depend on how 4 bits were chosen, and includes no rounding.
+    const rounding = () => TO_NEAREST.Int4;
+    const measured = { ...onPublicData({ compute, publicSequences, seed: spec.seed, signal, ...ignored }), rounding };
     const { provider } = options;
     const stored = await withDtype(directory, spec.model.dtype, cache, { signal });
     const { model } = await formatModel(stored, spec, measured, { cache, provider, signal });

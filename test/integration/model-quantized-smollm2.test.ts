@@ -28,13 +28,13 @@ t.test('SmolLM2-135M in 8 bits', { skip, timeout: 600_000 }, async (t) => {
   t.teardown(() => compute.close());
   const stored = await openModelDirectory(directory!);
   const tokenizer = await loadTokenizer(stored.path, stored.config);
-  const sequences = async (file: string, format: 'GSM8K' | 'Alpaca', count: number) => {
+  const sequences = async (file: string, format: 'GSM8K' | 'Alpaca', count: number, length: number) => {
     const { records } = await loadData({ uri: join(data!, file), format }, '/');
     const examples = applyTemplate(records.slice(0, count), 'Alpaca', tokenizer, { date: null, unused: new Map() });
-    return encodeExamples(examples, tokenizer, 512).sequences;
+    return encodeExamples(examples, tokenizer, length).sequences;
   };
-  const heldOut = { sequences: await sequences('gsm8k/test.jsonl', 'GSM8K', RECORDS), prompts: [] };
-  const publicSequences = await sequences('instructions/train.jsonl', 'Alpaca', 200);
+  const heldOut = { sequences: await sequences('gsm8k/test.jsonl', 'GSM8K', RECORDS, 512), prompts: [] };
+  const publicSequences = await sequences('instructions/train.jsonl', 'Alpaca', 2000, 256);
   const loss = async (model: FederatedModel, trunk: 'teacher' | 'emulator') => {
     const evaluation = { task: 'loss', everyRounds: 1, limit: 0, maxNewTokens: 1, batchSize: 1 } as const;
     const evaluator = await ModelEvaluator.load({
@@ -71,7 +71,7 @@ t.test('SmolLM2-135M in 8 bits', { skip, timeout: 600_000 }, async (t) => {
     return (await loss(model, 'emulator')) - base;
   };
   const [nearest, gptq] = [await in4Bits(), await in4Bits(rounding(whole))];
-  t.ok(gptq > 0 && gptq < nearest, `${base} changes by ${nearest} in 4 bits to nearest, by ${gptq} with GPTQ`);
+  t.ok(gptq > 0 && gptq < 0.75 * nearest, `${base} changes by ${nearest} in 4 bits to nearest, by ${gptq} with GPTQ`);
   t.equal(rounded.length, 29 * 7);
   t.equal(await in4Bits(rounding(whole)), gptq, 'the file is read again');
   t.equal(rounded.length, 29 * 7);

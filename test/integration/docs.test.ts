@@ -217,10 +217,14 @@ t.test('the figures in sizing.md are what the commands print', async (t) => {
   ]);
   const shapes = printed('bench/plan-shape.ts').split('## ').slice(1);
   for (const [column, shape] of shapes.entries()) {
-    const sizes = [...shape.matchAll(/^ {2}(\S.*?) {2,}([\d.]+) ([KMG]iB)$/gm)].filter(
-      ([, name = '']) => !/machine|in total/.test(name),
-    );
-    for (const [, name = '', size = ''] of sizes) {
+    const sizes = shape
+      .split(/^(?=GPU memory)/m)
+      .flatMap((part) =>
+        [...part.matchAll(/^ {2}(\S.*?) {2,}([\d.]+) [KMG]iB$/gm)]
+          .filter(([, name = '']) => !/machine|in total/.test(name))
+          .map(([, name = '', size = '']) => [part.startsWith('GPU') ? `${name} on a GPU` : name, size] as const),
+      );
+    for (const [name, size] of sizes) {
       const row = rows.get(rowOf.get(name) ?? name);
       t.ok(
         row
@@ -230,7 +234,7 @@ t.test('the figures in sizing.md are what the commands print', async (t) => {
         `${shape.split('\n')[0]}: ${name} ${size}`,
       );
     }
-    t.equal(sizes.length, 9, `${shape.split('\n')[0]}: sizes`);
+    t.equal(sizes.length, 12, `${shape.split('\n')[0]}: sizes`);
   }
   t.equal(shapes.length, 3);
 });

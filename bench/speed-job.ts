@@ -28,6 +28,8 @@ interface JobOptions {
   readonly data: string;
   /** The subfolder of `data` with the public data. */
   readonly public: string;
+  /** Of the emulator and of the server's passes without a gradient. */
+  readonly weights: FedBiOTJobSpec['model']['computeWeights'];
   readonly alignSteps: number;
   readonly localSteps: number;
 }
@@ -40,7 +42,7 @@ export interface Job {
 
 /** Writes the job of a case into a folder. */
 export async function writeJob({ kind, klWeight, batchSize }: Case, options: JobOptions, folder: string): Promise<Job> {
-  const { alignSteps, localSteps } = options;
+  const { weights, alignSteps, localSteps } = options;
   const steady = kind === 'steady';
   mkdirSync(folder, { recursive: true });
   const whole = resolve(options.data, options.public, 'train.jsonl');
@@ -57,8 +59,9 @@ export async function writeJob({ kind, klWeight, batchSize }: Case, options: Job
     kind: 'FedBiOTJob',
     metadata: { name: 'speed' },
     spec: {
-      model: { uri: resolve(options.model) },
+      model: { uri: resolve(options.model), computeWeights: weights },
       emulator: {
+        weights,
         layerDropRate: 0.5,
         alignment: {
           initialSteps: alignSteps,

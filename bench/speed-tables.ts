@@ -37,6 +37,7 @@ export interface SpeedResults {
   readonly machine: ReturnType<typeof machine>;
   readonly settings: {
     readonly threads: number;
+    readonly weights: string;
     readonly batch: readonly number[];
     readonly repeats: number;
     readonly alignSteps: number;
@@ -57,14 +58,14 @@ export interface SpeedResults {
 
 /** The tables of speed and memory in docs/benchmarks.md. */
 export function speedTables({ machine, settings, torch, peaks, measurements, memory }: SpeedResults): string {
-  const { threads, repeats, alignSteps, localSteps, clients, sequenceLength, batch } = settings;
+  const { threads, weights, repeats, alignSteps, localSteps, clients, sequenceLength, batch } = settings;
   const worst = Math.max(...measurements.map(({ lossError }) => lossError));
   const versions = Object.entries(torch)
     .map(([name, version]) => `${name} ${version}`)
     .join(', ');
   return [
     `${describeMachine(machine)} ${versions}. ${threads} threads, sequences of at most ${sequenceLength} tokens, adapter = last 4 layers, β = 0.5,`,
-    `LoRA r = 8 on all projections, AdamW at 5e-4, λ = 0; a round has ${alignSteps} alignment steps and ${clients} clients × ${localSteps} steps. Each figure is the median (least) of ${repeats};`,
+    `LoRA r = 8 on all projections, AdamW at 5e-4, λ = 0; our emulator and teacher part ${weights === 'AsStored' ? 'as stored' : `in ${weights}`}; a round has ${alignSteps} alignment steps and ${clients} clients × ${localSteps} steps. Each figure is the median (least) of ${repeats};`,
     `the ratio is of medians. Both sides compute the same steps. Losses differ by ${worst.toExponential(1)} at most, relatively.\n`,
     ...batch.map(
       (batchSize) =>

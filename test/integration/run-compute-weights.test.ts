@@ -1,46 +1,16 @@
 // A job whose server computes in 8 bits gives the same adapter and scores to the bit, with one compute process or
 // three, also if it is interrupted and resumed. Without an alignment the adapter is that of the job as stored.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { RunReport } from '../../crds/facts/report.ts';
 import type { LiveEvent } from '../../worker/report/display-state.ts';
-import { runJobInProcess } from '../../worker/run/embedded-run.ts';
-import { readSafetensorsHeader } from '../../worker/safetensors/safetensors.ts';
-import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
+import { fillWeight } from '../support/filled-weight.ts';
+import { runTinyJob, runTinyJobTo, writeTinyJob } from '../support/tiny-job.ts';
 
 const ALIGNMENT = 'alignment: { initialSteps: 4, stepsPerRound: 2, sequenceLength: 192 }';
 const NEVER = '{ layerDropRate: 0.5, alignment: { schedule: Never } }';
 const MODELS = { int8: '{ uri: model, computeWeights: Int8 }', stored: '{ uri: model }' };
-
-/** Runs a job into a folder; null if it is stopped. */
-async function run(
-  job: string,
-  out: string,
-  { workers = 1, resume = false, stopAt = Infinity }: { workers?: number; resume?: boolean; stopAt?: number } = {},
-): Promise<RunReport | null> {
-  const stop = new AbortController();
-  let steps = 0;
-  const result = await runJobInProcess({
-    ...{
-      job,
-      out,
-      workers,
-      resume,
-      cache: null,
-      verify: false,
-      threads: 1,
-      provider: 'cpu',
-      force: false,
-      trace: null,
-    },
-    signal: stop.signal,
-    onEvent: ({ event }) => {
-      if (event === 'localStep' && ++steps === stopAt) stop.abort();
-    },
-  });
-  return result.outcome === 'interrupted' ? null : result.report;
-}
 
 /** What must be the same to the bit. */
 const resultOf = (report: RunReport | null) => ({ adapter: report?.adapterSha256, scores: report?.final });
@@ -60,13 +30,13 @@ for (const [placement, weights] of [
       evaluation: '{ task: qa, maxNewTokens: 3 }',
     };
     const int8 = writeTinyJob(root, { ...sections, model: MODELS.int8 });
-    const first = resultOf(await run(int8, out('first')));
+    const first = resultOf(await runTinyJobTo(int8, out('first')));
     t.match(first.adapter, /^[0-9a-f]{64}$/);
-    t.same(resultOf(await run(int8, out('three'), { workers: 3 })), first, 'with three compute processes');
-    t.equal(await run(int8, out('stopped'), { stopAt: 3 }), null, 'interrupted');
-    t.same(resultOf(await run(int8, out('stopped'), { resume: true })), first, 'and resumed');
+    t.same(resultOf(await runTinyJobTo(int8, out('three'), { workers: 3 })), first, 'with three compute processes');
+    t.equal(await runTinyJobTo(int8, out('stopped'), { stopAt: 3 }), null, 'interrupted');
+    t.same(resultOf(await runTinyJobTo(int8, out('stopped'), { resume: true })), first, 'and resumed');
     t.equal(caches(out('stopped'), /-int8$/).length, 1, 'one file for both settings');
-    const stored = resultOf(await run(writeTinyJob(root, sections), out('stored')));
+    const stored = resultOf(await runTinyJobTo(writeTinyJob(root, sections), out('stored')));
     t.not(stored.adapter, first.adapter, 'the states of the teacher part are others');
     t.strictNotSame(stored.scores?.base, first.scores?.base, 'and so are the scores of the model alone');
     if (placement === 'Last')
@@ -77,7 +47,7 @@ t.test('without an alignment, clients train as if the server computed with the w
   const root = t.testdir({});
   const reports = new Map<string, RunReport | null>();
   for (const [name, model] of Object.entries(MODELS))
-    reports.set(name, await run(writeTinyJob(root, { model, emulator: NEVER }), join(root, name)));
+    reports.set(name, await runTinyJobTo(writeTinyJob(root, { model, emulator: NEVER }), join(root, name)));
   const [int8, stored] = [reports.get('int8'), reports.get('stored')];
   t.match(int8?.adapterSha256, /^[0-9a-f]{64}$/);
   t.equal(int8?.adapterSha256, stored?.adapterSha256);
@@ -101,12 +71,8 @@ for (const { what, layer, emulator } of LAYERS)
   t.test(`states that are too large in ${what} are refused, and the layer is named`, async (t) => {
     const root = t.testdir({});
     const job = writeTinyJob(root, { model: MODELS.int8, emulator });
-    const path = join(root, 'model', 'model.safetensors');
     const name = `model.layers.${layer}.post_attention_layernorm.weight`;
-    const { offset, bytes } = readSafetensorsHeader(path).tensors.get(name)!;
-    const content = readFileSync(path);
-    for (let at = 0; at < bytes; at += 4) content.writeFloatLE(3e38, offset + at);
-    writeFileSync(path, content);
+    fillWeight(join(root, 'model', 'model.safetensors'), name, 3e38);
     const stepped: LiveEvent[] = [];
     await t.rejects(runTinyJob(job, join(root, 'out'), { onEvent: (event) => stepped.push(event) }), {
       name: 'UserError',

@@ -1,5 +1,5 @@
 // `fedbiot eval --compute-weights Int8`: the model's projections in 8 bits, in a file of the user's cache.
-import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { LoraSpec } from '../../crds/types.ts';
@@ -10,7 +10,7 @@ import { openModelDirectory } from '../../worker/model/directory.ts';
 import { randomStream } from '../../worker/random.ts';
 import { evaluateModel } from '../../worker/run/evaluate-model.ts';
 import type { EvaluateOptions } from '../../worker/run/evaluate-model.ts';
-import { readSafetensorsHeader } from '../../worker/safetensors/safetensors.ts';
+import { fillWeight } from '../support/filled-weight.ts';
 import { writeSums } from '../support/tiny-job.ts';
 import { writeTinyModel } from '../support/tiny-model.ts';
 
@@ -80,11 +80,7 @@ t.test('no folder, and states that are too large, are refused', async (t) => {
     message: /^--compute-weights Int8 needs a folder/,
     hint: /XDG_CACHE_HOME/,
   });
-  const path = join(model, 'model.safetensors');
-  const { offset, bytes } = readSafetensorsHeader(path).tensors.get('model.layers.2.post_attention_layernorm.weight')!;
-  const content = readFileSync(path);
-  for (let at = 0; at < bytes; at += 4) content.writeFloatLE(3e38, offset + at);
-  writeFileSync(path, content);
+  fillWeight(join(model, 'model.safetensors'), 'model.layers.2.post_attention_layernorm.weight', 3e38);
   await t.rejects(score({ computeWeights: 'Int8' }), {
     name: 'UserError',
     message: 'the full model in 8 bits has hidden states that are NaN or infinite after layer 2',

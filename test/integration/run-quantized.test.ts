@@ -1,11 +1,10 @@
 // A job with an emulator in 8 or in 4 bits gives the same adapter to the bit, with one compute process or three, also
 // if it is interrupted and resumed; and another adapter than with the emulator as stored.
-import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { runJobInProcess } from '../../worker/run/embedded-run.ts';
-import { readSafetensorsHeader } from '../../worker/safetensors/safetensors.ts';
-import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
+import { fillWeight } from '../support/filled-weight.ts';
+import { runTinyJob, runTinyJobTo, writeTinyJob } from '../support/tiny-job.ts';
 import { WHOLE_BLOCKS } from '../support/tiny-model.ts';
 
 const EMULATOR = 'layerDropRate: 0.5, alignment: { initialSteps: 4, stepsPerRound: 2, sequenceLength: 192 }';
@@ -27,13 +26,7 @@ for (const { format, tooLarge } of FORMATS)
   t.test(`${format}: a model whose states are too large is refused, and the layer is named`, async (t) => {
     const root = t.testdir({});
     const job = writeTinyJob(root, { emulator: `{ weights: ${format}, ${EMULATOR} }` }, WHOLE_BLOCKS);
-    const path = join(root, 'model', 'model.safetensors');
-    const { offset, bytes } = readSafetensorsHeader(path).tensors.get(
-      'model.layers.3.post_attention_layernorm.weight',
-    )!;
-    const content = readFileSync(path);
-    for (let at = 0; at < bytes; at += 4) content.writeFloatLE(3e38, offset + at);
-    writeFileSync(path, content);
+    fillWeight(join(root, 'model', 'model.safetensors'), 'model.layers.3.post_attention_layernorm.weight', 3e38);
     await t.rejects(runTinyJob(job, join(root, 'out')), {
       name: 'UserError',
       message: tooLarge,
@@ -72,30 +65,9 @@ for (const { format, placement, model } of [
       { emulator: `{ weights: ${format}, ${EMULATOR} }`, adapter, model },
       WHOLE_BLOCKS,
     );
-    const run = async (
-      job: string,
-      out: string,
-      { workers = 1, resume = false, stopAt = Infinity }: { workers?: number; resume?: boolean; stopAt?: number } = {},
-    ) => {
-      const stop = new AbortController();
-      let steps = 0;
-      const result = await runJobInProcess({
-        job,
-        out: join(root, out),
-        cache: null,
-        verify: false,
-        resume,
-        workers,
-        threads: 1,
-        provider: 'cpu',
-        force: false,
-        trace: null,
-        signal: stop.signal,
-        onEvent: ({ event }) => {
-          if (event === 'localStep' && ++steps === stopAt) stop.abort();
-        },
-      });
-      return result.outcome === 'interrupted' ? null : result.report.adapterSha256;
+    const run = async (job: string, out: string, options: Parameters<typeof runTinyJobTo>[2] = {}) => {
+      const report = await runTinyJobTo(job, join(root, out), options);
+      return report && report.adapterSha256;
     };
     const adapterSha256 = await run(quantized, 'first');
     t.match(adapterSha256, /^[0-9a-f]{64}$/);

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { RunReport } from '../../crds/facts/report.ts';
 import { randomStream } from '../../worker/random.ts';
 import { runJobInProcess } from '../../worker/run/embedded-run.ts';
 import type { RunResult } from '../../worker/run/run-rounds.ts';
@@ -49,17 +50,21 @@ export function writeSums(path: string, count: number): void {
   writeFileSync(path, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
 }
 
-export function runTinyJob(
-  job: string,
-  out: string,
-  options: { force?: boolean; signal?: AbortSignal; resume?: boolean; onEvent?: (event: LiveEvent) => void } = {},
-): Promise<RunResult> {
-  const { force = false, signal = new AbortController().signal, resume = false, onEvent = () => {} } = options;
+interface TinyRun {
+  readonly force?: boolean;
+  readonly signal?: AbortSignal;
+  readonly resume?: boolean;
+  readonly workers?: number;
+  readonly onEvent?: (event: LiveEvent) => void;
+}
+
+export function runTinyJob(job: string, out: string, options: TinyRun = {}): Promise<RunResult> {
+  const { force = false, signal = new AbortController().signal, resume = false, workers = 1 } = options;
   return runJobInProcess({
     job,
     out,
     resume,
-    workers: 1,
+    workers,
     threads: 1,
     provider: 'cpu',
     force,
@@ -67,6 +72,27 @@ export function runTinyJob(
     cache: null,
     trace: null,
     signal,
-    onEvent,
+    onEvent: options.onEvent ?? (() => {}),
   });
+}
+
+/**
+ * Runs a job, or stops it at a step of its clients.
+ * @returns the report; null if it was stopped
+ */
+export async function runTinyJobTo(
+  job: string,
+  out: string,
+  { stopAt = Infinity, ...options }: Pick<TinyRun, 'workers' | 'resume'> & { readonly stopAt?: number } = {},
+): Promise<RunReport | null> {
+  const stop = new AbortController();
+  let steps = 0;
+  const result = await runTinyJob(job, out, {
+    ...options,
+    signal: stop.signal,
+    onEvent: ({ event }) => {
+      if (event === 'localStep' && ++steps === stopAt) stop.abort();
+    },
+  });
+  return result.outcome === 'interrupted' ? null : result.report;
 }

@@ -19,6 +19,7 @@ import { randomStream } from '../../worker/random.ts';
 import { numbers, relativeError } from '../support/fixture-tensors.ts';
 import { fromInt4 } from '../support/int4.ts';
 import { anonymousBytes, childrenOf, peakOfChildren } from '../support/peak-memory.ts';
+import { checkUnusualRows, randomRows } from '../support/rows.ts';
 import { testCompute } from '../support/test-compute.ts';
 
 const seed = Number(process.env['TEST_SEED'] ?? 32);
@@ -60,11 +61,6 @@ function inGraph(graph: Graph, matrix: Matrix, product: MatrixProduct): Quantize
     },
     product,
   );
-}
-
-function randomRows(rows: number, width: number): Float32Array {
-  const r = randomStream(seed, 'rows', rows, width);
-  return Float32Array.from({ length: rows * width }, () => r.normal());
 }
 
 /** x·Wᵀ, both as given. */
@@ -111,7 +107,7 @@ for (const product of products) {
     [33, 576, 192],
   ] as const)
     t.test(`${product}: ${rows} rows by a matrix of ${inputs} inputs and ${outputs} outputs`, async (t) => {
-      const [x, matrix] = [randomRows(rows, inputs), randomMatrix(inputs, outputs)];
+      const [x, matrix] = [randomRows(seed, rows, inputs), randomMatrix(inputs, outputs)];
       const w = fromInt4(matrix, inputs);
       const expected = multiplied(product === 'Int8' ? inInt8(x) : x, w, inputs);
       const found = await multiply(x, matrix, product);
@@ -123,17 +119,7 @@ for (const product of products) {
     });
 
   t.test(`${product}: rows of zeros, and rows that are not finite`, async (t) => {
-    const [inputs, outputs] = [64, 5];
-    const x = randomRows(5, inputs);
-    x.fill(0, 0, inputs);
-    x[inputs + 40] = Number.NaN;
-    x[2 * inputs + 3] = Infinity;
-    x[3 * inputs + 63] = -Infinity;
-    const y = await multiply(x, randomMatrix(inputs, outputs), product);
-    const row = (i: number) => y.slice(i * outputs, (i + 1) * outputs);
-    t.same(row(0), [0, 0, 0, 0, 0]);
-    for (const i of [1, 2, 3]) t.notOk(row(i).some(Number.isFinite), `row ${i}: ${row(i)}`);
-    t.ok(row(4).every(Number.isFinite), 'other rows are not affected');
+    await checkUnusualRows(t, seed, (x) => multiply(x, randomMatrix(64, 5), product));
   });
 }
 
@@ -147,8 +133,8 @@ t.test('the gradient is that of what the matrix stands for, and accumulates', as
   const [dx] = gradients(reduceSum(mul(y, upstream), [0, 1], false), [x]);
   graph.output('dx', dx!);
   const session = await compute.load(graph, folder);
-  const dy = randomRows(rows, outputs);
-  const feeds = { x: float32(randomRows(rows, inputs), [rows, inputs]), upstream: float32(dy, [rows, outputs]) };
+  const dy = randomRows(seed, rows, outputs);
+  const feeds = { x: float32(randomRows(seed, rows, inputs), [rows, inputs]), upstream: float32(dy, [rows, outputs]) };
   const found = numbers((await session.run({ feeds, fetch: ['dx'] })).outputs['dx']!);
   const expected = matrices
     .map((matrix) => multiplied(dy, transposed(fromInt4(matrix, inputs), inputs), outputs))
@@ -191,7 +177,7 @@ t.test('a gradient of a large graph holds float32 copies of a few matrices at on
   t.teardown(() => own.close());
   const session = await own.load(graph, folder, 'often');
   const loaded = Math.max(...childrenOf(process.pid).map(anonymousBytes));
-  const feeds = { x: float32(randomRows(rows, width), [rows, width]) };
+  const feeds = { x: float32(randomRows(seed, rows, width), [rows, width]) };
   const { peak } = await peakOfChildren(async () => {
     for (let i = 0; i < 4; i++) await session.run({ feeds, fetch: ['dx'] });
   });

@@ -1,5 +1,6 @@
 import { UserError } from './facts/user-error.ts';
 import { readYaml } from './yaml-document.ts';
+import { volumeProblems } from './pod-volumes.ts';
 import { resolvePresets } from './presets.ts';
 import { isRecord, pathText } from './json-schema/node.ts';
 import type { FedBiOTJob } from './types.ts';
@@ -54,10 +55,11 @@ function asWritten(value: unknown): unknown {
 
 /**
  * Reads a job from YAML (or JSON) and fills in every default. `source` names the text in error messages.
+ * @param options.forCluster refuse also what only the operator would refuse, of which a schema cannot say it
  * @throws ManifestError with every problem: syntax errors; if there are none, unknown fields, types, ranges and rules,
  *   which the API server checks too
  */
-export function parseManifest(text: string, source: string): FedBiOTJob {
+export function parseManifest(text: string, source: string, { forCluster = false } = {}): FedBiOTJob {
   const yaml = readYaml(text);
   if ('problems' in yaml)
     throw new ManifestError(
@@ -65,12 +67,9 @@ export function parseManifest(text: string, source: string): FedBiOTJob {
       yaml.problems.map((problem) => ({ path: '', ...problem })),
     );
   const result = validate(asWritten(yaml.value));
-  if ('problems' in result) {
-    const problems = result.problems.map(({ path, message }) => ({
-      path: pathText(path),
-      message,
-      line: yaml.lineOf(path),
-    }));
+  const refused = 'problems' in result ? result.problems : forCluster ? volumeProblems(result.job) : [];
+  if ('problems' in result || refused.length > 0) {
+    const problems = refused.map(({ path, message }) => ({ path: pathText(path), message, line: yaml.lineOf(path) }));
     throw new ManifestError(
       source,
       problems.sort((a, b) => a.line - b.line),

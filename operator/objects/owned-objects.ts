@@ -1,4 +1,5 @@
 import type { Role } from '../../crds/facts/role.ts';
+import { outputClaimOf } from '../../crds/pod-volumes.ts';
 import { RESOURCE } from './resources.ts';
 import type { Resource } from './resources.ts';
 
@@ -28,7 +29,7 @@ export const OWNED = {
     role: 'server',
     name: (job) => (/^[a-z]/.test(job) ? `${job}-server` : `fbj-${job}-server`),
   },
-  outputClaim: { resource: RESOURCE.claim, role: 'server', name: (job) => `${job}-output` },
+  outputClaim: { resource: RESOURCE.claim, role: 'server', name: outputClaimOf },
   serverJob: { resource: RESOURCE.job, role: 'server', name: (job) => `${job}-server` },
   clientsJob: { resource: RESOURCE.job, role: 'client', name: (job) => `${job}-clients` },
 } as const satisfies Record<string, OwnedObject>;

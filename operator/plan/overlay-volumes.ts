@@ -5,7 +5,8 @@ import { InvalidSpec } from './invalid-spec.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { namesOf } from '../objects/owned-objects.ts';
 import { checkSource } from './volume-source.ts';
-import { hiddenFrom, isWithin, overlaps, VOLUME_NAME } from './volumes.ts';
+import { hiddenFrom, isWithin, overlaps } from '../../crds/pod-volumes.ts';
+import { VOLUME_NAME } from './volumes.ts';
 
 /** The operator's volumes. All except `output` are read-only. A job may replace `cache` and `tmp` by larger volumes. */
 const WRITABLE = VOLUME_NAME.output;

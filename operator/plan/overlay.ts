@@ -9,7 +9,7 @@ import { strategicMerge } from './merge.ts';
 import { namesOf } from '../objects/owned-objects.ts';
 import { checkMounts, checkReadOnly, checkVolumes } from './overlay-volumes.ts';
 import type { PlanSettings } from './settings.ts';
-import { isHiddenImage } from './volumes.ts';
+import { isHiddenImage } from '../../crds/pod-volumes.ts';
 import { RESTRICTED, WORKER } from './worker-container.ts';
 import type { PodTemplate } from './worker-container.ts';
 

@@ -90,6 +90,7 @@ t.test('validate reads every manifest and lists every problem', async (t) => {
     'good.yaml': `${head}metadata: {name: good}\nspec: {${sources}, evaluation: {everyRounds: 0}}\n`,
     'bad.yaml': `${head}spec:\n  sed: 3\n`,
     'torn.yaml': 'a: [1\n',
+    'shared.yaml': `${head}metadata: {name: shared}\nspec:\n  model: {uri: model}\n  data: {train: {uri: train.jsonl}, public: {uri: public.jsonl}}\n  evaluation: {everyRounds: 0}\n  volumes:\n    clientData: {persistentVolumeClaim: {claimName: shared-output}}\n`,
   });
   const good = join(folder, 'good.yaml');
   const { status, stdout, stderr } = fedbiot(
@@ -108,6 +109,9 @@ t.test('validate reads every manifest and lists every problem', async (t) => {
   t.match(stderr, /error: .*torn\.yaml is not/);
   t.notMatch(stderr, /\n {4}at /, 'no stack');
   t.equal(fedbiot('validate', good).status, 0);
+  const shared = fedbiot('validate', join(folder, 'shared.yaml'));
+  t.equal(shared.status, 2);
+  t.match(shared.stderr, /line 9: spec\.volumes\.clientData: is the same volume as spec\.volumes\.output/);
 });
 
 t.test('report renders the page again from the run’s folder', async (t) => {

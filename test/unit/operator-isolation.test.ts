@@ -2,7 +2,7 @@
 // refused with the name of the field.
 import t from 'tap';
 import { mayAnnotate } from '../../operator/plan/annotations.ts';
-import { imageName, mayBeSameImage } from '../../operator/plan/image-name.ts';
+import { imageName, mayBeSameImage } from '../../crds/image-name.ts';
 import { VOLUMES, overlaid, pod, refuses, withVolume } from '../support/overlaid-pod.ts';
 
 t.test('only annotations known to be harmless are allowed', async (t) => {

@@ -10,7 +10,7 @@ export function register(program: Command): void {
     .command('validate')
     .summary('check manifests against the schema and its rules')
     .description(
-      'Checks manifests as the Kubernetes API server would, with the same schema and rules, and lists every problem.',
+      'Checks manifests as the Kubernetes API server would, with the same schema and rules, and volumes as the operator would, and lists every problem.',
     )
     .argument('<job...>', 'manifests of FedBiOTJobs, YAML or JSON', (path: string, before: readonly string[] = []) => [
       ...before,
@@ -32,7 +32,7 @@ async function validateCommand(paths: readonly string[], _: object, command: Com
   const { readJob } = await import('../run/job-manifest.ts');
   for (const path of paths) {
     try {
-      readJob(path);
+      readJob(path, { forCluster: true });
       process.stdout.write(`${printable(path)}: ok\n`);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;

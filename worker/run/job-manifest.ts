@@ -7,12 +7,14 @@ import { readText } from '../files/read.ts';
 
 /**
  * Reads a job from its manifest.
+ * @param options.forCluster refuse also what the operator would refuse
  * @throws UserError if the file cannot be read, or with all problems of the manifest
  */
-export function readJob(path: string): FedBiOTJob {
+export function readJob(path: string, options: { readonly forCluster?: boolean } = {}): FedBiOTJob {
   return parseManifest(
     readText(path, 'a manifest', { maxBytes: MAX_MANIFEST_BYTES, hint: 'Give the manifest of a FedBiOTJob.' }),
     path,
+    options,
   );
 }
 

@@ -1,4 +1,5 @@
 // A worker pod's environment, log, exit code and termination message.
+import { globSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import t from 'tap';
 import { readTerminationMessage } from '../../operator/status/termination-message.ts';
@@ -7,6 +8,7 @@ import { UserError } from '../../crds/facts/user-error.ts';
 import { Diverged } from '../../worker/federation/diverged.ts';
 import { FolderLost } from '../../worker/files/folder-lock.ts';
 import { QuorumNotReached } from '../../worker/federation/state.ts';
+import { inClusterWords } from '../../worker/run/pod/cluster-words.ts';
 import { endingOf, Interrupted, terminationText } from '../../worker/run/pod/ending.ts';
 import { readEnvironment, readServerUrl, secretsOf } from '../../worker/run/pod/environment.ts';
 import { secretRedactor } from '../../worker/run/pod/log.ts';
@@ -110,6 +112,26 @@ t.test('every error has a reason, and an exit code that says whether to retry', 
   ];
   for (const [error, signal, code, reason, message] of cases)
     t.match(endingOf(error, signal), { code, termination: { reason, message } }, String(error));
+});
+
+t.test('a pod says what to do in the words of a job, not of the command line', async (t) => {
+  const run = '{run-directory,job-date,run-disk}';
+  const folders = '{bundle,data,engine,federation,files,hub,model,safetensors,tokenizer,training,transport}';
+  const own = /--(out|resume|provider|force|workers|threads)\b|manifest’s folder/;
+  const hints = globSync([`worker/${folders}/**/*.ts`, `worker/run/${run}.ts`])
+    .flatMap((path) => readFileSync(path, 'utf8').split('\n'))
+    .filter((line) => own.test(line) && !/^\s*(\/?\*|\/\/)|'this run'/.test(line));
+  t.ok(hints.length >= 20, `${hints.length} lines with such words`);
+  for (const hint of hints) t.notMatch(inClusterWords(hint), own);
+  t.equal(
+    inClusterWords('Free some space there and run again; an interrupted run continues with --resume.'),
+    'Free some space there and run again.',
+  );
+  t.equal(inClusterWords('Use less memory. Continue the run with --resume.'), 'Use less memory.');
+  t.equal(
+    inClusterWords('Choose another --out folder, or restore the original inputs to resume it.'),
+    'Choose another claim in spec.volumes.output, or restore the original inputs to resume it.',
+  );
 });
 
 t.test('any termination message fits, and the operator reads it', async (t) => {

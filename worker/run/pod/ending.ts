@@ -1,4 +1,5 @@
 import { TokenRefused } from '../../bundle/fetch.ts';
+import { inClusterWords } from './cluster-words.ts';
 import { EXIT } from '../../../crds/facts/exit-codes.ts';
 import { MAX_TERMINATION_BYTES } from '../../../crds/facts/termination-message.ts';
 import type { TerminationMessage } from '../../../crds/facts/termination-message.ts';
@@ -62,8 +63,8 @@ function isReasonOf({ aborted, reason }: AbortSignal, error: unknown): boolean {
 }
 
 function messageOf(error: unknown): string {
-  if (error instanceof UserError) return error.hint === undefined ? error.message : `${error.message}. ${error.hint}`;
-  return errorMessage(error);
+  if (!(error instanceof UserError)) return errorMessage(error);
+  return error.hint === undefined ? error.message : `${error.message}. ${inClusterWords(error.hint)}`;
 }
 
 /**

@@ -8,6 +8,7 @@ import { UserError } from '../../../crds/facts/user-error.ts';
 import { clientRole } from './client.ts';
 import { readJob } from '../job-manifest.ts';
 import type { Pod, PodContext } from './context.ts';
+import { inClusterWords } from './cluster-words.ts';
 import { endingOf, terminationText } from './ending.ts';
 import type { Ending } from './ending.ts';
 import { readEnvironment, secretsOf } from './environment.ts';
@@ -65,6 +66,7 @@ export async function runRole(name: Role, context: PodContext): Promise<number> 
 /** Does not log the error object: libraries may attach passwords to their errors. */
 function logEnding(log: Logger, { code, termination: { reason, message } }: Ending, error: unknown): void {
   if (code === EXIT.interrupted) log.info({ reason }, message);
-  else if (error instanceof UserError) log.error({ reason, hint: error.hint }, error.message);
+  else if (error instanceof UserError)
+    log.error({ reason, ...(error.hint === undefined ? {} : { hint: inClusterWords(error.hint) }) }, error.message);
   else log.error({ reason, stack: error instanceof Error ? error.stack : undefined }, message);
 }

@@ -34,6 +34,7 @@ const COLUMNS = [
     '.status.clientsText',
     'Clients of the current or last round that have reported, of those selected',
   ),
+  column('ClientPods', 'string', '.status.clientPodsText', 'Client pods that are ready, of those wanted'),
   column('AdapFu', 'string', '.status.evaluation.adapFu.headline', 'Score of full model + adapter'),
   column('AdapEmu', 'string', '.status.evaluation.adapEmu.headline', 'Score of emulator + adapter'),
   column('Age', 'date', '.metadata.creationTimestamp', 'Time since the job was created'),
@@ -65,7 +66,14 @@ export function customResourceDefinition() {
     spec: {
       group: GROUP,
       scope: 'Namespaced',
-      names: { kind: KIND, listKind: `${KIND}List`, plural: PLURAL, singular: KIND.toLowerCase(), shortNames: ['fbj'] },
+      names: {
+        kind: KIND,
+        listKind: `${KIND}List`,
+        plural: PLURAL,
+        singular: KIND.toLowerCase(),
+        shortNames: ['fbj'],
+        categories: ['all'],
+      },
       versions: [
         {
           name: VERSION,
@@ -84,7 +92,8 @@ export function customResourceDefinition() {
                 // The API server defines the rest of the metadata and allows no schema for it.
                 metadata: { type: 'object', properties: { name: structural(Metadata.properties.name) } },
                 spec: structural(Spec),
-                status: structural(Status),
+                // A tool that looks before the operator has sees that no generation was observed yet.
+                status: { ...structural(Status), default: { observedGeneration: -1 } },
               },
             },
           },

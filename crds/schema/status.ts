@@ -35,7 +35,9 @@ function withHeadline(score: typeof base) {
  */
 export const Status = object('Observed state of the job. Written by the operator.', {
   observedGeneration: Type.Optional(
-    integer('The metadata.generation that the status was derived from.', { minimum: 0 }),
+    integer('The metadata.generation that the status was derived from; -1 before the operator has seen the job.', {
+      minimum: -1,
+    }),
   ),
   phase: Type.Optional(choice('Phase of the job.', ['Pending', 'Suspended', 'Running', 'Succeeded', 'Failed'])),
   message: Type.Optional(string('Why the job is in this phase, in a sentence.', { maxLength: 32_768 })),
@@ -50,7 +52,18 @@ export const Status = object('Observed state of the job. Written by the operator
   completionTime: Type.Optional(time('When the job succeeded or failed.')),
   activity: reported.phase,
   lastProgressTime: Type.Optional(time('When the server pod last reported progress.')),
-  restarts: Type.Optional(count('How often the server pod was replaced, for any reason except a suspension.')),
+  restarts: Type.Optional(
+    count(
+      'How often the server pod failed and was replaced. What does not count against spec.backoffLimit, such as an eviction, does not count here.',
+    ),
+  ),
+  clientPods: Type.Optional(
+    object('Client pods of a job that has not ended.', {
+      ready: count('Client pods that are ready, or have finished.'),
+      wanted: count('Client pods that the job asks for.'),
+    }),
+  ),
+  clientPodsText: Type.Optional(string('ready/wanted client pods, as `kubectl get` shows them.', { maxLength: 64 })),
   round: reported.finishedRounds,
   rounds: reported.rounds,
   roundText: Type.Optional(string('round/rounds, as `kubectl get` shows it.', { maxLength: 64 })),

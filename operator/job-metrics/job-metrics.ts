@@ -32,7 +32,7 @@ const OPERATOR_SERIES: readonly Series<JobView>[] = [
   },
   {
     name: 'fedbiot_job_restarts',
-    help: 'How often the server pod was replaced, for any reason except a suspension.',
+    help: 'How often the server pod failed and was replaced.',
     kind: 'gauge',
     labels: [],
     samples: ({ job }) => one(job.status?.restarts ?? 0),

@@ -1,4 +1,6 @@
 import { shortened, withAspects } from '../status/conditions.ts';
+import type { Aspect } from '../status/conditions.ts';
+import { health } from '../status/readiness.ts';
 import { secondsOf } from '../status/status.ts';
 import type { ReconcilePorts } from '../ports/reconcile-ports.ts';
 import type { UnreadableJob } from '../objects/job-object.ts';
@@ -11,10 +13,15 @@ export async function reportUnreadable(ports: ReconcilePorts, namespace: string,
   const { metadata, status } = job;
   const message = messageOf(job);
   const hasEnded = status.phase === 'Succeeded' || status.phase === 'Failed';
-  const aspect = { type: 'Valid', holds: false, reason: REASON, message } as const;
+  const why = { reason: REASON, message };
+  const aspects: readonly Aspect[] = [
+    { type: 'Valid', holds: false, ...why },
+    ...(hasEnded ? [] : health('stalled', why)),
+  ];
   const patch = {
     ...(hasEnded ? {} : { phase: status.phase ?? 'Pending', message }),
-    conditions: withAspects(status.conditions ?? [], [aspect], secondsOf(ports.now()), metadata.generation),
+    ...(metadata.generation === undefined ? {} : { observedGeneration: metadata.generation }),
+    conditions: withAspects(status.conditions ?? [], aspects, secondsOf(ports.now()), metadata.generation),
   };
   try {
     await ports.patchStatus(metadata, patch);
@@ -31,5 +38,9 @@ const messageOf = ({ problem }: UnreadableJob): string => shortened(`The operato
 
 const isReported = (job: UnreadableJob): boolean =>
   job.status.conditions?.some(
-    ({ type, status, message }) => type === 'Valid' && status === 'False' && message === messageOf(job),
+    ({ type, status, message, observedGeneration }) =>
+      type === 'Valid' &&
+      status === 'False' &&
+      message === messageOf(job) &&
+      observedGeneration === job.metadata.generation,
   ) ?? false;

@@ -1,8 +1,14 @@
 import type { JobCondition } from '../../crds/types.ts';
 import { printableLines } from '../../crds/facts/printable.ts';
 import type { JobObject } from '../objects/job-object.ts';
+import { DISRUPTED } from './disruption.ts';
 
 export type ConditionType =
+  | 'Ready'
+  | 'Reconciling'
+  | 'Stalled'
+  | 'ServerReady'
+  | 'ClientsReady'
   | 'Valid'
   | 'ProgressMirrored'
   | 'RedisIsolated'
@@ -28,14 +34,18 @@ export function shortened(message: string): string {
   return shown.length <= MESSAGE_LENGTH ? shown : `${shown.slice(0, MESSAGE_LENGTH - 1)}…`;
 }
 
-/** The conditions with these aspects. A transition time changes only with its status; other conditions are kept. */
+/**
+ * The conditions with these aspects. A transition time changes only with its status. Other conditions are kept, and
+ * hold for this generation as well: what may change in a spec does not affect them.
+ */
 export function withAspects(
   before: readonly JobCondition[],
   aspects: readonly Aspect[],
   now: string,
   observedGeneration: number | undefined,
 ): JobCondition[] {
-  const conditions = new Map(before.map((condition) => [condition.type, condition]));
+  const observed = observedGeneration === undefined ? {} : { observedGeneration };
+  const conditions = new Map(before.map((condition) => [condition.type, { ...condition, ...observed }]));
   for (const { type, holds, reason, message } of aspects) {
     const previous = conditions.get(type);
     const status = holds ? 'True' : 'False';
@@ -45,14 +55,14 @@ export function withAspects(
       reason,
       message: shortened(message),
       lastTransitionTime: previous?.status === status ? previous.lastTransitionTime : now,
-      ...(observedGeneration === undefined ? {} : { observedGeneration }),
+      ...observed,
     });
   }
   return [...conditions.values()];
 }
 
 /** Reasons for not running that are normal, or that another event reports. */
-export const QUIET: ReadonlySet<string> = new Set(['Starting', 'Initializing', 'Restarting', 'Queued']);
+export const QUIET: ReadonlySet<string> = new Set(['Starting', 'Initializing', 'Restarting', 'Queued', DISRUPTED]);
 
 /** The last known reason why the job did not run; null: it ran, or was starting. */
 export function whyNotRunning({ status }: JobObject): string | null {

@@ -1,6 +1,8 @@
 import type { FedBiOTJobStatus, JobCondition } from '../../crds/types.ts';
 import type { EventRecord } from '../objects/event.ts';
+import { causeOf } from './cause.ts';
 import { QUIET } from './conditions.ts';
+import { DISRUPTED } from './disruption.ts';
 import type { PodEnd } from './failure.ts';
 
 /** The events of a change from one status to the next. `lastEnd`: why the last failed server pod failed. */
@@ -18,14 +20,15 @@ export function eventsBetween(
   // Why a job does not run matters only while it should run; later its end or suspension is reported.
   const recorded =
     phase === 'Pending' || phase === 'Running'
-      ? ['Running', 'Suspended', 'ProgressMirrored', 'RedisIsolated', 'MemorySufficient']
+      ? ['Running', 'ServerReady', 'ClientsReady', 'Suspended', 'ProgressMirrored', 'RedisIsolated', 'MemorySufficient']
       : ['Suspended', 'Succeeded', 'Failed', 'ProgressMirrored'];
   for (const condition of (after.conditions ?? []).filter(({ type }) => recorded.includes(type))) {
     const event = transition(
       before.conditions?.find(({ type }) => type === condition.type),
       condition,
     );
-    if (event !== null) events.push(event);
+    // What keeps the server pod from being ready keeps the job from running.
+    if (event !== null && !events.some(({ message }) => message === event.message)) events.push(event);
   }
   return events;
 }
@@ -46,9 +49,20 @@ function transition(before: JobCondition | undefined, after: JobCondition): Even
       return turned && status === 'False' ? { type: 'Warning', reason, message } : null;
     case 'Running':
       if (status === 'True') return turned ? { type: 'Normal', reason: 'Running', message } : null;
-      // One event per reason, as the scheduler's message changes with the nodes.
-      return before?.reason === reason || QUIET.has(reason) ? null : { type: 'Warning', reason, message };
+      return newTrouble(before, after);
+    case 'ServerReady':
+    case 'ClientsReady':
+      return status === 'True' ? null : newTrouble(before, after);
     default:
       return null;
   }
+}
+
+/** The event of a condition that is False for another cause than before. */
+function newTrouble(before: JobCondition | undefined, after: JobCondition): EventRecord | null {
+  const { type, reason, message } = after;
+  const isKnown = before?.status === 'False' && causeOf(before) === causeOf(after);
+  if (isKnown) return null;
+  if (reason === DISRUPTED && type !== 'Running') return { type: 'Normal', reason, message };
+  return QUIET.has(reason) ? null : { type: 'Warning', reason, message };
 }

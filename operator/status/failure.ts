@@ -1,5 +1,6 @@
 import type { Observed, ObservedCondition, ObservedJob, ObservedPod } from '../objects/observed.ts';
 import type { Role } from '../../crds/facts/role.ts';
+import { isFailure } from './disruption.ts';
 import { conditionOf, instant, podsOf, workerStatus } from './observed-job.ts';
 import type { Outcome } from '../objects/outcome.ts';
 import type { Verdict } from './verdict.ts';
@@ -33,7 +34,7 @@ export interface PodEnd {
 /** Why the last failed pod failed. */
 export function lastEnd(pods: readonly ObservedPod[]): PodEnd | null {
   const ends = pods
-    .filter(({ status }) => status?.phase === 'Failed')
+    .filter(isFailure)
     .map((pod) => ({ pod, at: instant(workerStatus(pod)?.state?.terminated?.finishedAt) ?? 0 }))
     .sort((a, b) => b.at - a.at);
   for (const { pod } of ends) {

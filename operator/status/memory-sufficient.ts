@@ -25,6 +25,6 @@ export function memorySufficient(job: JobObject, progress: JobProgress | null): 
         type,
         holds: false,
         reason: 'LimitBelowPlan',
-        message: `${said.join(' ')} Raise the limit, or use shorter sequences or smaller batches.`,
+        message: `${said.join(' ')} Raise ${tooLow.map(({ limit }) => limit.field).join(' and ')}, or use shorter sequences or smaller batches.`,
       };
 }

@@ -27,3 +27,11 @@ export function hasStarted(pod: ObservedPod): boolean {
 }
 
 export const isRunning = (pod: ObservedPod): boolean => workerStatus(pod)?.state?.running !== undefined;
+
+/** Whether the pod can do its work: its worker runs, and answers its readiness probe. */
+export const isReady = (pod: ObservedPod): boolean =>
+  isRunning(pod) &&
+  (pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false);
+
+/** Whether the pod's worker has done its work. */
+export const hasFinished = (pod: ObservedPod): boolean => workerStatus(pod)?.state?.terminated?.exitCode === 0;

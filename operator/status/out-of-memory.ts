@@ -6,6 +6,7 @@ import { memoryLimitOf } from '../plan/memory-limit.ts';
 import type { MemoryLimit } from '../plan/memory-limit.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { Observed, ObservedPod } from '../objects/observed.ts';
+import { disruptionOf } from './disruption.ts';
 import { endOf } from './failure.ts';
 import { hasStarted, instant, podsOf, workerStatus } from './observed-job.ts';
 import type { Verdict } from './verdict.ts';
@@ -23,12 +24,16 @@ export function outOfMemory(job: JobObject, { pods }: Observed): Verdict {
     const limit = memoryLimitOf(job, role);
     const pod = limit === null ? undefined : lastingShortage(podsOf(pods, role));
     if (limit === null || pod === undefined) continue;
-    const message = workerEnd(pod)?.exitCode === EXIT.outOfMemory ? endOf(pod)?.message : undefined;
+    const own = workerEnd(pod)?.exitCode === EXIT.outOfMemory ? endOf(pod)?.message : undefined;
+    const message =
+      own === undefined
+        ? killed(pod, role, limit, job)
+        : `${own.replace(/\.?$/, '.')} Raise ${limit.field} above ${limit.quantity}.`;
     return {
       outcome: {
         phase: 'Failed',
         reason: 'OutOfMemory',
-        message: `The ${role} pod failed: ${message ?? killed(pod, role, limit, job)}`,
+        message: `The ${role} pod failed: ${message}`,
       },
     };
   }
@@ -52,10 +57,9 @@ const KILLED = 137;
 /** Whether memory ran out in a pod that was not evicted meanwhile. */
 function ranOut(pod: ObservedPod): boolean {
   const { exitCode, reason } = workerEnd(pod) ?? {};
-  const isDisrupted = pod.status?.conditions?.some(
-    ({ type, status }) => type === 'DisruptionTarget' && status === 'True',
+  return (
+    disruptionOf(pod) === null && (exitCode === EXIT.outOfMemory || (exitCode === KILLED && reason === 'OOMKilled'))
   );
-  return !isDisrupted && (exitCode === EXIT.outOfMemory || (exitCode === KILLED && reason === 'OOMKilled'));
 }
 
 const workerEnd = (pod: ObservedPod) => workerStatus(pod)?.state?.terminated;

@@ -15,7 +15,7 @@ export function progressStatus(progress: JobProgress): Partial<FedBiOTJobStatus>
     round: finishedRounds,
     rounds,
     roundText: `${finishedRounds}/${rounds}`,
-    ...known(lastFigures(progress)),
+    ...rounded(lastFigures(progress)),
     clients,
     clientsText: `${clients.reported}/${clients.selected}`,
     ...(Object.keys(refusals).length === 0 ? {} : { refusals }),
@@ -24,6 +24,10 @@ export function progressStatus(progress: JobProgress): Partial<FedBiOTJobStatus>
     ...(memory === undefined ? {} : { memory }),
   };
 }
+
+/** Six digits, as `kubectl get` shows whatever is stored; the metrics and the report have all. */
+const rounded = (figures: ReturnType<typeof lastFigures>) =>
+  Object.fromEntries(Object.entries(known(figures)).map(([name, value]) => [name, Number(value.toPrecision(6))]));
 
 /** The fields that are not null. */
 function known<T extends object>(fields: T): { [Name in keyof T]?: Exclude<T[Name], null> };

@@ -2,12 +2,16 @@ import type { FedBiOTJobStatus } from '../../crds/types.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { Observed } from '../objects/observed.ts';
+import { isFailure } from './disruption.ts';
 import { memorySufficient } from './memory-sufficient.ts';
 import { shortened, withAspects } from './conditions.ts';
 import type { Aspect } from './conditions.ts';
 import type { Outcome, Standing } from '../objects/outcome.ts';
 import { podsOf } from './observed-job.ts';
 import { progressStatus } from './progress-status.ts';
+import { readiness } from './readiness.ts';
+import { roleStanding } from './role-standing.ts';
+import type { RoleStanding } from './role-standing.ts';
 import { standingOf } from './standing.ts';
 import type { PhaseStanding } from './standing.ts';
 
@@ -46,31 +50,37 @@ export function deriveStatus({
   const mirrored = progress === null && progressRefused === undefined ? [] : mirroredAspects(job, progressRefused);
   const memory = memorySufficient(job, progress);
   const told = [...mirrored, memory].filter((aspect) => aspect !== null);
-  if (before.phase === 'Succeeded' || before.phase === 'Failed') {
-    const { conditions = [] } = before;
-    return {
-      ...before,
-      ...reported,
-      ...(told.length === 0 ? {} : { conditions: withAspects(conditions, told, secondsOf(now), generation) }),
-    };
-  }
-  const standing = outcome ?? standingOf(job, observed, blocked, now);
-  const message = shortened(standing.message);
   const time = secondsOf(now);
-  const { startTime, ...rest } = before;
+  const observedGeneration = generation === undefined ? {} : { observedGeneration: generation };
+  if (before.phase === 'Succeeded' || before.phase === 'Failed') {
+    const conditions = withAspects(before.conditions ?? [], told, time, generation);
+    return { ...before, ...reported, ...observedGeneration, conditions };
+  }
+  const roles = {
+    server: roleStanding('server', job, observed, now),
+    client: roleStanding('client', job, observed, now),
+  };
+  const standing = outcome ?? standingOf(job, observed, roles, blocked, now);
+  const message = shortened(standing.message);
+  const { startTime, clientPods: _, clientPodsText: __, ...rest } = before;
   const start = standing.phase === 'Suspended' ? undefined : (startTime ?? time);
   return {
     ...rest,
     ...reported,
     phase: standing.phase,
     message,
-    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    ...observedGeneration,
     ...(start === undefined ? {} : { startTime: start }),
-    ...(outcome === null ? {} : { completionTime: time }),
+    ...(outcome === null ? clientPods(roles.client) : { completionTime: time }),
     restarts: restarts(observed, before.restarts ?? 0),
     conditions: withAspects(
       before.conditions ?? [],
-      [...aspectsOf(job, standing), ...told, ...(isolated === null ? [] : [isolated])],
+      [
+        ...aspectsOf(job, standing),
+        ...told,
+        ...(isolated === null ? [] : [isolated]),
+        ...readiness(job, observed, { roles, standing, blocked }),
+      ],
       time,
       generation,
     ),
@@ -122,9 +132,15 @@ function aspectsOf(job: JobObject, { phase, reason, message }: PhaseStanding): A
   return [...valid, ...suspended, running, ...ended];
 }
 
-/** Failed server pods that were or will be replaced, including disrupted ones. Never less than `before`. */
+/** Client pods that are ready, of those wanted. */
+const clientPods = ({ ready, wanted }: RoleStanding) => ({
+  clientPods: { ready, wanted },
+  clientPodsText: `${ready}/${wanted}`,
+});
+
+/** Failed server pods that were or will be replaced, without disrupted ones. Never less than `before`. */
 function restarts({ serverJob, pods }: Observed, before: number): number {
-  const seen = podsOf(pods, 'server').filter(({ status }) => status?.phase === 'Failed').length;
+  const seen = podsOf(pods, 'server').filter(isFailure).length;
   return Math.max(before, seen, serverJob?.status?.failed ?? 0);
 }
 

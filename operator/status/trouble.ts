@@ -19,7 +19,7 @@ export function troubleOf(
   const [lost] = ofRole.flatMap((pod) => lostPod(pod, now) ?? []);
   return (
     lost ??
-    waitingReason(ofRole) ??
+    waitingReason(ofRole, now) ??
     warned(ofRole, warnings) ??
     notMade(role === 'server' ? serverJob : clientsJob, ofRole, warnings) ??
     unavailable(ofRole)
@@ -50,8 +50,11 @@ function warned(pods: readonly ObservedPod[], warnings: Warnings): Standing | nu
 function notMade(owner: ObservedJob | null, pods: readonly ObservedPod[], warnings: Warnings): Standing | null {
   const warning = owner === null ? null : warningOf(owner, warnings);
   if (owner === null || warning?.reason !== 'FailedCreate') return null;
-  // A pod created since then shows that the obstacle is gone.
-  const isPast = pods.some(({ metadata }) => (instant(metadata.creationTimestamp) ?? 0) > (instant(warning.at) ?? 0));
+  // A pod created since then shows that the obstacle is gone; the Job may also have been suspended since.
+  const at = instant(warning.at) ?? 0;
+  const isPast =
+    at < (instant(owner.status?.startTime) ?? 0) ||
+    pods.some(({ metadata }) => (instant(metadata.creationTimestamp) ?? 0) > at);
   return isPast ? null : reported(owner.metadata.name, warning.reason, warning.message);
 }
 

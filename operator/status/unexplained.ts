@@ -7,10 +7,10 @@ import type { Observed, ObservedJob, ObservedMetadata } from '../objects/observe
 import { untilLate } from './lost-pod.ts';
 import { hasStarted, instant, podsOf } from './observed-job.ts';
 import { soonest } from './verdict.ts';
-import { waitingReason } from './waiting.ts';
+import { POD_USUAL_MS, waitingReason } from './waiting.ts';
 
-/** How long a Job may lack a pod, or a pod may wait without a reason, before events are read. */
-const USUAL_MS = 5_000;
+/** How long a Job may lack a pod before events are read. */
+const JOB_USUAL_MS = 5_000;
 
 interface Unexplained {
   /** Objects about which Kubernetes may have written a warning. */
@@ -26,11 +26,12 @@ export function unexplained(job: JobObject, observed: Observed, now: number): Un
   const objects: (ObjectReference & { readonly uid: string })[] = [];
   const times = observed.pods.map((pod) => untilLate(pod, now));
   for (const role of ROLES) {
-    const found = waits(job, observed, role);
+    const found = waits(job, observed, role, now);
     if (found === null) continue;
     const { name, uid, creationTimestamp } = found.metadata;
     if (uid === undefined) continue;
-    const left = (instant(creationTimestamp) ?? now) + USUAL_MS - now;
+    const usual = Math.min(found.usualMs, (job.spec.startDeadlineSeconds ?? Infinity) * 1000);
+    const left = (instant(creationTimestamp) ?? now) + usual - now;
     if (left > 0) times.push(left);
     else objects.push({ ...found.kind, name, namespace: job.metadata.namespace, uid });
   }
@@ -40,23 +41,24 @@ export function unexplained(job: JobObject, observed: Observed, now: number): Un
 interface Waits {
   readonly kind: typeof POD | typeof JOB;
   readonly metadata: ObservedMetadata;
+  readonly usualMs: number;
 }
 
 const POD = { apiVersion: 'v1', kind: 'Pod' } as const;
 const JOB = { apiVersion: 'batch/v1', kind: 'Job' } as const;
 
 /** The Job or pod of a role that waits without a known reason; null: none. */
-function waits(job: JobObject, { serverJob, clientsJob, pods }: Observed, role: Role): Waits | null {
+function waits(job: JobObject, { serverJob, clientsJob, pods }: Observed, role: Role, now: number): Waits | null {
   const owner = role === 'server' ? serverJob : clientsJob;
   if (owner === null || !wantsPods(owner)) return null;
   const ofRole = podsOf(pods, role);
   const missing =
     (role === 'server' ? 1 : job.spec.client.pods) - ofRole.filter(({ status }) => status?.phase !== 'Failed').length;
-  if (missing > 0) return { kind: JOB, metadata: owner.metadata };
+  if (missing > 0) return { kind: JOB, metadata: owner.metadata, usualMs: JOB_USUAL_MS };
   const silent = ofRole.find(
-    (pod) => !hasStarted(pod) && pod.metadata.deletionTimestamp === undefined && waitingReason([pod]) === null,
+    (pod) => !hasStarted(pod) && pod.metadata.deletionTimestamp === undefined && waitingReason([pod], now) === null,
   );
-  return silent === undefined ? null : { kind: POD, metadata: silent.metadata };
+  return silent === undefined ? null : { kind: POD, metadata: silent.metadata, usualMs: POD_USUAL_MS };
 }
 
 /** Whether the Job controller should create its pods. */

@@ -1,6 +1,12 @@
 import type { ObservedPod } from '../objects/observed.ts';
-import { hasStarted } from './observed-job.ts';
+import { hasStarted, instant } from './observed-job.ts';
 import type { Standing } from '../objects/outcome.ts';
+
+/** How long a pod may wait without a reason, as for a volume that is being created. */
+export const POD_USUAL_MS = 10_000;
+
+/** The scheduler's words while a volume is being created for a claim. */
+const UNBOUND = /unbound immediate PersistentVolumeClaims/;
 
 /** The kubelet's usual reasons while a pod starts. */
 const USUAL = ['ContainerCreating', 'PodInitializing'];
@@ -8,20 +14,22 @@ const USUAL = ['ContainerCreating', 'PodInitializing'];
 const CAMEL_CASE = /^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/;
 
 /** Why pods have not started, as the scheduler or the kubelet reports it; null: they are starting. */
-export function waitingReason(pods: readonly ObservedPod[]): Standing | null {
+export function waitingReason(pods: readonly ObservedPod[], now: number): Standing | null {
   const waiting = pods.filter((pod) => !hasStarted(pod) && pod.metadata.deletionTimestamp === undefined);
   for (const find of [unscheduled, containerWaits, initRuns]) {
     for (const pod of waiting) {
-      const found = find(pod);
+      const found = find(pod, now);
       if (found !== null) return found;
     }
   }
   return null;
 }
 
-function unscheduled({ metadata, status }: ObservedPod): Standing | null {
+function unscheduled({ metadata, status }: ObservedPod, now: number): Standing | null {
   const condition = status?.conditions?.find(({ type, status: holds }) => type === 'PodScheduled' && holds === 'False');
   if (condition === undefined) return null;
+  const isYoung = now < (instant(metadata.creationTimestamp) ?? now) + POD_USUAL_MS;
+  if (isYoung && UNBOUND.test(condition.message ?? '')) return null;
   return reported(metadata.name, condition.reason ?? 'Unschedulable', condition.message);
 }
 

@@ -129,7 +129,7 @@ t.test('jobs that fail', { skip: noControllers || noRedis }, async (t) => {
         await lab.play(namespace, 'noticed', 'client', noticed);
         t.match((await failed(namespace, 'noticed')).failed, {
           reason: 'OutOfMemory',
-          message: `The client pod failed: ${message}`,
+          message: `The client pod failed: ${message}. Raise spec.client.resources.limits.memory above 512Mi.`,
         });
 
         await lab.createJob(namespace, 'unlimited', { backoffLimit: 1 });
@@ -218,7 +218,9 @@ t.test('jobs that fail', { skip: noControllers || noRedis }, async (t) => {
         message: says('Interrupted', 'stopped after a checkpoint'),
       });
       await lab.play(namespace, 'tiny', 'server', { kind: 'runs' });
-      t.match((await lab.jobIn('Running', namespace, 'tiny')).status, { restarts: 2 });
+      t.match((await lab.jobIn('Running', namespace, 'tiny')).status, { restarts: 0 });
+      await event(namespace, 'tiny', /Normal +Disrupted .*low on resource: memory/);
+      t.notMatch(await lab.kubectl('describe', 'fbj', 'tiny', '--namespace', namespace), /ServerRestarted/);
       await lab.play(namespace, 'tiny', 'server', { kind: 'ends', exitCode: 0 });
       await lab.jobIn('Succeeded', namespace, 'tiny');
     });

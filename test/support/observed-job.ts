@@ -43,7 +43,10 @@ export const worker = (phase: string, state: State): ObservedPod['status'] => ({
 export const exited = (exitCode: number, message?: string, reason = 'Error', finishedAt = iso(1)) =>
   worker('Failed', { terminated: { exitCode, reason, finishedAt, ...(message === undefined ? {} : { message }) } });
 
-export const RUNNING = worker('Running', { running: { startedAt: iso(0) } });
+export const RUNNING: ObservedPod['status'] = {
+  ...worker('Running', { running: { startedAt: iso(0) } }),
+  conditions: [{ type: 'Ready', status: 'True' }],
+};
 
 export const UNSCHEDULABLE: ObservedPod['status'] = {
   phase: 'Pending',

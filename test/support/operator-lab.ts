@@ -305,6 +305,7 @@ function statusOf(turn: PodTurn): object {
             status: 'True',
             reason: 'TerminationByKubelet',
             message: 'The node was low on resource: memory.',
+            lastTransitionTime: now,
           },
         ],
       };

@@ -76,7 +76,10 @@ t.test('the schema is structural', (t) => {
   const crd = parse(manifestText());
   t.match(crd, {
     metadata: { name: 'fedbiotjobs.fedbiot.io' },
-    spec: { scope: 'Namespaced', names: { plural: 'fedbiotjobs', kind: 'FedBiOTJob', shortNames: ['fbj'] } },
+    spec: {
+      scope: 'Namespaced',
+      names: { plural: 'fedbiotjobs', kind: 'FedBiOTJob', shortNames: ['fbj'], categories: ['all'] },
+    },
   });
   const [version] = crd.spec.versions;
   visit('job', version.schema.openAPIV3Schema);
@@ -85,7 +88,7 @@ t.test('the schema is structural', (t) => {
     customResourceDefinition().spec.versions[0]?.additionalPrinterColumns.map(({ name, priority }) =>
       priority ? `${name} wide` : name,
     ),
-    ['Phase', 'Round', 'Clients', 'AdapFu', 'AdapEmu', 'Age',
+    ['Phase', 'Round', 'Clients', 'ClientPods', 'AdapFu', 'AdapEmu', 'Age',
      ...['Method', 'Base', 'Alignment', 'Local', 'Dropped', 'Refused', 'Message'].map((name) => `${name} wide`)], // prettier-ignore
   );
   t.end();

@@ -232,7 +232,10 @@ t.test('a job waits for a Redis that creates no users, and reports that', async 
     ['create Service tiny-server'],
     'a job that has started continues while Redis is down',
   );
-  t.match(world.status?.conditions, [{ type: 'Running' }, { type: 'RedisIsolated', status: 'True' }]);
+  t.match(
+    world.status?.conditions?.find(({ type }) => type === 'RedisIsolated'),
+    { status: 'True' },
+  );
 });
 
 t.test(

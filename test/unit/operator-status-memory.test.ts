@@ -31,7 +31,8 @@ t.test('a pod that ran out of memory within its limit ends the job, with the pla
   for (const reason of ['Error', 'OOMKilled']) {
     t.match(judged(job('server'), pod('server', exited(71, own, reason))), {
       reason: 'OutOfMemory',
-      message: 'The server pod failed: the compute process is out of memory',
+      message:
+        'The server pod failed: the compute process is out of memory. Raise spec.server.resources.limits.memory above 512Mi.',
     });
   }
   t.equal(judged(job('client'), pod('server', killed)), null, 'without a limit it is tried again, on another node');
@@ -75,7 +76,7 @@ t.test('limits below the plan are told in the status, as soon as the server pod 
     status: 'False',
     reason: 'LimitBelowPlan',
     message:
-      'A server pod needs at least 3.00 GiB of memory by the plan, and spec.server.resources.limits.memory is 2Gi. A client pod needs at least 1.00 GiB of memory by the plan, and spec.client.podTemplate.spec.containers[0].resources.limits.memory is 900M. Raise the limit, or use shorter sequences or smaller batches.',
+      'A server pod needs at least 3.00 GiB of memory by the plan, and spec.server.resources.limits.memory is 2Gi. A client pod needs at least 1.00 GiB of memory by the plan, and spec.client.podTemplate.spec.containers[0].resources.limits.memory is 900M. Raise spec.server.resources.limits.memory and spec.client.podTemplate.spec.containers[0].resources.limits.memory, or use shorter sequences or smaller batches.',
   });
   t.match(eventsBetween({}, low, null), [{ reason: 'Running' }, { type: 'Warning', reason: 'LimitBelowPlan' }]);
   const enough = told(limited('3072Mi', '1.5e9'));

@@ -4,7 +4,7 @@ import { accumulate, emptyHistory, reportOf } from '../../worker/report/accumula
 import { html } from '../../worker/report/escape.ts';
 import { renderReport } from '../../worker/report/html.ts';
 import { LossCurves } from '../../worker/report/loss-curves.ts';
-import { evaluationAt, sampleEvents, sampleFacts } from '../support/sample-run.ts';
+import { evaluationAt, sampleEvents, sampleFacts, samplePlan } from '../support/sample-run.ts';
 
 const hostile = `</title><script>alert("1")</script><img src='x' onerror=alert(2)>&amp;`;
 
@@ -39,6 +39,13 @@ function tagsOf(page: string): string[] {
     throw new Error(`stray < before ${withoutStyle.slice(strange.index, (strange.index ?? 0) + 60)}`);
   return tags;
 }
+
+t.test('a plan with a GPU shows its memory beside that of the machine', async (t) => {
+  const memory = { server: 3 * 2 ** 30, client: 2 ** 30, evaluation: 2 ** 30, run: 5 * 2 ** 30 };
+  const shown = 'Estimated GPU memory</dt><dd>3.00 GiB server, 1.00 GiB client</dd>';
+  t.match(render(1, { plan: { ...samplePlan, gpuMemory: memory } }), shown);
+  t.notMatch(render(1), 'GPU memory');
+});
 
 t.test('the page is well formed and stands alone', async (t) => {
   const page = render(6);

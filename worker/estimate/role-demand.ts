@@ -17,8 +17,8 @@ import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
 /*
  * The memory that each role needs in its compute process, from shapes alone, with all sequences at full length and
  * every token labelled. Constants marked "measured" come from peak resident sizes of SmolLM2-135M's roles at batch
- * sizes 1 to 4 and lengths 64 to 1024, with every placement. test/integration/estimate-job.test.ts compares the result
- * with a measurement.
+ * sizes 1 to 4 and lengths 64 to 1024, with every placement. test/integration/estimate-memory.test.ts compares the
+ * result with a measurement.
  */
 
 /** Copies of a LoRA vector during training: the vector, gradient, zeros, two moments, and three that a step creates. */

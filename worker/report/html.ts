@@ -93,11 +93,15 @@ function facts({ rounds, plan, adapterSha256 }: RunReport): Markup {
       'LoRA',
       `${formatCount(plan.parameters.adapterLora)} adapter, ${formatCount(plan.parameters.emulatorLora)} emulator parameters`,
     ],
-    ['Estimated memory', `${formatBytes(plan.memory.server)} server, ${formatBytes(plan.memory.client)} client`],
+    ['Estimated memory', memoryOfRoles(plan.memory)],
+    ...(plan.gpuMemory ? [['Estimated GPU memory', memoryOfRoles(plan.gpuMemory)] satisfies [string, Content]] : []),
     ['Adapter SHA-256', adapterSha256 === null ? 'the run is not finished' : html`<code>${adapterSha256}</code>`],
   ];
   return html`<div><h2>Run</h2><dl>${entries.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl></div>`;
 }
+
+const memoryOfRoles = ({ server, client }: { server: number; client: number }) =>
+  `${formatBytes(server)} server, ${formatBytes(client)} client`;
 
 function layers({ plan: { layers } }: RunReport): Markup {
   const adapter = new Set(layers.adapter);

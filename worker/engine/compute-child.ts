@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { errorMessage } from '../../crds/facts/user-error.ts';
 import type { ComputeMessage, ComputeReply, RunResult, SessionOptions } from './compute-protocol.ts';
+import { GARBAGE_BYTES } from './garbage.ts';
 import { processUsage } from './process-usage.ts';
 import { float32 } from './graph/tensor.ts';
 import type { Tensor } from './graph/tensor.ts';
@@ -13,10 +14,7 @@ const variables = new Map<string, OrtTensor>();
 /** Optimizers that would compute the Casts of weights once, and hold their outputs. */
 const UNFOLDED = 'ConstantFolding;CommonSubexpressionElimination';
 
-/**
- * Tensors that are dropped keep their memory until the garbage collector runs, and it does not see how large they are.
- */
-const GARBAGE_BYTES = 128 * 2 ** 20;
+/** Bytes of tensors that may have been dropped since the garbage collector ran. */
 let garbage = 0;
 
 function collectAfter(bytes: number): void {

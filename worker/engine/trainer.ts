@@ -4,7 +4,7 @@ import type { Graph, Value } from './graph/graph.ts';
 import { add } from './ops/elementwise.ts';
 import { momentCount, optimizerGraph, optimizerRates } from './optimizer.ts';
 import type { OptimizerOptions } from './optimizer.ts';
-import { float32 } from './graph/tensor.ts';
+import { float32, floats } from './graph/tensor.ts';
 import type { Tensor } from './graph/tensor.ts';
 
 /** Inputs of a training graph: its parameters and the accumulated gradient. */
@@ -169,10 +169,8 @@ export class Trainer {
   }
 
   async #read(name: string): Promise<Float32Array> {
-    const { data } = await this.#compute.read(this.#name(name));
-    if (!(data instanceof Float32Array)) throw new Error(`the variable ${this.#name(name)} is not float32`);
     // A tensor from the compute process may be a view of its message.
-    return data.slice();
+    return floats(await this.#compute.read(this.#name(name))).slice();
   }
 
   #name(name: string): string {

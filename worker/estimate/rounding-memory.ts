@@ -1,10 +1,8 @@
+import { GARBAGE_BYTES } from '../engine/garbage.ts';
 import { CALIBRATION_TOKENS } from '../inference/calibration.ts';
 import type { DecoderConfig } from '../model/config/config.ts';
 import { inputGroups } from '../model/config/projections.ts';
 import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
-
-/** Tensors that were dropped and not yet collected, in bytes: GARBAGE_BYTES of the compute process. */
-const UNCOLLECTED = 128 * 2 ** 20;
 
 /** Bytes for a weight in the main process: in float32, its level in two orders, and what is packed. */
 const MAIN_BYTES_OF_WEIGHT = FLOAT_BYTES.F32 + 3;
@@ -30,9 +28,9 @@ export function roundingMemory(config: DecoderConfig): RoundingMemory {
   });
   const total = (of: readonly { readonly read: number }[]) => of.reduce((sum, { read }) => sum + read, 0);
   const rounding = groups.map(({ read, factor, weights }, i) => {
-    const factoring = read + Math.min(read, UNCOLLECTED);
+    const factoring = read + Math.min(read, GARBAGE_BYTES);
     const errors = 2 * weights * FLOAT_BYTES.F32;
-    return total(groups.slice(i + 1)) + factor + Math.max(factoring, errors) + UNCOLLECTED;
+    return total(groups.slice(i + 1)) + factor + Math.max(factoring, errors) + GARBAGE_BYTES;
   });
   return {
     main: MAIN_BYTES_OF_WEIGHT * Math.max(...groups.map(({ weights }) => weights)),

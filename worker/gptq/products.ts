@@ -1,7 +1,7 @@
 import type { Compute, RunRequest, Session } from '../engine/compute.ts';
 import { Graph } from '../engine/graph/graph.ts';
 import type { Value } from '../engine/graph/graph.ts';
-import { float32, int32 } from '../engine/graph/tensor.ts';
+import { float32, floats, int32 } from '../engine/graph/tensor.ts';
 import type { Dim, Tensor } from '../engine/graph/tensor.ts';
 import { mul, square } from '../engine/ops/elementwise.ts';
 import { gemm } from '../engine/ops/matrix.ts';
@@ -95,7 +95,7 @@ export class Products {
 
   async #fetch(session: Session, feeds: RunRequest['feeds']): Promise<Float32Array> {
     const { outputs } = await session.run({ feeds, fetch: [RESULT] });
-    return outputs[RESULT]!.data as Float32Array;
+    return floats(outputs[RESULT]!);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Compute, Session } from '../engine/compute.ts';
+import { floats } from '../engine/graph/tensor.ts';
 import type { Tensor } from '../engine/graph/tensor.ts';
 import { rowPlaces } from '../model/batch-feeds.ts';
 import { embed } from '../model/weights/embedding.ts';
@@ -157,7 +158,7 @@ function passOf(
 
 /** The states of each sequence, from those of a pass's rows after each layer. */
 function statesAt(rowsOf: readonly Int32Array[], states: readonly Tensor[]): HiddenStates[] {
-  return rowsOf.map((rows) => states.map(({ data, shape }) => rowsAt(data as Float32Array, rows, shape[1]!)));
+  return rowsOf.map((rows) => states.map((state) => rowsAt(floats(state), rows, state.shape[1]!)));
 }
 
 /** Selects rows of states [all, width] as [rows.length, width]. */

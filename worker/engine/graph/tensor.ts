@@ -20,6 +20,12 @@ export function float32(data: Float32Array, shape: readonly number[] = [data.len
   return { dtype: 'float32', shape, data };
 }
 
+/** The elements of a tensor that is float32; another one is a programming error. */
+export function floats({ dtype, data }: Tensor): Float32Array {
+  if (!(data instanceof Float32Array)) throw new Error(`a tensor is ${dtype}, not float32`);
+  return data;
+}
+
 export function int32(data: Int32Array, shape: readonly number[] = [data.length]): Tensor {
   return { dtype: 'int32', shape, data };
 }

@@ -1,53 +1,21 @@
 // Bundles that a client pod fetches and opens: each file, the manifest with the correct digests, and responses of a
 // server.
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { fetchBundle } from '../../worker/bundle/fetch.ts';
-import { BUNDLE_FILES, MANIFEST_FILE, parseManifest } from '../../worker/bundle/manifest.ts';
+import { BUNDLE_FILES, MANIFEST_FILE } from '../../worker/bundle/manifest.ts';
 import { openBundle } from '../../worker/bundle/open.ts';
-import { writeBundle } from '../../worker/bundle/write.ts';
-import { openModelDirectory } from '../../worker/model/directory.ts';
-import { federateModel } from '../../worker/run/job-model.ts';
-import { readJob } from '../../worker/run/job-manifest.ts';
 import { sha256 } from '../../worker/files/sha256.ts';
-import { writeTinyJob } from '../support/tiny-job.ts';
 import { fuzz } from './harness.ts';
 import { mutatedBytes, mutatedJson } from './mutations.ts';
+import { oddBundle } from './odd-bundle.ts';
 
 const root = t.testdir({});
-const { spec } = readJob(
-  writeTinyJob(root, {
-    emulator: '{ layerDropRate: 0.5, alignment: { initialSteps: 2, stepsPerRound: 1, sequenceLength: 192 } }',
-  }),
-);
-const directory = await openModelDirectory(join(root, 'model'));
-const bundle = await writeBundle(
-  await federateModel(directory, spec, async () => []),
-  directory.path,
-  join(root, 'bundle'),
-);
-const manifest = parseManifest(readFileSync(join(bundle.directory, MANIFEST_FILE)));
+const { spec, bundle, manifest, odd, withFile } = await oddBundle(root, 'AsStored');
 const names = BUNDLE_FILES.filter((name) => manifest.files.some((file) => file.name === name));
-
-/**
- * A copy of the bundle with some content replaced and a manifest with matching digests: only then are the files read.
- */
-const odd = join(root, 'odd');
-
-function withFile(name: string, bytes: Uint8Array): string {
-  rmSync(odd, { recursive: true, force: true });
-  cpSync(bundle.directory, odd, { recursive: true });
-  writeFileSync(join(odd, name), bytes);
-  const files = manifest.files.map((file) =>
-    file.name === name ? { name, bytes: bytes.byteLength, sha256: sha256(bytes) } : file,
-  );
-  const text = Buffer.from(JSON.stringify({ ...manifest, files }));
-  writeFileSync(join(odd, MANIFEST_FILE), text);
-  return sha256(text);
-}
 
 async function opened(id: string): Promise<void> {
   const { model, tokenizer } = await openBundle(odd, id, spec);

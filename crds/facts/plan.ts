@@ -75,6 +75,8 @@ export interface TimeEstimate {
 export interface DiskPlan {
   /** Of weights that are not stored in model.dtype, and of those in 8 or 4 bits. */
   readonly convertedWeights: number;
+  /** States between two layers, while weights are rounded to 4 bits. */
+  readonly roundingStates: number;
   /** Checkpoints, and the results of a round. */
   readonly checkpoints: number;
   /** Only in a server pod. */

@@ -40,7 +40,7 @@ t.test('each layer yields the rows that its projections read, scaled to length 1
   const norm = weights.get(layerWeight(1, 'input_layernorm'))!;
   const expected = unitRows(numbers(states[hiddenAfter(0)]!), [...readTensor(norm.file, norm)]);
   const layers: number[] = [];
-  for await (const { layer, inputs } of calibrate(compute, model, [1], [batch, batch])) {
+  for await (const { layer, inputs } of calibrate(compute, model, [1], [batch, batch], { wanted: [1], from: null })) {
     layers.push(layer);
     t.equal(inputs.length, inputGroups(config).length);
     for (const [i, group] of inputGroups(config).entries()) {
@@ -61,7 +61,8 @@ t.test('each layer yields the rows that its projections read, scaled to length 1
 
 t.test('an abort ends the calibration before the next batch', async (t) => {
   const stop = new AbortController();
-  const calibration = calibrate(compute, model, [0, 1], [batch], stop.signal);
+  const options = { wanted: [0, 1], from: null, signal: stop.signal };
+  const calibration = calibrate(compute, model, [0, 1], [batch], options);
   t.equal((await calibration.next()).done, false);
   stop.abort(new Error('enough'));
   await t.rejects(calibration.next(), { message: 'enough' });

@@ -45,7 +45,7 @@ t.test('the loss changes a little, also with an adapter on all layers, and the f
   const file = () => {
     const [name, ...others] = readdirSync(join(root, 'cache')).filter((each) => each.endsWith('-int8'));
     t.equal(others.length, 0);
-    return statSync(join(root, 'cache', name!, 'model.safetensors'), { bigint: true }).mtimeNs;
+    return statSync(join(root, 'cache', name!, 'layer-0.safetensors'), { bigint: true }).mtimeNs;
   };
   const written: bigint[] = [];
   for (const adapter of [null, path]) {
@@ -65,11 +65,11 @@ t.test('a file in 8 bits that changes while it is used is noticed', async (t) =>
   const { score } = scorer(root);
   const change = () => {
     const name = readdirSync(join(root, 'cache')).find((each) => each.endsWith('-int8')) ?? '';
-    appendFileSync(join(root, 'cache', name, 'model.safetensors'), 'more');
+    appendFileSync(join(root, 'cache', name, 'layer-0.safetensors'), 'more');
   };
   await t.rejects(score({ computeWeights: 'Int8', onProgress: change }), {
     name: 'UserError',
-    message: /-int8\/model\.safetensors was changed while it was used/,
+    message: /-int8\/layer-0\.safetensors was changed while it was used/,
   });
 });
 

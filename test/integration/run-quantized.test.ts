@@ -40,13 +40,13 @@ for (const { format, bits } of FORMATS)
     const out = join(root, 'out');
     const change = () => {
       const name = readdirSync(join(out, 'cache')).find((name) => name.endsWith(`-int${bits}`)) ?? '';
-      appendFileSync(join(out, 'cache', name, 'model.safetensors'), 'more');
+      appendFileSync(join(out, 'cache', name, 'layer-0.safetensors'), 'more');
     };
     await t.rejects(
       runTinyJob(writeTinyJob(root, { emulator: `{ weights: ${format}, ${EMULATOR} }` }, WHOLE_BLOCKS), out, {
         onEvent: ({ event }) => void (event === 'round' && change()),
       }),
-      { name: 'UserError', message: /-int[84]\/model\.safetensors was changed while it was used/, hint: /--resume/ },
+      { name: 'UserError', message: /-int[84]\/layer-0\.safetensors was changed while it was used/, hint: /--resume/ },
     );
   });
 

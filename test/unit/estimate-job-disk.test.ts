@@ -9,6 +9,7 @@ import { plannedModel } from '../../worker/run/estimate-job.ts';
 import { readJob } from '../../worker/run/job-manifest.ts';
 import { BUNDLE_FOLDER, remainingDisk } from '../../worker/run/run-disk.ts';
 import { writeTinyJob } from '../support/tiny-job.ts';
+import { WHOLE_BLOCKS } from '../support/tiny-model.ts';
 
 const GIB = 2 ** 30;
 
@@ -108,10 +109,32 @@ t.test('a job’s disk: what an earlier run has left is not written again', asyn
     [...convertedFiles(stored.weights, quantized, int8)].map(([suffix]) => suffix),
     ['-float16', '-int8', '-int4'],
   );
+  t.equal(both.roundingStates, 0);
 
   const computed = { ...spec, model: { ...spec.model, computeWeights: 'Int8' as const } };
   const all = jobDisk(stored.weights, await plannedModel(stored, computed), computed, bytes);
   t.ok(all.convertedWeights > 2 * values + more, 'all layers');
   const everything = { ...int8, model: computed.model };
   t.same(jobDisk(stored.weights, await plannedModel(stored, everything), everything, bytes), all, 'are one file');
+});
+
+t.test('a rounding to 4 bits needs space for its states until the last layer is there', async (t) => {
+  const directory = t.testdir();
+  const emulator = '{ weights: Int4, layerDropRate: 0.5, alignment: { initialSteps: 2 } }';
+  const { spec } = readJob(writeTinyJob(directory, { emulator }, WHOLE_BLOCKS));
+  const stored = await openModelDirectory(join(directory, 'model'));
+  const model = await plannedModel(stored, spec);
+  const bytes = { emulatorBundle: 0, hiddenStateCache: 0 };
+  const { convertedWeights, roundingStates } = jobDisk(stored.weights, model, spec, bytes);
+  t.equal(roundingStates, 8192 * 64 * 4);
+  const cache = join(directory, 'cache');
+  const required = () => remainingDisk('this run', cache, { stored: stored.weights, model, bytes }, spec).required;
+  t.equal(required(), convertedWeights + roundingStates);
+  const folder = join(cache, 'weights-ab-int4');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'layer-0.safetensors'), Buffer.alloc(1000));
+  writeFileSync(join(folder, 'unfinished.safetensors'), Buffer.alloc(5000));
+  t.equal(required(), convertedWeights - 1000 + roundingStates, 'states that are there are replaced');
+  writeFileSync(join(folder, 'layer-2.safetensors'), Buffer.alloc(convertedWeights));
+  t.equal(required(), 0, 'all layers together are complete');
 });

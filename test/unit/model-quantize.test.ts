@@ -126,9 +126,9 @@ t.test('another rounding has a file of its own, and is ended with it', async (t)
   let ended = 0;
   const rounding = (key: string, count: number): Rounding => ({
     key,
-    matrices: async function* (weights) {
+    matrices: async function* (request) {
       try {
-        const nearest = TO_NEAREST.Int4.matrices(weights);
+        const nearest = TO_NEAREST.Int4.matrices(request);
         for (let i = 0; i < count; i++) yield (await nearest.next()).value ?? [];
       } finally {
         ended++;

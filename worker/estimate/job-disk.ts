@@ -1,12 +1,14 @@
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { DiskPlan } from '../../crds/facts/plan.ts';
 import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
+import { CALIBRATION_TOKENS } from '../inference/calibration.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { QUANTIZED_FORMATS } from '../model/weights/quantized-formats.ts';
 import { tensorsOf, UNQUANTIZED } from '../model/weights/quantized-index.ts';
 import type { WeightIndex } from '../model/weights/weight-index.ts';
 import { SystemFailure } from '../files/system-failure.ts';
 import { formatBytes } from '../report/format.ts';
+import { stateBytes } from './state-bytes.ts';
 
 /** Vectors of an interrupted alignment: parameters and at most two moments. */
 const ALIGNMENT_VECTORS = 3;
@@ -28,6 +30,7 @@ export function jobDisk(
     (checkpoint.keep + 1) * (adapter + (1 + ALIGNMENT_VECTORS) * emulator) + (federation.clientsPerRound + 1) * adapter;
   return {
     convertedWeights: [...convertedFiles(stored, model, spec).values()].reduce((sum, bytes) => sum + bytes, 0),
+    roundingStates: roundingStates(model, spec),
     checkpoints: vectors * FLOAT_BYTES.F32,
     emulatorBundle,
     hiddenStateCache,
@@ -55,6 +58,14 @@ export function convertedFiles(
       return [folderSuffix, total(tensorsOf(inFormat))] as const;
     }),
   ]);
+}
+
+/** Bytes of the states that a rounding to 4 bits keeps beside its matrices, to go on after a stop. */
+export function roundingStates(
+  { config }: Pick<FederatedModel, 'config'>,
+  { emulator }: Pick<FedBiOTJobSpec, 'emulator'>,
+): number {
+  return emulator.weights === 'Int4' ? stateBytes(config, CALIBRATION_TOKENS) : 0;
 }
 
 /** What a process is about to write. */

@@ -5,6 +5,9 @@ import { factorSymmetric, invertUpper } from './unit-upper.ts';
 /** Added to the diagonal of the moments, as a share of its mean: few tokens leave them singular. */
 const DAMPING = 0.01;
 
+/** Columns of a panel, whose products run in the compute process. */
+export const PANEL = 256;
+
 /** Some columns of U, which are rounded against the same products. */
 export interface Panel {
   /** Its columns among those of U. */
@@ -42,7 +45,7 @@ interface Part {
  * @param parts of the rows, which are freed
  * @param width columns of a panel
  */
-export async function factorMoments(products: Products, parts: readonly Part[], width: number): Promise<Factor | null> {
+export async function factorMoments(products: Products, parts: readonly Part[], width = PANEL): Promise<Factor | null> {
   const { compute } = products;
   const diagonal = await sumOfSquares(products, parts);
   if (!diagonal.every(Number.isFinite)) return null;

@@ -20,6 +20,23 @@ interface LayerInputs {
    * to length 1. Who reads them frees them.
    */
   readonly inputs: readonly (readonly string[])[];
+  /** The variable that holds the states of each batch after the layer, until the next one runs. */
+  readonly states: readonly string[];
+}
+
+/** The states of all batches before a layer. */
+export interface LayerStates {
+  readonly layer: number;
+  /** Reads those of a batch, [tokens, hidden]. */
+  readonly hidden: (batch: number) => Tensor;
+}
+
+export interface CalibrationOptions {
+  /** Those of the layers whose inputs are wanted. The others run as if theirs were, which keeps the bits. */
+  readonly wanted: readonly number[];
+  /** From an earlier calibration with the same layers and batches; null begins with the texts. */
+  readonly from: LayerStates | null;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A batch between two layers: its states, or the variable that holds them. */
@@ -34,7 +51,7 @@ let calibrations = 0;
 
 /**
  * Runs the full model over batches of text, all batches through a layer and then through the next, and yields what the
- * projections of some layers read. Products read the weights as stored.
+ * projections of the wanted layers read. Products read the weights as stored.
  * @param layers ascending
  * @throws the signal's reason on abort, between two batches
  */
@@ -43,26 +60,26 @@ export async function* calibrate(
   { quantized: _, ...model }: FederatedModel,
   layers: readonly number[],
   batches: readonly TokenBatch[],
-  signal?: AbortSignal,
+  { wanted, from, signal }: CalibrationOptions,
 ): AsyncGenerator<LayerInputs, void> {
   const prefix = `calibration.${calibrations++}`;
   const passes = batches.map((batch, i): Pass => ({
-    hidden: embed(model.weights, tokenIds(batch)),
+    hidden: from ? from.hidden(i) : embed(model.weights, tokenIds(batch)),
     feeds: placeFeeds(batch),
     name: `${prefix}.${i}`,
   }));
   const groups = inputGroups(model.config).map(([projection]) => readBy(projection!.input));
   try {
-    for (let layer = 0; layer <= layers.at(-1)!; layer++) {
-      const isRead = layers.includes(layer);
-      const graph = isRead
+    for (let layer = from?.layer ?? 0; layer <= wanted.at(-1)!; layer++) {
+      const isWanted = wanted.includes(layer);
+      const graph = layers.includes(layer)
         ? projectionInputsProgram(model, layer, compute.provider)
         : layerProgram(model, layer, null, compute.provider);
       const session = await compute.load(graph, weightFolder(model));
       try {
         for (const pass of passes) {
           signal?.throwIfAborted();
-          const read = isRead ? groups.map((output) => [output, `${pass.name}.${output}`]) : [];
+          const read = isWanted ? groups.map((output) => [output, `${pass.name}.${output}`]) : [];
           const keep = { [NEXT]: pass.name, ...Object.fromEntries(read) };
           await session.run({ feeds: { ...pass.feeds, hidden: pass.hidden }, fetch: [], keep });
           pass.hidden = pass.name;
@@ -70,7 +87,8 @@ export async function* calibrate(
       } finally {
         await session.release();
       }
-      if (isRead) yield { layer, inputs: groups.map((output) => passes.map(({ name }) => `${name}.${output}`)) };
+      const states = passes.map(({ name }) => name);
+      if (isWanted) yield { layer, inputs: groups.map((output) => states.map((name) => `${name}.${output}`)), states };
     }
   } finally {
     await compute.free(...passes.map(({ name }) => name));

@@ -42,7 +42,7 @@ export async function withDtype(
     return { name, dtype: wanted, shape: entry.shape, chunks: () => rounded(name, entry, wanted) };
   });
   const { content: weights, checkUnchanged } = await writtenOnce({
-    folder: join(cache, `weights-${(await model.sha256()).slice(0, 16)}-${dtype}`),
+    file: join(cache, `weights-${(await model.sha256()).slice(0, 16)}-${dtype}`, 'model.safetensors'),
     write: (file) => streamSafetensors(file, tensors, { metadata: { format: 'pt' }, ...(signal && { signal }) }),
     read: (file) => indexOf(file, model.weights),
   });

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '../files/sha256.ts';
 import type { WeightEntry } from '../safetensors/safetensors.ts';
@@ -31,8 +33,17 @@ type Quantizable = Pick<FederatedModel, 'config' | 'weights'>;
 export interface Rounding {
   /** What decides the result besides the weights: rounding to nearest has nothing. */
   readonly key: string;
-  /** The matrix of each weight, in their order, in one or more pieces. */
-  readonly matrices: (weights: readonly WeightEntry[]) => AsyncGenerator<readonly MatrixParts<Numbers>[], void>;
+  /** The matrix of each weight, in their order, in one or more pieces. A layer is written when the next one begins. */
+  readonly matrices: (request: RoundingRequest) => AsyncGenerator<readonly MatrixParts<Numbers>[], void>;
+}
+
+export interface RoundingRequest {
+  /** The layers that are not yet written, ascending. */
+  readonly layers: readonly number[];
+  /** Their projections, layer by layer. */
+  readonly weights: readonly WeightEntry[];
+  /** A file that may hold what is needed to go on after a stop. It is removed when all layers are written. */
+  readonly unfinished: string;
 }
 
 type Numbers = Int8Array | Uint8Array | Float32Array;
@@ -78,9 +89,12 @@ export async function quantizeEmulator(
 const partOf = (index: QuantizedIndex, layers: readonly number[]): QuantizedIndex =>
   new Map([...index].filter(([name]) => layers.includes(layerOf(name)!)));
 
+/** Name of the file that a rounding has while layers are missing. */
+export const UNFINISHED = 'unfinished.safetensors';
+
 /**
- * The projections of some layers, quantised once, matrix by matrix, into a file under `cache`, named by the model's
- * hash and the layers, which later runs reuse.
+ * The projections of some layers, quantised once, matrix by matrix, into a file for each layer, in a folder under
+ * `cache` named by the model's hash and the layers. Later runs reuse the files, also if the layers are not complete.
  */
 async function quantizeLayers(
   { config, weights }: Quantizable,
@@ -92,46 +106,57 @@ async function quantizeLayers(
 ): Promise<Watched<{ readonly index: QuantizedIndex }>> {
   const { folderSuffix, meaning } = QUANTIZED_FORMATS[format];
   const key = sha256(JSON.stringify([modelSha256, held, layers, rounding.key])).slice(0, 16);
-  const projections = quantizedProjections(format, config, layers);
-  const entries = projections.map(({ weight }) => {
+  const folder = join(cache, `weights-${key}${folderSuffix}`);
+  const unfinished = join(folder, UNFINISHED);
+  const fileOf = (layer: number) => join(folder, `layer-${layer}.safetensors`);
+  const missing = layers.filter((layer) => !existsSync(fileOf(layer)));
+  const entries = quantizedProjections(format, config, missing).map(({ weight }) => {
     const entry = weights.get(weight);
     if (!entry) throw new Error(`the model has no weight ${weight}`);
     return entry;
   });
-  const write = async (file: string) => {
-    const matrices = rounding.matrices(entries);
-    const groups = projections.map(({ parts }): StreamedGroup => ({
+  const matrices = rounding.matrices({ layers: missing, weights: entries, unfinished });
+  const writeLayer = async (file: string, layer: number) => {
+    const groups = quantizedProjections(format, config, [layer]).map(({ parts }): StreamedGroup => ({
       tensors: partsOf(parts),
       chunks: async function* () {
         const { value: pieces } = await matrices.next();
         for (const piece of pieces ?? []) yield partsOf(piece).map(bytesOf);
       },
     }));
-    try {
-      await streamGroups(file, groups, { metadata: { quantization: meaning }, ...(signal && { signal }) });
-    } finally {
-      await matrices.return();
-    }
+    await streamGroups(file, groups, { metadata: { quantization: meaning }, ...(signal && { signal }) });
   };
-  const { content: index, checkUnchanged } = await writtenOnce({
-    folder: join(cache, `weights-${key}${folderSuffix}`),
-    write,
-    read: (file) => indexQuantized(file, format, config, layers),
-  });
-  return { index, checkUnchanged };
+  const files: Watched<{ readonly content: QuantizedIndex }>[] = [];
+  try {
+    for (const layer of layers)
+      files.push(
+        await writtenOnce({
+          file: fileOf(layer),
+          write: (file) => writeLayer(file, layer),
+          read: (file) => indexQuantized(file, format, config, [layer]),
+        }),
+      );
+  } finally {
+    await matrices.return();
+  }
+  await rm(unfinished, { force: true });
+  return {
+    index: new Map(files.flatMap(({ content }) => [...content])),
+    checkUnchanged: () => files.forEach(({ checkUnchanged }) => checkUnchanged()),
+  };
 }
 
 /** Rounds each weight to the nearest number of a format. */
 export const TO_NEAREST: Readonly<Record<QuantizedFormat, Rounding>> = {
   Int8: {
     key: '',
-    matrices: async function* (weights) {
+    matrices: async function* ({ weights }) {
       for (const entry of weights) yield [await roundToInt8(entry)];
     },
   },
   Int4: {
     key: '',
-    matrices: async function* (weights) {
+    matrices: async function* ({ weights }) {
       for (const entry of weights) {
         const pieces: Int4Matrix[] = [];
         for await (const rows of readFloatRows(entry)) pieces.push(roundToInt4(rows, entry.shape[1]!));

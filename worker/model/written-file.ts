@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname } from 'node:path';
 import { UserError } from '../../crds/facts/user-error.ts';
 import { fileState } from '../files/file-state.ts';
 import { SystemFailure } from '../files/system-failure.ts';
@@ -8,8 +8,8 @@ import { requireUnchanged } from '../safetensors/content.ts';
 
 /** A *.safetensors file in a cache, which is written once and reused. */
 export interface WrittenFile<Content> {
-  /** Its folder. The name tells files of different content apart. */
-  readonly folder: string;
+  /** Its path. The name, or that of its folder, tells files of different content apart. */
+  readonly file: string;
   /** Writes the file, whole or not at all. */
   readonly write: (file: string) => Promise<unknown>;
   readonly read: (file: string) => Content;
@@ -20,13 +20,12 @@ export interface WrittenFile<Content> {
  * @throws UserError if it cannot be written, or is damaged: as this program wrote it whole, it can be removed
  */
 export async function writtenOnce<Content>({
-  folder,
+  file,
   write,
   read,
 }: WrittenFile<Content>): Promise<{ readonly content: Content; readonly checkUnchanged: () => void }> {
-  const file = join(folder, 'model.safetensors');
   if (!existsSync(file)) {
-    await mkdir(folder, { recursive: true });
+    await mkdir(dirname(file), { recursive: true });
     await write(file);
   }
   const states = new Map([[file, fileState(file)]]);

@@ -53,7 +53,7 @@ export function planText({ layers, parameters, bytes, memory, gpuMemory, time, a
           ['  emulator keeps', formatIndices(layers.emulator)],
           ['  dropped', formatIndices(layers.dropped)],
         ];
-  const ofRun = disk.convertedWeights + disk.checkpoints + disk.hiddenStateCache;
+  const ofRun = disk.convertedWeights + disk.roundingStates + disk.checkpoints + disk.hiddenStateCache;
   const rows = [
     ['layers', `${layers.total}`],
     ['  adapter', formatIndices(layers.adapter)],
@@ -71,6 +71,7 @@ export function planText({ layers, parameters, bytes, memory, gpuMemory, time, a
     ['  hidden-state cache', formatBytes(bytes.hiddenStateCache)],
     ['disk, at most', ''],
     ...(disk.convertedWeights > 0 ? [['  converted weights', formatBytes(disk.convertedWeights)]] : []),
+    ...(disk.roundingStates > 0 ? [['  states while rounding to 4 bits', formatBytes(disk.roundingStates)]] : []),
     ['  checkpoints and results', formatBytes(disk.checkpoints)],
     ['  fedbiot run, in total', formatBytes(ofRun)],
     ['  output volume, in total', formatBytes(ofRun + disk.emulatorBundle)],

@@ -65,7 +65,7 @@ export async function formatModel(
   };
 }
 
-interface FormatOptions {
+export interface FormatOptions {
   /** Folder for data that can be computed again. */
   readonly cache: string;
   readonly provider: Provider;

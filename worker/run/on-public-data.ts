@@ -7,6 +7,7 @@ import { CALIBRATION_TOKENS } from '../inference/calibration.ts';
 import { layerInfluence } from '../inference/layer-influence.ts';
 import { packSequences } from '../inference/packs.ts';
 import type { TokenBatch } from '../model/batch-feeds.ts';
+import { projections } from '../model/config/projections.ts';
 import { withComputeWeights } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import type { Rounding } from '../model/quantize.ts';
@@ -62,10 +63,13 @@ function rounding(model: FederatedModel, { compute, publicSequences, seed, signa
   const sample = calibrationSample(publicSequences, seed);
   return {
     key: sha256(JSON.stringify(sample.map(({ id }) => id))),
-    matrices: async function* (weights) {
-      let done = 0;
-      for await (const { matrix } of roundLayers(compute, model, model.split.emulator, inBatches(sample), signal)) {
-        onRounded(++done, weights.length);
+    matrices: async function* ({ layers: left, weights, unfinished: states }) {
+      const { emulator } = model.split;
+      const total = emulator.length * projections(model.config).length;
+      let done = total - weights.length;
+      const options = { left, states, signal };
+      for await (const { matrix } of roundLayers(compute, model, emulator, inBatches(sample), options)) {
+        onRounded(++done, total);
         yield [matrix];
       }
     },

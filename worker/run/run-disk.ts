@@ -2,9 +2,11 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { DiskPlan } from '../../crds/facts/plan.ts';
-import { convertedFiles } from '../estimate/job-disk.ts';
+import { convertedFiles, roundingStates } from '../estimate/job-disk.ts';
 import type { PlannedDisk } from '../estimate/job-disk.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
+import { UNFINISHED } from '../model/quantize.ts';
+import { QUANTIZED_FORMATS } from '../model/weights/quantized-formats.ts';
 import type { WeightIndex } from '../model/weights/weight-index.ts';
 
 /** Folder of the emulator bundle in a server pod's cache. */
@@ -27,14 +29,16 @@ export function remainingDisk(
   what: 'this run' | 'this server pod',
   cache: string,
   { stored, model, bytes }: Planned,
-  spec: Pick<FedBiOTJobSpec, 'model'>,
+  spec: Pick<FedBiOTJobSpec, 'model' | 'emulator'>,
 ): PlannedDisk {
   const names = existsSync(cache) ? readdirSync(cache) : [];
   let converted = 0;
   for (const [suffix, planned] of convertedFiles(stored, model, spec)) {
     const folders = names.filter((name) => name.startsWith('weights-') && name.endsWith(suffix));
     const written = Math.max(0, ...folders.map((name) => writtenBytes(join(cache, name))));
-    converted += Math.max(0, planned - written);
+    if (planned <= written) continue;
+    converted += planned - written;
+    if (suffix === QUANTIZED_FORMATS.Int4.folderSuffix) converted += roundingStates(model, spec);
   }
   const bundle = what === 'this run' ? 0 : Math.max(0, bytes.emulatorBundle - writtenBytes(join(cache, BUNDLE_FOLDER)));
   const place = what === 'this run' ? 'choose another --out folder' : 'enlarge the claim of volumes.output';
@@ -48,13 +52,14 @@ export function remainingDisk(
 }
 
 /**
- * Bytes of a folder's file of weights; 0 if there is none. The part that an interrupted process has left, with holes,
- * is overwritten or removed.
+ * Bytes of the weights in a folder. A part of a file that an interrupted process has left, with holes, is overwritten
+ * or removed.
  */
 function writtenBytes(folder: string): number {
   if (!existsSync(folder)) return 0;
-  const sizes = readdirSync(folder).map((name) => statSync(join(folder, name)));
-  return Math.max(0, ...sizes.map(({ size, blocks }) => Math.min(size, BLOCK * blocks)));
+  const files = readdirSync(folder).filter((name) => name.includes('.safetensors') && !name.startsWith(UNFINISHED));
+  const sizes = files.map((name) => statSync(join(folder, name)));
+  return sizes.reduce((sum, { size, blocks }) => sum + Math.min(size, BLOCK * blocks), 0);
 }
 
 /** Unit of a file's allocated blocks, in bytes. */

@@ -1,9 +1,9 @@
 /**
  * Compares the time that `fedbiot plan` estimates with the time that the same job then takes:
  *
- * npm run bench:time -- --model DIR --data DIR [--case quickstart smollm2 llama] [--threads 2] > table.md
+ * npm run bench:time -- --model DIR --data DIR [--case quickstart smollm2 llama llamaInt4] [--threads 2] > table.md
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
@@ -27,13 +27,14 @@ interface Options {
   threads: number;
 }
 
-const CASES = ['quickstart', 'smollm2', 'llama'] as const;
+const CASES = ['quickstart', 'smollm2', 'llama', 'llamaInt4'] as const;
 type Case = (typeof CASES)[number];
 
 const NAMES: Readonly<Record<Case, string>> = {
   quickstart: 'quickstart, 3 rounds',
   smollm2: 'SmolLM2-135M, gsm8k.yaml with fewer steps',
   llama: 'LLaMA-2-7B cut to 4 layers, float16',
+  llamaInt4: 'the same with an emulator in 4 bits',
 };
 
 /** Shorter than the example, with each kind of work in every round. */
@@ -62,6 +63,12 @@ const LLAMA: Changes = {
   'spec.evaluation.maxNewTokens': 8,
 };
 
+const CHANGES: Readonly<Record<Exclude<Case, 'quickstart'>, Changes>> = {
+  smollm2: GSM8K,
+  llama: LLAMA,
+  llamaInt4: { ...LLAMA, 'spec.emulator.weights': 'Int4' },
+};
+
 /** Writes the job of a case into a folder. */
 async function writeJob(name: Case, folder: string, { model, data }: Options): Promise<string> {
   mkdirSync(folder);
@@ -70,19 +77,29 @@ async function writeJob(name: Case, folder: string, { model, data }: Options): P
     writeManifest(path, withFields(readManifest(join(EXAMPLES, 'quickstart.yaml')), { 'spec.federation.rounds': 3 }));
     return path;
   }
-  const own = join(folder, 'model');
-  if (name === 'llama') await writeLlama(own, { ...LLAMA_2_7B, layers: 4 });
+  const own = name === 'smollm2' ? null : join(folder, 'model');
+  if (own !== null) await writeLlama(own, { ...LLAMA_2_7B, layers: 4 });
   writeManifest(
     path,
     withFields(readManifest(join(EXAMPLES, 'gsm8k.yaml')), {
-      ...(name === 'llama' ? LLAMA : GSM8K),
-      'spec.model.uri': name === 'llama' ? own : resolve(model),
+      ...CHANGES[name],
+      'spec.model.uri': own ?? resolve(model),
       'spec.data.train.uri': resolve(data, 'gsm8k/train.jsonl'),
       'spec.data.public.uri': resolve(data, 'instructions/train.jsonl'),
       'spec.data.eval.uri': resolve(data, 'gsm8k/test.jsonl'),
     }),
   );
   return path;
+}
+
+/** Seconds from the first layer of a rounding to 4 bits, whose folder is made when it begins, to the last. */
+function roundingOf(out: string): number | null {
+  const cache = join(out, 'cache');
+  const name = readdirSync(cache).find((each) => each.endsWith('-int4'));
+  if (name === undefined) return null;
+  const folder = join(cache, name);
+  const written = readdirSync(folder).map((file) => statSync(join(folder, file)).mtimeMs);
+  return (Math.max(...written) - statSync(folder).birthtimeMs) / 1000;
 }
 
 /** What a finished run took, in the form of the estimate. */
@@ -92,6 +109,7 @@ function measured(rounds: readonly RoundReport[], out: string): TimeEstimate {
   const evaluations = rounds.filter(({ evaluation }) => evaluation).map((round) => round.seconds.evaluate);
   const local = steps.filter(({ phase }) => phase === 'local').length;
   return {
+    rounding: roundingOf(out),
     alignmentStep: median(steps.filter(({ phase }) => phase === 'align').map(({ ms }) => ms / 1000)),
     clientStep: sum(rounds.map((round) => round.seconds.local)) / local,
     evaluation: mean(evaluations),
@@ -102,6 +120,7 @@ function measured(rounds: readonly RoundReport[], out: string): TimeEstimate {
 }
 
 const ROWS: readonly (readonly [keyof TimeEstimate, string])[] = [
+  ['rounding', 'rounding to 4 bits'],
   ['alignmentStep', 'an alignment step'],
   ['clientStep', 'a client’s step'],
   ['evaluation', 'an evaluation'],
@@ -120,9 +139,10 @@ async function compare(name: Case, folder: string, options: Options): Promise<st
   const out = join(folder, 'run');
   const { rounds } = await run({ job, out, threads });
   const took = measured(rounds, out);
-  const rows = ROWS.map(([field, label]) => {
-    const [estimate, real] = [time[field] ?? 0, took[field] ?? 0];
-    return [label, estimate.toFixed(3), real.toFixed(3), `${(estimate / real).toFixed(2)}×`];
+  const rows = ROWS.flatMap(([field, label]) => {
+    const [estimate, real] = [time[field], took[field]];
+    if (estimate === null || real === null) return [];
+    return [[label, estimate.toFixed(3), real.toFixed(3), `${(estimate / real).toFixed(2)}×`]];
   });
   const head = `${NAMES[name]} (estimated in ${estimating.toFixed(1)} s)`;
   return table([head, 'estimated, s', 'measured, s', 'estimated / measured'], rows);

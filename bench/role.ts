@@ -1,30 +1,39 @@
 /**
  * Does one role's work in the first round of a job, alone in its processes, and prints its peak memory and times:
  *
- *   npx node bench/role.ts server|client|evaluation JOB --threads 2 --provider cpu
+ *   npx node bench/role.ts rounding|server|client|evaluation JOB --threads 2 --provider cpu
  */
+import { rmSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Argument, Command } from 'commander';
 import { positiveInteger, providerOption } from '../worker/commands/arguments.ts';
+import type { FedBiOTJobSpec } from '../crds/types.ts';
 import { Compute } from '../worker/engine/compute.ts';
 import type { ComputeOptions } from '../worker/engine/compute.ts';
+import { matrixProduct } from '../worker/engine/matrix-product.ts';
 import { EmulatorAligner } from '../worker/training/alignment.ts';
 import { sampledBatches } from '../worker/training/batches.ts';
 import { ModelEvaluator } from '../worker/training/evaluation.ts';
 import { AdapterTrainer } from '../worker/training/local-update.ts';
 import { withDtype } from '../worker/model/convert.ts';
-import { TO_NEAREST } from '../worker/model/quantize.ts';
+import { quantizeEmulator, TO_NEAREST } from '../worker/model/quantize.ts';
 import { openModelDirectory } from '../worker/model/directory.ts';
+import type { ModelDirectory } from '../worker/model/directory.ts';
 import { loadTokenizer } from '../worker/tokenizer/tokenizer.ts';
 import { loadJobData } from '../worker/run/job-data.ts';
-import { formatModel, startingLora } from '../worker/run/job-model.ts';
+import { federateModel, formatModel, startingLora } from '../worker/run/job-model.ts';
+import type { FormatOptions } from '../worker/run/job-model.ts';
 import { onPublicData } from '../worker/run/on-public-data.ts';
+import type { OnPublicData } from '../worker/run/on-public-data.ts';
 import { absoluteUri, readJob } from '../worker/run/job-manifest.ts';
 import { STATES_MEMORY } from '../worker/training/teacher-states.ts';
 import { peakOfChildren } from '../test/support/peak-memory.ts';
 
-/** Roles by their compute process. In a pod, alignment and evaluation share the server's. */
-export const PLAYED_ROLES = ['server', 'client', 'evaluation'] as const;
+/**
+ * Roles by their compute process. In a pod, rounding to 4 bits, alignment and evaluation share the server's. `rounding`
+ * is that of one layer: the others need the same memory.
+ */
+const PLAYED_ROLES = ['rounding', 'server', 'client', 'evaluation'] as const;
 export type PlayedRole = (typeof PLAYED_ROLES)[number];
 
 export interface RoleMemory {
@@ -66,12 +75,20 @@ async function work(role: PlayedRole, path: string, options: ComputeOptions): Pr
   try {
     const { publicSequences } = data;
     const ignored = { onMeasured: () => {}, onRounded: () => {} };
-    // What a role takes does not depend on how 4 bits were chosen, and includes no rounding.
-    const rounding = () => TO_NEAREST.Int4;
-    const measured = { ...onPublicData({ compute, publicSequences, seed: spec.seed, signal, ...ignored }), rounding };
+    const measured = onPublicData({ compute, publicSequences, seed: spec.seed, signal, ...ignored });
     const { provider } = options;
     const stored = await withDtype(directory, spec.model.dtype, cache, { signal });
-    const { model } = await formatModel(stored, spec, measured, { cache, provider, signal });
+    const used = async () => {
+      const main = process.resourceUsage().maxRSS * 1024;
+      return { main, compute: (await compute.usage()).peakMemoryBytes, seconds, steps };
+    };
+    if (role === 'rounding') {
+      await timed(() => roundLayer(stored, spec, measured, { cache: `${cache}.rounding`, provider, signal }));
+      return await used();
+    }
+    // What the other roles take does not depend on how 4 bits were chosen.
+    const toNearest = { ...measured, rounding: () => TO_NEAREST.Int4 };
+    const { model } = await formatModel(stored, spec, toNearest, { cache, provider, signal });
     const batches = sampledBatches({
       ...data,
       alignment: spec.emulator.alignment,
@@ -126,11 +143,24 @@ async function work(role: PlayedRole, path: string, options: ComputeOptions): Pr
       });
       await timed(() => evaluator.evaluate({ ...common, onProgress: () => {} }));
     }
-    const main = process.resourceUsage().maxRSS * 1024;
-    return { main, compute: (await compute.usage()).peakMemoryBytes, seconds, steps };
+    return await used();
   } finally {
     compute.close();
   }
+}
+
+/** Rounds the first layer of a job's emulator to 4 bits, into a new folder. */
+async function roundLayer(
+  directory: ModelDirectory,
+  spec: FedBiOTJobSpec,
+  { influence, rounding }: OnPublicData,
+  { cache, provider, signal }: FormatOptions,
+): Promise<void> {
+  rmSync(cache, { recursive: true, force: true });
+  const { split, ...model } = await federateModel(directory, spec, influence);
+  const shortened = { ...model, split: { ...split, emulator: split.emulator.slice(0, 1) } };
+  const options = { modelSha256: 'x', held: spec.model.dtype, product: matrixProduct(provider), signal };
+  await quantizeEmulator(shortened, 'Int4', cache, options, rounding(shortened));
 }
 
 if (import.meta.main) {

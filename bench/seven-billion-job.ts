@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FedBiOTJobSpec } from '../crds/types.ts';
+import { CALIBRATION_TOKENS } from '../worker/inference/calibration.ts';
 import { PACK_TOKENS } from '../worker/inference/packs.ts';
 import { randomStream } from '../worker/random.ts';
 import { LLAMA_2_7B, writeLlama } from '../test/support/llama-shape.ts';
@@ -41,12 +42,12 @@ export function writeSevenBillionJob(folder: string, settings: SevenBillionJob):
   const { model, layers, length, evaluates, weights = 'AsStored', computeWeights = 'AsStored' } = settings;
   const records = {
     train: CLIENT_STEPS,
-    public: ALIGNMENT_STEPS,
+    public: weights === 'Int4' ? CALIBRATION_TOKENS / length : ALIGNMENT_STEPS,
     ...(evaluates ? { eval: HELD_OUT_TOKENS / length } : {}),
   };
   const data = Object.fromEntries(
     Object.entries(records).map(([role, count]) => {
-      const uri = join(folder, `${role}-${length}.jsonl`);
+      const uri = join(folder, `${role}-${count}-${length}.jsonl`);
       const random = randomStream(0, role);
       const record = () => {
         const ids = Array.from({ length }, () => random.below(VOCABULARY));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FedBiOTJobSpec } from '../crds/types.ts';
 import { loadData } from '../worker/data/source.ts';
-import { jobMemory, scoringMemory } from '../worker/estimate/job-memory.ts';
+import { jobMemory, roundingMemoryOf, scoringMemory } from '../worker/estimate/job-memory.ts';
 import type { MachineMemory } from '../worker/estimate/job-memory.ts';
 import { withPlannedComputeWeights } from '../worker/estimate/planned-quantized.ts';
 import { openModelDirectory } from '../worker/model/directory.ts';
@@ -75,9 +75,13 @@ export async function measureRole(role: PlayedRole, { job, threads, limit }: Set
     ...formatsOf(spec),
     limit,
     ...group,
-    peak: { total: limit === null ? compute : null, anonymous },
-    // States and workers count in a run alone.
-    planned: jobMemory(model, spec, { statesBytes: 0, workers: 1, heldOutSequences: await heldOutRecords(spec) })[role],
+    // The plan of a rounding counts no pages of files.
+    peak: { total: limit === null && role !== 'rounding' ? compute : null, anonymous },
+    planned:
+      role === 'rounding'
+        ? { total: roundingMemoryOf(model, spec).compute, filePages: 0 }
+        : // States and workers count in a run alone.
+          jobMemory(model, spec, { statesBytes: 0, workers: 1, heldOutSequences: await heldOutRecords(spec) })[role],
     steps: { alignment: role === 'server' ? steps : [], client: role === 'client' ? steps : [] },
     clientPhase: role === 'client' ? seconds / steps.length : null,
   };

@@ -16,6 +16,7 @@ export interface SevenBillionResults {
 }
 
 const NAMES: Readonly<Record<Measured['what'], string>> = {
+  rounding: 'server (rounding of a layer)',
   server: 'server (alignment)',
   client: 'client',
   evaluation: 'evaluation in a run',

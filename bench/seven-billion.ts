@@ -67,6 +67,8 @@ async function main({ layers, threads, python, out }: Options): Promise<void> {
         const emulated = { job: writeSevenBillionJob(folder, { ...common, weights: 'Int8' }), threads };
         await add(measureRole('server', { ...emulated, limit: null }));
         await add(measureRole('client', { ...emulated, limit: LIMIT.client }));
+        const rounded = { job: writeSevenBillionJob(folder, { ...common, weights: 'Int4' }), threads };
+        await add(measureRole('rounding', { ...rounded, limit: null }));
         const computed = { job: writeSevenBillionJob(folder, { ...common, computeWeights: 'Int8' }), threads };
         await add(measureRole('server', { ...computed, limit: null }));
         await add(measureRole('evaluation', { ...computed, limit: null }));

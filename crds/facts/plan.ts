@@ -58,6 +58,8 @@ export type RunPlan = Static<typeof RunPlan>;
 
 /** Seconds that a job takes on a machine, as estimated. A part that the job does not have is null. */
 export interface TimeEstimate {
+  /** Rounding of the emulator to 4 bits, before the first round. */
+  readonly rounding: number | null;
   /** A step of the alignment, given the teacher's states. */
   readonly alignmentStep: number | null;
   /** A client's step, with its part of the emulator's pass. */

@@ -8,6 +8,7 @@ import t from 'tap';
 import type { PlanEstimate } from '../../crds/facts/plan.ts';
 import { estimateManifest } from '../../worker/run/estimate-job.ts';
 import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
+import { WHOLE_BLOCKS } from '../support/tiny-model.ts';
 import { until } from '../support/until.ts';
 
 const FEDBIOT = fileURLToPath(new URL('../../worker/fedbiot.ts', import.meta.url));
@@ -185,7 +186,7 @@ t.test('a signal ends the measurement, which leaves no files', async (t) => {
 
 t.test('the time of jobs with other kinds of work', async (t) => {
   const timeOf = async (sections: Record<string, string>) => {
-    const job = writeTinyJob(t.testdir({}), { evaluation: '{ task: loss }', ...sections });
+    const job = writeTinyJob(t.testdir({}), { evaluation: '{ task: loss }', ...sections }, WHOLE_BLOCKS);
     const { time } = await estimateManifest(job, { workers: 2, threads: 1 });
     return time!;
   };
@@ -194,6 +195,7 @@ t.test('the time of jobs with other kinds of work', async (t) => {
     { emulator: `{ alignment: ${alignment} }` },
     { adapter: '{ placement: Both, layers: 1, lora: { rank: 4, dropout: 0.1 } }' },
     { emulator: '{ weights: Int8, alignment: { initialSteps: 2 } }', model: '{ uri: model, computeWeights: Int8 }' },
+    { emulator: '{ weights: Int4, alignment: { schedule: Never } }' },
     { emulator: '{ alignment: { schedule: Never } }', evaluation: '{ task: qa, maxNewTokens: 3 }' },
     {
       model: '{ uri: model, dtype: bfloat16 }',
@@ -206,6 +208,8 @@ t.test('the time of jobs with other kinds of work', async (t) => {
       known.every((seconds) => seconds > 0 && seconds < Infinity),
       JSON.stringify(time),
     );
-    t.equal(known.length, 'data' in sections || /Never/.test(sections.emulator ?? '') ? 5 : 6, JSON.stringify(time));
+    const { emulator = '' } = sections;
+    const parts = 6 - Number('data' in sections || emulator.includes('Never')) + Number(emulator.includes('Int4'));
+    t.equal(known.length, parts, JSON.stringify(time));
   }
 });

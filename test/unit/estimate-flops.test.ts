@@ -2,6 +2,7 @@ import t from 'tap';
 import { parseDecoderConfig } from '../../worker/model/config/config.ts';
 import { alignmentStep, clientStep, emulatorStates, teacherStates, tokenFlops } from '../../worker/estimate/flops.ts';
 import type { Shape } from '../../worker/estimate/flops.ts';
+import { columnProducts, roundedWeights, roundingProducts } from '../../worker/estimate/rounding-work.ts';
 
 /*
  * By hand, for hidden size 6, inner size 10, 3 heads of 2, one of keys and values, 8 words:
@@ -89,4 +90,33 @@ t.test('a token, with the adapter at both ends: the gradient crosses what lies b
 t.test('with no layer dropped a token takes what it takes in the full model', async (t) => {
   const { clientToken, fullModelToken } = tokenFlops({ ...shape, emulatorLayers: 5 }, NEITHER);
   t.equal(clientToken, fullModelToken);
+});
+
+t.test('the products of a rounding: the shapes of what GPTQ multiplies, panel by panel', async (t) => {
+  const products = (inputs: number, outputs: readonly number[], tokens: number) => {
+    const panels = inputs / 256;
+    let sum = 0;
+    for (let panel = 0; panel < panels; panel++) {
+      const end = 256 * (panel + 1);
+      // A panel of the moments, what later panels take off it, and the solution.
+      sum += 2 * 256 * end * tokens + (panels - 1 - panel) * 2 * 256 * end * 256 + 2 * 256 * 256 * (end - 256);
+      // Errors of earlier panels, and of three blocks of this one.
+      for (const rows of outputs) sum += 2 * rows * 256 * 256 * panel + 3 * 2 * rows * 64 * 256;
+    }
+    return sum;
+  };
+  const wide = parseDecoderConfig({ ...config, hidden_size: 1536, intermediate_size: 4096 }, 'config.json');
+  const { headDim } = wide;
+  const [queries, keys] = [3 * headDim, headDim];
+  const tokens = 3000;
+  const counted =
+    products(1536, [queries, keys, keys], tokens) +
+    products(queries, [1536], tokens) +
+    products(1536, [4096, 4096], tokens) +
+    products(4096, [1536], tokens);
+  t.equal(queries, 1536);
+  const ratio = roundingProducts(wide, tokens) / counted;
+  t.ok(ratio > 0.98 && ratio < 1.02, `${ratio} of the products`);
+  t.equal(columnProducts(100, 512), 100 * 512 * 640);
+  t.equal(roundedWeights(shape.config), P);
 });

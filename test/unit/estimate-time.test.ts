@@ -8,6 +8,7 @@ import {
   alignmentStep,
   clientTraining,
   decodedToken,
+  layerPass,
   promptPass,
   scoring,
   teacherStates,
@@ -17,6 +18,7 @@ import type { SequenceSize, Shape } from '../../worker/estimate/flops.ts';
 import { reduced, sizeOf } from '../../worker/estimate/job-sample.ts';
 import type { JobSample } from '../../worker/estimate/job-sample.ts';
 import { jobTime } from '../../worker/estimate/job-time.ts';
+import { roundingProducts } from '../../worker/estimate/rounding-work.ts';
 import { laterTokens } from '../../worker/estimate/speeds.ts';
 import type { Speeds } from '../../worker/estimate/speeds.ts';
 import { comparedStateBytes } from '../../worker/estimate/state-bytes.ts';
@@ -61,7 +63,16 @@ const sample: JobSample = {
   records: { public: 20, heldOut: 10 },
 };
 /** Different speeds, so that none can stand for another. */
-const speeds = { alignment: 2, teacher: 3, client: 5, scoring: 7, prompts: 11, decoding: 13 } satisfies Speeds;
+const speeds = {
+  calibration: 17,
+  rounding: 19,
+  alignment: 2,
+  teacher: 3,
+  client: 5,
+  scoring: 7,
+  prompts: 11,
+  decoding: 13,
+} satisfies Speeds;
 
 /** Mean seconds of a text. */
 const at = (work: keyof typeof speeds, flops: (sizes: readonly SequenceSize[]) => number) =>
@@ -143,6 +154,24 @@ t.test('settings that change the time', async (t) => {
   near(t, without.firstRound, firstRound, 'nothing is evaluated');
   const untold = timeOf(specOf(), { sample: { ...sample, prompts: [] } });
   near(t, untold.evaluation, (10 * (teacher + scored) + 30 * (emulator + 2 * scored)) / 3, 'nothing is generated');
+});
+
+t.test('rounding to 4 bits: passes of all layers, and the matrices of the emulator', async (t) => {
+  t.equal(timeOf(specOf()).rounding, null);
+  const spec = specOf({
+    emulator: '{ weights: Int4, alignment: { initialSteps: 4, stepsPerRound: 2, batchSize: 3 } }',
+  });
+  const roundingOf = (tokens: number, pass: number, of = shape) => {
+    const layers = of.frontLayers + of.teacherLayers;
+    return (layers * pass + 3 * roundingProducts(config, tokens)) / 17 + (3 * 276) / 19;
+  };
+  const pass = layerPass(shape, sizes) / 2;
+  near(t, timeOf(spec).rounding, roundingOf(20 * 4, 20 * pass), 'all twenty texts, of 4 tokens');
+  const of = { ...shape, frontLayers: 2 };
+  near(t, timeOf(spec, { of }).rounding, roundingOf(80, 20 * pass, of), 'also through the layers before the emulator');
+  const many = { ...sample, records: { public: 1e6, heldOut: 10 } };
+  near(t, timeOf(spec, { sample: many }).rounding, roundingOf(8192, 2048 * pass), 'as many texts as have 8,192 tokens');
+  t.equal(timeOf(spec).job, timeOf(specOf()).job, 'it is no part of the rounds');
 });
 
 t.test('states that are not kept are computed again', async (t) => {

@@ -78,6 +78,11 @@ export function alignmentStep(
   });
 }
 
+/** FLOPs of a layer of the full model, without LoRA. */
+export function layerPass(shape: Shape, sequences: readonly SequenceSize[]): number {
+  return total(sequences, ({ tokens }) => forward(shape, tokens, { lora: null }));
+}
+
 /** FLOPs of the teacher's states of a batch. */
 export function teacherStates(shape: Shape, sequences: readonly SequenceSize[]): number {
   const { teacherLayers, frontLayers, adapterLora } = shape;

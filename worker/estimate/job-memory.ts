@@ -62,7 +62,7 @@ export function jobMemory(
   const others = Array.from({ length: options.workers - 1 }, () => [client]);
   const { total, filePages } = machineMemory(model, [[server, client, evaluation], ...others]);
   const run = { total: total + options.statesBytes, filePages };
-  const rounding = roundingOf(model, spec);
+  const rounding = roundingMemoryOf(model, spec);
   return {
     server: larger(alone(server), { total: rounding.compute, filePages: 0 }),
     client: alone(client),
@@ -77,7 +77,7 @@ export function podMemory(
   spec: FedBiOTJobSpec,
 ): { readonly server: MachineMemory; readonly client: MachineMemory } {
   const clients = Array.from({ length: spec.client.parallelClients }, () => [clientDemand(model, spec)]);
-  const rounding = roundingOf(model, spec);
+  const rounding = roundingMemoryOf(model, spec);
   const server = machineMemory(model, [[serverDemand(model, spec), evaluationDemand(model, spec)]]);
   return {
     server: larger(server, { total: rounding.compute + rounding.main, filePages: 0 }),
@@ -89,8 +89,11 @@ export function podMemory(
 const larger = (a: MachineMemory, b: MachineMemory): MachineMemory =>
   a.total - a.filePages < b.total - b.filePages ? b : a;
 
-/** The server's processes before its roles are loaded, while it rounds the emulator to 4 bits; 0 if it does not. */
-function roundingOf(model: FederatedModel, { emulator }: FedBiOTJobSpec): { main: number; compute: number } {
+/** Bytes of the server's processes before its roles are loaded, while it rounds to 4 bits; 0 if it does not. */
+export function roundingMemoryOf(
+  model: FederatedModel,
+  { emulator }: FedBiOTJobSpec,
+): { main: number; compute: number } {
   if (emulator.weights !== 'Int4') return { main: 0, compute: 0 };
   const { main, passing, rounding } = roundingMemory(model.config);
   const { layerWork, ...layer } = calibrationPass(model, emulator.alignment.sequenceLength);

@@ -1,5 +1,6 @@
 import type { FedBiOTJobSpec } from '../../crds/types.ts';
 import type { TimeEstimate } from '../../crds/facts/plan.ts';
+import { CALIBRATION_TOKENS } from '../inference/calibration.ts';
 import type { Trunk } from '../model/programs/hidden-states.ts';
 import { alignmentSteps } from '../training/batches.ts';
 import { STATES_DISK, STATES_MEMORY } from '../training/teacher-states.ts';
@@ -7,6 +8,7 @@ import {
   alignmentStep,
   clientTraining,
   decodedToken,
+  layerPass,
   promptPass,
   scoring,
   teacherStates,
@@ -15,6 +17,7 @@ import {
 import type { SequenceSize, Shape } from './flops.ts';
 import { sizeOf } from './job-sample.ts';
 import type { JobSample } from './job-sample.ts';
+import { roundedWeights, roundingProducts } from './rounding-work.ts';
 import type { Speeds, Work } from './speeds.ts';
 import { stateBytes } from './state-bytes.ts';
 
@@ -28,8 +31,9 @@ export interface TimeOptions {
 }
 
 /**
- * Estimates a job's time: the FLOPs of its rounds at measured speeds. Not counted are the preparation before the first
- * round, aggregation and checkpoints. Generated texts are taken to be as long as the job allows.
+ * Estimates a job's time: the FLOPs of its rounds, and of rounding its emulator to 4 bits, at measured speeds. Not
+ * counted are the rest of the preparation before the first round, aggregation and checkpoints. Generated texts are
+ * taken to be as long as the job allows.
  */
 export function jobTime(shape: Shape, spec: FedBiOTJobSpec, options: TimeOptions): TimeEstimate {
   const { sample, speeds, workers } = options;
@@ -51,6 +55,7 @@ export function jobTime(shape: Shape, spec: FedBiOTJobSpec, options: TimeOptions
   const firstRound = (alignment?.first ?? 0) + clients + firstEvaluated;
   const job = (alignment?.all ?? 0) + rounds * clients + evaluated;
   return {
+    rounding: spec.emulator.weights === 'Int4' ? roundingTime(shape, sample, seconds) : null,
     alignmentStep: alignment?.step ?? null,
     clientStep,
     evaluation: evaluation === null ? null : evaluated / evaluations,
@@ -61,6 +66,15 @@ export function jobTime(shape: Shape, spec: FedBiOTJobSpec, options: TimeOptions
 }
 
 type Seconds = (work: Work, flops: number) => number;
+
+/** Seconds of rounding to 4 bits: passes of the full model up to the emulator's end, and its layers' matrices. */
+function roundingTime(shape: Shape, { public: texts, records }: JobSample, seconds: Seconds): number {
+  const { config, frontLayers, teacherLayers, emulatorLayers } = shape;
+  const used = Math.min(records.public, Math.max(1, Math.floor(CALIBRATION_TOKENS / meanTokens(texts))));
+  const passes = (frontLayers + teacherLayers) * used * meanOver(texts, (size) => layerPass(shape, [size]));
+  const products = emulatorLayers * roundingProducts(config, used * meanTokens(texts));
+  return seconds('calibration', passes + products) + seconds('rounding', emulatorLayers * roundedWeights(config));
+}
 
 /** Seconds of a step, of the alignment before the first round, and of all alignments. */
 function alignmentTime(

@@ -26,11 +26,13 @@ import { reduced, sizeOf } from './job-sample.ts';
 import type { JobSample } from './job-sample.ts';
 import { withMiniature } from './measured-miniature.ts';
 import type { Measured } from './measured-miniature.ts';
+import { roundingSpeeds } from './rounding-speed.ts';
+import { secondsOf } from './seconds-of.ts';
 
 /** The kinds of work in a job. */
-export type Work = 'alignment' | 'teacher' | 'client' | 'scoring' | 'prompts' | 'decoding';
+export type Work = 'calibration' | 'rounding' | 'alignment' | 'teacher' | 'client' | 'scoring' | 'prompts' | 'decoding';
 
-/** FLOP/s of each kind of work that the job has. */
+/** FLOP/s of each kind of work that the job has; of `rounding`, weights per second. */
 export type Speeds = Readonly<Partial<Record<Work, number>>>;
 
 /**
@@ -45,8 +47,6 @@ const STEPS = 4;
 const NEW_TOKENS = 8;
 /** Maximum tokens of a batch. Larger batches are computed at the same speed. */
 const BATCH_TOKENS = 512;
-/** Minimum seconds of a measurement, after a first run that is not counted. */
-const SECONDS = 0.1;
 
 export interface SpeedOptions {
   readonly sample: JobSample;
@@ -71,6 +71,7 @@ export async function measureSpeeds(
   const measured = (parameters: number, measure: (miniature: Measured) => Promise<Speeds>) =>
     withMiniature(model, spec, { parameters, compute, signal }, measure);
   const speeds = await measured(TRAINED_PARAMETERS, async (miniature) => ({
+    ...(spec.emulator.weights === 'Int4' ? await roundingSpeeds(miniature, sample) : {}),
     ...(spec.emulator.alignment.schedule === 'Never' ? {} : await alignmentSpeeds(miniature, sample)),
     ...(await clientSpeed(miniature, sample)),
     ...(sample.heldOut.length === 0 ? {} : await scoringSpeed(miniature, sample, tokenizer)),
@@ -195,14 +196,3 @@ function untrained({ adapter, emulator }: FederatedModel) {
 }
 
 const ENDLESS = new AbortController().signal;
-
-/** Mean seconds of some work, which is repeated until they are certain. */
-async function secondsOf(work: () => Promise<unknown>): Promise<number> {
-  await work();
-  const start = performance.now();
-  for (let times = 1; ; times++) {
-    await work();
-    const seconds = (performance.now() - start) / 1000;
-    if (seconds >= SECONDS) return seconds / times;
-  }
-}

@@ -100,10 +100,19 @@ function gpuRows({ server, client, evaluation, run }: GpuMemory): string[][] {
   ];
 }
 
-function timeRows({ alignmentStep, clientStep, evaluation, firstRound, laterRound, job }: TimeEstimate): string[][] {
+function timeRows({
+  rounding,
+  alignmentStep,
+  clientStep,
+  evaluation,
+  firstRound,
+  laterRound,
+  job,
+}: TimeEstimate): string[][] {
   const row = (name: string, seconds: number | null) => (seconds === null ? [] : [[name, formatDuration(seconds)]]);
   return [
     ['time', 'about, while the model’s files are in the page cache'],
+    ...row('  preparation: rounding to 4 bits', rounding),
     ...row('  an alignment step', alignmentStep),
     ...row('  a client’s step', clientStep),
     ...row('  an evaluation', evaluation),

@@ -22,7 +22,7 @@ export const Adapter = object('The layers that clients train and that the server
   initFrom: Type.Optional(
     string(
       'Directory of a PEFT adapter (adapter_config.json, adapter_model.safetensors) to start from; a relative path starts at the ' +
-        'manifest’s folder. If omitted, A is initialised at random and B with 0.',
+        'manifest’s folder, on a cluster at volumes.model. If omitted, A is initialised at random and B with 0.',
       { minLength: 1, maxLength: 4096 },
     ),
   ),

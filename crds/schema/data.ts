@@ -13,7 +13,7 @@ const source = (what: string) =>
   object(what, {
     uri: string(
       'File of records: .json (a list), .jsonl (one record per line) or either with .gz. A path (relative to the manifest’s ' +
-        'folder), a file:///… URL or hf://datasets/org/name@revision/path.',
+        'folder, on a cluster to its volume), a file:///… URL or hf://datasets/org/name@revision/path.',
       {
         minLength: 1,
         maxLength: 4096,

@@ -13,8 +13,8 @@ import { Volumes } from './volumes.ts';
 
 export const Model = object('The full model. It stays with the server, except with method FullModel.', {
   uri: string(
-    'Hugging Face directory (config.json, *.safetensors, tokenizer.json): a path (relative to the manifest’s folder), a ' +
-      'file:///… URL or hf://org/name@revision.',
+    'Hugging Face directory (config.json, *.safetensors, tokenizer.json): a path (relative to the manifest’s folder, on a ' +
+      'cluster to volumes.model), a file:///… URL or hf://org/name@revision.',
     {
       minLength: 1,
       maxLength: 4096,

@@ -1,5 +1,6 @@
 // Builds in advance what the tests against a real Kubernetes need, because a first build takes longer than a test may.
 import { ensureCoreDns } from './ensure-coredns.ts';
+import { ensureHealth } from './ensure-health.ts';
 import { ensureHelm } from './ensure-helm.ts';
 import { ensureKubernetes } from './ensure.ts';
 import { missingForLab } from './lab/requirements.ts';
@@ -13,6 +14,11 @@ process.stdout.write(
 
 const helm = await ensureHelm();
 process.stdout.write('skip' in helm ? `tests of the chart will be skipped: ${helm.skip}\n` : `Helm: ${helm.folder}\n`);
+
+const health = await ensureHealth();
+process.stdout.write(
+  'skip' in health ? `tests of kstatus will be skipped: ${health.skip}\n` : `kstatus: ${health.folder}\n`,
+);
 
 // Only pods in the lab need to resolve names.
 const missing = missingForLab();

@@ -101,7 +101,8 @@ t.test('a disruption is neither a failure nor a warning', async (t) => {
   const target = (reason: string, message: string, seconds: number) => ({
     conditions: [{ type: 'DisruptionTarget', status: 'True', reason, message, lastTransitionTime: iso(seconds) }],
   });
-  const drained = pod('server', { ...RUNNING, ...target('EvictionByEvictionAPI', 'Eviction API: evicting', 6) });
+  const { conditions } = target('EvictionByEvictionAPI', 'Eviction API: evicting', 6);
+  const drained = pod('server', { ...RUNNING, conditions: [{ type: 'Ready', status: 'True' }, ...conditions] });
   const leaving = look(jobObject({}, { status: running }), world({ pods: [drained, pod('client', RUNNING)] }), 7);
   t.match(leaving, { phase: 'Running', restarts: 0 });
   t.strictSame(events(running, leaving), [
@@ -122,6 +123,7 @@ t.test('a disruption is neither a failure nor a warning', async (t) => {
     world({ pods: [evicted, pod('server', RUNNING, 7), pod('client', RUNNING)] }),
     9,
   );
+  t.equal(back.message, 'The server pod runs.', 'its successor runs');
   const starts = world({
     pods: [evicted, pod('server', worker('Pending', { waiting: {} }), 10), pod('client', RUNNING)],
   });

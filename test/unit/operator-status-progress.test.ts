@@ -17,7 +17,7 @@ t.test('progress is mirrored', async (t) => {
     rounds: 50,
     clients: { selected: 8, reported: 7, dropped: 1, refused: 0 },
     refusals: { late: 2 },
-    alignmentLoss: 0.5,
+    alignmentLoss: 0.123456789,
     publicAlignmentGap: 0.25,
     evaluation: { round: 3, base: score(null), adapEmu: score(0.25), adapFu: score(0.5) },
   };
@@ -28,7 +28,7 @@ t.test('progress is mirrored', async (t) => {
     roundText: '3/50',
     clientsText: '7/8',
     refusals: { late: 2 },
-    alignmentLoss: 0.5,
+    alignmentLoss: 0.123457,
     publicAlignmentGap: 0.25,
     evaluation: { round: 3, base: { headline: '1.2346' }, adapFu: { accuracy: 0.5, headline: '50.0 %' } },
   });

@@ -73,7 +73,14 @@ t.test(
     t.comment(await lab.kubectl(['get', 'fedbiotjobs', '--namespace=plain']));
     t.equal(await adapterHash(output), expected, 'the adapter in the volume');
     t.equal((await objects.status('plain', JOB)).adapterSha256, expected, 'the adapter in the status');
-    await lab.kubectl(['wait', '--for=condition=Succeeded', `fedbiotjob/${JOB}`, '--namespace=plain', '--timeout=60s']);
+    for (const condition of ['Succeeded', 'Ready'])
+      await lab.kubectl([
+        'wait',
+        `--for=condition=${condition}`,
+        `fedbiotjob/${JOB}`,
+        '--namespace=plain',
+        '--timeout=60s',
+      ]);
 
     const made = async () => {
       const kinds = 'jobs,pods,configmaps,secrets,services,persistentvolumeclaims,networkpolicies';
@@ -105,6 +112,11 @@ t.test('the same bytes with each part killed once within a round', async (t) => 
   await crash('faults', await runningPod('server'));
 
   await training('faults', output, 4);
+  const evicted = await runningPod('server');
+  await evict('faults', evicted);
+  await until('another server pod runs', 180, async () => ((await runningPod('server')) === evicted ? null : true));
+
+  await training('faults', output, 5);
   const leader = await until('the operator has a leader', 180, () => objects.leader());
   await lab.kubectl(['delete', 'pod', await podOf(leader), `--namespace=${SYSTEM}`, '--force', '--grace-period=0']);
 
@@ -112,8 +124,11 @@ t.test('the same bytes with each part killed once within a round', async (t) => 
   t.equal(await adapterHash(output), expected, 'the adapter in the volume');
   const { restarts, adapterSha256 } = await objects.status('faults', JOB);
   t.equal(adapterSha256, expected, 'the adapter in the status');
-  t.equal(restarts, 1, 'one server pod was replaced');
-  t.match(resumedFrom(output), [null, Number], 'which went on from a checkpoint');
+  t.equal(restarts, 1, 'one server pod failed and was replaced');
+  t.match(resumedFrom(output), [null, Number, Number], 'it and one that was evicted went on from checkpoints');
+  const events = await lab.kubectl(['describe', 'fedbiotjob', JOB, '--namespace=faults']);
+  t.match(events, new RegExp(`Normal +Disrupted .*${evicted} away .EvictionByEvictionAPI.`));
+  t.equal(events.match(/ServerRestarted/g)?.length, 1);
   const redis = await objects.pod(SYSTEM, REDIS.pod);
   t.equal(redis.status?.containerStatuses?.[0]?.restartCount, 1, 'Redis was started again');
   t.not(await objects.leader(), leader, 'another replica leads');
@@ -150,6 +165,15 @@ t.test('GPUs', async (t) => {
       return status.message?.includes('nvidia.com/gpu') ? status.message : null;
     });
     t.match(message, /Insufficient nvidia\.com\/gpu/);
+    const told = await until('the server pod runs', 180, async () => {
+      const status = await objects.status('gpus', JOB);
+      return status.phase === 'Running' ? status : null;
+    });
+    t.match(told, { message: /^The server pod runs\. .*nvidia/, clientPodsText: '0/1' });
+    t.match(
+      told.conditions?.find(({ type }) => type === 'ClientsReady'),
+      { status: 'False', reason: 'Unschedulable' },
+    );
   });
 });
 
@@ -239,6 +263,13 @@ const runningPod = (role: 'server' | 'client') =>
 async function runningPods(namespace: string): Promise<readonly string[]> {
   const pods = [...(await objects.pods(namespace, JOB, 'server')), ...(await objects.pods(namespace, JOB, 'client'))];
   return pods.map(({ metadata, spec }) => `${metadata?.uid} ${spec?.containers[0]?.image}`);
+}
+
+/** Takes a pod from its node as a drain does. */
+async function evict(namespace: string, name: string): Promise<void> {
+  const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace } };
+  const path = `/api/v1/namespaces/${namespace}/pods/${name}/eviction`;
+  await lab.kubectl(['create', `--raw=${path}`, '--filename=-'], JSON.stringify(eviction));
 }
 
 /** Kills a pod's container. Even a pod that is deleted by force gets a SIGTERM. */

@@ -82,6 +82,12 @@ t.test('a cause is known again in other numbers, order and names of pods', async
     cause('tiny-clients: Error creating: pods "tiny-clients-x2k4f" is forbidden: exceeded quota'),
     cause('tiny-clients: Error creating: pods "tiny-clients-bcdfg" is forbidden: exceeded quota'),
   );
+  const tried = 'failed to resolve reference "r/x:1": not found';
+  const pause = `tiny-server-x2k4f: Back-off pulling image "r/x:1": ErrImagePull: ${tried}`;
+  t.equal(
+    causeOf({ reason: 'ErrImagePull', message: `tiny-server-x2k4f: ${tried}` }),
+    causeOf({ reason: 'ImagePullBackOff', message: pause }),
+  );
   t.not(causeOf({ reason: 'A', message: 'x' }), causeOf({ reason: 'B', message: 'x' }));
 });
 

@@ -6,8 +6,8 @@ const seconds = { maximum: 2_147_483_647 } as const;
 /** Fields of the spec that decide when the job runs on a cluster; they are named as in Kubernetes' Job. */
 export const lifecycle = {
   suspend: boolean(
-    'Whether the job is suspended: its pods are deleted after a checkpoint, and it resumes from there when set to false. Queues such as ' +
-      'Kueue admit a job by it. Ignored by `fedbiot run`, as are all fields about pods.',
+    'Whether the job is suspended: its pods are deleted after a checkpoint, and it resumes from there when set to false. ' +
+      'Ignored by `fedbiot run`, as are all fields about pods.',
     { default: false },
   ),
   managedBy: Type.Optional(
@@ -28,7 +28,7 @@ export const lifecycle = {
   ),
   activeDeadlineSeconds: Type.Optional(
     integer(
-      'Seconds after its start at which an unfinished job fails; as for a Job, a suspension resets the start. If omitted, never.',
+      'Seconds after its start at which an unfinished job fails; as for a Job, a suspension resets the start, and so does an eviction by Kueue. If omitted, never.',
       {
         minimum: 1,
         ...seconds,

@@ -33,12 +33,30 @@ export const ServerPod = object(
   },
 );
 
-export const ClientPods = object('The pods that train on the clients’ behalf.', {
-  ...pod,
-  pods: integer('Number of pods that the clients are distributed over.', { default: 1, minimum: 1, maximum: 1000 }),
-  parallelClients: integer('Number of clients that a pod trains concurrently.', {
-    default: 1,
-    minimum: 1,
-    maximum: 256,
-  }),
-});
+export const ClientPods = object(
+  'The pods that train on the clients’ behalf.',
+  {
+    ...pod,
+    pods: integer('Number of pods that the clients are distributed over.', { default: 1, minimum: 1, maximum: 1000 }),
+    minPods: Type.Optional(
+      integer(
+        'Number of these pods with which Kueue may start the job if its quota does not hold all; if omitted, all are needed.',
+        { minimum: 1, maximum: 1000 },
+      ),
+    ),
+    parallelClients: integer('Number of clients that a pod trains concurrently.', {
+      default: 1,
+      minimum: 1,
+      maximum: 256,
+    }),
+  },
+  {
+    rules: [
+      {
+        rule: '!has(self.minPods) || self.minPods <= self.pods',
+        message: 'minPods must not exceed pods',
+        fieldPath: '.minPods',
+      },
+    ],
+  },
+);

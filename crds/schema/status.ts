@@ -46,7 +46,7 @@ export const Status = object('Observed state of the job. Written by the operator
   ),
   startTime: Type.Optional(
     time(
-      'When the operator started the job, or resumed it after a suspension: spec.activeDeadlineSeconds counts from here.',
+      'When the operator started the job, Kueue admitted it, or it resumed after a suspension: spec.activeDeadlineSeconds counts from here.',
     ),
   ),
   completionTime: Type.Optional(time('When the job succeeded or failed.')),

@@ -7,7 +7,7 @@ import type { ApiClient } from './api-client.ts';
 import { objectPath, resourceOf } from '../objects/resources.ts';
 
 /** JSON is YAML. */
-const APPLY_PATCH = 'application/apply-patch+yaml';
+export const APPLY_PATCH = 'application/apply-patch+yaml';
 const JSON_PATCH = 'application/json-patch+json';
 
 const ManagedFields = Type.Object({

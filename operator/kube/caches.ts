@@ -11,7 +11,7 @@ import { WATCH_TIMES } from './list-watch.ts';
 import type { WatchTimes } from './list-watch.ts';
 import { jobReader } from './read-job.ts';
 import type { JobEntry } from './read-job.ts';
-import { BatchJob, keyOf, Pod, reader, WholeObject } from './read-object.ts';
+import { BatchJob, keyOf, Pod, reader, WholeObject, Workload } from './read-object.ts';
 import type { Read } from './read-object.ts';
 import { RESOURCE } from '../objects/resources.ts';
 import type { Resource } from '../objects/resources.ts';
@@ -25,6 +25,8 @@ export interface CacheTimes extends WatchTimes {
 
 export const CACHE_TIMES: CacheTimes = { ...WATCH_TIMES, resyncMs: 600_000 };
 
+type OwnedEntry = WholeObject | BatchJob | Workload;
+
 export interface CachesSettings {
   readonly client: ApiClient;
   readonly namespaces: readonly string[] | null;
@@ -35,10 +37,16 @@ export interface CachesSettings {
   readonly watch: OperatorMetrics['watch'];
 }
 
+/** The fields that are kept of owned objects that are not compared with the plan as a whole. */
+const OWNED_SCHEMA = new Map<Resource, typeof BatchJob | typeof Workload>([
+  [RESOURCE.job, BatchJob],
+  [RESOURCE.workload, Workload],
+]);
+
 /** Jobs and the objects created for them, as the watches last reported. */
 export class Caches {
   readonly jobs: Collection<JobEntry>;
-  readonly #owned: ReadonlyMap<Resource, Collection<WholeObject | BatchJob>>;
+  readonly #owned: ReadonlyMap<Resource, Collection<OwnedEntry>>;
   readonly pods: Collection<Pod>;
   readonly #settings: CachesSettings;
   #resync: NodeJS.Timeout | undefined;
@@ -57,10 +65,7 @@ export class Caches {
     this.#owned = new Map(
       OWNED_RESOURCES.map((resource) => [
         resource,
-        this.#made<WholeObject | BatchJob>(
-          resource,
-          resource === RESOURCE.job ? reader(resource, BatchJob) : reader(resource, WholeObject),
-        ),
+        this.#made<OwnedEntry>(resource, reader(resource, OWNED_SCHEMA.get(resource) ?? WholeObject)),
       ]),
     );
     this.pods = this.#made(RESOURCE.pod, reader(RESOURCE.pod, Pod));
@@ -100,6 +105,11 @@ export class Caches {
     return this.#owned.get(resource)?.store.get(namespace, nameOf(name)) ?? null;
   }
 
+  /** Whether the API server serves an owned kind, which may not be installed. */
+  serves(resource: Resource): boolean {
+    return this.#owned.get(resource)?.isServed === true;
+  }
+
   /** Where objects of a kind are kept; undefined: they are not. */
   of(resource: Resource): Pick<Collection<Stored>, 'made' | 'wrote'> | undefined {
     return this.#all().find((collection) => collection.resource === resource);
@@ -133,6 +143,8 @@ export class Caches {
       ...this.#settings,
       resource,
       labelSelector: `app.kubernetes.io/managed-by=${MANAGER}`,
+      // Clusters may have no Kueue.
+      isOptional: resource === RESOURCE.workload,
       read,
       store,
     });

@@ -7,6 +7,7 @@ import { jobLog } from '../process/log.ts';
 import type { OperatorMetrics } from '../metrics/operator-metrics.ts';
 import { eachOwned } from '../objects/owned-objects.ts';
 import type { JobObject } from '../objects/job-object.ts';
+import { RESOURCE } from '../objects/resources.ts';
 import type { Observed, ObservedPod } from '../objects/observed.ts';
 import type { ReconcilePorts } from '../ports/reconcile-ports.ts';
 import { ApiClient } from './api-client.ts';
@@ -14,6 +15,7 @@ import { CACHE_TIMES, Caches } from './caches.ts';
 import type { CacheTimes } from './caches.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { lastWarning } from './last-warning.ts';
+import { observeKueue } from './kueue.ts';
 import { keyOf } from './read-object.ts';
 import { UserSecrets } from './user-secrets.ts';
 import { writes } from './writes.ts';
@@ -138,8 +140,10 @@ export class Cluster {
     const missing = this.missing();
     // Objects that were not listed yet would look as if they did not exist.
     if (missing !== null) throw new Error(missing);
+    const owned = eachOwned((key) => this.#caches.owned(key, job.metadata));
     return {
-      ...eachOwned((key) => this.#caches.owned(key, job.metadata)),
+      ...owned,
+      kueue: await observeKueue(this.#client, job, owned, this.#caches.serves(RESOURCE.workload)),
       pods: this.podsOf(job),
       redisPort: portOf(await this.#redisUrl(job)),
     };

@@ -15,6 +15,8 @@ export interface CollectionSettings<T extends Stored> {
   /** null: all namespaces. */
   readonly namespaces: readonly string[] | null;
   readonly labelSelector?: string;
+  /** The kind may not be installed. */
+  readonly isOptional?: boolean;
   readonly read: Read<T>;
   readonly store: Store<T>;
   readonly log: Logger;
@@ -31,7 +33,19 @@ export class Collection<T extends Stored> {
   readonly #unreadable = new Set<string>();
   readonly #watches: readonly { readonly namespace: string | null; readonly watch: ListWatch<T> }[];
 
-  constructor({ client, resource, namespaces, labelSelector, read, store, log, times, watch }: CollectionSettings<T>) {
+  constructor(settings: CollectionSettings<T>) {
+    const {
+      client,
+      resource,
+      namespaces,
+      labelSelector,
+      isOptional = false,
+      read,
+      store,
+      log,
+      times,
+      watch,
+    } = settings;
     this.resource = resource;
     this.store = store;
     this.#read = read;
@@ -42,6 +56,7 @@ export class Collection<T extends Stored> {
         client,
         path: collectionPath(resource, namespace),
         ...(labelSelector === undefined ? {} : { labelSelector }),
+        isOptional,
         read,
         log: log.child({ watch: resource.plural, ...(namespace === null ? {} : { namespace }) }),
         times,
@@ -68,6 +83,11 @@ export class Collection<T extends Stored> {
   /** Number of skipped objects. */
   get unreadable(): number {
     return this.#unreadable.size;
+  }
+
+  /** Whether the API server serves the kind. */
+  get isServed(): boolean {
+    return this.#watches.every(({ watch }) => watch.isServed);
   }
 
   start(): void {

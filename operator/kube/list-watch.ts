@@ -36,6 +36,8 @@ export interface ListWatchSettings<T> {
   /** Path of the collection. */
   readonly path: string;
   readonly labelSelector?: string;
+  /** The kind may not be installed: then there are no objects, and it is looked for until there are. */
+  readonly isOptional?: boolean;
   readonly read: Read<T>;
   readonly log: Logger;
   readonly times: WatchTimes;
@@ -65,6 +67,7 @@ export class ListWatch<T> {
   /** The last known version; null: a list is needed. */
   #version: string | null = null;
   #hasListed = false;
+  #isServed = true;
   /** Events received so far. */
   #events = 0;
   #ended: Promise<void> = Promise.resolve();
@@ -75,6 +78,11 @@ export class ListWatch<T> {
 
   get hasListed(): boolean {
     return this.#hasListed;
+  }
+
+  /** Whether the API server serves the kind, as far as is known. */
+  get isServed(): boolean {
+    return this.#isServed;
   }
 
   start(): void {
@@ -97,14 +105,30 @@ export class ListWatch<T> {
         failures = this.#events > before || performance.now() - began >= SHORT_MS ? 0 : failures + 1;
       } catch (error) {
         if (this.#stop.signal.aborted) return;
+        if (this.#settings.isOptional === true && isApiError(error, CODE.notFound)) {
+          this.#missing();
+          failures = 0;
+          await this.#pause(times.longestPauseMs);
+          continue;
+        }
         failures = this.#events > before ? 1 : failures + 1;
         if (needsList(error)) this.#version = null;
         log.warn({ reason: errorMessage(error), failures }, 'watch interrupted');
       }
       if (failures === 0) continue;
       aside(log, () => this.#settings.restarted());
-      await sleep(pauseMs(failures, times), undefined, { signal: this.#stop.signal }).catch(() => undefined);
+      await this.#pause(pauseMs(failures, times));
     }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+  }
+
+  #missing(): void {
+    if (this.#isServed) this.#settings.log.info('the kind is not installed');
+    [this.#version, this.#isServed, this.#hasListed] = [null, false, true];
+    this.#settings.replace([], []);
   }
 
   /** Lists all objects; the version from which to watch. */
@@ -123,6 +147,7 @@ export class ListWatch<T> {
         return { object, skipped: object === null ? readMetadata(item) : null };
       },
     );
+    this.#isServed = true;
     this.#settings.replace(
       taken.flatMap(({ object }) => (object === null ? [] : [object])),
       taken.flatMap(({ skipped }) => (skipped === null ? [] : [skipped])),

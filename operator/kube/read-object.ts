@@ -64,7 +64,9 @@ export type WholeObject = Static<typeof WholeObject>;
 
 export const BatchJob = Type.Object({
   ...header,
-  spec: Type.Optional(Type.Object({ suspend: Type.Optional(Type.Boolean()) })),
+  spec: Type.Optional(
+    Type.Object({ suspend: Type.Optional(Type.Boolean()), parallelism: Type.Optional(Type.Integer()) }),
+  ),
   status: Type.Optional(
     Type.Object({
       active: Type.Optional(Type.Number()),
@@ -77,6 +79,52 @@ export const BatchJob = Type.Object({
   ),
 });
 export type BatchJob = Static<typeof BatchJob>;
+
+const podSetUpdate = Type.Object({
+  name: text,
+  labels: Type.Optional(words),
+  annotations: Type.Optional(words),
+  nodeSelector: Type.Optional(words),
+  tolerations: Type.Optional(Type.Array(Type.Record(text, Type.Unknown()))),
+});
+
+/** Kueue's request for quota. Its pod templates, which never change, are left out. */
+export const Workload = Type.Object({
+  ...header,
+  spec: Type.Optional(
+    Type.Object({
+      queueName: textOrNone,
+      active: Type.Optional(Type.Boolean()),
+      priorityClassRef: Type.Optional(Type.Object({ group: text, kind: text, name: text })),
+    }),
+  ),
+  status: Type.Optional(
+    Type.Object({
+      conditions: Type.Optional(
+        Type.Array(Type.Object({ ...condition.properties, observedGeneration: Type.Optional(Type.Integer()) })),
+      ),
+      admission: Type.Optional(
+        Type.Object({
+          clusterQueue: text,
+          podSetAssignments: Type.Array(
+            Type.Object({ name: text, flavors: Type.Optional(words), count: Type.Optional(Type.Integer()) }),
+          ),
+        }),
+      ),
+      admissionChecks: Type.Optional(
+        Type.Array(
+          Type.Object({
+            name: text,
+            state: text,
+            message: textOrNone,
+            podSetUpdates: Type.Optional(Type.Array(podSetUpdate)),
+          }),
+        ),
+      ),
+    }),
+  ),
+});
+export type Workload = Static<typeof Workload>;
 
 const containerStatuses = Type.Optional(
   Type.Array(

@@ -1,13 +1,13 @@
 import type { FedBiOTJobStatus } from '../../crds/types.ts';
 import { MANAGER } from '../objects/labels.ts';
 import type { JobObject } from '../objects/job-object.ts';
-import type { ObjectReference, PlannedObject } from '../objects/planned.ts';
-import type { ObservedObject } from '../objects/observed.ts';
+import type { ObjectReference, ObservedReference, PlannedObject } from '../objects/planned.ts';
+import type { ObservedCondition, ObservedObject } from '../objects/observed-object.ts';
 import type { ReconcilePorts } from '../ports/reconcile-ports.ts';
 import { MERGE_PATCH } from './api-client.ts';
 import type { ApiClient } from './api-client.ts';
 import { ApiError, CODE, isApiError } from './api-error.ts';
-import { apply } from './apply.ts';
+import { apply, APPLY_PATCH } from './apply.ts';
 import type { Caches } from './caches.ts';
 import { readMetadata } from './read-object.ts';
 import { collectionPath, objectPath, RESOURCE, resourceOf } from '../objects/resources.ts';
@@ -16,7 +16,18 @@ import { collectionPath, objectPath, RESOURCE, resourceOf } from '../objects/res
 export function writes(
   client: ApiClient,
   caches: Caches,
-): Pick<ReconcilePorts, 'read' | 'create' | 'apply' | 'patchSpec' | 'deleteObject' | 'updateStatus' | 'patchStatus'> {
+): Pick<
+  ReconcilePorts,
+  | 'read'
+  | 'create'
+  | 'apply'
+  | 'patchSpec'
+  | 'patchStatusOf'
+  | 'applyConditions'
+  | 'deleteObject'
+  | 'updateStatus'
+  | 'patchStatus'
+> {
   return {
     async read(reference: ObjectReference): Promise<ObservedObject | null> {
       try {
@@ -64,6 +75,26 @@ export function writes(
       }
     },
 
+    async patchStatusOf(reference: ObservedReference, status: object): Promise<void> {
+      const { uid, resourceVersion } = reference;
+      const answer = await client.json('PATCH', `${pathOf(reference)}/status`, {
+        query: { fieldManager: MANAGER },
+        contentType: MERGE_PATCH,
+        body: { metadata: { uid, resourceVersion }, status },
+      });
+      caches.of(resourceOf(reference))?.wrote(answer);
+    },
+
+    async applyConditions(reference: ObjectReference, conditions: readonly ObservedCondition[]): Promise<void> {
+      const { apiVersion, kind, name, namespace, uid } = reference;
+      const answer = await client.json('PATCH', `${pathOf(reference)}/status`, {
+        query: { fieldManager: MANAGER, force: true },
+        contentType: APPLY_PATCH,
+        body: { apiVersion, kind, metadata: { name, namespace, uid }, status: { conditions } },
+      });
+      caches.of(resourceOf(reference))?.wrote(answer);
+    },
+
     async deleteObject(reference: ObjectReference): Promise<void> {
       const { uid } = reference;
       try {
@@ -71,7 +102,8 @@ export function writes(
           body: {
             apiVersion: 'v1',
             kind: 'DeleteOptions',
-            propagationPolicy: 'Background',
+            // As long as the Job exists, its pods are known.
+            propagationPolicy: reference.kind === RESOURCE.job.kind ? 'Foreground' : 'Background',
             ...(uid === undefined ? {} : { preconditions: { uid } }),
           },
         });

@@ -23,6 +23,8 @@ export function leadingPorts(ports: ReconcilePorts, leads: () => boolean): Recon
     create: guarded(ports.create),
     apply: guarded(ports.apply),
     patchSpec: guarded(ports.patchSpec),
+    patchStatusOf: guarded(ports.patchStatusOf),
+    applyConditions: guarded(ports.applyConditions),
     deleteObject: guarded(ports.deleteObject),
     updateStatus: guarded(ports.updateStatus),
     patchStatus: guarded(ports.patchStatus),

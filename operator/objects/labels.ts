@@ -1,11 +1,7 @@
 import type { Role } from '../../crds/facts/role.ts';
-import type { JobObject } from './job-object.ts';
 
 /** The labels that selectors use: the job of an object, and the role of a pod. */
 export const LABEL = { job: 'fedbiot.io/job', role: 'fedbiot.io/role' } as const;
-
-/** Kueue's label: names the queue that a job waits in. */
-export const QUEUE_LABEL = 'kueue.x-k8s.io/queue-name';
 
 export const MANAGER = 'fedbiot-operator';
 
@@ -34,6 +30,3 @@ export function labelsOf(job: string, role?: Role): Record<string, string> {
     ...selectorOf(job, role),
   };
 }
-
-/** The queue that the job waits in, if there is one. */
-export const queueOf = (job: JobObject): string | undefined => job.metadata.labels?.[QUEUE_LABEL];

@@ -1,38 +1,16 @@
-import type { Timestamp, OwnerReference } from './job-object.ts';
+import type { Timestamp } from './job-object.ts';
+import type { ObservedCondition, ObservedObject } from './observed-object.ts';
 import type { OwnedKey } from './owned-objects.ts';
-
-export interface ObservedMetadata {
-  readonly name: string;
-  readonly namespace?: string;
-  readonly uid?: string;
-  readonly creationTimestamp?: Timestamp;
-  readonly deletionTimestamp?: Timestamp;
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly ownerReferences?: readonly OwnerReference[];
-}
-
-/** An existing object of any kind. */
-export interface ObservedObject {
-  readonly kind?: string;
-  readonly metadata: ObservedMetadata;
-}
+import type { ObservedKueue, ObservedWorkload } from './workload.ts';
 
 /** A ConfigMap, or a Secret, whose values are base64. */
 export interface ObservedData extends ObservedObject {
   readonly data?: Readonly<Record<string, string>>;
 }
 
-export interface ObservedCondition {
-  readonly type: string;
-  readonly status: string;
-  readonly reason?: string;
-  readonly message?: string;
-  readonly lastTransitionTime?: Timestamp;
-}
-
 /** A batch/v1 Job. */
 export interface ObservedJob extends ObservedObject {
-  readonly spec?: { readonly suspend?: boolean };
+  readonly spec?: { readonly suspend?: boolean; readonly parallelism?: number };
   readonly status?: {
     readonly active?: number;
     readonly ready?: number;
@@ -78,7 +56,7 @@ export interface ObservedWarning {
 }
 
 /** An object that has the name of an owned object, with the fields that the operator reads of any kind. */
-export type ObservedOwned = ObservedJob & ObservedData;
+export type ObservedOwned = ObservedJob & ObservedData & ObservedWorkload;
 
 /** The objects that exist for a job; null: there is no object of that name. */
 export interface Observed extends Readonly<Record<OwnedKey, ObservedOwned | null>> {
@@ -88,6 +66,7 @@ export interface Observed extends Readonly<Record<OwnedKey, ObservedOwned | null
    * Port in the URL of the job's own Redis (spec.redis.urlFrom); null: the job has none, or its Secret cannot be read.
    */
   readonly redisPort: number | null;
+  readonly kueue: ObservedKueue;
   /**
    * Warnings by the uid of their object. They are read only if nothing else explains why pods are missing; absent: not
    * read.

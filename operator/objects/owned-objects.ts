@@ -30,6 +30,8 @@ export const OWNED = {
     name: (job) => (/^[a-z]/.test(job) ? `${job}-server` : `fbj-${job}-server`),
   },
   outputClaim: { resource: RESOURCE.claim, role: 'server', name: outputClaimOf },
+  // Pods need quota, if the job waits in a queue.
+  workload: { resource: RESOURCE.workload, name: (job) => `fedbiotjob-${job}` },
   serverJob: { resource: RESOURCE.job, role: 'server', name: (job) => `${job}-server` },
   clientsJob: { resource: RESOURCE.job, role: 'client', name: (job) => `${job}-clients` },
 } as const satisfies Record<string, OwnedObject>;

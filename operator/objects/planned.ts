@@ -27,3 +27,8 @@ export interface ObjectReference {
   /** If given, an object with another uid is left unchanged. */
   readonly uid?: string;
 }
+
+/** Identifies an object as it was seen. */
+export interface ObservedReference extends ObjectReference {
+  readonly resourceVersion: string;
+}

@@ -18,6 +18,15 @@ export const RESOURCE = {
   claim: { apiVersion: 'v1', kind: 'PersistentVolumeClaim', plural: 'persistentvolumeclaims' },
   policy: { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', plural: 'networkpolicies' },
   event: { apiVersion: 'events.k8s.io/v1', kind: 'Event', plural: 'events' },
+  workload: { apiVersion: 'kueue.x-k8s.io/v1beta2', kind: 'Workload', plural: 'workloads' },
+  // Without a namespace:
+  resourceFlavor: { apiVersion: 'kueue.x-k8s.io/v1beta2', kind: 'ResourceFlavor', plural: 'resourceflavors' },
+  workloadPriorityClass: {
+    apiVersion: 'kueue.x-k8s.io/v1beta2',
+    kind: 'WorkloadPriorityClass',
+    plural: 'workloadpriorityclasses',
+  },
+  priorityClass: { apiVersion: 'scheduling.k8s.io/v1', kind: 'PriorityClass', plural: 'priorityclasses' },
 } as const satisfies Record<string, Resource>;
 
 export function resourceOf({ apiVersion, kind }: Pick<Resource, 'apiVersion' | 'kind'>): Resource {
@@ -26,11 +35,11 @@ export function resourceOf({ apiVersion, kind }: Pick<Resource, 'apiVersion' | '
   return found;
 }
 
-/** `namespace` null: all namespaces. */
+/** `namespace` null: all namespaces, or none. */
 export function collectionPath({ apiVersion, plural }: Resource, namespace: string | null): string {
   const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
   return namespace === null ? `${root}/${plural}` : `${root}/namespaces/${encodeURIComponent(namespace)}/${plural}`;
 }
 
-export const objectPath = (resource: Resource, namespace: string, name: string): string =>
+export const objectPath = (resource: Resource, namespace: string | null, name: string): string =>
   `${collectionPath(resource, namespace)}/${encodeURIComponent(name)}`;

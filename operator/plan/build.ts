@@ -7,10 +7,12 @@ import { configMap } from './config-map.ts';
 import { credentials } from './credentials.ts';
 import { clientsPolicy, serverPolicy } from './network-policies.ts';
 import { outputClaim } from './output-claim.ts';
+import { podSetOf } from './pod-set.ts';
 import type { RedisAccess } from './redis-access.ts';
 import { service } from './service.ts';
 import type { PlanSettings } from './settings.ts';
 import { clientsJob, serverJob } from './worker-job.ts';
+import { workload } from './workload.ts';
 
 export interface BuildInput {
   readonly job: JobObject;
@@ -27,8 +29,9 @@ export const BUILD: Readonly<Record<OwnedKey, (input: BuildInput) => PlannedObje
   credentials: ({ job, observed, settings, redis }) => credentials(job, observed.credentials, settings, redis),
   service: ({ job }) => service(job),
   outputClaim: ({ job }) => outputClaim(job),
-  serverJob: ({ job, settings }) => serverJob(job, settings),
-  clientsJob: ({ job, settings }) => clientsJob(job, settings),
+  workload: ({ job, settings, observed }) => workload(job, settings, observed),
+  serverJob: ({ job, settings, observed }) => serverJob(job, settings, podSetOf(observed, 'server')),
+  clientsJob: ({ job, settings, observed }) => clientsJob(job, settings, podSetOf(observed, 'client')),
 };
 
 /**

@@ -32,6 +32,8 @@ export interface PodTemplate {
   readonly spec: {
     readonly containers: readonly Container[];
     readonly volumes: readonly { readonly name: string; readonly [source: string]: unknown }[];
+    readonly nodeSelector?: Readonly<Record<string, string>>;
+    readonly tolerations?: readonly object[];
     readonly [field: string]: unknown;
   };
 }

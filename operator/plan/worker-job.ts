@@ -2,32 +2,39 @@ import { EXIT } from '../../crds/facts/exit-codes.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { ObservedJob } from '../objects/observed.ts';
 import type { PlannedObject } from '../objects/planned.ts';
-import { QUEUE_LABEL, queueOf } from '../objects/labels.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { headerOf } from './owned.ts';
 import { memoryLimitOf } from './memory-limit.ts';
 import { podTemplate } from './pod.ts';
+import { withChanges } from './pod-set.ts';
+import type { PodSet } from './pod-set.ts';
 import type { PlanSettings } from './settings.ts';
 import { WORKER } from './worker-container.ts';
 
-/** One server pod at a time, until one has finished the job. */
-export const serverJob = (job: JobObject, settings: PlanSettings): PlannedObject =>
-  workerJob(job, 'server', settings, { completions: 1, parallelism: 1 });
+/** One server pod at a time, until one has finished the job. `admitted`: as Kueue has; null: the job is in no queue. */
+export const serverJob = (job: JobObject, settings: PlanSettings, admitted: PodSet | null = null): PlannedObject =>
+  workerJob(job, 'server', settings, admitted, { completions: 1, parallelism: 1 });
 
 /**
  * Pods that share the tasks of the simulated clients. There are no `completions`: the pods end once the server reports
  * the end of the job.
  */
-export const clientsJob = (job: JobObject, settings: PlanSettings): PlannedObject =>
-  workerJob(job, 'client', settings, { parallelism: job.spec.client.pods });
+export const clientsJob = (job: JobObject, settings: PlanSettings, admitted: PodSet | null = null): PlannedObject =>
+  workerJob(job, 'client', settings, admitted, { parallelism: admitted?.count ?? job.spec.client.pods });
 
-/** The Job controller replaces pods, and judges how they ended by these rules. */
-function workerJob(job: JobObject, role: Role, settings: PlanSettings, scale: object): PlannedObject {
-  const { metadata, ...kind } = headerOf(job, role === 'server' ? 'serverJob' : 'clientsJob');
-  const queue = queueOf(job);
+/**
+ * The Job controller replaces pods, and judges how they ended by these rules. The label of a queue is not passed on:
+ * Kueue would admit each role by itself.
+ */
+function workerJob(
+  job: JobObject,
+  role: Role,
+  settings: PlanSettings,
+  admitted: PodSet | null,
+  scale: object,
+): PlannedObject {
   return {
-    ...kind,
-    metadata: queue === undefined ? metadata : { ...metadata, labels: { ...metadata.labels, [QUEUE_LABEL]: queue } },
+    ...headerOf(job, role === 'server' ? 'serverJob' : 'clientsJob'),
     spec: {
       suspend: job.spec.suspend,
       backoffLimit: job.spec.backoffLimit,
@@ -35,7 +42,7 @@ function workerJob(job: JobObject, role: Role, settings: PlanSettings, scale: ob
       podReplacementPolicy: 'Failed',
       podFailurePolicy: { rules: failureRules(role, memoryLimitOf(job, role) !== null) },
       ...scale,
-      template: podTemplate(job, role, settings),
+      template: withChanges(podTemplate(job, role, settings), role, admitted?.changes ?? []),
     },
   };
 }

@@ -1,8 +1,9 @@
 import type { FedBiOTJobStatus } from '../../crds/types.ts';
 import type { JobProgress } from '../../crds/facts/progress.ts';
 import type { JobObject, UnreadableJob } from '../objects/job-object.ts';
-import type { PlannedObject, ObjectReference } from '../objects/planned.ts';
-import type { ObservedObject, ObservedWarning, Observed } from '../objects/observed.ts';
+import type { PlannedObject, ObjectReference, ObservedReference } from '../objects/planned.ts';
+import type { ObservedWarning, Observed } from '../objects/observed.ts';
+import type { ObservedCondition, ObservedObject } from '../objects/observed-object.ts';
 import type { EventSubject, EventRecord } from '../objects/event.ts';
 import type { RolePasswords, RedisUsersStanding } from '../objects/redis-standing.ts';
 
@@ -34,7 +35,14 @@ export interface ReconcilePorts {
   apply(object: PlannedObject): Promise<void>;
   /** JSON merge patch of `spec`. */
   patchSpec(reference: ObjectReference, spec: Readonly<Record<string, unknown>>): Promise<void>;
-  /** Deletes an object with background propagation. An object that no longer exists is not an error. */
+  /** JSON merge patch of the status of one of the job's objects. Applies only to its resource version. */
+  patchStatusOf(reference: ObservedReference, status: object): Promise<void>;
+  /** Applies conditions to one of the job's objects, by server-side apply with the operator's field manager. */
+  applyConditions(reference: ObjectReference, conditions: readonly ObservedCondition[]): Promise<void>;
+  /**
+   * Deletes an object, and then what belongs to it; the pods of a batch Job go before it. An object that no longer
+   * exists is not an error.
+   */
   deleteObject(reference: ObjectReference): Promise<void>;
   /** Replaces the job's status through the status subresource. */
   updateStatus(job: JobObject, status: FedBiOTJobStatus): Promise<void>;

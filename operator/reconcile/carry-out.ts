@@ -1,9 +1,12 @@
 import { InvalidSpec } from '../plan/invalid-spec.ts';
 import { isOwned } from '../plan/owned.ts';
 import { plan, stops } from '../plan/plan.ts';
-import type { Action, PlanInput } from '../plan/plan.ts';
+import type { PlanInput } from '../plan/plan.ts';
+import { workloadActions } from '../plan/workload-actions.ts';
+import type { Action } from '../plan/action.ts';
 import { shortened } from '../status/conditions.ts';
 import type { Outcome, Standing } from '../objects/outcome.ts';
+import { waitsForKueue } from '../status/quota-standing.ts';
 import { waitsForRedis } from '../status/redis-isolated.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { ReconcilePorts } from '../ports/reconcile-ports.ts';
@@ -31,7 +34,8 @@ export async function carryOut(ports: ReconcilePorts, input: PlanInput, taken: r
     created,
     blocked: null,
   });
-  let blocked = taken.length === 0 ? waitsForRedis(input.redis) : nameTaken(taken);
+  let blocked =
+    taken.length > 0 ? nameTaken(taken) : (waitsForRedis(input.redis) ?? waitsForKueue(job, input.observed));
   let actions: readonly Action[];
   try {
     actions = plan(input);
@@ -40,7 +44,7 @@ export async function carryOut(ports: ReconcilePorts, input: PlanInput, taken: r
     if (input.observed.serverJob === null) return invalid(error.message);
     // The job began under another operator or configuration: running work must not be lost.
     blocked ??= { reason: 'Refused', message: `The operator would not create this job now: ${error.message}` };
-    actions = stops(input);
+    actions = [...stops(input), ...workloadActions(input)];
   }
   for (const action of actions) {
     if (blocked !== null && !stopsPods(action)) continue;
@@ -61,8 +65,9 @@ export async function carryOut(ports: ReconcilePorts, input: PlanInput, taken: r
   return { outcome, created, blocked };
 }
 
+/** Stops pods, or gives their quota back. */
 const stopsPods = (action: Action): boolean =>
-  action.kind === 'delete' || (action.kind === 'suspend' && action.suspend);
+  ['delete', 'release', 'report'].includes(action.kind) || (action.kind === 'suspend' && action.suspend);
 
 async function perform(
   ports: ReconcilePorts,
@@ -84,7 +89,16 @@ async function perform(
       await ports.patchSpec(action.job, { suspend: action.suspend });
       return 'changed';
     case 'delete':
-      await ports.deleteObject(action.pod);
+      await ports.deleteObject(action.object);
+      return 'changed';
+    case 'requeue':
+      await ports.patchSpec(action.workload, action.spec);
+      return 'changed';
+    case 'release':
+      await ports.patchStatusOf(action.workload, action.status);
+      return 'changed';
+    case 'report':
+      await ports.applyConditions(action.workload, action.conditions);
       return 'changed';
     case 'grant':
       await ports.grantRedis(job, action.passwords);
@@ -97,7 +111,11 @@ function title(action: Action): string {
     case 'suspend':
       return `to ${action.suspend ? 'suspend' : 'resume'} Job ${action.job.name}`;
     case 'delete':
-      return `to delete Pod ${action.pod.name}`;
+      return `to delete ${action.object.kind} ${action.object.name}`;
+    case 'requeue':
+    case 'release':
+    case 'report':
+      return `to change Workload ${action.workload.name}`;
     case 'grant':
       return "the job's users in Redis";
     default:

@@ -7,12 +7,13 @@ import { clientsGrace, timeToLive } from '../status/after-end.ts';
 import type { Aspect } from '../status/conditions.ts';
 import { eventsBetween } from '../status/events.ts';
 import { lastEnd } from '../status/failure.ts';
+import { podsRun } from '../status/lost-pod.ts';
 import { toReplace } from '../status/lingering.ts';
 import { instant, podsOf } from '../status/observed-job.ts';
 import { judge } from '../status/judge.ts';
 import { soonest } from '../status/verdict.ts';
 import { redisIsolated } from '../status/redis-isolated.ts';
-import { deriveStatus } from '../status/status.ts';
+import { deriveStatus, secondsOf } from '../status/status.ts';
 import { unexplained } from '../status/unexplained.ts';
 import { carryOut } from './carry-out.ts';
 import type { Done } from './carry-out.ts';
@@ -61,6 +62,8 @@ export async function reconcile(
     outcome,
     clientsMayFinish: clientsGrace(job, outcome, now) > 0,
     toReplace: toReplace(observed, now),
+    podsRun: podsRun(observed, now),
+    now: secondsOf(now),
   };
   const done = await carryOut(ports, input, takenNames(job, found));
   const status = await writeStatus(ports, job, observed, done, redisIsolated(redis, standing, observed), now);

@@ -1,13 +1,14 @@
 import type { JobObject } from '../objects/job-object.ts';
+import type { Observed } from '../objects/observed.ts';
 import { whyNotRunning } from './conditions.ts';
-import { instant } from './observed-job.ts';
+import { startOf } from './start.ts';
 import type { Verdict } from './verdict.ts';
 
-/** spec.activeDeadlineSeconds, as on a Job: counted from the start, which a suspension resets. */
-export function activeDeadline(job: JobObject, now: number): Verdict {
-  const { activeDeadlineSeconds, suspend } = job.spec;
-  const start = instant(job.status?.startTime);
-  if (activeDeadlineSeconds === undefined || suspend || start === null) return null;
+/** spec.activeDeadlineSeconds, as on a Job: counted from the start, which a suspension or an eviction resets. */
+export function activeDeadline(job: JobObject, observed: Observed, now: number): Verdict {
+  const { activeDeadlineSeconds } = job.spec;
+  const start = startOf(job, observed);
+  if (activeDeadlineSeconds === undefined || start === null) return null;
   const left = start + activeDeadlineSeconds * 1000 - now;
   if (left > 0) return { askAgainMs: left };
   const why = whyNotRunning(job);

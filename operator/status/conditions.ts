@@ -13,6 +13,7 @@ export type ConditionType =
   | 'ProgressMirrored'
   | 'RedisIsolated'
   | 'MemorySufficient'
+  | 'QuotaReserved'
   | 'Suspended'
   | 'Running'
   | 'Succeeded'

@@ -1,5 +1,6 @@
 import { EXIT } from '../../crds/facts/exit-codes.ts';
-import type { ObservedCondition, ObservedPod } from '../objects/observed.ts';
+import type { ObservedPod } from '../objects/observed.ts';
+import type { ObservedCondition } from '../objects/observed-object.ts';
 import { instant, workerStatus } from './observed-job.ts';
 import type { Standing } from '../objects/outcome.ts';
 

@@ -20,7 +20,16 @@ export function eventsBetween(
   // Why a job does not run matters only while it should run; later its end or suspension is reported.
   const recorded =
     phase === 'Pending' || phase === 'Running'
-      ? ['Running', 'ServerReady', 'ClientsReady', 'Suspended', 'ProgressMirrored', 'RedisIsolated', 'MemorySufficient']
+      ? [
+          'QuotaReserved',
+          'Running',
+          'ServerReady',
+          'ClientsReady',
+          'Suspended',
+          'ProgressMirrored',
+          'RedisIsolated',
+          'MemorySufficient',
+        ]
       : ['Suspended', 'Succeeded', 'Failed', 'ProgressMirrored'];
   for (const condition of (after.conditions ?? []).filter(({ type }) => recorded.includes(type))) {
     const event = transition(
@@ -47,6 +56,11 @@ function transition(before: JobCondition | undefined, after: JobCondition): Even
     case 'RedisIsolated':
     case 'MemorySufficient':
       return turned && status === 'False' ? { type: 'Warning', reason, message } : null;
+    case 'QuotaReserved':
+      if (status === 'False') return null;
+      if (turned) return { type: 'Normal', reason, message };
+      // Labels that change back cause no event.
+      return before.reason === reason || reason === type ? null : { type: 'Warning', reason, message };
     case 'Running':
       if (status === 'True') return turned ? { type: 'Normal', reason: 'Running', message } : null;
       return newTrouble(before, after);

@@ -1,7 +1,9 @@
-import type { Observed, ObservedCondition, ObservedJob, ObservedPod } from '../objects/observed.ts';
+import type { Observed, ObservedJob, ObservedPod } from '../objects/observed.ts';
+import type { ObservedCondition } from '../objects/observed-object.ts';
 import type { Role } from '../../crds/facts/role.ts';
+import { conditionOf } from '../objects/observed-object.ts';
 import { isFailure } from './disruption.ts';
-import { conditionOf, instant, podsOf, workerStatus } from './observed-job.ts';
+import { instant, podsOf, workerStatus } from './observed-job.ts';
 import type { Outcome } from '../objects/outcome.ts';
 import type { Verdict } from './verdict.ts';
 import { readTerminationMessage } from './termination-message.ts';

@@ -24,7 +24,7 @@ export function judge(job: JobObject, observed: Observed, now: number): Judged {
     outOfMemory(job, observed),
     failure(observed),
     endedWorker(observed, now),
-    activeDeadline(job, now),
+    activeDeadline(job, observed, now),
     startDeadline(job, observed, now),
   ];
   for (const verdict of verdicts) {

@@ -1,4 +1,4 @@
-import type { ObservedPod } from '../objects/observed.ts';
+import type { Observed, ObservedPod } from '../objects/observed.ts';
 import { instant } from './observed-job.ts';
 import type { Standing } from '../objects/outcome.ts';
 
@@ -29,6 +29,10 @@ export function lostPod(pod: ObservedPod, now: number): Standing | null {
     message: `${metadata.name}: ${node} does not respond. Kubernetes replaces the pod unless the node comes back.`,
   };
 }
+
+/** Whether a pod has not ended: a lost one counts as ended, since nothing says when it will. */
+export const podsRun = ({ pods }: Observed, now: number): boolean =>
+  pods.some((pod) => !['Succeeded', 'Failed'].includes(pod.status?.phase ?? '') && lostPod(pod, now) === null);
 
 /**
  * A kubelet reports ready containers and a ready pod together, apart from readiness gates. If only the pod is not

@@ -1,12 +1,8 @@
-import type { ObservedCondition, ObservedJob, ObservedPod } from '../objects/observed.ts';
-import type { Timestamp } from '../objects/job-object.ts';
+import type { Observed, ObservedPod } from '../objects/observed.ts';
+import type { JobObject, Timestamp } from '../objects/job-object.ts';
 import { LABEL } from '../objects/labels.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import { WORKER } from '../plan/worker-container.ts';
-
-/** The condition of that type, if its status is True. */
-export const conditionOf = (job: ObservedJob, type: string): ObservedCondition | null =>
-  job.status?.conditions?.find((condition) => condition.type === type && condition.status === 'True') ?? null;
 
 /** Milliseconds since 1970; null: the time is missing or invalid. */
 export function instant(time: Timestamp | undefined): number | null {
@@ -16,6 +12,10 @@ export function instant(time: Timestamp | undefined): number | null {
 
 export const podsOf = (pods: readonly ObservedPod[], role: Role): ObservedPod[] =>
   pods.filter(({ metadata }) => metadata.labels?.[LABEL.role] === role);
+
+/** The number of pods that a role should have. Kueue may have admitted fewer client pods than the job asks for. */
+export const wantedPods = (role: Role, { spec }: JobObject, { clientsJob }: Observed): number =>
+  role === 'server' ? 1 : (clientsJob?.spec?.parallelism ?? spec.client.pods);
 
 export const workerStatus = (pod: ObservedPod) => pod.status?.containerStatuses?.find(({ name }) => name === WORKER);
 

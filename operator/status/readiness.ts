@@ -4,9 +4,9 @@ import type { JobObject } from '../objects/job-object.ts';
 import type { Observed } from '../objects/observed.ts';
 import type { Standing } from '../objects/outcome.ts';
 import type { Aspect } from './conditions.ts';
+import { waitsForQuota } from './quota-standing.ts';
 import { countOf, READY_TYPE } from './role-standing.ts';
 import type { RoleStanding, RoleStandings } from './role-standing.ts';
-import { queued } from './standing.ts';
 import type { PhaseStanding } from './standing.ts';
 
 interface ReadinessInput {
@@ -18,11 +18,12 @@ interface ReadinessInput {
 
 /** Whether the pods of each role are ready, and with them the job. */
 export function readiness(job: JobObject, observed: Observed, { roles, standing, blocked }: ReadinessInput): Aspect[] {
+  const held = waitsForQuota(job, observed);
   const whyNone = (role: Role): Standing | null => {
     // Pods of a job that has ended, or is suspended, are not wanted.
     if (standing.phase !== 'Pending' && standing.phase !== 'Running') return standing;
     const owner = role === 'server' ? observed.serverJob : observed.clientsJob;
-    return owner === null ? blocked : queued(job, owner);
+    return held !== null ? (blocked ?? held) : owner === null ? blocked : null;
   };
   const ofRoles = ROLES.map((role) => ofRole(role, roles[role], whyNone(role)));
   return [...ofJob(standing, ofRoles, observed.pods.length > 0), ...ofRoles];

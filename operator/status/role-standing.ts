@@ -6,7 +6,7 @@ import type { Standing } from '../objects/outcome.ts';
 import type { Aspect } from './conditions.ts';
 import { disrupted, disruptionOf } from './disruption.ts';
 import { lostPod } from './lost-pod.ts';
-import { hasFinished, instant, isReady, podsOf } from './observed-job.ts';
+import { hasFinished, instant, isReady, podsOf, wantedPods } from './observed-job.ts';
 import { troubleOf } from './trouble.ts';
 
 /** The condition of each role's pods. */
@@ -27,7 +27,7 @@ export type RoleStandings = Readonly<Record<Role, RoleStanding>>;
 
 export function roleStanding(role: Role, job: JobObject, observed: Observed, now: number): RoleStanding {
   const pods = podsOf(observed.pods, role);
-  const wanted = role === 'server' ? 1 : job.spec.client.pods;
+  const wanted = wantedPods(role, job, observed);
   const works = pods.filter((pod) => isReady(pod) && lostPod(pod, now) === null && disruptionOf(pod) === null);
   // A pod that has finished is not missed.
   const ready = Math.min(wanted, works.length + pods.filter(hasFinished).length);

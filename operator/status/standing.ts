@@ -1,11 +1,11 @@
 import type { JobPhase } from '../../crds/types.ts';
-import { queueOf } from '../objects/labels.ts';
 import type { JobObject } from '../objects/job-object.ts';
-import type { Observed, ObservedJob } from '../objects/observed.ts';
+import type { Observed } from '../objects/observed.ts';
 import type { Standing } from '../objects/outcome.ts';
 import { lingering } from './lingering.ts';
 import { lostPod } from './lost-pod.ts';
 import { hasFinished, isRunning, podsOf } from './observed-job.ts';
+import { waitsForQuota } from './quota-standing.ts';
 import { countOf } from './role-standing.ts';
 import type { RoleStandings } from './role-standing.ts';
 
@@ -25,6 +25,8 @@ export function standingOf(
     more === null ? message : `${message} ${more.message}`;
   if (job.spec.suspend)
     return { phase: 'Suspended', reason: 'SuspendedBySpec', message: also('spec.suspend is true.', blocked) };
+  const held = waitsForQuota(job, observed);
+  if (held !== null) return { phase: 'Pending', ...(blocked ?? held) };
   const trouble = blocked ?? server.trouble ?? client.trouble;
   const pods = podsOf(observed.pods, 'server').filter((pod) => lostPod(pod, now) === null);
   if (pods.some(isRunning)) {
@@ -37,18 +39,8 @@ export function standingOf(
   if (pods.some(hasFinished))
     return { phase: 'Running', reason: 'ServerFinished', message: 'The server pod has finished.' };
   if (trouble !== null) return { phase: 'Pending', ...trouble };
-  const waits = queued(job, observed.serverJob);
-  if (waits !== null) return { phase: 'Pending', ...waits };
   const failed = observed.serverJob?.status?.failed ?? 0;
   return failed > 0
     ? { phase: 'Pending', reason: 'Restarting', message: 'The server pod failed and is being replaced.' }
     : { phase: 'Pending', reason: 'Starting', message: 'The pods are being started.' };
-}
-
-/** Why a role's Job has no pods although the job is not suspended: a queue has not admitted it; null: none holds it. */
-export function queued(job: JobObject, owner: ObservedJob | null): Standing | null {
-  const queue = queueOf(job);
-  return queue === undefined || owner?.spec?.suspend !== true
-    ? null
-    : { reason: 'Queued', message: `The job waits to be admitted by queue ${queue}.` };
 }

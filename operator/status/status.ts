@@ -7,13 +7,15 @@ import { memorySufficient } from './memory-sufficient.ts';
 import { shortened, withAspects } from './conditions.ts';
 import type { Aspect } from './conditions.ts';
 import type { Outcome, Standing } from '../objects/outcome.ts';
-import { podsOf } from './observed-job.ts';
+import { instant, podsOf } from './observed-job.ts';
 import { progressStatus } from './progress-status.ts';
+import { quotaReserved } from './quota-reserved.ts';
 import { readiness } from './readiness.ts';
 import { roleStanding } from './role-standing.ts';
 import type { RoleStanding } from './role-standing.ts';
 import { standingOf } from './standing.ts';
 import type { PhaseStanding } from './standing.ts';
+import { isHeld, startOf } from './start.ts';
 
 export interface StatusInput {
   readonly job: JobObject;
@@ -49,7 +51,8 @@ export function deriveStatus({
   const reported = progress === null ? {} : progressStatus(progress);
   const mirrored = progress === null && progressRefused === undefined ? [] : mirroredAspects(job, progressRefused);
   const memory = memorySufficient(job, progress);
-  const told = [...mirrored, memory].filter((aspect) => aspect !== null);
+  const quota = quotaReserved(job, observed, outcome);
+  const told = [...mirrored, memory, quota].filter((aspect) => aspect !== null);
   const time = secondsOf(now);
   const observedGeneration = generation === undefined ? {} : { observedGeneration: generation };
   if (before.phase === 'Succeeded' || before.phase === 'Failed') {
@@ -63,14 +66,15 @@ export function deriveStatus({
   const standing = outcome ?? standingOf(job, observed, roles, blocked, now);
   const message = shortened(standing.message);
   const { startTime, clientPods: _, clientPodsText: __, ...rest } = before;
-  const start = standing.phase === 'Suspended' ? undefined : (startTime ?? time);
+  const start = outcome === null ? startOf(job, observed) : instant(startTime);
+  const isWaiting = outcome === null && isHeld(job, observed);
   return {
     ...rest,
     ...reported,
     phase: standing.phase,
     message,
     ...observedGeneration,
-    ...(start === undefined ? {} : { startTime: start }),
+    ...(isWaiting ? {} : { startTime: start === null ? time : secondsOf(start) }),
     ...(outcome === null ? clientPods(roles.client) : { completionTime: time }),
     restarts: restarts(observed, before.restarts ?? 0),
     conditions: withAspects(

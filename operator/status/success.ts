@@ -1,5 +1,5 @@
 import type { Observed } from '../objects/observed.ts';
-import { conditionOf } from './observed-job.ts';
+import { conditionOf } from '../objects/observed-object.ts';
 import type { Outcome } from '../objects/outcome.ts';
 import type { Verdict } from './verdict.ts';
 

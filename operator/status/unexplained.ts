@@ -3,9 +3,10 @@ import { ROLES } from '../../crds/facts/role.ts';
 import type { Role } from '../../crds/facts/role.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { ObjectReference } from '../objects/planned.ts';
-import type { Observed, ObservedJob, ObservedMetadata } from '../objects/observed.ts';
+import type { Observed, ObservedJob } from '../objects/observed.ts';
+import type { ObservedMetadata } from '../objects/observed-object.ts';
 import { untilLate } from './lost-pod.ts';
-import { hasStarted, instant, podsOf } from './observed-job.ts';
+import { hasStarted, instant, podsOf, wantedPods } from './observed-job.ts';
 import { soonest } from './verdict.ts';
 import { POD_USUAL_MS, waitingReason } from './waiting.ts';
 
@@ -48,12 +49,12 @@ const POD = { apiVersion: 'v1', kind: 'Pod' } as const;
 const JOB = { apiVersion: 'batch/v1', kind: 'Job' } as const;
 
 /** The Job or pod of a role that waits without a known reason; null: none. */
-function waits(job: JobObject, { serverJob, clientsJob, pods }: Observed, role: Role, now: number): Waits | null {
+function waits(job: JobObject, observed: Observed, role: Role, now: number): Waits | null {
+  const { serverJob, clientsJob, pods } = observed;
   const owner = role === 'server' ? serverJob : clientsJob;
   if (owner === null || !wantsPods(owner)) return null;
   const ofRole = podsOf(pods, role);
-  const missing =
-    (role === 'server' ? 1 : job.spec.client.pods) - ofRole.filter(({ status }) => status?.phase !== 'Failed').length;
+  const missing = wantedPods(role, job, observed) - ofRole.filter(({ status }) => status?.phase !== 'Failed').length;
   if (missing > 0) return { kind: JOB, metadata: owner.metadata, usualMs: JOB_USUAL_MS };
   const silent = ofRole.find(
     (pod) => !hasStarted(pod) && pod.metadata.deletionTimestamp === undefined && waitingReason([pod], now) === null,

@@ -57,14 +57,20 @@ export const moduleFolder = async (source: string, go: Go, module: string): Prom
   (await run(go.program, ['list', '-m', '-f', '{{.Dir}}', module], { cwd: source, env: goEnvironment() })).trim();
 
 /**
- * Compiles the main package in `source` to the file `out`, with at most four compilers, because the API types take up
- * to 2 GiB each. Throws with the compiler's output.
+ * Compiles a main package of the module in `source` to the file `out`, by default the one in `source` itself, with at
+ * most four compilers, because the API types take up to 2 GiB each. Throws with the compiler's output.
  */
-export async function buildGo(source: string, go: Go, out: string, flags: readonly string[]): Promise<void> {
+export async function buildGo(
+  source: string,
+  go: Go,
+  out: string,
+  flags: readonly string[],
+  main = '.',
+): Promise<void> {
   const compilers = String(Math.min(4, availableParallelism()));
   await run(
     go.program,
-    ['build', '-mod=readonly', '-trimpath', '-buildvcs=false', '-p', compilers, ...flags, '-o', out, '.'],
+    ['build', '-mod=readonly', '-trimpath', '-buildvcs=false', '-p', compilers, ...flags, '-o', out, main],
     {
       cwd: source,
       env: goEnvironment(),

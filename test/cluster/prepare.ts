@@ -2,6 +2,7 @@
 import { ensureCoreDns } from './ensure-coredns.ts';
 import { ensureHealth } from './ensure-health.ts';
 import { ensureHelm } from './ensure-helm.ts';
+import { ensureKueue } from './ensure-kueue.ts';
 import { ensureKubernetes } from './ensure.ts';
 import { missingForLab } from './lab/requirements.ts';
 
@@ -18,6 +19,11 @@ process.stdout.write('skip' in helm ? `tests of the chart will be skipped: ${hel
 const health = await ensureHealth();
 process.stdout.write(
   'skip' in health ? `tests of kstatus will be skipped: ${health.skip}\n` : `kstatus: ${health.folder}\n`,
+);
+
+const kueue = await ensureKueue();
+process.stdout.write(
+  'skip' in kueue ? `tests with Kueue will be skipped: ${kueue.skip}\n` : `Kueue: ${kueue.folder}\n`,
 );
 
 // Only pods in the lab need to resolve names.

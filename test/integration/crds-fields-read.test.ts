@@ -6,10 +6,12 @@ import { ROLES } from '../../crds/facts/role.ts';
 import type { SchemaNode } from '../../crds/json-schema/node.ts';
 import { Spec } from '../../crds/schema/spec.ts';
 import type { JobObject } from '../../operator/objects/job-object.ts';
+import { QUEUE_LABEL } from '../../operator/objects/workload.ts';
 import { podTemplate } from '../../operator/plan/pod.ts';
+import { workload } from '../../operator/plan/workload.ts';
 import { podMemory } from '../../worker/estimate/job-memory.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
-import { jobObject, SETTINGS } from '../support/planned-job.ts';
+import { jobObject, NOTHING, SETTINGS } from '../support/planned-job.ts';
 import { ReconcileWorld } from '../support/reconcile-world.ts';
 import { readInRuns, readJob } from '../support/recorded-manifest.ts';
 import { recorded } from '../support/recording.ts';
@@ -46,8 +48,10 @@ function jobWith([name = '', ...rest]: SchemaPath): JobObject {
 /** The fields of a job that the operator reads when it reconciles it, or copies to its pods. */
 async function readByOperator(job: JobObject): Promise<Set<string>> {
   const read = new Set<string>();
-  const world = new ReconcileWorld({ ...job, spec: recorded(job.spec, { read, copies: false }) });
-  await world.turn();
+  const watched = { ...job, spec: recorded(job.spec, { read, copies: false }) };
+  await new ReconcileWorld(watched).turn();
+  const labels = { [QUEUE_LABEL]: 'team' };
+  workload({ ...watched, metadata: { ...job.metadata, labels } }, SETTINGS, NOTHING);
   const copying = { ...job, spec: recorded(job.spec, { read, copies: true }) };
   JSON.stringify(ROLES.map((role) => podTemplate(copying, role, SETTINGS)));
   return read;

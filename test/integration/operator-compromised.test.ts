@@ -233,6 +233,11 @@ t.test('with the operator’s token', { skip: noControllers || noHelm || noRedis
       /deleted/,
       'its own it may replace',
     );
+    await lab.create(RESOURCE.job, namespace, {
+      metadata: { name: 'theirs' },
+      spec: { suspend: true, template: { spec: { restartPolicy: 'Never', containers: [{ name: 'a', image: 'a' }] } } },
+    });
+    await refused('a Job of somebody', ['delete', 'job', 'theirs', '--wait=false'], undefined, /its own labels/);
   });
 
   t.test('the operator continues meanwhile', async (t) => {

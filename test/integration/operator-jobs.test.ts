@@ -256,20 +256,26 @@ t.test('the life cycle of jobs', { skip: noControllers || noRedis }, async (t) =
     });
   });
 
-  t.test('a queue admits through suspend, and a job that another controller manages is left alone', async (t) => {
+  t.test('a job with a queue waits for Kueue, and one that another controller manages is left alone', async (t) => {
     const namespace = await lab.namespace('queued');
     const queued = { labels: { 'kueue.x-k8s.io/queue-name': 'gpus' } };
-    await lab.createJob(namespace, 'tiny', { suspend: true }, queued);
+    await lab.createJob(namespace, 'tiny', {}, queued);
     await lab.createJob(namespace, 'remote', { managedBy: 'kueue.x-k8s.io/multikueue' });
-    await lab.jobIn('Suspended', namespace, 'tiny');
-    t.match(await lab.get(RESOURCE.job, namespace, 'tiny-server'), { metadata: queued, spec: { suspend: true } });
-    // Kueue admits a job in this way.
-    await suspend(namespace, false);
-    t.equal(
-      (await lab.pod(namespace, 'tiny', 'server')).status?.phase,
-      'Pending',
-      'the admitted job gets its server pod',
+    const waits = await lab.jobIn('Pending', namespace, 'tiny');
+    t.match(waits.status, {
+      startTime: undefined,
+      message: /gpus.*serves no kueue\.x-k8s\.io\/v1beta2.*remove the label/,
+    });
+    t.match(
+      waits.status?.conditions?.filter(({ type }) => type !== 'RedisIsolated'),
+      [
+        { type: 'Running', reason: 'KueueMissing' },
+        { type: 'QuotaReserved', status: 'False', reason: 'Pending' },
+      ],
     );
+    t.equal(await lab.batchJob(namespace, 'tiny-server'), null);
+    await lab.kubectl('label', 'fbj', 'tiny', '--namespace', namespace, 'kueue.x-k8s.io/queue-name-');
+    t.equal((await lab.pod(namespace, 'tiny', 'server')).status?.phase, 'Pending', 'without the label it starts');
     t.strictSame(await lab.objectsOf(namespace, 'remote'), []);
     t.strictSame((await lab.job(namespace, 'remote'))?.status, { observedGeneration: -1 });
   });

@@ -1,5 +1,4 @@
 // A Redis that only accepts TLS, with a certificate signed by a CA that only spec.redis.tls.caSecret names.
-import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -10,6 +9,7 @@ import { MirrorPool } from '../../operator/progress/mirror-pool.ts';
 import { RedisUsers } from '../../operator/redis-users/redis-users.ts';
 import { jobKeys, PROGRESS_CHANNEL } from '../../worker/cluster/redis-keys.ts';
 import { checkRedis, openRedis } from '../../worker/transport/redis/connect.ts';
+import { makeCertificate, noOpenssl } from '../support/certificate.ts';
 import { hostileRedis, honest } from '../support/hostile-redis.ts';
 import type { Answers } from '../support/hostile-redis.ts';
 import { jobObject, UID } from '../support/planned-job.ts';
@@ -19,44 +19,9 @@ import { noRedisCli, startRedisCluster } from '../support/redis-cluster.ts';
 import { sampleProgress } from '../support/sample-progress.ts';
 import { until } from '../support/until.ts';
 
-const noOpenssl =
-  spawnSync('openssl', ['version']).status === 0 ? false : 'SKIPPED: no openssl on the PATH, to make certificates with';
-
-/** A CA certificate, and the certificate for 127.0.0.1 that it signed. */
-function certificates(folder: string) {
-  const at = (name: string) => join(folder, name);
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-  openssl(
-    'req',
-    '-x509',
-    ...key,
-    '-keyout',
-    at('ca.key'),
-    '-out',
-    at('ca.crt'),
-    '-subj',
-    '/CN=authority',
-    '-addext',
-    'basicConstraints=critical,CA:TRUE',
-  );
-  const subject = [
-    '-subj',
-    '/CN=redis',
-    '-addext',
-    'subjectAltName=IP:127.0.0.1',
-    '-CA',
-    at('ca.crt'),
-    '-CAkey',
-    at('ca.key'),
-  ];
-  openssl('req', '-x509', ...key, '-keyout', at('redis.key'), '-out', at('redis.crt'), ...subject);
-  return { ca: at('ca.crt'), certificate: at('redis.crt'), key: at('redis.key') };
-}
-
 t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async (t) => {
   const root = t.testdir({ tls: {} });
-  const { ca, certificate, key } = certificates(join(root, 'tls'));
+  const { ca, certificate, key } = makeCertificate(join(root, 'tls'), ['IP:127.0.0.1']);
   const tlsConfig = (port: number) => ({
     'tls-port': String(port),
     'tls-cert-file': certificate,
@@ -138,7 +103,7 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
       const job = { ...made, metadata: { ...made.metadata, uid } };
       const other = join(root, 'other');
       mkdirSync(other);
-      let authority: string | null = readFileSync(certificates(other).ca, 'utf8');
+      let authority: string | null = readFileSync(makeCertificate(other, ['IP:127.0.0.1']).ca, 'utf8');
       let said = '';
       const pool = new MirrorPool({
         defaultRedis: null,

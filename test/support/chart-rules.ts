@@ -7,7 +7,16 @@ import { parse } from 'yaml';
 import { CHART } from './chart.ts';
 
 /** The chart's files of RBAC rules. */
-export const RULES = ['operator', 'reviews', 'lease', 'job-viewer', 'job-editor', 'metrics-reader', 'test'] as const;
+export const RULES = [
+  'operator',
+  'reviews',
+  'kueue',
+  'lease',
+  'job-viewer',
+  'job-editor',
+  'metrics-reader',
+  'test',
+] as const;
 export type RuleFile = (typeof RULES)[number];
 
 const strings = Type.Array(Type.String());

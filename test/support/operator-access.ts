@@ -34,8 +34,10 @@ export const operatorAccount = () =>
   list(
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: NAME, namespace: SYSTEM } },
     clusterRole(NAME, 'operator'),
-    clusterRole(`${NAME}-reviews`, 'reviews'),
-    binding('ClusterRoleBinding', 'ClusterRole', `${NAME}-reviews`),
+    ...(['reviews', 'kueue'] as const).flatMap((part) => [
+      clusterRole(`${NAME}-${part}`, part),
+      binding('ClusterRoleBinding', 'ClusterRole', `${NAME}-${part}`),
+    ]),
     {
       apiVersion: `${API}/v1`,
       kind: 'Role',

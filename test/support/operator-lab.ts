@@ -179,7 +179,11 @@ export class OperatorLab {
   async objectsOf(namespace: string, job: string): Promise<string[]> {
     const found = [];
     for (const resource of OWNED_RESOURCES) {
-      const items = await this.#list(resource, namespace, selectorOf(job));
+      const items = await this.#list(resource, namespace, selectorOf(job)).catch((error: unknown) => {
+        // Kueue is not installed in most labs.
+        if (isApiError(error, 404)) return [];
+        throw error;
+      });
       for (const item of items) found.push(`${resource.kind} ${Value.Parse(Named, item).metadata.name}`);
     }
     return found.sort();

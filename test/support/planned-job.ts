@@ -30,6 +30,7 @@ export const NOTHING: Observed = {
   ...eachOwned(() => null),
   pods: [],
   redisPort: null,
+  kueue: { isServed: false, flavors: new Map(), priority: null },
 };
 
 /** A small job in the form that the operator reads; `spec` replaces sections. */

@@ -91,6 +91,16 @@ export class ReconcileWorld {
     deleteObject: async ({ kind, name, uid }) => {
       this.#call(`delete ${kind} ${name} ${uid ?? ''}`);
     },
+    patchStatusOf: async ({ kind, name }, status) => {
+      this.#call(`patch status of ${kind} ${name}`);
+      const stored = this.objects.get(`${kind} ${name}`);
+      if (stored !== undefined) stored.status = { ...stored.status, ...status };
+    },
+    applyConditions: async ({ kind, name }, conditions) => {
+      this.#call(
+        `conditions of ${kind} ${name} ${conditions.map(({ type, reason = '' }) => `${type}=${reason}`).join(' ')}`,
+      );
+    },
     updateStatus: async (job, status) => {
       this.#call(`status ${status.phase ?? ''}`);
       this.job = { ...job, status };

@@ -33,7 +33,12 @@ const SERVER: Samples<ServerPodSpec> = {
   env: [env, JSON.stringify(env[0])],
   podTemplate: [{ metadata: { labels: { team: 'blue' } } }, '"team":"blue"'],
 };
-const CLIENT: Samples<ClientPodSpec> = { ...SERVER, pods: [17, '"parallelism":17'], parallelClients: [13] };
+const CLIENT: Samples<ClientPodSpec> = {
+  ...SERVER,
+  pods: [17, '"parallelism":17'],
+  minPods: [1],
+  parallelClients: [13],
+};
 
 const POD: Samples<NonNullable<PodTemplateSpec['spec']>> = {
   ...PLACEMENT,
@@ -53,8 +58,8 @@ const POD: Samples<NonNullable<PodTemplateSpec['spec']>> = {
   hostAliases: [[{ ip: '10.0.0.1', hostnames: ['a'] }]],
 };
 
-/** Fields that pods read from the manifest and that their Jobs do not contain. */
-const READ_BY_PODS = ['parallelClients'];
+/** Fields that pods read from the manifest, or Kueue from the Workload, and that their Jobs do not contain. */
+const NOT_IN_JOBS = ['parallelClients', 'minPods'];
 
 t.test('every field of a pod that the schema accepts reaches the pod', async (t) => {
   for (const [role, { properties }, samples] of [
@@ -63,7 +68,7 @@ t.test('every field of a pod that the schema accepts reaches the pod', async (t)
   ] as const) {
     t.strictSame(Object.keys(samples).sort(), Object.keys(properties).sort());
     for (const [field, [value, found]] of Object.entries(samples)) {
-      if (READ_BY_PODS.includes(field)) continue;
+      if (NOT_IN_JOBS.includes(field)) continue;
       const job = jobObject({ [role]: { [field]: value } });
       const made = JSON.stringify((role === 'server' ? serverJob : clientsJob)(job, SETTINGS).spec);
       const expected = found ?? `"${field}":${JSON.stringify(value)}`;

@@ -33,6 +33,8 @@ const input = (job: JobObject, observed: Observed = NOTHING) => ({
   outcome: null,
   clientsMayFinish: false,
   toReplace: [],
+  podsRun: false,
+  now: '2026-01-01T00:00:00Z',
 });
 const credentials = (job: JobObject, secret: Observed['credentials'], settings = SETTINGS) =>
   planCredentials(job, secret, settings, accessOf(job, { ...NOTHING, credentials: secret }, settings));
@@ -139,21 +141,6 @@ t.test('objects that equal the plan are left alone, others are applied', async (
     'a Job that has ended is left alone',
   );
 });
-
-t.test(
-  'a Job that a queue has suspended is the queue’s to start, one that the spec has suspended is not',
-  async (t) => {
-    const labels = { 'kueue.x-k8s.io/queue-name': 'gpus' };
-    const { metadata } = serverJob(jobObject({}, { labels }), SETTINGS);
-    t.equal(metadata.labels['kueue.x-k8s.io/queue-name'], 'gpus');
-    const suspended = { metadata, spec: { suspend: true } };
-    const observed = { ...NOTHING, serverJob: suspended, clientsJob: suspended };
-    const suspends = (job: JobObject) => plan(input(job, observed)).filter(({ kind }) => kind === 'suspend').length;
-    t.equal(suspends(jobObject({}, { labels, status: { phase: 'Pending' } })), 0);
-    t.equal(suspends(jobObject({}, { labels, status: { phase: 'Suspended' } })), 2);
-    t.equal(suspends(jobObject()), 2);
-  },
-);
 
 t.test('the token is kept, and the frozen manifest too', async (t) => {
   const job = jobObject();

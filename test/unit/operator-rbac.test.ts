@@ -26,9 +26,12 @@ function ruleName({ apiVersion, plural }: Resource): string {
 
 t.test('the operator may write the kinds of objects it makes, and needs nothing more', async (t) => {
   const kinds = OWNED_RESOURCES.map(ruleName);
-  t.equal(kinds.length, 6);
+  t.equal(kinds.length, 7);
   const wanted = [
     ...kinds.flatMap((resource) => each(resource, 'get list watch create patch')),
+    ...each('batch/jobs', 'delete'),
+    ...each('kueue.x-k8s.io/workloads', 'delete'),
+    ...each('kueue.x-k8s.io/workloads/status', 'patch'),
     ...each('/pods', 'get list watch delete'),
     ...each('fedbiot.io/fedbiotjobs', 'get list watch delete'),
     ...each('fedbiot.io/fedbiotjobs/status', 'update patch'),
@@ -40,6 +43,11 @@ t.test('the operator may write the kinds of objects it makes, and needs nothing 
     'apiextensions.k8s.io/customresourcedefinitions get',
     'authentication.k8s.io/tokenreviews create',
     'authorization.k8s.io/subjectaccessreviews create',
+  ]);
+  t.same(grants('kueue'), [
+    'kueue.x-k8s.io/resourceflavors get',
+    'kueue.x-k8s.io/workloadpriorityclasses get',
+    'scheduling.k8s.io/priorityclasses get',
   ]);
   t.same(grants('lease'), [
     'coordination.k8s.io/leases create',

@@ -109,6 +109,8 @@ t.test('users are created before the pods, with the passwords that the pods have
     outcome: null,
     clientsMayFinish: false,
     toReplace: [],
+    podsRun: false,
+    now: '2026-01-01T00:00:00Z',
   });
   const kinds = actions.map((action) => (action.kind === 'create' ? `create ${action.object.kind}` : action.kind));
   t.strictSame(kinds.slice(3, 5), ['create Secret', 'grant']);

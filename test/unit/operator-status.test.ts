@@ -48,11 +48,6 @@ t.test('suspended and resumed: the start time is set again', async (t) => {
   const resumed = look(jobObject({}, { status: suspended }), world(), 20);
   t.match(resumed, { phase: 'Pending', startTime: '2026-01-01T00:00:20Z' });
   t.match(condition(resumed, 'Suspended'), { status: 'False', reason: 'Resumed' });
-  const queued = look(
-    jobObject({}, { labels: { 'kueue.x-k8s.io/queue-name': 'gpus' } }),
-    world({ serverJob: batchJob('server', {}, true) }),
-  );
-  t.match(queued, { phase: 'Pending', message: /queue gpus/ });
 });
 
 t.test('the server’s success is the job’s, whatever clients do afterwards', async (t) => {

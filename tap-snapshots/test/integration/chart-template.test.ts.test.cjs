@@ -4,10 +4,8 @@
  * Re-generate by setting TAP_SNAPSHOT=1 and running tests.
  * Make sure to inspect the output below.  Do not ignore changes!
  */
-'use strict';
-exports[
-  `test/integration/chart-template.test.ts > TAP > what is made of values > a Prometheus that shows its own token 1`
-] = `
+'use strict'
+exports[`test/integration/chart-template.test.ts > TAP > what is made of values > a Prometheus that shows its own token 1`] = `
 - apiVersion: networking.k8s.io/v1
   kind: NetworkPolicy
   metadata:
@@ -260,6 +258,24 @@ exports[
         - watch
         - create
         - patch
+        - delete
+    - apiGroups:
+        - kueue.x-k8s.io
+      resources:
+        - workloads
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+        - delete
+    - apiGroups:
+        - kueue.x-k8s.io
+      resources:
+        - workloads/status
+      verbs:
+        - patch
     - apiGroups:
         - ""
       resources:
@@ -334,6 +350,32 @@ exports[
       verbs:
         - get
 - apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-operator-kueue
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  rules:
+    - apiGroups:
+        - kueue.x-k8s.io
+      resources:
+        - resourceflavors
+        - workloadpriorityclasses
+      verbs:
+        - get
+    - apiGroups:
+        - scheduling.k8s.io
+      resources:
+        - priorityclasses
+      verbs:
+        - get
+- apiVersion: rbac.authorization.k8s.io/v1
   kind: ClusterRoleBinding
   metadata:
     name: fedbiot-operator
@@ -369,6 +411,26 @@ exports[
     apiGroup: rbac.authorization.k8s.io
     kind: ClusterRole
     name: fedbiot-operator-reviews
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-operator
+      namespace: fedbiot-system
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRoleBinding
+  metadata:
+    name: fedbiot-operator-kueue
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: ClusterRole
+    name: fedbiot-operator-kueue
   subjects:
     - kind: ServiceAccount
       name: fedbiot-operator
@@ -753,8 +815,19 @@ exports[
           operations:
             - CREATE
             - UPDATE
+            - DELETE
           resources:
             - jobs
+        - apiGroups:
+            - kueue.x-k8s.io
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+            - DELETE
+          resources:
+            - workloads
         - apiGroups:
             - ""
           apiVersions:
@@ -772,18 +845,18 @@ exports[
       - name: job
         expression: "has(variables.subject.metadata.labels) && 'fedbiot.io/job' in variables.subject.metadata.labels ? variables.subject.metadata.labels['fedbiot.io/job'] : ''"
       - name: makesPods
-        expression: request.resource.resource == 'jobs' && (request.operation == 'CREATE' || object.spec.template != oldObject.spec.template)
+        expression: request.resource.resource == 'jobs' && (request.operation == 'CREATE' || (request.operation == 'UPDATE' && object.spec.template != oldObject.spec.template))
       - name: pod
         expression: object.spec.template.spec
       - name: containers
         expression: "variables.pod.containers + (has(variables.pod.initContainers) ? variables.pod.initContainers : [])"
     validations:
-      - message: the operator may write objects, and delete pods, only with its own labels
+      - message: the operator may write and delete objects only with its own labels
         expression: variables.job != '' && 'app.kubernetes.io/managed-by' in variables.subject.metadata.labels && variables.subject.metadata.labels['app.kubernetes.io/managed-by'] == 'fedbiot-operator'
       - message: the operator may write only objects whose controller is a FedBiOTJob
         expression: request.operation == 'DELETE' || [object, oldObject].filter(each, each != null).all(each, has(each.metadata.ownerReferences) && each.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind == 'FedBiOTJob' && owner.apiVersion.startsWith('fedbiot.io/') && owner.name == variables.job))
       - message: the operator may write only objects with the names that it gives
-        expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'] }[request.resource.resource]"
+        expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'], 'workloads': ['fedbiotjob-' + variables.job] }[request.resource.resource]"
       - message: the operator's Secrets must be of type Opaque
         expression: request.resource.resource != 'secrets' || object.type == 'Opaque'
       - message: the operator's Services must be reachable only within the cluster
@@ -932,7 +1005,7 @@ exports[
               - ALL
           readOnlyRootFilesystem: true
 
-`;
+`
 
 exports[`test/integration/chart-template.test.ts > TAP > what is made of values > as little as can be 1`] = `
 - apiVersion: v1
@@ -1187,7 +1260,7 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
               - ALL
           readOnlyRootFilesystem: true
 
-`;
+`
 
 exports[`test/integration/chart-template.test.ts > TAP > what is made of values > as much as can be 1`] = `
 - apiVersion: networking.k8s.io/v1
@@ -1458,6 +1531,24 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
         - watch
         - create
         - patch
+        - delete
+    - apiGroups:
+        - kueue.x-k8s.io
+      resources:
+        - workloads
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+        - delete
+    - apiGroups:
+        - kueue.x-k8s.io
+      resources:
+        - workloads/status
+      verbs:
+        - patch
     - apiGroups:
         - ""
       resources:
@@ -1535,6 +1626,35 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       verbs:
         - get
 - apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: tuning-operator-kueue
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+      team: ml
+    annotations:
+      example.org/owner: ml
+  rules:
+    - apiGroups:
+        - kueue.x-k8s.io
+      resources:
+        - resourceflavors
+        - workloadpriorityclasses
+      verbs:
+        - get
+    - apiGroups:
+        - scheduling.k8s.io
+      resources:
+        - priorityclasses
+      verbs:
+        - get
+- apiVersion: rbac.authorization.k8s.io/v1
   kind: ClusterRoleBinding
   metadata:
     name: tuning-metrics-reader
@@ -1599,6 +1719,29 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
     apiGroup: rbac.authorization.k8s.io
     kind: ClusterRole
     name: tuning-operator-reviews
+  subjects:
+    - kind: ServiceAccount
+      name: tuning-operator
+      namespace: fedbiot-system
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRoleBinding
+  metadata:
+    name: tuning-operator-kueue
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+      team: ml
+    annotations:
+      example.org/owner: ml
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: ClusterRole
+    name: tuning-operator-kueue
   subjects:
     - kind: ServiceAccount
       name: tuning-operator
@@ -2135,8 +2278,19 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
           operations:
             - CREATE
             - UPDATE
+            - DELETE
           resources:
             - jobs
+        - apiGroups:
+            - kueue.x-k8s.io
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+            - DELETE
+          resources:
+            - workloads
         - apiGroups:
             - ""
           apiVersions:
@@ -2154,18 +2308,18 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       - name: job
         expression: "has(variables.subject.metadata.labels) && 'fedbiot.io/job' in variables.subject.metadata.labels ? variables.subject.metadata.labels['fedbiot.io/job'] : ''"
       - name: makesPods
-        expression: request.resource.resource == 'jobs' && (request.operation == 'CREATE' || object.spec.template != oldObject.spec.template)
+        expression: request.resource.resource == 'jobs' && (request.operation == 'CREATE' || (request.operation == 'UPDATE' && object.spec.template != oldObject.spec.template))
       - name: pod
         expression: object.spec.template.spec
       - name: containers
         expression: "variables.pod.containers + (has(variables.pod.initContainers) ? variables.pod.initContainers : [])"
     validations:
-      - message: the operator may write objects, and delete pods, only with its own labels
+      - message: the operator may write and delete objects only with its own labels
         expression: variables.job != '' && 'app.kubernetes.io/managed-by' in variables.subject.metadata.labels && variables.subject.metadata.labels['app.kubernetes.io/managed-by'] == 'fedbiot-operator'
       - message: the operator may write only objects whose controller is a FedBiOTJob
         expression: request.operation == 'DELETE' || [object, oldObject].filter(each, each != null).all(each, has(each.metadata.ownerReferences) && each.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind == 'FedBiOTJob' && owner.apiVersion.startsWith('fedbiot.io/') && owner.name == variables.job))
       - message: the operator may write only objects with the names that it gives
-        expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'] }[request.resource.resource]"
+        expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'], 'workloads': ['fedbiotjob-' + variables.job] }[request.resource.resource]"
       - message: the operator's Secrets must be of type Opaque
         expression: request.resource.resource != 'secrets' || object.type == 'Opaque'
       - message: the operator's Services must be reachable only within the cluster
@@ -2334,7 +2488,7 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
               - ALL
           readOnlyRootFilesystem: true
 
-`;
+`
 
 exports[`test/integration/chart-template.test.ts > TAP > what is made of values > default 1`] = `
 - apiVersion: networking.k8s.io/v1
@@ -2572,6 +2726,24 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
         - watch
         - create
         - patch
+        - delete
+    - apiGroups:
+        - kueue.x-k8s.io
+      resources:
+        - workloads
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+        - delete
+    - apiGroups:
+        - kueue.x-k8s.io
+      resources:
+        - workloads/status
+      verbs:
+        - patch
     - apiGroups:
         - ""
       resources:
@@ -2646,6 +2818,32 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       verbs:
         - get
 - apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-operator-kueue
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  rules:
+    - apiGroups:
+        - kueue.x-k8s.io
+      resources:
+        - resourceflavors
+        - workloadpriorityclasses
+      verbs:
+        - get
+    - apiGroups:
+        - scheduling.k8s.io
+      resources:
+        - priorityclasses
+      verbs:
+        - get
+- apiVersion: rbac.authorization.k8s.io/v1
   kind: ClusterRoleBinding
   metadata:
     name: fedbiot-operator
@@ -2681,6 +2879,26 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
     apiGroup: rbac.authorization.k8s.io
     kind: ClusterRole
     name: fedbiot-operator-reviews
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-operator
+      namespace: fedbiot-system
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRoleBinding
+  metadata:
+    name: fedbiot-operator-kueue
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: ClusterRole
+    name: fedbiot-operator-kueue
   subjects:
     - kind: ServiceAccount
       name: fedbiot-operator
@@ -3054,8 +3272,19 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
           operations:
             - CREATE
             - UPDATE
+            - DELETE
           resources:
             - jobs
+        - apiGroups:
+            - kueue.x-k8s.io
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+            - DELETE
+          resources:
+            - workloads
         - apiGroups:
             - ""
           apiVersions:
@@ -3073,18 +3302,18 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       - name: job
         expression: "has(variables.subject.metadata.labels) && 'fedbiot.io/job' in variables.subject.metadata.labels ? variables.subject.metadata.labels['fedbiot.io/job'] : ''"
       - name: makesPods
-        expression: request.resource.resource == 'jobs' && (request.operation == 'CREATE' || object.spec.template != oldObject.spec.template)
+        expression: request.resource.resource == 'jobs' && (request.operation == 'CREATE' || (request.operation == 'UPDATE' && object.spec.template != oldObject.spec.template))
       - name: pod
         expression: object.spec.template.spec
       - name: containers
         expression: "variables.pod.containers + (has(variables.pod.initContainers) ? variables.pod.initContainers : [])"
     validations:
-      - message: the operator may write objects, and delete pods, only with its own labels
+      - message: the operator may write and delete objects only with its own labels
         expression: variables.job != '' && 'app.kubernetes.io/managed-by' in variables.subject.metadata.labels && variables.subject.metadata.labels['app.kubernetes.io/managed-by'] == 'fedbiot-operator'
       - message: the operator may write only objects whose controller is a FedBiOTJob
         expression: request.operation == 'DELETE' || [object, oldObject].filter(each, each != null).all(each, has(each.metadata.ownerReferences) && each.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind == 'FedBiOTJob' && owner.apiVersion.startsWith('fedbiot.io/') && owner.name == variables.job))
       - message: the operator may write only objects with the names that it gives
-        expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'] }[request.resource.resource]"
+        expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'], 'workloads': ['fedbiotjob-' + variables.job] }[request.resource.resource]"
       - message: the operator's Secrets must be of type Opaque
         expression: request.resource.resource != 'secrets' || object.type == 'Opaque'
       - message: the operator's Services must be reachable only within the cluster
@@ -3233,10 +3462,9 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
               - ALL
           readOnlyRootFilesystem: true
 
-`;
+`
 
-exports[`test/integration/chart-template.test.ts > TAP > what is made of values > external Redis with an authority 1`] =
-  `
+exports[`test/integration/chart-template.test.ts > TAP > what is made of values > external Redis with an authority 1`] = `
 - apiVersion: networking.k8s.io/v1
   kind: NetworkPolicy
   metadata:
@@ -3420,6 +3648,24 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
         - watch
         - create
         - patch
+        - delete
+    - apiGroups:
+        - kueue.x-k8s.io
+      resources:
+        - workloads
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+        - delete
+    - apiGroups:
+        - kueue.x-k8s.io
+      resources:
+        - workloads/status
+      verbs:
+        - patch
     - apiGroups:
         - ""
       resources:
@@ -3494,6 +3740,32 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       verbs:
         - get
 - apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-operator-kueue
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  rules:
+    - apiGroups:
+        - kueue.x-k8s.io
+      resources:
+        - resourceflavors
+        - workloadpriorityclasses
+      verbs:
+        - get
+    - apiGroups:
+        - scheduling.k8s.io
+      resources:
+        - priorityclasses
+      verbs:
+        - get
+- apiVersion: rbac.authorization.k8s.io/v1
   kind: ClusterRoleBinding
   metadata:
     name: fedbiot-operator
@@ -3529,6 +3801,26 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
     apiGroup: rbac.authorization.k8s.io
     kind: ClusterRole
     name: fedbiot-operator-reviews
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-operator
+      namespace: fedbiot-system
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRoleBinding
+  metadata:
+    name: fedbiot-operator-kueue
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: ClusterRole
+    name: fedbiot-operator-kueue
   subjects:
     - kind: ServiceAccount
       name: fedbiot-operator
@@ -3773,8 +4065,19 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
           operations:
             - CREATE
             - UPDATE
+            - DELETE
           resources:
             - jobs
+        - apiGroups:
+            - kueue.x-k8s.io
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+            - DELETE
+          resources:
+            - workloads
         - apiGroups:
             - ""
           apiVersions:
@@ -3792,18 +4095,18 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       - name: job
         expression: "has(variables.subject.metadata.labels) && 'fedbiot.io/job' in variables.subject.metadata.labels ? variables.subject.metadata.labels['fedbiot.io/job'] : ''"
       - name: makesPods
-        expression: request.resource.resource == 'jobs' && (request.operation == 'CREATE' || object.spec.template != oldObject.spec.template)
+        expression: request.resource.resource == 'jobs' && (request.operation == 'CREATE' || (request.operation == 'UPDATE' && object.spec.template != oldObject.spec.template))
       - name: pod
         expression: object.spec.template.spec
       - name: containers
         expression: "variables.pod.containers + (has(variables.pod.initContainers) ? variables.pod.initContainers : [])"
     validations:
-      - message: the operator may write objects, and delete pods, only with its own labels
+      - message: the operator may write and delete objects only with its own labels
         expression: variables.job != '' && 'app.kubernetes.io/managed-by' in variables.subject.metadata.labels && variables.subject.metadata.labels['app.kubernetes.io/managed-by'] == 'fedbiot-operator'
       - message: the operator may write only objects whose controller is a FedBiOTJob
         expression: request.operation == 'DELETE' || [object, oldObject].filter(each, each != null).all(each, has(each.metadata.ownerReferences) && each.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind == 'FedBiOTJob' && owner.apiVersion.startsWith('fedbiot.io/') && owner.name == variables.job))
       - message: the operator may write only objects with the names that it gives
-        expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'] }[request.resource.resource]"
+        expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'], 'workloads': ['fedbiotjob-' + variables.job] }[request.resource.resource]"
       - message: the operator's Secrets must be of type Opaque
         expression: request.resource.resource != 'secrets' || object.type == 'Opaque'
       - message: the operator's Services must be reachable only within the cluster
@@ -3952,7 +4255,7 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
               - ALL
           readOnlyRootFilesystem: true
 
-`;
+`
 
 exports[`test/integration/chart-template.test.ts > TAP > what is made of values > some namespaces 1`] = `
 - apiVersion: networking.k8s.io/v1
@@ -4190,6 +4493,24 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
         - watch
         - create
         - patch
+        - delete
+    - apiGroups:
+        - kueue.x-k8s.io
+      resources:
+        - workloads
+      verbs:
+        - get
+        - list
+        - watch
+        - create
+        - patch
+        - delete
+    - apiGroups:
+        - kueue.x-k8s.io
+      resources:
+        - workloads/status
+      verbs:
+        - patch
     - apiGroups:
         - ""
       resources:
@@ -4264,6 +4585,32 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       verbs:
         - get
 - apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata:
+    name: fedbiot-operator-kueue
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  rules:
+    - apiGroups:
+        - kueue.x-k8s.io
+      resources:
+        - resourceflavors
+        - workloadpriorityclasses
+      verbs:
+        - get
+    - apiGroups:
+        - scheduling.k8s.io
+      resources:
+        - priorityclasses
+      verbs:
+        - get
+- apiVersion: rbac.authorization.k8s.io/v1
   kind: ClusterRoleBinding
   metadata:
     name: fedbiot-operator-reviews
@@ -4279,6 +4626,26 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
     apiGroup: rbac.authorization.k8s.io
     kind: ClusterRole
     name: fedbiot-operator-reviews
+  subjects:
+    - kind: ServiceAccount
+      name: fedbiot-operator
+      namespace: fedbiot-system
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRoleBinding
+  metadata:
+    name: fedbiot-operator-kueue
+    labels:
+      app.kubernetes.io/component: operator
+      app.kubernetes.io/instance: fedbiot
+      app.kubernetes.io/managed-by: Helm
+      app.kubernetes.io/name: fedbiot
+      app.kubernetes.io/part-of: fedbiot
+      app.kubernetes.io/version: VERSION
+      helm.sh/chart: fedbiot-VERSION
+  roleRef:
+    apiGroup: rbac.authorization.k8s.io
+    kind: ClusterRole
+    name: fedbiot-operator-kueue
   subjects:
     - kind: ServiceAccount
       name: fedbiot-operator
@@ -4722,8 +5089,19 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
           operations:
             - CREATE
             - UPDATE
+            - DELETE
           resources:
             - jobs
+        - apiGroups:
+            - kueue.x-k8s.io
+          apiVersions:
+            - "*"
+          operations:
+            - CREATE
+            - UPDATE
+            - DELETE
+          resources:
+            - workloads
         - apiGroups:
             - ""
           apiVersions:
@@ -4741,18 +5119,18 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
       - name: job
         expression: "has(variables.subject.metadata.labels) && 'fedbiot.io/job' in variables.subject.metadata.labels ? variables.subject.metadata.labels['fedbiot.io/job'] : ''"
       - name: makesPods
-        expression: request.resource.resource == 'jobs' && (request.operation == 'CREATE' || object.spec.template != oldObject.spec.template)
+        expression: request.resource.resource == 'jobs' && (request.operation == 'CREATE' || (request.operation == 'UPDATE' && object.spec.template != oldObject.spec.template))
       - name: pod
         expression: object.spec.template.spec
       - name: containers
         expression: "variables.pod.containers + (has(variables.pod.initContainers) ? variables.pod.initContainers : [])"
     validations:
-      - message: the operator may write objects, and delete pods, only with its own labels
+      - message: the operator may write and delete objects only with its own labels
         expression: variables.job != '' && 'app.kubernetes.io/managed-by' in variables.subject.metadata.labels && variables.subject.metadata.labels['app.kubernetes.io/managed-by'] == 'fedbiot-operator'
       - message: the operator may write only objects whose controller is a FedBiOTJob
         expression: request.operation == 'DELETE' || [object, oldObject].filter(each, each != null).all(each, has(each.metadata.ownerReferences) && each.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind == 'FedBiOTJob' && owner.apiVersion.startsWith('fedbiot.io/') && owner.name == variables.job))
       - message: the operator may write only objects with the names that it gives
-        expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'] }[request.resource.resource]"
+        expression: "request.operation == 'DELETE' || object.metadata.name in { 'configmaps': [variables.job + '-job'], 'secrets': [variables.job + '-credentials'], 'services': [variables.job + '-server', 'fbj-' + variables.job + '-server'], 'persistentvolumeclaims': [variables.job + '-output'], 'networkpolicies': [variables.job + '-server', variables.job + '-clients'], 'jobs': [variables.job + '-server', variables.job + '-clients'], 'workloads': ['fedbiotjob-' + variables.job] }[request.resource.resource]"
       - message: the operator's Secrets must be of type Opaque
         expression: request.resource.resource != 'secrets' || object.type == 'Opaque'
       - message: the operator's Services must be reachable only within the cluster
@@ -4901,4 +5279,4 @@ exports[`test/integration/chart-template.test.ts > TAP > what is made of values 
               - ALL
           readOnlyRootFilesystem: true
 
-`;
+`

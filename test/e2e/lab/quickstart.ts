@@ -11,10 +11,12 @@ import { startLab } from '../../cluster/lab/start.ts';
 import type { LabParts } from '../../cluster/lab/start.ts';
 import { readEvents } from '../../../worker/run/recorder.ts';
 import { SYSTEM } from '../../support/chart.ts';
+import { noKueue, startKueue } from '../../support/kueue.ts';
 import { IMAGES } from '../../support/lab-images.ts';
 import { until } from '../../support/until.ts';
 import { OLDER, REDIS, installOlder, makeNamespace, makeVolume, smokeTest, uninstall, upgrade } from './install.ts';
 import { LabObjects } from './objects.ts';
+import { PreemptedQueue } from './preemption.ts';
 import { HostileTenant } from './hostile.ts';
 import { labReport } from './report.ts';
 
@@ -132,6 +134,27 @@ t.test('the same bytes with each part killed once within a round', async (t) => 
   const redis = await objects.pod(SYSTEM, REDIS.pod);
   t.equal(redis.status?.containerStatuses?.[0]?.restartCount, 1, 'Redis was started again');
   t.not(await objects.leader(), leader, 'another replica leads');
+});
+
+t.test('the same bytes when Kueue preempts the job within a round', { skip: noKueue }, async (t) => {
+  await startKueue(t, lab);
+  const output = await prepare('preempted');
+  const queue = new PreemptedQueue(lab, 'preempted');
+  await queue.create();
+  await lab.kubectl(['apply', '--namespace=preempted', '--filename=-'], queue.queued(await readFile(MANIFEST, 'utf8')));
+  await training('preempted', output, 1);
+  await queue.takeOver();
+  const stopped = await until('the pods are gone', 180, async () => {
+    const status = await objects.status('preempted', JOB);
+    const pods = [await objects.pods('preempted', JOB, 'server'), await objects.pods('preempted', JOB, 'client')];
+    const reserved = status.conditions?.find(({ type }) => type === 'QuotaReserved');
+    return pods.flat().length === 0 && reserved?.status === 'False' ? status : null;
+  });
+  t.match(stopped, { phase: 'Pending', adapterSha256: undefined });
+  await queue.giveBack();
+  await succeeded('preempted');
+  t.equal(await adapterHash(output), expected, 'the adapter in the volume');
+  t.match(resumedFrom(output), [null, Number], 'the second server pod went on from a checkpoint');
 });
 
 t.test('the hostile tenant has ended no replica of the operator, nor hidden its jobs', async (t) => {

@@ -40,7 +40,7 @@ function checkRatio(t: Test, what: string, planned: number, measured: number): v
   t.ok(MIN_RATIO < ratio && ratio < MAX_RATIO, `${what}: ${text}, a ratio of ${ratio.toFixed(2)}`);
 }
 
-t.test('memory of every role is what the plan says', { skip: noProc, timeout: 900_000 }, async (t) => {
+t.test('memory of every role is what the plan says', { skip: noProc, timeout: 1_200_000 }, async (t) => {
   const folder = t.testdir();
   const model = join(folder, 'model');
   await writeSevenBillion(model, LAYERS);

@@ -118,8 +118,7 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     );
     await until('the memory of the fullest node is told', 30, () => (seen.memory?.max === 32 * 2 ** 20 ? true : null));
     t.equal(await mirror.reportOf(uids[1] ?? ''), null);
-    await mirror.sweep(uids[0] ?? '');
-    await mirror.sweep(uids[2] ?? '');
+    await Promise.all([mirror.sweep.remove(uids[0] ?? ''), mirror.sweep.remove(uids[2] ?? '')]);
     t.strictSame(
       await Promise.all(uids.map(keysAt)),
       [
@@ -129,7 +128,7 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
       ],
       'others stay',
     );
-    await mirror.sweep(uids[1] ?? '');
+    await mirror.sweep.remove(uids[1] ?? '');
     t.strictSame(await Promise.all(uids.map(keysAt)), [
       [0, 0, 0],
       [0, 0, 0],

@@ -15,7 +15,8 @@ import { acquireFence } from '../../worker/transport/redis/fence.ts';
 import { RedisProgress, isFinished, readBundle } from '../../worker/transport/redis/progress.ts';
 import { removeJobKeys } from '../../operator/redis/remove-job-keys.ts';
 import { RedisServerTransport } from '../../worker/transport/redis/server.ts';
-import { CHUNK_BYTES, RedisTensors } from '../../worker/transport/redis/tensors.ts';
+import { CHUNK_BYTES } from '../../worker/transport/redis/chunks.ts';
+import { RedisTensors } from '../../worker/transport/redis/tensors.ts';
 import { settings } from '../support/quadratic-federation.ts';
 import { digest, inRunDirectory, runQuadratic } from '../support/quadratic-run.ts';
 import { connection, noRedis, startRedis } from '../support/redis.ts';
@@ -82,7 +83,8 @@ t.test('Redis', { skip: noRedis }, async (t) => {
     const sealed = seal(new Uint8Array(2 * CHUNK_BYTES + 5).map((_, i) => i % 251));
     const announced = { bytes: sealed.bytes.byteLength, sha256: sealed.sha256 };
     const read = (expected = announced) => tensors.read('x', expected, 'x', 'late');
-    await tensors.write('x', sealed);
+    const fence = await acquireFence(redis, keys);
+    await tensors.write('x', sealed, fence);
     t.ok(Buffer.from(await read()).equals(sealed.bytes));
     t.ok((await redis.ttl(`${keys.tensors}:x:2`)) > 0);
     await t.rejects(read({ ...announced, bytes: 3 }), { name: 'Refused', reason: 'wrong-digest' });
@@ -92,9 +94,9 @@ t.test('Redis', { skip: noRedis }, async (t) => {
     await t.rejects(read(), { reason: 'wrong-digest', message: /chunk 1 of 3 is gone/ });
     await redis.set(`${keys.tensors}:x`, 'no json');
     await t.rejects(read(), { reason: 'wrong-digest', message: /manifest/ });
-    await tensors.write('x', sealed);
+    await tensors.write('x', sealed, fence);
     await tensors.unlink('x');
-    t.strictSame(await redis.keys('*'), []);
+    t.strictSame(await redis.keys('*'), [keys.fence]);
     await t.rejects(read(), { name: 'Refused', reason: 'late' });
   });
 
@@ -154,7 +156,7 @@ t.test('Redis', { skip: noRedis }, async (t) => {
     t.equal((await clientOf(t, redis, 'b').take(forever))?.task.client, 2);
     t.equal((await clientOf(t, redis, 'a').take(forever))?.task.client, 1);
     const raw = connection(t, redis.url);
-    t.ok((await removeJobKeys(raw, 'a')) > 0);
+    t.ok((await removeJobKeys(raw, ['a'])) > 0);
     t.strictSame(await raw.keys('fedbiot:{a}*'), []);
     t.not((await raw.keys('fedbiot:{b}*')).length, 0);
   });

@@ -8,9 +8,11 @@ import { openRedis } from '../../worker/transport/redis/connect.ts';
 import { acquireFence, Fence } from '../../worker/transport/redis/fence.ts';
 import { MAX_TASK_BYTES } from '../../worker/transport/redis/names.ts';
 import { readBundle } from '../../worker/transport/redis/progress.ts';
-import { CHUNK_BYTES, RedisTensors } from '../../worker/transport/redis/tensors.ts';
+import { CHUNK_BYTES } from '../../worker/transport/redis/chunks.ts';
+import { RedisTensors } from '../../worker/transport/redis/tensors.ts';
 import { connection, noRedis, startRedis } from '../support/redis.ts';
 import { endsOf, forever, refuses, text } from '../support/data-plane.ts';
+import { until } from '../support/until.ts';
 
 /** A connection like those of the roles. */
 function patientConnection(t: Test, url: string) {
@@ -61,58 +63,64 @@ t.test('values that somebody else wrote under a job’s keys', { skip: noRedis, 
 
   t.test('a queue that is paused or limited is reported, and does not hang a pod', async (t) => {
     for (const field of ['paused', 'concurrency', 'max']) {
-      const { keys, server, client } = await endsOf(t, url);
+      const { keys, client } = await endsOf(t, url);
       await raw.hset(`${keys.prefix}:tasks:meta`, field, 1);
       await refuses(t, client.take(forever), 'stays', /paused or limited the queue tasks/);
-      await raw.hset(`${keys.prefix}:results:meta`, field, 1);
-      await refuses(t, server.receive(forever), 'stays', /paused or limited the queue results/);
     }
   });
 
   t.test('invalid entries are skipped and counted, whatever they are; valid ones among them arrive', async (t) => {
     const uid = randomUUID();
     const { keys, server, client, heard, round, expected } = await endsOf(t, url, uid);
-    const poison = async (queue: 'tasks' | 'results') => {
-      const key = (id: string) => `${keys.prefix}:${queue}:${id}`;
-      const data = (length: number) => JSON.stringify({ header: 'x'.repeat(length) });
-      await raw.hset(key('text'), { name: 'x', data: '{not json', opts: '{}' });
-      await raw.hset(key('options'), { name: 'x', data: '{}', opts: 'no json either' });
-      await raw.hset(key('large'), { name: 'x', data: data(8 * 1024 * 1024), opts: '{}' });
-      await raw.hset(key('wide'), Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`f${i}`, 'x'])));
-      await raw.hset(key('other'), { name: 'x', data: '{}', opts: '{}', returnvalue: 'x'.repeat(100_000) });
-      await raw.lpush(key('list'), 'x');
-      const ids = ['text', 'options', 'large', 'wide', 'other', 'list', 'absent', 'y'.repeat(500)];
-      for (const id of ids) await raw.rpush(key('wait'), id);
-      await raw.zadd(key('prioritized'), 1, 'text');
-      await raw.zadd(key('delayed'), 1, 'text');
-      return ids.length;
-    };
-    await poison('tasks');
-    const count = await poison('results');
-    const refused = await server.receive(forever);
-    await t.rejects(async () => void (await refused?.read()), {
-      name: 'Refused',
-      reason: 'malformed',
-      message: new RegExp(`^${count} entries`),
-    });
+    const key = (id: string) => `${keys.prefix}:tasks:${id}`;
+    const data = (length: number) => JSON.stringify({ header: 'x'.repeat(length) });
+    await raw.hset(key('text'), { name: 'x', data: '{not json', opts: '{}' });
+    await raw.hset(key('options'), { name: 'x', data: '{}', opts: 'no json either' });
+    await raw.hset(key('large'), { name: 'x', data: data(8 * 1024 * 1024), opts: '{}' });
+    await raw.hset(key('wide'), Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`f${i}`, 'x'])));
+    await raw.hset(key('other'), { name: 'x', data: '{}', opts: '{}', returnvalue: 'x'.repeat(100_000) });
+    await raw.lpush(key('list'), 'x');
+    const ids = ['text', 'options', 'large', 'wide', 'other', 'list', 'absent', 'y'.repeat(500)];
+    for (const id of ids) await raw.rpush(key('wait'), id);
+    await raw.zadd(key('prioritized'), 1, 'text');
+    await raw.zadd(key('delayed'), 1, 'text');
+
+    const results = `${keys.prefix}:results:wait`;
+    const name = `result-${randomUUID()}`;
+    await raw.lpush(`${keys.tensors}:${name}:header`, 'no string');
+    const lines = ['', 'text', `${name} 1e9 x`, `${name} 1 ${'0'.repeat(64)}`, 'x'.repeat(8 * 1024 * 1024)];
+    for (const line of lines) await raw.lpush(results, line);
+    const sent = async () => Number(/total_net_output_bytes:(\d+)/.exec(await raw.info('stats'))?.[1]);
+    const before = await sent();
+    for (const line of lines) {
+      const refused = await server.receive(forever);
+      const reason = line.length === name.length + 67 ? 'wrong-digest' : 'malformed';
+      await t.rejects(async () => void (await refused?.read()), { name: 'Refused', reason }, line.slice(0, 60));
+    }
+    t.ok((await sent()) - before < 1024 * 1024, 'Redis has sent little of them');
     t.strictSame(await round(0), expected(0));
     t.ok(
-      heard.some((line) => new RegExp(`${count} invalid entries were removed from the task queue`).test(line)),
+      heard.some((line) => new RegExp(`${ids.length} invalid entries were removed from the task queue`).test(line)),
       heard.join('\n'),
     );
-    for (const queue of ['tasks', 'results'])
-      t.strictSame(
-        await raw.exists(
-          `${keys.prefix}:${queue}:large`,
-          `${keys.prefix}:${queue}:prioritized`,
-          `${keys.prefix}:${queue}:delayed`,
-        ),
-        0,
-        'and they are gone',
-      );
-    t.equal(await raw.llen(`${keys.prefix}:results:active`), 0, 'none is held');
+    t.equal(await raw.exists(key('large'), key('prioritized'), key('delayed')), 0, 'and they are gone');
+    t.equal(await raw.llen(key('active')), 0, 'none is held');
     t.ok(MAX_TASK_BYTES < 8 * 1024 * 1024);
     await client.close();
+  });
+
+  t.test('what rings a bell is not read if it is large', async (t) => {
+    const { keys, heard, server, client } = await endsOf(t, url);
+    const taking = client.take(forever);
+    const sent = async () => Number(/total_net_output_bytes:(\d+)/.exec(await raw.info('stats'))?.[1]);
+    const before = await sent();
+    await raw.zadd(`${keys.prefix}:tasks:marker`, 0, 'x'.repeat(256 * 1024 * 1024));
+    await until('it is reported', 20, () =>
+      heard.some((line) => /held more than a job writes/.test(line)) ? true : null,
+    );
+    t.ok((await sent()) - before < 64 * 1024 * 1024, 'most of it was not sent');
+    await server.dispatch({ job: 'job', round: 1, attempt: 1, client: 3, sha256: '', bytes: 0 });
+    t.equal((await taking)?.task.client, 3);
   });
 
   t.test('a flooded queue', async (t) => {
@@ -126,7 +134,7 @@ t.test('values that somebody else wrote under a job’s keys', { skip: noRedis, 
     const keys = jobKeys(randomUUID());
     const tensors = new RedisTensors(raw, keys, 60);
     const bytes = text('twenty kilobytes');
-    await tensors.write('x', { bytes, sha256: sha256(bytes) });
+    await tensors.write('x', { bytes, sha256: sha256(bytes) }, await acquireFence(raw, keys));
     await raw.set(`${keys.tensors}:x:0`, Buffer.alloc(64 * 1024 * 1024));
     const sent = async () => Number(/total_net_output_bytes:(\d+)/.exec(await raw.info('stats'))?.[1]);
     const before = await sent();

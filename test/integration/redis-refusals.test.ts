@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { Redis } from 'ioredis';
-import { patient } from '../../worker/transport/redis/patience.ts';
+import { DEAF, patient } from '../../worker/transport/redis/patience.ts';
 import { connection, noRedis, startRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 import { endsOf, refuses } from '../support/data-plane.ts';
@@ -143,7 +143,7 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     const { url } = await startRedis(t);
     const redis = patient(connection(t, url), {
       host: 'redis:6379',
-      listener: { refused: () => undefined, taken: () => undefined, failed: () => undefined },
+      listener: DEAF,
       patienceMs: 300,
     });
     await connection(t, url).config('SET', 'min-replicas-to-write', '1');

@@ -38,6 +38,7 @@ export async function endsOf(t: Test, url: string, uid: string = randomUUID(), m
   const listener = {
     refused: (message: string) => void heard.push(message),
     taken: () => void heard.push('taken'),
+    waits: (message: string) => void heard.push(message),
     failed: (error: Error) => void heard.push(error.message),
   };
   const keys = jobKeys(uid);
@@ -68,6 +69,7 @@ export async function endsOf(t: Test, url: string, uid: string = randomUUID(), m
     heard,
     keys,
     redis,
+    token,
     server,
     client,
     round: round1,

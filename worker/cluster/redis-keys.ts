@@ -4,7 +4,7 @@
  * earlier one of the same name.
  */
 export interface JobKeys {
-  /** Prefix for BullMQ, whose queues are `tasks` and `results`. */
+  /** Prefix of the queues `tasks`, which is BullMQ's, and `results`. */
   readonly prefix: string;
   /** JSON of JobProgress (crds/facts/progress.ts). */
   readonly progress: string;
@@ -14,6 +14,8 @@ export interface JobKeys {
   readonly bundle: string;
   /** Fencing token of the newest server pod. */
   readonly fence: string;
+  /** The result that the server took last. */
+  readonly taken: string;
   /** Exists once the job is over: clients leave. */
   readonly finished: string;
   /** `<ended>:<round>-<attempt>` exists once a round has ended and its deliveries are withdrawn. */
@@ -33,6 +35,7 @@ export function jobKeys(uid: string): JobKeys {
     report: key('report'),
     bundle: key('bundle'),
     fence: key('fence'),
+    taken: key('taken'),
     finished: key('finished'),
     ended: key('ended'),
     users: key('users'),
@@ -40,7 +43,7 @@ export function jobKeys(uid: string): JobKeys {
   };
 }
 
-/** Names of a job's BullMQ queues, after the prefix. Clients take tasks and add results: they write to both. */
+/** Names of a job's queues, after the prefix. Clients take tasks and add results: they write to both. */
 export const QUEUE = { tasks: 'tasks', results: 'results' } as const;
 
 /** Prefixes of tensor names: only the server writes round packages, only clients write results. */
@@ -51,5 +54,11 @@ export const TENSOR = { package: 'round-', result: 'result-' } as const;
  */
 export const PROGRESS_CHANNEL = 'fedbiot:progress';
 
-/** TTL, in seconds, of a job's keys after their last change, if nobody removes them. */
+/** Prefix of the sets in which operators' Redis remember uids of jobs, one set for each installation. */
+export const JOB_REGISTRY = 'fedbiot:jobs';
+
+/**
+ * TTL, in seconds, of a job's keys after their last change, if nobody removes them. A server pod renews those that its
+ * job still needs.
+ */
 export const KEYS_TTL_SECONDS = 7 * 24 * 3600;

@@ -34,8 +34,10 @@ import { loadTrainers, rehearseAll } from '../load-roles.ts';
 import type { Pod } from './context.ts';
 import { layoutsOf } from '../run-rounds.ts';
 
-/** Interval between two reads of the server's announcements. */
+/** How often to look for the server's bundle. */
 const POLL_MS = 1_000;
+/** How often to look whether the job has finished: clients wait for hours, and Redis has many jobs. */
+const FINISHED_POLL_MS = 2_000;
 
 /** How long returning tasks may take. */
 const PATIENCE_MS = 20_000;
@@ -94,7 +96,7 @@ export async function clientRole(pod: Pod): Promise<string> {
 async function untilFinished(redis: RedisConnection, keys: JobKeys, signal: AbortSignal): Promise<boolean> {
   while (!signal.aborted) {
     if (await abortable(isFinished(redis, keys), signal).catch(() => false)) return true;
-    await delay(POLL_MS, undefined, { signal }).catch(() => undefined);
+    await delay(FINISHED_POLL_MS, undefined, { signal }).catch(() => undefined);
   }
   return false;
 }

@@ -45,6 +45,7 @@ export function redisLog(log: Logger): RedisListener {
       throttle.forget();
       log.info('Redis accepts commands again');
     },
+    waits: (message) => logOnce('info', message),
     failed: (error) => logOnce('info', `Redis: ${error.message}`),
   };
 }

@@ -17,15 +17,19 @@ export class Fenced extends Error {
 /** Maximum number of digits of a token. */
 const MAX_DIGITS = 16;
 
-/** KEYS: fence, targets. ARGV: token, TTL of the fence in seconds, command, its arguments after the targets. */
-const GUARDED = `
+/** Where a fence has been lost, the current token is the script's answer. KEYS: fence. ARGV: token. */
+const FENCED = `
 local current = redis.call('GET', KEYS[1])
 if current ~= ARGV[1] then return string.sub(current or '', 1, ${MAX_DIGITS + 1}) end
+`;
+
+/** KEYS: fence, targets. ARGV: token, TTL of the fence in seconds, command, its arguments after the targets. */
+const CALL = `
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 local call = {ARGV[3]}
 for i = 2, #KEYS do call[#call + 1] = KEYS[i] end
 for i = 4, #ARGV do call[#call + 1] = ARGV[i] end
-if #call > 1 then redis.call(unpack(call)) end
+redis.call(unpack(call))
 return false
 `;
 
@@ -42,8 +46,7 @@ export class Fence {
   }
 
   /**
-   * Runs one command atomically if the fence is still held. @throws Fenced; RedisUnusable if the fence's key does not
-   * hold a token
+   * Runs one command atomically if the fence is still held, and renews the fence. @throws as `script`
    */
   async run(
     command: string,
@@ -53,24 +56,27 @@ export class Fence {
     const rest = args.map((arg) =>
       arg instanceof Uint8Array ? Buffer.from(arg.buffer, arg.byteOffset, arg.byteLength) : arg,
     );
-    const refusal = await this.#redis.eval(
-      GUARDED,
-      keys.length + 1,
-      this.#key,
-      ...keys,
-      this.token,
-      KEYS_TTL_SECONDS,
-      command,
-      ...rest,
-    );
-    if (refusal === null) return;
-    const current = String(refusal);
-    throw current === '' || isToken(current) ? new Fenced(this.token, current) : foreignValue(this.#key);
+    await this.script(CALL, keys, [KEYS_TTL_SECONDS, command, ...rest]);
   }
 
-  /** @throws Fenced */
-  check(): Promise<void> {
-    return this.run('', []);
+  /**
+   * Runs a script atomically if the fence is still held. In it, the fence is KEYS[1] and the token ARGV[1]; its answer
+   * is no string. @throws Fenced; RedisUnusable if the fence's key does not hold a token
+   */
+  async script(text: string, keys: readonly string[], args: readonly (string | number | Buffer)[]): Promise<unknown> {
+    const reply = await this.#redis.eval(FENCED + text, keys.length + 1, this.#key, ...keys, this.token, ...args);
+    if (typeof reply === 'string') throw this.#lostTo(reply);
+    return reply;
+  }
+
+  /** Whether the fence is held; writes nothing. @throws as `script` */
+  async check(): Promise<void> {
+    const current = await this.#redis.getrange(this.#key, 0, MAX_DIGITS);
+    if (current !== String(this.token)) throw this.#lostTo(current);
+  }
+
+  #lostTo(current: string): Error {
+    return current === '' || isToken(current) ? new Fenced(this.token, current) : foreignValue(this.#key);
   }
 }
 

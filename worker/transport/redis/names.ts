@@ -3,14 +3,8 @@ import { TENSOR } from '../../cluster/redis-keys.ts';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
 import type { RoundId, Task } from '../contract.ts';
 
-/** Default maximum size of a submission's header, which is part of its queue entry. */
+/** Default maximum size of a submission's header. */
 export const MAX_HEADER_BYTES = 4 * 1024 * 1024;
-
-/**
- * Maximum size of the data of a result's queue entry: every character of the header may need an escape, and the entry
- * also has the payload's name and digest.
- */
-export const maxResultBytes = (maxHeaderBytes: number) => 2 * maxHeaderBytes + 1024;
 
 /** Maximum size of the data of a task's queue entry, in bytes. */
 export const MAX_TASK_BYTES = 16 * 1024;

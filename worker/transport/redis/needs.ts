@@ -15,7 +15,10 @@ export interface RedisNeeds {
 
 const TTL_SECONDS = 60;
 
-/** One command of each type that BullMQ's scripts use. KEYS: a key of a queue. ARGV: TTL in seconds. */
+/** A blocking read that nobody answers. */
+const SHORT_SECONDS = 0.01;
+
+/** One command of each type that the queues' scripts use. KEYS: a key of a queue. ARGV: TTL in seconds. */
 const SCRIPT = `
 local time = redis.call('TIME')
 redis.call('HSET', KEYS[1], 'at', time[1])
@@ -24,6 +27,7 @@ redis.call('HGETALL', KEYS[1])
 redis.call('UNLINK', KEYS[1])
 redis.call('LPUSH', KEYS[1], '1')
 redis.call('RPOPLPUSH', KEYS[1], KEYS[1])
+redis.call('LPOS', KEYS[1], '1')
 redis.call('DEL', KEYS[1])
 redis.call('ZADD', KEYS[1], 1, '1')
 redis.call('DEL', KEYS[1])
@@ -45,6 +49,10 @@ export async function tryNeeds(redis: RedisConnection, { keys, role, job }: Redi
   await redis.getrange(tensor, 0, 1);
   await redis.unlink(tensor);
   await redis.exists(keys.finished);
-  for (const queue of Object.values(QUEUE)) await redis.eval(SCRIPT, 1, `${keys.prefix}:${queue}:${name}`, TTL_SECONDS);
+  for (const queue of Object.values(QUEUE)) {
+    const key = `${keys.prefix}:${queue}:${name}`;
+    await redis.eval(SCRIPT, 1, key, TTL_SECONDS);
+    await redis.bzpopmin(key, SHORT_SECONDS);
+  }
   if (role === 'server') await redis.publish(PROGRESS_CHANNEL, job);
 }

@@ -11,11 +11,18 @@ export interface RedisListener {
   refused(message: string): void;
   /** A command or connection that had been refused was accepted. */
   taken(): void;
+  /** A result waits because the server has not read enough of the others. */
+  waits(message: string): void;
   /** An error that is handled already: a lost connection reconnects, invalid entries are skipped. */
   failed(error: Error): void;
 }
 
-export const DEAF: RedisListener = { refused: () => undefined, taken: () => undefined, failed: () => undefined };
+export const DEAF: RedisListener = {
+  refused: () => undefined,
+  taken: () => undefined,
+  waits: () => undefined,
+  failed: () => undefined,
+};
 
 export interface PatienceOptions {
   /** Name of Redis in messages. */

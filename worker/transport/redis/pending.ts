@@ -42,7 +42,7 @@ export async function within(work: Promise<unknown>): Promise<void> {
 }
 
 const FIRST_POLL_MS = 10;
-const MAX_POLL_MS = 250;
+const MAX_POLL_MS = 1_000;
 
 /** The waits between polls: short at first, longer while nothing arrives; `signal` ends each. */
 export function poller(signal: AbortSignal): () => Promise<void> {

@@ -1,28 +1,32 @@
 import { randomUUID } from 'node:crypto';
-import { Queue, Worker } from 'bullmq';
-import Type from 'typebox';
-import Value from 'typebox/value';
-import { KEYS_TTL_SECONDS, QUEUE, TENSOR } from '../../cluster/redis-keys.ts';
+import { Queue } from 'bullmq';
+import { KEYS_TTL_SECONDS, QUEUE } from '../../cluster/redis-keys.ts';
 import type { JobKeys } from '../../cluster/redis-keys.ts';
 import type { Arrival, RoundId, Sealed, ServerTransport, Task } from '../contract.ts';
 import { Refused } from '../../../crds/facts/refusal.ts';
+import { Bell } from './bell.ts';
+import { RedisChunks } from './chunks.ts';
 import { openRedis } from './connect.ts';
 import type { RedisAddress } from './connect.ts';
-import { Fence, Fenced } from './fence.ts';
-import { endedKey, MAX_HEADER_BYTES, maxResultBytes, MAX_TASK_BYTES, packageName, taskId } from './names.ts';
+import { Fence } from './fence.ts';
+import { endedKey, MAX_HEADER_BYTES, MAX_TASK_BYTES, packageName, taskId } from './names.ts';
 import { DEAF } from './patience.ts';
 import type { RedisListener } from './patience.ts';
-import { Pending, poller, within } from './pending.ts';
-import { cleanQueue, finish } from './queue-guard.ts';
+import { Pending, within } from './pending.ts';
 import type { RedisConnection } from './redis-cluster.ts';
+import { RESULT_TTL_SECONDS, ResultQueue } from './result-queue.ts';
+import type { ResultEntry } from './result-queue.ts';
+import { keepTasks, taskKey, taskKeys } from './task-queue.ts';
 import { RedisTensors } from './tensors.ts';
 
-const Result = Type.Object({
-  header: Type.String(),
-  name: Type.String({ pattern: `^${TENSOR.result}[0-9a-f-]{36}$` }),
-  bytes: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
-  sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
-});
+/** How often the TTL of the job's keys is renewed. */
+const RENEW_MS = 3600 * 1000;
+
+/** KEYS: the fence, keys to be renewed. ARGV: token, TTL in seconds. */
+const RENEW = `
+for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[2]) end
+return false
+`;
 
 export interface ServerTransportOptions {
   /** Maximum size of a result's header, in bytes. */
@@ -38,13 +42,17 @@ export class RedisServerTransport implements ServerTransport {
   readonly #queues: RedisConnection;
   readonly #bytes: RedisConnection;
   readonly #fence: Fence;
-  readonly #tensors: RedisTensors;
+  readonly #packages: RedisTensors;
+  readonly #payloads: RedisChunks;
   readonly #tasks: Queue;
-  readonly #results: Worker;
+  readonly #results: ResultQueue;
+  readonly #resultBell: Bell;
   readonly #maxHeaderBytes: number;
+  readonly #listener: RedisListener;
   readonly #pending = new Pending();
-  /** Ids of the tasks dispatched in rounds that have not ended, by the round's package. */
-  readonly #dispatched = new Map<string, Set<string>>();
+  readonly #renewal: NodeJS.Timeout;
+  /** Of each round that has not ended, by the name of its package: the package's size, and ids of dispatched tasks. */
+  readonly #rounds = new Map<string, { bytes: number; readonly ids: Set<string> }>();
 
   /** @param token of the fence this server pod has acquired */
   constructor(
@@ -55,104 +63,122 @@ export class RedisServerTransport implements ServerTransport {
   ) {
     this.#keys = keys;
     this.#maxHeaderBytes = maxHeaderBytes;
+    this.#listener = listener;
     this.#queues = openRedis(address, listener);
     this.#bytes = openRedis(address, listener);
     this.#fence = new Fence(this.#bytes, keys, token);
-    this.#tensors = new RedisTensors(this.#bytes, keys, KEYS_TTL_SECONDS);
-    const { prefix } = keys;
-    this.#tasks = new Queue(QUEUE.tasks, { connection: this.#queues, prefix });
-    this.#results = new Worker(QUEUE.results, null, {
+    this.#packages = new RedisTensors(this.#bytes, keys, KEYS_TTL_SECONDS);
+    this.#payloads = new RedisChunks(this.#bytes, keys, RESULT_TTL_SECONDS);
+    this.#results = new ResultQueue(this.#bytes, keys);
+    this.#resultBell = new Bell(address, this.#results.bell, listener);
+    this.#tasks = new Queue(QUEUE.tasks, {
       connection: this.#queues,
-      prefix,
-      autorun: false,
-      maxStalledCount: 1000,
+      prefix: keys.prefix,
+      // Otherwise it writes a key before the first task.
+      skipMetasUpdate: true,
     });
     this.#tasks.on('error', (error) => listener.failed(error));
-    this.#results.on('error', (error) => listener.failed(error));
-    // It emits its errors.
-    this.#results.startStalledCheckTimer().catch(() => undefined);
+    this.#renewal = setInterval(() => this.#renew(), RENEW_MS);
   }
 
   publish(round: RoundId, roundPackage: Sealed): Promise<void> {
     const copy = { ...roundPackage, bytes: new Uint8Array(roundPackage.bytes) };
     return this.#pending.run(async () => {
-      await this.#tensors.write(packageName(round), copy, this.#fence);
+      await this.#packages.write(packageName(round), copy, this.#fence);
       await this.#fence.run('UNLINK', [endedKey(this.#keys, round)]);
+      this.#open(round).bytes = copy.bytes.byteLength;
     });
   }
 
   dispatch(task: Task): Promise<void> {
     return this.#pending.run(async () => {
       await this.#fence.check();
-      const ids = this.#dispatched.get(packageName(task)) ?? new Set();
-      this.#dispatched.set(packageName(task), ids.add(taskId(task)));
+      const jobId = taskId(task);
+      this.#open(task).ids.add(jobId);
       // An entry with this id that is queued or active is kept.
       await this.#tasks.add('task', task, {
-        jobId: taskId(task),
+        jobId,
         removeOnComplete: true,
         removeOnFail: true,
         sizeLimit: MAX_TASK_BYTES,
       });
+      await keepTasks(this.#bytes, this.#keys, ['wait', 'marker', 'meta', 'id', jobId]);
     });
   }
 
   async receive(signal: AbortSignal): Promise<Arrival | null> {
     const { closing } = this.#pending;
-    const pause = poller(AbortSignal.any([signal, closing]));
+    const stop = AbortSignal.any([signal, closing]);
     for (;;) {
       if (closing.aborted) return null;
       const last = signal.aborted;
       const arrival = await this.#pending.run(() => this.#poll());
       if (arrival !== null || last) return arrival;
-      await pause();
+      await this.#resultBell.wait(stop);
     }
   }
 
   unlink(round: RoundId): Promise<void> {
     return this.#pending.run(async () => {
       await this.#fence.run('SET', [endedKey(this.#keys, round)], [1, 'EX', KEYS_TTL_SECONDS]);
-      await this.#tensors.unlink(packageName(round));
+      await this.#packages.unlink(packageName(round));
       // A task that a client takes meanwhile is withdrawn from that client.
-      const ids = this.#dispatched.get(packageName(round)) ?? [];
-      this.#dispatched.delete(packageName(round));
-      await Promise.allSettled([...ids].map((id) => this.#tasks.remove(id)));
+      const ids = this.#rounds.get(packageName(round))?.ids ?? [];
+      this.#rounds.delete(packageName(round));
+      await Promise.all([...ids].map((id) => this.#remove(id)));
+      await keepTasks(this.#bytes, this.#keys, []);
     });
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#renewal);
     await this.#pending.end();
-    await within(Promise.all([this.#results.close(), this.#tasks.close()]));
+    this.#resultBell.close();
+    await within(this.#tasks.close());
     for (const redis of [this.#queues, this.#bytes]) redis.disconnect();
+  }
+
+  #open(round: RoundId): { bytes: number; readonly ids: Set<string> } {
+    const name = packageName(round);
+    const open = this.#rounds.get(name) ?? { bytes: 0, ids: new Set() };
+    this.#rounds.set(name, open);
+    return open;
+  }
+
+  /** Removes a task that was not finished; one that a client works on stays until that client has noticed. */
+  async #remove(id: string): Promise<void> {
+    if ((await this.#bytes.exists(taskKey(this.#keys, id))) === 1) await this.#tasks.remove(id).catch(() => undefined);
   }
 
   /** Takes the oldest result out of the queue: from then on the server is responsible for it. */
   async #poll(): Promise<Arrival | null> {
-    await this.#fence.check();
-    const dropped = await cleanQueue(this.#bytes, this.#keys, 'results', maxResultBytes(this.#maxHeaderBytes));
-    if (dropped > 0) return malformed(`${dropped} entries of the result queue are invalid`);
-    const token = randomUUID();
-    const job = await this.#results.getNextJob(token, { block: false });
-    if (!job) return null;
-    try {
-      await this.#fence.check();
-    } catch (error) {
-      if (error instanceof Fenced) await job.moveToWait(token);
-      throw error;
-    }
-    await finish(job, token);
-    return this.#arrival(job.data);
+    const taken = await this.#results.take(this.#fence, randomUUID(), this.#maxHeaderBytes);
+    if (taken === null) return null;
+    const { entry, header } = taken;
+    if (entry === null || Buffer.byteLength(header) > this.#maxHeaderBytes)
+      return malformed('the entry is not a result');
+    return { header, bytes: entry.bytes, read: () => this.#pending.run(() => this.#read(entry)) };
   }
 
-  #arrival(data: unknown): Arrival {
-    if (!Value.Check(Result, data) || data.header.length > this.#maxHeaderBytes)
-      return malformed('the entry is not a result');
-    const { header, name, bytes } = data;
-    const read = async () => {
-      const payload = await this.#tensors.read(name, data, 'the payload of a result', 'wrong-digest');
-      await this.#tensors.unlink(name);
-      return payload;
-    };
-    return { header, bytes, read: () => this.#pending.run(read) };
+  async #read(entry: ResultEntry): Promise<Uint8Array> {
+    const { name, bytes } = entry;
+    const payload = await this.#payloads.read(name, bytes, 'the payload of a result');
+    await this.#bytes.unlink(this.#results.header(entry), ...this.#payloads.keys(name, bytes));
+    return payload;
+  }
+
+  /** Renews the TTL of what the job needs until its end, as its rounds may be long. */
+  #renew(): void {
+    const { progress, report, bundle } = this.#keys;
+    const rounds = [...this.#rounds].flatMap(([name, { bytes }]) => this.#packages.keys(name, bytes));
+    const tasks = taskKeys(
+      this.#keys,
+      [...this.#rounds.values()].flatMap(({ ids }) => [...ids]),
+    );
+    const keys = [progress, report, bundle, ...this.#results.keys, ...tasks, ...rounds];
+    this.#pending
+      .run(() => this.#fence.script(RENEW, keys, [KEYS_TTL_SECONDS]))
+      .catch((error: unknown) => this.#listener.failed(error instanceof Error ? error : new Error(String(error))));
   }
 }
 

@@ -21,6 +21,7 @@ import { leaseNamespace } from './leader/lease-namespace.ts';
 import { jobMetrics } from './job-metrics/job-metrics.ts';
 import { operatorMetrics } from './metrics/operator-metrics.ts';
 import { unreadableObjects } from './metrics/unreadable-objects.ts';
+import { jobRegistry } from './progress/job-registry.ts';
 import { MirrorPool } from './progress/mirror-pool.ts';
 import { WorkQueue } from './queue/work-queue.ts';
 import { RedisUsers } from './redis-users/redis-users.ts';
@@ -120,6 +121,8 @@ export async function startOperator(
     changed: (key) => queue.add(key),
     connected: metrics.redisConnected,
     memory: metrics.redisMemory,
+    leads: () => candidate.leads(),
+    registry: config.secretKey === null ? null : jobRegistry(config.secretKey, config.namespaces),
     now: Date.now,
   });
   const redisUsers =

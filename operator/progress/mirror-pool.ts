@@ -8,6 +8,7 @@ import type { JobObject } from '../objects/job-object.ts';
 import type { RedisMemory } from '../redis/memory.ts';
 import { instant } from '../status/observed-job.ts';
 import { readRedisUrl } from '../../worker/transport/redis/redis-url.ts';
+import { AbandonedKeys } from './abandoned-keys.ts';
 import { ProgressMirror } from './mirror.ts';
 import type { MirrorSettings } from './mirror.ts';
 import { SharedMirrors } from './shared-mirrors.ts';
@@ -27,6 +28,10 @@ export interface MirrorPoolSettings {
   connected(isConnected: boolean): void;
   /** The memory that the default Redis reports; null: unknown. */
   memory(memory: RedisMemory | null): void;
+  /** Whether this replica writes. */
+  leads(): boolean;
+  /** The key under which the default Redis remembers the jobs of this installation; null: it does not. */
+  readonly registry: string | null;
   /** Milliseconds since 1970. */
   now(): number;
   /** How often to look up the Redis of jobs that are not connected. */
@@ -47,6 +52,7 @@ const LAST_WORDS_MS = 60_000;
 export class MirrorPool {
   readonly #settings: MirrorPoolSettings;
   readonly #default: ProgressMirror | null;
+  readonly #abandoned: AbandonedKeys | null;
   readonly #shared: SharedMirrors;
   /** The last logged reason why a job's Redis is not available, by uid. */
   readonly #complaints = new Map<string, string>();
@@ -65,6 +71,11 @@ export class MirrorPool {
       defaultRedis === null
         ? null
         : this.#open(defaultRedis, { log, connected, memory }, (job) => job.spec.redis === undefined);
+    const { registry } = settings;
+    this.#abandoned =
+      this.#default === null || registry === null
+        ? null
+        : new AbandonedKeys({ ...settings, sweep: this.#default.sweep, registry });
     this.#timer = setInterval(() => aside(log, () => this.#settle()), settleMs);
   }
 
@@ -113,7 +124,7 @@ export class MirrorPool {
 
   async #sweep({ metadata }: JobObject, mirror: ProgressMirror): Promise<void> {
     try {
-      await mirror.sweep(metadata.uid);
+      await mirror.sweep.remove(metadata.uid);
     } catch (error) {
       const log = jobLog(this.#settings.log, metadata.namespace, metadata.name);
       log.warn({ reason: wordsOf(error) }, "cannot remove the job's keys from Redis");
@@ -133,6 +144,7 @@ export class MirrorPool {
         .jobs()
         .filter(({ metadata, spec }) => spec.redis !== undefined && !this.#shared.isConnected(metadata.uid));
       for (const job of unsettled) await this.#find(job);
+      await this.#abandoned?.look();
     } finally {
       this.#settling = false;
     }

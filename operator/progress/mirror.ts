@@ -8,12 +8,12 @@ import type { RunReport } from '../../crds/facts/report.ts';
 import type { RedisEndpoint } from '../../worker/transport/redis/redis-url.ts';
 import { aside } from '../process/aside.ts';
 import { retryDelay } from '../redis/fail-fast.ts';
+import { KeySweep } from '../redis/key-sweep.ts';
 import { readRedisMemory } from '../redis/memory.ts';
 import type { RedisMemory } from '../redis/memory.ts';
 import { RedisNodes } from '../redis/nodes.ts';
 import { openGuarded } from '../redis/open.ts';
 import type { GuardedOptions } from '../redis/open.ts';
-import { removeJobKeys } from '../redis/remove-job-keys.ts';
 import { PacedReads } from './paced-reads.ts';
 import { MAX_REPORT_BYTES, readProgress, readReport } from './read-json.ts';
 import { RedisTrouble } from './redis-trouble.ts';
@@ -59,6 +59,8 @@ const MAX_REPLY_BYTES = 256 * 1024;
  * forwards publications, so subscribing to the node of the URL is enough; reads go to the node that has the job's keys.
  */
 export class ProgressMirror {
+  /** Removes keys of deleted jobs from this Redis. */
+  readonly sweep: KeySweep;
   readonly #settings: MirrorSettings;
   readonly #trouble: RedisTrouble;
   readonly #options: GuardedOptions;
@@ -89,6 +91,7 @@ export class ProgressMirror {
     this.#aside(() => settings.connected(false));
     this.#subscriber = openGuarded(this.#options);
     this.#nodes = new RedisNodes(this.#options);
+    this.sweep = new KeySweep(this.#nodes);
     this.#listen();
     this.#poll = setInterval(() => {
       if (!this.#isSubscribed) this.#aside(() => this.#subscribe());
@@ -107,11 +110,6 @@ export class ProgressMirror {
     const report = this.#report.then(() => this.#readReport(uid));
     this.#report = report.catch(() => undefined);
     return report;
-  }
-
-  /** Removes the job's keys. Rejects if Redis does not answer. */
-  async sweep(uid: string): Promise<void> {
-    await this.#nodes.at(uid, (node) => removeJobKeys(node, uid));
   }
 
   /** The job was deleted. */

@@ -52,8 +52,8 @@ const attacks: Readonly<Record<string, Answers>> = {
   ...Object.fromEntries(
     ['auth', 'info', 'getrange', 'subscribe'].map((to) => [`bytes-${to}`, endless(to, '$4000000000\r\n')]),
   ),
-  'gone-scan': endless('scan', '*2\r\n$1\r\n0\r\n*1\r\n$4000000000\r\n'),
-  'gone-never': (command) => (command === 'scan' ? `*2\r\n${bulk('7')}*1\r\n${bulk('x')}` : honest(command)),
+  'gone-step': endless('eval', '*2\r\n$4000000000\r\n'),
+  'gone-never': (command) => (command === 'eval' ? `*2\r\n${bulk('7')}:1\r\n` : honest(command)),
   line: endless('getrange', '+'),
   'error-line': endless('info', '-ERR '),
   'length-line': endless('getrange', '$', Buffer.alloc(1 << 20, '1')),
@@ -99,10 +99,10 @@ t.test(
     t.teardown(() => raw.disconnect());
     const urls: Record<string, string> = { honest: redis.url };
     const servers = new Map<string, Awaited<ReturnType<typeof hostileRedis>>>();
-    const scanned = new Set<string>();
+    const swept = new Set<string>();
     for (const [name, answers] of Object.entries(attacks)) {
       const server = await hostileRedis(t, (command, socket) => {
-        if (command === 'scan') scanned.add(name);
+        if (command === 'eval') swept.add(name);
         return answers(command, socket);
       });
       servers.set(name, server);
@@ -152,8 +152,8 @@ t.test(
     const gone = [...servers.keys()].filter((name) => name.startsWith('gone-'));
     await waitFor(
       'the removal of the deleted jobs’ keys',
-      () => gone.every((name) => scanned.has(name)),
-      () => [...scanned],
+      () => gone.every((name) => swept.has(name)),
+      () => [...swept],
     );
     await connected(4);
     await hearsHonest(3);

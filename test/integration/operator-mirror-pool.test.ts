@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import t from 'tap';
 import type { Test } from 'tap';
 import { createLog } from '../../operator/process/log.ts';
+import { jobRegistry } from '../../operator/progress/job-registry.ts';
 import { MirrorPool } from '../../operator/progress/mirror-pool.ts';
 import type { RedisAddress } from '../../operator/progress/shared-mirrors.ts';
 import type { RedisMemory } from '../../operator/redis/memory.ts';
@@ -23,7 +24,13 @@ function job(uid: string, own: boolean, status?: JobObject['status']): JobObject
   return { ...made, metadata: { ...made.metadata, uid } };
 }
 
-function poolOf(t: Test, defaultUrl: string | null, jobs: JobObject[], sweepAgainMs = 20) {
+function poolOf(
+  t: Test,
+  defaultUrl: string | null,
+  jobs: JobObject[],
+  sweepAgainMs = 20,
+  registry: string | null = null,
+) {
   const addresses = new Map<string, RedisAddress | null | Error>();
   const seen = { changed: [] as string[], connected: false, memory: null as RedisMemory | null, log: '', asked: 0 };
   const pool = new MirrorPool({
@@ -39,6 +46,8 @@ function poolOf(t: Test, defaultUrl: string | null, jobs: JobObject[], sweepAgai
     changed: (key) => void seen.changed.push(key),
     connected: (isConnected) => void (seen.connected = isConnected),
     memory: (memory) => void (seen.memory = memory),
+    leads: () => true,
+    registry,
     now: () => Date.parse('2026-01-01T00:02:00Z'),
     settleMs: 20,
     sweepAgainMs,
@@ -207,6 +216,8 @@ t.test('a listener that throws does not stop the other jobs from being followed'
     changed: fails,
     connected: fails,
     memory: fails,
+    leads: () => true,
+    registry: null,
     now: () => Date.parse('2026-01-01T00:02:00Z'),
     settleMs: 20,
     sweepAgainMs: 20,
@@ -254,3 +265,41 @@ t.test(
     );
   },
 );
+
+t.test('many jobs deleted at once cost one pass over the keys, and a second later', { skip: noRedis }, async (t) => {
+  const server = await startRedis(t);
+  const redis = connection(t, server.url);
+  const count = 200;
+  const jobs = Array.from({ length: count }, (_, index) => job(`many-${index}`, false));
+  for (const { metadata } of jobs) await put(redis, metadata.uid, 1);
+  await put(redis, 'stays', 1);
+  const { pool, seen } = poolOf(t, server.url, jobs, 2_000);
+  await until('connected', SECONDS, () => holds(seen.connected));
+  const scans = async () => Number(/cmdstat_scan:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0);
+  await Promise.all(jobs.splice(0).map((each) => pool.forget(each, true)));
+  t.strictSame(await redis.keys('*'), [jobKeys('stays').progress]);
+  await put(redis, 'many-7', 2);
+  await until('what a pod wrote afterwards is gone', SECONDS, async () => holds((await redis.dbsize()) === 1));
+  const passes = await scans();
+  t.ok(passes <= 4, `${passes} SCAN for ${count} jobs, twice`);
+});
+
+t.test('jobs deleted while no operator ran: their keys go at the start', { skip: noRedis }, async (t) => {
+  const server = await startRedis(t);
+  const redis = connection(t, server.url);
+  const registry = jobRegistry('the key of an installation', null);
+  const [kept, gone] = [job('kept', false), job('gone', false)];
+  const before = poolOf(t, server.url, [kept, gone], 20, registry);
+  await until('both are remembered', SECONDS, async () => holds((await redis.scard(registry)) === 2));
+  before.pool.close();
+  for (const uid of ['kept', 'gone', 'of-another-installation']) await put(redis, uid, 1);
+  const { seen } = poolOf(t, server.url, [kept], 20, registry);
+  await until('it is forgotten', SECONDS, async () => holds((await redis.scard(registry)) === 1));
+  t.strictSame(
+    (await redis.keys('*')).sort(),
+    [registry, jobKeys('kept').progress, jobKeys('of-another-installation').progress].sort(),
+  );
+  t.ok((await redis.ttl(registry)) > 0);
+  t.match(seen.log, /removed keys of jobs that no longer exist/);
+  t.notSame(jobRegistry('the key of an installation', ['lab']), registry, 'it does not know the jobs elsewhere');
+});

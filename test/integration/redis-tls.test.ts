@@ -84,6 +84,8 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
       changed: () => {},
       connected: (now) => void (isConnected = now),
       memory: () => {},
+      leads: () => true,
+      registry: null,
       now: Date.now,
     });
     t.teardown(() => pool.close());
@@ -113,6 +115,8 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
         changed: () => {},
         connected: () => {},
         memory: () => {},
+        leads: () => true,
+        registry: null,
         now: Date.now,
         settleMs: 50,
       });
@@ -149,6 +153,8 @@ t.test('Redis over TLS', { skip: noRedis || noOpenssl, timeout: 300_000 }, async
       changed: () => {},
       connected: () => {},
       memory: () => {},
+      leads: () => true,
+      registry: null,
       now: Date.now,
     });
     t.teardown(() => pool.close());

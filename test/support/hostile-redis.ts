@@ -16,7 +16,7 @@ export const bulk = (text: string): string => `$${Buffer.byteLength(text)}\r\n${
 export function honest(command: string): string {
   if (command === 'info') return bulk(INFO);
   if (command === 'subscribe') return `*3\r\n${bulk('subscribe')}${bulk('fedbiot:progress')}:1\r\n`;
-  if (command === 'scan') return `*2\r\n${bulk('0')}*0\r\n`;
+  if (command === 'eval') return `*2\r\n${bulk('0')}:0\r\n`;
   if (command === 'getrange') return bulk('');
   if (command === 'exists' || command === 'unlink') return ':0\r\n';
   return '+OK\r\n';

@@ -29,6 +29,8 @@ const pool = new MirrorPool({
     console.log(JSON.stringify({ changed: key, round: pool.progressOf(key.split('/')[1] ?? '')?.round })),
   connected: () => undefined,
   memory: () => undefined,
+  leads: () => true,
+  registry: null,
   now: Date.now,
   settleMs: 100,
   sweepAgainMs: 2_000,

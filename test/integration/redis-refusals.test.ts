@@ -8,7 +8,7 @@ import type { Redis } from 'ioredis';
 import { DEAF, patient } from '../../worker/transport/redis/patience.ts';
 import { connection, noRedis, startRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
-import { endsOf, refuses } from '../support/data-plane.ts';
+import { endsOf, forever, refuses } from '../support/data-plane.ts';
 
 const SECONDS = 20;
 
@@ -137,6 +137,29 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
       heard.join('\n'),
     );
     t.equal(await adminB.get(`${keys.prefix}:written`), '1', 'it was the other that took it');
+  });
+
+  t.test('a failover while a client waits for a task', async (t) => {
+    const [a, b] = [await startRedis(t), await startRedis(t)];
+    const [adminA, adminB] = [connection(t, a.url), connection(t, b.url)];
+    await adminB.replicaof('127.0.0.1', new URL(a.url).port);
+    await until('b follows', SECONDS, async () =>
+      /master_link_status:up/.test(await adminB.info('replication')) ? true : null,
+    );
+    let target = Number(new URL(a.url).port);
+    const { heard, server, client } = await endsOf(t, await service(t, () => target));
+    const taking = client.take(forever);
+    await until('it waits', SECONDS, async () => (/blocked_clients:1/.test(await adminA.info('clients')) ? true : null));
+    await adminA.wait(1, 5000);
+    await adminB.replicaof('NO', 'ONE');
+    target = Number(new URL(b.url).port);
+    await adminA.replicaof('127.0.0.1', new URL(b.url).port);
+    await server.dispatch({ job: 'job', round: 1, attempt: 1, client: 5, sha256: '', bytes: 0 });
+    t.equal((await taking)?.task.client, 5);
+    t.ok(
+      heard.some((line) => /has become a replica, and ended a read that waited; trying again/.test(line)),
+      heard.join('\n'),
+    );
   });
 
   t.test('a wait that is too long ends with an error that is retried', async (t) => {

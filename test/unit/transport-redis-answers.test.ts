@@ -13,6 +13,7 @@ const TEXTS: Readonly<Record<string, readonly string[]>> = {
     "READONLY You can't write against a read only replica.",
     "READONLY You can't write against a read only replica. script: f1a2, on @user_script:4.",
     "ERR Error running script (call to f_1a2b): @user_script:4: -READONLY You can't write against a read only replica.",
+    'UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)',
     "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
   ],
   passes: [

@@ -41,6 +41,12 @@ const RULES: readonly Rule[] = [
     says: 'is a replica that has lost its master',
     hint: 'Give the address of the master, or of a Service or proxy that follows it.',
   },
+  {
+    sign: /\bUNBLOCKED\b/,
+    lasts: 'elsewhere',
+    says: 'has become a replica, and ended a read that waited',
+    hint: 'Give the address of the master, or of a Service or proxy that follows it.',
+  },
   { sign: /\bLOADING\b/, lasts: 'passes', says: 'is loading its data', hint: 'It recovers by itself.' },
   {
     sign: /\bMISCONF\b/,

@@ -47,11 +47,14 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     const uids = new Map<number, string>();
     while (uids.size < masters.length) {
       const uid = randomUUID();
-      const slot = await masters[0]?.cluster('KEYSLOT', jobKeys(uid).progress);
-      // The slots that --cluster create assigns.
-      uids.set(Math.min(masters.length - 1, Math.floor(Number(slot) / 5461)), uid);
+      uids.set(await masterOf(uid), uid);
     }
     return [...uids].sort(([a], [b]) => a - b).map(([, uid]) => uid);
+  };
+  const masterOf = async (uid: string) => {
+    const slot = await masters[0]?.cluster('KEYSLOT', jobKeys(uid).progress);
+    // The slots that --cluster create assigns.
+    return Math.min(masters.length - 1, Math.floor(Number(slot) / 5461));
   };
 
   t.test('a cluster is detected at the start, and every master is checked', async (t) => {
@@ -118,7 +121,10 @@ t.test('a Redis Cluster', { skip: noRedis || noRedisCli, timeout: 300_000 }, asy
     );
     await until('the memory of the fullest node is told', 30, () => (seen.memory?.max === 32 * 2 ** 20 ? true : null));
     t.equal(await mirror.reportOf(uids[1] ?? ''), null);
-    await Promise.all([mirror.sweep.remove(uids[0] ?? ''), mirror.sweep.remove(uids[2] ?? '')]);
+    let twin = randomUUID();
+    while ((await masterOf(twin)) !== 0) twin = randomUUID();
+    await redis.set(jobKeys(twin).bundle, 'of another slot of the first');
+    await Promise.all([uids[0] ?? '', uids[2] ?? '', twin].map((uid) => mirror.sweep.remove(uid)));
     t.strictSame(
       await Promise.all(uids.map(keysAt)),
       [

@@ -14,6 +14,7 @@ import { checkRedis } from '../../worker/transport/redis/connect.ts';
 import { acquireFence } from '../../worker/transport/redis/fence.ts';
 import { RedisProgress, isFinished, readBundle } from '../../worker/transport/redis/progress.ts';
 import { removeJobKeys } from '../../operator/redis/remove-job-keys.ts';
+import { ResultQueue } from '../../worker/transport/redis/result-queue.ts';
 import { RedisServerTransport } from '../../worker/transport/redis/server.ts';
 import { CHUNK_BYTES } from '../../worker/transport/redis/chunks.ts';
 import { RedisTensors } from '../../worker/transport/redis/tensors.ts';
@@ -146,6 +147,30 @@ t.test('Redis', { skip: noRedis }, async (t) => {
     t.ok(third.token > second.token);
     await t.rejects(second.check(), { name: 'Fenced' });
     await third.check();
+  });
+
+  t.test('a result is sent and taken once by calls whose answers were lost', async (t) => {
+    const raw = connection(t, (await startRedis(t)).url);
+    const keys = jobKeys('lost-answers');
+    const fence = await acquireFence(raw, keys);
+    const results = new ResultQueue(raw, keys);
+    const entryOf = (digit: string) => ({
+      name: `result-${digit.repeat(8)}-0000-4000-8000-000000000000`,
+      bytes: 0,
+      sha256: digit.repeat(64),
+    });
+    const [first, second] = [entryOf('1'), entryOf('2')];
+    t.equal(await results.take(fence, 'early', 100), null);
+    for (const entry of [first, second]) {
+      t.equal(await results.reserve(entry), null);
+      for (let times = 0; times < 2; times++) await results.send(entry, `of ${entry.sha256[0]}`);
+    }
+    for (let times = 0; times < 2; times++)
+      t.strictSame(await results.take(fence, 'a call', 100), { entry: first, header: 'of 1' });
+    t.strictSame(await results.take(fence, 'another', 100), { entry: second, header: 'of 2' });
+    t.equal(await results.take(fence, 'a third', 100), null);
+    await acquireFence(raw, keys);
+    await t.rejects(results.take(fence, 'another', 100), { name: 'Fenced' });
   });
 
   t.test('two jobs in one Redis do not see each other; removing one leaves the other', async (t) => {

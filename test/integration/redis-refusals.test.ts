@@ -149,7 +149,9 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
     let target = Number(new URL(a.url).port);
     const { heard, server, client } = await endsOf(t, await service(t, () => target));
     const taking = client.take(forever);
-    await until('it waits', SECONDS, async () => (/blocked_clients:1/.test(await adminA.info('clients')) ? true : null));
+    await until('it waits', SECONDS, async () =>
+      /blocked_clients:1/.test(await adminA.info('clients')) ? true : null,
+    );
     await adminA.wait(1, 5000);
     await adminB.replicaof('NO', 'ONE');
     target = Number(new URL(b.url).port);

@@ -1,12 +1,13 @@
 // Products with matrices in 8 bits, compared with the same arithmetic in float64.
 import t from 'tap';
 import { multipliesBytes, matrixProduct } from '../../worker/engine/matrix-product.ts';
-import { int8Matrix } from '../../worker/engine/ops/int8-matrix.ts';
+import { int8Matrix, termsShape, zeroPointTerms } from '../../worker/engine/ops/int8-matrix.ts';
+import type { Int8Parts } from '../../worker/engine/ops/int8-matrix.ts';
 import { linear } from '../../worker/engine/ops/linear.ts';
 import type { MatrixProduct, QuantizedMatrix } from '../../worker/engine/ops/linear.ts';
 import { add } from '../../worker/engine/ops/elementwise.ts';
 import { gemm } from '../../worker/engine/ops/matrix.ts';
-import type { Graph } from '../../worker/engine/graph/graph.ts';
+import { Graph } from '../../worker/engine/graph/graph.ts';
 import { float32 } from '../../worker/engine/graph/tensor.ts';
 import type { Tensor } from '../../worker/engine/graph/tensor.ts';
 import { randomStream } from '../../worker/random.ts';
@@ -40,19 +41,20 @@ function randomMatrix(inputs: number, outputs: number): Matrix {
   };
 }
 
-const inGraph = (graph: Graph, { inputs, outputs, values, scales }: Matrix, product: MatrixProduct): QuantizedMatrix =>
-  int8Matrix(
-    {
-      values: ([from, to] = [0, inputs]) =>
-        graph.constant({
-          dtype: 'int8',
-          shape: [to - from, outputs],
-          data: values.slice(from * outputs, to * outputs),
-        }),
-      scales: graph.constant(float32(scales)),
-    },
-    product,
-  );
+const valuesIn =
+  (graph: Graph, { inputs, outputs, values }: Matrix): Int8Parts['values'] =>
+  ([from, to] = [0, inputs]) =>
+    graph.constant({ dtype: 'int8', shape: [to - from, outputs], data: values.slice(from * outputs, to * outputs) });
+
+const inGraph = (graph: Graph, matrix: Matrix, product: MatrixProduct): QuantizedMatrix =>
+  int8Matrix({ values: valuesIn(graph, matrix), scales: graph.constant(float32(matrix.scales)) }, product);
+
+/** The same for single rows, in integers. */
+function forSingleRows(graph: Graph, matrix: Matrix): QuantizedMatrix {
+  const values = valuesIn(graph, matrix);
+  const terms = zeroPointTerms(values, matrix.inputs);
+  return int8Matrix({ values, scales: graph.constant(float32(matrix.scales)), terms }, 'Int8');
+}
 
 /** W [out, in] in float32. */
 const widened = ({ inputs, outputs, values, scales }: Matrix): Tensor =>
@@ -64,9 +66,14 @@ const widened = ({ inputs, outputs, values, scales }: Matrix): Tensor =>
     [outputs, inputs],
   );
 
-async function multiply(x: Float32Array, matrix: Matrix, product: MatrixProduct): Promise<Tensor> {
+async function multiply(
+  x: Float32Array,
+  matrix: Matrix,
+  product: MatrixProduct | ((graph: Graph) => QuantizedMatrix),
+): Promise<Tensor> {
   const rows = float32(x, [x.length / matrix.inputs, matrix.inputs]);
-  const forward = await compileForward(compute, ([x]) => linear(x!, inGraph(x!.graph, matrix, product)), [rows]);
+  const inThe = (graph: Graph) => (typeof product === 'string' ? inGraph(graph, matrix, product) : product(graph));
+  const forward = await compileForward(compute, ([x]) => linear(x!, inThe(x!.graph)), [rows]);
   const y = await forward.run([rows]);
   await forward.release();
   return y;
@@ -108,14 +115,37 @@ t.test('Int8: the largest integers do not saturate', { skip: inexact }, async (t
   const inputs = 512;
   for (const sign of [1, -1]) {
     const values = new Int8Array(inputs * 8).fill(127 * sign);
-    const y = await multiply(
-      new Float32Array(inputs).fill(2),
-      { inputs, outputs: 8, values, scales: new Float32Array(8).fill(1) },
-      'Int8',
-    );
-    t.ok(maxError(numbers(y), Array<number>(8).fill(sign * 2 * 127 * inputs)) < 0.1, `${numbers(y)[0]}`);
+    const matrix = { inputs, outputs: 8, values, scales: new Float32Array(8).fill(1) };
+    for (const product of ['Int8', (graph: Graph) => forSingleRows(graph, matrix)] as const) {
+      const y = await multiply(new Float32Array(inputs).fill(2), matrix, product);
+      t.ok(maxError(numbers(y), Array<number>(8).fill(sign * 2 * 127 * inputs)) < 0.1, `${numbers(y)[0]}`);
+    }
   }
 });
+
+t.test(
+  'Int8: products for single rows have the same bits, for one row and for several',
+  { skip: inexact },
+  async (t) => {
+    for (const [inputs, outputs] of [
+      [10, 3],
+      [7, 2],
+      [5, 70],
+      [576, 192],
+      [301, 1000],
+    ] as const) {
+      const matrix = randomMatrix(inputs, outputs);
+      const x = randomRows(seed, 3, inputs);
+      const single = (x: Float32Array) => multiply(x, matrix, (graph) => forSingleRows(graph, matrix));
+      const expected = numbers(await multiply(x, matrix, 'Int8'));
+      t.same(numbers(await single(x)), expected, `${inputs} inputs, three rows`);
+      const rows = [0, 1, 2].map((row) => single(x.subarray(row * inputs, (row + 1) * inputs)));
+      t.same((await Promise.all(rows)).flatMap(numbers), expected, `${inputs} inputs, row by row`);
+      const terms = zeroPointTerms(valuesIn(new Graph(), matrix), inputs);
+      t.same(termsShape([inputs, outputs]), terms.shape);
+    }
+  },
+);
 
 for (const product of ['Int8', 'Float32'] as const) {
   t.test(

@@ -131,6 +131,8 @@ const WITHOUT_TORCH = [
   'placesOf',
   'linear',
   'int8Matrix',
+  'zeroPointTerms',
+  'termsShape',
   'int4Matrix',
   'nanIfNotFinite',
   'reducedRows',

@@ -7,8 +7,11 @@ import { collate } from '../../worker/data/batch.ts';
 import { sequenceOf } from '../../worker/data/sequence.ts';
 import type { Graph } from '../../worker/engine/graph/graph.ts';
 import { float32 } from '../../worker/engine/graph/tensor.ts';
+import { matrixProduct } from '../../worker/engine/matrix-product.ts';
 import { jobDisk } from '../../worker/estimate/job-disk.ts';
 import { podMemory } from '../../worker/estimate/job-memory.ts';
+import { sessionWeights } from '../../worker/estimate/session-weights.ts';
+import type { WeightSelection } from '../../worker/estimate/session-weights.ts';
 import { Generator } from '../../worker/inference/generator.ts';
 import { layerInfluence } from '../../worker/inference/layer-influence.ts';
 import { loadTrunk, SweptTrunk } from '../../worker/inference/trunk-runner.ts';
@@ -17,17 +20,18 @@ import { openModelDirectory } from '../../worker/model/directory.ts';
 import { withComputeWeights } from '../../worker/model/federated-model.ts';
 import type { FederatedModel } from '../../worker/model/federated-model.ts';
 import { alignmentProgram } from '../../worker/model/programs/alignment.ts';
-import { decodingProgram } from '../../worker/model/programs/decoding.ts';
+import { decodedLayers, decodedTerms, decodingProgram, termsProgram } from '../../worker/model/programs/decoding.ts';
 import { hiddenStatesProgram } from '../../worker/model/programs/hidden-states.ts';
 import { influenceProgram } from '../../worker/model/programs/influence.ts';
 import { layerProgram } from '../../worker/model/programs/layer.ts';
 import { localUpdateProgram } from '../../worker/model/programs/local-update.ts';
 import { scoringProgram } from '../../worker/model/programs/scoring.ts';
+import { weightFolder } from '../../worker/model/weights/stored-weights.ts';
 import { plannedModel } from '../../worker/run/estimate-job.ts';
 import { readJob } from '../../worker/run/job-manifest.ts';
 import { formatModel } from '../../worker/run/job-model.ts';
 import { relativeError } from '../support/fixture-tensors.ts';
-import { roundedModel } from '../support/rounded-model.ts';
+import { matrixOf, roundedModel } from '../support/rounded-model.ts';
 import { testCompute } from '../support/test-compute.ts';
 import { writeTinyJob } from '../support/tiny-job.ts';
 import { WHOLE_BLOCKS } from '../support/tiny-model.ts';
@@ -132,6 +136,69 @@ t.test('the server computes with the rounded weights', async (t) => {
     return generator.generate([ids, ids.slice(0, 7)], { maxNewTokens: 12, stopTokenIds: [] }, { adapter });
   };
   t.same(await generated(server), await generated(rounded));
+});
+
+const inexact =
+  matrixProduct(compute.provider) === 'Int8' ? false : 'NOT CHECKED: this processor does not multiply bytes exactly';
+
+/** The model with products of integers. */
+const inIntegers = (model: FederatedModel): FederatedModel => ({
+  ...model,
+  computeWeights: { ...model.computeWeights!, product: 'Int8' },
+});
+
+t.test('decoding reads the zero-point terms of what it multiplies in 8 bits, and the plan knows them', async (t) => {
+  for (const weights of ['AsStored', 'Int4']) {
+    const { model } = await jobModel(t.testdir({}), { placement: 'Both', weights });
+    const server = withComputeWeights(inIntegers(model));
+    for (const trunk of ['teacher', 'emulator'] as const) {
+      const terms = decodedTerms(server, trunk);
+      const decoding = decodingProgram(server, trunk);
+      t.same([...new Set(terms.map(({ weight }) => layerOf(weight)!))].sort(), inInt8(decoding));
+      const inputs = decoding.inputs.filter(({ name }) => terms.some((each) => each.name === name));
+      t.equal(inputs.length, terms.length);
+      const elements = inputs.reduce((sum, { shape: [blocks, out] }) => sum + Number(blocks) * Number(out), 0);
+      const session = { layers: decodedLayers(server, trunk), trunk, head: true, onServer: true } as const;
+      const own = (selected: WeightSelection) =>
+        sessionWeights(inIntegers(model), selected).reduce((sum, weight) => sum + weight.own, 0);
+      t.equal(own({ ...session, generates: true }) - own(session), 4 * elements);
+    }
+    t.same(decodedTerms(withComputeWeights(model), 'teacher'), [], 'products of float32 have none');
+  }
+});
+
+t.test('generation in integers', { skip: inexact }, async (t) => {
+  const { model } = await jobModel(t.testdir({}), { placement: 'Both' });
+  const server = withComputeWeights(inIntegers(model));
+  const terms = decodedTerms(server, 'teacher');
+  const session = await compute.load(termsProgram(server, 'teacher'), weightFolder(server));
+  const { outputs } = await session.run({ feeds: {}, fetch: terms.map(({ name }) => name) });
+  await session.release();
+  for (const { name, weight } of terms) {
+    const { values, shape } = matrixOf(server.quantized!.teacher, weight);
+    const sums = new Float64Array(shape[1]!);
+    values.forEach((value, i) => (sums[i % sums.length]! += value));
+    const found = new Float64Array(sums.length);
+    outputs[name]!.data.forEach((term, i) => (found[i % sums.length]! += Number(term) / 128));
+    t.same([...found], [...sums], name);
+  }
+
+  const adapter = float32(Float32Array.from({ length: model.adapter.layout.size }, (_, i) => Math.sin(i) / 20));
+  const prompts = Array.from({ length: 20 }, (_, i) => Array.from({ length: 3 + i }, (_, j) => (i + j * 37) % 500));
+  const generated = async (of: FederatedModel, texts: number[][], maxNewTokens: number) => {
+    const generator = await Generator.load(compute, of, 'teacher');
+    return generator.generate(texts, { maxNewTokens, stopTokenIds: [] }, { adapter });
+  };
+  const [first, expected] = [
+    await generated(server, prompts, 1),
+    await generated(withComputeWeights(model), prompts, 1),
+  ];
+  const same = first.filter(([token], i) => token === expected[i]![0]).length;
+  t.ok(same >= 16, `${same} of 20 tokens are those of products of float32`);
+  const pair = prompts.slice(4, 6);
+  const together = await generated(server, pair, 12);
+  for (const [i, prompt] of pair.entries())
+    t.same(await generated(server, [prompt], 12), [together[i]], 'a text alone');
 });
 
 t.test('there is one file, and clients do not see it', async (t) => {

@@ -34,6 +34,8 @@ export interface Session {
   readonly onServer?: true;
   /** A training graph, whose weights are packed unless they are large. */
   readonly trains?: true;
+  /** Greedy decoding. */
+  readonly generates?: true;
   /**
    * Of a pass without a gradient, which runs a layer at a time if its weights are large: bytes of the hidden states of
    * all its tokens then, between two layers or after the last.
@@ -152,6 +154,7 @@ export function scoringDemand(
     layers: [...split.front, ...split[trunk], ...split.tail],
     trunk,
     onServer: true,
+    generates: true,
     head: true,
     layerWork: cache + promptBytes(config, length, evaluation.batchSize * length),
     headWork: cache,

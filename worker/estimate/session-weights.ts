@@ -1,4 +1,5 @@
 import { COPIED_WEIGHT_BYTES, WIDENED_INT4_BYTES } from '../engine/compute.ts';
+import { INT8_BLOCKS } from '../engine/ops/int8-matrix.ts';
 import { FINAL_NORM, headName, layerOf } from '../model/config/tensors.ts';
 import { withComputeWeights } from '../model/federated-model.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
@@ -8,7 +9,7 @@ import { weightsOf } from './weight-bytes.ts';
 import type { WeightSize } from './weight-bytes.ts';
 
 /** What decides which weights a session has, and how. */
-export type WeightSelection = Pick<Session, 'layers' | 'trunk' | 'head' | 'trains' | 'onServer'>;
+export type WeightSelection = Pick<Session, 'layers' | 'trunk' | 'head' | 'trains' | 'generates' | 'onServer'>;
 
 /**
  * Memory that packing adds. Forward and backward pass read a weight in two orders, so there are two copies, which
@@ -57,7 +58,9 @@ export function sessionWeights(model: FederatedModel, session: WeightSelection) 
     return {
       ...weight,
       widened,
-      ...(widened ? { own: values * FLOAT_BYTES.F32, mapped: 0 } : { own: 0, mapped: bytes }),
+      ...(widened
+        ? { own: values * FLOAT_BYTES.F32, mapped: 0 }
+        : { own: termBytes(model, session, weight), mapped: bytes }),
     };
   });
 }
@@ -75,6 +78,12 @@ function isWidened(model: FederatedModel, session: WeightSelection, { stored }: 
     default:
       return stored !== 'F32';
   }
+}
+
+/** Bytes of the zero-point terms of a weight in 8 bits: as many as its scales, for each block of the inputs. */
+function termBytes(model: FederatedModel, session: WeightSelection, { stored, values, bytes }: WeightSize): number {
+  const subtracts = session.generates && modelOfSession(model, session).quantized?.product === 'Int8';
+  return subtracts && stored === 'Int8' ? INT8_BLOCKS * (bytes - values) : 0;
 }
 
 const modelOfSession = (model: FederatedModel, { onServer }: WeightSelection): FederatedModel =>

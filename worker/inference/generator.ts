@@ -4,7 +4,7 @@ import type { Tensor } from '../engine/graph/tensor.ts';
 import { embed } from '../model/weights/embedding.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { PADDING_POSITION } from '../model/decoder/positions.ts';
-import { cacheNames, decodedLayers, decodingProgram } from '../model/programs/decoding.ts';
+import { cacheNames, decodedLayers, decodedTerms, decodingProgram, termsProgram } from '../model/programs/decoding.ts';
 import type { Trunk } from '../model/programs/hidden-states.ts';
 import { weightFolder } from '../model/weights/stored-weights.ts';
 import type { TrunkVectors } from './trunk-runner.ts';
@@ -21,11 +21,20 @@ export class Generator {
   readonly #session: Session;
   readonly #model: FederatedModel;
   readonly #caches: readonly { past: string; present: string; variable: string }[];
+  /** Variables by the inputs that they are. */
+  readonly #terms: Readonly<Record<string, string>>;
 
-  private constructor(compute: Compute, session: Session, model: FederatedModel, trunk: Trunk) {
+  private constructor(
+    compute: Compute,
+    session: Session,
+    model: FederatedModel,
+    trunk: Trunk,
+    terms: Readonly<Record<string, string>>,
+  ) {
     this.#compute = compute;
     this.#session = session;
     this.#model = model;
+    this.#terms = terms;
     this.#caches = decodedLayers(model, trunk).flatMap((layer) => {
       const { past, present } = cacheNames(layer);
       return past.map((name, i) => ({ past: name, present: present[i]!, variable: `generator.${name}` }));
@@ -33,8 +42,9 @@ export class Generator {
   }
 
   static async load(compute: Compute, model: FederatedModel, trunk: Trunk): Promise<Generator> {
+    const terms = await computeTerms(compute, model, trunk);
     const session = await compute.load(decodingProgram(model, trunk), weightFolder(model));
-    return new Generator(compute, session, model, trunk);
+    return new Generator(compute, session, model, trunk, terms);
   }
 
   /** Continues each prompt (token ids, at least one) until a stop token, which is left out, or the limit. */
@@ -57,7 +67,14 @@ export class Generator {
     for (let produced = 0; produced < maxNewTokens; produced++) {
       const keyPositions = float32(Float32Array.from(keys.flat()), [prompts.length, keys[0]!.length]);
       const { outputs } = await this.#session.run({
-        feeds: { hidden: embed(this.#model.weights, step.ids), ...step.places, ...past, ...vectors, keyPositions },
+        feeds: {
+          hidden: embed(this.#model.weights, step.ids),
+          ...step.places,
+          ...past,
+          ...this.#terms,
+          ...vectors,
+          keyPositions,
+        },
         fetch: ['next'],
         keep: Object.fromEntries(this.#caches.map(({ present, variable }) => [present, variable])),
       });
@@ -75,6 +92,18 @@ export class Generator {
     await this.#compute.free(...this.#caches.map(({ variable }) => variable));
     return written;
   }
+}
+
+/** Computes what each step subtracts from products of integers, into variables by the inputs that they will be. */
+async function computeTerms(compute: Compute, model: FederatedModel, trunk: Trunk): Promise<Record<string, string>> {
+  const variables = Object.fromEntries(
+    decodedTerms(model, trunk).map(({ name, entry: { values } }) => [name, `${values.file}: ${values.name}`]),
+  );
+  if (Object.keys(variables).length === 0) return variables;
+  const session = await compute.load(termsProgram(model, trunk), weightFolder(model));
+  await session.run({ feeds: {}, fetch: [], keep: variables });
+  await session.release();
+  return variables;
 }
 
 /** The tokens of one decoding step, sequence by sequence, and the inputs with their positions. */

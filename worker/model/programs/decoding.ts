@@ -1,11 +1,14 @@
 import { Graph } from '../../engine/graph/graph.ts';
 import { gatherRows } from '../../engine/ops/gather.ts';
+import { termsShape } from '../../engine/ops/int8-matrix.ts';
 import { gemm } from '../../engine/ops/matrix.ts';
 import type { FederatedModel } from '../federated-model.ts';
 import { decoderLayer, finalNorm, head } from '../decoder/layer.ts';
 import type { DecoderPass } from '../decoder/layer.ts';
 import { positionsOf } from '../decoder/positions.ts';
-import { quantizedWeights, storedWeights } from '../weights/stored-weights.ts';
+import { layerOf } from '../config/tensors.ts';
+import type { QuantizedEntry } from '../weights/quantized-index.ts';
+import { quantizedWeights, storedTerms, storedWeights } from '../weights/stored-weights.ts';
 import type { Trunk } from './hidden-states.ts';
 import { likeliest } from './likeliest.ts';
 import { ADAPTER, EMULATOR, hiddenInput, loraOfPart, vectorInput } from './pass.ts';
@@ -23,11 +26,38 @@ export function decodedLayers({ split }: FederatedModel, trunk: Trunk): readonly
   return [...split.front, ...split[trunk], ...split.tail];
 }
 
+/** Zero-point terms of a projection in 8 bits: an output of `termsProgram`, and an input of `decodingProgram`. */
+export interface DecodedTerms {
+  readonly name: string;
+  /** Name of the projection's weight. */
+  readonly weight: string;
+  readonly entry: QuantizedEntry;
+}
+
+/** Those of a model with the given trunk; none where products are not of integers. */
+export function decodedTerms(model: FederatedModel, trunk: Trunk): readonly DecodedTerms[] {
+  const { quantized } = model;
+  if (quantized?.product !== 'Int8') return [];
+  const layers = decodedLayers(model, trunk);
+  return [...quantized[trunk]]
+    .filter(([weight, { format }]) => format === 'Int8' && layers.includes(layerOf(weight)!))
+    .map(([weight, entry]) => ({ name: `terms.${weight}`, weight, entry }));
+}
+
+/** Computes `terms.*`, once for all decoding steps: it has no inputs. */
+export function termsProgram(model: FederatedModel, trunk: Trunk): Graph {
+  const graph = new Graph();
+  const terms = storedTerms(graph, model);
+  for (const { name, entry } of decodedTerms(model, trunk)) graph.output(name, terms(entry));
+  return graph;
+}
+
 /**
  * One step of greedy decoding with a cache of keys and values; the first step, with an empty cache, reads the prompts.
  * Inputs: `hidden` [batch·length, hidden], the embedding; `positions` [batch, length]; `keyPositions` [batch, keys] for
  * cached and new tokens, where a padded key has PADDING_POSITION; `lastRows` [batch] (int32), the row of each
- * sequence's last token; `past.*` [batch, keyValueHeads, past, headDim]; `adapter`, and `emulator` for the emulator.
+ * sequence's last token; `past.*` [batch, keyValueHeads, past, headDim]; `terms.*` (int32), the outputs of
+ * `termsProgram`; `adapter`, and `emulator` for the emulator.
  * Outputs: `next` [batch] (int32), the likeliest tokens; `present.*`.
  */
 export function decodingProgram(model: FederatedModel, trunk: Trunk): Graph {
@@ -42,11 +72,17 @@ export function decodingProgram(model: FederatedModel, trunk: Trunk): Graph {
   const queries = graph.input('positions', 'float32', ['batch', 'length']);
   const keys = graph.input('keyPositions', 'float32', ['batch', 'keys']);
   const lastRows = graph.input('lastRows', 'int32', ['batch']);
+  const terms = new Map(
+    decodedTerms(model, trunk).map(({ name, weight, entry }) => [
+      weight,
+      graph.input(name, 'int32', termsShape(entry.values.shape)),
+    ]),
+  );
   const pass: DecoderPass = {
     graph,
     config,
     weight: storedWeights(graph, model),
-    quantized: quantizedWeights(graph, model, trunk === 'emulator'),
+    quantized: quantizedWeights(graph, model, trunk === 'emulator', terms),
     positions: positionsOf(graph, config, queries, keys),
     places: null,
     whole: null,

@@ -5,8 +5,8 @@ import type { QuantizedMatrix } from '../../engine/ops/linear.ts';
 import type { FloatDtype } from '../../safetensors/float-formats.ts';
 import type { TensorEntry } from '../../safetensors/safetensors.ts';
 import { tensorsOf } from './quantized-index.ts';
-import type { QuantizedWeights } from './quantized-index.ts';
-import { quantizedMatrix } from './quantized-matrix.ts';
+import type { QuantizedEntry, QuantizedTensor, QuantizedWeights } from './quantized-index.ts';
+import { quantizedMatrix, termsOfMatrix } from './quantized-matrix.ts';
 import type { Rows } from './quantized-matrix.ts';
 import type { WeightIndex } from './weight-index.ts';
 
@@ -45,21 +45,32 @@ export function storedWeights(graph: Graph, model: ModelWeights): (name: string,
  * Quantised projections by the names of their weights, read in place; undefined for weights that the pass has as
  * stored.
  * @param emulates whether the pass has the emulator's layers, and not the teacher's
+ * @param terms of a pass of single rows: the zero-point terms of those that have them
  */
 export function quantizedWeights(
   graph: Graph,
   model: ModelWeights,
   emulates: boolean,
+  terms: ReadonlyMap<string, Value> = new Map(),
 ): (name: string) => QuantizedMatrix | undefined {
-  const folder = weightFolder(model);
   const { quantized } = model;
+  const placed = placedQuantized(graph, model);
   return (name) => {
     const entry = quantized?.[emulates ? 'emulator' : 'teacher'].get(name);
-    return (
-      entry &&
-      quantizedMatrix(entry, quantized!.product, (tensor, dtype, rows) => inPlace(graph, folder, tensor, dtype, rows))
-    );
+    return entry && quantizedMatrix(entry, quantized!.product, placed, terms.get(name));
   };
+}
+
+/** Zero-point terms of quantised projections in 8 bits. */
+export function storedTerms(graph: Graph, model: ModelWeights): (entry: QuantizedEntry) => Value {
+  const placed = placedQuantized(graph, model);
+  return (entry) => termsOfMatrix(entry, placed);
+}
+
+/** Quantised tensors, or contiguous rows of them, read in place. */
+function placedQuantized(graph: Graph, model: ModelWeights) {
+  const folder = weightFolder(model);
+  return (tensor: QuantizedTensor, dtype: DType, rows?: Rows) => inPlace(graph, folder, tensor, dtype, rows);
 }
 
 function inPlace(

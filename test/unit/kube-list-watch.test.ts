@@ -36,7 +36,12 @@ interface Script {
 }
 
 /** A collection whose server follows a script; `times` counts requests from 1. */
-async function follow(t: Test, script: Script, times: Partial<WatchTimes> = {}, pageSize = 500) {
+async function follow(
+  t: Test,
+  script: Script,
+  times: Partial<WatchTimes> = {},
+  { pageSize = 500, isOptional = false }: { readonly pageSize?: number; readonly isOptional?: boolean } = {},
+) {
   const count = { list: 0, watch: 0 };
   const stub = await startStub(t, (request, response) => {
     const what = request.query['watch'] === 'true' ? 'watch' : 'list';
@@ -52,6 +57,7 @@ async function follow(t: Test, script: Script, times: Partial<WatchTimes> = {}, 
   const watch = new ListWatch<WholeObject>({
     client,
     path: '/api/v1/configmaps',
+    isOptional,
     read: reader(RESOURCE.configMap, WholeObject),
     log: createLog('warn', { write: (text) => void (seen.log += text) }),
     times: { ...WATCH_TIMES, firstPauseMs: 1, longestPauseMs: 20, ...times },
@@ -96,7 +102,7 @@ t.test('reads pages, then events, and continues at the same version', async (t) 
       },
     },
     {},
-    2,
+    { pageSize: 2 },
   );
   t.notOk(watch.hasListed);
   await until('a second watch', 30, () => requests('watch')[1] ?? null);
@@ -153,7 +159,7 @@ t.test('a list that goes stale between two pages is fetched whole', async (t) =>
       watch: hold,
     },
     {},
-    1,
+    { pageSize: 1 },
   );
   await hears('all a,b');
   t.equal(requests('list').length, 3);
@@ -247,4 +253,26 @@ t.test('stopping the watch aborts a pending request at once', async (t) => {
   await until('a list', 30, () => requests('list')[0] ?? null);
   await watch.close();
   t.notOk(watch.hasListed);
+});
+
+t.test('a kind that may be missing is looked for until it is there, and when it is gone', async (t) => {
+  const { told, seen, watch, requests, hears } = await follow(
+    t,
+    {
+      list: (_request, response, times) => {
+        if (times === 3) answerJson(response, list(7, [object('a', 1)]));
+        else answerStatus(response, 404, 'NotFound');
+      },
+      watch: (_request, response) => answerStatus(response, 404, 'NotFound'),
+    },
+    {},
+    { isOptional: true },
+  );
+  await until('the list is answered', 30, () => (watch.hasListed ? true : null));
+  t.notOk(watch.isServed, 'nothing waits for it');
+  await hears('all a');
+  await until('two more lists', 30, () => requests('list')[4] ?? null);
+  t.notOk(watch.isServed);
+  t.strictSame(told.slice(0, 4), ['all ', 'all ', 'all a', 'all ']);
+  t.strictSame([seen.restarts, seen.log], [0, ''], 'which is no failure');
 });

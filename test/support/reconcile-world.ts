@@ -25,6 +25,7 @@ export class ReconcileWorld {
   /** By uid. */
   readonly warnings = new Map<string, ObservedWarning>();
   redisUsers: RedisUsersStanding = USERS;
+  kueue = NOTHING.kueue;
   /** How often the job's users in Redis were created. */
   grants = 0;
   /** Called before each write; may throw. */
@@ -66,7 +67,7 @@ export class ReconcileWorld {
     unreadableJob: () => null,
     observe: async () => {
       const objects = eachOwned((key) => this.#seen(titleOf(key, 'tiny')));
-      return { ...NOTHING, ...objects, pods: this.pods };
+      return { ...NOTHING, ...objects, pods: this.pods, kueue: this.kueue };
     },
     lastWarning: async ({ uid }) => this.warnings.get(uid ?? '') ?? null,
     read: async ({ kind, name }) => this.objects.get(`${kind} ${name}`) ?? null,

@@ -34,7 +34,7 @@ t.test('a Workload, an admission, an eviction', async (t) => {
   t.match(world.status, { phase: 'Pending', message: /Evicted, says Kueue/ });
 });
 
-t.test('another queue, an end, and quota that is given back although Redis is away', async (t) => {
+t.test('another queue, an end, and quota that is given back although the job is blocked', async (t) => {
   const { world, says, turn } = queuedJob();
   await turn();
   const { job } = world;
@@ -44,7 +44,9 @@ t.test('another queue, an end, and quota that is given back although Redis is aw
   await turn();
   const conditions = [{ type: 'Complete', status: 'True' }];
   for (const name of ['server', 'clients']) world.setJobStatus(`tiny-${name}`, { conditions });
-  world.redisUsers = { kind: 'away', reason: 'no answer' };
+  const service = world.objects.get('Service tiny-server');
+  if (service === undefined) throw new Error('there is no Service');
+  world.objects.set('Service tiny-server', { ...service, metadata: { ...service.metadata, ownerReferences: [] } });
   t.strictSame(await turn(), [`conditions of ${WORKLOAD} Finished=Succeeded`]);
 });
 

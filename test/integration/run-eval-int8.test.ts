@@ -1,11 +1,12 @@
 // `fedbiot eval --compute-weights Int8`: the model's projections in 8 bits, in a file of the user's cache.
-import { appendFileSync, readdirSync, statSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { LoraSpec } from '../../crds/types.ts';
 import { defaults } from '../../worker/commands/eval.ts';
 import { initialLora, loraLayout } from '../../worker/model/lora/layout.ts';
 import { exportPeft } from '../../worker/model/lora/peft.ts';
+import { thisProcess } from '../../worker/files/process-identity.ts';
 import { openModelDirectory } from '../../worker/model/directory.ts';
 import { randomStream } from '../../worker/random.ts';
 import { evaluateModel } from '../../worker/run/evaluate-model.ts';
@@ -58,6 +59,39 @@ t.test('the loss changes a little, also with an adapter on all layers, and the f
     written.push(file());
   }
   t.equal(written[0], written[1]);
+});
+
+t.test('of several evaluations at once, one writes the file, and the others wait for it', async (t) => {
+  const { score } = scorer(t.testdir({}));
+  const warnings: string[] = [];
+  const onWarning = (message: string) => void warnings.push(message);
+  const scores = await Promise.all([1, 2, 3].map(() => score({ computeWeights: 'Int8', onWarning })));
+  t.same(scores, Array(3).fill(await score({ computeWeights: 'Int8', onWarning })));
+  t.same(warnings, Array(2).fill(`waiting for process ${process.pid}, which writes the weights in 8 bits`));
+});
+
+t.test('an evaluation that died while it wrote the file holds nobody up, one on another machine does', async (t) => {
+  const root = t.testdir({});
+  const { score } = scorer(root);
+  const scored = await score({ computeWeights: 'Int8' });
+  const folder = join(
+    root,
+    'cache',
+    readdirSync(join(root, 'cache')).find((name) => name.endsWith('-int8'))!,
+  );
+  const lockOf = (owner: object) =>
+    writeFileSync(join(folder, 'run.lock'), JSON.stringify({ ...thisProcess(), ...owner }));
+  lockOf({ host: 'elsewhere' });
+  t.same(await score({ computeWeights: 'Int8' }), scored, 'nothing is to be written');
+  rmSync(join(folder, 'layer-3.safetensors'));
+  await t.rejects(score({ computeWeights: 'Int8' }), {
+    name: 'UserError',
+    message: `${folder} is in use by another run: process ${process.pid} on elsewhere`,
+    hint: /remove .*run\.lock\.$/,
+  });
+  lockOf({ started: 'before' });
+  t.same(await score({ computeWeights: 'Int8' }), scored);
+  t.notOk(existsSync(join(folder, 'run.lock')));
 });
 
 t.test('a file in 8 bits that changes while it is used is noticed', async (t) => {

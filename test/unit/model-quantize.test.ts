@@ -1,6 +1,6 @@
 // The emulator's projections in 8 and in 4 bits: their file, their bundle, and what reads them.
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { openBundle } from '../../worker/bundle/open.ts';
@@ -146,6 +146,30 @@ t.test('another rounding has a file of its own, and is ended with it', async (t)
   t.same(readFileSync(a), readFileSync(b));
   t.equal(await fileOf('a', 0), a, 'it is not rounded again');
   t.equal(ended, 3);
+});
+
+t.test('a layer that another process writes meanwhile does not shift the others', async (t) => {
+  const root = t.testdir({});
+  const { stored, model } = await quantized(root, 'Int8');
+  const fileOf = ({ quantized }: FederatedModel, layer: number) =>
+    quantized!.emulator.get(WEIGHT.replace('0', String(layer)))!.values.file;
+  const layers = stored.split.emulator;
+  const { matrices } = TO_NEAREST.Int8;
+  let other = '';
+  const rounding: Rounding = {
+    key: 'b',
+    matrices: async function* (request) {
+      other = dirname(request.unfinished);
+      for (const layer of layers.slice(1)) writeFileSync(join(other, basename(fileOf(model, layer))), 'damaged');
+      yield* matrices(request);
+    },
+  };
+  const options = { modelSha256: 'x', held: 'auto', product: 'Float32' } as const;
+  const again = await quantizeEmulator(stored, 'Int8', join(root, 'cache'), options, rounding);
+  for (const layer of layers) {
+    t.equal(dirname(fileOf(again.model, layer)), other);
+    t.same(readFileSync(fileOf(again.model, layer)), readFileSync(fileOf(model, layer)), `layer ${layer}`);
+  }
 });
 
 t.test('4 bits hold whole pairs of blocks only', async (t) => {

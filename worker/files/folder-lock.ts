@@ -1,5 +1,6 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import Type from 'typebox';
 import Value from 'typebox/value';
 import { UserError } from '../../crds/facts/user-error.ts';
@@ -17,6 +18,22 @@ const Owner = Type.Object({
 /** Another process has taken over the folder: this one must no longer write to it. */
 export class FolderLost extends UserError {
   override readonly name = 'FolderLost';
+}
+
+/** Another process has the lock of a folder, or may have it. */
+class FolderInUse extends UserError {
+  readonly owner: ProcessIdentity;
+
+  constructor(folder: string, path: string, owner: ProcessIdentity) {
+    const { host, pid } = owner;
+    super(`${folder} is in use by another run: process ${pid} on ${host}`, {
+      hint:
+        host === thisProcess().host
+          ? 'Wait for it, stop it, or choose another --out folder.'
+          : `If that run is no longer alive, remove ${path}.`,
+    });
+    this.owner = owner;
+  }
 }
 
 export interface FolderLock {
@@ -46,7 +63,7 @@ export function lockFolder(folder: string, { takeOver = false }: { takeOver?: bo
       const held = read(path);
       if (held === null) continue;
       if (isRunning(held.owner) !== false) {
-        if (!takeOver) throw inUse(folder, path, held.owner);
+        if (!takeOver) throw new FolderInUse(folder, path, held.owner);
         tookOver = true;
       }
       removeStale(path, held.text);
@@ -65,6 +82,26 @@ export function lockFolder(folder: string, { takeOver = false }: { takeOver?: bo
       if (read(path)?.text === text) rmSync(path, { force: true });
     },
   };
+}
+
+/** Time between two attempts to lock a folder. */
+const RETRY_MS = 200;
+
+/**
+ * The same, as soon as no other process of this machine has the lock.
+ * @param onWait called once, with the process that has it
+ * @throws UserError if a process on another machine has it, of which nobody knows here whether it is alive
+ */
+export async function lockWhenFree(folder: string, onWait: (pid: number) => void): Promise<FolderLock> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return lockFolder(folder);
+    } catch (error) {
+      if (!(error instanceof FolderInUse) || error.owner.host !== thisProcess().host) throw error;
+      if (attempt === 0) onWait(error.owner.pid);
+    }
+    await delay(RETRY_MS);
+  }
 }
 
 function link(from: string, to: string): boolean {
@@ -109,13 +146,4 @@ function removeStale(path: string, text: string): void {
   }
   if (read(aside)?.text !== text) link(aside, path);
   rmSync(aside, { force: true });
-}
-
-function inUse(folder: string, path: string, { host, pid }: ProcessIdentity): UserError {
-  return new UserError(`${folder} is in use by another run: process ${pid} on ${host}`, {
-    hint:
-      host === thisProcess().host
-        ? 'Wait for it, stop it, or choose another --out folder.'
-        : `If that run is no longer alive, remove ${path}.`,
-  });
 }

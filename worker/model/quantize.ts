@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '../files/sha256.ts';
 import type { WeightEntry } from '../safetensors/safetensors.ts';
@@ -16,7 +16,7 @@ import type { MatrixParts, QuantizedFormat } from './weights/quantized-formats.t
 import type { Int4Matrix } from './weights/int4-matrix.ts';
 import { indexQuantized } from './weights/quantized-index.ts';
 import type { QuantizedIndex, QuantizedWeights } from './weights/quantized-index.ts';
-import { writtenOnce } from './written-file.ts';
+import { watchedFile } from './written-file.ts';
 
 export interface QuantizeOptions {
   readonly modelSha256: string;
@@ -24,6 +24,8 @@ export interface QuantizeOptions {
   readonly held: string;
   readonly product: QuantizedWeights['product'];
   readonly signal?: AbortSignal;
+  /** Locks a folder whose files other processes may write as well. Files of a folder without a lock have one writer. */
+  readonly lock?: (folder: string) => Promise<{ release(): void }>;
 }
 
 /** What is quantised: the shapes of the layers, and their weights as they are held. */
@@ -97,53 +99,90 @@ export const UNFINISHED = 'unfinished.safetensors';
  * `cache` named by the model's hash and the layers. Later runs reuse the files, also if the layers are not complete.
  */
 async function quantizeLayers(
-  { config, weights }: Quantizable,
+  model: Quantizable,
   format: QuantizedFormat,
   layers: readonly number[],
   rounding: Rounding,
   cache: string,
-  { modelSha256, held, signal }: QuantizeOptions,
+  options: QuantizeOptions,
 ): Promise<Watched<{ readonly index: QuantizedIndex }>> {
-  const { folderSuffix, meaning } = QUANTIZED_FORMATS[format];
-  const key = sha256(JSON.stringify([modelSha256, held, layers, rounding.key])).slice(0, 16);
-  const folder = join(cache, `weights-${key}${folderSuffix}`);
-  const unfinished = join(folder, UNFINISHED);
+  const key = sha256(JSON.stringify([options.modelSha256, options.held, layers, rounding.key])).slice(0, 16);
+  const folder = join(cache, `weights-${key}${QUANTIZED_FORMATS[format].folderSuffix}`);
   const fileOf = (layer: number) => join(folder, `layer-${layer}.safetensors`);
-  const missing = layers.filter((layer) => !existsSync(fileOf(layer)));
-  const entries = quantizedProjections(format, config, missing).map(({ weight }) => {
-    const entry = weights.get(weight);
-    if (!entry) throw new Error(`the model has no weight ${weight}`);
-    return entry;
-  });
-  const matrices = rounding.matrices({ layers: missing, weights: entries, unfinished });
-  const writeLayer = async (file: string, layer: number) => {
-    const groups = quantizedProjections(format, config, [layer]).map(({ parts }): StreamedGroup => ({
-      tensors: partsOf(parts),
-      chunks: async function* () {
-        const { value: pieces } = await matrices.next();
-        for (const piece of pieces ?? []) yield partsOf(piece).map(bytesOf);
-      },
-    }));
-    await streamGroups(file, groups, { metadata: { quantization: meaning }, ...(signal && { signal }) });
-  };
+  const missing = () => layers.filter((layer) => !existsSync(fileOf(layer)));
   const files: Watched<{ readonly content: QuantizedIndex }>[] = [];
+  await mkdir(folder, { recursive: true });
+  const lock = missing().length > 0 ? await options.lock?.(folder) : undefined;
   try {
-    for (const layer of layers)
-      files.push(
-        await writtenOnce({
-          file: fileOf(layer),
-          write: (file) => writeLayer(file, layer),
-          read: (file) => indexQuantized(file, format, config, [layer]),
-        }),
-      );
+    const unfinished = join(folder, UNFINISHED);
+    // What is missing is decided once: another process may write a layer meanwhile, whose matrices are rounded as well.
+    const writer = new LayerWriter(model, format, missing(), rounding, unfinished);
+    try {
+      for (const layer of layers) {
+        const file = fileOf(layer);
+        await writer.write(file, layer, options.signal);
+        files.push(watchedFile(file, () => indexQuantized(file, format, model.config, [layer])));
+      }
+    } finally {
+      await writer.close();
+    }
+    await rm(unfinished, { force: true });
   } finally {
-    await matrices.return();
+    lock?.release();
   }
-  await rm(unfinished, { force: true });
   return {
     index: new Map(files.flatMap(({ content }) => [...content])),
     checkUnchanged: () => files.forEach(({ checkUnchanged }) => checkUnchanged()),
   };
+}
+
+/** Writes the projections of layers into a file for each, as they are rounded. */
+class LayerWriter {
+  readonly #config: Quantizable['config'];
+  readonly #format: QuantizedFormat;
+  readonly #layers: readonly number[];
+  readonly #matrices: ReturnType<Rounding['matrices']>;
+
+  /** @param layers those to be written, ascending */
+  constructor(
+    { config, weights }: Quantizable,
+    format: QuantizedFormat,
+    layers: readonly number[],
+    rounding: Rounding,
+    unfinished: string,
+  ) {
+    this.#config = config;
+    this.#format = format;
+    this.#layers = layers;
+    const entries = quantizedProjections(format, config, layers).map(({ weight }) => {
+      const entry = weights.get(weight);
+      if (!entry) throw new Error(`the model has no weight ${weight}`);
+      return entry;
+    });
+    this.#matrices = rounding.matrices({ layers, weights: entries, unfinished });
+  }
+
+  /** Writes the next layer, if it is to be written. */
+  async write(file: string, layer: number, signal: AbortSignal | undefined): Promise<void> {
+    if (!this.#layers.includes(layer)) return;
+    const groups = quantizedProjections(this.#format, this.#config, [layer]).map(({ parts }): StreamedGroup => ({
+      tensors: partsOf(parts),
+      chunks: () => this.#next(),
+    }));
+    const metadata = { quantization: QUANTIZED_FORMATS[this.#format].meaning };
+    await streamGroups(file, groups, { metadata, ...(signal && { signal }) });
+  }
+
+  /** Ends the rounding. */
+  async close(): Promise<void> {
+    await this.#matrices.return();
+  }
+
+  /** The pieces of the next matrix. */
+  async *#next(): AsyncGenerator<readonly Uint8Array[]> {
+    const { value: pieces } = await this.#matrices.next();
+    for (const piece of pieces ?? []) yield partsOf(piece).map(bytesOf);
+  }
 }
 
 /** Rounds each weight to the nearest number of a format. */

@@ -28,6 +28,17 @@ export async function writtenOnce<Content>({
     await mkdir(dirname(file), { recursive: true });
     await write(file);
   }
+  return watchedFile(file, read);
+}
+
+/**
+ * The content of a file that this program has written, which is watched from now on.
+ * @throws UserError if it is damaged
+ */
+export function watchedFile<Content>(
+  file: string,
+  read: (file: string) => Content,
+): { readonly content: Content; readonly checkUnchanged: () => void } {
   const states = new Map([[file, fileState(file)]]);
   const checkUnchanged = () => requireUnchanged(states);
   try {

@@ -11,6 +11,7 @@ import { matrixProduct } from '../engine/matrix-product.ts';
 import { checkComputeWeights } from '../training/check-quantized.ts';
 import { ModelEvaluator } from '../training/evaluation.ts';
 import type { HeldOut } from '../training/evaluation.ts';
+import { lockWhenFree } from '../files/folder-lock.ts';
 import { openModelDirectory } from '../model/directory.ts';
 import type { FederatedModel, WatchedModel } from '../model/federated-model.ts';
 import { openPeft } from '../model/lora/peft.ts';
@@ -126,7 +127,7 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
       const { model, checkUnchanged } =
         int8Folder === null
           ? { model: whole, checkUnchanged: () => {} }
-          : await inInt8(whole, int8Folder, await verified, provider);
+          : await inInt8(whole, int8Folder, await verified, options);
       const [text] = heldOut.sequences;
       if (text !== undefined) {
         const layers = [...model.split.teacher, ...model.split.tail];
@@ -186,9 +187,11 @@ async function inInt8(
   model: FederatedModel,
   folder: string,
   modelSha256: string,
-  provider: Provider,
+  { provider, onWarning }: Pick<EvaluateOptions, 'provider' | 'onWarning'>,
 ): Promise<WatchedModel> {
-  const options = { modelSha256, held: 'auto', product: matrixProduct(provider) };
+  const lock = (layers: string) =>
+    lockWhenFree(layers, (pid) => onWarning(`waiting for process ${pid}, which writes the weights in 8 bits`));
+  const options = { modelSha256, held: 'auto', product: matrixProduct(provider), lock };
   const { computed, checkUnchanged } = await quantizeAll(model, folder, options);
   return { model: { ...model, ...computed }, checkUnchanged };
 }

@@ -40,7 +40,7 @@ async function main({ model, tokens, threads }: Options): Promise<void> {
     if (model === undefined) await writeLlama(path, LLAMA_2_7B);
     const directory = await openModelDirectory(path);
     const stored = wholeModel(directory, null);
-    const options = { modelSha256: '', held: 'auto', product: matrixProduct('cpu') };
+    const options = { modelSha256: '', checkUnchanged: () => {}, held: 'auto', product: matrixProduct('cpu') };
     const { computed } = await quantizeAll(directory, folder, options);
     const formats = { 'as stored': stored, Int8: withComputeWeights({ ...stored, ...computed }) };
     const rows: string[][] = [];

@@ -19,7 +19,7 @@ import { WHOLE_BLOCKS } from '../support/tiny-model.ts';
 
 const EMULATOR = '{ weights: Int4, layerDropRate: 0.4, alignment: { initialSteps: 2, sequenceLength: 192 } }';
 const MATRICES = 7;
-const OPTIONS = { modelSha256: 'x', held: 'auto', product: 'Float32' } as const;
+const OPTIONS = { modelSha256: 'x', checkUnchanged: () => {}, held: 'auto', product: 'Float32' } as const;
 
 const random = randomStream(1, 'texts');
 const publicSequences = Array.from({ length: 40 }, () => {

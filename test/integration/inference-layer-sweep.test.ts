@@ -160,7 +160,7 @@ for (const [name, model] of Object.entries({ last, both }))
     const compute = testCompute();
     t.teardown(() => compute.close());
     const { loads, sessions, kept } = observed(compute);
-    const options = { modelSha256: name, held: 'auto', product: 'Float32' } as const;
+    const options = { modelSha256: name, checkUnchanged: () => {}, held: 'auto', product: 'Float32' } as const;
     const text = sequences[0]!.inputIds;
     const { front, teacher, emulator, tail } = model.split;
     const folder = t.testdir({});

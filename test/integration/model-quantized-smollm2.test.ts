@@ -53,7 +53,7 @@ t.test('SmolLM2-135M in 8 bits', { skip, timeout: 600_000 }, async (t) => {
   const whole = wholeModel(stored, null);
   const base = await loss(whole, 'teacher');
   for (const product of new Set([matrixProduct(compute.provider), 'Float32' as const])) {
-    const options = { modelSha256: 'test', held: 'auto', product };
+    const options = { modelSha256: 'test', checkUnchanged: () => {}, held: 'auto', product };
     const { model: quantized } = await quantizeEmulator(whole, 'Int8', t.testdirName, options);
     const change = (await loss(quantized, 'emulator')) - base;
     t.ok(Math.abs(change) < 0.01 && change !== 0, `${product}: ${base} changes by ${change}`);
@@ -66,7 +66,12 @@ t.test('SmolLM2-135M in 8 bits', { skip, timeout: 600_000 }, async (t) => {
   const onRounded = (done: number) => rounded.push(done);
   const { rounding } = onPublicData({ compute, publicSequences, seed: 0, signal, onMeasured: () => {}, onRounded });
   const in4Bits = async (rounding?: Rounding) => {
-    const options = { modelSha256: 'test', held: 'auto', product: matrixProduct(compute.provider) };
+    const options = {
+      modelSha256: 'test',
+      checkUnchanged: () => {},
+      held: 'auto',
+      product: matrixProduct(compute.provider),
+    };
     const { model } = await quantizeEmulator(whole, 'Int4', t.testdirName, options, rounding);
     return (await loss(model, 'emulator')) - base;
   };

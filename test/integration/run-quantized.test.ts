@@ -3,6 +3,7 @@
 import { appendFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import type { LiveEvent } from '../../worker/report/display-state.ts';
 import { fillWeight } from '../support/filled-weight.ts';
 import { runTinyJob, runTinyJobTo, writeTinyJob } from '../support/tiny-job.ts';
 import { WHOLE_BLOCKS } from '../support/tiny-model.ts';
@@ -33,6 +34,22 @@ for (const { format, tooLarge } of FORMATS)
       hint: /emulator\.weights: AsStored/,
     });
   });
+
+t.test('of a model that changes while it is rounded, no layer is kept from then on', async (t) => {
+  const root = t.testdir({});
+  const out = join(root, 'out');
+  const job = writeTinyJob(root, { emulator: `{ weights: Int4, ${EMULATOR} }` }, WHOLE_BLOCKS);
+  const weights = join(root, 'model', 'model.safetensors');
+  const onEvent = (event: LiveEvent) => {
+    if (event.event === 'quantizing' && event.done === 8) fillWeight(weights, 'model.norm.weight', 1);
+  };
+  await t.rejects(runTinyJob(job, out, { onEvent }), {
+    name: 'UserError',
+    message: `${weights} was changed while it was used`,
+  });
+  const [folder = ''] = readdirSync(join(out, 'cache'));
+  t.same(readdirSync(join(out, 'cache', folder)), ['layer-0.safetensors', 'unfinished.safetensors']);
+});
 
 for (const { format, bits } of FORMATS)
   t.test(`a run whose file in ${bits} bits changes ends at once`, async (t) => {

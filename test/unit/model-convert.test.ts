@@ -52,6 +52,22 @@ t.test('nothing is written if nothing must be rounded', async (t) => {
   );
 });
 
+t.test('a model that changes while it is converted is not kept', async (t) => {
+  const dir = t.testdir({ cache: {}, model: {} });
+  cpSync(family('llama2'), join(dir, 'model'), { recursive: true });
+  const model = await openModelDirectory(join(dir, 'model'));
+  await model.sha256();
+  const { file } = model.weights.get('model.norm.weight')!;
+  const content = readFileSync(file);
+  writeFileSync(file, content.fill(0, content.byteLength - 400));
+  await t.rejects(withDtype(model, 'bfloat16', join(dir, 'cache')), {
+    name: 'UserError',
+    message: /model\.safetensors was changed while it was used$/,
+  });
+  const [folder = ''] = readdirSync(join(dir, 'cache'));
+  t.same(readdirSync(join(dir, 'cache', folder)), []);
+});
+
 t.test('a weight too large for float16 is named', async (t) => {
   const dir = t.testdir({ cache: {}, model: {} });
   cpSync(family('llama2'), join(dir, 'model'), { recursive: true });

@@ -40,7 +40,7 @@ async function quantized(root: string, format: QuantizedFormat, sections: Readon
   const directory = await openModelDirectory(join(root, 'model'));
   zeroOutput(directory.weights.get(WEIGHT)!);
   const stored = await federateModel(directory, spec, () => Promise.reject(new Error('uniform')));
-  const options = { modelSha256: 'x', held: 'auto', product: 'Float32' } as const;
+  const options = { modelSha256: 'x', checkUnchanged: () => {}, held: 'auto', product: 'Float32' } as const;
   const write = async () => (await quantizeEmulator(stored, format, join(root, 'cache'), options)).model;
   return { spec, directory, stored, write, model: await write() };
 }
@@ -135,7 +135,7 @@ t.test('another rounding has a file of its own, and is ended with it', async (t)
       }
     },
   });
-  const options = { modelSha256: 'x', held: 'auto', product: 'Float32' } as const;
+  const options = { modelSha256: 'x', checkUnchanged: () => {}, held: 'auto', product: 'Float32' } as const;
   const fileOf = async (key: string, count = Infinity) => {
     const { model } = await quantizeEmulator(stored, 'Int4', join(root, 'cache'), options, rounding(key, count));
     return model.quantized!.emulator.get(WEIGHT)!.values.file;
@@ -164,7 +164,7 @@ t.test('a layer that another process writes meanwhile does not shift the others'
       yield* matrices(request);
     },
   };
-  const options = { modelSha256: 'x', held: 'auto', product: 'Float32' } as const;
+  const options = { modelSha256: 'x', checkUnchanged: () => {}, held: 'auto', product: 'Float32' } as const;
   const again = await quantizeEmulator(stored, 'Int8', join(root, 'cache'), options, rounding);
   for (const layer of layers) {
     t.equal(dirname(fileOf(again.model, layer)), other);
@@ -177,7 +177,7 @@ t.test('4 bits hold whole pairs of blocks only', async (t) => {
   const { spec } = readJob(writeTinyJob(root, {}));
   const stored = await openModelDirectory(join(root, 'model'));
   const narrow = await federateModel(stored, spec, () => Promise.reject(new Error('uniform')));
-  const options = { modelSha256: 'x', held: 'auto', product: 'Float32' } as const;
+  const options = { modelSha256: 'x', checkUnchanged: () => {}, held: 'auto', product: 'Float32' } as const;
   await t.rejects(quantizeEmulator(narrow, 'Int4', join(root, 'cache'), options), {
     name: 'UserError',
     message: 'Int4 holds matrices whose inputs are a multiple of 64, but q_proj has 48',

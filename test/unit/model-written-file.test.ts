@@ -28,7 +28,7 @@ async function quantised(root: string, format: QuantizedFormat) {
   const { spec } = readJob(join(root, 'job.yaml'));
   const stored = await openModelDirectory(join(root, 'model'));
   const whole = await federateModel(stored, spec, () => Promise.reject(new Error('uniform')));
-  const options = { modelSha256: 'x', held: 'auto', product: 'Float32' } as const;
+  const options = { modelSha256: 'x', checkUnchanged: () => {}, held: 'auto', product: 'Float32' } as const;
   const { model, checkUnchanged } = await quantizeEmulator(whole, format, join(root, 'cache'), options);
   return { ...model.quantized!.emulator.get(WEIGHT)!.scales, checkUnchanged };
 }

@@ -26,6 +26,8 @@ const [a, b, c] = [sequence('a', 2), sequence('b', 4), sequence('c', 3)];
 const PACKS = [[a, b], [c]];
 const LARGE = 2 ** 20;
 
+const cacheIn = (directory: string, bytes = LARGE): DiskCache => ({ directory, bytes, checkUnchanged: () => {} });
+
 /** Teacher states, and the packs that were computed for them. */
 function teacher(disk: DiskCache | null, memoryBytes = LARGE, sweptTokens = 0) {
   const computed: string[] = [];
@@ -47,7 +49,7 @@ function teacher(disk: DiskCache | null, memoryBytes = LARGE, sweptTokens = 0) {
 }
 
 t.test('a later run reads from disk what an earlier one computed, to the bit', async (t) => {
-  const disk = { directory: join(t.testdir({}), 'cache/teacher'), bytes: LARGE };
+  const disk = cacheIn(join(t.testdir({}), 'cache/teacher'));
   const first = teacher(disk);
   t.strictSame(await first.of(c, a), [statesOf(c), statesOf(a)], 'in the order asked for');
   t.strictSame(first.computed, ['c', 'a,b'], 'a pack at a time');
@@ -66,7 +68,7 @@ t.test('a damaged file is computed again, and replaced', async (t) => {
     empty: () => Buffer.alloc(0),
   };
   for (const [what, damage] of Object.entries(damages)) {
-    const disk = { directory: join(t.testdir({}), 'cache'), bytes: LARGE };
+    const disk = cacheIn(join(t.testdir({}), 'cache'));
     await teacher(disk).of(c);
     const file = join(disk.directory, 'c');
     const whole = readFileSync(file);
@@ -80,19 +82,34 @@ t.test('a damaged file is computed again, and replaced', async (t) => {
 
 t.test('the cache stays within its limit of bytes, those of earlier runs included', async (t) => {
   const directory = join(t.testdir({}), 'cache');
-  const first = teacher({ directory, bytes: bytesOf(2) + bytesOf(3) });
+  const first = teacher(cacheIn(directory, bytesOf(2) + bytesOf(3)));
   await first.of(a);
   t.strictSame(readdirSync(directory), ['a'], 'b does not fit');
   // The state of `a` is found on disk, so its digest is checked.
-  const second = teacher({ directory, bytes: bytesOf(2) + bytesOf(3) });
+  const second = teacher(cacheIn(directory, bytesOf(2) + bytesOf(3)));
   t.strictSame(await second.of(a, c), [statesOf(a), statesOf(c)]);
   t.strictSame(second.computed, ['c']);
   t.strictSame(readdirSync(directory), ['a'], 'nor does c now');
 });
 
+t.test('states of a model that has changed are not kept', async (t) => {
+  let isChanged = false;
+  const disk: DiskCache = {
+    ...cacheIn(join(t.testdir({}), 'cache')),
+    checkUnchanged: () => {
+      if (isChanged) throw new Error('changed');
+    },
+  };
+  const states = teacher(disk);
+  await states.of(c);
+  isChanged = true;
+  await states.of(a, c);
+  t.strictSame(readdirSync(disk.directory), ['c']);
+});
+
 t.test('a full disk costs time and nothing else', async (t) => {
   const directory = join(t.testdir({}), 'cache');
-  const states = teacher({ directory, bytes: LARGE }, 0);
+  const states = teacher(cacheIn(directory), 0);
   // A folder at the path of the temporary file: even root cannot write there.
   mkdirSync(join(directory, 'a.part'));
   t.strictSame(await states.of(a), [statesOf(a)]);
@@ -129,7 +146,7 @@ t.test('a runner that sweeps computes later requests as well, as far as memory h
   await tight.states.of([a], later);
   t.strictSame(tight.computed, ['a,b'], 'nor than memory holds');
 
-  const disk = { directory: join(t.testdir({}), 'cache'), bytes: LARGE };
+  const disk = cacheIn(join(t.testdir({}), 'cache'));
   await teacher(disk).of(c);
   const resumed = teacher(disk, SWEPT_STATES, all);
   await resumed.states.of([a], later);

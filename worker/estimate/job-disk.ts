@@ -60,12 +60,15 @@ export function convertedFiles(
   ]);
 }
 
-/** Bytes of the states that a rounding to 4 bits keeps beside its matrices, to go on after a stop. */
+/**
+ * Bytes of the states that a rounding to 4 bits keeps beside its matrices, to go on after a stop: those before a layer
+ * stay until those before the next one are written.
+ */
 export function roundingStates(
   { config }: Pick<FederatedModel, 'config'>,
   { emulator }: Pick<FedBiOTJobSpec, 'emulator'>,
 ): number {
-  return emulator.weights === 'Int4' ? stateBytes(config, CALIBRATION_TOKENS) : 0;
+  return emulator.weights === 'Int4' ? 2 * stateBytes(config, CALIBRATION_TOKENS) : 0;
 }
 
 /** What a process is about to write. */

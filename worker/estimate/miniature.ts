@@ -65,7 +65,7 @@ async function formattedLike(
   provider: Provider,
 ): Promise<FederatedModel> {
   // The hash and the format only name a file, which no other model can have in this folder.
-  const options = { modelSha256: '', held: '', product: matrixProduct(provider) };
+  const options = { modelSha256: '', checkUnchanged: () => {}, held: '', product: matrixProduct(provider) };
   const computed = computeWeights && (await quantizeAll(stored, folder, options)).computed;
   const model = { ...stored, ...computed };
   const format = formatOf(quantized?.emulator ?? UNQUANTIZED);

@@ -28,7 +28,8 @@ export function isHeldAs({ weights }: ModelDirectory, dtype: ModelSpec['dtype'])
  * A model whose frozen weights are held in `dtype`. Weights in another format are rounded once, tensor by tensor, into
  * a file under `cache`, named by the model's hash and the dtype, which later runs reuse; the rest of the directory is
  * used as it is. `auto` and `float32` change nothing, as all computation is in float32.
- * @throws UserError when a value is too large for the dtype, or the file cannot be written, or is damaged
+ * @throws UserError when a value is too large for the dtype, the model's files change meanwhile, or the file cannot be
+ *   written, or is damaged
  */
 export async function withDtype(
   model: ModelDirectory,
@@ -39,7 +40,7 @@ export async function withDtype(
   if (isHeldAs(model, dtype)) return model;
   const tensors = [...model.weights].map(([name, entry]) => {
     const wanted = heldAs(dtype, entry.dtype);
-    return { name, dtype: wanted, shape: entry.shape, chunks: () => rounded(name, entry, wanted) };
+    return { name, dtype: wanted, shape: entry.shape, chunks: () => rounded(name, entry, wanted, model) };
   });
   const { content: weights, checkUnchanged } = await writtenOnce({
     file: join(cache, `weights-${(await model.sha256()).slice(0, 16)}-${dtype}`, 'model.safetensors'),
@@ -62,7 +63,12 @@ function indexOf(file: string, weights: WeightIndex): WeightIndex {
   );
 }
 
-async function* rounded(name: string, entry: WeightEntry, dtype: FloatDtype): AsyncGenerator<Uint8Array> {
+async function* rounded(
+  name: string,
+  entry: WeightEntry,
+  dtype: FloatDtype,
+  model: Pick<ModelDirectory, 'checkUnchanged'>,
+): AsyncGenerator<Uint8Array> {
   for await (const piece of readRows(entry)) {
     const values = new Float32Array(piece.byteLength / FLOAT_BYTES[entry.dtype]);
     widenToFloat32(entry.dtype, piece, values);
@@ -75,4 +81,5 @@ async function* rounded(name: string, entry: WeightEntry, dtype: FloatDtype): As
     }
     yield bytes;
   }
+  model.checkUnchanged();
 }

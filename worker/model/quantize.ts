@@ -20,6 +20,8 @@ import { watchedFile } from './written-file.ts';
 
 export interface QuantizeOptions {
   readonly modelSha256: string;
+  /** Throws if the model's files have another content than modelSha256 says: then nothing is kept under that name. */
+  readonly checkUnchanged: () => void;
   /** Names the format in which the model's weights are held, such as model.dtype. */
   readonly held: string;
   readonly product: QuantizedWeights['product'];
@@ -116,11 +118,11 @@ async function quantizeLayers(
   try {
     const unfinished = join(folder, UNFINISHED);
     // What is missing is decided once: another process may write a layer meanwhile, whose matrices are rounded as well.
-    const writer = new LayerWriter(model, format, missing(), rounding, unfinished);
+    const writer = new LayerWriter(model, format, missing(), rounding, unfinished, options);
     try {
       for (const layer of layers) {
         const file = fileOf(layer);
-        await writer.write(file, layer, options.signal);
+        await writer.write(file, layer);
         files.push(watchedFile(file, () => indexQuantized(file, format, model.config, [layer])));
       }
     } finally {
@@ -142,6 +144,7 @@ class LayerWriter {
   readonly #format: QuantizedFormat;
   readonly #layers: readonly number[];
   readonly #matrices: ReturnType<Rounding['matrices']>;
+  readonly #options: Pick<QuantizeOptions, 'checkUnchanged' | 'signal'>;
 
   /** @param layers those to be written, ascending */
   constructor(
@@ -150,7 +153,9 @@ class LayerWriter {
     layers: readonly number[],
     rounding: Rounding,
     unfinished: string,
+    options: Pick<QuantizeOptions, 'checkUnchanged' | 'signal'>,
   ) {
+    this.#options = options;
     this.#config = config;
     this.#format = format;
     this.#layers = layers;
@@ -163,7 +168,8 @@ class LayerWriter {
   }
 
   /** Writes the next layer, if it is to be written. */
-  async write(file: string, layer: number, signal: AbortSignal | undefined): Promise<void> {
+  async write(file: string, layer: number): Promise<void> {
+    const { signal } = this.#options;
     if (!this.#layers.includes(layer)) return;
     const groups = quantizedProjections(this.#format, this.#config, [layer]).map(({ parts }): StreamedGroup => ({
       tensors: partsOf(parts),
@@ -182,6 +188,7 @@ class LayerWriter {
   async *#next(): AsyncGenerator<readonly Uint8Array[]> {
     const { value: pieces } = await this.#matrices.next();
     for (const piece of pieces ?? []) yield partsOf(piece).map(bytesOf);
+    this.#options.checkUnchanged();
   }
 }
 

@@ -13,6 +13,7 @@ import { ModelEvaluator } from '../training/evaluation.ts';
 import type { HeldOut } from '../training/evaluation.ts';
 import { lockWhenFree } from '../files/folder-lock.ts';
 import { openModelDirectory } from '../model/directory.ts';
+import type { ModelDirectory } from '../model/directory.ts';
 import type { FederatedModel, WatchedModel } from '../model/federated-model.ts';
 import { openPeft } from '../model/lora/peft.ts';
 import { quantizeAll } from '../model/quantize.ts';
@@ -127,7 +128,7 @@ export async function evaluateModel(options: EvaluateOptions): Promise<EvaluateR
       const { model, checkUnchanged } =
         int8Folder === null
           ? { model: whole, checkUnchanged: () => {} }
-          : await inInt8(whole, int8Folder, await verified, options);
+          : await inInt8(whole, directory, int8Folder, await verified, options);
       const [text] = heldOut.sequences;
       if (text !== undefined) {
         const layers = [...model.split.teacher, ...model.split.tail];
@@ -185,13 +186,20 @@ function folderOf({ cache }: Pick<EvaluateOptions, 'cache'>): string {
 /** The model with its projections in 8 bits, in a file that later evaluations reuse, and that is watched. */
 async function inInt8(
   model: FederatedModel,
+  { checkUnchanged: checkStored }: Pick<ModelDirectory, 'checkUnchanged'>,
   folder: string,
   modelSha256: string,
   { provider, onWarning }: Pick<EvaluateOptions, 'provider' | 'onWarning'>,
 ): Promise<WatchedModel> {
   const lock = (layers: string) =>
     lockWhenFree(layers, (pid) => onWarning(`waiting for process ${pid}, which writes the weights in 8 bits`));
-  const options = { modelSha256, held: 'auto', product: matrixProduct(provider), lock };
+  const options = {
+    modelSha256,
+    checkUnchanged: checkStored,
+    held: 'auto',
+    product: matrixProduct(provider),
+    lock,
+  };
   const { computed, checkUnchanged } = await quantizeAll(model, folder, options);
   return { model: { ...model, ...computed }, checkUnchanged };
 }

@@ -49,7 +49,13 @@ export async function formatModel(
   if (isUnquantized(spec))
     return { model: await federateModel(directory, spec, influence), checkUnchanged: () => directory.checkUnchanged() };
   const { computeWeights, dtype } = spec.model;
-  const options = { modelSha256: await directory.sha256(), held: dtype, product: matrixProduct(provider), signal };
+  const options = {
+    modelSha256: await directory.sha256(),
+    checkUnchanged: () => directory.checkUnchanged(),
+    held: dtype,
+    product: matrixProduct(provider),
+    signal,
+  };
   const all = computeWeights === 'Int8' ? await quantizeAll(directory, cache, options) : null;
   const split = await federateModel({ ...directory, ...all?.computed }, spec, influence);
   const { weights } = spec.emulator;

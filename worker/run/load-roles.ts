@@ -22,6 +22,8 @@ export interface ServerRoleOptions {
   readonly spec: FedBiOTJobSpec;
   readonly model: FederatedModel;
   readonly modelSha256: string;
+  /** Throws if the model's files have changed. */
+  readonly checkUnchanged: () => void;
   readonly data: ServerData;
   readonly tokenizer: Tokenizer;
   readonly compute: Compute;
@@ -44,6 +46,7 @@ export async function loadServerRoles({
   spec,
   model,
   modelSha256,
+  checkUnchanged,
   data,
   tokenizer,
   compute,
@@ -66,7 +69,11 @@ export async function loadServerRoles({
           batches,
           pool: batches.publicOrder,
           memoryBytes: STATES_MEMORY,
-          disk: { directory: join(cache, `teacher-${statesKey(modelSha256, model, spec)}`), bytes: STATES_DISK },
+          disk: {
+            directory: join(cache, `teacher-${statesKey(modelSha256, model, spec)}`),
+            bytes: STATES_DISK,
+            checkUnchanged,
+          },
           ...(trace ? { onBatch: trace.alignmentBatch.bind(trace) } : {}),
         });
   const evaluator = data.heldOut

@@ -78,6 +78,7 @@ export async function runRounds(run: ServerParts): Promise<RunResult> {
       spec,
       model,
       modelSha256,
+      checkUnchanged: () => run.checkUnchanged(),
       data,
       tokenizer,
       compute,

@@ -29,6 +29,8 @@ export interface DiskCache {
   /** Its name must identify everything but the sequence that the states depend on. */
   readonly directory: string;
   readonly bytes: number;
+  /** Throws if the model has changed since its states were named: they are no longer kept. */
+  readonly checkUnchanged: () => void;
 }
 
 /**
@@ -163,11 +165,13 @@ export class TeacherStates {
     );
     const file = join(this.#disk.directory, id);
     try {
+      this.#disk.checkUnchanged();
       writeFileSync(`${file}.part`, Buffer.concat([content, sha256Bytes(content)]));
       renameSync(`${file}.part`, file);
       this.#diskBytes += content.length;
     } catch {
-      // The cache only saves time: when the disk is full, the states are computed again.
+      // The cache only saves time: when the disk is full, the states are computed again. The caller notices a changed
+      // model itself.
       this.#diskBytes = Infinity;
     }
   }

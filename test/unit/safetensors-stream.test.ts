@@ -129,4 +129,6 @@ t.test('a failure leaves the file that was there, and nothing else', async (t) =
   mkdirSync(join(dir, 'folder'));
   await t.rejects(streamSafetensors(join(dir, 'folder'), [streamed(tensors[0]!)]), { name: 'UserError' });
   t.notOk(existsSync(join(dir, 'folder.partial')));
+  mkdirSync(join(dir, 'kept.partial'));
+  await t.rejects(streamSafetensors(join(dir, 'kept'), []), { name: 'UserError', message: /kept: it is a folder/ });
 });

@@ -96,7 +96,8 @@ export async function streamGroups(
     }
     await rename(partial, path);
   } catch (cause) {
-    await rm(partial, { force: true });
+    // If it cannot be removed either, the first error is reported.
+    await rm(partial, { force: true }).catch(() => {});
     throw systemFailure(cause, `cannot write ${path}`);
   }
 }

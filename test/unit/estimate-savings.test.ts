@@ -38,7 +38,16 @@ t.test('the mildest of each single change that suffices, else several, else the 
   t.equal(advice({ wide: 8, high: 4 }, 4), 'It fits with wide: 1 (4 B).');
   t.equal(advice({ wide: 8, high: 4 }, 2), 'It fits with wide: 1, high: 2 (2 B).');
   t.equal(advice({ wide: 8, high: 4 }, 0), 'The least is 1 B, with wide: 1, high: 1.');
-  t.equal(advice({ wide: 1, high: 1 }, 0), 'No setting makes it smaller.');
+  t.equal(
+    advice({ wide: 1, high: 1 }, 0),
+    'No change of workers, batches, lengths or formats makes it smaller; a smaller model does.',
+  );
+  const larger = ({ wide, high }: Box) => Math.max(2 * wide, high);
+  t.equal(
+    adviceOf({ wide: 8, high: 6 }, [narrower, lower], { bytesOf: larger, available: 2 }),
+    'It fits with wide: 1, high: 1 (2 B).',
+    'a setting is changed again once the other needs no more than it',
+  );
 });
 
 const JOB = writeTinyJob(
@@ -138,7 +147,7 @@ t.test('an evaluation names the options of its command', async (t) => {
   const whole = wholeModel(stored, null);
   const scoring = { task: 'qa', batchSize: 8, maxNewTokens: 256, length: 256, sequences: 100 } as const;
   t.match(plannedScoring(whole, scoring).advice(1), /^The least is .*--batch-size 1.*|--task tokens/);
-  t.match(plannedScoring(whole, { ...scoring, task: 'loss' }).advice(1), /--sequence-length 64|No setting/);
+  t.match(plannedScoring(whole, { ...scoring, task: 'loss' }).advice(1), /--sequence-length 64|No change/);
   if (matrixProduct('cpu') === 'Float32')
     return t.comment('NOT CHECKED: on this processor 8 bits need no less memory than other weights');
   const half = { ...whole, weights: model.weights };

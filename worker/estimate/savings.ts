@@ -33,7 +33,8 @@ export function adviceOf<Settings>(
   });
   if (single.length > 0) return `It fits with ${single.map(said).join(', or with ')}.`;
   const together = leastOf(settings, savings, { bytesOf, available });
-  if (together.words.length === 0) return 'No setting makes it smaller.';
+  if (together.words.length === 0)
+    return 'No change of workers, batches, lengths or formats makes it smaller; a smaller model does.';
   return together.bytes <= available
     ? `It fits with ${said(together)}.`
     : `The least is ${formatBytes(together.bytes)}, with ${together.words.join(', ')}.`;
@@ -41,28 +42,27 @@ export function adviceOf<Settings>(
 
 const said = ({ words, bytes }: Saved): string => `${words.join(', ')} (${formatBytes(bytes)})`;
 
-/** Adds the change that saves most, one setting after the other, until the work fits or nothing saves more. */
+/** Makes the change that saves most, again and again, until the work fits or nothing saves more. */
 function leastOf<Settings>(
   settings: Settings,
   savings: readonly Saving<Settings>[],
   { bytesOf, available }: { bytesOf: (settings: Settings) => number; available: number },
 ): Saved {
-  const words: string[] = [];
+  // A setting may be changed again, once another part is no longer the largest.
+  const words = new Map<Saving<Settings>, string>();
   let current = settings;
   let bytes = bytesOf(settings);
-  let left = savings;
   while (bytes > available) {
-    const changes = left.flatMap((saving) => saving(current).map((change) => ({ ...change, saving })));
+    const changes = savings.flatMap((saving) => saving(current).map((change) => ({ ...change, saving })));
     const sized = changes.map((change) => ({ ...change, bytes: bytesOf(change.settings) }));
     const [best] = sized.filter((change) => change.bytes < bytes).sort((a, b) => a.bytes - b.bytes);
     if (best === undefined) break;
     // Of changes that suffice, the mildest of the same setting.
     const chosen = sized.find((change) => change.saving === best.saving && change.bytes <= available) ?? best;
-    words.push(chosen.words);
+    words.set(chosen.saving, chosen.words);
     ({ settings: current, bytes } = chosen);
-    left = left.filter((saving) => saving !== chosen.saving);
   }
-  return { words, bytes };
+  return { words: [...words.values()], bytes };
 }
 
 /** `least` and the halves of a size that are larger, without the size itself: 8 → 4, 2, 1. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { PlanEstimate } from '../../crds/facts/plan.ts';
+import { planText } from '../../worker/report/summary.ts';
 import { estimateManifest } from '../../worker/run/estimate-job.ts';
 import { runTinyJob, writeTinyJob } from '../support/tiny-job.ts';
 import { WHOLE_BLOCKS } from '../support/tiny-model.ts';
@@ -64,6 +65,14 @@ t.test('layers kept by importance are only counted, because they are measured wh
   t.notMatch(stdout, /dropped/);
   t.notMatch(stdout, /time/);
   t.match(stdout, /This machine has enough memory\.\n$/);
+});
+
+t.test('a plan says if the memory has no room for the model’s files', async (t) => {
+  const plan = await estimateManifest(writeTinyJob(t.testdir({})));
+  const text = (available: number) =>
+    planText({ ...plan, memory: { ...plan.memory, run: 5 * 2 ** 30, filePages: 4 * 2 ** 30, available } });
+  t.match(text(5 * 2 ** 30), /This machine has enough memory\.\n$/);
+  t.match(text(2 * 2 ** 30), /enough memory, but not for all pages of the model’s files: .* again and again\.\n$/);
 });
 
 t.test('memory of a GPU is in the plan of a job that computes with CUDA, on a machine without one', async (t) => {

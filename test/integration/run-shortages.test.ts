@@ -188,7 +188,7 @@ t.test('a control group with little memory', { skip: noMemoryGroup }, async (t) 
     t,
     fedbiot(run(out), inside),
     2,
-    /this run needs about [\d.]+ MiB of memory, but this machine has only 300 MiB available/,
+    /this run needs about [\d.]+ MiB of memory, but the limit of its control group is 300 MiB/,
     /^The least is [\d.]+ MiB, with emulator\.alignment\.batchSize: 1, .*sequenceLength: 96\b.* --force/,
   );
   t.notOk(existsSync(out), 'before anything was written');
@@ -213,7 +213,7 @@ t.test('a control group with little memory', { skip: noMemoryGroup }, async (t) 
     t,
     fedbiot(score, inside),
     2,
-    /this evaluation needs about [\d.]+ MiB of memory, but this machine has only 300 MiB/,
+    /this evaluation needs about [\d.]+ MiB of memory, but the limit of its control group is 300 MiB/,
     /--force/,
   );
   const forced = fedbiot([...score, '--force'], inside);

@@ -38,8 +38,11 @@ export function checkMemory(
   { available, force }: { available: number; force: boolean },
 ): string[] {
   const required = requiredMemory(needed);
-  if (required <= available) return rereadWarnings(what, needed, available, 'this machine');
-  const message = `${what} needs about ${formatBytes(required)} of memory, but this machine has only ${formatBytes(available)} available`;
+  const limited = available === controlGroup().memoryLimit();
+  if (required <= available) return rereadWarnings(what, needed, available, limited ? 'its limit' : 'this machine');
+  const there = formatBytes(available);
+  const had = limited ? `the limit of its control group is ${there}` : `this machine has only ${there} available`;
+  const message = `${what} needs about ${formatBytes(required)} of memory, but ${had}`;
   if (force) return [`${message}. ${advice(available)}`];
   throw new UserError(message, { hint: `${advice(available)} --force ignores the estimate.` });
 }

@@ -85,9 +85,13 @@ export function planText({ layers, parameters, bytes, memory, gpuMemory, time, a
     ...(gpuMemory ? gpuRows(gpuMemory) : []),
     ...(time ? timeRows(time) : []),
   ];
-  const verdict =
-    advice === null ? 'This machine has enough memory.' : `This machine does not have enough memory. ${advice}`;
-  return `${[...table(rows, 'left'), verdict].join('\n')}\n`;
+  return `${[...table(rows, 'left'), memoryVerdict(memory, advice)].join('\n')}\n`;
+}
+
+function memoryVerdict({ run, available }: PlanEstimate['memory'], advice: PlanEstimate['advice']): string {
+  if (advice !== null) return `This machine does not have enough memory. ${advice}`;
+  if (run <= available) return 'This machine has enough memory.';
+  return 'This machine has enough memory, but not for all pages of the model’s files: the run reads them from disk again and again.';
 }
 
 function gpuRows({ server, client, evaluation, run }: GpuMemory): string[][] {

@@ -52,11 +52,26 @@ const SHAPES = {
   },
 } as const;
 
-const CASES = [
-  { name: 'SmolLM2-135M', task: 'gsm8k' },
-  { name: 'LLaMA-2-7B', task: 'gsm8k' },
-  { name: 'LLaMA-2-7B', task: 'tokens' },
-] as const;
+const TOKENS = { 'evaluation.task': 'tokens' };
+const SHORT = {
+  ...TOKENS,
+  'emulator.alignment.batchSize': 1,
+  'federation.local.batchSize': 1,
+  'federation.local.gradientAccumulation': 4,
+  'federation.local.sequenceLength': 256,
+};
+const WITHOUT_KL = { ...SHORT, 'emulator.alignment.klWeight': 0 };
+
+/** What each job changes of the example. */
+const CASES: readonly { name: keyof typeof SHAPES; settings: Readonly<Record<string, string | number>> }[] = [
+  { name: 'SmolLM2-135M', settings: {} },
+  { name: 'LLaMA-2-7B', settings: {} },
+  { name: 'LLaMA-2-7B', settings: TOKENS },
+  { name: 'LLaMA-2-7B', settings: SHORT },
+  { name: 'LLaMA-2-7B', settings: WITHOUT_KL },
+  { name: 'LLaMA-2-7B', settings: { ...WITHOUT_KL, 'emulator.weights': 'Int8', 'model.computeWeights': 'Int8' } },
+  { name: 'LLaMA-2-7B', settings: { ...WITHOUT_KL, 'emulator.weights': 'Int4', 'model.computeWeights': 'Int8' } },
+];
 
 /** Number of records in the example's public data set, and of held-out records that it evaluates. */
 const PUBLIC_RECORDS = 15_011;
@@ -87,16 +102,16 @@ try {
     ['eval', EVALUATED_RECORDS],
   ] as const)
     writeFileSync(join(work, `${name}.jsonl`), record(count));
-  for (const [index, { name, task }] of CASES.entries()) {
+  for (const [index, { name, settings }] of CASES.entries()) {
     writeShape(join(work, `${index}`), SHAPES[name]);
     const manifest = parseDocument(readFileSync(join(ROOT, 'examples/gsm8k.yaml'), 'utf8'));
     manifest.setIn(['spec', 'model', 'uri'], `${index}`);
-    manifest.setIn(['spec', 'evaluation', 'task'], task);
+    for (const [field, value] of Object.entries(settings)) manifest.setIn(['spec', ...field.split('.')], value);
     for (const data of ['train', 'public', 'eval']) manifest.setIn(['spec', 'data', data, 'uri'], `${data}.jsonl`);
     const path = join(work, `${index}.yaml`);
     writeFileSync(path, manifest.toString());
     process.stdout.write(
-      `## ${name}, task ${task}\n\n${planText(await estimateManifest(path, { provider: 'cuda' }))}\n`,
+      `## ${[name, ...Object.entries(settings).map((entry) => entry.join(': '))].join(', ')}\n\n${planText(await estimateManifest(path, { provider: 'cuda' }))}\n`,
     );
   }
 } finally {

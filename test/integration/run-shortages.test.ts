@@ -54,6 +54,17 @@ t.test('an --out that cannot be written to', async (t) => {
   for (const [out, message] of cases) told(t, fedbiot(run(out)), 2, message, /path|folder/);
 });
 
+t.test('a cache that cannot be written to', async (t) => {
+  const score = ['--model', join(root, 'model'), '--data', join(root, 'eval.jsonl'), '--task', 'loss'];
+  told(
+    t,
+    fedbiot(['eval', ...score, '--compute-weights', 'Int8'], { setup: 'export XDG_CACHE_HOME=/proc/fedbiot' }),
+    2,
+    /cannot create the folder \/proc\/fedbiot: there is no such file or folder \(ENOENT\)/,
+    /Check the path/,
+  );
+});
+
 t.test('an empty path is refused', async (t) => {
   for (const args of [
     ['run', job, '--out', ''],

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../files/durable-files.ts';
 import { sha256 } from '../files/sha256.ts';
 import type { WeightEntry } from '../safetensors/safetensors.ts';
 import { streamGroups } from '../safetensors/stream.ts';
@@ -113,7 +114,7 @@ async function quantizeLayers(
   const fileOf = (layer: number) => join(folder, `layer-${layer}.safetensors`);
   const missing = () => layers.filter((layer) => !existsSync(fileOf(layer)));
   const files: Watched<{ readonly content: QuantizedIndex }>[] = [];
-  await mkdir(folder, { recursive: true });
+  makeFolder(folder);
   const lock = missing().length > 0 ? await options.lock?.(folder) : undefined;
   try {
     const unfinished = join(folder, UNFINISHED);

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { UserError } from '../../crds/facts/user-error.ts';
+import { makeFolder } from '../files/durable-files.ts';
 import { fileState } from '../files/file-state.ts';
 import { SystemFailure } from '../files/system-failure.ts';
 import { requireUnchanged } from '../safetensors/content.ts';
@@ -25,7 +25,7 @@ export async function writtenOnce<Content>({
   read,
 }: WrittenFile<Content>): Promise<{ readonly content: Content; readonly checkUnchanged: () => void }> {
   if (!existsSync(file)) {
-    await mkdir(dirname(file), { recursive: true });
+    makeFolder(dirname(file));
     await write(file);
   }
   return watchedFile(file, read);

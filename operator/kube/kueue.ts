@@ -5,8 +5,8 @@ import type { ObservedOwned } from '../objects/observed.ts';
 import type { OwnedKey } from '../objects/owned-objects.ts';
 import { objectPath, RESOURCE } from '../objects/resources.ts';
 import type { Resource } from '../objects/resources.ts';
-import { isAdmitted, isSamePriority, priorityClassOf, queueOf } from '../objects/workload.ts';
-import type { ObservedKueue, ObservedWorkload, PodChanges } from '../objects/workload.ts';
+import { assignedToStart, isSamePriority, priorityClassOf, queueOf } from '../objects/workload.ts';
+import type { ObservedKueue, PodChanges, PodSetAssignment } from '../objects/workload.ts';
 import type { ApiClient } from './api-client.ts';
 import { CODE, isApiError } from './api-error.ts';
 import { keptOf } from './read-object.ts';
@@ -17,14 +17,14 @@ type Owned = Readonly<Record<OwnedKey, ObservedOwned | null>>;
 export async function observeKueue(
   client: Pick<ApiClient, 'json'>,
   job: JobObject,
-  { workload, serverJob, clientsJob }: Owned,
+  owned: Owned,
   isServed: boolean,
 ): Promise<ObservedKueue> {
-  const startsPods = workload !== null && isAdmitted(workload) && (serverJob === null || clientsJob === null);
+  const { workload } = owned;
   const asksPriority = isServed && queueOf(job) !== undefined && (workload === null || !isSamePriority(job, workload));
   return {
     isServed,
-    flavors: startsPods ? await flavorsOf(client, workload) : new Map(),
+    flavors: await flavorsOf(client, assignedToStart(owned)),
     priority: asksPriority ? await priorityOf(client, job) : null,
   };
 }
@@ -42,13 +42,12 @@ const PriorityClass = Type.Object({ value: Type.Integer() });
 
 async function flavorsOf(
   client: Pick<ApiClient, 'json'>,
-  { status }: ObservedWorkload,
+  assigned: readonly PodSetAssignment[],
 ): Promise<ReadonlyMap<string, PodChanges>> {
-  const assigned = status?.admission?.podSetAssignments.flatMap(({ flavors = {} }) => Object.values(flavors)) ?? [];
   const found = new Map<string, PodChanges>();
-  for (const name of new Set(assigned)) {
+  for (const name of new Set(assigned.flatMap(({ flavors = {} }) => Object.values(flavors)))) {
     const flavor = keptOf(Flavor, await read(client, RESOURCE.resourceFlavor, name));
-    if (!Value.Check(Flavor, flavor)) throw new Error(`ResourceFlavor ${name} does not exist, or cannot be read`);
+    if (!Value.Check(Flavor, flavor)) continue;
     const { nodeLabels = {}, tolerations = [] } = flavor.spec ?? {};
     found.set(name, { nodeSelector: nodeLabels, tolerations });
   }

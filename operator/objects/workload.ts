@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { Role } from '../../crds/facts/role.ts';
 import { conditionOf } from './observed-object.ts';
 import type { JobObject } from './job-object.ts';
 import type { ObservedCondition, ObservedMetadata } from './observed-object.ts';
@@ -67,11 +68,18 @@ export interface ObservedWorkload {
   };
 }
 
+/** The objects of a job that decide whether Kueue lets pods start; null: there is none. */
+interface QueuedObjects {
+  readonly workload: ObservedWorkload | null;
+  readonly serverJob: object | null;
+  readonly clientsJob: object | null;
+}
+
 /** What the cluster's Kueue offers to a job. */
 export interface ObservedKueue {
   /** Whether the API server serves Workloads. */
   readonly isServed: boolean;
-  /** What the assigned flavors add to pods, by name. They are read only if pods are to be created. */
+  /** What the assigned flavors that exist add to pods, by name. They are read only if pods are to be created. */
   readonly flavors: ReadonlyMap<string, PodChanges>;
   /** The value of the class that the job asks for; null: not read, as nothing depends on it, or there is none. */
   readonly priority: number | null;
@@ -83,6 +91,16 @@ export const isAdmitted = (workload: ObservedWorkload): boolean =>
   conditionOf(workload, 'Evicted') === null &&
   conditionOf(workload, 'Finished') === null &&
   workload.metadata.deletionTimestamp === undefined;
+
+/** What Kueue has assigned to the pods of a role. */
+export const assignmentOf = ({ status }: ObservedWorkload, role: Role): PodSetAssignment | undefined =>
+  status?.admission?.podSetAssignments.find(({ name }) => name === role);
+
+/** What Kueue has assigned to pods that are to be created: those of an admitted job that lacks a Job. */
+export const assignedToStart = ({ workload, serverJob, clientsJob }: QueuedObjects): readonly PodSetAssignment[] =>
+  workload !== null && isAdmitted(workload) && (serverJob === null || clientsJob === null)
+    ? (workload.status?.admission?.podSetAssignments ?? [])
+    : [];
 
 /** Whether the Workload takes quota. */
 export const hasQuota = (workload: ObservedWorkload): boolean =>

@@ -1,6 +1,6 @@
 import type { Role } from '../../crds/facts/role.ts';
 import type { Observed } from '../objects/observed.ts';
-import { isAdmitted } from '../objects/workload.ts';
+import { assignmentOf, isAdmitted } from '../objects/workload.ts';
 import type { PodChanges } from '../objects/workload.ts';
 import { InvalidSpec } from './invalid-spec.ts';
 import type { PodTemplate } from './worker-container.ts';
@@ -16,8 +16,8 @@ export interface PodSet {
 /** null: the job is in no queue, or not admitted. */
 export function podSetOf({ workload, kueue }: Pick<Observed, 'workload' | 'kueue'>, role: Role): PodSet | null {
   if (workload === null || !isAdmitted(workload)) return null;
-  const { admission, admissionChecks = [] } = workload.status ?? {};
-  const assigned = admission?.podSetAssignments.find(({ name }) => name === role);
+  const { admissionChecks = [] } = workload.status ?? {};
+  const assigned = assignmentOf(workload, role);
   const flavors = [...new Set(Object.values(assigned?.flavors ?? {}))];
   return {
     count: assigned?.count ?? null,

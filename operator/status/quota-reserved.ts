@@ -3,6 +3,7 @@ import type { JobObject } from '../objects/job-object.ts';
 import type { Observed, ObservedOwned } from '../objects/observed.ts';
 import type { Outcome } from '../objects/outcome.ts';
 import {
+  assignmentOf,
   hasQuota,
   isSamePriority,
   mayChangePriority,
@@ -37,8 +38,8 @@ export function quotaReserved(job: JobObject, observed: Observed, outcome: Outco
 }
 
 /** Of client pods that Kueue has admitted in part. */
-function partOf({ spec }: JobObject, { status }: ObservedOwned): string {
-  const count = status?.admission?.podSetAssignments.find(({ name }) => name === 'client')?.count;
+function partOf({ spec }: JobObject, workload: ObservedOwned): string {
+  const count = assignmentOf(workload, 'client')?.count;
   return count === undefined || count === spec.client.pods ? '' : `, for ${count} of ${spec.client.pods} client pods`;
 }
 

@@ -4,14 +4,18 @@ import type { Observed, ObservedOwned } from '../objects/observed.ts';
 import { titleOf } from '../objects/owned-objects.ts';
 import type { Standing } from '../objects/outcome.ts';
 import { RESOURCE } from '../objects/resources.ts';
-import { hasQuota, priorityClassOf, queueOf } from '../objects/workload.ts';
+import { assignedToStart, hasQuota, priorityClassOf, queueOf } from '../objects/workload.ts';
 import { isQueued, mustWait } from '../plan/quota.ts';
 import { reported } from './waiting.ts';
 
-/** Why Kueue cannot even be asked for quota; null: it can, or need not be. */
+/** Why Kueue cannot be asked for quota, or pods cannot start with what it has assigned; null: they can, or need not. */
 export function waitsForKueue(job: JobObject, observed: Observed): Standing | null {
-  const { workload, serverJob, clientsJob, kueue } = observed;
-  if (job.spec.suspend || workload !== null || serverJob !== null || clientsJob !== null) return null;
+  if (job.spec.suspend) return null;
+  return observed.workload === null ? cannotAsk(job, observed) : wrongAdmission(job, observed);
+}
+
+function cannotAsk(job: JobObject, { serverJob, clientsJob, kueue }: Observed): Standing | null {
+  if (serverJob !== null || clientsJob !== null) return null;
   const queue = queueOf(job);
   if (queue === undefined) return null;
   if (!kueue.isServed) {
@@ -21,6 +25,25 @@ export function waitsForKueue(job: JobObject, observed: Observed): Standing | nu
   const asked = priorityClassOf(job);
   if (asked === null || kueue.priority !== null) return null;
   return { reason: 'PriorityClassMissing', message: `There is no ${asked.kind} ${asked.name}.` };
+}
+
+/** Others than Kueue may write a Workload's status, and flavors may be deleted after an admission. */
+function wrongAdmission(job: JobObject, observed: Observed): Standing | null {
+  const title = titleOf('workload', job.metadata.name);
+  for (const { name, flavors = {}, count } of assignedToStart(observed)) {
+    const missing = Object.values(flavors).find((flavor) => !observed.kueue.flavors.has(flavor));
+    if (missing !== undefined) {
+      const message = `its pods of pod set ${name} are admitted on ResourceFlavor ${missing}, which does not exist or cannot be read.`;
+      return reported(title, 'FlavorMissing', message);
+    }
+    const { pods, minPods = pods } = job.spec.client;
+    const [least, most] = name === 'client' ? [minPods, pods] : [1, 1];
+    if (count !== undefined && (count < least || count > most)) {
+      const message = `${count} pods of pod set ${name} are admitted, but the job asks for ${least} to ${most}.`;
+      return reported(title, 'AdmissionInvalid', message);
+    }
+  }
+  return null;
 }
 
 /** Why Kueue does not let the job have pods, in its words; null: it does, or the job is in no queue. */

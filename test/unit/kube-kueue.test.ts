@@ -57,9 +57,9 @@ t.test('flavors are read once each, while Jobs are to be created', async (t) => 
   const running = { ...NOTHING, workload: admitted, serverJob: batchJob('server'), clientsJob: batchJob('clients') };
   t.strictSame((await observeKueue(client, job, running, true)).flavors.size, 0);
   t.strictSame(read.length, 2, 'nothing more');
-  await t.rejects(observeKueue(server({}).client, job, { ...NOTHING, workload: admitted }, true), {
-    message: 'ResourceFlavor spot does not exist, or cannot be read',
-  });
+  const some = server({ [`${PATH}/resourceflavors/spot`]: { spec: { nodeLabels: 'all' } } });
+  const none = await observeKueue(some.client, job, { ...NOTHING, workload: admitted }, true);
+  t.strictSame([...none.flavors], [], 'the status tells what is missing or cannot be read');
 });
 
 t.test('a priority is read while the Workload lacks it', async (t) => {

@@ -295,6 +295,28 @@ t.test('without Kueue nothing starts, and what runs goes on', async (t) => {
   });
 });
 
+t.test('pods do not start with what cannot have been admitted', async (t) => {
+  const job = queued({ client: { pods: 4, minPods: 2 } });
+  const observed = (...podSetAssignments: object[]) =>
+    seen({
+      workload: workload(ADMITTED, {}, { podSetAssignments }),
+      kueue: { ...KUEUE, flavors: new Map([['a', {}]]) },
+    });
+  const client = (count: number) => observed({ name: 'server', count: 1 }, { name: 'client', count });
+  for (const count of [2, 3, 4]) t.equal(waitsForKueue(job, client(count)), null);
+  for (const count of [-1, 0, 1, 5, 100_000])
+    t.strictSame(waitsForKueue(job, client(count)), {
+      reason: 'AdmissionInvalid',
+      message: `Workload fedbiotjob-tiny: ${count} pods of pod set client are admitted, but the job asks for 2 to 4.`,
+    });
+  t.match(waitsForKueue(queued({ client: { pods: 4 } }), client(3)), { message: /for 4 to 4/ });
+  t.match(waitsForKueue(job, observed({ name: 'server', count: 2 })), { reason: 'AdmissionInvalid' });
+  const gone = observed({ name: 'server', flavors: { cpu: 'a' } }, { name: 'client', flavors: { cpu: 'a', gpu: 'b' } });
+  t.match(waitsForKueue(job, gone), { reason: 'FlavorMissing', message: /client.* ResourceFlavor b, which/ });
+  t.equal(waitsForKueue(job, { ...gone, ...RUNS }), null, 'flavors of pods that run are not read');
+  t.equal(waitsForKueue(queued({ suspend: true }), gone), null);
+});
+
 t.test('Kueue that also manages the Jobs of an admitted job is told of', async (t) => {
   const both = { serverJob: batchJob('server', {}, true), clientsJob: batchJob('clients', {}, true) };
   const observed = seen({ ...both, workload: workload(ADMITTED, {}, {}) });

@@ -1,5 +1,6 @@
 import { EXIT } from '../../crds/facts/exit-codes.ts';
 import type { JobObject } from '../objects/job-object.ts';
+import { conditionOf } from '../objects/observed-object.ts';
 import type { ObservedJob } from '../objects/observed.ts';
 import type { PlannedObject } from '../objects/planned.ts';
 import type { Role } from '../../crds/facts/role.ts';
@@ -64,5 +65,4 @@ const failureRules = (role: Role, isMemoryLimited: boolean) => [
 
 /** Whether a batch Job has completed or failed for good. */
 export const hasEnded = (job: ObservedJob): boolean =>
-  job.status?.conditions?.some(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True') ??
-  false;
+  conditionOf(job, 'Complete') !== null || conditionOf(job, 'Failed') !== null;

@@ -1,12 +1,12 @@
 import { EXIT } from '../../crds/facts/exit-codes.ts';
 import type { ObservedPod } from '../objects/observed.ts';
+import { conditionOf } from '../objects/observed-object.ts';
 import type { ObservedCondition } from '../objects/observed-object.ts';
 import { instant, workerStatus } from './observed-job.ts';
 import type { Standing } from '../objects/outcome.ts';
 
 /** An eviction, a preemption, a drain or a lost node, which takes a pod that has not failed; null: none. */
-export const disruptionOf = ({ status }: ObservedPod): ObservedCondition | null =>
-  status?.conditions?.find(({ type, status: holds }) => type === 'DisruptionTarget' && holds === 'True') ?? null;
+export const disruptionOf = (pod: ObservedPod): ObservedCondition | null => conditionOf(pod, 'DisruptionTarget');
 
 const endOf = (pod: ObservedPod) => workerStatus(pod)?.state?.terminated;
 

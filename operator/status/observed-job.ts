@@ -1,4 +1,5 @@
 import type { Observed, ObservedPod } from '../objects/observed.ts';
+import { conditionOf } from '../objects/observed-object.ts';
 import type { JobObject, Timestamp } from '../objects/job-object.ts';
 import { LABEL } from '../objects/labels.ts';
 import type { Role } from '../../crds/facts/role.ts';
@@ -29,9 +30,7 @@ export function hasStarted(pod: ObservedPod): boolean {
 export const isRunning = (pod: ObservedPod): boolean => workerStatus(pod)?.state?.running !== undefined;
 
 /** Whether the pod can do its work: its worker runs, and answers its readiness probe. */
-export const isReady = (pod: ObservedPod): boolean =>
-  isRunning(pod) &&
-  (pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false);
+export const isReady = (pod: ObservedPod): boolean => isRunning(pod) && conditionOf(pod, 'Ready') !== null;
 
 /** Whether the pod's worker has done its work. */
 export const hasFinished = (pod: ObservedPod): boolean => workerStatus(pod)?.state?.terminated?.exitCode === 0;

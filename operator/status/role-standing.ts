@@ -1,5 +1,5 @@
-import type { FedBiOTJobStatus } from '../../crds/types.ts';
 import type { Role } from '../../crds/facts/role.ts';
+import { conditionOf } from '../objects/observed-object.ts';
 import type { JobObject } from '../objects/job-object.ts';
 import type { Observed } from '../objects/observed.ts';
 import type { Standing } from '../objects/outcome.ts';
@@ -31,17 +31,13 @@ export function roleStanding(role: Role, job: JobObject, observed: Observed, now
   const works = pods.filter((pod) => isReady(pod) && lostPod(pod, now) === null && disruptionOf(pod) === null);
   // A pod that has finished is not missed.
   const ready = Math.min(wanted, works.length + pods.filter(hasFinished).length);
-  const trouble =
-    ready === wanted ? null : (troubleOf(role, observed, now) ?? disrupted(pods, readySince(role, job.status)));
+  const trouble = ready === wanted ? null : (troubleOf(role, observed, now) ?? disrupted(pods, readySince(role, job)));
   return { ready, wanted, trouble };
 }
 
 /** When the role's pods were last all ready, in milliseconds since 1970; 0: that is not known, or they are not. */
-function readySince(role: Role, status: FedBiOTJobStatus | undefined): number {
-  const condition = status?.conditions?.find(
-    ({ type, status: holds }) => type === READY_TYPE[role] && holds === 'True',
-  );
-  return instant(condition?.lastTransitionTime) ?? 0;
+function readySince(role: Role, job: JobObject): number {
+  return instant(conditionOf(job, READY_TYPE[role])?.lastTransitionTime) ?? 0;
 }
 
 /** `1 of 2 client pods are ready.` */

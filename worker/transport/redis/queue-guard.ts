@@ -1,8 +1,8 @@
 import type { Job } from 'bullmq';
-import { QUEUE } from '../../cluster/redis-keys.ts';
-import type { JobKeys } from '../../cluster/redis-keys.ts';
+import type { JobKeys, QUEUE } from '../../cluster/redis-keys.ts';
 import { MAX_TASK_BYTES } from './names.ts';
 import type { RedisConnection } from './redis-cluster.ts';
+import { taskKey } from './task-queue.ts';
 import { RedisUnusable } from './unusable.ts';
 
 /** More than the tasks of a round or the results of all pods. */
@@ -62,9 +62,9 @@ export const flooded = (queue: keyof typeof QUEUE, entries: number): RedisUnusab
  */
 export async function cleanTasks(
   redis: RedisConnection,
-  { prefix }: JobKeys,
+  job: JobKeys,
 ): Promise<{ readonly waiting: number; readonly dropped: number }> {
-  const key = (name: string) => `${prefix}:${QUEUE.tasks}:${name}`;
+  const key = (name: string) => taskKey(job, name);
   const keys = [key('wait'), key('meta'), key('prioritized'), key('delayed')];
   const reply: unknown = await redis.eval(CLEAN, keys.length, ...keys, key(''), MAX_TASK_BYTES);
   const [found, ...counts]: unknown[] = Array.isArray(reply) ? reply : [];

@@ -57,3 +57,18 @@ t.test('the room of a sender that was killed is free again', { skip: noRedis }, 
   await sending;
   t.strictSame([...(await (await server.receive(forever))!.read())], [1]);
 });
+
+t.test('a result that the server refuses leaves Redis', { skip: noRedis }, async (t) => {
+  const { url } = await startRedis(t);
+  const raw = connection(t, url);
+  const { keys, server, client } = await endsOf(t, url);
+  const delivery = { task: { ...round, client: 0, sha256: '', bytes: 0 }, withdrawn: forever };
+  const payload = new Uint8Array(3 * MIB);
+  await client.submit(delivery, { header: '{}', payload, sha256: sha256(payload) });
+  await raw.lpush(`${keys.prefix}:results:wait`, `result-${'0'.repeat(36)} 999999999999999 ${'0'.repeat(64)}`);
+  t.equal((await server.receive(forever))!.bytes, payload.byteLength);
+  t.equal((await raw.keys(`${keys.tensors}:result-*`)).length, 3);
+  t.equal((await server.receive(forever))!.bytes, 999_999_999_999_999, 'of any size');
+  t.strictSame(await raw.keys(`${keys.tensors}:result-*`), []);
+  t.equal(await server.receive(AbortSignal.abort()), null);
+});

@@ -48,7 +48,7 @@ export interface Arrival {
   readonly header: string;
   /** Size of the payload, known before it is read. */
   readonly bytes: number;
-  /** @throws Refused if the payload is gone */
+  /** To be called before the next `receive`, if at all. @throws Refused if the payload is gone */
   read(): Promise<Uint8Array>;
 }
 

@@ -7,6 +7,9 @@ import { RedisUnusable } from './unusable.ts';
 /** Large enough for few round trips, small enough not to block Redis. */
 export const CHUNK_BYTES = 2 * 1024 * 1024;
 
+/** Most chunks of a byte string. */
+export const MAX_CHUNKS = 16_384;
+
 /** Chunks that may be under way at once, as each is copied on its way. */
 const MAX_IN_FLIGHT = 4;
 

@@ -5,7 +5,7 @@ import type { JobKeys } from '../../cluster/redis-keys.ts';
 import type { Arrival, RoundId, Sealed, ServerTransport, Task } from '../contract.ts';
 import { Refused } from '../../../crds/facts/refusal.ts';
 import { Bell } from './bell.ts';
-import { RedisChunks } from './chunks.ts';
+import { CHUNK_BYTES, MAX_CHUNKS, RedisChunks } from './chunks.ts';
 import { openRedis } from './connect.ts';
 import type { RedisAddress } from './connect.ts';
 import { Fence } from './fence.ts';
@@ -53,6 +53,8 @@ export class RedisServerTransport implements ServerTransport {
   readonly #renewal: NodeJS.Timeout;
   /** Of each round that has not ended, by the name of its package: the package's size, and ids of dispatched tasks. */
   readonly #rounds = new Map<string, { bytes: number; readonly ids: Set<string> }>();
+  /** The last arrival, while its keys are in Redis. */
+  #unread: ResultEntry | null = null;
 
   /** @param token of the fence this server pod has acquired */
   constructor(
@@ -152,19 +154,28 @@ export class RedisServerTransport implements ServerTransport {
 
   /** Takes the oldest result out of the queue: from then on the server is responsible for it. */
   async #poll(): Promise<Arrival | null> {
+    // It was refused: no bound counts it any more, and it would stay for a day.
+    if (this.#unread !== null) await this.#drop(this.#unread);
     const taken = await this.#results.take(this.#fence, randomUUID(), this.#maxHeaderBytes);
     if (taken === null) return null;
     const { entry, header } = taken;
+    this.#unread = entry;
     if (entry === null || Buffer.byteLength(header) > this.#maxHeaderBytes)
       return malformed('the entry is not a result');
     return { header, bytes: entry.bytes, read: () => this.#pending.run(() => this.#read(entry)) };
   }
 
   async #read(entry: ResultEntry): Promise<Uint8Array> {
-    const { name, bytes } = entry;
-    const payload = await this.#payloads.read(name, bytes, 'the payload of a result');
-    await this.#bytes.unlink(this.#results.header(entry), ...this.#payloads.keys(name, bytes));
+    const payload = await this.#payloads.read(entry.name, entry.bytes, 'the payload of a result');
+    await this.#drop(entry);
     return payload;
+  }
+
+  /** Removes a result's keys; no more of them than the largest can have, as anybody may have written its size. */
+  async #drop(entry: ResultEntry): Promise<void> {
+    const chunks = this.#payloads.keys(entry.name, Math.min(entry.bytes, MAX_CHUNKS * CHUNK_BYTES));
+    await this.#bytes.unlink(this.#results.header(entry), ...chunks);
+    if (this.#unread === entry) this.#unread = null;
   }
 
   /** Renews the TTL of what the job needs until its end, as its rounds may be long. */

@@ -5,12 +5,10 @@ import type { JobKeys } from '../../cluster/redis-keys.ts';
 import { Refused } from '../../../crds/facts/refusal.ts';
 import type { RefusalReason } from '../../../crds/facts/refusal.ts';
 import type { Sealed } from '../contract.ts';
-import { CHUNK_BYTES, chunksOf, RedisChunks, stringIn } from './chunks.ts';
+import { CHUNK_BYTES, chunksOf, MAX_CHUNKS, RedisChunks, stringIn } from './chunks.ts';
 import type { Fence } from './fence.ts';
 import { readJson } from './read-json.ts';
 import type { RedisConnection } from './redis-cluster.ts';
-
-const MAX_CHUNKS = 16_384;
 
 const Manifest = Type.Object({
   bytes: Type.Integer({ minimum: 0, maximum: MAX_CHUNKS * CHUNK_BYTES }),

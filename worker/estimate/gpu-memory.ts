@@ -4,7 +4,8 @@ import { matrixProduct } from '../engine/matrix-product.ts';
 import { PACK_TOKENS, packTokens } from '../inference/packs.ts';
 import type { FederatedModel } from '../model/federated-model.ts';
 import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
-import { clientDemand, evaluationDemand, promptBytes, serverDemand } from './role-demand.ts';
+import { promptBytes } from './activations.ts';
+import { clientDemand, evaluationDemand, serverDemand } from './role-demand.ts';
 import type { Demand, Session } from './role-demand.ts';
 import { areLarge, weightsOfSession, widenedAtUse } from './session-weights.ts';
 

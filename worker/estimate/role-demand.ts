@@ -1,16 +1,15 @@
 import type { EvaluationSpec, FedBiOTJobSpec } from '../../crds/types.ts';
 import { crossEntropyElements } from '../engine/ops/cross-entropy.ts';
 import { divergenceElements } from '../engine/ops/divergence.ts';
-import { UNTILED_TOKENS } from '../engine/ops/whole-attention.ts';
 import type { DecoderConfig } from '../model/config/config.ts';
 import type { FederatedModel, LoraPart } from '../model/federated-model.ts';
 import { CALIBRATION_TOKENS } from '../inference/calibration.ts';
 import { SWEPT_STATES } from '../inference/layer-sweep.ts';
 import type { Trunk } from '../model/programs/hidden-states.ts';
-import { PACK_TOKENS } from '../inference/packs.ts';
 import { comparedLayers } from '../model/programs/alignment.ts';
 import { alignmentSteps } from '../training/batches.ts';
 import { tasks } from '../tasks/registry.ts';
+import { crossedLayer, forwardBytes, packRows, promptBytes, trainedLayer, trainingWork } from './activations.ts';
 import { stateBytes } from './state-bytes.ts';
 import { FLOAT_BYTES } from '../safetensors/float-formats.ts';
 
@@ -204,54 +203,4 @@ export function calibrationPass({ config, split }: FederatedModel, length: numbe
 
 function trainingBytes({ layout }: LoraPart): number {
   return LORA_COPIES * layout.size * FLOAT_BYTES.F32;
-}
-
-/**
- * Values per token that a layer with LoRA keeps for the gradient: about nine of the hidden width (inputs of norms and
- * projections, queries, keys, values), six of the MLP's width, and a row of attention probabilities per head; measured.
- * Dropout adds a mask and the masked copy of each of the four inputs.
- */
-function trainedLayer({ hiddenSize, intermediateSize, heads }: DecoderConfig, length: number, dropout = 0): number {
-  const masks = dropout > 0 ? 2 * (3 * hiddenSize + intermediateSize) : 0;
-  return 9 * hiddenSize + 6 * intermediateSize + heads * length + masks;
-}
-
-/**
- * The same for a frozen layer that the gradient crosses. No weight gradient needs the projections' inputs; measured.
- */
-function crossedLayer({ hiddenSize, intermediateSize, heads }: DecoderConfig, length: number): number {
-  return 7 * hiddenSize + 4 * intermediateSize + heads * length;
-}
-
-/**
- * Values per token for the attention of one layer: scores, masked scores and their gradient, before and after the
- * softmax; measured.
- */
-function attention({ heads }: DecoderConfig, length: number): number {
-  return 3 * heads * length;
-}
-
-/** The heap that tensors of a step take, which have different sizes, with the gaps between them; measured. */
-const WITH_GAPS = 1.1;
-
-/** A step's activations, including `kept` values per token. */
-function trainingWork(config: DecoderConfig, tokens: number, length: number, kept: number): number {
-  return Math.ceil(WITH_GAPS * tokens * (kept + attention(config, length)) * FLOAT_BYTES.F32);
-}
-
-/**
- * Activations of a pass over whole sequences without a tape, which holds one layer at a time: its values, one matrix of
- * scores unless they are computed in tiles, and the mask, twice.
- */
-function forwardBytes(config: DecoderConfig, length: number, rows: number): number {
-  const scores = config.heads * Math.min(length, UNTILED_TOKENS) + 2 * length;
-  return rows * (trainedLayer(config, 0) + scores) * FLOAT_BYTES.F32;
-}
-
-/** Rows of the largest pack of sequences that have so many tokens together. */
-const packRows = (length: number, tokens: number): number => Math.max(length, Math.min(PACK_TOKENS, tokens));
-
-/** The same of prompts whose keys and values are kept: all scores exist at once. */
-export function promptBytes(config: DecoderConfig, length: number, tokens: number): number {
-  return tokens * (trainedLayer(config, length) + attention(config, length)) * FLOAT_BYTES.F32;
 }

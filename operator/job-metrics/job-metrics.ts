@@ -31,6 +31,16 @@ const OPERATOR_SERIES: readonly Series<JobView>[] = [
     },
   },
   {
+    name: 'fedbiot_job_queued',
+    help: '1 while the job waits for the quota of its queue, with the reason of its condition QuotaReserved.',
+    kind: 'gauge',
+    labels: ['reason'],
+    samples({ job }) {
+      const reserved = job.status?.conditions?.find(({ type }) => type === 'QuotaReserved');
+      return isWanted(job) && reserved?.status === 'False' ? [{ labels: { reason: reserved.reason }, value: 1 }] : [];
+    },
+  },
+  {
     name: 'fedbiot_job_restarts',
     help: 'How often the server pod failed and was replaced.',
     kind: 'gauge',

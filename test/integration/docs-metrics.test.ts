@@ -58,15 +58,13 @@ async function ofOperator(): Promise<Metrics> {
   metrics.request('GET', 'host', 200);
   metrics.watch.added('pods');
   unreadableObjects(registry, () => new Map([['pods', 1]]));
-  const failed = {
-    type: 'Failed',
-    status: 'True',
-    reason: 'NotFinite',
-    message: '',
-    lastTransitionTime: '2026-01-01T00:00:00Z',
-  } as const;
+  // No job has both, but every series of a job has a sample.
+  const conditions = [
+    { type: 'Failed', status: 'True', reason: 'NotFinite' } as const,
+    { type: 'QuotaReserved', status: 'False', reason: 'Pending' } as const,
+  ].map((condition) => ({ ...condition, message: '', lastTransitionTime: '2026-01-01T00:00:00Z' }));
   const told = { ...sampleProgress(), ...reportedProgress(progress) };
-  const job = jobObject(spec, { status: { ...progressStatus(told), phase: 'Failed', conditions: [failed] } });
+  const job = jobObject(spec, { status: { ...progressStatus(told), phase: 'Pending', conditions } });
   jobMetrics(registry, () => [{ job, progress: told, pods: [] }]);
   return metricsIn(await registry.metrics());
 }

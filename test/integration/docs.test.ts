@@ -216,7 +216,7 @@ t.test('the figures in sizing.md are what the commands print', async (t) => {
     ['per round, up', 'per round, down / up'],
   ]);
   const shapes = printed('bench/plan-shape.ts').split('## ').slice(1);
-  for (const [column, shape] of shapes.entries()) {
+  for (const [column, shape] of shapes.slice(0, 3).entries()) {
     const sizes = shape
       .split(/^(?=GPU memory)/m)
       .flatMap((part) =>
@@ -236,5 +236,17 @@ t.test('the figures in sizing.md are what the commands print', async (t) => {
     }
     t.equal(sizes.length, 12, `${shape.split('\n')[0]}: sizes`);
   }
-  t.equal(shapes.length, 3);
+  const short = text.slice(text.indexOf('\n| change |')).trim().split('\n\n')[0]!.split('\n').slice(2);
+  const ofLlama = shapes.filter((shape) => shape.startsWith('LLaMA-2-7B'));
+  t.equal(short.length, ofLlama.length, 'a row for each setting');
+  for (const [i, shape] of ofLlama.entries()) {
+    const memory = shape.slice(shape.indexOf('peak memory'));
+    const size = (part: string, name: string) => Number(part.split(name)[1]?.split(' GiB')[0]);
+    const pages = size(memory, 'in pages of files');
+    const present = size(memory, 'fedbiot run, in total') - pages;
+    const [row = ''] = short.slice(i);
+    const figures = row.split(' | ').slice(1).map(parseFloat);
+    t.match(figures.slice(1), [pages, size(shape, 'emulator, once per client')], row);
+    t.ok(Math.abs(figures[0]! - present) < 0.1, `${row}: ${present.toFixed(2)}`);
+  }
 });

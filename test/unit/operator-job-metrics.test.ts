@@ -98,6 +98,21 @@ t.test('of a job that has just been created: its counts, and the resources it re
   }
 });
 
+t.test('of a job in a queue: why it has no quota yet', async (t) => {
+  const waiting = (phase: 'Pending' | 'Suspended' | 'Failed', status: 'True' | 'False', suspend = false) => {
+    const condition = { type: 'QuotaReserved', status, reason: 'Inadmissible', message: '', lastTransitionTime: '' };
+    return told({ job: { ...job, spec: { ...job.spec, suspend }, status: { phase, conditions: [condition] } } });
+  };
+  t.equal((await waiting('Pending', 'False')).value('fedbiot_job_queued', { reason: 'Inadmissible' }), 1);
+  for (const series of [
+    await told({}),
+    await waiting('Pending', 'True'),
+    await waiting('Suspended', 'False', true),
+    await waiting('Failed', 'False'),
+  ])
+    t.same(series.all('fedbiot_job_queued'), []);
+});
+
 t.test('of a job that runs: the last progress of its server pod', async (t) => {
   const series = await told({ job: { ...job, status: { phase: 'Running', restarts: 2 } }, progress });
   t.same(

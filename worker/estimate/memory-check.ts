@@ -41,8 +41,10 @@ export function checkMemory(
   const limited = available === controlGroup().memoryLimit();
   if (required <= available) return rereadWarnings(what, needed, available, limited ? 'its limit' : 'this machine');
   const there = formatBytes(available);
-  const had = limited ? `the limit of its control group is ${there}` : `this machine has only ${there} available`;
-  const message = `${what} needs about ${formatBytes(required)} of memory, but ${had}`;
+  const had = limited
+    ? `of memory, but the limit of its control group is ${there}`
+    : `of memory, but this machine has only ${there} available`;
+  const message = `${what} needs about ${formatBytes(required)} ${had}`;
   if (force) return [`${message}. ${advice(available)}`];
   throw new UserError(message, { hint: `${advice(available)} --force ignores the estimate.` });
 }

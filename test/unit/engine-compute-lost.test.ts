@@ -60,7 +60,7 @@ t.test('error messages of onnxruntime, CUDA and Node when memory runs out', asyn
   for (const message of gpu)
     t.match(
       computeFailure(message),
-      { message: /^the GPU is out of memory: /, shortage: 'gpuMemory', exitCode: 1, hint: /plan --provider cuda/ },
+      { message: /^the GPU is out of memory: /, shortage: 'gpuMemory', exitCode: 1, hint: /with the provider cuda/ },
       message,
     );
   t.notOk(computeFailure('no variable lora') instanceof SystemFailure, 'a mistake of ours stays one');

@@ -64,6 +64,20 @@ t.test('a lost file: the rounds come from the report', async (t) => {
   );
 });
 
+t.test('a round whose number was changed', async (t) => {
+  for (const number of [0, 3, ROUNDS + 3]) {
+    const changed = whole.toString().replace(/("event":"round","round":)1\b/, `$1${number}`);
+    t.not(changed, whole.toString());
+    const { message, rounds, path } = mended(Buffer.from(changed));
+    t.match(message, number === 3 ? /rounds 1, 3 from report\.json/ : /round 1 from report\.json/);
+    t.same(
+      rounds.map(({ event: _, ...round }) => round),
+      spare,
+    );
+    t.equal(repairMetrics(path, known), null);
+  }
+});
+
 t.test('without a report, the loss is reported', async (t) => {
   const { message, rounds, damaged, events } = mended(whole.subarray(0, whole.length - 400), { spare: [] });
   t.match(message, /cut to \d+ of \d+ bytes.*the report lacks rounds 6; it is kept as .*metrics\.jsonl\.damaged/);

@@ -7,7 +7,7 @@ const LESS_MEMORY =
   'Use shorter sequences, smaller batches or fewer compute processes; `fedbiot plan` shows how much a job needs. Continue the run with --resume.';
 
 const LESS_GPU_MEMORY =
-  'Use shorter sequences, smaller batches or fewer compute processes on this GPU, or one with more memory; `fedbiot plan --provider cuda` estimates what each role needs. Continue the run with --resume.';
+  'Use shorter sequences, smaller batches or fewer compute processes on this GPU, or one with more memory; `fedbiot plan` with the provider cuda estimates what each role needs. Continue the run with --resume.';
 
 /** The compute process has exited or was killed. */
 export class ComputeLostError extends SystemFailure {

@@ -22,8 +22,9 @@ export interface KnownRounds {
  */
 export function repairMetrics(path: string, { bytes, rounds, spare }: KnownRounds): string | null {
   const found = existsSync(path) ? readFileSync(path) : null;
-  const { events, damaged } = readLines((found ?? Buffer.alloc(0)).subarray(0, bytes));
-  const reported = new Set(events.flatMap(({ event }) => (event.event === 'round' ? [event.round] : [])));
+  const { events: readable, damaged } = readLines((found ?? Buffer.alloc(0)).subarray(0, bytes));
+  const events = readable.filter(isCredible(readable, rounds, spare));
+  const reported = new Set(roundsIn(events));
   const missing = Array.from({ length: rounds }, (_, i) => i + 1).filter((round) => !reported.has(round));
   const taken = spare.filter(({ round }) => missing.includes(round));
   const isWhole =
@@ -54,6 +55,23 @@ export function repairMetrics(path: string, { bytes, rounds, spare }: KnownRound
   writeFileSync(`${path}.partial`, text, { flush: true });
   renameSync(`${path}.partial`, path);
   return message;
+}
+
+const roundsIn = (lines: readonly Line[]) =>
+  lines.flatMap(({ event }) => (event.event === 'round' ? [event.round] : []));
+
+/**
+ * Damage may change the number of a round in a readable line. A round that occurs more than once is taken from the
+ * report, and one that has not been is left out.
+ */
+function isCredible(lines: readonly Line[], rounds: number, spare: readonly RoundReport[]): (line: Line) => boolean {
+  const seen = new Set<number>();
+  const repeated = new Set(roundsIn(lines).filter((round) => seen.size === seen.add(round).size));
+  return ({ event }) =>
+    event.event !== 'round' ||
+    (event.round >= 1 &&
+      event.round <= rounds &&
+      !(repeated.has(event.round) && spare.some(({ round }) => round === event.round)));
 }
 
 interface Line {

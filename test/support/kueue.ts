@@ -60,13 +60,15 @@ export async function startKueue(t: Pick<Test, 'teardown'>, cluster: Cluster, se
     // Kueue makes its own certificates if the authority has another name.
     'kueue-ca',
   );
+  const asked = webhooks(found.folder, port);
   const objects = [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } },
     secretOf(certificate),
     ...definitions(found.folder, port),
-    ...webhooks(found.folder, port),
+    ...asked,
   ];
-  await cluster.kubectl(['create', '--filename=-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
+  const list = (items: readonly object[]) => JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+  await cluster.kubectl(['create', '--filename=-'], list(objects));
 
   const config = join(folder, 'config.json');
   writeFileSync(config, JSON.stringify({ ...configuration(folder, port, health), ...settings }));
@@ -78,6 +80,8 @@ export async function startKueue(t: Pick<Test, 'teardown'>, cluster: Cluster, se
     { stdio: ['ignore', file, file] },
   );
   t.teardown(async () => {
+    // Without Kueue, the API server would refuse every pod of the tests that follow.
+    await cluster.kubectl(['delete', '--filename=-'], list(asked));
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill('SIGKILL');
     await once(child, 'exit');

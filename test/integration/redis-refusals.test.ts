@@ -116,12 +116,7 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
   });
 
   t.test('a failover: the connection stays with the new replica, a new connection leads to the master', async (t) => {
-    const [a, b] = [await startRedis(t), await startRedis(t)];
-    const [adminA, adminB] = [connection(t, a.url), connection(t, b.url)];
-    await adminB.replicaof('127.0.0.1', new URL(a.url).port);
-    await until('b follows', SECONDS, async () =>
-      /master_link_status:up/.test(await adminB.info('replication')) ? true : null,
-    );
+    const { a, b, adminA, adminB } = await masterAndReplica(t);
     let target = Number(new URL(a.url).port);
     const url = await service(t, () => target);
     const { heard, round, expected, redis, keys } = await endsOf(t, url);
@@ -140,12 +135,7 @@ t.test('a Redis that refuses for now', { skip: noRedis, timeout: 90_000 }, async
   });
 
   t.test('a failover while a client waits for a task', async (t) => {
-    const [a, b] = [await startRedis(t), await startRedis(t)];
-    const [adminA, adminB] = [connection(t, a.url), connection(t, b.url)];
-    await adminB.replicaof('127.0.0.1', new URL(a.url).port);
-    await until('b follows', SECONDS, async () =>
-      /master_link_status:up/.test(await adminB.info('replication')) ? true : null,
-    );
+    const { a, b, adminA, adminB } = await masterAndReplica(t);
     let target = Number(new URL(a.url).port);
     const { heard, server, client } = await endsOf(t, await service(t, () => target));
     const taking = client.take(forever);
@@ -199,4 +189,15 @@ async function service(t: Test, port: () => number): Promise<string> {
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
   return `redis://127.0.0.1:${address.port}`;
+}
+
+/** Two Redis, of which b follows a. */
+async function masterAndReplica(t: Test) {
+  const [a, b] = [await startRedis(t), await startRedis(t)];
+  const [adminA, adminB] = [connection(t, a.url), connection(t, b.url)];
+  await adminB.replicaof('127.0.0.1', new URL(a.url).port);
+  await until('b follows', SECONDS, async () =>
+    /master_link_status:up/.test(await adminB.info('replication')) ? true : null,
+  );
+  return { a, b, adminA, adminB };
 }

@@ -93,7 +93,7 @@ t.test('pods do not start with what cannot have been admitted', async (t) => {
   t.equal(waitsForKueue(queued({ suspend: true }), gone), null);
 });
 
-t.test('Kueue that also manages the Jobs of an admitted job is told of', async (t) => {
+t.test('the status names a Kueue that also manages the Jobs of an admitted job', async (t) => {
   const both = { serverJob: batchJob('server', {}, true), clientsJob: batchJob('clients', {}, true) };
   const observed = seen({ ...both, workload: workload(ADMITTED, {}, {}) });
   t.notMatch(writes(queued(), observed), /suspend/, 'the operator does not resume them, again and again');

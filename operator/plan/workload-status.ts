@@ -44,14 +44,16 @@ export function ownConditions(
 ): readonly WorkloadCondition[] | null {
   const { workload } = observed;
   const wanted = outcome === null ? podsReady(observed) : [...known(workload, 'PodsReady'), finished(outcome)];
-  const changes = wanted.filter(({ type, status, reason }) => {
-    const existing = workload.status?.conditions?.find((condition) => condition.type === type);
-    return existing?.status !== status || existing.reason !== reason;
-  });
-  if (changes.length === 0) return null;
+  const pairs = wanted.map((condition) => ({
+    condition,
+    existing: workload.status?.conditions?.find(({ type }) => type === condition.type),
+  }));
+  const isSame = pairs.every(
+    ({ condition: { status, reason }, existing }) => existing?.status === status && existing.reason === reason,
+  );
+  if (isSame) return null;
   // Server-side apply removes what is left out.
-  return wanted.map((condition) => {
-    const existing = workload.status?.conditions?.find(({ type }) => type === condition.type);
+  return pairs.map(({ condition, existing }) => {
     const since = existing?.status === condition.status ? existing.lastTransitionTime : undefined;
     return { ...condition, lastTransitionTime: since ?? now, observedGeneration: workload.metadata.generation ?? 0 };
   });
